@@ -1,0 +1,151 @@
+//! The commands of all instances, found by name.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Map, Value as Json};
+use tokio::runtime::Handle;
+
+use crate::{Args, Command, CommandError};
+
+/// A command that takes longer than this has failed.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The commands of all instances.
+#[derive(Clone)]
+pub struct Commands {
+    all: Arc<[Entry]>,
+    runtime: Handle,
+}
+
+/// One command of one instance.
+#[derive(Clone)]
+pub struct Entry {
+    /// `<instance>.<command>`.
+    pub full_name: String,
+    /// What runs it.
+    pub command: Arc<dyn Command>,
+}
+
+/// Why a name means no command.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unresolved {
+    /// Nothing is called so.
+    Unknown,
+    /// Several instances offer it; these are the full names.
+    Ambiguous(Vec<String>),
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.full_name)
+    }
+}
+
+impl Commands {
+    /// The commands of each instance; they run on `runtime`, where the sources run.
+    pub fn new<'a>(
+        instances: impl IntoIterator<Item = (&'a str, &'a [Arc<dyn Command>])>,
+        runtime: Handle,
+    ) -> Self {
+        let entries = instances.into_iter().flat_map(|(instance, commands)| {
+            commands.iter().map(move |command| Entry {
+                full_name: format!("{instance}.{}", command.spec().name),
+                command: Arc::clone(command),
+            })
+        });
+        Self { all: entries.collect(), runtime }
+    }
+
+    /// All of them, in the order of the configuration.
+    pub fn all(&self) -> &[Entry] {
+        &self.all
+    }
+
+    /// The command called `name`: by its full name, or by its short name or an alias where that is unique.
+    ///
+    /// # Errors
+    /// Where nothing or more than one thing is called so.
+    pub fn resolve(&self, name: &str) -> Result<&Entry, Unresolved> {
+        if let Some(entry) = self.all.iter().find(|entry| entry.full_name == name) {
+            return Ok(entry);
+        }
+        let called = |entry: &&Entry| {
+            let spec = entry.command.spec();
+            // `<instance>.<alias>` is a full name too.
+            let alias_of =
+                entry.full_name.strip_suffix(spec.name).and_then(|prefix| name.strip_prefix(prefix));
+            spec.name == name || spec.aliases.iter().any(|alias| *alias == name || Some(*alias) == alias_of)
+        };
+        let found: Vec<_> = self.all.iter().filter(called).collect();
+        match found[..] {
+            [] => Err(Unresolved::Unknown),
+            [only] => Ok(only),
+            _ => Err(Unresolved::Ambiguous(found.iter().map(|entry| entry.full_name.clone()).collect())),
+        }
+    }
+
+    /// Runs a command with unchecked arguments. A panic or a hang in it is an error of this call alone.
+    ///
+    /// # Errors
+    /// What the command says, and what is wrong with the arguments.
+    pub async fn run(&self, entry: &Entry, args: Map<String, Json>) -> Result<Json, CommandError> {
+        let args = Args::check(args, entry.command.spec())?;
+        let command = Arc::clone(&entry.command);
+        let task = self.runtime.spawn(async move { command.run(args).await });
+        match tokio::time::timeout(LIMIT, task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => {
+                Err(CommandError::Failed(format!("`{}` stopped with an internal error", entry.full_name)))
+            }
+            Err(_) => {
+                Err(CommandError::Failed(format!("`{}` did not finish within {LIMIT:?}", entry.full_name)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CommandSpec;
+
+    struct Fake(CommandSpec);
+
+    #[async_trait::async_trait]
+    impl Command for Fake {
+        fn spec(&self) -> &CommandSpec {
+            &self.0
+        }
+        async fn run(&self, _: Args) -> Result<Json, CommandError> {
+            panic!("a bug in a plugin")
+        }
+    }
+
+    fn commands(instances: &[&str]) -> Commands {
+        let spec = CommandSpec { name: "set", aliases: &["setValue", "old.setValue"], about: "", args: &[] };
+        let command: [Arc<dyn Command>; 1] = [Arc::new(Fake(spec))];
+        Commands::new(instances.iter().map(|name| (*name, &command[..])), Handle::current())
+    }
+
+    #[tokio::test]
+    async fn names_are_resolved_while_they_are_unique() {
+        let one = commands(&["heat"]);
+        for name in ["heat.set", "set", "setValue", "old.setValue", "heat.setValue"] {
+            assert_eq!(one.resolve(name).map(|e| e.full_name.as_str()), Ok("heat.set"), "{name}");
+        }
+        for name in ["heat", "heat.", "other.set", "", "x"] {
+            assert_eq!(one.resolve(name).map(|e| &e.full_name), Err(Unresolved::Unknown), "{name}");
+        }
+        let two = commands(&["heat", "car"]);
+        assert_eq!(two.resolve("car.setValue").map(|e| e.full_name.as_str()), Ok("car.set"));
+        let both = vec!["heat.set".to_owned(), "car.set".to_owned()];
+        assert_eq!(two.resolve("set").map(|e| &e.full_name), Err(Unresolved::Ambiguous(both)));
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_command_is_an_error_of_the_call() {
+        let commands = commands(&["heat"]);
+        let error = commands.run(commands.resolve("set").unwrap(), Map::new()).await.unwrap_err();
+        assert_eq!(error.to_string(), "`heat.set` stopped with an internal error");
+    }
+}

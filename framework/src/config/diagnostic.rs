@@ -1,0 +1,153 @@
+//! Mistakes in the configuration, shown with their line.
+
+use std::{fmt, ops::Range};
+
+/// The text that is being checked, and where it came from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The file's name as the user gave it.
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// Command line options that stand in for keys. The span of the n-th is the n-th byte after the text.
+    pub(crate) options: Vec<String>,
+}
+
+impl Source {
+    /// The span that stands for an option of the command line.
+    pub(crate) fn option_span(&mut self, option: &str) -> Range<usize> {
+        self.options.push(option.to_owned());
+        let at = self.text.len() + self.options.len();
+        at..at
+    }
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    place: String,
+    message: String,
+    snippet: Option<String>,
+    hint: Option<String>,
+    at: usize,
+}
+
+impl Diagnostic {
+    pub(crate) fn new(
+        source: &Source,
+        span: Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) -> Self {
+        let (mut message, mut snippet) = (message.into(), None);
+        let place = match span.start.checked_sub(source.text.len() + 1).and_then(|n| source.options.get(n)) {
+            Some(option) => option.clone(),
+            None => {
+                let shown = Line::of(&source.text, span.start);
+                if shown.is_secret() {
+                    message =
+                        "this value is not what is expected here: a string in quotes, on one line".to_owned();
+                }
+                snippet = Some(shown.with_caret(&span));
+                format!("{}:{}:{}", source.name, shown.number, shown.column(span.start))
+            }
+        };
+        Self { place, message, snippet, hint, at: span.start }
+    }
+
+    /// A mistake of a whole file: it cannot be read, say.
+    pub(crate) fn file(name: &str, message: impl Into<String>, hint: Option<String>) -> Self {
+        Self { place: name.to_owned(), message: message.into(), snippet: None, hint, at: 0 }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}", self.place, self.message)?;
+        if let Some(snippet) = &self.snippet {
+            f.write_str(snippet)?;
+        }
+        match &self.hint {
+            Some(hint) => writeln!(f, "hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A line of the source around an offset.
+struct Line<'a> {
+    number: usize,
+    start: usize,
+    text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn of(source: &'a str, at: usize) -> Self {
+        let at = at.min(source.len());
+        let start =
+            source.as_bytes()[..at].iter().rposition(|&b| b == b'\n').map_or(0, |newline| newline + 1);
+        let text = source[start..].lines().next().unwrap_or_default();
+        let number = source.as_bytes()[..start].iter().filter(|&&b| b == b'\n').count() + 1;
+        Self { number, start, text }
+    }
+
+    /// Counted in characters, from 1, as editors do.
+    fn column(&self, at: usize) -> usize {
+        self.text.char_indices().take_while(|(i, _)| self.start + i < at).count() + 1
+    }
+
+    /// A token must not land in a log because it lacks a quote.
+    fn is_secret(&self) -> bool {
+        self.text.split_once('=').is_some_and(|(key, _)| {
+            let key = key.trim().to_ascii_lowercase();
+            ["token", "password", "secret"].iter().any(|word| key.ends_with(word))
+        })
+    }
+
+    fn with_caret(&self, span: &Range<usize>) -> String {
+        let before = self.column(span.start) - 1;
+        let number = self.number.to_string();
+        let margin = " ".repeat(number.len());
+        if self.is_secret() {
+            let key = self.text.split('=').next().unwrap_or_default().trim_end();
+            return format!("{margin} |\n{number} | {key} = (not shown)\n{margin} |\n");
+        }
+        let width = self.text.chars().skip(before).count().min(span.len()).max(1);
+        format!(
+            "{margin} |\n{number} | {}\n{margin} | {}{}\n",
+            self.text,
+            " ".repeat(before),
+            "^".repeat(width)
+        )
+    }
+}
+
+/// All mistakes of a configuration, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    pub(crate) fn new(mut all: Vec<Diagnostic>) -> Self {
+        all.sort_by_key(|mistake| mistake.at);
+        all.dedup();
+        Self(all)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, mistake) in self.0.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}

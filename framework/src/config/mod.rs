@@ -1,0 +1,335 @@
+//! `config.toml`: read once, checked completely before any device is opened, never written.
+
+mod diagnostic;
+mod section;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::{cell::RefCell, collections::BTreeMap, ops::Range, path::PathBuf, time::Duration};
+
+use jiff::civil;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+pub(crate) use self::section::Section;
+use self::{diagnostic::Source, section::did_you_mean};
+pub use self::{
+    diagnostic::{Diagnostic, Diagnostics},
+    server::{Secret, Server},
+};
+use crate::{Context, Instance, Pace, Period, Registration, Schedule, Stats, plugins};
+
+/// The framework's own keys in each `[sources.<name>]`.
+pub const INSTANCE_KEYS: &[&str] = &["plugin", "enabled", "interval", "daily", "stale_after"];
+/// The tables of the file.
+const TABLES: &[&str] = &["server", "sources"];
+
+/// A configuration without mistakes.
+pub struct Config {
+    /// `[server]`.
+    pub server: Server,
+    /// The enabled `[sources.<name>]`, in the order of the file.
+    pub sources: Vec<ConfiguredSource>,
+}
+
+/// One `[sources.<name>]`, built and ready to be run.
+pub struct ConfiguredSource {
+    /// The instance's name.
+    pub name: String,
+    /// Its plugin.
+    pub plugin: &'static Registration,
+    /// When it hands on batches.
+    pub schedule: Schedule,
+    /// After how long without a batch its section counts as stale.
+    pub stale_after: Duration,
+    /// What the plugin made of it.
+    pub instance: Instance,
+    /// What the plugin reports beside its batches.
+    pub stats: Stats,
+}
+
+/// A key that the command line sets, in place of the file.
+#[derive(Debug, Clone)]
+pub enum Override {
+    /// `[server] key = value`.
+    Server {
+        /// The option's name for messages: `--port`.
+        option: String,
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A key of the one source that uses `plugin`, which is added where there is none.
+    Source {
+        /// The option's name for messages.
+        option: String,
+        /// The plugin.
+        plugin: &'static str,
+        /// The instance, where several use the plugin or none does.
+        name: &'static str,
+        /// The key.
+        key: &'static str,
+        /// Its value: an integer where it looks like one.
+        value: String,
+    },
+}
+
+impl Config {
+    /// Checks a configuration completely. `name` is the file's name for messages.
+    ///
+    /// # Errors
+    /// Every mistake that can be found, each with its place.
+    pub fn parse(name: &str, text: &str, overrides: &[Override]) -> Result<Self, Diagnostics> {
+        let mut source = Source { name: name.to_owned(), text: text.to_owned(), options: Vec::new() };
+        let spans: Vec<_> = overrides
+            .iter()
+            .map(|over| match over {
+                Override::Server { option, .. } | Override::Source { option, .. } => {
+                    source.option_span(option)
+                }
+            })
+            .collect();
+        let (table, errors) = DeTable::parse_recoverable(&source.text);
+        if !errors.is_empty() {
+            let found =
+                errors.iter().map(|e| Diagnostic::new(&source, e.span().unwrap_or(0..0), e.message(), None));
+            return Err(Diagnostics::new(found.collect()));
+        }
+        let mut root = table.into_inner();
+        for (over, span) in overrides.iter().zip(spans) {
+            apply(&mut root, over, span);
+        }
+        let mistakes = RefCell::new(Vec::new());
+        let config = Reader { source: &source, mistakes: &mistakes }.config(root);
+        match (config, mistakes.into_inner()) {
+            (Some(config), mistakes) if mistakes.is_empty() => Ok(config),
+            (_, mistakes) => Err(Diagnostics::new(mistakes)),
+        }
+    }
+
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and where the file cannot be read.
+    pub fn load(path: &std::path::Path, overrides: &[Override]) -> Result<Self, Diagnostics> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Diagnostics::new(vec![Diagnostic::file(
+                &name,
+                format!("could not read this file: {error}"),
+                None,
+            )])
+        })?;
+        Self::parse(&name, &text, overrides)
+    }
+}
+
+struct Reader<'a> {
+    source: &'a Source,
+    mistakes: &'a RefCell<Vec<Diagnostic>>,
+}
+
+impl<'a> Reader<'a> {
+    fn note(&self, span: Range<usize>, message: impl Into<String>, hint: Option<String>) {
+        self.mistakes.borrow_mut().push(Diagnostic::new(self.source, span, message, hint));
+    }
+
+    /// A value that must be a table, as a section.
+    fn section(&self, key: &str, span: Range<usize>, value: Spanned<DeValue<'a>>) -> Option<Section<'a>> {
+        let at = value.span();
+        match value.into_inner() {
+            DeValue::Table(table) => {
+                Some(Section { source: self.source, span, table, known: &[], mistakes: self.mistakes })
+            }
+            other => {
+                self.note(at, format!("`{key}` must be a table, not {}", article(other.type_str())), None);
+                None
+            }
+        }
+    }
+
+    fn config(&self, mut root: DeTable<'a>) -> Option<Config> {
+        let server = root.remove_entry("server");
+        let sources = root.remove_entry("sources");
+        for key in root.keys() {
+            let list = TABLES.iter().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ");
+            let message = format!("unknown field `{}`, expected one of {list}", key.get_ref());
+            self.note(key.span(), message, did_you_mean(key.get_ref(), TABLES.iter().copied()));
+        }
+        let server = match server {
+            None => Section {
+                source: self.source,
+                span: 0..0,
+                table: DeTable::new(),
+                known: &[],
+                mistakes: self.mistakes,
+            },
+            Some((key, value)) => self.section("server", key.span(), value)?,
+        };
+        let server = Server::read(server);
+        // A plugin is checked whatever else is wrong, against a state directory that is there in any case.
+        let state_dir = server.as_ref().map_or_else(PathBuf::new, |server| server.state_dir.clone());
+        let mut built = Vec::new();
+        if let Some((key, value)) = sources {
+            let mut all: Vec<_> = self.section("sources", key.span(), value)?.table.into_iter().collect();
+            all.sort_by_key(|(key, _)| key.span().start);
+            for (key, value) in all {
+                let name = key.get_ref().to_string();
+                if let Some(section) = self.section(&name, key.span(), value) {
+                    built.extend(self.source(&name, section, &state_dir).map(|source| (key.span(), source)));
+                }
+            }
+        }
+        let mut devices = BTreeMap::<String, String>::new();
+        for (span, source) in &built {
+            let Some(device) = &source.instance.device else { continue };
+            if let Some(other) = devices.insert(device.clone(), source.name.clone()) {
+                let message = format!("`{}` and `{other}` both use {device}", source.name);
+                self.note(span.clone(), message, Some("a device can be read by one source only".to_owned()));
+            }
+        }
+        Some(Config { server: server?, sources: built.into_iter().map(|(_, source)| source).collect() })
+    }
+
+    /// Checks one `[sources.<name>]`; `None` where it is wrong or not enabled.
+    fn source(
+        &self,
+        name: &str,
+        mut section: Section<'a>,
+        state_dir: &std::path::Path,
+    ) -> Option<ConfiguredSource> {
+        section.known = INSTANCE_KEYS;
+        let span = section.span.clone();
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
+            let message =
+                format!("`{name}` cannot be the name of a source: use letters, digits, `_` and `-`");
+            self.note(span.clone(), message, None);
+        }
+        let enabled = section.take_as::<bool>("enabled").unwrap_or(true);
+        let interval = self.period(&mut section, "interval");
+        let stale_after = self.period(&mut section, "stale_after");
+        let daily_at = section.table.get("daily").map(Spanned::span);
+        let daily = section.take_as::<String>("daily").and_then(|text| match text.parse::<civil::Time>() {
+            Ok(time) => Some(time),
+            Err(_) => {
+                let at = daily_at.clone().unwrap_or_else(|| span.clone());
+                self.note(at, format!("`{text}` is no time of day: expected one such as `03:00`"), None);
+                None
+            }
+        });
+        if let (Some(_), Some(at)) = (interval, daily_at) {
+            self.note(at, "`interval` and `daily` exclude each other", Some("keep one of them".to_owned()));
+        }
+        let plugin = self.plugin(&mut section)?;
+        let schedule = match (daily, interval, plugin.pace) {
+            (Some(time), _, _) => Schedule::Daily(time),
+            (None, Some(period), _) | (None, None, Pace::Polled(period)) => Schedule::Every(period),
+            (None, None, Pace::Pushed) => Schedule::Continuous,
+        };
+        let stale_after = stale_after.unwrap_or_else(|| schedule.default_stale_after());
+        let cx = Context::new(name, state_dir, stale_after);
+        let instance = (plugin.build)(&mut section, &cx)?;
+        let stats = cx.stats().clone();
+        enabled.then(|| ConfiguredSource {
+            name: name.to_owned(),
+            plugin,
+            schedule,
+            stale_after,
+            instance,
+            stats,
+        })
+    }
+
+    fn period(&self, section: &mut Section<'a>, key: &str) -> Option<Duration> {
+        let at = section.table.get(key)?.span();
+        let period = section.take_as::<Period>(key)?;
+        if period.is_zero() {
+            self.note(at, format!("`{key}` must be longer than nothing"), None);
+            return None;
+        }
+        Some(*period)
+    }
+
+    fn plugin(&self, section: &mut Section<'a>) -> Option<&'static Registration> {
+        let known = plugins();
+        let names = || known.iter().map(|p| p.kind);
+        let list = || names().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ");
+        let Some(at) = section.table.get("plugin").map(Spanned::span) else {
+            self.note(
+                section.span.clone(),
+                format!("missing field `plugin`, expected one of {}", list()),
+                None,
+            );
+            return None;
+        };
+        let kind = section.take_as::<String>("plugin")?;
+        let found = known.iter().find(|plugin| plugin.kind == kind).copied();
+        if found.is_none() {
+            let message = format!("unknown plugin `{kind}`, expected one of {}", list());
+            self.note(at, message, did_you_mean(&kind, names()));
+        }
+        found
+    }
+}
+
+fn article(type_name: &str) -> String {
+    let an = type_name.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {type_name}", if an { "an" } else { "a" })
+}
+
+/// Sets a key from the command line; what stands there is replaced.
+fn apply<'a>(root: &mut DeTable<'a>, over: &'a Override, span: Range<usize>) {
+    fn table<'t, 'a>(
+        parent: &'t mut DeTable<'a>,
+        key: &'a str,
+        span: &Range<usize>,
+    ) -> Option<&'t mut DeTable<'a>> {
+        let entry = parent.entry(Spanned::new(span.clone(), key.into()));
+        let value = entry.or_insert_with(|| Spanned::new(span.clone(), DeValue::Table(DeTable::new())));
+        match value.get_mut() {
+            DeValue::Table(table) => Some(table),
+            _ => None, // it will be noted as no table
+        }
+    }
+    let spanned = |value: DeValue<'a>| Spanned::new(span.clone(), value);
+    let text = |value: &'a str| spanned(DeValue::String(value.into()));
+    match over {
+        Override::Server { key, value, .. } => {
+            if let Some(server) = table(root, "server", &span) {
+                server.remove(*key);
+                server.insert(Spanned::new(span.clone(), (*key).into()), text(value));
+            }
+        }
+        Override::Source { plugin, name, key, value, .. } => {
+            let Some(sources) = table(root, "sources", &span) else { return };
+            let mut users = sources.iter().filter(|(_, source)| {
+                source.get_ref().get("plugin").and_then(|p| p.get_ref().as_str()) == Some(plugin)
+            });
+            let target = match (users.next(), users.next()) {
+                (Some((only, _)), None) => only.get_ref().to_string(),
+                _ => (*name).to_owned(),
+            };
+            if !sources.contains_key(target.as_str()) {
+                let mut fresh = DeTable::new();
+                fresh.insert(Spanned::new(span.clone(), "plugin".into()), text(plugin));
+                sources.insert(
+                    Spanned::new(span.clone(), target.clone().into()),
+                    spanned(DeValue::Table(fresh)),
+                );
+            }
+            let Some(DeValue::Table(source)) = sources.get_mut(target.as_str()).map(Spanned::get_mut) else {
+                return;
+            };
+            source.remove(*key);
+            let value = match DeValue::parse(value).map(Spanned::into_inner) {
+                Ok(number @ DeValue::Integer(_)) => spanned(number),
+                _ => text(value),
+            };
+            source.insert(Spanned::new(span.clone(), (*key).into()), value);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `[server]`: the keys of the program itself.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use super::Section;
+use crate::ConfigError;
+
+/// `[server]`, checked.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// What a command from another machine must show.
+    pub token: Option<Secret>,
+    /// Whether `GET /cmd` runs commands, as raspend's did.
+    pub allow_get_commands: bool,
+    /// Origins of web pages that may send commands.
+    pub command_origins: Vec<String>,
+    /// Where counts that must survive a restart are kept.
+    pub state_dir: PathBuf,
+}
+
+/// A text that is never printed.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Whether `given` is the secret. Takes the same time wherever they differ.
+    pub fn matches(&self, given: &[u8]) -> bool {
+        use subtle::ConstantTimeEq;
+        self.0.as_bytes().ct_eq(given).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    #[serde(default = "default_listen")]
+    listen: String,
+    token: Option<String>,
+    token_file: Option<PathBuf>,
+    #[serde(default)]
+    allow_get_commands: bool,
+    #[serde(default)]
+    command_origins: Vec<String>,
+    state_dir: Option<PathBuf>,
+}
+
+fn default_listen() -> String {
+    "127.0.0.1:8080".to_owned()
+}
+
+impl Server {
+    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        let keys: Keys = section.parse()?;
+        match Self::check(keys) {
+            Ok(server) => Some(server),
+            Err(error) => {
+                section.refuse(&error);
+                None
+            }
+        }
+    }
+
+    fn check(keys: Keys) -> Result<Self, ConfigError> {
+        let listen = keys.listen.parse().map_err(|_| {
+            ConfigError::key("listen", format!("`{}` is no address to listen on", keys.listen))
+                .hint("write an IP address and a port: `127.0.0.1:8080` for this machine, `0.0.0.0:8080` for the whole house")
+        })?;
+        let token = match (keys.token, keys.token_file) {
+            (Some(_), Some(_)) => {
+                return Err(ConfigError::key("token_file", "`token` and `token_file` exclude each other"));
+            }
+            (Some(token), None) if token.trim().is_empty() => {
+                return Err(ConfigError::key("token", "`token` is empty"));
+            }
+            (Some(token), None) => Some(Secret(token)),
+            (None, Some(path)) => Some(read_token(&path)?),
+            (None, None) => None,
+        };
+        if let Some(wrong) =
+            keys.command_origins.iter().find(|origin| !origin.contains("://") || origin.ends_with('/'))
+        {
+            return Err(ConfigError::key("command_origins", format!("`{wrong}` is no origin"))
+                .hint("write scheme and host, without a path: `http://panel.home`"));
+        }
+        Ok(Self {
+            listen,
+            token,
+            allow_get_commands: keys.allow_get_commands,
+            command_origins: keys.command_origins,
+            state_dir: keys.state_dir.unwrap_or_else(default_state_dir),
+        })
+    }
+}
+
+fn read_token(path: &Path) -> Result<Secret, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        ConfigError::key("token_file", format!("could not read `{}`: {error}", path.display()))
+    })?;
+    match text.trim() {
+        "" => Err(ConfigError::key("token_file", format!("`{}` is empty", path.display()))),
+        token => Ok(Secret(token.to_owned())),
+    }
+}
+
+/// `/var/lib/smartmeter` where this user may write there, else a folder of the user's own.
+fn default_state_dir() -> PathBuf {
+    let system = Path::new("/var/lib/smartmeter");
+    // Creating is the only test that also sees read-only file systems; an empty folder does no harm.
+    let probe = system.join(format!(".probe-{}", std::process::id()));
+    let writable = std::fs::create_dir_all(system).is_ok() && std::fs::write(&probe, b"").is_ok();
+    if writable {
+        let _ = std::fs::remove_file(&probe);
+        return system.to_owned();
+    }
+    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    std::env::var_os("XDG_STATE_HOME")
+        .map_or_else(|| home.join(".local/state"), PathBuf::from)
+        .join("smartmeter")
+}

@@ -1,0 +1,237 @@
+//! Exact decimal numbers, as meters send them.
+
+use std::fmt;
+
+/// A decimal number with the digits of the wire: `mantissa / 10^scale`.
+///
+/// Meters send decimal text, users read decimal text; binary floating point in between would add
+/// tails such as `13756.570000000247`. Eighteen digits are always exact.
+///
+/// It is displayed without leading zeros and without trailing ones, but a number that was sent with
+/// decimals keeps at least one (`211.00` is `211.0`), so that a consumer that tells integers from
+/// floats sees the same type every time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Decimal {
+    mantissa: i64,
+    scale: u8,
+}
+
+/// The most decimals (digits behind the point) that are kept.
+const MAX_SCALE: u8 = 18;
+const POWERS: [u64; 20] = {
+    let mut powers = [1; 20];
+    let mut i = 1;
+    while i < powers.len() {
+        powers[i] = powers[i - 1] * 10;
+        i += 1;
+    }
+    powers
+};
+
+impl Decimal {
+    /// `mantissa / 10^scale`; a scale above 18 is refused.
+    pub const fn new(mantissa: i64, scale: u8) -> Option<Self> {
+        if scale <= MAX_SCALE { Some(Self { mantissa, scale }) } else { None }
+    }
+
+    /// Reads a plain decimal: an optional sign, digits, and optionally a point with more digits.
+    ///
+    /// `None` for anything else (`1e9`, `0x10`, `1,5`, `NaN`, `-.--`, blanks) and for a number that
+    /// cannot be kept exactly: nothing is ever rounded or saturated.
+    #[inline]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let (negative, digits) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] => (false, rest),
+            rest => (false, rest),
+        };
+        if digits.is_empty() || digits.len() > 40 {
+            return None;
+        }
+        let mut mantissa = 0u64;
+        let mut point = None;
+        for (i, &byte) in digits.iter().enumerate() {
+            let digit = byte.wrapping_sub(b'0');
+            if digit <= 9 {
+                // 19 digits cannot overflow; more go through the checked path.
+                mantissa = if i < 19 {
+                    mantissa * 10 + u64::from(digit)
+                } else {
+                    mantissa.checked_mul(10)?.checked_add(u64::from(digit))?
+                };
+            } else if byte == b'.' && point.is_none() && i > 0 {
+                point = Some(i);
+            } else {
+                return None;
+            }
+        }
+        let scale = match point {
+            Some(i) if i + 1 == digits.len() => return None,
+            Some(i) => digits.len() - i - 1,
+            None => 0,
+        };
+        let mantissa = i64::try_from(mantissa).ok()?;
+        Self::new(if negative { -mantissa } else { mantissa }, u8::try_from(scale).ok()?)
+    }
+
+    /// The shortest decimal that reads back as `value`: for numbers that were computed.
+    ///
+    /// `None` when `value` is not finite or needs more digits than fit.
+    pub fn from_f64(value: f64) -> Option<Self> {
+        if !value.is_finite() {
+            return None;
+        }
+        // Rust's `Display` prints the shortest digits that read back, never an exponent.
+        Self::parse(value.to_string().as_bytes())
+    }
+
+    /// `value` rounded to `scale` decimals; `None` when it is not finite or too large.
+    pub fn rounded(value: f64, scale: u8) -> Option<Self> {
+        let scaled = value * *POWERS.get(usize::from(scale))? as f64;
+        if !scaled.is_finite() || scaled.abs() >= 9e18 {
+            return None;
+        }
+        Self::new(scaled.round() as i64, scale)
+    }
+
+    /// The digits as an integer: `mantissa / 10^scale` is the number.
+    pub const fn mantissa(self) -> i64 {
+        self.mantissa
+    }
+
+    /// How many of the mantissa's digits stand behind the point.
+    pub const fn scale(self) -> u8 {
+        self.scale
+    }
+
+    /// The nearest binary floating point number.
+    pub fn to_f64(self) -> f64 {
+        // One correctly rounded division of two exact numbers, for up to 15 digits.
+        self.mantissa as f64 / POWERS[usize::from(self.scale)] as f64
+    }
+
+    /// Appends the number's text, as [`Display`](fmt::Display) prints it, to `out`.
+    pub fn write_to(self, out: &mut Vec<u8>) {
+        if self.mantissa < 0 {
+            out.push(b'-');
+        }
+        let (mut digits, mut scale) = (self.mantissa.unsigned_abs(), self.scale);
+        while scale > 1 && digits.is_multiple_of(10) {
+            digits /= 10;
+            scale -= 1;
+        }
+        // From the last digit to the first; the point goes in after `scale` digits, a zero before it.
+        let mut buffer = [0; 24];
+        let mut at = buffer.len();
+        let mut written = 0;
+        while digits > 0 || written <= scale {
+            if written == scale && scale > 0 {
+                at -= 1;
+                buffer[at] = b'.';
+            }
+            at -= 1;
+            buffer[at] = b'0' + (digits % 10) as u8;
+            digits /= 10;
+            written += 1;
+        }
+        out.extend_from_slice(&buffer[at..]);
+    }
+}
+
+impl From<i64> for Decimal {
+    fn from(integer: i64) -> Self {
+        Self { mantissa: integer, scale: 0 }
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(24);
+        self.write_to(&mut text);
+        f.pad(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(text: &str) -> Option<String> {
+        Decimal::parse(text.as_bytes()).map(|d| d.to_string())
+    }
+
+    #[test]
+    fn wire_text_keeps_every_digit() {
+        for (wire, expected) in [
+            ("002714.12830185", "2714.12830185"),
+            ("000125.25688570", "125.2568857"),
+            ("-000458.90", "-458.9"),
+            ("+00115", "115"),
+            ("000211.00", "211.0"),
+            ("000000.000", "0.0"),
+            ("0", "0"),
+            ("-0.05", "-0.05"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("0.000000000000000001", "0.000000000000000001"),
+        ] {
+            assert_eq!(shown(wire).as_deref(), Some(expected), "{wire}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_decimal_is_no_number() {
+        for text in [
+            "",
+            "-",
+            "+",
+            ".",
+            ".5",
+            "5.",
+            "1e9",
+            "NaN",
+            "inf",
+            "0x10",
+            "+-5",
+            "1,5",
+            "-.--",
+            " 1",
+            "1 ",
+            "1.2.3",
+            "9223372036854775808",
+            "0.0000000000000000001",
+            &"1".repeat(70),
+        ] {
+            assert_eq!(shown(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn computed_numbers_have_no_tail() {
+        assert_eq!(Decimal::from_f64(13_756_570.0 / 1000.0).unwrap().to_string(), "13756.57");
+        assert_eq!(Decimal::rounded(1234.56, 1).unwrap().to_string(), "1234.6");
+        assert_eq!(Decimal::rounded(f64::NAN, 1), None);
+        assert_eq!(Decimal::from_f64(1e30), None);
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trips(mantissa: i64, scale in 0u8..=18) {
+            let decimal = Decimal::new(mantissa, scale).unwrap();
+            let text = decimal.to_string();
+            let again = Decimal::parse(text.as_bytes());
+            // Trailing zeros go, the number stays; i64::MIN has one digit of magnitude too many.
+            if mantissa != i64::MIN {
+                let again = again.unwrap();
+                let shift = 10i128.pow(u32::from(scale - again.scale()));
+                prop_assert_eq!(i128::from(again.mantissa()) * shift, i128::from(mantissa));
+            }
+        }
+
+        #[test]
+        fn fifteen_digits_survive_a_float(mantissa in -999_999_999_999_999i64..=999_999_999_999_999, scale in 0u8..=9) {
+            let decimal = Decimal::new(mantissa, scale).unwrap();
+            prop_assert_eq!(decimal.to_string().parse::<f64>().unwrap(), decimal.to_f64());
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What a plugin says about a configuration that it cannot use.
+
+/// A value that a plugin refuses although its type is right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfigError {
+    /// The key whose value is wrong; `None` where the section as a whole is.
+    pub key: Option<&'static str>,
+    /// What is wrong and what was expected: lower case, user input in backticks.
+    pub message: String,
+    /// What to write instead, if that can be said.
+    pub hint: Option<String>,
+}
+
+impl ConfigError {
+    /// The value of `key` is wrong.
+    pub fn key(key: &'static str, message: impl Into<String>) -> Self {
+        Self { key: Some(key), message: message.into(), hint: None }
+    }
+
+    /// The section as a whole is wrong: keys that contradict each other or lack each other.
+    pub fn section(message: impl Into<String>) -> Self {
+        Self { key: None, message: message.into(), hint: None }
+    }
+
+    /// The same error with a hint.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}

@@ -1,0 +1,58 @@
+//! Data acquisition with plugins, in the style of the Python library raspend.
+//!
+//! A **plugin** turns a kind of device into **batches** of **readings**:
+//!
+//! 1. implement [`DataAcquisition`] (and [`Command`], if clients may ask something of the device);
+//! 2. implement [`Plugin`], which makes them from the plugin's own configuration type;
+//! 3. say [`register!`] with it, and name the crate in the program.
+//!
+//! The framework does the rest: it checks [`Config`], runs each instance under a supervisor that
+//! reopens it after faults, keeps the newest batch in the [`Store`], and serves it over [`http`].
+//! `docs/writing-a-plugin.md` builds a whole plugin; [`testing`] checks it.
+
+mod acquisition;
+mod command;
+mod commands;
+mod config;
+mod context;
+mod decimal;
+mod error;
+pub mod http;
+pub mod json;
+mod obis;
+mod plugin;
+mod reading;
+mod schedule;
+mod service;
+pub mod store;
+mod supervisor;
+pub mod testing;
+
+pub use async_trait::async_trait;
+
+pub use crate::{
+    acquisition::{AcquireError, DataAcquisition},
+    command::{ArgKind, ArgSpec, Args, Command, CommandError, CommandSpec},
+    commands::{Commands, Entry, Unresolved},
+    config::{Config, ConfiguredSource, Diagnostic, Diagnostics, INSTANCE_KEYS, Override, Secret, Server},
+    context::{Context, Counter, Fact, Stats},
+    decimal::Decimal,
+    error::ConfigError,
+    obis::Obis,
+    plugin::{DecodeFn, Decoded, Instance, Plugin, Registration, plugins},
+    reading::{Batch, Reading, Text, Timestamp, Value},
+    schedule::{Pace, Period, Schedule},
+    service::run,
+    store::Store,
+};
+
+#[doc(hidden)]
+pub use inventory;
+
+/// Registers a [`Plugin`], so that a program that links its crate finds it by name.
+#[macro_export]
+macro_rules! register {
+    ($plugin:ty) => {
+        $crate::inventory::submit! { $crate::Registration::of::<$plugin>() }
+    };
+}

@@ -1,0 +1,137 @@
+//! What a plugin is: one kind of source, linked in and found by name.
+
+use std::{fmt::Debug, sync::Arc};
+
+use serde::de::DeserializeOwned;
+
+use crate::{Command, ConfigError, Context, DataAcquisition, Pace, Reading, config::Section};
+
+/// A kind of source. One crate implements it once and says [`register!`](crate::register) with it.
+pub trait Plugin: 'static {
+    /// Its name in `plugin = "…"`.
+    const KIND: &'static str;
+    /// One line for `smartmeter plugins`.
+    const ABOUT: &'static str;
+    /// A commented configuration that works: `include_str!("../sample.toml")`.
+    const SAMPLE: &'static str;
+    /// Whether the device speaks by itself or is asked.
+    const PACE: Pace;
+    /// Reads recorded bytes of this protocol, for `smartmeter decode`.
+    const DECODE: Option<DecodeFn> = None;
+    /// The plugin's own keys. Derive `Deserialize` with `#[serde(deny_unknown_fields)]`.
+    type Config: DeserializeOwned + Debug;
+
+    /// Makes one instance. No I/O here: everything in the file is checked before any device is opened.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, and with which key.
+    fn build(config: Self::Config, cx: &Context) -> Result<Instance, ConfigError>;
+}
+
+/// One configured use of a plugin.
+pub struct Instance {
+    /// What reads the device.
+    pub acquisition: Box<dyn DataAcquisition>,
+    /// What clients may ask of it.
+    pub commands: Vec<Arc<dyn Command>>,
+    /// The device that must not be used twice: `/dev/ttyUSB0`, `gpio 21`.
+    pub device: Option<String>,
+}
+
+impl Instance {
+    /// An instance without commands.
+    pub fn new(acquisition: impl DataAcquisition) -> Self {
+        Self { acquisition: Box::new(acquisition), commands: Vec::new(), device: None }
+    }
+
+    /// The same instance with one more command.
+    pub fn command(mut self, command: impl Command) -> Self {
+        self.commands.push(Arc::new(command));
+        self
+    }
+
+    /// The same instance, the only one that may use `device`.
+    pub fn device(mut self, device: impl Into<String>) -> Self {
+        self.device = Some(device.into());
+        self
+    }
+}
+
+/// Decodes a recording: calls back for every telegram, in order.
+pub type DecodeFn = fn(&[u8], &mut dyn FnMut(Decoded));
+
+/// What [`DecodeFn`] found.
+#[derive(Debug)]
+pub enum Decoded {
+    /// A telegram that may be trusted.
+    Telegram {
+        /// Byte offset of its first byte.
+        offset: u64,
+        /// What the meter says it is.
+        ident: Option<String>,
+        /// Its registers as sent; the name is the code.
+        readings: Vec<Reading>,
+    },
+    /// Bytes that look like a telegram and must not be trusted.
+    Rejected {
+        /// Byte offset of its first byte.
+        offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// A linked plugin, its types erased. [`register!`](crate::register) makes it.
+#[derive(Clone, Copy)]
+pub struct Registration {
+    /// [`Plugin::KIND`].
+    pub kind: &'static str,
+    /// [`Plugin::ABOUT`].
+    pub about: &'static str,
+    /// [`Plugin::SAMPLE`].
+    pub sample: &'static str,
+    /// [`Plugin::PACE`].
+    pub pace: Pace,
+    /// [`Plugin::DECODE`].
+    pub decode: Option<DecodeFn>,
+    pub(crate) build: fn(&mut Section<'_>, &Context) -> Option<Instance>,
+}
+
+impl Registration {
+    /// The registration of `P`.
+    pub const fn of<P: Plugin>() -> Self {
+        Self {
+            kind: P::KIND,
+            about: P::ABOUT,
+            sample: P::SAMPLE,
+            pace: P::PACE,
+            decode: P::DECODE,
+            build: |section, cx| {
+                let config = section.parse::<P::Config>()?;
+                P::build(config, cx).map_err(|error| section.refuse(&error)).ok()
+            },
+        }
+    }
+}
+
+impl Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registration").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+inventory::collect!(Registration);
+
+/// All linked plugins, by name.
+///
+/// # Panics
+/// Where two linked plugins have the same name: a mistake of the build, not of the user.
+pub fn plugins() -> Vec<&'static Registration> {
+    // inventory's order is that of the linker.
+    let mut all: Vec<_> = inventory::iter::<Registration>().collect();
+    all.sort_by_key(|plugin| plugin.kind);
+    if let Some(twice) = all.windows(2).find(|pair| pair[0].kind == pair[1].kind) {
+        panic!("two linked plugins are called `{}`", twice[0].kind);
+    }
+    all
+}

@@ -1,0 +1,317 @@
+//! The newest batch of each instance, and how the instance fares.
+//!
+//! One writer for each section (its supervisor), any number of readers. Readers see immutable
+//! [`Snapshot`]s and take no lock that a source holds: a dead source cannot block them.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use tokio::sync::broadcast;
+
+use crate::{Batch, Context, Counter, Stats, Text, Timestamp, json};
+
+/// How many batches a reader of events may be behind before it is told that it missed some.
+const EVENT_BACKLOG: usize = 256;
+
+/// All sections. Shared by the supervisors and HTTP.
+#[derive(Debug)]
+pub struct Store {
+    sections: Vec<Arc<Section>>,
+    version: AtomicU64,
+    events: broadcast::Sender<Arc<Snapshot>>,
+}
+
+/// One instance's place in the store.
+#[derive(Debug)]
+pub struct Section {
+    /// The instance's name.
+    pub name: Text,
+    /// Its plugin.
+    pub plugin: &'static str,
+    /// After how long without a batch it counts as stale.
+    pub stale_after: Duration,
+    /// How it fares.
+    pub health: Health,
+    latest: ArcSwapOption<Snapshot>,
+}
+
+/// A batch as it was handed on. It never changes.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The instance's name.
+    pub section: Text,
+    /// Larger than that of every earlier batch of its section.
+    pub version: u64,
+    /// The readings.
+    pub batch: Batch,
+    arrived: Instant,
+    members: OnceLock<Bytes>,
+}
+
+impl Snapshot {
+    /// The members of its section in `/data`, without braces; encoded once, for all readers.
+    pub fn members(&self) -> &Bytes {
+        self.members.get_or_init(|| {
+            let mut out = Vec::with_capacity(self.batch.readings.len() * 80 + 64);
+            json::write_members(&mut out, &self.batch);
+            out.into()
+        })
+    }
+}
+
+/// The newest batch of an instance, as a reader sees it now.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The batch.
+    pub snapshot: Arc<Snapshot>,
+    /// Whether the device has been silent for `stale_after`.
+    pub stale: bool,
+    /// When that changes if nothing comes.
+    pub stale_from: Instant,
+}
+
+impl View {
+    /// Appends the section's JSON object.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        out.extend_from_slice(self.snapshot.members());
+        if self.stale {
+            out.extend_from_slice(b",\"stale\":true");
+        }
+        out.push(b'}');
+    }
+}
+
+impl Store {
+    /// A store with these sections, all of them empty.
+    pub fn new(sections: impl IntoIterator<Item = Section>) -> Arc<Self> {
+        let sections = sections.into_iter().map(Arc::new).collect();
+        Arc::new(Self { sections, version: AtomicU64::new(0), events: broadcast::Sender::new(EVENT_BACKLOG) })
+    }
+
+    /// All sections, in the order of the configuration.
+    pub fn sections(&self) -> &[Arc<Section>] {
+        &self.sections
+    }
+
+    /// The section of an instance.
+    pub fn section(&self, name: &str) -> Option<&Arc<Section>> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+
+    /// Grows with every batch of any instance.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Every batch from now on. A reader that is too slow is told how many it missed.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Snapshot>> {
+        self.events.subscribe()
+    }
+
+    /// Hands a batch on. Only the section's supervisor calls this.
+    pub(crate) fn publish(&self, section: &Section, batch: Batch) {
+        let version = self.version.load(Ordering::Relaxed) + 1;
+        let snapshot = Arc::new(Snapshot {
+            section: section.name.clone(),
+            version,
+            batch,
+            arrived: Instant::now(),
+            members: OnceLock::new(),
+        });
+        section.health.delivered(snapshot.batch.taken_at);
+        section.latest.store(Some(Arc::clone(&snapshot)));
+        // Only now: who sees the new version must find the batch.
+        self.version.fetch_add(1, Ordering::AcqRel);
+        if self.events.receiver_count() > 0 {
+            let _ = self.events.send(snapshot);
+        }
+    }
+}
+
+impl Section {
+    /// An empty section.
+    pub fn new(name: impl Into<Text>, plugin: &'static str, stale_after: Duration, stats: Stats) -> Self {
+        Self {
+            name: name.into(),
+            plugin,
+            stale_after,
+            health: Health::new(stats),
+            latest: ArcSwapOption::empty(),
+        }
+    }
+
+    /// What a reader sees at `now`; `None` before the first batch.
+    pub fn view(&self, now: Instant) -> Option<View> {
+        let snapshot = self.latest.load_full()?;
+        let stale_from = snapshot.arrived + self.stale_after;
+        Some(View { snapshot, stale: now >= stale_from, stale_from })
+    }
+}
+
+/// What an instance is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// Its device is being opened for the first time, or is open and has said nothing yet.
+    Starting,
+    /// Batches arrive.
+    Delivering,
+    /// Its device is not there, or did not work; it is tried again and again.
+    Waiting,
+    /// It gave up: only a new configuration helps.
+    Failed,
+    /// The program is ending.
+    Stopped,
+}
+
+impl State {
+    const ALL: [Self; 5] = [Self::Starting, Self::Delivering, Self::Waiting, Self::Failed, Self::Stopped];
+
+    /// The word in `/health`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Delivering => "delivering",
+            Self::Waiting => "waiting",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// How an instance fares. Written by its supervisor, read by anybody without a lock.
+#[derive(Debug)]
+pub struct Health {
+    state: AtomicU8,
+    /// Batches that were handed on.
+    pub batches: Counter,
+    /// Batches that came within the same `interval` and gave way to a newer one.
+    pub thinned: Counter,
+    /// Telegrams that were not to be trusted.
+    pub malformed: Counter,
+    /// How often the device was opened again after a fault.
+    pub reopened: Counter,
+    /// How often the source panicked.
+    pub panics: Counter,
+    /// What the plugin reports itself.
+    pub stats: Stats,
+    /// Microseconds since 1970; 0 = never.
+    last_success: AtomicU64,
+    last_error: ArcSwapOption<(Timestamp, String)>,
+}
+
+impl Health {
+    fn new(stats: Stats) -> Self {
+        Self {
+            state: AtomicU8::new(State::Starting as u8),
+            batches: Counter::default(),
+            thinned: Counter::default(),
+            malformed: Counter::default(),
+            reopened: Counter::default(),
+            panics: Counter::default(),
+            stats,
+            last_success: AtomicU64::new(0),
+            last_error: ArcSwapOption::empty(),
+        }
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> State {
+        State::ALL[usize::from(self.state.load(Ordering::Relaxed))]
+    }
+
+    /// When the last batch was taken.
+    pub fn last_success(&self) -> Option<Timestamp> {
+        let micros = i64::try_from(self.last_success.load(Ordering::Relaxed)).ok()?;
+        if micros == 0 { None } else { Timestamp::from_microsecond(micros).ok() }
+    }
+
+    /// The last fault, which may be over.
+    pub fn last_error(&self) -> Option<Arc<(Timestamp, String)>> {
+        self.last_error.load_full()
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn fault(&self, message: String) {
+        self.last_error.store(Some(Arc::new((Timestamp::now(), message))));
+    }
+
+    fn delivered(&self, at: Timestamp) {
+        self.batches.increment();
+        self.last_success.store(at.as_microsecond().max(1) as u64, Ordering::Relaxed);
+        self.set_state(State::Delivering);
+    }
+}
+
+/// For tests of readers: a store with one section, and the means to fill it.
+#[doc(hidden)]
+pub fn store_of(name: &str, batch: Option<Batch>) -> Arc<Store> {
+    let stale_after = Duration::from_secs(30);
+    let cx = Context::new(name, "", stale_after);
+    let store = Store::new([Section::new(name, "test", stale_after, cx.stats().clone())]);
+    if let Some(batch) = batch {
+        store.publish(&store.sections[0], batch);
+    }
+    store
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Decimal, Reading};
+
+    fn batch(n: i64) -> Batch {
+        Batch::now(vec![Reading::number("a", Decimal::from(n)), Reading::number("b", Decimal::from(n))])
+    }
+
+    #[test]
+    fn a_section_turns_stale_and_says_so() {
+        let store = store_of("meter", Some(batch(1)));
+        let section = store.section("meter").unwrap();
+        let view = section.view(Instant::now()).unwrap();
+        assert!(!view.stale);
+        let later = section.view(Instant::now() + Duration::from_secs(30)).unwrap();
+        assert!(later.stale);
+        let mut out = Vec::new();
+        later.write_to(&mut out);
+        assert!(String::from_utf8(out).unwrap().ends_with(r#""a":1,"b":1,"stale":true}"#));
+    }
+
+    #[test]
+    fn no_reader_ever_sees_half_a_batch_or_an_older_one() {
+        let store = store_of("meter", Some(batch(0)));
+        std::thread::scope(|scope| {
+            scope.spawn(|| (1..20_000).for_each(|n| store.publish(&store.sections[0], batch(n))));
+            scope.spawn(|| {
+                let mut last = 0;
+                while last < 19_999 {
+                    let version = store.version();
+                    let view = store.sections[0].view(Instant::now()).unwrap();
+                    assert!(view.snapshot.version >= version, "the version was there before the batch");
+                    assert_eq!(view.snapshot.batch.readings[0].value, view.snapshot.batch.readings[1].value);
+                    assert!(view.snapshot.version >= last);
+                    last = view.snapshot.version - 1;
+                }
+            });
+        });
+    }
+
+    #[test]
+    fn a_slow_reader_is_told_what_it_missed() {
+        let store = store_of("meter", None);
+        let mut events = store.subscribe();
+        (0..300).for_each(|n| store.publish(&store.sections[0], batch(n)));
+        assert!(matches!(events.try_recv(), Err(broadcast::error::TryRecvError::Lagged(44))));
+    }
+}

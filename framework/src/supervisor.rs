@@ -1,0 +1,294 @@
+//! Runs one source: open, acquire, publish; on a fault close, wait, reopen.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    error::Error,
+    fmt::Write as _,
+    future::Future,
+    mem::{Discriminant, discriminant},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    AcquireError, Batch, DataAcquisition, Pace, Schedule,
+    store::{Section, State, Store},
+};
+
+/// A device that is missing is looked for this often: a replugged head is back within two seconds.
+const RETRY_MIN: Duration = Duration::from_millis(250);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+/// A source that panics is a bug, not a loose cable: it is given more and more time.
+const PANIC_RETRY_MAX: Duration = Duration::from_secs(60);
+/// How long a source may take to let go of its device.
+const CLOSE_LIMIT: Duration = Duration::from_millis(500);
+/// A repeating fault is logged this often at most; it is counted always.
+const LOG_PERIOD: Duration = Duration::from_secs(60);
+/// Two batches of a pushed source that are due in the same turn may be this early, as a part of the period.
+const EARLY: u32 = 10;
+
+/// What a supervisor runs.
+pub(crate) struct Supervised {
+    pub(crate) acquisition: Box<dyn DataAcquisition>,
+    pub(crate) pace: Pace,
+    pub(crate) schedule: Schedule,
+    pub(crate) section: Arc<Section>,
+    pub(crate) store: Arc<Store>,
+}
+
+/// Why a run of the source ended.
+enum Ended {
+    Cancelled,
+    Fault(AcquireError),
+    Panicked(String),
+}
+
+impl Supervised {
+    /// Runs until `stop`, or until the source says that it can never work.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut log = FaultLog::default();
+        let (mut wait, mut panic_wait) = (RETRY_MIN, RETRY_MAX);
+        loop {
+            let batches = self.section.health.batches.get();
+            let ended = self.run_once(&stop, &mut log).await;
+            // A device that opens and then says nothing has not recovered: only a batch counts.
+            if self.section.health.batches.get() > batches {
+                (wait, panic_wait) = (RETRY_MIN, RETRY_MAX);
+            }
+            let health = &self.section.health;
+            let pause = match ended {
+                Ended::Cancelled => {
+                    health.set_state(State::Stopped);
+                    return;
+                }
+                Ended::Fault(AcquireError::Fatal(reason)) => {
+                    error!(source = %self.section.name, "stopped for good: {reason}");
+                    health.fault(reason);
+                    health.set_state(State::Failed);
+                    return;
+                }
+                Ended::Fault(fault) => {
+                    let message = chain(&fault);
+                    log.note(&self.section.name, discriminant(&fault), &message);
+                    health.fault(message);
+                    let pause = wait;
+                    wait = (wait * 2).min(RETRY_MAX);
+                    pause
+                }
+                Ended::Panicked(message) => {
+                    health.panics.increment();
+                    error!(source = %self.section.name, "panicked, which is a bug of its plugin: {message}");
+                    health.fault(format!("panicked: {message}"));
+                    let pause = panic_wait;
+                    panic_wait = (panic_wait * 2).min(PANIC_RETRY_MAX);
+                    pause
+                }
+            };
+            health.set_state(State::Waiting);
+            health.reopened.increment();
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn run_once(&mut self, stop: &CancellationToken, log: &mut FaultLog) -> Ended {
+        let Self { acquisition, pace, schedule, section, store } = self;
+        let ended = {
+            let work = async {
+                acquisition.open().await?;
+                match pace {
+                    Pace::Pushed => push(acquisition.as_mut(), *schedule, section, store, log).await,
+                    Pace::Polled(_) => poll(acquisition.as_mut(), *schedule, section, store, log).await,
+                }
+            };
+            tokio::select! {
+                ended = caught(work) => match ended {
+                    Ok(Err(fault)) => Ended::Fault(fault),
+                    Ok(Ok(never)) => match never {},
+                    Err(message) => Ended::Panicked(message),
+                },
+                () = stop.cancelled() => Ended::Cancelled,
+            }
+        };
+        if timeout(CLOSE_LIMIT, caught(acquisition.close())).await.is_err() {
+            warn!(source = %section.name, "did not let go of its device within {CLOSE_LIMIT:?}");
+        }
+        ended
+    }
+}
+
+/// A value that cannot be: these loops end with an error only.
+enum Never {}
+
+/// Reads a pushed source without a pause, and hands on what is due.
+async fn push(
+    source: &mut dyn DataAcquisition,
+    schedule: Schedule,
+    section: &Section,
+    store: &Store,
+    log: &mut FaultLog,
+) -> Result<Never, AcquireError> {
+    let mut thinner = Thinner::new(schedule, Instant::now());
+    loop {
+        let acquired = match thinner.deadline() {
+            None => Some(source.acquire().await),
+            Some(deadline) => tokio::select! {
+                acquired = source.acquire() => Some(acquired),
+                () = sleep_until(deadline) => None,
+            },
+        };
+        let now = Instant::now();
+        let due = match acquired {
+            Some(Ok(batch)) => thinner.arrived(batch, now, section),
+            Some(Err(fault)) => {
+                malformed(fault, section, log)?;
+                None
+            }
+            None => thinner.take(now),
+        };
+        if let Some(batch) = due {
+            log.delivered(section);
+            store.publish(section, batch);
+        }
+    }
+}
+
+/// Asks a polled source at each of its turns, the first one at once.
+async fn poll(
+    source: &mut dyn DataAcquisition,
+    schedule: Schedule,
+    section: &Section,
+    store: &Store,
+    log: &mut FaultLog,
+) -> Result<Never, AcquireError> {
+    let mut due = Instant::now();
+    if matches!(schedule, Schedule::Daily(_)) {
+        due = schedule.next(due, due);
+    }
+    loop {
+        sleep_until(due).await;
+        match source.acquire().await {
+            Ok(batch) => {
+                log.delivered(section);
+                store.publish(section, batch);
+            }
+            Err(fault) => malformed(fault, section, log)?,
+        }
+        due = schedule.next(due, Instant::now());
+        // A schedule without a period would spin on a device that answers at once.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Counts a malformed telegram and goes on; any other fault ends the run.
+fn malformed(fault: AcquireError, section: &Section, log: &mut FaultLog) -> Result<(), AcquireError> {
+    let AcquireError::Malformed { reason } = &fault else { return Err(fault) };
+    section.health.malformed.increment();
+    if log.note(&section.name, discriminant(&fault), reason) {
+        section.health.fault(reason.clone());
+    }
+    Ok(())
+}
+
+/// Hands on at most one batch a turn, the newest.
+///
+/// A batch that comes in its turn, or up to a tenth of a period early, goes out as it comes. One that
+/// comes before waits, and goes out when its turn is a tenth over and nothing newer came.
+struct Thinner {
+    schedule: Schedule,
+    due: Instant,
+    pending: Option<Batch>,
+}
+
+impl Thinner {
+    fn new(schedule: Schedule, now: Instant) -> Self {
+        let due = if matches!(schedule, Schedule::Daily(_)) { schedule.next(now, now) } else { now };
+        Self { schedule, due, pending: None }
+    }
+
+    fn slack(&self) -> Duration {
+        match self.schedule {
+            Schedule::Every(period) => (period / EARLY).min(Duration::from_secs(2)),
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.pending.as_ref().map(|_| self.due + self.slack())
+    }
+
+    fn arrived(&mut self, batch: Batch, now: Instant, section: &Section) -> Option<Batch> {
+        if self.pending.replace(batch).is_some() {
+            section.health.thinned.increment();
+        }
+        if now + self.slack() >= self.due { self.take(now) } else { None }
+    }
+
+    fn take(&mut self, now: Instant) -> Option<Batch> {
+        self.due = self.schedule.next(self.due, now);
+        self.pending.take()
+    }
+}
+
+/// Says each kind of fault once, then once a minute with how often it came.
+#[derive(Default)]
+struct FaultLog {
+    kinds: HashMap<Discriminant<AcquireError>, (Instant, u64)>,
+    faulty: bool,
+}
+
+impl FaultLog {
+    /// Whether it was logged.
+    fn note(&mut self, source: &str, kind: Discriminant<AcquireError>, message: &str) -> bool {
+        self.faulty = true;
+        let now = Instant::now();
+        let (last, unsaid) = self.kinds.entry(kind).or_insert((now - LOG_PERIOD, 0));
+        if now.duration_since(*last) < LOG_PERIOD {
+            *unsaid += 1;
+            return false;
+        }
+        match *unsaid {
+            0 => warn!(source, "{message}"),
+            n => warn!(source, "{message} (and {n} more like this in the last minute)"),
+        }
+        (*last, *unsaid) = (now, 0);
+        true
+    }
+
+    fn delivered(&mut self, section: &Section) {
+        if section.health.state() != State::Delivering {
+            info!(source = %section.name, "{}", if self.faulty { "delivers again" } else { "delivers" });
+            self.faulty = false;
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Awaits `work`; a panic in it becomes its message.
+async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    // What the source holds is opened afresh after a panic; nothing of it is read before.
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic: Box<dyn Any + Send>| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "without a message".to_owned())
+    })
+}
