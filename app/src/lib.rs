@@ -1,1 +1,10 @@
-//! App.
+//! The program `smartmeter`: command line, and the list of plugins that it links.
+
+pub mod cli;
+mod decode;
+mod demo;
+mod log;
+mod plugins;
+mod run;
+
+pub use crate::cli::main;

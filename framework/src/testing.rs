@@ -1,1 +1,139 @@
-//! Harness for plugin authors.
+//! What every plugin's own tests start from.
+//!
+//! ```ignore
+//! #[test]
+//! fn keeps_the_contract() {
+//!     framework::testing::check::<Thermal>();
+//! }
+//! ```
+
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use serde::Deserialize as _;
+
+use crate::{AcquireError, Batch, Config, ConfiguredSource, Pace, Plugin, plugins};
+
+/// Checks what the framework and its users expect of any plugin:
+///
+/// - it is registered, its name is a word, and it says in one line what it is;
+/// - its sample is a whole configuration that works, and shows every key;
+/// - an unknown key is refused by name, and nothing else is needed than what the sample has;
+/// - its commands are described, and their names are words that do not repeat;
+/// - its schedule is one that can be kept.
+///
+/// # Panics
+/// With a sentence that says what is wrong, as tests do.
+pub fn check<P: Plugin>() {
+    let kind = P::KIND;
+    assert!(is_word(kind), "KIND `{kind}` must be lower case letters, digits and `_`");
+    assert!(
+        plugins().iter().any(|plugin| plugin.kind == kind),
+        "`{kind}` is not registered: write framework::register!(…) beside its Plugin"
+    );
+    assert!(!P::ABOUT.is_empty() && !P::ABOUT.contains('\n'), "ABOUT of `{kind}` must be one line");
+    if let Pace::Polled(period) = P::PACE {
+        assert!(period >= Duration::from_millis(1), "`{kind}` would be polled without a pause");
+    }
+
+    let source = instance::<P>(P::SAMPLE, Path::new("/nonexistent"));
+    let keys = config_keys::<P>();
+    for key in &keys {
+        let shown = P::SAMPLE.lines().any(|line| {
+            let line = line.trim_start_matches(['#', ' ']);
+            line.strip_prefix(key.as_str()).is_some_and(|rest| rest.trim_start().starts_with('='))
+        });
+        assert!(shown, "sample.toml of `{kind}` does not show `{key}`, not even in a comment");
+    }
+
+    let wrong = format!("{}\nno_such_key = 1\n", P::SAMPLE.trim_end());
+    match Config::parse("sample.toml", &wrong, &[]) {
+        Ok(_) => panic!("`{kind}` takes an unknown key: its Config needs #[serde(deny_unknown_fields)]"),
+        Err(mistakes) => {
+            let text = mistakes.to_string();
+            assert!(
+                text.contains("unknown field `no_such_key`"),
+                "`{kind}` refuses an unknown key so:\n{text}"
+            );
+        }
+    }
+
+    let mut names = BTreeSet::new();
+    for command in &source.instance.commands {
+        let spec = command.spec();
+        assert!(is_word(spec.name), "command `{}` must be lower case letters, digits and `_`", spec.name);
+        assert!(names.insert(spec.name), "two commands are called `{}`", spec.name);
+        assert!(!spec.about.is_empty(), "command `{}` says nothing about itself", spec.name);
+        let mut args = BTreeSet::new();
+        for arg in spec.args {
+            assert!(is_word(arg.name) && args.insert(arg.name), "argument `{}` of `{}`", arg.name, spec.name);
+            assert!(
+                !arg.about.is_empty(),
+                "argument `{}` of `{}` says nothing about itself",
+                arg.name,
+                spec.name
+            );
+        }
+    }
+}
+
+/// The instance that a configuration with one source makes.
+///
+/// # Panics
+/// Where the configuration is wrong, with its mistakes, or has not exactly one source, of this plugin.
+pub fn instance<P: Plugin>(config: &str, state_dir: &Path) -> ConfiguredSource {
+    let state_dir = crate::Override::Server {
+        option: "state_dir".to_owned(),
+        key: "state_dir",
+        value: state_dir.display().to_string(),
+    };
+    let config = match Config::parse("sample.toml", config, &[state_dir]) {
+        Ok(config) => config,
+        Err(mistakes) => panic!("the configuration is refused:\n{mistakes}"),
+    };
+    let mut sources = config.sources;
+    match (sources.pop(), sources.is_empty()) {
+        (Some(source), true) if source.plugin.kind == P::KIND => source,
+        _ => panic!("the configuration must have one source, with plugin = \"{}\"", P::KIND),
+    }
+}
+
+/// Opens the one source of a configuration, takes its first batch, and closes it.
+///
+/// # Errors
+/// What the source says.
+///
+/// # Panics
+/// As [`instance`], and where two readings of the batch have the same name.
+pub async fn first_batch<P: Plugin>(config: &str, state_dir: &Path) -> Result<Batch, AcquireError> {
+    let mut source = instance::<P>(config, state_dir).instance.acquisition;
+    source.open().await?;
+    let batch = source.acquire().await;
+    source.close().await;
+    let batch = batch?;
+    let mut names = BTreeSet::from(["timestampUTC", "stale"]);
+    for reading in &batch.readings {
+        assert!(names.insert(&reading.name), "the name `{}` is taken", reading.name);
+    }
+    Ok(batch)
+}
+
+/// The keys of a plugin's own configuration, in the order of its type.
+///
+/// # Panics
+/// Where its `Config` takes unknown keys, so that nothing names the known ones.
+pub fn config_keys<P: Plugin>() -> Vec<String> {
+    // serde names them when it refuses another.
+    let table = toml::de::ValueDeserializer::parse("{ '?' = 0 }").unwrap_or_else(|error| panic!("{error}"));
+    match P::Config::deserialize(table) {
+        Ok(_) => panic!("`{}` takes an unknown key: its Config needs #[serde(deny_unknown_fields)]", P::KIND),
+        Err(error) => {
+            let known = error.message().split_once("expected").map_or("", |(_, list)| list);
+            known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+        }
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}

@@ -32,21 +32,24 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// A mistake that the parser or serde found: their messages quote the value.
+    pub(crate) fn quoting(source: &Source, span: Range<usize>, message: &str) -> Self {
+        let secret = span.start <= source.text.len() && Line::of(&source.text, span.start).is_secret();
+        let message = if secret { "this must be a string in quotes, on one line" } else { message };
+        Self::new(source, span, message, None)
+    }
+
     pub(crate) fn new(
         source: &Source,
         span: Range<usize>,
         message: impl Into<String>,
         hint: Option<String>,
     ) -> Self {
-        let (mut message, mut snippet) = (message.into(), None);
+        let (message, mut snippet) = (message.into(), None);
         let place = match span.start.checked_sub(source.text.len() + 1).and_then(|n| source.options.get(n)) {
             Some(option) => option.clone(),
             None => {
                 let shown = Line::of(&source.text, span.start);
-                if shown.is_secret() {
-                    message =
-                        "this value is not what is expected here: a string in quotes, on one line".to_owned();
-                }
                 snippet = Some(shown.with_caret(&span));
                 format!("{}:{}:{}", source.name, shown.number, shown.column(span.start))
             }
@@ -99,7 +102,8 @@ impl<'a> Line<'a> {
     fn is_secret(&self) -> bool {
         self.text.split_once('=').is_some_and(|(key, _)| {
             let key = key.trim().to_ascii_lowercase();
-            ["token", "password", "secret"].iter().any(|word| key.ends_with(word))
+            let like = |word| key.ends_with(word) || strsim::damerau_levenshtein(&key, word) <= 2;
+            ["token", "password", "secret"].into_iter().any(like)
         })
     }
 
@@ -130,6 +134,11 @@ impl Diagnostics {
         all.sort_by_key(|mistake| mistake.at);
         all.dedup();
         Self(all)
+    }
+
+    /// The one mistake of a whole file, and what to do about it.
+    pub fn file(name: &str, message: &str, hint: &str) -> Self {
+        Self(vec![Diagnostic::file(name, message, Some(hint.to_owned()))])
     }
 
     /// How many there are.

@@ -15,7 +15,7 @@ use toml::{
 };
 
 pub(crate) use self::section::Section;
-use self::{diagnostic::Source, section::did_you_mean};
+use self::{diagnostic::Source, section::did_you_mean, server::DEFAULT_LISTEN};
 pub use self::{
     diagnostic::{Diagnostic, Diagnostics},
     server::{Secret, Server},
@@ -56,12 +56,19 @@ pub struct ConfiguredSource {
 pub enum Override {
     /// `[server] key = value`.
     Server {
-        /// The option's name for messages: `--port`.
+        /// The option's name for messages: `--state-dir`.
         option: String,
         /// The key.
         key: &'static str,
         /// Its value.
         value: String,
+    },
+    /// The port number of `[server] listen`; the address stays.
+    ListenPort {
+        /// The option's name for messages.
+        option: String,
+        /// The port number.
+        port: u16,
     },
     /// A key of the one source that uses `plugin`, which is added where there is none.
     Source {
@@ -88,15 +95,15 @@ impl Config {
         let spans: Vec<_> = overrides
             .iter()
             .map(|over| match over {
-                Override::Server { option, .. } | Override::Source { option, .. } => {
-                    source.option_span(option)
-                }
+                Override::Server { option, .. }
+                | Override::ListenPort { option, .. }
+                | Override::Source { option, .. } => source.option_span(option),
             })
             .collect();
         let (table, errors) = DeTable::parse_recoverable(&source.text);
         if !errors.is_empty() {
             let found =
-                errors.iter().map(|e| Diagnostic::new(&source, e.span().unwrap_or(0..0), e.message(), None));
+                errors.iter().map(|e| Diagnostic::quoting(&source, e.span().unwrap_or(0..0), e.message()));
             return Err(Diagnostics::new(found.collect()));
         }
         let mut root = table.into_inner();
@@ -288,8 +295,11 @@ fn apply<'a>(root: &mut DeTable<'a>, over: &'a Override, span: Range<usize>) {
         key: &'a str,
         span: &Range<usize>,
     ) -> Option<&'t mut DeTable<'a>> {
-        let entry = parent.entry(Spanned::new(span.clone(), key.into()));
-        let value = entry.or_insert_with(|| Spanned::new(span.clone(), DeValue::Table(DeTable::new())));
+        if !parent.contains_key(key) {
+            let empty = Spanned::new(span.clone(), DeValue::Table(DeTable::new()));
+            parent.insert(Spanned::new(span.clone(), key.into()), empty);
+        }
+        let value = parent.get_mut(key)?;
         match value.get_mut() {
             DeValue::Table(table) => Some(table),
             _ => None, // it will be noted as no table
@@ -302,6 +312,15 @@ fn apply<'a>(root: &mut DeTable<'a>, over: &'a Override, span: Range<usize>) {
             if let Some(server) = table(root, "server", &span) {
                 server.remove(*key);
                 server.insert(Spanned::new(span.clone(), (*key).into()), text(value));
+            }
+        }
+        Override::ListenPort { port, .. } => {
+            if let Some(server) = table(root, "server", &span) {
+                let old = server.remove("listen");
+                let old = old.as_ref().and_then(|listen| listen.get_ref().as_str()).unwrap_or(DEFAULT_LISTEN);
+                let host = old.rsplit_once(':').map_or(old, |(host, _)| host);
+                let listen = spanned(DeValue::String(format!("{host}:{port}").into()));
+                server.insert(Spanned::new(span.clone(), "listen".into()), listen);
             }
         }
         Override::Source { plugin, name, key, value, .. } => {

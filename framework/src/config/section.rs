@@ -35,7 +35,7 @@ impl<'a> Section<'a> {
         match T::deserialize(value.into_deserializer()) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.note(error.span().unwrap_or(span), error.message(), None);
+                self.quote(error.span().unwrap_or(span), error.message());
                 None
             }
         }
@@ -43,6 +43,10 @@ impl<'a> Section<'a> {
 
     pub(crate) fn note(&self, span: Range<usize>, message: impl Into<String>, hint: Option<String>) {
         self.mistakes.borrow_mut().push(Diagnostic::new(self.source, span, message, hint));
+    }
+
+    fn quote(&self, span: Range<usize>, message: &str) {
+        self.mistakes.borrow_mut().push(Diagnostic::quoting(self.source, span, message));
     }
 
     /// Reads the table. serde stops at the first mistake: the key that it names is noted and taken out, and
@@ -68,18 +72,19 @@ impl<'a> Section<'a> {
                 }
                 return None;
             };
-            let (message, hint) = self.explain(error.message(), &culprit);
-            self.note(at, message, hint);
+            if error.message().starts_with("unknown field") {
+                let (message, hint) = self.unknown_field(error.message(), &culprit);
+                self.note(at, message, hint);
+            } else {
+                self.quote(at, error.message());
+            }
             rest.remove(culprit.as_str());
             spoilt = true;
         }
     }
 
     /// Adds to serde's list of fields those that were taken out before, and what may have been meant.
-    fn explain(&self, message: &str, culprit: &str) -> (String, Option<String>) {
-        if !message.starts_with("unknown field") {
-            return (message.to_owned(), None);
-        }
+    fn unknown_field(&self, message: &str, culprit: &str) -> (String, Option<String>) {
         let own = message.split_once("expected").map_or("", |(_, list)| list);
         let mut fields: Vec<&str> = own.split('`').skip(1).step_by(2).collect();
         fields.extend(self.known);

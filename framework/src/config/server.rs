@@ -44,6 +44,9 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// This machine only: a meter's readings are nobody's business until their owner says so.
+pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {
@@ -59,7 +62,7 @@ struct Keys {
 }
 
 fn default_listen() -> String {
-    "127.0.0.1:8080".to_owned()
+    DEFAULT_LISTEN.to_owned()
 }
 
 impl Server {

@@ -1,1 +1,244 @@
+use serde::Deserialize;
 
+use super::*;
+use crate::{AcquireError, Batch, ConfigError, DataAcquisition, Plugin};
+
+/// A plugin with one required and one limited key.
+struct Fake;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FakeConfig {
+    port: String,
+    #[serde(default)]
+    pin: u8,
+}
+
+struct Nothing;
+
+#[async_trait::async_trait]
+impl DataAcquisition for Nothing {
+    async fn acquire(&mut self) -> Result<Batch, AcquireError> {
+        std::future::pending().await
+    }
+}
+
+impl Plugin for Fake {
+    const KIND: &'static str = "fake";
+    const ABOUT: &'static str = "for these tests";
+    const SAMPLE: &'static str = "";
+    const PACE: Pace = Pace::Pushed;
+    type Config = FakeConfig;
+
+    fn build(config: FakeConfig, _: &Context) -> Result<Instance, ConfigError> {
+        if config.pin > 27 {
+            return Err(ConfigError::key("pin", format!("pin {} does not exist", config.pin))
+                .hint("BCM pins are 0 to 27"));
+        }
+        Ok(Instance::new(Nothing).device(config.port))
+    }
+}
+
+crate::register!(Fake);
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse("config.toml", text, &[]).map_err(|mistakes| mistakes.to_string())
+}
+
+fn mistakes(text: &str) -> String {
+    match parse(text) {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(mistakes) => mistakes,
+    }
+}
+
+#[test]
+fn a_configuration_is_read() {
+    let config = parse(
+        r#"
+        [server]
+        listen = "0.0.0.0:9000"
+        token = "a long secret"
+        state_dir = "/tmp/x"
+
+        [sources.b]
+        plugin = "fake"
+        port = "/dev/b"
+        interval = "5s"
+        stale_after = "1m"
+
+        [sources.a]
+        plugin = "fake"
+        port = "/dev/a"
+        daily = "03:00"
+
+        [sources.off]
+        plugin = "fake"
+        port = "/dev/c"
+        enabled = false
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:9000");
+    assert_eq!(format!("{:?}", config.server.token), "Some(Secret(…))");
+    let shown: Vec<_> =
+        config.sources.iter().map(|s| (s.name.as_str(), s.schedule, s.stale_after.as_secs())).collect();
+    let three = "03:00".parse().unwrap();
+    assert_eq!(
+        shown,
+        [("b", Schedule::Every(Duration::from_secs(5)), 60), ("a", Schedule::Daily(three), 26 * 3600)]
+    );
+}
+
+#[test]
+fn nothing_at_all_is_a_configuration() {
+    let config = parse("").unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert!(config.sources.is_empty());
+}
+
+#[test]
+fn an_unknown_field_is_shown_with_line_caret_and_hint() {
+    assert_eq!(
+        mistakes("\n[sources.m]\nplugin = \"fake\"\nport = \"/dev/a\"\nintervall = \"5s\"\n"),
+        "\
+config.toml:5:1: unknown field `intervall`, expected one of `port`, `pin`, `plugin`, `enabled`, `interval`, `daily`, `stale_after`
+  |
+5 | intervall = \"5s\"
+  | ^^^^^^^^^
+hint: did you mean `interval`?
+"
+    );
+}
+
+#[test]
+fn every_mistake_of_the_file_is_reported() {
+    let text = mistakes(
+        r#"
+[server]
+listen = "8080"
+tokn = "x"
+[sources.one]
+plugin = "fake"
+prot = "/dev/a"
+pin = "x"
+interval = "0s"
+[sources.two]
+plugin = "fak"
+[sources.three]
+plugin = "fake"
+port = "/dev/a"
+pin = 99
+[sources.four]
+port = "/dev/b"
+[sources."a b"]
+plugin = "fake"
+port = "/dev/c"
+interval = "5"
+daily = "25:00"
+[publishers.x]
+plugin = "mqtt"
+"#,
+    );
+    for expected in [
+        "config.toml:4:1: unknown field `tokn`, expected one of `listen`",
+        "config.toml:7:1: unknown field `prot`",
+        "hint: did you mean `port`?",
+        "config.toml:8:7: invalid type: string \"x\", expected u8",
+        "config.toml:5:10: missing field `port`",
+        "config.toml:9:12: `interval` must be longer than nothing",
+        "config.toml:11:10: unknown plugin `fak`, expected one of `fake`",
+        "hint: did you mean `fake`?",
+        "config.toml:15:7: pin 99 does not exist",
+        "hint: BCM pins are 0 to 27",
+        "config.toml:16:10: missing field `plugin`",
+        "config.toml:18:10: `a b` cannot be the name of a source",
+        "config.toml:21:12: `5` is no duration",
+        "config.toml:22:9: `25:00` is no time of day",
+        "config.toml:23:2: unknown field `publishers`",
+    ] {
+        assert!(text.contains(expected), "`{expected}` is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn values_that_exclude_each_other() {
+    let base = "[sources.m]\nplugin = \"fake\"\nport = \"/dev/a\"\n";
+    assert!(mistakes(&format!("{base}interval = \"5s\"\ndaily = \"03:00\"")).contains("exclude each other"));
+    let two = format!("{base}[sources.n]\nplugin = \"fake\"\nport = \"/dev/a\"\n");
+    assert!(mistakes(&two).contains("`n` and `m` both use /dev/a"));
+    assert!(mistakes("[server]\ntoken = \"a\"\ntoken_file = \"b\"").contains("exclude each other"));
+    assert!(mistakes("[server]\ntoken = \" \"").contains("is empty"));
+    assert!(
+        mistakes("[server]\ntoken_file = \"/nonexistent/x\"").contains("could not read `/nonexistent/x`")
+    );
+    assert!(mistakes("[server]\ncommand_origins = [\"x\"]").contains("`x` is no origin"));
+    assert!(mistakes("sources = 3").contains("`sources` must be a table, not an integer"));
+}
+
+#[test]
+fn a_mistyped_token_is_never_shown() {
+    for text in [
+        "[server]\ntoken = s3cret",
+        "[server]\ntokn = \"s3cret\"",
+        "[server]\ntoken = 53cr37",
+        "[server]\ntoken = 12345",
+        "[server]\ntoken = \"s3cret\nlisten = 3",
+    ] {
+        let shown = mistakes(text);
+        assert!(
+            !shown.contains("s3cret") && !shown.contains("12345") && !shown.contains("53cr37"),
+            "{shown}"
+        );
+        assert!(shown.contains(" = (not shown)"), "{shown}");
+    }
+}
+
+#[test]
+fn the_command_line_stands_in_for_keys() {
+    let port = |name| Override::Source {
+        option: "--serialPort".to_owned(),
+        plugin: "fake",
+        name,
+        key: "port",
+        value: "/dev/other".to_owned(),
+    };
+    let listen = Override::ListenPort { option: "--port".to_owned(), port: 9999 };
+    let file = "[server]\nlisten = \"0.0.0.0:1\"\n[sources.mine]\nplugin = \"fake\"\nport = \"/dev/a\"\n";
+
+    let config = Config::parse("config.toml", file, &[port("smartmeter_d0"), listen]).unwrap();
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:9999");
+    assert_eq!(config.sources.len(), 1);
+    assert_eq!(config.sources[0].instance.device.as_deref(), Some("/dev/other"));
+
+    let config = Config::parse("config.toml", "", &[port("smartmeter_d0")]).unwrap();
+    assert_eq!(config.sources[0].name, "smartmeter_d0");
+
+    let bad = Override::Source {
+        option: "--s0Pin".to_owned(),
+        plugin: "fake",
+        name: "x",
+        key: "pin",
+        value: "99".to_owned(),
+    };
+    let error = Config::parse("config.toml", "", &[port("x"), bad]).err().unwrap().to_string();
+    assert_eq!(error, "--s0Pin: pin 99 does not exist\nhint: BCM pins are 0 to 27\n");
+}
+
+#[test]
+fn broken_toml_is_a_mistake_with_a_place() {
+    let shown = mistakes("[sources.m]\nplugin = \"fake\nport = 3\n");
+    assert!(shown.starts_with("config.toml:2:"), "{shown}");
+    // Whatever the bytes: an answer, never a panic.
+    for text in [
+        "[",
+        "a = ",
+        "\u{feff}[server]\n",
+        "[sources.m.n]\nx=1",
+        "ü = \"ä",
+        "[sources]\nm = 1",
+        "a.b.c.d.e = 1",
+    ] {
+        let _ = parse(text);
+    }
+}

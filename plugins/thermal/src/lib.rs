@@ -1,1 +1,77 @@
-//! Plugin.
+//! Temperatures of this machine, from the kernel's thermal zones.
+//!
+//! Each folder `/sys/class/thermal/thermal_zone<N>` has a file `type`, the zone's name, and a file
+//! `temp`, its temperature in thousandths of a degree Celsius (Linux: Documentation/ABI/testing/sysfs-class-thermal).
+
+use std::{fs, io, path::PathBuf, time::Duration};
+
+use framework::{
+    AcquireError, Batch, ConfigError, Context, DataAcquisition, Decimal, Instance, Pace, Plugin, Reading,
+};
+use serde::Deserialize;
+
+/// The plugin.
+pub struct Thermal;
+
+/// Its keys.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The folder with the zones.
+    #[serde(default = "zones")]
+    path: PathBuf,
+}
+
+fn zones() -> PathBuf {
+    "/sys/class/thermal".into()
+}
+
+impl Plugin for Thermal {
+    const KIND: &'static str = "thermal";
+    const ABOUT: &'static str = "temperatures of this machine, in degrees Celsius";
+    const SAMPLE: &'static str = include_str!("../sample.toml");
+    const PACE: Pace = Pace::Polled(Duration::from_secs(10));
+    type Config = Config;
+
+    fn build(config: Config, _: &Context) -> Result<Instance, ConfigError> {
+        Ok(Instance::new(Zones { path: config.path }))
+    }
+}
+
+framework::register!(Thermal);
+
+struct Zones {
+    path: PathBuf,
+}
+
+#[framework::async_trait]
+impl DataAcquisition for Zones {
+    async fn acquire(&mut self) -> Result<Batch, AcquireError> {
+        let device = || self.path.display().to_string();
+        let readings =
+            self.read().map_err(|source| AcquireError::Unavailable { device: device(), source })?;
+        Ok(Batch::now(readings))
+    }
+}
+
+impl Zones {
+    /// One reading a zone, named by its number and type: `zone0_cpu_thermal`.
+    fn read(&self) -> io::Result<Vec<Reading>> {
+        let mut readings = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let zone = entry?.path();
+            let name = zone.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let Some(number) = name.strip_prefix("thermal_zone") else { continue }; // a cooling device
+            // A sensor that is switched off gives no temperature; the other zones do.
+            let text = fs::read_to_string(zone.join("temp")).unwrap_or_default();
+            let Some(celsius) = text.trim().parse().ok().and_then(|thousandths| Decimal::new(thousandths, 3))
+            else {
+                continue;
+            };
+            let kind = fs::read_to_string(zone.join("type"))?.trim().replace('-', "_");
+            readings.push(Reading::number(format!("zone{number}_{kind}"), celsius).unit("°C"));
+        }
+        readings.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(readings)
+    }
+}

@@ -1,5 +1,8 @@
 //! Runs one source: open, acquire, publish; on a fault close, wait, reopen.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     any::Any,
     collections::HashMap,
@@ -205,13 +208,14 @@ fn malformed(fault: AcquireError, section: &Section, log: &mut FaultLog) -> Resu
 /// comes before waits, and goes out when its turn is a tenth over and nothing newer came.
 struct Thinner {
     schedule: Schedule,
-    due: Instant,
+    /// `None` = with the first batch.
+    due: Option<Instant>,
     pending: Option<Batch>,
 }
 
 impl Thinner {
     fn new(schedule: Schedule, now: Instant) -> Self {
-        let due = if matches!(schedule, Schedule::Daily(_)) { schedule.next(now, now) } else { now };
+        let due = matches!(schedule, Schedule::Daily(_)).then(|| schedule.next(now, now));
         Self { schedule, due, pending: None }
     }
 
@@ -223,18 +227,18 @@ impl Thinner {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.pending.as_ref().map(|_| self.due + self.slack())
+        self.pending.as_ref().and(self.due).map(|due| due + self.slack())
     }
 
     fn arrived(&mut self, batch: Batch, now: Instant, section: &Section) -> Option<Batch> {
         if self.pending.replace(batch).is_some() {
             section.health.thinned.increment();
         }
-        if now + self.slack() >= self.due { self.take(now) } else { None }
+        if self.due.is_none_or(|due| now + self.slack() >= due) { self.take(now) } else { None }
     }
 
     fn take(&mut self, now: Instant) -> Option<Batch> {
-        self.due = self.schedule.next(self.due, now);
+        self.due = Some(self.schedule.next(self.due.unwrap_or(now), now));
         self.pending.take()
     }
 }

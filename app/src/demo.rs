@@ -1,0 +1,37 @@
+//! `--demo`: the whole program on a simulated house.
+
+use std::path::PathBuf;
+
+use framework::{Config, Override};
+
+use crate::{cli::Failure, run};
+
+/// What the log says of it.
+const SIMULATED: &str = "DEMO: the house is simulated, nothing here is measured (a meter that pushes a telegram a \
+                         second, and a heat pump's pulses)";
+
+/// Starts the simulated house, and reads it as a real one is read.
+pub(crate) fn run(overrides: &[Override]) -> Result<(), Failure> {
+    let house = simulator::Demo::start()
+        .map_err(|error| Failure::fault(format!("could not start the simulated house: {error}\n")))?;
+    let state = StateDir(std::env::temp_dir().join(format!("smartmeter-demo-{}", std::process::id())));
+    let text = format!(
+        "[server]\nstate_dir = \"{}\"\n\
+         [sources.smartmeter_d0]\nplugin = \"d0\"\nport = \"{}\"\n\
+         [sources.smartmeter_s0]\nplugin = \"s0\"\nport = \"{}\"\n",
+        state.0.display(),
+        house.meter_port().display(),
+        house.pulse_port().display(),
+    );
+    let config = Config::parse("demo", &text, overrides)?;
+    run::run(config, Some(SIMULATED))
+}
+
+/// Counts of a simulated house are gone with it.
+struct StateDir(PathBuf);
+
+impl Drop for StateDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

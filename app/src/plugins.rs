@@ -1,0 +1,7 @@
+//! The plugins of this program: the only central list.
+//!
+//! A crate that nothing names is not linked, and its registration with it: hence a line for each.
+
+use plugin_d0 as _;
+use plugin_s0 as _;
+use plugin_thermal as _;

@@ -1,0 +1,60 @@
+//! Runs a configuration until a signal ends it.
+
+use std::net::TcpListener;
+
+use framework::Config;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use crate::{cli::Failure, log};
+
+/// Serves and reads what `config` says, until Ctrl+C or SIGTERM. `simulated`: what to say of the devices.
+pub(crate) fn run(config: Config, simulated: Option<&str>) -> Result<(), Failure> {
+    log::start();
+    let listen = config.server.listen;
+    let listener = TcpListener::bind(listen).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "another program serves there, perhaps a second smartmeter: stop it, or choose another port with \
+                 `[server] listen` or `--port`"
+            }
+            std::io::ErrorKind::PermissionDenied => "ports below 1024 belong to root: choose one above",
+            _ => "`[server] listen` must be an address of this machine, or 0.0.0.0 for all of them",
+        };
+        Failure::fault(format!("could not listen on {listen}: {error}\nhint: {hint}\n"))
+    })?;
+    let address = listener.local_addr()?;
+    info!("smartmeter {} serves http://{address}/data", env!("CARGO_PKG_VERSION"));
+    if let Some(what) = simulated {
+        info!("{what}");
+    } else if address.ip().is_loopback() {
+        info!("only this machine can reach it; `listen = \"0.0.0.0:{}\"` opens it to the house", address.port());
+    }
+    if config.sources.is_empty() {
+        info!("no source is configured; `smartmeter sample d0` prints one");
+    }
+    framework::run(config, simulated.is_some(), listener, ended())?;
+    info!("ended");
+    Ok(())
+}
+
+/// Done at the first signal; the second one ends the process at once.
+async fn ended() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without signals there is no orderly end, but the readings go on.
+        return std::future::pending().await;
+    };
+    let mut next = async move || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    next().await;
+    info!("ending");
+    tokio::spawn(async move {
+        next().await;
+        std::process::exit(1);
+    });
+}
