@@ -20,7 +20,8 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     } else {
         fs::read(file)
     };
-    let bytes = bytes.map_err(|error| Failure::fault(format!("could not read `{}`: {error}\n", file.display())))?;
+    let bytes =
+        bytes.map_err(|error| Failure::fault(format!("could not read `{}`: {error}\n", file.display())))?;
 
     let best = plugins()
         .into_iter()

@@ -9,7 +9,7 @@ use tracing::info;
 use crate::{cli::Failure, log};
 
 /// Serves and reads what `config` says, until Ctrl+C or SIGTERM. `simulated`: what to say of the devices.
-pub(crate) fn run(config: Config, simulated: Option<&str>) -> Result<(), Failure> {
+pub(crate) fn run(config: Config, simulated: Option<&'static str>) -> Result<(), Failure> {
     log::start();
     let listen = config.server.listen;
     let listener = TcpListener::bind(listen).map_err(|error| {
@@ -24,25 +24,34 @@ pub(crate) fn run(config: Config, simulated: Option<&str>) -> Result<(), Failure
         Failure::fault(format!("could not listen on {listen}: {error}\nhint: {hint}\n"))
     })?;
     let address = listener.local_addr()?;
-    info!("smartmeter {} serves http://{address}/data", env!("CARGO_PKG_VERSION"));
-    if let Some(what) = simulated {
-        info!("{what}");
-    } else if address.ip().is_loopback() {
-        info!("only this machine can reach it; `listen = \"0.0.0.0:{}\"` opens it to the house", address.port());
-    }
-    if config.sources.is_empty() {
-        info!("no source is configured; `smartmeter sample d0` prints one");
-    }
-    framework::run(config, simulated.is_some(), listener, ended())?;
+    let sources = config.sources.len();
+    let stop = ended(move || {
+        info!("smartmeter {} serves http://{address}/data", env!("CARGO_PKG_VERSION"));
+        if let Some(what) = simulated {
+            info!("{what}");
+        } else if address.ip().is_loopback() {
+            info!(
+                "only this machine can reach it; `listen = \"0.0.0.0:{}\"` opens it to the house",
+                address.port()
+            );
+        }
+        if sources == 0 {
+            info!("no source is configured; `smartmeter sample d0` prints one");
+        }
+    });
+    framework::run(config, simulated.is_some(), listener, stop)?;
     info!("ended");
     Ok(())
 }
 
-/// Done at the first signal; the second one ends the process at once.
-async fn ended() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+/// Done at the first signal; the second one ends the process at once. `ready` is called once a signal
+/// ends the program in order.
+async fn ended(ready: impl FnOnce()) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         // Without signals there is no orderly end, but the readings go on.
+        ready();
         return std::future::pending().await;
     };
     let mut next = async move || {
@@ -51,6 +60,7 @@ async fn ended() {
             _ = terminate.recv() => {}
         }
     };
+    ready();
     next().await;
     info!("ending");
     tokio::spawn(async move {

@@ -26,6 +26,9 @@ pub enum Schedule {
     Daily(civil::Time),
 }
 
+/// The wall clock may be set back a little in a day: the same turn must not come twice.
+const SLIP: Duration = Duration::from_secs(60);
+
 impl Schedule {
     /// After how long without a batch something is wrong, where the configuration does not say it.
     pub fn default_stale_after(self) -> Duration {
@@ -46,7 +49,7 @@ impl Schedule {
                 let due = last + period;
                 if due >= now { due } else { now + period }
             }
-            Self::Daily(time) => now + until_daily(&Zoned::now(), time),
+            Self::Daily(time) => now + SLIP + until_daily(&(Zoned::now() + SLIP), time),
         }
     }
 }

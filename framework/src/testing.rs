@@ -1,6 +1,6 @@
 //! What every plugin's own tests start from.
 //!
-//! ```ignore
+//! ```text
 //! #[test]
 //! fn keeps_the_contract() {
 //!     framework::testing::check::<Thermal>();
@@ -126,11 +126,20 @@ pub fn config_keys<P: Plugin>() -> Vec<String> {
     let table = toml::de::ValueDeserializer::parse("{ '?' = 0 }").unwrap_or_else(|error| panic!("{error}"));
     match P::Config::deserialize(table) {
         Ok(_) => panic!("`{}` takes an unknown key: its Config needs #[serde(deny_unknown_fields)]", P::KIND),
-        Err(error) => {
-            let known = error.message().split_once("expected").map_or("", |(_, list)| list);
-            known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-        }
+        Err(error) => expected(error.message()),
     }
+}
+
+/// The keys of `[server]`.
+pub fn server_keys() -> Vec<String> {
+    let mistakes = Config::parse("", "[server]\n'?' = 0", &[]).err().map(|mistakes| mistakes.to_string());
+    expected(mistakes.unwrap_or_default().lines().next().unwrap_or_default())
+}
+
+/// The words that a message says were expected.
+fn expected(message: &str) -> Vec<String> {
+    let list = message.split_once("expected").map_or("", |(_, list)| list);
+    list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 fn is_word(text: &str) -> bool {

@@ -1,1 +1,60 @@
-//! Plugin.
+//! S0: energy meters that give a pulse for so much energy (IEC 62053-31, formerly DIN 43864).
+//!
+//! ```text
+//! cdev, raspberry ── edges ──▶ counter ─┐
+//!                                       ├─ pulses ──▶ total (and its file: slots) ──▶ batch
+//! serial ─────────── bytes ─────────────┘        └──▶ power ────────────────────────┘
+//! ```
+//!
+//! [`Counter`](counter::Counter) and [`Power`](power::Power) do no I/O and have no clock. `total` is
+//! what the commands share with the source. The plugin's README is written for users.
+
+mod cdev;
+mod clock;
+mod commands;
+mod config;
+mod counter;
+mod gpio;
+mod power;
+mod raspberry;
+mod rate;
+mod serial;
+mod slots;
+mod source;
+mod total;
+
+use std::sync::Arc;
+
+use framework::{ConfigError, Context, Instance, Pace, Plugin};
+
+pub use crate::config::Config;
+use crate::{
+    commands::{ResetS0, SetS0},
+    source::S0Source,
+    total::Total,
+};
+
+/// The plugin `s0`.
+#[derive(Debug)]
+pub struct S0;
+
+impl Plugin for S0 {
+    const KIND: &'static str = "s0";
+    const ABOUT: &'static str = "S0 pulses on a GPIO pin or a serial line";
+    const SAMPLE: &'static str = include_str!("../sample.toml");
+    const PACE: Pace = Pace::Pushed;
+    type Config = Config;
+
+    fn build(config: Config, cx: &Context) -> Result<Instance, ConfigError> {
+        let settings = config.settings()?;
+        let total = Arc::new(Total::new(cx, settings.rate, settings.sync_every));
+        let device = settings.device.to_string();
+        let rate = settings.rate;
+        Ok(Instance::new(S0Source::new(settings, Arc::clone(&total), cx))
+            .command(ResetS0 { total: Arc::clone(&total) })
+            .command(SetS0 { total, rate })
+            .device(device))
+    }
+}
+
+framework::register!(S0);

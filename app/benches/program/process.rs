@@ -1,0 +1,45 @@
+//! What a process used, from /proc.
+
+use std::{fs, time::Duration};
+
+/// Processor time and memory of a process, all of its threads.
+pub(crate) struct Usage {
+    pub(crate) cpu: Duration,
+    /// How often one of its threads was put onto a processor.
+    pub(crate) switches: u64,
+    /// Bytes in memory: its own, and those of the files it maps.
+    pub(crate) resident: u64,
+    pub(crate) anonymous: u64,
+}
+
+impl Usage {
+    pub(crate) fn of(pid: u32) -> Self {
+        let (mut cpu, mut switches) = (0, 0);
+        for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+            // Nanoseconds on a processor, nanoseconds waiting for one, turns (Documentation/scheduler/sched-stats).
+            let text = fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
+            let mut numbers = text.split_whitespace().map(|number| number.parse::<u64>().unwrap());
+            cpu += numbers.next().unwrap();
+            switches += numbers.nth(1).unwrap();
+        }
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let kilobytes = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+            line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+        };
+        Self {
+            cpu: Duration::from_nanos(cpu),
+            switches,
+            resident: kilobytes("VmRSS:"),
+            anonymous: kilobytes("RssAnon:"),
+        }
+    }
+}
+
+/// Lets this process, and those it starts, have as many files open as the system allows.
+pub(crate) fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+}

@@ -1,0 +1,233 @@
+//! `/cmds` and `/cmd`: what clients may ask the instances to do.
+
+use std::{future::Future, pin::pin, sync::Arc};
+
+use bytes::{Buf, BufMut as _, Bytes};
+use futures_util::{Stream, TryStreamExt as _};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
+use warp::{
+    Filter,
+    filters::BoxedFilter,
+    http::{HeaderMap, StatusCode, header},
+    reply::Response,
+};
+
+use super::{ApiError, Peer, guard::Guard, reply};
+use crate::{CommandError, Commands, Entry, Server, Unresolved};
+
+/// The longest body of a command, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// The commands, as clients see them.
+pub(super) struct Cmd {
+    commands: Commands,
+    /// The answer to `/cmds`, which never changes.
+    list: Bytes,
+    guard: Guard,
+    allow_get: bool,
+}
+
+/// `/cmds`, `/cmd`, and `/` for raspend's clients.
+pub(super) fn routes(cmd: &Arc<Cmd>) -> BoxedFilter<(Response,)> {
+    let list = cmd.list.clone();
+    let list = reply::read()
+        .map(move || reply::json(StatusCode::OK, list.clone()))
+        .or(reply::other_methods(reply::READ))
+        .unify()
+        .map(reply::readable_anywhere);
+    let list = warp::path("cmds").and(warp::path::end()).and(list);
+
+    let who = || warp::ext::optional::<Peer>().and(warp::header::headers_cloned());
+    let this = Arc::clone(cmd);
+    let post = warp::post().and(who()).and(warp::body::stream()).then(move |peer, headers, body| {
+        let this = Arc::clone(&this);
+        async move { answer(this.post(peer, headers, body)).await }
+    });
+    let this = Arc::clone(cmd);
+    let query = warp::query::<Vec<(String, String)>>();
+    let get = warp::get().and(who()).and(query).then(move |peer, headers, query| {
+        let this = Arc::clone(&this);
+        async move { answer(this.get(peer, headers, query)).await }
+    });
+    let post = post.boxed();
+
+    let nothing = reply::read().map(|| reply::readable_anywhere(ApiError::no_such_path().into()));
+    let root = post.clone().or(nothing).unify().or(reply::other_methods("POST, OPTIONS")).unify();
+    let root = warp::path::end().and(root);
+    let calls = post.or(get).unify().or(reply::other_methods("GET, POST, OPTIONS")).unify();
+    let calls = warp::path("cmd").and(warp::path::end()).and(calls);
+    let this = Arc::clone(cmd);
+    let calls = warp::header::headers_cloned().and(calls.or(root).unify()).map(
+        move |request: HeaderMap, mut response: Response| {
+            this.guard.readable_by_allowed(&request, &mut response);
+            response
+        },
+    );
+    list.or(calls).unify().boxed()
+}
+
+async fn answer(result: impl Future<Output = Result<Json, ApiError>>) -> Response {
+    match result.await {
+        Ok(json) => reply::json(StatusCode::OK, json.to_string()),
+        Err(error) => error.into(),
+    }
+}
+
+/// The form that is ours: `{"name": "s0.set_s0", "args": {"value": 3}}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Call {
+    name: String,
+    #[serde(default)]
+    args: Map<String, Json>,
+}
+
+impl Cmd {
+    pub(super) fn new(commands: Commands, server: &Server) -> Self {
+        let list = list(commands.all());
+        Self { commands, list, guard: Guard::new(server), allow_get: server.allow_get_commands }
+    }
+
+    /// A command as JSON: in our form or in raspend's.
+    async fn post(
+        &self,
+        peer: Option<Peer>,
+        headers: HeaderMap,
+        body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    ) -> Result<Json, ApiError> {
+        self.guard.check(peer, &headers)?;
+        if !is_json(&headers) {
+            let message = "a command needs `Content-Type: application/json`";
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+        }
+        let body = read(&headers, body).await?;
+        match serde_json::from_slice(&body) {
+            Ok(Json::Object(envelope)) if envelope.contains_key("Command") => self.raspend(envelope).await,
+            Ok(call @ Json::Object(_)) => {
+                let Call { name, args } =
+                    serde_json::from_value(call).map_err(|error| ApiError::bad_request(error.to_string()))?;
+                let result = self.run(&name, args).await?;
+                Ok(json!({"name": name, "result": result}))
+            }
+            Ok(_) => Err(ApiError::bad_request("a command is an object: `{\"name\": …, \"args\": {…}}`")),
+            Err(error) => {
+                let message = format!("the body is no JSON: {error}");
+                Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", message))
+            }
+        }
+    }
+
+    /// raspend's form, `{"Command": {"Name": …, "Args": {…}}, …}`: the same object comes back, with
+    /// `Result` beside the `Name`.
+    async fn raspend(&self, mut envelope: Map<String, Json>) -> Result<Json, ApiError> {
+        let Some(command) = envelope.get_mut("Command").and_then(Json::as_object_mut) else {
+            return Err(ApiError::bad_request("`Command` must be an object with `Name` and `Args`"));
+        };
+        let Some(name) = command.get("Name").and_then(Json::as_str) else {
+            return Err(ApiError::bad_request("`Command` needs a `Name`, which is a string"));
+        };
+        let args = match command.get("Args") {
+            None => Map::new(),
+            Some(Json::Object(args)) => args.clone(),
+            Some(_) => return Err(ApiError::bad_request("`Args` must be an object")),
+        };
+        let result = self.run(name, args).await?;
+        command.insert("Result".to_owned(), result);
+        Ok(Json::Object(envelope))
+    }
+
+    /// A command as a link, for raspend's clients.
+    async fn get(
+        &self,
+        peer: Option<Peer>,
+        headers: HeaderMap,
+        query: Vec<(String, String)>,
+    ) -> Result<Json, ApiError> {
+        if !self.allow_get {
+            let message = "a link must not change a device: send POST, or set `allow_get_commands = true` in `[server]`";
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "get_commands_disabled", message));
+        }
+        self.guard.check(peer, &headers)?;
+        let mut args = Map::new();
+        for (key, value) in query {
+            args.entry(key).or_insert(Json::String(value));
+        }
+        match args.remove("name") {
+            Some(Json::String(name)) => self.run(&name, args).await,
+            _ => Err(ApiError::bad_request("the command's name is missing: `/cmd?name=…`")),
+        }
+    }
+
+    async fn run(&self, name: &str, args: Map<String, Json>) -> Result<Json, ApiError> {
+        let entry = self.commands.resolve(name).map_err(|unresolved| match unresolved {
+            Unresolved::Unknown => {
+                let message = format!("no command is called `{name}`: see /cmds");
+                ApiError::new(StatusCode::NOT_FOUND, "unknown_command", message)
+            }
+            Unresolved::Ambiguous(names) => {
+                let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+                let message = format!("`{name}` may be {}", names.join(" or "));
+                ApiError::new(StatusCode::CONFLICT, "ambiguous_command", message)
+            }
+        })?;
+        self.commands.run(entry, args).await.map_err(|error| match error {
+            CommandError::BadArgument(message) => {
+                ApiError::new(StatusCode::BAD_REQUEST, "bad_argument", message)
+            }
+            CommandError::Failed(message) => {
+                ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "command_failed", message)
+            }
+        })
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The whole body, if it is short enough: by what the head says, and by what then comes.
+async fn read(
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+) -> Result<Vec<u8>, ApiError> {
+    let too_large = || {
+        let message = format!("a command has at most {BODY_LIMIT} bytes");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    };
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > BODY_LIMIT) {
+        return Err(too_large());
+    }
+    let (mut body, mut whole) = (pin!(body), Vec::new());
+    let broken = |_| ApiError::bad_request("the body breaks off, or is badly chunked");
+    while let Some(part) = body.try_next().await.map_err(broken)? {
+        if whole.len() + part.remaining() > BODY_LIMIT {
+            return Err(too_large());
+        }
+        whole.put(part);
+    }
+    Ok(whole)
+}
+
+/// raspend's list of commands.
+fn list(all: &[Entry]) -> Bytes {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Shown<'a> {
+        name: &'a str,
+        args: Map<String, Json>,
+        #[serde(rename = "URL")]
+        url: String,
+    }
+    let shown = all.iter().map(|Entry { full_name, command }| {
+        let args = command.spec().args;
+        let keys: String = args.iter().map(|arg| format!("&{}=", arg.name)).collect();
+        let kinds = args.iter().map(|arg| (arg.name.to_owned(), arg.kind.as_str().into())).collect();
+        let shown = Shown { name: full_name, args: kinds, url: format!("/cmd?name={full_name}{keys}") };
+        std::collections::BTreeMap::from([("Command", shown)])
+    });
+    let list = std::collections::BTreeMap::from([("Commands", shown.collect::<Vec<_>>())]);
+    serde_json::to_vec(&list).expect("strings only").into()
+}

@@ -1,0 +1,308 @@
+//! `/data`: the newest readings.
+//!
+//! The whole document is encoded once for each state of the store and then shared by all readers;
+//! one node of it is encoded for whoever asks.
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+use warp::{
+    Filter,
+    filters::BoxedFilter,
+    http::{HeaderValue, Method, Request, StatusCode, header},
+    path::Tail,
+    reply::Response,
+};
+
+use super::{ApiError, reply};
+use crate::{
+    Reading, Store, json,
+    store::{Section, View},
+};
+
+/// So many names are listed in the message that one of them was missed.
+const LISTED: usize = 12;
+/// What a reading's object may have.
+const MEMBERS: [&str; 4] = ["OBIS_Code", "unit", "value", "more"];
+
+/// The readings, as clients see them.
+pub(super) struct Data {
+    store: Arc<Store>,
+    /// Tells the versions of this run from those of the run before.
+    boot: String,
+    document: ArcSwapOption<Document>,
+}
+
+/// All sections at one version of the store.
+struct Document {
+    version: u64,
+    /// When the next section turns stale.
+    valid_until: Option<Instant>,
+    body: Bytes,
+    etag: HeaderValue,
+}
+
+/// `/data` and below.
+pub(super) fn routes(data: &Arc<Data>) -> BoxedFilter<(Response,)> {
+    let known = warp::header::optional::<String>("if-none-match")
+        // One that is no text cannot be ours.
+        .or(warp::any().map(|| None))
+        .unify();
+    let (whole, node) = (Arc::clone(data), Arc::clone(data));
+    let whole = warp::path::end()
+        .and(reply::read())
+        .and(known)
+        .map(move |known: Option<String>| whole.whole(known.as_deref()));
+    let node = warp::path::tail()
+        .and(reply::read())
+        .and(known)
+        .map(move |path: Tail, known: Option<String>| node.answer(path.as_str(), known.as_deref()));
+    let answer = whole.or(node).unify().or(reply::other_methods(reply::READ)).unify();
+    warp::path("data").and(answer).map(reply::readable_anywhere).boxed()
+}
+
+impl Data {
+    pub(super) fn new(store: Arc<Store>) -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { store, boot: base36(since_1970.as_micros()), document: ArcSwapOption::empty() }
+    }
+
+    /// The answer to a plain `GET /data`, which is nearly all that is ever asked. The filters would
+    /// give the same, for a tenth fewer requests per second.
+    pub(super) fn shortcut<B>(&self, request: &Request<B>) -> Option<Response> {
+        if request.method() != Method::GET || request.uri().path() != "/data" {
+            return None;
+        }
+        let known = request.headers().get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
+        Some(reply::readable_anywhere(self.whole(known)))
+    }
+
+    fn whole(&self, known: Option<&str>) -> Response {
+        let document = self.document();
+        reply::versioned(document.body.clone(), &document.etag, known)
+    }
+
+    /// The whole document as of now.
+    fn document(&self) -> Arc<Document> {
+        let now = Instant::now();
+        // Before the batches: a version that is too old only means to encode again.
+        let version = self.store.version();
+        if let Some(document) = &*self.document.load()
+            && document.version == version
+            && document.valid_until.is_none_or(|end| now < end)
+        {
+            return Arc::clone(document);
+        }
+        let document = Arc::new(self.encode(version, now));
+        self.document.store(Some(Arc::clone(&document)));
+        document
+    }
+
+    fn encode(&self, version: u64, now: Instant) -> Document {
+        let mut body = vec![b'{'];
+        let (mut stale, mut valid_until) = (0, None);
+        for section in self.store.sections() {
+            let Some(view) = section.view(now) else { continue };
+            if view.stale {
+                stale += 1;
+            } else {
+                valid_until = Some(valid_until.map_or(view.stale_from, |end| view.stale_from.min(end)));
+            }
+            if body.len() > 1 {
+                body.push(b',');
+            }
+            json::write_str(&mut body, &section.name);
+            body.push(b':');
+            view.write_to(&mut body);
+        }
+        body.push(b'}');
+        // Within one version sections only turn stale, so their number tells the states apart.
+        Document { version, valid_until, body: body.into(), etag: self.etag(version, stale) }
+    }
+
+    fn answer(&self, path: &str, known: Option<&str>) -> Response {
+        self.node(path, known).unwrap_or_else(Response::from)
+    }
+
+    /// One node: a section, a reading, or a member of one.
+    fn node(&self, path: &str, known: Option<&str>) -> Result<Response, ApiError> {
+        let Some(segments) = decode(path) else {
+            return Err(ApiError::not_found("the path is not UTF-8"));
+        };
+        let Some((name, below)) = segments.split_first() else {
+            return Err(ApiError::not_found("ask for /data"));
+        };
+        let section = self.store.section(name).ok_or_else(|| {
+            let names = self.store.sections().iter().map(|section| &*section.name);
+            missing("section", name, "/data", names)
+        })?;
+        let view = section.view(Instant::now()).ok_or_else(|| no_reading_yet(section))?;
+        let mut body = Vec::new();
+        write_node(&mut body, &view, below)?;
+        let etag = self.etag(view.snapshot.version, u32::from(view.stale));
+        Ok(reply::versioned(body.into(), &etag, known))
+    }
+
+    fn etag(&self, version: u64, stale: u32) -> HeaderValue {
+        let boot = &self.boot;
+        let etag = if stale == 0 {
+            format!("\"{boot}-{version}\"")
+        } else {
+            format!("\"{boot}-{version}-s{stale}\"")
+        };
+        // Shared, so that each answer's copy costs a count instead of an allocation.
+        HeaderValue::from_maybe_shared(Bytes::from(etag)).expect("letters, digits, dashes and quotes")
+    }
+}
+
+/// The segments of a path below `/data/`; `None` where one is not UTF-8.
+fn decode(path: &str) -> Option<Vec<Cow<'_, str>>> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    path.split('/').map(|segment| percent_decode_str(segment).decode_utf8().ok()).collect()
+}
+
+/// Appends what `names` lead to, from a section on.
+fn write_node(out: &mut Vec<u8>, view: &View, names: &[Cow<'_, str>]) -> Result<(), ApiError> {
+    let batch = &view.snapshot.batch;
+    let section = &view.snapshot.section;
+    match names {
+        [] => view.write_to(out),
+        [name] if name == "timestampUTC" => json::write_str(out, &json::timestamp(batch.taken_at)),
+        [name] if name == "stale" => out.extend_from_slice(if view.stale { b"true" } else { b"false" }),
+        [name, below @ ..] => {
+            let reading = batch.get(name).ok_or_else(|| {
+                let names = batch.readings.iter().map(|reading| &*reading.name);
+                missing("reading", name, &format!("/data/{section}"), names)
+            })?;
+            match below {
+                [] => json::write_reading(out, reading),
+                [member] if write_member(out, reading, member) => {}
+                _ => {
+                    let there =
+                        MEMBERS.iter().copied().filter(|name| write_member(&mut Vec::new(), reading, name));
+                    let there: Vec<_> = there.collect();
+                    let parent = format!("/data/{section}/{name}");
+                    return Err(missing("member", &below.join("/"), &parent, there.into_iter()));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Appends a member of a reading's object, if there is such a one: a reading without an OBIS code is a
+/// bare value.
+fn write_member(out: &mut Vec<u8>, reading: &Reading, member: &str) -> bool {
+    match (member, reading.obis, &reading.unit) {
+        ("OBIS_Code", Some(obis), _) => json::write_str(out, &obis.reduced().to_string()),
+        ("unit", Some(_), Some(unit)) => json::write_str(out, unit),
+        ("value", Some(_), _) => json::write_value(out, &reading.value),
+        ("more", Some(_), _) if !reading.more.is_empty() => json::write_list(out, &reading.more),
+        _ => return false,
+    }
+    true
+}
+
+/// 404, with what is there instead if that is short.
+fn missing<'a>(
+    what: &str,
+    name: &str,
+    parent: &str,
+    there: impl ExactSizeIterator<Item = &'a str>,
+) -> ApiError {
+    let there = match there.len() {
+        0 => format!("{parent} has none"),
+        1..=LISTED => {
+            let names: Vec<_> = there.map(|name| format!("`{name}`")).collect();
+            format!("{parent} has {}", names.join(", "))
+        }
+        _ => format!("see {parent}"),
+    };
+    ApiError::not_found(format!("no {what} `{name}`: {there}"))
+}
+
+fn no_reading_yet(section: &Section) -> ApiError {
+    let mut message = format!("`{}` has no reading yet", section.name);
+    if let Some(error) = section.health.last_error() {
+        message.push_str(": ");
+        message.push_str(&error.1);
+    }
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_reading_yet", message)
+}
+
+fn base36(mut n: u128) -> String {
+    let mut digits = Vec::new();
+    while n > 0 {
+        digits.extend(char::from_digit((n % 36) as u32, 36));
+        n /= 36;
+    }
+    digits.iter().rev().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Batch, Context, Decimal};
+
+    fn store(stale_after: Duration) -> Arc<Store> {
+        let section = |name| {
+            Section::new(name, "test", stale_after, Context::new(name, "", stale_after).stats().clone())
+        };
+        let store = Store::new([section("a"), section("b")]);
+        for section in store.sections() {
+            store.publish(section, Batch::now(vec![Reading::number("x", Decimal::from(1))]));
+        }
+        store
+    }
+
+    #[test]
+    fn a_document_is_encoded_once_for_each_version() {
+        let store = store(Duration::from_secs(3600));
+        let data = Data::new(Arc::clone(&store));
+        let first = data.document();
+        assert!(Arc::ptr_eq(&first, &data.document()));
+        store.publish(&store.sections()[0], Batch::now(vec![]));
+        let second = data.document();
+        assert!(!Arc::ptr_eq(&first, &second));
+        assert_ne!(first.etag, second.etag);
+        assert!(Arc::ptr_eq(&second, &data.document()));
+    }
+
+    #[test]
+    fn a_document_ends_when_a_section_turns_stale() {
+        let before = Instant::now();
+        let data = Data::new(store(Duration::from_millis(100)));
+        let fresh = data.encode(2, before);
+        assert!(!fresh.body.ends_with(b"\"stale\":true}}"));
+        // Now the fresh one is remembered, unless this machine is very slow.
+        data.document();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while data.document().etag == fresh.etag {
+            assert!(Instant::now() < deadline, "the fresh document is still there");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let stale = data.encode(2, before + Duration::from_secs(3600));
+        assert!(stale.body.ends_with(b"\"stale\":true}}"));
+        assert_eq!(stale.valid_until, None);
+        assert!(stale.etag.as_bytes().ends_with(b"-2-s2\""), "{:?}", stale.etag);
+    }
+
+    #[test]
+    fn a_restart_makes_all_versions_new() {
+        let store = store(Duration::from_secs(3600));
+        let before = Data::new(Arc::clone(&store));
+        std::thread::sleep(Duration::from_millis(1));
+        let after = Data::new(store);
+        assert_eq!(before.document().body, after.document().body);
+        assert_ne!(before.document().etag, after.document().etag);
+        assert_eq!(base36(35 * 36 + 10), "za");
+    }
+}

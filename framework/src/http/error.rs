@@ -1,0 +1,48 @@
+//! Errors as clients see them: `{"error": {"code": "unknown_command", "message": "…"}}`.
+
+use warp::{
+    http::{HeaderValue, StatusCode, header},
+    reply::Response,
+};
+
+use super::reply;
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl ApiError {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    /// The path is none of ours.
+    pub(super) fn no_such_path() -> Self {
+        Self::not_found("nothing is here: ask for /data, /cmds, /cmd, /health or /events")
+    }
+
+    /// What the path names is not there.
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// The request is well-formed HTTP, but does not say what it must.
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+}
+
+impl From<ApiError> for Response {
+    fn from(error: ApiError) -> Self {
+        let body = serde_json::json!({"error": {"code": error.code, "message": error.message}});
+        let mut response = reply::json(error.status, body.to_string());
+        if error.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

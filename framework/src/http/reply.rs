@@ -1,0 +1,109 @@
+//! What answers have in common.
+
+use bytes::Bytes;
+use warp::{
+    Filter, Rejection,
+    filters::BoxedFilter,
+    http::{HeaderValue, Method, StatusCode, header},
+    reply::Response,
+};
+
+use super::ApiError;
+
+/// raspend's, to the letter.
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+/// A cache may keep an answer, but must ask each time whether it still holds.
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// The methods of a route that only reads.
+pub(super) const READ: &str = "GET, HEAD, OPTIONS";
+
+/// An answer of JSON.
+pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(body.into().into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response.headers_mut().insert(header::CACHE_CONTROL, NO_CACHE);
+    response
+}
+
+/// An answer of JSON with a version, or 304 where the client has that version already.
+pub(super) fn versioned(body: Bytes, etag: &HeaderValue, known: Option<&str>) -> Response {
+    let mut response = if known.is_some_and(|known| names(known, etag)) {
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().insert(header::CACHE_CONTROL, NO_CACHE);
+        response
+    } else {
+        json(StatusCode::OK, body)
+    };
+    response.headers_mut().insert(header::ETAG, etag.clone());
+    response
+}
+
+/// Whether an `If-None-Match` names the version (RFC 9110, 13.1.2: weak comparison).
+fn names(known: &str, etag: &HeaderValue) -> bool {
+    known
+        .split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one).as_bytes() == etag.as_bytes())
+}
+
+/// Passes GET and HEAD; hyper leaves the body of an answer to HEAD away.
+pub(super) fn read() -> impl Filter<Extract = (), Error = Rejection> + Copy + Send + Sync + 'static {
+    warp::get().or(warp::head()).unify()
+}
+
+/// The answer to a method that the path before it does not have.
+pub(super) fn other_methods(allow: &'static str) -> BoxedFilter<(Response,)> {
+    warp::method()
+        .map(move |method| {
+            if method == Method::OPTIONS {
+                return options(allow);
+            }
+            let message = format!("this path takes {allow}");
+            let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+            let mut response = Response::from(error);
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+            response
+        })
+        .boxed()
+}
+
+/// The answer to OPTIONS, a browser's preflight among them.
+pub(super) fn options(allow: &'static str) -> Response {
+    let allow = HeaderValue::from_static(allow);
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    // Without an allowed origin beside them, browsers ignore the `Access-Control` headers.
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, allow.clone());
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("Content-Type, Authorization"),
+    );
+    headers.insert(header::ALLOW, allow);
+    response
+}
+
+/// Lets web pages of any origin read the answer.
+pub(super) fn readable_anywhere(mut response: Response) -> Response {
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_none_match_may_be_a_list_weak_or_a_star() {
+        let etag = HeaderValue::from_static("\"b-7\"");
+        for known in ["\"b-7\"", "W/\"b-7\"", "*", "\"x\", \"b-7\"", " \"x\" ,W/\"b-7\" "] {
+            assert!(names(known, &etag), "{known}");
+        }
+        for unknown in ["", "b-7", "\"b-77\"", "\"b-8\", \"b-\"", "w/\"b-7\"", ",,"] {
+            assert!(!names(unknown, &etag), "{unknown}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The accept loop: warp's filters over hyper, with a limit for everything that a client may take.
+
+use std::{convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+use warp::{
+    http::{Request, StatusCode},
+    reply::Response,
+};
+
+use super::{Api, ApiError, Limits, Peer, data::Data, linger::Lingering};
+
+/// How long to wait after the system had no connection to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A repeating fault is logged this often at most.
+const LOG_PERIOD: Duration = Duration::from_secs(60);
+
+/// Serves clients until `stop`; then open requests get a moment to end, and event streams end at once.
+pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) {
+    let slots = Arc::new(Semaphore::new(api.limits.connections));
+    let front = front(api, stop);
+    let mut connections = JoinSet::new();
+    let mut warned: Option<Instant> = None;
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &slots) => accepted,
+            // Takes finished ones out of the set.
+            Some(_) = connections.join_next() => continue,
+            () = front.stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer, slot)) => {
+                prepare(&stream, &front.limits);
+                let front = front.clone();
+                connections.spawn(async move {
+                    front.serve(stream, peer).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                if warned.is_none_or(|at| at.elapsed() >= LOG_PERIOD) {
+                    warn!("could not accept a connection: {error}");
+                    warned = Some(Instant::now());
+                }
+                // Out of file descriptors, most likely: at once it would only fail again.
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    // What is left after that is cut off when the set is dropped.
+    let _ = timeout(front.limits.grace, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+/// The next client, once there is room: before that it waits in the system's queue.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer.ip(), slot))
+}
+
+/// Neither option is vital: where the system refuses one, the connection works all the same.
+pub(super) fn prepare(stream: &TcpStream, limits: &Limits) {
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.unread));
+}
+
+/// What each connection needs.
+#[derive(Clone)]
+pub(super) struct Front<S> {
+    data: Arc<Data>,
+    filters: S,
+    limits: Limits,
+    stop: CancellationToken,
+}
+
+/// The filters of `api` behind what HTTP itself needs.
+pub(super) fn front(
+    api: Api,
+    stop: CancellationToken,
+) -> Front<
+    impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync,
+> {
+    let filters = TowerToHyperService::new(warp::service(api.routes(stop.clone())));
+    Front { data: api.data, filters, limits: api.limits, stop }
+}
+
+impl<S> Front<S>
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>,
+{
+    /// Serves one client.
+    pub(super) async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, peer: IpAddr) {
+        let service = service_fn(|request| self.answer(request, peer));
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head)
+            .max_headers(64)
+            .max_header_size(16 * 1024)
+            .max_buf_size(32 * 1024)
+            // Who has said everything still waits for the answer.
+            .half_close(true);
+        let stream = TokioIo::new(Lingering::new(stream, self.limits.linger, self.stop.clone()));
+        let mut connection = pin!(http.serve_connection(stream, service));
+        // What ends a connection is the client's affair, so errors are of no interest here.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    }
+
+    async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Result<Response, Infallible> {
+        if let Some(response) = self.data.shortcut(&request) {
+            return Ok(response);
+        }
+        request.extensions_mut().insert(Peer(peer));
+        // Boxed: the future of all filters is large, and the shortcut would have to move it too.
+        let answer = Box::pin(self.filters.call(request));
+        // An event stream is an answer at once, however long it then lasts.
+        timeout(self.limits.request, answer).await.unwrap_or_else(|_| Ok(too_slow(&self.limits)))
+    }
+}
+
+fn too_slow(limits: &Limits) -> Response {
+    let message = format!("the request did not come to an end within {:?}", limits.request);
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message).into()
+}

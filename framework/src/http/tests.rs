@@ -1,0 +1,286 @@
+//! A real server, and clients that speak bytes.
+
+mod cmd;
+mod data;
+mod events;
+mod guard;
+mod health;
+mod server;
+
+use std::{
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::Value as Json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::{
+    ArgKind, ArgSpec, Args, Batch, Command, CommandError, CommandSpec, Config, Context, Decimal, Obis,
+    Reading, store::Section,
+};
+
+/// How long a test waits for what must come.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("{what} did not come in time"))
+}
+
+/// What to serve.
+struct Setup {
+    store: Arc<Store>,
+    commands: Vec<(&'static str, Vec<Arc<dyn Command>>)>,
+    config: &'static str,
+    limits: Limits,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let store = store(&["meter"]);
+        publish(&store, "meter", meter());
+        Self { store, commands: Vec::new(), config: "", limits: Limits::default() }
+    }
+}
+
+impl Setup {
+    fn api(&self) -> Api {
+        let text = format!("[server]\n{}", self.config);
+        let server = Config::parse("config.toml", &text, &[]).expect("a config of the test's own").server;
+        let commands = self.commands.iter().map(|(name, commands)| (*name, &commands[..]));
+        let commands = Commands::new(commands, tokio::runtime::Handle::current());
+        Api::with_limits(Arc::clone(&self.store), commands, &server, true, self.limits)
+    }
+
+    async fn start(self) -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let served = tokio::spawn(serve(listener, self.api(), stop.clone()));
+        Running { store: self.store, address, stop, served }
+    }
+
+    /// The answer to a request from `peer`.
+    async fn ask_from(&self, peer: &str, request: &str) -> Answer {
+        let front = super::server::front(self.api(), CancellationToken::new());
+        let (mut client, served) = tokio::io::duplex(64 * 1024);
+        let peer: IpAddr = peer.parse().unwrap();
+        let talk = async move {
+            client.write_all(request.as_bytes()).await.unwrap();
+            client.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            Answer::parse(&answer)
+        };
+        soon("an answer", async { tokio::join!(talk, front.serve(served, peer)).0 }).await
+    }
+}
+
+/// A server.
+struct Running {
+    store: Arc<Store>,
+    address: SocketAddr,
+    stop: CancellationToken,
+    served: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Running {
+    async fn connect(&self) -> Client {
+        Client(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    /// Everything that comes back when `bytes` are sent.
+    async fn send(&self, bytes: impl AsRef<[u8]>) -> Answer {
+        let mut client = self.connect().await;
+        client.0.write_all(bytes.as_ref()).await.unwrap();
+        Answer::parse(&client.rest().await)
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
+        let address = self.address;
+        self.send(format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n"
+        ))
+        .await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, "").await
+    }
+
+    async fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+        let (address, body) = (self.address, body.as_ref());
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
+        self.send(request).await
+    }
+}
+
+/// A connection.
+struct Client(TcpStream);
+
+impl Client {
+    async fn write(&mut self, bytes: &str) {
+        self.0.write_all(bytes.as_bytes()).await.unwrap();
+    }
+
+    /// Reads until `end` has come.
+    async fn until(&mut self, end: &str) -> String {
+        let mut read = Vec::new();
+        soon(end, async {
+            while !String::from_utf8_lossy(&read).contains(end) {
+                let n = self.0.read_buf(&mut read).await.unwrap();
+                assert!(n > 0, "closed before `{end}`: {}", String::from_utf8_lossy(&read));
+            }
+        })
+        .await;
+        String::from_utf8(read).unwrap()
+    }
+
+    /// Reads until the server ends the connection.
+    async fn rest(&mut self) -> Vec<u8> {
+        let mut read = Vec::new();
+        soon("the end", self.0.read_to_end(&mut read)).await.unwrap();
+        read
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: `{text}`"));
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| line.split_once(": ").unwrap());
+        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+        Self { status, headers, body: body.to_owned() }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| &**value)
+    }
+
+    #[track_caller]
+    fn json(&self) -> Json {
+        assert_eq!(self.header("content-type"), Some("application/json; charset=utf-8"));
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// The status and the error's code.
+    #[track_caller]
+    fn error(&self) -> (u16, String) {
+        let json = self.json();
+        assert!(json["error"]["message"].is_string(), "{json}");
+        (self.status, json["error"]["code"].as_str().unwrap().to_owned())
+    }
+
+    #[track_caller]
+    fn message(&self) -> String {
+        self.json()["error"]["message"].as_str().unwrap().to_owned()
+    }
+}
+
+fn store(names: &[&str]) -> Arc<Store> {
+    let stale_after = Duration::from_secs(3600);
+    Store::new(names.iter().map(|name| {
+        let cx = Context::new(*name, "", stale_after);
+        cx.counter("parity_errors").add(3);
+        cx.fact("framing").set("7e1");
+        Section::new(*name, "test", stale_after, cx.stats().clone())
+    }))
+}
+
+fn publish(store: &Store, section: &str, batch: Batch) {
+    store.publish(store.section(section).unwrap(), batch);
+}
+
+fn number(text: &str) -> Decimal {
+    Decimal::parse(text.as_bytes()).unwrap()
+}
+
+/// A batch with everything that a section may have.
+fn meter() -> Batch {
+    let obis = |code: &str| Obis::parse(code.as_bytes()).unwrap();
+    let mut demand = Reading::number("DEMAND", number("3.5")).obis(obis("1-0:1.6.0*255")).unit("kW");
+    demand.more = vec!["2001010715".into()];
+    Batch {
+        taken_at: "2020-02-06T21:37:51.607046Z".parse().unwrap(),
+        readings: vec![
+            Reading::number("IMPORT", number("004457.15312345")).obis(obis("1-0:1.8.0*255")).unit("kWh"),
+            Reading::text("ID", "1EBZ").obis(obis("1-0:0.0.0*255")),
+            demand,
+            Reading::number("count", number("13756.57")),
+            Reading::text("a b/ü", "Käse"),
+        ],
+    }
+}
+
+/// A command that does what the tests need.
+struct Fake {
+    spec: CommandSpec,
+    runs: Arc<AtomicUsize>,
+}
+
+#[async_trait::async_trait]
+impl Command for Fake {
+    fn spec(&self) -> &CommandSpec {
+        &self.spec
+    }
+
+    async fn run(&self, args: Args) -> Result<Json, CommandError> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        match self.spec.name {
+            "set" => Ok(Json::String(args.number("value")?.to_string())),
+            "echo" => Ok(args.text("text")?.into()),
+            "fail" => Err(CommandError::Failed("the device did not answer".to_owned())),
+            _ => panic!("a bug in a plugin"),
+        }
+    }
+}
+
+const VALUE: &[ArgSpec] = &[ArgSpec { name: "value", about: "energy in kWh", kind: ArgKind::Number }];
+const TEXT: &[ArgSpec] = &[ArgSpec { name: "text", about: "what to say", kind: ArgKind::Text }];
+
+/// Two instances that both know `set`, and how often their commands ran.
+fn with_commands(config: &'static str) -> (Setup, Arc<AtomicUsize>) {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let fake = |name, args| -> Arc<dyn Command> {
+        let spec = CommandSpec { name, aliases: &["old.setValue"], about: "", args };
+        Arc::new(Fake { spec, runs: Arc::clone(&runs) })
+    };
+    let mut echo = Fake {
+        spec: CommandSpec { name: "echo", aliases: &["say"], about: "", args: TEXT },
+        runs: Arc::clone(&runs),
+    };
+    echo.spec.about = "says it";
+    let heat = vec![fake("set", VALUE), Arc::new(echo), fake("fail", &[]), fake("panic", &[])];
+    let commands = vec![("heat", heat), ("car", vec![fake("set", VALUE)])];
+    (Setup { commands, config, ..Setup::default() }, runs)
+}

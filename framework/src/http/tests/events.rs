@@ -1,0 +1,80 @@
+use super::*;
+
+const ASK: &str = "GET /events HTTP/1.1\r\nHost: h\r\n\r\n";
+
+async fn listen(house: &Running) -> Client {
+    let mut client = house.connect().await;
+    client.write(ASK).await;
+    let head = client.until("\r\n\r\n").await.to_lowercase();
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    for header in
+        ["content-type: text/event-stream", "cache-control: no-cache", "access-control-allow-origin: *"]
+    {
+        assert!(head.contains(header), "{head}");
+    }
+    client
+}
+
+#[tokio::test]
+async fn every_batch_is_an_event() {
+    let house = Setup { store: store(&["meter", "s0"]), ..Setup::default() }.start().await;
+    let mut client = listen(&house).await;
+    publish(&house.store, "meter", meter());
+    let event = client.until("\n\n").await;
+    assert!(event.contains("id: 1\ndata: {\"meter\":{\"timestampUTC\":\"2020-"), "{event}");
+    assert!(event.contains("\"value\":4457.15312345"), "{event}");
+    assert!(event.contains("\"Käse\"}}\n\n"), "{event}");
+    publish(&house.store, "s0", meter());
+    assert!(client.until("\n\n").await.contains("id: 2\ndata: {\"s0\":{"));
+}
+
+#[tokio::test]
+async fn a_silent_stream_says_that_it_is_there() {
+    let limits = Limits { keep_alive: Duration::from_millis(20), ..Limits::default() };
+    let house = Setup { limits, ..Setup::default() }.start().await;
+    let mut client = listen(&house).await;
+    client.until("\r\n:\n\n\r\n").await;
+    publish(&house.store, "meter", meter());
+    client.until("data: {").await;
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_told_what_it_missed_and_goes_on() {
+    let house = Setup::default().start().await;
+    let mut client = listen(&house).await;
+    // The server cannot run meanwhile: this runtime has one thread.
+    (0..300).for_each(|_| publish(&house.store, "meter", meter()));
+    let events = client.until("id: 301\n").await;
+    assert!(events.contains("event: lagged\ndata: {\"missed\": 44}\n\n"), "{}", &events[..200]);
+    assert!(events.contains("id: 46\n") && !events.contains("id: 45\n"));
+}
+
+#[tokio::test]
+async fn streams_are_bounded_and_a_closed_one_makes_room() {
+    let limits = Limits { streams: 2, keep_alive: Duration::from_millis(20), ..Limits::default() };
+    let house = Setup { limits, ..Setup::default() }.start().await;
+    let first = listen(&house).await;
+    let _second = listen(&house).await;
+    let refused = house.get("/events").await;
+    assert_eq!(refused.error(), (503, "too_many_streams".to_owned()));
+    assert_eq!(refused.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(house.get("/data").await.status, 200);
+    drop(first);
+    soon("a free stream", async {
+        while house.ask("HEAD", "/events", "").await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn head_tells_the_type_and_keeps_no_stream() {
+    let limits = Limits { streams: 1, ..Limits::default() };
+    let house = Setup { limits, ..Setup::default() }.start().await;
+    for _ in 0..3 {
+        let head = house.ask("HEAD", "/events", "").await;
+        assert_eq!((head.status, &*head.body), (200, ""));
+        assert_eq!(head.header("content-type"), Some("text/event-stream"));
+    }
+}

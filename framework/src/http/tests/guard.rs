@@ -1,0 +1,120 @@
+use super::*;
+
+const TOKEN: &str = "token = \"s3cret\"\nallow_get_commands = true";
+const NO_TOKEN: &str = "allow_get_commands = true";
+const PAGE: &str = "command_origins = [\"http://panel.home\"]\nallow_get_commands = true";
+
+const BODY: &str = r#"{"name":"echo","args":{"text":"x"}}"#;
+
+/// What `peer` is answered that sends a command with these headers.
+async fn command(config: &'static str, peer: &str, headers: &str) -> (Answer, usize) {
+    let (setup, runs) = with_commands(config);
+    let request = format!(
+        "POST /cmd HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n{BODY}",
+        BODY.len()
+    );
+    let posted = setup.ask_from(peer, &request).await;
+    let ran = runs.load(Ordering::Relaxed);
+    // A link must pass the same guard.
+    let request = format!("GET /cmd?name=echo&text=x HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
+    let linked = setup.ask_from(peer, &request).await;
+    assert_eq!(posted.status, linked.status, "{headers}");
+    (posted, ran)
+}
+
+#[tokio::test]
+async fn who_may_send_commands() {
+    const HERE: &str = "Host: localhost:8080\r\n";
+    for (config, peer, headers, status) in [
+        // This machine, however it is called.
+        (NO_TOKEN, "127.0.0.1", HERE, 200),
+        (NO_TOKEN, "127.8.9.1", HERE, 200),
+        (NO_TOKEN, "::1", "Host: [::1]:8080\r\n", 200),
+        (NO_TOKEN, "::ffff:127.0.0.1", "Host: 192.168.1.7\r\n", 200),
+        (TOKEN, "127.0.0.1", HERE, 200),
+        // Another one.
+        (NO_TOKEN, "192.168.1.9", HERE, 403),
+        (NO_TOKEN, "::ffff:192.168.1.9", HERE, 403),
+        (NO_TOKEN, "fe80::1", HERE, 403),
+        (NO_TOKEN, "192.168.1.9", "Host: localhost\r\nAuthorization: Bearer s3cret\r\n", 403),
+        (TOKEN, "192.168.1.9", HERE, 401),
+        (TOKEN, "192.168.1.9", "Host: meter.home\r\nAuthorization: Bearer s3cret\r\n", 200),
+        (TOKEN, "192.168.1.9", "Host: meter.home\r\nAuthorization: bearer  s3cret \r\n", 200),
+        (TOKEN, "192.168.1.9", "Host: meter.home\r\nAuthorization: Bearer s3cre\r\n", 401),
+        (TOKEN, "192.168.1.9", "Host: meter.home\r\nAuthorization: Bearer s3cretx\r\n", 401),
+        (TOKEN, "192.168.1.9", "Host: meter.home\r\nAuthorization: Bearer\r\n", 401),
+        (TOKEN, "192.168.1.9", "Host: meter.home\r\nAuthorization: Basic s3cret\r\n", 401),
+        (TOKEN, "192.168.1.9", "Host: meter.home\r\nAuthorization: s3cret\r\n", 401),
+        // A token that is shown must be right, from wherever.
+        (TOKEN, "127.0.0.1", "Host: localhost\r\nAuthorization: Bearer nope\r\n", 401),
+        (NO_TOKEN, "127.0.0.1", "Host: localhost\r\nAuthorization: Bearer nope\r\n", 401),
+        (TOKEN, "127.0.0.1", "Host: evil.example\r\nAuthorization: Bearer s3cret\r\n", 200),
+        // A proxy on this machine that speaks for another.
+        (NO_TOKEN, "127.0.0.1", "Host: localhost\r\nX-Forwarded-For: 192.168.1.9\r\n", 403),
+        (TOKEN, "127.0.0.1", "Host: localhost\r\nForwarded: for=192.168.1.9\r\n", 401),
+        // A browser on this machine, with a name or a page of a stranger.
+        (NO_TOKEN, "127.0.0.1", "Host: evil.example:8080\r\n", 403),
+        (NO_TOKEN, "127.0.0.1", "", 403),
+        (NO_TOKEN, "127.0.0.1", "Host: localhost:8080\r\nOrigin: http://localhost:8080\r\n", 200),
+        (NO_TOKEN, "127.0.0.1", "Host: localhost:8080\r\nOrigin: http://localhost:3000\r\n", 403),
+        (NO_TOKEN, "127.0.0.1", "Host: localhost:8080\r\nOrigin: http://evil.example\r\n", 403),
+        (NO_TOKEN, "127.0.0.1", "Host: localhost:8080\r\nOrigin: null\r\n", 403),
+        (PAGE, "127.0.0.1", "Host: localhost:8080\r\nOrigin: http://panel.home\r\n", 200),
+        (PAGE, "127.0.0.1", "Host: localhost:8080\r\nOrigin: https://panel.home\r\n", 403),
+        (PAGE, "127.0.0.1", "Host: panel.home\r\nOrigin: http://panel.home\r\n", 403),
+        (PAGE, "192.168.1.9", "Host: localhost:8080\r\nOrigin: http://panel.home\r\n", 403),
+    ] {
+        let (answer, ran) = command(config, peer, headers).await;
+        assert_eq!(answer.status, status, "{config} {peer} {headers}: {}", answer.body);
+        assert_eq!(ran, usize::from(status == 200), "{config} {peer} {headers}");
+        match status {
+            401 => {
+                assert_eq!(answer.error().1, "unauthorized");
+                assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+            }
+            403 => assert_eq!(answer.error().1, "forbidden"),
+            _ => {}
+        }
+        assert!(!answer.body.contains("s3cret"));
+        let page = config == PAGE && headers.contains("Origin: http://panel.home");
+        assert_eq!(answer.header("access-control-allow-origin"), page.then_some("http://panel.home"));
+        assert_eq!(answer.header("vary"), page.then_some("Origin"));
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_nobody_knows_is_not_this_machine() {
+    let rules = crate::http::guard::Guard::new(&Config::parse("config.toml", "", &[]).unwrap().server);
+    let mut headers = warp::http::HeaderMap::new();
+    headers.insert("host", "localhost".parse().unwrap());
+    assert!(rules.check(None, &headers).is_err());
+    assert!(rules.check(Some(Peer("::1".parse().unwrap())), &headers).is_ok());
+}
+
+#[tokio::test]
+async fn anybody_may_read() {
+    let (setup, _) = with_commands("token = \"s3cret\"");
+    for path in ["/data", "/cmds", "/data/meter"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+        assert_eq!(setup.ask_from("192.168.1.9", &request).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_preflight_is_granted_to_allowed_pages_only() {
+    let (setup, _) = with_commands(PAGE);
+    for path in ["/cmd", "/"] {
+        let ask = |origin| {
+            format!(
+                "OPTIONS {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: POST\r\n\r\n"
+            )
+        };
+        let granted = setup.ask_from("192.168.1.9", &ask("http://panel.home")).await;
+        assert_eq!(granted.status, 204);
+        assert_eq!(granted.header("access-control-allow-origin"), Some("http://panel.home"));
+        assert_eq!(granted.header("vary"), Some("Origin"));
+        assert!(granted.header("access-control-allow-methods").unwrap().contains("POST"));
+        let refused = setup.ask_from("192.168.1.9", &ask("http://evil.example")).await;
+        assert_eq!(refused.header("access-control-allow-origin"), None);
+    }
+}

@@ -1,0 +1,163 @@
+use super::*;
+
+const ASK: &str = "GET /data HTTP/1.1\r\nHost: h\r\n\r\n";
+const SHORT: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn a_connection_serves_many_requests() {
+    let house = Setup::default().start().await;
+    let mut client = house.connect().await;
+    client.write(&ASK.repeat(3)).await;
+    for _ in 0..3 {
+        client.until("\"Käse\"}}").await;
+        client.write(ASK).await;
+    }
+}
+
+#[tokio::test]
+async fn slow_and_idle_clients_are_cut_off() {
+    let limits = Limits { head: SHORT, linger: SHORT, ..Limits::default() };
+    let house = Setup { limits, ..Setup::default() }.start().await;
+    for sent in ["", "G", "GET /data HTTP/1.1\r\n", "GET /data HTTP/1.1\r\nHost: h\r\nX: "] {
+        let mut client = house.connect().await;
+        client.write(sent).await;
+        assert_eq!(client.rest().await, b"", "{sent}");
+    }
+    let mut idle = house.connect().await;
+    idle.write(ASK).await;
+    assert_eq!(Answer::parse(&idle.rest().await).status, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_in_is_cut_off() {
+    let limits = Limits { request: SHORT, ..Limits::default() };
+    let house = Setup { limits, ..with_commands("").0 }.start().await;
+    for length in ["Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n5\r\n{"] {
+        let mut client = house.connect().await;
+        client
+            .write(&format!(
+                "POST /cmd HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}"
+            ))
+            .await;
+        let answer = Answer::parse(&client.rest().await);
+        assert_eq!(answer.error(), (408, "request_timeout".to_owned()), "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_or_is_badly_chunked_is_answered() {
+    let house = with_commands("").0.start().await;
+    for body in ["Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n{}\r\n"] {
+        let mut client = house.connect().await;
+        client
+            .write(&format!(
+                "POST /cmd HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{body}"
+            ))
+            .await;
+        client.0.shutdown().await.unwrap();
+        let answer = Answer::parse(&client.rest().await);
+        assert_eq!(answer.error(), (400, "bad_request".to_owned()), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_is_answered_and_harms_nobody() {
+    let house = Setup::default().start().await;
+    for (garbage, status) in [
+        ("\x16\x03\x01 hello\r\n\r\n".to_owned(), 400),
+        ("GET\r\n\r\n".to_owned(), 400),
+        ("GET /data HTTP/9.9\r\n\r\n".to_owned(), 400),
+        ("GET /da ta HTTP/1.1\r\n\r\n".to_owned(), 400),
+        ("GET /data HTTP/1.1\r\nContent-Length: x\r\n\r\n".to_owned(), 400),
+        (format!("GET /data HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(100_000)), 431),
+        (format!("GET /data HTTP/1.1\r\n{}\r\n", "X: x\r\n".repeat(100)), 431),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(70_000)), 431),
+    ] {
+        let answer = house.send(&garbage).await;
+        assert_eq!(answer.status, status, "{}", &garbage[..garbage.len().min(40)]);
+    }
+    assert_eq!(house.get("/data").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_where_none_belongs_does_not_hide_the_answer() {
+    let house = Setup::default().start().await;
+    let body = "x".repeat(4 << 20);
+    for path in ["/data", "/health", "/nope"] {
+        let answer = house.ask("GET", path, &format!("Content-Length: {}\r\n\r\n{body}", body.len())).await;
+        assert!([200, 404].contains(&answer.status), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_stops_sending_still_gets_the_answer() {
+    let house = with_commands("").0.start().await;
+    let body = r#"{"name":"echo","args":{"text":"x"}}"#;
+    let mut client = house.connect().await;
+    let length = body.len();
+    client
+        .write(&format!("POST / HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"))
+        .await;
+    client.0.shutdown().await.unwrap();
+    assert_eq!(Answer::parse(&client.rest().await).status, 200);
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_the_next_one_waits() {
+    let limits = Limits { connections: 2, linger: SHORT, ..Limits::default() };
+    let house = Setup { limits, ..Setup::default() }.start().await;
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut client = house.connect().await;
+        client.write(ASK).await;
+        client.until("}}").await;
+        open.push(client);
+    }
+    let mut third = house.connect().await;
+    third.write(ASK).await;
+    let waited = tokio::time::timeout(SHORT, third.0.readable()).await;
+    assert!(waited.is_err(), "answered beyond the limit");
+    open.pop();
+    third.until("}}").await;
+}
+
+#[tokio::test]
+async fn the_end_comes_soon_whatever_is_open() {
+    // Only event streams and idle connections: none of them may use up the grace.
+    let limits = Limits { grace: Duration::from_secs(3600), ..Limits::default() };
+    let mut house = Setup { limits, ..Setup::default() }.start().await;
+    let mut idle = house.connect().await;
+    idle.write(ASK).await;
+    idle.until("}}").await;
+    let _mute = house.connect().await;
+    let mut stream = house.connect().await;
+    stream.write("GET /events HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    stream.until("\r\n\r\n").await;
+    house.stop.cancel();
+    soon("the end", &mut house.served).await.unwrap();
+    assert_eq!(stream.rest().await, b"0\r\n\r\n", "a proper end of the stream");
+    assert_eq!(idle.rest().await, b"");
+
+    // Half a request and half a body are cut off after it.
+    let limits = Limits { grace: SHORT, ..Limits::default() };
+    let mut house = Setup { limits, ..with_commands("").0 }.start().await;
+    let mut half = house.connect().await;
+    half.write("GET /data HT").await;
+    let mut body = house.connect().await;
+    body.write("POST /cmd HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{").await;
+    // Both have been accepted once a later one is answered.
+    house.get("/data").await;
+    house.stop.cancel();
+    soon("the end", &mut house.served).await.unwrap();
+    assert!(TcpStream::connect(house.address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    crate::http::server::prepare(&stream, &Limits::default());
+    let limit = socket2::SockRef::from(&stream).tcp_user_timeout().unwrap();
+    assert_eq!(limit, Some(Duration::from_secs(30)));
+}

@@ -1,0 +1,11 @@
+# The whole check; CI runs the same.
+check:
+    .ci/run
+
+# The program on a simulated house.
+demo:
+    cargo run --release -- --demo
+
+# Speed, as ratios and counts; `just bench decode` runs one.
+bench *name:
+    cargo bench --workspace {{name}}

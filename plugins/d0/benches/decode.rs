@@ -1,0 +1,92 @@
+//! How fast telegrams are decoded, judged and made into batches: `cargo bench -p plugin-d0`.
+
+#![expect(clippy::print_stdout, missing_docs, reason = "a bench prints its figures")]
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use allocation_counter::measure;
+use plugin_d0::{decoder::Decoder, telegram::Telegram};
+
+const TELEGRAMS: usize = 20_000;
+
+fn main() {
+    let plain = recording(false);
+    let seven_even = recording(true);
+    println!("{TELEGRAMS} telegrams of {} bytes", plain.len() / TELEGRAMS);
+    for (name, bytes) in [("plain", &plain), ("7E1", &seven_even)] {
+        let mut decoder = Decoder::default();
+        let mut work = || {
+            decode(&mut decoder, bytes, &mut |telegram| {
+                black_box(telegram.registers().filter_map(|register| register.number).count());
+            });
+        };
+        let best = best_of(&mut work);
+        let allocations = measure(work).count_total as usize / TELEGRAMS;
+        let rate = bytes.len() as f64 / best.as_secs_f64() / 1e6;
+        println!("decode {name}: {rate:.0} MB/s, {allocations} allocations per telegram");
+    }
+}
+
+/// The shortest time that `work` took: the others were disturbed.
+fn best_of(work: &mut dyn FnMut()) -> Duration {
+    (0..15)
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed()
+        })
+        .min()
+        .unwrap_or_default()
+}
+
+/// Reads `bytes` as a port would: into the decoder's own space.
+fn decode(decoder: &mut Decoder, mut bytes: &[u8], each: &mut dyn FnMut(&Telegram<'_>)) {
+    let mut count = 0;
+    while !bytes.is_empty() {
+        let space = decoder.space();
+        let read = space.len().min(bytes.len());
+        space[..read].copy_from_slice(&bytes[..read]);
+        decoder.filled(read);
+        bytes = &bytes[read..];
+        while let Some(found) = decoder.next() {
+            match found {
+                Ok(telegram) => each(&telegram),
+                Err(rejected) => panic!("{rejected}"),
+            }
+            count += 1;
+        }
+    }
+    assert_eq!(count, TELEGRAMS);
+}
+
+/// Telegrams in the manner of an eBZ DD3, one second apart.
+fn recording(parity: bool) -> Vec<u8> {
+    let mut text = String::new();
+    for second in 0..TELEGRAMS {
+        text.push_str(&format!(
+            "/EBZ5DD32R06ETA_107\r\n\r\n\
+             1-0:0.0.0*255(1EBZ0100000042)\r\n\
+             1-0:96.1.0*255(1EBZ0100000042)\r\n\
+             1-0:1.8.0*255(002714.{:08}*kWh)\r\n\
+             1-0:2.8.0*255(000001.20600000*kWh)\r\n\
+             1-0:16.7.0*255(000{}.26*W)\r\n\
+             1-0:36.7.0*255(000157.64*W)\r\n\
+             1-0:56.7.0*255(000015.64*W)\r\n\
+             1-0:76.7.0*255(000037.98*W)\r\n\
+             1-0:96.5.0*255(001C0104)\r\n\
+             0-0:96.8.0*255({:08X})\r\n\
+             !\r\n",
+            second * 6,
+            200 + second % 100,
+            0x02FA_B8BF + second,
+        ));
+    }
+    let mut bytes = text.into_bytes();
+    if parity {
+        bytes.iter_mut().for_each(|byte| *byte |= (byte.count_ones() as u8 & 1) << 7);
+    }
+    bytes
+}

@@ -1,0 +1,393 @@
+//! From bytes to telegrams: finds, unframes, checks. No I/O and no clock in here.
+//!
+//! A telegram (IEC 62056-21, clauses 6.3 to 6.6, and mode D) is
+//!
+//! ```text
+//! /EBZ5DD3 CR LF  [STX]  data lines  ! CR LF  [ETX BCC]
+//! ```
+//!
+//! with STX and BCC where the meter was asked, without where it speaks by itself. A data message alone
+//! (STX … BCC) is a telegram too. The Dutch P1 port has four hexadecimal digits behind the `!`.
+//!
+//! **Strict**: a telegram is handed on whole or rejected whole. Where STX promises a check character, it
+//! must be there and right. That rejects meters that send none (an E350 M27 and an EM214 were seen) and
+//! those that sum where the standard takes the XOR (Energomera): without their check nothing tells a
+//! damaged digit from a right one. A line that is no data line rejects its telegram too, unless a check
+//! character proves that the meter sent it so.
+
+use crate::{
+    framing::Framing,
+    head::{Head, MAX_IDENT, begins_telegram},
+    line::{End, Registers},
+    open::{Line, Open},
+    reject::{Excerpt, Reason, Rejected},
+    telegram::{Check, Telegram},
+};
+
+/// The most bytes of a telegram: ten times the longest that was seen.
+pub const MAX_TELEGRAM: usize = 64 * 1024;
+/// What the buffer starts with, and the least that [`Decoder::space`] offers.
+const MIN_SPACE: usize = 512;
+const MAX_BUFFER: usize = MAX_TELEGRAM + 2 * MIN_SPACE;
+
+const ETX: u8 = 0x03;
+
+/// Finds telegrams in a stream of bytes that were read as 8N1.
+///
+/// Bytes go in by [`space`](Self::space) and [`filled`](Self::filled), telegrams come out of
+/// [`next`](Self::next) until it is `None`. Where the chunks are cut makes no difference.
+#[derive(Debug)]
+pub struct Decoder {
+    forced: Option<Framing>,
+    buffer: Vec<u8>,
+    /// The bytes of `buffer` that were read.
+    filled: usize,
+    /// Position of `buffer[0]` in the stream.
+    offset: u64,
+    /// Everything before is done with, or is copied to `text`.
+    at: usize,
+    /// No line end between `at` and here.
+    scanned: usize,
+    /// Nothing will follow what is in the buffer.
+    finished: bool,
+    noise: u64,
+    open: Option<Open>,
+    /// The characters of the open telegram so far: `text[i]` is the byte `i` of the telegram.
+    text: Vec<u8>,
+    registers: Registers,
+}
+
+/// What one step of the search came to.
+enum Step {
+    /// Go on.
+    On,
+    /// More bytes are needed.
+    More,
+    /// `text` and `registers` hold a telegram.
+    Complete(Open, Check),
+    Rejected(Rejected),
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Decoder {
+    /// A decoder for characters in `framing`; `None` finds it out for each telegram.
+    pub fn new(framing: Option<Framing>) -> Self {
+        Self {
+            forced: framing,
+            buffer: Vec::new(),
+            filled: 0,
+            offset: 0,
+            at: 0,
+            scanned: 0,
+            finished: false,
+            noise: 0,
+            open: None,
+            text: Vec::new(),
+            registers: Registers::default(),
+        }
+    }
+
+    /// Where the next bytes of the stream belong; at least 512, if [`next`](Self::next) was called until
+    /// it was `None`.
+    pub fn space(&mut self) -> &mut [u8] {
+        let live = self.open.as_ref().map_or(self.at, |open| open.start);
+        if live > 0 {
+            self.buffer.copy_within(live..self.filled, 0);
+            self.offset += live as u64;
+            self.filled -= live;
+            self.at -= live;
+            self.scanned = self.scanned.saturating_sub(live);
+            if let Some(open) = &mut self.open {
+                open.start = 0;
+            }
+        }
+        if self.buffer.len() - self.filled < MIN_SPACE && self.buffer.len() < MAX_BUFFER {
+            let grown = (self.buffer.len() * 2).clamp(2 * MIN_SPACE, MAX_BUFFER);
+            self.buffer.resize(grown, 0);
+        }
+        &mut self.buffer[self.filled..]
+    }
+
+    /// The first `count` bytes of [`space`](Self::space) have been read.
+    pub fn filled(&mut self, count: usize) {
+        self.filled = (self.filled + count).min(self.buffer.len());
+    }
+
+    /// Takes all of `bytes`, and calls back for everything found in them.
+    pub fn push(&mut self, mut bytes: &[u8], found: &mut dyn FnMut(Result<Telegram<'_>, Rejected>)) {
+        while !bytes.is_empty() {
+            let space = self.space();
+            let count = space.len().min(bytes.len());
+            space[..count].copy_from_slice(&bytes[..count]);
+            self.filled(count);
+            bytes = &bytes[count..];
+            while let Some(result) = self.next() {
+                found(result);
+            }
+        }
+    }
+
+    /// The input ended, or paused for longer than a meter does inside a telegram.
+    ///
+    /// A telegram that ended on its `!`, without a line end behind it, is complete by that; another
+    /// unfinished one is rejected. [`next`](Self::next) says which.
+    pub fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// Forgets what is not complete: the line was opened anew.
+    pub fn reset(&mut self) {
+        self.offset += self.filled as u64;
+        (self.filled, self.at, self.scanned) = (0, 0, 0);
+        (self.open, self.finished) = (None, false);
+    }
+
+    /// Has a telegram begun that is not complete yet?
+    pub fn pending(&self) -> bool {
+        self.open.is_some() || self.at < self.filled
+    }
+
+    /// Bytes outside of telegrams so far, line ends and idle NULs not counted.
+    ///
+    /// When only this grows, what arrives is no text in this format, or not at this speed.
+    pub fn noise(&self) -> u64 {
+        self.noise
+    }
+
+    /// The next telegram in the bytes so far; `None` when more are needed.
+    #[expect(clippy::should_implement_trait, reason = "it lends what it returns, an iterator cannot")]
+    pub fn next(&mut self) -> Option<Result<Telegram<'_>, Rejected>> {
+        loop {
+            let step = match &self.open {
+                None => self.search(),
+                Some(open) if open.marked => self.end(*open),
+                Some(open) => self.lines(*open),
+            };
+            match step {
+                Step::On => {}
+                Step::More => {
+                    if !self.finished {
+                        return None;
+                    }
+                    if let Some(open) = self.open.take() {
+                        let reason = if open.marked { Reason::NoCheck } else { Reason::NoEnd };
+                        return Some(Err(self.rejected(&open, reason)));
+                    }
+                    self.at = self.filled;
+                    self.finished = false;
+                    return None;
+                }
+                Step::Complete(open, check) => return Some(self.complete(&open, check)),
+                Step::Rejected(rejected) => {
+                    self.open = None;
+                    return Some(Err(rejected));
+                }
+            }
+        }
+    }
+
+    /// Looks for the start of a telegram from `at` on.
+    fn search(&mut self) -> Step {
+        let rest = &self.buffer[self.at..self.filled];
+        let skipped = rest.iter().position(|&byte| begins_telegram(byte, self.forced)).unwrap_or(rest.len());
+        let idle = rest[..skipped].iter().filter(|&byte| matches!(byte & 0x7f, b'\r' | b'\n' | 0));
+        self.noise += (skipped - idle.count()) as u64;
+        self.at += skipped;
+        let rest = &rest[skipped..];
+        let reason = match Head::of(rest) {
+            Head::Ident(len) => return self.start(len, len),
+            Head::Message(shown) => return self.start(shown, 0),
+            Head::More if !self.finished || rest.is_empty() => return Step::More,
+            Head::More if rest.len() > 4 => Reason::NoEnd,
+            Head::More | Head::Noise => {
+                self.at += 1;
+                self.noise += 1;
+                return Step::On;
+            }
+            Head::BadIdent(line) => Reason::Ident(line),
+        };
+        let offset = self.offset + self.at as u64;
+        self.at += 1;
+        Step::Rejected(Rejected { offset, reason })
+    }
+
+    /// Opens a telegram at `at`, whose first `shown` bytes decide on its framing.
+    fn start(&mut self, shown: usize, ident: usize) -> Step {
+        let shown = &self.buffer[self.at..self.at + shown];
+        let framing = self.forced.unwrap_or_else(|| Framing::detect(shown));
+        let head = &shown[..ident.max(1)];
+        self.registers.clear();
+        self.text.clear();
+        let parity_errors = framing.read(head, &mut self.text);
+        let start = self.at;
+        if !self.text.is_ascii() {
+            let reason = Reason::Ident(Excerpt::of(head));
+            self.at += 1;
+            return Step::Rejected(Rejected { offset: self.offset + start as u64, reason });
+        }
+        self.at += head.len();
+        self.scanned = self.at;
+        self.open = Some(Open::new(start, framing, ident, parity_errors));
+        Step::On
+    }
+
+    /// Reads lines of the open telegram, up to its end mark.
+    fn lines(&mut self, mut open: Open) -> Step {
+        let step = loop {
+            self.skip_blank(&mut open);
+            match self.line(&mut open) {
+                Step::On if open.marked => break Step::On,
+                Step::On => {}
+                stop => break stop,
+            }
+        };
+        self.open = Some(open);
+        step
+    }
+
+    /// Skips line ends of any kind, blank lines and idle NULs.
+    fn skip_blank(&mut self, open: &mut Open) {
+        for &byte in &self.buffer[self.at..self.filled] {
+            if !matches!(open.framing.character(byte), b'\r' | b'\n' | 0) {
+                break;
+            }
+            open.parity_errors += open.framing.read_byte(byte, &mut self.text);
+            self.at += 1;
+        }
+    }
+
+    /// Reads the line at `at`.
+    fn line(&mut self, open: &mut Open) -> Step {
+        let Some(&first) = self.buffer[..self.filled].get(self.at) else { return Step::More };
+        if self.at - open.start >= MAX_TELEGRAM {
+            return self.too_long(open);
+        }
+        if open.framing.character(first) == b'!' {
+            // It needs no line end behind it.
+            open.parity_errors += open.framing.read_byte(first, &mut self.text);
+            open.marked = true;
+            self.at += 1;
+            return Step::On;
+        }
+        let end = match self.line_end(open) {
+            Some(end) if end - open.start <= MAX_TELEGRAM => end,
+            None if self.filled - open.start <= MAX_TELEGRAM => return Step::More,
+            _ => return self.too_long(open),
+        };
+        let (raw, from) = (&self.buffer[self.at..end], self.text.len());
+        let parity_errors = open.framing.read(raw, &mut self.text);
+        match open.read_line(&self.text, from, &mut self.registers) {
+            Line::Head if Head::is_line(raw) => return Step::Rejected(self.rejected(open, Reason::NoEnd)),
+            Line::Data(End::Line) => {
+                open.parity_errors += parity_errors;
+                self.at = end;
+            }
+            Line::Data(End::Mark(mark)) => {
+                // What follows the mark may be the next telegram: only up to it is this one's.
+                self.text.truncate(from);
+                let raw = &raw[..=mark - from];
+                open.parity_errors += open.framing.read(raw, &mut self.text);
+                open.marked = true;
+                self.at += raw.len();
+            }
+            Line::Head | Line::Odd => {
+                // A telegram cut off inside a line, and the next one following at once.
+                if let Some(ident) = Head::inside(raw) {
+                    self.at += ident;
+                    return Step::Rejected(self.rejected(open, Reason::NoEnd));
+                }
+                open.note_odd(from..self.text.len());
+                open.parity_errors += parity_errors;
+                self.at = end;
+            }
+        }
+        self.scanned = self.at;
+        Step::On
+    }
+
+    /// Where the line that begins at `at` ends: at a line end, or at the end of the input.
+    fn line_end(&mut self, open: &Open) -> Option<usize> {
+        let (cr, lf) = open.framing.line_ends();
+        let from = self.scanned.max(self.at);
+        let end = memchr::memchr2(cr, lf, &self.buffer[from..self.filled]).map(|end| from + end);
+        if end.is_none() {
+            self.scanned = self.filled;
+        }
+        end.or(self.finished.then_some(self.filled))
+    }
+
+    /// Gives up a telegram; the search goes on in the line that made it too long.
+    fn too_long(&mut self, open: &Open) -> Step {
+        // The last line has no end before the limit, and an ident line in it would have to end behind:
+        // so it is in the last bytes or not at all, and nothing is searched twice.
+        self.at = self.at.max(open.start + MAX_TELEGRAM - MAX_IDENT);
+        Step::Rejected(self.rejected(open, Reason::TooLong))
+    }
+
+    /// Reads what follows the end mark.
+    fn end(&mut self, mut open: Open) -> Step {
+        let rest = &self.buffer[self.at..self.filled];
+        if open.stx.is_some() {
+            let Some(&byte) = rest.first() else { return Step::More };
+            let count = match open.framing.character(byte) {
+                b'\r' | b'\n' | 0 if self.at - open.start < MAX_TELEGRAM => 1,
+                ETX if rest.len() >= 2 => 2,
+                ETX => return Step::More,
+                _ => return Step::Rejected(self.rejected(&open, Reason::NoCheck)),
+            };
+            open.parity_errors += open.framing.read(&rest[..count], &mut self.text);
+            self.at += count;
+            self.open = Some(open);
+            return if count == 2 { Step::Complete(open, Check::Bcc) } else { Step::On };
+        }
+        // Up to four digits; fewer (some meters leave out leading zeros) need something behind them.
+        let digits =
+            rest.iter().take(4).take_while(|&&byte| open.framing.character(byte).is_ascii_hexdigit()).count();
+        if digits == rest.len() && digits < 4 && !self.finished {
+            return Step::More;
+        }
+        open.parity_errors += open.framing.read(&rest[..digits], &mut self.text);
+        self.at += digits;
+        Step::Complete(open, if digits == 0 { Check::None } else { Check::Crc16 })
+    }
+
+    /// Judges the telegram in `text`.
+    fn complete(&mut self, open: &Open, check: Check) -> Result<Telegram<'_>, Rejected> {
+        self.open = None;
+        self.scanned = self.at;
+        if let Some(reason) = open.fault(check, &self.text, &self.registers) {
+            return Err(self.rejected(open, reason));
+        }
+        if !self.text.is_ascii() {
+            replace_bad_utf8(&mut self.text);
+        }
+        let text = std::str::from_utf8(&self.text).unwrap_or_default();
+        Ok(Telegram {
+            offset: self.offset + open.start as u64,
+            ident: text.get(..open.ident).filter(|ident| !ident.is_empty()),
+            framing: open.framing,
+            check,
+            odd_lines: open.odd_lines,
+            text,
+            entries: &self.registers.entries,
+        })
+    }
+
+    fn rejected(&self, open: &Open, reason: Reason) -> Rejected {
+        Rejected { offset: self.offset + open.start as u64, reason }
+    }
+}
+
+/// Makes `text` UTF-8 without moving anything in it: each bad byte becomes a `?`.
+fn replace_bad_utf8(text: &mut [u8]) {
+    let mut good = 0;
+    while let Err(error) = std::str::from_utf8(&text[good..]) {
+        good += error.valid_up_to();
+        text[good] = b'?';
+    }
+}

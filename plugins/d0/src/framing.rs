@@ -1,0 +1,178 @@
+//! How a character's bits stand on the line, and how to see that one of them is wrong.
+
+use std::fmt;
+
+/// The framing of a meter's characters, as found in bytes that were read as 8N1.
+///
+/// 7E1 and 8N1 frames are both ten bits long: a port opened as 8N1 receives the characters of a 7E1
+/// meter with the parity bit in bit 7. (IEC 62056-21, clause 5.2, demands 7E1.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// Eight bits, no parity: bit 7 belongs to the character.
+    Eight,
+    /// Seven bits, even parity: the standard's.
+    SevenEven,
+    /// Seven bits, odd parity.
+    SevenOdd,
+}
+
+impl Framing {
+    /// The framing with the fewest wrong bytes in `line`.
+    ///
+    /// Wrong are bytes of odd parity under 7E1, of even parity under 7O1, with bit 7 set under 8N1. A
+    /// line of plain 7-bit text is 8N1, whatever its parity.
+    pub(crate) fn detect(line: &[u8]) -> Self {
+        let high = line.iter().filter(|&&byte| byte >= 0x80).count();
+        if high == 0 {
+            return Self::Eight;
+        }
+        let odd = line.iter().filter(|&&byte| ODD[usize::from(byte)]).count();
+        let even = line.len() - odd;
+        // A tie is a 7-bit line with damage: those framings can tell.
+        if odd.min(even) > high {
+            Self::Eight
+        } else if odd <= even {
+            Self::SevenEven
+        } else {
+            Self::SevenOdd
+        }
+    }
+
+    /// The character of a byte, whatever its parity.
+    pub(crate) fn character(self, byte: u8) -> u8 {
+        if self == Self::Eight { byte } else { byte & 0x7f }
+    }
+
+    /// CR and LF as they look on the line.
+    pub(crate) fn line_ends(self) -> (u8, u8) {
+        match self {
+            Self::Eight => (b'\r', b'\n'),
+            Self::SevenEven => (b'\r' | 0x80, b'\n'),
+            Self::SevenOdd => (b'\r', b'\n' | 0x80),
+        }
+    }
+
+    /// Is the parity bit of `byte` wrong?
+    fn is_wrong(self, byte: u8) -> bool {
+        match self {
+            Self::Eight => false,
+            Self::SevenEven => ODD[usize::from(byte)],
+            Self::SevenOdd => !ODD[usize::from(byte)],
+        }
+    }
+
+    /// Appends the character of `byte` to `text`; returns 1 where its parity is wrong.
+    #[inline]
+    pub(crate) fn read_byte(self, byte: u8, text: &mut Vec<u8>) -> usize {
+        text.push(self.character(byte));
+        usize::from(self.is_wrong(byte))
+    }
+
+    /// Appends the characters of `bytes` to `text`; returns how many had the wrong parity.
+    #[inline]
+    pub(crate) fn read(self, bytes: &[u8], text: &mut Vec<u8>) -> usize {
+        let from = text.len();
+        text.extend_from_slice(bytes);
+        if self == Self::Eight {
+            return 0;
+        }
+        // Eight at a time: a telegram a second is nothing, a recording of a year should not take a minute.
+        let mut odd = 0;
+        let (words, rest) = text[from..].as_chunks_mut::<8>();
+        for bytes in words {
+            let word = u64::from_ne_bytes(*bytes);
+            odd += odd_bytes(word);
+            *bytes = (word & 0x7f7f_7f7f_7f7f_7f7f).to_ne_bytes();
+        }
+        for byte in rest {
+            odd += usize::from(ODD[usize::from(*byte)]);
+            *byte &= 0x7f;
+        }
+        if self == Self::SevenEven { odd } else { bytes.len() - odd }
+    }
+}
+
+/// How many of the eight bytes have an odd number of ones.
+#[inline]
+fn odd_bytes(word: u64) -> usize {
+    const LOWEST_BITS: u64 = 0x0101_0101_0101_0101;
+    let word = word ^ (word >> 4);
+    let word = word ^ (word >> 2);
+    let word = word ^ (word >> 1);
+    // The sum of the lowest bits comes out in the highest byte.
+    ((word & LOWEST_BITS).wrapping_mul(LOWEST_BITS) >> 56) as usize
+}
+
+/// Which bytes have an odd number of ones.
+const ODD: [bool; 256] = {
+    let mut odd = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        odd[byte] = byte.count_ones() % 2 == 1;
+        byte += 1;
+    }
+    odd
+};
+
+impl fmt::Display for Framing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Eight => "8N1",
+            Self::SevenEven => "7E1",
+            Self::SevenOdd => "7O1",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(text: &str, odd: bool) -> Vec<u8> {
+        text.bytes()
+            .map(|byte| if (byte.count_ones() % 2 == 1) == odd { byte } else { byte | 0x80 })
+            .collect()
+    }
+
+    #[test]
+    fn the_ident_line_shows_the_framing() {
+        let ident = "/EBZ5DD3BZ06ETA_107\r";
+        assert_eq!(Framing::detect(ident.as_bytes()), Framing::Eight);
+        assert_eq!(Framing::detect(&sent(ident, false)), Framing::SevenEven);
+        assert_eq!(Framing::detect(&sent(ident, true)), Framing::SevenOdd);
+        // One damaged bit does not change the verdict.
+        for bit in 0..ident.len() * 8 {
+            let mut line = sent(ident, false);
+            line[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Framing::detect(&line), Framing::SevenEven);
+        }
+    }
+
+    #[test]
+    fn characters_come_out_of_every_framing() {
+        let text = "1-0:1.8.0*255(000125.25688570*kWh)";
+        for (framing, bytes) in [
+            (Framing::Eight, text.as_bytes().to_vec()),
+            (Framing::SevenEven, sent(text, false)),
+            (Framing::SevenOdd, sent(text, true)),
+        ] {
+            for end in 0..bytes.len() {
+                let mut read = b"before".to_vec();
+                assert_eq!(framing.read(&bytes[..end], &mut read), 0, "{framing} {end}");
+                assert_eq!(&read[6..], &text.as_bytes()[..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn each_wrong_byte_is_counted() {
+        for odd in [false, true] {
+            let framing = if odd { Framing::SevenOdd } else { Framing::SevenEven };
+            let mut bytes = sent("0123456789abcdefghi", odd);
+            for (wrong, at) in [0, 3, 7, 8, 15, 18].into_iter().enumerate() {
+                bytes[at] ^= 0x10;
+                assert_eq!(framing.read(&bytes, &mut Vec::new()), wrong + 1);
+            }
+        }
+    }
+}

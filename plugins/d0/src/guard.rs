@@ -1,0 +1,392 @@
+//! Plausibility over time: what a telegram alone does not show.
+//!
+//! A meter that speaks by itself sends no check character, and two flipped bits pass any parity. But it
+//! says nearly the same thing every second: a telegram that differs in more than its values, or whose
+//! energy counter does what no connection can carry, is damaged.
+
+use std::{fmt, time::Duration};
+
+use framework::{Decimal, Text};
+
+use crate::telegram::{Register, Telegram};
+
+/// So many agreeing telegrams of a new kind are believed: the meter was exchanged, reset, or unlocked
+/// with its PIN.
+pub const INSISTS: u32 = 3;
+/// So many lists of registers are kept: some meters send two or three in turn.
+pub const MAX_LAYOUTS: usize = 4;
+/// More than any house connection carries, in watts.
+pub const DEFAULT_MAX_POWER: f64 = 100_000.0;
+/// How much later than the one before a telegram may have been handed over.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// Judges telegrams of one meter, one after the other.
+#[derive(Debug)]
+pub struct Guard {
+    max_power_w: f64,
+    /// The most recently seen first.
+    layouts: Vec<Layout>,
+    /// One for each list of registers, the oldest first.
+    candidates: Vec<Candidate>,
+}
+
+/// A kind of telegram that the meter may have changed to.
+#[derive(Debug)]
+struct Candidate {
+    layout: Layout,
+    /// Telegrams that agree with it.
+    seen: u32,
+    /// Telegrams of known layouts since the last of them.
+    others: usize,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self::new(DEFAULT_MAX_POWER)
+    }
+}
+
+impl Guard {
+    /// A guard that lets energy counters rise as fast as `max_power_w` watts make them.
+    pub fn new(max_power_w: f64) -> Self {
+        Self { max_power_w, layouts: Vec::new(), candidates: Vec::new() }
+    }
+
+    /// Judges a telegram that was complete at `now`, a time since any fixed moment.
+    ///
+    /// The first telegram is believed. A later one must have the registers of an earlier one, with
+    /// their units, decimals and (where values are padded with zeros) digits; its energy counters must
+    /// not run backwards, nor faster than the connection can carry. The guard gives way when the meter
+    /// insists: the third telegram of a new kind is believed, with at most three telegrams of known
+    /// kinds between them.
+    ///
+    /// # Errors
+    /// Why the telegram must not be handed on.
+    pub fn judge(&mut self, telegram: &Telegram<'_>, now: Duration) -> Result<(), Implausible> {
+        let mut first = None;
+        for place in 0..self.layouts.len() {
+            match self.layouts[place].judge(telegram, now, self.max_power_w) {
+                Ok(()) => {
+                    self.layouts[place].learn(telegram, now);
+                    self.layouts[..=place].rotate_right(1);
+                    self.unsettle_candidates();
+                    return Ok(());
+                }
+                // What is wrong with the same list says more than that it is not another one.
+                Err(fault) if first.as_ref().is_none_or(Implausible::is_about_list) => first = Some(fault),
+                Err(_) => {}
+            }
+        }
+        let layout = match first {
+            None => Layout::of(telegram, now),
+            Some(fault) => self.insisted(telegram, now).ok_or(fault)?,
+        };
+        self.layouts.retain(|known| known.registers != layout.registers);
+        self.layouts.truncate(MAX_LAYOUTS - 1);
+        self.layouts.insert(0, layout);
+        Ok(())
+    }
+
+    /// A telegram of a known kind came: a candidate with its registers was damage.
+    fn unsettle_candidates(&mut self) {
+        let Some(known) = self.layouts.first() else { return };
+        self.candidates.retain_mut(|candidate| {
+            candidate.others += 1;
+            candidate.others < MAX_LAYOUTS && !known.has_registers_of(&candidate.layout)
+        });
+    }
+
+    /// The layout of an implausible telegram, if the meter insists on it.
+    fn insisted(&mut self, telegram: &Telegram<'_>, now: Duration) -> Option<Layout> {
+        let place = self.candidates.iter().position(|candidate| candidate.layout.has_codes_of(telegram));
+        if let Some(place) = place {
+            let candidate = &mut self.candidates[place];
+            if candidate.layout.judge(telegram, now, self.max_power_w).is_ok() {
+                candidate.layout.learn(telegram, now);
+                candidate.seen += 1;
+                candidate.others = 0;
+                return (candidate.seen >= INSISTS).then(|| self.candidates.remove(place).layout);
+            }
+            // It contradicts the one before: one of the two is damage.
+            self.candidates.remove(place);
+        } else if self.candidates.len() == MAX_LAYOUTS {
+            self.candidates.remove(0);
+        }
+        self.candidates.push(Candidate { layout: Layout::of(telegram, now), seen: 1, others: 0 });
+        None
+    }
+}
+
+/// The registers of one kind of telegram, in their order.
+#[derive(Debug)]
+struct Layout {
+    registers: Vec<Learned>,
+}
+
+/// What is known of one register.
+#[derive(Debug)]
+struct Learned {
+    code: Text,
+    unit: Option<Text>,
+    value: Kind,
+    /// The last value of an energy counter, and when it came.
+    counter: Option<(Decimal, Duration)>,
+}
+
+/// Layouts with equal registers are of one kind: the newer replaces the older, and its counters.
+impl PartialEq for Learned {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.code, &self.unit, self.value) == (&other.code, &other.unit, other.value)
+    }
+}
+
+/// What a register's values are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Text,
+    /// Nothing but `-.--` so far: a power factor without a current.
+    Undefined,
+    Number(Format),
+}
+
+/// How a register's numbers are written.
+#[derive(Clone, Copy, Debug, Default)]
+struct Format {
+    decimals: u8,
+    /// Digits before the point, where a leading zero showed that they are always so many.
+    digits: Option<usize>,
+    /// The same for negative numbers: the sign stands before the zeros or instead of one.
+    negative_digits: Option<usize>,
+}
+
+impl Layout {
+    fn of(telegram: &Telegram<'_>, now: Duration) -> Self {
+        let mut layout = Self {
+            registers: telegram
+                .registers()
+                .map(|register| Learned {
+                    code: register.code.into(),
+                    unit: register.unit.map(Text::from),
+                    value: Kind::of(&register),
+                    counter: None,
+                })
+                .collect(),
+        };
+        layout.learn(telegram, now);
+        layout
+    }
+
+    fn has_registers_of(&self, other: &Self) -> bool {
+        self.registers
+            .iter()
+            .map(|learned| &learned.code)
+            .eq(other.registers.iter().map(|learned| &learned.code))
+    }
+
+    fn has_codes_of(&self, telegram: &Telegram<'_>) -> bool {
+        self.registers.len() == telegram.registers().len()
+            && self
+                .registers
+                .iter()
+                .zip(telegram.registers())
+                .all(|(learned, sent)| learned.code == sent.code)
+    }
+
+    fn judge(&self, telegram: &Telegram<'_>, now: Duration, max_power_w: f64) -> Result<(), Implausible> {
+        if !self.has_codes_of(telegram) {
+            return Err(Implausible { code: Text::default(), what: What::Registers });
+        }
+        for (learned, sent) in self.registers.iter().zip(telegram.registers()) {
+            if let Err(what) = learned.judge(&sent, now, max_power_w) {
+                return Err(Implausible { code: sent.code.into(), what });
+            }
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, telegram: &Telegram<'_>, now: Duration) {
+        for (learned, sent) in self.registers.iter_mut().zip(telegram.registers()) {
+            learned.learn(&sent, now);
+        }
+    }
+}
+
+impl Learned {
+    fn judge(&self, sent: &Register<'_>, now: Duration, max_power_w: f64) -> Result<(), What> {
+        if self.unit.as_deref() != sent.unit {
+            return Err(What::Unit);
+        }
+        let (format, number) = match (self.value, sent.number) {
+            (Kind::Number(format), Some(number)) => (format, number),
+            (Kind::Text, None) | (Kind::Undefined, Some(_)) => return Ok(()),
+            (_, None) if is_undefined(sent.value) => return Ok(()),
+            _ => return Err(What::Number),
+        };
+        if !format.fits(sent.value, number) {
+            return Err(What::Digits);
+        }
+        let Some((before, at)) = self.counter else { return Ok(()) };
+        // The decimals are the same: the difference of the digits is one in units of the last place.
+        let Some(rise @ 0..) = number.mantissa().checked_sub(before.mantissa()) else {
+            return Err(What::Backwards { before, now: number });
+        };
+        let Some(unit_wh) = watt_hours(sent.unit) else { return Ok(()) };
+        // One unit is the counter's own rounding.
+        let rise_wh = (rise - 1).max(0) as f64 * unit_wh / 10f64.powi(number.scale().into());
+        let power_w = rise_wh / ((now.saturating_sub(at) + SLACK).as_secs_f64() / 3600.0);
+        if power_w <= max_power_w { Ok(()) } else { Err(What::TooFast { power_w: power_w as u64 }) }
+    }
+
+    fn learn(&mut self, sent: &Register<'_>, now: Duration) {
+        if self.value == Kind::Undefined {
+            self.value = Kind::of(sent);
+        }
+        if let (Kind::Number(format), Some(number)) = (&mut self.value, sent.number) {
+            format.learn(sent.value, number);
+            if is_counter(sent) {
+                self.counter = Some((number, now));
+            }
+        }
+    }
+}
+
+/// Digits are learned with time: they make no other kind.
+impl PartialEq for Format {
+    fn eq(&self, other: &Self) -> bool {
+        self.decimals == other.decimals
+    }
+}
+
+impl Kind {
+    fn of(sent: &Register<'_>) -> Self {
+        match sent.number {
+            Some(number) => Self::Number(Format { decimals: number.scale(), ..Format::default() }),
+            None if is_undefined(sent.value) => Self::Undefined,
+            None => Self::Text,
+        }
+    }
+}
+
+/// Does the meter say that there is no value at the moment?
+fn is_undefined(value: &str) -> bool {
+    value.contains('-') && value.bytes().all(|byte| matches!(byte, b'-' | b'.' | b' '))
+}
+
+impl Format {
+    fn fits(&self, value: &str, number: Decimal) -> bool {
+        let (negative, digits) = digits(value, number);
+        let padded = if negative { self.negative_digits } else { self.digits };
+        let sign_instead_of_zero =
+            negative && self.digits.is_some_and(|all| digits != all && digits + 1 != all);
+        number.scale() == self.decimals
+            && padded.is_none_or(|padded| padded == digits)
+            && !sign_instead_of_zero
+    }
+
+    fn learn(&mut self, value: &str, number: Decimal) {
+        let (negative, digits) = digits(value, number);
+        let padded = digits > 1 && value.trim_ascii().trim_start_matches(['+', '-']).starts_with('0');
+        if padded {
+            *(if negative { &mut self.negative_digits } else { &mut self.digits }) = Some(digits);
+        }
+    }
+}
+
+/// Is the number written with a minus, and how many digits stand before its point?
+fn digits(value: &str, number: Decimal) -> (bool, usize) {
+    let value = value.trim_ascii();
+    let signed = value.starts_with(['+', '-']);
+    let behind = if number.scale() > 0 { usize::from(number.scale()) + 1 } else { 0 };
+    (value.starts_with('-'), value.len().saturating_sub(usize::from(signed) + behind))
+}
+
+/// Does the register count energy, upwards only?
+///
+/// Not the sums over both directions (16, and 36, 56, 76 for the phases), nor values of the past.
+fn is_counter(register: &Register<'_>) -> bool {
+    register.obis.is_some_and(|obis| {
+        let (c, d, _) = obis.cde();
+        (1..=80).contains(&c)
+            && d == 8
+            && !matches!(c, 16 | 36 | 56 | 76)
+            && matches!(obis.history(), None | Some(0))
+    })
+}
+
+/// One `unit` of energy in watt hours; a counter without a unit counts kWh. `None` for other units.
+fn watt_hours(unit: Option<&str>) -> Option<f64> {
+    let unit = unit.unwrap_or_default();
+    let known = [
+        ("", 1e3),
+        ("Wh", 1.0),
+        ("kWh", 1e3),
+        ("MWh", 1e6),
+        ("varh", 1.0),
+        ("kvarh", 1e3),
+        ("VAh", 1.0),
+        ("kVAh", 1e3),
+        ("MJ", 1e6 / 3600.0),
+        ("GJ", 1e9 / 3600.0),
+    ];
+    known.iter().find(|(known, _)| known.eq_ignore_ascii_case(unit)).map(|&(_, watt_hours)| watt_hours)
+}
+
+/// Why a telegram is implausible.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Implausible {
+    /// The register's code as sent; empty where it is about all of them.
+    pub code: Text,
+    /// What it did.
+    pub what: What,
+}
+
+/// What an implausible register did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum What {
+    /// The telegram has other registers than those before.
+    Registers,
+    /// Its unit changed.
+    Unit,
+    /// It became a number, or stopped being one.
+    Number,
+    /// It gained or lost digits or decimals.
+    Digits,
+    /// The counter ran backwards.
+    Backwards {
+        /// Its last value.
+        before: Decimal,
+        /// Its new one.
+        now: Decimal,
+    },
+    /// The counter rose faster than the connection can carry.
+    TooFast {
+        /// The power that would be needed, in watts.
+        power_w: u64,
+    },
+}
+
+impl Implausible {
+    fn is_about_list(&self) -> bool {
+        self.what == What::Registers
+    }
+}
+
+impl fmt::Display for Implausible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = &self.code;
+        match self.what {
+            What::Registers => f.write_str("it has other registers than those before"),
+            What::Unit => write!(f, "register `{code}` changed its unit"),
+            What::Number => write!(f, "register `{code}` became a number or stopped being one"),
+            What::Digits => write!(f, "register `{code}` gained or lost digits"),
+            What::Backwards { before, now } => {
+                write!(f, "register `{code}` ran backwards, from {before} to {now}")
+            }
+            What::TooFast { power_w } => {
+                write!(f, "register `{code}` rose as fast as {power_w} W would make it")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Implausible {}

@@ -1,0 +1,129 @@
+//! A telegram that has begun: what was seen of it, and what is wrong with it.
+
+use std::ops::Range;
+
+use crate::{
+    framing::Framing,
+    head::STX,
+    line::{End, Registers},
+    reject::{Excerpt, Reason},
+    telegram::Check,
+};
+
+const ACK: u8 = 0x06;
+/// DSMR 5.0.2 P1, clause 6.2: polynomial x¹⁶ + x¹⁵ + x² + 1, least significant bit first.
+const CRC16: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_ARC);
+
+/// The state of a telegram whose characters are being collected in a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Open {
+    /// Its first byte in the buffer.
+    pub(crate) start: usize,
+    pub(crate) framing: Framing,
+    /// Characters of the ident line; 0 where there is none.
+    pub(crate) ident: usize,
+    pub(crate) parity_errors: usize,
+    /// Where in the text STX stands.
+    pub(crate) stx: Option<usize>,
+    /// A data line was seen.
+    begun: bool,
+    /// Lines that are no data lines, and where in the text the first one stands.
+    pub(crate) odd_lines: usize,
+    first_odd: (usize, usize),
+    /// The end mark was seen.
+    pub(crate) marked: bool,
+}
+
+/// What a line is.
+pub(crate) enum Line {
+    Data(End),
+    /// It looks like the first line of the next telegram.
+    Head,
+    /// No data line.
+    Odd,
+}
+
+impl Open {
+    /// A telegram with an ident line of `ident` characters, or with STX only.
+    pub(crate) fn new(start: usize, framing: Framing, ident: usize, parity_errors: usize) -> Self {
+        let stx = if ident == 0 { Some(0) } else { None };
+        Self {
+            start,
+            framing,
+            ident,
+            parity_errors,
+            stx,
+            begun: false,
+            odd_lines: 0,
+            first_odd: (0, 0),
+            marked: false,
+        }
+    }
+
+    /// Reads the line `text[from..]` into `registers`.
+    pub(crate) fn read_line(&mut self, text: &[u8], from: usize, registers: &mut Registers) -> Line {
+        let mut text = text;
+        while let [before @ .., 0] = text {
+            text = before;
+        }
+        let mut line = from;
+        let first = !self.begun && self.stx.is_none();
+        match &text[from..] {
+            [b'/', ..] => return Line::Head,
+            // The reader's own acknowledgement, `06 050 CR LF`, comes back through some optical heads.
+            [ACK, _, _, _] if first => return Line::Data(End::Line),
+            [STX, ..] if first => {
+                self.stx = Some(from);
+                line += 1;
+            }
+            [STX, ..] => return Line::Head,
+            _ => {}
+        }
+        self.begun |= line < text.len();
+        registers.read(text, line).map_or(Line::Odd, Line::Data)
+    }
+
+    /// Notes that the line at `place` of the text is no data line.
+    pub(crate) fn note_odd(&mut self, place: Range<usize>) {
+        if self.odd_lines == 0 {
+            self.first_odd = (place.start, place.end);
+        }
+        self.odd_lines += 1;
+        self.begun = true;
+    }
+
+    /// What is wrong with the telegram, now that all of its `text` is here.
+    pub(crate) fn fault(&self, check: Check, text: &[u8], registers: &Registers) -> Option<Reason> {
+        if self.parity_errors > 0 {
+            return Some(Reason::Parity { framing: self.framing, characters: self.parity_errors });
+        }
+        match check {
+            Check::None => {
+                if self.odd_lines > 0 {
+                    let (from, to) = self.first_odd;
+                    return Some(Reason::Line(Excerpt::of(&text[from..to])));
+                }
+            }
+            Check::Bcc => {
+                // The last character, over all from behind STX to ETX, on seven bits.
+                let mut covered = text[self.stx.unwrap_or(0) + 1..].iter();
+                let given = covered.next_back().unwrap_or(&0) & 0x7f;
+                let expected = covered.fold(0, |bcc, byte| bcc ^ byte) & 0x7f;
+                if given != expected {
+                    return Some(Reason::Bcc { given, expected });
+                }
+            }
+            Check::Crc16 => {
+                let digits = text.iter().rev().take_while(|&&byte| byte != b'!').count();
+                let (covered, digits) = text.split_at(text.len() - digits);
+                let digit = |&byte| char::from(byte).to_digit(16).unwrap_or(0) as u16;
+                let given = digits.iter().fold(0, |crc, byte| crc << 4 | digit(byte));
+                let expected = CRC16.checksum(covered);
+                if given != expected {
+                    return Some(Reason::Crc { given, expected });
+                }
+            }
+        }
+        registers.entries.is_empty().then_some(Reason::Empty)
+    }
+}

@@ -1,0 +1,115 @@
+//! `plugin = "d0"` in the configuration.
+
+use framework::{ConfigError, Context, Instance, Pace, Period, Plugin};
+use serde::Deserialize;
+
+use crate::{decode, framing::Framing, source::Source};
+
+/// The plugin.
+pub struct D0;
+
+/// Its keys.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The head's serial port, or `tcp://host:port`.
+    port: String,
+    /// Bits a second.
+    #[serde(default = "default_baud")]
+    baud: u32,
+    /// How the meter frames a character.
+    #[serde(default)]
+    framing: FramingKey,
+    /// The most that the house's connection can carry: a counter that rises faster is not believed.
+    #[serde(default = "default_max_power")]
+    max_power: String,
+    /// A meter that says nothing for so long has its port closed and opened again.
+    #[serde(default = "default_silent_after")]
+    silent_after: Period,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FramingKey {
+    #[default]
+    Auto,
+    #[serde(rename = "7e1")]
+    SevenEven,
+    #[serde(rename = "7o1")]
+    SevenOdd,
+    #[serde(rename = "8n1")]
+    Eight,
+}
+
+fn default_baud() -> u32 {
+    9600
+}
+
+/// Three phases of 145 A: more than any house has.
+fn default_max_power() -> String {
+    "100kW".to_owned()
+}
+
+fn default_silent_after() -> Period {
+    Period(std::time::Duration::from_secs(30))
+}
+
+impl Plugin for D0 {
+    const KIND: &'static str = "d0";
+    const ABOUT: &'static str = "electricity and heat meters that push IEC 62056-21 text (infrared head, ser2net)";
+    const SAMPLE: &'static str = include_str!("../sample.toml");
+    const PACE: Pace = Pace::Pushed;
+    const DECODE: Option<framework::DecodeFn> = Some(decode);
+    type Config = Config;
+
+    fn build(config: Config, cx: &Context) -> Result<Instance, ConfigError> {
+        let port: line::Port = config.port.parse().map_err(|error: String| ConfigError::key("port", error))?;
+        if !(50..=4_000_000).contains(&config.baud) {
+            let message = format!("{} is no baud rate", config.baud);
+            return Err(ConfigError::key("baud", message).hint("push meters use 9600, a few 2400"));
+        }
+        let max_power = watts(&config.max_power).ok_or_else(|| {
+            let message = format!("`{}` is no power", config.max_power);
+            ConfigError::key("max_power", message).hint("write watts or kilowatts: `43kW`, `11000W`")
+        })?;
+        if config.silent_after.is_zero() {
+            return Err(ConfigError::key("silent_after", "`silent_after` must be longer than nothing"));
+        }
+        let framing = match config.framing {
+            FramingKey::Auto => None,
+            FramingKey::SevenEven => Some(Framing::SevenEven),
+            FramingKey::SevenOdd => Some(Framing::SevenOdd),
+            FramingKey::Eight => Some(Framing::Eight),
+        };
+        let device = port.to_string();
+        let source = Source::new(port, config.baud, framing, max_power, *config.silent_after, cx);
+        Ok(Instance::new(source).device(device))
+    }
+}
+
+framework::register!(D0);
+
+/// `43kW` or `11000W` in watts.
+fn watts(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let (number, factor) = match text.strip_suffix("kW") {
+        Some(number) => (number, 1000.0),
+        None => (text.strip_suffix('W')?, 1.0),
+    };
+    let watts = number.trim().parse::<f64>().ok()? * factor;
+    (watts.is_finite() && watts > 0.0).then_some(watts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_are_read() {
+        assert_eq!(watts("43kW"), Some(43_000.0));
+        assert_eq!(watts("11000 W"), Some(11_000.0));
+        for text in ["", "W", "43", "-1kW", "0W", "NaNkW", "infW", "43 kVA"] {
+            assert_eq!(watts(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Why a telegram is not trusted.
+
+use std::fmt;
+
+use crate::framing::Framing;
+
+/// Bytes that look like a telegram and must not be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Position of its first byte in the stream.
+    pub offset: u64,
+    /// What is wrong.
+    pub reason: Reason,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+/// What is wrong with a telegram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Characters with a wrong parity bit: a bit was damaged on the way.
+    Parity {
+        /// The framing that the telegram was sent in.
+        framing: Framing,
+        /// How many characters.
+        characters: usize,
+    },
+    /// The block check character does not match.
+    Bcc {
+        /// The meter's.
+        given: u8,
+        /// Of the bytes that arrived.
+        expected: u8,
+    },
+    /// The CRC16 behind the end mark does not match.
+    Crc {
+        /// The meter's.
+        given: u16,
+        /// Of the bytes that arrived.
+        expected: u16,
+    },
+    /// STX promises a check character, but ETX and BCC do not follow the end mark.
+    NoCheck,
+    /// The next telegram or the end of the input came before the end mark `!`.
+    NoEnd,
+    /// A line that is no data line.
+    Line(Excerpt),
+    /// An ident line that is too long or holds other than printable characters.
+    Ident(Excerpt),
+    /// More than [`MAX_TELEGRAM`](crate::decoder::MAX_TELEGRAM) bytes.
+    TooLong,
+    /// An end mark without any data line before it.
+    Empty,
+}
+
+impl Reason {
+    /// A short name for the kind of fault, to count it under.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Parity { .. } => "parity",
+            Self::Bcc { .. } => "bcc",
+            Self::Crc { .. } => "crc",
+            Self::NoCheck => "no_check",
+            Self::NoEnd => "no_end",
+            Self::Line(_) => "line",
+            Self::Ident(_) => "ident",
+            Self::TooLong => "too_long",
+            Self::Empty => "empty",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parity { framing, characters: 1 } => {
+                write!(f, "one character has a parity error ({framing})")
+            }
+            Self::Parity { framing, characters } => {
+                write!(f, "{characters} characters have parity errors ({framing})")
+            }
+            Self::Bcc { given, expected } => {
+                write!(f, "the block check character is {given:#04x}, expected {expected:#04x}")
+            }
+            Self::Crc { given, expected } => write!(f, "the CRC is {given:04X}, expected {expected:04X}"),
+            Self::NoCheck => f.write_str("it begins with STX, but no ETX and block check character end it"),
+            Self::NoEnd => f.write_str("it has no end mark `!`"),
+            Self::Line(line) => write!(f, "`{line}` is no data line"),
+            Self::Ident(line) => write!(f, "`{line}` is no ident line"),
+            Self::TooLong => write!(f, "it is longer than {} bytes", crate::decoder::MAX_TELEGRAM),
+            Self::Empty => f.write_str("it has no data lines"),
+        }
+    }
+}
+
+/// The beginning of a damaged line; displayed with everything but printable ASCII escaped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Excerpt {
+    bytes: [u8; Self::MAX],
+    /// Of the whole line.
+    len: usize,
+}
+
+impl Excerpt {
+    const MAX: usize = 40;
+
+    pub(crate) fn of(line: &[u8]) -> Self {
+        let mut bytes = [0; Self::MAX];
+        let kept = line.len().min(Self::MAX);
+        bytes[..kept].copy_from_slice(&line[..kept]);
+        Self { bytes, len: line.len() }
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bytes[..self.len.min(Self::MAX)].escape_ascii().fmt(f)?;
+        if self.len > Self::MAX { f.write_str("…") } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{self}`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_sentences() {
+        for (reason, text) in [
+            (
+                Reason::Parity { framing: Framing::SevenEven, characters: 1 },
+                "one character has a parity error (7E1)",
+            ),
+            (
+                Reason::Parity { framing: Framing::SevenOdd, characters: 2 },
+                "2 characters have parity errors (7O1)",
+            ),
+            (Reason::Bcc { given: 1, expected: 0x67 }, "the block check character is 0x01, expected 0x67"),
+            (Reason::Crc { given: 0, expected: 0xABCD }, "the CRC is 0000, expected ABCD"),
+            (Reason::NoEnd, "it has no end mark `!`"),
+            (Reason::Line(Excerpt::of(b"1.8.0(0\x001\xff")), r"`1.8.0(0\x001\xff` is no data line"),
+            (
+                Reason::Line(Excerpt::of(&[b'1'; 41])),
+                "`1111111111111111111111111111111111111111…` is no data line",
+            ),
+            (Reason::TooLong, "it is longer than 65536 bytes"),
+        ] {
+            assert_eq!(reason.to_string(), text);
+        }
+    }
+}

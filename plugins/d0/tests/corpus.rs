@@ -1,0 +1,214 @@
+//! Recorded and damaged telegrams that are not part of this project (their licences differ): one trial
+//! per file where the folder beside the workspace exists, one ignored trial where it does not.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use plugin_d0::{
+    decoder::Decoder,
+    line::read_line,
+    reject::Rejected,
+    telegram::{Register, Telegram},
+};
+use serde_json::Value;
+
+fn main() {
+    let args = Arguments::from_args();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    let trials = if folder.is_dir() {
+        let mut trials = trials(&folder, "d0", recorded);
+        trials.extend(self::trials(&folder, "malformed", damaged));
+        trials
+    } else {
+        vec![Trial::test("corpus (needs ../shared/corpus)", || Ok(())).with_ignored_flag(true)]
+    };
+    libtest_mimic::run(&args, trials).exit();
+}
+
+fn trials(corpus: &Path, kind: &str, test: fn(&[u8], &Value) -> Result<(), Failed>) -> Vec<Trial> {
+    let folder = corpus.join(kind);
+    let expected: Value =
+        serde_json::from_str(&fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
+    let files = expected["files"].as_object().unwrap();
+    let ours = files.iter().filter(|(_, file)| file["kind"].as_str().unwrap_or("d0") == "d0");
+    ours.map(|(name, file)| {
+        let (path, file): (PathBuf, Value) = (folder.join(name), file.clone());
+        Trial::test(format!("{kind}/{name}"), move || test(&fs::read(&path).unwrap(), &file))
+    })
+    .collect()
+}
+
+/// A telegram as found, or why there is none.
+type Found = Result<Owned, Rejected>;
+
+#[derive(Clone, Debug, PartialEq)]
+struct Owned {
+    offset: u64,
+    ident: Option<String>,
+    registers: Vec<Shown>,
+}
+
+/// A register: code, value, unit, number, further groups.
+type Shown = (String, String, Option<String>, Option<String>, Vec<String>);
+
+fn shown(register: &Register<'_>) -> Shown {
+    (
+        register.code.to_owned(),
+        register.value.to_owned(),
+        register.unit.map(str::to_owned),
+        register.number.map(|number| number.to_string()),
+        register.more().map(str::to_owned).collect(),
+    )
+}
+
+fn owned(found: Result<Telegram<'_>, Rejected>) -> Found {
+    found.map(|telegram| Owned {
+        offset: telegram.offset(),
+        ident: telegram.ident().map(str::to_owned),
+        registers: telegram.registers().map(|register| shown(&register)).collect(),
+    })
+}
+
+/// Decodes `bytes`, handed over in chunks of the sizes that `size` gives.
+fn decode(mut bytes: &[u8], mut size: impl FnMut() -> usize) -> Vec<Found> {
+    let mut decoder = Decoder::default();
+    let mut all = Vec::new();
+    while !bytes.is_empty() {
+        let (chunk, rest) = bytes.split_at(size().min(bytes.len()));
+        decoder.push(chunk, &mut |found| all.push(owned(found)));
+        bytes = rest;
+    }
+    decoder.finish();
+    while let Some(found) = decoder.next() {
+        all.push(owned(found));
+    }
+    assert!(!decoder.pending());
+    all
+}
+
+/// Decodes `bytes` at once, byte by byte and in odd chunks: the result must be the same.
+fn decode_all_ways(bytes: &[u8]) -> Vec<Found> {
+    let at_once = decode(bytes, || usize::MAX);
+    assert_eq!(decode(bytes, || 1), at_once, "byte by byte");
+    for seed in 1..20 {
+        let mut state: u64 = seed;
+        let random = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % 97 + 1
+        };
+        assert_eq!(decode(bytes, random), at_once, "chunks {seed}");
+    }
+    at_once
+}
+
+fn accepted(found: &[Found]) -> Vec<&Owned> {
+    found.iter().filter_map(|found| found.as_ref().ok()).collect()
+}
+
+/// A file of `d0`: what a meter sent.
+fn recorded(bytes: &[u8], file: &Value) -> Result<(), Failed> {
+    let found = decode_all_ways(bytes);
+    let telegrams = file["telegrams"].as_array().unwrap();
+    match telegrams[0]["accept"].as_str().unwrap().split(':').next().unwrap() {
+        "yes" => {
+            let accepted = accepted(&found);
+            assert_eq!(accepted.len(), telegrams.len(), "{found:?}");
+            assert_eq!(found.len(), telegrams.len(), "nothing is rejected: {found:?}");
+            for (telegram, expected) in accepted.into_iter().zip(telegrams) {
+                assert_eq!(telegram.offset, expected["offset"].as_u64().unwrap());
+                assert_eq!(telegram.ident.as_deref(), expected["ident"].as_str());
+                same_readings(&telegram.registers, expected["readings"].as_array().unwrap());
+            }
+        }
+        // Ours are strict: a promised check character must be there and be the standard's.
+        "no" | "policy" => {
+            assert!(accepted(&found).is_empty(), "{found:?}");
+            assert!(!found.is_empty(), "it must be seen to be counted");
+        }
+        "excerpt" => {
+            let mut registers = Vec::new();
+            // A reader must not make a complete telegram of it, but its lines are good.
+            for line in String::from_utf8_lossy(bytes).lines() {
+                let line = line.trim_end_matches('\r').trim_start_matches('\u{2}');
+                let junk = |line: &str| line.is_empty() || "/!\u{3}".contains(&line[..1]);
+                match read_line(line) {
+                    Some(read) => registers.extend(read.iter().map(shown)),
+                    None if junk(line) || is_junk(&telegrams[0], line) => {}
+                    None => return Err(format!("`{line}` is a data line").into()),
+                }
+            }
+            same_readings(&registers, telegrams[0]["readings"].as_array().unwrap());
+        }
+        other => return Err(format!("unknown verdict `{other}`").into()),
+    }
+    Ok(())
+}
+
+fn is_junk(telegram: &Value, line: &str) -> bool {
+    telegram["junk_lines"].as_array().is_some_and(|junk| junk.iter().any(|junk| junk == line))
+}
+
+fn same_readings(registers: &[Shown], expected: &[Value]) {
+    let codes = |registers: &[Shown]| registers.iter().map(|register| register.0.clone()).collect::<Vec<_>>();
+    let expected_codes: Vec<_> = expected.iter().map(|r| r["obis"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(codes(registers), expected_codes);
+    for ((code, value, unit, number, more), expected) in registers.iter().zip(expected) {
+        assert_eq!(value, expected["value"].as_str().unwrap(), "{code}");
+        assert_eq!(unit.as_deref(), expected["unit"].as_str(), "{code}");
+        let decimal = expected["decimal"]
+            .as_str()
+            .map(|decimal| framework::Decimal::parse(decimal.as_bytes()).expect("a decimal").to_string());
+        if expected["measurement"] == true || number.is_some() {
+            assert_eq!(number, &decimal, "{code}");
+        }
+        let groups = expected["more_groups"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let groups: Vec<_> = groups
+            .iter()
+            .map(|group| match group["unit"].as_str() {
+                Some(unit) => format!("{}*{unit}", group["value"].as_str().unwrap()),
+                None => group["value"].as_str().unwrap().to_owned(),
+            })
+            .collect();
+        if expected.get("more_groups").is_some() || !more.is_empty() {
+            assert_eq!(more, &groups, "{code}");
+        }
+    }
+}
+
+/// A file of `malformed`: what was done to a telegram, and what may still come out.
+fn damaged(bytes: &[u8], file: &Value) -> Result<(), Failed> {
+    let found = decode_all_ways(bytes);
+    let accepted = accepted(&found);
+    if let Some(count) = file["telegrams_that_must_come_out"].as_u64() {
+        assert_eq!(accepted.len() as u64, count, "{found:?}");
+    }
+    let expect = file["expect"].as_str().unwrap();
+    match expect {
+        "reject" => assert!(accepted.is_empty()),
+        "last_only" | "accept" => {
+            let last = accepted.last().expect("a telegram");
+            assert_eq!(found.last(), Some(&Ok((*last).clone())), "nothing behind it");
+            let by_code: BTreeMap<_, _> = last.registers.iter().map(|r| (r.0.as_str(), r)).collect();
+            for reading in file["readings"].as_array().unwrap() {
+                let (_, value, unit, ..) = by_code[reading["obis"].as_str().unwrap()];
+                assert_eq!(value, reading["value"].as_str().unwrap());
+                assert_eq!(unit.as_deref(), reading["unit"].as_str());
+            }
+        }
+        "partial" | "either" => {}
+        other => return Err(format!("unknown expectation `{other}`").into()),
+    }
+    for code in file["must_not_come_out_as_a_number"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        for telegram in &accepted {
+            for register in telegram.registers.iter().filter(|register| register.0 == code.as_str().unwrap())
+            {
+                assert_eq!(register.3, None, "{code}");
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! GPIO by the kernel's character device, on any Linux board.
+//!
+//! Interface version 2 is needed, which kernels have from 5.10 on. The kernel stamps and numbers each edge
+//! and keeps 1024 of them for a reader that is late.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use gpiocdev::{
+    Chip, Request,
+    line::{Bias, EdgeDetection, EdgeKind, EventClock, Value},
+    tokio::AsyncRequest,
+};
+
+use crate::{
+    config::{Gpio, Pull, Where},
+    counter::Edge,
+};
+
+/// The chip on which lines are looked for by number where the configuration names none.
+const FIRST_CHIP: &str = "/dev/gpiochip0";
+/// As many edges as the kernel keeps for one line.
+const KERNEL_BUFFER: u32 = 1024;
+/// Edges that are read at once.
+const AT_ONCE: usize = 64;
+
+/// A line that is requested from the kernel.
+#[derive(Debug)]
+pub(crate) struct Cdev {
+    request: AsyncRequest,
+    active_high: bool,
+    buffer: Vec<u64>,
+}
+
+impl Cdev {
+    /// Requests a line; also says whether it is active, where that is certain, and what it is called.
+    ///
+    /// # Errors
+    /// What the system says, with what to do where that is known.
+    pub(crate) fn open(gpio: &Gpio) -> io::Result<(Self, Option<bool>, String)> {
+        let (chip, offset) = find(gpio);
+        let device = describe(&chip, offset)?;
+        let request = Request::builder()
+            .on_chip(&chip)
+            .with_consumer("smartmeter s0")
+            .with_line(offset)
+            .as_input()
+            .with_bias(match gpio.pull {
+                Pull::Up => Some(Bias::PullUp),
+                Pull::Down => Some(Bias::PullDown),
+                Pull::None => None, // as it is: somebody may have set it up at boot
+            })
+            .with_edge_detection(EdgeDetection::BothEdges)
+            .with_event_clock(EventClock::Monotonic)
+            .with_kernel_event_buffer_size(KERNEL_BUFFER)
+            .request()
+            .map_err(system_error)?;
+        let value = request.lone_value().map_err(system_error)?;
+        // If no edge came until now, the level is the one before the first edge.
+        let certain = !request.has_edge_event().map_err(system_error)?;
+        let level = certain.then_some((value == Value::Active) == gpio.active_high);
+        let buffer = vec![0; AT_ONCE * request.edge_event_u64_size()];
+        Ok((Self { request: request.into(), active_high: gpio.active_high, buffer }, level, device))
+    }
+
+    /// Waits for an edge, and adds all that are there.
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// # Cancel safety
+    /// What was read is in `read`.
+    pub(crate) async fn read(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
+        loop {
+            // Always by way of `AsyncRequest`: it believes that a line is readable until it has itself read
+            // the last edge, and would spin if that was read from the request beneath it.
+            let words =
+                self.request.read_edge_events_into_slice(&mut self.buffer).await.map_err(system_error)?;
+            let request = self.request.as_ref();
+            for event in self.buffer[..words].chunks_exact(request.edge_event_u64_size()) {
+                let event = request.edge_event_from_slice(event).map_err(system_error)?;
+                read.push(Edge {
+                    time: Duration::from_nanos(event.timestamp_ns),
+                    active: (event.kind == EdgeKind::Rising) == self.active_high,
+                    seqno: event.line_seqno,
+                });
+            }
+            // In a storm of edges there would be no end.
+            if read.len() >= KERNEL_BUFFER as usize || !self.waiting()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Asks whether the chip is still there: kernels before 6.6 do not tell a reader that waits for edges.
+    ///
+    /// # Errors
+    /// What the system says where it is not.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.request.as_ref().lone_value().map(drop).map_err(system_error)
+    }
+
+    /// Whether there is an edge to be read.
+    pub(crate) fn waiting(&self) -> io::Result<bool> {
+        self.request.as_ref().has_edge_event().map_err(system_error)
+    }
+}
+
+/// The chip and the offset of the configured line.
+fn find(gpio: &Gpio) -> (PathBuf, u32) {
+    match (&gpio.line, &gpio.chip) {
+        (Where::Line(offset), chip) => (chip.clone().unwrap_or_else(|| FIRST_CHIP.into()), *offset),
+        (Where::Pin(pin), None) => {
+            // The name is the same on each Raspberry Pi; the chip's number is another on a Pi 5.
+            match gpiocdev::find_named_line(&format!("GPIO{pin}")) {
+                Some(found) => (found.chip, found.info.offset),
+                None => (FIRST_CHIP.into(), *pin),
+            }
+        }
+        (Where::Pin(pin), Some(chip)) => {
+            let named =
+                Chip::from_path(chip).ok().and_then(|chip| chip.find_line_info(&format!("GPIO{pin}")));
+            (chip.clone(), named.map_or(*pin, |info| info.offset))
+        }
+    }
+}
+
+/// The line's full name, if it is there and free.
+fn describe(path: &Path, offset: u32) -> io::Result<String> {
+    let chip = Chip::from_path(path).map_err(|error| explain(path, system_error(error)))?;
+    let lines = chip.info().map_err(system_error)?.num_lines;
+    let shown = path.display();
+    if offset >= lines {
+        let text =
+            format!("{shown} has {lines} lines, counted from 0; choose another with `chip` and `line`");
+        return Err(io::Error::new(io::ErrorKind::NotFound, text));
+    }
+    let info = chip.line_info(offset).map_err(system_error)?;
+    let name = if info.name.is_empty() { String::new() } else { format!(" ({})", info.name) };
+    if info.used {
+        let by = if info.consumer.is_empty() { "the kernel" } else { &info.consumer };
+        let text = format!("{shown} line {offset}{name} is in use by `{by}`; stop that, or use another line");
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+    }
+    Ok(format!("{shown} line {offset}{name}"))
+}
+
+fn explain(chip: &Path, error: io::Error) -> io::Error {
+    let chip = chip.display();
+    let text = match error.kind() {
+        io::ErrorKind::NotFound => format!(
+            "there is no {chip}; choose one that `ls /dev/gpiochip*` shows with `chip` and `line`, or use `port`"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("no permission to use {chip}; add this user to the group `gpio`")
+        }
+        _ => format!("could not use {chip}: {error}"),
+    };
+    io::Error::new(error.kind(), text)
+}
+
+fn system_error(error: gpiocdev::Error) -> io::Error {
+    match error {
+        gpiocdev::Error::Os(errno) => io::Error::from_raw_os_error(errno.0),
+        error => io::Error::other(error),
+    }
+}

@@ -1,0 +1,308 @@
+//! The plugin's keys, and what they mean together.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use framework::{ConfigError, Period};
+use line::Port;
+use serde::Deserialize;
+
+use crate::rate::Rate;
+
+/// The keys of an instance. The plugin's README explains each.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pin: Option<u32>,
+    chip: Option<String>,
+    line: Option<u32>,
+    port: Option<String>,
+    baud: Option<u32>,
+    #[serde(default)]
+    backend: Backend,
+    #[serde(default = "default_pulses_per_kwh")]
+    pulses_per_kwh: f64,
+    #[serde(default = "default_debounce")]
+    debounce: Period,
+    pull: Option<Pull>,
+    edge: Option<Side>,
+    #[serde(default = "default_sync_every")]
+    sync_every: Period,
+    #[serde(default = "default_power_timeout")]
+    power_timeout: Period,
+}
+
+fn default_pulses_per_kwh() -> f64 {
+    1000.0
+}
+fn default_debounce() -> Period {
+    Period(Duration::from_millis(10)) // a third of the standard's shortest pulse
+}
+fn default_sync_every() -> Period {
+    Period(Duration::from_secs(60))
+}
+fn default_power_timeout() -> Period {
+    Period(Duration::from_secs(300))
+}
+
+/// An output on a pin never sends, so it has no speed of its own. At 9600 baud a byte is there a
+/// millisecond after its pulse began, and it is the speed at which most adapters leave the factory.
+const DEFAULT_BAUD: u32 = 9600;
+/// Bank 0 and 1 of a Raspberry Pi's chip; 0 to 27 are on the header.
+const LAST_PIN: u32 = 53;
+/// The slowest contacts known bounce for half a second.
+const MAX_DEBOUNCE: Duration = Duration::from_secs(10);
+
+/// Who reads a GPIO line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Backend {
+    #[default]
+    Auto,
+    Cdev,
+    Rppal,
+}
+
+/// The pin's own resistor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Pull {
+    Up,
+    Down,
+    None,
+}
+
+/// The edge at which a pulse begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Side {
+    Falling,
+    Rising,
+}
+
+/// A configuration that fits together.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) device: Device,
+    pub(crate) rate: Rate,
+    pub(crate) debounce: Duration,
+    pub(crate) sync_every: Duration,
+    pub(crate) power_timeout: Duration,
+}
+
+/// Where pulses come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Device {
+    Gpio(Gpio),
+    Serial { port: Port, baud: u32 },
+}
+
+/// A GPIO line and how it is set up.
+#[derive(Debug, Clone)]
+pub(crate) struct Gpio {
+    pub(crate) line: Where,
+    pub(crate) chip: Option<PathBuf>,
+    pub(crate) backend: Backend,
+    pub(crate) pull: Pull,
+    pub(crate) active_high: bool,
+}
+
+/// How a line is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Where {
+    /// The BCM number on a Raspberry Pi.
+    Pin(u32),
+    /// The offset on a chip.
+    Line(u32),
+}
+
+impl Config {
+    /// Checks what no single value shows.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub(crate) fn settings(self) -> Result<Settings, ConfigError> {
+        let rate = Rate::new(self.pulses_per_kwh).ok_or_else(|| {
+            let message = format!("`{}` pulses per kWh cannot be", self.pulses_per_kwh);
+            ConfigError::key("pulses_per_kwh", message)
+                .hint("it is printed on the meter as `imp/kWh`: more than 0 and at most 1000000, often 1000")
+        })?;
+        if *self.debounce > MAX_DEBOUNCE {
+            return Err(ConfigError::key("debounce", format!("`{}` would swallow pulses", self.debounce))
+                .hint("a pulse lasts 30ms or more, so 10ms suits most meters; at most 10s"));
+        }
+        if self.power_timeout.is_zero() {
+            return Err(ConfigError::key("power_timeout", "`0s` would always show 0 W")
+                .hint("say after how long without a pulse nothing is consumed, such as \"5m\""));
+        }
+        Ok(Settings {
+            rate,
+            debounce: *self.debounce,
+            sync_every: *self.sync_every,
+            power_timeout: *self.power_timeout,
+            device: self.device()?,
+        })
+    }
+
+    fn device(self) -> Result<Device, ConfigError> {
+        let (line, port) = match (self.pin, self.line, &self.port) {
+            (Some(pin), None, None) if pin > LAST_PIN => {
+                return Err(ConfigError::key("pin", format!("there is no pin `{pin}`")).hint(
+                    "it is the BCM number, 0 to 27 on a Raspberry Pi's header, not the position on it",
+                ));
+            }
+            (Some(pin), None, None) => (Where::Pin(pin), None),
+            (None, Some(line), None) => (Where::Line(line), None),
+            (None, None, Some(port)) => {
+                let port: Port = port.parse().map_err(|message| ConfigError::key("port", message))?;
+                (Where::Line(0), Some(port))
+            }
+            (None, None, None) => {
+                return Err(ConfigError::section("it is not said where the pulses come from").hint(
+                    "write `pin = 21` on a Raspberry Pi, `chip` and `line` on another board, or `port` for a serial line",
+                ));
+            }
+            _ => {
+                return Err(ConfigError::section("pulses can come from one place only")
+                    .hint("keep one of `pin`, `line` and `port`"));
+            }
+        };
+        if let Some(port) = port {
+            let gpio_keys = [
+                ("chip", self.chip.is_some()),
+                ("backend", self.backend != Backend::Auto),
+                ("pull", self.pull.is_some()),
+                ("edge", self.edge.is_some()),
+            ];
+            if let Some((key, _)) = gpio_keys.into_iter().find(|(_, given)| *given) {
+                return Err(ConfigError::key(key, format!("`{key}` is of no use with `port`"))
+                    .hint("a serial line has no such thing; remove it"));
+            }
+            return match self.baud.unwrap_or(DEFAULT_BAUD) {
+                0 => Err(ConfigError::key("baud", "`0` baud would hang up the line")
+                    .hint("9600 suits most adapters")),
+                baud => Ok(Device::Serial { port, baud }),
+            };
+        }
+        if self.baud.is_some() {
+            return Err(ConfigError::key("baud", "`baud` is of no use without `port`").hint("remove it"));
+        }
+        if self.backend == Backend::Rppal && (self.chip.is_some() || self.line.is_some()) {
+            return Err(ConfigError::key(
+                "backend",
+                "`rppal` knows no chips and lines, only a Raspberry Pi's pins",
+            )
+            .hint("write `pin`, or use the backend `cdev`"));
+        }
+        let pull = self.pull.unwrap_or(Pull::Up);
+        // The resistor holds the line at rest, so a pulse pulls it the other way.
+        let edge = self.edge.unwrap_or(if pull == Pull::Down { Side::Rising } else { Side::Falling });
+        let chip = self.chip.map(|chip| PathBuf::from("/dev").join(chip));
+        Ok(Device::Gpio(Gpio { line, chip, backend: self.backend, pull, active_high: edge == Side::Rising }))
+    }
+}
+
+impl Gpio {
+    /// Whether it is named as a Raspberry Pi's pin, and nothing says that it is elsewhere.
+    pub(crate) fn bcm_only(&self) -> bool {
+        matches!(self.line, Where::Pin(_)) && self.chip.is_none()
+    }
+}
+
+impl fmt::Display for Gpio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.line, &self.chip) {
+            (Where::Pin(pin), None) => write!(f, "gpio {pin}"),
+            (Where::Line(n), None) => write!(f, "/dev/gpiochip0 line {n}"),
+            (Where::Pin(n) | Where::Line(n), Some(chip)) => write!(f, "{} line {n}", chip.display()),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gpio(gpio) => gpio.fmt(f),
+            Self::Serial { port, .. } => port.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings(keys: serde_json::Value) -> Result<Settings, String> {
+        let config: Config = serde_json::from_value(keys).map_err(|error| error.to_string())?;
+        config.settings().map_err(|error| format!("{}: {error}", error.key.unwrap_or("-")))
+    }
+
+    fn gpio(keys: serde_json::Value) -> Gpio {
+        match settings(keys).unwrap().device {
+            Device::Gpio(gpio) => gpio,
+            Device::Serial { .. } => panic!("a serial port"),
+        }
+    }
+
+    #[test]
+    fn the_defaults_suit_a_raspberry_pi() {
+        let settings = settings(json!({"pin": 21})).unwrap();
+        assert_eq!(settings.device.to_string(), "gpio 21");
+        assert_eq!(settings.rate, Rate::new(1000.0).unwrap());
+        assert_eq!(settings.debounce, Duration::from_millis(10));
+        let gpio = gpio(json!({"pin": 21}));
+        assert_eq!((gpio.pull, gpio.active_high, gpio.backend), (Pull::Up, false, Backend::Auto));
+    }
+
+    #[test]
+    fn a_pulse_goes_against_the_resistor() {
+        assert!(gpio(json!({"pin": 21, "pull": "down"})).active_high);
+        assert!(!gpio(json!({"pin": 21, "pull": "none"})).active_high);
+        assert!(gpio(json!({"pin": 21, "edge": "rising"})).active_high);
+    }
+
+    #[test]
+    fn a_device_has_one_name() {
+        for (keys, device) in [
+            (json!({"line": 3}), "/dev/gpiochip0 line 3"),
+            (json!({"line": 3, "chip": "gpiochip4"}), "/dev/gpiochip4 line 3"),
+            (json!({"pin": 3, "chip": "/dev/gpiochip4"}), "/dev/gpiochip4 line 3"),
+            (json!({"port": "/dev/ttyS1", "baud": 300}), "/dev/ttyS1"),
+            (json!({"port": "tcp://s0:2000", "pulses_per_kwh": 0.5}), "tcp://s0:2000"),
+        ] {
+            assert_eq!(settings(keys).unwrap().device.to_string(), device);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        for (keys, message) in [
+            (json!({}), "-: it is not said where the pulses come from"),
+            (json!({"pin": 1, "line": 2}), "-: pulses can come from one place only"),
+            (json!({"pin": 1, "port": "/dev/ttyS1"}), "-: pulses can come from one place only"),
+            (json!({"pin": 54}), "pin: there is no pin `54`"),
+            (json!({"pin": 1, "baud": 300}), "baud: `baud` is of no use without `port`"),
+            (json!({"port": "/dev/ttyS1", "baud": 0}), "baud: `0` baud would hang up the line"),
+            (json!({"port": "/dev/ttyS1", "pull": "up"}), "pull: `pull` is of no use with `port`"),
+            (
+                json!({"line": 1, "backend": "rppal"}),
+                "backend: `rppal` knows no chips and lines, only a Raspberry Pi's pins",
+            ),
+            (json!({"pin": 1, "pulses_per_kwh": 0}), "pulses_per_kwh: `0` pulses per kWh cannot be"),
+            (json!({"pin": 1, "pulses_per_kwh": -1}), "pulses_per_kwh: `-1` pulses per kWh cannot be"),
+            (json!({"pin": 1, "pulses_per_kwh": 1e7}), "pulses_per_kwh: `10000000` pulses per kWh cannot be"),
+            (json!({"pin": 1, "debounce": "1m"}), "debounce: `1m` would swallow pulses"),
+            (json!({"pin": 1, "power_timeout": "0s"}), "power_timeout: `0s` would always show 0 W"),
+        ] {
+            assert_eq!(settings(keys).unwrap_err(), message);
+        }
+        assert!(
+            settings(json!({"port": "ttyS1"}))
+                .unwrap_err()
+                .contains("expected `/dev/…` or `tcp://host:port`")
+        );
+        assert!(settings(json!({"pin": 1, "pulses": 1})).unwrap_err().contains("unknown field `pulses`"));
+        assert!(settings(json!({"pin": 1, "pull": "left"})).unwrap_err().contains("unknown variant `left`"));
+    }
+}

@@ -1,0 +1,111 @@
+//! Pulses that arrive as bytes: an S0 output on the receive pin of a serial port, or an adapter that
+//! sends a byte for each pulse.
+
+use std::{io, time::Duration};
+
+use line::{Line, Port};
+
+use crate::{clock, counter::Pulses};
+
+/// What comes within so long of opening had waited for it.
+const WAITED: Duration = Duration::from_millis(20);
+
+/// An open serial port, and what its bytes mean.
+#[derive(Debug)]
+pub(crate) struct SerialInput {
+    line: Line,
+    buffer: Vec<u8>,
+    bursts: Bursts,
+}
+
+impl SerialInput {
+    /// Opens a port.
+    ///
+    /// # Errors
+    /// What the system says, with what to do where that is known.
+    pub(crate) async fn open(port: &Port, baud: u32, debounce: Duration) -> io::Result<Self> {
+        let line = Line::open(port, baud).await?;
+        Ok(Self { line, buffer: vec![0; 4096], bursts: Bursts::new(debounce, clock::now()) })
+    }
+
+    /// Waits for bytes; adds the pulses that they are.
+    ///
+    /// # Errors
+    /// What the system says; the port is lost then.
+    ///
+    /// # Cancel safety
+    /// Dropped while it waits, it has read nothing.
+    pub(crate) async fn pulses(&mut self, found: &mut Vec<Pulses>) -> io::Result<()> {
+        let read = self.line.read(&mut self.buffer).await?;
+        found.extend(self.bursts.bytes(read as u64, clock::now()));
+        Ok(())
+    }
+
+    /// Bytes that arrived, and how many of them were no pulse of their own.
+    pub(crate) fn tally(&self) -> (u64, u64) {
+        (self.bursts.bytes, self.bursts.merged)
+    }
+}
+
+/// Tells pulses in bytes: a burst without a pause of `debounce` is one.
+#[derive(Debug)]
+struct Bursts {
+    debounce: Duration,
+    opened: Duration,
+    last: Option<Duration>,
+    bytes: u64,
+    merged: u64,
+}
+
+impl Bursts {
+    fn new(debounce: Duration, now: Duration) -> Self {
+        Self { debounce, opened: now, last: None, bytes: 0, merged: 0 }
+    }
+
+    /// Takes `count` bytes that were read together.
+    ///
+    /// The kernel gives bytes no time. Bytes that are read together came together, except those that had
+    /// waited for the port to be opened: these are a pulse each.
+    fn bytes(&mut self, count: u64, now: Duration) -> Option<Pulses> {
+        let waited = now.saturating_sub(self.opened) <= WAITED;
+        let follows = self.last.is_some_and(|last| now.saturating_sub(last) < self.debounce);
+        self.last = Some(now);
+        let pulses = match count {
+            _ if self.debounce.is_zero() || waited => count,
+            _ if follows => 0,
+            _ => count.min(1),
+        };
+        self.bytes += count;
+        self.merged += count - pulses;
+        (pulses > 0).then_some(Pulses { count: pulses, at: now })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn pulses(debounce: Duration, reads: &[(u64, u64)]) -> Vec<u64> {
+        let mut bursts = Bursts::new(debounce, ms(1000));
+        reads.iter().map(|(at, count)| bursts.bytes(*count, ms(*at)).map_or(0, |p| p.count)).collect()
+    }
+
+    #[test]
+    fn a_burst_is_one_pulse() {
+        assert_eq!(pulses(ms(10), &[(2000, 1), (2003, 2), (2012, 1), (2060, 3), (2120, 1)]), [1, 0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn without_debounce_every_byte_is_one() {
+        assert_eq!(pulses(Duration::ZERO, &[(2000, 3), (2000, 1), (2001, 4095)]), [3, 1, 4095]);
+    }
+
+    #[test]
+    fn what_waited_for_the_port_to_be_opened_is_counted_one_by_one() {
+        assert_eq!(pulses(ms(10), &[(1001, 16), (1002, 4), (1060, 2)]), [16, 4, 1]);
+    }
+}

@@ -1,0 +1,338 @@
+//! The file in which a count survives: two slots, written in turn.
+//!
+//! ```text
+//! offset 0     slot 0 ┐  magic "s0count" and version 1   8 bytes
+//! offset 4096  slot 1 ┘  sequence                        u64, little endian
+//!                        pulses                          u64
+//!                        pulses per kWh, in millionths   u64
+//!                        CRC-32 (ISO-HDLC) of the above  u32
+//! ```
+//!
+//! The slot with the higher sequence counts. A write goes to the other one, so that whatever
+//! interrupts it leaves the last count whole. The slots lie in pages of their own.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crc::{CRC_32_ISO_HDLC, Crc};
+
+use crate::rate::Rate;
+
+const MAGIC: [u8; 8] = *b"s0count\x01";
+const SLOT: usize = 36;
+const OFFSETS: [u64; 2] = [0, 4096];
+const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// An open count file, locked for this process.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    file: Arc<File>,
+    /// The slot that holds the count.
+    newest: usize,
+    sequence: u64,
+}
+
+/// What a slot holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// Pulses so far.
+    pub(crate) pulses: u64,
+    /// The rate at which they are energy.
+    pub(crate) rate: Rate,
+}
+
+/// In what state a count file was.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// There was none, or an empty one.
+    New,
+    /// Both slots are whole.
+    Whole,
+    /// One slot is damaged, the other one counts.
+    OneDamaged,
+    /// Nothing in it can be trusted; it was renamed to this.
+    Unusable(PathBuf),
+}
+
+/// Why a count file cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// Another process has it.
+    #[error("another process counts in `{}`", .0.display())]
+    Locked(PathBuf),
+    /// The system does not let us.
+    #[error("could not use `{}`", .0.display())]
+    Io(PathBuf, #[source] io::Error),
+}
+
+impl Slots {
+    /// Opens the file at `path`, or makes one with no pulses at `rate`.
+    ///
+    /// # Errors
+    /// Where another process has it, or the system has something against it.
+    pub(crate) fn open(path: &Path, rate: Rate) -> Result<(Self, Count, Found), OpenError> {
+        let failed = |error| OpenError::Io(path.to_owned(), error);
+        let file = locked(path)?;
+        let fresh = Count { pulses: 0, rate };
+        if file.metadata().map_err(failed)?.len() == 0 {
+            return Ok((Self::create(file, path, fresh).map_err(failed)?, fresh, Found::New));
+        }
+        let slots = [0, 1].map(|slot| read(&file, slot));
+        let [Ok(first), Ok(second)] = slots else {
+            let error = slots.into_iter().find_map(Result::err);
+            return Err(failed(error.unwrap_or_else(|| io::Error::other("it cannot be read"))));
+        };
+        let (newest, (sequence, count), found) = match (first, second) {
+            (Some(first), Some(second)) if second.0 > first.0 => (1, second, Found::Whole),
+            (Some(first), Some(_)) => (0, first, Found::Whole),
+            (Some(first), None) => (0, first, Found::OneDamaged),
+            (None, Some(second)) => (1, second, Found::OneDamaged),
+            (None, None) => {
+                let aside = set_aside(path).map_err(failed)?;
+                let slots = Self::create(locked(path)?, path, fresh).map_err(failed)?;
+                return Ok((slots, fresh, Found::Unusable(aside)));
+            }
+        };
+        Ok((Self { file: Arc::new(file), newest, sequence }, count, found))
+    }
+
+    /// Fills both slots, on the disk before this returns: a count file is never half made.
+    fn create(file: File, path: &Path, count: Count) -> io::Result<Self> {
+        let mut slots = Self { file: Arc::new(file), newest: 0, sequence: 0 };
+        slots.write(count)?;
+        slots.write(count)?;
+        slots.file.sync_all()?;
+        if let Some(parent) = path.parent() {
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(slots)
+    }
+
+    /// Writes a count into the older slot. From then on it survives this process, and from the next
+    /// sync of [`file`](Self::file) on a power cut.
+    ///
+    /// # Errors
+    /// What the system says; the last count is still there then.
+    pub(crate) fn write(&mut self, count: Count) -> io::Result<()> {
+        let (slot, sequence) = (1 - self.newest, self.sequence + 1);
+        self.file.write_all_at(&encode(sequence, count), OFFSETS[slot])?;
+        (self.newest, self.sequence) = (slot, sequence);
+        Ok(())
+    }
+
+    /// The file, to be synced without holding up a writer.
+    pub(crate) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// An open file that takes no write, as on a full disk.
+    #[cfg(test)]
+    pub(crate) fn full_disk(&mut self) -> Arc<File> {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        std::mem::replace(&mut self.file, Arc::new(full))
+    }
+
+    /// The disk has room again.
+    #[cfg(test)]
+    pub(crate) fn repaired(&mut self, file: Arc<File>) {
+        self.file = file;
+    }
+}
+
+fn locked(path: &Path) -> Result<File, OpenError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|error| OpenError::Io(path.to_owned(), error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(OpenError::Io(path.to_owned(), error)),
+    }
+}
+
+/// Renames a file that is no use to the first name that is free.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut n = 1;
+    loop {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(format!(".corrupt-{n}"));
+        let aside = PathBuf::from(aside);
+        if !aside.try_exists()? {
+            fs::rename(path, &aside)?;
+            return Ok(aside);
+        }
+        n += 1;
+    }
+}
+
+fn encode(sequence: u64, count: Count) -> [u8; SLOT] {
+    let mut slot = [0; SLOT];
+    slot[..8].copy_from_slice(&MAGIC);
+    slot[8..16].copy_from_slice(&sequence.to_le_bytes());
+    slot[16..24].copy_from_slice(&count.pulses.to_le_bytes());
+    slot[24..32].copy_from_slice(&count.rate.micro().to_le_bytes());
+    let crc = CRC.checksum(&slot[..32]);
+    slot[32..].copy_from_slice(&crc.to_le_bytes());
+    slot
+}
+
+fn decode(slot: &[u8; SLOT]) -> Option<(u64, Count)> {
+    let number = |at| slot[at..].first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+    let crc = slot.last_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes))?;
+    if slot[..8] != MAGIC || crc != CRC.checksum(&slot[..32]) {
+        return None;
+    }
+    Some((number(8)?, Count { pulses: number(16)?, rate: Rate::from_micro(number(24)?)? }))
+}
+
+/// What is in a slot; `None` where it is damaged or missing.
+fn read(file: &File, slot: usize) -> io::Result<Option<(u64, Count)>> {
+    let mut bytes = [0; SLOT];
+    match file.read_exact_at(&mut bytes, OFFSETS[slot]) {
+        Ok(()) => Ok(decode(&bytes)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate() -> Rate {
+        Rate::new(1000.0).unwrap()
+    }
+
+    fn count(pulses: u64) -> Count {
+        Count { pulses, rate: rate() }
+    }
+
+    fn open(path: &Path) -> (Slots, u64, Found) {
+        let (slots, count, found) = Slots::open(path, rate()).unwrap();
+        assert_eq!(count.rate, rate());
+        (slots, count.pulses, found)
+    }
+
+    /// A file whose last two counts are 41 and 42, and which slot has the latter.
+    fn counted(path: &Path) -> usize {
+        let (mut slots, _, found) = open(path);
+        assert_eq!(found, Found::New);
+        for pulses in 1..=42 {
+            slots.write(count(pulses)).unwrap();
+        }
+        slots.newest
+    }
+
+    #[test]
+    fn the_newest_count_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s0.count");
+        counted(&path);
+        for pulses in 42..50 {
+            let (mut slots, found_pulses, found) = open(&path);
+            assert_eq!((found_pulses, found), (pulses, Found::Whole));
+            slots.write(count(pulses + 1)).unwrap();
+        }
+        assert_eq!(fs::metadata(&path).unwrap().len(), 4096 + SLOT as u64);
+    }
+
+    #[test]
+    fn any_damaged_byte_costs_its_slot_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s0.count");
+        let newest = counted(&path);
+        let good = fs::read(&path).unwrap();
+        for (slot, offset) in OFFSETS.into_iter().enumerate() {
+            let survivor = if slot == newest { 41 } else { 42 };
+            for at in offset as usize..offset as usize + SLOT {
+                for damage in [0x01, 0x80, 0xFF] {
+                    let mut bad = good.clone();
+                    bad[at] ^= damage;
+                    fs::write(&path, &bad).unwrap();
+                    let (mut slots, pulses, found) = open(&path);
+                    assert_eq!((pulses, found), (survivor, Found::OneDamaged), "byte {at}");
+                    // The next write repairs it.
+                    slots.write(count(pulses + 1)).unwrap();
+                    drop(slots);
+                    let (_slots, pulses, found) = open(&path);
+                    assert_eq!((pulses, found), (survivor + 1, Found::Whole), "byte {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_torn_write_at_any_byte_leaves_the_count_before_or_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s0.count");
+        let newest = counted(&path);
+        let before = fs::read(&path).unwrap();
+        open(&path).0.write(count(43)).unwrap();
+        let after = fs::read(&path).unwrap();
+        let offset = OFFSETS[1 - newest] as usize;
+        for written in 0..=SLOT {
+            let mut torn = before.clone();
+            torn[offset..offset + written].copy_from_slice(&after[offset..offset + written]);
+            fs::write(&path, &torn).unwrap();
+            let (_slots, pulses, _) = open(&path);
+            let whole = torn == after;
+            assert_eq!(pulses, if whole { 43 } else { 42 }, "{written} bytes written");
+        }
+    }
+
+    #[test]
+    fn a_file_cut_off_at_any_byte_gives_what_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s0.count");
+        let newest = counted(&path);
+        let good = fs::read(&path).unwrap();
+        let first = if newest == 0 { 42 } else { 41 };
+        for len in 1..good.len() {
+            fs::write(&path, &good[..len]).unwrap();
+            let (_slots, pulses, found) = open(&path);
+            if len < SLOT {
+                assert!(matches!(found, Found::Unusable(_)), "{len}");
+            } else {
+                assert_eq!((pulses, found), (first, Found::OneDamaged), "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_none_is_kept_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s0.count");
+        for n in 1..=3 {
+            let text = format!("13756.57 kWh, by hand, {n}");
+            fs::write(&path, &text).unwrap();
+            let (_slots, pulses, found) = open(&path);
+            let aside = dir.path().join(format!("s0.count.corrupt-{n}"));
+            assert_eq!((pulses, found), (0, Found::Unusable(aside.clone())));
+            assert_eq!(fs::read_to_string(aside).unwrap(), text);
+        }
+        assert_eq!(open(&path).2, Found::Whole);
+        // Empty is what a power cut right after the file was made leaves.
+        fs::write(&path, "").unwrap();
+        assert_eq!(open(&path).2, Found::New);
+    }
+
+    #[test]
+    fn a_file_is_used_by_one_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s0.count");
+        let held = open(&path);
+        let error = Slots::open(&path, rate()).unwrap_err();
+        assert_eq!(error.to_string(), format!("another process counts in `{}`", path.display()));
+        drop(held);
+        open(&path);
+    }
+}

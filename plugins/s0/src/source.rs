@@ -1,0 +1,236 @@
+//! Reads the device, counts, and hands on count and power.
+
+use std::{io, sync::Arc, time::Duration};
+
+use framework::{
+    AcquireError, Batch, Context, Counter, DataAcquisition, Decimal, Fact, Reading, async_trait,
+};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::{
+    clock,
+    config::{Device, Settings},
+    counter::Pulses,
+    gpio::GpioInput,
+    power::Power,
+    serial::SerialInput,
+    total::Total,
+};
+
+/// While the power falls, at most one batch in so long.
+const FALLING: Duration = Duration::from_secs(1);
+/// How long the end waits for edges that are there, and for a level that has held.
+const LAST_LOOK: Duration = Duration::from_millis(5);
+/// A batch is handed on this many times before its section would count as stale.
+const HEARTBEATS: u32 = 3;
+
+/// The pulses of one S0 output.
+pub(crate) struct S0Source {
+    settings: Settings,
+    total: Arc<Total>,
+    heartbeat: Duration,
+    report: Report,
+    open: Option<Open>,
+}
+
+/// What exists while the device is open.
+struct Open {
+    input: Input,
+    /// Pulses that were found and not counted: a dropped `acquire` leaves them here.
+    found: Vec<Pulses>,
+    power: Power,
+    shown: Option<Shown>,
+}
+
+enum Input {
+    Gpio(GpioInput),
+    Serial(SerialInput),
+}
+
+/// What the last batch said.
+struct Shown {
+    at: Duration,
+    pulses: u64,
+    watts: Option<f64>,
+}
+
+/// What `/health` shows of the line.
+struct Report {
+    backend: Fact,
+    device: Fact,
+    counters: Vec<(Counter, u64)>,
+}
+
+impl S0Source {
+    pub(crate) fn new(settings: Settings, total: Arc<Total>, cx: &Context) -> Self {
+        let names: &[_] = match settings.device {
+            Device::Gpio(_) => &["edges", "bounces", "lost_edges"],
+            Device::Serial { .. } => &["bytes", "merged_bytes"],
+        };
+        let counters = names.iter().map(|name| (cx.counter(name), 0)).collect();
+        let report = Report { backend: cx.fact("backend"), device: cx.fact("device"), counters };
+        let heartbeat = (cx.stale_after() / HEARTBEATS).max(Duration::from_millis(100));
+        Self { settings, total, heartbeat, report, open: None }
+    }
+
+    fn unavailable(&self, source: io::Error) -> AcquireError {
+        AcquireError::Unavailable { device: self.settings.device.to_string(), source }
+    }
+}
+
+#[async_trait]
+impl DataAcquisition for S0Source {
+    async fn open(&mut self) -> Result<(), AcquireError> {
+        let total = Arc::clone(&self.total);
+        match spawn_blocking(move || total.load()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(other)) => return Err(AcquireError::Fatal(format!("{other}; stop that one first"))),
+            Err(error) => return Err(AcquireError::Fatal(error.to_string())),
+        }
+        let Settings { device, debounce, rate, power_timeout, .. } = &self.settings;
+        let input = match device {
+            Device::Gpio(gpio) => match GpioInput::open(gpio, *debounce) {
+                Ok(watched) => {
+                    self.report.backend.set(watched.backend);
+                    self.report.device.set(watched.device);
+                    Input::Gpio(watched.input)
+                }
+                Err(error) => return Err(self.unavailable(error)),
+            },
+            Device::Serial { port, baud } => match SerialInput::open(port, *baud, *debounce).await {
+                Ok(input) => {
+                    self.report.backend.set("serial");
+                    self.report.device.set(port.to_string());
+                    Input::Serial(input)
+                }
+                Err(error) => return Err(self.unavailable(error)),
+            },
+        };
+        let power = Power::new(rate.joules_per_pulse(), *power_timeout, clock::now());
+        self.report.counters.iter_mut().for_each(|(_, reported)| *reported = 0);
+        self.open = Some(Open { input, found: Vec::new(), power, shown: None });
+        Ok(())
+    }
+
+    async fn acquire(&mut self) -> Result<Batch, AcquireError> {
+        let Some(open) = &mut self.open else {
+            return Err(self.unavailable(io::Error::new(io::ErrorKind::NotConnected, "it is not open")));
+        };
+        loop {
+            // No await from here to the batch: what is counted is in the file, and in the batch.
+            let pulses = open.count(&self.total);
+            self.report.line(&open.input);
+            self.total.sync_if_due();
+            let now = clock::now();
+            if open.news(pulses) {
+                return Ok(open.batch(now, pulses, &self.settings));
+            }
+            if now >= open.next(self.heartbeat) {
+                // No pulse since the last batch: nothing else would show that the device has gone.
+                if let Err(error) = open.input.check() {
+                    return Err(self.unavailable(error));
+                }
+                return Ok(open.batch(now, pulses, &self.settings));
+            }
+            let next = Instant::now() + open.next(self.heartbeat).saturating_sub(now);
+            let next = self.total.sync_due().map_or(next, |sync| next.min(sync.into()));
+            let lost = tokio::select! {
+                result = open.input.pulses(&mut open.found) => result.err(),
+                () = self.total.changed() => None,
+                () = sleep_until(next) => None,
+            };
+            if let Some(error) = lost {
+                open.count(&self.total);
+                return Err(self.unavailable(error));
+            }
+        }
+    }
+
+    async fn close(&mut self) {
+        if let Some(mut open) = self.open.take() {
+            // A pulse that is under way would be over, or half over, for whoever opens the line next.
+            let _ = timeout(LAST_LOOK, open.input.pulses(&mut open.found)).await;
+            open.count(&self.total);
+        }
+        // Not on this thread: a slow disk must not hold up other sources.
+        let total = Arc::clone(&self.total);
+        let _ = spawn_blocking(move || total.sync()).await;
+    }
+}
+
+impl Open {
+    /// Counts what was found; gives the count.
+    fn count(&mut self, total: &Total) -> u64 {
+        let new = self.found.iter().map(|pulses| pulses.count).sum();
+        if new > 0 {
+            total.add(new);
+        }
+        self.found.drain(..).for_each(|pulses| self.power.pulses(pulses));
+        total.pulses()
+    }
+
+    /// Whether the count is not the one that was shown last.
+    fn news(&self, pulses: u64) -> bool {
+        self.shown.as_ref().is_none_or(|shown| shown.pulses != pulses)
+    }
+
+    /// When the next batch is due if nothing happens: because the power fell, or as a sign of life.
+    fn next(&self, heartbeat: Duration) -> Duration {
+        let Some(shown) = &self.shown else { return Duration::ZERO };
+        let falls = self.power.changes_at(shown.watts).unwrap_or(Duration::MAX).max(shown.at + FALLING);
+        falls.min(shown.at.saturating_add(heartbeat))
+    }
+
+    fn batch(&mut self, now: Duration, pulses: u64, settings: &Settings) -> Batch {
+        let watts = self.power.watts(now);
+        self.shown = Some(Shown { at: now, pulses, watts });
+        let mut readings = vec![Reading::number("count", settings.rate.kwh(pulses)).unit("kWh")];
+        if let Some(power) = watts.and_then(|watts| Decimal::rounded(watts, 1)) {
+            readings.push(Reading::number("power", power).unit("W"));
+        }
+        let pulses = i64::try_from(pulses).unwrap_or(i64::MAX);
+        readings.push(Reading::number("pulses", Decimal::from(pulses)));
+        Batch::now(readings)
+    }
+}
+
+impl Input {
+    /// Waits for the device; adds the pulses that became certain.
+    async fn pulses(&mut self, found: &mut Vec<Pulses>) -> io::Result<()> {
+        match self {
+            Self::Gpio(input) => input.pulses(found).await,
+            Self::Serial(input) => input.pulses(found).await,
+        }
+    }
+
+    /// Asks whether the device is still there.
+    fn check(&self) -> io::Result<()> {
+        match self {
+            Self::Gpio(input) => input.check(),
+            Self::Serial(_) => Ok(()), // whoever reads it is told
+        }
+    }
+}
+
+impl Report {
+    /// Brings the counters up to what the line has seen since it was opened.
+    fn line(&mut self, input: &Input) {
+        let seen = match input {
+            Input::Gpio(input) => {
+                let tally = input.tally();
+                [tally.edges, tally.bounces, tally.lost_edges]
+            }
+            Input::Serial(input) => {
+                let (bytes, merged) = input.tally();
+                [bytes, merged, 0] // a serial port does not say what it lost
+            }
+        };
+        for ((counter, reported), seen) in self.counters.iter_mut().zip(seen) {
+            counter.add(seen - *reported);
+            *reported = seen;
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The whole plugin on a real pseudo terminal: bytes in, batches out.
+
+#![allow(clippy::unwrap_used)] // a test's own terminals and files
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use framework::{AcquireError, Batch, ConfiguredSource, DataAcquisition, Value, testing};
+use plugin_s0::S0;
+use serde_json::{Value as Json, json};
+use simulator::Pty;
+use tokio::time::timeout;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn pty() -> Pty {
+    Pty::open().unwrap().held().unwrap()
+}
+
+fn send(pty: &Pty, bytes: &[u8]) {
+    pty.write_blocking(bytes, Instant::now() + LIMIT).unwrap();
+}
+
+/// An instance that reads `pty`, with further keys.
+fn instance(pty: &Pty, state_dir: &Path, keys: &str) -> ConfiguredSource {
+    let port = pty.path().display();
+    testing::instance::<S0>(
+        &format!("[sources.heat]\nplugin = \"s0\"\nport = \"{port}\"\n{keys}\n"),
+        state_dir,
+    )
+}
+
+async fn next(source: &mut Box<dyn DataAcquisition>) -> Batch {
+    timeout(LIMIT, source.acquire()).await.expect("no batch in time").unwrap()
+}
+
+/// Batches until the count is `expected`; more than that is a mistake.
+async fn count(source: &mut Box<dyn DataAcquisition>, expected: i64) -> Batch {
+    loop {
+        let batch = next(source).await;
+        let pulses = number(&batch, "pulses").parse::<i64>().unwrap();
+        assert!(pulses <= expected, "{pulses} pulses, more than {expected}");
+        if pulses == expected {
+            return batch;
+        }
+    }
+}
+
+fn number(batch: &Batch, name: &str) -> String {
+    match &batch.get(name).expect(name).value {
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => panic!("{name} is the text {text}"),
+    }
+}
+
+async fn run(source: &ConfiguredSource, command: &str, args: Json) -> Result<Json, String> {
+    let command = source.instance.commands.iter().find(|c| c.spec().name == command).unwrap();
+    let Json::Object(args) = args else { panic!("no object") };
+    let args = framework::Args::check(args, command.spec()).map_err(|error| error.to_string())?;
+    command.run(args).await.map_err(|error| error.to_string())
+}
+
+#[test]
+fn keeps_the_contract() {
+    testing::check::<S0>();
+}
+
+#[tokio::test]
+async fn every_byte_counts_without_debounce_and_survives_a_restart() {
+    let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
+    let mut expected = 0;
+    for _ in 0..3 {
+        let mut source = instance(&pty, dir.path(), "debounce = \"0s\"").instance.acquisition;
+        source.open().await.unwrap();
+        let first = next(&mut source).await;
+        assert_eq!(number(&first, "pulses"), expected.to_string(), "shown at once, before any byte");
+        assert!(first.get("power").is_none(), "not known yet");
+        send(&pty, &[0; 1234]);
+        expected += 1234;
+        let batch = count(&mut source, expected).await;
+        assert_eq!(number(&batch, "count"), (expected as f64 / 1000.0).to_string());
+        source.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_burst_is_one_pulse() {
+    let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
+    let mut source = instance(&pty, dir.path(), "debounce = \"100ms\"").instance.acquisition;
+    source.open().await.unwrap();
+    next(&mut source).await;
+    for pulse in 1..=3 {
+        // What a real pause does: nothing comes for longer than the debounce.
+        assert!(timeout(Duration::from_millis(150), source.acquire()).await.is_err());
+        send(&pty, b"\0\xFF\0");
+        count(&mut source, pulse).await;
+    }
+    source.close().await;
+}
+
+#[tokio::test]
+async fn what_waits_in_the_kernel_is_counted() {
+    let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
+    send(&pty, &[0; 16]);
+    let mut source = instance(&pty, dir.path(), "").instance.acquisition;
+    source.open().await.unwrap();
+    count(&mut source, 16).await;
+    source.close().await;
+}
+
+#[tokio::test]
+async fn a_dropped_acquire_loses_nothing() {
+    let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
+    let mut source = instance(&pty, dir.path(), "debounce = \"0s\"").instance.acquisition;
+    source.open().await.unwrap();
+    for n in 1..=500 {
+        send(&pty, b"\0");
+        let _ = timeout(Duration::from_micros(n % 50), source.acquire()).await;
+    }
+    count(&mut source, 500).await;
+    source.close().await;
+}
+
+#[tokio::test]
+async fn commands_set_the_count_at_once_and_for_good() {
+    let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
+    let mut source = instance(&pty, dir.path(), "debounce = \"0s\"");
+    source.instance.acquisition.open().await.unwrap();
+    next(&mut source.instance.acquisition).await;
+    send(&pty, &[0; 7]);
+    count(&mut source.instance.acquisition, 7).await;
+
+    assert_eq!(run(&source, "set_s0", json!({"value": "13756.57"})).await, Ok(json!(true)));
+    let batch = next(&mut source.instance.acquisition).await;
+    assert_eq!((number(&batch, "count"), number(&batch, "pulses")), ("13756.57".into(), "13756570".into()));
+    for wrong in [json!({"value": -1}), json!({"value": 1e9 + 1.0}), json!({"value": "NaN"}), json!({})] {
+        run(&source, "set_s0", wrong.clone()).await.expect_err(&wrong.to_string());
+    }
+    // As kill -9 does: neither close nor sync.
+    drop(source);
+    let mut source = instance(&pty, dir.path(), "debounce = \"0s\"");
+    // It may be set before the device is there, too.
+    assert_eq!(run(&source, "set_s0", json!({"value": 13756.57})).await, Ok(json!(true)));
+    source.instance.acquisition.open().await.unwrap();
+    assert_eq!(number(&next(&mut source.instance.acquisition).await, "pulses"), "13756570");
+    send(&pty, b"\0");
+    count(&mut source.instance.acquisition, 13_756_571).await;
+
+    assert_eq!(run(&source, "reset_s0", json!({})).await, Ok(json!(true)));
+    assert_eq!(number(&next(&mut source.instance.acquisition).await, "count"), "0.0");
+    source.instance.acquisition.close().await;
+}
+
+#[tokio::test]
+async fn power_comes_with_the_second_pulse_and_falls_to_zero() {
+    let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
+    let mut source = instance(&pty, dir.path(), "power_timeout = \"2s\"").instance.acquisition;
+    source.open().await.unwrap();
+    next(&mut source).await;
+    assert!(timeout(Duration::from_millis(100), source.acquire()).await.is_err(), "nothing happens");
+    send(&pty, b"\0");
+    assert!(count(&mut source, 1).await.get("power").is_none());
+    assert!(timeout(Duration::from_millis(100), source.acquire()).await.is_err(), "nothing happens");
+    send(&pty, b"\0");
+    let first: f64 = number(&count(&mut source, 2).await, "power").parse().unwrap();
+    assert!((1_000.0..=36_000.0).contains(&first), "{first} W from two pulses at least 100 ms apart");
+    let mut last = first;
+    while last > 0.0 {
+        let watts = number(&next(&mut source).await, "power").parse().unwrap();
+        assert!(watts < last, "{watts} W after {last} W");
+        last = watts;
+    }
+    source.close().await;
+}
+
+#[tokio::test]
+async fn without_pulses_it_shows_a_sign_of_life() {
+    let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
+    let mut source = instance(&pty, dir.path(), "stale_after = \"600ms\"").instance.acquisition;
+    source.open().await.unwrap();
+    let start = Instant::now();
+    for _ in 0..4 {
+        assert_eq!(number(&next(&mut source).await, "pulses"), "0");
+    }
+    assert!(start.elapsed() >= Duration::from_millis(600), "three heartbeats of 200 ms");
+    source.close().await;
+}
+
+#[tokio::test]
+async fn a_device_that_goes_away_is_unavailable_and_its_last_pulses_count() {
+    let (pty, dir) = (Pty::open().unwrap(), tempfile::tempdir().unwrap());
+    let mut source = instance(&pty, dir.path(), "debounce = \"0s\"").instance.acquisition;
+    source.open().await.unwrap();
+    next(&mut source).await;
+    send(&pty, &[0; 3]);
+    count(&mut source, 3).await;
+    drop(pty);
+    let error = timeout(LIMIT, source.acquire()).await.unwrap().unwrap_err();
+    assert!(matches!(error, AcquireError::Unavailable { .. }), "{error:?}");
+    source.close().await;
+    let error = source.open().await.unwrap_err();
+    assert!(matches!(error, AcquireError::Unavailable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_second_counter_of_the_same_name_is_refused() {
+    let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
+    let mut first = instance(&pty, dir.path(), "").instance.acquisition;
+    first.open().await.unwrap();
+    let error = instance(&pty, dir.path(), "").instance.acquisition.open().await.unwrap_err();
+    let AcquireError::Fatal(reason) = error else { panic!("{error:?}") };
+    assert!(
+        reason.starts_with("another process counts in") && reason.ends_with("stop that one first"),
+        "{reason}"
+    );
+    first.close().await;
+}
+
+#[tokio::test]
+async fn a_line_that_is_not_there_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing =
+        ["pin = 21\nchip = \"gpiochip99\"", "line = 3\nchip = \"/dev/null/gpiochip\"\nbackend = \"cdev\""];
+    // Where there is no GPIO at all, `pin` alone ends at rppal, which knows no such machine.
+    let bare = ["pin = 21", "pin = 21\nbackend = \"rppal\""];
+    let bare = bare.iter().filter(|_| !Path::new("/dev/gpiochip0").exists());
+    for keys in missing.iter().chain(bare) {
+        let config = format!("[sources.heat]\nplugin = \"s0\"\n{keys}");
+        let mut source = testing::instance::<S0>(&config, dir.path()).instance.acquisition;
+        let error = source.open().await.unwrap_err();
+        let AcquireError::Unavailable { source: reason, .. } = error else { panic!("{error:?}") };
+        let reason = reason.to_string();
+        assert!(
+            reason.contains("there is no") && reason.contains("`port`") || reason.contains("could not use"),
+            "{reason}"
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! The command line, as a person uses it.
+
+#![allow(clippy::unwrap_used)] // a test's own files and processes
+
+mod support;
+
+use std::{fs, io::Write as _, net::TcpListener, process::Stdio};
+
+use support::*;
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn every_mistake_is_shown_and_nothing_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    fs::write(
+        &config,
+        "[sources.m]\nplugin = \"d0\"\nprot = \"/dev/null\"\n[sources.p]\nplugin = \"s0\"\npin = \"x\"\n",
+    )
+    .unwrap();
+    for args in
+        [&["--config", config.to_str().unwrap()][..], &["check", "--config", config.to_str().unwrap()]]
+    {
+        let output = output(args);
+        assert_eq!(output.status.code(), Some(2));
+        let shown = text(&output.stderr);
+        for expected in [
+            "config.toml:3:1: unknown field `prot`, expected one of `port`",
+            "3 | prot",
+            "^^^^",
+            "did you mean `port`",
+            "config.toml:6:7",
+        ] {
+            assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
+        }
+    }
+}
+
+#[test]
+fn the_example_configuration_is_right() {
+    let example = root().join("config.toml");
+    let output = output(&["check", "--config", example.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    assert!(
+        shown.contains("http://127.0.0.1:8080/data")
+            && shown.contains("smartmeter_d0")
+            && shown.contains("gpio 21"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn without_a_configuration_it_says_how_to_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = smartmeter().current_dir(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("smartmeter --demo"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_port_in_use_ends_it_at_once() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("--port={}", taken.local_addr().unwrap().port());
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    fs::write(&config, "").unwrap();
+    let output = output(&["--config", config.to_str().unwrap(), &port]);
+    assert_eq!(output.status.code(), Some(1));
+    let shown = text(&output.stderr);
+    assert!(shown.contains("could not listen on 127.0.0.1:") && shown.contains("hint: "), "{shown}");
+}
+
+#[test]
+fn plugins_and_their_samples_are_printed() {
+    let listed = output(&["plugins"]);
+    for plugin in ["d0", "s0", "thermal"] {
+        assert!(
+            text(&listed.stdout).lines().any(|line| line.starts_with(plugin)),
+            "{}",
+            text(&listed.stdout)
+        );
+        let sample = output(&["sample", plugin]);
+        assert_eq!(sample.status.code(), Some(0));
+        // What is printed can be used as it is.
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.toml");
+        fs::write(&config, &sample.stdout).unwrap();
+        let checked = output(&["check", "--config", config.to_str().unwrap()]);
+        assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    }
+    let unknown = output(&["sample", "d1"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("unknown plugin `d1`, expected one of `d0`, `s0`, `thermal`"));
+}
+
+#[test]
+fn the_originals_options_still_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let meter = line();
+    let serial = format!("--serialPort={}", meter.path().display());
+    let state = format!("--state-dir={}", folder.path().display());
+    // In a folder without config.toml.
+    let program = Program::start(&["--port=0", &serial, "--s0Pin=21", &state]);
+    send(&meter, &telegram("000001.00000000", "000010.00"));
+    program.until("/data/smartmeter_d0", "delivered", |json| json["POWER_IMPORT"].is_object());
+    assert!(program.get("/health").1["instances"]["smartmeter_s0"].is_object());
+}
+
+#[test]
+fn a_recording_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("recording");
+    let good = telegram("000125.25688570", "000259.20");
+    let mut bad = good.clone();
+    bad.truncate(100);
+    fs::write(&file, [&good[..], &bad, &good].concat()).unwrap();
+    let decoded = output(&["decode", file.to_str().unwrap()]);
+    assert_eq!(decoded.status.code(), Some(0));
+    let lines: Vec<_> = text(&decoded.stdout).lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].starts_with(r#"{"protocol":"d0","ident":"/EBZ5DD32R06ETA_107","readings":[{"obis":"1-0:0.0.0*255","value":"1EBZ0100000042"}"#), "{}", lines[0]);
+    assert!(
+        lines[0].contains(r#"{"obis":"1-0:1.8.0*255","value":125.2568857,"unit":"kWh"}"#),
+        "{}",
+        lines[0]
+    );
+    let rejected = text(&decoded.stderr);
+    assert!(rejected.starts_with(&format!("byte {}: ", good.len())), "{rejected}");
+
+    // From standard input, with parity; and nothing acceptable is exit status 1.
+    let mut child =
+        smartmeter().args(["decode", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&seven_e_one(good)).unwrap();
+    assert_eq!(text(&child.wait_with_output().unwrap().stdout).lines().next(), Some(lines[0]));
+    fs::write(&file, bad).unwrap();
+    assert_eq!(output(&["decode", file.to_str().unwrap()]).status.code(), Some(1));
+    assert_eq!(output(&["decode", "/nonexistent"]).status.code(), Some(1));
+    assert_eq!(output(&["decode"]).status.code(), Some(2));
+    assert_eq!(output(&["--nonsense"]).status.code(), Some(2));
+}
+
+#[test]
+fn signals_end_it_in_order() {
+    use rustix::process::Signal;
+    for signal in [Signal::TERM, Signal::INT] {
+        let folder = tempfile::tempdir().unwrap();
+        let meter = line();
+        let program = Program::with_config(folder.path(), &d0("m", meter.path()));
+        program.signal(signal);
+        assert_eq!(program.ended().code(), Some(0));
+    }
+}
+
+#[test]
+fn the_demo_serves_a_simulated_house() {
+    let program = Program::start(&["--demo", "--port=0"]);
+    let data = program.until("/data", "complete", |json| {
+        json["smartmeter_d0"]["POWER_IMPORT"]["value"].is_number()
+            && json["smartmeter_s0"]["power"].is_number()
+    });
+    let d0 = &data["smartmeter_d0"];
+    for (name, code, unit) in [
+        ("POWER_IMPORT", "1.8.0", "kWh"),
+        ("POWER_EXPORT", "2.8.0", "kWh"),
+        ("CURRENT_POWER_SUM", "16.7.0", "W"),
+        ("CURRENT_POWER_L1", "36.7.0", "W"),
+        ("CURRENT_POWER_L2", "56.7.0", "W"),
+        ("CURRENT_POWER_L3", "76.7.0", "W"),
+    ] {
+        assert_eq!((&d0[name]["OBIS_Code"], &d0[name]["unit"]), (&code.into(), &unit.into()), "{d0:#}");
+        assert!(d0[name]["value"].is_number());
+    }
+    let watts = |name: &str| (d0[name]["value"].as_f64().unwrap() * 100.0).round() as i64;
+    let phases = ["CURRENT_POWER_L1", "CURRENT_POWER_L2", "CURRENT_POWER_L3"].map(watts);
+    assert_eq!(phases.iter().sum::<i64>(), watts("CURRENT_POWER_SUM"));
+    assert!(data["smartmeter_s0"]["count"].is_number() && data["smartmeter_s0"]["timestampUTC"].is_string());
+    assert_eq!(program.get("/health").1["simulated"], true);
+    assert!(program.log().contains("simulated"), "{}", program.log());
+    // The parity that the simulated meter sends was judged.
+    assert_eq!(program.get("/health").1["instances"]["smartmeter_d0"]["facts"]["framing"], "7E1");
+    assert_eq!(program.terminate().code(), Some(0));
+}

@@ -1,0 +1,109 @@
+//! What the documents say is what the program does.
+
+#![allow(clippy::unwrap_used)] // a test's own files
+
+mod support;
+
+use std::{fs, path::Path};
+
+use framework::{INSTANCE_KEYS, Plugin, testing};
+use support::root;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The keys of the table below this heading.
+fn documented(reference: &str, heading: &str) -> Vec<String> {
+    let (_, rest) = reference.split_once(&format!("{heading}\n")).unwrap_or_else(|| panic!("no `{heading}`"));
+    let section = rest.split("\n#").next().unwrap_or_default();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    rows.map(str::to_owned).collect()
+}
+
+fn sorted(keys: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
+    let mut keys: Vec<_> = keys.into_iter().map(Into::into).collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn the_configuration_reference_has_exactly_the_keys_that_there_are() {
+    let reference = read("docs/configuration.md");
+    let check = |heading: &str, keys: Vec<String>| {
+        assert_eq!(sorted(documented(&reference, heading)), sorted(keys), "below `{heading}`");
+    };
+    check("## `[server]`", testing::server_keys());
+    check("## `[sources.<name>]`", sorted(INSTANCE_KEYS.iter().copied()));
+    fn of<P: Plugin>() -> (String, Vec<String>) {
+        (format!("### `plugin = \"{}\"`", P::KIND), testing::config_keys::<P>())
+    }
+    let plugins = [of::<plugin_d0::D0>(), of::<plugin_s0::S0>(), of::<plugin_thermal::Thermal>()];
+    assert_eq!(
+        plugins.len(),
+        framework::plugins().len(),
+        "a plugin lacks a section in docs/configuration.md"
+    );
+    for (heading, keys) in plugins {
+        check(&heading, keys);
+        let kind = heading.split('"').nth(1).unwrap().to_owned();
+        let own = read(&format!("plugins/{kind}/README.md"));
+        assert_eq!(
+            sorted(documented(&reference, &heading)),
+            sorted(documented(&own, "## Configuration")),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn every_plugin_folder_is_linked() {
+    let (manifest, list) = (read("app/Cargo.toml"), read("app/src/plugins.rs"));
+    for folder in fs::read_dir(root().join("plugins")).unwrap() {
+        let name = folder.unwrap().file_name().into_string().unwrap();
+        for (file, text, line) in [
+            ("app/Cargo.toml", &manifest, format!("plugin-{name}.workspace = true")),
+            ("app/src/plugins.rs", &list, format!("use plugin_{name} as _;")),
+        ] {
+            assert!(text.contains(&line), "plugins/{name} is not linked: add this line to {file}\n{line}");
+        }
+        assert!(framework::plugins().iter().any(|plugin| plugin.kind == name), "`{name}` is not registered");
+        for file in ["README.md", "sample.toml", "src", "tests"] {
+            assert!(root().join("plugins").join(&name).join(file).exists(), "plugins/{name} lacks {file}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_shows_the_two_commands_and_links_to_what_is_there() {
+    let readme = read("README.md");
+    for command in ["cargo run --release -- --demo", "cargo test --workspace"] {
+        assert!(readme.lines().any(|line| line == command), "README.md lacks `{command}`");
+    }
+    assert!(read(".ci/run").contains("\ncargo test --workspace"));
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/writing-a-plugin.md",
+        "plugins/d0/README.md",
+        "plugins/s0/README.md",
+        "plugins/thermal/README.md",
+    ] {
+        let text = read(document);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.starts_with("http") {
+                let target = root().join(document).parent().unwrap_or(Path::new("")).join(link);
+                assert!(target.exists(), "{document} links to {link}, which is not there");
+            }
+        }
+    }
+    assert!(read("ARCHITECTURE.md").lines().count() <= 150);
+}
+
+#[test]
+fn the_linked_plugins_are_the_ones_of_the_binary() {
+    let listed = support::output(&["plugins"]);
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let listed: Vec<_> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(listed, framework::plugins().iter().map(|plugin| plugin.kind).collect::<Vec<_>>());
+}

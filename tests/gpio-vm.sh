@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Counts pulses with the real program on a real GPIO character device: the kernel's simulator, in a guest.
+#
+#   cargo build --release && tests/gpio-vm.sh FOLDER [DIVISOR]
+#
+# FOLDER has run.sh and a kernel with gpio-sim, built by its build-kernel.sh. The whole check takes about a
+# quarter of an hour; with a DIVISOR of 100 it is a hundredth of the pulses, and two minutes.
+# Keep the machine idle: a host that stalls the guest makes the pulses themselves too short.
+set -euo pipefail
+
+die() { echo "gpio-vm: $*" >&2; exit 2; }
+cd "$(dirname "$0")/.."
+[ $# -ge 1 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2; }
+folder=$1 divisor=${2:-1}
+program=target/release/smartmeter
+[ -x "$folder/run.sh" ] || die "there is no run.sh in $folder"
+[ -f "$folder/kernel-x86_64" ] || die "there is no kernel in $folder: build it with its build-kernel.sh"
+command -v qemu-system-x86_64 >/dev/null || die "qemu is missing: apt-get install qemu-system-x86"
+command -v cpio >/dev/null || die "cpio is missing: apt-get install cpio"
+[ -x "$program" ] || die "there is no $program: cargo build --release"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# In the guest: what is served, then an orderly stop, then what is in the count file. The shell that sources
+# this started the program, and waits for it itself.
+cat > "$work/check.sh" <<'CHECK'
+echo "DATA $(wget -qO- http://127.0.0.1:8080/data/heat/pulses)"
+echo "SECTION $(wget -qO- http://127.0.0.1:8080/data/heat)"
+echo "HEALTH $(wget -qO- http://127.0.0.1:8080/health)"
+kill -TERM $PID
+i=0
+until grep -q ') Z ' /proc/$PID/stat || [ $i -ge 50 ]; do sleep 0.1; i=$((i + 1)); done
+# A slot is magic, sequence, pulses: the higher sequence counts.
+for offset in 8 4104; do dd if=/tmp/state/heat.count bs=1 skip=$offset count=16 2>/dev/null | od -An -v -t u8; done |
+    sort -n | tail -n 1 | { read -r sequence pulses; echo "FILE $pulses"; }
+CHECK
+
+failed=0
+# run NAME EXPECTED KEYS OPTIONS...: the program with KEYS counts EXPECTED pulses
+run() {
+    local name=$1 expected=$2 keys=$3
+    shift 3
+    # gpio-sim is driven by its pull, so the program must leave that alone.
+    printf '[sources.heat]\nplugin = "s0"\nline = 0\npull = "none"\nedge = "rising"\n%s\n' "$keys" > "$work/config.toml"
+    echo "== $name: $expected expected"
+    "$folder/run.sh" "$@" -s 3 -t 20 -i "$work/config.toml:/etc/smartmeter.toml" -c "$work/check.sh" \
+        -- "$program" --config /etc/smartmeter.toml --state-dir /tmp/state | tee "$work/out" || true
+    local data file
+    data=$(sed -n 's/^DATA //p' "$work/out")
+    file=$(sed -n 's/^FILE //p' "$work/out")
+    if [ "$data" = "$expected" ] && [ "$file" = "$expected" ] && grep -q '^APP-END rc=0' "$work/out"; then
+        echo "== $name: ok"
+    else
+        echo "== $name: WRONG: served ${data:-nothing}, in the file ${file:-nothing}, expected $expected" >&2
+        failed=1
+    fi
+}
+
+slow=$((10000 / divisor)) fast=$((100000 / divisor)) bouncing=$((10000 / divisor))
+run "the standard's fastest pulses, with bounces" "$slow" '' \
+    -n "$slow" -f 16 -u 30000 -b 3/500 -T $((slow / 12 + 60))
+run "a thousand a second, without debounce" "$fast" 'debounce = "0s"' \
+    -n "$fast" -f 1000 -T $((fast / 250 + 60))
+run "without debounce every bounce counts" $((bouncing * 4)) 'debounce = "0s"' \
+    -n "$bouncing" -f 50 -b 3/500 -T $((bouncing / 20 + 60))
+exit $failed
