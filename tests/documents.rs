@@ -107,3 +107,22 @@ fn the_linked_plugins_are_the_ones_of_the_binary() {
     let listed: Vec<_> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(listed, framework::plugins().iter().map(|plugin| plugin.kind).collect::<Vec<_>>());
 }
+
+#[test]
+fn every_error_code_is_documented() {
+    let reference = read("docs/http.md");
+    let mut codes = 0;
+    for file in fs::read_dir(root().join("framework/src/http")).unwrap() {
+        let path = file.unwrap().path();
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for code in
+            text.split("StatusCode::").skip(1).filter_map(|rest| rest.split_once(", \"")?.1.split('"').next())
+        {
+            if code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+                assert!(reference.contains(&format!("`{code}`")), "docs/http.md lacks `{code}`");
+                codes += 1;
+            }
+        }
+    }
+    assert!(codes > 10);
+}

@@ -22,15 +22,14 @@ command -v cpio >/dev/null || die "cpio is missing: apt-get install cpio"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# In the guest: what is served, then an orderly stop, then what is in the count file. The shell that sources
-# this started the program, and waits for it itself.
+# In the guest: what is served, then an orderly stop, then what is in the count file.
 cat > "$work/check.sh" <<'CHECK'
 echo "DATA $(wget -qO- http://127.0.0.1:8080/data/heat/pulses)"
 echo "SECTION $(wget -qO- http://127.0.0.1:8080/data/heat)"
 echo "HEALTH $(wget -qO- http://127.0.0.1:8080/health)"
 kill -TERM $PID
 i=0
-until grep -q ') Z ' /proc/$PID/stat || [ $i -ge 50 ]; do sleep 0.1; i=$((i + 1)); done
+while kill -0 $PID 2>/dev/null && [ $i -lt 50 ]; do sleep 0.1; i=$((i + 1)); done
 # A slot is magic, sequence, pulses: the higher sequence counts.
 for offset in 8 4104; do dd if=/tmp/state/heat.count bs=1 skip=$offset count=16 2>/dev/null | od -An -v -t u8; done |
     sort -n | tail -n 1 | { read -r sequence pulses; echo "FILE $pulses"; }

@@ -13,35 +13,39 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// Awake at least so long before the end.
 const MARGIN: Duration = Duration::from_millis(6);
 
-/// Learns how long a meter's telegrams take on the wire.
+/// Learns how long a meter's telegrams are, and how fast they come.
 ///
 /// A telegram at 9600 baud takes a third of a second, and each of its bytes would wake the process.
 /// Once a few telegrams have been seen, one can sleep through the middle and be awake for the end: the
-/// reader naps until shortly before the earliest end that was seen lately.
+/// reader naps until shortly before the earliest end that the bytes so far allow.
 #[derive(Debug, Default)]
 pub struct Pacer {
-    began: Option<Instant>,
+    /// When a telegram was first heard of, and how many of its bytes were there.
+    began: Option<(Instant, usize)>,
     seen: [Seen; MEMORY],
     count: usize,
 }
 
+/// One telegram.
 #[derive(Debug, Default, Clone, Copy)]
 struct Seen {
-    took: Duration,
     bytes: u32,
+    per_byte: Duration,
 }
 
 impl Pacer {
-    /// Bytes arrived. Those after a complete telegram, or the first ones, begin the next.
-    pub fn arrived(&mut self, now: Instant) {
-        self.began.get_or_insert(now);
+    /// A telegram has begun, and `bytes` of it are there.
+    pub fn arrived(&mut self, now: Instant, bytes: usize) {
+        self.began.get_or_insert((now, bytes));
     }
 
-    /// A telegram of `bytes` bytes ended with the bytes that arrived at `now`.
+    /// A telegram of `bytes` bytes ended with what arrived at `now`.
     pub fn completed(&mut self, now: Instant, bytes: usize) {
-        if let Some(began) = self.began.take() {
-            let seen = Seen { took: now - began, bytes: u32::try_from(bytes).unwrap_or(u32::MAX) };
-            self.seen[self.count % MEMORY] = seen;
+        if let Some((began, first)) = self.began.take() {
+            let later = u32::try_from(bytes.saturating_sub(first)).unwrap_or(u32::MAX);
+            let per_byte = (now - began).checked_div(later).unwrap_or_default();
+            self.seen[self.count % MEMORY] =
+                Seen { bytes: u32::try_from(bytes).unwrap_or(u32::MAX), per_byte };
             self.count += 1;
         }
     }
@@ -51,18 +55,18 @@ impl Pacer {
         self.began = None;
     }
 
-    /// Until when nothing of interest arrives; `None` = listen.
-    pub fn nap(&self, now: Instant) -> Option<Instant> {
-        let began = self.began?;
+    /// Until when nothing of interest arrives, with `bytes` of the telegram there; `None` = listen.
+    pub fn nap(&self, now: Instant, bytes: usize) -> Option<Instant> {
         if self.count < MEMORY {
             return None;
         }
-        let shortest = self.seen.iter().min_by_key(|seen| seen.took)?;
-        let margin = MARGIN.max(shortest.took / 64);
-        let end = began + shortest.took.saturating_sub(margin);
-        let full = now + shortest.took * GATHER / shortest.bytes.max(GATHER);
-        let until = end.min(full);
-        (until >= now + SHORTEST).then_some(until)
+        // The shortest telegram at the highest speed that was seen lately: a nap never lasts too long.
+        let shortest = self.seen.iter().map(|seen| seen.bytes).min()?;
+        let per_byte = self.seen.iter().map(|seen| seen.per_byte).min()?;
+        let missing = shortest.saturating_sub(u32::try_from(bytes).ok()?);
+        let left = (per_byte * missing).saturating_sub(MARGIN.max(per_byte * shortest / 64));
+        let nap = left.min(per_byte * GATHER);
+        (nap >= SHORTEST).then(|| now + nap)
     }
 }
 
@@ -70,53 +74,59 @@ impl Pacer {
 mod tests {
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    const BYTE: Duration = Duration::from_micros(1042);
 
-    /// Telegrams of `bytes` bytes that take `took`, one a second; the pacer after `count` of them.
-    fn after(count: u32, took: Duration, bytes: usize) -> (Pacer, Instant) {
+    /// A pacer that has seen `count` telegrams of `bytes` bytes at 9600 baud.
+    fn after(count: usize, bytes: usize) -> (Pacer, Instant) {
         let (mut pacer, mut now) = (Pacer::default(), Instant::now());
         for _ in 0..count {
-            pacer.arrived(now);
-            pacer.completed(now + took, bytes);
-            now += SECOND;
+            pacer.arrived(now, 1);
+            pacer.completed(now + BYTE * (bytes as u32 - 1), bytes);
+            now += Duration::from_secs(20);
         }
-        pacer.arrived(now);
         (pacer, now)
     }
 
     #[test]
     fn it_sleeps_through_the_middle_and_is_awake_at_the_end() {
-        let took = Duration::from_millis(375);
-        assert_eq!(after(7, took, 360).0.nap(Instant::now()), None, "not learned yet");
-        let (pacer, now) = after(8, took, 360);
-        let until = pacer.nap(now).unwrap();
-        assert_eq!(until, now + took - MARGIN);
-        assert_eq!(pacer.nap(until), None, "awake at the end");
+        let (pacer, now) = after(7, 360);
+        assert_eq!(pacer.nap(now, 1), None, "not learned yet");
+        let (pacer, now) = after(8, 360);
+        assert_eq!(pacer.nap(now, 1), Some(now + BYTE * 359 - MARGIN));
+        // Woken late, when a third was there already: the end is no later for it.
+        assert_eq!(pacer.nap(now, 120), Some(now + BYTE * 240 - MARGIN));
+        assert_eq!(pacer.nap(now, 350), None, "awake at the end");
+        assert_eq!(pacer.nap(now, 1000), None, "longer than any before");
     }
 
     #[test]
-    fn the_shortest_telegram_rules() {
-        let (mut pacer, now) = after(8, Duration::from_millis(375), 360);
-        pacer.completed(now + Duration::from_millis(200), 360);
-        pacer.arrived(now + SECOND);
-        assert_eq!(pacer.nap(now + SECOND), Some(now + SECOND + Duration::from_millis(194)));
+    fn the_shortest_telegram_and_the_highest_speed_rule() {
+        let (mut pacer, now) = after(8, 360);
+        pacer.arrived(now, 1);
+        pacer.completed(now + BYTE * 150 / 2, 151);
+        assert_eq!(pacer.nap(now, 1), Some(now + BYTE / 2 * 150 - MARGIN));
     }
 
     #[test]
     fn telegrams_that_come_at_once_are_not_slept_through() {
-        assert_eq!(after(8, Duration::from_millis(2), 360).0.nap(Instant::now()), None);
+        let (mut pacer, now) = after(8, 360);
+        pacer.arrived(now, 360);
+        pacer.completed(now, 360);
+        assert_eq!(pacer.nap(now, 1), None);
     }
 
     #[test]
     fn the_kernel_never_holds_more_than_half_of_what_it_can() {
-        let (pacer, now) = after(8, 10 * SECOND, 8192);
-        assert_eq!(pacer.nap(now), Some(now + 10 * SECOND / 4));
+        let (pacer, now) = after(8, 8192);
+        assert_eq!(pacer.nap(now, 1), Some(now + BYTE * 2048));
     }
 
     #[test]
-    fn without_a_telegram_there_is_nothing_to_sleep_through() {
-        let (mut pacer, now) = after(8, SECOND / 2, 360);
+    fn a_telegram_that_is_none_teaches_nothing() {
+        let (mut pacer, now) = after(7, 360);
+        pacer.arrived(now, 1);
         pacer.gave_up();
-        assert_eq!(pacer.nap(now), None);
+        pacer.completed(now, 360);
+        assert_eq!(pacer.nap(now, 1), None);
     }
 }

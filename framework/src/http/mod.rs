@@ -2,15 +2,16 @@
 //!
 //! | route | answer | who |
 //! |---|---|---|
-//! | `GET /data`, `/data/<section>[/<name>[/<member>]]` | the newest readings | [`data`] |
-//! | `GET /cmds`, `POST /cmd`, `GET /cmd?name=…`, `POST /` | the commands, and what they say | [`cmd`], after [`guard`] |
-//! | `GET /health` | how each instance fares | [`health`] |
-//! | `GET /events` | server-sent events, one for each batch | [`events`] |
+//! | `GET /data`, `/data/<section>[/<name>[/<member>]]` | the newest readings | `data` |
+//! | `GET /cmds`, `POST /cmd`, `GET /cmd?name=…`, `POST /` | the commands, and what they say | `cmd`, after `guard` |
+//! | `GET /health` | how each instance fares | `health` |
+//! | `GET /events` | server-sent events, one for each batch | `events` |
 //!
-//! warp's filters find the route and take the request apart; [`server`] drives them over hyper,
-//! because warp's own server knows neither timeouts nor a limit of connections.
+//! warp's filters find the route and take the request apart; `server` drives them over hyper,
+//! because warp's own server knows neither timeouts nor a limit of connections. What is no HTTP at all
+//! gets hyper's own answer: 400 or 431 without a body.
 //!
-//! Each route is path first, then method, and ends with [`reply::other_methods`]: so an unknown path
+//! Each route is path first, then method, and ends with `reply::other_methods`: so an unknown path
 //! is 404 and a wrong method 405. Handlers answer with a [`Response`], errors included; a rejection
 //! only ever means "not my route".
 
@@ -54,7 +55,7 @@ struct Limits {
     request: Duration,
     /// For bytes that the client does not acknowledge; a reader that has gone ends here.
     unread: Duration,
-    /// For what a client still sends after its answer, see [`linger`].
+    /// For what a client still sends after its answer, see `linger.rs`.
     linger: Duration,
     /// For open requests when the program ends.
     grace: Duration,

@@ -145,5 +145,5 @@ where
 
 fn too_slow(limits: &Limits) -> Response {
     let message = format!("the request did not come to an end within {:?}", limits.request);
-    ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message).into()
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", message).into()
 }

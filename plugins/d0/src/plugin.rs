@@ -56,14 +56,16 @@ fn default_silent_after() -> Period {
 
 impl Plugin for D0 {
     const KIND: &'static str = "d0";
-    const ABOUT: &'static str = "electricity and heat meters that push IEC 62056-21 text (infrared head, ser2net)";
+    const ABOUT: &'static str =
+        "electricity and heat meters that push IEC 62056-21 text (infrared head, ser2net)";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     const PACE: Pace = Pace::Pushed;
     const DECODE: Option<framework::DecodeFn> = Some(decode);
     type Config = Config;
 
     fn build(config: Config, cx: &Context) -> Result<Instance, ConfigError> {
-        let port: line::Port = config.port.parse().map_err(|error: String| ConfigError::key("port", error))?;
+        let port: line::Port =
+            config.port.parse().map_err(|error: String| ConfigError::key("port", error))?;
         if !(50..=4_000_000).contains(&config.baud) {
             let message = format!("{} is no baud rate", config.baud);
             return Err(ConfigError::key("baud", message).hint("push meters use 9600, a few 2400"));

@@ -33,7 +33,7 @@ struct Meter {
     heard: Instant,
     /// When a telegram, good or bad, ended last; and how many bytes came since.
     understood: Instant,
-    noise: usize,
+    since: usize,
     framing: Option<Framing>,
     report: Report,
 }
@@ -70,7 +70,7 @@ impl Source {
             began: now,
             heard: now,
             understood: now,
-            noise: 0,
+            since: 0,
             framing: None,
             report: Report {
                 bytes: cx.counter("bytes"),
@@ -93,13 +93,13 @@ impl Meter {
             Ok(telegram) => telegram,
             Err(rejected) => {
                 self.pacer.gave_up();
-                (self.understood, self.noise) = (now, 0);
+                (self.understood, self.since) = (now, 0);
                 self.report.rejected.increment();
                 return malformed(format!("a telegram was rejected: {rejected}"));
             }
         };
         self.pacer.completed(now, telegram.len());
-        (self.understood, self.noise) = (now, 0);
+        (self.understood, self.since) = (now, 0);
         self.report.telegrams.increment();
         if self.framing != Some(telegram.framing()) {
             self.framing = Some(telegram.framing());
@@ -116,8 +116,8 @@ impl Meter {
     /// Waits for more bytes, or for the pause that ends a telegram.
     async fn listen(&mut self, line: &mut Line, now: Instant) -> Result<(), AcquireError> {
         if self.decoder.pending() {
-            self.pacer.arrived(now);
-            if let Some(until) = self.pacer.nap(now) {
+            self.pacer.arrived(now, self.since);
+            if let Some(until) = self.pacer.nap(now, self.since) {
                 line.nap(until).await;
             }
         }
@@ -127,14 +127,14 @@ impl Meter {
                 self.decoder.filled(count);
                 self.report.bytes.add(count as u64);
                 self.heard = Instant::now();
-                self.noise += count;
+                self.since += count;
                 if self.heard - self.understood > NOISE {
-                    let (bytes, baud, port) = (self.noise, self.baud, &self.port);
+                    let (bytes, baud, port) = (self.since, self.baud, &self.port);
                     let reason = format!(
                         "{bytes} bytes came from {port} at {baud} baud in the last {NOISE:?}, and no telegram is \
                          among them: check `baud`, the head's alignment, and that this is a D0 meter"
                     );
-                    (self.understood, self.noise) = (self.heard, 0);
+                    (self.understood, self.since) = (self.heard, 0);
                     return Err(AcquireError::Malformed { reason });
                 }
                 Ok(())
@@ -160,11 +160,12 @@ impl Meter {
 impl DataAcquisition for Source {
     async fn open(&mut self) -> Result<(), AcquireError> {
         let meter = &mut self.meter;
-        self.line = Some(Line::open(&meter.port, meter.baud).await.map_err(|error| meter.unavailable(error))?);
+        self.line =
+            Some(Line::open(&meter.port, meter.baud).await.map_err(|error| meter.unavailable(error))?);
         meter.decoder.reset();
         meter.pacer.gave_up();
         let now = Instant::now();
-        (meter.heard, meter.understood, meter.noise) = (now, now, 0);
+        (meter.heard, meter.understood, meter.since) = (now, now, 0);
         Ok(())
     }
 

@@ -18,7 +18,9 @@ fn decode_with(decoder: &mut Decoder, bytes: &[u8]) -> Vec<String> {
     let mut all = Vec::new();
     let mut push = |found: Result<plugin_d0::telegram::Telegram<'_>, plugin_d0::reject::Rejected>| {
         all.push(match found {
-            Ok(telegram) => telegram.registers().map(|r| format!("{}={}", r.code, r.value)).collect::<Vec<_>>().join(" "),
+            Ok(telegram) => {
+                telegram.registers().map(|r| format!("{}={}", r.code, r.value)).collect::<Vec<_>>().join(" ")
+            }
             Err(rejected) => format!("{}@{}", rejected.reason.kind(), rejected.offset),
         });
     };
@@ -104,7 +106,10 @@ fn a_crc_proves_odd_lines() {
         let mut seen = 0;
         Decoder::default().push(text.as_bytes(), &mut |found| {
             let telegram = found.unwrap();
-            assert_eq!((telegram.check(), telegram.odd_lines(), telegram.len()), (Check::Crc16, 1, text.trim_end().len()));
+            assert_eq!(
+                (telegram.check(), telegram.odd_lines(), telegram.len()),
+                (Check::Crc16, 1, text.trim_end().len())
+            );
             seen += 1;
         });
         assert_eq!(seen, 1);
@@ -121,7 +126,8 @@ fn framing_is_found_or_forced() {
     ] {
         for forced in [None, Some(framing)] {
             let mut found = None;
-            Decoder::new(forced).push(&bytes, &mut |telegram| found = telegram.ok().map(|telegram| telegram.framing()));
+            Decoder::new(forced)
+                .push(&bytes, &mut |telegram| found = telegram.ok().map(|telegram| telegram.framing()));
             assert_eq!(found, Some(framing));
         }
     }
@@ -228,7 +234,8 @@ fn offsets_count_the_whole_stream() {
     decoder.push(b"/ABC5x\r\n1.8.", &mut |_| panic!("unfinished"));
     decoder.reset();
     assert!(!decoder.pending());
-    decoder.push(ONE.as_bytes(), &mut |found| assert_eq!(found.unwrap().offset(), 1000 * ONE.len() as u64 + 12));
+    decoder
+        .push(ONE.as_bytes(), &mut |found| assert_eq!(found.unwrap().offset(), 1000 * ONE.len() as u64 + 12));
 }
 
 #[test]

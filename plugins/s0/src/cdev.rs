@@ -30,7 +30,9 @@ const AT_ONCE: usize = 64;
 /// A line that is requested from the kernel.
 #[derive(Debug)]
 pub(crate) struct Cdev {
-    request: AsyncRequest,
+    // Watched by the runtime, or not while it rests; one of the two is there at any time.
+    watched: Option<AsyncRequest>,
+    unwatched: Option<Request>,
     active_high: bool,
     buffer: Vec<u64>,
 }
@@ -63,7 +65,8 @@ impl Cdev {
         let certain = !request.has_edge_event().map_err(system_error)?;
         let level = certain.then_some((value == Value::Active) == gpio.active_high);
         let buffer = vec![0; AT_ONCE * request.edge_event_u64_size()];
-        Ok((Self { request: request.into(), active_high: gpio.active_high, buffer }, level, device))
+        let active_high = gpio.active_high;
+        Ok((Self { watched: None, unwatched: Some(request), active_high, buffer }, level, device))
     }
 
     /// Waits for an edge, and adds all that are there.
@@ -74,25 +77,41 @@ impl Cdev {
     /// # Cancel safety
     /// What was read is in `read`.
     pub(crate) async fn read(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
+        if let Some(request) = self.unwatched.take() {
+            self.watched = Some(request.into());
+        }
+        let request = self.watched.as_ref().ok_or_else(gone)?;
         loop {
             // Always by way of `AsyncRequest`: it believes that a line is readable until it has itself read
             // the last edge, and would spin if that was read from the request beneath it.
-            let words =
-                self.request.read_edge_events_into_slice(&mut self.buffer).await.map_err(system_error)?;
-            let request = self.request.as_ref();
-            for event in self.buffer[..words].chunks_exact(request.edge_event_u64_size()) {
-                let event = request.edge_event_from_slice(event).map_err(system_error)?;
-                read.push(Edge {
-                    time: Duration::from_nanos(event.timestamp_ns),
-                    active: (event.kind == EdgeKind::Rising) == self.active_high,
-                    seqno: event.line_seqno,
-                });
-            }
+            let words = request.read_edge_events_into_slice(&mut self.buffer).await.map_err(system_error)?;
+            parse(request.as_ref(), &self.buffer[..words], self.active_high, read)?;
             // In a storm of edges there would be no end.
-            if read.len() >= KERNEL_BUFFER as usize || !self.waiting()? {
+            let more = request.as_ref().has_edge_event().map_err(system_error)?;
+            if !more || read.len() >= KERNEL_BUFFER as usize {
                 return Ok(());
             }
         }
+    }
+
+    /// From now on no edge wakes this process, until the next [`read`](Self::read).
+    pub(crate) fn rest(&mut self) {
+        if let Some(request) = self.watched.take() {
+            self.unwatched = Some(request.into());
+        }
+    }
+
+    /// Adds the edges that came while it rested.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn rested(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
+        let request = self.unwatched.as_ref().ok_or_else(gone)?;
+        while read.len() < KERNEL_BUFFER as usize && request.has_edge_event().map_err(system_error)? {
+            let words = request.read_edge_events_into_slice(&mut self.buffer).map_err(system_error)?;
+            parse(request, &self.buffer[..words], self.active_high, read)?;
+        }
+        Ok(())
     }
 
     /// Asks whether the chip is still there: kernels before 6.6 do not tell a reader that waits for edges.
@@ -100,13 +119,25 @@ impl Cdev {
     /// # Errors
     /// What the system says where it is not.
     pub(crate) fn check(&self) -> io::Result<()> {
-        self.request.as_ref().lone_value().map(drop).map_err(system_error)
+        let request = self.watched.as_ref().map(AsRef::as_ref).or(self.unwatched.as_ref());
+        request.ok_or_else(gone)?.lone_value().map(drop).map_err(system_error)
     }
+}
 
-    /// Whether there is an edge to be read.
-    pub(crate) fn waiting(&self) -> io::Result<bool> {
-        self.request.as_ref().has_edge_event().map_err(system_error)
+fn parse(request: &Request, words: &[u64], active_high: bool, read: &mut Vec<Edge>) -> io::Result<()> {
+    for event in words.chunks_exact(request.edge_event_u64_size()) {
+        let event = request.edge_event_from_slice(event).map_err(system_error)?;
+        read.push(Edge {
+            time: Duration::from_nanos(event.timestamp_ns),
+            active: (event.kind == EdgeKind::Rising) == active_high,
+            seqno: event.line_seqno,
+        });
     }
+    Ok(())
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the line is not open")
 }
 
 /// The chip and the offset of the configured line.

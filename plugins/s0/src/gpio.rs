@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
     cdev::Cdev,
@@ -14,6 +14,8 @@ use crate::{
 
 /// An edge is on its way from the hardware to us for less than this.
 const LATENCY: Duration = Duration::from_millis(5);
+/// With a long `debounce`, look after this: the kernel keeps 1024 edges only.
+const LONGEST_REST: Duration = Duration::from_millis(50);
 
 /// A line that is watched, and what its edges mean.
 #[derive(Debug)]
@@ -78,28 +80,23 @@ impl GpioInput {
     /// # Cancel safety
     /// Dropped at any time, it loses nothing.
     pub(crate) async fn pulses(&mut self, found: &mut Vec<Pulses>) -> io::Result<()> {
+        let mut held = None;
         if self.read.is_empty() {
-            let deadline = self.counter.deadline().map(|held| held + LATENCY);
-            let wait = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_sub(clock::now()));
-            let reading = self.edges.read(&mut self.read);
-            let result = match deadline {
-                None => reading.await,
-                Some(_) => match timeout(wait, reading).await {
-                    Ok(result) => result,
-                    Err(_) => {
-                        // What happened until now is either read or waits to be read.
-                        let now = clock::now();
-                        if !self.edges.waiting()? {
-                            self.counter.settle(now, found);
-                            return Ok(());
-                        }
-                        self.edges.read(&mut self.read).await
-                    }
-                },
-            };
-            result?;
+            match self.counter.deadline() {
+                None => self.edges.read(&mut self.read).await?,
+                Some(deadline) => {
+                    // A contact that bounces need not wake this process each time: the kernel has the times.
+                    self.edges.rest();
+                    sleep((deadline + LATENCY).saturating_sub(clock::now()).min(LONGEST_REST)).await;
+                    held = Some(clock::now());
+                    self.edges.rested(&mut self.read)?;
+                }
+            }
         }
         self.read.drain(..).for_each(|edge| self.counter.edge(edge, found));
+        if let Some(now) = held {
+            self.counter.settle(now.saturating_sub(LATENCY), found);
+        }
         Ok(())
     }
 
@@ -131,19 +128,28 @@ impl Edges {
             Self::Channel(edges) => {
                 let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "the reading thread ended");
                 read.push(edges.recv().await.ok_or_else(gone)??);
+                self.rested(read)
+            }
+        }
+    }
+
+    /// From now on no edge wakes this process, until the next [`read`](Self::read).
+    fn rest(&mut self) {
+        if let Self::Cdev(cdev) = self {
+            cdev.rest();
+        }
+    }
+
+    /// Adds the edges that came while it rested.
+    fn rested(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
+        match self {
+            Self::Cdev(cdev) => cdev.rested(read),
+            Self::Channel(edges) => {
                 while let Ok(edge) = edges.try_recv() {
                     read.push(edge?);
                 }
                 Ok(())
             }
-        }
-    }
-
-    /// Whether there is an edge to be read.
-    fn waiting(&self) -> io::Result<bool> {
-        match self {
-            Self::Cdev(cdev) => cdev.waiting(),
-            Self::Channel(edges) => Ok(!edges.is_empty()),
         }
     }
 }

@@ -22,8 +22,8 @@ use crate::{
 
 /// While the power falls, at most one batch in so long.
 const FALLING: Duration = Duration::from_secs(1);
-/// How long the end waits for edges that are there, and for a level that has held.
-const LAST_LOOK: Duration = Duration::from_millis(5);
+/// How long the end waits for a pulse that has begun: long enough for the usual `debounce`.
+const LAST_LOOK: Duration = Duration::from_millis(20);
 /// A batch is handed on this many times before its section would count as stale.
 const HEARTBEATS: u32 = 3;
 
@@ -151,8 +151,9 @@ impl DataAcquisition for S0Source {
 
     async fn close(&mut self) {
         if let Some(mut open) = self.open.take() {
-            // A pulse that is under way would be over, or half over, for whoever opens the line next.
-            let _ = timeout(LAST_LOOK, open.input.pulses(&mut open.found)).await;
+            // Whoever opens the line next would not count it, as it began before.
+            let _ =
+                timeout(LAST_LOOK, async { while open.input.pulses(&mut open.found).await.is_ok() {} }).await;
             open.count(&self.total);
         }
         // Not on this thread: a slow disk must not hold up other sources.

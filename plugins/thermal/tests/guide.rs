@@ -33,6 +33,7 @@ fn every_block_of_the_guide_is_the_code_itself() {
     }
     // Nothing is left out: who copies the blocks has the plugin.
     let lib = "plugins/thermal/src/lib.rs";
-    let shown: Vec<_> = blocks.iter().filter(|(file, _)| file == lib).map(|(_, block)| block.as_str()).collect();
+    let shown: Vec<_> =
+        blocks.iter().filter(|(file, _)| file == lib).map(|(_, block)| block.as_str()).collect();
     assert_eq!(shown.join("\n\n") + "\n", fs::read_to_string(root.join(lib)).unwrap());
 }
