@@ -115,10 +115,9 @@ fn every_error_code_is_documented() {
     for file in fs::read_dir(root().join("framework/src/http")).unwrap() {
         let path = file.unwrap().path();
         let Ok(text) = fs::read_to_string(&path) else { continue };
-        for code in
-            text.split("StatusCode::").skip(1).filter_map(|rest| rest.split_once(", \"")?.1.split('"').next())
-        {
-            if code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+        for (status, rest) in text.split("StatusCode::").skip(1).filter_map(|rest| rest.split_once(", \"")) {
+            if status.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') {
+                let code = rest.split('"').next().unwrap_or_default();
                 assert!(reference.contains(&format!("`{code}`")), "docs/http.md lacks `{code}`");
                 codes += 1;
             }

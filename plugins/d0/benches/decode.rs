@@ -1,6 +1,6 @@
 //! How fast telegrams are decoded, judged and made into batches: `cargo bench -p plugin-d0`.
 
-#![expect(clippy::print_stdout, missing_docs, reason = "a bench prints its figures")]
+#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::{
     hint::black_box,

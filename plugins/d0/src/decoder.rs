@@ -1,6 +1,6 @@
 //! From bytes to telegrams: finds, unframes, checks. No I/O and no clock in here.
 //!
-//! A telegram (IEC 62056-21, clauses 6.3 to 6.6, and mode D) is
+//! A telegram (IEC 62056-21, clause 6.3, and mode D) is
 //!
 //! ```text
 //! /EBZ5DD3 CR LF  [STX]  data lines  ! CR LF  [ETX BCC]
@@ -263,10 +263,10 @@ impl Decoder {
 
     /// Reads the line at `at`.
     fn line(&mut self, open: &mut Open) -> Step {
-        let Some(&first) = self.buffer[..self.filled].get(self.at) else { return Step::More };
         if self.at - open.start >= MAX_TELEGRAM {
             return self.too_long(open);
         }
+        let Some(&first) = self.buffer[..self.filled].get(self.at) else { return Step::More };
         if open.framing.character(first) == b'!' {
             // It needs no line end behind it.
             open.parity_errors += open.framing.read_byte(first, &mut self.text);

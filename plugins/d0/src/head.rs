@@ -4,7 +4,7 @@ use crate::{characters::begins_code, framing::Framing, reject::Excerpt};
 
 /// The most characters of an ident line: `/`, maker, baud character and 96 more.
 ///
-/// IEC 62056-21, clause 6.3.2, allows 16 more; a P1 port uses about twenty.
+/// IEC 62056-21, clause 6.3.2, allows 16 more; some meters send longer ones.
 pub(crate) const MAX_IDENT: usize = 101;
 pub(crate) const STX: u8 = 0x02;
 
@@ -76,7 +76,9 @@ impl Head {
         if !begins_ident(line) || line.len() < 5 {
             return Self::Noise;
         }
-        let end = line.iter().rposition(|byte| byte & 0x7f != 0).map_or(0, |last| last + 1);
+        // A CR is left here where the framing of the telegram before had another one.
+        let blank = |byte: &u8| matches!(byte & 0x7f, b'\r' | b'\n' | 0);
+        let end = line.iter().rposition(|byte| !blank(byte)).map_or(0, |last| last + 1);
         let mut depth = 0usize;
         for byte in &line[..end.min(MAX_IDENT)] {
             match byte & 0x7f {

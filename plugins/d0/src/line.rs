@@ -1,4 +1,4 @@
-//! The grammar of a data line (IEC 62056-21, clause 6.6, with what meters make of it).
+//! The grammar of a data line (IEC 62056-21, data sets of a readout, with what meters make of them).
 //!
 //! ```text
 //! line  = { group } { set }            e.g. 1.6.0(02.468*kW)(1703100930)
@@ -150,7 +150,7 @@ impl Registers {
 impl Known {
     fn read(rest: &[u8]) -> Option<Self> {
         let len = rest.iter().position(|&byte| !matches!(class(byte), Class::Code | Class::Star))?;
-        if rest[len] != b'(' || !(1..=MAX_CODE).contains(&len) {
+        if rest[len] != b'(' || !(1..=MAX_CODE).contains(&len) || !is_code(&rest[..len]) {
             return None;
         }
         let mut bytes = [0; MAX_CODE];
@@ -163,6 +163,19 @@ impl Known {
         };
         Some(Self { bytes, len, obis, quantity })
     }
+}
+
+/// A mnemonic such as `ET0PE` and `FF`, or groups of one letter or up to three digits: `1-0:1.8.0*255`,
+/// `P.01`.
+///
+/// OBIS would be too narrow. Anything would be too wide: an STX that became a `B` makes `B1.8.0`.
+fn is_code(code: &[u8]) -> bool {
+    let mut groups = code.split(|byte| !byte.is_ascii_alphanumeric());
+    let is_group = |group: &[u8]| match group {
+        [letter] => letter.is_ascii_digit() || letter.is_ascii_uppercase(),
+        digits => (1..=3).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit),
+    };
+    code.iter().all(u8::is_ascii_alphanumeric) || groups.all(is_group)
 }
 
 /// One group: value and unit between two brackets.
@@ -348,6 +361,10 @@ mod tests {
             "1.8.0(1) ",
             "\"F.F(00)",
             "r:S;.7.0*255(1)",
+            "r:S.7.0*255(1)",
+            "B1.8.0(1*kWh)",
+            "1.8.0.(1*kWh)",
+            "1-0:1.8000.0(1)",
             "1.8.0(1\u{0}2)",
             "1.8.0(1\u{7f})",
             "1.8.0(1ä2*kWh)",

@@ -11,7 +11,7 @@ use crate::{
 };
 
 const ACK: u8 = 0x06;
-/// DSMR 5.0.2 P1, clause 6.2: polynomial x¹⁶ + x¹⁵ + x² + 1, least significant bit first.
+/// The P1 port of DSMR 4 and later: polynomial x¹⁶ + x¹⁵ + x² + 1, least significant bit first.
 const CRC16: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_ARC);
 
 /// The state of a telegram whose characters are being collected in a text.
@@ -105,10 +105,11 @@ impl Open {
                 }
             }
             Check::Bcc => {
-                // The last character, over all from behind STX to ETX, on seven bits.
+                // The last character, over all from behind STX to ETX. On the
+                // meter's seven bits, or on eight of an 8N1 meter: a flipped bit 7 must show there too.
                 let mut covered = text[self.stx.unwrap_or(0) + 1..].iter();
-                let given = covered.next_back().unwrap_or(&0) & 0x7f;
-                let expected = covered.fold(0, |bcc, byte| bcc ^ byte) & 0x7f;
+                let given = *covered.next_back().unwrap_or(&0);
+                let expected = covered.fold(0, |bcc, byte| bcc ^ byte);
                 if given != expected {
                     return Some(Reason::Bcc { given, expected });
                 }

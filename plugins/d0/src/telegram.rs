@@ -21,7 +21,7 @@ pub struct Telegram<'a> {
 pub enum Check {
     /// Nothing: a meter that speaks by itself (mode D).
     None,
-    /// The block check character (IEC 62056-21, clause 6.3: ISO 1155).
+    /// The block check character of IEC 62056-21 (ISO 1155).
     Bcc,
     /// The CRC16 of the Dutch P1 port.
     Crc16,
@@ -67,7 +67,7 @@ impl<'a> Telegram<'a> {
     }
 }
 
-/// One data set: `code(value*unit)(more)…` (IEC 62056-21, clause 6.6).
+/// One data set: `code(value*unit)(more)…` (IEC 62056-21, data set).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Register<'a> {
     /// The code as sent: `1-0:1.8.0*255`, `F.F`.

@@ -1,6 +1,8 @@
 //! Recorded and damaged telegrams that are not part of this project (their licences differ): one trial
 //! per file where the folder beside the workspace exists, one ignored trial where it does not.
 
+#![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -196,6 +196,6 @@ fn explain(chip: &Path, error: io::Error) -> io::Error {
 fn system_error(error: gpiocdev::Error) -> io::Error {
     match error {
         gpiocdev::Error::Os(errno) => io::Error::from_raw_os_error(errno.0),
-        error => io::Error::other(error),
+        error => io::Error::other(error.to_string()), // its text has its cause in it
     }
 }

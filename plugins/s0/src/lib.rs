@@ -6,8 +6,8 @@
 //! serial ─────────── bytes ─────────────┘        └──▶ power ────────────────────────┘
 //! ```
 //!
-//! [`Counter`](counter::Counter) and [`Power`](power::Power) do no I/O and have no clock. `total` is
-//! what the commands share with the source. The plugin's README is written for users.
+//! `counter` and `power` do no I/O and have no clock. `total` is what the commands share with the
+//! source. The plugin's README is written for users.
 
 mod cdev;
 mod clock;

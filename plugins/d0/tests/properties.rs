@@ -1,0 +1,196 @@
+//! What holds for every telegram, every stream, every way to cut it into chunks.
+
+use plugin_d0::{
+    decoder::Decoder,
+    reject::Rejected,
+    telegram::{Register, Telegram},
+};
+use proptest::{collection::vec, prelude::*, sample::select};
+
+/// A telegram as it was found: where, and its registers as text.
+type Found = Result<(u64, Vec<String>), Rejected>;
+
+fn owned(found: Result<Telegram<'_>, Rejected>) -> Found {
+    found.map(|telegram| {
+        let shown = |register: Register<'_>| {
+            let Register { code, value, unit, number, .. } = register;
+            let more: Vec<_> = register.more().collect();
+            format!("{code}={value} {unit:?} {number:?} {more:?}")
+        };
+        (telegram.offset(), telegram.registers().map(shown).collect())
+    })
+}
+
+/// Decodes `bytes`, cut behind the places in `cuts`.
+fn decode(bytes: &[u8], cuts: &[usize]) -> Vec<Found> {
+    let mut decoder = Decoder::default();
+    let mut all = Vec::new();
+    let mut from = 0;
+    for &to in cuts.iter().chain([&bytes.len()]) {
+        let to = to.clamp(from, bytes.len());
+        decoder.push(&bytes[from..to], &mut |found| all.push(owned(found)));
+        from = to;
+    }
+    decoder.finish();
+    while let Some(found) = decoder.next() {
+        all.push(owned(found));
+    }
+    assert!(!decoder.pending());
+    all
+}
+
+fn registers(found: &[Found]) -> Vec<&Vec<String>> {
+    found.iter().filter_map(|found| found.as_ref().ok().map(|(_, registers)| registers)).collect()
+}
+
+const PUSHED: &str = "/XYZ5AB12\r\n\r\n1-0:0.0.0*255(1XYZ(X)\r\n1-0:0.0.0*255(1XYZ0100042)\r\n\
+    1-0:1.8.0*255(002714.12830185*kWh)\r\n1-0:16.7.0*255(-000211.26*W)\r\n1-0:96.5.0*255(001C0104)\r\n!\r\n";
+
+/// The telegram without its damaged line, in even parity.
+fn seven_even() -> Vec<u8> {
+    let text = PUSHED.replace("1-0:0.0.0*255(1XYZ(X)\r\n", "");
+    text.bytes().map(|byte| byte | ((byte.count_ones() as u8 & 1) << 7)).collect()
+}
+
+/// A telegram with STX and BCC, in eight bits.
+fn asked() -> Vec<u8> {
+    let data = "1.8.0(012345.678*kWh)\r\n0.2.0(M99)16.7(001.66*kW)(2401010000)\r\n!\r\n\u{3}";
+    let bcc = data.bytes().fold(0, |bcc, byte| bcc ^ byte) & 0x7f;
+    let mut bytes = format!("/XYZ5AB12\r\n\u{2}{data}").into_bytes();
+    bytes.push(bcc);
+    bytes
+}
+
+#[test]
+fn no_flipped_bit_lets_a_wrong_value_through() {
+    for (telegram, all) in [(seven_even(), 4), (asked(), 3)] {
+        let whole = decode(&telegram, &[]);
+        assert_eq!(registers(&whole).len(), 1);
+        assert_eq!(registers(&whole)[0].len(), all);
+        // Alone, and with a good one on either side: what is around it must survive.
+        for bit in 0..telegram.len() * 8 {
+            let mut damaged = telegram.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let alone = decode(&damaged, &[]);
+            for found in registers(&alone) {
+                assert_eq!(found, registers(&whole)[0], "bit {bit}");
+            }
+            let between = decode(&[&telegram[..], &damaged, &telegram].concat(), &[]);
+            let between = registers(&between);
+            assert!((2..=3).contains(&between.len()), "bit {bit}: {between:?}");
+            assert!(between.iter().all(|found| *found == registers(&whole)[0]), "bit {bit}: {between:?}");
+        }
+    }
+}
+
+#[test]
+fn no_lost_byte_lets_a_wrong_value_through_a_check() {
+    let telegram = asked();
+    let whole = decode(&telegram, &[]);
+    for lost in 0..telegram.len() {
+        let mut damaged = telegram.clone();
+        damaged.remove(lost);
+        for found in registers(&decode(&damaged, &[])) {
+            assert_eq!(found, registers(&whole)[0], "byte {lost}");
+        }
+    }
+}
+
+/// Pieces that telegrams are made of, and some that they are not.
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let asked = asked();
+    let whole = vec![seven_even(), asked.clone(), PUSHED.as_bytes().to_vec()];
+    let text = [
+        "/XYZ5AB12",
+        "/XYZ",
+        "/?!",
+        "\r\n",
+        "\n",
+        "\r",
+        "\n\r",
+        "\0",
+        "\u{2}",
+        "\u{3}",
+        "\u{6}050\r\n",
+        "!",
+        "!\r\n",
+        "!B9F",
+        "!12AB",
+        "(",
+        ")",
+        "*",
+        "&",
+        "1.8.0(1*kWh)",
+        "1.8.0(1*kWh)\r\n",
+        "F.F(00)",
+        "(1)(2)",
+        "16.7.0(",
+        "5*W)",
+        "(/XYZ5AB12)",
+        "()",
+        " ",
+        "x",
+    ];
+    let text = text.map(|text| text.as_bytes().to_vec());
+    let parity =
+        text.clone().map(|text| text.iter().map(|b| b | ((b.count_ones() as u8 & 1) << 7)).collect());
+    let piece = prop_oneof![
+        6 => select(text.to_vec()),
+        2 => select(parity.to_vec()),
+        1 => select(whole),
+        2 => vec(any::<u8>(), 0..8),
+    ];
+    vec(piece, 0..40).prop_map(|pieces: Vec<Vec<u8>>| pieces.concat())
+}
+
+proptest! {
+    // A failure prints what failed: it belongs into a test of its own, not into a file.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn chunks_make_no_difference(bytes in pieces(), cuts in vec(0usize..2000, 0..20)) {
+        let mut cuts = cuts;
+        cuts.sort_unstable();
+        let at_once = decode(&bytes, &[]);
+        prop_assert_eq!(&decode(&bytes, &cuts), &at_once);
+        let each: Vec<_> = (0..bytes.len()).collect();
+        prop_assert_eq!(&decode(&bytes, &each), &at_once);
+    }
+
+    #[test]
+    fn offsets_rise(bytes in pieces()) {
+        let offsets: Vec<_> = decode(&bytes, &[]).iter().map(|found| match found {
+            Ok((offset, _)) => *offset,
+            Err(rejected) => rejected.offset,
+        }).collect();
+        prop_assert!(offsets.is_sorted_by(|a, b| a < b), "{:?}", offsets);
+        prop_assert!(offsets.iter().all(|&offset| offset < bytes.len() as u64));
+    }
+
+    #[test]
+    fn a_good_telegram_is_found_behind_anything(bytes in pieces()) {
+        // Behind a line end: a telegram that begins inside another's bracket on one line is not a good one.
+        let good = b"\r\n/XYZ5ZZ\r\n1.8.0(7*kWh)\r\n!\r\n";
+        let found = decode(&[&bytes[..], good].concat(), &[]);
+        prop_assert_eq!(registers(&found).last().map(|registers| registers.len()), Some(1));
+    }
+
+    #[test]
+    fn arbitrary_bytes_do_no_harm(bytes in vec(any::<u8>(), 0..5000)) {
+        decode(&bytes, &[]);
+    }
+
+    #[test]
+    fn numbers_come_out_as_they_were_sent(mantissa in 0u64..10_000_000_000, decimals in 0usize..9, width in 0usize..14) {
+        let digits = format!("{mantissa:0width$}", width = width.max(decimals + 1));
+        let (before, behind) = digits.split_at(digits.len() - decimals);
+        let value = if decimals == 0 { before.to_owned() } else { format!("{before}.{behind}") };
+        let text = format!("/XYZ5AB\r\n1.8.0({value}*kWh)\r\n!\r\n");
+        let mut number = None;
+        Decoder::default().push(text.as_bytes(), &mut |found| {
+            number = found.unwrap().registers().next().and_then(|register| register.number);
+        });
+        let number = number.unwrap();
+        prop_assert_eq!((number.mantissa() as u64, usize::from(number.scale())), (mantissa, decimals));
+    }
+}
