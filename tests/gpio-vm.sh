@@ -52,6 +52,8 @@ run() {
         echo "== $name: ok"
     else
         echo "== $name: WRONG: served ${data:-nothing}, in the file ${file:-nothing}, expected $expected" >&2
+        echo "   bounces seen: $(sed -n 's/^HEALTH .*"bounces":\([0-9]*\).*/\1/p' "$work/out"). More than were made means that a" \
+            "stalled guest made pulses or pauses shorter than the debounce: repeat it on an idle machine" >&2
         failed=1
     fi
 }

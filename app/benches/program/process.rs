@@ -43,3 +43,12 @@ pub(crate) fn raise_file_limit() {
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
 }
+
+/// Keeps a process's main thread on one processor.
+pub(crate) fn pin(pid: u32, processor: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(processor);
+    let pid = rustix::process::Pid::from_raw(pid as i32);
+    // A machine with one processor has no other to choose.
+    let _ = rustix::thread::sched_setaffinity(pid, &set);
+}
