@@ -8,7 +8,8 @@ use std::{
 };
 
 use allocation_counter::measure;
-use plugin_d0::{decoder::Decoder, telegram::Telegram};
+use framework::Timestamp;
+use plugin_d0::{convert::Converter, decoder::Decoder, guard::Guard, telegram::Telegram};
 
 const TELEGRAMS: usize = 20_000;
 
@@ -28,6 +29,22 @@ fn main() {
         let rate = bytes.len() as f64 / best.as_secs_f64() / 1e6;
         println!("decode {name}: {rate:.0} MB/s, {allocations} allocations per telegram");
     }
+    // What follows on one telegram, over and over: it is plausible every time.
+    let mut guard = Guard::default();
+    let mut converter = Converter::default();
+    decode(&mut Decoder::default(), &plain[..plain.len() / TELEGRAMS], &mut |telegram| {
+        let now = Duration::from_secs(1);
+        each("judge", &mut || drop(black_box(guard.judge(telegram, now))));
+        each("batch", &mut || drop(black_box(converter.batch(telegram, Timestamp::UNIX_EPOCH))));
+    });
+}
+
+/// Prints what `work` costs for one telegram.
+fn each(name: &str, work: &mut dyn FnMut()) {
+    let mut work = || (0..TELEGRAMS).for_each(|_| work());
+    let nanos = best_of(&mut work).as_nanos() / TELEGRAMS as u128;
+    let allocations = measure(work).count_total as usize / TELEGRAMS;
+    println!("{name}: {nanos} ns, {allocations} allocations per telegram");
 }
 
 /// The shortest time that `work` took: the others were disturbed.
@@ -59,7 +76,7 @@ fn decode(decoder: &mut Decoder, mut bytes: &[u8], each: &mut dyn FnMut(&Telegra
             count += 1;
         }
     }
-    assert_eq!(count, TELEGRAMS);
+    assert!(count > 0);
 }
 
 /// Telegrams in the manner of an eBZ DD3, one second apart.

@@ -1,43 +1,27 @@
-//! What each character means in a data line.
+//! What a character may be in a data line.
 
-/// What a character does in a line.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// May stand in a code.
-    Code,
-    /// May stand in a value or unit only.
-    Text,
-    /// `*`: between value and unit, and in a code.
-    Star,
-    /// Bit 7 set: in the text of an 8N1 meter only.
-    High,
-    Open,
-    Close,
-    /// Control characters: nowhere.
-    Never,
+/// May `byte` stand in a code?
+pub(crate) fn is_code(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'-' | b'*' | b'&')
 }
 
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Never; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        classes[byte] = match byte as u8 {
-            b'(' => Class::Open,
-            b')' => Class::Close,
-            b'*' => Class::Star,
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'.' | b':' | b'-' | b'&' => Class::Code,
-            b' '..=b'~' => Class::Text,
-            0x80.. => Class::High,
-            _ => Class::Never,
-        };
-        byte += 1;
-    }
-    classes
-};
-
+/// Is `byte` printable, and none of the characters that structure a line?
 #[inline]
-pub(crate) fn class(byte: u8) -> Class {
-    CLASSES[usize::from(byte)]
+pub(crate) fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'(' | b')' | b'*')
+}
+
+/// A mnemonic such as `ET0PE` and `FF`, or groups of one letter or up to three digits: `1-0:1.8.0*255`,
+/// `P.01`.
+///
+/// OBIS would be too narrow. Anything would be too wide: an STX that became a `B` makes `B1.8.0`.
+pub(crate) fn has_groups(code: &[u8]) -> bool {
+    let mut groups = code.split(|byte| !byte.is_ascii_alphanumeric());
+    let is_group = |group: &[u8]| match group {
+        [letter] => letter.is_ascii_digit() || letter.is_ascii_uppercase(),
+        digits => (1..=3).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit),
+    };
+    code.iter().all(u8::is_ascii_alphanumeric) || groups.all(is_group)
 }
 
 /// May `byte` begin a data line? (Only in a telegram that begins with STX does the answer matter.)
@@ -45,7 +29,7 @@ pub(crate) fn begins_code(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }
 
-/// Skips text from `at` on, eight characters at a time; what it stops at may still be text.
+/// Skips text from `at` on: where the first character stands that is none, or the end.
 ///
 /// Most bytes of a telegram are digits in a value: this is the loop that sets the decoder's speed.
 #[inline]
@@ -65,7 +49,19 @@ pub(crate) fn skip_plain(text: &[u8], mut at: usize) -> usize {
         }
         at += 8;
     }
+    while text.get(at).is_some_and(|&byte| is_plain(byte)) {
+        at += 1;
+    }
     at
+}
+
+/// Makes `text` UTF-8 without moving anything in it: each bad byte becomes a `?`.
+pub(crate) fn replace_bad_utf8(text: &mut [u8]) {
+    let mut good = 0;
+    while let Err(error) = std::str::from_utf8(&text[good..]) {
+        good += error.valid_up_to();
+        text[good] = b'?';
+    }
 }
 
 #[cfg(test)]
@@ -75,15 +71,15 @@ mod tests {
     #[test]
     fn no_character_that_matters_is_skipped() {
         for byte in 0..=255 {
-            let plain = matches!(class(byte), Class::Code | Class::Text);
             for place in 0..8 {
                 let mut text = *b"12345678!";
                 text[place] = byte;
                 let at = skip_plain(&text, 0);
-                assert_eq!(at, if plain { 8 } else { place }, "{byte:#04x} at {place}");
+                assert_eq!(at, if is_plain(byte) { 9 } else { place }, "{byte:#04x} at {place}");
             }
         }
-        assert_eq!(skip_plain(b"1234567", 0), 0);
+        assert_eq!(skip_plain(b"1234567(", 0), 7);
+        assert_eq!(skip_plain(b"123)", 1), 3);
         assert_eq!(skip_plain(b"12345678", 9), 9);
     }
 }

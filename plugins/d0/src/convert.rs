@@ -41,7 +41,8 @@ impl Converter {
 }
 
 fn layout<'a>(telegram: &Telegram<'a>) -> Vec<(Text, Text)> {
-    let mut taken = HashSet::new();
+    // The framework's own members of a section.
+    let mut taken = HashSet::from([Text::new_static("timestampUTC"), Text::new_static("stale")]);
     let mut counts: HashMap<&'a str, u32> = HashMap::new();
     let mut unique = |register: &Register<'a>| -> Text {
         let Register { code, obis, .. } = *register;
@@ -133,7 +134,7 @@ mod tests {
     #[test]
     fn names_are_unique() {
         let text = "/ABC5x\r\n1-0:1.8.0*255(1*kWh)\r\n1.8.0(2*kWh)\r\n1-0:1.8.0*255(3*kWh)\r\n1-0:1.8.0*255(4*kWh)\r\n\
-                    1-0:96.50.0*1(a)\r\n0-0:96.50.0*1(b)\r\nF(0)\r\nF(1)\r\n1-0:1.8.0*255(5*kWh)\r\n!\r\n";
+                    stale(x)\r\n1-0:96.50.0*1(a)\r\n0-0:96.50.0*1(b)\r\nF(0)\r\nF(1)\r\n1-0:1.8.0*255(5*kWh)\r\n!\r\n";
         assert_eq!(
             names(text),
             [
@@ -141,6 +142,7 @@ mod tests {
                 "1.8.0",
                 "1-0:1.8.0*255",
                 "1-0:1.8.0*255_2",
+                "stale_2",
                 "96.50.0*1",
                 "0-0:96.50.0*1",
                 "F",

@@ -12,10 +12,11 @@
 //! **Strict**: a telegram is handed on whole or rejected whole. Where STX promises a check character, it
 //! must be there and right. That rejects meters that send none (an E350 M27 and an EM214 were seen) and
 //! those that sum where the standard takes the XOR (Energomera): without their check nothing tells a
-//! damaged digit from a right one. A line that is no data line rejects its telegram too, unless a check
-//! character proves that the meter sent it so.
+//! damaged digit from a right one. A line that is no data line (a stray quote before `F.F` is enough) rejects
+//! its telegram too, unless a check character proves that the meter sent it so.
 
 use crate::{
+    characters::replace_bad_utf8,
     framing::Framing,
     head::{Head, MAX_IDENT, begins_telegram},
     line::{End, Registers},
@@ -24,7 +25,7 @@ use crate::{
     telegram::{Check, Telegram},
 };
 
-/// The most bytes of a telegram: ten times the longest that was seen.
+/// The most bytes of a telegram: six times the longest that was seen.
 pub const MAX_TELEGRAM: usize = 64 * 1024;
 /// What the buffer starts with, and the least that [`Decoder::space`] offers.
 const MIN_SPACE: usize = 512;
@@ -51,6 +52,10 @@ pub struct Decoder {
     /// Nothing will follow what is in the buffer.
     finished: bool,
     noise: u64,
+    /// The ident line of the telegram before, with one byte of its line end, and its framing: most
+    /// likely those of the next one too.
+    ident: Vec<u8>,
+    framing: Framing,
     open: Option<Open>,
     /// The characters of the open telegram so far: `text[i]` is the byte `i` of the telegram.
     text: Vec<u8>,
@@ -86,6 +91,8 @@ impl Decoder {
             scanned: 0,
             finished: false,
             noise: 0,
+            ident: Vec::new(),
+            framing: Framing::Eight,
             open: None,
             text: Vec::new(),
             registers: Registers::default(),
@@ -199,9 +206,21 @@ impl Decoder {
         self.noise += (skipped - idle.count()) as u64;
         self.at += skipped;
         let rest = &rest[skipped..];
+        if !self.ident.is_empty() && rest.starts_with(&self.ident) {
+            return self.start(self.ident.len() - 1, self.framing);
+        }
+        let detect = |shown| self.forced.unwrap_or_else(|| Framing::detect(shown));
         let reason = match Head::of(rest) {
-            Head::Ident(len) => return self.start(len, len),
-            Head::Message(shown) => return self.start(shown, 0),
+            Head::Ident(len) => {
+                let framing = detect(&rest[..len]);
+                if let Some(with_end) = rest.get(..=len) {
+                    self.ident.clear();
+                    self.ident.extend_from_slice(with_end);
+                    self.framing = framing;
+                }
+                return self.start(len, framing);
+            }
+            Head::Message(shown) => return self.start(0, detect(&rest[..shown])),
             Head::More if !self.finished || rest.is_empty() => return Step::More,
             Head::More if rest.len() > 4 => Reason::NoEnd,
             Head::More | Head::Noise => {
@@ -216,15 +235,13 @@ impl Decoder {
         Step::Rejected(Rejected { offset, reason })
     }
 
-    /// Opens a telegram at `at`, whose first `shown` bytes decide on its framing.
-    fn start(&mut self, shown: usize, ident: usize) -> Step {
-        let shown = &self.buffer[self.at..self.at + shown];
-        let framing = self.forced.unwrap_or_else(|| Framing::detect(shown));
-        let head = &shown[..ident.max(1)];
+    /// Opens a telegram at `at`, with an ident line of `ident` characters or with STX.
+    fn start(&mut self, ident: usize, framing: Framing) -> Step {
+        let start = self.at;
+        let head = &self.buffer[start..start + ident.max(1)];
         self.registers.clear();
         self.text.clear();
         let parity_errors = framing.read(head, &mut self.text);
-        let start = self.at;
         if !self.text.is_ascii() {
             let reason = Reason::Ident(Excerpt::of(head));
             self.at += 1;
@@ -239,7 +256,6 @@ impl Decoder {
     /// Reads lines of the open telegram, up to its end mark.
     fn lines(&mut self, mut open: Open) -> Step {
         let step = loop {
-            self.skip_blank(&mut open);
             match self.line(&mut open) {
                 Step::On if open.marked => break Step::On,
                 Step::On => {}
@@ -250,28 +266,19 @@ impl Decoder {
         step
     }
 
-    /// Skips line ends of any kind, blank lines and idle NULs.
-    fn skip_blank(&mut self, open: &mut Open) {
-        for &byte in &self.buffer[self.at..self.filled] {
-            if !matches!(open.framing.character(byte), b'\r' | b'\n' | 0) {
-                break;
-            }
-            open.parity_errors += open.framing.read_byte(byte, &mut self.text);
-            self.at += 1;
-        }
-    }
-
     /// Reads the line at `at`.
     fn line(&mut self, open: &mut Open) -> Step {
         if self.at - open.start >= MAX_TELEGRAM {
             return self.too_long(open);
         }
         let Some(&first) = self.buffer[..self.filled].get(self.at) else { return Step::More };
-        if open.framing.character(first) == b'!' {
-            // It needs no line end behind it.
-            open.parity_errors += open.framing.read_byte(first, &mut self.text);
-            open.marked = true;
-            self.at += 1;
+        // Neither an end mark nor what is blank needs a line end behind it.
+        open.marked = open.framing.character(first) == b'!';
+        let lone = if open.marked { 1 } else { self.blank(open.framing, self.at) };
+        if lone > 0 {
+            let bytes = &self.buffer[self.at..self.at + lone];
+            open.parity_errors += open.framing.read(bytes, &mut self.text);
+            self.at += lone;
             return Step::On;
         }
         let end = match self.line_end(open) {
@@ -279,18 +286,21 @@ impl Decoder {
             None if self.filled - open.start <= MAX_TELEGRAM => return Step::More,
             _ => return self.too_long(open),
         };
-        let (raw, from) = (&self.buffer[self.at..end], self.text.len());
-        let parity_errors = open.framing.read(raw, &mut self.text);
-        match open.read_line(&self.text, from, &mut self.registers) {
+        // What is blank behind the line is read with it.
+        let behind = end + self.blank(open.framing, end);
+        let raw = &self.buffer[self.at..end];
+        let place = self.text.len()..self.text.len() + raw.len();
+        let parity_errors = open.framing.read(&self.buffer[self.at..behind], &mut self.text);
+        match open.read_line(&self.text[..place.end], place.start, &mut self.registers) {
             Line::Head if Head::is_line(raw) => return Step::Rejected(self.rejected(open, Reason::NoEnd)),
             Line::Data(End::Line) => {
                 open.parity_errors += parity_errors;
-                self.at = end;
+                self.at = behind;
             }
             Line::Data(End::Mark(mark)) => {
                 // What follows the mark may be the next telegram: only up to it is this one's.
-                self.text.truncate(from);
-                let raw = &raw[..=mark - from];
+                self.text.truncate(place.start);
+                let raw = &raw[..=mark - place.start];
                 open.parity_errors += open.framing.read(raw, &mut self.text);
                 open.marked = true;
                 self.at += raw.len();
@@ -301,13 +311,19 @@ impl Decoder {
                     self.at += ident;
                     return Step::Rejected(self.rejected(open, Reason::NoEnd));
                 }
-                open.note_odd(from..self.text.len());
+                open.note_odd(place);
                 open.parity_errors += parity_errors;
-                self.at = end;
+                self.at = behind;
             }
         }
         self.scanned = self.at;
         Step::On
+    }
+
+    /// How many bytes from `from` on are line ends of any kind, blank lines, or the NULs of an idle line.
+    fn blank(&self, framing: Framing, from: usize) -> usize {
+        let blank = |&&byte: &&u8| matches!(framing.character(byte), b'\r' | b'\n' | 0);
+        self.buffer[from..self.filled].iter().take_while(blank).count()
     }
 
     /// Where the line that begins at `at` ends: at a line end, or at the end of the input.
@@ -374,20 +390,11 @@ impl Decoder {
             check,
             odd_lines: open.odd_lines,
             text,
-            entries: &self.registers.entries,
+            registers: &self.registers,
         })
     }
 
     fn rejected(&self, open: &Open, reason: Reason) -> Rejected {
         Rejected { offset: self.offset + open.start as u64, reason }
-    }
-}
-
-/// Makes `text` UTF-8 without moving anything in it: each bad byte becomes a `?`.
-fn replace_bad_utf8(text: &mut [u8]) {
-    let mut good = 0;
-    while let Err(error) = std::str::from_utf8(&text[good..]) {
-        good += error.valid_up_to();
-        text[good] = b'?';
     }
 }

@@ -52,22 +52,6 @@ impl Framing {
         }
     }
 
-    /// Is the parity bit of `byte` wrong?
-    fn is_wrong(self, byte: u8) -> bool {
-        match self {
-            Self::Eight => false,
-            Self::SevenEven => ODD[usize::from(byte)],
-            Self::SevenOdd => !ODD[usize::from(byte)],
-        }
-    }
-
-    /// Appends the character of `byte` to `text`; returns 1 where its parity is wrong.
-    #[inline]
-    pub(crate) fn read_byte(self, byte: u8, text: &mut Vec<u8>) -> usize {
-        text.push(self.character(byte));
-        usize::from(self.is_wrong(byte))
-    }
-
     /// Appends the characters of `bytes` to `text`; returns how many had the wrong parity.
     #[inline]
     pub(crate) fn read(self, bytes: &[u8], text: &mut Vec<u8>) -> usize {

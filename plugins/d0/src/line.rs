@@ -12,7 +12,7 @@
 use framework::{Decimal, Obis};
 
 use crate::{
-    characters::{Class, class, skip_plain},
+    characters::{has_groups, is_code, skip_plain},
     telegram::Register,
 };
 
@@ -29,7 +29,6 @@ pub(crate) struct Entry {
     /// Behind the last further group.
     pub(crate) end: u32,
     pub(crate) has_unit: bool,
-    pub(crate) obis: Option<Obis>,
     pub(crate) number: Option<Decimal>,
 }
 
@@ -52,11 +51,12 @@ pub(crate) struct NoDataLine;
 /// comparing a code is much cheaper than reading it.
 #[derive(Debug, Default)]
 pub(crate) struct Registers {
-    pub(crate) entries: Vec<Entry>,
+    entries: Vec<Entry>,
+    /// The codes of `entries`, and behind them those that an earlier telegram had there.
     known: Vec<Known>,
 }
 
-/// The code that stood at one place of the telegram before.
+/// A code and what it means.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     bytes: [u8; MAX_CODE],
@@ -86,6 +86,19 @@ impl Registers {
         self.entries.clear();
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The registers, whose lines stand in `text`.
+    pub(crate) fn iter<'a>(&'a self, text: &'a str) -> impl ExactSizeIterator<Item = Register<'a>> + use<'a> {
+        self.parts().map(move |(entry, known)| Register::of(entry, known.obis, text))
+    }
+
+    fn parts(&self) -> impl ExactSizeIterator<Item = (&Entry, &Known)> {
+        self.entries.iter().zip(&self.known)
+    }
+
     /// Reads the line `text[from..]`. A line that is no data line leaves no registers.
     pub(crate) fn read(&mut self, text: &[u8], from: usize) -> Result<End, NoDataLine> {
         let before = self.entries.len();
@@ -109,7 +122,7 @@ impl Registers {
 
     /// Reads one data set; returns where the next one starts.
     fn set(&mut self, text: &[u8], at: usize) -> Result<usize, NoDataLine> {
-        let (len, obis, quantity) = self.code(&text[at..]).ok_or(NoDataLine)?;
+        let (len, quantity) = self.code(&text[at..]).ok_or(NoDataLine)?;
         let value = at + len + 1;
         let group = Group::read(text, value).ok_or(NoDataLine)?;
         let end = groups(text, group.close + 1)?;
@@ -121,21 +134,19 @@ impl Registers {
             close: group.close as u32,
             end: end as u32,
             has_unit: group.has_unit,
-            obis,
             number,
         });
         Ok(end)
     }
 
-    /// The code at the start of `rest`: its length and meaning. An opening bracket follows it.
-    #[inline]
-    fn code(&mut self, rest: &[u8]) -> Option<(usize, Option<Obis>, Quantity)> {
+    /// The code at the start of `rest`: its length and quantity. An opening bracket follows it.
+    fn code(&mut self, rest: &[u8]) -> Option<(usize, Quantity)> {
         let place = self.entries.len();
         if let Some(known) = self.known.get(place)
             && let Some((code, [b'(', ..])) = rest.split_at_checked(known.len)
             && code == &known.bytes[..known.len]
         {
-            return Some((known.len, known.obis, known.quantity));
+            return Some((known.len, known.quantity));
         }
         let known = Known::read(rest)?;
         match self.known.get_mut(place) {
@@ -143,14 +154,14 @@ impl Registers {
             // Places are filled in their order: this is the next one.
             None => self.known.push(known),
         }
-        Some((known.len, known.obis, known.quantity))
+        Some((known.len, known.quantity))
     }
 }
 
 impl Known {
     fn read(rest: &[u8]) -> Option<Self> {
-        let len = rest.iter().position(|&byte| !matches!(class(byte), Class::Code | Class::Star))?;
-        if rest[len] != b'(' || !(1..=MAX_CODE).contains(&len) || !is_code(&rest[..len]) {
+        let len = rest.iter().position(|&byte| !is_code(byte))?;
+        if rest[len] != b'(' || !(1..=MAX_CODE).contains(&len) || !has_groups(&rest[..len]) {
             return None;
         }
         let mut bytes = [0; MAX_CODE];
@@ -165,19 +176,6 @@ impl Known {
     }
 }
 
-/// A mnemonic such as `ET0PE` and `FF`, or groups of one letter or up to three digits: `1-0:1.8.0*255`,
-/// `P.01`.
-///
-/// OBIS would be too narrow. Anything would be too wide: an STX that became a `B` makes `B1.8.0`.
-fn is_code(code: &[u8]) -> bool {
-    let mut groups = code.split(|byte| !byte.is_ascii_alphanumeric());
-    let is_group = |group: &[u8]| match group {
-        [letter] => letter.is_ascii_digit() || letter.is_ascii_uppercase(),
-        digits => (1..=3).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit),
-    };
-    code.iter().all(u8::is_ascii_alphanumeric) || groups.all(is_group)
-}
-
 /// One group: value and unit between two brackets.
 struct Group {
     value_end: usize,
@@ -187,7 +185,6 @@ struct Group {
 
 impl Group {
     /// Reads the group whose first character behind the bracket is `text[from]`.
-    #[inline]
     fn read(text: &[u8], from: usize) -> Option<Self> {
         let (close, star, high) = scan(text, from)?;
         if let Some(star) = star {
@@ -203,7 +200,6 @@ impl Group {
         Some(Self { value_end: close, close, has_unit: false })
     }
 
-    #[inline]
     fn number(&self, value: &[u8], quantity: Quantity) -> Option<Decimal> {
         // Known units are not needed: a star with something behind it says that this is a measurement.
         let measured = self.has_unit && self.close > self.value_end + 1;
@@ -218,24 +214,22 @@ impl Group {
 }
 
 /// The closing bracket of a group, its first star, and whether a byte in it has bit 7 set.
-#[inline]
 fn scan(text: &[u8], from: usize) -> Option<(usize, Option<usize>, bool)> {
     let (mut at, mut star, mut high) = (from, None, false);
     loop {
         at = skip_plain(text, at);
-        match class(*text.get(at)?) {
-            Class::Code | Class::Text => {}
-            Class::Star => star = star.or(Some(at)),
-            Class::High => high = true,
-            Class::Close => return Some((at, star, high)),
-            Class::Open | Class::Never => return None,
+        match *text.get(at)? {
+            b')' => return Some((at, star, high)),
+            b'*' => star = star.or(Some(at)),
+            // Only the text of an 8N1 meter has such.
+            0x80.. => high = true,
+            _ => return None,
         }
         at += 1;
     }
 }
 
 /// Skips groups from `text[at]` on.
-#[inline]
 fn groups(text: &[u8], mut at: usize) -> Result<usize, NoDataLine> {
     while text.get(at) == Some(&b'(') {
         at = scan(text, at + 1).ok_or(NoDataLine)?.0 + 1;
@@ -244,7 +238,6 @@ fn groups(text: &[u8], mut at: usize) -> Result<usize, NoDataLine> {
 }
 
 /// Where the blank stands in `0054321 kWh`: some meters send it instead of the star.
-#[inline]
 fn blank_before_unit(value: &[u8]) -> Option<usize> {
     // The cheap test first: a value that ends in a letter.
     if !value.last().is_some_and(u8::is_ascii_alphabetic) {
@@ -262,7 +255,7 @@ fn blank_before_unit(value: &[u8]) -> Option<usize> {
 pub fn read_line(line: &str) -> Option<Vec<Register<'_>>> {
     let mut registers = Registers::default();
     registers.read(line.as_bytes(), 0).ok()?;
-    Some(registers.entries.iter().map(|entry| Register::of(entry, line)).collect())
+    Some(registers.parts().map(|(entry, known)| Register::of(entry, known.obis, line)).collect())
 }
 
 #[cfg(test)]
@@ -398,7 +391,7 @@ mod tests {
         {
             registers.clear();
             registers.read(line.as_bytes(), 0).unwrap();
-            let register = Register::of(&registers.entries[0], line);
+            let register = registers.iter(line).next().unwrap();
             assert_eq!((register.code, register.obis), (code, Obis::parse(code.as_bytes())));
         }
     }

@@ -125,6 +125,6 @@ impl Open {
                 }
             }
         }
-        registers.entries.is_empty().then_some(Reason::Empty)
+        registers.is_empty().then_some(Reason::Empty)
     }
 }

@@ -2,7 +2,10 @@
 
 use framework::{Decimal, Obis};
 
-use crate::{framing::Framing, line::Entry};
+use crate::{
+    framing::Framing,
+    line::{Entry, Registers},
+};
 
 /// One telegram, borrowed from the [`Decoder`](crate::decoder::Decoder) that found it.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +16,7 @@ pub struct Telegram<'a> {
     pub(crate) check: Check,
     pub(crate) odd_lines: usize,
     pub(crate) text: &'a str,
-    pub(crate) entries: &'a [Entry],
+    pub(crate) registers: &'a Registers,
 }
 
 /// What proves a telegram, beside parity and grammar.
@@ -62,8 +65,7 @@ impl<'a> Telegram<'a> {
 
     /// Its registers, in the order of the telegram; a code may occur more than once.
     pub fn registers(&self) -> impl ExactSizeIterator<Item = Register<'a>> + use<'a> {
-        let text = self.text;
-        self.entries.iter().map(move |entry| Register::of(entry, text))
+        self.registers.iter(self.text)
     }
 }
 
@@ -86,12 +88,13 @@ pub struct Register<'a> {
 }
 
 impl<'a> Register<'a> {
-    pub(crate) fn of(entry: &Entry, text: &'a str) -> Self {
+    #[inline]
+    pub(crate) fn of(entry: &Entry, obis: Option<Obis>, text: &'a str) -> Self {
         // The spans were made over this very text: nothing is ever missing.
         let part = |from: u32, to: u32| text.get(from as usize..to as usize).unwrap_or_default();
         Self {
             code: part(entry.code, entry.value - 1),
-            obis: entry.obis,
+            obis,
             value: part(entry.value, entry.value_end),
             unit: entry.has_unit.then(|| part(entry.value_end + 1, entry.close)),
             number: entry.number,

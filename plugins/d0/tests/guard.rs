@@ -24,7 +24,7 @@ impl Watch {
         let text = format!("/ABC5x\r\n{}\r\n!\r\n", lines.join("\r\n"));
         let mut verdict = None;
         Decoder::default().push(text.as_bytes(), &mut |found| {
-            verdict = Some(self.guard.judge(&found.unwrap(), self.now));
+            verdict = Some(self.guard.judge(&found.expect("a good telegram"), self.now));
         });
         verdict.expect("a telegram").map_err(|implausible| implausible.what)
     }
