@@ -124,17 +124,21 @@ impl From<io::Error> for Failure {
 impl ConfigFile {
     /// The original program's options, as keys of the configuration.
     fn overrides(&self) -> Vec<Override> {
-        let source = |option: &str, plugin, name, key, value| Override::Source {
+        let source = |option: &str, plugin, name, key, value, instead_of| Override::Source {
             option: option.to_owned(),
             plugin,
             name,
             key,
             value,
+            instead_of,
         };
         let port = self.port.map(|port| Override::ListenPort { option: "--port".to_owned(), port });
         let serial_port = self.serial_port.clone();
-        let serial_port = serial_port.map(|path| source("--serialPort", "d0", "smartmeter_d0", "port", path));
-        let pin = self.s0_pin.map(|pin| source("--s0Pin", "s0", "smartmeter_s0", "pin", pin.to_string()));
+        let serial_port =
+            serial_port.map(|path| source("--serialPort", "d0", "smartmeter_d0", "port", path, &[]));
+        let pin = self
+            .s0_pin
+            .map(|pin| source("--s0Pin", "s0", "smartmeter_s0", "pin", pin.to_string(), &["port", "line"]));
         let state_dir = self.state_dir.as_ref().map(|path| Override::Server {
             option: "--state-dir".to_owned(),
             key: "state_dir",

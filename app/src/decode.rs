@@ -2,11 +2,11 @@
 
 use std::{
     fs,
-    io::{self, Read as _, Write as _},
+    io::{self, BufWriter, Read as _, Write as _},
     path::Path,
 };
 
-use framework::{Decoded, Reading, json, plugins};
+use framework::{DecodeFn, Decoded, Reading, json, plugins};
 
 use crate::cli::Failure;
 
@@ -23,33 +23,40 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     let bytes =
         bytes.map_err(|error| Failure::fault(format!("could not read `{}`: {error}\n", file.display())))?;
 
-    let best = plugins()
-        .into_iter()
-        .filter_map(|plugin| Some((plugin.kind, decode(plugin.decode?, &bytes))))
-        .max_by_key(|(_, found)| found.iter().filter(|f| matches!(f, Decoded::Telegram { .. })).count());
-    let (protocol, found) = best.unwrap_or_default();
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    let mut accepted = 0;
-    for one in &found {
-        match one {
+    // Twice over the bytes, so that nothing that was found must be kept: a recording may be long.
+    let accepted = |decode: DecodeFn| {
+        let mut accepted = 0;
+        decode(&bytes, &mut |found| accepted += u64::from(matches!(found, Decoded::Telegram { .. })));
+        accepted
+    };
+    let decoders = plugins().into_iter().filter_map(|plugin| Some((plugin.kind, plugin.decode?)));
+    let best =
+        decoders.map(|(kind, decode)| (accepted(decode), kind, decode)).max_by_key(|(count, ..)| *count);
+    let Some((count, protocol, decode)) = best else { return Err(Failure::fault("no plugin decodes\n")) };
+
+    let (mut out, mut err) = (BufWriter::new(io::stdout().lock()), BufWriter::new(io::stderr().lock()));
+    let (mut rejected, mut written) = (0, Ok(()));
+    decode(&bytes, &mut |found| {
+        let result = match found {
             Decoded::Telegram { ident, readings, .. } => {
-                accepted += 1;
-                out.write_all(&line(protocol, ident.as_deref(), readings))?;
+                out.write_all(&line(protocol, ident.as_deref(), &readings))
             }
-            Decoded::Rejected { offset, reason } => writeln!(err, "byte {offset}: {reason}")?,
+            Decoded::Rejected { offset, reason } => {
+                rejected += 1;
+                writeln!(err, "byte {offset}: {reason}")
+            }
+        };
+        if written.is_ok() {
+            written = result;
         }
-    }
-    match (accepted, found.is_empty()) {
-        (0, true) => Err(Failure::fault("no telegram found\n")),
-        (0, false) => Err(Failure::fault("no telegram accepted\n")),
+    });
+    written.and(out.flush()).and(err.flush())?;
+    drop((out, err));
+    match (count, rejected) {
+        (0, 0) => Err(Failure::fault("no telegram found\n")),
+        (0, _) => Err(Failure::fault("no telegram accepted\n")),
         _ => Ok(()),
     }
-}
-
-fn decode(decode: framework::DecodeFn, bytes: &[u8]) -> Vec<Decoded> {
-    let mut found = Vec::new();
-    decode(bytes, &mut |one| found.push(one));
-    found
 }
 
 fn line(protocol: &str, ident: Option<&str>, readings: &[Reading]) -> Vec<u8> {

@@ -24,6 +24,9 @@ const EVENT_BACKLOG: usize = 256;
 #[derive(Debug)]
 pub struct Store {
     sections: Vec<Arc<Section>>,
+    /// Batches that came: each takes the next number.
+    numbers: AtomicU64,
+    /// Batches that readers can see.
     version: AtomicU64,
     events: broadcast::Sender<Arc<Snapshot>>,
 }
@@ -47,8 +50,8 @@ pub struct Section {
 pub struct Snapshot {
     /// The instance's name.
     pub section: Text,
-    /// Larger than that of every earlier batch of its section.
-    pub version: u64,
+    /// Its number among all batches: larger than that of every earlier one of its section.
+    pub number: u64,
     /// The readings.
     pub batch: Batch,
     arrived: Instant,
@@ -93,7 +96,8 @@ impl Store {
     /// A store with these sections, all of them empty.
     pub fn new(sections: impl IntoIterator<Item = Section>) -> Arc<Self> {
         let sections = sections.into_iter().map(Arc::new).collect();
-        Arc::new(Self { sections, version: AtomicU64::new(0), events: broadcast::Sender::new(EVENT_BACKLOG) })
+        let (numbers, version) = (AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { sections, numbers, version, events: broadcast::Sender::new(EVENT_BACKLOG) })
     }
 
     /// All sections, in the order of the configuration.
@@ -118,17 +122,17 @@ impl Store {
 
     /// Hands a batch on. Only the section's supervisor calls this.
     pub(crate) fn publish(&self, section: &Section, batch: Batch) {
-        let version = self.version.load(Ordering::Relaxed) + 1;
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let snapshot = Arc::new(Snapshot {
             section: section.name.clone(),
-            version,
+            number,
             batch,
             arrived: Instant::now(),
             members: OnceLock::new(),
         });
         section.health.delivered(snapshot.batch.taken_at);
         section.latest.store(Some(Arc::clone(&snapshot)));
-        // Only now: who sees the new version must find the batch.
+        // Only now, and apart from the number: who sees the new version must find the batch.
         self.version.fetch_add(1, Ordering::AcqRel);
         if self.events.receiver_count() > 0 {
             let _ = self.events.send(snapshot);
@@ -298,13 +302,31 @@ mod tests {
                 while last < 19_999 {
                     let version = store.version();
                     let view = store.sections[0].view(Instant::now()).unwrap();
-                    assert!(view.snapshot.version >= version, "the version was there before the batch");
+                    assert!(view.snapshot.number >= version, "the version was there before the batch");
                     assert_eq!(view.snapshot.batch.readings[0].value, view.snapshot.batch.readings[1].value);
-                    assert!(view.snapshot.version >= last);
-                    last = view.snapshot.version - 1;
+                    assert!(view.snapshot.number >= last);
+                    last = view.snapshot.number - 1;
                 }
             });
         });
+    }
+
+    #[test]
+    fn each_batch_of_any_section_has_a_number_of_its_own() {
+        let cx = Context::new("", "", Duration::from_secs(30));
+        let section = |name: &str| Section::new(name, "test", Duration::from_secs(30), cx.stats().clone());
+        let store = Store::new([section("one"), section("two")]);
+        let mut events = store.subscribe();
+        std::thread::scope(|scope| {
+            for section in store.sections() {
+                let store = &store;
+                scope.spawn(move || (0..100).for_each(|n| store.publish(section, batch(n))));
+            }
+        });
+        let mut numbers: Vec<_> = (0..200).map(|_| events.try_recv().unwrap().number).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
+        assert_eq!(store.version(), 200);
     }
 
     #[test]

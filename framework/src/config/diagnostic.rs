@@ -34,8 +34,12 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A mistake that the parser or serde found: their messages quote the value.
     pub(crate) fn quoting(source: &Source, span: Range<usize>, message: &str) -> Self {
-        let secret = span.start <= source.text.len() && Line::of(&source.text, span.start).is_secret();
-        let message = if secret { "this must be a string in quotes, on one line" } else { message };
+        let secret = span.start <= source.text.len() && Line::of(&source.text, span.start).secret().is_some();
+        let message = if secret {
+            "a value on this line is wrong; it is not shown, for it may be secret"
+        } else {
+            message
+        };
         Self::new(source, span, message, None)
     }
 
@@ -98,12 +102,20 @@ impl<'a> Line<'a> {
         self.text.char_indices().take_while(|(i, _)| self.start + i < at).count() + 1
     }
 
-    /// A token must not land in a log because it lacks a quote.
-    fn is_secret(&self) -> bool {
-        self.text.split_once('=').is_some_and(|(key, _)| {
-            let key = key.trim().to_ascii_lowercase();
-            let like = |word| key.ends_with(word) || strsim::damerau_levenshtein(&key, word) <= 2;
-            ["token", "password", "secret"].into_iter().any(like)
+    /// Where a key on this line that may hold a secret ends: a token must not land in a log because a quote
+    /// is missing, or because it stands in an inline table.
+    fn secret(&self) -> Option<usize> {
+        let like = |key: &str| {
+            ["token", "password", "secret"]
+                .into_iter()
+                .any(|word| key.ends_with(word) || strsim::damerau_levenshtein(key, word) <= 2)
+        };
+        self.text.match_indices('=').map(|(at, _)| at).find(|&at| {
+            let before = self.text[..at].trim_end().to_ascii_lowercase();
+            let key = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').next();
+            // A quoted key leaves an empty one behind its quote.
+            let quoted = before.trim_end_matches(['"', '\'']).rsplit(['"', '\'']).next();
+            [key, quoted].into_iter().flatten().any(like)
         })
     }
 
@@ -111,9 +123,8 @@ impl<'a> Line<'a> {
         let before = self.column(span.start) - 1;
         let number = self.number.to_string();
         let margin = " ".repeat(number.len());
-        if self.is_secret() {
-            let key = self.text.split('=').next().unwrap_or_default().trim_end();
-            return format!("{margin} |\n{number} | {key} = (not shown)\n{margin} |\n");
+        if let Some(at) = self.secret() {
+            return format!("{margin} |\n{number} | {}= (not shown)\n{margin} |\n", &self.text[..at]);
         }
         let width = self.text.chars().skip(before).count().min(span.len()).max(1);
         format!(

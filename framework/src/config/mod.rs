@@ -82,6 +82,8 @@ pub enum Override {
         key: &'static str,
         /// Its value: an integer where it looks like one.
         value: String,
+        /// Keys that would contradict it, which go.
+        instead_of: &'static [&'static str],
     },
 }
 
@@ -323,13 +325,16 @@ fn apply<'a>(root: &mut DeTable<'a>, over: &'a Override, span: Range<usize>) {
                 server.insert(Spanned::new(span.clone(), "listen".into()), listen);
             }
         }
-        Override::Source { plugin, name, key, value, .. } => {
+        Override::Source { plugin, name, key, value, instead_of, .. } => {
             let Some(sources) = table(root, "sources", &span) else { return };
-            let mut users = sources.iter().filter(|(_, source)| {
+            let uses = |source: &Spanned<DeValue<'_>>| {
                 source.get_ref().get("plugin").and_then(|p| p.get_ref().as_str()) == Some(plugin)
-            });
-            let target = match (users.next(), users.next()) {
-                (Some((only, _)), None) => only.get_ref().to_string(),
+            };
+            let mut users = sources.iter().filter(|(_, source)| uses(source));
+            let target = match (users.next(), users.next(), sources.get(*name)) {
+                (Some((only, _)), None, _) => only.get_ref().to_string(),
+                // The name is taken by another plugin.
+                (_, _, Some(source)) if !uses(source) => format!("{name}_{plugin}"),
                 _ => (*name).to_owned(),
             };
             if !sources.contains_key(target.as_str()) {
@@ -343,7 +348,9 @@ fn apply<'a>(root: &mut DeTable<'a>, over: &'a Override, span: Range<usize>) {
             let Some(DeValue::Table(source)) = sources.get_mut(target.as_str()).map(Spanned::get_mut) else {
                 return;
             };
-            source.remove(*key);
+            for gone in instead_of.iter().chain([key]) {
+                source.remove(*gone);
+            }
             let value = match DeValue::parse(value).map(Spanned::into_inner) {
                 Ok(number @ DeValue::Integer(_)) => spanned(number),
                 _ => text(value),

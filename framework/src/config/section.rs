@@ -97,8 +97,10 @@ impl<'a> Section<'a> {
 
     /// Notes what a plugin says of its configuration.
     pub(crate) fn refuse(&self, error: &ConfigError) {
-        let key = error.key.and_then(|key| self.table.get(key));
-        self.note(key.map_or(self.span.clone(), Spanned::span), &error.message, error.hint.clone());
+        for error in error.each() {
+            let key = error.key.and_then(|key| self.table.get(key));
+            self.note(key.map_or(self.span.clone(), Spanned::span), &error.message, error.hint.clone());
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{Access, access};
 use serde::Deserialize;
 
 use super::Section;
@@ -79,29 +80,31 @@ impl Server {
 
     fn check(keys: Keys) -> Result<Self, ConfigError> {
         let listen = keys.listen.parse().map_err(|_| {
-            ConfigError::key("listen", format!("`{}` is no address to listen on", keys.listen))
-                .hint("write an IP address and a port: `127.0.0.1:8080` for this machine, `0.0.0.0:8080` for the whole house")
-        })?;
+            ConfigError::key("listen", format!("`{}` is no address to listen on", keys.listen)).hint(
+                "write an IP address and a port: `127.0.0.1:8080` for this machine, `0.0.0.0:8080` for the whole house",
+            )
+        });
         let token = match (keys.token, keys.token_file) {
             (Some(_), Some(_)) => {
-                return Err(ConfigError::key("token_file", "`token` and `token_file` exclude each other"));
+                Err(ConfigError::key("token_file", "`token` and `token_file` exclude each other"))
             }
             (Some(token), None) if token.trim().is_empty() => {
-                return Err(ConfigError::key("token", "`token` is empty"));
+                Err(ConfigError::key("token", "`token` is empty"))
             }
-            (Some(token), None) => Some(Secret(token)),
-            (None, Some(path)) => Some(read_token(&path)?),
-            (None, None) => None,
+            (Some(token), None) => Ok(Some(Secret(token))),
+            (None, Some(path)) => read_token(&path).map(Some),
+            (None, None) => Ok(None),
         };
-        if let Some(wrong) =
-            keys.command_origins.iter().find(|origin| !origin.contains("://") || origin.ends_with('/'))
-        {
-            return Err(ConfigError::key("command_origins", format!("`{wrong}` is no origin"))
-                .hint("write scheme and host, without a path: `http://panel.home`"));
-        }
+        let is_origin = |origin: &&String| origin.contains("://") && !origin.ends_with('/');
+        let origins = keys.command_origins.iter().filter(|origin| !is_origin(origin)).map(|wrong| {
+            ConfigError::key("command_origins", format!("`{wrong}` is no origin"))
+                .hint("write scheme and host, without a path: `http://panel.home`")
+        });
+        let found = [listen.as_ref().err(), token.as_ref().err()];
+        ConfigError::all(found.into_iter().flatten().cloned().chain(origins))?;
         Ok(Self {
-            listen,
-            token,
+            listen: listen?,
+            token: token?,
             allow_get_commands: keys.allow_get_commands,
             command_origins: keys.command_origins,
             state_dir: keys.state_dir.unwrap_or_else(default_state_dir),
@@ -119,14 +122,12 @@ fn read_token(path: &Path) -> Result<Secret, ConfigError> {
     }
 }
 
-/// `/var/lib/smartmeter` where this user may write there, else a folder of the user's own.
+/// `/var/lib/smartmeter` where this user may write there, else a folder of the user's own. Whoever keeps
+/// something makes the folder.
 fn default_state_dir() -> PathBuf {
+    let writable = |path: &Path| access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     let system = Path::new("/var/lib/smartmeter");
-    // Creating is the only test that also sees read-only file systems; an empty folder does no harm.
-    let probe = system.join(format!(".probe-{}", std::process::id()));
-    let writable = std::fs::create_dir_all(system).is_ok() && std::fs::write(&probe, b"").is_ok();
-    if writable {
-        let _ = std::fs::remove_file(&probe);
+    if writable(if system.exists() { system } else { Path::new("/var/lib") }) {
         return system.to_owned();
     }
     let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);

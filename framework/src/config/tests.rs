@@ -163,6 +163,12 @@ plugin = "mqtt"
 
 #[test]
 fn values_that_exclude_each_other() {
+    let all =
+        mistakes("[server]\nlisten = \"x\"\ntoken = \"a\"\ntoken_file = \"b\"\ncommand_origins = [\"y\"]");
+    assert!(
+        all.contains("`x` is no address") && all.contains("exclude") && all.contains("`y` is no origin"),
+        "{all}"
+    );
     let base = "[sources.m]\nplugin = \"fake\"\nport = \"/dev/a\"\n";
     assert!(mistakes(&format!("{base}interval = \"5s\"\ndaily = \"03:00\"")).contains("exclude each other"));
     let two = format!("{base}[sources.n]\nplugin = \"fake\"\nport = \"/dev/a\"\n");
@@ -183,6 +189,14 @@ fn a_mistyped_token_is_never_shown() {
         "[server]\ntokn = \"s3cret\"",
         "[server]\ntoken = 53cr37",
         "[server]\ntoken = 12345",
+        "server = { listen = 5, token = \"s3cret\" }",
+        "[server]\nurl = \"x\" token = \"s3cret\"",
+        "[server]\n\"token\" = s3cret",
+        "[server]\ntoken = \"s3cret\"\ntoken = \"s3cret\"",
+        "server = { listen = 5, token = \"s3cret\" }",
+        "[server]\nurl = \"x\" token = \"s3cret\"",
+        "[server]\n\"token\" = s3cret",
+        "[server]\ntoken = \"s3cret\"\ntoken = \"s3cret\"",
         "[server]\ntoken = \"s3cret\nlisten = 3",
     ] {
         let shown = mistakes(text);
@@ -202,9 +216,11 @@ fn the_command_line_stands_in_for_keys() {
         name,
         key: "port",
         value: "/dev/other".to_owned(),
+        instead_of: &["pin"],
     };
     let listen = Override::ListenPort { option: "--port".to_owned(), port: 9999 };
-    let file = "[server]\nlisten = \"0.0.0.0:1\"\n[sources.mine]\nplugin = \"fake\"\nport = \"/dev/a\"\n";
+    let file =
+        "[server]\nlisten = \"0.0.0.0:1\"\n[sources.mine]\nplugin = \"fake\"\nport = \"/dev/a\"\npin = 99\n";
 
     let config = Config::parse("config.toml", file, &[port("smartmeter_d0"), listen]).unwrap();
     assert_eq!(config.server.listen.to_string(), "0.0.0.0:9999");
@@ -220,6 +236,7 @@ fn the_command_line_stands_in_for_keys() {
         name: "x",
         key: "pin",
         value: "99".to_owned(),
+        instead_of: &[],
     };
     let error = Config::parse("config.toml", "", &[port("x"), bad]).err().unwrap().to_string();
     assert_eq!(error, "--s0Pin: pin 99 does not exist\nhint: BCM pins are 0 to 27\n");

@@ -145,7 +145,7 @@ impl Data {
         let view = section.view(Instant::now()).ok_or_else(|| no_reading_yet(section))?;
         let mut body = Vec::new();
         write_node(&mut body, &view, below)?;
-        let etag = self.etag(view.snapshot.version, u32::from(view.stale));
+        let etag = self.etag(view.snapshot.number, u32::from(view.stale));
         Ok(reply::versioned(body.into(), &etag, known))
     }
 

@@ -81,7 +81,7 @@ impl Reader {
 
 /// A batch as an event. JSON has no raw line ends, so the data is one line.
 fn event(snapshot: &Snapshot) -> Vec<u8> {
-    let mut out = format!("id: {}\ndata: {{", snapshot.version).into_bytes();
+    let mut out = format!("id: {}\ndata: {{", snapshot.number).into_bytes();
     json::write_str(&mut out, &snapshot.section);
     out.extend_from_slice(b":{");
     out.extend_from_slice(snapshot.members());

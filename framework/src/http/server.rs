@@ -135,11 +135,25 @@ where
         if let Some(response) = self.data.shortcut(&request) {
             return Ok(response);
         }
+        in_lower_case(&mut request);
         request.extensions_mut().insert(Peer(peer));
         // Boxed: the future of all filters is large, and the shortcut would have to move it too.
         let answer = Box::pin(self.filters.call(request));
         // An event stream is an answer at once, however long it then lasts.
         timeout(self.limits.request, answer).await.unwrap_or_else(|_| Ok(too_slow(&self.limits)))
+    }
+}
+
+/// raspend's three paths, which it took in any case.
+fn in_lower_case<B>(request: &mut Request<B>) {
+    let path = request.uri().path();
+    if !["/data", "/cmd", "/cmds"].iter().any(|known| path.eq_ignore_ascii_case(known)) {
+        return;
+    }
+    let lower = path.to_ascii_lowercase();
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    if let Ok(uri) = format!("{lower}{query}").parse() {
+        *request.uri_mut() = uri;
     }
 }
 

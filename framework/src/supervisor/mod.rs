@@ -196,9 +196,8 @@ async fn poll(
 fn malformed(fault: AcquireError, section: &Section, log: &mut FaultLog) -> Result<(), AcquireError> {
     let AcquireError::Malformed { reason } = &fault else { return Err(fault) };
     section.health.malformed.increment();
-    if log.note(&section.name, discriminant(&fault), reason) {
-        section.health.fault(reason.clone());
-    }
+    log.note(&section.name, discriminant(&fault), reason);
+    section.health.fault(reason.clone());
     Ok(())
 }
 

@@ -64,19 +64,22 @@ impl Plugin for D0 {
     type Config = Config;
 
     fn build(config: Config, cx: &Context) -> Result<Instance, ConfigError> {
-        let port: line::Port =
-            config.port.parse().map_err(|error: String| ConfigError::key("port", error))?;
-        if !(50..=4_000_000).contains(&config.baud) {
-            let message = format!("{} is no baud rate", config.baud);
-            return Err(ConfigError::key("baud", message).hint("push meters use 9600, a few 2400"));
-        }
+        let port = config.port.parse::<line::Port>().map_err(|error| ConfigError::key("port", error));
         let max_power = watts(&config.max_power).ok_or_else(|| {
             let message = format!("`{}` is no power", config.max_power);
             ConfigError::key("max_power", message).hint("write watts or kilowatts: `43kW`, `11000W`")
-        })?;
-        if config.silent_after.is_zero() {
-            return Err(ConfigError::key("silent_after", "`silent_after` must be longer than nothing"));
-        }
+        });
+        let baud = (!(50..=4_000_000).contains(&config.baud)).then(|| {
+            ConfigError::key("baud", format!("{} is no baud rate", config.baud))
+                .hint("push meters use 9600, a few 2400")
+        });
+        let silent_after = config
+            .silent_after
+            .is_zero()
+            .then(|| ConfigError::key("silent_after", "`silent_after` must be longer than nothing"));
+        let found = [port.as_ref().err(), max_power.as_ref().err(), baud.as_ref(), silent_after.as_ref()];
+        ConfigError::all(found.into_iter().flatten().cloned())?;
+        let (port, max_power) = (port?, max_power?);
         let framing = match config.framing {
             FramingKey::Auto => None,
             FramingKey::SevenEven => Some(Framing::SevenEven),

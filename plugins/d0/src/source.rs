@@ -31,11 +31,26 @@ struct Meter {
     began: Instant,
     /// When a byte came last.
     heard: Instant,
-    /// When a telegram, good or bad, ended last; and how many bytes came since.
-    understood: Instant,
-    since: usize,
+    noise: Noise,
     framing: Option<Framing>,
     report: Report,
+}
+
+/// Bytes since the last telegram, good or bad.
+#[derive(Default)]
+struct Noise {
+    bytes: usize,
+    /// When the first of them came: the silence before is none of it.
+    began: Option<Instant>,
+}
+
+impl Noise {
+    /// More bytes came; how many it are by now, when that has gone on for too long.
+    fn heard(&mut self, now: Instant, count: usize) -> Option<usize> {
+        let began = *self.began.get_or_insert(now);
+        self.bytes += count;
+        (now - began > NOISE).then(|| std::mem::take(self).bytes)
+    }
 }
 
 /// What `/health` shows of the meter.
@@ -69,8 +84,7 @@ impl Source {
             pacer: Pacer::default(),
             began: now,
             heard: now,
-            understood: now,
-            since: 0,
+            noise: Noise::default(),
             framing: None,
             report: Report {
                 bytes: cx.counter("bytes"),
@@ -93,13 +107,13 @@ impl Meter {
             Ok(telegram) => telegram,
             Err(rejected) => {
                 self.pacer.gave_up();
-                (self.understood, self.since) = (now, 0);
+                self.noise = Noise::default();
                 self.report.rejected.increment();
                 return malformed(format!("a telegram was rejected: {rejected}"));
             }
         };
         self.pacer.completed(now, telegram.len());
-        (self.understood, self.since) = (now, 0);
+        self.noise = Noise::default();
         self.report.telegrams.increment();
         if self.framing != Some(telegram.framing()) {
             self.framing = Some(telegram.framing());
@@ -116,8 +130,8 @@ impl Meter {
     /// Waits for more bytes, or for the pause that ends a telegram.
     async fn listen(&mut self, line: &mut Line, now: Instant) -> Result<(), AcquireError> {
         if self.decoder.pending() {
-            self.pacer.arrived(now, self.since);
-            if let Some(until) = self.pacer.nap(now, self.since) {
+            self.pacer.arrived(now, self.noise.bytes);
+            if let Some(until) = self.pacer.nap(now, self.noise.bytes) {
                 line.nap(until).await;
             }
         }
@@ -127,17 +141,16 @@ impl Meter {
                 self.decoder.filled(count);
                 self.report.bytes.add(count as u64);
                 self.heard = Instant::now();
-                self.since += count;
-                if self.heard - self.understood > NOISE {
-                    let (bytes, baud, port) = (self.since, self.baud, &self.port);
-                    let reason = format!(
-                        "{bytes} bytes came from {port} at {baud} baud in the last {NOISE:?}, and no telegram is \
-                         among them: check `baud`, the head's alignment, and that this is a D0 meter"
-                    );
-                    (self.understood, self.since) = (self.heard, 0);
-                    return Err(AcquireError::Malformed { reason });
+                match self.noise.heard(self.heard, count) {
+                    Some(bytes) => Err(AcquireError::Malformed {
+                        reason: format!(
+                            "{bytes} bytes came from {} at {} baud in {NOISE:?}, and no telegram is among them: \
+                             check `baud`, the head's alignment, and that this is a D0 meter",
+                            self.port, self.baud
+                        ),
+                    }),
+                    None => Ok(()),
                 }
-                Ok(())
             }
             Ok(Err(error)) => Err(self.unavailable(error)),
             Err(_) if self.decoder.pending() => {
@@ -164,8 +177,8 @@ impl DataAcquisition for Source {
             Some(Line::open(&meter.port, meter.baud).await.map_err(|error| meter.unavailable(error))?);
         meter.decoder.reset();
         meter.pacer.gave_up();
-        let now = Instant::now();
-        (meter.heard, meter.understood, meter.since) = (now, now, 0);
+        meter.noise = Noise::default();
+        meter.heard = Instant::now();
         Ok(())
     }
 
@@ -184,5 +197,22 @@ impl DataAcquisition for Source {
 
     async fn close(&mut self) {
         self.line = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_without_a_telegram_are_noise_and_silence_is_not() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut noise = Noise::default();
+        assert_eq!(noise.heard(at(100), 200), None, "however long it was silent before");
+        assert_eq!(noise.heard(at(110), 200), None);
+        assert_eq!(noise.heard(at(116), 200), Some(600));
+        assert_eq!(noise.heard(at(117), 200), None, "said once");
+        assert_eq!(noise.heard(at(133), 1), Some(201));
     }
 }

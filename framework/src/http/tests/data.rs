@@ -37,6 +37,16 @@ async fn with_and_without_the_shortcut_the_answer_is_the_same() {
 }
 
 #[tokio::test]
+async fn the_three_paths_of_raspend_may_be_in_capitals() {
+    let house = Setup::default().start().await;
+    assert_eq!(house.get("/DATA").await.body, house.get("/data").await.body);
+    assert_eq!(house.get("/Cmds").await.status, 200);
+    assert_eq!(house.get("/CMD?name=x").await.status, 403);
+    // What lies below has names, and names have a case.
+    assert_eq!(house.get("/DATA/meter").await.status, 404);
+}
+
+#[tokio::test]
 async fn every_node_has_a_path() {
     let house = Setup::default().start().await;
     for (path, node) in [
