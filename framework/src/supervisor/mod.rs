@@ -108,9 +108,10 @@ impl Supervised {
         let ended = {
             let work = async {
                 acquisition.open().await?;
+                let mut outlet = Outlet { schedule: *schedule, section, store, log };
                 match pace {
-                    Pace::Pushed => push(acquisition.as_mut(), *schedule, section, store, log).await,
-                    Pace::Polled(_) => poll(acquisition.as_mut(), *schedule, section, store, log).await,
+                    Pace::Pushed => outlet.push(acquisition.as_mut()).await,
+                    Pace::Polled(_) => outlet.poll(acquisition.as_mut()).await,
                 }
             };
             tokio::select! {
@@ -132,73 +133,72 @@ impl Supervised {
 /// A value that cannot be: these loops end with an error only.
 enum Never {}
 
-/// Reads a pushed source without a pause, and hands on what is due.
-async fn push(
-    source: &mut dyn DataAcquisition,
+/// Where the batches of one run go.
+struct Outlet<'a> {
     schedule: Schedule,
-    section: &Section,
-    store: &Store,
-    log: &mut FaultLog,
-) -> Result<Never, AcquireError> {
-    let mut thinner = Thinner::new(schedule, Instant::now());
-    loop {
-        let acquired = match thinner.deadline() {
-            None => Some(source.acquire().await),
-            Some(deadline) => tokio::select! {
-                acquired = source.acquire() => Some(acquired),
-                () = sleep_until(deadline) => None,
-            },
-        };
-        let now = Instant::now();
-        let due = match acquired {
-            Some(Ok(batch)) => thinner.arrived(batch, now, section),
-            Some(Err(fault)) => {
-                malformed(fault, section, log)?;
-                None
-            }
-            None => thinner.take(now),
-        };
-        if let Some(batch) = due {
-            log.delivered(section);
-            store.publish(section, batch);
-        }
-    }
+    section: &'a Section,
+    store: &'a Store,
+    log: &'a mut FaultLog,
 }
 
-/// Asks a polled source at each of its turns, the first one at once.
-async fn poll(
-    source: &mut dyn DataAcquisition,
-    schedule: Schedule,
-    section: &Section,
-    store: &Store,
-    log: &mut FaultLog,
-) -> Result<Never, AcquireError> {
-    let mut due = Instant::now();
-    if matches!(schedule, Schedule::Daily(_)) {
-        due = schedule.next(due, due);
-    }
-    loop {
-        sleep_until(due).await;
-        match source.acquire().await {
-            Ok(batch) => {
-                log.delivered(section);
-                store.publish(section, batch);
+impl Outlet<'_> {
+    /// Reads a pushed source without a pause, and hands on what is due.
+    async fn push(&mut self, source: &mut dyn DataAcquisition) -> Result<Never, AcquireError> {
+        let mut thinner = Thinner::new(self.schedule, Instant::now());
+        loop {
+            let acquired = match thinner.deadline() {
+                None => Some(source.acquire().await),
+                Some(deadline) => tokio::select! {
+                    acquired = source.acquire() => Some(acquired),
+                    () = sleep_until(deadline) => None,
+                },
+            };
+            let now = Instant::now();
+            let due = match acquired {
+                Some(Ok(batch)) => thinner.arrived(batch, now, self.section),
+                Some(Err(fault)) => {
+                    self.malformed(fault)?;
+                    None
+                }
+                None => thinner.take(now),
+            };
+            if let Some(batch) = due {
+                self.deliver(batch);
             }
-            Err(fault) => malformed(fault, section, log)?,
         }
-        due = schedule.next(due, Instant::now());
-        // A schedule without a period would spin on a device that answers at once.
-        tokio::task::yield_now().await;
     }
-}
 
-/// Counts a malformed telegram and goes on; any other fault ends the run.
-fn malformed(fault: AcquireError, section: &Section, log: &mut FaultLog) -> Result<(), AcquireError> {
-    let AcquireError::Malformed { reason } = &fault else { return Err(fault) };
-    section.health.malformed.increment();
-    log.note(&section.name, discriminant(&fault), reason);
-    section.health.fault(reason.clone());
-    Ok(())
+    /// Asks a polled source at each of its turns, the first one at once.
+    async fn poll(&mut self, source: &mut dyn DataAcquisition) -> Result<Never, AcquireError> {
+        let mut due = Instant::now();
+        if matches!(self.schedule, Schedule::Daily(_)) {
+            due = self.schedule.next(due, due);
+        }
+        loop {
+            sleep_until(due).await;
+            match source.acquire().await {
+                Ok(batch) => self.deliver(batch),
+                Err(fault) => self.malformed(fault)?,
+            }
+            due = self.schedule.next(due, Instant::now());
+            // A schedule without a period would spin on a device that answers at once.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn deliver(&mut self, batch: Batch) {
+        self.log.delivered(self.section);
+        self.store.publish(self.section, batch);
+    }
+
+    /// Counts a malformed telegram, and goes on; any other fault ends the run.
+    fn malformed(&mut self, fault: AcquireError) -> Result<(), AcquireError> {
+        let AcquireError::Malformed { reason } = &fault else { return Err(fault) };
+        self.section.health.malformed.increment();
+        self.log.note(&self.section.name, discriminant(&fault), reason);
+        self.section.health.fault(reason.clone());
+        Ok(())
+    }
 }
 
 /// Hands on at most one batch a turn, the newest.
