@@ -165,15 +165,30 @@ impl AsRawFd for Device {
 /// What keeps a serial port from being opened, and what helps.
 fn explain(error: mio_serial::Error) -> io::Error {
     let busy = error.kind() == mio_serial::ErrorKind::NoDevice && error.description.contains("lock");
+    let no_terminal = error.description == "Not a typewriter"; // ENOTTY, whose number is not handed on
     let error = io::Error::from(error);
     match error.kind() {
         _ if busy => {
             io::Error::new(io::ErrorKind::ResourceBusy, "another program is reading it; stop that one first")
         }
+        _ if no_terminal => io::Error::new(io::ErrorKind::InvalidInput, "this is no serial port"),
         io::ErrorKind::NotFound => io::Error::new(error.kind(), "no such device; is it plugged in?"),
         io::ErrorKind::PermissionDenied => {
             io::Error::new(error.kind(), "permission denied; add this user to the group `dialout`")
         }
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_no_serial_port_is_called_so() {
+        for path in ["/dev/null", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
+            let error = Line::open(&path.parse().unwrap(), 9600).await.unwrap_err();
+            assert_eq!(error.to_string(), "this is no serial port", "{path}");
+        }
     }
 }

@@ -119,84 +119,87 @@ impl Config {
     /// Checks what no single value shows.
     ///
     /// # Errors
-    /// The first mistake.
+    /// All mistakes.
     pub(crate) fn settings(self) -> Result<Settings, ConfigError> {
         let rate = Rate::new(self.pulses_per_kwh).ok_or_else(|| {
             let message = format!("`{}` pulses per kWh cannot be", self.pulses_per_kwh);
             ConfigError::key("pulses_per_kwh", message)
                 .hint("it is printed on the meter as `imp/kWh`: more than 0 and at most 1000000, often 1000")
-        })?;
-        if *self.debounce > MAX_DEBOUNCE {
-            return Err(ConfigError::key("debounce", format!("`{}` would swallow pulses", self.debounce))
-                .hint("a pulse lasts 30ms or more, so 10ms suits most meters; at most 10s"));
-        }
-        if self.power_timeout.is_zero() {
-            return Err(ConfigError::key("power_timeout", "`0s` would always show 0 W")
-                .hint("say after how long without a pulse nothing is consumed, such as \"5m\""));
-        }
+        });
+        let debounce = (*self.debounce > MAX_DEBOUNCE).then(|| {
+            ConfigError::key("debounce", format!("`{}` would swallow pulses", self.debounce))
+                .hint("a pulse lasts 30ms or more, so 10ms suits most meters; at most 10s")
+        });
+        let power_timeout = self.power_timeout.is_zero().then(|| {
+            ConfigError::key("power_timeout", "`0s` would always show 0 W")
+                .hint("say after how long without a pulse nothing is consumed, such as \"5m\"")
+        });
+        let device = self.device();
+        let found = [rate.as_ref().err(), debounce.as_ref(), power_timeout.as_ref(), device.as_ref().err()];
+        ConfigError::all(found.into_iter().flatten().cloned())?;
         Ok(Settings {
-            rate,
+            rate: rate?,
             debounce: *self.debounce,
             sync_every: *self.sync_every,
             power_timeout: *self.power_timeout,
-            device: self.device()?,
+            device: device?,
         })
     }
 
-    fn device(self) -> Result<Device, ConfigError> {
-        let (line, port) = match (self.pin, self.line, &self.port) {
-            (Some(pin), None, None) if pin > LAST_PIN => {
-                return Err(ConfigError::key("pin", format!("there is no pin `{pin}`")).hint(
-                    "it is the BCM number, 0 to 27 on a Raspberry Pi's header, not the position on it",
-                ));
-            }
-            (Some(pin), None, None) => (Where::Pin(pin), None),
-            (None, Some(line), None) => (Where::Line(line), None),
-            (None, None, Some(port)) => {
-                let port: Port = port.parse().map_err(|message| ConfigError::key("port", message))?;
-                (Where::Line(0), Some(port))
-            }
-            (None, None, None) => {
-                return Err(ConfigError::section("it is not said where the pulses come from").hint(
-                    "write `pin = 21` on a Raspberry Pi, `chip` and `line` on another board, or `port` for a serial line",
-                ));
-            }
-            _ => {
-                return Err(ConfigError::section("pulses can come from one place only")
-                    .hint("keep one of `pin`, `line` and `port`"));
-            }
+    fn device(&self) -> Result<Device, ConfigError> {
+        match (self.pin, self.line, &self.port) {
+            (Some(pin), None, None) => self.gpio(Where::Pin(pin)),
+            (None, Some(line), None) => self.gpio(Where::Line(line)),
+            (None, None, Some(port)) => self.serial(port),
+            (None, None, None) => Err(ConfigError::section("it is not said where the pulses come from").hint(
+                "write `pin = 21` on a Raspberry Pi, `chip` and `line` on another board, or `port` for a serial line",
+            )),
+            _ => Err(ConfigError::section("pulses can come from one place only")
+                .hint("keep one of `pin`, `line` and `port`")),
+        }
+    }
+
+    fn serial(&self, port: &str) -> Result<Device, ConfigError> {
+        let port = port.parse::<Port>().map_err(|message| ConfigError::key("port", message));
+        let baud = self.baud.unwrap_or(DEFAULT_BAUD);
+        let hung_up = (baud == 0).then(|| {
+            ConfigError::key("baud", "`0` baud would hang up the line").hint("9600 suits most adapters")
+        });
+        let gpio_keys = [
+            ("chip", self.chip.is_some()),
+            ("backend", self.backend != Backend::Auto),
+            ("pull", self.pull.is_some()),
+            ("edge", self.edge.is_some()),
+        ];
+        let useless = gpio_keys.into_iter().filter(|(_, given)| *given).map(|(key, _)| {
+            ConfigError::key(key, format!("`{key}` is of no use with `port`"))
+                .hint("a serial line has no such thing; remove it")
+        });
+        ConfigError::all(port.as_ref().err().cloned().into_iter().chain(hung_up).chain(useless))?;
+        Ok(Device::Serial { port: port?, baud })
+    }
+
+    fn gpio(&self, line: Where) -> Result<Device, ConfigError> {
+        let pin = match line {
+            Where::Pin(pin) if pin > LAST_PIN => Some(
+                ConfigError::key("pin", format!("there is no pin `{pin}`"))
+                    .hint("it is the BCM number, 0 to 27 on a Raspberry Pi's header, not the position on it"),
+            ),
+            _ => None,
         };
-        if let Some(port) = port {
-            let gpio_keys = [
-                ("chip", self.chip.is_some()),
-                ("backend", self.backend != Backend::Auto),
-                ("pull", self.pull.is_some()),
-                ("edge", self.edge.is_some()),
-            ];
-            if let Some((key, _)) = gpio_keys.into_iter().find(|(_, given)| *given) {
-                return Err(ConfigError::key(key, format!("`{key}` is of no use with `port`"))
-                    .hint("a serial line has no such thing; remove it"));
-            }
-            return match self.baud.unwrap_or(DEFAULT_BAUD) {
-                0 => Err(ConfigError::key("baud", "`0` baud would hang up the line")
-                    .hint("9600 suits most adapters")),
-                baud => Ok(Device::Serial { port, baud }),
-            };
-        }
-        if self.baud.is_some() {
-            return Err(ConfigError::key("baud", "`baud` is of no use without `port`").hint("remove it"));
-        }
-        if self.backend == Backend::Rppal && (self.chip.is_some() || self.line.is_some()) {
-            return Err(ConfigError::key(
-                "backend",
-                "`rppal` knows no chips and lines, only a Raspberry Pi's pins",
-            )
-            .hint("write `pin`, or use the backend `cdev`"));
-        }
+        let baud = self
+            .baud
+            .map(|_| ConfigError::key("baud", "`baud` is of no use without `port`").hint("remove it"));
+        let lineless = self.backend == Backend::Rppal && (self.chip.is_some() || self.line.is_some());
+        let backend = lineless.then(|| {
+            ConfigError::key("backend", "`rppal` knows no chips and lines, only a Raspberry Pi's pins")
+                .hint("write `pin`, or use the backend `cdev`")
+        });
+        ConfigError::all([pin, baud, backend].into_iter().flatten())?;
         let pull = self.pull.unwrap_or(Pull::Up);
         // The resistor holds the line at rest, so a pulse pulls it the other way.
         let edge = self.edge.unwrap_or(if pull == Pull::Down { Side::Rising } else { Side::Falling });
-        let chip = self.chip.map(|chip| PathBuf::from("/dev").join(chip));
+        let chip = self.chip.as_ref().map(|chip| PathBuf::from("/dev").join(chip));
         Ok(Device::Gpio(Gpio { line, chip, backend: self.backend, pull, active_high: edge == Side::Rising }))
     }
 }
@@ -304,5 +307,33 @@ mod tests {
         );
         assert!(settings(json!({"pin": 1, "pulses": 1})).unwrap_err().contains("unknown field `pulses`"));
         assert!(settings(json!({"pin": 1, "pull": "left"})).unwrap_err().contains("unknown variant `left`"));
+    }
+    #[test]
+    fn every_mistake_is_reported() {
+        for (keys, messages) in [
+            (
+                "port = \"ttyS1\"\nbaud = 0\npull = \"up\"\nedge = \"rising\"\npulses_per_kwh = 0\n\
+                 debounce = \"1m\"\npower_timeout = \"0s\"",
+                &[
+                    "expected `/dev/…`",
+                    "`0` baud",
+                    "`pull` is of no use",
+                    "`edge` is of no use",
+                    "`0` pulses per kWh",
+                    "`1m` would swallow",
+                    "`0s` would always",
+                ][..],
+            ),
+            (
+                "pin = 54\nbaud = 300\nchip = \"gpiochip1\"\nbackend = \"rppal\"",
+                &["no pin `54`", "`baud` is of no use", "`rppal` knows no chips"],
+            ),
+        ] {
+            let text = format!("[sources.heat]\nplugin = \"s0\"\n{keys}\n");
+            let mistakes = framework::Config::parse("config.toml", &text, &[]).err().unwrap().to_string();
+            for message in messages {
+                assert_eq!(mistakes.matches(message).count(), 1, "{message} in:\n{mistakes}");
+            }
+        }
     }
 }

@@ -7,9 +7,6 @@ use line::{Line, Port};
 
 use crate::{clock, counter::Pulses};
 
-/// What comes within so long of opening had waited for it.
-const WAITED: Duration = Duration::from_millis(20);
-
 /// An open serial port, and what its bytes mean.
 #[derive(Debug)]
 pub(crate) struct SerialInput {
@@ -25,7 +22,7 @@ impl SerialInput {
     /// What the system says, with what to do where that is known.
     pub(crate) async fn open(port: &Port, baud: u32, debounce: Duration) -> io::Result<Self> {
         let line = Line::open(port, baud).await?;
-        Ok(Self { line, buffer: vec![0; 4096], bursts: Bursts::new(debounce, clock::now()) })
+        Ok(Self { line, buffer: vec![0; 4096], bursts: Bursts::new(debounce) })
     }
 
     /// Waits for bytes; adds the pulses that they are.
@@ -51,27 +48,25 @@ impl SerialInput {
 #[derive(Debug)]
 struct Bursts {
     debounce: Duration,
-    opened: Duration,
     last: Option<Duration>,
     bytes: u64,
     merged: u64,
 }
 
 impl Bursts {
-    fn new(debounce: Duration, now: Duration) -> Self {
-        Self { debounce, opened: now, last: None, bytes: 0, merged: 0 }
+    fn new(debounce: Duration) -> Self {
+        Self { debounce, last: None, bytes: 0, merged: 0 }
     }
 
     /// Takes `count` bytes that were read together.
     ///
-    /// The kernel gives bytes no time. Bytes that are read together came together, except those that had
-    /// waited for the port to be opened: these are a pulse each.
+    /// The kernel gives bytes no time, so bytes that are read together came together. That goes for those
+    /// that had waited for the port to be opened, too: nobody can tell pulses in them from bursts.
     fn bytes(&mut self, count: u64, now: Duration) -> Option<Pulses> {
-        let waited = now.saturating_sub(self.opened) <= WAITED;
         let follows = self.last.is_some_and(|last| now.saturating_sub(last) < self.debounce);
         self.last = Some(now);
         let pulses = match count {
-            _ if self.debounce.is_zero() || waited => count,
+            _ if self.debounce.is_zero() => count,
             _ if follows => 0,
             _ => count.min(1),
         };
@@ -90,7 +85,7 @@ mod tests {
     }
 
     fn pulses(debounce: Duration, reads: &[(u64, u64)]) -> Vec<u64> {
-        let mut bursts = Bursts::new(debounce, ms(1000));
+        let mut bursts = Bursts::new(debounce);
         reads.iter().map(|(at, count)| bursts.bytes(*count, ms(*at)).map_or(0, |p| p.count)).collect()
     }
 
@@ -102,10 +97,5 @@ mod tests {
     #[test]
     fn without_debounce_every_byte_is_one() {
         assert_eq!(pulses(Duration::ZERO, &[(2000, 3), (2000, 1), (2001, 4095)]), [3, 1, 4095]);
-    }
-
-    #[test]
-    fn what_waited_for_the_port_to_be_opened_is_counted_one_by_one() {
-        assert_eq!(pulses(ms(10), &[(1001, 16), (1002, 4), (1060, 2)]), [16, 4, 1]);
     }
 }

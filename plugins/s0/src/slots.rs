@@ -14,7 +14,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -63,11 +63,14 @@ pub(crate) enum Found {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
     /// Another process has it.
-    #[error("another process counts in `{}`", .0.display())]
+    #[error("another process counts in `{}`; stop that one first", .0.display())]
     Locked(PathBuf),
+    /// It is there, and what it holds cannot be known.
+    #[error("could not read `{}`: {}", .0.display(), .1)]
+    Unreadable(PathBuf, io::Error),
     /// The system does not let us.
-    #[error("could not use `{}`", .0.display())]
-    Io(PathBuf, #[source] io::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 impl Slots {
@@ -76,29 +79,20 @@ impl Slots {
     /// # Errors
     /// Where another process has it, or the system has something against it.
     pub(crate) fn open(path: &Path, rate: Rate) -> Result<(Self, Count, Found), OpenError> {
-        let failed = |error| OpenError::Io(path.to_owned(), error);
         let file = locked(path)?;
         let fresh = Count { pulses: 0, rate };
-        if file.metadata().map_err(failed)?.len() == 0 {
-            return Ok((Self::create(file, path, fresh).map_err(failed)?, fresh, Found::New));
+        if file.metadata()?.len() == 0 {
+            return Ok((Self::create(file, path, fresh)?, fresh, Found::New));
         }
-        let slots = [0, 1].map(|slot| read(&file, slot));
-        let [Ok(first), Ok(second)] = slots else {
-            let error = slots.into_iter().find_map(Result::err);
-            return Err(failed(error.unwrap_or_else(|| io::Error::other("it cannot be read"))));
-        };
-        let (newest, (sequence, count), found) = match (first, second) {
-            (Some(first), Some(second)) if second.0 > first.0 => (1, second, Found::Whole),
-            (Some(first), Some(_)) => (0, first, Found::Whole),
-            (Some(first), None) => (0, first, Found::OneDamaged),
-            (None, Some(second)) => (1, second, Found::OneDamaged),
-            (None, None) => {
-                let aside = set_aside(path).map_err(failed)?;
-                let slots = Self::create(locked(path)?, path, fresh).map_err(failed)?;
-                return Ok((slots, fresh, Found::Unusable(aside)));
+        match newest(&file)? {
+            Some((newest, sequence, count, found)) => {
+                Ok((Self { file: Arc::new(file), newest, sequence }, count, found))
             }
-        };
-        Ok((Self { file: Arc::new(file), newest, sequence }, count, found))
+            None => {
+                let aside = set_aside(path)?;
+                Ok((Self::create(locked(path)?, path, fresh)?, fresh, Found::Unusable(aside)))
+            }
+        }
     }
 
     /// Fills both slots, on the disk before this returns: a count file is never half made.
@@ -144,34 +138,63 @@ impl Slots {
     }
 }
 
+/// The newest count of a file that may only be read; `None` where there is none yet.
+///
+/// # Errors
+/// Where another process counts in it, or nobody can say what it holds.
+pub(crate) fn peek(path: &Path) -> Result<Option<Count>, OpenError> {
+    let unreadable = |error| OpenError::Unreadable(path.to_owned(), error);
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(unreadable(error)),
+    };
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Err(OpenError::Locked(path.to_owned()));
+    }
+    match newest(&file).map_err(unreadable)? {
+        Some((_, _, count, _)) => Ok(Some(count)),
+        None if file.metadata().map_err(unreadable)?.len() == 0 => Ok(None),
+        None => Err(unreadable(io::Error::other("it is damaged, and cannot be renamed"))),
+    }
+}
+
+/// The last damaged file that was set aside and is still there, and when that was, in seconds since 1970.
+pub(crate) fn kept_aside(path: &Path) -> Option<(PathBuf, i64)> {
+    let status = |aside: PathBuf| Some((fs::metadata(&aside).ok()?.ctime(), aside)); // a rename sets it
+    let (since, aside) = asides(path).map_while(status).last()?;
+    Some((aside, since))
+}
+
 fn locked(path: &Path) -> Result<File, OpenError> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|error| OpenError::Io(path.to_owned(), error))?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(OpenError::Io(path.to_owned(), error)),
+        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
 
 /// Renames a file that is no use to the first name that is free.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let mut n = 1;
-    loop {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(format!(".corrupt-{n}"));
-        let aside = PathBuf::from(aside);
+    for aside in asides(path) {
         if !aside.try_exists()? {
             fs::rename(path, &aside)?;
             return Ok(aside);
         }
-        n += 1;
     }
+    Err(io::Error::other("there is no free name"))
+}
+
+/// The names for files that are no use: `….corrupt-1` and so on.
+fn asides(path: &Path) -> impl Iterator<Item = PathBuf> {
+    (1..u32::MAX).map(move |n| {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(format!(".corrupt-{n}"));
+        aside.into()
+    })
 }
 
 fn encode(sequence: u64, count: Count) -> [u8; SLOT] {
@@ -192,6 +215,18 @@ fn decode(slot: &[u8; SLOT]) -> Option<(u64, Count)> {
         return None;
     }
     Some((number(8)?, Count { pulses: number(16)?, rate: Rate::from_micro(number(24)?)? }))
+}
+
+/// The newer slot: which it is, its sequence and count, and the file's state; `None` where both are damaged.
+fn newest(file: &File) -> io::Result<Option<(usize, u64, Count, Found)>> {
+    let (newest, (sequence, count), found) = match (read(file, 0)?, read(file, 1)?) {
+        (Some(first), Some(second)) if second.0 > first.0 => (1, second, Found::Whole),
+        (Some(first), Some(_)) => (0, first, Found::Whole),
+        (Some(first), None) => (0, first, Found::OneDamaged),
+        (None, Some(second)) => (1, second, Found::OneDamaged),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some((newest, sequence, count, found)))
 }
 
 /// What is in a slot; `None` where it is damaged or missing.
@@ -331,7 +366,9 @@ mod tests {
         let path = dir.path().join("s0.count");
         let held = open(&path);
         let error = Slots::open(&path, rate()).unwrap_err();
-        assert_eq!(error.to_string(), format!("another process counts in `{}`", path.display()));
+        let message = format!("another process counts in `{}`; stop that one first", path.display());
+        assert_eq!(error.to_string(), message);
+        assert_eq!(peek(&path).unwrap_err().to_string(), message);
         drop(held);
         open(&path);
     }

@@ -87,7 +87,10 @@ impl DataAcquisition for S0Source {
         let total = Arc::clone(&self.total);
         match spawn_blocking(move || total.load()).await {
             Ok(Ok(())) => {}
-            Ok(Err(other)) => return Err(AcquireError::Fatal(format!("{other}; stop that one first"))),
+            Ok(Err(error)) => {
+                let device = format!("the count of {}", self.settings.device);
+                return Err(AcquireError::Unavailable { device, source: io::Error::other(error) });
+            }
             Err(error) => return Err(AcquireError::Fatal(error.to_string())),
         }
         let Settings { device, debounce, rate, power_timeout, .. } = &self.settings;

@@ -2,20 +2,19 @@
 
 use std::{
     error::Error,
-    fs::{self, File},
-    io,
+    fs,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use framework::{Context, Counter, Fact};
+use framework::{Context, Counter, Fact, Timestamp};
 use tokio::{sync::Notify, task::spawn_blocking};
 use tracing::{error, info, warn};
 
 use crate::{
     rate::Rate,
-    slots::{Count, Found, OpenError, Slots},
+    slots::{self, Count, Found, OpenError, Slots},
 };
 
 /// A disk that takes no count is complained about this often.
@@ -27,6 +26,10 @@ const SHORTEST_SYNC: Duration = Duration::from_millis(100);
 ///
 /// Each change is written at once, which survives the end of the process, and synced now and then, which
 /// survives a power cut and spares an SD card.
+///
+/// Whoever counts also writes, so that nothing is shown that a crash could take. The write ends in the
+/// system's memory within microseconds; where a disk hangs so badly that it does not, the worker of this
+/// source waits for it, and the pulses wait in the kernel.
 #[derive(Debug)]
 pub(crate) struct Total {
     instance: String,
@@ -45,6 +48,8 @@ pub(crate) struct Total {
 struct State {
     pulses: u64,
     home: Home,
+    /// What `/health` says of the file while all is well.
+    about: String,
     /// Since when there is something that a power cut would take.
     unsynced: Option<Instant>,
     /// A sync in the background is under way: a disk that hangs gets no second one.
@@ -61,8 +66,11 @@ enum Home {
     /// Not looked for yet.
     Closed,
     File(Slots),
-    /// There is none, so the count lives in memory only, and ends with the process.
-    Missing(String),
+    /// It cannot be written now, so the count lives in memory; each sync tries to open it again.
+    Memory {
+        /// The count in the file before the first pulse in memory; `None` after a command: it matters no more.
+        base: Option<u64>,
+    },
 }
 
 impl Total {
@@ -75,6 +83,7 @@ impl Total {
             state: Mutex::new(State {
                 pulses: 0,
                 home: Home::Closed,
+                about: String::new(),
                 unsynced: None,
                 syncing: false,
                 failing: false,
@@ -91,71 +100,86 @@ impl Total {
     /// Finds the count, the first time it is called. It blocks for as long as the disk takes.
     ///
     /// # Errors
-    /// Where another process counts in the file: two would overwrite each other. Any other trouble with the
-    /// file is reported and lived with, since readings matter more than their surviving.
+    /// Where another process counts in the file, since two would overwrite each other, and where a file is
+    /// there that cannot be read, since any count would be a wrong one. A file that cannot be written is
+    /// reported and lived with: readings matter more than their surviving.
     pub(crate) fn load(&self) -> Result<(), OpenError> {
         let mut state = self.state();
         if !matches!(state.home, Home::Closed) {
             return Ok(());
         }
-        let made = self.path.parent().map_or(Ok(()), fs::create_dir_all);
-        let opened = match made {
-            Ok(()) => Slots::open(&self.path, self.rate),
-            Err(error) => Err(OpenError::Io(self.path.clone(), error)),
-        };
-        let (source, file) = (&*self.instance, self.path.display());
-        match opened {
+        match self.open() {
             Ok((slots, count, found)) => {
-                state.pulses = count.pulses;
-                state.home = Home::File(slots);
-                self.file.set(self.path.display().to_string());
-                match found {
-                    Found::New => info!(source, "counts from 0, in the new file {file}"),
-                    Found::Whole => {}
-                    Found::OneDamaged => {
-                        self.damaged_slots.increment();
-                        self.file.set(format!("{file} (one of its two slots was damaged at the start)"));
-                        warn!(source, "one of the two slots of {file} is damaged: the other one counts");
-                        self.write(&mut state);
-                    }
-                    Found::Unusable(aside) => {
-                        self.damaged_slots.add(2);
-                        self.file.set(format!("{file} (new: the old one was damaged)"));
-                        let aside = aside.display();
-                        error!(
-                            source,
-                            "{file} is damaged and counts no more: it was kept as {aside}, and the count begins at 0; \
-                             set it to what the meter shows with the command `set_s0`"
-                        );
-                    }
-                }
-                if count.rate != self.rate {
-                    state.pulses = self.rate.converted(count.pulses, count.rate);
-                    warn!(
-                        source,
-                        "`pulses_per_kwh` is {} now and was {}: the energy stays, {} kWh",
-                        self.rate.per_kwh(),
-                        count.rate.per_kwh(),
-                        self.rate.kwh(state.pulses)
-                    );
-                    self.write(&mut state);
-                }
+                let _ = self.adopt(&mut state, slots, count, found); // reported
                 Ok(())
             }
-            Err(locked @ OpenError::Locked(_)) => Err(locked),
-            Err(OpenError::Io(path, cause)) => {
-                let reason = format!("could not use {}: {cause}", path.display());
-                self.write_errors.increment();
-                self.file.set(format!("none, the count will not survive a restart: {reason}"));
+            Err(OpenError::Io(cause)) => slots::peek(&self.path).map(|count| {
+                state.pulses = count.map_or(0, |count| self.rate.converted(count.pulses, count.rate));
+                state.home = Home::Memory { base: Some(state.pulses) };
+                state.unsynced = Some(Instant::now());
+                self.complain(&mut state, "open", &cause);
+            }),
+            Err(other) => Err(other),
+        }
+        .inspect_err(|error| self.file.set(error.to_string()))
+    }
+
+    fn open(&self) -> Result<(Slots, Count, Found), OpenError> {
+        self.path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        Slots::open(&self.path, self.rate)
+    }
+
+    /// Goes on from the count of a file that was opened, with what was counted in memory before.
+    fn adopt(&self, state: &mut State, slots: Slots, count: Count, found: Found) -> Result<(), String> {
+        let (source, file) = (&*self.instance, self.path.display());
+        let kept = self.rate.converted(count.pulses, count.rate);
+        state.pulses = match state.home {
+            Home::Memory { base: Some(base) } => kept.saturating_add(state.pulses - base),
+            Home::Memory { base: None } => state.pulses,
+            Home::Closed | Home::File(_) => kept,
+        };
+        state.home = Home::File(slots);
+        state.unsynced = None;
+        state.about = file.to_string();
+        if let Some((aside, since)) = slots::kept_aside(&self.path) {
+            let day = Timestamp::from_second(since).unwrap_or_default().strftime("%Y-%m-%d");
+            let aside = aside.display();
+            state.about +=
+                &format!(", begun at 0 on {day}: the one before was damaged, and is kept as {aside}");
+        }
+        match &found {
+            Found::New => info!(source, "counts in the new file {file}"),
+            Found::Whole => {}
+            Found::OneDamaged => {
+                self.damaged_slots.increment();
+                state.about += " (one of its two slots was damaged at the start)";
+                warn!(source, "one of the two slots of {file} is damaged: the other one counts");
+            }
+            Found::Unusable(aside) => {
+                self.damaged_slots.add(2);
                 error!(
                     source,
-                    "{reason}; counting from 0 in memory only, and the count will not survive a restart: make the \
-                     directory writable, or choose another one with `state_dir`, and restart"
+                    "{file} is damaged and counts no more: it was kept as {}, and the count begins at 0; \
+                     set it to what the meter shows with the command `set_s0`",
+                    aside.display()
                 );
-                state.home = Home::Missing(reason);
-                Ok(())
             }
         }
+        self.file.set(state.about.clone());
+        if count.rate != self.rate {
+            warn!(
+                source,
+                "`pulses_per_kwh` is {} now and was {}: the energy stays, {} kWh",
+                self.rate.per_kwh(),
+                count.rate.per_kwh(),
+                self.rate.kwh(kept)
+            );
+        }
+        let same = count == Count { pulses: state.pulses, rate: self.rate };
+        if same && found != Found::OneDamaged && !state.failing {
+            return Ok(());
+        }
+        self.write(state)
     }
 
     /// The count.
@@ -163,11 +187,11 @@ impl Total {
         self.state().pulses
     }
 
-    /// Counts `n` pulses more. They survive the end of the process when this returns.
+    /// Counts `n` pulses more. They survive the end of the process when this returns, if the file can be written.
     pub(crate) fn add(&self, n: u64) {
         let mut state = self.state();
         state.pulses = state.pulses.saturating_add(n);
-        self.write(&mut state);
+        let _ = self.write(&mut state); // reported
     }
 
     /// Makes the count another one, on the disk before this returns. It blocks for as long as the disk takes.
@@ -178,22 +202,20 @@ impl Total {
         self.load().map_err(|error| error.to_string())?;
         let mut state = self.state();
         state.pulses = pulses;
-        self.write(&mut state);
-        let trouble = match &state.home {
-            Home::Missing(reason) => Some(reason.clone()),
-            _ if state.failing => Some(format!("could not write {}", self.path.display())),
-            _ => None,
-        };
+        if let Home::Memory { base } = &mut state.home {
+            *base = None;
+        }
+        let written = self.write(&mut state);
         drop(state);
-        let trouble = trouble.or_else(|| self.sync().err().map(|error| error.to_string()));
+        let done = written.and_then(|()| self.sync());
         self.changed.notify_one();
         let kwh = self.rate.kwh(pulses);
-        match trouble {
-            None => {
+        match done {
+            Ok(()) => {
                 info!(source = &*self.instance, "the count was set to {kwh} kWh");
                 Ok(())
             }
-            Some(trouble) => Err(format!("the count is {kwh} kWh now, but may not survive: {trouble}")),
+            Err(trouble) => Err(format!("the count is {kwh} kWh now, but may not survive: {trouble}")),
         }
     }
 
@@ -217,80 +239,81 @@ impl Total {
         if state.syncing || state.unsynced.is_none_or(|since| since.elapsed() < self.sync_every) {
             return;
         }
-        if let Some(file) = state.take_unsynced() {
-            state.syncing = true;
-            let total = Arc::clone(self);
-            spawn_blocking(move || {
-                let _ = total.sync_file(&file); // reported
-                total.state().syncing = false;
-            });
-        }
+        state.syncing = true;
+        let total = Arc::clone(self);
+        spawn_blocking(move || {
+            let _ = total.sync(); // reported
+            total.state().syncing = false;
+        });
     }
 
     /// Makes the count survive a power cut. It blocks for as long as the disk takes.
     ///
     /// # Errors
     /// What the system says; it is reported already.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        let file = self.state().take_unsynced();
-        file.map_or(Ok(()), |file| self.sync_file(&file))
-    }
-
-    /// The lock is not held meanwhile: a slow disk must not hold up the count.
-    fn sync_file(&self, file: &File) -> io::Result<()> {
-        file.sync_data().inspect_err(|error| {
+    pub(crate) fn sync(&self) -> Result<(), String> {
+        let mut state = self.state();
+        if let Home::Memory { .. } = state.home {
+            match self.open() {
+                Ok((slots, count, found)) => self.adopt(&mut state, slots, count, found)?,
+                Err(error) => {
+                    state.unsynced = Some(Instant::now());
+                    return Err(self.complain(&mut state, "open", &error));
+                }
+            }
+        }
+        let Home::File(slots) = &state.home else { return Ok(()) };
+        let file = slots.file();
+        if state.unsynced.take().is_none() {
+            return Ok(());
+        }
+        drop(state); // a slow disk must not hold up the count
+        file.sync_data().map_err(|error| {
             let mut state = self.state();
             // What could not be synced now counts as synced for the system: it must be written again.
-            self.write(&mut state);
-            self.complain(&mut state, "sync", error);
+            let _ = self.write(&mut state); // reported
+            self.complain(&mut state, "sync", &error)
         })
     }
 
-    fn write(&self, state: &mut State) {
-        let Home::File(slots) = &mut state.home else { return };
-        match slots.write(Count { pulses: state.pulses, rate: self.rate }) {
-            Ok(()) => {
-                state.unsynced.get_or_insert_with(Instant::now);
-                if std::mem::take(&mut state.failing) {
-                    self.file.set(self.path.display().to_string());
-                }
-                if std::mem::take(&mut state.announced) {
-                    info!(source = &*self.instance, "{} takes the count again", self.path.display());
-                }
-            }
-            Err(error) => self.complain(state, "write", &error),
+    /// Writes the count into its file, if there is one.
+    fn write(&self, state: &mut State) -> Result<(), String> {
+        let Home::File(slots) = &mut state.home else { return Ok(()) };
+        if let Err(error) = slots.write(Count { pulses: state.pulses, rate: self.rate }) {
+            return Err(self.complain(state, "write", &error));
         }
+        state.unsynced.get_or_insert_with(Instant::now);
+        if std::mem::take(&mut state.failing) {
+            self.file.set(state.about.clone());
+        }
+        if std::mem::take(&mut state.announced) {
+            info!(source = &*self.instance, "{} takes the count again", self.path.display());
+        }
+        Ok(())
     }
 
-    fn complain(&self, state: &mut State, what: &str, error: &dyn Error) {
+    /// Reports what keeps the count from its file; gives the sentence.
+    fn complain(&self, state: &mut State, what: &str, error: &dyn Error) -> String {
         self.write_errors.increment();
         let message = format!("could not {what} {}: {error}", self.path.display());
         if state.logged.is_none_or(|last| last.elapsed() >= LOG_PERIOD) {
             (state.logged, state.announced) = (Some(Instant::now()), true);
             error!(
                 source = &*self.instance,
-                "{message}; the count goes on in memory, and each pulse tries again"
+                "{message}; the count goes on in memory from {} kWh, which a restart loses; it is tried again: make \
+                 room, or the file and its directory writable, or choose another with `state_dir`",
+                self.rate.kwh(state.pulses)
             );
         }
         if !std::mem::replace(&mut state.failing, true) {
-            self.file.set(message);
+            self.file.set(format!("{message}; the count is in memory only, and it is tried again"));
         }
+        message
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Plain data that is never left half changed: poison means nothing.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// What is to be synced; whoever takes it does so.
-    fn take_unsynced(&mut self) -> Option<Arc<File>> {
-        self.unsynced.take()?;
-        match &self.home {
-            Home::File(slots) => Some(slots.file()),
-            _ => None,
-        }
     }
 }
 

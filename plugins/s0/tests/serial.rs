@@ -101,13 +101,29 @@ async fn a_burst_is_one_pulse() {
 }
 
 #[tokio::test]
-async fn what_waits_in_the_kernel_is_counted() {
+async fn bursts_right_after_the_start_are_pulses_too() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    send(&pty, &[0; 16]);
-    let mut source = instance(&pty, dir.path(), "").instance.acquisition;
+    let mut source = instance(&pty, dir.path(), "debounce = \"100ms\"").instance.acquisition;
     source.open().await.unwrap();
-    count(&mut source, 16).await;
+    for pulse in 1..=10 {
+        send(&pty, b"\0\xFF\0");
+        count(&mut source, pulse).await;
+        assert!(timeout(Duration::from_millis(150), source.acquire()).await.is_err());
+    }
     source.close().await;
+}
+
+#[tokio::test]
+async fn what_waits_in_the_kernel_is_one_pulse_or_one_each_without_debounce() {
+    for (keys, expected) in [("", 1), ("debounce = \"0s\"", 16)] {
+        let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
+        send(&pty, &[0; 16]);
+        let mut source = instance(&pty, dir.path(), keys).instance.acquisition;
+        source.open().await.unwrap();
+        count(&mut source, expected).await;
+        assert!(timeout(Duration::from_millis(50), source.acquire()).await.is_err(), "no more");
+        source.close().await;
+    }
 }
 
 #[tokio::test]
@@ -204,18 +220,44 @@ async fn a_device_that_goes_away_is_unavailable_and_its_last_pulses_count() {
     assert!(matches!(error, AcquireError::Unavailable { .. }), "{error:?}");
 }
 
+/// Opens a source whose count cannot be had, and gives the sentence.
+async fn without_count(source: &mut Box<dyn DataAcquisition>) -> String {
+    let error = source.open().await.unwrap_err();
+    let AcquireError::Unavailable { device, source } = error else {
+        panic!("not to be tried again: {error:?}")
+    };
+    assert!(device.starts_with("the count of /dev/"), "{device}");
+    source.to_string()
+}
+
 #[tokio::test]
-async fn a_second_counter_of_the_same_name_is_refused() {
+async fn a_second_counter_of_the_same_name_waits_for_the_end_of_the_first() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
     let mut first = instance(&pty, dir.path(), "").instance.acquisition;
     first.open().await.unwrap();
-    let error = instance(&pty, dir.path(), "").instance.acquisition.open().await.unwrap_err();
-    let AcquireError::Fatal(reason) = error else { panic!("{error:?}") };
+    let mut second = instance(&pty, dir.path(), "").instance.acquisition;
+    let reason = without_count(&mut second).await;
     assert!(
         reason.starts_with("another process counts in") && reason.ends_with("stop that one first"),
         "{reason}"
     );
     first.close().await;
+    drop(first);
+    second.open().await.unwrap();
+    second.close().await;
+}
+
+#[tokio::test]
+async fn a_count_that_cannot_be_read_is_not_shown_as_another_one() {
+    let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
+    let in_the_way = dir.path().join("heat.count");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let mut source = instance(&pty, dir.path(), "").instance.acquisition;
+    let reason = without_count(&mut source).await;
+    assert!(reason.starts_with("could not read `"), "{reason}");
+    std::fs::remove_dir(&in_the_way).unwrap();
+    source.open().await.unwrap();
+    source.close().await;
 }
 
 #[tokio::test]

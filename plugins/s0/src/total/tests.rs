@@ -1,4 +1,6 @@
-use std::path::Path;
+use std::{os::unix::fs::PermissionsExt as _, path::Path, thread};
+
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use super::*;
 
@@ -75,6 +77,137 @@ fn a_second_process_is_refused() {
     assert!(second.set(1).unwrap_err().starts_with("another process counts in"));
 }
 
+/// Runs `act` as somebody for whom permissions hold, which for root they do not.
+fn restricted<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    let run = || {
+        let mut sets = capabilities(None).unwrap();
+        sets.effective = CapabilitySet::empty();
+        set_capabilities(None, sets).unwrap(); // of this thread only
+        act()
+    };
+    thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
+fn permit(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A file with 42 pulses.
+fn counted(dir: &Path) -> PathBuf {
+    let (first, _) = total(dir, 1000.0);
+    first.set(42).unwrap();
+    dir.join("heat.count")
+}
+
+#[test]
+fn two_damaged_slots_are_told_until_the_damaged_file_is_moved_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = counted(dir.path());
+    fs::write(&path, [7; 5000]).unwrap();
+    let month = Timestamp::now().strftime("%Y-%m-").to_string();
+    let aside = format!("and is kept as {}.corrupt-1", path.display());
+    for damaged_slots in [2, 0] {
+        let (total, cx) = total(dir.path(), 1000.0);
+        total.load().unwrap();
+        assert_eq!((total.pulses(), counter(&cx, "damaged_slots")), (0, damaged_slots));
+        let told = |when: &str| {
+            let fact = fact(&cx);
+            let since = format!(", begun at 0 on {month}");
+            assert!(fact.contains(&since) && fact.ends_with(&aside), "{when}: {fact}");
+        };
+        told("at the start");
+        total.complain(&mut total.state(), "write", &std::io::Error::other("full"));
+        assert!(fact(&cx).starts_with("could not write"));
+        let _ = total.write(&mut total.state());
+        told("after some trouble");
+    }
+    fs::remove_file(dir.path().join("heat.count.corrupt-1")).unwrap();
+    let (total, cx) = total(dir.path(), 1000.0);
+    total.load().unwrap();
+    assert_eq!(fact(&cx), path.to_str().unwrap());
+}
+
+#[test]
+fn a_file_that_can_only_be_read_counts_and_is_written_as_soon_as_it_can_be() {
+    for (mode_of_file, mode_of_folder) in [(0o444, 0o755), (0o444, 0o555)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = counted(dir.path());
+        permit(&path, mode_of_file);
+        permit(dir.path(), mode_of_folder);
+        let (total, cx) = total(dir.path(), 500.0);
+        restricted(|| {
+            total.load().unwrap();
+            assert_eq!(total.pulses(), 21, "the energy of 42 at 1000 per kWh");
+            total.add(3);
+            assert!(fact(&cx).starts_with("could not open"), "{}", fact(&cx));
+            assert!(total.sync_due().is_some(), "it is tried again");
+            total.sync().unwrap_err();
+            assert!(total.sync_due().is_some(), "and again");
+        });
+        assert_eq!((total.pulses(), counter(&cx, "write_errors")), (24, 2));
+        permit(dir.path(), 0o755);
+        permit(&path, 0o644);
+        restricted(|| total.sync().unwrap());
+        assert_eq!((fact(&cx), total.sync_due()), (path.to_str().unwrap().to_owned(), None));
+        total.add(1);
+        drop(total);
+        let (again, _) = self::total(dir.path(), 500.0);
+        again.load().unwrap();
+        assert_eq!(again.pulses(), 25);
+    }
+}
+
+#[test]
+fn a_file_that_comes_later_goes_on_with_what_was_counted_meanwhile() {
+    for (command, expected) in [(None, 45), (Some(7), 10)] {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("state");
+        fs::write(&folder, "").unwrap(); // as a disk that is mounted late
+        let (total, _) = total(&folder, 1000.0);
+        total.load().unwrap();
+        if let Some(pulses) = command {
+            total.set(pulses).unwrap_err();
+        }
+        total.add(3);
+        fs::remove_file(&folder).unwrap();
+        counted(&folder);
+        total.sync().unwrap();
+        drop(total);
+        let (again, _) = self::total(&folder, 1000.0);
+        again.load().unwrap();
+        assert_eq!(again.pulses(), expected);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_gives_no_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = counted(dir.path());
+    let (total, cx) = total(dir.path(), 1000.0);
+    let refused = |reason: &str| {
+        let error = total.load().unwrap_err().to_string();
+        assert!(error.starts_with("could not read `") && error.contains(reason), "{error}");
+        assert_eq!(fact(&cx), error);
+        assert!(total.set(1).unwrap_err().starts_with("could not read `"));
+    };
+    permit(&path, 0o000);
+    restricted(|| refused("Permission denied"));
+    permit(&path, 0o444);
+    let aside = dir.path().join("aside");
+    fs::rename(&path, &aside).unwrap();
+    fs::create_dir(&path).unwrap();
+    refused("Is a directory");
+    fs::remove_dir(&path).unwrap();
+    // Damaged, and not to be renamed either.
+    fs::write(&path, [7; 5000]).unwrap();
+    permit(dir.path(), 0o555);
+    restricted(|| refused("it is damaged"));
+    permit(dir.path(), 0o755);
+    fs::rename(&aside, &path).unwrap();
+    total.load().unwrap();
+    assert_eq!((total.pulses(), fact(&cx)), (42, path.to_str().unwrap().to_owned()));
+}
+
 #[test]
 fn without_a_directory_it_counts_in_memory_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
@@ -84,10 +217,10 @@ fn without_a_directory_it_counts_in_memory_and_says_so() {
     total.load().unwrap();
     total.add(2);
     assert_eq!(total.pulses(), 2);
-    assert!(fact(&cx).starts_with("none, the count will not survive a restart"));
+    assert!(fact(&cx).ends_with("the count is in memory only, and it is tried again"), "{}", fact(&cx));
     let error = total.set(1000).unwrap_err();
-    assert!(error.starts_with("the count is 1.0 kWh now, but may not survive: could not use"), "{error}");
-    assert_eq!((total.pulses(), total.sync_due()), (1000, None));
+    assert!(error.starts_with("the count is 1.0 kWh now, but may not survive: could not open"), "{error}");
+    assert_eq!(total.pulses(), 1000);
 }
 
 #[test]
