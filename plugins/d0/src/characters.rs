@@ -2,7 +2,21 @@
 
 /// May `byte` stand in a code?
 pub(crate) fn is_code(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'-' | b'*' | b'&')
+    is_word(byte) || matches!(byte, b'.' | b':' | b'-' | b'*' | b'&')
+}
+
+/// May `byte` stand in a mnemonic?
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'#')
+}
+
+/// Skips blanks and tabs from `at` on.
+#[inline]
+pub(crate) fn skip_blanks(text: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\t') = text.get(at) {
+        at += 1;
+    }
+    at
 }
 
 /// Is `byte` printable, and none of the characters that structure a line?
@@ -11,17 +25,34 @@ pub(crate) fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'(' | b')' | b'*')
 }
 
-/// A mnemonic such as `ET0PE` and `FF`, or groups of one letter or up to three digits: `1-0:1.8.0*255`,
-/// `P.01`.
+/// A mnemonic such as `ET0PE`, `FF` and `P_1`, or groups of one letter or up to three digits:
+/// `1-0:1.8.0*255`, `P.01`.
 ///
-/// OBIS would be too narrow. Anything would be too wide: an STX that became a `B` makes `B1.8.0`.
+/// OBIS would be too narrow. Anything would be too wide: an STX that became a `B` makes `B1.8.0`. Of the
+/// lower-case letters, only those that OBIS has are taken, `f.f` for `F.F`.
 pub(crate) fn has_groups(code: &[u8]) -> bool {
     let mut groups = code.split(|byte| !byte.is_ascii_alphanumeric());
     let is_group = |group: &[u8]| match group {
-        [letter] => letter.is_ascii_digit() || letter.is_ascii_uppercase(),
+        [one] => matches!(one, b'0'..=b'9' | b'A'..=b'Z' | b'c' | b'f' | b'l' | b'p'),
         digits => (1..=3).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit),
     };
-    code.iter().all(u8::is_ascii_alphanumeric) || groups.all(is_group)
+    if code.iter().all(|&byte| is_word(byte)) {
+        return code.iter().any(u8::is_ascii_alphanumeric);
+    }
+    groups.all(is_group)
+}
+
+/// No code of any meter, but what may be left of one that was cut: the `255` of `1.8.0*255`.
+pub(crate) fn is_doubtful(code: &[u8]) -> bool {
+    !code.iter().any(|&byte| byte == b'.' || byte.is_ascii_alphabetic())
+}
+
+/// May `unit`, which has bytes above ASCII, be one in UTF-8 or Latin-1?
+///
+/// Of Latin-1 only what units need (°, ², ³, µ, ·, º): a flipped bit 7 in a letter must not pass.
+pub(crate) fn is_unit(unit: &[u8]) -> bool {
+    let latin = |&byte: &u8| byte.is_ascii() || matches!(byte, 0xb0 | 0xb2 | 0xb3 | 0xb5 | 0xb7 | 0xba);
+    std::str::from_utf8(unit).is_ok() || unit.iter().all(latin)
 }
 
 /// May `byte` begin a data line? (Only in a telegram that begins with STX does the answer matter.)

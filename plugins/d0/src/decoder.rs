@@ -7,7 +7,8 @@
 //! ```
 //!
 //! with STX and BCC where the meter was asked, without where it speaks by itself. A data message alone
-//! (STX … BCC) is a telegram too. The Dutch P1 port has four hexadecimal digits behind the `!`.
+//! (STX … BCC) is a telegram too, and where the BCC proves all of its lines it needs no `!`. The Dutch P1
+//! port has four hexadecimal digits behind the `!`.
 //!
 //! **Strict**: a telegram is handed on whole or rejected whole. Where STX promises a check character, it
 //! must be there and right. That rejects meters that send none (an E350 M27 and an EM214 were seen) and
@@ -15,12 +16,14 @@
 //! damaged digit from a right one. A line that is no data line (a stray quote before `F.F` is enough) rejects
 //! its telegram too, unless a check character proves that the meter sent it so.
 
+mod lines;
+
 use crate::{
     characters::replace_bad_utf8,
     framing::Framing,
-    head::{Head, MAX_IDENT, begins_telegram},
-    line::{End, Registers},
-    open::{Line, Open},
+    head::{Head, begins_telegram},
+    line::Registers,
+    open::Open,
     reject::{Excerpt, Reason, Rejected},
     telegram::{Check, Telegram},
 };
@@ -30,8 +33,6 @@ pub const MAX_TELEGRAM: usize = 64 * 1024;
 /// What the buffer starts with, and the least that [`Decoder::space`] offers.
 const MIN_SPACE: usize = 512;
 const MAX_BUFFER: usize = MAX_TELEGRAM + 2 * MIN_SPACE;
-
-const ETX: u8 = 0x03;
 
 /// Finds telegrams in a stream of bytes that were read as 8N1.
 ///
@@ -251,125 +252,6 @@ impl Decoder {
         self.scanned = self.at;
         self.open = Some(Open::new(start, framing, ident, parity_errors));
         Step::On
-    }
-
-    /// Reads lines of the open telegram, up to its end mark.
-    fn lines(&mut self, mut open: Open) -> Step {
-        let step = loop {
-            match self.line(&mut open) {
-                Step::On if open.marked => break Step::On,
-                Step::On => {}
-                stop => break stop,
-            }
-        };
-        self.open = Some(open);
-        step
-    }
-
-    /// Reads the line at `at`.
-    fn line(&mut self, open: &mut Open) -> Step {
-        if self.at - open.start >= MAX_TELEGRAM {
-            return self.too_long(open);
-        }
-        let Some(&first) = self.buffer[..self.filled].get(self.at) else { return Step::More };
-        // Neither an end mark nor what is blank needs a line end behind it.
-        open.marked = open.framing.character(first) == b'!';
-        let lone = if open.marked { 1 } else { self.blank(open.framing, self.at) };
-        if lone > 0 {
-            let bytes = &self.buffer[self.at..self.at + lone];
-            open.parity_errors += open.framing.read(bytes, &mut self.text);
-            self.at += lone;
-            return Step::On;
-        }
-        let end = match self.line_end(open) {
-            Some(end) if end - open.start <= MAX_TELEGRAM => end,
-            None if self.filled - open.start <= MAX_TELEGRAM => return Step::More,
-            _ => return self.too_long(open),
-        };
-        // What is blank behind the line is read with it.
-        let behind = end + self.blank(open.framing, end);
-        let raw = &self.buffer[self.at..end];
-        let place = self.text.len()..self.text.len() + raw.len();
-        let parity_errors = open.framing.read(&self.buffer[self.at..behind], &mut self.text);
-        match open.read_line(&self.text[..place.end], place.start, &mut self.registers) {
-            Line::Head if Head::is_line(raw) => return Step::Rejected(self.rejected(open, Reason::NoEnd)),
-            Line::Data(End::Line) => {
-                open.parity_errors += parity_errors;
-                self.at = behind;
-            }
-            Line::Data(End::Mark(mark)) => {
-                // What follows the mark may be the next telegram: only up to it is this one's.
-                self.text.truncate(place.start);
-                let raw = &raw[..=mark - place.start];
-                open.parity_errors += open.framing.read(raw, &mut self.text);
-                open.marked = true;
-                self.at += raw.len();
-            }
-            Line::Head | Line::Odd => {
-                // A telegram cut off inside a line, and the next one following at once.
-                if let Some(ident) = Head::inside(raw) {
-                    self.at += ident;
-                    return Step::Rejected(self.rejected(open, Reason::NoEnd));
-                }
-                open.note_odd(place);
-                open.parity_errors += parity_errors;
-                self.at = behind;
-            }
-        }
-        self.scanned = self.at;
-        Step::On
-    }
-
-    /// How many bytes from `from` on are line ends of any kind, blank lines, or the NULs of an idle line.
-    fn blank(&self, framing: Framing, from: usize) -> usize {
-        let blank = |&&byte: &&u8| matches!(framing.character(byte), b'\r' | b'\n' | 0);
-        self.buffer[from..self.filled].iter().take_while(blank).count()
-    }
-
-    /// Where the line that begins at `at` ends: at a line end, or at the end of the input.
-    fn line_end(&mut self, open: &Open) -> Option<usize> {
-        let (cr, lf) = open.framing.line_ends();
-        let from = self.scanned.max(self.at);
-        let end = memchr::memchr2(cr, lf, &self.buffer[from..self.filled]).map(|end| from + end);
-        if end.is_none() {
-            self.scanned = self.filled;
-        }
-        end.or(self.finished.then_some(self.filled))
-    }
-
-    /// Gives up a telegram; the search goes on in the line that made it too long.
-    fn too_long(&mut self, open: &Open) -> Step {
-        // The last line has no end before the limit, and an ident line in it would have to end behind:
-        // so it is in the last bytes or not at all, and nothing is searched twice.
-        self.at = self.at.max(open.start + MAX_TELEGRAM - MAX_IDENT);
-        Step::Rejected(self.rejected(open, Reason::TooLong))
-    }
-
-    /// Reads what follows the end mark.
-    fn end(&mut self, mut open: Open) -> Step {
-        let rest = &self.buffer[self.at..self.filled];
-        if open.stx.is_some() {
-            let Some(&byte) = rest.first() else { return Step::More };
-            let count = match open.framing.character(byte) {
-                b'\r' | b'\n' | 0 if self.at - open.start < MAX_TELEGRAM => 1,
-                ETX if rest.len() >= 2 => 2,
-                ETX => return Step::More,
-                _ => return Step::Rejected(self.rejected(&open, Reason::NoCheck)),
-            };
-            open.parity_errors += open.framing.read(&rest[..count], &mut self.text);
-            self.at += count;
-            self.open = Some(open);
-            return if count == 2 { Step::Complete(open, Check::Bcc) } else { Step::On };
-        }
-        // Up to four digits; fewer (some meters leave out leading zeros) need something behind them.
-        let digits =
-            rest.iter().take(4).take_while(|&&byte| open.framing.character(byte).is_ascii_hexdigit()).count();
-        if digits == rest.len() && digits < 4 && !self.finished {
-            return Step::More;
-        }
-        open.parity_errors += open.framing.read(&rest[..digits], &mut self.text);
-        self.at += digits;
-        Step::Complete(open, if digits == 0 { Check::None } else { Check::Crc16 })
     }
 
     /// Judges the telegram in `text`.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::head::ETX;
+
 /// The framing of a meter's characters, as found in bytes that were read as 8N1.
 ///
 /// 7E1 and 8N1 frames are both ten bits long: a port opened as 8N1 receives the characters of a 7E1
@@ -43,12 +45,12 @@ impl Framing {
         if self == Self::Eight { byte } else { byte & 0x7f }
     }
 
-    /// CR and LF as they look on the line.
-    pub(crate) fn line_ends(self) -> (u8, u8) {
+    /// CR, LF and ETX as they look on the line.
+    pub(crate) fn line_ends(self) -> (u8, u8, u8) {
         match self {
-            Self::Eight => (b'\r', b'\n'),
-            Self::SevenEven => (b'\r' | 0x80, b'\n'),
-            Self::SevenOdd => (b'\r', b'\n' | 0x80),
+            Self::Eight => (b'\r', b'\n', ETX),
+            Self::SevenEven => (b'\r' | 0x80, b'\n', ETX),
+            Self::SevenOdd => (b'\r', b'\n' | 0x80, ETX | 0x80),
         }
     }
 
@@ -61,30 +63,42 @@ impl Framing {
             return 0;
         }
         // Eight at a time: a telegram a second is nothing, a recording of a year should not take a minute.
-        let mut odd = 0;
-        let (words, rest) = text[from..].as_chunks_mut::<8>();
-        for bytes in words {
-            let word = u64::from_ne_bytes(*bytes);
-            odd += odd_bytes(word);
-            *bytes = (word & 0x7f7f_7f7f_7f7f_7f7f).to_ne_bytes();
+        // Odd parity is even parity with the highest bit turned over.
+        let flip = if self == Self::SevenOdd { EACH * 0x80 } else { 0 };
+        let mut wrong = 0;
+        for word in text[from..].as_chunks_mut::<8>().0 {
+            wrong |= odd_bytes(u64::from_ne_bytes(*word) ^ flip);
+            *word = seven_bits(*word);
         }
-        for byte in rest {
-            odd += usize::from(ODD[usize::from(*byte)]);
-            *byte &= 0x7f;
+        // What is left, along with some that were read already.
+        if let (Some(bytes), Some(last)) = (bytes.last_chunk(), text.last_chunk_mut()) {
+            wrong |= odd_bytes(u64::from_ne_bytes(*bytes) ^ flip);
+            *last = seven_bits(*bytes);
+        } else {
+            text[from..].iter_mut().for_each(|byte| *byte &= 0x7f);
+            wrong = 1;
         }
+        if wrong & EACH == 0 {
+            return 0;
+        }
+        let odd = bytes.iter().filter(|&&byte| ODD[usize::from(byte)]).count();
         if self == Self::SevenEven { odd } else { bytes.len() - odd }
     }
 }
 
-/// How many of the eight bytes have an odd number of ones.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// The lowest bit of each byte: does the byte have an odd number of ones? The others mean nothing.
 #[inline]
-fn odd_bytes(word: u64) -> usize {
-    const LOWEST_BITS: u64 = 0x0101_0101_0101_0101;
+fn odd_bytes(word: u64) -> u64 {
     let word = word ^ (word >> 4);
     let word = word ^ (word >> 2);
-    let word = word ^ (word >> 1);
-    // The sum of the lowest bits comes out in the highest byte.
-    ((word & LOWEST_BITS).wrapping_mul(LOWEST_BITS) >> 56) as usize
+    word ^ (word >> 1)
+}
+
+#[inline]
+fn seven_bits(bytes: [u8; 8]) -> [u8; 8] {
+    (u64::from_ne_bytes(bytes) & (EACH * 0x7f)).to_ne_bytes()
 }
 
 /// Which bytes have an odd number of ones.

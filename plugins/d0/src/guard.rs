@@ -4,10 +4,13 @@
 //! says nearly the same thing every second: a telegram that differs in more than its values, or whose
 //! energy counter does what no connection can carry, is damaged.
 
-use std::{fmt, time::Duration};
+mod implausible;
+
+use std::time::Duration;
 
 use framework::{Decimal, Text};
 
+pub use self::implausible::{Implausible, What};
 use crate::telegram::{Register, Telegram};
 
 /// So many agreeing telegrams of a new kind are believed: the meter was exchanged, reset, or unlocked
@@ -36,6 +39,8 @@ struct Candidate {
     layout: Layout,
     /// Telegrams that agree with it.
     seen: u32,
+    /// Telegrams that agree in everything but that their counters rose faster than they may.
+    fast: u32,
     /// Telegrams of known layouts since the last of them.
     others: usize,
 }
@@ -58,7 +63,7 @@ impl Guard {
     /// their units, decimals and (where values are padded with zeros) digits; its energy counters must
     /// not run backwards, nor faster than the connection can carry. The guard gives way when the meter
     /// insists: the third telegram of a new kind is believed, with at most three telegrams of known
-    /// kinds between them.
+    /// kinds between them. Three that rise too fast, one above the other, are believed too.
     ///
     /// # Errors
     /// Why the telegram must not be handed on.
@@ -107,12 +112,20 @@ impl Guard {
                 candidate.others = 0;
                 return (candidate.seen >= INSISTS).then(|| self.candidates.remove(place).layout);
             }
+            // Counters that only rise too fast, and do so each time: `max_power_w` is too low, not they.
+            if candidate.layout.judge(telegram, now, f64::INFINITY).is_ok() {
+                candidate.layout.learn(telegram, now);
+                candidate.seen = 1;
+                candidate.fast += 1;
+                candidate.others = 0;
+                return (candidate.fast + 1 >= INSISTS).then(|| self.candidates.remove(place).layout);
+            }
             // It contradicts the one before: one of the two is damage.
             self.candidates.remove(place);
         } else if self.candidates.len() == MAX_LAYOUTS {
             self.candidates.remove(0);
         }
-        self.candidates.push(Candidate { layout: Layout::of(telegram, now), seen: 1, others: 0 });
+        self.candidates.push(Candidate { layout: Layout::of(telegram, now), seen: 1, fast: 0, others: 0 });
         None
     }
 }
@@ -330,63 +343,3 @@ fn watt_hours(unit: Option<&str>) -> Option<f64> {
     ];
     known.iter().find(|(known, _)| known.eq_ignore_ascii_case(unit)).map(|&(_, watt_hours)| watt_hours)
 }
-
-/// Why a telegram is implausible.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Implausible {
-    /// The register's code as sent; empty where it is about all of them.
-    pub code: Text,
-    /// What it did.
-    pub what: What,
-}
-
-/// What an implausible register did.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum What {
-    /// The telegram has other registers than those before.
-    Registers,
-    /// Its unit changed.
-    Unit,
-    /// It became a number, or stopped being one.
-    Number,
-    /// It gained or lost digits or decimals.
-    Digits,
-    /// The counter ran backwards.
-    Backwards {
-        /// Its last value.
-        before: Decimal,
-        /// Its new one.
-        now: Decimal,
-    },
-    /// The counter rose faster than the connection can carry.
-    TooFast {
-        /// The power that would be needed, in watts.
-        power_w: u64,
-    },
-}
-
-impl Implausible {
-    fn is_about_list(&self) -> bool {
-        self.what == What::Registers
-    }
-}
-
-impl fmt::Display for Implausible {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = &self.code;
-        match self.what {
-            What::Registers => f.write_str("it has other registers than those before"),
-            What::Unit => write!(f, "register `{code}` changed its unit"),
-            What::Number => write!(f, "register `{code}` became a number or stopped being one"),
-            What::Digits => write!(f, "register `{code}` gained or lost digits"),
-            What::Backwards { before, now } => {
-                write!(f, "register `{code}` ran backwards, from {before} to {now}")
-            }
-            What::TooFast { power_w } => {
-                write!(f, "register `{code}` rose as fast as {power_w} W would make it")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Implausible {}

@@ -7,6 +7,7 @@ use crate::{characters::begins_code, framing::Framing, reject::Excerpt};
 /// IEC 62056-21, clause 6.3.2, allows 16 more; some meters send longer ones.
 pub(crate) const MAX_IDENT: usize = 101;
 pub(crate) const STX: u8 = 0x02;
+pub(crate) const ETX: u8 = 0x03;
 
 /// What bytes that begin with `/` or STX are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,8 @@ impl Head {
         match bytes.get(1) {
             None => Self::More,
             Some(&byte) if !begins_code(byte & 0x7f) => Self::Noise,
-            Some(_) => match line_end(bytes) {
+            // ETX may end it without any line end.
+            Some(_) => match end(bytes, |byte| matches!(byte, b'\r' | b'\n' | ETX)) {
                 Some(end) => Self::Message(end),
                 None if bytes.len() > MAX_IDENT => Self::Message(MAX_IDENT),
                 None => Self::More,
@@ -64,7 +66,7 @@ impl Head {
         if !begins_ident(bytes) {
             return Self::Noise;
         }
-        match line_end(bytes) {
+        match end(bytes, |byte| matches!(byte, b'\r' | b'\n')) {
             Some(end) => Self::whole(&bytes[..end]),
             None if bytes.len() > MAX_IDENT => Self::whole(bytes),
             None => Self::More,
@@ -99,12 +101,13 @@ fn begins_ident(bytes: &[u8]) -> bool {
     bytes.iter().take(5).enumerate().all(|(place, byte)| match (place, byte & 0x7f) {
         (0, slash) => slash == b'/',
         (1..=3, letter) => letter.is_ascii_alphabetic(),
-        (_, baud) => matches!(baud, b'!'..=b'~'),
+        // Heat meters leave it blank.
+        (_, baud) => matches!(baud, b' '..=b'~'),
     })
 }
 
-fn line_end(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().take(MAX_IDENT + 1).position(|byte| matches!(byte & 0x7f, b'\r' | b'\n'))
+fn end(bytes: &[u8], is_end: impl Fn(u8) -> bool) -> Option<usize> {
+    bytes.iter().take(MAX_IDENT + 1).position(|byte| is_end(byte & 0x7f))
 }
 
 /// What may begin a telegram, in any framing.
@@ -127,6 +130,10 @@ mod tests {
             "/SIEC2WR5",
             "/EMH5----eHZ-E0018E",
             "/SAT63511/?!",
+            "/KAM MC",
+            "/kam0MC",
+            "/ABB@\\?!/x",
+            "/ABC?x!",
             "/NWA-WARMTELINK",
             "/ABC5",
             "/ABC5Meter(2)",

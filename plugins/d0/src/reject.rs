@@ -49,6 +49,8 @@ pub enum Reason {
     NoCheck,
     /// The next telegram or the end of the input came before the end mark `!`.
     NoEnd,
+    /// This character follows the end mark: neither a line end nor a digit of a CRC16.
+    AfterMark(u8),
     /// A line that is no data line.
     Line(Excerpt),
     /// An ident line that is too long or holds other than printable characters.
@@ -68,6 +70,7 @@ impl Reason {
             Self::Crc { .. } => "crc",
             Self::NoCheck => "no_check",
             Self::NoEnd => "no_end",
+            Self::AfterMark(_) => "after_mark",
             Self::Line(_) => "line",
             Self::Ident(_) => "ident",
             Self::TooLong => "too_long",
@@ -91,6 +94,9 @@ impl fmt::Display for Reason {
             Self::Crc { given, expected } => write!(f, "the CRC is {given:04X}, expected {expected:04X}"),
             Self::NoCheck => f.write_str("it begins with STX, but no ETX and block check character end it"),
             Self::NoEnd => f.write_str("it has no end mark `!`"),
+            Self::AfterMark(byte) => {
+                write!(f, "unknown text after the end mark: `!{}`", byte.escape_ascii())
+            }
             Self::Line(line) => write!(f, "`{line}` is no data line"),
             Self::Ident(line) => write!(f, "`{line}` is no ident line"),
             Self::TooLong => write!(f, "it is longer than {} bytes", crate::decoder::MAX_TELEGRAM),
@@ -149,6 +155,8 @@ mod tests {
             (Reason::Bcc { given: 1, expected: 0x67 }, "the block check character is 0x01, expected 0x67"),
             (Reason::Crc { given: 0, expected: 0xABCD }, "the CRC is 0000, expected ABCD"),
             (Reason::NoEnd, "it has no end mark `!`"),
+            (Reason::AfterMark(b'g'), "unknown text after the end mark: `!g`"),
+            (Reason::AfterMark(0x7f), r"unknown text after the end mark: `!\x7f`"),
             (Reason::Line(Excerpt::of(b"1.8.0(0\x001\xff")), r"`1.8.0(0\x001\xff` is no data line"),
             (
                 Reason::Line(Excerpt::of(&[b'1'; 41])),

@@ -93,7 +93,7 @@ impl<'a> Register<'a> {
         // The spans were made over this very text: nothing is ever missing.
         let part = |from: u32, to: u32| text.get(from as usize..to as usize).unwrap_or_default();
         Self {
-            code: part(entry.code, entry.value - 1),
+            code: part(entry.code, entry.code_end),
             obis,
             value: part(entry.value, entry.value_end),
             unit: entry.has_unit.then(|| part(entry.value_end + 1, entry.close)),
@@ -104,6 +104,6 @@ impl<'a> Register<'a> {
 
     /// The texts in the further brackets: the time of a maximum demand, say.
     pub fn more(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.more.split_terminator(')').map(|group| group.strip_prefix('(').unwrap_or(group))
+        self.more.split_terminator(')').map(|group| group.split_once('(').map_or(group, |(_, text)| text))
     }
 }

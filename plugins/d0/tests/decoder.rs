@@ -40,7 +40,7 @@ const ONE: &str = "/ABC5x\r\n1.8.0(1*kWh)\r\n!\r\n";
 
 #[test]
 fn telegrams_end_in_several_ways() {
-    for end in ["!\r\n", "!\n", "!\r", "!", "!\0", "! 123\r\n", "!\u{7f}"] {
+    for end in ["!\r\n", "!\n", "!\r", "!", "!\0"] {
         assert_eq!(decode(format!("/ABC5x\r\n1.8.0(1*kWh)\r\n{end}").as_bytes()), ["1.8.0=1"], "{end:?}");
         assert_eq!(decode(format!("/ABC5x\r\n1.8.0(1*kWh){end}").as_bytes()), ["1.8.0=1"], "{end:?}");
     }
@@ -85,6 +85,11 @@ fn faults_have_their_kind_and_place() {
         ("/ABC5x\r\n\x021.8.0(1*kWh)\r\n!\r\n\x03x", "bcc@0"),
         ("/ABC5x\r\n1.8.0(1*kWh)\r\n!0000\r\n", "crc@0"),
         ("/ABC5x\r\n1.8.0(1*kWh)\r\n!DE/", "crc@0"),
+        ("/ABC5x\r\n1.8.0(1*kWh)\r\n! 123\r\n", "after_mark@0"),
+        ("/ABC5x\r\n1.8.0(1*kWh)\r\n!g23A\r\n", "after_mark@0"),
+        ("/ABC5x\r\n1.8.0(1*kWh)\r\n!1g3A\r\n", "after_mark@0"),
+        ("/ABC5x\r\n1.8.0(1*kWh)\r\n!\u{7f}23A\r\n", "after_mark@0"),
+        ("/ABC5x\r\n1.8.0(1*kWh)!\u{3}", "after_mark@0"),
         ("/ABC5x", "no_end@0"),
         ("/ABC5\u{1}x\r\n", "ident@0"),
     ] {
@@ -251,4 +256,131 @@ fn the_reasons_tell_what_was_seen() {
     Decoder::default().push(b"/ABC5x\r\n1.8.0(1\x00*kWh)\r\n!\r\n", &mut |found| reason = found.err());
     let reason: Reason = reason.unwrap().reason;
     assert_eq!(reason.to_string(), r"`1.8.0(1\x00*kWh)` is no data line");
+}
+
+fn one_line(line: &str) -> Vec<String> {
+    decode(format!("/ABC5x\r\n{line}\r\n!\r\n").as_bytes())
+}
+
+#[test]
+fn blanks_may_stand_between_codes_and_brackets() {
+    for line in [
+        "  1.8.0(1*kWh)",
+        "\t1.8.0(1*kWh)",
+        "1.8.0(1*kWh) \t",
+        "1.8.0 (1*kWh)",
+        "1.8.0(1*kWh) !",
+        "   \r\n1.8.0(1*kWh)",
+        "1.8.0(1*kWh)\r\n ",
+    ] {
+        assert_eq!(one_line(line), ["1.8.0=1"], "{line:?}");
+    }
+    assert_eq!(one_line("0.0( 4 2 ) 1.8.0(1*kWh)\t2.8.0(2*kWh)"), ["0.0= 4 2  1.8.0=1 2.8.0=2"]);
+    assert_eq!(decode(b"/ABC5x\r\n1.8.0(1*kWh)\r\n  !\r\n"), ["1.8.0=1"]);
+    for line in ["1.8 .0(1*kWh)", "1. 8.0(1*kWh)", "1.8.0(1*kWh) x", "1.8.0 1*kWh)", "1.8.0 "] {
+        assert_eq!(one_line(line), ["line@0"], "{line:?}");
+    }
+}
+
+#[test]
+fn the_rest_of_a_cut_code_is_no_code() {
+    for line in [
+        "55(1*kWh)",
+        "0*255(1*kWh)",
+        "1-0(1)",
+        ".8.0(1*kWh)",
+        ":1.8.0(1)",
+        "-0:1.8.0(1)",
+        "*255(1)",
+        "&01(1)",
+    ] {
+        assert_eq!(one_line(&format!("1.8.0(1*kWh)\r\n{line}")), ["line@0"], "{line:?}");
+    }
+    // A check proves that the meter sent it so.
+    assert_eq!(decode(&asked("55(1*kWh)\r\n!\r\n")), ["55=1"]);
+    assert_eq!(
+        one_line("F(0)\r\nFF(1)\r\nET0PE(2)\r\nP_1(3)\r\n1.8.0#1(4)"),
+        ["F=0 FF=1 ET0PE=2 P_1=3 1.8.0#1=4"]
+    );
+}
+
+/// A data message with its check character.
+fn asked(data: &str) -> Vec<u8> {
+    let covered = format!("{data}\u{3}");
+    let bcc = covered.bytes().fold(0, |bcc, byte| bcc ^ byte);
+    [b"/ABC5x\r\n\x02", covered.as_bytes(), &[bcc]].concat()
+}
+
+#[test]
+fn a_check_character_proves_a_message_without_end_mark() {
+    for data in ["1.8.0(1*kWh)", "1.8.0(1*kWh)\r\n", "1.8.0(1*kWh) ", "\r\n1.8.0(1*kWh)\r\n\r\n"] {
+        let whole = asked(data);
+        assert_eq!(decode(&whole), ["1.8.0=1"], "{data:?}");
+        if data.starts_with('1') {
+            assert_eq!(decode(&whole[8..]), ["1.8.0=1"], "{data:?} without ident");
+        }
+        assert_eq!(decode(&[&whole[..], &whole, ONE.as_bytes()].concat()), ["1.8.0=1"; 3], "{data:?}");
+        assert_eq!(decode(&whole[..whole.len() - 1]), ["no_end@0"], "{data:?}");
+        assert_eq!(decode(&whole[..whole.len() - 2]), ["no_end@0"], "{data:?}");
+        let mut wrong = whole.clone();
+        *wrong.last_mut().unwrap() ^= 1;
+        assert_eq!(decode(&wrong), ["bcc@0"], "{data:?}");
+        let even: Vec<u8> = whole.iter().map(|b| b | ((b.count_ones() as u8 & 1) << 7)).collect();
+        assert_eq!(decode(&even), ["1.8.0=1"], "{data:?}");
+        let odd: Vec<u8> = even.iter().map(|b| b ^ 0x80).collect();
+        assert_eq!(decode(&odd), ["1.8.0=1"], "{data:?}");
+    }
+    // The ETX may be damage, and the check right by chance.
+    assert_eq!(decode(&asked("1.8.0(1*kWh)\r\n2.8.0(1")), ["no_end@0"]);
+    assert_eq!(decode(&asked("2.8.0(1)\r\nodd\r\n!\r\n")), ["2.8.0=1"]);
+    assert_eq!(decode(&asked("!\r\n")), ["empty@0"]);
+    // Without STX, ETX is nothing but a damaged character.
+    assert_eq!(decode(b"/ABC5x\r\n1.8.0(1*kWh)\r\n\x03x\r\n!\r\n"), ["line@0"]);
+}
+
+#[test]
+fn units_may_have_characters_above_ascii() {
+    let first = |line: &[u8]| {
+        let bytes = [b"/ABC5x\r\n", line, b"\r\n!\r\n"].concat();
+        let mut found = None;
+        Decoder::default().push(&bytes, &mut |telegram| {
+            found = telegram.ok().and_then(|telegram| telegram.registers().next()).map(|register| {
+                let number = register.number.map(|number| number.to_string());
+                (register.value.to_owned(), register.unit.map(str::to_owned), number)
+            });
+        });
+        found
+    };
+    for (line, value, unit) in [
+        ("9.4(71.5*\u{b0}C)".as_bytes(), "71.5", "\u{b0}C"),
+        ("6.26(815.04*m\u{b3})".as_bytes(), "815.04", "m\u{b3}"),
+        ("33.7(1.5*\u{3a9})".as_bytes(), "1.5", "\u{3a9}"),
+        (b"9.4(71.5*\xb0C)", "71.5", "?C"),
+        (b"6.26(815.04*m\xb3)", "815.04", "m?"),
+    ] {
+        let (found, found_unit, number) = first(line).unwrap_or_else(|| panic!("{}", line.escape_ascii()));
+        assert_eq!((found.as_str(), found_unit.as_deref()), (value, Some(unit)));
+        assert_eq!(number.as_deref(), Some(value));
+    }
+    // A damaged letter, a damaged digit, and what is no number at all.
+    for line in [&b"1.8.0(1*k\xd7h)"[..], b"1.8.0(1\xb0*kWh)", b"1.8.0(1\xb0*m\xb3)", b"1.8.0(x*m\xb3)"] {
+        assert_eq!(first(line), None, "{}", line.escape_ascii());
+    }
+}
+
+#[test]
+fn idents_and_codes_of_other_makers() {
+    for ident in ["/KAM MC", "/kam0MC", "/Abc-x", "/ABC@\\?!/x", "/ABB\\@V9.00", "/ABC?!"] {
+        assert_eq!(decode(format!("{ident}\r\n1.8.0(1*kWh)\r\n!\r\n").as_bytes()), ["1.8.0=1"], "{ident}");
+        let mut message = asked("6.8(1*kWh)\r\n!\r\n");
+        message.splice(..6, ident.bytes());
+        assert_eq!(decode(&message), ["6.8=1"], "{ident}");
+    }
+    assert_eq!(decode(format!("/?KAM MC!\r\n{ONE}").as_bytes()), ["1.8.0=1"], "the reader's own request");
+    assert_eq!(one_line("f.f(00)\r\nc.1.0(42)"), ["f.f=00 c.1.0=42"]);
+    Decoder::default().push(b"/ABC5x\r\nf.f(00)\r\n!\r\n", &mut |found| {
+        assert_eq!(found.unwrap().registers().next().unwrap().obis, framework::Obis::parse(b"F.F"));
+    });
+    // No number in the sense of `Decimal`, so text.
+    assert_eq!(one_line("1.8.0(.5*kWh)\r\n2.8.0(5.*kWh)"), ["1.8.0=.5 2.8.0=5."]);
 }

@@ -172,6 +172,36 @@ fn the_guard_gives_way_to_a_new_counter() {
 }
 
 #[test]
+fn the_guard_gives_way_to_a_counter_that_keeps_rising_fast() {
+    let mut watch = Watch::new();
+    let line = |kwh: u32| format!("1.8.0({kwh:06}.000*kWh)");
+    assert_eq!(watch.judge(&[&line(100)]), Ok(()));
+    for (kwh, good) in [(200, false), (300, false), (400, true), (500, false), (600, false), (700, true)] {
+        let verdict = watch.judge(&[&line(kwh)]);
+        assert_eq!(verdict.is_ok(), good, "{kwh}");
+        assert!(good || matches!(verdict, Err(What::TooFast { .. })), "{verdict:?}");
+    }
+    assert_eq!(watch.judge(&[&line(700)]), Ok(()));
+}
+
+#[test]
+fn one_fast_step_is_no_reason_to_give_way() {
+    // An exchanged meter whose third telegram is damaged: that one must not come out.
+    let mut watch = Watch::new();
+    assert_eq!(watch.judge(&["1.8.0(4457.153*kWh)"]), Ok(()));
+    for value in ["0000.001", "0000.002", "9000.000", "0000.003", "0000.004"] {
+        assert!(watch.judge(&[&format!("1.8.0({value}*kWh)")]).is_err(), "{value}");
+    }
+    assert_eq!(watch.judge(&["1.8.0(0000.005*kWh)"]), Ok(()));
+    // Fast, but not in everything else the same.
+    let mut watch = Watch::new();
+    assert_eq!(watch.judge(&["1.8.0(0001.000*kWh)"]), Ok(()));
+    for value in ["0100.000*kWh", "0200.000*Wh", "0300.000*kWh", "00400.000*kWh", "0500.000*kWh"] {
+        assert!(watch.judge(&[&format!("1.8.0({value})")]).is_err(), "{value}");
+    }
+}
+
+#[test]
 fn the_guard_gives_way_to_new_registers() {
     let locked = ["1.8.0(012345*kWh)"];
     let open = ["1.8.0(012345.12345678*kWh)", "16.7.0(000211.26*W)"];
@@ -239,7 +269,10 @@ fn reasons_are_sentences() {
         (What::Unit, "register `1.8.0` changed its unit"),
         (What::Number, "register `1.8.0` became a number or stopped being one"),
         (What::Digits, "register `1.8.0` gained or lost digits"),
-        (What::TooFast { power_w: 70_000 }, "register `1.8.0` rose as fast as 70000 W would make it"),
+        (
+            What::TooFast { power_w: 70_000 },
+            "register `1.8.0` rose as fast as 70000 W: more than `max_power` allows",
+        ),
         (What::Backwards { before: 5.into(), now: 4.into() }, "register `1.8.0` ran backwards, from 5 to 4"),
     ] {
         assert_eq!(Implausible { code: "1.8.0".into(), what }.to_string(), text);
