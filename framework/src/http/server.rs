@@ -29,6 +29,9 @@ use super::{Api, ApiError, Limits, Peer, data::Data, linger::Lingering};
 
 /// How long to wait after the system had no connection to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// While more than half of all connections are open, a new one may idle for this part of the time only: a client
+/// that hoards idle ones must not keep others waiting.
+const CROWDED: u32 = 10;
 /// A repeating fault is logged this often at most.
 const LOG_PERIOD: Duration = Duration::from_secs(60);
 
@@ -48,7 +51,10 @@ pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) {
         match accepted {
             Ok((stream, peer, slot)) => {
                 prepare(&stream, &front.limits);
-                let front = front.clone();
+                let mut front = front.clone();
+                if slots.available_permits() < front.limits.connections / 2 {
+                    front.limits.head /= CROWDED;
+                }
                 connections.spawn(async move {
                     front.serve(stream, peer).await;
                     drop(slot);

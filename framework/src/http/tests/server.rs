@@ -123,6 +123,18 @@ async fn connections_are_bounded_and_the_next_one_waits() {
 }
 
 #[tokio::test]
+async fn hoarded_idle_connections_keep_others_waiting_for_a_short_time_only() {
+    // The first two may idle for longer than this test waits, the others for a tenth of that.
+    let limits = Limits { connections: 4, head: DEADLINE * 3 / 2, ..Limits::default() };
+    let house = Setup { limits, ..Setup::default() }.start().await;
+    let mut hoard = Vec::new();
+    for _ in 0..4 {
+        hoard.push(house.connect().await);
+    }
+    assert_eq!(house.get("/data").await.status, 200);
+}
+
+#[tokio::test]
 async fn the_end_comes_soon_whatever_is_open() {
     // Only event streams and idle connections: none of them may use up the grace.
     let limits = Limits { grace: HOUR, linger: HOUR, ..Limits::default() };
