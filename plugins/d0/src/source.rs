@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{convert::Converter, decoder::Decoder, framing::Framing, guard::Guard};
 
-/// A pause inside a telegram that is longer ends it (IEC 62056-21, 6.3.14: 1.5 s between characters).
+/// A pause inside a telegram that is longer ends it: IEC 62056-21 allows 1.5 s between two characters.
 const PAUSE: Duration = Duration::from_millis(1500);
 /// Bytes that come for so long without a telegram among them are worth a word.
 const NOISE: Duration = Duration::from_secs(15);
