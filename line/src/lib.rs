@@ -8,7 +8,7 @@ mod pacer;
 mod port;
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     net::TcpStream,
     os::fd::{AsRawFd, RawFd},
     time::Duration,
@@ -97,23 +97,6 @@ impl Line {
         }
     }
 
-    /// Writes all of `bytes`.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        let watched = self.watch()?;
-        while !bytes.is_empty() {
-            let mut ready = watched.writable_mut().await?;
-            match ready.try_io(|device| device.get_mut().write(bytes)) {
-                Ok(Ok(written)) => bytes = &bytes[written..],
-                Ok(Err(error)) => return Err(error),
-                Err(_would_block) => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Sleeps until `when` without being woken by bytes. They wait in the kernel, which keeps about
     /// 4,000 of them: see [`Pacer`].
     ///
@@ -131,7 +114,7 @@ impl Line {
     #[allow(deprecated)]
     fn watch(&mut self) -> io::Result<&mut AsyncFd<Device>> {
         if let Some(device) = self.unwatched.take() {
-            self.watched = Some(AsyncFd::with_interest(device, Interest::READABLE | Interest::WRITABLE)?);
+            self.watched = Some(AsyncFd::with_interest(device, Interest::READABLE)?);
         }
         self.watched.as_mut().ok_or_else(|| io::Error::other("the port could not be watched"))
     }
@@ -142,13 +125,6 @@ impl Device {
         match self {
             Self::Serial(port) => port.read(buffer),
             Self::Tcp(stream) => stream.read(buffer),
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Serial(port) => port.write(bytes),
-            Self::Tcp(stream) => stream.write(bytes),
         }
     }
 }
