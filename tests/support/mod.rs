@@ -39,17 +39,10 @@ pub struct Program {
 impl Program {
     /// Starts it with this configuration, whose `[server]` is added, and waits until it serves.
     pub fn with_config(folder: &Path, sources: &str) -> Self {
-        Self::with_server(folder, "", sources)
-    }
-
-    /// The same, with more keys of `[server]`.
-    pub fn with_server(folder: &Path, server: &str, sources: &str) -> Self {
         let config = folder.join("config.toml");
         let state = folder.join("state");
-        let text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nstate_dir = \"{}\"\n{server}\n{sources}",
-            state.display()
-        );
+        let text =
+            format!("[server]\nlisten = \"127.0.0.1:0\"\nstate_dir = \"{}\"\n{sources}", state.display());
         std::fs::write(&config, text).unwrap();
         Self::start(&["--config", config.to_str().unwrap()])
     }

@@ -18,7 +18,7 @@ use crate::telegram::{Register, Telegram};
 pub const INSISTS: u32 = 3;
 /// So many lists of registers are kept: some meters send two or three in turn.
 pub const MAX_LAYOUTS: usize = 4;
-/// More than any house connection carries, in watts.
+/// More than any house connection carries, in watts: three phases of 145 A.
 pub const DEFAULT_MAX_POWER: f64 = 100_000.0;
 /// How much later than the one before a telegram may have been handed over.
 const SLACK: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 use framework::{ConfigError, Context, Instance, Pace, Period, Plugin};
 use serde::Deserialize;
 
-use crate::{decode, framing::Framing, source::Source};
+use crate::{decode, framing::Framing, guard::DEFAULT_MAX_POWER, source::Source};
 
 /// The plugin.
 pub struct D0;
@@ -21,8 +21,7 @@ pub struct Config {
     #[serde(default)]
     framing: FramingKey,
     /// The most that the house's connection can carry: a counter that rises faster is not believed.
-    #[serde(default = "default_max_power")]
-    max_power: String,
+    max_power: Option<String>,
     /// A meter that says nothing for so long has its port closed and opened again.
     #[serde(default = "default_silent_after")]
     silent_after: Period,
@@ -45,11 +44,6 @@ fn default_baud() -> u32 {
     9600
 }
 
-/// Three phases of 145 A: more than any house has.
-fn default_max_power() -> String {
-    "100kW".to_owned()
-}
-
 fn default_silent_after() -> Period {
     Period(std::time::Duration::from_secs(30))
 }
@@ -65,9 +59,9 @@ impl Plugin for D0 {
 
     fn build(config: Config, cx: &Context) -> Result<Instance, ConfigError> {
         let port = config.port.parse::<line::Port>().map_err(|error| ConfigError::key("port", error));
-        let max_power = watts(&config.max_power).ok_or_else(|| {
-            let message = format!("`{}` is no power", config.max_power);
-            ConfigError::key("max_power", message).hint("write watts or kilowatts: `43kW`, `11000W`")
+        let max_power = config.max_power.map_or(Ok(DEFAULT_MAX_POWER), |text| {
+            let wrong = || ConfigError::key("max_power", format!("`{text}` is no power"));
+            watts(&text).ok_or_else(|| wrong().hint("write watts or kilowatts: `43kW`, `11000W`"))
         });
         let baud = (!(50..=4_000_000).contains(&config.baud)).then(|| {
             ConfigError::key("baud", format!("{} is no baud rate", config.baud))

@@ -6,12 +6,11 @@ use framework::{ArgKind, ArgSpec, Args, Command, CommandError, CommandSpec, asyn
 use serde_json::Value as Json;
 use tokio::task::spawn_blocking;
 
-use crate::{rate::Rate, total::Total};
+use crate::total::Total;
 
 /// `set_s0`: the count becomes what the meter shows.
 pub(crate) struct SetS0 {
     pub(crate) total: Arc<Total>,
-    pub(crate) rate: Rate,
 }
 
 /// `reset_s0`: the count becomes 0.
@@ -36,7 +35,7 @@ impl Command for SetS0 {
 
     async fn run(&self, args: Args) -> Result<Json, CommandError> {
         let kwh = args.number("value")?;
-        let pulses = self.rate.pulses(kwh).ok_or_else(|| {
+        let pulses = self.total.rate().pulses(kwh).ok_or_else(|| {
             CommandError::BadArgument(format!("argument `value` is {kwh}, expected kWh from 0 to 1000000000"))
         })?;
         set(&self.total, pulses).await

@@ -49,10 +49,9 @@ impl Plugin for S0 {
         let settings = config.settings()?;
         let total = Arc::new(Total::new(cx, settings.rate, settings.sync_every));
         let device = settings.device.to_string();
-        let rate = settings.rate;
         Ok(Instance::new(S0Source::new(settings, Arc::clone(&total), cx))
             .command(ResetS0 { total: Arc::clone(&total) })
-            .command(SetS0 { total, rate })
+            .command(SetS0 { total })
             .device(device))
     }
 }

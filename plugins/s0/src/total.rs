@@ -182,6 +182,11 @@ impl Total {
         self.write(state)
     }
 
+    /// What a pulse is worth.
+    pub(crate) fn rate(&self) -> Rate {
+        self.rate
+    }
+
     /// The count.
     pub(crate) fn pulses(&self) -> u64 {
         self.state().pulses
