@@ -191,12 +191,6 @@ fn plugins() -> Result<(), Failure> {
 }
 
 fn sample(name: &str) -> Result<(), Failure> {
-    let plugins = framework::plugins();
-    match plugins.iter().find(|plugin| plugin.kind == name) {
-        Some(plugin) => Ok(io::stdout().lock().write_all(plugin.sample.as_bytes())?),
-        None => {
-            let known: Vec<_> = plugins.iter().map(|plugin| format!("`{}`", plugin.kind)).collect();
-            Err(Failure::usage(format!("unknown plugin `{name}`, expected one of {}\n", known.join(", "))))
-        }
-    }
+    let plugin = framework::plugin(name).map_err(|message| Failure::usage(message + "\n"))?;
+    Ok(io::stdout().lock().write_all(plugin.sample.as_bytes())?)
 }

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use framework::{DecodeFn, Decoded, Reading, json, plugins};
+use framework::{DecodeFn, Decoded, json, plugins};
 
 use crate::cli::Failure;
 
@@ -39,7 +39,7 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     decode(&bytes, &mut |found| {
         let result = match found {
             Decoded::Telegram { ident, readings, .. } => {
-                out.write_all(&line(protocol, ident.as_deref(), &readings))
+                out.write_all(&json::telegram(protocol, ident.as_deref(), &readings))
             }
             Decoded::Rejected { offset, reason } => {
                 rejected += 1;
@@ -57,31 +57,4 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
         (0, _) => Err(Failure::fault("no telegram accepted\n")),
         _ => Ok(()),
     }
-}
-
-fn line(protocol: &str, ident: Option<&str>, readings: &[Reading]) -> Vec<u8> {
-    let mut out = b"{\"protocol\":".to_vec();
-    json::write_str(&mut out, protocol);
-    if let Some(ident) = ident {
-        out.extend_from_slice(b",\"ident\":");
-        json::write_str(&mut out, ident);
-    }
-    out.extend_from_slice(b",\"readings\":[");
-    for (i, reading) in readings.iter().enumerate() {
-        out.extend_from_slice(if i > 0 { b",{\"obis\":" } else { b"{\"obis\":" });
-        json::write_str(&mut out, &reading.name);
-        out.extend_from_slice(b",\"value\":");
-        json::write_value(&mut out, &reading.value);
-        if let Some(unit) = &reading.unit {
-            out.extend_from_slice(b",\"unit\":");
-            json::write_str(&mut out, unit);
-        }
-        if !reading.more.is_empty() {
-            out.extend_from_slice(b",\"more\":");
-            json::write_list(&mut out, &reading.more);
-        }
-        out.push(b'}');
-    }
-    out.extend_from_slice(b"]}\n");
-    out
 }

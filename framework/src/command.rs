@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::Decimal;
+use crate::{Decimal, error::quoted};
 
 /// An action of an instance, called over `/cmd`.
 #[async_trait::async_trait]
@@ -72,7 +72,7 @@ impl Args {
     pub fn check(given: Map<String, Json>, spec: &CommandSpec) -> Result<Self, CommandError> {
         let expected = || match spec.args {
             [] => "no arguments".to_owned(),
-            args => args.iter().map(|a| format!("`{}`", a.name)).collect::<Vec<_>>().join(", "),
+            args => quoted(args.iter().map(|arg| arg.name)),
         };
         if let Some(unknown) = given.keys().find(|key| spec.args.iter().all(|arg| arg.name != *key)) {
             return Err(CommandError::BadArgument(format!(

@@ -14,6 +14,11 @@ pub struct ConfigError {
     others: Vec<ConfigError>,
 }
 
+/// Words for a message: each in backticks, a comma between.
+pub(crate) fn quoted<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    words.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
 impl ConfigError {
     /// The value of `key` is wrong.
     pub fn key(key: &'static str, message: impl Into<String>) -> Self {

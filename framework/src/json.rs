@@ -18,24 +18,38 @@ pub fn write_value(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
+/// The members that a reading's object may have, in their order.
+pub const MEMBERS: [&str; 4] = ["OBIS_Code", "unit", "value", "more"];
+
 /// Appends a reading: an object where it has an OBIS code, else its bare value.
 pub fn write_reading(out: &mut Vec<u8>, reading: &Reading) {
-    let Some(obis) = reading.obis else {
+    if reading.obis.is_none() {
         return write_value(out, &reading.value);
-    };
-    out.extend_from_slice(b"{\"OBIS_Code\":");
-    write_str(out, &obis.reduced().to_string());
-    if let Some(unit) = &reading.unit {
-        out.extend_from_slice(b",\"unit\":");
-        write_str(out, unit);
     }
-    out.extend_from_slice(b",\"value\":");
-    write_value(out, &reading.value);
-    if !reading.more.is_empty() {
-        out.extend_from_slice(b",\"more\":");
-        write_list(out, &reading.more);
+    let start = out.len();
+    for member in MEMBERS {
+        let before = out.len();
+        out.push(if before == start { b'{' } else { b',' });
+        write_str(out, member);
+        out.push(b':');
+        if !write_member(out, reading, member) {
+            out.truncate(before);
+        }
     }
     out.push(b'}');
+}
+
+/// Appends a member of a reading's object, if it has this one. A reading without an OBIS code has none.
+pub fn write_member(out: &mut Vec<u8>, reading: &Reading, member: &str) -> bool {
+    let Some(obis) = reading.obis else { return false };
+    match (member, &reading.unit) {
+        ("OBIS_Code", _) => write_str(out, &obis.reduced().to_string()),
+        ("unit", Some(unit)) => write_str(out, unit),
+        ("value", _) => write_value(out, &reading.value),
+        ("more", _) if !reading.more.is_empty() => write_list(out, &reading.more),
+        _ => return false,
+    }
+    true
 }
 
 /// Appends a list of strings.
@@ -60,6 +74,34 @@ pub fn write_members(out: &mut Vec<u8>, batch: &Batch) {
         out.push(b':');
         write_reading(out, reading);
     }
+}
+
+/// A telegram on a line of its own, as `smartmeter decode` prints it: every register, by its code as sent.
+pub fn telegram(protocol: &str, ident: Option<&str>, readings: &[Reading]) -> Vec<u8> {
+    let mut out = b"{\"protocol\":".to_vec();
+    write_str(&mut out, protocol);
+    if let Some(ident) = ident {
+        out.extend_from_slice(b",\"ident\":");
+        write_str(&mut out, ident);
+    }
+    out.extend_from_slice(b",\"readings\":[");
+    for (i, reading) in readings.iter().enumerate() {
+        out.extend_from_slice(if i > 0 { b",{\"obis\":" } else { b"{\"obis\":" });
+        write_str(&mut out, &reading.name);
+        out.extend_from_slice(b",\"value\":");
+        write_value(&mut out, &reading.value);
+        if let Some(unit) = &reading.unit {
+            out.extend_from_slice(b",\"unit\":");
+            write_str(&mut out, unit);
+        }
+        if !reading.more.is_empty() {
+            out.extend_from_slice(b",\"more\":");
+            write_list(&mut out, &reading.more);
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]}\n");
+    out
 }
 
 /// A moment as Python's `datetime.isoformat` writes it: `2020-02-06T21:37:51.607046+00:00`.

@@ -39,7 +39,7 @@ pub use crate::{
     decimal::Decimal,
     error::ConfigError,
     obis::Obis,
-    plugin::{DecodeFn, Decoded, Instance, Plugin, Registration, plugins},
+    plugin::{DecodeFn, Decoded, Instance, Plugin, Registration, plugin, plugins},
     reading::{Batch, Reading, Text, Timestamp, Value},
     schedule::{Pace, Period, Schedule},
     service::run,

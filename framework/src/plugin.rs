@@ -4,7 +4,7 @@ use std::{fmt::Debug, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
-use crate::{Command, ConfigError, Context, DataAcquisition, Pace, Reading, config::Section};
+use crate::{Command, ConfigError, Context, DataAcquisition, Pace, Reading, config::Section, error::quoted};
 
 /// A kind of source. One crate implements it once and says [`register!`](crate::register) with it.
 pub trait Plugin: 'static {
@@ -134,4 +134,15 @@ pub fn plugins() -> Vec<&'static Registration> {
         panic!("two linked plugins are called `{}`", twice[0].kind);
     }
     all
+}
+
+/// The linked plugin called `kind`.
+///
+/// # Errors
+/// A sentence that names those that there are.
+pub fn plugin(kind: &str) -> Result<&'static Registration, String> {
+    let plugins = plugins();
+    let found = plugins.iter().copied().find(|plugin| plugin.kind == kind);
+    let list = || quoted(plugins.iter().map(|plugin| plugin.kind));
+    found.ok_or_else(|| format!("unknown plugin `{kind}`, expected one of {}", list()))
 }

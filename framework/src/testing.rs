@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use serde::Deserialize as _;
 
-use crate::{AcquireError, Batch, Config, ConfiguredSource, Pace, Plugin, plugins};
+use crate::{AcquireError, Batch, Config, ConfiguredSource, Pace, Plugin, config::expected, plugins};
 
 /// Checks what the framework and its users expect of any plugin:
 ///
@@ -126,20 +126,15 @@ pub fn config_keys<P: Plugin>() -> Vec<String> {
     let table = toml::de::ValueDeserializer::parse("{ '?' = 0 }").unwrap_or_else(|error| panic!("{error}"));
     match P::Config::deserialize(table) {
         Ok(_) => panic!("`{}` takes an unknown key: its Config needs #[serde(deny_unknown_fields)]", P::KIND),
-        Err(error) => expected(error.message()),
+        Err(error) => expected(error.message()).map(str::to_owned).collect(),
     }
 }
 
 /// The keys of `[server]`.
 pub fn server_keys() -> Vec<String> {
     let mistakes = Config::parse("", "[server]\n'?' = 0", &[]).err().map(|mistakes| mistakes.to_string());
-    expected(mistakes.unwrap_or_default().lines().next().unwrap_or_default())
-}
-
-/// The words that a message says were expected.
-fn expected(message: &str) -> Vec<String> {
-    let list = message.split_once("expected").map_or("", |(_, list)| list);
-    list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    let mistakes = mistakes.unwrap_or_default();
+    expected(mistakes.lines().next().unwrap_or_default()).map(str::to_owned).collect()
 }
 
 fn is_word(text: &str) -> bool {

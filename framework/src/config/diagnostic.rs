@@ -151,11 +151,6 @@ impl Diagnostics {
     pub fn file(name: &str, message: &str, hint: &str) -> Self {
         Self(vec![Diagnostic::file(name, message, Some(hint.to_owned()))])
     }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
 }
 
 impl fmt::Display for Diagnostics {

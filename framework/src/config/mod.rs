@@ -14,13 +14,15 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-pub(crate) use self::section::Section;
+pub(crate) use self::section::{Section, expected};
 use self::{diagnostic::Source, section::did_you_mean, server::DEFAULT_LISTEN};
 pub use self::{
     diagnostic::{Diagnostic, Diagnostics},
     server::{Secret, Server},
 };
-use crate::{Context, Instance, Pace, Period, Registration, Schedule, Stats, plugins};
+use crate::{
+    Context, Instance, Pace, Period, Registration, Schedule, Stats, error::quoted, plugin::plugin, plugins,
+};
 
 /// The framework's own keys in each `[sources.<name>]`.
 pub const INSTANCE_KEYS: &[&str] = &["plugin", "enabled", "interval", "daily", "stale_after"];
@@ -165,7 +167,7 @@ impl<'a> Reader<'a> {
         let server = root.remove_entry("server");
         let sources = root.remove_entry("sources");
         for key in root.keys() {
-            let list = TABLES.iter().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ");
+            let list = quoted(TABLES.iter().copied());
             let message = format!("unknown field `{}`, expected one of {list}", key.get_ref());
             self.note(key.span(), message, did_you_mean(key.get_ref(), TABLES.iter().copied()));
         }
@@ -264,24 +266,14 @@ impl<'a> Reader<'a> {
     }
 
     fn plugin(&self, section: &mut Section<'a>) -> Option<&'static Registration> {
-        let known = plugins();
-        let names = || known.iter().map(|p| p.kind);
-        let list = || names().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ");
+        let kinds = || plugins().into_iter().map(|plugin| plugin.kind);
         let Some(at) = section.table.get("plugin").map(Spanned::span) else {
-            self.note(
-                section.span.clone(),
-                format!("missing field `plugin`, expected one of {}", list()),
-                None,
-            );
+            let message = format!("missing field `plugin`, expected one of {}", quoted(kinds()));
+            self.note(section.span.clone(), message, None);
             return None;
         };
         let kind = section.take_as::<String>("plugin")?;
-        let found = known.iter().find(|plugin| plugin.kind == kind).copied();
-        if found.is_none() {
-            let message = format!("unknown plugin `{kind}`, expected one of {}", list());
-            self.note(at, message, did_you_mean(&kind, names()));
-        }
-        found
+        plugin(&kind).map_err(|message| self.note(at, message, did_you_mean(&kind, kinds()))).ok()
     }
 }
 

@@ -9,7 +9,7 @@ use toml::{
 };
 
 use super::diagnostic::{Diagnostic, Source};
-use crate::ConfigError;
+use crate::{ConfigError, error::quoted};
 
 /// A table whose mistakes are collected, not thrown.
 pub(crate) struct Section<'a> {
@@ -85,10 +85,8 @@ impl<'a> Section<'a> {
 
     /// Adds to serde's list of fields those that were taken out before, and what may have been meant.
     fn unknown_field(&self, message: &str, culprit: &str) -> (String, Option<String>) {
-        let own = message.split_once("expected").map_or("", |(_, list)| list);
-        let mut fields: Vec<&str> = own.split('`').skip(1).step_by(2).collect();
-        fields.extend(self.known);
-        let list = fields.iter().map(|f| format!("`{f}`")).collect::<Vec<_>>().join(", ");
+        let fields: Vec<_> = expected(message).chain(self.known.iter().copied()).collect();
+        let list = quoted(fields.iter().copied());
         (
             format!("unknown field `{culprit}`, expected one of {list}"),
             did_you_mean(culprit, fields.iter().copied()),
@@ -102,6 +100,12 @@ impl<'a> Section<'a> {
             self.note(key.map_or(self.span.clone(), Spanned::span), &error.message, error.hint.clone());
         }
     }
+}
+
+/// The words that serde says it expected.
+pub(crate) fn expected(message: &str) -> impl Iterator<Item = &str> {
+    let list = message.split_once("expected").map_or("", |(_, list)| list);
+    list.split('`').skip(1).step_by(2)
 }
 
 fn contains(outer: &Range<usize>, inner: &Range<usize>) -> bool {

@@ -22,14 +22,14 @@ use warp::{
 
 use super::{ApiError, reply};
 use crate::{
-    Reading, Store, json,
+    Store,
+    error::quoted,
+    json,
     store::{Section, View},
 };
 
 /// So many names are listed in the message that one of them was missed.
 const LISTED: usize = 12;
-/// What a reading's object may have.
-const MEMBERS: [&str; 4] = ["OBIS_Code", "unit", "value", "more"];
 
 /// The readings, as clients see them.
 pub(super) struct Data {
@@ -182,11 +182,10 @@ fn write_node(out: &mut Vec<u8>, view: &View, names: &[Cow<'_, str>]) -> Result<
             })?;
             match below {
                 [] => json::write_reading(out, reading),
-                [member] if write_member(out, reading, member) => {}
+                [member] if json::write_member(out, reading, member) => {}
                 _ => {
-                    let there =
-                        MEMBERS.iter().copied().filter(|name| write_member(&mut Vec::new(), reading, name));
-                    let there: Vec<_> = there.collect();
+                    let has = |member: &&str| json::write_member(&mut Vec::new(), reading, member);
+                    let there: Vec<_> = json::MEMBERS.into_iter().filter(has).collect();
                     let parent = format!("/data/{section}/{name}");
                     return Err(missing("member", &below.join("/"), &parent, there.into_iter()));
                 }
@@ -194,19 +193,6 @@ fn write_node(out: &mut Vec<u8>, view: &View, names: &[Cow<'_, str>]) -> Result<
         }
     }
     Ok(())
-}
-
-/// Appends a member of a reading's object, if there is such a one: a reading without an OBIS code is a
-/// bare value.
-fn write_member(out: &mut Vec<u8>, reading: &Reading, member: &str) -> bool {
-    match (member, reading.obis, &reading.unit) {
-        ("OBIS_Code", Some(obis), _) => json::write_str(out, &obis.reduced().to_string()),
-        ("unit", Some(_), Some(unit)) => json::write_str(out, unit),
-        ("value", Some(_), _) => json::write_value(out, &reading.value),
-        ("more", Some(_), _) if !reading.more.is_empty() => json::write_list(out, &reading.more),
-        _ => return false,
-    }
-    true
 }
 
 /// 404, with what is there instead if that is short.
@@ -218,10 +204,7 @@ fn missing<'a>(
 ) -> ApiError {
     let there = match there.len() {
         0 => format!("{parent} has none"),
-        1..=LISTED => {
-            let names: Vec<_> = there.map(|name| format!("`{name}`")).collect();
-            format!("{parent} has {}", names.join(", "))
-        }
+        1..=LISTED => format!("{parent} has {}", quoted(there)),
         _ => format!("see {parent}"),
     };
     ApiError::not_found(format!("no {what} `{name}`: {there}"))
@@ -250,7 +233,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Batch, Context, Decimal};
+    use crate::{Batch, Context, Decimal, Reading};
 
     fn store(stale_after: Duration) -> Arc<Store> {
         let section = |name| {

@@ -8,8 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use framework::{Decoded, Reading, json};
-use plugin_d0::{decode, decoder::Decoder, framing::Framing, telegram::Check};
+use framework::{Decoded, Plugin as _, json};
+use plugin_d0::{D0, decode, decoder::Decoder, framing::Framing, telegram::Check};
 
 fn telegrams() -> Vec<(String, PathBuf)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/telegrams");
@@ -25,42 +25,17 @@ fn each_telegram_decodes_as_expected() {
     let telegrams = telegrams();
     assert!(!telegrams.is_empty());
     for (name, path) in telegrams {
-        let mut printed = String::new();
+        let mut printed = Vec::new();
         decode(&fs::read(&path).unwrap(), &mut |found| match found {
-            Decoded::Telegram { ident, readings, .. } => printed += &line(ident.as_deref(), &readings),
+            Decoded::Telegram { ident, readings, .. } => {
+                printed.extend(json::telegram(D0::KIND, ident.as_deref(), &readings));
+            }
             Decoded::Rejected { reason, .. } => panic!("{name}: {reason}"),
         });
+        let printed = String::from_utf8(printed).unwrap();
         let expected = fs::read_to_string(path.with_extension("json")).unwrap_or_default();
         assert_eq!(printed, expected, "{name}: this was printed:\n{printed}");
     }
-}
-
-/// A telegram as the program prints it.
-fn line(ident: Option<&str>, readings: &[Reading]) -> String {
-    let mut out = b"{\"protocol\":\"d0\"".to_vec();
-    let member = |out: &mut Vec<u8>, name: &str| out.extend_from_slice(format!(",\"{name}\":").as_bytes());
-    if let Some(ident) = ident {
-        member(&mut out, "ident");
-        json::write_str(&mut out, ident);
-    }
-    member(&mut out, "readings");
-    for (i, reading) in readings.iter().enumerate() {
-        out.extend_from_slice(if i > 0 { b",{\"obis\":" } else { b"[{\"obis\":" });
-        json::write_str(&mut out, &reading.name);
-        member(&mut out, "value");
-        json::write_value(&mut out, &reading.value);
-        if let Some(unit) = &reading.unit {
-            member(&mut out, "unit");
-            json::write_str(&mut out, unit);
-        }
-        if !reading.more.is_empty() {
-            member(&mut out, "more");
-            json::write_list(&mut out, &reading.more);
-        }
-        out.push(b'}');
-    }
-    out.extend_from_slice(b"]}\n");
-    String::from_utf8(out).unwrap()
 }
 
 #[test]
