@@ -25,7 +25,7 @@ pub trait DataAcquisition: Send + 'static {
     /// The variant says what the supervisor does next.
     ///
     /// # Cancel safety
-    /// Must be cancel safe: dropped at an await, it loses nothing that a later call would have returned.
+    /// It is dropped at an await only where the instance ends, or after a fault that reopens it.
     async fn acquire(&mut self) -> Result<Batch, AcquireError>;
 
     /// Lets go of the device. It is called at the end and before each reopening.
@@ -43,7 +43,8 @@ pub enum AcquireError {
         /// What the system said.
         source: io::Error,
     },
-    /// The device is there and says nothing: close, wait, reopen.
+    /// The device is there and says nothing: close, wait, reopen. One that is asked stays open, and is
+    /// asked again at its next turn.
     #[error("nothing arrived from {device} for {waited:?}")]
     Silent {
         /// What the configuration calls it.
@@ -55,6 +56,13 @@ pub enum AcquireError {
     #[error("{reason}")]
     Malformed {
         /// What is wrong with it.
+        reason: String,
+    },
+    /// What arrives cannot be read with this configuration, and a person must change it: the device stays
+    /// open, in case that it is the device that changes.
+    #[error("{reason}")]
+    Misconfigured {
+        /// What is wrong, and what to write instead.
         reason: String,
     },
     /// It cannot work, now or later: this instance stops, the others go on.

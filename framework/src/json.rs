@@ -2,6 +2,8 @@
 //!
 //! Written by hand because numbers must keep the digits of the wire, which no float does.
 
+use std::io::Write as _;
+
 use crate::{Batch, Reading, Timestamp, Value};
 
 /// Appends `text` as a JSON string.
@@ -19,7 +21,7 @@ pub fn write_value(out: &mut Vec<u8>, value: &Value) {
 }
 
 /// The members that a reading's object may have, in their order.
-pub const MEMBERS: [&str; 4] = ["OBIS_Code", "unit", "value", "more"];
+pub const MEMBERS: [&str; 6] = ["OBIS_Code", "unit", "value", "timestampUTC", "status", "more"];
 
 /// Appends a reading: an object where it has an OBIS code, else its bare value.
 pub fn write_reading(out: &mut Vec<u8>, reading: &Reading) {
@@ -42,14 +44,24 @@ pub fn write_reading(out: &mut Vec<u8>, reading: &Reading) {
 /// Appends a member of a reading's object, if it has this one. A reading without an OBIS code has none.
 pub fn write_member(out: &mut Vec<u8>, reading: &Reading, member: &str) -> bool {
     let Some(obis) = reading.obis else { return false };
-    match (member, &reading.unit) {
-        ("OBIS_Code", _) => write_str(out, &obis.reduced().to_string()),
-        ("unit", Some(unit)) => write_str(out, unit),
-        ("value", _) => write_value(out, &reading.value),
-        ("more", _) if !reading.more.is_empty() => write_list(out, &reading.more),
+    match member {
+        "OBIS_Code" => write_str(out, &obis.reduced().to_string()),
+        "unit" => return reading.unit.as_ref().map(|unit| write_str(out, unit)).is_some(),
+        "value" => write_value(out, &reading.value),
+        "timestampUTC" => {
+            let utc = reading.time.as_ref().and_then(|time| time.utc);
+            return utc.map(|utc| write_str(out, &timestamp(utc))).is_some();
+        }
+        "status" => return reading.status.map(|status| write_number(out, status)).is_some(),
+        "more" if !reading.more.is_empty() => write_list(out, &reading.more),
         _ => return false,
     }
     true
+}
+
+fn write_number(out: &mut Vec<u8>, number: u64) {
+    // Writing into memory cannot fail.
+    let _ = write!(out, "{number}");
 }
 
 /// Appends a list of strings.
@@ -93,6 +105,14 @@ pub fn telegram(protocol: &str, ident: Option<&str>, readings: &[Reading]) -> Ve
         if let Some(unit) = &reading.unit {
             out.extend_from_slice(b",\"unit\":");
             write_str(&mut out, unit);
+        }
+        if let Some(time) = &reading.time {
+            out.extend_from_slice(b",\"timestamp\":");
+            write_str(&mut out, &time.sent);
+        }
+        if let Some(status) = reading.status {
+            out.extend_from_slice(b",\"status\":");
+            write_number(&mut out, status);
         }
         if !reading.more.is_empty() {
             out.extend_from_slice(b",\"more\":");

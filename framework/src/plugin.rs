@@ -18,8 +18,17 @@ pub trait Plugin: 'static {
     const PACE: Pace;
     /// Reads recorded bytes of this protocol, for `smartmeter decode`.
     const DECODE: Option<DecodeFn> = None;
+    /// Removes from recorded bytes what tells whose meter it is.
+    const ANONYMISE: Option<AnonymiseFn> = None;
+    /// How `smartmeter probe` looks for such a device; `None`: it does not.
+    const PROBE: Option<Probe> = None;
     /// The plugin's own keys. Derive `Deserialize` with `#[serde(deny_unknown_fields)]`.
     type Config: DeserializeOwned + Debug;
+
+    /// The same for a configuration that chooses it: [`PACE`](Self::PACE) where nothing does.
+    fn pace(_config: &Self::Config) -> Pace {
+        Self::PACE
+    }
 
     /// Makes one instance. No I/O here: everything in the file is checked before any device is opened.
     ///
@@ -60,6 +69,9 @@ impl Instance {
 /// Decodes a recording: calls back for every telegram, in order.
 pub type DecodeFn = fn(&[u8], &mut dyn FnMut(Decoded));
 
+/// Reads a section and makes its instance, in a context that is made when its pace is known.
+type BuildFn = fn(&mut Section<'_>, &mut dyn FnMut(Pace) -> Context) -> Option<Instance>;
+
 /// What [`DecodeFn`] found.
 #[derive(Debug)]
 pub enum Decoded {
@@ -81,6 +93,19 @@ pub enum Decoded {
     },
 }
 
+/// Overwrites meter numbers and the like, wherever they stand in a recording, with as many other bytes, and
+/// repairs the checksums that were right before. Returns how many places were overwritten.
+pub type AnonymiseFn = fn(&mut [u8]) -> usize;
+
+/// How a device that sends telegrams over a serial port is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Probe {
+    /// The speeds at which it may speak by itself, the usual one first.
+    pub bauds: &'static [u32],
+    /// Keys of a section that make its plugin ask a silent device, the usual one first: `request = true`.
+    pub asking: &'static [&'static str],
+}
+
 /// A linked plugin, its types erased. [`register!`](crate::register) makes it.
 #[derive(Clone, Copy)]
 pub struct Registration {
@@ -90,11 +115,13 @@ pub struct Registration {
     pub about: &'static str,
     /// [`Plugin::SAMPLE`].
     pub sample: &'static str,
-    /// [`Plugin::PACE`].
-    pub pace: Pace,
     /// [`Plugin::DECODE`].
     pub decode: Option<DecodeFn>,
-    pub(crate) build: fn(&mut Section<'_>, &Context) -> Option<Instance>,
+    /// [`Plugin::ANONYMISE`].
+    pub anonymise: Option<AnonymiseFn>,
+    /// [`Plugin::PROBE`].
+    pub probe: Option<Probe>,
+    pub(crate) build: BuildFn,
 }
 
 impl Registration {
@@ -104,11 +131,13 @@ impl Registration {
             kind: P::KIND,
             about: P::ABOUT,
             sample: P::SAMPLE,
-            pace: P::PACE,
             decode: P::DECODE,
-            build: |section, cx| {
+            anonymise: P::ANONYMISE,
+            probe: P::PROBE,
+            build: |section, context| {
                 let config = section.parse::<P::Config>()?;
-                P::build(config, cx).map_err(|error| section.refuse(&error)).ok()
+                let cx = context(P::pace(&config));
+                P::build(config, &cx).map_err(|error| section.refuse(&error)).ok()
             },
         }
     }

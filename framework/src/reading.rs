@@ -28,19 +28,36 @@ pub struct Reading {
     pub value: Value,
     /// The unit as the device wrote it (`kWh`, `W`); `None` where it gave none.
     pub unit: Option<Text>,
+    /// When the device took this value, where it says so for this one: a gas meter tells its own once an hour.
+    pub time: Option<DeviceTime>,
+    /// The register's status word, where it has one.
+    pub status: Option<u64>,
     /// What the device sent beside the value, in its order: the time of a maximum demand, say.
     pub more: Vec<Text>,
+}
+
+/// A time by the device's own clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceTime {
+    /// As sent.
+    pub sent: Text,
+    /// The moment that this is; `None` where it is none.
+    pub utc: Option<Timestamp>,
 }
 
 impl Reading {
     /// A number without an OBIS code: the bare value in `/data`.
     pub fn number(name: impl Into<Text>, value: Decimal) -> Self {
-        Self { name: name.into(), obis: None, value: Value::Number(value), unit: None, more: Vec::new() }
+        Self::new(name.into(), Value::Number(value))
     }
 
     /// A text without an OBIS code.
     pub fn text(name: impl Into<Text>, value: impl Into<Text>) -> Self {
-        Self { name: name.into(), obis: None, value: Value::Text(value.into()), unit: None, more: Vec::new() }
+        Self::new(name.into(), Value::Text(value.into()))
+    }
+
+    fn new(name: Text, value: Value) -> Self {
+        Self { name, obis: None, value, unit: None, time: None, status: None, more: Vec::new() }
     }
 
     /// The same reading with a unit.

@@ -51,7 +51,7 @@ pub fn run(
         for (source, section) in config.sources.into_iter().zip(store.sections()) {
             let supervised = Supervised {
                 acquisition: source.instance.acquisition,
-                pace: source.plugin.pace,
+                pace: source.pace,
                 schedule: source.schedule,
                 section: Arc::clone(section),
                 store: Arc::clone(&store),

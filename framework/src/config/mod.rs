@@ -43,6 +43,8 @@ pub struct ConfiguredSource {
     pub name: String,
     /// Its plugin.
     pub plugin: &'static Registration,
+    /// Whether its device speaks by itself or is asked.
+    pub pace: Pace,
     /// When it hands on batches.
     pub schedule: Schedule,
     /// After how long without a batch its section counts as stale.
@@ -236,18 +238,23 @@ impl<'a> Reader<'a> {
             self.note(at, "`interval` and `daily` exclude each other", Some("keep one of them".to_owned()));
         }
         let plugin = self.plugin(&mut section)?;
-        let schedule = match (daily, interval, plugin.pace) {
-            (Some(time), _, _) => Schedule::Daily(time),
-            (None, Some(period), _) | (None, None, Pace::Polled(period)) => Schedule::Every(period),
-            (None, None, Pace::Pushed) => Schedule::Continuous,
-        };
-        let stale_after = stale_after.unwrap_or_else(|| schedule.default_stale_after());
-        let cx = Context::new(name, state_dir, stale_after);
-        let instance = (plugin.build)(&mut section, &cx)?;
-        let stats = cx.stats().clone();
+        let mut kept = None;
+        let instance = (plugin.build)(&mut section, &mut |pace| {
+            let schedule = match (daily, interval, pace) {
+                (Some(time), _, _) => Schedule::Daily(time),
+                (None, Some(period), _) | (None, None, Pace::Polled(period)) => Schedule::Every(period),
+                (None, None, Pace::Pushed) => Schedule::Continuous,
+            };
+            let stale_after = stale_after.unwrap_or_else(|| schedule.default_stale_after());
+            let cx = Context::new(name, state_dir, stale_after);
+            kept = Some((pace, schedule, stale_after, cx.stats().clone()));
+            cx
+        })?;
+        let (pace, schedule, stale_after, stats) = kept?;
         enabled.then(|| ConfiguredSource {
             name: name.to_owned(),
             plugin,
+            pace,
             schedule,
             stale_after,
             instance,

@@ -146,24 +146,19 @@ impl Outlet<'_> {
     async fn push(&mut self, source: &mut dyn DataAcquisition) -> Result<Never, AcquireError> {
         let mut thinner = Thinner::new(self.schedule, Instant::now());
         loop {
-            let acquired = match thinner.deadline() {
-                None => Some(source.acquire().await),
-                Some(deadline) => tokio::select! {
-                    acquired = source.acquire() => Some(acquired),
-                    () = sleep_until(deadline) => None,
-                },
-            };
-            let now = Instant::now();
-            let due = match acquired {
-                Some(Ok(batch)) => thinner.arrived(batch, now, self.section),
-                Some(Err(fault)) => {
-                    self.malformed(fault)?;
-                    None
+            let mut acquired = source.acquire();
+            let acquired = loop {
+                match thinner.deadline() {
+                    None => break acquired.await,
+                    Some(deadline) => tokio::select! {
+                        acquired = &mut acquired => break acquired,
+                        () = sleep_until(deadline) => self.deliver_due(thinner.take(Instant::now())),
+                    },
                 }
-                None => thinner.take(now),
             };
-            if let Some(batch) = due {
-                self.deliver(batch);
+            match acquired {
+                Ok(batch) => self.deliver_due(thinner.arrived(batch, Instant::now(), self.section)),
+                Err(fault) => self.unusable(fault)?,
             }
         }
     }
@@ -178,7 +173,8 @@ impl Outlet<'_> {
             sleep_until(due).await;
             match source.acquire().await {
                 Ok(batch) => self.deliver(batch),
-                Err(fault) => self.malformed(fault)?,
+                Err(fault @ AcquireError::Silent { .. }) => self.note(&fault),
+                Err(fault) => self.unusable(fault)?,
             }
             due = self.schedule.next(due, Instant::now());
             // A schedule without a period would spin on a device that answers at once.
@@ -191,13 +187,27 @@ impl Outlet<'_> {
         self.store.publish(self.section, batch);
     }
 
-    /// Counts a malformed telegram, and goes on; any other fault ends the run.
-    fn malformed(&mut self, fault: AcquireError) -> Result<(), AcquireError> {
-        let AcquireError::Malformed { reason } = &fault else { return Err(fault) };
-        self.section.health.malformed.increment();
-        self.log.note(&self.section.name, discriminant(&fault), reason);
-        self.section.health.fault(reason.clone());
+    fn deliver_due(&mut self, batch: Option<Batch>) {
+        if let Some(batch) = batch {
+            self.deliver(batch);
+        }
+    }
+
+    /// Goes on after what cannot be used; any other fault ends the run.
+    fn unusable(&mut self, fault: AcquireError) -> Result<(), AcquireError> {
+        match &fault {
+            AcquireError::Malformed { .. } => self.section.health.malformed.increment(),
+            AcquireError::Misconfigured { .. } => {}
+            _ => return Err(fault),
+        }
+        self.note(&fault);
         Ok(())
+    }
+
+    fn note(&mut self, fault: &AcquireError) {
+        let message = chain(fault);
+        self.log.note(&self.section.name, discriminant(fault), &message);
+        self.section.health.fault(message);
     }
 }
 

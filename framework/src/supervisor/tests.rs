@@ -14,6 +14,7 @@ enum Step {
     /// `acquire` returns a batch with this number, after so many milliseconds.
     Batch(u64, i64),
     Malformed,
+    Misconfigured,
     Silent,
     Fatal,
     Panic,
@@ -65,6 +66,9 @@ impl DataAcquisition for Script {
                 Ok(Batch::now(vec![Reading::number("n", Decimal::from(number))]))
             }
             Some(Step::Malformed) => Err(AcquireError::Malformed { reason: "noise".to_owned() }),
+            Some(Step::Misconfigured) => {
+                Err(AcquireError::Misconfigured { reason: "write `plugin = \"x\"`".to_owned() })
+            }
             Some(Step::Silent) => {
                 Err(AcquireError::Silent { device: "/dev/x".to_owned(), waited: Duration::from_secs(30) })
             }
@@ -219,6 +223,30 @@ async fn a_polled_source_is_asked_at_its_turns() {
     let polled = (0..5).map(|n| Step::Batch(100, n));
     let mut run = run(Pace::Polled(Duration::from_secs(1)), every, [Step::Opens].into_iter().chain(polled));
     assert_eq!(run.next(3).await, [(0, 100), (1, 10_100), (2, 20_100)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_in_the_configuration_is_noted_and_the_device_stays_open() {
+    let mut run = run(
+        Pace::Pushed,
+        Schedule::Continuous,
+        [Step::Opens, Step::Misconfigured, Step::Misconfigured, Step::Batch(0, 7)],
+    );
+    assert_eq!(run.next(1).await, [(7, 0)]);
+    assert_eq!(run.section.health.malformed.get(), 0);
+    assert_eq!(run.section.health.last_error().unwrap().1, "write `plugin = \"x\"`");
+    assert_eq!(run.script.said(), "open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_polled_source_that_is_silent_is_asked_again_at_its_next_turn() {
+    let every = Schedule::Every(Duration::from_secs(10));
+    let steps = [Step::Opens, Step::Batch(0, 1), Step::Silent, Step::Silent, Step::Batch(0, 2)];
+    let mut run = run(Pace::Polled(Duration::from_secs(1)), every, steps);
+    assert_eq!(run.next(2).await, [(1, 0), (2, 30_000)]);
+    assert_eq!(run.section.health.malformed.get(), 0);
+    assert!(run.section.health.last_error().unwrap().1.starts_with("nothing arrived from /dev/x"));
+    assert_eq!(run.script.said(), "open");
 }
 
 #[tokio::test(start_paused = true)]
