@@ -2,20 +2,57 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-/// Where a device is: `/dev/ttyUSB0`, or `tcp://host:port`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where a device is: `/dev/ttyUSB0`, `tcp://host:port`, or `replay:FILE` for one that was recorded.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Port {
     /// The path of a serial port.
     Serial(PathBuf),
     /// Host and port of a raw TCP server in front of one.
     Tcp(String),
+    /// What was recorded of one.
+    Replay {
+        /// A recording, or a file of raw bytes.
+        file: PathBuf,
+        /// How many times as fast as it was recorded; more than 0.
+        speed: f64,
+    },
+}
+
+impl Port {
+    /// The same port, read at `speed` times the speed of its recording. 1 is right for every port.
+    ///
+    /// # Errors
+    /// Another speed than 1 for a port that is no recording, or no finite number above 0: says so.
+    pub fn at_speed(self, speed: f64) -> Result<Self, String> {
+        if !(speed.is_finite() && speed > 0.0) {
+            return Err(format!("`{speed}` is no speed: expected a number above 0, such as 10 or 0.5"));
+        }
+        match self {
+            Self::Replay { file, .. } => Ok(Self::Replay { file, speed }),
+            device if speed == 1.0 => Ok(device),
+            device => Err(format!(
+                "only a recording has a speed: expected `port = \"replay:FILE\"`, not `{device}`"
+            )),
+        }
+    }
+
+    /// Is it a recording, and not a device?
+    pub fn is_replay(&self) -> bool {
+        matches!(self, Self::Replay { .. })
+    }
 }
 
 impl FromStr for Port {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| Err(format!("`{text}` {why}: expected `/dev/…` or `tcp://host:port`"));
+        let wrong =
+            |why: &str| Err(format!("`{text}` {why}: expected `/dev/…`, `tcp://host:port` or `replay:FILE`"));
+        match text.strip_prefix("replay:") {
+            Some("") => return wrong("lacks a file"),
+            Some(file) => return Ok(Self::Replay { file: file.into(), speed: 1.0 }),
+            None => {}
+        }
         match text.split_once("://") {
             Some(("tcp", address)) => match address.rsplit_once(':') {
                 Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => {
@@ -35,6 +72,7 @@ impl fmt::Display for Port {
         match self {
             Self::Serial(path) => path.display().fmt(f),
             Self::Tcp(address) => write!(f, "tcp://{address}"),
+            Self::Replay { file, .. } => write!(f, "replay:{}", file.display()),
         }
     }
 }
@@ -45,7 +83,14 @@ mod tests {
 
     #[test]
     fn ports_are_read_and_shown() {
-        for text in ["/dev/ttyUSB0", "/dev/serial/by-id/usb-x", "tcp://meter:2000", "tcp://[::1]:2000"] {
+        for text in [
+            "/dev/ttyUSB0",
+            "/dev/serial/by-id/usb-x",
+            "tcp://meter:2000",
+            "tcp://[::1]:2000",
+            "replay:meter.txt",
+            "replay:/tmp/a:b",
+        ] {
             assert_eq!(text.parse::<Port>().unwrap().to_string(), text);
         }
         for text in [
@@ -57,11 +102,26 @@ mod tests {
             "tcp://host:0",
             "tcp://host:70000",
             "udp://a:1",
+            "replay:",
         ] {
             assert!(
-                text.parse::<Port>().unwrap_err().contains("expected `/dev/…` or `tcp://host:port`"),
+                text.parse::<Port>()
+                    .unwrap_err()
+                    .contains("expected `/dev/…`, `tcp://host:port` or `replay:FILE`"),
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn only_a_recording_has_a_speed() {
+        let replay: Port = "replay:x".parse().unwrap();
+        assert_eq!(replay.clone().at_speed(10.0), Ok(Port::Replay { file: "x".into(), speed: 10.0 }));
+        for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(replay.clone().at_speed(wrong).unwrap_err().contains("is no speed"));
+        }
+        let device: Port = "/dev/ttyUSB0".parse().unwrap();
+        assert_eq!(device.clone().at_speed(1.0).as_ref(), Ok(&device));
+        assert!(device.at_speed(2.0).unwrap_err().contains("not `/dev/ttyUSB0`"));
     }
 }

@@ -1,0 +1,289 @@
+//! What a device sent, and when: a text file that one can read, attach to a report, and play again.
+//!
+//! ```text
+//! # smartmeter recording 1: serial port, 9600 baud, 2024-02-29T12:34:56Z
+//! 0.000000 2f45425a354444
+//! 0.011204 33325230364554415f3130370d0a
+//! ```
+//!
+//! The first line has the version of this format, where the bytes came from, the speed of the line, and when
+//! it began. Each other line is a chunk: seconds since then, with up to six decimals, and its bytes in
+//! hexadecimal. Lines that begin with `#` are remarks. Any other file is taken for raw bytes.
+
+use std::{
+    fmt,
+    io::{self, BufRead, Read as _, Write},
+    time::Duration,
+};
+
+/// How a recording begins; the version follows.
+const MARK: &str = "# smartmeter recording ";
+const VERSION: &str = "1";
+/// The most bytes of a chunk.
+pub const MAX_CHUNK: usize = 4096;
+/// The most characters of a line: a whole chunk in hexadecimal, and its time.
+const MAX_LINE: usize = 2 * MAX_CHUNK + 64;
+/// So much of raw bytes at a time.
+const RAW_CHUNK: Duration = Duration::from_millis(20);
+/// Start bit, eight of the character, stop bit.
+const BITS: u32 = 10;
+
+/// Where recorded bytes came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A serial port.
+    Serial,
+    /// A TCP connection.
+    Tcp,
+    /// A file of raw bytes: their times are those that its speed makes.
+    File,
+}
+
+const ORIGINS: [(Origin, &str); 3] =
+    [(Origin::Serial, "serial port"), (Origin::Tcp, "TCP"), (Origin::File, "file")];
+
+/// What a recording says of itself. Where the port was is not among it: nobody else needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Where the bytes came from.
+    pub origin: Origin,
+    /// Bits a second.
+    pub baud: u32,
+    /// When it began, in UTC: `2024-02-29T12:34:56Z`.
+    pub began: String,
+}
+
+impl Header {
+    fn parse(line: &str) -> Option<Self> {
+        let mut parts = line.splitn(3, ", ");
+        let (origin, baud, began) = (parts.next()?, parts.next()?, parts.next()?);
+        let (origin, _) = ORIGINS.into_iter().find(|(_, name)| *name == origin)?;
+        let baud = baud.strip_suffix(" baud")?.parse().ok().filter(|&baud| baud > 0)?;
+        let is_time = began.len() <= 40 && began.bytes().all(|byte| byte.is_ascii_graphic());
+        (is_time && !began.is_empty()).then(|| Self { origin, baud, began: began.to_owned() })
+    }
+}
+
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin =
+            ORIGINS.into_iter().find(|(origin, _)| *origin == self.origin).map_or("", |(_, name)| name);
+        write!(f, "{MARK}{VERSION}: {origin}, {} baud, {}", self.baud, self.began)
+    }
+}
+
+/// Bytes that came together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// When, since the recording began.
+    pub after: Duration,
+    /// At least one, and at most [`MAX_CHUNK`].
+    pub bytes: Vec<u8>,
+}
+
+/// Reads a recording, a chunk at a time: however long it is, one line is kept.
+#[derive(Debug)]
+pub struct Recording<R> {
+    reader: R,
+    /// `None`: raw bytes.
+    header: Option<Header>,
+    /// The line that is read; of a file of raw bytes, those that were looked at.
+    line: Vec<u8>,
+    /// Which line this is, the first one being 1.
+    number: u64,
+    /// When the chunk before came.
+    after: Duration,
+    /// Raw bytes so far, and how many of them a second carries.
+    raw: u64,
+    per_second: u32,
+}
+
+impl<R: BufRead> Recording<R> {
+    /// Begins to read one; raw bytes come as fast as `baud` would carry them.
+    ///
+    /// # Errors
+    /// What the system says; `InvalidData`, with a sentence, for a recording of another version or whose
+    /// first line is damaged.
+    pub fn new(mut reader: R, baud: u32) -> io::Result<Self> {
+        let mut line = Vec::with_capacity(MARK.len());
+        reader.by_ref().take(MARK.len() as u64).read_to_end(&mut line)?;
+        let per_second = (baud / BITS).max(1);
+        let is_raw = line != MARK.as_bytes();
+        let mut recording =
+            Self { reader, header: None, line, number: 0, after: Duration::ZERO, raw: 0, per_second };
+        if !is_raw {
+            recording.line.clear();
+            recording.read_line()?;
+            recording.header = Some(recording.first_line()?);
+        }
+        Ok(recording)
+    }
+
+    /// What it says of itself; `None` for raw bytes.
+    pub fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
+    }
+
+    /// What it is read from.
+    pub(crate) fn reader(&self) -> &R {
+        &self.reader
+    }
+
+    /// The next chunk, `None` at the end.
+    ///
+    /// # Errors
+    /// What the system says; `InvalidData`, with a sentence, for a line that is none of a recording.
+    pub fn next_chunk(&mut self) -> io::Result<Option<Chunk>> {
+        if self.header.is_none() {
+            return self.next_raw();
+        }
+        loop {
+            self.line.clear();
+            if !self.read_line()? {
+                return Ok(None);
+            }
+            if !self.line.starts_with(b"#") {
+                let chunk = chunk(&self.line).map_err(|why| self.wrong(why))?;
+                if chunk.after < self.after {
+                    return Err(self.wrong("its time lies before that of the chunk before it"));
+                }
+                self.after = chunk.after;
+                return Ok(Some(chunk));
+            }
+        }
+    }
+
+    fn next_raw(&mut self) -> io::Result<Option<Chunk>> {
+        let mut bytes = std::mem::take(&mut self.line);
+        let count = Duration::from_secs(1).as_millis() / RAW_CHUNK.as_millis();
+        let size = (self.per_second as usize / count as usize).clamp(1, MAX_CHUNK);
+        let missing = size.saturating_sub(bytes.len());
+        self.reader.by_ref().take(missing as u64).read_to_end(&mut bytes)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        self.raw += bytes.len() as u64;
+        let per_second = u64::from(self.per_second);
+        let rest = Duration::from_secs(self.raw % per_second) / self.per_second;
+        Ok(Some(Chunk { after: Duration::from_secs(self.raw / per_second) + rest, bytes }))
+    }
+
+    /// Reads a line without its end; `false` at the end of the file.
+    fn read_line(&mut self) -> io::Result<bool> {
+        self.number += 1;
+        let mut limited = self.reader.by_ref().take(MAX_LINE as u64 + 2);
+        let read = limited.read_until(b'\n', &mut self.line)?;
+        if self.line.pop_if(|byte| *byte == b'\n').is_some() {
+            // Mail programs and editors of some systems make a CR LF of it.
+            self.line.pop_if(|byte| *byte == b'\r');
+        }
+        if self.line.len() > MAX_LINE {
+            return Err(self.wrong("it is longer than any line of a recording"));
+        }
+        Ok(read > 0)
+    }
+
+    /// Reads what follows the mark.
+    fn first_line(&self) -> io::Result<Header> {
+        let line = String::from_utf8_lossy(&self.line);
+        let (version, rest) = line.split_once(':').unwrap_or((&line, ""));
+        if version != VERSION {
+            let version: String = version.chars().take(20).collect();
+            return Err(self.wrong(&format!(
+                "this program reads version {VERSION} of recordings, this one has version `{version}`: update smartmeter"
+            )));
+        }
+        Header::parse(rest.trim_start()).ok_or_else(|| {
+            self.wrong(
+                "expected where it was recorded, such as `serial port, 9600 baud, 2024-02-29T12:34:56Z`",
+            )
+        })
+    }
+
+    fn wrong(&self, why: &str) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {}: {why}", self.number))
+    }
+}
+
+/// `12.345678 2f4542`
+fn chunk(line: &[u8]) -> Result<Chunk, &'static str> {
+    const SHAPE: &str = "expected seconds, a blank and hexadecimal bytes: `1.250000 2f4542`";
+    let blank = line.iter().position(|&byte| byte == b' ').ok_or(SHAPE)?;
+    let (time, hex) = (&line[..blank], &line[blank + 1..]);
+    let after = seconds(time).ok_or(SHAPE)?;
+    let (pairs, rest) = hex.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err("half a byte: the hexadecimal digits are odd in number");
+    }
+    if pairs.is_empty() {
+        return Err(SHAPE);
+    }
+    if pairs.len() > MAX_CHUNK {
+        return Err("more than 4096 bytes");
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
+    let bytes = pairs.iter().map(byte).collect::<Option<_>>().ok_or(SHAPE)?;
+    Ok(Chunk { after, bytes })
+}
+
+/// `12` or `12.345678`.
+fn seconds(text: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let number = |digits: &str, most: usize| {
+        let good = (1..=most).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if good { digits.parse::<u64>().ok() } else { None }
+    };
+    let micros = number(decimals, 6)? * 10u64.pow(6 - decimals.len() as u32);
+    Some(Duration::from_secs(number(whole, 9)?) + Duration::from_micros(micros))
+}
+
+/// Writes a recording.
+#[derive(Debug)]
+pub struct Recorder<W> {
+    writer: W,
+    line: String,
+}
+
+impl<W: Write> Recorder<W> {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new(mut writer: W, header: &Header) -> io::Result<Self> {
+        writeln!(writer, "{header}")?;
+        Ok(Self { writer, line: String::new() })
+    }
+
+    /// Writes what came `after` it began; times must not run backwards. Nothing is no chunk, and more than
+    /// [`MAX_CHUNK`] bytes are several.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write(&mut self, after: Duration, bytes: &[u8]) -> io::Result<()> {
+        use fmt::Write as _;
+        for bytes in bytes.chunks(MAX_CHUNK) {
+            self.line.clear();
+            // Nothing can go wrong: it is a string.
+            let _ = write!(self.line, "{}.{:06} ", after.as_secs(), after.subsec_micros());
+            bytes.iter().for_each(|byte| {
+                let _ = write!(self.line, "{byte:02x}");
+            });
+            self.line.push('\n');
+            self.writer.write_all(self.line.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Hands on what is still kept.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests;
