@@ -7,6 +7,8 @@ use std::fmt::Write;
 
 use crate::house::{CentiwattSeconds, Centiwatts, Moment, WATT_HOUR};
 
+pub use crate::uart::seven_e_one;
+
 /// The number of the meter. There is none of this number.
 pub const METER_NUMBER: &str = "1EBZ0100000042";
 
@@ -52,13 +54,6 @@ pub fn telegram(moment: &Moment, data_set: DataSet) -> String {
     line("0-0:96.8.0", &format!("{:08X}", OPERATING_SECONDS + moment.second));
     text.push_str("!\r\n");
     text
-}
-
-/// Turns ASCII into 7E1 as it arrives at a port opened as 8N1: with even parity in bit 7.
-pub fn seven_e_one(bytes: &mut [u8]) {
-    for byte in bytes {
-        *byte |= ((byte.count_ones() % 2) as u8) << 7;
-    }
 }
 
 fn kilowatt_hours(energy: CentiwattSeconds) -> String {
@@ -125,15 +120,5 @@ mod tests {
         let text = telegram(&moment(), DataSet::Reduced);
         assert!(text.contains("1-0:1.8.0*255(002714*kWh)\r\n1-0:2.8.0*255(000001*kWh)\r\n"), "{text}");
         assert!(!text.contains(".7.0"), "{text}");
-    }
-
-    #[test]
-    fn seven_e_one_makes_every_parity_even_and_keeps_the_characters() {
-        let ascii: Vec<u8> = (0..128).collect();
-        let mut line = ascii.clone();
-        seven_e_one(&mut line);
-        assert!(line.iter().all(|byte| byte.count_ones() % 2 == 0));
-        assert!(line.iter().map(|byte| byte & 0x7f).eq(ascii));
-        assert_eq!(line[usize::from(b'/')], 0xaf); // as read from a real meter
     }
 }

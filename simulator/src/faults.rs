@@ -35,6 +35,98 @@ pub fn endless_line(length: usize) -> Vec<u8> {
     bytes
 }
 
+/// One thing that a line does to a byte, at a place in the telegram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// A bit of the byte turned over: interference, a head that sits askew.
+    Bit(usize, u32),
+    /// A byte lost: a buffer that ran over.
+    Dropped(usize),
+    /// A byte read twice.
+    Doubled(usize),
+    /// Two neighbours exchanged.
+    Swapped(usize),
+}
+
+impl Damage {
+    /// What they are called, in the order of [`index`](Self::index).
+    pub const KINDS: [&str; 4] = ["bit", "dropped", "doubled", "swapped"];
+
+    /// One of any kind, somewhere in a telegram of `len` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If there are no bytes.
+    pub fn any(len: usize, random: &mut Random) -> Self {
+        let at = random.below(len);
+        match random.below(4) {
+            0 => Self::bit(len, random),
+            1 => Self::Dropped(at),
+            2 => Self::Doubled(at),
+            _ => Self::Swapped(at),
+        }
+    }
+
+    /// A bit somewhere in a telegram of `len` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If there are no bytes.
+    pub fn bit(len: usize, random: &mut Random) -> Self {
+        Self::Bit(random.below(len), random.below(8) as u32)
+    }
+
+    /// The place of its kind among [`KINDS`](Self::KINDS).
+    pub fn index(self) -> usize {
+        match self {
+            Self::Bit(..) => 0,
+            Self::Dropped(..) => 1,
+            Self::Doubled(..) => 2,
+            Self::Swapped(..) => 3,
+        }
+    }
+
+    /// The telegram with this damage. The last byte has no neighbour to be exchanged with.
+    ///
+    /// # Panics
+    ///
+    /// If there is no byte at its place.
+    pub fn done_to(self, telegram: &[u8]) -> Vec<u8> {
+        let mut bytes = telegram.to_vec();
+        match self {
+            Self::Bit(at, bit) => bytes[at] ^= 1 << (bit % 8),
+            Self::Dropped(at) => drop(bytes.remove(at)),
+            Self::Doubled(at) => bytes.insert(at, bytes[at]),
+            Self::Swapped(at) if at + 1 < bytes.len() => bytes.swap(at, at + 1),
+            Self::Swapped(..) => {}
+        }
+        bytes
+    }
+}
+
+/// Numbers that look random and are the same in each run (SplitMix64).
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    /// The numbers of this `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number, less than `limit`.
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is 0.
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ z >> 31) % limit as u64) as usize
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,7 +144,7 @@ mod tests {
     #[test]
     fn a_bit_error_shows_in_the_parity_only() {
         let mut line = TELEGRAM.to_vec();
-        crate::ebz::seven_e_one(&mut line);
+        crate::uart::seven_e_one(&mut line);
         let at = line.iter().position(|byte| byte & 0x7f == b'7').unwrap();
         let bytes = bit_error(&line, at);
         assert_eq!(bytes[at] & 0x7f, b'6');
@@ -65,5 +157,36 @@ mod tests {
         let bytes = endless_line(1 << 20);
         assert_eq!(bytes.len(), 1 << 20);
         assert!(bytes.ends_with(b"0"));
+    }
+
+    #[test]
+    fn each_damage_changes_one_place() {
+        for (damage, expected) in [
+            (Damage::Bit(1, 0), "accd"),
+            (Damage::Dropped(1), "acd"),
+            (Damage::Doubled(1), "abbcd"),
+            (Damage::Swapped(1), "acbd"),
+            (Damage::Swapped(3), "abcd"),
+        ] {
+            assert_eq!(damage.done_to(b"abcd"), expected.as_bytes(), "{damage:?}");
+        }
+    }
+
+    #[test]
+    fn damage_of_all_kinds_falls_on_all_places_again_and_again() {
+        let all = |seed| {
+            let mut random = Random::new(seed);
+            (0..1000).map(|_| Damage::any(20, &mut random)).collect::<Vec<_>>()
+        };
+        assert_eq!(all(1), all(1));
+        assert_ne!(all(1), all(2));
+        for kind in 0..Damage::KINDS.len() {
+            let places =
+                all(1).into_iter().filter(|damage| damage.index() == kind).map(|damage| match damage {
+                    Damage::Bit(at, _) | Damage::Dropped(at) => at,
+                    Damage::Doubled(at) | Damage::Swapped(at) => at,
+                });
+            assert_eq!(places.collect::<std::collections::BTreeSet<_>>().len(), 20, "{kind}");
+        }
     }
 }

@@ -16,7 +16,7 @@ pub const WATT_HOUR: CentiwattSeconds = 360_000;
 
 const HOUR: u64 = 3600;
 /// The time of day at which every house starts, in seconds.
-const START_OF_DAY: u64 = 10 * HOUR + HOUR / 2;
+pub(crate) const START_OF_DAY: u64 = 10 * HOUR + HOUR / 2;
 /// The heat pump runs for the first part of each cycle, in seconds.
 const HEAT_PUMP_CYCLE: u64 = 20 * 60;
 const HEAT_PUMP_ON: u64 = 12 * 60;

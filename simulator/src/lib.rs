@@ -4,23 +4,30 @@
 //! gets bytes, and cannot tell them from those of a meter. It knows nothing of the program.
 //!
 //! - [`Demo`] is the whole house: a meter and a pulse adapter, ready to be read.
-//! - [`House`] computes what happens in it; [`ebz`] writes that down as a meter does.
-//! - [`PushingMeter`] and [`PulseAdapter`] send it over a [`Pty`].
+//! - [`House`] computes what happens in it; [`ebz`], [`sml`] and [`p1`] write that down as meters do.
+//! - [`PushingMeter`] and [`PulseAdapter`] send it over a [`Pty`]; an [`AskedMeter`] waits for a request.
+//! - [`uart`] is what a program gets that reads a line at the wrong speed: see [`Pty::at`].
 //! - [`faults`] spoils a telegram in the ways in which real lines do.
 
+pub mod asked;
+mod crc;
 pub mod ebz;
 pub mod faults;
 mod house;
 mod meter;
+pub mod p1;
 #[cfg(test)]
 mod port;
 mod pty;
 mod pulses;
+pub mod sml;
+pub mod uart;
 mod worker;
 
 use std::{io, path::Path};
 
 pub use crate::{
+    asked::{AskedMeter, AskedOptions, Event, WakeUp},
     house::{CentiwattSeconds, Centiwatts, House, Moment, WATT_HOUR},
     meter::{PushingMeter, Timing},
     pty::Pty,

@@ -8,11 +8,9 @@ use std::{
 
 use crate::{
     Pty,
+    uart::time_of,
     worker::{Clock, Worker, next_turn},
 };
-
-/// The bits of a character on the line, whether 7E1 or 8N1.
-const BITS: u64 = 10;
 
 /// When a [`PushingMeter`] sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +18,8 @@ pub struct Timing {
     /// From the start of a telegram to that of the next; the first one comes after this.
     pub interval: Duration,
     /// Byte by byte at this speed, or each telegram at once, as it leaves a USB adapter. A telegram that
-    /// takes longer than the interval is sent whole and the next one follows it directly.
+    /// takes longer than the interval is sent whole and the next one follows it directly. It says when the
+    /// bytes come; whether a program at another speed can read them is up to [`Pty::at`].
     pub baud: Option<u32>,
 }
 
@@ -73,10 +72,10 @@ fn send(pty: &Pty, clock: &Clock, begin: Instant, baud: Option<u32>, telegram: &
     };
     // Each byte has its own moment, so that delays do not add up.
     for (end, byte) in (1..).zip(telegram) {
-        clock.wait_until(begin + Duration::from_nanos(end * BITS * 1_000_000_000 / u64::from(baud)))?;
-        pty.write_all(&[*byte]).ok()?;
+        clock.wait_until(begin + time_of(end, baud))?;
+        pty.write_part(&[*byte]).ok()?;
     }
-    Some(())
+    pty.write_all(&[]).ok() // the line is idle now
 }
 
 #[cfg(test)]
@@ -122,6 +121,20 @@ mod tests {
         let meter = PushingMeter::start(Pty::open().unwrap(), timing, numbered()).unwrap();
         assert_consecutive(&read_whole(&meter, 48));
         assert!(start.elapsed() >= Duration::from_millis(250), "took only {:?}", start.elapsed());
+    }
+
+    #[test]
+    fn a_program_reads_garbage_until_it_has_the_speed_of_the_meter() {
+        for baud in [None, Some(19_200)] {
+            let timing = Timing { interval: Duration::from_millis(10), baud };
+            let meter = PushingMeter::start(Pty::open().unwrap().at(19_200), timing, numbered()).unwrap();
+            let mut port = Port::open(meter.port());
+            port.set_baud(2400);
+            let garbage = port.read_until(|bytes| bytes.len() >= 10);
+            assert!(!garbage.windows(2).any(|pair| pair == b"/0"), "{}", garbage.escape_ascii());
+            port.set_baud(19_200);
+            port.read_until(|bytes| bytes.windows(30).any(|part| part.starts_with(b"/0") && part.is_ascii()));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{OFlags, fcntl_setfl},
+    termios::{OptionalActions, tcgetattr, tcsetattr},
 };
 
 use crate::pty::open_slave;
@@ -29,6 +30,12 @@ impl Port {
         let file = open_slave(path).unwrap();
         fcntl_setfl(&file, OFlags::RDWR | OFlags::NONBLOCK).unwrap();
         Self(file)
+    }
+
+    pub(crate) fn set_baud(&self, baud: u32) {
+        let mut settings = tcgetattr(&self.0).unwrap();
+        settings.set_speed(baud).unwrap();
+        tcsetattr(&self.0, OptionalActions::Now, &settings).unwrap();
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) {

@@ -1,6 +1,7 @@
 //! Pseudo terminals: serial lines without hardware.
 
 use std::{
+    borrow::Cow,
     ffi::OsStr,
     fs, io,
     os::{
@@ -11,6 +12,7 @@ use std::{
         },
     },
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -23,13 +25,15 @@ use rustix::{
     termios::{OptionalActions, tcgetattr, tcsetattr},
 };
 
+use crate::uart::Receiver;
+
 /// How often to look whether somebody has opened the port: poll cannot wait for that.
 const READER_CHECK: Duration = Duration::from_millis(5);
 
 /// The device's end of a serial line; a program opens the other end at [`path`](Self::path).
 ///
-/// The line is raw in both directions and has no speed. Dropping the `Pty` unplugs the device: the
-/// program's next read ends with `Ok(0)` or `EIO`.
+/// The line is raw in both directions and has no speed, until [`at`](Self::at) gives it one. Dropping
+/// the `Pty` unplugs the device: the program's next read ends with `Ok(0)` or `EIO`.
 ///
 /// As on a real line, bytes sent while nobody has the port open are lost; [`held`](Self::held)
 /// changes that. Unlike a real line, a pty that a killed program had opened with `TIOCEXCL` stays
@@ -40,6 +44,14 @@ pub struct Pty {
     path: PathBuf,
     link: Option<Link>,
     held: Option<fs::File>,
+    speed: Mutex<Option<Speed>>,
+}
+
+/// What a device at a certain speed sends, and what the program's end makes of it.
+#[derive(Debug)]
+struct Speed {
+    baud: u32,
+    reader: Receiver,
 }
 
 /// A symbolic link that goes when its device goes.
@@ -72,7 +84,7 @@ impl Pty {
         let mut settings = tcgetattr(&slave)?;
         settings.make_raw();
         tcsetattr(&slave, OptionalActions::Now, &settings)?;
-        Ok(Self { master, path, link: None, held: None })
+        Ok(Self { master, path, link: None, held: None, speed: Mutex::new(None) })
     }
 
     /// Keeps the other end open from here too, so that there always is a reader to send to: bytes wait
@@ -101,6 +113,23 @@ impl Pty {
         Ok(self)
     }
 
+    /// Makes the device send at this speed: a program that has set another one reads what a
+    /// [UART](crate::uart) makes of it. Each sending is followed by an idle line.
+    pub fn at(self, baud: u32) -> Self {
+        self.set_speed(baud);
+        self
+    }
+
+    /// The speed that the program has set for reading, in baud; 38400 before anybody has set one. It
+    /// stays when the port is closed.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system's `tcgetattr`.
+    pub fn baud(&self) -> io::Result<u32> {
+        Ok(tcgetattr(&self.master)?.input_speed())
+    }
+
     /// What a program opens: the link where there is one, the terminal itself otherwise.
     pub fn path(&self) -> &Path {
         self.link.as_ref().map_or(&self.path, |link| &link.0)
@@ -122,6 +151,16 @@ impl Pty {
     ///
     /// Those of the system, none of them because of the reader.
     pub fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        self.write_some(&self.as_read(bytes, true)?).map(drop)
+    }
+
+    /// Like [`write_all`](Self::write_all), but more bytes follow directly.
+    pub(crate) fn write_part(&self, bytes: &[u8]) -> io::Result<()> {
+        self.write_some(&self.as_read(bytes, false)?).map(drop)
+    }
+
+    /// Sends back what the program has sent, as it has the right speed for it.
+    pub(crate) fn reflect(&self, bytes: &[u8]) -> io::Result<()> {
         self.write_some(bytes).map(drop)
     }
 
@@ -132,6 +171,8 @@ impl Pty {
     /// `TimedOut` at the deadline, with a part of the bytes sent.
     pub fn write_blocking(&self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
         let mut sent = 0;
+        self.wait(PollFlags::OUT, deadline)?; // its speed counts
+        let bytes = self.as_read(bytes, true)?;
         while sent < bytes.len() {
             if !self.wait(PollFlags::OUT, deadline)? {
                 let text = format!("nobody took more than {sent} of {} bytes", bytes.len());
@@ -156,6 +197,36 @@ impl Pty {
             Err(Errno::AGAIN | Errno::IO) => Ok(0), // closed in between
             result => Ok(result?),
         }
+    }
+
+    /// See [`at`](Self::at); for a device that changes its speed.
+    pub(crate) fn set_speed(&self, baud: u32) {
+        let mut speed = self.speed.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *speed {
+            Some(speed) => speed.baud = baud,
+            None => *speed = Some(Speed { baud, reader: Receiver::default() }),
+        }
+    }
+
+    /// What the program reads when the device sends `bytes` now, followed by an idle line if they are the
+    /// `last` ones.
+    fn as_read<'a>(&self, bytes: &'a [u8], last: bool) -> io::Result<Cow<'a, [u8]>> {
+        let mut speed = self.speed.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Speed { baud, reader }) = &mut *speed else {
+            return Ok(bytes.into());
+        };
+        let program = self.baud()?;
+        if program == *baud && reader.is_idle() {
+            return Ok(bytes.into());
+        }
+        let mut read = Vec::new();
+        for byte in bytes {
+            reader.character(*byte, *baud, program, &mut read);
+        }
+        if last {
+            reader.idle(&mut read);
+        }
+        Ok(read.into())
     }
 
     /// Sends until the line is full, and tells how many bytes went.

@@ -1,0 +1,147 @@
+//! A meter that waits to be asked: IEC 62056-21, protocol modes A, B and C, data readout.
+//!
+//! At 300 baud 7E1, a program asks with `/?!` CR LF (or with a device address before the `!`). The meter
+//! answers with its identification `/XXXZ…` CR LF, whose `Z` tells what comes then:
+//!
+//! - mode A (any other character): the readout follows at the same speed.
+//! - mode B (`A` to `F`, for 600 to 19200 baud): the readout follows at that speed.
+//! - mode C (`0` to `6`, for 300 to 19200 baud): the program acknowledges with ACK `0` Z `0` CR LF, still at
+//!   300 baud; after that both change their speed. Without an acknowledgement in time, or with a wrong one,
+//!   the readout comes at 300 baud.
+//!
+//! The readout is STX, the lines, `!` CR LF, ETX and a block check character: the exclusive or of all after
+//! STX up to ETX. Then the meter waits for the next request, at 300 baud again.
+//!
+//! Everything passes through the [UART model](crate::uart): where the program has another speed than the
+//! meter, each gets garbage from the other. What the program sends takes the time that it takes on a
+//! line, and a program that changes its speed within the first half of it spoils the rest. A pseudo
+//! terminal cannot delay `tcdrain`, so that a program must itself wait for the end of what it sends.
+
+mod conversation;
+mod head;
+mod log;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use self::{head::Head, log::Log};
+pub use self::{
+    log::Event,
+    table::{long_table, table},
+};
+use crate::{Pty, worker::Worker};
+
+/// What kind of meter an [`AskedMeter`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedOptions {
+    /// The identification, without the `/`. Its fourth character tells the mode and the speed.
+    pub ident: String,
+    /// The device address. A meter answers to it, leading zeros aside, and to a request without one.
+    pub address: Option<String>,
+    /// The speed at which the meter is asked, and to which it returns after a readout.
+    pub initial_baud: u32,
+    /// How long it takes to begin an answer, after the last bit of what it answers. A program needs some
+    /// of that before the readout to change its speed.
+    pub reaction: Duration,
+    /// How long it waits for an acknowledgement.
+    pub ack_timeout: Duration,
+    /// Whether it sleeps and has to be woken, as a meter with a battery does.
+    pub wake: Option<WakeUp>,
+    /// Whether the optical head reflects to the program what the program sends.
+    pub echo: bool,
+    /// Whether it sends character by character at its speed, or each message at once.
+    pub real_time: bool,
+    /// So many first readouts have a wrong block check character.
+    pub damaged: usize,
+}
+
+impl Default for AskedOptions {
+    /// A meter of mode C that offers 9600 baud, awake and in order.
+    fn default() -> Self {
+        Self {
+            ident: "ISK5MT174-0001".into(),
+            address: None,
+            initial_baud: 300,
+            reaction: Duration::from_millis(200),
+            ack_timeout: Duration::from_millis(1500),
+            wake: None,
+            echo: false,
+            real_time: false,
+            damaged: 0,
+        }
+    }
+}
+
+/// What wakes a meter: NULs, and then a pause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WakeUp {
+    /// So many of them, one after the other, at the initial speed.
+    pub nuls: usize,
+    /// How long nothing may come after the last bit of them. What comes earlier is lost, and the meter
+    /// sleeps on.
+    pub pause: Duration,
+    /// How long it then waits for a request, before it falls asleep again.
+    pub awake: Duration,
+}
+
+impl Default for WakeUp {
+    /// Those of 2.1 s at 300 baud, and a pause a bit shorter than the 1.5 s that programs make.
+    fn default() -> Self {
+        Self { nuls: 63, pause: Duration::from_millis(1300), awake: Duration::from_secs(5) }
+    }
+}
+
+/// A meter that answers when it is asked, until it is dropped. It records the whole conversation.
+#[derive(Debug)]
+pub struct AskedMeter {
+    port: PathBuf,
+    log: Arc<Log>,
+    _worker: Worker,
+}
+
+impl AskedMeter {
+    /// Starts a meter at this line, which reads out what `next_table` makes each time: lines without
+    /// their ends.
+    ///
+    /// # Errors
+    ///
+    /// Where the system has no thread left, or does not tell the speed of the line.
+    pub fn start(
+        pty: Pty,
+        options: AskedOptions,
+        mut next_table: impl FnMut() -> Vec<String> + Send + 'static,
+    ) -> io::Result<Self> {
+        let port = pty.path().to_owned();
+        let pty = pty.at(options.initial_baud);
+        let program = pty.baud()?;
+        let log = Arc::new(Log::default());
+        let worker = Worker::start("meter", {
+            let log = Arc::clone(&log);
+            move |clock| {
+                let mut head = Head::new(pty, clock, &log, &options, program);
+                let mut readouts = 0;
+                while conversation::converse(&mut head, &options, readouts, &mut next_table).is_some() {
+                    readouts += 1;
+                }
+            }
+        })?;
+        Ok(Self { port, log, _worker: worker })
+    }
+
+    /// What a program opens.
+    pub fn port(&self) -> &Path {
+        &self.port
+    }
+
+    /// What happened, in this order; at most the last thousand events.
+    pub fn events(&self) -> Vec<Event> {
+        self.log.events()
+    }
+}

@@ -1,0 +1,212 @@
+//! What a UART makes of a line: asynchronous characters of ten bits, and what is read of them at
+//! another speed than they were sent at.
+//!
+//! A character is a start bit (low), eight bits with the lowest first, and a stop bit (high); an idle
+//! line is high. 7E1 has the same ten bits: its parity takes the place of the highest one. A receiver
+//! waits for a falling edge and samples the middle of each bit by its own clock.
+
+use std::time::Duration;
+
+/// The bits of a character on the line, whether 7E1 or 8N1.
+const BITS: u32 = 10;
+
+/// The slowest and the fastest line, in baud: whatever a program sets, a bit has a length.
+const SLOWEST: u32 = 1;
+const FASTEST: u32 = 10_000_000;
+
+/// What comes out where `bytes`, sent one directly after the other at `sent` baud, are read at `read`
+/// baud.
+///
+/// At nearly the same speed, they themselves. A character without a stop bit becomes a NUL, as Linux
+/// hands it on with `INPCK` and without `PARMRK`; with other settings and drivers it may also be lost,
+/// or come as it was sampled.
+pub fn read_at(bytes: &[u8], sent: u32, read: u32) -> Vec<u8> {
+    let mut receiver = Receiver::default();
+    let mut got = Vec::new();
+    for byte in bytes {
+        receiver.character(*byte, sent, read, &mut got);
+    }
+    receiver.idle(&mut got);
+    got
+}
+
+/// Turns ASCII into 7E1 as it arrives at a port opened as 8N1: with even parity in bit 7.
+pub fn seven_e_one(bytes: &mut [u8]) {
+    for byte in bytes {
+        *byte |= ((byte.count_ones() % 2) as u8) << 7;
+    }
+}
+
+/// The ASCII of 7E1 read as 8N1; `None` if the parity of any of it is odd.
+pub fn seven_bits(bytes: &[u8]) -> Option<Vec<u8>> {
+    let even = bytes.iter().all(|byte| byte.count_ones() % 2 == 0);
+    even.then(|| bytes.iter().map(|byte| byte & 0x7f).collect())
+}
+
+/// How long so many characters take on a line of this speed.
+pub(crate) fn time_of(count: usize, baud: u32) -> Duration {
+    Duration::from_nanos(count as u64 * u64::from(BITS) * bit(baud))
+}
+
+/// The length of a bit in nanoseconds.
+fn bit(baud: u32) -> u64 {
+    1_000_000_000 / u64::from(baud.clamp(SLOWEST, FASTEST))
+}
+
+/// The receiving half of a UART.
+#[derive(Debug, Default)]
+pub(crate) struct Receiver {
+    frame: Option<Frame>,
+    /// The line was low when it was last looked at. It is idle at first.
+    low: bool,
+}
+
+/// A character that is being received.
+#[derive(Debug)]
+struct Frame {
+    /// Nanoseconds until the next sample.
+    wait: u64,
+    /// How many samples there were …
+    count: u32,
+    /// … and what they were, the first one lowest.
+    samples: u16,
+}
+
+impl Receiver {
+    /// Receives, at `read` baud, what was sent as `byte` at `sent` baud, directly after what came before.
+    /// Adds to `got` what it has completed: nothing, a character, or several.
+    pub(crate) fn character(&mut self, byte: u8, sent: u32, read: u32, got: &mut Vec<u8>) {
+        let line = u16::from(byte) << 1 | 1 << (BITS - 1);
+        for position in 0..BITS {
+            got.extend(self.level(line >> position & 1 == 1, bit(sent), bit(read)));
+        }
+    }
+
+    /// Lets the line be idle until there is nothing left to come, and adds to `got` what does.
+    pub(crate) fn idle(&mut self, got: &mut Vec<u8>) {
+        let wait = self.frame.as_ref().map_or(0, |frame| frame.wait);
+        // At the longest, so much is missing for all samples.
+        got.extend(self.level(true, wait + u64::from(BITS) * bit(SLOWEST), bit(FASTEST)));
+    }
+
+    /// Whether it waits for a character on an idle line, with nothing of an old one to come.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.frame.is_none() && !self.low
+    }
+
+    /// The line keeps a level for `left` ns. One frame can end in that time, as the next one needs an edge.
+    fn level(&mut self, high: bool, mut left: u64, bit: u64) -> Option<u8> {
+        let falling = !high && !self.low;
+        self.low = !high;
+        if falling && self.frame.is_none() {
+            self.frame = Some(Frame { wait: bit / 2, count: 0, samples: 0 });
+        }
+        loop {
+            let frame = self.frame.as_mut()?;
+            if frame.wait >= left {
+                frame.wait -= left;
+                return None;
+            }
+            left -= frame.wait;
+            frame.wait = bit;
+            frame.samples |= u16::from(high) << frame.count;
+            frame.count += 1;
+            let samples = frame.samples;
+            if frame.count == 1 && high {
+                self.frame = None; // no start bit: a spike
+            } else if frame.count == BITS {
+                self.frame = None;
+                let stopped = samples >> (BITS - 1) & 1 == 1;
+                return Some(if stopped { (samples >> 1) as u8 } else { 0 });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<u8> {
+        (0..=255).collect()
+    }
+
+    #[test]
+    fn at_the_same_speed_everything_is_read_as_it_was_sent() {
+        for baud in [300, 2400, 9600, 12_345, 115_200, 921_600] {
+            assert_eq!(read_at(&all(), baud, baud), all(), "{baud} baud");
+        }
+    }
+
+    #[test]
+    fn three_percent_do_no_harm_and_ten_do() {
+        for (sent, read) in [(9600, 9888), (9888, 9600)] {
+            assert_eq!(read_at(&all(), sent, read), all(), "{sent} read at {read}");
+        }
+        assert_ne!(read_at(&all(), 9600, 10_560), all());
+        assert_ne!(read_at(&all(), 10_560, 9600), all());
+    }
+
+    #[test]
+    fn a_slow_line_read_fast_has_a_character_for_each_falling_edge() {
+        // Twelve samples to a bit: each low level is longer than a frame, and has no stop bit.
+        assert_eq!(read_at(b"U", 9600, 115_200), [0; 5]);
+        assert_eq!(read_at(&[0xff], 9600, 115_200), [0]);
+        assert_eq!(read_at(&[0x00, 0x00], 9600, 115_200), [0, 0], "nine low bits are one falling edge");
+    }
+
+    #[test]
+    fn half_the_speed_doubles_each_bit() {
+        // Low, 1 0 0 0 0 0 1 0, high: the falling edges of `A` are at the start and at the bits 1 and 7.
+        // The frame from the start on sees each bit twice, up to its half; the stop bit is the low bit 4.
+        // The next edge is that at bit 7: two samples low, then the line is high.
+        assert_eq!(read_at(b"A", 4800, 9600), [0, 0b1111_1110]);
+    }
+
+    #[test]
+    fn a_fast_line_read_slowly_is_a_single_character_for_many() {
+        let telegram = [b'0'; 100];
+        let got = read_at(&telegram, 9600, 300);
+        // 1000 bits are 31 bits of the reader: at most four characters, as each needs ten of them but the last.
+        assert!((1..=4).contains(&got.len()), "{got:?}");
+        let got = read_at(&telegram, 115_200, 9600);
+        assert!((1..=9).contains(&got.len()), "{got:?}");
+        assert_eq!(read_at(b"/", 115_200, 9600), [], "over before the middle of a start bit: a spike");
+    }
+
+    #[test]
+    fn it_does_not_matter_in_which_pieces_a_line_is_received() {
+        let mut receiver = Receiver::default();
+        let mut got = Vec::new();
+        assert!(receiver.is_idle());
+        receiver.character(0x00, 9600, 300, &mut got);
+        assert!(!receiver.is_idle());
+        for byte in &all()[1..] {
+            receiver.character(*byte, 9600, 300, &mut got);
+        }
+        receiver.idle(&mut got);
+        assert!(receiver.is_idle());
+        assert_eq!(got, read_at(&all(), 9600, 300));
+    }
+
+    #[test]
+    fn a_speed_of_zero_is_a_slow_one() {
+        assert_eq!(read_at(b"x", 0, 0), b"x");
+        assert!(read_at(b"x", 9600, 0).len() <= 1);
+        assert_eq!(time_of(3, 0), Duration::from_secs(30));
+        assert_eq!(time_of(6, 300), Duration::from_nanos(60 * 3_333_333));
+    }
+
+    #[test]
+    fn seven_e_one_makes_every_parity_even_and_keeps_the_characters() {
+        let ascii: Vec<u8> = (0..128).collect();
+        let mut line = ascii.clone();
+        seven_e_one(&mut line);
+        assert!(line.iter().all(|byte| byte.count_ones() % 2 == 0));
+        assert!(line.iter().map(|byte| byte & 0x7f).eq(ascii.iter().copied()));
+        assert_eq!(line[usize::from(b'/')], 0xaf); // as read from a real meter
+        assert_eq!(seven_bits(&line), Some(ascii));
+        line[5] ^= 4;
+        assert_eq!(seven_bits(&line), None);
+    }
+}
