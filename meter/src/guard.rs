@@ -4,14 +4,16 @@
 //! says nearly the same thing every second: a telegram that differs in more than its values, or whose
 //! energy counter does what no connection can carry, is damaged.
 
+mod format;
 mod implausible;
 
 use std::time::Duration;
 
 use framework::{Decimal, Text};
 
+use self::format::{Kind, is_undefined};
 pub use self::implausible::{Implausible, What};
-use crate::telegram::{Register, Telegram};
+use crate::{Register, Telegram, names::is_passed_on};
 
 /// So many agreeing telegrams of a new kind are believed: the meter was exchanged, reset, or unlocked
 /// with its PIN.
@@ -60,14 +62,16 @@ impl Guard {
     /// Judges a telegram that was complete at `now`, a time since any fixed moment.
     ///
     /// The first telegram is believed. A later one must have the registers of an earlier one, with
-    /// their units, decimals and (where values are padded with zeros) digits; its energy counters must
-    /// not run backwards, nor faster than the connection can carry. The guard gives way when the meter
+    /// their units, decimals and (where values are padded with zeros) digits; its counters must not run
+    /// backwards, those of energy not faster than the connection can carry, and those of other meters,
+    /// which it passes on now and then, not without a new time. The guard gives way when the meter
     /// insists: the third telegram of a new kind is believed, with at most three telegrams of known
-    /// kinds between them. Three that rise too fast, one above the other, are believed too.
+    /// kinds between them. Three that rise too fast, one above the other, are believed too. Where checksums
+    /// [prove](Telegram::proven) a telegram, its registers are the meter's, and only counters are judged.
     ///
     /// # Errors
     /// Why the telegram must not be handed on.
-    pub fn judge(&mut self, telegram: &Telegram<'_>, now: Duration) -> Result<(), Implausible> {
+    pub fn judge(&mut self, telegram: &impl Telegram, now: Duration) -> Result<(), Implausible> {
         let mut first = None;
         for place in 0..self.layouts.len() {
             match self.layouts[place].judge(telegram, now, self.max_power_w) {
@@ -84,11 +88,29 @@ impl Guard {
         }
         let layout = match first {
             None => Layout::of(telegram, now),
+            Some(fault) if telegram.proven() && !fault.is_about_counter() => {
+                self.judge_counters(telegram, now)?;
+                Layout::of(telegram, now)
+            }
             Some(fault) => self.insisted(telegram, now).ok_or(fault)?,
         };
         self.layouts.retain(|known| known.registers != layout.registers);
         self.layouts.truncate(MAX_LAYOUTS - 1);
         self.layouts.insert(0, layout);
+        Ok(())
+    }
+
+    /// Judges the counters of a telegram of a new kind against what they were in others.
+    fn judge_counters(&self, telegram: &impl Telegram, now: Duration) -> Result<(), Implausible> {
+        for sent in telegram.registers() {
+            let Some(number) = sent.number else { continue };
+            let mut known = self.layouts.iter().flat_map(|layout| &layout.registers);
+            let known = known.find(|learned| learned.code == sent.code && learned.counter.is_some());
+            if let Some(learned) = known.filter(|learned| learned.is_written_like(&sent, number)) {
+                let what = learned.judge_counter(&sent, number, now, self.max_power_w);
+                what.map_err(|what| Implausible { code: sent.code.into(), what })?;
+            }
+        }
         Ok(())
     }
 
@@ -102,7 +124,7 @@ impl Guard {
     }
 
     /// The layout of an implausible telegram, if the meter insists on it.
-    fn insisted(&mut self, telegram: &Telegram<'_>, now: Duration) -> Option<Layout> {
+    fn insisted(&mut self, telegram: &impl Telegram, now: Duration) -> Option<Layout> {
         let place = self.candidates.iter().position(|candidate| candidate.layout.has_codes_of(telegram));
         if let Some(place) = place {
             let candidate = &mut self.candidates[place];
@@ -142,8 +164,16 @@ struct Learned {
     code: Text,
     unit: Option<Text>,
     value: Kind,
-    /// The last value of an energy counter, and when it came.
-    counter: Option<(Decimal, Duration)>,
+    counter: Option<Counter>,
+}
+
+/// The last value of a counter, and when it came.
+#[derive(Debug)]
+struct Counter {
+    value: Decimal,
+    at: Duration,
+    /// When it was read, if another meter counts.
+    time: Option<Text>,
 }
 
 /// Layouts with equal registers are of one kind: the newer replaces the older, and its counters.
@@ -153,27 +183,8 @@ impl PartialEq for Learned {
     }
 }
 
-/// What a register's values are.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Text,
-    /// Nothing but `-.--` so far: a power factor without a current.
-    Undefined,
-    Number(Format),
-}
-
-/// How a register's numbers are written.
-#[derive(Clone, Copy, Debug, Default)]
-struct Format {
-    decimals: u8,
-    /// Digits before the point, where a leading zero showed that they are always so many.
-    digits: Option<usize>,
-    /// The same for negative numbers: the sign stands before the zeros or instead of one.
-    negative_digits: Option<usize>,
-}
-
 impl Layout {
-    fn of(telegram: &Telegram<'_>, now: Duration) -> Self {
+    fn of(telegram: &impl Telegram, now: Duration) -> Self {
         let mut layout = Self {
             registers: telegram
                 .registers()
@@ -196,7 +207,7 @@ impl Layout {
             .eq(other.registers.iter().map(|learned| &learned.code))
     }
 
-    fn has_codes_of(&self, telegram: &Telegram<'_>) -> bool {
+    fn has_codes_of(&self, telegram: &impl Telegram) -> bool {
         self.registers.len() == telegram.registers().len()
             && self
                 .registers
@@ -205,7 +216,7 @@ impl Layout {
                 .all(|(learned, sent)| learned.code == sent.code)
     }
 
-    fn judge(&self, telegram: &Telegram<'_>, now: Duration, max_power_w: f64) -> Result<(), Implausible> {
+    fn judge(&self, telegram: &impl Telegram, now: Duration, max_power_w: f64) -> Result<(), Implausible> {
         if !self.has_codes_of(telegram) {
             return Err(Implausible { code: Text::default(), what: What::Registers });
         }
@@ -217,7 +228,7 @@ impl Layout {
         Ok(())
     }
 
-    fn learn(&mut self, telegram: &Telegram<'_>, now: Duration) {
+    fn learn(&mut self, telegram: &impl Telegram, now: Duration) {
         for (learned, sent) in self.registers.iter_mut().zip(telegram.registers()) {
             learned.learn(&sent, now);
         }
@@ -238,15 +249,37 @@ impl Learned {
         if !format.fits(sent.value, number) {
             return Err(What::Digits);
         }
-        let Some((before, at)) = self.counter else { return Ok(()) };
+        self.judge_counter(sent, number, now, max_power_w)
+    }
+
+    /// Same unit and decimals: values can be compared.
+    fn is_written_like(&self, sent: &Register<'_>, number: Decimal) -> bool {
+        let decimals = self.counter.as_ref().map(|counter| counter.value.scale());
+        self.unit.as_deref() == sent.unit && decimals == Some(number.scale())
+    }
+
+    fn judge_counter(
+        &self,
+        sent: &Register<'_>,
+        number: Decimal,
+        now: Duration,
+        max_power_w: f64,
+    ) -> Result<(), What> {
+        let Some(Counter { value: before, at, time }) = &self.counter else { return Ok(()) };
         // The decimals are the same: the difference of the digits is one in units of the last place.
         let Some(rise @ 0..) = number.mantissa().checked_sub(before.mantissa()) else {
-            return Err(What::Backwards { before, now: number });
+            return Err(What::Backwards { before: *before, now: number });
         };
+        if let Some(time) = time {
+            // Its readings come in one step for an hour: power says nothing. Without a limit, as for what a
+            // meter insists on, its clock may stand still.
+            let same = rise > 0 && sent.time.is_some_and(|sent| sent.sent == time);
+            return if same && max_power_w.is_finite() { Err(What::Untimely) } else { Ok(()) };
+        }
         let Some(unit_wh) = watt_hours(sent.unit) else { return Ok(()) };
         // One unit is the counter's own rounding.
         let rise_wh = (rise - 1).max(0) as f64 * unit_wh / 10f64.powi(number.scale().into());
-        let power_w = rise_wh / ((now.saturating_sub(at) + SLACK).as_secs_f64() / 3600.0);
+        let power_w = rise_wh / ((now.saturating_sub(*at) + SLACK).as_secs_f64() / 3600.0);
         if power_w <= max_power_w { Ok(()) } else { Err(What::TooFast { power_w: power_w as u64 }) }
     }
 
@@ -257,72 +290,27 @@ impl Learned {
         if let (Kind::Number(format), Some(number)) = (&mut self.value, sent.number) {
             format.learn(sent.value, number);
             if is_counter(sent) {
-                self.counter = Some((number, now));
+                let passed_on = sent.obis.is_some_and(is_passed_on);
+                let time = passed_on.then(|| sent.time.map_or("", |time| time.sent).into());
+                self.counter = Some(Counter { value: number, at: now, time });
             }
         }
     }
 }
 
-/// Digits are learned with time: they make no other kind.
-impl PartialEq for Format {
-    fn eq(&self, other: &Self) -> bool {
-        self.decimals == other.decimals
-    }
-}
-
-impl Kind {
-    fn of(sent: &Register<'_>) -> Self {
-        match sent.number {
-            Some(number) => Self::Number(Format { decimals: number.scale(), ..Format::default() }),
-            None if is_undefined(sent.value) => Self::Undefined,
-            None => Self::Text,
-        }
-    }
-}
-
-/// Does the meter say that there is no value at the moment?
-fn is_undefined(value: &str) -> bool {
-    value.contains('-') && value.bytes().all(|byte| matches!(byte, b'-' | b'.' | b' '))
-}
-
-impl Format {
-    fn fits(&self, value: &str, number: Decimal) -> bool {
-        let (negative, digits) = digits(value, number);
-        let padded = if negative { self.negative_digits } else { self.digits };
-        let sign_instead_of_zero =
-            negative && self.digits.is_some_and(|all| digits != all && digits + 1 != all);
-        number.scale() == self.decimals
-            && padded.is_none_or(|padded| padded == digits)
-            && !sign_instead_of_zero
-    }
-
-    fn learn(&mut self, value: &str, number: Decimal) {
-        let (negative, digits) = digits(value, number);
-        let padded = digits > 1 && value.trim_ascii().trim_start_matches(['+', '-']).starts_with('0');
-        if padded {
-            *(if negative { &mut self.negative_digits } else { &mut self.digits }) = Some(digits);
-        }
-    }
-}
-
-/// Is the number written with a minus, and how many digits stand before its point?
-fn digits(value: &str, number: Decimal) -> (bool, usize) {
-    let value = value.trim_ascii();
-    let signed = value.starts_with(['+', '-']);
-    let behind = if number.scale() > 0 { usize::from(number.scale()) + 1 } else { 0 };
-    (value.starts_with('-'), value.len().saturating_sub(usize::from(signed) + behind))
-}
-
-/// Does the register count energy, upwards only?
+/// Does the register count, upwards only?
 ///
-/// Not the sums over both directions (16, and 36, 56, 76 for the phases), nor values of the past.
+/// Energy: not the sums over both directions (16, and 36, 56, 76 for the phases), nor values of the past.
+/// And what other meters count.
 fn is_counter(register: &Register<'_>) -> bool {
     register.obis.is_some_and(|obis| {
         let (c, d, _) = obis.cde();
-        (1..=80).contains(&c)
+        let energy = (1..=80).contains(&c)
             && d == 8
             && !matches!(c, 16 | 36 | 56 | 76)
-            && matches!(obis.history(), None | Some(0))
+            && matches!(obis.history(), None | Some(0));
+        let counts = register.unit == Some("m3") || watt_hours(register.unit).is_some();
+        energy || (is_passed_on(obis) && counts)
     })
 }
 

@@ -2,6 +2,8 @@
 
 use framework::{Obis, Text};
 
+use crate::Telegram;
+
 /// The register `C.D.E` and its name, in the order of the README's table.
 ///
 /// An energy register (D = 8) of a tariff has the same name with `_T1` … `_T63` behind it. The letters
@@ -29,6 +31,8 @@ pub const NAMES: &[([u8; 3], &str)] = &[
     ([3, 7, 0], "CURRENT_REACTIVE_IMPORT"),
     ([4, 7, 0], "CURRENT_REACTIVE_EXPORT"),
     ([9, 7, 0], "CURRENT_APPARENT_POWER"),
+    ([1, 4, 0], "AVERAGE_POWER_IMPORT"),
+    ([2, 4, 0], "AVERAGE_POWER_EXPORT"),
     ([1, 6, 0], "MAX_POWER_IMPORT"),
     ([2, 6, 0], "MAX_POWER_EXPORT"),
     ([32, 7, 0], "VOLTAGE_L1"),
@@ -50,11 +54,14 @@ pub const NAMES: &[([u8; 3], &str)] = &[
     ([81, 7, 26], "ANGLE_I3_U3"),
     ([0, 0, 0], "METER_NUMBER"),
     ([96, 1, 0], "METER_ID"),
+    ([96, 1, 1], "EQUIPMENT_ID"),
     ([0, 2, 0], "FIRMWARE"),
+    ([1, 0, 0], "METER_CLOCK"),
     ([0, 9, 1], "METER_TIME"),
     ([0, 9, 2], "METER_DATE"),
     ([96, 5, 0], "STATUS"),
     ([96, 8, 0], "OPERATING_TIME"),
+    ([96, 14, 0], "TARIFF"),
     ([97, 97, 0], "ERROR"),
 ];
 
@@ -65,7 +72,7 @@ pub const NAMES: &[([u8; 3], &str)] = &[
 /// 255 or 0.
 pub fn name(obis: Obis) -> Option<Text> {
     let (c, d, e) = obis.cde();
-    let electrical = (1..96).contains(&c);
+    let electrical = (1..96).contains(&c) && d > 0;
     let fits = match obis.medium() {
         None | Some(1) => true,
         Some(0) => !electrical && matches!(obis.channel(), None | Some(0)),
@@ -81,6 +88,57 @@ pub fn name(obis: Obis) -> Option<Text> {
         Some(name) => Some(Text::new_static(name)),
         None if d == 8 && e < 64 => find([c, 8, 0]).map(|name| Text::from(format!("{name}_T{e}"))),
         None => None,
+    }
+}
+
+/// What is counted by the meters whose readings this one passes on (M-Bus, channels 1 to 4).
+///
+/// Register `0-n:24.1.0` says it for channel n, by the device types of EN 13757-3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Devices([Option<&'static str>; 4]);
+
+impl Devices {
+    pub(crate) fn of(telegram: &impl Telegram) -> Self {
+        let mut devices = Self::default();
+        for register in telegram.registers() {
+            if let Some((place, (24, 1, 0))) = register.obis.and_then(on_channel)
+                && let Some(device) = devices.0.get_mut(place)
+            {
+                *device = match register.value.trim_ascii().parse::<u8>() {
+                    Ok(2) => Some("ELECTRICITY"),
+                    Ok(3) => Some("GAS"),
+                    Ok(4 | 12) => Some("HEAT"),
+                    Ok(6) => Some("WARM_WATER"),
+                    Ok(7) => Some("WATER"),
+                    Ok(10 | 11) => Some("COLD"),
+                    _ => None,
+                };
+            }
+        }
+        devices
+    }
+
+    /// The name of a register; `None` where there is none for it.
+    pub(crate) fn name(&self, obis: Obis) -> Option<Text> {
+        let Some((place, code)) = on_channel(obis) else { return name(obis) };
+        let device = (*self.0.get(place)?)?;
+        match code {
+            (96, 1, 0 | 1) => Some(Text::from(format!("{device}_METER_ID"))),
+            _ => is_passed_on(obis).then_some(Text::new_static(device)),
+        }
+    }
+}
+
+/// Does the register hold what another meter counted? `0-n:24.2.e`, and in DSMR 2 and 3 `0-n:24.3.0`.
+pub(crate) fn is_passed_on(obis: Obis) -> bool {
+    matches!(on_channel(obis), Some((_, (24, 2, _) | (24, 3, 0))))
+}
+
+/// The channel, counted from 0, and the code of an abstract register that is not of channel 0.
+fn on_channel(obis: Obis) -> Option<(usize, (u8, u8, u8))> {
+    match (obis.medium(), obis.channel()) {
+        (Some(0), Some(channel @ 1..)) => Some((usize::from(channel) - 1, obis.cde())),
+        _ => None,
     }
 }
 
@@ -122,6 +180,8 @@ mod tests {
             ("0-0:C.1.0*255", Some("METER_ID")),
             ("0:0.0.0*255", Some("METER_NUMBER")),
             ("0-0:96.8.0*255", Some("OPERATING_TIME")),
+            ("0-0:1.0.0", Some("METER_CLOCK")),
+            ("0-0:96.14.0", Some("TARIFF")),
             // Another medium, another device, another time, another quantity.
             ("6-0:1.8.0*255", None),
             ("0-0:1.8.0*255", None),

@@ -1,218 +1,289 @@
-//! The device: bytes in, batches out. All judgement is in the decoder and the guard.
+//! The device: bytes in, batches out. All judgement of bytes is in the [`Reader`].
+
+mod asking;
+mod noise;
 
 use std::{io, time::Duration};
 
 use framework::{AcquireError, Batch, Context, Counter, DataAcquisition, Fact, Timestamp};
 use line::{Line, Pacer, Port};
 use tokio::time::{Instant, timeout_at};
+use tracing::debug;
 
-use crate::{convert::Converter, decoder::Decoder, framing::Framing, guard::Guard};
+use self::{asking::Asking, noise::Noise};
+use crate::{Decoder, Fault, Language, Reader, Sniffer};
+
+pub use self::asking::{Answer, Conversation, NoAnswer};
 
 /// A pause inside a telegram that is longer ends it: IEC 62056-21 allows 1.5 s between two characters.
 const PAUSE: Duration = Duration::from_millis(1500);
-/// Bytes that come for so long without a telegram among them are worth a word.
-const NOISE: Duration = Duration::from_secs(15);
 
-/// A meter that pushes telegrams, and the line to it.
-pub(crate) struct Source {
+/// Where the meter is, and what is known of it beforehand.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The line to it.
+    pub port: Port,
+    /// The speeds at which it may speak, the usual one first. They are tried one after the other until a
+    /// telegram was found; one only is not changed.
+    pub bauds: Vec<u32>,
+    /// Energy counters may rise as fast as so many watts make them.
+    pub max_power_w: f64,
+    /// Without a byte for so long the line is closed and opened again.
+    pub silent_after: Duration,
+}
+
+/// A meter that sends telegrams, and the line to it.
+pub struct Source<D> {
     line: Option<Line>,
-    meter: Meter,
+    meter: Meter<D>,
+}
+
+/// What came while the line was listened to.
+enum Heard {
+    /// Bytes, or the end of some.
+    Something,
+    /// Nothing, for so long that the meter may be one to ask.
+    Nothing,
 }
 
 /// What is known of the meter, whether or not the line is open.
-struct Meter {
-    port: Port,
-    baud: u32,
-    silent_after: Duration,
-    decoder: Decoder,
-    guard: Guard,
-    converter: Converter,
+struct Meter<D> {
+    settings: Settings,
+    /// Where in `settings.bauds` the speed stands that is listened at.
+    place: usize,
+    reader: Reader<D>,
     pacer: Pacer,
     began: Instant,
-    /// When a byte came last.
+    /// When a byte came last, or the line was opened.
     heard: Instant,
     noise: Noise,
-    framing: Option<Framing>,
-    report: Report,
-}
-
-/// Bytes since the last telegram, good or bad.
-#[derive(Default)]
-struct Noise {
-    bytes: usize,
-    /// When the first of them came: the silence before is none of it.
-    began: Option<Instant>,
-}
-
-impl Noise {
-    /// More bytes came; how many it are by now, when that has gone on for too long.
-    fn heard(&mut self, now: Instant, count: usize) -> Option<usize> {
-        let began = *self.began.get_or_insert(now);
-        self.bytes += count;
-        (now - began > NOISE).then(|| std::mem::take(self).bytes)
-    }
-}
-
-/// What `/health` shows of the meter.
-struct Report {
+    sniffer: Sniffer,
+    /// Another plugin reads what arrives.
+    foreign: Option<Language>,
+    asking: Option<Asking<D>>,
     bytes: Counter,
-    telegrams: Counter,
-    rejected: Counter,
-    implausible: Counter,
-    framing: Fact,
-    ident: Fact,
+    baud: Fact,
 }
 
-impl Source {
-    pub(crate) fn new(
-        port: Port,
-        baud: u32,
-        framing: Option<Framing>,
-        max_power: f64,
-        silent_after: Duration,
-        cx: &Context,
-    ) -> Self {
+impl<D: Decoder> Source<D> {
+    /// A meter that speaks by itself.
+    pub fn new(decoder: D, settings: Settings, cx: &Context) -> Self {
         let now = Instant::now();
-        cx.fact("port").set(port.to_string());
+        cx.fact("port").set(settings.port.to_string());
         let meter = Meter {
-            port,
-            baud,
-            silent_after,
-            decoder: Decoder::new(framing),
-            guard: Guard::new(max_power),
-            converter: Converter::default(),
+            reader: Reader::new(decoder, settings.max_power_w, cx),
+            settings,
+            place: 0,
             pacer: Pacer::default(),
             began: now,
             heard: now,
             noise: Noise::default(),
-            framing: None,
-            report: Report {
-                bytes: cx.counter("bytes"),
-                telegrams: cx.counter("telegrams"),
-                rejected: cx.counter("rejected"),
-                implausible: cx.counter("implausible"),
-                framing: cx.fact("framing"),
-                ident: cx.fact("ident"),
-            },
+            sniffer: Sniffer::default(),
+            foreign: None,
+            asking: None,
+            bytes: cx.counter("bytes"),
+            baud: cx.fact("baud"),
         };
         Self { line: None, meter }
     }
+
+    /// The same for a meter that is asked at each turn.
+    pub fn asked(mut self, conversation: impl Conversation<D>, cx: &Context) -> Self {
+        self.meter.asking = Some(Asking::always(conversation, cx));
+        self
+    }
+
+    /// The same for a meter of which nobody knows: it is asked when it says nothing by itself.
+    pub fn asked_when_silent(mut self, conversation: impl Conversation<D>, cx: &Context) -> Self {
+        self.meter.asking = Some(Asking::when_silent(conversation, cx));
+        self
+    }
 }
 
-impl Meter {
+impl<D: Decoder> Meter<D> {
     /// What the bytes that are here make: a batch, a fault, or nothing yet.
-    fn decode(&mut self, now: Instant) -> Option<Result<Batch, AcquireError>> {
-        let malformed = |reason: String| Some(Err(AcquireError::Malformed { reason }));
-        let telegram = match self.decoder.next()? {
-            Ok(telegram) => telegram,
-            Err(rejected) => {
+    fn decode(&mut self) -> Option<Result<Batch, AcquireError>> {
+        loop {
+            let now = Instant::now();
+            let found = self.reader.next(now - self.began, Timestamp::now())?;
+            if let Err(Fault::Rejected(reason)) = &found {
                 self.pacer.gave_up();
-                self.noise = Noise::default();
-                self.report.rejected.increment();
-                return malformed(format!("a telegram was rejected: {rejected}"));
+                // Bytes of another language: what this one takes them for says nothing.
+                if self.foreign.is_some() {
+                    debug!("{reason}");
+                    continue;
+                }
+            } else {
+                self.pacer.completed(now, self.reader.len_of_last());
+                self.foreign = None;
             }
-        };
-        self.pacer.completed(now, telegram.len());
-        self.noise = Noise::default();
-        self.report.telegrams.increment();
-        if self.framing != Some(telegram.framing()) {
-            self.framing = Some(telegram.framing());
-            self.report.framing.set(telegram.framing().to_string());
-            self.report.ident.set(telegram.ident().unwrap_or("none"));
+            self.noise = Noise::default();
+            return Some(found.map_err(|fault| AcquireError::Malformed { reason: fault.to_string() }));
         }
-        if let Err(implausible) = self.guard.judge(&telegram, now - self.began) {
-            self.report.implausible.increment();
-            return malformed(format!("a telegram is implausible: {implausible}"));
-        }
-        Some(Ok(self.converter.batch(&telegram, Timestamp::now())))
     }
 
     /// Waits for more bytes, or for the pause that ends a telegram.
-    async fn listen(&mut self, line: &mut Line, now: Instant) -> Result<(), AcquireError> {
-        if self.decoder.pending() {
-            self.pacer.arrived(now, self.noise.bytes);
-            if let Some(until) = self.pacer.nap(now, self.noise.bytes) {
+    async fn listen(&mut self, line: &mut Line) -> Result<Heard, AcquireError> {
+        let now = Instant::now();
+        let (pending, searching) = (self.reader.decoder().pending(), self.is_searching());
+        if pending && !searching {
+            self.pacer.arrived(now, self.noise.bytes());
+            if let Some(until) = self.pacer.nap(now, self.noise.bytes()) {
                 line.nap(until).await;
             }
         }
-        let limit = self.heard + if self.decoder.pending() { PAUSE } else { self.silent_after };
-        match timeout_at(limit.max(Instant::now()), line.read(self.decoder.space())).await {
+        let deadline = (self.heard + self.patience()).max(Instant::now());
+        let space = self.reader.decoder().space();
+        match timeout_at(deadline, line.read(space)).await {
             Ok(Ok(count)) => {
-                self.decoder.filled(count);
-                self.report.bytes.add(count as u64);
+                let language = searching.then(|| self.sniffer.heard(&space[..count])).flatten();
+                self.reader.decoder().filled(count);
+                self.bytes.add(count as u64);
                 self.heard = Instant::now();
-                match self.noise.heard(self.heard, count) {
-                    Some(bytes) => Err(AcquireError::Malformed {
-                        reason: format!(
-                            "{bytes} bytes came from {} at {} baud in {NOISE:?}, and no telegram is among them: \
-                             check `baud`, the head's alignment, and that this is a D0 meter",
-                            self.port, self.baud
-                        ),
-                    }),
-                    None => Ok(()),
+                self.noise.heard(self.heard, count);
+                self.recognized(language)?;
+                if self.noise.is_long(searching) {
+                    self.give_up(line)?;
                 }
+                Ok(Heard::Something)
             }
             Ok(Err(error)) => Err(self.unavailable(error)),
-            Err(_) if self.decoder.pending() => {
-                self.decoder.finish();
-                Ok(())
+            Err(_) if pending => {
+                self.reader.decoder().finish();
+                Ok(Heard::Something)
             }
-            Err(_) => {
-                let waited = self.silent_after;
-                Err(AcquireError::Silent { device: self.port.to_string(), waited })
-            }
+            Err(_) if searching && self.noise.bytes() > 0 => self.give_up(line).map(|()| Heard::Something),
+            Err(_) if self.may_ask().is_some() => Ok(Heard::Nothing),
+            Err(_) => Err(self.silent()),
         }
     }
 
+    /// How long nothing may come.
+    fn patience(&mut self) -> Duration {
+        if self.reader.decoder().pending() || (self.is_searching() && self.noise.bytes() > 0) {
+            return PAUSE;
+        }
+        let silent_after = self.settings.silent_after;
+        self.may_ask().map_or(silent_after, |patience| patience.min(silent_after))
+    }
+
+    /// After how long without a byte the meter is asked, if it may be one to ask.
+    fn may_ask(&self) -> Option<Duration> {
+        self.asking.as_ref().and_then(Asking::patience).filter(|_| self.is_searching())
+    }
+
+    /// The speed that is listened at.
+    fn speed(&self) -> u32 {
+        self.settings.bauds.get(self.place).copied().unwrap_or(9600)
+    }
+
+    /// No telegram was found yet, and the speed may be the reason.
+    fn is_searching(&self) -> bool {
+        !self.reader.knows_meter()
+    }
+
+    /// Says so when another plugin reads what arrives.
+    fn recognized(&mut self, language: Option<Language>) -> Result<(), AcquireError> {
+        let Some(language) = language else { return Ok(()) };
+        self.noise = Noise::default(); // the speed is right
+        if language == D::LANGUAGE {
+            return Ok(());
+        }
+        self.sniffer.reset();
+        self.foreign = Some(language);
+        let (port, right, wrong) = (&self.settings.port, language.plugin(), D::LANGUAGE.plugin());
+        Err(AcquireError::Misconfigured {
+            reason: format!(
+                "the meter on {port} sends {language}: write `plugin = \"{right}\"` instead of `plugin = \"{wrong}\"`"
+            ),
+        })
+    }
+
+    /// Bytes came, and no telegram was among them: listens at the next speed, and says so after the last one.
+    fn give_up(&mut self, line: &mut Line) -> Result<(), AcquireError> {
+        let bytes = std::mem::take(&mut self.noise).bytes();
+        let (port, bauds) = (&self.settings.port, &self.settings.bauds);
+        let heard = if self.is_searching() && bauds.len() > 1 && line.has_speed() {
+            self.place = (self.place + 1) % bauds.len();
+            line.set_baud(self.speed()).map_err(|error| self.unavailable(error))?;
+            self.baud.set(self.speed().to_string());
+            self.reader.decoder().reset();
+            self.sniffer.reset();
+            if self.place > 0 {
+                return Ok(());
+            }
+            format!(
+                "bytes arrive from {port}, but no telegram at any speed from {} to {} baud",
+                least(bauds),
+                most(bauds)
+            )
+        } else {
+            format!("{bytes} bytes came from {port} at {} baud, and no telegram is among them", line.baud())
+        };
+        let reason =
+            format!("{heard}: check the head's alignment, `baud`, and that this is a {} meter", D::LANGUAGE);
+        Err(AcquireError::Malformed { reason })
+    }
+
     fn unavailable(&self, source: io::Error) -> AcquireError {
-        AcquireError::Unavailable { device: self.port.to_string(), source }
+        AcquireError::Unavailable { device: self.settings.port.to_string(), source }
+    }
+
+    fn silent(&self) -> AcquireError {
+        AcquireError::Silent { device: self.settings.port.to_string(), waited: self.settings.silent_after }
+    }
+
+    /// What is not complete will never be: the line begins anew.
+    fn reset(&mut self) {
+        self.reader.decoder().reset();
+        self.pacer.gave_up();
+        self.noise = Noise::default();
+        self.sniffer.reset();
+        self.heard = Instant::now();
     }
 }
 
+fn least(bauds: &[u32]) -> u32 {
+    bauds.iter().copied().min().unwrap_or_default()
+}
+
+fn most(bauds: &[u32]) -> u32 {
+    bauds.iter().copied().max().unwrap_or_default()
+}
+
 #[framework::async_trait]
-impl DataAcquisition for Source {
+impl<D: Decoder> DataAcquisition for Source<D> {
     async fn open(&mut self) -> Result<(), AcquireError> {
-        let meter = &mut self.meter;
-        self.line =
-            Some(Line::open(&meter.port, meter.baud).await.map_err(|error| meter.unavailable(error))?);
-        meter.decoder.reset();
-        meter.pacer.gave_up();
-        meter.noise = Noise::default();
-        meter.heard = Instant::now();
+        let Self { line, meter } = self;
+        let opened = Line::open(&meter.settings.port, meter.speed()).await;
+        *line = Some(opened.map_err(|error| meter.unavailable(error))?);
+        meter.baud.set(meter.speed().to_string());
+        meter.reset();
+        if let Some(asking) = &mut meter.asking {
+            asking.reset();
+        }
         Ok(())
     }
 
     async fn acquire(&mut self) -> Result<Batch, AcquireError> {
-        // The line stays in its place while it is awaited: an `acquire` that is dropped must not close it.
         let Self { line, meter } = self;
         let Some(line) = line else { return Err(meter.unavailable(io::ErrorKind::NotConnected.into())) };
         loop {
-            let now = Instant::now();
-            if let Some(found) = meter.decode(now) {
+            if let Some(answer) = meter.ask(line).await? {
+                return Ok(answer);
+            }
+            if let Some(found) = meter.decode() {
                 return found;
             }
-            meter.listen(line, now).await?;
+            if let Heard::Nothing = meter.listen(line).await?
+                && let Some(answer) = meter.ask_silent(line).await?
+            {
+                return Ok(answer);
+            }
         }
     }
 
     async fn close(&mut self) {
         self.line = None;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_without_a_telegram_are_noise_and_silence_is_not() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let mut noise = Noise::default();
-        assert_eq!(noise.heard(at(100), 200), None, "however long it was silent before");
-        assert_eq!(noise.heard(at(110), 200), None);
-        assert_eq!(noise.heard(at(116), 200), Some(600));
-        assert_eq!(noise.heard(at(117), 200), None, "said once");
-        assert_eq!(noise.heard(at(133), 1), Some(201));
     }
 }

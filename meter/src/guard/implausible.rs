@@ -31,6 +31,8 @@ pub enum What {
         /// Its new one.
         now: Decimal,
     },
+    /// The counter rose, but the time at which it was read is the same as before.
+    Untimely,
     /// The counter rose faster than the connection can carry.
     TooFast {
         /// The power that would be needed, in watts.
@@ -39,6 +41,10 @@ pub enum What {
 }
 
 impl Implausible {
+    pub(super) fn is_about_counter(&self) -> bool {
+        matches!(self.what, What::Backwards { .. } | What::Untimely | What::TooFast { .. })
+    }
+
     pub(super) fn is_about_list(&self) -> bool {
         self.what == What::Registers
     }
@@ -55,6 +61,7 @@ impl fmt::Display for Implausible {
             What::Backwards { before, now } => {
                 write!(f, "register `{code}` ran backwards, from {before} to {now}")
             }
+            What::Untimely => write!(f, "register `{code}` rose, but its time stayed"),
             What::TooFast { power_w } => {
                 write!(f, "register `{code}` rose as fast as {power_w} W: more than `max_power` allows")
             }

@@ -9,15 +9,17 @@ use std::{
 
 use allocation_counter::measure;
 use framework::Timestamp;
-use plugin_d0::{convert::Converter, decoder::Decoder, guard::Guard, telegram::Telegram};
+use meter::{Converter, Decoder as _, Guard, Telegram as _};
+use plugin_d0::{decoder::Decoder, telegram::Telegram};
+use simulator::{House, p1};
 
 const TELEGRAMS: usize = 20_000;
 
 fn main() {
     let plain = recording(false);
     let seven_even = recording(true);
-    println!("{TELEGRAMS} telegrams of {} bytes", plain.len() / TELEGRAMS);
-    for (name, bytes) in [("plain", &plain), ("7E1", &seven_even)] {
+    let dsmr = dsmr();
+    for (name, bytes) in [("plain", &plain), ("7E1", &seven_even), ("DSMR", &dsmr)] {
         let mut decoder = Decoder::default();
         let mut work = || {
             decode(&mut decoder, bytes, &mut |telegram| {
@@ -27,15 +29,23 @@ fn main() {
         let best = best_of(&mut work);
         let allocations = measure(work).count_total as usize / TELEGRAMS;
         let rate = bytes.len() as f64 / best.as_secs_f64() / 1e6;
-        println!("decode {name}: {rate:.0} MB/s, {allocations} allocations per telegram");
+        let len = bytes.len() / TELEGRAMS;
+        println!("decode {name}: {rate:.0} MB/s, {len} bytes and {allocations} allocations per telegram");
     }
-    // What follows on one telegram, over and over: it is plausible every time.
+    for (name, bytes) in [("plain", &plain), ("DSMR", &dsmr)] {
+        judge_and_convert(name, &bytes[..bytes.len() / TELEGRAMS]);
+    }
+}
+
+/// One telegram, over and over: it is plausible every time.
+fn judge_and_convert(name: &str, bytes: &[u8]) {
     let mut guard = Guard::default();
     let mut converter = Converter::default();
-    decode(&mut Decoder::default(), &plain[..plain.len() / TELEGRAMS], &mut |telegram| {
+    decode(&mut Decoder::default(), bytes, &mut |telegram| {
         let now = Duration::from_secs(1);
-        each("judge", &mut || drop(black_box(guard.judge(telegram, now))));
-        each("batch", &mut || drop(black_box(converter.batch(telegram, Timestamp::UNIX_EPOCH))));
+        each(&format!("judge {name}"), &mut || drop(black_box(guard.judge(telegram, now))));
+        let batch = &mut || drop(black_box(converter.batch(telegram, Timestamp::UNIX_EPOCH)));
+        each(&format!("batch {name}"), batch);
     });
 }
 
@@ -106,4 +116,10 @@ fn recording(parity: bool) -> Vec<u8> {
         bytes.iter_mut().for_each(|byte| *byte |= (byte.count_ones() as u8 & 1) << 7);
     }
     bytes
+}
+
+/// Telegrams in the manner of DSMR 5, one second apart.
+fn dsmr() -> Vec<u8> {
+    let mut house = House::new(1);
+    (0..TELEGRAMS).flat_map(|_| p1::telegram(&house.advance(), p1::Version::V5).into_bytes()).collect()
 }

@@ -18,6 +18,8 @@
 
 mod lines;
 
+use meter::Language;
+
 use crate::{
     characters::replace_bad_utf8,
     framing::Framing,
@@ -36,8 +38,6 @@ const MAX_BUFFER: usize = MAX_TELEGRAM + 2 * MIN_SPACE;
 
 /// Finds telegrams in a stream of bytes that were read as 8N1.
 ///
-/// Bytes go in by [`space`](Self::space) and [`filled`](Self::filled), telegrams come out of
-/// [`next`](Self::next) until it is `None`. Where the chunks are cut makes no difference.
 #[derive(Debug)]
 pub struct Decoder {
     forced: Option<Framing>,
@@ -52,7 +52,6 @@ pub struct Decoder {
     scanned: usize,
     /// Nothing will follow what is in the buffer.
     finished: bool,
-    noise: u64,
     /// The ident line of the telegram before, with one byte of its line end, and its framing: most
     /// likely those of the next one too.
     ident: Vec<u8>,
@@ -91,7 +90,6 @@ impl Decoder {
             at: 0,
             scanned: 0,
             finished: false,
-            noise: 0,
             ident: Vec::new(),
             framing: Framing::Eight,
             open: None,
@@ -99,10 +97,17 @@ impl Decoder {
             registers: Registers::default(),
         }
     }
+}
+
+impl meter::Decoder for Decoder {
+    const LANGUAGE: Language = Language::Text;
+    const NATURE: &'static str = "framing";
+    type Telegram<'a> = Telegram<'a>;
+    type Rejected = Rejected;
 
     /// Where the next bytes of the stream belong; at least 512, if [`next`](Self::next) was called until
     /// it was `None`.
-    pub fn space(&mut self) -> &mut [u8] {
+    fn space(&mut self) -> &mut [u8] {
         let live = self.open.as_ref().map_or(self.at, |open| open.start);
         if live > 0 {
             self.buffer.copy_within(live..self.filled, 0);
@@ -122,54 +127,32 @@ impl Decoder {
     }
 
     /// The first `count` bytes of [`space`](Self::space) have been read.
-    pub fn filled(&mut self, count: usize) {
+    fn filled(&mut self, count: usize) {
         self.filled = (self.filled + count).min(self.buffer.len());
-    }
-
-    /// Takes all of `bytes`, and calls back for everything found in them.
-    pub fn push(&mut self, mut bytes: &[u8], found: &mut dyn FnMut(Result<Telegram<'_>, Rejected>)) {
-        while !bytes.is_empty() {
-            let space = self.space();
-            let count = space.len().min(bytes.len());
-            space[..count].copy_from_slice(&bytes[..count]);
-            self.filled(count);
-            bytes = &bytes[count..];
-            while let Some(result) = self.next() {
-                found(result);
-            }
-        }
     }
 
     /// The input ended, or paused for longer than a meter does inside a telegram.
     ///
     /// A telegram that ended on its `!`, without a line end behind it, is complete by that; another
     /// unfinished one is rejected. [`next`](Self::next) says which.
-    pub fn finish(&mut self) {
+    fn finish(&mut self) {
         self.finished = true;
     }
 
     /// Forgets what is not complete: the line was opened anew.
-    pub fn reset(&mut self) {
+    fn reset(&mut self) {
         self.offset += self.filled as u64;
         (self.filled, self.at, self.scanned) = (0, 0, 0);
         (self.open, self.finished) = (None, false);
     }
 
     /// Has a telegram begun that is not complete yet?
-    pub fn pending(&self) -> bool {
+    fn pending(&self) -> bool {
         self.open.is_some() || self.at < self.filled
     }
 
-    /// Bytes outside of telegrams so far, line ends and idle NULs not counted.
-    ///
-    /// When only this grows, what arrives is no text in this format, or not at this speed.
-    pub fn noise(&self) -> u64 {
-        self.noise
-    }
-
     /// The next telegram in the bytes so far; `None` when more are needed.
-    #[expect(clippy::should_implement_trait, reason = "it lends what it returns, an iterator cannot")]
-    pub fn next(&mut self) -> Option<Result<Telegram<'_>, Rejected>> {
+    fn next(&mut self) -> Option<Result<Telegram<'_>, Rejected>> {
         loop {
             let step = match &self.open {
                 None => self.search(),
@@ -198,13 +181,13 @@ impl Decoder {
             }
         }
     }
+}
 
+impl Decoder {
     /// Looks for the start of a telegram from `at` on.
     fn search(&mut self) -> Step {
         let rest = &self.buffer[self.at..self.filled];
         let skipped = rest.iter().position(|&byte| begins_telegram(byte, self.forced)).unwrap_or(rest.len());
-        let idle = rest[..skipped].iter().filter(|&byte| matches!(byte & 0x7f, b'\r' | b'\n' | 0));
-        self.noise += (skipped - idle.count()) as u64;
         self.at += skipped;
         let rest = &rest[skipped..];
         if !self.ident.is_empty() && rest.starts_with(&self.ident) {
@@ -226,7 +209,6 @@ impl Decoder {
             Head::More if rest.len() > 4 => Reason::NoEnd,
             Head::More | Head::Noise => {
                 self.at += 1;
-                self.noise += 1;
                 return Step::On;
             }
             Head::BadIdent(line) => Reason::Ident(line),

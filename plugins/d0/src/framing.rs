@@ -19,6 +19,15 @@ pub enum Framing {
 }
 
 impl Framing {
+    /// As people write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Eight => "8N1",
+            Self::SevenEven => "7E1",
+            Self::SevenOdd => "7O1",
+        }
+    }
+
     /// The framing with the fewest wrong bytes in `line`.
     ///
     /// Wrong are bytes of odd parity under 7E1, of even parity under 7O1, with bit 7 set under 8N1. A
@@ -114,11 +123,7 @@ const ODD: [bool; 256] = {
 
 impl fmt::Display for Framing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Eight => "8N1",
-            Self::SevenEven => "7E1",
-            Self::SevenOdd => "7O1",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -1,27 +1,25 @@
-//! Meters that push IEC 62056-21 text (D0, mode D), through an infrared head or over TCP.
+//! Meters that send IEC 62056-21 text (D0), through an infrared head, a P1 port or over TCP.
 //!
 //! ```text
-//!          source ── bytes ──▶ decoder ── Telegram ──▶ guard ──▶ convert ── Batch ──▶
-//! framing, head, open, line: what the decoder is made of        names: keys in /data
+//! meter::Source ── bytes ──▶ decoder ── Telegram ──▶ meter: guard, names, batch
+//!                            framing, head, open, line: what it is made of
 //! ```
 //!
-//! Everything but `source` is pure: no port, clock, store or log. The plugin's README is written for users.
+//! All of it is pure: no port, clock, store or log. Only `request`, the talk with a meter that must be asked,
+//! has a line. The plugin's README is written for users.
 
+mod anonymise;
 mod characters;
-pub mod convert;
 pub mod decoder;
+mod dsmr;
+mod entry;
 pub mod framing;
-pub mod guard;
 mod head;
 pub mod line;
-pub mod names;
 mod open;
 mod plugin;
 pub mod reject;
-mod source;
+mod request;
 pub mod telegram;
 
-pub use crate::{
-    convert::decode,
-    plugin::{Config, D0},
-};
+pub use crate::plugin::{Config, D0};

@@ -6,32 +6,18 @@
 //! group = "(" [ value [ "*" unit ] ] ")"    (0.18374)(0.00078)
 //! ```
 //!
-//! Groups without a code continue a load profile; they belong to no register. An end mark `!` may
-//! follow the last bracket. Blanks and tabs may stand anywhere between codes and brackets.
+//! Groups without a code continue a load profile; they belong to no register, but that of DSMR 2 (see
+//! [`dsmr`](crate::dsmr)). An end mark `!` may follow the last bracket. Blanks and tabs may stand anywhere
+//! between codes and brackets.
 
 use framework::{Decimal, Obis};
+use meter::Register;
 
 use crate::{
     characters::{has_groups, is_code, is_doubtful, is_unit, skip_blanks, skip_plain},
-    telegram::Register,
+    dsmr,
+    entry::{Entry, Span},
 };
-
-/// Where one register's parts stand in the text of its telegram, and what they mean.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
-    pub(crate) code: u32,
-    pub(crate) code_end: u32,
-    /// First character of the value: one behind the opening bracket.
-    pub(crate) value: u32,
-    /// The closing bracket, or what stands between value and unit.
-    pub(crate) value_end: u32,
-    /// The closing bracket.
-    pub(crate) close: u32,
-    /// Behind the last further group.
-    pub(crate) end: u32,
-    pub(crate) has_unit: bool,
-    pub(crate) number: Option<Decimal>,
-}
 
 /// What ended a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +43,8 @@ pub(crate) struct Registers {
     known: Vec<Known>,
     /// The first set whose code may be the rest of a longer one.
     doubtful: Option<(usize, usize)>,
+    /// The value of the last entry stands on the next line.
+    continued: bool,
 }
 
 /// A code and what it means.
@@ -69,13 +57,19 @@ struct Known {
     doubtful: bool,
 }
 
-/// What a code says about a value without a unit.
+/// What a code says about its groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Quantity {
-    /// Time integral (D = 8) of an electrical quantity: a number, in kWh by custom.
+pub(crate) enum Quantity {
+    /// Time integral (D = 8) of an electrical quantity: a number even without a unit, in kWh by custom.
     Energy,
-    /// Instantaneous value (D = 7) of one: a number where it has decimals.
-    Instantaneous,
+    /// A power factor, which has no unit: a number where it has decimals.
+    Ratio,
+    /// Another electrical one: a number where it has a unit.
+    Electrical,
+    /// The meter's clock.
+    Clock,
+    /// The hourly values of another meter, DSMR 2 and 3.
+    Hourly,
     /// Anything: text.
     Other,
 }
@@ -89,6 +83,7 @@ impl Registers {
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
         self.doubtful = None;
+        self.continued = false;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -96,8 +91,11 @@ impl Registers {
     }
 
     /// The registers, whose lines stand in `text`.
-    pub(crate) fn iter<'a>(&'a self, text: &'a str) -> impl ExactSizeIterator<Item = Register<'a>> + use<'a> {
-        self.parts().map(move |(entry, known)| Register::of(entry, known.obis, text))
+    pub(crate) fn iter<'a>(
+        &self,
+        text: &'a str,
+    ) -> impl ExactSizeIterator<Item = Register<'a>> + use<'_, 'a> {
+        self.parts().map(move |(entry, known)| entry.register(known.obis, text))
     }
 
     /// Where the first set stands whose code may be the rest of a longer one.
@@ -120,6 +118,11 @@ impl Registers {
     }
 
     fn sets(&mut self, text: &[u8], from: usize) -> Result<End, NoDataLine> {
+        if std::mem::take(&mut self.continued)
+            && let Some(entry) = self.entries.last_mut()
+        {
+            dsmr::continue_hourly(text, from, entry);
+        }
         let mut at = groups(text, from)?;
         loop {
             at = skip_blanks(text, at);
@@ -137,22 +140,21 @@ impl Registers {
         let (code_end, quantity, doubtful) = (at + known.len, known.quantity, known.doubtful);
         // `Known` has seen the bracket.
         let value = skip_blanks(text, code_end) + 1;
-        let group = Group::read(text, value).ok_or(NoDataLine)?;
+        let group = Group::read(text, value, quantity).ok_or(NoDataLine)?;
         let end = groups(text, group.close + 1)?;
-        let number = group.number(&text[value..group.value_end], quantity);
         if doubtful {
             self.doubtful.get_or_insert((at, end));
         }
-        self.entries.push(Entry {
-            code: at as u32,
-            code_end: code_end as u32,
-            value: value as u32,
-            value_end: group.value_end as u32,
-            close: group.close as u32,
-            end: end as u32,
-            has_unit: group.has_unit,
-            number,
-        });
+        let mut entry = Entry {
+            code: Span::new(at, code_end),
+            value: group.value,
+            unit: group.unit,
+            groups: Span::new(group.close + 1, end),
+            time: None,
+            number: group.number(text, quantity),
+        };
+        self.continued = dsmr::read(text, quantity, &group, &mut entry);
+        self.entries.push(entry);
         Ok(end)
     }
 
@@ -184,26 +186,40 @@ impl Known {
         let mut bytes = [0; MAX_CODE];
         bytes[..len].copy_from_slice(&rest[..len]);
         let obis = Obis::parse(&bytes.map(|byte| byte.to_ascii_uppercase())[..len]);
-        let quantity = match obis.map(Obis::cde) {
-            Some((1..=80, 8, _)) => Quantity::Energy,
-            Some((1..=80, 7, _)) => Quantity::Instantaneous,
-            _ => Quantity::Other,
-        };
+        let quantity = obis.map_or(Quantity::Other, Quantity::of);
         Some(Self { bytes, len, obis, quantity, doubtful: is_doubtful(&rest[..len]) })
     }
 }
 
+impl Quantity {
+    fn of(obis: Obis) -> Self {
+        match (obis.medium(), obis.cde()) {
+            (Some(0), (1, 0, 0)) => Self::Clock,
+            (Some(0), (24, 3, 0)) => Self::Hourly,
+            (_, (1..=80, 8, _)) => Self::Energy,
+            (_, (13 | 33 | 53 | 73, 7, _)) => Self::Ratio,
+            (_, (1..=80, ..)) => Self::Electrical,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// One group: value and unit between two brackets.
-struct Group {
-    value_end: usize,
-    close: usize,
-    has_unit: bool,
+pub(crate) struct Group {
+    pub(crate) value: Span,
+    pub(crate) unit: Option<Span>,
+    /// The closing bracket.
+    pub(crate) close: usize,
 }
 
 impl Group {
     /// Reads the group whose first character behind the bracket is `text[from]`.
-    fn read(text: &[u8], from: usize) -> Option<Self> {
+    #[inline]
+    pub(crate) fn read(text: &[u8], from: usize, quantity: Quantity) -> Option<Self> {
         let (close, star, high) = scan(text, from)?;
+        let measured = |value_end, unit| {
+            Some(Self { value: Span::new(from, value_end), unit: Some(Span::new(unit, close)), close })
+        };
         if let Some(star) = star {
             let unit = &text[star + 1..close];
             // `088*C&082*C` is a pair of values: text, nobody knows which of the two to take.
@@ -212,24 +228,33 @@ impl Group {
                 let good = high.is_none_or(|high| {
                     high > star && is_unit(unit) && Decimal::parse(text[from..star].trim_ascii()).is_some()
                 });
-                return good.then_some(Self { value_end: star, close, has_unit: true });
+                return if good { measured(star, star + 1) } else { None };
             }
-        } else if let Some(blank) = blank_before_unit(&text[from..close]) {
-            return Some(Self { value_end: from + blank, close, has_unit: true });
+        } else if let Some((end, unit)) = unit_without_star(&text[from..close], quantity) {
+            return measured(from + end, from + unit);
         }
-        Some(Self { value_end: close, close, has_unit: false })
+        Some(Self { value: Span::new(from, close), unit: None, close })
     }
 
-    fn number(&self, value: &[u8], quantity: Quantity) -> Option<Decimal> {
+    #[inline]
+    pub(crate) fn number(&self, text: &[u8], quantity: Quantity) -> Option<Decimal> {
+        let value = self.value.of(text);
         // Known units are not needed: a star with something behind it says that this is a measurement.
-        let measured = self.has_unit && self.close > self.value_end + 1;
+        let measured = self.unit.is_some_and(|unit| !unit.is_empty());
         let number = measured
             || match quantity {
                 Quantity::Energy => true,
-                Quantity::Instantaneous => value.contains(&b'.'),
-                Quantity::Other => false,
+                Quantity::Ratio => value.contains(&b'.'),
+                _ => false,
             };
         if number { Decimal::parse(value.trim_ascii()) } else { None }
+    }
+
+    /// The group that follows this one, if one does.
+    pub(crate) fn next(&self, text: &[u8], quantity: Quantity) -> Option<Self> {
+        let bracket = skip_blanks(text, self.close + 1);
+        let follows = text.get(bracket) == Some(&b'(');
+        if follows { Self::read(text, bracket + 1, quantity) } else { None }
     }
 }
 
@@ -260,17 +285,26 @@ fn groups(text: &[u8], mut at: usize) -> Result<usize, NoDataLine> {
     }
 }
 
-/// Where the blank stands in `0054321 kWh`: some meters send it instead of the star.
-fn blank_before_unit(value: &[u8]) -> Option<usize> {
+/// Where the value ends and the unit begins in `0054321 kWh` and in `000123.456kWh`: a few meters send no
+/// star. Without a blank, only a known unit behind a measurement is one: `00104E` is a status word.
+fn unit_without_star(value: &[u8], quantity: Quantity) -> Option<(usize, usize)> {
     // The cheap test first: a value that ends in a letter.
     if !value.last().is_some_and(u8::is_ascii_alphabetic) {
         return None;
     }
-    let blank = value.iter().rposition(|&byte| byte == b' ')?;
-    let (number, unit) = (&value[..blank], &value[blank + 1..]);
-    let is_unit = unit.len() <= 5 && unit.iter().all(u8::is_ascii_alphabetic);
-    (is_unit && Decimal::parse(number).is_some()).then_some(blank)
+    let letters = value.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let (number, unit) = value.split_at(value.len() - letters);
+    let end = match number {
+        [number @ .., b' '] if unit.len() <= 5 => number.len(),
+        _ if dsmr::is_time(value) || matches!(quantity, Quantity::Clock | Quantity::Other) => return None,
+        _ if UNITS.iter().any(|known| known.as_bytes() == unit) => number.len(),
+        _ => return None,
+    };
+    Decimal::parse(&value[..end]).map(|_| (end, number.len()))
 }
+
+/// The units that need neither star nor blank.
+const UNITS: [&str; 10] = ["kWh", "Wh", "kW", "W", "kvarh", "varh", "kvar", "var", "V", "A"];
 
 /// Reads one data line without its line end: for tools and tests; the decoder reads telegrams.
 ///
@@ -278,7 +312,7 @@ fn blank_before_unit(value: &[u8]) -> Option<usize> {
 pub fn read_line(line: &str) -> Option<Vec<Register<'_>>> {
     let mut registers = Registers::default();
     registers.read(line.as_bytes(), 0).ok()?;
-    Some(registers.parts().map(|(entry, known)| Register::of(entry, known.obis, line)).collect())
+    Some(registers.parts().map(|(entry, known)| entry.register(known.obis, line)).collect())
 }
 
 #[cfg(test)]

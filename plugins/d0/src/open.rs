@@ -12,7 +12,9 @@ use crate::{
 
 const ACK: u8 = 0x06;
 /// The P1 port of DSMR 4 and later: polynomial x¹⁶ + x¹⁵ + x² + 1, least significant bit first.
-const CRC16: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_ARC);
+///
+/// A table of 8 KiB: with the small one, the sum would cost more than all the rest.
+static CRC16: crc::Crc<u16, crc::Table<16>> = crc::Crc::<u16, crc::Table<16>>::new(&crc::CRC_16_ARC);
 
 /// The state of a telegram whose characters are being collected in a text.
 #[derive(Clone, Copy, Debug)]

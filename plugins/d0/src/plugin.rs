@@ -1,30 +1,71 @@
 //! `plugin = "d0"` in the configuration.
 
-use framework::{ConfigError, Context, Instance, Pace, Period, Plugin};
+use std::{ops::RangeInclusive, time::Duration};
+
+use ::line::Port;
+use framework::{ConfigError, Context, Instance, Pace, Period, Plugin, Probe};
+use meter::{DEFAULT_MAX_POWER, Settings, Source, watts};
 use serde::Deserialize;
 
-use crate::{decode, framing::Framing, guard::DEFAULT_MAX_POWER, source::Source};
+use crate::{
+    anonymise::anonymise,
+    decoder::Decoder,
+    framing::Framing,
+    request::{INITIAL_BAUD, Request},
+};
 
 /// The plugin.
 pub struct D0;
+
+/// The speeds at which meters speak by themselves. Each is listened at for some seconds, the usual one first:
+/// optical heads, the P1 port of DSMR 4 and later, mode D of the standard.
+const BAUDS: &[u32] = &[9600, 115_200, 2400, 4800, 19_200, 38_400, 57_600];
+/// How often a meter is asked, where the configuration does not say it.
+const PERIOD: Duration = Duration::from_secs(60);
+/// What a serial port may be set to.
+const SPEEDS: RangeInclusive<u32> = 50..=4_000_000;
+/// A device address has no more characters (IEC 62056-21, clause 6.3.1).
+const MAX_ADDRESS: usize = 32;
+/// A meter begins its readout so long after the acknowledgement at the latest.
+const MAX_ACK_DELAY: Duration = Duration::from_millis(1500);
 
 /// Its keys.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The head's serial port, or `tcp://host:port`.
+    /// The head's serial port, `tcp://host:port`, or `replay:FILE`.
     port: String,
-    /// Bits a second.
-    #[serde(default = "default_baud")]
-    baud: u32,
+    /// Bits a second; without it the speed is searched for. Where the meter is asked always, that of the request.
+    baud: Option<u32>,
     /// How the meter frames a character.
     #[serde(default)]
     framing: FramingKey,
+    /// Whether the meter is asked; without it, when it says nothing by itself.
+    request: Option<bool>,
+    /// The device address in the request.
+    address: Option<String>,
+    /// Whether NULs go before the request.
+    wake_up: Option<bool>,
+    /// From the end of the acknowledgement to the change of speed.
+    ack_delay: Option<Period>,
+    /// The highest speed that is accepted from a meter of mode C.
+    max_baud: Option<u32>,
     /// The most that the house's connection can carry: a counter that rises faster is not believed.
     max_power: Option<String>,
     /// A meter that says nothing for so long has its port closed and opened again.
     #[serde(default = "default_silent_after")]
     silent_after: Period,
+    /// Times as fast as it was recorded.
+    #[serde(default = "default_speed")]
+    speed: f64,
+}
+
+/// When the meter is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Always,
+    WhenSilent,
+    Never,
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
@@ -40,75 +81,145 @@ enum FramingKey {
     Eight,
 }
 
-fn default_baud() -> u32 {
-    9600
+impl FramingKey {
+    fn framing(self) -> Option<Framing> {
+        match self {
+            Self::Auto => None,
+            Self::SevenEven => Some(Framing::SevenEven),
+            Self::SevenOdd => Some(Framing::SevenOdd),
+            Self::Eight => Some(Framing::Eight),
+        }
+    }
 }
 
 fn default_silent_after() -> Period {
-    Period(std::time::Duration::from_secs(30))
+    Period(Duration::from_secs(30))
+}
+
+fn default_speed() -> f64 {
+    1.0
 }
 
 impl Plugin for D0 {
     const KIND: &'static str = "d0";
-    const ABOUT: &'static str =
-        "electricity and heat meters that push IEC 62056-21 text (infrared head, ser2net)";
+    const ABOUT: &'static str = "electricity and heat meters with IEC 62056-21 text, pushed or asked (infrared head, P1 port, ser2net)";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     const PACE: Pace = Pace::Pushed;
-    const DECODE: Option<framework::DecodeFn> = Some(decode);
+    const DECODE: Option<framework::DecodeFn> = Some(meter::decode::<Decoder>);
+    const ANONYMISE: Option<framework::AnonymiseFn> = Some(anonymise);
+    const PROBE: Option<Probe> =
+        Some(Probe { bauds: BAUDS, asking: &["request = true", "request = true\nwake_up = true"] });
     type Config = Config;
 
+    fn pace(config: &Config) -> Pace {
+        if config.request == Some(true) { Pace::Polled(PERIOD) } else { Self::PACE }
+    }
+
     fn build(config: Config, cx: &Context) -> Result<Instance, ConfigError> {
-        let port = config.port.parse::<line::Port>().map_err(|error| ConfigError::key("port", error));
-        let max_power = config.max_power.map_or(Ok(DEFAULT_MAX_POWER), |text| {
+        let port = config.port.parse::<Port>().map_err(|error| ConfigError::key("port", error));
+        let port = port
+            .and_then(|port| port.at_speed(config.speed).map_err(|error| ConfigError::key("speed", error)));
+        let max_power = config.max_power.as_ref().map_or(Ok(DEFAULT_MAX_POWER), |text| {
             let wrong = || ConfigError::key("max_power", format!("`{text}` is no power"));
-            watts(&text).ok_or_else(|| wrong().hint("write watts or kilowatts: `43kW`, `11000W`"))
-        });
-        let baud = (!(50..=4_000_000).contains(&config.baud)).then(|| {
-            ConfigError::key("baud", format!("{} is no baud rate", config.baud))
-                .hint("push meters use 9600, a few 2400")
+            watts(text).ok_or_else(|| wrong().hint("write watts or kilowatts: `43kW`, `11000W`"))
         });
         let silent_after = config
             .silent_after
             .is_zero()
             .then(|| ConfigError::key("silent_after", "`silent_after` must be longer than nothing"));
-        let found = [port.as_ref().err(), max_power.as_ref().err(), baud.as_ref(), silent_after.as_ref()];
-        ConfigError::all(found.into_iter().flatten().cloned())?;
-        let (port, max_power) = (port?, max_power?);
-        let framing = match config.framing {
-            FramingKey::Auto => None,
-            FramingKey::SevenEven => Some(Framing::SevenEven),
-            FramingKey::SevenOdd => Some(Framing::SevenOdd),
-            FramingKey::Eight => Some(Framing::Eight),
+        let found = [port.as_ref().err(), max_power.as_ref().err(), silent_after.as_ref()];
+        let found = found.into_iter().flatten().cloned();
+        ConfigError::all(found.chain(config.speeds()).chain(config.requests(port.as_ref().ok())))?;
+        let (port, max_power_w) = (port?, max_power?);
+
+        let asked = config.asked(Some(&port));
+        let initial = config.baud.filter(|_| asked == Asked::Always).unwrap_or(INITIAL_BAUD);
+        let bauds = match (asked, config.baud) {
+            (Asked::Always, _) => vec![initial],
+            (_, Some(baud)) => vec![baud],
+            (_, None) => BAUDS.to_vec(),
+        };
+        let framing = config.framing.framing();
+        let request = Request {
+            address: config.address.unwrap_or_default(),
+            framing,
+            baud: initial,
+            max_baud: config.max_baud,
+            wake_up: config.wake_up.unwrap_or(false),
+            ack_delay: config.ack_delay.map(|delay| *delay),
         };
         let device = port.to_string();
-        let source = Source::new(port, config.baud, framing, max_power, *config.silent_after, cx);
+        let settings = Settings { port, bauds, max_power_w, silent_after: *config.silent_after };
+        let source = Source::new(Decoder::new(framing), settings, cx);
+        let source = match asked {
+            Asked::Always => source.asked(request, cx),
+            Asked::WhenSilent => source.asked_when_silent(request, cx),
+            Asked::Never => source,
+        };
         Ok(Instance::new(source).device(device))
     }
 }
 
-framework::register!(D0);
-
-/// `43kW` or `11000W` in watts.
-fn watts(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let (number, factor) = match text.strip_suffix("kW") {
-        Some(number) => (number, 1000.0),
-        None => (text.strip_suffix('W')?, 1.0),
-    };
-    let watts = number.trim().parse::<f64>().ok()? * factor;
-    (watts.is_finite() && watts > 0.0).then_some(watts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn powers_are_read() {
-        assert_eq!(watts("43kW"), Some(43_000.0));
-        assert_eq!(watts("11000 W"), Some(11_000.0));
-        for text in ["", "W", "43", "-1kW", "0W", "NaNkW", "infW", "43 kVA"] {
-            assert_eq!(watts(text), None, "{text}");
+impl Config {
+    /// By itself only where the speed can be changed: nothing else is known of a meter that says nothing.
+    fn asked(&self, port: Option<&Port>) -> Asked {
+        match (self.request, port) {
+            (Some(true), _) => Asked::Always,
+            (None, Some(Port::Serial(_)) | None) => Asked::WhenSilent,
+            _ => Asked::Never,
         }
     }
+
+    /// What is wrong with the speeds.
+    fn speeds(&self) -> impl Iterator<Item = ConfigError> {
+        let keys = [
+            ("baud", self.baud, "leave it out: the speed is found then"),
+            ("max_baud", self.max_baud, "meters offer 300, 600, 1200, 2400, 4800, 9600 or 19200"),
+        ];
+        keys.into_iter().filter_map(|(key, baud, hint)| {
+            let baud = baud.filter(|baud| !SPEEDS.contains(baud))?;
+            Some(ConfigError::key(key, format!("{baud} is no baud rate")).hint(hint))
+        })
+    }
+
+    /// What is wrong with the request.
+    fn requests(&self, port: Option<&Port>) -> Vec<ConfigError> {
+        let mut wrong = Vec::new();
+        if self.asked(port) == Asked::Never {
+            let keys = [
+                ("address", self.address.is_some()),
+                ("wake_up", self.wake_up.is_some()),
+                ("ack_delay", self.ack_delay.is_some()),
+                ("max_baud", self.max_baud.is_some()),
+            ];
+            let unused = keys.into_iter().filter(|(_, written)| *written);
+            wrong.extend(unused.map(|(key, _)| {
+                ConfigError::key(key, format!("`{key}` is for a meter that is asked, and this one is not"))
+                    .hint("write `request = true`, or leave it out")
+            }));
+        }
+        if self.request == Some(true) && port.is_some_and(Port::is_replay) {
+            wrong
+                .push(ConfigError::key("request", "a recording cannot be asked").hint("leave out `request`"));
+        }
+        if let Some(address) = self.address.as_ref().filter(|address| !is_address(address)) {
+            wrong.push(
+                ConfigError::key("address", format!("`{address}` is no device address"))
+                    .hint(format!("at most {MAX_ADDRESS} letters, digits and blanks")),
+            );
+        }
+        if let Some(delay) = self.ack_delay.filter(|delay| **delay > MAX_ACK_DELAY) {
+            wrong.push(
+                ConfigError::key("ack_delay", format!("after `{delay}` the meter is sending already"))
+                    .hint("at most `1500ms`; most meters begin after `200ms`"),
+            );
+        }
+        wrong
+    }
 }
+
+fn is_address(text: &str) -> bool {
+    text.len() <= MAX_ADDRESS && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
+}
+
+framework::register!(D0);

@@ -21,6 +21,12 @@ impl fmt::Display for Rejected {
 
 impl std::error::Error for Rejected {}
 
+impl meter::Rejected for Rejected {
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
 /// What is wrong with a telegram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {

@@ -13,7 +13,7 @@ fn keeps_the_contract() {
 #[test]
 fn values_that_make_no_sense_are_refused_with_what_to_write() {
     for (line, message) in [
-        ("port = \"ttyUSB0\"", "expected `/dev/…` or `tcp://host:port`"),
+        ("port = \"ttyUSB0\"", "`ttyUSB0` is no port: expected `/dev/…`"),
         ("port = \"/dev/x\"\nbaud = 0", "0 is no baud rate"),
         ("port = \"/dev/x\"\nmax_power = \"43\"", "hint: write watts or kilowatts: `43kW`, `11000W`"),
         ("port = \"/dev/x\"\nsilent_after = \"0s\"", "longer than nothing"),

@@ -10,12 +10,8 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use plugin_d0::{
-    decoder::Decoder,
-    line::read_line,
-    reject::Rejected,
-    telegram::{Register, Telegram},
-};
+use meter::{Decoder as _, Register, Telegram as _};
+use plugin_d0::{decoder::Decoder, line::read_line, reject::Rejected, telegram::Telegram};
 use serde_json::Value;
 
 fn main() {
@@ -55,17 +51,26 @@ struct Owned {
     registers: Vec<Shown>,
 }
 
-/// A register: code, value, unit, number, further groups.
-type Shown = (String, String, Option<String>, Option<String>, Vec<String>);
+/// A register, with its time and the moment that this is.
+#[derive(Clone, Debug, PartialEq)]
+struct Shown {
+    code: String,
+    value: String,
+    unit: Option<String>,
+    number: Option<String>,
+    time: Option<(String, Option<String>)>,
+    more: Vec<String>,
+}
 
 fn shown(register: &Register<'_>) -> Shown {
-    (
-        register.code.to_owned(),
-        register.value.to_owned(),
-        register.unit.map(str::to_owned),
-        register.number.map(|number| number.to_string()),
-        register.more().map(str::to_owned).collect(),
-    )
+    Shown {
+        code: register.code.to_owned(),
+        value: register.value.to_owned(),
+        unit: register.unit.map(str::to_owned),
+        number: register.number.map(|number| number.to_string()),
+        time: register.time.map(|time| (time.sent.to_owned(), time.utc.map(|utc| utc.to_string()))),
+        more: register.more().map(str::to_owned).collect(),
+    }
 }
 
 fn owned(found: Result<Telegram<'_>, Rejected>) -> Found {
@@ -151,8 +156,7 @@ fn recorded(bytes: &[u8], file: &Value) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A file of `dsmr`: text in nearly this format, with a CRC16. What its registers mean is another matter,
-/// but which telegrams are whole is not.
+/// A file of `dsmr`: what a meter sent at its P1 port.
 fn judged(bytes: &[u8], file: &Value) -> Result<(), Failed> {
     let found = decode_all_ways(bytes);
     let telegrams = file["telegrams"].as_array().unwrap().iter();
@@ -163,10 +167,7 @@ fn judged(bytes: &[u8], file: &Value) -> Result<(), Failed> {
     assert_eq!(offsets, expected_offsets);
     for (telegram, expected) in accepted.into_iter().zip(expected) {
         assert_eq!(telegram.ident.as_deref(), expected["ident"].as_str());
-        for reading in expected["readings"].as_array().unwrap() {
-            let code = reading["obis"].as_str().unwrap();
-            assert!(telegram.registers.iter().any(|register| register.0 == code), "{code}");
-        }
+        same_readings(&telegram.registers, expected["readings"].as_array().unwrap());
     }
     Ok(())
 }
@@ -176,30 +177,59 @@ fn is_junk(telegram: &Value, line: &str) -> bool {
 }
 
 fn same_readings(registers: &[Shown], expected: &[Value]) {
-    let codes = |registers: &[Shown]| registers.iter().map(|register| register.0.clone()).collect::<Vec<_>>();
+    let codes =
+        |registers: &[Shown]| registers.iter().map(|register| register.code.clone()).collect::<Vec<_>>();
     let expected_codes: Vec<_> = expected.iter().map(|r| r["obis"].as_str().unwrap().to_owned()).collect();
     assert_eq!(codes(registers), expected_codes);
-    for ((code, value, unit, number, more), expected) in registers.iter().zip(expected) {
-        assert_eq!(value, expected["value"].as_str().unwrap(), "{code}");
-        assert_eq!(unit.as_deref(), expected["unit"].as_str(), "{code}");
-        let decimal = expected["decimal"]
-            .as_str()
-            .map(|decimal| framework::Decimal::parse(decimal.as_bytes()).expect("a decimal").to_string());
-        if expected["measurement"] == true || number.is_some() {
-            assert_eq!(number, &decimal, "{code}");
-        }
-        let groups = expected["more_groups"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let groups: Vec<_> = groups
-            .iter()
-            .map(|group| match group["unit"].as_str() {
-                Some(unit) => format!("{}*{unit}", group["value"].as_str().unwrap()),
-                None => group["value"].as_str().unwrap().to_owned(),
-            })
-            .collect();
-        if expected.get("more_groups").is_some() || !more.is_empty() {
-            assert_eq!(more, &groups, "{code}");
-        }
+    for (register, expected) in registers.iter().zip(expected) {
+        same_reading(register, expected);
     }
+}
+
+fn same_reading(register: &Shown, expected: &Value) {
+    let Shown { code, value, unit, number, time, more } = register;
+    assert_eq!(value, expected["value"].as_str().unwrap(), "{code}");
+    assert_eq!(unit.as_deref(), expected["unit"].as_str(), "{code}");
+    let decimal = expected["decimal"]
+        .as_str()
+        .map(|decimal| framework::Decimal::parse(decimal.as_bytes()).expect("a decimal").to_string());
+    if expected["measurement"] == true || number.is_some() {
+        assert_eq!(number, &decimal, "{code}");
+    }
+    let sent = time.as_ref().map(|(sent, _)| sent.as_str());
+    match expected["timestamp"].as_str() {
+        // The clock's value is a time itself.
+        None if code == "0-0:1.0.0" => assert!(sent.is_none_or(|sent| sent == value)),
+        timestamp => assert_eq!(sent, timestamp, "{code}"),
+    }
+    if let Some((sent, utc)) = time {
+        assert_eq!(*utc, moment(sent), "{code}");
+    }
+    let groups = expected["more_groups"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let groups: Vec<_> = groups
+        .iter()
+        .map(|group| match group["unit"].as_str() {
+            Some(unit) => format!("{}*{unit}", group["value"].as_str().unwrap()),
+            None => group["value"].as_str().unwrap().to_owned(),
+        })
+        .collect();
+    if let Some(of) = expected["ref"].as_str() {
+        // Status, interval and count are not among what is expected, but they are not thrown away.
+        assert_eq!(more.len(), 4, "{code}");
+        assert_eq!(more.last().map(String::as_str), Some(of), "{code}");
+    } else if expected.get("more_groups").is_some() || !more.is_empty() {
+        assert_eq!(more, &groups, "{code}");
+    }
+}
+
+/// What a time with its `S` or `W` is in UTC, in another way than the decoder's.
+fn moment(sent: &str) -> Option<String> {
+    let (time, zone) = match sent.split_at_checked(12)? {
+        (time, "S") => (time, "+0200"),
+        (time, "W") => (time, "+0100"),
+        _ => return None,
+    };
+    jiff::Timestamp::strptime("%Y%m%d%H%M%S%z", format!("20{time}{zone}")).ok().map(|utc| utc.to_string())
 }
 
 /// A file of `malformed`: what was done to a telegram, and what may still come out.
@@ -215,15 +245,14 @@ fn damaged(bytes: &[u8], file: &Value) -> Result<(), Failed> {
         "last_only" | "accept" => {
             let last = accepted.last().expect("a telegram");
             assert_eq!(found.last(), Some(&Ok((*last).clone())), "nothing behind it");
-            let by_code: BTreeMap<_, _> = last.registers.iter().map(|r| (r.0.as_str(), r)).collect();
+            let by_code: BTreeMap<_, _> = last.registers.iter().map(|r| (r.code.as_str(), r)).collect();
             for reading in file["readings"].as_array().unwrap() {
-                let (code, value, unit, ..) = by_code[reading["obis"].as_str().unwrap()];
-                // What DSMR takes for the value of a gas meter stands behind its time.
-                if code.contains(":24.") {
-                    continue;
+                let register = by_code[reading["obis"].as_str().unwrap()];
+                assert_eq!(register.value, reading["value"].as_str().unwrap());
+                assert_eq!(register.unit.as_deref(), reading["unit"].as_str());
+                if let Some(timestamp) = reading["timestamp"].as_str() {
+                    assert_eq!(register.time.as_ref().map(|(sent, _)| sent.as_str()), Some(timestamp));
                 }
-                assert_eq!(value, reading["value"].as_str().unwrap());
-                assert_eq!(unit.as_deref(), reading["unit"].as_str());
             }
         }
         "partial" | "either" => {}
@@ -231,10 +260,9 @@ fn damaged(bytes: &[u8], file: &Value) -> Result<(), Failed> {
     }
     for code in file["must_not_come_out_as_a_number"].as_array().map(Vec::as_slice).unwrap_or_default() {
         for telegram in &accepted {
-            for register in telegram.registers.iter().filter(|register| register.0 == code.as_str().unwrap())
-            {
-                assert_eq!(register.3, None, "{code}");
-            }
+            let mut called =
+                telegram.registers.iter().filter(|register| register.code == code.as_str().unwrap());
+            assert!(called.all(|register| register.number.is_none()), "{code}");
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use meter::{Decoder as _, Telegram as _};
 use plugin_d0::{
     decoder::{Decoder, MAX_TELEGRAM},
     framing::Framing,
@@ -244,13 +245,6 @@ fn offsets_count_the_whole_stream() {
 }
 
 #[test]
-fn noise_is_counted() {
-    let mut decoder = Decoder::default();
-    decode_with(&mut decoder, format!("garbage\r\n\0{ONE}/?!\r\n{ONE}").as_bytes());
-    assert_eq!(decoder.noise(), "garbage/?!".len() as u64);
-}
-
-#[test]
 fn the_reasons_tell_what_was_seen() {
     let mut reason = None;
     Decoder::default().push(b"/ABC5x\r\n1.8.0(1\x00*kWh)\r\n!\r\n", &mut |found| reason = found.err());
@@ -344,7 +338,8 @@ fn units_may_have_characters_above_ascii() {
         let bytes = [b"/ABC5x\r\n", line, b"\r\n!\r\n"].concat();
         let mut found = None;
         Decoder::default().push(&bytes, &mut |telegram| {
-            found = telegram.ok().and_then(|telegram| telegram.registers().next()).map(|register| {
+            let Ok(telegram) = telegram else { return };
+            found = telegram.registers().next().map(|register| {
                 let number = register.number.map(|number| number.to_string());
                 (register.value.to_owned(), register.unit.map(str::to_owned), number)
             });

@@ -9,7 +9,8 @@ use std::{
 };
 
 use framework::{Decoded, Plugin as _, json};
-use plugin_d0::{D0, decode, decoder::Decoder, framing::Framing, telegram::Check};
+use meter::{Decoder as _, Telegram as _, decode};
+use plugin_d0::{D0, decoder::Decoder, framing::Framing, telegram::Check};
 
 fn telegrams() -> Vec<(String, PathBuf)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/telegrams");
@@ -26,7 +27,7 @@ fn each_telegram_decodes_as_expected() {
     assert!(!telegrams.is_empty());
     for (name, path) in telegrams {
         let mut printed = Vec::new();
-        decode(&fs::read(&path).unwrap(), &mut |found| match found {
+        decode::<Decoder>(&fs::read(&path).unwrap(), &mut |found| match found {
             Decoded::Telegram { ident, readings, .. } => {
                 printed.extend(json::telegram(D0::KIND, ident.as_deref(), &readings));
             }
@@ -56,7 +57,9 @@ fn framing_and_check_are_those_of_the_meter() {
         ("kamstrup_heat", SevenEven, Bcc, 0, 123),
         ("landisgyr_e350", Eight, Bcc, 5, 348),
         ("message_only_7e1", SevenEven, Bcc, 0, 203),
+        ("p1_belgium", Eight, Crc16, 0, 683),
         ("p1_crc16", Eight, Crc16, 0, 171),
+        ("p1_dsmr2_gas_7e1", SevenEven, Check::None, 0, 346),
         ("p1_log_and_gas", Eight, Crc16, 0, 490),
     ];
     let mut found = Vec::new();

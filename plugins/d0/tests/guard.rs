@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use plugin_d0::{
-    decoder::Decoder,
-    guard::{Guard, INSISTS, Implausible, What},
-};
+use meter::{Decoder as _, Guard, INSISTS, Implausible, What};
+use plugin_d0::decoder::Decoder;
 
 /// A guard and the meter's clock.
 struct Watch {
@@ -149,6 +147,32 @@ fn energy_rises_no_faster_than_the_connection_carries() {
 }
 
 #[test]
+fn what_another_meter_counts_changes_with_its_time() {
+    let mut watch = Watch::new();
+    let mut judge = |time: &str, value: &str| watch.judge(&[&format!("0-1:24.2.1({time}W)({value}*m3)")]);
+    assert_eq!(judge("240229120000", "00123.456"), Ok(()));
+    assert_eq!(judge("240229120000", "00123.456"), Ok(()));
+    assert_eq!(judge("240229120000", "00123.457"), Err(What::Untimely));
+    let lower = judge("240229120500", "00123.455");
+    assert!(matches!(lower, Err(What::Backwards { .. })), "{lower:?}");
+    // All that was burnt since comes in one step.
+    assert_eq!(judge("240229120500", "00923.456"), Ok(()));
+    assert_eq!(judge("240229120501", "00923.456"), Ok(()));
+    // A clock that stands still.
+    for (value, believed) in [("00923.457", false), ("00923.458", false), ("00923.459", true)] {
+        assert_eq!(judge("240229120501", value).is_ok(), believed, "{value}");
+    }
+}
+
+#[test]
+fn heat_comes_in_steps_that_no_connection_could_carry() {
+    let mut watch = Watch::new();
+    assert_eq!(watch.judge(&["0-1:24.2.1(240229120000W)(240.860*GJ)"]), Ok(()));
+    assert_eq!(watch.judge(&["0-1:24.2.1(240229130000W)(240.960*GJ)"]), Ok(()));
+    assert!(watch.judge(&["0-1:24.2.1(240229140000W)(240.870*GJ)"]).is_err());
+}
+
+#[test]
 fn a_pause_lets_energy_rise_further() {
     let mut watch = Watch::new();
     assert_eq!(watch.judge(&["1.8.0(0100*kWh)"]), Ok(()));
@@ -273,6 +297,7 @@ fn reasons_are_sentences() {
             What::TooFast { power_w: 70_000 },
             "register `1.8.0` rose as fast as 70000 W: more than `max_power` allows",
         ),
+        (What::Untimely, "register `1.8.0` rose, but its time stayed"),
         (What::Backwards { before: 5.into(), now: 4.into() }, "register `1.8.0` ran backwards, from 5 to 4"),
     ] {
         assert_eq!(Implausible { code: "1.8.0".into(), what }.to_string(), text);

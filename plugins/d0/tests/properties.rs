@@ -1,10 +1,7 @@
 //! What holds for every telegram, every stream, every way to cut it into chunks.
 
-use plugin_d0::{
-    decoder::Decoder,
-    reject::Rejected,
-    telegram::{Register, Telegram},
-};
+use meter::{Decoder as _, Register, Telegram as _};
+use plugin_d0::{decoder::Decoder, reject::Rejected, telegram::Telegram};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 /// A telegram as it was found: where, and its registers as text.

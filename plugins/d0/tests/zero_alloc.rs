@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use framework::Timestamp;
-use plugin_d0::{convert::Converter, decoder::Decoder, guard::Guard};
+use meter::{Converter, Decoder as _, Guard};
+use plugin_d0::decoder::Decoder;
 
 fn telegram(second: u64) -> Vec<u8> {
     let text = format!(

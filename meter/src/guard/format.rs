@@ -1,0 +1,74 @@
+//! How a register writes its values.
+
+use framework::Decimal;
+
+use crate::Register;
+
+/// What a register's values are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Kind {
+    Text,
+    /// Nothing but `-.--` so far: a power factor without a current.
+    Undefined,
+    Number(Format),
+}
+
+/// How a register's numbers are written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Format {
+    decimals: u8,
+    /// Digits before the point, where a leading zero showed that they are always so many.
+    digits: Option<usize>,
+    /// The same for negative numbers: the sign stands before the zeros or instead of one.
+    negative_digits: Option<usize>,
+}
+
+/// Digits are learned with time: they make no other kind.
+impl PartialEq for Format {
+    fn eq(&self, other: &Self) -> bool {
+        self.decimals == other.decimals
+    }
+}
+
+impl Kind {
+    pub(super) fn of(sent: &Register<'_>) -> Self {
+        match sent.number {
+            Some(number) => Self::Number(Format { decimals: number.scale(), ..Format::default() }),
+            None if is_undefined(sent.value) => Self::Undefined,
+            None => Self::Text,
+        }
+    }
+}
+
+/// Does the meter say that there is no value at the moment?
+pub(super) fn is_undefined(value: &str) -> bool {
+    value.contains('-') && value.bytes().all(|byte| matches!(byte, b'-' | b'.' | b' '))
+}
+
+impl Format {
+    pub(super) fn fits(&self, value: &str, number: Decimal) -> bool {
+        let (negative, digits) = digits(value, number);
+        let padded = if negative { self.negative_digits } else { self.digits };
+        let sign_instead_of_zero =
+            negative && self.digits.is_some_and(|all| digits != all && digits + 1 != all);
+        number.scale() == self.decimals
+            && padded.is_none_or(|padded| padded == digits)
+            && !sign_instead_of_zero
+    }
+
+    pub(super) fn learn(&mut self, value: &str, number: Decimal) {
+        let (negative, digits) = digits(value, number);
+        let padded = digits > 1 && value.trim_ascii().trim_start_matches(['+', '-']).starts_with('0');
+        if padded {
+            *(if negative { &mut self.negative_digits } else { &mut self.digits }) = Some(digits);
+        }
+    }
+}
+
+/// Is the number written with a minus, and how many digits stand before its point?
+fn digits(value: &str, number: Decimal) -> (bool, usize) {
+    let value = value.trim_ascii();
+    let signed = value.starts_with(['+', '-']);
+    let behind = if number.scale() > 0 { usize::from(number.scale()) + 1 } else { 0 };
+    (value.starts_with('-'), value.len().saturating_sub(usize::from(signed) + behind))
+}

@@ -1,0 +1,30 @@
+//! What all meters have in common that send telegrams over a line, whatever language they speak.
+//!
+//! ```text
+//! Source ── bytes ──▶ Reader:  Decoder ── Telegram ──▶ Guard ──▶ Converter ── Batch ──▶
+//!  (Line)                      of the plugin           plausible?  names: keys in /data
+//! ```
+//!
+//! A plugin brings its [`Decoder`] and its configuration; [`Source`] does the rest: it opens the line, finds
+//! the speed, asks a meter that does not speak by itself ([`Conversation`]), and says what is wrong in
+//! words. Everything but [`Source`] is pure: no port, clock, store or log.
+
+mod convert;
+mod guard;
+mod language;
+mod names;
+mod power;
+mod reader;
+mod source;
+mod telegram;
+
+pub use crate::{
+    convert::{Converter, decode},
+    guard::{DEFAULT_MAX_POWER, Guard, INSISTS, Implausible, MAX_LAYOUTS, What},
+    language::{Language, Sniffer},
+    names::{NAMES, name},
+    power::watts,
+    reader::{Fault, Reader},
+    source::{Answer, Conversation, NoAnswer, Settings, Source},
+    telegram::{Decoder, Register, RegisterTime, Rejected, Telegram},
+};

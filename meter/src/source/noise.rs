@@ -1,0 +1,60 @@
+//! Bytes that make no telegram.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Bytes that come for so long without a telegram among them are worth a word.
+const LONG: Duration = Duration::from_secs(15);
+/// While the speed is searched for, so long is enough: it fits two telegrams of most meters.
+const SEARCH: Duration = Duration::from_secs(3);
+
+/// Bytes since the last telegram, good or bad.
+#[derive(Debug, Default)]
+pub(super) struct Noise {
+    bytes: usize,
+    /// When the first and the last of them came: the silence before is none of it.
+    heard: Option<(Instant, Instant)>,
+}
+
+impl Noise {
+    /// More bytes came.
+    pub(super) fn heard(&mut self, now: Instant, count: usize) {
+        let began = self.heard.map_or(now, |(began, _)| began);
+        self.heard = Some((began, now));
+        self.bytes += count;
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Has that gone on for too long?
+    pub(super) fn is_long(&self, searching: bool) -> bool {
+        let limit = if searching { SEARCH } else { LONG };
+        self.heard.is_some_and(|(began, last)| last - began > limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_without_a_telegram_are_noise_and_silence_is_not() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut noise = Noise::default();
+        for (seconds, searching, long) in [
+            (100, false, false),
+            (102, true, false),
+            (104, true, true),
+            (110, false, false),
+            (116, false, true),
+        ] {
+            noise.heard(at(seconds), 200);
+            assert_eq!(noise.is_long(searching), long, "{seconds}");
+        }
+        assert_eq!(noise.bytes(), 1000);
+    }
+}

@@ -1,0 +1,170 @@
+//! Overwrites what tells whose meter it is, in bytes that were recorded.
+//!
+//! Nothing here needs a telegram to be whole: it works line by line, so that a recording of a fault can be
+//! shown to others. Numbers become zeros of the same length, parity bits stay as right or as wrong as
+//! they were, and so do check characters.
+
+mod checks;
+mod numbers;
+
+use std::ops::Range;
+
+use crate::{
+    anonymise::{checks::Checks, numbers::Numbers},
+    framing::Framing,
+    head::Head,
+};
+
+/// Lines shorter than this do not show their framing.
+const SHOWS_FRAMING: usize = 16;
+/// `/`, maker and baud character.
+const IDENT_HEAD: usize = 5;
+/// So many digits in a row in an ident line are a serial number; fewer say what model it is.
+const SERIAL_NUMBER: usize = 5;
+
+/// Overwrites meter numbers in `bytes`, which were read as 8N1; returns how many places were.
+///
+/// Meter numbers are the values of registers that identify (`0.0.0`, `C.1.0`, `0-n:96.1.x`, `42.0.0`, a heat
+/// meter's `9.20` and `9.21`), texts (`96.13.x`), serial numbers in ident lines and requests, and wherever
+/// else one of those numbers stands, in hexadecimal too. A number in a line whose code is lost is
+/// overwritten as well.
+pub(crate) fn anonymise(bytes: &mut [u8]) -> usize {
+    let mut text = Text::of(bytes);
+    let checks = Checks::find(&text);
+    let mut numbers = Numbers::default();
+    for line in text.lines() {
+        identify(&text.characters, line, &mut numbers);
+    }
+    let places = numbers.overwrite(&mut text.characters);
+    checks.repair(&mut text);
+    text.write_back(bytes);
+    places
+}
+
+/// The characters of a recording, without their parity bits.
+struct Text {
+    characters: Vec<u8>,
+    /// Where lines end, behind their line end, and how their characters were framed.
+    lines: Vec<(usize, Framing)>,
+}
+
+impl Text {
+    fn of(bytes: &[u8]) -> Self {
+        let mut text = Self { characters: Vec::with_capacity(bytes.len()), lines: Vec::new() };
+        let mut framing = Framing::detect(bytes);
+        // In each framing one of CR and LF has bit 7 clear.
+        for line in bytes.split_inclusive(|byte| matches!(byte, b'\r' | b'\n')) {
+            let shown = line.iter().any(|byte| *byte >= 0x80 || byte.count_ones() % 2 == 1);
+            if line.len() >= SHOWS_FRAMING && shown {
+                framing = Framing::detect(line);
+            }
+            text.characters.extend(line.iter().map(|&byte| framing.character(byte)));
+            text.lines.push((text.characters.len(), framing));
+        }
+        text
+    }
+
+    /// Where each line stands, its line end included.
+    fn lines(&self) -> impl Iterator<Item = Range<usize>> {
+        let starts = std::iter::once(0).chain(self.lines.iter().map(|(end, _)| *end));
+        starts.zip(&self.lines).map(|(start, (end, _))| start..*end)
+    }
+
+    fn framing_at(&self, place: usize) -> Framing {
+        let line = self.lines.partition_point(|(end, _)| *end <= place);
+        self.lines.get(line).map_or(Framing::Eight, |(_, framing)| *framing)
+    }
+
+    /// Puts the characters back where they came from.
+    fn write_back(&self, bytes: &mut [u8]) {
+        for (line, (_, framing)) in self.lines().zip(&self.lines) {
+            for (byte, &character) in bytes[line.clone()].iter_mut().zip(&self.characters[line]) {
+                *byte = match framing {
+                    Framing::Eight => character,
+                    // A damaged byte stays damaged: its parity is what it was.
+                    _ => character | (((character.count_ones() ^ byte.count_ones()) as u8 & 1) << 7),
+                };
+            }
+        }
+    }
+}
+
+/// Finds the numbers in the line at `place`.
+fn identify(text: &[u8], place: Range<usize>, numbers: &mut Numbers) {
+    let mut place = place;
+    if let Some((slash, serial)) = serial_number(&text[place.clone()]) {
+        numbers.digits(text, place.start + serial..place.end, SERIAL_NUMBER);
+        // Before it stands what is left of a telegram that was cut.
+        place.end = place.start + slash;
+    }
+    // What stands between brackets belongs to the code before them.
+    let (mut code, mut rest) = (place.start, place.clone());
+    let mut kind = Kind::Value;
+    while let Some(bracket) = text[rest.clone()].iter().position(|byte| matches!(byte, b'(' | b')')) {
+        let bracket = rest.start + bracket;
+        if text[bracket] == b')' {
+            // Its code is lost, or damaged: nobody knows what it is.
+            if code == place.start {
+                numbers.lost(code..bracket);
+            }
+            code = bracket + 1;
+            rest.start = code;
+            continue;
+        }
+        let name = text[code..bracket].trim_ascii();
+        if !name.is_empty() {
+            kind = Kind::of(name);
+        }
+        let value = bracket + 1..place.end;
+        let close = text[value.clone()].iter().position(|byte| matches!(byte, b')' | b'\r' | b'\n'));
+        let close = close.map_or(place.end, |close| value.start + close);
+        match kind {
+            Kind::Value => {}
+            Kind::Number => numbers.value(text, value.start..close),
+            Kind::Text => numbers.text(text, value.start..close),
+        }
+        code = (close + 1).min(place.end);
+        rest.start = code;
+    }
+}
+
+/// Where an ident line, or a request for one meter, begins, and where a serial number may begin in it.
+fn serial_number(line: &[u8]) -> Option<(usize, usize)> {
+    let slash = Head::inside(line).or_else(|| {
+        // Damaged ones, and `/?12345678!`.
+        let bare = !line.iter().any(|byte| matches!(byte, b'(' | b')'));
+        if bare { line.iter().position(|byte| *byte == b'/') } else { None }
+    })?;
+    let head = if line.get(slash + 1) == Some(&b'?') { 2 } else { IDENT_HEAD };
+    Some((slash, (slash + head).min(line.len())))
+}
+
+/// What stands behind a code.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Nothing that tells whose meter it is.
+    Value,
+    /// A number of the meter, of its owner or of its place.
+    Number,
+    /// Text for people.
+    Text,
+}
+
+impl Kind {
+    /// By the value groups C, D and E of a code, whatever medium and channel it is of.
+    fn of(code: &[u8]) -> Self {
+        // STX, and what else may stand before it.
+        let begin = code.iter().position(u8::is_ascii_alphanumeric).unwrap_or_default();
+        let code = code[begin..].rsplit(|byte| *byte == b':').next().unwrap_or_default();
+        let code = code.split(|byte| matches!(byte, b'*' | b'&')).next().unwrap_or(code);
+        let groups: Vec<&[u8]> = code.split(|byte| *byte == b'.').collect();
+        match groups[..] {
+            [b"0", b"0"] | [b"0", b"0", _] | [b"42", b"0", b"0"] => Self::Number,
+            [b"C" | b"c" | b"96", b"1" | b"90"] | [b"C" | b"c" | b"96", b"1" | b"90", _] => Self::Number,
+            // A heat meter's property and meter number.
+            [b"9", b"20" | b"21"] => Self::Number,
+            [b"C" | b"c" | b"96", b"13", _] => Self::Text,
+            _ => Self::Value,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Where a register stands in the text of its telegram.
+
+use framework::{Decimal, Obis, Timestamp};
+use meter::{Register, RegisterTime};
+
+/// Where one register's parts stand, and what they mean.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) code: Span,
+    pub(crate) value: Span,
+    pub(crate) unit: Option<Span>,
+    /// The further groups.
+    pub(crate) groups: Span,
+    /// When the value was taken: as sent, and the moment that this is.
+    pub(crate) time: Option<(Span, Option<Timestamp>)>,
+    pub(crate) number: Option<Decimal>,
+}
+
+/// A part of a text. Telegrams are short: half the size is enough for a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    from: u32,
+    to: u32,
+}
+
+impl Entry {
+    /// The register that it stands for in `text`.
+    #[inline]
+    pub(crate) fn register<'a>(&self, obis: Option<Obis>, text: &'a str) -> Register<'a> {
+        // The places were found in this very text: nothing is ever missing.
+        let part = |span: Span| text.get(span.range()).unwrap_or_default();
+        Register {
+            value: part(self.value),
+            unit: self.unit.map(part),
+            number: self.number,
+            time: self.time.map(|(sent, utc)| RegisterTime { sent: part(sent), utc }),
+            groups: part(self.groups),
+            ..Register::new(part(self.code), obis)
+        }
+    }
+}
+
+impl Span {
+    pub(crate) fn new(from: usize, to: usize) -> Self {
+        Self { from: from as u32, to: to as u32 }
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.from >= self.to
+    }
+
+    pub(crate) fn of(self, text: &[u8]) -> &[u8] {
+        text.get(self.range()).unwrap_or_default()
+    }
+
+    fn range(self) -> std::ops::Range<usize> {
+        self.from as usize..self.to as usize
+    }
+}

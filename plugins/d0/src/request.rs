@@ -1,0 +1,282 @@
+//! Meters that speak only when they are asked: IEC 62056-21, protocol modes A, B and C, data readout.
+//!
+//! ```text
+//! reader  /?!  ──▶                        300 baud
+//!         ◀──  /ISK5MT174-0001            300 baud; the 5 offers 9600
+//!         060  ──▶                        300 baud; mode C only: `ACK 0 5 0`
+//!         ◀──  STX data lines ! ETX BCC   9600 baud
+//! ```
+
+#[cfg(test)]
+mod tests;
+
+use std::{ops::Range, time::Duration};
+
+use ::line::Line;
+use meter::{Answer, Conversation, Decoder as _, NoAnswer};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use crate::{
+    characters::begins_code,
+    decoder::Decoder,
+    framing::Framing,
+    head::{Head, MAX_IDENT, STX},
+    reject::Excerpt,
+};
+
+const ACK: u8 = 0x06;
+/// The speed at which a meter is asked, unless it has one of its own.
+pub(crate) const INITIAL_BAUD: u32 = 300;
+/// The speeds that the characters `0`, `1` … of mode C offer, and `A`, `B` … of mode B from 600 on.
+const SPEEDS: [u32; 7] = [300, 600, 1200, 2400, 4800, 9600, 19_200];
+
+/// A meter begins its answer within 1.5 s; the rest is for adapters that hand on bytes late.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long NULs wake a meter with a battery, and the pause before it can be asked.
+const WAKE: Duration = Duration::from_millis(2200);
+const AWAKENING: Duration = Duration::from_millis(1600);
+/// Between what one end says and what the other one answers, at least.
+const REACTION: Duration = Duration::from_millis(200);
+/// The same for meters that say they are quick.
+const QUICK_REACTION: Duration = Duration::from_millis(20);
+
+/// In so many bytes there is an ident line, the reflected request before it included.
+const MAX_HEARD: usize = 4 * MAX_IDENT;
+/// In so many bytes the readout has begun; before are an acknowledgement that the head reflects, and what
+/// the change of speed made of others.
+const MAX_STRAY: usize = 64;
+
+/// How a meter is asked.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Which one of several meters on one line; empty asks any.
+    pub(crate) address: String,
+    /// How characters stand on the line; `None`: as the standard wants it, and answers as they come.
+    pub(crate) framing: Option<Framing>,
+    /// The speed of the request.
+    pub(crate) baud: u32,
+    /// A meter that offers a higher speed is left at that of the request (mode C).
+    pub(crate) max_baud: Option<u32>,
+    /// It sleeps, and NULs wake it.
+    pub(crate) wake_up: bool,
+    /// How long after the acknowledgement the speed changes; `None`: a quarter of the reaction time.
+    pub(crate) ack_delay: Option<Duration>,
+}
+
+/// What the ident line promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// The readout, at the speed of the request.
+    A,
+    /// The readout at this speed.
+    B(u32),
+    /// This speed, if it is acknowledged with this character.
+    C(u32, u8),
+}
+
+/// Bytes that hold an ident line.
+struct Ident {
+    heard: Vec<u8>,
+    /// Where it stands in them, its line end included.
+    place: Range<usize>,
+    /// The same in plain characters.
+    text: Vec<u8>,
+    mode: Mode,
+    reaction: Duration,
+    /// When it ended.
+    at: Instant,
+}
+
+#[framework::async_trait]
+impl Conversation<Decoder> for Request {
+    async fn ask(&mut self, line: &mut Line, decoder: &mut Decoder) -> Result<Answer, NoAnswer> {
+        line.set_baud(self.baud)?;
+        if self.wake_up {
+            let nuls = usize::try_from(u128::from(self.baud / 10) * WAKE.as_millis() / 1000).unwrap_or(0);
+            line.send(&self.framed(&vec![0; nuls])).await?;
+            sleep(AWAKENING).await;
+        }
+        line.discard()?;
+        let request = self.framed(format!("/?{}!\r\n", self.address).as_bytes());
+        line.send(&request).await?;
+        let ident = self.ident(line, &request).await?;
+
+        let may_change = line.has_speed();
+        let (letter, sent) = match ident.mode {
+            Mode::A => ('A', Vec::new()),
+            Mode::B(baud) => {
+                line.set_baud(baud)?;
+                ('B', Vec::new())
+            }
+            Mode::C(offered, _) => {
+                let wanted = may_change && self.max_baud.is_none_or(|most| offered <= most);
+                ('C', self.acknowledge(line, &ident, wanted || offered == self.baud).await?)
+            }
+        };
+        begin(line, decoder, &ident, &sent).await?;
+        let mode = format!("mode {letter}, {} baud", line.baud());
+        Ok(Answer { mode: if may_change { mode.into() } else { format!("mode {letter}").into() } })
+    }
+}
+
+impl Request {
+    /// The bytes of a text on the line, read as 8N1.
+    fn framed(&self, text: &[u8]) -> Vec<u8> {
+        let odd = |byte: u8| (byte.count_ones() % 2) as u8;
+        let parity = |byte: u8| match self.framing {
+            Some(Framing::Eight) => 0,
+            Some(Framing::SevenOdd) => 1 - odd(byte),
+            Some(Framing::SevenEven) | None => odd(byte),
+        };
+        text.iter().map(|&byte| byte | parity(byte) << 7).collect()
+    }
+
+    /// Asks for the data readout, at the speed that the meter offers or at the present one. Returns what
+    /// was sent.
+    async fn acknowledge(&self, line: &mut Line, ident: &Ident, accepts: bool) -> Result<Vec<u8>, NoAnswer> {
+        let (character, speed) = match ident.mode {
+            Mode::C(offered, character) if accepts => (character, offered),
+            _ => (b'0', self.baud),
+        };
+        let ack = self.framed(&[ACK, b'0', character, b'0', b'\r', b'\n']);
+        sleep_until(ident.at + ident.reaction).await;
+        line.send(&ack).await?;
+        if speed != self.baud {
+            // An adapter may still be sending when the system says that all is sent; the meter in turn
+            // is silent for its reaction time.
+            sleep(self.ack_delay.unwrap_or(ident.reaction / 4)).await;
+            line.discard()?;
+            line.set_baud(speed)?;
+        }
+        Ok(ack)
+    }
+
+    /// Reads up to the end of the ident line.
+    async fn ident(&self, line: &mut Line, request: &[u8]) -> Result<Ident, NoAnswer> {
+        let last = Instant::now() + ANSWER + time_of(MAX_HEARD, line.baud());
+        let mut heard = Vec::new();
+        let place = loop {
+            let more = read_by(line, last.min(Instant::now() + ANSWER), &mut heard).await?;
+            match find_ident(&heard) {
+                Some(place) => break place,
+                None if more && heard.len() < MAX_HEARD => {}
+                None => return Err(no_ident(behind(&heard, request))),
+            }
+        };
+        let at = Instant::now();
+        let ident = &heard[place.clone()];
+        let framing = self.framing.unwrap_or_else(|| Framing::detect(ident));
+        let mut text = Vec::new();
+        if framing.read(ident, &mut text) > 0 {
+            let reason = format!("the meter's ident line `{}` has parity errors", shown(&text));
+            return Err(NoAnswer::Unclear(reason));
+        }
+        let reaction =
+            if text.get(3).is_some_and(u8::is_ascii_lowercase) { QUICK_REACTION } else { REACTION };
+        let mode = Mode::of(text.get(4).copied().unwrap_or(b' '));
+        Ok(Ident { heard, place, text, mode, reaction, at })
+    }
+}
+
+impl Mode {
+    fn of(character: u8) -> Self {
+        let speed = |first: u8| SPEEDS.get(usize::from(character - first)).copied();
+        let offered = match character {
+            b'0'..=b'6' => speed(b'0').map(|baud| Self::C(baud, character)),
+            b'A'..=b'F' => speed(b'A' - 1).map(Self::B),
+            _ => None,
+        };
+        offered.unwrap_or(Self::A)
+    }
+}
+
+/// Hands the decoder the ident line, and what came of the readout up to its beginning.
+async fn begin(line: &mut Line, decoder: &mut Decoder, ident: &Ident, sent: &[u8]) -> Result<(), NoAnswer> {
+    // In the other modes, what came so soon is not the readout.
+    let mut heard = match ident.mode {
+        Mode::A => ident.heard[ident.place.end..].to_vec(),
+        Mode::B(_) | Mode::C(..) => Vec::new(),
+    };
+    let last = Instant::now() + ANSWER + time_of(MAX_STRAY, line.baud());
+    let start = loop {
+        if let Some(start) = find_readout(&heard) {
+            break start;
+        }
+        let more = read_by(line, last, &mut heard).await?;
+        if heard.len() >= MAX_STRAY || !more {
+            // A meter that sends no STX: its first line is behind what the head reflected.
+            let from = heard.len() - behind(&heard, sent).len();
+            let printable = |byte: &u8| matches!(byte & 0x7f, b'!'..=b'~' | STX);
+            break heard[from..].iter().position(printable).map_or(heard.len(), |at| from + at);
+        }
+    };
+    if start == heard.len() {
+        let hint = match ident.mode {
+            Mode::C(..) => ": another `ack_delay` may help",
+            Mode::A | Mode::B(_) => "",
+        };
+        let reason = format!("the meter answers `{}`, and no readout follows{hint}", shown(&ident.text));
+        return Err(NoAnswer::Unclear(reason));
+    }
+    put(decoder, &ident.heard[ident.place.clone()]);
+    put(decoder, &heard[start..]);
+    Ok(())
+}
+
+/// Adds to `heard` what comes next; `false` if nothing does.
+async fn read_by(line: &mut Line, last: Instant, heard: &mut Vec<u8>) -> Result<bool, NoAnswer> {
+    let mut chunk = [0; 64];
+    match timeout_at(last, line.read(&mut chunk)).await {
+        Ok(count) => {
+            heard.extend_from_slice(&chunk[..count?]);
+            Ok(true)
+        }
+        Err(_) => Ok(false),
+    }
+}
+
+/// Both are far less than the decoder's space after its reset.
+fn put(decoder: &mut Decoder, bytes: &[u8]) {
+    let space = decoder.space();
+    let count = bytes.len().min(space.len());
+    space[..count].copy_from_slice(&bytes[..count]);
+    decoder.filled(count);
+}
+
+/// Where an ident line stands, its line end included.
+fn find_ident(heard: &[u8]) -> Option<Range<usize>> {
+    let ends = |from: usize| heard[from..].iter().position(|byte| byte & 0x7f == b'\n');
+    let slashes = (0..heard.len()).filter(|&at| heard[at] & 0x7f == b'/');
+    slashes.into_iter().find_map(|at| match Head::of(&heard[at..]) {
+        Head::Ident(len) => ends(at + len).map(|end| at..at + len + end + 1),
+        _ => None,
+    })
+}
+
+/// Where STX and a data line begin.
+fn find_readout(heard: &[u8]) -> Option<usize> {
+    heard.windows(2).position(|pair| pair[0] & 0x7f == STX && begins_code(pair[1] & 0x7f))
+}
+
+/// What follows the reader's own bytes, which some heads reflect.
+fn behind<'a>(heard: &'a [u8], sent: &[u8]) -> &'a [u8] {
+    let echo = if sent.is_empty() { None } else { memchr::memmem::find(heard, sent) };
+    echo.map_or(heard, |at| &heard[at + sent.len()..])
+}
+
+fn no_ident(heard: &[u8]) -> NoAnswer {
+    if heard.is_empty() {
+        return NoAnswer::Silent { waited: ANSWER };
+    }
+    let plain: Vec<_> = heard.iter().map(|byte| byte & 0x7f).collect();
+    NoAnswer::Unclear(format!("the meter was asked, and answers `{}`, which is no ident line", shown(&plain)))
+}
+
+fn shown(line: &[u8]) -> Excerpt {
+    Excerpt::of(line.trim_ascii_end())
+}
+
+fn time_of(characters: usize, baud: u32) -> Duration {
+    let bits = u32::try_from(characters).unwrap_or(u32::MAX).saturating_mul(10);
+    Duration::from_secs(1) * bits / baud.max(1)
+}

@@ -1,0 +1,49 @@
+//! What tests of anonymising share.
+
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+use std::{fs, path::Path};
+
+use framework::{Decoded, Obis, Plugin as _};
+use plugin_d0::D0;
+
+/// How many places were overwritten, and what the bytes are then.
+pub fn anonymised(bytes: &[u8]) -> (usize, Vec<u8>) {
+    let mut bytes = bytes.to_vec();
+    let places = D0::ANONYMISE.unwrap()(&mut bytes);
+    (places, bytes)
+}
+
+/// What is decoded, a line for each telegram, register and fault; without the values that identify.
+pub fn shown(bytes: &[u8]) -> Vec<String> {
+    let mut lines = Vec::new();
+    D0::DECODE.unwrap()(bytes, &mut |found| match found {
+        Decoded::Telegram { offset, readings, .. } => {
+            lines.push(format!("{offset} telegram"));
+            for reading in readings {
+                let identifies = match reading.obis.map(Obis::cde) {
+                    Some((0 | 42, 0, _) | (96, 1 | 13 | 90, _)) => true,
+                    Some((9, 20 | 21, _)) => reading.unit.is_none(),
+                    _ => false,
+                };
+                let value = (!identifies).then_some((reading.value, reading.more));
+                lines.push(format!("{} {value:?} {:?} {:?}", reading.name, reading.unit, reading.time));
+            }
+        }
+        // The rest of a reason shows the bytes themselves.
+        Decoded::Rejected { offset, reason } => {
+            let words: Vec<_> = reason.split(' ').take(3).collect();
+            let kind = if reason.starts_with('`') { "no line".to_owned() } else { words.join(" ") };
+            lines.push(format!("{offset} rejected: {kind}"));
+        }
+    });
+    lines
+}
+
+/// The files of telegrams in `path`.
+pub fn folder(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    files.sort();
+    files.iter().map(|path| (path.display().to_string(), fs::read(path).unwrap())).collect()
+}

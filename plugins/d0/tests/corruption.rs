@@ -1,0 +1,264 @@
+//! What damage on the line does to values: telegrams are damaged at one place each, some ten thousand
+//! times, and read as a meter's are. A *wrong value* is one that the meter did not send.
+//!
+//! The telegrams are those of `tests/telegrams`, and the recorded ones beside the workspace where that
+//! folder exists. `SMARTMETER_CASES` sets the number of cases, `SMARTMETER_SEED` makes them other ones.
+
+#![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
+#![allow(clippy::print_stdout, reason = "the measured rates are printed")]
+
+use std::{collections::BTreeSet, env, fmt, fs, path::Path, time::Duration};
+
+use framework::{Batch, Context, Timestamp, Value};
+use libtest_mimic::{Arguments, Failed, Trial};
+use meter::{DEFAULT_MAX_POWER, Decoder as _, Fault, Reader, Telegram as _};
+use plugin_d0::{decoder::Decoder, framing::Framing, telegram::Check};
+use simulator::{
+    faults::{Damage, Random},
+    uart::seven_e_one,
+};
+
+/// Cases where `SMARTMETER_CASES` says nothing, for all classes together.
+const CASES: usize = 50_000;
+const CLASSES: usize = 4;
+/// A good telegram after a damaged one is believed again after so many at most.
+const PATIENCE: usize = 4;
+
+/// Measures one class of telegrams, and fails where something passes that can be kept out.
+type Class = fn() -> Result<(), Failed>;
+
+fn main() {
+    let args = Arguments::from_args();
+    let trials: [(&str, Class); CLASSES] = [
+        ("seven_even_lets_no_wrong_bit_pass", seven_even),
+        ("a_block_check_lets_nothing_but_swapped_bytes_pass", block_check),
+        ("a_crc_lets_no_wrong_number_pass", crc),
+        ("what_passes_without_parity_and_check_is_measured", unchecked),
+    ];
+    let trials = trials.map(|(name, test)| Trial::test(name, test)).into();
+    libtest_mimic::run(&args, trials).exit();
+}
+
+fn seven_even() -> Result<(), Failed> {
+    let samples = samples().into_iter().filter_map(Sample::in_seven_even);
+    let passed = measure("7E1", samples.collect(), Damage::bit)?;
+    expect(&passed, |_| false)
+}
+
+/// The XOR over all bytes does not change when two of them change places.
+fn block_check() -> Result<(), Failed> {
+    let samples = samples().into_iter().filter(|sample| sample.check == Check::Bcc);
+    let passed = measure("BCC", samples.collect(), Damage::any)?;
+    expect(&passed, |wrong| matches!(wrong.damage, Damage::Swapped(..)))
+}
+
+/// Shifted bytes agree with a CRC of 16 bits once in 65,536 times. In a number, the guard sees the digit
+/// that is lost; in a text, nothing can.
+fn crc() -> Result<(), Failed> {
+    let samples = samples().into_iter().filter(|sample| sample.check == Check::Crc16);
+    let passed = measure("CRC16", samples.collect(), Damage::any)?;
+    expect(&passed, |wrong| {
+        !wrong.number && matches!(wrong.damage, Damage::Dropped(..) | Damage::Doubled(..))
+    })
+}
+
+fn unchecked() -> Result<(), Failed> {
+    let eight = |sample: &Sample| sample.framing == Framing::Eight && sample.check == Check::None;
+    measure("8N1 without check", samples().into_iter().filter(eight).collect(), Damage::any).map(drop)
+}
+
+/// A telegram, and what it says.
+struct Sample {
+    name: String,
+    bytes: Vec<u8>,
+    framing: Framing,
+    check: Check,
+}
+
+impl Sample {
+    /// The same as a meter sends it that speaks 7E1; none do that have a CRC.
+    fn in_seven_even(mut self) -> Option<Self> {
+        if self.framing == Framing::Eight && self.bytes.is_ascii() {
+            seven_e_one(&mut self.bytes);
+            self.framing = Framing::SevenEven;
+        }
+        (self.framing == Framing::SevenEven && self.check != Check::Crc16).then_some(self)
+    }
+}
+
+/// All telegrams that are good by themselves.
+fn samples() -> Vec<Sample> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["tests/telegrams", "../../../shared/corpus/d0", "../../../shared/corpus/dsmr"];
+    let files = folders.iter().filter_map(|folder| fs::read_dir(root.join(folder)).ok()).flatten();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    files.sort();
+    let mut samples = Vec::new();
+    let mut seen = BTreeSet::new();
+    for path in files {
+        let file = fs::read(&path).unwrap();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        Decoder::default().push(&[&file[..], b"\r\n"].concat(), &mut |found| {
+            let Ok(telegram) = found else { return };
+            let from = telegram.offset() as usize;
+            let mut bytes = file[from..from + telegram.len()].to_vec();
+            let (framing, check) = (telegram.framing(), telegram.check());
+            let end: [u8; 2] = if framing == Framing::SevenEven { [0x8d, 0x0a] } else { [0x0d, 0x0a] };
+            bytes.extend(end);
+            if seen.insert(bytes.clone()) {
+                samples.push(Sample { name: name.clone(), bytes, framing, check });
+            }
+        });
+    }
+    samples
+}
+
+/// A value that the meter did not send.
+#[derive(Debug)]
+struct Wrong {
+    sample: String,
+    damage: Damage,
+    register: String,
+    /// It is one, or was one.
+    number: bool,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?} changed {}", self.sample, self.damage, self.register)
+    }
+}
+
+/// Reads damaged telegrams, prints how many wrong values came out, and returns them.
+fn measure(
+    class: &str,
+    samples: Vec<Sample>,
+    damage: fn(usize, &mut Random) -> Damage,
+) -> Result<Vec<Wrong>, Failed> {
+    if samples.is_empty() {
+        return Err("there are no such telegrams".into());
+    }
+    let cases = variable("SMARTMETER_CASES").unwrap_or(CASES) / CLASSES;
+    let seed = variable("SMARTMETER_SEED").unwrap_or(1) as u64;
+    let mut passed = Vec::new();
+    let mut done = [0; Damage::KINDS.len()];
+    for (place, sample) in samples.iter().enumerate() {
+        // Each sample has its share, the first ones what is left.
+        let share = cases / samples.len() + usize::from(place < cases % samples.len());
+        let mut random = Random::new(seed << 32 | place as u64);
+        let mut line = Line::new(sample)?;
+        for _ in 0..share {
+            let damage = damage(sample.bytes.len(), &mut random);
+            done[damage.index()] += 1;
+            let wrong = line.read_damaged(damage, random.below(2) == 0)?;
+            passed.extend(wrong.map(|(register, number)| Wrong {
+                sample: sample.name.clone(),
+                damage,
+                register,
+                number,
+            }));
+        }
+    }
+    let kinds: Vec<_> = (0..done.len())
+        .filter(|&kind| done[kind] > 0)
+        .map(|kind| {
+            let wrong = passed.iter().filter(|wrong| wrong.damage.index() == kind).count();
+            format!("{} {wrong} of {}", Damage::KINDS[kind], done[kind])
+        })
+        .collect();
+    let rate = 100.0 * passed.len() as f64 / cases.max(1) as f64;
+    let (wrong, count) = (passed.len(), samples.len());
+    let numbers = passed.iter().filter(|wrong| wrong.number).count();
+    println!(
+        "{class}: {wrong} wrong values ({numbers} of them numbers) passed in {cases} cases ({rate:.3} %) with {count} telegrams: {}",
+        kinds.join(", ")
+    );
+    Ok(passed)
+}
+
+fn variable(name: &str) -> Option<usize> {
+    env::var(name).ok().map(|value| value.parse().expect("a number"))
+}
+
+fn expect(passed: &[Wrong], unavoidable: impl Fn(&Wrong) -> bool) -> Result<(), Failed> {
+    let wrong: Vec<_> = passed.iter().filter(|wrong| !unavoidable(wrong)).map(Wrong::to_string).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
+
+/// A meter's line, on which it repeats one telegram every second.
+struct Line<'a> {
+    sample: &'a Sample,
+    reader: Reader<Decoder>,
+    good: Batch,
+    second: u64,
+}
+
+impl<'a> Line<'a> {
+    fn new(sample: &'a Sample) -> Result<Self, Failed> {
+        let cx = Context::new("meter", "/nonexistent", Duration::from_secs(60));
+        let reader = Reader::new(Decoder::default(), DEFAULT_MAX_POWER, &cx);
+        let good = Batch { taken_at: Timestamp::UNIX_EPOCH, readings: Vec::new() };
+        let mut line = Self { sample, reader, good, second: 0 };
+        for _ in 0..3 {
+            let found = line.read(&sample.bytes, true);
+            let [Ok(batch)] = &found[..] else {
+                return Err(format!("{}: {found:?} is not one telegram", sample.name).into());
+            };
+            line.good = batch.clone();
+        }
+        Ok(line)
+    }
+
+    /// Reads the telegram with damage, and then good ones until one of them is believed. Returns the
+    /// register that got a wrong value, if one did, and whether that is a number.
+    fn read_damaged(&mut self, damage: Damage, pause: bool) -> Result<Option<(String, bool)>, Failed> {
+        let mut found = self.read(&damage.done_to(&self.sample.bytes), pause);
+        for _ in 0..PATIENCE {
+            let good = self.read(&self.sample.bytes, true);
+            let believed =
+                good.iter().any(|found| found.as_ref().is_ok_and(|b| b.readings == self.good.readings));
+            found.extend(good);
+            if believed {
+                let batches = found.iter().filter_map(|found| found.as_ref().ok());
+                return Ok(batches.filter_map(|batch| self.wrong(batch)).next());
+            }
+        }
+        Err(format!("{}: nothing is believed after {damage:?}: {found:?}", self.sample.name).into())
+    }
+
+    fn wrong(&self, batch: &Batch) -> Option<(String, bool)> {
+        batch.readings.iter().find_map(|reading| {
+            let good = self.good.get(&reading.name);
+            let same = good.is_some_and(|good| (&good.value, &good.unit) == (&reading.value, &reading.unit));
+            let is_number = |value: &Value| matches!(value, Value::Number(_));
+            let number = is_number(&reading.value) || good.is_some_and(|good| is_number(&good.value));
+            (!same).then(|| (format!("{good:?} to {reading:?}"), number))
+        })
+    }
+
+    /// Reads `bytes` a second after those before; perhaps the pause behind them is long enough to be seen.
+    fn read(&mut self, mut bytes: &[u8], pause: bool) -> Vec<Result<Batch, Fault>> {
+        self.second += 1;
+        let mut found = Vec::new();
+        while !bytes.is_empty() {
+            let space = self.reader.decoder().space();
+            let count = space.len().min(bytes.len());
+            space[..count].copy_from_slice(&bytes[..count]);
+            self.reader.decoder().filled(count);
+            bytes = &bytes[count..];
+            self.take(&mut found);
+        }
+        if pause {
+            self.reader.decoder().finish();
+            self.take(&mut found);
+        }
+        found
+    }
+
+    fn take(&mut self, found: &mut Vec<Result<Batch, Fault>>) {
+        while let Some(next) = self.reader.next(Duration::from_secs(self.second), Timestamp::UNIX_EPOCH) {
+            found.push(next);
+        }
+    }
+}
