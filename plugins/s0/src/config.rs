@@ -161,6 +161,10 @@ impl Config {
 
     fn serial(&self, port: &str) -> Result<Device, ConfigError> {
         let port = port.parse::<Port>().map_err(|message| ConfigError::key("port", message));
+        let port = port.and_then(|port| match port.is_replay() {
+            true => Err(ConfigError::key("port", "recorded pulses would be counted as if they came now")),
+            false => Ok(port),
+        });
         let baud = self.baud.unwrap_or(DEFAULT_BAUD);
         let hung_up = (baud == 0).then(|| {
             ConfigError::key("baud", "`0` baud would hang up the line").hint("9600 suits most adapters")
@@ -285,6 +289,7 @@ mod tests {
             (json!({"pin": 1, "line": 2}), "-: pulses can come from one place only"),
             (json!({"pin": 1, "port": "/dev/ttyS1"}), "-: pulses can come from one place only"),
             (json!({"pin": 54}), "pin: there is no pin `54`"),
+            (json!({"port": "replay:x"}), "port: recorded pulses would be counted as if they came now"),
             (json!({"pin": 1, "baud": 300}), "baud: `baud` is of no use without `port`"),
             (json!({"port": "/dev/ttyS1", "baud": 0}), "baud: `0` baud would hang up the line"),
             (json!({"port": "/dev/ttyS1", "pull": "up"}), "pull: `pull` is of no use with `port`"),
@@ -303,7 +308,7 @@ mod tests {
         assert!(
             settings(json!({"port": "ttyS1"}))
                 .unwrap_err()
-                .contains("expected `/dev/…` or `tcp://host:port`")
+                .contains("expected `/dev/…`, `tcp://host:port` or `replay:FILE`")
         );
         assert!(settings(json!({"pin": 1, "pulses": 1})).unwrap_err().contains("unknown field `pulses`"));
         assert!(settings(json!({"pin": 1, "pull": "left"})).unwrap_err().contains("unknown variant `left`"));

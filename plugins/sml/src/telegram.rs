@@ -1,0 +1,48 @@
+//! A telegram that arrived whole.
+
+use meter::Register;
+
+use crate::{quirks::Effective, registers::Registers};
+
+/// One SML file, borrowed from the [`Decoder`](crate::decoder::Decoder) that found it.
+#[derive(Clone, Copy, Debug)]
+pub struct Telegram<'a> {
+    pub(crate) offset: u64,
+    pub(crate) len: usize,
+    pub(crate) ident: &'a str,
+    pub(crate) quirks: Effective,
+    pub(crate) text: &'a str,
+    pub(crate) registers: &'a Registers,
+}
+
+impl meter::Telegram for Telegram<'_> {
+    /// The server id as it stands on the meter (DIN 43863-5), `1XYZ0012345678`; else as text or as
+    /// hexadecimal digits.
+    fn ident(&self) -> Option<&str> {
+        Some(self.ident).filter(|ident| !ident.is_empty())
+    }
+
+    fn registers(&self) -> impl ExactSizeIterator<Item = Register<'_>> {
+        self.registers.iter(self.text)
+    }
+
+    /// Position in the stream of its start sequence.
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// From the start sequence to the checksum.
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The quirks of the meter, `none` where it has none.
+    fn nature(&self) -> &'static str {
+        self.quirks.name()
+    }
+
+    /// Always: each message has a checksum, and the whole has another one.
+    fn proven(&self) -> bool {
+        true
+    }
+}

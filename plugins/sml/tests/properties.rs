@@ -1,0 +1,135 @@
+//! What holds for every telegram, every stream, every way to cut it into chunks.
+
+#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
+
+mod support;
+
+use plugin_sml::quirks::Quirks;
+use proptest::{collection::vec, prelude::*, sample::select};
+use support::*;
+
+fn registers(found: &[Found]) -> Vec<&Vec<String>> {
+    found.iter().filter_map(|found| found.as_ref().ok().map(|(_, _, registers)| registers)).collect()
+}
+
+#[test]
+fn no_flipped_bit_lets_a_wrong_value_through() {
+    let telegram = simple(123_456, -711);
+    let whole = decode(&telegram);
+    for bit in 0..telegram.len() * 8 {
+        let mut damaged = telegram.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(registers(&decode(&damaged)).len(), 0, "bit {bit}");
+        // What is around it must survive.
+        let between = decode(&[&telegram[..], &damaged, &telegram].concat());
+        let between = registers(&between);
+        assert_eq!(between, [registers(&whole)[0]; 2], "bit {bit}");
+    }
+}
+
+#[test]
+fn no_lost_byte_lets_a_wrong_value_through() {
+    let telegram = simple(123_456, -711);
+    for lost in 0..telegram.len() {
+        let mut damaged = telegram.clone();
+        damaged.remove(lost);
+        assert_eq!(registers(&decode(&damaged)).len(), 0, "byte {lost}");
+        let found = decode(&[damaged, telegram.clone()].concat());
+        assert_eq!(registers(&found).len(), 1, "byte {lost}");
+    }
+}
+
+/// Pieces that telegrams are made of, and some that they are not.
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let escape = [0x1b; 4];
+    let parts: Vec<Vec<u8>> = vec![
+        escape.to_vec(),
+        vec![0x1b],
+        vec![0x1b; 3],
+        vec![1; 4],
+        vec![1],
+        vec![0; 3],
+        [&escape[..], &[1; 4]].concat(),
+        [&escape[..], &escape].concat(),
+        [&escape[..], &[0x1a, 0, 0x12, 0x34]].concat(),
+        vec![0x76, 0x01, 0x01, 0x01, 0x72],
+        vec![0x63, 0x07, 0x01, 0x77],
+        message(1, 0x0201, &list(&[]), x25),
+    ];
+    let wholes = vec![simple(1, 2), simple(1_000_000, -1), transport(&[0x1b; 9], x25), transport(b"", x25)];
+    let piece = prop_oneof![
+        6 => select(parts),
+        2 => select(wholes),
+        2 => vec(any::<u8>(), 0..8),
+        // A file whose checksum is right, whatever is in it.
+        1 => vec(any::<u8>(), 0..60).prop_map(|bytes| transport(&bytes, x25)),
+        1 => vec(any::<u8>(), 0..60).prop_map(|bytes| transport(&message(1, 0x0701, &bytes, x25), x25)),
+    ];
+    vec(piece, 0..30).prop_map(|pieces: Vec<Vec<u8>>| pieces.concat())
+}
+
+/// A list of registers of all kinds.
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    let entry = (any::<[u8; 6]>(), any::<u8>(), any::<i8>(), 4u8..7, vec(any::<u8>(), 0..20));
+    let entry = entry.prop_map(|(name, unit, scaler, kind, value)| Entry {
+        value: plain(kind % 7, &value),
+        ..Entry::number(name, unit, scaler, vec![])
+    });
+    vec(entry, 1..40)
+}
+
+proptest! {
+    // A failure prints what failed: it belongs into a test of its own, not into a file.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn chunks_make_no_difference(bytes in pieces(), cuts in vec(0usize..2000, 0..20)) {
+        let mut cuts = cuts;
+        cuts.sort_unstable();
+        let at_once = decode(&bytes);
+        prop_assert_eq!(&decode_cut(&bytes, Quirks::default(), &cuts), &at_once);
+        let each: Vec<_> = (0..bytes.len()).collect();
+        prop_assert_eq!(&decode_cut(&bytes, Quirks::default(), &each), &at_once);
+    }
+
+    #[test]
+    fn offsets_rise(bytes in pieces()) {
+        let offsets: Vec<_> = decode(&bytes).iter().map(|found| match found {
+            Ok((offset, ..)) => *offset,
+            Err(rejected) => rejected.offset,
+        }).collect();
+        prop_assert!(offsets.is_sorted_by(|a, b| a < b), "{:?}", offsets);
+        prop_assert!(offsets.iter().all(|&offset| offset < bytes.len() as u64));
+    }
+
+    #[test]
+    fn a_good_telegram_is_found_behind_anything(bytes in pieces()) {
+        let good = simple(77, 7);
+        let found = decode(&[&bytes[..], &good].concat());
+        let alone = decode(&good);
+        let (found, alone) = (registers(&found), registers(&alone));
+        prop_assert_eq!(found.last(), alone.last());
+    }
+
+    #[test]
+    fn arbitrary_bytes_do_no_harm(bytes in vec(any::<u8>(), 0..5000)) {
+        decode(&bytes);
+        decode(&transport(&bytes, x25));
+        decode(&transport(&message(1, 0x0701, &bytes, x25), x25));
+    }
+
+    #[test]
+    fn registers_of_all_kinds_do_no_harm(entries in entries()) {
+        let found = decode(&telegram(b"\x0a\x01EMH\0\0\0\0\0", &entries));
+        prop_assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn numbers_come_out_as_they_were_sent(number in any::<i64>(), width in 1usize..=8, scaler in -18i8..=0) {
+        let number = number >> (8 * (8 - width));
+        let sent = telegram(b"id", &[Entry::number(POWER, 27, scaler, signed(number, width))]);
+        let found = decode(&sent);
+        let expected = framework::Decimal::new(number, scaler.unsigned_abs()).unwrap();
+        prop_assert_eq!(&registers(&found)[0][0], &format!("1-0:16.7.0*255={expected} W"));
+    }
+}

@@ -1,0 +1,96 @@
+//! What another reader of SML finds in the same bytes, we find too, with the same numbers.
+
+#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
+
+use std::{fs, path::Path};
+
+use framework::Decimal;
+use meter::{Decoder as _, Telegram as _};
+use plugin_sml::{
+    decoder::Decoder,
+    quirks::{Crc, PowerSign, Quirks},
+};
+use sml_rs::parser::{
+    common::Value,
+    complete::{MessageBody, parse},
+};
+
+/// Codes, and the numbers of those that have one.
+type File = Vec<(String, Option<Decimal>)>;
+
+/// What we find, as the standard has it and without the meters' quirks.
+fn ours(bytes: &[u8]) -> Vec<File> {
+    let quirks = Quirks { crc: Crc::X25, power_sign: PowerSign::Value, unsigned_power: Some(false) };
+    let mut files = Vec::new();
+    Decoder::new(quirks).push(bytes, &mut |found| {
+        let registers = |telegram: plugin_sml::telegram::Telegram<'_>| {
+            telegram.registers().map(|register| (register.code.to_owned(), register.number)).collect()
+        };
+        files.extend(found.map(registers));
+    });
+    files
+}
+
+fn theirs(bytes: &[u8]) -> Vec<File> {
+    let decoded = sml_rs::transport::decode(bytes).into_iter().flatten();
+    decoded.filter_map(|payload| registers(&payload)).collect()
+}
+
+fn registers(payload: &[u8]) -> Option<File> {
+    let mut registers = Vec::new();
+    for message in parse(payload).ok()?.messages {
+        let MessageBody::GetListResponse(list) = message.message_body else { continue };
+        for entry in list.val_list {
+            let [a, b, c, d, e, f] = entry.obj_name.try_into().ok()?;
+            let number = match entry.value {
+                Value::I8(number) => Some(number.into()),
+                Value::I16(number) => Some(number.into()),
+                Value::I32(number) => Some(number.into()),
+                Value::I64(number) => Some(number),
+                Value::U8(number) => Some(number.into()),
+                Value::U16(number) => Some(number.into()),
+                Value::U32(number) => Some(number.into()),
+                Value::U64(number) => Some(number.try_into().ok()?),
+                Value::Bool(_) | Value::Bytes(_) | Value::List(_) => None,
+            };
+            let scaler = i32::from(entry.scaler.unwrap_or(0));
+            let power = 10_i64.pow(scaler.max(0).unsigned_abs());
+            let scaled = number.map(|number| number.checked_mul(power).unwrap());
+            let decimals = scaler.min(0).unsigned_abs() as u8;
+            registers.push((
+                format!("{a}-{b}:{c}.{d}.{e}*{f}"),
+                scaled.and_then(|number| Decimal::new(number, decimals)),
+            ));
+        }
+    }
+    (!registers.is_empty()).then_some(registers)
+}
+
+#[test]
+fn two_readers_agree() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut files, mut both, mut ours_only) = (0, 0, Vec::new());
+    // The second one is not part of this project (its licences differ).
+    for folder in [here.join("tests/telegrams"), here.join("../../../shared/corpus/sml")] {
+        let Ok(folder) = fs::read_dir(folder) else { continue };
+        for path in folder.map(|entry| entry.unwrap().path()) {
+            if path.extension().is_none_or(|extension| extension != "bin") {
+                continue;
+            }
+            let bytes = fs::read(&path).unwrap();
+            let mut theirs = theirs(&bytes).into_iter().peekable();
+            for file in ours(&bytes) {
+                if theirs.next_if_eq(&file).is_some() {
+                    both += 1;
+                } else {
+                    ours_only.push(path.file_name().unwrap().to_owned());
+                }
+            }
+            assert_eq!(theirs.next(), None, "{}", path.display());
+            files += 1;
+        }
+    }
+    // Four fill bytes, and checksums of another kind, are no telegram to the other one.
+    assert!(ours_only.iter().all(|name| name == "dzg-dvs74-four-fill-bytes.bin"), "{ours_only:?}");
+    assert!(files >= 5 && both >= 6);
+}
