@@ -77,7 +77,7 @@ fn a_port_in_use_ends_it_at_once() {
 #[test]
 fn plugins_and_their_samples_are_printed() {
     let listed = output(&["plugins"]);
-    for plugin in ["d0", "s0", "thermal"] {
+    for plugin in ["d0", "s0", "sml", "thermal"] {
         assert!(
             text(&listed.stdout).lines().any(|line| line.starts_with(plugin)),
             "{}",
@@ -94,7 +94,9 @@ fn plugins_and_their_samples_are_printed() {
     }
     let unknown = output(&["sample", "d1"]);
     assert_eq!(unknown.status.code(), Some(2));
-    assert!(text(&unknown.stderr).contains("unknown plugin `d1`, expected one of `d0`, `s0`, `thermal`"));
+    assert!(
+        text(&unknown.stderr).contains("unknown plugin `d1`, expected one of `d0`, `s0`, `sml`, `thermal`")
+    );
 }
 
 #[test]

@@ -38,7 +38,12 @@ fn the_configuration_reference_has_exactly_the_keys_that_there_are() {
     fn of<P: Plugin>() -> (String, Vec<String>) {
         (format!("### `plugin = \"{}\"`", P::KIND), testing::config_keys::<P>())
     }
-    let plugins = [of::<plugin_d0::D0>(), of::<plugin_s0::S0>(), of::<plugin_thermal::Thermal>()];
+    let plugins = [
+        of::<plugin_d0::D0>(),
+        of::<plugin_s0::S0>(),
+        of::<plugin_sml::Sml>(),
+        of::<plugin_thermal::Thermal>(),
+    ];
     assert_eq!(
         plugins.len(),
         framework::plugins().len(),
@@ -87,12 +92,17 @@ fn the_readme_shows_the_two_commands_and_links_to_what_is_there() {
         "docs/writing-a-plugin.md",
         "plugins/d0/README.md",
         "plugins/s0/README.md",
+        "plugins/sml/README.md",
         "plugins/thermal/README.md",
     ] {
         let text = read(document);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if !link.starts_with("http") {
-                let target = root().join(document).parent().unwrap_or(Path::new("")).join(link);
+                let target = root()
+                    .join(document)
+                    .parent()
+                    .unwrap_or(Path::new(""))
+                    .join(link.split('#').next().unwrap_or(link));
                 assert!(target.exists(), "{document} links to {link}, which is not there");
             }
         }

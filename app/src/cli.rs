@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use framework::{Config, Diagnostics, Override};
 
-use crate::{decode, demo, run};
+use crate::{decode, demo, probe, record, run};
 
 /// Something went wrong while running.
 const FAULT: u8 = 1;
@@ -70,6 +70,16 @@ enum Command {
         /// A file, or `-` for standard input
         file: PathBuf,
     },
+    /// Find the meters at serial ports, and print their configuration
+    Probe {
+        /// Serial ports, or `tcp://host:port` [default: all that there are]
+        ports: Vec<line::Port>,
+        /// Add the configuration to this file
+        #[arg(long, value_name = "FILE")]
+        write: Option<PathBuf>,
+    },
+    /// Record what a meter sends, to decode it, to play it again or to show it to others
+    Record(record::Record),
 }
 
 /// Runs the program with the process's arguments.
@@ -82,6 +92,8 @@ pub fn main() -> ExitCode {
         Some(Command::Plugins) => plugins(),
         Some(Command::Sample { plugin }) => sample(&plugin),
         Some(Command::Decode { file }) => decode::run(&file),
+        Some(Command::Probe { ports, write }) => probe::run(ports, write.as_deref()),
+        Some(Command::Record(record)) => record::run(&record),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -104,7 +116,8 @@ impl Failure {
         Self { status: FAULT, text: text.into() }
     }
 
-    fn usage(text: impl Into<String>) -> Self {
+    /// What was asked for is wrong: status 2. The text is whole lines.
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
         Self { status: USAGE, text: text.into() }
     }
 }

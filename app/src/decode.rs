@@ -6,7 +6,8 @@ use std::{
     path::Path,
 };
 
-use framework::{DecodeFn, Decoded, json, plugins};
+use framework::{DecodeFn, Decoded, Registration, json, plugins};
+use line::Recording;
 
 use crate::cli::Failure;
 
@@ -23,16 +24,15 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     let bytes =
         bytes.map_err(|error| Failure::fault(format!("could not read `{}`: {error}\n", file.display())))?;
 
+    let bytes = unpacked(bytes)
+        .map_err(|error| Failure::fault(format!("could not read `{}`: {error}\n", file.display())))?;
+
     // Twice over the bytes, so that nothing that was found must be kept: a recording may be long.
-    let accepted = |decode: DecodeFn| {
-        let mut accepted = 0;
-        decode(&bytes, &mut |found| accepted += u64::from(matches!(found, Decoded::Telegram { .. })));
-        accepted
+    let best = judge(&bytes).into_iter().max_by_key(|judged| judged.accepted);
+    let Some(Judged { plugin, decode, accepted, .. }) = best else {
+        return Err(Failure::fault("no plugin decodes\n"));
     };
-    let decoders = plugins().into_iter().filter_map(|plugin| Some((plugin.kind, plugin.decode?)));
-    let best =
-        decoders.map(|(kind, decode)| (accepted(decode), kind, decode)).max_by_key(|(count, ..)| *count);
-    let Some((count, protocol, decode)) = best else { return Err(Failure::fault("no plugin decodes\n")) };
+    let protocol = plugin.kind;
 
     let (mut out, mut err) = (BufWriter::new(io::stdout().lock()), BufWriter::new(io::stderr().lock()));
     let (mut rejected, mut written) = (0, Ok(()));
@@ -52,9 +52,64 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     });
     written.and(out.flush()).and(err.flush())?;
     drop((out, err));
-    match (count, rejected) {
+    match (accepted, rejected) {
         (0, 0) => Err(Failure::fault("no telegram found\n")),
         (0, _) => Err(Failure::fault("no telegram accepted\n")),
         _ => Ok(()),
+    }
+}
+
+/// The bytes of a recording; those of any other file as they are.
+fn unpacked(file: Vec<u8>) -> io::Result<Vec<u8>> {
+    let mut recording = Recording::new(&file[..], 9600)?;
+    if recording.header().is_none() {
+        return Ok(file);
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = recording.next_chunk()? {
+        bytes.extend(chunk.bytes);
+    }
+    Ok(bytes)
+}
+
+/// What a plugin makes of recorded bytes.
+pub(crate) struct Judged {
+    pub(crate) plugin: &'static Registration,
+    pub(crate) decode: DecodeFn,
+    /// Telegrams that may be trusted.
+    pub(crate) accepted: u64,
+    /// Those that must not be.
+    pub(crate) rejected: u64,
+}
+
+/// What each plugin that decodes makes of `bytes`.
+pub(crate) fn judge(bytes: &[u8]) -> Vec<Judged> {
+    let decoders = plugins().into_iter().filter_map(|plugin| Some((plugin, plugin.decode?)));
+    let judge = |(plugin, decode): (&'static Registration, DecodeFn)| {
+        let mut judged = Judged { plugin, decode, accepted: 0, rejected: 0 };
+        decode(bytes, &mut |found| match found {
+            Decoded::Telegram { .. } => judged.accepted += 1,
+            Decoded::Rejected { .. } => judged.rejected += 1,
+        });
+        judged
+    };
+    decoders.map(judge).collect()
+}
+
+impl Judged {
+    /// In words: `58 d0 telegrams, 2 damaged`.
+    pub(crate) fn sum(all: &[Self]) -> String {
+        let read = all.iter().filter(|judged| judged.accepted > 0).map(|judged| {
+            let Self { plugin, accepted, rejected, .. } = judged;
+            let plural = if *accepted == 1 { "" } else { "s" };
+            let damaged = if *rejected > 0 { format!(" and {rejected} damaged") } else { String::new() };
+            format!("{accepted} {} telegram{plural}{damaged}", plugin.kind)
+        });
+        let read: Vec<_> = read.collect();
+        if read.is_empty() {
+            "no telegram was recognized; is `--baud` right?".to_owned()
+        } else {
+            read.join(", ")
+        }
     }
 }

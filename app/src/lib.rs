@@ -5,6 +5,8 @@ mod decode;
 mod demo;
 mod log;
 mod plugins;
+mod probe;
+mod record;
 mod run;
 
 pub use crate::cli::main;

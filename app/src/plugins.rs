@@ -4,4 +4,5 @@
 
 use plugin_d0 as _;
 use plugin_s0 as _;
+use plugin_sml as _;
 use plugin_thermal as _;

@@ -1,0 +1,118 @@
+//! What a device says by itself, at one speed.
+
+use std::{io, time::Duration};
+
+use framework::{Decoded, Reading, Registration, plugins};
+use line::Line;
+use meter::Language;
+use tokio::time::{Instant, timeout};
+
+/// A pause of this length ends a burst of bytes.
+const PAUSE: Duration = Duration::from_millis(150);
+/// A burst that was under way this soon had begun before: what it is can only be told of text.
+const JOINED: Duration = Duration::from_millis(60);
+/// So many bytes are looked at before they are called garbage.
+const ENOUGH: usize = 24;
+/// More is not kept.
+const MOST: usize = 64 * 1024;
+
+/// What was heard.
+pub(super) enum Heard {
+    /// A whole telegram.
+    Telegram(Telegram),
+    /// No telegram was whole, but the speed is right: this is its language.
+    Part(Language),
+    /// Bytes of no language: most likely the speed is wrong.
+    Garbage,
+    Nothing,
+}
+
+/// A telegram, and who reads it.
+pub(super) struct Telegram {
+    pub(super) plugin: &'static Registration,
+    pub(super) ident: Option<String>,
+    pub(super) readings: Vec<Reading>,
+}
+
+/// Listens until it is clear what comes, or `until`. A part of a telegram is enough where the whole one
+/// does not follow in time.
+pub(super) async fn listen(line: &mut Line, until: Instant) -> io::Result<Heard> {
+    let began = Instant::now();
+    let mut bytes = Vec::new();
+    let mut part = None;
+    let mut joined = false;
+    let mut chunk = [0; 4096];
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match timeout(left.min(PAUSE), line.read(&mut chunk)).await {
+            Ok(count) => {
+                let count = count?;
+                joined |= bytes.is_empty() && began.elapsed() < JOINED;
+                bytes.extend_from_slice(&chunk[..count]);
+                part = part.or_else(|| Language::of(&bytes));
+                if part.is_none()
+                    && !joined
+                    && bytes.len() >= ENOUGH
+                    && !is_text(&bytes)
+                    && !may_be_sml(&bytes)
+                {
+                    return Ok(Heard::Garbage);
+                }
+            }
+            // A pause: what there is can be judged.
+            Err(_) => {
+                if let Some(telegram) = telegram(&bytes) {
+                    return Ok(Heard::Telegram(telegram));
+                }
+                part = part.or_else(|| Language::of(&bytes));
+                if bytes.len() > ENOUGH && part.is_none() && !joined {
+                    return Ok(Heard::Garbage);
+                }
+                if let Some(language) = part {
+                    return Ok(Heard::Part(language));
+                }
+                (joined, bytes) = (false, Vec::new());
+            }
+        }
+        // A meter may not pause between its telegrams.
+        if bytes.len() > MOST {
+            return Ok(telegram(&bytes).map_or(Heard::Garbage, Heard::Telegram));
+        }
+        if Instant::now() >= until {
+            return Ok(match (telegram(&bytes), part) {
+                (Some(telegram), _) => Heard::Telegram(telegram),
+                (None, Some(language)) => Heard::Part(language),
+                (None, None) if bytes.is_empty() => Heard::Nothing,
+                (None, None) => Heard::Garbage,
+            });
+        }
+    }
+}
+
+/// The last whole telegram in `bytes`, in whatever protocol.
+pub(super) fn telegram(bytes: &[u8]) -> Option<Telegram> {
+    let decoders = plugins().into_iter().filter_map(|plugin| Some((plugin, plugin.decode?)));
+    decoders.into_iter().find_map(|(plugin, decode)| {
+        let mut last = None;
+        decode(bytes, &mut |found| {
+            if let Decoded::Telegram { ident, readings, .. } = found {
+                last = Some(Telegram { plugin, ident, readings });
+            }
+        });
+        last
+    })
+}
+
+/// Is it text as meters send it, whatever the parity bits are: printable, and digits not seldom? A line that is
+/// read much too fast shows runs of equal bits, which are printable now and then, but no digits.
+fn is_text(bytes: &[u8]) -> bool {
+    let characters = || bytes.iter().map(|byte| byte & 0x7f);
+    let printable = characters().filter(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | 2 | 3)).count();
+    let digits = characters().filter(u8::is_ascii_digit).count();
+    printable * 20 >= bytes.len() * 19 && digits * 4 >= bytes.len()
+}
+
+/// An escape sequence near the start: the rest of an SML file comes soon.
+fn may_be_sml(bytes: &[u8]) -> bool {
+    bytes.windows(4).take(ENOUGH).any(|window| window == [0x1b; 4])
+}

@@ -1,0 +1,61 @@
+//! Where reading heads are.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use line::Port;
+
+/// Names of serial ports that a head may be at: USB adapters, and the pins of a Raspberry Pi.
+const PREFIXES: [&str; 3] = ["ttyUSB", "ttyACM", "ttyAMA"];
+
+/// The serial ports under `dev`: by the names that stay after replugging, then those that have none.
+pub(super) fn serial(dev: &Path) -> Vec<Port> {
+    let lasting = files(&dev.join("serial/by-id"));
+    let known: Vec<_> = lasting.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let others = files(dev).into_iter().filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_serial = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        is_serial && path.canonicalize().is_ok_and(|device| !known.contains(&device))
+    });
+    lasting.iter().cloned().chain(others).map(Port::Serial).collect()
+}
+
+/// The name under `dev/serial/by-id` of the same device.
+pub(super) fn by_id(dev: &Path, port: &Path) -> Option<PathBuf> {
+    let device = port.canonicalize().ok()?;
+    let mut names = files(&dev.join("serial/by-id")).into_iter();
+    names.find(|name| name.canonicalize().is_ok_and(|other| other == device))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn each_device_is_listed_once_by_its_lasting_name() {
+        let dev = tempfile::tempdir().unwrap();
+        let dev = dev.path();
+        for name in ["ttyUSB0", "ttyUSB1", "ttyACM0", "ttyAMA0", "ttyS0", "tty1", "null"] {
+            fs::write(dev.join(name), "").unwrap();
+        }
+        fs::create_dir_all(dev.join("serial/by-id")).unwrap();
+        let lasting = dev.join("serial/by-id/usb-head-port0");
+        symlink("../../ttyUSB1", &lasting).unwrap();
+        let expected = [&lasting, &dev.join("ttyACM0"), &dev.join("ttyAMA0"), &dev.join("ttyUSB0")];
+        assert_eq!(serial(dev), expected.map(|path| Port::Serial(path.clone())));
+        assert_eq!(by_id(dev, &dev.join("ttyUSB1")), Some(lasting));
+        assert_eq!(by_id(dev, &dev.join("ttyUSB0")), None);
+        assert!(serial(&dev.join("nowhere")).is_empty());
+    }
+}

@@ -1,0 +1,253 @@
+//! The search at one port.
+
+use std::{fmt, io, time::Duration};
+
+use framework::{Config, Probe, Reading, plugins};
+use line::{Line, Port};
+use meter::Language;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    listen::{Heard, Telegram, listen},
+    say,
+};
+
+/// The usual speed is listened at for so long first: most meters push every second.
+const FIRST: Duration = Duration::from_millis(1500);
+/// A meter that is asked begins to answer within this, at 300 baud: its ident takes most of it.
+const ANSWER: Duration = Duration::from_secs(3);
+/// Its readout may take so long.
+const READOUT: Duration = Duration::from_secs(25);
+/// One that sleeps must be woken before, which takes four seconds.
+const WAKE_UP: Duration = Duration::from_secs(8);
+/// The longest pause between two telegrams is ten seconds (a P1 port of DSMR 4).
+const SLOWEST: Duration = Duration::from_millis(10_400);
+/// At each of several speeds, when it is known that bytes come.
+const EACH: Duration = Duration::from_secs(5);
+/// A part of a telegram was heard: the next whole one comes within this, or the part must do.
+const WHOLE: Duration = Duration::from_millis(4300);
+/// Nobody waits longer for the name of a meter whose language and speed are known.
+const NAMED: Duration = Duration::from_millis(14_500);
+
+/// A meter.
+pub(super) struct Found {
+    pub(super) port: Port,
+    pub(super) plugin: &'static str,
+    /// What it says that it is.
+    pub(super) ident: Option<String>,
+    pub(super) baud: Option<u32>,
+    /// Keys that the section needs, one a line.
+    pub(super) keys: String,
+    pub(super) readings: Vec<Reading>,
+}
+
+/// Why there is none.
+pub(super) enum NotFound {
+    Unavailable(io::Error),
+    /// So many bytes came, and made no sense at any speed.
+    Garbage,
+    Silent,
+    /// A meter answered, but its answer cannot be read.
+    Unreadable(String),
+}
+
+impl Found {
+    /// The meter in a few words.
+    pub(super) fn what(&self) -> String {
+        let ident = self.ident.as_deref().map_or_else(|| "a meter".to_owned(), |ident| format!("`{ident}`"));
+        let baud = self.baud.map_or_else(String::new, |baud| format!(", {baud} baud"));
+        let asked = if self.keys.contains("request") { ", it speaks when it is asked" } else { "" };
+        format!("{ident} ({}{baud}{asked})", self.plugin)
+    }
+}
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(error) => write!(f, "could not be opened: {error}"),
+            Self::Garbage => f.write_str(
+                "bytes arrive, but at no known baud rate: check the head's alignment (cable downwards, no light from aside)",
+            ),
+            Self::Silent => f.write_str(
+                "nothing arrives: check that the head sits on the meter's infrared port and is plugged in; some meters \
+                 push only after a PIN or a setting at the meter",
+            ),
+            Self::Unreadable(reason) => write!(f, "a meter answers, but it cannot be read: {reason}"),
+        }
+    }
+}
+
+/// Looks for a meter at `port`: pushed first, then asked.
+pub(super) async fn search(port: &Port) -> Result<Found, NotFound> {
+    let mut search = Search { port, line: None, garbage: false, began: Instant::now() };
+    match search.run().await {
+        Ok(found) => found.ok_or(if search.garbage { NotFound::Garbage } else { NotFound::Silent }),
+        Err(not_found) => Err(not_found),
+    }
+}
+
+struct Search<'a> {
+    port: &'a Port,
+    line: Option<Line>,
+    /// Bytes came that made no sense.
+    garbage: bool,
+    began: Instant,
+}
+
+impl Search<'_> {
+    async fn run(&mut self) -> Result<Option<Found>, NotFound> {
+        let probes: Vec<_> = plugins().iter().filter_map(|p| Some((p.kind, p.probe?))).collect();
+        let mut bauds = vec![9600, 115_200, 9600];
+        for baud in probes.iter().flat_map(|(_, probe)| probe.bauds) {
+            if !bauds.contains(baud) {
+                bauds.push(*baud);
+            }
+        }
+        if let Some(found) = self.at(9600, FIRST).await? {
+            return Ok(Some(found));
+        }
+        // Bytes at a wrong speed are pushed too: then there is nobody to ask.
+        if !self.garbage
+            && let Some(found) = self.ask(&probes, 0, ANSWER).await?
+        {
+            return Ok(Some(found));
+        }
+        if !self.garbage {
+            // A fast line shows the bytes of a slower one at once, so this is where to wait for a slow meter.
+            if let Some(found) = self.at(115_200, SLOWEST).await? {
+                return Ok(Some(found));
+            }
+            bauds = [&[9600], &bauds[..]].concat();
+        }
+        if self.garbage {
+            for baud in bauds.into_iter().skip(1) {
+                if let Some(found) = self.at(baud, if baud == 115_200 { SLOWEST } else { EACH }).await? {
+                    return Ok(Some(found));
+                }
+            }
+            return Ok(None);
+        }
+        for attempt in 1..probes.iter().map(|(_, probe)| probe.asking.len()).max().unwrap_or(0) {
+            if let Some(found) = self.ask(&probes, attempt, WAKE_UP).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Listens at one speed.
+    async fn at(&mut self, baud: u32, patience: Duration) -> Result<Option<Found>, NotFound> {
+        let line = match &mut self.line {
+            Some(line) => line,
+            None => self.line.insert(Line::open(self.port, baud).await.map_err(NotFound::Unavailable)?),
+        };
+        if line.has_speed() {
+            line.set_baud(baud).map_err(NotFound::Unavailable)?;
+            say(self.port, &format!("listens at {baud} baud"));
+        }
+        let baud = line.has_speed().then_some(baud);
+        let mut until = Instant::now() + patience;
+        let mut part = None;
+        loop {
+            let heard = listen(line, until).await.map_err(NotFound::Unavailable)?;
+            match (heard, part) {
+                (Heard::Telegram(telegram), _) => return Ok(Some(self.found(telegram, baud))),
+                // The whole telegram tells more: who it is.
+                (Heard::Part(language), None) => {
+                    part = Some(language);
+                    until = (Instant::now() + WHOLE).min(self.began + NAMED);
+                }
+                (Heard::Part(language), Some(_)) | (_, Some(language)) => {
+                    return Ok(Some(self.part(language, baud)));
+                }
+                (Heard::Garbage, None) => {
+                    self.garbage = true;
+                    return Ok(None);
+                }
+                (Heard::Nothing, None) => return Ok(None),
+            }
+        }
+    }
+
+    fn found(&self, telegram: Telegram, baud: Option<u32>) -> Found {
+        let Telegram { plugin, ident, readings } = telegram;
+        Found { port: self.port.clone(), plugin: plugin.kind, ident, baud, keys: keys(baud), readings }
+    }
+
+    fn part(&self, language: Language, baud: Option<u32>) -> Found {
+        let plugin = language.plugin();
+        Found { port: self.port.clone(), plugin, ident: None, baud, keys: keys(baud), readings: Vec::new() }
+    }
+
+    /// Asks as each plugin does with its keys number `attempt`; an answer must begin within `patience`.
+    async fn ask(
+        &mut self,
+        probes: &[(&'static str, Probe)],
+        attempt: usize,
+        patience: Duration,
+    ) -> Result<Option<Found>, NotFound> {
+        let asking = probes.iter().filter_map(|(kind, probe)| Some((*kind, *probe.asking.get(attempt)?)));
+        for (plugin, keys) in asking {
+            self.line = None; // the instance opens it
+            say(self.port, &format!("asks ({})", keys.replace('\n', ", ")));
+            if let Some(found) = self.ask_with(plugin, keys, patience).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Runs an instance of the plugin for one batch; dropping it lets go of the port.
+    async fn ask_with(
+        &mut self,
+        plugin: &'static str,
+        keys: &str,
+        patience: Duration,
+    ) -> Result<Option<Found>, NotFound> {
+        let section =
+            format!("[sources.probe]\nplugin = \"{plugin}\"\nport = {:?}\n{keys}\n", self.port.to_string());
+        let config = Config::parse("probe", &section, &[]).ok();
+        let Some(mut source) = config.and_then(|mut config| config.sources.pop()) else { return Ok(None) };
+        let (stats, device) = (source.stats.clone(), &mut source.instance.acquisition);
+        device.open().await.map_err(|error| NotFound::Unavailable(io::Error::other(error.to_string())))?;
+        let fact = |name| {
+            stats.facts().into_iter().find(|(fact, _)| *fact == name).map(|(_, text)| text.to_string())
+        };
+        let began = Instant::now();
+        let mut answer = device.acquire();
+        let answer = loop {
+            tokio::select! {
+                answer = &mut answer => break Some(answer),
+                // It has answered once its mode is known; the readout may take longer.
+                () = sleep(Duration::from_millis(50)) => {
+                    let limit = if fact("mode").is_some() { READOUT } else { patience };
+                    if began.elapsed() > limit {
+                        break None;
+                    }
+                }
+            }
+        };
+        let answered = fact("mode").is_some();
+        let ident = fact("ident");
+        match answer {
+            Some(Ok(batch)) => Ok(Some(Found {
+                port: self.port.clone(),
+                plugin,
+                ident,
+                baud: None,
+                keys: format!("{keys}\ninterval = \"1m\"\n"),
+                readings: batch.readings,
+            })),
+            Some(Err(error)) if answered => Err(NotFound::Unreadable(error.to_string())),
+            None if answered => {
+                Err(NotFound::Unreadable(format!("its readout did not end within {READOUT:?}")))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The usual speed needs no key.
+fn keys(baud: Option<u32>) -> String {
+    baud.filter(|baud| *baud != 9600).map_or_else(String::new, |baud| format!("baud = {baud}\n"))
+}

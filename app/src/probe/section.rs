@@ -1,0 +1,116 @@
+//! The configuration of a meter that was found.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    path::Path,
+};
+
+use framework::Config;
+use line::Port;
+
+use super::{Found, advice, lasting};
+use crate::cli::Failure;
+
+/// One `[sources.…]` without its name.
+pub(super) struct Section {
+    plugin: &'static str,
+    port: String,
+    /// What stands above it, a line each.
+    comments: Vec<String>,
+    keys: String,
+}
+
+impl Section {
+    pub(super) fn of(found: Found) -> Self {
+        let port = match &found.port {
+            Port::Serial(path) => lasting(path).display().to_string(),
+            other => other.to_string(),
+        };
+        let advice = advice::of(&found.readings).map(str::to_owned);
+        let comments = [Some(found.what()), advice].into_iter().flatten().collect();
+        Self { plugin: found.plugin, port, comments, keys: found.keys }
+    }
+
+    /// The section, with a name that is not `taken` yet.
+    fn text(&self, taken: &mut BTreeSet<String>) -> String {
+        let first = format!("smartmeter_{}", self.plugin);
+        let others = (2..).map(|number| format!("{first}_{number}"));
+        let mut names = std::iter::once(first.clone()).chain(others);
+        let name = names.find(|name| taken.insert(name.clone())).unwrap_or(first);
+        let mut text: String =
+            self.comments.iter().map(|comment| format!("# {}\n", plain(comment))).collect();
+        text +=
+            &format!("[sources.{name}]\nplugin = \"{}\"\nport = {:?}\n{}", self.plugin, self.port, self.keys);
+        text.trim_end().to_owned() + "\n"
+    }
+}
+
+/// What a meter says must not end a comment.
+fn plain(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
+}
+
+/// All sections, as they stand in a configuration.
+pub(super) fn text(sections: Vec<Section>) -> String {
+    let mut taken = BTreeSet::new();
+    let texts: Vec<_> = sections.iter().map(|section| section.text(&mut taken)).collect();
+    texts.join("\n")
+}
+
+/// Appends to `file` those sections whose port it does not have yet, and prints them.
+pub(super) fn add(file: &Path, sections: Vec<Section>) -> Result<(), Failure> {
+    let shown = file.display().to_string();
+    let old = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Failure::fault(format!("could not read `{shown}`: {error}\n"))),
+    };
+    let config = Config::parse(&shown, &old, &[])?;
+    let device = |path: &str| fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let mut taken: BTreeSet<_> = config.sources.iter().map(|source| source.name.clone()).collect();
+    // Those that are not enabled have names too.
+    taken.extend(names(&old));
+    let mut new = String::new();
+    for section in sections {
+        let mut known = config.sources.iter().filter(|source| source.instance.device.is_some());
+        let same =
+            known.find(|source| source.instance.device.as_deref().map(device) == Some(device(&section.port)));
+        match same {
+            Some(source) => {
+                let _ = writeln!(
+                    io::stderr(),
+                    "{}: `{shown}` has it already, as `{}`",
+                    section.port,
+                    source.name
+                );
+            }
+            None => {
+                new += if old.is_empty() && new.is_empty() { "" } else { "\n" };
+                new += &section.text(&mut taken);
+            }
+        }
+    }
+    if new.is_empty() {
+        return Ok(());
+    }
+    let glue = if old.is_empty() || old.ends_with('\n') { "" } else { "\n" };
+    let new = format!("{glue}{new}");
+    // What would not be a right configuration is not written.
+    Config::parse(&shown, &format!("{old}{new}"), &[])?;
+    let written = OpenOptions::new().create(true).append(true).open(file).and_then(|mut file| {
+        file.write_all(new.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| Failure::fault(format!("could not write `{shown}`: {error}\n")))?;
+    io::stdout().lock().write_all(new.trim_start().as_bytes())?;
+    let _ = writeln!(io::stderr(), "added to `{shown}`");
+    Ok(())
+}
+
+/// The names in `[sources.<name>]`.
+fn names(text: &str) -> impl Iterator<Item = String> {
+    let headers = text.lines().filter_map(|line| line.trim().strip_prefix("[sources.")?.split(']').next());
+    headers.map(|name| name.trim().trim_matches('"').to_owned()).collect::<Vec<_>>().into_iter()
+}

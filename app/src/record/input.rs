@@ -1,0 +1,73 @@
+//! Where recorded bytes come from.
+
+use std::{
+    fs::File,
+    io::{self, BufReader},
+    time::Duration,
+};
+
+use framework::Timestamp;
+use line::{Chunk, Header, Line, MAX_CHUNK, Origin, Port, Recording};
+use tokio::time::Instant;
+
+/// Bytes that come so close together are one chunk: a line of the file for each byte helps nobody.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// A device, or a recording of one.
+pub(super) enum Input {
+    Device {
+        line: Line,
+        header: Header,
+        began: Instant,
+        gather_until: Instant,
+    },
+    /// Read as fast as it goes: its chunks keep their times.
+    Recording {
+        recording: Box<Recording<BufReader<File>>>,
+        header: Header,
+    },
+}
+
+impl Input {
+    pub(super) async fn open(port: &Port, baud: u32) -> io::Result<Self> {
+        let header = |origin| Header { origin, baud, began: format!("{:.0}", Timestamp::now()) };
+        let origin = match port {
+            Port::Serial(_) => Origin::Serial,
+            Port::Tcp(_) => Origin::Tcp,
+            Port::Replay { file, .. } => {
+                let recording = Box::new(Recording::new(BufReader::new(File::open(file)?), baud)?);
+                let header = recording.header().cloned().unwrap_or_else(|| header(Origin::File));
+                return Ok(Self::Recording { recording, header });
+            }
+        };
+        let line = Line::open(port, baud).await?;
+        let now = Instant::now();
+        Ok(Self::Device { line, header: header(origin), began: now, gather_until: now })
+    }
+
+    pub(super) fn header(&self) -> Header {
+        let (Self::Device { header, .. } | Self::Recording { header, .. }) = self;
+        header.clone()
+    }
+
+    /// Waits for the next chunk, `None` at the end of a recording.
+    ///
+    /// Dropped while it waits, it has read nothing.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Chunk>> {
+        match self {
+            Self::Device { line, began, gather_until, .. } => {
+                line.nap(*gather_until).await;
+                let mut bytes = vec![0; MAX_CHUNK];
+                let count = line.read(&mut bytes).await?;
+                bytes.truncate(count);
+                let now = Instant::now();
+                *gather_until = now + GATHER;
+                Ok(Some(Chunk { after: now - *began, bytes }))
+            }
+            Self::Recording { recording, .. } => {
+                tokio::task::yield_now().await; // a signal ends this too
+                recording.next_chunk()
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Meters whose way of speaking nobody wrote down: asked, at another speed, or for another plugin.
+
+#![allow(clippy::unwrap_used)] // a test's own devices
+
+mod support;
+
+use simulator::{AskedMeter, AskedOptions, House, Pty, PushingMeter, Timing, asked, ebz, p1, sml};
+use support::*;
+
+const SECTION: &str = "/data/smartmeter_d0";
+
+fn facts(program: &Program) -> serde_json::Value {
+    program.get("/health").1["instances"]["smartmeter_d0"]["facts"].clone()
+}
+
+#[test]
+fn a_meter_that_must_be_asked_is_served_and_described() {
+    let mut house = House::new(1);
+    let options = AskedOptions::default();
+    let meter =
+        AskedMeter::start(Pty::open().unwrap(), options, move || asked::table(&house.advance())).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = d0("smartmeter_d0", meter.port()) + "request = true\ninterval = \"1s\"\n";
+    let program = Program::with_config(folder.path(), &config);
+    let data = program.until(SECTION, "delivered", |json| json["POWER_IMPORT"].is_object());
+    assert_eq!(data["POWER_IMPORT"]["unit"], "kWh");
+    program.until("/health", "asked at the next turn", |json| {
+        json["instances"]["smartmeter_d0"]["counts"]["batches"].as_u64() >= Some(2)
+    });
+    let facts = facts(&program);
+    for (fact, expected) in
+        [("mode", "mode C, 9600 baud"), ("ident", "/ISK5MT174-0001"), ("framing", "7E1"), ("baud", "9600")]
+    {
+        assert_eq!(facts[fact], expected, "{facts}");
+    }
+}
+
+#[test]
+fn a_meter_at_another_speed_is_found() {
+    let mut house = House::new(1);
+    let telegrams = move || p1::telegram(&house.advance(), p1::Version::V5).into_bytes();
+    let line = Pty::open().unwrap().at(115_200);
+    let meter = PushingMeter::start(line, Timing::default(), telegrams).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), &d0("smartmeter_d0", meter.port()));
+    program.until(SECTION, "found", |json| json.as_object().is_some_and(|section| section.len() > 5));
+    assert_eq!(facts(&program)["baud"], "115200");
+}
+
+#[test]
+fn a_meter_for_another_plugin_is_named_in_health() {
+    let mut house = House::new(1);
+    let telegrams = move || sml::telegram(&house.advance(), ebz::DataSet::Full);
+    let meter = PushingMeter::start(Pty::open().unwrap().at(9600), Timing::default(), telegrams).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), &d0("smartmeter_d0", meter.port()));
+    let expected = format!(
+        "the meter on {} sends SML: write `plugin = \"sml\"` instead of `plugin = \"d0\"`",
+        meter.port().display()
+    );
+    let message = |json: &serde_json::Value| {
+        json["instances"]["smartmeter_d0"]["last_error"]["message"].as_str().map(str::to_owned)
+    };
+    let health = program.until("/health", "named", |json| message(json).as_ref() == Some(&expected));
+    let counts = &health["instances"]["smartmeter_d0"]["counts"];
+    assert_eq!((&counts["malformed"], &counts["reopened"]), (&0.into(), &0.into()), "{counts}");
+}

@@ -1,0 +1,174 @@
+//! `smartmeter probe`: finds each simulated meter, on real pseudo terminals that garble what is read at a
+//! wrong speed.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test's own files, and how long it took
+
+mod support;
+
+use std::{
+    fs,
+    path::Path,
+    process::Output,
+    time::{Duration, Instant},
+};
+
+use simulator::{
+    AskedMeter, AskedOptions, House, Moment, Pty, PushingMeter, Timing, asked,
+    ebz::{self, DataSet},
+    p1, sml,
+};
+use support::*;
+
+/// What an issue of this kind of meter asks for; a probe takes its time, but no more.
+const GOAL: Duration = Duration::from_secs(15);
+
+fn pushing(
+    baud: u32,
+    interval: u64,
+    mut telegram: impl FnMut(&Moment) -> Vec<u8> + Send + 'static,
+) -> PushingMeter {
+    let timing = Timing { interval: Duration::from_secs(interval), baud: Some(baud) };
+    let mut house = House::new(1);
+    PushingMeter::start(Pty::open().unwrap().at(baud), timing, move || telegram(&house.advance())).unwrap()
+}
+
+fn seven_even(text: String) -> Vec<u8> {
+    seven_e_one(text.into_bytes())
+}
+
+fn probe(port: &Path, more: &[&str]) -> (Output, Duration) {
+    let start = Instant::now();
+    let output = smartmeter().arg("probe").arg(port).args(more).output().unwrap();
+    (output, start.elapsed())
+}
+
+/// The section that is printed for the meter at `port`.
+fn found(port: &Path) -> (String, String) {
+    let (output, took) = probe(port, &[]);
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    println!("found within {took:.1?} (the goal is {GOAL:?}):\n{out}");
+    assert!(out.contains(&format!("port = {:?}", port.display().to_string())), "{out}");
+    (out, err)
+}
+
+#[test]
+fn a_d0_meter_is_found() {
+    let meter = pushing(9600, 1, |moment| seven_even(ebz::telegram(moment, DataSet::Full)));
+    let (out, err) = found(meter.port());
+    assert!(out.contains("[sources.smartmeter_d0]\nplugin = \"d0\"") && !out.contains("baud ="), "{out}");
+    assert!(out.contains("# `/EBZ5DD32R06ETA_107`"), "{out}");
+    assert!(!err.contains("PIN"), "{err}");
+}
+
+#[test]
+fn a_meter_without_its_pin_is_said_to_be() {
+    let meter = pushing(9600, 1, |moment| seven_even(ebz::telegram(moment, DataSet::Reduced)));
+    let (out, err) = found(meter.port());
+    for text in [out, err] {
+        assert!(text.contains("only the reduced data set: enter the PIN at the meter"), "{text}");
+    }
+    let meter = pushing(9600, 1, |moment| sml::telegram(moment, DataSet::Reduced));
+    assert!(found(meter.port()).1.contains("enter the PIN"));
+}
+
+#[test]
+fn an_sml_meter_is_found() {
+    let meter = pushing(9600, 3, |moment| sml::telegram(moment, DataSet::Full));
+    let (out, _) = found(meter.port());
+    assert!(out.contains("plugin = \"sml\"") && !out.contains("baud ="), "{out}");
+}
+
+#[test]
+fn a_p1_port_is_found() {
+    // The slowest push: once in ten seconds.
+    let meter = pushing(115_200, 10, |moment| p1::telegram(moment, p1::Version::V5).into_bytes());
+    let (out, _) = found(meter.port());
+    assert!(out.contains("plugin = \"d0\"") && out.contains("baud = 115200"), "{out}");
+}
+
+#[test]
+fn an_old_p1_port_is_found() {
+    let meter = pushing(9600, 10, |moment| seven_even(p1::telegram(moment, p1::Version::V2)));
+    let (out, _) = found(meter.port());
+    assert!(out.contains("plugin = \"d0\"") && !out.contains("baud ="), "{out}");
+}
+
+#[test]
+fn a_meter_that_pushes_slowly_is_found() {
+    let meter = pushing(2400, 2, |moment| seven_even(ebz::telegram(moment, DataSet::Full)));
+    let (out, _) = found(meter.port());
+    assert!(out.contains("plugin = \"d0\"") && out.contains("baud = 2400"), "{out}");
+}
+
+fn asked_meter(ident: &str) -> AskedMeter {
+    let options = AskedOptions { ident: ident.to_owned(), real_time: true, ..AskedOptions::default() };
+    let mut house = House::new(1);
+    AskedMeter::start(Pty::open().unwrap(), options, move || asked::table(&house.advance())).unwrap()
+}
+
+#[test]
+fn meters_that_must_be_asked_are_found() {
+    // Modes C and B.
+    for ident in ["ISK5MT174-0001", "SIEC2WR5"] {
+        let meter = asked_meter(ident);
+        let (out, _) = found(meter.port());
+        assert!(out.contains("plugin = \"d0\"") && out.contains("request = true"), "{out}");
+        assert!(out.contains(&format!("# `/{ident}`")), "{out}");
+    }
+}
+
+#[test]
+fn silence_and_garbage_are_told_apart() {
+    let silent = Pty::open().unwrap();
+    let (output, _) = probe(silent.path(), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.contains("nothing arrives: "), "{err}");
+
+    let noise = pushing(9600, 1, |moment| {
+        let seed = moment.second as u32;
+        (0..200u32).map(|i| ((i + seed).wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80).collect()
+    });
+    let (output, _) = probe(noise.port(), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.contains("bytes arrive, but at no known baud rate: check the head's alignment"), "{err}");
+
+    let (output, _) = probe(Path::new("/dev/nonexistent"), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("no such device; is it plugged in?"));
+}
+
+#[test]
+fn the_section_is_added_to_a_configuration_that_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let meter = pushing(9600, 1, |moment| seven_even(ebz::telegram(moment, DataSet::Full)));
+    let old = "# mine\n[server]\nlisten = \"127.0.0.1:0\"\n[sources.smartmeter_d0]\nplugin = \"s0\"\npin = 21\nenabled = false";
+    fs::write(&config, old).unwrap();
+    let write = ["--write", config.to_str().unwrap()];
+    let (output, _) = probe(meter.port(), &write);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let new = fs::read_to_string(&config).unwrap();
+    assert!(new.starts_with(old) && new.contains("[sources.smartmeter_d0_2]\nplugin = \"d0\""), "{new}");
+
+    let program = Program::start(&["--config", config.to_str().unwrap()]);
+    program.until("/data/smartmeter_d0_2", "delivered", |json| json["POWER_IMPORT"].is_object());
+    assert_eq!(program.terminate().code(), Some(0));
+
+    // A port that is there already is not added again, and a file that is wrong is left alone.
+    let (output, _) = probe(meter.port(), &write);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("has it already, as `smartmeter_d0_2`"));
+    assert_eq!(fs::read_to_string(&config).unwrap(), new);
+    fs::write(&config, "[sources.x]\nplugin = 1\n").unwrap();
+    let (output, _) = probe(meter.port(), &write);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(fs::read_to_string(&config).unwrap(), "[sources.x]\nplugin = 1\n");
+
+    // A new file begins with it.
+    let fresh = folder.path().join("new.toml");
+    let (output, _) = probe(meter.port(), &["--write", fresh.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(fs::read_to_string(&fresh).unwrap().starts_with("# `/EBZ5"));
+}

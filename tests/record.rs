@@ -1,0 +1,214 @@
+//! A meter is recorded by the real program, shown to others, and played again.
+
+#![allow(clippy::unwrap_used)] // a test's own files and processes
+
+mod support;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value as Json;
+use simulator::{PushingMeter, Timing};
+use support::*;
+
+/// A meter that sends ten telegrams a second, each with a higher counter.
+fn meter() -> PushingMeter {
+    let (timing, mut count) = (Timing { interval: Duration::from_millis(100), baud: None }, 0);
+    PushingMeter::start(simulator::Pty::open().unwrap(), timing, move || {
+        count += 1;
+        seven_e_one(telegram(&format!("000815.{count:08}"), "000259.20"))
+    })
+    .unwrap()
+}
+
+fn record(args: &[&str]) -> Child {
+    smartmeter().arg("record").args(args).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Its exit status, and what it said.
+fn ended(child: Child) -> (Option<i32>, String) {
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// A recording of two seconds or so.
+fn recording(file: &Path, more: &[&str]) -> String {
+    let meter = meter();
+    let args = [&[meter.port().to_str().unwrap(), file.to_str().unwrap(), "--for", "2s"], more].concat();
+    let (status, said) = ended(record(&args));
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains(" d0 telegram"), "{said}");
+    said
+}
+
+/// The bytes that a recording holds, without their parity.
+fn characters(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.starts_with("# smartmeter recording 1: serial port, 9600 baud, "), "{text}");
+    let hex: String = text.lines().skip(1).map(|line| line.split_once(' ').unwrap().1).collect();
+    let byte = |place: usize| u8::from_str_radix(&hex[place..place + 2], 16).unwrap() & 0x7f;
+    (0..hex.len()).step_by(2).map(|place| char::from(byte(place))).collect()
+}
+
+/// What `decode` prints of it.
+fn decoded(file: &Path) -> Vec<Json> {
+    let output = output(&["decode", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn what_is_recorded_is_decoded_and_played_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("meter.txt");
+    recording(&file, &[]);
+    assert!(characters(&file).contains("1EBZ0100000042"));
+    let times = fs::read_to_string(&file).unwrap();
+    assert!(times.lines().skip(1).all(|line| !line.starts_with("0.000000 ")), "bytes have their times");
+    let telegrams = decoded(&file);
+    assert!(telegrams.len() > 2, "{}", telegrams.len());
+    let last = telegrams.last().unwrap()["readings"][2]["value"].clone();
+
+    let section = format!("[sources.m]\nplugin = \"d0\"\nport = \"replay:{}\"\nspeed = 10\n", file.display());
+    let program = Program::with_config(folder.path(), &section);
+    program.until("/data/m", "as recorded", |json| json["POWER_IMPORT"]["value"] == last);
+    // At its end it begins anew, as a device that was unplugged.
+    let start = Instant::now();
+    while program.count("m", "reopened") == 0 {
+        assert!(start.elapsed() < DEADLINE, "{}", program.log());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn raw_bytes_are_played_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("raw");
+    fs::write(&file, telegram("000001.00000000", "000010.00")).unwrap();
+    let section = format!("[sources.m]\nplugin = \"d0\"\nport = \"replay:{}\"\n", file.display());
+    let program = Program::with_config(folder.path(), &section);
+    program.until("/data/m", "played", |json| json["POWER_IMPORT"].is_object());
+}
+
+#[test]
+fn an_anonymised_recording_decodes_and_has_no_number_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, later) = (folder.path().join("meter.txt"), folder.path().join("later.txt"));
+    let said = recording(&file, &["--anonymise"]);
+    assert!(said.contains("places overwritten"), "{said}");
+    let text = characters(&file);
+    assert!(text.contains("0EBZ0000000000") && !text.contains("0100000042"));
+    assert!(!text.contains("30313030303030303432"), "the number in hexadecimal");
+    let telegrams = decoded(&file);
+    assert_eq!(telegrams[0]["readings"][2]["obis"], "1-0:1.8.0*255");
+
+    // Afterwards is early enough, and the times stay: of both files, and of one that is clean already.
+    let plain = folder.path().join("plain.txt");
+    recording(&plain, &[]);
+    for from in [&plain, &file] {
+        let port = format!("replay:{}", from.display());
+        let (status, said) = ended(record(&[&port, later.to_str().unwrap(), "--anonymise"]));
+        assert_eq!(status, Some(0), "{said}");
+        assert!(!characters(&later).contains("0100000042"));
+        let times = |file: &Path| -> Vec<String> {
+            let text = fs::read_to_string(file).unwrap();
+            text.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+        };
+        assert_eq!(times(&later), times(from));
+        assert_eq!(decoded(&later).len(), decoded(from).len());
+        fs::remove_file(&later).unwrap();
+    }
+}
+
+#[test]
+fn what_is_not_recognized_is_not_anonymised() {
+    let folder = tempfile::tempdir().unwrap();
+    let (noise, file) = (folder.path().join("noise"), folder.path().join("file"));
+    fs::write(&noise, [0x55; 1000]).unwrap();
+    let port = format!("replay:{}", noise.display());
+    let (status, said) = ended(record(&[&port, file.to_str().unwrap(), "--anonymise"]));
+    assert_eq!(status, Some(1));
+    assert!(said.contains("no telegram and no meter number was recognized, so nothing is written"), "{said}");
+    assert!(!file.exists());
+    // Without `--anonymise` it is a recording like any other.
+    assert_eq!(ended(record(&[&port, file.to_str().unwrap()])).0, Some(0));
+}
+
+#[test]
+fn signals_end_a_recording_in_order() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("meter.txt");
+        let meter = meter();
+        let child = record(&[meter.port().to_str().unwrap(), file.to_str().unwrap()]);
+        let start = Instant::now();
+        // It is written as it comes.
+        while fs::read_to_string(&file).unwrap_or_default().lines().count() < 2 {
+            assert!(start.elapsed() < DEADLINE);
+            thread::sleep(Duration::from_millis(5));
+        }
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(ended(child).0, Some(0));
+        assert!(!characters(&file).is_empty());
+    }
+}
+
+#[test]
+fn mistakes_are_said_and_nothing_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (there, new) = (folder.path().join("there"), folder.path().join("new"));
+    fs::write(&there, "mine").unwrap();
+    let (there, new) = (there.to_str().unwrap(), new.to_str().unwrap());
+    let meter = meter();
+    let port = meter.port().to_str().unwrap();
+    let silent = line();
+    let silent = silent.path().to_str().unwrap();
+    for (args, status, expected) in [
+        (&[port, there][..], 2, "is there already, and is not overwritten\nhint: "),
+        (&["nonsense", new], 2, "is no port"),
+        (&[port, new, "--for", "long"], 2, "is no duration"),
+        (&[port, new, "--baud", "1"], 2, "--baud"),
+        (&["/nonexistent", new], 1, "no such device"),
+        (&["replay:/nonexistent", new], 1, "could not read `replay:/nonexistent`"),
+        (&[port, "/nonexistent/new"], 1, "could not write `/nonexistent/new`"),
+        (&[silent, new, "--for", "100ms"], 1, "nothing came from"),
+    ] {
+        let (code, said) = ended(record(args));
+        assert_eq!(code, Some(status), "{args:?}: {said}");
+        assert!(said.contains(expected), "{args:?}: {said}");
+        assert!(!Path::new(new).exists(), "{args:?}");
+    }
+    assert_eq!(fs::read_to_string(there).unwrap(), "mine");
+    // A damaged recording is refused with its line.
+    let damaged = folder.path().join("damaged");
+    fs::write(&damaged, "# smartmeter recording 1: TCP, 9600 baud, 2024-02-29T12:34:56Z\n0.1 0\n").unwrap();
+    let decoded = output(&["decode", damaged.to_str().unwrap()]);
+    assert_eq!(decoded.status.code(), Some(1));
+    assert!(String::from_utf8(decoded.stderr).unwrap().contains("line 2: half a byte"));
+}
+
+#[test]
+fn an_unplugged_device_ends_it_and_what_came_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("meter.txt");
+    let pty = line();
+    let child = record(&[pty.path().to_str().unwrap(), file.to_str().unwrap()]);
+    send(&pty, &telegram("000001.00000000", "000010.00"));
+    let start = Instant::now();
+    while fs::read_to_string(&file).unwrap_or_default().lines().count() < 2 {
+        assert!(start.elapsed() < DEADLINE);
+        thread::sleep(Duration::from_millis(5));
+    }
+    drop(pty);
+    let (status, said) = ended(child);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("ended: ") && said.contains("1 d0 telegram"), "{said}");
+    assert_eq!(decoded(&file).len(), 1);
+}
