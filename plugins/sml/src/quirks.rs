@@ -130,7 +130,6 @@ impl Quirks {
         registers: &mut Registers,
     ) -> Option<Effective> {
         let meter = Meter::of(server_id, registers);
-        let is_edl = meter.is_edl;
         let effective = Effective {
             kermit: checksum == Checksum::Kermit,
             unsigned_power: self.unsigned_power.unwrap_or_else(|| meter.has(Quirk::UnsignedPower)),

@@ -1,0 +1,93 @@
+//! What damage on the line does to values: telegrams are damaged at one place each, some ten thousand
+//! times, and no other value than those that the meter sent may come out.
+//!
+//! The telegrams are those of `tests/telegrams`, and the recorded ones beside the workspace where that
+//! folder exists. `SMARTMETER_CASES` sets the number of cases, `SMARTMETER_SEED` makes them other ones.
+
+#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
+#![allow(clippy::print_stdout, reason = "what was done is printed")]
+
+use std::{collections::BTreeSet, env, fs, path::Path, time::Duration};
+
+use framework::{Context, Reading, Timestamp};
+use meter::{DEFAULT_MAX_POWER, Decoder as _, Reader, Telegram as _};
+use plugin_sml::decoder::Decoder;
+use simulator::faults::{Damage, Random};
+
+/// Cases where `SMARTMETER_CASES` says nothing.
+const CASES: usize = 50_000;
+
+/// All telegrams that are good by themselves.
+fn samples() -> Vec<Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["tests/telegrams", "../../../shared/corpus/sml"];
+    let files = folders.iter().filter_map(|folder| fs::read_dir(root.join(folder)).ok()).flatten();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "bin"));
+    files.sort();
+    let mut samples = BTreeSet::new();
+    for path in files {
+        let file = fs::read(&path).unwrap();
+        // One of each file: the others have the same form.
+        let mut first = None;
+        Decoder::default().push(&file, &mut |found| {
+            let Ok(telegram) = found else { return };
+            let from = telegram.offset() as usize;
+            first.get_or_insert(from..from + telegram.len());
+        });
+        samples.extend(first.map(|place| file[place].to_vec()));
+    }
+    samples.into_iter().collect()
+}
+
+/// The batches that come out of `bytes`.
+fn batches(reader: &mut Reader<Decoder>, bytes: &[u8], now: Duration) -> Vec<Vec<Reading>> {
+    let mut all = Vec::new();
+    let mut bytes = bytes;
+    while !bytes.is_empty() {
+        let space = reader.decoder().space();
+        let count = space.len().min(bytes.len());
+        space[..count].copy_from_slice(&bytes[..count]);
+        reader.decoder().filled(count);
+        bytes = &bytes[count..];
+        while let Some(found) = reader.next(now, Timestamp::UNIX_EPOCH) {
+            all.extend(found.ok().map(|batch| batch.readings));
+        }
+    }
+    all
+}
+
+fn variable(name: &str) -> Option<usize> {
+    env::var(name).ok().map(|value| value.parse().expect("a number"))
+}
+
+#[test]
+fn no_damage_lets_a_wrong_value_through() {
+    let samples = samples();
+    assert!(!samples.is_empty());
+    let cases = variable("SMARTMETER_CASES").unwrap_or(CASES);
+    let seed = variable("SMARTMETER_SEED").unwrap_or(1) as u64;
+    let (mut done, mut lost) = (0, 0);
+    for (place, sample) in samples.iter().enumerate() {
+        let share = cases / samples.len() + usize::from(place < cases % samples.len());
+        let mut random = Random::new(seed << 32 | place as u64);
+        let cx = Context::new("meter", "/nonexistent", Duration::from_secs(60));
+        let mut reader = Reader::new(Decoder::default(), DEFAULT_MAX_POWER, &cx);
+        let good = batches(&mut reader, sample, Duration::ZERO).pop().expect("a good telegram");
+        for second in 0..share as u64 {
+            let damage = Damage::any(sample.len(), &mut random);
+            let now = Duration::from_secs(second);
+            // A good one behind it, at once: it must come out, and nothing else.
+            let bytes = [&damage.done_to(sample)[..], sample].concat();
+            let found = batches(&mut reader, &bytes, now);
+            assert!(found.iter().all(|readings| *readings == good), "telegram {place}: {damage:?}");
+            lost += usize::from(found.is_empty());
+            done += 1;
+        }
+    }
+    println!(
+        "SML: 0 wrong values passed in {done} cases with {} telegrams; {lost} good ones behind were lost",
+        samples.len()
+    );
+    assert_eq!(done, cases);
+}
