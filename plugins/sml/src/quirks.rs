@@ -182,10 +182,10 @@ impl<'a> Meter<'a> {
 
 /// Does the status word of the first energy that has one say that energy flows out?
 ///
-/// Bit 5 of EDL meters (FNN, Lastenheft EDL 1.0); bit 11 of later ones, whose lowest byte was 4 in all that were
-/// seen.
+/// Bit 5 of EDL meters (FNN, Lastenheft EDL 1.0); bit 11 of later ones, whose lowest byte (but for bit 5) is 4 in
+/// all that were seen.
 fn flows_out(registers: &Registers) -> bool {
     let mut energies = registers.entries().filter(|(code, _)| matches!(code, [1, _, 1 | 2, 8, ..]));
     let status = energies.find_map(|(_, entry)| entry.status).unwrap_or(0);
-    status & (1 << if status & 0xff == 4 { 11 } else { 5 }) != 0
+    status & (1 << if status & 0xdf == 4 { 11 } else { 5 }) != 0
 }

@@ -87,7 +87,10 @@ fn the_place_of_the_direction_can_be_configured() {
     let quirks = |power_sign| Quirks { power_sign, ..Quirks::default() };
     let edl = emh(MAKER_EDL, 0x1a2, (16, 1371));
     assert_eq!(power(&edl, quirks(PowerSign::Value)), ("none", "137.1 W".to_owned()));
-    for (status, expected) in [(OUT, "-137.1 W"), (IN, "137.1 W"), (IN | 0x20, "137.1 W")] {
+    // The status word of EDL meters is known by its lowest byte, whether or not they name their maker.
+    for (status, expected) in
+        [(OUT, "-137.1 W"), (IN, "137.1 W"), (IN | 0x20, "137.1 W"), (0x1a2, "-137.1 W"), (0x182, "137.1 W")]
+    {
         let later = emh(MAKER, status, (16, 1371));
         let found = power(&later, quirks(PowerSign::Status));
         assert_eq!(found, ("power sign in status", expected.to_owned()), "{status:x}");
