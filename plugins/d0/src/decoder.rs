@@ -105,7 +105,7 @@ impl meter::Decoder for Decoder {
     type Telegram<'a> = Telegram<'a>;
     type Rejected = Rejected;
 
-    /// Where the next bytes of the stream belong; at least 512, if [`next`](Self::next) was called until
+    /// Where the next bytes of the stream belong; at least 512, if `next` was called until
     /// it was `None`.
     fn space(&mut self) -> &mut [u8] {
         let live = self.open.as_ref().map_or(self.at, |open| open.start);
@@ -126,7 +126,7 @@ impl meter::Decoder for Decoder {
         &mut self.buffer[self.filled..]
     }
 
-    /// The first `count` bytes of [`space`](Self::space) have been read.
+    /// The first `count` bytes of `space` have been read.
     fn filled(&mut self, count: usize) {
         self.filled = (self.filled + count).min(self.buffer.len());
     }
@@ -134,7 +134,7 @@ impl meter::Decoder for Decoder {
     /// The input ended, or paused for longer than a meter does inside a telegram.
     ///
     /// A telegram that ended on its `!`, without a line end behind it, is complete by that; another
-    /// unfinished one is rejected. [`next`](Self::next) says which.
+    /// unfinished one is rejected. `next` says which.
     fn finish(&mut self) {
         self.finished = true;
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Groups without a code continue a load profile; they belong to no register, but that of DSMR 2 (see
-//! [`dsmr`](crate::dsmr)). An end mark `!` may follow the last bracket. Blanks and tabs may stand anywhere
+//! `dsmr`). An end mark `!` may follow the last bracket. Blanks and tabs may stand anywhere
 //! between codes and brackets.
 
 use framework::{Decimal, Obis};

@@ -109,7 +109,7 @@ impl meter::Decoder for Decoder {
     type Telegram<'a> = Telegram<'a>;
     type Rejected = Rejected;
 
-    /// Where the next bytes of the stream belong; at least 512, if [`next`](Self::next) was called until
+    /// Where the next bytes of the stream belong; at least 512, if `next` was called until
     /// it was `None`.
     fn space(&mut self) -> &mut [u8] {
         let live = self.open.map_or(self.at, |open| open.start);
@@ -130,7 +130,7 @@ impl meter::Decoder for Decoder {
         &mut self.buffer[self.filled..]
     }
 
-    /// The first `count` bytes of [`space`](Self::space) have been read.
+    /// The first `count` bytes of `space` have been read.
     fn filled(&mut self, count: usize) {
         self.filled = (self.filled + count).min(self.buffer.len());
     }
