@@ -89,13 +89,14 @@ pub struct Fact {
 }
 
 impl Fact {
-    /// Says it, in place of what was said before. Say it when it changes, not at every telegram.
-    pub fn set(&self, value: impl Into<Text>) {
+    /// Says it, in place of what was said before. Saying the same again costs little.
+    pub fn set(&self, value: impl AsRef<str>) {
         let mut stats = self.stats.lock();
-        let value = value.into();
+        let value = value.as_ref();
         match stats.facts.iter_mut().find(|(name, _)| *name == self.name) {
-            Some((_, old)) => *old = value,
-            None => stats.facts.push((self.name, value)),
+            Some((_, old)) if old == value => {}
+            Some((_, old)) => *old = value.into(),
+            None => stats.facts.push((self.name, value.into())),
         }
     }
 }

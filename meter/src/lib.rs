@@ -9,6 +9,7 @@
 //! the speed, asks a meter that does not speak by itself ([`Conversation`]), and says what is wrong in
 //! words. Everything but [`Source`] is pure: no port, clock, store or log.
 
+pub mod config;
 mod convert;
 mod guard;
 mod language;
@@ -23,7 +24,6 @@ pub use crate::{
     guard::{DEFAULT_MAX_POWER, Guard, INSISTS, Implausible, MAX_LAYOUTS, What},
     language::{Language, Sniffer},
     names::{NAMES, name},
-    power::watts,
     reader::{Fault, Reader},
     source::{Answer, Conversation, NoAnswer, Settings, Source},
     telegram::{Decoder, Register, RegisterTime, Rejected, Telegram},

@@ -1,7 +1,7 @@
 //! `max_power = "…"` in the configuration.
 
 /// `43kW` or `11000W` in watts.
-pub fn watts(text: &str) -> Option<f64> {
+pub(crate) fn watts(text: &str) -> Option<f64> {
     let text = text.trim();
     let (number, factor) = match text.strip_suffix("kW") {
         Some(number) => (number, 1000.0),

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use framework::{Batch, Context, Counter, Fact, Text, Timestamp};
+use framework::{Batch, Context, Counter, Fact, Timestamp};
 
 use crate::{Converter, Decoder, Guard, Implausible, Telegram as _};
 
@@ -11,10 +11,8 @@ pub struct Reader<D> {
     decoder: D,
     guard: Guard,
     converter: Converter,
-    /// How the last telegram was sent, and how many bytes it had.
-    nature: Option<&'static str>,
+    /// How many bytes the last whole telegram had; none came yet where it is 0.
     len: usize,
-    ident: Option<Text>,
     report: Report,
 }
 
@@ -56,7 +54,7 @@ impl<D: Decoder> Reader<D> {
             ident: cx.fact("ident"),
         };
         let (guard, converter) = (Guard::new(max_power_w), Converter::default());
-        Self { decoder, guard, converter, nature: None, len: 0, ident: None, report }
+        Self { decoder, guard, converter, len: 0, report }
     }
 
     /// Where bytes go in, and what is known of the telegram that has begun.
@@ -76,15 +74,8 @@ impl<D: Decoder> Reader<D> {
         };
         self.len = telegram.len();
         self.report.telegrams.increment();
-        if self.nature != Some(telegram.nature()) {
-            self.nature = Some(telegram.nature());
-            self.report.nature.set(telegram.nature());
-        }
-        let ident = telegram.ident().unwrap_or("none");
-        if self.ident.as_deref() != Some(ident) {
-            self.ident = Some(ident.into());
-            self.report.ident.set(ident);
-        }
+        self.report.nature.set(telegram.nature());
+        self.report.ident.set(telegram.ident().unwrap_or("none"));
         if let Err(implausible) = self.guard.judge(&telegram, now) {
             self.report.implausible.increment();
             return Some(Err(Fault::Implausible(implausible)));
@@ -99,6 +90,6 @@ impl<D: Decoder> Reader<D> {
 
     /// Has any telegram been whole so far?
     pub fn knows_meter(&self) -> bool {
-        self.nature.is_some()
+        self.len > 0
     }
 }

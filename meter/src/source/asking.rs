@@ -63,8 +63,6 @@ pub(super) struct Asking<D> {
     conversation: Box<dyn Conversation<D>>,
     when: When,
     mode: Fact,
-    /// What `mode` shows since the line was opened.
-    said: Option<Text>,
     /// How often to ask where no schedule says it.
     period: Duration,
 }
@@ -89,12 +87,11 @@ impl<D> Asking<D> {
 
     fn new(conversation: impl Conversation<D>, when: When, cx: &Context) -> Self {
         let period = cx.stale_after() / 3;
-        Self { conversation: Box::new(conversation), when, mode: cx.fact("mode"), said: None, period }
+        Self { conversation: Box::new(conversation), when, mode: cx.fact("mode"), period }
     }
 
     /// The line was opened.
     pub(super) fn reset(&mut self) {
-        self.said = None;
         if let When::Silent { asked } = &mut self.when {
             *asked = false;
         }
@@ -179,12 +176,9 @@ impl<D: Decoder> Meter<D> {
         })?;
         let readout = timeout(LONGEST, self.readout(line)).await;
         let batch = readout.unwrap_or_else(|_| Err(again(format_args!("did not end within {LONGEST:?}"))))?;
-        if let Some(asking) = &mut self.asking
-            && asking.said.as_ref() != Some(&mode)
-        {
-            self.baud.set(line.baud().to_string());
-            asking.mode.set(mode.clone());
-            asking.said = Some(mode);
+        self.baud.set(line.baud().to_string());
+        if let Some(asking) = &self.asking {
+            asking.mode.set(mode);
         }
         Ok(batch)
     }

@@ -37,7 +37,6 @@ const MIN_SPACE: usize = 512;
 const MAX_BUFFER: usize = MAX_TELEGRAM + 2 * MIN_SPACE;
 
 /// Finds telegrams in a stream of bytes that were read as 8N1.
-///
 #[derive(Debug)]
 pub struct Decoder {
     forced: Option<Framing>,

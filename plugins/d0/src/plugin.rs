@@ -1,10 +1,10 @@
 //! `plugin = "d0"` in the configuration.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::time::Duration;
 
 use ::line::Port;
 use framework::{ConfigError, Context, Instance, Pace, Period, Plugin, Probe};
-use meter::{DEFAULT_MAX_POWER, Settings, Source, watts};
+use meter::{Source, config};
 use serde::Deserialize;
 
 use crate::{
@@ -22,8 +22,6 @@ pub struct D0;
 const BAUDS: &[u32] = &[9600, 115_200, 2400, 4800, 19_200, 38_400, 57_600];
 /// How often a meter is asked, where the configuration does not say it.
 const PERIOD: Duration = Duration::from_secs(60);
-/// What a serial port may be set to.
-const SPEEDS: RangeInclusive<u32> = 50..=4_000_000;
 /// A device address has no more characters (IEC 62056-21, clause 6.3.1).
 const MAX_ADDRESS: usize = 32;
 /// A meter begins its readout so long after the acknowledgement at the latest.
@@ -53,10 +51,10 @@ pub struct Config {
     /// The most that the house's connection can carry: a counter that rises faster is not believed.
     max_power: Option<String>,
     /// A meter that says nothing for so long has its port closed and opened again.
-    #[serde(default = "default_silent_after")]
+    #[serde(default = "config::default_silent_after")]
     silent_after: Period,
     /// Times as fast as it was recorded.
-    #[serde(default = "default_speed")]
+    #[serde(default = "config::default_speed")]
     speed: f64,
 }
 
@@ -92,14 +90,6 @@ impl FramingKey {
     }
 }
 
-fn default_silent_after() -> Period {
-    Period(Duration::from_secs(30))
-}
-
-fn default_speed() -> f64 {
-    1.0
-}
-
 impl Plugin for D0 {
     const KIND: &'static str = "d0";
     const ABOUT: &'static str = "electricity and heat meters with IEC 62056-21 text, pushed or asked (infrared head, P1 port, ser2net)";
@@ -116,29 +106,17 @@ impl Plugin for D0 {
     }
 
     fn build(config: Config, cx: &Context) -> Result<Instance, ConfigError> {
-        let port = config.port.parse::<Port>().map_err(|error| ConfigError::key("port", error));
-        let port = port
-            .and_then(|port| port.at_speed(config.speed).map_err(|error| ConfigError::key("speed", error)));
-        let max_power = config.max_power.as_ref().map_or(Ok(DEFAULT_MAX_POWER), |text| {
-            let wrong = || ConfigError::key("max_power", format!("`{text}` is no power"));
-            watts(text).ok_or_else(|| wrong().hint("write watts or kilowatts: `43kW`, `11000W`"))
-        });
-        let silent_after = config
-            .silent_after
-            .is_zero()
-            .then(|| ConfigError::key("silent_after", "`silent_after` must be longer than nothing"));
-        let found = [port.as_ref().err(), max_power.as_ref().err(), silent_after.as_ref()];
-        let found = found.into_iter().flatten().cloned();
-        ConfigError::all(found.chain(config.speeds()).chain(config.requests(port.as_ref().ok())))?;
-        let (port, max_power_w) = (port?, max_power?);
-
-        let asked = config.asked(Some(&port));
+        let keys =
+            config::Keys::read(&config.port, config.speed, config.max_power.as_deref(), config.silent_after);
+        let wrong = config.speeds().chain(config.requests(keys.port())).collect::<Vec<_>>();
+        let asked = config.asked(keys.port());
         let initial = config.baud.filter(|_| asked == Asked::Always).unwrap_or(INITIAL_BAUD);
         let bauds = match (asked, config.baud) {
             (Asked::Always, _) => vec![initial],
             (_, Some(baud)) => vec![baud],
             (_, None) => BAUDS.to_vec(),
         };
+        let settings = keys.settings(bauds, wrong)?;
         let framing = config.framing.framing();
         let request = Request {
             address: config.address.unwrap_or_default(),
@@ -148,8 +126,7 @@ impl Plugin for D0 {
             wake_up: config.wake_up.unwrap_or(false),
             ack_delay: config.ack_delay.map(|delay| *delay),
         };
-        let device = port.to_string();
-        let settings = Settings { port, bauds, max_power_w, silent_after: *config.silent_after };
+        let device = settings.port.to_string();
         let source = Source::new(Decoder::new(framing), settings, cx);
         let source = match asked {
             Asked::Always => source.asked(request, cx),
@@ -176,10 +153,7 @@ impl Config {
             ("baud", self.baud, "leave it out: the speed is found then"),
             ("max_baud", self.max_baud, "meters offer 300, 600, 1200, 2400, 4800, 9600 or 19200"),
         ];
-        keys.into_iter().filter_map(|(key, baud, hint)| {
-            let baud = baud.filter(|baud| !SPEEDS.contains(baud))?;
-            Some(ConfigError::key(key, format!("{baud} is no baud rate")).hint(hint))
-        })
+        keys.into_iter().filter_map(|(key, baud, hint)| config::check_baud(key, baud, hint))
     }
 
     /// What is wrong with the request.
