@@ -3,13 +3,13 @@
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use crate::Text;
+use crate::{Decimal, Text, journal::Journal};
 
 /// What [`Plugin::build`](crate::Plugin::build) is told about its instance.
 #[derive(Debug, Clone)]
@@ -18,12 +18,19 @@ pub struct Context {
     state_dir: PathBuf,
     stale_after: Duration,
     stats: Stats,
+    journal: Arc<OnceLock<Journal>>,
 }
 
 impl Context {
     /// For the framework and its test harness.
     pub fn new(instance: impl Into<Text>, state_dir: impl Into<PathBuf>, stale_after: Duration) -> Self {
-        Self { instance: instance.into(), state_dir: state_dir.into(), stale_after, stats: Stats::default() }
+        Self {
+            instance: instance.into(),
+            state_dir: state_dir.into(),
+            stale_after,
+            stats: Stats::default(),
+            journal: Arc::default(),
+        }
     }
 
     /// The instance's name: its section in `/data`.
@@ -52,6 +59,19 @@ impl Context {
     /// A word or sentence about the device that `/health` shows, such as its `framing`.
     pub fn fact(&self, name: &'static str) -> Fact {
         Fact { name, stats: self.stats.clone() }
+    }
+
+    /// To be said when a command has made a counter another one, and before a batch shows it: the step is no
+    /// consumption then. `name` and `unit` are those of its reading.
+    pub fn counter_set(&self, name: &str, unit: &str, before: Decimal, after: Decimal) {
+        if let Some(journal) = self.journal.get() {
+            journal.counter_set(&self.instance, name, unit, before, after);
+        }
+    }
+
+    /// Where its readings are recorded. Said once, when the program runs.
+    pub(crate) fn record_in(&self, journal: Journal) {
+        let _ = self.journal.set(journal);
     }
 
     /// Everything that was reported so far.

@@ -104,6 +104,13 @@ impl Decimal {
         self.scale
     }
 
+    /// The digits as an integer with `scale` of them behind the point; `None` where that loses or exceeds any.
+    pub fn mantissa_at(self, scale: u8) -> Option<i64> {
+        let more = scale.checked_sub(self.scale)?;
+        let factor = i64::try_from(*POWERS.get(usize::from(more))?).ok()?;
+        self.mantissa.checked_mul(factor)
+    }
+
     /// The nearest binary floating point number.
     pub fn to_f64(self) -> f64 {
         // One correctly rounded division of two exact numbers, for up to 15 digits.

@@ -18,6 +18,7 @@ mod context;
 mod decimal;
 mod error;
 pub mod http;
+pub mod journal;
 pub mod json;
 mod obis;
 mod plugin;
@@ -34,7 +35,10 @@ pub use crate::{
     acquisition::{AcquireError, DataAcquisition},
     command::{ArgKind, ArgSpec, Args, Command, CommandError, CommandSpec},
     commands::{Commands, Entry, Unresolved},
-    config::{Config, ConfiguredSource, Diagnostic, Diagnostics, INSTANCE_KEYS, Override, Secret, Server},
+    config::{
+        Config, ConfiguredSource, Diagnostic, Diagnostics, INSTANCE_KEYS, JournalConfig, Override, Secret,
+        Server,
+    },
     context::{Context, Counter, Fact, Stats},
     decimal::Decimal,
     error::ConfigError,

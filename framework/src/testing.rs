@@ -130,9 +130,10 @@ pub fn config_keys<P: Plugin>() -> Vec<String> {
     }
 }
 
-/// The keys of `[server]`.
-pub fn server_keys() -> Vec<String> {
-    let mistakes = Config::parse("", "[server]\n'?' = 0", &[]).err().map(|mistakes| mistakes.to_string());
+/// The keys of `[server]` or `[journal]`.
+pub fn table_keys(table: &str) -> Vec<String> {
+    let text = format!("[{table}]\n'?' = 0");
+    let mistakes = Config::parse("", &text, &[]).err().map(|mistakes| mistakes.to_string());
     let mistakes = mistakes.unwrap_or_default();
     expected(mistakes.lines().next().unwrap_or_default()).map(str::to_owned).collect()
 }

@@ -1,6 +1,7 @@
 //! `config.toml`: read once, checked completely before any device is opened, never written.
 
 mod diagnostic;
+mod journal;
 mod section;
 mod server;
 #[cfg(test)]
@@ -18,21 +19,24 @@ pub(crate) use self::section::{Section, expected};
 use self::{diagnostic::Source, section::did_you_mean, server::DEFAULT_LISTEN};
 pub use self::{
     diagnostic::{Diagnostic, Diagnostics},
+    journal::JournalConfig,
     server::{Secret, Server},
 };
 use crate::{
-    Context, Instance, Pace, Period, Registration, Schedule, Stats, error::quoted, plugin::plugin, plugins,
+    Context, Instance, Pace, Period, Registration, Schedule, error::quoted, plugin::plugin, plugins,
 };
 
 /// The framework's own keys in each `[sources.<name>]`.
 pub const INSTANCE_KEYS: &[&str] = &["plugin", "enabled", "interval", "daily", "stale_after"];
 /// The tables of the file.
-const TABLES: &[&str] = &["server", "sources"];
+const TABLES: &[&str] = &["server", "journal", "sources"];
 
 /// A configuration without mistakes.
 pub struct Config {
     /// `[server]`.
     pub server: Server,
+    /// `[journal]`.
+    pub journal: JournalConfig,
     /// The enabled `[sources.<name>]`, in the order of the file.
     pub sources: Vec<ConfiguredSource>,
 }
@@ -51,8 +55,8 @@ pub struct ConfiguredSource {
     pub stale_after: Duration,
     /// What the plugin made of it.
     pub instance: Instance,
-    /// What the plugin reports beside its batches.
-    pub stats: Stats,
+    /// What it was told, and where it reports.
+    pub context: Context,
 }
 
 /// A key that the command line sets, in place of the file.
@@ -167,25 +171,29 @@ impl<'a> Reader<'a> {
 
     fn config(&self, mut root: DeTable<'a>) -> Option<Config> {
         let server = root.remove_entry("server");
+        let journal = root.remove_entry("journal");
         let sources = root.remove_entry("sources");
         for key in root.keys() {
             let list = quoted(TABLES.iter().copied());
             let message = format!("unknown field `{}`, expected one of {list}", key.get_ref());
             self.note(key.span(), message, did_you_mean(key.get_ref(), TABLES.iter().copied()));
         }
-        let server = match server {
-            None => Section {
+        let or_empty = |key, entry: Option<(Spanned<_>, _)>| match entry {
+            None => Some(Section {
                 source: self.source,
                 span: 0..0,
                 table: DeTable::new(),
                 known: &[],
                 mistakes: self.mistakes,
-            },
-            Some((key, value)) => self.section("server", key.span(), value)?,
+            }),
+            Some((at, value)) => self.section(key, at.span(), value),
         };
+        let server = or_empty("server", server)?;
         let server = Server::read(server);
         // A plugin is checked whatever else is wrong, against a state directory that is there in any case.
         let state_dir = server.as_ref().map_or_else(PathBuf::new, |server| server.state_dir.clone());
+        let journal =
+            or_empty("journal", journal).and_then(|section| JournalConfig::read(section, &state_dir));
         let mut built = Vec::new();
         if let Some((key, value)) = sources {
             let mut all: Vec<_> = self.section("sources", key.span(), value)?.table.into_iter().collect();
@@ -205,7 +213,8 @@ impl<'a> Reader<'a> {
                 self.note(span.clone(), message, Some("a device can be read by one source only".to_owned()));
             }
         }
-        Some(Config { server: server?, sources: built.into_iter().map(|(_, source)| source).collect() })
+        let sources = built.into_iter().map(|(_, source)| source).collect();
+        Some(Config { server: server?, journal: journal?, sources })
     }
 
     /// Checks one `[sources.<name>]`; `None` where it is wrong or not enabled.
@@ -247,10 +256,10 @@ impl<'a> Reader<'a> {
             };
             let stale_after = stale_after.unwrap_or_else(|| schedule.default_stale_after());
             let cx = Context::new(name, state_dir, stale_after);
-            kept = Some((pace, schedule, stale_after, cx.stats().clone()));
+            kept = Some((pace, schedule, stale_after, cx.clone()));
             cx
         })?;
-        let (pace, schedule, stale_after, stats) = kept?;
+        let (pace, schedule, stale_after, context) = kept?;
         enabled.then(|| ConfiguredSource {
             name: name.to_owned(),
             plugin,
@@ -258,7 +267,7 @@ impl<'a> Reader<'a> {
             schedule,
             stale_after,
             instance,
-            stats,
+            context,
         })
     }
 

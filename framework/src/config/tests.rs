@@ -259,3 +259,53 @@ fn broken_toml_is_a_mistake_with_a_place() {
         let _ = parse(text);
     }
 }
+
+#[test]
+fn the_journal_is_kept_below_the_state_directory() {
+    let journal = parse("[server]\nstate_dir = \"/tmp/x\"\n").unwrap().journal;
+    let expected = JournalConfig {
+        enabled: true,
+        path: "/tmp/x/journal.db".into(),
+        commit_every: Duration::from_secs(60),
+        keep_raw: Duration::from_secs(30 * 86_400),
+    };
+    assert_eq!(journal, expected);
+    let text =
+        "[journal]\nenabled = false\npath = \"/data/energy.db\"\ncommit_every = \"1h\"\nkeep_raw = \"1d\"\n";
+    let expected = JournalConfig {
+        enabled: false,
+        path: "/data/energy.db".into(),
+        commit_every: Duration::from_secs(3600),
+        keep_raw: Duration::from_secs(86_400),
+    };
+    assert_eq!(parse(text).unwrap().journal, expected);
+}
+
+#[test]
+fn every_mistake_about_the_journal_is_shown() {
+    let shown = mistakes(
+        "[journal]\npath = \"/tmp/\"\ncommit_every = \"500ms\"\nkeep_raw = \"23h\"\n[sources.a]\nplugin = \"fak\"\n",
+    );
+    for expected in [
+        "config.toml:2:8: `/tmp/` is no name of a file",
+        "hint: write the database's own name, with its folder",
+        "config.toml:3:16: `commit_every` must be 1s to 1h, not 500ms",
+        "config.toml:4:12: `keep_raw` must be at least 1d, not 23h",
+        "config.toml:6:10: unknown plugin `fak`",
+    ] {
+        assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
+    }
+    let shown = mistakes("[journal]\nkeep_row = \"30d\"\nenabled = 1\n");
+    for expected in [
+        "2:1: unknown field `keep_row`, expected one of `enabled`, `path`, `commit_every`, `keep_raw`",
+        "did you mean `keep_raw`?",
+        "config.toml:3:11: invalid type: integer `1`, expected a boolean",
+    ] {
+        assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
+    }
+    let shown = mistakes("journal = 1\n[sources.a]\nplugin = \"fak\"\n");
+    assert!(
+        shown.contains("`journal` must be a table, not an integer") && shown.contains("`fak`"),
+        "{shown}"
+    );
+}

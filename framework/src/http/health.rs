@@ -8,6 +8,7 @@ use warp::{Filter, filters::BoxedFilter, http::StatusCode, reply::Response};
 use super::reply;
 use crate::{
     Store, Timestamp,
+    journal::{Journal, Status},
     json::timestamp,
     store::{Section, State},
 };
@@ -15,6 +16,7 @@ use crate::{
 /// Where the report comes from.
 pub(super) struct Report {
     store: Arc<Store>,
+    journal: Journal,
     simulated: bool,
     started: String,
     running: Instant,
@@ -35,7 +37,32 @@ struct Body<'a> {
     version: &'static str,
     started: &'a str,
     uptime_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<Kept>,
     instances: Members<&'a str, Instance>,
+}
+
+/// How the journal fares.
+#[derive(Serialize)]
+struct Kept {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<String>,
+}
+
+impl From<Status> for Kept {
+    fn from(status: Status) -> Self {
+        let state = match (status.open, &status.trouble) {
+            (_, Some(_)) => "troubled",
+            (true, None) => "recording",
+            (false, None) => "opening",
+        };
+        Self { state, trouble: status.trouble, notice: status.notice, clock: status.clock }
+    }
 }
 
 #[derive(Serialize)]
@@ -64,8 +91,8 @@ impl<K: Serialize, V: Serialize> Serialize for Members<K, V> {
 }
 
 impl Report {
-    pub(super) fn new(store: Arc<Store>, simulated: bool) -> Self {
-        Self { store, simulated, started: timestamp(Timestamp::now()), running: Instant::now() }
+    pub(super) fn new(store: Arc<Store>, journal: Journal, simulated: bool) -> Self {
+        Self { store, journal, simulated, started: timestamp(Timestamp::now()), running: Instant::now() }
     }
 
     fn answer(&self) -> Response {
@@ -79,6 +106,7 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             started: &self.started,
             uptime_seconds: now.saturating_duration_since(self.running).as_secs(),
+            journal: self.journal.status().map(Kept::from),
             instances: Members(instances),
         };
         let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

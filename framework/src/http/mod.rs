@@ -6,6 +6,7 @@
 //! | `GET /cmds`, `POST /cmd`, `GET /cmd?name=…`, `POST /` | the commands, and what they say | `cmd`, after `guard` |
 //! | `GET /health` | how each instance fares | `health` |
 //! | `GET /events` | server-sent events, one for each batch | `events` |
+//! | `GET /series`, `/history/<section>/<name>` | what the journal has recorded | `history`, `columns` |
 //!
 //! warp's filters find the route and take the request apart; `server` drives them over hyper,
 //! because warp's own server knows neither timeouts nor a limit of connections. What is no HTTP at all
@@ -16,11 +17,13 @@
 //! only ever means "not my route".
 
 mod cmd;
+mod columns;
 mod data;
 mod error;
 mod events;
 mod guard;
 mod health;
+mod history;
 mod linger;
 mod reply;
 mod server;
@@ -33,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use warp::{Filter, http::Method, path::FullPath, reply::Response};
 
 use self::error::ApiError;
-use crate::{Commands, Server, Store};
+use crate::{Commands, Server, Store, journal::Journal};
 
 pub use self::server::serve;
 
@@ -43,6 +46,7 @@ pub struct Api {
     commands: Arc<cmd::Cmd>,
     health: Arc<health::Report>,
     events: Arc<events::Events>,
+    history: Arc<history::History>,
     limits: Limits,
 }
 
@@ -88,13 +92,20 @@ struct Peer(IpAddr);
 
 impl Api {
     /// The API over these readings and commands.
-    pub fn new(store: Arc<Store>, commands: Commands, server: &Server, simulated: bool) -> Self {
-        Self::with_limits(store, commands, server, simulated, Limits::default())
+    pub fn new(
+        store: Arc<Store>,
+        commands: Commands,
+        journal: Journal,
+        server: &Server,
+        simulated: bool,
+    ) -> Self {
+        Self::with_limits(store, commands, journal, server, simulated, Limits::default())
     }
 
     fn with_limits(
         store: Arc<Store>,
         commands: Commands,
+        journal: Journal,
         server: &Server,
         simulated: bool,
         limits: Limits,
@@ -102,7 +113,8 @@ impl Api {
         Self {
             data: Arc::new(data::Data::new(Arc::clone(&store))),
             commands: Arc::new(cmd::Cmd::new(commands, server)),
-            health: Arc::new(health::Report::new(Arc::clone(&store), simulated)),
+            health: Arc::new(health::Report::new(Arc::clone(&store), journal.clone(), simulated)),
+            history: Arc::new(history::History::new(journal)),
             events: Arc::new(events::Events::new(store, &limits)),
             limits,
         }
@@ -123,6 +135,8 @@ impl Api {
             .or(health::routes(&self.health))
             .unify()
             .or(events::routes(&self.events, stop))
+            .unify()
+            .or(history::routes(&self.history))
             .unify()
             .or(nothing_there)
             .unify()

@@ -5,6 +5,7 @@ mod data;
 mod events;
 mod guard;
 mod health;
+mod history;
 mod server;
 
 use std::{
@@ -42,6 +43,7 @@ struct Setup {
     store: Arc<Store>,
     commands: Vec<(&'static str, Vec<Arc<dyn Command>>)>,
     config: &'static str,
+    journal: Journal,
     limits: Limits,
 }
 
@@ -49,7 +51,7 @@ impl Default for Setup {
     fn default() -> Self {
         let store = store(&["meter"]);
         publish(&store, "meter", meter());
-        Self { store, commands: Vec::new(), config: "", limits: Limits::default() }
+        Self { store, commands: Vec::new(), config: "", journal: Journal::off(), limits: Limits::default() }
     }
 }
 
@@ -59,7 +61,7 @@ impl Setup {
         let server = Config::parse("config.toml", &text, &[]).expect("a config of the test's own").server;
         let commands = self.commands.iter().map(|(name, commands)| (*name, &commands[..]));
         let commands = Commands::new(commands, tokio::runtime::Handle::current());
-        Api::with_limits(Arc::clone(&self.store), commands, &server, true, self.limits)
+        Api::with_limits(Arc::clone(&self.store), commands, self.journal.clone(), &server, true, self.limits)
     }
 
     async fn start(self) -> Running {

@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     AcquireError, Batch, DataAcquisition, Pace, Schedule,
+    journal::Journal,
     store::{Section, State, Store},
 };
 
@@ -44,6 +45,7 @@ pub(crate) struct Supervised {
     pub(crate) schedule: Schedule,
     pub(crate) section: Arc<Section>,
     pub(crate) store: Arc<Store>,
+    pub(crate) journal: Journal,
 }
 
 /// Why a run of the source ended.
@@ -104,11 +106,11 @@ impl Supervised {
     }
 
     async fn run_once(&mut self, stop: &CancellationToken, log: &mut FaultLog) -> Ended {
-        let Self { acquisition, pace, schedule, section, store } = self;
+        let Self { acquisition, pace, schedule, section, store, journal } = self;
         let ended = {
             let work = async {
                 acquisition.open().await?;
-                let mut outlet = Outlet { schedule: *schedule, section, store, log };
+                let mut outlet = Outlet { schedule: *schedule, section, store, journal, log };
                 match pace {
                     Pace::Pushed => outlet.push(acquisition.as_mut()).await,
                     Pace::Polled(_) => outlet.poll(acquisition.as_mut()).await,
@@ -138,6 +140,7 @@ struct Outlet<'a> {
     schedule: Schedule,
     section: &'a Section,
     store: &'a Store,
+    journal: &'a Journal,
     log: &'a mut FaultLog,
 }
 
@@ -184,6 +187,8 @@ impl Outlet<'_> {
 
     fn deliver(&mut self, batch: Batch) {
         self.log.delivered(self.section);
+        // First, so that what somebody has seen is never lost.
+        self.journal.record(&self.section.name, &batch);
         self.store.publish(self.section, batch);
     }
 

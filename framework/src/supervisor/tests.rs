@@ -104,6 +104,7 @@ fn run(pace: Pace, schedule: Schedule, steps: impl IntoIterator<Item = Step>) ->
         schedule,
         section: Arc::clone(&section),
         store,
+        journal: crate::journal::Journal::off(),
     };
     let task = tokio::spawn(supervised.run(stop.clone()));
     Run { script, section, stop, task, events }

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use framework::{
-    AcquireError, Batch, Context, Counter, DataAcquisition, Decimal, Fact, Reading, async_trait,
+    AcquireError, Batch, Context, Counter, DataAcquisition, Decimal, Fact, Reading, Timestamp, async_trait,
 };
 use tokio::{
     task::spawn_blocking,
@@ -124,19 +124,21 @@ impl DataAcquisition for S0Source {
         };
         loop {
             // No await from here to the batch: what is counted is in the file, and in the batch.
+            // The time first: a command may set the count any moment, and history must not see this one after that.
+            let taken_at = Timestamp::now();
             let pulses = open.count(&self.total);
             self.report.line(&open.input);
             self.total.sync_if_due();
             let now = clock::now();
             if open.news(pulses) {
-                return Ok(open.batch(now, pulses, &self.settings));
+                return Ok(Batch { taken_at, readings: open.readings(now, pulses, &self.settings) });
             }
             if now >= open.next(self.heartbeat) {
                 // No pulse since the last batch: nothing else would show that the device has gone.
                 if let Err(error) = open.input.check() {
                     return Err(self.unavailable(error));
                 }
-                return Ok(open.batch(now, pulses, &self.settings));
+                return Ok(Batch { taken_at, readings: open.readings(now, pulses, &self.settings) });
             }
             let next = Instant::now() + open.next(self.heartbeat).saturating_sub(now);
             let next = self.total.sync_due().map_or(next, |sync| next.min(sync.into()));
@@ -188,7 +190,7 @@ impl Open {
         falls.min(shown.at.saturating_add(heartbeat))
     }
 
-    fn batch(&mut self, now: Duration, pulses: u64, settings: &Settings) -> Batch {
+    fn readings(&mut self, now: Duration, pulses: u64, settings: &Settings) -> Vec<Reading> {
         let watts = self.power.watts(now);
         self.shown = Some(Shown { at: now, pulses, watts });
         let mut readings = vec![Reading::number("count", settings.rate.kwh(pulses)).unit("kWh")];
@@ -197,7 +199,7 @@ impl Open {
         }
         let pulses = i64::try_from(pulses).unwrap_or(i64::MAX);
         readings.push(Reading::number("pulses", Decimal::from(pulses)));
-        Batch::now(readings)
+        readings
     }
 }
 

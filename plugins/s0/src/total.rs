@@ -33,6 +33,7 @@ const SHORTEST_SYNC: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Total {
     instance: String,
+    cx: Context,
     path: PathBuf,
     rate: Rate,
     sync_every: Duration,
@@ -77,6 +78,7 @@ impl Total {
     pub(crate) fn new(cx: &Context, rate: Rate, sync_every: Duration) -> Self {
         Self {
             instance: cx.instance().to_owned(),
+            cx: cx.clone(),
             path: cx.state_dir().join(format!("{}.count", cx.instance())),
             rate,
             sync_every: sync_every.max(SHORTEST_SYNC),
@@ -206,11 +208,14 @@ impl Total {
     pub(crate) fn set(&self, pulses: u64) -> Result<(), String> {
         self.load().map_err(|error| error.to_string())?;
         let mut state = self.state();
-        state.pulses = pulses;
+        let before = std::mem::replace(&mut state.pulses, pulses);
         if let Home::Memory { base } = &mut state.home {
             *base = None;
         }
         let written = self.write(&mut state);
+        // While nobody can read the count: the step lies between the readings before and after it. And not before it
+        // is in its file, as a kill in between would leave a step in history that never was.
+        self.cx.counter_set("count", "kWh", self.rate.kwh(before), self.rate.kwh(pulses));
         drop(state);
         let done = written.and_then(|()| self.sync());
         self.changed.notify_one();

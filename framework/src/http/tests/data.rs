@@ -89,9 +89,9 @@ async fn what_is_not_there_is_404_and_the_message_says_what_is() {
         ),
         ("/data/meter/count/value", "no member `value`: /data/meter/count has none"),
         ("/data/%FF", "the path is not UTF-8"),
-        ("/datax", "nothing is here: ask for /data, /cmds, /cmd, /health or /events"),
-        ("/", "nothing is here: ask for /data, /cmds, /cmd, /health or /events"),
-        ("//data", "nothing is here: ask for /data, /cmds, /cmd, /health or /events"),
+        ("/datax", "nothing is here: ask for /data, /cmds, /cmd, /health, /events, /series or /history"),
+        ("/", "nothing is here: ask for /data, /cmds, /cmd, /health, /events, /series or /history"),
+        ("//data", "nothing is here: ask for /data, /cmds, /cmd, /health, /events, /series or /history"),
     ] {
         let answer = house.get(path).await;
         assert_eq!(answer.error(), (404, "not_found".to_owned()), "{path}");

@@ -1,0 +1,108 @@
+//! How long answers take, as a browser on this machine sees it: over HTTP, with the JSON.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use framework::{
+    Commands, Config,
+    http::{self, Api},
+    store::Store,
+};
+use rusqlite::Connection;
+use tokio_util::sync::CancellationToken;
+
+use crate::{DAY, Made, NAME, START};
+
+const ROUNDS: usize = 20;
+const METER: &str = "/history/smartmeter_d0";
+
+/// Asks the house's journal.
+pub(crate) fn run(folder: &Path) {
+    println!("== answers over HTTP: best and median of {ROUNDS}");
+    let last: i64 = years(folder);
+    let made = Made::new(folder);
+    made.set(last - START);
+    let (tell, told) = std::sync::mpsc::channel();
+    let stop = CancellationToken::new();
+    let (journal, ended) = (made.journal.clone(), stop.clone());
+    let server = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let handle = runtime.handle().clone();
+        runtime.block_on(async move {
+            let config = Config::parse("bench", "", &[]).unwrap();
+            let api = Api::new(Store::new([]), Commands::new([], handle), journal, &config.server, false);
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            tell.send(listener.local_addr().unwrap()).unwrap();
+            http::serve(listener, api, ended).await;
+        });
+    });
+    let address = told.recv().unwrap();
+    let range = |days: i64| format!("from={}&to={last}", last - days * DAY);
+    for (what, path, points, goal) in [
+        ("a month at 15 min", format!("{METER}/POWER_IMPORT?{}&step=15m", range(31)), 31 * 96, 5.0),
+        (
+            "a month of power at 15 min",
+            format!("{METER}/CURRENT_POWER_SUM?{}&step=15m", range(31)),
+            31 * 96,
+            5.0,
+        ),
+        ("ten years of days", format!("{METER}/POWER_IMPORT?{}&step=1d", range(3650)), 3650, 10.0),
+        ("a raw day", format!("{METER}/CURRENT_POWER_SUM?{}&step=raw", range(1)), DAY as usize, 50.0),
+        ("a day of minutes", format!("{METER}/CURRENT_POWER_SUM?{}&step=1m", range(1)), 1440, f64::NAN),
+        ("a month per day", format!("{METER}/POWER_IMPORT?{}&per=day", range(31)), 31, f64::NAN),
+        ("ten years per month", format!("{METER}/POWER_IMPORT?{}&per=month", range(3650)), 120, f64::NAN),
+        ("a month per hour", format!("{METER}/POWER_IMPORT?{}&per=hour", range(31)), 744, f64::NAN),
+        ("/series", "/series".to_owned(), 0, f64::NAN),
+    ] {
+        let mut times = Vec::new();
+        let mut body = String::new();
+        for _ in 0..ROUNDS {
+            let start = Instant::now();
+            body = get(address, &path);
+            times.push(start.elapsed());
+        }
+        times.sort();
+        let there = body.matches(',').count();
+        assert!(there >= points, "{what}: {}", &body[..body.len().min(300)]);
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let goal = if goal.is_nan() { String::new() } else { format!(" (goal: {goal} ms)") };
+        println!(
+            "   {what}: {:.2} ms, {:.2} ms{goal}; {:.0} kB",
+            ms(times[0]),
+            ms(times[ROUNDS / 2]),
+            body.len() as f64 / 1e3
+        );
+    }
+    stop.cancel();
+    server.join().unwrap();
+}
+
+/// Adds days before the first one, for ten years in all. Gives where the recorded ones end.
+fn years(folder: &Path) -> i64 {
+    let database = Connection::open(folder.join(NAME)).unwrap();
+    let one = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let added = database.execute(
+        "WITH RECURSIVE back(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM back WHERE n < 3653) \
+         INSERT OR IGNORE INTO day (series, ts, first, last, min, max, mean, count) \
+         SELECT series, ts - n * 86400, first, last, min, max, mean, count \
+         FROM day AS newest, back WHERE ts = (SELECT min(ts) FROM day WHERE series = newest.series)",
+        [],
+    );
+    println!("   {} days of all series", added.unwrap());
+    one("SELECT max(ts) FROM minute") + 60
+}
+
+fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    body.to_owned()
+}

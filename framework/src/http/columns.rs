@@ -1,0 +1,213 @@
+//! The journal's numbers as clients plot them: JSON with a list for each column, or CSV.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+use jiff::tz::TimeZone;
+use warp::{
+    http::{HeaderValue, StatusCode, header},
+    reply::Response,
+};
+
+use super::reply;
+use crate::{
+    Text,
+    journal::{Amount, History, Listed, Micros, Per, Points, SECOND, SeriesName, utc},
+    json::write_str,
+};
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Format {
+    #[default]
+    Json,
+    Csv,
+}
+
+impl Format {
+    pub(super) fn named(word: &str) -> Option<Self> {
+        match word {
+            "json" => Some(Self::Json),
+            "csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+
+    pub(super) fn reply(self, body: Bytes) -> Response {
+        let mut response = reply::json(StatusCode::OK, body);
+        if self == Self::Csv {
+            let csv = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
+            response.headers_mut().insert(header::CONTENT_TYPE, csv);
+        }
+        response
+    }
+}
+
+/// What all answers about a series say of it.
+pub(super) struct Answer<'a> {
+    pub(super) name: &'a SeriesName,
+    pub(super) obis: &'a str,
+    pub(super) from: Micros,
+    pub(super) to: Micros,
+}
+
+/// A column: its name, and how it writes its cell of a row.
+type Column<'a, R> = (&'static str, &'a dyn Fn(&mut Vec<u8>, &R, Format));
+
+impl Answer<'_> {
+    /// The numbers of a series.
+    pub(super) fn history(&self, format: Format, history: &History) -> Bytes {
+        let head = [("step", history.step.word())];
+        match &history.points {
+            Points::Raw(samples) => self.write(
+                format,
+                &head,
+                samples,
+                &[
+                    ("time", &|out, sample, format| time(out, sample.time, format)),
+                    ("value", &|out, sample, _| sample.value.write_to(out)),
+                ],
+            ),
+            Points::Rollups(spans) => self.write(
+                format,
+                &head,
+                spans,
+                &[
+                    ("time", &|out, span, format| time(out, span.0.saturating_mul(SECOND), format)),
+                    ("first", &|out, span, format| number(out, span.1.map(|of| of.first), format)),
+                    ("last", &|out, span, format| number(out, span.1.map(|of| of.last), format)),
+                    ("min", &|out, span, format| number(out, span.1.map(|of| of.min), format)),
+                    ("max", &|out, span, format| number(out, span.1.map(|of| of.max), format)),
+                    ("mean", &|out, span, format| number(out, span.1.map(|of| rounded(of.mean)), format)),
+                    // None is a number of readings too.
+                    ("count", &|out, span, _| text(out, span.1.map_or(0, |of| of.count))),
+                ],
+            ),
+        }
+    }
+
+    /// What a counter counted.
+    pub(super) fn consumption(&self, format: Format, per: Per, zone: &TimeZone, amounts: &[Amount]) -> Bytes {
+        let head = [("per", per.word()), ("zone", zone.iana_name().unwrap_or("local"))];
+        let columns: [Column<'_, Amount>; 6] = [
+            ("start", &|out, of, format| time(out, of.start.saturating_mul(SECOND), format)),
+            ("end", &|out, of, format| time(out, of.end.saturating_mul(SECOND), format)),
+            ("amount", &|out, of, format| number(out, of.amount.map(rounded), format)),
+            ("gap", &|out, of, _| text(out, of.gap)),
+            ("swap", &|out, of, _| text(out, of.swap)),
+            ("partial", &|out, of, _| text(out, of.partial)),
+        ];
+        self.write(format, &head, amounts, &columns)
+    }
+
+    fn write<R>(
+        &self,
+        format: Format,
+        head: &[(&str, &str)],
+        rows: &[R],
+        columns: &[Column<'_, R>],
+    ) -> Bytes {
+        let mut out = Vec::with_capacity(256 + rows.len() * columns.len() * 12);
+        match format {
+            Format::Csv => {
+                let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+                out.extend_from_slice(names.join(",").as_bytes());
+                out.push(b'\n');
+                for row in rows {
+                    for (i, (_, cell)) in columns.iter().enumerate() {
+                        if i > 0 {
+                            out.push(b',');
+                        }
+                        cell(&mut out, row, format);
+                    }
+                    out.push(b'\n');
+                }
+            }
+            Format::Json => {
+                out.push(b'{');
+                members(&mut out, self.name, self.obis);
+                let (from, to) = (utc(self.from), utc(self.to));
+                for (name, word) in head.iter().chain(&[("from", &*from), ("to", &*to)]) {
+                    member(&mut out, name, word);
+                }
+                for (name, cell) in columns {
+                    let _ = write!(out, ",\"{name}\":[");
+                    for (i, row) in rows.iter().enumerate() {
+                        if i > 0 {
+                            out.push(b',');
+                        }
+                        cell(&mut out, row, format);
+                    }
+                    out.push(b']');
+                }
+                out.push(b'}');
+            }
+        }
+        out.into()
+    }
+}
+
+/// The list of all series.
+pub(super) fn series(all: &[Listed], raw_from: Option<Micros>) -> Bytes {
+    let mut out = b"{\"series\":[".to_vec();
+    for (i, series) in all.iter().enumerate() {
+        out.extend_from_slice(if i > 0 { b",{" } else { b"{" });
+        members(&mut out, &series.name, &series.obis);
+        let _ = write!(out, ",\"counter\":{}", series.counter);
+        member(&mut out, "from", &utc(series.from));
+        member(&mut out, "to", &utc(series.to));
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"],\"raw_from\":");
+    match raw_from {
+        Some(from) => write_str(&mut out, &utc(from)),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.push(b'}');
+    out.into()
+}
+
+/// Which series it is.
+fn members(out: &mut Vec<u8>, name: &SeriesName, obis: &str) {
+    out.extend_from_slice(b"\"section\":");
+    write_str(out, &name.section);
+    let rest: [(&str, &Text); 2] = [("name", &name.name), ("unit", &name.unit)];
+    for (member_name, word) in rest {
+        member(out, member_name, word);
+    }
+    member(out, "obis", obis);
+}
+
+/// A further member that is a string. Writing into memory cannot fail, here and below.
+fn member(out: &mut Vec<u8>, name: &str, word: &str) {
+    let _ = write!(out, ",\"{name}\":");
+    write_str(out, word);
+}
+
+/// Unix milliseconds for a program, RFC 3339 for a table.
+fn time(out: &mut Vec<u8>, time: Micros, format: Format) {
+    match format {
+        Format::Json => text(out, time.div_euclid(1000)),
+        Format::Csv => text(out, utc(time)),
+    }
+}
+
+/// The shortest decimal that reads back.
+fn number(out: &mut Vec<u8>, number: Option<f64>, format: Format) {
+    match number.filter(|number| number.is_finite()) {
+        Some(number) => text(out, number),
+        None if format == Format::Json => out.extend_from_slice(b"null"),
+        None => {}
+    }
+}
+
+fn text(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+    let _ = write!(out, "{value}");
+}
+
+/// To six decimals, which leaves no tail of what was computed.
+fn rounded(number: f64) -> f64 {
+    let rounded = (number * 1e6).round() / 1e6;
+    // Zero has no sign, and what is too large has no decimals.
+    if rounded.is_finite() { rounded + 0.0 } else { number }
+}

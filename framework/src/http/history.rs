@@ -1,0 +1,195 @@
+//! `/history` and `/series`: what the journal has recorded.
+//!
+//! The journal is read on threads that may block, a few at a time: nobody's question holds up `/data`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+use tokio::sync::Semaphore;
+use warp::{Filter, filters::BoxedFilter, http::StatusCode, path::Tail, reply::Response};
+
+use super::{
+    ApiError,
+    columns::{self, Answer, Format},
+    reply,
+};
+use crate::{
+    Timestamp,
+    error::quoted,
+    journal::{Journal, Micros, Per, ReadError, Step, View, moment},
+};
+
+/// Questions that are answered at the same time; others wait.
+const AT_ONCE: usize = 4;
+const PARAMETERS: [&str; 6] = ["from", "to", "step", "per", "format", "unit"];
+
+/// The journal, as clients see it.
+pub(super) struct History {
+    journal: Journal,
+    turns: Arc<Semaphore>,
+}
+
+/// `/history/<section>/<name>` and `/series`.
+pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
+    let this = Arc::clone(history);
+    let series = reply::read().then(move || {
+        let this = Arc::clone(&this);
+        async move { this.answer(series).await }
+    });
+    let series = series.or(reply::other_methods(reply::READ)).unify();
+    let series = warp::path("series").and(warp::path::end()).and(series);
+
+    let this = Arc::clone(history);
+    let query = warp::query::<Vec<(String, String)>>();
+    let node = warp::path::tail().and(reply::read()).and(query).then(move |path: Tail, query| {
+        let this = Arc::clone(&this);
+        async move {
+            match Question::parse(path.as_str(), query) {
+                Ok(question) => this.answer(move |view| question.answer(view)).await,
+                Err(error) => error.into(),
+            }
+        }
+    });
+    let node = warp::path("history").and(node.or(reply::other_methods(reply::READ)).unify());
+    series.or(node).unify().map(reply::readable_anywhere).boxed()
+}
+
+impl History {
+    pub(super) fn new(journal: Journal) -> Self {
+        Self { journal, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// What `ask` makes of the journal.
+    pub(super) async fn answer(
+        &self,
+        ask: impl FnOnce(&View<'_>) -> Result<(Format, Bytes), ReadError> + Send + 'static,
+    ) -> Response {
+        let journal = self.journal.clone();
+        let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else {
+            return unavailable("the program ends").into();
+        };
+        let answer = tokio::task::spawn_blocking(move || {
+            let answer = journal.read(ask);
+            // Not before: a client that has gone does not end what it began.
+            drop(turn);
+            answer
+        });
+        match answer.await {
+            Ok(Ok((format, body))) => format.reply(body),
+            Ok(Err(error)) => ApiError::from(error).into(),
+            Err(_) => failed("the question could not be answered").into(),
+        }
+    }
+}
+
+fn unavailable(message: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "journal_unavailable", message)
+}
+
+fn failed(message: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "journal_failed", message)
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NotFound(message) => Self::not_found(message),
+            ReadError::BadRequest(message) => Self::bad_request(message),
+            ReadError::Unavailable(message) => unavailable(message),
+            ReadError::Sqlite(error) => failed(format!("the journal cannot be read: {error}")),
+        }
+    }
+}
+
+/// All series, and from when on there are all readings.
+fn series(view: &View<'_>) -> Result<(Format, Bytes), ReadError> {
+    Ok((Format::Json, columns::series(&view.series()?, view.raw_from()?)))
+}
+
+/// What a request asks of a series.
+#[derive(Debug, Default)]
+struct Question {
+    section: String,
+    name: String,
+    from: Option<String>,
+    to: Option<String>,
+    step: Option<Step>,
+    per: Option<Per>,
+    format: Format,
+    unit: Option<String>,
+}
+
+impl Question {
+    fn parse(path: &str, query: Vec<(String, String)>) -> Result<Self, ApiError> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let names = path.split('/').map(|name| percent_decode_str(name).decode_utf8());
+        let names: Vec<_> =
+            names.collect::<Result<_, _>>().map_err(|_| ApiError::not_found("the path is not UTF-8"))?;
+        let [section, name] = &names[..] else {
+            return Err(ApiError::not_found("ask for /history/<section>/<name>: see /series"));
+        };
+        let mut question = Self { section: section.to_string(), name: name.to_string(), ..Self::default() };
+        let mut seen = Vec::new();
+        for (key, value) in query {
+            let Some(known) = PARAMETERS.into_iter().find(|known| *known == key) else {
+                let known = quoted(PARAMETERS);
+                return Err(ApiError::bad_request(format!("unknown parameter `{key}`: there are {known}")));
+            };
+            if seen.contains(&known) {
+                return Err(ApiError::bad_request(format!("`{known}` is given twice")));
+            }
+            seen.push(known);
+            question.take(known, value)?;
+        }
+        if question.per.is_some() && question.step.is_some() {
+            let message = "either `step`, for readings, or `per`, for consumption; not both";
+            return Err(ApiError::bad_request(message));
+        }
+        Ok(question)
+    }
+
+    fn take(&mut self, key: &str, value: String) -> Result<(), ApiError> {
+        match key {
+            "from" => self.from = Some(value),
+            "to" => self.to = Some(value),
+            "unit" => self.unit = Some(value),
+            "step" => self.step = Some(one_of(key, &value, Step::named(&value), Step::words())?),
+            "per" => {
+                let per = Per::ALL.into_iter().find(|per| per.word() == value);
+                self.per = Some(one_of(key, &value, per, Per::ALL.map(Per::word))?);
+            }
+            _ => self.format = one_of(key, &value, Format::named(&value), ["json", "csv"])?,
+        }
+        Ok(())
+    }
+
+    fn answer(self, view: &View<'_>) -> Result<(Format, Bytes), ReadError> {
+        let now = Timestamp::now().to_zoned(view.zone.clone());
+        let read = |key: &str, text: Option<&str>, default: &str| -> Result<Micros, ReadError> {
+            let moment = moment(text.unwrap_or(default), &now);
+            moment
+                .map(Timestamp::as_microsecond)
+                .map_err(|error| ReadError::BadRequest(format!("`{key}`: {error}")))
+        };
+        let from = read("from", self.from.as_deref(), "-24h")?;
+        let to = read("to", self.to.as_deref(), "now")?;
+        let series = view.find(&self.section, &self.name, self.unit.as_deref())?;
+        let answer = Answer { name: &series.name, obis: &series.obis, from, to };
+        let body = match self.per {
+            Some(per) => answer.consumption(self.format, per, view.zone, &series.consumption(from, to, per)?),
+            None => answer.history(self.format, &series.history(from, to, self.step)?),
+        };
+        Ok((self.format, body))
+    }
+}
+
+/// What a word means, or what might have been said.
+fn one_of<T>(
+    key: &str,
+    value: &str,
+    found: Option<T>,
+    words: impl IntoIterator<Item = &'static str>,
+) -> Result<T, ApiError> {
+    found.ok_or_else(|| ApiError::bad_request(format!("`{key}` is `{value}`: expected {}", quoted(words))))
+}

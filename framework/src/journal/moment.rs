@@ -1,0 +1,175 @@
+//! Moments as people write them: in `/history?from=…`, and in `smartmeter export --from`.
+
+use jiff::{Span, Timestamp, Zoned, civil};
+
+/// What is understood, for messages.
+const EXPECTED: &str = "expected a date (`2026-11-23`), a local time (`2026-11-23T07:30`), RFC 3339 \
+                        (`2026-11-23T06:30:00Z`), Unix seconds, `now`, or a time before now (`-90m`, `-24h`, `-7d`, \
+                        `-4w`, `-1mo`, `-1y`)";
+
+/// How long a date is: a `T` or a blank follows.
+const DATE: usize = "2026-11-23".len();
+
+/// Reads a moment. `now`: what is relative is relative to it, and its time zone is that of dates and local times.
+///
+/// A date is the moment at which it begins there.
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub fn moment(text: &str, now: &Zoned) -> Result<Timestamp, String> {
+    let text = text.trim();
+    let wrong = |message: &str| format!("`{text}` is no moment: {message}");
+    if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) {
+        // As seconds it would be in 1970.
+        return Err(wrong("a date is written with dashes, such as `2026-11-23`"));
+    }
+    let moment = read(text, now).ok_or_else(|| wrong(EXPECTED))?;
+    if (1..=9999).contains(&moment.to_zoned(now.time_zone().clone()).year()) {
+        Ok(moment)
+    } else {
+        Err(wrong("its year must be 1 to 9999"))
+    }
+}
+
+fn read(text: &str, now: &Zoned) -> Option<Timestamp> {
+    if text == "now" {
+        return Some(now.timestamp());
+    }
+    if let Some(back) = text.strip_prefix('-') {
+        return before(back, now);
+    }
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    }
+    let zone = now.time_zone().clone();
+    // A date alone is read as its midnight, or the first moment where that is skipped.
+    if let Ok(date) = text.parse::<civil::Date>()
+        && text.len() <= 10
+    {
+        return date.to_zoned(zone).ok().map(|start| start.timestamp());
+    }
+    let mut text = text.to_owned();
+    if text.as_bytes().get(DATE) == Some(&b' ') {
+        text.replace_range(DATE..=DATE, "T");
+    }
+    // A `+` that a URL turned into a blank.
+    if let Ok(moment) = text.replacen(' ', "+", 1).parse::<Timestamp>() {
+        return Some(moment);
+    }
+    // An offset or a zone behind it would be passed over.
+    let time = text.get(DATE + 1..)?;
+    if !time.bytes().all(|b| b.is_ascii_digit() || b":.,".contains(&b)) {
+        return None;
+    }
+    let local = text.parse::<civil::DateTime>().ok()?;
+    local.to_zoned(zone).ok().map(|moment| moment.timestamp())
+}
+
+/// `24h` before now; days, months and years are those of the calendar.
+fn before(back: &str, now: &Zoned) -> Option<Timestamp> {
+    let digits = back.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = back.split_at(digits);
+    let n = number.parse::<i64>().ok()?;
+    let span = Span::new();
+    let span = match unit {
+        "s" => span.try_seconds(n),
+        "m" | "min" => span.try_minutes(n),
+        "h" => span.try_hours(n),
+        "d" => span.try_days(n),
+        "w" => span.try_weeks(n),
+        "mo" => span.try_months(n),
+        "y" => span.try_years(n),
+        _ => return None,
+    };
+    now.checked_sub(span.ok()?).ok().map(|moment| moment.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    fn now() -> Zoned {
+        // Central Europe's rule, written out: the test needs no time zone database.
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        "2026-11-23T12:00:00Z".parse::<Timestamp>().unwrap().to_zoned(berlin)
+    }
+
+    #[test]
+    fn moments_are_read() {
+        for (text, expected) in [
+            ("now", "2026-11-23T12:00:00Z"),
+            ("2026-11-23", "2026-11-22T23:00:00Z"),
+            ("2026-07-01", "2026-06-30T22:00:00Z"),
+            ("2026-11-23T07:30", "2026-11-23T06:30:00Z"),
+            ("2026-11-23 07:30:15", "2026-11-23T06:30:15Z"),
+            ("2026-11-23T07:30:00.25Z", "2026-11-23T07:30:00.25Z"),
+            ("2026-11-23T07:30:00+02:00", "2026-11-23T05:30:00Z"),
+            ("2026-11-23T07:30:00 02:00", "2026-11-23T05:30:00Z"),
+            ("2026-11-23 07:30:15+05:00", "2026-11-23T02:30:15Z"),
+            ("2026-11-23 07:30:15 05:00", "2026-11-23T02:30:15Z"),
+            ("2026-11-23 07:30:15.5-05:00", "2026-11-23T12:30:15.5Z"),
+            ("2026-11-23 07:30:15Z", "2026-11-23T07:30:15Z"),
+            ("2026-11-23 07:30+05:00", "2026-11-23T02:30:00Z"),
+            ("2026-11-23T07:30 05:00", "2026-11-23T02:30:00Z"),
+            ("2026-11-23 07:30:15.25", "2026-11-23T06:30:15.25Z"),
+            ("0001-01-01", "0000-12-31T23:00:00Z"),
+            ("1700000000", "2023-11-14T22:13:20Z"),
+            ("0", "1970-01-01T00:00:00Z"),
+            ("-24h", "2026-11-22T12:00:00Z"),
+            ("-90m", "2026-11-23T10:30:00Z"),
+            ("-1mo", "2026-10-23T11:00:00Z"), // the same hour of the clock, which was summer's
+            ("-30d", "2026-10-24T11:00:00Z"),
+            ("-2w", "2026-11-09T12:00:00Z"),
+            ("-1y", "2025-11-23T12:00:00Z"),
+        ] {
+            assert_eq!(moment(text, &now()), Ok(expected.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_is_refused() {
+        for text in [
+            "",
+            "-",
+            "-h",
+            "-5",
+            "24h",
+            "-5x",
+            "-99999999999999y",
+            "yesterday",
+            "2026-13-01",
+            "99999999999999999999",
+            "2026-11-23T07:30:15[Europe/London]",
+            "2026-11-23 07:30:15[America/New_York]",
+            "2026-11-23 07:30:15+99:00",
+            "2026-11-23 07:30:15 05:00 05:00",
+            "2026-11-23 07:30:15 or so",
+        ] {
+            let error = moment(text, &now()).unwrap_err();
+            assert!(error.starts_with(&format!("`{text}` is no moment: expected a date")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_date_without_dashes_is_no_second_of_1970() {
+        for text in ["20261123", "00000000"] {
+            let error = moment(text, &now()).unwrap_err();
+            assert_eq!(
+                error,
+                format!("`{text}` is no moment: a date is written with dashes, such as `2026-11-23`")
+            );
+        }
+        assert!(moment("123456789", &now()).is_ok());
+    }
+
+    #[test]
+    fn years_that_no_calendar_shows_are_refused() {
+        for text in ["0000-12-31", "0000-06-01T00:00:00Z", "-000044-03-15", "-3000y", "-99999999999"] {
+            assert!(moment(text, &now()).is_err(), "{text}");
+        }
+        let error = moment("-3000y", &now()).unwrap_err();
+        assert_eq!(error, "`-3000y` is no moment: its year must be 1 to 9999");
+    }
+}

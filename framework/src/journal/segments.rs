@@ -1,0 +1,222 @@
+//! The files of segments, beside the database: `<database>-tail.<number>`.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tracing::{error, info};
+
+use super::{
+    frame::{self, Encoder},
+    types::{CounterSet, Entry, Epoch, Micros, Redate},
+};
+
+/// A power cut leaves at most so much of a frame; more is damage, and worth keeping. In bytes.
+const TORN: usize = 64 << 10;
+
+/// How much of a segment is in its file.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    /// `None` until it is known where it may be, and that it can be made.
+    pub(super) file: Option<Arc<File>>,
+    /// In the page cache: survives this process.
+    pub(super) written: usize,
+    /// On the disk: survives a power cut.
+    pub(super) synced: usize,
+}
+
+/// The segment that grows.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) number: u64,
+    pub(super) bytes: Vec<u8>,
+    pub(super) encoder: Encoder,
+    pub(super) stored: Stored,
+    /// How long it was before the first batch.
+    begun: usize,
+}
+
+/// A segment that grows no more.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) number: u64,
+    /// `None` where only the file has it.
+    pub(super) bytes: Option<Arc<[u8]>>,
+    pub(super) stored: Stored,
+}
+
+/// What waits in files when the journal is opened.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    pub(super) closed: Vec<Closed>,
+    /// The highest number.
+    pub(super) number: u64,
+    /// The newest reading.
+    pub(super) newest: Option<Micros>,
+    /// The last that was said of the clock.
+    pub(super) epoch: Option<Epoch>,
+}
+
+impl Open {
+    /// A new one, which begins with what is known of the clock.
+    pub(super) fn new(number: u64, epoch: &Epoch) -> Self {
+        let (mut bytes, mut encoder) = (frame::header(number), Encoder::default());
+        encoder.epoch(&mut bytes, epoch);
+        let begun = bytes.len();
+        Self { number, bytes, encoder, stored: Stored::default(), begun }
+    }
+
+    /// Whether nothing but the clock was recorded in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.len() <= self.begun
+    }
+
+    /// Appends what other segments hold, `delta` later. Their corrections of the clock are applied.
+    pub(super) fn take_over(&mut self, segments: &[&[u8]], delta: Micros) {
+        let mut redates = Vec::new();
+        let mut count = 0;
+        let each = |visit: &mut dyn FnMut(Entry<'_>)| {
+            for segment in segments {
+                frame::entries(segment, &mut *visit);
+            }
+        };
+        each(&mut |entry| {
+            if let Entry::Redate(redate) = entry {
+                redates.push((count, redate));
+            }
+            count += 1;
+        });
+        let mut index = 0;
+        each(&mut |entry| {
+            let later = redates.iter().filter(|(at, _)| *at > index).map(|(_, redate)| redate);
+            let date = |time: Micros| later.fold(time, |time, redate: &Redate| redate.apply(time)) + delta;
+            match entry {
+                Entry::Batch { layout, time, mantissas } => {
+                    self.encoder.copy_batch(&mut self.bytes, layout, date(time), mantissas);
+                }
+                Entry::CounterSet(set) => {
+                    let time = date(set.time);
+                    self.encoder.counter_set(&mut self.bytes, &CounterSet { time, ..set });
+                }
+                Entry::Redate(_) | Entry::Epoch(_) => {}
+            }
+            index += 1;
+        });
+    }
+
+    /// Ends it.
+    pub(super) fn close(self) -> Closed {
+        Closed { number: self.number, bytes: Some(self.bytes.into()), stored: self.stored }
+    }
+}
+
+impl Closed {
+    /// How much memory it takes.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes.as_ref().map_or(0, |bytes| bytes.len())
+    }
+
+    /// Leaves it to its file; gives how many bytes the file does not have.
+    pub(super) fn park(&mut self) -> usize {
+        self.bytes.take().map_or(0, |bytes| bytes.len() - self.stored.written)
+    }
+}
+
+/// The file of a segment.
+pub(super) fn segment_path(database: &Path, number: u64) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(format!("-tail.{number}"));
+    path.into()
+}
+
+/// The numbers of the segments beside a database, ascending.
+pub(super) fn segment_numbers(database: &Path) -> io::Result<Vec<u64>> {
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let prefix = format!("{}-tail.", database.file_name().unwrap_or_default().to_string_lossy());
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder.unwrap_or(Path::new(".")))? {
+        let name = entry?.file_name();
+        numbers.extend(name.to_string_lossy().strip_prefix(&prefix).and_then(|n| n.parse::<u64>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Finds what an earlier run left, and removes what the database has already.
+pub(super) fn left(database: &Path, folded: u64) -> io::Result<Left> {
+    let mut left = Left::default();
+    for number in segment_numbers(database)? {
+        left.number = number;
+        let path = segment_path(database, number);
+        if number <= folded {
+            remove(database, number);
+            continue;
+        }
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                error!("could not read {}, which is set aside: {error}", path.display());
+                set_aside(&path);
+                continue;
+            }
+        };
+        let whole = frame::entries(&bytes, |entry| match entry {
+            Entry::Batch { time, .. } => left.newest = left.newest.max(Some(time)),
+            Entry::Epoch(epoch) => left.epoch = Some(epoch),
+            Entry::Redate(redate) => left.newest = left.newest.map(|newest| newest + redate.delta),
+            Entry::CounterSet(_) => {}
+        });
+        match bytes.len() - whole {
+            0 => {}
+            torn @ 1..TORN if whole > 0 => {
+                info!("the last {torn} bytes of {} were torn by a power cut", path.display());
+            }
+            damaged => keep_copy(&path, damaged),
+        }
+        // After a kill it may be in the page cache only.
+        File::open(&path)?.sync_data()?;
+        let stored = Stored { file: None, written: bytes.len(), synced: bytes.len() };
+        left.closed.push(Closed { number, bytes: None, stored });
+    }
+    Ok(left)
+}
+
+/// Keeps a copy of a segment that cannot be read whole: it is removed once its readable part is folded.
+fn keep_copy(path: &Path, damaged: usize) {
+    let copy = damaged_path(path);
+    let path = path.display();
+    match fs::copy(path.to_string(), &copy) {
+        Ok(_) => error!("{damaged} bytes of {path} are damaged: it is kept as {}", copy.display()),
+        Err(error) => error!("{damaged} bytes of {path} are damaged, and it could not be kept: {error}"),
+    }
+}
+
+fn set_aside(path: &Path) {
+    if let Err(error) = fs::rename(path, damaged_path(path)) {
+        error!("could not rename {}: {error}", path.display());
+    }
+}
+
+fn damaged_path(path: &Path) -> PathBuf {
+    let mut copy = path.as_os_str().to_owned();
+    copy.push(".damaged");
+    copy.into()
+}
+
+/// Makes the file of a segment; its name is on the disk when this returns.
+pub(super) fn create(database: &Path, number: u64) -> io::Result<File> {
+    let path = segment_path(database, number);
+    let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(file)
+}
+
+/// Removes a segment's file. One that stays is known by its number.
+pub(super) fn remove(database: &Path, number: u64) {
+    let _ = fs::remove_file(segment_path(database, number));
+}

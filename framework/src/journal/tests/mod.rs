@@ -1,0 +1,8 @@
+//! Readers of the journal, and the journal as a whole.
+#![allow(clippy::unwrap_used)]
+
+mod consumption;
+mod faults;
+mod history;
+mod view;
+mod whole;
