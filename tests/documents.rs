@@ -33,7 +33,8 @@ fn the_configuration_reference_has_exactly_the_keys_that_there_are() {
     let check = |heading: &str, keys: Vec<String>| {
         assert_eq!(sorted(documented(&reference, heading)), sorted(keys), "below `{heading}`");
     };
-    check("## `[server]`", testing::server_keys());
+    check("## `[server]`", testing::table_keys("server"));
+    check("## `[journal]`", testing::table_keys("journal"));
     check("## `[sources.<name>]`", sorted(INSTANCE_KEYS.iter().copied()));
     fn of<P: Plugin>() -> (String, Vec<String>) {
         (format!("### `plugin = \"{}\"`", P::KIND), testing::config_keys::<P>())
@@ -89,6 +90,8 @@ fn the_readme_shows_the_two_commands_and_links_to_what_is_there() {
     for document in [
         "README.md",
         "ARCHITECTURE.md",
+        "docs/configuration.md",
+        "docs/journal.md",
         "docs/writing-a-plugin.md",
         "plugins/d0/README.md",
         "plugins/s0/README.md",

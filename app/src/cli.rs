@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use framework::{Config, Diagnostics, Override};
 
-use crate::{decode, demo, probe, record, run};
+use crate::{decode, demo, probe, record, run, transfer};
 
 /// Something went wrong while running.
 const FAULT: u8 = 1;
@@ -35,8 +35,8 @@ struct RunArgs {
     demo: bool,
 }
 
-#[derive(Args)]
-struct ConfigFile {
+#[derive(Args, Default)]
+pub(crate) struct ConfigFile {
     /// The configuration [default: config.toml, else /etc/smartmeter/config.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -80,6 +80,10 @@ enum Command {
     },
     /// Record what a meter sends, to decode it, to play it again or to show it to others
     Record(record::Record),
+    /// Print what the journal has, as CSV or JSON lines; the program may be running
+    Export(transfer::Export),
+    /// Take into the journal what `export` printed; the program must be stopped
+    Import(transfer::Import),
 }
 
 /// Runs the program with the process's arguments.
@@ -94,6 +98,8 @@ pub fn main() -> ExitCode {
         Some(Command::Decode { file }) => decode::run(&file),
         Some(Command::Probe { ports, write }) => probe::run(ports, write.as_deref()),
         Some(Command::Record(record)) => record::run(&record),
+        Some(Command::Export(export)) => transfer::export(&export),
+        Some(Command::Import(import)) => transfer::import(&import),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -135,6 +141,11 @@ impl From<io::Error> for Failure {
 }
 
 impl ConfigFile {
+    /// This file, else the usual one.
+    pub(crate) fn named(config: Option<PathBuf>) -> Self {
+        Self { config, ..Self::default() }
+    }
+
     /// The original program's options, as keys of the configuration.
     fn overrides(&self) -> Vec<Override> {
         let source = |option: &str, plugin, name, key, value, instead_of| Override::Source {
@@ -160,7 +171,7 @@ impl ConfigFile {
         [port, serial_port, pin, state_dir].into_iter().flatten().collect()
     }
 
-    fn load(&self) -> Result<Config, Diagnostics> {
+    pub(crate) fn load(&self) -> Result<Config, Diagnostics> {
         let overrides = self.overrides();
         match self.path() {
             Some(path) => Config::load(&path, &overrides),

@@ -8,5 +8,6 @@ mod plugins;
 mod probe;
 mod record;
 mod run;
+mod transfer;
 
 pub use crate::cli::main;

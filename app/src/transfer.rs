@@ -1,0 +1,238 @@
+//! `smartmeter export` and `smartmeter import`: the journal as text.
+
+mod rows;
+mod text;
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Write as _},
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+use framework::journal::{Archive, Import as Journal, Level, Selection, TransferError, moment};
+use jiff::{Timestamp, Zoned};
+
+use self::{rows::Rows, text::Format};
+use crate::cli::{ConfigFile, Failure};
+
+/// Longer lines are none that an export wrote.
+const LINE: u64 = 64 << 10;
+
+/// Where the journal is.
+#[derive(Args)]
+struct Place {
+    /// The configuration that says where the journal is [default: config.toml, else /etc/smartmeter/config.toml]
+    #[arg(long, value_name = "FILE", conflicts_with = "journal")]
+    config: Option<PathBuf>,
+    /// The journal's database itself
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+}
+
+impl Place {
+    fn path(&self) -> Result<PathBuf, Failure> {
+        match &self.journal {
+            Some(path) => Ok(path.clone()),
+            None => Ok(ConfigFile::named(self.config.clone()).load()?.journal.path),
+        }
+    }
+}
+
+/// What to print of the journal, and how.
+#[derive(Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    place: Place,
+    /// From this moment on: `2026-11-23`, `2026-11-23T07:30`, `-24h`, RFC 3339 [default: the first reading]
+    #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
+    from: Option<String>,
+    /// Before this moment [default: all]
+    #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
+    to: Option<String>,
+    /// Only what fits this pattern of `section/name`, with `*` and `?`; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    series: Vec<String>,
+    /// Every reading, or what they come to in such spans
+    #[arg(long, default_value = "raw")]
+    step: Step,
+    /// CSV with a header, or a JSON object a line
+    #[arg(long, default_value = "csv")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Step {
+    Raw,
+    #[value(name = "1m")]
+    Minute,
+    #[value(name = "15m")]
+    Quarter,
+    #[value(name = "1h")]
+    Hour,
+    #[value(name = "1d")]
+    Day,
+}
+
+/// What to take into the journal.
+#[derive(Args)]
+pub(crate) struct Import {
+    #[command(flatten)]
+    place: Place,
+    /// What `export` printed, CSV or JSON lines; `-` for standard input
+    #[arg(default_value = "-")]
+    file: PathBuf,
+}
+
+/// Prints the journal. It is read only: a program may go on recording in it.
+pub(crate) fn export(export: &Export) -> Result<(), Failure> {
+    let now = Zoned::now();
+    let time = |text: &Option<String>| match text {
+        None => Ok(None),
+        Some(text) => moment(text, &now)
+            .map(|moment| Some(moment.as_microsecond()))
+            .map_err(|message| Failure::usage(message + "\n")),
+    };
+    let selection =
+        Selection { from: time(&export.from)?, to: time(&export.to)?, series: export.series.clone() };
+    if let (Some(from), Some(to)) = (selection.from, selection.to)
+        && from >= to
+    {
+        let [from, to] = [from, to].map(|time| Timestamp::from_microsecond(time).unwrap_or_default());
+        let message = format!("`--from` must be before `--to`: it is {from}, and `--to` is {to}\n");
+        return Err(Failure::usage(message));
+    }
+    let path = export.place.path()?;
+    let failure = |error| failure("read", &path, error);
+    let archive = Archive::open(&path).map_err(failure)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let format = export.format;
+    let level = match export.step {
+        Step::Raw => None,
+        Step::Minute => Some(Level::Minute),
+        Step::Quarter => Some(Level::Quarter),
+        Step::Hour => Some(Level::Hour),
+        Step::Day => Some(Level::Day),
+    };
+    let mut line = Vec::new();
+    let mut printed = || {
+        out.write_all(format.header(level.is_some()))?;
+        let summary = match level {
+            None => archive.readings(&selection, |labels, time, value, set_from| {
+                line.clear();
+                format.reading(&mut line, labels, time, value, set_from);
+                out.write_all(&line)
+            }),
+            Some(level) => archive.rollups(&selection, level, |labels, start, rollup| {
+                line.clear();
+                format.rollup(&mut line, labels, start, rollup);
+                out.write_all(&line)
+            }),
+        }?;
+        out.flush()?;
+        Ok(summary)
+    };
+    match printed() {
+        // Nobody wants to read on: `| head`.
+        Err(TransferError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(failure(error)),
+        Ok(summary) if summary.damaged > 0 => Err(Failure::fault(format!(
+            "{} minutes of a source are damaged in the database, and were left out\n",
+            summary.damaged
+        ))),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Takes a file into the journal, up to its first mistake.
+pub(crate) fn import(import: &Import) -> Result<(), Failure> {
+    let path = import.place.path()?;
+    let standard = import.file.as_os_str() == "-";
+    let name = if standard { "standard input".to_owned() } else { import.file.display().to_string() };
+    let unreadable = |error: io::Error| Failure::fault(format!("could not read `{name}`: {error}\n"));
+    let file: Box<dyn io::Read> = if standard {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(File::open(&import.file).map_err(unreadable)?)
+    };
+    let failure = |error| failure("write", &path, error);
+    let mut journal = Journal::open(&path).map_err(failure)?;
+    if let Some(damaged) = journal.set_aside() {
+        let _ = writeln!(
+            io::stderr(),
+            "the database was damaged, and is now `{}`; a new one is begun",
+            damaged.display()
+        );
+    }
+    let mut input = BufReader::with_capacity(256 << 10, file);
+    let mut rows = Rows::new(Timestamp::now());
+    let (mut line, mut number) = (Vec::new(), 0u64);
+    let mistake = loop {
+        line.clear();
+        // Inherent `take` would consume the input.
+        let read = io::Read::take(&mut input, LINE).read_until(b'\n', &mut line).map_err(unreadable);
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => {
+                journal.finish().map_err(failure)?;
+                return Err(error);
+            }
+        };
+        if read == 0 {
+            break rows.end().err();
+        }
+        number += 1;
+        if line.last() != Some(&b'\n') && read as u64 == LINE {
+            break Some(format!("this line is longer than {LINE} bytes"));
+        }
+        match rows.line(&line) {
+            Ok(None) => {}
+            Ok(Some(reading)) => journal.add(reading).map_err(failure)?,
+            Err(message) => break Some(message),
+        }
+    };
+    let count = journal.finish().map_err(failure)?;
+    let into = path.display();
+    match mistake {
+        None => Ok(writeln!(io::stdout(), "{count} readings of {name} are in `{into}`")?),
+        Some(message) => Err(Failure::usage(format!(
+            "{name}:{}: {message}\nnothing was imported from this line on; {count} readings before it are in `{into}`\n",
+            number.max(1)
+        ))),
+    }
+}
+
+/// What to say, with a way out. `what` could not be done to the journal `path`.
+fn failure(what: &str, path: &Path, error: TransferError) -> Failure {
+    let hint = match &error {
+        TransferError::Missing(_) => {
+            Some("`--config` or `--journal` says which it is; a program makes it when it records".to_owned())
+        }
+        TransferError::NoJournal(..) => {
+            Some("`--journal` takes the journal's database, usually called `journal.db`".to_owned())
+        }
+        TransferError::InUse(_) => Some(
+            "stop it while you import (`systemctl stop smartmeter`); what is exported needs no stop"
+                .to_owned(),
+        ),
+        TransferError::NoSeries(_, known) if known.is_empty() => Some("the journal is empty".to_owned()),
+        TransferError::NoSeries(_, known) => {
+            let list: Vec<_> = known.iter().take(20).map(|series| format!("`{series}`")).collect();
+            let more = if known.len() > list.len() { ", …" } else { "" };
+            Some(format!("there are {}{more}", list.join(", ")))
+        }
+        TransferError::File(_, error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Some("a service's journal is its user's: try again with `sudo`".to_owned())
+        }
+        TransferError::Database(_) | TransferError::File(..) | TransferError::Io(_) => None,
+    };
+    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    match error {
+        TransferError::NoSeries(..) => Failure::usage(format!("{error}\n{hint}")),
+        TransferError::Database(_) => {
+            Failure::fault(format!("could not {what} the journal `{}`: {error}\n", path.display()))
+        }
+        TransferError::Io(_) => Failure::fault(format!("could not write the output: {error}\n")),
+        _ => Failure::fault(format!("{error}\n{hint}")),
+    }
+}
