@@ -16,9 +16,11 @@ use framework::{
 use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
-use crate::{DAY, Made, NAME, START};
+use crate::{DAY, Made, NAME, START, source::House};
 
 const ROUNDS: usize = 20;
+/// Just before a fold. In seconds.
+const UNFOLDED: i64 = 4 * 3600 - 60;
 const METER: &str = "/history/smartmeter_d0";
 
 /// Asks the house's journal.
@@ -42,6 +44,20 @@ pub(crate) fn run(folder: &Path) {
         });
     });
     let address = told.recv().unwrap();
+    questions(address, last);
+    println!("== the same while the last four hours are not folded");
+    let mut house = House::new();
+    for second in last..last + UNFOLDED {
+        made.set(second - START);
+        made.journal.record(&"smartmeter_d0".into(), &house.batch(second).0);
+    }
+    questions(address, last + UNFOLDED);
+    stop.cancel();
+    server.join().unwrap();
+}
+
+/// Asks each question a few times, up to the second `last`.
+fn questions(address: SocketAddr, last: i64) {
     let range = |days: i64| format!("from={}&to={last}", last - days * DAY);
     for (what, path, points, goal) in [
         ("a month at 15 min", format!("{METER}/POWER_IMPORT?{}&step=15m", range(31)), 31 * 96, 5.0),
@@ -78,8 +94,6 @@ pub(crate) fn run(folder: &Path) {
             body.len() as f64 / 1e3
         );
     }
-    stop.cancel();
-    server.join().unwrap();
 }
 
 /// Adds days before the first one, for ten years in all. Gives where the recorded ones end.
