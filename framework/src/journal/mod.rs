@@ -187,19 +187,9 @@ impl Journal {
         (Self(Some(Arc::clone(&shared))), Keeper::new(shared))
     }
 
-    /// Whether history is kept at all.
-    pub fn is_on(&self) -> bool {
-        self.0.is_some()
-    }
-
     /// How it fares; `None` where it is off.
     pub fn status(&self) -> Option<Status> {
         self.0.as_ref().map(|shared| lock(&shared.status).clone())
-    }
-
-    /// The database; `None` where the journal is off.
-    pub fn path(&self) -> Option<&std::path::Path> {
-        self.0.as_ref().map(|shared| &*shared.settings.path)
     }
 
     /// Waits until the file was opened or could not be, but not longer than this.
