@@ -1,7 +1,6 @@
 //! The database file: opening, its schema, what is wrong with it.
 
 use std::{
-    ffi::OsString,
     fs::{self, File},
     io::{self, Read},
     os::unix::ffi::OsStrExt,
@@ -16,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     block::Block,
+    place::{folder, with_suffix},
     types::{Epoch, Micros},
 };
 
@@ -310,15 +310,8 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
             _ => {}
         }
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()?;
+    File::open(folder(path))?.sync_all()?;
     Ok(aside)
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }
 
 /// Opens the database for reading only: HTTP while the program runs, `export` beside it.

@@ -58,10 +58,7 @@ impl Intake {
         time: Micros,
         epoch: &Epoch,
     ) {
-        if !self.sections.contains_key(section) {
-            self.sections.insert(section.clone(), Section::default());
-        }
-        let Some(known) = self.sections.get_mut(section) else { return };
+        let known = self.sections.entry(section.clone()).or_default();
         let Some(time) = known.in_order(batch, time) else { return };
         let number = |reading| known.number(section, reading, time, epoch);
         let mut numbers: Vec<_> = batch.readings.iter().filter_map(number).collect();

@@ -15,7 +15,9 @@ use tracing::{error, info, warn};
 use super::{
     Shared,
     database::{self, Database, DatabaseError, Found},
-    lock, segments,
+    lock,
+    place::{folder, with_suffix},
+    segments,
 };
 
 /// A journal that cannot be opened is tried again this often; also how often the clock is looked at.
@@ -95,12 +97,13 @@ impl Keeper {
             let due = stop || Instant::now() >= next;
             if due {
                 next = Instant::now() + turn;
-                self.shared.tail.tick();
             }
             // What the disk did not take is not left waiting for an hour.
             if stop || Instant::now() >= commit || due && self.shared.tail.trouble().is_some() {
                 commit = Instant::now() + commit_every;
                 self.guarded(Self::commit);
+            } else if due {
+                self.guarded(|keeper| keeper.shared.tail.tick());
             }
             if stop {
                 return;
@@ -178,9 +181,7 @@ impl Keeper {
     fn try_open(&mut self) -> Result<(Database, Option<String>), Refused> {
         let path = &self.shared.settings.path;
         let io = |error| Refused::Io(path.clone(), error);
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(io)?;
-        }
+        fs::create_dir_all(folder(path)).map_err(io)?;
         if self.lock.is_none() {
             self.lock = Some(locked(path).map_err(io)?.ok_or_else(|| Refused::Locked(path.clone()))?);
         }
@@ -308,9 +309,8 @@ impl Keeper {
 
 /// The lock file of a journal, locked for this process; `None` where another one has it.
 pub(super) fn locked(database: &std::path::Path) -> io::Result<Option<File>> {
-    let mut path = database.as_os_str().to_owned();
-    path.push("-lock");
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(PathBuf::from(path))?;
+    let path = with_suffix(database, "-lock");
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

@@ -37,6 +37,7 @@ mod keeper;
 mod look;
 mod moment;
 mod packed;
+mod place;
 mod redate;
 mod rollup;
 mod segments;

@@ -11,6 +11,7 @@ use tracing::{error, info};
 
 use super::{
     frame::{self, Encoder},
+    place::{folder, with_suffix},
     types::{CounterSet, Entry, Epoch, Micros, Redate},
 };
 
@@ -127,17 +128,14 @@ impl Closed {
 
 /// The file of a segment.
 pub(super) fn segment_path(database: &Path, number: u64) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push(format!("-tail.{number}"));
-    path.into()
+    with_suffix(database, &format!("-tail.{number}"))
 }
 
 /// The numbers of the segments beside a database, ascending.
 pub(super) fn segment_numbers(database: &Path) -> io::Result<Vec<u64>> {
-    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
     let prefix = format!("{}-tail.", database.file_name().unwrap_or_default().to_string_lossy());
     let mut numbers = Vec::new();
-    for entry in fs::read_dir(folder.unwrap_or(Path::new(".")))? {
+    for entry in fs::read_dir(folder(database))? {
         let name = entry?.file_name();
         numbers.extend(name.to_string_lossy().strip_prefix(&prefix).and_then(|n| n.parse::<u64>().ok()));
     }
@@ -201,18 +199,14 @@ fn set_aside(path: &Path) {
 }
 
 fn damaged_path(path: &Path) -> PathBuf {
-    let mut copy = path.as_os_str().to_owned();
-    copy.push(".damaged");
-    copy.into()
+    with_suffix(path, ".damaged")
 }
 
 /// Makes the file of a segment; its name is on the disk when this returns.
 pub(super) fn create(database: &Path, number: u64) -> io::Result<File> {
     let path = segment_path(database, number);
     let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        File::open(folder)?.sync_all()?;
-    }
+    File::open(folder(&path))?.sync_all()?;
     Ok(file)
 }
 
