@@ -85,7 +85,7 @@ fn one_that_panics_and_one_that_blocks_disturb_nobody() {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let service = thread::spawn(move || {
-        framework::run(config, false, listener, async move {
+        framework::run(config, false, listener, None, async move {
             let _ = stopped.await;
         })
     });

@@ -37,7 +37,14 @@ pub(crate) fn run(folder: &Path) {
         let handle = runtime.handle().clone();
         runtime.block_on(async move {
             let config = Config::parse("bench", "", &[]).unwrap();
-            let api = Api::new(Store::new([]), Commands::new([], handle), journal, &config.server, false);
+            let api = Api::new(
+                Store::new([]),
+                Commands::new([], handle),
+                journal,
+                Vec::new(),
+                &config.server,
+                false,
+            );
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
             http::serve(listener, api, ended).await;

@@ -220,6 +220,11 @@ impl Dating {
         boottime.saturating_add(self.epoch.offset)
     }
 
+    /// While nobody says that the clock is right: when the newest reading was taken that another boot left.
+    pub(crate) fn certain(&self) -> Micros {
+        if self.pinned { self.clear.min(self.epoch.since) } else { Micros::MIN }
+    }
+
     /// How far the journal is ahead of the system's clock, which is behind what was recorded before.
     pub(crate) fn lead(&self) -> Micros {
         self.lead

@@ -1,6 +1,7 @@
 //! The database file: opening, its schema, what is wrong with it.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Read},
     os::unix::ffi::OsStrExt,
@@ -16,8 +17,9 @@ use serde_json::{Value, json};
 use super::{
     block::Block,
     place::{folder, with_suffix},
-    types::{Epoch, Micros},
+    types::{Epoch, Micros, Position},
 };
+use crate::Text;
 
 /// "smtr": tells a journal from other programs' databases.
 const APPLICATION: i64 = 0x736d_7472;
@@ -212,6 +214,25 @@ impl Database {
         };
         Ok(epoch())
     }
+
+    /// How far publishers got, as last kept. Those are among them that are not configured any more.
+    pub(crate) fn cursors(&self) -> Result<BTreeMap<Text, Position>, DatabaseError> {
+        // '/' follows '.'.
+        let sql = "SELECT key, value FROM state WHERE key >= 'cursor.' AND key < 'cursor/'";
+        let mut rows = self.connection.prepare(sql)?;
+        let rows = rows.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let mut cursors = BTreeMap::new();
+        for row in rows {
+            let (key, text) = row?;
+            let value = serde_json::from_str::<Value>(&text).unwrap_or_default();
+            if let (Some(publisher), Some(segment), Some(offset)) =
+                (key.strip_prefix("cursor."), value["segment"].as_u64(), value["offset"].as_u64())
+            {
+                cursors.insert(publisher.into(), Position { segment, offset });
+            }
+        }
+        Ok(cursors)
+    }
 }
 
 /// The number of the last segment that was folded, as a reader's transaction sees it; 0 = none.
@@ -237,6 +258,12 @@ pub(super) fn keep_epoch(connection: &Connection, epoch: &Epoch) -> rusqlite::Re
         "confirmed": epoch.confirmed,
     });
     keep(connection, "epoch", text.to_string())
+}
+
+/// Keeps how far a publisher got.
+pub(super) fn keep_cursor(connection: &Connection, publisher: &str, at: Position) -> rusqlite::Result<()> {
+    let text = json!({ "segment": at.segment, "offset": at.offset });
+    keep(connection, &format!("cursor.{publisher}"), text.to_string())
 }
 
 fn keep(connection: &Connection, key: &str, value: impl ToSql) -> rusqlite::Result<()> {

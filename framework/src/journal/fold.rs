@@ -13,13 +13,13 @@ use super::{
     breaks,
     bucket::{Level, Rollup},
     catalogue::Catalogue,
-    database::{Database, DatabaseError, keep_epoch, keep_folded, row_key},
+    database::{Database, DatabaseError, keep_cursor, keep_epoch, keep_folded, row_key},
     frame,
     redate::redate,
     rollup,
-    types::{CounterSet, Entry, Layout, Micros, Sample},
+    types::{CounterSet, Entry, Layout, Micros, Position, Sample},
 };
-use crate::Decimal;
+use crate::{Decimal, Text};
 
 impl Database {
     /// Takes all entries of the segments (number, bytes; ascending) into the tables, and notes the last number.
@@ -59,12 +59,19 @@ struct Folding<'a> {
     rows: Rows<'a>,
     /// The minute of each section that its last batch belongs to.
     open: BTreeMap<u16, (i64, Block)>,
+    /// How far publishers got: there are thousands of these, of which the last counts.
+    cursors: BTreeMap<Text, Position>,
 }
 
 impl<'a> Folding<'a> {
     fn begin(connection: &'a Connection) -> rusqlite::Result<Self> {
         let rows = Rows { connection, touched: BTreeSet::new() };
-        Ok(Self { catalogue: Catalogue::read(connection)?, rows, open: BTreeMap::new() })
+        Ok(Self {
+            catalogue: Catalogue::read(connection)?,
+            rows,
+            open: BTreeMap::new(),
+            cursors: BTreeMap::new(),
+        })
     }
 
     fn take(&mut self, entry: Entry<'_>) -> rusqlite::Result<()> {
@@ -76,6 +83,10 @@ impl<'a> Folding<'a> {
                 redate(&mut self.rows, change)
             }
             Entry::Epoch(epoch) => keep_epoch(self.rows.connection, &epoch),
+            Entry::Cursor { publisher, position } => {
+                self.cursors.insert(publisher, position);
+                Ok(())
+            }
         }
     }
 
@@ -115,6 +126,9 @@ impl<'a> Folding<'a> {
 
     fn finish(mut self, zone: &TimeZone) -> rusqlite::Result<()> {
         self.close()?;
+        for (publisher, position) in &self.cursors {
+            keep_cursor(self.rows.connection, publisher, *position)?;
+        }
         rollup::roll_up(&self.rows, zone)?;
         breaks::find(&self.rows, &self.catalogue)
     }

@@ -8,6 +8,7 @@
 //!         | 2 counter set: section, name, unit, time, before (mantissa, scale), after (the same)
 //!         | 3 redate: since, delta
 //!         | 4 epoch: boot, since, wall offset, offset, confirmed
+//!         | 5 cursor: publisher, segment, offset
 //! ```
 //!
 //! Integers are variable (see `varint`). A batch has the differences to the batch of the same layout
@@ -22,10 +23,10 @@ use std::collections::HashMap;
 use crc::{CRC_32_ISO_HDLC, Crc};
 
 use super::{
-    types::{Column, CounterSet, Entry, Epoch, Layout, Micros, Redate, SeriesName},
+    types::{Column, CounterSet, Entry, Epoch, Layout, Micros, Position, Redate, SeriesName},
     varint::{Input, put, put_signed, put_text},
 };
-use crate::{Decimal, Text};
+use crate::{Decimal, Obis, Text};
 
 const MAGIC: [u8; 8] = *b"smtail\x01\n";
 /// Magic and number.
@@ -37,6 +38,7 @@ const BATCH: u8 = 1;
 const COUNTER_SET: u8 = 2;
 const REDATE: u8 = 3;
 const EPOCH: u8 = 4;
+const CURSOR: u8 = 5;
 
 /// The first bytes of a segment.
 pub(crate) fn header(number: u64) -> Vec<u8> {
@@ -61,7 +63,7 @@ pub(crate) struct Cell<'a> {
 }
 
 /// What both ends know of a layout: the last batch that had it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Last {
     layout: Layout,
     time: Micros,
@@ -98,9 +100,15 @@ pub(crate) struct Encoder {
     of_section: HashMap<Text, Vec<usize>>,
     payload: Vec<u8>,
     mantissas: Vec<i64>,
+    batches: u64,
 }
 
 impl Encoder {
+    /// How many batches were appended.
+    pub(crate) fn batches(&self) -> u64 {
+        self.batches
+    }
+
     /// Appends a batch.
     pub(crate) fn batch(&mut self, out: &mut Vec<u8>, section: &Text, time: Micros, cells: &[Cell<'_>]) {
         let index = self.layout(out, section, cells);
@@ -114,6 +122,7 @@ impl Encoder {
             *old = *new;
         }
         frame(out, &self.payload);
+        self.batches += 1;
     }
 
     /// Appends a batch that another segment has.
@@ -122,7 +131,7 @@ impl Encoder {
             .columns
             .iter()
             .zip(mantissas)
-            .filter_map(|(Column { name, unit, obis, scale }, mantissa)| {
+            .filter_map(|(Column { name, unit, obis, scale, .. }, mantissa)| {
                 Some(Cell { name, unit, obis, value: Decimal::new(*mantissa, *scale)? })
             })
             .collect();
@@ -145,6 +154,7 @@ impl Encoder {
             name: cell.name.clone(),
             unit: cell.unit.clone(),
             obis: cell.obis.clone(),
+            code: Obis::parse(cell.obis.as_bytes()),
             scale: Some(cell.value.scale().max(scale(i)))
                 .filter(|scale| cell.value.mantissa_at(*scale).is_some())
                 .unwrap_or(cell.value.scale()),
@@ -201,6 +211,15 @@ impl Encoder {
         payload.push(u8::from(epoch.confirmed));
         frame(out, &payload);
     }
+
+    /// Appends how far a publisher got.
+    pub(crate) fn cursor(&mut self, out: &mut Vec<u8>, publisher: &str, position: Position) {
+        let mut payload = vec![CURSOR];
+        put_text(&mut payload, publisher);
+        put(&mut payload, position.segment);
+        put(&mut payload, position.offset);
+        frame(out, &payload);
+    }
 }
 
 fn names_match(layout: &Layout, cells: &[Cell<'_>]) -> bool {
@@ -229,55 +248,86 @@ pub(crate) fn entries(bytes: &[u8], mut visit: impl FnMut(Entry<'_>)) -> usize {
     if number(bytes).is_none() {
         return 0;
     }
-    let mut layouts = Vec::<Last>::new();
-    let mut input = Input(&bytes[HEADER..]);
-    loop {
-        let whole = bytes.len() - input.0.len();
-        if frame_payload(&mut input).and_then(|payload| entry(payload, &mut layouts, &mut visit)).is_none() {
-            return whole;
-        }
+    let (mut reader, mut rest) = (Reader::default(), &bytes[HEADER..]);
+    while let Ok((payload, behind)) = unframe(rest)
+        && reader.entry(payload, &mut visit).is_some()
+    {
+        rest = behind;
     }
+    bytes.len() - rest.len()
 }
 
-fn frame_payload<'a>(input: &mut Input<'a>) -> Option<&'a [u8]> {
-    let len = usize::try_from(input.unsigned()?).ok()?;
-    let payload = input.bytes(len)?;
-    let sum = input.bytes(4)?;
-    (CRC.checksum(payload).to_le_bytes() == sum).then_some(payload)
+/// Why there is no frame at the front of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// It needs so many bytes at least.
+    Short(usize),
+    Damaged,
 }
 
-fn entry(payload: &[u8], layouts: &mut Vec<Last>, visit: &mut impl FnMut(Entry<'_>)) -> Option<()> {
-    let mut input = Input(payload);
-    match input.byte()? {
-        LAYOUT => layouts.push(Last::new(layout(&mut input)?)),
-        BATCH => {
-            let last = layouts.get_mut(usize::try_from(input.unsigned()?).ok()?)?;
-            let delta = input.signed()?.wrapping_add(last.period);
-            last.advance(last.time.wrapping_add(delta), delta);
-            for mantissa in &mut last.mantissas {
-                *mantissa = mantissa.wrapping_add(input.signed()?);
+/// The payload of the frame at the front of bytes, and what is behind the frame.
+pub(crate) fn unframe(bytes: &[u8]) -> Result<(&[u8], &[u8]), Stop> {
+    const LONGEST_INTEGER: usize = 10;
+    let mut input = Input(bytes);
+    let Some(len) = input.unsigned() else {
+        let whole = bytes.len() >= LONGEST_INTEGER;
+        return Err(if whole { Stop::Damaged } else { Stop::Short(bytes.len() + 1) });
+    };
+    let before = bytes.len() - input.0.len();
+    let len = usize::try_from(len).map_err(|_| Stop::Damaged)?;
+    let needed = len.checked_add(before + 4).ok_or(Stop::Damaged)?;
+    let (Some(payload), Some(sum)) = (input.bytes(len), input.bytes(4)) else {
+        return Err(Stop::Short(needed));
+    };
+    if CRC.checksum(payload).to_le_bytes() == sum { Ok((payload, input.0)) } else { Err(Stop::Damaged) }
+}
+
+/// Reads the frames of one segment, from the first one on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reader {
+    layouts: Vec<Last>,
+}
+
+impl Reader {
+    /// Hands the entry of the next frame to `visit`, if it has one. `None`: it is damaged, and so is what follows.
+    pub(crate) fn entry(&mut self, payload: &[u8], visit: impl FnOnce(Entry<'_>)) -> Option<()> {
+        let layouts = &mut self.layouts;
+        let mut input = Input(payload);
+        match input.byte()? {
+            LAYOUT => layouts.push(Last::new(layout(&mut input)?)),
+            BATCH => {
+                let last = layouts.get_mut(usize::try_from(input.unsigned()?).ok()?)?;
+                let delta = input.signed()?.wrapping_add(last.period);
+                last.advance(last.time.wrapping_add(delta), delta);
+                for mantissa in &mut last.mantissas {
+                    *mantissa = mantissa.wrapping_add(input.signed()?);
+                }
+                visit(Entry::Batch { layout: &last.layout, time: last.time, mantissas: &last.mantissas });
             }
-            visit(Entry::Batch { layout: &last.layout, time: last.time, mantissas: &last.mantissas });
+            COUNTER_SET => {
+                let [section, name, unit] = [input.text()?, input.text()?, input.text()?].map(Text::from);
+                let time = input.signed()?;
+                let mut value = || Decimal::new(input.signed()?, input.byte()?);
+                let (before, after) = (value()?, value()?);
+                let series = SeriesName { section, name, unit };
+                visit(Entry::CounterSet(CounterSet { series, time, before, after }));
+            }
+            REDATE => visit(Entry::Redate(Redate { since: input.signed()?, delta: input.signed()? })),
+            EPOCH => visit(Entry::Epoch(Epoch {
+                boot: input.text()?.into(),
+                since: input.signed()?,
+                wall_offset: input.signed()?,
+                offset: input.signed()?,
+                confirmed: input.byte()? != 0,
+            })),
+            CURSOR => visit(Entry::Cursor {
+                publisher: input.text()?.into(),
+                position: Position { segment: input.unsigned()?, offset: input.unsigned()? },
+            }),
+            _ => return None,
         }
-        COUNTER_SET => {
-            let [section, name, unit] = [input.text()?, input.text()?, input.text()?].map(Text::from);
-            let time = input.signed()?;
-            let mut value = || Decimal::new(input.signed()?, input.byte()?);
-            let (before, after) = (value()?, value()?);
-            let series = SeriesName { section, name, unit };
-            visit(Entry::CounterSet(CounterSet { series, time, before, after }));
-        }
-        REDATE => visit(Entry::Redate(Redate { since: input.signed()?, delta: input.signed()? })),
-        EPOCH => visit(Entry::Epoch(Epoch {
-            boot: input.text()?.into(),
-            since: input.signed()?,
-            wall_offset: input.signed()?,
-            offset: input.signed()?,
-            confirmed: input.byte()? != 0,
-        })),
-        _ => return None,
+        input.is_empty().then_some(())
     }
-    input.is_empty().then_some(())
 }
 
 fn layout(input: &mut Input<'_>) -> Option<Layout> {
@@ -286,7 +336,8 @@ fn layout(input: &mut Input<'_>) -> Option<Layout> {
     let column = |_| {
         let [name, unit, obis] = [input.text()?, input.text()?, input.text()?].map(Text::from);
         let scale = input.byte()?;
-        Decimal::new(0, scale).map(|_| Column { name, unit, obis, scale })
+        let code = Obis::parse(obis.as_bytes());
+        Decimal::new(0, scale).map(|_| Column { name, unit, obis, code, scale })
     };
     let columns = (0..columns).map(column).collect::<Option<_>>()?;
     Some(Layout { section, columns })

@@ -18,6 +18,7 @@ use super::{
     lock,
     place::{folder, with_suffix},
     segments,
+    tail::Kept,
 };
 
 /// A journal that cannot be opened is tried again this often; also how often the clock is looked at.
@@ -142,10 +143,10 @@ impl Keeper {
         if self.home.is_some() {
             return;
         }
-        let opened = match self.try_open() {
+        let opened = match self.try_open(false) {
             // It opens, but what it holds does not.
             Err(Refused::Database(error)) if error.is_damage() => self.set_aside().and_then(|notice| {
-                let (database, _) = self.try_open()?;
+                let (database, _) = self.try_open(true)?;
                 Ok((database, Some(notice)))
             }),
             other => other,
@@ -178,7 +179,8 @@ impl Keeper {
         }
     }
 
-    fn try_open(&mut self) -> Result<(Database, Option<String>), Refused> {
+    /// `lost`: there was a database, and it was damaged.
+    fn try_open(&mut self, lost: bool) -> Result<(Database, Option<String>), Refused> {
         let path = &self.shared.settings.path;
         let io = |error| Refused::Io(path.clone(), error);
         fs::create_dir_all(folder(path)).map_err(io)?;
@@ -195,8 +197,14 @@ impl Keeper {
             Found::SetAside(aside) => Some(self.say_set_aside(&aside)),
         };
         let folded = database.folded()?;
-        let left = segments::left(path, folded).map_err(io)?;
-        self.shared.tail.attach(left, folded, database.newest()?, database.epoch()?);
+        let left = segments::left(path, folded, database.cursors()?, &self.shared.settings.publishers);
+        let kept = Kept {
+            folded,
+            newest: database.newest()?,
+            epoch: database.epoch()?,
+            lost: lost || notice.is_some(),
+        };
+        self.shared.tail.attach(left.map_err(io)?, kept);
         Ok((database, notice))
     }
 
@@ -220,6 +228,7 @@ impl Keeper {
     /// Makes what was recorded survive a power cut.
     pub fn commit(&mut self) {
         self.shared.tail.tick();
+        self.shared.tail.keep_cursors();
         self.shared.tail.sync();
         let mut status = lock(&self.shared.status);
         status.clock = Some(self.shared.tail.lead()).filter(|lead| *lead > 0).map(|lead| {

@@ -9,11 +9,13 @@
 //!
 //! A batch is recorded before anybody sees it: its frame is in the page cache then, which survives the process.
 //! What is not folded yet is read from the twins, so that readers always see everything, each reading once.
+//! Publishers read the segments, too: each at its own pace, and a segment stays until all of them have delivered it.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `intake`, `tail`, `segments` | batches into segments, segments into files |
 //! | `frame` | the bytes of a segment |
+//! | `queue`, `cursors` | what publishers have still to deliver, and how far they got |
 //! | `clock` | what time it is, on a machine without a clock |
 //! | `keeper` | syncs, folds, removes what is too old; finds and repairs the database |
 //! | `database`, `fold`, `block`, `bucket` | the tables |
@@ -26,6 +28,7 @@ mod catalogue;
 mod clock;
 mod consumption;
 mod counter;
+mod cursors;
 mod database;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -38,6 +41,7 @@ mod look;
 mod moment;
 mod packed;
 mod place;
+mod queue;
 mod redate;
 mod rollup;
 mod segments;
@@ -73,6 +77,7 @@ pub use self::{
 pub(crate) use self::{
     consumption::{Amount, Per},
     history::{History, Points, Step},
+    queue::{Mark, Queue, Queued},
     span::utc,
     types::{Micros, SECOND},
     view::Listed,
@@ -100,6 +105,8 @@ pub struct Settings {
     pub zone: TimeZone,
     /// The clocks.
     pub look: Look,
+    /// Whose queues there are: segments are kept until each of them has delivered them.
+    pub publishers: Vec<Text>,
 }
 
 impl Settings {
@@ -113,6 +120,7 @@ impl Settings {
             fold_at: 4 << 20,
             zone: TimeZone::system(),
             look: Look::system(),
+            publishers: Vec::new(),
         }
     }
 

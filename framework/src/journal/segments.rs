@@ -1,6 +1,7 @@
 //! The files of segments, beside the database: `<database>-tail.<number>`.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io,
     path::{Path, PathBuf},
@@ -12,8 +13,9 @@ use tracing::{error, info};
 use super::{
     frame::{self, Encoder},
     place::{folder, with_suffix},
-    types::{CounterSet, Entry, Epoch, Micros, Redate},
+    types::{CounterSet, Entry, Epoch, Micros, Position, Redate},
 };
+use crate::Text;
 
 /// A power cut leaves at most so much of a frame; more is damage, and worth keeping. In bytes.
 const TORN: usize = 64 << 10;
@@ -36,8 +38,8 @@ pub(super) struct Open {
     pub(super) bytes: Vec<u8>,
     pub(super) encoder: Encoder,
     pub(super) stored: Stored,
-    /// How long it was before the first batch.
-    begun: usize,
+    /// So many bytes of it are what every segment has: the clock's epoch and the cursors.
+    common: usize,
 }
 
 /// A segment that grows no more.
@@ -52,7 +54,10 @@ pub(super) struct Closed {
 /// What waits in files when the journal is opened.
 #[derive(Debug, Default)]
 pub(super) struct Left {
+    /// Ascending.
     pub(super) closed: Vec<Closed>,
+    /// How far publishers got, those among them that are not configured any more.
+    pub(super) cursors: BTreeMap<Text, Position>,
     /// The highest number.
     pub(super) number: u64,
     /// The newest reading.
@@ -66,13 +71,25 @@ impl Open {
     pub(super) fn new(number: u64, epoch: &Epoch) -> Self {
         let (mut bytes, mut encoder) = (frame::header(number), Encoder::default());
         encoder.epoch(&mut bytes, epoch);
-        let begun = bytes.len();
-        Self { number, bytes, encoder, stored: Stored::default(), begun }
+        let common = bytes.len();
+        Self { number, bytes, encoder, stored: Stored::default(), common }
     }
 
-    /// Whether nothing but the clock was recorded in it.
+    /// Whether nothing but the clock and cursors was recorded in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.len() <= self.begun
+        self.bytes.len() <= self.common
+    }
+
+    /// Where the next entry begins.
+    pub(super) fn end(&self) -> Position {
+        Position { segment: self.number, offset: self.bytes.len() as u64 }
+    }
+
+    /// Appends how far a publisher got. That alone is no reason to begin another segment, which would move it again.
+    pub(super) fn cursor(&mut self, publisher: &str, position: Position) {
+        let before = self.bytes.len();
+        self.encoder.cursor(&mut self.bytes, publisher, position);
+        self.common += self.bytes.len() - before;
     }
 
     /// Appends what other segments hold, `delta` later. Their corrections of the clock are applied.
@@ -102,7 +119,7 @@ impl Open {
                     let time = date(set.time);
                     self.encoder.counter_set(&mut self.bytes, &CounterSet { time, ..set });
                 }
-                Entry::Redate(_) | Entry::Epoch(_) => {}
+                Entry::Redate(_) | Entry::Epoch(_) | Entry::Cursor { .. } => {}
             }
             index += 1;
         });
@@ -120,9 +137,26 @@ impl Closed {
         self.bytes.as_ref().map_or(0, |bytes| bytes.len())
     }
 
+    /// How many bytes of it can be read.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.as_ref().map_or(self.stored.written, |bytes| bytes.len())
+    }
+
     /// Leaves it to its file; gives how many bytes the file does not have.
     pub(super) fn park(&mut self) -> usize {
         self.bytes.take().map_or(0, |bytes| bytes.len() - self.stored.written)
+    }
+
+    /// Leaves it to its file, if that is on the disk: nothing is written any more.
+    pub(super) fn rest(&mut self) {
+        if self.stored.synced >= self.len() {
+            (self.bytes, self.stored.file) = (None, None);
+        }
+    }
+
+    /// Whether there is something that may have to be written or synced.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.bytes.is_none() && self.stored.file.is_none()
     }
 }
 
@@ -143,16 +177,20 @@ pub(super) fn segment_numbers(database: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// Finds what an earlier run left, and removes what the database has already.
-pub(super) fn left(database: &Path, folded: u64) -> io::Result<Left> {
-    let mut left = Left::default();
-    for number in segment_numbers(database)? {
-        left.number = number;
+/// Finds what an earlier run left, and removes what the database has already and none of these publishers needs.
+/// `cursors`: those that the database knows.
+pub(super) fn left(
+    database: &Path,
+    folded: u64,
+    cursors: BTreeMap<Text, Position>,
+    publishers: &[Text],
+) -> io::Result<Left> {
+    let mut left = Left { cursors, ..Left::default() };
+    let (kept, new): (Vec<_>, Vec<_>) =
+        segment_numbers(database)?.into_iter().partition(|number| *number <= folded);
+    left.number = kept.last().max(new.last()).copied().unwrap_or(0);
+    for number in new {
         let path = segment_path(database, number);
-        if number <= folded {
-            remove(database, number);
-            continue;
-        }
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -166,6 +204,7 @@ pub(super) fn left(database: &Path, folded: u64) -> io::Result<Left> {
             Entry::Epoch(epoch) => left.epoch = Some(epoch),
             Entry::Redate(redate) => left.newest = left.newest.map(|newest| newest + redate.delta),
             Entry::CounterSet(_) => {}
+            Entry::Cursor { publisher, position } => _ = left.cursors.insert(publisher, position),
         });
         match bytes.len() - whole {
             0 => {}
@@ -179,6 +218,15 @@ pub(super) fn left(database: &Path, folded: u64) -> io::Result<Left> {
         let stored = Stored { file: None, written: bytes.len(), synced: bytes.len() };
         left.closed.push(Closed { number, bytes: None, stored });
     }
+    let needed = publishers.iter().filter_map(|publisher| left.cursors.get(publisher)).min();
+    let (behind, kept): (Vec<_>, Vec<_>) =
+        kept.into_iter().partition(|number| needed.is_none_or(|needed| *number < needed.segment));
+    behind.into_iter().for_each(|number| remove(database, number));
+    let kept = kept.into_iter().filter_map(|number| {
+        let len = usize::try_from(fs::metadata(segment_path(database, number)).ok()?.len()).ok()?;
+        Some(Closed { number, bytes: None, stored: Stored { file: None, written: len, synced: len } })
+    });
+    left.closed.splice(..0, kept);
     Ok(left)
 }
 

@@ -1,28 +1,30 @@
-//! The tail: what was recorded and is not folded yet, in memory and in files.
+//! The tail: what was recorded and is not folded yet, or not delivered, in memory and in files.
+
+mod files;
+mod queues;
 
 use std::{
     fs, io,
-    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use tracing::{error, info};
 
+pub(super) use self::queues::Piece;
 use super::{
     Settings,
     clock::{Dating, Observation},
+    cursors::Cursors,
     intake::Intake,
     lock,
     look::Look,
-    segments::{Closed, Left, Open, Stored, create, remove, segment_path},
-    types::{CounterSet, Epoch, Micros},
+    segments::{Closed, Left, Open, Stored, segment_path},
+    types::{CounterSet, Epoch, Micros, Position, Redate},
 };
 use crate::{Batch, Text};
 
-/// A disk that takes longer than this for a few bytes hangs: nobody waits for it.
-const PATIENCE: Duration = Duration::from_millis(50);
 /// While segments cannot be folded, so many times `fold_at` of them are kept in memory, too; and an open one that is
 /// so long is closed even where the keeper is late.
 const IN_MEMORY: usize = 4;
@@ -31,6 +33,20 @@ const SLEWED: u64 = 100_000;
 /// A clock before this has not been set. In microseconds.
 const YEAR_2025: Micros = 1_735_689_600_000_000;
 const MONTH: Micros = 30 * 86_400_000_000;
+/// So many corrections of the clock are known of what is not delivered yet; more can only come from a clock that flutters.
+pub(super) const REDATES: usize = 1000;
+
+/// What the database knows of what was recorded before.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// The last segment that it has.
+    pub(super) folded: u64,
+    /// Its newest reading.
+    pub(super) newest: Option<Micros>,
+    pub(super) epoch: Option<Epoch>,
+    /// It is new, as there was one before that was damaged.
+    pub(super) lost: bool,
+}
 
 /// What is recorded and not folded yet.
 #[derive(Debug)]
@@ -54,8 +70,17 @@ struct State {
     kept_offset: Micros,
     intake: Intake,
     open: Open,
-    /// Ascending.
+    /// Ascending. Those up to `folded` are there for publishers only.
     closed: Vec<Closed>,
+    /// The last segment that the database has.
+    folded: u64,
+    cursors: Cursors,
+    /// The corrections of the clock since the journal was opened, each with the place behind it.
+    redates: Vec<(Position, Redate)>,
+    /// How many there were in this run.
+    redated: u64,
+    /// How many batches were recorded in this run, those of the open segment apart.
+    recorded_before: u64,
     /// Since when somebody writes into a file.
     writing: Option<Instant>,
     /// What the disk has against being written, until all is on it.
@@ -76,6 +101,11 @@ impl Tail {
             open: Open::new(1, dating.epoch()),
             dating,
             closed: Vec::new(),
+            folded: 0,
+            cursors: Cursors::new(&settings.publishers, Position::start(1)),
+            redates: Vec::new(),
+            redated: 0,
+            recorded_before: 0,
             writing: None,
             trouble: None,
             attached: false,
@@ -106,8 +136,10 @@ impl Tail {
             state.fold = true;
             self.wanted.notify_all();
         }
+        // Before there are files, nobody folds.
+        let limit = if state.attached { IN_MEMORY * self.fold_at } else { self.fold_at };
         self.write_out(state, number, end);
-        if end >= IN_MEMORY * self.fold_at {
+        if end >= limit {
             self.rotate();
         }
     }
@@ -141,9 +173,14 @@ impl Tail {
         let Some(redate) = state.dating.observe(now) else { return };
         let seconds = redate.delta as f64 / 1e6;
         info!("the clock was set: what was recorded while it was wrong is dated anew, by {seconds:+.1} s");
-        let open = &mut state.open;
+        let State { dating, open, cursors, redates, .. } = &mut *state;
         open.encoder.redate(&mut open.bytes, redate);
-        open.encoder.epoch(&mut open.bytes, state.dating.epoch());
+        if !cursors.is_empty() {
+            redates.drain(..(redates.len() + 1).saturating_sub(REDATES));
+            redates.push((open.end(), redate));
+        }
+        open.encoder.epoch(&mut open.bytes, dating.epoch());
+        state.redated += 1;
         state.intake.forget_order();
         state.fold = true;
         self.wanted.notify_all();
@@ -159,43 +196,14 @@ impl Tail {
         let mut state = lock(&self.state);
         let now = self.look.now();
         self.observe(&mut state, &now);
-        let epoch = state.dating.epoch();
-        if epoch.confirmed { state.dating.date(now.wall, &now) } else { epoch.since }
-    }
-
-    /// Writes a segment into its file, up to `end` at least. Where somebody else is writing, waits a moment for that.
-    fn write_out<'a>(&'a self, mut state: MutexGuard<'a, State>, number: u64, end: usize) {
-        loop {
-            let writing = state.writing;
-            let Some((Some(bytes), stored)) = state.segment(number) else { return };
-            let at = stored.written;
-            let Some(file) = stored.file.clone().filter(|_| at < end) else { return };
-            if let Some(since) = writing {
-                let Some(left) = PATIENCE.checked_sub(since.elapsed()) else { return };
-                (state, _) = self.written.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            let bytes = bytes[at..].to_vec();
-            state.writing = Some(Instant::now());
-            drop(state);
-            let done = file.write_all_at(&bytes, at as u64);
-            state = lock(&self.state);
-            state.writing = None;
-            self.written.notify_all();
-            if let Err(error) = done {
-                return state.complain(&self.path, &error);
-            }
-            // A sync that failed meanwhile has set it back.
-            if let Some((_, stored)) = state.segment(number).filter(|(_, stored)| stored.written == at) {
-                stored.written = at + bytes.len();
-            }
-        }
+        let confirmed = state.dating.epoch().confirmed;
+        if confirmed { state.dating.date(now.wall, &now) } else { state.dating.certain() }
     }
 
     /// The segments that are not folded, ascending, with their numbers.
     pub(super) fn segments(&self) -> Vec<(u64, Arc<[u8]>)> {
         let state = lock(&self.state);
-        let closed: Vec<_> = state.closed.iter().map(|c| (c.number, c.bytes.clone())).collect();
+        let closed: Vec<_> = state.unfolded().map(|c| (c.number, c.bytes.clone())).collect();
         let open = (state.open.number, Arc::from(&*state.open.bytes));
         drop(state);
         let load = |(number, bytes)| Some((number, self.load(number, bytes).ok()?));
@@ -211,20 +219,28 @@ impl Tail {
         lock(&self.state).trouble.clone()
     }
 
-    /// From now on segments have files: those that are `left` come first, and what was recorded meanwhile comes
-    /// after `folded`. `kept`: what the database knows of the clock.
-    pub(super) fn attach(&self, left: Left, folded: u64, newest: Option<Micros>, kept: Option<Epoch>) {
+    /// From now on segments have files: those that are `left` come first, and what was recorded meanwhile comes after
+    /// what the database has.
+    pub(super) fn attach(&self, left: Left, kept: Kept) {
         let mut state = lock(&self.state);
+        state.folded = kept.folded;
         if state.attached {
-            return; // The database was damaged and is a new one; what is not folded is here.
+            return; // The database was damaged and is a new one; what it has not, as far as there are segments, is here.
         }
         let now = self.look.now();
-        let newest = newest.max(left.newest).filter(|newest| plausible(*newest, &now));
+        let newest = kept.newest.max(left.newest).filter(|newest| plausible(*newest, &now));
         let was = state.dating.epoch().offset;
-        let (dating, redate) = Dating::begin(&now, self.look.boot(), left.epoch.or(kept), newest);
+        let (dating, redate) = Dating::begin(&now, self.look.boot(), left.epoch.or(kept.epoch), newest);
         // Seconds, so that a new database does not use the numbers of one that was set aside again.
-        let number = left.number.max(folded).max(now.wall.max(0).unsigned_abs() / 1_000_000) + 1;
+        // Above all others, so that no cursor means another segment than it did.
+        let known = left.cursors.values().map(|at| at.segment).chain([left.number, state.open.number]);
+        let seconds = now.wall.max(0).unsigned_abs() / 1_000_000;
+        let number = known.fold(kept.folded.max(seconds), u64::max) + 1;
         let mut open = Open::new(number, dating.epoch());
+        // A publisher that is new begins here; but where cursors were lost, rather twice than never.
+        let oldest = left.closed.first().filter(|_| kept.lost).map_or(number, |closed| closed.number);
+        state.cursors.set(&left.cursors, Position::start(oldest));
+        state.cursors.begin(&mut open);
         if let Some(redate) = redate {
             open.encoder.redate(&mut open.bytes, redate);
         }
@@ -235,7 +251,8 @@ impl Tail {
         (state.dating, state.open, state.attached) = (dating, open, true);
         state.intake.forget_order();
         state.closed = left.closed;
-        state.fold = redate.is_some() || !state.closed.is_empty();
+        (state.recorded_before, state.redates) = (0, Vec::new());
+        state.fold = redate.is_some() || state.unfolded().next().is_some();
         drop(state);
         self.make_file(number);
     }
@@ -245,103 +262,18 @@ impl Tail {
         lock(&self.state).attached
     }
 
-    /// Makes what was recorded survive a power cut; gives whether it does. It blocks for as long as the disk takes.
-    pub(super) fn sync(&self) -> bool {
-        let state = lock(&self.state);
-        if !state.attached {
-            return false;
-        }
-        let numbers = state.closed.iter().map(|closed| closed.number).chain([state.open.number]);
-        let numbers: Vec<_> = numbers.collect();
-        drop(state);
-        // All of them, whatever becomes of the first.
-        let failed = numbers.into_iter().filter(|number| !self.sync_one(*number)).count();
-        let done = failed == 0;
-        if done && lock(&self.state).trouble.take().is_some() {
-            info!("the journal is on the disk again");
-        }
-        done
-    }
-
-    fn sync_one(&self, number: u64) -> bool {
-        // What could not be written before is tried again.
-        let len = self.make_file(number);
-        let mut state = lock(&self.state);
-        let Some((_, stored)) = state.segment(number) else { return true };
-        let (written, whole) = (stored.written, stored.written >= len);
-        let Some(file) = stored.file.clone().filter(|_| written > stored.synced) else { return whole };
-        drop(state);
-        let done = file.sync_data();
-        let mut state = lock(&self.state);
-        if let Some((_, stored)) = state.segment(number) {
-            // What could not be synced counts as clean for the system: it must be written again.
-            (stored.written, stored.synced) = match done {
-                Ok(()) => (stored.written, written),
-                Err(_) => (0, 0),
-            };
-        }
-        done.map_err(|error| state.complain(&self.path, &error)).is_ok() && whole
-    }
-
-    /// Writes what a segment has in memory, into a new file where it has none; gives how much that is. Nobody waits
-    /// while the file is made; only the keeper does this.
-    fn make_file(&self, number: u64) -> usize {
-        let mut state = lock(&self.state);
-        let Some((Some(bytes), stored)) = state.segment(number) else { return 0 };
-        let len = bytes.len();
-        if stored.file.is_none() {
-            drop(state);
-            let file = create(&self.path, number);
-            state = lock(&self.state);
-            match file {
-                Ok(file) => {
-                    if let Some((_, stored)) = state.segment(number) {
-                        stored.file = Some(Arc::new(file));
-                    }
-                }
-                Err(error) => state.complain(&self.path, &error),
-            }
-        }
-        let len = state.segment(number).and_then(|(bytes, _)| bytes).map_or(len, <[u8]>::len);
-        self.write_out(state, number, len);
-        len
-    }
-
-    /// Closes the open segment, if there is anything in it, and begins the next.
-    pub(super) fn rotate(&self) {
-        let Ok(_turn) = self.rotating.try_lock() else { return };
-        let state = lock(&self.state);
-        if !state.attached || state.open.is_empty() {
-            return;
-        }
-        let number = state.open.number + 1;
-        drop(state);
-        // First: what comes after the closing has a file at once.
-        let file = create(&self.path, number);
-        let mut state = lock(&self.state);
-        if state.open.number + 1 == number {
-            state.close_open(IN_MEMORY * self.fold_at);
-            match file {
-                Ok(file) => state.open.stored.file = Some(Arc::new(file)),
-                Err(error) => state.complain(&self.path, &error),
-            }
-        }
-        drop(state);
-        self.make_file(number);
-    }
-
-    /// The oldest closed segment, to be folded.
+    /// The oldest closed segment that is to be folded.
     pub(super) fn oldest(&self) -> Option<(u64, io::Result<Arc<[u8]>>)> {
         let state = lock(&self.state);
-        let (number, bytes) = state.closed.first().map(|closed| (closed.number, closed.bytes.clone()))?;
+        let (number, bytes) = state.unfolded().next().map(|closed| (closed.number, closed.bytes.clone()))?;
         drop(state);
         Some((number, self.load(number, bytes)))
     }
 
     /// A segment is in the database.
     pub(super) fn folded(&self, number: u64) {
-        lock(&self.state).closed.retain(|closed| closed.number != number);
-        remove(&self.path, number);
+        lock(&self.state).folded = number;
+        self.release();
     }
 
     /// Whether the keeper is to fold now; said once.
@@ -372,6 +304,11 @@ fn plausible(newest: Micros, now: &Observation) -> bool {
 }
 
 impl State {
+    /// The closed segments that the database has not.
+    fn unfolded(&self) -> impl Iterator<Item = &Closed> {
+        self.closed.iter().filter(|closed| closed.number > self.folded)
+    }
+
     /// Number and length of the open segment.
     fn end(&self) -> (u64, usize) {
         (self.open.number, self.open.bytes.len())
@@ -389,7 +326,9 @@ impl State {
     /// Closes the open segment and begins the next one, which has no file yet. At most `memory` bytes of closed ones
     /// stay in memory.
     fn close_open(&mut self, memory: usize) {
-        let next = Open::new(self.open.number + 1, self.dating.epoch());
+        let mut next = Open::new(self.open.number + 1, self.dating.epoch());
+        self.cursors.begin(&mut next);
+        self.recorded_before += self.open.encoder.batches();
         self.closed.push(std::mem::replace(&mut self.open, next).close());
         let mut extra = self.closed.iter().map(Closed::memory).sum::<usize>().saturating_sub(memory);
         // The oldest first, into their files.
@@ -397,14 +336,21 @@ impl State {
             if extra > 0 && closed.bytes.is_some() {
                 extra = extra.saturating_sub(closed.memory());
                 let lost = closed.park();
-                if lost > 0 {
+                let publishers = self.cursors.needing(closed.number);
+                if lost > 0 && closed.number > self.folded {
                     error!(
                         "readings are lost ({lost} bytes): neither the disk nor the memory has room for the journal"
+                    );
+                } else if lost > 0 {
+                    error!(
+                        "{publishers} publishers lose readings ({lost} bytes): neither the disk nor the memory has room"
                     );
                 }
             }
         }
-        self.closed.retain(|closed| closed.bytes.is_some() || closed.stored.written > 0);
+        let folded = self.folded;
+        let is_there = |closed: &Closed| closed.bytes.is_some() || closed.stored.written > 0;
+        self.closed.retain(|closed| closed.number <= folded || is_there(closed));
     }
 
     fn complain(&mut self, path: &Path, error: &io::Error) {
@@ -418,3 +364,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What the journal's parts hand to each other.
 
-use crate::{Decimal, Text};
+use crate::{Decimal, Obis, Text};
 
 /// Microseconds since 1970, UTC.
 pub(crate) type Micros = i64;
@@ -85,8 +85,26 @@ pub(crate) struct Column {
     pub(crate) unit: Text,
     /// The OBIS code as `/data` shows it; empty where there is none.
     pub(crate) obis: Text,
+    /// What `obis` means; `None` where it is no code.
+    pub(crate) code: Option<Obis>,
     /// Decimals of the column's mantissas.
     pub(crate) scale: u8,
+}
+
+/// A place between two entries of a segment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    /// The segment's number.
+    pub(crate) segment: u64,
+    /// Bytes of it that lie before.
+    pub(crate) offset: u64,
+}
+
+impl Position {
+    /// Where a segment begins.
+    pub(crate) fn start(segment: u64) -> Self {
+        Self { segment, offset: 0 }
+    }
 }
 
 /// What a segment holds, in the order in which it came.
@@ -101,4 +119,9 @@ pub(crate) enum Entry<'a> {
     CounterSet(CounterSet),
     Redate(Redate),
     Epoch(Epoch),
+    /// What lies before is delivered.
+    Cursor {
+        publisher: Text,
+        position: Position,
+    },
 }

@@ -201,7 +201,7 @@ fn a_journal_that_opens_late_moves_only_what_came_meanwhile() {
 #[test]
 fn segments_of_a_journal_that_opens_late_keep_their_order() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
-    let (journal, mut keeper) = Journal::new(Settings { fold_at: 50, ..clock.settings(dir.path()) });
+    let (journal, mut keeper) = Journal::new(Settings { fold_at: 100, ..clock.settings(dir.path()) });
     for n in 0..5 {
         clock.record(&journal, &n.to_string());
     }

@@ -4,5 +4,8 @@
 mod consumption;
 mod faults;
 mod history;
+mod queue;
+mod queue_faults;
+mod queue_properties;
 mod view;
 mod whole;

@@ -66,7 +66,7 @@ impl Archive {
         let mut attempt = 1;
         loop {
             let before = folded_of(path)?;
-            let segments = read_segments(path)?;
+            let segments = read_segments(path, before.unwrap_or(0))?;
             if before.is_none() && segments.is_empty() {
                 return Err(TransferError::Missing(path.to_owned()));
             }
@@ -257,14 +257,15 @@ fn check(path: &Path) -> Result<(), TransferError> {
     }
 }
 
-fn read_segments(path: &Path) -> Result<Vec<(u64, Vec<u8>)>, TransferError> {
+/// The segments that are not folded: of those before, publishers may need many.
+fn read_segments(path: &Path, folded: u64) -> Result<Vec<(u64, Vec<u8>)>, TransferError> {
     let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let numbers = match segment_numbers(path) {
         Err(error) if missing(&error) => Vec::new(),
         numbers => numbers.map_err(TransferError::file(path.parent().unwrap_or(path)))?,
     };
     let mut read = Vec::new();
-    for number in numbers {
+    for number in numbers.into_iter().filter(|number| *number > folded) {
         let file = segment_path(path, number);
         match fs::read(&file) {
             Ok(bytes) => read.push((number, bytes)),

@@ -79,10 +79,14 @@ impl Import {
             let left: Vec<_> = left.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();
             database.fold(&left, &zone)?;
         }
-        for &number in &numbers {
+        // What publishers have not delivered yet stays.
+        let cursors = database.cursors()?;
+        let needed = cursors.values().map(|at| at.segment).min().unwrap_or(u64::MAX);
+        for &number in numbers.iter().filter(|number| **number < needed) {
             remove(path, number);
         }
-        let number = numbers.last().map_or(folded, |last| folded.max(*last)).saturating_add(1);
+        let used = cursors.values().map(|at| at.segment).chain(numbers).max().unwrap_or(0);
+        let number = folded.max(used).saturating_add(1);
         let set_aside = match found {
             Found::SetAside(path) => Some(path),
             Found::New | Found::Whole => None,
