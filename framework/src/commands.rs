@@ -41,6 +41,12 @@ impl std::fmt::Debug for Entry {
     }
 }
 
+impl std::fmt::Debug for Commands {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.all()).finish()
+    }
+}
+
 impl Commands {
     /// The commands of each instance; they run on `runtime`, where the sources run.
     pub fn new<'a>(

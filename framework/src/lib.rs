@@ -6,6 +6,9 @@
 //! 2. implement [`Plugin`], which makes them from the plugin's own configuration type;
 //! 3. say [`register!`] with it, and name the crate in the program.
 //!
+//! A **publisher** brings what was read to a far end: implement [`Publisher`] and [`PublisherPlugin`], and say
+//! [`register_publisher!`].
+//!
 //! The framework does the rest: it checks [`Config`], runs each instance under a supervisor that
 //! reopens it after faults, keeps the newest batch in the [`Store`], and serves it over [`http`].
 //! `docs/writing-a-plugin.md` builds a whole plugin; [`testing`] checks it.
@@ -17,17 +20,21 @@ mod config;
 mod context;
 mod decimal;
 mod error;
+mod faults;
 pub mod http;
 pub mod journal;
 pub mod json;
 mod obis;
 mod plugin;
+pub mod publish;
+mod publisher;
 mod reading;
 mod schedule;
 mod service;
 pub mod store;
 mod supervisor;
 pub mod testing;
+mod vitals;
 
 pub use async_trait::async_trait;
 
@@ -36,14 +43,18 @@ pub use crate::{
     command::{ArgKind, ArgSpec, Args, Command, CommandError, CommandSpec},
     commands::{Commands, Entry, Unresolved},
     config::{
-        Config, ConfiguredSource, Diagnostic, Diagnostics, INSTANCE_KEYS, JournalConfig, Override, Secret,
-        Server,
+        Config, ConfiguredPublisher, ConfiguredSource, Diagnostic, Diagnostics, INSTANCE_KEYS, JournalConfig,
+        Override, PUBLISHER_KEYS, Secret, Server, VzloggerConfig,
     },
     context::{Context, Counter, Fact, Stats},
     decimal::Decimal,
     error::ConfigError,
     obis::Obis,
     plugin::{AnonymiseFn, DecodeFn, Decoded, Instance, Plugin, Probe, Registration, plugin, plugins},
+    publisher::{
+        Batching, House, PublishError, Publisher, PublisherPlugin, PublisherRegistration, Record, publisher,
+        publishers,
+    },
     reading::{Batch, DeviceTime, Reading, Text, Timestamp, Value},
     schedule::{Pace, Period, Schedule},
     service::run,
@@ -58,5 +69,13 @@ pub use inventory;
 macro_rules! register {
     ($plugin:ty) => {
         $crate::inventory::submit! { $crate::Registration::of::<$plugin>() }
+    };
+}
+
+/// Registers a [`PublisherPlugin`], so that a program that links its crate finds it by name.
+#[macro_export]
+macro_rules! register_publisher {
+    ($plugin:ty) => {
+        $crate::inventory::submit! { $crate::PublisherRegistration::of::<$plugin>() }
     };
 }

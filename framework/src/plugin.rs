@@ -156,11 +156,14 @@ inventory::collect!(Registration);
 /// # Panics
 /// Where two linked plugins have the same name: a mistake of the build, not of the user.
 pub fn plugins() -> Vec<&'static Registration> {
-    // inventory's order is that of the linker.
-    let mut all: Vec<_> = inventory::iter::<Registration>().collect();
-    all.sort_by_key(|plugin| plugin.kind);
-    if let Some(twice) = all.windows(2).find(|pair| pair[0].kind == pair[1].kind) {
-        panic!("two linked plugins are called `{}`", twice[0].kind);
+    sole_names(inventory::iter::<Registration>().collect(), |plugin| plugin.kind)
+}
+
+/// Sorts registrations, whose order in inventory is that of the linker.
+pub(crate) fn sole_names<T>(mut all: Vec<&'static T>, kind: fn(&T) -> &'static str) -> Vec<&'static T> {
+    all.sort_by_key(|plugin| kind(plugin));
+    if let Some(twice) = all.windows(2).find(|pair| kind(pair[0]) == kind(pair[1])) {
+        panic!("two linked plugins are called `{}`", kind(twice[0]));
     }
     all
 }

@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -15,7 +15,8 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
-use crate::{Batch, Context, Counter, Stats, Text, Timestamp, json};
+pub use crate::vitals::{State, Vitals};
+use crate::{Batch, Context, Counter, Stats, Text, json};
 
 /// How many batches a reader of events may be behind before it is told that it missed some.
 const EVENT_BACKLOG: usize = 256;
@@ -130,7 +131,8 @@ impl Store {
             arrived: Instant::now(),
             members: OnceLock::new(),
         });
-        section.health.delivered(snapshot.batch.taken_at);
+        section.health.batches.increment();
+        section.health.vitals.success(snapshot.batch.taken_at);
         section.latest.store(Some(Arc::clone(&snapshot)));
         // Only now, and apart from the number: who sees the new version must find the batch.
         self.version.fetch_add(1, Ordering::AcqRel);
@@ -160,41 +162,11 @@ impl Section {
     }
 }
 
-/// What an instance is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum State {
-    /// Its device is being opened for the first time, or is open and has said nothing yet.
-    Starting,
-    /// Batches arrive.
-    Delivering,
-    /// Its device is not there, or did not work; it is tried again and again.
-    Waiting,
-    /// It gave up: only a new configuration helps.
-    Failed,
-    /// The program is ending.
-    Stopped,
-}
-
-impl State {
-    const ALL: [Self; 5] = [Self::Starting, Self::Delivering, Self::Waiting, Self::Failed, Self::Stopped];
-
-    /// The word in `/health`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Delivering => "delivering",
-            Self::Waiting => "waiting",
-            Self::Failed => "failed",
-            Self::Stopped => "stopped",
-        }
-    }
-}
-
 /// How an instance fares. Written by its supervisor, read by anybody without a lock.
 #[derive(Debug)]
 pub struct Health {
-    state: AtomicU8,
+    /// What it is doing.
+    pub vitals: Vitals,
     /// Batches that were handed on.
     pub batches: Counter,
     /// Batches that came within the same `interval` and gave way to a newer one.
@@ -205,56 +177,18 @@ pub struct Health {
     pub reopened: Counter,
     /// How often the source panicked.
     pub panics: Counter,
-    /// What the plugin reports itself.
-    pub stats: Stats,
-    /// Microseconds since 1970; 0 = never.
-    last_success: AtomicU64,
-    last_error: ArcSwapOption<(Timestamp, String)>,
 }
 
 impl Health {
     fn new(stats: Stats) -> Self {
         Self {
-            state: AtomicU8::new(State::Starting as u8),
+            vitals: Vitals::new(stats),
             batches: Counter::default(),
             thinned: Counter::default(),
             malformed: Counter::default(),
             reopened: Counter::default(),
             panics: Counter::default(),
-            stats,
-            last_success: AtomicU64::new(0),
-            last_error: ArcSwapOption::empty(),
         }
-    }
-
-    /// What it is doing.
-    pub fn state(&self) -> State {
-        State::ALL[usize::from(self.state.load(Ordering::Relaxed))]
-    }
-
-    /// When the last batch was taken.
-    pub fn last_success(&self) -> Option<Timestamp> {
-        let micros = i64::try_from(self.last_success.load(Ordering::Relaxed)).ok()?;
-        if micros == 0 { None } else { Timestamp::from_microsecond(micros).ok() }
-    }
-
-    /// The last fault, which may be over.
-    pub fn last_error(&self) -> Option<Arc<(Timestamp, String)>> {
-        self.last_error.load_full()
-    }
-
-    pub(crate) fn set_state(&self, state: State) {
-        self.state.store(state as u8, Ordering::Relaxed);
-    }
-
-    pub(crate) fn fault(&self, message: String) {
-        self.last_error.store(Some(Arc::new((Timestamp::now(), message))));
-    }
-
-    fn delivered(&self, at: Timestamp) {
-        self.batches.increment();
-        self.last_success.store(at.as_microsecond().max(1) as u64, Ordering::Relaxed);
-        self.set_state(State::Delivering);
     }
 }
 

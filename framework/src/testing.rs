@@ -7,11 +7,14 @@
 //! }
 //! ```
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
-use serde::Deserialize as _;
+use serde::de::DeserializeOwned;
 
-use crate::{AcquireError, Batch, Config, ConfiguredSource, Pace, Plugin, config::expected, plugins};
+use crate::{
+    AcquireError, Batch, Command, Commands, Config, ConfiguredPublisher, ConfiguredSource, House, Pace,
+    Plugin, PublisherPlugin, Stats, Store, config::expected, plugins, publishers,
+};
 
 /// Checks what the framework and its users expect of any plugin:
 ///
@@ -30,32 +33,12 @@ pub fn check<P: Plugin>() {
         plugins().iter().any(|plugin| plugin.kind == kind),
         "`{kind}` is not registered: write framework::register!(…) beside its Plugin"
     );
-    assert!(!P::ABOUT.is_empty() && !P::ABOUT.contains('\n'), "ABOUT of `{kind}` must be one line");
     if let Pace::Polled(period) = P::PACE {
         assert!(period >= Duration::from_millis(1), "`{kind}` would be polled without a pause");
     }
 
     let source = instance::<P>(P::SAMPLE, Path::new("/nonexistent"));
-    let keys = config_keys::<P>();
-    for key in &keys {
-        let shown = P::SAMPLE.lines().any(|line| {
-            let line = line.trim_start_matches(['#', ' ']);
-            line.strip_prefix(key.as_str()).is_some_and(|rest| rest.trim_start().starts_with('='))
-        });
-        assert!(shown, "sample.toml of `{kind}` does not show `{key}`, not even in a comment");
-    }
-
-    let wrong = format!("{}\nno_such_key = 1\n", P::SAMPLE.trim_end());
-    match Config::parse("sample.toml", &wrong, &[]) {
-        Ok(_) => panic!("`{kind}` takes an unknown key: its Config needs #[serde(deny_unknown_fields)]"),
-        Err(mistakes) => {
-            let text = mistakes.to_string();
-            assert!(
-                text.contains("unknown field `no_such_key`"),
-                "`{kind}` refuses an unknown key so:\n{text}"
-            );
-        }
-    }
+    check_texts(kind, P::ABOUT, P::SAMPLE, &config_keys::<P>());
 
     let mut names = BTreeSet::new();
     for command in &source.instance.commands {
@@ -71,6 +54,104 @@ pub fn check<P: Plugin>() {
                 "argument `{}` of `{}` says nothing about itself",
                 arg.name,
                 spec.name
+            );
+        }
+    }
+}
+
+/// Checks of any publisher what [`check`] does of a source: it is registered, says what it is, its sample works and shows
+/// every key, and an unknown key is refused.
+///
+/// # Panics
+/// With a sentence that says what is wrong, as tests do.
+pub fn check_publisher<P: PublisherPlugin>() {
+    let kind = P::KIND;
+    assert!(is_word(kind), "KIND `{kind}` must be lower case letters, digits and `_`");
+    assert!(
+        publishers().iter().any(|publisher| publisher.kind == kind),
+        "`{kind}` is not registered: write framework::register_publisher!(…) beside its PublisherPlugin"
+    );
+    check_texts(kind, P::ABOUT, P::SAMPLE, &publisher_keys::<P>());
+    publisher::<P>(P::SAMPLE);
+}
+
+/// The publisher that a configuration with one publisher makes.
+///
+/// # Panics
+/// Where the configuration is wrong, with its mistakes, or has not exactly one publisher, of this plugin.
+pub fn publisher<P: PublisherPlugin>(config: &str) -> ConfiguredPublisher {
+    let config = match Config::parse("sample.toml", config, &[]) {
+        Ok(config) => config,
+        Err(mistakes) => panic!("the configuration is refused:\n{mistakes}"),
+    };
+    let mut publishers = config.publishers;
+    match (publishers.pop(), publishers.is_empty()) {
+        (Some(publisher), true) if publisher.plugin.kind == P::KIND => publisher,
+        _ => panic!("the configuration must have one publisher, with plugin = \"{}\"", P::KIND),
+    }
+}
+
+/// What a publisher sees of a program that has these batches, by section, and no commands.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub fn house(batches: &[(&str, Batch)]) -> House {
+    house_stale_after(batches, Duration::from_secs(30))
+}
+
+/// A [`house`] whose sections turn stale after such a time.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub fn house_stale_after(batches: &[(&str, Batch)], stale_after: Duration) -> House {
+    let section = |name: &str| crate::store::Section::new(name, "test", stale_after, Stats::default());
+    let store = Store::new(batches.iter().map(|(name, _)| section(name)));
+    let none: [(&str, &[Arc<dyn Command>]); 0] = [];
+    let house = House {
+        store,
+        commands: Commands::new(none, tokio::runtime::Handle::current()),
+        route: Arc::default(),
+    };
+    batches.iter().for_each(|(name, batch)| hand_on(&house, name, batch.clone()));
+    house
+}
+
+/// A section of the house gets a batch, as from its source.
+///
+/// # Panics
+/// Where the house has no such section.
+pub fn hand_on(house: &House, section: &str, batch: Batch) {
+    match house.store.section(section) {
+        Some(section) => house.store.publish(section, batch),
+        None => panic!("the house has no section `{section}`"),
+    }
+}
+
+/// The keys of a publisher's own configuration, in the order of its type.
+///
+/// # Panics
+/// As [`config_keys`].
+pub fn publisher_keys<P: PublisherPlugin>() -> Vec<String> {
+    keys_of::<P::Config>(P::KIND)
+}
+
+fn check_texts(kind: &str, about: &str, sample: &str, keys: &[String]) {
+    assert!(!about.is_empty() && !about.contains('\n'), "ABOUT of `{kind}` must be one line");
+    for key in keys {
+        let shown = sample.lines().any(|line| {
+            let line = line.trim_start_matches(['#', ' ']);
+            line.strip_prefix(key.as_str()).is_some_and(|rest| rest.trim_start().starts_with('='))
+        });
+        assert!(shown, "sample.toml of `{kind}` does not show `{key}`, not even in a comment");
+    }
+    let wrong = format!("{}\nno_such_key = 1\n", sample.trim_end());
+    match Config::parse("sample.toml", &wrong, &[]) {
+        Ok(_) => panic!("`{kind}` takes an unknown key: its Config needs #[serde(deny_unknown_fields)]"),
+        Err(mistakes) => {
+            let text = mistakes.to_string();
+            assert!(
+                text.contains("unknown field `no_such_key`"),
+                "`{kind}` refuses an unknown key so:\n{text}"
             );
         }
     }
@@ -122,10 +203,14 @@ pub async fn first_batch<P: Plugin>(config: &str, state_dir: &Path) -> Result<Ba
 /// # Panics
 /// Where its `Config` takes unknown keys, so that nothing names the known ones.
 pub fn config_keys<P: Plugin>() -> Vec<String> {
+    keys_of::<P::Config>(P::KIND)
+}
+
+fn keys_of<C: DeserializeOwned>(kind: &str) -> Vec<String> {
     // serde names them when it refuses another.
     let table = toml::de::ValueDeserializer::parse("{ '?' = 0 }").unwrap_or_else(|error| panic!("{error}"));
-    match P::Config::deserialize(table) {
-        Ok(_) => panic!("`{}` takes an unknown key: its Config needs #[serde(deny_unknown_fields)]", P::KIND),
+    match C::deserialize(table) {
+        Ok(_) => panic!("`{kind}` takes an unknown key: its Config needs #[serde(deny_unknown_fields)]"),
         Err(error) => expected(error.message()).map(str::to_owned).collect(),
     }
 }

@@ -35,10 +35,13 @@ impl Diagnostic {
     /// A mistake that the parser or serde found: their messages quote the value.
     pub(crate) fn quoting(source: &Source, span: Range<usize>, message: &str) -> Self {
         let secret = span.start <= source.text.len() && Line::of(&source.text, span.start).secret().is_some();
-        let message = if secret {
-            "a value on this line is wrong; it is not shown, for it may be secret"
-        } else {
-            message
+        let message = match message {
+            // A password of digits is an integer.
+            _ if secret && message.ends_with("expected a string") => {
+                "expected a string in quotes; the value is not shown, for it may be secret"
+            }
+            _ if secret => "a value on this line is wrong; it is not shown, for it may be secret",
+            message => message,
         };
         Self::new(source, span, message, None)
     }
@@ -106,7 +109,7 @@ impl<'a> Line<'a> {
     /// is missing, or because it stands in an inline table.
     fn secret(&self) -> Option<usize> {
         let like = |key: &str| {
-            ["token", "password", "secret"]
+            ["token", "password", "secret", "authorization", "api-key", "api_key"]
                 .into_iter()
                 .any(|word| key.ends_with(word) || strsim::damerau_levenshtein(key, word) <= 2)
         };
@@ -115,7 +118,12 @@ impl<'a> Line<'a> {
             let key = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').next();
             // A quoted key leaves an empty one behind its quote.
             let quoted = before.trim_end_matches(['"', '\'']).rsplit(['"', '\'']).next();
-            [key, quoted].into_iter().flatten().any(like)
+            // A user and a password may stand in an address, and a path may be known to its owner only.
+            let (scheme, rest) = self.text[at..].split_once("://").unzip();
+            let names = || [key, quoted].into_iter().flatten();
+            let is_url = scheme.is_some() || names().any(|key| strsim::damerau_levenshtein(key, "url") <= 1);
+            let is_more = rest.unwrap_or(&self.text[at..]).contains(['@', '/', '?']);
+            (is_url && is_more) || names().any(like)
         })
     }
 

@@ -2,12 +2,14 @@
 
 mod diagnostic;
 mod journal;
+mod publishers;
 mod section;
 mod server;
 #[cfg(test)]
 mod tests;
+mod vzlogger;
 
-use std::{cell::RefCell, collections::BTreeMap, ops::Range, path::PathBuf, time::Duration};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeMap, ops::Range, path::PathBuf, time::Duration};
 
 use jiff::civil;
 use toml::{
@@ -20,7 +22,9 @@ use self::{diagnostic::Source, section::did_you_mean, server::DEFAULT_LISTEN};
 pub use self::{
     diagnostic::{Diagnostic, Diagnostics},
     journal::JournalConfig,
+    publishers::{ConfiguredPublisher, PUBLISHER_KEYS},
     server::{Secret, Server},
+    vzlogger::VzloggerConfig,
 };
 use crate::{
     Context, Instance, Pace, Period, Registration, Schedule, error::quoted, plugin::plugin, plugins,
@@ -29,7 +33,7 @@ use crate::{
 /// The framework's own keys in each `[sources.<name>]`.
 pub const INSTANCE_KEYS: &[&str] = &["plugin", "enabled", "interval", "daily", "stale_after"];
 /// The tables of the file.
-const TABLES: &[&str] = &["server", "journal", "sources"];
+const TABLES: &[&str] = &["server", "journal", "vzlogger", "sources", "publishers"];
 
 /// A configuration without mistakes.
 pub struct Config {
@@ -37,8 +41,12 @@ pub struct Config {
     pub server: Server,
     /// `[journal]`.
     pub journal: JournalConfig,
+    /// `[vzlogger]`, where it stands.
+    pub vzlogger: Option<VzloggerConfig>,
     /// The enabled `[sources.<name>]`, in the order of the file.
     pub sources: Vec<ConfiguredSource>,
+    /// The enabled `[publishers.<name>]`, in the order of the file.
+    pub publishers: Vec<ConfiguredPublisher>,
 }
 
 /// One `[sources.<name>]`, built and ready to be run.
@@ -172,7 +180,9 @@ impl<'a> Reader<'a> {
     fn config(&self, mut root: DeTable<'a>) -> Option<Config> {
         let server = root.remove_entry("server");
         let journal = root.remove_entry("journal");
+        let vzlogger = root.remove_entry("vzlogger");
         let sources = root.remove_entry("sources");
+        let publishers = root.remove_entry("publishers");
         for key in root.keys() {
             let list = quoted(TABLES.iter().copied());
             let message = format!("unknown field `{}`, expected one of {list}", key.get_ref());
@@ -194,17 +204,31 @@ impl<'a> Reader<'a> {
         let state_dir = server.as_ref().map_or_else(PathBuf::new, |server| server.state_dir.clone());
         let journal =
             or_empty("journal", journal).and_then(|section| JournalConfig::read(section, &state_dir));
+        let sources = self.instances("sources", sources)?;
+        let publishers = self.instances("publishers", publishers)?;
+        let names: Vec<_> = sources.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let vzlogger = vzlogger
+            .and_then(|(key, value)| self.section("vzlogger", key.span(), value))
+            .and_then(|section| VzloggerConfig::read(section, server.as_ref(), &names));
         let mut built = Vec::new();
-        if let Some((key, value)) = sources {
-            let mut all: Vec<_> = self.section("sources", key.span(), value)?.table.into_iter().collect();
-            all.sort_by_key(|(key, _)| key.span().start);
-            for (key, value) in all {
-                let name = key.get_ref().to_string();
-                if let Some(section) = self.section(&name, key.span(), value) {
-                    built.extend(self.source(&name, section, &state_dir).map(|source| (key.span(), source)));
-                }
-            }
+        for (name, section) in sources {
+            let span = section.span.clone();
+            built.extend(self.source(&name, section, &state_dir).map(|source| (span, source)));
         }
+        let publishers: Vec<_> = publishers
+            .into_iter()
+            .filter_map(|(name, section)| {
+                let span = section.span.clone();
+                let built = self.publisher(&name, section, &state_dir, &names)?;
+                if journal.as_ref().is_some_and(|journal| !journal.enabled) {
+                    let message =
+                        format!("`{name}` cannot work without the journal, in which readings wait for it");
+                    self.note(span, message, Some("write `enabled = true` in `[journal]`".to_owned()));
+                }
+                Some(built)
+            })
+            .collect();
         let mut devices = BTreeMap::<String, String>::new();
         for (span, source) in &built {
             let Some(device) = &source.instance.device else { continue };
@@ -214,7 +238,31 @@ impl<'a> Reader<'a> {
             }
         }
         let sources = built.into_iter().map(|(_, source)| source).collect();
-        Some(Config { server: server?, journal: journal?, sources })
+        Some(Config { server: server?, journal: journal?, vzlogger, sources, publishers })
+    }
+
+    /// The tables in a table, in the order of the file; `None` where it is no table.
+    fn instances(
+        &self,
+        what: &str,
+        entry: Option<(Spanned<Cow<'a, str>>, Spanned<DeValue<'a>>)>,
+    ) -> Option<Vec<(String, Section<'a>)>> {
+        let Some((key, value)) = entry else { return Some(Vec::new()) };
+        let mut all: Vec<_> = self.section(what, key.span(), value)?.table.into_iter().collect();
+        all.sort_by_key(|(key, _)| key.span().start);
+        let named = all.into_iter().filter_map(|(key, value)| {
+            let name = key.get_ref().to_string();
+            self.section(&name, key.span(), value).map(|section| (name, section))
+        });
+        Some(named.collect())
+    }
+
+    fn instance_name(&self, what: &str, name: &str, section: &Section<'a>) {
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
+            let message =
+                format!("`{name}` cannot be the name of a {what}: use letters, digits, `_` and `-`");
+            self.note(section.span.clone(), message, None);
+        }
     }
 
     /// Checks one `[sources.<name>]`; `None` where it is wrong or not enabled.
@@ -226,11 +274,7 @@ impl<'a> Reader<'a> {
     ) -> Option<ConfiguredSource> {
         section.known = INSTANCE_KEYS;
         let span = section.span.clone();
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
-            let message =
-                format!("`{name}` cannot be the name of a source: use letters, digits, `_` and `-`");
-            self.note(span.clone(), message, None);
-        }
+        self.instance_name("source", name, &section);
         let enabled = section.take_as::<bool>("enabled").unwrap_or(true);
         let interval = self.period(&mut section, "interval");
         let stale_after = self.period(&mut section, "stale_after");

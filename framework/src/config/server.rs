@@ -28,14 +28,26 @@ pub struct Server {
 }
 
 /// A text that is never printed.
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
+    /// The text itself, for the one whom it is shown to.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
     /// Whether `given` is the secret. Takes the same time wherever they differ.
     pub fn matches(&self, given: &[u8]) -> bool {
         use subtle::ConstantTimeEq;
         self.0.as_bytes().ct_eq(given).into()
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
     }
 }
 

@@ -1,7 +1,10 @@
 use serde::Deserialize;
 
 use super::*;
-use crate::{AcquireError, Batch, ConfigError, DataAcquisition, Plugin};
+use crate::{
+    AcquireError, Batch, ConfigError, DataAcquisition, Plugin, PublishError, Publisher, PublisherPlugin,
+    Record,
+};
 
 /// A plugin with one required and one limited key.
 struct Fake;
@@ -40,6 +43,38 @@ impl Plugin for Fake {
 }
 
 crate::register!(Fake);
+
+/// A publisher with one required key.
+struct Far;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FarConfig {
+    url: String,
+}
+
+#[async_trait::async_trait]
+impl Publisher for Far {
+    async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
+        Ok(records.len())
+    }
+}
+
+impl PublisherPlugin for Far {
+    const KIND: &'static str = "far";
+    const ABOUT: &'static str = "for these tests";
+    const SAMPLE: &'static str = "";
+    type Config = FarConfig;
+
+    fn build(config: FarConfig, _: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
+        match config.url.as_str() {
+            "" => Err(ConfigError::key("url", "`url` is empty")),
+            _ => Ok(Box::new(Far)),
+        }
+    }
+}
+
+crate::register_publisher!(Far);
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse("config.toml", text, &[]).map_err(|mistakes| mistakes.to_string())
@@ -155,7 +190,7 @@ plugin = "mqtt"
         "config.toml:18:10: `a b` cannot be the name of a source",
         "config.toml:21:12: `5` is no duration",
         "config.toml:22:9: `25:00` is no time of day",
-        "config.toml:23:2: unknown field `publishers`",
+        "config.toml:24:10: unknown publisher `mqtt`, expected one of `far`",
     ] {
         assert!(text.contains(expected), "`{expected}` is missing in:\n{text}");
     }
@@ -198,6 +233,12 @@ fn a_mistyped_token_is_never_shown() {
         "[server]\n\"token\" = s3cret",
         "[server]\ntoken = \"s3cret\"\ntoken = \"s3cret\"",
         "[server]\ntoken = \"s3cret\nlisten = 3",
+        "[publishers.x]\nplugin = \"far\"\nurl = \"x\"\nheaders = { Authorization = \"s3cret\" }",
+        "[publishers.x]\nplugin = \"far\"\nurll = \"http://me:s3cret@there\"",
+        "[publishers.x]\nplugin = \"far\"\nurll = \"there/s3cret\"",
+        "[publishers.x]\nplugin = \"far\"\nhook = \"https://there/s3cret\"",
+        "[publishers.x]\nplugin = \"far\"\nhook = \"https://there?s3cret\"",
+        "[publishers.x]\nplugin = \"far\"\nurl = \"https://there/s3cret\" url",
     ] {
         let shown = mistakes(text);
         assert!(
@@ -206,6 +247,10 @@ fn a_mistyped_token_is_never_shown() {
         );
         assert!(shown.contains(" = (not shown)"), "{shown}");
     }
+    assert!(mistakes("[server]\ntoken = 12345").contains("expected a string in quotes"));
+    // What is no secret helps.
+    let shown = mistakes("[publishers.x]\nplugin = \"far\"\nurll = \"http://there:80\"");
+    assert!(shown.contains("http://there:80"), "{shown}");
 }
 
 #[test]
@@ -308,4 +353,77 @@ fn every_mistake_about_the_journal_is_shown() {
         shown.contains("`journal` must be a table, not an integer") && shown.contains("`fak`"),
         "{shown}"
     );
+}
+
+#[test]
+fn publishers_are_read_with_what_they_get() {
+    let text = r#"
+        [sources.meter]
+        plugin = "fake"
+        port = "/dev/a"
+        [publishers.home]
+        plugin = "far"
+        url = "x"
+        sources = ["met*"]
+        series = ["POWER_*", "count"]
+        every = "10s"
+        max_backlog = "7d"
+        max_rate = 100
+        [publishers.all]
+        plugin = "far"
+        url = "x"
+        [publishers.off]
+        plugin = "far"
+        url = "x"
+        enabled = false
+        "#;
+    let publishers = parse(text).unwrap().publishers;
+    let [home, all] = &publishers[..] else { panic!("{} publishers", publishers.len()) };
+    assert_eq!((home.name.as_str(), all.name.as_str()), ("home", "all"));
+    assert_eq!((home.route.every, home.route.max_rate), (Some(Duration::from_secs(10)), 100));
+    assert_eq!(home.route.max_backlog, Duration::from_secs(7 * 86_400));
+    assert!(home.route.sources[0].matches("meter") && home.route.series[0].matches("POWER_IMPORT"));
+    assert_eq!((all.route.every, all.route.max_backlog), (None, Duration::from_secs(30 * 86_400)));
+    let off = format!("[journal]\nenabled = false\n{text}");
+    assert!(mistakes(&off).contains("`home` cannot work without the journal"));
+}
+
+#[test]
+fn every_mistake_about_a_publisher_is_shown() {
+    let shown = mistakes(
+        r#"[sources.meter]
+plugin = "fake"
+port = "/dev/a"
+[publishers.one]
+plugin = "far"
+url = ""
+sources = ["metre", "m*"]
+every = "100ms"
+max_rate = 0
+max_backlog = "0s"
+[publishers.two]
+plugin = "fake"
+[publishers.three]
+plugin = "far"
+url = "x"
+evry = "5s"
+[publishers."a b"]
+plugin = "far"
+"#,
+    );
+    for expected in [
+        "config.toml:6:7: `url` is empty",
+        "config.toml:7:11: `metre` fits no source, expected one of `meter`",
+        "did you mean `meter`?",
+        "config.toml:8:9: `every` must be 1s to 1h, not 100ms",
+        "config.toml:9:12: `max_rate` must be at least 1 record a second",
+        "config.toml:10:15: `max_backlog` must be longer than nothing",
+        "config.toml:12:10: unknown publisher `fake`, expected one of `far`",
+        "hint: `fake` is a source: write it below `[sources.…]`",
+        "config.toml:16:1: unknown field `evry`, expected one of `url`, `plugin`",
+        "`a b` cannot be the name of a publisher",
+        "missing field `url`",
+    ] {
+        assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
+    }
 }

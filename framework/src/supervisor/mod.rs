@@ -5,7 +5,6 @@ mod tests;
 
 use std::{
     any::Any,
-    collections::HashMap,
     error::Error,
     fmt::Write as _,
     future::Future,
@@ -22,6 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     AcquireError, Batch, DataAcquisition, Pace, Schedule,
+    faults::Faults,
     journal::Journal,
     store::{Section, State, Store},
 };
@@ -33,8 +33,6 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 const PANIC_RETRY_MAX: Duration = Duration::from_secs(60);
 /// How long a source may take to let go of its device.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
-/// A repeating fault is logged this often at most; it is counted always.
-const LOG_PERIOD: Duration = Duration::from_secs(60);
 /// Two batches of a pushed source that are due in the same turn may be this early, as a part of the period.
 const EARLY: u32 = 10;
 
@@ -70,19 +68,21 @@ impl Supervised {
             let health = &self.section.health;
             let pause = match ended {
                 Ended::Cancelled => {
-                    health.set_state(State::Stopped);
+                    health.vitals.set_state(State::Stopped);
                     return;
                 }
                 Ended::Fault(AcquireError::Fatal(reason)) => {
                     error!(source = %self.section.name, "stopped for good: {reason}");
-                    health.fault(reason);
-                    health.set_state(State::Failed);
+                    health.vitals.fault(reason);
+                    health.vitals.set_state(State::Failed);
                     return;
                 }
                 Ended::Fault(fault) => {
                     let message = chain(&fault);
-                    log.note(&self.section.name, discriminant(&fault), &message);
-                    health.fault(message);
+                    if let Some(text) = log.note(discriminant(&fault), &message) {
+                        warn!(source = %self.section.name, "{text}");
+                    }
+                    health.vitals.fault(message);
                     let pause = wait;
                     wait = (wait * 2).min(RETRY_MAX);
                     pause
@@ -90,13 +90,13 @@ impl Supervised {
                 Ended::Panicked(message) => {
                     health.panics.increment();
                     error!(source = %self.section.name, "panicked, which is a bug of its plugin: {message}");
-                    health.fault(format!("panicked: {message}"));
+                    health.vitals.fault(format!("panicked: {message}"));
                     let pause = panic_wait;
                     panic_wait = (panic_wait * 2).min(PANIC_RETRY_MAX);
                     pause
                 }
             };
-            health.set_state(State::Waiting);
+            health.vitals.set_state(State::Waiting);
             health.reopened.increment();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -131,6 +131,8 @@ impl Supervised {
         ended
     }
 }
+
+type FaultLog = Faults<Discriminant<AcquireError>>;
 
 /// A value that cannot be: these loops end with an error only.
 enum Never {}
@@ -186,7 +188,10 @@ impl Outlet<'_> {
     }
 
     fn deliver(&mut self, batch: Batch) {
-        self.log.delivered(self.section);
+        if self.section.health.vitals.state() != State::Delivering {
+            let again = if std::mem::take(&mut self.log.any) { "delivers again" } else { "delivers" };
+            info!(source = %self.section.name, "{again}");
+        }
         // First, so that what somebody has seen is never lost.
         self.journal.record(&self.section.name, &batch);
         self.store.publish(self.section, batch);
@@ -211,8 +216,10 @@ impl Outlet<'_> {
 
     fn note(&mut self, fault: &AcquireError) {
         let message = chain(fault);
-        self.log.note(&self.section.name, discriminant(fault), &message);
-        self.section.health.fault(message);
+        if let Some(text) = self.log.note(discriminant(fault), &message) {
+            warn!(source = %self.section.name, "{text}");
+        }
+        self.section.health.vitals.fault(message);
     }
 }
 
@@ -257,39 +264,6 @@ impl Thinner {
     }
 }
 
-/// Says each kind of fault once, then once a minute with how often it came.
-#[derive(Default)]
-struct FaultLog {
-    kinds: HashMap<Discriminant<AcquireError>, (Instant, u64)>,
-    faulty: bool,
-}
-
-impl FaultLog {
-    /// Whether it was logged.
-    fn note(&mut self, source: &str, kind: Discriminant<AcquireError>, message: &str) -> bool {
-        self.faulty = true;
-        let now = Instant::now();
-        let (last, unsaid) = self.kinds.entry(kind).or_insert((now - LOG_PERIOD, 0));
-        if now.duration_since(*last) < LOG_PERIOD {
-            *unsaid += 1;
-            return false;
-        }
-        match *unsaid {
-            0 => warn!(source, "{message}"),
-            n => warn!(source, "{message} (and {n} more like this in the last minute)"),
-        }
-        (*last, *unsaid) = (now, 0);
-        true
-    }
-
-    fn delivered(&mut self, section: &Section) {
-        if section.health.state() != State::Delivering {
-            info!(source = %section.name, "{}", if self.faulty { "delivers again" } else { "delivers" });
-            self.faulty = false;
-        }
-    }
-}
-
 /// An error with its causes, on one line.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -302,7 +276,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 }
 
 /// Awaits `work`; a panic in it becomes its message.
-async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
+pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
     // What the source holds is opened afresh after a panic; nothing of it is read before.
     AssertUnwindSafe(work).catch_unwind().await.map_err(|panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

@@ -125,7 +125,7 @@ impl Run {
 
     async fn until(&self, state: State) {
         let reached = async {
-            while self.section.health.state() != state {
+            while self.section.health.vitals.state() != state {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
@@ -142,8 +142,8 @@ async fn a_device_that_comes_back_is_read_again_within_two_seconds() {
     // 250 ms, 500 ms, then a second each.
     assert_eq!(got[0].1, 250 + 500 + 48 * 1000);
     assert_eq!(run.section.health.reopened.get(), 50);
-    assert_eq!(run.section.health.state(), State::Delivering);
-    assert!(run.section.health.last_error().unwrap().1.starts_with("/dev/x is not available: "));
+    assert_eq!(run.section.health.vitals.state(), State::Delivering);
+    assert!(run.section.health.vitals.last_error().unwrap().1.starts_with("/dev/x is not available: "));
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,7 +179,7 @@ async fn a_panic_stops_nothing_but_this_run_of_the_source() {
     // After a batch a second, then two.
     assert_eq!(run.next(2).await, [(1, 0), (2, 3000)]);
     assert_eq!(run.section.health.panics.get(), 2);
-    assert_eq!(run.section.health.last_error().unwrap().1, "panicked: a bug in open");
+    assert_eq!(run.section.health.vitals.last_error().unwrap().1, "panicked: a bug in open");
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,7 +197,7 @@ async fn the_end_closes_the_device() {
     run.stop.cancel();
     run.task.await.unwrap();
     assert_eq!(run.script.said(), "open close");
-    assert_eq!(run.section.health.state(), State::Stopped);
+    assert_eq!(run.section.health.vitals.state(), State::Stopped);
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +235,7 @@ async fn a_mistake_in_the_configuration_is_noted_and_the_device_stays_open() {
     );
     assert_eq!(run.next(1).await, [(7, 0)]);
     assert_eq!(run.section.health.malformed.get(), 0);
-    assert_eq!(run.section.health.last_error().unwrap().1, "write `plugin = \"x\"`");
+    assert_eq!(run.section.health.vitals.last_error().unwrap().1, "write `plugin = \"x\"`");
     assert_eq!(run.script.said(), "open");
 }
 
@@ -246,18 +246,6 @@ async fn a_polled_source_that_is_silent_is_asked_again_at_its_next_turn() {
     let mut run = run(Pace::Polled(Duration::from_secs(1)), every, steps);
     assert_eq!(run.next(2).await, [(1, 0), (2, 30_000)]);
     assert_eq!(run.section.health.malformed.get(), 0);
-    assert!(run.section.health.last_error().unwrap().1.starts_with("nothing arrived from /dev/x"));
+    assert!(run.section.health.vitals.last_error().unwrap().1.starts_with("nothing arrived from /dev/x"));
     assert_eq!(run.script.said(), "open");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_repeating_fault_is_logged_once_a_minute() {
-    let mut log = FaultLog::default();
-    let kind = discriminant(&AcquireError::Malformed { reason: String::new() });
-    let mut logged = 0;
-    for _ in 0..180 {
-        logged += u32::from(log.note("meter", kind, "noise"));
-        tokio::time::advance(Duration::from_secs(1)).await;
-    }
-    assert_eq!(logged, 3);
 }

@@ -1,0 +1,328 @@
+mod clock;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::{
+    Batch, Batching, Commands, Decimal, House, PublishError, Publisher, Reading, Record, Store, Timestamp,
+    Value,
+    journal::{Journal, Running, Settings},
+    store::{Section, State},
+};
+
+const FAR: &str = "far";
+
+/// What the far end does at one attempt.
+enum Step {
+    Takes(usize),
+    Fails(PublishError),
+    Panics,
+    Hangs,
+}
+
+/// The far end, and what the test knows of it.
+#[derive(Default)]
+struct FarEnd {
+    got: Mutex<Vec<Record>>,
+    steps: Mutex<VecDeque<Step>>,
+    refuses: Mutex<Vec<i64>>,
+    opened: Counter,
+    attempts: Counter,
+    changed: Notify,
+}
+
+struct Fake {
+    far: Arc<FarEnd>,
+    batching: Batching,
+}
+
+#[crate::async_trait]
+impl Publisher for Fake {
+    fn batching(&self) -> Batching {
+        self.batching
+    }
+
+    async fn open(&mut self, _: &House) -> Result<(), PublishError> {
+        self.far.opened.increment();
+        Ok(())
+    }
+
+    async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
+        self.far.attempts.increment();
+        let step = self.far.steps.lock().unwrap().pop_front();
+        self.far.changed.notify_one();
+        let taken = match step {
+            None => records.len(),
+            Some(Step::Takes(count)) => count.min(records.len()),
+            Some(Step::Fails(error)) => return Err(error),
+            Some(Step::Panics) => panic!("a bug in publish"),
+            Some(Step::Hangs) => std::future::pending().await,
+        };
+        let refused = self.far.refuses.lock().unwrap().clone();
+        if records[..taken].iter().any(|record| refused.contains(&number(record))) {
+            return Err(PublishError::refused("no such unit"));
+        }
+        self.far.got.lock().unwrap().extend_from_slice(&records[..taken]);
+        self.far.changed.notify_one();
+        Ok(taken)
+    }
+}
+
+/// A running publisher over a real journal.
+struct Run {
+    far: Arc<FarEnd>,
+    journal: Journal,
+    store: Arc<Store>,
+    delivery: Arc<Delivery>,
+    runner: JoinHandle<()>,
+    stop: CancellationToken,
+    sent: i64,
+    keeper: Option<Running>,
+    _folder: tempfile::TempDir,
+}
+
+impl Run {
+    fn new(route: Route, batching: Batching) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings =
+            Settings { publishers: vec![FAR.into()], ..Settings::new(folder.path().join("journal.db")) };
+        let (journal, keeper) = Journal::start(settings).unwrap();
+        journal.wait_open(Duration::from_secs(20));
+        let section = |name: &str| Section::new(name, "test", Duration::from_secs(30), Stats::default());
+        let store = Store::new([section("meter"), section("pulses")]);
+        let delivery = Arc::new(Delivery::new(FAR, "fake", Stats::default()));
+        let far = Arc::new(FarEnd::default());
+        let none: [(&str, &[Arc<dyn crate::Command>]); 0] = [];
+        let commands = Commands::new(none, tokio::runtime::Handle::current());
+        let house = House { store: Arc::clone(&store), commands, route: Arc::new(route) };
+        let publisher = Box::new(Fake { far: Arc::clone(&far), batching });
+        let runner = Runner::new(publisher, journal.queue(FAR), house, Arc::clone(&delivery));
+        let stop = CancellationToken::new();
+        let runner = tokio::spawn(runner.run(stop.clone()));
+        Self { far, journal, store, delivery, runner, stop, sent: 0, keeper: Some(keeper), _folder: folder }
+    }
+
+    fn plain() -> Self {
+        Self::new(Route::default(), Batching::default())
+    }
+
+    /// Batches with running numbers, as a supervisor hands them on.
+    fn send(&mut self, section: usize, count: i64) {
+        let section = &self.store.sections()[section];
+        for n in self.sent + 1..=self.sent + count {
+            let power = Reading::number("POWER", Decimal::from(2 * n)).unit("W");
+            let batch = Batch::now(vec![Reading::number("n", Decimal::from(n)), power]);
+            self.journal.record(&section.name, &batch);
+            self.store.publish(section, batch);
+        }
+        self.sent += count;
+    }
+
+    async fn until(&self, wanted: impl Fn(&Self) -> bool) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while !wanted(self) {
+            assert!(std::time::Instant::now() < deadline, "never: {:?}", self.delivery);
+            tokio::select! {
+                () = self.far.changed.notified() => {}
+                // Time that is paused goes on.
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+        }
+    }
+
+    fn numbers(&self) -> Vec<i64> {
+        self.far.got.lock().unwrap().iter().map(number).collect()
+    }
+
+    fn next(&self, steps: impl IntoIterator<Item = Step>) {
+        self.far.steps.lock().unwrap().extend(steps);
+    }
+
+    async fn arrived(&self, count: i64) {
+        self.until(|run| run.numbers().last() == Some(&count) && run.delivery.backlog() == 0).await;
+        let numbers = self.numbers();
+        assert_eq!(numbers, (1..=count).collect::<Vec<_>>());
+    }
+
+    async fn end(mut self) {
+        self.stop.cancel();
+        (&mut self.runner).await.unwrap();
+        assert_eq!(self.delivery.vitals.state(), State::Stopped);
+        let keeper = self.keeper.take().unwrap();
+        tokio::task::spawn_blocking(|| keeper.stop()).await.unwrap();
+    }
+}
+
+fn number(record: &Record) -> i64 {
+    match record.batch.readings[0].value {
+        Value::Number(value) => value.to_f64() as i64,
+        Value::Text(_) => 0,
+    }
+}
+
+fn unavailable() -> Step {
+    Step::Fails(PublishError::unavailable("nobody is there"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_arrive_in_order_with_their_time_and_units() {
+    let mut run = Run::plain();
+    run.send(0, 3);
+    run.arrived(3).await;
+    run.send(1, 2);
+    run.arrived(5).await;
+    let got = run.far.got.lock().unwrap().clone();
+    assert_eq!(
+        got.iter().map(|record| &*record.section).collect::<Vec<_>>(),
+        ["meter", "meter", "meter", "pulses", "pulses"]
+    );
+    assert_eq!(got[4].batch.get("POWER").unwrap().unit.as_deref(), Some("W"));
+    assert!(got.windows(2).all(|pair| pair[0].batch.taken_at <= pair[1].batch.taken_at));
+    assert_eq!((run.delivery.records.get(), run.delivery.vitals.state()), (5, State::Delivering));
+    run.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_arrive_is_tried_again_in_order() {
+    let mut run = Run::plain();
+    run.next([unavailable(), Step::Takes(2), unavailable(), Step::Takes(0), Step::Takes(1)]);
+    run.send(0, 10);
+    run.until(|run| run.far.attempts.get() > 0).await;
+    run.send(1, 5);
+    run.arrived(15).await;
+    assert_eq!(run.delivery.failures.get(), 3);
+    assert_eq!(run.delivery.vitals.last_error().unwrap().1, "the far end took nothing");
+    assert_eq!(run.delivery.oldest(), None);
+    run.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_far_end_that_asks_for_time_gets_it_but_not_for_ever() {
+    let mut run = Run::plain();
+    let retry_after = |seconds| PublishError::Unavailable {
+        reason: "too many".to_owned(),
+        retry_after: Some(Duration::from_secs(seconds)),
+    };
+    run.next([Step::Fails(retry_after(100)), Step::Fails(retry_after(1_000_000))]);
+    run.send(0, 1);
+    let start = Instant::now();
+    run.arrived(1).await;
+    let waited = start.elapsed().as_secs();
+    assert!((3700..3800).contains(&waited), "{waited}");
+    run.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_one_that_is_refused_is_found_and_set_aside() {
+    let mut run = Run::plain();
+    run.far.refuses.lock().unwrap().extend([1, 37, 38, 200]);
+    run.send(0, 200);
+    run.until(|run| run.delivery.refused.get() == 4 && run.delivery.backlog() == 0).await;
+    let wanted: Vec<_> = (1..=200).filter(|n| ![1, 37, 38, 200].contains(n)).collect();
+    assert_eq!(run.numbers(), wanted);
+    assert!(run.far.attempts.get() < 80, "{} attempts", run.far.attempts.get());
+    assert!(run.delivery.vitals.last_error().unwrap().1.starts_with("no such unit: the readings of `meter`"));
+    run.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_far_end_that_refuses_everything_does_not_block_for_ever() {
+    let mut run = Run::plain();
+    run.far.refuses.lock().unwrap().extend(1..=5000);
+    run.send(0, 5000);
+    run.until(|run| run.delivery.refused.get() == 5000).await;
+    assert!(run.far.attempts.get() < 150, "{} attempts", run.far.attempts.get());
+    assert_eq!(run.delivery.vitals.state(), State::Waiting);
+    run.send(0, 10);
+    run.until(|run| run.numbers().len() == 10).await;
+    run.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_panics_or_hangs_is_tried_again() {
+    let mut run = Run::plain();
+    run.next([Step::Panics, Step::Hangs, Step::Hangs]);
+    run.send(0, 4);
+    run.arrived(4).await;
+    assert_eq!((run.delivery.panics.get(), run.far.opened.get(), run.delivery.failures.get()), (1, 2, 3));
+    run.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_wait_for_each_other_and_no_longer() {
+    let mut run = Run::new(Route::default(), Batching { records: 1000, linger: Duration::from_secs(5) });
+    run.send(0, 1);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    run.send(0, 2);
+    assert_eq!(run.far.attempts.get(), 0);
+    let start = Instant::now();
+    run.arrived(3).await;
+    assert!(start.elapsed() <= Duration::from_secs(2));
+    assert_eq!(run.far.attempts.get(), 1);
+    run.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_records_a_second_than_the_user_wants() {
+    let mut run = Run::new(Route { max_rate: 10, ..Route::default() }, Batching::default());
+    let start = Instant::now();
+    run.send(0, 100);
+    run.arrived(100).await;
+    let seconds = start.elapsed().as_secs();
+    assert!((9..12).contains(&seconds), "{seconds}");
+    run.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_selected_goes_out() {
+    let pattern = wildmatch::WildMatch::new;
+    let route = Route {
+        sources: vec![pattern("p*s")],
+        series: vec![pattern("POWER"), pattern("x?")],
+        ..Route::default()
+    };
+    let mut run = Run::new(route, Batching::default());
+    run.send(0, 3);
+    run.send(1, 2);
+    run.until(|run| run.numbers() == [8, 10] && run.delivery.backlog() == 0).await;
+    assert!(run.far.got.lock().unwrap().iter().all(|record| record.batch.readings.len() == 1));
+    // What nobody wants does not stay in the journal either.
+    run.send(0, 3);
+    run.until(|run| run.delivery.backlog() == 0).await;
+    run.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_with_a_dead_far_end_is_quick() {
+    let mut run = Run::plain();
+    run.next([Step::Hangs]);
+    run.send(0, 1);
+    run.until(|run| run.far.attempts.get() == 1).await;
+    run.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_is_not_delivered_any_more() {
+    let mut run = Run::plain();
+    run.stop.cancel();
+    (&mut run.runner).await.unwrap();
+    run.send(0, 3);
+    let route = Route { max_backlog: Duration::from_secs(3600), ..Route::default() };
+    let mut feed = feed::Feed::new(run.journal.queue(FAR), Arc::new(route), Arc::clone(&run.delivery));
+    let now = Timestamp::now();
+    feed.fill(2, now, now.as_microsecond()).await.unwrap();
+    assert_eq!(feed.waiting().iter().map(number).collect::<Vec<_>>(), [1, 2]);
+    // Those that wait go, and so does what is read after them.
+    feed.fill(2, now, now.as_microsecond() + 3_660_000_000).await.unwrap();
+    assert!(feed.waiting().is_empty());
+    assert_eq!(run.delivery.expired.get(), 3);
+    feed.report();
+    assert_eq!(run.delivery.backlog(), 0);
+}

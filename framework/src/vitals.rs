@@ -1,0 +1,92 @@
+//! What every instance tells of itself: what it is doing, its last success and its last fault.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+};
+
+use arc_swap::ArcSwapOption;
+
+use crate::{Stats, Timestamp};
+
+/// What an instance is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// It is being opened for the first time, or is open and nothing came yet.
+    Starting,
+    /// Batches arrive.
+    Delivering,
+    /// Its device or far end is not there, or did not work; it is tried again and again.
+    Waiting,
+    /// It gave up: only a new configuration helps.
+    Failed,
+    /// The program is ending.
+    Stopped,
+}
+
+impl State {
+    const ALL: [Self; 5] = [Self::Starting, Self::Delivering, Self::Waiting, Self::Failed, Self::Stopped];
+
+    /// The word in `/health`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Delivering => "delivering",
+            Self::Waiting => "waiting",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Written by whoever runs the instance, read by anybody without a lock.
+#[derive(Debug)]
+pub struct Vitals {
+    state: AtomicU8,
+    /// Microseconds since 1970; 0 = never.
+    last_success: AtomicU64,
+    last_error: ArcSwapOption<(Timestamp, String)>,
+    /// What the plugin reports itself.
+    pub stats: Stats,
+}
+
+impl Vitals {
+    pub(crate) fn new(stats: Stats) -> Self {
+        Self {
+            state: AtomicU8::new(State::Starting as u8),
+            last_success: AtomicU64::new(0),
+            last_error: ArcSwapOption::empty(),
+            stats,
+        }
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> State {
+        State::ALL[usize::from(self.state.load(Relaxed))]
+    }
+
+    /// When something last went well.
+    pub fn last_success(&self) -> Option<Timestamp> {
+        let micros = i64::try_from(self.last_success.load(Relaxed)).ok()?;
+        if micros == 0 { None } else { Timestamp::from_microsecond(micros).ok() }
+    }
+
+    /// The last fault, which may be over.
+    pub fn last_error(&self) -> Option<Arc<(Timestamp, String)>> {
+        self.last_error.load_full()
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Relaxed);
+    }
+
+    pub(crate) fn fault(&self, message: String) {
+        self.last_error.store(Some(Arc::new((Timestamp::now(), message))));
+    }
+
+    pub(crate) fn success(&self, at: Timestamp) {
+        self.last_success.store(at.as_microsecond().max(1) as u64, Relaxed);
+        self.set_state(State::Delivering);
+    }
+}
