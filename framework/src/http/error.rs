@@ -22,7 +22,9 @@ impl ApiError {
 
     /// The path is none of ours.
     pub(super) fn no_such_path() -> Self {
-        Self::not_found("nothing is here: ask for /data, /cmds, /cmd, /health, /events, /series or /history")
+        Self::not_found(
+            "nothing is here: ask for /data, /cmds, /cmd, /health, /metrics, /events, /series or /history",
+        )
     }
 
     /// What the path names is not there.

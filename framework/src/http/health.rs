@@ -10,13 +10,15 @@ use crate::{
     Store, Timestamp,
     journal::{Journal, Status},
     json::timestamp,
-    store::{Section, State},
+    publish::Delivery,
+    store::{Section, State, Vitals},
 };
 
 /// Where the report comes from.
 pub(super) struct Report {
     store: Arc<Store>,
     journal: Journal,
+    publishers: Arc<[Arc<Delivery>]>,
     simulated: bool,
     started: String,
     running: Instant,
@@ -40,6 +42,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<Kept>,
     instances: Members<&'a str, Instance>,
+    publishers: Members<&'a str, Publisher>,
 }
 
 /// How the journal fares.
@@ -76,6 +79,19 @@ struct Instance {
 }
 
 #[derive(Serialize)]
+struct Publisher {
+    plugin: &'static str,
+    state: &'static str,
+    /// Batches.
+    backlog: u64,
+    oldest: Option<String>,
+    last_success: Option<String>,
+    last_error: Option<Fault>,
+    counts: Members<&'static str, u64>,
+    facts: Members<&'static str, String>,
+}
+
+#[derive(Serialize)]
 struct Fault {
     at: String,
     message: String,
@@ -91,15 +107,23 @@ impl<K: Serialize, V: Serialize> Serialize for Members<K, V> {
 }
 
 impl Report {
-    pub(super) fn new(store: Arc<Store>, journal: Journal, simulated: bool) -> Self {
-        Self { store, journal, simulated, started: timestamp(Timestamp::now()), running: Instant::now() }
+    pub(super) fn new(
+        store: Arc<Store>,
+        journal: Journal,
+        publishers: Arc<[Arc<Delivery>]>,
+        simulated: bool,
+    ) -> Self {
+        let (started, running) = (timestamp(Timestamp::now()), Instant::now());
+        Self { store, journal, publishers, simulated, started, running }
     }
 
     fn answer(&self) -> Response {
         let now = Instant::now();
         let instances = self.store.sections().iter();
         let instances: Vec<_> = instances.map(|section| (&*section.name, instance(section, now))).collect();
-        let ok = instances.iter().all(|(_, instance)| instance.state == State::Delivering.as_str());
+        let ok = instances.iter().all(|(_, instance)| instance.state == State::Delivering.as_str())
+            && self.publishers.iter().all(|delivery| is_well(delivery));
+        let publishers = self.publishers.iter().map(|delivery| (&*delivery.name, publisher(delivery)));
         let body = Body {
             status: if ok { "ok" } else { "degraded" },
             simulated: self.simulated,
@@ -108,6 +132,7 @@ impl Report {
             uptime_seconds: now.saturating_duration_since(self.running).as_secs(),
             journal: self.journal.status().map(Kept::from),
             instances: Members(instances),
+            publishers: Members(publishers.collect()),
         };
         let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         reply::json(status, serde_json::to_vec(&body).expect("strings and numbers only"))
@@ -123,23 +148,64 @@ fn instance(section: &Section, now: Instant) -> Instance {
         ("reopened", health.reopened.get()),
         ("panics", health.panics.get()),
     ];
-    counts.extend(health.stats.counters());
-    let facts = health.stats.facts().into_iter();
+    counts.extend(health.vitals.stats.counters());
     Instance {
         plugin: section.plugin,
         state: state(section, now),
-        last_success: health.last_success().map(timestamp),
-        last_error: health
-            .last_error()
-            .map(|error| Fault { at: timestamp(error.0), message: error.1.clone() }),
+        last_success: health.vitals.last_success().map(timestamp),
+        last_error: last_error(&health.vitals),
         counts: Members(counts),
-        facts: Members(facts.map(|(name, fact)| (name, fact.to_string())).collect()),
+        facts: facts(&health.vitals),
+    }
+}
+
+fn publisher(delivery: &Delivery) -> Publisher {
+    let mut counts = vec![
+        ("records", delivery.records.get()),
+        ("failures", delivery.failures.get()),
+        ("refused", delivery.refused.get()),
+        ("expired", delivery.expired.get()),
+        ("panics", delivery.panics.get()),
+    ];
+    counts.extend(delivery.vitals.stats.counters());
+    Publisher {
+        plugin: delivery.plugin,
+        state: delivery.vitals.state().as_str(),
+        backlog: delivery.backlog(),
+        oldest: delivery.oldest().map(timestamp),
+        last_success: delivery.vitals.last_success().map(timestamp),
+        last_error: last_error(&delivery.vitals),
+        counts: Members(counts),
+        facts: facts(&delivery.vitals),
+    }
+}
+
+fn last_error(vitals: &Vitals) -> Option<Fault> {
+    vitals.last_error().map(|error| Fault { at: timestamp(error.0), message: error.1.clone() })
+}
+
+fn facts(vitals: &Vitals) -> Members<&'static str, String> {
+    let facts = vitals.stats.facts().into_iter();
+    Members(facts.map(|(name, fact)| (name, fact.to_string())).collect())
+}
+
+/// Whether batches arrive, and the newest is not stale.
+pub(super) fn is_delivering(section: &Section, now: Instant) -> bool {
+    state(section, now) == State::Delivering.as_str()
+}
+
+/// Whether records arrive, or there was none to deliver yet.
+pub(super) fn is_well(delivery: &Delivery) -> bool {
+    match delivery.vitals.state() {
+        State::Delivering => true,
+        State::Starting => delivery.backlog() == 0,
+        State::Waiting | State::Failed | State::Stopped => false,
     }
 }
 
 /// The word for its state; an instance that should deliver but has been silent is `stale`.
 fn state(section: &Section, now: Instant) -> &'static str {
-    match (section.health.state(), section.view(now)) {
+    match (section.health.vitals.state(), section.view(now)) {
         (State::Delivering, Some(view)) if view.stale => "stale",
         (state, _) => state.as_str(),
     }

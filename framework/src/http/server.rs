@@ -25,7 +25,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{Api, ApiError, Limits, Peer, data::Data, linger::Lingering};
+use super::{Api, ApiError, Limits, Peer, Vzlogger, data::Data, linger::Lingering};
 
 /// How long to wait after the system had no connection to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -34,11 +34,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const CROWDED: u32 = 10;
 /// A repeating fault is logged this often at most.
 const LOG_PERIOD: Duration = Duration::from_secs(60);
+/// So many clients of vzlogger's port may be connected: a house has few.
+const VZLOGGER_CONNECTIONS: usize = 64;
 
 /// Serves clients until `stop`; then open requests get a moment to end, and event streams end at once.
 pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) {
-    let slots = Arc::new(Semaphore::new(api.limits.connections));
-    let front = front(api, stop);
+    serve_all(listener, front(api, stop)).await;
+}
+
+/// Serves vzlogger's clients until `stop`, with the same limits but fewer connections.
+pub async fn serve_vzlogger(listener: TcpListener, vzlogger: Vzlogger, stop: CancellationToken) {
+    let filters = TowerToHyperService::new(warp::service(vzlogger.routes()));
+    let limits = Limits { connections: VZLOGGER_CONNECTIONS, ..Limits::default() };
+    serve_all(listener, Front { data: None, filters, limits, stop }).await;
+}
+
+async fn serve_all<S>(listener: TcpListener, front: Front<S>)
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>,
+    S: Clone + Send + Sync + 'static,
+{
+    let slots = Arc::new(Semaphore::new(front.limits.connections));
     let mut connections = JoinSet::new();
     let mut warned: Option<Instant> = None;
     loop {
@@ -95,7 +111,8 @@ pub(super) fn prepare(stream: &TcpStream, limits: &Limits) {
 /// What each connection needs.
 #[derive(Clone)]
 pub(super) struct Front<S> {
-    data: Arc<Data>,
+    /// For `GET /data`, where there is one.
+    data: Option<Arc<Data>>,
     filters: S,
     limits: Limits,
     stop: CancellationToken,
@@ -109,7 +126,7 @@ pub(super) fn front(
     impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync,
 > {
     let filters = TowerToHyperService::new(warp::service(api.routes(stop.clone())));
-    Front { data: api.data, filters, limits: api.limits, stop }
+    Front { data: Some(api.data), filters, limits: api.limits, stop }
 }
 
 impl<S> Front<S>
@@ -138,7 +155,7 @@ where
     }
 
     async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Result<Response, Infallible> {
-        if let Some(response) = self.data.shortcut(&request) {
+        if let Some(response) = self.data.as_ref().and_then(|data| data.shortcut(&request)) {
             return Ok(response);
         }
         in_lower_case(&mut request);

@@ -5,11 +5,13 @@ async fn the_list_is_raspends() {
     let house = with_commands("").0.start().await;
     let answer = house.get("/cmds").await;
     assert!(answer.body.starts_with(
-        r#"{"Commands":[{"Command":{"Name":"heat.set","Args":{"value":"float"},"URL":"/cmd?name=heat.set&value="}}"#
+        r#"{"Commands":[{"Command":{"Name":"heat.set","Args":{"value":"float"},"URL":"/cmd?name=heat.set&value=","#
     ));
     let json = answer.json();
     assert_eq!(json["Commands"][1]["Command"]["Args"]["text"], "str");
     assert_eq!(json["Commands"][2]["Command"]["URL"], "/cmd?name=heat.fail");
+    assert_eq!(json["Commands"][1]["Command"]["About"], "says it");
+    assert_eq!(json["Commands"][1]["Command"]["ArgsAbout"], serde_json::json!({"text": "what to say"}));
     assert_eq!(json["Commands"].as_array().unwrap().len(), 5);
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
 

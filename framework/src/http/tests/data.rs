@@ -89,9 +89,14 @@ async fn what_is_not_there_is_404_and_the_message_says_what_is() {
         ),
         ("/data/meter/count/value", "no member `value`: /data/meter/count has none"),
         ("/data/%FF", "the path is not UTF-8"),
-        ("/datax", "nothing is here: ask for /data, /cmds, /cmd, /health, /events, /series or /history"),
-        ("/", "nothing is here: ask for /data, /cmds, /cmd, /health, /events, /series or /history"),
-        ("//data", "nothing is here: ask for /data, /cmds, /cmd, /health, /events, /series or /history"),
+        (
+            "/datax",
+            "nothing is here: ask for /data, /cmds, /cmd, /health, /metrics, /events, /series or /history",
+        ),
+        (
+            "//data",
+            "nothing is here: ask for /data, /cmds, /cmd, /health, /metrics, /events, /series or /history",
+        ),
     ] {
         let answer = house.get(path).await;
         assert_eq!(answer.error(), (404, "not_found".to_owned()), "{path}");
@@ -114,7 +119,7 @@ async fn a_section_without_a_batch_is_503_and_says_why() {
     let answer = house.get("/data/meter").await;
     assert_eq!(answer.error(), (503, "no_reading_yet".to_owned()));
     assert_eq!(answer.message(), "`meter` has no reading yet");
-    house.store.section("meter").unwrap().health.fault("could not open `/dev/ttyUSB0`".to_owned());
+    house.store.section("meter").unwrap().health.vitals.fault("could not open `/dev/ttyUSB0`".to_owned());
     let answer = house.get("/data/meter/x").await;
     assert_eq!(answer.message(), "`meter` has no reading yet: could not open `/dev/ttyUSB0`");
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
@@ -165,7 +170,7 @@ async fn a_wrong_method_is_405_and_options_name_the_right_ones() {
         ("/health", "GET, HEAD, OPTIONS", true),
         ("/events", "GET, HEAD, OPTIONS", true),
         ("/cmd", "GET, POST, OPTIONS", false),
-        ("/", "POST, OPTIONS", false),
+        ("/", "GET, HEAD, POST, OPTIONS", false),
     ] {
         let origin = open.then_some("*");
         for method in ["PUT", "DELETE", "PATCH", "TRACE", "BREW"] {

@@ -36,7 +36,7 @@ async fn an_instance_is_well_while_it_delivers() {
 
     publish(&house.store, "a", meter());
     a.health.malformed.increment();
-    a.health.fault("a `telegram` of \"rubbish\"".to_owned());
+    a.health.vitals.fault("a `telegram` of \"rubbish\"".to_owned());
     let answer = house.get("/health").await;
     assert_eq!(answer.status, 200);
     let json = &answer.json()["instances"]["a"];
@@ -48,7 +48,7 @@ async fn an_instance_is_well_while_it_delivers() {
     assert_eq!(json["counts"]["malformed"], 1);
 
     for state in [State::Starting, State::Waiting, State::Failed, State::Stopped] {
-        z.health.set_state(state);
+        z.health.vitals.set_state(state);
         let answer = house.get("/health").await;
         assert_eq!(answer.status, 503);
         assert_eq!(answer.json()["instances"]["z"]["state"], state.as_str());
@@ -66,4 +66,46 @@ async fn an_instance_that_has_been_silent_is_stale() {
     assert_eq!(answer.json()["instances"]["meter"]["state"], "stale");
     assert!(house.get("/data").await.body.ends_with(r#","stale":true}}"#));
     assert_eq!(house.get("/data/meter/stale").await.body, "true");
+}
+
+#[tokio::test]
+async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
+    let cx = Context::new("home", "", DEADLINE);
+    cx.counter("reconnects").add(4);
+    cx.fact("broker").set("mosquitto");
+    let home = Arc::new(Delivery::new("home", "mqtt", cx.stats().clone()));
+    let house = Setup { publishers: vec![Arc::clone(&home)], ..Setup::default() }.start().await;
+    let answer = house.get("/health").await;
+    assert_eq!((answer.status, &answer.json()["status"]), (200, &"ok".into()));
+    assert_eq!(
+        answer.json()["publishers"],
+        serde_json::json!({"home": {
+            "plugin": "mqtt", "state": "starting", "backlog": 0, "oldest": null, "last_success": null,
+            "last_error": null,
+            "counts": {"records": 0, "failures": 0, "refused": 0, "expired": 0, "panics": 0, "reconnects": 4},
+            "facts": {"broker": "mosquitto"}
+        }})
+    );
+
+    let moment = "2020-02-06T21:37:51.607046Z".parse().unwrap();
+    home.waits(17, Some(moment));
+    assert_eq!(house.get("/health").await.status, 503, "something waits, and it has delivered nothing");
+    home.vitals.success(moment);
+    home.refused.add(2);
+    home.vitals.fault("the broker is away".to_owned());
+    let answer = house.get("/health").await;
+    assert_eq!(answer.status, 200, "it delivers, so what waits is on its way");
+    let shown = &answer.json()["publishers"]["home"];
+    assert_eq!((&shown["state"], &shown["backlog"]), (&"delivering".into(), &17.into()));
+    assert_eq!(shown["oldest"], "2020-02-06T21:37:51.607046+00:00");
+    assert_eq!(shown["last_success"], "2020-02-06T21:37:51.607046+00:00");
+    assert_eq!(shown["last_error"]["message"], "the broker is away");
+    assert_eq!(shown["counts"]["refused"], 2);
+
+    for state in [State::Waiting, State::Failed, State::Stopped] {
+        home.vitals.set_state(state);
+        let answer = house.get("/health").await;
+        assert_eq!((answer.status, &answer.json()["status"]), (503, &"degraded".into()));
+        assert_eq!(answer.json()["publishers"]["home"]["state"], state.as_str());
+    }
 }

@@ -1,0 +1,149 @@
+//! `/metrics`: readings and how everything fares, for Prometheus.
+//!
+//! Each metric has one unit, without a prefix, and says it in its name: energy is in joules, so that `rate()` of it is
+//! in watts. The numbers are converted exactly.
+
+mod exposition;
+mod process;
+mod reading;
+
+use std::{sync::Arc, time::Instant};
+
+use warp::{
+    Filter,
+    filters::BoxedFilter,
+    http::{HeaderValue, StatusCode, header},
+    reply::Response,
+};
+
+use self::exposition::{Exposition, Family};
+use super::{health, quantity::Scaled, reply};
+use crate::{Store, Timestamp, journal::Journal, publish::Delivery, store::Section};
+
+static LAST_READING: Family =
+    Family::gauge("meter_last_reading_timestamp_seconds", "When the newest readings were taken.");
+static READER_UP: Family =
+    Family::gauge("meter_reader_up", "Whether readings arrive, and are not stale: 1 or 0.");
+static TELEGRAMS: Family = Family::counter("meter_telegrams_total", "Telegrams, by what became of them.");
+static EVENTS: Family = Family::counter("meter_events_total", "What the plugin counts of its own.");
+static REOPENED: Family =
+    Family::counter("meter_reader_reopened_total", "How often the device was opened again after a fault.");
+static READER_PANICS: Family = Family::counter("meter_reader_panics_total", "How often the source panicked.");
+
+static PUBLISHER_UP: Family =
+    Family::gauge("smartmeter_publisher_up", "Whether records arrive, or none has come yet: 1 or 0.");
+static RECORDS: Family = Family::counter("smartmeter_publisher_records_total", "Records that arrived.");
+static FAILURES: Family = Family::counter("smartmeter_publisher_failures_total", "Attempts that failed.");
+static REFUSED: Family =
+    Family::counter("smartmeter_publisher_refused_total", "Records that the far end refused for good.");
+static EXPIRED: Family =
+    Family::counter("smartmeter_publisher_expired_total", "Records that became too old to be delivered.");
+static PUBLISHER_PANICS: Family =
+    Family::counter("smartmeter_publisher_panics_total", "How often the publisher panicked.");
+static PUBLISHER_EVENTS: Family =
+    Family::counter("smartmeter_publisher_events_total", "What the plugin counts of its own.");
+static BACKLOG: Family =
+    Family::gauge("smartmeter_publisher_backlog", "Batches in the journal that were not looked at yet.");
+static OLDEST: Family = Family::gauge(
+    "smartmeter_publisher_oldest_seconds",
+    "How old the oldest reading is that waits; 0: none does.",
+);
+static LAST_SUCCESS: Family =
+    Family::gauge("smartmeter_publisher_last_success_timestamp_seconds", "When records last arrived.");
+
+static JOURNAL_UP: Family =
+    Family::gauge("smartmeter_journal_up", "Whether readings are recorded safely: 1 or 0.");
+static BUILD: Family = Family::gauge("smartmeter_build_info", "1; the program's version.");
+
+/// The format's own name (exposition format 0.0.4).
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// So many readings of a section are shown: a meter that makes up registers must not fill a database.
+const MOST_READINGS: usize = 500;
+
+/// Where the samples come from.
+pub(super) struct Metrics {
+    store: Arc<Store>,
+    journal: Journal,
+    publishers: Arc<[Arc<Delivery>]>,
+    started: Timestamp,
+}
+
+/// `/metrics`.
+pub(super) fn routes(metrics: &Arc<Metrics>) -> BoxedFilter<(Response,)> {
+    let metrics = Arc::clone(metrics);
+    let answer = reply::read().map(move || metrics.answer());
+    let answer = answer.or(reply::other_methods(reply::READ)).unify().map(reply::readable_anywhere);
+    warp::path("metrics").and(warp::path::end()).and(answer).boxed()
+}
+
+impl Metrics {
+    pub(super) fn new(store: Arc<Store>, journal: Journal, publishers: Arc<[Arc<Delivery>]>) -> Self {
+        Self { store, journal, publishers, started: Timestamp::now() }
+    }
+
+    fn answer(&self) -> Response {
+        let now = Instant::now();
+        let mut out = Exposition::default();
+        for section in self.store.sections() {
+            add_section(&mut out, section, now);
+        }
+        for publisher in &*self.publishers {
+            add_publisher(&mut out, publisher, Timestamp::now());
+        }
+        if let Some(status) = self.journal.status() {
+            out.add(&JOURNAL_UP, &[], u8::from(status.open && status.trouble.is_none()));
+        }
+        out.add(&BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        process::add(&mut out, self.started);
+        let mut response = reply::json(StatusCode::OK, out.text());
+        response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
+        response
+    }
+}
+
+fn add_section(out: &mut Exposition, section: &Section, now: Instant) {
+    let (meter, health) = (("meter", &*section.name), &section.health);
+    // A stale reading is absent: a graph that goes on level would be a lie.
+    if let Some(view) = section.view(now).filter(|view| !view.stale) {
+        let readings = view.snapshot.batch.readings.iter();
+        readings.take(MOST_READINGS).for_each(|reading| reading::add(out, meter.1, reading));
+    }
+    if let Some(at) = health.vitals.last_success() {
+        out.add(&LAST_READING, &[meter], Scaled::seconds(at));
+    }
+    out.add(&READER_UP, &[meter, ("plugin", section.plugin)], u8::from(health::is_delivering(section, now)));
+    for (result, count) in
+        [("ok", &health.batches), ("malformed", &health.malformed), ("thinned", &health.thinned)]
+    {
+        out.add(&TELEGRAMS, &[meter, ("result", result)], count.get());
+    }
+    for (event, count) in health.vitals.stats.counters() {
+        out.add(&EVENTS, &[meter, ("event", event)], count);
+    }
+    out.add(&REOPENED, &[meter], health.reopened.get());
+    out.add(&READER_PANICS, &[meter], health.panics.get());
+}
+
+fn add_publisher(out: &mut Exposition, publisher: &Delivery, now: Timestamp) {
+    let name = ("publisher", &*publisher.name);
+    out.add(&PUBLISHER_UP, &[name, ("plugin", publisher.plugin)], u8::from(health::is_well(publisher)));
+    for (family, count) in [
+        (&RECORDS, &publisher.records),
+        (&FAILURES, &publisher.failures),
+        (&REFUSED, &publisher.refused),
+        (&EXPIRED, &publisher.expired),
+        (&PUBLISHER_PANICS, &publisher.panics),
+    ] {
+        out.add(family, &[name], count.get());
+    }
+    for (event, count) in publisher.vitals.stats.counters() {
+        out.add(&PUBLISHER_EVENTS, &[name, ("event", event)], count);
+    }
+    out.add(&BACKLOG, &[name], publisher.backlog());
+    let waits = publisher.oldest().map_or(0, |oldest| now.as_second().saturating_sub(oldest.as_second()));
+    out.add(&OLDEST, &[name], waits.max(0));
+    if let Some(at) = publisher.vitals.last_success() {
+        out.add(&LAST_SUCCESS, &[name], Scaled::seconds(at));
+    }
+}

@@ -1,0 +1,107 @@
+//! The text that Prometheus reads (exposition format 0.0.4).
+//!
+//! ```text
+//! # HELP meter_power_watts Power.
+//! # TYPE meter_power_watts gauge
+//! meter_power_watts{meter="grid",reading="CURRENT_POWER_SUM"} -318.4
+//! ```
+
+use std::{fmt::Display, io::Write as _, ptr};
+
+/// A metric: a name, what it means, and how it behaves.
+#[derive(Debug)]
+pub(super) struct Family {
+    name: &'static str,
+    help: &'static str,
+    kind: &'static str,
+}
+
+impl Family {
+    /// One that only rises, or begins anew at zero. Its name ends with `_total`.
+    pub(super) const fn counter(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, kind: "counter" }
+    }
+
+    /// One that goes up and down.
+    pub(super) const fn gauge(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, kind: "gauge" }
+    }
+}
+
+/// Samples, which come in any order: the format wants all of one family together.
+#[derive(Debug, Default)]
+pub(super) struct Exposition(Vec<(&'static Family, Vec<u8>)>);
+
+impl Exposition {
+    /// Adds a sample. A label without a text is left away, which means the same.
+    pub(super) fn add(&mut self, family: &'static Family, labels: &[(&str, &str)], value: impl Display) {
+        let lines = self.lines(family);
+        lines.extend_from_slice(family.name.as_bytes());
+        let mut open = b'{';
+        for (name, text) in labels.iter().filter(|(_, text)| !text.is_empty()) {
+            lines.push(open);
+            open = b',';
+            lines.extend_from_slice(name.as_bytes());
+            lines.extend_from_slice(b"=\"");
+            escape(lines, text);
+            lines.push(b'"');
+        }
+        if open == b',' {
+            lines.push(b'}');
+        }
+        // Writing into memory cannot fail.
+        let _ = writeln!(lines, " {value}");
+    }
+
+    fn lines(&mut self, family: &'static Family) -> &mut Vec<u8> {
+        let there = self.0.iter().position(|(known, _)| ptr::eq(*known, family));
+        let at = there.unwrap_or_else(|| {
+            self.0.push((family, Vec::new()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+
+    /// The text, a family after the other in the order of their first samples.
+    pub(super) fn text(self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.0.iter().map(|(_, lines)| lines.len() + 200).sum());
+        for (Family { name, help, kind }, lines) in self.0 {
+            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            out.extend_from_slice(&lines);
+        }
+        out
+    }
+}
+
+/// Appends a label's text. A meter's names may hold anything.
+fn escape(out: &mut Vec<u8>, text: &str) {
+    for &byte in text.as_bytes() {
+        match byte {
+            b'\\' => out.extend_from_slice(br"\\"),
+            b'"' => out.extend_from_slice(br#"\""#),
+            b'\n' => out.extend_from_slice(br"\n"),
+            byte => out.push(byte),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_stay_together_and_labels_are_escaped() {
+        static POWER: Family = Family::gauge("power_watts", "Power.");
+        static COUNT: Family = Family::counter("things_total", "Things.");
+        let mut out = Exposition::default();
+        out.add(&POWER, &[("a", "x"), ("none", ""), ("b", "q\"\\\n{}ü")], -0.5);
+        out.add(&COUNT, &[("none", "")], 3);
+        out.add(&POWER, &[], 7);
+        assert_eq!(
+            String::from_utf8(out.text()).unwrap(),
+            "# HELP power_watts Power.\n# TYPE power_watts gauge\n\
+             power_watts{a=\"x\",b=\"q\\\"\\\\\\n{}ü\"} -0.5\npower_watts 7\n\
+             # HELP things_total Things.\n# TYPE things_total counter\nthings_total 3\n"
+        );
+    }
+}

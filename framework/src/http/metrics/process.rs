@@ -1,0 +1,49 @@
+//! What the process itself takes, by the names that all exporters give to it.
+
+use std::fs;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{
+    super::quantity::Scaled,
+    exposition::{Exposition, Family},
+};
+use crate::Timestamp;
+
+static CPU: Family =
+    Family::counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
+static MEMORY: Family = Family::gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
+static FILES: Family = Family::gauge("process_open_fds", "Number of open file descriptors.");
+static START: Family =
+    Family::gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.");
+
+/// Adds what is known; memory and files only where there is a `/proc`.
+pub(super) fn add(out: &mut Exposition, started: Timestamp) {
+    let cpu = clock_gettime(ClockId::ProcessCPUTime);
+    out.add(&CPU, &[], format_args!("{}.{:09}", cpu.tv_sec, cpu.tv_nsec));
+    if let Some(kilobytes) = fs::read_to_string("/proc/self/status").ok().as_deref().and_then(resident) {
+        out.add(&MEMORY, &[], kilobytes.saturating_mul(1024));
+    }
+    if let Ok(files) = fs::read_dir("/proc/self/fd") {
+        // One of them is this listing itself.
+        out.add(&FILES, &[], files.count().saturating_sub(1));
+    }
+    out.add(&START, &[], Scaled::seconds(started));
+}
+
+/// `VmRSS:      5124 kB` of `/proc/<pid>/status` (proc(5)).
+fn resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim_end().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resident;
+
+    #[test]
+    fn resident_memory_is_found() {
+        assert_eq!(resident("Name:\tx\nVmRSS:\t    5124 kB\nThreads:\t4\n"), Some(5124));
+        assert_eq!(resident("Name:\tVmRSS: 3 kB\n"), None);
+    }
+}

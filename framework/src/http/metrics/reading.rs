@@ -1,0 +1,283 @@
+//! Which metric a reading is, and what its OBIS code says of it.
+//!
+//! The value groups are those of IEC 62056-61: A the medium, C the quantity, D how it was processed (7 = now,
+//! 8 = counted up), E the tariff, F a value of the past. The quantities 1 to 20 come again for L1 as 21 to 40, for
+//! L2 as 41 to 60, for L3 as 61 to 80.
+
+use super::{
+    super::quantity::{Quantity, Scaled},
+    exposition::{Exposition, Family},
+};
+use crate::{Decimal, Obis, Reading, Value};
+
+static ENERGY: Family = Family::counter("meter_energy_joules_total", "Energy counted by the meter.");
+static NET_ENERGY: Family =
+    Family::gauge("meter_net_energy_joules", "Energy imported minus energy exported, which may fall.");
+static REACTIVE_ENERGY: Family =
+    Family::counter("meter_reactive_energy_var_seconds_total", "Reactive energy counted by the meter.");
+static APPARENT_ENERGY: Family = Family::counter(
+    "meter_apparent_energy_volt_ampere_seconds_total",
+    "Apparent energy counted by the meter.",
+);
+static VOLUME: Family =
+    Family::counter("meter_volume_cubic_meters_total", "Gas, water or heating water counted by the meter.");
+static POWER: Family = Family::gauge("meter_power_watts", "Power; negative is export.");
+static REACTIVE_POWER: Family = Family::gauge("meter_reactive_power_vars", "Reactive power.");
+static APPARENT_POWER: Family = Family::gauge("meter_apparent_power_volt_amperes", "Apparent power.");
+static VOLTAGE: Family = Family::gauge("meter_voltage_volts", "Voltage.");
+static CURRENT: Family = Family::gauge("meter_current_amperes", "Current.");
+static FREQUENCY: Family = Family::gauge("meter_frequency_hertz", "Frequency of the grid.");
+static TEMPERATURE: Family = Family::gauge("meter_temperature_celsius", "Temperature.");
+static POWER_FACTOR: Family = Family::gauge("meter_power_factor_ratio", "Power factor.");
+static OTHER: Family = Family::gauge("meter_reading", "Any other number, in the unit of the device.");
+
+/// Watt hours in joules are 36 * 10^2.
+const HOUR: (i32, i32) = (36, 2);
+const SAME: (i32, i32) = (1, 0);
+
+/// No meter's word is so long: a reading whose name or unit is longer is left out. In bytes.
+const LONGEST: usize = 128;
+
+/// Import minus export.
+const NET: &str = "net";
+
+/// Adds a reading, if it is a number.
+pub(super) fn add(out: &mut Exposition, meter: &str, reading: &Reading) {
+    let Value::Number(number) = reading.value else { return };
+    let unit = reading.unit.as_deref().unwrap_or_default();
+    if reading.name.len() > LONGEST || unit.len() > LONGEST {
+        return;
+    }
+    let labels = [("meter", meter), ("reading", &*reading.name)];
+    let Some((family, value)) = metric(number, unit, reading.obis) else {
+        return out.add(&OTHER, &[&labels[..], &[("unit", unit)]].concat(), Scaled::new(number, 1, 0));
+    };
+    let Some(obis) = reading.obis else { return out.add(family, &labels, value) };
+    let (phase, _) = phase(obis);
+    let tariff = tariff(obis).map(|tariff| tariff.to_string()).unwrap_or_default();
+    let code = obis.reduced().to_string();
+    let of_register =
+        [("obis", &*code), ("phase", phase), ("direction", direction(unit, obis)), ("tariff", &*tariff)];
+    out.add(family, &[&labels[..], &of_register].concat(), value);
+}
+
+/// The metric of a number, and the value in the metric's unit. `None` where it is none in particular.
+fn metric(number: Decimal, unit: &str, obis: Option<Obis>) -> Option<(&'static Family, Scaled)> {
+    let Some((quantity, exponent)) = Quantity::of(unit) else {
+        let is_factor = |obis: Obis| phase(obis).1 == 13 && obis.cde().1 == 7 && !is_past(obis);
+        let factor = unit.is_empty() && obis.is_some_and(is_factor);
+        return factor.then(|| (&POWER_FACTOR, Scaled::new(number, 1, 0)));
+    };
+    if obis.is_some_and(|obis| !is_current(obis, quantity)) {
+        return None;
+    }
+    let net = obis.is_some_and(|obis| direction(unit, obis) == NET);
+    let (family, (factor, more)) = match quantity {
+        Quantity::Energy if net => (&NET_ENERGY, HOUR),
+        Quantity::Energy => (&ENERGY, HOUR),
+        Quantity::Heat => (&ENERGY, SAME),
+        Quantity::ReactiveEnergy => (&REACTIVE_ENERGY, HOUR),
+        Quantity::ApparentEnergy => (&APPARENT_ENERGY, HOUR),
+        Quantity::Volume => (&VOLUME, SAME),
+        Quantity::Power => (&POWER, SAME),
+        Quantity::ReactivePower => (&REACTIVE_POWER, SAME),
+        Quantity::ApparentPower => (&APPARENT_POWER, SAME),
+        Quantity::Voltage => (&VOLTAGE, SAME),
+        Quantity::Current => (&CURRENT, SAME),
+        Quantity::Frequency => (&FREQUENCY, SAME),
+        Quantity::Temperature => (&TEMPERATURE, SAME),
+    };
+    Some((family, Scaled::new(number, factor, exponent + more)))
+}
+
+/// Whether a register holds what is measured now, or was counted up to now. A maximum, an average, a limit, a
+/// counter of one day and a value of the past do not: in a sum over registers they would be wrong.
+fn is_current(obis: Obis, quantity: Quantity) -> bool {
+    let (c, d, _) = obis.cde();
+    !is_past(obis)
+        && match obis.medium() {
+            _ if quantity == Quantity::Temperature => true,
+            // A heat meter may say `6.8` and `6.26`, without a medium.
+            None | Some(1) => quantity == Quantity::Volume || d == if quantity.is_counted() { 8 } else { 7 },
+            // What another meter counted, and this one passes on.
+            Some(0) => quantity.is_counted() && c == 24 && matches!(d, 2 | 3),
+            Some(_) => true,
+        }
+}
+
+/// Whether a register holds a value of the past. Some meters write F = 0 for the current one.
+fn is_past(obis: Obis) -> bool {
+    !matches!(obis.history(), None | Some(0))
+}
+
+/// The phase, and the quantity's number without it. For anything but electricity there is neither.
+fn phase(obis: Obis) -> (&'static str, u8) {
+    match (obis.medium(), obis.cde().0) {
+        (Some(medium), _) if medium != 1 => ("", 0),
+        (_, c @ 1..=20) => ("", c),
+        (_, c @ 21..=40) => ("L1", c - 20),
+        (_, c @ 41..=60) => ("L2", c - 40),
+        (_, c @ 61..=80) => ("L3", c - 60),
+        (_, 91) => ("N", 11),
+        _ => ("", 0),
+    }
+}
+
+/// The tariff of an electricity meter's counter; `None` for the total.
+fn tariff(obis: Obis) -> Option<u8> {
+    let (_, d, e) = obis.cde();
+    // Older EasyMeters write 255 where there are no tariffs.
+    (phase(obis).1 > 0 && d == 8 && !matches!(e, 0 | 255)).then_some(e)
+}
+
+/// Which way energy or power goes. The unit must be of the register's quantity: a heat meter's `6.8` is no reactive energy.
+fn direction(unit: &str, obis: Obis) -> &'static str {
+    use Quantity::{ApparentEnergy, ApparentPower, Energy, Power, ReactiveEnergy, ReactivePower};
+    match (Quantity::of(unit).map(|(quantity, _)| quantity), phase(obis).1) {
+        (Some(Energy | Power), 1)
+        | (Some(ReactiveEnergy | ReactivePower), 3)
+        | (Some(ApparentEnergy | ApparentPower), 9) => "import",
+        (Some(Energy | Power), 2)
+        | (Some(ReactiveEnergy | ReactivePower), 4)
+        | (Some(ApparentEnergy | ApparentPower), 10) => "export",
+        (Some(Energy | Power), 15) => "absolute",
+        (Some(Energy | Power), 16) => NET,
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line of a reading.
+    fn line(code: &str, number: &str, unit: &str) -> String {
+        let mut reading = Reading::number("R", Decimal::parse(number.as_bytes()).unwrap());
+        reading.obis = Obis::parse(code.as_bytes());
+        reading.unit = (!unit.is_empty()).then(|| unit.into());
+        assert_eq!(reading.obis.is_none(), code.is_empty());
+        let mut out = Exposition::default();
+        add(&mut out, "m", &reading);
+        let text = String::from_utf8(out.text()).unwrap();
+        text.lines()
+            .last()
+            .unwrap_or_default()
+            .replace("meter=\"m\",reading=\"R\",", "")
+            .replace("meter=\"m\",reading=\"R\"", "")
+    }
+
+    #[test]
+    fn each_register_has_its_metric() {
+        for (code, number, unit, expected) in [
+            (
+                "1-0:1.8.0*255",
+                "2714.12830185",
+                "kWh",
+                r#"meter_energy_joules_total{obis="1.8.0",direction="import"} 9770861886.66"#,
+            ),
+            ("2.8.0", "7", "Wh", r#"meter_energy_joules_total{obis="2.8.0",direction="export"} 25200"#),
+            (
+                "1-0:1.8.2*255",
+                "0.5",
+                "MWh",
+                r#"meter_energy_joules_total{obis="1.8.2",direction="import",tariff="2"} 1800000000"#,
+            ),
+            (
+                "1-0:1.8.255*255",
+                "1",
+                "kWh",
+                r#"meter_energy_joules_total{obis="1.8.255",direction="import"} 3600000"#,
+            ),
+            (
+                "1-0:21.8.0*255",
+                "1",
+                "kWh",
+                r#"meter_energy_joules_total{obis="21.8.0",phase="L1",direction="import"} 3600000"#,
+            ),
+            (
+                "15.8.0",
+                "1",
+                "kWh",
+                r#"meter_energy_joules_total{obis="15.8.0",direction="absolute"} 3600000"#,
+            ),
+            ("16.8.0", "-1.5", "kWh", r#"meter_net_energy_joules{obis="16.8.0",direction="net"} -5400000"#),
+            (
+                "3.8.0",
+                "1",
+                "kvarh",
+                r#"meter_reactive_energy_var_seconds_total{obis="3.8.0",direction="import"} 3600000"#,
+            ),
+            (
+                "10.8.0",
+                "1",
+                "VAh",
+                r#"meter_apparent_energy_volt_ampere_seconds_total{obis="10.8.0",direction="export"} 3600"#,
+            ),
+            ("", "13756.57", "kWh", "meter_energy_joules_total{} 49523652000"),
+            ("6.8", "27.5", "MWh", r#"meter_energy_joules_total{obis="6.8"} 99000000000"#),
+            ("6.8", "27.5", "GJ", r#"meter_energy_joules_total{obis="6.8"} 27500000000"#),
+            ("6.26", "3.5", "m3", r#"meter_volume_cubic_meters_total{obis="6.26"} 3.5"#),
+            (
+                "0-1:24.2.1*255",
+                "1234.567",
+                "m3",
+                r#"meter_volume_cubic_meters_total{obis="24.2.1"} 1234.567"#,
+            ),
+            ("8-0:1.0.0*255", "12345", "l", r#"meter_volume_cubic_meters_total{obis="1.0.0"} 12.345"#),
+            ("16.7.0", "-318.40", "W", r#"meter_power_watts{obis="16.7.0",direction="net"} -318.4"#),
+            (
+                "1-0:41.7.0*255",
+                "1.5",
+                "kW",
+                r#"meter_power_watts{obis="41.7.0",phase="L2",direction="import"} 1500"#,
+            ),
+            ("1-0:76.7.0*255", "5", "W", r#"meter_power_watts{obis="76.7.0",phase="L3",direction="net"} 5"#),
+            ("4.7.0", "5", "var", r#"meter_reactive_power_vars{obis="4.7.0",direction="export"} 5"#),
+            (
+                "9.7.0",
+                "5",
+                "kVA",
+                r#"meter_apparent_power_volt_amperes{obis="9.7.0",direction="import"} 5000"#,
+            ),
+            ("1-0:32.7.0*255", "230.1", "V", r#"meter_voltage_volts{obis="32.7.0",phase="L1"} 230.1"#),
+            ("71.7.0", "1500", "mA", r#"meter_current_amperes{obis="71.7.0",phase="L3"} 1.5"#),
+            ("91.7.0", "0.1", "A", r#"meter_current_amperes{obis="91.7.0",phase="N"} 0.1"#),
+            ("14.7.0", "49.98", "Hz", r#"meter_frequency_hertz{obis="14.7.0"} 49.98"#),
+            ("33.7.0", "0.98", "", r#"meter_power_factor_ratio{obis="33.7.0",phase="L1"} 0.98"#),
+            ("1-0:96.9.0*255", "31", "°C", r#"meter_temperature_celsius{obis="96.9.0"} 31"#),
+            ("", "48.5", "°C", "meter_temperature_celsius{} 48.5"),
+        ] {
+            assert_eq!(line(code, number, unit), expected);
+        }
+    }
+
+    #[test]
+    fn what_must_not_be_added_up_is_any_other_number() {
+        for (code, number, unit) in [
+            ("1.8.0*01", "4000", "kWh"),       // of last month
+            ("1-0:1.9.0*255", "4", "kWh"),     // of this one
+            ("1-0:1.6.0*255", "3.5", "kW"),    // the highest
+            ("1-0:1.4.0*255", "1.5", "kW"),    // the average
+            ("0-0:17.0.0*255", "999.9", "kW"), // the limit
+            ("1-0:31.4.0*255", "25", "A"),
+            ("6.8*01", "20", "MWh"),
+            ("1-0:81.7.1*255", "120", "°"),
+            ("", "13", ""),
+            ("13.6.0", "1", ""),
+            ("13.7.0*01", "0.9", ""),
+            ("", "3", "bananas"),
+        ] {
+            let unit_label = if unit.is_empty() { String::new() } else { format!("unit=\"{unit}\"") };
+            assert_eq!(line(code, number, unit), format!("meter_reading{{{unit_label}}} {number}"), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_word_is_left_out() {
+        assert_eq!(line("", "1", &"x".repeat(129)), "");
+        assert_eq!(
+            line("", "1", &"x".repeat(128)),
+            format!("meter_reading{{unit=\"{}\"}} 1", "x".repeat(128))
+        );
+    }
+}
