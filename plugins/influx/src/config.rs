@@ -1,0 +1,237 @@
+//! The plugin's keys, and what they mean together.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use framework::{Batching, ConfigError, Period, Secret};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use push::{Endpoint, Keys, default_flush_every};
+use serde::Deserialize;
+
+use crate::line::{Lines, Names, SECTION};
+
+/// The keys of an instance. The plugin's README explains each.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    url: String,
+    version: Option<Version>,
+    database: Option<String>,
+    retention_policy: Option<String>,
+    org: Option<String>,
+    bucket: Option<String>,
+    username: Option<String>,
+    password: Option<Secret>,
+    password_file: Option<PathBuf>,
+    token: Option<Secret>,
+    token_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    #[serde(default = "default_gzip")]
+    gzip: bool,
+    preset: Option<Preset>,
+    measurement: Option<String>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    #[serde(default)]
+    fields: BTreeMap<String, String>,
+    #[serde(default = "default_flush_every", deserialize_with = "push::flush_every")]
+    flush_every: Period,
+    #[serde(default = "default_batch")]
+    batch: usize,
+}
+
+fn default_gzip() -> bool {
+    true
+}
+fn default_batch() -> usize {
+    5000
+}
+
+/// As much as InfluxDB takes in one request, by far.
+const MAX_BATCH: usize = 50_000;
+
+/// Which write interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Version {
+    V1,
+    V2,
+    V3,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Preset {
+    Original,
+}
+
+/// The configuration, checked.
+pub(crate) struct Settings {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) path: String,
+    pub(crate) lines: Lines,
+    pub(crate) batching: Batching,
+}
+
+impl Config {
+    /// # Errors
+    /// All that is wrong.
+    pub(crate) fn settings(self) -> Result<Settings, ConfigError> {
+        let version = self.version();
+        let path = self.path(version);
+        let wrong = self.mistakes(version);
+        let scheme = if version == Version::V2 { "Token" } else { "Bearer" };
+        let original = self.preset == Some(Preset::Original);
+        let measurement =
+            self.measurement.as_deref().unwrap_or(if original { "power" } else { "smartmeter" }).to_owned();
+        let names = if original { Names::Original } else { Names::own(&self.fields) };
+        let lines = Lines::new(&measurement, &self.tags, names);
+        let batching = Batching { records: self.batch, linger: *self.flush_every };
+        let keys = Keys {
+            url: self.url,
+            username: self.username,
+            password: self.password,
+            password_file: self.password_file,
+            token: self.token,
+            token_file: self.token_file,
+            ca_file: self.ca_file,
+            gzip: self.gzip,
+        };
+        let endpoint = keys.endpoint(scheme);
+        ConfigError::all(endpoint.as_ref().err().cloned().into_iter().chain(wrong))?;
+        Ok(Settings { endpoint: endpoint?, path, lines, batching })
+    }
+
+    /// Only version 2 has buckets, and only version 3 has databases and tokens.
+    fn version(&self) -> Version {
+        let token = self.token.is_some() || self.token_file.is_some();
+        self.version.unwrap_or(match (&self.bucket, token) {
+            (Some(_), _) => Version::V2,
+            (None, true) => Version::V3,
+            (None, false) => Version::V1,
+        })
+    }
+
+    /// Timestamps are nanoseconds in all of them, but each calls them by another name.
+    fn path(&self, version: Version) -> String {
+        let (path, precision) = match version {
+            Version::V1 => ("/write", "ns"),
+            Version::V2 => ("/api/v2/write", "ns"),
+            Version::V3 => ("/api/v3/write_lp", "nanosecond"),
+        };
+        let queries = [
+            ("db", &self.database),
+            ("rp", &self.retention_policy),
+            ("org", &self.org),
+            ("bucket", &self.bucket),
+        ];
+        let mut path = format!("{path}?precision={precision}");
+        for (key, value) in queries {
+            if let Some(value) = value {
+                path.extend(["&", key, "="]);
+                path.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
+            }
+        }
+        path
+    }
+
+    fn mistakes(&self, version: Version) -> Vec<ConfigError> {
+        let mut wrong = Vec::new();
+        let places = [
+            ("database", &self.database, version != Version::V2, version != Version::V2),
+            ("retention_policy", &self.retention_policy, version == Version::V1, false),
+            ("org", &self.org, version == Version::V2, version == Version::V2),
+            ("bucket", &self.bucket, version == Version::V2, version == Version::V2),
+        ];
+        let name = format!("{version:?}").to_lowercase();
+        for (key, value, known, needed) in places {
+            match value.as_deref() {
+                Some("") => wrong.push(ConfigError::key(key, format!("`{key}` is empty"))),
+                Some(_) if !known => {
+                    let message = format!("`{key}` is of no use with version `{name}`");
+                    wrong.push(ConfigError::key(key, message).hint("`version` says which InfluxDB it is"));
+                }
+                None if needed => {
+                    let message = format!("missing field `{key}`, which version `{name}` needs");
+                    let hint = "`database` for InfluxDB 1 and 3, `org` and `bucket` for InfluxDB 2";
+                    wrong.push(ConfigError::section(message).hint(hint));
+                }
+                _ => {}
+            }
+        }
+        if self.preset.is_some() && !self.fields.is_empty() {
+            wrong.push(ConfigError::key("fields", "`fields` and `preset` exclude each other"));
+        }
+        if self.preset.is_none() && self.tags.contains_key(SECTION) {
+            wrong.push(ConfigError::key("tags", "the tag `section` is the name of the source already"));
+        }
+        if self.measurement.as_deref() == Some("") {
+            wrong.push(ConfigError::key("measurement", "`measurement` is empty"));
+        }
+        let names = self.tags.iter().chain(&self.fields);
+        for (key, value) in names.filter(|(key, value)| key.is_empty() || value.is_empty()) {
+            let list = if self.tags.contains_key(key) { "tags" } else { "fields" };
+            wrong.push(ConfigError::key(list, format!("`{key}` = `{value}`: a name is empty")));
+        }
+        if !(1..=MAX_BATCH).contains(&self.batch) {
+            let message = format!("`batch` must be 1 to {MAX_BATCH} records, not {}", self.batch);
+            wrong.push(ConfigError::key("batch", message));
+        }
+        wrong
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use framework::testing::check_publisher;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn keeps_the_contract() {
+        check_publisher::<crate::Influx>();
+    }
+
+    fn settings(mut keys: Value) -> Result<Settings, String> {
+        keys["url"] = json!("http://nas:8086");
+        let config: Config = serde_json::from_value(keys).map_err(|error| error.to_string())?;
+        config.settings().map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn the_keys_say_which_version() {
+        for (keys, path) in [
+            (json!({"database": "house"}), "/write?precision=ns&db=house"),
+            (json!({"database": "a b", "retention_policy": "&"}), "/write?precision=ns&db=a%20b&rp=%26"),
+            (json!({"org": "us", "bucket": "ä"}), "/api/v2/write?precision=ns&org=us&bucket=%C3%A4"),
+            (json!({"database": "house", "token": "t"}), "/api/v3/write_lp?precision=nanosecond&db=house"),
+            (json!({"database": "house", "token": "t", "version": "v1"}), "/write?precision=ns&db=house"),
+        ] {
+            assert_eq!(settings(keys).unwrap().path, path);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        for (keys, message) in [
+            (json!({}), "missing field `database`, which version `v1` needs"),
+            (json!({"bucket": "b"}), "missing field `org`, which version `v2` needs"),
+            (
+                json!({"database": "d", "bucket": "b", "org": "o"}),
+                "`database` is of no use with version `v2`",
+            ),
+            (json!({"database": "d", "org": "o"}), "`org` is of no use with version `v1`"),
+            (json!({"database": ""}), "`database` is empty"),
+            (json!({"database": "d", "batch": 0}), "`batch` must be 1 to 50000 records, not 0"),
+            (json!({"database": "d", "measurement": ""}), "`measurement` is empty"),
+            (json!({"database": "d", "tags": {"section": "x"}}), "the tag `section` is the name"),
+            (json!({"database": "d", "tags": {"place": ""}}), "a name is empty"),
+            (json!({"database": "d", "preset": "original", "fields": {"A": "a"}}), "exclude each other"),
+            (json!({"database": "d", "version": "v4"}), "unknown variant `v4`"),
+            (json!({"database": "d", "flush_every": "2h"}), "`flush_every` must be at most 1h, not 2h"),
+        ] {
+            let mistakes = settings(keys).err().unwrap();
+            assert!(mistakes.contains(message), "{message} in {mistakes}");
+        }
+    }
+}

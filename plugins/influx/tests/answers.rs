@@ -1,0 +1,120 @@
+//! What versions 2 and 3 are asked, and what answers mean.
+
+#![allow(clippy::unwrap_used)] // a test's own files
+
+mod support;
+
+use std::time::Duration;
+
+use framework::{PublishError, testing};
+use plugin_influx::Influx;
+use servers::http::{Reply, Server};
+use support::{kind, record};
+
+const AT: &str = "2026-11-23T07:52:59.168513Z";
+
+/// What the publisher makes of the server's answer.
+async fn publish(server: &Server, keys: &str) -> (Result<usize, PublishError>, u64) {
+    let config = format!("[publishers.test]\nplugin = \"influx\"\nurl = \"{}\"\n{keys}\n", server.url());
+    let mut configured = testing::publisher::<Influx>(&config);
+    let records = [record("grid", AT, &[("power", "1")]), record("heat", AT, &[("count", "2.5")])];
+    let result = configured.publisher.publish(&records).await;
+    (result, configured.context.stats().counters()[0].1)
+}
+
+#[tokio::test]
+async fn each_version_is_asked_in_its_own_way() {
+    for (keys, path, authorization) in [
+        (
+            "org = \"my home\"\nbucket = \"meters/1\"\ntoken = \"geheim\"",
+            "/api/v2/write?precision=ns&org=my%20home&bucket=meters%2F1",
+            "Token geheim",
+        ),
+        (
+            "database = \"house\"\ntoken = \"geheim\"",
+            "/api/v3/write_lp?precision=nanosecond&db=house",
+            "Bearer geheim",
+        ),
+        (
+            "database = \"house\"\nusername = \"anna\"\npassword = \"geheim\"",
+            "/write?precision=ns&db=house",
+            "Basic YW5uYTpnZWhlaW0=",
+        ),
+    ] {
+        let server = Server::start(|_| 204.into());
+        assert_eq!(publish(&server, keys).await.0, Ok(2));
+        let asked = server.asked().pop().unwrap();
+        assert_eq!((asked.method.as_str(), asked.path.as_str()), ("POST", path));
+        assert_eq!(asked.header("authorization"), Some(authorization));
+        assert_eq!(asked.header("content-encoding"), Some("gzip"));
+        assert_eq!(
+            asked.body,
+            "smartmeter,section=grid power=1 1795420379168513000\nsmartmeter,section=heat count=2.5 1795420379168513000\n"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_says_what_follows() {
+    let of_version_2 = |message: &str| format!("{{\"code\":\"x\",\"message\":\"{message}\"}}");
+    for (status, body, expected) in [
+        (401, of_version_2("unauthorized access"), "misconfigured"),
+        (404, of_version_2("bucket \\\"b\\\" not found"), "misconfigured"),
+        (404, String::new(), "misconfigured"),
+        // InfluxDB 2 asked as version 3, VictoriaMetrics asked as version 3, QuestDB with gzip.
+        (200, "<!doctype html><html><title>InfluxDB</title></html>".into(), "misconfigured"),
+        (400, "unsupported path requested: \"/api/v3/write_lp\"".into(), "misconfigured"),
+        (415, of_version_2("gzip encoding is not supported"), "misconfigured"),
+        (400, of_version_2("unable to parse 'x'"), "refused"),
+        (
+            422,
+            of_version_2("failure writing points: partial write: field type conflict dropped=1"),
+            "refused",
+        ),
+        (500, of_version_2("unexpected error: partial write: field type conflict dropped=1"), "refused"),
+        (
+            422,
+            of_version_2("partial write: field type conflict dropped=1 for retention policy: autogen"),
+            "refused",
+        ),
+        (400, "{\"error\":\"partial write of line protocol occurred\",\"data\":[]}".into(), "refused"),
+        (413, String::new(), "refused"),
+        (500, "{\"error\":\"timeout\"}".into(), "unavailable"),
+        (503, "<html>".into(), "unavailable"),
+    ] {
+        let server = Server::start(move |_| Reply::Status(status, body.clone()));
+        let (result, _) = publish(&server, "org = \"o\"\nbucket = \"b\"").await;
+        assert_eq!(kind(&result.unwrap_err()), expected, "{status}: {:?}", server.asked());
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_old_for_version_2_is_left_out() {
+    for (status, message) in [
+        (500, "unexpected error: partial write: points beyond retention policy dropped=2"),
+        (
+            422,
+            "failure: partial write: dropped 2 points outside retention policy of duration 1h dropped=2 for database",
+        ),
+    ] {
+        let server = Server::start(move |_| Reply::Status(status, format!("{{\"message\":\"{message}\"}}")));
+        assert_eq!(publish(&server, "org = \"o\"\nbucket = \"b\"").await, (Ok(2), 2));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_is_left_alone() {
+    let server =
+        Server::start(|_| Reply::WithHeaders(429, "Retry-After: 30\r\n", "{\"message\":\"slow\"}".into()));
+    let (result, _) = publish(&server, "database = \"house\"").await;
+    let Err(PublishError::Unavailable { reason, retry_after }) = result else { panic!("{result:?}") };
+    assert_eq!(retry_after, Some(Duration::from_secs(30)));
+    assert_eq!(reason, format!("`{}` answers 429: slow", server.url()));
+}
+
+#[tokio::test]
+async fn a_server_that_cuts_the_connection_is_not_there() {
+    let server = Server::start(|_| Reply::Raw("HTTP/1.1 204"));
+    let (result, _) = publish(&server, "database = \"house\"").await;
+    assert_eq!(kind(&result.unwrap_err()), "unavailable");
+}

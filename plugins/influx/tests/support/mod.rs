@@ -1,0 +1,99 @@
+//! Real servers, each in a folder of its own on a port of its own, and records for them.
+
+#![allow(dead_code, reason = "each user needs some of it")]
+
+use std::path::Path;
+
+use framework::{Batch, Decimal, PublishError, Publisher, Reading, Record, Timestamp, testing};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use plugin_influx::Influx;
+use push::{Endpoint, Keys, Message};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A server in a folder of its own.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    _server: servers::Server,
+    _folder: TempDir,
+}
+
+impl Server {
+    fn start(start: impl FnOnce(&Path, u16) -> servers::Server) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = start(folder.path(), servers::free_port());
+        Self { url: format!("http://127.0.0.1:{}", server.port), _server: server, _folder: folder }
+    }
+}
+
+/// InfluxDB 1.
+pub(crate) fn influxd(auth: bool) -> Server {
+    Server::start(|folder, port| servers::influxd(folder, port, auth))
+}
+
+/// VictoriaMetrics.
+pub(crate) fn victoria_metrics() -> Server {
+    Server::start(servers::victoria_metrics)
+}
+
+impl Server {
+    /// Someone who asks it.
+    pub(crate) fn client(&self, user: Option<(&str, &str)>) -> Client {
+        let keys = Keys {
+            url: self.url.clone(),
+            username: user.map(|(name, _)| name.to_owned()),
+            password: user.map(|(_, password)| password.to_owned().into()),
+            ..Keys::default()
+        };
+        Client(keys.endpoint("Bearer").unwrap())
+    }
+
+    /// A publisher to it, with these keys beside `url`.
+    pub(crate) fn publisher(&self, keys: &str) -> (Box<dyn Publisher>, framework::Context) {
+        let config = format!("[publishers.test]\nplugin = \"influx\"\nurl = \"{}\"\n{keys}\n", self.url);
+        let configured = testing::publisher::<Influx>(&config);
+        (configured.publisher, configured.context)
+    }
+}
+
+/// Someone who asks a server.
+pub(crate) struct Client(Endpoint);
+
+impl Client {
+    /// Sends `body` to `path`: status and answer.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> (u16, String) {
+        let message = Message { path: path.into(), body: body.into(), ..Message::default() };
+        let answer = self.0.send(message).await.unwrap();
+        (answer.status, answer.body)
+    }
+
+    /// What InfluxDB answers to a query: the rows of its first series.
+    pub(crate) async fn query(&self, database: &str, query: &str) -> Vec<Vec<Value>> {
+        let query = utf8_percent_encode(query, NON_ALPHANUMERIC);
+        let (status, body) = self.post(&format!("/query?db={database}&epoch=ns&q={query}"), "").await;
+        assert_eq!(status, 200, "{body}");
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        assert!(answer["results"][0].get("error").is_none(), "{body}");
+        serde_json::from_value(answer["results"][0]["series"][0]["values"].clone()).unwrap_or_default()
+    }
+}
+
+/// One number of one moment.
+pub(crate) fn record(section: &str, at: &str, readings: &[(&str, &str)]) -> Record {
+    let number =
+        |(name, text): &(&str, &str)| Reading::number(*name, Decimal::parse(text.as_bytes()).unwrap());
+    let taken_at: Timestamp = at.parse().unwrap();
+    Record {
+        section: section.into(),
+        batch: Batch { taken_at, readings: readings.iter().map(number).collect() },
+    }
+}
+
+/// What kind of an error it is.
+pub(crate) fn kind(error: &PublishError) -> &'static str {
+    match error {
+        PublishError::Unavailable { .. } => "unavailable",
+        PublishError::Refused { .. } => "refused",
+        PublishError::Misconfigured { .. } => "misconfigured",
+    }
+}

@@ -1,0 +1,188 @@
+//! The plugin's keys, and what they mean together.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use framework::{Batching, ConfigError, Decimal, Period, Secret};
+use push::{Endpoint, Keys, default_flush_every};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use crate::channel::Channel;
+
+/// So many records at once: a request has few tuples, so more would only make a failure longer.
+const RECORDS: usize = 500;
+
+/// The keys of an instance. The plugin's README explains each.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    url: String,
+    channels: BTreeMap<String, Target>,
+    #[serde(default = "default_duplicates")]
+    duplicates: Period,
+    username: Option<String>,
+    password: Option<Secret>,
+    password_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    #[serde(default = "default_flush_every", deserialize_with = "push::flush_every")]
+    flush_every: Period,
+}
+
+fn default_duplicates() -> Period {
+    Period(Duration::ZERO)
+}
+
+/// A channel as it is written: its UUID, or a table.
+#[derive(Debug)]
+struct Target {
+    uuid: String,
+    factor: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    uuid: String,
+    factor: f64,
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Target;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a channel's UUID, or { uuid = \"…\", factor = 1000.0 }")
+            }
+            fn visit_str<E>(self, uuid: &str) -> Result<Target, E> {
+                Ok(Target { uuid: uuid.to_owned(), factor: 1.0 })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Target, A::Error> {
+                let Table { uuid, factor } = Table::deserialize(MapAccessDeserializer::new(table))?;
+                Ok(Target { uuid, factor })
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl Config {
+    /// # Errors
+    /// All that is wrong.
+    pub(crate) fn settings(self) -> Result<(Endpoint, Vec<Channel>, Batching), ConfigError> {
+        let mut wrong = Vec::new();
+        let mut channels: Vec<Channel> = Vec::new();
+        let mut refuse = |message: String, hint: &str| {
+            wrong.push(ConfigError::key("channels", message).hint(hint));
+        };
+        if self.channels.is_empty() {
+            refuse("there is no channel".into(), "write `channels = { \"grid/POWER_IMPORT\" = \"<uuid>\" }`");
+        }
+        for (series, Target { uuid, factor }) in self.channels {
+            let uuid = uuid.to_ascii_lowercase();
+            if !is_uuid(&uuid) {
+                refuse(format!("`{uuid}` is no UUID"), "the frontend shows it with the channel");
+            }
+            let Some((section, name)) =
+                series.split_once('/').filter(|(a, b)| !a.is_empty() && !b.is_empty())
+            else {
+                refuse(format!("`{series}` is no reading"), "write source and name: `grid/POWER_IMPORT`");
+                continue;
+            };
+            let Some(factor) = Decimal::from_f64(factor).filter(|factor| factor.mantissa() != 0) else {
+                refuse(format!("`{series}`: {factor} is no factor"), "write `1000.0` to make Wh of kWh");
+                continue;
+            };
+            if let Some(other) = channels.iter().find(|other| other.uuid() == uuid) {
+                let message = format!("`{series}` and `{}` go to the same channel", other.series());
+                refuse(message, "give each a channel of its own");
+            }
+            channels.push(Channel::new(section, name, uuid, factor, *self.duplicates));
+        }
+        let keys = Keys {
+            url: self.url,
+            username: self.username,
+            password: self.password,
+            password_file: self.password_file,
+            ca_file: self.ca_file,
+            ..Keys::default()
+        };
+        let endpoint = keys.endpoint("Bearer");
+        ConfigError::all(endpoint.as_ref().err().cloned().into_iter().chain(wrong))?;
+        Ok((endpoint?, channels, Batching { records: RECORDS, linger: *self.flush_every }))
+    }
+}
+
+/// `550e8400-e29b-11d4-a716-446655440000`.
+fn is_uuid(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use framework::testing::check_publisher;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const UUID: &str = "01e2f3a4-0000-11ee-8000-0123456789ab";
+
+    #[test]
+    fn keeps_the_contract() {
+        check_publisher::<crate::Volkszaehler>();
+    }
+
+    fn mistakes(channels: Value) -> String {
+        let keys = json!({"url": "http://nas/middleware.php", "channels": channels});
+        match serde_json::from_value::<Config>(keys) {
+            Ok(config) => config.settings().err().map(|error| format!("{error:?}")).unwrap_or_default(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_channel_is_a_uuid_or_a_table() {
+        assert_eq!(mistakes(json!({"grid/A": UUID, "grid/B/C": UUID.replace("ab", "AC")})), "");
+        assert_eq!(mistakes(json!({"grid/A": {"uuid": UUID, "factor": -1000}})), "");
+    }
+
+    #[test]
+    fn readings_do_not_wait_for_each_other_for_ever() {
+        for (flush_every, message) in [("1h", ""), ("61m", "`flush_every` must be at most 1h, not 1h1m")] {
+            let keys = json!({"url": "http://nas", "channels": {"grid/A": UUID}, "flush_every": flush_every});
+            let error = serde_json::from_value::<Config>(keys).err();
+            assert_eq!(error.map(|error| error.to_string()).unwrap_or_default(), message);
+        }
+    }
+
+    #[test]
+    fn channels_may_be_a_table_of_their_own() {
+        let sample = format!(
+            "[publishers.vz]\nplugin = \"volkszaehler\"\nurl = \"http://nas\"\n[publishers.vz.channels]\n\
+             \"grid/A\" = \"{UUID}\"\n\"grid/B\" = {{ uuid = \"{}\", factor = 1000 }}\n",
+            UUID.replace("01", "02")
+        );
+        framework::testing::publisher::<crate::Volkszaehler>(&sample);
+    }
+
+    #[test]
+    fn what_is_no_channel_is_refused() {
+        for (channels, message) in [
+            (json!({}), "there is no channel"),
+            (json!({"grid/A": "01e2f3a4"}), "`01e2f3a4` is no UUID"),
+            (json!({"grid/A": 7}), "expected a channel's UUID, or {"),
+            (json!({"grid/A": {"uuid": UUID}}), "missing field `factor`"),
+            (json!({"grid/A": {"uuid": UUID, "factor": 1, "scale": 2}}), "unknown field `scale`"),
+            (json!({"grid/A": {"uuid": UUID, "factor": 0}}), "0 is no factor"),
+            (json!({"POWER": UUID}), "`POWER` is no reading"),
+            (json!({"/POWER": UUID}), "`/POWER` is no reading"),
+            (json!({"grid/A": UUID, "grid/B": UUID}), "`grid/B` and `grid/A` go to the same channel"),
+        ] {
+            let mistakes = mistakes(channels);
+            assert!(mistakes.contains(message), "{message} in {mistakes}");
+        }
+    }
+}

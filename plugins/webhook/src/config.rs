@@ -1,0 +1,87 @@
+//! The plugin's keys, and what they mean together.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use framework::{Batching, ConfigError, Period, Secret};
+use push::{Keys, Method, default_flush_every};
+use serde::Deserialize;
+
+use crate::{Hook, headers::Headers};
+
+const MAX_BATCH: usize = 10_000;
+
+/// The keys of an instance. The plugin's README explains each.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    url: Secret,
+    #[serde(default)]
+    method: MethodKey,
+    #[serde(default)]
+    headers: BTreeMap<String, Secret>,
+    username: Option<String>,
+    password: Option<Secret>,
+    password_file: Option<PathBuf>,
+    token: Option<Secret>,
+    token_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    #[serde(default)]
+    gzip: bool,
+    #[serde(default = "default_flush_every", deserialize_with = "push::flush_every")]
+    flush_every: Period,
+    #[serde(default = "default_batch")]
+    batch: usize,
+}
+
+fn default_batch() -> usize {
+    100
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum MethodKey {
+    #[default]
+    Post,
+    Put,
+}
+
+impl Config {
+    /// # Errors
+    /// All that is wrong.
+    pub(crate) fn hook(self, instance: &str) -> Result<Hook, ConfigError> {
+        let mut wrong = Vec::new();
+        if !(1..=MAX_BATCH).contains(&self.batch) {
+            let message = format!("`batch` must be 1 to {MAX_BATCH} records, not {}", self.batch);
+            wrong.push(ConfigError::key("batch", message));
+        }
+        let shown = self.username.is_some() || self.token.is_some() || self.token_file.is_some();
+        let headers = Headers::new(self.headers, instance);
+        match &headers {
+            Ok(headers) if shown && headers.has("authorization") => {
+                let message = "`Authorization` and `username` or `token` exclude each other";
+                wrong.push(ConfigError::key("headers", message));
+            }
+            Ok(_) => {}
+            Err(errors) => wrong.extend(errors.iter().cloned()),
+        }
+        let keys = Keys {
+            url: self.url.reveal().to_owned(),
+            username: self.username,
+            password: self.password,
+            password_file: self.password_file,
+            token: self.token,
+            token_file: self.token_file,
+            ca_file: self.ca_file,
+            gzip: self.gzip,
+        };
+        let endpoint = keys.endpoint("Bearer");
+        ConfigError::all(endpoint.as_ref().err().cloned().into_iter().chain(wrong))?;
+        let method = match self.method {
+            MethodKey::Post => Method::Post,
+            MethodKey::Put => Method::Put,
+        };
+        let batching = Batching { records: self.batch, linger: *self.flush_every };
+        let headers = headers.map_err(|_| ConfigError::key("headers", "these cannot be sent"))?;
+        Ok(Hook { endpoint: endpoint?, method, headers, batching })
+    }
+}

@@ -1,0 +1,109 @@
+//! Headers of the user's own, with places for what changes.
+
+use std::collections::BTreeMap;
+
+use framework::{ConfigError, Secret};
+
+/// What may stand in a value, in braces.
+const PLACES: [&str; 3] = ["{instance}", "{version}", "{count}"];
+/// What only the request itself can say.
+const RESERVED: [&str; 6] =
+    ["connection", "content-encoding", "content-length", "host", "te", "transfer-encoding"];
+
+/// Names and values; those of [`PLACES`] but `{count}` are filled in already.
+#[derive(Debug)]
+pub(crate) struct Headers(Vec<(String, Secret)>);
+
+impl Headers {
+    /// # Errors
+    /// Each header that cannot be sent.
+    pub(crate) fn new(written: BTreeMap<String, Secret>, instance: &str) -> Result<Self, Vec<ConfigError>> {
+        let wrong: Vec<_> =
+            written.iter().filter_map(|(name, value)| mistake(name, value.reveal())).collect();
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let filled = |(name, value): (String, Secret)| {
+            let value = value.reveal().replace("{instance}", instance);
+            (name, value.replace("{version}", env!("CARGO_PKG_VERSION")).into())
+        };
+        let mut headers: Vec<_> = written.into_iter().map(filled).collect();
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            headers.push(("Content-Type".to_owned(), "application/json".to_owned().into()));
+        }
+        Ok(Self(headers))
+    }
+
+    /// Whether there is one of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
+    }
+
+    /// Those of a request with so many records.
+    pub(crate) fn filled(&self, count: usize) -> Vec<(String, String)> {
+        let count = count.to_string();
+        let filled =
+            |(name, value): &(String, Secret)| (name.clone(), value.reveal().replace("{count}", &count));
+        self.0.iter().map(filled).collect()
+    }
+}
+
+/// What is wrong with a header. Its value may be a secret, and is not said.
+fn mistake(name: &str, value: &str) -> Option<ConfigError> {
+    let wrong = |message| Some(ConfigError::key("headers", message));
+    // RFC 9110, section 5.6.2.
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return wrong(format!("`{name}` is no name of a header"));
+    }
+    if RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
+        return wrong(format!("`{name}` follows from what is sent: leave it out"));
+    }
+    if !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return wrong(format!("the value of `{name}` must be printable ASCII"));
+    }
+    let rest = PLACES.iter().fold(value.to_owned(), |rest, place| rest.replace(place, ""));
+    let unknown = rest.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(word, _)| word);
+    let word = unknown.filter(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))?;
+    let known = PLACES.map(|place| format!("`{place}`")).join(", ");
+    wrong(format!("`{{{word}}}` in `{name}` stands for nothing, expected one of {known}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &str, value: &str) -> Result<Headers, Vec<ConfigError>> {
+        Headers::new(BTreeMap::from([(name.to_owned(), value.to_owned().into())]), "hook")
+    }
+
+    fn filled(name: &str, value: &str) -> Vec<(String, String)> {
+        headers(name, value).unwrap().filled(7)
+    }
+
+    #[test]
+    fn places_are_filled() {
+        let value = "{instance} {count} {version} {} {\"a\": 1} { x }";
+        let expected = format!("hook 7 {} {{}} {{\"a\": 1}} {{ x }}", env!("CARGO_PKG_VERSION"));
+        let json = ("Content-Type".to_owned(), "application/json".to_owned());
+        assert_eq!(filled("X-Of", value), [("X-Of".to_owned(), expected), json]);
+        assert_eq!(filled("content-type", "text/json").len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused_and_not_printed() {
+        for (name, value, message) in [
+            ("", "geheim", "`` is no name"),
+            ("a b", "geheim", "`a b` is no name"),
+            ("Ä", "geheim", "`Ä` is no name"),
+            ("Content-Length", "geheim", "leave it out"),
+            ("X", "geheim\r\nY: z", "must be printable ASCII"),
+            ("X", "geheim ä", "must be printable ASCII"),
+            ("X", "geheim {section}", "`{section}` in `X` stands for nothing, expected one of `{instance}`"),
+        ] {
+            let errors = format!("{:?}", headers(name, value).unwrap_err());
+            assert!(errors.contains(message) && !errors.contains("geheim"), "{errors}");
+        }
+        assert!(!format!("{:?}", headers("X", "geheim").unwrap()).contains("geheim"));
+    }
+}
