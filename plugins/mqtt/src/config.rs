@@ -1,0 +1,334 @@
+//! The plugin's keys, and what is made of them.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use framework::{ConfigError, Context};
+use serde::Deserialize;
+
+use crate::{tls, topics::Topics};
+
+/// The keys of a `[publishers.<name>]` with `plugin = "mqtt"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    url: String,
+    username: Option<String>,
+    password: Option<Password>,
+    password_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    client_cert: Option<PathBuf>,
+    client_key: Option<PathBuf>,
+    client_id: Option<String>,
+    #[serde(default = "topic")]
+    topic: String,
+    #[serde(default = "yes")]
+    retain: bool,
+    #[serde(default)]
+    late: Late,
+    #[serde(default)]
+    discovery: Discovery,
+    #[serde(default = "discovery_prefix")]
+    discovery_prefix: String,
+    #[serde(default)]
+    allow_commands: bool,
+}
+
+fn topic() -> String {
+    "smartmeter".to_owned()
+}
+
+fn discovery_prefix() -> String {
+    "homeassistant".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A password; it is not printed.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Password(pub(crate) String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// Where records go that come late, after an outage.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Late {
+    /// To a topic of their own.
+    #[default]
+    History,
+    /// To the same topic as all others.
+    State,
+    /// Nowhere.
+    Skip,
+}
+
+/// In which form Home Assistant is told what there is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Discovery {
+    /// One message for each section.
+    #[default]
+    Device,
+    /// One message for each reading.
+    Entity,
+    /// Not at all.
+    Off,
+}
+
+/// The configuration, checked.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) instance: String,
+    pub(crate) broker: Broker,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<Password>,
+    pub(crate) client_id: String,
+    pub(crate) topics: Topics,
+    pub(crate) retain: bool,
+    pub(crate) late: Late,
+    pub(crate) discovery: Discovery,
+    pub(crate) allow_commands: bool,
+}
+
+/// Where the broker is.
+#[derive(Debug, Clone)]
+pub(crate) struct Broker {
+    /// As configured, for messages.
+    pub(crate) url: String,
+    /// A name or an address; one of IPv6 without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) tls: Option<tls::Client>,
+}
+
+impl Config {
+    pub(crate) fn settings(self, cx: &Context) -> Result<Settings, ConfigError> {
+        let broker = self.broker();
+        let password = self.password();
+        let topics = [("topic", &self.topic), ("discovery_prefix", &self.discovery_prefix)];
+        let wrong_topics = topics.into_iter().filter_map(|(key, topic)| check_topic(key, topic).err());
+        let wrong_topics = wrong_topics.chain((self.topic == self.discovery_prefix).then(|| {
+            // `<topic>/status` would be Home Assistant's own word.
+            ConfigError::key("topic", "`topic` and `discovery_prefix` must differ")
+        }));
+        let client_id = self.client_id.unwrap_or_else(|| format!("smartmeter-{}", cx.instance()));
+        let no_id = client_id.is_empty().then(|| ConfigError::key("client_id", "`client_id` is empty"));
+        let found = [broker.as_ref().err(), password.as_ref().err(), no_id.as_ref()];
+        ConfigError::all(found.into_iter().flatten().cloned().chain(wrong_topics))?;
+        Ok(Settings {
+            instance: cx.instance().to_owned(),
+            broker: broker?,
+            username: self.username,
+            password: password?,
+            client_id,
+            topics: Topics { prefix: self.topic, discovery: self.discovery_prefix },
+            retain: self.retain,
+            late: self.late,
+            discovery: self.discovery,
+            allow_commands: self.allow_commands,
+        })
+    }
+
+    fn broker(&self) -> Result<Broker, ConfigError> {
+        let (with_tls, host, port) = read_url(&self.url).map_err(|what| {
+            ConfigError::key("url", format!("`url` {what}"))
+                .hint("write `mqtt://host` or `mqtts://host`, with a port where it is not 1883 or 8883")
+        })?;
+        let files = [
+            ("ca_file", &self.ca_file),
+            ("client_cert", &self.client_cert),
+            ("client_key", &self.client_key),
+        ];
+        let tls = if with_tls {
+            let client = match (&self.client_cert, &self.client_key) {
+                (Some(cert), Some(key)) => Some((cert.as_path(), key.as_path())),
+                (None, None) => None,
+                (Some(_), None) => {
+                    return Err(ConfigError::key("client_cert", "`client_cert` needs its `client_key`"));
+                }
+                (None, Some(_)) => {
+                    return Err(ConfigError::key("client_key", "`client_key` needs its `client_cert`"));
+                }
+            };
+            Some(tls::Client::new(self.ca_file.as_deref(), client)?)
+        } else if let Some((key, _)) = files.iter().find(|(_, file)| file.is_some()) {
+            let message = format!("`{key}` is for `mqtts://`, and `url` is `mqtt://`");
+            return Err(ConfigError::key(key, message));
+        } else {
+            None
+        };
+        Ok(Broker { url: self.url.clone(), host, port, tls })
+    }
+
+    fn password(&self) -> Result<Option<Password>, ConfigError> {
+        let (key, password) = match (&self.password, &self.password_file) {
+            (Some(_), Some(_)) => {
+                let message = "`password` and `password_file` exclude each other";
+                return Err(ConfigError::key("password_file", message));
+            }
+            (Some(password), None) => ("password", password.clone()),
+            (None, Some(path)) => ("password_file", read_password(path)?),
+            (None, None) => return Ok(None),
+        };
+        match self.username {
+            Some(_) => Ok(Some(password)),
+            None => Err(ConfigError::key(key, format!("`{key}` needs a `username`"))),
+        }
+    }
+}
+
+fn read_password(path: &Path) -> Result<Password, ConfigError> {
+    let error = |what| ConfigError::key("password_file", what);
+    let text = fs::read_to_string(path)
+        .map_err(|reason| error(format!("could not read `{}`: {reason}", path.display())))?;
+    match text.trim() {
+        "" => Err(error(format!("`{}` is empty", path.display()))),
+        password => Ok(Password(password.to_owned())),
+    }
+}
+
+/// Whether it is with TLS, the host and the port. Says of an error what is wrong without repeating the URL, which may
+/// have a password in it.
+fn read_url(url: &str) -> Result<(bool, String, u16), &'static str> {
+    let (tls, rest) = match url.split_once("://") {
+        Some(("mqtt", rest)) => (false, rest),
+        Some(("mqtts", rest)) => (true, rest),
+        _ => return Err("must begin with `mqtt://` or `mqtts://`"),
+    };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.contains('@') {
+        return Err("must not have a user in it: write `username` and `password`");
+    }
+    let (host, port) = match rest.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').ok_or("has a `[` without a `]`")?,
+        None => rest.split_at(rest.find(':').unwrap_or(rest.len())),
+    };
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"/?#[]".contains(c);
+    if host.is_empty() || !host.chars().all(plain) {
+        return Err("must have a host and no path");
+    }
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => Some(if tls { 8883 } else { 1883 }),
+        None => None,
+        Some(port) => port.parse().ok().filter(|port| *port > 0),
+    };
+    Ok((tls, host.to_owned(), port.ok_or("must have a port from 1 to 65535, or none")?))
+}
+
+/// A topic that others are built from (MQTT 3.1.1, 4.7).
+fn check_topic(key: &'static str, topic: &str) -> Result<(), ConfigError> {
+    let wrong = topic.is_empty()
+        || topic.len() > 1000
+        || topic.starts_with(['$', '/'])
+        || topic.ends_with('/')
+        || topic.contains(['+', '#'])
+        || topic.contains(char::is_control);
+    if !wrong {
+        return Ok(());
+    }
+    Err(ConfigError::key(key, format!("`{topic}` cannot be the beginning of a topic"))
+        .hint("write words with `/` between them, and none of `+`, `#`, `$`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn settings(keys: &str) -> Result<Settings, String> {
+        let config: Config = toml_of(keys);
+        let cx = Context::new("home", "", Duration::ZERO);
+        config.settings(&cx).map_err(|error| match error.key {
+            Some(key) => format!("{key}: {error}"),
+            None => error.to_string(),
+        })
+    }
+
+    /// The keys as JSON, which needs no further crate.
+    fn toml_of(keys: &str) -> Config {
+        serde_json::from_str(keys).unwrap()
+    }
+
+    #[test]
+    fn a_url_is_a_host_and_a_port() {
+        for (url, expected) in [
+            ("mqtt://broker", Ok((false, "broker", 1883))),
+            ("mqtts://broker.home/", Ok((true, "broker.home", 8883))),
+            ("mqtt://192.168.1.2:1884", Ok((false, "192.168.1.2", 1884))),
+            ("mqtt://[::1]:1884", Ok((false, "::1", 1884))),
+            ("mqtts://[fd00::2]", Ok((true, "fd00::2", 8883))),
+            ("broker", Err("must begin with `mqtt://` or `mqtts://`")),
+            ("http://broker", Err("must begin with `mqtt://` or `mqtts://`")),
+            ("mqtt://", Err("must have a host and no path")),
+            ("mqtt://broker/topic", Err("must have a host and no path")),
+            ("mqtt://me:secret@broker", Err("must not have a user in it: write `username` and `password`")),
+            ("mqtt://broker:0", Err("must have a port from 1 to 65535, or none")),
+            ("mqtt://broker:x", Err("must have a port from 1 to 65535, or none")),
+            ("mqtt://[::1", Err("has a `[` without a `]`")),
+        ] {
+            let expected = expected.map(|(tls, host, port)| (tls, host.to_owned(), port));
+            assert_eq!(read_url(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for (keys, expected) in [
+            (r#"{"url": "mqtt://h", "password": "x"}"#, "password: `password` needs a `username`"),
+            (
+                r#"{"url": "mqtt://h", "username": "u", "password": "x", "password_file": "y"}"#,
+                "password_file: `password` and `password_file` exclude each other",
+            ),
+            (
+                r#"{"url": "mqtt://h", "ca_file": "ca.pem"}"#,
+                "ca_file: `ca_file` is for `mqtts://`, and `url` is `mqtt://`",
+            ),
+            (
+                r#"{"url": "mqtts://h", "client_cert": "c.pem"}"#,
+                "client_cert: `client_cert` needs its `client_key`",
+            ),
+            (r#"{"url": "mqtt://h", "topic": "a/+"}"#, "topic: `a/+` cannot be the beginning of a topic"),
+            (r#"{"url": "mqtt://h", "topic": ""}"#, "topic: `` cannot be the beginning of a topic"),
+            (
+                r#"{"url": "mqtt://h", "discovery_prefix": "/ha"}"#,
+                "discovery_prefix: `/ha` cannot be the beginning of a topic",
+            ),
+            (
+                r#"{"url": "mqtt://h", "topic": "homeassistant"}"#,
+                "topic: `topic` and `discovery_prefix` must differ",
+            ),
+            (r#"{"url": "mqtt://h", "client_id": ""}"#, "client_id: `client_id` is empty"),
+        ] {
+            assert_eq!(settings(keys).map(|_| ()).unwrap_err(), expected, "{keys}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_readme() {
+        let settings = settings(r#"{"url": "mqtt://h"}"#).unwrap();
+        assert_eq!(settings.client_id, "smartmeter-home");
+        assert_eq!(settings.topics.prefix, "smartmeter");
+        assert_eq!(settings.topics.discovery, "homeassistant");
+        assert!(settings.retain && !settings.allow_commands);
+        assert_eq!((settings.late, settings.discovery), (Late::History, Discovery::Device));
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let keys = r#"{"url": "mqtt://h", "username": "u", "password": "hunter2"}"#;
+        let config = toml_of(keys);
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert!(!format!("{:?}", settings(keys).unwrap()).contains("hunter2"));
+    }
+}

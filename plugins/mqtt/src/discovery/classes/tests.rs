@@ -1,0 +1,147 @@
+use framework::{Decimal, Reading};
+
+use super::*;
+
+/// A reading as a meter sends it; without a unit where that is empty, without a code likewise.
+fn reading(name: &str, code: &str, unit: &str) -> Reading {
+    let mut reading = Reading::number(name, Decimal::from(1));
+    reading.obis = Obis::parse(code.as_bytes());
+    reading.unit = (!unit.is_empty()).then(|| unit.into());
+    reading
+}
+
+/// `device_class state_class unit`, with `-` for none, and `!` where it is diagnostic.
+fn shown(reading: &Reading) -> String {
+    let Class { device, state, unit, diagnostic, .. } = class(reading);
+    let or = |part: Option<&str>| part.unwrap_or("-").to_owned();
+    let mark = if diagnostic { " !" } else { "" };
+    format!("{} {} {}{mark}", or(device), or(state), or(unit.as_deref()))
+}
+
+const ENERGY: &str = "energy total_increasing kWh";
+const POWER: &str = "power measurement W";
+const FACTOR: &str = "power_factor measurement -";
+const ANGLE: &str = "- measurement ° !";
+const NOTHING: &str = "- - - !";
+
+/// Every name that a register can have: its code, the unit that meters send, its class, what it is called.
+#[rustfmt::skip]
+const NAMES: &[(&str, &str, &str, &str, &str)] = &[
+    ("POWER_IMPORT", "1.8.0", "kWh", ENERGY, "Energy import"),
+    ("POWER_IMPORT_T1", "1.8.1", "kWh", ENERGY, "Energy import T1"),
+    ("POWER_EXPORT", "2.8.0", "Wh", "energy total_increasing Wh", "Energy export"),
+    ("POWER_EXPORT_T63", "2.8.63", "kWh", ENERGY, "Energy export T63"),
+    ("REACTIVE_IMPORT", "3.8.0", "kvarh", "reactive_energy total_increasing kvarh", "Reactive energy import"),
+    ("REACTIVE_EXPORT", "4.8.0", "varh", "reactive_energy total_increasing varh", "Reactive energy export"),
+    ("POWER_ABSOLUTE", "15.8.0", "kWh", ENERGY, "Energy absolute"),
+    ("POWER_SUM", "16.8.0", "kWh", "energy total kWh", "Energy net"),
+    ("POWER_SUM_T2", "16.8.2", "kWh", "energy total kWh", "Energy net T2"),
+    ("CURRENT_POWER_SUM", "16.7.0", "W", POWER, "Power"),
+    ("CURRENT_POWER_L1", "36.7.0", "W", POWER, "Power L1"),
+    ("CURRENT_POWER_L2", "56.7.0", "W", POWER, "Power L2"),
+    ("CURRENT_POWER_L3", "76.7.0", "W", POWER, "Power L3"),
+    ("CURRENT_POWER_IMPORT", "1.7.0", "kW", "power measurement kW", "Power import"),
+    ("CURRENT_POWER_IMPORT_L1", "21.7.0", "W", POWER, "Power import L1"),
+    ("CURRENT_POWER_IMPORT_L2", "41.7.0", "W", POWER, "Power import L2"),
+    ("CURRENT_POWER_IMPORT_L3", "61.7.0", "W", POWER, "Power import L3"),
+    ("CURRENT_POWER_EXPORT", "2.7.0", "W", POWER, "Power export"),
+    ("CURRENT_POWER_EXPORT_L1", "22.7.0", "W", POWER, "Power export L1"),
+    ("CURRENT_POWER_EXPORT_L2", "42.7.0", "W", POWER, "Power export L2"),
+    ("CURRENT_POWER_EXPORT_L3", "62.7.0", "W", POWER, "Power export L3"),
+    ("CURRENT_POWER_ABSOLUTE", "15.7.0", "W", POWER, "Power absolute"),
+    ("CURRENT_REACTIVE_IMPORT", "3.7.0", "var", "reactive_power measurement var", "Reactive power import"),
+    ("CURRENT_REACTIVE_EXPORT", "4.7.0", "kvar", "- measurement kvar", "Reactive power export"),
+    ("CURRENT_APPARENT_POWER", "9.7.0", "VA", "apparent_power measurement VA", "Apparent power"),
+    ("AVERAGE_POWER_IMPORT", "1.4.0", "kW", "power measurement kW", "Average power import"),
+    ("AVERAGE_POWER_EXPORT", "2.4.0", "kW", "power measurement kW", "Average power export"),
+    ("MAX_POWER_IMPORT", "1.6.0", "kW", "power measurement kW", "Maximum power import"),
+    ("MAX_POWER_EXPORT", "2.6.0", "kW", "power measurement kW", "Maximum power export"),
+    ("VOLTAGE_L1", "32.7.0", "V", "voltage measurement V", "Voltage L1"),
+    ("VOLTAGE_L2", "52.7.0", "V", "voltage measurement V", "Voltage L2"),
+    ("VOLTAGE_L3", "72.7.0", "V", "voltage measurement V", "Voltage L3"),
+    ("CURRENT_L1", "31.7.0", "A", "current measurement A", "Current L1"),
+    ("CURRENT_L2", "51.7.0", "A", "current measurement A", "Current L2"),
+    ("CURRENT_L3", "71.7.0", "A", "current measurement A", "Current L3"),
+    ("CURRENT_N", "91.7.0", "A", "current measurement A", "Current N"),
+    ("FREQUENCY", "14.7.0", "Hz", "frequency measurement Hz", "Frequency"),
+    ("POWER_FACTOR", "13.7.0", "", FACTOR, "Power factor"),
+    ("POWER_FACTOR_L1", "33.7.0", "", FACTOR, "Power factor L1"),
+    ("POWER_FACTOR_L2", "53.7.0", "", FACTOR, "Power factor L2"),
+    ("POWER_FACTOR_L3", "73.7.0", "", FACTOR, "Power factor L3"),
+    ("ANGLE_U2_U1", "81.7.1", "°", ANGLE, "Angle U2 U1"),
+    ("ANGLE_U3_U1", "81.7.2", "deg", ANGLE, "Angle U3 U1"),
+    ("ANGLE_I1_U1", "81.7.4", "deg", ANGLE, "Angle I1 U1"),
+    ("ANGLE_I2_U2", "81.7.15", "deg", ANGLE, "Angle I2 U2"),
+    ("ANGLE_I3_U3", "81.7.26", "deg", ANGLE, "Angle I3 U3"),
+    ("METER_NUMBER", "0.0.0", "", NOTHING, "Meter number"),
+    ("METER_ID", "96.1.0", "", NOTHING, "Meter ID"),
+    ("EQUIPMENT_ID", "96.1.1", "", NOTHING, "Equipment ID"),
+    ("FIRMWARE", "0.2.0", "", NOTHING, "Firmware"),
+    ("METER_CLOCK", "1.0.0", "", NOTHING, "Meter clock"),
+    ("METER_TIME", "0.9.1", "", NOTHING, "Meter time"),
+    ("METER_DATE", "0.9.2", "", NOTHING, "Meter date"),
+    ("STATUS", "96.5.0", "", NOTHING, "Status"),
+    ("OPERATING_TIME", "96.8.0", "s", "duration - s !", "Operating time"),
+    ("TARIFF", "96.14.0", "", NOTHING, "Tariff"),
+    ("ERROR", "97.97.0", "", NOTHING, "Error"),
+    // What other meters counted.
+    ("ELECTRICITY", "0-1:24.2.1", "kWh", ENERGY, "Electricity"),
+    ("GAS", "0-1:24.2.1", "m3", "gas total_increasing m³", "Gas"),
+    ("HEAT", "0-2:24.2.1", "GJ", "energy total_increasing GJ", "Heat"),
+    ("WARM_WATER", "0-3:24.2.1", "m3", "water total_increasing m³", "Warm water"),
+    ("WATER", "0-4:24.2.1", "m3", "water total_increasing m³", "Water"),
+    ("COLD", "0-4:24.2.1", "MJ", "energy total_increasing MJ", "Cold"),
+    ("GAS_METER_ID", "0-1:96.1.0", "", NOTHING, "Gas meter ID"),
+    // Other plugins'.
+    ("count", "", "kWh", ENERGY, "Energy"),
+    ("power", "", "W", POWER, "Power"),
+    ("pulses", "", "", "- total_increasing - !", "Pulses"),
+    ("zone0_cpu_thermal", "", "°C", "temperature measurement °C", "Zone0 cpu thermal"),
+    // What has no name.
+    ("6.8", "6.8", "MWh", "energy total_increasing MWh", "6.8"),
+    ("6.26", "6.26", "m3", "volume total_increasing m³", "6.26"),
+    ("3.0.0", "7-0:3.0.0", "m3", "gas total_increasing m³", "3.0.0"),
+    ("1.0.0", "8-0:1.0.0", "m3", "water total_increasing m³", "1.0.0"),
+    ("6.27", "6.27", "m3ph", "volume_flow_rate measurement m³/h", "6.27"),
+    ("1.8.0*01", "1.8.0*01", "kWh", "energy - kWh !", "1.8.0*01"),
+    ("36.8.0", "36.8.0", "kWh", "energy total kWh", "36.8.0"),
+    ("1.29.0", "1.29.0", "kWh", "energy - kWh", "1.29.0"),
+    ("9.8.0", "9.8.0", "kVAh", "- total_increasing kVAh", "9.8.0"),
+];
+
+#[test]
+fn every_register_has_its_class_and_name() {
+    for (name, code, unit, expected, called) in NAMES {
+        assert_eq!(shown(&reading(name, code, unit)), *expected, "{name}");
+        assert_eq!(entity_name(name), *called, "{name}");
+    }
+}
+
+#[test]
+fn units_are_spelled_as_home_assistant_does() {
+    for (sent, expected) in [
+        ("KWH", Some("kWh")),
+        ("kVArh", Some("kvarh")),
+        ("VAR", Some("var")),
+        (" m3 ", Some("m³")),
+        ("MW", Some("MW")),
+        // A milliwatt is no megawatt.
+        ("mW", None),
+        ("mwh", None),
+        ("a", None),
+        ("", None),
+    ] {
+        assert_eq!(unit(sent), expected, "{sent}");
+    }
+}
+
+#[test]
+fn an_unknown_unit_is_kept() {
+    assert_eq!(shown(&reading("x", "", "furlong")), "- - furlong !");
+}
+
+#[test]
+fn a_text_is_no_number() {
+    let text = Reading::text("POWER_IMPORT", "-.--").unit("kWh");
+    assert_eq!(class(&text), Class { diagnostic: true, ..Class::default() });
+}

@@ -1,0 +1,186 @@
+//! The messages that tell Home Assistant what there is.
+//!
+//! Two forms (home-assistant.io, "MQTT", discovery messages): one message for a device with all its components, or
+//! one for each entity. Node and object of the topics are the same in both, so that Home Assistant takes an entity of one
+//! form for that of the other.
+
+use std::collections::BTreeMap;
+
+use framework::{ArgKind, CommandSpec, Reading, Text, Value, publish::Route};
+use serde_json::{Map, Value as Json, json};
+
+use super::classes::{self, Class};
+use crate::{config::Discovery, topics::Topics};
+
+/// What is to be announced of a section.
+#[derive(Debug)]
+pub(crate) struct Device<'a> {
+    /// As [`object`] writes it.
+    pub(crate) id: &'a str,
+    pub(crate) section: &'a str,
+    /// The meter's number.
+    pub(crate) number: Option<&'a str>,
+    pub(crate) readings: Vec<&'a Reading>,
+    pub(crate) commands: Vec<&'a CommandSpec>,
+}
+
+/// An entity: its platform, the object of its topic, and its configuration.
+struct Entity {
+    platform: &'static str,
+    object: String,
+    config: Map<String, Json>,
+}
+
+impl Device<'_> {
+    /// What is to be kept at which topic.
+    pub(crate) fn messages(&self, form: Discovery, topics: &Topics) -> BTreeMap<String, Vec<u8>> {
+        let entities = self.entities(topics);
+        let shared = self.shared(topics);
+        match form {
+            Discovery::Device => {
+                let components: Map<String, Json> = entities
+                    .into_iter()
+                    .map(|Entity { platform, object, mut config }| {
+                        config.insert("p".to_owned(), platform.into());
+                        (object, Json::Object(config))
+                    })
+                    .collect();
+                let mut message = shared;
+                message.insert("cmps".to_owned(), Json::Object(components));
+                BTreeMap::from([(topics.device(self.id), Json::Object(message).to_string().into_bytes())])
+            }
+            Discovery::Entity => entities
+                .into_iter()
+                .map(|Entity { platform, object, mut config }| {
+                    config.extend(shared.clone());
+                    let topic = topics.entity(platform, self.id, &object);
+                    (topic, Json::Object(config).to_string().into_bytes())
+                })
+                .collect(),
+            Discovery::Off => BTreeMap::new(),
+        }
+    }
+
+    /// What all entities have in common.
+    fn shared(&self, topics: &Topics) -> Map<String, Json> {
+        let mut device = json!({"identifiers": [self.id], "name": self.section});
+        if let (Some(number), Some(device)) = (self.number, device.as_object_mut()) {
+            device.insert("serial_number".to_owned(), number.into());
+        }
+        let availability =
+            [topics.status(), topics.availability(self.section)].map(|topic| json!({"topic": topic}));
+        members(json!({
+            "dev": device,
+            "o": {"name": "smartmeter", "sw": env!("CARGO_PKG_VERSION")},
+            "availability": availability,
+            "availability_mode": "all",
+        }))
+    }
+
+    fn entities(&self, topics: &Topics) -> Vec<Entity> {
+        let sensors = self.readings.iter().map(|reading| self.sensor(reading, topics));
+        let commands = self.commands.iter().filter_map(|spec| self.command(spec, topics));
+        sensors.chain(commands).collect()
+    }
+
+    fn sensor(&self, reading: &Reading, topics: &Topics) -> Entity {
+        let Class { device, state, unit, precision, diagnostic } = classes::class(reading);
+        let object = object(&reading.name);
+        let mut config = self.named(&object, classes::entity_name(&reading.name));
+        config.insert("state_topic".to_owned(), topics.state(self.section).into());
+        config.insert("value_template".to_owned(), template(reading).into());
+        let mut set = |key: &str, value: Option<Json>| {
+            config.extend(value.map(|value| (key.to_owned(), value)));
+        };
+        set("device_class", device.map(Json::from));
+        set("state_class", state.map(Json::from));
+        set("unit_of_measurement", unit.map(Json::from));
+        set("suggested_display_precision", precision.map(Json::from));
+        set("entity_category", diagnostic.then(|| "diagnostic".into()));
+        Entity { platform: "sensor", object, config }
+    }
+
+    /// A button for a command without arguments, a number for one with a number; none for others.
+    fn command(&self, spec: &CommandSpec, topics: &Topics) -> Option<Entity> {
+        // No reading's object has a `-` that two digits do not follow.
+        let object = format!("command-{}", spec.name);
+        let mut config = self.named(&object, classes::entity_name(spec.name));
+        config.insert("command_topic".to_owned(), topics.command(self.section, spec.name).into());
+        config.insert("entity_category".to_owned(), "config".into());
+        let platform = match spec.args {
+            [] => "button",
+            [arg] if arg.kind == ArgKind::Number => {
+                config.extend(members(json!({"mode": "box", "min": 0, "max": 1_000_000_000, "step": 0.001})));
+                if let Some(unit) = unit_in(arg.about) {
+                    config.insert("unit_of_measurement".to_owned(), unit.into());
+                }
+                "number"
+            }
+            _ => return None,
+        };
+        Some(Entity { platform, object, config })
+    }
+
+    fn named(&self, object: &str, name: String) -> Map<String, Json> {
+        members(json!({"name": name, "unique_id": format!("{}_{object}", self.id)}))
+    }
+}
+
+fn members(json: Json) -> Map<String, Json> {
+    match json {
+        Json::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+/// How Home Assistant finds a reading's value in the state. What is not there leaves the state as it is; a text may
+/// have 255 letters there.
+fn template(reading: &Reading) -> String {
+    let name = reading.name.replace('\\', "\\\\").replace('\'', "\\'");
+    match reading.value {
+        Value::Number(_) => format!("{{{{ value_json['{name}'] | default('') }}}}"),
+        Value::Text(_) => format!("{{{{ (value_json['{name}'] | default('') | string)[:255] }}}}"),
+    }
+}
+
+/// The unit in an argument's description, "energy in kWh, 0 to 1000".
+fn unit_in(about: &str) -> Option<&'static str> {
+    let (_, rest) = about.split_once(" in ")?;
+    classes::unit(rest.split([' ', ',']).next()?)
+}
+
+/// A name in the letters that topics of discovery may have: others become `-` and two digits (hexadecimal) a byte, so
+/// that names that differ still do.
+pub(crate) fn object(name: &str) -> String {
+    use std::fmt::Write as _;
+    name.bytes().fold(String::new(), |mut object, byte| {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
+            object.push(char::from(byte));
+        } else {
+            // Writing into memory cannot fail.
+            let _ = write!(object, "-{byte:02x}");
+        }
+        object
+    })
+}
+
+/// The readings that number a meter, the best first.
+const NUMBERS: [&str; 3] = ["METER_NUMBER", "METER_ID", "EQUIPMENT_ID"];
+
+/// The meter's number and how good it is, 0 the best; only one that may leave the house.
+pub(crate) fn number(readings: &[Reading], route: &Route) -> Option<(usize, Text)> {
+    let selected = NUMBERS.iter().enumerate().filter(|(_, name)| route.has_series(name));
+    selected.into_iter().find_map(|(rank, name)| {
+        let reading = readings.iter().find(|reading| reading.name == *name)?;
+        let text = match &reading.value {
+            Value::Text(text) => text.trim().into(),
+            Value::Number(number) => Text::from(number.to_string()),
+        };
+        // Some meters send zeros for a number that nobody gave them.
+        let says_something = text.contains(|c: char| c.is_alphanumeric() && c != '0');
+        says_something.then_some((rank, text))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! What is said of records: one JSON object each, and where it goes.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use framework::{Batch, House, Reading, Record, Store, Text, Timestamp, Value, json, publish::Route};
+use tokio::sync::watch;
+
+use crate::{
+    config::{Late, Settings},
+    connection::Message,
+    topics::Topics,
+};
+
+/// A record that is older than this when it is delivered, and not what the device shows now, is late.
+const LATE: Duration = Duration::from_secs(30);
+/// The journal dates a batch a little after the moment when it was taken, where two came at once.
+const SAME: Duration = Duration::from_secs(1);
+/// Members of one section's object; more can only come from a device that makes them up.
+const MAX_MEMBERS: usize = 2500;
+
+/// The readings that were seen: by section, then by name, each as it came first.
+pub(crate) type Seen = BTreeMap<Text, BTreeMap<Text, Reading>>;
+
+/// Makes messages of records, and keeps what each section read last.
+#[derive(Debug)]
+pub(crate) struct Sections {
+    store: Arc<Store>,
+    route: Arc<Route>,
+    topics: Topics,
+    late: Late,
+    retain: bool,
+    sections: BTreeMap<Text, Section>,
+    seen: watch::Sender<Seen>,
+}
+
+/// The members of a section's object.
+#[derive(Debug, Default)]
+struct Section {
+    /// When the newest record was taken that has no times of its own.
+    taken_at: Option<Timestamp>,
+    members: BTreeMap<Text, Value>,
+}
+
+impl Sections {
+    pub(crate) fn new(house: &House, settings: &Settings) -> Self {
+        Self {
+            store: Arc::clone(&house.store),
+            route: Arc::clone(&house.route),
+            topics: settings.topics.clone(),
+            late: settings.late,
+            retain: settings.retain,
+            sections: BTreeMap::new(),
+            seen: watch::Sender::new(Seen::new()),
+        }
+    }
+
+    /// What was seen so far, and what will be.
+    pub(crate) fn seen(&self) -> watch::Receiver<Seen> {
+        self.seen.subscribe()
+    }
+
+    /// All sections that are wanted.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.store.sections().iter().map(|section| section.name.as_str());
+        names.filter(|name| self.route.has_source(name))
+    }
+
+    /// The message that brings a record at `now`; `None` where it is not to be sent.
+    pub(crate) fn message(&mut self, record: &Record, now: Timestamp) -> Option<Message> {
+        let view = self.store.section(&record.section).and_then(|section| section.view(Instant::now()));
+        let shown = view.as_ref().map(|view| &view.snapshot.batch);
+        let own_time = shown.is_some_and(|shown| has_own_time(record, shown));
+        if is_late(record, shown, own_time, now) {
+            match self.late {
+                Late::Skip => return None,
+                Late::History => {
+                    let members = record.batch.readings.iter().map(|reading| (&reading.name, &reading.value));
+                    let payload = object(record.batch.taken_at, members);
+                    return Some(Message {
+                        topic: self.topics.history(&record.section),
+                        payload,
+                        retain: false,
+                    });
+                }
+                Late::State => {}
+            }
+        }
+        let section = self.sections.entry(record.section.clone()).or_default();
+        let texts = shown.into_iter().flat_map(|shown| &shown.readings);
+        // The record's numbers are selected already.
+        let texts = texts.filter(|reading| {
+            matches!(reading.value, Value::Text(_)) && self.route.has_series(&reading.name)
+        });
+        for reading in record.batch.readings.iter().chain(texts) {
+            if section.set(&reading.name, &reading.value) {
+                self.seen.send_modify(|seen| {
+                    let names = seen.entry(record.section.clone()).or_default();
+                    names.insert(reading.name.clone(), reading.clone());
+                });
+            }
+        }
+        if own_time {
+            let time = Value::Text(json::timestamp(record.batch.taken_at).into());
+            for reading in &record.batch.readings {
+                section.set(&format!("{}_timestampUTC", reading.name), &time);
+            }
+        } else {
+            section.taken_at = Some(record.batch.taken_at);
+        }
+        let payload = object(section.taken_at.unwrap_or(record.batch.taken_at), &section.members);
+        Some(Message { topic: self.topics.state(&record.section), payload, retain: self.retain })
+    }
+}
+
+impl Section {
+    /// Sets a member, and says whether it is a new one.
+    fn set(&mut self, name: &str, value: &Value) -> bool {
+        if let Some(member) = self.members.get_mut(name) {
+            member.clone_from(value);
+            return false;
+        }
+        let room = self.members.len() < MAX_MEMBERS;
+        if room {
+            self.members.insert(name.into(), value.clone());
+        }
+        room
+    }
+}
+
+/// Is it a record of registers that the device dates itself, such as a gas meter's? They come in one of their own.
+fn has_own_time(record: &Record, shown: &Batch) -> bool {
+    let dated = |reading: &Reading| shown.get(&reading.name).and_then(own_time).is_some();
+    record.batch.readings.iter().all(dated)
+}
+
+fn own_time(reading: &Reading) -> Option<Timestamp> {
+    reading.time.as_ref().and_then(|time| time.utc)
+}
+
+/// Does it come so late that it must not be taken for what the device shows now? A meter that is read once an hour, or
+/// that says only each hour what the gas meter counted, may show something old.
+fn is_late(record: &Record, shown: Option<&Batch>, own: bool, now: Timestamp) -> bool {
+    let taken_at = record.batch.taken_at;
+    let newest = shown.and_then(|shown| match own {
+        true => record.batch.readings.iter().filter_map(|reading| own_time(shown.get(&reading.name)?)).max(),
+        false => Some(shown.taken_at),
+    });
+    let before = |other: Timestamp, by: Duration| {
+        Duration::try_from(other.duration_since(taken_at)).is_ok_and(|behind| behind > by)
+    };
+    before(now, LATE) && newest.is_none_or(|newest| before(newest, SAME))
+}
+
+/// `{"timestampUTC":"…","POWER_IMPORT":4457.153,…}`
+fn object<'m>(taken_at: Timestamp, members: impl IntoIterator<Item = (&'m Text, &'m Value)>) -> Vec<u8> {
+    let mut out = b"{\"timestampUTC\":".to_vec();
+    json::write_str(&mut out, &json::timestamp(taken_at));
+    for (name, value) in members {
+        out.push(b',');
+        json::write_str(&mut out, name);
+        out.push(b':');
+        json::write_value(&mut out, value);
+    }
+    out.push(b'}');
+    out
+}
+
+#[cfg(test)]
+mod tests;

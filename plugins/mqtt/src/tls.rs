@@ -1,0 +1,144 @@
+//! Certificates, and what is wrong with them.
+
+use std::{error::Error, fmt, fs, io, path::Path, sync::Arc};
+
+use framework::ConfigError;
+use rumqttc::{
+    TlsConfiguration,
+    tokio_rustls::rustls::{
+        self, AlertDescription, CertificateError, ClientConfig, RootCertStore,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
+};
+
+/// How this end of a connection is set up.
+#[derive(Clone)]
+pub(crate) struct Client(Arc<ClientConfig>);
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client(…)")
+    }
+}
+
+impl Client {
+    /// Trusts whom the file names, else whom the system trusts, and shows a certificate and its key where given.
+    pub(crate) fn new(
+        ca_file: Option<&Path>,
+        certificate: Option<(&Path, &Path)>,
+    ) -> Result<Self, ConfigError> {
+        let roots = match ca_file {
+            Some(path) => authorities(path)?,
+            None => system_authorities()?,
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| ConfigError::section(format!("could not set up TLS: {error}")))?
+            .with_root_certificates(roots);
+        let config = match certificate {
+            None => builder.with_no_client_auth(),
+            Some((cert, key)) => {
+                let chain = certificates("client_cert", cert)?;
+                let file = key.display();
+                let key = PrivateKeyDer::from_pem_slice(&read("client_key", key)?).map_err(|error| {
+                    ConfigError::key("client_key", format!("`{file}` has no private key in PEM: {error}"))
+                })?;
+                builder.with_client_auth_cert(chain, key).map_err(|error| {
+                    let message = format!("`client_cert` and `client_key` cannot be used together: {error}");
+                    ConfigError::key("client_key", message)
+                })?
+            }
+        };
+        Ok(Self(Arc::new(config)))
+    }
+
+    pub(crate) fn transport(&self) -> TlsConfiguration {
+        TlsConfiguration::Rustls(Arc::clone(&self.0))
+    }
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates("ca_file", path)? {
+        roots.add(certificate).map_err(|error| {
+            let message = format!("`{}` has a certificate that cannot be used: {error}", path.display());
+            ConfigError::key("ca_file", message)
+        })?;
+    }
+    Ok(roots)
+}
+
+fn system_authorities() -> Result<RootCertStore, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    // Some systems have one that is out of order among a hundred: the others count.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(ConfigError::key("url", "`mqtts://` needs certificates, and this system has none")
+            .hint("install the package `ca-certificates`, or name the broker's authority in `ca_file`"));
+    }
+    Ok(roots)
+}
+
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let pem = read(key, path)?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().unwrap_or_default();
+    if found.is_empty() {
+        return Err(ConfigError::key(key, format!("`{}` has no certificate in PEM", path.display())));
+    }
+    Ok(found)
+}
+
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, ConfigError> {
+    fs::read(path)
+        .map_err(|error| ConfigError::key(key, format!("could not read `{}`: {error}", path.display())))
+}
+
+/// What a person can do about a failure of TLS; `None` where `error` is none, or will pass.
+pub(crate) fn explain(error: &(dyn Error + 'static), host: &str) -> Option<String> {
+    use AlertDescription as Alert;
+    Some(match find(error)? {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "nobody that is trusted here has signed its certificate: name who did in `ca_file`".to_owned()
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => format!("its certificate is for another name than `{host}`: write that name in `url`"),
+        rustls::Error::InvalidCertificate(
+            reason @ (CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }),
+        ) => format!("its certificate is out of date, or this machine's clock is wrong: {reason}"),
+        rustls::Error::InvalidCertificate(reason) => format!("its certificate cannot be used: {reason}"),
+        rustls::Error::AlertReceived(Alert::CertificateRequired) => {
+            "it wants a certificate of this client: set `client_cert` and `client_key`".to_owned()
+        }
+        rustls::Error::AlertReceived(
+            alert @ (Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied),
+        ) => format!("it does not take this client's certificate, `client_cert`: it says {alert:?}"),
+        rustls::Error::InvalidMessage(_) => {
+            "it does not speak TLS there: write `mqtt://`, or the port where it does".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+/// rustls's own error, which others wrap in theirs.
+fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(found) = error.downcast_ref::<rustls::Error>() {
+        return Some(found);
+    }
+    // An `io::Error` does not give what it wraps as its source, but what that has for one.
+    let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match inside {
+        Some(inside) => find(inside),
+        None => find(error.source()?),
+    }
+}

@@ -1,0 +1,252 @@
+//! Records on their way.
+
+use std::time::{Duration, Instant};
+
+use framework::{
+    Batch, Decimal, DeviceTime, PublishError, Reading, Record, Stats, Store, Timestamp,
+    store::Section,
+    testing::{hand_on, house, house_stale_after},
+};
+use rustix::process::Signal;
+
+use crate::{
+    mosquitto::Mosquitto,
+    support::{ago, deliver, grid, open, power, record},
+    watcher::{Heard, Watcher},
+};
+
+const STATE: &str = "smartmeter/grid/state";
+const HISTORY: &str = "smartmeter/grid/history";
+
+fn records(count: i64) -> Vec<Record> {
+    (0..count).map(|watts| record("grid", Timestamp::now(), grid(watts))).collect()
+}
+
+pub(crate) async fn every_record_arrives_once_and_in_order() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    deliver(&mut home, &records(2500)).await;
+    watcher
+        .until("2500 states", |heard| heard.iter().filter(|heard| heard.topic == STATE).count() >= 2500)
+        .await;
+    let powers: Vec<_> = watcher.on(STATE).iter().map(|state| power(state)).collect();
+    assert_eq!(powers, (0..2500).collect::<Vec<_>>());
+    assert_eq!(watcher.on("smartmeter/status"), ["online"]);
+    let facts = home.context.stats().facts();
+    assert_eq!(facts, [("broker", format!("connected to {}", broker.url()).into())]);
+}
+
+pub(crate) async fn the_newest_state_is_kept() {
+    let broker = Mosquitto::start();
+    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    deliver(&mut home, &records(10)).await;
+    let later = Watcher::latecomer(broker.port).await;
+    later
+        .until("state that was kept", |heard| heard.iter().any(|heard| heard.topic == STATE && heard.kept))
+        .await;
+    assert_eq!(power(&later.on(STATE)[0]), 9);
+
+    let mut home = open(&broker.url(), "discovery = 'off'\nretain = false\ntopic = 'other'", &house).await;
+    deliver(&mut home, &records(10)).await;
+    let last = Watcher::steady(broker.port).await;
+    last.until_last("other/status", "online").await;
+    assert_eq!(last.on("other/grid/state"), [""; 0]);
+}
+
+/// One that is older than what the device shows now.
+fn late() -> Vec<Record> {
+    (0..3).map(|watts| record("grid", ago(3600) + Duration::from_secs(watts), grid(watts as i64))).collect()
+}
+
+pub(crate) async fn late_records_are_not_taken_for_current_ones() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let house = house(&[("grid", Batch::now(grid(7)))]);
+    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    let mut all = late();
+    all.push(record("grid", Timestamp::now(), grid(7)));
+    deliver(&mut home, &all).await;
+    watcher.until("current state", |heard| heard.iter().any(|heard| heard.topic == STATE)).await;
+    let powers = |topic| watcher.on(topic).iter().map(|state| power(state)).collect::<Vec<_>>();
+    assert_eq!(powers(HISTORY), [0, 1, 2]);
+    assert_eq!(powers(STATE), [7]);
+    let later = Watcher::latecomer(broker.port).await;
+    later.until_last("smartmeter/status", "online").await;
+    assert_eq!(later.on(HISTORY), [""; 0], "what is over is not kept");
+}
+
+pub(crate) async fn late_records_go_where_the_user_wants() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let house = house(&[("grid", Batch::now(grid(7)))]);
+    let mut all = late();
+    all.push(record("grid", Timestamp::now(), grid(7)));
+    let mut home = open(&broker.url(), "discovery = 'off'\nlate = 'skip'\ntopic = 'skip'", &house).await;
+    deliver(&mut home, &all).await;
+    let mut home = open(&broker.url(), "discovery = 'off'\nlate = 'state'\ntopic = 'state'", &house).await;
+    deliver(&mut home, &all).await;
+    watcher
+        .until("states", |heard| heard.iter().filter(|heard| heard.topic == "state/grid/state").count() == 4)
+        .await;
+    let powers = |topic| watcher.on(topic).iter().map(|state| power(state)).collect::<Vec<_>>();
+    assert_eq!(powers("state/grid/state"), [0, 1, 2, 7]);
+    assert_eq!(powers("skip/grid/state"), [7]);
+    assert!(watcher.all().iter().all(|heard| !heard.topic.ends_with("history")));
+}
+
+pub(crate) async fn a_register_with_a_time_of_its_own_joins_the_state() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let gas = Reading::number("GAS", Decimal::new(2_021_733, 3).unwrap()).unit("m3");
+    let dated = ago(600);
+    let mut shown = grid(5);
+    shown.push(Reading { time: Some(DeviceTime { sent: "".into(), utc: Some(dated) }), ..gas.clone() });
+    shown.push(Reading::text("METER_NUMBER", "1EBZ0100507409"));
+    let house = house(&[("grid", Batch::now(shown))]);
+    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    let now = Timestamp::now();
+    deliver(&mut home, &[record("grid", now, grid(5)), record("grid", dated, vec![gas])]).await;
+    deliver(&mut home, &[record("grid", now, grid(6))]).await;
+    watcher.until("states", |heard| heard.iter().filter(|heard| heard.topic == STATE).count() == 3).await;
+    let last: serde_json::Value = serde_json::from_str(&watcher.on(STATE)[2]).unwrap();
+    let expected = serde_json::json!({
+        "timestampUTC": framework::json::timestamp(now),
+        "POWER_IMPORT": 4457.153, "CURRENT_POWER_SUM": 6,
+        "GAS": 2021.733, "GAS_timestampUTC": framework::json::timestamp(dated),
+        "METER_NUMBER": "1EBZ0100507409",
+    });
+    assert_eq!(last, expected);
+}
+
+pub(crate) async fn the_will_speaks_for_a_program_that_was_killed() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let home = open(&broker.url(), "", &house).await;
+    watcher.until_last("smartmeter/status", "online").await;
+    watcher.until_last("smartmeter/grid/availability", "online").await;
+    drop(home);
+    watcher.until_last("smartmeter/status", "offline").await;
+    let later = Watcher::latecomer(broker.port).await;
+    later.until_last("smartmeter/status", "offline").await;
+}
+
+pub(crate) async fn a_program_that_ends_says_so() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let mut home = open(&broker.url(), "", &house).await;
+    watcher.until_last("smartmeter/status", "online").await;
+    home.publisher.close().await;
+    watcher.until_last("smartmeter/status", "offline").await;
+    // The next start may not know this source any more.
+    assert_eq!(watcher.on("smartmeter/grid/availability").last().unwrap(), "offline");
+    // Once: an orderly end has no will.
+    assert_eq!(watcher.on("smartmeter/status"), ["online", "offline"]);
+    assert!(home.publisher.publish(&records(1)).await.is_err());
+}
+
+pub(crate) async fn a_broker_that_is_away_at_the_start_is_found_later() {
+    let mut broker = Mosquitto::absent();
+    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let mut home = open(&broker.url(), "", &house).await;
+    let error = home.publisher.publish(&records(1)).await.unwrap_err();
+    assert!(matches!(error, PublishError::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().starts_with(&format!("{} cannot be reached: ", broker.url())), "{error}");
+    let facts = home.context.stats().facts();
+    assert!(facts[0].1.starts_with("not connected: "), "{facts:?}");
+    broker.run();
+    deliver(&mut home, &records(3)).await;
+}
+
+pub(crate) async fn nothing_is_lost_while_the_broker_is_restarted() {
+    const COUNT: i64 = 20_000;
+    let mut broker = Mosquitto::start();
+    let watcher = Watcher::steady(broker.port).await;
+    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    let sender = tokio::spawn(async move {
+        deliver(&mut home, &records(COUNT)).await;
+        home
+    });
+    for part in [1_000, 6_000] {
+        watcher.until("part of it", |heard| heard.len() > part).await;
+        broker.stop();
+        broker.run();
+    }
+    let home = sender.await.unwrap();
+    let last = COUNT - 1;
+    let is_last = |heard: &Heard| heard.topic == STATE && power(&heard.payload) == last;
+    watcher.until("last state", |heard| heard.last().is_some_and(is_last)).await;
+    // Each comes, none before those before it came; what was not confirmed comes twice.
+    let mut next = 0;
+    for state in watcher.on(STATE) {
+        let watts = power(&state);
+        assert!(watts <= next, "{watts} came before {next}");
+        next = next.max(watts + 1);
+    }
+    assert_eq!(next, COUNT);
+    let counters = home.context.stats().counters();
+    assert!(matches!(counters[..], [("reconnects", 2..)]), "{counters:?}");
+}
+
+pub(crate) async fn a_broker_that_is_frozen_is_given_up() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::steady(broker.port).await;
+    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    deliver(&mut home, &records(1)).await;
+    broker.signal(Signal::STOP);
+    let error = home.publisher.publish(&records(1)).await.unwrap_err();
+    assert!(matches!(error, PublishError::Unavailable { .. }), "{error:?}");
+    broker.signal(Signal::CONT);
+    deliver(&mut home, &[record("grid", Timestamp::now(), grid(99))]).await;
+    watcher.until("what came after", |heard| heard.iter().any(|heard| heard.payload.contains("99"))).await;
+}
+
+pub(crate) async fn a_silent_source_is_offline() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let house = house_stale_after(&[("grid", Batch::now(grid(0)))], Duration::from_secs(3));
+    let _home = open(&broker.url(), "discovery = 'off'", &house).await;
+    let topic = "smartmeter/grid/availability";
+    watcher.until_last(topic, "offline").await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while watcher.on(topic).last().is_some_and(|word| word == "offline") {
+        assert!(Instant::now() < deadline);
+        hand_on(&house, "grid", Batch::now(grid(1)));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    watcher.until_last(topic, "online").await;
+    watcher.until_last(topic, "offline").await;
+    let words = watcher.on(topic);
+    assert!(words.windows(2).all(|pair| pair[0] != pair[1]), "only changes are said: {words:?}");
+}
+
+pub(crate) async fn a_source_that_never_gave_anything_is_offline() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    // What an earlier run left.
+    watcher.say("smartmeter/dead/availability", "online", true).await;
+    let mut house = house(&[]);
+    house.store = Store::new([Section::new("dead", "test", Duration::from_secs(30), Stats::default())]);
+    let _home = open(&broker.url(), "", &house).await;
+    watcher.until_last("smartmeter/dead/availability", "offline").await;
+}
+
+pub(crate) async fn a_broker_that_closes_at_once_is_not_pestered() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mqtt://{}", listener.local_addr().unwrap());
+    let begun = Instant::now();
+    let home = open(&url, "", &house(&[])).await;
+    for _ in 0..4 {
+        drop(listener.accept().await.unwrap());
+    }
+    // A quarter of a second, half a second, a second.
+    assert!(begun.elapsed() >= Duration::from_millis(1750), "{:?}", begun.elapsed());
+    let facts = home.context.stats().facts();
+    assert!(facts[0].1.starts_with(&format!("not connected: {url} ")), "{facts:?}");
+}

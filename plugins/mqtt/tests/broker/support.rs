@@ -1,0 +1,91 @@
+//! What the tests have in common.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use framework::{
+    Batch, ConfiguredPublisher, Decimal, House, PublishError, Reading, Record, Timestamp, publish::Route,
+    testing::publisher,
+};
+use plugin_mqtt::Mqtt;
+use wildmatch::WildMatch;
+
+/// A publisher `home` with these keys, not open yet.
+pub(crate) fn configured(url: &str, keys: &str) -> ConfiguredPublisher {
+    publisher::<Mqtt>(&format!("[publishers.home]\nplugin = \"mqtt\"\nurl = \"{url}\"\n{keys}\n"))
+}
+
+/// One that is open, and may see what its `series` and the house's own `sources` select.
+pub(crate) async fn open(url: &str, keys: &str, house: &House) -> ConfiguredPublisher {
+    let mut configured = configured(url, keys);
+    // A configuration without sources has none that a pattern fits.
+    let route = Route { sources: house.route.sources.clone(), ..configured.route.clone() };
+    let house = House { route: Arc::new(route), ..house.clone() };
+    configured.publisher.open(&house).await.unwrap();
+    configured
+}
+
+/// Delivers everything, as the framework does: what was not confirmed comes again.
+pub(crate) async fn deliver(home: &mut ConfiguredPublisher, records: &[Record]) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let mut rest = records;
+    while !rest.is_empty() {
+        match home.publisher.publish(&rest[..rest.len().min(1000)]).await {
+            Ok(count) => rest = &rest[count..],
+            Err(PublishError::Unavailable { .. }) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => panic!("{error}"),
+        }
+        assert!(Instant::now() < deadline, "{} records are left", rest.len());
+    }
+}
+
+pub(crate) fn grid(watts: i64) -> Vec<Reading> {
+    let reading = |name: &str, mantissa, scale, unit: &str, code: &str| {
+        let code = framework::Obis::parse(code.as_bytes()).unwrap();
+        Reading::number(name, Decimal::new(mantissa, scale).unwrap()).unit(unit).obis(code)
+    };
+    vec![
+        reading("POWER_IMPORT", 4_457_153, 3, "kWh", "1-0:1.8.0*255"),
+        reading("CURRENT_POWER_SUM", watts, 0, "W", "1-0:16.7.0*255"),
+    ]
+}
+
+pub(crate) fn record(section: &str, taken_at: Timestamp, readings: Vec<Reading>) -> Record {
+    Record { section: section.into(), batch: Batch { taken_at, readings } }
+}
+
+/// So many seconds ago.
+pub(crate) fn ago(seconds: u64) -> Timestamp {
+    Timestamp::now() - Duration::from_secs(seconds)
+}
+
+/// The power in a state.
+pub(crate) fn power(state: &str) -> i64 {
+    let state: serde_json::Value = serde_json::from_str(state).unwrap();
+    state["CURRENT_POWER_SUM"].as_i64().unwrap()
+}
+
+/// The house, of which only one source is selected.
+pub(crate) fn only(source: &str, house: House) -> House {
+    let route = Route { sources: vec![WildMatch::new(source)], ..Route::default() };
+    House { route: Arc::new(route), ..house }
+}
+
+/// How often a connection was made again.
+pub(crate) fn reconnects(home: &ConfiguredPublisher) -> u64 {
+    match home.context.stats().counters()[..] {
+        [("reconnects", count)] => count,
+        ref other => panic!("{other:?}"),
+    }
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it never came to be that {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
