@@ -156,25 +156,3 @@ fn seen(event: &str) -> Option<(String, Seen)> {
     let import = data["POWER_IMPORT"]["value"].as_f64().map(|value| (value * 1e8).round() as u64);
     Some((section.clone(), (time.as_microsecond(), import.or(data["pulses"].as_u64())?)))
 }
-
-/// Ends the sender.
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Relaxed);
-    }
-}
-
-/// The same moments each time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        // xorshift64
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}

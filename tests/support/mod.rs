@@ -6,7 +6,10 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -48,14 +51,20 @@ impl Program {
     }
 
     pub fn start(args: &[&str]) -> Self {
-        let mut child = smartmeter().args(args).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = smartmeter();
+        command.args(args);
+        Self::run(command)
+    }
+
+    pub fn run(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(String::new()));
         let mut address = None;
         for line in lines.by_ref().map_while(Result::ok) {
             *log.lock().unwrap() += &format!("{line}\n");
             if let Some((_, rest)) = line.split_once("serves http://") {
-                address = rest.strip_suffix("/data").map(str::to_owned);
+                address = rest.strip_suffix('/').map(str::to_owned);
                 break;
             }
         }
@@ -192,4 +201,26 @@ pub fn s0(name: &str, port: &Path) -> String {
 /// The folder of the workspace.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// Ends the sender.
+pub struct Stop<'a>(pub &'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// The same moments each time.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, limit: u64) -> u64 {
+        // xorshift64
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
 }

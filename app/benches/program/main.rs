@@ -9,6 +9,7 @@
 mod support;
 
 mod http;
+#[path = "../process.rs"]
 mod process;
 
 use std::{

@@ -1,5 +1,7 @@
 //! What a process used, from /proc.
 
+#![allow(dead_code, clippy::unwrap_used)] // each bench uses a part of it
+
 use std::{fs, time::Duration};
 
 /// Processor time and memory of a process, all of its threads.

@@ -1,0 +1,225 @@
+//! Nothing is lost on the way out: a broker and a database that are stopped again and again, and a program that is
+//! killed meanwhile. At the end every reading of the journal is at both far ends, in order.
+//!
+//! `SMARTMETER_ROUNDS=200 cargo test -p smartmeter --test nothing_lost` is the long run.
+
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test without the harness is not seen to be one"
+)]
+
+mod support;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use rumqttc::{Event, MqttOptions, Packet, QoS};
+use rustix::termios::ioctl_tiocnxcl;
+use servers::{Server, free_port};
+use simulator::Pty;
+use support::*;
+
+const METER: &str = "smartmeter_d0";
+/// What is waited for at the end of a round comes within seconds, on a calm machine.
+const ROUND: Duration = Duration::from_secs(120);
+
+fn main() {
+    let needed = ["mosquitto", "influxd"];
+    let missing: Vec<_> = needed.into_iter().filter(|program| !servers::is_installed(program)).collect();
+    let name = match missing.is_empty() {
+        true => "outages_and_kills_lose_nothing".to_owned(),
+        false => format!("outages_and_kills_lose_nothing (needs {})", missing.join(" and ")),
+    };
+    let trial = Trial::test(name, outages).with_ignored_flag(!missing.is_empty());
+    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
+}
+
+fn outages() -> Result<(), Failed> {
+    let rounds = std::env::var("SMARTMETER_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(10);
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    let (mqtt, influx) = (free_port(), free_port());
+    let (mut broker, mut database) = (start_broker(folder, mqtt), servers::influxd(folder, influx, false));
+    query(influx, "CREATE DATABASE house");
+    let subscriber = Subscriber::start(mqtt);
+    let meter = line();
+    let claim = std::fs::File::options().read(true).write(true).open(meter.path())?;
+    let config = format!(
+        "{}[publishers.broker]\nplugin = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{mqtt}\"\n\
+         [publishers.database]\nplugin = \"influx\"\nurl = \"http://127.0.0.1:{influx}\"\ndatabase = \"house\"\n\
+         flush_every = \"100ms\"\n",
+        d0(METER, meter.path()),
+    );
+    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        scope.spawn(|| send_all(&meter, &sent, &stop));
+        let mut random = Random(0x5eed);
+        let mut program = Program::with_config(folder, &config);
+        for round in 0..rounds {
+            pause(&mut random, 300);
+            // In any order, and at any moment, the far ends go and the program is killed.
+            broker.stop();
+            pause(&mut random, 300);
+            if round % 2 == 0 {
+                database.stop()
+            } else {
+                database.kill()
+            }
+            pause(&mut random, 500);
+            drop(program);
+            ioctl_tiocnxcl(&claim).unwrap();
+            pause(&mut random, 100);
+            program = Program::with_config(folder, &config);
+            pause(&mut random, 500);
+            broker = start_broker(folder, mqtt);
+            pause(&mut random, 300);
+            database = servers::influxd(folder, influx, false);
+            let now = sent.load(Relaxed);
+            let arrived = |number: Option<&u64>| number.is_some_and(|number| *number >= now);
+            until(&program, "at the broker", || arrived(subscriber.numbers().last()));
+            until(&program, "in the database", || arrived(stored(influx).last()));
+        }
+        stop.store(true, Relaxed);
+        let last = |program: &Program| recorded(program).last().copied();
+        let mut known = None;
+        until(&program, "calm", || std::mem::replace(&mut known, last(&program)) == last(&program));
+        let recorded = recorded(&program);
+        until(&program, "all at the broker", || subscriber.numbers().last() == recorded.last());
+        until(&program, "all in the database", || stored(influx).last() == recorded.last());
+        assert_eq!(stored(influx), recorded, "the database has something else than the journal");
+        let received = subscriber.numbers();
+        let repeated = without_repetitions(&received, &recorded);
+        println!(
+            "{rounds} rounds: {} readings at both, {repeated} of them more than once at the broker",
+            recorded.len()
+        );
+        assert!(recorded.len() > 50 * rounds, "only {} readings", recorded.len());
+        drop(program);
+    });
+    Ok(())
+}
+
+fn start_broker(folder: &Path, port: u16) -> Server {
+    // What was acknowledged and not handed on yet must survive the broker's end.
+    let keep =
+        format!("persistence true\npersistence_location {}/\nmax_queued_messages 0\n", folder.display());
+    servers::mosquitto(folder, port, &keep)
+}
+
+fn pause(random: &mut Random, most: u64) {
+    thread::sleep(Duration::from_millis(random.below(most))); // a random moment
+}
+
+fn until(program: &Program, what: &str, mut wanted: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !wanted() {
+        if start.elapsed() > ROUND {
+            panic!("never {what}: {:#}\n{}", program.get("/health").1, program.log());
+        }
+        thread::sleep(Duration::from_millis(50)); // between two looks, not for timing
+    }
+}
+
+/// Sends telegrams with a running number.
+fn send_all(meter: &Pty, sent: &AtomicU64, stop: &AtomicBool) {
+    for number in 1.. {
+        if stop.load(Relaxed) {
+            return;
+        }
+        let import = format!("{:06}.{:08}", number / 100_000_000, number % 100_000_000);
+        send(meter, &seven_e_one(telegram(&import, "000010.00")));
+        sent.store(number, Relaxed);
+        thread::sleep(Duration::from_millis(5)); // telegrams have distances
+    }
+}
+
+fn number(import: f64) -> u64 {
+    (import * 1e8).round() as u64
+}
+
+/// The running numbers in the journal.
+fn recorded(program: &Program) -> Vec<u64> {
+    let (status, history) = program.get(&format!("/history/{METER}/POWER_IMPORT?step=raw&from=0"));
+    assert_eq!(status, 200, "{history}");
+    history["value"].as_array().unwrap().iter().map(|value| number(value.as_f64().unwrap())).collect()
+}
+
+/// The running numbers in the database, by time.
+fn stored(port: u16) -> Vec<u64> {
+    let answer = query(port, "SELECT POWER_IMPORT FROM smartmeter");
+    let rows = answer["results"][0]["series"][0]["values"].as_array().cloned().unwrap_or_default();
+    rows.iter().map(|row| number(row[1].as_f64().unwrap())).collect()
+}
+
+fn query(port: u16, text: &str) -> serde_json::Value {
+    let url = format!("http://127.0.0.1:{port}/query");
+    let mut answer = ureq::post(url).query("db", "house").query("q", text).send_empty().unwrap();
+    serde_json::from_str(&answer.body_mut().with_config().limit(1 << 30).read_to_string().unwrap()).unwrap()
+}
+
+/// Gives how many were repeated. Each that is no repetition must be the next one.
+fn without_repetitions(received: &[u64], recorded: &[u64]) -> usize {
+    let mut next = 0;
+    for number in received {
+        if recorded.get(next) == Some(number) {
+            next += 1;
+        } else {
+            let known = recorded[..next].binary_search(number).is_ok();
+            assert!(
+                known,
+                "{number} came after {:?}, where {:?} was due",
+                recorded[..next].last(),
+                recorded.get(next)
+            );
+        }
+    }
+    assert_eq!(next, recorded.len(), "the end is missing at the broker");
+    received.len() - next
+}
+
+/// Somebody who wants everything, and whose place at the broker is kept.
+struct Subscriber(Arc<Mutex<Vec<u64>>>);
+
+impl Subscriber {
+    fn start(port: u16) -> Self {
+        let numbers = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::clone(&numbers);
+        let mut options = MqttOptions::new("subscriber", ("127.0.0.1", port));
+        options.set_clean_session(false);
+        thread::spawn(move || {
+            let (client, mut connection) = rumqttc::Client::builder(options).capacity(10).build();
+            for event in connection.iter() {
+                match event {
+                    Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                        for topic in ["state", "history"] {
+                            let _ =
+                                client.try_subscribe(format!("smartmeter/{METER}/{topic}"), QoS::AtLeastOnce);
+                        }
+                    }
+                    Ok(Event::Incoming(Packet::Publish(message))) if !message.retain => {
+                        let json: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+                        received.lock().unwrap().push(number(json["POWER_IMPORT"].as_f64().unwrap()));
+                    }
+                    Ok(_) => {}
+                    Err(_) => thread::sleep(Duration::from_millis(50)), // between two attempts
+                }
+            }
+        });
+        Self(numbers)
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        self.0.lock().unwrap().clone()
+    }
+}
