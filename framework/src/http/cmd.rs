@@ -14,7 +14,7 @@ use warp::{
 };
 
 use super::{ApiError, Peer, guard::Guard, reply};
-use crate::{CommandError, Commands, Entry, Server, Unresolved};
+use crate::{CommandError, CommandSpec, Commands, Entry, Server, Unresolved};
 
 /// The longest body of a command, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -52,8 +52,8 @@ pub(super) fn routes(cmd: &Arc<Cmd>) -> BoxedFilter<(Response,)> {
     });
     let post = post.boxed();
 
-    let nothing = reply::read().map(|| reply::readable_anywhere(ApiError::no_such_path().into()));
-    let root = post.clone().or(nothing).unify().or(reply::other_methods("POST, OPTIONS")).unify();
+    // Those that read `/` get the page.
+    let root = post.clone().or(reply::other_methods("GET, HEAD, POST, OPTIONS")).unify();
     let root = warp::path::end().and(root);
     let calls = post.or(get).unify().or(reply::other_methods("GET, POST, OPTIONS")).unify();
     let calls = warp::path("cmd").and(warp::path::end()).and(calls);
@@ -220,12 +220,17 @@ fn list(all: &[Entry]) -> Bytes {
         args: Map<String, Json>,
         #[serde(rename = "URL")]
         url: String,
+        /// Ours, for people: one sentence, and one for each argument.
+        about: &'a str,
+        args_about: Map<String, Json>,
     }
     let shown = all.iter().map(|Entry { full_name, command }| {
-        let args = command.spec().args;
+        let &CommandSpec { about, args, .. } = command.spec();
         let keys: String = args.iter().map(|arg| format!("&{}=", arg.name)).collect();
         let kinds = args.iter().map(|arg| (arg.name.to_owned(), arg.kind.as_str().into())).collect();
-        let shown = Shown { name: full_name, args: kinds, url: format!("/cmd?name={full_name}{keys}") };
+        let args_about = args.iter().map(|arg| (arg.name.to_owned(), arg.about.into())).collect();
+        let url = format!("/cmd?name={full_name}{keys}");
+        let shown = Shown { name: full_name, args: kinds, url, about, args_about };
         std::collections::BTreeMap::from([("Command", shown)])
     });
     let list = std::collections::BTreeMap::from([("Commands", shown.collect::<Vec<_>>())]);

@@ -212,7 +212,7 @@ fn missing<'a>(
 
 fn no_reading_yet(section: &Section) -> ApiError {
     let mut message = format!("`{}` has no reading yet", section.name);
-    if let Some(error) = section.health.last_error() {
+    if let Some(error) = section.health.vitals.last_error() {
         message.push_str(": ");
         message.push_str(&error.1);
     }

@@ -2,11 +2,15 @@
 //!
 //! | route | answer | who |
 //! |---|---|---|
+//! | `GET /`, `/page/<file>` | the live page | `page` |
 //! | `GET /data`, `/data/<section>[/<name>[/<member>]]` | the newest readings | `data` |
 //! | `GET /cmds`, `POST /cmd`, `GET /cmd?name=…`, `POST /` | the commands, and what they say | `cmd`, after `guard` |
 //! | `GET /health` | how each instance fares | `health` |
+//! | `GET /metrics` | readings and how everything fares, for Prometheus | `metrics` |
 //! | `GET /events` | server-sent events, one for each batch | `events` |
 //! | `GET /series`, `/history/<section>/<name>` | what the journal has recorded | `history`, `columns` |
+//!
+//! A second listener, for clients of vzlogger, has the routes of `vzlogger` and no other.
 //!
 //! warp's filters find the route and take the request apart; `server` drives them over hyper,
 //! because warp's own server knows neither timeouts nor a limit of connections. What is no HTTP at all
@@ -25,10 +29,14 @@ mod guard;
 mod health;
 mod history;
 mod linger;
+mod metrics;
+mod page;
+mod quantity;
 mod reply;
 mod server;
 #[cfg(test)]
 mod tests;
+mod vzlogger;
 
 use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
@@ -36,15 +44,19 @@ use tokio_util::sync::CancellationToken;
 use warp::{Filter, http::Method, path::FullPath, reply::Response};
 
 use self::error::ApiError;
-use crate::{Commands, Server, Store, journal::Journal};
+use crate::{Commands, Server, Store, journal::Journal, publish::Delivery};
 
-pub use self::server::serve;
+pub use self::{
+    server::{serve, serve_vzlogger},
+    vzlogger::Vzlogger,
+};
 
 /// What is served.
 pub struct Api {
     data: Arc<data::Data>,
     commands: Arc<cmd::Cmd>,
     health: Arc<health::Report>,
+    metrics: Arc<metrics::Metrics>,
     events: Arc<events::Events>,
     history: Arc<history::History>,
     limits: Limits,
@@ -91,29 +103,34 @@ impl Default for Limits {
 struct Peer(IpAddr);
 
 impl Api {
-    /// The API over these readings and commands.
+    /// The API over these readings, commands and publishers.
     pub fn new(
         store: Arc<Store>,
         commands: Commands,
         journal: Journal,
+        publishers: Vec<Arc<Delivery>>,
         server: &Server,
         simulated: bool,
     ) -> Self {
-        Self::with_limits(store, commands, journal, server, simulated, Limits::default())
+        Self::with_limits(store, commands, journal, publishers, server, simulated, Limits::default())
     }
 
     fn with_limits(
         store: Arc<Store>,
         commands: Commands,
         journal: Journal,
+        publishers: Vec<Arc<Delivery>>,
         server: &Server,
         simulated: bool,
         limits: Limits,
     ) -> Self {
+        let publishers: Arc<[_]> = publishers.into();
+        let (of_health, of_metrics) = (Arc::clone(&publishers), publishers);
         Self {
             data: Arc::new(data::Data::new(Arc::clone(&store))),
             commands: Arc::new(cmd::Cmd::new(commands, server)),
-            health: Arc::new(health::Report::new(Arc::clone(&store), journal.clone(), simulated)),
+            health: Arc::new(health::Report::new(Arc::clone(&store), journal.clone(), of_health, simulated)),
+            metrics: Arc::new(metrics::Metrics::new(Arc::clone(&store), journal.clone(), of_metrics)),
             history: Arc::new(history::History::new(journal)),
             events: Arc::new(events::Events::new(store, &limits)),
             limits,
@@ -130,9 +147,13 @@ impl Api {
         let nothing_there =
             warp::path::full().and(warp::method()).map(no_such_path).map(reply::readable_anywhere);
         data::routes(&self.data)
+            .or(page::routes())
+            .unify()
             .or(cmd::routes(&self.commands))
             .unify()
             .or(health::routes(&self.health))
+            .unify()
+            .or(metrics::routes(&self.metrics))
             .unify()
             .or(events::routes(&self.events, stop))
             .unify()

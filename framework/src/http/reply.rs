@@ -13,7 +13,7 @@ use super::ApiError;
 /// raspend's, to the letter.
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 /// A cache may keep an answer, but must ask each time whether it still holds.
-const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The methods of a route that only reads.
 pub(super) const READ: &str = "GET, HEAD, OPTIONS";
@@ -42,7 +42,7 @@ pub(super) fn versioned(body: Bytes, etag: &HeaderValue, known: Option<&str>) ->
 }
 
 /// Whether an `If-None-Match` names the version (RFC 9110, 13.1.2: weak comparison).
-fn names(known: &str, etag: &HeaderValue) -> bool {
+pub(super) fn names(known: &str, etag: &HeaderValue) -> bool {
     known
         .split(',')
         .map(str::trim)

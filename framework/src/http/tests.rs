@@ -6,7 +6,10 @@ mod events;
 mod guard;
 mod health;
 mod history;
+mod metrics;
+mod page;
 mod server;
+mod vzlogger;
 
 use std::{
     future::Future,
@@ -44,6 +47,7 @@ struct Setup {
     commands: Vec<(&'static str, Vec<Arc<dyn Command>>)>,
     config: &'static str,
     journal: Journal,
+    publishers: Vec<Arc<Delivery>>,
     limits: Limits,
 }
 
@@ -51,7 +55,14 @@ impl Default for Setup {
     fn default() -> Self {
         let store = store(&["meter"]);
         publish(&store, "meter", meter());
-        Self { store, commands: Vec::new(), config: "", journal: Journal::off(), limits: Limits::default() }
+        Self {
+            store,
+            commands: Vec::new(),
+            config: "",
+            journal: Journal::off(),
+            publishers: Vec::new(),
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -61,7 +72,8 @@ impl Setup {
         let server = Config::parse("config.toml", &text, &[]).expect("a config of the test's own").server;
         let commands = self.commands.iter().map(|(name, commands)| (*name, &commands[..]));
         let commands = Commands::new(commands, tokio::runtime::Handle::current());
-        Api::with_limits(Arc::clone(&self.store), commands, self.journal.clone(), &server, true, self.limits)
+        let (store, journal) = (Arc::clone(&self.store), self.journal.clone());
+        Api::with_limits(store, commands, journal, self.publishers.clone(), &server, true, self.limits)
     }
 
     async fn start(self) -> Running {

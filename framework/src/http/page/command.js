@@ -1,0 +1,204 @@
+// Commands: a form for each, a question that says what will happen, and the token where one is needed.
+
+import { h, on, set, show, write } from './dom.js';
+import { exact, number, separators } from './format.js';
+import { house } from './live.js';
+import { labelOf, valueOf } from './model.js';
+import { known, t } from './text.js';
+
+const KEY = 'token';
+let dialog;
+let toast;
+let asked; // the command that the dialog is about
+let fading = 0;
+
+export function start(message) {
+  toast = message;
+  const title = h('h2', { id: 'dialog-title' }, t('confirm_title'));
+  const parts = {
+    text: h('p', { 'data-test': 'dialog-text' }),
+    problem: h('p', { class: 'problem', role: 'alert', hidden: true }),
+    token: h('input', { type: 'password', autocomplete: 'off', 'data-test': 'token', id: 'token' }),
+    yes: h('button', { type: 'submit', class: 'primary', 'data-test': 'confirm' }, t('confirm')),
+    no: h('button', { type: 'button', 'data-test': 'cancel' }, t('cancel')),
+  };
+  parts.entry = h(
+    'div',
+    { class: 'field', hidden: true },
+    h('label', { for: 'token' }, t('token')),
+    parts.token,
+    h('small', {}, t('token_text')),
+  );
+  const body = h(
+    'form',
+    { method: 'dialog' },
+    title,
+    parts.text,
+    parts.entry,
+    parts.problem,
+    h('div', { class: 'buttons' }, parts.no, parts.yes),
+  );
+  const element = h('dialog', { 'aria-labelledby': 'dialog-title', 'data-test': 'dialog' }, body);
+  on(parts.no, 'click', () => element.close());
+  on(element, 'close', () => (asked = null));
+  on(body, 'submit', (event) => {
+    event.preventDefault();
+    send();
+  });
+  dialog = { element, ...parts };
+  document.body.append(element);
+}
+
+// The form of a command; `command` is as /cmds shows it.
+export function form(section, command) {
+  const { Name: name, Args: args, About: about } = command;
+  const short = name.slice(section.length + 1);
+  const fields = Object.entries(args).map(([arg, kind]) => {
+    const id = `arg-${name}-${arg}`;
+    // As text, so that a decimal comma works in every browser.
+    const input = h('input', {
+      id,
+      'data-test': id,
+      type: 'text',
+      inputmode: kind === 'float' ? 'decimal' : null,
+      autocomplete: 'off',
+      'aria-describedby': `${id}-problem`,
+    });
+    const said = known(`arg_${short}_${arg}`) ?? command.ArgsAbout?.[arg] ?? known(`arg_${arg}`) ?? arg;
+    const problem = h('small', { class: 'problem', id: `${id}-problem`, hidden: true });
+    return {
+      arg,
+      kind,
+      input,
+      problem,
+      element: h('div', { class: 'field' }, h('label', { for: id }, said), input, problem),
+    };
+  });
+  const title = known(`command_${short}`) ?? short;
+  const button = h('button', { type: 'submit', 'data-test': `run-${name}` }, fields.length ? t('run') : title);
+  const hint = known(`command_${short}`) ? null : about;
+  const element = h(
+    'form',
+    { class: 'command', 'data-test': `command-${name}`, novalidate: true },
+    fields.length ? h('h4', {}, title) : null,
+    hint ? h('p', { class: 'hint', lang: 'en' }, hint) : null,
+    ...fields.map(({ element }) => element),
+    button,
+  );
+  on(element, 'submit', (event) => {
+    event.preventDefault();
+    const values = {};
+    let fine = true;
+    for (const { arg, kind, input, problem } of fields) {
+      const value = kind === 'float' ? parsed(input.value) : input.value;
+      const wrong = kind === 'float' ? value === null : value === '';
+      show(problem, wrong);
+      write(problem, kind === 'float' ? t('bad_number', { example: number(13756.57, 2) }) : t('bad_text'));
+      set(input, { 'aria-invalid': wrong ? 'true' : null });
+      if (wrong && fine) input.focus();
+      fine &&= !wrong;
+      values[arg] = value;
+    }
+    if (fine) question({ section, name, short, title, values });
+  });
+  return element;
+}
+
+// A number as people type it: with the locale's marks, or as programs write it. `null` where it is none.
+export function parsed(text) {
+  const plain = text.trim().replace(/[\s'’\u202f\u00a0]/g, '');
+  const marks = plain.match(/[.,]/g) ?? [];
+  // `13.756` has decimals where people write `13,756` for thousands, and the other way round.
+  const thousands =
+    /^-?\d{1,3}([.,])\d{3}(\1\d{3})*$/.test(plain) && (marks.length > 1 || marks[0] === separators.group);
+  const last = thousands ? plain.length : Math.max(plain.lastIndexOf(','), plain.lastIndexOf('.'), -1);
+  const [whole, decimals] = last < 0 ? [plain, ''] : [plain.slice(0, last), plain.slice(last + 1)];
+  const joined = `${whole.replace(/[.,]/g, '')}.${decimals}`;
+  return /^-?\d+\.\d*$/.test(joined) ? Number(joined) : null;
+}
+
+const sourceName = (section) =>
+  labelOf(house.subjects.find((subject) => subject.section === section) ?? { section, key: section, kind: 'other' });
+
+// What will happen, in words.
+function explained({ section, short, title, values }) {
+  const source = sourceName(section);
+  const count = valueOf(house.sections.get(section)?.readings.count);
+  const from = typeof count === 'number' ? exact(count, 'kWh') : t('unknown_value');
+  const about = known(`about_${short}`);
+  if (about)
+    return `${t(`about_${short}`, { source, now: from, value: exact(values.value ?? 0, 'kWh') })} ${t('about_count')}`;
+  const args = Object.entries(values)
+    .map(([name, value]) => `${name} = ${exact(value, '')}`)
+    .join(', ');
+  return [t('about_any', { command: title, source }), args && t('about_with', { args })].filter(Boolean).join(' ');
+}
+
+function question(command) {
+  asked = command;
+  write(dialog.text, explained(command));
+  show(dialog.entry, false);
+  show(dialog.problem, false);
+  dialog.token.value = '';
+  dialog.yes.disabled = false;
+  write(dialog.yes, t('confirm'));
+  dialog.element.showModal();
+  dialog.no.focus();
+}
+
+async function send() {
+  const command = asked;
+  const token = dialog.token.value.trim() || sessionStorage.getItem(KEY);
+  dialog.yes.disabled = true;
+  write(dialog.yes, t('working'));
+  const answer = await post(command, token);
+  dialog.yes.disabled = false;
+  write(dialog.yes, t('confirm'));
+  if (answer.ok) {
+    if (token) sessionStorage.setItem(KEY, token);
+    if (asked === command) dialog.element.close();
+    tell('good', t('done', { command: command.title, source: sourceName(command.section) }));
+    return;
+  }
+  // Somebody closed the dialog meanwhile: then only the message is left.
+  if (asked !== command) return tell('bad', t('command_failed', { reason: answer.reason }));
+  if (answer.status === 401) {
+    sessionStorage.removeItem(KEY);
+    show(dialog.entry, true);
+    problem(token ? t('token_wrong') : null);
+    dialog.token.value = '';
+    dialog.token.focus();
+  } else if (answer.status === 403) {
+    problem(
+      `${t('not_allowed')} ${answer.reason.includes('token') && !answer.reason.includes('Host') ? t('not_allowed_text') : answer.reason}`,
+    );
+  } else {
+    problem(t('command_failed', { reason: answer.reason }));
+  }
+}
+
+function problem(text) {
+  show(dialog.problem, Boolean(text));
+  write(dialog.problem, text ?? '');
+}
+
+async function post({ name, values }, token) {
+  const headers = { 'Content-Type': 'application/json' };
+  try {
+    if (token) headers.Authorization = `Bearer ${token}`;
+    const body = JSON.stringify({ name, args: values });
+    const response = await fetch('cmd', { method: 'POST', headers, body, signal: AbortSignal.timeout(20_000) });
+    const json = await response.json();
+    return { ok: response.ok, status: response.status, reason: json.error?.message ?? '' };
+  } catch (error) {
+    return { ok: false, status: 0, reason: error.message };
+  }
+}
+
+function tell(kind, text) {
+  clearTimeout(fading);
+  set(toast, { 'data-kind': kind });
+  write(toast, text);
+  show(toast, true);
+  fading = setTimeout(() => show(toast, false), 8000);
+}

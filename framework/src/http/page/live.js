@@ -1,0 +1,245 @@
+// What the program knows, as it comes: one event stream for the whole page, and a look at /health now and then.
+//
+// A number counts as live while its source delivers and the program answers. Nothing here grows with time: of each
+// section there is its newest batch.
+
+import { setZone } from './format.js';
+import { subjectsOf } from './model.js';
+
+const LOOK_EVERY = 10_000;
+const PATIENCE = 5_000;
+const LONGEST_PAUSE = 8_000;
+
+export const house = {
+  sections: new Map(), // name → {readings, time, arrived, gap, heard}
+  subjects: [],
+  health: null,
+  series: null, // null until known, [] where there is no history
+  historyError: null, // why there is none
+  commands: [],
+  offlineSince: null,
+  paused: false, // nobody looked for a while: what is there is old until the program has answered
+};
+
+const watchers = { change: [], restart: [] };
+
+// Calls `handler` at most once per frame with the names of the sections that changed; none while nobody looks.
+export const onChange = (handler) => watchers.change.push(handler);
+// Calls `handler` when the program was started, for the first time or again.
+export const onRestart = (handler) => watchers.restart.push(handler);
+
+let skew = 0;
+// The program's time: a tablet's clock may be wrong.
+export const now = () => Date.now() + skew;
+
+const changed = new Set();
+let frame = 0;
+function mark(name) {
+  changed.add(name);
+  if (!frame && !document.hidden) frame = requestAnimationFrame(tell);
+}
+
+function tell() {
+  frame = 0;
+  const names = new Set(changed);
+  changed.clear();
+  for (const handler of watchers.change) handler(names);
+}
+
+// The answer of a path, whatever its status; throws where there is none.
+export async function ask(path, signal = AbortSignal.timeout(PATIENCE)) {
+  const response = await fetch(path, { signal });
+  const date = Date.parse(response.headers.get('date') ?? '');
+  // To the second only: less than two is no difference.
+  if (date) skew = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
+  return { ok: response.ok, status: response.status, json: await response.json() };
+}
+
+function take(name, readings, heard) {
+  const before = house.sections.get(name);
+  const arrived = performance.now();
+  const time = Date.parse(readings.timestampUTC);
+  const entry = before ?? { gap: 0, heard: false };
+  if (heard && entry.heard) entry.gap = 0.7 * entry.gap + 0.3 * (arrived - entry.arrived);
+  const same = before && Object.keys(before.readings).length === Object.keys(readings).length;
+  Object.assign(entry, { readings, time, arrived, heard: heard || entry.heard });
+  house.sections.set(name, entry);
+  if (!same) sort();
+  const instance = house.health?.instances[name];
+  // A batch is newer than any look at /health.
+  if (heard && instance) instance.state = 'delivering';
+  mark(name);
+}
+
+// The subjects in the order of the configuration.
+export function sort() {
+  const names = Object.keys(house.health?.instances ?? {});
+  const rest = [...house.sections.keys()].filter((name) => !names.includes(name));
+  house.subjects = [...names, ...rest].flatMap((name) => {
+    const readings = house.sections.get(name)?.readings;
+    return readings ? subjectsOf(name, entriesOf(name, readings)) : [];
+  });
+}
+
+const isNumber = (reading) => typeof reading === 'number' || typeof reading?.value === 'number';
+
+function entriesOf(name, readings) {
+  return Object.entries(readings)
+    .filter(([, reading]) => isNumber(reading))
+    .map(([key, reading]) => ({
+      name: key,
+      unit: reading.unit ?? unitOf(name, key),
+      obis: reading.OBIS_Code ?? '',
+    }));
+}
+
+// A bare value in /data has no unit; the journal knows it.
+export const unitOf = (section, name) =>
+  house.series?.find((series) => series.section === section && series.name === name)?.unit ?? '';
+
+async function readData() {
+  const heard = performance.now();
+  const { ok, json } = await ask('data');
+  if (!ok) throw new Error('no data');
+  house.paused = false;
+  for (const [name, readings] of Object.entries(json)) {
+    // What came as an event meanwhile is newer.
+    if (!(house.sections.get(name)?.heard && house.sections.get(name).arrived > heard)) take(name, readings, false);
+  }
+}
+
+let looked = 0;
+let looking = 0;
+async function look() {
+  clearTimeout(looking);
+  looked = performance.now();
+  try {
+    const { json } = await ask('health');
+    const again = house.health?.started !== json.started;
+    const order = Object.keys(json.instances).join('\n') !== Object.keys(house.health?.instances ?? {}).join('\n');
+    house.health = json;
+    house.offlineSince = null;
+    if (order) {
+      for (const name of house.sections.keys()) if (!(name in json.instances)) house.sections.delete(name);
+      sort();
+    }
+    if (again) restart();
+  } catch {
+    house.offlineSince ??= now();
+  }
+  mark('');
+  if (!document.hidden) looking = setTimeout(look, LOOK_EVERY);
+}
+
+async function restart() {
+  await Promise.all([readSeries().then(readZone), readCommands()]);
+  for (const handler of watchers.restart) handler();
+  mark('');
+}
+
+export async function readSeries() {
+  // Without a journal there is nothing to ask.
+  if (house.health && !house.health.journal) {
+    house.series = [];
+    return sort();
+  }
+  try {
+    const { ok, json } = await ask('series');
+    house.series = ok ? json.series : [];
+    house.historyError = ok ? null : (json.error?.message ?? '');
+  } catch {
+    house.series ??= [];
+  }
+  sort();
+}
+
+// The house's time zone comes with what a counter counted.
+async function readZone() {
+  const counter = house.series.find((series) => series.counter);
+  if (!counter) return;
+  const path = [counter.section, counter.name].map(encodeURIComponent).join('/');
+  const { ok, json } = await ask(`history/${path}?from=-1h&per=day`).catch(() => ({}));
+  if (ok) setZone(json.zone);
+}
+
+async function readCommands() {
+  try {
+    const { json } = await ask('cmds');
+    house.commands = json.Commands.map(({ Command }) => Command);
+  } catch {
+    house.commands = [];
+  }
+}
+
+let stream;
+let pause = 0;
+let retry = 0;
+function connect() {
+  clearTimeout(retry);
+  stream?.close();
+  const mine = new EventSource('events');
+  stream = mine;
+  mine.onopen = () => {
+    // What came between the first look and this moment.
+    if (pause) look();
+    pause = 0;
+    readData().catch(() => {});
+  };
+  mine.onmessage = ({ data }) => {
+    for (const [name, readings] of Object.entries(JSON.parse(data))) take(name, readings, true);
+  };
+  // We were too slow for some of them.
+  mine.addEventListener('lagged', () => readData().catch(() => {}));
+  mine.onerror = () => {
+    if (stream !== mine) return;
+    mine.close();
+    pause = Math.min(LONGEST_PAUSE, pause * 2 || 1000);
+    retry = setTimeout(connect, pause);
+    look();
+    // There may be no stream left for us: then the numbers come this way.
+    readData().catch(() => {});
+  };
+}
+
+// How a source fares, for people: `live`, or since when and why not.
+export function stateOf(name) {
+  const instance = house.health?.instances[name];
+  const section = house.sections.get(name);
+  const state = instance?.state ?? (section?.readings.stale ? 'stale' : 'delivering');
+  const live = Boolean(section) && state === 'delivering' && !house.offlineSince && !house.paused;
+  const since = section?.time ?? (Date.parse(instance?.last_success ?? '') || null);
+  return { live, state, since, reason: live ? null : (instance?.last_error?.message ?? null) };
+}
+
+// A source that is silent for longer than usual: whether that means anything, the program knows.
+function listenForSilence() {
+  const at = performance.now();
+  const silent = ([name, { heard, arrived, gap }]) => {
+    const silence = at - arrived;
+    return heard && silence > Math.max(2500, 3 * gap) && silence < 60_000 && stateOf(name).live;
+  };
+  if (at - looked > 2000 && [...house.sections].some(silent)) look();
+}
+
+let ticking = 0;
+function wake() {
+  clearInterval(ticking);
+  if (document.hidden) {
+    clearTimeout(looking);
+    clearTimeout(retry);
+    stream?.close();
+    stream = null;
+    house.paused = true;
+    return;
+  }
+  ticking = setInterval(listenForSilence, 1000);
+  connect();
+  look();
+  mark('');
+}
+
+export function start() {
+  document.addEventListener('visibilitychange', wake);
+  wake();
+  return readData().catch(() => {});
+}

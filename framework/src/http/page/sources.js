@@ -1,0 +1,247 @@
+// Sources: how each one fares, everything that it sends, and what can be asked of it.
+
+import { form } from './command.js';
+import { h, on, set, show, write } from './dom.js';
+import { age, exact, moment, number } from './format.js';
+import { house, now, onChange, stateOf, unitOf } from './live.js';
+import { labelOf, registerName, valueOf } from './model.js';
+import { known, t } from './text.js';
+
+const PLAIN = { __proto__: null, count: 'q_counted', power: 'q_power', pulses: 'q_pulses' };
+
+let view;
+let cards = [];
+let shape = '';
+const head = { state: h('h1'), program: h('p', { class: 'hint' }), journal: h('p', { class: 'hint' }) };
+
+export function start(section) {
+  view = section;
+  onChange(() => {
+    if (!view.hidden) update();
+  });
+  // Ages grow without any event.
+  setInterval(() => !view.hidden && !document.hidden && update(), 1000);
+}
+
+export function update() {
+  if (!house.health) return;
+  const { instances, publishers = {} } = house.health;
+  const wanted = JSON.stringify([Object.keys(instances), Object.keys(publishers), house.commands]);
+  if (wanted !== shape) {
+    shape = wanted;
+    cards = [...Object.keys(instances).map(source), ...Object.keys(publishers).map(publisher)];
+    const sources = cards.filter(({ publishes }) => !publishes).map(({ element }) => element);
+    const others = cards.filter(({ publishes }) => publishes).map(({ element }) => element);
+    const title = others.length ? [h('h2', { class: 'above' }, t('publishers'))] : [];
+    view.replaceChildren(
+      h('header', { class: 'summary' }, head.state, head.program, head.journal),
+      h('div', { class: 'cards' }, ...sources),
+      ...title,
+      h('div', { class: 'cards' }, ...others),
+    );
+  }
+  summary();
+  for (const card of cards) card.update();
+}
+
+function summary() {
+  const { version, started, journal, instances, publishers = {} } = house.health;
+  const well =
+    !house.offlineSince &&
+    (!journal || journal.state !== 'troubled') &&
+    [...Object.values(instances), ...Object.values(publishers)].every(
+      ({ state }) => state === 'delivering' || state === 'starting',
+    );
+  write(head.state, t(well ? 'all_well' : 'some_ill'));
+  write(head.program, t('program', { version, time: moment(Date.parse(started), now()) }));
+  const trouble = [journal?.trouble, journal?.notice, journal?.clock].filter(Boolean).join('; ');
+  write(head.journal, `${t('journal')} ${t(`journal_${journal?.state ?? 'none'}`)}${trouble ? `: ${trouble}` : '.'}`);
+}
+
+// What is known of an instance as pairs: a list whose rows are made once and then only rewritten.
+function pairs(className) {
+  const rows = new Map();
+  const element = h('dl', { class: className });
+  return {
+    element,
+    update(values) {
+      for (const [key, [title, text]] of values) {
+        let value = rows.get(key);
+        if (!value) {
+          value = h('dd');
+          rows.set(key, value);
+          element.append(h('div', {}, h('dt', {}, title), value));
+        }
+        write(value, text);
+        show(value.parentElement, text !== '');
+      }
+    },
+  };
+}
+
+const words = (name) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll('_', ' ');
+const counts = (instance) =>
+  Object.entries(instance.counts ?? {}).map(([name, count]) => [
+    name,
+    [known(`count_${name}`) ?? words(name), number(count)],
+  ]);
+const facts = (instance) =>
+  Object.entries(instance.facts ?? {}).map(([name, fact]) => [name, [known(`fact_${name}`) ?? words(name), fact]]);
+
+// The head of a card: a name, and in words how it fares.
+function heading(name, label, test) {
+  const state = h('span', { class: 'state', 'data-test': `state-${name}` });
+  const reason = h('p', { class: 'reason', lang: 'en', 'data-test': `reason-${name}`, hidden: true });
+  const title = h(
+    'h2',
+    {},
+    label,
+    label.toLowerCase() === name.replaceAll('_', ' ').toLowerCase() ? null : h('small', {}, name),
+  );
+  const element = h('article', { class: 'card source', 'data-test': test }, h('header', {}, title, state), reason);
+  return {
+    element,
+    update(word, text) {
+      set(state, { 'data-state': word });
+      write(state, t(word === 'stale' ? 'state_stale' : word));
+      show(reason, Boolean(text));
+      write(reason, text ?? '');
+    },
+  };
+}
+
+function source(name) {
+  const subject = house.subjects.find(({ section }) => section === name) ?? { section: name, key: name, kind: 'other' };
+  const top = heading(name, labelOf(subject), `source-${name}`);
+  const [main, more, device] = [pairs('main'), pairs('more'), pairs('more')];
+  const readings = registers(name);
+  const commands = house.commands.filter(({ Name }) => Name.startsWith(`${name}.`));
+  top.element.append(
+    main.element,
+    readings.element,
+    h('details', {}, h('summary', {}, t('details')), device.element, more.element),
+  );
+  if (commands.length)
+    top.element.append(
+      h(
+        'section',
+        { class: 'commands' },
+        h('h3', {}, t('commands')),
+        ...commands.map((command) => form(name, command)),
+      ),
+    );
+  return {
+    element: top.element,
+    update() {
+      const instance = house.health.instances[name];
+      if (!instance) return;
+      const { state, since, reason } = stateOf(name);
+      top.update(state, reason);
+      const error = instance.last_error;
+      main.update([
+        ['reading', [t('last_reading'), since ? `${moment(since, now())} (${age(since, now())})` : t('never')]],
+        ['batches', [t('count_batches'), number(instance.counts.batches)]],
+        // A fault that is over is worth a line, no alarm.
+        [
+          'fault',
+          [t('last_fault'), error && !reason ? `${moment(Date.parse(error.at), now())}: ${error.message}` : ''],
+        ],
+      ]);
+      device.update([['plugin', [t('plugin'), instance.plugin]], ...facts(instance)]);
+      more.update(counts(instance).filter(([name]) => name !== 'batches'));
+      readings.update();
+    },
+  };
+}
+
+function publisher(name) {
+  const top = heading(name, words(name), `publisher-${name}`);
+  const [main, more] = [pairs('main'), pairs('more')];
+  top.element.append(main.element, h('details', {}, h('summary', {}, t('details')), more.element));
+  return {
+    publishes: true,
+    element: top.element,
+    update() {
+      const instance = house.health.publishers?.[name];
+      if (!instance) return;
+      const when = (text) => (text ? `${moment(Date.parse(text), now())} (${age(Date.parse(text), now())})` : '');
+      top.update(instance.state, instance.state === 'delivering' ? null : instance.last_error?.message);
+      main.update([
+        ['success', [t('last_success'), when(instance.last_success) || t('never')]],
+        ['backlog', [t('backlog'), t('records', { count: number(instance.backlog ?? 0) })]],
+        ['oldest', [t('oldest'), when(instance.oldest)]],
+      ]);
+      more.update([['plugin', [t('plugin'), instance.plugin ?? '']], ...facts(instance), ...counts(instance)]);
+    },
+  };
+}
+
+// Everything that a source sends, as a table; only kept up while it is open.
+function registers(section) {
+  const body = h('tbody');
+  const heads = ['code', 'name', 'value', 'age'].map((key) =>
+    h('th', { scope: 'col', role: 'columnheader', class: key }, t(key)),
+  );
+  const list = h(
+    'table',
+    { class: 'registers', role: 'table', 'aria-label': t('readings'), 'data-test': `table-${section}` },
+    h('thead', {}, h('tr', { role: 'row' }, ...heads)),
+    body,
+  );
+  const element = h(
+    'details',
+    { 'data-test': `readings-${section}` },
+    h('summary', {}, t('readings')),
+    h('div', { class: 'scroll' }, list),
+  );
+  let rows = [];
+  let names = '';
+  const update = () => {
+    const known = house.sections.get(section);
+    show(element, Boolean(known));
+    if (!element.open || !known) return;
+    const { readings, time } = known;
+    const entries = Object.entries(readings).filter(([name]) => name !== 'timestampUTC' && name !== 'stale');
+    list.classList.toggle('uncoded', !entries.some(([, reading]) => reading?.OBIS_Code));
+    const wanted = JSON.stringify(entries.map(([name]) => name));
+    if (wanted !== names) {
+      names = wanted;
+      rows = entries.map(([name, reading]) => registerRow(name, reading));
+      body.replaceChildren(...rows.map(({ element }) => element));
+    }
+    const { live } = stateOf(section);
+    list.classList.toggle('old', !live);
+    entries.forEach(([name, reading], i) => {
+      const unit = reading?.unit ?? unitOf(section, name);
+      const more = reading?.more?.length ? ` (${reading.more.join(', ')})` : '';
+      write(rows[i].value, exact(valueOf(reading) ?? '–', unit) + more);
+      write(rows[i].age, age(Date.parse(reading?.timestampUTC ?? '') || time, now()));
+    });
+  };
+  on(element, 'toggle', update);
+  return { element, update };
+}
+
+// A row says its roles itself: on a phone it is laid out in two lines, and would lose them.
+function registerRow(name, reading) {
+  const code = reading?.OBIS_Code ?? '';
+  const said = registerName(code) ?? (code ? null : PLAIN[name] && t(PLAIN[name]));
+  const [value, old] = [h('td', { class: 'value', role: 'cell' }), h('td', { class: 'age', role: 'cell' })];
+  const technical = name.split('_').flatMap((part, i) => (i ? ['_', h('wbr'), part] : [part]));
+  const title = h(
+    'th',
+    { scope: 'row', role: 'rowheader' },
+    ...(said ? [said, h('small', {}, ...technical)] : technical),
+  );
+  if (typeof valueOf(reading) !== 'number') value.classList.add('text');
+  const cells = [h('td', { class: 'code', role: 'cell' }, code), title, value, old];
+  return { element: h('tr', { role: 'row' }, ...cells), value, age: old };
+}
+
+// Whether a source needs attention.
+export const alarm = () =>
+  Boolean(house.health) &&
+  Object.keys(house.health.instances).some((name) => {
+    const { state } = stateOf(name);
+    return state !== 'delivering' && state !== 'starting';
+  });

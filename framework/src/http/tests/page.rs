@@ -1,0 +1,151 @@
+use std::{collections::BTreeMap, path::Path};
+
+use super::*;
+
+/// All that the page may weigh, in bytes.
+const LIMIT: usize = 150_000;
+
+/// The files of the page, as they lie in the source.
+fn files() -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/page");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    files
+        .map(|file| (file.file_name().into_string().unwrap(), std::fs::read_to_string(file.path()).unwrap()))
+        .collect()
+}
+
+/// What stands between `before` and `after`, wherever it does.
+fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(before).skip(1).map(move |rest| rest.split(after).next().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn every_file_is_served_and_may_do_nothing_but_its_own() {
+    let house = Setup::default().start().await;
+    let paths = files().into_iter().map(|(name, text)| (format!("/page/{name}"), text));
+    let index = files().remove("index.html").unwrap();
+    for (path, text) in paths.chain([("/".to_owned(), index)]) {
+        let answer = house.get(&path).await;
+        assert_eq!((answer.status, &answer.body), (200, &text), "{path}");
+        let kind = match path.rsplit_once('.').map_or("html", |(_, end)| end) {
+            "html" => "text/html; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            "svg" => "image/svg+xml",
+            _ => "application/manifest+json",
+        };
+        assert_eq!(answer.header("content-type"), Some(kind), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-cache"), "{path}");
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+
+        let etag = answer.header("etag").unwrap();
+        let again = house.ask("GET", &path, &format!("If-None-Match: {etag}\r\n")).await;
+        assert_eq!((again.status, &*again.body, again.header("etag")), (304, "", Some(etag)), "{path}");
+        let head = house.ask("HEAD", &path, "").await;
+        assert_eq!((head.status, &*head.body), (200, ""), "{path}");
+        assert_eq!(head.header("content-length"), Some(&*text.len().to_string()), "{path}");
+    }
+    for path in ["/page", "/page/", "/page/nope.js", "/page/../mod.rs", "/page/main.js/x"] {
+        assert_eq!(house.get(path).await.error().0, 404, "{path}");
+    }
+    let wrong = house.ask("DELETE", "/page/main.js", "").await;
+    assert_eq!((wrong.error().0, wrong.header("allow")), (405, Some("GET, HEAD, OPTIONS")));
+}
+
+#[test]
+fn the_page_is_small() {
+    let sizes: Vec<_> = files().into_iter().map(|(name, text)| (name, text.len())).collect();
+    let whole: usize = sizes.iter().map(|(_, size)| size).sum();
+    assert!(whole < LIMIT, "{whole} bytes: {sizes:?}");
+}
+
+#[test]
+fn all_that_the_page_names_is_there_and_comes_in_one_round() {
+    let files = files();
+    let index = &files["index.html"];
+    let mut named: Vec<_> = between(index, "\"page/", "\"").collect();
+    for name in &named {
+        assert!(files.contains_key(*name), "index.html names `{name}`");
+    }
+    for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".js")) {
+        for module in between(text, " from './", "'") {
+            assert!(files.contains_key(module), "{name} names `{module}`");
+        }
+        assert!(named.contains(&&**name), "index.html does not preload `{name}`");
+    }
+    // The page itself, and what the manifest names.
+    named.push("index.html");
+    for name in files.keys() {
+        assert!(named.contains(&&**name), "nothing names `{name}`");
+    }
+}
+
+#[test]
+fn the_page_makes_no_markup_and_asks_no_other_host() {
+    for (name, text) in files() {
+        for way in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacent",
+            "document.write",
+            "DOMParser",
+            "createContextualFragment",
+            "eval(",
+            "new Function",
+            "javascript:",
+            "style=\"",
+            "<style",
+            "localStorage",
+        ] {
+            assert!(!text.contains(way), "{name}: `{way}`");
+        }
+        for scheme in ["http://", "https://", "url(//", "\"//", "@import"] {
+            for rest in text.split(scheme).skip(1) {
+                // The name of a namespace; nobody asks for it.
+                assert!(rest.starts_with("www.w3.org/2000/svg"), "{name}: `{scheme}{:.40}`", rest);
+            }
+        }
+        let handlers = text.split(" on").skip(1).filter(|rest| {
+            let word = rest.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default();
+            rest[word.len()..].starts_with("=\"")
+        });
+        assert_eq!(handlers.count(), 0, "{name} has a handler in markup");
+    }
+}
+
+/// The entries of a language: a key each, its text behind it or in the next line.
+fn dictionary(text: &str) -> BTreeMap<String, String> {
+    let text = text.replace(":\n    ", ": ");
+    let entries = text.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(": "));
+    entries.map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
+}
+
+fn places(text: &str) -> Vec<&str> {
+    let mut places: Vec<_> = between(text, "{", "}").collect();
+    places.sort_unstable();
+    places
+}
+
+#[test]
+fn both_languages_say_the_same_things() {
+    let files = files();
+    let (en, de) = (dictionary(&files["en.js"]), dictionary(&files["de.js"]));
+    assert!(en.len() > 150, "{}", en.len());
+    assert_eq!(en.keys().collect::<Vec<_>>(), de.keys().collect::<Vec<_>>());
+    for (key, text) in &en {
+        assert_eq!(places(text), places(&de[key]), "{key}");
+    }
+    for (name, text) in &files {
+        let keys = between(text, "t('", "'").filter(|_| name.ends_with(".js"));
+        // Only whole words before `t(`: not `set('…`.
+        let keys =
+            keys.filter(|key| text.contains(&format!(" t('{key}'")) || text.contains(&format!("(t('{key}'")));
+        for key in keys.chain(between(text, "data-text=\"", "\"")) {
+            assert!(en.contains_key(key), "{name} says `{key}`, which no language has");
+        }
+    }
+}

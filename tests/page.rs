@@ -1,0 +1,56 @@
+//! The live page in a real browser, of the real program with a meter at a real line.
+//!
+//! Its pictures are in `target/tmp/page`, or where `SMARTMETER_PICTURES` says. `SMARTMETER_LONG=1` measures the
+//! tab's memory over two hours of live data at sixty times the speed, instead of a part of them.
+
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test without the harness is not seen to be one"
+)]
+
+#[path = "support/browser.rs"]
+mod browser;
+#[path = "support/journal.rs"]
+mod journal;
+mod support;
+
+mod page {
+    pub mod commands;
+    pub mod figures;
+    pub mod history;
+    pub mod house;
+    pub mod looks;
+    pub mod now;
+}
+
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+use page::{commands, figures, history, house::Year, looks, now};
+
+/// What it shows, and how that is seen.
+type Test = (&'static str, fn(&Year));
+
+fn main() {
+    let missing: Vec<_> = browser::NEEDED.into_iter().filter(|it| !servers::is_installed(it)).collect();
+    let year = Arc::new(Year::default());
+    let tests = [now::TESTS, history::TESTS, commands::TESTS, looks::TESTS, figures::TESTS].concat();
+    let trials = tests.into_iter().map(|(name, test)| {
+        let name = match missing.is_empty() {
+            true => name.to_owned(),
+            false => format!("{name} (needs {})", missing.join(" and ")),
+        };
+        let year = Arc::clone(&year);
+        let run = move || {
+            test(&year);
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(!missing.is_empty())
+    });
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.collect());
+    drop(year); // its folder, which `exit` would leave behind
+    conclusion.exit();
+}

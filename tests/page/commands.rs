@@ -1,0 +1,126 @@
+//! What the house is told: commands from here and from elsewhere, with a token and without.
+
+use super::{
+    house::{CONSUMER, House, METER, Plan, TOKEN, Year, from_elsewhere},
+    now::nothing_amiss,
+};
+use crate::{Test, browser::Browser};
+
+pub const TESTS: &[Test] = &[
+    ("a_command_is_confirmed_and_done", from_here),
+    ("a_command_from_elsewhere_needs_the_token", with_token),
+    ("without_a_configured_token_it_says_why_not", refused),
+    ("everything_a_meter_sends_is_in_its_table", readings),
+];
+
+fn form(command: &str) -> String {
+    format!("{CONSUMER}.{command}")
+}
+
+fn count(house: &House) -> f64 {
+    house.program().get(&format!("/data/{CONSUMER}")).1["count"].as_f64().unwrap()
+}
+
+/// Fills in the form that sets the count, and sends it: up to the question whether it is meant so.
+fn set_count(browser: &Browser, value: &str) {
+    browser.enter(&format!("arg-{}-value", form("set_s0")), value);
+    browser.click(&format!("run-{}", form("set_s0")));
+    browser.await_shown("dialog");
+}
+
+fn from_here(_: &Year) {
+    let house = House::start(&Plan::default());
+    let browser = house.open("en-US");
+    browser.click("nav-sources");
+    set_count(&browser, "13756.57");
+    let text = browser.text("dialog-text");
+    assert!(text.contains("13,756.57") && text.contains("kWh"), "{text}");
+    let before = count(&house);
+    browser.click("cancel");
+    browser.until("no question", || !browser.shows("dialog"));
+    assert_eq!(count(&house), before);
+
+    set_count(&browser, "13756.57");
+    assert!(!browser.shows("token"));
+    browser.click("confirm");
+    browser.await_shown("toast");
+    assert_eq!(browser.attribute("toast", "data-kind").as_deref(), Some("good"));
+    house.program().until("/data", "set", |data| data[CONSUMER]["count"] == 13756.57);
+
+    browser.click(&format!("run-{}", form("reset_s0")));
+    browser.await_shown("dialog");
+    // The count of before the reset, so that nobody loses it unawares.
+    let text = browser.text("dialog-text");
+    assert!(text.contains("13,756.57"), "{text}");
+    browser.click("confirm");
+    house.program().until("/data", "reset", |data| data[CONSUMER]["pulses"] == 0);
+    nothing_amiss(&browser, &house.url());
+}
+
+fn with_token(_: &Year) {
+    let house = House::start(&Plan { server: &format!("token = \"{TOKEN}\"\n"), ..Plan::default() });
+    let browser = Browser::open("en-US");
+    browser.goto(&format!("http://127.0.0.1:{}/#sources", from_elsewhere(&house)));
+    set_count(&browser, "2.5");
+    if !browser.shows("token") {
+        browser.click("confirm");
+        browser.await_shown("token");
+    }
+    browser.enter("token", "no-such-token");
+    browser.click("confirm");
+    // It is asked for again, and nothing was done.
+    browser.until("the refusal", || browser.text("dialog").to_lowercase().contains("wrong"));
+    browser.await_shown("token");
+    assert_ne!(count(&house), 2.5);
+    browser.enter("token", TOKEN);
+    browser.click("confirm");
+    browser.await_shown("toast");
+    browser.until("done", || browser.attribute("toast", "data-kind").as_deref() == Some("good"));
+    house.program().until("/data", "set", |data| data[CONSUMER]["count"] == 2.5);
+    // It is kept as long as the tab is, and nowhere else.
+    let kept = "return [sessionStorage.getItem('token'), JSON.stringify(localStorage), document.cookie, location.href];";
+    let kept = browser.script(kept, &[]);
+    assert_eq!(kept[0], TOKEN);
+    for other in 1..4 {
+        assert!(!kept[other].as_str().unwrap().contains(TOKEN), "{kept}");
+    }
+    let page = browser.script("return document.body.innerHTML;", &[]);
+    assert!(!page.as_str().unwrap().contains(TOKEN));
+    set_count(&browser, "7.25");
+    assert!(!browser.shows("token"));
+    browser.click("confirm");
+    house.program().until("/data", "set", |data| data[CONSUMER]["count"] == 7.25);
+    // The browser itself says that there was a 401; the page says nothing.
+    let page: Vec<_> = browser.console().into_iter().filter(|entry| entry["source"] != "network").collect();
+    assert!(page.is_empty(), "{page:#?}");
+}
+
+fn refused(_: &Year) {
+    let house = House::start(&Plan::default());
+    let browser = Browser::open("en-US");
+    browser.goto(&format!("http://127.0.0.1:{}/#sources", from_elsewhere(&house)));
+    let before = count(&house);
+    set_count(&browser, "2.5");
+    browser.click("confirm");
+    let text = || format!("{} {}", browser.text("dialog"), browser.text("toast"));
+    browser.until("the reason", || text().contains("token"));
+    assert_eq!(count(&house), before);
+}
+
+fn readings(_: &Year) {
+    let house = House::start(&Plan::default());
+    let browser = house.open("en-US");
+    browser.click("nav-sources");
+    browser.click(&format!("readings-{METER} summary"));
+    let table = format!("table-{METER}");
+    browser.await_shown(&table);
+    let shown = browser.text(&table);
+    // Every digit of the meter, not a rounded one.
+    for wanted in ["1.8.0", "POWER_IMPORT", "4,457.12345678", "kWh", "16.7.0", "458.9", "W", "1EBZ0100000042"]
+    {
+        assert!(shown.contains(wanted), "{wanted} is not in {shown}");
+    }
+    let rows = browser.count(&format!("[data-test=\"{table}\"] tbody tr"));
+    let data = house.program().get(&format!("/data/{METER}")).1;
+    assert_eq!(rows, data.as_object().unwrap().len() as u64 - 1, "{data:#}");
+}

@@ -1,0 +1,203 @@
+//! What the house did: charts of a recorded year, against what `/history` says.
+
+use serde_json::Value as Json;
+
+use super::{
+    house::{CONSUMER, House, METER, Plan, Year, ZONE, reading},
+    now::nothing_amiss,
+};
+use crate::{
+    Test,
+    browser::{Browser, RIGHT},
+};
+
+pub const TESTS: &[Test] = &[
+    ("charts_are_drawn_of_what_was_recorded", charts),
+    ("a_day_is_the_house_s_day", local_days),
+    ("periods_follow_one_another_and_are_compared", periods),
+    ("a_chart_shows_its_values_to_mouse_and_keys", values),
+    ("without_a_journal_the_history_says_so", no_journal),
+    ("before_the_first_reading_the_history_says_so", nothing_yet),
+];
+
+pub const RANGES: [&str; 6] = ["hour", "day", "week", "month", "year", "all"];
+
+/// Chooses a range, and waits until its charts are drawn.
+pub fn range(browser: &Browser, name: &str) {
+    browser.click(&format!("range-{name}"));
+    drawn(browser);
+    assert_eq!(browser.attribute(&format!("range-{name}"), "aria-pressed").as_deref(), Some("true"));
+}
+
+pub fn drawn(browser: &Browser) {
+    let ready = || browser.attribute("view-history", "data-ready").as_deref() == Some("true");
+    browser.until("charts", ready);
+}
+
+/// A chart's table: the cells' texts, row by row, without the head.
+fn table(browser: &Browser, chart: &str) -> Vec<Vec<String>> {
+    let body = "return Array.from(document.querySelectorAll(`[data-test=\"${arguments[0]}\"] tbody tr`), \
+                (row) => Array.from(row.cells, (cell) => cell.textContent.trim()));";
+    // It may be made only for somebody who wants to see it.
+    if !browser.shows(&format!("{chart} table")) {
+        browser.click(&format!("{chart} summary"));
+        browser.await_shown(&format!("{chart} tbody tr"));
+    }
+    serde_json::from_value(browser.script(body, &[chart.into()])).unwrap()
+}
+
+/// A number as English writes it, with whatever is behind it.
+fn number(text: &str) -> f64 {
+    let kept: String =
+        text.replace('−', "-").chars().filter(|c| c.is_ascii_digit() || matches!(c, '.' | '-')).collect();
+    kept.parse().unwrap_or_else(|_| panic!("`{text}` is no number"))
+}
+
+fn charts(year: &Year) {
+    let house = House::start(&Plan { year: Some(year), ..Plan::default() });
+    let browser = Browser::open("en-US");
+    house.show(&browser, "#history");
+    for name in RANGES {
+        range(&browser, name);
+        let wanted: &[&str] = match name {
+            "hour" => &["chart-power"], // one bar would say less than the sentence above
+            "all" => &["chart-energy"],
+            _ => &["chart-power", "chart-energy"],
+        };
+        for chart in wanted {
+            assert!(browser.shows(&format!("{chart} svg[role=img]")), "{name}: no {chart}");
+            let label = browser.attribute(&format!("{chart} svg[role=img]"), "aria-label").unwrap();
+            assert!(label.len() > 20 && label.contains(|c: char| c.is_ascii_digit()), "{name}: {label}");
+            assert!(!table(&browser, chart).is_empty(), "{name}: {chart} has no table");
+        }
+        assert!(!browser.shows("history-error"), "{name}");
+        assert!(!browser.text("totals").is_empty() || name == "hour", "{name}");
+    }
+    // The year's bars are the months that the journal counts.
+    range(&browser, "year");
+    let months = |section: &str, name: &str| {
+        let now = jiff::Timestamp::now().in_tz(ZONE).unwrap();
+        let from = format!("{}-01-01", now.year());
+        house.program().get(&format!("/history/{section}/{name}?per=month&from={from}")).1
+    };
+    let rows = table(&browser, "chart-energy");
+    for (section, name) in [(METER, "POWER_IMPORT"), (METER, "POWER_EXPORT"), (CONSUMER, "count")] {
+        let amounts = months(section, name)["amount"].clone();
+        let amounts: Vec<_> = amounts.as_array().unwrap().iter().filter_map(Json::as_f64).collect();
+        let shown = |row: &Vec<String>, wanted: f64| {
+            row[1..].iter().any(|cell| {
+                let digits = cell.chars().any(|c| c.is_ascii_digit());
+                digits && (number(cell) - wanted).abs() <= 0.051 + wanted.abs() * 0.006
+            })
+        };
+        // The running month goes on meanwhile.
+        for (row, amount) in rows.iter().zip(&amounts[..amounts.len() - 1]) {
+            assert!(shown(row, *amount), "{section} {name}: {amount} is not in {row:?}");
+        }
+    }
+    nothing_amiss(&browser, &house.url());
+}
+
+fn local_days(year: &Year) {
+    let house = House::start(&Plan { year: Some(year), ..Plan::default() });
+    let browser = Browser::open("de-DE");
+    // Far enough to be in another day for a part of each.
+    browser.zone("Pacific/Auckland");
+    house.show(&browser, "#history");
+    range(&browser, "day");
+    browser.click("prev");
+    drawn(&browser);
+    let yesterday = jiff::Timestamp::now().in_tz(ZONE).unwrap().yesterday().unwrap();
+    let label = browser.text("period");
+    let months = ["Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"];
+    let day = format!("{}. {}", yesterday.day(), months[usize::try_from(yesterday.month()).unwrap() - 1]);
+    assert!(label.contains(&day), "{label} is not {day}");
+    let rows = table(&browser, "chart-energy");
+    assert!((23..=25).contains(&rows.len()), "{rows:?}");
+    assert!(rows[0][0].starts_with("00:00"), "{:?}", rows[0]);
+}
+
+fn periods(year: &Year) {
+    let house = House::start(&Plan { year: Some(year), ..Plan::default() });
+    let browser = Browser::open("en-US");
+    house.show(&browser, "#history");
+    for name in ["hour", "day", "week", "month", "year"] {
+        range(&browser, name);
+        let label = || browser.text("period");
+        let now = label();
+        browser.click("prev");
+        drawn(&browser);
+        browser.until("the one before", || label() != now && !label().is_empty());
+        browser.click("next");
+        drawn(&browser);
+        browser.until("the same again", || label() == now);
+        browser.click("prev");
+        browser.click("prev");
+        drawn(&browser);
+        if browser.shows("today") {
+            browser.click("today");
+            drawn(&browser);
+            browser.until("today", || label() == now);
+        }
+    }
+    range(&browser, "day");
+    browser.click("prev");
+    drawn(&browser);
+    let shapes = "return document.querySelectorAll('[data-test^=chart-] svg *').length;";
+    let columns = || table(&browser, "chart-energy")[0].len();
+    let before = (browser.script(shapes, &[]).as_u64(), columns());
+    browser.click("compare");
+    drawn(&browser);
+    browser.until("the period before", || browser.script(shapes, &[]).as_u64() > before.0);
+    assert!(columns() > before.1, "the table has nothing to compare with");
+}
+
+fn values(year: &Year) {
+    let house = House::start(&Plan { year: Some(year), ..Plan::default() });
+    let browser = Browser::open("en-US");
+    house.show(&browser, "#history");
+    range(&browser, "week");
+    browser.click("prev"); // of this week there may be a few hours only
+    drawn(&browser);
+    for chart in ["chart-power", "chart-energy"] {
+        let tip = format!("{chart} .tooltip");
+        assert!(!browser.shows(&tip));
+        browser.hover(&format!("{chart} svg[role=img]"), -60, 0);
+        browser.until("the value below the mouse", || browser.text(&tip).contains('W'));
+        let first = browser.text(&tip);
+        browser.hover(&format!("{chart} svg[role=img]"), -250, 0);
+        browser.until("another one", || !browser.text(&tip).is_empty() && browser.text(&tip) != first);
+        browser.hover("range-week", 0, 0);
+        browser.until("none", || !browser.shows(&tip));
+        // The keys do the same.
+        let focus = "const svg = document.querySelector(`[data-test=\"${arguments[0]}\"] [tabindex=\"0\"]`); \
+                     svg?.focus(); return !!svg;";
+        assert_eq!(browser.script(focus, &[chart.into()]), true, "{chart} has no focus");
+        browser.press(RIGHT);
+        browser.until("the value of the key", || browser.text(&tip).contains('W'));
+        let first = browser.text(&tip);
+        browser.press(RIGHT);
+        browser.until("the next value", || browser.text(&tip) != first);
+    }
+}
+
+fn no_journal(_: &Year) {
+    let house = House::start(&Plan { more: "[journal]\nenabled = false\n", ..Plan::default() });
+    let browser = house.open("en-US");
+    browser.click("nav-history");
+    browser.await_shown("history-off");
+    let text = browser.text("history-off");
+    assert!(text.contains("enabled = true") || text.contains("[journal]"), "{text}");
+    browser.click("nav-now");
+    house.send(&reading(512.0));
+    browser.until("live", || browser.text("hero-power").contains("512"));
+}
+
+fn nothing_yet(_: &Year) {
+    let house = House::silent(&Plan::default());
+    let browser = Browser::open("en-US");
+    browser.goto(&format!("{}#history", house.url()));
+    // The counter's count is the only thing there may be.
+    browser.until("a word", || browser.shows("history-empty") || browser.shows("chart-energy"));
+    assert!(!browser.shows("history-error"));
+}

@@ -1,0 +1,261 @@
+//! What the page is of: the real program, a meter and an S0 counter at real lines, and a year that was recorded.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    path::Path,
+    sync::OnceLock,
+    thread,
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use rustix::termios::ioctl_tiocnxcl;
+use simulator::Pty;
+use tempfile::TempDir;
+
+use crate::{browser::Browser, journal::Journal, support::*};
+
+pub const METER: &str = "smartmeter_d0";
+pub const CONSUMER: &str = "heat_pump";
+/// The house's; the browser's user may be elsewhere.
+pub const ZONE: &str = "Europe/Berlin";
+pub const TOKEN: &str = "seven-green-lamps";
+/// Markup that would be seen to work, for every place where a text may come from outside.
+pub const SCRIPT: &str = "<script>document.title='x'</script>";
+pub const IMAGE: &str = "<img src=x onerror=document.title=1>";
+/// What the meter has counted when the recorded year ends, in kWh.
+pub const IMPORT: f64 = 4457.0;
+pub const EXPORT: f64 = 2713.0;
+const COUNT: f64 = 1206.0;
+
+/// A recorded year, imported once by the first who wants it.
+#[derive(Default)]
+pub struct Year(OnceLock<Journal>);
+
+impl Year {
+    fn copy_to(&self, state: &Path) {
+        let journal = self.0.get_or_init(|| {
+            let journal = Journal::new();
+            let output = journal.run("import", &[], &year(), Some(ZONE));
+            assert!(output.status.success(), "{}", crate::journal::errors(&output));
+            journal
+        });
+        fs::create_dir_all(state).unwrap();
+        fs::copy(journal.path(), state.join("journal.db")).unwrap();
+    }
+}
+
+/// The last week by the quarter of an hour, up to a few minutes ago, and what was before by two hours: sun by day, a
+/// heat pump in winter, and two sections that no configuration could name.
+fn year() -> String {
+    let end = (Timestamp::now().as_second() / 900 - 1) * 900;
+    let week = end - 8 * 86_400;
+    let moments = (end - 365 * 86_400..week).step_by(7200).chain((week..=end).step_by(900));
+    let zone = TimeZone::get(ZONE).unwrap();
+    let mut random = Random(0x5eed);
+    let mut rows = Vec::new();
+    let (mut import, mut export, mut count) = (0.0, 0.0, 0.0);
+    for moment in moments {
+        let time = Timestamp::from_second(moment).unwrap();
+        let local = time.to_zoned(zone.clone());
+        let season = (f64::from(local.day_of_year()) / 365.0 * std::f64::consts::TAU).cos(); // 1 in January
+        let hour = f64::from(local.hour()) + f64::from(local.minute()) / 60.0;
+        let cloud = random.below(1000) as f64 / 1000.0;
+        let height = ((hour - 6.0) / 12.0 * std::f64::consts::PI).sin().max(0.0);
+        let sun = height * (2500.0 - 1800.0 * season) * cloud;
+        let pump = if random.below(3) > 0 { 600.0 + 500.0 * season } else { 0.0 };
+        let evening = if hour > 17.0 && hour < 22.0 { 300.0 } else { 0.0 };
+        let power = 250.0 + evening + pump - sun;
+        let hours = if moment < week { 2.0 } else { 0.25 } / 1000.0;
+        (import, export) = (import + power.max(0.0) * hours, export + (-power).max(0.0) * hours);
+        count += pump * hours;
+        rows.push((time, power, pump, import, export, count));
+    }
+    // The counters come to the round numbers at which the live ones go on.
+    let (import, export, count) = (IMPORT - import, EXPORT - export, COUNT - count);
+    let mut text = "time,section,name,value,unit,obis\n".to_owned();
+    for (time, power, pump, i, e, c) in rows {
+        text += &format!(
+            "{time},{METER},POWER_IMPORT,{:.6},kWh,1.8.0\n{time},{METER},POWER_EXPORT,{:.6},kWh,2.8.0\n\
+             {time},{METER},CURRENT_POWER_SUM,{power:.2},W,16.7.0\n\
+             {time},{CONSUMER},count,{:.3},kWh,\n{time},{CONSUMER},power,{pump:.1},W,\n",
+            i + import,
+            e + export,
+            c + count,
+        );
+        if time.as_second() > end - 86_400 {
+            text += &format!(
+                "{time},{SCRIPT},{IMAGE},{power:.2},W,16.7.0\n{time},{SCRIPT},<b>1</b>,{i:.3},kWh,1.8.0\n\
+                 {time},{IMAGE},{SCRIPT},{c:.2},<b>K</b>,\n"
+            );
+        }
+    }
+    text
+}
+
+/// How a house differs from the usual one.
+#[derive(Default)]
+pub struct Plan<'a> {
+    pub year: Option<&'a Year>,
+    /// More of `[server]`.
+    pub server: &'a str,
+    /// More of the meter's section.
+    pub meter: &'a str,
+    /// More sections.
+    pub more: &'a str,
+}
+
+/// A program that reads a meter and a counter.
+pub struct House {
+    program: Option<Program>,
+    pub meter: Pty,
+    adapter: Pty,
+    claims: [fs::File; 2],
+    folder: TempDir,
+    port: u16,
+}
+
+impl House {
+    /// Starts it, and hands on a first reading of both.
+    pub fn start(plan: &Plan<'_>) -> Self {
+        let house = Self::silent(plan);
+        house.send(&reading(458.9));
+        if plan.year.is_some() {
+            // It goes on where the recorded year ends; that it began at 0 must be recorded before.
+            house.program().until("/data", "there", |data| data[CONSUMER].is_object());
+            let count = format!("{{\"name\": \"set_s0\", \"args\": {{\"value\": {COUNT}}}}}");
+            assert_eq!(house.program().post("/cmd", &count).0, 200);
+        }
+        house.pulses(3);
+        house.program().until("/health", "healthy", |health| health["status"] == "ok");
+        house
+    }
+
+    /// Starts it without a word of the meter.
+    pub fn silent(plan: &Plan<'_>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (meter, adapter) = (line(), line());
+        let state = folder.path().join("state");
+        if let Some(year) = plan.year {
+            year.copy_to(&state);
+        }
+        let port = servers::free_port();
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:{port}\"\nstate_dir = \"{}\"\n{}\n{}{}\n{}{}",
+            state.display(),
+            plan.server,
+            d0(METER, meter.path()),
+            plan.meter,
+            s0(CONSUMER, adapter.path()),
+            plan.more,
+        );
+        fs::write(folder.path().join("config.toml"), text).unwrap();
+        let claim = |line: &Pty| fs::File::options().read(true).write(true).open(line.path()).unwrap();
+        let claims = [claim(&meter), claim(&adapter)];
+        let mut house = Self { program: None, meter, adapter, claims, folder, port };
+        house.start_again();
+        house
+    }
+
+    pub fn program(&self) -> &Program {
+        self.program.as_ref().unwrap()
+    }
+
+    /// Ends the program as a power cut would.
+    pub fn kill(&mut self) {
+        self.program = None;
+        // A real line loses its reader's claim with the reader; the test holds this one open.
+        for claim in &self.claims {
+            ioctl_tiocnxcl(claim).unwrap();
+        }
+    }
+
+    /// Starts the program at the same port.
+    pub fn start_again(&mut self) {
+        let mut command = smartmeter();
+        command.env("TZ", ZONE).arg("--config").arg(self.folder.path().join("config.toml"));
+        self.program = Some(Program::run(command));
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.port)
+    }
+
+    /// The meter says something.
+    pub fn send(&self, text: &str) {
+        send(&self.meter, &seven_e_one(text.as_bytes().to_vec()));
+    }
+
+    pub fn pulses(&self, count: usize) {
+        send(&self.adapter, &vec![0; count]);
+    }
+
+    /// Opens the page, and waits until it shows what the meter says.
+    pub fn open(&self, language: &str) -> Browser {
+        let browser = Browser::open(language);
+        self.show(&browser, "");
+        browser
+    }
+
+    /// One of its views, `"#history"`, loaded anew.
+    pub fn show(&self, browser: &Browser, view: &str) {
+        browser.goto("about:blank");
+        browser.goto(&format!("{}{view}", self.url()));
+        browser.until("interactive", || interactive(browser));
+    }
+}
+
+pub fn interactive(browser: &Browser) -> bool {
+    browser.script("return performance.getEntriesByName('interactive').length > 0;", &[]) == true
+}
+
+/// A telegram with this power in watts, which the phases share: half, three quarters, and what is too much back.
+pub fn reading(power: f64) -> String {
+    telegram_of("1EBZ0100000042", power, 0.123_456_78)
+}
+
+/// One of this meter number, when so much was drawn since the recorded year, in kWh.
+pub fn telegram_of(number: &str, power: f64, drawn: f64) -> String {
+    let watts = |power: f64| format!("{}{:09.2}*W", if power < 0.0 { "-" } else { "" }, power.abs());
+    format!(
+        "/EBZ5DD32R06ETA_107\r\n\r\n1-0:0.0.0*255({number})\r\n1-0:96.1.0*255({number})\r\n\
+         1-0:1.8.0*255({:015.8}*kWh)\r\n1-0:2.8.0*255({EXPORT:015.8}*kWh)\r\n1-0:16.7.0*255({})\r\n\
+         1-0:36.7.0*255({})\r\n1-0:56.7.0*255({})\r\n1-0:76.7.0*255({})\r\n1-0:96.5.0*255(001C0104)\r\n!\r\n",
+        IMPORT + drawn,
+        watts(power),
+        watts(power * 0.5),
+        watts(power * 0.75),
+        watts(power * -0.25),
+    )
+}
+
+/// A proxy that says that it speaks for somebody elsewhere: the port that it listens at.
+pub fn from_elsewhere(house: &House) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, to) = (listener.local_addr().unwrap().port(), house.port);
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || forward(&client, to));
+        }
+    });
+    port
+}
+
+/// One request: the connection ends with its answer.
+fn forward(client: &TcpStream, to: u16) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(("127.0.0.1", to))?;
+    let mut reader = BufReader::new(client.try_clone()?);
+    let mut head = String::new();
+    while reader.read_line(&mut head)? > 2 {}
+    let head = head.replace("Connection: keep-alive\r\n", "");
+    let (request, rest) = head.split_once("\r\n").unwrap_or_default();
+    write!(server, "{request}\r\nX-Forwarded-For: 192.0.2.7\r\nConnection: close\r\n{rest}")?;
+    let (mut answer, mut back) = (server.try_clone()?, client.try_clone()?);
+    thread::spawn(move || {
+        let _ = std::io::copy(&mut answer, &mut back);
+        back.shutdown(Shutdown::Both)
+    });
+    std::io::copy(&mut reader, &mut server)?;
+    server.shutdown(Shutdown::Both)
+}

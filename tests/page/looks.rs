@@ -1,0 +1,295 @@
+//! Whether everybody can look at it: phones and walls, light and dark, keys and screen readers.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value as Json, json};
+use simulator::{Pty, PushingMeter, Timing};
+
+use super::{
+    history::{drawn, range},
+    house::{CONSUMER, House, METER, Plan, Year, telegram_of},
+};
+use crate::{
+    Test,
+    browser::{self, Browser, ENTER, ESCAPE, SPACE, TAB},
+    support::*,
+};
+
+pub const TESTS: &[Test] = &[
+    ("nothing_is_wider_than_the_screen", widths),
+    ("every_text_has_contrast", contrast),
+    ("everything_works_with_keys", keys),
+    ("everything_has_a_name", names),
+    ("who_wants_no_motion_gets_none", motion),
+];
+
+const VIEWS: [&str; 3] = ["now", "history", "sources"];
+const SCHEMES: [&str; 2] = ["light", "dark"];
+
+fn house(year: &Year, more: &str) -> House {
+    House::start(&Plan { year: Some(year), more, ..Plan::default() })
+}
+
+/// A second meter, with a long name, and a thermometer.
+fn more_sources(folder: &Path) -> (PushingMeter, String) {
+    let line = Pty::open().unwrap();
+    let telegram = || seven_e_one(telegram_of("1EBZ0100000043", -1234.5, 1.0).into_bytes());
+    let second = PushingMeter::start(line, Timing::default(), telegram).unwrap();
+    std::fs::create_dir_all(folder.join("thermal_zone0")).unwrap();
+    std::fs::write(folder.join("thermal_zone0/temp"), "48312\n").unwrap();
+    std::fs::write(folder.join("thermal_zone0/type"), "cpu-thermal\n").unwrap();
+    let text = format!(
+        "{}[sources.machine]\nplugin = \"thermal\"\npath = \"{}\"\n",
+        d0("the_second_meter_in_the_granny_flat_upstairs", second.port()),
+        folder.display()
+    );
+    (second, text)
+}
+
+/// Shows a view, with everything in it drawn.
+fn show(browser: &Browser, view: &str) {
+    browser.click(&format!("nav-{view}"));
+    browser.await_shown(&format!("view-{view}"));
+    if view == "history" {
+        drawn(browser);
+    }
+    if view == "sources" {
+        browser.until("the tables", || browser.count(&format!("[data-test=\"table-{METER}\"]")) == 1);
+    }
+}
+
+/// Opens whatever can be opened.
+fn unfold(browser: &Browser) {
+    browser.script("for (const it of document.querySelectorAll('details')) it.open = true;", &[]);
+    // What is in it may be made only now. A source that fails has nothing.
+    let empty = "return Array.from(document.querySelectorAll('details[open] tbody')) \
+                 .filter((it) => it.checkVisibility() && !it.rows.length && !it.closest('[data-test=source-cellar]')).length;";
+    browser.until("unfolded", || browser.script(empty, &[]) == 0);
+}
+
+fn fold(browser: &Browser) {
+    browser.script("for (const it of document.querySelectorAll('details')) it.open = false;", &[]);
+}
+
+fn pictures() -> PathBuf {
+    let folder = std::env::var_os("SMARTMETER_PICTURES");
+    folder.map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("page"), PathBuf::from)
+}
+
+fn widths(year: &Year) {
+    let folder = tempfile::tempdir().unwrap();
+    let (_second, more) = more_sources(folder.path());
+    let house = house(year, &more);
+    let browser = house.open("de-DE");
+    browser.await_shown("card-machine");
+    // A second pulse, from which the power is known.
+    house.pulses(1);
+    browser.until("all of it", || browser.text(&format!("consumer-{CONSUMER} .value")).ends_with('W'));
+    let mut bad = Vec::new();
+    for scheme in SCHEMES {
+        browser.prefers(&[("prefers-color-scheme", scheme)]);
+        for (width, height) in [(320, 640), (360, 800), (768, 1024), (1280, 900)] {
+            browser.size(width, height);
+            for view in VIEWS {
+                show(&browser, view);
+                if [360, 1280].contains(&width) {
+                    browser.screenshot(&pictures().join(format!("{view}-{width}-{scheme}.png")));
+                }
+                unfold(&browser);
+                let found = browser.script(include_str!("overflow.js"), &[width.into()]);
+                if found != json!([]) {
+                    bad.push(format!("{view} at {width}, {scheme}: {found:#}"));
+                }
+                fold(&browser);
+            }
+        }
+    }
+    println!("pictures: {}", pictures().display());
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+fn contrast(year: &Year) {
+    let folder = tempfile::tempdir().unwrap();
+    let (_second, mut more) = more_sources(folder.path());
+    more += "[sources.cellar]\nplugin = \"d0\"\nport = \"/dev/no-such-port\"\n";
+    let mut house = House::silent(&Plan { year: Some(year), more: &more, ..Plan::default() });
+    house.send(&telegram_of("1EBZ0100000042", 458.9, 0.1));
+    let browser = Browser::open("en-US");
+    house.show(&browser, "");
+    browser.await_shown("stale-cellar");
+    let mut bad = BTreeSet::new();
+    for scheme in SCHEMES {
+        browser.prefers(&[("prefers-color-scheme", scheme)]);
+        for view in VIEWS {
+            show(&browser, view);
+            unfold(&browser);
+            pale(&browser, &format!("{scheme} {view}"), &mut bad);
+        }
+        browser.click(&format!("run-{CONSUMER}.reset_s0"));
+        browser.await_shown("dialog");
+        pale(&browser, &format!("{scheme} question"), &mut bad);
+        browser.click("confirm");
+        browser.await_shown("toast");
+        pale(&browser, &format!("{scheme} message"), &mut bad);
+    }
+    house.kill();
+    browser.await_shown("offline");
+    for scheme in SCHEMES {
+        browser.prefers(&[("prefers-color-scheme", scheme)]);
+        for view in VIEWS {
+            browser.click(&format!("nav-{view}"));
+            browser.await_shown(&format!("view-{view}"));
+            pale(&browser, &format!("{scheme} {view} without the program"), &mut bad);
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// Adds the texts that are too pale.
+fn pale(browser: &Browser, what: &str, bad: &mut BTreeSet<String>) {
+    // Colours that are still on their way are no colours.
+    let still = "return document.getAnimations().every((it) => it.playState !== 'running' || \
+                 it.effect.getComputedTiming().iterations === Infinity);";
+    browser.until("calm", || browser.script(still, &[]) == true);
+    let found = browser.script(include_str!("contrast.js"), &[]);
+    assert!(found["seen"].as_u64() > Some(10), "{what}: {found}");
+    bad.extend(found["bad"].as_array().unwrap().iter().map(|text| format!("{what}: {text}")));
+}
+
+fn keys(year: &Year) {
+    let house = house(year, "");
+    let browser = house.open("en-US");
+    for view in ["history", "sources", "now"] {
+        let there = format!("nav-{view}");
+        let mut steps = 0;
+        while focused(&browser) != there {
+            browser.press(TAB);
+            steps += 1;
+            assert!(steps < 200, "{there} is not reached");
+        }
+        browser.press(ENTER);
+        browser.await_shown(&format!("view-{view}"));
+        assert_eq!(browser.attribute(&there, "aria-current").as_deref(), Some("page"));
+    }
+    for view in VIEWS {
+        show(&browser, view);
+        unfold(&browser);
+        reach_all(&browser, view);
+    }
+    show(&browser, "history");
+    focus(&browser, "range-month");
+    browser.press(ENTER);
+    browser.until("chosen", || browser.attribute("range-month", "aria-pressed").as_deref() == Some("true"));
+    focus(&browser, "compare");
+    browser.press(SPACE);
+    browser.until("compared", || browser.script("return document.activeElement.checked;", &[]) == true);
+    show(&browser, "sources");
+    fold(&browser);
+    focus(&browser, &format!("readings-{METER} summary"));
+    browser.press(ENTER);
+    browser.await_shown(&format!("table-{METER}"));
+    // A question keeps the focus within, and gives it back.
+    let asks = format!("run-{CONSUMER}.reset_s0");
+    focus(&browser, &asks);
+    browser.press(ENTER);
+    browser.await_shown("dialog");
+    let inside = browser.script("return !!document.activeElement.closest('dialog');", &[]);
+    assert_eq!(inside, true, "the focus is behind the question");
+    browser.press(ESCAPE);
+    browser.until("no question", || !browser.shows("dialog"));
+    assert_eq!(focused(&browser), asks, "the focus is lost");
+}
+
+fn focus(browser: &Browser, at: &str) {
+    browser.script("document.querySelector(arguments[0]).focus();", &[browser::selector(at).into()]);
+}
+
+/// What has the focus.
+fn focused(browser: &Browser) -> String {
+    let hook = browser.script("return document.activeElement.getAttribute('data-test');", &[]);
+    hook.as_str().unwrap_or_default().to_owned()
+}
+
+/// Goes through all controls with the Tab key, and sees each time where it is.
+fn reach_all(browser: &Browser, view: &str) {
+    let all = "const css = 'a[href], button, input, select, summary, [tabindex=\"0\"]'; \
+               const all = Array.from(document.querySelectorAll(css)) \
+               .filter((e) => e.checkVisibility({visibilityProperty: true}) && !e.disabled && e.tabIndex >= 0); \
+               document.activeElement.blur(); scrollTo(0, 0); all.forEach((e, i) => e.dataset.seen = i); \
+               return all.length;";
+    let all = browser.script(all, &[]).as_u64().unwrap();
+    let mut reached = BTreeSet::new();
+    // The browser's own controls take a few turns too.
+    for _ in 0..all + 4 {
+        browser.press(TAB);
+        let now = "const e = document.activeElement, style = getComputedStyle(e); \
+                   const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0; \
+                   return [e.dataset.seen ?? null, ring || style.boxShadow !== 'none', e.outerHTML.slice(0, 120)];";
+        let now = browser.script(now, &[]);
+        if let Some(number) = now[0].as_str() {
+            assert_eq!(now[1], true, "{view}: the focus is not to be seen at {}", now[2]);
+            reached.insert(number.to_owned());
+        }
+    }
+    let missed = "return Array.from(document.querySelectorAll('[data-seen]')) \
+                  .filter((e) => !arguments[0].includes(e.dataset.seen) && e.checkVisibility()) \
+                  .map((e) => e.outerHTML.slice(0, 120));";
+    let missed = browser.script(missed, &[json!(reached)]);
+    assert_eq!(missed, json!([]), "{view}: of {all} controls these are not reached");
+}
+
+/// What a screen reader is told: every control and every chart has a name, and each chart a table.
+fn names(year: &Year) {
+    let house = house(year, "");
+    let browser = house.open("de-DE");
+    assert_eq!(browser.script("return document.documentElement.lang;", &[]), "de");
+    browser.devtools("Accessibility.enable", json!({}));
+    for view in VIEWS {
+        show(&browser, view);
+        unfold(&browser);
+        let tree = browser.devtools("Accessibility.getFullAXTree", json!({}));
+        let nodes: Vec<_> =
+            tree["nodes"].as_array().unwrap().iter().filter(|it| it["ignored"] == false).collect();
+        let role = |node: &Json| node["role"]["value"].as_str().unwrap_or_default().to_owned();
+        let named =
+            "button link checkbox radio textbox spinbutton combobox img image DisclosureTriangle dialog";
+        let mut roles = BTreeSet::new();
+        for node in nodes.iter().filter(|node| named.split(' ').any(|it| it == role(node))) {
+            let name = node["name"]["value"].as_str().unwrap_or_default().trim();
+            assert!(!name.is_empty(), "{view}: a {} without a name: {node:#}", role(node));
+            roles.insert(role(node));
+        }
+        assert!(roles.contains("link"), "{view}: {roles:?}");
+        assert!(nodes.iter().any(|node| role(node) == "heading"), "{view} has no heading");
+        assert!(nodes.iter().any(|node| role(node) == "main"), "{view} has no main part");
+        let bare = "const label = '[role=img][aria-label]'; \
+                    return Array.from(document.querySelectorAll('[data-test^=chart-], [data-test=spark]')) \
+                    .filter((e) => e.checkVisibility()).filter((e) => !(e.matches(label) || e.querySelector(label)) \
+                    || !(e.closest('figure, section, article') ?? e).querySelector('table')) \
+                    .map((e) => e.dataset.test);";
+        assert_eq!(browser.script(bare, &[]), json!([]), "{view}: charts without a name or a table");
+    }
+    show(&browser, "history");
+    range(&browser, "year");
+    // Heads say what a column or a row is.
+    assert!(browser.count("[data-test=chart-energy] th[scope=col]") >= 2);
+}
+
+fn motion(year: &Year) {
+    let house = house(year, "");
+    let browser = Browser::open("en-US");
+    browser.prefers(&[("prefers-reduced-motion", "reduce")]);
+    house.show(&browser, "");
+    for view in VIEWS {
+        show(&browser, view);
+        unfold(&browser);
+        let moving = "const moves = (e) => ['transitionDuration', 'animationDuration'].some((of) => \
+                      getComputedStyle(e)[of].split(',').some((time) => parseFloat(time) > 0.01)); \
+                      return Array.from(document.querySelectorAll('body *')).filter(moves) \
+                      .map((e) => `${e.tagName} .${e.getAttribute('class')}`).slice(0, 5);";
+        assert_eq!(browser.script(moving, &[]), json!([]), "{view} moves");
+    }
+}

@@ -1,0 +1,293 @@
+//! A real browser: Chromium, driven by chromedriver over W3C WebDriver's HTTP
+//! (<https://www.w3.org/TR/webdriver2/>) and, where that has no word for it, the DevTools protocol.
+//!
+//! Elements are named by their `data-test` attribute; what follows a blank is CSS below it: `"phase-L1 .value"`.
+
+#![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)] // for tests: what does not work is to be seen
+
+use std::{
+    cell::{Cell, RefCell},
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value as Json, json};
+use servers::Server;
+use tempfile::TempDir;
+
+use crate::support::DEADLINE;
+
+/// The programs that it takes, which are Debian's packages `chromium` and `chromium-driver`.
+pub const NEEDED: [&str; 2] = ["chromium", "chromedriver"];
+
+/// Where WebDriver puts the identifier of an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+pub const TAB: &str = "\u{e004}";
+pub const ENTER: &str = "\u{e007}";
+pub const SPACE: &str = "\u{e00d}";
+pub const ESCAPE: &str = "\u{e00c}";
+pub const RIGHT: &str = "\u{e014}";
+
+/// One browser with one tab.
+pub struct Browser {
+    /// The session's URL at the driver.
+    session: String,
+    agent: ureq::Agent,
+    /// What was read of the logs so far: reading takes it away from the browser.
+    console: RefCell<Vec<Json>>,
+    traffic: RefCell<Vec<Json>>,
+    size: Cell<(u32, u32)>,
+    _driver: Server,
+    /// The browser's own files, which neither of the two tidies up.
+    _folder: TempDir,
+}
+
+impl Browser {
+    /// Opens one whose user reads this language, `"de-DE"`, on a screen of 1280 × 900.
+    pub fn open(language: &str) -> Self {
+        let port = servers::free_port();
+        let mut command = Command::new("chromedriver");
+        let folder = tempfile::tempdir().unwrap();
+        command.arg(format!("--port={port}")).env("TMPDIR", folder.path()).stderr(Stdio::null());
+        let driver = Server::start(command, port, servers::listens);
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(3 * DEADLINE));
+        let mut browser = Self {
+            session: format!("http://127.0.0.1:{port}/session"),
+            agent: config.build().into(),
+            console: RefCell::default(),
+            traffic: RefCell::default(),
+            size: Cell::default(),
+            _driver: driver,
+            _folder: folder,
+        };
+        let options = json!({
+            // Root has no sandbox, and a container little shared memory.
+            "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
+                "--enable-precise-memory-info", format!("--lang={language}")],
+            "prefs": {"intl.accept_languages": language},
+        });
+        let capabilities = json!({"browserName": "chrome", "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}});
+        let answer = browser.post("", &json!({"capabilities": {"alwaysMatch": capabilities}}));
+        browser.session += &format!("/{}", answer["sessionId"].as_str().unwrap());
+        browser.size(1280, 900);
+        browser
+    }
+
+    /// A command of WebDriver, with what it answers.
+    fn post(&self, path: &str, body: &Json) -> Json {
+        self.try_post(path, body).unwrap_or_else(|error| panic!("{path} {body:.200}: {error:#}"))
+    }
+
+    fn try_post(&self, path: &str, body: &Json) -> Result<Json, Json> {
+        let request = self.agent.post(format!("{}{path}", self.session));
+        let mut answer = request.header("Content-Type", "application/json").send(body.to_string()).unwrap();
+        let status = answer.status();
+        let text = answer.body_mut().with_config().limit(1 << 28).read_to_string().unwrap();
+        let mut json: Json = serde_json::from_str(&text).unwrap();
+        if status.is_success() { Ok(json["value"].take()) } else { Err(json["value"]["message"].take()) }
+    }
+
+    /// A command of the DevTools protocol.
+    pub fn devtools(&self, command: &str, parameters: Json) -> Json {
+        self.post("/goog/cdp/execute", &json!({"cmd": command, "params": parameters}))
+    }
+
+    /// Opens a page, and waits until it is loaded.
+    pub fn goto(&self, url: &str) {
+        self.post("/url", &json!({"url": url}));
+    }
+
+    /// The size of the page in CSS pixels; what is narrower than 600 is a phone, which is touched.
+    pub fn size(&self, width: u32, height: u32) {
+        let metrics =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics);
+        self.devtools("Emulation.setTouchEmulationEnabled", json!({"enabled": width < 600}));
+        self.size.set((width, height));
+    }
+
+    /// What the user prefers: `[("prefers-color-scheme", "dark")]`.
+    pub fn prefers(&self, features: &[(&str, &str)]) {
+        let features: Vec<_> =
+            features.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        self.devtools("Emulation.setEmulatedMedia", json!({"features": features}));
+    }
+
+    /// The time zone of the user.
+    pub fn zone(&self, name: &str) {
+        self.devtools("Emulation.setTimezoneOverride", json!({"timezoneId": name}));
+    }
+
+    /// Runs a function's body in the page: what it returns, or what its promise comes to.
+    pub fn script(&self, body: &str, args: &[Json]) -> Json {
+        self.post("/execute/sync", &json!({"script": body, "args": args}))
+    }
+
+    /// What of an element: a JavaScript expression over `e`, which is `null` where there is none.
+    fn of(&self, at: &str, expression: &str) -> Json {
+        let body = format!("const e = document.querySelector(arguments[0]); return {expression};");
+        self.script(&body, &[selector(at).into()])
+    }
+
+    /// The text as it is seen; nothing where there is no such element, or a hidden one.
+    pub fn text(&self, at: &str) -> String {
+        let text = self.of(at, "e && e.checkVisibility() ? e.innerText : ''");
+        text.as_str().unwrap().trim().to_owned()
+    }
+
+    /// Whether it is there to be seen.
+    pub fn shows(&self, at: &str) -> bool {
+        self.of(at, "!!e && e.checkVisibility() && e.getClientRects().length > 0").as_bool().unwrap()
+    }
+
+    pub fn attribute(&self, at: &str, name: &str) -> Option<String> {
+        self.of(at, &format!("e && e.getAttribute({})", json!(name))).as_str().map(str::to_owned)
+    }
+
+    /// How many there are.
+    pub fn count(&self, css: &str) -> u64 {
+        self.script("return document.querySelectorAll(arguments[0]).length;", &[css.into()]).as_u64().unwrap()
+    }
+
+    /// Waits for it to be seen.
+    pub fn await_shown(&self, at: &str) {
+        self.until(&format!("`{at}` shown"), || self.shows(at));
+    }
+
+    /// Waits until it is so.
+    pub fn until(&self, what: &str, mut wanted: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !wanted() {
+            if start.elapsed() > DEADLINE {
+                let text = self.script("return location.href + '\\n' + document.body.innerText;", &[]);
+                panic!("never {what}: {}\n{:#?}", text.as_str().unwrap_or_default(), self.console());
+            }
+            thread::sleep(Duration::from_millis(10)); // between two looks, not for timing
+        }
+    }
+
+    /// Presses the mouse on it as a user would: it fails where something lies above.
+    pub fn click(&self, at: &str) {
+        let element = self.element(at);
+        let start = Instant::now();
+        while let Err(error) = self.try_post(&format!("/element/{element}/click"), &json!({})) {
+            // It may still be moving, or below a message that goes.
+            assert!(start.elapsed() < DEADLINE, "{at}: {error}");
+            thread::sleep(Duration::from_millis(20)); // between two attempts
+        }
+    }
+
+    /// Empties a field and types this.
+    pub fn enter(&self, at: &str, text: &str) {
+        let element = self.element(at);
+        self.post(&format!("/element/{element}/clear"), &json!({}));
+        self.post(&format!("/element/{element}/value"), &json!({"text": text}));
+    }
+
+    /// Presses keys, one after the other, where the focus is.
+    pub fn press(&self, keys: &str) {
+        let key = |kind: &str, key: char| json!({"type": kind, "value": key.to_string()});
+        let actions: Vec<_> = keys.chars().flat_map(|k| [key("keyDown", k), key("keyUp", k)]).collect();
+        let keyboard = json!({"type": "key", "id": "keyboard", "actions": actions});
+        self.post("/actions", &json!({"actions": [keyboard]}));
+    }
+
+    /// Moves the mouse over it: so far from its middle, in pixels.
+    pub fn hover(&self, at: &str, x: i32, y: i32) {
+        self.of(at, "e.scrollIntoView({block: 'center', behavior: 'instant'})");
+        let origin = json!({ELEMENT: self.element(at)});
+        let pointer_move = json!({"type": "pointerMove", "duration": 0, "origin": origin, "x": x, "y": y});
+        let mouse = json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"},
+            "actions": [pointer_move]});
+        self.post("/actions", &json!({"actions": [mouse]}));
+    }
+
+    fn element(&self, at: &str) -> String {
+        self.until(&format!("`{at}` there"), || self.of(at, "!!e") == true);
+        let found = self.post("/element", &json!({"using": "css selector", "value": selector(at)}));
+        found[ELEMENT].as_str().unwrap().to_owned()
+    }
+
+    /// A picture of the whole page, as on a screen that is high enough for it.
+    pub fn screenshot(&self, path: &Path) {
+        let (width, height) = self.size.get();
+        let content = self.script("return document.scrollingElement.scrollHeight;", &[]).as_u64().unwrap();
+        self.size(width, height.max(content.try_into().unwrap()));
+        let picture = self.devtools("Page.captureScreenshot", json!({"format": "png"}));
+        self.size(width, height);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, base64(picture["data"].as_str().unwrap())).unwrap();
+    }
+
+    /// What the browser said on its console so far: `level`, `source` and `message`.
+    pub fn console(&self) -> Vec<Json> {
+        let mut known = self.console.borrow_mut();
+        known.extend(self.log("browser"));
+        known.clone()
+    }
+
+    /// The URLs that were asked for so far.
+    pub fn requests(&self) -> Vec<String> {
+        let mut known = self.traffic.borrow_mut();
+        for entry in self.log("performance") {
+            let event: Json = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
+            if event["message"]["method"] == "Network.requestWillBeSent" {
+                known.push(event["message"]["params"]["request"]["url"].clone());
+            }
+        }
+        known.iter().map(|url| url.as_str().unwrap().to_owned()).collect()
+    }
+
+    fn log(&self, kind: &str) -> Vec<Json> {
+        let Json::Array(entries) = self.post("/se/log", &json!({"type": kind})) else { return Vec::new() };
+        entries
+    }
+
+    /// A figure of the tab, of `Performance.getMetrics`: `"JSHeapUsedSize"` in bytes, `"Nodes"`.
+    pub fn metric(&self, name: &str) -> f64 {
+        self.devtools("Performance.enable", json!({}));
+        let metrics = self.devtools("Performance.getMetrics", json!({}));
+        let metric = metrics["metrics"].as_array().unwrap().iter().find(|metric| metric["name"] == name);
+        metric.unwrap()["value"].as_f64().unwrap()
+    }
+
+    /// What the page's scripts hold on to, in bytes: rubbish is collected before.
+    pub fn heap(&self) -> f64 {
+        self.devtools("HeapProfiler.collectGarbage", json!({}));
+        self.metric("JSHeapUsedSize")
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Without this the browser would outlive its driver.
+        let _ = self.agent.delete(&self.session).call();
+    }
+}
+
+pub fn selector(at: &str) -> String {
+    let (hook, below) = at.split_once(' ').unwrap_or((at, ""));
+    format!("[data-test=\"{hook}\"] {below}")
+}
+
+/// The bytes that a text in base 64 stands for (RFC 4648, 4).
+fn base64(text: &str) -> Vec<u8> {
+    let digit = |c: u8| match c {
+        b'A'..=b'Z' => c - b'A',
+        b'a'..=b'z' => c - b'a' + 26,
+        b'0'..=b'9' => c - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let digits: Vec<_> = text.bytes().take_while(|&c| c != b'=').map(digit).collect();
+    let triple = |four: &[u8]| {
+        let bits = four.iter().fold(0, |bits, &digit| bits << 6 | u32::from(digit)) << (6 * (4 - four.len()));
+        bits.to_be_bytes()[1..four.len()].to_vec()
+    };
+    digits.chunks(4).flat_map(triple).collect()
+}
