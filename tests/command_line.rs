@@ -21,9 +21,8 @@ fn every_mistake_is_shown_and_nothing_is_opened() {
         "[sources.m]\nplugin = \"d0\"\nprot = \"/dev/null\"\n[sources.p]\nplugin = \"s0\"\npin = \"x\"\n",
     )
     .unwrap();
-    for args in
-        [&["--config", config.to_str().unwrap()][..], &["check", "--config", config.to_str().unwrap()]]
-    {
+    let config = config.to_str().unwrap();
+    for args in [&["--config", config][..], &["check", "--config", config], &["--config", config, "check"]] {
         let output = output(args);
         assert_eq!(output.status.code(), Some(2));
         let shown = text(&output.stderr);
@@ -54,6 +53,30 @@ fn the_example_configuration_is_right() {
 }
 
 #[test]
+fn a_check_says_where_readings_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let text_of_it =
+        "[vzlogger]\nlisten = \"127.0.0.1:8081\"\n[publishers.p]\nplugin = \"mqtt\"\nurl = \"mqtt://x\"\n";
+    fs::write(&config, text_of_it).unwrap();
+    let output = output(&["--config", config.to_str().unwrap(), "check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    for expected in ["vzlogger's clients are answered on http://127.0.0.1:8081/", "p: publisher mqtt"] {
+        assert!(shown.contains(expected), "{shown}");
+    }
+}
+
+#[test]
+fn an_option_before_a_command_is_not_lost_silently() {
+    for args in [["--demo", "check"], ["--port=1", "plugins"]] {
+        let output = output(&args);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains("write the others behind it"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn without_a_configuration_it_says_how_to_begin() {
     let folder = tempfile::tempdir().unwrap();
     let output = smartmeter().current_dir(folder.path()).output().unwrap();
@@ -77,7 +100,7 @@ fn a_port_in_use_ends_it_at_once() {
 #[test]
 fn plugins_and_their_samples_are_printed() {
     let listed = output(&["plugins"]);
-    for plugin in ["d0", "s0", "sml", "thermal"] {
+    for plugin in ["d0", "s0", "sml", "thermal", "influx", "mqtt", "volkszaehler", "webhook"] {
         assert!(
             text(&listed.stdout).lines().any(|line| line.starts_with(plugin)),
             "{}",
@@ -95,7 +118,8 @@ fn plugins_and_their_samples_are_printed() {
     let unknown = output(&["sample", "d1"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(
-        text(&unknown.stderr).contains("unknown plugin `d1`, expected one of `d0`, `s0`, `sml`, `thermal`")
+        text(&unknown.stderr)
+            .contains("unknown plugin `d1`, expected one of `d0`, `s0`, `sml`, `thermal`, `influx`")
     );
 }
 

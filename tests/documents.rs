@@ -6,7 +6,7 @@ mod support;
 
 use std::{fs, path::Path};
 
-use framework::{INSTANCE_KEYS, Plugin, testing};
+use framework::{INSTANCE_KEYS, PUBLISHER_KEYS, Plugin, PublisherPlugin, testing};
 use support::root;
 
 fn read(path: &str) -> String {
@@ -35,11 +35,20 @@ fn the_configuration_reference_has_exactly_the_keys_that_there_are() {
     };
     check("## `[server]`", testing::table_keys("server"));
     check("## `[journal]`", testing::table_keys("journal"));
+    check("## `[vzlogger]`", testing::table_keys("vzlogger"));
     check("## `[sources.<name>]`", sorted(INSTANCE_KEYS.iter().copied()));
     fn of<P: Plugin>() -> (String, Vec<String>) {
         (format!("### `plugin = \"{}\"`", P::KIND), testing::config_keys::<P>())
     }
+    fn to<P: PublisherPlugin>() -> (String, Vec<String>) {
+        (format!("### `plugin = \"{}\"`", P::KIND), testing::publisher_keys::<P>())
+    }
+    check("## `[publishers.<name>]`", sorted(PUBLISHER_KEYS.iter().copied()));
     let plugins = [
+        to::<plugin_influx::Influx>(),
+        to::<plugin_mqtt::Mqtt>(),
+        to::<plugin_volkszaehler::Volkszaehler>(),
+        to::<plugin_webhook::Webhook>(),
         of::<plugin_d0::D0>(),
         of::<plugin_s0::S0>(),
         of::<plugin_sml::Sml>(),
@@ -47,7 +56,7 @@ fn the_configuration_reference_has_exactly_the_keys_that_there_are() {
     ];
     assert_eq!(
         plugins.len(),
-        framework::plugins().len(),
+        framework::plugins().len() + framework::publishers().len(),
         "a plugin lacks a section in docs/configuration.md"
     );
     for (heading, keys) in plugins {
@@ -73,7 +82,7 @@ fn every_plugin_folder_is_linked() {
         ] {
             assert!(text.contains(&line), "plugins/{name} is not linked: add this line to {file}\n{line}");
         }
-        assert!(framework::plugins().iter().any(|plugin| plugin.kind == name), "`{name}` is not registered");
+        assert!(linked().contains(&&*name), "`{name}` is not registered");
         for file in ["README.md", "sample.toml", "src", "tests"] {
             assert!(root().join("plugins").join(&name).join(file).exists(), "plugins/{name} lacks {file}");
         }
@@ -93,10 +102,15 @@ fn the_readme_shows_the_two_commands_and_links_to_what_is_there() {
         "docs/configuration.md",
         "docs/journal.md",
         "docs/writing-a-plugin.md",
+        "docs/writing-a-publisher.md",
         "plugins/d0/README.md",
+        "plugins/influx/README.md",
+        "plugins/mqtt/README.md",
         "plugins/s0/README.md",
         "plugins/sml/README.md",
         "plugins/thermal/README.md",
+        "plugins/volkszaehler/README.md",
+        "plugins/webhook/README.md",
     ] {
         let text = read(document);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -114,11 +128,30 @@ fn the_readme_shows_the_two_commands_and_links_to_what_is_there() {
 }
 
 #[test]
+fn the_publishers_guide_shows_the_webhook_s_code() {
+    let (guide, code) = (read("docs/writing-a-publisher.md"), read("plugins/webhook/src/lib.rs"));
+    let blocks: Vec<_> = guide.split("```").skip(1).step_by(2).collect();
+    assert!(blocks.len() >= 2);
+    for block in blocks {
+        let block = block.trim_start_matches("rust").trim();
+        assert!(
+            code.contains(block),
+            "plugins/webhook/src/lib.rs does not have this block of the guide:\n{block}"
+        );
+    }
+}
+
+#[test]
 fn the_linked_plugins_are_the_ones_of_the_binary() {
     let listed = support::output(&["plugins"]);
     let listed = String::from_utf8(listed.stdout).unwrap();
     let listed: Vec<_> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(listed, framework::plugins().iter().map(|plugin| plugin.kind).collect::<Vec<_>>());
+    assert_eq!(listed, linked());
+}
+
+fn linked() -> Vec<&'static str> {
+    let sources = framework::plugins().into_iter().map(|source| source.kind);
+    sources.chain(framework::publishers().into_iter().map(|publisher| publisher.kind)).collect()
 }
 
 #[test]

@@ -18,7 +18,7 @@ const USAGE: u8 = 2;
 
 /// Reads a house's energy meters and serves them as JSON.
 #[derive(Parser)]
-#[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = false)]
+#[command(version, arg_required_else_help = false)]
 struct Cli {
     #[command(flatten)]
     run: RunArgs,
@@ -38,7 +38,7 @@ struct RunArgs {
 #[derive(Args, Default)]
 pub(crate) struct ConfigFile {
     /// The configuration [default: config.toml, else /etc/smartmeter/config.toml]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Serve HTTP on this port
     #[arg(long, value_name = "NUMBER")]
@@ -89,7 +89,11 @@ enum Command {
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let misplaced = cli.command.is_some() && (cli.run.demo || cli.run.file.has_keys());
     let result = match cli.command {
+        Some(_) if misplaced => Err(Failure::usage(
+            "of all options only `--config` may stand before a command: write the others behind it\n",
+        )),
         None if cli.run.demo => demo::run(&cli.run.file.overrides()),
         None => cli.run.file.load().map_err(Failure::from).and_then(|config| run::run(config, None)),
         Some(Command::Check(file)) => check(&file),
@@ -146,6 +150,11 @@ impl ConfigFile {
         Self { config, ..Self::default() }
     }
 
+    /// Whether an option stands in for a key of the file.
+    fn has_keys(&self) -> bool {
+        !self.overrides().is_empty()
+    }
+
     /// The original program's options, as keys of the configuration.
     fn overrides(&self) -> Vec<Override> {
         let source = |option: &str, plugin, name, key, value, instead_of| Override::Source {
@@ -196,9 +205,15 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
     let config = file.load()?;
     let mut out = io::stdout().lock();
     writeln!(out, "the configuration is right: it is served on http://{}/data", config.server.listen)?;
+    if let Some(vzlogger) = &config.vzlogger {
+        writeln!(out, "  vzlogger's clients are answered on http://{}/", vzlogger.listen)?;
+    }
     for source in &config.sources {
         let device = source.instance.device.as_deref().unwrap_or("no device");
         writeln!(out, "  {}: plugin {}, {device}", source.name, source.plugin.kind)?;
+    }
+    for publisher in &config.publishers {
+        writeln!(out, "  {}: publisher {}", publisher.name, publisher.plugin.kind)?;
     }
     if config.sources.is_empty() {
         writeln!(out, "hint: no source is configured yet; `smartmeter sample d0` prints one")?;
@@ -208,13 +223,23 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
 
 fn plugins() -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    for plugin in framework::plugins() {
-        writeln!(out, "{:<10} {}", plugin.kind, plugin.about)?;
+    let sources = framework::plugins().into_iter().map(|source| (source.kind, "source", source.about));
+    let publishers = framework::publishers().into_iter();
+    let publishers = publishers.map(|publisher| (publisher.kind, "publisher", publisher.about));
+    for (kind, what, about) in sources.chain(publishers) {
+        writeln!(out, "{kind:<13} {what:<10} {about}")?;
     }
     Ok(())
 }
 
 fn sample(name: &str) -> Result<(), Failure> {
-    let plugin = framework::plugin(name).map_err(|message| Failure::usage(message + "\n"))?;
-    Ok(io::stdout().lock().write_all(plugin.sample.as_bytes())?)
+    let sources = framework::plugins().into_iter().map(|source| (source.kind, source.sample));
+    let publishers = framework::publishers().into_iter().map(|publisher| (publisher.kind, publisher.sample));
+    let all: Vec<_> = sources.chain(publishers).collect();
+    let Some((_, sample)) = all.iter().find(|(kind, _)| *kind == name) else {
+        let kinds: Vec<_> = all.iter().map(|(kind, _)| format!("`{kind}`")).collect();
+        let list = kinds.join(", ");
+        return Err(Failure::usage(format!("unknown plugin `{name}`, expected one of {list}\n")));
+    };
+    Ok(io::stdout().lock().write_all(sample.as_bytes())?)
 }
