@@ -43,7 +43,7 @@ fn default_gzip() -> bool {
     true
 }
 fn default_batch() -> usize {
-    5000
+    2000
 }
 
 /// As much as InfluxDB takes in one request, by far.
