@@ -19,7 +19,8 @@ impl Usage {
         let (mut cpu, mut switches) = (0, 0);
         for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
             // Nanoseconds on a processor, nanoseconds waiting for one, turns (Documentation/scheduler/sched-stats).
-            let text = fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
+            // A thread may have ended meanwhile.
+            let Ok(text) = fs::read_to_string(task.unwrap().path().join("schedstat")) else { continue };
             let mut numbers = text.split_whitespace().map(|number| number.parse::<u64>().unwrap());
             cpu += numbers.next().unwrap();
             switches += numbers.nth(1).unwrap();
