@@ -15,10 +15,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     records: VecDeque<Record>,
-    /// For each of them what of the queue is done once it is delivered; `None` where later records belong to it.
-    done: VecDeque<Option<Mark>>,
-    /// For each of them what it is as old as: a register may have a time of its own, long before it was read.
-    as_of: VecDeque<Micros>,
+    /// For each of them what of the queue is done once it is delivered (`None` where later records belong to it), and what
+    /// it is as old as: a register may have a time of its own, long before it was read.
+    marks: VecDeque<(Option<Mark>, Micros)>,
     /// When the newest batch was taken that was read.
     newest: Micros,
 }
@@ -26,15 +25,13 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn push(&mut self, record: Record, done: Option<Mark>) {
         self.records.push_back(record);
-        self.done.push_back(done);
-        self.as_of.push_back(self.newest);
+        self.marks.push_back((done, self.newest));
     }
 
     /// All of them, with what is done then.
     #[cfg(test)]
     pub(super) fn take(&mut self) -> (Vec<Record>, Vec<Option<Mark>>) {
-        self.as_of.clear();
-        (self.records.drain(..).collect(), self.done.drain(..).collect())
+        (self.records.drain(..).collect(), self.marks.drain(..).map(|(done, _)| done).collect())
     }
 }
 
@@ -136,7 +133,7 @@ impl Feed {
     }
 
     fn expire(&mut self, over: Micros) {
-        while let Some(as_of) = self.waiting.as_of.front()
+        while let Some((_, as_of)) = self.waiting.marks.front()
             && self.is_old(*as_of, over)
         {
             self.delivered(1);
@@ -161,8 +158,7 @@ impl Feed {
     pub(super) fn delivered(&mut self, count: usize) {
         let count = count.min(self.waiting.records.len());
         self.waiting.records.drain(..count);
-        self.waiting.as_of.drain(..count);
-        let done = self.waiting.done.drain(..count).flatten().last();
+        let done = self.waiting.marks.drain(..count).filter_map(|(done, _)| done).next_back();
         if let (Some(done), Some(queue)) = (done, &mut self.queue) {
             queue.done(done);
         }
