@@ -11,10 +11,9 @@ use crate::{Args, Command, CommandError};
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The commands of all instances.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Commands {
     all: Arc<[Entry]>,
-    runtime: Handle,
 }
 
 /// One command of one instance.
@@ -24,6 +23,7 @@ pub struct Entry {
     pub full_name: String,
     /// What runs it.
     pub command: Arc<dyn Command>,
+    runtime: Handle,
 }
 
 /// Why a name means no command.
@@ -48,18 +48,16 @@ impl std::fmt::Debug for Commands {
 }
 
 impl Commands {
-    /// The commands of each instance; they run on `runtime`, where the sources run.
-    pub fn new<'a>(
-        instances: impl IntoIterator<Item = (&'a str, &'a [Arc<dyn Command>])>,
-        runtime: Handle,
-    ) -> Self {
-        let entries = instances.into_iter().flat_map(|(instance, commands)| {
+    /// The commands of each instance, and where they run: beside the source they belong to.
+    pub fn new<'a>(instances: impl IntoIterator<Item = (&'a str, &'a [Arc<dyn Command>], Handle)>) -> Self {
+        let entries = instances.into_iter().flat_map(|(instance, commands, runtime)| {
             commands.iter().map(move |command| Entry {
                 full_name: format!("{instance}.{}", command.spec().name),
                 command: Arc::clone(command),
+                runtime: runtime.clone(),
             })
         });
-        Self { all: entries.collect(), runtime }
+        Self { all: entries.collect() }
     }
 
     /// All of them, in the order of the configuration.
@@ -97,7 +95,7 @@ impl Commands {
     pub async fn run(&self, entry: &Entry, args: Map<String, Json>) -> Result<Json, CommandError> {
         let args = Args::check(args, entry.command.spec())?;
         let command = Arc::clone(&entry.command);
-        let task = self.runtime.spawn(async move { command.run(args).await });
+        let task = entry.runtime.spawn(async move { command.run(args).await });
         match tokio::time::timeout(LIMIT, task).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => {
@@ -130,7 +128,7 @@ mod tests {
     fn commands(instances: &[&str]) -> Commands {
         let spec = CommandSpec { name: "set", aliases: &["setValue", "old.setValue"], about: "", args: &[] };
         let command: [Arc<dyn Command>; 1] = [Arc::new(Fake(spec))];
-        Commands::new(instances.iter().map(|name| (*name, &command[..])), Handle::current())
+        Commands::new(instances.iter().map(|name| (*name, &command[..], Handle::current())))
     }
 
     #[tokio::test]

@@ -35,6 +35,7 @@ pub mod store;
 mod supervisor;
 pub mod testing;
 mod vitals;
+mod worker;
 
 pub use async_trait::async_trait;
 

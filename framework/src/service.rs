@@ -1,11 +1,8 @@
-//! The running program: sources and publishers on runtimes of their own, HTTP on the caller's.
+//! The running program: each source and publisher on a thread of its own, HTTP on the caller's.
 
 use std::{future::Future, net::TcpListener, sync::Arc, time::Duration};
 
-use tokio::{
-    runtime::{self, Runtime},
-    task::JoinSet,
-};
+use tokio::{runtime, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -14,6 +11,7 @@ use crate::{
     publish::{Delivery, Runner},
     store::{Section, Store},
     supervisor::Supervised,
+    worker::Worker,
 };
 
 /// How long the end may take: sources and open connections are cut off then.
@@ -26,8 +24,8 @@ const JOURNAL_LIMIT: Duration = Duration::from_secs(2);
 /// Serves HTTP on `listener`, and vzlogger's clients on `vzlogger` where `[vzlogger]` stands; runs all sources and
 /// publishers until `stop` is done, then ends in order.
 ///
-/// The sources have threads of their own, and so have the publishers, so that one that blocks its thread cannot block a
-/// reader. HTTP answers before any device is opened.
+/// Each source and each publisher has a thread of its own: one that blocks it stops neither its neighbours nor a reader.
+/// HTTP answers before any device is opened.
 ///
 /// # Errors
 /// Where the system gives no threads, or a listener cannot be used.
@@ -38,14 +36,8 @@ pub fn run(
     vzlogger: Option<TcpListener>,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let inward = threads("sources")?;
-    let outward = if config.publishers.is_empty() { None } else { Some(threads("publishers")?) };
     let front = runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended =
-        front.block_on(serve(config, simulated, (listener, vzlogger), (&inward, outward.as_ref()), stop));
-    // A source that blocks its thread must not hold up the end.
-    inward.shutdown_background();
-    outward.into_iter().for_each(Runtime::shutdown_background);
+    let ended = front.block_on(serve(config, simulated, (listener, vzlogger), stop));
     front.shutdown_background();
     ended
 }
@@ -54,9 +46,10 @@ async fn serve(
     config: Config,
     simulated: bool,
     (listener, vzlogger): (TcpListener, Option<TcpListener>),
-    (inward, outward): (&Runtime, Option<&Runtime>),
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
+    let inward = workers(config.sources.iter().map(|source| &*source.name))?;
+    let outward = workers(config.publishers.iter().map(|publisher| &*publisher.name))?;
     let (journal, keeper) = if config.journal.enabled {
         let publishers = config.publishers.iter().map(|publisher| Text::from(&publisher.name)).collect();
         let (journal, keeper) = Journal::start(Settings { publishers, ..Settings::of(&config.journal) })?;
@@ -66,8 +59,10 @@ async fn serve(
     };
     config.sources.iter().for_each(|source| source.context.record_in(journal.clone()));
     let store = Store::new(config.sources.iter().map(section));
-    let instances = config.sources.iter().map(|s| (s.name.as_str(), &s.instance.commands[..]));
-    let commands = Commands::new(instances, inward.handle().clone());
+    let instances = config.sources.iter().zip(&inward);
+    let commands = Commands::new(instances.map(|(source, worker)| {
+        (source.name.as_str(), &source.instance.commands[..], worker.handle().clone())
+    }));
     let asked = commands.clone();
     let deliveries: Vec<_> = config.publishers.iter().map(delivery).collect();
     let cancel = CancellationToken::new();
@@ -91,7 +86,7 @@ async fn serve(
     let opening = journal.clone();
     let _ = tokio::task::spawn_blocking(move || opening.wait_open(JOURNAL_LIMIT)).await;
     let mut supervisors = JoinSet::new();
-    for (source, section) in config.sources.into_iter().zip(store.sections()) {
+    for ((source, section), worker) in config.sources.into_iter().zip(store.sections()).zip(&inward) {
         let supervised = Supervised {
             acquisition: source.instance.acquisition,
             pace: source.pace,
@@ -100,17 +95,15 @@ async fn serve(
             store: Arc::clone(&store),
             journal: journal.clone(),
         };
-        supervisors.spawn_on(supervised.run(cancel.clone()), inward.handle());
+        supervisors.spawn_on(supervised.run(cancel.clone()), worker.handle());
     }
     let mut runners = JoinSet::new();
-    if let Some(outward) = outward {
-        for (publisher, delivery) in config.publishers.into_iter().zip(deliveries) {
-            let ConfiguredPublisher { name, publisher, route, .. } = publisher;
-            let (store, commands) = (Arc::clone(&store), asked.clone());
-            let house = House { store, commands, route: Arc::new(route) };
-            let runner = Runner::new(publisher, journal.queue(&name), house, delivery);
-            runners.spawn_on(runner.run(cancel.clone()), outward.handle());
-        }
+    for ((publisher, delivery), worker) in config.publishers.into_iter().zip(deliveries).zip(&outward) {
+        let ConfiguredPublisher { name, publisher, route, .. } = publisher;
+        let (store, commands) = (Arc::clone(&store), asked.clone());
+        let house = House { store, commands, route: Arc::new(route) };
+        let runner = Runner::new(publisher, journal.queue(&name), house, delivery);
+        runners.spawn_on(runner.run(cancel.clone()), worker.handle());
     }
 
     stop.await;
@@ -141,8 +134,8 @@ fn delivery(publisher: &ConfiguredPublisher) -> Arc<Delivery> {
     Arc::new(Delivery::new(&*publisher.name, publisher.plugin.kind, stats))
 }
 
-fn threads(name: &str) -> std::io::Result<Runtime> {
-    runtime::Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build()
+fn workers<'a>(names: impl Iterator<Item = &'a str>) -> std::io::Result<Vec<Worker>> {
+    names.map(Worker::start).collect()
 }
 
 /// A listener for the runtime.

@@ -12,8 +12,8 @@ use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AcquireError, Batch, Command, Commands, Config, ConfiguredPublisher, ConfiguredSource, House, Pace,
-    Plugin, PublisherPlugin, Stats, Store, config::expected, plugins, publishers,
+    AcquireError, Batch, Commands, Config, ConfiguredPublisher, ConfiguredSource, House, Pace, Plugin,
+    PublisherPlugin, Stats, Store, config::expected, plugins, publishers,
 };
 
 /// Checks what the framework and its users expect of any plugin:
@@ -92,26 +92,15 @@ pub fn publisher<P: PublisherPlugin>(config: &str) -> ConfiguredPublisher {
 }
 
 /// What a publisher sees of a program that has these batches, by section, and no commands.
-///
-/// # Panics
-/// Outside of a tokio runtime.
 pub fn house(batches: &[(&str, Batch)]) -> House {
     house_stale_after(batches, Duration::from_secs(30))
 }
 
 /// A [`house`] whose sections turn stale after such a time.
-///
-/// # Panics
-/// Outside of a tokio runtime.
 pub fn house_stale_after(batches: &[(&str, Batch)], stale_after: Duration) -> House {
     let section = |name: &str| crate::store::Section::new(name, "test", stale_after, Stats::default());
     let store = Store::new(batches.iter().map(|(name, _)| section(name)));
-    let none: [(&str, &[Arc<dyn Command>]); 0] = [];
-    let house = House {
-        store,
-        commands: Commands::new(none, tokio::runtime::Handle::current()),
-        route: Arc::default(),
-    };
+    let house = House { store, commands: Commands::default(), route: Arc::default() };
     batches.iter().for_each(|(name, batch)| hand_on(&house, name, batch.clone()));
     house
 }

@@ -75,9 +75,10 @@ fn get(address: std::net::SocketAddr, path: &str) -> serde_json::Value {
 }
 
 #[test]
-fn one_that_panics_and_one_that_blocks_disturb_nobody() {
-    let text = ["work", "panic", "block"].map(|does| {
-        format!("[sources.{does}]\nplugin = \"misbehaving\"\ndoes = \"{does}\"\nstale_after = \"1s\"\n")
+fn one_that_panics_and_two_that_block_disturb_nobody() {
+    let sources = [("work", "work"), ("panic", "panic"), ("block", "block"), ("hang", "block")];
+    let text = sources.map(|(name, does)| {
+        format!("[sources.{name}]\nplugin = \"misbehaving\"\ndoes = \"{does}\"\nstale_after = \"1s\"\n")
     });
     let config =
         Config::parse("config.toml", &text.concat(), &[]).map_err(|mistakes| mistakes.to_string()).unwrap();
@@ -104,13 +105,14 @@ fn one_that_panics_and_one_that_blocks_disturb_nobody() {
                 health["instances"]["panic"]["last_error"]["message"].as_str().unwrap().contains("a bug")
             );
             assert_eq!(health["instances"]["block"]["state"], "starting");
+            assert_eq!(health["instances"]["hang"]["state"], "starting");
             break;
         }
         assert!(start.elapsed() < Duration::from_secs(30), "{health:#}");
         thread::sleep(Duration::from_millis(20)); // between two looks, not for timing
     }
     assert!(get(address, "/data")["work"]["n"].is_number());
-    // And the blocked one does not hold up the end.
+    // And the blocked ones do not hold up the end.
     stop.send(()).unwrap();
     service.join().unwrap().unwrap();
 }

@@ -34,17 +34,10 @@ pub(crate) fn run(folder: &Path) {
     let (journal, ended) = (made.journal.clone(), stop.clone());
     let server = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let handle = runtime.handle().clone();
         runtime.block_on(async move {
             let config = Config::parse("bench", "", &[]).unwrap();
-            let api = Api::new(
-                Store::new([]),
-                Commands::new([], handle),
-                journal,
-                Vec::new(),
-                &config.server,
-                false,
-            );
+            let api =
+                Api::new(Store::new([]), Commands::default(), journal, Vec::new(), &config.server, false);
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
             http::serve(listener, api, ended).await;

@@ -224,7 +224,7 @@ fn list(all: &[Entry]) -> Bytes {
         about: &'a str,
         args_about: Map<String, Json>,
     }
-    let shown = all.iter().map(|Entry { full_name, command }| {
+    let shown = all.iter().map(|Entry { full_name, command, .. }| {
         let &CommandSpec { about, args, .. } = command.spec();
         let keys: String = args.iter().map(|arg| format!("&{}=", arg.name)).collect();
         let kinds = args.iter().map(|arg| (arg.name.to_owned(), arg.kind.as_str().into())).collect();

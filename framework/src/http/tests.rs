@@ -70,8 +70,9 @@ impl Setup {
     fn api(&self) -> Api {
         let text = format!("[server]\n{}", self.config);
         let server = Config::parse("config.toml", &text, &[]).expect("a config of the test's own").server;
-        let commands = self.commands.iter().map(|(name, commands)| (*name, &commands[..]));
-        let commands = Commands::new(commands, tokio::runtime::Handle::current());
+        let here = tokio::runtime::Handle::current();
+        let commands = self.commands.iter().map(|(name, commands)| (*name, &commands[..], here.clone()));
+        let commands = Commands::new(commands);
         let (store, journal) = (Arc::clone(&self.store), self.journal.clone());
         Api::with_limits(store, commands, journal, self.publishers.clone(), &server, true, self.limits)
     }

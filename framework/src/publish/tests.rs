@@ -99,9 +99,8 @@ impl Run {
         let store = Store::new([section("meter"), section("pulses")]);
         let delivery = Arc::new(Delivery::new(FAR, "fake", Stats::default()));
         let far = Arc::new(FarEnd::default());
-        let none: [(&str, &[Arc<dyn crate::Command>]); 0] = [];
-        let commands = Commands::new(none, tokio::runtime::Handle::current());
-        let house = House { store: Arc::clone(&store), commands, route: Arc::new(route) };
+        let house =
+            House { store: Arc::clone(&store), commands: Commands::default(), route: Arc::new(route) };
         let publisher = Box::new(Fake { far: Arc::clone(&far), batching });
         let runner = Runner::new(publisher, journal.queue(FAR), house, Arc::clone(&delivery));
         let stop = CancellationToken::new();

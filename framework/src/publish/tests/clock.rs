@@ -259,13 +259,11 @@ async fn what_waits_goes_out_when_the_journal_opens_late() {
     };
     let (journal, mut keeper) = Journal::new(settings);
     let store = Store::new([Section::new("meter", "test", Duration::from_secs(30), Stats::default())]);
-    let none: [(&str, &[Arc<dyn crate::Command>]); 0] = [];
-    let commands = Commands::new(none, tokio::runtime::Handle::current());
     let far = Arc::new(FarEnd::default());
     let delivery = Arc::new(Delivery::new(FAR, "fake", Stats::default()));
     let publisher = Box::new(Fake { far: Arc::clone(&far), batching: Batching::default() });
     let route = Route { max_backlog: Duration::from_secs(1_000_000_000), ..Route::default() };
-    let house = House { store, commands, route: Arc::new(route) };
+    let house = House { store, commands: Commands::default(), route: Arc::new(route) };
     let runner = Runner::new(publisher, journal.queue(FAR), house, Arc::clone(&delivery));
     let stop = CancellationToken::new();
     let task = tokio::spawn(runner.run(stop.clone()));

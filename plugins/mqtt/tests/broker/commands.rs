@@ -48,7 +48,8 @@ fn a_house() -> (House, Arc<Done>) {
     };
     let all = [command("reset_s0", &[]), command("set_s0", &[VALUE])];
     let mut house = house(&[("grid", Batch::now(grid(0))), ("heat", Batch::now(grid(0)))]);
-    house.commands = Commands::new([("grid", &all[..]), ("heat", &all[..1])], Handle::current());
+    let here = Handle::current;
+    house.commands = Commands::new([("grid", &all[..], here()), ("heat", &all[..1], here())]);
     (house, done)
 }
 
