@@ -7,27 +7,39 @@ use tokio::time::Instant;
 /// A repeating fault is logged this often at most.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Says each kind of fault once, then once a minute with how often it came.
+/// Says each kind of fault once, then once a minute with how often it came: a log that fills a card helps nobody.
+///
+/// The framework does so with the errors of sources and publishers; a plugin needs one for what it logs itself. The kinds
+/// are few: each is remembered.
+///
+/// ```
+/// let mut faults = framework::Faults::default();
+/// for _ in 0..1000 {
+///     if let Some(text) = faults.note("write", "the disk is full") {
+///         println!("{text}"); // once
+///     }
+/// }
+/// assert!(faults.over());
+/// ```
 #[derive(Debug)]
-pub(crate) struct Faults<K> {
+pub struct Faults<K> {
     kinds: HashMap<K, (Instant, u64)>,
-    /// Something was wrong since this was last taken back.
-    pub(crate) any: bool,
+    said: bool,
 }
 
 impl<K> Default for Faults<K> {
     fn default() -> Self {
-        Self { kinds: HashMap::new(), any: false }
+        Self { kinds: HashMap::new(), said: false }
     }
 }
 
 impl<K: Eq + Hash> Faults<K> {
     /// What is to be logged of this fault; `None` where it was said within the last minute.
-    pub(crate) fn note(&mut self, kind: K, message: &str) -> Option<String> {
-        self.any = true;
+    pub fn note(&mut self, kind: K, message: &str) -> Option<String> {
         let now = Instant::now();
         let Some((last, unsaid)) = self.kinds.get_mut(&kind) else {
             self.kinds.insert(kind, (now, 0));
+            self.said = true;
             return Some(message.to_owned());
         };
         if now.duration_since(*last) < PERIOD {
@@ -39,7 +51,13 @@ impl<K: Eq + Hash> Faults<K> {
             n => format!("{message} (and {n} more like this in the last minute)"),
         };
         (*last, *unsaid) = (now, 0);
+        self.said = true;
         Some(text)
+    }
+
+    /// It works again: whether a fault was said, so that its end is to be said too.
+    pub fn over(&mut self) -> bool {
+        std::mem::take(&mut self.said)
     }
 }
 
@@ -58,5 +76,17 @@ mod tests {
         let more = "noise (and 59 more like this in the last minute)";
         assert_eq!(logged, ["noise", more, more]);
         assert!(faults.note(2, "another").is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_a_fault_is_said_as_often_as_the_fault() {
+        let mut faults = Faults::default();
+        let mut ends = 0;
+        for _ in 0..180 {
+            let _ = faults.note("loose cable", "no device");
+            ends += usize::from(faults.over());
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(ends, 3);
     }
 }

@@ -50,6 +50,7 @@ pub use crate::{
     context::{Context, Counter, Fact, Stats},
     decimal::Decimal,
     error::ConfigError,
+    faults::Faults,
     obis::Obis,
     plugin::{AnonymiseFn, DecodeFn, Decoded, Instance, Plugin, Probe, Registration, plugin, plugins},
     publisher::{

@@ -16,7 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -25,6 +25,8 @@ use warp::{
     reply::Response,
 };
 
+use crate::Faults;
+
 use super::{Api, ApiError, Limits, Peer, Vzlogger, data::Data, linger::Lingering};
 
 /// How long to wait after the system had no connection to give.
@@ -32,8 +34,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// While more than half of all connections are open, a new one may idle for this part of the time only: a client
 /// that hoards idle ones must not keep others waiting.
 const CROWDED: u32 = 10;
-/// A repeating fault is logged this often at most.
-const LOG_PERIOD: Duration = Duration::from_secs(60);
 /// So many clients of vzlogger's port may be connected: a house has few.
 const VZLOGGER_CONNECTIONS: usize = 64;
 
@@ -56,7 +56,7 @@ where
 {
     let slots = Arc::new(Semaphore::new(front.limits.connections));
     let mut connections = JoinSet::new();
-    let mut warned: Option<Instant> = None;
+    let mut faults = Faults::default();
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &slots) => accepted,
@@ -77,9 +77,8 @@ where
                 });
             }
             Err(error) => {
-                if warned.is_none_or(|at| at.elapsed() >= LOG_PERIOD) {
-                    warn!("could not accept a connection: {error}");
-                    warned = Some(Instant::now());
+                if let Some(text) = faults.note((), &format!("could not accept a connection: {error}")) {
+                    warn!("{text}");
                 }
                 // Out of file descriptors, most likely: at once it would only fail again.
                 sleep(ACCEPT_PAUSE).await;

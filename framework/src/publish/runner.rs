@@ -105,7 +105,8 @@ impl Runner {
                 self.idle(&mut news).await;
                 continue;
             }
-            if waiting < records && !batching.linger.is_zero() && !self.faults.any {
+            let fails = self.delivery.vitals.state() == State::Waiting;
+            if waiting < records && !batching.linger.is_zero() && !fails {
                 sleep(batching.linger).await;
                 self.fill(records).await;
             }
@@ -183,9 +184,11 @@ impl Runner {
     }
 
     fn arrived(&mut self, count: usize) {
-        if self.delivery.vitals.state() != State::Delivering {
-            let again = if std::mem::take(&mut self.faults.any) { "delivers again" } else { "delivers" };
-            info!(publisher = %self.delivery.name, "{again}");
+        match self.delivery.vitals.state() {
+            State::Delivering => {}
+            _ if self.faults.over() => info!(publisher = %self.delivery.name, "delivers again"),
+            State::Starting => info!(publisher = %self.delivery.name, "delivers"),
+            _ => {}
         }
         self.feed.delivered(count);
         self.delivery.records.add(count as u64);

@@ -188,9 +188,11 @@ impl Outlet<'_> {
     }
 
     fn deliver(&mut self, batch: Batch) {
-        if self.section.health.vitals.state() != State::Delivering {
-            let again = if std::mem::take(&mut self.log.any) { "delivers again" } else { "delivers" };
-            info!(source = %self.section.name, "{again}");
+        match self.section.health.vitals.state() {
+            State::Delivering => {}
+            _ if self.log.over() => info!(source = %self.section.name, "delivers again"),
+            State::Starting => info!(source = %self.section.name, "delivers"),
+            _ => {}
         }
         // First, so that what somebody has seen is never lost.
         self.journal.record(&self.section.name, &batch);

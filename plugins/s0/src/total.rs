@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use framework::{Context, Counter, Fact, Timestamp};
+use framework::{Context, Counter, Fact, Faults, Timestamp};
 use tokio::{sync::Notify, task::spawn_blocking};
 use tracing::{error, info, warn};
 
@@ -17,8 +17,6 @@ use crate::{
     slots::{self, Count, Found, OpenError, Slots},
 };
 
-/// A disk that takes no count is complained about this often.
-const LOG_PERIOD: Duration = Duration::from_secs(60);
 /// A disk that cannot be synced is tried again after this at the soonest.
 const SHORTEST_SYNC: Duration = Duration::from_millis(100);
 
@@ -57,9 +55,8 @@ struct State {
     syncing: bool,
     /// The last write or sync failed.
     failing: bool,
-    /// When that was last said in the log, and whether the end of it is to be said too.
-    logged: Option<Instant>,
-    announced: bool,
+    /// What the log says of it.
+    faults: Faults<()>,
 }
 
 #[derive(Debug)]
@@ -89,8 +86,7 @@ impl Total {
                 unsynced: None,
                 syncing: false,
                 failing: false,
-                logged: None,
-                announced: false,
+                faults: Faults::default(),
             }),
             changed: Notify::new(),
             file: cx.fact("count_file"),
@@ -296,7 +292,7 @@ impl Total {
         if std::mem::take(&mut state.failing) {
             self.file.set(state.about.clone());
         }
-        if std::mem::take(&mut state.announced) {
+        if state.faults.over() {
             info!(source = &*self.instance, "{} takes the count again", self.path.display());
         }
         Ok(())
@@ -306,14 +302,13 @@ impl Total {
     fn complain(&self, state: &mut State, what: &str, error: &dyn Error) -> String {
         self.write_errors.increment();
         let message = format!("could not {what} {}: {error}", self.path.display());
-        if state.logged.is_none_or(|last| last.elapsed() >= LOG_PERIOD) {
-            (state.logged, state.announced) = (Some(Instant::now()), true);
-            error!(
-                source = &*self.instance,
-                "{message}; the count goes on in memory from {} kWh, which a restart loses; it is tried again: make \
-                 room, or the file and its directory writable, or choose another with `state_dir`",
-                self.rate.kwh(state.pulses)
-            );
+        let advice = format!(
+            "{message}; the count goes on in memory from {} kWh, which a restart loses; it is tried again: make room, or \
+             the file and its directory writable, or choose another with `state_dir`",
+            self.rate.kwh(state.pulses)
+        );
+        if let Some(text) = state.faults.note((), &advice) {
+            error!(source = &*self.instance, "{text}");
         }
         if !std::mem::replace(&mut state.failing, true) {
             self.file.set(format!("{message}; the count is in memory only, and it is tried again"));

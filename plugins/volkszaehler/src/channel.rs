@@ -2,17 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use framework::{Decimal, PublishError, Record, Text, Value};
+use framework::{Decimal, Faults, PublishError, Record, Text, Value};
 
 use crate::middleware::{Added, Middleware, Tuple};
 
 /// The middleware's database takes them one by one: a request with more of them takes too long on a small machine.
 const MAX_TUPLES: usize = 64;
-/// It is said this often at most that a channel is unknown.
-const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// A reading, and the channel that it goes to.
 #[derive(Debug)]
@@ -31,8 +29,8 @@ pub(crate) struct Channel {
     unknown: Option<String>,
     /// How many values of the newest records it did not take for that.
     left: usize,
-    /// When that was last said.
-    said_at: Option<Instant>,
+    /// What the log says of that.
+    faults: Faults<()>,
 }
 
 impl Channel {
@@ -45,8 +43,8 @@ impl Channel {
     ) -> Self {
         let duplicates_ms = i64::try_from(duplicates.as_millis()).unwrap_or(i64::MAX);
         let (section, name) = (section.to_owned(), name.to_owned());
-        let (last, has_ms, unknown, left, said_at) = (None, BTreeSet::new(), None, 0, None);
-        Self { section, name, uuid, factor, duplicates_ms, last, has_ms, unknown, left, said_at }
+        let (last, has_ms, unknown, left, faults) = (None, BTreeSet::new(), None, 0, Faults::default());
+        Self { section, name, uuid, factor, duplicates_ms, last, has_ms, unknown, left, faults }
     }
 
     pub(crate) fn uuid(&self) -> &str {
@@ -104,15 +102,10 @@ impl Channel {
     /// Goes on without what it did not take of the newest records: how many values, and what is to be logged.
     pub(crate) fn set_aside(&mut self) -> (usize, Option<String>) {
         let left = std::mem::take(&mut self.left);
-        let soon = self.said_at.is_some_and(|at| at.elapsed() < SAY_EVERY);
-        let Some(reason) = self.unknown.as_ref().filter(|_| left > 0 && !soon) else { return (left, None) };
-        self.said_at = Some(Instant::now());
-        (
-            left,
-            Some(format!(
-                "{reason}; its values are set aside (the journal has them), the other channels go on"
-            )),
-        )
+        let Some(reason) = self.unknown.as_ref().filter(|_| left > 0) else { return (left, None) };
+        let message =
+            format!("{reason}; its values are set aside (the journal has them), the other channels go on");
+        (left, self.faults.note((), &message))
     }
 
     /// Its values by time: of two in one millisecond the newer one.
