@@ -81,7 +81,7 @@ fn reading(name: Text, register: &Register<'_>, trim: bool) -> Reading {
 /// exactly as sent.
 pub fn decode<D: Decoder + Default>(bytes: &[u8], found: &mut dyn FnMut(Decoded)) {
     let mut decoder = D::default();
-    let mut each = |result: Result<D::Telegram<'_>, D::Rejected>| match result {
+    let mut each = |result: Result<D::Telegram<'_>, Rejected<D::Reason>>| match result {
         Ok(telegram) => found(Decoded::Telegram {
             offset: telegram.offset(),
             ident: telegram.ident().map(str::to_owned),
@@ -91,7 +91,7 @@ pub fn decode<D: Decoder + Default>(bytes: &[u8], found: &mut dyn FnMut(Decoded)
                 .collect(),
         }),
         Err(rejected) => {
-            found(Decoded::Rejected { offset: rejected.offset(), reason: rejected.to_string() });
+            found(Decoded::Rejected { offset: rejected.offset, reason: rejected.to_string() });
         }
     };
     decoder.push(bytes, &mut each);

@@ -9,6 +9,7 @@
 //! the speed, asks a meter that does not speak by itself ([`Conversation`]), and says what is wrong in
 //! words. Everything but [`Source`] is pure: no port, clock, store or log.
 
+mod buffer;
 pub mod config;
 mod convert;
 mod guard;
@@ -20,6 +21,7 @@ mod source;
 mod telegram;
 
 pub use crate::{
+    buffer::Buffer,
     convert::{Converter, decode},
     guard::{DEFAULT_MAX_POWER, Guard, INSISTS, Implausible, MAX_LAYOUTS, What},
     language::{Language, Sniffer},

@@ -1,6 +1,6 @@
 //! What every telegram has, whatever language it is in.
 
-use std::fmt::Display;
+use std::fmt;
 
 use framework::{Decimal, Obis, Timestamp};
 
@@ -18,8 +18,8 @@ pub trait Decoder: Send + 'static {
     const NATURE: &'static str;
     /// A telegram, lent by the decoder.
     type Telegram<'a>: Telegram;
-    /// Bytes that look like a telegram and must not be trusted: says why.
-    type Rejected: Rejected;
+    /// Why bytes are no telegram: displayed, a clause such as "it has no end mark".
+    type Reason: fmt::Display + fmt::Debug + PartialEq;
 
     /// Where the next bytes of the stream belong; not empty, if [`next`](Self::next) was called until it
     /// was `None`.
@@ -33,11 +33,15 @@ pub trait Decoder: Send + 'static {
     /// Has a telegram begun that is not complete yet?
     fn pending(&self) -> bool;
     /// The next telegram in the bytes so far; `None` when more are needed.
-    fn next(&mut self) -> Option<Result<Self::Telegram<'_>, Self::Rejected>>;
+    fn next(&mut self) -> Option<Result<Self::Telegram<'_>, Rejected<Self::Reason>>>;
 
     /// Takes all of `bytes`, and calls back for everything found in them.
     #[expect(clippy::type_complexity, reason = "an associated type cannot shorten it")]
-    fn push(&mut self, mut bytes: &[u8], found: &mut dyn FnMut(Result<Self::Telegram<'_>, Self::Rejected>)) {
+    fn push(
+        &mut self,
+        mut bytes: &[u8],
+        found: &mut dyn FnMut(Result<Self::Telegram<'_>, Rejected<Self::Reason>>),
+    ) {
         while !bytes.is_empty() {
             let space = self.space();
             let count = space.len().min(bytes.len());
@@ -51,11 +55,22 @@ pub trait Decoder: Send + 'static {
     }
 }
 
-/// Why bytes are no telegram: displayed, a clause such as "it has no end mark".
-pub trait Rejected: Display {
+/// Bytes that look like a telegram and must not be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected<R> {
     /// Position in the stream of the first byte.
-    fn offset(&self) -> u64;
+    pub offset: u64,
+    /// What is wrong.
+    pub reason: R,
 }
+
+impl<R: fmt::Display> fmt::Display for Rejected<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl<R: fmt::Debug + fmt::Display> std::error::Error for Rejected<R> {}
 
 /// What a meter sends as one unit.
 #[expect(clippy::len_without_is_empty, reason = "a telegram is never empty")]

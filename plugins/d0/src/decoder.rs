@@ -18,7 +18,7 @@
 
 mod lines;
 
-use meter::Language;
+use meter::{Buffer, Language};
 
 use crate::{
     characters::replace_bad_utf8,
@@ -32,19 +32,12 @@ use crate::{
 
 /// The most bytes of a telegram: six times the longest that was seen.
 pub const MAX_TELEGRAM: usize = 64 * 1024;
-/// What the buffer starts with, and the least that [`Decoder::space`] offers.
-const MIN_SPACE: usize = 512;
-const MAX_BUFFER: usize = MAX_TELEGRAM + 2 * MIN_SPACE;
 
 /// Finds telegrams in a stream of bytes that were read as 8N1.
 #[derive(Debug)]
 pub struct Decoder {
     forced: Option<Framing>,
-    buffer: Vec<u8>,
-    /// The bytes of `buffer` that were read.
-    filled: usize,
-    /// Position of `buffer[0]` in the stream.
-    offset: u64,
+    buffer: Buffer,
     /// Everything before is done with, or is copied to `text`.
     at: usize,
     /// No line end between `at` and here.
@@ -83,9 +76,7 @@ impl Decoder {
     pub fn new(framing: Option<Framing>) -> Self {
         Self {
             forced: framing,
-            buffer: Vec::new(),
-            filled: 0,
-            offset: 0,
+            buffer: Buffer::new(MAX_TELEGRAM),
             at: 0,
             scanned: 0,
             finished: false,
@@ -102,32 +93,24 @@ impl meter::Decoder for Decoder {
     const LANGUAGE: Language = Language::Text;
     const NATURE: &'static str = "framing";
     type Telegram<'a> = Telegram<'a>;
-    type Rejected = Rejected;
+    type Reason = Reason;
 
     /// Where the next bytes of the stream belong; at least 512, if `next` was called until
     /// it was `None`.
     fn space(&mut self) -> &mut [u8] {
-        let live = self.open.as_ref().map_or(self.at, |open| open.start);
-        if live > 0 {
-            self.buffer.copy_within(live..self.filled, 0);
-            self.offset += live as u64;
-            self.filled -= live;
-            self.at -= live;
-            self.scanned = self.scanned.saturating_sub(live);
-            if let Some(open) = &mut self.open {
-                open.start = 0;
-            }
+        let done = self.open.as_ref().map_or(self.at, |open| open.start);
+        self.buffer.forget(done);
+        self.at -= done;
+        self.scanned = self.scanned.saturating_sub(done);
+        if let Some(open) = &mut self.open {
+            open.start = 0;
         }
-        if self.buffer.len() - self.filled < MIN_SPACE && self.buffer.len() < MAX_BUFFER {
-            let grown = (self.buffer.len() * 2).clamp(2 * MIN_SPACE, MAX_BUFFER);
-            self.buffer.resize(grown, 0);
-        }
-        &mut self.buffer[self.filled..]
+        self.buffer.space()
     }
 
     /// The first `count` bytes of `space` have been read.
     fn filled(&mut self, count: usize) {
-        self.filled = (self.filled + count).min(self.buffer.len());
+        self.buffer.filled(count);
     }
 
     /// The input ended, or paused for longer than a meter does inside a telegram.
@@ -140,14 +123,14 @@ impl meter::Decoder for Decoder {
 
     /// Forgets what is not complete: the line was opened anew.
     fn reset(&mut self) {
-        self.offset += self.filled as u64;
-        (self.filled, self.at, self.scanned) = (0, 0, 0);
+        self.buffer.forget(self.buffer.len());
+        (self.at, self.scanned) = (0, 0);
         (self.open, self.finished) = (None, false);
     }
 
     /// Has a telegram begun that is not complete yet?
     fn pending(&self) -> bool {
-        self.open.is_some() || self.at < self.filled
+        self.open.is_some() || self.at < self.buffer.len()
     }
 
     /// The next telegram in the bytes so far; `None` when more are needed.
@@ -168,7 +151,7 @@ impl meter::Decoder for Decoder {
                         let reason = if open.marked { Reason::NoCheck } else { Reason::NoEnd };
                         return Some(Err(self.rejected(&open, reason)));
                     }
-                    self.at = self.filled;
+                    self.at = self.buffer.len();
                     self.finished = false;
                     return None;
                 }
@@ -185,7 +168,7 @@ impl meter::Decoder for Decoder {
 impl Decoder {
     /// Looks for the start of a telegram from `at` on.
     fn search(&mut self) -> Step {
-        let rest = &self.buffer[self.at..self.filled];
+        let rest = &self.buffer[self.at..];
         let skipped = rest.iter().position(|&byte| begins_telegram(byte, self.forced)).unwrap_or(rest.len());
         self.at += skipped;
         let rest = &rest[skipped..];
@@ -212,7 +195,7 @@ impl Decoder {
             }
             Head::BadIdent(line) => Reason::Ident(line),
         };
-        let offset = self.offset + self.at as u64;
+        let offset = self.buffer.offset(self.at);
         self.at += 1;
         Step::Rejected(Rejected { offset, reason })
     }
@@ -227,7 +210,7 @@ impl Decoder {
         if !self.text.is_ascii() {
             let reason = Reason::Ident(Excerpt::of(head));
             self.at += 1;
-            return Step::Rejected(Rejected { offset: self.offset + start as u64, reason });
+            return Step::Rejected(Rejected { offset: self.buffer.offset(start), reason });
         }
         self.at += head.len();
         self.scanned = self.at;
@@ -247,7 +230,7 @@ impl Decoder {
         }
         let text = std::str::from_utf8(&self.text).unwrap_or_default();
         Ok(Telegram {
-            offset: self.offset + open.start as u64,
+            offset: self.buffer.offset(open.start),
             ident: text.get(..open.ident).filter(|ident| !ident.is_empty()),
             framing: open.framing,
             check,
@@ -258,6 +241,6 @@ impl Decoder {
     }
 
     fn rejected(&self, open: &Open, reason: Reason) -> Rejected {
-        Rejected { offset: self.offset + open.start as u64, reason }
+        Rejected { offset: self.buffer.offset(open.start), reason }
     }
 }

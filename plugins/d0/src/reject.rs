@@ -5,27 +5,7 @@ use std::fmt;
 use crate::framing::Framing;
 
 /// Bytes that look like a telegram and must not be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// Position of its first byte in the stream.
-    pub offset: u64,
-    /// What is wrong.
-    pub reason: Reason,
-}
-
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
-    }
-}
-
-impl std::error::Error for Rejected {}
-
-impl meter::Rejected for Rejected {
-    fn offset(&self) -> u64 {
-        self.offset
-    }
-}
+pub type Rejected = meter::Rejected<Reason>;
 
 /// What is wrong with a telegram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,13 +5,14 @@
 #[path = "anonymised/mod.rs"]
 mod anonymised;
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use anonymised::{anonymised, folder, shown};
+use anonymised::{anonymised, shown};
+use meter_testing::files;
 use simulator::uart::{seven_bits, seven_e_one};
 
-fn golden() -> Vec<(String, Vec<u8>)> {
-    folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/telegrams"))
+fn golden() -> Vec<(PathBuf, Vec<u8>)> {
+    files(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams"), "txt")
 }
 
 fn holds(bytes: &[u8], number: &str) -> bool {
@@ -22,7 +23,8 @@ fn holds(bytes: &[u8], number: &str) -> bool {
 
 #[test]
 fn golden_telegrams_keep_their_values_and_lose_their_numbers() {
-    for (name, bytes) in golden() {
+    for (path, bytes) in golden() {
+        let name = path.display();
         let (places, clean) = anonymised(&bytes);
         assert_eq!(clean.len(), bytes.len());
         assert_eq!(shown(&clean), shown(&bytes), "{name}");
@@ -38,7 +40,8 @@ fn golden_telegrams_keep_their_values_and_lose_their_numbers() {
 
 #[test]
 fn every_damage_is_rejected_as_before_and_twice_is_once() {
-    for (name, bytes) in golden() {
+    for (path, bytes) in golden() {
+        let name = path.display();
         for place in (0..bytes.len()).step_by(3) {
             for bit in [0, 4, 7] {
                 let mut damaged = bytes.clone();

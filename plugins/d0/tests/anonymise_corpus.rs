@@ -3,25 +3,22 @@
 #[path = "anonymised/mod.rs"]
 mod anonymised;
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use anonymised::{anonymised, folder, shown};
+use anonymised::{anonymised, shown};
 use libtest_mimic::{Arguments, Trial};
+use meter_testing::corpus;
 
 fn main() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let mut trials = Vec::new();
-    if corpus.exists() {
-        for name in ["d0", "dsmr", "malformed"] {
-            trials.extend(folder(&corpus.join(name)).into_iter().map(|(name, bytes)| {
-                let shown = name.rsplit('/').next().unwrap_or(&name).to_owned();
-                Trial::test(shown, move || {
-                    judge(&bytes);
-                    Ok(())
-                })
-            }));
-        }
-    } else {
+    let trial = |(path, bytes): (PathBuf, Vec<u8>)| {
+        Trial::test(path.file_name().unwrap_or_default().to_string_lossy(), move || {
+            judge(&bytes);
+            Ok(())
+        })
+    };
+    let files = corpus::files(&["d0", "dsmr", "malformed"], "txt");
+    let mut trials: Vec<_> = files.into_iter().map(trial).collect();
+    if trials.is_empty() {
         trials.push(Trial::test("no corpus beside the workspace", || Ok(())).with_ignored_flag(true));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

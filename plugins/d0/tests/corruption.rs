@@ -7,11 +7,12 @@
 #![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
 #![allow(clippy::print_stdout, reason = "the measured rates are printed")]
 
-use std::{collections::BTreeSet, env, fmt, fs, path::Path, time::Duration};
+use std::{collections::BTreeSet, env, fmt, time::Duration};
 
 use framework::{Batch, Context, Timestamp, Value};
 use libtest_mimic::{Arguments, Failed, Trial};
 use meter::{DEFAULT_MAX_POWER, Decoder as _, Fault, Reader, Telegram as _};
+use meter_testing::{corpus, files, read};
 use plugin_d0::{decoder::Decoder, framing::Framing, telegram::Check};
 use simulator::{
     faults::{Damage, Random},
@@ -88,16 +89,10 @@ impl Sample {
 
 /// All telegrams that are good by themselves.
 fn samples() -> Vec<Sample> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["tests/telegrams", "../../../shared/corpus/d0", "../../../shared/corpus/dsmr"];
-    let files = folders.iter().filter_map(|folder| fs::read_dir(root.join(folder)).ok()).flatten();
-    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
-    files.sort();
     let mut samples = Vec::new();
     let mut seen = BTreeSet::new();
-    for path in files {
-        let file = fs::read(&path).unwrap();
+    let golden = files(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams"), "txt");
+    for (path, file) in corpus::files(&["d0", "dsmr"], "txt").into_iter().chain(golden) {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         Decoder::default().push(&[&file[..], b"\r\n"].concat(), &mut |found| {
             let Ok(telegram) = found else { return };
@@ -238,27 +233,14 @@ impl<'a> Line<'a> {
     }
 
     /// Reads `bytes` a second after those before; perhaps the pause behind them is long enough to be seen.
-    fn read(&mut self, mut bytes: &[u8], pause: bool) -> Vec<Result<Batch, Fault>> {
+    fn read(&mut self, bytes: &[u8], pause: bool) -> Vec<Result<Batch, Fault>> {
         self.second += 1;
-        let mut found = Vec::new();
-        while !bytes.is_empty() {
-            let space = self.reader.decoder().space();
-            let count = space.len().min(bytes.len());
-            space[..count].copy_from_slice(&bytes[..count]);
-            self.reader.decoder().filled(count);
-            bytes = &bytes[count..];
-            self.take(&mut found);
-        }
+        let now = Duration::from_secs(self.second);
+        let mut found = read(&mut self.reader, bytes, now);
         if pause {
             self.reader.decoder().finish();
-            self.take(&mut found);
+            found.extend(read(&mut self.reader, b"", now));
         }
         found
-    }
-
-    fn take(&mut self, found: &mut Vec<Result<Batch, Fault>>) {
-        while let Some(next) = self.reader.next(Duration::from_secs(self.second), Timestamp::UNIX_EPOCH) {
-            found.push(next);
-        }
     }
 }

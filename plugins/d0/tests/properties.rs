@@ -1,43 +1,12 @@
 //! What holds for every telegram, every stream, every way to cut it into chunks.
 
-use meter::{Decoder as _, Register, Telegram as _};
-use plugin_d0::{decoder::Decoder, reject::Rejected, telegram::Telegram};
+use meter::{Decoder as _, Telegram as _};
+use meter_testing::{Found, accepted, properties};
+use plugin_d0::{decoder::Decoder, reject::Reason};
 use proptest::{collection::vec, prelude::*, sample::select};
 
-/// A telegram as it was found: where, and its registers as text.
-type Found = Result<(u64, Vec<String>), Rejected>;
-
-fn owned(found: Result<Telegram<'_>, Rejected>) -> Found {
-    found.map(|telegram| {
-        let shown = |register: Register<'_>| {
-            let Register { code, value, unit, number, .. } = register;
-            let more: Vec<_> = register.more().collect();
-            format!("{code}={value} {unit:?} {number:?} {more:?}")
-        };
-        (telegram.offset(), telegram.registers().map(shown).collect())
-    })
-}
-
-/// Decodes `bytes`, cut behind the places in `cuts`.
-fn decode(bytes: &[u8], cuts: &[usize]) -> Vec<Found> {
-    let mut decoder = Decoder::default();
-    let mut all = Vec::new();
-    let mut from = 0;
-    for &to in cuts.iter().chain([&bytes.len()]) {
-        let to = to.clamp(from, bytes.len());
-        decoder.push(&bytes[from..to], &mut |found| all.push(owned(found)));
-        from = to;
-    }
-    decoder.finish();
-    while let Some(found) = decoder.next() {
-        all.push(owned(found));
-    }
-    assert!(!decoder.pending());
-    all
-}
-
-fn registers(found: &[Found]) -> Vec<&Vec<String>> {
-    found.iter().filter_map(|found| found.as_ref().ok().map(|(_, registers)| registers)).collect()
+fn decode(bytes: &[u8]) -> Vec<Found<Reason>> {
+    meter_testing::decode(Decoder::default(), bytes, &[])
 }
 
 const PUSHED: &str = "/XYZ5AB12\r\n\r\n1-0:0.0.0*255(1XYZ(X)\r\n1-0:0.0.0*255(1XYZ0100042)\r\n\
@@ -61,21 +30,20 @@ fn asked() -> Vec<u8> {
 #[test]
 fn no_flipped_bit_lets_a_wrong_value_through() {
     for (telegram, all) in [(seven_even(), 4), (asked(), 3)] {
-        let whole = decode(&telegram, &[]);
-        assert_eq!(registers(&whole).len(), 1);
-        assert_eq!(registers(&whole)[0].len(), all);
+        let whole = decode(&telegram);
+        let [whole] = accepted(&whole)[..] else { panic!("{whole:?}") };
+        assert_eq!(whole.registers.len(), all);
         // Alone, and with a good one on either side: what is around it must survive.
         for bit in 0..telegram.len() * 8 {
             let mut damaged = telegram.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            let alone = decode(&damaged, &[]);
-            for found in registers(&alone) {
-                assert_eq!(found, registers(&whole)[0], "bit {bit}");
+            for found in accepted(&decode(&damaged)) {
+                assert_eq!(found.registers, whole.registers, "bit {bit}");
             }
-            let between = decode(&[&telegram[..], &damaged, &telegram].concat(), &[]);
-            let between = registers(&between);
+            let between = decode(&[&telegram[..], &damaged, &telegram].concat());
+            let between = accepted(&between);
             assert!((2..=3).contains(&between.len()), "bit {bit}: {between:?}");
-            assert!(between.iter().all(|found| *found == registers(&whole)[0]), "bit {bit}: {between:?}");
+            assert!(between.iter().all(|found| found.registers == whole.registers), "bit {bit}: {between:?}");
         }
     }
 }
@@ -83,12 +51,12 @@ fn no_flipped_bit_lets_a_wrong_value_through() {
 #[test]
 fn no_lost_byte_lets_a_wrong_value_through_a_check() {
     let telegram = asked();
-    let whole = decode(&telegram, &[]);
+    let whole = decode(&telegram);
     for lost in 0..telegram.len() {
         let mut damaged = telegram.clone();
         damaged.remove(lost);
-        for found in registers(&decode(&damaged, &[])) {
-            assert_eq!(found, registers(&whole)[0], "byte {lost}");
+        for found in accepted(&decode(&damaged)) {
+            assert_eq!(found.registers, accepted(&whole)[0].registers, "byte {lost}");
         }
     }
 }
@@ -146,35 +114,25 @@ proptest! {
 
     #[test]
     fn chunks_make_no_difference(bytes in pieces(), cuts in vec(0usize..2000, 0..20)) {
-        let mut cuts = cuts;
-        cuts.sort_unstable();
-        let at_once = decode(&bytes, &[]);
-        prop_assert_eq!(&decode(&bytes, &cuts), &at_once);
-        let each: Vec<_> = (0..bytes.len()).collect();
-        prop_assert_eq!(&decode(&bytes, &each), &at_once);
+        properties::chunks_make_no_difference::<Decoder>(&bytes, cuts)?;
     }
 
     #[test]
     fn offsets_rise(bytes in pieces()) {
-        let offsets: Vec<_> = decode(&bytes, &[]).iter().map(|found| match found {
-            Ok((offset, _)) => *offset,
-            Err(rejected) => rejected.offset,
-        }).collect();
-        prop_assert!(offsets.is_sorted_by(|a, b| a < b), "{:?}", offsets);
-        prop_assert!(offsets.iter().all(|&offset| offset < bytes.len() as u64));
+        properties::offsets_rise::<Decoder>(&bytes)?;
     }
 
     #[test]
     fn a_good_telegram_is_found_behind_anything(bytes in pieces()) {
         // Behind a line end: a telegram that begins inside another's bracket on one line is not a good one.
         let good = b"\r\n/XYZ5ZZ\r\n1.8.0(7*kWh)\r\n!\r\n";
-        let found = decode(&[&bytes[..], good].concat(), &[]);
-        prop_assert_eq!(registers(&found).last().map(|registers| registers.len()), Some(1));
+        let found = decode(&[&bytes[..], good].concat());
+        prop_assert_eq!(accepted(&found).last().map(|telegram| telegram.registers.len()), Some(1));
     }
 
     #[test]
     fn arbitrary_bytes_do_no_harm(bytes in vec(any::<u8>(), 0..5000)) {
-        decode(&bytes, &[]);
+        decode(&bytes);
     }
 
     #[test]

@@ -1,10 +1,6 @@
 //! A meter's thousandth telegram costs no allocation.
 
-use std::time::Duration;
-
-use allocation_counter::measure;
-use framework::Timestamp;
-use meter::{Converter, Decoder as _, Guard};
+use meter_testing::allocations;
 use plugin_d0::decoder::Decoder;
 
 fn telegram(second: u64) -> Vec<u8> {
@@ -19,50 +15,18 @@ fn telegram(second: u64) -> Vec<u8> {
 
 #[test]
 fn telegrams_are_decoded_and_judged_without_allocations() {
-    let mut decoder = Decoder::default();
-    let mut guard = Guard::default();
-    let mut accepted = 0;
-    let mut read = |second: u64, bytes: &[u8]| {
-        for chunk in bytes.chunks(50) {
-            decoder.space()[..chunk.len()].copy_from_slice(chunk);
-            decoder.filled(chunk.len());
-            while let Some(found) = decoder.next() {
-                let telegram = found.expect("a good telegram");
-                guard.judge(&telegram, Duration::from_secs(second)).expect("a plausible one");
-                accepted += 1;
-            }
-        }
-    };
-    for second in 0..10 {
-        read(second, &telegram(second));
-    }
-    let telegrams: Vec<_> = (10..1000).map(|second| (second, telegram(second))).collect();
-    let counted = measure(|| telegrams.iter().for_each(|(second, bytes)| read(*second, bytes)));
-    assert_eq!(counted.count_total, 0);
-    assert_eq!(accepted, 1000);
+    allocations::none_for_telegrams::<Decoder>(10, telegram);
 }
 
 #[test]
 fn rejected_telegrams_cost_no_allocations_either() {
-    let mut decoder = Decoder::default();
-    let mut rejected = 0;
-    let mut read = |bytes: &[u8]| decoder.push(bytes, &mut |found| rejected += usize::from(found.is_err()));
     let damaged = b"/XYZ5AB12\r\n1.8.0(1*kWh)\r\n1.8.0)(\r\n!\r\n/XYZ5AB12\r\n1.8.0(1\r\n";
-    read(damaged);
-    let counted = measure(|| (0..100).for_each(|_| read(damaged)));
-    assert_eq!(counted.count_total, 0);
-    assert_eq!(rejected, 201);
+    // The last one that is cut off has none behind it.
+    allocations::none_for_rejected::<Decoder>(damaged, 2 * 101 - 1);
 }
 
 #[test]
 fn a_batch_costs_its_readings_only() {
-    let mut decoder = Decoder::default();
-    let mut converter = Converter::default();
-    decoder.push(&telegram(0), &mut |found| {
-        let telegram = found.expect("a good telegram");
-        converter.batch(&telegram, Timestamp::UNIX_EPOCH);
-        let counted = measure(|| drop(converter.batch(&telegram, Timestamp::UNIX_EPOCH)));
-        // The list of readings, and the list of what stands beside the one maximum.
-        assert_eq!(counted.count_total, 2);
-    });
+    // The list of readings, and the list of what stands beside the one maximum.
+    assert_eq!(allocations::of_a_batch::<Decoder>(&telegram(0)), 2);
 }

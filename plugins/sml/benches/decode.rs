@@ -1,88 +1,19 @@
 //! How fast telegrams are decoded, judged and made into batches: `cargo bench -p plugin-sml`.
 
-#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
-
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
-
-use allocation_counter::measure;
-use framework::Timestamp;
-use meter::{Converter, Decoder as _, Guard, Telegram as _};
-use plugin_sml::{decoder::Decoder, telegram::Telegram};
+use meter_testing::speed::{self, TELEGRAMS};
+use plugin_sml::decoder::Decoder;
 use support::*;
-
-const TELEGRAMS: u64 = 20_000;
 
 fn main() {
     for (name, telegram) in
         [("basic meter", basic as fn(u64) -> Vec<u8>), ("many registers and a key", large)]
     {
-        let bytes: Vec<u8> = (0..TELEGRAMS).flat_map(telegram).collect();
-        let mut decoder = Decoder::default();
-        let mut work = || {
-            decode(&mut decoder, &bytes, &mut |telegram| {
-                black_box(telegram.registers().filter_map(|register| register.number).count());
-            });
-        };
-        let best = best_of(&mut work);
-        let allocations = measure(work).count_total / TELEGRAMS;
-        let rate = bytes.len() as f64 / best.as_secs_f64() / 1e6;
-        let len = bytes.len() as u64 / TELEGRAMS;
-        println!("decode {name}, {len} bytes: {rate:.0} MB/s, {allocations} allocations per telegram");
+        speed::decode::<Decoder>(name, &(0..TELEGRAMS).flat_map(telegram).collect::<Vec<_>>());
     }
-    // What follows on one telegram, over and over: it is plausible every time.
-    let mut guard = Guard::default();
-    let mut converter = Converter::default();
-    decode(&mut Decoder::default(), &large(0), &mut |telegram| {
-        let now = Duration::from_secs(1);
-        each("judge", &mut || drop(black_box(guard.judge(telegram, now))));
-        each("batch", &mut || drop(black_box(converter.batch(telegram, Timestamp::UNIX_EPOCH))));
-    });
-}
-
-/// Prints what `work` costs for one telegram.
-fn each(name: &str, work: &mut dyn FnMut()) {
-    let mut work = || (0..TELEGRAMS).for_each(|_| work());
-    let nanos = best_of(&mut work).as_nanos() / u128::from(TELEGRAMS);
-    let allocations = measure(work).count_total / TELEGRAMS;
-    println!("{name}: {nanos} ns, {allocations} allocations per telegram");
-}
-
-/// The shortest time that `work` took: the others were disturbed.
-fn best_of(work: &mut dyn FnMut()) -> Duration {
-    (0..15)
-        .map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed()
-        })
-        .min()
-        .unwrap_or_default()
-}
-
-/// Reads `bytes` as a port would: into the decoder's own space.
-fn decode(decoder: &mut Decoder, mut bytes: &[u8], each: &mut dyn FnMut(&Telegram<'_>)) {
-    let mut count = 0;
-    while !bytes.is_empty() {
-        let space = decoder.space();
-        let read = space.len().min(bytes.len());
-        space[..read].copy_from_slice(&bytes[..read]);
-        decoder.filled(read);
-        bytes = &bytes[read..];
-        while let Some(found) = decoder.next() {
-            match found {
-                Ok(telegram) => each(&telegram),
-                Err(rejected) => panic!("{rejected}"),
-            }
-            count += 1;
-        }
-    }
-    assert!(count > 0);
+    speed::judge_and_convert::<Decoder>("many registers and a key", &large(0));
 }
 
 /// A telegram with two numbers in it.

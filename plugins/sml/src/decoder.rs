@@ -13,7 +13,7 @@
 //! whole and that of each message. A register that is no number is text, or is left out.
 
 use memchr::memmem::Finder;
-use meter::Language;
+use meter::{Buffer, Language};
 
 use crate::{
     file,
@@ -26,9 +26,6 @@ use crate::{
 
 /// The most bytes of a telegram: twenty times the longest that was seen.
 pub const MAX_TELEGRAM: usize = 16 * 1024;
-/// What the buffer starts with, and the least that [`Decoder::space`] offers.
-const MIN_SPACE: usize = 512;
-const MAX_BUFFER: usize = MAX_TELEGRAM + 2 * MIN_SPACE;
 
 pub(crate) const ESCAPE: [u8; 4] = [0x1b; 4];
 pub(crate) const START: [u8; 8] = [0x1b, 0x1b, 0x1b, 0x1b, 1, 1, 1, 1];
@@ -39,11 +36,7 @@ pub struct Decoder {
     quirks: Quirks,
     start: Finder<'static>,
     escape: Finder<'static>,
-    buffer: Vec<u8>,
-    /// The bytes of `buffer` that were read.
-    filled: usize,
-    /// Position of `buffer[0]` in the stream.
-    offset: u64,
+    buffer: Buffer,
     /// Everything before is done with.
     at: usize,
     /// Nothing will follow what is in the buffer.
@@ -90,9 +83,7 @@ impl Decoder {
             quirks,
             start: Finder::new(&START).into_owned(),
             escape: Finder::new(&ESCAPE).into_owned(),
-            buffer: Vec::new(),
-            filled: 0,
-            offset: 0,
+            buffer: Buffer::new(MAX_TELEGRAM),
             at: 0,
             finished: false,
             open: None,
@@ -107,32 +98,24 @@ impl meter::Decoder for Decoder {
     const LANGUAGE: Language = Language::Sml;
     const NATURE: &'static str = "quirk";
     type Telegram<'a> = Telegram<'a>;
-    type Rejected = Rejected;
+    type Reason = Reason;
 
     /// Where the next bytes of the stream belong; at least 512, if `next` was called until
     /// it was `None`.
     fn space(&mut self) -> &mut [u8] {
-        let live = self.open.map_or(self.at, |open| open.start);
-        if live > 0 {
-            self.buffer.copy_within(live..self.filled, 0);
-            self.offset += live as u64;
-            self.filled -= live;
-            self.at -= live;
-            if let Some(open) = &mut self.open {
-                open.start = 0;
-                open.scanned -= live;
-            }
+        let done = self.open.map_or(self.at, |open| open.start);
+        self.buffer.forget(done);
+        self.at -= done;
+        if let Some(open) = &mut self.open {
+            open.start = 0;
+            open.scanned -= done;
         }
-        if self.buffer.len() - self.filled < MIN_SPACE && self.buffer.len() < MAX_BUFFER {
-            let grown = (self.buffer.len() * 2).clamp(2 * MIN_SPACE, MAX_BUFFER);
-            self.buffer.resize(grown, 0);
-        }
-        &mut self.buffer[self.filled..]
+        self.buffer.space()
     }
 
     /// The first `count` bytes of `space` have been read.
     fn filled(&mut self, count: usize) {
-        self.filled = (self.filled + count).min(self.buffer.len());
+        self.buffer.filled(count);
     }
 
     /// The input ended, or paused for longer than a meter does inside a telegram: an unfinished one is
@@ -143,14 +126,13 @@ impl meter::Decoder for Decoder {
 
     /// Forgets what is not complete: the line was opened anew.
     fn reset(&mut self) {
-        self.offset += self.filled as u64;
-        (self.filled, self.at) = (0, 0);
-        (self.open, self.finished) = (None, false);
+        self.buffer.forget(self.buffer.len());
+        (self.at, self.open, self.finished) = (0, None, false);
     }
 
     /// Has a telegram begun that is not complete yet?
     fn pending(&self) -> bool {
-        self.open.is_some() || self.at < self.filled
+        self.open.is_some() || self.at < self.buffer.len()
     }
 
     /// The next telegram in the bytes so far; `None` when more are needed.
@@ -167,7 +149,7 @@ impl meter::Decoder for Decoder {
                     if let Some(open) = self.open.take() {
                         return Some(Err(self.rejected(open, Reason::NoEnd)));
                     }
-                    self.at = self.filled;
+                    self.at = self.buffer.len();
                     self.finished = false;
                     return None;
                 }
@@ -184,7 +166,7 @@ impl meter::Decoder for Decoder {
 impl Decoder {
     /// Looks for a start sequence from `at` on.
     fn search(&mut self) -> Step {
-        let rest = &self.buffer[self.at..self.filled];
+        let rest = &self.buffer[self.at..];
         if let Some(place) = self.start.find(rest) {
             let start = self.at + place;
             self.at = start + START.len();
@@ -193,25 +175,22 @@ impl Decoder {
         }
         // The rest may be the beginning of one.
         let kept = (1..START.len()).rev().find(|&len| rest.ends_with(&START[..len])).unwrap_or(0);
-        self.at = self.filled - kept;
+        self.at = self.buffer.len() - kept;
         Step::More
     }
 
     /// Looks for the next escape sequence of an open telegram.
     fn scan(&mut self, mut open: Open) -> Step {
         let limit = open.start + MAX_TELEGRAM;
-        let place =
-            self.escape.find(&self.buffer[open.scanned..self.filled]).map(|place| open.scanned + place);
-        open.scanned = place.unwrap_or(open.scanned.max(self.filled.saturating_sub(ESCAPE.len() - 1)));
+        let place = self.escape.find(&self.buffer[open.scanned..]).map(|place| open.scanned + place);
+        open.scanned = place.unwrap_or(open.scanned.max(self.buffer.len().saturating_sub(ESCAPE.len() - 1)));
         self.open = Some(open);
         // It counts where it ends: so it makes no difference how many bytes came at once.
-        if place.map_or(self.filled, |place| self.filled.min(place + 8)) > limit {
+        if place.map_or(self.buffer.len(), |place| self.buffer.len().min(place + 8)) > limit {
             return Step::Rejected(open, Reason::TooLong);
         }
         let Some(place) = place else { return Step::More };
-        let Some(&meaning) =
-            self.buffer[place..self.filled].get(4..).and_then(|rest| rest.first_chunk::<4>())
-        else {
+        let Some(&meaning) = self.buffer[place..].get(4..).and_then(|rest| rest.first_chunk::<4>()) else {
             return Step::More;
         };
         match meaning {
@@ -230,7 +209,7 @@ impl Decoder {
     fn rejected(&mut self, open: Open, reason: Reason) -> Rejected {
         self.open = None;
         self.at = open.start + START.len();
-        Rejected { offset: self.offset + open.start as u64, reason }
+        Rejected { offset: self.buffer.offset(open.start), reason }
     }
 
     /// Judges the telegram whose end sequence stands at `end`.
@@ -242,7 +221,7 @@ impl Decoder {
             Err(expected) => return Err(self.rejected(open, Reason::Crc { given, expected })),
         };
         self.at = end + 8;
-        let offset = self.offset + open.start as u64;
+        let offset = self.buffer.offset(open.start);
         let mut payload = &self.buffer[open.start + START.len()..end];
         if open.doubled {
             self.payload.clear();

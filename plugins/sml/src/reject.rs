@@ -2,14 +2,8 @@
 
 use std::fmt;
 
-/// Bytes that look like a telegram and must not be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// Position in the stream of its start sequence.
-    pub offset: u64,
-    /// What is wrong.
-    pub reason: Reason,
-}
+/// Bytes that look like a telegram and must not be trusted; at `offset` stands a start sequence.
+pub type Rejected = meter::Rejected<Reason>;
 
 /// What is wrong with a telegram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,20 +58,6 @@ pub enum Flaw {
     NoCrc,
     /// A message without its end.
     NoEnd,
-}
-
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
-    }
-}
-
-impl std::error::Error for Rejected {}
-
-impl meter::Rejected for Rejected {
-    fn offset(&self) -> u64 {
-        self.offset
-    }
 }
 
 impl fmt::Display for Reason {

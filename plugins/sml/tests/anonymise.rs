@@ -5,6 +5,7 @@
 mod support;
 
 use framework::Plugin as _;
+use meter_testing::Owned;
 use plugin_sml::{
     Sml,
     quirks::{Crc, Quirks},
@@ -43,9 +44,8 @@ fn numbers_and_keys_go_and_the_rest_stays() {
     let (count, bytes) = anonymised(&recorded(id, x25));
     assert_eq!(count, 5, "three ids, one text, one key");
     let found = decode(&bytes);
-    let (_, _, registers) = found[0].as_ref().unwrap();
     assert_eq!(
-        *registers,
+        texts(found[0].as_ref().unwrap()),
         [
             "1-0:96.50.1*1=XYZ ",
             "1-0:96.1.0*255=0a0158595a0000b71b00 ", // 12 000 000
@@ -81,8 +81,8 @@ fn checksums_are_repaired_where_they_were_right() {
     let id = b"\x0a\x01HLY\x00\x00\xbc\x61\x4e";
     let (_, bytes) = anonymised(&recorded(id, kermit));
     let quirks = Quirks { crc: Crc::Kermit, ..Quirks::default() };
-    let found = decode_cut(&bytes, quirks, &[]);
-    assert!(matches!(found[..], [Ok((0, "crc", _))]), "{found:?}");
+    let found = decode_with(quirks, &bytes);
+    assert!(matches!(found[..], [Ok(Owned { offset: 0, nature: "crc", .. })]), "{found:?}");
 }
 
 #[test]
@@ -113,8 +113,7 @@ fn other_ids_keep_kind_and_maker() {
     ] {
         let (_, bytes) = anonymised(&telegram(id, &[Entry::text([1, 0, 0, 0, 9, 255], id)]));
         let found = decode(&bytes);
-        let (_, _, registers) = found[0].as_ref().unwrap();
-        assert_eq!(*registers, [format!("1-0:0.0.9*255={expected} ")]);
+        assert_eq!(texts(found[0].as_ref().unwrap()), [format!("1-0:0.0.9*255={expected} ")]);
     }
 }
 

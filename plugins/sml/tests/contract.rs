@@ -1,8 +1,7 @@
 //! What the framework expects of any plugin.
 
-use std::path::Path;
-
-use framework::{Config, testing};
+use framework::testing;
+use meter_testing::contract;
 use plugin_sml::Sml;
 
 #[test]
@@ -12,7 +11,7 @@ fn keeps_the_contract() {
 
 #[test]
 fn values_that_make_no_sense_are_refused_with_what_to_write() {
-    for (line, message) in [
+    contract::refuses::<Sml>(&[
         ("port = \"ttyUSB0\"", "expected `/dev/…`"),
         ("port = \"/dev/x\"\nbaud = 0", "0 is no baud rate"),
         ("port = \"/dev/x\"\nspeed = 2", "only a recording has a speed"),
@@ -26,18 +25,10 @@ fn values_that_make_no_sense_are_refused_with_what_to_write() {
             "port = \"/dev/x\"\npower_sign = \"x\"",
             "unknown variant `x`, expected one of `auto`, `value`, `status`",
         ),
-    ] {
-        let config = format!("[sources.m]\nplugin = \"sml\"\n{line}\n");
-        let Err(mistakes) = Config::parse("config.toml", &config, &[]) else { panic!("{line} is taken") };
-        assert!(mistakes.to_string().contains(message), "{mistakes}");
-    }
+    ]);
 }
 
 #[tokio::test]
 async fn a_port_that_is_not_there_says_so() {
-    let config = "[sources.m]\nplugin = \"sml\"\nport = \"/dev/nonexistent\"\n";
-    let error = testing::first_batch::<Sml>(config, Path::new("/nonexistent")).await.err();
-    assert!(
-        matches!(error, Some(framework::AcquireError::Unavailable { device, .. }) if device == "/dev/nonexistent")
-    );
+    contract::names_a_missing_port::<Sml>().await;
 }

@@ -7,10 +7,11 @@
 #![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
 #![allow(clippy::print_stdout, reason = "what was done is printed")]
 
-use std::{collections::BTreeSet, env, fs, path::Path, time::Duration};
+use std::{collections::BTreeSet, env, time::Duration};
 
-use framework::{Context, Reading, Timestamp};
+use framework::{Context, Reading};
 use meter::{DEFAULT_MAX_POWER, Decoder as _, Reader, Telegram as _};
+use meter_testing::{corpus, files, read};
 use plugin_sml::decoder::Decoder;
 use simulator::faults::{Damage, Random};
 
@@ -19,15 +20,9 @@ const CASES: usize = 50_000;
 
 /// All telegrams that are good by themselves.
 fn samples() -> Vec<Vec<u8>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["tests/telegrams", "../../../shared/corpus/sml"];
-    let files = folders.iter().filter_map(|folder| fs::read_dir(root.join(folder)).ok()).flatten();
-    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "bin"));
-    files.sort();
+    let golden = files(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams"), "bin");
     let mut samples = BTreeSet::new();
-    for path in files {
-        let file = fs::read(&path).unwrap();
+    for (_, file) in corpus::files(&["sml"], "bin").into_iter().chain(golden) {
         // One of each file: the others have the same form.
         let mut first = None;
         Decoder::default().push(&file, &mut |found| {
@@ -42,19 +37,7 @@ fn samples() -> Vec<Vec<u8>> {
 
 /// The batches that come out of `bytes`.
 fn batches(reader: &mut Reader<Decoder>, bytes: &[u8], now: Duration) -> Vec<Vec<Reading>> {
-    let mut all = Vec::new();
-    let mut bytes = bytes;
-    while !bytes.is_empty() {
-        let space = reader.decoder().space();
-        let count = space.len().min(bytes.len());
-        space[..count].copy_from_slice(&bytes[..count]);
-        reader.decoder().filled(count);
-        bytes = &bytes[count..];
-        while let Some(found) = reader.next(now, Timestamp::UNIX_EPOCH) {
-            all.extend(found.ok().map(|batch| batch.readings));
-        }
-    }
-    all
+    read(reader, bytes, now).into_iter().filter_map(Result::ok).map(|batch| batch.readings).collect()
 }
 
 fn variable(name: &str) -> Option<usize> {

@@ -5,6 +5,7 @@
 mod support;
 
 use meter::{Decoder as _, Telegram as _};
+use meter_testing::accepted;
 use plugin_sml::{
     decoder::{Decoder, MAX_TELEGRAM},
     reject::{Flaw, Reason},
@@ -12,7 +13,7 @@ use plugin_sml::{
 use support::*;
 
 fn registers(bytes: &[u8]) -> Vec<Vec<String>> {
-    decode(bytes).into_iter().filter_map(Result::ok).map(|(_, _, registers)| registers).collect()
+    accepted(&decode(bytes)).into_iter().map(texts).collect()
 }
 
 fn reasons(bytes: &[u8]) -> Vec<(u64, Reason)> {
@@ -113,7 +114,7 @@ fn a_telegram_that_is_cut_off_does_not_take_the_next_one_along() {
         let found = decode(&[&whole[..cut], &whole].concat());
         assert_eq!(found.len(), 2, "cut at {cut}: {found:?}");
         assert!(found[0].is_err(), "cut at {cut}");
-        assert_eq!(found[1].as_ref().unwrap().0, cut as u64);
+        assert_eq!(found[1].as_ref().unwrap().offset, cut as u64);
     }
     assert_eq!(reasons(&whole[..whole.len() - 1]), [(0, Reason::NoEnd)]);
     assert_eq!(reasons(&[&whole[..100], &whole].concat()), [(0, Reason::NoEnd)]);

@@ -4,13 +4,10 @@
 
 mod support;
 
-use plugin_sml::quirks::Quirks;
+use meter_testing::{accepted, properties};
+use plugin_sml::decoder::Decoder;
 use proptest::{collection::vec, prelude::*, sample::select};
 use support::*;
-
-fn registers(found: &[Found]) -> Vec<&Vec<String>> {
-    found.iter().filter_map(|found| found.as_ref().ok().map(|(_, _, registers)| registers)).collect()
-}
 
 #[test]
 fn no_flipped_bit_lets_a_wrong_value_through() {
@@ -19,11 +16,11 @@ fn no_flipped_bit_lets_a_wrong_value_through() {
     for bit in 0..telegram.len() * 8 {
         let mut damaged = telegram.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(registers(&decode(&damaged)).len(), 0, "bit {bit}");
+        assert_eq!(accepted(&decode(&damaged)).len(), 0, "bit {bit}");
         // What is around it must survive.
         let between = decode(&[&telegram[..], &damaged, &telegram].concat());
-        let between = registers(&between);
-        assert_eq!(between, [registers(&whole)[0]; 2], "bit {bit}");
+        let between: Vec<_> = accepted(&between).iter().map(|telegram| &telegram.registers).collect();
+        assert_eq!(between, [&accepted(&whole)[0].registers; 2], "bit {bit}");
     }
 }
 
@@ -33,9 +30,9 @@ fn no_lost_byte_lets_a_wrong_value_through() {
     for lost in 0..telegram.len() {
         let mut damaged = telegram.clone();
         damaged.remove(lost);
-        assert_eq!(registers(&decode(&damaged)).len(), 0, "byte {lost}");
+        assert_eq!(accepted(&decode(&damaged)).len(), 0, "byte {lost}");
         let found = decode(&[damaged, telegram.clone()].concat());
-        assert_eq!(registers(&found).len(), 1, "byte {lost}");
+        assert_eq!(accepted(&found).len(), 1, "byte {lost}");
     }
 }
 
@@ -84,22 +81,12 @@ proptest! {
 
     #[test]
     fn chunks_make_no_difference(bytes in pieces(), cuts in vec(0usize..2000, 0..20)) {
-        let mut cuts = cuts;
-        cuts.sort_unstable();
-        let at_once = decode(&bytes);
-        prop_assert_eq!(&decode_cut(&bytes, Quirks::default(), &cuts), &at_once);
-        let each: Vec<_> = (0..bytes.len()).collect();
-        prop_assert_eq!(&decode_cut(&bytes, Quirks::default(), &each), &at_once);
+        properties::chunks_make_no_difference::<Decoder>(&bytes, cuts)?;
     }
 
     #[test]
     fn offsets_rise(bytes in pieces()) {
-        let offsets: Vec<_> = decode(&bytes).iter().map(|found| match found {
-            Ok((offset, ..)) => *offset,
-            Err(rejected) => rejected.offset,
-        }).collect();
-        prop_assert!(offsets.is_sorted_by(|a, b| a < b), "{:?}", offsets);
-        prop_assert!(offsets.iter().all(|&offset| offset < bytes.len() as u64));
+        properties::offsets_rise::<Decoder>(&bytes)?;
     }
 
     #[test]
@@ -107,8 +94,8 @@ proptest! {
         let good = simple(77, 7);
         let found = decode(&[&bytes[..], &good].concat());
         let alone = decode(&good);
-        let (found, alone) = (registers(&found), registers(&alone));
-        prop_assert_eq!(found.last(), alone.last());
+        let last = |found| accepted(found).last().map(|telegram| telegram.registers.clone());
+        prop_assert_eq!(last(&found), last(&alone));
     }
 
     #[test]
@@ -130,6 +117,6 @@ proptest! {
         let sent = telegram(b"id", &[Entry::number(POWER, 27, scaler, signed(number, width))]);
         let found = decode(&sent);
         let expected = framework::Decimal::new(number, scaler.unsigned_abs()).unwrap();
-        prop_assert_eq!(&registers(&found)[0][0], &format!("1-0:16.7.0*255={expected} W"));
+        prop_assert_eq!(&texts(accepted(&found)[0])[0], &format!("1-0:16.7.0*255={expected} W"));
     }
 }

@@ -4,6 +4,7 @@
 
 mod support;
 
+use meter_testing::Found;
 use plugin_sml::{
     quirks::{Crc, PowerSign, Quirks},
     reject::{Reason, Rejected},
@@ -26,9 +27,9 @@ fn emh(maker: [u8; 6], status: u64, power: (u8, i64)) -> Vec<u8> {
 
 /// The quirks and the last register, which is a power.
 fn power(bytes: &[u8], quirks: Quirks) -> (&'static str, String) {
-    let found = decode_cut(bytes, quirks, &[]);
-    let (_, quirk, registers) = found[0].as_ref().unwrap();
-    (*quirk, registers.last().unwrap().split_once('=').unwrap().1.to_owned())
+    let found = decode_with(quirks, bytes);
+    let telegram = found[0].as_ref().unwrap();
+    (telegram.nature, texts(telegram).last().unwrap().split_once('=').unwrap().1.to_owned())
 }
 
 const IN: u64 = 0x001c_0104;
@@ -107,13 +108,13 @@ fn holley_may_use_the_other_checksum_and_nobody_else() {
         )
     };
     let crc = |crc| Quirks { crc, ..Quirks::default() };
-    let found = |bytes: &[u8], crc_key| decode_cut(bytes, crc(crc_key), &[]);
+    let found = |bytes: &[u8], crc_key| decode_with(crc(crc_key), bytes);
     let good = |quirk| Ok((0, quirk, 2));
-    let count = |found: Vec<Found>| {
+    let count = |found: Vec<Found<Reason>>| {
         assert_eq!(found.len(), 1);
-        found[0].clone().map(|(offset, quirk, registers)| (offset, quirk, registers.len()))
+        found[0].clone().map(|telegram| (telegram.offset, telegram.nature, telegram.registers.len()))
     };
-    let rejected = |found: Vec<Found>| {
+    let rejected = |found: Vec<Found<Reason>>| {
         assert!(matches!(found[..], [Err(Rejected { reason: Reason::Crc { .. }, .. })]), "{found:?}");
     };
     let (holley, other) = (sent(b"HLY", kermit), sent(b"XYZ", kermit));

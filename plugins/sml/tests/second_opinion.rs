@@ -2,10 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
 
-use std::{fs, path::Path};
-
 use framework::Decimal;
 use meter::{Decoder as _, Telegram as _};
+use meter_testing::{corpus, files};
 use plugin_sml::{
     decoder::Decoder,
     quirks::{Crc, PowerSign, Quirks},
@@ -68,29 +67,21 @@ fn registers(payload: &[u8]) -> Option<File> {
 
 #[test]
 fn two_readers_agree() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (mut files, mut both, mut ours_only) = (0, 0, Vec::new());
-    // The second one is not part of this project (its licences differ).
-    for folder in [here.join("tests/telegrams"), here.join("../../../shared/corpus/sml")] {
-        let Ok(folder) = fs::read_dir(folder) else { continue };
-        for path in folder.map(|entry| entry.unwrap().path()) {
-            if path.extension().is_none_or(|extension| extension != "bin") {
-                continue;
+    let (mut count, mut both, mut ours_only) = (0, 0, Vec::new());
+    let golden = files(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams"), "bin");
+    for (path, bytes) in corpus::files(&["sml"], "bin").into_iter().chain(golden) {
+        let mut theirs = theirs(&bytes).into_iter().peekable();
+        for file in ours(&bytes) {
+            if theirs.next_if_eq(&file).is_some() {
+                both += 1;
+            } else {
+                ours_only.push(path.file_name().unwrap().to_owned());
             }
-            let bytes = fs::read(&path).unwrap();
-            let mut theirs = theirs(&bytes).into_iter().peekable();
-            for file in ours(&bytes) {
-                if theirs.next_if_eq(&file).is_some() {
-                    both += 1;
-                } else {
-                    ours_only.push(path.file_name().unwrap().to_owned());
-                }
-            }
-            assert_eq!(theirs.next(), None, "{}", path.display());
-            files += 1;
         }
+        assert_eq!(theirs.next(), None, "{}", path.display());
+        count += 1;
     }
     // Four fill bytes, and checksums of another kind, are no telegram to the other one.
     assert!(ours_only.iter().all(|name| name == "dzg-dvs74-four-fill-bytes.bin"), "{ours_only:?}");
-    assert!(files >= 5 && both >= 6);
+    assert!(count >= 5 && both >= 6);
 }

@@ -29,7 +29,7 @@ impl Decoder {
         if self.at - open.start >= MAX_TELEGRAM {
             return self.too_long(open);
         }
-        let Some(&first) = self.buffer[..self.filled].get(self.at) else { return Step::More };
+        let Some(&first) = self.buffer.get(self.at) else { return Step::More };
         let first = open.framing.character(first);
         if first == ETX && open.stx.is_some() {
             return self.check(open);
@@ -45,7 +45,7 @@ impl Decoder {
         }
         let end = match self.line_end(open, first == STX) {
             Some(end) if end - open.start <= MAX_TELEGRAM => end,
-            None if self.filled - open.start <= MAX_TELEGRAM => return Step::More,
+            None if self.buffer.len() - open.start <= MAX_TELEGRAM => return Step::More,
             _ => return self.too_long(open),
         };
         // What is blank behind the line is read with it.
@@ -85,7 +85,7 @@ impl Decoder {
     /// How many bytes from `from` on are line ends of any kind, blank lines, or the NULs of an idle line.
     fn blank(&self, framing: Framing, from: usize) -> usize {
         let blank = |&&byte: &&u8| matches!(framing.character(byte), b'\r' | b'\n' | 0);
-        self.buffer[from..self.filled].iter().take_while(blank).count()
+        self.buffer[from..].iter().take_while(blank).count()
     }
 
     /// Where the line that begins at `at` ends: at a line end, at ETX where STX promised one, or at the
@@ -93,7 +93,7 @@ impl Decoder {
     fn line_end(&mut self, open: &Open, begins_with_stx: bool) -> Option<usize> {
         let (cr, lf, etx) = open.framing.line_ends();
         let from = self.scanned.max(self.at);
-        let rest = &self.buffer[from..self.filled];
+        let rest = &self.buffer[from..];
         let end = if begins_with_stx || open.stx.is_some() {
             memchr::memchr3(cr, lf, etx, rest)
         } else {
@@ -101,9 +101,9 @@ impl Decoder {
         };
         let end = end.map(|end| from + end);
         if end.is_none() {
-            self.scanned = self.filled;
+            self.scanned = self.buffer.len();
         }
-        end.or(self.finished.then_some(self.filled))
+        end.or(self.finished.then_some(self.buffer.len()))
     }
 
     /// Gives up a telegram; the search goes on in the line that made it too long.
@@ -116,7 +116,7 @@ impl Decoder {
 
     /// Reads what follows the end mark.
     pub(super) fn end(&mut self, mut open: Open) -> Step {
-        let rest = &self.buffer[self.at..self.filled];
+        let rest = &self.buffer[self.at..];
         if open.stx.is_some() {
             let Some(&byte) = rest.first() else { return Step::More };
             match open.framing.character(byte) {
@@ -146,7 +146,7 @@ impl Decoder {
 
     /// Reads ETX and the block check character behind it.
     fn check(&mut self, open: &mut Open) -> Step {
-        let Some(bytes) = self.buffer[self.at..self.filled].first_chunk::<2>() else { return Step::More };
+        let Some(bytes) = self.buffer[self.at..].first_chunk::<2>() else { return Step::More };
         open.parity_errors += open.framing.read(bytes, &mut self.text);
         self.at += bytes.len();
         Step::Complete(*open, Check::Bcc)

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-use std::{fs, path::Path};
-
 use framework::{Decoded, Obis, Plugin as _};
 use plugin_d0::D0;
 
@@ -38,12 +36,4 @@ pub fn shown(bytes: &[u8]) -> Vec<String> {
         }
     });
     lines
-}
-
-/// The files of telegrams in `path`.
-pub fn folder(path: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
-    files.sort();
-    files.iter().map(|path| (path.display().to_string(), fs::read(path).unwrap())).collect()
 }

@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use crc::{CRC_16_IBM_SDLC, CRC_16_KERMIT, Crc};
-use meter::{Decoder as _, Register, Telegram as _};
-use plugin_sml::{decoder::Decoder, quirks::Quirks, reject::Rejected, telegram::Telegram};
+use meter_testing::{Found, Owned, Shown};
+use plugin_sml::{decoder::Decoder, quirks::Quirks, reject::Reason};
 
 pub(crate) const ABSENT: u8 = 0x01;
 pub(crate) const MAKER: [u8; 6] = [1, 0, 96, 50, 1, 1];
@@ -162,40 +162,22 @@ pub(crate) fn simple(import: u64, power: i64) -> Vec<u8> {
     )
 }
 
-/// A telegram as it was found: where, its quirks, and its registers as text.
-pub(crate) type Found = Result<(u64, &'static str, Vec<String>), Rejected>;
-
-pub(crate) fn owned(found: Result<Telegram<'_>, Rejected>) -> Found {
-    found.map(|telegram| {
-        let shown = |register: Register<'_>| {
-            let Register { code, value, unit, number, status, time, .. } = register;
-            let number = number.map(|number| number.to_string()).unwrap_or_default();
-            let time = time.map(|time| format!(" {} {:?}", time.sent, time.utc)).unwrap_or_default();
-            let status = status.map(|status| format!(" {status:x}")).unwrap_or_default();
-            format!("{code}={value}{number} {}{status}{time}", unit.unwrap_or_default())
-        };
-        (telegram.offset(), telegram.nature(), telegram.registers().map(shown).collect())
-    })
+/// The registers of a telegram as text.
+pub(crate) fn texts(telegram: &Owned) -> Vec<String> {
+    let text = |register: &Shown| {
+        let Shown { code, value, unit, number, status, time, .. } = register;
+        let number = number.map(|number| number.to_string()).unwrap_or_default();
+        let time = time.as_ref().map(|(sent, utc)| format!(" {sent} {utc:?}")).unwrap_or_default();
+        let status = status.map(|status| format!(" {status:x}")).unwrap_or_default();
+        format!("{code}={value}{number} {}{status}{time}", unit.as_deref().unwrap_or_default())
+    };
+    telegram.registers.iter().map(text).collect()
 }
 
-/// Decodes `bytes`, cut behind the places in `cuts`.
-pub(crate) fn decode_cut(bytes: &[u8], quirks: Quirks, cuts: &[usize]) -> Vec<Found> {
-    let mut decoder = Decoder::new(quirks);
-    let mut all = Vec::new();
-    let mut from = 0;
-    for &to in cuts.iter().chain([&bytes.len()]) {
-        let to = to.clamp(from, bytes.len());
-        decoder.push(&bytes[from..to], &mut |found| all.push(owned(found)));
-        from = to;
-    }
-    decoder.finish();
-    while let Some(found) = decoder.next() {
-        all.push(owned(found));
-    }
-    assert!(!decoder.pending());
-    all
+pub(crate) fn decode_with(quirks: Quirks, bytes: &[u8]) -> Vec<Found<Reason>> {
+    meter_testing::decode(Decoder::new(quirks), bytes, &[])
 }
 
-pub(crate) fn decode(bytes: &[u8]) -> Vec<Found> {
-    decode_cut(bytes, Quirks::default(), &[])
+pub(crate) fn decode(bytes: &[u8]) -> Vec<Found<Reason>> {
+    decode_with(Quirks::default(), bytes)
 }
