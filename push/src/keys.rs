@@ -69,8 +69,9 @@ impl Keys {
     /// One that gives up a request after `limit`.
     pub(crate) fn endpoint_within(self, scheme: &str, limit: Duration) -> Result<Endpoint, ConfigError> {
         let uri = url(&self.url);
-        let password = secret(["password", "password_file"], self.password, self.password_file.as_deref());
-        let token = secret(["token", "token_file"], self.token, self.token_file.as_deref());
+        let password =
+            Secret::given(["password", "password_file"], self.password, self.password_file.as_deref());
+        let token = Secret::given(["token", "token_file"], self.token, self.token_file.as_deref());
         let roots = self.ca_file.as_deref().map(certificates).transpose();
         let (user, password_given, token_given) =
             (self.username.is_some(), !matches!(password, Ok(None)), !matches!(token, Ok(None)));
@@ -118,29 +119,6 @@ fn url(text: &str) -> Result<Uri, ConfigError> {
         Some("http" | "https") if !authority.host().is_empty() => Ok(uri),
         Some("http" | "https") => wrong("this URL has no host"),
         _ => wrong("this is no URL of HTTP"),
-    }
-}
-
-/// A secret that stands in the configuration or in a file.
-fn secret(
-    [key, file_key]: [&'static str; 2],
-    written: Option<Secret>,
-    file: Option<&Path>,
-) -> Result<Option<Secret>, ConfigError> {
-    let (key, secret) = match (written, file) {
-        (Some(_), Some(_)) => {
-            return Err(ConfigError::key(file_key, format!("`{key}` and `{file_key}` exclude each other")));
-        }
-        (None, None) => return Ok(None),
-        (Some(secret), None) => (key, secret),
-        (None, Some(path)) => (file_key, read(file_key, path)?.trim().to_owned().into()),
-    };
-    match secret.reveal() {
-        "" => Err(ConfigError::key(key, format!("`{key}` is empty"))),
-        text if text.contains(char::is_control) => {
-            Err(ConfigError::key(key, format!("`{key}` has a line break or another control character")))
-        }
-        _ => Ok(Some(secret)),
     }
 }
 

@@ -3,6 +3,7 @@
 mod diagnostic;
 mod journal;
 mod publishers;
+mod secret;
 mod section;
 mod server;
 #[cfg(test)]
@@ -23,7 +24,8 @@ pub use self::{
     diagnostic::{Diagnostic, Diagnostics},
     journal::JournalConfig,
     publishers::{ConfiguredPublisher, PUBLISHER_KEYS},
-    server::{Secret, Server},
+    secret::Secret,
+    server::Server,
     vzlogger::VzloggerConfig,
 };
 use crate::{

@@ -1,7 +1,6 @@
 //! `[server]`: the keys of the program itself.
 
 use std::{
-    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -9,7 +8,7 @@ use std::{
 use rustix::fs::{Access, access};
 use serde::Deserialize;
 
-use super::Section;
+use super::{Secret, Section};
 use crate::ConfigError;
 
 /// `[server]`, checked.
@@ -27,36 +26,6 @@ pub struct Server {
     pub state_dir: PathBuf,
 }
 
-/// A text that is never printed.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself, for the one whom it is shown to.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether `given` is the secret. Takes the same time wherever they differ.
-    pub fn matches(&self, given: &[u8]) -> bool {
-        use subtle::ConstantTimeEq;
-        self.0.as_bytes().ct_eq(given).into()
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
 /// This machine only: a meter's readings are nobody's business until their owner says so.
 pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
@@ -65,7 +34,7 @@ pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 struct Keys {
     #[serde(default = "default_listen")]
     listen: String,
-    token: Option<String>,
+    token: Option<Secret>,
     token_file: Option<PathBuf>,
     #[serde(default)]
     allow_get_commands: bool,
@@ -96,17 +65,7 @@ impl Server {
                 "write an IP address and a port: `127.0.0.1:8080` for this machine, `0.0.0.0:8080` for the whole house",
             )
         });
-        let token = match (keys.token, keys.token_file) {
-            (Some(_), Some(_)) => {
-                Err(ConfigError::key("token_file", "`token` and `token_file` exclude each other"))
-            }
-            (Some(token), None) if token.trim().is_empty() => {
-                Err(ConfigError::key("token", "`token` is empty"))
-            }
-            (Some(token), None) => Ok(Some(Secret(token))),
-            (None, Some(path)) => read_token(&path).map(Some),
-            (None, None) => Ok(None),
-        };
+        let token = Secret::given(["token", "token_file"], keys.token, keys.token_file.as_deref());
         let is_origin = |origin: &&String| origin.contains("://") && !origin.ends_with('/');
         let origins = keys.command_origins.iter().filter(|origin| !is_origin(origin)).map(|wrong| {
             ConfigError::key("command_origins", format!("`{wrong}` is no origin"))
@@ -121,16 +80,6 @@ impl Server {
             command_origins: keys.command_origins,
             state_dir: keys.state_dir.unwrap_or_else(default_state_dir),
         })
-    }
-}
-
-fn read_token(path: &Path) -> Result<Secret, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        ConfigError::key("token_file", format!("could not read `{}`: {error}", path.display()))
-    })?;
-    match text.trim() {
-        "" => Err(ConfigError::key("token_file", format!("`{}` is empty", path.display()))),
-        token => Ok(Secret(token.to_owned())),
     }
 }
 

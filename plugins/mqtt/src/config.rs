@@ -1,11 +1,8 @@
 //! The plugin's keys, and what is made of them.
 
-use std::{
-    fmt, fs,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
-use framework::{ConfigError, Context};
+use framework::{ConfigError, Context, Secret};
 use serde::Deserialize;
 
 use crate::{tls, topics::Topics};
@@ -16,7 +13,7 @@ use crate::{tls, topics::Topics};
 pub struct Config {
     url: String,
     username: Option<String>,
-    password: Option<Password>,
+    password: Option<Secret>,
     password_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
     client_cert: Option<PathBuf>,
@@ -46,17 +43,6 @@ fn discovery_prefix() -> String {
 
 fn yes() -> bool {
     true
-}
-
-/// A password; it is not printed.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Password(pub(crate) String);
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(…)")
-    }
 }
 
 /// Where records go that come late, after an outage.
@@ -91,7 +77,7 @@ pub(crate) struct Settings {
     pub(crate) instance: String,
     pub(crate) broker: Broker,
     pub(crate) username: Option<String>,
-    pub(crate) password: Option<Password>,
+    pub(crate) password: Option<Secret>,
     pub(crate) client_id: String,
     pub(crate) topics: Topics,
     pub(crate) retain: bool,
@@ -170,30 +156,17 @@ impl Config {
         Ok(Broker { url: self.url.clone(), host, port, tls })
     }
 
-    fn password(&self) -> Result<Option<Password>, ConfigError> {
-        let (key, password) = match (&self.password, &self.password_file) {
-            (Some(_), Some(_)) => {
-                let message = "`password` and `password_file` exclude each other";
-                return Err(ConfigError::key("password_file", message));
-            }
-            (Some(password), None) => ("password", password.clone()),
-            (None, Some(path)) => ("password_file", read_password(path)?),
-            (None, None) => return Ok(None),
-        };
-        match self.username {
-            Some(_) => Ok(Some(password)),
-            None => Err(ConfigError::key(key, format!("`{key}` needs a `username`"))),
+    fn password(&self) -> Result<Option<Secret>, ConfigError> {
+        let given = Secret::given(
+            ["password", "password_file"],
+            self.password.clone(),
+            self.password_file.as_deref(),
+        )?;
+        if given.is_some() && self.username.is_none() {
+            let key = if self.password.is_some() { "password" } else { "password_file" };
+            return Err(ConfigError::key(key, format!("`{key}` needs a `username`")));
         }
-    }
-}
-
-fn read_password(path: &Path) -> Result<Password, ConfigError> {
-    let error = |what| ConfigError::key("password_file", what);
-    let text = fs::read_to_string(path)
-        .map_err(|reason| error(format!("could not read `{}`: {reason}", path.display())))?;
-    match text.trim() {
-        "" => Err(error(format!("`{}` is empty", path.display()))),
-        password => Ok(Password(password.to_owned())),
+        Ok(given)
     }
 }
 

@@ -1,0 +1,71 @@
+//! Secrets: passwords and tokens.
+
+use std::{fmt, fs, path::Path};
+
+use serde::Deserialize;
+
+use crate::ConfigError;
+
+/// A text that is never printed.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret that stands in the configuration, `written`, or in a `file`; `keys` are the names of both. White space
+    /// around what is in the file does not belong to it.
+    ///
+    /// # Errors
+    /// Where both are there, the file cannot be read, or the text is empty or has control characters.
+    pub fn given(
+        keys: [&'static str; 2],
+        written: Option<Self>,
+        file: Option<&Path>,
+    ) -> Result<Option<Self>, ConfigError> {
+        let [key, file_key] = keys;
+        let (key, text) = match (written, file) {
+            (Some(_), Some(_)) => {
+                let message = format!("`{key}` and `{file_key}` exclude each other");
+                return Err(ConfigError::key(file_key, message));
+            }
+            (None, None) => return Ok(None),
+            (Some(secret), None) => (key, secret.0),
+            (None, Some(path)) => {
+                let text = fs::read_to_string(path).map_err(|error| {
+                    ConfigError::key(file_key, format!("could not read `{}`: {error}", path.display()))
+                })?;
+                (file_key, text.trim().to_owned())
+            }
+        };
+        match &*text {
+            blank if blank.trim().is_empty() => Err(ConfigError::key(key, format!("`{key}` is empty"))),
+            text if text.contains(char::is_control) => {
+                Err(ConfigError::key(key, format!("`{key}` has a line break or another control character")))
+            }
+            _ => Ok(Some(Self(text))),
+        }
+    }
+
+    /// The text itself, for the one whom it is shown to.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `given` is the secret. Takes the same time wherever they differ.
+    pub fn matches(&self, given: &[u8]) -> bool {
+        use subtle::ConstantTimeEq;
+        self.0.as_bytes().ct_eq(given).into()
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
