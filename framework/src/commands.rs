@@ -95,13 +95,15 @@ impl Commands {
     pub async fn run(&self, entry: &Entry, args: Map<String, Json>) -> Result<Json, CommandError> {
         let args = Args::check(args, entry.command.spec())?;
         let command = Arc::clone(&entry.command);
-        let task = entry.runtime.spawn(async move { command.run(args).await });
-        match tokio::time::timeout(LIMIT, task).await {
+        let mut task = entry.runtime.spawn(async move { command.run(args).await });
+        match tokio::time::timeout(LIMIT, &mut task).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => {
                 Err(CommandError::Failed(format!("`{}` stopped with an internal error", entry.full_name)))
             }
             Err(_) => {
+                // Where its source blocks the thread it has not begun: nobody expects it to any more.
+                task.abort();
                 Err(CommandError::Failed(format!("`{}` did not finish within {LIMIT:?}", entry.full_name)))
             }
         }
@@ -144,6 +146,32 @@ mod tests {
         assert_eq!(two.resolve("car.setValue").map(|e| e.full_name.as_str()), Ok("car.set"));
         let both = vec!["heat.set".to_owned(), "car.set".to_owned()];
         assert_eq!(two.resolve("set").map(|e| &e.full_name), Err(Unresolved::Ambiguous(both)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_failed_is_not_done_later() {
+        struct Counts(std::sync::atomic::AtomicU64);
+        #[async_trait::async_trait]
+        impl Command for Counts {
+            fn spec(&self) -> &CommandSpec {
+                &CommandSpec { name: "count", aliases: &[], about: "", args: &[] }
+            }
+            async fn run(&self, _: Args) -> Result<Json, CommandError> {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Ok(Json::Null)
+            }
+        }
+        let counts = Arc::new(Counts(0.into()));
+        let command: [Arc<dyn Command>; 1] = [counts.clone()];
+        // Its thread is blocked, until it runs at the end.
+        let blocked = std::thread::spawn(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
+        let blocked = blocked.join().unwrap();
+        let commands = Commands::new([("heat", &command[..], blocked.handle().clone())]);
+        let error = commands.run(commands.resolve("count").unwrap(), Map::new()).await.unwrap_err();
+        assert_eq!(error.to_string(), "`heat.count` did not finish within 10s");
+        let ends = std::thread::spawn(move || blocked.block_on(tokio::task::yield_now()));
+        ends.join().unwrap();
+        assert_eq!(counts.0.load(std::sync::atomic::Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
