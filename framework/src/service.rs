@@ -11,7 +11,7 @@ use crate::{
     publish::{Delivery, Runner},
     store::{Section, Store},
     supervisor::Supervised,
-    worker::Worker,
+    worker::{Worker, raise_open_files},
 };
 
 /// How long the end may take: sources and open connections are cut off then.
@@ -36,6 +36,7 @@ pub fn run(
     vzlogger: Option<TcpListener>,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
+    raise_open_files();
     let front = runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = front.block_on(serve(config, simulated, (listener, vzlogger), stop));
     front.shutdown_background();
@@ -135,7 +136,13 @@ fn delivery(publisher: &ConfiguredPublisher) -> Arc<Delivery> {
 }
 
 fn workers<'a>(names: impl Iterator<Item = &'a str>) -> std::io::Result<Vec<Worker>> {
-    names.map(Worker::start).collect()
+    let start = |name| {
+        Worker::start(name).map_err(|error| {
+            let hint = "each source and publisher takes four open files and a thread: raise `ulimit -Hn` or `LimitNOFILE=`";
+            std::io::Error::new(error.kind(), format!("could not start a thread for `{name}`: {error}\nhint: {hint}"))
+        })
+    };
+    names.map(start).collect()
 }
 
 /// A listener for the runtime.
