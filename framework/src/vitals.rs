@@ -1,13 +1,16 @@
 //! What every instance tells of itself: what it is doing, its last success and its last fault.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+use std::{
+    hash::Hash,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use arc_swap::ArcSwapOption;
 
-use crate::{Stats, Timestamp};
+use crate::{Faults, Stats, Timestamp};
 
 /// What an instance is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +78,15 @@ impl Vitals {
     /// The last fault, which may be over.
     pub fn last_error(&self) -> Option<Arc<(Timestamp, String)>> {
         self.last_error.load_full()
+    }
+
+    /// What the log is to say now that something went well: nothing, where that is no news.
+    pub(crate) fn news<K: Eq + Hash>(&self, faults: &mut Faults<K>) -> Option<&'static str> {
+        let state = self.state();
+        if state == State::Delivering || !(faults.over() || state == State::Starting) {
+            return None;
+        }
+        Some(if self.last_success().is_some() { "delivers again" } else { "delivers" })
     }
 
     pub(crate) fn set_state(&self, state: State) {

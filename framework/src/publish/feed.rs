@@ -11,6 +11,9 @@ use crate::{
     journal::{Mark, Micros, Queue, Queued},
 };
 
+/// After so many batches without a wanted reading it is said that `series` may be wrong.
+const UNFIT: u32 = 100;
+
 /// Records that are to be delivered, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
@@ -48,6 +51,8 @@ pub(super) struct Feed {
     delivery: Arc<Delivery>,
     /// Whether it was said that records expire.
     said: bool,
+    /// So many batches of wanted sources had no wanted reading; `None` once one had.
+    unfit: Option<u32>,
     /// How often dates had been corrected when the first of these was read.
     redated: u64,
 }
@@ -55,7 +60,17 @@ pub(super) struct Feed {
 impl Feed {
     pub(super) fn new(queue: Queue, route: Arc<Route>, delivery: Arc<Delivery>) -> Self {
         let (queue, window, waiting) = (Some(queue), route.every.map(Window::new), Waiting::default());
-        Self { queue, route, window, waiting, passed: None, delivery, said: false, redated: 0 }
+        Self {
+            queue,
+            route,
+            window,
+            waiting,
+            passed: None,
+            delivery,
+            said: false,
+            unfit: Some(0),
+            redated: 0,
+        }
     }
 
     /// Reads on until so many records wait, or nothing more is there. What was taken `max_backlog` before a moment that is
@@ -116,7 +131,7 @@ impl Feed {
             self.expired();
             None
         } else {
-            self.route.select(record)
+            self.select(record)
         };
         match (&mut self.window, record) {
             (Some(window), Some(record)) => window.take(record, end, now, &mut self.waiting),
@@ -125,6 +140,20 @@ impl Feed {
             (_, None) => {}
         }
         self.passed = Some(end);
+    }
+
+    fn select(&mut self, record: Record) -> Option<Record> {
+        let wanted = self.route.has_source(&record.section);
+        let selected = self.route.select(record);
+        if selected.is_some() {
+            self.unfit = None;
+        } else if let (true, Some(unfit)) = (wanted, &mut self.unfit) {
+            *unfit = unfit.saturating_add(1);
+            if *unfit == UNFIT {
+                warn!(publisher = %self.delivery.name, "nothing goes out: `series` fits no name in {UNFIT} batches; /data shows the names");
+            }
+        }
+        selected
     }
 
     fn is_old(&self, as_of: Micros, over: Micros) -> bool {

@@ -13,11 +13,16 @@ mod runner;
 mod tests;
 mod window;
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+};
+
+use tokio::time::Instant;
 
 pub use self::route::Route;
 pub(crate) use self::runner::Runner;
-use crate::{Counter, Stats, Text, Timestamp, vitals::Vitals};
+use crate::{Counter, Stats, Text, Timestamp, store::State, vitals::Vitals};
 
 /// One publisher as `/health` and `/metrics` see it.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub struct Delivery {
     pub expired: Counter,
     /// How often the publisher panicked.
     pub panics: Counter,
+    /// Since when the plugin is at work; `None` = it is not.
+    begun: Mutex<Option<Instant>>,
     backlog: AtomicU64,
     /// Microseconds since 1970; `i64::MAX` = nothing waits.
     oldest: AtomicI64,
@@ -55,9 +62,30 @@ impl Delivery {
             refused: Counter::default(),
             expired: Counter::default(),
             panics: Counter::default(),
+            begun: Mutex::default(),
             backlog: AtomicU64::new(0),
             oldest: AtomicI64::new(i64::MAX),
         }
+    }
+
+    /// What it is doing. One that keeps its thread cannot say so, and would look well for ever: whoever reads this finds
+    /// out.
+    pub fn state(&self) -> State {
+        let begun = *self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        match begun.is_some_and(|begun| begun.elapsed() > runner::PUBLISH_LIMIT) {
+            true => State::Waiting,
+            false => self.vitals.state(),
+        }
+    }
+
+    /// The plugin begins to work.
+    pub(crate) fn begins(&self) {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// The plugin has given its thread back.
+    pub(crate) fn ends(&self) {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Batches in the journal that it has still to look at.

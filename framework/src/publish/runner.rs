@@ -26,7 +26,7 @@ const RETRY_LATER: Duration = Duration::from_secs(60);
 /// What a far end asks for is not believed beyond this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// Plugins have limits of their own; this one is for those that forgot.
-const PUBLISH_LIMIT: Duration = Duration::from_secs(120);
+pub(super) const PUBLISH_LIMIT: Duration = Duration::from_secs(120);
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// So long is waited for a clock that will correct the dates.
 const SETTLING: Duration = Duration::from_secs(120);
@@ -128,8 +128,7 @@ impl Runner {
     /// Opens the publisher where it is not open; gives whether it is.
     async fn open(&mut self) -> bool {
         if !self.opened {
-            let opened = timeout(PUBLISH_LIMIT, caught(self.publisher.open(&self.house))).await;
-            match outcome(opened) {
+            match limited(&self.delivery, self.publisher.open(&self.house)).await {
                 Ok(()) => self.opened = true,
                 Err(fault) => self.failed(fault).await,
             }
@@ -171,7 +170,7 @@ impl Runner {
         let waiting = self.feed.waiting();
         let batch = &waiting[..waiting.len().min(records).min(self.most.max(1))];
         let count = batch.len();
-        match outcome(timeout(PUBLISH_LIMIT, caught(self.publisher.publish(batch))).await) {
+        match limited(&self.delivery, self.publisher.publish(batch)).await {
             Ok(0) => self.failed(PublishError::unavailable("the far end took nothing").into()).await,
             Ok(taken) => self.arrived(taken.min(count)),
             Err(Fault::Error(PublishError::Refused { reason })) => self.refused(count, reason).await,
@@ -184,11 +183,8 @@ impl Runner {
     }
 
     fn arrived(&mut self, count: usize) {
-        match self.delivery.vitals.state() {
-            State::Delivering => {}
-            _ if self.faults.over() => info!(publisher = %self.delivery.name, "delivers again"),
-            State::Starting => info!(publisher = %self.delivery.name, "delivers"),
-            _ => {}
+        if let Some(news) = self.delivery.vitals.news(&mut self.faults) {
+            info!(publisher = %self.delivery.name, "{news}");
         }
         self.feed.delivered(count);
         self.delivery.records.add(count as u64);
@@ -284,9 +280,14 @@ impl From<PublishError> for Fault {
     }
 }
 
-type Caught<T> = Result<Result<Result<T, PublishError>, String>, tokio::time::error::Elapsed>;
-
-fn outcome<T>(result: Caught<T>) -> Result<T, Fault> {
+/// Has the plugin do something. It may fail, panic, hang, or keep its thread, which only whoever reads `delivery` can see.
+async fn limited<T>(
+    delivery: &Delivery,
+    work: impl Future<Output = Result<T, PublishError>>,
+) -> Result<T, Fault> {
+    delivery.begins();
+    let result = timeout(PUBLISH_LIMIT, caught(work)).await;
+    delivery.ends();
     match result {
         Ok(Ok(result)) => result.map_err(Fault::Error),
         Ok(Err(panic)) => Err(Fault::Panic(panic)),

@@ -188,11 +188,8 @@ impl Outlet<'_> {
     }
 
     fn deliver(&mut self, batch: Batch) {
-        match self.section.health.vitals.state() {
-            State::Delivering => {}
-            _ if self.log.over() => info!(source = %self.section.name, "delivers again"),
-            State::Starting => info!(source = %self.section.name, "delivers"),
-            _ => {}
+        if let Some(news) = self.section.health.vitals.news(self.log) {
+            info!(source = %self.section.name, "{news}");
         }
         // First, so that what somebody has seen is never lost.
         self.journal.record(&self.section.name, &batch);
