@@ -18,6 +18,7 @@ pub const TESTS: &[Test] = &[
     ("a_chart_shows_its_values_to_mouse_and_keys", values),
     ("without_a_journal_the_history_says_so", no_journal),
     ("before_the_first_reading_the_history_says_so", nothing_yet),
+    ("a_history_of_a_few_readings_has_all_its_ranges", young),
 ];
 
 pub const RANGES: [&str; 6] = ["hour", "day", "week", "month", "year", "all"];
@@ -200,4 +201,15 @@ fn nothing_yet(_: &Year) {
     // The counter's count is the only thing there may be.
     browser.until("a word", || browser.shows("history-empty") || browser.shows("chart-energy"));
     assert!(!browser.shows("history-error"));
+}
+
+fn young(_: &Year) {
+    let house = House::start(&Plan::default());
+    let browser = Browser::open("en-US");
+    house.show(&browser, "#history");
+    for name in RANGES {
+        range(&browser, name);
+        assert!(!browser.shows("history-error"), "{name}");
+    }
+    assert!(browser.shows("chart-power svg[role=img]"), "all: no chart");
 }

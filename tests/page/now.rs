@@ -90,6 +90,7 @@ fn silent(_: &Year) {
     }
     // The counter that was only quiet, as counters are, still shows its number.
     assert!(browser.shows(&format!("consumer-{CONSUMER}")));
+    nothing_amiss(&browser, &house.url());
 }
 
 fn failed(_: &Year) {
@@ -108,6 +109,7 @@ fn failed(_: &Year) {
     browser.until("well", || {
         browser.attribute(&format!("state-{METER}"), "data-state").as_deref() == Some("delivering")
     });
+    nothing_amiss(&browser, &house.url());
 }
 
 fn gone(_: &Year) {

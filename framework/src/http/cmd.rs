@@ -31,12 +31,7 @@ pub(super) struct Cmd {
 /// `/cmds`, `/cmd`, and `/` for raspend's clients.
 pub(super) fn routes(cmd: &Arc<Cmd>) -> BoxedFilter<(Response,)> {
     let list = cmd.list.clone();
-    let list = reply::read()
-        .map(move || reply::json(StatusCode::OK, list.clone()))
-        .or(reply::other_methods(reply::READ))
-        .unify()
-        .map(reply::readable_anywhere);
-    let list = warp::path("cmds").and(warp::path::end()).and(list);
+    let list = reply::read_only("cmds", move |_| reply::json(StatusCode::OK, list.clone()));
 
     let who = || warp::ext::optional::<Peer>().and(warp::header::headers_cloned());
     let this = Arc::clone(cmd);

@@ -12,7 +12,7 @@ use tokio::sync::{
 };
 use tokio_util::sync::CancellationToken;
 use warp::{
-    Filter, Reply as _,
+    Reply as _,
     filters::BoxedFilter,
     http::{HeaderValue, StatusCode, header},
     reply::Response,
@@ -31,9 +31,7 @@ pub(super) struct Events {
 /// `/events`. All streams end with `stop`.
 pub(super) fn routes(events: &Arc<Events>, stop: CancellationToken) -> BoxedFilter<(Response,)> {
     let events = Arc::clone(events);
-    let answer = reply::read().map(move || events.answer(stop.clone()));
-    let answer = answer.or(reply::other_methods(reply::READ)).unify().map(reply::readable_anywhere);
-    warp::path("events").and(warp::path::end()).and(answer).boxed()
+    reply::read_only("events", move |_| events.answer(stop.clone()))
 }
 
 /// One client's.

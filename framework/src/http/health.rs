@@ -3,16 +3,19 @@
 use std::{sync::Arc, time::Instant};
 
 use serde::{Serialize, Serializer};
-use warp::{Filter, filters::BoxedFilter, http::StatusCode, reply::Response};
+use warp::{filters::BoxedFilter, http::StatusCode, reply::Response};
 
 use super::reply;
 use crate::{
-    Store, Timestamp,
+    Counter, Store, Timestamp,
     journal::{Journal, Status},
     json::timestamp,
     publish::Delivery,
     store::{Section, State, Vitals},
 };
+
+/// Asks for an answer whose code is 200 however the instances fare.
+const ALWAYS: &str = "code=200";
 
 /// Where the report comes from.
 pub(super) struct Report {
@@ -27,9 +30,7 @@ pub(super) struct Report {
 /// `/health`.
 pub(super) fn routes(report: &Arc<Report>) -> BoxedFilter<(Response,)> {
     let report = Arc::clone(report);
-    let answer = reply::read().map(move || report.answer());
-    let answer = answer.or(reply::other_methods(reply::READ)).unify().map(reply::readable_anywhere);
-    warp::path("health").and(warp::path::end()).and(answer).boxed()
+    reply::read_only("health", move |query| report.answer(query))
 }
 
 #[derive(Serialize)]
@@ -42,7 +43,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<Kept>,
     instances: Members<&'a str, Instance>,
-    publishers: Members<&'a str, Publisher>,
+    publishers: Members<&'a str, Instance>,
 }
 
 /// How the journal fares.
@@ -68,27 +69,26 @@ impl From<Status> for Kept {
     }
 }
 
+/// A source or a publisher.
 #[derive(Serialize)]
 struct Instance {
     plugin: &'static str,
     state: &'static str,
+    /// A publisher's only.
+    #[serde(flatten)]
+    waiting: Option<Waiting>,
     last_success: Option<String>,
     last_error: Option<Fault>,
     counts: Members<&'static str, u64>,
     facts: Members<&'static str, String>,
 }
 
+/// What waits for a publisher.
 #[derive(Serialize)]
-struct Publisher {
-    plugin: &'static str,
-    state: &'static str,
+struct Waiting {
     /// Batches.
     backlog: u64,
     oldest: Option<String>,
-    last_success: Option<String>,
-    last_error: Option<Fault>,
-    counts: Members<&'static str, u64>,
-    facts: Members<&'static str, String>,
 }
 
 #[derive(Serialize)]
@@ -117,7 +117,7 @@ impl Report {
         Self { store, journal, publishers, simulated, started, running }
     }
 
-    fn answer(&self) -> Response {
+    fn answer(&self, query: &str) -> Response {
         let now = Instant::now();
         let instances = self.store.sections().iter();
         let instances: Vec<_> = instances.map(|section| (&*section.name, instance(section, now))).collect();
@@ -134,59 +134,59 @@ impl Report {
             instances: Members(instances),
             publishers: Members(publishers.collect()),
         };
-        let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        // Browsers log what is not 200 as an error of the page.
+        let status = if ok || query == ALWAYS { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         reply::json(status, serde_json::to_vec(&body).expect("strings and numbers only"))
     }
 }
 
 fn instance(section: &Section, now: Instant) -> Instance {
     let health = &section.health;
-    let mut counts = vec![
-        ("batches", health.batches.get()),
-        ("thinned", health.thinned.get()),
-        ("malformed", health.malformed.get()),
-        ("reopened", health.reopened.get()),
-        ("panics", health.panics.get()),
+    let counts = [
+        ("batches", &health.batches),
+        ("thinned", &health.thinned),
+        ("malformed", &health.malformed),
+        ("reopened", &health.reopened),
+        ("panics", &health.panics),
     ];
-    counts.extend(health.vitals.stats.counters());
-    Instance {
-        plugin: section.plugin,
-        state: state(section, now),
-        last_success: health.vitals.last_success().map(timestamp),
-        last_error: last_error(&health.vitals),
-        counts: Members(counts),
-        facts: facts(&health.vitals),
-    }
+    Instance::new(section.plugin, state(section, now), None, &health.vitals, &counts)
 }
 
-fn publisher(delivery: &Delivery) -> Publisher {
-    let mut counts = vec![
-        ("records", delivery.records.get()),
-        ("failures", delivery.failures.get()),
-        ("refused", delivery.refused.get()),
-        ("expired", delivery.expired.get()),
-        ("panics", delivery.panics.get()),
+fn publisher(delivery: &Delivery) -> Instance {
+    let counts = [
+        ("records", &delivery.records),
+        ("failures", &delivery.failures),
+        ("refused", &delivery.refused),
+        ("expired", &delivery.expired),
+        ("panics", &delivery.panics),
     ];
-    counts.extend(delivery.vitals.stats.counters());
-    Publisher {
-        plugin: delivery.plugin,
-        state: delivery.vitals.state().as_str(),
-        backlog: delivery.backlog(),
-        oldest: delivery.oldest().map(timestamp),
-        last_success: delivery.vitals.last_success().map(timestamp),
-        last_error: last_error(&delivery.vitals),
-        counts: Members(counts),
-        facts: facts(&delivery.vitals),
+    let (state, oldest) = (delivery.state().as_str(), delivery.oldest().map(timestamp));
+    let waiting = Waiting { backlog: delivery.backlog(), oldest };
+    Instance::new(delivery.plugin, state, Some(waiting), &delivery.vitals, &counts)
+}
+
+impl Instance {
+    fn new(
+        plugin: &'static str,
+        state: &'static str,
+        waiting: Option<Waiting>,
+        vitals: &Vitals,
+        counts: &[(&'static str, &Counter)],
+    ) -> Self {
+        let counts = counts.iter().map(|(name, count)| (*name, count.get()));
+        let facts = vitals.stats.facts().into_iter().map(|(name, fact)| (name, fact.to_string()));
+        Self {
+            plugin,
+            state,
+            waiting,
+            last_success: vitals.last_success().map(timestamp),
+            last_error: vitals
+                .last_error()
+                .map(|error| Fault { at: timestamp(error.0), message: error.1.clone() }),
+            counts: Members(counts.chain(vitals.stats.counters()).collect()),
+            facts: Members(facts.collect()),
+        }
     }
-}
-
-fn last_error(vitals: &Vitals) -> Option<Fault> {
-    vitals.last_error().map(|error| Fault { at: timestamp(error.0), message: error.1.clone() })
-}
-
-fn facts(vitals: &Vitals) -> Members<&'static str, String> {
-    let facts = vitals.stats.facts().into_iter();
-    Members(facts.map(|(name, fact)| (name, fact.to_string())).collect())
 }
 
 /// Whether batches arrive, and the newest is not stale.
@@ -196,7 +196,7 @@ pub(super) fn is_delivering(section: &Section, now: Instant) -> bool {
 
 /// Whether records arrive, or there was none to deliver yet.
 pub(super) fn is_well(delivery: &Delivery) -> bool {
-    match delivery.vitals.state() {
+    match delivery.state() {
         State::Delivering => true,
         State::Starting => delivery.backlog() == 0,
         State::Waiting | State::Failed | State::Stopped => false,

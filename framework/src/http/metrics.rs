@@ -10,7 +10,6 @@ mod reading;
 use std::{sync::Arc, time::Instant};
 
 use warp::{
-    Filter,
     filters::BoxedFilter,
     http::{HeaderValue, StatusCode, header},
     reply::Response,
@@ -72,9 +71,7 @@ pub(super) struct Metrics {
 /// `/metrics`.
 pub(super) fn routes(metrics: &Arc<Metrics>) -> BoxedFilter<(Response,)> {
     let metrics = Arc::clone(metrics);
-    let answer = reply::read().map(move || metrics.answer());
-    let answer = answer.or(reply::other_methods(reply::READ)).unify().map(reply::readable_anywhere);
-    warp::path("metrics").and(warp::path::end()).and(answer).boxed()
+    reply::read_only("metrics", move |_| metrics.answer())
 }
 
 impl Metrics {

@@ -112,18 +112,7 @@ impl Api {
         server: &Server,
         simulated: bool,
     ) -> Self {
-        Self::with_limits(store, commands, journal, publishers, server, simulated, Limits::default())
-    }
-
-    fn with_limits(
-        store: Arc<Store>,
-        commands: Commands,
-        journal: Journal,
-        publishers: Vec<Arc<Delivery>>,
-        server: &Server,
-        simulated: bool,
-        limits: Limits,
-    ) -> Self {
+        let limits = Limits::default();
         let publishers: Arc<[_]> = publishers.into();
         let (of_health, of_metrics) = (Arc::clone(&publishers), publishers);
         Self {

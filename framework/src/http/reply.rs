@@ -70,6 +70,17 @@ pub(super) fn other_methods(allow: &'static str) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
+/// `/name`, a route that only reads: anybody, whatever `answer` makes of the query.
+pub(super) fn read_only(
+    name: &'static str,
+    answer: impl Fn(&str) -> Response + Clone + Send + Sync + 'static,
+) -> BoxedFilter<(Response,)> {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let answer = read().and(query).map(move |query: String| answer(&query));
+    let answer = answer.or(other_methods(READ)).unify().map(readable_anywhere);
+    warp::path(name).and(warp::path::end()).and(answer).boxed()
+}
+
 /// The answer to OPTIONS, a browser's preflight among them.
 pub(super) fn options(allow: &'static str) -> Response {
     let allow = HeaderValue::from_static(allow);

@@ -74,7 +74,9 @@ impl Setup {
         let commands = self.commands.iter().map(|(name, commands)| (*name, &commands[..], here.clone()));
         let commands = Commands::new(commands);
         let (store, journal) = (Arc::clone(&self.store), self.journal.clone());
-        Api::with_limits(store, commands, journal, self.publishers.clone(), &server, true, self.limits)
+        let events = Arc::new(super::events::Events::new(Arc::clone(&store), &self.limits));
+        let api = Api::new(store, commands, journal, self.publishers.clone(), &server, true);
+        Api { events, limits: self.limits, ..api }
     }
 
     async fn start(self) -> Running {

@@ -166,88 +166,42 @@ mod tests {
             .replace("meter=\"m\",reading=\"R\"", "")
     }
 
+    /// A register's code, its number and unit, and its sample.
+    #[rustfmt::skip]
+    const METRICS: &[(&str, &str, &str, &str)] = &[
+        ("1-0:1.8.0*255", "2714.12830185", "kWh", r#"meter_energy_joules_total{obis="1.8.0",direction="import"} 9770861886.66"#),
+        ("2.8.0", "7", "Wh", r#"meter_energy_joules_total{obis="2.8.0",direction="export"} 25200"#),
+        ("1-0:1.8.2*255", "0.5", "MWh", r#"meter_energy_joules_total{obis="1.8.2",direction="import",tariff="2"} 1800000000"#),
+        ("1-0:1.8.255*255", "1", "kWh", r#"meter_energy_joules_total{obis="1.8.255",direction="import"} 3600000"#),
+        ("1-0:21.8.0*255", "1", "kWh", r#"meter_energy_joules_total{obis="21.8.0",phase="L1",direction="import"} 3600000"#),
+        ("15.8.0", "1", "kWh", r#"meter_energy_joules_total{obis="15.8.0",direction="absolute"} 3600000"#),
+        ("16.8.0", "-1.5", "kWh", r#"meter_net_energy_joules{obis="16.8.0",direction="net"} -5400000"#),
+        ("3.8.0", "1", "kvarh", r#"meter_reactive_energy_var_seconds_total{obis="3.8.0",direction="import"} 3600000"#),
+        ("10.8.0", "1", "VAh", r#"meter_apparent_energy_volt_ampere_seconds_total{obis="10.8.0",direction="export"} 3600"#),
+        ("", "13756.57", "kWh", "meter_energy_joules_total{} 49523652000"),
+        ("6.8", "27.5", "MWh", r#"meter_energy_joules_total{obis="6.8"} 99000000000"#),
+        ("6.8", "27.5", "GJ", r#"meter_energy_joules_total{obis="6.8"} 27500000000"#),
+        ("6.26", "3.5", "m3", r#"meter_volume_cubic_meters_total{obis="6.26"} 3.5"#),
+        ("0-1:24.2.1*255", "1234.567", "m3", r#"meter_volume_cubic_meters_total{obis="24.2.1"} 1234.567"#),
+        ("8-0:1.0.0*255", "12345", "l", r#"meter_volume_cubic_meters_total{obis="1.0.0"} 12.345"#),
+        ("16.7.0", "-318.40", "W", r#"meter_power_watts{obis="16.7.0",direction="net"} -318.4"#),
+        ("1-0:41.7.0*255", "1.5", "kW", r#"meter_power_watts{obis="41.7.0",phase="L2",direction="import"} 1500"#),
+        ("1-0:76.7.0*255", "5", "W", r#"meter_power_watts{obis="76.7.0",phase="L3",direction="net"} 5"#),
+        ("4.7.0", "5", "var", r#"meter_reactive_power_vars{obis="4.7.0",direction="export"} 5"#),
+        ("9.7.0", "5", "kVA", r#"meter_apparent_power_volt_amperes{obis="9.7.0",direction="import"} 5000"#),
+        ("1-0:32.7.0*255", "230.1", "V", r#"meter_voltage_volts{obis="32.7.0",phase="L1"} 230.1"#),
+        ("71.7.0", "1500", "mA", r#"meter_current_amperes{obis="71.7.0",phase="L3"} 1.5"#),
+        ("91.7.0", "0.1", "A", r#"meter_current_amperes{obis="91.7.0",phase="N"} 0.1"#),
+        ("14.7.0", "49.98", "Hz", r#"meter_frequency_hertz{obis="14.7.0"} 49.98"#),
+        ("33.7.0", "0.98", "", r#"meter_power_factor_ratio{obis="33.7.0",phase="L1"} 0.98"#),
+        ("1-0:96.9.0*255", "31", "°C", r#"meter_temperature_celsius{obis="96.9.0"} 31"#),
+        ("", "48.5", "°C", "meter_temperature_celsius{} 48.5"),
+    ];
+
     #[test]
     fn each_register_has_its_metric() {
-        for (code, number, unit, expected) in [
-            (
-                "1-0:1.8.0*255",
-                "2714.12830185",
-                "kWh",
-                r#"meter_energy_joules_total{obis="1.8.0",direction="import"} 9770861886.66"#,
-            ),
-            ("2.8.0", "7", "Wh", r#"meter_energy_joules_total{obis="2.8.0",direction="export"} 25200"#),
-            (
-                "1-0:1.8.2*255",
-                "0.5",
-                "MWh",
-                r#"meter_energy_joules_total{obis="1.8.2",direction="import",tariff="2"} 1800000000"#,
-            ),
-            (
-                "1-0:1.8.255*255",
-                "1",
-                "kWh",
-                r#"meter_energy_joules_total{obis="1.8.255",direction="import"} 3600000"#,
-            ),
-            (
-                "1-0:21.8.0*255",
-                "1",
-                "kWh",
-                r#"meter_energy_joules_total{obis="21.8.0",phase="L1",direction="import"} 3600000"#,
-            ),
-            (
-                "15.8.0",
-                "1",
-                "kWh",
-                r#"meter_energy_joules_total{obis="15.8.0",direction="absolute"} 3600000"#,
-            ),
-            ("16.8.0", "-1.5", "kWh", r#"meter_net_energy_joules{obis="16.8.0",direction="net"} -5400000"#),
-            (
-                "3.8.0",
-                "1",
-                "kvarh",
-                r#"meter_reactive_energy_var_seconds_total{obis="3.8.0",direction="import"} 3600000"#,
-            ),
-            (
-                "10.8.0",
-                "1",
-                "VAh",
-                r#"meter_apparent_energy_volt_ampere_seconds_total{obis="10.8.0",direction="export"} 3600"#,
-            ),
-            ("", "13756.57", "kWh", "meter_energy_joules_total{} 49523652000"),
-            ("6.8", "27.5", "MWh", r#"meter_energy_joules_total{obis="6.8"} 99000000000"#),
-            ("6.8", "27.5", "GJ", r#"meter_energy_joules_total{obis="6.8"} 27500000000"#),
-            ("6.26", "3.5", "m3", r#"meter_volume_cubic_meters_total{obis="6.26"} 3.5"#),
-            (
-                "0-1:24.2.1*255",
-                "1234.567",
-                "m3",
-                r#"meter_volume_cubic_meters_total{obis="24.2.1"} 1234.567"#,
-            ),
-            ("8-0:1.0.0*255", "12345", "l", r#"meter_volume_cubic_meters_total{obis="1.0.0"} 12.345"#),
-            ("16.7.0", "-318.40", "W", r#"meter_power_watts{obis="16.7.0",direction="net"} -318.4"#),
-            (
-                "1-0:41.7.0*255",
-                "1.5",
-                "kW",
-                r#"meter_power_watts{obis="41.7.0",phase="L2",direction="import"} 1500"#,
-            ),
-            ("1-0:76.7.0*255", "5", "W", r#"meter_power_watts{obis="76.7.0",phase="L3",direction="net"} 5"#),
-            ("4.7.0", "5", "var", r#"meter_reactive_power_vars{obis="4.7.0",direction="export"} 5"#),
-            (
-                "9.7.0",
-                "5",
-                "kVA",
-                r#"meter_apparent_power_volt_amperes{obis="9.7.0",direction="import"} 5000"#,
-            ),
-            ("1-0:32.7.0*255", "230.1", "V", r#"meter_voltage_volts{obis="32.7.0",phase="L1"} 230.1"#),
-            ("71.7.0", "1500", "mA", r#"meter_current_amperes{obis="71.7.0",phase="L3"} 1.5"#),
-            ("91.7.0", "0.1", "A", r#"meter_current_amperes{obis="91.7.0",phase="N"} 0.1"#),
-            ("14.7.0", "49.98", "Hz", r#"meter_frequency_hertz{obis="14.7.0"} 49.98"#),
-            ("33.7.0", "0.98", "", r#"meter_power_factor_ratio{obis="33.7.0",phase="L1"} 0.98"#),
-            ("1-0:96.9.0*255", "31", "°C", r#"meter_temperature_celsius{obis="96.9.0"} 31"#),
-            ("", "48.5", "°C", "meter_temperature_celsius{} 48.5"),
-        ] {
-            assert_eq!(line(code, number, unit), expected);
+        for (code, number, unit, expected) in METRICS {
+            assert_eq!(line(code, number, unit), *expected);
         }
     }
 

@@ -215,7 +215,7 @@ async function read(chosen, signal) {
   const { section, main, imports, exports } = chosen;
   const curve = chosen.power ?? (imports ? null : [{ name: main.name, factor: 1 }]);
   const before = period.moved(-1);
-  const step = period.step ? `&step=${period.step[narrow.matches ? 1 : 0]}` : '';
+  const step = `&step=${period.step[narrow.matches ? 1 : 0]}`;
   const count = (who, terms, when) => terms && consumption(who, terms, `${when.range}&per=${when.per}`, signal);
   const follow = (when) => curve && course(section, curve, when.range + step, signal);
   const earlier = kind !== 'all';

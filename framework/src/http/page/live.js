@@ -114,7 +114,7 @@ async function look() {
   clearTimeout(looking);
   looked = performance.now();
   try {
-    const { json } = await ask('health');
+    const { json } = await ask('health?code=200');
     const again = house.health?.started !== json.started;
     const order = Object.keys(json.instances).join('\n') !== Object.keys(house.health?.instances ?? {}).join('\n');
     house.health = json;

@@ -55,7 +55,7 @@ function build() {
       consumers.map((subject) => consumer(subject, main)),
       'consumers',
     ),
-    ...group(t('more'), [...others.map(other), ...silent.map(unheard)], 'more'),
+    ...group(t('more'), [...others, ...silent.map(unheard)].map(other), 'more'),
   ];
   function group(title, members, name) {
     made.push(...members);
@@ -230,87 +230,57 @@ function phases(subject) {
   };
 }
 
-function consumer(subject, main) {
+// A subject in a list: its name and its value, what else is `below`, and whether that is live. `fill` writes what is
+// below, and gives the value.
+function entry(subject, attributes, below, fill) {
   const { section } = subject;
-  const [scale, value, day, stale] = [
-    bar(),
-    h('strong', { class: 'value' }),
-    h('small', { 'data-test': `today-${section}` }),
-    staleness(section),
-  ];
-  let limit = 500;
-  const element = h(
-    'div',
-    { class: 'consumer', 'data-test': `consumer-${section}`, title: section },
-    h('p', {}, h('span', { class: 'name' }, labelOf(subject)), value),
-    scale.track,
-    day,
-    stale.element,
-  );
+  const [value, stale] = [h('strong', { class: 'value' }), staleness(section)];
+  const head = h('p', {}, h('span', { class: 'name' }, labelOf(subject)), value);
   return {
     section,
-    element,
+    element: h('div', attributes, head, ...below, stale.element),
     update() {
       const live = stale.update();
       const readings = house.sections.get(section)?.readings;
       const watts = sumOf(subject.power, readings);
-      while (watts > limit) limit *= 2;
-      scale.set(live ? watts / limit : 0);
-      write(value, !live ? '–' : watts === null ? amount(sumOf(subject.imports, readings), 'kWh') : power(watts));
       const { today: used } = today.of(subject, 'imports');
-      // Of what was drawn, where nothing else feeds the house.
-      const drawn = main && !main.exports ? today.of(main, 'imports').today : null;
-      const share = used !== null && drawn > 0 && used <= drawn ? t('share', { share: percent(used / drawn) }) : null;
-      const texts = [used === null ? null : t('today_value', { value: amount(used, 'kWh') }), share];
-      write(day, texts.filter(Boolean).join(' · '));
+      const text = fill({ live, readings, watts, used });
+      write(value, live ? text : '–');
     },
   };
 }
 
-// Any other subject: its main value, and what it counted today.
-function other(subject) {
-  const { section, main, kind, key } = subject;
-  const [value, note, stale] = [h('strong', { class: 'value' }), h('small'), staleness(section)];
-  const test = key === section ? `card-${section}` : `card-${key}`;
-  const element = h(
-    'div',
-    { class: 'other', 'data-test': test, title: key },
-    h('p', {}, h('span', { class: 'name' }, labelOf(subject)), value),
-    note,
-    stale.element,
-  );
-  return {
-    section,
-    element,
-    update() {
-      const live = stale.update();
-      const readings = house.sections.get(section)?.readings;
-      const watts = sumOf(subject.power, readings);
-      const plain = main && valueOf(readings?.[main.name]);
-      const { today: used } = today.of(subject, 'imports');
-      const shown =
-        kind === 'electricity'
-          ? watts === null
-            ? exact(sumOf(subject.imports, readings) ?? '–', 'kWh')
-            : power(watts)
-          : joined(rounded(plain ?? '–', subject.unit));
-      write(value, live ? shown : '–');
-      const flow = watts === null ? null : t(watts < 0 ? 'into_grid' : 'from_grid');
-      const counted = used === null ? null : t('today_value', { value: amount(used, unitName(subject.unit)) });
-      write(note, [live && kind === 'electricity' ? flow : null, counted].filter(Boolean).join(' · '));
-    },
-  };
+const usedToday = (used, unit) => (used === null ? null : t('today_value', { value: amount(used, unit) }));
+
+function consumer(subject, main) {
+  const { section } = subject;
+  const [scale, day] = [bar(), h('small', { 'data-test': `today-${section}` })];
+  let limit = 500;
+  const attributes = { class: 'consumer', 'data-test': `consumer-${section}`, title: section };
+  return entry(subject, attributes, [scale.track, day], ({ live, readings, watts, used }) => {
+    while (watts > limit) limit *= 2;
+    scale.set(live ? watts / limit : 0);
+    // Of what was drawn, where nothing else feeds the house.
+    const drawn = main && !main.exports ? today.of(main, 'imports').today : null;
+    const share = used !== null && drawn > 0 && used <= drawn ? t('share', { share: percent(used / drawn) }) : null;
+    write(day, [usedToday(used, 'kWh'), share].filter(Boolean).join(' · '));
+    return watts === null ? amount(sumOf(subject.imports, readings), 'kWh') : power(watts);
+  });
 }
 
 // A source from which nothing came yet.
-function unheard(section) {
-  const stale = staleness(section);
-  const name = h('span', { class: 'name' }, labelOf({ section, key: section, kind: 'other' }));
-  const element = h(
-    'div',
-    { class: 'other', 'data-test': `card-${section}` },
-    h('p', {}, name, h('strong', { class: 'value' }, '–')),
-    stale.element,
-  );
-  return { section, element, update: () => stale.update() };
+const unheard = (section) => ({ section, key: section, kind: 'other' });
+
+// Any other subject: its main value, and what it counted today.
+function other(subject) {
+  const { main, kind, key, unit } = subject;
+  const note = h('small');
+  const attributes = { class: 'other', 'data-test': `card-${key}`, title: key };
+  return entry(subject, attributes, [note], ({ live, readings, watts, used }) => {
+    const flow = watts === null ? null : t(watts < 0 ? 'into_grid' : 'from_grid');
+    const counted = usedToday(used, unitName(unit));
+    write(note, [live && kind === 'electricity' ? flow : null, counted].filter(Boolean).join(' · '));
+    if (kind !== 'electricity') return joined(rounded((main && valueOf(readings?.[main.name])) ?? '–', unit));
+    return watts === null ? exact(sumOf(subject.imports, readings) ?? '–', 'kWh') : power(watts);
+  });
 }

@@ -17,8 +17,9 @@ const STEP = {
   week: ['15m', '1h'],
   month: ['1h', '6h'],
   year: ['1d', '1d'],
-  all: null,
 };
+// All of it grows with the years; without a step, the answer would be of single readings while there are few.
+const stepOfAll = (years) => (years <= 2 ? ['1d', '7d'] : years <= 20 ? ['7d', '1mo'] : ['1mo', '1mo']);
 
 // When a calendar day (and time) begins in the house's zone.
 function instant(civil) {
@@ -42,9 +43,10 @@ const shifted = (civil, years, months = 0, days = 0) => {
 export class Period {
   // `anchor`: the hour's beginning in milliseconds for an hour, else the first calendar day.
   constructor(kind, anchor, until) {
-    Object.assign(this, { kind, anchor, per: PER[kind], step: STEP[kind] });
+    Object.assign(this, { kind, anchor, per: PER[kind] });
     this.start = kind === 'hour' ? anchor : instant(anchor);
     this.end = kind === 'hour' ? anchor + HOUR : kind === 'all' ? until : instant(this.#moved(1));
+    this.step = STEP[kind] ?? stepOfAll((this.end - this.start) / (366 * DAY));
   }
 
   // The period that a moment lies in; `all` begins at `first` and ends with this year.

@@ -45,12 +45,14 @@ export function update() {
 }
 
 function summary() {
-  const { version, started, journal, instances, publishers = {} } = house.health;
+  const { version, started, uptime_seconds: uptime, journal, instances, publishers = {} } = house.health;
+  // A source takes a moment to begin, and a publisher waits for something to deliver.
+  const begins = ({ state, backlog }) => state === 'starting' && (backlog === 0 || uptime < 60);
   const well =
     !house.offlineSince &&
     (!journal || journal.state !== 'troubled') &&
     [...Object.values(instances), ...Object.values(publishers)].every(
-      ({ state }) => state === 'delivering' || state === 'starting',
+      (instance) => instance.state === 'delivering' || begins(instance),
     );
   write(head.state, t(well ? 'all_well' : 'some_ill'));
   write(head.program, t('program', { version, time: moment(Date.parse(started), now()) }));

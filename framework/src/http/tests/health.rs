@@ -23,6 +23,8 @@ async fn an_instance_is_well_while_it_delivers() {
     publish(&house.store, "z", meter());
     let answer = house.get("/health").await;
     assert_eq!(answer.status, 503, "one of two is not enough");
+    let always = house.get("/health?code=200").await;
+    assert_eq!((always.status, &always.json()["status"]), (200, &"degraded".into()));
     assert_eq!(answer.json()["status"], "degraded");
     assert!(answer.body.find(r#""z":"#) < answer.body.find(r#""a":"#), "the order of the configuration");
     assert_eq!(
@@ -108,4 +110,17 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
         assert_eq!((answer.status, &answer.json()["status"]), (503, &"degraded".into()));
         assert_eq!(answer.json()["publishers"]["home"]["state"], state.as_str());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_keeps_its_thread_is_not_well() {
+    let home = Delivery::new("home", "mqtt", Context::new("home", "", DEADLINE).stats().clone());
+    home.vitals.success("2020-02-06T21:37:51.607046Z".parse().unwrap());
+    home.begins();
+    tokio::time::advance(Duration::from_secs(120)).await;
+    assert_eq!(home.state(), State::Delivering, "its time is not over");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(home.state(), State::Waiting);
+    home.ends();
+    assert_eq!(home.state(), State::Delivering);
 }
