@@ -178,6 +178,10 @@ fn unanswered(error: &ureq::Error, place: &str, limit: Duration) -> PublishError
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
             PublishError::misconfigured(format!("this cannot be sent to `{place}`: {text}"))
         }
+        _ if text.contains("CaUsedAsEndEntity") => PublishError::misconfigured(format!(
+            "the certificate of `{place}` is that of an authority, as `openssl req -x509` makes it: make one that is \
+             not, with `-addext basicConstraints=critical,CA:FALSE`"
+        )),
         _ if text.contains("peer certificate") || matches!(error, ureq::Error::Tls(_)) => {
             PublishError::misconfigured(format!(
                 "the certificate of `{place}` is not trusted: {text}; if it is your own, name its authority in `ca_file`"

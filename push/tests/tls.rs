@@ -31,17 +31,22 @@ fn main() {
     let trials = vec![
         trial("its_own_authority_is_trusted_where_it_is_named", trusted),
         trial("another_certificate_is_not_trusted", not_trusted),
+        trial("a_certificate_that_is_an_authority_s_is_told_apart", authority),
     ];
     libtest_mimic::run(&args, trials).exit();
 }
 
 /// A certificate for this host, its own authority, and its key.
 fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+    make(folder, name, "FALSE")
+}
+
+fn make(folder: &Path, name: &str, is_authority: &str) -> (PathBuf, PathBuf) {
     let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
         .args(["-days", "2", "-subj", "/CN=nas", "-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-addext", &format!("basicConstraints=critical,CA:{is_authority}")])
         .arg("-keyout")
         .arg(&key)
         .arg("-out")
@@ -106,5 +111,14 @@ fn not_trusted() -> Result<(), Failed> {
             "{error}"
         );
     }
+    Ok(())
+}
+
+fn authority() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let (certificate, key) = make(folder.path(), "nas", "TRUE");
+    let error = ask(serve(&certificate, &key), Some(certificate)).unwrap_err();
+    assert!(matches!(error, PublishError::Misconfigured { .. }), "{error:?}");
+    assert!(error.to_string().contains("CA:FALSE"), "{error}");
     Ok(())
 }

@@ -1,49 +1,56 @@
 //! Commands that come over MQTT.
 
-use framework::{CommandSpec, Entry, House};
+use framework::{CommandSpec, Entry, Faults, House};
 use rumqttc::Publish;
 use serde_json::{Map, Value as Json};
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{info, warn};
 
 use crate::topics::Topics;
 
-/// More at once are refused.
-const AT_ONCE: usize = 4;
+/// With more that wait, one is refused.
+const WAITING: usize = 4;
 
-/// Runs commands, beside everything else.
+/// Runs commands beside everything else, one after the other: of two that set a count, the later one counts.
 #[derive(Debug)]
 pub(crate) struct Runner {
     publisher: String,
     house: House,
-    running: JoinSet<()>,
+    waiting: mpsc::Sender<(Entry, Map<String, Json>)>,
+    /// Whoever may write to the broker must not fill the log.
+    ignored: Faults<()>,
+    _running: JoinSet<()>,
 }
 
 impl Runner {
     pub(crate) fn new(publisher: String, house: House) -> Self {
-        Self { publisher, house, running: JoinSet::new() }
+        let (waiting, commands) = mpsc::channel(WAITING);
+        let mut running = JoinSet::new();
+        running.spawn(run(publisher.clone(), house.clone(), commands));
+        Self { publisher, house, waiting, ignored: Faults::default(), _running: running }
     }
 
     /// Begins what a message on a command's topic asks for.
     pub(crate) fn call(&mut self, topics: &Topics, topic: &str, message: &Publish) {
-        while self.running.try_join_next().is_some() {}
-        let called = match read(topics, &self.house, topic, message) {
-            Ok(_) if self.running.len() >= AT_ONCE => Err("too many commands at once".to_owned()),
-            other => other,
-        };
-        let publisher = self.publisher.clone();
-        let (entry, args) = match called {
-            Ok((entry, args)) => (entry.clone(), args),
-            Err(reason) => return warn!(publisher, "ignores a message on `{topic}`: {reason}"),
-        };
-        let commands = self.house.commands.clone();
-        self.running.spawn(async move {
-            let name = &entry.full_name;
-            match commands.run(&entry, args).await {
-                Ok(result) => info!(publisher, "ran `{name}`: {result}"),
-                Err(error) => warn!(publisher, "could not run `{name}`: {error}"),
-            }
+        let called = read(topics, &self.house, topic, message).and_then(|(entry, args)| {
+            self.waiting.try_send((entry.clone(), args)).map_err(|_| "too many commands wait".to_owned())
         });
+        if let Err(reason) = called {
+            let message = format!("ignores a message on `{topic}`: {reason}");
+            if let Some(text) = self.ignored.note((), &message) {
+                warn!(publisher = self.publisher, "{text}");
+            }
+        }
+    }
+}
+
+async fn run(publisher: String, house: House, mut commands: mpsc::Receiver<(Entry, Map<String, Json>)>) {
+    while let Some((entry, args)) = commands.recv().await {
+        let name = &entry.full_name;
+        match house.commands.run(&entry, args).await {
+            Ok(result) => info!(publisher, "ran `{name}`: {result}"),
+            Err(error) => warn!(publisher, "could not run `{name}`: {error}"),
+        }
     }
 }
 

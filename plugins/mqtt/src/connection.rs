@@ -35,6 +35,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Between attempts to connect.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LAST_WAIT: Duration = Duration::from_secs(10);
+/// After a wrong password, lest the broker locks the user out.
+const MISCONFIGURED_WAIT: Duration = Duration::from_secs(60);
 /// A connection that lived shorter than this was made in vain: longer than two clients of one name wait, before one
 /// throws the other out.
 pub(crate) const LASTING: Duration = Duration::from_secs(15);
@@ -241,12 +243,13 @@ impl Keeper {
             connected_before |= since.is_some();
             self.in_vain = since.is_some_and(|since| since.elapsed() < LASTING);
             self.tell(since.is_some(), &error);
+            let misconfigured = matches!(error, PublishError::Misconfigured { .. });
             self.standing.send_replace(Standing::Away(error));
             // A connection that is made and lost at once, as with two clients of one name, is no reason to hurry.
             if since.is_some() && !self.in_vain {
                 wait = FIRST_WAIT;
             }
-            sleep(wait).await;
+            sleep(if misconfigured { MISCONFIGURED_WAIT } else { wait }).await;
             wait = (wait * 2).min(LAST_WAIT);
         }
     }
@@ -344,7 +347,7 @@ fn open(settings: &Settings) -> (AsyncClient, EventLoop) {
         .set_last_will(LastWill::new(settings.topics.status(), "offline", QoS::AtLeastOnce, true));
     match (&settings.username, &settings.password) {
         (Some(name), Some(password)) => {
-            options.set_credentials(name, password.0.clone());
+            options.set_credentials(name, password.reveal().to_owned());
         }
         (Some(name), None) => {
             options.set_username(name);

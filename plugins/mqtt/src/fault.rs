@@ -77,6 +77,9 @@ pub(crate) fn explain(settings: &Settings, error: ConnectionError, lived: Option
                 heard(settings)
             ),
         ),
+        ConnectionError::MqttState(StateError::Deserialization(_)) if lived.is_none() => {
+            wrong("does not speak MQTT there: check host and port".to_owned())
+        }
         error => unavailable(settings, &format!("cannot be talked to: {error}")),
     }
 }

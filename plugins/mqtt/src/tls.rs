@@ -98,7 +98,10 @@ fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, ConfigError> {
 pub(crate) fn explain(error: &(dyn Error + 'static), host: &str) -> Option<String> {
     use AlertDescription as Alert;
     Some(match find(error)? {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        // The signature fails where an authority that is trusted has the name of another.
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => {
             "nobody that is trusted here has signed its certificate: name who did in `ca_file`".to_owned()
         }
         rustls::Error::InvalidCertificate(
@@ -110,6 +113,11 @@ pub(crate) fn explain(error: &(dyn Error + 'static), host: &str) -> Option<Strin
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. }),
         ) => format!("its certificate is out of date, or this machine's clock is wrong: {reason}"),
+        rustls::Error::InvalidCertificate(reason) if format!("{reason:?}").contains("CaUsedAsEndEntity") => {
+            "its certificate is that of an authority, as `openssl req -x509` makes it: make one that is not, with \
+             `-addext basicConstraints=critical,CA:FALSE`"
+                .to_owned()
+        }
         rustls::Error::InvalidCertificate(reason) => format!("its certificate cannot be used: {reason}"),
         rustls::Error::AlertReceived(Alert::CertificateRequired) => {
             "it wants a certificate of this client: set `client_cert` and `client_key`".to_owned()

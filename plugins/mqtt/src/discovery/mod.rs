@@ -181,14 +181,15 @@ impl Section {
         house: &House,
         connection: &Connection,
     ) -> Result<(), ClientError> {
-        let topics = &settings.topics;
+        let Settings { topics, discovery, allow_commands, .. } = settings;
         match self.step {
             Step::Ask => {
-                connection.subscribe(match settings.discovery {
+                connection.subscribe(match discovery {
                     Discovery::Device => topics.entity("+", &self.id, "+"),
                     Discovery::Entity | Discovery::Off => topics.device(&self.id),
                 })?;
                 self.step = Step::Wait;
+                return Ok(());
             }
             Step::Wait => {
                 while let Some(topic) = self.others.first() {
@@ -199,30 +200,27 @@ impl Section {
                     connection.send(Message::retained(topic.clone(), ""))?;
                     self.others.pop_first();
                 }
-                self.announce(name, settings, house, connection)?;
-                self.step = Step::Done;
             }
-            Step::Done if self.news => self.announce(name, settings, house, connection)?,
+            Step::Done if !self.news => return Ok(()),
             Step::Done => {}
         }
-        Ok(())
-    }
-
-    fn announce(
-        &mut self,
-        name: &str,
-        settings: &Settings,
-        house: &House,
-        connection: &Connection,
-    ) -> Result<(), ClientError> {
         let device = Device {
             id: &self.id,
             section: name,
             number: self.number.as_ref().map(|(_, number)| number.as_str()),
             readings: self.readings.values().collect(),
-            commands: if settings.allow_commands { commands(house, name) } else { Vec::new() },
+            commands: if *allow_commands { commands(house, name) } else { Vec::new() },
         };
-        let messages = device.messages(settings.discovery, &settings.topics);
+        self.announce(device.messages(*discovery, topics), connection)?;
+        self.step = Step::Done;
+        Ok(())
+    }
+
+    fn announce(
+        &mut self,
+        messages: BTreeMap<String, Vec<u8>>,
+        connection: &Connection,
+    ) -> Result<(), ClientError> {
         // With another identifier, those before are in the way.
         while let Some((topic, _)) = self.announced.iter().find(|(topic, _)| !messages.contains_key(*topic)) {
             let topic = topic.clone();

@@ -2,17 +2,13 @@
 
 use std::{fs, path::Path, process::Command};
 
-use framework::{Batch, Config, House, PublishError, Timestamp, testing::house};
+use framework::{Config, PublishError, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::{
     mosquitto::Mosquitto,
-    support::{deliver, grid, open, record},
+    support::{a_house, deliver, grid, open, record},
 };
-
-fn a_house() -> House {
-    house(&[("grid", Batch::now(grid(0)))])
-}
 
 /// Why nothing is delivered.
 async fn refusal(url: &str, keys: &str) -> String {
@@ -105,6 +101,22 @@ pub(crate) async fn tls_with_an_authority_of_ones_own() {
     let error = home.publisher.publish(&[record("grid", Timestamp::now(), grid(1))]).await.unwrap_err();
     // Mosquitto closes a connection that does not begin with MQTT, without a word.
     assert!(error.to_string().ends_with("write `mqtt://`, or the port where it speaks TLS"), "{error}");
+}
+
+pub(crate) async fn a_certificate_that_is_an_authority_s_is_told_apart() {
+    let broker = Mosquitto::with(TLS, |folder| {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let own = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        for name in ["ca.pem", "broker.pem"] {
+            fs::write(folder.join(name), own.pem()).unwrap();
+        }
+        fs::write(folder.join("broker.key"), own.key().serialize_pem()).unwrap();
+    });
+    let url = format!("mqtts://127.0.0.1:{}", broker.port);
+    let file = format!("ca_file = '{}/ca.pem'", broker.folder.path().display());
+    let reason = refusal(&url, &file).await;
+    assert!(reason.contains("CA:FALSE"), "{reason}");
 }
 
 pub(crate) async fn a_client_shows_its_certificate() {

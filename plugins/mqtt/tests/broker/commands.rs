@@ -32,6 +32,9 @@ impl Command for Fake {
 
     async fn run(&self, args: Args) -> Result<Json, CommandError> {
         let value = args.number("value").map(|value| value.to_string()).unwrap_or_default();
+        // The smaller, the longer it takes: what ran beside it would be done first.
+        let takes = 100.0 - args.number("value").map_or(100.0, |value| value.to_f64()).min(100.0);
+        tokio::time::sleep(std::time::Duration::from_millis(takes as u64)).await;
         self.1.log.lock().unwrap().push(format!("{} {value}", self.0.name));
         self.1.news.notify_one();
         Ok(Json::Bool(true))
@@ -94,6 +97,18 @@ pub(crate) async fn a_button_runs_its_command() {
     watcher.say("smartmeter/grid/command/set_s0", "much", false).await;
     watcher.say(number["command_topic"].as_str().unwrap(), "13756.57", false).await;
     assert_eq!(done.until(2).await, ["reset_s0 ", "set_s0 13756.57"]);
+}
+
+pub(crate) async fn commands_are_run_in_order() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let (house, done) = a_house();
+    let mut home = open(&broker.url(), "allow_commands = true", &house).await;
+    ready(&watcher, &mut home).await;
+    for value in ["1", "50", "99"] {
+        watcher.say("smartmeter/grid/command/set_s0", value, false).await;
+    }
+    assert_eq!(done.until(3).await, ["set_s0 1", "set_s0 50", "set_s0 99"]);
 }
 
 pub(crate) async fn a_command_that_the_broker_kept_is_ignored() {

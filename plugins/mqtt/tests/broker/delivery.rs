@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use crate::{
     mosquitto::Mosquitto,
-    support::{ago, deliver, grid, open, power, record},
+    support::{a_house, ago, deliver, grid, open, power, record},
     watcher::{Heard, Watcher},
 };
 
@@ -25,7 +25,7 @@ fn records(count: i64) -> Vec<Record> {
 pub(crate) async fn every_record_arrives_once_and_in_order() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let house = a_house();
     let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
     deliver(&mut home, &records(2500)).await;
     watcher
@@ -40,7 +40,7 @@ pub(crate) async fn every_record_arrives_once_and_in_order() {
 
 pub(crate) async fn the_newest_state_is_kept() {
     let broker = Mosquitto::start();
-    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let house = a_house();
     let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
     deliver(&mut home, &records(10)).await;
     let later = Watcher::latecomer(broker.port).await;
@@ -124,7 +124,7 @@ pub(crate) async fn a_register_with_a_time_of_its_own_joins_the_state() {
 pub(crate) async fn the_will_speaks_for_a_program_that_was_killed() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let house = a_house();
     let home = open(&broker.url(), "", &house).await;
     watcher.until_last("smartmeter/status", "online").await;
     watcher.until_last("smartmeter/grid/availability", "online").await;
@@ -137,7 +137,7 @@ pub(crate) async fn the_will_speaks_for_a_program_that_was_killed() {
 pub(crate) async fn a_program_that_ends_says_so() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let house = a_house();
     let mut home = open(&broker.url(), "", &house).await;
     watcher.until_last("smartmeter/status", "online").await;
     home.publisher.close().await;
@@ -151,7 +151,7 @@ pub(crate) async fn a_program_that_ends_says_so() {
 
 pub(crate) async fn a_broker_that_is_away_at_the_start_is_found_later() {
     let mut broker = Mosquitto::absent();
-    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let house = a_house();
     let mut home = open(&broker.url(), "", &house).await;
     let error = home.publisher.publish(&records(1)).await.unwrap_err();
     assert!(matches!(error, PublishError::Unavailable { .. }), "{error:?}");
@@ -166,7 +166,7 @@ pub(crate) async fn nothing_is_lost_while_the_broker_is_restarted() {
     const COUNT: i64 = 20_000;
     let mut broker = Mosquitto::start();
     let watcher = Watcher::steady(broker.port).await;
-    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let house = a_house();
     let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
     let sender = tokio::spawn(async move {
         deliver(&mut home, &records(COUNT)).await;
@@ -196,7 +196,7 @@ pub(crate) async fn nothing_is_lost_while_the_broker_is_restarted() {
 pub(crate) async fn a_broker_that_is_frozen_is_given_up() {
     let broker = Mosquitto::start();
     let watcher = Watcher::steady(broker.port).await;
-    let house = house(&[("grid", Batch::now(grid(0)))]);
+    let house = a_house();
     let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
     deliver(&mut home, &records(1)).await;
     broker.signal(Signal::STOP);

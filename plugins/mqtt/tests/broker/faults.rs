@@ -1,19 +1,15 @@
 //! Brokers that forget, that send too much, that take another client for this one.
 
-use framework::{Batch, House, Timestamp, testing::house};
+use framework::Timestamp;
 
 use crate::{
     log,
     mosquitto::Mosquitto,
-    support::{deliver, grid, open, power, reconnects, record, until},
+    support::{a_house, deliver, grid, open, power, reconnects, record, until},
     watcher::Watcher,
 };
 
 const STATE: &str = "smartmeter/grid/state";
-
-fn a_house() -> House {
-    house(&[("grid", Batch::now(grid(0)))])
-}
 
 pub(crate) async fn a_broker_that_forgot_the_state_is_told_again() {
     let mut broker = Mosquitto::start();

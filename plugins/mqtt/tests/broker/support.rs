@@ -6,8 +6,9 @@ use std::{
 };
 
 use framework::{
-    Batch, ConfiguredPublisher, Decimal, House, PublishError, Reading, Record, Timestamp, publish::Route,
-    testing::publisher,
+    Batch, ConfiguredPublisher, Decimal, House, PublishError, Reading, Record, Timestamp,
+    publish::Route,
+    testing::{house, publisher},
 };
 use plugin_mqtt::Mqtt;
 use wildmatch::WildMatch;
@@ -50,6 +51,11 @@ pub(crate) fn grid(watts: i64) -> Vec<Reading> {
         reading("POWER_IMPORT", 4_457_153, 3, "kWh", "1-0:1.8.0*255"),
         reading("CURRENT_POWER_SUM", watts, 0, "W", "1-0:16.7.0*255"),
     ]
+}
+
+/// One with a meter.
+pub(crate) fn a_house() -> House {
+    house(&[("grid", Batch::now(grid(0)))])
 }
 
 pub(crate) fn record(section: &str, taken_at: Timestamp, readings: Vec<Reading>) -> Record {
