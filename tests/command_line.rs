@@ -4,7 +4,14 @@
 
 mod support;
 
-use std::{fs, io::Write as _, net::TcpListener, process::Stdio};
+use std::{
+    fs,
+    io::Write as _,
+    net::TcpListener,
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use support::*;
 
@@ -209,4 +216,51 @@ fn the_demo_serves_a_simulated_house() {
     // The parity that the simulated meter sends was judged.
     assert_eq!(program.get("/health").1["instances"]["smartmeter_d0"]["facts"]["framing"], "7E1");
     assert_eq!(program.terminate().code(), Some(0));
+}
+
+/// Forty sources, started with these limits of open files.
+fn limited(folder: &Path, limits: &str) -> Command {
+    let config = folder.join("config.toml");
+    let sources: String = (0..40).map(|n| format!("[sources.t{n}]\nplugin = \"thermal\"\n")).collect();
+    fs::write(&config, format!("[server]\nlisten = \"127.0.0.1:0\"\n[journal]\nenabled = false\n{sources}"))
+        .unwrap();
+    let program = smartmeter();
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{limits} && exec \"$0\" \"$@\"")]).arg(program.get_program());
+    command.arg("--config").arg(config).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn as_many_files_are_open_as_the_system_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::run(limited(folder.path(), "ulimit -Sn 40"));
+    let (_, health) = program.get("/health");
+    assert_eq!(health["instances"].as_object().unwrap().len(), 40);
+}
+
+#[test]
+fn too_few_open_files_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = limited(folder.path(), "ulimit -n 40").output().unwrap();
+    assert!(!output.status.success());
+    let shown = text(&output.stderr);
+    assert!(shown.contains("could not start a thread for `t") && shown.contains("LimitNOFILE="), "{shown}");
+}
+
+#[test]
+fn a_selection_that_fits_nothing_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let meter = line();
+    let publisher =
+        "[publishers.p]\nplugin = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\nseries = [\"POWR_*\"]\n";
+    let program = Program::with_config(folder.path(), &(d0("grid", meter.path()) + publisher));
+    for _ in 0..100 {
+        send(&meter, &seven_e_one(telegram("002714.12830185", "000458.90")));
+    }
+    let deadline = Instant::now() + DEADLINE;
+    while !program.log().contains("`series` fits no name in 100 batches") {
+        assert!(Instant::now() < deadline, "{}", program.log());
+        std::thread::yield_now();
+    }
 }
