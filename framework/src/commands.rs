@@ -3,12 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value as Json};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 
 use crate::{Args, Command, CommandError};
 
 /// A command that takes longer than this has failed.
 const LIMIT: Duration = Duration::from_secs(10);
+/// Calls of an instance's commands that may be under way, or wait for a source that keeps its thread.
+const AT_ONCE: usize = 16;
 
 /// The commands of all instances.
 #[derive(Clone, Default)]
@@ -24,6 +26,7 @@ pub struct Entry {
     /// What runs it.
     pub command: Arc<dyn Command>,
     runtime: Handle,
+    slots: Arc<Semaphore>,
 }
 
 /// Why a name means no command.
@@ -51,10 +54,12 @@ impl Commands {
     /// The commands of each instance, and where they run: beside the source they belong to.
     pub fn new<'a>(instances: impl IntoIterator<Item = (&'a str, &'a [Arc<dyn Command>], Handle)>) -> Self {
         let entries = instances.into_iter().flat_map(|(instance, commands, runtime)| {
+            let slots = Arc::new(Semaphore::new(AT_ONCE));
             commands.iter().map(move |command| Entry {
                 full_name: format!("{instance}.{}", command.spec().name),
                 command: Arc::clone(command),
                 runtime: runtime.clone(),
+                slots: Arc::clone(&slots),
             })
         });
         Self { all: entries.collect() }
@@ -94,8 +99,16 @@ impl Commands {
     /// What the command says, and what is wrong with the arguments.
     pub async fn run(&self, entry: &Entry, args: Map<String, Json>) -> Result<Json, CommandError> {
         let args = Args::check(args, entry.command.spec())?;
+        let Ok(slot) = Arc::clone(&entry.slots).try_acquire_owned() else {
+            let busy = format!("`{}` has too much to do: {AT_ONCE} calls are under way", entry.full_name);
+            return Err(CommandError::Failed(busy));
+        };
         let command = Arc::clone(&entry.command);
-        let mut task = entry.runtime.spawn(async move { command.run(args).await });
+        let mut task = entry.runtime.spawn(async move {
+            let result = command.run(args).await;
+            drop(slot);
+            result
+        });
         match tokio::time::timeout(LIMIT, &mut task).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => {
@@ -112,6 +125,8 @@ impl Commands {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
     use super::*;
     use crate::CommandSpec;
 
@@ -148,30 +163,37 @@ mod tests {
         assert_eq!(two.resolve("set").map(|e| &e.full_name), Err(Unresolved::Ambiguous(both)));
     }
 
+    #[derive(Default)]
+    struct Counts(AtomicU64);
+
+    #[async_trait::async_trait]
+    impl Command for Counts {
+        fn spec(&self) -> &CommandSpec {
+            &CommandSpec { name: "count", aliases: &[], about: "", args: &[] }
+        }
+        async fn run(&self, _: Args) -> Result<Json, CommandError> {
+            self.0.fetch_add(1, Relaxed);
+            Ok(Json::Null)
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_has_failed_is_not_done_later() {
-        struct Counts(std::sync::atomic::AtomicU64);
-        #[async_trait::async_trait]
-        impl Command for Counts {
-            fn spec(&self) -> &CommandSpec {
-                &CommandSpec { name: "count", aliases: &[], about: "", args: &[] }
-            }
-            async fn run(&self, _: Args) -> Result<Json, CommandError> {
-                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                Ok(Json::Null)
-            }
-        }
-        let counts = Arc::new(Counts(0.into()));
+        let counts = Arc::new(Counts::default());
         let command: [Arc<dyn Command>; 1] = [counts.clone()];
         // Its thread is blocked, until it runs at the end.
         let blocked = std::thread::spawn(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
         let blocked = blocked.join().unwrap();
         let commands = Commands::new([("heat", &command[..], blocked.handle().clone())]);
-        let error = commands.run(commands.resolve("count").unwrap(), Map::new()).await.unwrap_err();
-        assert_eq!(error.to_string(), "`heat.count` did not finish within 10s");
+        let calls = (0..20).map(|_| commands.run(commands.resolve("count").unwrap(), Map::new()));
+        let errors = futures_util::future::join_all(calls).await;
+        let errors: Vec<_> = errors.into_iter().map(|result| result.unwrap_err().to_string()).collect();
+        assert_eq!(errors[15], "`heat.count` did not finish within 10s");
+        assert_eq!(errors[16], "`heat.count` has too much to do: 16 calls are under way");
         let ends = std::thread::spawn(move || blocked.block_on(tokio::task::yield_now()));
         ends.join().unwrap();
-        assert_eq!(counts.0.load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!(counts.0.load(Relaxed), 0);
+        assert_eq!(commands.all()[0].slots.available_permits(), 16, "and they wait no more");
     }
 
     #[tokio::test]
