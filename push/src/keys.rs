@@ -123,7 +123,8 @@ fn url(text: &str) -> Result<Uri, ConfigError> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ConfigError> {
-    let pem = read("ca_file", path)?;
+    let wrong = |error| ConfigError::key("ca_file", format!("could not read `{}`: {error}", path.display()));
+    let pem = fs::read_to_string(path).map_err(wrong)?;
     let items = parse_pem(pem.as_bytes()).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),
         _ => None,
@@ -135,11 +136,6 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ConfigError> {
         }
         some => Ok(some),
     }
-}
-
-fn read(key: &'static str, path: &Path) -> Result<String, ConfigError> {
-    let wrong = |error| ConfigError::key(key, format!("could not read `{}`: {error}", path.display()));
-    fs::read_to_string(path).map_err(wrong)
 }
 
 /// RFC 4648, section 4.

@@ -143,11 +143,13 @@ impl Feed {
     }
 
     fn select(&mut self, record: Record) -> Option<Record> {
-        let wanted = self.route.has_source(&record.section);
+        if !self.route.has_source(&record.section) {
+            return None;
+        }
         let selected = self.route.select(record);
         if selected.is_some() {
             self.unfit = None;
-        } else if let (true, Some(unfit)) = (wanted, &mut self.unfit) {
+        } else if let Some(unfit) = &mut self.unfit {
             *unfit = unfit.saturating_add(1);
             if *unfit == UNFIT {
                 warn!(publisher = %self.delivery.name, "nothing goes out: `series` fits no name in {UNFIT} batches; /data shows the names");

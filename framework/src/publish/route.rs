@@ -44,11 +44,8 @@ impl Route {
         fits(&self.series, name)
     }
 
-    /// What of a record is wanted; `None` where nothing is.
+    /// What is wanted of a record of a wanted source; `None` where nothing is.
     pub(crate) fn select(&self, mut record: Record) -> Option<Record> {
-        if !self.has_source(&record.section) {
-            return None;
-        }
         record.batch.readings.retain(|reading: &Reading| self.has_series(&reading.name));
         (!record.batch.readings.is_empty()).then_some(record)
     }
