@@ -15,8 +15,8 @@ use std::{
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value as Json;
-use servers::{Server, is_installed};
 use support::*;
+use test_servers::{Server, is_installed};
 
 fn main() {
     let args = Arguments::from_args();
@@ -237,7 +237,7 @@ fn a_server_scrapes_and_asks() -> Result<(), Failed> {
     let program = Program::with_config(folder.path(), &sources);
     send(&meter, &telegram("002714.12830185", "-000458.90"));
     program.until("/data", "delivered", |json| json["grid"].is_object() && json["sensors"].is_object());
-    let server = servers::prometheus(folder.path(), servers::free_port(), program.address());
+    let server = test_servers::prometheus(folder.path(), test_servers::free_port(), program.address());
     let value = |query: &str| ask(&server, query)[0]["value"][1].as_str().unwrap().to_owned();
     assert_eq!(value("up == 1"), "1");
     assert_eq!(value(r#"meter_power_watts{meter="grid"}"#), "-458.9");

@@ -25,9 +25,9 @@ use std::{
 use libtest_mimic::{Arguments, Failed, Trial};
 use rumqttc::{Event, MqttOptions, Packet, QoS};
 use rustix::termios::ioctl_tiocnxcl;
-use servers::{Server, free_port};
 use simulator::Pty;
 use support::*;
+use test_servers::{Server, free_port};
 
 const METER: &str = "smartmeter_d0";
 /// What is waited for at the end of a round comes within seconds, on a calm machine.
@@ -35,7 +35,7 @@ const ROUND: Duration = Duration::from_secs(120);
 
 fn main() {
     let needed = ["mosquitto", "influxd"];
-    let missing: Vec<_> = needed.into_iter().filter(|program| !servers::is_installed(program)).collect();
+    let missing: Vec<_> = needed.into_iter().filter(|program| !test_servers::is_installed(program)).collect();
     let name = match missing.is_empty() {
         true => "outages_and_kills_lose_nothing".to_owned(),
         false => format!("outages_and_kills_lose_nothing (needs {})", missing.join(" and ")),
@@ -49,7 +49,8 @@ fn outages() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let folder = folder.path();
     let (mqtt, influx) = (free_port(), free_port());
-    let (mut broker, mut database) = (start_broker(folder, mqtt), servers::influxd(folder, influx, false));
+    let (mut broker, mut database) =
+        (start_broker(folder, mqtt), test_servers::influxd(folder, influx, false));
     query(influx, "CREATE DATABASE house");
     let subscriber = Subscriber::start(mqtt);
     let meter = line();
@@ -84,7 +85,7 @@ fn outages() -> Result<(), Failed> {
             pause(&mut random, 500);
             broker = start_broker(folder, mqtt);
             pause(&mut random, 300);
-            database = servers::influxd(folder, influx, false);
+            database = test_servers::influxd(folder, influx, false);
             let now = sent.load(Relaxed);
             let arrived = |number: Option<&u64>| number.is_some_and(|number| *number >= now);
             until(&program, "at the broker", || arrived(subscriber.numbers().last()));
@@ -114,7 +115,7 @@ fn start_broker(folder: &Path, port: u16) -> Server {
     // What was acknowledged and not handed on yet must survive the broker's end.
     let keep =
         format!("persistence true\npersistence_location {}/\nmax_queued_messages 0\n", folder.display());
-    servers::mosquitto(folder, port, &keep)
+    test_servers::mosquitto(folder, port, &keep)
 }
 
 fn pause(random: &mut Random, most: u64) {

@@ -35,7 +35,7 @@ use page::{commands, figures, history, house::Year, looks, now};
 type Test = (&'static str, fn(&Year));
 
 fn main() {
-    let missing: Vec<_> = browser::NEEDED.into_iter().filter(|it| !servers::is_installed(it)).collect();
+    let missing: Vec<_> = browser::NEEDED.into_iter().filter(|it| !test_servers::is_installed(it)).collect();
     let year = Arc::new(Year::default());
     let tests = [now::TESTS, history::TESTS, commands::TESTS, looks::TESTS, figures::TESTS].concat();
     let trials = tests.into_iter().map(|(name, test)| {

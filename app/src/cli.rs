@@ -73,7 +73,7 @@ enum Command {
     /// Find the meters at serial ports, and print their configuration
     Probe {
         /// Serial ports, or `tcp://host:port` [default: all that there are]
-        ports: Vec<line::Port>,
+        ports: Vec<transport::Port>,
         /// Add the configuration to this file
         #[arg(long, value_name = "FILE")]
         write: Option<PathBuf>,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use framework::{DecodeFn, Decoded, Registration, json, plugins};
-use line::Recording;
+use transport::Recording;
 
 use crate::cli::Failure;
 

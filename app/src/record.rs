@@ -11,11 +11,11 @@ use std::{
 
 use clap::Args;
 use framework::{Period, Registration};
-use line::{Chunk, Header, Port, Recorder};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{interval, sleep},
 };
+use transport::{Chunk, Header, Port, Recorder};
 
 use self::input::Input;
 use crate::{

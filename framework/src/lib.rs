@@ -18,17 +18,12 @@ mod command;
 mod commands;
 mod config;
 mod context;
-mod decimal;
 mod error;
 mod faults;
 pub mod http;
-pub mod journal;
-pub mod json;
-mod obis;
 mod plugin;
 pub mod publish;
 mod publisher;
-mod reading;
 mod schedule;
 mod service;
 pub mod store;
@@ -37,7 +32,9 @@ pub mod testing;
 mod vitals;
 mod worker;
 
+pub use ::journal::{self, Record};
 pub use async_trait::async_trait;
+pub use reading::{Batch, Decimal, DeviceTime, Obis, Reading, Text, Timestamp, Value, json};
 
 pub use crate::{
     acquisition::{AcquireError, DataAcquisition},
@@ -48,16 +45,13 @@ pub use crate::{
         Override, PUBLISHER_KEYS, Secret, Server, VzloggerConfig,
     },
     context::{Context, Counter, Fact, Stats},
-    decimal::Decimal,
     error::ConfigError,
     faults::Faults,
-    obis::Obis,
     plugin::{AnonymiseFn, DecodeFn, Decoded, Instance, Plugin, Probe, Registration, plugin, plugins},
     publisher::{
-        Batching, House, PublishError, Publisher, PublisherPlugin, PublisherRegistration, Record, publisher,
+        Batching, House, PublishError, Publisher, PublisherPlugin, PublisherRegistration, publisher,
         publishers,
     },
-    reading::{Batch, DeviceTime, Reading, Text, Timestamp, Value},
     schedule::{Pace, Period, Schedule},
     service::run,
     store::Store,

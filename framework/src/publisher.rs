@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Batch, Commands, ConfigError, Context, Store, Text, config::Section, error::quoted, plugin::sole_names,
+    Commands, ConfigError, Context, Record, Store, config::Section, error::quoted, plugin::sole_names,
     publish::Route,
 };
 
@@ -58,16 +58,6 @@ pub trait Publisher: Send + 'static {
 
     /// Says goodbye; at most half a second.
     async fn close(&mut self) {}
-}
-
-/// One batch as the journal has it: the numbers that one source read at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// The source's name.
-    pub section: Text,
-    /// The numbers; texts, such as a meter's number, are in [`House::store`] only. Its time is when they were taken,
-    /// however late they are delivered, and a register with a time of its own comes in a record of its own.
-    pub batch: Batch,
 }
 
 /// How a publisher wants its records.

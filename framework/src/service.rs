@@ -53,7 +53,12 @@ async fn serve(
     let outward = workers(config.publishers.iter().map(|publisher| &*publisher.name))?;
     let (journal, keeper) = if config.journal.enabled {
         let publishers = config.publishers.iter().map(|publisher| Text::from(&publisher.name)).collect();
-        let (journal, keeper) = Journal::start(Settings { publishers, ..Settings::of(&config.journal) })?;
+        let (journal, keeper) = Journal::start(Settings {
+            publishers,
+            commit_every: config.journal.commit_every,
+            keep_raw: config.journal.keep_raw,
+            ..Settings::new(&config.journal.path)
+        })?;
         (journal, Some(keeper))
     } else {
         (Journal::off(), None)

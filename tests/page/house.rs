@@ -140,7 +140,7 @@ impl House {
         if let Some(year) = plan.year {
             year.copy_to(&state);
         }
-        let port = servers::free_port();
+        let port = test_servers::free_port();
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\nstate_dir = \"{}\"\n{}\n{}{}\n{}{}",
             state.display(),

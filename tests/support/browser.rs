@@ -15,8 +15,8 @@ use std::{
 };
 
 use serde_json::{Value as Json, json};
-use servers::Server;
 use tempfile::TempDir;
+use test_servers::Server;
 
 use crate::support::DEADLINE;
 
@@ -48,11 +48,11 @@ pub struct Browser {
 impl Browser {
     /// Opens one whose user reads this language, `"de-DE"`, on a screen of 1280 × 900.
     pub fn open(language: &str) -> Self {
-        let port = servers::free_port();
+        let port = test_servers::free_port();
         let mut command = Command::new("chromedriver");
         let folder = tempfile::tempdir().unwrap();
         command.arg(format!("--port={port}")).env("TMPDIR", folder.path()).stderr(Stdio::null());
-        let driver = Server::start(command, port, servers::listens);
+        let driver = Server::start(command, port, test_servers::listens);
         let config =
             ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(3 * DEADLINE));
         let mut browser = Self {

@@ -26,8 +26,8 @@ use framework::{
     journal::{Journal, Look, Observation, Settings},
 };
 use rumqttc::{Event, MqttOptions, Packet, QoS};
-use servers::free_port;
 use support::{Program, d0, line};
+use test_servers::free_port;
 
 use self::process::Usage;
 
@@ -41,7 +41,7 @@ fn main() {
         [("latency", "mosquitto", latency), ("mqtt", "mosquitto", mqtt), ("influx", "influxd", influx)];
     for (name, needed, bench) in benches {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
-            if servers::is_installed(needed) {
+            if test_servers::is_installed(needed) {
                 bench();
             } else {
                 println!("{name}: not measured, as `{needed}` is not installed");
@@ -178,7 +178,7 @@ fn mqtt() {
     let url = format!("mqtt://127.0.0.1:{port}");
     let program = with_a_day(folder.path(), &publisher("mqtt", &url, "discovery = \"off\"\n"));
     // The subscriber is slower than the broker, which may queue as much as it likes.
-    let _broker = servers::mosquitto(folder.path(), port, "max_queued_messages 0\n");
+    let _broker = test_servers::mosquitto(folder.path(), port, "max_queued_messages 0\n");
     let messages = subscribe(port);
     report("mqtt", caught_up(&program));
     let is_reading =
@@ -190,13 +190,13 @@ fn mqtt() {
 fn influx() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
-    let database = servers::influxd(folder.path(), port, false);
+    let database = test_servers::influxd(folder.path(), port, false);
     let query = format!("http://127.0.0.1:{port}/query");
     ureq::post(&query).query("q", "CREATE DATABASE house").send_empty().unwrap();
     database.stop();
     let url = format!("http://127.0.0.1:{port}");
     let program = with_a_day(folder.path(), &publisher("influx", &url, "database = \"house\"\n"));
-    let _database = servers::influxd(folder.path(), port, false);
+    let _database = test_servers::influxd(folder.path(), port, false);
     report("influx", caught_up(&program));
 }
 
@@ -204,7 +204,7 @@ fn influx() {
 fn latency() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
-    let _broker = servers::mosquitto(folder.path(), port, "");
+    let _broker = test_servers::mosquitto(folder.path(), port, "");
     let messages = subscribe(port);
     let meter = line();
     let url = format!("mqtt://127.0.0.1:{port}");

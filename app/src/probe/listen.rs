@@ -3,9 +3,9 @@
 use std::{io, time::Duration};
 
 use framework::{Decoded, Reading, Registration, plugins};
-use line::Line;
-use meter::Language;
+use telegram::Language;
 use tokio::time::{Instant, timeout};
+use transport::Line;
 
 /// A pause of this length ends a burst of bytes.
 const PAUSE: Duration = Duration::from_millis(150);

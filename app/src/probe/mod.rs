@@ -14,8 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use line::Port;
 use tokio::task::JoinSet;
+use transport::Port;
 
 use self::{search::Found, section::Section};
 use crate::cli::Failure;

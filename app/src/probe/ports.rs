@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use line::Port;
+use transport::Port;
 
 /// Names of serial ports that a head may be at: USB adapters, and the pins of a Raspberry Pi.
 const PREFIXES: [&str; 3] = ["ttyUSB", "ttyACM", "ttyAMA"];

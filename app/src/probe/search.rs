@@ -3,9 +3,9 @@
 use std::{fmt, io, time::Duration};
 
 use framework::{Config, Probe, Reading, plugins};
-use line::{Line, Port};
-use meter::Language;
+use telegram::Language;
 use tokio::time::{Instant, sleep};
+use transport::{Line, Port};
 
 use super::{
     listen::{Heard, Telegram, listen},

@@ -8,7 +8,7 @@ use std::{
 };
 
 use framework::Config;
-use line::Port;
+use transport::Port;
 
 use super::{Found, advice, lasting};
 use crate::cli::Failure;

@@ -7,8 +7,8 @@ use std::{
 };
 
 use framework::Timestamp;
-use line::{Chunk, Header, Line, MAX_CHUNK, Origin, Port, Recording};
 use tokio::time::Instant;
+use transport::{Chunk, Header, Line, MAX_CHUNK, Origin, Port, Recording};
 
 /// Bytes that come so close together are one chunk: a line of the file for each byte helps nobody.
 const GATHER: Duration = Duration::from_millis(10);

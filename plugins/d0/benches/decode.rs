@@ -1,8 +1,8 @@
 //! How fast telegrams are decoded, judged and made into batches: `cargo bench -p plugin-d0`.
 
-use meter_testing::speed::{self, TELEGRAMS};
 use plugin_d0::decoder::Decoder;
 use simulator::{House, p1};
+use telegram_testing::speed::{self, TELEGRAMS};
 
 fn main() {
     let plain = recording(false);

@@ -18,7 +18,7 @@
 
 mod lines;
 
-use meter::{Buffer, Language};
+use telegram::{Buffer, Language};
 
 use crate::{
     characters::replace_bad_utf8,
@@ -89,7 +89,7 @@ impl Decoder {
     }
 }
 
-impl meter::Decoder for Decoder {
+impl telegram::Decoder for Decoder {
     const LANGUAGE: Language = Language::Text;
     const NATURE: &'static str = "framing";
     type Telegram<'a> = Telegram<'a>;

@@ -1,7 +1,7 @@
 //! Where a register stands in the text of its telegram.
 
 use framework::{Decimal, Obis, Timestamp};
-use meter::{Register, RegisterTime};
+use telegram::{Register, RegisterTime};
 
 /// Where one register's parts stand, and what they mean.
 #[derive(Clone, Copy, Debug)]

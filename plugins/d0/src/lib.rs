@@ -1,7 +1,7 @@
 //! Meters that send IEC 62056-21 text (D0), through an infrared head, a P1 port or over TCP.
 //!
 //! ```text
-//! meter::Source ── bytes ──▶ decoder ── Telegram ──▶ meter: guard, names, batch
+//! telegram::Source ── bytes ──▶ decoder ── Telegram ──▶ meter: guard, names, batch
 //!                            framing, head, open, line: what it is made of
 //! ```
 //!

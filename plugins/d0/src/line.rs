@@ -11,7 +11,7 @@
 //! between codes and brackets.
 
 use framework::{Decimal, Obis};
-use meter::Register;
+use telegram::Register;
 
 use crate::{
     characters::{has_groups, is_code, is_doubtful, is_unit, skip_blanks, skip_plain},

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ::line::Port;
 use framework::{ConfigError, Context, Instance, Pace, Period, Plugin, Probe};
-use meter::{Source, config};
 use serde::Deserialize;
+use telegram::{Source, config};
+use transport::Port;
 
 use crate::{
     anonymise::anonymise,
@@ -95,7 +95,7 @@ impl Plugin for D0 {
     const ABOUT: &'static str = "electricity and heat meters with IEC 62056-21 text, pushed or asked (infrared head, P1 port, ser2net)";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     const PACE: Pace = Pace::Pushed;
-    const DECODE: Option<framework::DecodeFn> = Some(meter::decode::<Decoder>);
+    const DECODE: Option<framework::DecodeFn> = Some(telegram::decode::<Decoder>);
     const ANONYMISE: Option<framework::AnonymiseFn> = Some(anonymise);
     const PROBE: Option<Probe> =
         Some(Probe { bauds: BAUDS, asking: &["request = true", "request = true\nwake_up = true"] });

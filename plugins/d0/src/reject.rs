@@ -5,7 +5,7 @@ use std::fmt;
 use crate::framing::Framing;
 
 /// Bytes that look like a telegram and must not be trusted.
-pub type Rejected = meter::Rejected<Reason>;
+pub type Rejected = telegram::Rejected<Reason>;
 
 /// What is wrong with a telegram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

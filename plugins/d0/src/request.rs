@@ -12,9 +12,9 @@ mod tests;
 
 use std::{ops::Range, time::Duration};
 
-use ::line::Line;
-use meter::{Answer, Conversation, Decoder as _, NoAnswer};
+use telegram::{Answer, Conversation, Decoder as _, NoAnswer};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use transport::Line;
 
 use crate::{
     characters::begins_code,

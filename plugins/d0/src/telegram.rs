@@ -1,6 +1,6 @@
 //! A telegram that arrived whole, and its registers.
 
-use meter::Register;
+use telegram::Register;
 
 use crate::{framing::Framing, line::Registers};
 
@@ -45,7 +45,7 @@ impl<'a> Telegram<'a> {
     }
 }
 
-impl meter::Telegram for Telegram<'_> {
+impl telegram::Telegram for Telegram<'_> {
     /// The ident line, with its `/`; `None` for a data message alone.
     fn ident(&self) -> Option<&str> {
         self.ident

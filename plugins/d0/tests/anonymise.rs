@@ -8,8 +8,8 @@ mod anonymised;
 use std::path::PathBuf;
 
 use anonymised::{anonymised, shown};
-use meter_testing::files;
 use simulator::uart::{seven_bits, seven_e_one};
+use telegram_testing::files;
 
 fn golden() -> Vec<(PathBuf, Vec<u8>)> {
     files(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams"), "txt")

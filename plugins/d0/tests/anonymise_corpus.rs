@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anonymised::{anonymised, shown};
 use libtest_mimic::{Arguments, Trial};
-use meter_testing::corpus;
+use telegram_testing::corpus;
 
 fn main() {
     let trial = |(path, bytes): (PathBuf, Vec<u8>)| {

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use libtest_mimic::Failed;
-use meter_testing::{Shown, accepted, corpus};
 use plugin_d0::{decoder::Decoder, line::read_line};
 use serde_json::Value;
+use telegram_testing::{Shown, accepted, corpus};
 
 fn main() {
     corpus::run(&["d0", "dsmr"], &[("d0", recorded), ("dsmr", judged), ("malformed", damaged)]);

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use meter::{Decoder as _, Telegram as _};
 use plugin_d0::{
     decoder::{Decoder, MAX_TELEGRAM},
     framing::Framing,
     reject::Reason,
     telegram::Check,
 };
+use telegram::{Decoder as _, Telegram as _};
 
 /// What came out: the text of each register, or the kind of fault.
 fn decode(bytes: &[u8]) -> Vec<String> {

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
 
-use meter::{Decoder as _, Telegram as _};
-use meter_testing::{files, golden};
 use plugin_d0::{D0, decoder::Decoder, framing::Framing, telegram::Check};
+use telegram::{Decoder as _, Telegram as _};
+use telegram_testing::{files, golden};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams");
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use meter::{Decoder as _, Guard, INSISTS, Implausible, What};
 use plugin_d0::decoder::Decoder;
+use telegram::{Decoder as _, Guard, INSISTS, Implausible, What};
 
 /// A guard and the meter's clock.
 struct Watch {

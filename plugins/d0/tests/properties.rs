@@ -1,12 +1,12 @@
 //! What holds for every telegram, every stream, every way to cut it into chunks.
 
-use meter::{Decoder as _, Telegram as _};
-use meter_testing::{Found, accepted, properties};
 use plugin_d0::{decoder::Decoder, reject::Reason};
 use proptest::{collection::vec, prelude::*, sample::select};
+use telegram::{Decoder as _, Telegram as _};
+use telegram_testing::{Found, accepted, properties};
 
 fn decode(bytes: &[u8]) -> Vec<Found<Reason>> {
-    meter_testing::decode(Decoder::default(), bytes, &[])
+    telegram_testing::decode(Decoder::default(), bytes, &[])
 }
 
 const PUSHED: &str = "/XYZ5AB12\r\n\r\n1-0:0.0.0*255(1XYZ(X)\r\n1-0:0.0.0*255(1XYZ0100042)\r\n\

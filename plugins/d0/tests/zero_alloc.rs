@@ -1,7 +1,7 @@
 //! A meter's thousandth telegram costs no allocation.
 
-use meter_testing::allocations;
 use plugin_d0::decoder::Decoder;
+use telegram_testing::allocations;
 
 fn telegram(second: u64) -> Vec<u8> {
     let text = format!(

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use framework::{Batching, ConfigError, Period, Secret};
+use http_client::{Endpoint, Keys, default_flush_every};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use push::{Endpoint, Keys, default_flush_every};
 use serde::Deserialize;
 
 use crate::line::{Lines, Names, SECTION};
@@ -33,7 +33,7 @@ pub struct Config {
     tags: BTreeMap<String, String>,
     #[serde(default)]
     fields: BTreeMap<String, String>,
-    #[serde(default = "default_flush_every", deserialize_with = "push::flush_every")]
+    #[serde(default = "default_flush_every", deserialize_with = "http_client::flush_every")]
     flush_every: Period,
     #[serde(default = "default_batch")]
     batch: usize,

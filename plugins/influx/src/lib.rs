@@ -10,7 +10,7 @@ use framework::{
     Batching, ConfigError, Context, Counter, House, PublishError, Publisher, PublisherPlugin, Record,
     async_trait,
 };
-use push::{Answer, Endpoint, Message, Named};
+use http_client::{Answer, Endpoint, Message, Named};
 
 pub use crate::config::Config;
 use crate::line::Lines;

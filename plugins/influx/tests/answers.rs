@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use framework::{PublishError, testing};
 use plugin_influx::Influx;
-use servers::http::{Reply, Server};
 use support::{kind, record};
+use test_servers::http::{Reply, Server};
 
 const AT: &str = "2026-11-23T07:52:59.168513Z";
 

@@ -13,8 +13,8 @@ use framework::{Publisher, Record, Timestamp};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
 
-use servers::is_installed;
 use support::{Client, Server, influxd, kind, record, victoria_metrics};
+use test_servers::is_installed;
 
 fn main() {
     let args = Arguments::from_args();

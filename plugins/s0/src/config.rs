@@ -3,8 +3,8 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use framework::{ConfigError, Period};
-use line::Port;
 use serde::Deserialize;
+use transport::Port;
 
 use crate::rate::Rate;
 

@@ -3,7 +3,7 @@
 
 use std::{io, time::Duration};
 
-use line::{Line, Port};
+use transport::{Line, Port};
 
 use crate::{clock, counter::Pulses};
 

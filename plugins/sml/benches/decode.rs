@@ -3,9 +3,9 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use meter_testing::speed::{self, TELEGRAMS};
 use plugin_sml::decoder::Decoder;
 use support::*;
+use telegram_testing::speed::{self, TELEGRAMS};
 
 fn main() {
     for (name, telegram) in

@@ -13,7 +13,7 @@
 //! whole and that of each message. A register that is no number is text, or is left out.
 
 use memchr::memmem::Finder;
-use meter::{Buffer, Language};
+use telegram::{Buffer, Language};
 
 use crate::{
     file,
@@ -94,7 +94,7 @@ impl Decoder {
     }
 }
 
-impl meter::Decoder for Decoder {
+impl telegram::Decoder for Decoder {
     const LANGUAGE: Language = Language::Sml;
     const NATURE: &'static str = "quirk";
     type Telegram<'a> = Telegram<'a>;

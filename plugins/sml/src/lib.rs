@@ -1,7 +1,7 @@
 //! Meters that send SML, through an infrared head or over TCP.
 //!
 //! ```text
-//! meter::Source ── bytes ──▶ decoder ── Telegram ──▶ meter: guard, names, batch
+//! telegram::Source ── bytes ──▶ decoder ── Telegram ──▶ meter: guard, names, batch
 //!                            file, tlv, registers: what it is made of; quirks: what is wrong with it
 //! ```
 //!

@@ -1,8 +1,8 @@
 //! `plugin = "sml"` in the configuration.
 
 use framework::{ConfigError, Context, Instance, Pace, Period, Plugin, Probe};
-use meter::{Source, config};
 use serde::Deserialize;
+use telegram::{Source, config};
 
 use crate::{
     anonymise::anonymise,
@@ -47,7 +47,7 @@ impl Plugin for Sml {
     const ABOUT: &'static str = "electricity meters that push SML (infrared head, ser2net)";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     const PACE: Pace = Pace::Pushed;
-    const DECODE: Option<framework::DecodeFn> = Some(meter::decode::<Decoder>);
+    const DECODE: Option<framework::DecodeFn> = Some(telegram::decode::<Decoder>);
     const ANONYMISE: Option<framework::AnonymiseFn> = Some(anonymise);
     const PROBE: Option<Probe> = Some(Probe { bauds: &[9600], asking: &[] });
     type Config = Config;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use framework::{Decimal, Obis, Text, Timestamp};
-use meter::{Register, RegisterTime};
+use telegram::{Register, RegisterTime};
 
 use crate::{
     reject::Flaw,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Bytes that look like a telegram and must not be trusted; at `offset` stands a start sequence.
-pub type Rejected = meter::Rejected<Reason>;
+pub type Rejected = telegram::Rejected<Reason>;
 
 /// What is wrong with a telegram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! A telegram that arrived whole.
 
-use meter::Register;
+use telegram::Register;
 
 use crate::{quirks::Effective, registers::Registers};
 
@@ -15,7 +15,7 @@ pub struct Telegram<'a> {
     pub(crate) registers: &'a Registers,
 }
 
-impl meter::Telegram for Telegram<'_> {
+impl telegram::Telegram for Telegram<'_> {
     /// The server id as it stands on the meter (DIN 43863-5), `1XYZ0012345678`; else as text or as
     /// hexadecimal digits.
     fn ident(&self) -> Option<&str> {

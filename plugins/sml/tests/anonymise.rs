@@ -5,12 +5,12 @@
 mod support;
 
 use framework::Plugin as _;
-use meter_testing::Owned;
 use plugin_sml::{
     Sml,
     quirks::{Crc, Quirks},
 };
 use support::*;
+use telegram_testing::Owned;
 
 const OWNER: [u8; 6] = [1, 0, 0, 0, 0, 255];
 

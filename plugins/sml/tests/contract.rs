@@ -1,8 +1,8 @@
 //! What the framework expects of any plugin.
 
 use framework::testing;
-use meter_testing::contract;
 use plugin_sml::Sml;
+use telegram_testing::contract;
 
 #[test]
 fn keeps_the_contract() {

@@ -5,7 +5,6 @@
 
 use framework::{Decimal, Plugin as _};
 use libtest_mimic::Failed;
-use meter_testing::{Found, Owned, Shown, accepted, corpus, decode};
 use plugin_sml::{
     Sml,
     decoder::Decoder,
@@ -13,6 +12,7 @@ use plugin_sml::{
     reject::{Reason, Rejected},
 };
 use serde_json::Value;
+use telegram_testing::{Found, Owned, Shown, accepted, corpus, decode};
 
 fn main() {
     corpus::run(&["sml"], &[("sml", recorded), ("malformed", damaged)]);

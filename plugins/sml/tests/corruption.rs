@@ -10,10 +10,10 @@
 use std::{collections::BTreeSet, env, time::Duration};
 
 use framework::{Context, Reading};
-use meter::{DEFAULT_MAX_POWER, Decoder as _, Reader, Telegram as _};
-use meter_testing::{corpus, files, read};
 use plugin_sml::decoder::Decoder;
 use simulator::faults::{Damage, Random};
+use telegram::{DEFAULT_MAX_POWER, Decoder as _, Reader, Telegram as _};
+use telegram_testing::{corpus, files, read};
 
 /// Cases where `SMARTMETER_CASES` says nothing.
 const CASES: usize = 50_000;

@@ -4,13 +4,13 @@
 
 mod support;
 
-use meter::{Decoder as _, Telegram as _};
-use meter_testing::accepted;
 use plugin_sml::{
     decoder::{Decoder, MAX_TELEGRAM},
     reject::{Flaw, Reason},
 };
 use support::*;
+use telegram::{Decoder as _, Telegram as _};
+use telegram_testing::accepted;
 
 fn registers(bytes: &[u8]) -> Vec<Vec<String>> {
     accepted(&decode(bytes)).into_iter().map(texts).collect()

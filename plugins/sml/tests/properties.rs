@@ -4,10 +4,10 @@
 
 mod support;
 
-use meter_testing::{accepted, properties};
 use plugin_sml::decoder::Decoder;
 use proptest::{collection::vec, prelude::*, sample::select};
 use support::*;
+use telegram_testing::{accepted, properties};
 
 #[test]
 fn no_flipped_bit_lets_a_wrong_value_through() {

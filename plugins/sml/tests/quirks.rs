@@ -4,12 +4,12 @@
 
 mod support;
 
-use meter_testing::Found;
 use plugin_sml::{
     quirks::{Crc, PowerSign, Quirks},
     reject::{Reason, Rejected},
 };
 use support::*;
+use telegram_testing::Found;
 
 /// A DZG meter with this number.
 fn dzg(number: u32, status: u64, power: Vec<u8>) -> Vec<u8> {

@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
 
 use framework::Decimal;
-use meter::{Decoder as _, Telegram as _};
-use meter_testing::{corpus, files};
 use plugin_sml::{
     decoder::Decoder,
     quirks::{Crc, PowerSign, Quirks},
@@ -13,6 +11,8 @@ use sml_rs::parser::{
     common::Value,
     complete::{MessageBody, parse},
 };
+use telegram::{Decoder as _, Telegram as _};
+use telegram_testing::{corpus, files};
 
 /// Codes, and the numbers of those that have one.
 type File = Vec<(String, Option<Decimal>)>;

@@ -2,9 +2,9 @@
 
 mod support;
 
-use meter_testing::allocations;
 use plugin_sml::decoder::Decoder;
 use support::*;
+use telegram_testing::allocations;
 
 #[test]
 fn telegrams_are_decoded_and_judged_without_allocations() {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use framework::{Batching, ConfigError, Decimal, Period, Secret};
-use push::{Endpoint, Keys, default_flush_every};
+use http_client::{Endpoint, Keys, default_flush_every};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -26,7 +26,7 @@ pub struct Config {
     password: Option<Secret>,
     password_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
-    #[serde(default = "default_flush_every", deserialize_with = "push::flush_every")]
+    #[serde(default = "default_flush_every", deserialize_with = "http_client::flush_every")]
     flush_every: Period,
 }
 

@@ -11,7 +11,7 @@ use framework::{
     Batching, ConfigError, Context, Counter, Fact, House, PublishError, Publisher, PublisherPlugin, Record,
     Text, async_trait,
 };
-use push::Named;
+use http_client::Named;
 
 pub use crate::config::Config;
 use crate::{channel::Channel, middleware::Middleware};

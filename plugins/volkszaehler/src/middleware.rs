@@ -2,7 +2,7 @@
 //! stands in the exception's text.
 
 use framework::{Decimal, PublishError};
-use push::{Answer, Endpoint, Message};
+use http_client::{Answer, Endpoint, Message};
 
 /// A value at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

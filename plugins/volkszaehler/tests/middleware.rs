@@ -13,7 +13,7 @@ use framework::{
 };
 use plugin_volkszaehler::Volkszaehler;
 use serde_json::{Value, json};
-use servers::http::{Asked, Reply, Server};
+use test_servers::http::{Asked, Reply, Server};
 
 const IMPORT: &str = "0aaaaaaa-0000-11ee-8000-0123456789ab";
 const POWER: &str = "1bbbbbbb-0000-11ee-8000-0123456789ab";

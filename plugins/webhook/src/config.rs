@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use framework::{Batching, ConfigError, Period, Secret};
-use push::{Keys, Method, default_flush_every};
+use http_client::{Keys, Method, default_flush_every};
 use serde::Deserialize;
 
 use crate::{Hook, headers::Headers};
@@ -27,7 +27,7 @@ pub struct Config {
     ca_file: Option<PathBuf>,
     #[serde(default)]
     gzip: bool,
-    #[serde(default = "default_flush_every", deserialize_with = "push::flush_every")]
+    #[serde(default = "default_flush_every", deserialize_with = "http_client::flush_every")]
     flush_every: Period,
     #[serde(default = "default_batch")]
     batch: usize,

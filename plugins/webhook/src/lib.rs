@@ -8,7 +8,7 @@ use framework::{
     Batching, ConfigError, Context, PublishError, Publisher, PublisherPlugin, Record, async_trait,
     json::{timestamp, write_reading, write_str},
 };
-use push::{Endpoint, Message, Method};
+use http_client::{Endpoint, Message, Method};
 
 pub use crate::config::Config;
 use crate::headers::Headers;

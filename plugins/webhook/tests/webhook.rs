@@ -10,7 +10,7 @@ use framework::{
 };
 use plugin_webhook::Webhook;
 use serde_json::{Value, json};
-use servers::http::{Reply, Server};
+use test_servers::http::{Reply, Server};
 
 #[test]
 fn keeps_the_contract() {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::journal::{
     SECOND,
-    fixture::{House, at, named, sample},
+    testing::{House, at, named, sample},
 };
 
 /// A journal with a counter and a power, a reading every ten seconds from 06:00 to 06:30, the last minute

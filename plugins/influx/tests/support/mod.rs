@@ -5,35 +5,35 @@
 use std::path::Path;
 
 use framework::{Batch, Decimal, PublishError, Publisher, Reading, Record, Timestamp, testing};
+use http_client::{Endpoint, Keys, Message};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use plugin_influx::Influx;
-use push::{Endpoint, Keys, Message};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// A server in a folder of its own.
 pub(crate) struct Server {
     pub(crate) url: String,
-    _server: servers::Server,
+    _server: test_servers::Server,
     _folder: TempDir,
 }
 
 impl Server {
-    fn start(start: impl FnOnce(&Path, u16) -> servers::Server) -> Self {
+    fn start(start: impl FnOnce(&Path, u16) -> test_servers::Server) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = start(folder.path(), servers::free_port());
+        let server = start(folder.path(), test_servers::free_port());
         Self { url: format!("http://127.0.0.1:{}", server.port), _server: server, _folder: folder }
     }
 }
 
 /// InfluxDB 1.
 pub(crate) fn influxd(auth: bool) -> Server {
-    Server::start(|folder, port| servers::influxd(folder, port, auth))
+    Server::start(|folder, port| test_servers::influxd(folder, port, auth))
 }
 
 /// VictoriaMetrics.
 pub(crate) fn victoria_metrics() -> Server {
-    Server::start(servers::victoria_metrics)
+    Server::start(test_servers::victoria_metrics)
 }
 
 impl Server {

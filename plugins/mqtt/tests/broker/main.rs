@@ -60,7 +60,7 @@ const TESTS: &[Test] = tests![
 
 fn main() {
     log::begin();
-    let installed = servers::is_installed("mosquitto");
+    let installed = test_servers::is_installed("mosquitto");
     let note = if installed { "" } else { " (needs mosquitto)" };
     let trials = TESTS.iter().map(|(name, test)| {
         let run = move || {

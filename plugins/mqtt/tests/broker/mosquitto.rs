@@ -10,7 +10,7 @@ const UNBOUNDED: &str = "max_queued_messages 0\nmax_inflight_messages 0\npersist
 
 pub(crate) struct Mosquitto {
     pub(crate) port: u16,
-    server: Option<servers::Server>,
+    server: Option<test_servers::Server>,
     lines: String,
     pub(crate) folder: TempDir,
 }
@@ -34,7 +34,7 @@ impl Mosquitto {
 
     /// One that does not run yet.
     pub(crate) fn absent() -> Self {
-        let (port, folder) = (servers::free_port(), TempDir::new().unwrap());
+        let (port, folder) = (test_servers::free_port(), TempDir::new().unwrap());
         Self { port, server: None, lines: String::new(), folder }
     }
 
@@ -43,7 +43,7 @@ impl Mosquitto {
     }
 
     pub(crate) fn run(&mut self) {
-        self.server = Some(servers::mosquitto(self.folder.path(), self.port, &self.lines));
+        self.server = Some(test_servers::mosquitto(self.folder.path(), self.port, &self.lines));
     }
 
     /// Ends it in order: it keeps what it has for those who are away.

@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use crc::{CRC_16_IBM_SDLC, CRC_16_KERMIT, Crc};
-use meter_testing::{Found, Owned, Shown};
 use plugin_sml::{decoder::Decoder, quirks::Quirks, reject::Reason};
+use telegram_testing::{Found, Owned, Shown};
 
 pub(crate) const ABSENT: u8 = 0x01;
 pub(crate) const MAKER: [u8; 6] = [1, 0, 96, 50, 1, 1];
@@ -175,7 +175,7 @@ pub(crate) fn texts(telegram: &Owned) -> Vec<String> {
 }
 
 pub(crate) fn decode_with(quirks: Quirks, bytes: &[u8]) -> Vec<Found<Reason>> {
-    meter_testing::decode(Decoder::new(quirks), bytes, &[])
+    telegram_testing::decode(Decoder::new(quirks), bytes, &[])
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Vec<Found<Reason>> {

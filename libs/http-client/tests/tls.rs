@@ -1,0 +1,124 @@
+//! HTTPS with an authority of one's own, whose certificates the `openssl` command makes: where it is not installed, the
+//! tests are ignored.
+
+#![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+    thread,
+};
+
+use framework::PublishError;
+use http_client::{Answer, Keys, Message};
+use libtest_mimic::{Arguments, Failed, Trial};
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+
+fn main() {
+    let args = Arguments::from_args();
+    let openssl = Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_ok();
+    let trial = |name: &str, test: fn() -> Result<(), Failed>| {
+        Trial::test(format!("{name} (needs openssl)"), test).with_ignored_flag(!openssl)
+    };
+    let trials = vec![
+        trial("its_own_authority_is_trusted_where_it_is_named", trusted),
+        trial("another_certificate_is_not_trusted", not_trusted),
+        trial("a_certificate_that_is_an_authority_s_is_told_apart", authority),
+    ];
+    libtest_mimic::run(&args, trials).exit();
+}
+
+/// A certificate for this host, its own authority, and its key.
+fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+    make(folder, name, "FALSE")
+}
+
+fn make(folder: &Path, name: &str, is_authority: &str) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+        .args(["-days", "2", "-subj", "/CN=nas", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", &format!("basicConstraints=critical,CA:{is_authority}")])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(made.success());
+    (certificate, key)
+}
+
+/// A server that answers each connection's first bytes with 204.
+fn serve(certificate: &Path, key: &Path) -> String {
+    let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(key).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(connection, stream.unwrap());
+            if stream.read(&mut [0; 4096]).is_ok() {
+                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+            }
+        }
+    });
+    url
+}
+
+fn ask(url: String, ca_file: Option<PathBuf>) -> Result<Answer, PublishError> {
+    let endpoint = Keys { url, ca_file, ..Keys::default() }.endpoint("Bearer").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(endpoint.send(Message { path: "/write".into(), ..Message::default() }))
+}
+
+fn trusted() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let (certificate, key) = certificate(folder.path(), "nas");
+    let answer = ask(serve(&certificate, &key), Some(certificate))?;
+    assert_eq!(answer.status, 204);
+    Ok(())
+}
+
+fn not_trusted() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let (own, key) = certificate(folder.path(), "nas");
+    let (other, _) = certificate(folder.path(), "other");
+    assert_ne!(fs::read(&own)?, fs::read(&other)?);
+    let url = serve(&own, &key);
+    for ca_file in [None, Some(other)] {
+        let error = ask(url.clone(), ca_file).unwrap_err();
+        assert!(matches!(error, PublishError::Misconfigured { .. }), "{error:?}");
+        assert!(
+            error.to_string().contains("is not trusted") && error.to_string().contains("`ca_file`"),
+            "{error}"
+        );
+    }
+    Ok(())
+}
+
+fn authority() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let (certificate, key) = make(folder.path(), "nas", "TRUE");
+    let error = ask(serve(&certificate, &key), Some(certificate)).unwrap_err();
+    assert!(matches!(error, PublishError::Misconfigured { .. }), "{error:?}");
+    assert!(error.to_string().contains("CA:FALSE"), "{error}");
+    Ok(())
+}

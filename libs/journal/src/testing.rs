@@ -1,0 +1,105 @@
+//! A journal of the tests' own: readings of which some are in a database, and some are not folded yet.
+
+use std::path::Path;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{
+    Journal, Settings,
+    database::Database,
+    frame::{self, Cell, Encoder},
+    segments::segment_path,
+    types::{CounterSet, Micros, Redate, Sample, SeriesName},
+    view::View,
+};
+use crate::{Decimal, Text};
+
+/// A journal.
+pub struct House {
+    pub(crate) database: Database,
+    pub(crate) zone: TimeZone,
+    encoder: Encoder,
+    pub(crate) segment: Vec<u8>,
+}
+
+impl House {
+    pub fn new() -> Self {
+        Self::with(Database::in_memory().unwrap())
+    }
+
+    /// In a file.
+    pub fn at(path: &Path) -> Self {
+        Self::with(Database::open(path).unwrap().0)
+    }
+
+    fn with(database: Database) -> Self {
+        // Central Europe's rule, written out: the tests need no time zone database.
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        Self { database, zone, encoder: Encoder::default(), segment: frame::header(1) }
+    }
+
+    pub(crate) fn ask<T>(&self, ask: impl FnOnce(&View<'_>) -> T) -> T {
+        let database = Some(&self.database.connection);
+        ask(&View { database, segments: &[&self.segment], zone: &self.zone })
+    }
+
+    /// The journal that a program finds at `path`, where this house is.
+    pub fn open(self, path: &Path) -> Journal {
+        let number = self.database.folded().unwrap() + 1;
+        drop(self.database);
+        std::fs::write(segment_path(path, number), &self.segment).unwrap();
+        let (journal, mut keeper) = Journal::new(Settings { zone: TimeZone::UTC, ..Settings::new(path) });
+        keeper.open();
+        journal
+    }
+
+    /// Stores readings of a series: they are folded.
+    pub fn store(&mut self, series: &SeriesName, obis: &str, samples: &[Sample], sets: &[CounterSet]) {
+        let number = self.database.folded().unwrap() + 1;
+        let mut segment = frame::header(number);
+        write(&mut Encoder::default(), &mut segment, series, obis, samples, sets);
+        self.database.fold(&[(number, &segment)], &self.zone).unwrap();
+    }
+
+    /// Records readings of a series that are not folded yet.
+    pub fn record(&mut self, series: &SeriesName, obis: &str, samples: &[Sample], sets: &[CounterSet]) {
+        write(&mut self.encoder, &mut self.segment, series, obis, samples, sets);
+    }
+
+    pub(crate) fn redate(&mut self, since: Micros, delta: Micros) {
+        self.encoder.redate(&mut self.segment, Redate { since, delta });
+    }
+}
+
+fn write(
+    encoder: &mut Encoder,
+    segment: &mut Vec<u8>,
+    series: &SeriesName,
+    obis: &str,
+    samples: &[Sample],
+    sets: &[CounterSet],
+) {
+    let obis = Text::from(obis);
+    for sample in samples {
+        let cell = Cell { name: &series.name, unit: &series.unit, obis: &obis, value: sample.value };
+        encoder.batch(segment, &series.section, sample.time, &[cell]);
+    }
+    for set in sets {
+        encoder.counter_set(segment, set);
+    }
+}
+
+/// A series of the tests.
+pub fn named(section: &str, name: &str, unit: &str) -> SeriesName {
+    SeriesName { section: section.into(), name: name.into(), unit: unit.into() }
+}
+
+/// A moment in microseconds.
+pub fn at(moment: &str) -> Micros {
+    moment.parse::<Timestamp>().unwrap().as_microsecond()
+}
+
+/// A number that was read at a moment, with three decimals.
+pub fn sample(time: Micros, thousandths: i64) -> Sample {
+    Sample { time, value: Decimal::new(thousandths, 3).unwrap() }
+}

@@ -1,0 +1,296 @@
+//! Disks that take nothing, files that cannot be read, clocks that are wrong: what was recorded is not lost.
+
+use reading::DeviceTime;
+use std::{fs, path::Path, sync::atomic::Ordering::Relaxed, sync::mpsc, thread, time::Duration};
+
+use rusqlite::Connection;
+
+use super::whole::{Clock, NOON, SECOND, samples, tails};
+use crate::{Decimal, Journal, Reading, Settings, Timestamp, frame, segments, types::Entry};
+
+/// A journal whose database takes nothing until the trigger is gone.
+fn full(folder: &Path) -> Connection {
+    let connection = Connection::open(folder.join("journal.db")).unwrap();
+    connection
+        .execute_batch("CREATE TRIGGER t BEFORE INSERT ON raw BEGIN SELECT RAISE(ABORT, 'full'); END")
+        .unwrap();
+    connection
+}
+
+fn room(connection: &Connection) {
+    connection.execute_batch("DROP TRIGGER t").unwrap();
+}
+
+/// The next segments cannot be made, as long as this folder has these folders.
+fn blocked(folder: &Path, number: u64, yes: bool) {
+    for number in number..number + 12 {
+        let path = folder.join(format!("journal.db-tail.{number}"));
+        if yes { fs::create_dir(path).unwrap() } else { drop(fs::remove_dir(path)) }
+    }
+}
+
+fn segment(folder: &Path) -> u64 {
+    *segments::segment_numbers(&folder.join("journal.db")).unwrap().last().unwrap()
+}
+
+fn segment_file(folder: &Path) -> std::path::PathBuf {
+    segments::segment_path(&folder.join("journal.db"), segment(folder))
+}
+
+#[test]
+fn a_full_disk_costs_nothing_that_memory_can_hold() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    clock.record(&journal, "1");
+    keeper.commit();
+    let connection = full(dir.path());
+    let next = segment(dir.path()) + 1;
+    blocked(dir.path(), next, true);
+    keeper.fold();
+    for n in 2..12 {
+        clock.record(&journal, &n.to_string());
+        keeper.commit();
+        keeper.fold();
+    }
+    assert!(journal.status().unwrap().trouble.is_some());
+    room(&connection);
+    blocked(dir.path(), next, false);
+    keeper.commit();
+    keeper.fold();
+    assert_eq!(samples(&journal).len(), 11, "{:?}", samples(&journal));
+    keeper.commit();
+    assert_eq!(journal.status().unwrap().trouble, None);
+}
+
+#[test]
+fn folds_that_fail_make_no_new_segments() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    let _connection = full(dir.path());
+    for n in 0..50 {
+        clock.record(&journal, &n.to_string());
+        keeper.commit();
+        keeper.fold();
+    }
+    assert!(tails(dir.path()) <= 2, "{}", tails(dir.path()));
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_now_is_folded_later() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let settings = Settings { fold_at: 60, ..clock.settings(dir.path()) };
+    let (journal, mut keeper) = Journal::new(settings);
+    keeper.open();
+    let connection = full(dir.path());
+    for n in 0..40 {
+        clock.record(&journal, &n.to_string());
+        keeper.commit();
+    }
+    // The oldest is in its file only.
+    let numbers = segments::segment_numbers(&dir.path().join("journal.db")).unwrap();
+    let path = segments::segment_path(&dir.path().join("journal.db"), numbers[0]);
+    let away = dir.path().join("away");
+    fs::rename(&path, &away).unwrap();
+    room(&connection);
+    keeper.fold();
+    fs::rename(&away, &path).unwrap();
+    keeper.fold();
+    assert_eq!(samples(&journal).len(), 40, "{:?}", samples(&journal));
+}
+
+#[test]
+fn a_clock_that_is_ahead_for_a_moment_removes_nothing() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    clock.record(&journal, "1");
+    keeper.fold();
+    clock.wall_offset.fetch_add(100 * 86_400 * SECOND, Relaxed);
+    keeper.prune();
+    clock.wall_offset.fetch_add(-100 * 86_400 * SECOND, Relaxed);
+    clock.record(&journal, "2");
+    assert_eq!(samples(&journal).len(), 2, "{:?}", samples(&journal));
+}
+
+/// A second passes, and a gas meter says what it read at a moment by its own clock.
+fn gas(clock: &Clock, journal: &Journal, own: i64) {
+    clock.pass(SECOND);
+    let mut reading = Reading::number("energy", Decimal::parse(b"7.0").unwrap()).unit("m3");
+    let utc = Timestamp::from_microsecond(own).ok();
+    reading.time = Some(DeviceTime { sent: "".into(), utc });
+    journal.record(&"meter".into(), &clock.batch(vec![reading]));
+}
+
+#[test]
+fn a_reading_with_its_own_time_is_moved_with_what_came_with_it() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::unset());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    let own = NOON - 1800 * SECOND;
+    gas(&clock, &journal, own);
+    clock.wall_offset.store(NOON - clock.boottime.load(Relaxed), Relaxed);
+    clock.synchronized.store(NOON, Relaxed);
+    gas(&clock, &journal, own);
+    // Not in the future, and once: it came when the clock was not set.
+    assert_eq!(samples(&journal), [(0, "7.0".to_owned())]);
+    keeper.fold();
+    assert_eq!(samples(&journal), [(0, "7.0".to_owned())]);
+}
+
+#[test]
+fn a_device_whose_clock_is_ahead_does_not_steer_the_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::new();
+    {
+        let (journal, mut keeper) = clock.journal(dir.path());
+        gas(&clock, &journal, NOON + 7200 * SECOND);
+        keeper.fold();
+    }
+    let clock = Clock { boot: "other", ..clock };
+    clock.synchronized.store(0, Relaxed);
+    clock.pass(60 * SECOND);
+    let (journal, _keeper) = clock.journal(dir.path());
+    gas(&clock, &journal, NOON + 7201 * SECOND);
+    assert_eq!(samples(&journal).iter().map(|sample| sample.0).collect::<Vec<_>>(), [1, 62]);
+}
+
+#[test]
+fn a_wrong_clock_of_before_does_not_keep_the_journal_in_the_future() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    clock.wall_offset.fetch_add(30 * 365 * 86_400 * SECOND, Relaxed);
+    {
+        let (journal, mut keeper) = clock.journal(dir.path());
+        clock.record(&journal, "1");
+        keeper.fold();
+    }
+    let clock = Clock { boot: "other", ..Clock::new() };
+    clock.synchronized.store(0, Relaxed);
+    let (journal, _keeper) = clock.journal(dir.path());
+    clock.record(&journal, "2");
+    assert_eq!(samples(&journal), [(1, "2".to_owned())]);
+}
+
+#[test]
+fn a_journal_that_opens_late_moves_only_what_came_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let clock = Clock::new();
+        let (journal, mut keeper) = clock.journal(dir.path());
+        for n in 0..60 {
+            clock.pass(59 * SECOND);
+            clock.record(&journal, &n.to_string());
+        }
+        keeper.fold();
+    }
+    // A new boot with a clock half an hour behind what is recorded.
+    let clock = Clock { boot: "other", ..Clock::new() };
+    clock.synchronized.store(0, Relaxed);
+    clock.wall_offset.store(NOON + 1800 * SECOND - 1000 * SECOND, Relaxed);
+    let (journal, mut keeper) = Journal::new(clock.settings(dir.path()));
+    clock.record(&journal, "100");
+    keeper.open();
+    clock.record(&journal, "101");
+    let before = samples(&journal);
+    keeper.fold();
+    assert_eq!(samples(&journal), before);
+    assert_eq!(before.len(), 62);
+    assert!(before.windows(2).all(|pair| pair[0].0 < pair[1].0), "{before:?}");
+    assert_eq!(before[59].0, 3600);
+}
+
+#[test]
+fn segments_of_a_journal_that_opens_late_keep_their_order() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = Journal::new(Settings { fold_at: 100, ..clock.settings(dir.path()) });
+    for n in 0..5 {
+        clock.record(&journal, &n.to_string());
+    }
+    keeper.open();
+    keeper.fold();
+    assert_eq!(samples(&journal).len(), 5);
+    assert_eq!(tails(dir.path()), 1);
+}
+
+#[test]
+fn what_cannot_be_read_at_the_start_is_set_aside() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, keeper) = clock.journal(dir.path());
+    clock.record(&journal, "1");
+    drop((journal, keeper));
+    fs::create_dir(dir.path().join("journal.db-tail.9999999999")).unwrap();
+    let (journal, mut keeper) = clock.journal(dir.path());
+    assert!(journal.status().unwrap().open, "{:?}", journal.status());
+    keeper.fold();
+    assert_eq!(samples(&journal).len(), 1);
+}
+
+#[test]
+fn damage_in_the_middle_of_a_segment_is_kept_for_people() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, keeper) = clock.journal(dir.path());
+    for n in 0..9000 {
+        clock.record(&journal, &n.to_string());
+    }
+    drop((journal, keeper));
+    let path = segment_file(dir.path());
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 10;
+    bytes[middle] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let (journal, mut keeper) = clock.journal(dir.path());
+    keeper.fold();
+    assert!(samples(&journal).len() > 500);
+    let kept = path.with_file_name(format!("{}.damaged", path.file_name().unwrap().to_str().unwrap()));
+    assert_eq!(fs::read(kept).unwrap(), bytes);
+}
+
+#[test]
+fn a_file_that_cannot_be_made_keeps_nobody_waiting() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    clock.record(&journal, "1");
+    // Opening it hangs until somebody reads from it.
+    let fifo = segments::segment_path(&dir.path().join("journal.db"), segment(dir.path()) + 1);
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    thread::spawn(move || keeper.fold());
+    let (done, wait) = mpsc::channel();
+    thread::spawn(move || {
+        for n in 2..1000 {
+            clock.record(&journal, &n.to_string());
+        }
+        let _ = done.send(());
+    });
+    assert!(wait.recv_timeout(Duration::from_secs(20)).is_ok(), "recording waits for the keeper");
+}
+
+#[test]
+fn what_came_while_segments_changed_is_in_the_files() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    let _connection = full(dir.path());
+    clock.record(&journal, "0");
+    keeper.commit();
+    let threads: Vec<_> = (0..4)
+        .map(|i| {
+            let (journal, clock) = (journal.clone(), clock.clone());
+            thread::spawn(move || {
+                for n in 1..=2000 {
+                    let reading = Reading::number("energy", Decimal::from(n));
+                    journal.record(&format!("m{i}").into(), &clock.batch(vec![reading]));
+                    clock.pass(7);
+                }
+            })
+        })
+        .collect();
+    while threads.iter().any(|thread| !thread.is_finished()) {
+        journal.0.as_ref().unwrap().tail.rotate();
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    // As a kill would leave it: nobody writes anything more.
+    let mut found = 0;
+    for number in segments::segment_numbers(&dir.path().join("journal.db")).unwrap() {
+        let bytes = fs::read(segments::segment_path(&dir.path().join("journal.db"), number)).unwrap();
+        frame::entries(&bytes, |entry| {
+            found += usize::from(matches!(entry, Entry::Batch { layout, .. } if layout.section != "meter"));
+        });
+    }
+    assert_eq!(found, 8000);
+}

@@ -1,0 +1,353 @@
+//! The journal as a whole, with clocks that the tests make up.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+};
+
+use jiff::tz::TimeZone;
+use rusqlite::Connection;
+
+use crate::{
+    Batch, Decimal, Journal, Keeper, Look, Observation, Per, Points, Reading, Settings, Step, Timestamp,
+    segments,
+};
+
+pub(super) const SECOND: i64 = 1_000_000;
+/// 2026-11-23 12:00:00 UTC.
+pub(super) const NOON: i64 = 1_795_435_200 * SECOND;
+
+/// A clock that is set, and runs when it is told to.
+#[derive(Clone)]
+pub(super) struct Clock {
+    pub(super) boot: &'static str,
+    pub(super) boottime: Arc<AtomicI64>,
+    pub(super) wall_offset: Arc<AtomicI64>,
+    pub(super) synchronized: Arc<AtomicI64>,
+}
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        let at = |micros| Arc::new(AtomicI64::new(micros));
+        Self {
+            boot: "first",
+            boottime: at(1000 * SECOND),
+            wall_offset: at(NOON - 1000 * SECOND),
+            synchronized: at(NOON),
+        }
+    }
+
+    pub(super) fn unset() -> Self {
+        let clock = Self { boot: "second", ..Self::new() };
+        clock.synchronized.store(0, Relaxed);
+        clock.wall_offset.store(0, Relaxed);
+        clock
+    }
+
+    pub(super) fn pass(&self, micros: i64) {
+        self.boottime.fetch_add(micros, Relaxed);
+    }
+
+    fn wall(&self) -> i64 {
+        self.boottime.load(Relaxed) + self.wall_offset.load(Relaxed)
+    }
+
+    pub(super) fn settings(&self, folder: &Path) -> Settings {
+        let clock = self.clone();
+        let look = Look::with(self.boot, move || Observation {
+            boottime: clock.boottime.load(Relaxed),
+            wall: clock.wall(),
+            synchronized: Some(clock.synchronized.load(Relaxed)).filter(|at| *at > 0),
+        });
+        Settings { look, zone: TimeZone::UTC, ..Settings::new(folder.join("journal.db")) }
+    }
+
+    pub(super) fn journal(&self, folder: &Path) -> (Journal, Keeper) {
+        let (journal, mut keeper) = Journal::new(self.settings(folder));
+        keeper.open();
+        (journal, keeper)
+    }
+
+    pub(super) fn batch(&self, readings: Vec<Reading>) -> Batch {
+        Batch { taken_at: Timestamp::from_microsecond(self.wall()).unwrap(), readings }
+    }
+
+    /// A second passes, and a batch with this energy is recorded.
+    pub(super) fn record(&self, journal: &Journal, kwh: &str) {
+        self.pass(SECOND);
+        let value = Decimal::parse(kwh.as_bytes()).unwrap();
+        journal.record(&"meter".into(), &self.batch(vec![Reading::number("energy", value).unit("kWh")]));
+    }
+}
+
+/// All samples, folded or not, as seconds since noon and numbers.
+pub(super) fn samples(journal: &Journal) -> Vec<(i64, String)> {
+    let (from, to) = (NOON - 86_400 * SECOND, NOON + 86_400 * SECOND);
+    let read = journal.read(|view| view.find("meter", "energy", None)?.history(from, to, Some(Step::Raw)));
+    let Points::Raw(samples) = read.unwrap().points else { panic!("raw") };
+    samples.iter().map(|sample| ((sample.time - NOON) / SECOND, sample.value.to_string())).collect()
+}
+
+fn expected(samples: &[(i64, &str)]) -> Vec<(i64, String)> {
+    samples.iter().map(|(second, value)| (*second, (*value).to_owned())).collect()
+}
+
+pub(super) fn tails(folder: &Path) -> usize {
+    segments::segment_numbers(&folder.join("journal.db")).unwrap().len()
+}
+
+#[test]
+fn what_was_recorded_is_there_at_once_and_after_any_end() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let all = [(1, "1.0"), (2, "1.5"), (3, "2.0")];
+    {
+        let (journal, keeper) = clock.journal(dir.path());
+        clock.record(&journal, "1.0");
+        clock.record(&journal, "1.5");
+        assert_eq!(samples(&journal), expected(&all[..2]));
+        // As kill -9: nobody closes anything.
+        std::mem::forget(keeper);
+        std::mem::forget(journal);
+    }
+    fs::remove_file(dir.path().join("journal.db-lock")).unwrap(); // the system would have let go of it
+    let (journal, mut keeper) = clock.journal(dir.path());
+    clock.record(&journal, "2.0");
+    assert_eq!(samples(&journal), expected(&all));
+    keeper.fold();
+    assert_eq!(samples(&journal), expected(&all), "each once, now from rows");
+    keeper.fold();
+    assert_eq!(tails(dir.path()), 1, "what is folded has no file any more");
+}
+
+#[test]
+fn a_torn_end_costs_only_itself() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, keeper) = clock.journal(dir.path());
+    clock.record(&journal, "1.0");
+    clock.record(&journal, "1.5");
+    drop((journal, keeper));
+    let number = segments::segment_numbers(&dir.path().join("journal.db")).unwrap()[0];
+    let path = segments::segment_path(&dir.path().join("journal.db"), number);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 2]).unwrap();
+    let (journal, mut keeper) = clock.journal(dir.path());
+    clock.record(&journal, "2.0");
+    keeper.fold();
+    assert_eq!(samples(&journal), expected(&[(1, "1.0"), (3, "2.0")]));
+}
+
+#[test]
+fn a_second_program_is_kept_out_and_records_when_the_first_ends() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (first, keeper) = clock.journal(dir.path());
+    let (second, mut waiting) = clock.journal(dir.path());
+    let trouble = second.status().unwrap().trouble.unwrap();
+    assert!(trouble.contains("another program keeps the journal"), "{trouble}");
+    clock.record(&first, "1.0");
+    clock.record(&second, "7.0");
+    assert_eq!(samples(&first), expected(&[(1, "1.0")]));
+    drop((first, keeper));
+    waiting.open();
+    assert_eq!(second.status().unwrap().trouble, None);
+    assert_eq!(samples(&second), expected(&[(1, "1.0"), (2, "7.0")]), "what waited in memory is not lost");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_one_clear_trouble() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let blocked = dir.path().join("file");
+    fs::write(&blocked, "").unwrap();
+    let (journal, mut keeper) = clock.journal(&blocked);
+    let trouble = journal.status().unwrap().trouble.unwrap();
+    assert!(trouble.contains("choose another with `[journal] path`"), "{trouble}");
+    clock.record(&journal, "1.0");
+    assert_eq!(samples(&journal).len(), 1, "it is in memory");
+    fs::remove_file(&blocked).unwrap();
+    keeper.open();
+    assert_eq!(journal.status().unwrap().trouble, None);
+    keeper.fold();
+    assert_eq!(samples(&journal), expected(&[(1, "1.0")]));
+}
+
+#[test]
+fn a_damaged_database_is_set_aside_and_a_new_one_begun() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    fs::write(dir.path().join("journal.db"), vec![7; 5000]).unwrap();
+    let (journal, mut keeper) = clock.journal(dir.path());
+    let notice = journal.status().unwrap().notice.unwrap();
+    assert!(notice.contains("was damaged: it was kept as"), "{notice}");
+    clock.record(&journal, "1.0");
+    keeper.fold();
+    assert_eq!(samples(&journal), expected(&[(1, "1.0")]));
+    let kept = fs::read_dir(dir.path()).unwrap().filter_map(Result::ok);
+    assert!(
+        kept.into_iter()
+            .any(|f| f.file_name().to_string_lossy().contains("damaged")
+                && f.metadata().unwrap().len() == 5000)
+    );
+}
+
+#[test]
+fn a_database_that_is_damaged_while_it_runs_costs_only_what_was_in_it() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let path = dir.path().join("journal.db");
+    let (journal, mut keeper) = clock.journal(dir.path());
+    clock.record(&journal, "1.0");
+    keeper.fold();
+    clock.record(&journal, "2.0");
+    drop((journal, keeper));
+    // It is still a database, but of nothing.
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[4096..].fill(0x55);
+    fs::write(&path, bytes).unwrap();
+    let (journal, mut keeper) = clock.journal(dir.path());
+    keeper.fold();
+    let status = journal.status().unwrap();
+    assert!(status.notice.unwrap().contains("was damaged"), "said");
+    keeper.fold();
+    clock.record(&journal, "3.0");
+    assert_eq!(
+        samples(&journal),
+        expected(&[(2, "2.0"), (3, "3.0")]),
+        "what was not folded is in the new one"
+    );
+}
+
+#[test]
+fn a_newer_journal_is_left_alone() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, keeper) = clock.journal(dir.path());
+    drop((journal, keeper));
+    let raise = |version: i64| {
+        let connection = Connection::open(dir.path().join("journal.db")).unwrap();
+        connection.pragma_update(None, "user_version", version).unwrap();
+    };
+    raise(99);
+    let (journal, mut keeper) = clock.journal(dir.path());
+    let trouble = journal.status().unwrap().trouble.unwrap();
+    assert!(trouble.contains("written by a newer smartmeter (schema 99"), "{trouble}");
+    clock.record(&journal, "1.0");
+    raise(1);
+    keeper.open();
+    assert_eq!(samples(&journal), expected(&[(1, "1.0")]));
+}
+
+#[test]
+fn a_registers_own_time_is_recorded_once() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, _keeper) = clock.journal(dir.path());
+    for second in 0..5 {
+        clock.pass(SECOND);
+        let mut gas = Reading::number("energy", Decimal::from(7 + second / 3)).unit("kWh");
+        let own = NOON - 3600 * SECOND + second / 3 * 1800 * SECOND;
+        let utc = Timestamp::from_microsecond(own).ok();
+        gas.time = Some(reading::DeviceTime { sent: "x".into(), utc });
+        let power = Reading::number("power", Decimal::from(second)).unit("W");
+        journal.record(&"meter".into(), &clock.batch(vec![gas, power]));
+    }
+    assert_eq!(samples(&journal), expected(&[(-3600, "7"), (-1800, "8")]));
+}
+
+#[test]
+fn a_repeated_batch_is_harmless() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    let batch = clock.batch(vec![Reading::number("energy", Decimal::from(1)).unit("kWh")]);
+    journal.record(&"meter".into(), &batch);
+    journal.record(&"meter".into(), &batch);
+    assert_eq!(samples(&journal), expected(&[(0, "1")]));
+    keeper.fold();
+    journal.record(&"meter".into(), &batch);
+    keeper.fold();
+    assert_eq!(samples(&journal), expected(&[(0, "1")]));
+}
+
+#[test]
+fn readings_before_the_clock_was_set_are_dated_when_it_is() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::unset());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    clock.record(&journal, "1.0");
+    keeper.fold();
+    clock.record(&journal, "1.5");
+    // The network is there: it is noon and a minute.
+    clock.pass(SECOND);
+    clock.wall_offset.store(NOON + 60 * SECOND - clock.boottime.load(Relaxed), Relaxed);
+    clock.synchronized.store(NOON + 60 * SECOND, Relaxed);
+    clock.record(&journal, "2.0");
+    keeper.fold();
+    assert_eq!(samples(&journal), expected(&[(58, "1.0"), (59, "1.5"), (61, "2.0")]));
+}
+
+#[test]
+fn a_machine_that_boots_with_an_old_clock_records_after_what_is_there() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    clock.record(&journal, "1.0");
+    keeper.fold();
+    drop((journal, keeper));
+    // An hour behind, and nobody says that it is right.
+    let behind = Clock::unset();
+    behind.wall_offset.store(NOON - 3600 * SECOND - 1000 * SECOND, Relaxed);
+    let (journal, mut keeper) = behind.journal(dir.path());
+    behind.record(&journal, "2.0");
+    keeper.commit();
+    let said = journal.status().unwrap().clock.unwrap();
+    assert!(said.contains("the clock is 360") && said.contains("s behind"), "{said}");
+    let both = samples(&journal);
+    assert!(both[1].0 > 1 && both[1].1 == "2.0", "{both:?}");
+    behind.wall_offset.store(NOON + 7200 * SECOND - behind.boottime.load(Relaxed), Relaxed);
+    behind.synchronized.store(NOON + 7200 * SECOND, Relaxed);
+    behind.record(&journal, "3.0");
+    keeper.fold();
+    assert_eq!(samples(&journal), expected(&[(1, "1.0"), (7200, "2.0"), (7201, "3.0")]));
+}
+
+#[test]
+fn a_counter_that_is_set_keeps_its_total() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    let set = |before: &str, after: &str| {
+        let value = |text: &str| Decimal::parse(text.as_bytes()).unwrap();
+        journal.counter_set("meter", "energy", "kWh", value(before), value(after));
+    };
+    clock.record(&journal, "100.0");
+    clock.record(&journal, "100.05");
+    clock.pass(SECOND);
+    set("100.06", "0");
+    clock.record(&journal, "0.01");
+    keeper.fold();
+    clock.pass(SECOND);
+    set("0.02", "5000");
+    clock.record(&journal, "5000.03");
+    // 0.06 until the reset, 0.02 until the setting, 0.03 since.
+    let total = || {
+        let (from, to) = (NOON - 3600 * SECOND, NOON + 3600 * SECOND);
+        let hours = journal.read(|view| view.find("meter", "energy", None)?.consumption(from, to, Per::Hour));
+        hours.unwrap().iter().filter_map(|hour| hour.amount).sum::<f64>()
+    };
+    assert!((total() - 0.11).abs() < 1e-9, "{}", total());
+    keeper.fold();
+    assert!((total() - 0.11).abs() < 1e-9, "{}", total());
+}
+
+#[test]
+fn telegrams_that_came_at_once_keep_their_order() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    let taken_at = clock.batch(Vec::new()).taken_at;
+    for n in 0..5 {
+        // The two clocks are never read at quite the same moment.
+        clock.wall_offset.fetch_add(if n % 2 == 0 { 7 } else { -7 }, Relaxed);
+        let reading = Reading::number("energy", Decimal::from(n)).unit("kWh");
+        journal.record(&"meter".into(), &Batch { taken_at, readings: vec![reading] });
+    }
+    keeper.fold();
+    assert_eq!(
+        samples(&journal).iter().map(|sample| &*sample.1).collect::<Vec<_>>(),
+        ["0", "1", "2", "3", "4"]
+    );
+}

@@ -1,0 +1,286 @@
+//! Out of the journal: in order of time, minute by minute, however many years there are.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{self, File},
+    io,
+    path::Path,
+};
+
+use jiff::tz::TimeZone;
+use rusqlite::Connection;
+
+use super::{
+    Labels, TransferError, fits,
+    source::{Part, Source, window},
+};
+use crate::{
+    Decimal,
+    block::minute_of,
+    bucket::{Level, Rollup},
+    database::{Database, folded, open_for_reading},
+    frame,
+    segments::{segment_numbers, segment_path},
+    types::{Entry, MINUTE, Micros, SECOND},
+};
+
+/// How often it is begun anew, where a program folds just then.
+const ATTEMPTS: usize = 5;
+
+/// What of the journal is wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// From this moment on: microseconds since 1970, UTC.
+    pub from: Option<i64>,
+    /// Before this one.
+    pub to: Option<i64>,
+    /// Patterns of `section/name`, with `*` and `?`; none is all.
+    pub series: Vec<String>,
+}
+
+/// What became of an export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Rows that were handed on.
+    pub rows: u64,
+    /// Minutes of a section whose readings are damaged, and are left out.
+    pub damaged: u64,
+}
+
+/// A journal to read from, at one moment; a program may go on recording in it.
+///
+/// It is two databases: that on the disk, and one in memory of what is not folded yet.
+pub struct Archive {
+    parts: Vec<Part>,
+}
+
+impl Archive {
+    /// Opens the journal whose database is `path`.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be read.
+    pub fn open(path: &Path) -> Result<Self, TransferError> {
+        check(path)?;
+        let mut attempt = 1;
+        loop {
+            let before = folded_of(path)?;
+            let segments = read_segments(path, before.unwrap_or(0))?;
+            if before.is_none() && segments.is_empty() {
+                return Err(TransferError::Missing(path.to_owned()));
+            }
+            let database = connect(path)?;
+            if let Some(connection) = &database {
+                connection.execute_batch("BEGIN")?;
+            }
+            let now = database.as_ref().map(folded).transpose()?;
+            // Else segments were folded, and others begun, while these were read.
+            if now == before || attempt == ATTEMPTS {
+                return Self::of(database, now.unwrap_or(0), &segments);
+            }
+            attempt += 1;
+        }
+    }
+
+    fn of(
+        database: Option<Connection>,
+        folded: u64,
+        segments: &[(u64, Vec<u8>)],
+    ) -> Result<Self, TransferError> {
+        let segments: Vec<_> = segments
+            .iter()
+            .filter(|(number, _)| *number > folded)
+            .map(|(n, bytes)| (*n, &bytes[..]))
+            .collect();
+        let mut redates = Vec::new();
+        for (_, bytes) in &segments {
+            frame::entries(bytes, |entry| {
+                if let Entry::Redate(redate) = entry {
+                    redates.push(redate);
+                }
+            });
+        }
+        let mut recent = Database::in_memory()?;
+        recent.fold(&segments, &TimeZone::system())?;
+        let mut parts: Vec<_> =
+            database.into_iter().map(|connection| Part { connection, redates: redates.clone() }).collect();
+        parts.push(Part { connection: recent.connection, redates: Vec::new() });
+        Ok(Self { parts })
+    }
+
+    /// Hands every reading to `sink`, in order of time. A counter that a command set is a row with what it
+    /// read before; such a row is no reading.
+    ///
+    /// A reading from before a correction of the clock that is not folded yet has its right time, but may
+    /// come where it had the wrong one.
+    ///
+    /// # Errors
+    /// As the database and `sink` say; [`TransferError::NoSeries`].
+    pub fn readings(
+        &self,
+        selection: &Selection,
+        mut sink: impl FnMut(&Labels, i64, Decimal, Option<Decimal>) -> io::Result<()>,
+    ) -> Result<Summary, TransferError> {
+        let (labels, mut sources) = self.select(selection)?;
+        let (from, to) = limits(selection);
+        let slack = sources.iter().map(Source::slack).max().unwrap_or(0);
+        let mut at = minute_of(from.saturating_sub(slack));
+        let end = to.saturating_add(slack);
+        let mut summary = Summary::default();
+        loop {
+            let mut next = None;
+            for source in &mut sources {
+                next = [next, source.next_minute(at)?].into_iter().flatten().min();
+            }
+            let Some(minute) = next.filter(|minute| minute.saturating_mul(MINUTE) < end) else {
+                return Ok(summary);
+            };
+            let mut rows = Vec::new();
+            for source in &mut sources {
+                summary.damaged += source.minute(minute, &mut rows)?;
+            }
+            // Stable: what the database has is before what may be a repetition of it.
+            rows.sort_by_key(|(time, series, _, set)| (*time, *series, set.is_none()));
+            rows.dedup_by_key(|(time, series, _, set)| (*time, *series, set.is_none()));
+            for (time, series, value, set) in rows {
+                if (from..to).contains(&time) {
+                    sink(&labels[series], time, value, set)?;
+                    summary.rows += 1;
+                }
+            }
+            at = minute + 1;
+        }
+    }
+
+    /// Hands every roll-up of spans that begin within the selection to `sink`, with its start in seconds
+    /// since 1970, in order of time.
+    ///
+    /// # Errors
+    /// As [`readings`](Self::readings).
+    pub fn rollups(
+        &self,
+        selection: &Selection,
+        level: Level,
+        mut sink: impl FnMut(&Labels, i64, &Rollup) -> io::Result<()>,
+    ) -> Result<Summary, TransferError> {
+        let (labels, sources) = self.select(selection)?;
+        let (from, to) = limits(selection);
+        let up = |micros: Micros| micros.div_euclid(SECOND) + i64::from(micros.rem_euclid(SECOND) > 0);
+        let (mut at, to) = (up(from), up(to));
+        let mut summary = Summary::default();
+        loop {
+            let mut next = None;
+            for source in &sources {
+                next = [next, source.next_span(level, at)?].into_iter().flatten().min();
+            }
+            let Some(start) = next.filter(|start| *start < to) else { return Ok(summary) };
+            let end = start.saturating_add(window(level)).min(to);
+            // The part on the disk comes first: what is not folded yet is later.
+            let mut rows = BTreeMap::<(i64, usize), Rollup>::new();
+            for source in &sources {
+                source.spans(level, start..end, |ts, series, rollup| {
+                    rows.entry((ts, series)).and_modify(|row| row.append(&rollup)).or_insert(rollup);
+                })?;
+            }
+            for ((ts, series), rollup) in rows {
+                sink(&labels[series], ts, &rollup)?;
+                summary.rows += 1;
+            }
+            at = end;
+        }
+    }
+
+    /// The labels that are wanted, in order, and where they are.
+    fn select(&self, selection: &Selection) -> Result<(Vec<Labels>, Vec<Source<'_>>), TransferError> {
+        let mut all = BTreeMap::<_, Labels>::new();
+        let mut ids = Vec::new();
+        for part in &self.parts {
+            let mut statement = part.connection.prepare(
+                "SELECT series.id, section.name, series.name, unit, obis FROM series JOIN section ON section = section.id",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut of_part = Vec::new();
+            while let Some(row) = rows.next()? {
+                let [section, name, unit, obis] = [1, 2, 3, 4].map(|i| row.get::<_, String>(i));
+                let labels = Labels {
+                    section: section?.into(),
+                    name: name?.into(),
+                    unit: unit?.into(),
+                    obis: obis?.into(),
+                };
+                let key = (labels.section.clone(), labels.name.clone(), labels.unit.clone());
+                of_part.push((row.get::<_, i64>(0)?, key.clone()));
+                let known = all.entry(key).or_insert_with(|| labels.clone());
+                if known.obis.is_empty() {
+                    known.obis = labels.obis;
+                }
+            }
+            ids.push(of_part);
+        }
+        let full = |labels: &Labels| format!("{}/{}", labels.section, labels.name);
+        for pattern in &selection.series {
+            if !all.values().any(|labels| fits(pattern, &full(labels))) {
+                let mut known: Vec<_> = all.values().map(full).collect();
+                known.dedup();
+                return Err(TransferError::NoSeries(pattern.clone(), known));
+            }
+        }
+        let wanted = |labels: &Labels| {
+            selection.series.is_empty() || selection.series.iter().any(|pattern| fits(pattern, &full(labels)))
+        };
+        all.retain(|_, labels| wanted(labels));
+        let places: HashMap<_, _> = all.keys().enumerate().map(|(place, key)| (key.clone(), place)).collect();
+        let source = |(part, ids): (_, Vec<(i64, _)>)| {
+            Source::new(part, ids.iter().filter_map(|(id, key)| Some((*id, *places.get(key)?))).collect())
+        };
+        let sources = self.parts.iter().zip(ids).map(source).collect();
+        Ok((all.into_values().collect(), sources))
+    }
+}
+
+/// The selection's ends: far enough that nothing is beyond them, near enough to calculate with.
+fn limits(selection: &Selection) -> (Micros, Micros) {
+    (selection.from.unwrap_or(i64::MIN / 4), selection.to.unwrap_or(i64::MAX / 4))
+}
+
+/// Whether the journal's name belongs to a file that may be read, or to none.
+fn check(path: &Path) -> Result<(), TransferError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            Err(TransferError::NoJournal(path.to_owned(), "it is a folder".to_owned()))
+        }
+        // SQLite does not say which file it may not read, nor why.
+        Ok(_) => File::open(path).map(drop).map_err(TransferError::file(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(TransferError::file(path)(error)),
+    }
+}
+
+/// The segments that are not folded: of those before, publishers may need many.
+fn read_segments(path: &Path, folded: u64) -> Result<Vec<(u64, Vec<u8>)>, TransferError> {
+    let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let numbers = match segment_numbers(path) {
+        Err(error) if missing(&error) => Vec::new(),
+        numbers => numbers.map_err(TransferError::file(path.parent().unwrap_or(path)))?,
+    };
+    let mut read = Vec::new();
+    for number in numbers.into_iter().filter(|number| *number > folded) {
+        let file = segment_path(path, number);
+        match fs::read(&file) {
+            Ok(bytes) => read.push((number, bytes)),
+            Err(error) if missing(&error) => {} // folded just now
+            Err(error) => return Err(TransferError::file(&file)(error)),
+        }
+    }
+    Ok(read)
+}
+
+/// The database; `None` where there is none yet.
+fn connect(path: &Path) -> Result<Option<Connection>, TransferError> {
+    let open = |path| open_for_reading(path).map_err(|error| TransferError::opening(path, error));
+    path.exists().then(|| open(path)).transpose()
+}
+
+/// The number of the last segment that the database has; `None` where there is no database yet.
+fn folded_of(path: &Path) -> Result<Option<u64>, TransferError> {
+    Ok(connect(path)?.as_ref().map(folded).transpose()?)
+}

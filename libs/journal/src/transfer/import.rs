@@ -1,0 +1,169 @@
+//! Into the journal: what comes is made into segments, which are folded as those of a running program are.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use jiff::tz::TimeZone;
+
+use super::{Labels, TransferError};
+use crate::{
+    Decimal,
+    database::{Database, Found},
+    frame::{self, Cell, Encoder},
+    keeper::locked,
+    segments::{remove, segment_numbers, segment_path},
+    types::{CounterSet, SeriesName},
+};
+
+/// So many bytes are folded at once.
+const CHUNK: usize = 4 << 20;
+/// The most readings of one moment that are one batch.
+const BATCH: usize = 4096;
+
+/// A reading to take in, or a counter's setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// When it was taken: microseconds since 1970, UTC.
+    pub time: i64,
+    /// Of which series.
+    pub labels: Labels,
+    /// The number; that which a counter was set to.
+    pub value: Decimal,
+    /// What the counter read before it was set; `None`: it is a reading.
+    pub set_from: Option<Decimal>,
+}
+
+/// A journal that no program runs on, and that readings are added to.
+pub struct Import {
+    database: Database,
+    zone: TimeZone,
+    set_aside: Option<PathBuf>,
+    /// That of the next segment.
+    number: u64,
+    encoder: Encoder,
+    segment: Vec<u8>,
+    /// Readings of one moment and section, not in the segment yet.
+    batch: Vec<Imported>,
+    count: u64,
+    /// Locked until this is dropped.
+    _lock: File,
+}
+
+impl Import {
+    /// Opens the journal, makes one where there is none, and folds what a program left that was killed.
+    ///
+    /// # Errors
+    /// [`TransferError::InUse`] where a program runs on it, and what the database says.
+    pub fn open(path: &Path) -> Result<Self, TransferError> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder {
+            fs::create_dir_all(folder).map_err(TransferError::file(folder))?;
+        }
+        let lock = locked(path).map_err(TransferError::file(path))?;
+        let lock = lock.ok_or_else(|| TransferError::InUse(path.to_owned()))?;
+        let (mut database, found) =
+            Database::open(path).map_err(|error| TransferError::opening(path, error))?;
+        let zone = TimeZone::system();
+        let folded = database.folded()?;
+        let numbers = segment_numbers(path).map_err(TransferError::file(folder.unwrap_or(path)))?;
+        let mut left = Vec::new();
+        for &number in numbers.iter().filter(|number| **number > folded) {
+            let file = segment_path(path, number);
+            left.push((number, fs::read(&file).map_err(TransferError::file(&file))?));
+        }
+        if !left.is_empty() {
+            let left: Vec<_> = left.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();
+            database.fold(&left, &zone)?;
+        }
+        // What publishers have not delivered yet stays.
+        let cursors = database.cursors()?;
+        let needed = cursors.values().map(|at| at.segment).min().unwrap_or(u64::MAX);
+        for &number in numbers.iter().filter(|number| **number < needed) {
+            remove(path, number);
+        }
+        let used = cursors.values().map(|at| at.segment).chain(numbers).max().unwrap_or(0);
+        let number = folded.max(used).saturating_add(1);
+        let set_aside = match found {
+            Found::SetAside(path) => Some(path),
+            Found::New | Found::Whole => None,
+        };
+        Ok(Self {
+            database,
+            zone,
+            set_aside,
+            number,
+            encoder: Encoder::default(),
+            segment: frame::header(number),
+            batch: Vec::new(),
+            count: 0,
+            _lock: lock,
+        })
+    }
+
+    /// What a database was renamed to that was damaged, and in whose place a new one was begun.
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.set_aside.as_deref()
+    }
+
+    /// Adds a reading. One that is there already changes nothing.
+    ///
+    /// # Errors
+    /// What the database says, once enough has come to be folded.
+    pub fn add(&mut self, reading: Imported) -> Result<(), TransferError> {
+        self.count += 1;
+        let other =
+            |first: &Imported| first.time != reading.time || first.labels.section != reading.labels.section;
+        if self.batch.first().is_some_and(other) || self.batch.len() >= BATCH {
+            self.end_batch();
+        }
+        match reading.set_from {
+            None => self.batch.push(reading),
+            Some(before) => {
+                self.end_batch();
+                let Labels { section, name, unit, .. } = reading.labels;
+                let series = SeriesName { section, name, unit };
+                let set = CounterSet { series, time: reading.time, before, after: reading.value };
+                self.encoder.counter_set(&mut self.segment, &set);
+            }
+        }
+        if self.segment.len() < CHUNK { Ok(()) } else { self.fold() }
+    }
+
+    /// Folds what is left; gives how many readings were added.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn finish(mut self) -> Result<u64, TransferError> {
+        self.fold()?;
+        Ok(self.count)
+    }
+
+    fn end_batch(&mut self) {
+        let Some(first) = self.batch.first() else { return };
+        let cells: Vec<_> = self
+            .batch
+            .iter()
+            .map(|Imported { labels: Labels { name, unit, obis, .. }, value, .. }| Cell {
+                name,
+                unit,
+                obis,
+                value: *value,
+            })
+            .collect();
+        self.encoder.batch(&mut self.segment, &first.labels.section, first.time, &cells);
+        self.batch.clear();
+    }
+
+    fn fold(&mut self) -> Result<(), TransferError> {
+        self.end_batch();
+        if self.segment.len() > frame::HEADER {
+            self.database.fold(&[(self.number, &self.segment)], &self.zone)?;
+            self.number = self.number.saturating_add(1);
+        }
+        self.encoder = Encoder::default();
+        self.segment = frame::header(self.number);
+        Ok(())
+    }
+}

@@ -1,0 +1,38 @@
+//! What the targets of meters have in common.
+
+use std::{path::Path, time::Duration};
+
+use framework::{Context, Plugin, Timestamp};
+use telegram::{Decoder, Reader};
+
+/// Arbitrary bytes into the decoder, the guard and the names of a plugin, cut at arbitrary places.
+pub fn meter<P: Plugin, D: Decoder + Default>(bytes: &[u8]) {
+    let cx = Context::new("fuzz", Path::new("/nonexistent"), Duration::from_secs(30));
+    let mut reader = Reader::new(D::default(), 43_000.0, &cx);
+    let mut rest = bytes;
+    let mut seconds = 0;
+    while let Some((&size, more)) = rest.split_first() {
+        let (chunk, after) = more.split_at(more.len().min(usize::from(size) + 1));
+        rest = after;
+        let mut chunk = chunk;
+        while !chunk.is_empty() {
+            let space = reader.decoder().space();
+            let count = space.len().min(chunk.len());
+            space[..count].copy_from_slice(&chunk[..count]);
+            reader.decoder().filled(count);
+            chunk = &chunk[count..];
+            while reader.next(Duration::from_secs(seconds), Timestamp::UNIX_EPOCH).is_some() {
+                seconds += 1;
+            }
+        }
+    }
+    reader.decoder().finish();
+    while reader.next(Duration::from_secs(seconds), Timestamp::UNIX_EPOCH).is_some() {}
+
+    // What is shown to others must be as long, and must not fail either.
+    if let Some(anonymise) = P::ANONYMISE {
+        let mut hidden = bytes.to_vec();
+        anonymise(&mut hidden);
+        assert_eq!(hidden.len(), bytes.len());
+    }
+}

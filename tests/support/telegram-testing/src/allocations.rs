@@ -1,0 +1,65 @@
+//! How often the heap is asked for memory.
+
+use std::time::Duration;
+
+use allocation_counter::measure;
+use framework::Timestamp;
+use telegram::{Converter, Decoder, Guard};
+
+/// Checks that after the first ones, which may be as many as `warm_up`, a thousand telegrams are decoded and judged
+/// without an allocation. `telegram` makes the one of each second.
+///
+/// # Panics
+/// Where they are not, and where one of them is not good and plausible.
+pub fn none_for_telegrams<D: Decoder + Default>(warm_up: u64, telegram: impl Fn(u64) -> Vec<u8>) {
+    let mut decoder = D::default();
+    let mut guard = Guard::default();
+    let mut accepted = 0;
+    let mut read = |second: u64, bytes: &[u8]| {
+        for chunk in bytes.chunks(50) {
+            decoder.push(chunk, &mut |found| {
+                let telegram = found.expect("a good telegram");
+                guard.judge(&telegram, Duration::from_secs(second)).expect("a plausible one");
+                accepted += 1;
+            });
+        }
+    };
+    for second in 0..warm_up {
+        read(second, &telegram(second));
+    }
+    let telegrams: Vec<_> = (warm_up..1000).map(|second| (second, telegram(second))).collect();
+    let counted = measure(|| telegrams.iter().for_each(|(second, bytes)| read(*second, bytes)));
+    assert_eq!(counted.count_total, 0);
+    assert_eq!(accepted, 1000);
+}
+
+/// Checks that what is rejected in `damaged`, read 101 times, is so often rejected, and costs no allocation after the
+/// first time.
+///
+/// # Panics
+/// Where it is not.
+pub fn none_for_rejected<D: Decoder + Default>(damaged: &[u8], expected: usize) {
+    let mut decoder = D::default();
+    let mut rejected = 0;
+    let mut read = || decoder.push(damaged, &mut |found| rejected += usize::from(found.is_err()));
+    read();
+    let counted = measure(|| (0..100).for_each(|_| read()));
+    assert_eq!(counted.count_total, 0);
+    assert_eq!(rejected, expected);
+}
+
+/// How many allocations a batch costs that is not the first one of its meter.
+///
+/// # Panics
+/// Where `telegram` is none.
+pub fn of_a_batch<D: Decoder + Default>(telegram: &[u8]) -> u64 {
+    let mut converter = Converter::default();
+    let mut count = None;
+    D::default().push(telegram, &mut |found| {
+        let telegram = found.expect("a good telegram");
+        converter.batch(&telegram, Timestamp::UNIX_EPOCH);
+        let counted = measure(|| drop(converter.batch(&telegram, Timestamp::UNIX_EPOCH)));
+        count = Some(counted.count_total);
+    });
+    count.expect("a telegram")
+}

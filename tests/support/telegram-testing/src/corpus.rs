@@ -1,0 +1,76 @@
+//! Recorded and damaged telegrams that are not part of this project (their licences differ): a folder beside the
+//! workspace, where it exists.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use telegram::Decoder;
+
+use crate::{Found, decode};
+
+/// Judges the bytes of a file by what is known of it.
+pub type Test = fn(&[u8], &Value) -> Result<(), Failed>;
+
+fn folder() -> Option<PathBuf> {
+    Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/corpus"))
+        .filter(|folder| folder.is_dir())
+}
+
+/// The files in these folders of the corpus that have this extension; none where there is no corpus.
+///
+/// # Panics
+/// Where one of the folders is not in it.
+pub fn files(folders: &[&str], extension: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let Some(corpus) = folder() else { return Vec::new() };
+    folders.iter().flat_map(|name| crate::files(corpus.join(name), extension)).collect()
+}
+
+/// Runs one trial for each file of `folders` that is of one of these `kinds` or says none; where there is no corpus,
+/// one that is ignored. A test without the harness ends with it.
+///
+/// # Panics
+/// Where `expected.json` of a folder is not there, or is not what it should be.
+pub fn run(kinds: &[&str], folders: &[(&str, Test)]) -> ! {
+    let trials = match folder() {
+        Some(corpus) => folders.iter().flat_map(|(name, test)| trials(&corpus, kinds, name, *test)).collect(),
+        None => vec![Trial::test("corpus (needs ../shared/corpus)", || Ok(())).with_ignored_flag(true)],
+    };
+    libtest_mimic::run(&Arguments::from_args(), trials).exit()
+}
+
+fn trials(corpus: &Path, kinds: &[&str], name: &str, test: Test) -> Vec<Trial> {
+    let folder = corpus.join(name);
+    let expected = fs::read_to_string(folder.join("expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&expected).unwrap();
+    let files = expected["files"].as_object().unwrap().iter();
+    files
+        .filter(|(_, file)| file["kind"].as_str().is_none_or(|kind| kinds.contains(&kind)))
+        .map(|(file, known)| {
+            let (path, known) = (folder.join(file), known.clone());
+            Trial::test(format!("{name}/{file}"), move || test(&fs::read(&path).unwrap(), &known))
+        })
+        .collect()
+}
+
+/// Decodes `bytes` at once, byte by byte and in odd chunks: the result must be the same.
+///
+/// # Panics
+/// Where it is not.
+pub fn decode_all_ways<D: Decoder + Default>(bytes: &[u8]) -> Vec<Found<D::Reason>> {
+    let cut = |cuts: Vec<usize>| decode(D::default(), bytes, &cuts);
+    let at_once = cut(vec![]);
+    assert_eq!(cut((0..bytes.len()).collect()), at_once, "byte by byte");
+    for seed in 1..20 {
+        let mut state: u64 = seed;
+        let random = |at: &usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            Some(at + (state >> 33) as usize % 97 + 1).filter(|&at| at < bytes.len())
+        };
+        assert_eq!(cut(std::iter::successors(Some(0), random).collect()), at_once, "chunks {seed}");
+    }
+    at_once
+}

@@ -1,0 +1,101 @@
+//! What a decoder finds, kept to be compared.
+
+use std::time::Duration;
+
+use framework::{Batch, Decimal, Timestamp};
+use telegram::{Decoder, Fault, Reader, Register, Rejected, Telegram};
+
+/// A telegram, or why there is none.
+pub type Found<R> = Result<Owned, Rejected<R>>;
+
+/// A [`Telegram`] that its decoder does not lend any more.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "they are those of Telegram")]
+pub struct Owned {
+    pub offset: u64,
+    pub len: usize,
+    pub ident: Option<String>,
+    pub nature: &'static str,
+    pub registers: Vec<Shown>,
+}
+
+/// A [`Register`] of it, with its time as sent and the moment that this is.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "they are those of Register")]
+pub struct Shown {
+    pub code: String,
+    pub value: String,
+    pub unit: Option<String>,
+    pub number: Option<Decimal>,
+    pub time: Option<(String, Option<Timestamp>)>,
+    pub status: Option<u64>,
+    pub more: Vec<String>,
+}
+
+impl From<Register<'_>> for Shown {
+    fn from(register: Register<'_>) -> Self {
+        Self {
+            code: register.code.to_owned(),
+            value: register.value.to_owned(),
+            unit: register.unit.map(str::to_owned),
+            number: register.number,
+            time: register.time.map(|time| (time.sent.to_owned(), time.utc)),
+            status: register.status,
+            more: register.more().map(str::to_owned).collect(),
+        }
+    }
+}
+
+fn owned<T: Telegram>(telegram: T) -> Owned {
+    Owned {
+        offset: telegram.offset(),
+        len: telegram.len(),
+        ident: telegram.ident().map(str::to_owned),
+        nature: telegram.nature(),
+        registers: telegram.registers().map(Shown::from).collect(),
+    }
+}
+
+/// Decodes all of `bytes`, cut behind the places in `cuts`.
+pub fn decode<D: Decoder>(mut decoder: D, bytes: &[u8], cuts: &[usize]) -> Vec<Found<D::Reason>> {
+    let mut all = Vec::new();
+    let mut from = 0;
+    for &to in cuts.iter().chain([&bytes.len()]) {
+        let to = to.clamp(from, bytes.len());
+        decoder.push(&bytes[from..to], &mut |found| all.push(found.map(owned)));
+        from = to;
+    }
+    decoder.finish();
+    while let Some(found) = decoder.next() {
+        all.push(found.map(owned));
+    }
+    assert!(!decoder.pending());
+    all
+}
+
+/// Reads all of `bytes` as a source does, at the time `now`.
+pub fn read<D: Decoder>(
+    reader: &mut Reader<D>,
+    mut bytes: &[u8],
+    now: Duration,
+) -> Vec<Result<Batch, Fault>> {
+    let mut all = Vec::new();
+    loop {
+        while let Some(found) = reader.next(now, Timestamp::UNIX_EPOCH) {
+            all.push(found);
+        }
+        if bytes.is_empty() {
+            return all;
+        }
+        let space = reader.decoder().space();
+        let count = space.len().min(bytes.len());
+        space[..count].copy_from_slice(&bytes[..count]);
+        reader.decoder().filled(count);
+        bytes = &bytes[count..];
+    }
+}
+
+/// The telegrams among what was found.
+pub fn accepted<R>(found: &[Found<R>]) -> Vec<&Owned> {
+    found.iter().filter_map(|found| found.as_ref().ok()).collect()
+}

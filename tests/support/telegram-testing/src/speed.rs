@@ -1,0 +1,80 @@
+//! How fast telegrams are decoded, judged and made into batches.
+
+#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use allocation_counter::measure;
+use framework::Timestamp;
+use telegram::{Converter, Decoder, Guard, Telegram as _};
+
+/// How many telegrams a recording has, and how often a step is repeated.
+pub const TELEGRAMS: u64 = 20_000;
+
+/// Prints how fast a recording of [`TELEGRAMS`] is decoded.
+///
+/// # Panics
+/// Where one of them is rejected.
+pub fn decode<D: Decoder + Default>(name: &str, recording: &[u8]) {
+    let mut decoder = D::default();
+    let mut work = || {
+        each_telegram(&mut decoder, recording, &mut |telegram| {
+            black_box(telegram.registers().filter_map(|register| register.number).count());
+        });
+    };
+    let best = best_of(&mut work);
+    let allocations = measure(work).count_total / TELEGRAMS;
+    let rate = recording.len() as f64 / best.as_secs_f64() / 1e6;
+    let len = recording.len() as u64 / TELEGRAMS;
+    println!("decode {name}: {rate:.0} MB/s, {len} bytes and {allocations} allocations per telegram");
+}
+
+/// Prints what follows on one telegram, over and over: it is plausible every time.
+///
+/// # Panics
+/// Where it is rejected.
+pub fn judge_and_convert<D: Decoder + Default>(name: &str, telegram: &[u8]) {
+    let mut guard = Guard::default();
+    let mut converter = Converter::default();
+    each_telegram(&mut D::default(), telegram, &mut |telegram| {
+        let now = Duration::from_secs(1);
+        step(&format!("judge {name}"), &mut || drop(black_box(guard.judge(telegram, now))));
+        let batch = &mut || drop(black_box(converter.batch(telegram, Timestamp::UNIX_EPOCH)));
+        step(&format!("batch {name}"), batch);
+    });
+}
+
+/// Prints what `work` costs for one telegram.
+fn step(name: &str, work: &mut dyn FnMut()) {
+    let mut work = || (0..TELEGRAMS).for_each(|_| work());
+    let nanos = best_of(&mut work).as_nanos() / u128::from(TELEGRAMS);
+    let allocations = measure(work).count_total / TELEGRAMS;
+    println!("{name}: {nanos} ns, {allocations} allocations per telegram");
+}
+
+/// The shortest time that `work` took: the others were disturbed.
+fn best_of(work: &mut dyn FnMut()) -> Duration {
+    (0..15)
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed()
+        })
+        .min()
+        .unwrap_or_default()
+}
+
+fn each_telegram<D: Decoder>(decoder: &mut D, bytes: &[u8], each: &mut dyn FnMut(&D::Telegram<'_>)) {
+    let mut count = 0;
+    decoder.push(bytes, &mut |found| {
+        match found {
+            Ok(telegram) => each(&telegram),
+            Err(rejected) => panic!("{rejected}"),
+        }
+        count += 1;
+    });
+    assert!(count > 0);
+}
