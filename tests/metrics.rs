@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
 
-mod support;
+#[path = "program/mod.rs"]
+mod program;
 
 use std::{
     fs,
@@ -14,8 +15,8 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use program::*;
 use serde_json::Value as Json;
-use support::*;
 use test_servers::{Server, is_installed};
 
 fn main() {

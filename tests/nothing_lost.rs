@@ -10,7 +10,8 @@
     reason = "a test without the harness is not seen to be one"
 )]
 
-mod support;
+#[path = "program/mod.rs"]
+mod program;
 
 use std::{
     path::Path,
@@ -23,10 +24,10 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use program::*;
 use rumqttc::{Event, MqttOptions, Packet, QoS};
 use rustix::termios::ioctl_tiocnxcl;
 use simulator::Pty;
-use support::*;
 use test_servers::{Server, free_port};
 
 const METER: &str = "smartmeter_d0";

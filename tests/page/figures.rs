@@ -14,7 +14,7 @@ use super::{
     history::{drawn, range},
     house::{House, METER, Plan, Year, telegram_of},
 };
-use crate::{Test, browser::Browser, support::*};
+use crate::{Test, browser::Browser, program::*};
 
 pub const TESTS: &[Test] = &[
     ("what_it_takes_to_show_the_page", speed),

@@ -14,7 +14,7 @@ use rustix::termios::ioctl_tiocnxcl;
 use simulator::Pty;
 use tempfile::TempDir;
 
-use crate::{browser::Browser, journal::Journal, support::*};
+use crate::{browser::Browser, program::journal::Journal, program::*};
 
 pub const METER: &str = "smartmeter_d0";
 pub const CONSUMER: &str = "heat_pump";
@@ -38,7 +38,7 @@ impl Year {
         let journal = self.0.get_or_init(|| {
             let journal = Journal::new();
             let output = journal.run("import", &[], &year(), Some(ZONE));
-            assert!(output.status.success(), "{}", crate::journal::errors(&output));
+            assert!(output.status.success(), "{}", crate::program::journal::errors(&output));
             journal
         });
         fs::create_dir_all(state).unwrap();

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Test,
     browser::{self, Browser, ENTER, ESCAPE, SPACE, TAB},
-    support::*,
+    program::*,
 };
 
 pub const TESTS: &[Test] = &[

@@ -6,7 +6,7 @@ use super::{
     history::drawn,
     house::{CONSUMER, House, IMAGE, METER, Plan, SCRIPT, Year, reading, telegram_of},
 };
-use crate::{Test, browser::Browser, support::*};
+use crate::{Test, browser::Browser, program::*};
 
 pub const TESTS: &[Test] = &[
     ("a_reading_is_seen_as_soon_as_it_comes", live),

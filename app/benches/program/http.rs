@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     process::{self, Usage},
-    support::{self, Program, d0, line, s0},
+    program::{self, Program, d0, line, s0},
 };
 
 /// Set in a process of this binary that is to be the bare server; its value is the answer's body.
@@ -84,7 +84,7 @@ pub(crate) fn ratio() {
     let (meter, adapter) = (line(), line());
     let sources = format!("{}{}", d0("smartmeter_d0", meter.path()), s0("smartmeter_s0", adapter.path()));
     let program = Program::with_config(folder.path(), &sources);
-    support::send(&meter, &crate::numbered(1));
+    program::send(&meter, &crate::numbered(1));
     program.until("/data", "complete", |json| {
         json["smartmeter_d0"].is_object() && json["smartmeter_s0"].is_object()
     });

@@ -5,8 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)] // a measuring instrument, not a service
 
-#[path = "../../../tests/support/mod.rs"]
-mod support;
+#[path = "../../../tests/program/mod.rs"]
+mod program;
 
 mod http;
 #[path = "../process.rs"]
@@ -19,8 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use program::{Program, d0, line, s0, telegram};
 use simulator::{Pty, PushingMeter, Timing};
-use support::{Program, d0, line, s0, telegram};
 
 use self::{http::Connection, process::Usage};
 
@@ -48,7 +48,7 @@ fn main() {
 fn numbered(n: u64) -> Vec<u8> {
     let text = telegram(&format!("{:06}.{:08}", n / 100_000_000, n % 100_000_000), "000211.26");
     let text = String::from_utf8(text).unwrap().replace("02FAB8BF", &format!("{n:08X}"));
-    support::seven_e_one(text.into_bytes())
+    program::seven_e_one(text.into_bytes())
 }
 
 /// The two numbers of an answer.
@@ -134,7 +134,7 @@ fn latency() {
         );
     };
     let whole = measure(1000, &|telegram| {
-        support::send(&meter, telegram);
+        program::send(&meter, telegram);
     });
     report("whole telegrams", &whole);
     let paced = measure(100, &|telegram| {
@@ -142,7 +142,7 @@ fn latency() {
         for (i, byte) in telegram.iter().enumerate() {
             let due = start + Duration::from_micros(1042) * i as u32;
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            support::send(&meter, &[*byte]);
+            program::send(&meter, &[*byte]);
         }
     });
     report("byte by byte at 9600 baud", &paced);
@@ -165,7 +165,7 @@ fn start() {
         let mut took: Vec<_> = (0..30)
             .map(|_| {
                 let start = Instant::now();
-                let mut command = support::smartmeter();
+                let mut command = program::smartmeter();
                 let mut child =
                     command.arg("--config").arg(&config).stderr(std::process::Stdio::null()).spawn().unwrap();
                 let mut connection = loop {
@@ -245,7 +245,7 @@ fn many() {
             for (i, meter) in meters.iter().enumerate() {
                 let due = start + Duration::from_secs(1) * i as u32 / count;
                 thread::sleep(due.saturating_duration_since(Instant::now()));
-                support::send(meter, &telegram);
+                program::send(meter, &telegram);
             }
         };
         (1..=5).for_each(round);

@@ -7,8 +7,8 @@
 
 #[path = "../process.rs"]
 mod process;
-#[path = "../../../tests/support/mod.rs"]
-mod support;
+#[path = "../../../tests/program/mod.rs"]
+mod program;
 
 use std::{
     path::Path,
@@ -25,8 +25,8 @@ use framework::{
     Batch, Decimal, Obis, Reading, Timestamp,
     journal::{Journal, Look, Observation, Settings},
 };
+use program::{Program, d0, line};
 use rumqttc::{Event, MqttOptions, Packet, QoS};
-use support::{Program, d0, line};
 use test_servers::free_port;
 
 use self::process::Usage;
@@ -62,7 +62,7 @@ fn numbered(n: u64) -> Vec<u8> {
         n % 10,
         n % 7,
     );
-    support::seven_e_one(text.into_bytes())
+    program::seven_e_one(text.into_bytes())
 }
 
 fn publisher(kind: &str, url: &str, more: &str) -> String {
@@ -216,7 +216,7 @@ fn latency() {
     for n in 1..=1000 {
         let telegram = numbered(n);
         let import = format!("\"POWER_IMPORT\":{}", format!("0.{n:08}").trim_end_matches('0'));
-        support::send(&meter, &telegram);
+        program::send(&meter, &telegram);
         let sent = Instant::now();
         loop {
             let (topic, payload) = messages.recv_timeout(DEADLINE).unwrap();

@@ -10,7 +10,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use crate::support::smartmeter;
+use super::smartmeter;
 
 /// A journal in a folder of its own.
 pub struct Journal {

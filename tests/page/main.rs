@@ -11,25 +11,21 @@
     reason = "a test without the harness is not seen to be one"
 )]
 
-#[path = "support/browser.rs"]
 mod browser;
-#[path = "support/journal.rs"]
-mod journal;
-mod support;
-
-mod page {
-    pub mod commands;
-    pub mod figures;
-    pub mod history;
-    pub mod house;
-    pub mod looks;
-    pub mod now;
-}
+mod commands;
+mod figures;
+mod history;
+mod house;
+mod looks;
+mod now;
+#[path = "../program/mod.rs"]
+mod program;
 
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
-use page::{commands, figures, history, house::Year, looks, now};
+
+use crate::house::Year;
 
 /// What it shows, and how that is seen.
 type Test = (&'static str, fn(&Year));

@@ -1,12 +1,8 @@
 //! Bytes in at a meter's line, history out over HTTP: through restarts, kills and a journal that cannot be kept.
 
-#![allow(clippy::unwrap_used)] // a test's own files and processes
-
-mod support;
-
 use std::fs;
 
-use support::*;
+use crate::program::*;
 
 const IMPORT: &str = "/history/smartmeter_d0/POWER_IMPORT?step=raw&from=-1h";
 const HOURS: &str = "/history/smartmeter_s0/count?per=hour&from=-1h";

@@ -2,11 +2,6 @@
 //!
 //! `framework/tests/journal_kill9.rs` kills a program that folds all the time.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test's own files and processes; the figures
-
-mod support;
-
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -17,10 +12,10 @@ use std::{
     time::Duration,
 };
 
+use crate::program::*;
 use framework::Timestamp;
 use rustix::termios::ioctl_tiocnxcl;
 use simulator::Pty;
-use support::*;
 
 const KILLS: u64 = 200;
 /// After so many kills all histories are looked at, else their newest part.

@@ -1,16 +1,10 @@
 //! What docs/journal.md says of the database is so.
 
-#![allow(clippy::unwrap_used)] // a test's own files and processes
-
-#[path = "support/journal.rs"]
-mod journal;
-mod support;
-
 use std::fs;
 
-use journal::Journal;
+use crate::program::journal::Journal;
+use crate::program::root;
 use rusqlite::Connection;
-use support::root;
 
 /// The blocks of SQL in the document.
 fn documented() -> Vec<String> {

@@ -1,9 +1,5 @@
 //! The command line, as a person uses it.
 
-#![allow(clippy::unwrap_used)] // a test's own files and processes
-
-mod support;
-
 use std::{
     fs,
     io::Write as _,
@@ -13,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use support::*;
+use crate::program::*;
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()

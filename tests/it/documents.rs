@@ -1,13 +1,9 @@
 //! What the documents say is what the program does.
 
-#![allow(clippy::unwrap_used)] // a test's own files
-
-mod support;
-
 use std::{fs, path::Path};
 
+use crate::program::root;
 use framework::{INSTANCE_KEYS, PUBLISHER_KEYS, Plugin, PublisherPlugin, testing};
-use support::root;
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -143,7 +139,7 @@ fn the_publishers_guide_shows_the_webhook_s_code() {
 
 #[test]
 fn the_linked_plugins_are_the_ones_of_the_binary() {
-    let listed = support::output(&["plugins"]);
+    let listed = crate::program::output(&["plugins"]);
     let listed = String::from_utf8(listed.stdout).unwrap();
     let listed: Vec<_> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(listed, linked());

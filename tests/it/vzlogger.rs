@@ -1,17 +1,13 @@
 //! vzlogger's JSON on a port of its own, as its clients ask for it.
 
-#![allow(clippy::unwrap_used)] // a test's own files and processes
-
-mod support;
-
 use std::{
     net::TcpListener,
     thread,
     time::{Duration, Instant},
 };
 
+use crate::program::*;
 use serde_json::Value as Json;
-use support::*;
 
 const HEAT: &str = "0958752e-8dd1-4b0a-9eed-e6d57bf78e8a";
 

@@ -1,10 +1,6 @@
 //! Pulses in at a serial line, counts and commands over HTTP.
 
-#![allow(clippy::unwrap_used)] // a test's own files and processes
-
-mod support;
-
-use support::*;
+use crate::program::*;
 
 #[test]
 fn pulses_are_counted_and_survive_a_restart() {

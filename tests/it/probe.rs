@@ -1,10 +1,6 @@
 //! `smartmeter probe`: finds each simulated meter, on real pseudo terminals that garble what is read at a
 //! wrong speed.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test's own files, and how long it took
-
-mod support;
-
 use std::{
     fs,
     path::Path,
@@ -12,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::program::*;
 use simulator::{
     AskedMeter, AskedOptions, House, Moment, Pty, PushingMeter, Timing, asked,
     ebz::{self, DataSet},
     p1, sml,
 };
-use support::*;
 
 /// What an issue of this kind of meter asks for; a probe takes its time, but no more.
 const GOAL: Duration = Duration::from_secs(15);

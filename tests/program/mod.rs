@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)] // each test uses a part of it
 
+pub mod journal;
+
 use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},

@@ -1,13 +1,9 @@
 //! Bytes in at a meter's line, JSON out over HTTP.
 
-#![allow(clippy::unwrap_used)] // a test's own files and processes
-
-mod support;
-
 use std::{io::Write as _, net::TcpListener, time::Duration};
 
+use crate::program::*;
 use simulator::{Pty, faults};
-use support::*;
 
 const SECTION: &str = "/data/smartmeter_d0";
 

@@ -1,11 +1,7 @@
 //! Meters whose way of speaking nobody wrote down: asked, at another speed, or for another plugin.
 
-#![allow(clippy::unwrap_used)] // a test's own devices
-
-mod support;
-
+use crate::program::*;
 use simulator::{AskedMeter, AskedOptions, House, Pty, PushingMeter, Timing, asked, ebz, p1, sml};
-use support::*;
 
 const SECTION: &str = "/data/smartmeter_d0";
 

@@ -1,14 +1,8 @@
 //! The journal, from the command line: out of it, and into it.
 
-#![allow(clippy::unwrap_used)] // a test's own files and processes
-
-#[path = "support/journal.rs"]
-mod journal;
-mod support;
-
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use journal::{Journal, errors};
+use crate::program::journal::{Journal, errors};
 
 /// Central Europe's rule, written out: the test needs no time zone database.
 const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
@@ -345,7 +339,7 @@ fn the_configuration_says_where_the_journal_is() {
     let config = journal.folder.path().join("config.toml");
     fs::write(&config, format!("[server]\nstate_dir = \"{}\"\n", journal.folder.path().display())).unwrap();
     let export = || {
-        let output = support::output(&["export", "--config", config.to_str().unwrap()]);
+        let output = crate::program::output(&["export", "--config", config.to_str().unwrap()]);
         String::from_utf8(output.stdout).unwrap()
     };
     assert_eq!(export(), journal.export(&[]));

@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use test_servers::Server;
 
-use crate::support::DEADLINE;
+use crate::program::DEADLINE;
 
 /// The programs that it takes, which are Debian's packages `chromium` and `chromium-driver`.
 pub const NEEDED: [&str; 2] = ["chromium", "chromedriver"];

@@ -1,9 +1,5 @@
 //! A meter is recorded by the real program, shown to others, and played again.
 
-#![allow(clippy::unwrap_used)] // a test's own files and processes
-
-mod support;
-
 use std::{
     fs,
     path::Path,
@@ -12,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::program::*;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use simulator::{PushingMeter, Timing};
-use support::*;
 
 /// A meter that sends ten telegrams a second, each with a higher counter.
 fn meter() -> PushingMeter {

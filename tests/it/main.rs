@@ -1,0 +1,19 @@
+//! End-to-end tests of the real binary.
+
+#![allow(clippy::unwrap_used, reason = "a test's own files and processes")]
+#![allow(clippy::print_stdout, reason = "figures of a run")]
+
+mod asked;
+mod command_line;
+mod documents;
+mod history;
+mod journal;
+mod journal_document;
+mod journal_kill9;
+mod meter;
+mod probe;
+#[path = "../program/mod.rs"]
+mod program;
+mod pulses;
+mod record;
+mod vzlogger;
