@@ -5,6 +5,7 @@
 
 mod asked;
 mod command_line;
+mod contract;
 mod documents;
 mod history;
 mod journal;
