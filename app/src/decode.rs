@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use framework::{DecodeFn, Decoded, Registration, json, plugins};
+use telegram::{Decoded, ProtocolRegistration, json_line, protocols};
 use transport::Recording;
 
 use crate::cli::Failure;
@@ -29,17 +29,16 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
 
     // Twice over the bytes, so that nothing that was found must be kept: a recording may be long.
     let best = judge(&bytes).into_iter().max_by_key(|judged| judged.accepted);
-    let Some(Judged { plugin, decode, accepted, .. }) = best else {
+    let Some(Judged { protocol, accepted, .. }) = best else {
         return Err(Failure::fault("no plugin decodes\n"));
     };
-    let protocol = plugin.kind;
 
     let (mut out, mut err) = (BufWriter::new(io::stdout().lock()), BufWriter::new(io::stderr().lock()));
     let (mut rejected, mut written) = (0, Ok(()));
-    decode(&bytes, &mut |found| {
+    (protocol.decode)(&bytes, &mut |found| {
         let result = match found {
             Decoded::Telegram { ident, readings, .. } => {
-                out.write_all(&json::telegram(protocol, ident.as_deref(), &readings))
+                out.write_all(&json_line(protocol.kind, ident.as_deref(), &readings))
             }
             Decoded::Rejected { offset, reason } => {
                 rejected += 1;
@@ -72,38 +71,36 @@ fn unpacked(file: Vec<u8>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What a plugin makes of recorded bytes.
+/// Telegrams of one protocol among recorded bytes.
 pub(crate) struct Judged {
-    pub(crate) plugin: &'static Registration,
-    pub(crate) decode: DecodeFn,
-    /// Telegrams that may be trusted.
+    pub(crate) protocol: &'static ProtocolRegistration,
+    /// Number of telegrams that may be trusted.
     pub(crate) accepted: u64,
-    /// Those that must not be.
+    /// Number of those that must not be.
     pub(crate) rejected: u64,
 }
 
-/// What each plugin that decodes makes of `bytes`.
+/// Counts the telegrams of each linked protocol in `bytes`.
 pub(crate) fn judge(bytes: &[u8]) -> Vec<Judged> {
-    let decoders = plugins().into_iter().filter_map(|plugin| Some((plugin, plugin.decode?)));
-    let judge = |(plugin, decode): (&'static Registration, DecodeFn)| {
-        let mut judged = Judged { plugin, decode, accepted: 0, rejected: 0 };
-        decode(bytes, &mut |found| match found {
+    let judge = |protocol: &'static ProtocolRegistration| {
+        let mut judged = Judged { protocol, accepted: 0, rejected: 0 };
+        (protocol.decode)(bytes, &mut |found| match found {
             Decoded::Telegram { .. } => judged.accepted += 1,
             Decoded::Rejected { .. } => judged.rejected += 1,
         });
         judged
     };
-    decoders.map(judge).collect()
+    protocols().into_iter().map(judge).collect()
 }
 
 impl Judged {
     /// In words: `58 d0 telegrams, 2 damaged`.
     pub(crate) fn sum(all: &[Self]) -> String {
         let read = all.iter().filter(|judged| judged.accepted > 0).map(|judged| {
-            let Self { plugin, accepted, rejected, .. } = judged;
+            let Self { protocol, accepted, rejected } = judged;
             let plural = if *accepted == 1 { "" } else { "s" };
             let damaged = if *rejected > 0 { format!(" and {rejected} damaged") } else { String::new() };
-            format!("{accepted} {} telegram{plural}{damaged}", plugin.kind)
+            format!("{accepted} {} telegram{plural}{damaged}", protocol.kind)
         });
         let read: Vec<_> = read.collect();
         if read.is_empty() {

@@ -10,7 +10,8 @@ use std::{
 };
 
 use clap::Args;
-use framework::{Period, Registration};
+use framework::Period;
+use telegram::ProtocolRegistration;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{interval, sleep},
@@ -220,18 +221,18 @@ impl Heard {
 /// Overwrites what tells whose meter it is, by the plugins that read it; returns how many places.
 fn anonymise(bytes: &mut [u8], judged: &[Judged]) -> Result<usize, Failure> {
     let refused = |why: &str| Failure::fault(format!("{why}, so nothing is written\n"));
-    let read = |good: fn(&&Judged) -> bool| -> Vec<&Registration> {
-        judged.iter().filter(good).map(|judged| judged.plugin).collect()
+    let read = |good: fn(&&Judged) -> bool| -> Vec<&ProtocolRegistration> {
+        judged.iter().filter(good).map(|judged| judged.protocol).collect()
     };
     // Where no telegram is whole, parts of some may still be known.
     let whole = read(|judged| judged.accepted > 0);
-    let plugins = if whole.is_empty() { read(|judged| judged.rejected > 0) } else { whole.clone() };
+    let protocols = if whole.is_empty() { read(|judged| judged.rejected > 0) } else { whole.clone() };
     let mut places = 0;
-    for plugin in &plugins {
-        match plugin.anonymise {
+    for protocol in &protocols {
+        match protocol.anonymise {
             Some(anonymise) => places += anonymise(bytes),
             None if whole.is_empty() => {}
-            None => return Err(refused(&format!("`{}` telegrams cannot be anonymised yet", plugin.kind))),
+            None => return Err(refused(&format!("`{}` telegrams cannot be anonymised yet", protocol.kind))),
         }
     }
     if whole.is_empty() && places == 0 {

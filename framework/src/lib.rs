@@ -47,7 +47,7 @@ pub use crate::{
     context::{Context, Counter, Fact, Stats},
     error::ConfigError,
     faults::Faults,
-    plugin::{AnonymiseFn, DecodeFn, Decoded, Instance, Plugin, Probe, Registration, plugin, plugins},
+    plugin::{Instance, Plugin, Registration, plugin, plugins},
     publisher::{
         Batching, House, PublishError, Publisher, PublisherPlugin, PublisherRegistration, publisher,
         publishers,

@@ -4,7 +4,7 @@ use std::{fmt::Debug, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
-use crate::{Command, ConfigError, Context, DataAcquisition, Pace, Reading, config::Section, error::quoted};
+use crate::{Command, ConfigError, Context, DataAcquisition, Pace, config::Section, error::quoted};
 
 /// A kind of source. One crate implements it once and says [`register!`](crate::register) with it.
 pub trait Plugin: 'static {
@@ -16,12 +16,6 @@ pub trait Plugin: 'static {
     const SAMPLE: &'static str;
     /// Whether the device speaks by itself or is asked.
     const PACE: Pace;
-    /// Reads recorded bytes of this protocol, for `smartmeter decode`.
-    const DECODE: Option<DecodeFn> = None;
-    /// Removes from recorded bytes what tells whose meter it is.
-    const ANONYMISE: Option<AnonymiseFn> = None;
-    /// How `smartmeter probe` looks for such a device; `None`: it does not.
-    const PROBE: Option<Probe> = None;
     /// The plugin's own keys. Derive `Deserialize` with `#[serde(deny_unknown_fields)]`.
     type Config: DeserializeOwned + Debug;
 
@@ -66,45 +60,8 @@ impl Instance {
     }
 }
 
-/// Decodes a recording: calls back for every telegram, in order.
-pub type DecodeFn = fn(&[u8], &mut dyn FnMut(Decoded));
-
 /// Reads a section and makes its instance, in a context that is made when its pace is known.
 type BuildFn = fn(&mut Section<'_>, &mut dyn FnMut(Pace) -> Context) -> Option<Instance>;
-
-/// What [`DecodeFn`] found.
-#[derive(Debug)]
-pub enum Decoded {
-    /// A telegram that may be trusted.
-    Telegram {
-        /// Byte offset of its first byte.
-        offset: u64,
-        /// What the meter says it is.
-        ident: Option<String>,
-        /// Its registers as sent; the name is the code.
-        readings: Vec<Reading>,
-    },
-    /// Bytes that look like a telegram and must not be trusted.
-    Rejected {
-        /// Byte offset of its first byte.
-        offset: u64,
-        /// What is wrong.
-        reason: String,
-    },
-}
-
-/// Overwrites meter numbers and the like, wherever they stand in a recording, with as many other bytes, and
-/// repairs the checksums that were right before. Returns how many places were overwritten.
-pub type AnonymiseFn = fn(&mut [u8]) -> usize;
-
-/// How a device that sends telegrams over a serial port is looked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Probe {
-    /// The speeds at which it may speak by itself, the usual one first.
-    pub bauds: &'static [u32],
-    /// Keys of a section that make its plugin ask a silent device, the usual one first: `request = true`.
-    pub asking: &'static [&'static str],
-}
 
 /// A linked plugin, its types erased. [`register!`](crate::register) makes it.
 #[derive(Clone, Copy)]
@@ -115,12 +72,6 @@ pub struct Registration {
     pub about: &'static str,
     /// [`Plugin::SAMPLE`].
     pub sample: &'static str,
-    /// [`Plugin::DECODE`].
-    pub decode: Option<DecodeFn>,
-    /// [`Plugin::ANONYMISE`].
-    pub anonymise: Option<AnonymiseFn>,
-    /// [`Plugin::PROBE`].
-    pub probe: Option<Probe>,
     pub(crate) build: BuildFn,
 }
 
@@ -131,9 +82,6 @@ impl Registration {
             kind: P::KIND,
             about: P::ABOUT,
             sample: P::SAMPLE,
-            decode: P::DECODE,
-            anonymise: P::ANONYMISE,
-            probe: P::PROBE,
             build: |section, context| {
                 let config = section.parse::<P::Config>()?;
                 let cx = context(P::pace(&config));

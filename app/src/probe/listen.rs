@@ -2,8 +2,8 @@
 
 use std::{io, time::Duration};
 
-use framework::{Decoded, Reading, Registration, plugins};
-use telegram::Language;
+use framework::Reading;
+use telegram::{Decoded, Protocol, plugin_for, protocols};
 use tokio::time::{Instant, timeout};
 use transport::Line;
 
@@ -20,16 +20,16 @@ const MOST: usize = 64 * 1024;
 pub(super) enum Heard {
     /// A whole telegram.
     Telegram(Telegram),
-    /// No telegram was whole, but the speed is right: this is its language.
-    Part(Language),
-    /// Bytes of no language: most likely the speed is wrong.
+    /// No telegram was whole, but the speed is right: this plugin reads its protocol.
+    Part(&'static str),
+    /// Bytes of no protocol: most likely the baud rate is wrong.
     Garbage,
     Nothing,
 }
 
-/// A telegram, and who reads it.
+/// A telegram, and the plugin that reads it.
 pub(super) struct Telegram {
-    pub(super) plugin: &'static Registration,
+    pub(super) plugin: &'static str,
     pub(super) ident: Option<String>,
     pub(super) readings: Vec<Reading>,
 }
@@ -49,7 +49,7 @@ pub(super) async fn listen(line: &mut Line, until: Instant) -> io::Result<Heard>
                 let count = count?;
                 joined |= bytes.is_empty() && began.elapsed() < JOINED;
                 bytes.extend_from_slice(&chunk[..count]);
-                part = part.or_else(|| Language::of(&bytes));
+                part = part.or_else(|| Protocol::of(&bytes).and_then(plugin_for));
                 if part.is_none()
                     && !joined
                     && bytes.len() >= ENOUGH
@@ -64,12 +64,12 @@ pub(super) async fn listen(line: &mut Line, until: Instant) -> io::Result<Heard>
                 if let Some(telegram) = telegram(&bytes) {
                     return Ok(Heard::Telegram(telegram));
                 }
-                part = part.or_else(|| Language::of(&bytes));
+                part = part.or_else(|| Protocol::of(&bytes).and_then(plugin_for));
                 if bytes.len() > ENOUGH && part.is_none() && !joined {
                     return Ok(Heard::Garbage);
                 }
-                if let Some(language) = part {
-                    return Ok(Heard::Part(language));
+                if let Some(plugin) = part {
+                    return Ok(Heard::Part(plugin));
                 }
                 (joined, bytes) = (false, Vec::new());
             }
@@ -81,7 +81,7 @@ pub(super) async fn listen(line: &mut Line, until: Instant) -> io::Result<Heard>
         if Instant::now() >= until {
             return Ok(match (telegram(&bytes), part) {
                 (Some(telegram), _) => Heard::Telegram(telegram),
-                (None, Some(language)) => Heard::Part(language),
+                (None, Some(plugin)) => Heard::Part(plugin),
                 (None, None) if bytes.is_empty() => Heard::Nothing,
                 (None, None) => Heard::Garbage,
             });
@@ -91,12 +91,11 @@ pub(super) async fn listen(line: &mut Line, until: Instant) -> io::Result<Heard>
 
 /// The last whole telegram in `bytes`, in whatever protocol.
 pub(super) fn telegram(bytes: &[u8]) -> Option<Telegram> {
-    let decoders = plugins().into_iter().filter_map(|plugin| Some((plugin, plugin.decode?)));
-    decoders.into_iter().find_map(|(plugin, decode)| {
+    protocols().into_iter().find_map(|protocol| {
         let mut last = None;
-        decode(bytes, &mut |found| {
+        (protocol.decode)(bytes, &mut |found| {
             if let Decoded::Telegram { ident, readings, .. } = found {
-                last = Some(Telegram { plugin, ident, readings });
+                last = Some(Telegram { plugin: protocol.kind, ident, readings });
             }
         });
         last

@@ -2,8 +2,8 @@
 
 use std::{fmt, io, time::Duration};
 
-use framework::{Config, Probe, Reading, plugins};
-use telegram::Language;
+use framework::{Config, Reading};
+use telegram::protocols;
 use tokio::time::{Instant, sleep};
 use transport::{Line, Port};
 
@@ -96,9 +96,8 @@ struct Search<'a> {
 
 impl Search<'_> {
     async fn run(&mut self) -> Result<Option<Found>, NotFound> {
-        let probes: Vec<_> = plugins().iter().filter_map(|p| Some((p.kind, p.probe?))).collect();
         let mut bauds = vec![9600, 115_200, 9600];
-        for baud in probes.iter().flat_map(|(_, probe)| probe.bauds) {
+        for baud in protocols().iter().flat_map(|protocol| protocol.bauds) {
             if !bauds.contains(baud) {
                 bauds.push(*baud);
             }
@@ -108,7 +107,7 @@ impl Search<'_> {
         }
         // Bytes at a wrong speed are pushed too: then there is nobody to ask.
         if !self.garbage
-            && let Some(found) = self.ask(&probes, 0, ANSWER).await?
+            && let Some(found) = self.ask(0, ANSWER).await?
         {
             return Ok(Some(found));
         }
@@ -127,8 +126,8 @@ impl Search<'_> {
             }
             return Ok(None);
         }
-        for attempt in 1..probes.iter().map(|(_, probe)| probe.asking.len()).max().unwrap_or(0) {
-            if let Some(found) = self.ask(&probes, attempt, WAKE_UP).await? {
+        for attempt in 1..protocols().iter().map(|protocol| protocol.asking.len()).max().unwrap_or(0) {
+            if let Some(found) = self.ask(attempt, WAKE_UP).await? {
                 return Ok(Some(found));
             }
         }
@@ -153,12 +152,13 @@ impl Search<'_> {
             match (heard, part) {
                 (Heard::Telegram(telegram), _) => return Ok(Some(self.found(telegram, baud))),
                 // The whole telegram tells more: who it is.
-                (Heard::Part(language), None) => {
-                    part = Some(language);
+                (Heard::Part(plugin), None) => {
+                    part = Some(plugin);
                     until = (Instant::now() + WHOLE).min(self.began + NAMED);
                 }
-                (Heard::Part(language), Some(_)) | (_, Some(language)) => {
-                    return Ok(Some(self.part(language, baud)));
+                (Heard::Part(plugin), Some(_)) | (_, Some(plugin)) => {
+                    let telegram = Telegram { plugin, ident: None, readings: Vec::new() };
+                    return Ok(Some(self.found(telegram, baud)));
                 }
                 (Heard::Garbage, None) => {
                     self.garbage = true;
@@ -171,23 +171,13 @@ impl Search<'_> {
 
     fn found(&self, telegram: Telegram, baud: Option<u32>) -> Found {
         let Telegram { plugin, ident, readings } = telegram;
-        Found { port: self.port.clone(), plugin: plugin.kind, ident, baud, keys: keys(baud), readings }
-    }
-
-    fn part(&self, language: Language, baud: Option<u32>) -> Found {
-        let plugin = language.plugin();
-        Found { port: self.port.clone(), plugin, ident: None, baud, keys: keys(baud), readings: Vec::new() }
+        Found { port: self.port.clone(), plugin, ident, baud, keys: keys(baud), readings }
     }
 
     /// Asks as each plugin does with its keys number `attempt`; an answer must begin within `patience`.
-    async fn ask(
-        &mut self,
-        probes: &[(&'static str, Probe)],
-        attempt: usize,
-        patience: Duration,
-    ) -> Result<Option<Found>, NotFound> {
-        let asking = probes.iter().filter_map(|(kind, probe)| Some((*kind, *probe.asking.get(attempt)?)));
-        for (plugin, keys) in asking {
+    async fn ask(&mut self, attempt: usize, patience: Duration) -> Result<Option<Found>, NotFound> {
+        for protocol in protocols() {
+            let (plugin, Some(keys)) = (protocol.kind, protocol.asking.get(attempt)) else { continue };
             self.line = None; // the instance opens it
             say(self.port, &format!("asks ({})", keys.replace('\n', ", ")));
             if let Some(found) = self.ask_with(plugin, keys, patience).await? {

@@ -88,42 +88,6 @@ pub fn write_members(out: &mut Vec<u8>, batch: &Batch) {
     }
 }
 
-/// A telegram on a line of its own, as `smartmeter decode` prints it: every register, by its code as sent.
-pub fn telegram(protocol: &str, ident: Option<&str>, readings: &[Reading]) -> Vec<u8> {
-    let mut out = b"{\"protocol\":".to_vec();
-    write_str(&mut out, protocol);
-    if let Some(ident) = ident {
-        out.extend_from_slice(b",\"ident\":");
-        write_str(&mut out, ident);
-    }
-    out.extend_from_slice(b",\"readings\":[");
-    for (i, reading) in readings.iter().enumerate() {
-        out.extend_from_slice(if i > 0 { b",{\"obis\":" } else { b"{\"obis\":" });
-        write_str(&mut out, &reading.name);
-        out.extend_from_slice(b",\"value\":");
-        write_value(&mut out, &reading.value);
-        if let Some(unit) = &reading.unit {
-            out.extend_from_slice(b",\"unit\":");
-            write_str(&mut out, unit);
-        }
-        if let Some(time) = &reading.time {
-            out.extend_from_slice(b",\"timestamp\":");
-            write_str(&mut out, &time.sent);
-        }
-        if let Some(status) = reading.status {
-            out.extend_from_slice(b",\"status\":");
-            write_number(&mut out, status);
-        }
-        if !reading.more.is_empty() {
-            out.extend_from_slice(b",\"more\":");
-            write_list(&mut out, &reading.more);
-        }
-        out.push(b'}');
-    }
-    out.extend_from_slice(b"]}\n");
-    out
-}
-
 /// A moment as Python's `datetime.isoformat` writes it: `2020-02-06T21:37:51.607046+00:00`.
 pub fn timestamp(at: Timestamp) -> String {
     format!("{:.6}", at.display_with_offset(jiff::tz::Offset::UTC))

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use framework::{Batch, Decoded, DeviceTime, Reading, Text, Timestamp, Value};
+use framework::{Batch, DeviceTime, Reading, Text, Timestamp, Value};
 
-use crate::{Decoder, Register, Rejected, Telegram, names::Devices};
+use crate::{Decoded, Decoder, Register, Rejected, Telegram, names::Devices};
 
 /// Makes batches of telegrams; remembers the names of the telegram before.
 ///

@@ -12,21 +12,26 @@
 mod buffer;
 pub mod config;
 mod convert;
+mod decoder;
 mod guard;
-mod language;
 mod names;
 mod power;
+mod protocol;
 mod reader;
+mod registry;
 mod source;
-mod telegram;
 
 pub use crate::{
     buffer::Buffer,
     convert::{Converter, decode},
+    decoder::{Decoder, Register, RegisterTime, Rejected, Telegram},
     guard::{DEFAULT_MAX_POWER, Guard, INSISTS, Implausible, MAX_LAYOUTS, What},
-    language::{Language, Sniffer},
     names::{NAMES, name},
+    protocol::{Protocol, Sniffer},
     reader::{Fault, Reader},
+    registry::{AnonymiseFn, DecodeFn, Decoded, ProtocolRegistration, json_line, plugin_for, protocols},
     source::{Answer, Conversation, NoAnswer, Settings, Source},
-    telegram::{Decoder, Register, RegisterTime, Rejected, Telegram},
 };
+
+#[doc(hidden)]
+pub use framework::inventory;

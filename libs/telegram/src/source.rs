@@ -11,7 +11,7 @@ use tracing::debug;
 use transport::{Line, Pacer, Port};
 
 use self::{asking::Asking, noise::Noise};
-use crate::{Decoder, Fault, Language, Reader, Sniffer};
+use crate::{Decoder, Fault, Protocol, Reader, Sniffer, plugin_for};
 
 pub use self::asking::{Answer, Conversation, NoAnswer};
 
@@ -59,7 +59,7 @@ struct Meter<D> {
     noise: Noise,
     sniffer: Sniffer,
     /// Another plugin reads what arrives.
-    foreign: Option<Language>,
+    foreign: Option<Protocol>,
     asking: Option<Asking<D>>,
     bytes: Counter,
     baud: Fact,
@@ -108,7 +108,7 @@ impl<D: Decoder> Meter<D> {
             let found = self.reader.next(now - self.began, Timestamp::now())?;
             if let Err(Fault::Rejected(reason)) = &found {
                 self.pacer.gave_up();
-                // Bytes of another language: what this one takes them for says nothing.
+                // Bytes of another protocol: what this one takes them for says nothing.
                 if self.foreign.is_some() {
                     debug!("{reason}");
                     continue;
@@ -136,12 +136,12 @@ impl<D: Decoder> Meter<D> {
         let space = self.reader.decoder().space();
         match timeout_at(deadline, line.read(space)).await {
             Ok(Ok(count)) => {
-                let language = searching.then(|| self.sniffer.heard(&space[..count])).flatten();
+                let protocol = searching.then(|| self.sniffer.heard(&space[..count])).flatten();
                 self.reader.decoder().filled(count);
                 self.bytes.add(count as u64);
                 self.heard = Instant::now();
                 self.noise.heard(self.heard, count);
-                self.recognized(language)?;
+                self.recognized(protocol)?;
                 if self.noise.is_long(searching) {
                     self.give_up(line)?;
                 }
@@ -183,20 +183,22 @@ impl<D: Decoder> Meter<D> {
     }
 
     /// Says so when another plugin reads what arrives.
-    fn recognized(&mut self, language: Option<Language>) -> Result<(), AcquireError> {
-        let Some(language) = language else { return Ok(()) };
+    fn recognized(&mut self, protocol: Option<Protocol>) -> Result<(), AcquireError> {
+        let Some(protocol) = protocol else { return Ok(()) };
         self.noise = Noise::default(); // the speed is right
-        if language == D::LANGUAGE {
+        if protocol == D::PROTOCOL {
             return Ok(());
         }
         self.sniffer.reset();
-        self.foreign = Some(language);
-        let (port, right, wrong) = (&self.settings.port, language.plugin(), D::LANGUAGE.plugin());
-        Err(AcquireError::Misconfigured {
-            reason: format!(
-                "the meter on {port} sends {language}: write `plugin = \"{right}\"` instead of `plugin = \"{wrong}\"`"
-            ),
-        })
+        self.foreign = Some(protocol);
+        let (port, ours) = (&self.settings.port, D::PROTOCOL);
+        let hint = match (plugin_for(protocol), plugin_for(ours)) {
+            (Some(right), Some(wrong)) => {
+                format!("write `plugin = \"{right}\"` instead of `plugin = \"{wrong}\"`")
+            }
+            _ => format!("this plugin reads {ours}"),
+        };
+        Err(AcquireError::Misconfigured { reason: format!("the meter on {port} sends {protocol}: {hint}") })
     }
 
     /// Bytes came, and no telegram was among them: listens at the next speed, and says so after the last one.
@@ -221,7 +223,7 @@ impl<D: Decoder> Meter<D> {
             format!("{bytes} bytes came from {port} at {} baud, and no telegram is among them", line.baud())
         };
         let reason =
-            format!("{heard}: check the head's alignment, `baud`, and that this is a {} meter", D::LANGUAGE);
+            format!("{heard}: check the head's alignment, `baud`, and that this is a {} meter", D::PROTOCOL);
         Err(AcquireError::Malformed { reason })
     }
 

@@ -18,7 +18,7 @@
 
 mod lines;
 
-use telegram::{Buffer, Language};
+use telegram::{Buffer, Protocol};
 
 use crate::{
     characters::replace_bad_utf8,
@@ -90,7 +90,7 @@ impl Decoder {
 }
 
 impl telegram::Decoder for Decoder {
-    const LANGUAGE: Language = Language::Text;
+    const PROTOCOL: Protocol = Protocol::Iec62056_21;
     const NATURE: &'static str = "framing";
     type Telegram<'a> = Telegram<'a>;
     type Reason = Reason;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use framework::{ConfigError, Context, Instance, Pace, Period, Plugin, Probe};
+use framework::{ConfigError, Context, Instance, Pace, Period, Plugin};
 use serde::Deserialize;
-use telegram::{Source, config};
+use telegram::{Decoder as _, ProtocolRegistration, Source, config};
 use transport::Port;
 
 use crate::{
@@ -95,10 +95,6 @@ impl Plugin for D0 {
     const ABOUT: &'static str = "electricity and heat meters with IEC 62056-21 text, pushed or asked (infrared head, P1 port, ser2net)";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     const PACE: Pace = Pace::Pushed;
-    const DECODE: Option<framework::DecodeFn> = Some(telegram::decode::<Decoder>);
-    const ANONYMISE: Option<framework::AnonymiseFn> = Some(anonymise);
-    const PROBE: Option<Probe> =
-        Some(Probe { bauds: BAUDS, asking: &["request = true", "request = true\nwake_up = true"] });
     type Config = Config;
 
     fn pace(config: &Config) -> Pace {
@@ -197,3 +193,12 @@ fn is_address(text: &str) -> bool {
 }
 
 framework::register!(D0);
+
+telegram::register_protocol!(ProtocolRegistration {
+    kind: D0::KIND,
+    protocol: Decoder::PROTOCOL,
+    decode: telegram::decode::<Decoder>,
+    anonymise: Some(anonymise),
+    bauds: BAUDS,
+    asking: &["request = true", "request = true\nwake_up = true"],
+});

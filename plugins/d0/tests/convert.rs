@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
 
-use framework::{Batch, Decimal, Decoded, Reading, Timestamp, Value};
+use framework::{Batch, Decimal, Reading, Timestamp, Value};
 use plugin_d0::decoder::Decoder;
-use telegram::{Converter, Decoder as _, decode};
+use telegram::{Converter, Decoded, Decoder as _, decode};
 
 fn batches(text: &str) -> Vec<Batch> {
     let mut converter = Converter::default();

@@ -13,7 +13,7 @@
 //! whole and that of each message. A register that is no number is text, or is left out.
 
 use memchr::memmem::Finder;
-use telegram::{Buffer, Language};
+use telegram::{Buffer, Protocol};
 
 use crate::{
     file,
@@ -95,7 +95,7 @@ impl Decoder {
 }
 
 impl telegram::Decoder for Decoder {
-    const LANGUAGE: Language = Language::Sml;
+    const PROTOCOL: Protocol = Protocol::Sml;
     const NATURE: &'static str = "quirk";
     type Telegram<'a> = Telegram<'a>;
     type Reason = Reason;

@@ -1,8 +1,8 @@
 //! `plugin = "sml"` in the configuration.
 
-use framework::{ConfigError, Context, Instance, Pace, Period, Plugin, Probe};
+use framework::{ConfigError, Context, Instance, Pace, Period, Plugin};
 use serde::Deserialize;
-use telegram::{Source, config};
+use telegram::{Decoder as _, ProtocolRegistration, Source, config};
 
 use crate::{
     anonymise::anonymise,
@@ -47,9 +47,6 @@ impl Plugin for Sml {
     const ABOUT: &'static str = "electricity meters that push SML (infrared head, ser2net)";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     const PACE: Pace = Pace::Pushed;
-    const DECODE: Option<framework::DecodeFn> = Some(telegram::decode::<Decoder>);
-    const ANONYMISE: Option<framework::AnonymiseFn> = Some(anonymise);
-    const PROBE: Option<Probe> = Some(Probe { bauds: &[9600], asking: &[] });
     type Config = Config;
 
     fn build(config: Config, cx: &Context) -> Result<Instance, ConfigError> {
@@ -65,3 +62,12 @@ impl Plugin for Sml {
 }
 
 framework::register!(Sml);
+
+telegram::register_protocol!(ProtocolRegistration {
+    kind: Sml::KIND,
+    protocol: Decoder::PROTOCOL,
+    decode: telegram::decode::<Decoder>,
+    anonymise: Some(anonymise),
+    bauds: &[9600],
+    asking: &[],
+});

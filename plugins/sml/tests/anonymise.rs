@@ -15,10 +15,7 @@ use telegram_testing::Owned;
 const OWNER: [u8; 6] = [1, 0, 0, 0, 0, 255];
 
 fn anonymised(recording: &[u8]) -> (usize, Vec<u8>) {
-    let mut bytes = recording.to_vec();
-    let count = Sml::ANONYMISE.unwrap()(&mut bytes);
-    assert_eq!(bytes.len(), recording.len());
-    (count, bytes)
+    telegram_testing::anonymised(Sml::KIND, recording)
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use framework::{Context, Plugin, Timestamp};
-use telegram::{Decoder, Reader};
+use telegram::{Decoder, Reader, protocols};
 
 /// Arbitrary bytes into the decoder, the guard and the names of a plugin, cut at arbitrary places.
 pub fn meter<P: Plugin, D: Decoder + Default>(bytes: &[u8]) {
@@ -30,7 +30,8 @@ pub fn meter<P: Plugin, D: Decoder + Default>(bytes: &[u8]) {
     while reader.next(Duration::from_secs(seconds), Timestamp::UNIX_EPOCH).is_some() {}
 
     // What is shown to others must be as long, and must not fail either.
-    if let Some(anonymise) = P::ANONYMISE {
+    let protocol = protocols().into_iter().find(|protocol| protocol.kind == P::KIND);
+    if let Some(anonymise) = protocol.and_then(|protocol| protocol.anonymise) {
         let mut hidden = bytes.to_vec();
         anonymise(&mut hidden);
         assert_eq!(hidden.len(), bytes.len());

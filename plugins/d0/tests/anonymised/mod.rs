@@ -2,20 +2,19 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-use framework::{Decoded, Obis, Plugin as _};
+use framework::{Obis, Plugin as _};
 use plugin_d0::D0;
+use telegram::Decoded;
 
 /// How many places were overwritten, and what the bytes are then.
 pub fn anonymised(bytes: &[u8]) -> (usize, Vec<u8>) {
-    let mut bytes = bytes.to_vec();
-    let places = D0::ANONYMISE.unwrap()(&mut bytes);
-    (places, bytes)
+    telegram_testing::anonymised(D0::KIND, bytes)
 }
 
 /// What is decoded, a line for each telegram, register and fault; without the values that identify.
 pub fn shown(bytes: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
-    D0::DECODE.unwrap()(bytes, &mut |found| match found {
+    (telegram_testing::protocol(D0::KIND).decode)(bytes, &mut |found| match found {
         Decoded::Telegram { offset, readings, .. } => {
             lines.push(format!("{offset} telegram"));
             for reading in readings {

@@ -3,8 +3,8 @@
 
 use std::{fs, path::Path};
 
-use framework::{Decoded, Plugin, json};
-use telegram::Decoder;
+use framework::Plugin;
+use telegram::{Decoded, Decoder, json_line};
 
 /// Checks that each file with this extension decodes as the one beside it says.
 ///
@@ -18,7 +18,7 @@ pub fn check<P: Plugin, D: Decoder + Default>(folder: impl AsRef<Path>, extensio
         let mut printed = Vec::new();
         telegram::decode::<D>(&bytes, &mut |found| match found {
             Decoded::Telegram { ident, readings, .. } => {
-                printed.extend(json::telegram(P::KIND, ident.as_deref(), &readings));
+                printed.extend(json_line(P::KIND, ident.as_deref(), &readings));
             }
             Decoded::Rejected { reason, .. } => panic!("{name}: {reason}"),
         });

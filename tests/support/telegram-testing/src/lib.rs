@@ -24,6 +24,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use telegram::{ProtocolRegistration, protocols};
+
 pub use crate::found::{Found, Owned, Shown, accepted, decode, read};
 
 /// The files in a folder that have this extension, in the order of their names.
@@ -35,4 +37,23 @@ pub fn files(folder: impl AsRef<Path>, extension: &str) -> Vec<(PathBuf, Vec<u8>
     let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
     paths.sort();
     paths.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+/// Returns the registration of the plugin called `kind`.
+///
+/// # Panics
+/// Where no such plugin is linked.
+pub fn protocol(kind: &str) -> &'static ProtocolRegistration {
+    protocols().into_iter().find(|protocol| protocol.kind == kind).expect("a linked plugin")
+}
+
+/// Returns a recording without meter numbers, and the number of places that were overwritten.
+///
+/// # Panics
+/// Where the plugin called `kind` is not linked or cannot do it.
+pub fn anonymised(kind: &str, recording: &[u8]) -> (usize, Vec<u8>) {
+    let mut bytes = recording.to_vec();
+    let places = protocol(kind).anonymise.expect("an anonymiser")(&mut bytes);
+    assert_eq!(bytes.len(), recording.len());
+    (places, bytes)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use framework::{Decimal, Obis, Timestamp};
 
-use crate::Language;
+use crate::Protocol;
 
 /// Finds telegrams in a stream of bytes that were read as 8N1. No I/O, no clock, no log.
 ///
@@ -12,8 +12,8 @@ use crate::Language;
 /// [`next`](Self::next) until it is `None`. Where the chunks are cut makes no difference, and what is kept
 /// is bounded.
 pub trait Decoder: Send + 'static {
-    /// What it reads.
-    const LANGUAGE: Language;
+    /// Protocol that it reads.
+    const PROTOCOL: Protocol;
     /// What `/health` calls [`Telegram::nature`].
     const NATURE: &'static str;
     /// A telegram, lent by the decoder.

@@ -1,17 +1,17 @@
-//! Which language a meter speaks, by the bytes alone.
+//! Protocol of a stream, recognized by its bytes alone.
 
 use std::fmt;
 
-/// What meters send over an optical head or a customer port.
+/// Protocol in which meters push telegrams over an optical head or a customer port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    /// IEC 62056-21 text, the P1 port's included.
-    Text,
+pub enum Protocol {
+    /// Text of IEC 62056-21, that of the P1 port included.
+    Iec62056_21,
     /// SML, binary.
     Sml,
 }
 
-/// Recognizes a language in a stream, whether or not telegrams of it are whole.
+/// Recognizes the protocol of a stream, whether or not its telegrams are whole.
 #[derive(Debug, Default)]
 pub struct Sniffer {
     /// The newest bytes.
@@ -20,25 +20,17 @@ pub struct Sniffer {
 
 /// The start of an SML file (transport protocol version 1).
 const SML_START: [u8; 8] = [0x1b, 0x1b, 0x1b, 0x1b, 1, 1, 1, 1];
-/// So many bytes are looked at: a few lines of text.
+/// Bytes looked at: a few lines of text.
 const WINDOW: usize = 1024;
-/// So many data lines, one after the other, are no accident.
+/// Data lines in a row that are no coincidence.
 const LINES: usize = 3;
-/// What a data line has at least: `1.8(0)`.
+/// Length of the shortest data line, `1.8(0)`.
 const SHORTEST_LINE: usize = 6;
 
-impl Language {
-    /// The plugin that reads it.
-    pub fn plugin(self) -> &'static str {
-        match self {
-            Self::Text => "d0",
-            Self::Sml => "sml",
-        }
-    }
-
-    /// The language of `bytes` that were read as 8N1, if they show it.
+impl Protocol {
+    /// Returns the protocol of `bytes` that were read as 8N1, if they show it.
     ///
-    /// A whole ident line is not needed: a few data lines, or the start of an SML file, are enough.
+    /// A few data lines, or the start of an SML file, are enough.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         if memchr::memmem::find(bytes, &SML_START).is_some() {
             return Some(Self::Sml);
@@ -51,38 +43,38 @@ impl Language {
                 _ => 0,
             };
             if lines == LINES {
-                return Some(Self::Text);
+                return Some(Self::Iec62056_21);
             }
         }
         None
     }
 }
 
-impl fmt::Display for Language {
+impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Text => "D0 text (IEC 62056-21)",
+            Self::Iec62056_21 => "D0 text (IEC 62056-21)",
             Self::Sml => "SML",
         })
     }
 }
 
 impl Sniffer {
-    /// More bytes came: the language, as soon as it shows.
-    pub fn heard(&mut self, bytes: &[u8]) -> Option<Language> {
+    /// Takes more bytes and returns their protocol as soon as it shows.
+    pub fn heard(&mut self, bytes: &[u8]) -> Option<Protocol> {
         self.recent.extend_from_slice(bytes);
         let old = self.recent.len().saturating_sub(WINDOW + bytes.len());
         self.recent.drain(..old);
-        Language::of(&self.recent)
+        Protocol::of(&self.recent)
     }
 
-    /// What was heard is forgotten.
+    /// Forgets the bytes so far.
     pub fn reset(&mut self) {
         self.recent.clear();
     }
 }
 
-/// `code(…)`, whatever the parity bits are.
+/// Recognizes `code(…)`, with or without parity bits.
 fn is_data_line(line: &[u8]) -> bool {
     let text = |byte: &u8| byte & 0x7f;
     let printable = line.iter().all(|byte| matches!(text(byte), b' '..=b'~' | b'\r'));
@@ -102,14 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn languages_are_recognized() {
+    fn protocols_are_recognized() {
         let text = b"57.64*W)\r\n1-0:56.7.0*255(000015.64*W)\r\n1-0:96.5.0*255(001C0104)\r\n0-0:96.8.0*255(02FAB8BF)\r\n!\r\n";
-        assert_eq!(Language::of(text), Some(Language::Text));
+        assert_eq!(Protocol::of(text), Some(Protocol::Iec62056_21));
         let sent: Vec<u8> = text.iter().map(|b| b | ((b.count_ones() as u8 & 1) << 7)).collect();
-        assert_eq!(Language::of(&sent), Some(Language::Text));
-        assert_eq!(Language::of(b"\0\x1b\x1b\x1b\x1b\x01\x01\x01\x01\x76"), Some(Language::Sml));
+        assert_eq!(Protocol::of(&sent), Some(Protocol::Iec62056_21));
+        assert_eq!(Protocol::of(b"\0\x1b\x1b\x1b\x1b\x01\x01\x01\x01\x76"), Some(Protocol::Sml));
         for nothing in [&b""[..], b"1-0:56.7.0*255(000015.64*W)\r\nhello\r\n", &[0x80, 0xf8, 0, 0x1b, b'(']] {
-            assert_eq!(Language::of(nothing), None);
+            assert_eq!(Protocol::of(nothing), None);
         }
     }
 
@@ -121,7 +113,7 @@ mod tests {
         for byte in first {
             assert_eq!(sniffer.heard(&[*byte]), None);
         }
-        assert_eq!(sniffer.heard(&[*last]), Some(Language::Sml));
+        assert_eq!(sniffer.heard(&[*last]), Some(Protocol::Sml));
         sniffer.reset();
         for _ in 0..100 {
             assert_eq!(sniffer.heard(&[0xaa; 1000]), None);
