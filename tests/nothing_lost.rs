@@ -59,7 +59,7 @@ fn outages() -> Result<(), Failed> {
     let config = format!(
         "{}[publishers.broker]\nplugin = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{mqtt}\"\n\
          [publishers.database]\nplugin = \"influx\"\nurl = \"http://127.0.0.1:{influx}\"\ndatabase = \"house\"\n\
-         flush_every = \"100ms\"\n",
+         flush_interval = \"100ms\"\n",
         d0(METER, meter.path()),
     );
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));

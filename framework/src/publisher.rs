@@ -1,4 +1,4 @@
-//! What a publisher is: one wire format, spoken to one far end.
+//! Publisher plugins: each delivers readings to one remote server, in that server's format.
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -10,62 +10,72 @@ use crate::{
     publish::Route,
 };
 
-/// A kind of publisher. One crate implements it once and says
-/// [`register_publisher!`](crate::register_publisher) with it.
+/// Kind of publisher. One crate implements it once and registers it with
+/// [`register_publisher!`](crate::register_publisher).
 pub trait PublisherPlugin: 'static {
-    /// Its name in `plugin = "…"`.
+    /// Name in `plugin = "…"`.
     const KIND: &'static str;
-    /// One line for `smartmeter plugins`.
+    /// One-line description for `smartmeter plugins`.
     const ABOUT: &'static str;
-    /// A commented configuration that works: `include_str!("../sample.toml")`.
+    /// Commented configuration that works: `include_str!("../sample.toml")`.
     const SAMPLE: &'static str;
-    /// The plugin's own keys. Derive `Deserialize` with `#[serde(deny_unknown_fields)]`.
+    /// Keys of the plugin's own. Derive `Deserialize` with `#[serde(deny_unknown_fields)]`.
     type Config: DeserializeOwned + Debug;
 
-    /// Makes one instance. No network here: everything in the file is checked before anything is opened. Files that
-    /// the configuration names, such as certificates, may be read.
+    /// Builds the publisher of one `[publishers.<name>]`.
+    ///
+    /// It must not use the network: the whole configuration is checked before anything is opened. It may read files
+    /// that the configuration names, such as certificates.
     ///
     /// # Errors
-    /// What is wrong with the configuration, and with which key.
+    /// Returns every mistake in the configuration, with its key.
     fn build(config: Self::Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError>;
 }
 
-/// Brings records to a far end.
+/// Delivers records to a remote server, at least once.
 ///
-/// The framework gives it the records of its selection in the order in which they came, thinned or averaged as the
-/// user wants, and keeps in the journal how far it got. What is not delivered is given again, after a restart too: so
-/// each record arrives at least once. Queueing, order, retry and pace are the framework's.
+/// The framework passes the records that the user selected in the order in which they were recorded, averaged over
+/// `interval` if that is configured. Its cursor in the journal moves on when they are delivered; all others are passed
+/// again, also after a restart. Queueing, order, retries and rate are the framework's work.
 #[async_trait]
 pub trait Publisher: Send + 'static {
-    /// How many records it wants at once, and how long they may wait for each other.
+    /// Returns the preferred number of records in one call, and the time that they may wait for each other.
     fn batching(&self) -> Batching {
         Batching::default()
     }
 
-    /// Said once before the first record, and again after a panic. A far end that is not there need not be an
-    /// error here. Work that goes on beside [`publish`](Self::publish), such as keeping a connection open, is a task
-    /// of its own, which ends when this value is dropped.
+    /// Prepares for the first record. Called again after a panic.
+    ///
+    /// A server that cannot be reached need not be an error yet. Work beside [`publish`](Self::publish), such as
+    /// keeping a connection open, belongs in a task of its own that ends when this value is dropped.
+    ///
+    /// # Errors
+    /// Returns the reason for which nothing can be delivered; the framework retries.
     async fn open(&mut self, _house: &House) -> Result<(), PublishError> {
         Ok(())
     }
 
-    /// Delivers records, at least one, in their order. Gives how many of them, from the first on, the far end has: it
-    /// said so itself. The others are given again.
+    /// Delivers one or more records in their order.
+    ///
+    /// Returns the number of leading records that the server has acknowledged. The others are passed again.
+    ///
+    /// # Errors
+    /// Returns the reason for which none was delivered; its variant decides what the framework does next.
     ///
     /// # Cancel safety
-    /// It is dropped when the program ends, and when it takes longer than two minutes; the records come again then.
+    /// The future is dropped when the program ends or after two minutes. Its records are passed again.
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError>;
 
-    /// Says goodbye; at most half a second.
+    /// Closes the connection, within half a second.
     async fn close(&mut self) {}
 }
 
-/// How a publisher wants its records.
+/// Preferred size and delay of a publisher's batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batching {
-    /// At most so many at once.
+    /// Maximum number of records in one call.
     pub records: usize,
-    /// A record may wait so long for more of them. Zero: it is handed on at once.
+    /// Maximum time that a record waits for more of them. Zero: it is passed at once.
     pub linger: Duration,
 }
 
@@ -75,65 +85,65 @@ impl Default for Batching {
     }
 }
 
-/// Why records were not delivered. The variant says what happens next.
+/// Reason for which records were not delivered. The variant decides what happens next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// The far end is not there, or has no time: tried again, at the earliest after what it asked for.
+    /// The server is unreachable or overloaded. Retried with back-off, at the earliest after `retry_after`.
     #[error("{reason}")]
     Unavailable {
-        /// What happened.
+        /// Cause, for the log and `/health`.
         reason: String,
-        /// What the far end asked for: HTTP's `Retry-After`.
+        /// Pause that the server asked for, as in HTTP's `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// The far end will never take these records: they are halved until the one that is refused is found, which is
-    /// set aside.
+    /// The server will never accept these records. The framework halves the batch until it has found the rejected
+    /// record, and skips that one.
     #[error("{reason}")]
     Refused {
-        /// What the far end said.
+        /// Cause, for the log and `/health`.
         reason: String,
     },
-    /// The far end takes nothing from this configuration: wrong password, no such database. Nothing is lost; it is
-    /// tried again each minute.
+    /// The server accepts nothing with this configuration: wrong password, missing database. Nothing is lost; the
+    /// framework retries each minute.
     #[error("{reason}")]
     Misconfigured {
-        /// What is wrong, and what to do.
+        /// Cause, and what the user can do.
         reason: String,
     },
 }
 
 impl PublishError {
-    /// The far end is not there, or did not answer.
+    /// Builds an [`Unavailable`](Self::Unavailable) without a pause of the server's.
     pub fn unavailable(reason: impl Into<String>) -> Self {
         Self::Unavailable { reason: reason.into(), retry_after: None }
     }
 
-    /// The far end refuses these records for good.
+    /// Builds a [`Refused`](Self::Refused).
     pub fn refused(reason: impl Into<String>) -> Self {
         Self::Refused { reason: reason.into() }
     }
 
-    /// The far end takes nothing from this configuration.
+    /// Builds a [`Misconfigured`](Self::Misconfigured).
     pub fn misconfigured(reason: impl Into<String>) -> Self {
         Self::Misconfigured { reason: reason.into() }
     }
 }
 
-/// What a publisher may see of the program beside its records.
+/// Parts of the program that a publisher may use beside its records.
 #[derive(Debug, Clone)]
 pub struct House {
-    /// The newest batch of each source, with its texts, and whether it is stale.
+    /// Newest batch of each source, including texts, and its staleness.
     pub store: Arc<Store>,
-    /// What may be asked of the sources.
+    /// Commands of the sources.
     pub commands: Commands,
-    /// What the user wants this publisher to have: nothing else may leave the house by it.
+    /// The user's selection for this publisher. Nothing else may leave the LAN through it.
     pub route: Arc<Route>,
 }
 
-/// Reads a section and makes its publisher.
+/// Parses a section and builds its publisher.
 type BuildFn = fn(&mut Section<'_>, &Context) -> Option<Box<dyn Publisher>>;
 
-/// A linked publisher, its types erased. [`register_publisher!`](crate::register_publisher) makes it.
+/// Linked publisher plugin, type-erased. Made by [`register_publisher!`](crate::register_publisher).
 #[derive(Clone, Copy)]
 pub struct PublisherRegistration {
     /// [`PublisherPlugin::KIND`].
@@ -146,7 +156,7 @@ pub struct PublisherRegistration {
 }
 
 impl PublisherRegistration {
-    /// The registration of `P`.
+    /// Returns the registration of `P`.
     pub const fn of<P: PublisherPlugin>() -> Self {
         Self {
             kind: P::KIND,
@@ -168,18 +178,18 @@ impl Debug for PublisherRegistration {
 
 inventory::collect!(PublisherRegistration);
 
-/// All linked publishers, by name.
+/// Returns all linked publishers, sorted by name.
 ///
 /// # Panics
-/// Where two of them have the same name: a mistake of the build, not of the user.
+/// Panics if two of them have the same name: a mistake of the build, not of the user.
 pub fn publishers() -> Vec<&'static PublisherRegistration> {
     sole_names(inventory::iter::<PublisherRegistration>().collect(), |publisher| publisher.kind)
 }
 
-/// The linked publisher called `kind`.
+/// Returns the linked publisher `kind`.
 ///
 /// # Errors
-/// A sentence that names those that there are.
+/// Returns a message that lists the linked publishers if `kind` is none of them.
 pub fn publisher(kind: &str) -> Result<&'static PublisherRegistration, String> {
     let publishers = publishers();
     let found = publishers.iter().copied().find(|publisher| publisher.kind == kind);

@@ -1,4 +1,4 @@
-//! `[publishers.<name>]`: where readings go.
+//! `[publishers.<name>]`: destinations of readings.
 
 use std::{path::Path, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
 
 /// The framework's own keys in each `[publishers.<name>]`.
 pub const PUBLISHER_KEYS: &[&str] =
-    &["plugin", "enabled", "sources", "series", "every", "max_backlog", "max_rate"];
+    &["plugin", "enabled", "sources", "series", "interval", "max_backlog_age", "max_rate"];
 
 /// One `[publishers.<name>]`, built and ready to be run.
 pub struct ConfiguredPublisher {
@@ -32,9 +32,9 @@ pub struct ConfiguredPublisher {
     pub context: Context,
 }
 
-const MIN_EVERY: Duration = Duration::from_secs(1);
-/// While a turn lasts, the journal keeps the place of each of its batches in memory.
-const MAX_EVERY: Duration = Duration::from_secs(3600);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// While a window is open, the queue's cursor stays at its beginning: more would come again after a restart.
+const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 
 impl<'a> Reader<'a> {
     /// Checks one `[publishers.<name>]`; `None` where it is wrong or not enabled.
@@ -49,16 +49,18 @@ impl<'a> Reader<'a> {
         self.instance_name("publisher", name, &section);
         let enabled = section.take_as::<bool>("enabled").unwrap_or(true);
         let defaults = Route::default();
-        let every_at = section.table.get("every").map_or_else(|| section.span.clone(), Spanned::span);
-        let every = self.period(&mut section, "every");
-        if let Some(every) = every.filter(|every| !(MIN_EVERY..=MAX_EVERY).contains(every)) {
-            let (least, most) = (Period(MIN_EVERY), Period(MAX_EVERY));
-            let message = format!("`every` must be {least} to {most}, not {}", Period(every));
-            self.note(every_at.clone(), message, None);
+        let interval_at = section.table.get("interval").map_or_else(|| section.span.clone(), Spanned::span);
+        let interval = self.period(&mut section, "interval");
+        if let Some(interval) = interval.filter(|interval| !(MIN_INTERVAL..=MAX_INTERVAL).contains(interval))
+        {
+            let (least, most) = (Period(MIN_INTERVAL), Period(MAX_INTERVAL));
+            let message = format!("`interval` must be {least} to {most}, not {}", Period(interval));
+            self.note(interval_at.clone(), message, None);
         }
-        let max_backlog = self.period(&mut section, "max_backlog").unwrap_or(defaults.max_backlog);
-        if every.is_some_and(|every| every >= max_backlog) {
-            self.note(every_at, "`every` must be shorter than `max_backlog`", None);
+        let max_backlog_age =
+            self.period(&mut section, "max_backlog_age").unwrap_or(defaults.max_backlog_age);
+        if interval.is_some_and(|interval| interval >= max_backlog_age) {
+            self.note(interval_at, "`interval` must be shorter than `max_backlog_age`", None);
         }
         let rate_at = section.table.get("max_rate").map(Spanned::span);
         let max_rate = section.take_as::<u32>("max_rate").unwrap_or(defaults.max_rate);
@@ -70,7 +72,7 @@ impl<'a> Reader<'a> {
         let plugin = self.publisher_plugin(&mut section)?;
         let context = Context::new(name, state_dir, Duration::ZERO);
         let publisher = (plugin.build)(&mut section, &context)?;
-        let route = Route { sources, series, every, max_backlog, max_rate };
+        let route = Route { sources, series, interval, max_backlog_age, max_rate };
         enabled.then(|| ConfiguredPublisher { name: name.to_owned(), plugin, publisher, route, context })
     }
 

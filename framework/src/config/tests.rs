@@ -366,8 +366,8 @@ fn publishers_are_read_with_what_they_get() {
         url = "x"
         sources = ["met*"]
         series = ["POWER_*", "count"]
-        every = "10s"
-        max_backlog = "7d"
+        interval = "10s"
+        max_backlog_age = "7d"
         max_rate = 100
         [publishers.all]
         plugin = "far"
@@ -380,10 +380,10 @@ fn publishers_are_read_with_what_they_get() {
     let publishers = parse(text).unwrap().publishers;
     let [home, all] = &publishers[..] else { panic!("{} publishers", publishers.len()) };
     assert_eq!((home.name.as_str(), all.name.as_str()), ("home", "all"));
-    assert_eq!((home.route.every, home.route.max_rate), (Some(Duration::from_secs(10)), 100));
-    assert_eq!(home.route.max_backlog, Duration::from_secs(7 * 86_400));
+    assert_eq!((home.route.interval, home.route.max_rate), (Some(Duration::from_secs(10)), 100));
+    assert_eq!(home.route.max_backlog_age, Duration::from_secs(7 * 86_400));
     assert!(home.route.sources[0].matches("meter") && home.route.series[0].matches("POWER_IMPORT"));
-    assert_eq!((all.route.every, all.route.max_backlog), (None, Duration::from_secs(30 * 86_400)));
+    assert_eq!((all.route.interval, all.route.max_backlog_age), (None, Duration::from_secs(30 * 86_400)));
     let off = format!("[journal]\nenabled = false\n{text}");
     assert!(mistakes(&off).contains("`home` cannot work without the journal"));
 }
@@ -398,9 +398,9 @@ port = "/dev/a"
 plugin = "far"
 url = ""
 sources = ["metre", "m*"]
-every = "100ms"
+interval = "100ms"
 max_rate = 0
-max_backlog = "0s"
+max_backlog_age = "0s"
 [publishers.two]
 plugin = "fake"
 [publishers.three]
@@ -415,9 +415,9 @@ plugin = "far"
         "config.toml:6:7: `url` is empty",
         "config.toml:7:11: `metre` fits no source, expected one of `meter`",
         "did you mean `meter`?",
-        "config.toml:8:9: `every` must be 1s to 1h, not 100ms",
+        "config.toml:8:12: `interval` must be 1s to 1h, not 100ms",
         "config.toml:9:12: `max_rate` must be at least 1 record a second",
-        "config.toml:10:15: `max_backlog` must be longer than nothing",
+        "config.toml:10:19: `max_backlog_age` must be longer than nothing",
         "config.toml:12:10: unknown publisher `fake`, expected one of `far`",
         "hint: `fake` is a source: write it below `[sources.…]`",
         "config.toml:16:1: unknown field `evry`, expected one of `url`, `plugin`",

@@ -1,145 +1,107 @@
-//! What goes out next: read from the queue, selected, thinned.
+//! Records of one publisher: read from its queue, selected, averaged.
 
-use std::{collections::VecDeque, io, sync::Arc};
+use std::{io, sync::Arc};
 
-use tokio::{task::spawn_blocking, time::Instant};
+use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Delivery, Route, window::Window};
+use super::{Delivery, Route, waiting::Waiting, window::Window};
 use crate::{
-    Record, Timestamp,
+    Period, Record, Timestamp,
     journal::{Mark, Micros, Queue, Queued},
 };
 
-/// After so many batches without a wanted reading it is said that `series` may be wrong.
-const UNFIT: u32 = 100;
+/// Batches of selected sources without a selected reading, after which the log asks whether `series` is right.
+const UNMATCHED: u32 = 100;
 
-/// Records that are to be delivered, the oldest first.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    records: VecDeque<Record>,
-    /// For each of them what of the queue is done once it is delivered (`None` where later records belong to it), and what
-    /// it is as old as: a register may have a time of its own, long before it was read.
-    marks: VecDeque<(Option<Mark>, Micros)>,
-    /// When the newest batch was taken that was read.
-    newest: Micros,
-}
-
-impl Waiting {
-    pub(super) fn push(&mut self, record: Record, done: Option<Mark>) {
-        self.records.push_back(record);
-        self.marks.push_back((done, self.newest));
-    }
-
-    /// All of them, with what is done then.
-    #[cfg(test)]
-    pub(super) fn take(&mut self) -> (Vec<Record>, Vec<Option<Mark>>) {
-        (self.records.drain(..).collect(), self.marks.drain(..).map(|(done, _)| done).collect())
-    }
-}
-
-/// The records of one publisher, in order.
+/// Records of one publisher, in the order in which they were recorded.
+///
+/// Reading the queue may read files. It blocks the thread, which belongs to this publisher alone.
 #[derive(Debug)]
 pub(super) struct Feed {
-    /// `None` while a file is read, on another thread.
-    queue: Option<Queue>,
+    queue: Queue,
     route: Arc<Route>,
+    /// Averages, if the user wants an `interval`.
     window: Option<Window>,
     waiting: Waiting,
-    /// What can be done once nothing waits.
-    passed: Option<Mark>,
+    /// End of what was read. The queue's cursor moves there once nothing waits before it.
+    read_to: Option<Mark>,
     delivery: Arc<Delivery>,
-    /// Whether it was said that records expire.
-    said: bool,
-    /// So many batches of wanted sources had no wanted reading; `None` once one had.
-    unfit: Option<u32>,
-    /// How often dates had been corrected when the first of these was read.
-    redated: u64,
+    /// Whether the log has a warning about expired records since something was delivered.
+    warned_expired: bool,
+    /// Batches of selected sources without a selected reading; `None` once one had some.
+    unmatched: Option<u32>,
+    /// Number of clock corrections before the oldest of these records was read.
+    corrections: u64,
 }
 
 impl Feed {
     pub(super) fn new(queue: Queue, route: Arc<Route>, delivery: Arc<Delivery>) -> Self {
-        let (queue, window, waiting) = (Some(queue), route.every.map(Window::new), Waiting::default());
+        let window = route.interval.map(Window::new);
         Self {
             queue,
             route,
             window,
-            waiting,
-            passed: None,
+            waiting: Waiting::default(),
+            read_to: None,
             delivery,
-            said: false,
-            unfit: Some(0),
-            redated: 0,
+            warned_expired: false,
+            unmatched: Some(0),
+            corrections: 0,
         }
     }
 
-    /// Reads on until so many records wait, or nothing more is there. What was taken `max_backlog` before a moment that is
-    /// `over` for certain goes.
+    /// Reads on until `wanted` records wait or the queue is empty. Drops what was taken longer than `max_backlog_age`
+    /// before `past`, a moment that is certainly over.
     ///
     /// # Errors
-    /// Where the journal's files cannot be read.
-    pub(super) async fn fill(&mut self, wanted: usize, now: Timestamp, over: Micros) -> io::Result<()> {
-        let redated = self.queue.as_ref().map_or(0, Queue::redated);
-        if redated != std::mem::replace(&mut self.redated, redated) {
+    /// Returns any I/O error of the journal's files.
+    pub(super) async fn fill(&mut self, wanted: usize, now: Timestamp, past: Micros) -> io::Result<()> {
+        let corrections = self.queue.redated();
+        if corrections != std::mem::replace(&mut self.corrections, corrections) {
             self.read_again();
         }
-        self.expire(over);
-        while self.waiting.records.len() < wanted {
-            let read = self.read(wanted - self.waiting.records.len()).await?;
+        self.expire(past);
+        while self.waiting.len() < wanted {
+            let read = self.queue.read(wanted - self.waiting.len())?;
             if read.is_empty() {
-                // Only now: there may have been more of the turn.
+                // Not before the queue is empty: it may have had more of this window.
                 self.window.iter_mut().for_each(|window| window.finish_if_over(&mut self.waiting));
                 break;
             }
             for Queued { record, end } in read {
-                self.take(record, end, now, over);
+                self.take(record, end, now, past);
             }
-            self.pass();
-            // A selection of which little fits reads much.
+            self.skip_unwanted();
+            // A narrow selection reads a lot, and the plugin's other tasks need the thread too.
             tokio::task::yield_now().await;
         }
-        self.pass();
+        self.skip_unwanted();
         Ok(())
     }
 
-    /// The clock was set: what was read has wrong dates.
+    /// Starts again at the cursor, as the clock was corrected: what was read has wrong timestamps.
     fn read_again(&mut self) {
-        (self.waiting, self.passed) = (Waiting::default(), None);
-        self.window = self.route.every.map(Window::new);
-        self.queue.iter_mut().for_each(Queue::rewind);
+        (self.waiting, self.read_to) = (Waiting::default(), None);
+        self.window = self.route.interval.map(Window::new);
+        self.queue.rewind();
     }
 
-    async fn read(&mut self, most: usize) -> io::Result<Vec<Queued>> {
-        let Some(mut queue) = self.queue.take() else { return Err(io::Error::other("reading was cut off")) };
-        if queue.is_live() {
-            let read = queue.read(most);
-            self.queue = Some(queue);
-            return read;
-        }
-        let (queue, read) = spawn_blocking(move || {
-            let read = queue.read(most);
-            (queue, read)
-        })
-        .await?;
-        self.queue = Some(queue);
-        read
-    }
-
-    fn take(&mut self, record: Record, end: Mark, now: Timestamp, over: Micros) {
-        self.waiting.newest = self.waiting.newest.max(record.batch.taken_at.as_microsecond());
-        let record = if self.is_old(self.waiting.newest, over) {
-            self.expired();
+    fn take(&mut self, record: Record, end: Mark, now: Timestamp, past: Micros) {
+        let as_of = self.waiting.advance(record.batch.taken_at.as_microsecond());
+        let record = if self.is_expired(as_of, past) {
+            self.count_expired();
             None
         } else {
             self.select(record)
         };
         match (&mut self.window, record) {
             (Some(window), Some(record)) => window.take(record, end, now, &mut self.waiting),
-            (Some(window), None) if window.is_open() => window.passed(end),
+            (Some(window), None) => window.skip(end),
             (None, Some(record)) => self.waiting.push(record, Some(end)),
-            (_, None) => {}
+            (None, None) => {}
         }
-        self.passed = Some(end);
+        self.read_to = Some(end);
     }
 
     fn select(&mut self, record: Record) -> Option<Record> {
@@ -148,84 +110,85 @@ impl Feed {
         }
         let selected = self.route.select(record);
         if selected.is_some() {
-            self.unfit = None;
-        } else if let Some(unfit) = &mut self.unfit {
-            *unfit = unfit.saturating_add(1);
-            if *unfit == UNFIT {
-                warn!(publisher = %self.delivery.name, "nothing goes out: `series` fits no name in {UNFIT} batches; /data shows the names");
+            self.unmatched = None;
+        } else if let Some(unmatched) = &mut self.unmatched {
+            *unmatched = unmatched.saturating_add(1);
+            if *unmatched == UNMATCHED {
+                warn!(
+                    publisher = %self.delivery.name,
+                    "no reading matched `series` in {UNMATCHED} batches; see /data for the names"
+                );
             }
         }
         selected
     }
 
-    fn is_old(&self, as_of: Micros, over: Micros) -> bool {
-        let most = Micros::try_from(self.route.max_backlog.as_micros()).unwrap_or(Micros::MAX);
-        over.saturating_sub(as_of) > most
+    fn is_expired(&self, as_of: Micros, past: Micros) -> bool {
+        let most = Micros::try_from(self.route.max_backlog_age.as_micros()).unwrap_or(Micros::MAX);
+        past.saturating_sub(as_of) > most
     }
 
-    fn expire(&mut self, over: Micros) {
-        while let Some((_, as_of)) = self.waiting.marks.front()
-            && self.is_old(*as_of, over)
-        {
-            self.delivered(1);
-            self.expired();
+    fn expire(&mut self, past: Micros) {
+        while self.waiting.oldest().is_some_and(|(_, as_of)| self.is_expired(as_of, past)) {
+            self.remove(1);
+            self.count_expired();
         }
     }
 
-    fn expired(&mut self) {
+    fn count_expired(&mut self) {
         self.delivery.expired.increment();
-        if !std::mem::replace(&mut self.said, true) {
-            let most = crate::Period(self.route.max_backlog);
-            warn!(publisher = %self.delivery.name, "readings older than {most} (`max_backlog`) are not delivered any more");
+        if !std::mem::replace(&mut self.warned_expired, true) {
+            let most = Period(self.route.max_backlog_age);
+            warn!(
+                publisher = %self.delivery.name,
+                "readings older than {most} (`max_backlog_age`) are no longer delivered; the journal still has them"
+            );
         }
     }
 
-    /// What waits, the oldest first.
+    /// Returns the records that wait, the oldest first.
     pub(super) fn waiting(&mut self) -> &[Record] {
-        self.waiting.records.make_contiguous()
+        self.waiting.as_slice()
     }
 
-    /// The first ones are delivered, or given up.
-    pub(super) fn delivered(&mut self, count: usize) {
-        let count = count.min(self.waiting.records.len());
-        self.waiting.records.drain(..count);
-        let done = self.waiting.marks.drain(..count).filter_map(|(done, _)| done).next_back();
-        if let (Some(done), Some(queue)) = (done, &mut self.queue) {
-            queue.done(done);
+    /// Removes the `count` oldest records, which are delivered or given up.
+    pub(super) fn remove(&mut self, count: usize) {
+        if let Some(done) = self.waiting.remove(count) {
+            self.queue.done(done);
         }
-        self.said &= !self.waiting.records.is_empty();
-        self.pass();
+        self.warned_expired &= !self.waiting.is_empty();
+        self.skip_unwanted();
     }
 
-    /// What nobody wants is done when nothing else waits.
-    fn pass(&mut self) {
-        let open = self.window.as_ref().is_some_and(Window::is_open);
-        if self.waiting.records.is_empty()
-            && !open
-            && let (Some(passed), Some(queue)) = (self.passed.take(), &mut self.queue)
+    /// Moves the cursor past unwanted batches, if no wanted one waits before them.
+    fn skip_unwanted(&mut self) {
+        let is_open = self.window.as_ref().is_some_and(Window::is_open);
+        if self.waiting.is_empty()
+            && !is_open
+            && let Some(read_to) = self.read_to.take()
         {
-            queue.done(passed);
+            self.queue.done(read_to);
         }
     }
 
-    /// When the turn is over, with nothing more coming.
+    /// Returns the end of the open window, at which it is delivered even if no later record comes.
     pub(super) fn due(&self) -> Option<Instant> {
         self.window.as_ref()?.due()
     }
 
-    /// Says how much waits, and since when.
+    /// Reports the size and age of the backlog.
     pub(super) fn report(&self) {
-        let oldest = self.waiting.records.front().map(|record| record.batch.taken_at);
-        self.delivery.waits(self.queue.as_ref().map_or(0, Queue::backlog), oldest);
+        let oldest = self.waiting.oldest().map(|(record, _)| record.batch.taken_at);
+        self.delivery.set_backlog(self.queue.backlog(), oldest);
     }
 
-    /// A moment that is certainly over: a clock that is years ahead must not make everything old.
-    pub(super) fn certain(&self) -> Micros {
-        self.queue.as_ref().map_or(Micros::MIN, Queue::certain)
+    /// Returns a moment that is certainly over. A clock that is years ahead must not expire everything.
+    pub(super) fn past(&self) -> Micros {
+        self.queue.certain()
     }
 
-    /// Whether dates may still change, as the clock is behind.
+    /// Returns whether timestamps are likely to stay as they are. `false` while the clock is known to be wrong.
     pub(super) fn is_settled(&self) -> bool {
-        self.queue.as_ref().is_none_or(Queue::is_settled)
+        self.queue.is_settled()
     }
 }

@@ -1,9 +1,9 @@
-//! From the journal to the far ends: selection, thinning, retry, and how each publisher fares.
+//! Delivery from the journal to remote servers: selection, averaging, retries, and the status of each publisher.
 //!
 //! ```text
-//! journal::Queue ─▶ Route: which readings, how often ─▶ Runner: batches, retry ─▶ a plugin's Publisher
-//!       ▲                                                  │
-//!       └───────────── how far it got ◀────────────────────┘
+//! journal::Queue ─▶ Feed: Route selects, Window averages ─▶ Runner: batches, retries ─▶ a plugin's Publisher
+//!       ▲                                                     │
+//!       └────────────────────── cursor ◀──────────────────────┘
 //! ```
 
 mod feed;
@@ -11,10 +11,11 @@ mod route;
 mod runner;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod window;
 
 use std::sync::{
-    Mutex, PoisonError,
+    Mutex, MutexGuard, PoisonError,
     atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
 };
 
@@ -24,34 +25,34 @@ pub use self::route::Route;
 pub(crate) use self::runner::Runner;
 use crate::{Counter, Stats, Text, Timestamp, store::State, vitals::Vitals};
 
-/// One publisher as `/health` and `/metrics` see it.
+/// Status of one publisher, as in `/health` and `/metrics`.
 #[derive(Debug)]
 pub struct Delivery {
-    /// The instance's name.
+    /// Name in `[publishers.<name>]`.
     pub name: Text,
-    /// Its plugin.
+    /// Name of its plugin.
     pub plugin: &'static str,
-    /// What it is doing.
+    /// State, last success and last error.
     pub vitals: Vitals,
-    /// Records that arrived.
+    /// Records that were delivered.
     pub records: Counter,
     /// Attempts that failed.
     pub failures: Counter,
-    /// Records that the far end refused for good.
+    /// Records that the server rejected permanently.
     pub refused: Counter,
-    /// Records that became older than `max_backlog` before they could be delivered.
+    /// Records that exceeded `max_backlog_age` before they were delivered.
     pub expired: Counter,
-    /// How often the publisher panicked.
+    /// Panics of the plugin.
     pub panics: Counter,
-    /// Since when the plugin is at work; `None` = it is not.
-    begun: Mutex<Option<Instant>>,
+    /// Start of the current call into the plugin; `None` between calls.
+    entered: Mutex<Option<Instant>>,
     backlog: AtomicU64,
-    /// Microseconds since 1970; `i64::MAX` = nothing waits.
+    /// Microseconds since 1970; `i64::MAX` if nothing waits.
     oldest: AtomicI64,
 }
 
 impl Delivery {
-    /// One that has delivered nothing yet.
+    /// Creates the status of a publisher that has delivered nothing yet.
     pub fn new(name: impl Into<Text>, plugin: &'static str, stats: Stats) -> Self {
         Self {
             name: name.into(),
@@ -62,44 +63,50 @@ impl Delivery {
             refused: Counter::default(),
             expired: Counter::default(),
             panics: Counter::default(),
-            begun: Mutex::default(),
+            entered: Mutex::default(),
             backlog: AtomicU64::new(0),
             oldest: AtomicI64::new(i64::MAX),
         }
     }
 
-    /// What it is doing. One that keeps its thread cannot say so, and would look well for ever: whoever reads this finds
-    /// out.
+    /// Returns the publisher's state.
+    ///
+    /// A plugin that blocks its thread cannot report that itself, and would look healthy for ever: so whoever reads
+    /// the state looks at the clock.
     pub fn state(&self) -> State {
-        let begun = *self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        match begun.is_some_and(|begun| begun.elapsed() > runner::PUBLISH_LIMIT) {
+        match self.entered().is_some_and(|entered| entered.elapsed() > runner::PUBLISH_LIMIT) {
             true => State::Waiting,
             false => self.vitals.state(),
         }
     }
 
-    /// The plugin begins to work.
-    pub(crate) fn begins(&self) {
-        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// Notes that a call into the plugin begins.
+    pub(crate) fn enter_plugin(&self) {
+        *self.entered() = Some(Instant::now());
     }
 
-    /// The plugin has given its thread back.
-    pub(crate) fn ends(&self) {
-        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Notes that the plugin has returned, or was cancelled.
+    pub(crate) fn leave_plugin(&self) {
+        *self.entered() = None;
     }
 
-    /// Batches in the journal that it has still to look at.
+    fn entered(&self) -> MutexGuard<'_, Option<Instant>> {
+        // A moment is never half written, so poison means nothing.
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the number of batches in the journal behind the cursor.
     pub fn backlog(&self) -> u64 {
         self.backlog.load(Relaxed)
     }
 
-    /// When the oldest reading was taken that waits; `None` where nothing does.
+    /// Returns the time of the oldest record that waits.
     pub fn oldest(&self) -> Option<Timestamp> {
         let micros = self.oldest.load(Relaxed);
         if micros == i64::MAX { None } else { Timestamp::from_microsecond(micros).ok() }
     }
 
-    pub(crate) fn waits(&self, backlog: u64, oldest: Option<Timestamp>) {
+    pub(crate) fn set_backlog(&self, backlog: u64, oldest: Option<Timestamp>) {
         self.backlog.store(backlog, Relaxed);
         self.oldest.store(oldest.map_or(i64::MAX, Timestamp::as_microsecond), Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Which readings a publisher gets, and how often.
+//! Selection of readings for one publisher.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use wildmatch::WildMatch;
 
 use crate::{Reading, Record};
 
-/// The framework's keys of a `[publishers.<name>]`, checked.
+/// Checked values of the framework's keys in a `[publishers.<name>]`.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// Names of sources; none = all.
+    /// Patterns for names of sources; empty selects all.
     pub sources: Vec<WildMatch>,
-    /// Names of readings; none = all.
+    /// Patterns for names of readings; empty selects all.
     pub series: Vec<WildMatch>,
-    /// One record for each source in such a time; `None` = every one.
-    pub every: Option<Duration>,
-    /// What is older than this is not delivered any more.
-    pub max_backlog: Duration,
-    /// So many records a second at most.
+    /// Length of the windows over which records are averaged; `None` delivers each one.
+    pub interval: Option<Duration>,
+    /// Age beyond which records are no longer delivered.
+    pub max_backlog_age: Duration,
+    /// Maximum number of records per second.
     pub max_rate: u32,
 }
 
@@ -26,31 +26,31 @@ impl Default for Route {
         Self {
             sources: Vec::new(),
             series: Vec::new(),
-            every: None,
-            max_backlog: Duration::from_secs(30 * 86_400),
+            interval: None,
+            max_backlog_age: Duration::from_secs(30 * 86_400),
             max_rate: 50_000,
         }
     }
 }
 
 impl Route {
-    /// Whether readings of this source are wanted.
+    /// Returns whether the source is selected.
     pub fn has_source(&self, name: &str) -> bool {
-        fits(&self.sources, name)
+        matches_any(&self.sources, name)
     }
 
-    /// Whether readings of this name are wanted, of a source that is.
+    /// Returns whether readings of this name are selected, of a selected source.
     pub fn has_series(&self, name: &str) -> bool {
-        fits(&self.series, name)
+        matches_any(&self.series, name)
     }
 
-    /// What is wanted of a record of a wanted source; `None` where nothing is.
+    /// Keeps the selected readings of a record of a selected source. Returns `None` if there are none.
     pub(crate) fn select(&self, mut record: Record) -> Option<Record> {
         record.batch.readings.retain(|reading: &Reading| self.has_series(&reading.name));
         (!record.batch.readings.is_empty()).then_some(record)
     }
 }
 
-fn fits(patterns: &[WildMatch], name: &str) -> bool {
+fn matches_any(patterns: &[WildMatch], name: &str) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name))
 }

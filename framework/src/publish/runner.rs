@@ -1,4 +1,4 @@
-//! Runs one publisher: what waits goes out; what does not arrive is tried again.
+//! Delivery loop of one publisher: batches, retries, rate.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,26 +18,28 @@ use crate::{
     supervisor::caught,
 };
 
-/// A far end that is missing is looked for this often.
+/// Pauses between retries.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(30);
-/// A wrong password is not tried more often, lest the far end locks the user out; nor is a publisher that panics.
+/// Pause after a wrong password, as the server might lock the user out, and after a panic.
 const RETRY_LATER: Duration = Duration::from_secs(60);
-/// What a far end asks for is not believed beyond this.
+/// Longest pause that a server may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
-/// Plugins have limits of their own; this one is for those that forgot.
+/// Limit of one call into a plugin. Plugins have shorter ones; this one is for those that forgot.
 pub(super) const PUBLISH_LIMIT: Duration = Duration::from_secs(120);
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
-/// So long is waited for a clock that will correct the dates.
-const SETTLING: Duration = Duration::from_secs(120);
-/// After so many refusals in a row, each of a single record, the far end refuses whatever it is given.
+/// Longest wait for a clock that is not set yet.
+const CLOCK_LIMIT: Duration = Duration::from_secs(120);
+/// Consecutive refusals of single records after which the server is taken to refuse everything.
 const REFUSALS: u32 = 100;
-/// After so many panics in a row the record is looked for at which it panics.
+/// Consecutive panics after which the record that causes them is searched for.
 const PANICS: u32 = 3;
-/// How often the figures are brought up to date while nothing goes out.
-const LOOK: Duration = Duration::from_secs(1);
+/// Interval in which the backlog is reported while nothing is delivered.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest wait without a look into the queue. The journal may have been opened late, with records of an earlier run.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
 
-/// One publisher at work.
+/// Delivery loop of one publisher.
 pub(crate) struct Runner {
     publisher: Box<dyn Publisher>,
     feed: Feed,
@@ -45,15 +47,15 @@ pub(crate) struct Runner {
     delivery: Arc<Delivery>,
     max_rate: u32,
     opened: bool,
-    /// So many records at once, at most: fewer where some are refused.
-    most: usize,
-    /// Refusals of single records in a row.
+    /// Maximum number of records in one call; reduced while a refused one is searched for.
+    batch_limit: usize,
+    /// Consecutive refusals of single records.
     refusals: u32,
-    /// Panics in a row.
+    /// Consecutive panics.
     panics: u32,
-    /// The next pause after a fault.
+    /// Next pause after a fault.
     pause: Duration,
-    /// When the next record may go, by `max_rate`.
+    /// Earliest time for the next record, by `max_rate`.
     free_at: Instant,
     faults: Faults<&'static str>,
 }
@@ -73,7 +75,7 @@ impl Runner {
             delivery,
             max_rate,
             opened: false,
-            most: usize::MAX,
+            batch_limit: usize::MAX,
             refusals: 0,
             panics: 0,
             pause: RETRY_MIN,
@@ -90,10 +92,10 @@ impl Runner {
     }
 
     async fn deliver_all(&mut self) {
-        // First, so that no batch comes between the last look into the journal and the waiting.
+        // Before the first look into the queue, so that no batch slips in between the look and the wait.
         let mut news = self.house.store.subscribe();
         self.open().await;
-        self.settle().await;
+        self.wait_for_clock().await;
         loop {
             let batching = self.publisher.batching();
             let records = batching.records.clamp(1, self.max_rate as usize);
@@ -115,17 +117,17 @@ impl Runner {
         }
     }
 
-    /// Waits until dates are right, but not for ever: in a house without Internet nobody sets the clock.
-    async fn settle(&mut self) {
-        let _ = timeout(SETTLING, async {
+    /// Waits until timestamps are right, but not for ever: without Internet nobody sets the clock.
+    async fn wait_for_clock(&mut self) {
+        let _ = timeout(CLOCK_LIMIT, async {
             while !self.feed.is_settled() {
-                sleep(LOOK).await;
+                sleep(REPORT_INTERVAL).await;
             }
         })
         .await;
     }
 
-    /// Opens the publisher where it is not open; gives whether it is.
+    /// Opens the publisher unless it is open. Returns whether it is open now.
     async fn open(&mut self) -> bool {
         if !self.opened {
             match limited(&self.delivery, self.publisher.open(&self.house)).await {
@@ -138,26 +140,24 @@ impl Runner {
 
     async fn close(&mut self) {
         if timeout(CLOSE_LIMIT, caught(self.publisher.close())).await.is_err() {
-            warn!(publisher = %self.delivery.name, "did not say goodbye within {CLOSE_LIMIT:?}");
+            warn!(publisher = %self.delivery.name, "did not close within {CLOSE_LIMIT:?}");
         }
     }
 
-    /// Reads what there is; gives whether that was possible.
+    /// Reads the queue until `records` wait. Returns whether that was possible.
     async fn fill(&mut self, records: usize) -> bool {
-        let filled = self.feed.fill(records, Timestamp::now(), self.feed.certain()).await;
+        let filled = self.feed.fill(records, Timestamp::now(), self.feed.past()).await;
         self.feed.report();
         let Err(error) = filled else { return true };
-        self.failed(Fault::Journal(format!("could not read the journal, in which readings wait: {error}")))
-            .await;
+        self.failed(Fault::Journal(format!("could not read the journal: {error}"))).await;
         false
     }
 
-    /// Waits for a batch of any source, or for the end of a turn.
+    /// Waits for a batch of any source, or for the end of the open window.
     async fn idle(&mut self, news: &mut Receiver<Arc<Snapshot>>) {
-        // Each minute in any case: the journal may have been opened, with what an earlier run left.
-        let minute = Instant::now() + LOOK * 60;
-        let due = self.feed.due().map_or(minute, |due| due.min(minute));
-        // Those that were missed are in the journal.
+        let latest = Instant::now() + IDLE_LIMIT;
+        let due = self.feed.due().map_or(latest, |due| due.min(latest));
+        // A lagging receiver has missed nothing: the batches are in the journal.
         let news = async {
             if let Err(RecvError::Closed) = news.recv().await {
                 std::future::pending::<()>().await;
@@ -168,11 +168,11 @@ impl Runner {
 
     async fn attempt(&mut self, records: usize) {
         let waiting = self.feed.waiting();
-        let batch = &waiting[..waiting.len().min(records).min(self.most.max(1))];
+        let batch = &waiting[..waiting.len().min(records).min(self.batch_limit.max(1))];
         let count = batch.len();
         match limited(&self.delivery, self.publisher.publish(batch)).await {
-            Ok(0) => self.failed(PublishError::unavailable("the far end took nothing").into()).await,
-            Ok(taken) => self.arrived(taken.min(count)),
+            Ok(0) => self.failed(PublishError::unavailable("the server accepted no records").into()).await,
+            Ok(accepted) => self.delivered(accepted.min(count)),
             Err(Fault::Error(PublishError::Refused { reason })) => self.refused(count, reason).await,
             Err(Fault::Panic(panic)) if self.panics >= PANICS => {
                 self.panicked().await;
@@ -182,47 +182,48 @@ impl Runner {
         }
     }
 
-    fn arrived(&mut self, count: usize) {
+    fn delivered(&mut self, count: usize) {
         if let Some(news) = self.delivery.vitals.news(&mut self.faults) {
             info!(publisher = %self.delivery.name, "{news}");
         }
-        self.feed.delivered(count);
+        self.feed.remove(count);
         self.delivery.records.add(count as u64);
         self.delivery.vitals.success(Timestamp::now());
         self.feed.report();
         self.free_at = self.free_at.max(Instant::now()) + Duration::from_secs(count as u64) / self.max_rate;
         (self.pause, self.refusals, self.panics) = (RETRY_MIN, 0, 0);
-        self.most = self.most.saturating_mul(2);
+        self.batch_limit = self.batch_limit.saturating_mul(2);
     }
 
-    /// Looks for the one that is refused, and goes on without it.
+    /// Halves a refused batch until the refused record is alone, and skips that.
     async fn refused(&mut self, count: usize, reason: String) {
         self.delivery.failures.increment();
         if count > 1 && self.refusals < REFUSALS {
-            self.most = count / 2;
+            self.batch_limit = count / 2;
             return;
         }
         self.refusals += 1;
         let Some(Record { section, batch }) = self.feed.waiting().first() else { return };
         let what = match count {
-            1 => format!("the readings of `{section}` of {}", batch.taken_at),
-            _ => format!("{count} records, from those of `{section}` of {} on", batch.taken_at),
+            1 => format!("the readings of `{section}` at {}", batch.taken_at),
+            _ => format!("{count} records, the first of `{section}` at {},", batch.taken_at),
         };
-        let message = format!("{reason}: {what} are refused for good, and set aside (the journal has them)");
+        let message =
+            format!("{reason}: {what} were rejected permanently and skipped; the journal still has them");
         if let Some(text) = self.faults.note("refused", &message) {
             error!(publisher = %self.delivery.name, "{text}");
         }
         self.delivery.vitals.fault(message);
         self.delivery.refused.add(count as u64);
-        self.feed.delivered(count);
-        // Where nothing ever arrived, or nothing does any more, all is not well.
+        self.feed.remove(count);
+        // A server that has accepted nothing yet, or accepts nothing any more, is a fault of the whole publisher.
         if self.refusals >= REFUSALS || self.delivery.records.get() == 0 {
             self.delivery.vitals.set_state(State::Waiting);
         }
         if self.refusals >= REFUSALS {
-            // Slowly: somebody may be setting up the far end, and what is set aside does not come again.
-            self.most = usize::MAX;
-            self.rest(Duration::ZERO).await;
+            // Slowly: somebody may be setting up the server, and skipped records do not come again.
+            self.batch_limit = usize::MAX;
+            self.back_off(Duration::ZERO).await;
         }
     }
 
@@ -233,7 +234,7 @@ impl Runner {
         self.opened = false;
     }
 
-    /// Notes a fault, and pauses.
+    /// Reports a fault, and pauses.
     async fn failed(&mut self, fault: Fault) {
         self.delivery.failures.increment();
         let (kind, least, message) = match fault {
@@ -249,25 +250,25 @@ impl Runner {
             }
         };
         if let Some(text) = self.faults.note(kind, &message) {
-            warn!(publisher = %self.delivery.name, "{text}; readings wait in the journal");
+            warn!(publisher = %self.delivery.name, "{text}; the journal keeps the readings");
         }
         self.delivery.vitals.fault(message);
         self.delivery.vitals.set_state(State::Waiting);
-        self.rest(least).await;
+        self.back_off(least).await;
     }
 
-    /// Pauses, longer from time to time.
-    async fn rest(&mut self, least: Duration) {
+    /// Pauses for at least `least`, longer after each fault in a row.
+    async fn back_off(&mut self, least: Duration) {
         let until = Instant::now() + self.pause.max(least);
         self.pause = (self.pause * 2).min(RETRY_MAX);
         while Instant::now() < until {
-            sleep_until(until.min(Instant::now() + LOOK)).await;
+            sleep_until(until.min(Instant::now() + REPORT_INTERVAL)).await;
             self.feed.report();
         }
     }
 }
 
-/// Why something did not work.
+/// Cause of a failed attempt.
 enum Fault {
     Error(PublishError),
     Journal(String),
@@ -280,14 +281,14 @@ impl From<PublishError> for Fault {
     }
 }
 
-/// Has the plugin do something. It may fail, panic, hang, or keep its thread, which only whoever reads `delivery` can see.
+/// Calls into the plugin, which may fail, panic or hang. One that blocks its thread shows in [`Delivery::state`].
 async fn limited<T>(
     delivery: &Delivery,
     work: impl Future<Output = Result<T, PublishError>>,
 ) -> Result<T, Fault> {
-    delivery.begins();
+    delivery.enter_plugin();
     let result = timeout(PUBLISH_LIMIT, caught(work)).await;
-    delivery.ends();
+    delivery.leave_plugin();
     match result {
         Ok(Ok(result)) => result.map_err(Fault::Error),
         Ok(Err(panic)) => Err(Fault::Panic(panic)),

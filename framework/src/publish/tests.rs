@@ -17,19 +17,19 @@ use crate::{
     store::{Section, State},
 };
 
-const FAR: &str = "far";
+const NAME: &str = "home";
 
-/// What the far end does at one attempt.
+/// Reaction of the server to one attempt.
 enum Step {
-    Takes(usize),
+    Accepts(usize),
     Fails(PublishError),
     Panics,
     Hangs,
 }
 
-/// The far end, and what the test knows of it.
+/// Scripted server, and a record of its calls.
 #[derive(Default)]
-struct FarEnd {
+struct Server {
     got: Mutex<Vec<Record>>,
     steps: Mutex<VecDeque<Step>>,
     refuses: Mutex<Vec<i64>>,
@@ -39,7 +39,7 @@ struct FarEnd {
 }
 
 struct Fake {
-    far: Arc<FarEnd>,
+    server: Arc<Server>,
     batching: Batching,
 }
 
@@ -50,34 +50,34 @@ impl Publisher for Fake {
     }
 
     async fn open(&mut self, _: &House) -> Result<(), PublishError> {
-        self.far.opened.increment();
+        self.server.opened.increment();
         Ok(())
     }
 
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
-        self.far.attempts.increment();
-        let step = self.far.steps.lock().unwrap().pop_front();
-        self.far.changed.notify_one();
-        let taken = match step {
+        self.server.attempts.increment();
+        let step = self.server.steps.lock().unwrap().pop_front();
+        self.server.changed.notify_one();
+        let accepted = match step {
             None => records.len(),
-            Some(Step::Takes(count)) => count.min(records.len()),
+            Some(Step::Accepts(count)) => count.min(records.len()),
             Some(Step::Fails(error)) => return Err(error),
             Some(Step::Panics) => panic!("a bug in publish"),
             Some(Step::Hangs) => std::future::pending().await,
         };
-        let refused = self.far.refuses.lock().unwrap().clone();
-        if records[..taken].iter().any(|record| refused.contains(&number(record))) {
+        let refused = self.server.refuses.lock().unwrap().clone();
+        if records[..accepted].iter().any(|record| refused.contains(&number(record))) {
             return Err(PublishError::refused("no such unit"));
         }
-        self.far.got.lock().unwrap().extend_from_slice(&records[..taken]);
-        self.far.changed.notify_one();
-        Ok(taken)
+        self.server.got.lock().unwrap().extend_from_slice(&records[..accepted]);
+        self.server.changed.notify_one();
+        Ok(accepted)
     }
 }
 
-/// A running publisher over a real journal.
+/// Running publisher on a real journal.
 struct Run {
-    far: Arc<FarEnd>,
+    server: Arc<Server>,
     journal: Journal,
     store: Arc<Store>,
     delivery: Arc<Delivery>,
@@ -92,27 +92,37 @@ impl Run {
     fn new(route: Route, batching: Batching) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings =
-            Settings { publishers: vec![FAR.into()], ..Settings::new(folder.path().join("journal.db")) };
+            Settings { publishers: vec![NAME.into()], ..Settings::new(folder.path().join("journal.db")) };
         let (journal, keeper) = Journal::start(settings).unwrap();
         journal.wait_open(Duration::from_secs(20));
         let section = |name: &str| Section::new(name, "test", Duration::from_secs(30), Stats::default());
         let store = Store::new([section("meter"), section("pulses")]);
-        let delivery = Arc::new(Delivery::new(FAR, "fake", Stats::default()));
-        let far = Arc::new(FarEnd::default());
+        let delivery = Arc::new(Delivery::new(NAME, "fake", Stats::default()));
+        let server = Arc::new(Server::default());
         let house =
             House { store: Arc::clone(&store), commands: Commands::default(), route: Arc::new(route) };
-        let publisher = Box::new(Fake { far: Arc::clone(&far), batching });
-        let runner = Runner::new(publisher, journal.queue(FAR), house, Arc::clone(&delivery));
+        let publisher = Box::new(Fake { server: Arc::clone(&server), batching });
+        let runner = Runner::new(publisher, journal.queue(NAME), house, Arc::clone(&delivery));
         let stop = CancellationToken::new();
         let runner = tokio::spawn(runner.run(stop.clone()));
-        Self { far, journal, store, delivery, runner, stop, sent: 0, keeper: Some(keeper), _folder: folder }
+        Self {
+            server,
+            journal,
+            store,
+            delivery,
+            runner,
+            stop,
+            sent: 0,
+            keeper: Some(keeper),
+            _folder: folder,
+        }
     }
 
     fn plain() -> Self {
         Self::new(Route::default(), Batching::default())
     }
 
-    /// Batches with running numbers, as a supervisor hands them on.
+    /// Records batches with running numbers, as a source's supervisor does.
     fn send(&mut self, section: usize, count: i64) {
         let section = &self.store.sections()[section];
         for n in self.sent + 1..=self.sent + count {
@@ -129,19 +139,19 @@ impl Run {
         while !wanted(self) {
             assert!(std::time::Instant::now() < deadline, "never: {:?}", self.delivery);
             tokio::select! {
-                () = self.far.changed.notified() => {}
-                // Time that is paused goes on.
+                () = self.server.changed.notified() => {}
+                // Lets paused time go on.
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
         }
     }
 
     fn numbers(&self) -> Vec<i64> {
-        self.far.got.lock().unwrap().iter().map(number).collect()
+        self.server.got.lock().unwrap().iter().map(number).collect()
     }
 
     fn next(&self, steps: impl IntoIterator<Item = Step>) {
-        self.far.steps.lock().unwrap().extend(steps);
+        self.server.steps.lock().unwrap().extend(steps);
     }
 
     async fn arrived(&self, count: i64) {
@@ -167,7 +177,7 @@ fn number(record: &Record) -> i64 {
 }
 
 fn unavailable() -> Step {
-    Step::Fails(PublishError::unavailable("nobody is there"))
+    Step::Fails(PublishError::unavailable("unreachable"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +187,7 @@ async fn records_arrive_in_order_with_their_time_and_units() {
     run.arrived(3).await;
     run.send(1, 2);
     run.arrived(5).await;
-    let got = run.far.got.lock().unwrap().clone();
+    let got = run.server.got.lock().unwrap().clone();
     assert_eq!(
         got.iter().map(|record| &*record.section).collect::<Vec<_>>(),
         ["meter", "meter", "meter", "pulses", "pulses"]
@@ -189,21 +199,21 @@ async fn records_arrive_in_order_with_their_time_and_units() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_arrive_is_tried_again_in_order() {
+async fn records_that_failed_are_retried_in_order() {
     let mut run = Run::plain();
-    run.next([unavailable(), Step::Takes(2), unavailable(), Step::Takes(0), Step::Takes(1)]);
+    run.next([unavailable(), Step::Accepts(2), unavailable(), Step::Accepts(0), Step::Accepts(1)]);
     run.send(0, 10);
-    run.until(|run| run.far.attempts.get() > 0).await;
+    run.until(|run| run.server.attempts.get() > 0).await;
     run.send(1, 5);
     run.arrived(15).await;
     assert_eq!(run.delivery.failures.get(), 3);
-    assert_eq!(run.delivery.vitals.last_error().unwrap().1, "the far end took nothing");
+    assert_eq!(run.delivery.vitals.last_error().unwrap().1, "the server accepted no records");
     assert_eq!(run.delivery.oldest(), None);
     run.end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_far_end_that_asks_for_time_gets_it_but_not_for_ever() {
+async fn a_server_may_ask_for_a_pause_of_at_most_an_hour() {
     let mut run = Run::plain();
     let retry_after = |seconds| PublishError::Unavailable {
         reason: "too many".to_owned(),
@@ -219,25 +229,25 @@ async fn a_far_end_that_asks_for_time_gets_it_but_not_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_one_that_is_refused_is_found_and_set_aside() {
+async fn the_refused_record_is_found_and_skipped() {
     let mut run = Run::plain();
-    run.far.refuses.lock().unwrap().extend([1, 37, 38, 200]);
+    run.server.refuses.lock().unwrap().extend([1, 37, 38, 200]);
     run.send(0, 200);
     run.until(|run| run.delivery.refused.get() == 4 && run.delivery.backlog() == 0).await;
     let wanted: Vec<_> = (1..=200).filter(|n| ![1, 37, 38, 200].contains(n)).collect();
     assert_eq!(run.numbers(), wanted);
-    assert!(run.far.attempts.get() < 80, "{} attempts", run.far.attempts.get());
+    assert!(run.server.attempts.get() < 80, "{} attempts", run.server.attempts.get());
     assert!(run.delivery.vitals.last_error().unwrap().1.starts_with("no such unit: the readings of `meter`"));
     run.end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_far_end_that_refuses_everything_does_not_block_for_ever() {
+async fn a_server_that_refuses_everything_does_not_block_for_ever() {
     let mut run = Run::plain();
-    run.far.refuses.lock().unwrap().extend(1..=5000);
+    run.server.refuses.lock().unwrap().extend(1..=5000);
     run.send(0, 5000);
     run.until(|run| run.delivery.refused.get() == 5000).await;
-    assert!(run.far.attempts.get() < 150, "{} attempts", run.far.attempts.get());
+    assert!(run.server.attempts.get() < 150, "{} attempts", run.server.attempts.get());
     assert_eq!(run.delivery.vitals.state(), State::Waiting);
     run.send(0, 10);
     run.until(|run| run.numbers().len() == 10).await;
@@ -245,31 +255,31 @@ async fn a_far_end_that_refuses_everything_does_not_block_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_publisher_that_panics_or_hangs_is_tried_again() {
+async fn a_publisher_that_panics_or_hangs_is_retried() {
     let mut run = Run::plain();
     run.next([Step::Panics, Step::Hangs, Step::Hangs]);
     run.send(0, 4);
     run.arrived(4).await;
-    assert_eq!((run.delivery.panics.get(), run.far.opened.get(), run.delivery.failures.get()), (1, 2, 3));
+    assert_eq!((run.delivery.panics.get(), run.server.opened.get(), run.delivery.failures.get()), (1, 2, 3));
     run.end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_wait_for_each_other_and_no_longer() {
+async fn records_wait_for_each_other_no_longer_than_linger() {
     let mut run = Run::new(Route::default(), Batching { records: 1000, linger: Duration::from_secs(5) });
     run.send(0, 1);
     tokio::time::sleep(Duration::from_secs(4)).await;
     run.send(0, 2);
-    assert_eq!(run.far.attempts.get(), 0);
+    assert_eq!(run.server.attempts.get(), 0);
     let start = Instant::now();
     run.arrived(3).await;
     assert!(start.elapsed() <= Duration::from_secs(2));
-    assert_eq!(run.far.attempts.get(), 1);
+    assert_eq!(run.server.attempts.get(), 1);
     run.end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_records_a_second_than_the_user_wants() {
+async fn no_more_records_per_second_than_max_rate() {
     let mut run = Run::new(Route { max_rate: 10, ..Route::default() }, Batching::default());
     let start = Instant::now();
     run.send(0, 100);
@@ -280,7 +290,7 @@ async fn no_more_records_a_second_than_the_user_wants() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_is_selected_goes_out() {
+async fn only_selected_readings_are_delivered() {
     let pattern = wildmatch::WildMatch::new;
     let route = Route {
         sources: vec![pattern("p*s")],
@@ -291,34 +301,34 @@ async fn only_what_is_selected_goes_out() {
     run.send(0, 3);
     run.send(1, 2);
     run.until(|run| run.numbers() == [8, 10] && run.delivery.backlog() == 0).await;
-    assert!(run.far.got.lock().unwrap().iter().all(|record| record.batch.readings.len() == 1));
-    // What nobody wants does not stay in the journal either.
+    assert!(run.server.got.lock().unwrap().iter().all(|record| record.batch.readings.len() == 1));
+    // Unwanted batches do not stay in the backlog.
     run.send(0, 3);
     run.until(|run| run.delivery.backlog() == 0).await;
     run.end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_with_a_dead_far_end_is_quick() {
+async fn a_server_that_hangs_does_not_delay_the_end() {
     let mut run = Run::plain();
     run.next([Step::Hangs]);
     run.send(0, 1);
-    run.until(|run| run.far.attempts.get() == 1).await;
+    run.until(|run| run.server.attempts.get() == 1).await;
     run.end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_old_is_not_delivered_any_more() {
+async fn records_older_than_max_backlog_age_are_dropped() {
     let mut run = Run::plain();
     run.stop.cancel();
     (&mut run.runner).await.unwrap();
     run.send(0, 3);
-    let route = Route { max_backlog: Duration::from_secs(3600), ..Route::default() };
-    let mut feed = feed::Feed::new(run.journal.queue(FAR), Arc::new(route), Arc::clone(&run.delivery));
+    let route = Route { max_backlog_age: Duration::from_secs(3600), ..Route::default() };
+    let mut feed = feed::Feed::new(run.journal.queue(NAME), Arc::new(route), Arc::clone(&run.delivery));
     let now = Timestamp::now();
     feed.fill(2, now, now.as_microsecond()).await.unwrap();
     assert_eq!(feed.waiting().iter().map(number).collect::<Vec<_>>(), [1, 2]);
-    // Those that wait go, and so does what is read after them.
+    // This drops records that wait, and those that are read later.
     feed.fill(2, now, now.as_microsecond() + 3_660_000_000).await.unwrap();
     assert!(feed.waiting().is_empty());
     assert_eq!(run.delivery.expired.get(), 3);

@@ -1,47 +1,49 @@
-//! One record for each source in each turn of `every`: the last number of a counter, the mean of a power.
+//! Windows of `interval`: one record for each source, with the last value of each counter and the mean of each gauge.
 
 use std::{mem, time::Duration};
 
 use tokio::time::Instant;
 
-use super::feed::Waiting;
+use super::waiting::Waiting;
 use crate::{
     Batch, Decimal, Reading, Record, Text, Timestamp, Value,
     journal::{Mark, Micros},
 };
 
-/// Units of what has a mean. Everything else is known by its last number: counters, peaks, states.
+/// Units of gauges, which have a mean. Everything else keeps its last value: counters, maxima, states.
 const AVERAGED: [&str; 14] =
     ["W", "kW", "MW", "var", "kvar", "VA", "kVA", "V", "mV", "kV", "A", "mA", "Hz", "°C"];
-/// A mean has so many decimals more than its numbers, so that little is lost by rounding.
+/// Decimals of a mean beyond those of its numbers, so that little is lost by rounding.
 const MORE_DECIMALS: u8 = 2;
-/// What was taken in a turn may be recorded so much after its end: with nothing of the next turn there it is waited for,
-/// else it counts for the next turn.
+/// Time after the end of a window in which its last batch may still be recorded. A batch that comes after one of the
+/// next window counts for the next window.
 const GRACE: Duration = Duration::from_millis(500);
-/// What is recorded later than this has a time of its own. In microseconds.
+/// Microseconds. A record that is older than the open window by more than this has a time of its own.
 const LATE: Micros = 2_000_000;
 
-/// Gathers the records of one turn after the other. Turns begin at multiples of the period since 1970 UTC.
+/// Collects the records of one window after the other. Windows begin at multiples of the period since 1970 UTC.
 #[derive(Debug)]
 pub(super) struct Window {
     period: Micros,
-    /// The end of the turn that is being gathered.
+    /// End of the open window.
     end: Micros,
-    /// When that is over, whatever the clock says then.
+    /// The same on the monotonic clock, as the wall clock may be set.
     due: Instant,
-    sections: Vec<Gathered>,
-    /// Behind the last record that was gathered.
+    /// Empty while no window is open.
+    sources: Vec<SourceWindow>,
+    /// End of what was read while the window was open.
     read_to: Option<Mark>,
 }
 
+/// Readings of one source in the open window.
 #[derive(Debug)]
-struct Gathered {
+struct SourceWindow {
     section: Text,
     time: Timestamp,
     readings: Vec<(Reading, Mean)>,
 }
 
-/// The numbers of a turn.
+/// Running mean of a reading.
 #[derive(Debug, Clone, Copy, Default)]
 struct Mean {
     sum: f64,
@@ -64,31 +66,31 @@ impl Mean {
 impl Window {
     pub(super) fn new(period: Duration) -> Self {
         let period = Micros::try_from(period.as_micros()).unwrap_or(Micros::MAX).max(1);
-        Self { period, end: Micros::MIN, due: Instant::now(), sections: Vec::new(), read_to: None }
+        Self { period, end: Micros::MIN, due: Instant::now(), sources: Vec::new(), read_to: None }
     }
 
-    /// Takes a record that was read up to `end`. What is finished by it goes to `out`.
+    /// Adds a record that ends at `end` in the queue. A window that it completes goes to `out`.
     pub(super) fn take(&mut self, record: Record, end: Mark, now: Timestamp, out: &mut Waiting) {
         let time = record.batch.taken_at.as_microsecond();
-        if self.sections.is_empty() {
+        if self.sources.is_empty() {
             self.begin(time, now);
         } else if time >= self.end {
             self.finish(out);
             self.begin(time, now);
         } else if time < self.end.saturating_sub(self.period).saturating_sub(LATE) {
-            // It belongs to no turn that is open.
+            // It belongs to a window that was delivered long ago.
             out.push(record, None);
             self.read_to = Some(end);
             return;
         }
         self.read_to = Some(end);
-        let known = self.sections.iter().position(|gathered| gathered.section == record.section);
+        let known = self.sources.iter().position(|source| source.section == record.section);
         let at = known.unwrap_or_else(|| {
             let (section, time) = (record.section.clone(), record.batch.taken_at);
-            self.sections.push(Gathered { section, time, readings: Vec::new() });
-            self.sections.len() - 1
+            self.sources.push(SourceWindow { section, time, readings: Vec::new() });
+            self.sources.len() - 1
         });
-        self.sections[at].take(record.batch);
+        self.sources[at].take(record.batch);
     }
 
     fn begin(&mut self, time: Micros, now: Timestamp) {
@@ -97,48 +99,48 @@ impl Window {
         self.due = Instant::now() + Duration::from_micros(left.unsigned_abs()) + GRACE;
     }
 
-    /// Whether something is gathered.
+    /// Returns whether a window is open.
     pub(super) fn is_open(&self) -> bool {
-        !self.sections.is_empty()
+        !self.sources.is_empty()
     }
 
-    /// When the turn is over, with nothing more coming; `None` where nothing is gathered.
+    /// Returns the end of the open window.
     pub(super) fn due(&self) -> Option<Instant> {
         self.is_open().then_some(self.due)
     }
 
-    /// Ends the turn if it is over.
+    /// Completes the window if it is over.
     pub(super) fn finish_if_over(&mut self, out: &mut Waiting) {
         if self.due().is_some_and(|due| due <= Instant::now()) {
             self.finish(out);
         }
     }
 
-    /// What was passed over while the turn was open.
-    pub(super) fn passed(&mut self, end: Mark) {
+    /// Skips an unwanted batch that ends at `end`.
+    pub(super) fn skip(&mut self, end: Mark) {
         self.read_to = Some(end);
     }
 
-    /// Ends the turn.
+    /// Completes the window.
     pub(super) fn finish(&mut self, out: &mut Waiting) {
         let done = self.read_to;
-        let mut sections = mem::take(&mut self.sections).into_iter().peekable();
-        while let Some(gathered) = sections.next() {
-            // A place in the queue is done when the whole turn is: it is gathered again otherwise.
-            let done = if sections.peek().is_some() { None } else { done };
-            out.push(gathered.into_record(), done);
+        let mut sources = mem::take(&mut self.sources).into_iter().peekable();
+        while let Some(source) = sources.next() {
+            // The cursor moves only behind the whole window, whose records are collected again otherwise.
+            let done = if sources.peek().is_some() { None } else { done };
+            out.push(source.into_record(), done);
         }
     }
 }
 
-impl Gathered {
+impl SourceWindow {
     fn take(&mut self, batch: Batch) {
         self.time = self.time.max(batch.taken_at);
         for reading in batch.readings {
             let Value::Number(value) = reading.value else { continue };
             let known = self.readings.iter_mut().find(|(known, _)| known.name == reading.name);
             match known {
-                // Another unit is another series: what was summed is of no use.
+                // Another unit is another series: the sum so far is useless.
                 Some((known, mean)) => {
                     if known.unit != reading.unit {
                         *mean = Mean::default();
@@ -166,7 +168,7 @@ impl Gathered {
     }
 }
 
-/// Value group D = 6 is a maximum, which no mean makes better (IEC 62056-61).
+/// Value group D = 6 is a maximum (IEC 62056-61), of which a mean says nothing.
 fn is_averaged(reading: &Reading) -> bool {
     let unit = reading.unit.as_deref().unwrap_or_default();
     let peak = reading.obis.is_some_and(|obis| obis.cde().1 == 6);
@@ -196,9 +198,8 @@ mod tests {
         Mark::made_up(offset)
     }
 
-    /// Section, seconds, readings as text, place.
+    /// Returns section, seconds, readings as text, and place.
     fn drained(out: &mut Waiting) -> Vec<(String, i64, String, Option<u64>)> {
-        let (records, done) = out.take();
         let one = |(record, done): (Record, Option<Mark>)| {
             let value = |reading: &Reading| match &reading.value {
                 Value::Number(number) => number.to_string(),
@@ -208,16 +209,16 @@ mod tests {
             let seconds = record.batch.taken_at.as_second() - at(0).as_second();
             (record.section.to_string(), seconds, values.join(" "), done.map(Mark::number))
         };
-        records.into_iter().zip(done).map(one).collect()
+        out.take().into_iter().map(one).collect()
     }
 
     #[test]
-    fn a_turn_has_the_last_of_a_counter_and_the_mean_of_a_power() {
+    fn a_window_has_the_last_of_a_counter_and_the_mean_of_a_power() {
         let (mut window, mut out) = (Window::new(MINUTE), Waiting::default());
         window.take(record("a", 1, "10.1", "100"), place(1), at(0), &mut out);
         window.take(record("b", 2, "7.0", "5"), place(2), at(0), &mut out);
         window.take(record("a", 59, "10.4", "101.5"), place(3), at(0), &mut out);
-        window.passed(place(4));
+        window.skip(place(4));
         assert!(drained(&mut out).is_empty());
         window.take(record("a", 61, "10.5", "7"), place(5), at(0), &mut out);
         let a = ("a".to_owned(), 59, "10.4 100.75".to_owned(), None);
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_of_an_earlier_time_goes_out_as_it_is_and_ends_no_turn() {
+    fn an_old_record_passes_unchanged_and_completes_no_window() {
         let (mut window, mut out) = (Window::new(MINUTE), Waiting::default());
         window.take(record("a", 70, "1.0", "1"), place(1), at(0), &mut out);
         window.take(record("gas", -3000, "2.0", "1"), place(2), at(0), &mut out);
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_turn_ends_with_time_also_where_the_clock_was_ahead() {
+    async fn a_window_ends_in_time_even_if_the_clock_was_ahead() {
         let (mut window, mut out) = (Window::new(MINUTE), Waiting::default());
         window.take(record("a", 3600, "1.0", "1"), place(1), at(0), &mut out);
         tokio::time::advance(MINUTE).await;
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_a_little_late_counts_for_the_next_turn() {
+    fn a_record_that_is_a_little_late_counts_for_the_next_window() {
         let (mut window, mut out) = (Window::new(MINUTE), Waiting::default());
         window.take(record("a", 30, "1.0", "1"), place(1), at(0), &mut out);
         window.take(record("b", 61, "9.0", "5"), place(2), at(0), &mut out);
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peak_has_no_mean() {
+    fn a_maximum_has_no_mean() {
         let (mut window, mut out) = (Window::new(MINUTE), Waiting::default());
         for (seconds, kilowatts) in [(1, 5), (2, 7)] {
             let obis = Obis::parse(b"1-0:1.6.0*255").unwrap();

@@ -16,23 +16,23 @@ use ureq::{
 use crate::endpoint::{Endpoint, LIMIT};
 
 /// A user who looks whether readings arrive waits no longer, and no more of them come at once than can be sent.
-const MAX_FLUSH_EVERY: Period = Period(Duration::from_secs(3600));
+const MAX_FLUSH_INTERVAL: Period = Period(Duration::from_secs(3600));
 
-/// `flush_every` as it is written: `#[serde(deserialize_with = "http_client::flush_every")]`.
+/// `flush_interval` as it is written: `#[serde(deserialize_with = "http_client::flush_interval")]`.
 ///
 /// # Errors
 /// Where it is no duration, or longer than an hour.
-pub fn flush_every<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Period, D::Error> {
+pub fn flush_interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Period, D::Error> {
     let period = Period::deserialize(deserializer)?;
-    if *period > *MAX_FLUSH_EVERY {
-        let message = format!("`flush_every` must be at most {MAX_FLUSH_EVERY}, not {period}");
+    if *period > *MAX_FLUSH_INTERVAL {
+        let message = format!("`flush_interval` must be at most {MAX_FLUSH_INTERVAL}, not {period}");
         return Err(D::Error::custom(message));
     }
     Ok(period)
 }
 
-/// `flush_every` where the configuration does not say it.
-pub fn default_flush_every() -> Period {
+/// `flush_interval` where the configuration does not say it.
+pub fn default_flush_interval() -> Period {
     Period(Duration::from_secs(1))
 }
 

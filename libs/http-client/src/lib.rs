@@ -12,6 +12,6 @@ mod named;
 pub use self::{
     answer::Answer,
     endpoint::{Endpoint, Message, Method},
-    keys::{Keys, default_flush_every, flush_every},
+    keys::{Keys, default_flush_interval, flush_interval},
     named::Named,
 };

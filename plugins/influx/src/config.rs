@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use framework::{Batching, ConfigError, Period, Secret};
-use http_client::{Endpoint, Keys, default_flush_every};
+use http_client::{Endpoint, Keys, default_flush_interval};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
@@ -33,21 +33,21 @@ pub struct Config {
     tags: BTreeMap<String, String>,
     #[serde(default)]
     fields: BTreeMap<String, String>,
-    #[serde(default = "default_flush_every", deserialize_with = "http_client::flush_every")]
-    flush_every: Period,
-    #[serde(default = "default_batch")]
-    batch: usize,
+    #[serde(default = "default_flush_interval", deserialize_with = "http_client::flush_interval")]
+    flush_interval: Period,
+    #[serde(default = "default_batch_size")]
+    batch_size: usize,
 }
 
 fn default_gzip() -> bool {
     true
 }
-fn default_batch() -> usize {
+fn default_batch_size() -> usize {
     2000
 }
 
 /// As much as InfluxDB takes in one request, by far.
-const MAX_BATCH: usize = 50_000;
+const MAX_BATCH_SIZE: usize = 50_000;
 
 /// Which write interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -85,7 +85,7 @@ impl Config {
             self.measurement.as_deref().unwrap_or(if original { "power" } else { "smartmeter" }).to_owned();
         let names = if original { Names::Original } else { Names::own(&self.fields) };
         let lines = Lines::new(&measurement, &self.tags, names);
-        let batching = Batching { records: self.batch, linger: *self.flush_every };
+        let batching = Batching { records: self.batch_size, linger: *self.flush_interval };
         let keys = Keys {
             url: self.url,
             username: self.username,
@@ -172,9 +172,10 @@ impl Config {
             let list = if self.tags.contains_key(key) { "tags" } else { "fields" };
             wrong.push(ConfigError::key(list, format!("`{key}` = `{value}`: a name is empty")));
         }
-        if !(1..=MAX_BATCH).contains(&self.batch) {
-            let message = format!("`batch` must be 1 to {MAX_BATCH} records, not {}", self.batch);
-            wrong.push(ConfigError::key("batch", message));
+        if !(1..=MAX_BATCH_SIZE).contains(&self.batch_size) {
+            let message =
+                format!("`batch_size` must be 1 to {MAX_BATCH_SIZE} records, not {}", self.batch_size);
+            wrong.push(ConfigError::key("batch_size", message));
         }
         wrong
     }
@@ -222,13 +223,13 @@ mod tests {
             ),
             (json!({"database": "d", "org": "o"}), "`org` is of no use with version `v1`"),
             (json!({"database": ""}), "`database` is empty"),
-            (json!({"database": "d", "batch": 0}), "`batch` must be 1 to 50000 records, not 0"),
+            (json!({"database": "d", "batch_size": 0}), "`batch_size` must be 1 to 50000 records, not 0"),
             (json!({"database": "d", "measurement": ""}), "`measurement` is empty"),
             (json!({"database": "d", "tags": {"section": "x"}}), "the tag `section` is the name"),
             (json!({"database": "d", "tags": {"place": ""}}), "a name is empty"),
             (json!({"database": "d", "preset": "original", "fields": {"A": "a"}}), "exclude each other"),
             (json!({"database": "d", "version": "v4"}), "unknown variant `v4`"),
-            (json!({"database": "d", "flush_every": "2h"}), "`flush_every` must be at most 1h, not 2h"),
+            (json!({"database": "d", "flush_interval": "2h"}), "`flush_interval` must be at most 1h, not 2h"),
         ] {
             let mistakes = settings(keys).err().unwrap();
             assert!(mistakes.contains(message), "{message} in {mistakes}");

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use framework::{Batching, ConfigError, Decimal, Period, Secret};
-use http_client::{Endpoint, Keys, default_flush_every};
+use http_client::{Endpoint, Keys, default_flush_interval};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -26,8 +26,8 @@ pub struct Config {
     password: Option<Secret>,
     password_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
-    #[serde(default = "default_flush_every", deserialize_with = "http_client::flush_every")]
-    flush_every: Period,
+    #[serde(default = "default_flush_interval", deserialize_with = "http_client::flush_interval")]
+    flush_interval: Period,
 }
 
 fn default_duplicates() -> Period {
@@ -111,7 +111,7 @@ impl Config {
         };
         let endpoint = keys.endpoint("Bearer");
         ConfigError::all(endpoint.as_ref().err().cloned().into_iter().chain(wrong))?;
-        Ok((endpoint?, channels, Batching { records: RECORDS, linger: *self.flush_every }))
+        Ok((endpoint?, channels, Batching { records: RECORDS, linger: *self.flush_interval }))
     }
 }
 
@@ -151,8 +151,11 @@ mod tests {
 
     #[test]
     fn readings_do_not_wait_for_each_other_for_ever() {
-        for (flush_every, message) in [("1h", ""), ("61m", "`flush_every` must be at most 1h, not 1h1m")] {
-            let keys = json!({"url": "http://nas", "channels": {"grid/A": UUID}, "flush_every": flush_every});
+        for (flush_interval, message) in
+            [("1h", ""), ("61m", "`flush_interval` must be at most 1h, not 1h1m")]
+        {
+            let keys =
+                json!({"url": "http://nas", "channels": {"grid/A": UUID}, "flush_interval": flush_interval});
             let error = serde_json::from_value::<Config>(keys).err();
             assert_eq!(error.map(|error| error.to_string()).unwrap_or_default(), message);
         }

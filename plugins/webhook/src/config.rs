@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use framework::{Batching, ConfigError, Period, Secret};
-use http_client::{Keys, Method, default_flush_every};
+use http_client::{Keys, Method, default_flush_interval};
 use serde::Deserialize;
 
 use crate::{Hook, headers::Headers};
 
-const MAX_BATCH: usize = 10_000;
+const MAX_BATCH_SIZE: usize = 10_000;
 
 /// The keys of an instance. The plugin's README explains each.
 #[derive(Debug, Deserialize)]
@@ -27,13 +27,13 @@ pub struct Config {
     ca_file: Option<PathBuf>,
     #[serde(default)]
     gzip: bool,
-    #[serde(default = "default_flush_every", deserialize_with = "http_client::flush_every")]
-    flush_every: Period,
-    #[serde(default = "default_batch")]
-    batch: usize,
+    #[serde(default = "default_flush_interval", deserialize_with = "http_client::flush_interval")]
+    flush_interval: Period,
+    #[serde(default = "default_batch_size")]
+    batch_size: usize,
 }
 
-fn default_batch() -> usize {
+fn default_batch_size() -> usize {
     100
 }
 
@@ -50,9 +50,10 @@ impl Config {
     /// All that is wrong.
     pub(crate) fn hook(self, instance: &str) -> Result<Hook, ConfigError> {
         let mut wrong = Vec::new();
-        if !(1..=MAX_BATCH).contains(&self.batch) {
-            let message = format!("`batch` must be 1 to {MAX_BATCH} records, not {}", self.batch);
-            wrong.push(ConfigError::key("batch", message));
+        if !(1..=MAX_BATCH_SIZE).contains(&self.batch_size) {
+            let message =
+                format!("`batch_size` must be 1 to {MAX_BATCH_SIZE} records, not {}", self.batch_size);
+            wrong.push(ConfigError::key("batch_size", message));
         }
         let shown = self.username.is_some() || self.token.is_some() || self.token_file.is_some();
         let headers = Headers::new(self.headers, instance);
@@ -80,7 +81,7 @@ impl Config {
             MethodKey::Post => Method::Post,
             MethodKey::Put => Method::Put,
         };
-        let batching = Batching { records: self.batch, linger: *self.flush_every };
+        let batching = Batching { records: self.batch_size, linger: *self.flush_interval };
         let headers = headers.map_err(|_| ConfigError::key("headers", "these cannot be sent"))?;
         Ok(Hook { endpoint: endpoint?, method, headers, batching })
     }

@@ -63,7 +63,7 @@ async fn records_are_a_list_of_objects() {
 #[tokio::test]
 async fn the_request_is_as_the_user_wants_it() {
     let server = Server::start(|_| 200.into());
-    let more = "method = \"PUT\"\ngzip = true\ntoken = \"geheim\"\nbatch = 7\nflush_every = \"1m\"\n\
+    let more = "method = \"PUT\"\ngzip = true\ntoken = \"geheim\"\nbatch_size = 7\nflush_interval = \"1m\"\n\
                 headers = { Content-Type = \"application/x-readings\", X-Of = \"{instance}, {count}\" }";
     let mut publisher = publisher(&server.url(), more);
     assert_eq!(publisher.batching(), Batching { records: 7, linger: Duration::from_secs(60) });
@@ -110,18 +110,20 @@ async fn an_answer_says_what_follows() {
 
 #[test]
 fn every_mistake_is_said_and_no_secret() {
-    let more = "batch = 0\nusername = \"anna\"\nheaders = { \"a b\" = \"geheim\" }\nmethod = \"GET\"";
+    let more = "batch_size = 0\nusername = \"anna\"\nheaders = { \"a b\" = \"geheim\" }\nmethod = \"GET\"";
     let mistakes = |more| {
         let text = config("ftp://nas", more);
         framework::Config::parse("config.toml", &text, &[]).err().unwrap().to_string()
     };
     assert!(mistakes(more).contains("unknown variant `GET`, expected `POST` or `PUT`"));
-    let found = mistakes("batch = 0\nheaders = { \"a b\" = \"x\" }");
-    for message in ["`batch` must be 1 to 10000", "`a b` is no name of a header", "this is no URL of HTTP"] {
+    let found = mistakes("batch_size = 0\nheaders = { \"a b\" = \"x\" }");
+    for message in
+        ["`batch_size` must be 1 to 10000", "`a b` is no name of a header", "this is no URL of HTTP"]
+    {
         assert_eq!(found.matches(message).count(), 1, "{found}");
     }
-    let found = mistakes("flush_every = \"2h\"");
-    assert!(found.contains("`flush_every` must be at most 1h, not 2h"), "{found}");
+    let found = mistakes("flush_interval = \"2h\"");
+    assert!(found.contains("`flush_interval` must be at most 1h, not 2h"), "{found}");
     let found = mistakes("token = \"x\"\nheaders = { authorization = \"x\" }");
     assert!(found.contains("exclude each other"), "{found}");
 }

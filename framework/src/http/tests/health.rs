@@ -90,7 +90,7 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
     );
 
     let moment = "2020-02-06T21:37:51.607046Z".parse().unwrap();
-    home.waits(17, Some(moment));
+    home.set_backlog(17, Some(moment));
     assert_eq!(house.get("/health").await.status, 503, "something waits, and it has delivered nothing");
     home.vitals.success(moment);
     home.refused.add(2);
@@ -116,11 +116,11 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
 async fn a_publisher_that_keeps_its_thread_is_not_well() {
     let home = Delivery::new("home", "mqtt", Context::new("home", "", DEADLINE).stats().clone());
     home.vitals.success("2020-02-06T21:37:51.607046Z".parse().unwrap());
-    home.begins();
+    home.enter_plugin();
     tokio::time::advance(Duration::from_secs(120)).await;
     assert_eq!(home.state(), State::Delivering, "its time is not over");
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(home.state(), State::Waiting);
-    home.ends();
+    home.leave_plugin();
     assert_eq!(home.state(), State::Delivering);
 }

@@ -1,4 +1,4 @@
-//! What a clock that is wrong, or is set, does to what waits.
+//! Effects of a wrong or corrected clock on waiting records.
 
 use std::sync::atomic::AtomicI64;
 
@@ -7,7 +7,7 @@ use crate::journal::{Keeper, Look, Observation};
 
 const S: i64 = 1_000_000;
 
-/// A made-up clock: boot time, wall minus boot time, synchronized at.
+/// Scripted clock: boot time, wall minus boot time, time of the last synchronization.
 struct Clock {
     boot: AtomicI64,
     offset: AtomicI64,
@@ -47,7 +47,7 @@ impl Clock {
 
 fn journal(clock: &Arc<Clock>, folder: &tempfile::TempDir) -> (Journal, Keeper) {
     let settings = Settings {
-        publishers: vec![FAR.into()],
+        publishers: vec![NAME.into()],
         look: clock.look(),
         ..Settings::new(folder.path().join("journal.db"))
     };
@@ -57,33 +57,33 @@ fn journal(clock: &Arc<Clock>, folder: &tempfile::TempDir) -> (Journal, Keeper) 
 }
 
 fn feed(journal: &Journal, route: Route) -> (feed::Feed, Arc<Delivery>) {
-    let delivery = Arc::new(Delivery::new(FAR, "fake", Stats::default()));
-    (feed::Feed::new(journal.queue(FAR), Arc::new(route), Arc::clone(&delivery)), delivery)
+    let delivery = Arc::new(Delivery::new(NAME, "fake", Stats::default()));
+    (feed::Feed::new(journal.queue(NAME), Arc::new(route), Arc::clone(&delivery)), delivery)
 }
 
-/// As the runner does.
+/// Fills the feed as the runner does.
 async fn fill(feed: &mut feed::Feed, wanted: usize, clock: &Arc<Clock>) -> std::io::Result<()> {
-    let over = feed.certain();
+    let over = feed.past();
     feed.fill(wanted, clock.now(), over).await
 }
 
 #[tokio::test]
-async fn what_waits_gets_its_right_time_when_the_clock_is_set() {
+async fn waiting_records_are_re_timestamped_when_the_clock_is_set() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::new(false));
     let (journal, _keeper) = journal(&clock, &folder);
     let (mut feed, _) = feed(&journal, Route::default());
     for n in 1..=3 {
         clock.record(&journal, "meter", n);
     }
-    fill(&mut feed, 1000, &clock).await.unwrap(); // the far end is away
-    // Now NTP: a day later.
+    fill(&mut feed, 1000, &clock).await.unwrap();
+    // NTP sets it a day later.
     clock.offset.fetch_add(86_400 * S, Relaxed);
     clock.synced.store(clock.wall(), Relaxed);
     clock.record(&journal, "meter", 4);
     fill(&mut feed, 1000, &clock).await.unwrap();
     let ages: Vec<_> =
         feed.waiting().iter().map(|r| clock.now().as_second() - r.batch.taken_at.as_second()).collect();
-    let mut queue = journal.queue(FAR);
+    let mut queue = journal.queue(NAME);
     let right: Vec<_> = queue
         .read(10)
         .unwrap()
@@ -94,7 +94,7 @@ async fn what_waits_gets_its_right_time_when_the_clock_is_set() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_wrong_for_a_moment_loses_nothing() {
+async fn a_clock_that_is_wrong_for_a_moment_expires_nothing() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::new(true));
     let (journal, _keeper) = journal(&clock, &folder);
     let (mut feed, delivery) = feed(&journal, Route::default());
@@ -112,10 +112,10 @@ async fn a_clock_that_is_wrong_for_a_moment_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_wrong_clock_at_start_does_not_expire_what_waits() {
+async fn a_wrong_clock_at_the_start_expires_nothing() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::new(true));
     let (first, mut keeper) = journal(&clock, &folder);
-    first.queue(FAR).read(1).unwrap();
+    first.queue(NAME).read(1).unwrap();
     for n in 1..=3 {
         clock.record(&first, "meter", n);
     }
@@ -131,10 +131,10 @@ async fn a_wrong_clock_at_start_does_not_expire_what_waits() {
         synchronized: None,
     });
     let settings =
-        Settings { publishers: vec![FAR.into()], look, ..Settings::new(folder.path().join("journal.db")) };
+        Settings { publishers: vec![NAME.into()], look, ..Settings::new(folder.path().join("journal.db")) };
     let (second, mut keeper) = Journal::new(settings);
     keeper.open();
-    let route = Route { max_backlog: Duration::from_secs(3600), ..Route::default() };
+    let route = Route { max_backlog_age: Duration::from_secs(3600), ..Route::default() };
     let (mut feed, delivery) = feed(&second, route);
     fill(&mut feed, 1000, &clock2).await.unwrap();
     assert!(feed.is_settled());
@@ -142,7 +142,7 @@ async fn a_wrong_clock_at_start_does_not_expire_what_waits() {
 }
 
 #[tokio::test]
-async fn what_waits_does_not_expire_when_the_clock_is_set() {
+async fn setting_the_clock_expires_nothing() {
     for next in [false, true] {
         let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::new(false));
         let (journal, _keeper) = journal(&clock, &folder);
@@ -208,7 +208,7 @@ async fn a_register_of_last_month_is_delivered() {
 }
 
 #[tokio::test]
-async fn an_unreadable_segment_is_passed_over() {
+async fn an_unreadable_segment_is_skipped() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::new(true));
     let path = folder.path().to_owned();
     {
@@ -227,7 +227,7 @@ async fn an_unreadable_segment_is_passed_over() {
     let files = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
     let mut tails: Vec<_> = files.filter(|file| file.to_string_lossy().contains("-tail.")).collect();
     tails.sort();
-    // What reads with an error: as a bad block of a memory card.
+    // A folder cannot be read, like a bad block of a memory card.
     std::fs::remove_file(&tails[0]).unwrap();
     std::fs::create_dir(&tails[0]).unwrap();
     let (journal, _keeper) = journal(&clock, &folder);
@@ -236,14 +236,14 @@ async fn an_unreadable_segment_is_passed_over() {
     let mut failures = 0;
     while fill(&mut feed, 1000, &clock).await.is_err() {
         failures += 1;
-        assert!(failures < 30, "it is never passed over");
+        assert!(failures < 30, "it is never skipped");
     }
     assert!(failures > 10, "it may have been for a moment only");
     assert_eq!(feed.waiting().iter().map(number).collect::<Vec<_>>(), [4, 5, 6, 7]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_goes_out_when_the_journal_opens_late() {
+async fn waiting_records_are_delivered_when_the_journal_opens_late() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::new(true));
     {
         let (journal, mut keeper) = journal(&clock, &folder);
@@ -253,24 +253,24 @@ async fn what_waits_goes_out_when_the_journal_opens_late() {
         keeper.commit();
     }
     let settings = Settings {
-        publishers: vec![FAR.into()],
+        publishers: vec![NAME.into()],
         look: clock.look(),
         ..Settings::new(folder.path().join("journal.db"))
     };
     let (journal, mut keeper) = Journal::new(settings);
     let store = Store::new([Section::new("meter", "test", Duration::from_secs(30), Stats::default())]);
-    let far = Arc::new(FarEnd::default());
-    let delivery = Arc::new(Delivery::new(FAR, "fake", Stats::default()));
-    let publisher = Box::new(Fake { far: Arc::clone(&far), batching: Batching::default() });
-    let route = Route { max_backlog: Duration::from_secs(1_000_000_000), ..Route::default() };
+    let server = Arc::new(Server::default());
+    let delivery = Arc::new(Delivery::new(NAME, "fake", Stats::default()));
+    let publisher = Box::new(Fake { server: Arc::clone(&server), batching: Batching::default() });
+    let route = Route { max_backlog_age: Duration::from_secs(1_000_000_000), ..Route::default() };
     let house = House { store, commands: Commands::default(), route: Arc::new(route) };
-    let runner = Runner::new(publisher, journal.queue(FAR), house, Arc::clone(&delivery));
+    let runner = Runner::new(publisher, journal.queue(NAME), house, Arc::clone(&delivery));
     let stop = CancellationToken::new();
     let task = tokio::spawn(runner.run(stop.clone()));
     tokio::time::sleep(Duration::from_secs(5)).await;
     keeper.open();
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while far.got.lock().unwrap().len() < 3 || delivery.backlog() > 0 {
+    while server.got.lock().unwrap().len() < 3 || delivery.backlog() > 0 {
         assert!(std::time::Instant::now() < deadline, "{delivery:?}");
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
@@ -279,18 +279,18 @@ async fn what_waits_goes_out_when_the_journal_opens_late() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_far_end_that_refuses_for_two_seconds_does_not_lose_everything() {
+async fn a_server_that_refuses_for_two_seconds_does_not_lose_everything() {
     let mut run = Run::new(Route::default(), Batching { records: 1000, linger: Duration::ZERO });
-    run.far.refuses.lock().unwrap().extend(1..=100_000);
+    run.server.refuses.lock().unwrap().extend(1..=100_000);
     let start = Instant::now();
     run.send(0, 100_000);
     run.until(|run| run.delivery.refused.get() > 50_000 || start.elapsed().as_secs() > 2).await;
     assert!(
         run.delivery.refused.get() < 50_000,
-        "{} set aside after {:?} with {} attempts",
+        "{} skipped after {:?} with {} attempts",
         run.delivery.refused.get(),
         start.elapsed(),
-        run.far.attempts.get()
+        run.server.attempts.get()
     );
     run.end().await;
 }
