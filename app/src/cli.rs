@@ -209,7 +209,7 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
         writeln!(out, "  vzlogger's clients are answered on http://{}/", vzlogger.listen)?;
     }
     for source in &config.sources {
-        let device = source.instance.device.as_deref().unwrap_or("no device");
+        let device = source.device.as_deref().unwrap_or("no device");
         writeln!(out, "  {}: plugin {}, {device}", source.name, source.plugin.kind)?;
     }
     for publisher in &config.publishers {
@@ -223,7 +223,7 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
 
 fn plugins() -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    let sources = framework::plugins().into_iter().map(|source| (source.kind, "source", source.about));
+    let sources = framework::source_plugins().into_iter().map(|source| (source.kind, "source", source.about));
     let publishers = framework::publishers().into_iter();
     let publishers = publishers.map(|publisher| (publisher.kind, "publisher", publisher.about));
     for (kind, what, about) in sources.chain(publishers) {
@@ -233,7 +233,7 @@ fn plugins() -> Result<(), Failure> {
 }
 
 fn sample(name: &str) -> Result<(), Failure> {
-    let sources = framework::plugins().into_iter().map(|source| (source.kind, source.sample));
+    let sources = framework::source_plugins().into_iter().map(|source| (source.kind, source.sample));
     let publishers = framework::publishers().into_iter().map(|publisher| (publisher.kind, publisher.sample));
     let all: Vec<_> = sources.chain(publishers).collect();
     let Some((_, sample)) = all.iter().find(|(kind, _)| *kind == name) else {

@@ -15,12 +15,12 @@ const AT_ONCE: usize = 16;
 /// The commands of all instances.
 #[derive(Clone, Default)]
 pub struct Commands {
-    all: Arc<[Entry]>,
+    all: Arc<[InstalledCommand]>,
 }
 
 /// One command of one instance.
 #[derive(Clone)]
-pub struct Entry {
+pub struct InstalledCommand {
     /// `<instance>.<command>`.
     pub full_name: String,
     /// What runs it.
@@ -31,14 +31,14 @@ pub struct Entry {
 
 /// Why a name means no command.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Unresolved {
+pub enum ResolveError {
     /// Nothing is called so.
     Unknown,
     /// Several instances offer it; these are the full names.
     Ambiguous(Vec<String>),
 }
 
-impl std::fmt::Debug for Entry {
+impl std::fmt::Debug for InstalledCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.full_name)
     }
@@ -55,7 +55,7 @@ impl Commands {
     pub fn new<'a>(instances: impl IntoIterator<Item = (&'a str, &'a [Arc<dyn Command>], Handle)>) -> Self {
         let entries = instances.into_iter().flat_map(|(instance, commands, runtime)| {
             let slots = Arc::new(Semaphore::new(AT_ONCE));
-            commands.iter().map(move |command| Entry {
+            commands.iter().map(move |command| InstalledCommand {
                 full_name: format!("{instance}.{}", command.spec().name),
                 command: Arc::clone(command),
                 runtime: runtime.clone(),
@@ -66,7 +66,7 @@ impl Commands {
     }
 
     /// All of them, in the order of the configuration.
-    pub fn all(&self) -> &[Entry] {
+    pub fn all(&self) -> &[InstalledCommand] {
         &self.all
     }
 
@@ -74,11 +74,11 @@ impl Commands {
     ///
     /// # Errors
     /// Where nothing or more than one thing is called so.
-    pub fn resolve(&self, name: &str) -> Result<&Entry, Unresolved> {
+    pub fn resolve(&self, name: &str) -> Result<&InstalledCommand, ResolveError> {
         if let Some(entry) = self.all.iter().find(|entry| entry.full_name == name) {
             return Ok(entry);
         }
-        let called = |entry: &&Entry| {
+        let called = |entry: &&InstalledCommand| {
             let spec = entry.command.spec();
             // `<instance>.<alias>` is a full name too.
             let alias_of =
@@ -87,9 +87,9 @@ impl Commands {
         };
         let found: Vec<_> = self.all.iter().filter(called).collect();
         match found[..] {
-            [] => Err(Unresolved::Unknown),
+            [] => Err(ResolveError::Unknown),
             [only] => Ok(only),
-            _ => Err(Unresolved::Ambiguous(found.iter().map(|entry| entry.full_name.clone()).collect())),
+            _ => Err(ResolveError::Ambiguous(found.iter().map(|entry| entry.full_name.clone()).collect())),
         }
     }
 
@@ -97,7 +97,7 @@ impl Commands {
     ///
     /// # Errors
     /// What the command says, and what is wrong with the arguments.
-    pub async fn run(&self, entry: &Entry, args: Map<String, Json>) -> Result<Json, CommandError> {
+    pub async fn run(&self, entry: &InstalledCommand, args: Map<String, Json>) -> Result<Json, CommandError> {
         let args = Args::check(args, entry.command.spec())?;
         let Ok(slot) = Arc::clone(&entry.slots).try_acquire_owned() else {
             let busy = format!("`{}` has too much to do: {AT_ONCE} calls are under way", entry.full_name);
@@ -155,12 +155,12 @@ mod tests {
             assert_eq!(one.resolve(name).map(|e| e.full_name.as_str()), Ok("heat.set"), "{name}");
         }
         for name in ["heat", "heat.", "other.set", "", "x"] {
-            assert_eq!(one.resolve(name).map(|e| &e.full_name), Err(Unresolved::Unknown), "{name}");
+            assert_eq!(one.resolve(name).map(|e| &e.full_name), Err(ResolveError::Unknown), "{name}");
         }
         let two = commands(&["heat", "car"]);
         assert_eq!(two.resolve("car.setValue").map(|e| e.full_name.as_str()), Ok("car.set"));
         let both = vec!["heat.set".to_owned(), "car.set".to_owned()];
-        assert_eq!(two.resolve("set").map(|e| &e.full_name), Err(Unresolved::Ambiguous(both)));
+        assert_eq!(two.resolve("set").map(|e| &e.full_name), Err(ResolveError::Ambiguous(both)));
     }
 
     #[derive(Default)]

@@ -1,6 +1,7 @@
-//! What an instance is told, and where it reports.
+//! Context of a source or publisher: its name, its state directory, its statistics.
 
 use std::{
+    ops::Deref,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -11,97 +12,112 @@ use std::{
 
 use crate::{Decimal, Text, journal::Journal};
 
-/// What [`Plugin::build`](crate::Plugin::build) is told about its instance.
+/// Context of one source or publisher: its name, its state directory, its statistics.
 #[derive(Debug, Clone)]
 pub struct Context {
-    instance: Text,
+    name: Text,
     state_dir: PathBuf,
-    stale_after: Duration,
     stats: Stats,
-    journal: Arc<OnceLock<Journal>>,
 }
 
 impl Context {
-    /// For the framework and its test harness.
-    pub fn new(instance: impl Into<Text>, state_dir: impl Into<PathBuf>, stale_after: Duration) -> Self {
-        Self {
-            instance: instance.into(),
-            state_dir: state_dir.into(),
-            stale_after,
-            stats: Stats::default(),
-            journal: Arc::default(),
-        }
+    /// The context of the source or publisher `name`. The framework and tests make it.
+    pub fn new(name: impl Into<Text>, state_dir: impl Into<PathBuf>) -> Self {
+        Self { name: name.into(), state_dir: state_dir.into(), stats: Stats::default() }
     }
 
-    /// The instance's name: its section in `/data`.
-    pub fn instance(&self) -> &str {
-        &self.instance
+    /// Its name in the configuration; that of a source is its section in `/data`.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Where the instance may keep what must survive a restart. It need not exist yet.
+    /// The folder for files that must survive a restart. It need not exist yet.
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
     }
 
-    /// After how long without a batch the section counts as stale: a source without news hands on
-    /// what it has more often than that.
-    pub fn stale_after(&self) -> Duration {
-        self.stale_after
-    }
-
-    /// A counter that `/health` shows with the instance, such as `parity_errors`.
+    /// Registers a counter that `/health` shows with the source or publisher, such as `parity_errors`.
     pub fn counter(&self, name: &'static str) -> Counter {
         let counter = Counter::default();
         self.stats.lock().counters.push((name, counter.clone()));
         counter
     }
 
-    /// A word or sentence about the device that `/health` shows, such as its `framing`.
+    /// Registers a text that `/health` shows, such as the `framing` of a device.
     pub fn fact(&self, name: &'static str) -> Fact {
         Fact { name, stats: self.stats.clone() }
     }
 
-    /// To be said when a command has made a counter another one, and before a batch shows it: the step is no
-    /// consumption then. `name` and `unit` are those of its reading.
-    pub fn counter_set(&self, name: &str, unit: &str, before: Decimal, after: Decimal) {
-        if let Some(journal) = self.journal.get() {
-            journal.counter_set(&self.instance, name, unit, before, after);
-        }
-    }
-
-    /// Where its readings are recorded. Said once, when the program runs.
-    pub(crate) fn record_in(&self, journal: Journal) {
-        let _ = self.journal.set(journal);
-    }
-
-    /// Everything that was reported so far.
+    /// The counters and facts registered so far.
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
 }
 
-/// A number that only grows.
+/// Context of one source: a [`Context`], and what only a source has.
+#[derive(Debug, Clone)]
+pub struct SourceContext {
+    context: Context,
+    stale_after: Duration,
+    journal: Arc<OnceLock<Journal>>,
+}
+
+impl SourceContext {
+    /// The context of the source `name`. The framework and tests make it.
+    pub fn new(name: impl Into<Text>, state_dir: impl Into<PathBuf>, stale_after: Duration) -> Self {
+        Self { context: Context::new(name, state_dir), stale_after, journal: Arc::default() }
+    }
+
+    /// The time without a batch after which the source counts as stale. A source without news repeats its last
+    /// batch more often than that.
+    pub fn stale_after(&self) -> Duration {
+        self.stale_after
+    }
+
+    /// Reports that a command has set a counter, so that the step does not count as consumption. Call it before a
+    /// batch shows the new value; `name` and `unit` are those of the reading.
+    pub fn counter_was_set(&self, name: &str, unit: &str, before: Decimal, after: Decimal) {
+        if let Some(journal) = self.journal.get() {
+            journal.counter_set(&self.name, name, unit, before, after);
+        }
+    }
+
+    /// Connects the journal that records the source, once, when the program runs.
+    pub(crate) fn record_in(&self, journal: Journal) {
+        let _ = self.journal.set(journal);
+    }
+}
+
+impl Deref for SourceContext {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        &self.context
+    }
+}
+
+/// A counter of events, for `/health` and `/metrics`.
 #[derive(Debug, Clone, Default)]
 pub struct Counter(Arc<AtomicU64>);
 
 impl Counter {
-    /// One more.
+    /// Adds one.
     pub fn increment(&self) {
         self.add(1);
     }
 
-    /// `n` more.
+    /// Adds `n`.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Relaxed);
     }
 
-    /// How many so far.
+    /// Returns the count.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
-/// A sentence about a device that may change.
+/// A text about a device, which may change.
 #[derive(Debug, Clone)]
 pub struct Fact {
     name: &'static str,
@@ -109,7 +125,7 @@ pub struct Fact {
 }
 
 impl Fact {
-    /// Says it, in place of what was said before. Saying the same again costs little.
+    /// Replaces the text. Setting the same text again is cheap.
     pub fn set(&self, value: impl AsRef<str>) {
         let mut stats = self.stats.lock();
         let value = value.as_ref();
@@ -121,7 +137,7 @@ impl Fact {
     }
 }
 
-/// What an instance reports beside its batches.
+/// Counters and facts of one source or publisher.
 #[derive(Debug, Clone, Default)]
 pub struct Stats(Arc<Mutex<Reported>>);
 

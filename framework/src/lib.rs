@@ -3,8 +3,8 @@
 //! A **plugin** turns a kind of device into **batches** of **readings**:
 //!
 //! 1. implement [`DataAcquisition`] (and [`Command`], if clients may ask something of the device);
-//! 2. implement [`Plugin`], which makes them from the plugin's own configuration type;
-//! 3. say [`register!`] with it, and name the crate in the program.
+//! 2. implement [`SourcePlugin`], which makes them from the plugin's own configuration type;
+//! 3. say [`register_source!`] with it, and name the crate in the program.
 //!
 //! A **publisher** brings what was read to a far end: implement [`Publisher`] and [`PublisherPlugin`], and say
 //! [`register_publisher!`].
@@ -13,7 +13,6 @@
 //! reopens it after faults, keeps the newest batch in the [`Store`], and serves it over [`http`].
 //! `docs/writing-a-plugin.md` builds a whole plugin; [`testing`] checks it.
 
-mod acquisition;
 mod command;
 mod commands;
 mod config;
@@ -21,15 +20,15 @@ mod context;
 mod error;
 mod faults;
 pub mod http;
-mod plugin;
 pub mod publish;
 mod publisher;
 mod schedule;
 mod service;
+mod source;
+mod status;
 pub mod store;
 mod supervisor;
 pub mod testing;
-mod vitals;
 mod worker;
 
 pub use ::journal::{self, Record};
@@ -37,34 +36,36 @@ pub use async_trait::async_trait;
 pub use reading::{Batch, Decimal, DeviceTime, Obis, Reading, Text, Timestamp, Value, json};
 
 pub use crate::{
-    acquisition::{AcquireError, DataAcquisition},
     command::{ArgKind, ArgSpec, Args, Command, CommandError, CommandSpec},
-    commands::{Commands, Entry, Unresolved},
+    commands::{Commands, InstalledCommand, ResolveError},
     config::{
-        Config, ConfiguredPublisher, ConfiguredSource, Diagnostic, Diagnostics, INSTANCE_KEYS, JournalConfig,
-        Override, PUBLISHER_KEYS, Secret, Server, VzloggerConfig,
+        Config, ConfiguredPublisher, ConfiguredSource, Diagnostic, Diagnostics, JournalConfig, Override,
+        PUBLISHER_KEYS, SOURCE_KEYS, Secret, ServerConfig, VzloggerConfig,
     },
-    context::{Context, Counter, Fact, Stats},
+    context::{Context, Counter, Fact, SourceContext, Stats},
     error::ConfigError,
     faults::Faults,
-    plugin::{Instance, Plugin, Registration, plugin, plugins},
     publisher::{
-        Batching, House, PublishError, Publisher, PublisherPlugin, PublisherRegistration, publisher,
-        publishers,
+        Batching, PublishError, Publisher, PublisherContext, PublisherPlugin, PublisherRegistration,
+        publisher, publishers,
     },
-    schedule::{Pace, Period, Schedule},
+    schedule::{Period, Schedule},
     service::run,
+    source::{
+        AcquireError, DataAcquisition, Mode, Source, SourcePlugin, SourceRegistration, source_plugin,
+        source_plugins,
+    },
     store::Store,
 };
 
 #[doc(hidden)]
 pub use inventory;
 
-/// Registers a [`Plugin`], so that a program that links its crate finds it by name.
+/// Registers a [`SourcePlugin`], so that a program that links its crate finds it by name.
 #[macro_export]
-macro_rules! register {
+macro_rules! register_source {
     ($plugin:ty) => {
-        $crate::inventory::submit! { $crate::Registration::of::<$plugin>() }
+        $crate::inventory::submit! { $crate::SourceRegistration::of::<$plugin>() }
     };
 }
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Commands, ConfigError, Context, Record, Store, config::Section, error::quoted, plugin::sole_names,
-    publish::Route,
+    Commands, ConfigError, Context, Record, Store, config::Section, error::quoted, publish::Route,
+    source::sole_names,
 };
 
 /// Kind of publisher. One crate implements it once and registers it with
@@ -51,7 +51,7 @@ pub trait Publisher: Send + 'static {
     ///
     /// # Errors
     /// Returns the reason for which nothing can be delivered; the framework retries.
-    async fn open(&mut self, _house: &House) -> Result<(), PublishError> {
+    async fn open(&mut self, _house: &PublisherContext) -> Result<(), PublishError> {
         Ok(())
     }
 
@@ -131,7 +131,7 @@ impl PublishError {
 
 /// Parts of the program that a publisher may use beside its records.
 #[derive(Debug, Clone)]
-pub struct House {
+pub struct PublisherContext {
     /// Newest batch of each source, including texts, and its staleness.
     pub store: Arc<Store>,
     /// Commands of the sources.

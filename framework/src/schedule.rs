@@ -6,15 +6,6 @@ use jiff::{Zoned, civil};
 use serde::{Deserialize, Deserializer, de};
 use tokio::time::Instant;
 
-/// Whether a device speaks by itself or is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// It speaks by itself: it is read without a pause, and `interval` thins what is handed on.
-    Pushed,
-    /// It is asked, this often where the configuration says nothing else.
-    Polled(Duration),
-}
-
 /// When an instance hands on a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schedule {

@@ -6,7 +6,7 @@ use tokio::{runtime, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Commands, Config, ConfiguredPublisher, ConfiguredSource, House, Text, http,
+    Commands, Config, ConfiguredPublisher, ConfiguredSource, PublisherContext, Text, http,
     journal::{Journal, Settings},
     publish::{Delivery, Runner},
     store::{Section, Store},
@@ -66,9 +66,10 @@ async fn serve(
     config.sources.iter().for_each(|source| source.context.record_in(journal.clone()));
     let store = Store::new(config.sources.iter().map(section));
     let instances = config.sources.iter().zip(&inward);
-    let commands = Commands::new(instances.map(|(source, worker)| {
-        (source.name.as_str(), &source.instance.commands[..], worker.handle().clone())
-    }));
+    let commands = Commands::new(
+        instances
+            .map(|(source, worker)| (source.name.as_str(), &source.commands[..], worker.handle().clone())),
+    );
     let asked = commands.clone();
     let deliveries: Vec<_> = config.publishers.iter().map(delivery).collect();
     let cancel = CancellationToken::new();
@@ -94,8 +95,8 @@ async fn serve(
     let mut supervisors = JoinSet::new();
     for ((source, section), worker) in config.sources.into_iter().zip(store.sections()).zip(&inward) {
         let supervised = Supervised {
-            acquisition: source.instance.acquisition,
-            pace: source.pace,
+            acquisition: source.acquisition,
+            mode: source.mode,
             schedule: source.schedule,
             section: Arc::clone(section),
             store: Arc::clone(&store),
@@ -107,7 +108,7 @@ async fn serve(
     for ((publisher, delivery), worker) in config.publishers.into_iter().zip(deliveries).zip(&outward) {
         let ConfiguredPublisher { name, publisher, route, .. } = publisher;
         let (store, commands) = (Arc::clone(&store), asked.clone());
-        let house = House { store, commands, route: Arc::new(route) };
+        let house = PublisherContext { store, commands, route: Arc::new(route) };
         let runner = Runner::new(publisher, journal.queue(&name), house, delivery);
         runners.spawn_on(runner.run(cancel.clone()), worker.handle());
     }

@@ -15,7 +15,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
-pub use crate::vitals::{State, Vitals};
+pub use crate::status::{InstanceStatus, State};
 use crate::{Batch, Context, Counter, Stats, Text, json};
 
 /// How many batches a reader of events may be behind before it is told that it missed some.
@@ -132,7 +132,7 @@ impl Store {
             members: OnceLock::new(),
         });
         section.health.batches.increment();
-        section.health.vitals.success(snapshot.batch.taken_at);
+        section.health.status.success(snapshot.batch.taken_at);
         section.latest.store(Some(Arc::clone(&snapshot)));
         // Only now, and apart from the number: who sees the new version must find the batch.
         self.version.fetch_add(1, Ordering::AcqRel);
@@ -166,7 +166,7 @@ impl Section {
 #[derive(Debug)]
 pub struct Health {
     /// What it is doing.
-    pub vitals: Vitals,
+    pub status: InstanceStatus,
     /// Batches that were handed on.
     pub batches: Counter,
     /// Batches that came within the same `interval` and gave way to a newer one.
@@ -182,7 +182,7 @@ pub struct Health {
 impl Health {
     fn new(stats: Stats) -> Self {
         Self {
-            vitals: Vitals::new(stats),
+            status: InstanceStatus::new(stats),
             batches: Counter::default(),
             thinned: Counter::default(),
             malformed: Counter::default(),
@@ -196,7 +196,7 @@ impl Health {
 #[doc(hidden)]
 pub fn store_of(name: &str, batch: Option<Batch>) -> Arc<Store> {
     let stale_after = Duration::from_secs(30);
-    let cx = Context::new(name, "", stale_after);
+    let cx = Context::new(name, "");
     let store = Store::new([Section::new(name, "test", stale_after, cx.stats().clone())]);
     if let Some(batch) = batch {
         store.publish(&store.sections[0], batch);
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn each_batch_of_any_section_has_a_number_of_its_own() {
-        let cx = Context::new("", "", Duration::from_secs(30));
+        let cx = Context::new("", "");
         let section = |name: &str| Section::new(name, "test", Duration::from_secs(30), cx.stats().clone());
         let store = Store::new([section("one"), section("two")]);
         let mut events = store.subscribe();

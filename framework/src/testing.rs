@@ -12,8 +12,8 @@ use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AcquireError, Batch, Commands, Config, ConfiguredPublisher, ConfiguredSource, House, Pace, Plugin,
-    PublisherPlugin, Stats, Store, config::expected, plugins, publishers,
+    AcquireError, Batch, Commands, Config, ConfiguredPublisher, ConfiguredSource, Mode, PublisherContext,
+    PublisherPlugin, SourcePlugin, Stats, Store, config::expected, publishers, source_plugins,
 };
 
 /// Checks what the framework and its users expect of any plugin:
@@ -26,22 +26,21 @@ use crate::{
 ///
 /// # Panics
 /// With a sentence that says what is wrong, as tests do.
-pub fn check<P: Plugin>() {
+pub fn check<P: SourcePlugin>() {
     let kind = P::KIND;
     assert!(is_word(kind), "KIND `{kind}` must be lower case letters, digits and `_`");
     assert!(
-        plugins().iter().any(|plugin| plugin.kind == kind),
-        "`{kind}` is not registered: write framework::register!(…) beside its Plugin"
+        source_plugins().iter().any(|plugin| plugin.kind == kind),
+        "`{kind}` is not registered: write framework::register_source!(…) beside its SourcePlugin"
     );
-    if let Pace::Polled(period) = P::PACE {
+    let source = source::<P>(P::SAMPLE, Path::new("/nonexistent"));
+    if let Mode::Poll(period) = source.mode {
         assert!(period >= Duration::from_millis(1), "`{kind}` would be polled without a pause");
     }
-
-    let source = instance::<P>(P::SAMPLE, Path::new("/nonexistent"));
     check_texts(kind, P::ABOUT, P::SAMPLE, &config_keys::<P>());
 
     let mut names = BTreeSet::new();
-    for command in &source.instance.commands {
+    for command in &source.commands {
         let spec = command.spec();
         assert!(is_word(spec.name), "command `{}` must be lower case letters, digits and `_`", spec.name);
         assert!(names.insert(spec.name), "two commands are called `{}`", spec.name);
@@ -92,16 +91,16 @@ pub fn publisher<P: PublisherPlugin>(config: &str) -> ConfiguredPublisher {
 }
 
 /// What a publisher sees of a program that has these batches, by section, and no commands.
-pub fn house(batches: &[(&str, Batch)]) -> House {
-    house_stale_after(batches, Duration::from_secs(30))
+pub fn publisher_context(batches: &[(&str, Batch)]) -> PublisherContext {
+    publisher_context_stale_after(batches, Duration::from_secs(30))
 }
 
 /// A [`house`] whose sections turn stale after such a time.
-pub fn house_stale_after(batches: &[(&str, Batch)], stale_after: Duration) -> House {
+pub fn publisher_context_stale_after(batches: &[(&str, Batch)], stale_after: Duration) -> PublisherContext {
     let section = |name: &str| crate::store::Section::new(name, "test", stale_after, Stats::default());
     let store = Store::new(batches.iter().map(|(name, _)| section(name)));
-    let house = House { store, commands: Commands::default(), route: Arc::default() };
-    batches.iter().for_each(|(name, batch)| hand_on(&house, name, batch.clone()));
+    let house = PublisherContext { store, commands: Commands::default(), route: Arc::default() };
+    batches.iter().for_each(|(name, batch)| update_source(&house, name, batch.clone()));
     house
 }
 
@@ -109,9 +108,9 @@ pub fn house_stale_after(batches: &[(&str, Batch)], stale_after: Duration) -> Ho
 ///
 /// # Panics
 /// Where the house has no such section.
-pub fn hand_on(house: &House, section: &str, batch: Batch) {
-    match house.store.section(section) {
-        Some(section) => house.store.publish(section, batch),
+pub fn update_source(context: &PublisherContext, section: &str, batch: Batch) {
+    match context.store.section(section) {
+        Some(section) => context.store.publish(section, batch),
         None => panic!("the house has no section `{section}`"),
     }
 }
@@ -150,7 +149,7 @@ fn check_texts(kind: &str, about: &str, sample: &str, keys: &[String]) {
 ///
 /// # Panics
 /// Where the configuration is wrong, with its mistakes, or has not exactly one source, of this plugin.
-pub fn instance<P: Plugin>(config: &str, state_dir: &Path) -> ConfiguredSource {
+pub fn source<P: SourcePlugin>(config: &str, state_dir: &Path) -> ConfiguredSource {
     let state_dir = crate::Override::Server {
         option: "state_dir".to_owned(),
         key: "state_dir",
@@ -173,9 +172,9 @@ pub fn instance<P: Plugin>(config: &str, state_dir: &Path) -> ConfiguredSource {
 /// What the source says.
 ///
 /// # Panics
-/// As [`instance`], and where two readings of the batch have the same name.
-pub async fn first_batch<P: Plugin>(config: &str, state_dir: &Path) -> Result<Batch, AcquireError> {
-    let mut source = instance::<P>(config, state_dir).instance.acquisition;
+/// As [`source`], and where two readings of the batch have the same name.
+pub async fn first_batch<P: SourcePlugin>(config: &str, state_dir: &Path) -> Result<Batch, AcquireError> {
+    let mut source = source::<P>(config, state_dir).acquisition;
     source.open().await?;
     let batch = source.acquire().await;
     source.close().await;
@@ -191,7 +190,7 @@ pub async fn first_batch<P: Plugin>(config: &str, state_dir: &Path) -> Result<Ba
 ///
 /// # Panics
 /// Where its `Config` takes unknown keys, so that nothing names the known ones.
-pub fn config_keys<P: Plugin>() -> Vec<String> {
+pub fn config_keys<P: SourcePlugin>() -> Vec<String> {
     keys_of::<P::Config>(P::KIND)
 }
 

@@ -10,8 +10,8 @@ use std::{
 };
 
 use framework::{
-    AcquireError, Batch, Config, ConfigError, Context, DataAcquisition, Decimal, Instance, Pace, Plugin,
-    Reading,
+    AcquireError, Batch, Config, ConfigError, DataAcquisition, Decimal, Mode, Reading, Source, SourceContext,
+    SourcePlugin,
 };
 use serde::Deserialize;
 
@@ -34,10 +34,10 @@ enum Does {
 
 struct Misbehaving;
 
-struct Source(Does, i64);
+struct Device(Does, i64);
 
 #[framework::async_trait]
-impl DataAcquisition for Source {
+impl DataAcquisition for Device {
     async fn acquire(&mut self) -> Result<Batch, AcquireError> {
         tokio::time::sleep(Duration::from_millis(10)).await;
         self.1 += 1;
@@ -51,19 +51,22 @@ impl DataAcquisition for Source {
     }
 }
 
-impl Plugin for Misbehaving {
+impl SourcePlugin for Misbehaving {
     const KIND: &'static str = "misbehaving";
     const ABOUT: &'static str = "does what it is told";
     const SAMPLE: &'static str = "";
-    const PACE: Pace = Pace::Pushed;
     type Config = Keys;
 
-    fn build(config: Keys, _: &Context) -> Result<Instance, ConfigError> {
-        Ok(Instance::new(Source(config.does, 0)))
+    fn mode(_: &Keys) -> Mode {
+        Mode::Push
+    }
+
+    fn build(config: Keys, _: &SourceContext) -> Result<Source, ConfigError> {
+        Ok(Source::new(Device(config.does, 0)))
     }
 }
 
-framework::register!(Misbehaving);
+framework::register_source!(Misbehaving);
 
 fn get(address: std::net::SocketAddr, path: &str) -> serde_json::Value {
     let mut stream = TcpStream::connect(address).unwrap();

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::program::root;
-use framework::{INSTANCE_KEYS, PUBLISHER_KEYS, Plugin, PublisherPlugin, testing};
+use framework::{PUBLISHER_KEYS, PublisherPlugin, SOURCE_KEYS, SourcePlugin, testing};
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -32,8 +32,8 @@ fn the_configuration_reference_has_exactly_the_keys_that_there_are() {
     check("## `[server]`", testing::table_keys("server"));
     check("## `[journal]`", testing::table_keys("journal"));
     check("## `[vzlogger]`", testing::table_keys("vzlogger"));
-    check("## `[sources.<name>]`", sorted(INSTANCE_KEYS.iter().copied()));
-    fn of<P: Plugin>() -> (String, Vec<String>) {
+    check("## `[sources.<name>]`", sorted(SOURCE_KEYS.iter().copied()));
+    fn of<P: SourcePlugin>() -> (String, Vec<String>) {
         (format!("### `plugin = \"{}\"`", P::KIND), testing::config_keys::<P>())
     }
     fn to<P: PublisherPlugin>() -> (String, Vec<String>) {
@@ -52,7 +52,7 @@ fn the_configuration_reference_has_exactly_the_keys_that_there_are() {
     ];
     assert_eq!(
         plugins.len(),
-        framework::plugins().len() + framework::publishers().len(),
+        framework::source_plugins().len() + framework::publishers().len(),
         "a plugin lacks a section in docs/configuration.md"
     );
     for (heading, keys) in plugins {
@@ -146,7 +146,7 @@ fn the_linked_plugins_are_the_ones_of_the_binary() {
 }
 
 fn linked() -> Vec<&'static str> {
-    let sources = framework::plugins().into_iter().map(|source| source.kind);
+    let sources = framework::source_plugins().into_iter().map(|source| source.kind);
     sources.chain(framework::publishers().into_iter().map(|publisher| publisher.kind)).collect()
 }
 

@@ -198,7 +198,7 @@ impl Search<'_> {
             format!("[sources.probe]\nplugin = \"{plugin}\"\nport = {:?}\n{keys}\n", self.port.to_string());
         let config = Config::parse("probe", &section, &[]).ok();
         let Some(mut source) = config.and_then(|mut config| config.sources.pop()) else { return Ok(None) };
-        let (stats, device) = (source.context.stats().clone(), &mut source.instance.acquisition);
+        let (stats, device) = (source.context.stats().clone(), &mut source.acquisition);
         device.open().await.map_err(|error| NotFound::Unavailable(io::Error::other(error.to_string())))?;
         let fact = |name| {
             stats.facts().into_iter().find(|(fact, _)| *fact == name).map(|(_, text)| text.to_string())

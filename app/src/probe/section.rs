@@ -74,9 +74,8 @@ pub(super) fn add(file: &Path, sections: Vec<Section>) -> Result<(), Failure> {
     taken.extend(names(&old));
     let mut new = String::new();
     for section in sections {
-        let mut known = config.sources.iter().filter(|source| source.instance.device.is_some());
-        let same =
-            known.find(|source| source.instance.device.as_deref().map(device) == Some(device(&section.port)));
+        let mut known = config.sources.iter().filter(|source| source.device.is_some());
+        let same = known.find(|source| source.device.as_deref().map(device) == Some(device(&section.port)));
         match same {
             Some(source) => {
                 let _ = writeln!(

@@ -4,7 +4,7 @@ use std::{fmt, ops::Range};
 
 /// The text that is being checked, and where it came from.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct Text {
     /// The file's name as the user gave it.
     pub(crate) name: String,
     pub(crate) text: String,
@@ -12,7 +12,7 @@ pub(crate) struct Source {
     pub(crate) options: Vec<String>,
 }
 
-impl Source {
+impl Text {
     /// The span that stands for an option of the command line.
     pub(crate) fn option_span(&mut self, option: &str) -> Range<usize> {
         self.options.push(option.to_owned());
@@ -33,7 +33,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// A mistake that the parser or serde found: their messages quote the value.
-    pub(crate) fn quoting(source: &Source, span: Range<usize>, message: &str) -> Self {
+    pub(crate) fn quoting(source: &Text, span: Range<usize>, message: &str) -> Self {
         let secret = span.start <= source.text.len() && Line::of(&source.text, span.start).secret().is_some();
         let message = match message {
             // A password of digits is an integer.
@@ -47,7 +47,7 @@ impl Diagnostic {
     }
 
     pub(crate) fn new(
-        source: &Source,
+        source: &Text,
         span: Range<usize>,
         message: impl Into<String>,
         hint: Option<String>,

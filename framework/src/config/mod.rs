@@ -10,7 +10,9 @@ mod server;
 mod tests;
 mod vzlogger;
 
-use std::{borrow::Cow, cell::RefCell, collections::BTreeMap, ops::Range, path::PathBuf, time::Duration};
+use std::{
+    borrow::Cow, cell::RefCell, collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use jiff::civil;
 use toml::{
@@ -19,28 +21,29 @@ use toml::{
 };
 
 pub(crate) use self::section::{Section, expected};
-use self::{diagnostic::Source, section::did_you_mean, server::DEFAULT_LISTEN};
+use self::{diagnostic::Text, section::did_you_mean, server::DEFAULT_LISTEN};
 pub use self::{
     diagnostic::{Diagnostic, Diagnostics},
     journal::JournalConfig,
     publishers::{ConfiguredPublisher, PUBLISHER_KEYS},
     secret::Secret,
-    server::Server,
+    server::ServerConfig,
     vzlogger::VzloggerConfig,
 };
 use crate::{
-    Context, Instance, Pace, Period, Registration, Schedule, error::quoted, plugin::plugin, plugins,
+    Command, DataAcquisition, Mode, Period, Schedule, Source, SourceContext, SourceRegistration,
+    error::quoted, source_plugin, source_plugins,
 };
 
 /// The framework's own keys in each `[sources.<name>]`.
-pub const INSTANCE_KEYS: &[&str] = &["plugin", "enabled", "interval", "daily", "stale_after"];
+pub const SOURCE_KEYS: &[&str] = &["plugin", "enabled", "interval", "daily", "stale_after"];
 /// The tables of the file.
 const TABLES: &[&str] = &["server", "journal", "vzlogger", "sources", "publishers"];
 
 /// A configuration without mistakes.
 pub struct Config {
     /// `[server]`.
-    pub server: Server,
+    pub server: ServerConfig,
     /// `[journal]`.
     pub journal: JournalConfig,
     /// `[vzlogger]`, where it stands.
@@ -53,20 +56,24 @@ pub struct Config {
 
 /// One `[sources.<name>]`, built and ready to be run.
 pub struct ConfiguredSource {
-    /// The instance's name.
+    /// Its name.
     pub name: String,
     /// Its plugin.
-    pub plugin: &'static Registration,
-    /// Whether its device speaks by itself or is asked.
-    pub pace: Pace,
-    /// When it hands on batches.
+    pub plugin: &'static SourceRegistration,
+    /// Whether its device pushes or is polled.
+    pub mode: Mode,
+    /// When it emits batches.
     pub schedule: Schedule,
-    /// After how long without a batch its section counts as stale.
+    /// The time without a batch after which it counts as stale.
     pub stale_after: Duration,
-    /// What the plugin made of it.
-    pub instance: Instance,
-    /// What it was told, and where it reports.
-    pub context: Context,
+    /// The acquisition that the plugin built.
+    pub acquisition: Box<dyn DataAcquisition>,
+    /// Its commands.
+    pub commands: Vec<Arc<dyn Command>>,
+    /// The device that it needs for itself.
+    pub device: Option<String>,
+    /// Its context, which holds its statistics.
+    pub context: SourceContext,
 }
 
 /// A key that the command line sets, in place of the file.
@@ -111,7 +118,7 @@ impl Config {
     /// # Errors
     /// Every mistake that can be found, each with its place.
     pub fn parse(name: &str, text: &str, overrides: &[Override]) -> Result<Self, Diagnostics> {
-        let mut source = Source { name: name.to_owned(), text: text.to_owned(), options: Vec::new() };
+        let mut source = Text { name: name.to_owned(), text: text.to_owned(), options: Vec::new() };
         let spans: Vec<_> = overrides
             .iter()
             .map(|over| match over {
@@ -156,7 +163,7 @@ impl Config {
 }
 
 struct Reader<'a> {
-    source: &'a Source,
+    source: &'a Text,
     mistakes: &'a RefCell<Vec<Diagnostic>>,
 }
 
@@ -201,7 +208,7 @@ impl<'a> Reader<'a> {
             Some((at, value)) => self.section(key, at.span(), value),
         };
         let server = or_empty("server", server)?;
-        let server = Server::read(server);
+        let server = ServerConfig::read(server);
         // A plugin is checked whatever else is wrong, against a state directory that is there in any case.
         let state_dir = server.as_ref().map_or_else(PathBuf::new, |server| server.state_dir.clone());
         let journal =
@@ -233,7 +240,7 @@ impl<'a> Reader<'a> {
             .collect();
         let mut devices = BTreeMap::<String, String>::new();
         for (span, source) in &built {
-            let Some(device) = &source.instance.device else { continue };
+            let Some(device) = &source.device else { continue };
             if let Some(other) = devices.insert(device.clone(), source.name.clone()) {
                 let message = format!("`{}` and `{other}` both use {device}", source.name);
                 self.note(span.clone(), message, Some("a device can be read by one source only".to_owned()));
@@ -274,7 +281,7 @@ impl<'a> Reader<'a> {
         mut section: Section<'a>,
         state_dir: &std::path::Path,
     ) -> Option<ConfiguredSource> {
-        section.known = INSTANCE_KEYS;
+        section.known = SOURCE_KEYS;
         let span = section.span.clone();
         self.instance_name("source", name, &section);
         let enabled = section.take_as::<bool>("enabled").unwrap_or(true);
@@ -293,26 +300,25 @@ impl<'a> Reader<'a> {
             self.note(at, "`interval` and `daily` exclude each other", Some("keep one of them".to_owned()));
         }
         let plugin = self.plugin(&mut section)?;
-        let mut kept = None;
-        let instance = (plugin.build)(&mut section, &mut |pace| {
-            let schedule = match (daily, interval, pace) {
-                (Some(time), _, _) => Schedule::Daily(time),
-                (None, Some(period), _) | (None, None, Pace::Polled(period)) => Schedule::Every(period),
-                (None, None, Pace::Pushed) => Schedule::Continuous,
-            };
-            let stale_after = stale_after.unwrap_or_else(|| schedule.default_stale_after());
-            let cx = Context::new(name, state_dir, stale_after);
-            kept = Some((pace, schedule, stale_after, cx.clone()));
-            cx
-        })?;
-        let (pace, schedule, stale_after, context) = kept?;
+        let parsed = (plugin.parse)(&mut section)?;
+        let schedule = match (daily, interval, parsed.mode) {
+            (Some(time), _, _) => Schedule::Daily(time),
+            (None, Some(period), _) | (None, None, Mode::Poll(period)) => Schedule::Every(period),
+            (None, None, Mode::Push) => Schedule::Continuous,
+        };
+        let stale_after = stale_after.unwrap_or_else(|| schedule.default_stale_after());
+        let context = SourceContext::new(name, state_dir, stale_after);
+        let Source { acquisition, commands, device } =
+            (parsed.build)(&context).map_err(|error| section.refuse(&error)).ok()?;
         enabled.then(|| ConfiguredSource {
             name: name.to_owned(),
             plugin,
-            pace,
+            mode: parsed.mode,
             schedule,
             stale_after,
-            instance,
+            acquisition,
+            commands,
+            device,
             context,
         })
     }
@@ -327,15 +333,15 @@ impl<'a> Reader<'a> {
         Some(*period)
     }
 
-    fn plugin(&self, section: &mut Section<'a>) -> Option<&'static Registration> {
-        let kinds = || plugins().into_iter().map(|plugin| plugin.kind);
+    fn plugin(&self, section: &mut Section<'a>) -> Option<&'static SourceRegistration> {
+        let kinds = || source_plugins().into_iter().map(|plugin| plugin.kind);
         let Some(at) = section.table.get("plugin").map(Spanned::span) else {
             let message = format!("missing field `plugin`, expected one of {}", quoted(kinds()));
             self.note(section.span.clone(), message, None);
             return None;
         };
         let kind = section.take_as::<String>("plugin")?;
-        plugin(&kind).map_err(|message| self.note(at, message, did_you_mean(&kind, kinds()))).ok()
+        source_plugin(&kind).map_err(|message| self.note(at, message, did_you_mean(&kind, kinds()))).ok()
     }
 }
 

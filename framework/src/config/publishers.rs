@@ -9,9 +9,9 @@ use super::{Reader, Section, section::did_you_mean};
 use crate::{
     Context, Period, Publisher, PublisherRegistration,
     error::quoted,
-    plugins,
     publish::Route,
     publisher::{publisher, publishers},
+    source_plugins,
 };
 
 /// The framework's own keys in each `[publishers.<name>]`.
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         let sources = self.patterns(&mut section, "sources", Some(names));
         let series = self.patterns(&mut section, "series", None);
         let plugin = self.publisher_plugin(&mut section)?;
-        let context = Context::new(name, state_dir, Duration::ZERO);
+        let context = Context::new(name, state_dir);
         let publisher = (plugin.build)(&mut section, &context)?;
         let route = Route { sources, series, interval, max_backlog_age, max_rate };
         enabled.then(|| ConfiguredPublisher { name: name.to_owned(), plugin, publisher, route, context })
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
             return None;
         };
         let kind = section.take_as::<String>("plugin")?;
-        let hint = || match plugins().iter().any(|plugin| plugin.kind == kind) {
+        let hint = || match source_plugins().iter().any(|plugin| plugin.kind == kind) {
             true => Some(format!("`{kind}` is a source: write it below `[sources.…]`")),
             false => did_you_mean(&kind, kinds()),
         };

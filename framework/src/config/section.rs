@@ -8,12 +8,12 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::diagnostic::{Diagnostic, Source};
+use super::diagnostic::{Diagnostic, Text};
 use crate::{ConfigError, error::quoted};
 
 /// A table whose mistakes are collected, not thrown.
 pub(crate) struct Section<'a> {
-    pub(crate) source: &'a Source,
+    pub(crate) source: &'a Text,
     /// Where the table stands: its header.
     pub(crate) span: Range<usize>,
     pub(crate) table: DeTable<'a>,

@@ -13,7 +13,7 @@ use crate::ConfigError;
 
 /// `[server]`, checked.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct ServerConfig {
     /// Where HTTP is served.
     pub listen: SocketAddr,
     /// What a command from another machine must show.
@@ -47,7 +47,7 @@ fn default_listen() -> String {
     DEFAULT_LISTEN.to_owned()
 }
 
-impl Server {
+impl ServerConfig {
     pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
         let keys: Keys = section.parse()?;
         match Self::check(keys) {

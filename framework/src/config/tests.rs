@@ -2,8 +2,8 @@ use serde::Deserialize;
 
 use super::*;
 use crate::{
-    AcquireError, Batch, ConfigError, DataAcquisition, Plugin, PublishError, Publisher, PublisherPlugin,
-    Record,
+    AcquireError, Batch, ConfigError, DataAcquisition, PublishError, Publisher, PublisherPlugin, Record,
+    SourcePlugin,
 };
 
 /// A plugin with one required and one limited key.
@@ -26,23 +26,26 @@ impl DataAcquisition for Nothing {
     }
 }
 
-impl Plugin for Fake {
+impl SourcePlugin for Fake {
     const KIND: &'static str = "fake";
     const ABOUT: &'static str = "for these tests";
     const SAMPLE: &'static str = "";
-    const PACE: Pace = Pace::Pushed;
     type Config = FakeConfig;
 
-    fn build(config: FakeConfig, _: &Context) -> Result<Instance, ConfigError> {
+    fn mode(_: &FakeConfig) -> Mode {
+        Mode::Push
+    }
+
+    fn build(config: FakeConfig, _: &SourceContext) -> Result<Source, ConfigError> {
         if config.pin > 27 {
             return Err(ConfigError::key("pin", format!("pin {} does not exist", config.pin))
                 .hint("BCM pins are 0 to 27"));
         }
-        Ok(Instance::new(Nothing).device(config.port))
+        Ok(Source::new(Nothing).exclusive(config.port))
     }
 }
 
-crate::register!(Fake);
+crate::register_source!(Fake);
 
 /// A publisher with one required key.
 struct Far;
@@ -66,7 +69,7 @@ impl PublisherPlugin for Far {
     const SAMPLE: &'static str = "";
     type Config = FarConfig;
 
-    fn build(config: FarConfig, _: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
+    fn build(config: FarConfig, _: &crate::Context) -> Result<Box<dyn Publisher>, ConfigError> {
         match config.url.as_str() {
             "" => Err(ConfigError::key("url", "`url` is empty")),
             _ => Ok(Box::new(Far)),
@@ -270,7 +273,7 @@ fn the_command_line_stands_in_for_keys() {
     let config = Config::parse("config.toml", file, &[port("smartmeter_d0"), listen]).unwrap();
     assert_eq!(config.server.listen.to_string(), "0.0.0.0:9999");
     assert_eq!(config.sources.len(), 1);
-    assert_eq!(config.sources[0].instance.device.as_deref(), Some("/dev/other"));
+    assert_eq!(config.sources[0].device.as_deref(), Some("/dev/other"));
 
     let config = Config::parse("config.toml", "", &[port("smartmeter_d0")]).unwrap();
     assert_eq!(config.sources[0].name, "smartmeter_d0");

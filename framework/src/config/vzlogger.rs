@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Section, Server, section::did_you_mean};
+use super::{Section, ServerConfig, section::did_you_mean};
 use crate::{ConfigError, error::quoted};
 
 /// `[vzlogger]`, checked.
@@ -35,7 +35,11 @@ fn default_index() -> bool {
 
 impl VzloggerConfig {
     /// `sources`: the names of all that there are.
-    pub(super) fn read(mut section: Section<'_>, server: Option<&Server>, sources: &[&str]) -> Option<Self> {
+    pub(super) fn read(
+        mut section: Section<'_>,
+        server: Option<&ServerConfig>,
+        sources: &[&str],
+    ) -> Option<Self> {
         let keys: Keys = section.parse()?;
         match Self::check(keys, server, sources) {
             Ok(vzlogger) => Some(vzlogger),
@@ -46,7 +50,7 @@ impl VzloggerConfig {
         }
     }
 
-    fn check(keys: Keys, server: Option<&Server>, sources: &[&str]) -> Result<Self, ConfigError> {
+    fn check(keys: Keys, server: Option<&ServerConfig>, sources: &[&str]) -> Result<Self, ConfigError> {
         let listen = address(keys.listen.as_deref(), server);
         let mut uuids = BTreeMap::new();
         let mut wrong = Vec::new();
@@ -63,7 +67,7 @@ impl VzloggerConfig {
     }
 }
 
-fn address(listen: Option<&str>, server: Option<&Server>) -> Result<SocketAddr, ConfigError> {
+fn address(listen: Option<&str>, server: Option<&ServerConfig>) -> Result<SocketAddr, ConfigError> {
     const HINT: &str = "write an IP address and a port: `127.0.0.1:8081` for this machine, `0.0.0.0:8081` for the whole house";
     let Some(listen) = listen else {
         return Err(ConfigError::key("listen", "missing field `listen`").hint(HINT));

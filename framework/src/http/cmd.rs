@@ -14,7 +14,7 @@ use warp::{
 };
 
 use super::{ApiError, Peer, guard::Guard, reply};
-use crate::{CommandError, CommandSpec, Commands, Entry, Server, Unresolved};
+use crate::{CommandError, CommandSpec, Commands, InstalledCommand, ResolveError, ServerConfig};
 
 /// The longest body of a command, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -79,7 +79,7 @@ struct Call {
 }
 
 impl Cmd {
-    pub(super) fn new(commands: Commands, server: &Server) -> Self {
+    pub(super) fn new(commands: Commands, server: &ServerConfig) -> Self {
         let list = list(commands.all());
         Self { commands, list, guard: Guard::new(server), allow_get: server.allow_get_commands }
     }
@@ -156,11 +156,11 @@ impl Cmd {
 
     async fn run(&self, name: &str, args: Map<String, Json>) -> Result<Json, ApiError> {
         let entry = self.commands.resolve(name).map_err(|unresolved| match unresolved {
-            Unresolved::Unknown => {
+            ResolveError::Unknown => {
                 let message = format!("no command is called `{name}`: see /cmds");
                 ApiError::new(StatusCode::NOT_FOUND, "unknown_command", message)
             }
-            Unresolved::Ambiguous(names) => {
+            ResolveError::Ambiguous(names) => {
                 let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
                 let message = format!("`{name}` may be {}", names.join(" or "));
                 ApiError::new(StatusCode::CONFLICT, "ambiguous_command", message)
@@ -207,7 +207,7 @@ async fn read(
 }
 
 /// raspend's list of commands.
-fn list(all: &[Entry]) -> Bytes {
+fn list(all: &[InstalledCommand]) -> Bytes {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct Shown<'a> {
@@ -219,7 +219,7 @@ fn list(all: &[Entry]) -> Bytes {
         about: &'a str,
         args_about: Map<String, Json>,
     }
-    let shown = all.iter().map(|Entry { full_name, command, .. }| {
+    let shown = all.iter().map(|InstalledCommand { full_name, command, .. }| {
         let &CommandSpec { about, args, .. } = command.spec();
         let keys: String = args.iter().map(|arg| format!("&{}=", arg.name)).collect();
         let kinds = args.iter().map(|arg| (arg.name.to_owned(), arg.kind.as_str().into())).collect();

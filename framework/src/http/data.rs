@@ -212,7 +212,7 @@ fn missing<'a>(
 
 fn no_reading_yet(section: &Section) -> ApiError {
     let mut message = format!("`{}` has no reading yet", section.name);
-    if let Some(error) = section.health.vitals.last_error() {
+    if let Some(error) = section.health.status.last_error() {
         message.push_str(": ");
         message.push_str(&error.1);
     }
@@ -236,9 +236,7 @@ mod tests {
     use crate::{Batch, Context, Decimal, Reading};
 
     fn store(stale_after: Duration) -> Arc<Store> {
-        let section = |name| {
-            Section::new(name, "test", stale_after, Context::new(name, "", stale_after).stats().clone())
-        };
+        let section = |name| Section::new(name, "test", stale_after, Context::new(name, "").stats().clone());
         let store = Store::new([section("a"), section("b")]);
         for section in store.sections() {
             store.publish(section, Batch::now(vec![Reading::number("x", Decimal::from(1))]));

@@ -16,7 +16,7 @@ use warp::{
 };
 
 use super::{ApiError, Peer};
-use crate::{Secret, Server};
+use crate::{Secret, ServerConfig};
 
 /// A proxy says with these that it speaks for somebody else.
 const FORWARDED: [HeaderName; 2] = [header::FORWARDED, HeaderName::from_static("x-forwarded-for")];
@@ -28,7 +28,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(server: &Server) -> Self {
+    pub(super) fn new(server: &ServerConfig) -> Self {
         Self { token: server.token.clone(), origins: server.command_origins.clone() }
     }
 

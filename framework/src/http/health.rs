@@ -11,7 +11,7 @@ use crate::{
     journal::{Journal, Status},
     json::timestamp,
     publish::Delivery,
-    store::{Section, State, Vitals},
+    store::{InstanceStatus, Section, State},
 };
 
 /// Asks for an answer whose code is 200 however the instances fare.
@@ -149,7 +149,7 @@ fn instance(section: &Section, now: Instant) -> Instance {
         ("reopened", &health.reopened),
         ("panics", &health.panics),
     ];
-    Instance::new(section.plugin, state(section, now), None, &health.vitals, &counts)
+    Instance::new(section.plugin, state(section, now), None, &health.status, &counts)
 }
 
 fn publisher(delivery: &Delivery) -> Instance {
@@ -162,7 +162,7 @@ fn publisher(delivery: &Delivery) -> Instance {
     ];
     let (state, oldest) = (delivery.state().as_str(), delivery.oldest().map(timestamp));
     let waiting = Waiting { backlog: delivery.backlog(), oldest };
-    Instance::new(delivery.plugin, state, Some(waiting), &delivery.vitals, &counts)
+    Instance::new(delivery.plugin, state, Some(waiting), &delivery.status, &counts)
 }
 
 impl Instance {
@@ -170,20 +170,20 @@ impl Instance {
         plugin: &'static str,
         state: &'static str,
         waiting: Option<Waiting>,
-        vitals: &Vitals,
+        status: &InstanceStatus,
         counts: &[(&'static str, &Counter)],
     ) -> Self {
         let counts = counts.iter().map(|(name, count)| (*name, count.get()));
-        let facts = vitals.stats.facts().into_iter().map(|(name, fact)| (name, fact.to_string()));
+        let facts = status.stats.facts().into_iter().map(|(name, fact)| (name, fact.to_string()));
         Self {
             plugin,
             state,
             waiting,
-            last_success: vitals.last_success().map(timestamp),
-            last_error: vitals
+            last_success: status.last_success().map(timestamp),
+            last_error: status
                 .last_error()
                 .map(|error| Fault { at: timestamp(error.0), message: error.1.clone() }),
-            counts: Members(counts.chain(vitals.stats.counters()).collect()),
+            counts: Members(counts.chain(status.stats.counters()).collect()),
             facts: Members(facts.collect()),
         }
     }
@@ -205,7 +205,7 @@ pub(super) fn is_well(delivery: &Delivery) -> bool {
 
 /// The word for its state; an instance that should deliver but has been silent is `stale`.
 fn state(section: &Section, now: Instant) -> &'static str {
-    match (section.health.vitals.state(), section.view(now)) {
+    match (section.health.status.state(), section.view(now)) {
         (State::Delivering, Some(view)) if view.stale => "stale",
         (state, _) => state.as_str(),
     }

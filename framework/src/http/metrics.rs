@@ -106,7 +106,7 @@ fn add_section(out: &mut Exposition, section: &Section, now: Instant) {
         let readings = view.snapshot.batch.readings.iter();
         readings.take(MOST_READINGS).for_each(|reading| reading::add(out, meter.1, reading));
     }
-    if let Some(at) = health.vitals.last_success() {
+    if let Some(at) = health.status.last_success() {
         out.add(&LAST_READING, &[meter], Scaled::seconds(at));
     }
     out.add(&READER_UP, &[meter, ("plugin", section.plugin)], u8::from(health::is_delivering(section, now)));
@@ -115,7 +115,7 @@ fn add_section(out: &mut Exposition, section: &Section, now: Instant) {
     {
         out.add(&TELEGRAMS, &[meter, ("result", result)], count.get());
     }
-    for (event, count) in health.vitals.stats.counters() {
+    for (event, count) in health.status.stats.counters() {
         out.add(&EVENTS, &[meter, ("event", event)], count);
     }
     out.add(&REOPENED, &[meter], health.reopened.get());
@@ -134,13 +134,13 @@ fn add_publisher(out: &mut Exposition, publisher: &Delivery, now: Timestamp) {
     ] {
         out.add(family, &[name], count.get());
     }
-    for (event, count) in publisher.vitals.stats.counters() {
+    for (event, count) in publisher.status.stats.counters() {
         out.add(&PUBLISHER_EVENTS, &[name, ("event", event)], count);
     }
     out.add(&BACKLOG, &[name], publisher.backlog());
     let waits = publisher.oldest().map_or(0, |oldest| now.as_second().saturating_sub(oldest.as_second()));
     out.add(&OLDEST, &[name], waits.max(0));
-    if let Some(at) = publisher.vitals.last_success() {
+    if let Some(at) = publisher.status.last_success() {
         out.add(&LAST_SUCCESS, &[name], Scaled::seconds(at));
     }
 }

@@ -44,7 +44,7 @@ use tokio_util::sync::CancellationToken;
 use warp::{Filter, http::Method, path::FullPath, reply::Response};
 
 use self::error::ApiError;
-use crate::{Commands, Server, Store, journal::Journal, publish::Delivery};
+use crate::{Commands, ServerConfig, Store, journal::Journal, publish::Delivery};
 
 pub use self::{
     server::{serve, serve_vzlogger},
@@ -109,7 +109,7 @@ impl Api {
         commands: Commands,
         journal: Journal,
         publishers: Vec<Arc<Delivery>>,
-        server: &Server,
+        server: &ServerConfig,
         simulated: bool,
     ) -> Self {
         let limits = Limits::default();

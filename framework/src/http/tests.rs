@@ -227,7 +227,7 @@ impl Answer {
 fn store(names: &[&str]) -> Arc<Store> {
     let stale_after = Duration::from_secs(3600);
     Store::new(names.iter().map(|name| {
-        let cx = Context::new(*name, "", stale_after);
+        let cx = Context::new(*name, "");
         cx.counter("parity_errors").add(3);
         cx.fact("framing").set("7e1");
         Section::new(*name, "test", stale_after, cx.stats().clone())

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 pub use self::route::Route;
 pub(crate) use self::runner::Runner;
-use crate::{Counter, Stats, Text, Timestamp, store::State, vitals::Vitals};
+use crate::{Counter, Stats, Text, Timestamp, status::InstanceStatus, store::State};
 
 /// Status of one publisher, as in `/health` and `/metrics`.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Delivery {
     /// Name of its plugin.
     pub plugin: &'static str,
     /// State, last success and last error.
-    pub vitals: Vitals,
+    pub status: InstanceStatus,
     /// Records that were delivered.
     pub records: Counter,
     /// Attempts that failed.
@@ -57,7 +57,7 @@ impl Delivery {
         Self {
             name: name.into(),
             plugin,
-            vitals: Vitals::new(stats),
+            status: InstanceStatus::new(stats),
             records: Counter::default(),
             failures: Counter::default(),
             refused: Counter::default(),
@@ -76,7 +76,7 @@ impl Delivery {
     pub fn state(&self) -> State {
         match self.entered().is_some_and(|entered| entered.elapsed() > runner::PUBLISH_LIMIT) {
             true => State::Waiting,
-            false => self.vitals.state(),
+            false => self.status.state(),
         }
     }
 

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::{Delivery, feed::Feed};
 use crate::{
-    House, PublishError, Publisher, Record, Timestamp,
+    PublishError, Publisher, PublisherContext, Record, Timestamp,
     faults::Faults,
     journal::Queue,
     store::{Snapshot, State},
@@ -43,7 +43,7 @@ const IDLE_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct Runner {
     publisher: Box<dyn Publisher>,
     feed: Feed,
-    house: House,
+    house: PublisherContext,
     delivery: Arc<Delivery>,
     max_rate: u32,
     opened: bool,
@@ -64,7 +64,7 @@ impl Runner {
     pub(crate) fn new(
         publisher: Box<dyn Publisher>,
         queue: Queue,
-        house: House,
+        house: PublisherContext,
         delivery: Arc<Delivery>,
     ) -> Self {
         let max_rate = house.route.max_rate.max(1);
@@ -88,7 +88,7 @@ impl Runner {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         stop.run_until_cancelled(self.deliver_all()).await;
         self.close().await;
-        self.delivery.vitals.set_state(State::Stopped);
+        self.delivery.status.set_state(State::Stopped);
     }
 
     async fn deliver_all(&mut self) {
@@ -107,7 +107,7 @@ impl Runner {
                 self.idle(&mut news).await;
                 continue;
             }
-            let fails = self.delivery.vitals.state() == State::Waiting;
+            let fails = self.delivery.status.state() == State::Waiting;
             if waiting < records && !batching.linger.is_zero() && !fails {
                 sleep(batching.linger).await;
                 self.fill(records).await;
@@ -183,12 +183,12 @@ impl Runner {
     }
 
     fn delivered(&mut self, count: usize) {
-        if let Some(news) = self.delivery.vitals.news(&mut self.faults) {
+        if let Some(news) = self.delivery.status.news(&mut self.faults) {
             info!(publisher = %self.delivery.name, "{news}");
         }
         self.feed.remove(count);
         self.delivery.records.add(count as u64);
-        self.delivery.vitals.success(Timestamp::now());
+        self.delivery.status.success(Timestamp::now());
         self.feed.report();
         self.free_at = self.free_at.max(Instant::now()) + Duration::from_secs(count as u64) / self.max_rate;
         (self.pause, self.refusals, self.panics) = (RETRY_MIN, 0, 0);
@@ -213,12 +213,12 @@ impl Runner {
         if let Some(text) = self.faults.note("refused", &message) {
             error!(publisher = %self.delivery.name, "{text}");
         }
-        self.delivery.vitals.fault(message);
+        self.delivery.status.fault(message);
         self.delivery.refused.add(count as u64);
         self.feed.remove(count);
         // A server that has accepted nothing yet, or accepts nothing any more, is a fault of the whole publisher.
         if self.refusals >= REFUSALS || self.delivery.records.get() == 0 {
-            self.delivery.vitals.set_state(State::Waiting);
+            self.delivery.status.set_state(State::Waiting);
         }
         if self.refusals >= REFUSALS {
             // Slowly: somebody may be setting up the server, and skipped records do not come again.
@@ -252,8 +252,8 @@ impl Runner {
         if let Some(text) = self.faults.note(kind, &message) {
             warn!(publisher = %self.delivery.name, "{text}; the journal keeps the readings");
         }
-        self.delivery.vitals.fault(message);
-        self.delivery.vitals.set_state(State::Waiting);
+        self.delivery.status.fault(message);
+        self.delivery.status.set_state(State::Waiting);
         self.back_off(least).await;
     }
 

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    Batch, Batching, Commands, Decimal, House, PublishError, Publisher, Reading, Record, Store, Timestamp,
-    Value,
+    Batch, Batching, Commands, Decimal, PublishError, Publisher, PublisherContext, Reading, Record, Store,
+    Timestamp, Value,
     journal::{Journal, Running, Settings},
     store::{Section, State},
 };
@@ -49,7 +49,7 @@ impl Publisher for Fake {
         self.batching
     }
 
-    async fn open(&mut self, _: &House) -> Result<(), PublishError> {
+    async fn open(&mut self, _: &PublisherContext) -> Result<(), PublishError> {
         self.server.opened.increment();
         Ok(())
     }
@@ -99,8 +99,11 @@ impl Run {
         let store = Store::new([section("meter"), section("pulses")]);
         let delivery = Arc::new(Delivery::new(NAME, "fake", Stats::default()));
         let server = Arc::new(Server::default());
-        let house =
-            House { store: Arc::clone(&store), commands: Commands::default(), route: Arc::new(route) };
+        let house = PublisherContext {
+            store: Arc::clone(&store),
+            commands: Commands::default(),
+            route: Arc::new(route),
+        };
         let publisher = Box::new(Fake { server: Arc::clone(&server), batching });
         let runner = Runner::new(publisher, journal.queue(NAME), house, Arc::clone(&delivery));
         let stop = CancellationToken::new();
@@ -163,7 +166,7 @@ impl Run {
     async fn end(mut self) {
         self.stop.cancel();
         (&mut self.runner).await.unwrap();
-        assert_eq!(self.delivery.vitals.state(), State::Stopped);
+        assert_eq!(self.delivery.status.state(), State::Stopped);
         let keeper = self.keeper.take().unwrap();
         tokio::task::spawn_blocking(|| keeper.stop()).await.unwrap();
     }
@@ -194,7 +197,7 @@ async fn records_arrive_in_order_with_their_time_and_units() {
     );
     assert_eq!(got[4].batch.get("POWER").unwrap().unit.as_deref(), Some("W"));
     assert!(got.windows(2).all(|pair| pair[0].batch.taken_at <= pair[1].batch.taken_at));
-    assert_eq!((run.delivery.records.get(), run.delivery.vitals.state()), (5, State::Delivering));
+    assert_eq!((run.delivery.records.get(), run.delivery.status.state()), (5, State::Delivering));
     run.end().await;
 }
 
@@ -207,7 +210,7 @@ async fn records_that_failed_are_retried_in_order() {
     run.send(1, 5);
     run.arrived(15).await;
     assert_eq!(run.delivery.failures.get(), 3);
-    assert_eq!(run.delivery.vitals.last_error().unwrap().1, "the server accepted no records");
+    assert_eq!(run.delivery.status.last_error().unwrap().1, "the server accepted no records");
     assert_eq!(run.delivery.oldest(), None);
     run.end().await;
 }
@@ -237,7 +240,7 @@ async fn the_refused_record_is_found_and_skipped() {
     let wanted: Vec<_> = (1..=200).filter(|n| ![1, 37, 38, 200].contains(n)).collect();
     assert_eq!(run.numbers(), wanted);
     assert!(run.server.attempts.get() < 80, "{} attempts", run.server.attempts.get());
-    assert!(run.delivery.vitals.last_error().unwrap().1.starts_with("no such unit: the readings of `meter`"));
+    assert!(run.delivery.status.last_error().unwrap().1.starts_with("no such unit: the readings of `meter`"));
     run.end().await;
 }
 
@@ -248,7 +251,7 @@ async fn a_server_that_refuses_everything_does_not_block_for_ever() {
     run.send(0, 5000);
     run.until(|run| run.delivery.refused.get() == 5000).await;
     assert!(run.server.attempts.get() < 150, "{} attempts", run.server.attempts.get());
-    assert_eq!(run.delivery.vitals.state(), State::Waiting);
+    assert_eq!(run.delivery.status.state(), State::Waiting);
     run.send(0, 10);
     run.until(|run| run.numbers().len() == 10).await;
     run.end().await;

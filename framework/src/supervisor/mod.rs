@@ -5,6 +5,7 @@ mod tests;
 
 use std::{
     any::Any,
+    convert::Infallible,
     error::Error,
     fmt::Write as _,
     future::Future,
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    AcquireError, Batch, DataAcquisition, Pace, Schedule,
+    AcquireError, Batch, DataAcquisition, Mode, Schedule,
     faults::Faults,
     journal::Journal,
     store::{Section, State, Store},
@@ -39,7 +40,7 @@ const EARLY: u32 = 10;
 /// What a supervisor runs.
 pub(crate) struct Supervised {
     pub(crate) acquisition: Box<dyn DataAcquisition>,
-    pub(crate) pace: Pace,
+    pub(crate) mode: Mode,
     pub(crate) schedule: Schedule,
     pub(crate) section: Arc<Section>,
     pub(crate) store: Arc<Store>,
@@ -68,13 +69,13 @@ impl Supervised {
             let health = &self.section.health;
             let pause = match ended {
                 Ended::Cancelled => {
-                    health.vitals.set_state(State::Stopped);
+                    health.status.set_state(State::Stopped);
                     return;
                 }
                 Ended::Fault(AcquireError::Fatal(reason)) => {
                     error!(source = %self.section.name, "stopped for good: {reason}");
-                    health.vitals.fault(reason);
-                    health.vitals.set_state(State::Failed);
+                    health.status.fault(reason);
+                    health.status.set_state(State::Failed);
                     return;
                 }
                 Ended::Fault(fault) => {
@@ -82,7 +83,7 @@ impl Supervised {
                     if let Some(text) = log.note(discriminant(&fault), &message) {
                         warn!(source = %self.section.name, "{text}");
                     }
-                    health.vitals.fault(message);
+                    health.status.fault(message);
                     let pause = wait;
                     wait = (wait * 2).min(RETRY_MAX);
                     pause
@@ -90,13 +91,13 @@ impl Supervised {
                 Ended::Panicked(message) => {
                     health.panics.increment();
                     error!(source = %self.section.name, "panicked, which is a bug of its plugin: {message}");
-                    health.vitals.fault(format!("panicked: {message}"));
+                    health.status.fault(format!("panicked: {message}"));
                     let pause = panic_wait;
                     panic_wait = (panic_wait * 2).min(PANIC_RETRY_MAX);
                     pause
                 }
             };
-            health.vitals.set_state(State::Waiting);
+            health.status.set_state(State::Waiting);
             health.reopened.increment();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -106,14 +107,14 @@ impl Supervised {
     }
 
     async fn run_once(&mut self, stop: &CancellationToken, log: &mut FaultLog) -> Ended {
-        let Self { acquisition, pace, schedule, section, store, journal } = self;
+        let Self { acquisition, mode, schedule, section, store, journal } = self;
         let ended = {
             let work = async {
                 acquisition.open().await?;
                 let mut outlet = Outlet { schedule: *schedule, section, store, journal, log };
-                match pace {
-                    Pace::Pushed => outlet.push(acquisition.as_mut()).await,
-                    Pace::Polled(_) => outlet.poll(acquisition.as_mut()).await,
+                match mode {
+                    Mode::Push => outlet.push(acquisition.as_mut()).await,
+                    Mode::Poll(_) => outlet.poll(acquisition.as_mut()).await,
                 }
             };
             tokio::select! {
@@ -134,9 +135,6 @@ impl Supervised {
 
 type FaultLog = Faults<Discriminant<AcquireError>>;
 
-/// A value that cannot be: these loops end with an error only.
-enum Never {}
-
 /// Where the batches of one run go.
 struct Outlet<'a> {
     schedule: Schedule,
@@ -148,7 +146,7 @@ struct Outlet<'a> {
 
 impl Outlet<'_> {
     /// Reads a pushed source without a pause, and hands on what is due.
-    async fn push(&mut self, source: &mut dyn DataAcquisition) -> Result<Never, AcquireError> {
+    async fn push(&mut self, source: &mut dyn DataAcquisition) -> Result<Infallible, AcquireError> {
         let mut thinner = Thinner::new(self.schedule, Instant::now());
         loop {
             let mut acquired = source.acquire();
@@ -169,7 +167,7 @@ impl Outlet<'_> {
     }
 
     /// Asks a polled source at each of its turns, the first one at once.
-    async fn poll(&mut self, source: &mut dyn DataAcquisition) -> Result<Never, AcquireError> {
+    async fn poll(&mut self, source: &mut dyn DataAcquisition) -> Result<Infallible, AcquireError> {
         let mut due = Instant::now();
         if matches!(self.schedule, Schedule::Daily(_)) {
             due = self.schedule.next(due, due);
@@ -188,7 +186,7 @@ impl Outlet<'_> {
     }
 
     fn deliver(&mut self, batch: Batch) {
-        if let Some(news) = self.section.health.vitals.news(self.log) {
+        if let Some(news) = self.section.health.status.news(self.log) {
             info!(source = %self.section.name, "{news}");
         }
         // First, so that what somebody has seen is never lost.
@@ -218,7 +216,7 @@ impl Outlet<'_> {
         if let Some(text) = self.log.note(discriminant(fault), &message) {
             warn!(source = %self.section.name, "{text}");
         }
-        self.section.health.vitals.fault(message);
+        self.section.health.status.fault(message);
     }
 }
 

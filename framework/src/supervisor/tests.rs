@@ -91,16 +91,16 @@ struct Run {
     events: tokio::sync::broadcast::Receiver<Arc<crate::store::Snapshot>>,
 }
 
-fn run(pace: Pace, schedule: Schedule, steps: impl IntoIterator<Item = Step>) -> Run {
+fn run(mode: Mode, schedule: Schedule, steps: impl IntoIterator<Item = Step>) -> Run {
     let script = Script::of(steps);
-    let cx = Context::new("meter", "", Duration::from_secs(30));
+    let cx = Context::new("meter", "");
     let store = Store::new([Section::new("meter", "script", Duration::from_secs(30), cx.stats().clone())]);
     let section = Arc::clone(&store.sections()[0]);
     let stop = CancellationToken::new();
     let events = store.subscribe();
     let supervised = Supervised {
         acquisition: Box::new(script.clone()),
-        pace,
+        mode,
         schedule,
         section: Arc::clone(&section),
         store,
@@ -125,7 +125,7 @@ impl Run {
 
     async fn until(&self, state: State) {
         let reached = async {
-            while self.section.health.vitals.state() != state {
+            while self.section.health.status.state() != state {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
@@ -136,20 +136,20 @@ impl Run {
 #[tokio::test(start_paused = true)]
 async fn a_device_that_comes_back_is_read_again_within_two_seconds() {
     let missing = (0..50).map(|_| Step::Missing);
-    let mut run = run(Pace::Pushed, Schedule::Continuous, missing.chain([Step::Opens, Step::Batch(0, 1)]));
+    let mut run = run(Mode::Push, Schedule::Continuous, missing.chain([Step::Opens, Step::Batch(0, 1)]));
     let got = run.next(1).await;
     assert_eq!(got[0].0, 1);
     // 250 ms, 500 ms, then a second each.
     assert_eq!(got[0].1, 250 + 500 + 48 * 1000);
     assert_eq!(run.section.health.reopened.get(), 50);
-    assert_eq!(run.section.health.vitals.state(), State::Delivering);
-    assert!(run.section.health.vitals.last_error().unwrap().1.starts_with("/dev/x is not available: "));
+    assert_eq!(run.section.health.status.state(), State::Delivering);
+    assert!(run.section.health.status.last_error().unwrap().1.starts_with("/dev/x is not available: "));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_malformed_telegram_is_counted_and_the_device_stays_open() {
     let mut run = run(
-        Pace::Pushed,
+        Mode::Push,
         Schedule::Continuous,
         [Step::Opens, Step::Malformed, Step::Malformed, Step::Batch(0, 7)],
     );
@@ -161,7 +161,7 @@ async fn a_malformed_telegram_is_counted_and_the_device_stays_open() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_device_is_closed_and_opened_again() {
     let mut run = run(
-        Pace::Pushed,
+        Mode::Push,
         Schedule::Continuous,
         [Step::Opens, Step::Batch(0, 1), Step::Silent, Step::Opens, Step::Batch(0, 2)],
     );
@@ -172,19 +172,19 @@ async fn a_silent_device_is_closed_and_opened_again() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_stops_nothing_but_this_run_of_the_source() {
     let mut run = run(
-        Pace::Pushed,
+        Mode::Push,
         Schedule::Continuous,
         [Step::Opens, Step::Batch(0, 1), Step::Panic, Step::Panic, Step::Opens, Step::Batch(0, 2)],
     );
     // After a batch a second, then two.
     assert_eq!(run.next(2).await, [(1, 0), (2, 3000)]);
     assert_eq!(run.section.health.panics.get(), 2);
-    assert_eq!(run.section.health.vitals.last_error().unwrap().1, "panicked: a bug in open");
+    assert_eq!(run.section.health.status.last_error().unwrap().1, "panicked: a bug in open");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_can_never_work_stops_for_good() {
-    let run = run(Pace::Pushed, Schedule::Continuous, [Step::Opens, Step::Fatal, Step::Opens]);
+    let run = run(Mode::Push, Schedule::Continuous, [Step::Opens, Step::Fatal, Step::Opens]);
     run.until(State::Failed).await;
     run.task.await.unwrap();
     assert_eq!(run.script.said(), "open close");
@@ -192,19 +192,19 @@ async fn a_source_that_can_never_work_stops_for_good() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_closes_the_device() {
-    let run = run(Pace::Pushed, Schedule::Continuous, [Step::Opens, Step::Batch(0, 1)]);
+    let run = run(Mode::Push, Schedule::Continuous, [Step::Opens, Step::Batch(0, 1)]);
     run.until(State::Delivering).await;
     run.stop.cancel();
     run.task.await.unwrap();
     assert_eq!(run.script.said(), "open close");
-    assert_eq!(run.section.health.vitals.state(), State::Stopped);
+    assert_eq!(run.section.health.status.state(), State::Stopped);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_interval_hands_on_the_newest_telegram_of_each_turn() {
     let every = Schedule::Every(Duration::from_secs(5));
     let pushed = (0..20).map(|n| Step::Batch(1000, n));
-    let mut run = run(Pace::Pushed, every, [Step::Opens].into_iter().chain(pushed));
+    let mut run = run(Mode::Push, every, [Step::Opens].into_iter().chain(pushed));
     assert_eq!(run.next(4).await, [(0, 1000), (5, 6000), (10, 11_000), (15, 16_000)]);
     assert_eq!(run.section.health.thinned.get(), 12);
 }
@@ -213,7 +213,7 @@ async fn an_interval_hands_on_the_newest_telegram_of_each_turn() {
 async fn what_waits_for_its_turn_is_handed_on_when_nothing_newer_comes() {
     let every = Schedule::Every(Duration::from_secs(10));
     let mut run =
-        run(Pace::Pushed, every, [Step::Opens, Step::Batch(0, 1), Step::Batch(0, 2), Step::Batch(0, 3)]);
+        run(Mode::Push, every, [Step::Opens, Step::Batch(0, 1), Step::Batch(0, 2), Step::Batch(0, 3)]);
     // Ten seconds, and a tenth for a newer one to come.
     assert_eq!(run.next(2).await, [(1, 0), (3, 11_000)]);
 }
@@ -222,20 +222,20 @@ async fn what_waits_for_its_turn_is_handed_on_when_nothing_newer_comes() {
 async fn a_polled_source_is_asked_at_its_turns() {
     let every = Schedule::Every(Duration::from_secs(10));
     let polled = (0..5).map(|n| Step::Batch(100, n));
-    let mut run = run(Pace::Polled(Duration::from_secs(1)), every, [Step::Opens].into_iter().chain(polled));
+    let mut run = run(Mode::Poll(Duration::from_secs(1)), every, [Step::Opens].into_iter().chain(polled));
     assert_eq!(run.next(3).await, [(0, 100), (1, 10_100), (2, 20_100)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_mistake_in_the_configuration_is_noted_and_the_device_stays_open() {
     let mut run = run(
-        Pace::Pushed,
+        Mode::Push,
         Schedule::Continuous,
         [Step::Opens, Step::Misconfigured, Step::Misconfigured, Step::Batch(0, 7)],
     );
     assert_eq!(run.next(1).await, [(7, 0)]);
     assert_eq!(run.section.health.malformed.get(), 0);
-    assert_eq!(run.section.health.vitals.last_error().unwrap().1, "write `plugin = \"x\"`");
+    assert_eq!(run.section.health.status.last_error().unwrap().1, "write `plugin = \"x\"`");
     assert_eq!(run.script.said(), "open");
 }
 
@@ -243,9 +243,9 @@ async fn a_mistake_in_the_configuration_is_noted_and_the_device_stays_open() {
 async fn a_polled_source_that_is_silent_is_asked_again_at_its_next_turn() {
     let every = Schedule::Every(Duration::from_secs(10));
     let steps = [Step::Opens, Step::Batch(0, 1), Step::Silent, Step::Silent, Step::Batch(0, 2)];
-    let mut run = run(Pace::Polled(Duration::from_secs(1)), every, steps);
+    let mut run = run(Mode::Poll(Duration::from_secs(1)), every, steps);
     assert_eq!(run.next(2).await, [(1, 0), (2, 30_000)]);
     assert_eq!(run.section.health.malformed.get(), 0);
-    assert!(run.section.health.vitals.last_error().unwrap().1.starts_with("nothing arrived from /dev/x"));
+    assert!(run.section.health.status.last_error().unwrap().1.starts_with("nothing arrived from /dev/x"));
     assert_eq!(run.script.said(), "open");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use framework::{House, Text, Value};
+use framework::{PublisherContext, Text, Value};
 
 /// Readings that a plugin's key names, by section and name. Of each that nobody reads, or that is left out, one warning
 /// is logged.
@@ -12,7 +12,7 @@ pub struct Named {
     publisher: Text,
     /// Those of which it is not yet known whether they are read; an empty section is any.
     unknown: Vec<(Text, Text)>,
-    house: Option<House>,
+    house: Option<PublisherContext>,
 }
 
 impl Named {
@@ -22,7 +22,7 @@ impl Named {
     }
 
     /// To be said when the publisher is opened.
-    pub fn open(&mut self, house: &House) {
+    pub fn open(&mut self, house: &PublisherContext) {
         self.house = Some(house.clone());
         self.look();
     }
@@ -58,7 +58,7 @@ enum Judgement {
     Absent(String),
 }
 
-fn judge(house: &House, section: &str, name: &str) -> Judgement {
+fn judge(house: &PublisherContext, section: &str, name: &str) -> Judgement {
     let sections = house.store.sections();
     if !section.is_empty() && house.store.section(section).is_none() {
         let there: Vec<_> = sections.iter().map(|section| format!("`{}`", section.name)).collect();
@@ -109,7 +109,7 @@ mod tests {
     async fn what_nobody_reads_is_said_once() {
         let mut named = named(&["grid/A", "gird/A", "grid/B", "A", "B", "grid/T"]);
         assert_eq!(named.absent(), [""; 0], "the house is not known");
-        named.house = Some(testing::house(&[("grid", batch())]));
+        named.house = Some(testing::publisher_context(&[("grid", batch())]));
         assert_eq!(
             named.absent(),
             [
@@ -126,14 +126,14 @@ mod tests {
     #[tokio::test]
     async fn a_section_is_judged_once_it_was_read() {
         let mut named = named(&["heat/A", "heat/B", "B"]);
-        let mut house = testing::house(&[]);
+        let mut house = testing::publisher_context(&[]);
         let unread = |name: &str| Section::new(name, "test", Duration::from_secs(30), Stats::default());
         house.store = Store::new(["grid", "heat"].map(unread));
         named.house = Some(house.clone());
         assert_eq!(named.absent(), [""; 0]);
-        testing::hand_on(&house, "grid", batch());
+        testing::update_source(&house, "grid", batch());
         assert_eq!(named.absent(), [""; 0], "`heat` may have a `B`");
-        testing::hand_on(&house, "heat", batch());
+        testing::update_source(&house, "heat", batch());
         let absent = named.absent();
         assert!(
             absent.len() == 2 && absent[0].contains("`heat/B`") && absent[1].contains("`B`"),
@@ -144,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_left_out_is_said() {
         let mut named = named(&["grid/A"]);
-        let mut house = testing::house(&[("grid", batch())]);
+        let mut house = testing::publisher_context(&[("grid", batch())]);
         let mut route = (*house.route).clone();
         route.series = vec![WildMatch::new("B*")];
         house.route = Arc::new(route);

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use framework::{Batch, Context, Counter, Fact, Timestamp};
+use framework::{Batch, Counter, Fact, SourceContext, Timestamp};
 
 use crate::{Converter, Decoder, Guard, Implausible, Telegram as _};
 
@@ -45,7 +45,7 @@ impl fmt::Display for Fault {
 
 impl<D: Decoder> Reader<D> {
     /// A reader with this decoder; energy counters may rise as fast as `max_power_w` watts make them.
-    pub fn new(decoder: D, max_power_w: f64, cx: &Context) -> Self {
+    pub fn new(decoder: D, max_power_w: f64, cx: &SourceContext) -> Self {
         let report = Report {
             telegrams: cx.counter("telegrams"),
             rejected: cx.counter("rejected"),

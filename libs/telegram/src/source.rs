@@ -5,7 +5,7 @@ mod noise;
 
 use std::{io, time::Duration};
 
-use framework::{AcquireError, Batch, Context, Counter, DataAcquisition, Fact, Timestamp};
+use framework::{AcquireError, Batch, Counter, DataAcquisition, Fact, SourceContext, Timestamp};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 use transport::{Line, Pacer, Port};
@@ -67,7 +67,7 @@ struct Meter<D> {
 
 impl<D: Decoder> Source<D> {
     /// A meter that speaks by itself.
-    pub fn new(decoder: D, settings: Settings, cx: &Context) -> Self {
+    pub fn new(decoder: D, settings: Settings, cx: &SourceContext) -> Self {
         let now = Instant::now();
         cx.fact("port").set(settings.port.to_string());
         let meter = Meter {
@@ -88,13 +88,13 @@ impl<D: Decoder> Source<D> {
     }
 
     /// The same for a meter that is asked at each turn.
-    pub fn asked(mut self, conversation: impl Conversation<D>, cx: &Context) -> Self {
+    pub fn asked(mut self, conversation: impl Conversation<D>, cx: &SourceContext) -> Self {
         self.meter.asking = Some(Asking::always(conversation, cx));
         self
     }
 
     /// The same for a meter of which nobody knows: it is asked when it says nothing by itself.
-    pub fn asked_when_silent(mut self, conversation: impl Conversation<D>, cx: &Context) -> Self {
+    pub fn asked_when_silent(mut self, conversation: impl Conversation<D>, cx: &SourceContext) -> Self {
         self.meter.asking = Some(Asking::when_silent(conversation, cx));
         self
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use framework::{ConfigError, Context, Instance, Pace, Period, Plugin};
+use framework::{ConfigError, Mode, Period, Source, SourceContext, SourcePlugin};
 use serde::Deserialize;
-use telegram::{Decoder as _, ProtocolRegistration, Source, config};
+use telegram::{Decoder as _, ProtocolRegistration, config};
 use transport::Port;
 
 use crate::{
@@ -90,18 +90,17 @@ impl FramingKey {
     }
 }
 
-impl Plugin for D0 {
+impl SourcePlugin for D0 {
     const KIND: &'static str = "d0";
     const ABOUT: &'static str = "electricity and heat meters with IEC 62056-21 text, pushed or asked (infrared head, P1 port, ser2net)";
     const SAMPLE: &'static str = include_str!("../sample.toml");
-    const PACE: Pace = Pace::Pushed;
     type Config = Config;
 
-    fn pace(config: &Config) -> Pace {
-        if config.request == Some(true) { Pace::Polled(PERIOD) } else { Self::PACE }
+    fn mode(config: &Config) -> Mode {
+        if config.request == Some(true) { Mode::Poll(PERIOD) } else { Mode::Push }
     }
 
-    fn build(config: Config, cx: &Context) -> Result<Instance, ConfigError> {
+    fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let keys =
             config::Keys::read(&config.port, config.speed, config.max_power.as_deref(), config.silent_after);
         let wrong = config.speeds().chain(config.requests(keys.port())).collect::<Vec<_>>();
@@ -123,13 +122,13 @@ impl Plugin for D0 {
             ack_delay: config.ack_delay.map(|delay| *delay),
         };
         let device = settings.port.to_string();
-        let source = Source::new(Decoder::new(framing), settings, cx);
+        let source = telegram::Source::new(Decoder::new(framing), settings, cx);
         let source = match asked {
             Asked::Always => source.asked(request, cx),
             Asked::WhenSilent => source.asked_when_silent(request, cx),
             Asked::Never => source,
         };
-        Ok(Instance::new(source).device(device))
+        Ok(Source::new(source).exclusive(device))
     }
 }
 
@@ -192,7 +191,7 @@ fn is_address(text: &str) -> bool {
     text.len() <= MAX_ADDRESS && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
 }
 
-framework::register!(D0);
+framework::register_source!(D0);
 
 telegram::register_protocol!(ProtocolRegistration {
     kind: D0::KIND,

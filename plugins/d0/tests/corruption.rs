@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeSet, env, fmt, time::Duration};
 
-use framework::{Batch, Context, Timestamp, Value};
+use framework::{Batch, SourceContext, Timestamp, Value};
 use libtest_mimic::{Arguments, Failed, Trial};
 use plugin_d0::{decoder::Decoder, framing::Framing, telegram::Check};
 use simulator::{
@@ -191,7 +191,7 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn new(sample: &'a Sample) -> Result<Self, Failed> {
-        let cx = Context::new("meter", "/nonexistent", Duration::from_secs(60));
+        let cx = SourceContext::new("meter", "/nonexistent", Duration::from_secs(60));
         let reader = Reader::new(Decoder::default(), DEFAULT_MAX_POWER, &cx);
         let good = Batch { taken_at: Timestamp::UNIX_EPOCH, readings: Vec::new() };
         let mut line = Self { sample, reader, good, second: 0 };

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use framework::{AcquireError, Batch, Config, DataAcquisition, Pace, Value, testing};
+use framework::{AcquireError, Batch, Config, DataAcquisition, Mode, Value, testing};
 use plugin_d0::D0;
 use simulator::{
     AskedMeter, AskedOptions, Event, House, Pty, PushingMeter, Timing, WakeUp, asked, ebz, p1, sml, uart,
@@ -27,7 +27,7 @@ fn meter(options: AskedOptions) -> AskedMeter {
 
 fn source(port: &Path, keys: &str) -> Box<dyn DataAcquisition> {
     let config = format!("[sources.m]\nplugin = \"d0\"\nport = \"{}\"\n{keys}", port.display());
-    testing::instance::<D0>(&config, Path::new("/nonexistent")).instance.acquisition
+    testing::source::<D0>(&config, Path::new("/nonexistent")).acquisition
 }
 
 /// What the first `turns` turns of a source bring.
@@ -266,13 +266,13 @@ async fn a_meter_for_another_plugin_is_named() {
 
 #[test]
 fn who_is_asked_has_a_period() {
-    let pace = |keys: &str| {
+    let mode = |keys: &str| {
         let config = format!("[sources.m]\nplugin = \"d0\"\nport = \"/dev/x\"\n{keys}");
-        testing::instance::<D0>(&config, Path::new("/nonexistent")).pace
+        testing::source::<D0>(&config, Path::new("/nonexistent")).mode
     };
-    assert_eq!(pace("request = true"), Pace::Polled(Duration::from_secs(60)));
-    assert_eq!(pace("request = false"), Pace::Pushed);
-    assert_eq!(pace(""), Pace::Pushed);
+    assert_eq!(mode("request = true"), Mode::Poll(Duration::from_secs(60)));
+    assert_eq!(mode("request = false"), Mode::Push);
+    assert_eq!(mode(""), Mode::Push);
 }
 
 #[test]

@@ -7,8 +7,8 @@ mod config;
 mod line;
 
 use framework::{
-    Batching, ConfigError, Context, Counter, House, PublishError, Publisher, PublisherPlugin, Record,
-    async_trait,
+    Batching, ConfigError, Context, Counter, PublishError, Publisher, PublisherContext, PublisherPlugin,
+    Record, async_trait,
 };
 use http_client::{Answer, Endpoint, Message, Named};
 
@@ -30,7 +30,7 @@ impl PublisherPlugin for Influx {
         Ok(Box::new(Database {
             endpoint: settings.endpoint,
             path: settings.path,
-            named: Named::new("fields", cx.instance(), settings.lines.named()),
+            named: Named::new("fields", cx.name(), settings.lines.named()),
             lines: settings.lines,
             batching: settings.batching,
             beyond_retention: cx.counter("beyond_retention"),
@@ -59,7 +59,7 @@ impl Publisher for Database {
         self.batching
     }
 
-    async fn open(&mut self, house: &House) -> Result<(), PublishError> {
+    async fn open(&mut self, house: &PublisherContext) -> Result<(), PublishError> {
         self.named.open(house);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Commands that come over MQTT.
 
-use framework::{CommandSpec, Entry, Faults, House};
+use framework::{CommandSpec, Faults, InstalledCommand, PublisherContext};
 use rumqttc::Publish;
 use serde_json::{Map, Value as Json};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -15,15 +15,15 @@ const WAITING: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Runner {
     publisher: String,
-    house: House,
-    waiting: mpsc::Sender<(Entry, Map<String, Json>)>,
+    house: PublisherContext,
+    waiting: mpsc::Sender<(InstalledCommand, Map<String, Json>)>,
     /// Whoever may write to the broker must not fill the log.
     ignored: Faults<()>,
     _running: JoinSet<()>,
 }
 
 impl Runner {
-    pub(crate) fn new(publisher: String, house: House) -> Self {
+    pub(crate) fn new(publisher: String, house: PublisherContext) -> Self {
         let (waiting, commands) = mpsc::channel(WAITING);
         let mut running = JoinSet::new();
         running.spawn(run(publisher.clone(), house.clone(), commands));
@@ -44,7 +44,11 @@ impl Runner {
     }
 }
 
-async fn run(publisher: String, house: House, mut commands: mpsc::Receiver<(Entry, Map<String, Json>)>) {
+async fn run(
+    publisher: String,
+    house: PublisherContext,
+    mut commands: mpsc::Receiver<(InstalledCommand, Map<String, Json>)>,
+) {
     while let Some((entry, args)) = commands.recv().await {
         let name = &entry.full_name;
         match house.commands.run(&entry, args).await {
@@ -57,10 +61,10 @@ async fn run(publisher: String, house: House, mut commands: mpsc::Receiver<(Entr
 /// The command that a message asks for, and its arguments.
 fn read<'h>(
     topics: &Topics,
-    house: &'h House,
+    house: &'h PublisherContext,
     topic: &str,
     message: &Publish,
-) -> Result<(&'h Entry, Map<String, Json>), String> {
+) -> Result<(&'h InstalledCommand, Map<String, Json>), String> {
     if message.retain {
         return Err(
             "it was kept by the broker, and would be done again at each start; send it without `retain`"

@@ -107,12 +107,12 @@ impl Config {
             // `<topic>/status` would be Home Assistant's own word.
             ConfigError::key("topic", "`topic` and `discovery_prefix` must differ")
         }));
-        let client_id = self.client_id.unwrap_or_else(|| format!("smartmeter-{}", cx.instance()));
+        let client_id = self.client_id.unwrap_or_else(|| format!("smartmeter-{}", cx.name()));
         let no_id = client_id.is_empty().then(|| ConfigError::key("client_id", "`client_id` is empty"));
         let found = [broker.as_ref().err(), password.as_ref().err(), no_id.as_ref()];
         ConfigError::all(found.into_iter().flatten().cloned().chain(wrong_topics))?;
         Ok(Settings {
-            instance: cx.instance().to_owned(),
+            instance: cx.name().to_owned(),
             broker: broker?,
             username: self.username,
             password: password?,
@@ -215,13 +215,12 @@ fn check_topic(key: &'static str, topic: &str) -> Result<(), ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
 
     fn settings(keys: &str) -> Result<Settings, String> {
         let config: Config = toml_of(keys);
-        let cx = Context::new("home", "", Duration::ZERO);
+        let cx = Context::new("home", "");
         config.settings(&cx).map_err(|error| match error.key {
             Some(key) => format!("{key}: {error}"),
             None => error.to_string(),

@@ -4,7 +4,7 @@
 //! records ──▶ state: JSON, by topic ──▶ connection: event loop, back-off ──▶ broker
 //!                │ what was seen            ▲               │
 //!                ▼                          │               ▼ inbox
-//!             presence: availability, discovery ◀── Home Assistant's birth, commands ──▶ House::commands
+//!             presence: availability, discovery ◀── Home Assistant's birth, commands ──▶ PublisherContext::commands
 //! ```
 //!
 //! A record counts as delivered when the broker has confirmed it (QoS 1). The plugin's README is written for users.
@@ -22,8 +22,8 @@ mod topics;
 use std::{sync::Arc, time::Duration};
 
 use framework::{
-    Batching, ConfigError, Context, House, PublishError, Publisher, PublisherPlugin, Record, Timestamp,
-    async_trait,
+    Batching, ConfigError, Context, PublishError, Publisher, PublisherContext, PublisherPlugin, Record,
+    Timestamp, async_trait,
 };
 use rumqttc::PublishNotice;
 use tokio::{
@@ -82,7 +82,7 @@ impl Publisher for MqttPublisher {
         Batching { records: usize::from(IN_FLIGHT), linger: Duration::ZERO }
     }
 
-    async fn open(&mut self, house: &House) -> Result<(), PublishError> {
+    async fn open(&mut self, house: &PublisherContext) -> Result<(), PublishError> {
         // After a panic: the connection before must be gone, or the broker would close one for the other.
         self.open = None;
         let (link, keeping, inbox) = connection::begin(Arc::clone(&self.settings), self.report.clone());

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use framework::{House, Text};
+use framework::{PublisherContext, Text};
 use rumqttc::{ClientError, Publish};
 use tokio::{
     sync::{mpsc, watch},
@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Speaks for the house while there is a connection.
 pub(crate) struct Presence {
     settings: Arc<Settings>,
-    house: House,
+    house: PublisherContext,
     link: Link,
     seen: watch::Receiver<Seen>,
     announcer: Announcer,
@@ -37,7 +37,7 @@ pub(crate) struct Presence {
 impl Presence {
     pub(crate) fn new(
         settings: Arc<Settings>,
-        house: House,
+        house: PublisherContext,
         link: Link,
         seen: watch::Receiver<Seen>,
     ) -> Self {

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use framework::{Batch, House, Reading, Record, Store, Text, Timestamp, Value, json, publish::Route};
+use framework::{
+    Batch, PublisherContext, Reading, Record, Store, Text, Timestamp, Value, json, publish::Route,
+};
 use tokio::sync::watch;
 
 use crate::{
@@ -46,7 +48,7 @@ struct Section {
 }
 
 impl Sections {
-    pub(crate) fn new(house: &House, settings: &Settings) -> Self {
+    pub(crate) fn new(house: &PublisherContext, settings: &Settings) -> Self {
         Self {
             store: Arc::clone(&house.store),
             route: Arc::clone(&house.route),

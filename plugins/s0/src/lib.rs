@@ -25,7 +25,7 @@ mod total;
 
 use std::sync::Arc;
 
-use framework::{ConfigError, Context, Instance, Pace, Plugin};
+use framework::{ConfigError, Mode, Source, SourceContext, SourcePlugin};
 
 pub use crate::config::Config;
 use crate::{
@@ -38,22 +38,25 @@ use crate::{
 #[derive(Debug)]
 pub struct S0;
 
-impl Plugin for S0 {
+impl SourcePlugin for S0 {
     const KIND: &'static str = "s0";
     const ABOUT: &'static str = "S0 pulses on a GPIO pin or a serial line";
     const SAMPLE: &'static str = include_str!("../sample.toml");
-    const PACE: Pace = Pace::Pushed;
     type Config = Config;
 
-    fn build(config: Config, cx: &Context) -> Result<Instance, ConfigError> {
+    fn mode(_: &Config) -> Mode {
+        Mode::Push
+    }
+
+    fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let settings = config.settings()?;
         let total = Arc::new(Total::new(cx, settings.rate, settings.sync_every));
         let device = settings.device.to_string();
-        Ok(Instance::new(S0Source::new(settings, Arc::clone(&total), cx))
+        Ok(Source::new(S0Source::new(settings, Arc::clone(&total), cx))
             .command(ResetS0 { total: Arc::clone(&total) })
             .command(SetS0 { total })
-            .device(device))
+            .exclusive(device))
     }
 }
 
-framework::register!(S0);
+framework::register_source!(S0);

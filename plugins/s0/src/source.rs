@@ -3,7 +3,8 @@
 use std::{io, sync::Arc, time::Duration};
 
 use framework::{
-    AcquireError, Batch, Context, Counter, DataAcquisition, Decimal, Fact, Reading, Timestamp, async_trait,
+    AcquireError, Batch, Counter, DataAcquisition, Decimal, Fact, Reading, SourceContext, Timestamp,
+    async_trait,
 };
 use tokio::{
     task::spawn_blocking,
@@ -65,7 +66,7 @@ struct Report {
 }
 
 impl S0Source {
-    pub(crate) fn new(settings: Settings, total: Arc<Total>, cx: &Context) -> Self {
+    pub(crate) fn new(settings: Settings, total: Arc<Total>, cx: &SourceContext) -> Self {
         let names: &[_] = match settings.device {
             Device::Gpio(_) => &["edges", "bounces", "lost_edges"],
             Device::Serial { .. } => &["bytes", "merged_bytes"],

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use framework::{Context, Counter, Fact, Faults, Timestamp};
+use framework::{Counter, Fact, Faults, SourceContext, Timestamp};
 use tokio::{sync::Notify, task::spawn_blocking};
 use tracing::{error, info, warn};
 
@@ -31,7 +31,7 @@ const SHORTEST_SYNC: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Total {
     instance: String,
-    cx: Context,
+    cx: SourceContext,
     path: PathBuf,
     rate: Rate,
     sync_every: Duration,
@@ -72,11 +72,11 @@ enum Home {
 }
 
 impl Total {
-    pub(crate) fn new(cx: &Context, rate: Rate, sync_every: Duration) -> Self {
+    pub(crate) fn new(cx: &SourceContext, rate: Rate, sync_every: Duration) -> Self {
         Self {
-            instance: cx.instance().to_owned(),
+            instance: cx.name().to_owned(),
             cx: cx.clone(),
-            path: cx.state_dir().join(format!("{}.count", cx.instance())),
+            path: cx.state_dir().join(format!("{}.count", cx.name())),
             rate,
             sync_every: sync_every.max(SHORTEST_SYNC),
             state: Mutex::new(State {
@@ -211,7 +211,7 @@ impl Total {
         let written = self.write(&mut state);
         // While nobody can read the count: the step lies between the readings before and after it. And not before it
         // is in its file, as a kill in between would leave a step in history that never was.
-        self.cx.counter_set("count", "kWh", self.rate.kwh(before), self.rate.kwh(pulses));
+        self.cx.counter_was_set("count", "kWh", self.rate.kwh(before), self.rate.kwh(pulses));
         drop(state);
         let done = written.and_then(|()| self.sync());
         self.changed.notify_one();

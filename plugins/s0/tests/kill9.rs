@@ -35,7 +35,7 @@ fn child() {
     let config = format!(
         "[sources.heat]\nplugin = \"s0\"\nport = \"{port}\"\ndebounce = \"0s\"\nsync_every = \"20ms\"\n"
     );
-    let mut source = testing::instance::<S0>(&config, Path::new(&state)).instance.acquisition;
+    let mut source = testing::source::<S0>(&config, Path::new(&state)).acquisition;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         source.open().await.unwrap();

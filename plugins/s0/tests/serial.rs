@@ -26,10 +26,7 @@ fn send(pty: &Pty, bytes: &[u8]) {
 /// An instance that reads `pty`, with further keys.
 fn instance(pty: &Pty, state_dir: &Path, keys: &str) -> ConfiguredSource {
     let port = pty.path().display();
-    testing::instance::<S0>(
-        &format!("[sources.heat]\nplugin = \"s0\"\nport = \"{port}\"\n{keys}\n"),
-        state_dir,
-    )
+    testing::source::<S0>(&format!("[sources.heat]\nplugin = \"s0\"\nport = \"{port}\"\n{keys}\n"), state_dir)
 }
 
 async fn next(source: &mut Box<dyn DataAcquisition>) -> Batch {
@@ -56,7 +53,7 @@ fn number(batch: &Batch, name: &str) -> String {
 }
 
 async fn run(source: &ConfiguredSource, command: &str, args: Json) -> Result<Json, String> {
-    let command = source.instance.commands.iter().find(|c| c.spec().name == command).unwrap();
+    let command = source.commands.iter().find(|c| c.spec().name == command).unwrap();
     let Json::Object(args) = args else { panic!("no object") };
     let args = framework::Args::check(args, command.spec()).map_err(|error| error.to_string())?;
     command.run(args).await.map_err(|error| error.to_string())
@@ -72,7 +69,7 @@ async fn every_byte_counts_without_debounce_and_survives_a_restart() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
     let mut expected = 0;
     for _ in 0..3 {
-        let mut source = instance(&pty, dir.path(), "debounce = \"0s\"").instance.acquisition;
+        let mut source = instance(&pty, dir.path(), "debounce = \"0s\"").acquisition;
         source.open().await.unwrap();
         let first = next(&mut source).await;
         assert_eq!(number(&first, "pulses"), expected.to_string(), "shown at once, before any byte");
@@ -88,7 +85,7 @@ async fn every_byte_counts_without_debounce_and_survives_a_restart() {
 #[tokio::test]
 async fn a_burst_is_one_pulse() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "debounce = \"100ms\"").instance.acquisition;
+    let mut source = instance(&pty, dir.path(), "debounce = \"100ms\"").acquisition;
     source.open().await.unwrap();
     next(&mut source).await;
     for pulse in 1..=3 {
@@ -103,7 +100,7 @@ async fn a_burst_is_one_pulse() {
 #[tokio::test]
 async fn bursts_right_after_the_start_are_pulses_too() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "debounce = \"100ms\"").instance.acquisition;
+    let mut source = instance(&pty, dir.path(), "debounce = \"100ms\"").acquisition;
     source.open().await.unwrap();
     for pulse in 1..=10 {
         send(&pty, b"\0\xFF\0");
@@ -118,7 +115,7 @@ async fn what_waits_in_the_kernel_is_one_pulse_or_one_each_without_debounce() {
     for (keys, expected) in [("", 1), ("debounce = \"0s\"", 16)] {
         let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
         send(&pty, &[0; 16]);
-        let mut source = instance(&pty, dir.path(), keys).instance.acquisition;
+        let mut source = instance(&pty, dir.path(), keys).acquisition;
         source.open().await.unwrap();
         count(&mut source, expected).await;
         assert!(timeout(Duration::from_millis(50), source.acquire()).await.is_err(), "no more");
@@ -129,7 +126,7 @@ async fn what_waits_in_the_kernel_is_one_pulse_or_one_each_without_debounce() {
 #[tokio::test]
 async fn a_dropped_acquire_loses_nothing() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "debounce = \"0s\"").instance.acquisition;
+    let mut source = instance(&pty, dir.path(), "debounce = \"0s\"").acquisition;
     source.open().await.unwrap();
     for n in 1..=500 {
         send(&pty, b"\0");
@@ -143,13 +140,13 @@ async fn a_dropped_acquire_loses_nothing() {
 async fn commands_set_the_count_at_once_and_for_good() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
     let mut source = instance(&pty, dir.path(), "debounce = \"0s\"");
-    source.instance.acquisition.open().await.unwrap();
-    next(&mut source.instance.acquisition).await;
+    source.acquisition.open().await.unwrap();
+    next(&mut source.acquisition).await;
     send(&pty, &[0; 7]);
-    count(&mut source.instance.acquisition, 7).await;
+    count(&mut source.acquisition, 7).await;
 
     assert_eq!(run(&source, "set_s0", json!({"value": "13756.57"})).await, Ok(json!(true)));
-    let batch = next(&mut source.instance.acquisition).await;
+    let batch = next(&mut source.acquisition).await;
     assert_eq!((number(&batch, "count"), number(&batch, "pulses")), ("13756.57".into(), "13756570".into()));
     for wrong in [json!({"value": -1}), json!({"value": 1e9 + 1.0}), json!({"value": "NaN"}), json!({})] {
         run(&source, "set_s0", wrong.clone()).await.expect_err(&wrong.to_string());
@@ -159,20 +156,20 @@ async fn commands_set_the_count_at_once_and_for_good() {
     let mut source = instance(&pty, dir.path(), "debounce = \"0s\"");
     // It may be set before the device is there, too.
     assert_eq!(run(&source, "set_s0", json!({"value": 13756.57})).await, Ok(json!(true)));
-    source.instance.acquisition.open().await.unwrap();
-    assert_eq!(number(&next(&mut source.instance.acquisition).await, "pulses"), "13756570");
+    source.acquisition.open().await.unwrap();
+    assert_eq!(number(&next(&mut source.acquisition).await, "pulses"), "13756570");
     send(&pty, b"\0");
-    count(&mut source.instance.acquisition, 13_756_571).await;
+    count(&mut source.acquisition, 13_756_571).await;
 
     assert_eq!(run(&source, "reset_s0", json!({})).await, Ok(json!(true)));
-    assert_eq!(number(&next(&mut source.instance.acquisition).await, "count"), "0.0");
-    source.instance.acquisition.close().await;
+    assert_eq!(number(&next(&mut source.acquisition).await, "count"), "0.0");
+    source.acquisition.close().await;
 }
 
 #[tokio::test]
 async fn power_comes_with_the_second_pulse_and_falls_to_zero() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "power_timeout = \"2s\"").instance.acquisition;
+    let mut source = instance(&pty, dir.path(), "power_timeout = \"2s\"").acquisition;
     source.open().await.unwrap();
     next(&mut source).await;
     assert!(timeout(Duration::from_millis(100), source.acquire()).await.is_err(), "nothing happens");
@@ -194,7 +191,7 @@ async fn power_comes_with_the_second_pulse_and_falls_to_zero() {
 #[tokio::test]
 async fn without_pulses_it_shows_a_sign_of_life() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "stale_after = \"600ms\"").instance.acquisition;
+    let mut source = instance(&pty, dir.path(), "stale_after = \"600ms\"").acquisition;
     source.open().await.unwrap();
     let start = Instant::now();
     for _ in 0..4 {
@@ -207,7 +204,7 @@ async fn without_pulses_it_shows_a_sign_of_life() {
 #[tokio::test]
 async fn a_device_that_goes_away_is_unavailable_and_its_last_pulses_count() {
     let (pty, dir) = (Pty::open().unwrap(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "debounce = \"0s\"").instance.acquisition;
+    let mut source = instance(&pty, dir.path(), "debounce = \"0s\"").acquisition;
     source.open().await.unwrap();
     next(&mut source).await;
     send(&pty, &[0; 3]);
@@ -233,9 +230,9 @@ async fn without_count(source: &mut Box<dyn DataAcquisition>) -> String {
 #[tokio::test]
 async fn a_second_counter_of_the_same_name_waits_for_the_end_of_the_first() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut first = instance(&pty, dir.path(), "").instance.acquisition;
+    let mut first = instance(&pty, dir.path(), "").acquisition;
     first.open().await.unwrap();
-    let mut second = instance(&pty, dir.path(), "").instance.acquisition;
+    let mut second = instance(&pty, dir.path(), "").acquisition;
     let reason = without_count(&mut second).await;
     assert!(
         reason.starts_with("another process counts in") && reason.ends_with("stop that one first"),
@@ -252,7 +249,7 @@ async fn a_count_that_cannot_be_read_is_not_shown_as_another_one() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
     let in_the_way = dir.path().join("heat.count");
     std::fs::create_dir(&in_the_way).unwrap();
-    let mut source = instance(&pty, dir.path(), "").instance.acquisition;
+    let mut source = instance(&pty, dir.path(), "").acquisition;
     let reason = without_count(&mut source).await;
     assert!(reason.starts_with("could not read `"), "{reason}");
     std::fs::remove_dir(&in_the_way).unwrap();
@@ -270,7 +267,7 @@ async fn a_line_that_is_not_there_says_what_to_do() {
     let bare = bare.iter().filter(|_| !Path::new("/dev/gpiochip0").exists());
     for keys in missing.iter().chain(bare) {
         let config = format!("[sources.heat]\nplugin = \"s0\"\n{keys}");
-        let mut source = testing::instance::<S0>(&config, dir.path()).instance.acquisition;
+        let mut source = testing::source::<S0>(&config, dir.path()).acquisition;
         let error = source.open().await.unwrap_err();
         let AcquireError::Unavailable { source: reason, .. } = error else { panic!("{error:?}") };
         let reason = reason.to_string();

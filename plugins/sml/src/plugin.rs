@@ -1,8 +1,8 @@
 //! `plugin = "sml"` in the configuration.
 
-use framework::{ConfigError, Context, Instance, Pace, Period, Plugin};
+use framework::{ConfigError, Mode, Period, Source, SourceContext, SourcePlugin};
 use serde::Deserialize;
-use telegram::{Decoder as _, ProtocolRegistration, Source, config};
+use telegram::{Decoder as _, ProtocolRegistration, config};
 
 use crate::{
     anonymise::anonymise,
@@ -42,14 +42,17 @@ pub struct Config {
     speed: f64,
 }
 
-impl Plugin for Sml {
+impl SourcePlugin for Sml {
     const KIND: &'static str = "sml";
     const ABOUT: &'static str = "electricity meters that push SML (infrared head, ser2net)";
     const SAMPLE: &'static str = include_str!("../sample.toml");
-    const PACE: Pace = Pace::Pushed;
     type Config = Config;
 
-    fn build(config: Config, cx: &Context) -> Result<Instance, ConfigError> {
+    fn mode(_: &Config) -> Mode {
+        Mode::Push
+    }
+
+    fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let Config { port, baud, speed, max_power, silent_after, crc, power_sign, unsigned_power } = config;
         let keys = config::Keys::read(&port, speed, max_power.as_deref(), silent_after);
         let bauds = baud.map_or(BAUDS.to_vec(), |baud| vec![baud]);
@@ -57,11 +60,11 @@ impl Plugin for Sml {
             keys.settings(bauds, config::check_baud("baud", baud, "nearly all meters use 9600"))?;
         let device = settings.port.to_string();
         let decoder = Decoder::new(Quirks { crc, power_sign, unsigned_power });
-        Ok(Instance::new(Source::new(decoder, settings, cx)).device(device))
+        Ok(Source::new(telegram::Source::new(decoder, settings, cx)).exclusive(device))
     }
 }
 
-framework::register!(Sml);
+framework::register_source!(Sml);
 
 telegram::register_protocol!(ProtocolRegistration {
     kind: Sml::KIND,

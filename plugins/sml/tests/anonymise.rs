@@ -4,7 +4,7 @@
 
 mod support;
 
-use framework::Plugin as _;
+use framework::SourcePlugin as _;
 use plugin_sml::{
     Sml,
     quirks::{Crc, Quirks},

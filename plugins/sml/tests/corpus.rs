@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
 
-use framework::{Decimal, Plugin as _};
+use framework::{Decimal, SourcePlugin as _};
 use libtest_mimic::Failed;
 use plugin_sml::{
     Sml,

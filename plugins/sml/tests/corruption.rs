@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeSet, env, time::Duration};
 
-use framework::{Context, Reading};
+use framework::{Reading, SourceContext};
 use plugin_sml::decoder::Decoder;
 use simulator::faults::{Damage, Random};
 use telegram::{DEFAULT_MAX_POWER, Decoder as _, Reader, Telegram as _};
@@ -54,7 +54,7 @@ fn no_damage_lets_a_wrong_value_through() {
     for (place, sample) in samples.iter().enumerate() {
         let share = cases / samples.len() + usize::from(place < cases % samples.len());
         let mut random = Random::new(seed << 32 | place as u64);
-        let cx = Context::new("meter", "/nonexistent", Duration::from_secs(60));
+        let cx = SourceContext::new("meter", "/nonexistent", Duration::from_secs(60));
         let mut reader = Reader::new(Decoder::default(), DEFAULT_MAX_POWER, &cx);
         let good = batches(&mut reader, sample, Duration::ZERO).pop().expect("a good telegram");
         for second in 0..share as u64 {

@@ -6,7 +6,8 @@
 use std::{fs, io, path::PathBuf, time::Duration};
 
 use framework::{
-    AcquireError, Batch, ConfigError, Context, DataAcquisition, Decimal, Instance, Pace, Plugin, Reading,
+    AcquireError, Batch, ConfigError, DataAcquisition, Decimal, Mode, Reading, Source, SourceContext,
+    SourcePlugin,
 };
 use serde::Deserialize;
 
@@ -26,19 +27,22 @@ fn zones() -> PathBuf {
     "/sys/class/thermal".into()
 }
 
-impl Plugin for Thermal {
+impl SourcePlugin for Thermal {
     const KIND: &'static str = "thermal";
     const ABOUT: &'static str = "temperatures of this machine, in degrees Celsius";
     const SAMPLE: &'static str = include_str!("../sample.toml");
-    const PACE: Pace = Pace::Polled(Duration::from_secs(10));
     type Config = Config;
 
-    fn build(config: Config, _: &Context) -> Result<Instance, ConfigError> {
-        Ok(Instance::new(Zones { path: config.path }))
+    fn mode(_: &Config) -> Mode {
+        Mode::Poll(Duration::from_secs(10))
+    }
+
+    fn build(config: Config, _: &SourceContext) -> Result<Source, ConfigError> {
+        Ok(Source::new(Zones { path: config.path }))
     }
 }
 
-framework::register!(Thermal);
+framework::register_source!(Thermal);
 
 struct Zones {
     path: PathBuf,

@@ -8,8 +8,8 @@ mod config;
 mod middleware;
 
 use framework::{
-    Batching, ConfigError, Context, Counter, Fact, House, PublishError, Publisher, PublisherPlugin, Record,
-    Text, async_trait,
+    Batching, ConfigError, Context, Counter, Fact, PublishError, Publisher, PublisherContext,
+    PublisherPlugin, Record, Text, async_trait,
 };
 use http_client::Named;
 
@@ -28,9 +28,9 @@ impl PublisherPlugin for Volkszaehler {
     fn build(config: Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         let (endpoint, channels, batching) = config.settings()?;
         Ok(Box::new(Channels {
-            instance: cx.instance().into(),
+            instance: cx.name().into(),
             middleware: Middleware::new(endpoint),
-            named: Named::new("channels", cx.instance(), channels.iter().map(Channel::reading)),
+            named: Named::new("channels", cx.name(), channels.iter().map(Channel::reading)),
             channels,
             batching,
             set_aside: cx.counter("set_aside"),
@@ -59,7 +59,7 @@ impl Publisher for Channels {
         self.batching
     }
 
-    async fn open(&mut self, house: &House) -> Result<(), PublishError> {
+    async fn open(&mut self, house: &PublisherContext) -> Result<(), PublishError> {
         self.named.open(house);
         Ok(())
     }

@@ -23,7 +23,7 @@ impl PublisherPlugin for Webhook {
     type Config = Config;
 
     fn build(config: Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
-        Ok(Box::new(config.hook(cx.instance())?))
+        Ok(Box::new(config.hook(cx.name())?))
     }
 }
 

@@ -38,7 +38,7 @@ async fn an_instance_is_well_while_it_delivers() {
 
     publish(&house.store, "a", meter());
     a.health.malformed.increment();
-    a.health.vitals.fault("a `telegram` of \"rubbish\"".to_owned());
+    a.health.status.fault("a `telegram` of \"rubbish\"".to_owned());
     let answer = house.get("/health").await;
     assert_eq!(answer.status, 200);
     let json = &answer.json()["instances"]["a"];
@@ -50,7 +50,7 @@ async fn an_instance_is_well_while_it_delivers() {
     assert_eq!(json["counts"]["malformed"], 1);
 
     for state in [State::Starting, State::Waiting, State::Failed, State::Stopped] {
-        z.health.vitals.set_state(state);
+        z.health.status.set_state(state);
         let answer = house.get("/health").await;
         assert_eq!(answer.status, 503);
         assert_eq!(answer.json()["instances"]["z"]["state"], state.as_str());
@@ -59,8 +59,7 @@ async fn an_instance_is_well_while_it_delivers() {
 
 #[tokio::test]
 async fn an_instance_that_has_been_silent_is_stale() {
-    let section =
-        Section::new("meter", "test", Duration::ZERO, Context::new("meter", "", DEADLINE).stats().clone());
+    let section = Section::new("meter", "test", Duration::ZERO, Context::new("meter", "").stats().clone());
     let house = Setup { store: Store::new([section]), ..Setup::default() }.start().await;
     publish(&house.store, "meter", meter());
     let answer = house.get("/health").await;
@@ -72,7 +71,7 @@ async fn an_instance_that_has_been_silent_is_stale() {
 
 #[tokio::test]
 async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
-    let cx = Context::new("home", "", DEADLINE);
+    let cx = Context::new("home", "");
     cx.counter("reconnects").add(4);
     cx.fact("broker").set("mosquitto");
     let home = Arc::new(Delivery::new("home", "mqtt", cx.stats().clone()));
@@ -92,9 +91,9 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
     let moment = "2020-02-06T21:37:51.607046Z".parse().unwrap();
     home.set_backlog(17, Some(moment));
     assert_eq!(house.get("/health").await.status, 503, "something waits, and it has delivered nothing");
-    home.vitals.success(moment);
+    home.status.success(moment);
     home.refused.add(2);
-    home.vitals.fault("the broker is away".to_owned());
+    home.status.fault("the broker is away".to_owned());
     let answer = house.get("/health").await;
     assert_eq!(answer.status, 200, "it delivers, so what waits is on its way");
     let shown = &answer.json()["publishers"]["home"];
@@ -105,7 +104,7 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
     assert_eq!(shown["counts"]["refused"], 2);
 
     for state in [State::Waiting, State::Failed, State::Stopped] {
-        home.vitals.set_state(state);
+        home.status.set_state(state);
         let answer = house.get("/health").await;
         assert_eq!((answer.status, &answer.json()["status"]), (503, &"degraded".into()));
         assert_eq!(answer.json()["publishers"]["home"]["state"], state.as_str());
@@ -114,8 +113,8 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
 
 #[tokio::test(start_paused = true)]
 async fn a_publisher_that_keeps_its_thread_is_not_well() {
-    let home = Delivery::new("home", "mqtt", Context::new("home", "", DEADLINE).stats().clone());
-    home.vitals.success("2020-02-06T21:37:51.607046Z".parse().unwrap());
+    let home = Delivery::new("home", "mqtt", Context::new("home", "").stats().clone());
+    home.status.success("2020-02-06T21:37:51.607046Z".parse().unwrap());
     home.enter_plugin();
     tokio::time::advance(Duration::from_secs(120)).await;
     assert_eq!(home.state(), State::Delivering, "its time is not over");

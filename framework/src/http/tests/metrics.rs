@@ -59,7 +59,7 @@ async fn it_is_a_route_like_the_others() {
 
 #[tokio::test]
 async fn a_stale_reading_is_absent() {
-    let stats = Context::new("meter", "", DEADLINE).stats().clone();
+    let stats = Context::new("meter", "").stats().clone();
     let section = Section::new("meter", "test", Duration::ZERO, stats);
     let house = Setup { store: Store::new([section]), ..Setup::default() }.start().await;
     publish(&house.store, "meter", meter());
@@ -82,7 +82,7 @@ async fn a_meter_cannot_fill_a_database_with_registers() {
 
 #[tokio::test]
 async fn publishers_are_shown() {
-    let cx = Context::new("home", "", DEADLINE);
+    let cx = Context::new("home", "");
     cx.counter("reconnects").add(4);
     let home = Arc::new(Delivery::new("home", "mqtt", cx.stats().clone()));
     let setup = Setup { publishers: vec![Arc::clone(&home)], ..Setup::default() };
@@ -98,8 +98,8 @@ async fn publishers_are_shown() {
     home.set_backlog(17, "2020-02-06T21:37:51Z".parse().ok());
     home.records.add(5);
     home.expired.add(6);
-    home.vitals.success("2020-02-06T21:37:51.5Z".parse().unwrap());
-    home.vitals.set_state(State::Waiting);
+    home.status.success("2020-02-06T21:37:51.5Z".parse().unwrap());
+    home.status.set_state(State::Waiting);
     for line in [
         r#"smartmeter_publisher_up{publisher="home",plugin="mqtt"} 0"#,
         r#"smartmeter_publisher_backlog{publisher="home"} 17"#,

@@ -112,7 +112,7 @@ async fn a_uuid_may_be_chosen() {
 
 #[tokio::test]
 async fn what_is_stale_is_absent() {
-    let stats = Context::new("meter", "", DEADLINE).stats().clone();
+    let stats = Context::new("meter", "").stats().clone();
     let store = Store::new([Section::new("meter", "test", Duration::ZERO, stats)]);
     let house = start(store, true, &[]).await;
     for _ in 0..2 {

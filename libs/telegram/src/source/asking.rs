@@ -2,7 +2,7 @@
 
 use std::{fmt, io, time::Duration};
 
-use framework::{AcquireError, Batch, Context, Fact, Text};
+use framework::{AcquireError, Batch, Fact, SourceContext, Text};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 use transport::Line;
@@ -77,15 +77,15 @@ enum When {
 }
 
 impl<D> Asking<D> {
-    pub(super) fn always(conversation: impl Conversation<D>, cx: &Context) -> Self {
+    pub(super) fn always(conversation: impl Conversation<D>, cx: &SourceContext) -> Self {
         Self::new(conversation, When::Always, cx)
     }
 
-    pub(super) fn when_silent(conversation: impl Conversation<D>, cx: &Context) -> Self {
+    pub(super) fn when_silent(conversation: impl Conversation<D>, cx: &SourceContext) -> Self {
         Self::new(conversation, When::Silent { asked: false }, cx)
     }
 
-    fn new(conversation: impl Conversation<D>, when: When, cx: &Context) -> Self {
+    fn new(conversation: impl Conversation<D>, when: When, cx: &SourceContext) -> Self {
         let period = cx.stale_after() / 3;
         Self { conversation: Box::new(conversation), when, mode: cx.fact("mode"), period }
     }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-use framework::{Obis, Plugin as _};
+use framework::{Obis, SourcePlugin as _};
 use plugin_d0::D0;
 use telegram::Decoded;
 

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use framework::{CommandSpec, House, Reading, Text};
+use framework::{CommandSpec, PublisherContext, Reading, Text};
 use rumqttc::ClientError;
 use tokio::time::Instant;
 
@@ -107,7 +107,7 @@ impl Announcer {
     pub(crate) fn look(
         &mut self,
         settings: &Settings,
-        house: &House,
+        house: &PublisherContext,
         connection: &Connection,
     ) -> Result<(), ClientError> {
         self.identify(settings, house);
@@ -121,7 +121,7 @@ impl Announcer {
     }
 
     /// Finds the identifiers of all sections that a batch was seen of.
-    fn identify(&mut self, settings: &Settings, house: &House) {
+    fn identify(&mut self, settings: &Settings, house: &PublisherContext) {
         for (name, section) in &mut self.sections {
             let view = house.store.section(name).and_then(|section| section.view(std::time::Instant::now()));
             let Some(view) = view else { continue };
@@ -178,7 +178,7 @@ impl Section {
         &mut self,
         name: &str,
         settings: &Settings,
-        house: &House,
+        house: &PublisherContext,
         connection: &Connection,
     ) -> Result<(), ClientError> {
         let Settings { topics, discovery, allow_commands, .. } = settings;
@@ -237,7 +237,7 @@ impl Section {
 }
 
 /// The commands of a section.
-fn commands<'h>(house: &'h House, section: &str) -> Vec<&'h CommandSpec> {
+fn commands<'h>(house: &'h PublisherContext, section: &str) -> Vec<&'h CommandSpec> {
     let of_section =
         |full_name: &str| full_name.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
     let all = house.commands.all().iter();

@@ -1,6 +1,6 @@
 use framework::{
     Decimal, DeviceTime,
-    testing::{hand_on, house},
+    testing::{publisher_context, update_source},
 };
 
 use super::*;
@@ -17,7 +17,7 @@ fn record(taken_at: &str, readings: Vec<Reading>) -> Record {
     Record { section: "grid".into(), batch: Batch { taken_at: at(taken_at), readings } }
 }
 
-fn sections(house: &framework::House, late: Late) -> Sections {
+fn sections(house: &framework::PublisherContext, late: Late) -> Sections {
     Sections {
         store: Arc::clone(&house.store),
         route: Arc::clone(&house.route),
@@ -49,7 +49,8 @@ async fn a_state_has_every_digit_and_the_texts() {
     let readings = vec![number("POWER_IMPORT", 445_715_301_234, 8), number("\"", -3184, 1)];
     let mut shown = readings.clone();
     shown.push(Reading::text("STATUS", "ok"));
-    let house = house(&[("grid", Batch { taken_at: at("2026-11-23T09:00:00Z"), readings: shown })]);
+    let house =
+        publisher_context(&[("grid", Batch { taken_at: at("2026-11-23T09:00:00Z"), readings: shown })]);
     let mut sections = sections(&house, Late::History);
     let record = record("2026-11-23T09:00:00Z", readings);
     let expected = r#"{"timestampUTC":"2026-11-23T09:00:00.000000+00:00","\"":-318.4,"POWER_IMPORT":4457.15301234,"STATUS":"ok"}"#;
@@ -66,7 +67,7 @@ async fn a_gas_meter_keeps_its_value_and_its_time() {
     };
     let batch =
         |time: &str, gas: Reading| Batch { taken_at: at(time), readings: vec![number("P", 1, 0), gas] };
-    let house = house(&[("grid", batch("2026-11-23T09:10:00Z", gas(5, "2026-11-23T09:00:00Z")))]);
+    let house = publisher_context(&[("grid", batch("2026-11-23T09:10:00Z", gas(5, "2026-11-23T09:00:00Z")))]);
     let mut sections = sections(&house, Late::History);
     let now = "2026-11-23T09:10:01Z";
     // It is ten minutes old, and still what the meter shows.
@@ -77,7 +78,7 @@ async fn a_gas_meter_keeps_its_value_and_its_time() {
     let expected = r#"{"timestampUTC":"2026-11-23T09:10:00.000000+00:00","GAS":5,"GAS_timestampUTC":"2026-11-23T09:00:00.000000+00:00","P":1}"#;
     assert_eq!(said(&mut sections, &power, now), state(expected));
     // Its next value makes this one late.
-    hand_on(&house, "grid", batch("2026-11-23T10:00:01Z", gas(6, "2026-11-23T10:00:00Z")));
+    update_source(&house, "grid", batch("2026-11-23T10:00:01Z", gas(6, "2026-11-23T10:00:00Z")));
     let expected = r#"{"timestampUTC":"2026-11-23T09:00:00.000000+00:00","GAS":5}"#;
     assert_eq!(said(&mut sections, &first, "2026-11-23T10:00:02Z"), history(expected));
 }
@@ -86,19 +87,19 @@ async fn a_gas_meter_keeps_its_value_and_its_time() {
 async fn what_a_device_shows_is_never_late() {
     let taken = "2026-11-23T09:00:00Z";
     let shown = |time| Batch { taken_at: at(time), readings: vec![number("P", 1, 0)] };
-    let house = house(&[("grid", shown(taken))]);
+    let house = publisher_context(&[("grid", shown(taken))]);
     let mut sections = sections(&house, Late::History);
     let record = record("2026-11-23T09:00:00Z", vec![number("P", 1, 0)]);
     let topic = |sections: &mut Sections, now| said(sections, &record, now).unwrap().0;
     assert_eq!(topic(&mut sections, "2026-11-23T11:00:00Z"), "smartmeter/grid/state");
-    hand_on(&house, "grid", shown("2026-11-23T09:00:10Z"));
+    update_source(&house, "grid", shown("2026-11-23T09:00:10Z"));
     assert_eq!(topic(&mut sections, "2026-11-23T09:00:29Z"), "smartmeter/grid/state");
     assert_eq!(topic(&mut sections, "2026-11-23T09:00:31Z"), "smartmeter/grid/history");
 }
 
 #[tokio::test]
 async fn late_records_of_a_section_that_shows_nothing_yet() {
-    let house = house(&[]);
+    let house = publisher_context(&[]);
     let late = record("2026-11-23T09:00:00Z", vec![number("P", 1, 0)]);
     let now = "2026-11-23T10:00:00Z";
     let expected = r#"{"timestampUTC":"2026-11-23T09:00:00.000000+00:00","P":1}"#;
@@ -109,7 +110,7 @@ async fn late_records_of_a_section_that_shows_nothing_yet() {
 
 #[tokio::test]
 async fn names_are_bounded() {
-    let house = house(&[]);
+    let house = publisher_context(&[]);
     let mut sections = sections(&house, Late::State);
     for n in 0..10 {
         let readings = (0..1000).map(|i| number(&format!("{n}_{i}"), 1, 0)).collect();

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use framework::{
-    ArgKind, ArgSpec, Args, Batch, Command, CommandError, CommandSpec, Commands, House, Timestamp,
-    async_trait, testing::house,
+    ArgKind, ArgSpec, Args, Batch, Command, CommandError, CommandSpec, Commands, PublisherContext, Timestamp,
+    async_trait, testing::publisher_context,
 };
 use serde_json::Value as Json;
 use tokio::{runtime::Handle, sync::Notify};
@@ -43,14 +43,14 @@ impl Command for Fake {
 
 const VALUE: ArgSpec = ArgSpec { name: "value", about: "energy in kWh, 0 to 100", kind: ArgKind::Number };
 
-fn a_house() -> (House, Arc<Done>) {
+fn a_house() -> (PublisherContext, Arc<Done>) {
     let done = Arc::<Done>::default();
     let command = |name, args| -> Arc<dyn Command> {
         let spec = CommandSpec { name, aliases: &[], about: "does it", args };
         Arc::new(Fake(spec, Arc::clone(&done)))
     };
     let all = [command("reset_s0", &[]), command("set_s0", &[VALUE])];
-    let mut house = house(&[("grid", Batch::now(grid(0))), ("heat", Batch::now(grid(0)))]);
+    let mut house = publisher_context(&[("grid", Batch::now(grid(0))), ("heat", Batch::now(grid(0)))]);
     let here = Handle::current;
     house.commands = Commands::new([("grid", &all[..], here()), ("heat", &all[..1], here())]);
     (house, done)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use framework::{
     Batch, Decimal, DeviceTime, PublishError, Reading, Record, Stats, Store, Timestamp,
     store::Section,
-    testing::{hand_on, house, house_stale_after},
+    testing::{publisher_context, publisher_context_stale_after, update_source},
 };
 use rustix::process::Signal;
 
@@ -64,7 +64,7 @@ fn late() -> Vec<Record> {
 pub(crate) async fn late_records_are_not_taken_for_current_ones() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = house(&[("grid", Batch::now(grid(7)))]);
+    let house = publisher_context(&[("grid", Batch::now(grid(7)))]);
     let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
     let mut all = late();
     all.push(record("grid", Timestamp::now(), grid(7)));
@@ -81,7 +81,7 @@ pub(crate) async fn late_records_are_not_taken_for_current_ones() {
 pub(crate) async fn late_records_go_where_the_user_wants() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = house(&[("grid", Batch::now(grid(7)))]);
+    let house = publisher_context(&[("grid", Batch::now(grid(7)))]);
     let mut all = late();
     all.push(record("grid", Timestamp::now(), grid(7)));
     let mut home = open(&broker.url(), "discovery = 'off'\nlate = 'skip'\ntopic = 'skip'", &house).await;
@@ -105,7 +105,7 @@ pub(crate) async fn a_register_with_a_time_of_its_own_joins_the_state() {
     let mut shown = grid(5);
     shown.push(Reading { time: Some(DeviceTime { sent: "".into(), utc: Some(dated) }), ..gas.clone() });
     shown.push(Reading::text("METER_NUMBER", "1EBZ0100507409"));
-    let house = house(&[("grid", Batch::now(shown))]);
+    let house = publisher_context(&[("grid", Batch::now(shown))]);
     let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
     let now = Timestamp::now();
     deliver(&mut home, &[record("grid", now, grid(5)), record("grid", dated, vec![gas])]).await;
@@ -210,14 +210,14 @@ pub(crate) async fn a_broker_that_is_frozen_is_given_up() {
 pub(crate) async fn a_silent_source_is_offline() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = house_stale_after(&[("grid", Batch::now(grid(0)))], Duration::from_secs(3));
+    let house = publisher_context_stale_after(&[("grid", Batch::now(grid(0)))], Duration::from_secs(3));
     let _home = open(&broker.url(), "discovery = 'off'", &house).await;
     let topic = "smartmeter/grid/availability";
     watcher.until_last(topic, "offline").await;
     let deadline = Instant::now() + Duration::from_secs(60);
     while watcher.on(topic).last().is_some_and(|word| word == "offline") {
         assert!(Instant::now() < deadline);
-        hand_on(&house, "grid", Batch::now(grid(1)));
+        update_source(&house, "grid", Batch::now(grid(1)));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     watcher.until_last(topic, "online").await;
@@ -231,7 +231,7 @@ pub(crate) async fn a_source_that_never_gave_anything_is_offline() {
     let watcher = Watcher::new(broker.port).await;
     // What an earlier run left.
     watcher.say("smartmeter/dead/availability", "online", true).await;
-    let mut house = house(&[]);
+    let mut house = publisher_context(&[]);
     house.store = Store::new([Section::new("dead", "test", Duration::from_secs(30), Stats::default())]);
     let _home = open(&broker.url(), "", &house).await;
     watcher.until_last("smartmeter/dead/availability", "offline").await;
@@ -241,7 +241,7 @@ pub(crate) async fn a_broker_that_closes_at_once_is_not_pestered() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("mqtt://{}", listener.local_addr().unwrap());
     let begun = Instant::now();
-    let home = open(&url, "", &house(&[])).await;
+    let home = open(&url, "", &publisher_context(&[])).await;
     for _ in 0..4 {
         drop(listener.accept().await.unwrap());
     }

@@ -1,6 +1,6 @@
 //! What Home Assistant is told.
 
-use framework::{Batch, House, Reading, Timestamp, testing::house};
+use framework::{Batch, PublisherContext, Reading, Timestamp, testing::publisher_context};
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -12,10 +12,10 @@ use crate::{
 const DEVICE: &str = "homeassistant/device/smartmeter_1EBZ01/config";
 const ENTITY: &str = "homeassistant/sensor/smartmeter_1EBZ01/POWER_IMPORT/config";
 
-fn a_house() -> House {
+fn a_house() -> PublisherContext {
     let mut readings = grid(0);
     readings.push(Reading::text("METER_NUMBER", "1EBZ01"));
-    house(&[("grid", Batch::now(readings))])
+    publisher_context(&[("grid", Batch::now(readings))])
 }
 
 fn count(heard: &[Heard], topic: &str) -> usize {

@@ -1,6 +1,6 @@
 //! Only what is selected leaves the house.
 
-use framework::{Batch, House, Reading, Timestamp, testing::house};
+use framework::{Batch, PublisherContext, Reading, Timestamp, testing::publisher_context};
 use serde_json::Value as Json;
 
 use crate::{
@@ -11,11 +11,11 @@ use crate::{
 
 const DEVICE: &str = "homeassistant/device/smartmeter_grid/config";
 
-fn a_house() -> House {
+fn a_house() -> PublisherContext {
     let mut readings = grid(0);
     readings.push(Reading::text("METER_NUMBER", "1EBZ01"));
     readings.push(Reading::text("STATUS", "ok"));
-    house(&[("grid", Batch::now(readings.clone())), ("cellar", Batch::now(readings))])
+    publisher_context(&[("grid", Batch::now(readings.clone())), ("cellar", Batch::now(readings))])
 }
 
 pub(crate) async fn what_is_not_selected_is_said_nowhere() {

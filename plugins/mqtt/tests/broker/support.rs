@@ -6,9 +6,9 @@ use std::{
 };
 
 use framework::{
-    Batch, ConfiguredPublisher, Decimal, House, PublishError, Reading, Record, Timestamp,
+    Batch, ConfiguredPublisher, Decimal, PublishError, PublisherContext, Reading, Record, Timestamp,
     publish::Route,
-    testing::{house, publisher},
+    testing::{publisher, publisher_context},
 };
 use plugin_mqtt::Mqtt;
 use wildmatch::WildMatch;
@@ -19,11 +19,11 @@ pub(crate) fn configured(url: &str, keys: &str) -> ConfiguredPublisher {
 }
 
 /// One that is open, and may see what its `series` and the house's own `sources` select.
-pub(crate) async fn open(url: &str, keys: &str, house: &House) -> ConfiguredPublisher {
+pub(crate) async fn open(url: &str, keys: &str, house: &PublisherContext) -> ConfiguredPublisher {
     let mut configured = configured(url, keys);
     // A configuration without sources has none that a pattern fits.
     let route = Route { sources: house.route.sources.clone(), ..configured.route.clone() };
-    let house = House { route: Arc::new(route), ..house.clone() };
+    let house = PublisherContext { route: Arc::new(route), ..house.clone() };
     configured.publisher.open(&house).await.unwrap();
     configured
 }
@@ -54,8 +54,8 @@ pub(crate) fn grid(watts: i64) -> Vec<Reading> {
 }
 
 /// One with a meter.
-pub(crate) fn a_house() -> House {
-    house(&[("grid", Batch::now(grid(0)))])
+pub(crate) fn a_house() -> PublisherContext {
+    publisher_context(&[("grid", Batch::now(grid(0)))])
 }
 
 pub(crate) fn record(section: &str, taken_at: Timestamp, readings: Vec<Reading>) -> Record {
@@ -74,9 +74,9 @@ pub(crate) fn power(state: &str) -> i64 {
 }
 
 /// The house, of which only one source is selected.
-pub(crate) fn only(source: &str, house: House) -> House {
+pub(crate) fn only(source: &str, house: PublisherContext) -> PublisherContext {
     let route = Route { sources: vec![WildMatch::new(source)], ..Route::default() };
-    House { route: Arc::new(route), ..house }
+    PublisherContext { route: Arc::new(route), ..house }
 }
 
 /// How often a connection was made again.

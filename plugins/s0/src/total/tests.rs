@@ -4,16 +4,16 @@ use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use super::*;
 
-fn total(state_dir: &Path, per_kwh: f64) -> (Total, Context) {
-    let cx = Context::new("heat", state_dir, Duration::from_secs(30));
+fn total(state_dir: &Path, per_kwh: f64) -> (Total, SourceContext) {
+    let cx = SourceContext::new("heat", state_dir, Duration::from_secs(30));
     (Total::new(&cx, Rate::new(per_kwh).unwrap(), Duration::from_secs(60)), cx)
 }
 
-fn fact(cx: &Context) -> String {
+fn fact(cx: &SourceContext) -> String {
     cx.stats().facts().into_iter().find(|(name, _)| *name == "count_file").unwrap().1.to_string()
 }
 
-fn counter(cx: &Context, name: &str) -> u64 {
+fn counter(cx: &SourceContext, name: &str) -> u64 {
     cx.stats().counters().into_iter().find(|(counter, _)| *counter == name).unwrap().1
 }
 

@@ -3,14 +3,14 @@
 
 use std::{fs, path::Path};
 
-use framework::Plugin;
+use framework::SourcePlugin;
 use telegram::{Decoded, Decoder, json_line};
 
 /// Checks that each file with this extension decodes as the one beside it says.
 ///
 /// # Panics
 /// Where one does not, with what was printed, and where there is no file.
-pub fn check<P: Plugin, D: Decoder + Default>(folder: impl AsRef<Path>, extension: &str) {
+pub fn check<P: SourcePlugin, D: Decoder + Default>(folder: impl AsRef<Path>, extension: &str) {
     let files = crate::files(folder, extension);
     assert!(!files.is_empty());
     for (path, bytes) in files {

@@ -45,7 +45,7 @@ impl State {
 
 /// Written by whoever runs the instance, read by anybody without a lock.
 #[derive(Debug)]
-pub struct Vitals {
+pub struct InstanceStatus {
     state: AtomicU8,
     /// Microseconds since 1970; 0 = never.
     last_success: AtomicU64,
@@ -54,7 +54,7 @@ pub struct Vitals {
     pub stats: Stats,
 }
 
-impl Vitals {
+impl InstanceStatus {
     pub(crate) fn new(stats: Stats) -> Self {
         Self {
             state: AtomicU8::new(State::Starting as u8),

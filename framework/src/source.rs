@@ -1,0 +1,198 @@
+//! Sources: the traits that a plugin implements to read a kind of device.
+
+use std::{fmt::Debug, io, sync::Arc, time::Duration};
+
+use serde::de::DeserializeOwned;
+
+use crate::{Batch, Command, ConfigError, SourceContext, config::Section, error::quoted};
+
+/// A kind of source. One crate implements it once and registers it with
+/// [`register_source!`](crate::register_source).
+pub trait SourcePlugin: 'static {
+    /// Its name in `plugin = "…"`.
+    const KIND: &'static str;
+    /// One line for `smartmeter plugins`.
+    const ABOUT: &'static str;
+    /// A commented configuration that works: `include_str!("../sample.toml")`.
+    const SAMPLE: &'static str;
+    /// The plugin's own keys. Derive `Deserialize` with `#[serde(deny_unknown_fields)]`.
+    type Config: DeserializeOwned + Debug;
+
+    /// Returns whether the device pushes batches or is polled.
+    fn mode(config: &Self::Config) -> Mode;
+
+    /// Builds one source. No I/O here: the whole file is checked before any device is opened.
+    ///
+    /// # Errors
+    /// Returns every mistake in the configuration, each with its key.
+    fn build(config: Self::Config, cx: &SourceContext) -> Result<Source, ConfigError>;
+}
+
+/// How batches come into being.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The device sends of its own accord: it is read without a pause, and `interval` thins the batches.
+    Push,
+    /// The device is read at each interval; this one is the default.
+    Poll(Duration),
+}
+
+/// A device that is read, as raspend's `DataAcquisitionHandler`.
+///
+/// The scheduler calls `open`, then `acquire` again and again, then `close`; never two of them at once.
+/// An implementation needs no lock, store or clock of its own, and it must not block its thread.
+#[async_trait::async_trait]
+pub trait DataAcquisition: Send + 'static {
+    /// Makes the device ready (raspend: `prepare`). It is called again after every fault, also after a
+    /// panic, and starts from the beginning each time.
+    ///
+    /// # Errors
+    /// The variant decides what the scheduler does next.
+    async fn open(&mut self) -> Result<(), AcquireError> {
+        Ok(())
+    }
+
+    /// Returns the next batch (raspend: `invoke`). A pushed source waits for its device; a polled one reads it now.
+    ///
+    /// # Errors
+    /// The variant decides what the scheduler does next.
+    ///
+    /// # Cancel safety
+    /// The future is dropped at an await only when the program ends, or after a fault that reopens the device.
+    async fn acquire(&mut self) -> Result<Batch, AcquireError>;
+
+    /// Releases the device. It is called at the end and before each reopening.
+    async fn close(&mut self) {}
+}
+
+/// Why there is no batch. The variant decides what happens next.
+#[derive(Debug, thiserror::Error)]
+pub enum AcquireError {
+    /// The device is missing or went away: close, wait, reopen.
+    #[error("{device} is not available")]
+    Unavailable {
+        /// Its name in the configuration: `/dev/ttyUSB0`.
+        device: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The device is there and sends nothing: close, wait, reopen. A polled one stays open until its next turn.
+    #[error("nothing arrived from {device} for {waited:?}")]
+    Silent {
+        /// Its name in the configuration.
+        device: String,
+        /// How long nothing came.
+        waited: Duration,
+    },
+    /// The data cannot be trusted: it is counted, the device stays open, the next batch is awaited.
+    #[error("{reason}")]
+    Malformed {
+        /// The defect.
+        reason: String,
+    },
+    /// The data cannot be read with this configuration, which a person must change. The device stays open, in
+    /// case that the device changes instead.
+    #[error("{reason}")]
+    Misconfigured {
+        /// The mistake, and what to write instead.
+        reason: String,
+    },
+    /// The source can never work: it stops, the others go on.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// A source that a plugin has built: its acquisition, its commands and the device that it needs for itself.
+pub struct Source {
+    pub(crate) acquisition: Box<dyn DataAcquisition>,
+    pub(crate) commands: Vec<Arc<dyn Command>>,
+    pub(crate) device: Option<String>,
+}
+
+impl Source {
+    /// A source without commands.
+    pub fn new(acquisition: impl DataAcquisition) -> Self {
+        Self { acquisition: Box::new(acquisition), commands: Vec::new(), device: None }
+    }
+
+    /// Adds a command.
+    pub fn command(mut self, command: impl Command) -> Self {
+        self.commands.push(Arc::new(command));
+        self
+    }
+
+    /// Makes this source the only one that may use `device`: `/dev/ttyUSB0`, `gpio 21`.
+    pub fn exclusive(mut self, device: impl Into<String>) -> Self {
+        self.device = Some(device.into());
+        self
+    }
+}
+
+/// A plugin's configuration that has been read, its type erased: the context of its source depends on the mode.
+pub(crate) struct ParsedSource {
+    pub(crate) mode: Mode,
+    pub(crate) build: Box<dyn FnOnce(&SourceContext) -> Result<Source, ConfigError>>,
+}
+
+/// A linked plugin, its types erased. [`register_source!`](crate::register_source) makes it.
+#[derive(Clone, Copy)]
+pub struct SourceRegistration {
+    /// [`SourcePlugin::KIND`].
+    pub kind: &'static str,
+    /// [`SourcePlugin::ABOUT`].
+    pub about: &'static str,
+    /// [`SourcePlugin::SAMPLE`].
+    pub sample: &'static str,
+    pub(crate) parse: fn(&mut Section<'_>) -> Option<ParsedSource>,
+}
+
+impl SourceRegistration {
+    /// The registration of `P`.
+    pub const fn of<P: SourcePlugin>() -> Self {
+        Self {
+            kind: P::KIND,
+            about: P::ABOUT,
+            sample: P::SAMPLE,
+            parse: |section| {
+                let config = section.parse::<P::Config>()?;
+                Some(ParsedSource { mode: P::mode(&config), build: Box::new(|cx| P::build(config, cx)) })
+            },
+        }
+    }
+}
+
+impl Debug for SourceRegistration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SourceRegistration").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+inventory::collect!(SourceRegistration);
+
+/// All linked plugins, by name.
+///
+/// # Panics
+/// Where two linked plugins have the same name: a mistake of the build, not of the user.
+pub fn source_plugins() -> Vec<&'static SourceRegistration> {
+    sole_names(inventory::iter::<SourceRegistration>().collect(), |plugin| plugin.kind)
+}
+
+/// Sorts registrations, whose order in inventory is that of the linker.
+pub(crate) fn sole_names<T>(mut all: Vec<&'static T>, kind: fn(&T) -> &'static str) -> Vec<&'static T> {
+    all.sort_by_key(|plugin| kind(plugin));
+    if let Some(twice) = all.windows(2).find(|pair| kind(pair[0]) == kind(pair[1])) {
+        panic!("two linked plugins are called `{}`", kind(twice[0]));
+    }
+    all
+}
+
+/// The linked plugin called `kind`.
+///
+/// # Errors
+/// A sentence that names those that there are.
+pub fn source_plugin(kind: &str) -> Result<&'static SourceRegistration, String> {
+    let plugins = source_plugins();
+    let found = plugins.iter().copied().find(|plugin| plugin.kind == kind);
+    let list = || quoted(plugins.iter().map(|plugin| plugin.kind));
+    found.ok_or_else(|| format!("unknown plugin `{kind}`, expected one of {}", list()))
+}
