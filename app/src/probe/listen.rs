@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use framework::Reading;
 use telegram::{Decoded, Protocol, plugin_for, protocols};
 use tokio::time::{Instant, timeout};
-use transport::Line;
+use transport::Connection;
 
 /// A pause of this length ends a burst of bytes.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -36,7 +36,7 @@ pub(super) struct Telegram {
 
 /// Listens until it is clear what comes, or `until`. A part of a telegram is enough where the whole one
 /// does not follow in time.
-pub(super) async fn listen(line: &mut Line, until: Instant) -> io::Result<Heard> {
+pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::Result<Heard> {
     let began = Instant::now();
     let mut bytes = Vec::new();
     let mut part = None;
@@ -44,7 +44,7 @@ pub(super) async fn listen(line: &mut Line, until: Instant) -> io::Result<Heard>
     let mut chunk = [0; 4096];
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        match timeout(left.min(PAUSE), line.read(&mut chunk)).await {
+        match timeout(left.min(PAUSE), connection.read(&mut chunk)).await {
             Ok(count) => {
                 let count = count?;
                 joined |= bytes.is_empty() && began.elapsed() < JOINED;

@@ -5,7 +5,7 @@ use std::{fmt, io, time::Duration};
 use framework::{Config, Reading};
 use telegram::protocols;
 use tokio::time::{Instant, sleep};
-use transport::{Line, Port};
+use transport::{Connection, Port};
 
 use super::{
     listen::{Heard, Telegram, listen},
@@ -79,7 +79,7 @@ impl fmt::Display for NotFound {
 
 /// Looks for a meter at `port`: pushed first, then asked.
 pub(super) async fn search(port: &Port) -> Result<Found, NotFound> {
-    let mut search = Search { port, line: None, garbage: false, began: Instant::now() };
+    let mut search = Search { port, connection: None, garbage: false, began: Instant::now() };
     match search.run().await {
         Ok(found) => found.ok_or(if search.garbage { NotFound::Garbage } else { NotFound::Silent }),
         Err(not_found) => Err(not_found),
@@ -88,7 +88,7 @@ pub(super) async fn search(port: &Port) -> Result<Found, NotFound> {
 
 struct Search<'a> {
     port: &'a Port,
-    line: Option<Line>,
+    connection: Option<Connection>,
     /// Bytes came that made no sense.
     garbage: bool,
     began: Instant,
@@ -136,19 +136,21 @@ impl Search<'_> {
 
     /// Listens at one speed.
     async fn at(&mut self, baud: u32, patience: Duration) -> Result<Option<Found>, NotFound> {
-        let line = match &mut self.line {
-            Some(line) => line,
-            None => self.line.insert(Line::open(self.port, baud).await.map_err(NotFound::Unavailable)?),
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            None => self
+                .connection
+                .insert(Connection::open(self.port, baud).await.map_err(NotFound::Unavailable)?),
         };
-        if line.has_speed() {
-            line.set_baud(baud).map_err(NotFound::Unavailable)?;
+        if connection.sets_baud() {
+            connection.set_baud(baud).map_err(NotFound::Unavailable)?;
             say(self.port, &format!("listens at {baud} baud"));
         }
-        let baud = line.has_speed().then_some(baud);
+        let baud = connection.sets_baud().then_some(baud);
         let mut until = Instant::now() + patience;
         let mut part = None;
         loop {
-            let heard = listen(line, until).await.map_err(NotFound::Unavailable)?;
+            let heard = listen(connection, until).await.map_err(NotFound::Unavailable)?;
             match (heard, part) {
                 (Heard::Telegram(telegram), _) => return Ok(Some(self.found(telegram, baud))),
                 // The whole telegram tells more: who it is.
@@ -178,7 +180,7 @@ impl Search<'_> {
     async fn ask(&mut self, attempt: usize, patience: Duration) -> Result<Option<Found>, NotFound> {
         for protocol in protocols() {
             let (plugin, Some(keys)) = (protocol.kind, protocol.asking.get(attempt)) else { continue };
-            self.line = None; // the instance opens it
+            self.connection = None; // the instance opens it
             say(self.port, &format!("asks ({})", keys.replace('\n', ", ")));
             if let Some(found) = self.ask_with(plugin, keys, patience).await? {
                 return Ok(Some(found));

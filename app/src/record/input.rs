@@ -8,7 +8,7 @@ use std::{
 
 use framework::Timestamp;
 use tokio::time::Instant;
-use transport::{Chunk, Header, Line, MAX_CHUNK, Origin, Port, Recording};
+use transport::{Chunk, Connection, Header, MAX_CHUNK, Origin, Port, Recording};
 
 /// Bytes that come so close together are one chunk: a line of the file for each byte helps nobody.
 const GATHER: Duration = Duration::from_millis(10);
@@ -16,7 +16,7 @@ const GATHER: Duration = Duration::from_millis(10);
 /// A device, or a recording of one.
 pub(super) enum Input {
     Device {
-        line: Line,
+        connection: Connection,
         header: Header,
         began: Instant,
         gather_until: Instant,
@@ -40,9 +40,9 @@ impl Input {
                 return Ok(Self::Recording { recording, header });
             }
         };
-        let line = Line::open(port, baud).await?;
+        let connection = Connection::open(port, baud).await?;
         let now = Instant::now();
-        Ok(Self::Device { line, header: header(origin), began: now, gather_until: now })
+        Ok(Self::Device { connection, header: header(origin), began: now, gather_until: now })
     }
 
     pub(super) fn header(&self) -> Header {
@@ -55,10 +55,10 @@ impl Input {
     /// Dropped while it waits, it has read nothing.
     pub(super) async fn next(&mut self) -> io::Result<Option<Chunk>> {
         match self {
-            Self::Device { line, began, gather_until, .. } => {
-                line.nap(*gather_until).await;
+            Self::Device { connection, began, gather_until, .. } => {
+                connection.nap(*gather_until).await?;
                 let mut bytes = vec![0; MAX_CHUNK];
-                let count = line.read(&mut bytes).await?;
+                let count = connection.read(&mut bytes).await?;
                 bytes.truncate(count);
                 let now = Instant::now();
                 *gather_until = now + GATHER;

@@ -8,7 +8,7 @@ use std::{io, time::Duration};
 use framework::{AcquireError, Batch, Counter, DataAcquisition, Fact, SourceContext, Timestamp};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
-use transport::{Line, Pacer, Port};
+use transport::{Connection, Pacer, Port};
 
 use self::{asking::Asking, noise::Noise};
 use crate::{Decoder, Fault, Protocol, Reader, Sniffer, plugin_for};
@@ -34,7 +34,7 @@ pub struct Settings {
 
 /// A meter that sends telegrams, and the line to it.
 pub struct Source<D> {
-    line: Option<Line>,
+    connection: Option<Connection>,
     meter: Meter<D>,
 }
 
@@ -84,7 +84,7 @@ impl<D: Decoder> Source<D> {
             bytes: cx.counter("bytes"),
             baud: cx.fact("baud"),
         };
-        Self { line: None, meter }
+        Self { connection: None, meter }
     }
 
     /// The same for a meter that is asked at each turn.
@@ -123,18 +123,18 @@ impl<D: Decoder> Meter<D> {
     }
 
     /// Waits for more bytes, or for the pause that ends a telegram.
-    async fn listen(&mut self, line: &mut Line) -> Result<Heard, AcquireError> {
+    async fn listen(&mut self, connection: &mut Connection) -> Result<Heard, AcquireError> {
         let now = Instant::now();
         let (pending, searching) = (self.reader.decoder().pending(), self.is_searching());
         if pending && !searching {
             self.pacer.arrived(now, self.noise.bytes());
             if let Some(until) = self.pacer.nap(now, self.noise.bytes()) {
-                line.nap(until).await;
+                connection.nap(until).await.map_err(|error| self.unavailable(error))?;
             }
         }
         let deadline = (self.heard + self.patience()).max(Instant::now());
         let space = self.reader.decoder().space();
-        match timeout_at(deadline, line.read(space)).await {
+        match timeout_at(deadline, connection.read(space)).await {
             Ok(Ok(count)) => {
                 let protocol = searching.then(|| self.sniffer.heard(&space[..count])).flatten();
                 self.reader.decoder().filled(count);
@@ -143,7 +143,7 @@ impl<D: Decoder> Meter<D> {
                 self.noise.heard(self.heard, count);
                 self.recognized(protocol)?;
                 if self.noise.is_long(searching) {
-                    self.give_up(line)?;
+                    self.give_up(connection)?;
                 }
                 Ok(Heard::Something)
             }
@@ -152,7 +152,9 @@ impl<D: Decoder> Meter<D> {
                 self.reader.decoder().finish();
                 Ok(Heard::Something)
             }
-            Err(_) if searching && self.noise.bytes() > 0 => self.give_up(line).map(|()| Heard::Something),
+            Err(_) if searching && self.noise.bytes() > 0 => {
+                self.give_up(connection).map(|()| Heard::Something)
+            }
             Err(_) if self.may_ask().is_some() => Ok(Heard::Nothing),
             Err(_) => Err(self.silent()),
         }
@@ -202,12 +204,12 @@ impl<D: Decoder> Meter<D> {
     }
 
     /// Bytes came, and no telegram was among them: listens at the next speed, and says so after the last one.
-    fn give_up(&mut self, line: &mut Line) -> Result<(), AcquireError> {
+    fn give_up(&mut self, connection: &mut Connection) -> Result<(), AcquireError> {
         let bytes = std::mem::take(&mut self.noise).bytes();
         let (port, bauds) = (&self.settings.port, &self.settings.bauds);
-        let heard = if self.is_searching() && bauds.len() > 1 && line.has_speed() {
+        let heard = if self.is_searching() && bauds.len() > 1 && connection.sets_baud() {
             self.place = (self.place + 1) % bauds.len();
-            line.set_baud(self.speed()).map_err(|error| self.unavailable(error))?;
+            connection.set_baud(self.speed()).map_err(|error| self.unavailable(error))?;
             self.baud.set(self.speed().to_string());
             self.reader.decoder().reset();
             self.sniffer.reset();
@@ -220,7 +222,10 @@ impl<D: Decoder> Meter<D> {
                 most(bauds)
             )
         } else {
-            format!("{bytes} bytes came from {port} at {} baud, and no telegram is among them", line.baud())
+            format!(
+                "{bytes} bytes came from {port} at {} baud, and no telegram is among them",
+                connection.baud()
+            )
         };
         let reason =
             format!("{heard}: check the head's alignment, `baud`, and that this is a {} meter", D::PROTOCOL);
@@ -256,9 +261,9 @@ fn most(bauds: &[u32]) -> u32 {
 #[framework::async_trait]
 impl<D: Decoder> DataAcquisition for Source<D> {
     async fn open(&mut self) -> Result<(), AcquireError> {
-        let Self { line, meter } = self;
-        let opened = Line::open(&meter.settings.port, meter.speed()).await;
-        *line = Some(opened.map_err(|error| meter.unavailable(error))?);
+        let Self { connection, meter } = self;
+        let opened = Connection::open(&meter.settings.port, meter.speed()).await;
+        *connection = Some(opened.map_err(|error| meter.unavailable(error))?);
         meter.baud.set(meter.speed().to_string());
         meter.reset();
         if let Some(asking) = &mut meter.asking {
@@ -268,17 +273,19 @@ impl<D: Decoder> DataAcquisition for Source<D> {
     }
 
     async fn acquire(&mut self) -> Result<Batch, AcquireError> {
-        let Self { line, meter } = self;
-        let Some(line) = line else { return Err(meter.unavailable(io::ErrorKind::NotConnected.into())) };
+        let Self { connection, meter } = self;
+        let Some(connection) = connection else {
+            return Err(meter.unavailable(io::ErrorKind::NotConnected.into()));
+        };
         loop {
-            if let Some(answer) = meter.ask(line).await? {
+            if let Some(answer) = meter.ask(connection).await? {
                 return Ok(answer);
             }
             if let Some(found) = meter.decode() {
                 return found;
             }
-            if let Heard::Nothing = meter.listen(line).await?
-                && let Some(answer) = meter.ask_silent(line).await?
+            if let Heard::Nothing = meter.listen(connection).await?
+                && let Some(answer) = meter.ask_silent(connection).await?
             {
                 return Ok(answer);
             }
@@ -286,6 +293,6 @@ impl<D: Decoder> DataAcquisition for Source<D> {
     }
 
     async fn close(&mut self) {
-        self.line = None;
+        self.connection = None;
     }
 }

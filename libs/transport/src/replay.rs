@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{self, BufReader},
-    os::fd::{AsRawFd, RawFd},
     path::Path,
 };
 
@@ -64,11 +63,5 @@ impl Replay {
             self.next = None;
         }
         Ok(count)
-    }
-}
-
-impl AsRawFd for Replay {
-    fn as_raw_fd(&self) -> RawFd {
-        self.recording.reader().get_ref().as_raw_fd()
     }
 }

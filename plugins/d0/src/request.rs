@@ -14,7 +14,7 @@ use std::{ops::Range, time::Duration};
 
 use telegram::{Answer, Conversation, Decoder as _, NoAnswer};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
-use transport::Line;
+use transport::Connection;
 
 use crate::{
     characters::begins_code,
@@ -89,32 +89,32 @@ struct Ident {
 
 #[framework::async_trait]
 impl Conversation<Decoder> for Request {
-    async fn ask(&mut self, line: &mut Line, decoder: &mut Decoder) -> Result<Answer, NoAnswer> {
-        line.set_baud(self.baud)?;
+    async fn ask(&mut self, connection: &mut Connection, decoder: &mut Decoder) -> Result<Answer, NoAnswer> {
+        connection.set_baud(self.baud)?;
         if self.wake_up {
             let nuls = usize::try_from(u128::from(self.baud / 10) * WAKE.as_millis() / 1000).unwrap_or(0);
-            line.send(&self.framed(&vec![0; nuls])).await?;
+            connection.send(&self.framed(&vec![0; nuls])).await?;
             sleep(AWAKENING).await;
         }
-        line.discard()?;
+        connection.discard()?;
         let request = self.framed(format!("/?{}!\r\n", self.address).as_bytes());
-        line.send(&request).await?;
-        let ident = self.ident(line, &request).await?;
+        connection.send(&request).await?;
+        let ident = self.ident(connection, &request).await?;
 
-        let may_change = line.has_speed();
+        let may_change = connection.sets_baud();
         let (letter, sent) = match ident.mode {
             Mode::A => ('A', Vec::new()),
             Mode::B(baud) => {
-                line.set_baud(baud)?;
+                connection.set_baud(baud)?;
                 ('B', Vec::new())
             }
             Mode::C(offered, _) => {
                 let wanted = may_change && self.max_baud.is_none_or(|most| offered <= most);
-                ('C', self.acknowledge(line, &ident, wanted || offered == self.baud).await?)
+                ('C', self.acknowledge(connection, &ident, wanted || offered == self.baud).await?)
             }
         };
-        begin(line, decoder, &ident, &sent).await?;
-        let mode = format!("mode {letter}, {} baud", line.baud());
+        begin(connection, decoder, &ident, &sent).await?;
+        let mode = format!("mode {letter}, {} baud", connection.baud());
         Ok(Answer { mode: if may_change { mode.into() } else { format!("mode {letter}").into() } })
     }
 }
@@ -133,30 +133,35 @@ impl Request {
 
     /// Asks for the data readout, at the speed that the meter offers or at the present one. Returns what
     /// was sent.
-    async fn acknowledge(&self, line: &mut Line, ident: &Ident, accepts: bool) -> Result<Vec<u8>, NoAnswer> {
+    async fn acknowledge(
+        &self,
+        connection: &mut Connection,
+        ident: &Ident,
+        accepts: bool,
+    ) -> Result<Vec<u8>, NoAnswer> {
         let (character, speed) = match ident.mode {
             Mode::C(offered, character) if accepts => (character, offered),
             _ => (b'0', self.baud),
         };
         let ack = self.framed(&[ACK, b'0', character, b'0', b'\r', b'\n']);
         sleep_until(ident.at + ident.reaction).await;
-        line.send(&ack).await?;
+        connection.send(&ack).await?;
         if speed != self.baud {
             // An adapter may still be sending when the system says that all is sent; the meter in turn
             // is silent for its reaction time.
             sleep(self.ack_delay.unwrap_or(ident.reaction / 4)).await;
-            line.discard()?;
-            line.set_baud(speed)?;
+            connection.discard()?;
+            connection.set_baud(speed)?;
         }
         Ok(ack)
     }
 
     /// Reads up to the end of the ident line.
-    async fn ident(&self, line: &mut Line, request: &[u8]) -> Result<Ident, NoAnswer> {
-        let last = Instant::now() + ANSWER + time_of(MAX_HEARD, line.baud());
+    async fn ident(&self, connection: &mut Connection, request: &[u8]) -> Result<Ident, NoAnswer> {
+        let last = Instant::now() + ANSWER + time_of(MAX_HEARD, connection.baud());
         let mut heard = Vec::new();
         let place = loop {
-            let more = read_by(line, last.min(Instant::now() + ANSWER), &mut heard).await?;
+            let more = read_by(connection, last.min(Instant::now() + ANSWER), &mut heard).await?;
             match find_ident(&heard) {
                 Some(place) => break place,
                 None if more && heard.len() < MAX_HEARD => {}
@@ -191,18 +196,23 @@ impl Mode {
 }
 
 /// Hands the decoder the ident line, and what came of the readout up to its beginning.
-async fn begin(line: &mut Line, decoder: &mut Decoder, ident: &Ident, sent: &[u8]) -> Result<(), NoAnswer> {
+async fn begin(
+    connection: &mut Connection,
+    decoder: &mut Decoder,
+    ident: &Ident,
+    sent: &[u8],
+) -> Result<(), NoAnswer> {
     // In the other modes, what came so soon is not the readout.
     let mut heard = match ident.mode {
         Mode::A => ident.heard[ident.place.end..].to_vec(),
         Mode::B(_) | Mode::C(..) => Vec::new(),
     };
-    let last = Instant::now() + ANSWER + time_of(MAX_STRAY, line.baud());
+    let last = Instant::now() + ANSWER + time_of(MAX_STRAY, connection.baud());
     let start = loop {
         if let Some(start) = find_readout(&heard) {
             break start;
         }
-        let more = read_by(line, last, &mut heard).await?;
+        let more = read_by(connection, last, &mut heard).await?;
         if heard.len() >= MAX_STRAY || !more {
             // A meter that sends no STX: its first line is behind what the head reflected.
             let from = heard.len() - behind(&heard, sent).len();
@@ -224,9 +234,9 @@ async fn begin(line: &mut Line, decoder: &mut Decoder, ident: &Ident, sent: &[u8
 }
 
 /// Adds to `heard` what comes next; `false` if nothing does.
-async fn read_by(line: &mut Line, last: Instant, heard: &mut Vec<u8>) -> Result<bool, NoAnswer> {
+async fn read_by(connection: &mut Connection, last: Instant, heard: &mut Vec<u8>) -> Result<bool, NoAnswer> {
     let mut chunk = [0; 64];
-    match timeout_at(last, line.read(&mut chunk)).await {
+    match timeout_at(last, connection.read(&mut chunk)).await {
         Ok(count) => {
             heard.extend_from_slice(&chunk[..count?]);
             Ok(true)

@@ -3,14 +3,14 @@
 
 use std::{io, time::Duration};
 
-use transport::{Line, Port};
+use transport::{Connection, Port};
 
 use crate::{clock, counter::Pulses};
 
 /// An open serial port, and what its bytes mean.
 #[derive(Debug)]
 pub(crate) struct SerialInput {
-    line: Line,
+    connection: Connection,
     buffer: Vec<u8>,
     bursts: Bursts,
 }
@@ -21,8 +21,8 @@ impl SerialInput {
     /// # Errors
     /// What the system says, with what to do where that is known.
     pub(crate) async fn open(port: &Port, baud: u32, debounce: Duration) -> io::Result<Self> {
-        let line = Line::open(port, baud).await?;
-        Ok(Self { line, buffer: vec![0; 4096], bursts: Bursts::new(debounce) })
+        let connection = Connection::open(port, baud).await?;
+        Ok(Self { connection, buffer: vec![0; 4096], bursts: Bursts::new(debounce) })
     }
 
     /// Waits for bytes; adds the pulses that they are.
@@ -33,7 +33,7 @@ impl SerialInput {
     /// # Cancel safety
     /// Dropped while it waits, it has read nothing.
     pub(crate) async fn pulses(&mut self, found: &mut Vec<Pulses>) -> io::Result<()> {
-        let read = self.line.read(&mut self.buffer).await?;
+        let read = self.connection.read(&mut self.buffer).await?;
         found.extend(self.bursts.bytes(read as u64, clock::now()));
         Ok(())
     }

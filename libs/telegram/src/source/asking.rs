@@ -5,7 +5,7 @@ use std::{fmt, io, time::Duration};
 use framework::{AcquireError, Batch, Fact, SourceContext, Text};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
-use transport::Line;
+use transport::Connection;
 
 use super::Meter;
 use crate::Decoder;
@@ -28,7 +28,7 @@ pub trait Conversation<D>: Send + 'static {
     ///
     /// # Errors
     /// Why there will be no readout.
-    async fn ask(&mut self, line: &mut Line, decoder: &mut D) -> Result<Answer, NoAnswer>;
+    async fn ask(&mut self, connection: &mut Connection, decoder: &mut D) -> Result<Answer, NoAnswer>;
 }
 
 /// What a meter said before its readout.
@@ -49,12 +49,12 @@ pub enum NoAnswer {
     /// What it says is no answer.
     Unclear(String),
     /// The line does not work.
-    Line(io::Error),
+    Connection(io::Error),
 }
 
 impl From<io::Error> for NoAnswer {
     fn from(error: io::Error) -> Self {
-        Self::Line(error)
+        Self::Connection(error)
     }
 }
 
@@ -107,19 +107,19 @@ impl<D> Asking<D> {
 enum Failed {
     /// Asked once more, it may go well.
     Again(AcquireError),
-    Line(io::Error),
+    Connection(io::Error),
 }
 
 impl<D: Decoder> Meter<D> {
     /// The answer of a meter that is asked, when its turn comes; `None` where it is listened to.
-    pub(super) async fn ask(&mut self, line: &mut Line) -> Result<Option<Batch>, AcquireError> {
+    pub(super) async fn ask(&mut self, connection: &mut Connection) -> Result<Option<Batch>, AcquireError> {
         let Some(asking) = &self.asking else { return Ok(None) };
         match asking.when {
             When::Silent { .. } => return Ok(None),
             When::At(due) => sleep_until(due).await,
             When::Always => {}
         }
-        let answer = self.ask_until_it_answers(line).await;
+        let answer = self.ask_until_it_answers(connection).await;
         if let Some(Asking { when: When::At(due), period, .. }) = &mut self.asking {
             *due = Instant::now() + *period;
         }
@@ -127,31 +127,34 @@ impl<D: Decoder> Meter<D> {
     }
 
     /// Asks a meter that says nothing by itself; `None` when it says nothing either.
-    pub(super) async fn ask_silent(&mut self, line: &mut Line) -> Result<Option<Batch>, AcquireError> {
+    pub(super) async fn ask_silent(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Result<Option<Batch>, AcquireError> {
         let Some(Asking { when: When::Silent { asked }, .. }) = &mut self.asking else { return Ok(None) };
         *asked = true;
-        let answer = self.ask_once(line).await;
+        let answer = self.ask_once(connection).await;
         if let (Ok(_), Some(asking)) = (&answer, &mut self.asking) {
             asking.when = When::At(Instant::now() + asking.period);
         }
         match answer {
             Ok(batch) => Ok(Some(batch)),
-            Err(Failed::Line(error)) => Err(self.unavailable(error)),
+            Err(Failed::Connection(error)) => Err(self.unavailable(error)),
             Err(Failed::Again(fault)) => {
                 debug!("asked because nothing is pushed: {fault}");
-                line.set_baud(self.speed()).map_err(|error| self.unavailable(error))?;
+                connection.set_baud(self.speed()).map_err(|error| self.unavailable(error))?;
                 self.reset();
                 Ok(None)
             }
         }
     }
 
-    async fn ask_until_it_answers(&mut self, line: &mut Line) -> Result<Batch, AcquireError> {
+    async fn ask_until_it_answers(&mut self, connection: &mut Connection) -> Result<Batch, AcquireError> {
         let mut attempt = 1;
         loop {
-            match self.ask_once(line).await {
+            match self.ask_once(connection).await {
                 Ok(batch) => return Ok(batch),
-                Err(Failed::Line(error)) => return Err(self.unavailable(error)),
+                Err(Failed::Connection(error)) => return Err(self.unavailable(error)),
                 Err(Failed::Again(fault)) if attempt == ATTEMPTS => return Err(fault),
                 Err(Failed::Again(fault)) => debug!("asked once more: {fault}"),
             }
@@ -159,24 +162,24 @@ impl<D: Decoder> Meter<D> {
         }
     }
 
-    async fn ask_once(&mut self, line: &mut Line) -> Result<Batch, Failed> {
+    async fn ask_once(&mut self, connection: &mut Connection) -> Result<Batch, Failed> {
         let Some(asking) = &mut self.asking else {
-            return Err(Failed::Line(io::ErrorKind::Unsupported.into()));
+            return Err(Failed::Connection(io::ErrorKind::Unsupported.into()));
         };
-        line.discard().map_err(Failed::Line)?;
+        connection.discard().map_err(Failed::Connection)?;
         self.reader.decoder().reset();
-        let answer = asking.conversation.ask(line, self.reader.decoder()).await;
+        let answer = asking.conversation.ask(connection, self.reader.decoder()).await;
         let Answer { mode } = answer.map_err(|none| match none {
-            NoAnswer::Line(error) => Failed::Line(error),
+            NoAnswer::Connection(error) => Failed::Connection(error),
             NoAnswer::Unclear(reason) => Failed::Again(AcquireError::Malformed { reason }),
             NoAnswer::Silent { waited } => {
                 let device = self.settings.port.to_string();
                 Failed::Again(AcquireError::Silent { device, waited })
             }
         })?;
-        let readout = timeout(LONGEST, self.readout(line)).await;
+        let readout = timeout(LONGEST, self.readout(connection)).await;
         let batch = readout.unwrap_or_else(|_| Err(again(format_args!("did not end within {LONGEST:?}"))))?;
-        self.baud.set(line.baud().to_string());
+        self.baud.set(connection.baud().to_string());
         if let Some(asking) = &self.asking {
             asking.mode.set(mode);
         }
@@ -184,7 +187,7 @@ impl<D: Decoder> Meter<D> {
     }
 
     /// Reads what the meter answers, up to the end of its telegram.
-    async fn readout(&mut self, line: &mut Line) -> Result<Batch, Failed> {
+    async fn readout(&mut self, connection: &mut Connection) -> Result<Batch, Failed> {
         let mut ended = false;
         loop {
             match self.decode() {
@@ -194,13 +197,13 @@ impl<D: Decoder> Meter<D> {
                 None => {}
             }
             let decoder = self.reader.decoder();
-            match timeout(PAUSE, line.read(decoder.space())).await {
+            match timeout(PAUSE, connection.read(decoder.space())).await {
                 Ok(Ok(count)) => {
                     decoder.filled(count);
                     self.bytes.add(count as u64);
                     self.heard = Instant::now();
                 }
-                Ok(Err(error)) => return Err(Failed::Line(error)),
+                Ok(Err(error)) => return Err(Failed::Connection(error)),
                 Err(_) => {
                     decoder.finish();
                     ended = true;

@@ -124,11 +124,6 @@ impl<R: BufRead> Recording<R> {
         self.header.as_ref()
     }
 
-    /// What it is read from.
-    pub(crate) fn reader(&self) -> &R {
-        &self.reader
-    }
-
     /// The next chunk, `None` at the end.
     ///
     /// # Errors

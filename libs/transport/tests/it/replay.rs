@@ -1,25 +1,23 @@
 //! Recordings in a device's place.
 
-#![allow(clippy::unwrap_used)] // a test's own files
-
 use std::{fs, io, path::PathBuf, time::Duration};
 
 use tokio::time::Instant;
-use transport::{Line, Port};
+use transport::{Connection, Port};
 
 /// A file that goes with the test.
 struct File(PathBuf);
 
 impl File {
     fn new(name: &str, bytes: &[u8]) -> Self {
-        let path = std::env::temp_dir().join(format!("line-replay-{}-{name}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("transport-replay-{}-{name}", std::process::id()));
         fs::write(&path, bytes).unwrap();
         Self(path)
     }
 
-    async fn open(&self, speed: f64) -> Line {
+    async fn open(&self, speed: f64) -> Connection {
         let port: Port = format!("replay:{}", self.0.display()).parse().unwrap();
-        Line::open(&port.at_speed(speed).unwrap(), 300).await.unwrap()
+        Connection::open(&port.at_speed(speed).unwrap(), 300).await.unwrap()
     }
 }
 
@@ -37,12 +35,12 @@ const RECORDING: &[u8] = b"# smartmeter recording 1: serial port, 9600 baud, 202
 async fn chunks_come_when_they_came() {
     let file = File::new("times", RECORDING);
     for speed in [1.0, 10.0, 0.5] {
-        let mut line = file.open(speed).await;
-        assert_eq!((line.baud(), line.has_speed()), (9600, false));
+        let mut connection = file.open(speed).await;
+        assert_eq!((connection.baud(), connection.sets_baud()), (9600, false));
         let start = Instant::now();
         let (mut buffer, mut seen) = ([0; 3], Vec::new());
         let error = loop {
-            match line.read(&mut buffer).await {
+            match connection.read(&mut buffer).await {
                 Ok(count) => {
                     seen.push((start.elapsed().mul_f64(speed).as_millis() / 10, buffer[..count].to_vec()))
                 }
@@ -60,24 +58,24 @@ async fn chunks_come_when_they_came() {
 #[tokio::test(start_paused = true)]
 async fn a_recording_takes_what_is_sent_and_does_not_change() {
     let file = File::new("send", RECORDING);
-    let mut line = file.open(1.0).await;
-    line.send(b"/?!\r\n").await.unwrap();
-    line.set_baud(300).unwrap();
-    line.discard().unwrap();
-    line.nap(Instant::now() + Duration::from_millis(100)).await;
+    let mut connection = file.open(1.0).await;
+    connection.send(b"/?!\r\n").await.unwrap();
+    connection.set_baud(300).unwrap();
+    connection.discard().unwrap();
+    connection.nap(Instant::now() + Duration::from_millis(100)).await.unwrap();
     let mut buffer = [0; 8];
     // Given up before its time, and asked again.
-    assert!(tokio::time::timeout(Duration::from_millis(50), line.read(&mut buffer)).await.is_err());
-    assert_eq!(line.read(&mut buffer).await.unwrap(), 5);
-    assert_eq!(line.baud(), 9600);
+    assert!(tokio::time::timeout(Duration::from_millis(50), connection.read(&mut buffer)).await.is_err());
+    assert_eq!(connection.read(&mut buffer).await.unwrap(), 5);
+    assert_eq!(connection.baud(), 9600);
 }
 
 #[tokio::test(start_paused = true)]
 async fn raw_bytes_come_at_the_speed_of_their_line() {
     let file = File::new("raw", &[b'x'; 300]);
-    let mut line = file.open(1.0).await;
+    let mut connection = file.open(1.0).await;
     let (start, mut buffer, mut count) = (Instant::now(), [0; 512], 0);
-    while let Ok(read) = line.read(&mut buffer).await {
+    while let Ok(read) = connection.read(&mut buffer).await {
         count += read;
     }
     // 300 baud: 30 bytes a second.
@@ -92,7 +90,7 @@ async fn what_cannot_be_played_is_called_so() {
         ("/dev/null", "this is no file"),
         (later.0.to_str().unwrap(), "line 1: this program reads version 1"),
     ] {
-        let error = Line::open(&format!("replay:{path}").parse().unwrap(), 9600).await.unwrap_err();
+        let error = Connection::open(&format!("replay:{path}").parse().unwrap(), 9600).await.unwrap_err();
         assert!(error.to_string().starts_with(expected), "{path}: {error}");
     }
 }
