@@ -33,7 +33,10 @@ mod worker;
 
 pub use ::journal::{self, Record};
 pub use async_trait::async_trait;
-pub use reading::{Batch, Decimal, DeviceTime, Obis, Reading, Text, Timestamp, Value, json};
+pub use reading::{
+    Batch, Decimal, DeviceTime, Direction, Factor, Kind, Meaning, Medium, Obis, Phase, Quantity, Reading,
+    SPELLINGS, Scaled, Text, Timestamp, Unit, Value, json,
+};
 
 pub use crate::{
     command::{ArgKind, ArgSpec, Args, Command, CommandError, CommandSpec},

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::sync::broadcast;
 
 pub use crate::status::{InstanceStatus, State};
-use crate::{Batch, Context, Counter, Stats, Text, json};
+use crate::{Batch, Context, Counter, Stats, Text};
 
 /// How many batches a reader of events may be behind before it is told that it missed some.
 const EVENT_BACKLOG: usize = 256;
@@ -63,9 +63,11 @@ impl Snapshot {
     /// The members of its section in `/data`, without braces; encoded once, for all readers.
     pub fn members(&self) -> &Bytes {
         self.members.get_or_init(|| {
-            let mut out = Vec::with_capacity(self.batch.readings.len() * 80 + 64);
-            json::write_members(&mut out, &self.batch);
-            out.into()
+            let mut object = Vec::with_capacity(self.batch.readings.len() * 80 + 64);
+            // Writing into memory cannot fail.
+            let _ = serde_json::to_writer(&mut object, &self.batch);
+            let end = object.len().saturating_sub(1);
+            Bytes::from(object).slice(1.min(end)..end)
         })
     }
 }

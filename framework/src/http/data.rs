@@ -5,6 +5,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     sync::Arc,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -12,6 +13,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
+use serde_json::value::RawValue;
 use warp::{
     Filter,
     filters::BoxedFilter,
@@ -180,15 +182,18 @@ fn write_node(out: &mut Vec<u8>, view: &View, names: &[Cow<'_, str>]) -> Result<
                 let names = batch.readings.iter().map(|reading| &*reading.name);
                 missing("reading", name, &format!("/data/{section}"), names)
             })?;
-            match below {
-                [] => json::write_reading(out, reading),
-                [member] if json::write_member(out, reading, member) => {}
-                _ => {
-                    let has = |member: &&str| json::write_member(&mut Vec::new(), reading, member);
-                    let there: Vec<_> = json::MEMBERS.into_iter().filter(has).collect();
-                    let parent = format!("/data/{section}/{name}");
-                    return Err(missing("member", &below.join("/"), &parent, there.into_iter()));
-                }
+            let start = out.len();
+            json::write(out, reading);
+            if !below.is_empty() {
+                let object = out.split_off(start);
+                // A reading without an OBIS code is no object, and has no members.
+                let members: BTreeMap<&str, &RawValue> = serde_json::from_slice(&object).unwrap_or_default();
+                let member = below.join("/");
+                let found = members.get(&*member).ok_or_else(|| {
+                    let names = members.keys().copied();
+                    missing("member", &member, &format!("/data/{section}/{name}"), names)
+                })?;
+                out.extend_from_slice(found.get().as_bytes());
             }
         }
     }

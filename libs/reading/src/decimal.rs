@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer, ser::Error as _};
+use serde_json::value::RawValue;
+
 /// A decimal number with the digits of the wire: `mantissa / 10^scale`.
 ///
 /// Meters send decimal text, users read decimal text; binary floating point in between would add
@@ -18,6 +21,8 @@ pub struct Decimal {
 
 /// The most decimals (digits behind the point) that are kept.
 const MAX_SCALE: u8 = 18;
+/// The longest text of a number: a sign, 19 digits and a point, or 18 zeros more than its digits. In bytes.
+const LONGEST: usize = 24;
 const POWERS: [u64; 20] = {
     let mut powers = [1; 20];
     let mut i = 1;
@@ -119,16 +124,19 @@ impl Decimal {
 
     /// Appends the number's text, as [`Display`](fmt::Display) prints it, to `out`.
     pub fn write_to(self, out: &mut Vec<u8>) {
-        if self.mantissa < 0 {
-            out.push(b'-');
-        }
+        let mut text = [0; LONGEST];
+        let start = self.text(&mut text);
+        out.extend_from_slice(&text[start..]);
+    }
+
+    /// Writes the number's text to the end of `buffer`, and returns its start there.
+    fn text(self, buffer: &mut [u8; LONGEST]) -> usize {
         let (mut digits, mut scale) = (self.mantissa.unsigned_abs(), self.scale);
         while scale > 1 && digits.is_multiple_of(10) {
             digits /= 10;
             scale -= 1;
         }
         // From the last digit to the first; the point goes in after `scale` digits, a zero before it.
-        let mut buffer = [0; 24];
         let mut at = buffer.len();
         let mut written = 0;
         while digits > 0 || written <= scale {
@@ -141,7 +149,11 @@ impl Decimal {
             digits /= 10;
             written += 1;
         }
-        out.extend_from_slice(&buffer[at..]);
+        if self.mantissa < 0 {
+            at -= 1;
+            buffer[at] = b'-';
+        }
+        at
     }
 }
 
@@ -151,11 +163,42 @@ impl From<i64> for Decimal {
     }
 }
 
+impl From<i32> for Decimal {
+    fn from(integer: i32) -> Self {
+        i64::from(integer).into()
+    }
+}
+
+impl From<u32> for Decimal {
+    fn from(integer: u32) -> Self {
+        i64::from(integer).into()
+    }
+}
+
+/// A number above `i64::MAX`, which no counter of pulses or bytes reaches, becomes that.
+impl From<u64> for Decimal {
+    fn from(integer: u64) -> Self {
+        i64::try_from(integer).unwrap_or(i64::MAX).into()
+    }
+}
+
+/// A JSON number with every digit: as raw JSON, because a float would lose some. For `serde_json` only.
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.scale == 0 {
+            return serializer.serialize_i64(self.mantissa);
+        }
+        let mut text = [0; LONGEST];
+        let start = self.text(&mut text);
+        serde_json::from_slice::<&RawValue>(&text[start..]).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = Vec::with_capacity(24);
-        self.write_to(&mut text);
-        f.pad(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        let mut text = [0; LONGEST];
+        let start = self.text(&mut text);
+        f.pad(std::str::from_utf8(&text[start..]).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -219,6 +262,16 @@ mod tests {
         assert_eq!(Decimal::rounded(1234.56, 1).unwrap().to_string(), "1234.6");
         assert_eq!(Decimal::rounded(f64::NAN, 1), None);
         assert_eq!(Decimal::from_f64(1e30), None);
+    }
+
+    #[test]
+    fn json_has_every_digit() {
+        let json = |number: Decimal| serde_json::to_string(&[number]).unwrap();
+        assert_eq!(json(Decimal::parse(b"002714.12830185").unwrap()), "[2714.12830185]");
+        assert_eq!(json(Decimal::new(i64::MIN, 18).unwrap()), "[-9.223372036854775808]");
+        assert_eq!(json(Decimal::new(-1, 18).unwrap()), "[-0.000000000000000001]");
+        assert_eq!(json(Decimal::from(u64::MAX)), "[9223372036854775807]");
+        assert_eq!(json(Decimal::from(-7)), "[-7]");
     }
 
     proptest! {

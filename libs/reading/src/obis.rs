@@ -144,6 +144,13 @@ impl fmt::Display for Obis {
     }
 }
 
+/// The text form, as a string.
+impl serde::Serialize for Obis {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

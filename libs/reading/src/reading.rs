@@ -1,6 +1,9 @@
+//! Readings, and batches of them.
 //! What a source hands on: readings, and batches of them.
 
-use crate::{Decimal, Obis};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::{Decimal, Kind, Meaning, Obis, json::timestamp};
 
 /// Short text: up to 23 bytes are kept without an allocation, longer ones are shared.
 pub use smol_str::SmolStr as Text;
@@ -26,8 +29,10 @@ pub struct Reading {
     pub obis: Option<Obis>,
     /// The value.
     pub value: Value,
-    /// The unit as the device wrote it (`kWh`, `W`); `None` where it gave none.
+    /// The unit as the device wrote it (`kWh`, `KWh`); `None` where it sent none.
     pub unit: Option<Text>,
+    /// Behaviour over time, where the source states it; `None` where unit and OBIS code tell.
+    pub kind: Option<Kind>,
     /// When the device took this value, where it says so for this one: a gas meter tells its own once an hour.
     pub time: Option<DeviceTime>,
     /// The register's status word, where it has one.
@@ -46,18 +51,49 @@ pub struct DeviceTime {
 }
 
 impl Reading {
-    /// A number without an OBIS code: the bare value in `/data`.
-    pub fn number(name: impl Into<Text>, value: Decimal) -> Self {
-        Self::new(name.into(), Value::Number(value))
+    /// A number whose behaviour over time its unit and OBIS code tell.
+    pub fn number(name: impl Into<Text>, value: impl Into<Decimal>) -> Self {
+        Self::new(name.into(), Value::Number(value.into()), None)
     }
 
-    /// A text without an OBIS code.
+    /// A counter: it rises, and a fall is a new beginning.
+    pub fn counter(name: impl Into<Text>, value: impl Into<Decimal>) -> Self {
+        Self::new(name.into(), Value::Number(value.into()), Some(Kind::Counter))
+    }
+
+    /// A counter that may run backwards: import minus export.
+    pub fn net(name: impl Into<Text>, value: impl Into<Decimal>) -> Self {
+        Self::new(name.into(), Value::Number(value.into()), Some(Kind::Net))
+    }
+
+    /// A number that rises and falls: a power, a temperature.
+    pub fn gauge(name: impl Into<Text>, value: impl Into<Decimal>) -> Self {
+        Self::new(name.into(), Value::Number(value.into()), Some(Kind::Gauge))
+    }
+
+    /// A text.
     pub fn text(name: impl Into<Text>, value: impl Into<Text>) -> Self {
-        Self::new(name.into(), Value::Text(value.into()))
+        Self::new(name.into(), Value::Text(value.into()), None)
     }
 
-    fn new(name: Text, value: Value) -> Self {
-        Self { name, obis: None, value, unit: None, time: None, status: None, more: Vec::new() }
+    /// A state that is on or off: 1 or 0.
+    pub fn flag(name: impl Into<Text>, on: bool) -> Self {
+        Self::new(name.into(), Value::Number(i32::from(on).into()), Some(Kind::State))
+    }
+
+    fn new(name: Text, value: Value, kind: Option<Kind>) -> Self {
+        Self { name, obis: None, value, unit: None, kind, time: None, status: None, more: Vec::new() }
+    }
+
+    /// Returns what the value means: by its stated kind, its unit and its OBIS code.
+    pub fn meaning(&self) -> Meaning {
+        let derived = Meaning::of(&self.name, self.unit.as_deref(), self.obis);
+        let kind = match (self.kind, &self.value) {
+            (Some(stated), _) => stated,
+            (None, Value::Text(_)) => Kind::State,
+            (None, Value::Number(_)) => derived.kind,
+        };
+        Meaning { kind, ..derived }
     }
 
     /// The same reading with a unit.
@@ -91,5 +127,96 @@ impl Batch {
     /// The reading called `name`.
     pub fn get(&self, name: &str) -> Option<&Reading> {
         self.readings.iter().find(|reading| reading.name == name)
+    }
+}
+
+/// A JSON number with every digit, or a string.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => number.serialize(serializer),
+            Self::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+/// As in `/data`: an object where it has an OBIS code, else its bare value.
+impl Serialize for Reading {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(obis) = self.obis else { return self.value.serialize(serializer) };
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("OBIS_Code", &obis.reduced())?;
+        if let Some(unit) = &self.unit {
+            object.serialize_entry("unit", unit.as_str())?;
+        }
+        object.serialize_entry("value", &self.value)?;
+        if let Some(utc) = self.time.as_ref().and_then(|time| time.utc) {
+            object.serialize_entry("timestampUTC", &timestamp(utc))?;
+        }
+        if let Some(status) = self.status {
+            object.serialize_entry("status", &status)?;
+        }
+        if !self.more.is_empty() {
+            object.serialize_entry("more", &self.more)?;
+        }
+        object.end()
+    }
+}
+
+/// As in `/data`: the time, and each reading by its name.
+impl Serialize for Batch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("timestampUTC", &timestamp(self.taken_at))?;
+        for reading in &self.readings {
+            object.serialize_entry(reading.name.as_str(), reading)?;
+        }
+        object.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Quantity, Unit};
+
+    #[test]
+    fn a_batch_has_the_shape_of_the_original_program() {
+        let import = Reading::number("POWER_IMPORT", Decimal::parse(b"004457.15300000").unwrap())
+            .obis(Obis::parse(b"1-0:1.8.0*255").unwrap())
+            .unit("kWh");
+        let utc = "2020-02-06T21:00:00Z".parse().ok();
+        let gas = Reading {
+            time: Some(DeviceTime { sent: "200206220000W".into(), utc }),
+            status: Some(7),
+            more: vec!["a".into(), "b".into()],
+            ..Reading::number("GAS", 5).obis(Obis::parse(b"0-1:24.2.1").unwrap())
+        };
+        let batch = Batch {
+            taken_at: "2020-02-06T21:37:51.607046Z".parse().unwrap(),
+            readings: vec![
+                import,
+                gas,
+                Reading::counter("count", Decimal::new(1_375_657, 2).unwrap()).unit("kWh"),
+                Reading::text("id", "\"<x>\u{1}"),
+            ],
+        };
+        assert_eq!(
+            serde_json::to_string(&batch).unwrap(),
+            r#"{"timestampUTC":"2020-02-06T21:37:51.607046+00:00","POWER_IMPORT":{"OBIS_Code":"1.8.0","unit":"kWh","value":4457.153},"GAS":{"OBIS_Code":"24.2.1","value":5,"timestampUTC":"2020-02-06T21:00:00.000000+00:00","status":7,"more":["a","b"]},"count":13756.57,"id":"\"<x>\u0001"}"#
+        );
+    }
+
+    #[test]
+    fn a_stated_kind_holds_whatever_unit_and_code_tell() {
+        let rain = Reading::counter("rain", 5).unit("mm").meaning();
+        assert_eq!((rain.kind, rain.quantity, rain.unit), (Kind::Counter, Quantity::Other, None));
+        let stored = Reading::gauge("stored", 5).unit("kWh ").meaning();
+        assert_eq!((stored.kind, stored.unit), (Kind::Gauge, Some(Unit::KilowattHour)));
+        let net = Reading::net("balance", -5).unit("kWh").meaning();
+        assert_eq!(net.kind, Kind::Net);
+        assert_eq!(Reading::flag("open", true).meaning().kind, Kind::State);
+        assert_eq!(Reading::text("energy", "5x").unit("kWh").meaning().kind, Kind::State);
+        assert_eq!(Reading::number("energy", 5).unit("kWh").meaning().kind, Kind::Counter);
     }
 }

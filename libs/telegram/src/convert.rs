@@ -71,6 +71,7 @@ fn reading(name: Text, register: &Register<'_>, trim: bool) -> Reading {
         value: register.number.map_or_else(|| Value::Text(text(register.value)), Value::Number),
         // A star without a unit behind it says no more than no star.
         unit: register.unit.filter(|unit| !unit.is_empty()).map(Text::new),
+        kind: None,
         time: register.time.map(|time| DeviceTime { sent: text(time.sent), utc: time.utc }),
         status: register.status,
         more: register.more().map(text).collect(),

@@ -2,7 +2,7 @@
 
 use framework::{
     Reading, inventory,
-    json::{write_list, write_str, write_value},
+    json::{write, write_str},
 };
 
 use crate::Protocol;
@@ -89,7 +89,7 @@ pub fn json_line(kind: &str, ident: Option<&str>, readings: &[Reading]) -> Vec<u
         out.extend_from_slice(if i > 0 { b",{\"obis\":" } else { b"{\"obis\":" });
         write_str(&mut out, &reading.name);
         out.extend_from_slice(b",\"value\":");
-        write_value(&mut out, &reading.value);
+        write(&mut out, &reading.value);
         if let Some(unit) = &reading.unit {
             out.extend_from_slice(b",\"unit\":");
             write_str(&mut out, unit);
@@ -103,7 +103,7 @@ pub fn json_line(kind: &str, ident: Option<&str>, readings: &[Reading]) -> Vec<u
         }
         if !reading.more.is_empty() {
             out.extend_from_slice(b",\"more\":");
-            write_list(&mut out, &reading.more);
+            write(&mut out, &reading.more);
         }
         out.push(b'}');
     }

@@ -165,7 +165,7 @@ fn object<'m>(taken_at: Timestamp, members: impl IntoIterator<Item = (&'m Text, 
         out.push(b',');
         json::write_str(&mut out, name);
         out.push(b':');
-        json::write_value(&mut out, value);
+        json::write(&mut out, value);
     }
     out.push(b'}');
     out

@@ -6,7 +6,7 @@ mod headers;
 
 use framework::{
     Batching, ConfigError, Context, PublishError, Publisher, PublisherPlugin, Record, async_trait,
-    json::{timestamp, write_reading, write_str},
+    json::{timestamp, write, write_str},
 };
 use http_client::{Endpoint, Message, Method};
 
@@ -66,7 +66,7 @@ fn body(records: &[Record]) -> Vec<u8> {
             }
             write_str(&mut body, &reading.name);
             body.push(b':');
-            write_reading(&mut body, reading);
+            write(&mut body, reading);
         }
         body.extend_from_slice(b"}}");
     }

@@ -1,0 +1,294 @@
+//! Units: every spelling that devices use, what it measures, and its exact factor to the base unit.
+
+use std::fmt;
+
+use crate::{Decimal, Scaled, words::words};
+
+words! {
+    /// Physical quantity of a number. Each has one base unit, to which [`Unit::factor`] converts.
+    Quantity {
+        /// Active energy of electricity, or heat. Base unit: J.
+        Energy = "energy",
+        /// Base unit: var·s.
+        ReactiveEnergy = "reactive_energy",
+        /// Base unit: VA·s.
+        ApparentEnergy = "apparent_energy",
+        /// Volume of gas or water. Base unit: m³.
+        Volume = "volume",
+        /// Base unit: A·s.
+        Charge = "charge",
+        /// Base unit: W.
+        Power = "power",
+        /// Base unit: var.
+        ReactivePower = "reactive_power",
+        /// Base unit: VA.
+        ApparentPower = "apparent_power",
+        /// Base unit: V.
+        Voltage = "voltage",
+        /// Base unit: A.
+        Current = "current",
+        /// Base unit: Hz.
+        Frequency = "frequency",
+        /// Ratio of active to apparent power, without a unit.
+        PowerFactor = "power_factor",
+        /// Base unit: °C.
+        Temperature = "temperature",
+        /// Difference of two temperatures. Base unit: K.
+        TemperatureDifference = "temperature_difference",
+        /// Base unit: m³/h.
+        VolumeFlow = "volume_flow",
+        /// Base unit: Pa.
+        Pressure = "pressure",
+        /// Relative humidity. Base unit: %.
+        Humidity = "humidity",
+        /// Share of a whole. Base unit: %.
+        Ratio = "ratio",
+        /// Base unit: degrees. The arithmetic mean of angles is meaningless: 359° and 1° are neighbours.
+        Angle = "angle",
+        /// Base unit: s.
+        Duration = "duration",
+        /// A number without a unit, or with one that is not in the table.
+        Other = "other",
+    }
+}
+
+impl Quantity {
+    /// Returns whether it adds up over time, so that a register of it is a counter.
+    pub const fn adds_up(self) -> bool {
+        matches!(
+            self,
+            Self::Energy | Self::ReactiveEnergy | Self::ApparentEnergy | Self::Volume | Self::Charge
+        )
+    }
+}
+
+/// Defines the units: one line each.
+macro_rules! units {
+    ($($variant:ident $symbol:literal $quantity:ident ($digits:literal, $exponent:literal) [$($spelling:literal)*];)*) => {
+        /// A unit that is in the table. A device's unit that is not there stays text.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Unit {
+            $(#[doc = concat!("`", $symbol, "`")] $variant,)*
+        }
+
+        impl Unit {
+            /// All units, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The canonical symbol: `kWh`, `m³`, `°C`.
+            pub const fn symbol(self) -> &'static str {
+                match self { $(Self::$variant => $symbol,)* }
+            }
+
+            /// The quantity that it measures.
+            pub const fn quantity(self) -> Quantity {
+                match self { $(Self::$variant => Quantity::$quantity,)* }
+            }
+
+            /// The factor to the base unit of its quantity.
+            pub const fn factor(self) -> Factor {
+                match self { $(Self::$variant => Factor { digits: $digits, exponent: $exponent },)* }
+            }
+
+            /// The spelling as it stands in the table.
+            fn exactly(text: &str) -> Option<Self> {
+                match text {
+                    $($symbol $(| $spelling)* => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+
+        /// Every spelling of the table. [`Unit::parse`] also reads other capitals of most of them.
+        pub const SPELLINGS: &[(&str, Unit)] = &[$(($symbol, Unit::$variant), $(($spelling, Unit::$variant),)*)*];
+    };
+}
+
+// A line: symbol, quantity, factor to the base unit as (digits, power of ten), other spellings.
+// Capitals need no spelling of their own, apart from a leading `m` or `M` and single letters.
+units! {
+    KilowattHour        "kWh"   Energy (36, 5) ["KWh"];
+    WattHour            "Wh"    Energy (36, 2) [];
+    Watt                "W"     Power (1, 0) [];
+    Kilowatt            "kW"    Power (1, 3) ["KW"];
+    Volt                "V"     Voltage (1, 0) [];
+    Ampere              "A"     Current (1, 0) [];
+    CubicMetre          "m³"    Volume (1, 0) ["m3" "m^3"];
+    Celsius             "°C"    Temperature (1, 0) ["ºC" "℃" "degC"];
+    Hertz               "Hz"    Frequency (1, 0) [];
+    KilovarHour         "kvarh" ReactiveEnergy (36, 5) ["kVArh"];
+    Kilovar             "kvar"  ReactivePower (1, 3) ["kVAr"];
+    Var                 "var"   ReactivePower (1, 0) ["VAr"];
+    VarHour             "varh"  ReactiveEnergy (36, 2) ["VArh"];
+    VoltAmpere          "VA"    ApparentPower (1, 0) [];
+    KilovoltAmpere      "kVA"   ApparentPower (1, 3) [];
+    VoltAmpereHour      "VAh"   ApparentEnergy (36, 2) [];
+    KilovoltAmpereHour  "kVAh"  ApparentEnergy (36, 5) [];
+    MegawattHour        "MWh"   Energy (36, 8) [];
+    GigawattHour        "GWh"   Energy (36, 11) [];
+    Joule               "J"     Energy (1, 0) [];
+    Kilojoule           "kJ"    Energy (1, 3) [];
+    Megajoule           "MJ"    Energy (1, 6) [];
+    Gigajoule           "GJ"    Energy (1, 9) [];
+    MegavarHour         "Mvarh" ReactiveEnergy (36, 8) [];
+    MegavoltAmpereHour  "MVAh"  ApparentEnergy (36, 8) [];
+    Litre               "l"     Volume (1, -3) ["L"];
+    AmpereHour          "Ah"    Charge (36, 2) [];
+    Milliwatt           "mW"    Power (1, -3) [];
+    Megawatt            "MW"    Power (1, 6) [];
+    Megavar             "Mvar"  ReactivePower (1, 6) [];
+    MegavoltAmpere      "MVA"   ApparentPower (1, 6) [];
+    Millivolt           "mV"    Voltage (1, -3) [];
+    Kilovolt            "kV"    Voltage (1, 3) [];
+    Milliampere         "mA"    Current (1, -3) [];
+    Kiloampere          "kA"    Current (1, 3) [];
+    Kilohertz           "kHz"   Frequency (1, 3) [];
+    Kelvin              "K"     TemperatureDifference (1, 0) [];
+    CubicMetrePerHour   "m³/h"  VolumeFlow (1, 0) ["m3/h" "m^3/h" "m3ph"];
+    LitrePerHour        "l/h"   VolumeFlow (1, -3) ["lph"];
+    LitrePerMinute      "l/min" VolumeFlow (6, -2) [];
+    Pascal              "Pa"    Pressure (1, 0) [];
+    Hectopascal         "hPa"   Pressure (1, 2) [];
+    Kilopascal          "kPa"   Pressure (1, 3) [];
+    Millibar            "mbar"  Pressure (1, 2) [];
+    Bar                 "bar"   Pressure (1, 5) [];
+    RelativeHumidity    "%RH"   Humidity (1, 0) [];
+    Percent             "%"     Ratio (1, 0) [];
+    Degree              "°"     Angle (1, 0) ["deg"];
+    Second              "s"     Duration (1, 0) ["sec" "secs"];
+    Minute              "min"   Duration (6, 1) [];
+    Hour                "h"     Duration (36, 2) [];
+    Day                 "d"     Duration (864, 2) [];
+}
+
+impl Unit {
+    /// Reads a unit as a device writes it; `None` where it is not in the table.
+    ///
+    /// Blanks around it do not count, nor do capitals (`KWH`, `kVArh`), except that `m` is not `M` (they differ by
+    /// nine powers of ten) and that a single letter is what it is (`K` and `k`, `A` and `a`).
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::exactly(text).or_else(|| {
+            let text = text.trim();
+            Self::exactly(text).or_else(|| {
+                let alike = |known: &str| {
+                    text.len() > 1
+                        && known.eq_ignore_ascii_case(text)
+                        && (!text.starts_with(['m', 'M']) || text.starts_with(&known[..1]))
+                };
+                SPELLINGS.iter().find(|(known, _)| alike(known)).map(|&(_, unit)| unit)
+            })
+        })
+    }
+
+    /// The factor to another unit of the same quantity; `None` where there is none, or it is not a finite decimal
+    /// number (joules in watt hours).
+    pub fn factor_to(self, other: Self) -> Option<Factor> {
+        let (from, to) = (self.factor(), other.factor());
+        let exact = self.quantity() == other.quantity() && from.digits % to.digits == 0;
+        exact.then(|| Factor { digits: from.digits / to.digits, exponent: from.exponent - to.exponent })
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.symbol())
+    }
+}
+
+impl serde::Serialize for Unit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.symbol())
+    }
+}
+
+/// Exact factor between two units: `digits * 10^exponent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Factor {
+    pub(crate) digits: i32,
+    pub(crate) exponent: i32,
+}
+
+impl Factor {
+    /// The factor 1.
+    pub const ONE: Self = Self { digits: 1, exponent: 0 };
+
+    /// Returns the product, with every digit.
+    pub fn apply(self, number: Decimal) -> Scaled {
+        Scaled::new(number, self)
+    }
+
+    /// Returns the factor as a floating point number.
+    pub fn to_f64(self) -> f64 {
+        f64::from(self.digits) * 10f64.powi(self.exponent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_spelling_is_read_and_written_canonically() {
+        for (text, symbol) in [
+            ("kWh", "kWh"),
+            ("KWh", "kWh"),
+            ("kwh", "kWh"),
+            ("KWH", "kWh"),
+            ("kWh ", "kWh"),
+            (" Kwh", "kWh"),
+            ("WH", "Wh"),
+            ("MWH", "MWh"),
+            ("KW", "kW"),
+            ("Kw", "kW"),
+            ("kVArh", "kvarh"),
+            ("kVarh", "kvarh"),
+            ("KVARH", "kvarh"),
+            ("VAr", "var"),
+            ("VAR", "var"),
+            ("MVArh", "Mvarh"),
+            ("MVAH", "MVAh"),
+            ("m^3", "m³"),
+            ("m3", "m³"),
+            ("m3ph", "m³/h"),
+            ("m3/h", "m³/h"),
+            ("L/h", "l/h"),
+            ("L", "l"),
+            ("gj", "GJ"),
+            ("KJ", "kJ"),
+            ("hz", "Hz"),
+            ("ºC", "°C"),
+            ("°c", "°C"),
+            ("deg", "°"),
+            ("mA", "mA"),
+            ("ma", "mA"),
+        ] {
+            assert_eq!(Unit::parse(text).map(Unit::symbol), Some(symbol), "{text:?}");
+        }
+        for &(text, unit) in SPELLINGS {
+            assert_eq!(Unit::parse(text), Some(unit), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_unit_that_could_be_two_is_none() {
+        for text in
+            ["", " ", "mwh", "mw ", "MV", "k", "w", "a", "C", "kWh/h", "k Wh", "bananas", "m", "M3", "ΩΩ"]
+        {
+            let unit = Unit::parse(text);
+            assert!(unit.is_none() || text == "mw " && unit == Some(Unit::Milliwatt), "{text:?}: {unit:?}");
+        }
+    }
+
+    #[test]
+    fn factors_are_exact() {
+        let factor = |from: Unit, to| from.factor_to(to).map(|factor| (factor.digits, factor.exponent));
+        assert_eq!(factor(Unit::KilowattHour, Unit::WattHour), Some((1, 3)));
+        assert_eq!(factor(Unit::WattHour, Unit::KilowattHour), Some((1, -3)));
+        assert_eq!(factor(Unit::KilowattHour, Unit::Joule), Some((36, 5)));
+        assert_eq!(factor(Unit::Joule, Unit::WattHour), None);
+        assert_eq!(factor(Unit::Kilowatt, Unit::WattHour), None);
+        assert_eq!(factor(Unit::LitrePerMinute, Unit::LitrePerHour), Some((6, 1)));
+        assert_eq!(factor(Unit::Day, Unit::Hour), Some((24, 0)));
+        assert_eq!(Unit::Gigajoule.factor().to_f64(), 1e9);
+    }
+}
