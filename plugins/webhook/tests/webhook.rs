@@ -34,7 +34,7 @@ fn records() -> Vec<Record> {
         batch: Batch { taken_at: "2026-11-23T07:52:59.168513Z".parse().unwrap(), readings },
     };
     let count = Reading::number("count \"1\"", Decimal::new(1_375_657, 2).unwrap());
-    vec![record("grid", vec![import, count]), record("heat", vec![Reading::number("pulses", 7.into())])]
+    vec![record("grid", vec![import, count]), record("heat", vec![Reading::number("pulses", 7)])]
 }
 
 #[tokio::test]
