@@ -1,17 +1,20 @@
-//! HTTP for publishers: requests that deliver records, and what their answers mean.
+//! HTTP client for publishers: requests that deliver records, and the meaning of the responses.
 //!
-//! A plugin lists the keys of [`Keys`] in its own `Config`, makes an [`Endpoint`] of them, and sends a [`Message`].
-//! What came back is an [`Answer`], whose [`check`](Answer::check) says what the framework does next. [`Named`] warns of
-//! readings that the keys name and nobody reads.
+//! A plugin lists the keys of [`ClientConfig`] in its own `Config`, makes a [`Client`] of them, and sends a [`Request`].
+//! [`Response::check`] turns the response into what the framework does next. [`NamedReadings`] warns of readings
+//! that the configuration names and no source has.
 
-mod answer;
-mod endpoint;
-mod keys;
-mod named;
+mod client;
+mod config;
+mod fault;
+mod named_readings;
+mod response;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
-    answer::Answer,
-    endpoint::{Endpoint, Message, Method},
-    keys::{Keys, default_flush_interval, flush_interval},
-    named::Named,
+    client::{Client, Method, Request},
+    config::{ClientConfig, default_flush_interval, flush_interval},
+    named_readings::NamedReadings,
+    response::Response,
 };

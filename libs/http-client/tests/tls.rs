@@ -14,7 +14,7 @@ use std::{
 };
 
 use framework::PublishError;
-use http_client::{Answer, Keys, Message};
+use http_client::{ClientConfig, Request, Response};
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
@@ -83,17 +83,17 @@ fn serve(certificate: &Path, key: &Path) -> String {
     url
 }
 
-fn ask(url: String, ca_file: Option<PathBuf>) -> Result<Answer, PublishError> {
-    let endpoint = Keys { url, ca_file, ..Keys::default() }.endpoint("Bearer").unwrap();
+fn post(url: String, ca_file: Option<PathBuf>) -> Result<Response, PublishError> {
+    let client = ClientConfig { url, ca_file, ..ClientConfig::default() }.client("Bearer").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(endpoint.send(Message { path: "/write".into(), ..Message::default() }))
+    runtime.block_on(client.send(Request { path: "/write".into(), ..Request::default() }))
 }
 
 fn trusted() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let (certificate, key) = certificate(folder.path(), "nas");
-    let answer = ask(serve(&certificate, &key), Some(certificate))?;
-    assert_eq!(answer.status, 204);
+    let response = post(serve(&certificate, &key), Some(certificate))?;
+    assert_eq!(response.status, 204);
     Ok(())
 }
 
@@ -104,7 +104,7 @@ fn not_trusted() -> Result<(), Failed> {
     assert_ne!(fs::read(&own)?, fs::read(&other)?);
     let url = serve(&own, &key);
     for ca_file in [None, Some(other)] {
-        let error = ask(url.clone(), ca_file).unwrap_err();
+        let error = post(url.clone(), ca_file).unwrap_err();
         assert!(matches!(error, PublishError::Misconfigured { .. }), "{error:?}");
         assert!(
             error.to_string().contains("is not trusted") && error.to_string().contains("`ca_file`"),
@@ -117,7 +117,7 @@ fn not_trusted() -> Result<(), Failed> {
 fn authority() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let (certificate, key) = make(folder.path(), "nas", "TRUE");
-    let error = ask(serve(&certificate, &key), Some(certificate)).unwrap_err();
+    let error = post(serve(&certificate, &key), Some(certificate)).unwrap_err();
     assert!(matches!(error, PublishError::Misconfigured { .. }), "{error:?}");
     assert!(error.to_string().contains("CA:FALSE"), "{error}");
     Ok(())

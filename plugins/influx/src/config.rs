@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use framework::{Batching, ConfigError, Period, Secret};
-use http_client::{Endpoint, Keys, default_flush_interval};
+use http_client::{Client, ClientConfig, default_flush_interval};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
@@ -66,7 +66,7 @@ enum Preset {
 
 /// The configuration, checked.
 pub(crate) struct Settings {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) client: Client,
     pub(crate) path: String,
     pub(crate) lines: Lines,
     pub(crate) batching: Batching,
@@ -86,7 +86,7 @@ impl Config {
         let names = if original { Names::Original } else { Names::own(&self.fields) };
         let lines = Lines::new(&measurement, &self.tags, names);
         let batching = Batching { records: self.batch_size, linger: *self.flush_interval };
-        let keys = Keys {
+        let config = ClientConfig {
             url: self.url,
             username: self.username,
             password: self.password,
@@ -96,9 +96,9 @@ impl Config {
             ca_file: self.ca_file,
             gzip: self.gzip,
         };
-        let endpoint = keys.endpoint(scheme);
-        ConfigError::all(endpoint.as_ref().err().cloned().into_iter().chain(wrong))?;
-        Ok(Settings { endpoint: endpoint?, path, lines, batching })
+        let client = config.client(scheme);
+        ConfigError::all(client.as_ref().err().cloned().into_iter().chain(wrong))?;
+        Ok(Settings { client: client?, path, lines, batching })
     }
 
     /// Only version 2 has buckets, and only version 3 has databases and tokens.

@@ -10,7 +10,7 @@ use framework::{
     Batching, ConfigError, Context, Counter, PublishError, Publisher, PublisherContext, PublisherPlugin,
     Record, async_trait,
 };
-use http_client::{Answer, Endpoint, Message, Named};
+use http_client::{Client, NamedReadings, Request, Response};
 
 pub use crate::config::Config;
 use crate::line::Lines;
@@ -28,9 +28,9 @@ impl PublisherPlugin for Influx {
     fn build(config: Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         let settings = config.settings()?;
         Ok(Box::new(Database {
-            endpoint: settings.endpoint,
+            client: settings.client,
             path: settings.path,
-            named: Named::new("fields", cx.name(), settings.lines.named()),
+            named: NamedReadings::new("fields", cx.name(), settings.lines.named()),
             lines: settings.lines,
             batching: settings.batching,
             beyond_retention: cx.counter("beyond_retention"),
@@ -42,12 +42,12 @@ framework::register_publisher!(Influx);
 
 /// One database or bucket.
 struct Database {
-    endpoint: Endpoint,
+    client: Client,
     /// Of its write interface, with query.
     path: String,
     lines: Lines,
     /// The readings that `fields` names.
-    named: Named,
+    named: NamedReadings,
     batching: Batching,
     /// Readings that the database forgets at once.
     beyond_retention: Counter,
@@ -65,15 +65,15 @@ impl Publisher for Database {
     }
 
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
-        self.named.look();
+        self.named.check();
         let mut body = Vec::new();
         for record in records {
             self.lines.write(&mut body, record);
         }
         if !body.is_empty() {
             let headers = vec![("Content-Type".to_owned(), "text/plain; charset=utf-8".to_owned())];
-            let message = Message { path: self.path.clone(), headers, body, ..Message::default() };
-            self.judge(&self.endpoint.send(message).await?)?;
+            let request = Request { path: self.path.clone(), headers, body, ..Request::default() };
+            self.judge(&self.client.send(request).await?)?;
         }
         Ok(records.len())
     }
@@ -82,7 +82,7 @@ impl Publisher for Database {
 impl Database {
     /// What an answer means. Of a partial write the other lines are written, whatever the status: InfluxDB 1 says 400,
     /// 2 says 422 and at first said 500.
-    fn judge(&self, answer: &Answer) -> Result<(), PublishError> {
+    fn judge(&self, answer: &Response) -> Result<(), PublishError> {
         let said = |words: &str| !answer.is_ok() && answer.body.contains(words);
         let place = ["database", "bucket", "organization"].into_iter().any(said);
         if said("retention policy not found") || (answer.status == 404 && place) {
@@ -97,13 +97,13 @@ impl Database {
             // They are too old for the database now, and will not become younger.
             let dropped = dropped(&answer.body).unwrap_or(1);
             if self.beyond_retention.get() == 0 {
-                tracing::warn!("{}: readings older than the database keeps are left out", answer.said());
+                tracing::warn!("{}: readings older than the database keeps are left out", answer.summary());
             }
             self.beyond_retention.add(dropped);
             return Ok(());
         }
         if said("partial write") {
-            return Err(PublishError::refused(answer.said()));
+            return Err(PublishError::refused(answer.summary()));
         }
         answer.check()
     }

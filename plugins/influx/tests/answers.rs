@@ -109,7 +109,7 @@ async fn a_server_that_is_busy_is_left_alone() {
     let (result, _) = publish(&server, "database = \"house\"").await;
     let Err(PublishError::Unavailable { reason, retry_after }) = result else { panic!("{result:?}") };
     assert_eq!(retry_after, Some(Duration::from_secs(30)));
-    assert_eq!(reason, format!("`{}` answers 429: slow", server.url()));
+    assert_eq!(reason, format!("`{}` answered 429: slow", server.url()));
 }
 
 #[tokio::test]

@@ -169,11 +169,14 @@ async fn only_who_may_write_writes() {
     }
     let grid = [record("grid", AT, &[("power", "1")])];
     for (keys, words) in [
-        ("", "answers 401: unable to parse authentication credentials; check `username`"),
-        ("username = \"meter\"\npassword = \"wrong\"", "answers 401: authorization failed; check `username`"),
+        ("", "answered 401: unable to parse authentication credentials; check `username`"),
+        (
+            "username = \"meter\"\npassword = \"wrong\"",
+            "answered 401: authorization failed; check `username`",
+        ),
         (
             "username = \"guest\"\npassword = \"geheim\"",
-            "the user or the token must be allowed to write there",
+            "the user or the token needs permission to write there",
         ),
     ] {
         let (mut publisher, _) = server.publisher(&format!("database = \"house\"\n{keys}"));

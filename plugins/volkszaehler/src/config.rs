@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use framework::{Batching, ConfigError, Decimal, Period, Secret};
-use http_client::{Endpoint, Keys, default_flush_interval};
+use http_client::{Client, ClientConfig, default_flush_interval};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -71,7 +71,7 @@ impl<'de> Deserialize<'de> for Target {
 impl Config {
     /// # Errors
     /// All that is wrong.
-    pub(crate) fn settings(self) -> Result<(Endpoint, Vec<Channel>, Batching), ConfigError> {
+    pub(crate) fn settings(self) -> Result<(Client, Vec<Channel>, Batching), ConfigError> {
         let mut wrong = Vec::new();
         let mut channels: Vec<Channel> = Vec::new();
         let mut refuse = |message: String, hint: &str| {
@@ -101,17 +101,17 @@ impl Config {
             }
             channels.push(Channel::new(section, name, uuid, factor, *self.duplicates));
         }
-        let keys = Keys {
+        let config = ClientConfig {
             url: self.url,
             username: self.username,
             password: self.password,
             password_file: self.password_file,
             ca_file: self.ca_file,
-            ..Keys::default()
+            ..ClientConfig::default()
         };
-        let endpoint = keys.endpoint("Bearer");
-        ConfigError::all(endpoint.as_ref().err().cloned().into_iter().chain(wrong))?;
-        Ok((endpoint?, channels, Batching { records: RECORDS, linger: *self.flush_interval }))
+        let client = config.client("Bearer");
+        ConfigError::all(client.as_ref().err().cloned().into_iter().chain(wrong))?;
+        Ok((client?, channels, Batching { records: RECORDS, linger: *self.flush_interval }))
     }
 }
 

@@ -11,7 +11,7 @@ use framework::{
     Batching, ConfigError, Context, Counter, Fact, PublishError, Publisher, PublisherContext,
     PublisherPlugin, Record, Text, async_trait,
 };
-use http_client::Named;
+use http_client::NamedReadings;
 
 pub use crate::config::Config;
 use crate::{channel::Channel, middleware::Middleware};
@@ -26,11 +26,11 @@ impl PublisherPlugin for Volkszaehler {
     type Config = Config;
 
     fn build(config: Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
-        let (endpoint, channels, batching) = config.settings()?;
+        let (client, channels, batching) = config.settings()?;
         Ok(Box::new(Channels {
             instance: cx.name().into(),
-            middleware: Middleware::new(endpoint),
-            named: Named::new("channels", cx.name(), channels.iter().map(Channel::reading)),
+            middleware: Middleware::new(client),
+            named: NamedReadings::new("channels", cx.name(), channels.iter().map(Channel::reading)),
             channels,
             batching,
             set_aside: cx.counter("set_aside"),
@@ -45,7 +45,7 @@ struct Channels {
     instance: Text,
     middleware: Middleware,
     channels: Vec<Channel>,
-    named: Named,
+    named: NamedReadings,
     batching: Batching,
     /// Values of channels that the middleware does not know.
     set_aside: Counter,
@@ -65,7 +65,7 @@ impl Publisher for Channels {
     }
 
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
-        self.named.look();
+        self.named.check();
         // One after the other. Where one fails the same records come again; each channel knows what it has of them.
         // A value that is refused is set aside with its record: the other channels must have had theirs by then.
         let mut refused = None;

@@ -2,7 +2,7 @@
 //! stands in the exception's text.
 
 use framework::{Decimal, PublishError};
-use http_client::{Answer, Endpoint, Message};
+use http_client::{Client, Request, Response};
 
 /// A value at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(crate) struct Tuple {
 }
 
 pub(crate) struct Middleware {
-    endpoint: Endpoint,
+    client: Client,
 }
 
 /// What became of tuples.
@@ -34,8 +34,8 @@ enum Meaning {
 }
 
 impl Middleware {
-    pub(crate) fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint }
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
     }
 
     /// Stores tuples, in the order of their times, in a channel. `series` is what it is called in messages.
@@ -50,8 +50,8 @@ impl Middleware {
             let json = || "application/json".to_owned();
             let headers = vec![("Content-Type".to_owned(), json()), ("Accept".to_owned(), json())];
             let path = format!("/data/{uuid}.json");
-            let message = Message { path, headers, body: body(tuples), ..Message::default() };
-            match meaning(&self.endpoint.send(message).await?, uuid, series) {
+            let request = Request { path, headers, body: body(tuples), ..Request::default() };
+            match meaning(&self.client.send(request).await?, uuid, series) {
                 Meaning::Stored => {}
                 Meaning::NoChannel(reason) => return Ok(Added::NoChannel(reason)),
                 Meaning::Error(error) => return Err(error),
@@ -81,7 +81,7 @@ fn body(tuples: &[Tuple]) -> Vec<u8> {
     body
 }
 
-fn meaning(answer: &Answer, uuid: &str, series: &str) -> Meaning {
+fn meaning(answer: &Response, uuid: &str, series: &str) -> Meaning {
     // Its JSON says its version. A page for a browser, at a wrong URL, has a 200 too.
     if answer.status == 200 && answer.body.contains("\"version\"") {
         return Meaning::Stored;
@@ -94,13 +94,13 @@ fn meaning(answer: &Answer, uuid: &str, series: &str) -> Meaning {
         return Meaning::Duplicate;
     } else if says("No entity") || says("Invalid UUID") {
         let advice = format!("check the UUID `{uuid}` of `{series}` in `channels`");
-        return Meaning::NoChannel(format!("{}; {advice}", answer.said()));
+        return Meaning::NoChannel(format!("{}; {advice}", answer.summary()));
     } else if says("Access denied") || says("firewall") || says("authorization") || says("Authorization") {
         answer.misconfigured("the middleware's `firewall` must allow POST from this machine")
     } else if says("Unknown context") || says("PATH_INFO") {
         answer.misconfigured("`url` must end with `middleware.php`, or as the web server has it")
     } else if says("Out of range") || says("Incorrect") {
-        PublishError::refused(format!("{}; it is a value of `{series}`", answer.said()))
+        PublishError::refused(format!("{}; it is a value of `{series}`", answer.summary()))
     } else {
         match answer.check() {
             // Its database may be away: the records must not be lost for that.

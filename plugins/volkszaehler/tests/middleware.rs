@@ -294,7 +294,7 @@ async fn an_exception_says_what_follows() {
         (Reply::Status(200, "<!doctype html>".into()), "misconfigured", "check `url`"),
         (413.into(), "refused", "413"),
         (500.into(), "unavailable", "500"),
-        (Reply::Raw("HTTP/1.1 200"), "unavailable", "no answer"),
+        (Reply::Raw("HTTP/1.1 200"), "unavailable", "no response"),
     ] {
         middleware.broken(POWER, reply.clone());
         let error = publisher(&server, "").publish(&records([1])).await.unwrap_err();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use framework::{Batching, ConfigError, Period, Secret};
-use http_client::{Keys, Method, default_flush_interval};
+use http_client::{ClientConfig, Method, default_flush_interval};
 use serde::Deserialize;
 
 use crate::{Hook, headers::Headers};
@@ -65,7 +65,7 @@ impl Config {
             Ok(_) => {}
             Err(errors) => wrong.extend(errors.iter().cloned()),
         }
-        let keys = Keys {
+        let config = ClientConfig {
             url: self.url.reveal().to_owned(),
             username: self.username,
             password: self.password,
@@ -75,14 +75,14 @@ impl Config {
             ca_file: self.ca_file,
             gzip: self.gzip,
         };
-        let endpoint = keys.endpoint("Bearer");
-        ConfigError::all(endpoint.as_ref().err().cloned().into_iter().chain(wrong))?;
+        let client = config.client("Bearer");
+        ConfigError::all(client.as_ref().err().cloned().into_iter().chain(wrong))?;
         let method = match self.method {
             MethodKey::Post => Method::Post,
             MethodKey::Put => Method::Put,
         };
         let batching = Batching { records: self.batch_size, linger: *self.flush_interval };
         let headers = headers.map_err(|_| ConfigError::key("headers", "these cannot be sent"))?;
-        Ok(Hook { endpoint: endpoint?, method, headers, batching })
+        Ok(Hook { client: client?, method, headers, batching })
     }
 }

@@ -8,7 +8,7 @@ use framework::{
     Batching, ConfigError, Context, PublishError, Publisher, PublisherPlugin, Record, async_trait,
     json::{timestamp, write, write_str},
 };
-use http_client::{Endpoint, Message, Method};
+use http_client::{Client, Method, Request};
 
 pub use crate::config::Config;
 use crate::headers::Headers;
@@ -31,7 +31,7 @@ framework::register_publisher!(Webhook);
 
 /// One URL.
 struct Hook {
-    endpoint: Endpoint,
+    client: Client,
     method: Method,
     headers: Headers,
     batching: Batching,
@@ -45,8 +45,8 @@ impl Publisher for Hook {
 
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
         let headers = self.headers.filled(records.len());
-        let message = Message { method: self.method, headers, body: body(records), ..Message::default() };
-        self.endpoint.send(message).await?.check()?;
+        let request = Request { method: self.method, headers, body: body(records), ..Request::default() };
+        self.client.send(request).await?.check()?;
         Ok(records.len())
     }
 }

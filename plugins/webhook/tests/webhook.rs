@@ -89,16 +89,20 @@ async fn an_answer_says_what_follows() {
     for (reply, expected) in [
         (
             Reply::WithHeaders(503, "Retry-After: 9\r\n", "later".into()),
-            PublishError::Unavailable { reason: "answers 503: later".into(), retry_after: wait },
+            PublishError::Unavailable { reason: "answered 503: later".into(), retry_after: wait },
         ),
-        (Reply::Status(422, "{\"detail\":\"no\"}".into()), PublishError::refused("answers 422: no")),
+        (Reply::Status(422, "{\"detail\":\"no\"}".into()), PublishError::refused("answered 422: no")),
         (
             403.into(),
-            PublishError::misconfigured("answers 403; the user or the token must be allowed to write there"),
+            PublishError::misconfigured(
+                "answered 403; the user or the token needs permission to write there",
+            ),
         ),
         (
             302.into(),
-            PublishError::misconfigured("answers 302; it wants another URL: write that one in `url`"),
+            PublishError::misconfigured(
+                "answered 302; it redirects: set `url` to the address that it redirects to",
+            ),
         ),
     ] {
         let server = Server::start(move |_| reply.clone());
@@ -117,8 +121,7 @@ fn every_mistake_is_said_and_no_secret() {
     };
     assert!(mistakes(more).contains("unknown variant `GET`, expected `POST` or `PUT`"));
     let found = mistakes("batch_size = 0\nheaders = { \"a b\" = \"x\" }");
-    for message in
-        ["`batch_size` must be 1 to 10000", "`a b` is no name of a header", "this is no URL of HTTP"]
+    for message in ["`batch_size` must be 1 to 10000", "`a b` is no name of a header", "not a valid HTTP URL"]
     {
         assert_eq!(found.matches(message).count(), 1, "{found}");
     }

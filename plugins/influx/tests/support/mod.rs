@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use framework::{Batch, Decimal, PublishError, Publisher, Reading, Record, Timestamp, testing};
-use http_client::{Endpoint, Keys, Message};
+use http_client::{ClientConfig, Request};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use plugin_influx::Influx;
 use serde_json::Value;
@@ -39,13 +39,13 @@ pub(crate) fn victoria_metrics() -> Server {
 impl Server {
     /// Someone who asks it.
     pub(crate) fn client(&self, user: Option<(&str, &str)>) -> Client {
-        let keys = Keys {
+        let config = ClientConfig {
             url: self.url.clone(),
             username: user.map(|(name, _)| name.to_owned()),
             password: user.map(|(_, password)| password.to_owned().into()),
-            ..Keys::default()
+            ..ClientConfig::default()
         };
-        Client(keys.endpoint("Bearer").unwrap())
+        Client(config.client("Bearer").unwrap())
     }
 
     /// A publisher to it, with these keys beside `url`.
@@ -57,13 +57,13 @@ impl Server {
 }
 
 /// Someone who asks a server.
-pub(crate) struct Client(Endpoint);
+pub(crate) struct Client(http_client::Client);
 
 impl Client {
     /// Sends `body` to `path`: status and answer.
     pub(crate) async fn post(&self, path: &str, body: &str) -> (u16, String) {
-        let message = Message { path: path.into(), body: body.into(), ..Message::default() };
-        let answer = self.0.send(message).await.unwrap();
+        let request = Request { path: path.into(), body: body.into(), ..Request::default() };
+        let answer = self.0.send(request).await.unwrap();
         (answer.status, answer.body)
     }
 

@@ -1,38 +1,44 @@
-//! Against a server that behaves, and servers that do not.
+//! Requests to a server that behaves, and to servers that do not.
+
+use std::{
+    io::{Read as _, Write as _},
+    time::Duration,
+};
+
+use framework::PublishError;
 
 use test_servers::http::{Reply, Server};
 
-use super::*;
-use crate::Keys;
+use crate::{ClientConfig, Method, Request, client::TIMEOUT};
 
-fn keys(url: String) -> Keys {
-    Keys { url, ..Keys::default() }
+fn config(url: String) -> ClientConfig {
+    ClientConfig { url, ..ClientConfig::default() }
 }
 
-fn post(path: &str, body: &str) -> Message {
-    Message { path: path.into(), body: body.into(), ..Message::default() }
+fn post(path: &str, body: &str) -> Request {
+    Request { path: path.into(), body: body.into(), ..Request::default() }
 }
 
 async fn error(url: String) -> PublishError {
-    let endpoint = keys(url).endpoint_within("Bearer", Duration::from_millis(300)).unwrap();
-    let asked = tokio::time::timeout(LIMIT / 2, endpoint.send(post("/write", "x")));
-    asked.await.expect("it takes longer than it may").unwrap_err()
+    let client = config(url).client_with_timeout("Bearer", Duration::from_millis(300)).unwrap();
+    let asked = tokio::time::timeout(TIMEOUT / 2, client.send(post("/write", "x")));
+    asked.await.expect("it takes too long").unwrap_err()
 }
 
 #[tokio::test]
-async fn a_message_arrives_as_it_is_meant() {
+async fn a_request_has_its_method_headers_and_body() {
     let server = Server::start(|_| Reply::WithHeaders(429, "Retry-After: 7\r\n", "slow down".into()));
-    let keys = Keys {
+    let config = ClientConfig {
         username: Some("anna".into()),
         password: Some("geheim".to_owned().into()),
-        ..keys(server.url())
+        ..config(server.url())
     };
-    let endpoint = keys.endpoint("Bearer").unwrap();
+    let client = config.client("Bearer").unwrap();
     let headers = vec![("Content-Type".to_owned(), "text/plain".to_owned())];
-    let message = Message { method: Method::Put, headers, ..post("/a?b=c", "hällo") };
-    let answer = endpoint.send(message).await.unwrap();
-    assert_eq!((answer.status, answer.retry_after), (429, Some(Duration::from_secs(7))));
-    assert_eq!(answer.body, "slow down");
+    let request = Request { method: Method::Put, headers, ..post("/a?b=c", "hällo") };
+    let response = client.send(request).await.unwrap();
+    assert_eq!((response.status, response.retry_after), (429, Some(Duration::from_secs(7))));
+    assert_eq!(response.body, "slow down");
     let asked = server.asked().pop().unwrap();
     assert_eq!((&*asked.method, &*asked.path, &*asked.body), ("PUT", "/a?b=c", "hällo"));
     assert_eq!(asked.header("content-type"), Some("text/plain"));
@@ -42,12 +48,12 @@ async fn a_message_arrives_as_it_is_meant() {
 }
 
 #[tokio::test]
-async fn a_token_is_shown_and_a_body_compressed() {
+async fn a_token_is_sent_and_a_body_compressed() {
     let server = Server::start(|_| 204.into());
-    let keys = Keys { token: Some("geheim".to_owned().into()), gzip: true, ..keys(server.url()) };
-    let endpoint = keys.endpoint("Token").unwrap();
+    let config = ClientConfig { token: Some("geheim".to_owned().into()), gzip: true, ..config(server.url()) };
+    let client = config.client("Token").unwrap();
     let body = "a line that repeats\n".repeat(1000);
-    endpoint.send(post("/write", &body)).await.unwrap().check().unwrap();
+    client.send(post("/write", &body)).await.unwrap().check().unwrap();
     let asked = server.asked().pop().unwrap();
     assert_eq!(asked.header("authorization"), Some("Token geheim"));
     assert_eq!(asked.body, body);
@@ -57,9 +63,9 @@ async fn a_token_is_shown_and_a_body_compressed() {
 #[tokio::test]
 async fn a_connection_is_kept() {
     let server = Server::start(|_| 204.into());
-    let endpoint = keys(server.url()).endpoint("Bearer").unwrap();
+    let client = config(server.url()).client("Bearer").unwrap();
     for _ in 0..5 {
-        endpoint.send(post("/write", "x")).await.unwrap();
+        client.send(post("/write", "x")).await.unwrap();
     }
     assert_eq!((server.asked().len(), server.connections()), (5, 1));
 }
@@ -74,7 +80,7 @@ fn a_path_joins_the_url() {
         ("http://nas/hook/?key=1", "", "http://nas/hook/?key=1"),
         ("http://nas", "", "http://nas/"),
     ] {
-        assert_eq!(keys(url.into()).endpoint("Bearer").unwrap().url(path), joined);
+        assert_eq!(config(url.into()).client("Bearer").unwrap().url(path), joined);
     }
 }
 
@@ -84,15 +90,15 @@ async fn a_redirect_is_not_followed() {
     let location = format!("Location: {}/\r\n", elsewhere.url());
     let location: &'static str = location.leak();
     let server = Server::start(move |_| Reply::WithHeaders(307, location, String::new()));
-    let endpoint = keys(server.url()).endpoint("Bearer").unwrap();
-    let error = endpoint.send(post("/write", "x")).await.unwrap().check().unwrap_err();
-    assert!(error.to_string().contains("it wants another URL"), "{error}");
+    let client = config(server.url()).client("Bearer").unwrap();
+    let error = client.send(post("/write", "x")).await.unwrap().check().unwrap_err();
+    assert!(error.to_string().contains("it redirects"), "{error}");
     assert!(matches!(error, PublishError::Misconfigured { .. }));
     assert_eq!(elsewhere.connections(), 0);
 }
 
 #[tokio::test]
-async fn who_does_not_answer_is_not_there() {
+async fn a_server_without_a_response_is_unavailable() {
     let mute = Server::start(|_| Reply::Never);
     let cutting = Server::start(|_| Reply::Raw(""));
     let half = Server::start(|_| Reply::Raw("HTTP/1.1 204 No Co"));
@@ -103,21 +109,21 @@ async fn who_does_not_answer_is_not_there() {
     };
     for (url, reason) in [
         (mute.url(), "within 300ms"),
-        (cutting.url(), "peer disconnected"),
-        (half.url(), "peer disconnected"),
+        (cutting.url(), "the connection was closed"),
+        (half.url(), "the connection was closed"),
         (babbling.url(), "protocol"),
         (closed, "connection refused"),
     ] {
         let error = error(format!("{url}/hook?key=geheim")).await;
         assert!(matches!(error, PublishError::Unavailable { retry_after: None, .. }), "{error:?}");
         let text = error.to_string();
-        assert!(text.starts_with(&format!("no answer from `{url}`")) && text.contains(reason), "{text}");
+        assert!(text.starts_with(&format!("no response from `{url}`")) && text.contains(reason), "{text}");
         assert!(!text.contains("geheim") && !text.contains("os error"), "{text}");
     }
 }
 
 #[tokio::test]
-async fn a_host_that_does_not_exist_is_said_so() {
+async fn a_host_that_does_not_exist_is_reported() {
     // RFC 6761, section 6.4: never a host.
     let error = error("http://nas.invalid:8086".into()).await;
     assert!(matches!(error, PublishError::Unavailable { .. }), "{error:?}");
@@ -125,15 +131,15 @@ async fn a_host_that_does_not_exist_is_said_so() {
 }
 
 #[tokio::test]
-async fn a_long_answer_is_read_to_a_bound() {
+async fn a_long_response_is_cut_off() {
     let server = Server::start(|_| Reply::Status(400, "x".repeat(1_000_000)));
-    let endpoint = keys(server.url()).endpoint("Bearer").unwrap();
-    let answer = endpoint.send(post("/write", "x")).await.unwrap();
-    assert_eq!((answer.status, answer.body.len()), (400, 64 * 1024));
+    let client = config(server.url()).client("Bearer").unwrap();
+    let response = client.send(post("/write", "x")).await.unwrap();
+    assert_eq!((response.status, response.body.len()), (400, 64 * 1024));
 }
 
 #[tokio::test]
-async fn a_plain_server_is_no_https_server() {
+async fn a_server_without_tls_is_reported() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -143,22 +149,22 @@ async fn a_plain_server_is_no_https_server() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     let error = error(url).await;
-    assert!(error.to_string().contains("speaks no TLS"), "{error}");
+    assert!(error.to_string().contains("does not speak TLS"), "{error}");
 }
 
 #[test]
-fn the_end_does_not_wait_for_an_answer() {
+fn a_dropped_request_does_not_delay_the_end() {
     let server = Server::start(|_| Reply::Never);
-    let endpoint = keys(server.url()).endpoint("Bearer").unwrap();
+    let client = config(server.url()).client("Bearer").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let begun = std::time::Instant::now();
     runtime.block_on(async {
-        let mut request = std::pin::pin!(endpoint.send(post("/write", "x")));
-        // Until the server has it, and so a thread waits for the answer.
+        let mut request = std::pin::pin!(client.send(post("/write", "x")));
+        // Until the server has it, and so a thread waits for the response.
         while server.asked().is_empty() {
             let _ = tokio::time::timeout(Duration::from_millis(1), &mut request).await;
         }
     });
     runtime.shutdown_background();
-    assert!(begun.elapsed() < LIMIT, "the request was waited for");
+    assert!(begun.elapsed() < TIMEOUT, "the end was delayed");
 }
