@@ -13,6 +13,7 @@
 //! reopens it after faults, keeps the newest batch in the [`Store`], and serves it over [`http`].
 //! `docs/writing-a-plugin.md` builds a whole plugin; [`testing`] checks it.
 
+mod backoff;
 mod command;
 mod commands;
 mod config;
@@ -20,16 +21,16 @@ mod context;
 mod error;
 mod faults;
 pub mod http;
+mod panic;
+mod period;
 pub mod publish;
 mod publisher;
-mod schedule;
+mod scheduler;
 mod service;
 mod source;
 mod status;
 pub mod store;
-mod supervisor;
 pub mod testing;
-mod worker;
 
 pub use ::journal::{self, Record};
 pub use async_trait::async_trait;
@@ -39,6 +40,7 @@ pub use reading::{
 };
 
 pub use crate::{
+    backoff::Backoff,
     command::{ArgKind, ArgSpec, Args, Command, CommandError, CommandSpec},
     commands::{Commands, InstalledCommand, ResolveError},
     config::{
@@ -48,11 +50,12 @@ pub use crate::{
     context::{Context, Counter, Fact, SourceContext, Stats},
     error::ConfigError,
     faults::Faults,
+    period::Period,
     publisher::{
         Batching, PublishError, Publisher, PublisherContext, PublisherPlugin, PublisherRegistration,
         publisher, publishers,
     },
-    schedule::{Period, Schedule},
+    scheduler::Schedule,
     service::run,
     source::{
         AcquireError, DataAcquisition, Mode, Source, SourcePlugin, SourceRegistration, source_plugin,

@@ -9,9 +9,8 @@ use crate::{
     Commands, Config, ConfiguredPublisher, ConfiguredSource, PublisherContext, Text, http,
     journal::{Journal, Settings},
     publish::{Delivery, Runner},
+    scheduler::{Supervisor, Worker, raise_open_files},
     store::{Section, Store},
-    supervisor::Supervised,
-    worker::{Worker, raise_open_files},
 };
 
 /// How long the end may take: sources and open connections are cut off then.
@@ -94,15 +93,14 @@ async fn serve(
     let _ = tokio::task::spawn_blocking(move || opening.wait_open(JOURNAL_LIMIT)).await;
     let mut supervisors = JoinSet::new();
     for ((source, section), worker) in config.sources.into_iter().zip(store.sections()).zip(&inward) {
-        let supervised = Supervised {
-            acquisition: source.acquisition,
-            mode: source.mode,
-            schedule: source.schedule,
-            section: Arc::clone(section),
-            store: Arc::clone(&store),
-            journal: journal.clone(),
-        };
-        supervisors.spawn_on(supervised.run(cancel.clone()), worker.handle());
+        let supervisor = Supervisor::new(
+            source.acquisition,
+            (source.mode, source.schedule),
+            Arc::clone(section),
+            Arc::clone(&store),
+            journal.clone(),
+        );
+        supervisors.spawn_on(supervisor.run(cancel.clone()), worker.handle());
     }
     let mut runners = JoinSet::new();
     for ((publisher, delivery), worker) in config.publishers.into_iter().zip(deliveries).zip(&outward) {

@@ -1,4 +1,4 @@
-//! What every instance tells of itself: what it is doing, its last success and its last fault.
+//! Status of a source or publisher: its state, its last success, its last fault.
 
 use std::{
     hash::Hash,
@@ -12,17 +12,17 @@ use arc_swap::ArcSwapOption;
 
 use crate::{Faults, Stats, Timestamp};
 
-/// What an instance is doing.
+/// State of a source or publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
-    /// It is being opened for the first time, or is open and nothing came yet.
+    /// It is being opened for the first time, or is open without a success yet.
     Starting,
     /// Batches arrive.
     Delivering,
-    /// Its device or far end is not there, or did not work; it is tried again and again.
+    /// Its device or server is missing or failed; it is tried again and again.
     Waiting,
-    /// It gave up: only a new configuration helps.
+    /// It stopped permanently: only a new configuration helps.
     Failed,
     /// The program is ending.
     Stopped,
@@ -31,7 +31,7 @@ pub enum State {
 impl State {
     const ALL: [Self; 5] = [Self::Starting, Self::Delivering, Self::Waiting, Self::Failed, Self::Stopped];
 
-    /// The word in `/health`.
+    /// Returns the word in `/health`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -43,14 +43,14 @@ impl State {
     }
 }
 
-/// Written by whoever runs the instance, read by anybody without a lock.
+/// Status of one source or publisher. Its worker writes it; anybody reads it without a lock.
 #[derive(Debug)]
 pub struct InstanceStatus {
     state: AtomicU8,
     /// Microseconds since 1970; 0 = never.
     last_success: AtomicU64,
     last_error: ArcSwapOption<(Timestamp, String)>,
-    /// What the plugin reports itself.
+    /// Counters and facts that the plugin reports.
     pub stats: Stats,
 }
 
@@ -64,29 +64,33 @@ impl InstanceStatus {
         }
     }
 
-    /// What it is doing.
+    /// Returns the state.
     pub fn state(&self) -> State {
         State::ALL[usize::from(self.state.load(Relaxed))]
     }
 
-    /// When something last went well.
+    /// Returns the time of the last success.
     pub fn last_success(&self) -> Option<Timestamp> {
         let micros = i64::try_from(self.last_success.load(Relaxed)).ok()?;
         if micros == 0 { None } else { Timestamp::from_microsecond(micros).ok() }
     }
 
-    /// The last fault, which may be over.
+    /// Returns the last fault, which may be over.
     pub fn last_error(&self) -> Option<Arc<(Timestamp, String)>> {
         self.last_error.load_full()
     }
 
-    /// What the log is to say now that something went well: nothing, where that is no news.
-    pub(crate) fn news<K: Eq + Hash>(&self, faults: &mut Faults<K>) -> Option<&'static str> {
+    /// Returns the line for the log after a success, if that is news: `first` after the start, else that it recovered.
+    pub(crate) fn news<K: Eq + Hash>(
+        &self,
+        faults: &mut Faults<K>,
+        first: &'static str,
+    ) -> Option<&'static str> {
         let state = self.state();
         if state == State::Delivering || !(faults.over() || state == State::Starting) {
             return None;
         }
-        Some(if self.last_success().is_some() { "delivers again" } else { "delivers" })
+        Some(if self.last_success().is_some() { "recovered" } else { first })
     }
 
     pub(crate) fn set_state(&self, state: State) {

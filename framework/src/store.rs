@@ -172,7 +172,7 @@ pub struct Health {
     /// Batches that were handed on.
     pub batches: Counter,
     /// Batches that came within the same `interval` and gave way to a newer one.
-    pub thinned: Counter,
+    pub superseded: Counter,
     /// Telegrams that were not to be trusted.
     pub malformed: Counter,
     /// How often the device was opened again after a fault.
@@ -186,7 +186,7 @@ impl Health {
         Self {
             status: InstanceStatus::new(stats),
             batches: Counter::default(),
-            thinned: Counter::default(),
+            superseded: Counter::default(),
             malformed: Counter::default(),
             reopened: Counter::default(),
             panics: Counter::default(),

@@ -169,7 +169,7 @@ fn mistakes_are_said_and_nothing_is_overwritten() {
     for (args, status, expected) in [
         (&[port, there][..], 2, "is there already, and is not overwritten\nhint: "),
         (&["nonsense", new], 2, "is no port"),
-        (&[port, new, "--for", "long"], 2, "is no duration"),
+        (&[port, new, "--for", "long"], 2, "is not a valid duration"),
         (&[port, new, "--baud", "1"], 2, "--baud"),
         (&["/nonexistent", new], 1, "no such device"),
         (&["replay:/nonexistent", new], 1, "could not read `replay:/nonexistent`"),

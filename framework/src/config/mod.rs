@@ -292,7 +292,11 @@ impl<'a> Reader<'a> {
             Ok(time) => Some(time),
             Err(_) => {
                 let at = daily_at.clone().unwrap_or_else(|| span.clone());
-                self.note(at, format!("`{text}` is no time of day: expected one such as `03:00`"), None);
+                self.note(
+                    at,
+                    format!("`{text}` is not a valid time of day: expected one such as `03:00`"),
+                    None,
+                );
                 None
             }
         });
@@ -327,7 +331,7 @@ impl<'a> Reader<'a> {
         let at = section.table.get(key)?.span();
         let period = section.take_as::<Period>(key)?;
         if period.is_zero() {
-            self.note(at, format!("`{key}` must be longer than nothing"), None);
+            self.note(at, format!("`{key}` must be greater than 0"), None);
             return None;
         }
         Some(*period)

@@ -144,7 +144,7 @@ fn instance(section: &Section, now: Instant) -> Instance {
     let health = &section.health;
     let counts = [
         ("batches", &health.batches),
-        ("thinned", &health.thinned),
+        ("thinned", &health.superseded),
         ("malformed", &health.malformed),
         ("reopened", &health.reopened),
         ("panics", &health.panics),

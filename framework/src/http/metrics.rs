@@ -111,7 +111,7 @@ fn add_section(out: &mut Exposition, section: &Section, now: Instant) {
     }
     out.add(&READER_UP, &[meter, ("plugin", section.plugin)], u8::from(health::is_delivering(section, now)));
     for (result, count) in
-        [("ok", &health.batches), ("malformed", &health.malformed), ("thinned", &health.thinned)]
+        [("ok", &health.batches), ("malformed", &health.malformed), ("thinned", &health.superseded)]
     {
         out.add(&TELEGRAMS, &[meter, ("result", result)], count.get());
     }

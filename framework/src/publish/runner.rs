@@ -14,8 +14,8 @@ use crate::{
     PublishError, Publisher, PublisherContext, Record, Timestamp,
     faults::Faults,
     journal::Queue,
+    panic::caught,
     store::{Snapshot, State},
-    supervisor::caught,
 };
 
 /// Pauses between retries.
@@ -183,7 +183,7 @@ impl Runner {
     }
 
     fn delivered(&mut self, count: usize) {
-        if let Some(news) = self.delivery.status.news(&mut self.faults) {
+        if let Some(news) = self.delivery.status.news(&mut self.faults, "delivering records") {
             info!(publisher = %self.delivery.name, "{news}");
         }
         self.feed.remove(count);

@@ -1,11 +1,22 @@
 //! Sources that follow a script, on a paused clock: waiting costs no time.
 
-use std::{collections::VecDeque, io, sync::Mutex};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use super::*;
-use crate::{Context, Decimal, Reading};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
-/// What a source does at its next step.
+use super::{Schedule, Supervisor};
+use crate::{
+    AcquireError, Batch, Context, DataAcquisition, Decimal, Mode, Reading,
+    store::{Section, State, Store},
+};
+
+/// Next step of a source.
 enum Step {
     /// `open` fails.
     Missing,
@@ -98,20 +109,15 @@ fn run(mode: Mode, schedule: Schedule, steps: impl IntoIterator<Item = Step>) ->
     let section = Arc::clone(&store.sections()[0]);
     let stop = CancellationToken::new();
     let events = store.subscribe();
-    let supervised = Supervised {
-        acquisition: Box::new(script.clone()),
-        mode,
-        schedule,
-        section: Arc::clone(&section),
-        store,
-        journal: crate::journal::Journal::off(),
-    };
-    let task = tokio::spawn(supervised.run(stop.clone()));
+    let journal = crate::journal::Journal::off();
+    let supervisor =
+        Supervisor::new(Box::new(script.clone()), (mode, schedule), Arc::clone(&section), store, journal);
+    let task = tokio::spawn(supervisor.run(stop.clone()));
     Run { script, section, stop, task, events }
 }
 
 impl Run {
-    /// The numbers of the next batches that are handed on, and after how many milliseconds each.
+    /// Returns the numbers of the next batches that are emitted, and the milliseconds before each.
     async fn next(&mut self, count: usize) -> Vec<(i64, u128)> {
         let mut got = Vec::new();
         let start = Instant::now();
@@ -183,7 +189,7 @@ async fn a_panic_stops_nothing_but_this_run_of_the_source() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_can_never_work_stops_for_good() {
+async fn a_source_that_can_never_work_stops_permanently() {
     let run = run(Mode::Push, Schedule::Continuous, [Step::Opens, Step::Fatal, Step::Opens]);
     run.until(State::Failed).await;
     run.task.await.unwrap();
@@ -201,16 +207,16 @@ async fn the_end_closes_the_device() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_interval_hands_on_the_newest_telegram_of_each_turn() {
+async fn an_interval_emits_the_newest_telegram_of_each_turn() {
     let every = Schedule::Every(Duration::from_secs(5));
     let pushed = (0..20).map(|n| Step::Batch(1000, n));
     let mut run = run(Mode::Push, every, [Step::Opens].into_iter().chain(pushed));
     assert_eq!(run.next(4).await, [(0, 1000), (5, 6000), (10, 11_000), (15, 16_000)]);
-    assert_eq!(run.section.health.thinned.get(), 12);
+    assert_eq!(run.section.health.superseded.get(), 12);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_its_turn_is_handed_on_when_nothing_newer_comes() {
+async fn a_waiting_batch_is_emitted_when_nothing_newer_comes() {
     let every = Schedule::Every(Duration::from_secs(10));
     let mut run =
         run(Mode::Push, every, [Step::Opens, Step::Batch(0, 1), Step::Batch(0, 2), Step::Batch(0, 3)]);
@@ -219,7 +225,7 @@ async fn what_waits_for_its_turn_is_handed_on_when_nothing_newer_comes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_polled_source_is_asked_at_its_turns() {
+async fn a_source_is_polled_at_its_turns() {
     let every = Schedule::Every(Duration::from_secs(10));
     let polled = (0..5).map(|n| Step::Batch(100, n));
     let mut run = run(Mode::Poll(Duration::from_secs(1)), every, [Step::Opens].into_iter().chain(polled));
@@ -240,7 +246,7 @@ async fn a_mistake_in_the_configuration_is_noted_and_the_device_stays_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_polled_source_that_is_silent_is_asked_again_at_its_next_turn() {
+async fn a_polled_source_that_is_silent_is_polled_again_at_its_next_turn() {
     let every = Schedule::Every(Duration::from_secs(10));
     let steps = [Step::Opens, Step::Batch(0, 1), Step::Silent, Step::Silent, Step::Batch(0, 2)];
     let mut run = run(Mode::Poll(Duration::from_secs(1)), every, steps);

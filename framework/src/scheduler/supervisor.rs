@@ -1,70 +1,74 @@
-//! Runs one source: open, acquire, publish; on a fault close, wait, reopen.
-
-#[cfg(test)]
-mod tests;
+//! Loop of one source: open, acquire, emit; after a fault close, wait, reopen.
 
 use std::{
-    any::Any,
     convert::Infallible,
     error::Error,
     fmt::Write as _,
-    future::Future,
     mem::{Discriminant, discriminant},
-    panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
 };
 
-use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::{Schedule, thinner::Thinner};
 use crate::{
-    AcquireError, Batch, DataAcquisition, Mode, Schedule,
+    AcquireError, Backoff, Batch, DataAcquisition, Mode,
     faults::Faults,
     journal::Journal,
+    panic::caught,
     store::{Section, State, Store},
 };
 
-/// A device that is missing is looked for this often: a replugged head is back within two seconds.
-const RETRY_MIN: Duration = Duration::from_millis(250);
-const RETRY_MAX: Duration = Duration::from_secs(1);
-/// A source that panics is a bug, not a loose cable: it is given more and more time.
-const PANIC_RETRY_MAX: Duration = Duration::from_secs(60);
-/// How long a source may take to let go of its device.
+/// Pauses before a device is opened again: a replugged head is back within two seconds.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(1));
+/// Pauses after a panic. It is a bug, not a loose cable, and gets more and more time.
+const PANIC_RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+/// Time that a source may take to release its device.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
-/// Two batches of a pushed source that are due in the same turn may be this early, as a part of the period.
-const EARLY: u32 = 10;
 
-/// What a supervisor runs.
-pub(crate) struct Supervised {
-    pub(crate) acquisition: Box<dyn DataAcquisition>,
-    pub(crate) mode: Mode,
-    pub(crate) schedule: Schedule,
-    pub(crate) section: Arc<Section>,
-    pub(crate) store: Arc<Store>,
-    pub(crate) journal: Journal,
+/// Supervisor of one source: runs it, and brings its batches into journal and store.
+pub(crate) struct Supervisor {
+    acquisition: Box<dyn DataAcquisition>,
+    mode: Mode,
+    schedule: Schedule,
+    section: Arc<Section>,
+    store: Arc<Store>,
+    journal: Journal,
 }
 
-/// Why a run of the source ended.
+/// Reason for the end of a run.
 enum Ended {
     Cancelled,
     Fault(AcquireError),
     Panicked(String),
 }
 
-impl Supervised {
-    /// Runs until `stop`, or until the source says that it can never work.
+impl Supervisor {
+    /// The supervisor of the source whose batches go to `section` of `store`.
+    pub(crate) fn new(
+        acquisition: Box<dyn DataAcquisition>,
+        (mode, schedule): (Mode, Schedule),
+        section: Arc<Section>,
+        store: Arc<Store>,
+        journal: Journal,
+    ) -> Self {
+        Self { acquisition, mode, schedule, section, store, journal }
+    }
+
+    /// Runs until `stop`, or until the source can never work.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut log = FaultLog::default();
-        let (mut wait, mut panic_wait) = (RETRY_MIN, RETRY_MAX);
+        let (mut retry, mut panic_retry) = (RETRY, PANIC_RETRY);
         loop {
             let batches = self.section.health.batches.get();
             let ended = self.run_once(&stop, &mut log).await;
-            // A device that opens and then says nothing has not recovered: only a batch counts.
+            // A device that opens and then sends nothing has not recovered: only a batch counts.
             if self.section.health.batches.get() > batches {
-                (wait, panic_wait) = (RETRY_MIN, RETRY_MAX);
+                retry.reset();
+                panic_retry.reset();
             }
             let health = &self.section.health;
             let pause = match ended {
@@ -73,7 +77,7 @@ impl Supervised {
                     return;
                 }
                 Ended::Fault(AcquireError::Fatal(reason)) => {
-                    error!(source = %self.section.name, "stopped for good: {reason}");
+                    error!(source = %self.section.name, "stopped permanently: {reason}");
                     health.status.fault(reason);
                     health.status.set_state(State::Failed);
                     return;
@@ -84,17 +88,13 @@ impl Supervised {
                         warn!(source = %self.section.name, "{text}");
                     }
                     health.status.fault(message);
-                    let pause = wait;
-                    wait = (wait * 2).min(RETRY_MAX);
-                    pause
+                    retry.pause()
                 }
                 Ended::Panicked(message) => {
                     health.panics.increment();
                     error!(source = %self.section.name, "panicked, which is a bug of its plugin: {message}");
                     health.status.fault(format!("panicked: {message}"));
-                    let pause = panic_wait;
-                    panic_wait = (panic_wait * 2).min(PANIC_RETRY_MAX);
-                    pause
+                    panic_retry.pause()
                 }
             };
             health.status.set_state(State::Waiting);
@@ -127,7 +127,7 @@ impl Supervised {
             }
         };
         if timeout(CLOSE_LIMIT, caught(acquisition.close())).await.is_err() {
-            warn!(source = %section.name, "did not let go of its device within {CLOSE_LIMIT:?}");
+            warn!(source = %section.name, "did not close within {CLOSE_LIMIT:?}");
         }
         ended
     }
@@ -135,7 +135,7 @@ impl Supervised {
 
 type FaultLog = Faults<Discriminant<AcquireError>>;
 
-/// Where the batches of one run go.
+/// Way of the batches of one run into journal and store.
 struct Outlet<'a> {
     schedule: Schedule,
     section: &'a Section,
@@ -145,7 +145,7 @@ struct Outlet<'a> {
 }
 
 impl Outlet<'_> {
-    /// Reads a pushed source without a pause, and hands on what is due.
+    /// Reads a pushed source without a pause, and emits the batches that are due.
     async fn push(&mut self, source: &mut dyn DataAcquisition) -> Result<Infallible, AcquireError> {
         let mut thinner = Thinner::new(self.schedule, Instant::now());
         loop {
@@ -160,13 +160,15 @@ impl Outlet<'_> {
                 }
             };
             match acquired {
-                Ok(batch) => self.deliver_due(thinner.arrived(batch, Instant::now(), self.section)),
+                Ok(batch) => {
+                    self.deliver_due(thinner.arrived(batch, Instant::now(), &self.section.health.superseded))
+                }
                 Err(fault) => self.unusable(fault)?,
             }
         }
     }
 
-    /// Asks a polled source at each of its turns, the first one at once.
+    /// Polls a source at each of its turns, the first one at once.
     async fn poll(&mut self, source: &mut dyn DataAcquisition) -> Result<Infallible, AcquireError> {
         let mut due = Instant::now();
         if matches!(self.schedule, Schedule::Daily(_)) {
@@ -186,10 +188,10 @@ impl Outlet<'_> {
     }
 
     fn deliver(&mut self, batch: Batch) {
-        if let Some(news) = self.section.health.status.news(self.log) {
+        if let Some(news) = self.section.health.status.news(self.log, "receiving readings") {
             info!(source = %self.section.name, "{news}");
         }
-        // First, so that what somebody has seen is never lost.
+        // Before the store, so that a batch that somebody has seen is never lost.
         self.journal.record(&self.section.name, &batch);
         self.store.publish(self.section, batch);
     }
@@ -200,7 +202,7 @@ impl Outlet<'_> {
         }
     }
 
-    /// Goes on after what cannot be used; any other fault ends the run.
+    /// Notes a batch that cannot be used; any other fault ends the run.
     fn unusable(&mut self, fault: AcquireError) -> Result<(), AcquireError> {
         match &fault {
             AcquireError::Malformed { .. } => self.section.health.malformed.increment(),
@@ -220,48 +222,7 @@ impl Outlet<'_> {
     }
 }
 
-/// Hands on at most one batch a turn, the newest.
-///
-/// A batch that comes in its turn, or up to a tenth of a period early, goes out as it comes. One that
-/// comes before waits, and goes out when its turn is a tenth over and nothing newer came.
-struct Thinner {
-    schedule: Schedule,
-    /// `None` = with the first batch.
-    due: Option<Instant>,
-    pending: Option<Batch>,
-}
-
-impl Thinner {
-    fn new(schedule: Schedule, now: Instant) -> Self {
-        let due = matches!(schedule, Schedule::Daily(_)).then(|| schedule.next(now, now));
-        Self { schedule, due, pending: None }
-    }
-
-    fn slack(&self) -> Duration {
-        match self.schedule {
-            Schedule::Every(period) => (period / EARLY).min(Duration::from_secs(2)),
-            _ => Duration::ZERO,
-        }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.pending.as_ref().and(self.due).map(|due| due + self.slack())
-    }
-
-    fn arrived(&mut self, batch: Batch, now: Instant, section: &Section) -> Option<Batch> {
-        if self.pending.replace(batch).is_some() {
-            section.health.thinned.increment();
-        }
-        if self.due.is_none_or(|due| now + self.slack() >= due) { self.take(now) } else { None }
-    }
-
-    fn take(&mut self, now: Instant) -> Option<Batch> {
-        self.due = Some(self.schedule.next(self.due.unwrap_or(now), now));
-        self.pending.take()
-    }
-}
-
-/// An error with its causes, on one line.
+/// Returns an error with its causes, on one line.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -270,14 +231,4 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// Awaits `work`; a panic in it becomes its message.
-pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
-    // What the source holds is opened afresh after a panic; nothing of it is read before.
-    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic: Box<dyn Any + Send>| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        text.or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "without a message".to_owned())
-    })
 }

@@ -1,0 +1,18 @@
+//! Panics of plugins.
+
+use std::{any::Any, future::Future, panic::AssertUnwindSafe};
+
+use futures_util::FutureExt as _;
+
+/// Awaits `work`; a panic in it becomes its message.
+///
+/// # Errors
+/// Returns the message of the panic.
+pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    // A plugin is opened again after a panic, and nothing of its state is read before.
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic: Box<dyn Any + Send>| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "without a message".to_owned())
+    })
+}

@@ -1,0 +1,21 @@
+//! Scheduler: reads each source when it is due, and reopens it after faults.
+//!
+//! | file | topic |
+//! |---|---|
+//! | `schedule` | times at which a source emits batches |
+//! | `supervisor` | loop of one source: open, acquire, emit; after a fault close, wait, reopen |
+//! | `thinner` | at most one batch in each interval of a source that pushes |
+//! | `worker` | thread of one source or publisher |
+
+mod schedule;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+mod thinner;
+mod worker;
+
+pub use self::schedule::Schedule;
+pub(crate) use self::{
+    supervisor::Supervisor,
+    worker::{Worker, raise_open_files},
+};
