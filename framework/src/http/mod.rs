@@ -31,7 +31,6 @@ mod history;
 mod linger;
 mod metrics;
 mod page;
-mod quantity;
 mod reply;
 mod server;
 #[cfg(test)]

@@ -20,11 +20,11 @@ use warp::{
     reply::Response,
 };
 
-use super::{
-    quantity::{Quantity, Scaled},
-    reply,
+use super::reply;
+use crate::{
+    Decimal, Factor, Obis, Quantity, Reading, Scaled, Store, Unit, Value, VzloggerConfig, json,
+    store::Section,
 };
-use crate::{Decimal, Obis, Reading, Store, Value, VzloggerConfig, json, store::Section};
 
 /// What comes before the channels. Clients look at the version: from this one on channels have an `obis`.
 const HEAD: &[u8] = br#"{"version":"0.8.10","generator":"vzlogger","data":["#;
@@ -128,7 +128,7 @@ fn write_channel(
     }
     let own_time = reading.time.as_ref().and_then(|time| time.utc);
     let time = own_time.map_or(taken_at, |utc| utc.as_millisecond());
-    let value = without_prefix(number, reading.unit.as_deref());
+    let value = without_prefix(number, reading);
     let _ = write!(
         out,
         ",\"last\":{taken_at},\"interval\":-1,\"protocol\":\"{}\",\"tuples\":[[{time},{value}]]}}",
@@ -137,16 +137,19 @@ fn write_channel(
 }
 
 /// Energy in Wh and power in W, which clients of vzlogger expect; anything else as it is.
-fn without_prefix(number: Decimal, unit: Option<&str>) -> Scaled {
-    use Quantity::{ApparentEnergy, ApparentPower, Energy, Power, ReactiveEnergy, ReactivePower};
-    let exponent = match Quantity::of(unit.unwrap_or_default()) {
-        Some((
-            Energy | ReactiveEnergy | ApparentEnergy | Power | ReactivePower | ApparentPower,
-            exponent,
-        )) => exponent,
-        _ => 0,
-    };
-    Scaled::new(number, 1, exponent)
+fn without_prefix(number: Decimal, reading: &Reading) -> Scaled {
+    let factor = reading.meaning().unit.and_then(|unit| {
+        unit.factor_to(match unit.quantity() {
+            Quantity::Energy => Unit::WattHour,
+            Quantity::ReactiveEnergy => Unit::VarHour,
+            Quantity::ApparentEnergy => Unit::VoltAmpereHour,
+            Quantity::Power => Unit::Watt,
+            Quantity::ReactivePower => Unit::Var,
+            Quantity::ApparentPower => Unit::VoltAmpere,
+            _ => return None,
+        })
+    });
+    factor.unwrap_or(Factor::ONE).apply(number)
 }
 
 /// All six groups; what the meter leaves out is electricity, channel 0, the current value.

@@ -194,12 +194,11 @@ impl Open {
     fn readings(&mut self, now: Duration, pulses: u64, settings: &Settings) -> Vec<Reading> {
         let watts = self.power.watts(now);
         self.shown = Some(Shown { at: now, pulses, watts });
-        let mut readings = vec![Reading::number("count", settings.rate.kwh(pulses)).unit("kWh")];
+        let mut readings = vec![Reading::counter("count", settings.rate.kwh(pulses)).unit("kWh")];
         if let Some(power) = watts.and_then(|watts| Decimal::rounded(watts, 1)) {
-            readings.push(Reading::number("power", power).unit("W"));
+            readings.push(Reading::gauge("power", power).unit("W"));
         }
-        let pulses = i64::try_from(pulses).unwrap_or(i64::MAX);
-        readings.push(Reading::number("pulses", Decimal::from(pulses)));
+        readings.push(Reading::counter("pulses", pulses));
         readings
     }
 }

@@ -73,7 +73,7 @@ impl Zones {
                 continue;
             };
             let kind = fs::read_to_string(zone.join("type"))?.trim().replace('-', "_");
-            readings.push(Reading::number(format!("zone{number}_{kind}"), celsius).unit("°C"));
+            readings.push(Reading::gauge(format!("zone{number}_{kind}"), celsius).unit("°C"));
         }
         readings.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(readings)

@@ -4,11 +4,8 @@ use std::fs;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{
-    super::quantity::Scaled,
-    exposition::{Exposition, Family},
-};
-use crate::Timestamp;
+use super::exposition::{Exposition, Family};
+use crate::{Scaled, Timestamp};
 
 static CPU: Family =
     Family::counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");

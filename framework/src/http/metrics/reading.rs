@@ -1,14 +1,7 @@
-//! Which metric a reading is, and what its OBIS code says of it.
-//!
-//! The value groups are those of IEC 62056-61: A the medium, C the quantity, D how it was processed (7 = now,
-//! 8 = counted up), E the tariff, F a value of the past. The quantities 1 to 20 come again for L1 as 21 to 40, for
-//! L2 as 41 to 60, for L3 as 61 to 80.
+//! Metric families of readings.
 
-use super::{
-    super::quantity::{Quantity, Scaled},
-    exposition::{Exposition, Family},
-};
-use crate::{Decimal, Obis, Reading, Value};
+use super::exposition::{Exposition, Family};
+use crate::{Decimal, Direction, Kind, Meaning, Phase, Quantity, Reading, Scaled, Value};
 
 static ENERGY: Family = Family::counter("meter_energy_joules_total", "Energy counted by the meter.");
 static NET_ENERGY: Family =
@@ -31,15 +24,8 @@ static TEMPERATURE: Family = Family::gauge("meter_temperature_celsius", "Tempera
 static POWER_FACTOR: Family = Family::gauge("meter_power_factor_ratio", "Power factor.");
 static OTHER: Family = Family::gauge("meter_reading", "Any other number, in the unit of the device.");
 
-/// Watt hours in joules are 36 * 10^2.
-const HOUR: (i32, i32) = (36, 2);
-const SAME: (i32, i32) = (1, 0);
-
 /// No meter's word is so long: a reading whose name or unit is longer is left out. In bytes.
 const LONGEST: usize = 128;
-
-/// Import minus export.
-const NET: &str = "net";
 
 /// Adds a reading, if it is a number.
 pub(super) fn add(out: &mut Exposition, meter: &str, reading: &Reading) {
@@ -49,106 +35,51 @@ pub(super) fn add(out: &mut Exposition, meter: &str, reading: &Reading) {
         return;
     }
     let labels = [("meter", meter), ("reading", &*reading.name)];
-    let Some((family, value)) = metric(number, unit, reading.obis) else {
-        return out.add(&OTHER, &[&labels[..], &[("unit", unit)]].concat(), Scaled::new(number, 1, 0));
+    let meaning = reading.meaning();
+    let Some((family, value)) = metric(number, &meaning) else {
+        return out.add(&OTHER, &[&labels[..], &[("unit", unit)]].concat(), Scaled::from(number));
     };
     let Some(obis) = reading.obis else { return out.add(family, &labels, value) };
-    let (phase, _) = phase(obis);
-    let tariff = tariff(obis).map(|tariff| tariff.to_string()).unwrap_or_default();
+    let tariff = meaning.tariff.map(|tariff| tariff.to_string()).unwrap_or_default();
     let code = obis.reduced().to_string();
-    let of_register =
-        [("obis", &*code), ("phase", phase), ("direction", direction(unit, obis)), ("tariff", &*tariff)];
+    let of_register = [
+        ("obis", &*code),
+        ("phase", meaning.phase.map_or("", Phase::as_str)),
+        ("direction", meaning.direction.map_or("", Direction::as_str)),
+        ("tariff", &*tariff),
+    ];
     out.add(family, &[&labels[..], &of_register].concat(), value);
 }
 
-/// The metric of a number, and the value in the metric's unit. `None` where it is none in particular.
-fn metric(number: Decimal, unit: &str, obis: Option<Obis>) -> Option<(&'static Family, Scaled)> {
-    let Some((quantity, exponent)) = Quantity::of(unit) else {
-        let is_factor = |obis: Obis| phase(obis).1 == 13 && obis.cde().1 == 7 && !is_past(obis);
-        let factor = unit.is_empty() && obis.is_some_and(is_factor);
-        return factor.then(|| (&POWER_FACTOR, Scaled::new(number, 1, 0)));
+/// Returns the metric of a number, and the value in the metric's unit. `None` where it belongs to no metric of its own.
+///
+/// Numbers of one metric may be added up: what is not live is not among them.
+fn metric(number: Decimal, meaning: &Meaning) -> Option<(&'static Family, Scaled)> {
+    let family = match (meaning.quantity, meaning.kind) {
+        _ if !meaning.live => return None,
+        (Quantity::Energy, Kind::Counter) => &ENERGY,
+        (Quantity::Energy, Kind::Net) => &NET_ENERGY,
+        (Quantity::ReactiveEnergy, Kind::Counter) => &REACTIVE_ENERGY,
+        (Quantity::ApparentEnergy, Kind::Counter) => &APPARENT_ENERGY,
+        (Quantity::Volume, Kind::Counter) => &VOLUME,
+        (Quantity::Power, Kind::Gauge) => &POWER,
+        (Quantity::ReactivePower, Kind::Gauge) => &REACTIVE_POWER,
+        (Quantity::ApparentPower, Kind::Gauge) => &APPARENT_POWER,
+        (Quantity::Voltage, Kind::Gauge) => &VOLTAGE,
+        (Quantity::Current, Kind::Gauge) => &CURRENT,
+        (Quantity::Frequency, Kind::Gauge) => &FREQUENCY,
+        (Quantity::Temperature, Kind::Gauge) => &TEMPERATURE,
+        (Quantity::PowerFactor, Kind::Gauge) => return Some((&POWER_FACTOR, Scaled::from(number))),
+        _ => return None,
     };
-    if obis.is_some_and(|obis| !is_current(obis, quantity)) {
-        return None;
-    }
-    let net = obis.is_some_and(|obis| direction(unit, obis) == NET);
-    let (family, (factor, more)) = match quantity {
-        Quantity::Energy if net => (&NET_ENERGY, HOUR),
-        Quantity::Energy => (&ENERGY, HOUR),
-        Quantity::Heat => (&ENERGY, SAME),
-        Quantity::ReactiveEnergy => (&REACTIVE_ENERGY, HOUR),
-        Quantity::ApparentEnergy => (&APPARENT_ENERGY, HOUR),
-        Quantity::Volume => (&VOLUME, SAME),
-        Quantity::Power => (&POWER, SAME),
-        Quantity::ReactivePower => (&REACTIVE_POWER, SAME),
-        Quantity::ApparentPower => (&APPARENT_POWER, SAME),
-        Quantity::Voltage => (&VOLTAGE, SAME),
-        Quantity::Current => (&CURRENT, SAME),
-        Quantity::Frequency => (&FREQUENCY, SAME),
-        Quantity::Temperature => (&TEMPERATURE, SAME),
-    };
-    Some((family, Scaled::new(number, factor, exponent + more)))
-}
-
-/// Whether a register holds what is measured now, or was counted up to now. A maximum, an average, a limit, a
-/// counter of one day and a value of the past do not: in a sum over registers they would be wrong.
-fn is_current(obis: Obis, quantity: Quantity) -> bool {
-    let (c, d, _) = obis.cde();
-    !is_past(obis)
-        && match obis.medium() {
-            _ if quantity == Quantity::Temperature => true,
-            // A heat meter may say `6.8` and `6.26`, without a medium.
-            None | Some(1) => quantity == Quantity::Volume || d == if quantity.is_counted() { 8 } else { 7 },
-            // What another meter counted, and this one passes on.
-            Some(0) => quantity.is_counted() && c == 24 && matches!(d, 2 | 3),
-            Some(_) => true,
-        }
-}
-
-/// Whether a register holds a value of the past. Some meters write F = 0 for the current one.
-fn is_past(obis: Obis) -> bool {
-    !matches!(obis.history(), None | Some(0))
-}
-
-/// The phase, and the quantity's number without it. For anything but electricity there is neither.
-fn phase(obis: Obis) -> (&'static str, u8) {
-    match (obis.medium(), obis.cde().0) {
-        (Some(medium), _) if medium != 1 => ("", 0),
-        (_, c @ 1..=20) => ("", c),
-        (_, c @ 21..=40) => ("L1", c - 20),
-        (_, c @ 41..=60) => ("L2", c - 40),
-        (_, c @ 61..=80) => ("L3", c - 60),
-        (_, 91) => ("N", 11),
-        _ => ("", 0),
-    }
-}
-
-/// The tariff of an electricity meter's counter; `None` for the total.
-fn tariff(obis: Obis) -> Option<u8> {
-    let (_, d, e) = obis.cde();
-    // Older EasyMeters write 255 where there are no tariffs.
-    (phase(obis).1 > 0 && d == 8 && !matches!(e, 0 | 255)).then_some(e)
-}
-
-/// Which way energy or power goes. The unit must be of the register's quantity: a heat meter's `6.8` is no reactive energy.
-fn direction(unit: &str, obis: Obis) -> &'static str {
-    use Quantity::{ApparentEnergy, ApparentPower, Energy, Power, ReactiveEnergy, ReactivePower};
-    match (Quantity::of(unit).map(|(quantity, _)| quantity), phase(obis).1) {
-        (Some(Energy | Power), 1)
-        | (Some(ReactiveEnergy | ReactivePower), 3)
-        | (Some(ApparentEnergy | ApparentPower), 9) => "import",
-        (Some(Energy | Power), 2)
-        | (Some(ReactiveEnergy | ReactivePower), 4)
-        | (Some(ApparentEnergy | ApparentPower), 10) => "export",
-        (Some(Energy | Power), 15) => "absolute",
-        (Some(Energy | Power), 16) => NET,
-        _ => "",
-    }
+    // The OBIS code tells the quantity also where there is no unit, but not the scale.
+    Some((family, meaning.unit?.factor().apply(number)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Obis;
 
     /// The line of a reading.
     fn line(code: &str, number: &str, unit: &str) -> String {
@@ -196,6 +127,12 @@ mod tests {
         ("33.7.0", "0.98", "", r#"meter_power_factor_ratio{obis="33.7.0",phase="L1"} 0.98"#),
         ("1-0:96.9.0*255", "31", "°C", r#"meter_temperature_celsius{obis="96.9.0"} 31"#),
         ("", "48.5", "°C", "meter_temperature_celsius{} 48.5"),
+        ("1.8.1", "1", "KWh", r#"meter_energy_joules_total{obis="1.8.1",direction="import",tariff="1"} 3600000"#),
+        ("3.8.0", "1", "kVArh", r#"meter_reactive_energy_var_seconds_total{obis="3.8.0",direction="import"} 3600000"#),
+        ("1.7.0", "0.3", "KW", r#"meter_power_watts{obis="1.7.0",direction="import"} 300"#),
+        ("36.8.0", "-1.5", "kWh", r#"meter_net_energy_joules{obis="36.8.0",phase="L1",direction="net"} -5400000"#),
+        ("1-0:1.8.0*255", "7", "J", r#"meter_energy_joules_total{obis="1.8.0",direction="import"} 7"#),
+        ("", "2.5", "m^3", "meter_volume_cubic_meters_total{} 2.5"),
     ];
 
     #[test]
@@ -220,6 +157,8 @@ mod tests {
             ("13.6.0", "1", ""),
             ("13.7.0*01", "0.9", ""),
             ("", "3", "bananas"),
+            ("1.8.0", "3", "bananas"),
+            ("1.8.0", "3", ""),
         ] {
             let unit_label = if unit.is_empty() { String::new() } else { format!("unit=\"{unit}\"") };
             assert_eq!(line(code, number, unit), format!("meter_reading{{{unit_label}}} {number}"), "{code}");

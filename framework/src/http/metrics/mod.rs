@@ -16,8 +16,8 @@ use warp::{
 };
 
 use self::exposition::{Exposition, Family};
-use super::{health, quantity::Scaled, reply};
-use crate::{Store, Timestamp, journal::Journal, publish::Delivery, store::Section};
+use super::{health, reply};
+use crate::{Scaled, Store, Timestamp, journal::Journal, publish::Delivery, store::Section};
 
 static LAST_READING: Family =
     Family::gauge("meter_last_reading_timestamp_seconds", "When the newest readings were taken.");
