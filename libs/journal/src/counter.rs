@@ -1,6 +1,6 @@
 //! Which series are counters, and where a counter's rise is no consumption.
 
-use super::types::{Micros, Sample};
+use crate::{series::Sample, time::Micros};
 
 /// What a series counts.
 #[derive(Debug, Clone, Copy, PartialEq)]

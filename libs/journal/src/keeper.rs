@@ -12,13 +12,12 @@ use std::{
 
 use tracing::{error, info, warn};
 
-use super::{
-    Shared,
-    database::{self, Database, DatabaseError, Found},
+use crate::{
+    db::{self, Database, DatabaseError, Found},
+    journal::Shared,
     lock,
-    place::{folder, with_suffix},
-    segments,
-    tail::Kept,
+    paths::{folder, with_suffix},
+    wal::{log::DbState, segment},
 };
 
 /// A journal that cannot be opened is tried again this often; also how often the clock is looked at.
@@ -43,12 +42,12 @@ pub struct Keeper {
 
 /// A keeper on a thread of its own.
 #[derive(Debug)]
-pub struct Running {
+pub struct JournalThread {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
 }
 
-impl Running {
+impl JournalThread {
     /// Syncs what was recorded, and ends. It blocks for as long as the disk takes.
     pub fn stop(self) {
         self.shared.tail.stop();
@@ -70,7 +69,7 @@ enum Refused {
 }
 
 impl Keeper {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
             home: None,
@@ -82,17 +81,17 @@ impl Keeper {
         }
     }
 
-    pub(super) fn spawn(mut self) -> io::Result<Running> {
+    pub(crate) fn spawn(mut self) -> io::Result<JournalThread> {
         let shared = Arc::clone(&self.shared);
         let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || self.run())?;
-        Ok(Running { shared, thread })
+        Ok(JournalThread { shared, thread })
     }
 
     fn run(&mut self) {
         self.guarded(Self::open);
-        let commit_every = self.shared.settings.commit_every;
-        let turn = commit_every.min(TURN);
-        let (mut next, mut commit) = (Instant::now() + turn, Instant::now() + commit_every);
+        let sync_interval = self.shared.settings.sync_interval;
+        let turn = sync_interval.min(TURN);
+        let (mut next, mut commit) = (Instant::now() + turn, Instant::now() + sync_interval);
         loop {
             let stop = self.shared.tail.wait(next.saturating_duration_since(Instant::now()));
             let due = stop || Instant::now() >= next;
@@ -100,9 +99,9 @@ impl Keeper {
                 next = Instant::now() + turn;
             }
             // What the disk did not take is not left waiting for an hour.
-            if stop || Instant::now() >= commit || due && self.shared.tail.trouble().is_some() {
-                commit = Instant::now() + commit_every;
-                self.guarded(Self::commit);
+            if stop || Instant::now() >= commit || due && self.shared.tail.problem().is_some() {
+                commit = Instant::now() + sync_interval;
+                self.guarded(Self::sync);
             } else if due {
                 self.guarded(|keeper| keeper.shared.tail.tick());
             }
@@ -118,9 +117,12 @@ impl Keeper {
         if due {
             self.open();
         }
-        let fold_every = self.shared.settings.fold_every;
-        if self.shared.tail.takes_fold() || due && self.retry || self.folded_at.elapsed() >= fold_every {
-            self.fold();
+        let checkpoint_interval = self.shared.settings.checkpoint_interval;
+        if self.shared.tail.takes_checkpoint()
+            || due && self.retry
+            || self.folded_at.elapsed() >= checkpoint_interval
+        {
+            self.checkpoint();
         }
         if self.pruned_at.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {
             self.prune();
@@ -133,7 +135,7 @@ impl Keeper {
         if panic::catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
             let message = "the journal's thread panicked, which is a bug; it goes on";
             error!("{message}");
-            lock(&self.shared.status).trouble = Some(message.to_owned());
+            lock(&self.shared.status).problem = Some(message.to_owned());
             self.retry = true;
         }
     }
@@ -154,14 +156,14 @@ impl Keeper {
         match opened {
             Ok((database, notice)) => {
                 self.home = Some(database);
-                self.shared.readable(true);
+                self.shared.readers.allow(true);
                 if self.said.take().is_some() {
                     info!("the journal is open: history is kept from now on");
                 }
                 let mut status = lock(&self.shared.status);
                 status.open = true;
                 status.notice = notice.or(status.notice.take());
-                status.trouble = None;
+                status.problem = None;
                 self.shared.opened.notify_all();
             }
             Err(refused) => {
@@ -172,7 +174,7 @@ impl Keeper {
                 if self.said.as_ref() != Some(&message) {
                     error!("{message}");
                 }
-                lock(&self.shared.status).trouble = Some(message.clone());
+                lock(&self.shared.status).problem = Some(message.clone());
                 self.shared.opened.notify_all();
                 self.said = Some(message);
             }
@@ -197,8 +199,8 @@ impl Keeper {
             Found::SetAside(aside) => Some(self.say_set_aside(&aside)),
         };
         let folded = database.folded()?;
-        let left = segments::left(path, folded, database.cursors()?, &self.shared.settings.publishers);
-        let kept = Kept {
+        let left = segment::left(path, folded, database.cursors()?, &self.shared.settings.publishers);
+        let kept = DbState {
             folded,
             newest: database.newest()?,
             epoch: database.epoch()?,
@@ -211,7 +213,7 @@ impl Keeper {
     /// Keeps a damaged database under another name; gives what to say of it.
     fn set_aside(&self) -> Result<String, Refused> {
         let path = &self.shared.settings.path;
-        let aside = database::set_aside(path).map_err(|error| Refused::Io(path.clone(), error))?;
+        let aside = db::set_aside(path).map_err(|error| Refused::Io(path.clone(), error))?;
         Ok(self.say_set_aside(&aside))
     }
 
@@ -226,7 +228,7 @@ impl Keeper {
     }
 
     /// Makes what was recorded survive a power cut.
-    pub fn commit(&mut self) {
+    pub fn sync(&mut self) {
         self.shared.tail.tick();
         self.shared.tail.keep_cursors();
         self.shared.tail.sync();
@@ -238,32 +240,32 @@ impl Keeper {
             )
         });
         if self.home.is_some() && !self.retry {
-            status.trouble = self.shared.tail.trouble();
+            status.problem = self.shared.tail.problem();
         }
     }
 
     /// Turns what was recorded into rows.
-    pub fn fold(&mut self) {
+    pub fn checkpoint(&mut self) {
         self.folded_at = Instant::now();
         if self.home.is_none() {
             return;
         }
         self.shared.tail.sync();
         // Not a new segment each time that an old one cannot be folded.
-        if self.fold_closed() {
+        if self.checkpoint_closed() {
             self.shared.tail.rotate();
-            self.fold_closed();
+            self.checkpoint_closed();
         }
     }
 
     /// Folds all closed segments, one after the other; gives whether that was possible.
-    fn fold_closed(&mut self) -> bool {
+    fn checkpoint_closed(&mut self) -> bool {
         while let Some((number, bytes)) = self.shared.tail.oldest() {
             let Some(database) = &mut self.home else { return false };
             let zone = &self.shared.settings.zone;
             let done = bytes
                 .map_err(DatabaseError::from)
-                .and_then(|bytes| database.fold(&[(number, &*bytes)], zone));
+                .and_then(|bytes| database.checkpoint(&[(number, &*bytes)], zone));
             if let Err(error) = done {
                 self.failed("fold what was recorded into", &error);
                 return false;
@@ -278,10 +280,10 @@ impl Keeper {
         true
     }
 
-    /// Removes single readings that are older than `keep_raw`.
+    /// Removes single readings that are older than `raw_retention`.
     pub fn prune(&mut self) {
         self.pruned_at = Some(Instant::now());
-        let keep = i64::try_from(self.shared.settings.keep_raw.as_micros()).unwrap_or(i64::MAX);
+        let keep = i64::try_from(self.shared.settings.raw_retention.as_micros()).unwrap_or(i64::MAX);
         // Not by a clock that may be wrong.
         let before = self.shared.tail.certain().saturating_sub(keep);
         let Some(database) = &mut self.home else { return };
@@ -297,7 +299,7 @@ impl Keeper {
         if error.is_damage() {
             warn!("could not {what} the journal: {error}");
             self.home = None;
-            self.shared.readable(false);
+            self.shared.readers.allow(false);
             match self.set_aside() {
                 Ok(notice) => lock(&self.shared.status).notice = Some(notice),
                 Err(error) => error!("{error}"),
@@ -311,13 +313,13 @@ impl Keeper {
         if self.said.as_ref() != Some(&message) {
             error!("{message}");
         }
-        lock(&self.shared.status).trouble = Some(message.clone());
+        lock(&self.shared.status).problem = Some(message.clone());
         self.said = Some(message);
     }
 }
 
 /// The lock file of a journal, locked for this process; `None` where another one has it.
-pub(super) fn locked(database: &std::path::Path) -> io::Result<Option<File>> {
+pub(crate) fn locked(database: &std::path::Path) -> io::Result<Option<File>> {
     let path = with_suffix(database, "-lock");
     let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {

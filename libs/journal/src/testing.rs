@@ -4,15 +4,19 @@ use std::path::Path;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{
+use crate::{
     Journal, Settings,
-    database::Database,
-    frame::{self, Cell, Encoder},
-    segments::segment_path,
-    types::{CounterSet, Micros, Redate, Sample, SeriesName},
-    view::View,
+    db::Database,
+    query::View,
+    series::{Sample, SeriesName},
+    time::{Micros, TimeCorrection},
+    wal::{
+        entry::CounterSet,
+        frame::{self, Cell, Encoder},
+        segment::segment_path,
+    },
 };
-use crate::{Decimal, Text};
+use reading::{Decimal, Text};
 
 /// A journal.
 pub struct House {
@@ -58,7 +62,7 @@ impl House {
         let number = self.database.folded().unwrap() + 1;
         let mut segment = frame::header(number);
         write(&mut Encoder::default(), &mut segment, series, obis, samples, sets);
-        self.database.fold(&[(number, &segment)], &self.zone).unwrap();
+        self.database.checkpoint(&[(number, &segment)], &self.zone).unwrap();
     }
 
     /// Records readings of a series that are not folded yet.
@@ -66,8 +70,8 @@ impl House {
         write(&mut self.encoder, &mut self.segment, series, obis, samples, sets);
     }
 
-    pub(crate) fn redate(&mut self, since: Micros, delta: Micros) {
-        self.encoder.redate(&mut self.segment, Redate { since, delta });
+    pub(crate) fn correction(&mut self, since: Micros, delta: Micros) {
+        self.encoder.time_correction(&mut self.segment, TimeCorrection { since, delta });
     }
 }
 

@@ -46,8 +46,8 @@ fn program() {
         scope.spawn(|| {
             let mut random = Random::new(first + 1);
             while !stop.load(Relaxed) {
-                keeper.fold();
-                (0..random.below(3)).for_each(|_| keeper.commit());
+                keeper.checkpoint();
+                (0..random.below(3)).for_each(|_| keeper.sync());
             }
         });
         for number in first..first + BETWEEN / 2 {
@@ -102,7 +102,7 @@ fn what_was_recorded_survives_kill_9() {
             let (load, mut keeper) = Load::new(dir.path(), "boot", first + BETWEEN - 1, |_| {});
             keeper.open();
             load.assert_well("after the kill");
-            keeper.fold();
+            keeper.checkpoint();
             drop((load, keeper));
             let found = Found::read(dir.path());
             found.check_database(dir.path());

@@ -52,9 +52,9 @@ fn program() {
     let (first, end) = batches.split_once(' ').unwrap();
     let (first, end): (u64, u64) = (first.parse().unwrap(), end.parse().unwrap());
     let late = std::env::var_os(LATE).is_some();
-    let fold_at = if late { 500 } else { 4 << 20 };
+    let size = if late { 500 } else { 4 << 20 };
     let (load, mut keeper) =
-        Load::new(&folder, &format!("boot {first}"), first, |settings| settings.fold_at = fold_at);
+        Load::new(&folder, &format!("boot {first}"), first, |settings| settings.checkpoint_size = size);
     let marks = fs::File::options().append(true).create(true).open(folder.join(MARKS)).unwrap();
     let say = |text: String| (&marks).write_all(format!("{text}\n").as_bytes()).unwrap(); // at once
     let mut random = Random::new(first + 1);
@@ -78,9 +78,9 @@ fn program() {
         while !recorders.iter().all(|recorder| recorder.is_finished()) {
             let before = next.iter().map(|next| next.load(Relaxed)).min().unwrap();
             if random.below(if late { 40 } else { 8 }) == 0 {
-                keeper.fold();
+                keeper.checkpoint();
             } else {
-                keeper.commit();
+                keeper.sync();
             }
             load.assert_well("under load");
             say(format!("committed {before}"));
@@ -213,8 +213,8 @@ fn check(
     load.assert_well("opened");
     // Recording goes on.
     more.clone().for_each(|number| load.record(number));
-    keeper.commit();
-    keeper.fold();
+    keeper.sync();
+    keeper.checkpoint();
     load.assert_well("folded");
     drop((load, keeper));
 

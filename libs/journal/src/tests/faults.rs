@@ -5,8 +5,12 @@ use std::{fs, path::Path, sync::atomic::Ordering::Relaxed, sync::mpsc, thread, t
 
 use rusqlite::Connection;
 
-use super::whole::{Clock, NOON, SECOND, samples, tails};
-use crate::{Decimal, Journal, Reading, Settings, Timestamp, frame, segments, types::Entry};
+use crate::{
+    Journal, Settings,
+    tests::whole::{Clock, NOON, SECOND, samples, tails},
+    wal::{entry::Entry, frame, segment},
+};
+use reading::{Decimal, Reading, Timestamp};
 
 /// A journal whose database takes nothing until the trigger is gone.
 fn full(folder: &Path) -> Connection {
@@ -30,11 +34,11 @@ fn blocked(folder: &Path, number: u64, yes: bool) {
 }
 
 fn segment(folder: &Path) -> u64 {
-    *segments::segment_numbers(&folder.join("journal.db")).unwrap().last().unwrap()
+    *segment::segment_numbers(&folder.join("journal.db")).unwrap().last().unwrap()
 }
 
 fn segment_file(folder: &Path) -> std::path::PathBuf {
-    segments::segment_path(&folder.join("journal.db"), segment(folder))
+    segment::segment_path(&folder.join("journal.db"), segment(folder))
 }
 
 #[test]
@@ -42,24 +46,24 @@ fn a_full_disk_costs_nothing_that_memory_can_hold() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
     let (journal, mut keeper) = clock.journal(dir.path());
     clock.record(&journal, "1");
-    keeper.commit();
+    keeper.sync();
     let connection = full(dir.path());
     let next = segment(dir.path()) + 1;
     blocked(dir.path(), next, true);
-    keeper.fold();
+    keeper.checkpoint();
     for n in 2..12 {
         clock.record(&journal, &n.to_string());
-        keeper.commit();
-        keeper.fold();
+        keeper.sync();
+        keeper.checkpoint();
     }
-    assert!(journal.status().unwrap().trouble.is_some());
+    assert!(journal.status().unwrap().problem.is_some());
     room(&connection);
     blocked(dir.path(), next, false);
-    keeper.commit();
-    keeper.fold();
+    keeper.sync();
+    keeper.checkpoint();
     assert_eq!(samples(&journal).len(), 11, "{:?}", samples(&journal));
-    keeper.commit();
-    assert_eq!(journal.status().unwrap().trouble, None);
+    keeper.sync();
+    assert_eq!(journal.status().unwrap().problem, None);
 }
 
 #[test]
@@ -69,8 +73,8 @@ fn folds_that_fail_make_no_new_segments() {
     let _connection = full(dir.path());
     for n in 0..50 {
         clock.record(&journal, &n.to_string());
-        keeper.commit();
-        keeper.fold();
+        keeper.sync();
+        keeper.checkpoint();
     }
     assert!(tails(dir.path()) <= 2, "{}", tails(dir.path()));
 }
@@ -78,23 +82,23 @@ fn folds_that_fail_make_no_new_segments() {
 #[test]
 fn a_segment_that_cannot_be_read_now_is_folded_later() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
-    let settings = Settings { fold_at: 60, ..clock.settings(dir.path()) };
+    let settings = Settings { checkpoint_size: 60, ..clock.settings(dir.path()) };
     let (journal, mut keeper) = Journal::new(settings);
     keeper.open();
     let connection = full(dir.path());
     for n in 0..40 {
         clock.record(&journal, &n.to_string());
-        keeper.commit();
+        keeper.sync();
     }
     // The oldest is in its file only.
-    let numbers = segments::segment_numbers(&dir.path().join("journal.db")).unwrap();
-    let path = segments::segment_path(&dir.path().join("journal.db"), numbers[0]);
+    let numbers = segment::segment_numbers(&dir.path().join("journal.db")).unwrap();
+    let path = segment::segment_path(&dir.path().join("journal.db"), numbers[0]);
     let away = dir.path().join("away");
     fs::rename(&path, &away).unwrap();
     room(&connection);
-    keeper.fold();
+    keeper.checkpoint();
     fs::rename(&away, &path).unwrap();
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(samples(&journal).len(), 40, "{:?}", samples(&journal));
 }
 
@@ -103,7 +107,7 @@ fn a_clock_that_is_ahead_for_a_moment_removes_nothing() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
     let (journal, mut keeper) = clock.journal(dir.path());
     clock.record(&journal, "1");
-    keeper.fold();
+    keeper.checkpoint();
     clock.wall_offset.fetch_add(100 * 86_400 * SECOND, Relaxed);
     keeper.prune();
     clock.wall_offset.fetch_add(-100 * 86_400 * SECOND, Relaxed);
@@ -131,7 +135,7 @@ fn a_reading_with_its_own_time_is_moved_with_what_came_with_it() {
     gas(&clock, &journal, own);
     // Not in the future, and once: it came when the clock was not set.
     assert_eq!(samples(&journal), [(0, "7.0".to_owned())]);
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(samples(&journal), [(0, "7.0".to_owned())]);
 }
 
@@ -142,7 +146,7 @@ fn a_device_whose_clock_is_ahead_does_not_steer_the_journal() {
     {
         let (journal, mut keeper) = clock.journal(dir.path());
         gas(&clock, &journal, NOON + 7200 * SECOND);
-        keeper.fold();
+        keeper.checkpoint();
     }
     let clock = Clock { boot: "other", ..clock };
     clock.synchronized.store(0, Relaxed);
@@ -159,7 +163,7 @@ fn a_wrong_clock_of_before_does_not_keep_the_journal_in_the_future() {
     {
         let (journal, mut keeper) = clock.journal(dir.path());
         clock.record(&journal, "1");
-        keeper.fold();
+        keeper.checkpoint();
     }
     let clock = Clock { boot: "other", ..Clock::new() };
     clock.synchronized.store(0, Relaxed);
@@ -178,7 +182,7 @@ fn a_journal_that_opens_late_moves_only_what_came_meanwhile() {
             clock.pass(59 * SECOND);
             clock.record(&journal, &n.to_string());
         }
-        keeper.fold();
+        keeper.checkpoint();
     }
     // A new boot with a clock half an hour behind what is recorded.
     let clock = Clock { boot: "other", ..Clock::new() };
@@ -189,7 +193,7 @@ fn a_journal_that_opens_late_moves_only_what_came_meanwhile() {
     keeper.open();
     clock.record(&journal, "101");
     let before = samples(&journal);
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(samples(&journal), before);
     assert_eq!(before.len(), 62);
     assert!(before.windows(2).all(|pair| pair[0].0 < pair[1].0), "{before:?}");
@@ -199,12 +203,12 @@ fn a_journal_that_opens_late_moves_only_what_came_meanwhile() {
 #[test]
 fn segments_of_a_journal_that_opens_late_keep_their_order() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
-    let (journal, mut keeper) = Journal::new(Settings { fold_at: 100, ..clock.settings(dir.path()) });
+    let (journal, mut keeper) = Journal::new(Settings { checkpoint_size: 100, ..clock.settings(dir.path()) });
     for n in 0..5 {
         clock.record(&journal, &n.to_string());
     }
     keeper.open();
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(samples(&journal).len(), 5);
     assert_eq!(tails(dir.path()), 1);
 }
@@ -218,7 +222,7 @@ fn what_cannot_be_read_at_the_start_is_set_aside() {
     fs::create_dir(dir.path().join("journal.db-tail.9999999999")).unwrap();
     let (journal, mut keeper) = clock.journal(dir.path());
     assert!(journal.status().unwrap().open, "{:?}", journal.status());
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(samples(&journal).len(), 1);
 }
 
@@ -236,7 +240,7 @@ fn damage_in_the_middle_of_a_segment_is_kept_for_people() {
     bytes[middle] ^= 1;
     fs::write(&path, &bytes).unwrap();
     let (journal, mut keeper) = clock.journal(dir.path());
-    keeper.fold();
+    keeper.checkpoint();
     assert!(samples(&journal).len() > 500);
     let kept = path.with_file_name(format!("{}.damaged", path.file_name().unwrap().to_str().unwrap()));
     assert_eq!(fs::read(kept).unwrap(), bytes);
@@ -248,9 +252,9 @@ fn a_file_that_cannot_be_made_keeps_nobody_waiting() {
     let (journal, mut keeper) = clock.journal(dir.path());
     clock.record(&journal, "1");
     // Opening it hangs until somebody reads from it.
-    let fifo = segments::segment_path(&dir.path().join("journal.db"), segment(dir.path()) + 1);
+    let fifo = segment::segment_path(&dir.path().join("journal.db"), segment(dir.path()) + 1);
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    thread::spawn(move || keeper.fold());
+    thread::spawn(move || keeper.checkpoint());
     let (done, wait) = mpsc::channel();
     thread::spawn(move || {
         for n in 2..1000 {
@@ -267,7 +271,7 @@ fn what_came_while_segments_changed_is_in_the_files() {
     let (journal, mut keeper) = clock.journal(dir.path());
     let _connection = full(dir.path());
     clock.record(&journal, "0");
-    keeper.commit();
+    keeper.sync();
     let threads: Vec<_> = (0..4)
         .map(|i| {
             let (journal, clock) = (journal.clone(), clock.clone());
@@ -286,8 +290,8 @@ fn what_came_while_segments_changed_is_in_the_files() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     // As a kill would leave it: nobody writes anything more.
     let mut found = 0;
-    for number in segments::segment_numbers(&dir.path().join("journal.db")).unwrap() {
-        let bytes = fs::read(segments::segment_path(&dir.path().join("journal.db"), number)).unwrap();
+    for number in segment::segment_numbers(&dir.path().join("journal.db")).unwrap() {
+        let bytes = fs::read(segment::segment_path(&dir.path().join("journal.db"), number)).unwrap();
         frame::entries(&bytes, |entry| {
             found += usize::from(matches!(entry, Entry::Batch { layout, .. } if layout.section != "meter"));
         });

@@ -12,26 +12,24 @@ use std::{
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
-use crate::{
-    Batch, Decimal, Journal, Keeper, Look, Observation, Per, Points, Reading, Settings, Step, Timestamp,
-    segments,
-};
+use crate::{ClockReading, ClockSource, Journal, Keeper, Per, Points, Settings, Step, wal::segment};
+use reading::{Batch, Decimal, Reading, Timestamp};
 
-pub(super) const SECOND: i64 = 1_000_000;
+pub(crate) const SECOND: i64 = 1_000_000;
 /// 2026-11-23 12:00:00 UTC.
-pub(super) const NOON: i64 = 1_795_435_200 * SECOND;
+pub(crate) const NOON: i64 = 1_795_435_200 * SECOND;
 
 /// A clock that is set, and runs when it is told to.
 #[derive(Clone)]
-pub(super) struct Clock {
-    pub(super) boot: &'static str,
-    pub(super) boottime: Arc<AtomicI64>,
-    pub(super) wall_offset: Arc<AtomicI64>,
-    pub(super) synchronized: Arc<AtomicI64>,
+pub(crate) struct Clock {
+    pub(crate) boot: &'static str,
+    pub(crate) boottime: Arc<AtomicI64>,
+    pub(crate) wall_offset: Arc<AtomicI64>,
+    pub(crate) synchronized: Arc<AtomicI64>,
 }
 
 impl Clock {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let at = |micros| Arc::new(AtomicI64::new(micros));
         Self {
             boot: "first",
@@ -41,14 +39,14 @@ impl Clock {
         }
     }
 
-    pub(super) fn unset() -> Self {
+    pub(crate) fn unset() -> Self {
         let clock = Self { boot: "second", ..Self::new() };
         clock.synchronized.store(0, Relaxed);
         clock.wall_offset.store(0, Relaxed);
         clock
     }
 
-    pub(super) fn pass(&self, micros: i64) {
+    pub(crate) fn pass(&self, micros: i64) {
         self.boottime.fetch_add(micros, Relaxed);
     }
 
@@ -56,28 +54,28 @@ impl Clock {
         self.boottime.load(Relaxed) + self.wall_offset.load(Relaxed)
     }
 
-    pub(super) fn settings(&self, folder: &Path) -> Settings {
+    pub(crate) fn settings(&self, folder: &Path) -> Settings {
         let clock = self.clone();
-        let look = Look::with(self.boot, move || Observation {
+        let clock = ClockSource::with(self.boot, move || ClockReading {
             boottime: clock.boottime.load(Relaxed),
             wall: clock.wall(),
             synchronized: Some(clock.synchronized.load(Relaxed)).filter(|at| *at > 0),
         });
-        Settings { look, zone: TimeZone::UTC, ..Settings::new(folder.join("journal.db")) }
+        Settings { clock, zone: TimeZone::UTC, ..Settings::new(folder.join("journal.db")) }
     }
 
-    pub(super) fn journal(&self, folder: &Path) -> (Journal, Keeper) {
+    pub(crate) fn journal(&self, folder: &Path) -> (Journal, Keeper) {
         let (journal, mut keeper) = Journal::new(self.settings(folder));
         keeper.open();
         (journal, keeper)
     }
 
-    pub(super) fn batch(&self, readings: Vec<Reading>) -> Batch {
+    pub(crate) fn batch(&self, readings: Vec<Reading>) -> Batch {
         Batch { taken_at: Timestamp::from_microsecond(self.wall()).unwrap(), readings }
     }
 
     /// A second passes, and a batch with this energy is recorded.
-    pub(super) fn record(&self, journal: &Journal, kwh: &str) {
+    pub(crate) fn record(&self, journal: &Journal, kwh: &str) {
         self.pass(SECOND);
         let value = Decimal::parse(kwh.as_bytes()).unwrap();
         journal.record(&"meter".into(), &self.batch(vec![Reading::number("energy", value).unit("kWh")]));
@@ -85,7 +83,7 @@ impl Clock {
 }
 
 /// All samples, folded or not, as seconds since noon and numbers.
-pub(super) fn samples(journal: &Journal) -> Vec<(i64, String)> {
+pub(crate) fn samples(journal: &Journal) -> Vec<(i64, String)> {
     let (from, to) = (NOON - 86_400 * SECOND, NOON + 86_400 * SECOND);
     let read = journal.read(|view| view.find("meter", "energy", None)?.history(from, to, Some(Step::Raw)));
     let Points::Raw(samples) = read.unwrap().points else { panic!("raw") };
@@ -96,8 +94,8 @@ fn expected(samples: &[(i64, &str)]) -> Vec<(i64, String)> {
     samples.iter().map(|(second, value)| (*second, (*value).to_owned())).collect()
 }
 
-pub(super) fn tails(folder: &Path) -> usize {
-    segments::segment_numbers(&folder.join("journal.db")).unwrap().len()
+pub(crate) fn tails(folder: &Path) -> usize {
+    segment::segment_numbers(&folder.join("journal.db")).unwrap().len()
 }
 
 #[test]
@@ -117,9 +115,9 @@ fn what_was_recorded_is_there_at_once_and_after_any_end() {
     let (journal, mut keeper) = clock.journal(dir.path());
     clock.record(&journal, "2.0");
     assert_eq!(samples(&journal), expected(&all));
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(samples(&journal), expected(&all), "each once, now from rows");
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(tails(dir.path()), 1, "what is folded has no file any more");
 }
 
@@ -130,13 +128,13 @@ fn a_torn_end_costs_only_itself() {
     clock.record(&journal, "1.0");
     clock.record(&journal, "1.5");
     drop((journal, keeper));
-    let number = segments::segment_numbers(&dir.path().join("journal.db")).unwrap()[0];
-    let path = segments::segment_path(&dir.path().join("journal.db"), number);
+    let number = segment::segment_numbers(&dir.path().join("journal.db")).unwrap()[0];
+    let path = segment::segment_path(&dir.path().join("journal.db"), number);
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 2]).unwrap();
     let (journal, mut keeper) = clock.journal(dir.path());
     clock.record(&journal, "2.0");
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(samples(&journal), expected(&[(1, "1.0"), (3, "2.0")]));
 }
 
@@ -145,14 +143,14 @@ fn a_second_program_is_kept_out_and_records_when_the_first_ends() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
     let (first, keeper) = clock.journal(dir.path());
     let (second, mut waiting) = clock.journal(dir.path());
-    let trouble = second.status().unwrap().trouble.unwrap();
-    assert!(trouble.contains("another program keeps the journal"), "{trouble}");
+    let problem = second.status().unwrap().problem.unwrap();
+    assert!(problem.contains("another program keeps the journal"), "{problem}");
     clock.record(&first, "1.0");
     clock.record(&second, "7.0");
     assert_eq!(samples(&first), expected(&[(1, "1.0")]));
     drop((first, keeper));
     waiting.open();
-    assert_eq!(second.status().unwrap().trouble, None);
+    assert_eq!(second.status().unwrap().problem, None);
     assert_eq!(samples(&second), expected(&[(1, "1.0"), (2, "7.0")]), "what waited in memory is not lost");
 }
 
@@ -162,14 +160,14 @@ fn a_folder_that_cannot_be_written_is_one_clear_trouble() {
     let blocked = dir.path().join("file");
     fs::write(&blocked, "").unwrap();
     let (journal, mut keeper) = clock.journal(&blocked);
-    let trouble = journal.status().unwrap().trouble.unwrap();
-    assert!(trouble.contains("choose another with `[journal] path`"), "{trouble}");
+    let problem = journal.status().unwrap().problem.unwrap();
+    assert!(problem.contains("choose another with `[journal] path`"), "{problem}");
     clock.record(&journal, "1.0");
     assert_eq!(samples(&journal).len(), 1, "it is in memory");
     fs::remove_file(&blocked).unwrap();
     keeper.open();
-    assert_eq!(journal.status().unwrap().trouble, None);
-    keeper.fold();
+    assert_eq!(journal.status().unwrap().problem, None);
+    keeper.checkpoint();
     assert_eq!(samples(&journal), expected(&[(1, "1.0")]));
 }
 
@@ -181,7 +179,7 @@ fn a_damaged_database_is_set_aside_and_a_new_one_begun() {
     let notice = journal.status().unwrap().notice.unwrap();
     assert!(notice.contains("was damaged: it was kept as"), "{notice}");
     clock.record(&journal, "1.0");
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(samples(&journal), expected(&[(1, "1.0")]));
     let kept = fs::read_dir(dir.path()).unwrap().filter_map(Result::ok);
     assert!(
@@ -197,7 +195,7 @@ fn a_database_that_is_damaged_while_it_runs_costs_only_what_was_in_it() {
     let path = dir.path().join("journal.db");
     let (journal, mut keeper) = clock.journal(dir.path());
     clock.record(&journal, "1.0");
-    keeper.fold();
+    keeper.checkpoint();
     clock.record(&journal, "2.0");
     drop((journal, keeper));
     // It is still a database, but of nothing.
@@ -205,10 +203,10 @@ fn a_database_that_is_damaged_while_it_runs_costs_only_what_was_in_it() {
     bytes[4096..].fill(0x55);
     fs::write(&path, bytes).unwrap();
     let (journal, mut keeper) = clock.journal(dir.path());
-    keeper.fold();
+    keeper.checkpoint();
     let status = journal.status().unwrap();
     assert!(status.notice.unwrap().contains("was damaged"), "said");
-    keeper.fold();
+    keeper.checkpoint();
     clock.record(&journal, "3.0");
     assert_eq!(
         samples(&journal),
@@ -228,8 +226,8 @@ fn a_newer_journal_is_left_alone() {
     };
     raise(99);
     let (journal, mut keeper) = clock.journal(dir.path());
-    let trouble = journal.status().unwrap().trouble.unwrap();
-    assert!(trouble.contains("written by a newer smartmeter (schema 99"), "{trouble}");
+    let problem = journal.status().unwrap().problem.unwrap();
+    assert!(problem.contains("written by a newer smartmeter (schema 99"), "{problem}");
     clock.record(&journal, "1.0");
     raise(1);
     keeper.open();
@@ -260,9 +258,9 @@ fn a_repeated_batch_is_harmless() {
     journal.record(&"meter".into(), &batch);
     journal.record(&"meter".into(), &batch);
     assert_eq!(samples(&journal), expected(&[(0, "1")]));
-    keeper.fold();
+    keeper.checkpoint();
     journal.record(&"meter".into(), &batch);
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(samples(&journal), expected(&[(0, "1")]));
 }
 
@@ -271,14 +269,14 @@ fn readings_before_the_clock_was_set_are_dated_when_it_is() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::unset());
     let (journal, mut keeper) = clock.journal(dir.path());
     clock.record(&journal, "1.0");
-    keeper.fold();
+    keeper.checkpoint();
     clock.record(&journal, "1.5");
     // The network is there: it is noon and a minute.
     clock.pass(SECOND);
     clock.wall_offset.store(NOON + 60 * SECOND - clock.boottime.load(Relaxed), Relaxed);
     clock.synchronized.store(NOON + 60 * SECOND, Relaxed);
     clock.record(&journal, "2.0");
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(samples(&journal), expected(&[(58, "1.0"), (59, "1.5"), (61, "2.0")]));
 }
 
@@ -287,14 +285,14 @@ fn a_machine_that_boots_with_an_old_clock_records_after_what_is_there() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
     let (journal, mut keeper) = clock.journal(dir.path());
     clock.record(&journal, "1.0");
-    keeper.fold();
+    keeper.checkpoint();
     drop((journal, keeper));
     // An hour behind, and nobody says that it is right.
     let behind = Clock::unset();
     behind.wall_offset.store(NOON - 3600 * SECOND - 1000 * SECOND, Relaxed);
     let (journal, mut keeper) = behind.journal(dir.path());
     behind.record(&journal, "2.0");
-    keeper.commit();
+    keeper.sync();
     let said = journal.status().unwrap().clock.unwrap();
     assert!(said.contains("the clock is 360") && said.contains("s behind"), "{said}");
     let both = samples(&journal);
@@ -302,7 +300,7 @@ fn a_machine_that_boots_with_an_old_clock_records_after_what_is_there() {
     behind.wall_offset.store(NOON + 7200 * SECOND - behind.boottime.load(Relaxed), Relaxed);
     behind.synchronized.store(NOON + 7200 * SECOND, Relaxed);
     behind.record(&journal, "3.0");
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(samples(&journal), expected(&[(1, "1.0"), (7200, "2.0"), (7201, "3.0")]));
 }
 
@@ -319,7 +317,7 @@ fn a_counter_that_is_set_keeps_its_total() {
     clock.pass(SECOND);
     set("100.06", "0");
     clock.record(&journal, "0.01");
-    keeper.fold();
+    keeper.checkpoint();
     clock.pass(SECOND);
     set("0.02", "5000");
     clock.record(&journal, "5000.03");
@@ -330,7 +328,7 @@ fn a_counter_that_is_set_keeps_its_total() {
         hours.unwrap().iter().filter_map(|hour| hour.amount).sum::<f64>()
     };
     assert!((total() - 0.11).abs() < 1e-9, "{}", total());
-    keeper.fold();
+    keeper.checkpoint();
     assert!((total() - 0.11).abs() < 1e-9, "{}", total());
 }
 
@@ -345,7 +343,7 @@ fn telegrams_that_came_at_once_keep_their_order() {
         let reading = Reading::number("energy", Decimal::from(n)).unit("kWh");
         journal.record(&"meter".into(), &Batch { taken_at, readings: vec![reading] });
     }
-    keeper.fold();
+    keeper.checkpoint();
     assert_eq!(
         samples(&journal).iter().map(|sample| &*sample.1).collect::<Vec<_>>(),
         ["0", "1", "2", "3", "4"]

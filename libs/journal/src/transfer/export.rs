@@ -10,19 +10,25 @@ use std::{
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
-use super::{
-    Labels, TransferError, fits,
-    source::{Part, Source, window},
-};
 use crate::{
-    Decimal,
-    block::minute_of,
-    bucket::{Level, Rollup},
-    database::{Database, folded, open_for_reading},
-    frame,
-    segments::{segment_numbers, segment_path},
-    types::{Entry, MINUTE, Micros, SECOND},
+    db::{
+        Database,
+        block::minute_of,
+        folded, open_for_reading,
+        rollup::{Level, Rollup},
+    },
+    time::{MINUTE, Micros, SECOND},
+    transfer::{
+        Labels, TransferError, fits,
+        source::{Part, Source, window},
+    },
+    wal::{
+        entry::Entry,
+        frame,
+        segment::{segment_numbers, segment_path},
+    },
 };
+use reading::Decimal;
 
 /// How often it is begun anew, where a program folds just then.
 const ATTEMPTS: usize = 5;
@@ -91,19 +97,21 @@ impl Archive {
             .filter(|(number, _)| *number > folded)
             .map(|(n, bytes)| (*n, &bytes[..]))
             .collect();
-        let mut redates = Vec::new();
+        let mut corrections = Vec::new();
         for (_, bytes) in &segments {
             frame::entries(bytes, |entry| {
-                if let Entry::Redate(redate) = entry {
-                    redates.push(redate);
+                if let Entry::TimeCorrection(correction) = entry {
+                    corrections.push(correction);
                 }
             });
         }
         let mut recent = Database::in_memory()?;
-        recent.fold(&segments, &TimeZone::system())?;
-        let mut parts: Vec<_> =
-            database.into_iter().map(|connection| Part { connection, redates: redates.clone() }).collect();
-        parts.push(Part { connection: recent.connection, redates: Vec::new() });
+        recent.checkpoint(&segments, &TimeZone::system())?;
+        let mut parts: Vec<_> = database
+            .into_iter()
+            .map(|connection| Part { connection, corrections: corrections.clone() })
+            .collect();
+        parts.push(Part { connection: recent.connection, corrections: Vec::new() });
         Ok(Self { parts })
     }
 

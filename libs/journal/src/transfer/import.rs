@@ -7,15 +7,18 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-use super::{Labels, TransferError};
 use crate::{
-    Decimal,
-    database::{Database, Found},
-    frame::{self, Cell, Encoder},
+    db::{Database, Found},
     keeper::locked,
-    segments::{remove, segment_numbers, segment_path},
-    types::{CounterSet, SeriesName},
+    series::SeriesName,
+    transfer::{Labels, TransferError},
+    wal::{
+        entry::CounterSet,
+        frame::{self, Cell, Encoder},
+        segment::{remove, segment_numbers, segment_path},
+    },
 };
+use reading::Decimal;
 
 /// So many bytes are folded at once.
 const CHUNK: usize = 4 << 20;
@@ -75,7 +78,7 @@ impl Import {
         }
         if !left.is_empty() {
             let left: Vec<_> = left.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();
-            database.fold(&left, &zone)?;
+            database.checkpoint(&left, &zone)?;
         }
         // What publishers have not delivered yet stays.
         let cursors = database.cursors()?;
@@ -159,7 +162,7 @@ impl Import {
     fn fold(&mut self) -> Result<(), TransferError> {
         self.end_batch();
         if self.segment.len() > frame::HEADER {
-            self.database.fold(&[(self.number, &self.segment)], &self.zone)?;
+            self.database.checkpoint(&[(self.number, &self.segment)], &self.zone)?;
             self.number = self.number.saturating_add(1);
         }
         self.encoder = Encoder::default();

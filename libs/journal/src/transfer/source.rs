@@ -7,26 +7,28 @@ use std::{
 
 use rusqlite::{Connection, params, params_from_iter};
 
-use super::TransferError;
 use crate::{
-    Decimal,
-    block::{Block, minute_of},
-    bucket::{Level, Rollup},
-    types::{MINUTE, Micros, Redate},
+    db::{
+        block::{Block, minute_of},
+        rollup::{Level, Rollup},
+    },
+    time::{MINUTE, Micros, TimeCorrection},
+    transfer::TransferError,
 };
+use reading::Decimal;
 
 /// How many counter settings are read at once.
 const SETS: usize = 1000;
 
 /// One database.
-pub(super) struct Part {
-    pub(super) connection: Connection,
+pub(crate) struct Part {
+    pub(crate) connection: Connection,
     /// Corrections of the clock that it has not seen.
-    pub(super) redates: Vec<Redate>,
+    pub(crate) corrections: Vec<TimeCorrection>,
 }
 
 /// A part with the series that are wanted: their ids, and their places among the labels.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     part: &'a Part,
     wanted: HashMap<i64, usize>,
     sets: VecDeque<Set>,
@@ -43,24 +45,27 @@ struct Set {
 }
 
 /// A row of an export: time, place of its labels, value, what it was set from.
-pub(super) type Row = (Micros, usize, Decimal, Option<Decimal>);
+pub(crate) type Row = (Micros, usize, Decimal, Option<Decimal>);
 
 impl<'a> Source<'a> {
-    pub(super) fn new(part: &'a Part, wanted: HashMap<i64, usize>) -> Self {
+    pub(crate) fn new(part: &'a Part, wanted: HashMap<i64, usize>) -> Self {
         Self { part, wanted, sets: VecDeque::new(), asked: None }
     }
 
     /// By how much times may be moved.
-    pub(super) fn slack(&self) -> Micros {
-        self.part.redates.iter().fold(0, |sum, redate| redate.delta.saturating_abs().saturating_add(sum))
+    pub(crate) fn slack(&self) -> Micros {
+        self.part
+            .corrections
+            .iter()
+            .fold(0, |sum, correction| correction.delta.saturating_abs().saturating_add(sum))
     }
 
-    fn redated(&self, time: Micros) -> Micros {
-        self.part.redates.iter().fold(time, |time, redate| redate.apply(time))
+    fn corrected(&self, time: Micros) -> Micros {
+        self.part.corrections.iter().fold(time, |time, correction| correction.apply(time))
     }
 
     /// The first minute from `at` on that has readings or settings.
-    pub(super) fn next_minute(&mut self, at: i64) -> Result<Option<i64>, TransferError> {
+    pub(crate) fn next_minute(&mut self, at: i64) -> Result<Option<i64>, TransferError> {
         let mut statement =
             self.part.connection.prepare_cached("SELECT min(key) FROM raw WHERE key >= ?1")?;
         let key: Option<i64> = statement.query_row([at.saturating_mul(1 << 16)], |row| row.get(0))?;
@@ -104,7 +109,7 @@ impl<'a> Source<'a> {
     }
 
     /// Appends the rows of a minute; gives how many sections' rows are damaged.
-    pub(super) fn minute(&mut self, minute: i64, out: &mut Vec<Row>) -> Result<u64, TransferError> {
+    pub(crate) fn minute(&mut self, minute: i64, out: &mut Vec<Row>) -> Result<u64, TransferError> {
         let mut damaged = 0;
         let mut statement =
             self.part.connection.prepare_cached("SELECT data FROM raw WHERE key >= ?1 AND key < ?2")?;
@@ -118,7 +123,7 @@ impl<'a> Source<'a> {
             for column in &block.columns {
                 let Some(series) = self.wanted.get(&i64::from(column.series)) else { continue };
                 let samples = column.samples.iter();
-                out.extend(samples.map(|sample| (self.redated(sample.time), *series, sample.value, None)));
+                out.extend(samples.map(|sample| (self.corrected(sample.time), *series, sample.value, None)));
             }
         }
         let start = minute.saturating_mul(MINUTE);
@@ -127,14 +132,14 @@ impl<'a> Source<'a> {
             // What cannot be written as a decimal was none when it was recorded.
             if let (Some(before), Some(after)) = (Decimal::from_f64(set.before), Decimal::from_f64(set.after))
             {
-                out.push((self.redated(time), set.series, after, Some(before)));
+                out.push((self.corrected(time), set.series, after, Some(before)));
             }
         }
         Ok(damaged)
     }
 
     /// The start of the first span from `at` on.
-    pub(super) fn next_span(&self, level: Level, at: i64) -> Result<Option<i64>, TransferError> {
+    pub(crate) fn next_span(&self, level: Level, at: i64) -> Result<Option<i64>, TransferError> {
         let connection = &self.part.connection;
         if level == Level::Minute {
             let mut statement = connection.prepare_cached("SELECT min(ts) FROM minute WHERE ts >= ?1")?;
@@ -152,7 +157,7 @@ impl<'a> Source<'a> {
     }
 
     /// Hands on the spans that begin within `range`.
-    pub(super) fn spans(
+    pub(crate) fn spans(
         &self,
         level: Level,
         range: Range<i64>,
@@ -182,7 +187,7 @@ impl<'a> Source<'a> {
 }
 
 /// So many seconds of a level are read at once: few rows, and few questions.
-pub(super) fn window(level: Level) -> i64 {
+pub(crate) fn window(level: Level) -> i64 {
     match level {
         Level::Minute => 900,
         Level::Quarter => 86_400,

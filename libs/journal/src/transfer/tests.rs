@@ -1,14 +1,17 @@
 use std::fs;
 
-use super::*;
+use crate::transfer::*;
 use crate::{
-    Decimal,
-    bucket::Level,
-    database::{Database, open_for_reading},
-    frame::{self, Cell, Encoder},
-    segments::{segment_numbers, segment_path},
-    types::{CounterSet, Redate, SeriesName},
+    db::{Database, open_for_reading, rollup::Level},
+    series::SeriesName,
+    time::TimeCorrection,
+    wal::{
+        entry::CounterSet,
+        frame::{self, Cell, Encoder},
+        segment::{segment_numbers, segment_path},
+    },
 };
+use reading::Decimal;
 
 #[test]
 fn patterns_fit() {
@@ -76,9 +79,11 @@ impl Segment {
         self
     }
 
-    fn redate(mut self, second: i64, delta: i64) -> Self {
-        self.encoder
-            .redate(&mut self.bytes, Redate { since: (T + second) * 1_000_000, delta: delta * 1_000_000 });
+    fn correction(mut self, second: i64, delta: i64) -> Self {
+        self.encoder.correction(
+            &mut self.bytes,
+            TimeCorrection { since: (T + second) * 1_000_000, delta: delta * 1_000_000 },
+        );
         self
     }
 }
@@ -93,7 +98,7 @@ fn journal(folded: &[Segment], tails: &[Segment]) -> (tempfile::TempDir, PathBuf
             .map(|segment| (frame::number(&segment.bytes).unwrap(), &segment.bytes[..]))
             .collect();
         let (mut database, _) = Database::open(&path).unwrap();
-        database.fold(&segments, &jiff::tz::TimeZone::UTC).unwrap();
+        database.checkpoint(&segments, &jiff::tz::TimeZone::UTC).unwrap();
     }
     for tail in tails {
         let number = frame::number(&tail.bytes).unwrap();
@@ -182,7 +187,7 @@ fn what_is_not_folded_is_exported_too_and_once() {
 #[test]
 fn a_correction_of_the_clock_counts_before_it_is_folded() {
     let folded = || Segment::new(1).batch(1, "1", "10").batch(30, "2", "20").set(35, "2", "1");
-    let tail = || Segment::new(2).batch(40, "3", "30").redate(30, 7200).batch(7300, "4", "40");
+    let tail = || Segment::new(2).batch(40, "3", "30").correction(30, 7200).batch(7300, "4", "40");
     let expected = [
         "1 count 1",
         "1 power 10",

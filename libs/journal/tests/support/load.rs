@@ -11,7 +11,7 @@ use std::{
 };
 
 use jiff::tz::TimeZone;
-use journal::{Archive, Journal, Keeper, Look, Observation, Selection, Settings};
+use journal::{Archive, ClockReading, ClockSource, Journal, Keeper, Selection, Settings};
 use reading::{Batch, Decimal, Reading, Text, Timestamp};
 
 /// The database, in a folder of its own.
@@ -38,15 +38,15 @@ impl Load {
     pub fn new(folder: &Path, boot: &str, next: u64, settings: impl FnOnce(&mut Settings)) -> (Self, Keeper) {
         let now = Arc::new(AtomicI64::new(time(next) - STEP));
         let clock = Arc::clone(&now);
-        let look = Look::with(boot, move || {
+        let clock_source = ClockSource::with(boot, move || {
             let wall = clock.load(Relaxed);
-            Observation { boottime: wall - START + 1_000_000_000, wall, synchronized: Some(START - 1) }
+            ClockReading { boottime: wall - START + 1_000_000_000, wall, synchronized: Some(START - 1) }
         });
         let hour = Duration::from_secs(3600);
         let mut all = Settings {
-            keep_raw: 24 * 365 * hour,
+            raw_retention: 24 * 365 * hour,
             zone: TimeZone::UTC,
-            look,
+            clock: clock_source,
             ..Settings::new(folder.join(NAME))
         };
         settings(&mut all);
@@ -77,7 +77,7 @@ impl Load {
     /// Asserts that nothing keeps it from recording, and nothing was damaged.
     pub fn assert_well(&self, what: &str) {
         let status = self.journal.status().unwrap();
-        assert!(status.open && status.trouble.is_none() && status.notice.is_none(), "{what}: {status:?}");
+        assert!(status.open && status.problem.is_none() && status.notice.is_none(), "{what}: {status:?}");
     }
 }
 

@@ -1,0 +1,61 @@
+//! What was recorded with a wrong clock moves to where it belongs.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    db::{
+        block::{Block, minute_of},
+        events,
+        rows::{Rows, row_key},
+    },
+    series::Sample,
+    time::TimeCorrection,
+};
+
+/// Moves all numbers and settings at or after `since`. Minutes whose numbers were removed stay, and so do damaged ones.
+pub(crate) fn correct(rows: &mut Rows<'_>, correction: TimeCorrection) -> rusqlite::Result<()> {
+    if correction.delta == 0 {
+        return Ok(());
+    }
+    numbers(rows, correction)?;
+    settings(rows, correction)
+}
+
+fn numbers(rows: &mut Rows<'_>, correction: TimeCorrection) -> rusqlite::Result<()> {
+    let mut keys = rows.connection.prepare("SELECT key FROM raw WHERE key >= ?1 ORDER BY key")?;
+    let keys = keys.query_map([row_key(minute_of(correction.since), 0)], |row| row.get(0))?;
+    let mut keys = keys.collect::<rusqlite::Result<Vec<i64>>>()?;
+    // What moves lands only where everything has moved already.
+    if correction.delta > 0 {
+        keys.reverse();
+    }
+    for key in keys {
+        let (minute, section) = (key >> 16, (key & 0xffff) as u16);
+        let mut minutes = BTreeMap::<i64, Block>::new();
+        for column in rows.remove(section, minute)?.map(|block| block.columns).unwrap_or_default() {
+            for Sample { time, value } in column.samples {
+                let time = correction.apply(time);
+                minutes.entry(minute_of(time)).or_default().add(column.series, Sample { time, value });
+            }
+        }
+        for (minute, block) in minutes {
+            rows.merge(section, minute, block)?;
+        }
+    }
+    Ok(())
+}
+
+/// Breaks do not move: they are found anew where the numbers are.
+fn settings(rows: &mut Rows<'_>, correction: TimeCorrection) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM event WHERE ts >= ?1 AND kind = 'set' RETURNING series, ts, before, after";
+    let mut moved = rows.connection.prepare(sql)?;
+    let moved = moved.query_map([correction.since], |row| {
+        Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    for (series, time, before, after) in moved.collect::<rusqlite::Result<Vec<_>>>()? {
+        let moved = correction.apply(time);
+        events::put(rows.connection, series, moved, "set", before, after)?;
+        rows.touched.extend([(series, minute_of(time)), (series, minute_of(moved))]);
+    }
+    Ok(())
+}

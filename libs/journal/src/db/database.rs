@@ -1,0 +1,159 @@
+//! The database file: opening it, and setting a damaged one aside.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+
+use crate::{
+    db::{
+        DatabaseError,
+        schema::{APPLICATION, SCHEMA, TABLES, VERSION, check_header, identify, is_empty},
+    },
+    paths::{folder, with_suffix},
+};
+
+/// How long another process may hold the database before that is an error.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The open database, for writing.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(crate) connection: Connection,
+}
+
+/// In what state the file was.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// There was none.
+    New,
+    Whole,
+    /// It was no journal, or damaged; it was renamed to this, and a new one begun.
+    SetAside(PathBuf),
+}
+
+impl Database {
+    /// Opens the database, makes one where there is none, and sets a damaged one aside.
+    pub(crate) fn open(path: &Path) -> Result<(Self, Found), DatabaseError> {
+        if let Some(folder) = path.parent() {
+            let message = |e: &io::Error| format!("cannot make the folder `{}`: {e}", folder.display());
+            fs::create_dir_all(folder).map_err(|e| io::Error::new(e.kind(), message(&e)))?;
+        }
+        match Self::open_whole(path) {
+            Err(error) if error.is_damage() => {
+                tracing::error!("`{}` cannot be read: {error}", path.display());
+                let aside = set_aside(path)?;
+                Ok((Self::open_whole(path)?.0, Found::SetAside(aside)))
+            }
+            other => other,
+        }
+    }
+
+    fn open_whole(path: &Path) -> Result<(Self, Found), DatabaseError> {
+        check_header(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(PATIENCE)?;
+        if connection.is_readonly("main")? {
+            // SQLite opens what it may not write for reading, and says so at the first transaction.
+            let message = format!("`{}` cannot be written", path.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message).into());
+        }
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.execute_batch(
+            "PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF",
+        )?;
+        let found = if is_empty(&connection)? { Found::New } else { Found::Whole };
+        if found == Found::New {
+            connection.execute_batch("PRAGMA page_size = 4096")?;
+        } else {
+            identify(&connection, path)?;
+        }
+        // Before this line nothing of another program's file has changed.
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304",
+        )?;
+        if found == Found::New {
+            connection.execute_batch(&format!(
+                "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT"
+            ))?;
+        }
+        let database = Self { connection };
+        database.probe()?;
+        Ok((database, found))
+    }
+
+    /// Reads what every start needs anyway, and the end of each table. A look at every page would take minutes
+    /// with years of data on a slow card.
+    fn probe(&self) -> Result<(), DatabaseError> {
+        self.folded()?;
+        self.newest()?;
+        self.epoch()?;
+        for table in TABLES {
+            let sql = format!("SELECT * FROM {table} ORDER BY 1 DESC, 2 DESC LIMIT 1");
+            self.connection.query_row(&sql, [], |_| Ok(())).optional()?;
+        }
+        Ok(())
+    }
+
+    /// A database that is gone with its connection.
+    pub(crate) fn in_memory() -> Result<Self, DatabaseError> {
+        let connection = Connection::open_in_memory()?;
+        connection.execute_batch(SCHEMA)?;
+        Ok(Self { connection })
+    }
+}
+
+/// Renames a damaged database and what belongs to it; gives the new name.
+pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let stem = format!(".damaged-{}", Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
+    let names = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}.{n}")));
+    let mut free = names.map(|name| with_suffix(path, &name)).filter(|name| !name.exists());
+    let Some(aside) = free.next() else { return Err(io::ErrorKind::AlreadyExists.into()) };
+    // The database first: what is left of it if the power goes now, SQLite throws away.
+    fs::rename(path, &aside)?;
+    for suffix in ["-wal", "-shm", "-journal"] {
+        match fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    File::open(folder(path))?.sync_all()?;
+    Ok(aside)
+}
+
+/// Opens the database for reading only: HTTP while the program runs, `export` beside it.
+pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, DatabaseError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    match Connection::open_with_flags(path, flags).map_err(Into::into).and_then(|c| reader(c, path)) {
+        // In a folder that may not be written, SQLite cannot make the file that readers share.
+        // It needs none where nothing is left to be read but the database itself.
+        Err(DatabaseError::Sqlite(error)) if needs_folder(&error) && !with_suffix(path, "-wal").exists() => {
+            const RESERVED: &AsciiSet = &CONTROLS.add(b'?').add(b'#').add(b'%').add(b' ');
+            let uri = format!("file:{}?immutable=1", percent_encode(path.as_os_str().as_bytes(), RESERVED));
+            reader(Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?, path)
+        }
+        other => other,
+    }
+}
+
+fn needs_folder(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+fn reader(connection: Connection, path: &Path) -> Result<Connection, DatabaseError> {
+    connection.busy_timeout(PATIENCE)?;
+    connection
+        .execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY")?;
+    identify(&connection, path)?;
+    Ok(connection)
+}

@@ -1,0 +1,397 @@
+//! What the database has of one series.
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
+
+use crate::{
+    db::{
+        block::{Block, minute_of},
+        rollup::{Level, Rollup},
+    },
+    query::ReadAt,
+    series::{Sample, SeriesName},
+    time::{Micros, SECOND},
+};
+use reading::Text;
+
+/// A series in the database.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DbSeries<'v> {
+    database: &'v Connection,
+    section: i64,
+    series: i64,
+}
+
+/// A quarter of an hour as a counter needs it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Quarter {
+    /// Its start, in seconds since 1970.
+    pub(crate) start: i64,
+    pub(crate) first: f64,
+    pub(crate) last: f64,
+    /// How many readings there were.
+    pub(crate) count: i64,
+}
+
+impl Quarter {
+    pub(crate) const SECONDS: i64 = 900;
+
+    pub(crate) fn end(&self) -> i64 {
+        self.start.saturating_add(Self::SECONDS)
+    }
+
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { start: row.get(0)?, first: row.get(1)?, last: row.get(2)?, count: row.get(3)? })
+    }
+}
+
+/// A jump of a counter that is no consumption.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Jump {
+    pub(crate) time: Micros,
+    /// A command did it, maybe long before the next reading; else it was found between two readings.
+    pub(crate) set: bool,
+    pub(crate) before: f64,
+    pub(crate) after: f64,
+}
+
+impl Jump {
+    /// Whether it came before a number was read.
+    pub(crate) fn is_before(&self, read: &ReadAt) -> bool {
+        if (read.earliest..=read.latest).contains(&self.time) {
+            // No time tells: to which of its sides the number is nearer.
+            return (read.number - self.after).abs() <= (read.number - self.before).abs();
+        }
+        self.time < read.earliest
+    }
+}
+
+const SERIES: &str = "SELECT section.name, series.name, series.unit, series.obis, section.id, series.id \
+                      FROM series JOIN section ON section.id = series.section";
+
+type Found<'v> = (SeriesName, Text, DbSeries<'v>);
+
+impl<'v> DbSeries<'v> {
+    /// All series, with their OBIS codes.
+    pub(crate) fn all(database: &'v Connection) -> rusqlite::Result<Vec<Found<'v>>> {
+        let mut all = database.prepare_cached(SERIES)?;
+        all.query_map([], |row| Self::from_row(database, row))?.collect()
+    }
+
+    /// The series of a name, with their OBIS codes.
+    pub(crate) fn called(
+        database: &'v Connection,
+        section: &str,
+        name: &str,
+    ) -> rusqlite::Result<Vec<Found<'v>>> {
+        let mut called =
+            database.prepare_cached(&format!("{SERIES} WHERE section.name = ?1 AND series.name = ?2"))?;
+        called.query_map([section, name], |row| Self::from_row(database, row))?.collect()
+    }
+
+    fn from_row(database: &'v Connection, row: &Row<'_>) -> rusqlite::Result<Found<'v>> {
+        let text = |column| row.get_ref(column).and_then(|text| Ok(Text::from(text.as_str()?)));
+        let name = SeriesName { section: text(0)?, name: text(1)?, unit: text(2)? };
+        Ok((name, text(3)?, Self { database, section: row.get(4)?, series: row.get(5)? }))
+    }
+
+    /// Section and name of all series.
+    pub(crate) fn names(database: &'v Connection) -> rusqlite::Result<Vec<(Text, Text)>> {
+        let all = Self::all(database)?;
+        Ok(all.into_iter().map(|(name, _, _)| (name.section, name.name)).collect())
+    }
+
+    /// The oldest minute of which there are all readings: its start in seconds since 1970.
+    pub(crate) fn oldest_raw(database: &Connection) -> rusqlite::Result<Option<i64>> {
+        let key = database.query_row("SELECT min(key) FROM raw", [], |row| row.get::<_, Option<i64>>(0))?;
+        Ok(key.map(|key| (key >> 16) * 60))
+    }
+
+    fn statement(&self, sql: &str) -> rusqlite::Result<CachedStatement<'v>> {
+        self.database.prepare_cached(sql)
+    }
+
+    /// The start of the first minute and the end of the last.
+    pub(crate) fn extent(&self) -> rusqlite::Result<Option<(Micros, Micros)>> {
+        let ends = self.first_minute_from(i64::MIN)?.zip(self.last_minute_before(i64::MAX)?);
+        Ok(ends.map(|(first, last)| (first * SECOND, (last + 60) * SECOND)))
+    }
+
+    /// The start of the first minute with a reading that begins at a second or later, or less than a minute before.
+    pub(crate) fn first_minute_from(&self, second: i64) -> rusqlite::Result<Option<i64>> {
+        let mut minutes = self.minutes()?;
+        let mut from = second.saturating_sub(Quarter::SECONDS - 1);
+        while let Some(quarter) = self.quarter_from(from)? {
+            let starts = (quarter.start..quarter.end()).step_by(60);
+            for minute in starts.filter(|start| *start > second.saturating_sub(60)) {
+                if minutes.get(minute)?.is_some() {
+                    return Ok(Some(minute));
+                }
+            }
+            from = quarter.end();
+        }
+        Ok(None)
+    }
+
+    /// The start of the last minute with a reading that begins before a second.
+    fn last_minute_before(&self, second: i64) -> rusqlite::Result<Option<i64>> {
+        let mut minutes = self.minutes()?;
+        let mut before = second;
+        while let Some(quarter) = self.quarter_before(before)? {
+            let starts = (1..=Quarter::SECONDS / 60).map(|minutes| quarter.end() - 60 * minutes);
+            for minute in starts.filter(|start| *start < second) {
+                if minutes.get(minute)?.is_some() {
+                    return Ok(Some(minute));
+                }
+            }
+            before = quarter.start;
+        }
+        Ok(None)
+    }
+
+    /// The first reading of the minutes from one second to before another, and the last.
+    pub(crate) fn ends(&self, from: i64, to: i64) -> rusqlite::Result<Option<(ReadAt, ReadAt)>> {
+        let first = self.first_minute_from(from)?.filter(|minute| *minute < to);
+        let last = self.last_minute_before(to)?.filter(|minute| *minute >= from);
+        let Some((first, last)) = first.zip(last) else { return Ok(None) };
+        let (first, last) = (self.ends_of_minute(first)?, self.ends_of_minute(last)?);
+        Ok(first.zip(last).map(|((first, _), (_, last))| (first, last)))
+    }
+
+    fn ends_of_minute(&self, minute: i64) -> rusqlite::Result<Option<(ReadAt, ReadAt)>> {
+        let samples = self.samples(minute)?.unwrap_or_default();
+        if let (Some(first), Some(last)) = (samples.first(), samples.last()) {
+            return Ok(Some((first.into(), last.into())));
+        }
+        let (earliest, latest) = (minute * SECOND, (minute + 60) * SECOND - 1);
+        let read = |number| ReadAt { number, earliest, latest };
+        Ok(self.minutes()?.get(minute)?.map(|rollup| (read(rollup.first), read(rollup.last))))
+    }
+
+    /// The readings of a minute, of which there may be only the roll-up; `None` where they are damaged.
+    fn samples(&self, minute: i64) -> rusqlite::Result<Option<Vec<Sample>>> {
+        let mut block = self.statement("SELECT data FROM raw WHERE key = ?1")?;
+        let (minute, mut samples) = (minute.div_euclid(60), Vec::new());
+        let mut rows = block.query([(minute << 16) | self.section])?;
+        let Some(row) = rows.next()? else { return Ok(Some(samples)) };
+        let read = Block::decode_series(minute, row.get_ref(0)?.as_blob()?, self.key(), &mut samples);
+        Ok(read.is_ok().then_some(samples))
+    }
+
+    /// The series as blocks call it.
+    fn key(&self) -> u32 {
+        u32::try_from(self.series).unwrap_or(u32::MAX)
+    }
+
+    /// Leaves of readings that are in order those that a fold will add.
+    pub(crate) fn retain_new(&self, samples: &mut Vec<Sample>) -> rusqlite::Result<()> {
+        let Some(last) = self.quarter_before(i64::MAX)? else { return Ok(()) };
+        let late = samples.partition_point(|sample| sample.time < last.end().saturating_mul(SECOND));
+        let mut new = Vec::with_capacity(late);
+        let mut minutes = self.minutes()?;
+        for within in samples[..late].chunk_by(|a, b| minute_of(a.time) == minute_of(b.time)) {
+            let minute = minute_of(within[0].time) * 60;
+            let stored = if minutes.get(minute)?.is_some() { self.samples(minute)? } else { None };
+            match stored {
+                // Of a minute that has only its roll-up nobody can tell which readings are in it.
+                Some(stored) if stored.is_empty() => {}
+                Some(stored) => {
+                    let known = |time| stored.binary_search_by_key(&time, |of: &Sample| of.time).is_ok();
+                    new.extend(within.iter().filter(|sample| !known(sample.time)));
+                }
+                None => new.extend_from_slice(within),
+            }
+        }
+        samples.splice(..late, new);
+        Ok(())
+    }
+
+    /// Whether the readings of a minute are still there.
+    pub(crate) fn has_raw(&self, minute: i64) -> rusqlite::Result<bool> {
+        Ok(self.samples(minute)?.is_none_or(|samples| !samples.is_empty()))
+    }
+
+    /// From when on all its readings are there: at `oldest`, or later.
+    pub(crate) fn raw_from(&self, oldest: i64) -> rusqlite::Result<i64> {
+        let Some(first) = self.first_minute_from(oldest)? else { return Ok(oldest) };
+        if self.has_raw(first)? {
+            return Ok(oldest);
+        }
+        let end = self.last_minute_before(i64::MAX)?.unwrap_or(first) + 60;
+        let (mut without, mut with) = (first, end);
+        while with - without > 60 {
+            let middle = without + (with - without) / 120 * 60;
+            match self.first_minute_from(middle)?.filter(|minute| *minute < with) {
+                Some(minute) if !self.has_raw(minute)? => without = minute,
+                _ => with = middle,
+            }
+        }
+        Ok(with)
+    }
+
+    /// The last quarter that begins before a second.
+    pub(crate) fn quarter_before(&self, second: i64) -> rusqlite::Result<Option<Quarter>> {
+        self.quarter("ts < ?2 ORDER BY ts DESC LIMIT 1", second)
+    }
+
+    /// The first quarter that begins at a second or later.
+    pub(crate) fn quarter_from(&self, second: i64) -> rusqlite::Result<Option<Quarter>> {
+        self.quarter("ts >= ?2 ORDER BY ts LIMIT 1", second)
+    }
+
+    fn quarter(&self, which: &str, second: i64) -> rusqlite::Result<Option<Quarter>> {
+        let mut quarter = self.statement(&format!(
+            "SELECT ts, first, last, count FROM quarter WHERE series = ?1 AND {which}"
+        ))?;
+        quarter.query_row([self.series, second], Quarter::from_row).optional()
+    }
+
+    /// The quarters that begin within a range, in order.
+    pub(crate) fn quarters_within(&self, from: i64, to: i64) -> rusqlite::Result<Vec<Quarter>> {
+        let sql = "SELECT ts, first, last, count FROM quarter WHERE series = ?1 AND ts >= ?2 AND ts < ?3 ORDER BY ts";
+        self.statement(sql)?.query_map([self.series, from, to], Quarter::from_row)?.collect()
+    }
+
+    /// The starts of the last quarters up to one that begins at `before`, and of the first ones from `after` on.
+    pub(crate) fn quarters_around(
+        &self,
+        before: i64,
+        after: i64,
+        count: usize,
+    ) -> rusqlite::Result<Vec<i64>> {
+        let mut starts = Vec::new();
+        for (which, second) in [("<= ?2 ORDER BY ts DESC", before), (">= ?2 ORDER BY ts", after)] {
+            let sql = format!("SELECT ts FROM quarter WHERE series = ?1 AND ts {which} LIMIT ?3");
+            let limit = i64::try_from(count).unwrap_or(i64::MAX);
+            let mut rows = self.statement(&sql)?;
+            for start in rows.query_map([self.series, second, limit], |row| row.get(0))? {
+                starts.push(start?);
+            }
+        }
+        Ok(starts)
+    }
+
+    /// The roll-ups of a level that begin within a range, in order.
+    pub(crate) fn rollups(
+        &self,
+        level: Level,
+        from: i64,
+        to: i64,
+        mut visit: impl FnMut(i64, Rollup),
+    ) -> rusqlite::Result<()> {
+        if level == Level::Minute {
+            return self.minutes_of(from, to, visit);
+        }
+        let mut rows = self.statement(&format!(
+            "SELECT ts, first, last, min, max, mean, count FROM {} \
+             WHERE series = ?1 AND ts >= ?2 AND ts < ?3 ORDER BY ts",
+            level.table()
+        ))?;
+        let mut rows = rows.query([self.series, from, to])?;
+        while let Some(row) = rows.next()? {
+            visit(row.get(0)?, Rollup::from_row(row, 1)?);
+        }
+        Ok(())
+    }
+
+    /// The table `minute` is in order of time: one row for each series of the house. So each minute is looked up,
+    /// in the quarters that have one.
+    fn minutes_of(&self, from: i64, to: i64, mut visit: impl FnMut(i64, Rollup)) -> rusqlite::Result<()> {
+        let mut minutes = self.minutes()?;
+        self.quarters(from, to, |quarter| {
+            let end = to.min(quarter + Quarter::SECONDS);
+            for minute in (quarter..end).step_by(60).filter(|&minute| minute >= from) {
+                if let Some(rollup) = minutes.get(minute)? {
+                    visit(minute, rollup);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    fn minutes(&self) -> rusqlite::Result<Minutes<'v>> {
+        let rows = self.statement(
+            "SELECT first, last, min, max, mean, count FROM minute WHERE ts = ?1 AND series = ?2",
+        )?;
+        Ok(Minutes { rows, series: self.series })
+    }
+
+    /// The start of each quarter that overlaps a range and has readings, until `visit` says no.
+    fn quarters(
+        &self,
+        from: i64,
+        to: i64,
+        mut visit: impl FnMut(i64) -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<()> {
+        let mut rows =
+            self.statement("SELECT ts FROM quarter WHERE series = ?1 AND ts > ?2 AND ts < ?3 ORDER BY ts")?;
+        let mut rows = rows.query([self.series, from.saturating_sub(Quarter::SECONDS), to])?;
+        while let Some(row) = rows.next()? {
+            if !visit(row.get(0)?)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the readings from a moment to before another, in order; false where there are more than `limit`.
+    pub(crate) fn raw(
+        &self,
+        from: Micros,
+        to: Micros,
+        limit: usize,
+        out: &mut Vec<Sample>,
+    ) -> rusqlite::Result<bool> {
+        let (first, last) = (from.div_euclid(SECOND), to.div_euclid(SECOND) + 1);
+        let Some(oldest) = Self::oldest_raw(self.database)? else { return Ok(true) };
+        let sql = "SELECT key >> 16, data FROM raw \
+                   WHERE key >= ?1 << 16 AND key < ?2 << 16 AND key & 65535 = ?3 ORDER BY key";
+        let (mut blocks, mut edge) = (self.statement(sql)?, Vec::new());
+        self.quarters(first.max(oldest), last, |quarter| {
+            let minute = quarter.div_euclid(60);
+            let mut rows = blocks.query([minute, minute + 15, self.section])?;
+            while let Some(row) = rows.next()? {
+                let minute: i64 = row.get(0)?;
+                let (start, end) = (minute * 60 * SECOND, (minute + 1) * 60 * SECOND);
+                if end <= from || start >= to {
+                    continue;
+                }
+                let whole = start >= from && end <= to;
+                let to_out = if whole { &mut *out } else { &mut edge };
+                let before = to_out.len();
+                // Of a damaged row there is still the roll-up.
+                if Block::decode_series(minute, row.get_ref(1)?.as_blob()?, self.key(), to_out).is_err() {
+                    to_out.truncate(before);
+                }
+                out.extend(edge.drain(..).filter(|sample| (from..to).contains(&sample.time)));
+            }
+            Ok(out.len() <= limit)
+        })?;
+        Ok(out.len() <= limit)
+    }
+
+    /// The jumps within a range of seconds, in order.
+    pub(crate) fn jumps(&self, from: i64, to: i64) -> rusqlite::Result<Vec<Jump>> {
+        let mut rows = self.statement(
+            "SELECT ts, kind, before, after FROM event WHERE series = ?1 AND ts >= ?2 AND ts < ?3 ORDER BY ts",
+        )?;
+        let jump = |row: &Row<'_>| {
+            let set = row.get_ref(1)?.as_str()? == "set";
+            Ok(Jump { time: row.get(0)?, set, before: row.get(2)?, after: row.get(3)? })
+        };
+        let range = [self.series, from.saturating_mul(SECOND), to.saturating_mul(SECOND)];
+        rows.query_map(range, jump)?.collect()
+    }
+}
+
+/// Looks up minutes of one series.
+struct Minutes<'v> {
+    rows: CachedStatement<'v>,
+    series: i64,
+}
+
+impl Minutes<'_> {
+    fn get(&mut self, start: i64) -> rusqlite::Result<Option<Rollup>> {
+        let mut rows = self.rows.query([start, self.series])?;
+        rows.next()?.map(|row| Rollup::from_row(row, 0)).transpose()
+    }
+}

@@ -1,0 +1,40 @@
+//! Errors of the database.
+
+use std::{io, path::PathBuf};
+
+use rusqlite::ErrorCode;
+
+/// Why the journal's database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DatabaseError {
+    #[error("`{}` was written by a newer smartmeter (schema {found}, this one knows {known})", .path.display())]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("`{}` is another program's database: name another file", .path.display())]
+    Foreign { path: PathBuf },
+    #[error("the database is damaged: {0}")]
+    Damaged(&'static str),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+impl DatabaseError {
+    /// Whether the file itself is damaged: it is to be set aside.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            // Columns hold what this program wrote, so another type is as bad as a wrong page.
+            Self::Sqlite(
+                rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..),
+            ) => true,
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ),
+            Self::Newer { .. } | Self::Foreign { .. } | Self::Io(_) => false,
+        }
+    }
+}

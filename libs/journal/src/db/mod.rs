@@ -1,0 +1,25 @@
+//! Database: rows of raw readings, roll-ups, events, and the state of the log.
+
+pub(crate) mod block;
+mod catalogue;
+mod checkpoint;
+mod corrections;
+pub(crate) mod counter_resets;
+mod database;
+pub(crate) mod db_series;
+mod error;
+mod events;
+mod rice;
+pub(crate) mod rollup;
+mod rollup_tables;
+mod rows;
+mod schema;
+pub(crate) mod state;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{
+    database::{Database, Found, open_for_reading, set_aside},
+    error::DatabaseError,
+    state::folded,
+};

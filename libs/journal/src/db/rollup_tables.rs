@@ -1,0 +1,103 @@
+//! The tables of roll-ups: quarters of an hour from minutes, hours and days from quarters.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::tz::TimeZone;
+use rusqlite::Connection;
+
+use crate::db::{
+    rollup::{Level, Rollup},
+    rows::Rows,
+};
+
+/// Writes a roll-up. `start` = seconds since 1970.
+pub(crate) fn put(
+    connection: &Connection,
+    level: Level,
+    series: u32,
+    start: i64,
+    rollup: &Rollup,
+) -> rusqlite::Result<()> {
+    let Rollup { first, last, min, max, mean, count } = *rollup;
+    let sql = format!(
+        "INSERT OR REPLACE INTO {} (series, ts, first, last, min, max, mean, count)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        level.table()
+    );
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    connection.prepare_cached(&sql)?.execute((series, start, first, last, min, max, mean, count)).map(|_| ())
+}
+
+/// Makes anew the quarters, hours and days in which minutes changed, each as a whole.
+pub(crate) fn roll_up(rows: &Rows<'_>, zone: &TimeZone) -> rusqlite::Result<()> {
+    let mut quarters = BTreeMap::<i64, Vec<u32>>::new();
+    for &(series, minute) in &rows.touched {
+        let touched = quarters.entry(Level::Quarter.start(minute * 60, zone)).or_default();
+        // The minutes of a series follow each other.
+        if touched.last() != Some(&series) {
+            touched.push(series);
+        }
+    }
+    let mut above = BTreeSet::new();
+    for (start, touched) in quarters {
+        let mut found = minutes(rows.connection, start, Level::Quarter.next(start, zone))?;
+        let [hour, day] = [Level::Hour, Level::Day].map(|level| (level, level.start(start, zone)));
+        for series in touched {
+            replace(rows.connection, (Level::Quarter, start), series, found.remove(&series), zone)?;
+            above.extend([hour, day].map(|(level, start)| (level, series, start)));
+        }
+    }
+    for (level, series, start) in above {
+        let rollup = of_quarters(rows.connection, series, start, level.next(start, zone))?;
+        replace(rows.connection, (level, start), series, rollup, zone)?;
+    }
+    Ok(())
+}
+
+/// All series that have minutes within a span, rolled up. One pass: minutes lie in order of time.
+fn minutes(connection: &Connection, start: i64, end: i64) -> rusqlite::Result<HashMap<u32, Rollup>> {
+    let sql = "SELECT series, first, last, min, max, mean, count FROM minute
+        WHERE ts >= ?1 AND ts < ?2 ORDER BY ts, series";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query([start, end])?;
+    let mut found = HashMap::<u32, Rollup>::new();
+    while let Some(row) = rows.next()? {
+        let minute = Rollup::from_row(row, 1)?;
+        found.entry(row.get(0)?).and_modify(|rollup| rollup.append(&minute)).or_insert(minute);
+    }
+    Ok(found)
+}
+
+fn of_quarters(
+    connection: &Connection,
+    series: u32,
+    start: i64,
+    end: i64,
+) -> rusqlite::Result<Option<Rollup>> {
+    let sql = "SELECT first, last, min, max, mean, count FROM quarter
+        WHERE series = ?1 AND ts >= ?2 AND ts < ?3 ORDER BY ts";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query((series, start, end))?;
+    let mut whole = None::<Rollup>;
+    while let Some(row) = rows.next()? {
+        let quarter = Rollup::from_row(row, 0)?;
+        match &mut whole {
+            Some(whole) => whole.append(&quarter),
+            None => whole = Some(quarter),
+        }
+    }
+    Ok(whole)
+}
+
+/// Puts a roll-up in the place of all that begin within its span: a day of another zone, too.
+fn replace(
+    connection: &Connection,
+    (level, start): (Level, i64),
+    series: u32,
+    rollup: Option<Rollup>,
+    zone: &TimeZone,
+) -> rusqlite::Result<()> {
+    let sql = format!("DELETE FROM {} WHERE series = ?1 AND ts >= ?2 AND ts < ?3", level.table());
+    connection.prepare_cached(&sql)?.execute((series, start, level.next(start, zone)))?;
+    rollup.map_or(Ok(()), |rollup| put(connection, level, series, start, &rollup))
+}

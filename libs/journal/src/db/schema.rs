@@ -1,0 +1,87 @@
+//! Schema of the database, and the checks of a file that may be something else.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use rusqlite::Connection;
+
+use crate::db::DatabaseError;
+
+/// "smtr": tells a journal from other programs' databases.
+pub(crate) const APPLICATION: i64 = 0x736d_7472;
+pub(crate) const VERSION: i64 = 1;
+
+pub(crate) const SCHEMA: &str = "
+CREATE TABLE section (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE series (id INTEGER PRIMARY KEY, section INTEGER NOT NULL REFERENCES section(id), name TEXT NOT NULL,
+    unit TEXT NOT NULL DEFAULT '', obis TEXT NOT NULL DEFAULT '', UNIQUE (section, name, unit));
+CREATE TABLE raw (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE minute (ts INTEGER NOT NULL, series INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
+    min REAL NOT NULL, max REAL NOT NULL, mean REAL NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (ts, series)) WITHOUT ROWID;
+CREATE TABLE quarter (series INTEGER NOT NULL, ts INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
+    min REAL NOT NULL, max REAL NOT NULL, mean REAL NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (series, ts)) WITHOUT ROWID;
+CREATE TABLE hour (series INTEGER NOT NULL, ts INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
+    min REAL NOT NULL, max REAL NOT NULL, mean REAL NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (series, ts)) WITHOUT ROWID;
+CREATE TABLE day (series INTEGER NOT NULL, ts INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
+    min REAL NOT NULL, max REAL NOT NULL, mean REAL NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (series, ts)) WITHOUT ROWID;
+CREATE TABLE event (series INTEGER NOT NULL, ts INTEGER NOT NULL, kind TEXT NOT NULL, before REAL NOT NULL,
+    after REAL NOT NULL, PRIMARY KEY (series, ts)) WITHOUT ROWID;
+CREATE TABLE state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+";
+pub(crate) const TABLES: [&str; 9] =
+    ["day", "event", "hour", "minute", "quarter", "raw", "section", "series", "state"];
+
+/// What SQLite would take for another format, for a read-only file, or would meet later.
+pub(crate) fn check_header(path: &Path) -> Result<(), DatabaseError> {
+    let mut header = Vec::new();
+    match File::open(path) {
+        Ok(file) => file.take(100).read_to_end(&mut header),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+    .map_err(|e| io::Error::new(e.kind(), format!("cannot read `{}`: {e}", path.display())))?;
+    if header.is_empty() {
+        return Ok(());
+    }
+    // "The Database Header", https://www.sqlite.org/fileformat2.html
+    let byte = |at: usize| header.get(at).copied().unwrap_or(u8::MAX);
+    let number = |at: usize| (0..4).fold(0u32, |n, i| n << 8 | u32::from(byte(at + i)));
+    let plain = header.starts_with(b"SQLite format 3\0")
+        && matches!((byte(18), byte(19)), (1..=2, 1..=2))
+        && number(44) <= 4
+        && number(56) <= 3;
+    if plain { Ok(()) } else { Err(DatabaseError::Damaged("the file does not begin as a database does")) }
+}
+
+pub(crate) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT (SELECT count(*) FROM sqlite_master) = 0
+        AND (SELECT application_id FROM pragma_application_id) = 0
+        AND (SELECT user_version FROM pragma_user_version) = 0";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+/// Whether this is a journal, and one that this program can use.
+pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    // The tables first: reading them shows damage, which may look like another program's file.
+    let mut names =
+        connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")?;
+    let names = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let path = || path.to_path_buf();
+    match (pragma("application_id")?, pragma("user_version")?) {
+        (APPLICATION, VERSION) if TABLES.iter().all(|table| names.iter().any(|name| name == table)) => Ok(()),
+        (APPLICATION, VERSION) => Err(DatabaseError::Damaged("a table is missing")),
+        (APPLICATION, found) if found > VERSION => {
+            Err(DatabaseError::Newer { path: path(), found, known: VERSION })
+        }
+        (APPLICATION, _) => Err(DatabaseError::Damaged("its schema has no version")),
+        _ => Err(DatabaseError::Foreign { path: path() }),
+    }
+}

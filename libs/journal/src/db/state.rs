@@ -1,0 +1,110 @@
+//! Table `state`: how far the database got, the clock's epoch, and the cursors of publishers.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, ToSql};
+use serde_json::{Value, json};
+
+use crate::{
+    db::{Database, DatabaseError, block::Block, rows::row_key},
+    time::{Epoch, Micros},
+    wal::entry::Position,
+};
+use reading::Text;
+
+impl Database {
+    /// The number of the last segment that was folded; 0 = none.
+    pub(crate) fn folded(&self) -> Result<u64, DatabaseError> {
+        Ok(folded(&self.connection)?)
+    }
+
+    /// When the newest reading was taken, to the minute's end at the latest.
+    pub(crate) fn newest(&self) -> Result<Option<Micros>, DatabaseError> {
+        let last = |sql: &str| self.connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+        let rolled = last("SELECT max(ts) FROM minute")?.map(|ts| ts.div_euclid(60));
+        let raw = last("SELECT max(key) FROM raw")?.map(|key| key >> 16);
+        let Some(minute) = rolled.max(raw) else { return Ok(None) };
+        let end = minute.saturating_add(1).saturating_mul(60_000_000);
+        let mut rows = self.connection.prepare("SELECT data FROM raw WHERE key BETWEEN ?1 AND ?2")?;
+        let keys = [row_key(minute, 0), row_key(minute, u16::MAX)];
+        let mut newest = None;
+        for row in rows.query_map(keys, |row| row.get::<_, Vec<u8>>(0))? {
+            let Ok(block) = Block::decode(minute, &row?) else { return Ok(Some(end)) };
+            let times = block.columns.iter().filter_map(|column| column.samples.last());
+            newest = newest.max(times.map(|sample| sample.time).max());
+        }
+        Ok(newest.or(Some(end)))
+    }
+
+    /// The clock's epoch, as last kept.
+    pub(crate) fn epoch(&self) -> Result<Option<Epoch>, DatabaseError> {
+        let text: Option<String> = state(&self.connection, "epoch")?;
+        let Some(value) = text.and_then(|text| serde_json::from_str::<Value>(&text).ok()) else {
+            return Ok(None);
+        };
+        let epoch = || {
+            Some(Epoch {
+                boot: value["boot"].as_str()?.into(),
+                since: value["since"].as_i64()?,
+                wall_offset: value["wall_offset"].as_i64()?,
+                offset: value["offset"].as_i64()?,
+                confirmed: value["confirmed"].as_bool()?,
+            })
+        };
+        Ok(epoch())
+    }
+
+    /// How far publishers got, as last kept. Those are among them that are not configured any more.
+    pub(crate) fn cursors(&self) -> Result<BTreeMap<Text, Position>, DatabaseError> {
+        // '/' follows '.'.
+        let sql = "SELECT key, value FROM state WHERE key >= 'cursor.' AND key < 'cursor/'";
+        let mut rows = self.connection.prepare(sql)?;
+        let rows = rows.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let mut cursors = BTreeMap::new();
+        for row in rows {
+            let (key, text) = row?;
+            let value = serde_json::from_str::<Value>(&text).unwrap_or_default();
+            if let (Some(publisher), Some(segment), Some(offset)) =
+                (key.strip_prefix("cursor."), value["segment"].as_u64(), value["offset"].as_u64())
+            {
+                cursors.insert(publisher.into(), Position { segment, offset });
+            }
+        }
+        Ok(cursors)
+    }
+}
+
+/// The number of the last segment that was folded, as a reader's transaction sees it; 0 = none.
+pub(crate) fn folded(connection: &Connection) -> rusqlite::Result<u64> {
+    let number: Option<i64> = state(connection, "folded")?;
+    Ok(number.map_or(0, i64::cast_unsigned))
+}
+
+/// Keeps the number of the last segment.
+pub(crate) fn keep_folded(connection: &Connection, number: u64) -> rusqlite::Result<()> {
+    keep(connection, "folded", number.cast_signed())
+}
+
+/// Keeps the clock's epoch.
+pub(crate) fn keep_epoch(connection: &Connection, epoch: &Epoch) -> rusqlite::Result<()> {
+    let text = json!({
+        "boot": &*epoch.boot, "since": epoch.since, "wall_offset": epoch.wall_offset, "offset": epoch.offset,
+        "confirmed": epoch.confirmed,
+    });
+    keep(connection, "epoch", text.to_string())
+}
+
+/// Keeps how far a publisher got.
+pub(crate) fn keep_cursor(connection: &Connection, publisher: &str, at: Position) -> rusqlite::Result<()> {
+    let text = json!({ "segment": at.segment, "offset": at.offset });
+    keep(connection, &format!("cursor.{publisher}"), text.to_string())
+}
+
+fn keep(connection: &Connection, key: &str, value: impl ToSql) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2)")?;
+    statement.execute((key, value)).map(|_| ())
+}
+
+fn state<T: rusqlite::types::FromSql>(connection: &Connection, key: &str) -> rusqlite::Result<Option<T>> {
+    connection.query_row("SELECT value FROM state WHERE key = ?1", [key], |row| row.get(0)).optional()
+}

@@ -1,0 +1,132 @@
+//! The handle that sources record through and HTTP asks.
+
+use std::{
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
+};
+
+use rusqlite::Connection;
+
+use crate::{
+    JournalThread, Keeper, Settings, db, lock,
+    query::{ReadError, View, readers::Readers},
+    series::SeriesName,
+    wal::{entry::CounterSet, log::Tail},
+};
+use reading::{Batch, Decimal, Text};
+
+/// Journal, for those who record and those who ask. A clone is the same journal.
+#[derive(Debug, Clone)]
+pub struct Journal(pub(crate) Option<Arc<Shared>>);
+
+/// Parts that the keeper shares with all handles.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) tail: Tail,
+    pub(crate) readers: Readers,
+    pub(crate) status: Mutex<Status>,
+    /// Signals that the journal was opened, or could not be.
+    pub(crate) opened: Condvar,
+}
+
+/// Status of the journal, for `/health`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Reason why readings are not safe; `None` while all is well.
+    pub problem: Option<String>,
+    /// Name that a damaged database was renamed to, in a sentence.
+    pub notice: Option<String>,
+    /// Error of the system's clock, where one is known.
+    pub clock: Option<String>,
+    /// Whether the database was opened.
+    pub open: bool,
+}
+
+/// Batch as it was recorded: the numbers that one source read at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Name of the source.
+    pub section: Text,
+    /// The numbers; texts, such as a meter's number, are in the store only. Its time is when they were taken,
+    /// however late they are delivered. A register with a time of its own comes in a record of its own.
+    pub batch: Batch,
+}
+
+impl Journal {
+    /// Returns a journal that records nothing.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Starts a journal, whose keeper runs on a thread until [`JournalThread::stop`]. The files are opened on that
+    /// thread; batches that are recorded before wait in memory.
+    ///
+    /// # Errors
+    /// Returns the system's error if it cannot start a thread.
+    pub fn start(settings: Settings) -> std::io::Result<(Self, JournalThread)> {
+        let (journal, keeper) = Self::new(settings);
+        let thread = keeper.spawn()?;
+        Ok((journal, thread))
+    }
+
+    /// Returns a journal and its keeper, which does nothing by itself: for tests and benches.
+    pub fn new(settings: Settings) -> (Self, Keeper) {
+        let shared = Arc::new(Shared {
+            tail: Tail::new(&settings),
+            readers: Readers::new(&settings.path),
+            settings,
+            status: Mutex::default(),
+            opened: Condvar::new(),
+        });
+        (Self(Some(Arc::clone(&shared))), Keeper::new(shared))
+    }
+
+    /// Returns the status; `None` if the journal is off.
+    pub fn status(&self) -> Option<Status> {
+        self.0.as_ref().map(|shared| lock(&shared.status).clone())
+    }
+
+    /// Waits until the journal was opened or could not be, but not longer than `limit`.
+    pub fn wait_open(&self, limit: Duration) {
+        if let Some(shared) = &self.0 {
+            let unknown = |status: &mut Status| !status.open && status.problem.is_none();
+            let _ = shared.opened.wait_timeout_while(lock(&shared.status), limit, unknown);
+        }
+    }
+
+    /// Records every number of a batch. When this returns, the end of the process loses none of it, provided the file
+    /// can be written. A disk that hangs is not waited for.
+    pub fn record(&self, section: &Text, batch: &Batch) {
+        if let Some(shared) = &self.0 {
+            shared.tail.record(section, batch);
+        }
+    }
+
+    /// Records that a command set a counter, which is no consumption. Must be called before a batch shows the new number.
+    pub fn counter_set(&self, section: &str, name: &str, unit: &str, before: Decimal, after: Decimal) {
+        if let Some(shared) = &self.0 {
+            let series = SeriesName { section: section.into(), name: name.into(), unit: unit.into() };
+            shared.tail.counter_set(|time| CounterSet { series, time, before, after });
+        }
+    }
+
+    /// Answers a question from the journal at one moment. Blocks while the disk is read.
+    ///
+    /// # Errors
+    /// Returns the error of `ask`, or [`ReadError::Unavailable`] if the journal is off or cannot be opened.
+    pub fn read<T>(&self, ask: impl FnOnce(&View<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let Some(shared) = &self.0 else {
+            return Err(ReadError::Unavailable(
+                "the journal is off: set `enabled = true` in `[journal]`".to_owned(),
+            ));
+        };
+        // Before the database: a segment that is checkpointed in between is in both, and its number says so.
+        let segments = shared.tail.segments();
+        let reader = shared.readers.get()?;
+        let transaction = reader.connection().map(Connection::unchecked_transaction).transpose()?;
+        let folded = transaction.as_deref().map_or(Ok(0), db::folded)?;
+        let segments: Vec<_> = segments.iter().filter(|s| s.0 > folded).map(|s| &*s.1).collect();
+        ask(&View { database: transaction.as_deref(), segments: &segments, zone: &shared.settings.zone })
+    }
+}

@@ -1,0 +1,397 @@
+//! What a counter counted in each hour, day, month or year.
+//!
+//! A counter's *total* at a moment is its number, as if no jump (a reset, another meter) had ever happened. An
+//! amount is the difference of the totals at both ends of a period, so amounts of adjoining periods add up, and those
+//! of hours to those of days.
+//!
+//! The total at an edge is that of the last reading before it, if there is one in the quarter of an hour before.
+//! Else it lies in a stretch without readings, and is between those around it as the edge is in time. That is a gap
+//! where it is long for this series: many meters are read once an hour, or once a day.
+
+use crate::{
+    counter::{Counter, point},
+    db::db_series::{DbSeries, Jump, Quarter},
+    query::{ReadAt, ReadError, Series, history::check_range},
+    series::Sample,
+    time::{Micros, SECOND, span::Span},
+};
+
+/// The most periods in one answer.
+const MAX_PERIODS: usize = 10_000;
+/// A counter with so many readings in a quarter is read often: a quarter without any is a gap. A quarter that has hardly
+/// begun, or is not wholly folded, has fewer.
+const OFTEN: i64 = 10;
+/// So many quarters on each side of a stretch without readings tell how often the series is read.
+const NEIGHBOURS: usize = 9;
+
+/// How long a period is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Per {
+    Hour,
+    Day,
+    Month,
+    Year,
+}
+
+impl Per {
+    pub const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Month, Self::Year];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+
+    fn span(self) -> Span {
+        match self {
+            Self::Hour => Span::Hour,
+            Self::Day => Span::Day,
+            Self::Month => Span::Month,
+            Self::Year => Span::Year,
+        }
+    }
+}
+
+/// What was counted in a period.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Amount {
+    /// In seconds since 1970.
+    pub start: i64,
+    pub end: i64,
+    /// In the counter's unit; `None` where no reading is near.
+    pub amount: Option<f64>,
+    /// More than a tenth of it is in a gap that reaches to its ends or beyond: what was counted in the gap is spread
+    /// evenly over it.
+    pub gap: bool,
+    /// The counter made a jump in it, which is not counted.
+    pub swap: bool,
+    /// The readings begin or end in it.
+    pub partial: bool,
+}
+
+impl Series<'_> {
+    /// What was counted in each period that a range touches.
+    ///
+    /// # Errors
+    /// `BadRequest` where the series is no counter, or the periods are too many.
+    pub fn consumption(&self, from: Micros, to: Micros, per: Per) -> Result<Vec<Amount>, ReadError> {
+        check_range(from, to)?;
+        let Some(counter) = Counter::of(&self.name.unit, &self.obis) else {
+            let (name, unit) = (&self.name.name, &self.name.unit);
+            let unit =
+                if unit.is_empty() { "it has no unit".into() } else { format!("its unit is `{unit}`") };
+            let message =
+                format!("`{name}` is no counter, {unit}: `per` needs one of energy or volume (kWh, m3)");
+            return Err(ReadError::BadRequest(message));
+        };
+        if per.span().count(from, to) > MAX_PERIODS {
+            let longer = Per::ALL.into_iter().find(|per| per.span().count(from, to) <= MAX_PERIODS);
+            let longer = longer.map_or("a shorter range".into(), |per| format!("`per={}`", per.word()));
+            let message = format!("the range has more than {MAX_PERIODS} periods: ask for {longer}");
+            return Err(ReadError::BadRequest(message));
+        }
+        let edges = per.span().edges(from, to, self.zone);
+        // An end that is stored is that of a minute, so nothing was read at it; one that is not is that of a reading.
+        let read_at = |end| self.recent.samples.last().is_some_and(|last| last.time == end);
+        let extent = self.extent()?.map(|(first, last)| (first, last + Micros::from(read_at(last))));
+        let ledger = Ledger::new(self, counter, per, &edges)?;
+        let ends = ledger.ends(&edges)?;
+        let periods = ends.windows(2).map(|ends| match ends {
+            [start, end] => ledger.amount(start, end, extent),
+            _ => Amount { start: 0, end: 0, amount: None, gap: false, swap: false, partial: true },
+        });
+        Ok(periods.collect())
+    }
+}
+
+/// An end of a period.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    at: i64,
+    total: Option<f64>,
+    /// The gap in which it lies, or at the end of which.
+    gap: Option<(i64, i64)>,
+}
+
+/// A counter's numbers around the edges of periods, and its jumps.
+struct Ledger<'s> {
+    series: &'s Series<'s>,
+    counter: Counter,
+    /// In order: those next to each edge, and perhaps others.
+    quarters: Vec<Quarter>,
+    /// In order.
+    jumps: Vec<Jump>,
+    /// What the jumps before each took off the counter's number: one more than there are jumps.
+    offsets: Vec<f64>,
+}
+
+impl<'s> Ledger<'s> {
+    fn new(series: &'s Series<'s>, counter: Counter, per: Per, edges: &[i64]) -> Result<Self, ReadError> {
+        let mut quarters = recent_quarters(series)?;
+        if let Some(stored) = &series.stored {
+            quarters.extend(stored_quarters(stored, per, edges)?);
+        }
+        // Stable: of one that is partly stored the recent one knows more.
+        quarters.sort_by_key(|quarter| quarter.start);
+        quarters.dedup_by_key(|quarter| quarter.start);
+        let mut jumps = match (&series.stored, edges) {
+            (Some(stored), [first, .., last]) => {
+                let (before, after) = (around(&quarters, *first).0, around(&quarters, *last).1);
+                let from = before.map_or(*first, |quarter| quarter.start);
+                stored.jumps(from, after.map_or(*last, |quarter| quarter.end()))?
+            }
+            _ => Vec::new(),
+        };
+        jumps.extend(recent_jumps(series, counter)?);
+        jumps.sort_by_key(|jump| jump.time);
+        let mut offsets = vec![0.0];
+        for jump in &jumps {
+            offsets.push(offsets.last().copied().unwrap_or(0.0) + (jump.before - jump.after));
+        }
+        Ok(Self { series, counter, quarters, jumps, offsets })
+    }
+
+    fn jumps_before(&self, second: i64) -> usize {
+        self.jumps.partition_point(|jump| jump.time < second.saturating_mul(SECOND))
+    }
+
+    /// The first number of a quarter and the last, with their times.
+    fn reads(&self, quarter: &Quarter) -> Result<(ReadAt, ReadAt), ReadError> {
+        let (earliest, latest) = (quarter.start.saturating_mul(SECOND), quarter.end().saturating_mul(SECOND));
+        let read = |number| ReadAt { number, earliest, latest };
+        let found = self.series.ends(quarter.start, quarter.end())?;
+        Ok(found.unwrap_or((read(quarter.first), read(quarter.last))))
+    }
+
+    /// How many jumps lie before the last number of a quarter.
+    fn jumps_until_last(&self, quarter: &Quarter) -> Result<usize, ReadError> {
+        let mut count = self.jumps_before(quarter.end());
+        // A command may have set the counter after that.
+        while let Some(jump) = count.checked_sub(1).and_then(|last| self.jumps.get(last))
+            && jump.set
+            && jump.time >= quarter.start.saturating_mul(SECOND)
+            && !jump.is_before(&self.reads(quarter)?.1)
+        {
+            count -= 1;
+        }
+        Ok(count)
+    }
+
+    /// How many jumps lie before the first number of a quarter, or are the jump to it from the number before.
+    fn jumps_until_first(&self, quarter: &Quarter, before: Option<f64>) -> Result<usize, ReadError> {
+        let mut count = self.jumps_before(quarter.start);
+        while let Some(jump) = self.jumps.get(count)
+            && jump.time < quarter.end().saturating_mul(SECOND)
+        {
+            if !jump.set {
+                let link = jump.after == quarter.first && Some(jump.before) == before;
+                return Ok(count + usize::from(link));
+            }
+            if !jump.is_before(&self.reads(quarter)?.0) {
+                break;
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn total(&self, number: f64, jumps: usize) -> f64 {
+        number + self.offsets.get(jumps).copied().unwrap_or(0.0)
+    }
+
+    /// What the counter had counted at each edge.
+    fn ends(&self, edges: &[i64]) -> Result<Vec<End>, ReadError> {
+        // The stretch without readings that was looked at last, and whether it is a gap.
+        let mut known = None;
+        let end = |&at: &i64| -> Result<End, ReadError> {
+            let (before, after) = around(&self.quarters, at);
+            let low = match &before {
+                Some(quarter) => Some(self.total(quarter.last, self.jumps_until_last(quarter)?)),
+                None => None,
+            };
+            let high = match &after {
+                Some(quarter) => {
+                    let before = before.map(|quarter| quarter.last);
+                    Some(self.total(quarter.first, self.jumps_until_first(quarter, before)?))
+                }
+                None => None,
+            };
+            let (Some((low, before)), Some((high, after))) = (low.zip(before), high.zip(after)) else {
+                return Ok(End { at, total: low.or(high), gap: None });
+            };
+            if before.end() >= at {
+                return Ok(End { at, total: Some(low), gap: None });
+            }
+            let stretch = (before.end(), after.start);
+            let is_gap = match known {
+                Some((of, is_gap)) if of == stretch => is_gap,
+                _ => before.count.min(after.count) >= OFTEN || self.is_gap(before.start, after.start)?,
+            };
+            known = Some((stretch, is_gap));
+            let share = (at - stretch.0) as f64 / (stretch.1 - stretch.0).max(1) as f64;
+            Ok(End { at, total: Some(low + (high - low) * share), gap: Some(stretch).filter(|_| is_gap) })
+        };
+        edges.iter().map(end).collect()
+    }
+
+    /// Whether nothing was read between two quarters for longer than is usual around there, for a meter that is read
+    /// seldom: two and a half times the median of the distances of quarters with readings.
+    fn is_gap(&self, before: i64, after: i64) -> Result<bool, ReadError> {
+        let is_long = |usual: i64| (after - before) * 2 > usual * 5;
+        if !is_long(Quarter::SECONDS) {
+            return Ok(false);
+        }
+        let recent = self.series.recent.samples.iter().map(|sample| quarter_of(self.series, sample));
+        let mut starts: Vec<_> = recent.collect();
+        if let Some(stored) = &self.series.stored {
+            starts.extend(stored.quarters_around(before, after, NEIGHBOURS)?);
+        }
+        starts.sort_unstable();
+        starts.dedup();
+        let (old, new) = starts.split_at(starts.partition_point(|start| *start < after));
+        let old = &old[old.len().saturating_sub(NEIGHBOURS)..];
+        let new = &new[..new.len().min(NEIGHBOURS)];
+        let pairs = old.windows(2).chain(new.windows(2));
+        let mut distances: Vec<_> = pairs.map(|pair| pair[1] - pair[0]).collect();
+        distances.sort_unstable();
+        Ok(is_long(distances.get(distances.len() / 2).copied().unwrap_or(Quarter::SECONDS)))
+    }
+
+    fn amount(&self, start: &End, end: &End, extent: Option<(Micros, Micros)>) -> Amount {
+        let (from, to) = (start.at.saturating_mul(SECOND), end.at.saturating_mul(SECOND));
+        let touched = extent.filter(|(first, last)| *first < to && *last > from);
+        let mut swap = self.jumps_before(start.at) < self.jumps_before(end.at);
+        let totals = touched.and(start.total.zip(end.total));
+        let amount = totals.map(|(start, end)| {
+            // A jump that nobody noticed.
+            if self.counter.breaks((from, start), (to, end)) {
+                swap = true;
+                return 0.0;
+            }
+            end - start
+        });
+        let within = |gap: (i64, i64)| gap.1.min(end.at) - gap.0.max(start.at);
+        let gaps = [start.gap, end.gap.filter(|_| start.gap != end.gap)];
+        let gap: i64 = gaps.into_iter().flatten().map(within).sum();
+        Amount {
+            start: start.at,
+            end: end.at,
+            amount,
+            gap: amount.is_some() && gap * 10 > end.at - start.at,
+            swap,
+            partial: touched.is_none_or(|(first, last)| from < first || last < to),
+        }
+    }
+}
+
+/// The last quarter that begins before an edge, and the first one after that.
+fn around(quarters: &[Quarter], edge: i64) -> (Option<Quarter>, Option<Quarter>) {
+    let at = quarters.partition_point(|quarter| quarter.start < edge);
+    (at.checked_sub(1).and_then(|at| quarters.get(at)).copied(), quarters.get(at).copied())
+}
+
+/// The stored quarters next to each edge, and perhaps others.
+fn stored_quarters(stored: &DbSeries<'_>, per: Per, edges: &[i64]) -> rusqlite::Result<Vec<Quarter>> {
+    let (first, last) = (stored.quarter_from(i64::MIN)?, stored.quarter_before(i64::MAX)?);
+    let Some((first, last)) = first.zip(last) else { return Ok(Vec::new()) };
+    let mut quarters = vec![first];
+    // Beyond the ends there is nothing to look for.
+    let within: Vec<_> =
+        edges.iter().copied().filter(|edge| first.start < *edge && *edge < last.end()).collect();
+    if let ([from, .., to], Per::Hour) = (&within[..], per) {
+        // One pass is faster than a search for each.
+        quarters.extend(stored.quarter_before(*from)?);
+        quarters.extend(stored.quarters_within(*from, *to)?);
+        quarters.extend(stored.quarter_from(*to)?);
+    } else {
+        for edge in within {
+            let before = stored.quarter_before(edge)?;
+            quarters.extend(before);
+            if before.is_none_or(|before| before.end() < edge) {
+                quarters.extend(stored.quarter_from(edge)?);
+            }
+        }
+    }
+    quarters.push(last);
+    Ok(quarters)
+}
+
+fn quarter_of(series: &Series<'_>, sample: &Sample) -> i64 {
+    Span::Fixed(Quarter::SECONDS).start(sample.time.div_euclid(SECOND), series.zone)
+}
+
+/// The quarters of what is not folded yet; in one that is also stored, all of its readings.
+fn recent_quarters(series: &Series<'_>) -> Result<Vec<Quarter>, ReadError> {
+    let samples = &series.recent.samples;
+    let mut quarters = Vec::new();
+    for within in samples.chunk_by(|a, b| quarter_of(series, a) == quarter_of(series, b)) {
+        let Some(start) = within.first().map(|first| quarter_of(series, first)) else { continue };
+        let ends = series.ends(start, start.saturating_add(Quarter::SECONDS))?;
+        let count = within.len() as i64;
+        quarters.extend(ends.map(|(first, last)| Quarter {
+            start,
+            first: first.number,
+            last: last.number,
+            count,
+        }));
+    }
+    Ok(quarters)
+}
+
+/// The jumps in what is not folded yet. In readings that came late, between stored ones, the fold finds them.
+fn recent_jumps(series: &Series<'_>, counter: Counter) -> Result<Vec<Jump>, ReadError> {
+    let sets = series.recent.sets.iter().map(|set| Jump {
+        time: set.time,
+        set: true,
+        before: set.before.to_f64(),
+        after: set.after.to_f64(),
+    });
+    let mut jumps: Vec<_> = sets.collect();
+    let was_set = |before: Micros, after: Micros| {
+        let sets = &series.recent.sets;
+        let at = sets.partition_point(|set| set.time < before);
+        sets.get(at).is_some_and(|set| set.time <= after)
+    };
+    let mut breaks = Vec::new();
+    let mut check = |before: (Micros, f64), after: (Micros, f64)| {
+        if counter.breaks(before, after) {
+            breaks.push(Jump { time: after.0, set: false, before: before.1, after: after.1 });
+        }
+    };
+    let samples = &series.recent.samples;
+    let stored = series.stored.as_ref().map(|stored| stored.ends(i64::MIN, i64::MAX)).transpose()?.flatten();
+    let (old, new) = match (&series.stored, stored) {
+        (Some(stored), Some((first, last))) => {
+            let old = samples.partition_point(|sample| sample.time < first.earliest);
+            let new = samples.split_at(samples.partition_point(|sample| sample.time <= last.latest)).1;
+            if let Some(next) = new.first() {
+                let folded = stored.jumps(
+                    last.earliest.div_euclid(SECOND),
+                    next.time.div_euclid(SECOND).saturating_add(1),
+                )?;
+                let since = |jump: &Jump| jump.set && jump.time <= next.time && !jump.is_before(&last);
+                if !folded.iter().chain(&jumps).any(since) {
+                    check((last.latest, last.number), point(next));
+                }
+            }
+            let old = &samples[..old];
+            if let Some(before) = old.last()
+                && !was_set(before.time, first.earliest)
+            {
+                check(point(before), (first.earliest, first.number));
+            }
+            (old, new)
+        }
+        _ => (&samples[..0], &samples[..]),
+    };
+    for (before, after) in old.iter().zip(old.iter().skip(1)).chain(new.iter().zip(new.iter().skip(1))) {
+        if !was_set(before.time, after.time) {
+            check(point(before), point(after));
+        }
+    }
+    jumps.append(&mut breaks);
+    Ok(jumps)
+}

@@ -1,0 +1,201 @@
+//! Questions about a series: its numbers, or their roll-ups.
+
+use crate::{
+    db::rollup::{Level, Rollup},
+    query::{ReadError, Series},
+    series::Sample,
+    time::{
+        Micros, SECOND,
+        span::{Span, utc},
+    },
+};
+
+/// The most points of a chart, where nobody says how many.
+const CHART: usize = 1000;
+/// The most spans in one answer.
+pub const MAX_SPANS: usize = 100_000;
+/// The most readings in one answer.
+const MAX_RAW: usize = 200_000;
+
+/// How far apart the points are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Each reading.
+    Raw,
+    /// One for each span.
+    Of(Spaced),
+}
+
+/// Spans of a step, and from which table they are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spaced {
+    pub word: &'static str,
+    span: Span,
+    level: Level,
+}
+
+/// From the finest to the coarsest.
+const SPACED: [Spaced; 8] = [
+    Spaced { word: "1m", span: Span::Fixed(60), level: Level::Minute },
+    Spaced { word: "5m", span: Span::Fixed(300), level: Level::Minute },
+    Spaced { word: "15m", span: Span::Fixed(900), level: Level::Quarter },
+    Spaced { word: "1h", span: Span::Fixed(3600), level: Level::Hour },
+    Spaced { word: "6h", span: Span::Fixed(21_600), level: Level::Hour },
+    Spaced { word: "1d", span: Span::Day, level: Level::Day },
+    Spaced { word: "7d", span: Span::Week, level: Level::Day },
+    Spaced { word: "1mo", span: Span::Month, level: Level::Day },
+];
+
+impl Step {
+    /// The step of a word: `raw`, `15m`.
+    pub fn named(word: &str) -> Option<Self> {
+        if word == "raw" {
+            return Some(Self::Raw);
+        }
+        SPACED.into_iter().find(|spaced| spaced.word == word).map(Self::Of)
+    }
+
+    /// All words.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        std::iter::once("raw").chain(SPACED.iter().map(|spaced| spaced.word))
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Of(spaced) => spaced.word,
+        }
+    }
+}
+
+/// The numbers of a series within a range.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    pub step: Step,
+    pub points: Points,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Points {
+    Raw(Vec<Sample>),
+    /// All spans that the range touches: when each begins, in seconds since 1970, and what was read within it.
+    Rollups(Vec<(i64, Option<Rollup>)>),
+}
+
+impl Series<'_> {
+    /// The numbers from one moment to before another. Without a step: as fine as a chart can show.
+    ///
+    /// # Errors
+    /// `BadRequest` where it would be too many points.
+    pub fn history(&self, from: Micros, to: Micros, step: Option<Step>) -> Result<History, ReadError> {
+        check_range(from, to)?;
+        let fits = |limit: usize| SPACED.into_iter().find(|spaced| spaced.span.count(from, to) <= limit);
+        let too_many = |what: &str| {
+            let instead = fits(MAX_SPANS).map(|spaced| format!("`step={}`", spaced.word));
+            let instead = instead.unwrap_or_else(|| "a shorter range".to_owned());
+            ReadError::BadRequest(format!("the range has more than {what}: ask for {instead}"))
+        };
+        let spaced = match step {
+            Some(Step::Of(spaced)) => spaced,
+            Some(Step::Raw) => {
+                let raw = self.raw(from, to, MAX_RAW)?;
+                let raw = raw.ok_or_else(|| too_many(&format!("{MAX_RAW} readings")))?;
+                return Ok(History { step: Step::Raw, points: Points::Raw(raw) });
+            }
+            None => {
+                if self.has_all_raw(from, to)?
+                    && let Some(raw) = self.raw(from, to, CHART)?
+                {
+                    return Ok(History { step: Step::Raw, points: Points::Raw(raw) });
+                }
+                // Of a range of centuries a chart has a few points more.
+                fits(CHART).unwrap_or(SPACED[SPACED.len() - 1])
+            }
+        };
+        if spaced.span.count(from, to) > MAX_SPANS {
+            return Err(too_many(&format!("{MAX_SPANS} points")));
+        }
+        let points = Points::Rollups(self.rollups(from, to, spaced)?);
+        Ok(History { step: Step::Of(spaced), points })
+    }
+
+    /// All readings; `None` where there are more than `limit`.
+    fn raw(&self, from: Micros, to: Micros, limit: usize) -> Result<Option<Vec<Sample>>, ReadError> {
+        let recent = self.recent_within(from, to);
+        let mut raw = Vec::new();
+        let Some(limit) = limit.checked_sub(recent.len()) else { return Ok(None) };
+        if let Some(stored) = &self.stored
+            && !stored.raw(from, to, limit, &mut raw)?
+        {
+            return Ok(None);
+        }
+        let late = raw.last().zip(recent.first()).is_some_and(|(last, first)| last.time >= first.time);
+        raw.extend_from_slice(recent);
+        if late {
+            raw.sort_by_key(|sample| sample.time);
+        }
+        Ok(Some(raw))
+    }
+
+    /// Whether no reading of the range was removed as too old.
+    fn has_all_raw(&self, from: Micros, to: Micros) -> Result<bool, ReadError> {
+        let Some(stored) = &self.stored else { return Ok(true) };
+        let first = stored.first_minute_from(from.div_euclid(SECOND))?;
+        match first.filter(|first| first * SECOND < to) {
+            Some(first) => Ok(stored.has_raw(first)?),
+            None => Ok(true),
+        }
+    }
+
+    fn rollups(
+        &self,
+        from: Micros,
+        to: Micros,
+        spaced: Spaced,
+    ) -> Result<Vec<(i64, Option<Rollup>)>, ReadError> {
+        let edges = spaced.span.edges(from, to, self.zone);
+        let (Some(&start), Some(&end)) = (edges.first(), edges.last()) else { return Ok(Vec::new()) };
+        let starts = edges.iter().take(edges.len() - 1);
+        let mut points: Vec<_> = starts.map(|start| (*start, None::<Rollup>)).collect();
+        if let Some(stored) = &self.stored {
+            let mut at = 0;
+            stored.rollups(spaced.level, start, end, |time, rollup| {
+                while points.get(at + 1).is_some_and(|(start, _)| *start <= time) {
+                    at += 1;
+                }
+                match points.get_mut(at) {
+                    Some((_, Some(known))) => known.append(&rollup),
+                    Some((_, none)) => *none = Some(rollup),
+                    None => {}
+                }
+            })?;
+        }
+        let mut recent = self.recent_within(start * SECOND, end * SECOND);
+        for ((start, point), end) in points.iter_mut().zip(edges.iter().skip(1)) {
+            let (within, later) = recent.split_at(recent.partition_point(|of| of.time < end * SECOND));
+            recent = later;
+            let Some(new) = Rollup::of_samples(within) else { continue };
+            match point {
+                Some(known) => {
+                    known.append(&new);
+                    // Some may have come late.
+                    if let Some((first, last)) = self.ends(*start, *end)? {
+                        (known.first, known.last) = (first.number, last.number);
+                    }
+                }
+                None => *point = Some(new),
+            }
+        }
+        Ok(points)
+    }
+}
+
+/// # Errors
+/// `BadRequest` where there is nothing between.
+pub fn check_range(from: Micros, to: Micros) -> Result<(), ReadError> {
+    if from < to {
+        return Ok(());
+    }
+    let message = format!("`from` must be before `to`: it is {}, and `to` is {}", utc(from), utc(to));
+    Err(ReadError::BadRequest(message))
+}

@@ -1,0 +1,382 @@
+use proptest::prelude::*;
+
+use crate::{
+    query::{
+        ReadError,
+        consumption::{Amount, Per},
+    },
+    series::Sample,
+    testing::{House, at, named, sample},
+    time::{Micros, SECOND},
+    wal::entry::CounterSet,
+};
+use reading::Decimal;
+
+const HOUR: Micros = 3600 * SECOND;
+
+fn ask(house: &House, from: Micros, to: Micros, per: Per) -> Vec<Amount> {
+    house.ask(|view| view.find("d0", "E", None).unwrap().consumption(from, to, per).unwrap())
+}
+
+fn kwh(amount: &Amount) -> Option<i64> {
+    amount.amount.map(|amount| (amount * 1000.0).round() as i64)
+}
+
+/// Amounts in Wh, and what is marked: `g`ap, `s`wap, `p`artial.
+fn shown(amounts: &[Amount]) -> Vec<String> {
+    let show = |of: &Amount| {
+        let mut shown = kwh(of).map_or("-".to_owned(), |wh| wh.to_string());
+        for (mark, is) in [('g', of.gap), ('s', of.swap), ('p', of.partial)] {
+            shown.extend(is.then_some(mark));
+        }
+        shown
+    };
+    amounts.iter().map(show).collect()
+}
+
+fn energy() -> crate::SeriesName {
+    named("d0", "E", "kWh")
+}
+
+/// A reading a minute with 10 Wh between two, from `number` on.
+fn steady(from: Micros, minutes: i64, number: i64) -> Vec<Sample> {
+    (0..minutes).map(|i| sample(from + i * 60 * SECOND, number + 10 * i)).collect()
+}
+
+/// All of it stored, all of it recent, and half of each.
+fn houses(samples: &[Sample], sets: &[CounterSet]) -> Vec<House> {
+    let cut = |cut: usize| {
+        let mut house = House::new();
+        let (old, new) = samples.split_at(cut);
+        let end = new.first().map_or(Micros::MAX, |first| first.time);
+        let (old_sets, new_sets): (Vec<_>, Vec<_>) = sets.iter().cloned().partition(|set| set.time < end);
+        // A set is folded with what came before it.
+        if old.is_empty() {
+            house.record(&energy(), "1.8.0", new, sets);
+        } else {
+            house.store(&energy(), "1.8.0", old, &old_sets);
+            house.record(&energy(), "1.8.0", new, &new_sets);
+        }
+        house
+    };
+    let len = samples.len();
+    vec![cut(0), cut(len / 3), cut(len / 2), cut(len - 1), cut(len)]
+}
+
+#[test]
+fn amounts_are_those_of_local_periods() {
+    let from = at("2026-10-24T22:00:00Z");
+    for house in houses(&steady(from, 26 * 60, 1_000_000), &[]) {
+        // The day on which the clocks go back has 25 hours; the first reading is at its beginning.
+        let days = ask(&house, from, from + 26 * HOUR, Per::Day);
+        assert_eq!(shown(&days), ["14990", "600p"]);
+        assert_eq!((days[0].end - days[0].start) / 3600, 25);
+        assert_eq!(shown(&ask(&house, from, from + 1, Per::Month)), ["15590p"]);
+        assert_eq!(shown(&ask(&house, from, from + 1, Per::Year)), ["15590p"]);
+        let hours = ask(&house, from, from + 27 * HOUR, Per::Hour);
+        assert_eq!(hours.len(), 27);
+        assert_eq!(shown(&hours[..3]), ["590", "600", "600"]);
+        assert_eq!(shown(&hours[26..]), ["-p"]);
+    }
+}
+
+#[test]
+fn what_was_counted_in_a_gap_is_spread_over_it() {
+    let start = at("2026-11-02T06:00:00Z");
+    let mut samples = steady(start, 2 * 60, 0);
+    let resume = start + 5 * HOUR;
+    samples.extend(steady(resume, 59, 1190 + 3000));
+    for house in houses(&samples, &[]) {
+        let hours = ask(&house, start, start + 6 * HOUR, Per::Hour);
+        assert_eq!(shown(&hours), ["590", "600", "1000g", "1000g", "1000g", "580p"]);
+    }
+}
+
+#[test]
+fn steps_are_no_consumption() {
+    let start = at("2026-11-02T06:00:00Z");
+    let set = |time: Micros, before: i64, after: i64| CounterSet {
+        series: energy(),
+        time,
+        before: Decimal::new(before, 3).unwrap(),
+        after: Decimal::new(after, 3).unwrap(),
+    };
+    // Another meter, in the middle of an hour; at the hour; after a gap, at the first reading.
+    for (minutes, pause, shows) in [
+        (90, 0, ["590", "590s", "590p"]),
+        (120, 0, ["590", "600", "580sp"]),
+        (60, 60, ["590", "0g", "580sp"]),
+    ] {
+        let mut samples = steady(start, minutes, 5_000_000);
+        let resume = start + (minutes + pause) * 60 * SECOND;
+        samples.extend(steady(resume, 179 - minutes - pause, 7_000));
+        for house in houses(&samples, &[]) {
+            assert_eq!(shown(&ask(&house, start, start + 3 * HOUR, Per::Hour)), shows);
+        }
+    }
+    // A command, between the last reading of an hour and its end, and then in the middle.
+    for (minutes, shows) in [(60, ["590s", "600", "590p"]), (90, ["590", "600s", "590p"])] {
+        let mut samples = steady(start, minutes, 5_000_000);
+        let last = 5_000_000 + 10 * (minutes - 1);
+        let resume = start + minutes * 60 * SECOND;
+        samples.extend(steady(resume, 179 - minutes, 10));
+        for house in houses(&samples, &[set(resume - 5 * SECOND, last, 0)]) {
+            assert_eq!(shown(&ask(&house, start, start + 3 * HOUR, Per::Hour)), shows);
+        }
+    }
+    // A command after the last reading.
+    let samples = steady(start, 59, 5_000_000);
+    for house in houses(&samples, &[set(start + HOUR - 5 * SECOND, 5_000_580, 0)]) {
+        assert_eq!(shown(&ask(&house, start, start + HOUR, Per::Hour)), ["580sp"]);
+    }
+    // Between two folds.
+    let samples = steady(start, 60, 5_000_000);
+    for folded in [true, false] {
+        let mut house = House::new();
+        let set = set(start + 30 * 60 * SECOND - SECOND, 5_000_290, 9_000_000);
+        let sets = [set];
+        let (old, new) = if folded { (&sets[..], &[][..]) } else { (&[][..], &sets[..]) };
+        house.store(&energy(), "1.8.0", &samples[..30], old);
+        let later = samples[30..].iter().map(|of| sample(of.time, of.value.mantissa() + 3_999_710));
+        house.record(&energy(), "1.8.0", &later.collect::<Vec<_>>(), new);
+        assert_eq!(shown(&ask(&house, start, start + HOUR, Per::Hour)), ["590sp"]);
+    }
+}
+
+#[test]
+fn a_small_correction_counts_where_it_was_made() {
+    let start = at("2026-11-02T06:00:00Z");
+    let minute = |i: i64| start + i * 60 * SECOND;
+    let decimal = |number| Decimal::new(number, 3).unwrap();
+    // 3.6 kW; within a quarter its readings come nearer to the number before the correction again.
+    for (at, exact, correction, shows) in [
+        (45, true, -500, ["3540s", "3540p"]),
+        (45, false, -500, ["3540s", "3540p"]),
+        // As far up: the first reading of a quarter is nearer to the number behind it.
+        (74, true, 500, ["3540", "3540sp"]),
+        (62, false, -100, ["3540", "3540sp"]),
+    ] {
+        let time = minute(at) + 30 * SECOND;
+        let number = |i: i64| 1_000_000 + 60 * i + if i > at { correction } else { 0 };
+        let samples: Vec<_> = (0..119).map(|i| sample(minute(i), number(i))).collect();
+        let set = CounterSet {
+            series: energy(),
+            time,
+            before: decimal(number(at)),
+            after: decimal(number(at) + correction),
+        };
+        for (i, house) in houses(&samples, &[set]).into_iter().enumerate() {
+            if !exact {
+                house.database.connection.execute("DELETE FROM raw", []).unwrap();
+            }
+            let hours = ask(&house, start, start + 2 * HOUR, Per::Hour);
+            assert_eq!(shown(&hours), shows, "{at} {exact} {i}");
+        }
+    }
+}
+
+#[test]
+fn late_and_repeated_readings_change_nothing() {
+    let start = at("2026-11-02T06:00:00Z");
+    let samples = steady(start, 119, 1_000_000);
+    let late = sample(start + 50 * 60 * SECOND + 30 * SECOND, 1_000_505);
+    for recent in [vec![late], samples[50..].to_vec(), [vec![late], samples[100..].to_vec()].concat()] {
+        for pruned in [false, true] {
+            let mut house = House::new();
+            house.store(&energy(), "1.8.0", &samples, &[]);
+            if pruned {
+                house.database.connection.execute("DELETE FROM raw", []).unwrap();
+            }
+            house.record(&energy(), "1.8.0", &recent, &[]);
+            let hours = ask(&house, start, start + 2 * HOUR, Per::Hour);
+            assert_eq!(shown(&hours), ["590", "590p"], "{recent:?}");
+        }
+    }
+    // An old meter's readings, from before the stored ones.
+    let mut house = House::new();
+    house.store(&energy(), "1.8.0", &samples[60..], &[]);
+    house.record(&energy(), "1.8.0", &steady(start, 60, 9_000_000), &[]);
+    assert_eq!(shown(&ask(&house, start, start + 2 * HOUR, Per::Hour)), ["590", "580sp"]);
+}
+
+#[test]
+fn a_meter_that_is_read_rarely_has_no_gaps_until_it_is_read_later_than_that() {
+    let start = at("2026-11-02T06:00:00Z");
+    let reads = |from: Micros, period: Micros, count: i64| {
+        (0..count).map(|i| sample(from + i * period, 1000 * i)).collect::<Vec<_>>()
+    };
+    // Each hour at 20 past, and once not for four hours.
+    let mut samples = reads(start + 20 * 60 * SECOND, HOUR, 24);
+    for house in houses(&samples, &[]) {
+        let hours = ask(&house, start, start + 24 * HOUR, Per::Hour);
+        assert!(hours.iter().all(|hour| !hour.gap), "{:?}", shown(&hours));
+    }
+    samples.drain(10..13);
+    for house in houses(&samples, &[]) {
+        let hours = ask(&house, start, start + 24 * HOUR, Per::Hour);
+        let gaps: Vec<_> = (0..24).filter(|hour| hours[*hour].gap).collect();
+        assert_eq!(gaps, [9, 10, 11, 12, 13]);
+    }
+    // Each day at 03:00, and once not for a week.
+    let midnight = at("2026-11-01T23:00:00Z");
+    let mut samples = reads(midnight + 3 * HOUR, 24 * HOUR, 40);
+    samples.drain(20..26);
+    for house in houses(&samples, &[]) {
+        let days = ask(&house, midnight, midnight + 40 * 24 * HOUR, Per::Day);
+        let gaps: Vec<_> = (0..40).filter(|day| days[*day].gap).collect();
+        assert_eq!(gaps, (19..=26).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_fall_that_nobody_noted_is_no_consumption() {
+    let start = at("2026-11-02T06:00:00Z");
+    let mut house = House::new();
+    let mut samples = steady(start, 90, 5_000_000);
+    samples.extend(steady(start + 90 * 60 * SECOND, 89, 0));
+    house.store(&energy(), "1.8.0", &samples, &[]);
+    house.database.connection.execute("DELETE FROM event", []).unwrap();
+    assert_eq!(shown(&ask(&house, start, start + 3 * HOUR, Per::Hour)), ["590", "0s", "590p"]);
+}
+
+#[test]
+fn only_counters_count_and_not_too_finely() {
+    let mut house = House::new();
+    house.store(&named("d0", "P", "W"), "16.7.0", &[sample(0, 1)], &[]);
+    house.store(&energy(), "1.8.0", &[sample(0, 1)], &[]);
+    let error = |name, to, per| match house.ask(|view| view.find("d0", name, None)?.consumption(0, to, per)) {
+        Err(ReadError::BadRequest(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    assert!(error("P", 1, Per::Day).starts_with("`P` is no counter, its unit is `W`"));
+    assert_eq!(
+        error("E", 200_000 * HOUR, Per::Hour),
+        "the range has more than 10000 periods: ask for `per=day`"
+    );
+    assert!(error("E", 10_000 * HOUR, Per::Hour).contains("10000 periods"));
+    let hours = house.ask(|view| view.find("d0", "E", None)?.consumption(0, 9_999 * HOUR, Per::Hour));
+    assert_eq!(hours.unwrap().len(), 9_999);
+    assert_eq!(
+        error("E", 400_000 * HOUR, Per::Day),
+        "the range has more than 10000 periods: ask for `per=month`"
+    );
+}
+
+#[test]
+fn what_runs_both_ways_may_be_negative() {
+    let start = at("2026-11-02T06:00:00Z");
+    let samples: Vec<_> = (0..119).map(|i| sample(start + i * 60 * SECOND, 100_000 - 10 * i)).collect();
+    let mut house = House::new();
+    house.store(&energy(), "16.8.0", &samples, &[]);
+    assert_eq!(shown(&ask(&house, start, start + 2 * HOUR, Per::Hour)), ["-590", "-590p"]);
+}
+
+/// What comes before a stretch of readings.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Nothing,
+    /// Another meter, which reads this share of the old one.
+    Swap(i64),
+    /// A command sets it to this.
+    Set(i64),
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn amounts_add_up(
+        stretches in prop::collection::vec(
+            (
+                prop_oneof![3 => 0i64..120, 1 => 0i64..300_000],
+                prop_oneof![
+                    Just(Change::Nothing),
+                    (0i64..90).prop_map(Change::Swap),
+                    (0i64..9_000_000).prop_map(Change::Set),
+                ],
+                1usize..300,
+                prop_oneof![Just(60i64), Just(301), Just(1800)],
+                0i64..60,
+            ),
+            1..12,
+        ),
+        cut in 0usize..1500,
+        summer: bool,
+        start in 0i64..86_400,
+    ) {
+        let begin = at(if summer { "2026-03-27T00:00:00Z" } else { "2026-10-23T00:00:00Z" }) + start * SECOND;
+        let (mut time, mut number) = (begin, 1_000_000);
+        let (mut samples, mut sets, mut counted) = (Vec::<Sample>::new(), Vec::new(), 0);
+        for (gap, change, readings, period, rise) in stretches {
+            let last = samples.last().map(|last| last.time);
+            time += gap * SECOND;
+            match change {
+                Change::Swap(percent) if last.is_some() && number > 1000 => number = number * percent / 100,
+                Change::Set(to) if last.is_some_and(|last| last + 2 < time) => {
+                    let time = last.unwrap_or(time) + (time - last.unwrap_or(time)) / 2;
+                    let decimal = |number| Decimal::new(number, 3).unwrap();
+                    sets.push(CounterSet { series: energy(), time, before: decimal(number), after: decimal(to) });
+                    number = to;
+                }
+                // As the readings before it went on.
+                _ if last.is_some() => {
+                    number += rise;
+                    counted += rise;
+                }
+                _ => {}
+            }
+            for i in 0..readings {
+                if i > 0 {
+                    number += rise;
+                    counted += rise;
+                }
+                samples.push(sample(time, number));
+                time += period * SECOND;
+            }
+        }
+        let mut house = House::new();
+        let (old, new) = samples.split_at(cut.min(samples.len()));
+        let (mut old_sets, mut new_sets) = (Vec::new(), Vec::new());
+        for set in sets {
+            let folded = new.first().is_none_or(|first| set.time < first.time) && !old.is_empty();
+            if folded { old_sets.push(set) } else { new_sets.push(set) }
+        }
+        if !old.is_empty() {
+            house.store(&energy(), "1.8.0", old, &old_sets);
+        }
+        house.record(&energy(), "1.8.0", new, &new_sets);
+
+        let total = |amounts: &[Amount]| amounts.iter().filter_map(|of| of.amount).sum::<f64>();
+        let days = ask(&house, begin, time, Per::Day);
+        for per in Per::ALL {
+            let amounts = ask(&house, begin, time, per);
+            let sum = total(&amounts);
+            prop_assert!((sum - counted as f64 / 1000.0).abs() < 1e-6, "{:?}: {} of {}", per, sum, counted);
+            for of in &amounts {
+                prop_assert!(of.amount.is_none_or(|amount| amount > -1e-6), "{:?}", of);
+            }
+        }
+        for day in &days {
+            let hours = ask(&house, day.start * SECOND, day.end * SECOND, Per::Hour);
+            prop_assert_eq!((hours[0].start, hours[hours.len() - 1].end), (day.start, day.end));
+            prop_assert!((total(&hours) - day.amount.unwrap_or(0.0)).abs() < 1e-6);
+            for hour in hours {
+                // 60 Wh a minute, and what was counted in the quarter before it began.
+                prop_assert!(hour.amount.is_none_or(|amount| amount < 5.0), "{:?}", hour);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_missing_quarter_of_a_meter_that_is_read_often_is_a_gap() {
+    let mut house = House::new();
+    let from = at("2026-11-02T06:00:00Z");
+    let outage = at("2026-11-02T07:44:00Z")..at("2026-11-02T08:02:00Z");
+    let times = (0..3 * 360).map(|i| from + i * 10 * SECOND).filter(|time| !outage.contains(time));
+    let samples: Vec<_> = times.map(|time| sample(time, (time - from) / (10 * SECOND))).collect();
+    house.store(&energy(), "1.8.0", &samples, &[]);
+    let hours = ask(&house, from, from + 3 * HOUR, Per::Hour);
+    let marked: Vec<_> = hours.iter().map(|hour| hour.gap).collect();
+    assert_eq!(marked, [false, true, false]);
+}

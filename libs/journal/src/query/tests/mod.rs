@@ -1,0 +1,6 @@
+//! Answers from the database and the log.
+#![allow(clippy::unwrap_used)]
+
+mod consumption;
+mod history;
+mod view;

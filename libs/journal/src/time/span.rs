@@ -1,0 +1,164 @@
+//! Spans of a chart and of a bill: where they begin and end.
+
+use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
+
+use crate::time::{Micros, SECOND};
+
+/// How long a span is. All but the fixed ones are those of a time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// Seconds, counted from 1970 UTC.
+    Fixed(i64),
+    Hour,
+    Day,
+    /// From Monday.
+    Week,
+    Month,
+    Year,
+}
+
+impl Span {
+    /// Its usual length in seconds.
+    pub fn seconds(self) -> i64 {
+        match self {
+            Self::Fixed(seconds) => seconds,
+            Self::Hour => 3600,
+            Self::Day => 86_400,
+            Self::Week => 7 * 86_400,
+            Self::Month => 30 * 86_400,
+            Self::Year => 365 * 86_400,
+        }
+    }
+
+    /// How many spans a range touches, or a few more.
+    pub fn count(self, from: Micros, to: Micros) -> usize {
+        let seconds = to.saturating_sub(from).max(0) / SECOND;
+        usize::try_from(seconds / self.seconds() + 1).unwrap_or(usize::MAX)
+    }
+
+    /// The edges of all spans that a range touches: where each begins, then where the last one ends.
+    /// In seconds since 1970, strictly ascending, at least two.
+    pub fn edges(self, from: Micros, to: Micros, zone: &TimeZone) -> Vec<i64> {
+        let end = to.div_euclid(SECOND) + i64::from(to.rem_euclid(SECOND) != 0);
+        let mut edges = vec![self.start(from.div_euclid(SECOND), zone)];
+        let mut last = edges[0];
+        while last < end || edges.len() < 2 {
+            last = self.next(last, zone);
+            edges.push(last);
+        }
+        edges
+    }
+
+    /// The start of the span in which `second` lies.
+    pub fn start(self, second: i64, zone: &TimeZone) -> i64 {
+        let floor = |length: i64| second.saturating_sub(second.rem_euclid(length));
+        match self {
+            Self::Fixed(length) => floor(length),
+            Self::Hour => {
+                let offset = Timestamp::from_second(second)
+                    .map_or(0, |moment| i64::from(zone.to_offset(moment).seconds()));
+                (second + offset).div_euclid(3600) * 3600 - offset
+            }
+            _ => self.first_day(second, zone).map_or_else(|| floor(86_400), |(_, start)| start),
+        }
+    }
+
+    /// The start of the next span after one that begins at `start`.
+    pub fn next(self, start: i64, zone: &TimeZone) -> i64 {
+        let usual = start.saturating_add(self.seconds());
+        match self {
+            Self::Fixed(_) | Self::Hour => usual,
+            _ => {
+                let next = self.first_day(start, zone).and_then(|(day, _)| {
+                    let step = match self {
+                        Self::Week => 7.days(),
+                        Self::Month => 1.month(),
+                        Self::Year => 1.year(),
+                        _ => 1.day(),
+                    };
+                    begin(day.checked_add(step).ok()?, zone)
+                });
+                next.filter(|&next| next > start).unwrap_or(usual)
+            }
+        }
+    }
+
+    /// The first day of the span in which `second` lies, and the moment at which it begins.
+    fn first_day(self, second: i64, zone: &TimeZone) -> Option<(Date, i64)> {
+        let day = Timestamp::from_second(second).ok()?.to_zoned(zone.clone()).date();
+        let day = match self {
+            Self::Week => day.checked_sub(i64::from(day.weekday().to_monday_zero_offset()).days()).ok()?,
+            Self::Month => day.first_of_month(),
+            Self::Year => day.first_of_year(),
+            _ => day,
+        };
+        Some((day, begin(day, zone)?))
+    }
+}
+
+/// The first moment of a day.
+fn begin(day: Date, zone: &TimeZone) -> Option<i64> {
+    Some(day.to_zoned(zone.clone()).ok()?.timestamp().as_second())
+}
+
+/// A moment as clients see it: RFC 3339 in UTC, with as many decimals as it has.
+pub fn utc(time: Micros) -> String {
+    Timestamp::from_microsecond(time).map_or_else(|_| time.to_string(), |moment| moment.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(text: &str) -> i64 {
+        text.parse::<Timestamp>().unwrap().as_second()
+    }
+
+    fn edges(span: Span, from: &str, to: &str) -> Vec<String> {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let edges = span.edges(seconds(from) * SECOND, seconds(to) * SECOND, &zone);
+        edges.into_iter().map(|edge| utc(edge * SECOND)).collect()
+    }
+
+    #[test]
+    fn days_weeks_months_and_years_are_local() {
+        assert_eq!(
+            edges(Span::Day, "2026-10-24T12:00:00Z", "2026-10-26T00:00:00Z"),
+            ["2026-10-23T22:00:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", "2026-10-26T23:00:00Z"]
+        );
+        assert_eq!(
+            edges(Span::Week, "2026-03-29T12:00:00Z", "2026-03-29T22:00:00Z"),
+            ["2026-03-22T23:00:00Z", "2026-03-29T22:00:00Z"]
+        );
+        assert_eq!(
+            edges(Span::Month, "2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z"),
+            ["2026-09-30T22:00:00Z", "2026-10-31T23:00:00Z", "2026-11-30T23:00:00Z"]
+        );
+        assert_eq!(
+            edges(Span::Year, "2026-10-01T00:00:00Z", "2026-10-01T00:00:00Z"),
+            ["2025-12-31T23:00:00Z", "2026-12-31T23:00:00Z"]
+        );
+    }
+
+    #[test]
+    fn hours_are_local_where_the_zone_is_half_an_hour_off() {
+        let zone = TimeZone::posix("IST-5:30").unwrap();
+        let from = seconds("2026-10-24T12:00:00Z") * SECOND;
+        let edges = Span::Hour.edges(from, from + 1, &zone);
+        let edges: Vec<_> = edges.into_iter().map(|edge| utc(edge * SECOND)).collect();
+        assert_eq!(edges, ["2026-10-24T11:30:00Z", "2026-10-24T12:30:00Z"]);
+    }
+
+    #[test]
+    fn no_moment_is_too_far() {
+        let zone = TimeZone::UTC;
+        for span in [Span::Fixed(900), Span::Hour, Span::Day, Span::Week, Span::Month, Span::Year] {
+            for at in
+                [i64::MIN / SECOND, -377_705_116_800, 0, 253_402_207_200, i64::MAX / SECOND - 40_000_000]
+            {
+                assert!(span.start(at, &zone) <= at, "{span:?} {at}");
+                assert!(span.next(at, &zone) > at, "{span:?} {at}");
+            }
+        }
+    }
+}

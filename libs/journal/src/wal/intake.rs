@@ -1,0 +1,140 @@
+//! What of a batch is recorded, and with which time.
+
+use std::collections::{HashMap, HashSet};
+
+use tracing::warn;
+
+use crate::{
+    time::{Epoch, Micros},
+    wal::frame::{Cell, Encoder},
+};
+use reading::{Batch, Decimal, Reading, Text, Timestamp, Value};
+
+/// Names of one section (each with its unit) that are recorded: more can only come from a device that makes them up.
+const MAX_NAMES: usize = 1000;
+/// A register's own time may be so far ahead of its batch, as clocks differ, and so far behind it: a monthly peak's is
+/// kept for more than a year. In microseconds.
+const AHEAD: Micros = 60_000_000;
+const BEHIND: Micros = 400 * 86_400_000_000;
+
+/// Picks the numbers out of batches.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    sections: HashMap<Text, Section>,
+}
+
+#[derive(Debug, Default)]
+struct Section {
+    names: HashSet<(Text, Text)>,
+    /// By name: the device's own time of the last reading that was recorded.
+    own_times: HashMap<Text, Micros>,
+    last: Option<Last>,
+}
+
+/// The last batch of a section.
+#[derive(Debug, PartialEq, Eq)]
+struct Last {
+    taken_at: Timestamp,
+    time: Micros,
+    values: Vec<Decimal>,
+}
+
+/// A number that is to be recorded.
+struct Number<'b> {
+    time: Micros,
+    reading: &'b Reading,
+    unit: Text,
+    obis: Text,
+    value: Decimal,
+}
+
+impl Intake {
+    /// Appends the numbers of a batch that was taken at `time` to a segment.
+    pub(crate) fn append(
+        &mut self,
+        (encoder, out): (&mut Encoder, &mut Vec<u8>),
+        section: &Text,
+        batch: &Batch,
+        time: Micros,
+        epoch: &Epoch,
+    ) {
+        let known = self.sections.entry(section.clone()).or_default();
+        let Some(time) = known.in_order(batch, time) else { return };
+        let number = |reading| known.number(section, reading, time, epoch);
+        let mut numbers: Vec<_> = batch.readings.iter().filter_map(number).collect();
+        // One frame for each time: the batch's own, and those that registers bring along.
+        while let Some(time) = numbers.first().map(|number| number.time) {
+            let of_time = numbers.iter().filter(|number| number.time == time);
+            let cell = |number| {
+                let Number { reading, unit, obis, value, .. }: &Number<'_> = number;
+                Cell { name: &reading.name, unit, obis, value: *value }
+            };
+            encoder.batch(out, section, time, &of_time.map(cell).collect::<Vec<_>>());
+            numbers.retain(|number| number.time != time);
+        }
+    }
+
+    /// The clock was corrected: what comes may lie before what came.
+    pub(crate) fn forget_order(&mut self) {
+        self.sections.values_mut().for_each(|section| section.last = None);
+    }
+}
+
+impl Section {
+    /// The time of a batch that is dated `time`: later than that of the batch before, if it was taken after that or came
+    /// in the same moment. `None` where it is the same batch again.
+    fn in_order(&mut self, batch: &Batch, time: Micros) -> Option<Micros> {
+        let values = batch.readings.iter().filter_map(|reading| match reading.value {
+            Value::Number(value) => Some(value),
+            Value::Text(_) => None,
+        });
+        let mut last = Last { taken_at: batch.taken_at, time, values: values.collect() };
+        if let Some(before) = &self.last {
+            if before.taken_at == last.taken_at && before.values == last.values {
+                return None;
+            }
+            if before.taken_at > last.taken_at {
+                return Some(time); // a late one
+            }
+            last.time = time.max(before.time + 1);
+        }
+        let time = last.time;
+        self.last = Some(last);
+        Some(time)
+    }
+
+    /// `None` where it is a text, one of too many names, or was recorded before.
+    fn number<'b>(
+        &mut self,
+        section: &Text,
+        reading: &'b Reading,
+        time: Micros,
+        epoch: &Epoch,
+    ) -> Option<Number<'b>> {
+        let Value::Number(value) = reading.value else { return None };
+        let unit = reading.unit.clone().unwrap_or_default();
+        let name = (reading.name.clone(), unit.clone());
+        if !self.names.contains(&name) {
+            if self.names.len() == MAX_NAMES {
+                return None;
+            }
+            self.names.insert(name);
+            if self.names.len() == MAX_NAMES {
+                warn!(source = %section, "has sent {MAX_NAMES} different names: no more are recorded");
+            }
+        }
+        let own = reading.time.as_ref().and_then(|time| time.utc).map(Timestamp::as_microsecond);
+        if let Some(own) = own
+            && self.own_times.insert(reading.name.clone(), own) == Some(own)
+        {
+            return None; // A gas meter's reading is sent again each second, for an hour.
+        }
+        // What is dated by the device cannot be dated anew with what is dated by this machine's clock, and a device
+        // whose clock is ahead must not be believed.
+        let near = time.saturating_sub(BEHIND)..=time.saturating_add(AHEAD);
+        let believed = |own: &Micros| near.contains(own) && (epoch.confirmed || *own < epoch.since);
+        let time = own.filter(believed).unwrap_or(time);
+        let obis = reading.obis.map_or_else(Text::default, |obis| obis.reduced().to_string().into());
+        Some(Number { time, reading, unit, obis, value })
+    }
+}
