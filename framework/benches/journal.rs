@@ -26,7 +26,7 @@ use std::{
 
 use framework::{
     Text,
-    journal::{Journal, Keeper, Look, Observation, Settings},
+    journal::{ClockReading, ClockSource, Journal, Keeper, Settings},
 };
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
@@ -55,12 +55,12 @@ impl Made {
     fn new(folder: &Path) -> Self {
         let now = Arc::new(AtomicI64::new(START * 1_000_000));
         let clock = Arc::clone(&now);
-        let look = Look::with("bench", move || {
+        let clock = ClockSource::with("bench", move || {
             let wall = clock.load(Relaxed);
             let boottime = wall - START * 1_000_000 + 1_000_000_000;
-            Observation { boottime, wall, synchronized: Some((START - 1) * 1_000_000) }
+            ClockReading { boottime, wall, synchronized: Some((START - 1) * 1_000_000) }
         });
-        let settings = Settings { look, zone: TimeZone::UTC, ..Settings::new(folder.join(NAME)) };
+        let settings = Settings { clock, zone: TimeZone::UTC, ..Settings::new(folder.join(NAME)) };
         let (journal, mut keeper) = Journal::new(settings);
         keeper.open();
         let made = Self { journal, keeper, now };
@@ -74,7 +74,7 @@ impl Made {
 
     fn assert_well(&self) {
         let status = self.journal.status().unwrap();
-        assert!(status.open && status.trouble.is_none() && status.notice.is_none(), "{status:?}");
+        assert!(status.open && status.problem.is_none() && status.notice.is_none(), "{status:?}");
     }
 }
 
@@ -135,11 +135,11 @@ fn house(folder: &Path, days: i64) {
         }
         recording.push(start.elapsed() / COMMIT_EVERY as u32);
         readings += batches.len() * 8;
-        made.keeper.commit();
+        made.keeper.sync();
         if (minute + 1) * COMMIT_EVERY % FOLD_EVERY == 0 {
             tail += tail_bytes(folder);
             let (start, before) = (Instant::now(), Written::now());
-            made.keeper.fold();
+            made.keeper.checkpoint();
             last_fold = start.elapsed();
             folding.push(last_fold);
             made.keeper.prune();
@@ -221,11 +221,11 @@ fn many(sections: usize, seconds: i64) {
             || names.iter().zip(&batches).for_each(|(name, batch)| made.journal.record(name, batch));
         timed(&mut recording, &mut record);
         if (second + 1) % COMMIT_EVERY == 0 {
-            timed(&mut committing, &mut || made.keeper.commit());
+            timed(&mut committing, &mut || made.keeper.sync());
         }
         if tail_bytes(dir.path()) >= 4 << 20 || second + 1 == seconds {
             folds += 1;
-            timed(&mut folding, &mut || made.keeper.fold());
+            timed(&mut folding, &mut || made.keeper.checkpoint());
         }
     }
     made.assert_well();

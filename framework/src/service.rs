@@ -54,8 +54,8 @@ async fn serve(
         let publishers = config.publishers.iter().map(|publisher| Text::from(&publisher.name)).collect();
         let (journal, keeper) = Journal::start(Settings {
             publishers,
-            commit_every: config.journal.commit_every,
-            keep_raw: config.journal.keep_raw,
+            sync_interval: config.journal.commit_every,
+            raw_retention: config.journal.keep_raw,
             ..Settings::new(&config.journal.path)
         })?;
         (journal, Some(keeper))

@@ -60,12 +60,12 @@ struct Kept {
 
 impl From<Status> for Kept {
     fn from(status: Status) -> Self {
-        let state = match (status.open, &status.trouble) {
+        let state = match (status.open, &status.problem) {
             (_, Some(_)) => "troubled",
             (true, None) => "recording",
             (false, None) => "opening",
         };
-        Self { state, trouble: status.trouble, notice: status.notice, clock: status.clock }
+        Self { state, trouble: status.problem, notice: status.notice, clock: status.clock }
     }
 }
 

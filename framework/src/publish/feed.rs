@@ -57,7 +57,7 @@ impl Feed {
     /// # Errors
     /// Returns any I/O error of the journal's files.
     pub(super) async fn fill(&mut self, wanted: usize, now: Timestamp, past: Micros) -> io::Result<()> {
-        let corrections = self.queue.redated();
+        let corrections = self.queue.corrections();
         if corrections != std::mem::replace(&mut self.corrections, corrections) {
             self.read_again();
         }

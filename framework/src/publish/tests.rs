@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     Batch, Batching, Commands, Decimal, PublishError, Publisher, PublisherContext, Reading, Record, Store,
     Timestamp, Value,
-    journal::{Journal, Running, Settings},
+    journal::{Journal, JournalThread, Settings},
     store::{Section, State},
 };
 
@@ -84,7 +84,7 @@ struct Run {
     runner: JoinHandle<()>,
     stop: CancellationToken,
     sent: i64,
-    keeper: Option<Running>,
+    keeper: Option<JournalThread>,
     _folder: tempfile::TempDir,
 }
 

@@ -89,7 +89,7 @@ impl Metrics {
             add_publisher(&mut out, publisher, Timestamp::now());
         }
         if let Some(status) = self.journal.status() {
-            out.add(&JOURNAL_UP, &[], u8::from(status.open && status.trouble.is_none()));
+            out.add(&JOURNAL_UP, &[], u8::from(status.open && status.problem.is_none()));
         }
         out.add(&BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1);
         process::add(&mut out, self.started);

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicI64;
 
 use super::*;
-use crate::journal::{Keeper, Look, Observation};
+use crate::journal::{ClockReading, ClockSource, Keeper};
 
 const S: i64 = 1_000_000;
 
@@ -21,11 +21,11 @@ impl Clock {
         let synced = if synced { wall - S } else { 0 };
         Arc::new(Self { boot: boot.into(), offset: (wall - boot).into(), synced: synced.into() })
     }
-    fn look(self: &Arc<Self>) -> Look {
+    fn source(self: &Arc<Self>) -> ClockSource {
         let clock = Arc::clone(self);
-        Look::with("boot", move || {
+        ClockSource::with("boot", move || {
             let synced = clock.synced.load(Relaxed);
-            Observation {
+            ClockReading {
                 boottime: clock.boot.load(Relaxed),
                 wall: clock.wall(),
                 synchronized: (synced > 0).then_some(synced),
@@ -48,7 +48,7 @@ impl Clock {
 fn journal(clock: &Arc<Clock>, folder: &tempfile::TempDir) -> (Journal, Keeper) {
     let settings = Settings {
         publishers: vec![NAME.into()],
-        look: clock.look(),
+        clock: clock.source(),
         ..Settings::new(folder.path().join("journal.db"))
     };
     let (journal, mut keeper) = Journal::new(settings);
@@ -119,19 +119,22 @@ async fn a_wrong_clock_at_the_start_expires_nothing() {
     for n in 1..=3 {
         clock.record(&first, "meter", n);
     }
-    keeper.commit();
+    keeper.sync();
     drop((first, keeper));
     // Another boot; the hardware clock is in local time, two hours ahead, nobody has synchronized it yet.
     let clock2 = Clock::new(false);
     clock2.offset.fetch_add(7200 * S, Relaxed);
     let c3 = Arc::clone(&clock2);
-    let look = Look::with("boot2", move || Observation {
+    let source = ClockSource::with("boot2", move || ClockReading {
         boottime: c3.boot.load(Relaxed),
         wall: c3.wall(),
         synchronized: None,
     });
-    let settings =
-        Settings { publishers: vec![NAME.into()], look, ..Settings::new(folder.path().join("journal.db")) };
+    let settings = Settings {
+        publishers: vec![NAME.into()],
+        clock: source,
+        ..Settings::new(folder.path().join("journal.db"))
+    };
     let (second, mut keeper) = Journal::new(settings);
     keeper.open();
     let route = Route { max_backlog_age: Duration::from_secs(3600), ..Route::default() };
@@ -170,8 +173,8 @@ fn a_wrong_clock_does_not_prune() {
         for n in 1..=3 {
             clock.record(&journal, "meter", n);
         }
-        keeper.commit();
-        keeper.fold();
+        keeper.sync();
+        keeper.checkpoint();
     }
     let raw = || {
         let c = rusqlite::Connection::open(folder.path().join("journal.db")).unwrap();
@@ -181,13 +184,13 @@ fn a_wrong_clock_does_not_prune() {
     let clock2 = Clock::new(false);
     clock2.offset.fetch_add(5 * 365 * 86_400 * S, Relaxed);
     let c3 = Arc::clone(&clock2);
-    let look = Look::with("boot2", move || Observation {
+    let source = ClockSource::with("boot2", move || ClockReading {
         boottime: c3.boot.load(Relaxed),
         wall: c3.wall(),
         synchronized: None,
     });
     let (_journal, mut keeper) =
-        Journal::new(Settings { look, ..Settings::new(folder.path().join("journal.db")) });
+        Journal::new(Settings { clock: source, ..Settings::new(folder.path().join("journal.db")) });
     keeper.open();
     keeper.prune();
     assert_eq!(raw(), 1);
@@ -216,13 +219,13 @@ async fn an_unreadable_segment_is_skipped() {
         for n in 1..=3 {
             clock.record(&journal, "meter", n);
         }
-        keeper.commit();
-        keeper.fold();
+        keeper.sync();
+        keeper.checkpoint();
         for n in 4..=6 {
             clock.record(&journal, "meter", n);
         }
-        keeper.commit();
-        keeper.fold();
+        keeper.sync();
+        keeper.checkpoint();
     }
     let files = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
     let mut tails: Vec<_> = files.filter(|file| file.to_string_lossy().contains("-tail.")).collect();
@@ -250,11 +253,11 @@ async fn waiting_records_are_delivered_when_the_journal_opens_late() {
         for n in 1..=3 {
             clock.record(&journal, "meter", n);
         }
-        keeper.commit();
+        keeper.sync();
     }
     let settings = Settings {
         publishers: vec![NAME.into()],
-        look: clock.look(),
+        clock: clock.source(),
         ..Settings::new(folder.path().join("journal.db"))
     };
     let (journal, mut keeper) = Journal::new(settings);

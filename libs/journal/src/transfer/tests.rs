@@ -80,7 +80,7 @@ impl Segment {
     }
 
     fn correction(mut self, second: i64, delta: i64) -> Self {
-        self.encoder.correction(
+        self.encoder.time_correction(
             &mut self.bytes,
             TimeCorrection { since: (T + second) * 1_000_000, delta: delta * 1_000_000 },
         );

@@ -169,7 +169,7 @@ impl Queue {
     }
 
     /// How often dates were corrected in this run: what was read before another correction is to be read again.
-    pub fn corrected(&self) -> u64 {
+    pub fn corrections(&self) -> u64 {
         self.journal.0.as_ref().map_or(0, |shared| shared.tail.corrected())
     }
 
