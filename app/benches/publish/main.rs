@@ -23,7 +23,7 @@ use std::{
 
 use framework::{
     Batch, Decimal, Obis, Reading, Timestamp,
-    journal::{Journal, Look, Observation, Settings},
+    journal::{ClockReading, ClockSource, Journal, Settings},
 };
 use program::{Program, d0, line};
 use rumqttc::{Event, MqttOptions, Packet, QoS};
@@ -84,11 +84,11 @@ fn record_a_day(path: &Path) {
     let start = Timestamp::now().as_microsecond() - (DAY as i64 + 10) * 1_000_000;
     let clock = Arc::new(AtomicI64::new(start));
     let now = Arc::clone(&clock);
-    let look = Look::with("bench", move || {
+    let look = ClockSource::with("bench", move || {
         let wall = now.load(Relaxed);
-        Observation { boottime: wall - start, wall, synchronized: Some(start) }
+        ClockReading { boottime: wall - start, wall, synchronized: Some(start) }
     });
-    let settings = Settings { look, publishers: vec!["far".into()], ..Settings::new(path) };
+    let settings = Settings { clock: look, publishers: vec!["far".into()], ..Settings::new(path) };
     let (journal, mut keeper) = Journal::new(settings);
     keeper.open();
     let section = METER.into();
@@ -96,10 +96,10 @@ fn record_a_day(path: &Path) {
         let taken_at = Timestamp::from_microsecond(clock.fetch_add(1_000_000, Relaxed)).unwrap();
         journal.record(&section, &batch(n, taken_at));
         if n % (4 * 3600) == 0 && n < DAY {
-            keeper.fold();
+            keeper.checkpoint();
         }
     }
-    keeper.commit();
+    keeper.sync();
 }
 
 fn batch(n: u64, taken_at: Timestamp) -> Batch {
