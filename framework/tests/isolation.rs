@@ -96,19 +96,19 @@ fn one_that_panics_and_two_that_block_disturb_nobody() {
 
     let start = Instant::now();
     let number = |health: &serde_json::Value, source: &str, count: &str| {
-        health["instances"][source]["counts"][count].as_u64().unwrap()
+        health["sources"][source]["counts"][count].as_u64().unwrap()
     };
     loop {
         let health = get(address, "/health");
         // The one that panics comes back, and the one beside it goes on all the while.
         if number(&health, "panic", "panics") >= 2 && number(&health, "work", "batches") >= 100 {
-            assert_eq!(health["instances"]["work"]["state"], "delivering");
-            assert_eq!(health["instances"]["work"]["counts"]["panics"], 0);
+            assert_eq!(health["sources"]["work"]["state"], "delivering");
+            assert_eq!(health["sources"]["work"]["counts"]["panics"], 0);
             assert!(
-                health["instances"]["panic"]["last_error"]["message"].as_str().unwrap().contains("a bug")
+                health["sources"]["panic"]["last_error"]["message"].as_str().unwrap().contains("a bug")
             );
-            assert_eq!(health["instances"]["block"]["state"], "starting");
-            assert_eq!(health["instances"]["hang"]["state"], "starting");
+            assert_eq!(health["sources"]["block"]["state"], "starting");
+            assert_eq!(health["sources"]["hang"]["state"], "starting");
             break;
         }
         assert!(start.elapsed() < Duration::from_secs(30), "{health:#}");

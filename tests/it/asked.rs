@@ -6,7 +6,7 @@ use simulator::{AskedMeter, AskedOptions, House, Pty, PushingMeter, Timing, aske
 const SECTION: &str = "/data/smartmeter_d0";
 
 fn facts(program: &Program) -> serde_json::Value {
-    program.get("/health").1["instances"]["smartmeter_d0"]["facts"].clone()
+    program.get("/health").1["sources"]["smartmeter_d0"]["facts"].clone()
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn a_meter_that_must_be_asked_is_served_and_described() {
     let data = program.until(SECTION, "delivered", |json| json["POWER_IMPORT"].is_object());
     assert_eq!(data["POWER_IMPORT"]["unit"], "kWh");
     program.until("/health", "asked at the next turn", |json| {
-        json["instances"]["smartmeter_d0"]["counts"]["batches"].as_u64() >= Some(2)
+        json["sources"]["smartmeter_d0"]["counts"]["batches"].as_u64() >= Some(2)
     });
     let facts = facts(&program);
     for (fact, expected) in
@@ -55,9 +55,9 @@ fn a_meter_for_another_plugin_is_named_in_health() {
         meter.port().display()
     );
     let message = |json: &serde_json::Value| {
-        json["instances"]["smartmeter_d0"]["last_error"]["message"].as_str().map(str::to_owned)
+        json["sources"]["smartmeter_d0"]["last_error"]["message"].as_str().map(str::to_owned)
     };
     let health = program.until("/health", "named", |json| message(json).as_ref() == Some(&expected));
-    let counts = &health["instances"]["smartmeter_d0"]["counts"];
+    let counts = &health["sources"]["smartmeter_d0"]["counts"];
     assert_eq!((&counts["malformed"], &counts["reopened"]), (&0.into(), &0.into()), "{counts}");
 }

@@ -136,7 +136,7 @@ fn the_originals_options_still_work() {
     let program = Program::start(&["--port=0", &serial, "--s0Pin=21", &state]);
     send(&meter, &telegram("000001.00000000", "000010.00"));
     program.until("/data/smartmeter_d0", "delivered", |json| json["POWER_IMPORT"].is_object());
-    assert!(program.get("/health").1["instances"]["smartmeter_s0"].is_object());
+    assert!(program.get("/health").1["sources"]["smartmeter_s0"].is_object());
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn the_demo_serves_a_simulated_house() {
     assert_eq!(program.get("/health").1["simulated"], true);
     assert!(program.log().contains("simulated"), "{}", program.log());
     // The parity that the simulated meter sends was judged.
-    assert_eq!(program.get("/health").1["instances"]["smartmeter_d0"]["facts"]["framing"], "7E1");
+    assert_eq!(program.get("/health").1["sources"]["smartmeter_d0"]["facts"]["framing"], "7E1");
     assert_eq!(program.terminate().code(), Some(0));
 }
 
@@ -232,7 +232,7 @@ fn as_many_files_are_open_as_the_system_allows() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::run(limited(folder.path(), "ulimit -Sn 40"));
     let (_, health) = program.get("/health");
-    assert_eq!(health["instances"].as_object().unwrap().len(), 40);
+    assert_eq!(health["sources"].as_object().unwrap().len(), 40);
 }
 
 #[test]

@@ -73,8 +73,8 @@ fn a_journal_that_cannot_be_kept_is_one_error_and_readings_go_on() {
     send(&meter, &seven_e_one(telegram("002714.12830185", "000458.90")));
     program.until("/data/smartmeter_d0", "there", |json| json["POWER_IMPORT"].is_object());
     let health = program.get("/health");
-    assert_eq!((health.0, &health.1["journal"]["state"]), (200, &"troubled".into()));
-    let trouble = health.1["journal"]["trouble"].as_str().unwrap();
+    assert_eq!((health.0, &health.1["journal"]["state"]), (200, &"degraded".into()));
+    let trouble = health.1["journal"]["problem"].as_str().unwrap();
     assert!(trouble.contains("no-folder") && trouble.contains("`[journal] path`"), "{trouble}");
     assert_eq!(program.log().matches("ERROR").count(), 1, "{}", program.log());
     // What is in memory can be asked for.
@@ -93,7 +93,7 @@ fn a_second_program_leaves_the_journal_to_the_first() {
     let first = start(&homes[0], &one);
     first.until("/health", "recording", |health| health["journal"]["state"] == "recording");
     let second = start(&homes[1], &two);
-    second.until("/health", "refused", |health| health["journal"]["state"] == "troubled");
+    second.until("/health", "refused", |health| health["journal"]["state"] == "degraded");
     assert!(second.log().contains("another program keeps the journal"), "{}", second.log());
     send(&two, &seven_e_one(telegram("002714.12830185", "000458.90")));
     second.until("/data/smartmeter_d0", "there", |json| json["POWER_IMPORT"].is_object());

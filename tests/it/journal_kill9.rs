@@ -55,7 +55,7 @@ fn what_was_seen_is_in_the_journal_once() {
                 thread::sleep(Duration::from_micros(random.below(150_000))); // a random moment
                 drop(program);
             } else {
-                program.until("/health", "reading", |json| json["instances"][METER]["state"] == "delivering");
+                program.until("/health", "reading", |json| json["sources"][METER]["state"] == "delivering");
                 // An end in order loses nothing either.
                 assert_eq!(program.terminate().code(), Some(0));
             }

@@ -36,7 +36,7 @@ fn a_telegram_is_served_with_every_register_and_digit() {
     assert_eq!(program.text("/data/smartmeter_d0/POWER_IMPORT/value"), "2714.12830185");
     let (status, health) = program.get("/health");
     assert_eq!(status, 200);
-    let meter = &health["instances"]["smartmeter_d0"];
+    let meter = &health["sources"]["smartmeter_d0"];
     assert_eq!(
         (&meter["state"], &meter["facts"]["framing"]),
         (&"delivering".into(), &"7E1".into()),
@@ -52,7 +52,7 @@ fn a_meter_without_parity_is_read_too() {
     let program = Program::with_config(folder.path(), &d0("smartmeter_d0", meter.path()));
     send(&meter, &telegram("000001.00000000", "000010.00"));
     program.until(SECTION, "delivered", |json| json["POWER_IMPORT"].is_object());
-    assert_eq!(program.get("/health").1["instances"]["smartmeter_d0"]["facts"]["framing"], "8N1");
+    assert_eq!(program.get("/health").1["sources"]["smartmeter_d0"]["facts"]["framing"], "8N1");
 }
 
 #[test]
@@ -77,9 +77,9 @@ fn an_unplugged_head_is_read_again_when_it_is_back() {
     let link = folder.path().join("ttyUSB0");
     let program = Program::with_config(folder.path(), &d0("smartmeter_d0", &link));
     // Not there at all: it serves, and says what is missing.
-    let waiting = |json: &serde_json::Value| json["instances"]["smartmeter_d0"]["state"] == "waiting";
+    let waiting = |json: &serde_json::Value| json["sources"]["smartmeter_d0"]["state"] == "waiting";
     let health = program.until("/health", "waiting", waiting);
-    let error = health["instances"]["smartmeter_d0"]["last_error"]["message"].to_string();
+    let error = health["sources"]["smartmeter_d0"]["last_error"]["message"].to_string();
     assert!(error.contains("ttyUSB0") && error.contains("plugged in"), "{error}");
 
     for import in ["000001.00000001", "000001.00000002", "000001.00000003"] {
@@ -135,7 +135,7 @@ fn a_silent_meter_turns_stale_and_the_others_go_on() {
     assert_eq!(data["quiet"]["stale"], true);
     assert!(data["lively"]["stale"].is_null());
     let (status, health) = program.get("/health");
-    assert_eq!((status, &health["instances"]["quiet"]["state"]), (503, &"stale".into()));
+    assert_eq!((status, &health["sources"]["quiet"]["state"]), (503, &"stale".into()));
     // It speaks again: nothing is stale any more.
     send(&quiet, &telegram("000001.00000001", "000010.00"));
     program
@@ -155,7 +155,7 @@ fn an_interval_hands_on_the_newest_telegram() {
     }
     program.until(SECTION, "the newest", |json| json["POWER_IMPORT"]["value"].as_f64() == Some(1.000_000_04));
     assert_eq!(program.count("smartmeter_d0", "batches"), 2);
-    assert_eq!(program.count("smartmeter_d0", "thinned"), 3);
+    assert_eq!(program.count("smartmeter_d0", "superseded"), 3);
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl Program {
 
     /// A counter of a source in `/health`.
     pub fn count(&self, source: &str, counter: &str) -> u64 {
-        self.get("/health").1["instances"][source]["counts"][counter].as_u64().unwrap_or_default()
+        self.get("/health").1["sources"][source]["counts"][counter].as_u64().unwrap_or_default()
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {

@@ -253,7 +253,7 @@ fn many() {
         (6..=25).for_each(round);
         let after = Usage::of(program.pid());
         let got = program.until("/health", "complete", |health| {
-            (0..count).all(|i| health["instances"][format!("m{i}")]["counts"]["batches"] == 25)
+            (0..count).all(|i| health["sources"][format!("m{i}")]["counts"]["batches"] == 25)
         });
         assert_eq!(got["status"], "ok");
         resident.push(after.resident as f64);

@@ -1,4 +1,4 @@
-//! `/health`: how each instance fares, for people and for monitoring.
+//! `/health`: status of each source and publisher, for people and for monitoring.
 
 use std::{sync::Arc, time::Instant};
 
@@ -14,10 +14,10 @@ use crate::{
     store::{InstanceStatus, Section, State},
 };
 
-/// Asks for an answer whose code is 200 however the instances fare.
+/// Query that asks for status 200, however degraded the program is.
 const ALWAYS: &str = "code=200";
 
-/// Where the report comes from.
+/// Everything that the report is made of.
 pub(super) struct Report {
     store: Arc<Store>,
     journal: Journal,
@@ -41,40 +41,40 @@ struct Body<'a> {
     started: &'a str,
     uptime_seconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    journal: Option<Kept>,
-    instances: Members<&'a str, Instance>,
-    publishers: Members<&'a str, Instance>,
+    journal: Option<JournalHealth>,
+    sources: Members<&'a str, PluginHealth>,
+    publishers: Members<&'a str, PluginHealth>,
 }
 
-/// How the journal fares.
+/// Status of the journal.
 #[derive(Serialize)]
-struct Kept {
+struct JournalHealth {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    trouble: Option<String>,
+    problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock: Option<String>,
 }
 
-impl From<Status> for Kept {
+impl From<Status> for JournalHealth {
     fn from(status: Status) -> Self {
         let state = match (status.open, &status.problem) {
-            (_, Some(_)) => "troubled",
+            (_, Some(_)) => "degraded",
             (true, None) => "recording",
             (false, None) => "opening",
         };
-        Self { state, trouble: status.problem, notice: status.notice, clock: status.clock }
+        Self { state, problem: status.problem, notice: status.notice, clock: status.clock }
     }
 }
 
-/// A source or a publisher.
+/// Status of a source or a publisher.
 #[derive(Serialize)]
-struct Instance {
+struct PluginHealth {
     plugin: &'static str,
     state: &'static str,
-    /// A publisher's only.
+    /// Only a publisher has it.
     #[serde(flatten)]
     waiting: Option<Waiting>,
     last_success: Option<String>,
@@ -83,7 +83,7 @@ struct Instance {
     facts: Members<&'static str, String>,
 }
 
-/// What waits for a publisher.
+/// Records that wait for a publisher.
 #[derive(Serialize)]
 struct Waiting {
     /// Batches.
@@ -119,9 +119,9 @@ impl Report {
 
     fn answer(&self, query: &str) -> Response {
         let now = Instant::now();
-        let instances = self.store.sections().iter();
-        let instances: Vec<_> = instances.map(|section| (&*section.name, instance(section, now))).collect();
-        let ok = instances.iter().all(|(_, instance)| instance.state == State::Delivering.as_str())
+        let sections = self.store.sections().iter();
+        let sources: Vec<_> = sections.map(|section| (&*section.name, source(section, now))).collect();
+        let ok = sources.iter().all(|(_, source)| source.state == State::Delivering.as_str())
             && self.publishers.iter().all(|delivery| is_well(delivery));
         let publishers = self.publishers.iter().map(|delivery| (&*delivery.name, publisher(delivery)));
         let body = Body {
@@ -130,29 +130,29 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             started: &self.started,
             uptime_seconds: now.saturating_duration_since(self.running).as_secs(),
-            journal: self.journal.status().map(Kept::from),
-            instances: Members(instances),
+            journal: self.journal.status().map(JournalHealth::from),
+            sources: Members(sources),
             publishers: Members(publishers.collect()),
         };
-        // Browsers log what is not 200 as an error of the page.
+        // Browsers log any status but 200 as an error of the page.
         let status = if ok || query == ALWAYS { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         reply::json(status, serde_json::to_vec(&body).expect("strings and numbers only"))
     }
 }
 
-fn instance(section: &Section, now: Instant) -> Instance {
+fn source(section: &Section, now: Instant) -> PluginHealth {
     let health = &section.health;
     let counts = [
         ("batches", &health.batches),
-        ("thinned", &health.superseded),
+        ("superseded", &health.superseded),
         ("malformed", &health.malformed),
         ("reopened", &health.reopened),
         ("panics", &health.panics),
     ];
-    Instance::new(section.plugin, state(section, now), None, &health.status, &counts)
+    PluginHealth::new(section.plugin, state(section, now), None, &health.status, &counts)
 }
 
-fn publisher(delivery: &Delivery) -> Instance {
+fn publisher(delivery: &Delivery) -> PluginHealth {
     let counts = [
         ("records", &delivery.records),
         ("failures", &delivery.failures),
@@ -162,10 +162,10 @@ fn publisher(delivery: &Delivery) -> Instance {
     ];
     let (state, oldest) = (delivery.state().as_str(), delivery.oldest().map(timestamp));
     let waiting = Waiting { backlog: delivery.backlog(), oldest };
-    Instance::new(delivery.plugin, state, Some(waiting), &delivery.status, &counts)
+    PluginHealth::new(delivery.plugin, state, Some(waiting), &delivery.status, &counts)
 }
 
-impl Instance {
+impl PluginHealth {
     fn new(
         plugin: &'static str,
         state: &'static str,
@@ -189,12 +189,12 @@ impl Instance {
     }
 }
 
-/// Whether batches arrive, and the newest is not stale.
+/// Returns whether batches arrive, and the newest is not stale.
 pub(super) fn is_delivering(section: &Section, now: Instant) -> bool {
     state(section, now) == State::Delivering.as_str()
 }
 
-/// Whether records arrive, or there was none to deliver yet.
+/// Returns whether records arrive, or there was none to deliver yet.
 pub(super) fn is_well(delivery: &Delivery) -> bool {
     match delivery.state() {
         State::Delivering => true,
@@ -203,7 +203,7 @@ pub(super) fn is_well(delivery: &Delivery) -> bool {
     }
 }
 
-/// The word for its state; an instance that should deliver but has been silent is `stale`.
+/// Returns the word for its state; a source that should deliver but has been silent is `stale`.
 fn state(section: &Section, now: Instant) -> &'static str {
     match (section.health.status.state(), section.view(now)) {
         (State::Delivering, Some(view)) if view.stale => "stale",

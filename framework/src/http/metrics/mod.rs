@@ -24,7 +24,7 @@ static LAST_READING: Family =
 static READER_UP: Family =
     Family::gauge("meter_reader_up", "Whether readings arrive, and are not stale: 1 or 0.");
 static TELEGRAMS: Family = Family::counter("meter_telegrams_total", "Telegrams, by what became of them.");
-static EVENTS: Family = Family::counter("meter_events_total", "What the plugin counts of its own.");
+static EVENTS: Family = Family::counter("meter_plugin_events_total", "What the plugin counts of its own.");
 static REOPENED: Family =
     Family::counter("meter_reader_reopened_total", "How often the device was opened again after a fault.");
 static READER_PANICS: Family = Family::counter("meter_reader_panics_total", "How often the source panicked.");
@@ -111,7 +111,7 @@ fn add_section(out: &mut Exposition, section: &Section, now: Instant) {
     }
     out.add(&READER_UP, &[meter, ("plugin", section.plugin)], u8::from(health::is_delivering(section, now)));
     for (result, count) in
-        [("ok", &health.batches), ("malformed", &health.malformed), ("thinned", &health.superseded)]
+        [("ok", &health.batches), ("malformed", &health.malformed), ("superseded", &health.superseded)]
     {
         out.add(&TELEGRAMS, &[meter, ("result", result)], count.get());
     }

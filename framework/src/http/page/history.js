@@ -142,7 +142,7 @@ function readSubjects() {
       to: Date.parse(newest.to) || newest.to,
     });
   }
-  const order = Object.keys(house.health?.instances ?? {});
+  const order = Object.keys(house.health?.sources ?? {});
   const place = (name) => order.indexOf(name) + 1 || Infinity;
   const names = [...sections.keys()].sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
   subjects = names.flatMap((name) => {

@@ -65,7 +65,7 @@ function take(name, readings, heard) {
   Object.assign(entry, { readings, time, arrived, heard: heard || entry.heard });
   house.sections.set(name, entry);
   if (!same) sort();
-  const instance = house.health?.instances[name];
+  const instance = house.health?.sources[name];
   // A batch is newer than any look at /health.
   if (heard && instance) instance.state = 'delivering';
   mark(name);
@@ -73,7 +73,7 @@ function take(name, readings, heard) {
 
 // The subjects in the order of the configuration.
 export function sort() {
-  const names = Object.keys(house.health?.instances ?? {});
+  const names = Object.keys(house.health?.sources ?? {});
   const rest = [...house.sections.keys()].filter((name) => !names.includes(name));
   house.subjects = [...names, ...rest].flatMap((name) => {
     const readings = house.sections.get(name)?.readings;
@@ -116,11 +116,11 @@ async function look() {
   try {
     const { json } = await ask('health?code=200');
     const again = house.health?.started !== json.started;
-    const order = Object.keys(json.instances).join('\n') !== Object.keys(house.health?.instances ?? {}).join('\n');
+    const order = Object.keys(json.sources).join('\n') !== Object.keys(house.health?.sources ?? {}).join('\n');
     house.health = json;
     house.offlineSince = null;
     if (order) {
-      for (const name of house.sections.keys()) if (!(name in json.instances)) house.sections.delete(name);
+      for (const name of house.sections.keys()) if (!(name in json.sources)) house.sections.delete(name);
       sort();
     }
     if (again) restart();
@@ -203,7 +203,7 @@ function connect() {
 
 // How a source fares, for people: `live`, or since when and why not.
 export function stateOf(name) {
-  const instance = house.health?.instances[name];
+  const instance = house.health?.sources[name];
   const section = house.sections.get(name);
   const state = instance?.state ?? (section?.readings.stale ? 'stale' : 'delivering');
   const live = Boolean(section) && state === 'delivering' && !house.offlineSince && !house.paused;

@@ -34,7 +34,7 @@ export const refresh = () => cards.forEach((card) => card.update());
 // Makes the cards anew where there are other things to show than before.
 function build() {
   if (!house.health && !house.sections.size) return false;
-  const names = Object.keys(house.health?.instances ?? {});
+  const names = Object.keys(house.health?.sources ?? {});
   const silent = names.filter((name) => !house.subjects.some(({ section }) => section === name));
   const wanted = JSON.stringify([house.subjects, silent, Boolean(house.health)]);
   if (wanted === shape) return false;

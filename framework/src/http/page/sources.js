@@ -25,19 +25,19 @@ export function start(section) {
 
 export function update() {
   if (!house.health) return;
-  const { instances, publishers = {} } = house.health;
-  const wanted = JSON.stringify([Object.keys(instances), Object.keys(publishers), house.commands]);
+  const [names, others] = [Object.keys(house.health.sources), Object.keys(house.health.publishers ?? {})];
+  const wanted = JSON.stringify([names, others, house.commands]);
   if (wanted !== shape) {
     shape = wanted;
-    cards = [...Object.keys(instances).map(source), ...Object.keys(publishers).map(publisher)];
-    const sources = cards.filter(({ publishes }) => !publishes).map(({ element }) => element);
-    const others = cards.filter(({ publishes }) => publishes).map(({ element }) => element);
+    const [sources, publishers] = [names.map(source), others.map(publisher)];
+    cards = [...sources, ...publishers];
+    const list = (cards) => h('div', { class: 'cards' }, ...cards.map(({ element }) => element));
     const title = others.length ? [h('h2', { class: 'above' }, t('publishers'))] : [];
     view.replaceChildren(
       h('header', { class: 'summary' }, head.state, head.program, head.journal),
-      h('div', { class: 'cards' }, ...sources),
+      list(sources),
       ...title,
-      h('div', { class: 'cards' }, ...others),
+      list(publishers),
     );
   }
   summary();
@@ -45,19 +45,19 @@ export function update() {
 }
 
 function summary() {
-  const { version, started, uptime_seconds: uptime, journal, instances, publishers = {} } = house.health;
+  const { version, started, uptime_seconds: uptime, journal, sources, publishers = {} } = house.health;
   // A source takes a moment to begin, and a publisher waits for something to deliver.
   const begins = ({ state, backlog }) => state === 'starting' && (backlog === 0 || uptime < 60);
   const well =
     !house.offlineSince &&
-    (!journal || journal.state !== 'troubled') &&
-    [...Object.values(instances), ...Object.values(publishers)].every(
+    (!journal || journal.state !== 'degraded') &&
+    [...Object.values(sources), ...Object.values(publishers)].every(
       (instance) => instance.state === 'delivering' || begins(instance),
     );
   write(head.state, t(well ? 'all_well' : 'some_ill'));
   write(head.program, t('program', { version, time: moment(Date.parse(started), now()) }));
-  const trouble = [journal?.trouble, journal?.notice, journal?.clock].filter(Boolean).join('; ');
-  write(head.journal, `${t('journal')} ${t(`journal_${journal?.state ?? 'none'}`)}${trouble ? `: ${trouble}` : '.'}`);
+  const problem = [journal?.problem, journal?.notice, journal?.clock].filter(Boolean).join('; ');
+  write(head.journal, `${t('journal')} ${t(`journal_${journal?.state ?? 'none'}`)}${problem ? `: ${problem}` : '.'}`);
 }
 
 // What is known of an instance as pairs: a list whose rows are made once and then only rewritten.
@@ -135,7 +135,7 @@ function source(name) {
   return {
     element: top.element,
     update() {
-      const instance = house.health.instances[name];
+      const instance = house.health.sources[name];
       if (!instance) return;
       const { state, since, reason } = stateOf(name);
       top.update(state, reason);
@@ -161,7 +161,6 @@ function publisher(name) {
   const [main, more] = [pairs('main'), pairs('more')];
   top.element.append(main.element, h('details', {}, h('summary', {}, t('details')), more.element));
   return {
-    publishes: true,
     element: top.element,
     update() {
       const instance = house.health.publishers?.[name];
@@ -243,7 +242,7 @@ function registerRow(name, reading) {
 // Whether a source needs attention.
 export const alarm = () =>
   Boolean(house.health) &&
-  Object.keys(house.health.instances).some((name) => {
+  Object.keys(house.health.sources).some((name) => {
     const { state } = stateOf(name);
     return state !== 'delivering' && state !== 'starting';
   });
