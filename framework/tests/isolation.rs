@@ -104,9 +104,7 @@ fn one_that_panics_and_two_that_block_disturb_nobody() {
         if number(&health, "panic", "panics") >= 2 && number(&health, "work", "batches") >= 100 {
             assert_eq!(health["sources"]["work"]["state"], "delivering");
             assert_eq!(health["sources"]["work"]["counts"]["panics"], 0);
-            assert!(
-                health["sources"]["panic"]["last_error"]["message"].as_str().unwrap().contains("a bug")
-            );
+            assert!(health["sources"]["panic"]["last_error"]["message"].as_str().unwrap().contains("a bug"));
             assert_eq!(health["sources"]["block"]["state"], "starting");
             assert_eq!(health["sources"]["hang"]["state"], "starting");
             break;
