@@ -91,7 +91,6 @@ fn the_readme_shows_the_two_commands_and_links_to_what_is_there() {
     for command in ["cargo run --release -- --demo", "cargo test --workspace"] {
         assert!(readme.lines().any(|line| line == command), "README.md lacks `{command}`");
     }
-    assert!(read(".ci/run").contains("\ncargo test --workspace"));
     for document in [
         "README.md",
         "ARCHITECTURE.md",
