@@ -1,4 +1,4 @@
-//! Commands that come over MQTT.
+//! Commands received over MQTT.
 
 use framework::{CommandSpec, Faults, InstalledCommand, PublisherContext};
 use rumqttc::Publish;
@@ -8,35 +8,37 @@ use tracing::{info, warn};
 
 use crate::topics::Topics;
 
-/// With more that wait, one is refused.
-const WAITING: usize = 4;
+/// Commands that may wait; a further one is refused.
+const CAPACITY: usize = 4;
 
-/// Runs commands beside everything else, one after the other: of two that set a count, the later one counts.
+/// Runs commands in a task of its own, one after the other: of two that set a count, the later one wins.
 #[derive(Debug)]
 pub(crate) struct Runner {
     publisher: String,
-    house: PublisherContext,
+    cx: PublisherContext,
     waiting: mpsc::Sender<(InstalledCommand, Map<String, Json>)>,
-    /// Whoever may write to the broker must not fill the log.
+    /// Limits the log, as anybody with access to the broker could fill it.
     ignored: Faults<()>,
     _running: JoinSet<()>,
 }
 
 impl Runner {
-    pub(crate) fn new(publisher: String, house: PublisherContext) -> Self {
-        let (waiting, commands) = mpsc::channel(WAITING);
+    pub(crate) fn new(publisher: String, cx: PublisherContext) -> Self {
+        let (waiting, commands) = mpsc::channel(CAPACITY);
         let mut running = JoinSet::new();
-        running.spawn(run(publisher.clone(), house.clone(), commands));
-        Self { publisher, house, waiting, ignored: Faults::default(), _running: running }
+        running.spawn(run(publisher.clone(), cx.clone(), commands));
+        Self { publisher, cx, waiting, ignored: Faults::default(), _running: running }
     }
 
-    /// Begins what a message on a command's topic asks for.
+    /// Queues the command that a message asks for.
     pub(crate) fn call(&mut self, topics: &Topics, topic: &str, message: &Publish) {
-        let called = read(topics, &self.house, topic, message).and_then(|(entry, args)| {
-            self.waiting.try_send((entry.clone(), args)).map_err(|_| "too many commands wait".to_owned())
+        let called = read(topics, &self.cx, topic, message).and_then(|(entry, args)| {
+            self.waiting
+                .try_send((entry.clone(), args))
+                .map_err(|_| "too many commands are waiting".to_owned())
         });
         if let Err(reason) = called {
-            let message = format!("ignores a message on `{topic}`: {reason}");
+            let message = format!("ignored a message on `{topic}`: {reason}");
             if let Some(text) = self.ignored.note((), &message) {
                 warn!(publisher = self.publisher, "{text}");
             }
@@ -46,50 +48,51 @@ impl Runner {
 
 async fn run(
     publisher: String,
-    house: PublisherContext,
+    cx: PublisherContext,
     mut commands: mpsc::Receiver<(InstalledCommand, Map<String, Json>)>,
 ) {
     while let Some((entry, args)) = commands.recv().await {
         let name = &entry.full_name;
-        match house.commands.run(&entry, args).await {
+        match cx.commands.run(&entry, args).await {
             Ok(result) => info!(publisher, "ran `{name}`: {result}"),
             Err(error) => warn!(publisher, "could not run `{name}`: {error}"),
         }
     }
 }
 
-/// The command that a message asks for, and its arguments.
+/// Parses the command that a message asks for, and its arguments.
 fn read<'h>(
     topics: &Topics,
-    house: &'h PublisherContext,
+    cx: &'h PublisherContext,
     topic: &str,
     message: &Publish,
 ) -> Result<(&'h InstalledCommand, Map<String, Json>), String> {
     if message.retain {
         return Err(
-            "it was kept by the broker, and would be done again at each start; send it without `retain`"
-                .into(),
+            "the broker retained it, and would repeat it at each start; send it without `retain`".into()
         );
     }
-    let none = "there is no such command";
+    let none = "no such command";
     let (section, name) =
-        topics.read_command(topic).filter(|(section, _)| house.route.has_source(section)).ok_or(none)?;
-    let entry = house.commands.resolve(&format!("{section}.{name}")).map_err(|_| none)?;
+        topics.read_command(topic).filter(|(section, _)| cx.route.has_source(section)).ok_or(none)?;
+    let entry = cx.commands.resolve(&format!("{section}.{name}")).map_err(|_| none)?;
     let args = arguments(entry.command.spec(), &message.payload)?;
     Ok((entry, args))
 }
 
-/// A command without arguments takes any payload, as Home Assistant's buttons send `PRESS`; one with one argument takes
-/// its bare value; and each takes a JSON object.
+/// Parses the payload of a command.
+///
+/// Without arguments, any payload will do: Home Assistant's buttons send `PRESS`. A single argument may be a bare value.
+/// A JSON object is always possible.
 fn arguments(spec: &CommandSpec, payload: &[u8]) -> Result<Map<String, Json>, String> {
-    let text = std::str::from_utf8(payload).map_err(|_| "it is no text")?.trim();
+    let text = std::str::from_utf8(payload).map_err(|_| "expected text (UTF-8)")?.trim();
     if text.starts_with('{') {
-        return serde_json::from_str(text).map_err(|error| format!("it is no JSON object: {error}"));
+        return serde_json::from_str(text).map_err(|error| format!("not a valid JSON object: {error}"));
     }
     match spec.args {
         [] => Ok(Map::new()),
         [arg] => Ok(Map::from_iter([(arg.name.to_owned(), text.into())])),
-        _ => Err("it must be a JSON object with the arguments".to_owned()),
+        _ => Err("expected a JSON object with the arguments".to_owned()),
     }
 }
 
@@ -111,9 +114,9 @@ mod tests {
         assert_eq!(read(&[], "PRESS").unwrap(), "{}");
         assert_eq!(read(&[ARG], " 13756.57 ").unwrap(), r#"{"value":"13756.57"}"#);
         assert_eq!(read(&[ARG], r#"{"value": 1.5}"#).unwrap(), r#"{"value":1.5}"#);
-        assert_eq!(read(&[ARG, ARG], "1").unwrap_err(), "it must be a JSON object with the arguments");
-        assert!(read(&[ARG], r#"{"value": "#).unwrap_err().starts_with("it is no JSON object: "));
+        assert_eq!(read(&[ARG, ARG], "1").unwrap_err(), "expected a JSON object with the arguments");
+        assert!(read(&[ARG], r#"{"value": "#).unwrap_err().starts_with("not a valid JSON object: "));
         let spec = CommandSpec { name: "set", aliases: &[], about: "", args: &[ARG] };
-        assert_eq!(arguments(&spec, b"\xff").unwrap_err(), "it is no text");
+        assert_eq!(arguments(&spec, b"\xff").unwrap_err(), "expected text (UTF-8)");
     }
 }

@@ -1,13 +1,14 @@
-//! The plugin's keys, and what is made of them.
+//! Configuration keys of the plugin, and their checked values.
 
 use std::path::PathBuf;
 
 use framework::{ConfigError, Context, Secret};
+use http::Uri;
 use serde::Deserialize;
 
 use crate::{tls, topics::Topics};
 
-/// The keys of a `[publishers.<name>]` with `plugin = "mqtt"`.
+/// Keys of a `[publishers.<name>]` with `plugin = "mqtt"`. The README explains each.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -45,33 +46,33 @@ fn yes() -> bool {
     true
 }
 
-/// Where records go that come late, after an outage.
+/// Destination of records that are late, after an outage.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Late {
-    /// To a topic of their own.
+    /// A topic of their own.
     #[default]
     History,
-    /// To the same topic as all others.
+    /// The topic of all other records.
     State,
-    /// Nowhere.
+    /// None: they are not sent.
     Skip,
 }
 
-/// In which form Home Assistant is told what there is.
+/// Form of the messages for Home Assistant.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Discovery {
-    /// One message for each section.
+    /// One message for each source.
     #[default]
     Device,
     /// One message for each reading.
     Entity,
-    /// Not at all.
+    /// No messages.
     Off,
 }
 
-/// The configuration, checked.
+/// Checked configuration.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) instance: String,
@@ -86,12 +87,12 @@ pub(crate) struct Settings {
     pub(crate) allow_commands: bool,
 }
 
-/// Where the broker is.
+/// Address of the broker.
 #[derive(Debug, Clone)]
 pub(crate) struct Broker {
-    /// As configured, for messages.
+    /// URL as configured, for messages.
     pub(crate) url: String,
-    /// A name or an address; one of IPv6 without brackets.
+    /// Name or address; an IPv6 address has no brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: Option<tls::Client>,
@@ -104,7 +105,7 @@ impl Config {
         let topics = [("topic", &self.topic), ("discovery_prefix", &self.discovery_prefix)];
         let wrong_topics = topics.into_iter().filter_map(|(key, topic)| check_topic(key, topic).err());
         let wrong_topics = wrong_topics.chain((self.topic == self.discovery_prefix).then(|| {
-            // `<topic>/status` would be Home Assistant's own word.
+            // `<topic>/status` would be Home Assistant's own topic.
             ConfigError::key("topic", "`topic` and `discovery_prefix` must differ")
         }));
         let client_id = self.client_id.unwrap_or_else(|| format!("smartmeter-{}", cx.name()));
@@ -126,9 +127,9 @@ impl Config {
     }
 
     fn broker(&self) -> Result<Broker, ConfigError> {
-        let (with_tls, host, port) = read_url(&self.url).map_err(|what| {
+        let (with_tls, host, port) = parse_url(&self.url).map_err(|what| {
             ConfigError::key("url", format!("`url` {what}"))
-                .hint("write `mqtt://host` or `mqtts://host`, with a port where it is not 1883 or 8883")
+                .hint("write `mqtt://host` or `mqtts://host`, with a port unless it is 1883 or 8883")
         })?;
         let files = [
             ("ca_file", &self.ca_file),
@@ -170,35 +171,31 @@ impl Config {
     }
 }
 
-/// Whether it is with TLS, the host and the port. Says of an error what is wrong without repeating the URL, which may
-/// have a password in it.
-fn read_url(url: &str) -> Result<(bool, String, u16), &'static str> {
-    let (tls, rest) = match url.split_once("://") {
-        Some(("mqtt", rest)) => (false, rest),
-        Some(("mqtts", rest)) => (true, rest),
+/// Parses a URL into TLS or not, host and port. The error does not repeat the URL, which may contain a password.
+fn parse_url(url: &str) -> Result<(bool, String, u16), &'static str> {
+    let uri: Uri = url.parse().map_err(|_| "is not a valid URL")?;
+    let tls = match uri.scheme_str() {
+        Some("mqtt") => false,
+        Some("mqtts") => true,
         _ => return Err("must begin with `mqtt://` or `mqtts://`"),
     };
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    if rest.contains('@') {
-        return Err("must not have a user in it: write `username` and `password`");
+    let authority = uri.authority().ok_or("must have a host")?;
+    if authority.as_str().contains('@') {
+        return Err("must not contain a user name: write `username` and `password`");
     }
-    let (host, port) = match rest.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').ok_or("has a `[` without a `]`")?,
-        None => rest.split_at(rest.find(':').unwrap_or(rest.len())),
-    };
-    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"/?#[]".contains(c);
-    if host.is_empty() || !host.chars().all(plain) {
+    if authority.host().is_empty() || uri.path() != "/" || uri.query().is_some() {
         return Err("must have a host and no path");
     }
-    let port = match port.strip_prefix(':') {
-        None if port.is_empty() => Some(if tls { 8883 } else { 1883 }),
-        None => None,
-        Some(port) => port.parse().ok().filter(|port| *port > 0),
+    let default = if tls { 8883 } else { 1883 };
+    let port = match authority.port_u16() {
+        None if authority.as_str() == authority.host() => default,
+        None | Some(0) => return Err("must have a port from 1 to 65535, or none"),
+        Some(port) => port,
     };
-    Ok((tls, host.to_owned(), port.ok_or("must have a port from 1 to 65535, or none")?))
+    Ok((tls, authority.host().trim_matches(['[', ']']).to_owned(), port))
 }
 
-/// A topic that others are built from (MQTT 3.1.1, 4.7).
+/// Checks a topic from which others are built (MQTT 3.1.1, 4.7).
 fn check_topic(key: &'static str, topic: &str) -> Result<(), ConfigError> {
     let wrong = topic.is_empty()
         || topic.len() > 1000
@@ -209,8 +206,8 @@ fn check_topic(key: &'static str, topic: &str) -> Result<(), ConfigError> {
     if !wrong {
         return Ok(());
     }
-    Err(ConfigError::key(key, format!("`{topic}` cannot be the beginning of a topic"))
-        .hint("write words with `/` between them, and none of `+`, `#`, `$`"))
+    Err(ConfigError::key(key, format!("`{topic}` is not a valid beginning of a topic"))
+        .hint("write words with `/` between them, without `+`, `#` and `$`"))
 }
 
 #[cfg(test)]
@@ -219,16 +216,15 @@ mod tests {
     use super::*;
 
     fn settings(keys: &str) -> Result<Settings, String> {
-        let config: Config = toml_of(keys);
         let cx = Context::new("home", "");
-        config.settings(&cx).map_err(|error| match error.key {
+        config(keys).settings(&cx).map_err(|error| match error.key {
             Some(key) => format!("{key}: {error}"),
             None => error.to_string(),
         })
     }
 
-    /// The keys as JSON, which needs no further crate.
-    fn toml_of(keys: &str) -> Config {
+    /// Reads the keys from JSON, as that needs no further crate.
+    fn config(keys: &str) -> Config {
         serde_json::from_str(keys).unwrap()
     }
 
@@ -241,21 +237,27 @@ mod tests {
             ("mqtt://[::1]:1884", Ok((false, "::1", 1884))),
             ("mqtts://[fd00::2]", Ok((true, "fd00::2", 8883))),
             ("broker", Err("must begin with `mqtt://` or `mqtts://`")),
+            ("", Err("is not a valid URL")),
             ("http://broker", Err("must begin with `mqtt://` or `mqtts://`")),
-            ("mqtt://", Err("must have a host and no path")),
+            ("mqtt://", Err("is not a valid URL")),
+            ("mqtt:///", Err("is not a valid URL")),
+            ("mqtt://:1883", Err("must have a host and no path")),
+            ("mqtt://broker?topic", Err("must have a host and no path")),
+            ("mqtt://bro ker", Err("is not a valid URL")),
             ("mqtt://broker/topic", Err("must have a host and no path")),
-            ("mqtt://me:secret@broker", Err("must not have a user in it: write `username` and `password`")),
+            ("mqtt://me:secret@broker", Err("must not contain a user name: write `username` and `password`")),
             ("mqtt://broker:0", Err("must have a port from 1 to 65535, or none")),
             ("mqtt://broker:x", Err("must have a port from 1 to 65535, or none")),
-            ("mqtt://[::1", Err("has a `[` without a `]`")),
+            ("mqtt://broker:70000", Err("must have a port from 1 to 65535, or none")),
+            ("mqtt://[::1", Err("is not a valid URL")),
         ] {
             let expected = expected.map(|(tls, host, port)| (tls, host.to_owned(), port));
-            assert_eq!(read_url(url), expected, "{url}");
+            assert_eq!(parse_url(url), expected, "{url}");
         }
     }
 
     #[test]
-    fn what_contradicts_itself_is_refused() {
+    fn contradictions_are_refused() {
         for (keys, expected) in [
             (r#"{"url": "mqtt://h", "password": "x"}"#, "password: `password` needs a `username`"),
             (
@@ -270,11 +272,11 @@ mod tests {
                 r#"{"url": "mqtts://h", "client_cert": "c.pem"}"#,
                 "client_cert: `client_cert` needs its `client_key`",
             ),
-            (r#"{"url": "mqtt://h", "topic": "a/+"}"#, "topic: `a/+` cannot be the beginning of a topic"),
-            (r#"{"url": "mqtt://h", "topic": ""}"#, "topic: `` cannot be the beginning of a topic"),
+            (r#"{"url": "mqtt://h", "topic": "a/+"}"#, "topic: `a/+` is not a valid beginning of a topic"),
+            (r#"{"url": "mqtt://h", "topic": ""}"#, "topic: `` is not a valid beginning of a topic"),
             (
                 r#"{"url": "mqtt://h", "discovery_prefix": "/ha"}"#,
-                "discovery_prefix: `/ha` cannot be the beginning of a topic",
+                "discovery_prefix: `/ha` is not a valid beginning of a topic",
             ),
             (
                 r#"{"url": "mqtt://h", "topic": "homeassistant"}"#,
@@ -299,8 +301,7 @@ mod tests {
     #[test]
     fn a_password_is_not_printed() {
         let keys = r#"{"url": "mqtt://h", "username": "u", "password": "hunter2"}"#;
-        let config = toml_of(keys);
-        assert!(!format!("{config:?}").contains("hunter2"));
+        assert!(!format!("{:?}", config(keys)).contains("hunter2"));
         assert!(!format!("{:?}", settings(keys).unwrap()).contains("hunter2"));
     }
 }

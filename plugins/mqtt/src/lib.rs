@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! records ──▶ state: JSON, by topic ──▶ connection: event loop, back-off ──▶ broker
-//!                │ what was seen            ▲               │
+//!                │ readings seen            ▲               │
 //!                ▼                          │               ▼ inbox
-//!             presence: availability, discovery ◀── Home Assistant's birth, commands ──▶ PublisherContext::commands
+//!             presence: availability, discovery ◀── Home Assistant's start, commands ──▶ PublisherContext::commands
 //! ```
 //!
-//! A record counts as delivered when the broker has confirmed it (QoS 1). The plugin's README is written for users.
+//! A record counts as delivered when the broker has acknowledged it (QoS 1). The README is for users.
 
 mod commands;
 mod config;
@@ -34,7 +34,7 @@ use tokio::{
 pub use crate::config::Config;
 use crate::{
     config::Settings,
-    connection::{Connection, IN_FLIGHT, Keeping, Link, Message, Report},
+    connection::{Connection, ConnectorTask, IN_FLIGHT, Link, Message, Report},
     presence::Presence,
     state::Sections,
 };
@@ -57,10 +57,10 @@ impl PublisherPlugin for Mqtt {
 
 framework::register_publisher!(Mqtt);
 
-/// So long the broker may take to confirm the next message.
-const CONFIRM_LIMIT: Duration = Duration::from_secs(20);
-/// So long a turn may take; the framework's patience is two minutes.
-const TURN_LIMIT: Duration = Duration::from_secs(60);
+/// Longest wait for the broker to acknowledge the next message.
+const ACK_LIMIT: Duration = Duration::from_secs(20);
+/// Limit of one delivery. That of the framework is two minutes.
+const PUBLISH_LIMIT: Duration = Duration::from_secs(60);
 
 struct MqttPublisher {
     settings: Arc<Settings>,
@@ -68,11 +68,11 @@ struct MqttPublisher {
     open: Option<Open>,
 }
 
-/// What there is from [`open`](Publisher::open) to [`close`](Publisher::close).
+/// State between [`open`](Publisher::open) and [`close`](Publisher::close).
 struct Open {
     sections: Sections,
     link: Link,
-    keeping: Keeping,
+    connector: ConnectorTask,
     presence: JoinSet<()>,
 }
 
@@ -82,23 +82,22 @@ impl Publisher for MqttPublisher {
         Batching { records: usize::from(IN_FLIGHT), linger: Duration::ZERO }
     }
 
-    async fn open(&mut self, house: &PublisherContext) -> Result<(), PublishError> {
-        // After a panic: the connection before must be gone, or the broker would close one for the other.
+    async fn open(&mut self, cx: &PublisherContext) -> Result<(), PublishError> {
+        // After a panic, the old connection must be closed first: the broker would close one for the other.
         self.open = None;
-        let (link, keeping, inbox) = connection::begin(Arc::clone(&self.settings), self.report.clone());
-        let sections = Sections::new(house, &self.settings);
+        let (link, connector, inbox) = connection::start(Arc::clone(&self.settings), self.report.clone());
+        let sections = Sections::new(cx, &self.settings);
         let mut presence = JoinSet::new();
         presence.spawn(
-            Presence::new(Arc::clone(&self.settings), house.clone(), link.clone(), sections.seen())
-                .run(inbox),
+            Presence::new(Arc::clone(&self.settings), cx.clone(), link.clone(), sections.seen()).run(inbox),
         );
-        self.open = Some(Open { sections, link, keeping, presence });
+        self.open = Some(Open { sections, link, connector, presence });
         Ok(())
     }
 
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
         let Some(Open { sections, link, .. }) = &mut self.open else {
-            return Err(PublishError::unavailable("it is not open"));
+            return Err(PublishError::unavailable("not open"));
         };
         let connection = link.connection().await?;
         let mut sent = Vec::with_capacity(records.len());
@@ -113,9 +112,9 @@ impl Publisher for MqttPublisher {
                 Err(_) => break,
             }
         }
-        match confirmed(sent, &connection, link).await {
+        match acknowledged(sent, &connection, link).await {
             0 => {
-                let reason = format!("{} did not confirm what it was sent", self.settings.broker.url);
+                let reason = format!("{} did not acknowledge the messages", self.settings.broker.url);
                 Err(PublishError::unavailable(reason))
             }
             count => Ok(count),
@@ -123,9 +122,9 @@ impl Publisher for MqttPublisher {
     }
 
     async fn close(&mut self) {
-        let Some(Open { sections, link, keeping, mut presence }) = self.open.take() else { return };
+        let Some(Open { sections, link, connector, mut presence }) = self.open.take() else { return };
         presence.abort_all();
-        // The next start may not know them any more, and would say `online` for all.
+        // After the next start some may be gone from the configuration, and would seem online with all others.
         if let Some(connection) = link.now() {
             for section in sections.names() {
                 let topic = self.settings.topics.availability(section);
@@ -133,21 +132,21 @@ impl Publisher for MqttPublisher {
             }
         }
         let last = Message::retained(self.settings.topics.status(), "offline");
-        keeping.goodbye(&link, last).await;
+        connector.disconnect(&link, last).await;
     }
 }
 
-/// What the broker is to confirm; `None` where nothing was to be sent.
+/// Message that the broker must acknowledge; `None` if a record needed none.
 type Sent = Option<(PublishNotice, Message)>;
 
-/// How many messages, from the first on, the broker confirms.
-async fn confirmed(sent: Vec<Sent>, connection: &Connection, link: &Link) -> usize {
-    let end = Instant::now() + TURN_LIMIT;
+/// Returns the number of leading messages that the broker acknowledges.
+async fn acknowledged(sent: Vec<Sent>, connection: &Connection, link: &Link) -> usize {
+    let end = Instant::now() + PUBLISH_LIMIT;
     let mut count = 0;
     for sent in sent {
         if let Some((notice, message)) = sent {
-            let limit = end.min(Instant::now() + CONFIRM_LIMIT);
-            let confirmed = tokio::select! {
+            let limit = end.min(Instant::now() + ACK_LIMIT);
+            let acknowledged = tokio::select! {
                 biased;
                 outcome = notice.wait_completion_async() => outcome.is_ok(),
                 () = link.lost() => false,
@@ -156,10 +155,10 @@ async fn confirmed(sent: Vec<Sent>, connection: &Connection, link: &Link) -> usi
                     false
                 }
             };
-            if !confirmed {
+            if !acknowledged {
                 break;
             }
-            link.keep(message);
+            link.remember(message);
         }
         count += 1;
     }

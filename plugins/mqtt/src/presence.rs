@@ -1,4 +1,4 @@
-//! What is said beside the records: whether a section is there, what Home Assistant must know of it; and what is heard.
+//! Everything beside the records: availability of the sources, discovery, and incoming messages.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -17,34 +17,34 @@ use crate::{
     state::Seen,
 };
 
-/// How often it is looked for changes.
-const LOOK: Duration = Duration::from_secs(1);
+/// Interval of checks for changes.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Speaks for the house while there is a connection.
+/// Reports the sources while there is a connection, and handles incoming messages.
 pub(crate) struct Presence {
     settings: Arc<Settings>,
-    house: PublisherContext,
+    cx: PublisherContext,
     link: Link,
     seen: watch::Receiver<Seen>,
     announcer: Announcer,
     runner: Runner,
-    /// What was said of each section on this connection.
+    /// Availability of each source, as sent on this connection.
     available: BTreeMap<Text, bool>,
-    /// Whether everything was subscribed on this connection.
+    /// Whether the subscriptions were made on this connection.
     subscribed: bool,
 }
 
 impl Presence {
     pub(crate) fn new(
         settings: Arc<Settings>,
-        house: PublisherContext,
+        cx: PublisherContext,
         link: Link,
         seen: watch::Receiver<Seen>,
     ) -> Self {
-        let runner = Runner::new(settings.instance.clone(), house.clone());
+        let runner = Runner::new(settings.instance.clone(), cx.clone());
         Self {
             settings,
-            house,
+            cx,
             link,
             seen,
             announcer: Announcer::default(),
@@ -54,10 +54,10 @@ impl Presence {
         }
     }
 
-    /// Goes on until it is dropped.
+    /// Runs until it is dropped.
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Publish>) {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut checks = interval(CHECK_INTERVAL);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = self.link.changed() => {
@@ -65,22 +65,22 @@ impl Presence {
                     self.subscribed = false;
                     self.announcer.reset();
                 }
-                _ = looks.tick() => {}
+                _ = checks.tick() => {}
                 Some(message) = inbox.recv() => {
-                    self.hear(&message);
+                    self.receive(&message);
                     continue;
                 }
             }
             if let Some(connection) = self.link.now() {
-                // What the connection does not take now is said the next time.
-                let _ = self.speak(&connection);
+                // A full queue accepts the rest with the next check.
+                let _ = self.report(&connection);
             }
         }
     }
 
-    fn speak(&mut self, connection: &Connection) -> Result<(), ClientError> {
+    fn report(&mut self, connection: &Connection) -> Result<(), ClientError> {
         let Settings { topics, discovery, allow_commands, .. } = &*self.settings;
-        if !self.subscribed && connection.hears() {
+        if !self.subscribed && connection.may_subscribe() {
             if *discovery != Discovery::Off {
                 connection.subscribe(topics.birth())?;
             }
@@ -89,8 +89,8 @@ impl Presence {
             }
             self.subscribed = true;
         }
-        let wanted = |name: &str| self.house.route.has_source(name);
-        for section in self.house.store.sections().iter().filter(|section| wanted(&section.name)) {
+        let wanted = |name: &str| self.cx.route.has_source(name);
+        for section in self.cx.store.sections().iter().filter(|section| wanted(&section.name)) {
             let available = section.view(std::time::Instant::now()).is_some_and(|view| !view.stale);
             if self.available.get(&section.name) != Some(&available) {
                 let word = if available { "online" } else { "offline" };
@@ -102,20 +102,20 @@ impl Presence {
             if self.seen.has_changed().unwrap_or(false) {
                 self.announcer.learn(&self.seen.borrow_and_update());
             }
-            self.announcer.look(&self.settings, &self.house, connection)?;
+            self.announcer.update(&self.settings, &self.cx, connection)?;
         }
         Ok(())
     }
 
-    fn hear(&mut self, message: &Publish) {
+    fn receive(&mut self, message: &Publish) {
         let Settings { topics, allow_commands, .. } = &*self.settings;
         let Ok(topic) = std::str::from_utf8(&message.topic) else { return };
         if topic == topics.birth() {
             if &*message.payload == b"online" {
-                self.announcer.again();
+                self.announcer.announce_again();
             }
         } else if topic.starts_with(&topics.discovery) && topic.ends_with("/config") {
-            // What is not kept is our own, on its way to Home Assistant.
+            // A message that is not retained is the plugin's own, on its way to Home Assistant.
             if message.retain && !message.payload.is_empty() {
                 self.announcer.found(topic);
             }

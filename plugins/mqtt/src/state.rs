@@ -1,4 +1,4 @@
-//! What is said of records: one JSON object each, and where it goes.
+//! State messages: one JSON object for each record, and its topic.
 
 use std::{
     collections::BTreeMap,
@@ -17,17 +17,17 @@ use crate::{
     topics::Topics,
 };
 
-/// A record that is older than this when it is delivered, and not what the device shows now, is late.
+/// Age at delivery above which a record is late, unless the device shows nothing newer.
 const LATE: Duration = Duration::from_secs(30);
-/// The journal dates a batch a little after the moment when it was taken, where two came at once.
+/// Difference below which two times mean the same batch: the journal dates one of two simultaneous batches a little later.
 const SAME: Duration = Duration::from_secs(1);
-/// Members of one section's object; more can only come from a device that makes them up.
+/// Maximum number of members in a source's object. Only a device that makes up names has more.
 const MAX_MEMBERS: usize = 2500;
 
-/// The readings that were seen: by section, then by name, each as it came first.
+/// Readings that were seen, by source and name, each as it came first.
 pub(crate) type Seen = BTreeMap<Text, BTreeMap<Text, Reading>>;
 
-/// Makes messages of records, and keeps what each section read last.
+/// Makes messages of records, and remembers the last value of each reading.
 #[derive(Debug)]
 pub(crate) struct Sections {
     store: Arc<Store>,
@@ -39,19 +39,19 @@ pub(crate) struct Sections {
     seen: watch::Sender<Seen>,
 }
 
-/// The members of a section's object.
+/// Members of a source's object.
 #[derive(Debug, Default)]
 struct Section {
-    /// When the newest record was taken that has no times of its own.
+    /// Time of the newest record without a time of its own.
     taken_at: Option<Timestamp>,
     members: BTreeMap<Text, Value>,
 }
 
 impl Sections {
-    pub(crate) fn new(house: &PublisherContext, settings: &Settings) -> Self {
+    pub(crate) fn new(cx: &PublisherContext, settings: &Settings) -> Self {
         Self {
-            store: Arc::clone(&house.store),
-            route: Arc::clone(&house.route),
+            store: Arc::clone(&cx.store),
+            route: Arc::clone(&cx.route),
             topics: settings.topics.clone(),
             late: settings.late,
             retain: settings.retain,
@@ -60,18 +60,18 @@ impl Sections {
         }
     }
 
-    /// What was seen so far, and what will be.
+    /// Subscribes to the readings that were seen.
     pub(crate) fn seen(&self) -> watch::Receiver<Seen> {
         self.seen.subscribe()
     }
 
-    /// All sections that are wanted.
+    /// Returns the names of all selected sources.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         let names = self.store.sections().iter().map(|section| section.name.as_str());
         names.filter(|name| self.route.has_source(name))
     }
 
-    /// The message that brings a record at `now`; `None` where it is not to be sent.
+    /// Returns the message for a record at the time `now`, or `None` if none is sent.
     pub(crate) fn message(&mut self, record: &Record, now: Timestamp) -> Option<Message> {
         let view = self.store.section(&record.section).and_then(|section| section.view(Instant::now()));
         let shown = view.as_ref().map(|view| &view.snapshot.batch);
@@ -93,7 +93,7 @@ impl Sections {
         }
         let section = self.sections.entry(record.section.clone()).or_default();
         let texts = shown.into_iter().flat_map(|shown| &shown.readings);
-        // The record's numbers are selected already.
+        // The numbers in the record are selected already.
         let texts = texts.filter(|reading| {
             matches!(reading.value, Value::Text(_)) && self.route.has_series(&reading.name)
         });
@@ -119,7 +119,7 @@ impl Sections {
 }
 
 impl Section {
-    /// Sets a member, and says whether it is a new one.
+    /// Sets a member. Returns whether it is a new one.
     fn set(&mut self, name: &str, value: &Value) -> bool {
         if let Some(member) = self.members.get_mut(name) {
             member.clone_from(value);
@@ -133,7 +133,8 @@ impl Section {
     }
 }
 
-/// Is it a record of registers that the device dates itself, such as a gas meter's? They come in one of their own.
+/// Returns whether the device itself dates the registers of a record, such as a gas meter's. They have a record of their
+/// own.
 fn has_own_time(record: &Record, shown: &Batch) -> bool {
     let dated = |reading: &Reading| shown.get(&reading.name).and_then(own_time).is_some();
     record.batch.readings.iter().all(dated)
@@ -143,8 +144,8 @@ fn own_time(reading: &Reading) -> Option<Timestamp> {
     reading.time.as_ref().and_then(|time| time.utc)
 }
 
-/// Does it come so late that it must not be taken for what the device shows now? A meter that is read once an hour, or
-/// that says only each hour what the gas meter counted, may show something old.
+/// Returns whether a record is so late that it must not pass for the current state. The current state may be old too: of a
+/// meter that is read once an hour, or of a gas register that is updated once an hour.
 fn is_late(record: &Record, shown: Option<&Batch>, own: bool, now: Timestamp) -> bool {
     let taken_at = record.batch.taken_at;
     let newest = shown.and_then(|shown| match own {

@@ -1,4 +1,4 @@
-//! Certificates, and what is wrong with them.
+//! TLS settings, and explanations of TLS faults.
 
 use std::{error::Error, fmt, fs, io, path::Path, sync::Arc};
 
@@ -6,13 +6,13 @@ use framework::ConfigError;
 use rumqttc::{
     TlsConfiguration,
     tokio_rustls::rustls::{
-        self, AlertDescription, CertificateError, ClientConfig, RootCertStore,
+        self, AlertDescription, CertificateError, ClientConfig, OtherError, RootCertStore,
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     },
 };
 
-/// How this end of a connection is set up.
+/// TLS settings of a connection.
 #[derive(Clone)]
 pub(crate) struct Client(Arc<ClientConfig>);
 
@@ -23,7 +23,8 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Trusts whom the file names, else whom the system trusts, and shows a certificate and its key where given.
+    /// Trusts the authorities in `ca_file`, or else those of the system. Presents the certificate, if one is given with its
+    /// key.
     pub(crate) fn new(
         ca_file: Option<&Path>,
         certificate: Option<(&Path, &Path)>,
@@ -42,7 +43,10 @@ impl Client {
                 let chain = certificates("client_cert", cert)?;
                 let file = key.display();
                 let key = PrivateKeyDer::from_pem_slice(&read("client_key", key)?).map_err(|error| {
-                    ConfigError::key("client_key", format!("`{file}` has no private key in PEM: {error}"))
+                    ConfigError::key(
+                        "client_key",
+                        format!("`{file}` contains no private key in PEM format: {error}"),
+                    )
                 })?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| {
                     let message = format!("`client_cert` and `client_key` cannot be used together: {error}");
@@ -62,7 +66,7 @@ fn authorities(path: &Path) -> Result<RootCertStore, ConfigError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates("ca_file", path)? {
         roots.add(certificate).map_err(|error| {
-            let message = format!("`{}` has a certificate that cannot be used: {error}", path.display());
+            let message = format!("`{}` contains a certificate that cannot be used: {error}", path.display());
             ConfigError::key("ca_file", message)
         })?;
     }
@@ -71,11 +75,14 @@ fn authorities(path: &Path) -> Result<RootCertStore, ConfigError> {
 
 fn system_authorities() -> Result<RootCertStore, ConfigError> {
     let mut roots = RootCertStore::empty();
-    // Some systems have one that is out of order among a hundred: the others count.
+    // Some systems have a broken certificate among a hundred good ones.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        return Err(ConfigError::key("url", "`mqtts://` needs certificates, and this system has none")
-            .hint("install the package `ca-certificates`, or name the broker's authority in `ca_file`"));
+        return Err(ConfigError::key(
+            "url",
+            "`mqtts://` needs the certificates of authorities, and this system has none",
+        )
+        .hint("install the package `ca-certificates`, or name the broker's authority in `ca_file`"));
     }
     Ok(roots)
 }
@@ -84,7 +91,10 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
     let pem = read(key, path)?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().unwrap_or_default();
     if found.is_empty() {
-        return Err(ConfigError::key(key, format!("`{}` has no certificate in PEM", path.display())));
+        return Err(ConfigError::key(
+            key,
+            format!("`{}` contains no certificate in PEM format", path.display()),
+        ));
     }
     Ok(found)
 }
@@ -94,33 +104,35 @@ fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, ConfigError> {
         .map_err(|error| ConfigError::key(key, format!("could not read `{}`: {error}", path.display())))
 }
 
-/// What a person can do about a failure of TLS; `None` where `error` is none, or will pass.
+/// Explains a TLS fault that stays until a person does something about it.
 pub(crate) fn explain(error: &(dyn Error + 'static), host: &str) -> Option<String> {
     use AlertDescription as Alert;
     Some(match find(error)? {
-        // The signature fails where an authority that is trusted has the name of another.
+        // The signature is bad if a trusted authority has the same name as the right one.
         rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
         ) => {
-            "nobody that is trusted here has signed its certificate: name who did in `ca_file`".to_owned()
+            "its certificate is not signed by a trusted authority: name its authority in `ca_file`".to_owned()
         }
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => format!("its certificate is for another name than `{host}`: write that name in `url`"),
+        ) => format!("its certificate is for another name than `{host}`: write the name in the certificate in `url`"),
         rustls::Error::InvalidCertificate(
             reason @ (CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. }),
-        ) => format!("its certificate is out of date, or this machine's clock is wrong: {reason}"),
-        rustls::Error::InvalidCertificate(reason) if format!("{reason:?}").contains("CaUsedAsEndEntity") => {
-            "its certificate is that of an authority, as `openssl req -x509` makes it: make one that is not, with \
+        ) => format!("its certificate is expired or not valid yet, or the clock of this machine is wrong: {reason}"),
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner)))
+            if matches!(inner.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+        {
+            "its certificate is that of an authority, as made by `openssl req -x509`: make a server certificate, with \
              `-addext basicConstraints=critical,CA:FALSE`"
                 .to_owned()
         }
         rustls::Error::InvalidCertificate(reason) => format!("its certificate cannot be used: {reason}"),
         rustls::Error::AlertReceived(Alert::CertificateRequired) => {
-            "it wants a certificate of this client: set `client_cert` and `client_key`".to_owned()
+            "it requires a client certificate: set `client_cert` and `client_key`".to_owned()
         }
         rustls::Error::AlertReceived(
             alert @ (Alert::BadCertificate
@@ -130,20 +142,20 @@ pub(crate) fn explain(error: &(dyn Error + 'static), host: &str) -> Option<Strin
             | Alert::CertificateUnknown
             | Alert::UnknownCA
             | Alert::AccessDenied),
-        ) => format!("it does not take this client's certificate, `client_cert`: it says {alert:?}"),
+        ) => format!("it rejected the client certificate (`client_cert`): {alert:?}"),
         rustls::Error::InvalidMessage(_) => {
-            "it does not speak TLS there: write `mqtt://`, or the port where it does".to_owned()
+            "it does not speak TLS on that port: write `mqtt://`, or the port of its TLS listener".to_owned()
         }
         _ => return None,
     })
 }
 
-/// rustls's own error, which others wrap in theirs.
+/// Finds rustls's own error, which others wrap in theirs.
 fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
     if let Some(found) = error.downcast_ref::<rustls::Error>() {
         return Some(found);
     }
-    // An `io::Error` does not give what it wraps as its source, but what that has for one.
+    // The source of an `io::Error` is not the error that it wraps, but that error's source.
     let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     match inside {
         Some(inside) => find(inside),

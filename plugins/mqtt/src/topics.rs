@@ -1,63 +1,63 @@
-//! The topics, which users and other programs rely on.
+//! Topics, on which users and other programs rely.
 
-/// Builds and reads topics.
+/// Builds and parses topics.
 #[derive(Debug, Clone)]
 pub(crate) struct Topics {
-    /// What ours begin with.
+    /// Beginning of the plugin's own topics.
     pub(crate) prefix: String,
-    /// What Home Assistant's begin with.
+    /// Beginning of Home Assistant's topics.
     pub(crate) discovery: String,
 }
 
 impl Topics {
-    /// `online` while the program is connected.
+    /// Topic that has `online` while the program is connected.
     pub(crate) fn status(&self) -> String {
         format!("{}/status", self.prefix)
     }
 
-    /// What a section reads now.
+    /// Topic of a source's current readings.
     pub(crate) fn state(&self, section: &str) -> String {
         format!("{}/{section}/state", self.prefix)
     }
 
-    /// What a section read while the broker was away.
+    /// Topic of a source's late readings.
     pub(crate) fn history(&self, section: &str) -> String {
         format!("{}/{section}/history", self.prefix)
     }
 
-    /// `online` while a section's device delivers.
+    /// Topic that has `online` while a source delivers.
     pub(crate) fn availability(&self, section: &str) -> String {
         format!("{}/{section}/availability", self.prefix)
     }
 
-    /// Where a command of a section is given.
+    /// Topic of a source's command.
     pub(crate) fn command(&self, section: &str, command: &str) -> String {
         format!("{}/{section}/command/{command}", self.prefix)
     }
 
-    /// All commands.
+    /// Filter for all commands.
     pub(crate) fn commands(&self) -> String {
         self.command("+", "+")
     }
 
-    /// Section and command, where `topic` is that of a command.
+    /// Parses source and command from the topic of a command.
     pub(crate) fn read_command<'t>(&self, topic: &'t str) -> Option<(&'t str, &'t str)> {
         let rest = topic.strip_prefix(self.prefix.as_str())?.strip_prefix('/')?;
         let (section, command) = rest.split_once("/command/")?;
         (!section.contains('/') && !command.contains('/')).then_some((section, command))
     }
 
-    /// Where Home Assistant says `online` when it was started.
+    /// Topic on which Home Assistant sends `online` after its start.
     pub(crate) fn birth(&self) -> String {
         format!("{}/status", self.discovery)
     }
 
-    /// Where a device is announced.
+    /// Topic of a device's announcement.
     pub(crate) fn device(&self, object: &str) -> String {
         format!("{}/device/{object}/config", self.discovery)
     }
 
-    /// Where an entity is announced, on a platform such as `sensor`.
+    /// Topic of an entity's announcement, on a platform such as `sensor`.
     pub(crate) fn entity(&self, platform: &str, node: &str, object: &str) -> String {
         format!("{}/{platform}/{node}/{object}/config", self.discovery)
     }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_read_as_it_is_written() {
+    fn the_topic_of_a_command_is_parsed() {
         let topics = Topics { prefix: "home/cellar".into(), discovery: "homeassistant".into() };
         let topic = topics.command("s0", "reset_s0");
         assert_eq!(topic, "home/cellar/s0/command/reset_s0");

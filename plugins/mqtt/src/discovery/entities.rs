@@ -1,8 +1,8 @@
-//! The messages that tell Home Assistant what there is.
+//! Discovery messages for Home Assistant.
 //!
-//! Two forms (home-assistant.io, "MQTT", discovery messages): one message for a device with all its components, or
-//! one for each entity. Node and object of the topics are the same in both, so that Home Assistant takes an entity of one
-//! form for that of the other.
+//! There are two forms (home-assistant.io, "MQTT", discovery messages): one message for a device with all its components,
+//! or one for each entity. Both have the same node and object in their topics, so that Home Assistant takes an entity of
+//! one form for that of the other.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use serde_json::{Map, Value as Json, json};
 use super::classes::{self, Class};
 use crate::{config::Discovery, topics::Topics};
 
-/// What is to be announced of a section.
+/// Facts about a source for its announcement.
 #[derive(Debug)]
 pub(crate) struct Device<'a> {
-    /// As [`object`] writes it.
+    /// Identifier, as written by [`object`].
     pub(crate) id: &'a str,
     pub(crate) section: &'a str,
     /// The meter's number.
@@ -24,7 +24,7 @@ pub(crate) struct Device<'a> {
     pub(crate) commands: Vec<&'a CommandSpec>,
 }
 
-/// An entity: its platform, the object of its topic, and its configuration.
+/// Home Assistant entity: its platform, the object of its topic, and its configuration.
 struct Entity {
     platform: &'static str,
     object: String,
@@ -32,7 +32,7 @@ struct Entity {
 }
 
 impl Device<'_> {
-    /// What is to be kept at which topic.
+    /// Returns the retained messages by topic.
     pub(crate) fn messages(&self, form: Discovery, topics: &Topics) -> BTreeMap<String, Vec<u8>> {
         let entities = self.entities(topics);
         let shared = self.shared(topics);
@@ -61,7 +61,7 @@ impl Device<'_> {
         }
     }
 
-    /// What all entities have in common.
+    /// Returns the members that all entities share.
     fn shared(&self, topics: &Topics) -> Map<String, Json> {
         let mut device = json!({"identifiers": [self.id], "name": self.section});
         if let (Some(number), Some(device)) = (self.number, device.as_object_mut()) {
@@ -100,9 +100,9 @@ impl Device<'_> {
         Entity { platform: "sensor", object, config }
     }
 
-    /// A button for a command without arguments, a number for one with a number; none for others.
+    /// Returns a button for a command without arguments, or a number for one with a number.
     fn command(&self, spec: &CommandSpec, topics: &Topics) -> Option<Entity> {
-        // No reading's object has a `-` that two digits do not follow.
+        // Unique, as two digits follow each `-` in the object of a reading.
         let object = format!("command-{}", spec.name);
         let mut config = self.named(&object, classes::entity_name(spec.name));
         config.insert("command_topic".to_owned(), topics.command(self.section, spec.name).into());
@@ -133,8 +133,8 @@ fn members(json: Json) -> Map<String, Json> {
     }
 }
 
-/// How Home Assistant finds a reading's value in the state. What is not there leaves the state as it is; a text may
-/// have 255 letters there.
+/// Returns Home Assistant's template for a reading's value in the state. A missing value leaves the entity unchanged; a text
+/// may have 255 characters there.
 fn template(reading: &Reading) -> String {
     let name = reading.name.replace('\\', "\\\\").replace('\'', "\\'");
     match reading.value {
@@ -143,14 +143,14 @@ fn template(reading: &Reading) -> String {
     }
 }
 
-/// The unit in an argument's description, "energy in kWh, 0 to 1000".
+/// Finds the unit in an argument's description, such as "energy in kWh, 0 to 1000".
 fn unit_in(about: &str) -> Option<&'static str> {
     let (_, rest) = about.split_once(" in ")?;
     classes::unit(rest.split([' ', ',']).next()?)
 }
 
-/// A name in the letters that topics of discovery may have: others become `-` and two digits (hexadecimal) a byte, so
-/// that names that differ still do.
+/// Encodes a name for a discovery topic. Each byte that is not allowed there becomes `-` and two hexadecimal digits, so
+/// different names stay different.
 pub(crate) fn object(name: &str) -> String {
     use std::fmt::Write as _;
     name.bytes().fold(String::new(), |mut object, byte| {
@@ -164,10 +164,10 @@ pub(crate) fn object(name: &str) -> String {
     })
 }
 
-/// The readings that number a meter, the best first.
+/// Readings with the number of a meter, the best first.
 const NUMBERS: [&str; 3] = ["METER_NUMBER", "METER_ID", "EQUIPMENT_ID"];
 
-/// The meter's number and how good it is, 0 the best; only one that may leave the house.
+/// Returns the meter's number with its rank, 0 being the best. Only a selected reading may leave the LAN.
 pub(crate) fn number(readings: &[Reading], route: &Route) -> Option<(usize, Text)> {
     let selected = NUMBERS.iter().enumerate().filter(|(_, name)| route.has_series(name));
     selected.into_iter().find_map(|(rank, name)| {
@@ -176,7 +176,7 @@ pub(crate) fn number(readings: &[Reading], route: &Route) -> Option<(usize, Text
             Value::Text(text) => text.trim().into(),
             Value::Number(number) => Text::from(number.to_string()),
         };
-        // Some meters send zeros for a number that nobody gave them.
+        // Some meters send zeros if nobody has set a number.
         let says_something = text.contains(|c: char| c.is_alphanumeric() && c != '0');
         says_something.then_some((rank, text))
     })

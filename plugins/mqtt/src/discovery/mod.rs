@@ -1,10 +1,20 @@
-//! Tells Home Assistant what there is, and keeps it told.
+//! Home Assistant discovery: announcements of sources and their readings.
 //!
-//! A section is announced when its readings have been the same for a while. Before that, the messages of the other form
-//! are looked for, which an earlier configuration may have left at the broker: they are handed over, not left as twins.
+//! A source is announced once its readings have been the same for a while. Before that, the announcer looks for messages
+//! of the other form, which an earlier configuration may have left at the broker. It hands their entities over: they
+//! would otherwise exist twice.
+//!
+//! ```text
+//!            no news for 3 s             a second later
+//! Subscribe ─────────────────▶ Collect ─────────────────▶ Announced ──▶ again after news
+//!     ▲      to the other form          hand over, announce   │
+//!     └────────────── new connection, new identifier ─────────┘
+//! ```
 
 mod classes;
 mod entities;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,62 +32,71 @@ use crate::{
     state::Seen,
 };
 
-/// So long nothing new must have been seen of a section. Home Assistant loses changes that come while it is still busy
-/// with those before.
+/// Time without a new reading after which a source is announced. Home Assistant loses changes that come while it is still
+/// busy with earlier ones.
 const QUIET: Duration = Duration::from_secs(3);
-/// Home Assistant's word for: let go of these entities, another message will take them.
+/// Payload with which Home Assistant releases the entities of a message, for another message to take them.
 const HAND_OVER: &str = r#"{"migrate_discovery":true}"#;
 
-/// Announces sections.
+/// Announces sources to Home Assistant.
 #[derive(Debug, Default)]
 pub(crate) struct Announcer {
     sections: BTreeMap<Text, Section>,
 }
 
-/// What is known of a section, and what of it was announced.
+/// Known and announced facts about a source.
 #[derive(Debug)]
 struct Section {
     readings: BTreeMap<Text, Reading>,
-    /// When the last of them was new.
+    /// Time of the newest of these readings.
     grown: Instant,
-    /// The meter's number, and how good it is.
+    /// The meter's number, with its rank among the readings that may be one.
     number: Option<(usize, Text)>,
     id: String,
     step: Step,
     /// Whether there is more than was announced.
-    news: bool,
-    /// What was announced, by topic.
-    announced: BTreeMap<String, Vec<u8>>,
-    /// Topics of the other form that the broker has messages of.
+    has_news: bool,
+    /// Topics of the announcement.
+    announced: BTreeSet<String>,
+    /// Topics with retained messages of the other form.
     others: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// Messages of the other form are to be asked for.
-    Ask,
-    /// They come within a second, if there are any.
-    Wait,
-    /// Ours are in their place.
-    Done,
+    /// Messages of the other form must be subscribed to.
+    Subscribe,
+    /// They arrive within a second, if there are any.
+    Collect,
+    /// The messages of the configured form are at the broker.
+    Announced,
+}
+
+/// Next action for a source.
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    Nothing,
+    Subscribe(String),
+    /// The announcement is the retained, non-empty part of it.
+    Send(Vec<Message>),
 }
 
 impl Announcer {
-    /// A new connection: the broker may have forgotten everything.
+    /// Starts again on a new connection: the broker may have forgotten everything.
     pub(crate) fn reset(&mut self) {
         for section in self.sections.values_mut() {
-            section.step = Step::Ask;
+            section.step = Step::Subscribe;
             section.others.clear();
-            section.news = true;
+            section.has_news = true;
         }
     }
 
-    /// Home Assistant was started: it is told again.
-    pub(crate) fn again(&mut self) {
-        self.sections.values_mut().for_each(|section| section.news = true);
+    /// Announces everything again, as Home Assistant was started.
+    pub(crate) fn announce_again(&mut self) {
+        self.sections.values_mut().for_each(|section| section.has_news = true);
     }
 
-    /// Takes over what was seen.
+    /// Adds the readings that were seen.
     pub(crate) fn learn(&mut self, seen: &Seen) {
         for (name, readings) in seen {
             let section = self.sections.entry(name.clone()).or_insert_with(Section::new);
@@ -85,53 +104,58 @@ impl Announcer {
                 if !section.readings.contains_key(name) {
                     section.readings.insert(name.clone(), reading.clone());
                     section.grown = Instant::now();
-                    section.news = true;
+                    section.has_news = true;
                 }
             }
         }
     }
 
-    /// A message of discovery that the broker had kept. Only those of the other form are asked for.
+    /// Takes a retained discovery message. Only those of the other form are subscribed to.
     pub(crate) fn found(&mut self, topic: &str) {
         for section in self.sections.values_mut() {
-            if section.step == Step::Wait && topic.split('/').any(|level| level == section.id) {
+            if section.step == Step::Collect && topic.split('/').any(|level| level == section.id) {
                 section.others.insert(topic.to_owned());
             }
         }
     }
 
-    /// Does what is to be done now; once a second.
+    /// Takes the next step for each source. Called once a second.
     ///
     /// # Errors
-    /// Where the connection takes nothing more. The rest is done the next time.
-    pub(crate) fn look(
+    /// Fails if the connection accepts nothing more. The step is repeated with the next call.
+    pub(crate) fn update(
         &mut self,
         settings: &Settings,
-        house: &PublisherContext,
+        cx: &PublisherContext,
         connection: &Connection,
     ) -> Result<(), ClientError> {
-        self.identify(settings, house);
+        self.identify(settings, cx);
         for (name, section) in &mut self.sections {
-            if section.id.is_empty() || section.grown.elapsed() < QUIET {
-                continue;
+            let plan = section.plan(name, settings, cx);
+            match &plan {
+                Plan::Nothing => continue,
+                Plan::Subscribe(filter) => connection.subscribe(filter.clone())?,
+                Plan::Send(messages) => {
+                    messages.iter().try_for_each(|message| connection.send(message.clone()).map(|_| ()))?
+                }
             }
-            section.go_on(name, settings, house, connection)?;
+            section.done(plan);
         }
         Ok(())
     }
 
-    /// Finds the identifiers of all sections that a batch was seen of.
-    fn identify(&mut self, settings: &Settings, house: &PublisherContext) {
+    /// Determines the identifiers of all sources with a batch.
+    fn identify(&mut self, settings: &Settings, cx: &PublisherContext) {
         for (name, section) in &mut self.sections {
-            let view = house.store.section(name).and_then(|section| section.view(std::time::Instant::now()));
+            let view = cx.store.section(name).and_then(|section| section.view(std::time::Instant::now()));
             let Some(view) = view else { continue };
             let readings = &view.snapshot.batch.readings;
-            if let Some((rank, text)) = number(readings, &house.route)
+            if let Some((rank, text)) = number(readings, &cx.route)
                 && section.number.as_ref().is_none_or(|(known, _)| rank <= *known)
             {
                 section.number = Some((rank, text));
             }
-            // The journal's readings have no medium in their codes; these have.
+            // The journal's readings lack the medium in their OBIS codes; these have it.
             for reading in readings {
                 if let Some(known) = section.readings.get_mut(&reading.name) {
                     known.clone_from(reading);
@@ -153,8 +177,8 @@ impl Announcer {
             };
             if id != section.id {
                 section.id = id;
-                section.step = Step::Ask;
-                section.news = true;
+                section.step = Step::Subscribe;
+                section.has_news = true;
             }
         }
     }
@@ -167,79 +191,69 @@ impl Section {
             grown: Instant::now(),
             number: None,
             id: String::new(),
-            step: Step::Ask,
-            news: true,
-            announced: BTreeMap::new(),
+            step: Step::Subscribe,
+            has_news: true,
+            announced: BTreeSet::new(),
             others: BTreeSet::new(),
         }
     }
 
-    fn go_on(
-        &mut self,
-        name: &str,
-        settings: &Settings,
-        house: &PublisherContext,
-        connection: &Connection,
-    ) -> Result<(), ClientError> {
+    /// Returns the next action.
+    fn plan(&self, name: &str, settings: &Settings, cx: &PublisherContext) -> Plan {
         let Settings { topics, discovery, allow_commands, .. } = settings;
+        if self.id.is_empty() || self.grown.elapsed() < QUIET {
+            return Plan::Nothing;
+        }
         match self.step {
-            Step::Ask => {
-                connection.subscribe(match discovery {
+            Step::Subscribe => {
+                return Plan::Subscribe(match discovery {
                     Discovery::Device => topics.entity("+", &self.id, "+"),
                     Discovery::Entity | Discovery::Off => topics.device(&self.id),
-                })?;
-                self.step = Step::Wait;
-                return Ok(());
+                });
             }
-            Step::Wait => {
-                while let Some(topic) = self.others.first() {
-                    let hand_over =
-                        Message { topic: topic.clone(), payload: HAND_OVER.into(), retain: false };
-                    connection.send(hand_over)?;
-                    // An empty message that follows ours would be a conflict for Home Assistant: first theirs goes.
-                    connection.send(Message::retained(topic.clone(), ""))?;
-                    self.others.pop_first();
-                }
-            }
-            Step::Done if !self.news => return Ok(()),
-            Step::Done => {}
+            Step::Announced if !self.has_news => return Plan::Nothing,
+            Step::Collect | Step::Announced => {}
         }
         let device = Device {
             id: &self.id,
             section: name,
             number: self.number.as_ref().map(|(_, number)| number.as_str()),
             readings: self.readings.values().collect(),
-            commands: if *allow_commands { commands(house, name) } else { Vec::new() },
+            commands: if *allow_commands { commands(cx, name) } else { Vec::new() },
         };
-        self.announce(device.messages(*discovery, topics), connection)?;
-        self.step = Step::Done;
-        Ok(())
+        let announcement = device.messages(*discovery, topics);
+        let remove = |topic: &String| Message::retained(topic.clone(), "");
+        // An empty message after the announcement would be a conflict for Home Assistant, so the others go first.
+        let others = self.others.iter().flat_map(|topic| {
+            [Message { topic: topic.clone(), payload: HAND_OVER.into(), retain: false }, remove(topic)]
+        });
+        // Topics with an earlier identifier.
+        let old = self.announced.iter().filter(|topic| !announcement.contains_key(*topic)).map(remove);
+        let removed: Vec<_> = others.chain(old).collect();
+        let new = announcement.into_iter().map(|(topic, payload)| Message::retained(topic, payload));
+        Plan::Send(removed.into_iter().chain(new).collect())
     }
 
-    fn announce(
-        &mut self,
-        messages: BTreeMap<String, Vec<u8>>,
-        connection: &Connection,
-    ) -> Result<(), ClientError> {
-        // With another identifier, those before are in the way.
-        while let Some((topic, _)) = self.announced.iter().find(|(topic, _)| !messages.contains_key(*topic)) {
-            let topic = topic.clone();
-            connection.send(Message::retained(topic.clone(), ""))?;
-            self.announced.remove(&topic);
+    /// Notes that the connection has accepted all of a plan.
+    fn done(&mut self, plan: Plan) {
+        match plan {
+            Plan::Nothing => {}
+            Plan::Subscribe(_) => self.step = Step::Collect,
+            Plan::Send(messages) => {
+                let announced = messages.into_iter().filter(|sent| sent.retain && !sent.payload.is_empty());
+                self.announced = announced.map(|message| message.topic).collect();
+                self.others.clear();
+                self.step = Step::Announced;
+                self.has_news = false;
+            }
         }
-        for (topic, payload) in &messages {
-            connection.send(Message::retained(topic.clone(), payload.clone()))?;
-        }
-        self.announced = messages;
-        self.news = false;
-        Ok(())
     }
 }
 
-/// The commands of a section.
-fn commands<'h>(house: &'h PublisherContext, section: &str) -> Vec<&'h CommandSpec> {
+/// Returns the commands of a source.
+fn commands<'h>(cx: &'h PublisherContext, section: &str) -> Vec<&'h CommandSpec> {
     let of_section =
         |full_name: &str| full_name.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
-    let all = house.commands.all().iter();
+    let all = cx.commands.all().iter();
     all.filter(|entry| of_section(&entry.full_name)).map(|entry| entry.command.spec()).collect()
 }

@@ -17,10 +17,10 @@ fn record(taken_at: &str, readings: Vec<Reading>) -> Record {
     Record { section: "grid".into(), batch: Batch { taken_at: at(taken_at), readings } }
 }
 
-fn sections(house: &framework::PublisherContext, late: Late) -> Sections {
+fn sections(cx: &framework::PublisherContext, late: Late) -> Sections {
     Sections {
-        store: Arc::clone(&house.store),
-        route: Arc::clone(&house.route),
+        store: Arc::clone(&cx.store),
+        route: Arc::clone(&cx.route),
         topics: Topics { prefix: "smartmeter".into(), discovery: "homeassistant".into() },
         late,
         retain: true,
@@ -29,8 +29,8 @@ fn sections(house: &framework::PublisherContext, late: Late) -> Sections {
     }
 }
 
-/// Topic and payload.
-fn said(sections: &mut Sections, record: &Record, now: &str) -> Option<(String, String)> {
+/// Returns topic and payload of a record's message.
+fn sent(sections: &mut Sections, record: &Record, now: &str) -> Option<(String, String)> {
     let message = sections.message(record, at(now))?;
     assert_eq!(message.retain, message.topic.ends_with("/state"));
     Some((message.topic, String::from_utf8(message.payload).unwrap()))
@@ -49,12 +49,11 @@ async fn a_state_has_every_digit_and_the_texts() {
     let readings = vec![number("POWER_IMPORT", 445_715_301_234, 8), number("\"", -3184, 1)];
     let mut shown = readings.clone();
     shown.push(Reading::text("STATUS", "ok"));
-    let house =
-        publisher_context(&[("grid", Batch { taken_at: at("2026-11-23T09:00:00Z"), readings: shown })]);
-    let mut sections = sections(&house, Late::History);
+    let cx = publisher_context(&[("grid", Batch { taken_at: at("2026-11-23T09:00:00Z"), readings: shown })]);
+    let mut sections = sections(&cx, Late::History);
     let record = record("2026-11-23T09:00:00Z", readings);
     let expected = r#"{"timestampUTC":"2026-11-23T09:00:00.000000+00:00","\"":-318.4,"POWER_IMPORT":4457.15301234,"STATUS":"ok"}"#;
-    assert_eq!(said(&mut sections, &record, "2026-11-23T09:00:01Z"), state(expected));
+    assert_eq!(sent(&mut sections, &record, "2026-11-23T09:00:01Z"), state(expected));
     let seen = sections.seen.borrow();
     assert_eq!(seen["grid"].keys().collect::<Vec<_>>(), ["\"", "POWER_IMPORT", "STATUS"]);
 }
@@ -67,51 +66,51 @@ async fn a_gas_meter_keeps_its_value_and_its_time() {
     };
     let batch =
         |time: &str, gas: Reading| Batch { taken_at: at(time), readings: vec![number("P", 1, 0), gas] };
-    let house = publisher_context(&[("grid", batch("2026-11-23T09:10:00Z", gas(5, "2026-11-23T09:00:00Z")))]);
-    let mut sections = sections(&house, Late::History);
+    let cx = publisher_context(&[("grid", batch("2026-11-23T09:10:00Z", gas(5, "2026-11-23T09:00:00Z")))]);
+    let mut sections = sections(&cx, Late::History);
     let now = "2026-11-23T09:10:01Z";
-    // It is ten minutes old, and still what the meter shows.
+    // It is ten minutes old, and still the current state.
     let first = record("2026-11-23T09:00:00Z", vec![number("GAS", 5, 0)]);
     let expected = r#"{"timestampUTC":"2026-11-23T09:00:00.000000+00:00","GAS":5,"GAS_timestampUTC":"2026-11-23T09:00:00.000000+00:00"}"#;
-    assert_eq!(said(&mut sections, &first, now), state(expected));
+    assert_eq!(sent(&mut sections, &first, now), state(expected));
     let power = record("2026-11-23T09:10:00Z", vec![number("P", 1, 0)]);
     let expected = r#"{"timestampUTC":"2026-11-23T09:10:00.000000+00:00","GAS":5,"GAS_timestampUTC":"2026-11-23T09:00:00.000000+00:00","P":1}"#;
-    assert_eq!(said(&mut sections, &power, now), state(expected));
+    assert_eq!(sent(&mut sections, &power, now), state(expected));
     // Its next value makes this one late.
-    update_source(&house, "grid", batch("2026-11-23T10:00:01Z", gas(6, "2026-11-23T10:00:00Z")));
+    update_source(&cx, "grid", batch("2026-11-23T10:00:01Z", gas(6, "2026-11-23T10:00:00Z")));
     let expected = r#"{"timestampUTC":"2026-11-23T09:00:00.000000+00:00","GAS":5}"#;
-    assert_eq!(said(&mut sections, &first, "2026-11-23T10:00:02Z"), history(expected));
+    assert_eq!(sent(&mut sections, &first, "2026-11-23T10:00:02Z"), history(expected));
 }
 
 #[tokio::test]
-async fn what_a_device_shows_is_never_late() {
+async fn the_current_state_is_never_late() {
     let taken = "2026-11-23T09:00:00Z";
     let shown = |time| Batch { taken_at: at(time), readings: vec![number("P", 1, 0)] };
-    let house = publisher_context(&[("grid", shown(taken))]);
-    let mut sections = sections(&house, Late::History);
+    let cx = publisher_context(&[("grid", shown(taken))]);
+    let mut sections = sections(&cx, Late::History);
     let record = record("2026-11-23T09:00:00Z", vec![number("P", 1, 0)]);
-    let topic = |sections: &mut Sections, now| said(sections, &record, now).unwrap().0;
+    let topic = |sections: &mut Sections, now| sent(sections, &record, now).unwrap().0;
     assert_eq!(topic(&mut sections, "2026-11-23T11:00:00Z"), "smartmeter/grid/state");
-    update_source(&house, "grid", shown("2026-11-23T09:00:10Z"));
+    update_source(&cx, "grid", shown("2026-11-23T09:00:10Z"));
     assert_eq!(topic(&mut sections, "2026-11-23T09:00:29Z"), "smartmeter/grid/state");
     assert_eq!(topic(&mut sections, "2026-11-23T09:00:31Z"), "smartmeter/grid/history");
 }
 
 #[tokio::test]
-async fn late_records_of_a_section_that_shows_nothing_yet() {
-    let house = publisher_context(&[]);
+async fn late_records_of_a_source_without_a_batch() {
+    let cx = publisher_context(&[]);
     let late = record("2026-11-23T09:00:00Z", vec![number("P", 1, 0)]);
     let now = "2026-11-23T10:00:00Z";
     let expected = r#"{"timestampUTC":"2026-11-23T09:00:00.000000+00:00","P":1}"#;
-    assert_eq!(said(&mut sections(&house, Late::History), &late, now), history(expected));
-    assert_eq!(said(&mut sections(&house, Late::State), &late, now), state(expected));
-    assert_eq!(said(&mut sections(&house, Late::Skip), &late, now), None);
+    assert_eq!(sent(&mut sections(&cx, Late::History), &late, now), history(expected));
+    assert_eq!(sent(&mut sections(&cx, Late::State), &late, now), state(expected));
+    assert_eq!(sent(&mut sections(&cx, Late::Skip), &late, now), None);
 }
 
 #[tokio::test]
-async fn names_are_bounded() {
-    let house = publisher_context(&[]);
-    let mut sections = sections(&house, Late::State);
+async fn the_number_of_members_is_limited() {
+    let cx = publisher_context(&[]);
+    let mut sections = sections(&cx, Late::State);
     for n in 0..10 {
         let readings = (0..1000).map(|i| number(&format!("{n}_{i}"), 1, 0)).collect();
         sections.message(&record("2026-11-23T09:00:00Z", readings), at("2026-11-23T09:00:00Z")).unwrap();

@@ -1,4 +1,4 @@
-//! Records on their way.
+//! Delivery of records, and availability.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use crate::{
     mosquitto::Mosquitto,
-    support::{a_house, ago, deliver, grid, open, power, record},
+    support::{ago, context, deliver, grid, open, power, record},
     watcher::{Heard, Watcher},
 };
 
@@ -25,8 +25,8 @@ fn records(count: i64) -> Vec<Record> {
 pub(crate) async fn every_record_arrives_once_and_in_order() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = a_house();
-    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    let cx = context();
+    let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
     deliver(&mut home, &records(2500)).await;
     watcher
         .until("2500 states", |heard| heard.iter().filter(|heard| heard.topic == STATE).count() >= 2500)
@@ -38,34 +38,32 @@ pub(crate) async fn every_record_arrives_once_and_in_order() {
     assert_eq!(facts, [("broker", format!("connected to {}", broker.url()).into())]);
 }
 
-pub(crate) async fn the_newest_state_is_kept() {
+pub(crate) async fn the_newest_state_is_retained() {
     let broker = Mosquitto::start();
-    let house = a_house();
-    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    let cx = context();
+    let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
     deliver(&mut home, &records(10)).await;
     let later = Watcher::latecomer(broker.port).await;
-    later
-        .until("state that was kept", |heard| heard.iter().any(|heard| heard.topic == STATE && heard.kept))
-        .await;
+    later.until("retained state", |heard| heard.iter().any(|heard| heard.topic == STATE && heard.kept)).await;
     assert_eq!(power(&later.on(STATE)[0]), 9);
 
-    let mut home = open(&broker.url(), "discovery = 'off'\nretain = false\ntopic = 'other'", &house).await;
+    let mut home = open(&broker.url(), "discovery = 'off'\nretain = false\ntopic = 'other'", &cx).await;
     deliver(&mut home, &records(10)).await;
     let last = Watcher::steady(broker.port).await;
     last.until_last("other/status", "online").await;
     assert_eq!(last.on("other/grid/state"), [""; 0]);
 }
 
-/// One that is older than what the device shows now.
+/// Returns records older than the current state of the device.
 fn late() -> Vec<Record> {
     (0..3).map(|watts| record("grid", ago(3600) + Duration::from_secs(watts), grid(watts as i64))).collect()
 }
 
-pub(crate) async fn late_records_are_not_taken_for_current_ones() {
+pub(crate) async fn late_records_go_to_the_history() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = publisher_context(&[("grid", Batch::now(grid(7)))]);
-    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    let cx = publisher_context(&[("grid", Batch::now(grid(7)))]);
+    let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
     let mut all = late();
     all.push(record("grid", Timestamp::now(), grid(7)));
     deliver(&mut home, &all).await;
@@ -75,18 +73,18 @@ pub(crate) async fn late_records_are_not_taken_for_current_ones() {
     assert_eq!(powers(STATE), [7]);
     let later = Watcher::latecomer(broker.port).await;
     later.until_last("smartmeter/status", "online").await;
-    assert_eq!(later.on(HISTORY), [""; 0], "what is over is not kept");
+    assert_eq!(later.on(HISTORY), [""; 0], "the history is not retained");
 }
 
-pub(crate) async fn late_records_go_where_the_user_wants() {
+pub(crate) async fn late_records_may_be_skipped_or_go_to_the_state() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = publisher_context(&[("grid", Batch::now(grid(7)))]);
+    let cx = publisher_context(&[("grid", Batch::now(grid(7)))]);
     let mut all = late();
     all.push(record("grid", Timestamp::now(), grid(7)));
-    let mut home = open(&broker.url(), "discovery = 'off'\nlate = 'skip'\ntopic = 'skip'", &house).await;
+    let mut home = open(&broker.url(), "discovery = 'off'\nlate = 'skip'\ntopic = 'skip'", &cx).await;
     deliver(&mut home, &all).await;
-    let mut home = open(&broker.url(), "discovery = 'off'\nlate = 'state'\ntopic = 'state'", &house).await;
+    let mut home = open(&broker.url(), "discovery = 'off'\nlate = 'state'\ntopic = 'state'", &cx).await;
     deliver(&mut home, &all).await;
     watcher
         .until("states", |heard| heard.iter().filter(|heard| heard.topic == "state/grid/state").count() == 4)
@@ -105,8 +103,8 @@ pub(crate) async fn a_register_with_a_time_of_its_own_joins_the_state() {
     let mut shown = grid(5);
     shown.push(Reading { time: Some(DeviceTime { sent: "".into(), utc: Some(dated) }), ..gas.clone() });
     shown.push(Reading::text("METER_NUMBER", "1EBZ0100507409"));
-    let house = publisher_context(&[("grid", Batch::now(shown))]);
-    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    let cx = publisher_context(&[("grid", Batch::now(shown))]);
+    let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
     let now = Timestamp::now();
     deliver(&mut home, &[record("grid", now, grid(5)), record("grid", dated, vec![gas])]).await;
     deliver(&mut home, &[record("grid", now, grid(6))]).await;
@@ -121,11 +119,11 @@ pub(crate) async fn a_register_with_a_time_of_its_own_joins_the_state() {
     assert_eq!(last, expected);
 }
 
-pub(crate) async fn the_will_speaks_for_a_program_that_was_killed() {
+pub(crate) async fn the_last_will_is_sent_for_a_killed_program() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = a_house();
-    let home = open(&broker.url(), "", &house).await;
+    let cx = context();
+    let home = open(&broker.url(), "", &cx).await;
     watcher.until_last("smartmeter/status", "online").await;
     watcher.until_last("smartmeter/grid/availability", "online").await;
     drop(home);
@@ -134,11 +132,11 @@ pub(crate) async fn the_will_speaks_for_a_program_that_was_killed() {
     later.until_last("smartmeter/status", "offline").await;
 }
 
-pub(crate) async fn a_program_that_ends_says_so() {
+pub(crate) async fn a_program_that_ends_is_offline() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = a_house();
-    let mut home = open(&broker.url(), "", &house).await;
+    let cx = context();
+    let mut home = open(&broker.url(), "", &cx).await;
     watcher.until_last("smartmeter/status", "online").await;
     home.publisher.close().await;
     watcher.until_last("smartmeter/status", "offline").await;
@@ -149,10 +147,10 @@ pub(crate) async fn a_program_that_ends_says_so() {
     assert!(home.publisher.publish(&records(1)).await.is_err());
 }
 
-pub(crate) async fn a_broker_that_is_away_at_the_start_is_found_later() {
+pub(crate) async fn a_broker_may_start_later() {
     let mut broker = Mosquitto::absent();
-    let house = a_house();
-    let mut home = open(&broker.url(), "", &house).await;
+    let cx = context();
+    let mut home = open(&broker.url(), "", &cx).await;
     let error = home.publisher.publish(&records(1)).await.unwrap_err();
     assert!(matches!(error, PublishError::Unavailable { .. }), "{error:?}");
     assert!(error.to_string().starts_with(&format!("{} cannot be reached: ", broker.url())), "{error}");
@@ -166,8 +164,8 @@ pub(crate) async fn nothing_is_lost_while_the_broker_is_restarted() {
     const COUNT: i64 = 20_000;
     let mut broker = Mosquitto::start();
     let watcher = Watcher::steady(broker.port).await;
-    let house = a_house();
-    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    let cx = context();
+    let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
     let sender = tokio::spawn(async move {
         deliver(&mut home, &records(COUNT)).await;
         home
@@ -181,7 +179,7 @@ pub(crate) async fn nothing_is_lost_while_the_broker_is_restarted() {
     let last = COUNT - 1;
     let is_last = |heard: &Heard| heard.topic == STATE && power(&heard.payload) == last;
     watcher.until("last state", |heard| heard.last().is_some_and(is_last)).await;
-    // Each comes, none before those before it came; what was not confirmed comes twice.
+    // Every state arrives, in order; unacknowledged ones may arrive twice.
     let mut next = 0;
     for state in watcher.on(STATE) {
         let watts = power(&state);
@@ -193,51 +191,51 @@ pub(crate) async fn nothing_is_lost_while_the_broker_is_restarted() {
     assert!(matches!(counters[..], [("reconnects", 2..)]), "{counters:?}");
 }
 
-pub(crate) async fn a_broker_that_is_frozen_is_given_up() {
+pub(crate) async fn a_frozen_broker_is_given_up() {
     let broker = Mosquitto::start();
     let watcher = Watcher::steady(broker.port).await;
-    let house = a_house();
-    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    let cx = context();
+    let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
     deliver(&mut home, &records(1)).await;
     broker.signal(Signal::STOP);
     let error = home.publisher.publish(&records(1)).await.unwrap_err();
     assert!(matches!(error, PublishError::Unavailable { .. }), "{error:?}");
     broker.signal(Signal::CONT);
     deliver(&mut home, &[record("grid", Timestamp::now(), grid(99))]).await;
-    watcher.until("what came after", |heard| heard.iter().any(|heard| heard.payload.contains("99"))).await;
+    watcher.until("later state", |heard| heard.iter().any(|heard| heard.payload.contains("99"))).await;
 }
 
 pub(crate) async fn a_silent_source_is_offline() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = publisher_context_stale_after(&[("grid", Batch::now(grid(0)))], Duration::from_secs(3));
-    let _home = open(&broker.url(), "discovery = 'off'", &house).await;
+    let cx = publisher_context_stale_after(&[("grid", Batch::now(grid(0)))], Duration::from_secs(3));
+    let _home = open(&broker.url(), "discovery = 'off'", &cx).await;
     let topic = "smartmeter/grid/availability";
     watcher.until_last(topic, "offline").await;
     let deadline = Instant::now() + Duration::from_secs(60);
     while watcher.on(topic).last().is_some_and(|word| word == "offline") {
         assert!(Instant::now() < deadline);
-        update_source(&house, "grid", Batch::now(grid(1)));
+        update_source(&cx, "grid", Batch::now(grid(1)));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     watcher.until_last(topic, "online").await;
     watcher.until_last(topic, "offline").await;
     let words = watcher.on(topic);
-    assert!(words.windows(2).all(|pair| pair[0] != pair[1]), "only changes are said: {words:?}");
+    assert!(words.windows(2).all(|pair| pair[0] != pair[1]), "only changes are sent: {words:?}");
 }
 
-pub(crate) async fn a_source_that_never_gave_anything_is_offline() {
+pub(crate) async fn a_source_without_a_batch_is_offline() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    // What an earlier run left.
+    // An earlier run left this.
     watcher.say("smartmeter/dead/availability", "online", true).await;
-    let mut house = publisher_context(&[]);
-    house.store = Store::new([Section::new("dead", "test", Duration::from_secs(30), Stats::default())]);
-    let _home = open(&broker.url(), "", &house).await;
+    let mut cx = publisher_context(&[]);
+    cx.store = Store::new([Section::new("dead", "test", Duration::from_secs(30), Stats::default())]);
+    let _home = open(&broker.url(), "", &cx).await;
     watcher.until_last("smartmeter/dead/availability", "offline").await;
 }
 
-pub(crate) async fn a_broker_that_closes_at_once_is_not_pestered() {
+pub(crate) async fn retries_back_off_if_the_broker_closes_at_once() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("mqtt://{}", listener.local_addr().unwrap());
     let begun = Instant::now();
@@ -245,7 +243,7 @@ pub(crate) async fn a_broker_that_closes_at_once_is_not_pestered() {
     for _ in 0..4 {
         drop(listener.accept().await.unwrap());
     }
-    // A quarter of a second, half a second, a second.
+    // The pauses are a quarter of a second, half a second, a second.
     assert!(begun.elapsed() >= Duration::from_millis(1750), "{:?}", begun.elapsed());
     let facts = home.context.stats().facts();
     assert!(facts[0].1.starts_with(&format!("not connected: {url} ")), "{facts:?}");

@@ -1,4 +1,4 @@
-//! Who is let in.
+//! Logins and certificates.
 
 use std::{fs, path::Path, process::Command};
 
@@ -7,12 +7,12 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 
 use crate::{
     mosquitto::Mosquitto,
-    support::{a_house, deliver, grid, open, record},
+    support::{context, deliver, grid, open, record},
 };
 
-/// Why nothing is delivered.
+/// Returns the reason for which nothing is delivered.
 async fn refusal(url: &str, keys: &str) -> String {
-    let mut home = open(url, keys, &a_house()).await;
+    let mut home = open(url, keys, &context()).await;
     let records = [record("grid", Timestamp::now(), grid(1))];
     match home.publisher.publish(&records).await.unwrap_err() {
         PublishError::Misconfigured { reason } => reason,
@@ -21,11 +21,11 @@ async fn refusal(url: &str, keys: &str) -> String {
 }
 
 async fn delivers(url: &str, keys: &str) {
-    let mut home = open(url, keys, &a_house()).await;
+    let mut home = open(url, keys, &context()).await;
     deliver(&mut home, &[record("grid", Timestamp::now(), grid(1))]).await;
 }
 
-pub(crate) async fn a_wrong_password_is_said_clearly() {
+pub(crate) async fn a_wrong_password_is_reported() {
     let broker = Mosquitto::with("allow_anonymous false\npassword_file {folder}/users\n", |folder| {
         let users = folder.join("users");
         let made =
@@ -39,12 +39,9 @@ pub(crate) async fn a_wrong_password_is_said_clearly() {
     delivers(&url, &format!("username = 'me'\npassword_file = '{}'", file.display())).await;
     assert_eq!(
         refusal(&url, "username = 'me'\npassword = 'wrong'").await,
-        format!("{url} does not let `me` in: check `username` and `password`")
+        format!("{url} rejected the login of `me`: check `username` and `password`")
     );
-    assert_eq!(
-        refusal(&url, "").await,
-        format!("{url} does not let everybody in: set `username` and `password`")
-    );
+    assert_eq!(refusal(&url, "").await, format!("{url} requires a login: set `username` and `password`"));
 }
 
 fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
@@ -66,8 +63,7 @@ fn certify(folder: &Path, name: &str, host: &str, by: &CertifiedIssuer<'static, 
 
 const TLS: &str = "allow_anonymous true\ncafile {folder}/ca.pem\ncertfile {folder}/broker.pem\nkeyfile {folder}/broker.key\n";
 
-/// The folder has the authorities `ca` and `other`, and certificates of `broker` and `me` by the first and of
-/// `stranger` by the second.
+/// Makes the authorities `ca` and `other`, certificates of `broker` and `me` by the first, and of `stranger` by the second.
 fn prepare(folder: &Path) {
     let (ca, other) = (authority("ca"), authority("other"));
     fs::write(folder.join("ca.pem"), ca.pem()).unwrap();
@@ -77,33 +73,37 @@ fn prepare(folder: &Path) {
     certify(folder, "stranger", "stranger", &other);
 }
 
-pub(crate) async fn tls_with_an_authority_of_ones_own() {
+pub(crate) async fn tls_trusts_the_configured_authority() {
     let broker = Mosquitto::with(TLS, prepare);
     let url = format!("mqtts://127.0.0.1:{}", broker.port);
     let file = |name: &str| format!("ca_file = '{}/{name}'", broker.folder.path().display());
     delivers(&url, &file("ca.pem")).await;
     assert_eq!(
         refusal(&url, &file("other.pem")).await,
-        format!("{url}: nobody that is trusted here has signed its certificate: name who did in `ca_file`")
+        format!(
+            "{url}: its certificate is not signed by a trusted authority: name its authority in `ca_file`"
+        )
     );
     let named = format!("mqtts://localhost:{}", broker.port);
     assert_eq!(
         refusal(&named, &file("ca.pem")).await,
-        format!("{named}: its certificate is for another name than `localhost`: write that name in `url`")
+        format!(
+            "{named}: its certificate is for another name than `localhost`: write the name in the certificate in `url`"
+        )
     );
     let open_to_tls = format!("mqtt://127.0.0.1:{}", broker.port);
-    let mut home = open(&open_to_tls, "", &a_house()).await;
+    let mut home = open(&open_to_tls, "", &context()).await;
     let error = home.publisher.publish(&[record("grid", Timestamp::now(), grid(1))]).await.unwrap_err();
-    assert!(error.to_string().ends_with("if it speaks TLS there, write `mqtts://`"), "{error}");
+    assert!(error.to_string().ends_with("if that port expects TLS, write `mqtts://`"), "{error}");
     let plain = Mosquitto::start();
     let url = format!("mqtts://127.0.0.1:{}", plain.port);
-    let mut home = open(&url, &file("ca.pem"), &a_house()).await;
+    let mut home = open(&url, &file("ca.pem"), &context()).await;
     let error = home.publisher.publish(&[record("grid", Timestamp::now(), grid(1))]).await.unwrap_err();
-    // Mosquitto closes a connection that does not begin with MQTT, without a word.
-    assert!(error.to_string().ends_with("write `mqtt://`, or the port where it speaks TLS"), "{error}");
+    // Mosquitto silently closes a connection that does not begin with MQTT.
+    assert!(error.to_string().ends_with("write `mqtt://`, or the port of its TLS listener"), "{error}");
 }
 
-pub(crate) async fn a_certificate_that_is_an_authority_s_is_told_apart() {
+pub(crate) async fn a_certificate_of_an_authority_is_explained() {
     let broker = Mosquitto::with(TLS, |folder| {
         let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -119,7 +119,7 @@ pub(crate) async fn a_certificate_that_is_an_authority_s_is_told_apart() {
     assert!(reason.contains("CA:FALSE"), "{reason}");
 }
 
-pub(crate) async fn a_client_shows_its_certificate() {
+pub(crate) async fn a_client_presents_its_certificate() {
     let broker = Mosquitto::with(&format!("{TLS}require_certificate true\n"), prepare);
     let url = format!("mqtts://127.0.0.1:{}", broker.port);
     let folder = broker.folder.path().display();
@@ -129,10 +129,10 @@ pub(crate) async fn a_client_shows_its_certificate() {
     delivers(&url, &shown("me")).await;
     assert_eq!(
         refusal(&url, &ca).await,
-        format!("{url}: it wants a certificate of this client: set `client_cert` and `client_key`")
+        format!("{url}: it requires a client certificate: set `client_cert` and `client_key`")
     );
     let refused = refusal(&url, &shown("stranger")).await;
-    let expected = format!("{url}: it does not take this client's certificate, `client_cert`: it says ");
+    let expected = format!("{url}: it rejected the client certificate (`client_cert`): ");
     assert!(refused.starts_with(&expected), "{refused}");
     let wrong = format!("{ca}client_cert = '{folder}/me.pem'\nclient_key = '{folder}/stranger.key'");
     let config = format!("[publishers.home]\nplugin = 'mqtt'\nurl = '{url}'\n{wrong}\n");

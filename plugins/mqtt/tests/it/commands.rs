@@ -15,7 +15,7 @@ use crate::{
     watcher::{Heard, Watcher},
 };
 
-/// What was done.
+/// Record of the commands that ran.
 #[derive(Default)]
 struct Done {
     log: Mutex<Vec<String>>,
@@ -32,7 +32,7 @@ impl Command for Fake {
 
     async fn run(&self, args: Args) -> Result<Json, CommandError> {
         let value = args.number("value").map(|value| value.to_string()).unwrap_or_default();
-        // The smaller, the longer it takes: what ran beside it would be done first.
+        // Smaller values take longer: a command that ran in parallel would finish first.
         let takes = 100.0 - args.number("value").map_or(100.0, |value| value.to_f64()).min(100.0);
         tokio::time::sleep(std::time::Duration::from_millis(takes as u64)).await;
         self.1.log.lock().unwrap().push(format!("{} {value}", self.0.name));
@@ -43,17 +43,17 @@ impl Command for Fake {
 
 const VALUE: ArgSpec = ArgSpec { name: "value", about: "energy in kWh, 0 to 100", kind: ArgKind::Number };
 
-fn a_house() -> (PublisherContext, Arc<Done>) {
+fn context() -> (PublisherContext, Arc<Done>) {
     let done = Arc::<Done>::default();
     let command = |name, args| -> Arc<dyn Command> {
         let spec = CommandSpec { name, aliases: &[], about: "does it", args };
         Arc::new(Fake(spec, Arc::clone(&done)))
     };
     let all = [command("reset_s0", &[]), command("set_s0", &[VALUE])];
-    let mut house = publisher_context(&[("grid", Batch::now(grid(0))), ("heat", Batch::now(grid(0)))]);
+    let mut cx = publisher_context(&[("grid", Batch::now(grid(0))), ("heat", Batch::now(grid(0)))]);
     let here = Handle::current;
-    house.commands = Commands::new([("grid", &all[..], here()), ("heat", &all[..1], here())]);
-    (house, done)
+    cx.commands = Commands::new([("grid", &all[..], here()), ("heat", &all[..1], here())]);
+    (cx, done)
 }
 
 impl Done {
@@ -72,7 +72,7 @@ fn announced(heard: &[Heard]) -> usize {
     heard.iter().filter(|heard| heard.topic == "homeassistant/device/smartmeter_grid/config").count()
 }
 
-/// Waits until it has subscribed to everything, which is before it announces something.
+/// Waits for the announcement, which comes after all subscriptions.
 async fn ready(watcher: &Watcher, home: &mut framework::ConfiguredPublisher) {
     deliver(home, &[record("grid", Timestamp::now(), grid(1))]).await;
     watcher.until("announcement", |heard| announced(heard) == 1).await;
@@ -81,8 +81,8 @@ async fn ready(watcher: &Watcher, home: &mut framework::ConfiguredPublisher) {
 pub(crate) async fn a_button_runs_its_command() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let (house, done) = a_house();
-    let mut home = open(&broker.url(), "allow_commands = true", &house).await;
+    let (cx, done) = context();
+    let mut home = open(&broker.url(), "allow_commands = true", &cx).await;
     ready(&watcher, &mut home).await;
     let message = watcher.on("homeassistant/device/smartmeter_grid/config");
     let message: Json = serde_json::from_str(&message[0]).unwrap();
@@ -92,7 +92,7 @@ pub(crate) async fn a_button_runs_its_command() {
     assert_eq!((&number["p"], &number["unit_of_measurement"]), (&"number".into(), &"kWh".into()));
     watcher.say(button["command_topic"].as_str().unwrap(), "PRESS", false).await;
     assert_eq!(done.until(1).await, ["reset_s0 "]);
-    // What is wrong is refused, and does no harm.
+    // Invalid commands are ignored.
     watcher.say("smartmeter/grid/command/none", "", false).await;
     watcher.say("smartmeter/grid/command/set_s0", "much", false).await;
     watcher.say(number["command_topic"].as_str().unwrap(), "13756.57", false).await;
@@ -102,8 +102,8 @@ pub(crate) async fn a_button_runs_its_command() {
 pub(crate) async fn commands_are_run_in_order() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let (house, done) = a_house();
-    let mut home = open(&broker.url(), "allow_commands = true", &house).await;
+    let (cx, done) = context();
+    let mut home = open(&broker.url(), "allow_commands = true", &cx).await;
     ready(&watcher, &mut home).await;
     for value in ["1", "50", "99"] {
         watcher.say("smartmeter/grid/command/set_s0", value, false).await;
@@ -111,26 +111,26 @@ pub(crate) async fn commands_are_run_in_order() {
     assert_eq!(done.until(3).await, ["set_s0 1", "set_s0 50", "set_s0 99"]);
 }
 
-pub(crate) async fn a_command_that_the_broker_kept_is_ignored() {
+pub(crate) async fn a_retained_command_is_ignored() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
     watcher.say("smartmeter/grid/command/reset_s0", "PRESS", true).await;
-    let (house, done) = a_house();
-    let mut home = open(&broker.url(), "allow_commands = true", &house).await;
+    let (cx, done) = context();
+    let mut home = open(&broker.url(), "allow_commands = true", &cx).await;
     ready(&watcher, &mut home).await;
     watcher.say("smartmeter/grid/command/set_s0", "1", false).await;
     assert_eq!(done.until(1).await, ["set_s0 1"]);
 }
 
-pub(crate) async fn nothing_runs_where_commands_are_not_allowed() {
+pub(crate) async fn commands_are_ignored_unless_allowed() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let (house, done) = a_house();
-    let mut home = open(&broker.url(), "", &house).await;
+    let (cx, done) = context();
+    let mut home = open(&broker.url(), "", &cx).await;
     ready(&watcher, &mut home).await;
     assert!(!watcher.on("homeassistant/device/smartmeter_grid/config")[0].contains("command"));
     watcher.say("smartmeter/grid/command/reset_s0", "PRESS", false).await;
-    // What comes after it is answered, so that it was heard, if it was.
+    // The answer to a later message shows that the command was received, if it was at all.
     watcher.say("homeassistant/status", "online", false).await;
     watcher.until("second announcement", |heard| announced(heard) == 2).await;
     assert_eq!(*done.log.lock().unwrap(), [""; 0]);
@@ -139,8 +139,8 @@ pub(crate) async fn nothing_runs_where_commands_are_not_allowed() {
 pub(crate) async fn only_selected_sources_take_commands() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let (house, done) = a_house();
-    let mut home = open(&broker.url(), "allow_commands = true", &only("grid", house)).await;
+    let (cx, done) = context();
+    let mut home = open(&broker.url(), "allow_commands = true", &only("grid", cx)).await;
     ready(&watcher, &mut home).await;
     watcher.say("smartmeter/heat/command/reset_s0", "PRESS", false).await;
     watcher.say("smartmeter/grid/command/set_s0", "1", false).await;

@@ -1,4 +1,4 @@
-//! What Home Assistant is told.
+//! Home Assistant discovery.
 
 use framework::{Batch, PublisherContext, Reading, Timestamp, testing::publisher_context};
 use serde_json::{Value as Json, json};
@@ -12,7 +12,7 @@ use crate::{
 const DEVICE: &str = "homeassistant/device/smartmeter_1EBZ01/config";
 const ENTITY: &str = "homeassistant/sensor/smartmeter_1EBZ01/POWER_IMPORT/config";
 
-fn a_house() -> PublisherContext {
+fn context() -> PublisherContext {
     let mut readings = grid(0);
     readings.push(Reading::text("METER_NUMBER", "1EBZ01"));
     publisher_context(&[("grid", Batch::now(readings))])
@@ -22,10 +22,10 @@ fn count(heard: &[Heard], topic: &str) -> usize {
     heard.iter().filter(|heard| heard.topic == topic && !heard.payload.is_empty()).count()
 }
 
-pub(crate) async fn a_section_is_announced_and_again_when_home_assistant_starts() {
+pub(crate) async fn a_source_is_announced_and_again_when_home_assistant_starts() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let mut home = open(&broker.url(), "", &a_house()).await;
+    let mut home = open(&broker.url(), "", &context()).await;
     deliver(&mut home, &[record("grid", Timestamp::now(), grid(1))]).await;
     watcher.until("announcement", |heard| count(heard, DEVICE) == 1).await;
     let message: Json = serde_json::from_str(&watcher.on(DEVICE)[0]).unwrap();
@@ -39,9 +39,9 @@ pub(crate) async fn a_section_is_announced_and_again_when_home_assistant_starts(
     watcher.say("homeassistant/status", "online", false).await;
     watcher.until("second announcement", |heard| count(heard, DEVICE) == 2).await;
     let later = Watcher::latecomer(broker.port).await;
-    later.until("announcement that was kept", |heard| count(heard, DEVICE) == 1).await;
+    later.until("retained announcement", |heard| count(heard, DEVICE) == 1).await;
 
-    // What is new is added.
+    // New readings are added.
     let mut more = grid(2);
     more.push(Reading::number("VOLTAGE_L1", framework::Decimal::from(230)).unit("V"));
     deliver(&mut home, &[record("grid", Timestamp::now(), more)]).await;
@@ -51,17 +51,17 @@ pub(crate) async fn a_section_is_announced_and_again_when_home_assistant_starts(
 
 pub(crate) async fn the_other_form_is_handed_over() {
     let broker = Mosquitto::start();
-    let house = a_house();
+    let cx = context();
     let watcher = Watcher::new(broker.port).await;
-    let mut home = open(&broker.url(), "discovery = 'device'", &house).await;
+    let mut home = open(&broker.url(), "discovery = 'device'", &cx).await;
     deliver(&mut home, &[record("grid", Timestamp::now(), grid(1))]).await;
     watcher.until("announcement", |heard| count(heard, DEVICE) == 1).await;
     drop(home);
 
-    let mut home = open(&broker.url(), "discovery = 'entity'", &house).await;
+    let mut home = open(&broker.url(), "discovery = 'entity'", &cx).await;
     deliver(&mut home, &[record("grid", Timestamp::now(), grid(1))]).await;
     watcher.until("announcement", |heard| count(heard, ENTITY) == 1).await;
-    // Their owner lets go, the old message goes, the new ones come.
+    // The entities are released, the old message is removed, the new ones follow.
     let order: Vec<_> = watcher
         .all()
         .into_iter()
@@ -74,24 +74,23 @@ pub(crate) async fn the_other_form_is_handed_over() {
     assert!(!order[3].0 && order[3].1.contains("total_increasing"));
     drop(home);
 
-    let mut home = open(&broker.url(), "discovery = 'device'", &house).await;
+    let mut home = open(&broker.url(), "discovery = 'device'", &cx).await;
     deliver(&mut home, &[record("grid", Timestamp::now(), grid(1))]).await;
     watcher.until_last(ENTITY, "").await;
     watcher.until("announcement", |heard| count(heard, DEVICE) == 3).await;
     let later = Watcher::latecomer(broker.port).await;
-    later.until("announcement that was kept", |heard| count(heard, DEVICE) == 1).await;
+    later.until("retained announcement", |heard| count(heard, DEVICE) == 1).await;
     assert!(later.all().iter().all(|heard| !heard.topic.starts_with("homeassistant/sensor")));
 }
 
-pub(crate) async fn nothing_is_announced_where_it_is_off() {
+pub(crate) async fn nothing_is_announced_if_discovery_is_off() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let house = a_house();
-    let mut home = open(&broker.url(), "discovery = 'off'", &house).await;
+    let cx = context();
+    let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
     deliver(&mut home, &[record("grid", Timestamp::now(), grid(1))]).await;
-    // Another one that is on takes its time, in which the first would have spoken.
-    let mut other =
-        open(&broker.url(), "topic = 'x'\ndiscovery_prefix = 'ha'\nclient_id = 'x'", &house).await;
+    // While another publisher makes its announcement, the first would have made one too.
+    let mut other = open(&broker.url(), "topic = 'x'\ndiscovery_prefix = 'ha'\nclient_id = 'x'", &cx).await;
     deliver(&mut other, &[record("grid", Timestamp::now(), grid(1))]).await;
     watcher.until("announcement", |heard| count(heard, "ha/device/smartmeter_1EBZ01/config") == 1).await;
     assert!(watcher.all().iter().all(|heard| !heard.topic.starts_with("homeassistant/")));

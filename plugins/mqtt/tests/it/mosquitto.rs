@@ -1,11 +1,11 @@
-//! A real Mosquitto, in a folder of its own on a port of its own.
+//! Real Mosquitto, with a folder and a port of its own.
 
 use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// Queues are unbounded, so that the watcher gets everything however slow it is.
+/// Unbounded queues, so that even a slow watcher receives everything.
 const UNBOUNDED: &str = "max_queued_messages 0\nmax_inflight_messages 0\npersistence true\n";
 
 pub(crate) struct Mosquitto {
@@ -16,12 +16,12 @@ pub(crate) struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// One that lets everybody in.
+    /// Starts a broker without logins.
     pub(crate) fn start() -> Self {
         Self::with("", |_| {})
     }
 
-    /// One with these lines in its configuration, in which `{folder}` is its folder; `prepare` makes files there.
+    /// Starts a broker with these lines in its configuration, in which `{folder}` is its folder. `prepare` makes files there.
     pub(crate) fn with(lines: &str, prepare: impl FnOnce(&Path)) -> Self {
         let mut broker = Self::absent();
         let folder = broker.folder.path();
@@ -32,7 +32,7 @@ impl Mosquitto {
         broker
     }
 
-    /// One that does not run yet.
+    /// Prepares a broker that does not run yet.
     pub(crate) fn absent() -> Self {
         let (port, folder) = (test_servers::free_port(), TempDir::new().unwrap());
         Self { port, server: None, lines: String::new(), folder }
@@ -46,12 +46,12 @@ impl Mosquitto {
         self.server = Some(test_servers::mosquitto(self.folder.path(), self.port, &self.lines));
     }
 
-    /// Ends it in order: it keeps what it has for those who are away.
+    /// Stops it in order, so that it saves its queues and retained messages.
     pub(crate) fn stop(&mut self) {
         self.server.take().unwrap().stop();
     }
 
-    /// While it does not run, it loses everything that it was to keep.
+    /// Deletes what the stopped broker has saved.
     pub(crate) fn forget(&self) {
         std::fs::remove_file(self.folder.path().join("mosquitto.db")).unwrap();
     }

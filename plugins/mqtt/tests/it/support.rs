@@ -1,4 +1,4 @@
-//! What the tests have in common.
+//! Helpers that the tests share.
 
 use std::{
     sync::Arc,
@@ -13,22 +13,22 @@ use framework::{
 use plugin_mqtt::Mqtt;
 use wildmatch::WildMatch;
 
-/// A publisher `home` with these keys, not open yet.
+/// Builds a publisher `home` with these keys, not open yet.
 pub(crate) fn configured(url: &str, keys: &str) -> ConfiguredPublisher {
     publisher::<Mqtt>(&format!("[publishers.home]\nplugin = \"mqtt\"\nurl = \"{url}\"\n{keys}\n"))
 }
 
-/// One that is open, and may see what its `series` and the house's own `sources` select.
-pub(crate) async fn open(url: &str, keys: &str, house: &PublisherContext) -> ConfiguredPublisher {
+/// Builds and opens a publisher, with its own `series` and the context's `sources` as selection.
+pub(crate) async fn open(url: &str, keys: &str, cx: &PublisherContext) -> ConfiguredPublisher {
     let mut configured = configured(url, keys);
-    // A configuration without sources has none that a pattern fits.
-    let route = Route { sources: house.route.sources.clone(), ..configured.route.clone() };
-    let house = PublisherContext { route: Arc::new(route), ..house.clone() };
-    configured.publisher.open(&house).await.unwrap();
+    // The configuration has no sources that a pattern could match.
+    let route = Route { sources: cx.route.sources.clone(), ..configured.route.clone() };
+    let cx = PublisherContext { route: Arc::new(route), ..cx.clone() };
+    configured.publisher.open(&cx).await.unwrap();
     configured
 }
 
-/// Delivers everything, as the framework does: what was not confirmed comes again.
+/// Delivers all records as the framework does: unacknowledged ones are passed again.
 pub(crate) async fn deliver(home: &mut ConfiguredPublisher, records: &[Record]) {
     let deadline = Instant::now() + Duration::from_secs(120);
     let mut rest = records;
@@ -53,8 +53,8 @@ pub(crate) fn grid(watts: i64) -> Vec<Reading> {
     ]
 }
 
-/// One with a meter.
-pub(crate) fn a_house() -> PublisherContext {
+/// Returns a context with one meter.
+pub(crate) fn context() -> PublisherContext {
     publisher_context(&[("grid", Batch::now(grid(0)))])
 }
 
@@ -62,24 +62,24 @@ pub(crate) fn record(section: &str, taken_at: Timestamp, readings: Vec<Reading>)
     Record { section: section.into(), batch: Batch { taken_at, readings } }
 }
 
-/// So many seconds ago.
+/// Returns the time `seconds` ago.
 pub(crate) fn ago(seconds: u64) -> Timestamp {
     Timestamp::now() - Duration::from_secs(seconds)
 }
 
-/// The power in a state.
+/// Returns the power in a state.
 pub(crate) fn power(state: &str) -> i64 {
     let state: serde_json::Value = serde_json::from_str(state).unwrap();
     state["CURRENT_POWER_SUM"].as_i64().unwrap()
 }
 
-/// The house, of which only one source is selected.
-pub(crate) fn only(source: &str, house: PublisherContext) -> PublisherContext {
+/// Selects only one source of a context.
+pub(crate) fn only(source: &str, cx: PublisherContext) -> PublisherContext {
     let route = Route { sources: vec![WildMatch::new(source)], ..Route::default() };
-    PublisherContext { route: Arc::new(route), ..house }
+    PublisherContext { route: Arc::new(route), ..cx }
 }
 
-/// How often a connection was made again.
+/// Returns the number of reconnects.
 pub(crate) fn reconnects(home: &ConfiguredPublisher) -> u64 {
     match home.context.stats().counters()[..] {
         [("reconnects", count)] => count,
@@ -87,11 +87,11 @@ pub(crate) fn reconnects(home: &ConfiguredPublisher) -> u64 {
     }
 }
 
-/// Waits until something is so.
+/// Waits for a condition.
 pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !is_so() {
-        assert!(Instant::now() < deadline, "it never came to be that {what}");
+        assert!(Instant::now() < deadline, "never: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

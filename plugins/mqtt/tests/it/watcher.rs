@@ -1,4 +1,4 @@
-//! A client of the broker that notes what it hears, and says something now and then.
+//! MQTT client that records what it receives, and may publish.
 
 use std::{
     sync::{Arc, Mutex},
@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) struct Heard {
     pub(crate) topic: String,
     pub(crate) payload: String,
-    /// The broker had kept it.
+    /// Whether it is a retained message.
     pub(crate) kept: bool,
 }
 
@@ -26,19 +26,19 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Hears everything from now on, and what the broker kept.
+    /// Receives everything from now on, and retained messages.
     pub(crate) async fn new(port: u16) -> Self {
         Self::start(MqttOptions::new("watcher", Broker::tcp("127.0.0.1", port))).await
     }
 
-    /// One for which the broker keeps what it misses.
+    /// Creates a watcher with a session that the broker keeps while it is away.
     pub(crate) async fn steady(port: u16) -> Self {
         let mut options = MqttOptions::new("steady", Broker::tcp("127.0.0.1", port));
         options.set_clean_session(false);
         Self::start(options).await
     }
 
-    /// One that comes later, to see what the broker kept.
+    /// Creates a watcher that sees what the broker retains now.
     pub(crate) async fn latecomer(port: u16) -> Self {
         Self::start(MqttOptions::new("latecomer", Broker::tcp("127.0.0.1", port))).await
     }
@@ -79,7 +79,7 @@ impl Watcher {
         timeout(DEADLINE, notice.wait_completion_async()).await.unwrap().unwrap();
     }
 
-    /// Everything that was heard on a topic, live or kept.
+    /// Returns all payloads on a topic, live or retained.
     pub(crate) fn on(&self, topic: &str) -> Vec<String> {
         let heard = self.heard.lock().unwrap();
         heard.iter().filter(|heard| heard.topic == topic).map(|heard| heard.payload.clone()).collect()
@@ -89,7 +89,7 @@ impl Watcher {
         self.heard.lock().unwrap().clone()
     }
 
-    /// Waits until what was heard is enough.
+    /// Waits until the messages received are `enough`.
     pub(crate) async fn until(&self, what: &str, enough: impl Fn(&[Heard]) -> bool) {
         let waited = timeout(DEADLINE, async {
             while !enough(&self.heard.lock().unwrap()) {
@@ -106,7 +106,7 @@ impl Watcher {
         }
     }
 
-    /// Waits until the newest message on a topic is this one.
+    /// Waits until this is the newest message on a topic.
     pub(crate) async fn until_last(&self, topic: &str, payload: &str) {
         let is_last = |heard: &[Heard]| {
             heard

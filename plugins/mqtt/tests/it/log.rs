@@ -1,4 +1,4 @@
-//! What the plugin logs.
+//! Log of the plugin.
 
 use std::{
     io,
@@ -19,12 +19,12 @@ impl io::Write for Log {
     }
 }
 
-/// Begins to note what is logged.
+/// Starts to collect the log.
 pub(crate) fn begin() {
     tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log).init();
 }
 
-/// How many lines have both of these in them.
+/// Counts the log lines with both of these texts.
 pub(crate) fn count(url: &str, words: &str) -> usize {
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
     let log = String::from_utf8_lossy(&log);

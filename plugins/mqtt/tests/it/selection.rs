@@ -1,4 +1,4 @@
-//! Only what is selected leaves the house.
+//! Selection: nothing else leaves the LAN.
 
 use framework::{Batch, PublisherContext, Reading, Timestamp, testing::publisher_context};
 use serde_json::Value as Json;
@@ -11,18 +11,18 @@ use crate::{
 
 const DEVICE: &str = "homeassistant/device/smartmeter_grid/config";
 
-fn a_house() -> PublisherContext {
+fn context() -> PublisherContext {
     let mut readings = grid(0);
     readings.push(Reading::text("METER_NUMBER", "1EBZ01"));
     readings.push(Reading::text("STATUS", "ok"));
     publisher_context(&[("grid", Batch::now(readings.clone())), ("cellar", Batch::now(readings))])
 }
 
-pub(crate) async fn what_is_not_selected_is_said_nowhere() {
+pub(crate) async fn unselected_readings_appear_nowhere() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
     let keys = "series = ['CURRENT_*', 'STATUS']";
-    let mut home = open(&broker.url(), keys, &only("grid", a_house())).await;
+    let mut home = open(&broker.url(), keys, &only("grid", context())).await;
     let power = grid(1).split_off(1);
     deliver(&mut home, &[record("grid", Timestamp::now(), power)]).await;
     watcher.until("announcement", |heard| heard.iter().any(|heard| heard.topic == DEVICE)).await;
