@@ -1,4 +1,4 @@
-//! `/metrics` of the real program, judged by Prometheus itself.
+//! `/metrics` of the real program, checked by Prometheus itself.
 
 #![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
 
@@ -35,7 +35,7 @@ fn main() {
     libtest_mimic::run(&args, trials).exit();
 }
 
-/// `promtool check metrics`: the grammar, and the rules for names, types and helps.
+/// Runs `promtool check metrics`: the grammar, and the rules for names, types and help texts.
 fn check(text: &str) {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -62,7 +62,7 @@ fn a_meter_and_pulses_are_right() -> Result<(), Failed> {
         folder.path(),
         &format!("{}{}", d0("grid", meter.path()), s0("heat", adapter.path())),
     );
-    // Before anything was read.
+    // There is no reading yet.
     check(&program.text("/metrics"));
     send(&meter, &seven_e_one(telegram("000001.20600001", "-000458.90")));
     send(&adapter, &[0; 1234]);
@@ -70,7 +70,7 @@ fn a_meter_and_pulses_are_right() -> Result<(), Failed> {
     let text = program.text("/metrics");
     check(&text);
     for expected in [
-        // A float makes 4341600.035999999 of it.
+        // A float would be 4341600.035999999.
         r#"meter_energy_joules_total{meter="grid",reading="POWER_IMPORT",obis="1.8.0",direction="import"} 4341600.036"#,
         r#"meter_power_watts{meter="grid",reading="CURRENT_POWER_SUM",obis="16.7.0",direction="net"} -458.9"#,
         r#"meter_energy_joules_total{meter="heat",reading="count"} 4442400"#,
@@ -89,7 +89,7 @@ fn a_meter_and_pulses_are_right() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Registers as a meter sends them, each with the sample below that is expected of it.
+/// Registers as a meter sends them, each with its expected sample below.
 const REGISTERS: &str = r#"
 1-0:1.8.0*255(001234.5678*kWh)
 meter_energy_joules_total{meter="house",reading="POWER_IMPORT",obis="1.8.0",direction="import"} 4444444080
@@ -144,7 +144,7 @@ fn every_kind_of_unit_is_right() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Sensors whose names are anything that a file may hold.
+/// Sensors whose names are any text that a file may contain.
 fn sensors(folder: &Path, names: &[&str]) -> String {
     for (number, name) in names.iter().enumerate() {
         let zone = folder.join(format!("zones/thermal_zone{number}"));
@@ -200,7 +200,7 @@ fn a_stale_meters_readings_are_absent() -> Result<(), Failed> {
     }
     has(&text, r#"meter_reader_up{meter="grid",plugin="d0"} 0"#);
     assert!(text.contains(r#"meter_last_reading_timestamp_seconds{meter="grid"} "#));
-    // It speaks again, and for longer than this machine may need to look.
+    // It sends again, for longer than a busy machine needs for one request.
     for n in 1.. {
         send(&meter, &telegram(&format!("000001.{n:08}"), "000010.00"));
         if program.text("/metrics").contains("meter_power_watts{meter=\"grid\"") {
@@ -212,7 +212,7 @@ fn a_stale_meters_readings_are_absent() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The series that a query gives, once there is any.
+/// Returns the series of a query once there is any.
 fn ask(server: &Server, query: &str) -> Vec<Json> {
     let start = Instant::now();
     loop {
@@ -226,7 +226,7 @@ fn ask(server: &Server, query: &str) -> Vec<Json> {
             }
         }
         assert!(start.elapsed() < DEADLINE, "nothing for `{query}`");
-        thread::sleep(Duration::from_millis(50)); // between two looks, not for timing
+        thread::sleep(Duration::from_millis(50)); // between two checks, not for timing
     }
 }
 

@@ -1,5 +1,5 @@
-//! Nothing is lost on the way out: a broker and a database that are stopped again and again, and a program that is
-//! killed meanwhile. At the end every reading of the journal is at both far ends, in order.
+//! At-least-once delivery: a broker and a database are stopped repeatedly, and the program is killed meanwhile. At the
+//! end both have every reading of the journal, in order.
 //!
 //! `SMARTMETER_ROUNDS=200 cargo test -p smartmeter --test nothing_lost` is the long run.
 
@@ -31,7 +31,7 @@ use simulator::Pty;
 use test_servers::{Server, free_port};
 
 const METER: &str = "smartmeter_d0";
-/// What is waited for at the end of a round comes within seconds, on a calm machine.
+/// Limit for the end of a round, which takes seconds on a calm machine.
 const ROUND: Duration = Duration::from_secs(120);
 
 fn main() {
@@ -70,7 +70,7 @@ fn outages() -> Result<(), Failed> {
         let mut program = Program::with_config(folder, &config);
         for round in 0..rounds {
             pause(&mut random, 300);
-            // In any order, and at any moment, the far ends go and the program is killed.
+            // The servers are stopped and the program is killed in any order and at any moment.
             broker.stop();
             pause(&mut random, 300);
             if round % 2 == 0 {
@@ -99,7 +99,7 @@ fn outages() -> Result<(), Failed> {
         let recorded = recorded(&program);
         until(&program, "all at the broker", || subscriber.numbers().last() == recorded.last());
         until(&program, "all in the database", || stored(influx).last() == recorded.last());
-        assert_eq!(stored(influx), recorded, "the database has something else than the journal");
+        assert_eq!(stored(influx), recorded, "the database and the journal differ");
         let received = subscriber.numbers();
         let repeated = without_repetitions(&received, &recorded);
         println!(
@@ -113,7 +113,7 @@ fn outages() -> Result<(), Failed> {
 }
 
 fn start_broker(folder: &Path, port: u16) -> Server {
-    // What was acknowledged and not handed on yet must survive the broker's end.
+    // Messages that are acknowledged but not yet forwarded must survive the broker's end.
     let keep =
         format!("persistence true\npersistence_location {}/\nmax_queued_messages 0\n", folder.display());
     test_servers::mosquitto(folder, port, &keep)
@@ -129,7 +129,7 @@ fn until(program: &Program, what: &str, mut wanted: impl FnMut() -> bool) {
         if start.elapsed() > ROUND {
             panic!("never {what}: {:#}\n{}", program.get("/health").1, program.log());
         }
-        thread::sleep(Duration::from_millis(50)); // between two looks, not for timing
+        thread::sleep(Duration::from_millis(50)); // between two checks, not for timing
     }
 }
 
@@ -142,7 +142,7 @@ fn send_all(meter: &Pty, sent: &AtomicU64, stop: &AtomicBool) {
         let import = format!("{:06}.{:08}", number / 100_000_000, number % 100_000_000);
         send(meter, &seven_e_one(telegram(&import, "000010.00")));
         sent.store(number, Relaxed);
-        thread::sleep(Duration::from_millis(5)); // telegrams have distances
+        thread::sleep(Duration::from_millis(5)); // telegrams have gaps between them
     }
 }
 
@@ -150,14 +150,14 @@ fn number(import: f64) -> u64 {
     (import * 1e8).round() as u64
 }
 
-/// The running numbers in the journal.
+/// Running numbers in the journal.
 fn recorded(program: &Program) -> Vec<u64> {
     let (status, history) = program.get(&format!("/history/{METER}/POWER_IMPORT?step=raw&from=0"));
     assert_eq!(status, 200, "{history}");
     history["value"].as_array().unwrap().iter().map(|value| number(value.as_f64().unwrap())).collect()
 }
 
-/// The running numbers in the database, by time.
+/// Running numbers in the database, by time.
 fn stored(port: u16) -> Vec<u64> {
     let answer = query(port, "SELECT POWER_IMPORT FROM smartmeter");
     let rows = answer["results"][0]["series"][0]["values"].as_array().cloned().unwrap_or_default();
@@ -170,7 +170,7 @@ fn query(port: u16, text: &str) -> serde_json::Value {
     serde_json::from_str(&answer.body_mut().with_config().limit(1 << 30).read_to_string().unwrap()).unwrap()
 }
 
-/// Gives how many were repeated. Each that is no repetition must be the next one.
+/// Returns the number of repetitions. Each number that is not a repetition must be the next one.
 fn without_repetitions(received: &[u64], recorded: &[u64]) -> usize {
     let mut next = 0;
     for number in received {
@@ -190,7 +190,7 @@ fn without_repetitions(received: &[u64], recorded: &[u64]) -> usize {
     received.len() - next
 }
 
-/// Somebody who wants everything, and whose place at the broker is kept.
+/// Subscriber to everything, whose session the broker keeps.
 struct Subscriber(Arc<Mutex<Vec<u64>>>);
 
 impl Subscriber {

@@ -1,4 +1,4 @@
-//! Meters whose way of speaking nobody wrote down: asked, at another speed, or for another plugin.
+//! Meters that the configuration describes incompletely: polled, at another speed, or for another plugin.
 
 use crate::program::*;
 use simulator::{AskedMeter, AskedOptions, House, Pty, PushingMeter, Timing, asked, ebz, p1, sml};
@@ -10,7 +10,7 @@ fn facts(program: &Program) -> serde_json::Value {
 }
 
 #[test]
-fn a_meter_that_must_be_asked_is_served_and_described() {
+fn a_meter_that_must_be_polled_is_served_and_described() {
     let mut house = House::new(1);
     let options = AskedOptions::default();
     let meter =
@@ -20,7 +20,7 @@ fn a_meter_that_must_be_asked_is_served_and_described() {
     let program = Program::with_config(folder.path(), &config);
     let data = program.until(SECTION, "delivered", |json| json["POWER_IMPORT"].is_object());
     assert_eq!(data["POWER_IMPORT"]["unit"], "kWh");
-    program.until("/health", "asked at the next turn", |json| {
+    program.until("/health", "polled at the next interval", |json| {
         json["sources"]["smartmeter_d0"]["counts"]["batches"].as_u64() >= Some(2)
     });
     let facts = facts(&program);

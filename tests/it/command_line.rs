@@ -1,4 +1,4 @@
-//! The command line, as a person uses it.
+//! The command line as a person uses it.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 #[test]
-fn every_mistake_is_shown_and_nothing_is_opened() {
+fn every_mistake_is_reported_and_nothing_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
     fs::write(
@@ -42,7 +42,7 @@ fn every_mistake_is_shown_and_nothing_is_opened() {
 }
 
 #[test]
-fn the_example_configuration_is_right() {
+fn the_example_configuration_is_valid() {
     let example = root().join("config.toml");
     let output = output(&["check", "--config", example.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -56,7 +56,7 @@ fn the_example_configuration_is_right() {
 }
 
 #[test]
-fn a_check_says_where_readings_go() {
+fn a_check_lists_where_readings_go() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
     let text_of_it =
@@ -71,7 +71,7 @@ fn a_check_says_where_readings_go() {
 }
 
 #[test]
-fn an_option_before_a_command_is_not_lost_silently() {
+fn an_option_before_a_command_is_an_error() {
     for args in [["--demo", "check"], ["--port=1", "plugins"]] {
         let output = output(&args);
         assert_eq!(output.status.code(), Some(2));
@@ -80,7 +80,7 @@ fn an_option_before_a_command_is_not_lost_silently() {
 }
 
 #[test]
-fn without_a_configuration_it_says_how_to_begin() {
+fn without_a_configuration_a_hint_shows_how_to_start() {
     let folder = tempfile::tempdir().unwrap();
     let output = smartmeter().current_dir(folder.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -88,7 +88,7 @@ fn without_a_configuration_it_says_how_to_begin() {
 }
 
 #[test]
-fn a_port_in_use_ends_it_at_once() {
+fn a_port_in_use_ends_the_program_at_once() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = format!("--port={}", taken.local_addr().unwrap().port());
     let folder = tempfile::tempdir().unwrap();
@@ -111,7 +111,7 @@ fn plugins_and_their_samples_are_printed() {
         );
         let sample = output(&["sample", plugin]);
         assert_eq!(sample.status.code(), Some(0));
-        // What is printed can be used as it is.
+        // A sample is a valid configuration.
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.toml");
         fs::write(&config, &sample.stdout).unwrap();
@@ -127,12 +127,12 @@ fn plugins_and_their_samples_are_printed() {
 }
 
 #[test]
-fn the_originals_options_still_work() {
+fn the_original_program_s_options_still_work() {
     let folder = tempfile::tempdir().unwrap();
     let meter = line();
     let serial = format!("--serialPort={}", meter.path().display());
     let state = format!("--state-dir={}", folder.path().display());
-    // In a folder without config.toml.
+    // The folder has no config.toml.
     let program = Program::start(&["--port=0", &serial, "--s0Pin=21", &state]);
     send(&meter, &telegram("000001.00000000", "000010.00"));
     program.until("/data/smartmeter_d0", "delivered", |json| json["POWER_IMPORT"].is_object());
@@ -160,7 +160,7 @@ fn a_recording_is_decoded() {
     let rejected = text(&decoded.stderr);
     assert!(rejected.starts_with(&format!("byte {}: ", good.len())), "{rejected}");
 
-    // From standard input, with parity; and nothing acceptable is exit status 1.
+    // Standard input works too, here with parity. Without a good telegram the exit status is 1.
     let mut child =
         smartmeter().args(["decode", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(&seven_e_one(good)).unwrap();
@@ -173,7 +173,7 @@ fn a_recording_is_decoded() {
 }
 
 #[test]
-fn signals_end_it_in_order() {
+fn signals_end_the_program_in_order() {
     use rustix::process::Signal;
     for signal in [Signal::TERM, Signal::INT] {
         let folder = tempfile::tempdir().unwrap();
@@ -185,7 +185,7 @@ fn signals_end_it_in_order() {
 }
 
 #[test]
-fn the_demo_serves_a_simulated_house() {
+fn the_demo_serves_a_simulated_household() {
     let program = Program::start(&["--demo", "--port=0"]);
     let data = program.until("/data", "complete", |json| {
         json["smartmeter_d0"]["POWER_IMPORT"]["value"].is_number()
@@ -209,12 +209,12 @@ fn the_demo_serves_a_simulated_house() {
     assert!(data["smartmeter_s0"]["count"].is_number() && data["smartmeter_s0"]["timestampUTC"].is_string());
     assert_eq!(program.get("/health").1["simulated"], true);
     assert!(program.log().contains("simulated"), "{}", program.log());
-    // The parity that the simulated meter sends was judged.
+    // The simulated meter's parity was recognised.
     assert_eq!(program.get("/health").1["sources"]["smartmeter_d0"]["facts"]["framing"], "7E1");
     assert_eq!(program.terminate().code(), Some(0));
 }
 
-/// Forty sources, started with these limits of open files.
+/// Program with forty sources and these limits of open files.
 fn limited(folder: &Path, limits: &str) -> Command {
     let config = folder.join("config.toml");
     let sources: String = (0..40).map(|n| format!("[sources.t{n}]\nplugin = \"thermal\"\n")).collect();
@@ -228,7 +228,7 @@ fn limited(folder: &Path, limits: &str) -> Command {
 }
 
 #[test]
-fn as_many_files_are_open_as_the_system_allows() {
+fn the_limit_of_open_files_is_raised_to_the_system_s() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::run(limited(folder.path(), "ulimit -Sn 40"));
     let (_, health) = program.get("/health");
@@ -245,7 +245,7 @@ fn too_few_open_files_are_explained() {
 }
 
 #[test]
-fn a_selection_that_fits_nothing_is_said() {
+fn a_selection_without_a_match_is_logged() {
     let folder = tempfile::tempdir().unwrap();
     let meter = line();
     let publisher =

@@ -1,7 +1,7 @@
 //! Recorded answers of the HTTP contract: `/data`, `/cmds` and `/cmd` must not change by a byte.
 //!
 //! The recordings are in `tests/it/contract/`. `SMARTMETER_RECORD=1 cargo test -p smartmeter --test it contract`
-//! writes them again; the difference is then for the reviewer to judge.
+//! writes them again, for a change of the contract that is meant: the reviewer sees the difference.
 
 use std::{
     fs,
@@ -110,7 +110,7 @@ fn without_now(text: &str) -> String {
     shown + rest
 }
 
-/// The names of the golden telegrams of a plugin that are part of the recording.
+/// Golden telegrams of the plugin `d0` that are part of the recording.
 const D0: [&str; 15] = [
     "degrees_utf8",
     "easymeter_q3d",
@@ -128,6 +128,8 @@ const D0: [&str; 15] = [
     "p1_dsmr2_gas_7e1",
     "p1_log_and_gas",
 ];
+
+/// The same of `sml`.
 const SML: [&str; 6] =
     ["dzg_dvs74", "ebz_dd3", "emh_ehz", "escapes_doubled", "holley_dtz541", "iskra_mt631_locked"];
 
@@ -237,7 +239,7 @@ fn commands_are_as_recorded() {
         r#"{"name": "s0Interface.setValue", "args": {"value": 1}}"#,
         r#"{"name": "heat.reset_s0"}"#,
         r#"{"name": "reset_s0", "args": {}}"#,
-        // What is wrong, from the outside in.
+        // Mistakes, from the outside in.
         "",
         "{",
         "[]",

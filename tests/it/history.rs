@@ -1,4 +1,4 @@
-//! Bytes in at a meter's line, history out over HTTP: through restarts, kills and a journal that cannot be kept.
+//! `/history` of the real program through restarts, kills and a journal that cannot be written.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ const IMPORT: &str = "/history/smartmeter_d0/POWER_IMPORT?step=raw&from=-1h";
 const HOURS: &str = "/history/smartmeter_s0/count?per=hour&from=-1h";
 
 #[test]
-fn what_was_seen_is_in_the_history_after_a_kill_and_after_an_end() {
+fn readings_that_were_served_are_in_the_history_after_a_kill_and_after_an_end() {
     let folder = tempfile::tempdir().unwrap();
     let meter = line();
     let config = d0("smartmeter_d0", meter.path());
@@ -25,7 +25,7 @@ fn what_was_seen_is_in_the_history_after_a_kill_and_after_an_end() {
         }
         if run == 1 {
             assert_eq!(program.terminate().code(), Some(0));
-        } // else killed, as it goes
+        } // otherwise dropping it kills it
     }
     let program = Program::with_config(folder.path(), &config);
     let history = program.get(IMPORT).1;
@@ -38,7 +38,7 @@ fn what_was_seen_is_in_the_history_after_a_kill_and_after_an_end() {
 }
 
 #[test]
-fn a_counter_that_is_set_is_no_consumption() {
+fn setting_a_counter_is_not_consumption() {
     let folder = tempfile::tempdir().unwrap();
     let adapter = line();
     let program = Program::with_config(folder.path(), &s0("smartmeter_s0", adapter.path()));
@@ -63,7 +63,7 @@ fn a_counter_that_is_set_is_no_consumption() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_kept_is_one_error_and_readings_go_on() {
+fn a_journal_that_cannot_be_written_is_one_error_and_readings_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let meter = line();
     let place = folder.path().join("no-folder");
@@ -77,7 +77,7 @@ fn a_journal_that_cannot_be_kept_is_one_error_and_readings_go_on() {
     let trouble = health.1["journal"]["problem"].as_str().unwrap();
     assert!(trouble.contains("no-folder") && trouble.contains("`[journal] path`"), "{trouble}");
     assert_eq!(program.log().matches("ERROR").count(), 1, "{}", program.log());
-    // What is in memory can be asked for.
+    // Readings in memory are in the answer.
     assert_eq!(program.get(IMPORT).1["value"][0], 2_714.128_301_85);
 }
 

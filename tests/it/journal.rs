@@ -1,13 +1,13 @@
-//! The journal, from the command line: out of it, and into it.
+//! `smartmeter export` and `smartmeter import`.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use crate::program::journal::{Journal, errors};
 
-/// Central Europe's rule, written out: the test needs no time zone database.
+/// Central Europe's rule in POSIX form, so that the test needs no time zone database.
 const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
 
-/// Two sources over five minutes, with a counter that is set, and texts that need quotes.
+/// Two sources over five minutes, with a counter that is set and texts that need quotes.
 fn readings() -> String {
     let mut text = "time,section,name,value,unit,obis,set_from\n".to_owned();
     for second in 0..300 {
@@ -38,7 +38,7 @@ fn readings() -> String {
 }
 
 #[test]
-fn what_is_exported_can_be_imported_and_is_the_same() {
+fn an_import_of_an_export_is_the_same_journal() {
     let text = readings();
     let first = Journal::with(&text);
     let mut sorted: Vec<_> = text.lines().skip(1).collect();
@@ -80,7 +80,7 @@ fn importing_twice_changes_nothing() {
 }
 
 #[test]
-fn what_is_exported_can_be_chosen() {
+fn an_export_can_be_limited() {
     let journal = Journal::with(&readings());
     let count = |args: &[&str]| journal.export(args).lines().count() - 1;
     assert_eq!(count(&[]), 613);
@@ -112,7 +112,7 @@ fn what_is_exported_can_be_chosen() {
 }
 
 #[test]
-fn what_cannot_be_exported_is_named_with_a_way_out() {
+fn an_export_that_fails_has_a_hint() {
     let journal = Journal::new();
     let path = journal.path();
     let shown = || {
@@ -134,12 +134,12 @@ fn what_cannot_be_exported_is_named_with_a_way_out() {
 }
 
 #[test]
-fn whose_journal_may_not_be_read_is_told_so() {
+fn a_journal_without_permission_is_an_error_with_a_hint() {
     let journal = Journal::with(&readings());
     for (path, mode) in [(journal.path(), 0o000), (journal.folder.path().to_owned(), 0o000)] {
         let before = fs::metadata(&path).unwrap().permissions();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        // Root may read everything: the modes of files do not bind it.
+        // Root may read everything, whatever the modes of files are.
         let bound = fs::read_dir(&path).is_err() && fs::File::open(&path).is_err();
         let output = journal.run("export", &[], "", None);
         fs::set_permissions(&path, before).unwrap();
@@ -164,7 +164,7 @@ fn a_reading_of_the_future_ends_the_import() {
         (format!("{time:.6},d0,P,1,W,,"), format!("`{time:.6}`"))
     };
     let header = "time,section,name,value,unit,obis,set_from\n";
-    // A day is for other clocks.
+    // A day ahead is accepted: the other machine's clock may differ.
     let (near, (far, time)) = (row(23).0, row(25));
     for far in [far.clone(), far.clone() + "2"] {
         let journal = Journal::new();
@@ -200,7 +200,7 @@ fn roll_ups_are_exported() {
          {\"time\":\"2026-11-23T13:00:00Z\",\"section\":\"d0\",\"name\":\"P\",\"first\":9,\"last\":9,\"min\":9,\
          \"max\":9,\"mean\":9.0,\"count\":1,\"unit\":\"W\",\"obis\":\"16.7.0\"}\n"
     );
-    // A span belongs to the time in which it begins.
+    // A roll-up belongs to the range in which it begins.
     let hours = |args: &[&str]| journal.export(&[&["--step", "15m"], args].concat()).lines().count() - 1;
     assert_eq!(hours(&["--from", "2026-11-23T12:00:00Z", "--to", "2026-11-23T13:45:00Z"]), 1);
     assert_eq!(hours(&["--from", "2026-11-23T12:00:01Z", "--to", "2026-11-23T13:45:01Z"]), 1);
@@ -216,7 +216,7 @@ fn roll_ups_are_exported() {
 }
 
 #[test]
-fn days_are_local_also_where_the_clock_changes() {
+fn days_are_local_also_when_the_clock_changes() {
     let mut text = "time,section,name,value,unit\n".to_owned();
     for (month, days) in [(3, 28..31), (10, 24..27)] {
         for day in days {
@@ -246,7 +246,7 @@ fn days_are_local_also_where_the_clock_changes() {
 }
 
 #[test]
-fn a_line_that_is_wrong_ends_the_import() {
+fn an_invalid_line_ends_the_import() {
     let header = "time,section,name,value,unit,obis,set_from";
     let good = "2026-11-23T12:00:00Z,d0,P,1,W,,";
     let time = "2026-11-23T12:00:01Z";
@@ -304,7 +304,7 @@ fn a_line_that_is_wrong_ends_the_import() {
 }
 
 #[test]
-fn files_of_other_programs_are_taken() {
+fn files_of_other_programs_are_imported() {
     let text = "\u{feff}value, name ,time,section\r\n\
                 1.50,n,2026-11-23T13:00:00+01:00,s\r\n\r\n\"2\",\"n\",2026-11-23T12:00:01Z,s";
     assert_eq!(
@@ -315,7 +315,7 @@ fn files_of_other_programs_are_taken() {
 }
 
 #[test]
-fn a_journal_that_a_program_records_in_is_refused() {
+fn an_import_into_a_journal_in_use_is_refused() {
     let journal = Journal::with(&readings());
     let lock =
         fs::OpenOptions::new().write(true).open(journal.folder.path().join("journal.db-lock")).unwrap();
@@ -334,7 +334,7 @@ fn a_journal_that_a_program_records_in_is_refused() {
 }
 
 #[test]
-fn the_configuration_says_where_the_journal_is() {
+fn the_journal_is_found_through_the_configuration() {
     let journal = Journal::with(&readings());
     let config = journal.folder.path().join("config.toml");
     fs::write(&config, format!("[server]\nstate_dir = \"{}\"\n", journal.folder.path().display())).unwrap();
@@ -343,7 +343,7 @@ fn the_configuration_says_where_the_journal_is() {
         String::from_utf8(output.stdout).unwrap()
     };
     assert_eq!(export(), journal.export(&[]));
-    // Another name, below the same folder.
+    // The file has another name in the same folder.
     fs::rename(journal.path(), journal.folder.path().join("energy.db")).unwrap();
     let text = fs::read_to_string(&config).unwrap() + "[journal]\npath = \"energy.db\"\n";
     fs::write(&config, text).unwrap();

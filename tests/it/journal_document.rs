@@ -1,4 +1,4 @@
-//! What docs/journal.md says of the database is so.
+//! Comparison of docs/journal.md with the database.
 
 use std::fs;
 
@@ -6,13 +6,13 @@ use crate::program::journal::Journal;
 use crate::program::root;
 use rusqlite::Connection;
 
-/// The blocks of SQL in the document.
+/// Blocks of SQL in the document.
 fn documented() -> Vec<String> {
     let text = fs::read_to_string(root().join("docs/journal.md")).unwrap();
     text.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
-/// What SQLite makes of the tables: columns, keys and indexes.
+/// Tables as SQLite understood them: columns, keys and indexes.
 fn shape(database: &Connection) -> Vec<String> {
     let sql = "SELECT t.name, t.wr, c.name, c.type, c.\"notnull\", c.dflt_value, c.pk FROM pragma_table_list t \
                JOIN pragma_table_info(t.name) c WHERE t.schema = 'main' AND t.name NOT LIKE 'sqlite_%' \
@@ -38,7 +38,7 @@ fn the_documented_tables_are_those_of_the_database() {
 }
 
 #[test]
-fn the_documented_questions_are_answered() {
+fn the_documented_queries_work() {
     // Noon by UTC is the same day nearly everywhere. On the second, the meter is changed; on the third and the
     // fourth, its counter is set.
     let journal = Journal::with(
@@ -70,9 +70,9 @@ fn the_documented_questions_are_answered() {
     let day = |day: &str| format!("2026-11-{day}");
     let found = ask(&month);
     assert_eq!(found[..3], [(day("01"), 2.0), (day("02"), 1.0), (day("03"), 2.25)]);
-    // Set behind the day's last reading: a pair, whose sum is right.
+    // The counter is set after the day's last reading. The two amounts are right in sum.
     assert_eq!(found[3..], [(day("04"), 1.0 + 41.25), (day("05"), 2.25 - 41.25)]);
-    // It came with SQLite 3.38, and systems in use have older ones.
+    // SQLite 3.38 introduced it, and systems in use have older versions.
     assert!(!questions.concat().contains("unixepoch("));
     assert_eq!(ask(&questions[2]), [(day("01"), 2100.5), (day("03"), -12.0)]);
     assert_eq!(questions.len(), 3);

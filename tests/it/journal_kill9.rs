@@ -1,6 +1,6 @@
-//! kill -9 at any moment: every batch that anybody has seen is in the journal, once.
+//! `kill -9` at random moments: every batch that a client has seen is in the journal exactly once.
 //!
-//! `framework/tests/journal_kill9.rs` kills a program that folds all the time.
+//! The test of the same name in `libs/journal` kills a program that writes checkpoints all the time.
 
 use std::{
     collections::BTreeMap,
@@ -18,16 +18,16 @@ use rustix::termios::ioctl_tiocnxcl;
 use simulator::Pty;
 
 const KILLS: u64 = 200;
-/// After so many kills all histories are looked at, else their newest part.
+/// Number of kills after which whole histories are checked, in place of their newest part.
 const LOOK_AT_ALL: u64 = 50;
 const METER: &str = "smartmeter_d0";
 const PULSES: &str = "smartmeter_s0";
 
-/// A batch as an event showed it: when it was taken (in microseconds since 1970), and its running number.
+/// Batch of an event: its time in microseconds since 1970, and its running number.
 type Seen = (i64, u64);
 
 #[test]
-fn what_was_seen_is_in_the_journal_once() {
+fn every_batch_that_was_seen_is_in_the_journal_once() {
     let folder = tempfile::tempdir().unwrap();
     let (meter, adapter) = (line(), line());
     let claims =
@@ -39,15 +39,15 @@ fn what_was_seen_is_in_the_journal_once() {
     );
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
-        // Also where an assertion fails: the scope waits for the sender.
+        // It stops the sender also when an assertion fails, as the scope waits for that thread.
         let _stop = Stop(&stop);
         scope.spawn(|| send_all(&meter, &adapter, &sent, &stop));
         let mut random = Random(0x5eed);
-        // Of each round, by section.
+        // Batches of each round by source.
         let mut seen = Vec::<BTreeMap<String, Vec<Seen>>>::new();
         for round in 0..=KILLS {
             let program = Program::with_config(folder.path(), &sources);
-            // What is new, and now and then everything.
+            // The newest round, and now and then all of them.
             let new = if round % LOOK_AT_ALL == 0 { 0 } else { seen.len() - 1 };
             check(&program, &seen[new..], &sent, round);
             let events = Events::of(&program);
@@ -56,7 +56,7 @@ fn what_was_seen_is_in_the_journal_once() {
                 drop(program);
             } else {
                 program.until("/health", "reading", |json| json["sources"][METER]["state"] == "delivering");
-                // An end in order loses nothing either.
+                // An orderly end loses nothing either.
                 assert_eq!(program.terminate().code(), Some(0));
             }
             seen.push(events.seen());
@@ -70,7 +70,7 @@ fn what_was_seen_is_in_the_journal_once() {
     });
 }
 
-/// Sends telegrams with a running number, and pulses, as fast as they are read well.
+/// Sends telegrams with a running number, and pulses, as fast as the program reads them.
 fn send_all(meter: &Pty, adapter: &Pty, sent: &AtomicU64, stop: &AtomicBool) {
     let mut random = Random(0xfeed);
     for number in 1.. {
@@ -83,7 +83,7 @@ fn send_all(meter: &Pty, adapter: &Pty, sent: &AtomicU64, stop: &AtomicBool) {
         if random.below(3) == 0 {
             send(adapter, &[0]);
         }
-        thread::sleep(Duration::from_micros(random.below(2000))); // telegrams have distances
+        thread::sleep(Duration::from_micros(random.below(2000))); // telegrams have gaps between them
     }
 }
 
@@ -91,7 +91,7 @@ fn of<'a>(section: &str, seen: &'a [BTreeMap<String, Vec<Seen>>]) -> impl Iterat
     seen.iter().filter_map(move |round| round.get(section)).flatten()
 }
 
-/// Asks for the histories: they must have each batch that was seen once, and the numbers in order.
+/// Checks that the histories have each batch that was seen once, and the numbers in order.
 fn check(program: &Program, seen: &[BTreeMap<String, Vec<Seen>>], sent: &AtomicU64, round: u64) {
     for (section, name, scale) in [(METER, "POWER_IMPORT", 1e8), (PULSES, "pulses", 1.0)] {
         let Some((first, _)) = of(section, seen).next() else { continue };
@@ -104,16 +104,16 @@ fn check(program: &Program, seen: &[BTreeMap<String, Vec<Seen>>], sent: &AtomicU
         let numbers = list("value").map(|value| (value.as_f64().unwrap() * scale).round() as u64);
         let there: Vec<_> = times.zip(numbers).collect();
         for pair in there.windows(2) {
-            // A meter's number rises with each telegram; a count is shown again when the power falls.
+            // A meter's number rises with each telegram; a count is repeated when the power falls.
             let rises = if section == METER { pair[0].1 < pair[1].1 } else { pair[0] != pair[1] };
             let in_order = pair[0].0 <= pair[1].0 && pair[0].1 <= pair[1].1;
-            assert!(rises && in_order, "{what}: {pair:?} are twice there, or not in order");
+            assert!(rises && in_order, "{what}: {pair:?} are there twice, or not in order");
         }
-        let sent = sent.load(Relaxed); // now: telegrams go on coming
+        let sent = sent.load(Relaxed); // read late, as telegrams go on arriving
         assert!(there.last().is_none_or(|last| last.1 <= sent), "{what}: {:?} was never sent", there.last());
         let mut there = there.iter();
         for (time, number) in of(section, seen) {
-            // Both are in order. The journal's clock follows the system's, which is slewed.
+            // Both are in order. The journal's clock follows the system's, which may be slewed.
             let same =
                 |batch: &(i64, u64)| batch.1 == *number && (batch.0 - time.div_euclid(1000)).abs() <= 1;
             assert!(there.any(same), "{what}: number {number} of {time} was seen, and is lost");
@@ -121,7 +121,7 @@ fn check(program: &Program, seen: &[BTreeMap<String, Vec<Seen>>], sent: &AtomicU
     }
 }
 
-/// What a program's event stream shows, until its end.
+/// Reader of a program's event stream until its end.
 struct Events(JoinHandle<BTreeMap<String, Vec<Seen>>>);
 
 impl Events {
@@ -143,7 +143,7 @@ impl Events {
     }
 }
 
-/// The batch in an event; `None` where the program died within it.
+/// Returns the batch in an event, or `None` if the program died within it.
 fn seen(event: &str) -> Option<(String, Seen)> {
     let event: serde_json::Value = serde_json::from_str(event).ok()?;
     let (section, data) = event.as_object()?.iter().next()?;

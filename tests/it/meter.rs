@@ -1,4 +1,4 @@
-//! Bytes in at a meter's line, JSON out over HTTP.
+//! Bytes on a meter's line, JSON over HTTP.
 
 use std::{io::Write as _, net::TcpListener, time::Duration};
 
@@ -76,7 +76,7 @@ fn an_unplugged_head_is_read_again_when_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("ttyUSB0");
     let program = Program::with_config(folder.path(), &d0("smartmeter_d0", &link));
-    // Not there at all: it serves, and says what is missing.
+    // Without the device the program serves, and names what is missing.
     let waiting = |json: &serde_json::Value| json["sources"]["smartmeter_d0"]["state"] == "waiting";
     let health = program.until("/health", "waiting", waiting);
     let error = health["sources"]["smartmeter_d0"]["last_error"]["message"].to_string();
@@ -95,7 +95,7 @@ fn an_unplugged_head_is_read_again_when_it_is_back() {
 }
 
 #[test]
-fn whatever_the_line_brings_the_next_good_telegram_is_read() {
+fn the_next_good_telegram_is_read_after_any_garbage() {
     let folder = tempfile::tempdir().unwrap();
     let meter = line();
     let program = Program::with_config(folder.path(), &d0("smartmeter_d0", meter.path()));
@@ -136,14 +136,14 @@ fn a_silent_meter_turns_stale_and_the_others_go_on() {
     assert!(data["lively"]["stale"].is_null());
     let (status, health) = program.get("/health");
     assert_eq!((status, &health["sources"]["quiet"]["state"]), (503, &"stale".into()));
-    // It speaks again: nothing is stale any more.
+    // It sends again, so that nothing is stale any more.
     send(&quiet, &telegram("000001.00000001", "000010.00"));
     program
         .until("/data/quiet", "fresh", |json| json["POWER_IMPORT"]["value"].as_f64() == Some(1.000_000_01));
 }
 
 #[test]
-fn an_interval_hands_on_the_newest_telegram() {
+fn an_interval_keeps_the_newest_telegram() {
     let folder = tempfile::tempdir().unwrap();
     let meter = line();
     let program = Program::with_config(
@@ -159,7 +159,7 @@ fn an_interval_hands_on_the_newest_telegram() {
 }
 
 #[test]
-fn events_bring_every_telegram() {
+fn every_telegram_is_an_event() {
     use std::io::{BufRead as _, BufReader};
     let folder = tempfile::tempdir().unwrap();
     let meter = line();

@@ -1,5 +1,4 @@
-//! `smartmeter probe`: finds each simulated meter, on real pseudo terminals that garble what is read at a
-//! wrong speed.
+//! `smartmeter probe` on simulated meters at real pseudo terminals, which garble bytes that are read at a wrong speed.
 
 use std::{
     fs,
@@ -15,7 +14,7 @@ use simulator::{
     p1, sml,
 };
 
-/// What an issue of this kind of meter asks for; a probe takes its time, but no more.
+/// Time that a probe of one port may take.
 const GOAL: Duration = Duration::from_secs(15);
 
 fn pushing(
@@ -38,7 +37,7 @@ fn probe(port: &Path, more: &[&str]) -> (Output, Duration) {
     (output, start.elapsed())
 }
 
-/// The section that is printed for the meter at `port`.
+/// Source that is printed for the meter at `port`, and the whole output.
 fn found(port: &Path) -> (String, String) {
     let (output, took) = probe(port, &[]);
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
@@ -58,7 +57,7 @@ fn a_d0_meter_is_found() {
 }
 
 #[test]
-fn a_meter_without_its_pin_is_said_to_be() {
+fn a_meter_that_needs_its_pin_is_reported() {
     let meter = pushing(9600, 1, |moment| seven_even(ebz::telegram(moment, DataSet::Reduced)));
     let (out, err) = found(meter.port());
     for text in [out, err] {
@@ -77,7 +76,7 @@ fn an_sml_meter_is_found() {
 
 #[test]
 fn a_p1_port_is_found() {
-    // The slowest push: once in ten seconds.
+    // The slowest meters push once in ten seconds.
     let meter = pushing(115_200, 10, |moment| p1::telegram(moment, p1::Version::V5).into_bytes());
     let (out, _) = found(meter.port());
     assert!(out.contains("plugin = \"d0\"") && out.contains("baud = 115200"), "{out}");
@@ -104,7 +103,7 @@ fn asked_meter(ident: &str) -> AskedMeter {
 }
 
 #[test]
-fn meters_that_must_be_asked_are_found() {
+fn meters_that_must_be_polled_are_found() {
     // Modes C and B.
     for ident in ["ISK5MT174-0001", "SIEC2WR5"] {
         let meter = asked_meter(ident);
@@ -153,7 +152,7 @@ fn the_section_is_added_to_a_configuration_that_works() {
     program.until("/data/smartmeter_d0_2", "delivered", |json| json["POWER_IMPORT"].is_object());
     assert_eq!(program.terminate().code(), Some(0));
 
-    // A port that is there already is not added again, and a file that is wrong is left alone.
+    // A port that is configured already is not added again, and an invalid file is left alone.
     let (output, _) = probe(meter.port(), &write);
     assert!(String::from_utf8(output.stderr).unwrap().contains("has it already, as `smartmeter_d0_2`"));
     assert_eq!(fs::read_to_string(&config).unwrap(), new);
@@ -162,7 +161,7 @@ fn the_section_is_added_to_a_configuration_that_works() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(fs::read_to_string(&config).unwrap(), "[sources.x]\nplugin = 1\n");
 
-    // A new file begins with it.
+    // A file that does not exist is created.
     let fresh = folder.path().join("new.toml");
     let (output, _) = probe(meter.port(), &["--write", fresh.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");

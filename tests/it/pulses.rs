@@ -1,4 +1,4 @@
-//! Pulses in at a serial line, counts and commands over HTTP.
+//! Pulses on a serial line, counts and commands over HTTP.
 
 use crate::program::*;
 
@@ -21,7 +21,7 @@ fn pulses_are_counted_and_survive_a_restart() {
 }
 
 #[test]
-fn commands_change_the_count_at_once_and_for_good() {
+fn commands_change_the_count_at_once_and_permanently() {
     let folder = tempfile::tempdir().unwrap();
     let adapter = line();
     let config = s0("smartmeter_s0", adapter.path());
@@ -33,7 +33,7 @@ fn commands_change_the_count_at_once_and_for_good() {
     send(&adapter, &[0]);
     program.until("/data", "counted on", |json| json["smartmeter_s0"]["pulses"] == 13_756_571);
 
-    // raspend's own form, and the original's name.
+    // raspend's own form with the original program's name of the command.
     let envelope = r#"{"Command": {"Name": "s0Interface.setValue", "Args": {"value": "2.5"}}, "Tag": 7}"#;
     let (status, answer) = program.post("/", envelope);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! A meter is recorded by the real program, shown to others, and played again.
+//! Recordings by the real program: made, anonymised, decoded and replayed.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use simulator::{PushingMeter, Timing};
 
-/// A meter that sends ten telegrams a second, each with a higher counter.
+/// Meter that sends ten telegrams a second, each with a higher counter.
 fn meter() -> PushingMeter {
     let (timing, mut count) = (Timing { interval: Duration::from_millis(100), baud: None }, 0);
     PushingMeter::start(simulator::Pty::open().unwrap(), timing, move || {
@@ -27,13 +27,13 @@ fn record(args: &[&str]) -> Child {
     smartmeter().arg("record").args(args).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Its exit status, and what it said.
+/// Exit status and log of a recording.
 fn ended(child: Child) -> (Option<i32>, String) {
     let output = child.wait_with_output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-/// A recording of two seconds or so.
+/// Records for about two seconds.
 fn recording(file: &Path, more: &[&str]) -> String {
     let meter = meter();
     let args = [&[meter.port().to_str().unwrap(), file.to_str().unwrap(), "--for", "2s"], more].concat();
@@ -43,7 +43,7 @@ fn recording(file: &Path, more: &[&str]) -> String {
     said
 }
 
-/// The bytes that a recording holds, without their parity.
+/// Bytes of a recording, without their parity.
 fn characters(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
     assert!(text.starts_with("# smartmeter recording 1: serial port, 9600 baud, "), "{text}");
@@ -52,7 +52,7 @@ fn characters(file: &Path) -> String {
     (0..hex.len()).step_by(2).map(|place| char::from(byte(place))).collect()
 }
 
-/// What `decode` prints of it.
+/// Output of `smartmeter decode`.
 fn decoded(file: &Path) -> Vec<Json> {
     let output = output(&["decode", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
@@ -61,7 +61,7 @@ fn decoded(file: &Path) -> Vec<Json> {
 }
 
 #[test]
-fn what_is_recorded_is_decoded_and_played_again() {
+fn a_recording_is_decoded_and_replayed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("meter.txt");
     recording(&file, &[]);
@@ -75,7 +75,7 @@ fn what_is_recorded_is_decoded_and_played_again() {
     let section = format!("[sources.m]\nplugin = \"d0\"\nport = \"replay:{}\"\nspeed = 10\n", file.display());
     let program = Program::with_config(folder.path(), &section);
     program.until("/data/m", "as recorded", |json| json["POWER_IMPORT"]["value"] == last);
-    // At its end it begins anew, as a device that was unplugged.
+    // After its end it starts again, as a device that was unplugged and came back.
     let start = Instant::now();
     while program.count("m", "reopened") == 0 {
         assert!(start.elapsed() < DEADLINE, "{}", program.log());
@@ -84,7 +84,7 @@ fn what_is_recorded_is_decoded_and_played_again() {
 }
 
 #[test]
-fn raw_bytes_are_played_too() {
+fn raw_bytes_are_replayed_too() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("raw");
     fs::write(&file, telegram("000001.00000000", "000010.00")).unwrap();
@@ -105,7 +105,7 @@ fn an_anonymised_recording_decodes_and_has_no_number_in_it() {
     let telegrams = decoded(&file);
     assert_eq!(telegrams[0]["readings"][2]["obis"], "1-0:1.8.0*255");
 
-    // Afterwards is early enough, and the times stay: of both files, and of one that is clean already.
+    // A recording can be anonymised later, and its times stay; so can one that is anonymised already.
     let plain = folder.path().join("plain.txt");
     recording(&plain, &[]);
     for from in [&plain, &file] {
@@ -124,7 +124,7 @@ fn an_anonymised_recording_decodes_and_has_no_number_in_it() {
 }
 
 #[test]
-fn what_is_not_recognized_is_not_anonymised() {
+fn an_unknown_protocol_is_not_anonymised() {
     let folder = tempfile::tempdir().unwrap();
     let (noise, file) = (folder.path().join("noise"), folder.path().join("file"));
     fs::write(&noise, [0x55; 1000]).unwrap();
@@ -133,7 +133,7 @@ fn what_is_not_recognized_is_not_anonymised() {
     assert_eq!(status, Some(1));
     assert!(said.contains("no telegram and no meter number was recognized, so nothing is written"), "{said}");
     assert!(!file.exists());
-    // Without `--anonymise` it is a recording like any other.
+    // Without `--anonymise` it is an ordinary recording.
     assert_eq!(ended(record(&[&port, file.to_str().unwrap()])).0, Some(0));
 }
 
@@ -145,7 +145,7 @@ fn signals_end_a_recording_in_order() {
         let meter = meter();
         let child = record(&[meter.port().to_str().unwrap(), file.to_str().unwrap()]);
         let start = Instant::now();
-        // It is written as it comes.
+        // Bytes are written as they arrive.
         while fs::read_to_string(&file).unwrap_or_default().lines().count() < 2 {
             assert!(start.elapsed() < DEADLINE);
             thread::sleep(Duration::from_millis(5));
@@ -157,7 +157,7 @@ fn signals_end_a_recording_in_order() {
 }
 
 #[test]
-fn mistakes_are_said_and_nothing_is_overwritten() {
+fn mistakes_are_reported_and_nothing_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let (there, new) = (folder.path().join("there"), folder.path().join("new"));
     fs::write(&there, "mine").unwrap();
@@ -182,7 +182,7 @@ fn mistakes_are_said_and_nothing_is_overwritten() {
         assert!(!Path::new(new).exists(), "{args:?}");
     }
     assert_eq!(fs::read_to_string(there).unwrap(), "mine");
-    // A damaged recording is refused with its line.
+    // A damaged recording is refused, with the line of the damage.
     let damaged = folder.path().join("damaged");
     fs::write(&damaged, "# smartmeter recording 1: TCP, 9600 baud, 2024-02-29T12:34:56Z\n0.1 0\n").unwrap();
     let decoded = output(&["decode", damaged.to_str().unwrap()]);
@@ -191,7 +191,7 @@ fn mistakes_are_said_and_nothing_is_overwritten() {
 }
 
 #[test]
-fn an_unplugged_device_ends_it_and_what_came_is_kept() {
+fn an_unplugged_device_ends_a_recording_and_its_bytes_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("meter.txt");
     let pty = line();

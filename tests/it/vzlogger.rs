@@ -1,4 +1,4 @@
-//! vzlogger's JSON on a port of its own, as its clients ask for it.
+//! vzlogger's JSON on a port of its own, as vzlogger's clients request it.
 
 use std::{
     net::TcpListener,
@@ -23,11 +23,11 @@ fn start(folder: &std::path::Path, vzlogger: &str, sources: &str) -> (Program, S
             return (program, address);
         }
         assert!(start.elapsed() < DEADLINE, "it does not say where:\n{log}");
-        thread::sleep(Duration::from_millis(5)); // between two looks, not for timing
+        thread::sleep(Duration::from_millis(5)); // between two checks, not for timing
     }
 }
 
-/// Status and JSON.
+/// Status and JSON of an answer.
 fn get(url: &str) -> (u16, Json) {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let mut answer = agent.get(url).call().unwrap();
@@ -36,13 +36,13 @@ fn get(url: &str) -> (u16, Json) {
     (answer.status().as_u16(), serde_json::from_str(&json).unwrap())
 }
 
-/// `.data[] | select(.uuid=="U") | (.tuples[0][1]? // 0)`, as evcc asks: a number for each channel that fits.
+/// `.data[] | select(.uuid=="U") | (.tuples[0][1]? // 0)`, as evcc does: a number for each channel that matches.
 fn evcc(answer: &Json, uuid: &str) -> Vec<f64> {
     let fits = answer["data"].as_array().unwrap().iter().filter(|channel| channel["uuid"] == uuid);
     fits.map(|channel| channel["tuples"][0][1].as_f64().unwrap_or(0.0)).collect()
 }
 
-/// The UUID of a series, as a user finds it.
+/// UUID of a series, found by its name as a user finds it.
 fn uuid(answer: &Json, name: &str) -> String {
     let mut channels = answer["data"].as_array().unwrap().iter();
     let channel =
@@ -65,7 +65,7 @@ fn evcc_finds_power_and_energy() {
     assert_eq!((status, &all["generator"]), (200, &"vzlogger".into()));
     let power = uuid(&all, "grid/CURRENT_POWER_SUM");
     assert_eq!(evcc(&all, &power), [-458.9]);
-    // evcc makes kWh of it.
+    // It is in Wh; evcc converts it to kWh.
     assert_eq!(evcc(&all, &uuid(&all, "grid/POWER_IMPORT")), [2_714_128.301_85]);
     assert_eq!(evcc(&all, HEAT), [1234.0]);
 
@@ -78,7 +78,7 @@ fn evcc_finds_power_and_energy() {
     let age = now - channel["tuples"][0][0].as_i64().unwrap();
     assert!((0..60_000).contains(&age), "milliseconds since 1970: {channel}");
 
-    // Nothing else is there: no readings in another shape, and no commands.
+    // This port serves nothing else: no readings in another shape, and no commands.
     for path in ["data", "cmds", "cmd?name=reset_s0", "health"] {
         assert_eq!(get(&format!("{url}{path}")).0, 404, "{path}");
     }
@@ -99,7 +99,7 @@ fn evcc_finds_power_and_energy() {
 }
 
 #[test]
-fn of_a_silent_meter_evcc_reads_neither_an_old_number_nor_zero() {
+fn evcc_reads_neither_an_old_number_nor_zero_of_a_silent_meter() {
     let folder = tempfile::tempdir().unwrap();
     let meter = line();
     let sources = format!("{}stale_after = \"1s\"\n", d0("grid", meter.path()));
@@ -108,7 +108,7 @@ fn of_a_silent_meter_evcc_reads_neither_an_old_number_nor_zero() {
     let has_power = |all: &Json| {
         all["data"].as_array().unwrap().iter().any(|channel| channel["name"] == "grid/CURRENT_POWER_SUM")
     };
-    // It speaks for longer than this machine may need to look.
+    // It sends for longer than a busy machine needs for one request.
     let speaking = |watts: u32| {
         for n in 0..2000 {
             send(&meter, &telegram(&format!("{watts:06}.{n:08}"), &format!("{watts:06}.00")));
@@ -128,7 +128,7 @@ fn of_a_silent_meter_evcc_reads_neither_an_old_number_nor_zero() {
             break all;
         }
         assert!(start.elapsed() < DEADLINE, "{all:#}");
-        thread::sleep(Duration::from_millis(5)); // between two looks, not for timing
+        thread::sleep(Duration::from_millis(5)); // between two checks, not for timing
     };
     assert_eq!(evcc(&silent, &uuid), [0.0; 0], "no number at all, not even 0");
     let (status, one) = get(&format!("{url}{uuid}"));
@@ -137,7 +137,7 @@ fn of_a_silent_meter_evcc_reads_neither_an_old_number_nor_zero() {
 }
 
 #[test]
-fn a_port_in_use_is_said_with_the_key() {
+fn a_port_in_use_is_an_error_that_names_the_key() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");

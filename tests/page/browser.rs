@@ -1,9 +1,9 @@
-//! A real browser: Chromium, driven by chromedriver over W3C WebDriver's HTTP
-//! (<https://www.w3.org/TR/webdriver2/>) and, where that has no word for it, the DevTools protocol.
+//! Real browser: Chromium, driven by chromedriver over W3C WebDriver's HTTP
+//! (<https://www.w3.org/TR/webdriver2/>) and, for what that cannot do, the DevTools protocol.
 //!
 //! Elements are named by their `data-test` attribute; what follows a blank is CSS below it: `"phase-L1 .value"`.
 
-#![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)] // for tests: what does not work is to be seen
+#![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)] // a test fails at once when something does not work
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,10 +20,10 @@ use test_servers::Server;
 
 use crate::program::DEADLINE;
 
-/// The programs that it takes, which are Debian's packages `chromium` and `chromium-driver`.
+/// Required programs, from Debian's packages `chromium` and `chromium-driver`.
 pub const NEEDED: [&str; 2] = ["chromium", "chromedriver"];
 
-/// Where WebDriver puts the identifier of an element.
+/// Key of an element's identifier in WebDriver's answers.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 pub const TAB: &str = "\u{e004}";
 pub const ENTER: &str = "\u{e007}";
@@ -31,22 +31,22 @@ pub const SPACE: &str = "\u{e00d}";
 pub const ESCAPE: &str = "\u{e00c}";
 pub const RIGHT: &str = "\u{e014}";
 
-/// One browser with one tab.
+/// Browser with one tab.
 pub struct Browser {
-    /// The session's URL at the driver.
+    /// URL of the session at the driver.
     session: String,
     agent: ureq::Agent,
-    /// What was read of the logs so far: reading takes it away from the browser.
+    /// Log entries so far: reading removes them from the browser.
     console: RefCell<Vec<Json>>,
     traffic: RefCell<Vec<Json>>,
     size: Cell<(u32, u32)>,
     _driver: Server,
-    /// The browser's own files, which neither of the two tidies up.
+    /// The browser's own files, which neither Chromium nor the driver removes.
     _folder: TempDir,
 }
 
 impl Browser {
-    /// Opens one whose user reads this language, `"de-DE"`, on a screen of 1280 × 900.
+    /// Opens a browser in this language, such as `"de-DE"`, on a screen of 1280 × 900.
     pub fn open(language: &str) -> Self {
         let port = test_servers::free_port();
         let mut command = Command::new("chromedriver");
@@ -65,7 +65,7 @@ impl Browser {
             _folder: folder,
         };
         let options = json!({
-            // Root has no sandbox, and a container little shared memory.
+            // Chromium has no sandbox for root, and a container has little shared memory.
             "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
                 "--enable-precise-memory-info", format!("--lang={language}")],
             "prefs": {"intl.accept_languages": language},
@@ -78,7 +78,7 @@ impl Browser {
         browser
     }
 
-    /// A command of WebDriver, with what it answers.
+    /// Sends a command of WebDriver and returns its answer.
     fn post(&self, path: &str, body: &Json) -> Json {
         self.try_post(path, body).unwrap_or_else(|error| panic!("{path} {body:.200}: {error:#}"))
     }
@@ -92,17 +92,17 @@ impl Browser {
         if status.is_success() { Ok(json["value"].take()) } else { Err(json["value"]["message"].take()) }
     }
 
-    /// A command of the DevTools protocol.
+    /// Sends a command of the DevTools protocol.
     pub fn devtools(&self, command: &str, parameters: Json) -> Json {
         self.post("/goog/cdp/execute", &json!({"cmd": command, "params": parameters}))
     }
 
-    /// Opens a page, and waits until it is loaded.
+    /// Opens a page and waits until it is loaded.
     pub fn goto(&self, url: &str) {
         self.post("/url", &json!({"url": url}));
     }
 
-    /// The size of the page in CSS pixels; what is narrower than 600 is a phone, which is touched.
+    /// Sets the size of the page in CSS pixels. A page narrower than 600 is a phone with a touch screen.
     pub fn size(&self, width: u32, height: u32) {
         let metrics =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
@@ -111,36 +111,36 @@ impl Browser {
         self.size.set((width, height));
     }
 
-    /// What the user prefers: `[("prefers-color-scheme", "dark")]`.
+    /// Sets the user's preferences: `[("prefers-color-scheme", "dark")]`.
     pub fn prefers(&self, features: &[(&str, &str)]) {
         let features: Vec<_> =
             features.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         self.devtools("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
-    /// The time zone of the user.
+    /// Sets the user's time zone.
     pub fn zone(&self, name: &str) {
         self.devtools("Emulation.setTimezoneOverride", json!({"timezoneId": name}));
     }
 
-    /// Runs a function's body in the page: what it returns, or what its promise comes to.
+    /// Runs the body of a function in the page and returns its result, or that of its promise.
     pub fn script(&self, body: &str, args: &[Json]) -> Json {
         self.post("/execute/sync", &json!({"script": body, "args": args}))
     }
 
-    /// What of an element: a JavaScript expression over `e`, which is `null` where there is none.
+    /// Evaluates a JavaScript expression over an element `e`, which is `null` if there is none.
     fn of(&self, at: &str, expression: &str) -> Json {
         let body = format!("const e = document.querySelector(arguments[0]); return {expression};");
         self.script(&body, &[selector(at).into()])
     }
 
-    /// The text as it is seen; nothing where there is no such element, or a hidden one.
+    /// Visible text of an element; empty if there is no such element or it is hidden.
     pub fn text(&self, at: &str) -> String {
         let text = self.of(at, "e && e.checkVisibility() ? e.innerText : ''");
         text.as_str().unwrap().trim().to_owned()
     }
 
-    /// Whether it is there to be seen.
+    /// Whether the element is visible.
     pub fn shows(&self, at: &str) -> bool {
         self.of(at, "!!e && e.checkVisibility() && e.getClientRects().length > 0").as_bool().unwrap()
     }
@@ -149,17 +149,17 @@ impl Browser {
         self.of(at, &format!("e && e.getAttribute({})", json!(name))).as_str().map(str::to_owned)
     }
 
-    /// How many there are.
+    /// Number of such elements.
     pub fn count(&self, css: &str) -> u64 {
         self.script("return document.querySelectorAll(arguments[0]).length;", &[css.into()]).as_u64().unwrap()
     }
 
-    /// Waits for it to be seen.
+    /// Waits until the element is visible.
     pub fn await_shown(&self, at: &str) {
         self.until(&format!("`{at}` shown"), || self.shows(at));
     }
 
-    /// Waits until it is so.
+    /// Waits until the condition holds.
     pub fn until(&self, what: &str, mut wanted: impl FnMut() -> bool) {
         let start = Instant::now();
         while !wanted() {
@@ -167,29 +167,29 @@ impl Browser {
                 let text = self.script("return location.href + '\\n' + document.body.innerText;", &[]);
                 panic!("never {what}: {}\n{:#?}", text.as_str().unwrap_or_default(), self.console());
             }
-            thread::sleep(Duration::from_millis(10)); // between two looks, not for timing
+            thread::sleep(Duration::from_millis(10)); // between two checks, not for timing
         }
     }
 
-    /// Presses the mouse on it as a user would: it fails where something lies above.
+    /// Clicks on the element as a user would. It fails if something covers it.
     pub fn click(&self, at: &str) {
         let element = self.element(at);
         let start = Instant::now();
         while let Err(error) = self.try_post(&format!("/element/{element}/click"), &json!({})) {
-            // It may still be moving, or below a message that goes.
+            // It may still be moving, or covered by a message that disappears.
             assert!(start.elapsed() < DEADLINE, "{at}: {error}");
             thread::sleep(Duration::from_millis(20)); // between two attempts
         }
     }
 
-    /// Empties a field and types this.
+    /// Replaces the text of a field by typing.
     pub fn enter(&self, at: &str, text: &str) {
         let element = self.element(at);
         self.post(&format!("/element/{element}/clear"), &json!({}));
         self.post(&format!("/element/{element}/value"), &json!({"text": text}));
     }
 
-    /// Presses keys, one after the other, where the focus is.
+    /// Presses keys one after the other where the focus is.
     pub fn press(&self, keys: &str) {
         let key = |kind: &str, key: char| json!({"type": kind, "value": key.to_string()});
         let actions: Vec<_> = keys.chars().flat_map(|k| [key("keyDown", k), key("keyUp", k)]).collect();
@@ -197,7 +197,7 @@ impl Browser {
         self.post("/actions", &json!({"actions": [keyboard]}));
     }
 
-    /// Moves the mouse over it: so far from its middle, in pixels.
+    /// Moves the mouse over the element, at this distance from its middle in pixels.
     pub fn hover(&self, at: &str, x: i32, y: i32) {
         self.of(at, "e.scrollIntoView({block: 'center', behavior: 'instant'})");
         let origin = json!({ELEMENT: self.element(at)});
@@ -213,7 +213,7 @@ impl Browser {
         found[ELEMENT].as_str().unwrap().to_owned()
     }
 
-    /// A picture of the whole page, as on a screen that is high enough for it.
+    /// Picture of the whole page, as on a screen that is high enough for it.
     pub fn screenshot(&self, path: &Path) {
         let (width, height) = self.size.get();
         let content = self.script("return document.scrollingElement.scrollHeight;", &[]).as_u64().unwrap();
@@ -224,14 +224,14 @@ impl Browser {
         fs::write(path, base64(picture["data"].as_str().unwrap())).unwrap();
     }
 
-    /// What the browser said on its console so far: `level`, `source` and `message`.
+    /// Console messages so far: `level`, `source` and `message`.
     pub fn console(&self) -> Vec<Json> {
         let mut known = self.console.borrow_mut();
         known.extend(self.log("browser"));
         known.clone()
     }
 
-    /// The URLs that were asked for so far.
+    /// URLs that the browser has requested so far.
     pub fn requests(&self) -> Vec<String> {
         let mut known = self.traffic.borrow_mut();
         for entry in self.log("performance") {
@@ -248,7 +248,7 @@ impl Browser {
         entries
     }
 
-    /// A figure of the tab, of `Performance.getMetrics`: `"JSHeapUsedSize"` in bytes, `"Nodes"`.
+    /// Metric of the tab from `Performance.getMetrics`: `"JSHeapUsedSize"` in bytes, `"Nodes"`.
     pub fn metric(&self, name: &str) -> f64 {
         self.devtools("Performance.enable", json!({}));
         let metrics = self.devtools("Performance.getMetrics", json!({}));
@@ -256,7 +256,7 @@ impl Browser {
         metric.unwrap()["value"].as_f64().unwrap()
     }
 
-    /// What the page's scripts hold on to, in bytes: rubbish is collected before.
+    /// Memory of the page's scripts in bytes, after garbage collection.
     pub fn heap(&self) -> f64 {
         self.devtools("HeapProfiler.collectGarbage", json!({}));
         self.metric("JSHeapUsedSize")
@@ -265,7 +265,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Without this the browser would outlive its driver.
+        // Without this the browser would outlive the driver.
         let _ = self.agent.delete(&self.session).call();
     }
 }
@@ -275,7 +275,7 @@ pub fn selector(at: &str) -> String {
     format!("[data-test=\"{hook}\"] {below}")
 }
 
-/// The bytes that a text in base 64 stands for (RFC 4648, 4).
+/// Decodes base64 (RFC 4648, 4).
 fn base64(text: &str) -> Vec<u8> {
     let digit = |c: u8| match c {
         b'A'..=b'Z' => c - b'A',

@@ -1,4 +1,4 @@
-//! What the house is told: commands from here and from elsewhere, with a token and without.
+//! Commands on the page: from this machine and from others, with a token and without.
 
 use super::{
     house::{CONSUMER, House, METER, Plan, TOKEN, Year, from_elsewhere},
@@ -9,7 +9,7 @@ use crate::{Test, browser::Browser};
 pub const TESTS: &[Test] = &[
     ("a_command_is_confirmed_and_done", from_here),
     ("a_command_from_elsewhere_needs_the_token", with_token),
-    ("without_a_configured_token_it_says_why_not", refused),
+    ("without_a_configured_token_the_page_explains_the_refusal", refused),
     ("everything_a_meter_sends_is_in_its_table", readings),
 ];
 
@@ -21,7 +21,7 @@ fn count(house: &House) -> f64 {
     house.program().get(&format!("/data/{CONSUMER}")).1["count"].as_f64().unwrap()
 }
 
-/// Fills in the form that sets the count, and sends it: up to the question whether it is meant so.
+/// Fills in the form that sets the count and submits it, up to the question for confirmation.
 fn set_count(browser: &Browser, value: &str) {
     browser.enter(&format!("arg-{}-value", form("set_s0")), value);
     browser.click(&format!("run-{}", form("set_s0")));
@@ -49,7 +49,7 @@ fn from_here(_: &Year) {
 
     browser.click(&format!("run-{}", form("reset_s0")));
     browser.await_shown("dialog");
-    // The count of before the reset, so that nobody loses it unawares.
+    // The message has the count from before the reset, so that nobody loses it by mistake.
     let text = browser.text("dialog-text");
     assert!(text.contains("13,756.57"), "{text}");
     browser.click("confirm");
@@ -68,7 +68,7 @@ fn with_token(_: &Year) {
     }
     browser.enter("token", "no-such-token");
     browser.click("confirm");
-    // It is asked for again, and nothing was done.
+    // The page asks for the token again, and nothing was done.
     browser.until("the refusal", || browser.text("dialog").to_lowercase().contains("wrong"));
     browser.await_shown("token");
     assert_ne!(count(&house), 2.5);
@@ -77,7 +77,7 @@ fn with_token(_: &Year) {
     browser.await_shown("toast");
     browser.until("done", || browser.attribute("toast", "data-kind").as_deref() == Some("good"));
     house.program().until("/data", "set", |data| data[CONSUMER]["count"] == 2.5);
-    // It is kept as long as the tab is, and nowhere else.
+    // The token is kept in this tab only.
     let kept = "return [sessionStorage.getItem('token'), JSON.stringify(localStorage), document.cookie, location.href];";
     let kept = browser.script(kept, &[]);
     assert_eq!(kept[0], TOKEN);
@@ -90,7 +90,7 @@ fn with_token(_: &Year) {
     assert!(!browser.shows("token"));
     browser.click("confirm");
     house.program().until("/data", "set", |data| data[CONSUMER]["count"] == 7.25);
-    // The browser itself says that there was a 401; the page says nothing.
+    // The browser itself logs the 401; the page logs nothing.
     let page: Vec<_> = browser.console().into_iter().filter(|entry| entry["source"] != "network").collect();
     assert!(page.is_empty(), "{page:#?}");
 }
@@ -115,7 +115,7 @@ fn readings(_: &Year) {
     let table = format!("table-{METER}");
     browser.await_shown(&table);
     let shown = browser.text(&table);
-    // Every digit of the meter, not a rounded one.
+    // The table has every digit of the meter.
     for wanted in ["1.8.0", "POWER_IMPORT", "4,457.12345678", "kWh", "16.7.0", "458.9", "W", "1EBZ0100000042"]
     {
         assert!(shown.contains(wanted), "{wanted} is not in {shown}");

@@ -1,8 +1,8 @@
-// The texts that are to be seen and whose contrast is below WCAG 2.2's AA (1.4.3): 4.5, or 3 where they are large.
+// Visible texts whose contrast is below WCAG 2.2's AA (1.4.3): 4.5, or 3 for large ones.
 
 const pixel = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
 
-// The colour that these, one over the other, come to, whatever notation each is in.
+// Resulting colour of these layers, in any notation.
 function mixed(layers) {
   pixel.globalAlpha = 1;
   pixel.fillStyle = matchMedia('(prefers-color-scheme: dark)').matches ? '#121212' : '#ffffff';
@@ -31,7 +31,7 @@ while (texts.nextNode()) {
   const text = texts.currentNode.data.trim();
   const box = element.getBoundingClientRect();
   const visible = element.checkVisibility({ visibilityProperty: true }) && box.width > 1 && box.height > 1;
-  // What cannot be used, and what nobody sees, need none.
+  // Disabled and hidden elements need no contrast.
   if (!text || !visible || element.closest('script, style, :disabled')) continue;
   seen += 1;
   const layers = [];

@@ -1,4 +1,4 @@
-//! What it costs: printed, so that it can be compared. Only what grows is refused.
+//! Cost of the page, printed for comparison. Only growth fails a test.
 
 use std::{
     fs,
@@ -16,13 +16,10 @@ use super::{
 };
 use crate::{Test, browser::Browser, program::*};
 
-pub const TESTS: &[Test] = &[
-    ("what_it_takes_to_show_the_page", speed),
-    ("the_tab_does_not_grow", memory),
-    ("what_a_client_costs", client),
-];
+pub const TESTS: &[Test] =
+    &[("cost_of_showing_the_page", speed), ("the_tab_does_not_grow", memory), ("cost_of_a_client", client)];
 
-/// Of two hours of telegrams, one a second.
+/// Telegrams of two hours at one a second.
 const TELEGRAMS: u64 = 7200;
 const MANY: usize = 20;
 
@@ -65,7 +62,7 @@ fn f64_pairs(a: &(f64, f64), b: &(f64, f64)) -> std::cmp::Ordering {
     a.0.total_cmp(&b.0)
 }
 
-/// A meter that speaks as often as this, and counts on.
+/// Meter that sends at this interval, with a rising counter.
 fn quick_meter(interval: Duration) -> PushingMeter {
     let mut telegrams = 0.0;
     let next = move || {
@@ -86,11 +83,11 @@ fn batches(program: &Program) -> u64 {
     program.count(METER, "batches")
 }
 
-/// Waits for so many telegrams, however long it takes, as long as there come any.
+/// Waits for this number of telegrams, without a limit while any arrive.
 fn after(program: &Program, number: u64) {
     let mut newest = (Instant::now(), batches(program));
     while newest.1 < number {
-        thread::sleep(Duration::from_millis(50)); // between two looks, not for timing
+        thread::sleep(Duration::from_millis(50)); // between two requests, not for timing
         let count = batches(program);
         if count > newest.1 {
             newest = (Instant::now(), count);
@@ -128,17 +125,17 @@ fn memory(_: &Year) {
         last[1],
         last[2],
     );
-    // It was awake: what it shows is what the meter said last.
+    // The tab was awake: it shows the newest telegram.
     let shown = || browser.text("hero-power");
     let before = shown();
     browser.until("live to the end", || shown() != before);
-    // Keeping each telegram would be 0.4 MB even in the short run.
+    // Keeping each telegram would take 0.4 MB even in the short run.
     assert!(last[0] - first[0] < 0.3e6, "the heap grew: {looks:?}");
     assert!(last[1] - first[1] < 100.0, "there are more nodes: {looks:?}");
     assert!(last[2] - first[2] < 20.0, "there are more listeners: {looks:?}");
 }
 
-/// The program's time on a processor so far.
+/// Processor time of the program so far.
 fn processor_time(program: &Program) -> Duration {
     let tasks = fs::read_dir(format!("/proc/{}/task", program.pid())).unwrap();
     let nanoseconds = tasks.map(|task| {
@@ -155,7 +152,7 @@ fn client(_: &Year) {
     let telegrams = if is_long() { 600 } else { 150 };
     let cost = || {
         let (begin, before) = (batches(&program), processor_time(&program));
-        // Looking takes time of it too: the same each time.
+        // The request takes processor time too, the same each time.
         after(&program, begin + telegrams);
         (processor_time(&program) - before).as_secs_f64()
     };
@@ -175,7 +172,7 @@ fn client(_: &Year) {
     }
 }
 
-/// Reads events until they end; how many bytes there were.
+/// Reads events until they end, and returns the number of bytes.
 fn listen(address: &str) -> thread::JoinHandle<u64> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();

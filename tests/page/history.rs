@@ -1,4 +1,4 @@
-//! What the house did: charts of a recorded year, against what `/history` says.
+//! Charts of a recorded year, compared with `/history`.
 
 use serde_json::Value as Json;
 
@@ -12,18 +12,18 @@ use crate::{
 };
 
 pub const TESTS: &[Test] = &[
-    ("charts_are_drawn_of_what_was_recorded", charts),
-    ("a_day_is_the_house_s_day", local_days),
+    ("charts_show_the_recorded_readings", charts),
+    ("days_are_those_of_the_household_s_time_zone", local_days),
     ("periods_follow_one_another_and_are_compared", periods),
     ("a_chart_shows_its_values_to_mouse_and_keys", values),
-    ("without_a_journal_the_history_says_so", no_journal),
-    ("before_the_first_reading_the_history_says_so", nothing_yet),
+    ("without_a_journal_the_history_view_explains_it", no_journal),
+    ("before_the_first_reading_the_history_view_explains_it", nothing_yet),
     ("a_history_of_a_few_readings_has_all_its_ranges", young),
 ];
 
 pub const RANGES: [&str; 6] = ["hour", "day", "week", "month", "year", "all"];
 
-/// Chooses a range, and waits until its charts are drawn.
+/// Chooses a range and waits until its charts are drawn.
 pub fn range(browser: &Browser, name: &str) {
     browser.click(&format!("range-{name}"));
     drawn(browser);
@@ -35,11 +35,11 @@ pub fn drawn(browser: &Browser) {
     browser.until("charts", ready);
 }
 
-/// A chart's table: the cells' texts, row by row, without the head.
+/// Texts of the cells of a chart's table, row by row, without the head.
 fn table(browser: &Browser, chart: &str) -> Vec<Vec<String>> {
     let body = "return Array.from(document.querySelectorAll(`[data-test=\"${arguments[0]}\"] tbody tr`), \
                 (row) => Array.from(row.cells, (cell) => cell.textContent.trim()));";
-    // It may be made only for somebody who wants to see it.
+    // The page creates the table when it is opened.
     if !browser.shows(&format!("{chart} table")) {
         browser.click(&format!("{chart} summary"));
         browser.await_shown(&format!("{chart} tbody tr"));
@@ -47,7 +47,7 @@ fn table(browser: &Browser, chart: &str) -> Vec<Vec<String>> {
     serde_json::from_value(browser.script(body, &[chart.into()])).unwrap()
 }
 
-/// A number as English writes it, with whatever is behind it.
+/// Number in English notation, without the text after it.
 fn number(text: &str) -> f64 {
     let kept: String =
         text.replace('−', "-").chars().filter(|c| c.is_ascii_digit() || matches!(c, '.' | '-')).collect();
@@ -61,7 +61,7 @@ fn charts(year: &Year) {
     for name in RANGES {
         range(&browser, name);
         let wanted: &[&str] = match name {
-            "hour" => &["chart-power"], // one bar would say less than the sentence above
+            "hour" => &["chart-power"], // a single bar would show less than the sentence above it
             "all" => &["chart-energy"],
             _ => &["chart-power", "chart-energy"],
         };
@@ -74,7 +74,7 @@ fn charts(year: &Year) {
         assert!(!browser.shows("history-error"), "{name}");
         assert!(!browser.text("totals").is_empty() || name == "hour", "{name}");
     }
-    // The year's bars are the months that the journal counts.
+    // The bars of a year are the months of the journal.
     range(&browser, "year");
     let months = |section: &str, name: &str| {
         let now = jiff::Timestamp::now().in_tz(ZONE).unwrap();
@@ -91,7 +91,7 @@ fn charts(year: &Year) {
                 digits && (number(cell) - wanted).abs() <= 0.051 + wanted.abs() * 0.006
             })
         };
-        // The running month goes on meanwhile.
+        // The current month grows meanwhile.
         for (row, amount) in rows.iter().zip(&amounts[..amounts.len() - 1]) {
             assert!(shown(row, *amount), "{section} {name}: {amount} is not in {row:?}");
         }
@@ -102,7 +102,7 @@ fn charts(year: &Year) {
 fn local_days(year: &Year) {
     let house = House::start(&Plan { year: Some(year), ..Plan::default() });
     let browser = Browser::open("de-DE");
-    // Far enough to be in another day for a part of each.
+    // This zone is far enough away for part of each day to be another day.
     browser.zone("Pacific/Auckland");
     house.show(&browser, "#history");
     range(&browser, "day");
@@ -158,7 +158,7 @@ fn values(year: &Year) {
     let browser = Browser::open("en-US");
     house.show(&browser, "#history");
     range(&browser, "week");
-    browser.click("prev"); // of this week there may be a few hours only
+    browser.click("prev"); // the current week may have a few hours only
     drawn(&browser);
     for chart in ["chart-power", "chart-energy"] {
         let tip = format!("{chart} .tooltip");
@@ -170,7 +170,7 @@ fn values(year: &Year) {
         browser.until("another one", || !browser.text(&tip).is_empty() && browser.text(&tip) != first);
         browser.hover("range-week", 0, 0);
         browser.until("none", || !browser.shows(&tip));
-        // The keys do the same.
+        // The arrow keys do the same.
         let focus = "const svg = document.querySelector(`[data-test=\"${arguments[0]}\"] [tabindex=\"0\"]`); \
                      svg?.focus(); return !!svg;";
         assert_eq!(browser.script(focus, &[chart.into()]), true, "{chart} has no focus");
@@ -198,7 +198,7 @@ fn nothing_yet(_: &Year) {
     let house = House::silent(&Plan::default());
     let browser = Browser::open("en-US");
     browser.goto(&format!("{}#history", house.url()));
-    // The counter's count is the only thing there may be.
+    // Only the counter's count may be there.
     browser.until("a word", || browser.shows("history-empty") || browser.shows("chart-energy"));
     assert!(!browser.shows("history-error"));
 }

@@ -1,4 +1,4 @@
-//! What the page is of: the real program, a meter and an S0 counter at real lines, and a year that was recorded.
+//! Subject of the page: the real program, a meter and an S0 counter at real lines, and a recorded year.
 
 use std::{
     fs,
@@ -18,18 +18,18 @@ use crate::{browser::Browser, program::journal::Journal, program::*};
 
 pub const METER: &str = "smartmeter_d0";
 pub const CONSUMER: &str = "heat_pump";
-/// The house's; the browser's user may be elsewhere.
+/// The household's time zone; the browser's user may be elsewhere.
 pub const ZONE: &str = "Europe/Berlin";
 pub const TOKEN: &str = "seven-green-lamps";
-/// Markup that would be seen to work, for every place where a text may come from outside.
+/// Markup with a visible effect, for every place where a text may come from outside.
 pub const SCRIPT: &str = "<script>document.title='x'</script>";
 pub const IMAGE: &str = "<img src=x onerror=document.title=1>";
-/// What the meter has counted when the recorded year ends, in kWh.
+/// The meter's counters at the end of the recorded year, in kWh.
 pub const IMPORT: f64 = 4457.0;
 pub const EXPORT: f64 = 2713.0;
 const COUNT: f64 = 1206.0;
 
-/// A recorded year, imported once by the first who wants it.
+/// Recorded year, imported once by the first test that needs it.
 #[derive(Default)]
 pub struct Year(OnceLock<Journal>);
 
@@ -46,8 +46,8 @@ impl Year {
     }
 }
 
-/// The last week by the quarter of an hour, up to a few minutes ago, and what was before by two hours: sun by day, a
-/// heat pump in winter, and two sections that no configuration could name.
+/// CSV of a year: a row each quarter of an hour in the last week, up to a few minutes ago, and each two hours before.
+/// There is sun by day, a heat pump in winter, and two sources whose names no configuration allows.
 fn year() -> String {
     let end = (Timestamp::now().as_second() / 900 - 1) * 900;
     let week = end - 8 * 86_400;
@@ -72,7 +72,7 @@ fn year() -> String {
         count += pump * hours;
         rows.push((time, power, pump, import, export, count));
     }
-    // The counters come to the round numbers at which the live ones go on.
+    // The counters end at the round numbers from which the live ones go on.
     let (import, export, count) = (IMPORT - import, EXPORT - export, COUNT - count);
     let mut text = "time,section,name,value,unit,obis\n".to_owned();
     for (time, power, pump, i, e, c) in rows {
@@ -94,19 +94,19 @@ fn year() -> String {
     text
 }
 
-/// How a house differs from the usual one.
+/// Differences of a household from the usual one.
 #[derive(Default)]
 pub struct Plan<'a> {
     pub year: Option<&'a Year>,
-    /// More of `[server]`.
+    /// More keys of `[server]`.
     pub server: &'a str,
-    /// More of the meter's section.
+    /// More keys of the meter.
     pub meter: &'a str,
-    /// More sections.
+    /// More tables of the configuration.
     pub more: &'a str,
 }
 
-/// A program that reads a meter and a counter.
+/// Running program that reads a meter and a counter.
 pub struct House {
     program: Option<Program>,
     pub meter: Pty,
@@ -117,12 +117,12 @@ pub struct House {
 }
 
 impl House {
-    /// Starts it, and hands on a first reading of both.
+    /// Starts the program and waits for a first reading of both.
     pub fn start(plan: &Plan<'_>) -> Self {
         let house = Self::silent(plan);
         house.send(&reading(458.9));
         if plan.year.is_some() {
-            // It goes on where the recorded year ends; that it began at 0 must be recorded before.
+            // The count goes on where the recorded year ends. Its start at 0 must be recorded first.
             house.program().until("/data", "there", |data| data[CONSUMER].is_object());
             let count = format!("{{\"name\": \"set_s0\", \"args\": {{\"value\": {COUNT}}}}}");
             assert_eq!(house.program().post("/cmd", &count).0, 200);
@@ -132,7 +132,7 @@ impl House {
         house
     }
 
-    /// Starts it without a word of the meter.
+    /// Starts the program with a silent meter.
     pub fn silent(plan: &Plan<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (meter, adapter) = (line(), line());
@@ -165,13 +165,13 @@ impl House {
     /// Ends the program as a power cut would.
     pub fn kill(&mut self) {
         self.program = None;
-        // A real line loses its reader's claim with the reader; the test holds this one open.
+        // A real line loses its exclusive mode with its reader; the test holds this one open.
         for claim in &self.claims {
             ioctl_tiocnxcl(claim).unwrap();
         }
     }
 
-    /// Starts the program at the same port.
+    /// Starts the program on the same TCP port.
     pub fn start_again(&mut self) {
         let mut command = smartmeter();
         command.env("TZ", ZONE).arg("--config").arg(self.folder.path().join("config.toml"));
@@ -182,7 +182,7 @@ impl House {
         format!("http://127.0.0.1:{}/", self.port)
     }
 
-    /// The meter says something.
+    /// Sends a telegram of the meter.
     pub fn send(&self, text: &str) {
         send(&self.meter, &seven_e_one(text.as_bytes().to_vec()));
     }
@@ -191,14 +191,14 @@ impl House {
         send(&self.adapter, &vec![0; count]);
     }
 
-    /// Opens the page, and waits until it shows what the meter says.
+    /// Opens the page and waits until it shows the meter's reading.
     pub fn open(&self, language: &str) -> Browser {
         let browser = Browser::open(language);
         self.show(&browser, "");
         browser
     }
 
-    /// One of its views, `"#history"`, loaded anew.
+    /// Loads one of the views, such as `"#history"`.
     pub fn show(&self, browser: &Browser, view: &str) {
         browser.goto("about:blank");
         browser.goto(&format!("{}{view}", self.url()));
@@ -210,12 +210,12 @@ pub fn interactive(browser: &Browser) -> bool {
     browser.script("return performance.getEntriesByName('interactive').length > 0;", &[]) == true
 }
 
-/// A telegram with this power in watts, which the phases share: half, three quarters, and what is too much back.
+/// Telegram with this power in watts. The phases have a half, three quarters, and the negative rest.
 pub fn reading(power: f64) -> String {
     telegram_of("1EBZ0100000042", power, 0.123_456_78)
 }
 
-/// One of this meter number, when so much was drawn since the recorded year, in kWh.
+/// Telegram with this meter number and this import in kWh since the recorded year.
 pub fn telegram_of(number: &str, power: f64, drawn: f64) -> String {
     let watts = |power: f64| format!("{}{:09.2}*W", if power < 0.0 { "-" } else { "" }, power.abs());
     format!(
@@ -230,7 +230,7 @@ pub fn telegram_of(number: &str, power: f64, drawn: f64) -> String {
     )
 }
 
-/// A proxy that says that it speaks for somebody elsewhere: the port that it listens at.
+/// Starts a proxy that forwards for a client elsewhere, and returns its port.
 pub fn from_elsewhere(house: &House) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (port, to) = (listener.local_addr().unwrap().port(), house.port);
@@ -242,7 +242,7 @@ pub fn from_elsewhere(house: &House) -> u16 {
     port
 }
 
-/// One request: the connection ends with its answer.
+/// Forwards one request; the connection ends with its answer.
 fn forward(client: &TcpStream, to: u16) -> std::io::Result<()> {
     let mut server = TcpStream::connect(("127.0.0.1", to))?;
     let mut reader = BufReader::new(client.try_clone()?);

@@ -1,4 +1,4 @@
-//! Whether everybody can look at it: phones and walls, light and dark, keys and screen readers.
+//! Accessibility: phones and wall displays, light and dark, keyboards and screen readers.
 
 use std::{
     collections::BTreeSet,
@@ -20,10 +20,10 @@ use crate::{
 
 pub const TESTS: &[Test] = &[
     ("nothing_is_wider_than_the_screen", widths),
-    ("every_text_has_contrast", contrast),
-    ("everything_works_with_keys", keys),
-    ("everything_has_a_name", names),
-    ("who_wants_no_motion_gets_none", motion),
+    ("every_text_has_enough_contrast", contrast),
+    ("everything_works_with_the_keyboard", keys),
+    ("everything_has_an_accessible_name", names),
+    ("reduced_motion_is_respected", motion),
 ];
 
 const VIEWS: [&str; 3] = ["now", "history", "sources"];
@@ -33,7 +33,7 @@ fn house(year: &Year, more: &str) -> House {
     House::start(&Plan { year: Some(year), more, ..Plan::default() })
 }
 
-/// A second meter, with a long name, and a thermometer.
+/// Second meter, with a long name, and a thermometer.
 fn more_sources(folder: &Path) -> (PushingMeter, String) {
     let line = Pty::open().unwrap();
     let telegram = || seven_e_one(telegram_of("1EBZ0100000043", -1234.5, 1.0).into_bytes());
@@ -49,7 +49,7 @@ fn more_sources(folder: &Path) -> (PushingMeter, String) {
     (second, text)
 }
 
-/// Shows a view, with everything in it drawn.
+/// Shows a view and waits until everything in it is drawn.
 fn show(browser: &Browser, view: &str) {
     browser.click(&format!("nav-{view}"));
     browser.await_shown(&format!("view-{view}"));
@@ -61,10 +61,10 @@ fn show(browser: &Browser, view: &str) {
     }
 }
 
-/// Opens whatever can be opened.
+/// Opens everything that can be opened.
 fn unfold(browser: &Browser) {
     browser.script("for (const it of document.querySelectorAll('details')) it.open = true;", &[]);
-    // What is in it may be made only now. A source that fails has nothing.
+    // The page may create its content only now. A failed source has none.
     let empty = "return Array.from(document.querySelectorAll('details[open] tbody')) \
                  .filter((it) => it.checkVisibility() && !it.rows.length && !it.closest('[data-test=source-cellar]')).length;";
     browser.until("unfolded", || browser.script(empty, &[]) == 0);
@@ -85,7 +85,7 @@ fn widths(year: &Year) {
     let house = house(year, &more);
     let browser = house.open("de-DE");
     browser.await_shown("card-machine");
-    // A second pulse, from which the power is known.
+    // The power is known from the second pulse on.
     house.pulses(1);
     browser.until("all of it", || browser.text(&format!("consumer-{CONSUMER} .value")).ends_with('W'));
     let mut bad = Vec::new();
@@ -148,9 +148,9 @@ fn contrast(year: &Year) {
     assert!(bad.is_empty(), "{bad:#?}");
 }
 
-/// Adds the texts that are too pale.
+/// Adds the texts without enough contrast to `bad`.
 fn pale(browser: &Browser, what: &str, bad: &mut BTreeSet<String>) {
-    // Colours that are still on their way are no colours.
+    // Colours in transition are not final.
     let still = "return document.getAnimations().every((it) => it.playState !== 'running' || \
                  it.effect.getComputedTiming().iterations === Infinity);";
     browser.until("calm", || browser.script(still, &[]) == true);
@@ -191,7 +191,7 @@ fn keys(year: &Year) {
     focus(&browser, &format!("readings-{METER} summary"));
     browser.press(ENTER);
     browser.await_shown(&format!("table-{METER}"));
-    // A question keeps the focus within, and gives it back.
+    // A dialog keeps the focus and returns it afterwards.
     let asks = format!("run-{CONSUMER}.reset_s0");
     focus(&browser, &asks);
     browser.press(ENTER);
@@ -207,13 +207,13 @@ fn focus(browser: &Browser, at: &str) {
     browser.script("document.querySelector(arguments[0]).focus();", &[browser::selector(at).into()]);
 }
 
-/// What has the focus.
+/// Element that has the focus.
 fn focused(browser: &Browser) -> String {
     let hook = browser.script("return document.activeElement.getAttribute('data-test');", &[]);
     hook.as_str().unwrap_or_default().to_owned()
 }
 
-/// Goes through all controls with the Tab key, and sees each time where it is.
+/// Goes through all controls with the Tab key, and checks that the focus is visible each time.
 fn reach_all(browser: &Browser, view: &str) {
     let all = "const css = 'a[href], button, input, select, summary, [tabindex=\"0\"]'; \
                const all = Array.from(document.querySelectorAll(css)) \
@@ -222,7 +222,7 @@ fn reach_all(browser: &Browser, view: &str) {
                return all.length;";
     let all = browser.script(all, &[]).as_u64().unwrap();
     let mut reached = BTreeSet::new();
-    // The browser's own controls take a few turns too.
+    // The browser's own controls take a few presses too.
     for _ in 0..all + 4 {
         browser.press(TAB);
         let now = "const e = document.activeElement, style = getComputedStyle(e); \
@@ -241,7 +241,7 @@ fn reach_all(browser: &Browser, view: &str) {
     assert_eq!(missed, json!([]), "{view}: of {all} controls these are not reached");
 }
 
-/// What a screen reader is told: every control and every chart has a name, and each chart a table.
+/// Texts for screen readers: every control and every chart has a name, and each chart a table.
 fn names(year: &Year) {
     let house = house(year, "");
     let browser = house.open("de-DE");
@@ -274,7 +274,7 @@ fn names(year: &Year) {
     }
     show(&browser, "history");
     range(&browser, "year");
-    // Heads say what a column or a row is.
+    // Headers name columns and rows.
     assert!(browser.count("[data-test=chart-energy] th[scope=col]") >= 2);
 }
 

@@ -1,7 +1,7 @@
-//! The live page in a real browser, of the real program with a meter at a real line.
+//! The live page in a real browser, served by the real program with a meter at a real line.
 //!
-//! Its pictures are in `target/tmp/page`, or where `SMARTMETER_PICTURES` says. `SMARTMETER_LONG=1` measures the
-//! tab's memory over two hours of live data at sixty times the speed, instead of a part of them.
+//! Pictures are written to `target/tmp/page`, or to the folder in `SMARTMETER_PICTURES`. `SMARTMETER_LONG=1` measures
+//! the tab's memory over two hours of live data at sixty times the speed, in place of a part of them.
 
 #![cfg(unix)]
 #![allow(
@@ -27,7 +27,7 @@ use libtest_mimic::{Arguments, Trial};
 
 use crate::house::Year;
 
-/// What it shows, and how that is seen.
+/// Name and body of a test.
 type Test = (&'static str, fn(&Year));
 
 fn main() {

@@ -1,4 +1,4 @@
-//! What the house does now: live, silent, failed, gone, not configured, simulated.
+//! The view of the present: live, silent, failed, gone, not configured, simulated.
 
 use std::time::Instant;
 
@@ -9,22 +9,22 @@ use super::{
 use crate::{Test, browser::Browser, program::*};
 
 pub const TESTS: &[Test] = &[
-    ("a_reading_is_seen_as_soon_as_it_comes", live),
-    ("silence_is_seen_and_so_is_its_end", silent),
-    ("a_source_that_fails_says_why", failed),
+    ("a_reading_is_shown_as_soon_as_it_arrives", live),
+    ("silence_and_its_end_are_shown", silent),
+    ("the_cause_of_a_failed_source_is_shown", failed),
     ("the_page_finds_the_program_again", gone),
-    ("without_a_source_the_page_says_how_to_begin", first_start),
-    ("a_simulated_house_says_so", simulated),
-    ("a_german_reads_german", german),
+    ("without_a_source_the_page_shows_how_to_start", first_start),
+    ("a_simulated_household_is_marked", simulated),
+    ("the_page_is_german_for_german_browsers", german),
     ("names_and_texts_are_never_markup", markup),
 ];
 
-/// The digits of a figure, however they are grouped.
+/// Digits of a number without their grouping.
 pub fn digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }
 
-/// No word of the browser on its console, and no request to anybody but the program.
+/// Checks that the console is empty and that requests went to the program only.
 pub fn nothing_amiss(browser: &Browser, house: &str) {
     assert_eq!(browser.console(), Vec::<serde_json::Value>::new());
     let strangers =
@@ -74,7 +74,7 @@ fn silent(_: &Year) {
     browser.goto(&house.url());
     let stale = format!("stale-{METER}");
     for power in [1234.0, 567.0] {
-        // Again and again, as meters do: a page that takes its time to load would find it silent.
+        // It sends repeatedly, as meters do: a page that loads slowly would find it silent otherwise.
         browser.until("live", || {
             house.send(&reading(power));
             digits(&browser.text("hero-power")) == digits(&format!("{power:.0}"))
@@ -83,18 +83,18 @@ fn silent(_: &Year) {
         browser.await_shown(&stale);
         let text = browser.text(&stale);
         assert!(text.to_lowercase().contains("no data since") && text.contains(':'), "{text}");
-        // A number that is not true any more is no number.
+        // A number that may be wrong by now is not shown.
         browser.until("no number", || digits(&browser.text("hero-power")).is_empty());
         assert_eq!(browser.attribute("hero", "data-stale").as_deref(), Some("true"));
         assert_eq!(digits(&browser.text("phase-L1 .value")), "");
     }
-    // The counter that was only quiet, as counters are, still shows its number.
+    // The counter without pulses still shows its number.
     assert!(browser.shows(&format!("consumer-{CONSUMER}")));
     nothing_amiss(&browser, &house.url());
 }
 
 fn failed(_: &Year) {
-    // What the program says of it has the port's name in it: no markup either.
+    // The program's message has the port's name in it, which must not be markup either.
     let more = "[sources.cellar]\nplugin = \"d0\"\nport = \"/dev/<b>no-such-port</b>\"\n";
     let house = House::silent(&Plan { more, ..Plan::default() });
     house.send(&reading(458.9));
@@ -125,7 +125,7 @@ fn gone(_: &Year) {
     house.send(&reading(765.4));
     browser.until("live again", || digits(&browser.text("hero-power")) == "765");
     browser.until("connected", || !browser.shows("offline"));
-    // The events are back, not only what is asked for.
+    // Events arrive again, not only answers to requests.
     for power in [321.0, 432.0] {
         house.send(&reading(power));
         browser.until("live on", || digits(&browser.text("hero-power")) == digits(&format!("{power:.0}")));
@@ -161,7 +161,7 @@ fn german(_: &Year) {
     assert!(browser.text("hero-direction").to_lowercase().contains("vom netz"));
     house.send(&reading(-1234.5));
     browser.until("fed in", || browser.text("hero-direction").to_lowercase().contains("ins netz"));
-    // The thousands' point, or a decimal comma.
+    // A point for thousands, or a decimal comma.
     let shown = browser.text("hero-power");
     assert!(["1.234", "1.235", "1,23", "1,235"].iter().any(|wanted| shown.contains(wanted)), "{shown}");
     for (view, word) in [("nav-history", "Verlauf"), ("nav-sources", "Quellen")] {
@@ -172,7 +172,7 @@ fn german(_: &Year) {
     browser.await_shown(&format!("table-{METER}"));
     let table = browser.text(&format!("table-{METER}"));
     assert!(table.contains("4.457,12345678"), "{table}");
-    // Nothing was forgotten in English.
+    // No text is left in English.
     let english = ["Now", "History", "Sources", "since", "grid", "from the"];
     let text = browser.script("return document.body.innerText;", &[]);
     let text = text.as_str().unwrap();
@@ -181,7 +181,7 @@ fn german(_: &Year) {
 
 fn markup(year: &Year) {
     let house = House::silent(&Plan { year: Some(year), ..Plan::default() });
-    // In a telegram a bracket ends the value; none of these has one.
+    // A bracket would end the value in a telegram; none of these has one.
     let more = format!("1-0:0.2.0*255({IMAGE})\r\n1-0:14.7.0*255(50.02*<b>Hz</b>)\r\n!\r\n");
     house.send(&telegram_of(SCRIPT, 512.0, 0.0).replace("!\r\n", &more));
     house.program().until("/health", "healthy", |health| health["status"] == "ok");
@@ -193,7 +193,7 @@ fn markup(year: &Year) {
         .until("the texts, as text", || [SCRIPT, IMAGE, "<b>Hz</b>"].iter().all(|it| table().contains(it)));
     browser.click("nav-history");
     drawn(&browser);
-    // Whatever the journal has a power or an energy of can be looked at.
+    // Every power and energy in the journal can be chosen.
     let options = "return Array.from(document.querySelector('[data-test=meter]').options, (it) => it.value);";
     let options = browser.script(options, &[]);
     assert!(options.to_string().contains("<script>"), "{options}");
@@ -207,12 +207,12 @@ fn markup(year: &Year) {
     let title = browser.script("return document.title;", &[]);
     assert!(title.as_str().is_some_and(|title| title.contains("smartmeter")), "{title}");
     nothing_amiss(&browser, &house.url());
-    // The journal has such names.
+    // The journal has names that contain markup.
     let series = house.program().text("/series");
     assert!(series.contains(SCRIPT) && series.contains("<b>1</b>"), "{series}");
 }
 
-/// Chooses a meter of the list.
+/// Chooses a meter in the list.
 fn choose(browser: &Browser, meter: &str) {
     let body = "const list = document.querySelector('[data-test=meter]'); list.value = arguments[0]; \
                 for (const event of ['input', 'change']) list.dispatchEvent(new Event(event, {bubbles: true}));";

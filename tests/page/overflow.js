@@ -1,7 +1,7 @@
-// What reaches beyond the page's right edge, and controls whose place a finger misses (WCAG 2.2, 2.5.8: 24 pixels).
+// Elements beyond the page's right edge, and controls that are too small for a finger (WCAG 2.2, 2.5.8: 24 pixels).
 
 const page = document.scrollingElement;
-// Not `innerWidth`, which on a phone grows with what is too wide.
+// `innerWidth` would not do: on a phone it grows with the widest element.
 const width = arguments[0];
 const bad = [];
 if (page.scrollWidth > width) {
@@ -11,7 +11,7 @@ if (page.scrollWidth > width) {
     if (box.right > width + 0.5 && element.checkVisibility()) bad.push(`${element.tagName} .${element.getAttribute('class')}: ${box.right}`);
   }
 }
-// A text that is cut off is lost too, where it is not said otherwise.
+// A text that is cut off counts as well, unless it is marked as expected.
 for (const element of document.querySelectorAll('button, a, .value, [data-test="hero-power"]')) {
   if (element.checkVisibility() && element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).overflowX !== 'visible') {
     bad.push(`cut off: ${element.textContent.trim()} (${element.tagName} .${element.getAttribute('class')})`);

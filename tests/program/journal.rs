@@ -43,7 +43,7 @@ impl Journal {
             program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = program.stdin.take().unwrap();
         let input = input.to_owned();
-        // It may end at a mistake before it has read all.
+        // The program may end at a mistake before it has read all of its input.
         let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
         let output = program.wait_with_output().unwrap();
         writer.join().unwrap();
@@ -64,7 +64,7 @@ impl Journal {
         Connection::open(self.path()).unwrap()
     }
 
-    /// Every row of every table, but the program's own state.
+    /// Every row of every table, except the program's own state.
     pub fn rows(&self) -> Vec<String> {
         let database = self.database();
         let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! The real binary, started on a free port, and what talks to it.
+//! The real binary, started on a free port, with its devices and clients.
 
 #![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)] // each test uses a part of it
 
@@ -19,7 +19,7 @@ use std::{
 use serde_json::Value as Json;
 use simulator::Pty;
 
-/// Everything that is waited for comes far sooner; this is for a busy machine.
+/// Limit for everything that a test waits for. It is far longer than needed, for a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 pub fn smartmeter() -> Command {
@@ -28,12 +28,12 @@ pub fn smartmeter() -> Command {
     command
 }
 
-/// Runs the program to its end.
+/// Runs the program until it ends.
 pub fn output(args: &[&str]) -> Output {
     smartmeter().args(args).output().unwrap()
 }
 
-/// A running program, ended with SIGKILL when it is dropped.
+/// Running program; dropping it sends SIGKILL.
 pub struct Program {
     child: Child,
     address: String,
@@ -42,7 +42,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts it with this configuration, whose `[server]` is added, and waits until it serves.
+    /// Starts the program with this configuration, to which `[server]` is added, and waits until it serves.
     pub fn with_config(folder: &Path, sources: &str) -> Self {
         let config = folder.join("config.toml");
         let state = folder.join("state");
@@ -95,7 +95,7 @@ impl Program {
         self.log.lock().unwrap().clone()
     }
 
-    /// Status and JSON.
+    /// Status and JSON of an answer.
     pub fn get(&self, path: &str) -> (u16, Json) {
         let mut response = self.agent.get(self.url(path)).call().unwrap();
         (
@@ -117,7 +117,7 @@ impl Program {
         )
     }
 
-    /// Asks until the answer is as wanted.
+    /// Repeats a request until its answer is as wanted, and returns it.
     pub fn until(&self, path: &str, what: &str, wanted: impl Fn(&Json) -> bool) -> Json {
         let start = Instant::now();
         loop {
@@ -126,11 +126,11 @@ impl Program {
                 return json;
             }
             assert!(start.elapsed() < DEADLINE, "never {what}: {json:#}\n{}", self.log());
-            thread::sleep(Duration::from_millis(5)); // between two looks, not for timing
+            thread::sleep(Duration::from_millis(5)); // between two requests, not for timing
         }
     }
 
-    /// A counter of a source in `/health`.
+    /// Counter of a source in `/health`.
     pub fn count(&self, source: &str, counter: &str) -> u64 {
         self.get("/health").1["sources"][source]["counts"][counter].as_u64().unwrap_or_default()
     }
@@ -140,7 +140,7 @@ impl Program {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits until the program ends.
     pub fn ended(mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
@@ -152,7 +152,7 @@ impl Program {
         }
     }
 
-    /// SIGTERM, and its end.
+    /// Sends SIGTERM and waits until the program ends.
     pub fn terminate(self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
         self.ended()
@@ -166,7 +166,7 @@ impl Drop for Program {
     }
 }
 
-/// A meter's text: an eBZ DD3 with these values.
+/// Telegram of an eBZ DD3 with these values.
 pub fn telegram(import: &str, power: &str) -> Vec<u8> {
     format!(
         "/EBZ5DD32R06ETA_107\r\n\r\n1-0:0.0.0*255(1EBZ0100000042)\r\n1-0:96.1.0*255(1EBZ0100000042)\r\n\
@@ -181,7 +181,7 @@ pub fn seven_e_one(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// A line that keeps what is sent before the program opens it.
+/// Line that keeps the bytes that are sent before the program opens it.
 pub fn line() -> Pty {
     Pty::open().unwrap().held().unwrap()
 }
@@ -190,22 +190,22 @@ pub fn send(line: &Pty, bytes: &[u8]) {
     line.write_blocking(bytes, Instant::now() + DEADLINE).unwrap();
 }
 
-/// A configuration section for a meter at this port.
+/// Configuration of a meter at this port.
 pub fn d0(name: &str, port: &Path) -> String {
     format!("[sources.{name}]\nplugin = \"d0\"\nport = \"{}\"\n", port.display())
 }
 
-/// A configuration section for pulses at this port, each byte one.
+/// Configuration of pulses at this port, one for each byte.
 pub fn s0(name: &str, port: &Path) -> String {
     format!("[sources.{name}]\nplugin = \"s0\"\nport = \"{}\"\ndebounce = \"0s\"\n", port.display())
 }
 
-/// The folder of the workspace.
+/// Folder of the workspace.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
 
-/// Ends the sender.
+/// Stops a sender when it is dropped.
 pub struct Stop<'a>(pub &'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -214,7 +214,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// The same moments each time.
+/// Random numbers, the same in each run.
 pub struct Random(pub u64);
 
 impl Random {
