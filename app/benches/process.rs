@@ -1,15 +1,15 @@
-//! What a process used, from /proc.
+//! Resources of a process, from /proc.
 
 #![allow(dead_code, clippy::unwrap_used)] // each bench uses a part of it
 
 use std::{fs, time::Duration};
 
-/// Processor time and memory of a process, all of its threads.
+/// Processor time and memory of all threads of a process.
 pub(crate) struct Usage {
     pub(crate) cpu: Duration,
-    /// How often one of its threads was put onto a processor.
+    /// Number of times that a thread was put onto a processor.
     pub(crate) switches: u64,
-    /// Bytes in memory: its own, and those of the files it maps.
+    /// Bytes in memory, with those of mapped files.
     pub(crate) resident: u64,
     pub(crate) anonymous: u64,
 }
@@ -39,7 +39,7 @@ impl Usage {
     }
 }
 
-/// Lets this process, and those it starts, have as many files open as the system allows.
+/// Raises the limit of open files of this process and its children to the system's maximum.
 pub(crate) fn raise_file_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -47,7 +47,7 @@ pub(crate) fn raise_file_limit() {
     setrlimit(Resource::Nofile, limit).unwrap();
 }
 
-/// Keeps a process's main thread on one processor.
+/// Pins a process's main thread to one processor.
 pub(crate) fn pin(pid: u32, processor: usize) {
     let mut set = rustix::thread::CpuSet::new();
     set.set(processor);

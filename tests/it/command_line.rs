@@ -255,7 +255,7 @@ fn a_selection_without_a_match_is_logged() {
         send(&meter, &seven_e_one(telegram("002714.12830185", "000458.90")));
     }
     let deadline = Instant::now() + DEADLINE;
-    while !program.log().contains("`series` fits no name in 100 batches") {
+    while !program.log().contains("no reading matched `series` in 100 batches") {
         assert!(Instant::now() < deadline, "{}", program.log());
         std::thread::yield_now();
     }

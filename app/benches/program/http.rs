@@ -1,4 +1,4 @@
-//! `GET /data` against a bare hyper server that returns the same bytes.
+//! `GET /data` compared with a bare hyper server that returns the same bytes.
 
 use std::{
     convert::Infallible,
@@ -13,10 +13,10 @@ use crate::{
     program::{self, Program, d0, line, s0},
 };
 
-/// Set in a process of this binary that is to be the bare server; its value is the answer's body.
+/// Environment variable of a process of this binary that becomes the bare server. Its value is the answer.
 pub(crate) const BARE: &str = "SMARTMETER_BENCH_BARE";
 
-/// A keep-alive connection. It costs as little as it can: the server is to be the busy one.
+/// Keep-alive connection. It costs little, so that the server is the busy side.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -38,7 +38,7 @@ impl Connection {
         self.stream.write_all(&request).unwrap();
     }
 
-    /// Head and body.
+    /// Returns head and body of the next answer.
     fn answer(&mut self) -> (&str, &str) {
         const END: &[u8] = b"\r\n\r\n";
         let mut filled = 0;
@@ -65,7 +65,7 @@ impl Connection {
     }
 }
 
-/// Requests a second over these connections for so long: all ask, then all are answered.
+/// Returns the requests a second over these connections. All requests are sent, then all answers are read.
 fn load(connections: &mut [Connection], time: Duration) -> f64 {
     let (start, mut requests) = (Instant::now(), 0);
     while start.elapsed() < time {
@@ -78,7 +78,7 @@ fn load(connections: &mut [Connection], time: Duration) -> f64 {
     requests as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Rounds in turn against both, and the ratio of the medians.
+/// Measures both in turn and prints the ratio of the medians.
 pub(crate) fn ratio() {
     let folder = tempfile::tempdir().unwrap();
     let (meter, adapter) = (line(), line());
@@ -102,7 +102,7 @@ pub(crate) fn ratio() {
     let mut address = String::new();
     BufReader::new(bare.stdout.take().unwrap()).read_line(&mut address).unwrap();
 
-    // The servers share one processor and the client has the other: all of them answer from their main thread.
+    // The servers share one processor, and the client has the other. All of them answer from their main thread.
     process::pin(program.pid(), 0);
     process::pin(bare.id(), 0);
     process::pin(std::process::id(), 1);
@@ -133,7 +133,7 @@ pub(crate) fn ratio() {
     );
 }
 
-/// Answers every request with the same head and body, and nothing else.
+/// Answers every request with the same head and body.
 pub(crate) fn bare_server() {
     let answer = std::env::var(BARE).unwrap();
     let (head, body) = answer.split_once("\n\n").unwrap();

@@ -1,4 +1,4 @@
-//! What the program costs: the real binary on real pseudo terminals.
+//! Cost of the program: the real binary on real pseudo terminals.
 //!
 //! `cargo bench -p smartmeter --bench program [NAME…]` runs all or some of
 //! `throughput latency http idle start many`.
@@ -44,21 +44,21 @@ fn main() {
     }
 }
 
-/// A telegram whose counter and operating time are the same number: a torn answer would show two.
+/// Telegram whose counter and operating time are the same number; a torn answer would have two.
 fn numbered(n: u64) -> Vec<u8> {
     let text = telegram(&format!("{:06}.{:08}", n / 100_000_000, n % 100_000_000), "000211.26");
     let text = String::from_utf8(text).unwrap().replace("02FAB8BF", &format!("{n:08X}"));
     program::seven_e_one(text.into_bytes())
 }
 
-/// The two numbers of an answer.
+/// Returns the two numbers of an answer.
 fn numbers(json: &serde_json::Value) -> Option<(u64, u64)> {
     let import = json["POWER_IMPORT"]["value"].as_f64()?;
     let time = json["OPERATING_TIME"]["value"].as_str()?;
     Some(((import * 1e8).round() as u64, u64::from_str_radix(time, 16).ok()?))
 }
 
-/// As many telegrams as the terminal takes: none lost, none torn.
+/// Sends as many telegrams as the terminal takes: none may be lost or torn.
 fn throughput() {
     const COUNT: u64 = 300_000;
     let folder = tempfile::tempdir().unwrap();
@@ -96,7 +96,7 @@ fn throughput() {
     );
 }
 
-/// From the last byte written to the value in `/data`: whole telegrams, and such at the speed of 9600 baud.
+/// Measures the time from the last byte written to the value in `/data`, at full speed and at 9600 baud.
 fn latency() {
     let folder = tempfile::tempdir().unwrap();
     let meter = line();
@@ -148,7 +148,7 @@ fn latency() {
     report("byte by byte at 9600 baud", &paced);
 }
 
-/// From the start of the process to its first answer.
+/// Measures the time from the start of the process to its first answer.
 fn start() {
     let folder = tempfile::tempdir().unwrap();
     let meter = line();
@@ -192,7 +192,7 @@ fn start() {
     }
 }
 
-/// One meter at 1 Hz byte by byte at 9600 baud, and a pulse a second.
+/// Measures a household: one meter at 1 Hz, byte by byte at 9600 baud, and a pulse a second.
 fn idle() {
     let folder = tempfile::tempdir().unwrap();
     let (meter, adapter) = (Pty::open().unwrap(), line());
@@ -211,7 +211,7 @@ fn idle() {
             thread::sleep(Duration::from_secs(1));
         }
     };
-    second(15); // the telegram's length is learned
+    second(15); // the program learns the telegram's length
     let (before, telegrams) = (Usage::of(program.pid()), program.count("m", "batches"));
     second(30);
     let after = Usage::of(program.pid());
@@ -225,7 +225,7 @@ fn idle() {
     );
 }
 
-/// 500 meters at 1 Hz in one process.
+/// Measures 500 meters at 1 Hz in one process.
 fn many() {
     process::raise_file_limit();
     let mut resident = Vec::new();

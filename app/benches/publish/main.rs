@@ -1,7 +1,7 @@
-//! What publishing costs: the real binary, a real Mosquitto and a real InfluxDB.
+//! Cost of publishing: the real binary, a real Mosquitto and a real InfluxDB.
 //!
 //! `cargo bench -p smartmeter --bench publish [NAME…]` runs all or some of `latency mqtt influx`. A day is 86,400
-//! batches of eight values; they were recorded while the far end was down.
+//! batches of eight values, recorded while the remote server was down.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)] // a measuring instrument, not a service
 
@@ -50,7 +50,7 @@ fn main() {
     }
 }
 
-/// Eight values; the first one is a running number.
+/// Telegram of eight values; the first one is a running number.
 fn numbered(n: u64) -> Vec<u8> {
     let import = format!("{:06}.{:08}", n / 100_000_000, n % 100_000_000);
     let power = 200 + n % 1000;
@@ -69,17 +69,17 @@ fn publisher(kind: &str, url: &str, more: &str) -> String {
     format!("[publishers.far]\nplugin = \"{kind}\"\nurl = \"{url}\"\n{more}")
 }
 
-/// A program whose far end was down for a day, and still is.
+/// Starts a program whose remote server has been down for a day and still is.
 fn with_a_day(folder: &Path, publisher: &str) -> Program {
     record_a_day(&folder.join("state/journal.db"));
     let meter = line();
     let program = Program::with_config(folder, &format!("{}{publisher}", d0(METER, meter.path())));
-    std::mem::forget(meter); // it stays open, and silent
+    std::mem::forget(meter); // the line stays open and silent
     program.until("/health", "waiting", |health| health["publishers"]["far"]["backlog"] == DAY);
     program
 }
 
-/// What an earlier run of the program left: folded every four hours, and nothing delivered.
+/// Writes the journal of an earlier run: a checkpoint every four hours, and nothing delivered.
 fn record_a_day(path: &Path) {
     let start = Timestamp::now().as_microsecond() - (DAY as i64 + 10) * 1_000_000;
     let clock = Arc::new(AtomicI64::new(start));
@@ -121,7 +121,7 @@ fn batch(n: u64, taken_at: Timestamp) -> Batch {
     Batch { taken_at, readings }
 }
 
-/// From the moment at which the backlog begins to fall until it is gone; the program's memory before and at most.
+/// Returns the time in which the backlog falls to nothing, and the program's memory before and at most.
 fn caught_up(program: &Program) -> (Duration, u64, u64) {
     let idle = Usage::of(program.pid()).resident;
     let mut most = idle;
@@ -137,7 +137,7 @@ fn caught_up(program: &Program) -> (Duration, u64, u64) {
         }
         assert!(asked.elapsed() < DEADLINE, "{:#}\n{}", program.get("/health").1, program.log());
         most = most.max(Usage::of(program.pid()).resident);
-        thread::sleep(Duration::from_millis(5)); // between two looks
+        thread::sleep(Duration::from_millis(5)); // between two checks
     }
 }
 
@@ -177,7 +177,7 @@ fn mqtt() {
     let port = free_port();
     let url = format!("mqtt://127.0.0.1:{port}");
     let program = with_a_day(folder.path(), &publisher("mqtt", &url, "discovery = \"off\"\n"));
-    // The subscriber is slower than the broker, which may queue as much as it likes.
+    // The subscriber is slower than the broker, whose queue is therefore unbounded.
     let _broker = test_servers::mosquitto(folder.path(), port, "max_queued_messages 0\n");
     let messages = subscribe(port);
     report("mqtt", caught_up(&program));
@@ -200,7 +200,7 @@ fn influx() {
     report("influx", caught_up(&program));
 }
 
-/// From the last byte of a telegram to a subscriber.
+/// Measures the time from the last byte of a telegram to a subscriber.
 fn latency() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
