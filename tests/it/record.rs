@@ -72,7 +72,8 @@ fn a_recording_is_decoded_and_replayed() {
     assert!(telegrams.len() > 2, "{}", telegrams.len());
     let last = telegrams.last().unwrap()["readings"][2]["value"].clone();
 
-    let section = format!("[sources.m]\nplugin = \"d0\"\nport = \"replay:{}\"\nspeed = 10\n", file.display());
+    let section =
+        format!("[sources.m]\nplugin = \"d0\"\nport = \"replay:{}\"\nreplay_speed = 10\n", file.display());
     let program = Program::with_config(folder.path(), &section);
     program.until("/data/m", "as recorded", |json| json["POWER_IMPORT"]["value"] == last);
     // After its end it starts again, as a device that was unplugged and came back.

@@ -1,32 +1,32 @@
-//! The keys that every plugin for such a meter has.
+//! Configuration keys that the plugins of all such meters have in common.
 
 use std::{ops::RangeInclusive, time::Duration};
 
 use framework::{ConfigError, Period};
 use transport::Port;
 
-use crate::{DEFAULT_MAX_POWER, Settings, power::watts};
+use crate::{DEFAULT_MAX_POWER, Settings};
 
-/// What a serial port may be set to.
-const SPEEDS: RangeInclusive<u32> = 50..=4_000_000;
+/// Baud rates that a serial port may be set to.
+const BAUD_RATES: RangeInclusive<u32> = 50..=4_000_000;
 
-/// `silent_after` where the configuration does not say it.
+/// Returns the default of `silent_after`.
 pub fn default_silent_after() -> Period {
     Period(Duration::from_secs(30))
 }
 
-/// `speed` where the configuration does not say it.
-pub fn default_speed() -> f64 {
+/// Returns the default of `replay_speed`.
+pub fn default_replay_speed() -> f64 {
     1.0
 }
 
-/// What is wrong with the speed in `key`, if it is none.
+/// Returns the error for the baud rate in `key`, if it is not a valid one.
 pub fn check_baud(key: &'static str, baud: Option<u32>, hint: &str) -> Option<ConfigError> {
-    let baud = baud.filter(|baud| !SPEEDS.contains(baud))?;
-    Some(ConfigError::key(key, format!("{baud} is no baud rate")).hint(hint))
+    let baud = baud.filter(|baud| !BAUD_RATES.contains(baud))?;
+    Some(ConfigError::key(key, format!("{baud} is not a valid baud rate")).hint(hint))
 }
 
-/// The keys `port` and `speed`, `max_power` and `silent_after`, read.
+/// Values of the keys `port` and `replay_speed`, `max_power` and `silent_after`.
 #[derive(Debug)]
 pub struct Keys {
     port: Result<Port, ConfigError>,
@@ -36,31 +36,32 @@ pub struct Keys {
 
 impl Keys {
     /// Reads them as they are written.
-    pub fn read(port: &str, speed: f64, max_power: Option<&str>, silent_after: Period) -> Self {
+    pub fn read(port: &str, replay_speed: f64, max_power: Option<&str>, silent_after: Period) -> Self {
         let port = port.parse::<Port>().map_err(|error| ConfigError::key("port", error));
-        let port =
-            port.and_then(|port| port.at_speed(speed).map_err(|error| ConfigError::key("speed", error)));
+        let port = port.and_then(|port| {
+            port.at_speed(replay_speed).map_err(|error| ConfigError::key("replay_speed", error))
+        });
         let max_power_w = max_power.map_or(Ok(DEFAULT_MAX_POWER), |text| {
-            let wrong = || ConfigError::key("max_power", format!("`{text}` is no power"));
+            let wrong = || ConfigError::key("max_power", format!("`{text}` is not a valid power"));
             watts(text).ok_or_else(|| wrong().hint("write watts or kilowatts: `43kW`, `11000W`"))
         });
         let silent_after = if silent_after.is_zero() {
-            Err(ConfigError::key("silent_after", "`silent_after` must be longer than nothing"))
+            Err(ConfigError::key("silent_after", "`silent_after` must be greater than 0"))
         } else {
             Ok(*silent_after)
         };
         Self { port, max_power_w, silent_after }
     }
 
-    /// The port, if it is one.
+    /// Returns the port, if it is a valid one.
     pub fn port(&self) -> Option<&Port> {
         self.port.as_ref().ok()
     }
 
-    /// The settings of a source that listens at `bauds`.
+    /// Returns the settings of a source that listens at `bauds`.
     ///
     /// # Errors
-    /// All that is wrong with these keys, and `more` that is wrong with others.
+    /// Returns every mistake in these keys, and `more` mistakes in others.
     pub fn settings(
         self,
         bauds: Vec<u32>,
@@ -70,5 +71,30 @@ impl Keys {
         let found = [port.as_ref().err(), max_power_w.as_ref().err(), silent_after.as_ref().err()];
         ConfigError::all(found.into_iter().flatten().cloned().chain(more))?;
         Ok(Settings { port: port?, bauds, max_power_w: max_power_w?, silent_after: silent_after? })
+    }
+}
+
+/// Reads `43kW` or `11000W` as watts.
+fn watts(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let (number, factor) = match text.strip_suffix("kW") {
+        Some(number) => (number, 1000.0),
+        None => (text.strip_suffix('W')?, 1.0),
+    };
+    let watts = number.trim().parse::<f64>().ok()? * factor;
+    (watts.is_finite() && watts > 0.0).then_some(watts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_are_read() {
+        assert_eq!(watts("43kW"), Some(43_000.0));
+        assert_eq!(watts("11000 W"), Some(11_000.0));
+        for text in ["", "W", "43", "-1kW", "0W", "NaNkW", "infW", "43 kVA"] {
+            assert_eq!(watts(text), None, "{text}");
+        }
     }
 }

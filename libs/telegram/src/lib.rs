@@ -9,27 +9,26 @@
 //! the speed, asks a meter that does not speak by itself ([`Conversation`]), and says what is wrong in
 //! words. Everything but [`Source`] is pure: no port, clock, store or log.
 
-mod buffer;
 pub mod config;
 mod convert;
 mod decoder;
 mod guard;
 mod names;
-mod power;
 mod protocol;
 mod reader;
 mod registry;
+mod scanner;
 mod source;
 
 pub use crate::{
-    buffer::Buffer,
     convert::{Converter, decode},
     decoder::{Decoder, Register, RegisterTime, Rejected, Telegram},
-    guard::{DEFAULT_MAX_POWER, Guard, INSISTS, Implausible, MAX_LAYOUTS, What},
+    guard::{CONFIRMATIONS, DEFAULT_MAX_POWER, Guard, Implausible, MAX_LAYOUTS, What},
     names::{NAMES, name},
     protocol::{Protocol, Sniffer},
     reader::{Fault, Reader},
     registry::{AnonymiseFn, DecodeFn, Decoded, ProtocolRegistration, json_line, plugin_for, protocols},
+    scanner::Scanner,
     source::{Answer, Conversation, NoAnswer, Settings, Source},
 };
 

@@ -1,4 +1,4 @@
-//! From bytes to batches: decoder, guard and converter, one behind the other.
+//! From bytes to batches: decoder, guard and converter in a row.
 
 use std::{fmt, time::Duration};
 
@@ -6,31 +6,31 @@ use framework::{Batch, Counter, Fact, SourceContext, Timestamp};
 
 use crate::{Converter, Decoder, Guard, Implausible, Telegram as _};
 
-/// Makes batches of the bytes of one meter. Pure: times are told to it.
+/// Makes batches of the bytes of one meter. The caller passes in all times.
 pub struct Reader<D> {
     decoder: D,
     guard: Guard,
     converter: Converter,
-    /// How many bytes the last whole telegram had; none came yet where it is 0.
+    /// Number of bytes of the last whole telegram; 0 before the first one.
     len: usize,
     report: Report,
 }
 
-/// What `/health` shows of the meter.
+/// Statistics that `/health` shows of the meter.
 struct Report {
     telegrams: Counter,
     rejected: Counter,
     implausible: Counter,
-    nature: Fact,
+    variant: Fact,
     ident: Fact,
 }
 
-/// Why a telegram is not handed on.
+/// Reason why a telegram does not become a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// Its bytes are not to be trusted.
+    /// Its bytes must not be trusted.
     Rejected(String),
-    /// It is whole, but not what this meter can have sent.
+    /// It is whole, but this meter cannot have sent it.
     Implausible(Implausible),
 }
 
@@ -50,20 +50,46 @@ impl<D: Decoder> Reader<D> {
             telegrams: cx.counter("telegrams"),
             rejected: cx.counter("rejected"),
             implausible: cx.counter("implausible"),
-            nature: cx.fact(D::NATURE),
+            variant: cx.fact(D::VARIANT),
             ident: cx.fact("ident"),
         };
         let (guard, converter) = (Guard::new(max_power_w), Converter::default());
         Self { decoder, guard, converter, len: 0, report }
     }
 
-    /// Where bytes go in, and what is known of the telegram that has begun.
-    pub fn decoder(&mut self) -> &mut D {
-        &mut self.decoder
+    /// Returns the place for the next bytes, as [`Decoder::space`] does.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.decoder.space()
     }
 
-    /// What the bytes so far make: a batch, a fault, or nothing yet. `now` is a time since any fixed
-    /// moment, `taken_at` the same on the wall clock.
+    /// Takes the first `count` bytes of [`space`](Self::space) as read.
+    pub fn filled(&mut self, count: usize) {
+        self.decoder.filled(count);
+    }
+
+    /// Takes the beginning of `bytes`, as far as there is space, and returns its length.
+    pub fn take(&mut self, bytes: &[u8]) -> usize {
+        self.decoder.take(bytes)
+    }
+
+    /// Notes that the input ended, or paused for longer than a meter does inside a telegram.
+    pub fn finish(&mut self) {
+        self.decoder.finish();
+    }
+
+    /// Forgets a telegram that is not complete.
+    pub fn reset(&mut self) {
+        self.decoder.reset();
+    }
+
+    /// Returns whether a telegram may have begun that is not complete yet.
+    pub fn is_pending(&mut self) -> bool {
+        self.decoder.is_pending()
+    }
+
+    /// Returns the next batch or fault in the bytes so far; `None` when more are needed.
+    ///
+    /// `now` is a time since any fixed moment, `taken_at` the same moment on the wall clock.
     pub fn next(&mut self, now: Duration, taken_at: Timestamp) -> Option<Result<Batch, Fault>> {
         let telegram = match self.decoder.next()? {
             Ok(telegram) => telegram,
@@ -74,7 +100,7 @@ impl<D: Decoder> Reader<D> {
         };
         self.len = telegram.len();
         self.report.telegrams.increment();
-        self.report.nature.set(telegram.nature());
+        self.report.variant.set(telegram.variant());
         self.report.ident.set(telegram.ident().unwrap_or("none"));
         if let Err(implausible) = self.guard.judge(&telegram, now) {
             self.report.implausible.increment();
@@ -83,13 +109,8 @@ impl<D: Decoder> Reader<D> {
         Some(Ok(self.converter.batch(&telegram, taken_at)))
     }
 
-    /// How many bytes the last whole telegram had.
+    /// Returns the number of bytes of the last whole telegram; 0 before the first one.
     pub fn len_of_last(&self) -> usize {
         self.len
-    }
-
-    /// Has any telegram been whole so far?
-    pub fn knows_meter(&self) -> bool {
-        self.len > 0
     }
 }

@@ -1,9 +1,7 @@
 //! Registry of the protocols that the linked plugins read.
 
-use framework::{
-    Reading, inventory,
-    json::{write, write_str},
-};
+use framework::{Reading, Text, Value, inventory};
+use serde::Serialize;
 
 use crate::Protocol;
 
@@ -78,35 +76,37 @@ pub fn plugin_for(protocol: Protocol) -> Option<&'static str> {
 
 /// Returns a telegram as one line of JSON, as `smartmeter decode` prints it: each register by its code as sent.
 pub fn json_line(kind: &str, ident: Option<&str>, readings: &[Reading]) -> Vec<u8> {
-    let mut out = b"{\"protocol\":".to_vec();
-    write_str(&mut out, kind);
-    if let Some(ident) = ident {
-        out.extend_from_slice(b",\"ident\":");
-        write_str(&mut out, ident);
+    #[derive(Serialize)]
+    struct Line<'a> {
+        protocol: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ident: Option<&'a str>,
+        readings: Vec<Register<'a>>,
     }
-    out.extend_from_slice(b",\"readings\":[");
-    for (i, reading) in readings.iter().enumerate() {
-        out.extend_from_slice(if i > 0 { b",{\"obis\":" } else { b"{\"obis\":" });
-        write_str(&mut out, &reading.name);
-        out.extend_from_slice(b",\"value\":");
-        write(&mut out, &reading.value);
-        if let Some(unit) = &reading.unit {
-            out.extend_from_slice(b",\"unit\":");
-            write_str(&mut out, unit);
-        }
-        if let Some(time) = &reading.time {
-            out.extend_from_slice(b",\"timestamp\":");
-            write_str(&mut out, &time.sent);
-        }
-        if let Some(status) = reading.status {
-            out.extend_from_slice(format!(",\"status\":{status}").as_bytes());
-        }
-        if !reading.more.is_empty() {
-            out.extend_from_slice(b",\"more\":");
-            write(&mut out, &reading.more);
-        }
-        out.push(b'}');
+    #[derive(Serialize)]
+    struct Register<'a> {
+        obis: &'a str,
+        value: &'a Value,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unit: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        timestamp: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<u64>,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        more: &'a [Text],
     }
-    out.extend_from_slice(b"]}\n");
+    let registers = readings.iter().map(|reading| Register {
+        obis: &reading.name,
+        value: &reading.value,
+        unit: reading.unit.as_deref(),
+        timestamp: reading.time.as_ref().map(|time| time.sent.as_str()),
+        status: reading.status,
+        more: &reading.more,
+    });
+    let line = Line { protocol: kind, ident, readings: registers.collect() };
+    // Writing into memory cannot fail.
+    let mut out = serde_json::to_vec(&line).unwrap_or_default();
+    out.push(b'\n');
     out
 }

@@ -2,41 +2,43 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-/// Where a device is: `/dev/ttyUSB0`, `tcp://host:port`, or `replay:FILE` for one that was recorded.
+/// Address of a device: `/dev/ttyUSB0`, `tcp://host:port`, or `replay:FILE` for a recorded one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Port {
-    /// The path of a serial port.
+    /// Path of a serial port.
     Serial(PathBuf),
-    /// Host and port of a raw TCP server in front of one.
+    /// Host and port of a raw TCP server in front of a serial port.
     Tcp(String),
-    /// What was recorded of one.
+    /// Recording of a device.
     Replay {
         /// A recording, or a file of raw bytes.
         file: PathBuf,
-        /// How many times as fast as it was recorded; more than 0.
+        /// Speed in multiples of that of the recording; greater than 0.
         speed: f64,
     },
 }
 
 impl Port {
-    /// The same port, read at `speed` times the speed of its recording. 1 is right for every port.
+    /// Returns the same port, read at `speed` times the speed of its recording.
     ///
     /// # Errors
-    /// Another speed than 1 for a port that is no recording, or no finite number above 0: says so.
+    /// Fails for a speed that is not a finite number greater than 0, and for another speed than 1 of a real port.
     pub fn at_speed(self, speed: f64) -> Result<Self, String> {
         if !(speed.is_finite() && speed > 0.0) {
-            return Err(format!("`{speed}` is no speed: expected a number above 0, such as 10 or 0.5"));
+            return Err(format!(
+                "invalid speed `{speed}`: expected a number greater than 0, such as 10 or 0.5"
+            ));
         }
         match self {
             Self::Replay { file, .. } => Ok(Self::Replay { file, speed }),
             device if speed == 1.0 => Ok(device),
             device => Err(format!(
-                "only a recording has a speed: expected `port = \"replay:FILE\"`, not `{device}`"
+                "only a recording has a replay speed: expected `port = \"replay:FILE\"`, not `{device}`"
             )),
         }
     }
 
-    /// Is it a recording, and not a device?
+    /// Returns whether it is a recording instead of a device.
     pub fn is_replay(&self) -> bool {
         matches!(self, Self::Replay { .. })
     }
@@ -60,9 +62,9 @@ impl FromStr for Port {
                 }
                 _ => wrong("lacks a host or a port number"),
             },
-            Some(_) => wrong("is of an unknown kind"),
+            Some(_) => wrong("has an unknown scheme"),
             None if text.starts_with('/') => Ok(Self::Serial(text.into())),
-            None => wrong("is no port"),
+            None => wrong("is not a valid port"),
         }
     }
 }
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_are_read_and_shown() {
+    fn ports_are_parsed_and_displayed() {
         for text in [
             "/dev/ttyUSB0",
             "/dev/serial/by-id/usb-x",
@@ -114,11 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_recording_has_a_speed() {
+    fn only_a_recording_has_a_replay_speed() {
         let replay: Port = "replay:x".parse().unwrap();
         assert_eq!(replay.clone().at_speed(10.0), Ok(Port::Replay { file: "x".into(), speed: 10.0 }));
         for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(replay.clone().at_speed(wrong).unwrap_err().contains("is no speed"));
+            assert!(replay.clone().at_speed(wrong).unwrap_err().contains("invalid speed"));
         }
         let device: Port = "/dev/ttyUSB0".parse().unwrap();
         assert_eq!(device.clone().at_speed(1.0).as_ref(), Ok(&device));

@@ -16,28 +16,28 @@ use jiff::{civil::DateTime, tz::Offset};
 use crate::{
     characters::skip_blanks,
     entry::{Entry, Span},
-    line::{Group, Quantity},
+    group::{Content, Group, is_local_time, is_time},
 };
 
 /// Gives the groups of `entry`, of which `first` is the first one, their meaning where it is not the usual
 /// one. Says whether the value stands on the next line.
 #[inline]
-pub(crate) fn read(text: &[u8], quantity: Quantity, first: &Group, entry: &mut Entry) -> bool {
+pub(crate) fn read(text: &[u8], content: Content, first: &Group, entry: &mut Entry) -> bool {
     let time = first.value.of(text);
     // The cheap tests first: most values are no times.
     if !matches!(time.len(), 12 | 13) {
         return false;
     }
-    match quantity {
-        Quantity::Hourly if is_time(time) || is_local_time(time) => {
+    match content {
+        Content::Hourly if is_time(time) || is_local_time(time) => {
             return hourly(text, first, entry).unwrap_or(false);
         }
         _ if !is_time(time) => return false,
-        Quantity::Clock => {}
+        Content::Clock => {}
         // The value follows its time, and nothing follows the value.
-        _ => match first.next(text, quantity).filter(|value| value.next(text, quantity).is_none()) {
+        _ => match first.next(text, content).filter(|value| value.next(text, content).is_none()) {
             Some(value) => {
-                entry.number = value.number(text, quantity);
+                entry.number = value.number(text, content);
                 entry.value = value.value;
                 entry.unit = value.unit;
                 entry.groups = Span::new(value.close + 1, value.close + 1);
@@ -52,7 +52,7 @@ pub(crate) fn read(text: &[u8], quantity: Quantity, first: &Group, entry: &mut E
 /// Time, status, minutes between two values, number of registers, the register and its unit, the value.
 /// `None` where there is another number of registers than one.
 fn hourly(text: &[u8], first: &Group, entry: &mut Entry) -> Option<bool> {
-    let next = |group: &Group| group.next(text, Quantity::Hourly);
+    let next = |group: &Group| group.next(text, Content::Hourly);
     let status = next(first)?;
     let registers = next(&next(&status)?)?;
     if registers.value.of(text) != b"1" {
@@ -76,21 +76,12 @@ fn hourly(text: &[u8], first: &Group, entry: &mut Entry) -> Option<bool> {
 pub(crate) fn continue_hourly(text: &[u8], from: usize, entry: &mut Entry) {
     let bracket = skip_blanks(text, from);
     if text.get(bracket) == Some(&b'(')
-        && let Some(mut group) = Group::read(text, bracket + 1, Quantity::Hourly)
+        && let Some(mut group) = Group::read(text, bracket + 1, Content::Hourly)
     {
         group.unit = group.unit.or(entry.unit);
-        entry.number = group.number(text, Quantity::Hourly);
+        entry.number = group.number(text, Content::Hourly);
         (entry.value, entry.unit) = (group.value, group.unit);
     }
-}
-
-/// Is `text` a time, `YYMMDDhhmmss` and `S` in summer or `W` in winter? Some meters send impossible ones.
-pub(crate) fn is_time(text: &[u8]) -> bool {
-    matches!(text, [time @ .., b'S' | b'W'] if is_local_time(time))
-}
-
-fn is_local_time(text: &[u8]) -> bool {
-    text.len() == 12 && text.iter().all(u8::is_ascii_digit)
 }
 
 /// The moment that `time` is: Central European Time, with the meter's word on whether it is summer.
@@ -141,7 +132,7 @@ mod tests {
 
     /// What the lines of `text` say, the last register of them.
     fn last(text: &str) -> Shown<'_> {
-        let mut registers = crate::line::Registers::default();
+        let mut registers = crate::data_line::Registers::default();
         let mut at = 0;
         for line in text.split_inclusive("\r\n") {
             let end = at + line.trim_end().len();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::head::ETX;
+use crate::wire::ETX;
 
 /// The framing of a meter's characters, as found in bytes that were read as 8N1.
 ///

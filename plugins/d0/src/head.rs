@@ -1,13 +1,11 @@
 //! How a telegram begins: an ident line, or STX and a data line.
 
-use crate::{characters::begins_code, framing::Framing, reject::Excerpt};
-
-/// The most characters of an ident line: `/`, maker, baud character and 96 more.
-///
-/// IEC 62056-21, clause 6.3.2, allows 16 more; some meters send longer ones.
-pub(crate) const MAX_IDENT: usize = 101;
-pub(crate) const STX: u8 = 0x02;
-pub(crate) const ETX: u8 = 0x03;
+use crate::{
+    characters::begins_code,
+    framing::Framing,
+    reject::Excerpt,
+    wire::{ETX, MAX_IDENT, STX},
+};
 
 /// What bytes that begin with `/` or STX are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

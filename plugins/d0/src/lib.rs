@@ -10,16 +10,21 @@
 
 mod anonymise;
 mod characters;
+pub mod data_line;
 pub mod decoder;
 mod dsmr;
 mod entry;
 pub mod framing;
+mod group;
 mod head;
-pub mod line;
 mod open;
 mod plugin;
 pub mod reject;
 mod request;
 pub mod telegram;
+mod wire;
 
-pub use crate::plugin::{Config, D0};
+pub use crate::{
+    plugin::{Config, D0},
+    wire::MAX_TELEGRAM,
+};

@@ -3,14 +3,13 @@
 use std::ops::Range;
 
 use crate::{
+    data_line::{End, Registers},
     framing::Framing,
-    head::STX,
-    line::{End, Registers},
     reject::{Excerpt, Reason},
     telegram::Check,
+    wire::{ACK, STX},
 };
 
-const ACK: u8 = 0x06;
 /// The P1 port of DSMR 4 and later: polynomial x¹⁶ + x¹⁵ + x² + 1, least significant bit first.
 ///
 /// A table of 8 KiB: with the small one, the sum would cost more than all the rest.
@@ -19,8 +18,6 @@ static CRC16: crc::Crc<u16, crc::Table<16>> = crc::Crc::<u16, crc::Table<16>>::n
 /// The state of a telegram whose characters are being collected in a text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Open {
-    /// Its first byte in the buffer.
-    pub(crate) start: usize,
     pub(crate) framing: Framing,
     /// Characters of the ident line; 0 where there is none.
     pub(crate) ident: usize,
@@ -47,10 +44,9 @@ pub(crate) enum Line {
 
 impl Open {
     /// A telegram with an ident line of `ident` characters, or with STX only.
-    pub(crate) fn new(start: usize, framing: Framing, ident: usize, parity_errors: usize) -> Self {
+    pub(crate) fn new(framing: Framing, ident: usize, parity_errors: usize) -> Self {
         let stx = if ident == 0 { Some(0) } else { None };
         Self {
-            start,
             framing,
             ident,
             parity_errors,

@@ -53,9 +53,9 @@ pub struct Config {
     /// A meter that says nothing for so long has its port closed and opened again.
     #[serde(default = "config::default_silent_after")]
     silent_after: Period,
-    /// Times as fast as it was recorded.
-    #[serde(default = "config::default_speed")]
-    speed: f64,
+    /// Speed of a replay, in multiples of that of the recording.
+    #[serde(default = "config::default_replay_speed")]
+    replay_speed: f64,
 }
 
 /// When the meter is asked.
@@ -101,8 +101,12 @@ impl SourcePlugin for D0 {
     }
 
     fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
-        let keys =
-            config::Keys::read(&config.port, config.speed, config.max_power.as_deref(), config.silent_after);
+        let keys = config::Keys::read(
+            &config.port,
+            config.replay_speed,
+            config.max_power.as_deref(),
+            config.silent_after,
+        );
         let wrong = config.speeds().chain(config.requests(keys.port())).collect::<Vec<_>>();
         let asked = config.asked(keys.port());
         let initial = config.baud.filter(|_| asked == Asked::Always).unwrap_or(INITIAL_BAUD);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::framing::Framing;
+use crate::{framing::Framing, wire::MAX_TELEGRAM};
 
 /// Bytes that look like a telegram and must not be trusted.
 pub type Rejected = telegram::Rejected<Reason>;
@@ -41,7 +41,7 @@ pub enum Reason {
     Line(Excerpt),
     /// An ident line that is too long or holds other than printable characters.
     Ident(Excerpt),
-    /// More than [`MAX_TELEGRAM`](crate::decoder::MAX_TELEGRAM) bytes.
+    /// More bytes than a telegram may have.
     TooLong,
     /// An end mark without any data line before it.
     Empty,
@@ -85,7 +85,7 @@ impl fmt::Display for Reason {
             }
             Self::Line(line) => write!(f, "`{line}` is no data line"),
             Self::Ident(line) => write!(f, "`{line}` is no ident line"),
-            Self::TooLong => write!(f, "it is longer than {} bytes", crate::decoder::MAX_TELEGRAM),
+            Self::TooLong => write!(f, "it is longer than {MAX_TELEGRAM} bytes"),
             Self::Empty => f.write_str("it has no data lines"),
         }
     }

@@ -2,7 +2,7 @@
 
 use telegram::Register;
 
-use crate::{framing::Framing, line::Registers};
+use crate::{data_line::Registers, framing::Framing};
 
 /// One telegram, borrowed from the [`Decoder`](crate::decoder::Decoder) that found it.
 #[derive(Clone, Copy, Debug)]
@@ -65,12 +65,12 @@ impl telegram::Telegram for Telegram<'_> {
         self.text.len()
     }
 
-    fn nature(&self) -> &'static str {
+    fn variant(&self) -> &'static str {
         self.framing.name()
     }
 
     /// Never: one check character or CRC alone agrees by chance too often.
-    fn proven(&self) -> bool {
+    fn is_checksummed(&self) -> bool {
         false
     }
 }

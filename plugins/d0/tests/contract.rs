@@ -12,10 +12,10 @@ fn keeps_the_contract() {
 #[test]
 fn values_that_make_no_sense_are_refused_with_what_to_write() {
     contract::refuses::<D0>(&[
-        ("port = \"ttyUSB0\"", "`ttyUSB0` is no port: expected `/dev/…`"),
-        ("port = \"/dev/x\"\nbaud = 0", "0 is no baud rate"),
+        ("port = \"ttyUSB0\"", "`ttyUSB0` is not a valid port: expected `/dev/…`"),
+        ("port = \"/dev/x\"\nbaud = 0", "0 is not a valid baud rate"),
         ("port = \"/dev/x\"\nmax_power = \"43\"", "hint: write watts or kilowatts: `43kW`, `11000W`"),
-        ("port = \"/dev/x\"\nsilent_after = \"0s\"", "longer than nothing"),
+        ("port = \"/dev/x\"\nsilent_after = \"0s\"", "must be greater than 0"),
         (
             "port = \"/dev/x\"\nframing = \"7n1\"",
             "unknown variant `7n1`, expected one of `auto`, `7e1`, `7o1`, `8n1`",

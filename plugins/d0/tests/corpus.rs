@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use libtest_mimic::Failed;
-use plugin_d0::{decoder::Decoder, line::read_line};
+use plugin_d0::{data_line::read_line, decoder::Decoder};
 use serde_json::Value;
 use telegram_testing::{Shown, accepted, corpus};
 

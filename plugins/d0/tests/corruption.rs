@@ -238,7 +238,7 @@ impl<'a> Line<'a> {
         let now = Duration::from_secs(self.second);
         let mut found = read(&mut self.reader, bytes, now);
         if pause {
-            self.reader.decoder().finish();
+            self.reader.finish();
             found.extend(read(&mut self.reader, b"", now));
         }
         found

@@ -2,12 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use plugin_d0::{
-    decoder::{Decoder, MAX_TELEGRAM},
-    framing::Framing,
-    reject::Reason,
-    telegram::Check,
-};
+use plugin_d0::{MAX_TELEGRAM, decoder::Decoder, framing::Framing, reject::Reason, telegram::Check};
 use telegram::{Decoder as _, Telegram as _};
 
 /// What came out: the text of each register, or the kind of fault.
@@ -53,11 +48,11 @@ fn telegrams_end_in_several_ways() {
 fn an_end_mark_without_line_end_waits_for_the_pause() {
     let mut decoder = Decoder::default();
     decoder.push(b"/ABC5x\r\n1.8.0(1*kWh)\r\n!", &mut |_| panic!("who knows what follows"));
-    assert!(decoder.pending());
+    assert!(decoder.is_pending());
     decoder.finish();
     assert!(decoder.next().is_some_and(|found| found.is_ok()));
     assert!(decoder.next().is_none());
-    assert!(!decoder.pending());
+    assert!(!decoder.is_pending());
     assert_eq!(decode_with(&mut decoder, ONE.as_bytes()), ["1.8.0=1"], "it goes on");
 }
 
@@ -239,7 +234,7 @@ fn offsets_count_the_whole_stream() {
     assert!(offsets.iter().enumerate().all(|(i, &offset)| offset == (i * ONE.len()) as u64));
     decoder.push(b"/ABC5x\r\n1.8.", &mut |_| panic!("unfinished"));
     decoder.reset();
-    assert!(!decoder.pending());
+    assert!(!decoder.is_pending());
     decoder
         .push(ONE.as_bytes(), &mut |found| assert_eq!(found.unwrap().offset(), 1000 * ONE.len() as u64 + 12));
 }

@@ -278,8 +278,8 @@ fn who_is_asked_has_a_period() {
 #[test]
 fn keys_of_a_request_are_checked() {
     for (keys, message) in [
-        ("port = \"/dev/x\"\nbaud = 0", "0 is no baud rate"),
-        ("port = \"/dev/x\"\nmax_baud = 7", "7 is no baud rate"),
+        ("port = \"/dev/x\"\nbaud = 0", "0 is not a valid baud rate"),
+        ("port = \"/dev/x\"\nmax_baud = 7", "7 is not a valid baud rate"),
         ("port = \"/dev/x\"\naddress = \"1!\"", "`1!` is no device address"),
         ("port = \"/dev/x\"\naddress = \"123456789012345678901234567890123\"", "at most 32 letters"),
         ("port = \"/dev/x\"\nack_delay = \"2s\"", "after `2s` the meter is sending already"),
@@ -289,7 +289,7 @@ fn keys_of_a_request_are_checked() {
         ),
         ("port = \"tcp://h:1\"\naddress = \"1\"", "hint: write `request = true`, or leave it out"),
         ("port = \"replay:x\"\nrequest = true", "a recording cannot be asked"),
-        ("port = \"/dev/x\"\nspeed = 2.0", "only a recording has a speed"),
+        ("port = \"/dev/x\"\nreplay_speed = 2.0", "only a recording has a replay speed"),
     ] {
         let config = format!("[sources.m]\nplugin = \"d0\"\n{keys}\n");
         let Err(mistakes) = Config::parse("config.toml", &config, &[]) else { panic!("{keys} is taken") };

@@ -9,10 +9,10 @@ use memchr::memmem;
 
 use crate::{
     checksum::Checksum,
-    decoder::{ESCAPE, MAX_TELEGRAM, START},
     reject::Flaw,
     server_id::Number,
     tlv::{Element, Reader},
+    wire::{ESCAPE, MAX_TELEGRAM, START},
 };
 
 const OPEN_RESPONSE: u64 = 0x0101;

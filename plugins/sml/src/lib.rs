@@ -19,5 +19,9 @@ mod server_id;
 pub mod telegram;
 mod tlv;
 mod units;
+mod wire;
 
-pub use crate::plugin::{Config, Sml};
+pub use crate::{
+    plugin::{Config, Sml},
+    wire::MAX_TELEGRAM,
+};

@@ -37,9 +37,9 @@ pub struct Config {
     /// A meter that says nothing for so long has its port closed and opened again.
     #[serde(default = "config::default_silent_after")]
     silent_after: Period,
-    /// Times as fast as it was recorded: for `port = "replay:…"` only.
-    #[serde(default = "config::default_speed")]
-    speed: f64,
+    /// Speed of a replay, in multiples of that of the recording.
+    #[serde(default = "config::default_replay_speed")]
+    replay_speed: f64,
 }
 
 impl SourcePlugin for Sml {
@@ -53,8 +53,9 @@ impl SourcePlugin for Sml {
     }
 
     fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
-        let Config { port, baud, speed, max_power, silent_after, crc, power_sign, unsigned_power } = config;
-        let keys = config::Keys::read(&port, speed, max_power.as_deref(), silent_after);
+        let Config { port, baud, replay_speed, max_power, silent_after, crc, power_sign, unsigned_power } =
+            config;
+        let keys = config::Keys::read(&port, replay_speed, max_power.as_deref(), silent_after);
         let bauds = baud.map_or(BAUDS.to_vec(), |baud| vec![baud]);
         let settings =
             keys.settings(bauds, config::check_baud("baud", baud, "nearly all meters use 9600"))?;

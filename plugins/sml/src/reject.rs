@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::wire::MAX_TELEGRAM;
+
 /// Bytes that look like a telegram and must not be trusted; at `offset` stands a start sequence.
 pub type Rejected = telegram::Rejected<Reason>;
 
@@ -26,7 +28,7 @@ pub enum Reason {
     NoEnd,
     /// An escape sequence with a meaning that the transport protocol does not have.
     Escape([u8; 4]),
-    /// More than [`MAX_TELEGRAM`](crate::decoder::MAX_TELEGRAM) bytes.
+    /// More bytes than a telegram may have.
     TooLong,
     /// No SML at this place.
     Structure {
@@ -71,7 +73,7 @@ impl fmt::Display for Reason {
             Self::Escape([a, b, c, d]) => {
                 write!(f, "it has the unknown escape sequence {a:02x} {b:02x} {c:02x} {d:02x}")
             }
-            Self::TooLong => write!(f, "it is longer than {} bytes", crate::decoder::MAX_TELEGRAM),
+            Self::TooLong => write!(f, "it is longer than {MAX_TELEGRAM} bytes"),
             Self::Structure { at, flaw } => write!(f, "it is no SML: at byte {at} {flaw}"),
             Self::Empty => f.write_str("it has no registers"),
         }

@@ -37,12 +37,12 @@ impl telegram::Telegram for Telegram<'_> {
     }
 
     /// The quirks of the meter, `none` where it has none.
-    fn nature(&self) -> &'static str {
+    fn variant(&self) -> &'static str {
         self.quirks.name()
     }
 
     /// Always: each message has a checksum, and the whole has another one.
-    fn proven(&self) -> bool {
+    fn is_checksummed(&self) -> bool {
         true
     }
 }

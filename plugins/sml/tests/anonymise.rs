@@ -79,7 +79,7 @@ fn checksums_are_repaired_where_they_were_right() {
     let (_, bytes) = anonymised(&recorded(id, kermit));
     let quirks = Quirks { crc: Crc::Kermit, ..Quirks::default() };
     let found = decode_with(quirks, &bytes);
-    assert!(matches!(found[..], [Ok(Owned { offset: 0, nature: "crc", .. })]), "{found:?}");
+    assert!(matches!(found[..], [Ok(Owned { offset: 0, variant: "crc", .. })]), "{found:?}");
 }
 
 #[test]

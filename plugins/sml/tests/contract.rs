@@ -13,10 +13,10 @@ fn keeps_the_contract() {
 fn values_that_make_no_sense_are_refused_with_what_to_write() {
     contract::refuses::<Sml>(&[
         ("port = \"ttyUSB0\"", "expected `/dev/…`"),
-        ("port = \"/dev/x\"\nbaud = 0", "0 is no baud rate"),
-        ("port = \"/dev/x\"\nspeed = 2", "only a recording has a speed"),
+        ("port = \"/dev/x\"\nbaud = 0", "0 is not a valid baud rate"),
+        ("port = \"/dev/x\"\nreplay_speed = 2.0", "only a recording has a replay speed"),
         ("port = \"/dev/x\"\nmax_power = \"43\"", "hint: write watts or kilowatts: `43kW`, `11000W`"),
-        ("port = \"/dev/x\"\nsilent_after = \"0s\"", "longer than nothing"),
+        ("port = \"/dev/x\"\nsilent_after = \"0s\"", "must be greater than 0"),
         (
             "port = \"/dev/x\"\ncrc = \"none\"",
             "unknown variant `none`, expected one of `auto`, `x25`, `kermit`",

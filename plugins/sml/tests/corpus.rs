@@ -36,7 +36,7 @@ fn recorded(bytes: &[u8], file: &Value) -> Result<(), Failed> {
     for (telegram, frame) in accepted.into_iter().zip(good) {
         assert_eq!(telegram.offset, frame["start"].as_u64().unwrap());
         assert_eq!(telegram.offset + telegram.len as u64, frame["end"].as_u64().unwrap());
-        assert_eq!(telegram.nature.contains("crc"), frame["accept"] == "vendor");
+        assert_eq!(telegram.variant.contains("crc"), frame["accept"] == "vendor");
         same_readings(&telegram.registers, frame["readings"].as_array().unwrap());
     }
     let rejected: Vec<_> = found.iter().filter_map(|found| found.as_ref().err()).collect();
@@ -57,7 +57,7 @@ fn same_without_owner(bytes: &[u8], found: &[Found<Reason>]) {
     let anonymous = decode(Decoder::default(), &bytes, &[]);
     let shape = |found: &Found<Reason>| match found {
         Ok(telegram) => Ok((
-            (telegram.offset, telegram.len, telegram.nature),
+            (telegram.offset, telegram.len, telegram.variant),
             telegram
                 .registers
                 .iter()

@@ -5,7 +5,8 @@
 mod support;
 
 use plugin_sml::{
-    decoder::{Decoder, MAX_TELEGRAM},
+    MAX_TELEGRAM,
+    decoder::Decoder,
     reject::{Flaw, Reason},
 };
 use support::*;
@@ -45,7 +46,7 @@ fn a_register_comes_out_with_all_that_it_has() {
     Decoder::default().push(&simple(1, 2), &mut |found| {
         let telegram = found.unwrap();
         assert_eq!(telegram.ident(), Some("1XYZ0012345678"));
-        assert!(telegram.proven());
+        assert!(telegram.is_checksummed());
     });
 }
 
@@ -170,14 +171,14 @@ fn a_decoder_that_is_reset_begins_anew() {
     let whole = simple(1, 2);
     let mut offsets = Vec::new();
     decoder.push(&whole[..50], &mut |_| panic!("nothing yet"));
-    assert!(decoder.pending());
+    assert!(decoder.is_pending());
     decoder.reset();
-    assert!(!decoder.pending());
+    assert!(!decoder.is_pending());
     decoder.push(&whole, &mut |found| offsets.push(found.unwrap().offset()));
     assert_eq!(offsets, [50]);
-    assert!(!decoder.pending());
+    assert!(!decoder.is_pending());
     decoder.push(b"\x1b\x1b", &mut |_| panic!("nothing yet"));
-    assert!(decoder.pending(), "it may be a start sequence");
+    assert!(decoder.is_pending(), "it may be a start sequence");
     decoder.finish();
-    assert!(decoder.next().is_none() && !decoder.pending());
+    assert!(decoder.next().is_none() && !decoder.is_pending());
 }

@@ -31,7 +31,7 @@ fn quirks_are_those_of_the_meter() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         Decoder::default().push(bytes, &mut |telegram| {
             let telegram = telegram.unwrap();
-            found.push((name, telegram.nature(), telegram.offset(), telegram.len()));
+            found.push((name, telegram.variant(), telegram.offset(), telegram.len()));
         });
     }
     assert_eq!(found, expected);

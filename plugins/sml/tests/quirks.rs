@@ -29,7 +29,7 @@ fn emh(maker: [u8; 6], status: u64, power: (u8, i64)) -> Vec<u8> {
 fn power(bytes: &[u8], quirks: Quirks) -> (&'static str, String) {
     let found = decode_with(quirks, bytes);
     let telegram = found[0].as_ref().unwrap();
-    (telegram.nature, texts(telegram).last().unwrap().split_once('=').unwrap().1.to_owned())
+    (telegram.variant, texts(telegram).last().unwrap().split_once('=').unwrap().1.to_owned())
 }
 
 const IN: u64 = 0x001c_0104;
@@ -112,7 +112,7 @@ fn holley_may_use_the_other_checksum_and_nobody_else() {
     let good = |quirk| Ok((0, quirk, 2));
     let count = |found: Vec<Found<Reason>>| {
         assert_eq!(found.len(), 1);
-        found[0].clone().map(|telegram| (telegram.offset, telegram.nature, telegram.registers.len()))
+        found[0].clone().map(|telegram| (telegram.offset, telegram.variant, telegram.registers.len()))
     };
     let rejected = |found: Vec<Found<Reason>>| {
         assert!(matches!(found[..], [Err(Rejected { reason: Reason::Crc { .. }, .. })]), "{found:?}");

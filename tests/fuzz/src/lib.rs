@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use framework::{Context, SourcePlugin, Timestamp};
+use framework::{SourceContext, SourcePlugin, Timestamp};
 use telegram::{Decoder, Reader, protocols};
 
 /// Arbitrary bytes into the decoder, the guard and the names of a plugin, cut at arbitrary places.
@@ -16,17 +16,13 @@ pub fn meter<P: SourcePlugin, D: Decoder + Default>(bytes: &[u8]) {
         rest = after;
         let mut chunk = chunk;
         while !chunk.is_empty() {
-            let space = reader.decoder().space();
-            let count = space.len().min(chunk.len());
-            space[..count].copy_from_slice(&chunk[..count]);
-            reader.decoder().filled(count);
-            chunk = &chunk[count..];
+            chunk = &chunk[reader.take(chunk)..];
             while reader.next(Duration::from_secs(seconds), Timestamp::UNIX_EPOCH).is_some() {
                 seconds += 1;
             }
         }
     }
-    reader.decoder().finish();
+    reader.finish();
     while reader.next(Duration::from_secs(seconds), Timestamp::UNIX_EPOCH).is_some() {}
 
     // What is shown to others must be as long, and must not fail either.

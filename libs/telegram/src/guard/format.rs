@@ -1,36 +1,36 @@
-//! How a register writes its values.
+//! Form in which a register writes its values.
 
 use framework::Decimal;
 
 use crate::Register;
 
-/// What a register's values are.
+/// Form of a register's values.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum Shape {
     Text,
     /// Nothing but `-.--` so far: a power factor without a current.
     Undefined,
     Number(Format),
 }
 
-/// How a register's numbers are written.
+/// Form of a register's numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Format {
     decimals: u8,
-    /// Digits before the point, where a leading zero showed that they are always so many.
+    /// Digits before the point, where a leading zero showed that their number is fixed.
     digits: Option<usize>,
     /// The same for negative numbers: the sign stands before the zeros or instead of one.
     negative_digits: Option<usize>,
 }
 
-/// Digits are learned with time: they make no other kind.
+/// Digits are learned with time, so they make no difference.
 impl PartialEq for Format {
     fn eq(&self, other: &Self) -> bool {
         self.decimals == other.decimals
     }
 }
 
-impl Kind {
+impl Shape {
     pub(super) fn of(sent: &Register<'_>) -> Self {
         match sent.number {
             Some(number) => Self::Number(Format { decimals: number.scale(), ..Format::default() }),
@@ -40,7 +40,7 @@ impl Kind {
     }
 }
 
-/// Does the meter say that there is no value at the moment?
+/// Returns whether the meter has no value at the moment.
 pub(super) fn is_undefined(value: &str) -> bool {
     value.contains('-') && value.bytes().all(|byte| matches!(byte, b'-' | b'.' | b' '))
 }
@@ -65,7 +65,7 @@ impl Format {
     }
 }
 
-/// Is the number written with a minus, and how many digits stand before its point?
+/// Returns whether the number is written with a minus, and the number of digits before its point.
 fn digits(value: &str, number: Decimal) -> (bool, usize) {
     let value = value.trim_ascii();
     let signed = value.starts_with(['+', '-']);

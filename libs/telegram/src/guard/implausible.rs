@@ -1,19 +1,19 @@
-//! Why the guard does not believe a telegram.
+//! Reasons why the guard does not believe a telegram.
 
 use std::fmt;
 
 use framework::{Decimal, Text};
 
-/// Why a telegram is implausible.
+/// Reason why a telegram is implausible.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Implausible {
-    /// The register's code as sent; empty where it is about all of them.
+    /// Code of the register as sent; empty where all of them are meant.
     pub code: Text,
-    /// What it did.
+    /// Behaviour of the register.
     pub what: What,
 }
 
-/// What an implausible register did.
+/// Implausible behaviour of a register.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum What {
     /// The telegram has other registers than those before.
@@ -26,16 +26,16 @@ pub enum What {
     Digits,
     /// The counter ran backwards.
     Backwards {
-        /// Its last value.
+        /// Last value.
         before: Decimal,
-        /// Its new one.
+        /// New value.
         now: Decimal,
     },
     /// The counter rose, but the time at which it was read is the same as before.
     Untimely,
     /// The counter rose faster than the connection can carry.
     TooFast {
-        /// The power that would be needed, in watts.
+        /// Power that would be needed, in watts.
         power_w: u64,
     },
 }

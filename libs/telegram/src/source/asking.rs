@@ -1,4 +1,4 @@
-//! Meters that speak only when they are asked.
+//! Phase of a source whose meter sends a readout only on request.
 
 use std::{fmt, io, time::Duration};
 
@@ -7,48 +7,46 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 use transport::Connection;
 
-use super::Meter;
+use super::{Meter, Phase};
 use crate::Decoder;
 
-/// Nothing for so long: a meter that may be one to ask is asked. Those that speak by themselves pause for
-/// less: a P1 port of DSMR 4 for ten seconds.
-const LISTEN: Duration = Duration::from_secs(11);
-/// So often a meter is asked in one turn: an answer may be damaged on the way.
+/// Requests in one turn: an answer may be damaged on the way.
 const ATTEMPTS: u32 = 3;
-/// An answer that pauses for longer has ended: IEC 62056-21 allows 1.5 s between two characters.
+/// Pause that ends an answer: IEC 62056-21 allows 1.5 s between two characters.
 const PAUSE: Duration = Duration::from_secs(2);
-/// No answer takes longer: 64 KiB at 1200 baud.
+/// Longest time of an answer: 64 KiB at 1200 baud.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// How a meter is asked.
+/// Dialogue that makes a meter send its readout.
 #[framework::async_trait]
-pub trait Conversation<D>: Send + 'static {
-    /// Asks for a readout, up to the point where the meter sends it: the line is left at the speed of the
-    /// readout, and what was read of the answer is put into the decoder.
+pub trait Conversation: Send + 'static {
+    /// Asks for a readout, up to the point where the meter sends it, and leaves the port at the baud rate of the readout.
     ///
     /// # Errors
-    /// Why there will be no readout.
-    async fn ask(&mut self, connection: &mut Connection, decoder: &mut D) -> Result<Answer, NoAnswer>;
+    /// Fails when there will be no readout.
+    async fn ask(&mut self, connection: &mut Connection) -> Result<Answer, NoAnswer>;
 }
 
-/// What a meter said before its readout.
+/// Answer of a meter up to its readout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// How it is asked, in a few words for `/health`: `mode C, 9600 baud`.
+    /// Mode of the dialogue for `/health`, in a few words: `mode C, 9600 baud`.
     pub mode: Text,
+    /// First bytes of the telegram, at most 512.
+    pub begun: Vec<u8>,
 }
 
-/// Why a meter does not answer.
+/// Reason why a meter does not answer.
 #[derive(Debug)]
 pub enum NoAnswer {
-    /// It says nothing.
+    /// It sends nothing.
     Silent {
-        /// How long nothing came.
+        /// Time waited.
         waited: Duration,
     },
-    /// What it says is no answer.
+    /// It sends something else.
     Unclear(String),
-    /// The line does not work.
+    /// The connection failed.
     Connection(io::Error),
 }
 
@@ -58,125 +56,98 @@ impl From<io::Error> for NoAnswer {
     }
 }
 
-/// Who is asked, and when.
-pub(super) struct Asking<D> {
-    conversation: Box<dyn Conversation<D>>,
-    when: When,
+/// Means to ask a meter.
+pub(super) struct Asking {
+    conversation: Box<dyn Conversation>,
     mode: Fact,
-    /// How often to ask where no schedule says it.
+    /// Time between two requests where no schedule determines it.
     period: Duration,
 }
 
-enum When {
-    /// At each call.
-    Always,
-    /// When the meter says nothing by itself; not again before the line is opened again.
-    Silent { asked: bool },
-    /// It was found to be one to ask: from now on at these moments.
-    At(Instant),
-}
-
-impl<D> Asking<D> {
-    pub(super) fn always(conversation: impl Conversation<D>, cx: &SourceContext) -> Self {
-        Self::new(conversation, When::Always, cx)
-    }
-
-    pub(super) fn when_silent(conversation: impl Conversation<D>, cx: &SourceContext) -> Self {
-        Self::new(conversation, When::Silent { asked: false }, cx)
-    }
-
-    fn new(conversation: impl Conversation<D>, when: When, cx: &SourceContext) -> Self {
+impl Asking {
+    pub(super) fn new(conversation: impl Conversation, cx: &SourceContext) -> Self {
         let period = cx.stale_after() / 3;
-        Self { conversation: Box::new(conversation), when, mode: cx.fact("mode"), period }
-    }
-
-    /// The line was opened.
-    pub(super) fn reset(&mut self) {
-        if let When::Silent { asked } = &mut self.when {
-            *asked = false;
-        }
-    }
-
-    /// After how long without a byte a meter of which nobody knows is asked.
-    pub(super) fn patience(&self) -> Option<Duration> {
-        matches!(self.when, When::Silent { asked: false }).then_some(LISTEN)
+        Self { conversation: Box::new(conversation), mode: cx.fact("mode"), period }
     }
 }
 
-/// Why an attempt came to nothing.
+/// Reason why a request brought nothing.
 enum Failed {
-    /// Asked once more, it may go well.
+    /// Another request may succeed.
     Again(AcquireError),
-    Connection(io::Error),
+    Connection(AcquireError),
 }
 
 impl<D: Decoder> Meter<D> {
-    /// The answer of a meter that is asked, when its turn comes; `None` where it is listened to.
-    pub(super) async fn ask(&mut self, connection: &mut Connection) -> Result<Option<Batch>, AcquireError> {
-        let Some(asking) = &self.asking else { return Ok(None) };
-        match asking.when {
-            When::Silent { .. } => return Ok(None),
-            When::At(due) => sleep_until(due).await,
-            When::Always => {}
+    /// Asks the meter when its turn comes, until it answers.
+    pub(super) async fn ask(
+        &mut self,
+        connection: &mut Connection,
+        due: Option<Instant>,
+    ) -> Result<Batch, AcquireError> {
+        if let Some(due) = due {
+            sleep_until(due).await;
         }
-        let answer = self.ask_until_it_answers(connection).await;
-        if let Some(Asking { when: When::At(due), period, .. }) = &mut self.asking {
-            *due = Instant::now() + *period;
+        let mut attempt = 1;
+        let answer = loop {
+            match self.ask_once(connection).await {
+                Ok(batch) => break Ok(batch),
+                Err(Failed::Again(fault)) if attempt < ATTEMPTS => debug!("asked once more: {fault}"),
+                Err(Failed::Again(fault) | Failed::Connection(fault)) => break Err(fault),
+            }
+            attempt += 1;
+        };
+        if due.is_some() {
+            self.ask_later();
         }
-        answer.map(Some)
+        answer
     }
 
-    /// Asks a meter that says nothing by itself; `None` when it says nothing either.
+    /// Asks a meter that pushes nothing; `None` when it does not answer either.
     pub(super) async fn ask_silent(
         &mut self,
         connection: &mut Connection,
     ) -> Result<Option<Batch>, AcquireError> {
-        let Some(Asking { when: When::Silent { asked }, .. }) = &mut self.asking else { return Ok(None) };
-        *asked = true;
-        let answer = self.ask_once(connection).await;
-        if let (Ok(_), Some(asking)) = (&answer, &mut self.asking) {
-            asking.when = When::At(Instant::now() + asking.period);
+        if let Phase::Searching(search) = &mut self.phase {
+            search.asked = true;
         }
-        match answer {
-            Ok(batch) => Ok(Some(batch)),
-            Err(Failed::Connection(error)) => Err(self.unavailable(error)),
+        match self.ask_once(connection).await {
+            Ok(batch) => {
+                self.ask_later();
+                Ok(Some(batch))
+            }
+            Err(Failed::Connection(fault)) => Err(fault),
             Err(Failed::Again(fault)) => {
                 debug!("asked because nothing is pushed: {fault}");
-                connection.set_baud(self.speed()).map_err(|error| self.unavailable(error))?;
+                connection.set_baud(self.baud_rate()).map_err(|error| self.unavailable(error))?;
                 self.reset();
                 Ok(None)
             }
         }
     }
 
-    async fn ask_until_it_answers(&mut self, connection: &mut Connection) -> Result<Batch, AcquireError> {
-        let mut attempt = 1;
-        loop {
-            match self.ask_once(connection).await {
-                Ok(batch) => return Ok(batch),
-                Err(Failed::Connection(error)) => return Err(self.unavailable(error)),
-                Err(Failed::Again(fault)) if attempt == ATTEMPTS => return Err(fault),
-                Err(Failed::Again(fault)) => debug!("asked once more: {fault}"),
-            }
-            attempt += 1;
-        }
+    /// Sets the time of the next request.
+    fn ask_later(&mut self) {
+        let due = self.asking.as_ref().map(|asking| Instant::now() + asking.period);
+        self.phase = Phase::Asked { due };
     }
 
     async fn ask_once(&mut self, connection: &mut Connection) -> Result<Batch, Failed> {
-        let Some(asking) = &mut self.asking else {
-            return Err(Failed::Connection(io::ErrorKind::Unsupported.into()));
+        connection.discard().map_err(|error| Failed::Connection(self.unavailable(error)))?;
+        self.reader.reset();
+        let answer = match &mut self.asking {
+            Some(asking) => asking.conversation.ask(connection).await,
+            None => Err(NoAnswer::Connection(io::ErrorKind::Unsupported.into())),
         };
-        connection.discard().map_err(Failed::Connection)?;
-        self.reader.decoder().reset();
-        let answer = asking.conversation.ask(connection, self.reader.decoder()).await;
-        let Answer { mode } = answer.map_err(|none| match none {
-            NoAnswer::Connection(error) => Failed::Connection(error),
+        let Answer { mode, begun } = answer.map_err(|none| match none {
+            NoAnswer::Connection(error) => Failed::Connection(self.unavailable(error)),
             NoAnswer::Unclear(reason) => Failed::Again(AcquireError::Malformed { reason }),
             NoAnswer::Silent { waited } => {
                 let device = self.settings.port.to_string();
                 Failed::Again(AcquireError::Silent { device, waited })
             }
         })?;
+        self.reader.take(&begun);
         let readout = timeout(LONGEST, self.readout(connection)).await;
         let batch = readout.unwrap_or_else(|_| Err(again(format_args!("did not end within {LONGEST:?}"))))?;
         self.baud.set(connection.baud().to_string());
@@ -186,7 +157,7 @@ impl<D: Decoder> Meter<D> {
         Ok(batch)
     }
 
-    /// Reads what the meter answers, up to the end of its telegram.
+    /// Reads the answer up to the end of its telegram.
     async fn readout(&mut self, connection: &mut Connection) -> Result<Batch, Failed> {
         let mut ended = false;
         loop {
@@ -196,18 +167,9 @@ impl<D: Decoder> Meter<D> {
                 None if ended => return Err(again(format_args!("broke off"))),
                 None => {}
             }
-            let decoder = self.reader.decoder();
-            match timeout(PAUSE, connection.read(decoder.space())).await {
-                Ok(Ok(count)) => {
-                    decoder.filled(count);
-                    self.bytes.add(count as u64);
-                    self.heard = Instant::now();
-                }
-                Ok(Err(error)) => return Err(Failed::Connection(error)),
-                Err(_) => {
-                    decoder.finish();
-                    ended = true;
-                }
+            if !self.read(connection, Instant::now() + PAUSE).await.map_err(Failed::Connection)? {
+                self.reader.finish();
+                ended = true;
             }
         }
     }

@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Bytes that come for so long without a telegram among them are worth a word.
+/// Longest time in which bytes come without a telegram among them.
 const LONG: Duration = Duration::from_secs(15);
-/// While the speed is searched for, so long is enough: it fits two telegrams of most meters.
+/// The same during the search for the baud rate: two telegrams of most meters fit into it.
 const SEARCH: Duration = Duration::from_secs(3);
 
 /// Bytes since the last telegram, good or bad.
 #[derive(Debug, Default)]
 pub(super) struct Noise {
     bytes: usize,
-    /// When the first and the last of them came: the silence before is none of it.
+    /// Time of the first and of the last of them. The silence before does not count.
     heard: Option<(Instant, Instant)>,
 }
 
 impl Noise {
-    /// More bytes came.
+    /// Counts bytes that came.
     pub(super) fn heard(&mut self, now: Instant, count: usize) {
         let began = self.heard.map_or(now, |(began, _)| began);
         self.heard = Some((began, now));
@@ -29,7 +29,7 @@ impl Noise {
         self.bytes
     }
 
-    /// Has that gone on for too long?
+    /// Returns whether bytes have come for too long.
     pub(super) fn is_long(&self, searching: bool) -> bool {
         let limit = if searching { SEARCH } else { LONG };
         self.heard.is_some_and(|(began, last)| last - began > limit)

@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::Text;
 use crate::{
     framing::Framing,
-    head::{ETX, Head, STX},
+    head::Head,
+    wire::{ETX, STX},
 };
 
 /// Of the P1 port, and of those that take the CRC of the HDLC protocol for it.

@@ -15,7 +15,7 @@ pub struct Owned {
     pub offset: u64,
     pub len: usize,
     pub ident: Option<String>,
-    pub nature: &'static str,
+    pub variant: &'static str,
     pub registers: Vec<Shown>,
 }
 
@@ -51,7 +51,7 @@ fn owned<T: Telegram>(telegram: T) -> Owned {
         offset: telegram.offset(),
         len: telegram.len(),
         ident: telegram.ident().map(str::to_owned),
-        nature: telegram.nature(),
+        variant: telegram.variant(),
         registers: telegram.registers().map(Shown::from).collect(),
     }
 }
@@ -69,7 +69,7 @@ pub fn decode<D: Decoder>(mut decoder: D, bytes: &[u8], cuts: &[usize]) -> Vec<F
     while let Some(found) = decoder.next() {
         all.push(found.map(owned));
     }
-    assert!(!decoder.pending());
+    assert!(!decoder.is_pending());
     all
 }
 
@@ -87,11 +87,7 @@ pub fn read<D: Decoder>(
         if bytes.is_empty() {
             return all;
         }
-        let space = reader.decoder().space();
-        let count = space.len().min(bytes.len());
-        space[..count].copy_from_slice(&bytes[..count]);
-        reader.decoder().filled(count);
-        bytes = &bytes[count..];
+        bytes = &bytes[reader.take(bytes)..];
     }
 }
 

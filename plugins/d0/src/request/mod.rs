@@ -12,19 +12,18 @@ mod tests;
 
 use std::{ops::Range, time::Duration};
 
-use telegram::{Answer, Conversation, Decoder as _, NoAnswer};
+use telegram::{Answer, Conversation, NoAnswer};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use transport::Connection;
 
 use crate::{
     characters::begins_code,
-    decoder::Decoder,
     framing::Framing,
-    head::{Head, MAX_IDENT, STX},
+    head::Head,
     reject::Excerpt,
+    wire::{ACK, MAX_IDENT, STX},
 };
 
-const ACK: u8 = 0x06;
 /// The speed at which a meter is asked, unless it has one of its own.
 pub(crate) const INITIAL_BAUD: u32 = 300;
 /// The speeds that the characters `0`, `1` … of mode C offer, and `A`, `B` … of mode B from 600 on.
@@ -88,8 +87,8 @@ struct Ident {
 }
 
 #[framework::async_trait]
-impl Conversation<Decoder> for Request {
-    async fn ask(&mut self, connection: &mut Connection, decoder: &mut Decoder) -> Result<Answer, NoAnswer> {
+impl Conversation for Request {
+    async fn ask(&mut self, connection: &mut Connection) -> Result<Answer, NoAnswer> {
         connection.set_baud(self.baud)?;
         if self.wake_up {
             let nuls = usize::try_from(u128::from(self.baud / 10) * WAKE.as_millis() / 1000).unwrap_or(0);
@@ -113,9 +112,9 @@ impl Conversation<Decoder> for Request {
                 ('C', self.acknowledge(connection, &ident, wanted || offered == self.baud).await?)
             }
         };
-        begin(connection, decoder, &ident, &sent).await?;
+        let begun = begin(connection, &ident, &sent).await?;
         let mode = format!("mode {letter}, {} baud", connection.baud());
-        Ok(Answer { mode: if may_change { mode.into() } else { format!("mode {letter}").into() } })
+        Ok(Answer { mode: if may_change { mode.into() } else { format!("mode {letter}").into() }, begun })
     }
 }
 
@@ -195,13 +194,8 @@ impl Mode {
     }
 }
 
-/// Hands the decoder the ident line, and what came of the readout up to its beginning.
-async fn begin(
-    connection: &mut Connection,
-    decoder: &mut Decoder,
-    ident: &Ident,
-    sent: &[u8],
-) -> Result<(), NoAnswer> {
+/// Returns the ident line and the beginning of the readout.
+async fn begin(connection: &mut Connection, ident: &Ident, sent: &[u8]) -> Result<Vec<u8>, NoAnswer> {
     // In the other modes, what came so soon is not the readout.
     let mut heard = match ident.mode {
         Mode::A => ident.heard[ident.place.end..].to_vec(),
@@ -228,9 +222,7 @@ async fn begin(
         let reason = format!("the meter answers `{}`, and no readout follows{hint}", shown(&ident.text));
         return Err(NoAnswer::Unclear(reason));
     }
-    put(decoder, &ident.heard[ident.place.clone()]);
-    put(decoder, &heard[start..]);
-    Ok(())
+    Ok([&ident.heard[ident.place.clone()], &heard[start..]].concat())
 }
 
 /// Adds to `heard` what comes next; `false` if nothing does.
@@ -243,14 +235,6 @@ async fn read_by(connection: &mut Connection, last: Instant, heard: &mut Vec<u8>
         }
         Err(_) => Ok(false),
     }
-}
-
-/// Both are far less than the decoder's space after its reset.
-fn put(decoder: &mut Decoder, bytes: &[u8]) {
-    let space = decoder.space();
-    let count = bytes.len().min(space.len());
-    space[..count].copy_from_slice(&bytes[..count]);
-    decoder.filled(count);
 }
 
 /// Where an ident line stands, its line end included.

@@ -1,11 +1,12 @@
-//! The guard over sequences of telegrams.
+//! Guard over sequences of telegrams.
 
 use std::time::Duration;
 
-use plugin_d0::decoder::Decoder;
-use telegram::{Decoder as _, Guard, INSISTS, Implausible, What};
+use telegram::{CONFIRMATIONS, Decoder as _, Guard, Implausible, What};
 
-/// A guard and the meter's clock.
+use crate::script::{CHECKSUMMED, Script};
+
+/// A guard and its clock.
 struct Watch {
     guard: Guard,
     now: Duration,
@@ -16,12 +17,12 @@ impl Watch {
         Self { guard: Guard::new(50_000.0), now: Duration::from_secs(100) }
     }
 
-    /// Judges the telegram with these lines, a second after the one before.
-    fn judge(&mut self, lines: &[&str]) -> Result<(), What> {
+    /// Judges the telegram with these registers, a second after the one before.
+    fn judge(&mut self, registers: &[&str]) -> Result<(), What> {
         self.now += Duration::from_secs(1);
-        let text = format!("/ABC5x\r\n{}\r\n!\r\n", lines.join("\r\n"));
+        let text = format!("{}\n", registers.join(" "));
         let mut verdict = None;
-        Decoder::default().push(text.as_bytes(), &mut |found| {
+        Script::default().push(text.as_bytes(), &mut |found| {
             verdict = Some(self.guard.judge(&found.expect("a good telegram"), self.now));
         });
         verdict.expect("a telegram").map_err(|implausible| implausible.what)
@@ -186,7 +187,7 @@ fn a_pause_lets_energy_rise_further() {
 fn the_guard_gives_way_to_a_new_counter() {
     let mut watch = Watch::new();
     assert_eq!(watch.judge(&["1.8.0(4457.153*kWh)"]), Ok(()));
-    for seen in 1..INSISTS {
+    for seen in 1..CONFIRMATIONS {
         assert!(watch.judge(&[&format!("1.8.0(0000.00{seen}*kWh)")]).is_err(), "{seen}");
     }
     assert_eq!(watch.judge(&["1.8.0(0000.004*kWh)"]), Ok(()));
@@ -231,7 +232,7 @@ fn the_guard_gives_way_to_new_registers() {
     let open = ["1.8.0(012345.12345678*kWh)", "16.7.0(000211.26*W)"];
     let mut watch = Watch::new();
     assert_eq!(watch.judge(&locked), Ok(()));
-    for _ in 1..INSISTS {
+    for _ in 1..CONFIRMATIONS {
         assert_eq!(watch.judge(&open), Err(What::Registers));
     }
     assert_eq!(watch.judge(&open), Ok(()));
@@ -284,6 +285,17 @@ fn a_meter_with_two_lists_may_be_exchanged() {
         assert_eq!(verdicts.iter().filter(|verdict| verdict.is_err()).count(), refused);
         assert_eq!(verdicts[6..], [Ok(()), Ok(()), Ok(()), Ok(())]);
     }
+}
+
+#[test]
+fn checksums_prove_new_registers_and_not_their_counters() {
+    let mut watch = Watch::new();
+    let list = |counter, more| [counter, more, CHECKSUMMED];
+    assert_eq!(watch.judge(&list("1.8.0(100.0*kWh)", "0.2.0(V1)")), Ok(()));
+    assert_eq!(watch.judge(&list("1.8.0(100.0*kWh)", "16.7.0(5*W)")), Ok(()), "another list");
+    assert_eq!(watch.judge(&list("1.8.0(100.0*kWh)", "16.7.0(5*kW)")), Ok(()), "another unit");
+    let lower = watch.judge(&list("1.8.0(099.0*kWh)", "32.7(231*V)"));
+    assert!(matches!(lower, Err(What::Backwards { .. })), "{lower:?}");
 }
 
 #[test]

@@ -1,0 +1,255 @@
+//! Source of one meter's telegrams: bytes in, batches out. The [`Reader`] judges the bytes.
+//!
+//! ```text
+//!               a telegram
+//! Searching ──────────────────▶ Pushing
+//!     │   silence, an answer
+//!     └───────────────────────▶ Asked     (from the start where the configuration says so)
+//! ```
+//!
+//! The phase outlives the connection: a meter that is known needs no search after its head was plugged in again.
+
+mod asking;
+mod noise;
+mod search;
+
+use std::{io, time::Duration};
+
+use framework::{AcquireError, Batch, Counter, DataAcquisition, Fact, SourceContext, Timestamp};
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+use transport::{Connection, Pacer, Port};
+
+use self::{asking::Asking, noise::Noise, search::Search};
+use crate::{Decoder, Fault, Reader};
+
+pub use self::asking::{Answer, Conversation, NoAnswer};
+
+/// Longest pause inside a telegram: IEC 62056-21 allows 1.5 s between two characters.
+const PAUSE: Duration = Duration::from_millis(1500);
+
+/// Configuration of a source.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Port of the meter.
+    pub port: Port,
+    /// Baud rates at which it may push, the usual one first. They are tried in turn until a telegram was found.
+    pub bauds: Vec<u32>,
+    /// Power in watts that energy counters may rise with.
+    pub max_power_w: f64,
+    /// Time without a byte after which the port is closed and opened again.
+    pub silent_after: Duration,
+}
+
+/// Source of one meter's batches.
+pub struct Source<D> {
+    connection: Option<Connection>,
+    meter: Meter<D>,
+}
+
+/// State of a source beside its connection.
+struct Meter<D> {
+    settings: Settings,
+    phase: Phase,
+    asking: Option<Asking>,
+    /// Index in `settings.bauds` of the present baud rate.
+    place: usize,
+    reader: Reader<D>,
+    pacer: Pacer,
+    began: Instant,
+    /// Time of the last byte, or of the opening.
+    heard: Instant,
+    noise: Noise,
+    bytes: Counter,
+    baud: Fact,
+}
+
+enum Phase {
+    /// No telegram was found yet: listens at each baud rate in turn.
+    Searching(Search),
+    /// The meter pushes telegrams, at a known baud rate.
+    Pushing,
+    /// The meter answers requests: the next one is due at this time, or in each turn.
+    Asked { due: Option<Instant> },
+}
+
+impl<D: Decoder> Source<D> {
+    /// A source of a meter that pushes.
+    pub fn new(decoder: D, settings: Settings, cx: &SourceContext) -> Self {
+        let now = Instant::now();
+        cx.fact("port").set(settings.port.to_string());
+        let meter = Meter {
+            reader: Reader::new(decoder, settings.max_power_w, cx),
+            settings,
+            phase: Phase::Searching(Search::default()),
+            asking: None,
+            place: 0,
+            pacer: Pacer::default(),
+            began: now,
+            heard: now,
+            noise: Noise::default(),
+            bytes: cx.counter("bytes"),
+            baud: cx.fact("baud"),
+        };
+        Self { connection: None, meter }
+    }
+
+    /// The same for a meter that is asked in each turn.
+    pub fn asked(mut self, conversation: impl Conversation, cx: &SourceContext) -> Self {
+        self.meter.phase = Phase::Asked { due: None };
+        self.asked_when_silent(conversation, cx)
+    }
+
+    /// The same for an unknown meter: it is asked when it pushes nothing.
+    pub fn asked_when_silent(mut self, conversation: impl Conversation, cx: &SourceContext) -> Self {
+        self.meter.asking = Some(Asking::new(conversation, cx));
+        self
+    }
+}
+
+impl<D: Decoder> Meter<D> {
+    /// Returns the next batch or fault in the bytes so far; `None` when more are needed.
+    fn decode(&mut self) -> Option<Result<Batch, AcquireError>> {
+        loop {
+            let now = Instant::now();
+            let found = self.reader.next(now - self.began, Timestamp::now())?;
+            if let Err(Fault::Rejected(reason)) = &found {
+                self.pacer.gave_up();
+                // What this decoder takes another protocol's bytes for tells nothing.
+                if matches!(self.phase, Phase::Searching(Search { foreign: true, .. })) {
+                    debug!("{reason}");
+                    continue;
+                }
+            } else {
+                self.pacer.completed(now, self.reader.len_of_last());
+                if let Phase::Searching(_) = self.phase {
+                    self.phase = Phase::Pushing;
+                }
+            }
+            self.noise = Noise::default();
+            return Some(found.map_err(|fault| AcquireError::Malformed { reason: fault.to_string() }));
+        }
+    }
+
+    /// Waits for more bytes of a meter that pushes, or for the pause that ends a telegram.
+    async fn follow(&mut self, connection: &mut Connection) -> Result<(), AcquireError> {
+        let (now, pending) = (Instant::now(), self.reader.is_pending());
+        if pending {
+            self.pacer.arrived(now, self.noise.bytes());
+            if let Some(until) = self.pacer.nap(now, self.noise.bytes()) {
+                connection.nap(until).await.map_err(|error| self.unavailable(error))?;
+            }
+        }
+        let patience = if pending { PAUSE } else { self.settings.silent_after };
+        match self.read(connection, self.heard + patience).await? {
+            true if self.noise.is_long(false) => Err(self.no_telegram(connection)),
+            true => Ok(()),
+            false if pending => Ok(self.reader.finish()),
+            false => Err(self.silent()),
+        }
+    }
+
+    /// Reads the bytes that are there or come until `deadline`; returns whether there were any.
+    async fn read(&mut self, connection: &mut Connection, deadline: Instant) -> Result<bool, AcquireError> {
+        let space = self.reader.space();
+        let read = match timeout_at(deadline.max(Instant::now()), connection.read(space)).await {
+            Ok(read) => read,
+            Err(_) => return Ok(false),
+        };
+        let count = match read {
+            Ok(count) => count,
+            Err(error) => return Err(self.unavailable(error)),
+        };
+        if let Phase::Searching(search) = &mut self.phase {
+            search.heard(&space[..count]);
+        }
+        self.reader.filled(count);
+        self.bytes.add(count as u64);
+        self.heard = Instant::now();
+        self.noise.heard(self.heard, count);
+        Ok(true)
+    }
+
+    /// Returns the present baud rate.
+    fn baud_rate(&self) -> u32 {
+        self.settings.bauds.get(self.place).copied().unwrap_or(9600)
+    }
+
+    fn unavailable(&self, source: io::Error) -> AcquireError {
+        AcquireError::Unavailable { device: self.settings.port.to_string(), source }
+    }
+
+    fn silent(&self) -> AcquireError {
+        AcquireError::Silent { device: self.settings.port.to_string(), waited: self.settings.silent_after }
+    }
+
+    /// Returns the error for bytes without a telegram among them, which are forgotten.
+    fn no_telegram(&mut self, connection: &Connection) -> AcquireError {
+        let (port, baud) = (&self.settings.port, connection.baud());
+        let bytes = std::mem::take(&mut self.noise).bytes();
+        misaligned::<D>(&format!(
+            "{bytes} bytes came from {port} at {baud} baud, and no telegram is among them"
+        ))
+    }
+
+    /// Forgets what is not complete: the rest of it was lost.
+    fn reset(&mut self) {
+        self.reader.reset();
+        self.pacer.gave_up();
+        self.noise = Noise::default();
+        self.heard = Instant::now();
+        if let Phase::Searching(search) = &mut self.phase {
+            search.reset();
+        }
+    }
+}
+
+fn misaligned<D: Decoder>(heard: &str) -> AcquireError {
+    let protocol = D::PROTOCOL;
+    AcquireError::Malformed {
+        reason: format!(
+            "{heard}: check the alignment of the head, `baud`, and whether this is a {protocol} meter"
+        ),
+    }
+}
+
+#[framework::async_trait]
+impl<D: Decoder> DataAcquisition for Source<D> {
+    async fn open(&mut self) -> Result<(), AcquireError> {
+        let Self { connection, meter } = self;
+        let opened = Connection::open(&meter.settings.port, meter.baud_rate()).await;
+        *connection = Some(opened.map_err(|error| meter.unavailable(error))?);
+        meter.baud.set(meter.baud_rate().to_string());
+        meter.reset();
+        if let Phase::Searching(search) = &mut meter.phase {
+            search.asked = false;
+        }
+        Ok(())
+    }
+
+    async fn acquire(&mut self) -> Result<Batch, AcquireError> {
+        let Self { connection: Some(connection), meter } = self else {
+            return Err(self.meter.unavailable(io::ErrorKind::NotConnected.into()));
+        };
+        loop {
+            if let Phase::Asked { due } = meter.phase {
+                return meter.ask(connection, due).await;
+            }
+            if let Some(found) = meter.decode() {
+                return found;
+            }
+            match meter.phase {
+                Phase::Searching(_) => {
+                    if let Some(answer) = meter.search(connection).await? {
+                        return Ok(answer);
+                    }
+                }
+                _ => meter.follow(connection).await?,
+            }
+        }
+    }
+
+    async fn close(&mut self) {
+        self.connection = None;
+    }
+}

@@ -1,0 +1,115 @@
+//! Phase of a source before its first telegram.
+
+use framework::{AcquireError, Batch};
+use tokio::time::Duration;
+use transport::Connection;
+
+use super::{Meter, Noise, PAUSE, Phase, misaligned};
+use crate::{Decoder, Protocol, Sniffer, plugin_for};
+
+/// Time without a byte after which a meter may be one to ask. The longest pause between pushed telegrams is that of a
+/// P1 port of DSMR 4, ten seconds.
+const LISTEN: Duration = Duration::from_secs(11);
+
+/// State of the search for telegrams.
+#[derive(Default)]
+pub(super) struct Search {
+    sniffer: Sniffer,
+    /// Protocol of the newest bytes.
+    shown: Option<Protocol>,
+    /// Bytes of another plugin's protocol arrive.
+    pub(super) foreign: bool,
+    /// The meter was asked since the port was opened, and did not answer.
+    pub(super) asked: bool,
+}
+
+impl Search {
+    /// Looks at bytes that came.
+    pub(super) fn heard(&mut self, bytes: &[u8]) {
+        self.shown = self.sniffer.heard(bytes);
+    }
+
+    /// Forgets the bytes so far.
+    pub(super) fn reset(&mut self) {
+        self.sniffer.reset();
+        self.shown = None;
+    }
+}
+
+impl<D: Decoder> Meter<D> {
+    /// Waits for bytes; changes the baud rate when they make no telegram, and asks the meter when none come. Returns its
+    /// answer.
+    pub(super) async fn search(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Result<Option<Batch>, AcquireError> {
+        let Phase::Searching(search) = &self.phase else { return Ok(None) };
+        let may_ask = self.asking.is_some() && !search.asked;
+        let (pending, noisy) = (self.reader.is_pending(), self.noise.bytes() > 0);
+        let patience = match self.settings.silent_after {
+            _ if pending || noisy => PAUSE,
+            silent_after if may_ask => silent_after.min(LISTEN),
+            silent_after => silent_after,
+        };
+        if self.read(connection, self.heard + patience).await? {
+            self.recognize()?;
+            if self.noise.is_long(true) {
+                self.next_baud(connection)?;
+            }
+        } else if pending {
+            self.reader.finish();
+        } else if noisy {
+            self.next_baud(connection)?;
+        } else if may_ask {
+            return self.ask_silent(connection).await;
+        } else {
+            return Err(self.silent());
+        }
+        Ok(None)
+    }
+
+    /// Fails when the bytes are those of another plugin's protocol.
+    fn recognize(&mut self) -> Result<(), AcquireError> {
+        let Phase::Searching(search) = &mut self.phase else { return Ok(()) };
+        let Some(protocol) = search.shown.take() else { return Ok(()) };
+        self.noise = Noise::default(); // the baud rate is right
+        if protocol == D::PROTOCOL {
+            return Ok(());
+        }
+        search.reset();
+        search.foreign = true;
+        let (port, ours) = (&self.settings.port, D::PROTOCOL);
+        let hint = match (plugin_for(protocol), plugin_for(ours)) {
+            (Some(right), Some(wrong)) => {
+                format!("write `plugin = \"{right}\"` instead of `plugin = \"{wrong}\"`")
+            }
+            _ => format!("this plugin reads {ours}"),
+        };
+        Err(AcquireError::Misconfigured { reason: format!("the meter on {port} sends {protocol}: {hint}") })
+    }
+
+    /// Listens at the next baud rate; fails after the last one, and where there is no other.
+    fn next_baud(&mut self, connection: &mut Connection) -> Result<(), AcquireError> {
+        let count = self.settings.bauds.len();
+        if count < 2 || !connection.sets_baud() {
+            return Err(self.no_telegram(connection));
+        }
+        self.place = (self.place + 1) % count;
+        let baud = self.baud_rate();
+        connection.set_baud(baud).map_err(|error| self.unavailable(error))?;
+        self.baud.set(baud.to_string());
+        self.reader.reset();
+        self.noise = Noise::default();
+        if let Phase::Searching(search) = &mut self.phase {
+            search.reset();
+        }
+        if self.place > 0 {
+            return Ok(());
+        }
+        let (port, bauds) = (&self.settings.port, &self.settings.bauds);
+        let (least, most) = (bauds.iter().min().unwrap_or(&baud), bauds.iter().max().unwrap_or(&baud));
+        Err(misaligned::<D>(&format!(
+            "bytes arrive from {port}, but no telegram at any baud rate from {least} to {most}"
+        )))
+    }
+}

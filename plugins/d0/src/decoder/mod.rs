@@ -1,0 +1,203 @@
+//! From bytes to telegrams: finds, unframes, checks. It does no I/O and has no clock.
+//!
+//! A telegram (IEC 62056-21, clause 6.3, and mode D) is
+//!
+//! ```text
+//! /EBZ5DD3 CR LF  [STX]  data lines  ! CR LF  [ETX BCC]
+//! ```
+//!
+//! with STX and BCC where the meter was asked, without where it pushes. A data message alone (STX … BCC) is a telegram
+//! too, and needs no `!` where the BCC covers all of its lines. The Dutch P1 port has four hexadecimal digits behind the
+//! `!`.
+//!
+//! **Strict**: a telegram is accepted or rejected as a whole. Where STX promises a check character, it must be there and
+//! right. That rejects meters that send none (an E350 M27 and an EM214 are known) and those that sum where the standard
+//! takes the XOR (Energomera): without their check nothing tells a damaged digit from a right one. A line that is not a
+//! data line (a stray quote before `F.F` is enough) rejects its telegram too, unless a check character proves that the
+//! meter sent it so.
+
+mod lines;
+
+use telegram::{Protocol, Scanner};
+
+use crate::{
+    characters::replace_bad_utf8,
+    data_line::Registers,
+    framing::Framing,
+    head::{Head, begins_telegram},
+    open::Open,
+    reject::{Excerpt, Reason, Rejected},
+    telegram::{Check, Telegram},
+    wire::MAX_TELEGRAM,
+};
+
+/// Finds telegrams in a stream of bytes that were read as 8N1.
+#[derive(Debug)]
+pub struct Decoder {
+    forced: Option<Framing>,
+    /// What stands before its place is done with, or copied to `text`; no line ends up to where it has scanned.
+    input: Scanner,
+    /// Ident line of the telegram before, with one byte of its line end, and its framing: most likely those of the next
+    /// one too.
+    ident: Vec<u8>,
+    framing: Framing,
+    /// State of the telegram that has begun; stale while there is none.
+    open: Open,
+    /// Characters of that telegram so far: `text[i]` is the byte `i` of the telegram.
+    text: Vec<u8>,
+    registers: Registers,
+}
+
+/// Result of one step of the search.
+enum Step {
+    /// Go on.
+    On,
+    /// More bytes are needed.
+    More,
+    /// `text` and `registers` hold a telegram.
+    Complete(Check),
+    Rejected(Rejected),
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Decoder {
+    /// A decoder for characters in `framing`; `None` finds it for each telegram.
+    pub fn new(framing: Option<Framing>) -> Self {
+        Self {
+            forced: framing,
+            input: Scanner::new(MAX_TELEGRAM),
+            ident: Vec::new(),
+            framing: Framing::Eight,
+            open: Open::new(Framing::Eight, 0, 0),
+            text: Vec::new(),
+            registers: Registers::default(),
+        }
+    }
+}
+
+impl telegram::Decoder for Decoder {
+    const PROTOCOL: Protocol = Protocol::Iec62056_21;
+    const VARIANT: &'static str = "framing";
+    type Telegram<'a> = Telegram<'a>;
+    type Reason = Reason;
+
+    fn scanner(&mut self) -> &mut Scanner {
+        &mut self.input
+    }
+
+    /// Returns the next telegram in the bytes so far; `None` when more are needed.
+    ///
+    /// At the end of the input, a telegram that ends on its `!` is complete; another unfinished one is rejected.
+    fn next(&mut self) -> Option<Result<Telegram<'_>, Rejected>> {
+        loop {
+            let step = match self.input.begun() {
+                None => self.search(),
+                Some(start) if self.open.marked => self.end(start),
+                Some(start) => self.lines(start),
+            };
+            match step {
+                Step::On => {}
+                Step::More if !self.input.is_finished() => return None,
+                Step::More => {
+                    if let Some(start) = self.input.end() {
+                        let reason = if self.open.marked { Reason::NoCheck } else { Reason::NoEnd };
+                        return Some(Err(self.rejected(start, reason)));
+                    }
+                    self.input.skip_rest();
+                    return None;
+                }
+                Step::Complete(check) => return Some(self.complete(check)),
+                Step::Rejected(rejected) => {
+                    self.input.end();
+                    return Some(Err(rejected));
+                }
+            }
+        }
+    }
+}
+
+impl Decoder {
+    /// Looks for the start of a telegram.
+    fn search(&mut self) -> Step {
+        let rest = &self.input[self.input.at..];
+        let skipped = rest.iter().position(|&byte| begins_telegram(byte, self.forced)).unwrap_or(rest.len());
+        let start = self.input.at + skipped;
+        self.input.at = start;
+        let rest = &self.input[start..];
+        if !self.ident.is_empty() && rest.starts_with(&self.ident) {
+            return self.start(self.ident.len() - 1, self.framing);
+        }
+        let detect = |shown| self.forced.unwrap_or_else(|| Framing::detect(shown));
+        let reason = match Head::of(rest) {
+            Head::Ident(len) => {
+                let framing = detect(&rest[..len]);
+                if let Some(with_end) = rest.get(..=len) {
+                    self.ident.clear();
+                    self.ident.extend_from_slice(with_end);
+                    self.framing = framing;
+                }
+                return self.start(len, framing);
+            }
+            Head::Message(shown) => return self.start(0, detect(&rest[..shown])),
+            Head::More if !self.input.is_finished() || rest.is_empty() => return Step::More,
+            Head::More if rest.len() > 4 => Reason::NoEnd,
+            Head::More | Head::Noise => {
+                self.input.at += 1;
+                return Step::On;
+            }
+            Head::BadIdent(line) => Reason::Ident(line),
+        };
+        self.input.at += 1;
+        Step::Rejected(self.rejected(start, reason))
+    }
+
+    /// Begins a telegram with an ident line of `ident` characters, or with STX.
+    fn start(&mut self, ident: usize, framing: Framing) -> Step {
+        let start = self.input.at;
+        let head = &self.input[start..start + ident.max(1)];
+        self.registers.clear();
+        self.text.clear();
+        let parity_errors = framing.read(head, &mut self.text);
+        if !self.text.is_ascii() {
+            let reason = Reason::Ident(Excerpt::of(head));
+            self.input.at += 1;
+            return Step::Rejected(self.rejected(start, reason));
+        }
+        self.input.at += head.len();
+        self.input.scanned = self.input.at;
+        self.input.begin(start);
+        self.open = Open::new(framing, ident, parity_errors);
+        Step::On
+    }
+
+    /// Judges the telegram in `text`.
+    fn complete(&mut self, check: Check) -> Result<Telegram<'_>, Rejected> {
+        let start = self.input.end().unwrap_or_default();
+        self.input.scanned = self.input.at;
+        if let Some(reason) = self.open.fault(check, &self.text, &self.registers) {
+            return Err(self.rejected(start, reason));
+        }
+        if !self.text.is_ascii() {
+            replace_bad_utf8(&mut self.text);
+        }
+        let text = std::str::from_utf8(&self.text).unwrap_or_default();
+        Ok(Telegram {
+            offset: self.input.offset(start),
+            ident: text.get(..self.open.ident).filter(|ident| !ident.is_empty()),
+            framing: self.open.framing,
+            check,
+            odd_lines: self.open.odd_lines,
+            text,
+            registers: &self.registers,
+        })
+    }
+
+    fn rejected(&self, start: usize, reason: Reason) -> Rejected {
+        Rejected { offset: self.input.offset(start), reason }
+    }
+}
