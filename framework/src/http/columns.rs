@@ -4,16 +4,17 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 use warp::{
     http::{HeaderValue, StatusCode, header},
     reply::Response,
 };
 
-use super::reply;
+use super::{readings::Described, reply};
 use crate::{
-    Text,
+    Meaning, Obis,
     journal::{Amount, History, Listed, Micros, Per, Points, SECOND, SeriesName, utc},
-    json::write_str,
+    json::{self, write_str},
 };
 
 /// How an answer is written.
@@ -147,23 +148,48 @@ impl Answer<'_> {
     }
 }
 
-/// The list of all series.
+/// One series of the list.
+#[derive(Serialize)]
+struct Series<'a> {
+    section: &'a str,
+    name: &'a str,
+    unit: &'a str,
+    obis: &'a str,
+    counter: bool,
+    meaning: Described<'a>,
+    from: String,
+    to: String,
+}
+
+impl<'a> From<&'a Listed> for Series<'a> {
+    fn from(listed: &'a Listed) -> Self {
+        let Listed { name: SeriesName { section, name, unit }, obis, counter, from, to, .. } = listed;
+        let meaning = Meaning::of(name, Some(unit), Obis::parse(obis.as_bytes()));
+        Self {
+            section,
+            name,
+            unit,
+            obis,
+            counter: *counter,
+            meaning: Described::new(meaning, unit),
+            from: utc(*from),
+            to: utc(*to),
+        }
+    }
+}
+
+/// Returns the list of all series, and the time since when every reading of them is kept.
 pub(super) fn series(all: &[Listed], raw_from: Option<Micros>) -> Bytes {
-    let mut out = b"{\"series\":[".to_vec();
-    for (i, series) in all.iter().enumerate() {
-        out.extend_from_slice(if i > 0 { b",{" } else { b"{" });
-        members(&mut out, &series.name, &series.obis);
-        let _ = write!(out, ",\"counter\":{}", series.counter);
-        member(&mut out, "from", &utc(series.from));
-        member(&mut out, "to", &utc(series.to));
-        out.push(b'}');
+    #[derive(Serialize)]
+    struct List<'a> {
+        series: Vec<Series<'a>>,
+        raw_from: Option<String>,
     }
-    out.extend_from_slice(b"],\"raw_from\":");
-    match raw_from {
-        Some(from) => write_str(&mut out, &utc(from)),
-        None => out.extend_from_slice(b"null"),
-    }
-    out.push(b'}');
+    let mut out = Vec::new();
+    json::write(
+        &mut out,
+        &List { series: all.iter().map(Series::from).collect(), raw_from: raw_from.map(utc) },
+    );
     out.into()
 }
 
@@ -171,11 +197,9 @@ pub(super) fn series(all: &[Listed], raw_from: Option<Micros>) -> Bytes {
 fn members(out: &mut Vec<u8>, name: &SeriesName, obis: &str) {
     out.extend_from_slice(b"\"section\":");
     write_str(out, &name.section);
-    let rest: [(&str, &Text); 2] = [("name", &name.name), ("unit", &name.unit)];
-    for (member_name, word) in rest {
-        member(out, member_name, word);
+    for (key, word) in [("name", &*name.name), ("unit", &*name.unit), ("obis", obis)] {
+        member(out, key, word);
     }
-    member(out, "obis", obis);
 }
 
 /// A further member that is a string. Writing into memory cannot fail, here and below.

@@ -2,20 +2,15 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use futures_util::{
-    StreamExt as _,
-    stream::{self, Stream},
-};
-use tokio::sync::{
-    OwnedSemaphorePermit, Semaphore,
-    broadcast::{Receiver, error::RecvError},
-};
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::{Semaphore, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
 use warp::{
     Reply as _,
     filters::BoxedFilter,
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     reply::Response,
+    sse::{self, Event},
 };
 
 use super::{ApiError, Limits, reply};
@@ -34,13 +29,6 @@ pub(super) fn routes(events: &Arc<Events>, stop: CancellationToken) -> BoxedFilt
     reply::read_only("events", move |_| events.answer(stop.clone()))
 }
 
-/// One client's.
-struct Reader {
-    batches: Receiver<Arc<Snapshot>>,
-    keep_alive: Duration,
-    _slot: OwnedSemaphorePermit,
-}
-
 impl Events {
     pub(super) fn new(store: Arc<Store>, limits: &Limits) -> Self {
         Self { store, keep_alive: limits.keep_alive, slots: Arc::new(Semaphore::new(limits.streams)) }
@@ -48,41 +36,31 @@ impl Events {
 
     fn answer(&self, stop: CancellationToken) -> Response {
         let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
-            let message = "too many event streams are open already";
+            let message = "too many event streams are open: close one, or poll /data";
             return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", message).into();
         };
-        let reader = Reader { batches: self.store.subscribe(), keep_alive: self.keep_alive, _slot: slot };
-        let events = reader.events().take_until(stop.cancelled_owned());
-        let mut response = warp::reply::stream(events.map(Ok::<_, Infallible>)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        response
-    }
-}
-
-impl Reader {
-    fn events(self) -> impl Stream<Item = Vec<u8>> {
-        stream::unfold(self, async |mut reader| {
-            let event = match tokio::time::timeout(reader.keep_alive, reader.batches.recv()).await {
-                Ok(Ok(snapshot)) => event(&snapshot),
-                Ok(Err(RecvError::Lagged(missed))) => {
-                    format!("event: lagged\ndata: {{\"missed\": {missed}}}\n\n").into_bytes()
+        // The slot is free again when the client's stream is dropped.
+        let events = stream::unfold((self.store.subscribe(), slot), async |(mut batches, slot)| {
+            let event = match batches.recv().await {
+                Ok(snapshot) => event(&snapshot),
+                Err(RecvError::Lagged(missed)) => {
+                    Event::default().event("lagged").data(format!("{{\"missed\": {missed}}}"))
                 }
-                Ok(Err(RecvError::Closed)) => return None,
-                Err(_) => b":\n\n".to_vec(),
+                Err(RecvError::Closed) => return None,
             };
-            Some((event, reader))
-        })
+            Some((Ok::<_, Infallible>(event), (batches, slot)))
+        });
+        let events = events.take_until(stop.cancelled_owned());
+        sse::reply(sse::keep_alive().interval(self.keep_alive).stream(events)).into_response()
     }
 }
 
-/// A batch as an event. JSON has no raw line ends, so the data is one line.
-fn event(snapshot: &Snapshot) -> Vec<u8> {
-    let mut out = format!("id: {}\ndata: {{", snapshot.number).into_bytes();
-    json::write_str(&mut out, &snapshot.section);
-    out.extend_from_slice(b":{");
-    out.extend_from_slice(snapshot.members());
-    out.extend_from_slice(b"}}\n\n");
-    out
+/// Returns a batch as an event.
+fn event(snapshot: &Snapshot) -> Event {
+    let mut data = b"{".to_vec();
+    json::write_str(&mut data, &snapshot.section);
+    data.extend_from_slice(b":{");
+    data.extend_from_slice(snapshot.members());
+    data.extend_from_slice(b"}}");
+    Event::default().id(snapshot.number.to_string()).data(String::from_utf8_lossy(&data))
 }

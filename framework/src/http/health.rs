@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use warp::{filters::BoxedFilter, http::StatusCode, reply::Response};
 
-use super::reply;
+use super::{Members, reply};
 use crate::{
     Counter, Store, Timestamp,
     journal::{Journal, Status},
@@ -97,15 +97,6 @@ struct Fault {
     message: String,
 }
 
-/// A JSON object whose members keep their order.
-struct Members<K, V>(Vec<(K, V)>);
-
-impl<K: Serialize, V: Serialize> Serialize for Members<K, V> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
-    }
-}
-
 impl Report {
     pub(super) fn new(
         store: Arc<Store>,
@@ -136,7 +127,7 @@ impl Report {
         };
         // Browsers log any status but 200 as an error of the page.
         let status = if ok || query == ALWAYS { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        reply::json(status, serde_json::to_vec(&body).expect("strings and numbers only"))
+        reply::serialized(status, &body)
     }
 }
 

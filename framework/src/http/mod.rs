@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `GET /`, `/page/<file>` | the live page | `page` |
 //! | `GET /data`, `/data/<section>[/<name>[/<member>]]` | the newest readings | `data` |
+//! | `GET /readings` | kind, quantity and unit of the newest readings | `readings` |
 //! | `GET /cmds`, `POST /cmd`, `GET /cmd?name=…`, `POST /` | the commands, and what they say | `cmd`, after `guard` |
 //! | `GET /health` | how each instance fares | `health` |
 //! | `GET /metrics` | readings and how everything fares, for Prometheus | `metrics` |
@@ -31,6 +32,7 @@ mod history;
 mod linger;
 mod metrics;
 mod page;
+mod readings;
 mod reply;
 mod server;
 #[cfg(test)]
@@ -42,7 +44,7 @@ use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use warp::{Filter, http::Method, path::FullPath, reply::Response};
 
-use self::error::ApiError;
+use self::{error::ApiError, reply::Members};
 use crate::{Commands, ServerConfig, Store, journal::Journal, publish::Delivery};
 
 pub use self::{
@@ -52,6 +54,7 @@ pub use self::{
 
 /// What is served.
 pub struct Api {
+    store: Arc<Store>,
     data: Arc<data::Data>,
     commands: Arc<cmd::Cmd>,
     health: Arc<health::Report>,
@@ -120,7 +123,8 @@ impl Api {
             health: Arc::new(health::Report::new(Arc::clone(&store), journal.clone(), of_health, simulated)),
             metrics: Arc::new(metrics::Metrics::new(Arc::clone(&store), journal.clone(), of_metrics)),
             history: Arc::new(history::History::new(journal)),
-            events: Arc::new(events::Events::new(store, &limits)),
+            events: Arc::new(events::Events::new(Arc::clone(&store), &limits)),
+            store,
             limits,
         }
     }
@@ -138,6 +142,8 @@ impl Api {
             .or(page::routes())
             .unify()
             .or(cmd::routes(&self.commands))
+            .unify()
+            .or(readings::routes(&self.store))
             .unify()
             .or(health::routes(&self.health))
             .unify()

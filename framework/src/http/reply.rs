@@ -1,6 +1,7 @@
 //! What answers have in common.
 
 use bytes::Bytes;
+use serde::{Serialize, Serializer};
 use warp::{
     Filter, Rejection,
     filters::BoxedFilter,
@@ -25,6 +26,20 @@ pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response.headers_mut().insert(header::CACHE_CONTROL, NO_CACHE);
     response
+}
+
+/// An answer of a value as JSON.
+pub(super) fn serialized(status: StatusCode, value: &impl Serialize) -> Response {
+    json(status, serde_json::to_vec(value).expect("a value with texts as keys"))
+}
+
+/// A JSON object whose members keep their order.
+pub(super) struct Members<K, V>(pub(super) Vec<(K, V)>);
+
+impl<K: Serialize, V: Serialize> Serialize for Members<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
 }
 
 /// An answer of JSON with a version, or 304 where the client has that version already.

@@ -120,6 +120,12 @@ impl Meaning {
         meaning
     }
 
+    /// Returns it with the kind that a source states, where it states one.
+    #[must_use]
+    pub fn stated(self, kind: Option<Kind>) -> Self {
+        Self { kind: kind.unwrap_or(self.kind), ..self }
+    }
+
     /// Adds what an OBIS code tells.
     fn refine(&mut self, obis: Obis, without_unit: bool) {
         let (c, d, e) = obis.cde();
@@ -138,7 +144,10 @@ impl Meaning {
     fn refine_electrical(&mut self, (c, d, e): (u8, u8, u8), medium: Option<u8>, without_unit: bool) {
         let (phase, register) = split(c);
         let processing = Processing::of(d);
-        if let Some((now, counted)) = quantities(register) {
+        let property = property(c, d).filter(|_| without_unit);
+        if let Some(property) = property {
+            self.quantity = property;
+        } else if let Some((now, counted)) = quantities(register) {
             if without_unit {
                 self.quantity = if processing.integral { counted } else { now };
             }
@@ -158,7 +167,7 @@ impl Meaning {
                 return;
             }
         }
-        if medium == Some(1) {
+        if medium == Some(1) || (c, d) == (96, 8) {
             self.medium = Some(Medium::Electricity);
         }
         self.live = match self.quantity {
@@ -239,6 +248,21 @@ fn quantities(register: u8) -> Option<(Quantity, Quantity)> {
         12 => (Quantity::Voltage, Quantity::Other),
         13 => (Quantity::PowerFactor, Quantity::Other),
         14 => (Quantity::Frequency, Quantity::Other),
+        _ => return None,
+    })
+}
+
+/// Property of the device that an abstract register holds, without a unit.
+fn property(c: u8, d: u8) -> Option<Quantity> {
+    Some(match (c, d) {
+        (0, 0) | (96, 1) => Quantity::MeterNumber,
+        (0, 2) => Quantity::Firmware,
+        (1, 0) | (0, 9) => Quantity::Clock,
+        (96, 5) => Quantity::Status,
+        (96, 8) => Quantity::Duration,
+        (96, 14) => Quantity::ActiveTariff,
+        (97, 97) => Quantity::Fault,
+        (81, 7) => Quantity::Angle,
         _ => return None,
     })
 }
@@ -330,13 +354,17 @@ mod tests {
         ("1-0:81.7.1",    "deg",   Quantity::Angle,          Kind::Gauge,   "electricity"),
         ("1-0:96.9.0",    "°C",    Quantity::Temperature,    Kind::Gauge,   "electricity"),
         ("C.6.3",         "V",     Quantity::Voltage,        Kind::Gauge,   "-"),
-        ("C.8.1",         "h",     Quantity::Duration,       Kind::State,   "-"),
+        ("C.8.1",         "h",     Quantity::Duration,       Kind::State,   "electricity -"),
+        ("C.8.0",         "",      Quantity::Duration,       Kind::State,   "electricity -"),
+        ("0-0:1.0.0",     "",      Quantity::Clock,          Kind::State,   "-"),
+        ("1-0:0.0.0",     "",      Quantity::MeterNumber,    Kind::State,   "electricity -"),
+        ("F.F",           "",      Quantity::Fault,          Kind::State,   "-"),
         ("1.8.0",         "kW",    Quantity::Power,          Kind::Gauge,   "-"),
         ("1-0:1.7.0",     "kWh",   Quantity::Energy,         Kind::Counter, "electricity -"),
         ("1.8.0",         "bananas", Quantity::Other,        Kind::Gauge,   "-"),
         ("1.8.0*03",      "bananas", Quantity::Other,        Kind::State,   "-"),
         ("33.25",         "P/S",   Quantity::Other,          Kind::Gauge,   "-"),
-        ("96.14.0",       "",      Quantity::Other,          Kind::State,   "-"),
+        ("96.14.0",       "",      Quantity::ActiveTariff,       Kind::State,   "-"),
         ("6.8",           "MWh",   Quantity::Energy,         Kind::Counter, "heat"),
         ("6.8",           "GJ",    Quantity::Energy,         Kind::Counter, "heat"),
         ("6.8*01",        "GJ",    Quantity::Energy,         Kind::State,   "heat -"),

@@ -87,13 +87,8 @@ impl Reading {
 
     /// Returns what the value means: by its stated kind, its unit and its OBIS code.
     pub fn meaning(&self) -> Meaning {
-        let derived = Meaning::of(&self.name, self.unit.as_deref(), self.obis);
-        let kind = match (self.kind, &self.value) {
-            (Some(stated), _) => stated,
-            (None, Value::Text(_)) => Kind::State,
-            (None, Value::Number(_)) => derived.kind,
-        };
-        Meaning { kind, ..derived }
+        let text = matches!(self.value, Value::Text(_)).then_some(Kind::State);
+        Meaning::of(&self.name, self.unit.as_deref(), self.obis).stated(self.kind.or(text))
     }
 
     /// The same reading with a unit.

@@ -5,7 +5,8 @@ use std::fmt;
 use crate::{Decimal, Scaled, words::words};
 
 words! {
-    /// Physical quantity of a number. Each has one base unit, to which [`Unit::factor`] converts.
+    /// Subject of a reading: a physical quantity with one base unit, to which [`Unit::factor`] converts, or a property of
+    /// the device, without a unit.
     Quantity {
         /// Active energy of electricity, or heat. Base unit: J.
         Energy = "energy",
@@ -47,6 +48,18 @@ words! {
         Angle = "angle",
         /// Base unit: s.
         Duration = "duration",
+        /// Number of a meter.
+        MeterNumber = "meter_number",
+        /// Firmware of a device.
+        Firmware = "firmware",
+        /// Date and time of a device's clock.
+        Clock = "clock",
+        /// Status word of a device.
+        Status = "status",
+        /// Number of the tariff in force.
+        ActiveTariff = "active_tariff",
+        /// Fault register of a device.
+        Fault = "fault",
         /// A number without a unit, or with one that is not in the table.
         Other = "other",
     }

@@ -3,7 +3,7 @@
 import { h, on, set, show, write } from './dom.js';
 import { exact, number, separators } from './format.js';
 import { house } from './live.js';
-import { labelOf, valueOf } from './model.js';
+import { labelOf, sumOf } from './model.js';
 import { known, t } from './text.js';
 
 const KEY = 'token';
@@ -123,8 +123,9 @@ const sourceName = (section) =>
 // What will happen, in words.
 function explained({ section, short, title, values }) {
   const source = sourceName(section);
-  const count = valueOf(house.sections.get(section)?.readings.count);
-  const from = typeof count === 'number' ? exact(count, 'kWh') : t('unknown_value');
+  const counter = house.subjects.find((subject) => subject.section === section && subject.imports);
+  const count = counter && sumOf(counter.imports, house.sections.get(section).readings);
+  const from = typeof count === 'number' ? exact(count, counter.unit) : t('unknown_value');
   const about = known(`about_${short}`);
   if (about)
     return `${t(`about_${short}`, { source, now: from, value: exact(values.value ?? 0, 'kWh') })} ${t('about_count')}`;

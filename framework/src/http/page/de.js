@@ -208,5 +208,4 @@ export default {
   q_phase: '{name} {phase}',
   q_angle: 'Phasenwinkel',
   q_counted: 'Gezählt',
-  q_pulses: 'Impulse',
 };

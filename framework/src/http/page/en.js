@@ -207,5 +207,4 @@ export default {
   q_phase: '{name} {phase}',
   q_angle: 'Phase angle',
   q_counted: 'Counted',
-  q_pulses: 'Pulses',
 };

@@ -45,18 +45,17 @@ export const amount = (value, unit) => {
 // A value of any unit, with the digits that it has.
 export function exact(value, unit) {
   const figure = typeof value === 'number' ? number(value, 9, 0) : String(value);
-  return joined({ figure, unit: unitName(unit) });
+  return joined({ figure, unit });
 }
 
 // What a card shows of a value of any unit.
 export function rounded(value, unit) {
-  if (typeof value !== 'number') return { figure: String(value), unit: unitName(unit) };
+  if (typeof value !== 'number') return { figure: String(value), unit };
   if (unit === 'W') return watts(value);
   const decimals = unit === '°C' || unit === 'V' ? 1 : Math.abs(value) >= 1000 ? 1 : 2;
-  return { figure: number(value, decimals, unit === '°C' ? 1 : 0), unit: unitName(unit) };
+  return { figure: number(value, decimals, unit === '°C' ? 1 : 0), unit };
 }
 
-export const unitName = (unit) => (unit === 'm3' ? 'm³' : (unit ?? ''));
 export const joined = ({ figure, unit }) => (unit ? `${figure}\u00a0${unit}` : figure);
 
 // The house's time zone, as soon as it is known; the browser's until then.

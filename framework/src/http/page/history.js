@@ -136,8 +136,7 @@ function readSubjects() {
     const newest = !other || Date.parse(series.to) >= other.to ? series : other;
     entries.set(series.name, {
       name: series.name,
-      unit: newest.unit,
-      obis: newest.obis,
+      meaning: newest.meaning,
       from,
       to: Date.parse(newest.to) || newest.to,
     });

@@ -9,9 +9,10 @@ import { subjectsOf } from './model.js';
 const LOOK_EVERY = 10_000;
 const PATIENCE = 5_000;
 const LONGEST_PAUSE = 8_000;
+const MOST_MEANINGS = 500;
 
 export const house = {
-  sections: new Map(), // name → {readings, time, arrived, gap, heard}
+  sections: new Map(), // name → {readings, meanings, time, arrived, gap, heard}
   subjects: [],
   health: null,
   series: null, // null until known, [] where there is no history
@@ -59,12 +60,16 @@ function take(name, readings, heard) {
   const before = house.sections.get(name);
   const arrived = performance.now();
   const time = Date.parse(readings.timestampUTC);
-  const entry = before ?? { gap: 0, heard: false };
+  const entry = before ?? { gap: 0, heard: false, meanings: {}, shape: '' };
   if (heard && entry.heard) entry.gap = 0.7 * entry.gap + 0.3 * (arrived - entry.arrived);
-  const same = before && Object.keys(before.readings).length === Object.keys(readings).length;
-  Object.assign(entry, { readings, time, arrived, heard: heard || entry.heard });
+  const shape = JSON.stringify(Object.entries(readings).map(([key, reading]) => [key, reading?.unit]));
+  const same = shape === entry.shape;
+  Object.assign(entry, { readings, shape, time, arrived, heard: heard || entry.heard });
   house.sections.set(name, entry);
-  if (!same) sort();
+  if (!same) {
+    if (readingsOf(entry).some(([key, reading]) => !isDescribed(entry, key, reading))) readMeanings();
+    sort();
+  }
   const instance = house.health?.sources[name];
   // A batch is newer than any look at /health.
   if (heard && instance) instance.state = 'delivering';
@@ -76,26 +81,46 @@ export function sort() {
   const names = Object.keys(house.health?.sources ?? {});
   const rest = [...house.sections.keys()].filter((name) => !names.includes(name));
   house.subjects = [...names, ...rest].flatMap((name) => {
-    const readings = house.sections.get(name)?.readings;
-    return readings ? subjectsOf(name, entriesOf(name, readings)) : [];
+    const section = house.sections.get(name);
+    return section ? subjectsOf(name, numbersOf(section)) : [];
   });
 }
 
+// The readings of a section: `[name, reading]`, as in /data.
+export const readingsOf = ({ readings }) =>
+  Object.entries(readings).filter(([key]) => key !== 'timestampUTC' && key !== 'stale');
+
+// A reading whose unit changed means something else.
+const isDescribed = ({ meanings }, key, reading) => key in meanings && meanings[key].own === reading?.unit;
+
 const isNumber = (reading) => typeof reading === 'number' || typeof reading?.value === 'number';
 
-function entriesOf(name, readings) {
-  return Object.entries(readings)
-    .filter(([, reading]) => isNumber(reading))
-    .map(([key, reading]) => ({
-      name: key,
-      unit: reading.unit ?? unitOf(name, key),
-      obis: reading.OBIS_Code ?? '',
-    }));
+const numbersOf = (section) =>
+  readingsOf(section)
+    .filter(([key, reading]) => isNumber(reading) && key in section.meanings)
+    .map(([name]) => ({ name, meaning: section.meanings[name] }));
+
+let describing = null;
+// Asks what the readings mean; once for all that want to know it at the same time.
+function readMeanings() {
+  describing ??= describe().finally(() => (describing = null));
 }
 
-// A bare value in /data has no unit; the journal knows it.
-export const unitOf = (section, name) =>
-  house.series?.find((series) => series.section === section && series.name === name)?.unit ?? '';
+async function describe() {
+  const { ok, json } = await ask('readings').catch(() => ({}));
+  if (!ok) return;
+  for (const [name, meanings] of Object.entries(json)) {
+    const section = house.sections.get(name);
+    if (!section) continue;
+    // Some meters send two lists of readings in turn: what the other one means is kept.
+    const known = Object.keys(section.meanings).length < MOST_MEANINGS ? section.meanings : {};
+    const own = (key) => section.readings[key]?.unit;
+    for (const key of Object.keys(meanings)) known[key] = { ...meanings[key], own: own(key) };
+    section.meanings = known;
+  }
+  sort();
+  mark('');
+}
 
 async function readData() {
   const heard = performance.now();
@@ -106,6 +131,7 @@ async function readData() {
     // What came as an event meanwhile is newer.
     if (!(house.sections.get(name)?.heard && house.sections.get(name).arrived > heard)) take(name, readings, false);
   }
+  await describing;
 }
 
 let looked = 0;

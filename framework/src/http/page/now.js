@@ -2,7 +2,7 @@
 
 import { Hour } from './hour.js';
 import { h, icon, set, show, write } from './dom.js';
-import { amount, exact, joined, moment, number, percent, power, rounded, unitName, watts } from './format.js';
+import { amount, exact, joined, moment, number, percent, power, rounded, watts } from './format.js';
 import { house, now, onChange, onRestart, stateOf } from './live.js';
 import { labelOf, mainOf, sumOf, valueOf } from './model.js';
 import * as today from './today.js';
@@ -278,7 +278,7 @@ function other(subject) {
   const attributes = { class: 'other', 'data-test': `card-${key}`, title: key };
   return entry(subject, attributes, [note], ({ live, readings, watts, used }) => {
     const flow = watts === null ? null : t(watts < 0 ? 'into_grid' : 'from_grid');
-    const counted = usedToday(used, unitName(unit));
+    const counted = usedToday(used, unit);
     write(note, [live && kind === 'electricity' ? flow : null, counted].filter(Boolean).join(' · '));
     if (kind !== 'electricity') return joined(rounded((main && valueOf(readings?.[main.name])) ?? '–', unit));
     return watts === null ? exact(sumOf(subject.imports, readings) ?? '–', 'kWh') : power(watts);

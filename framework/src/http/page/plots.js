@@ -2,7 +2,7 @@
 //
 // All take `{subject, period, curve, imports, exports, consumers, before, compared}`: see `read` in history.js.
 
-import { amount, joined, number, percent, power, rounded, unitName } from './format.js';
+import { amount, joined, number, percent, power, rounded } from './format.js';
 import { now } from './live.js';
 import { labelOf } from './model.js';
 import { t } from './text.js';
@@ -12,7 +12,7 @@ const sum = (side) => side?.amount.reduce((total, value) => total + (value ?? 0)
 
 // What happened, as a sentence.
 export function totals({ subject, period, imports, exports, consumers, before }) {
-  const unit = unitName(subject.unit);
+  const unit = subject.unit;
   const single = subject.kind !== 'electricity' || !subject.exports;
   const said = [
     imports && t(single ? 'used' : 'drawn', { value: amount(sum(imports), unit) }),
@@ -43,7 +43,7 @@ function compared(period, imports, before) {
   return t(change < 0 ? 'less' : 'more_than', { share: percent(Math.abs(change)), before: words });
 }
 
-const titled = (text, { unit }) => (unit ? `${text} (${unitName(unit)})` : text);
+const titled = (text, { unit }) => (unit ? `${text} (${unit})` : text);
 
 // The chart of the course: mean and band, and the mean of the period before.
 export function curves({ subject, period, curve, before }) {
@@ -111,7 +111,7 @@ export function curves({ subject, period, curve, before }) {
 // The chart of the amounts: a bar for each part of the period.
 export function columns(answers, counted, sentence) {
   const { subject, period, imports, exports, consumers, before } = answers;
-  const unit = unitName(subject.unit);
+  const unit = subject.unit;
   const single = subject.kind !== 'electricity' || !subject.exports;
   const sides = [
     [imports, 'import', t(single ? 'consumption' : 'import')],

@@ -3,11 +3,9 @@
 import { form } from './command.js';
 import { h, on, set, show, write } from './dom.js';
 import { age, exact, moment, number } from './format.js';
-import { house, now, onChange, stateOf, unitOf } from './live.js';
-import { labelOf, registerName, valueOf } from './model.js';
+import { house, now, onChange, readingsOf, stateOf } from './live.js';
+import { describe, labelOf, valueOf } from './model.js';
 import { known, t } from './text.js';
-
-const PLAIN = { __proto__: null, count: 'q_counted', power: 'q_power', pulses: 'q_pulses' };
 
 let view;
 let cards = [];
@@ -201,19 +199,19 @@ function registers(section) {
     const known = house.sections.get(section);
     show(element, Boolean(known));
     if (!element.open || !known) return;
-    const { readings, time } = known;
-    const entries = Object.entries(readings).filter(([name]) => name !== 'timestampUTC' && name !== 'stale');
+    const { meanings, time } = known;
+    const entries = readingsOf(known);
     list.classList.toggle('uncoded', !entries.some(([, reading]) => reading?.OBIS_Code));
-    const wanted = JSON.stringify(entries.map(([name]) => name));
+    const wanted = JSON.stringify(entries.map(([name]) => [name, describe(meanings[name])]));
     if (wanted !== names) {
       names = wanted;
-      rows = entries.map(([name, reading]) => registerRow(name, reading));
+      rows = entries.map(([name, reading]) => registerRow(name, reading, meanings[name]));
       body.replaceChildren(...rows.map(({ element }) => element));
     }
     const { live } = stateOf(section);
     list.classList.toggle('old', !live);
     entries.forEach(([name, reading], i) => {
-      const unit = reading?.unit ?? unitOf(section, name);
+      const unit = meanings[name]?.unit ?? reading?.unit;
       const more = reading?.more?.length ? ` (${reading.more.join(', ')})` : '';
       write(rows[i].value, exact(valueOf(reading) ?? '–', unit) + more);
       write(rows[i].age, age(Date.parse(reading?.timestampUTC ?? '') || time, now()));
@@ -224,9 +222,9 @@ function registers(section) {
 }
 
 // A row says its roles itself: on a phone it is laid out in two lines, and would lose them.
-function registerRow(name, reading) {
+function registerRow(name, reading, meaning) {
   const code = reading?.OBIS_Code ?? '';
-  const said = registerName(code) ?? (code ? null : PLAIN[name] && t(PLAIN[name]));
+  const said = describe(meaning);
   const [value, old] = [h('td', { class: 'value', role: 'cell' }), h('td', { class: 'age', role: 'cell' })];
   const technical = name.split('_').flatMap((part, i) => (i ? ['_', h('wbr'), part] : [part]));
   const title = h(

@@ -106,8 +106,12 @@ async fn the_series_are_listed() {
             house.get(path).await.body,
             concat!(
                 r#"{"series":[{"section":"d0","name":"E","unit":"kWh","obis":"1.8.0","counter":true,"#,
+                r#""meaning":{"kind":"counter","quantity":"energy","unit":"kWh","factor":3600000.0,"#,
+                r#""medium":"electricity","direction":"import","live":true},"#,
                 r#""from":"2026-11-02T06:00:00Z","to":"2026-11-02T06:29:50Z"},"#,
                 r#"{"section":"d0","name":"a b/ü","unit":"W","obis":"16.7.0","counter":false,"#,
+                r#""meaning":{"kind":"gauge","quantity":"power","unit":"W","factor":1.0,"#,
+                r#""medium":"electricity","direction":"net","live":true},"#,
                 r#""from":"2026-11-02T06:00:00Z","to":"2026-11-02T06:30:00Z"}],"#,
                 r#""raw_from":"2026-11-02T06:00:00Z"}"#
             )

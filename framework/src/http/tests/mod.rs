@@ -8,6 +8,7 @@ mod health;
 mod history;
 mod metrics;
 mod page;
+mod readings;
 mod server;
 mod vzlogger;
 
