@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::{Delivery, feed::Feed};
 use crate::{
-    PublishError, Publisher, PublisherContext, Record, Timestamp,
+    Backoff, PublishError, Publisher, PublisherContext, Record, Timestamp,
     faults::Faults,
     journal::Queue,
     panic::caught,
@@ -19,8 +19,7 @@ use crate::{
 };
 
 /// Pauses between retries.
-const RETRY_MIN: Duration = Duration::from_millis(250);
-const RETRY_MAX: Duration = Duration::from_secs(30);
+const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
 /// Pause after a wrong password, as the server might lock the user out, and after a panic.
 const RETRY_LATER: Duration = Duration::from_secs(60);
 /// Longest pause that a server may ask for.
@@ -53,8 +52,7 @@ pub(crate) struct Runner {
     refusals: u32,
     /// Consecutive panics.
     panics: u32,
-    /// Next pause after a fault.
-    pause: Duration,
+    retry: Backoff,
     /// Earliest time for the next record, by `max_rate`.
     free_at: Instant,
     faults: Faults<&'static str>,
@@ -78,7 +76,7 @@ impl Runner {
             batch_limit: usize::MAX,
             refusals: 0,
             panics: 0,
-            pause: RETRY_MIN,
+            retry: RETRY,
             free_at: Instant::now(),
             faults: Faults::default(),
         }
@@ -191,7 +189,8 @@ impl Runner {
         self.delivery.status.success(Timestamp::now());
         self.feed.report();
         self.free_at = self.free_at.max(Instant::now()) + Duration::from_secs(count as u64) / self.max_rate;
-        (self.pause, self.refusals, self.panics) = (RETRY_MIN, 0, 0);
+        self.retry.reset();
+        (self.refusals, self.panics) = (0, 0);
         self.batch_limit = self.batch_limit.saturating_mul(2);
     }
 
@@ -259,8 +258,7 @@ impl Runner {
 
     /// Pauses for at least `least`, longer after each fault in a row.
     async fn back_off(&mut self, least: Duration) {
-        let until = Instant::now() + self.pause.max(least);
-        self.pause = (self.pause * 2).min(RETRY_MAX);
+        let until = Instant::now() + self.retry.pause().max(least);
         while Instant::now() < until {
             sleep_until(until.min(Instant::now() + REPORT_INTERVAL)).await;
             self.feed.report();

@@ -6,13 +6,10 @@ use tokio::time::Instant;
 
 use super::waiting::Waiting;
 use crate::{
-    Batch, Decimal, Reading, Record, Text, Timestamp, Value,
+    Batch, Decimal, Kind, Quantity, Reading, Record, Text, Timestamp, Value,
     journal::{Mark, Micros},
 };
 
-/// Units of gauges, which have a mean. Everything else keeps its last value: counters, maxima, states.
-const AVERAGED: [&str; 14] =
-    ["W", "kW", "MW", "var", "kvar", "VA", "kVA", "V", "mV", "kV", "A", "mA", "Hz", "°C"];
 /// Decimals of a mean beyond those of its numbers, so that little is lost by rounding.
 const MORE_DECIMALS: u8 = 2;
 /// Time after the end of a window in which its last batch may still be recorded. A batch that comes after one of the
@@ -159,7 +156,7 @@ impl SourceWindow {
 
     fn into_record(self) -> Record {
         let readings = self.readings.into_iter().map(|(mut reading, mean)| {
-            if let Some(mean) = mean.get().filter(|_| mean.count > 1 && is_averaged(&reading)) {
+            if let Some(mean) = mean.get().filter(|_| mean.count > 1 && has_mean(&reading)) {
                 reading.value = Value::Number(mean);
             }
             reading
@@ -168,11 +165,10 @@ impl SourceWindow {
     }
 }
 
-/// Value group D = 6 is a maximum (IEC 62056-61), of which a mean says nothing.
-fn is_averaged(reading: &Reading) -> bool {
-    let unit = reading.unit.as_deref().unwrap_or_default();
-    let peak = reading.obis.is_some_and(|obis| obis.cde().1 == 6);
-    AVERAGED.contains(&unit) && !peak
+/// Returns whether a mean says something about the reading. One of angles does not: 359° and 1° are neighbours.
+fn has_mean(reading: &Reading) -> bool {
+    let meaning = reading.meaning();
+    meaning.kind == Kind::Gauge && meaning.quantity != Quantity::Angle
 }
 
 #[cfg(test)]
@@ -266,15 +262,30 @@ mod tests {
     }
 
     #[test]
-    fn a_maximum_has_no_mean() {
-        let (mut window, mut out) = (Window::new(MINUTE), Waiting::default());
-        for (seconds, kilowatts) in [(1, 5), (2, 7)] {
-            let obis = Obis::parse(b"1-0:1.6.0*255").unwrap();
-            let peak = Reading::number("MAX_POWER_IMPORT", Decimal::from(kilowatts)).unit("kW").obis(obis);
-            let batch = Batch { taken_at: at(seconds), readings: vec![peak] };
-            window.take(Record { section: "a".into(), batch }, place(1), at(0), &mut out);
+    fn only_gauges_have_a_mean() {
+        let with_code = |reading: Reading, code: &str| reading.obis(Obis::parse(code.as_bytes()).unwrap());
+        let number = |value: i64| Reading::number("R", value);
+        for (reading, expected) in [
+            (&(|n| number(n).unit("KW")) as &dyn Fn(i64) -> Reading, "6.00"),
+            (&|n| number(n).unit(" m^3/h"), "6.00"),
+            (&|n| Reading::gauge("R", n), "6.00"),
+            (&|n| number(n).unit("furlong"), "6.00"),
+            (&|n| number(n).unit("°"), "7"),
+            (&|n| number(n).unit("kwh"), "7"),
+            (&|n| number(n).unit("h"), "7"),
+            (&|n| number(n), "7"),
+            (&|n| Reading::counter("R", n).unit("W"), "7"),
+            (&|n| with_code(number(n).unit("kW"), "1-0:1.6.0*255"), "7"),
+            (&|n| with_code(number(n).unit("kWh"), "1-0:36.8.0*255"), "7"),
+        ] {
+            let (mut window, mut out) = (Window::new(MINUTE), Waiting::default());
+            for (seconds, value) in [(1, 5), (2, 7)] {
+                let batch = Batch { taken_at: at(seconds), readings: vec![reading(value)] };
+                window.take(Record { section: "a".into(), batch }, place(1), at(0), &mut out);
+            }
+            window.finish(&mut out);
+            let mean = Decimal::parse(expected.as_bytes()).unwrap().to_string();
+            assert_eq!(drained(&mut out)[0].2, mean, "{:?}", reading(7));
         }
-        window.finish(&mut out);
-        assert_eq!(drained(&mut out)[0].2, "7");
     }
 }

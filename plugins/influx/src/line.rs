@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, io::Write as _};
 
-use framework::{Decimal, Reading, Record, Text, Value};
+use framework::{Decimal, Direction, Kind, Quantity, Reading, Record, Text, Unit, Value};
 
 /// The tag with the source's name.
 pub(crate) const SECTION: &str = "section";
@@ -46,26 +46,24 @@ impl Names {
     }
 }
 
-/// The original program's fields, in kWh and W.
+/// Returns the original program's field for a reading, and the value in its unit.
 fn original(reading: &Reading, value: Decimal) -> Option<(&'static str, Decimal)> {
-    let Some(code) = reading.obis else { return (reading.name == "count").then_some(("heatpump", value)) };
-    if code.medium().unwrap_or(1) != 1 || code.history().is_some() {
+    let meaning = reading.meaning();
+    if !meaning.live || meaning.phase.is_some() || meaning.tariff.is_some() {
         return None;
     }
-    let (field, unit) = match code.cde() {
-        (1, 8, 0) => ("total_import", "kWh"),
-        (2, 8, 0) => ("total_export", "kWh"),
-        (16, 7, 0) => ("current_import", "W"),
+    let (field, unit) = match (meaning.quantity, meaning.kind, meaning.direction) {
+        (Quantity::Energy, Kind::Counter, Some(Direction::Import)) => ("total_import", Unit::KilowattHour),
+        (Quantity::Energy, Kind::Counter, Some(Direction::Export)) => ("total_export", Unit::KilowattHour),
+        (Quantity::Power, Kind::Gauge, Some(Direction::Net)) => ("current_import", Unit::Watt),
+        // A pulse counter has no OBIS code.
+        (Quantity::Energy, Kind::Counter, None) if reading.obis.is_none() => ("heatpump", Unit::KilowattHour),
         _ => return None,
     };
-    let value = match (reading.unit.as_deref(), unit) {
-        (Some("Wh"), "kWh") => Decimal::new(value.mantissa(), value.scale() + 3)?,
-        (Some("kW"), "W") => {
-            Decimal::new(value.mantissa_at(value.scale().max(3))?, value.scale().max(3) - 3)?
-        }
-        _ => value,
-    };
-    Some((field, value))
+    match meaning.unit {
+        Some(sent) => Some((field, sent.factor_to(unit)?.apply(value).decimal()?)),
+        None => Some((field, value)),
+    }
 }
 
 /// Writes records as lines.

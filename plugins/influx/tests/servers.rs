@@ -132,7 +132,9 @@ async fn the_preset_writes_what_the_original_wrote() {
     let (mut publisher, _) = server.publisher("database = \"house\"\npreset = \"original\"");
     let mut grid = record("grid", AT, &[("POWER_IMPORT", "4457.153"), ("VOLTAGE", "230.1")]);
     grid.batch.readings[0].obis = framework::Obis::parse(b"1.8.0");
-    let heat = record("heat", AT, &[("count", "13756.57"), ("power", "1")]);
+    grid.batch.readings[0].unit = Some("kWh".into());
+    let mut heat = record("heat", AT, &[("count", "13756.57"), ("power", "1")]);
+    heat.batch.readings[0].unit = Some("kWh".into());
     let nothing = record("machine", AT, &[("zone0", "61.8")]);
     deliver(&mut *publisher, &[grid, heat]).await;
     deliver(&mut *publisher, &[nothing]).await;

@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use framework::{Context, Counter, Fact, PublishError};
+use framework::{Backoff, Context, Counter, Fact, PublishError};
 use rumqttc::{
     AsyncClient, Broker, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions,
     NetworkOptions, Packet, Publish, PublishNotice, PublishOptions, QoS, Transport,
@@ -42,8 +42,7 @@ const CAPACITY: usize = 4000;
 const KEEP_ALIVE: u16 = 15;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Pauses between attempts to connect.
-const RETRY_MIN: Duration = Duration::from_millis(250);
-const RETRY_MAX: Duration = Duration::from_secs(10);
+const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 /// Pause after a wrong password, as the broker might lock the user out.
 const RETRY_MISCONFIGURED: Duration = Duration::from_secs(60);
 /// Lifetime below which a connection counts as failed. Two clients with one `client_id` disconnect each other faster.
@@ -256,7 +255,7 @@ enum End {
 
 impl Connector {
     async fn run(mut self) {
-        let mut wait = RETRY_MIN;
+        let mut retry = RETRY;
         let mut connected_before = false;
         loop {
             let End::Fault { since, error } = self.connect(connected_before).await else { return };
@@ -267,10 +266,10 @@ impl Connector {
             self.state.send_replace(LinkState::Disconnected(error));
             // A connection that was lost at once, as with two clients of one name, keeps the longer pause.
             if since.is_some() && !self.short_lived {
-                wait = RETRY_MIN;
+                retry.reset();
             }
-            sleep(if misconfigured { RETRY_MISCONFIGURED } else { wait }).await;
-            wait = (wait * 2).min(RETRY_MAX);
+            let pause = retry.pause();
+            sleep(if misconfigured { RETRY_MISCONFIGURED } else { pause }).await;
         }
     }
 

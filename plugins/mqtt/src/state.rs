@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    iter,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,6 +10,7 @@ use std::{
 use framework::{
     Batch, PublisherContext, Reading, Record, Store, Text, Timestamp, Value, json, publish::Route,
 };
+use serde::Serializer as _;
 use tokio::sync::watch;
 
 use crate::{
@@ -158,17 +160,14 @@ fn is_late(record: &Record, shown: Option<&Batch>, own: bool, now: Timestamp) ->
     before(now, LATE) && newest.is_none_or(|newest| before(newest, SAME))
 }
 
-/// `{"timestampUTC":"…","POWER_IMPORT":4457.153,…}`
+/// Returns `{"timestampUTC":"…","POWER_IMPORT":4457.153,…}`.
 fn object<'m>(taken_at: Timestamp, members: impl IntoIterator<Item = (&'m Text, &'m Value)>) -> Vec<u8> {
-    let mut out = b"{\"timestampUTC\":".to_vec();
-    json::write_str(&mut out, &json::timestamp(taken_at));
-    for (name, value) in members {
-        out.push(b',');
-        json::write_str(&mut out, name);
-        out.push(b':');
-        json::write(&mut out, value);
-    }
-    out.push(b'}');
+    let time = Value::Text(json::timestamp(taken_at).into());
+    let members = members.into_iter().map(|(name, value)| (name.as_str(), value));
+    let mut out = Vec::new();
+    // Writing into memory cannot fail.
+    let _ =
+        serde_json::Serializer::new(&mut out).collect_map(iter::once(("timestampUTC", &time)).chain(members));
     out
 }
 

@@ -1,7 +1,7 @@
 //! The middleware's answers. It says 400 to everything that went wrong, to its own database's faults too: what it means
 //! stands in the exception's text.
 
-use framework::{Decimal, PublishError};
+use framework::{Decimal, PublishError, json};
 use http_client::{Client, Request, Response};
 
 /// A value at a moment.
@@ -67,17 +67,11 @@ impl Middleware {
     }
 }
 
-/// `[[1700000000000,312.5],[1700000001000,313.0]]`.
+/// Returns `[[1700000000000,312.5],[1700000001000,313.0]]`.
 fn body(tuples: &[Tuple]) -> Vec<u8> {
-    let mut body = vec![b'['];
-    for (i, Tuple { ms, value }) in tuples.iter().enumerate() {
-        body.extend_from_slice(if i > 0 { b",[" } else { b"[" });
-        Decimal::from(*ms).write_to(&mut body);
-        body.push(b',');
-        value.write_to(&mut body);
-        body.push(b']');
-    }
-    body.push(b']');
+    let mut body = Vec::new();
+    let tuples: Vec<_> = tuples.iter().map(|Tuple { ms, value }| (ms, value)).collect();
+    json::write(&mut body, &tuples);
     body
 }
 

@@ -5,10 +5,12 @@ mod config;
 mod headers;
 
 use framework::{
-    Batching, ConfigError, Context, PublishError, Publisher, PublisherPlugin, Record, async_trait,
-    json::{timestamp, write, write_str},
+    Batching, ConfigError, Context, PublishError, Publisher, PublisherPlugin, Reading, Record, async_trait,
+    json::{self, timestamp},
 };
+
 use http_client::{Client, Method, Request};
+use serde::{Serialize, Serializer};
 
 pub use crate::config::Config;
 use crate::headers::Headers;
@@ -51,25 +53,32 @@ impl Publisher for Hook {
     }
 }
 
-/// `[{"section":"grid","timestampUTC":"…","readings":{"count":1.5}}]`.
+/// Returns `[{"section":"grid","timestampUTC":"…","readings":{"count":1.5}}]`.
 fn body(records: &[Record]) -> Vec<u8> {
-    let mut body = vec![b'['];
-    for (i, record) in records.iter().enumerate() {
-        body.extend_from_slice(if i > 0 { b",{\"section\":" } else { b"{\"section\":" });
-        write_str(&mut body, &record.section);
-        body.extend_from_slice(b",\"timestampUTC\":");
-        write_str(&mut body, &timestamp(record.batch.taken_at));
-        body.extend_from_slice(b",\"readings\":{");
-        for (i, reading) in record.batch.readings.iter().enumerate() {
-            if i > 0 {
-                body.push(b',');
-            }
-            write_str(&mut body, &reading.name);
-            body.push(b':');
-            write(&mut body, reading);
-        }
-        body.extend_from_slice(b"}}");
-    }
-    body.push(b']');
+    let objects = records.iter().map(|Record { section, batch }| Object {
+        section,
+        time: timestamp(batch.taken_at),
+        readings: Readings(&batch.readings),
+    });
+    let mut body = Vec::new();
+    json::write(&mut body, &objects.collect::<Vec<_>>());
     body
+}
+
+/// JSON object of a record.
+#[derive(Serialize)]
+struct Object<'r> {
+    section: &'r str,
+    #[serde(rename = "timestampUTC")]
+    time: String,
+    readings: Readings<'r>,
+}
+
+/// Readings by name, as in `/data`.
+struct Readings<'r>(&'r [Reading]);
+
+impl Serialize for Readings<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|reading| (reading.name.as_str(), reading)))
+    }
 }

@@ -81,7 +81,7 @@ fn the_original_s_names_are_those_of_the_original() {
         number("X", value).obis(Obis::parse(code.as_bytes()).unwrap()).unit(unit)
     };
     let readings = vec![
-        register("1-0:1.8.0*255", "4457.153", "kWh"),
+        register("1-0:1.8.0*255", "4457.153", "KWh"),
         register("1-0:1.8.1*255", "1.0", "kWh"),
         register("1.8.0*01", "2.0", "kWh"),
         register("7-0:1.8.0", "3.0", "kWh"),
@@ -93,7 +93,11 @@ fn the_original_s_names_are_those_of_the_original() {
         line(&lines, &record("grid", readings)),
         "power total_import=4457.153,current_import=312.5,total_export=12.345 1795420379168513000\n"
     );
-    let pulses = vec![number("count", "13756.57"), number("power", "1234.5"), number("pulses", "13756570")];
+    let pulses = vec![
+        number("count", "13756570").unit("Wh"),
+        number("power", "1234.5").unit("W"),
+        number("pulses", "13756570"),
+    ];
     assert_eq!(line(&lines, &record("heat", pulses)), "power heatpump=13756.57 1795420379168513000\n");
     assert_eq!(line(&lines, &record("heat", vec![number("power", "1")])), "");
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use framework::{ArgKind, CommandSpec, Reading, Text, Value, publish::Route};
+use framework::{ArgKind, CommandSpec, Kind, Quantity, Reading, Text, Value, publish::Route};
 use serde_json::{Map, Value as Json, json};
 
 use super::classes::{self, Class};
@@ -78,15 +78,32 @@ impl Device<'_> {
     }
 
     fn entities(&self, topics: &Topics) -> Vec<Entity> {
-        let sensors = self.readings.iter().map(|reading| self.sensor(reading, topics));
+        let main = self.main_counter();
+        let sensors = self.readings.iter().map(|reading| {
+            let is_main = main.is_some_and(|main| main.name == reading.name);
+            let name =
+                if is_main { classes::quantity_name(reading) } else { classes::entity_name(&reading.name) };
+            self.sensor(reading, name, topics)
+        });
         let commands = self.commands.iter().filter_map(|spec| self.command(spec, topics));
         sensors.chain(commands).collect()
     }
 
-    fn sensor(&self, reading: &Reading, topics: &Topics) -> Entity {
+    /// Returns the only counter of a physical quantity, if no OBIS code tells it apart: the one that a user looks for,
+    /// whatever the plugin calls it.
+    fn main_counter(&self) -> Option<&Reading> {
+        let is_counter = |reading: &&&Reading| {
+            let meaning = reading.meaning();
+            reading.obis.is_none() && meaning.kind == Kind::Counter && meaning.quantity != Quantity::Other
+        };
+        let mut counters = self.readings.iter().filter(is_counter);
+        counters.next().filter(|_| counters.next().is_none()).copied()
+    }
+
+    fn sensor(&self, reading: &Reading, name: String, topics: &Topics) -> Entity {
         let Class { device, state, unit, precision, diagnostic } = classes::class(reading);
         let object = object(&reading.name);
-        let mut config = self.named(&object, classes::entity_name(&reading.name));
+        let mut config = self.named(&object, name);
         config.insert("state_topic".to_owned(), topics.state(self.section).into());
         config.insert("value_template".to_owned(), template(reading).into());
         let mut set = |key: &str, value: Option<Json>| {

@@ -1,8 +1,8 @@
-use framework::{Decimal, Reading};
+use framework::{Decimal, Obis, Reading};
 
 use super::*;
 
-/// A reading as a meter sends it; without a unit where that is empty, without a code likewise.
+/// Returns a reading as sent by a meter. An empty unit or code means none.
 fn reading(name: &str, code: &str, unit: &str) -> Reading {
     let mut reading = Reading::number(name, Decimal::from(1));
     reading.obis = Obis::parse(code.as_bytes());
@@ -10,7 +10,7 @@ fn reading(name: &str, code: &str, unit: &str) -> Reading {
     reading
 }
 
-/// `device_class state_class unit`, with `-` for none, and `!` where it is diagnostic.
+/// Shows a class as `device_class state_class unit`, with `-` for none, and `!` if it is diagnostic.
 fn shown(reading: &Reading) -> String {
     let Class { device, state, unit, diagnostic, .. } = class(reading);
     let or = |part: Option<&str>| part.unwrap_or("-").to_owned();
@@ -24,7 +24,7 @@ const FACTOR: &str = "power_factor measurement -";
 const ANGLE: &str = "- measurement ° !";
 const NOTHING: &str = "- - - !";
 
-/// Every name that a register can have: its code, the unit that meters send, its class, what it is called.
+/// Every name of a register, with its code, the unit that meters send, its class, and the name of its entity.
 #[rustfmt::skip]
 const NAMES: &[(&str, &str, &str, &str, &str)] = &[
     ("POWER_IMPORT", "1.8.0", "kWh", ENERGY, "Energy import"),
@@ -84,7 +84,7 @@ const NAMES: &[(&str, &str, &str, &str, &str)] = &[
     ("OPERATING_TIME", "96.8.0", "s", "duration - s !", "Operating time"),
     ("TARIFF", "96.14.0", "", NOTHING, "Tariff"),
     ("ERROR", "97.97.0", "", NOTHING, "Error"),
-    // What other meters counted.
+    // Registers of other meters.
     ("ELECTRICITY", "0-1:24.2.1", "kWh", ENERGY, "Electricity"),
     ("GAS", "0-1:24.2.1", "m3", "gas total_increasing m³", "Gas"),
     ("HEAT", "0-2:24.2.1", "GJ", "energy total_increasing GJ", "Heat"),
@@ -92,12 +92,11 @@ const NAMES: &[(&str, &str, &str, &str, &str)] = &[
     ("WATER", "0-4:24.2.1", "m3", "water total_increasing m³", "Water"),
     ("COLD", "0-4:24.2.1", "MJ", "energy total_increasing MJ", "Cold"),
     ("GAS_METER_ID", "0-1:96.1.0", "", NOTHING, "Gas meter ID"),
-    // Other plugins'.
-    ("count", "", "kWh", ENERGY, "Energy"),
+    // Readings without a code.
+    ("count", "", "kWh", ENERGY, "Count"),
     ("power", "", "W", POWER, "Power"),
-    ("pulses", "", "", "- total_increasing - !", "Pulses"),
     ("zone0_cpu_thermal", "", "°C", "temperature measurement °C", "Zone0 cpu thermal"),
-    // What has no name.
+    // Registers without a name.
     ("6.8", "6.8", "MWh", "energy total_increasing MWh", "6.8"),
     ("6.26", "6.26", "m3", "volume total_increasing m³", "6.26"),
     ("3.0.0", "7-0:3.0.0", "m3", "gas total_increasing m³", "3.0.0"),
@@ -105,8 +104,11 @@ const NAMES: &[(&str, &str, &str, &str, &str)] = &[
     ("6.27", "6.27", "m3ph", "volume_flow_rate measurement m³/h", "6.27"),
     ("1.8.0*01", "1.8.0*01", "kWh", "energy - kWh !", "1.8.0*01"),
     ("36.8.0", "36.8.0", "kWh", "energy total kWh", "36.8.0"),
-    ("1.29.0", "1.29.0", "kWh", "energy - kWh", "1.29.0"),
+    ("1.29.0", "1.29.0", "kWh", "energy - kWh !", "1.29.0"),
     ("9.8.0", "9.8.0", "kVAh", "- total_increasing kVAh", "9.8.0"),
+    ("1.5.0", "1.5.0", "kWh", "energy_storage measurement kWh", "1.5.0"),
+    ("17.0.0", "0-0:17.0.0", "kW", "power - kW !", "17.0.0"),
+    ("1.8.0*00", "1.8.0*00", "KWh", ENERGY, "1.8.0*00"),
 ];
 
 #[test]
@@ -125,8 +127,8 @@ fn units_are_spelled_as_home_assistant_does() {
         ("VAR", Some("var")),
         (" m3 ", Some("m³")),
         ("MW", Some("MW")),
-        // A milliwatt is no megawatt.
-        ("mW", None),
+        // A milliwatt is not a megawatt.
+        ("mW", Some("mW")),
         ("mwh", None),
         ("a", None),
         ("", None),
@@ -137,11 +139,21 @@ fn units_are_spelled_as_home_assistant_does() {
 
 #[test]
 fn an_unknown_unit_is_kept() {
-    assert_eq!(shown(&reading("x", "", "furlong")), "- - furlong !");
+    assert_eq!(shown(&reading("x", "", "furlong")), "- measurement furlong !");
 }
 
 #[test]
-fn a_text_is_no_number() {
+fn a_text_is_diagnostic() {
     let text = Reading::text("POWER_IMPORT", "-.--").unit("kWh");
     assert_eq!(class(&text), Class { diagnostic: true, ..Class::default() });
+}
+
+#[test]
+fn a_stated_kind_decides() {
+    let shown = |reading: Reading| shown(&reading);
+    assert_eq!(shown(Reading::counter("pulses", 7)), "- total_increasing - !");
+    assert_eq!(shown(Reading::counter("rain", 7).unit("mm")), "- total_increasing mm !");
+    assert_eq!(shown(Reading::gauge("stored", 7).unit("kWh")), "energy_storage measurement kWh");
+    assert_eq!(shown(Reading::net("balance", 7).unit("kWh")), "energy total kWh");
+    assert_eq!(quantity_name(&Reading::counter("total", 7).unit("kWh")), "Energy");
 }

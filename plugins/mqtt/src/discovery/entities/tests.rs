@@ -122,3 +122,18 @@ fn the_best_number_of_a_meter_counts() {
     assert_eq!(number(&[counted]), Some((0, "12345".into())));
     assert_eq!(number(&[text("METER_NUMBER", "00000000"), text("STATUS", "1")]), None);
 }
+
+#[test]
+fn the_only_counter_without_a_code_is_named_by_its_quantity() {
+    let topics = Topics { prefix: "smartmeter".into(), discovery: "homeassistant".into() };
+    let names = |readings: &[Reading]| {
+        let readings = readings.iter().collect();
+        let device = Device { id: "x", section: "s0", number: None, readings, commands: Vec::new() };
+        let names = device.entities(&topics).into_iter().map(|entity| entity.config["name"].to_string());
+        names.collect::<Vec<_>>()
+    };
+    let (total, pulses) = (Reading::counter("total", 7).unit("kWh"), Reading::counter("pulses", 7));
+    assert_eq!(names(&[total.clone(), pulses]), ["\"Energy\"", "\"Pulses\""]);
+    let today = Reading::counter("today", 7).unit("kWh");
+    assert_eq!(names(&[total, today]), ["\"Total\"", "\"Today\""]);
+}
