@@ -151,7 +151,7 @@ fn a_journal_without_permission_is_an_error_with_a_hint() {
         let shown = errors(&output);
         assert!(shown.starts_with(&start) && shown.contains("Permission denied"), "{shown}");
         assert!(
-            shown.ends_with("hint: a service's journal is its user's: try again with `sudo`\n"),
+            shown.ends_with("hint: the journal of a service belongs to its user: try again with `sudo`\n"),
             "{shown}"
         );
     }
@@ -252,16 +252,16 @@ fn an_invalid_line_ends_the_import() {
     let time = "2026-11-23T12:00:01Z";
     let long = format!("{time},d0,{},1,W,,", "x".repeat(70_000));
     for (line, expected) in [
-        ("yesterday,d0,P,1,W,,", "`yesterday` is no time: expected RFC 3339"),
-        ("2026-11-23T12:00:01,d0,P,1,W,,", "is no time: expected RFC 3339"),
-        (&format!("{time},d0,P,1e9,W,,"), "`1e9` is no number that can be kept: expected a decimal"),
-        (&format!("{time},d0,P,,W,,"), "`` is no number"),
-        (&format!("{time},d0,P,1,W,,x"), "`x` is no number"),
+        ("yesterday,d0,P,1,W,,", "`yesterday` is not a valid time: expected RFC 3339"),
+        ("2026-11-23T12:00:01,d0,P,1,W,,", "is not a valid time: expected RFC 3339"),
+        (&format!("{time},d0,P,1e9,W,,"), "`1e9` is not a valid number: expected a decimal"),
+        (&format!("{time},d0,P,,W,,"), "`` is not a valid number"),
+        (&format!("{time},d0,P,1,W,,x"), "`x` is not a valid number"),
         (&format!("{time},,P,1,W,,"), "the section must be 1 to 255 bytes of text"),
         (&format!("{time},d0,\u{7},1,W,,"), "the name must be"),
         (&format!("{time},d0,P,1,W"), "expected 7 fields as in the header, found 5"),
         (&format!("{time},d0,\"P,1,W,,"), "a quote is not closed on this line"),
-        (&format!("{time},d0,P\r,1,W,,"), "this is no line of CSV"),
+        (&format!("{time},d0,P\r,1,W,,"), "not a valid line of CSV"),
         (&",".repeat(70), "more than 64 fields"),
         (&long, "this line is longer than 65536 bytes"),
         ("{\"time\":1}", "expected 7 fields as in the header, found 1"),
@@ -280,19 +280,19 @@ fn an_invalid_line_ends_the_import() {
     for (text, expected) in [
         (
             "",
-            "1: nothing is in it: expected a header (`time,section,name,value,unit,obis,set_from`) or JSON lines",
+            "1: the file is empty: expected a header (`time,section,name,value,unit,obis,set_from`) or JSON lines",
         ),
         ("time,section,name\n", "1: the header lacks `value`"),
         ("time;section\n", "1: unknown column `time;section` in the header, expected `time`, `section`"),
-        ("time,time\n", "1: the column `time` is there twice"),
-        ("{\"time\":\"x\",\"section\":\"a\",\"name\":\"b\",\"value\":1}\n", "1: `x` is no time"),
+        ("time,time\n", "1: the header has the column `time` twice"),
+        ("{\"time\":\"x\",\"section\":\"a\",\"name\":\"b\",\"value\":1}\n", "1: `x` is not a valid time"),
         (
             "\n{\"time\":\"2026-11-23T12:00:00Z\",\"section\":\"a\",\"name\":\"b\"}\n",
             "2: missing field `value`",
         ),
         (
             "{\"time\":\"2026-11-23T12:00:00Z\",\"section\":\"a\",\"name\":\"b\",\"value\":\"1\"}\n",
-            "`\"1\"` is no number",
+            "`\"1\"` is not a valid number",
         ),
         ("{\"time\"\n", "1: EOF while parsing an object"),
     ] {

@@ -1,21 +1,23 @@
 //! Rows of an export, as CSV or JSON lines.
 
-use std::io::Write as _;
+use std::{borrow::Cow, io};
 
 use clap::ValueEnum;
 use framework::{
     Decimal,
     journal::{Labels, Rollup},
-    json,
 };
 use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
+use serde::{Serialize, Serializer, ser::Error as _};
+use serde_json::value::RawValue;
 
-/// The columns of readings.
+/// Columns of readings.
 pub(super) const READING: [&str; 7] = ["time", "section", "name", "value", "unit", "obis", "set_from"];
-/// Those of roll-ups that readings do not have.
-pub(super) const ROLLUP: [&str; 6] = ["first", "last", "min", "max", "mean", "count"];
+/// Columns of roll-ups.
+pub(super) const ROLLUP: [&str; 11] =
+    ["time", "section", "name", "first", "last", "min", "max", "mean", "count", "unit", "obis"];
 
-/// Decimals of a mean: the rest is the tail of a binary fraction.
+/// Decimals of a mean. Further digits are the rounding errors of a binary fraction.
 const MEAN_SCALE: u8 = 6;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,125 +26,131 @@ pub(super) enum Format {
     Jsonl,
 }
 
-impl Format {
-    /// What comes before the rows.
-    pub(super) fn header(self, rollups: bool) -> &'static [u8] {
-        match (self, rollups) {
-            (Self::Jsonl, _) => b"",
-            (Self::Csv, false) => b"time,section,name,value,unit,obis,set_from\n",
-            (Self::Csv, true) => b"time,section,name,first,last,min,max,mean,count,unit,obis\n",
+/// Writer of an export.
+pub(super) enum Export<W: io::Write> {
+    Csv(csv::Writer<W>),
+    Jsonl(W),
+}
+
+impl<W: io::Write> Export<W> {
+    /// Writes the header, if the format has one.
+    pub(super) fn new(format: Format, out: W, columns: &[&str]) -> io::Result<Self> {
+        if format == Format::Jsonl {
+            return Ok(Self::Jsonl(out));
         }
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(columns).map_err(io_error)?;
+        Ok(Self::Csv(csv))
     }
 
-    /// Appends a reading, or a counter's setting.
+    /// Writes a reading. `set_from` is the former value of a counter that was set.
     pub(super) fn reading(
-        self,
-        out: &mut Vec<u8>,
+        &mut self,
         labels: &Labels,
         time: i64,
         value: Decimal,
         set_from: Option<Decimal>,
-    ) {
-        let mut row = Row::begin(self, out, Timestamp::from_microsecond(time), Some(6), labels);
-        row.number("value", |out| value.write_to(out));
-        row.text("unit", &labels.unit);
-        row.text("obis", &labels.obis);
-        match set_from {
-            Some(before) => row.number("set_from", |out| before.write_to(out)),
-            None => row.text("set_from", ""),
-        }
-        row.end();
+    ) -> io::Result<()> {
+        let set_from = set_from.map_or(Cell::from(""), |before| Cell::Number(before.to_string()));
+        let [time, section, name, unit, obis] = shared(labels, Timestamp::from_microsecond(time), Some(6));
+        self.row(&READING, [time, section, name, Cell::Number(value.to_string()), unit, obis, set_from])
     }
 
-    /// Appends a roll-up of the span that begins at `start`, in seconds since 1970.
-    pub(super) fn rollup(self, out: &mut Vec<u8>, labels: &Labels, start: i64, rollup: &Rollup) {
-        let mut row = Row::begin(self, out, Timestamp::from_second(start), None, labels);
-        for (name, value) in
-            [("first", rollup.first), ("last", rollup.last), ("min", rollup.min), ("max", rollup.max)]
-        {
-            row.number(name, |out| float(out, value));
-        }
-        row.number("mean", |out| match Decimal::rounded(rollup.mean, MEAN_SCALE) {
-            Some(mean) => mean.write_to(out),
-            None => float(out, rollup.mean),
-        });
-        row.number("count", |out| {
-            let _ = write!(out, "{}", rollup.count);
-        });
-        row.text("unit", &labels.unit);
-        row.text("obis", &labels.obis);
-        row.end();
-    }
-}
-
-/// A row that is being written: its members in the order of the header.
-struct Row<'a> {
-    format: Format,
-    out: &'a mut Vec<u8>,
-}
-
-impl<'a> Row<'a> {
-    fn begin(
-        format: Format,
-        out: &'a mut Vec<u8>,
-        time: Result<Timestamp, jiff::Error>,
-        precision: Option<u8>,
-        labels: &Labels,
-    ) -> Self {
-        let printer = DateTimePrinter::new().precision(precision);
-        // A time beyond the calendar is none that a clock gave: 1970 stands for it.
-        let time = printer.timestamp_to_string(&time.unwrap_or(Timestamp::UNIX_EPOCH));
-        let mut row = Self { format, out };
-        if format == Format::Jsonl {
-            row.out.extend_from_slice(b"{\"time\":");
-        }
-        row.value(&time);
-        row.text("section", &labels.section);
-        row.text("name", &labels.name);
-        row
+    /// Writes a roll-up of the span that begins at `start`, in seconds since 1970.
+    pub(super) fn rollup(&mut self, labels: &Labels, start: i64, rollup: &Rollup) -> io::Result<()> {
+        let [time, section, name, unit, obis] = shared(labels, Timestamp::from_second(start), None);
+        let [first, last, min, max] =
+            [rollup.first, rollup.last, rollup.min, rollup.max].map(|value| Cell::Number(float(value)));
+        let mean = Decimal::rounded(rollup.mean, MEAN_SCALE);
+        let mean = Cell::Number(mean.map_or_else(|| float(rollup.mean), |mean| mean.to_string()));
+        let count = Cell::Number(rollup.count.to_string());
+        self.row(&ROLLUP, [time, section, name, first, last, min, max, mean, count, unit, obis])
     }
 
-    /// A text; JSON lines lack an empty one.
-    fn text(&mut self, name: &str, text: &str) {
-        if self.format == Format::Jsonl && text.is_empty() {
-            return;
-        }
-        self.name(name);
-        self.value(text);
-    }
-
-    fn number(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        self.name(name);
-        write(self.out);
-    }
-
-    fn name(&mut self, name: &str) {
-        self.out.push(b',');
-        if self.format == Format::Jsonl {
-            json::write_str(self.out, name);
-            self.out.push(b':');
-        }
-    }
-
-    fn value(&mut self, text: &str) {
-        match self.format {
-            Format::Jsonl => json::write_str(self.out, text),
-            // RFC 4180, 2.6 and 2.7
-            Format::Csv if text.contains(['"', ',', '\r', '\n']) => {
-                self.out.push(b'"');
-                self.out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
-                self.out.push(b'"');
+    fn row<const N: usize>(&mut self, columns: &[&str; N], cells: [Cell<'_>; N]) -> io::Result<()> {
+        match self {
+            Self::Csv(csv) => csv.write_record(cells.iter().map(Cell::text)).map_err(io_error),
+            Self::Jsonl(out) => {
+                serde_json::to_writer(&mut *out, &Object(columns, &cells))?;
+                out.write_all(b"\n")
             }
-            Format::Csv => self.out.extend_from_slice(text.as_bytes()),
         }
     }
 
-    fn end(self) {
-        self.out.extend_from_slice(if self.format == Format::Jsonl { b"}\n" } else { b"\n" });
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Csv(csv) => csv.flush(),
+            Self::Jsonl(out) => out.flush(),
+        }
     }
 }
 
-/// The shortest digits that read back as `value`; a JSON number has no infinity.
-fn float(out: &mut Vec<u8>, value: f64) {
-    let _ = if value.is_finite() { write!(out, "{value}") } else { write!(out, "0") };
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        kind => io::Error::other(format!("{kind:?}")),
+    }
+}
+
+/// Returns time, section, name, unit and OBIS code.
+fn shared(labels: &Labels, time: Result<Timestamp, jiff::Error>, precision: Option<u8>) -> [Cell<'_>; 5] {
+    // No clock returns a time beyond the calendar: 1970 stands for it.
+    let time = time.unwrap_or(Timestamp::UNIX_EPOCH);
+    let time = DateTimePrinter::new().precision(precision).timestamp_to_string(&time);
+    let Labels { section, name, unit, obis } = labels;
+    [
+        Cell::Text(time.into()),
+        section.as_str().into(),
+        name.as_str().into(),
+        unit.as_str().into(),
+        obis.as_str().into(),
+    ]
+}
+
+/// Returns the shortest digits that read back as `value`; 0 for infinity, which JSON lacks.
+fn float(value: f64) -> String {
+    if value.is_finite() { value.to_string() } else { "0".to_owned() }
+}
+
+/// Field of a row.
+enum Cell<'a> {
+    Text(Cow<'a, str>),
+    /// Digits of a number.
+    Number(String),
+}
+
+impl Cell<'_> {
+    fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(digits) => digits,
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Cell<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            // As raw JSON, because a float would lose digits.
+            Self::Number(digits) => {
+                serde_json::from_str::<&RawValue>(digits).map_err(S::Error::custom)?.serialize(serializer)
+            }
+        }
+    }
+}
+
+/// JSON object of a row, without its empty members.
+struct Object<'a>(&'a [&'a str], &'a [Cell<'a>]);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().zip(self.1).filter(|(_, cell)| !cell.text().is_empty()))
+    }
 }

@@ -1,4 +1,4 @@
-//! The plugin's keys, and what they mean together.
+//! Configuration keys of the plugin.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::line::{Lines, Names, SECTION};
 
-/// The keys of an instance. The plugin's README explains each.
+/// Keys of a `[publishers.<name>]` with `plugin = "influx"`. The README explains each.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -46,10 +46,10 @@ fn default_batch_size() -> usize {
     2000
 }
 
-/// As much as InfluxDB takes in one request, by far.
+/// More than enough: InfluxDB recommends 5,000 to 10,000 lines in a request.
 const MAX_BATCH_SIZE: usize = 50_000;
 
-/// Which write interface.
+/// Version of the write interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Version {
@@ -64,7 +64,7 @@ enum Preset {
     Original,
 }
 
-/// The configuration, checked.
+/// Checked configuration.
 pub(crate) struct Settings {
     pub(crate) client: Client,
     pub(crate) path: String,
@@ -73,8 +73,10 @@ pub(crate) struct Settings {
 }
 
 impl Config {
+    /// Checks the configuration.
+    ///
     /// # Errors
-    /// All that is wrong.
+    /// Returns every mistake.
     pub(crate) fn settings(self) -> Result<Settings, ConfigError> {
         let version = self.version();
         let path = self.path(version);
@@ -101,7 +103,7 @@ impl Config {
         Ok(Settings { client: client?, path, lines, batching })
     }
 
-    /// Only version 2 has buckets, and only version 3 has databases and tokens.
+    /// Returns the version. Only version 2 has buckets, and only version 3 has databases and tokens.
     fn version(&self) -> Version {
         let token = self.token.is_some() || self.token_file.is_some();
         self.version.unwrap_or(match (&self.bucket, token) {
@@ -111,7 +113,7 @@ impl Config {
         })
     }
 
-    /// Timestamps are nanoseconds in all of them, but each calls them by another name.
+    /// Returns path and query of the write interface. All versions take nanoseconds, but under different names.
     fn path(&self, version: Version) -> String {
         let (path, precision) = match version {
             Version::V1 => ("/write", "ns"),
@@ -147,8 +149,10 @@ impl Config {
             match value.as_deref() {
                 Some("") => wrong.push(ConfigError::key(key, format!("`{key}` is empty"))),
                 Some(_) if !known => {
-                    let message = format!("`{key}` is of no use with version `{name}`");
-                    wrong.push(ConfigError::key(key, message).hint("`version` says which InfluxDB it is"));
+                    let message = format!("`{key}` does not belong to version `{name}`");
+                    wrong.push(
+                        ConfigError::key(key, message).hint("`version` chooses the version of InfluxDB"),
+                    );
                 }
                 None if needed => {
                     let message = format!("missing field `{key}`, which version `{name}` needs");
@@ -162,7 +166,7 @@ impl Config {
             wrong.push(ConfigError::key("fields", "`fields` and `preset` exclude each other"));
         }
         if self.preset.is_none() && self.tags.contains_key(SECTION) {
-            wrong.push(ConfigError::key("tags", "the tag `section` is the name of the source already"));
+            wrong.push(ConfigError::key("tags", "the tag `section` is already the name of the source"));
         }
         if self.measurement.as_deref() == Some("") {
             wrong.push(ConfigError::key("measurement", "`measurement` is empty"));
@@ -200,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_say_which_version() {
+    fn the_keys_determine_the_version() {
         for (keys, path) in [
             (json!({"database": "house"}), "/write?precision=ns&db=house"),
             (json!({"database": "a b", "retention_policy": "&"}), "/write?precision=ns&db=a%20b&rp=%26"),
@@ -213,19 +217,19 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_together_is_refused() {
+    fn contradictions_are_refused() {
         for (keys, message) in [
             (json!({}), "missing field `database`, which version `v1` needs"),
             (json!({"bucket": "b"}), "missing field `org`, which version `v2` needs"),
             (
                 json!({"database": "d", "bucket": "b", "org": "o"}),
-                "`database` is of no use with version `v2`",
+                "`database` does not belong to version `v2`",
             ),
-            (json!({"database": "d", "org": "o"}), "`org` is of no use with version `v1`"),
+            (json!({"database": "d", "org": "o"}), "`org` does not belong to version `v1`"),
             (json!({"database": ""}), "`database` is empty"),
             (json!({"database": "d", "batch_size": 0}), "`batch_size` must be 1 to 50000 records, not 0"),
             (json!({"database": "d", "measurement": ""}), "`measurement` is empty"),
-            (json!({"database": "d", "tags": {"section": "x"}}), "the tag `section` is the name"),
+            (json!({"database": "d", "tags": {"section": "x"}}), "the tag `section` is already the name"),
             (json!({"database": "d", "tags": {"place": ""}}), "a name is empty"),
             (json!({"database": "d", "preset": "original", "fields": {"A": "a"}}), "exclude each other"),
             (json!({"database": "d", "version": "v4"}), "unknown variant `v4`"),

@@ -1,7 +1,7 @@
-//! Readings to InfluxDB, and to what speaks its line protocol: VictoriaMetrics, Telegraf, QuestDB.
+//! Publisher for InfluxDB and other databases with its line protocol: VictoriaMetrics, Telegraf, QuestDB.
 //!
-//! Each record is one line with all of its numbers (line protocol); what the database has already is written over
-//! with the same, so a record that comes twice is there once.
+//! Each record is one line with all of its numbers. The database overwrites a line that it has already with the same
+//! values, so a record that is delivered twice is stored once.
 
 mod config;
 mod line;
@@ -15,7 +15,7 @@ use http_client::{Client, NamedReadings, Request, Response};
 pub use crate::config::Config;
 use crate::line::Lines;
 
-/// The plugin.
+/// Plugin `influx`.
 pub struct Influx;
 
 impl PublisherPlugin for Influx {
@@ -40,16 +40,16 @@ impl PublisherPlugin for Influx {
 
 framework::register_publisher!(Influx);
 
-/// One database or bucket.
+/// Publisher to one database or bucket.
 struct Database {
     client: Client,
-    /// Of its write interface, with query.
+    /// Path and query of the write interface.
     path: String,
     lines: Lines,
-    /// The readings that `fields` names.
+    /// Readings named in `fields`.
     named: NamedReadings,
     batching: Batching,
-    /// Readings that the database forgets at once.
+    /// Readings older than the retention period, which the database drops.
     beyond_retention: Counter,
 }
 
@@ -80,36 +80,39 @@ impl Publisher for Database {
 }
 
 impl Database {
-    /// What an answer means. Of a partial write the other lines are written, whatever the status: InfluxDB 1 says 400,
-    /// 2 says 422 and at first said 500.
-    fn judge(&self, answer: &Response) -> Result<(), PublishError> {
-        let said = |words: &str| !answer.is_ok() && answer.body.contains(words);
-        let place = ["database", "bucket", "organization"].into_iter().any(said);
-        if said("retention policy not found") || (answer.status == 404 && place) {
-            return Err(answer.misconfigured("create it, or write another name"));
+    /// Judges a response. After a partial write all other lines are stored, whatever the status is: 400 from InfluxDB 1,
+    /// 422 from InfluxDB 2, 500 from its first versions.
+    fn judge(&self, response: &Response) -> Result<(), PublishError> {
+        let has = |words: &str| !response.is_ok() && response.body.contains(words);
+        let place = ["database", "bucket", "organization"].into_iter().any(has);
+        if has("retention policy not found") || (response.status == 404 && place) {
+            return Err(response.misconfigured("create it, or write another name"));
         }
-        // A page for a browser: InfluxDB 2 answers so, with 200, wherever it has no interface. All databases say nothing.
-        let page = answer.is_ok() && !answer.body.trim().is_empty();
-        if answer.status == 404 || page || said("unsupported path") {
-            return Err(answer.misconfigured("check `url` and `version`"));
+        // InfluxDB 2 sends a page for browsers, with 200, where it has no interface. A database that stores sends no body.
+        let page = response.is_ok() && !response.body.trim().is_empty();
+        if response.status == 404 || page || has("unsupported path") {
+            return Err(response.misconfigured("check `url` and `version`"));
         }
-        if said("partial write") && (said("beyond retention policy") || said("outside retention policy")) {
-            // They are too old for the database now, and will not become younger.
-            let dropped = dropped(&answer.body).unwrap_or(1);
+        if has("partial write") && (has("beyond retention policy") || has("outside retention policy")) {
+            // They are too old for the database, and a retry would not make them younger.
+            let dropped = dropped(&response.body).unwrap_or(1);
             if self.beyond_retention.get() == 0 {
-                tracing::warn!("{}: readings older than the database keeps are left out", answer.summary());
+                tracing::warn!(
+                    "{}: readings older than the retention period were dropped",
+                    response.summary()
+                );
             }
             self.beyond_retention.add(dropped);
             return Ok(());
         }
-        if said("partial write") {
-            return Err(PublishError::refused(answer.summary()));
+        if has("partial write") {
+            return Err(PublishError::refused(response.summary()));
         }
-        answer.check()
+        response.check()
     }
 }
 
-/// How many lines were not written: `dropped=6`.
+/// Parses the number of lines that were not stored: `dropped=6`.
 fn dropped(body: &str) -> Option<u64> {
     let (_, rest) = body.split_once("dropped=")?;
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()

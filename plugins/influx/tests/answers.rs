@@ -1,4 +1,4 @@
-//! What versions 2 and 3 are asked, and what answers mean.
+//! Requests of each version, and the meaning of the responses.
 
 #![allow(clippy::unwrap_used)] // a test's own files
 
@@ -13,7 +13,7 @@ use test_servers::http::{Reply, Server};
 
 const AT: &str = "2026-11-23T07:52:59.168513Z";
 
-/// What the publisher makes of the server's answer.
+/// Publishes two records. Returns the result, and the count of dropped readings.
 async fn publish(server: &Server, keys: &str) -> (Result<usize, PublishError>, u64) {
     let config = format!("[publishers.test]\nplugin = \"influx\"\nurl = \"{}\"\n{keys}\n", server.url());
     let mut configured = testing::publisher::<Influx>(&config);
@@ -23,7 +23,7 @@ async fn publish(server: &Server, keys: &str) -> (Result<usize, PublishError>, u
 }
 
 #[tokio::test]
-async fn each_version_is_asked_in_its_own_way() {
+async fn each_version_has_its_own_requests() {
     for (keys, path, authorization) in [
         (
             "org = \"my home\"\nbucket = \"meters/1\"\ntoken = \"geheim\"",
@@ -55,13 +55,13 @@ async fn each_version_is_asked_in_its_own_way() {
 }
 
 #[tokio::test]
-async fn an_answer_says_what_follows() {
+async fn the_response_decides_the_error() {
     let of_version_2 = |message: &str| format!("{{\"code\":\"x\",\"message\":\"{message}\"}}");
     for (status, body, expected) in [
         (401, of_version_2("unauthorized access"), "misconfigured"),
         (404, of_version_2("bucket \\\"b\\\" not found"), "misconfigured"),
         (404, String::new(), "misconfigured"),
-        // InfluxDB 2 asked as version 3, VictoriaMetrics asked as version 3, QuestDB with gzip.
+        // Responses of InfluxDB 2 and VictoriaMetrics to version 3, and of QuestDB to gzip.
         (200, "<!doctype html><html><title>InfluxDB</title></html>".into(), "misconfigured"),
         (400, "unsupported path requested: \"/api/v3/write_lp\"".into(), "misconfigured"),
         (415, of_version_2("gzip encoding is not supported"), "misconfigured"),
@@ -89,7 +89,7 @@ async fn an_answer_says_what_follows() {
 }
 
 #[tokio::test]
-async fn what_is_too_old_for_version_2_is_left_out() {
+async fn readings_too_old_for_version_2_are_dropped() {
     for (status, message) in [
         (500, "unexpected error: partial write: points beyond retention policy dropped=2"),
         (
@@ -103,7 +103,7 @@ async fn what_is_too_old_for_version_2_is_left_out() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_busy_is_left_alone() {
+async fn a_busy_server_gets_its_pause() {
     let server =
         Server::start(|_| Reply::WithHeaders(429, "Retry-After: 30\r\n", "{\"message\":\"slow\"}".into()));
     let (result, _) = publish(&server, "database = \"house\"").await;
@@ -113,7 +113,7 @@ async fn a_server_that_is_busy_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_server_that_cuts_the_connection_is_not_there() {
+async fn a_server_that_closes_the_connection_is_unavailable() {
     let server = Server::start(|_| Reply::Raw("HTTP/1.1 204"));
     let (result, _) = publish(&server, "database = \"house\"").await;
     assert_eq!(kind(&result.unwrap_err()), "unavailable");

@@ -1,4 +1,4 @@
-//! Against real servers: InfluxDB 1 (`influxd`) and VictoriaMetrics. Where one is not installed, its tests are ignored.
+//! Tests with real servers: InfluxDB 1 (`influxd`) and VictoriaMetrics.
 
 #![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
 
@@ -29,14 +29,14 @@ fn main() {
         };
     }
     let trials = vec![
-        trial!(influx, "influxd", readings_arrive_once_however_often_they_are_sent),
-        trial!(influx, "influxd", names_come_back_as_they_were),
-        trial!(influx, "influxd", the_preset_writes_what_the_original_wrote),
-        trial!(influx, "influxd", a_missing_place_is_said_so),
-        trial!(influx, "influxd", only_who_may_write_writes),
-        trial!(influx, "influxd", of_a_partial_write_the_others_are_written),
-        trial!(influx, "influxd", what_is_too_old_is_left_out),
-        trial!(victoria, "victoria-metrics", victoria_metrics_takes_both_interfaces),
+        trial!(influx, "influxd", repeated_readings_are_stored_once),
+        trial!(influx, "influxd", names_survive_the_round_trip),
+        trial!(influx, "influxd", the_preset_writes_the_fields_of_the_original),
+        trial!(influx, "influxd", a_missing_database_is_reported),
+        trial!(influx, "influxd", only_authorized_users_write),
+        trial!(influx, "influxd", a_partial_write_stores_the_other_records),
+        trial!(influx, "influxd", readings_that_are_too_old_are_dropped),
+        trial!(victoria, "victoria-metrics", victoria_metrics_accepts_both_interfaces),
     ];
     libtest_mimic::run(&args, trials).exit();
 }
@@ -59,7 +59,7 @@ async fn deliver(publisher: &mut dyn Publisher, records: &[Record]) {
     assert_eq!(publisher.publish(records).await, Ok(records.len()));
 }
 
-async fn readings_arrive_once_however_often_they_are_sent() {
+async fn repeated_readings_are_stored_once() {
     let (server, client) = with_database("house").await;
     let records = [
         record("grid", AT, &[("POWER_IMPORT", "4457.1530"), ("power", "-312")]),
@@ -80,12 +80,12 @@ async fn readings_arrive_once_however_often_they_are_sent() {
     assert_eq!(rows.await, expected);
     let rows = client.query("house", "SELECT count(*) FROM smartmeter").await;
     assert_eq!(rows[0][1..], [json!(2), json!(1), json!(2)]);
-    // Whole numbers too: a register with decimals on another day would be refused.
+    // Whole numbers too: the type of a field could not change on another day.
     let kinds = client.query("house", "SHOW FIELD KEYS FROM smartmeter").await;
     assert!(kinds.iter().all(|row| row[1] == "float"), "{kinds:?}");
 }
 
-async fn names_come_back_as_they_were() {
+async fn names_survive_the_round_trip() {
     let (server, client) = with_database("house").await;
     let keys = "database = \"house\"\nmeasurement = \"a b,c=d\"\ntags = { \"my tag\" = \"x=y, z\" }\n\
                 fields = { \"o g/POWER\" = \"my=power, W\" }";
@@ -127,7 +127,7 @@ async fn names_come_back_as_they_were() {
     assert_eq!(series, [[json!("a\\ b\\,c=d,my\\ tag=x\\=y\\,\\ z,section=o\\ g")]]);
 }
 
-async fn the_preset_writes_what_the_original_wrote() {
+async fn the_preset_writes_the_fields_of_the_original() {
     let (server, client) = with_database("house").await;
     let (mut publisher, _) = server.publisher("database = \"house\"\npreset = \"original\"");
     let mut grid = record("grid", AT, &[("POWER_IMPORT", "4457.153"), ("VOLTAGE", "230.1")]);
@@ -143,7 +143,7 @@ async fn the_preset_writes_what_the_original_wrote() {
     assert_eq!(client.query("house", "SHOW MEASUREMENTS").await, [[json!("power")]]);
 }
 
-async fn a_missing_place_is_said_so() {
+async fn a_missing_database_is_reported() {
     let (server, _) = with_database("house").await;
     for (keys, words) in [
         ("database = \"other\"", "database not found: \"other\"; create it"),
@@ -157,7 +157,7 @@ async fn a_missing_place_is_said_so() {
     }
 }
 
-async fn only_who_may_write_writes() {
+async fn only_authorized_users_write() {
     let server = influxd(true);
     server.client(None).query("", "CREATE USER admin WITH PASSWORD 'top' WITH ALL PRIVILEGES").await;
     let admin = server.client(Some(("admin", "top")));
@@ -191,7 +191,7 @@ async fn only_who_may_write_writes() {
     assert_eq!(admin.query("house", "SELECT power FROM smartmeter").await, [[json!(AT_NS), json!(1)]]);
 }
 
-async fn of_a_partial_write_the_others_are_written() {
+async fn a_partial_write_stores_the_other_records() {
     let (server, client) = with_database("house").await;
     let (status, _) =
         client.post("/write?db=house", &format!("smartmeter,section=old power=1i {AT_NS}")).await;
@@ -207,12 +207,12 @@ async fn of_a_partial_write_the_others_are_written() {
     assert!(error.to_string().contains("field type conflict"), "{error}");
     let rows = client.query("house", "SELECT energy FROM smartmeter").await;
     assert_eq!(rows.iter().map(|row| row[1].clone()).collect::<Vec<_>>(), [json!(1.5), json!(3.5)]);
-    // Alone it is refused too, and the others are taken: so the culprit is found.
+    // Alone it is refused too, and the others are accepted: so halving finds it.
     assert_eq!(kind(&publisher.publish(&records[1..2]).await.unwrap_err()), "refused");
     deliver(&mut *publisher, &records[2..]).await;
 }
 
-async fn what_is_too_old_is_left_out() {
+async fn readings_that_are_too_old_are_dropped() {
     let server = influxd(false);
     let client = server.client(None);
     client.query("", "CREATE DATABASE house WITH DURATION 2h").await;
@@ -229,7 +229,7 @@ async fn what_is_too_old_is_left_out() {
     assert_eq!(rows.iter().map(|row| row[1].clone()).collect::<Vec<_>>(), [json!(3)]);
 }
 
-async fn victoria_metrics_takes_both_interfaces() {
+async fn victoria_metrics_accepts_both_interfaces() {
     let server = victoria_metrics();
     let client = server.client(None);
     let interfaces =

@@ -1,4 +1,4 @@
-//! One channel: which tuples of the records it gets, and which of them it has.
+//! Channel of the middleware: the values that it gets, and those that it has already.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,27 +9,26 @@ use framework::{Decimal, Faults, PublishError, Record, Text, Value};
 
 use crate::middleware::{Added, Middleware, Tuple};
 
-/// The middleware's database takes them one by one: a request with more of them takes too long on a small machine.
+/// Maximum number of values in a request. The middleware inserts them one by one, which takes long on a small machine.
 const MAX_TUPLES: usize = 64;
 
-/// A reading, and the channel that it goes to.
+/// Reading, and the channel that it goes to.
 #[derive(Debug)]
 pub(crate) struct Channel {
     section: String,
     name: String,
     uuid: String,
     factor: Decimal,
-    /// An unchanged value is sent at most so often, in milliseconds.
+    /// Milliseconds in which an unchanged value is not sent again.
     duplicates_ms: i64,
-    /// The last tuple that was sent.
+    /// Last tuple that was sent.
     last: Option<Tuple>,
-    /// Times of what it has of the newest records: they come again where another channel failed.
+    /// Times of the newest records that it has. They are passed again if another channel failed.
     has_ms: BTreeSet<i64>,
-    /// Why it takes nothing: the middleware does not know it, as it said last.
+    /// The middleware's last response, if it does not know the channel.
     unknown: Option<String>,
-    /// How many values of the newest records it did not take for that.
+    /// Number of values of the newest records that were not sent for that reason.
     left: usize,
-    /// What the log says of that.
     faults: Faults<()>,
 }
 
@@ -51,18 +50,18 @@ impl Channel {
         &self.uuid
     }
 
-    /// `section/NAME`, as it is written.
+    /// Returns `source/NAME`, as in the configuration.
     pub(crate) fn series(&self) -> String {
         format!("{}/{}", self.section, self.name)
     }
 
-    /// Section and name.
+    /// Returns source and name of the reading.
     pub(crate) fn reading(&self) -> (Text, Text) {
         ((&*self.section).into(), (&*self.name).into())
     }
 
-    /// Sends what the channel lacks of these records. One that the middleware does not know is no error: it must not
-    /// hold up the others.
+    /// Sends the values of these records that the channel lacks. A channel that the middleware does not know is not an
+    /// error, as it must not block the others.
     pub(crate) async fn deliver(
         &mut self,
         records: &[Record],
@@ -82,33 +81,34 @@ impl Channel {
                 break;
             }
             self.last = tuples.last().copied();
-            // With those between them that were not worth sending.
+            // Including the unchanged ones between them, which were not sent.
             let until = self.last.map_or(i64::MIN, |last| last.ms);
             self.has_ms.extend(values.range(..=until).map(|(ms, _)| *ms));
         }
         Ok(())
     }
 
-    /// Why the middleware does not take the values of the newest records.
+    /// Returns the reason for which the newest values were not sent.
     pub(crate) fn refuses(&self) -> Option<&str> {
         self.unknown.as_deref().filter(|_| self.left > 0)
     }
 
-    /// Why it takes nothing.
+    /// Returns the reason for which the channel is unknown.
     pub(crate) fn unknown(&self) -> Option<&str> {
         self.unknown.as_deref()
     }
 
-    /// Goes on without what it did not take of the newest records: how many values, and what is to be logged.
-    pub(crate) fn set_aside(&mut self) -> (usize, Option<String>) {
+    /// Skips the values of the newest records that were not sent. Returns their number, and a message for the log.
+    pub(crate) fn skip(&mut self) -> (usize, Option<String>) {
         let left = std::mem::take(&mut self.left);
         let Some(reason) = self.unknown.as_ref().filter(|_| left > 0) else { return (left, None) };
-        let message =
-            format!("{reason}; its values are set aside (the journal has them), the other channels go on");
+        let message = format!(
+            "{reason}; its values are skipped (the journal still has them), the other channels go on"
+        );
         (left, self.faults.note((), &message))
     }
 
-    /// Its values by time: of two in one millisecond the newer one.
+    /// Returns its values by time. Of two in one millisecond the newer one counts.
     fn values(&self, records: &[Record]) -> BTreeMap<i64, Decimal> {
         let own = records.iter().filter(|record| *record.section == *self.section);
         let value = |record: &Record| {
@@ -118,7 +118,7 @@ impl Channel {
         own.filter_map(value).collect()
     }
 
-    /// Those that it lacks, but for the ones that say nothing new.
+    /// Returns the values that it lacks, without unchanged ones.
     fn tuples(&self, values: &BTreeMap<i64, Decimal>) -> Vec<Tuple> {
         let mut last = self.last;
         let mut tuples = Vec::new();
@@ -133,7 +133,7 @@ impl Channel {
     }
 }
 
-/// With every digit, where that many can be kept; `None` where the product is beyond all numbers.
+/// Multiplies, with every digit if the product can hold them. Returns `None` on overflow.
 fn times(value: Decimal, factor: Decimal) -> Option<Decimal> {
     let mantissa = value.mantissa().checked_mul(factor.mantissa());
     let exact = mantissa.and_then(|mantissa| Decimal::new(mantissa, value.scale() + factor.scale()));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_millisecond_has_one_tuple_the_newer_one() {
+    fn a_millisecond_has_one_value_the_newer_one() {
         let records = [
             record("grid", 2000, "1"),
             record("grid", 1000, "2"),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_value_is_sent_now_and_then() {
+    fn an_unchanged_value_is_sent_once_in_a_while() {
         let records: Vec<_> =
             (0..7).map(|i| record("grid", i * 10_000, if i == 3 { "2" } else { "1" })).collect();
         let times = |duplicates| {
@@ -210,7 +210,7 @@ mod tests {
         let expected: [Vec<i64>; 3] =
             [(0..7).map(|i| i * 10).collect(), vec![0, 20, 30, 40, 60], vec![0, 30, 40]];
         assert_eq!([times(0), times(20), times(60)], expected);
-        // It is measured from the last one that arrived, not from one before in the same records.
+        // The time counts from the last one that was sent, not from an earlier one in the same records.
         let mut channel = channel("1", 20);
         channel.last = Some(Tuple { ms: -5000, value: decimal("1") });
         assert_eq!(channel.tuples(&channel.values(&records)).first().unwrap().ms, 20_000);

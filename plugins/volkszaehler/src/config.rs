@@ -1,4 +1,4 @@
-//! The plugin's keys, and what they mean together.
+//! Configuration keys of the plugin.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
@@ -11,10 +11,10 @@ use serde::{
 
 use crate::channel::Channel;
 
-/// So many records at once: a request has few tuples, so more would only make a failure longer.
+/// Maximum number of records in one call. A request has few values, so more records would only make a failure longer.
 const RECORDS: usize = 500;
 
-/// The keys of an instance. The plugin's README explains each.
+/// Keys of a `[publishers.<name>]` with `plugin = "volkszaehler"`. The README explains each.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -34,7 +34,7 @@ fn default_duplicates() -> Period {
     Period(Duration::ZERO)
 }
 
-/// A channel as it is written: its UUID, or a table.
+/// Channel as in the configuration: its UUID, or a table.
 #[derive(Debug)]
 struct Target {
     uuid: String,
@@ -69,8 +69,10 @@ impl<'de> Deserialize<'de> for Target {
 }
 
 impl Config {
+    /// Checks the configuration.
+    ///
     /// # Errors
-    /// All that is wrong.
+    /// Returns every mistake.
     pub(crate) fn settings(self) -> Result<(Client, Vec<Channel>, Batching), ConfigError> {
         let mut wrong = Vec::new();
         let mut channels: Vec<Channel> = Vec::new();
@@ -78,21 +80,30 @@ impl Config {
             wrong.push(ConfigError::key("channels", message).hint(hint));
         };
         if self.channels.is_empty() {
-            refuse("there is no channel".into(), "write `channels = { \"grid/POWER_IMPORT\" = \"<uuid>\" }`");
+            refuse("`channels` is empty".into(), "write `channels = { \"grid/POWER_IMPORT\" = \"<uuid>\" }`");
         }
         for (series, Target { uuid, factor }) in self.channels {
             let uuid = uuid.to_ascii_lowercase();
             if !is_uuid(&uuid) {
-                refuse(format!("`{uuid}` is no UUID"), "the frontend shows it with the channel");
+                refuse(
+                    format!("`{uuid}` is not a valid UUID"),
+                    "the frontend shows the UUID of each channel",
+                );
             }
             let Some((section, name)) =
                 series.split_once('/').filter(|(a, b)| !a.is_empty() && !b.is_empty())
             else {
-                refuse(format!("`{series}` is no reading"), "write source and name: `grid/POWER_IMPORT`");
+                refuse(
+                    format!("`{series}` is not a valid reading"),
+                    "write source and name: `grid/POWER_IMPORT`",
+                );
                 continue;
             };
             let Some(factor) = Decimal::from_f64(factor).filter(|factor| factor.mantissa() != 0) else {
-                refuse(format!("`{series}`: {factor} is no factor"), "write `1000.0` to make Wh of kWh");
+                refuse(
+                    format!("`{series}`: {factor} is not a valid factor"),
+                    "write `1000.0` to convert kWh to Wh",
+                );
                 continue;
             };
             if let Some(other) = channels.iter().find(|other| other.uuid() == uuid) {
@@ -115,7 +126,7 @@ impl Config {
     }
 }
 
-/// `550e8400-e29b-11d4-a716-446655440000`.
+/// Returns whether `text` looks like `550e8400-e29b-11d4-a716-446655440000`.
 fn is_uuid(text: &str) -> bool {
     let lengths = text.split('-').map(str::len);
     lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
@@ -150,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn readings_do_not_wait_for_each_other_for_ever() {
+    fn flush_interval_is_limited() {
         for (flush_interval, message) in
             [("1h", ""), ("61m", "`flush_interval` must be at most 1h, not 1h1m")]
         {
@@ -172,16 +183,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_channel_is_refused() {
+    fn invalid_channels_are_refused() {
         for (channels, message) in [
-            (json!({}), "there is no channel"),
-            (json!({"grid/A": "01e2f3a4"}), "`01e2f3a4` is no UUID"),
+            (json!({}), "`channels` is empty"),
+            (json!({"grid/A": "01e2f3a4"}), "`01e2f3a4` is not a valid UUID"),
             (json!({"grid/A": 7}), "expected a channel's UUID, or {"),
             (json!({"grid/A": {"uuid": UUID}}), "missing field `factor`"),
             (json!({"grid/A": {"uuid": UUID, "factor": 1, "scale": 2}}), "unknown field `scale`"),
-            (json!({"grid/A": {"uuid": UUID, "factor": 0}}), "0 is no factor"),
-            (json!({"POWER": UUID}), "`POWER` is no reading"),
-            (json!({"/POWER": UUID}), "`/POWER` is no reading"),
+            (json!({"grid/A": {"uuid": UUID, "factor": 0}}), "0 is not a valid factor"),
+            (json!({"POWER": UUID}), "`POWER` is not a valid reading"),
+            (json!({"/POWER": UUID}), "`/POWER` is not a valid reading"),
             (json!({"grid/A": UUID, "grid/B": UUID}), "`grid/B` and `grid/A` go to the same channel"),
         ] {
             let mistakes = mistakes(channels);

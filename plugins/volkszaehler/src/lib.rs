@@ -1,7 +1,7 @@
-//! Readings to a Volkszähler middleware: `POST …/data/<uuid>.json` with `[[milliseconds, value], …]`.
+//! Publisher for a Volkszähler middleware: `POST …/data/<uuid>.json` with `[[milliseconds, value], …]`.
 //!
-//! Source: wiki.volkszaehler.org, "API reference"; the middleware stores a value for each channel and millisecond, and
-//! refuses a whole request in which one of them is there already.
+//! Source: wiki.volkszaehler.org, "API reference". The middleware stores one value for each channel and millisecond. It
+//! refuses a whole request if it has one of its values already.
 
 mod channel;
 mod config;
@@ -16,7 +16,7 @@ use http_client::NamedReadings;
 pub use crate::config::Config;
 use crate::{channel::Channel, middleware::Middleware};
 
-/// The plugin.
+/// Plugin `volkszaehler`.
 pub struct Volkszaehler;
 
 impl PublisherPlugin for Volkszaehler {
@@ -47,9 +47,9 @@ struct Channels {
     channels: Vec<Channel>,
     named: NamedReadings,
     batching: Batching,
-    /// Values of channels that the middleware does not know.
+    /// Values skipped because the middleware does not know their channel.
     set_aside: Counter,
-    /// Which channels these are.
+    /// List of these channels.
     unknown_channels: Fact,
 }
 
@@ -66,8 +66,8 @@ impl Publisher for Channels {
 
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
         self.named.check();
-        // One after the other. Where one fails the same records come again; each channel knows what it has of them.
-        // A value that is refused is set aside with its record: the other channels must have had theirs by then.
+        // If one channel fails, the same records are passed again: each channel knows which of them it has.
+        // A refused record is skipped as a whole, so the other channels must have had their values by then.
         let mut refused = None;
         for channel in &mut self.channels {
             match channel.deliver(records, &self.middleware).await {
@@ -76,7 +76,7 @@ impl Publisher for Channels {
             }
         }
         self.report();
-        // Where it knows none of them there is nothing to be held up: these wait.
+        // If the middleware knows no channel at all, waiting delays nobody.
         let reasons: Option<Vec<_>> = self.channels.iter().map(Channel::refuses).collect();
         if let Some(reason) = reasons.as_ref().and_then(|reasons| reasons.first()) {
             return Err(PublishError::misconfigured(*reason));
@@ -85,10 +85,10 @@ impl Publisher for Channels {
             return Err(refused);
         }
         for channel in &mut self.channels {
-            let (values, said) = channel.set_aside();
+            let (values, message) = channel.skip();
             self.set_aside.add(values as u64);
-            if let Some(said) = said {
-                tracing::error!(publisher = %self.instance, "{said}");
+            if let Some(message) = message {
+                tracing::error!(publisher = %self.instance, "{message}");
             }
         }
         Ok(records.len())

@@ -1,13 +1,15 @@
-//! The middleware's answers. It says 400 to everything that went wrong, to its own database's faults too: what it means
-//! stands in the exception's text.
+//! Requests to the middleware, and the meaning of its responses.
+//!
+//! It responds with 400 to every fault, also to those of its own database. The text of the exception is its only hint at
+//! the cause, and part of its API in practice.
 
 use framework::{Decimal, PublishError, json};
 use http_client::{Client, Request, Response};
 
-/// A value at a moment.
+/// Value with its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tuple {
-    /// Since 1970, UTC.
+    /// Milliseconds since 1970 UTC.
     pub(crate) ms: i64,
     pub(crate) value: Decimal,
 }
@@ -16,19 +18,19 @@ pub(crate) struct Middleware {
     client: Client,
 }
 
-/// What became of tuples.
+/// Outcome of a request to store values.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Added {
     All,
-    /// None of them: the middleware has no such channel, it said so.
+    /// None was stored, as the middleware does not know the channel; its response.
     NoChannel(String),
 }
 
-/// What an answer means.
-enum Meaning {
+/// Meaning of a response.
+enum Outcome {
     Stored,
     NoChannel(String),
-    /// One of the tuples is there already, so none was stored.
+    /// The middleware has one of the values already, so it stored none.
     Duplicate,
     Error(PublishError),
 }
@@ -38,7 +40,7 @@ impl Middleware {
         Self { client }
     }
 
-    /// Stores tuples, in the order of their times, in a channel. `series` is what it is called in messages.
+    /// Stores values in a channel, in the order of their times. `series` is its name in messages.
     pub(crate) async fn add(
         &self,
         uuid: &str,
@@ -51,16 +53,16 @@ impl Middleware {
             let headers = vec![("Content-Type".to_owned(), json()), ("Accept".to_owned(), json())];
             let path = format!("/data/{uuid}.json");
             let request = Request { path, headers, body: body(tuples), ..Request::default() };
-            match meaning(&self.client.send(request).await?, uuid, series) {
-                Meaning::Stored => {}
-                Meaning::NoChannel(reason) => return Ok(Added::NoChannel(reason)),
-                Meaning::Error(error) => return Err(error),
-                // Which one is not said by every database: it is found by halving, and it is there already.
-                Meaning::Duplicate if tuples.len() > 1 => {
+            match outcome(&self.client.send(request).await?, uuid, series) {
+                Outcome::Stored => {}
+                Outcome::NoChannel(reason) => return Ok(Added::NoChannel(reason)),
+                Outcome::Error(error) => return Err(error),
+                // Not every database tells which one, so it is found by halving. Nothing is to be done about it then.
+                Outcome::Duplicate if tuples.len() > 1 => {
                     let (first, second) = tuples.split_at(tuples.len() / 2);
                     waiting.extend([second, first]);
                 }
-                Meaning::Duplicate => {}
+                Outcome::Duplicate => {}
             }
         }
         Ok(Added::All)
@@ -75,32 +77,32 @@ fn body(tuples: &[Tuple]) -> Vec<u8> {
     body
 }
 
-fn meaning(answer: &Response, uuid: &str, series: &str) -> Meaning {
-    // Its JSON says its version. A page for a browser, at a wrong URL, has a 200 too.
-    if answer.status == 200 && answer.body.contains("\"version\"") {
-        return Meaning::Stored;
+fn outcome(response: &Response, uuid: &str, series: &str) -> Outcome {
+    // Its JSON has its version. A page for browsers, at a wrong URL, has status 200 too.
+    if response.status == 200 && response.body.contains("\"version\"") {
+        return Outcome::Stored;
     }
-    let exception = serde_json::from_str::<serde_json::Value>(&answer.body).unwrap_or_default();
+    let exception = serde_json::from_str::<serde_json::Value>(&response.body).unwrap_or_default();
     let exception = exception.get("exception");
     let text = |key| exception.and_then(|exception| exception.get(key)?.as_str()).unwrap_or_default();
-    let says = |words: &str| text("type").contains(words) || text("message").contains(words);
-    Meaning::Error(if says("UniqueConstraintViolation") || says("Duplicate entry") {
-        return Meaning::Duplicate;
-    } else if says("No entity") || says("Invalid UUID") {
+    let has = |words: &str| text("type").contains(words) || text("message").contains(words);
+    Outcome::Error(if has("UniqueConstraintViolation") || has("Duplicate entry") {
+        return Outcome::Duplicate;
+    } else if has("No entity") || has("Invalid UUID") {
         let advice = format!("check the UUID `{uuid}` of `{series}` in `channels`");
-        return Meaning::NoChannel(format!("{}; {advice}", answer.summary()));
-    } else if says("Access denied") || says("firewall") || says("authorization") || says("Authorization") {
-        answer.misconfigured("the middleware's `firewall` must allow POST from this machine")
-    } else if says("Unknown context") || says("PATH_INFO") {
-        answer.misconfigured("`url` must end with `middleware.php`, or as the web server has it")
-    } else if says("Out of range") || says("Incorrect") {
-        PublishError::refused(format!("{}; it is a value of `{series}`", answer.summary()))
+        return Outcome::NoChannel(format!("{}; {advice}", response.summary()));
+    } else if has("Access denied") || has("firewall") || has("authorization") || has("Authorization") {
+        response.misconfigured("the middleware's `firewall` must allow POST from this machine")
+    } else if has("Unknown context") || has("PATH_INFO") {
+        response.misconfigured("`url` must end with `middleware.php`, or as the web server has it")
+    } else if has("Out of range") || has("Incorrect") {
+        PublishError::refused(format!("{}; it is a value of `{series}`", response.summary()))
     } else {
-        match answer.check() {
-            // Its database may be away: the records must not be lost for that.
-            Err(PublishError::Refused { .. }) if answer.status == 400 => answer.unavailable(),
+        match response.check() {
+            // Its database may be down, for which no record must be lost.
+            Err(PublishError::Refused { .. }) if response.status == 400 => response.unavailable(),
             Err(error) => error,
-            Ok(()) => answer.misconfigured("a middleware answers 200, with JSON: check `url`"),
+            Ok(()) => response.misconfigured("a middleware responds with 200 and JSON: check `url`"),
         }
     })
 }

@@ -1,5 +1,5 @@
-//! Against a middleware that keeps the rules of the real one: it stores one value for each channel and millisecond, and
-//! refuses a request whole.
+//! Requests to a middleware with the rules of the real one: it stores one value for each channel and millisecond, and
+//! refuses whole requests.
 
 #![allow(clippy::unwrap_used)] // a test's own files
 
@@ -18,13 +18,13 @@ use test_servers::http::{Asked, Reply, Server};
 const IMPORT: &str = "0aaaaaaa-0000-11ee-8000-0123456789ab";
 const POWER: &str = "1bbbbbbb-0000-11ee-8000-0123456789ab";
 
-/// What it has, by channel and time.
+/// Stored values, by channel and time.
 type Stored = BTreeMap<String, BTreeMap<i64, String>>;
 
 #[derive(Clone)]
 struct Middleware {
     stored: Arc<Mutex<Stored>>,
-    /// Channels whose table is broken once it has so many values, and what is said then.
+    /// Channels that are broken once they have this number of values, and their reply then.
     broken: Arc<Mutex<BTreeMap<String, (usize, Reply)>>>,
 }
 
@@ -142,21 +142,21 @@ async fn readings_without_a_channel_are_not_sent() {
 }
 
 #[tokio::test]
-async fn what_comes_twice_is_stored_once() {
+async fn repeated_records_are_stored_once() {
     let (middleware, server) = Middleware::start();
     publisher(&server, "").publish(&records(0..100)).await.unwrap();
-    // A new process knows nothing of it.
+    // A new process does not know what is stored.
     let mut again = publisher(&server, "");
     assert_eq!(again.publish(&records(90..110)).await, Ok(20));
     assert_eq!(times(&middleware.channel(IMPORT)), (0..110).collect());
     assert_eq!(times(&middleware.channel(POWER)), (0..110).collect());
-    // One that is there may stand anywhere: what came late is older.
+    // A stored value may be anywhere in a request, as late records are older.
     again.publish(&records([-3, -2, 50, 51, 200, 109, 201])).await.unwrap();
     assert_eq!(times(&middleware.channel(POWER)), (-3..-1).chain(0..110).chain([200, 201]).collect());
 }
 
 #[tokio::test]
-async fn where_one_channel_fails_the_other_s_tuples_are_not_sent_again() {
+async fn a_failing_channel_does_not_repeat_the_others() {
     let (middleware, server) = Middleware::start();
     let mut publisher = publisher(&server, "");
     middleware.broken(POWER, 503);
@@ -171,7 +171,7 @@ async fn where_one_channel_fails_the_other_s_tuples_are_not_sent_again() {
     assert_eq!(publisher.publish(&records(0..120)).await, Ok(120));
     assert_eq!(times(&middleware.channel(IMPORT)), (0..120).collect());
     assert_eq!(times(&middleware.channel(POWER)), (0..120).collect());
-    // What is older than the failure, such as a register with a time of its own, is taken after it.
+    // Older records, such as a register with a time of its own, are accepted after the failure.
     assert_eq!(publisher.publish(&records(-5..0)).await, Ok(5));
     assert_eq!(times(&middleware.channel(IMPORT)), (-5..120).collect());
     let duplicates = server.asked().iter().filter(|asked| asked.path.contains(IMPORT)).count();
@@ -179,7 +179,7 @@ async fn where_one_channel_fails_the_other_s_tuples_are_not_sent_again() {
 }
 
 #[tokio::test]
-async fn what_arrived_before_a_channel_failed_is_not_sent_again() {
+async fn values_stored_before_a_failure_are_not_repeated() {
     let (middleware, server) = Middleware::start();
     let mut publisher = publisher(&server, "");
     middleware.broken_after(64, IMPORT, 503);
@@ -188,12 +188,12 @@ async fn what_arrived_before_a_channel_failed_is_not_sent_again() {
     middleware.repaired();
     publisher.publish(&records(0..100)).await.unwrap();
     assert_eq!(times(&middleware.channel(IMPORT)), (0..100).collect());
-    // Two that failed or arrived, and the second again.
+    // Two requests, and the second one again.
     assert_eq!(server.asked().iter().filter(|asked| asked.path.contains(IMPORT)).count(), 3);
 }
 
 #[tokio::test]
-async fn an_unchanged_value_is_not_lost_where_it_did_not_arrive() {
+async fn an_unchanged_value_that_failed_is_not_lost() {
     let (middleware, server) = Middleware::start();
     let mut publisher = publisher(&server, "duplicates = \"1h\"");
     middleware.broken(POWER, Reply::Raw(""));
@@ -206,7 +206,7 @@ async fn an_unchanged_value_is_not_lost_where_it_did_not_arrive() {
 }
 
 #[tokio::test]
-async fn what_was_not_worth_sending_is_not_sent_when_it_comes_again() {
+async fn an_unchanged_value_that_was_not_sent_is_not_sent_later() {
     let (middleware, server) = Middleware::start();
     let mut publisher = publisher(&server, "duplicates = \"1h\"");
     let mut records = records(0..10);
@@ -222,17 +222,17 @@ async fn what_was_not_worth_sending_is_not_sent_when_it_comes_again() {
 }
 
 #[tokio::test]
-async fn a_value_that_one_channel_refuses_is_not_lost_for_the_others() {
+async fn a_value_refused_by_one_channel_is_not_lost_for_the_others() {
     let (middleware, server) = Middleware::start();
     middleware.broken(IMPORT, exception("DriverException", "Out of range value for column"));
     let error = publisher(&server, "").publish(&records([1])).await.unwrap_err();
-    // The framework sets this record aside, and does not give it again.
+    // The framework skips this record, and does not pass it again.
     assert!(matches!(error, PublishError::Refused { .. }), "{error:?}");
     assert_eq!(times(&middleware.channel(POWER)), BTreeSet::from([1]));
 }
 
 #[tokio::test]
-async fn an_unknown_channel_does_not_hold_up_the_others() {
+async fn an_unknown_channel_does_not_block_the_others() {
     let (middleware, server) = Middleware::start();
     middleware.forget(IMPORT);
     let mut configured = configured(&server, "");
@@ -244,7 +244,7 @@ async fn an_unknown_channel_does_not_hold_up_the_others() {
     assert_eq!(configured.context.stats().counters(), [("set_aside", 110)]);
     let unknown = |configured: &ConfiguredPublisher| configured.context.stats().facts()[0].1.to_string();
     assert_eq!(unknown(&configured), format!("grid/IMPORT ({IMPORT})"));
-    // One request each time finds out that somebody made it.
+    // One request each time finds out whether the channel exists by now.
     assert_eq!(server.asked().iter().filter(|asked| asked.path.contains(IMPORT)).count(), 2);
     middleware.stored.lock().unwrap().insert(IMPORT.to_owned(), BTreeMap::new());
     assert_eq!(configured.publisher.publish(&records(110..120)).await, Ok(10));
@@ -254,7 +254,7 @@ async fn an_unknown_channel_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
-async fn where_no_channel_is_known_the_readings_wait() {
+async fn without_a_known_channel_the_readings_wait() {
     let (middleware, server) = Middleware::start();
     [IMPORT, POWER].iter().for_each(|uuid| middleware.forget(uuid));
     let mut configured = configured(&server, "");
@@ -268,7 +268,7 @@ async fn where_no_channel_is_known_the_readings_wait() {
 }
 
 #[tokio::test]
-async fn what_is_given_again_is_set_aside_once() {
+async fn repeated_records_are_counted_once() {
     let (middleware, server) = Middleware::start();
     middleware.forget(IMPORT);
     middleware.broken(POWER, 503);
@@ -281,7 +281,7 @@ async fn what_is_given_again_is_set_aside_once() {
 }
 
 #[tokio::test]
-async fn an_exception_says_what_follows() {
+async fn the_exception_decides_the_error() {
     let (middleware, server) = Middleware::start();
     for (reply, expected, words) in [
         (exception("Exception", "Access denied"), "misconfigured", "`firewall`"),

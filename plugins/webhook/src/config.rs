@@ -1,4 +1,4 @@
-//! The plugin's keys, and what they mean together.
+//! Configuration keys of the plugin.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -10,7 +10,7 @@ use crate::{Hook, headers::Headers};
 
 const MAX_BATCH_SIZE: usize = 10_000;
 
-/// The keys of an instance. The plugin's README explains each.
+/// Keys of a `[publishers.<name>]` with `plugin = "webhook"`. The README explains each.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -46,8 +46,10 @@ enum MethodKey {
 }
 
 impl Config {
+    /// Checks the configuration.
+    ///
     /// # Errors
-    /// All that is wrong.
+    /// Returns every mistake.
     pub(crate) fn hook(self, instance: &str) -> Result<Hook, ConfigError> {
         let mut wrong = Vec::new();
         if !(1..=MAX_BATCH_SIZE).contains(&self.batch_size) {
@@ -82,7 +84,7 @@ impl Config {
             MethodKey::Put => Method::Put,
         };
         let batching = Batching { records: self.batch_size, linger: *self.flush_interval };
-        let headers = headers.map_err(|_| ConfigError::key("headers", "these cannot be sent"))?;
+        let headers = headers.map_err(|_| ConfigError::key("headers", "`headers` cannot be sent"))?;
         Ok(Hook { client: client?, method, headers, batching })
     }
 }

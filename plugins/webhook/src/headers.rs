@@ -1,22 +1,24 @@
-//! Headers of the user's own, with places for what changes.
+//! Headers of the user's own, with placeholders.
 
 use std::collections::BTreeMap;
 
 use framework::{ConfigError, Secret};
 
-/// What may stand in a value, in braces.
-const PLACES: [&str; 3] = ["{instance}", "{version}", "{count}"];
-/// What only the request itself can say.
+/// Placeholders in a value.
+const PLACEHOLDERS: [&str; 3] = ["{instance}", "{version}", "{count}"];
+/// Headers that follow from the request itself.
 const RESERVED: [&str; 6] =
     ["connection", "content-encoding", "content-length", "host", "te", "transfer-encoding"];
 
-/// Names and values; those of [`PLACES`] but `{count}` are filled in already.
+/// Names and values, with all [`PLACEHOLDERS`] but `{count}` filled in.
 #[derive(Debug)]
 pub(crate) struct Headers(Vec<(String, Secret)>);
 
 impl Headers {
+    /// Checks the headers, and fills in their placeholders.
+    ///
     /// # Errors
-    /// Each header that cannot be sent.
+    /// Returns each header that cannot be sent.
     pub(crate) fn new(written: BTreeMap<String, Secret>, instance: &str) -> Result<Self, Vec<ConfigError>> {
         let wrong: Vec<_> =
             written.iter().filter_map(|(name, value)| mistake(name, value.reveal())).collect();
@@ -34,12 +36,12 @@ impl Headers {
         Ok(Self(headers))
     }
 
-    /// Whether there is one of this name.
+    /// Returns whether there is a header of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
     }
 
-    /// Those of a request with so many records.
+    /// Returns the headers of a request with `count` records.
     pub(crate) fn filled(&self, count: usize) -> Vec<(String, String)> {
         let count = count.to_string();
         let filled =
@@ -48,25 +50,25 @@ impl Headers {
     }
 }
 
-/// What is wrong with a header. Its value may be a secret, and is not said.
+/// Returns the mistake in a header, without its value, which may be a secret.
 fn mistake(name: &str, value: &str) -> Option<ConfigError> {
     let wrong = |message| Some(ConfigError::key("headers", message));
     // RFC 9110, section 5.6.2.
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
-        return wrong(format!("`{name}` is no name of a header"));
+        return wrong(format!("`{name}` is not a valid name of a header"));
     }
     if RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
-        return wrong(format!("`{name}` follows from what is sent: leave it out"));
+        return wrong(format!("`{name}` follows from the request: leave it out"));
     }
     if !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return wrong(format!("the value of `{name}` must be printable ASCII"));
     }
-    let rest = PLACES.iter().fold(value.to_owned(), |rest, place| rest.replace(place, ""));
+    let rest = PLACEHOLDERS.iter().fold(value.to_owned(), |rest, place| rest.replace(place, ""));
     let unknown = rest.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(word, _)| word);
     let word = unknown.filter(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))?;
-    let known = PLACES.map(|place| format!("`{place}`")).join(", ");
-    wrong(format!("`{{{word}}}` in `{name}` stands for nothing, expected one of {known}"))
+    let known = PLACEHOLDERS.map(|place| format!("`{place}`")).join(", ");
+    wrong(format!("`{{{word}}}` in `{name}` is not a placeholder: expected one of {known}"))
 }
 
 #[cfg(test)]
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_filled() {
+    fn placeholders_are_filled_in() {
         let value = "{instance} {count} {version} {} {\"a\": 1} { x }";
         let expected = format!("hook 7 {} {{}} {{\"a\": 1}} {{ x }}", env!("CARGO_PKG_VERSION"));
         let json = ("Content-Type".to_owned(), "application/json".to_owned());
@@ -91,15 +93,19 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_is_refused_and_not_printed() {
+    fn invalid_headers_are_refused_and_not_printed() {
         for (name, value, message) in [
-            ("", "geheim", "`` is no name"),
-            ("a b", "geheim", "`a b` is no name"),
-            ("Ä", "geheim", "`Ä` is no name"),
+            ("", "geheim", "`` is not a valid name"),
+            ("a b", "geheim", "`a b` is not a valid name"),
+            ("Ä", "geheim", "`Ä` is not a valid name"),
             ("Content-Length", "geheim", "leave it out"),
             ("X", "geheim\r\nY: z", "must be printable ASCII"),
             ("X", "geheim ä", "must be printable ASCII"),
-            ("X", "geheim {section}", "`{section}` in `X` stands for nothing, expected one of `{instance}`"),
+            (
+                "X",
+                "geheim {section}",
+                "`{section}` in `X` is not a placeholder: expected one of `{instance}`",
+            ),
         ] {
             let errors = format!("{:?}", headers(name, value).unwrap_err());
             assert!(errors.contains(message) && !errors.contains("geheim"), "{errors}");

@@ -1,5 +1,4 @@
-//! Readings as JSON to any HTTP server: a list of records, each with its source, its time and its readings as they are in
-//! `/data`.
+//! Publisher for any HTTP server: a JSON list of records, each with its source, its time and its readings as in `/data`.
 
 mod config;
 mod headers;
@@ -15,7 +14,7 @@ use serde::{Serialize, Serializer};
 pub use crate::config::Config;
 use crate::headers::Headers;
 
-/// The plugin.
+/// Plugin `webhook`.
 pub struct Webhook;
 
 impl PublisherPlugin for Webhook {
@@ -31,7 +30,7 @@ impl PublisherPlugin for Webhook {
 
 framework::register_publisher!(Webhook);
 
-/// One URL.
+/// Publisher to one URL.
 struct Hook {
     client: Client,
     method: Method,

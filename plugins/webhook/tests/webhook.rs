@@ -1,4 +1,4 @@
-//! Against a server that keeps what it was sent.
+//! Requests to a server that records them.
 
 #![allow(clippy::unwrap_used)] // a test's own files
 
@@ -61,7 +61,7 @@ async fn records_are_a_list_of_objects() {
 }
 
 #[tokio::test]
-async fn the_request_is_as_the_user_wants_it() {
+async fn the_request_is_configurable() {
     let server = Server::start(|_| 200.into());
     let more = "method = \"PUT\"\ngzip = true\ntoken = \"geheim\"\nbatch_size = 7\nflush_interval = \"1m\"\n\
                 headers = { Content-Type = \"application/x-readings\", X-Of = \"{instance}, {count}\" }";
@@ -84,7 +84,7 @@ async fn the_request_is_as_the_user_wants_it() {
 }
 
 #[tokio::test]
-async fn an_answer_says_what_follows() {
+async fn the_status_decides_the_error() {
     let wait = Some(Duration::from_secs(9));
     for (reply, expected) in [
         (
@@ -113,7 +113,7 @@ async fn an_answer_says_what_follows() {
 }
 
 #[test]
-fn every_mistake_is_said_and_no_secret() {
+fn every_mistake_is_reported_without_secrets() {
     let more = "batch_size = 0\nusername = \"anna\"\nheaders = { \"a b\" = \"geheim\" }\nmethod = \"GET\"";
     let mistakes = |more| {
         let text = config("ftp://nas", more);
@@ -121,7 +121,8 @@ fn every_mistake_is_said_and_no_secret() {
     };
     assert!(mistakes(more).contains("unknown variant `GET`, expected `POST` or `PUT`"));
     let found = mistakes("batch_size = 0\nheaders = { \"a b\" = \"x\" }");
-    for message in ["`batch_size` must be 1 to 10000", "`a b` is no name of a header", "not a valid HTTP URL"]
+    for message in
+        ["`batch_size` must be 1 to 10000", "`a b` is not a valid name of a header", "not a valid HTTP URL"]
     {
         assert_eq!(found.matches(message).count(), 1, "{found}");
     }

@@ -60,7 +60,7 @@ fn names_may_hold_anything() {
 }
 
 #[test]
-fn readings_are_called_as_the_user_wants() {
+fn readings_may_have_other_names() {
     let fields = map(&[("POWER", "power"), ("pv/POWER", "sun"), ("COUNT", "power")]);
     let lines = Lines::new("m", &map(&[]), Names::own(&fields));
     let readings = || vec![number("POWER", "1"), number("COUNT", "2"), number("OTHER", "3")];
@@ -75,7 +75,7 @@ fn readings_are_called_as_the_user_wants() {
 }
 
 #[test]
-fn the_original_s_names_are_those_of_the_original() {
+fn the_preset_has_the_names_and_units_of_the_original() {
     let lines = Lines::new("power", &map(&[]), Names::Original);
     let register = |code: &str, value, unit: &str| {
         number("X", value).obis(Obis::parse(code.as_bytes()).unwrap()).unit(unit)
@@ -103,7 +103,7 @@ fn the_original_s_names_are_those_of_the_original() {
 }
 
 #[test]
-fn units_far_from_their_place_are_no_panic() {
+fn extreme_numbers_do_not_panic() {
     let lines = Lines::new("power", &map(&[]), Names::Original);
     for (code, unit) in [("1.8.0", "Wh"), ("16.7.0", "kW")] {
         for decimal in [(i64::MAX, 0), (i64::MIN, 18), (1, 17)] {
@@ -115,7 +115,7 @@ fn units_far_from_their_place_are_no_panic() {
 }
 
 proptest! {
-    /// What a reader finds that knows only: a backslash escapes a comma, a blank or an equals sign.
+    /// Reads a line with one rule only: a backslash escapes a comma, a blank or an equals sign.
     #[test]
     fn a_line_has_three_parts_and_as_many_fields_as_readings(
         section in "\\PC*|[,= \\\\\"\n]{1,5}",
@@ -144,7 +144,7 @@ proptest! {
 }
 
 #[test]
-fn the_readings_that_have_other_names_are_listed() {
+fn renamed_readings_are_listed() {
     let fields = map(&[("POWER_IMPORT", "import"), ("garage/count", "garage")]);
     let lines = Lines::new("smartmeter", &map(&[]), Names::own(&fields));
     assert_eq!(lines.named(), [("".into(), "POWER_IMPORT".into()), ("garage".into(), "count".into())]);

@@ -1,4 +1,4 @@
-//! Real servers, each in a folder of its own on a port of its own, and records for them.
+//! Real servers, each with a folder and a port of its own, and records for them.
 
 #![allow(dead_code, reason = "each user needs some of it")]
 
@@ -11,7 +11,7 @@ use plugin_influx::Influx;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A server in a folder of its own.
+/// Server with a folder of its own.
 pub(crate) struct Server {
     pub(crate) url: String,
     _server: test_servers::Server,
@@ -26,18 +26,18 @@ impl Server {
     }
 }
 
-/// InfluxDB 1.
+/// Starts InfluxDB 1.
 pub(crate) fn influxd(auth: bool) -> Server {
     Server::start(|folder, port| test_servers::influxd(folder, port, auth))
 }
 
-/// VictoriaMetrics.
+/// Starts VictoriaMetrics.
 pub(crate) fn victoria_metrics() -> Server {
     Server::start(test_servers::victoria_metrics)
 }
 
 impl Server {
-    /// Someone who asks it.
+    /// Returns a client of it.
     pub(crate) fn client(&self, user: Option<(&str, &str)>) -> Client {
         let config = ClientConfig {
             url: self.url.clone(),
@@ -48,7 +48,7 @@ impl Server {
         Client(config.client("Bearer").unwrap())
     }
 
-    /// A publisher to it, with these keys beside `url`.
+    /// Builds a publisher to it, with these keys beside `url`.
     pub(crate) fn publisher(&self, keys: &str) -> (Box<dyn Publisher>, framework::Context) {
         let config = format!("[publishers.test]\nplugin = \"influx\"\nurl = \"{}\"\n{keys}\n", self.url);
         let configured = testing::publisher::<Influx>(&config);
@@ -56,18 +56,18 @@ impl Server {
     }
 }
 
-/// Someone who asks a server.
+/// Client of a server.
 pub(crate) struct Client(http_client::Client);
 
 impl Client {
-    /// Sends `body` to `path`: status and answer.
+    /// Sends `body` to `path`. Returns status and body of the response.
     pub(crate) async fn post(&self, path: &str, body: &str) -> (u16, String) {
         let request = Request { path: path.into(), body: body.into(), ..Request::default() };
         let answer = self.0.send(request).await.unwrap();
         (answer.status, answer.body)
     }
 
-    /// What InfluxDB answers to a query: the rows of its first series.
+    /// Queries InfluxDB. Returns the rows of the first series.
     pub(crate) async fn query(&self, database: &str, query: &str) -> Vec<Vec<Value>> {
         let query = utf8_percent_encode(query, NON_ALPHANUMERIC);
         let (status, body) = self.post(&format!("/query?db={database}&epoch=ns&q={query}"), "").await;
@@ -78,7 +78,7 @@ impl Client {
     }
 }
 
-/// One number of one moment.
+/// Builds a record of one moment.
 pub(crate) fn record(section: &str, at: &str, readings: &[(&str, &str)]) -> Record {
     let number =
         |(name, text): &(&str, &str)| Reading::number(*name, Decimal::parse(text.as_bytes()).unwrap());
@@ -89,7 +89,7 @@ pub(crate) fn record(section: &str, at: &str, readings: &[(&str, &str)]) -> Reco
     }
 }
 
-/// What kind of an error it is.
+/// Returns the variant of an error.
 pub(crate) fn kind(error: &PublishError) -> &'static str {
     match error {
         PublishError::Unavailable { .. } => "unavailable",

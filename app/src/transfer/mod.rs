@@ -13,19 +13,22 @@ use clap::{Args, ValueEnum};
 use framework::journal::{Archive, Import as Journal, Level, Selection, TransferError, moment};
 use jiff::{Timestamp, Zoned};
 
-use self::{rows::Rows, text::Format};
+use self::{
+    rows::Rows,
+    text::{Format, READING, ROLLUP},
+};
 use crate::cli::{ConfigFile, Failure};
 
-/// Longer lines are none that an export wrote.
-const LINE: u64 = 64 << 10;
+/// Maximum bytes of a line.
+const MAX_LINE: u64 = 64 << 10;
 
-/// Where the journal is.
+/// Place of the journal.
 #[derive(Args)]
 struct Place {
-    /// The configuration that says where the journal is [default: config.toml, else /etc/smartmeter/config.toml]
+    /// Configuration with the path of the journal [default: config.toml, else /etc/smartmeter/config.toml]
     #[arg(long, value_name = "FILE", conflicts_with = "journal")]
     config: Option<PathBuf>,
-    /// The journal's database itself
+    /// Database of the journal itself
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
 }
@@ -39,21 +42,21 @@ impl Place {
     }
 }
 
-/// What to print of the journal, and how.
+/// Options of an export.
 #[derive(Args)]
 pub(crate) struct Export {
     #[command(flatten)]
     place: Place,
-    /// From this moment on: `2026-11-23`, `2026-11-23T07:30`, `-24h`, RFC 3339 [default: the first reading]
+    /// First moment: `2026-11-23`, `2026-11-23T07:30`, `-24h`, RFC 3339 [default: the first reading]
     #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
     from: Option<String>,
-    /// Before this moment [default: all]
+    /// End, not included [default: all]
     #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
     to: Option<String>,
-    /// Only what fits this pattern of `section/name`, with `*` and `?`; may be repeated
+    /// Only series that match this pattern of `section/name`, with `*` and `?`; may be repeated
     #[arg(long, value_name = "GLOB")]
     series: Vec<String>,
-    /// Every reading, or what they come to in such spans
+    /// Single readings, or roll-ups of this length
     #[arg(long, default_value = "raw")]
     step: Step,
     /// CSV with a header, or a JSON object a line
@@ -74,17 +77,17 @@ enum Step {
     Day,
 }
 
-/// What to take into the journal.
+/// Options of an import.
 #[derive(Args)]
 pub(crate) struct Import {
     #[command(flatten)]
     place: Place,
-    /// What `export` printed, CSV or JSON lines; `-` for standard input
+    /// File as written by `export`, CSV or JSON lines; `-` for standard input
     #[arg(default_value = "-")]
     file: PathBuf,
 }
 
-/// Prints the journal. It is read only: a program may go on recording in it.
+/// Prints the journal. It only reads: another program may record in it at the same time.
 pub(crate) fn export(export: &Export) -> Result<(), Failure> {
     let now = Zoned::now();
     let time = |text: &Option<String>| match text {
@@ -105,8 +108,6 @@ pub(crate) fn export(export: &Export) -> Result<(), Failure> {
     let path = export.place.path()?;
     let failure = |error| failure("read", &path, error);
     let archive = Archive::open(&path).map_err(failure)?;
-    let mut out = BufWriter::new(io::stdout().lock());
-    let format = export.format;
     let level = match export.step {
         Step::Raw => None,
         Step::Minute => Some(Level::Minute),
@@ -114,37 +115,33 @@ pub(crate) fn export(export: &Export) -> Result<(), Failure> {
         Step::Hour => Some(Level::Hour),
         Step::Day => Some(Level::Day),
     };
-    let mut line = Vec::new();
-    let mut printed = || {
-        out.write_all(format.header(level.is_some()))?;
+    let printed = || {
+        let columns = if level.is_some() { &ROLLUP[..] } else { &READING };
+        let mut out = text::Export::new(export.format, BufWriter::new(io::stdout().lock()), columns)?;
         let summary = match level {
             None => archive.readings(&selection, |labels, time, value, set_from| {
-                line.clear();
-                format.reading(&mut line, labels, time, value, set_from);
-                out.write_all(&line)
+                out.reading(labels, time, value, set_from)
             }),
-            Some(level) => archive.rollups(&selection, level, |labels, start, rollup| {
-                line.clear();
-                format.rollup(&mut line, labels, start, rollup);
-                out.write_all(&line)
-            }),
+            Some(level) => {
+                archive.rollups(&selection, level, |labels, start, rollup| out.rollup(labels, start, rollup))
+            }
         }?;
         out.flush()?;
         Ok(summary)
     };
     match printed() {
-        // Nobody wants to read on: `| head`.
+        // The reader has seen enough: `| head`.
         Err(TransferError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(failure(error)),
         Ok(summary) if summary.damaged > 0 => Err(Failure::fault(format!(
-            "{} minutes of a source are damaged in the database, and were left out\n",
+            "{} minutes of a source are damaged in the database, and were skipped\n",
             summary.damaged
         ))),
         Ok(_) => Ok(()),
     }
 }
 
-/// Takes a file into the journal, up to its first mistake.
+/// Imports a file into the journal, up to its first mistake.
 pub(crate) fn import(import: &Import) -> Result<(), Failure> {
     let path = import.place.path()?;
     let standard = import.file.as_os_str() == "-";
@@ -160,7 +157,7 @@ pub(crate) fn import(import: &Import) -> Result<(), Failure> {
     if let Some(damaged) = journal.set_aside() {
         let _ = writeln!(
             io::stderr(),
-            "the database was damaged, and is now `{}`; a new one is begun",
+            "the database was damaged, and is now `{}`; starting a new one",
             damaged.display()
         );
     }
@@ -170,7 +167,7 @@ pub(crate) fn import(import: &Import) -> Result<(), Failure> {
     let mistake = loop {
         line.clear();
         // Inherent `take` would consume the input.
-        let read = io::Read::take(&mut input, LINE).read_until(b'\n', &mut line).map_err(unreadable);
+        let read = io::Read::take(&mut input, MAX_LINE).read_until(b'\n', &mut line).map_err(unreadable);
         let read = match read {
             Ok(read) => read,
             Err(error) => {
@@ -182,8 +179,8 @@ pub(crate) fn import(import: &Import) -> Result<(), Failure> {
             break rows.end().err();
         }
         number += 1;
-        if line.last() != Some(&b'\n') && read as u64 == LINE {
-            break Some(format!("this line is longer than {LINE} bytes"));
+        if line.last() != Some(&b'\n') && read as u64 == MAX_LINE {
+            break Some(format!("this line is longer than {MAX_LINE} bytes"));
         }
         match rows.line(&line) {
             Ok(None) => {}
@@ -202,19 +199,18 @@ pub(crate) fn import(import: &Import) -> Result<(), Failure> {
     }
 }
 
-/// What to say, with a way out. `what` could not be done to the journal `path`.
+/// Explains an error, with a hint. `what` could not be done to the journal `path`.
 fn failure(what: &str, path: &Path, error: TransferError) -> Failure {
     let hint = match &error {
-        TransferError::Missing(_) => {
-            Some("`--config` or `--journal` says which it is; a program makes it when it records".to_owned())
-        }
+        TransferError::Missing(_) => Some(
+            "choose it with `--config` or `--journal`; the program creates it when it records".to_owned(),
+        ),
         TransferError::NoJournal(..) => {
             Some("`--journal` takes the journal's database, usually called `journal.db`".to_owned())
         }
-        TransferError::InUse(_) => Some(
-            "stop it while you import (`systemctl stop smartmeter`); what is exported needs no stop"
-                .to_owned(),
-        ),
+        TransferError::InUse(_) => {
+            Some("stop it while you import (`systemctl stop smartmeter`); an export needs no stop".to_owned())
+        }
         TransferError::NoSeries(_, known) if known.is_empty() => Some("the journal is empty".to_owned()),
         TransferError::NoSeries(_, known) => {
             let list: Vec<_> = known.iter().take(20).map(|series| format!("`{series}`")).collect();
@@ -222,7 +218,7 @@ fn failure(what: &str, path: &Path, error: TransferError) -> Failure {
             Some(format!("there are {}{more}", list.join(", ")))
         }
         TransferError::File(_, error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Some("a service's journal is its user's: try again with `sudo`".to_owned())
+            Some("the journal of a service belongs to its user: try again with `sudo`".to_owned())
         }
         TransferError::Database(_) | TransferError::File(..) | TransferError::Io(_) => None,
     };

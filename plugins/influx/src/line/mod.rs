@@ -1,28 +1,28 @@
 //! Line protocol: `measurement,tag=value field=1.5,other=2 1700000000000000000`.
 //!
-//! Source: docs.influxdata.com, "Line protocol reference" of InfluxDB 1, 2 and 3. Numbers without a suffix are floats: a
-//! register never changes its type, with whatever digits it comes.
+//! Source: docs.influxdata.com, "Line protocol reference" of InfluxDB 1, 2 and 3. Numbers without a suffix are floats, so a
+//! field never changes its type, whatever digits a register has.
 
 use std::{collections::BTreeMap, io::Write as _};
 
 use framework::{Decimal, Direction, Kind, Quantity, Reading, Record, Text, Unit, Value};
 
-/// The tag with the source's name.
+/// Tag with the name of the source.
 pub(crate) const SECTION: &str = "section";
-/// What InfluxDB calls the timestamp: a field must not be called so.
+/// InfluxDB's name of the timestamp, which no field may have.
 const TIME: &str = "time";
 
-/// What readings are called in the database.
+/// Names of readings in the database.
 #[derive(Debug, Clone)]
 pub(crate) enum Names {
-    /// Their own names, but for those of this table: by section (empty: any) and name.
+    /// Their own names, except for those in this table, by source (empty: any) and name.
     Own(BTreeMap<Text, BTreeMap<Text, Text>>),
-    /// Those of the original program, which wrote four readings only.
+    /// Names of smartmeter.py, which wrote four readings only.
     Original,
 }
 
 impl Names {
-    /// From `section/NAME` or `NAME`, and the field's name.
+    /// Parses the configuration: `source/NAME` or `NAME`, and the name of the field.
     pub(crate) fn own(fields: &BTreeMap<String, String>) -> Self {
         let mut table: BTreeMap<Text, BTreeMap<Text, Text>> = BTreeMap::new();
         for (reading, field) in fields {
@@ -32,7 +32,7 @@ impl Names {
         Self::Own(table)
     }
 
-    /// The field of a reading, and its value there; `None` where it is not written.
+    /// Returns the field of a reading and its value, or `None` if it is not written.
     fn field<'a>(&'a self, section: &str, reading: &'a Reading) -> Option<(&'a str, Decimal)> {
         let Value::Number(value) = reading.value else { return None };
         match self {
@@ -46,7 +46,7 @@ impl Names {
     }
 }
 
-/// Returns the original program's field for a reading, and the value in its unit.
+/// Returns smartmeter.py's field for a reading, and the value in the unit of the field.
 fn original(reading: &Reading, value: Decimal) -> Option<(&'static str, Decimal)> {
     let meaning = reading.meaning();
     if !meaning.live || meaning.phase.is_some() || meaning.tariff.is_some() {
@@ -66,20 +66,21 @@ fn original(reading: &Reading, value: Decimal) -> Option<(&'static str, Decimal)
     }
 }
 
-/// Writes records as lines.
+/// Writer of records as lines.
 #[derive(Debug, Clone)]
 pub(crate) struct Lines {
-    /// Measurement and tags whose keys come before `section`, ready to be written.
+    /// Encoded measurement, and tags whose keys come before `section`.
     head: Vec<u8>,
-    /// The tags whose keys come behind it.
+    /// Encoded tags whose keys come after it.
     tail: Vec<u8>,
-    /// Names of tags.
+    /// Keys of all tags, which no field may have.
     taken: Vec<String>,
     names: Names,
 }
 
 impl Lines {
-    /// Lines of this measurement, each with these tags. Where readings have their own names, the source's is a tag too.
+    /// Creates a writer. Each line has this measurement, these tags and, unless the names are smartmeter.py's, a tag with
+    /// the source.
     pub(crate) fn new(measurement: &str, tags: &BTreeMap<String, String>, names: Names) -> Self {
         let mut taken: Vec<_> = tags.keys().cloned().collect();
         if matches!(names, Names::Own(_)) {
@@ -87,7 +88,7 @@ impl Lines {
         }
         let (mut head, mut tail) = (Vec::new(), Vec::new());
         write_name(&mut head, measurement, b", ");
-        // In the order of their keys: InfluxDB would sort them.
+        // Sorted by key, which saves InfluxDB the work.
         for (key, value) in tags {
             let part = if key.as_str() < SECTION { &mut head } else { &mut tail };
             write_tag(part, key, value);
@@ -95,7 +96,7 @@ impl Lines {
         Self { head, tail, taken, names }
     }
 
-    /// The readings that have another name here, by section (empty: any) and name.
+    /// Returns the readings with another name in the database, by source (empty: any) and name.
     pub(crate) fn named(&self) -> Vec<(Text, Text)> {
         let Names::Own(table) = &self.names else { return Vec::new() };
         let of = |(section, names): (&Text, &BTreeMap<Text, Text>)| {
@@ -104,7 +105,7 @@ impl Lines {
         table.iter().flat_map(of).collect()
     }
 
-    /// Appends the line of a record, if it has a number that is written.
+    /// Appends the line of a record, unless it has nothing to write.
     pub(crate) fn write(&self, out: &mut Vec<u8>, record: &Record) {
         let start = out.len();
         out.extend_from_slice(&self.head);
@@ -117,7 +118,7 @@ impl Lines {
         let mut written = Vec::with_capacity(record.batch.readings.len());
         for reading in &record.batch.readings {
             let Some((name, value)) = self.names.field(&record.section, reading) else { continue };
-            // What two readings are called both, the first one is.
+            // The first of two readings with one name wins.
             if written.contains(&name) {
                 continue;
             }
@@ -147,8 +148,8 @@ fn write_tag(out: &mut Vec<u8>, key: &str, value: &str) {
     write_name(out, value, b",= ");
 }
 
-/// Appends a name, a backslash before each of `special`. What cannot be escaped everywhere becomes `_`: line breaks,
-/// a backslash, which would escape what follows, and a quote, which for some readers begins a text.
+/// Appends a name, with a backslash before each of `special`. Characters that not every database can unescape become `_`:
+/// line breaks, a backslash, which would escape the next character, and a quote, which may begin a text.
 fn write_name(out: &mut Vec<u8>, name: &str, special: &[u8]) {
     if name.is_empty() {
         out.push(b'_');
@@ -156,7 +157,7 @@ fn write_name(out: &mut Vec<u8>, name: &str, special: &[u8]) {
     for (i, byte) in name.bytes().enumerate() {
         match byte {
             b'\\' | b'"' | 0..=31 | 127 => out.push(b'_'),
-            // A line that begins so is a comment.
+            // At the beginning of a line it would start a comment.
             b'#' if i == 0 => out.push(b'_'),
             _ => {
                 if special.contains(&byte) {
