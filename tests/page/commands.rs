@@ -1,7 +1,7 @@
 //! Commands on the page: from this machine and from others, with a token and without.
 
 use super::{
-    house::{CONSUMER, House, METER, Plan, TOKEN, Year, from_elsewhere},
+    house::{CONSUMER, House, METER, Plan, TOKEN, from_elsewhere},
     now::nothing_amiss,
 };
 use crate::{Test, browser::Browser};
@@ -28,7 +28,7 @@ fn set_count(browser: &Browser, value: &str) {
     browser.await_shown("dialog");
 }
 
-fn from_here(_: &Year) {
+fn from_here() {
     let house = House::start(&Plan::default());
     let browser = house.open("en-US");
     browser.click("nav-sources");
@@ -57,7 +57,7 @@ fn from_here(_: &Year) {
     nothing_amiss(&browser, &house.url());
 }
 
-fn with_token(_: &Year) {
+fn with_token() {
     let house = House::start(&Plan { server: &format!("token = \"{TOKEN}\"\n"), ..Plan::default() });
     let browser = Browser::open("en-US");
     browser.goto(&format!("http://127.0.0.1:{}/#sources", from_elsewhere(&house)));
@@ -95,7 +95,7 @@ fn with_token(_: &Year) {
     assert!(page.is_empty(), "{page:#?}");
 }
 
-fn refused(_: &Year) {
+fn refused() {
     let house = House::start(&Plan::default());
     let browser = Browser::open("en-US");
     browser.goto(&format!("http://127.0.0.1:{}/#sources", from_elsewhere(&house)));
@@ -107,7 +107,7 @@ fn refused(_: &Year) {
     assert_eq!(count(&house), before);
 }
 
-fn readings(_: &Year) {
+fn readings() {
     let house = House::start(&Plan::default());
     let browser = house.open("en-US");
     browser.click("nav-sources");

@@ -12,7 +12,7 @@ use simulator::{Pty, PushingMeter, Timing};
 
 use super::{
     history::{drawn, range},
-    house::{House, METER, Plan, Year, telegram_of},
+    house::{House, METER, Plan, telegram_of},
 };
 use crate::{Test, browser::Browser, program::*};
 
@@ -27,8 +27,8 @@ fn is_long() -> bool {
     std::env::var_os("SMARTMETER_LONG").is_some()
 }
 
-fn speed(year: &Year) {
-    let house = House::start(&Plan { year: Some(year), ..Plan::default() });
+fn speed() {
+    let house = House::start(&Plan { year: true, ..Plan::default() });
     let browser = house.open("en-US");
     let mut measured = Vec::new();
     for _ in 0..5 {
@@ -100,7 +100,7 @@ fn after(program: &Program, number: u64) {
     }
 }
 
-fn memory(_: &Year) {
+fn memory() {
     let folder = tempfile::tempdir().unwrap();
     let meter = quick_meter(Duration::from_secs(1) / 60);
     let program = quick_house(folder.path(), &meter);
@@ -145,7 +145,7 @@ fn processor_time(program: &Program) -> Duration {
     Duration::from_nanos(nanoseconds.sum())
 }
 
-fn client(_: &Year) {
+fn client() {
     let folder = tempfile::tempdir().unwrap();
     let meter = quick_meter(Duration::from_millis(if is_long() { 100 } else { 20 }));
     let program = quick_house(folder.path(), &meter);

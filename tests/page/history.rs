@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{
-    house::{CONSUMER, House, METER, Plan, Year, ZONE, reading},
+    house::{CONSUMER, House, METER, Plan, ZONE, reading},
     now::nothing_amiss,
 };
 use crate::{
@@ -54,8 +54,8 @@ fn number(text: &str) -> f64 {
     kept.parse().unwrap_or_else(|_| panic!("`{text}` is no number"))
 }
 
-fn charts(year: &Year) {
-    let house = House::start(&Plan { year: Some(year), ..Plan::default() });
+fn charts() {
+    let house = House::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("en-US");
     house.show(&browser, "#history");
     for name in RANGES {
@@ -99,8 +99,8 @@ fn charts(year: &Year) {
     nothing_amiss(&browser, &house.url());
 }
 
-fn local_days(year: &Year) {
-    let house = House::start(&Plan { year: Some(year), ..Plan::default() });
+fn local_days() {
+    let house = House::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("de-DE");
     // This zone is far enough away for part of each day to be another day.
     browser.zone("Pacific/Auckland");
@@ -118,8 +118,8 @@ fn local_days(year: &Year) {
     assert!(rows[0][0].starts_with("00:00"), "{:?}", rows[0]);
 }
 
-fn periods(year: &Year) {
-    let house = House::start(&Plan { year: Some(year), ..Plan::default() });
+fn periods() {
+    let house = House::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("en-US");
     house.show(&browser, "#history");
     for name in ["hour", "day", "week", "month", "year"] {
@@ -153,8 +153,8 @@ fn periods(year: &Year) {
     assert!(columns() > before.1, "the table has nothing to compare with");
 }
 
-fn values(year: &Year) {
-    let house = House::start(&Plan { year: Some(year), ..Plan::default() });
+fn values() {
+    let house = House::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("en-US");
     house.show(&browser, "#history");
     range(&browser, "week");
@@ -182,7 +182,7 @@ fn values(year: &Year) {
     }
 }
 
-fn no_journal(_: &Year) {
+fn no_journal() {
     let house = House::start(&Plan { more: "[journal]\nenabled = false\n", ..Plan::default() });
     let browser = house.open("en-US");
     browser.click("nav-history");
@@ -194,7 +194,7 @@ fn no_journal(_: &Year) {
     browser.until("live", || browser.text("hero-power").contains("512"));
 }
 
-fn nothing_yet(_: &Year) {
+fn nothing_yet() {
     let house = House::silent(&Plan::default());
     let browser = Browser::open("en-US");
     browser.goto(&format!("{}#history", house.url()));
@@ -203,7 +203,7 @@ fn nothing_yet(_: &Year) {
     assert!(!browser.shows("history-error"));
 }
 
-fn young(_: &Year) {
+fn young() {
     let house = House::start(&Plan::default());
     let browser = Browser::open("en-US");
     house.show(&browser, "#history");

@@ -1,11 +1,10 @@
 //! Subject of the page: the real program, a meter and an S0 counter at real lines, and a recorded year.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{BufRead as _, BufReader, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
     path::Path,
-    sync::OnceLock,
     thread,
 };
 
@@ -14,7 +13,13 @@ use rustix::termios::ioctl_tiocnxcl;
 use simulator::Pty;
 use tempfile::TempDir;
 
-use crate::{browser::Browser, program::journal::Journal, program::*};
+use crate::{
+    browser::Browser,
+    program::{
+        journal::{Journal, errors},
+        *,
+    },
+};
 
 pub const METER: &str = "smartmeter_d0";
 pub const CONSUMER: &str = "heat_pump";
@@ -29,27 +34,33 @@ pub const IMPORT: f64 = 4457.0;
 pub const EXPORT: f64 = 2713.0;
 const COUNT: f64 = 1206.0;
 
-/// Recorded year, imported once by the first test that needs it.
-#[derive(Default)]
-pub struct Year(OnceLock<Journal>);
-
-impl Year {
-    fn copy_to(&self, state: &Path) {
-        let journal = self.0.get_or_init(|| {
-            let journal = Journal::new();
-            let output = journal.run("import", &[], &year(), Some(ZONE));
-            assert!(output.status.success(), "{}", crate::program::journal::errors(&output));
-            journal
-        });
-        fs::create_dir_all(state).unwrap();
-        fs::copy(journal.path(), state.join("journal.db")).unwrap();
+/// Puts a journal with a recorded year into `state`. It is imported once by the first test that needs it; a lock makes
+/// the others wait, also where each test is a process of its own.
+fn record_year(state: &Path) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let lock = File::create(folder.join("page-year.lock")).unwrap();
+    lock.lock().unwrap();
+    let end = (Timestamp::now().as_second() / 900 - 1) * 900;
+    let (recorded, cache) = (format!("page-year-{end}.db"), folder.join("page-year"));
+    let written_at = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let program = written_at(Path::new(env!("CARGO_BIN_EXE_smartmeter")));
+    if written_at(&cache.join(&recorded)).is_none_or(|time| Some(time) < program) {
+        let _ = fs::remove_dir_all(&cache);
+        fs::create_dir(&cache).unwrap();
+        let journal = Journal::new();
+        let output = journal.run("import", &[], &year(end), Some(ZONE));
+        assert!(output.status.success(), "{}", errors(&output));
+        let part = cache.join("part");
+        fs::copy(journal.path(), &part).unwrap();
+        fs::rename(part, cache.join(&recorded)).unwrap();
     }
+    fs::create_dir_all(state).unwrap();
+    fs::copy(cache.join(&recorded), state.join("journal.db")).unwrap();
 }
 
 /// CSV of a year: a row each quarter of an hour in the last week, up to a few minutes ago, and each two hours before.
 /// There is sun by day, a heat pump in winter, and two sources whose names no configuration allows.
-fn year() -> String {
-    let end = (Timestamp::now().as_second() / 900 - 1) * 900;
+fn year(end: i64) -> String {
     let week = end - 8 * 86_400;
     let moments = (end - 365 * 86_400..week).step_by(7200).chain((week..=end).step_by(900));
     let zone = TimeZone::get(ZONE).unwrap();
@@ -97,7 +108,8 @@ fn year() -> String {
 /// Differences of a household from the usual one.
 #[derive(Default)]
 pub struct Plan<'a> {
-    pub year: Option<&'a Year>,
+    /// Whether the journal has a recorded year.
+    pub year: bool,
     /// More keys of `[server]`.
     pub server: &'a str,
     /// More keys of the meter.
@@ -121,7 +133,7 @@ impl House {
     pub fn start(plan: &Plan<'_>) -> Self {
         let house = Self::silent(plan);
         house.send(&reading(458.9));
-        if plan.year.is_some() {
+        if plan.year {
             // The count goes on where the recorded year ends. Its start at 0 must be recorded first.
             house.program().until("/data", "there", |data| data[CONSUMER].is_object());
             let count = format!("{{\"name\": \"set_s0\", \"args\": {{\"value\": {COUNT}}}}}");
@@ -137,8 +149,8 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let (meter, adapter) = (line(), line());
         let state = folder.path().join("state");
-        if let Some(year) = plan.year {
-            year.copy_to(&state);
+        if plan.year {
+            record_year(&state);
         }
         let port = test_servers::free_port();
         let text = format!(

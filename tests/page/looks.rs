@@ -10,7 +10,7 @@ use simulator::{Pty, PushingMeter, Timing};
 
 use super::{
     history::{drawn, range},
-    house::{CONSUMER, House, METER, Plan, Year, telegram_of},
+    house::{CONSUMER, House, METER, Plan, telegram_of},
 };
 use crate::{
     Test,
@@ -29,8 +29,8 @@ pub const TESTS: &[Test] = &[
 const VIEWS: [&str; 3] = ["now", "history", "sources"];
 const SCHEMES: [&str; 2] = ["light", "dark"];
 
-fn house(year: &Year, more: &str) -> House {
-    House::start(&Plan { year: Some(year), more, ..Plan::default() })
+fn house(more: &str) -> House {
+    House::start(&Plan { year: true, more, ..Plan::default() })
 }
 
 /// Second meter, with a long name, and a thermometer.
@@ -79,10 +79,10 @@ fn pictures() -> PathBuf {
     folder.map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("page"), PathBuf::from)
 }
 
-fn widths(year: &Year) {
+fn widths() {
     let folder = tempfile::tempdir().unwrap();
     let (_second, more) = more_sources(folder.path());
-    let house = house(year, &more);
+    let house = house(&more);
     let browser = house.open("de-DE");
     browser.await_shown("card-machine");
     // The power is known from the second pulse on.
@@ -111,11 +111,11 @@ fn widths(year: &Year) {
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
-fn contrast(year: &Year) {
+fn contrast() {
     let folder = tempfile::tempdir().unwrap();
     let (_second, mut more) = more_sources(folder.path());
     more += "[sources.cellar]\nplugin = \"d0\"\nport = \"/dev/no-such-port\"\n";
-    let mut house = House::silent(&Plan { year: Some(year), more: &more, ..Plan::default() });
+    let mut house = House::silent(&Plan { year: true, more: &more, ..Plan::default() });
     house.send(&telegram_of("1EBZ0100000042", 458.9, 0.1));
     let browser = Browser::open("en-US");
     house.show(&browser, "");
@@ -159,8 +159,8 @@ fn pale(browser: &Browser, what: &str, bad: &mut BTreeSet<String>) {
     bad.extend(found["bad"].as_array().unwrap().iter().map(|text| format!("{what}: {text}")));
 }
 
-fn keys(year: &Year) {
-    let house = house(year, "");
+fn keys() {
+    let house = house("");
     let browser = house.open("en-US");
     for view in ["history", "sources", "now"] {
         let there = format!("nav-{view}");
@@ -242,8 +242,8 @@ fn reach_all(browser: &Browser, view: &str) {
 }
 
 /// Texts for screen readers: every control and every chart has a name, and each chart a table.
-fn names(year: &Year) {
-    let house = house(year, "");
+fn names() {
+    let house = house("");
     let browser = house.open("de-DE");
     assert_eq!(browser.script("return document.documentElement.lang;", &[]), "de");
     browser.devtools("Accessibility.enable", json!({}));
@@ -278,8 +278,8 @@ fn names(year: &Year) {
     assert!(browser.count("[data-test=chart-energy] th[scope=col]") >= 2);
 }
 
-fn motion(year: &Year) {
-    let house = house(year, "");
+fn motion() {
+    let house = house("");
     let browser = Browser::open("en-US");
     browser.prefers(&[("prefers-reduced-motion", "reduce")]);
     house.show(&browser, "");

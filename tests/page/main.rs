@@ -21,32 +21,24 @@ mod now;
 #[path = "../program/mod.rs"]
 mod program;
 
-use std::sync::Arc;
-
 use libtest_mimic::{Arguments, Trial};
 
-use crate::house::Year;
-
 /// Name and body of a test.
-type Test = (&'static str, fn(&Year));
+type Test = (&'static str, fn());
 
 fn main() {
     let missing: Vec<_> = browser::NEEDED.into_iter().filter(|it| !test_servers::is_installed(it)).collect();
-    let year = Arc::new(Year::default());
     let tests = [now::TESTS, history::TESTS, commands::TESTS, looks::TESTS, figures::TESTS].concat();
     let trials = tests.into_iter().map(|(name, test)| {
         let name = match missing.is_empty() {
             true => name.to_owned(),
             false => format!("{name} (needs {})", missing.join(" and ")),
         };
-        let year = Arc::clone(&year);
         let run = move || {
-            test(&year);
+            test();
             Ok(())
         };
         Trial::test(name, run).with_ignored_flag(!missing.is_empty())
     });
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.collect());
-    drop(year); // its folder, which `exit` would leave behind
-    conclusion.exit();
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }

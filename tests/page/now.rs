@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     history::drawn,
-    house::{CONSUMER, House, IMAGE, METER, Plan, SCRIPT, Year, reading, telegram_of},
+    house::{CONSUMER, House, IMAGE, METER, Plan, SCRIPT, reading, telegram_of},
 };
 use crate::{Test, browser::Browser, program::*};
 
@@ -34,7 +34,7 @@ pub fn nothing_amiss(browser: &Browser, house: &str) {
     assert_eq!(requests.iter().filter(|url| strangers(url)).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
-fn live(_: &Year) {
+fn live() {
     let house = House::start(&Plan::default());
     let browser = house.open("en-US");
     browser.until("the first reading", || digits(&browser.text("hero-power")).starts_with("459"));
@@ -67,7 +67,7 @@ fn live(_: &Year) {
     nothing_amiss(&browser, &house.url());
 }
 
-fn silent(_: &Year) {
+fn silent() {
     let plan = Plan { meter: "stale_after = \"3s\"\n", ..Plan::default() };
     let house = House::start(&plan);
     let browser = Browser::open("en-US");
@@ -93,7 +93,7 @@ fn silent(_: &Year) {
     nothing_amiss(&browser, &house.url());
 }
 
-fn failed(_: &Year) {
+fn failed() {
     // The program's message has the port's name in it, which must not be markup either.
     let more = "[sources.cellar]\nplugin = \"d0\"\nport = \"/dev/<b>no-such-port</b>\"\n";
     let house = House::silent(&Plan { more, ..Plan::default() });
@@ -112,7 +112,7 @@ fn failed(_: &Year) {
     nothing_amiss(&browser, &house.url());
 }
 
-fn gone(_: &Year) {
+fn gone() {
     let mut house = House::start(&Plan::default());
     let browser = house.open("en-US");
     browser.until("live", || digits(&browser.text("hero-power")) == "459");
@@ -133,7 +133,7 @@ fn gone(_: &Year) {
     assert_eq!(browser.script("return window.loaded;", &[]), "once");
 }
 
-fn first_start(_: &Year) {
+fn first_start() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::with_config(folder.path(), "");
     let browser = Browser::open("en-US");
@@ -144,7 +144,7 @@ fn first_start(_: &Year) {
     nothing_amiss(&browser, &program.url("/"));
 }
 
-fn simulated(_: &Year) {
+fn simulated() {
     let program = Program::start(&["--demo", "--port", "0"]);
     let browser = Browser::open("en-US");
     browser.goto(&program.url("/"));
@@ -153,7 +153,7 @@ fn simulated(_: &Year) {
     browser.until("live", || !browser.text("hero-power").is_empty());
 }
 
-fn german(_: &Year) {
+fn german() {
     let house = House::start(&Plan::default());
     let browser = house.open("de-DE");
     browser.until("live", || digits(&browser.text("hero-power")) == "459");
@@ -179,8 +179,8 @@ fn german(_: &Year) {
     assert_eq!(english.iter().filter(|word| text.contains(**word)).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
-fn markup(year: &Year) {
-    let house = House::silent(&Plan { year: Some(year), ..Plan::default() });
+fn markup() {
+    let house = House::silent(&Plan { year: true, ..Plan::default() });
     // A bracket would end the value in a telegram; none of these has one.
     let more = format!("1-0:0.2.0*255({IMAGE})\r\n1-0:14.7.0*255(50.02*<b>Hz</b>)\r\n!\r\n");
     house.send(&telegram_of(SCRIPT, 512.0, 0.0).replace("!\r\n", &more));
