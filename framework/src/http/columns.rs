@@ -12,7 +12,7 @@ use warp::{
 
 use super::{readings::Described, reply};
 use crate::{
-    Meaning, Obis,
+    Kind,
     journal::{Amount, History, Listed, Micros, Per, Points, SECOND, SeriesName, utc},
     json::{self, write_str},
 };
@@ -163,15 +163,14 @@ struct Series<'a> {
 
 impl<'a> From<&'a Listed> for Series<'a> {
     fn from(listed: &'a Listed) -> Self {
-        let Listed { name: SeriesName { section, name, unit }, obis, counter, from, to, .. } = listed;
-        let meaning = Meaning::of(name, Some(unit), Obis::parse(obis.as_bytes()));
+        let Listed { name: SeriesName { section, name, unit }, obis, meaning, from, to } = listed;
         Self {
             section,
             name,
             unit,
             obis,
-            counter: *counter,
-            meaning: Described::new(meaning, unit),
+            counter: matches!(meaning.kind, Kind::Counter | Kind::Net),
+            meaning: Described::new(*meaning, unit),
             from: utc(*from),
             to: utc(*to),
         }

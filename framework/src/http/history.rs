@@ -175,7 +175,7 @@ impl Question {
         let from = read("from", self.from.as_deref(), "-24h")?;
         let to = read("to", self.to.as_deref(), "now")?;
         let series = view.find(&self.section, &self.name, self.unit.as_deref())?;
-        let answer = Answer { name: &series.name, obis: &series.obis, from, to };
+        let answer = Answer { name: &series.name, obis: series.obis(), from, to };
         let body = match self.per {
             Some(per) => answer.consumption(self.format, per, view.zone, &series.consumption(from, to, per)?),
             None => answer.history(self.format, &series.history(from, to, self.step)?),

@@ -122,11 +122,22 @@ impl Journal {
             ));
         };
         // Before the database: a segment that is checkpointed in between is in both, and its number says so.
-        let segments = shared.tail.segments();
-        let reader = shared.readers.get()?;
+        shared.answer(&shared.tail.segments(), ask)
+    }
+}
+
+impl Shared {
+    /// Answers a question from the database, and from those of the segments that it does not have.
+    pub(crate) fn answer<T>(
+        &self,
+        segments: &[(u64, Arc<[u8]>)],
+        ask: impl FnOnce(&View<'_>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let reader = self.readers.get()?;
         let transaction = reader.connection().map(Connection::unchecked_transaction).transpose()?;
         let folded = transaction.as_deref().map_or(Ok(0), db::folded)?;
-        let segments: Vec<_> = segments.iter().filter(|s| s.0 > folded).map(|s| &*s.1).collect();
-        ask(&View { database: transaction.as_deref(), segments: &segments, zone: &shared.settings.zone })
+        let newer = segments.iter().filter(|(number, _)| *number > folded);
+        let segments: Vec<_> = newer.map(|(_, bytes)| &**bytes).collect();
+        ask(&View { database: transaction.as_deref(), segments: &segments, zone: &self.settings.zone })
     }
 }

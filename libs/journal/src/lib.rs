@@ -44,7 +44,6 @@
 //! A segment's file is removed when it is checkpointed and every publisher's cursor is behind it; cursors are entries of
 //! the log themselves. Raw rows older than [`Settings::raw_retention`] are removed; roll-ups and events stay.
 
-mod counter;
 mod db;
 mod journal;
 mod keeper;
@@ -68,9 +67,10 @@ pub use self::{
     journal::{Journal, Record, Status},
     keeper::{JournalThread, Keeper},
     query::{
-        Listed, ReadError, Recent, Series, View,
+        Listed, ReadError, View,
         consumption::{Amount, Per},
         history::{History, Points, Spaced, Step},
+        series::Series,
     },
     series::{Sample, SeriesName},
     settings::Settings,

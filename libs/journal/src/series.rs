@@ -1,7 +1,7 @@
 //! Series and their samples: what all parts of the journal speak about.
 
 use crate::time::Micros;
-use reading::{Decimal, Text};
+use reading::{Decimal, Kind, Meaning, Obis, Text};
 
 /// One number of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,4 +21,44 @@ pub struct SeriesName {
     pub name: Text,
     /// Unit; empty where it has none. A reading whose unit changes begins a new series.
     pub unit: Text,
+}
+
+/// Properties of a series that a device or its source stated.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Stated {
+    /// OBIS code; empty where it has none.
+    pub(crate) obis: Text,
+    /// Kind; `None` where unit and OBIS code tell.
+    pub(crate) kind: Option<Kind>,
+}
+
+impl Stated {
+    /// Takes over what later readings state: the first code, and the last kind.
+    pub(crate) fn update(&mut self, obis: &str, kind: Option<Kind>) {
+        if self.obis.is_empty() {
+            self.obis = obis.into();
+        }
+        self.kind = kind.or(self.kind);
+    }
+
+    /// Returns the meaning of the numbers of a series.
+    pub(crate) fn meaning(&self, name: &SeriesName) -> Meaning {
+        let unit = Some(&*name.unit).filter(|unit| !unit.is_empty());
+        let derived = Meaning::of(&name.name, unit, Obis::parse(self.obis.as_bytes()));
+        Meaning { kind: self.kind.unwrap_or(derived.kind), ..derived }
+    }
+}
+
+/// Number, and the two moments between which it was read: of an old reading only the minute is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct ReadAt {
+    pub(crate) number: f64,
+    pub(crate) earliest: Micros,
+    pub(crate) latest: Micros,
+}
+
+impl From<&Sample> for ReadAt {
+    fn from(sample: &Sample) -> Self {
+        Self { number: sample.value.to_f64(), earliest: sample.time, latest: sample.time }
+    }
 }

@@ -85,7 +85,8 @@ fn write(
 ) {
     let obis = Text::from(obis);
     for sample in samples {
-        let cell = Cell { name: &series.name, unit: &series.unit, obis: &obis, value: sample.value };
+        let cell =
+            Cell { name: &series.name, unit: &series.unit, obis: &obis, kind: None, value: sample.value };
         encoder.batch(segment, &series.section, sample.time, &[cell]);
     }
     for set in sets {

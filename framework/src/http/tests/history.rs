@@ -128,7 +128,7 @@ async fn what_cannot_be_answered_is_explained() {
         ("/history/d0", 404, "ask for /history/<section>/<name>: see /series"),
         ("/history/d0/E/value", 404, "ask for /history/<section>/<name>: see /series"),
         ("/history/%FF/E", 404, "the path is not UTF-8"),
-        ("/history/x/E", 404, "no section `x`: the journal has `d0`"),
+        ("/history/x/E", 404, "no source `x`: the journal has `d0`"),
         ("/history/d0/x", 404, "no reading `x`: `d0` has `E`, `a b/ü`"),
         ("/history/d0/E?unit=Wh", 404, "`d0/E` has no unit `Wh`: it has `kWh`"),
         ("/history/d0/E?form=csv", 400, "unknown parameter `form`: there are `from`, `to`, `step`,"),
@@ -144,7 +144,7 @@ async fn what_cannot_be_answered_is_explained() {
             400,
             "the range has more than 100000 points: ask for `step=6h`",
         ),
-        ("/history/d0/a%20b%2F%C3%BC?per=day", 400, "`a b/ü` is no counter, its unit is `W`"),
+        ("/history/d0/a%20b%2F%C3%BC?per=day", 400, "`a b/ü` is not a counter, it has the unit `W`"),
         ("/series/d0", 404, "nothing is here: "),
     ] {
         let answer = house.get(path).await;

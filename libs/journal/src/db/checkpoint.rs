@@ -121,7 +121,7 @@ impl<'a> Folding<'a> {
     fn counter_set(&mut self, set: &CounterSet) -> rusqlite::Result<()> {
         let connection = self.rows.connection;
         let Some(series) = self.catalogue.named(connection, &set.series)? else { return Ok(()) };
-        events::put(connection, series, set.time, "set", set.before.to_f64(), set.after.to_f64())?;
+        events::put(connection, series, &set.reset())?;
         self.rows.touched.insert((series, minute_of(set.time)));
         Ok(())
     }
@@ -140,6 +140,6 @@ impl<'a> Folding<'a> {
             keep_cursor(self.rows.connection, publisher, *position)?;
         }
         rollup_tables::roll_up(&self.rows, zone)?;
-        counter_resets::find(&self.rows, &self.catalogue)
+        counter_resets::update(&self.rows, &self.catalogue)
     }
 }

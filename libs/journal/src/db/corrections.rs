@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     db::{
         block::{Block, minute_of},
+        counter_resets::Reset,
         events,
         rows::{Rows, row_key},
     },
@@ -50,12 +51,13 @@ fn settings(rows: &mut Rows<'_>, correction: TimeCorrection) -> rusqlite::Result
     let sql = "DELETE FROM event WHERE ts >= ?1 AND kind = 'set' RETURNING series, ts, before, after";
     let mut moved = rows.connection.prepare(sql)?;
     let moved = moved.query_map([correction.since], |row| {
-        Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?, row.get(2)?, row.get(3)?))
+        Ok((row.get(0)?, Reset { time: row.get(1)?, set: true, before: row.get(2)?, after: row.get(3)? }))
     })?;
-    for (series, time, before, after) in moved.collect::<rusqlite::Result<Vec<_>>>()? {
-        let moved = correction.apply(time);
-        events::put(rows.connection, series, moved, "set", before, after)?;
-        rows.touched.extend([(series, minute_of(time)), (series, minute_of(moved))]);
+    for (series, mut set) in moved.collect::<rusqlite::Result<Vec<(u32, Reset)>>>()? {
+        rows.touched.insert((series, minute_of(set.time)));
+        set.time = correction.apply(set.time);
+        events::put(rows.connection, series, &set)?;
+        rows.touched.insert((series, minute_of(set.time)));
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use crate::{
     db::{
         DatabaseError,
-        schema::{APPLICATION, SCHEMA, TABLES, VERSION, check_header, identify, is_empty},
+        schema::{APPLICATION, SCHEMA, TABLES, VERSION, check_header, identify, is_empty, upgrade},
     },
     paths::{folder, with_suffix},
 };
@@ -86,6 +86,8 @@ impl Database {
             connection.execute_batch(&format!(
                 "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT"
             ))?;
+        } else {
+            upgrade(&connection)?;
         }
         let database = Self { connection };
         database.probe()?;

@@ -5,13 +5,13 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 use crate::{
     db::{
         block::{Block, minute_of},
+        counter_resets::Reset,
         rollup::{Level, Rollup},
     },
-    query::ReadAt,
-    series::{Sample, SeriesName},
+    series::{ReadAt, Sample, SeriesName, Stated},
     time::{Micros, SECOND},
 };
-use reading::Text;
+use reading::{Kind, Text};
 
 /// A series in the database.
 #[derive(Debug, Clone, Copy)]
@@ -44,40 +44,30 @@ impl Quarter {
     }
 }
 
-/// A jump of a counter that is no consumption.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Jump {
-    pub(crate) time: Micros,
-    /// A command did it, maybe long before the next reading; else it was found between two readings.
-    pub(crate) set: bool,
-    pub(crate) before: f64,
-    pub(crate) after: f64,
-}
-
-impl Jump {
-    /// Whether it came before a number was read.
+impl Reset {
+    /// Returns whether it came before a number was read.
     pub(crate) fn is_before(&self, read: &ReadAt) -> bool {
         if (read.earliest..=read.latest).contains(&self.time) {
-            // No time tells: to which of its sides the number is nearer.
+            // No time tells, so the side counts to which the number is nearer.
             return (read.number - self.after).abs() <= (read.number - self.before).abs();
         }
         self.time < read.earliest
     }
 }
 
-const SERIES: &str = "SELECT section.name, series.name, series.unit, series.obis, section.id, series.id \
+const SERIES: &str = "SELECT section.name, series.name, series.unit, series.obis, series.kind, section.id, series.id \
                       FROM series JOIN section ON section.id = series.section";
 
-type Found<'v> = (SeriesName, Text, DbSeries<'v>);
+type Found<'v> = (SeriesName, Stated, DbSeries<'v>);
 
 impl<'v> DbSeries<'v> {
-    /// All series, with their OBIS codes.
+    /// Returns all series, with what was stated of them.
     pub(crate) fn all(database: &'v Connection) -> rusqlite::Result<Vec<Found<'v>>> {
         let mut all = database.prepare_cached(SERIES)?;
         all.query_map([], |row| Self::from_row(database, row))?.collect()
     }
 
-    /// The series of a name, with their OBIS codes.
+    /// Returns the series of a name, with what was stated of them.
     pub(crate) fn called(
         database: &'v Connection,
         section: &str,
@@ -91,13 +81,8 @@ impl<'v> DbSeries<'v> {
     fn from_row(database: &'v Connection, row: &Row<'_>) -> rusqlite::Result<Found<'v>> {
         let text = |column| row.get_ref(column).and_then(|text| Ok(Text::from(text.as_str()?)));
         let name = SeriesName { section: text(0)?, name: text(1)?, unit: text(2)? };
-        Ok((name, text(3)?, Self { database, section: row.get(4)?, series: row.get(5)? }))
-    }
-
-    /// Section and name of all series.
-    pub(crate) fn names(database: &'v Connection) -> rusqlite::Result<Vec<(Text, Text)>> {
-        let all = Self::all(database)?;
-        Ok(all.into_iter().map(|(name, _, _)| (name.section, name.name)).collect())
+        let stated = Stated { obis: text(3)?, kind: Kind::parse(&text(4)?) };
+        Ok((name, stated, Self { database, section: row.get(5)?, series: row.get(6)? }))
     }
 
     /// The oldest minute of which there are all readings: its start in seconds since 1970.
@@ -234,7 +219,7 @@ impl<'v> DbSeries<'v> {
     }
 
     /// The first quarter that begins at a second or later.
-    pub(crate) fn quarter_from(&self, second: i64) -> rusqlite::Result<Option<Quarter>> {
+    fn quarter_from(&self, second: i64) -> rusqlite::Result<Option<Quarter>> {
         self.quarter("ts >= ?2 ORDER BY ts LIMIT 1", second)
     }
 
@@ -245,8 +230,34 @@ impl<'v> DbSeries<'v> {
         quarter.query_row([self.series, second], Quarter::from_row).optional()
     }
 
+    /// Returns the quarters next to each edge, and perhaps others. With `all`, those between the edges too: one pass is
+    /// faster than many searches.
+    pub(crate) fn quarters_at(&self, edges: &[i64], all: bool) -> rusqlite::Result<Vec<Quarter>> {
+        let (first, last) = (self.quarter_from(i64::MIN)?, self.quarter_before(i64::MAX)?);
+        let Some((first, last)) = first.zip(last) else { return Ok(Vec::new()) };
+        let mut quarters = vec![first];
+        // Beyond the ends there are none.
+        let within: Vec<_> =
+            edges.iter().copied().filter(|edge| first.start < *edge && *edge < last.end()).collect();
+        if let ([from, .., to], true) = (&within[..], all) {
+            quarters.extend(self.quarter_before(*from)?);
+            quarters.extend(self.quarters_within(*from, *to)?);
+            quarters.extend(self.quarter_from(*to)?);
+        } else {
+            for edge in within {
+                let before = self.quarter_before(edge)?;
+                quarters.extend(before);
+                if before.is_none_or(|before| before.end() < edge) {
+                    quarters.extend(self.quarter_from(edge)?);
+                }
+            }
+        }
+        quarters.push(last);
+        Ok(quarters)
+    }
+
     /// The quarters that begin within a range, in order.
-    pub(crate) fn quarters_within(&self, from: i64, to: i64) -> rusqlite::Result<Vec<Quarter>> {
+    fn quarters_within(&self, from: i64, to: i64) -> rusqlite::Result<Vec<Quarter>> {
         let sql = "SELECT ts, first, last, count FROM quarter WHERE series = ?1 AND ts >= ?2 AND ts < ?3 ORDER BY ts";
         self.statement(sql)?.query_map([self.series, from, to], Quarter::from_row)?.collect()
     }
@@ -369,17 +380,17 @@ impl<'v> DbSeries<'v> {
         Ok(out.len() <= limit)
     }
 
-    /// The jumps within a range of seconds, in order.
-    pub(crate) fn jumps(&self, from: i64, to: i64) -> rusqlite::Result<Vec<Jump>> {
+    /// Returns the resets within a range of seconds, in order.
+    pub(crate) fn resets(&self, from: i64, to: i64) -> rusqlite::Result<Vec<Reset>> {
         let mut rows = self.statement(
             "SELECT ts, kind, before, after FROM event WHERE series = ?1 AND ts >= ?2 AND ts < ?3 ORDER BY ts",
         )?;
-        let jump = |row: &Row<'_>| {
+        let reset = |row: &Row<'_>| {
             let set = row.get_ref(1)?.as_str()? == "set";
-            Ok(Jump { time: row.get(0)?, set, before: row.get(2)?, after: row.get(3)? })
+            Ok(Reset { time: row.get(0)?, set, before: row.get(2)?, after: row.get(3)? })
         };
         let range = [self.series, from.saturating_mul(SECOND), to.saturating_mul(SECOND)];
-        rows.query_map(range, jump)?.collect()
+        rows.query_map(range, reset)?.collect()
     }
 }
 

@@ -2,17 +2,33 @@
 
 use rusqlite::Connection;
 
-use crate::time::Micros;
+use crate::{
+    db::counter_resets::Reset,
+    time::{MINUTE, Micros},
+};
 
 /// Writes an event.
-pub(crate) fn put(
+pub(crate) fn put(connection: &Connection, series: u32, reset: &Reset) -> rusqlite::Result<()> {
+    let kind = if reset.set { "set" } else { "break" };
+    let sql = "INSERT OR REPLACE INTO event (series, ts, kind, before, after) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let Reset { time, before, after, .. } = *reset;
+    connection.prepare_cached(sql)?.execute((series, time, kind, before, after)).map(|_| ())
+}
+
+/// Removes what was found in the numbers of a minute.
+pub(crate) fn remove_found(connection: &Connection, series: u32, minute: i64) -> rusqlite::Result<()> {
+    let (start, end) = (minute.saturating_mul(MINUTE), (minute + 1).saturating_mul(MINUTE));
+    let sql = "DELETE FROM event WHERE series = ?1 AND ts >= ?2 AND ts < ?3 AND kind = 'break'";
+    connection.prepare_cached(sql)?.execute((series, start, end)).map(|_| ())
+}
+
+/// Returns whether a command set a counter between two moments.
+pub(crate) fn was_set(
     connection: &Connection,
     series: u32,
-    time: Micros,
-    kind: &str,
-    before: f64,
-    after: f64,
-) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO event (series, ts, kind, before, after) VALUES (?1, ?2, ?3, ?4, ?5)";
-    connection.prepare_cached(sql)?.execute((series, time, kind, before, after)).map(|_| ())
+    from: Micros,
+    to: Micros,
+) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM event WHERE series = ?1 AND ts BETWEEN ?2 AND ?3 AND kind = 'set'";
+    connection.prepare_cached(sql)?.exists((series, from, to))
 }

@@ -12,12 +12,12 @@ use crate::db::DatabaseError;
 
 /// "smtr": tells a journal from other programs' databases.
 pub(crate) const APPLICATION: i64 = 0x736d_7472;
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE section (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE series (id INTEGER PRIMARY KEY, section INTEGER NOT NULL REFERENCES section(id), name TEXT NOT NULL,
-    unit TEXT NOT NULL DEFAULT '', obis TEXT NOT NULL DEFAULT '', UNIQUE (section, name, unit));
+    unit TEXT NOT NULL DEFAULT '', obis TEXT NOT NULL DEFAULT '', kind TEXT NOT NULL DEFAULT '', UNIQUE (section, name, unit));
 CREATE TABLE raw (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE minute (ts INTEGER NOT NULL, series INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
     min REAL NOT NULL, max REAL NOT NULL, mean REAL NOT NULL, count INTEGER NOT NULL,
@@ -76,12 +76,28 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<(), Datab
     let names = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
     let path = || path.to_path_buf();
     match (pragma("application_id")?, pragma("user_version")?) {
-        (APPLICATION, VERSION) if TABLES.iter().all(|table| names.iter().any(|name| name == table)) => Ok(()),
-        (APPLICATION, VERSION) => Err(DatabaseError::Damaged("a table is missing")),
+        (APPLICATION, 1..=VERSION) if TABLES.iter().all(|table| names.iter().any(|name| name == table)) => {
+            Ok(())
+        }
+        (APPLICATION, 1..=VERSION) => Err(DatabaseError::Damaged("a table is missing")),
         (APPLICATION, found) if found > VERSION => {
             Err(DatabaseError::Newer { path: path(), found, known: VERSION })
         }
         (APPLICATION, _) => Err(DatabaseError::Damaged("its schema has no version")),
         _ => Err(DatabaseError::Foreign { path: path() }),
     }
+}
+
+/// Brings a database of an older version up to date.
+///
+/// Version 2 added the kind of a series. The column itself is asked for, so that a damaged version number does no harm.
+pub(crate) fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
+    let sql = "SELECT count(*) FROM pragma_table_info('series') WHERE name = 'kind'";
+    if connection.query_row(sql, [], |row| row.get::<_, i64>(0))? == 0 {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; ALTER TABLE series ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+             PRAGMA user_version = {VERSION}; COMMIT"
+        ))?;
+    }
+    Ok(())
 }

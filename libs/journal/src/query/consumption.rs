@@ -9,10 +9,12 @@
 //! where it is long for this series: many meters are read once an hour, or once a day.
 
 use crate::{
-    counter::{Counter, point},
-    db::db_series::{DbSeries, Jump, Quarter},
-    query::{ReadAt, ReadError, Series, history::check_range},
-    series::Sample,
+    db::{
+        counter_resets::{Counter, Reset},
+        db_series::Quarter,
+    },
+    query::{ReadError, history::check_range, series::Series},
+    series::ReadAt,
     time::{Micros, SECOND, span::Span},
 };
 
@@ -79,12 +81,11 @@ impl Series<'_> {
     /// `BadRequest` where the series is no counter, or the periods are too many.
     pub fn consumption(&self, from: Micros, to: Micros, per: Per) -> Result<Vec<Amount>, ReadError> {
         check_range(from, to)?;
-        let Some(counter) = Counter::of(&self.name.unit, &self.obis) else {
+        let Some(counter) = Counter::of(&self.meaning()) else {
             let (name, unit) = (&self.name.name, &self.name.unit);
-            let unit =
-                if unit.is_empty() { "it has no unit".into() } else { format!("its unit is `{unit}`") };
+            let unit = if unit.is_empty() { "has no unit".into() } else { format!("has the unit `{unit}`") };
             let message =
-                format!("`{name}` is no counter, {unit}: `per` needs one of energy or volume (kWh, m3)");
+                format!("`{name}` is not a counter, it {unit}: `per` needs one, such as of energy or volume");
             return Err(ReadError::BadRequest(message));
         };
         if per.span().count(from, to) > MAX_PERIODS {
@@ -116,46 +117,34 @@ struct End {
     gap: Option<(i64, i64)>,
 }
 
-/// A counter's numbers around the edges of periods, and its jumps.
+/// Numbers of a counter around the edges of periods, and its resets.
 struct Ledger<'s> {
     series: &'s Series<'s>,
     counter: Counter,
     /// In order: those next to each edge, and perhaps others.
     quarters: Vec<Quarter>,
     /// In order.
-    jumps: Vec<Jump>,
-    /// What the jumps before each took off the counter's number: one more than there are jumps.
+    resets: Vec<Reset>,
+    /// Sum that the resets before each took off the counter's number: one more than there are resets.
     offsets: Vec<f64>,
 }
 
 impl<'s> Ledger<'s> {
     fn new(series: &'s Series<'s>, counter: Counter, per: Per, edges: &[i64]) -> Result<Self, ReadError> {
-        let mut quarters = recent_quarters(series)?;
-        if let Some(stored) = &series.stored {
-            quarters.extend(stored_quarters(stored, per, edges)?);
-        }
-        // Stable: of one that is partly stored the recent one knows more.
-        quarters.sort_by_key(|quarter| quarter.start);
-        quarters.dedup_by_key(|quarter| quarter.start);
-        let mut jumps = match (&series.stored, edges) {
-            (Some(stored), [first, .., last]) => {
-                let (before, after) = (around(&quarters, *first).0, around(&quarters, *last).1);
-                let from = before.map_or(*first, |quarter| quarter.start);
-                stored.jumps(from, after.map_or(*last, |quarter| quarter.end()))?
-            }
-            _ => Vec::new(),
-        };
-        jumps.extend(recent_jumps(series, counter)?);
-        jumps.sort_by_key(|jump| jump.time);
+        let quarters = series.quarters(edges, per == Per::Hour)?;
+        let (first, last) = (edges.first().copied().unwrap_or(0), edges.last().copied().unwrap_or(0));
+        let (before, after) = (around(&quarters, first).0, around(&quarters, last).1);
+        let from = before.map_or(first, |quarter| quarter.start);
+        let resets = series.resets(counter, from, after.map_or(last, |quarter| quarter.end()))?;
         let mut offsets = vec![0.0];
-        for jump in &jumps {
-            offsets.push(offsets.last().copied().unwrap_or(0.0) + (jump.before - jump.after));
+        for reset in &resets {
+            offsets.push(offsets.last().copied().unwrap_or(0.0) + (reset.before - reset.after));
         }
-        Ok(Self { series, counter, quarters, jumps, offsets })
+        Ok(Self { series, counter, quarters, resets, offsets })
     }
 
-    fn jumps_before(&self, second: i64) -> usize {
-        self.jumps.partition_point(|jump| jump.time < second.saturating_mul(SECOND))
+    fn resets_before(&self, second: i64) -> usize {
+        self.resets.partition_point(|reset| reset.time < second.saturating_mul(SECOND))
     }
 
     /// The first number of a quarter and the last, with their times.
@@ -166,31 +155,31 @@ impl<'s> Ledger<'s> {
         Ok(found.unwrap_or((read(quarter.first), read(quarter.last))))
     }
 
-    /// How many jumps lie before the last number of a quarter.
-    fn jumps_until_last(&self, quarter: &Quarter) -> Result<usize, ReadError> {
-        let mut count = self.jumps_before(quarter.end());
+    /// How many resets lie before the last number of a quarter.
+    fn resets_until_last(&self, quarter: &Quarter) -> Result<usize, ReadError> {
+        let mut count = self.resets_before(quarter.end());
         // A command may have set the counter after that.
-        while let Some(jump) = count.checked_sub(1).and_then(|last| self.jumps.get(last))
-            && jump.set
-            && jump.time >= quarter.start.saturating_mul(SECOND)
-            && !jump.is_before(&self.reads(quarter)?.1)
+        while let Some(reset) = count.checked_sub(1).and_then(|last| self.resets.get(last))
+            && reset.set
+            && reset.time >= quarter.start.saturating_mul(SECOND)
+            && !reset.is_before(&self.reads(quarter)?.1)
         {
             count -= 1;
         }
         Ok(count)
     }
 
-    /// How many jumps lie before the first number of a quarter, or are the jump to it from the number before.
-    fn jumps_until_first(&self, quarter: &Quarter, before: Option<f64>) -> Result<usize, ReadError> {
-        let mut count = self.jumps_before(quarter.start);
-        while let Some(jump) = self.jumps.get(count)
-            && jump.time < quarter.end().saturating_mul(SECOND)
+    /// How many resets lie before the first number of a quarter, or are the jump to it from the number before.
+    fn resets_until_first(&self, quarter: &Quarter, before: Option<f64>) -> Result<usize, ReadError> {
+        let mut count = self.resets_before(quarter.start);
+        while let Some(reset) = self.resets.get(count)
+            && reset.time < quarter.end().saturating_mul(SECOND)
         {
-            if !jump.set {
-                let link = jump.after == quarter.first && Some(jump.before) == before;
+            if !reset.set {
+                let link = reset.after == quarter.first && Some(reset.before) == before;
                 return Ok(count + usize::from(link));
             }
-            if !jump.is_before(&self.reads(quarter)?.0) {
+            if !reset.is_before(&self.reads(quarter)?.0) {
                 break;
             }
             count += 1;
@@ -198,8 +187,8 @@ impl<'s> Ledger<'s> {
         Ok(count)
     }
 
-    fn total(&self, number: f64, jumps: usize) -> f64 {
-        number + self.offsets.get(jumps).copied().unwrap_or(0.0)
+    fn total(&self, number: f64, resets: usize) -> f64 {
+        number + self.offsets.get(resets).copied().unwrap_or(0.0)
     }
 
     /// What the counter had counted at each edge.
@@ -209,13 +198,13 @@ impl<'s> Ledger<'s> {
         let end = |&at: &i64| -> Result<End, ReadError> {
             let (before, after) = around(&self.quarters, at);
             let low = match &before {
-                Some(quarter) => Some(self.total(quarter.last, self.jumps_until_last(quarter)?)),
+                Some(quarter) => Some(self.total(quarter.last, self.resets_until_last(quarter)?)),
                 None => None,
             };
             let high = match &after {
                 Some(quarter) => {
                     let before = before.map(|quarter| quarter.last);
-                    Some(self.total(quarter.first, self.jumps_until_first(quarter, before)?))
+                    Some(self.total(quarter.first, self.resets_until_first(quarter, before)?))
                 }
                 None => None,
             };
@@ -244,16 +233,7 @@ impl<'s> Ledger<'s> {
         if !is_long(Quarter::SECONDS) {
             return Ok(false);
         }
-        let recent = self.series.recent.samples.iter().map(|sample| quarter_of(self.series, sample));
-        let mut starts: Vec<_> = recent.collect();
-        if let Some(stored) = &self.series.stored {
-            starts.extend(stored.quarters_around(before, after, NEIGHBOURS)?);
-        }
-        starts.sort_unstable();
-        starts.dedup();
-        let (old, new) = starts.split_at(starts.partition_point(|start| *start < after));
-        let old = &old[old.len().saturating_sub(NEIGHBOURS)..];
-        let new = &new[..new.len().min(NEIGHBOURS)];
+        let (old, new) = self.series.quarters_around(before, after, NEIGHBOURS)?;
         let pairs = old.windows(2).chain(new.windows(2));
         let mut distances: Vec<_> = pairs.map(|pair| pair[1] - pair[0]).collect();
         distances.sort_unstable();
@@ -263,11 +243,11 @@ impl<'s> Ledger<'s> {
     fn amount(&self, start: &End, end: &End, extent: Option<(Micros, Micros)>) -> Amount {
         let (from, to) = (start.at.saturating_mul(SECOND), end.at.saturating_mul(SECOND));
         let touched = extent.filter(|(first, last)| *first < to && *last > from);
-        let mut swap = self.jumps_before(start.at) < self.jumps_before(end.at);
+        let mut swap = self.resets_before(start.at) < self.resets_before(end.at);
         let totals = touched.and(start.total.zip(end.total));
         let amount = totals.map(|(start, end)| {
             // A jump that nobody noticed.
-            if self.counter.breaks((from, start), (to, end)) {
+            if self.counter.is_reset((from, start), (to, end)) {
                 swap = true;
                 return 0.0;
             }
@@ -291,107 +271,4 @@ impl<'s> Ledger<'s> {
 fn around(quarters: &[Quarter], edge: i64) -> (Option<Quarter>, Option<Quarter>) {
     let at = quarters.partition_point(|quarter| quarter.start < edge);
     (at.checked_sub(1).and_then(|at| quarters.get(at)).copied(), quarters.get(at).copied())
-}
-
-/// The stored quarters next to each edge, and perhaps others.
-fn stored_quarters(stored: &DbSeries<'_>, per: Per, edges: &[i64]) -> rusqlite::Result<Vec<Quarter>> {
-    let (first, last) = (stored.quarter_from(i64::MIN)?, stored.quarter_before(i64::MAX)?);
-    let Some((first, last)) = first.zip(last) else { return Ok(Vec::new()) };
-    let mut quarters = vec![first];
-    // Beyond the ends there is nothing to look for.
-    let within: Vec<_> =
-        edges.iter().copied().filter(|edge| first.start < *edge && *edge < last.end()).collect();
-    if let ([from, .., to], Per::Hour) = (&within[..], per) {
-        // One pass is faster than a search for each.
-        quarters.extend(stored.quarter_before(*from)?);
-        quarters.extend(stored.quarters_within(*from, *to)?);
-        quarters.extend(stored.quarter_from(*to)?);
-    } else {
-        for edge in within {
-            let before = stored.quarter_before(edge)?;
-            quarters.extend(before);
-            if before.is_none_or(|before| before.end() < edge) {
-                quarters.extend(stored.quarter_from(edge)?);
-            }
-        }
-    }
-    quarters.push(last);
-    Ok(quarters)
-}
-
-fn quarter_of(series: &Series<'_>, sample: &Sample) -> i64 {
-    Span::Fixed(Quarter::SECONDS).start(sample.time.div_euclid(SECOND), series.zone)
-}
-
-/// The quarters of what is not folded yet; in one that is also stored, all of its readings.
-fn recent_quarters(series: &Series<'_>) -> Result<Vec<Quarter>, ReadError> {
-    let samples = &series.recent.samples;
-    let mut quarters = Vec::new();
-    for within in samples.chunk_by(|a, b| quarter_of(series, a) == quarter_of(series, b)) {
-        let Some(start) = within.first().map(|first| quarter_of(series, first)) else { continue };
-        let ends = series.ends(start, start.saturating_add(Quarter::SECONDS))?;
-        let count = within.len() as i64;
-        quarters.extend(ends.map(|(first, last)| Quarter {
-            start,
-            first: first.number,
-            last: last.number,
-            count,
-        }));
-    }
-    Ok(quarters)
-}
-
-/// The jumps in what is not folded yet. In readings that came late, between stored ones, the fold finds them.
-fn recent_jumps(series: &Series<'_>, counter: Counter) -> Result<Vec<Jump>, ReadError> {
-    let sets = series.recent.sets.iter().map(|set| Jump {
-        time: set.time,
-        set: true,
-        before: set.before.to_f64(),
-        after: set.after.to_f64(),
-    });
-    let mut jumps: Vec<_> = sets.collect();
-    let was_set = |before: Micros, after: Micros| {
-        let sets = &series.recent.sets;
-        let at = sets.partition_point(|set| set.time < before);
-        sets.get(at).is_some_and(|set| set.time <= after)
-    };
-    let mut breaks = Vec::new();
-    let mut check = |before: (Micros, f64), after: (Micros, f64)| {
-        if counter.breaks(before, after) {
-            breaks.push(Jump { time: after.0, set: false, before: before.1, after: after.1 });
-        }
-    };
-    let samples = &series.recent.samples;
-    let stored = series.stored.as_ref().map(|stored| stored.ends(i64::MIN, i64::MAX)).transpose()?.flatten();
-    let (old, new) = match (&series.stored, stored) {
-        (Some(stored), Some((first, last))) => {
-            let old = samples.partition_point(|sample| sample.time < first.earliest);
-            let new = samples.split_at(samples.partition_point(|sample| sample.time <= last.latest)).1;
-            if let Some(next) = new.first() {
-                let folded = stored.jumps(
-                    last.earliest.div_euclid(SECOND),
-                    next.time.div_euclid(SECOND).saturating_add(1),
-                )?;
-                let since = |jump: &Jump| jump.set && jump.time <= next.time && !jump.is_before(&last);
-                if !folded.iter().chain(&jumps).any(since) {
-                    check((last.latest, last.number), point(next));
-                }
-            }
-            let old = &samples[..old];
-            if let Some(before) = old.last()
-                && !was_set(before.time, first.earliest)
-            {
-                check(point(before), (first.earliest, first.number));
-            }
-            (old, new)
-        }
-        _ => (&samples[..0], &samples[..]),
-    };
-    for (before, after) in old.iter().zip(old.iter().skip(1)).chain(new.iter().zip(new.iter().skip(1))) {
-        if !was_set(before.time, after.time) {
-            check(point(before), point(after));
-        }
-    }
-    jumps.append(&mut breaks);
-    Ok(jumps)
 }

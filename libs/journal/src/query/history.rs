@@ -2,7 +2,7 @@
 
 use crate::{
     db::rollup::{Level, Rollup},
-    query::{ReadError, Series},
+    query::{ReadError, series::Series},
     series::Sample,
     time::{
         Micros, SECOND,
@@ -121,7 +121,7 @@ impl Series<'_> {
 
     /// All readings; `None` where there are more than `limit`.
     fn raw(&self, from: Micros, to: Micros, limit: usize) -> Result<Option<Vec<Sample>>, ReadError> {
-        let recent = self.recent_within(from, to);
+        let recent = self.recent.within(from, to);
         let mut raw = Vec::new();
         let Some(limit) = limit.checked_sub(recent.len()) else { return Ok(None) };
         if let Some(stored) = &self.stored
@@ -170,7 +170,7 @@ impl Series<'_> {
                 }
             })?;
         }
-        let mut recent = self.recent_within(start * SECOND, end * SECOND);
+        let mut recent = self.recent.within(start * SECOND, end * SECOND);
         for ((start, point), end) in points.iter_mut().zip(edges.iter().skip(1)) {
             let (within, later) = recent.split_at(recent.partition_point(|of| of.time < end * SECOND));
             recent = later;

@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod faults;
+mod version1;
 pub(crate) mod whole;

@@ -229,7 +229,7 @@ fn a_newer_journal_is_left_alone() {
     let problem = journal.status().unwrap().problem.unwrap();
     assert!(problem.contains("written by a newer smartmeter (schema 99"), "{problem}");
     clock.record(&journal, "1.0");
-    raise(1);
+    raise(2);
     keeper.open();
     assert_eq!(samples(&journal), expected(&[(1, "1.0")]));
 }
@@ -330,6 +330,27 @@ fn a_counter_that_is_set_keeps_its_total() {
     assert!((total() - 0.11).abs() < 1e-9, "{}", total());
     keeper.checkpoint();
     assert!((total() - 0.11).abs() < 1e-9, "{}", total());
+}
+
+#[test]
+fn a_segment_that_is_checkpointed_while_somebody_reads_counts_once() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    let value = |n| Decimal::from(n);
+    clock.record(&journal, "100");
+    clock.pass(SECOND);
+    journal.counter_set("meter", "energy", "kWh", value(100), value(7));
+    clock.record(&journal, "7");
+    let shared = journal.0.as_ref().unwrap();
+    let segments = shared.tail.segments();
+    keeper.checkpoint();
+    let (from, to) = (NOON - 3600 * SECOND, NOON + 3600 * SECOND);
+    let total = |segments: &[_]| {
+        let read = shared
+            .answer(segments, |view| view.find("meter", "energy", None)?.consumption(from, to, Per::Hour));
+        read.unwrap().iter().filter_map(|hour| hour.amount).sum::<f64>()
+    };
+    assert_eq!((total(&segments), total(&shared.tail.segments())), (0.0, 0.0));
 }
 
 #[test]

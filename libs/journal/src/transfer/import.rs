@@ -152,6 +152,7 @@ impl Import {
                 name,
                 unit,
                 obis,
+                kind: None,
                 value: *value,
             })
             .collect();

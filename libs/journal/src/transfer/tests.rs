@@ -64,8 +64,8 @@ impl Segment {
         let texts = ["count", "kWh", "power", "W", ""].map(Text::from);
         let [count_name, kwh, power_name, watt, none] = &texts;
         let cells = [
-            Cell { name: count_name, unit: kwh, obis: none, value: count },
-            Cell { name: power_name, unit: watt, obis: none, value: power },
+            Cell { name: count_name, unit: kwh, obis: none, kind: None, value: count },
+            Cell { name: power_name, unit: watt, obis: none, kind: None, value: power },
         ];
         self.encoder.batch(&mut self.bytes, &"s0".into(), (T + second) * 1_000_000, &cells);
         self
@@ -95,13 +95,13 @@ fn journal(folded: &[Segment], tails: &[Segment]) -> (tempfile::TempDir, PathBuf
     if !folded.is_empty() {
         let segments: Vec<_> = folded
             .iter()
-            .map(|segment| (frame::number(&segment.bytes).unwrap(), &segment.bytes[..]))
+            .map(|segment| (frame::open(&segment.bytes).unwrap().0, &segment.bytes[..]))
             .collect();
         let (mut database, _) = Database::open(&path).unwrap();
         database.checkpoint(&segments, &jiff::tz::TimeZone::UTC).unwrap();
     }
     for tail in tails {
-        let number = frame::number(&tail.bytes).unwrap();
+        let number = frame::open(&tail.bytes).unwrap().0;
         fs::write(segment_path(&path, number), &tail.bytes).unwrap();
     }
     (folder, path)

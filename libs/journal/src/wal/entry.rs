@@ -1,10 +1,11 @@
 //! Entries of the log.
 
 use crate::{
+    db::counter_resets::Reset,
     series::SeriesName,
     time::{Epoch, Micros, TimeCorrection},
 };
-use reading::{Decimal, Obis, Text};
+use reading::{Decimal, Kind, Obis, Text};
 
 /// Entry of a segment, in the order of recording.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +39,13 @@ pub struct CounterSet {
     pub after: Decimal,
 }
 
+impl CounterSet {
+    pub(crate) fn reset(&self) -> Reset {
+        let (before, after) = (self.before.to_f64(), self.after.to_f64());
+        Reset { time: self.time, set: true, before, after }
+    }
+}
+
 /// Columns of the batches of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -55,6 +63,8 @@ pub(crate) struct Column {
     pub(crate) obis: Text,
     /// Parsed `obis`; `None` where it is not a code.
     pub(crate) code: Option<Obis>,
+    /// Kind, where the source states it.
+    pub(crate) kind: Option<Kind>,
     /// Decimals of the column's mantissas.
     pub(crate) scale: u8,
 }

@@ -1,19 +1,22 @@
-//! The bytes of a segment: frames, each with a checksum, so that a torn end is seen.
+//! Bytes of a segment: frames, each with a checksum, so that a torn end is seen.
 //!
 //! ```text
-//! segment = magic "smtail", version 1, line feed · number (u64, little endian) · frames
+//! segment = magic "smtail", version 2, line feed · number (u64, little endian) · frames
 //! frame   = length of the payload · payload · CRC-32 (ISO-HDLC) of the payload, little endian
-//! payload = 0 layout: section, columns (name, unit, OBIS code, scale)
+//! payload = 0 layout: section, columns (name, unit, OBIS code, scale, kind)
 //!         | 1 batch: index of its layout among those before, time, a mantissa for each column
 //!         | 2 counter set: section, name, unit, time, before (mantissa, scale), after (the same)
-//!         | 3 correction: since, delta
+//!         | 3 time correction: since, delta
 //!         | 4 epoch: boot, since, wall offset, offset, confirmed
 //!         | 5 cursor: publisher, segment, offset
+//! kind    = 0 not stated | 1 counter | 2 net | 3 gauge | 4 maximum | 5 state
 //! ```
 //!
-//! Integers are variable (see `varint`). A batch has the differences to the batch of the same layout
-//! before it: of its time the difference of differences, of each mantissa the difference. A batch of
-//! eight registers a second takes about twenty bytes.
+//! Version 1, which is still read, has no kinds.
+//!
+//! Integers are variable (see `varint`). A batch holds the differences to the batch of the same layout before it: of its
+//! time the difference of differences, of each mantissa the difference. A batch of eight registers a second takes about
+//! twenty bytes.
 
 use std::collections::HashMap;
 
@@ -25,9 +28,16 @@ use crate::{
     varint::{Input, put, put_signed, put_text},
     wal::entry::{Column, CounterSet, Entry, Layout, Position},
 };
-use reading::{Decimal, Obis, Text};
+use reading::{Decimal, Kind, Obis, Text};
 
-const MAGIC: [u8; 8] = *b"smtail\x01\n";
+const MAGIC: [u8; 8] = *b"smtail\x02\n";
+/// Version of the segments that are written.
+const VERSION: u8 = 2;
+/// Place of the version in the magic.
+const VERSION_AT: usize = 6;
+/// Kinds by their bytes.
+const KINDS: [Option<Kind>; 6] =
+    [None, Some(Kind::Counter), Some(Kind::Net), Some(Kind::Gauge), Some(Kind::Maximum), Some(Kind::State)];
 /// Magic and number.
 pub(crate) const HEADER: usize = 16;
 pub(crate) const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
@@ -39,17 +49,22 @@ const TIME_CORRECTION: u8 = 3;
 const EPOCH: u8 = 4;
 const CURSOR: u8 = 5;
 
-/// The first bytes of a segment.
+/// Returns the first bytes of a segment.
 pub(crate) fn header(number: u64) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.extend_from_slice(&number.to_le_bytes());
     out
 }
 
-/// The number in a segment's first bytes.
-pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
+/// Reads the first bytes of a segment: its number, and a reader of its version. `None` if it is not a segment.
+pub(crate) fn open(bytes: &[u8]) -> Option<(u64, Reader)> {
     let (magic, rest) = bytes.split_first_chunk::<8>()?;
-    (*magic == MAGIC).then(|| rest.first_chunk()).flatten().map(|number| u64::from_le_bytes(*number))
+    let version = magic[VERSION_AT];
+    let mut expected = MAGIC;
+    expected[VERSION_AT] = version;
+    let known = *magic == expected && (1..=VERSION).contains(&version);
+    let number = u64::from_le_bytes(*rest.first_chunk()?);
+    known.then(|| (number, Reader { kinds: version > 1, layouts: Vec::new() }))
 }
 
 /// One number of a batch that is to be written.
@@ -58,6 +73,7 @@ pub(crate) struct Cell<'a> {
     pub(crate) name: &'a Text,
     pub(crate) unit: &'a Text,
     pub(crate) obis: &'a Text,
+    pub(crate) kind: Option<Kind>,
     pub(crate) value: Decimal,
 }
 
@@ -130,8 +146,8 @@ impl Encoder {
             .columns
             .iter()
             .zip(mantissas)
-            .filter_map(|(Column { name, unit, obis, scale, .. }, mantissa)| {
-                Some(Cell { name, unit, obis, value: Decimal::new(*mantissa, *scale)? })
+            .filter_map(|(Column { name, unit, obis, kind, scale, .. }, mantissa)| {
+                Some(Cell { name, unit, obis, kind: *kind, value: Decimal::new(*mantissa, *scale)? })
             })
             .collect();
         self.batch(out, &layout.section, time, &cells);
@@ -154,6 +170,7 @@ impl Encoder {
             unit: cell.unit.clone(),
             obis: cell.obis.clone(),
             code: Obis::parse(cell.obis.as_bytes()),
+            kind: cell.kind,
             scale: Some(cell.value.scale().max(scale(i)))
                 .filter(|scale| cell.value.mantissa_at(*scale).is_some())
                 .unwrap_or(cell.value.scale()),
@@ -170,6 +187,7 @@ impl Encoder {
             put_text(&mut self.payload, &column.unit);
             put_text(&mut self.payload, &column.obis);
             self.payload.push(column.scale);
+            self.payload.push(KINDS.iter().position(|kind| *kind == column.kind).unwrap_or(0) as u8);
         }
         frame(out, &self.payload);
         let index = self.layouts.len();
@@ -223,7 +241,10 @@ impl Encoder {
 
 fn names_match(layout: &Layout, cells: &[Cell<'_>]) -> bool {
     let same = |(column, cell): (&Column, &Cell<'_>)| {
-        column.name == *cell.name && column.unit == *cell.unit && column.obis == *cell.obis
+        column.name == *cell.name
+            && column.unit == *cell.unit
+            && column.obis == *cell.obis
+            && column.kind == cell.kind
     };
     layout.columns.len() == cells.len() && layout.columns.iter().zip(cells).all(same)
 }
@@ -244,10 +265,8 @@ pub(super) fn frame(out: &mut Vec<u8>, payload: &[u8]) {
 /// Hands every whole entry of a segment to `visit`, in order. Gives how many bytes were whole: what follows
 /// them was torn by a power cut, or is damaged.
 pub(crate) fn entries(bytes: &[u8], mut visit: impl FnMut(Entry<'_>)) -> usize {
-    if number(bytes).is_none() {
-        return 0;
-    }
-    let (mut reader, mut rest) = (Reader::default(), &bytes[HEADER..]);
+    let Some((_, mut reader)) = open(bytes) else { return 0 };
+    let mut rest = &bytes[HEADER..];
     while let Ok((payload, behind)) = unframe(rest)
         && reader.entry(payload, &mut visit).is_some()
     {
@@ -284,6 +303,8 @@ pub(crate) fn unframe(bytes: &[u8]) -> Result<(&[u8], &[u8]), Stop> {
 /// Reads the frames of one segment, from the first one on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
+    /// Whether columns have kinds.
+    kinds: bool,
     layouts: Vec<Last>,
 }
 
@@ -293,7 +314,7 @@ impl Reader {
         let layouts = &mut self.layouts;
         let mut input = Input(payload);
         match input.byte()? {
-            LAYOUT => layouts.push(Last::new(layout(&mut input)?)),
+            LAYOUT => layouts.push(Last::new(layout(&mut input, self.kinds)?)),
             BATCH => {
                 let last = layouts.get_mut(usize::try_from(input.unsigned()?).ok()?)?;
                 let delta = input.signed()?.wrapping_add(last.period);
@@ -332,14 +353,15 @@ impl Reader {
     }
 }
 
-fn layout(input: &mut Input<'_>) -> Option<Layout> {
+fn layout(input: &mut Input<'_>, kinds: bool) -> Option<Layout> {
     let section = input.text()?.into();
     let columns = usize::try_from(input.unsigned()?).ok()?;
     let column = |_| {
         let [name, unit, obis] = [input.text()?, input.text()?, input.text()?].map(Text::from);
         let scale = input.byte()?;
         let code = Obis::parse(obis.as_bytes());
-        Decimal::new(0, scale).map(|_| Column { name, unit, obis, code, scale })
+        let kind = if kinds { *KINDS.get(usize::from(input.byte()?))? } else { None };
+        Decimal::new(0, scale).map(|_| Column { name, unit, obis, code, kind, scale })
     };
     let columns = (0..columns).map(column).collect::<Option<_>>()?;
     Some(Layout { section, columns })

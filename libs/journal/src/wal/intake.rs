@@ -67,7 +67,7 @@ impl Intake {
             let of_time = numbers.iter().filter(|number| number.time == time);
             let cell = |number| {
                 let Number { reading, unit, obis, value, .. }: &Number<'_> = number;
-                Cell { name: &reading.name, unit, obis, value: *value }
+                Cell { name: &reading.name, unit, obis, kind: reading.kind, value: *value }
             };
             encoder.batch(out, section, time, &of_time.map(cell).collect::<Vec<_>>());
             numbers.retain(|number| number.time != time);

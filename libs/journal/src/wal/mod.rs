@@ -11,4 +11,4 @@ pub(crate) mod queue;
 pub(crate) mod segment;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

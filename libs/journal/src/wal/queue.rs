@@ -287,7 +287,7 @@ fn readings(layout: &Layout, mantissas: &[i64]) -> Vec<Reading> {
             obis: column.code,
             value: Value::Number(Decimal::new(*mantissa, column.scale)?),
             unit: Some(column.unit.clone()).filter(|unit| !unit.is_empty()),
-            kind: None,
+            kind: column.kind,
             time: None,
             status: None,
             more: Vec::new(),

@@ -78,7 +78,13 @@ impl Stream {
             let rest = &self.piece[self.used..];
             let next = match self.at.offset {
                 0 if rest.len() < HEADER => Err(Stop::Short(HEADER)),
-                0 => frame::number(rest).map(|_| (&[][..], &rest[HEADER..])).ok_or(Stop::Damaged),
+                0 => match frame::open(rest) {
+                    Some((_, reader)) => {
+                        self.frames = reader;
+                        Ok((&[][..], &rest[HEADER..]))
+                    }
+                    None => Err(Stop::Damaged),
+                },
                 _ => frame::unframe(rest),
             };
             match next {

@@ -1,4 +1,56 @@
-use crate::db::tests::checkpoint::{Journal, SECOND, Segment};
+//! Which steps of counters are no consumption.
+
+use crate::{
+    db::{
+        counter_resets::Counter,
+        tests::checkpoint::{Journal, SECOND, Segment},
+    },
+    series::Stated,
+    testing::named,
+};
+use reading::Kind;
+
+fn counter(unit: &str, obis: &str, kind: Option<Kind>) -> Option<Counter> {
+    Counter::of(&Stated { obis: obis.into(), kind }.meaning(&named("d0", "x", unit)))
+}
+
+#[test]
+fn energy_and_volume_are_counters_however_their_unit_is_spelled() {
+    for unit in [
+        "kWh", "Wh", "MWh", "kvarh", "m3", "m³", "l", "GJ", "J", "kJ", "MJ", "Mvarh", "MVAh", "KWh", "kwh",
+        "kWh ", "m^3", "kVArh",
+    ] {
+        assert!(counter(unit, "", None).is_some(), "{unit}");
+    }
+    for unit in ["", "W", "V", "A", "°C", "kW", "Hz"] {
+        assert_eq!(counter(unit, "1.7.0", None), None, "{unit}");
+    }
+    assert!(
+        counter("", "", Some(Kind::Counter)).is_some() && counter("kWh", "", Some(Kind::Gauge)).is_none()
+    );
+}
+
+#[test]
+fn a_fall_and_a_leap_are_no_consumption() {
+    let import = counter("kWh", "1.8.0", None).unwrap();
+    assert!(!import.is_reset((0, 4457.1), (1_000_000, 4457.2)));
+    assert!(import.is_reset((0, 4457.1), (1_000_000, 4457.0)));
+    assert!(import.is_reset((0, 0.0), (1_000_000, 4457.0)));
+    assert!(import.is_reset((0, 5000.0), (4 * 3_600_000_000, 8000.0)), "another meter after an outage");
+    assert!(!import.is_reset((0, 0.0), (86_400_000_000, 400.0)), "a day's gap may hold a day's energy");
+    // The same limit in another unit.
+    let joules = counter("J", "", None).unwrap();
+    assert!(!joules.is_reset((0, 0.0), (86_400_000_000, 400.0 * 3.6e6)));
+    assert!(joules.is_reset((0, 0.0), (1_000_000, 4457.0 * 3.6e6)));
+    // Nobody knows how fast a counter without a unit may rise.
+    let pulses = counter("", "", Some(Kind::Counter)).unwrap();
+    assert!(!pulses.is_reset((0, 0.0), (1_000_000, 1e9)) && pulses.is_reset((0, 2.0), (1_000_000, 1.0)));
+    for code in ["1-0:16.8.0", "36.8.0", "56.8.0", "76.8.0"] {
+        let net = counter("kWh", code, None).unwrap();
+        assert!(!net.is_reset((0, 100.0), (1_000_000, 99.9)), "{code}");
+        assert!(net.is_reset((0, 100.0), (1_000_000, 0.0)), "{code}");
+    }
+}
 
 #[test]
 fn a_break_is_found_between_batches_minutes_and_folds() {

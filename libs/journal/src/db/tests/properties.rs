@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use crate::{
-    counter::Counter,
-    db::rollup::Level,
     db::tests::checkpoint::{Journal, SECOND, SPRING, Segment, berlin},
+    db::{counter_resets::Counter, rollup::Level},
+    series::Stated,
+    testing::named,
 };
 
 /// A batch of the tests below: when, of which section.
@@ -79,7 +80,11 @@ fn check(journal: &Journal) {
                 assert!((mean.parse::<f64>().unwrap() - expected).abs() < 1e-6, "{sql} {mean} {expected}");
             }
         }
-        let Some(counter) = Counter::of("kWh", "1.8.0").filter(|_| name.ends_with('e')) else { continue };
+        if !name.ends_with('e') {
+            continue;
+        }
+        let stated = Stated { obis: "1.8.0".into(), kind: None };
+        let counter = Counter::of(&stated.meaning(&named("d0", "e", "kWh"))).unwrap();
         let times = |kind| -> Vec<i64> {
             let sql =
                 format!("SELECT ts FROM event WHERE series = {} AND kind = '{kind}' ORDER BY ts", id[0]);
@@ -88,7 +93,8 @@ fn check(journal: &Journal) {
         let sets = times("set");
         let samples: Vec<_> = samples.into_iter().collect();
         let found = samples.windows(2).filter(|pair| {
-            counter.breaks(pair[0], pair[1]) && !sets.iter().any(|set| (pair[0].0..=pair[1].0).contains(set))
+            counter.is_reset(pair[0], pair[1])
+                && !sets.iter().any(|set| (pair[0].0..=pair[1].0).contains(set))
         });
         let found: Vec<_> = found.map(|pair| pair[1].0).collect();
         assert_eq!(times("break"), found);

@@ -248,7 +248,7 @@ fn only_counters_count_and_not_too_finely() {
         Err(ReadError::BadRequest(message)) => message,
         other => panic!("{other:?}"),
     };
-    assert!(error("P", 1, Per::Day).starts_with("`P` is no counter, its unit is `W`"));
+    assert!(error("P", 1, Per::Day).starts_with("`P` is not a counter, it has the unit `W`"));
     assert_eq!(
         error("E", 200_000 * HOUR, Per::Hour),
         "the range has more than 10000 periods: ask for `per=day`"
@@ -266,9 +266,16 @@ fn only_counters_count_and_not_too_finely() {
 fn what_runs_both_ways_may_be_negative() {
     let start = at("2026-11-02T06:00:00Z");
     let samples: Vec<_> = (0..119).map(|i| sample(start + i * 60 * SECOND, 100_000 - 10 * i)).collect();
-    let mut house = House::new();
-    house.store(&energy(), "16.8.0", &samples, &[]);
-    assert_eq!(shown(&ask(&house, start, start + 2 * HOUR, Per::Hour)), ["-590", "-590p"]);
+    for code in ["16.8.0", "36.8.0", "56.8.0", "76.8.0"] {
+        for cut in [0, 60, samples.len()] {
+            let (old, new) = samples.split_at(cut);
+            let mut house = House::new();
+            house.store(&energy(), code, old, &[]);
+            house.record(&energy(), code, new, &[]);
+            let hours = ask(&house, start, start + 2 * HOUR, Per::Hour);
+            assert_eq!(shown(&hours), ["-590", "-590p"], "{code} {cut}");
+        }
+    }
 }
 
 /// What comes before a stretch of readings.

@@ -202,7 +202,7 @@ proptest! {
         let Points::Raw(raw) = ask(&house, from, to, Some("raw")).unwrap().points else { panic!() };
         let expected: Vec<_> = samples.iter().filter(|of| (from..to).contains(&of.time)).copied().collect();
         // Equal numbers may have more zeros at the end.
-        let points = |samples: &[Sample]| samples.iter().map(crate::counter::point).collect::<Vec<_>>();
+        let points = |samples: &[Sample]| samples.iter().map(crate::db::counter_resets::point).collect::<Vec<_>>();
         prop_assert_eq!(points(&raw), points(&expected));
         for word in Step::words().skip(1) {
             let Points::Rollups(points) = ask(&house, from, to, Some(word)).unwrap().points else { panic!() };

@@ -3,7 +3,7 @@ use crate::{
     testing::{House, at, named, sample},
     wal::entry::CounterSet,
 };
-use reading::Decimal;
+use reading::{Decimal, Kind};
 
 #[test]
 fn recent_readings_are_in_order_and_redated_and_none_twice() {
@@ -39,8 +39,10 @@ fn every_series_is_listed_with_its_extent() {
     house.record(&energy, "1.8.0", &[sample(last + 10_000_000, 3)], &[]);
     house.record(&named("s0", "count", ""), "", &[sample(last + 1, 3), sample(last + 2, 3)], &[]);
     let listed = house.ask(|view| view.series().unwrap());
-    let listed: Vec<_> =
-        listed.iter().map(|of| (&*of.name.name, &*of.obis, of.counter, of.from, of.to)).collect();
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|of| (&*of.name.name, &*of.obis, of.meaning.kind == Kind::Counter, of.from, of.to))
+        .collect();
     let minute = at("2026-11-01T10:07:00Z");
     assert_eq!(
         listed,
@@ -81,11 +83,11 @@ fn what_is_not_there_is_named_with_what_is() {
             Err(ReadError::NotFound(message)) => message,
             other => panic!("{other:?}"),
         };
-    assert_eq!(error(&house, "d0", "E"), "no section `d0`: the journal has none");
+    assert_eq!(error(&house, "d0", "E"), "no source `d0`: the journal has none");
     house.store(&named("d0", "E", "kWh"), "", &[sample(0, 1)], &[]);
     house.record(&named("d0", "P", "W"), "", &[sample(0, 1)], &[]);
     house.record(&named("s0", "count", ""), "", &[sample(0, 1)], &[]);
-    assert_eq!(error(&house, "x", "E"), "no section `x`: the journal has `d0`, `s0`");
+    assert_eq!(error(&house, "x", "E"), "no source `x`: the journal has `d0`, `s0`");
     assert_eq!(error(&house, "d0", "x"), "no reading `x`: `d0` has `E`, `P`");
     for i in 0..20 {
         house.store(&named("d0", &format!("R{i}"), ""), "", &[sample(0, 1)], &[]);
