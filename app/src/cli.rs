@@ -7,14 +7,9 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use framework::{Config, Diagnostics, Override};
+use framework::{Config, Diagnostics, Setting};
 
-use crate::{decode, demo, probe, record, run, transfer};
-
-/// Something went wrong while running.
-const FAULT: u8 = 1;
-/// The command line or the configuration is wrong.
-const USAGE: u8 = 2;
+use crate::{decode, demo, failure::Failure, probe, record, run, transfer};
 
 /// Reads a house's energy meters and serves them as JSON.
 #[derive(Parser)]
@@ -94,7 +89,7 @@ pub fn main() -> ExitCode {
         Some(_) if misplaced => Err(Failure::usage(
             "of all options only `--config` may stand before a command: write the others behind it\n",
         )),
-        None if cli.run.demo => demo::run(&cli.run.file.overrides()),
+        None if cli.run.demo => demo::run(&cli.run.file),
         None => cli.run.file.load().map_err(Failure::from).and_then(|config| run::run(config, None)),
         Some(Command::Check(file)) => check(&file),
         Some(Command::Plugins) => plugins(),
@@ -108,39 +103,9 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = write!(io::stderr(), "{}", failure.text);
-            ExitCode::from(failure.status)
+            let _ = write!(io::stderr(), "{failure}");
+            failure.status()
         }
-    }
-}
-
-/// Why the program ends, and with which status.
-pub(crate) struct Failure {
-    status: u8,
-    text: String,
-}
-
-impl Failure {
-    /// Something went wrong: status 1. The text is whole lines.
-    pub(crate) fn fault(text: impl Into<String>) -> Self {
-        Self { status: FAULT, text: text.into() }
-    }
-
-    /// What was asked for is wrong: status 2. The text is whole lines.
-    pub(crate) fn usage(text: impl Into<String>) -> Self {
-        Self { status: USAGE, text: text.into() }
-    }
-}
-
-impl From<Diagnostics> for Failure {
-    fn from(mistakes: Diagnostics) -> Self {
-        Self::usage(mistakes.to_string())
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::fault(format!("smartmeter: {error}\n"))
     }
 }
 
@@ -150,42 +115,49 @@ impl ConfigFile {
         Self { config, ..Self::default() }
     }
 
-    /// Whether an option stands in for a key of the file.
+    /// Returns whether an option sets a key of the file.
     fn has_keys(&self) -> bool {
-        !self.overrides().is_empty()
+        self.port.is_some() || self.serial_port.is_some() || self.s0_pin.is_some() || self.state_dir.is_some()
     }
 
-    /// The original program's options, as keys of the configuration.
-    fn overrides(&self) -> Vec<Override> {
-        let source = |option: &str, plugin, name, key, value, instead_of| Override::Source {
-            option: option.to_owned(),
-            plugin,
-            name,
-            key,
-            value,
-            instead_of,
-        };
-        let port = self.port.map(|port| Override::ListenPort { option: "--port".to_owned(), port });
-        let serial_port = self.serial_port.clone();
-        let serial_port =
-            serial_port.map(|path| source("--serialPort", "d0", "smartmeter_d0", "port", path, &[]));
-        let pin = self
-            .s0_pin
-            .map(|pin| source("--s0Pin", "s0", "smartmeter_s0", "pin", pin.to_string(), &["port", "line"]));
-        let state_dir = self.state_dir.as_ref().map(|path| Override::Server {
-            option: "--state-dir".to_owned(),
-            key: "state_dir",
-            value: path.display().to_string(),
-        });
-        [port, serial_port, pin, state_dir].into_iter().flatten().collect()
+    /// Returns the options of the original program, as keys of the configuration in `file`.
+    pub(crate) fn settings(&self, file: &str) -> Vec<Setting> {
+        // The framework reports a file that is no TOML.
+        let file: toml::Table = file.parse().unwrap_or_default();
+        let mut settings = Vec::new();
+        if let Some(port) = self.port {
+            let server = file.get("server").and_then(|server| server.get("listen"));
+            let old = server.and_then(toml::Value::as_str).unwrap_or("127.0.0.1");
+            let host = old.rsplit_once(':').map_or(old, |(host, _)| host);
+            settings.push(Setting::text("--port", ["server", "listen"], format!("{host}:{port}")));
+        }
+        let sources = file.get("sources").and_then(toml::Value::as_table);
+        if let Some(path) = &self.serial_port {
+            let name = source_of(sources, "d0", "smartmeter_d0");
+            settings.push(Setting::text("--serialPort", ["sources", &name, "plugin"], "d0"));
+            settings.push(Setting::text("--serialPort", ["sources", &name, "port"], path));
+        }
+        if let Some(pin) = self.s0_pin {
+            let name = source_of(sources, "s0", "smartmeter_s0");
+            settings.push(Setting::text("--s0Pin", ["sources", &name, "plugin"], "s0"));
+            settings.extend(["port", "line"].map(|key| Setting::remove("--s0Pin", ["sources", &name, key])));
+            settings.push(Setting::integer("--s0Pin", ["sources", &name, "pin"], pin.into()));
+        }
+        if let Some(path) = &self.state_dir {
+            settings.push(Setting::text("--state-dir", ["server", "state_dir"], path.display().to_string()));
+        }
+        settings
     }
 
     pub(crate) fn load(&self) -> Result<Config, Diagnostics> {
-        let overrides = self.overrides();
         match self.path() {
-            Some(path) => Config::load(&path, &overrides),
+            Some(path) => {
+                // A file that cannot be read is reported by `Config::load`.
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                Config::load(&path, &self.settings(&text))
+            }
             None if self.serial_port.is_some() || self.s0_pin.is_some() => {
-                Config::parse("command line", "", &overrides)
+                Config::parse("command line", "", &self.settings(""))
             }
             None => Err(Diagnostics::file(
                 "config.toml",
@@ -201,19 +173,32 @@ impl ConfigFile {
     }
 }
 
+/// Returns the name of the only source that uses `plugin`; `usual` where none or several do, unless another plugin has
+/// that name.
+fn source_of(sources: Option<&toml::Table>, plugin: &str, usual: &str) -> String {
+    let uses = |source: &toml::Value| source.get("plugin").and_then(toml::Value::as_str) == Some(plugin);
+    let mut users = sources.into_iter().flatten().filter(|(_, source)| uses(source));
+    match (users.next(), users.next(), sources.and_then(|sources| sources.get(usual))) {
+        (Some((only, _)), None, _) => only.clone(),
+        (_, _, Some(source)) if !uses(source) => format!("{usual}_{plugin}"),
+        _ => usual.to_owned(),
+    }
+}
+
 fn check(file: &ConfigFile) -> Result<(), Failure> {
     let config = file.load()?;
     let mut out = io::stdout().lock();
-    writeln!(out, "the configuration is right: it is served on http://{}/data", config.server.listen)?;
-    if let Some(vzlogger) = &config.vzlogger {
-        writeln!(out, "  vzlogger's clients are answered on http://{}/", vzlogger.listen)?;
-    }
+    writeln!(out, "configuration OK; serves http://{}/data", config.server.listen)?;
     for source in &config.sources {
         let device = source.device.as_deref().unwrap_or("no device");
         writeln!(out, "  {}: plugin {}, {device}", source.name, source.plugin.kind)?;
     }
     for publisher in &config.publishers {
         writeln!(out, "  {}: publisher {}", publisher.name, publisher.plugin.kind)?;
+    }
+    for endpoint in &config.endpoints {
+        let (kind, listen) = (endpoint.plugin.kind, endpoint.endpoint.listen());
+        writeln!(out, "  {}: endpoint {kind}, {listen}", endpoint.name)?;
     }
     if config.sources.is_empty() {
         writeln!(out, "hint: no source is configured yet; `smartmeter sample d0` prints one")?;
@@ -223,23 +208,18 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
 
 fn plugins() -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    let sources = framework::source_plugins().into_iter().map(|source| (source.kind, "source", source.about));
-    let publishers = framework::publishers().into_iter();
-    let publishers = publishers.map(|publisher| (publisher.kind, "publisher", publisher.about));
-    for (kind, what, about) in sources.chain(publishers) {
-        writeln!(out, "{kind:<13} {what:<10} {about}")?;
+    for plugin in framework::plugins() {
+        writeln!(out, "{:<13} {:<10} {}", plugin.kind, plugin.role, plugin.about)?;
     }
     Ok(())
 }
 
 fn sample(name: &str) -> Result<(), Failure> {
-    let sources = framework::source_plugins().into_iter().map(|source| (source.kind, source.sample));
-    let publishers = framework::publishers().into_iter().map(|publisher| (publisher.kind, publisher.sample));
-    let all: Vec<_> = sources.chain(publishers).collect();
-    let Some((_, sample)) = all.iter().find(|(kind, _)| *kind == name) else {
-        let kinds: Vec<_> = all.iter().map(|(kind, _)| format!("`{kind}`")).collect();
+    let plugins = framework::plugins();
+    let Some(plugin) = plugins.iter().find(|plugin| plugin.kind == name) else {
+        let kinds: Vec<_> = plugins.iter().map(|plugin| format!("`{}`", plugin.kind)).collect();
         let list = kinds.join(", ");
         return Err(Failure::usage(format!("unknown plugin `{name}`, expected one of {list}\n")));
     };
-    Ok(io::stdout().lock().write_all(sample.as_bytes())?)
+    Ok(io::stdout().lock().write_all(plugin.sample.as_bytes())?)
 }

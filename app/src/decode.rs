@@ -9,7 +9,7 @@ use std::{
 use telegram::{Decoded, ProtocolRegistration, json_line, protocols};
 use transport::Recording;
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 
 /// Prints a line of JSON for each telegram that is accepted, and a line on standard error for each other.
 ///

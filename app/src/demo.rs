@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use framework::{Config, Override};
+use framework::Config;
 
-use crate::{cli::Failure, run};
+use crate::{cli::ConfigFile, failure::Failure, run};
 
 /// What the log says of it.
 const SIMULATED: &str = "DEMO: the house is simulated, nothing here is measured (a meter that pushes a telegram a \
                          second, and a heat pump's pulses)";
 
 /// Starts the simulated house, and reads it as a real one is read.
-pub(crate) fn run(overrides: &[Override]) -> Result<(), Failure> {
+pub(crate) fn run(options: &ConfigFile) -> Result<(), Failure> {
     let house = simulator::Demo::start()
         .map_err(|error| Failure::fault(format!("could not start the simulated house: {error}\n")))?;
     let state = StateDir(std::env::temp_dir().join(format!("smartmeter-demo-{}", std::process::id())));
@@ -23,7 +23,7 @@ pub(crate) fn run(overrides: &[Override]) -> Result<(), Failure> {
         house.meter_port().display(),
         house.pulse_port().display(),
     );
-    let config = Config::parse("demo", &text, overrides)?;
+    let config = Config::parse("demo", &text, &options.settings(&text))?;
     run::run(config, Some(SIMULATED))
 }
 

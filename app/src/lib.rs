@@ -3,6 +3,7 @@
 pub mod cli;
 mod decode;
 mod demo;
+mod failure;
 mod log;
 mod plugins;
 mod probe;

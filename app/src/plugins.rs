@@ -9,4 +9,5 @@ use plugin_s0 as _;
 use plugin_sml as _;
 use plugin_thermal as _;
 use plugin_volkszaehler as _;
+use plugin_vzlogger as _;
 use plugin_webhook as _;

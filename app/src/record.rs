@@ -20,8 +20,8 @@ use transport::{Chunk, Header, Port, Recorder};
 
 use self::input::Input;
 use crate::{
-    cli::Failure,
     decode::{Judged, judge},
+    failure::Failure,
 };
 
 /// So much is kept in memory: to say what it is, and to anonymise it.

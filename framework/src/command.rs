@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::{Decimal, error::quoted};
+use crate::{Decimal, section::quoted};
 
 /// An action of an instance, called over `/cmd`.
 #[async_trait::async_trait]

@@ -1,4 +1,4 @@
-//! Context of a source or publisher: its name, its state directory, its statistics.
+//! Context of a source, publisher or endpoint: its name, its state directory, its statistics.
 
 use std::{
     ops::Deref,
@@ -12,23 +12,40 @@ use std::{
 
 use crate::{Decimal, Text, journal::Journal};
 
-/// Context of one source or publisher: its name, its state directory, its statistics.
+/// Context of one source, publisher or endpoint: its name, its state directory, its statistics.
 #[derive(Debug, Clone)]
 pub struct Context {
     name: Text,
     state_dir: PathBuf,
+    sources: Arc<[Text]>,
     stats: Stats,
 }
 
 impl Context {
-    /// The context of the source or publisher `name`. The framework and tests make it.
+    /// The context called `name`. The framework and tests make it.
     pub fn new(name: impl Into<Text>, state_dir: impl Into<PathBuf>) -> Self {
-        Self { name: name.into(), state_dir: state_dir.into(), stats: Stats::default() }
+        Self {
+            name: name.into(),
+            state_dir: state_dir.into(),
+            sources: Arc::default(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Adds the names of all sources in the configuration.
+    pub fn with_sources(mut self, names: &[Text]) -> Self {
+        self.sources = names.into();
+        self
     }
 
     /// Its name in the configuration; that of a source is its section in `/data`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The names of all sources in the configuration, for keys that name one.
+    pub fn sources(&self) -> &[Text] {
+        &self.sources
     }
 
     /// The folder for files that must survive a restart. It need not exist yet.
@@ -63,9 +80,9 @@ pub struct SourceContext {
 }
 
 impl SourceContext {
-    /// The context of the source `name`. The framework and tests make it.
-    pub fn new(name: impl Into<Text>, state_dir: impl Into<PathBuf>, stale_after: Duration) -> Self {
-        Self { context: Context::new(name, state_dir), stale_after, journal: Arc::default() }
+    /// The context of a source. The framework and tests make it.
+    pub fn new(context: Context, stale_after: Duration) -> Self {
+        Self { context, stale_after, journal: Arc::default() }
     }
 
     /// The time without a batch after which the source counts as stale. A source without news repeats its last

@@ -18,15 +18,19 @@ mod command;
 mod commands;
 mod config;
 mod context;
-mod error;
+mod endpoint;
 mod faults;
 pub mod http;
 mod panic;
 mod period;
+mod plugin;
 pub mod publish;
 mod publisher;
+mod registry;
 mod scheduler;
+mod section;
 mod service;
+mod serving;
 mod source;
 mod status;
 pub mod store;
@@ -44,23 +48,24 @@ pub use crate::{
     command::{ArgKind, ArgSpec, Args, Command, CommandError, CommandSpec},
     commands::{Commands, InstalledCommand, ResolveError},
     config::{
-        Config, ConfiguredPublisher, ConfiguredSource, Diagnostic, Diagnostics, JournalConfig, Override,
-        PUBLISHER_KEYS, SOURCE_KEYS, Secret, ServerConfig, VzloggerConfig,
+        Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, ENDPOINT_KEYS, JournalConfig,
+        PUBLISHER_KEYS, SOURCE_KEYS, Secret, ServerConfig, Setting, listen_address,
     },
     context::{Context, Counter, Fact, SourceContext, Stats},
-    error::ConfigError,
+    endpoint::{Endpoint, EndpointContext, EndpointPlugin, EndpointRegistration, Updates, endpoint_plugins},
     faults::Faults,
     period::Period,
+    plugin::{PluginInfo, Role},
     publisher::{
         Batching, PublishError, Publisher, PublisherContext, PublisherPlugin, PublisherRegistration,
-        publisher, publishers,
+        publisher_plugins,
     },
+    registry::plugins,
     scheduler::Schedule,
-    service::run,
-    source::{
-        AcquireError, DataAcquisition, Mode, Source, SourcePlugin, SourceRegistration, source_plugin,
-        source_plugins,
-    },
+    section::{ConfigError, Diagnostic, Diagnostics},
+    service::{Service, listen},
+    serving::EndpointStatus,
+    source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin, SourceRegistration, source_plugins},
     store::Store,
 };
 
@@ -80,5 +85,13 @@ macro_rules! register_source {
 macro_rules! register_publisher {
     ($plugin:ty) => {
         $crate::inventory::submit! { $crate::PublisherRegistration::of::<$plugin>() }
+    };
+}
+
+/// Registers an [`EndpointPlugin`], so that a program that links its crate finds it by name.
+#[macro_export]
+macro_rules! register_endpoint {
+    ($plugin:ty) => {
+        $crate::inventory::submit! { $crate::EndpointRegistration::of::<$plugin>() }
     };
 }

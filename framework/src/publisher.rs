@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Commands, ConfigError, Context, Record, Store, config::Section, error::quoted, publish::Route,
-    source::sole_names,
+    Commands, ConfigError, Context, PluginInfo, Record, Role, Store,
+    plugin::{by_name, registration},
+    publish::Route,
+    section::{Section, keys_of},
 };
 
 /// Kind of publisher. One crate implements it once and registers it with
@@ -19,7 +21,7 @@ pub trait PublisherPlugin: 'static {
     const ABOUT: &'static str;
     /// Commented configuration that works: `include_str!("../sample.toml")`.
     const SAMPLE: &'static str;
-    /// Keys of the plugin's own. Derive `Deserialize` with `#[serde(deny_unknown_fields)]`.
+    /// Its own configuration: a struct that derives `Deserialize`. Unknown keys are refused.
     type Config: DeserializeOwned + Debug;
 
     /// Builds the publisher of one `[publishers.<name>]`.
@@ -140,28 +142,22 @@ pub struct PublisherContext {
     pub route: Arc<Route>,
 }
 
-/// Parses a section and builds its publisher.
-type BuildFn = fn(&mut Section<'_>, &Context) -> Option<Box<dyn Publisher>>;
-
-/// Linked publisher plugin, type-erased. Made by [`register_publisher!`](crate::register_publisher).
-#[derive(Clone, Copy)]
-pub struct PublisherRegistration {
-    /// [`PublisherPlugin::KIND`].
-    pub kind: &'static str,
-    /// [`PublisherPlugin::ABOUT`].
-    pub about: &'static str,
-    /// [`PublisherPlugin::SAMPLE`].
-    pub sample: &'static str,
-    pub(crate) build: BuildFn,
+registration! {
+    /// A linked [`PublisherPlugin`], its type erased. [`register_publisher!`](crate::register_publisher) makes it.
+    PublisherRegistration, build: fn(&Section<'_>, &Context) -> Option<Box<dyn Publisher>>
 }
 
 impl PublisherRegistration {
     /// Returns the registration of `P`.
     pub const fn of<P: PublisherPlugin>() -> Self {
         Self {
-            kind: P::KIND,
-            about: P::ABOUT,
-            sample: P::SAMPLE,
+            info: PluginInfo {
+                role: Role::Publisher,
+                kind: P::KIND,
+                about: P::ABOUT,
+                sample: P::SAMPLE,
+                keys: keys_of::<P::Config>,
+            },
             build: |section, cx| {
                 let config = section.parse::<P::Config>()?;
                 P::build(config, cx).map_err(|error| section.refuse(&error)).ok()
@@ -170,29 +166,7 @@ impl PublisherRegistration {
     }
 }
 
-impl Debug for PublisherRegistration {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PublisherRegistration").field("kind", &self.kind).finish_non_exhaustive()
-    }
-}
-
-inventory::collect!(PublisherRegistration);
-
-/// Returns all linked publishers, sorted by name.
-///
-/// # Panics
-/// Panics if two of them have the same name: a mistake of the build, not of the user.
-pub fn publishers() -> Vec<&'static PublisherRegistration> {
-    sole_names(inventory::iter::<PublisherRegistration>().collect(), |publisher| publisher.kind)
-}
-
-/// Returns the linked publisher `kind`.
-///
-/// # Errors
-/// Returns a message that lists the linked publishers if `kind` is none of them.
-pub fn publisher(kind: &str) -> Result<&'static PublisherRegistration, String> {
-    let publishers = publishers();
-    let found = publishers.iter().copied().find(|publisher| publisher.kind == kind);
-    let list = || quoted(publishers.iter().map(|publisher| publisher.kind));
-    found.ok_or_else(|| format!("unknown publisher `{kind}`, expected one of {}", list()))
+/// Returns the linked publisher plugins, by name.
+pub fn publisher_plugins() -> Vec<&'static PublisherRegistration> {
+    by_name(inventory::iter::<PublisherRegistration>().into_iter())
 }

@@ -1,156 +1,222 @@
-//! The running program: each source and publisher on a thread of its own, HTTP on the caller's.
+//! The running program: each source, publisher and endpoint on a thread of its own, HTTP on the caller's.
 
-use std::{future::Future, net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{runtime, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 use crate::{
-    Commands, Config, ConfiguredPublisher, ConfiguredSource, PublisherContext, Text, http,
+    Commands, Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, JournalConfig,
+    PublisherContext, Text, http,
     journal::{Journal, Settings},
     publish::{Delivery, Runner},
     scheduler::{Supervisor, Worker, raise_open_files},
+    serving::{self, EndpointStatus},
     store::{Section, Store},
 };
 
-/// How long the end may take: sources and open connections are cut off then.
+/// Time for the orderly end. Sources and open connections are cut off then.
 const END_LIMIT: Duration = Duration::from_millis(700);
-/// How long sources and publishers may take of that: the journal is to keep what they did.
+/// Part of it for sources and publishers. The journal must keep their last work in the rest.
 const WORK_LIMIT: Duration = Duration::from_millis(550);
-/// How long sources wait for the journal to be open.
+/// Longest wait of the sources for the journal.
 const JOURNAL_LIMIT: Duration = Duration::from_secs(2);
 
-/// Serves HTTP on `listener`, and vzlogger's clients on `vzlogger` where `[vzlogger]` stands; runs all sources and
-/// publishers until `stop` is done, then ends in order.
-///
-/// Each source and each publisher has a thread of its own: one that blocks it stops neither its neighbours nor a reader.
-/// HTTP answers before any device is opened.
-///
-/// # Errors
-/// Where the system gives no threads, or a listener cannot be used.
-pub fn run(
+/// A program that is ready to run.
+pub struct Service {
     config: Config,
+    listener: Option<TcpListener>,
     simulated: bool,
-    listener: TcpListener,
-    vzlogger: Option<TcpListener>,
-    stop: impl Future<Output = ()>,
-) -> std::io::Result<()> {
-    raise_open_files();
-    let front = runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = front.block_on(serve(config, simulated, (listener, vzlogger), stop));
-    front.shutdown_background();
-    ended
 }
 
-async fn serve(
-    config: Config,
-    simulated: bool,
-    (listener, vzlogger): (TcpListener, Option<TcpListener>),
-    stop: impl Future<Output = ()>,
-) -> std::io::Result<()> {
-    let inward = workers(config.sources.iter().map(|source| &*source.name))?;
-    let outward = workers(config.publishers.iter().map(|publisher| &*publisher.name))?;
-    let (journal, keeper) = if config.journal.enabled {
-        let publishers = config.publishers.iter().map(|publisher| Text::from(&publisher.name)).collect();
-        let (journal, keeper) = Journal::start(Settings {
-            publishers,
-            sync_interval: config.journal.commit_every,
-            raw_retention: config.journal.keep_raw,
-            ..Settings::new(&config.journal.path)
+/// A configured thing with its thread, and its status for everybody else.
+struct Wired<C, S> {
+    configured: C,
+    status: Arc<S>,
+    worker: Worker,
+}
+
+impl<C, S> Wired<C, S> {
+    fn new(name: &str, configured: C, status: impl Into<Arc<S>>) -> io::Result<Self> {
+        let worker = Worker::start(name).map_err(|error| {
+            let hint = "each source, publisher and endpoint takes four open files and a thread: raise `ulimit -Hn` or `LimitNOFILE=`";
+            io::Error::new(error.kind(), format!("could not start a thread for `{name}`: {error}\nhint: {hint}"))
         })?;
-        (journal, Some(keeper))
-    } else {
-        (Journal::off(), None)
-    };
-    config.sources.iter().for_each(|source| source.context.record_in(journal.clone()));
-    let store = Store::new(config.sources.iter().map(section));
-    let instances = config.sources.iter().zip(&inward);
-    let commands = Commands::new(
-        instances
-            .map(|(source, worker)| (source.name.as_str(), &source.commands[..], worker.handle().clone())),
-    );
-    let asked = commands.clone();
-    let deliveries: Vec<_> = config.publishers.iter().map(delivery).collect();
-    let cancel = CancellationToken::new();
+        Ok(Self { configured, status: status.into(), worker })
+    }
+}
 
-    let api = http::Api::new(
-        Arc::clone(&store),
-        commands,
-        journal.clone(),
-        deliveries.clone(),
-        &config.server,
-        simulated,
-    );
-    let mut servers = JoinSet::new();
-    servers.spawn(http::serve(ready(listener)?, api, cancel.clone()));
-    if let Some((listener, of)) = vzlogger.zip(config.vzlogger.as_ref()) {
-        let channels = http::Vzlogger::new(Arc::clone(&store), of);
-        servers.spawn(http::serve_vzlogger(ready(listener)?, channels, cancel.clone()));
+impl Service {
+    /// The program of this configuration.
+    pub fn new(config: Config) -> Self {
+        Self { config, listener: None, simulated: false }
     }
 
-    // What arrives before the journal is open waits in memory, which kill -9 would take.
-    let opening = journal.clone();
-    let _ = tokio::task::spawn_blocking(move || opening.wait_open(JOURNAL_LIMIT)).await;
-    let mut supervisors = JoinSet::new();
-    for ((source, section), worker) in config.sources.into_iter().zip(store.sections()).zip(&inward) {
-        let supervisor = Supervisor::new(
-            source.acquisition,
-            (source.mode, source.schedule),
-            Arc::clone(section),
+    /// Serves HTTP on `listener` instead of one for `[server] listen`.
+    pub fn listen(mut self, listener: TcpListener) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    /// Reports in `/health` that the devices are simulated.
+    pub fn simulated(mut self) -> Self {
+        self.simulated = true;
+        self
+    }
+
+    /// Runs until `stop` is done, then ends in order.
+    ///
+    /// A source, publisher or endpoint that blocks its thread stops neither its neighbours nor a reader. HTTP answers
+    /// before any device is opened.
+    ///
+    /// # Errors
+    /// Fails if a port is in use, or the system refuses threads or files.
+    pub fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        raise_open_files();
+        let front = runtime::Builder::new_current_thread().enable_all().build()?;
+        let ended = front.block_on(self.serve(stop));
+        front.shutdown_background();
+        ended
+    }
+
+    async fn serve(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let Config { server, journal, sources, publishers, endpoints } = self.config;
+        let listener = match self.listener {
+            Some(listener) => listener,
+            None => listen(server.listen, "`[server] listen`")?,
+        };
+        let endpoints: Vec<_> = endpoints.into_iter().map(wire_endpoint).collect::<io::Result<_>>()?;
+        let sources: Vec<_> = sources.into_iter().map(wire_source).collect::<io::Result<_>>()?;
+        let publishers: Vec<_> = publishers.into_iter().map(wire_publisher).collect::<io::Result<_>>()?;
+        let names = publishers.iter().map(|publisher| Text::from(&publisher.configured.name)).collect();
+        let (journal, keeper) = start_journal(&journal, names)?;
+        let store = Store::new(sources.iter().map(|source| Arc::clone(&source.status)));
+        let commands = Commands::new(sources.iter().map(|source| {
+            let ConfiguredSource { name, commands, .. } = &source.configured;
+            (name.as_str(), &commands[..], source.worker.handle().clone())
+        }));
+        let api = http::Api::new(
             Arc::clone(&store),
+            commands.clone(),
             journal.clone(),
+            publishers.iter().map(|publisher| Arc::clone(&publisher.status)).collect(),
+            endpoints.iter().map(|(endpoint, _)| Arc::clone(&endpoint.status)).collect(),
+            &server,
+            self.simulated,
         );
-        supervisors.spawn_on(supervisor.run(cancel.clone()), worker.handle());
-    }
-    let mut runners = JoinSet::new();
-    for ((publisher, delivery), worker) in config.publishers.into_iter().zip(deliveries).zip(&outward) {
-        let ConfiguredPublisher { name, publisher, route, .. } = publisher;
-        let (store, commands) = (Arc::clone(&store), asked.clone());
-        let house = PublisherContext { store, commands, route: Arc::new(route) };
-        let runner = Runner::new(publisher, journal.queue(&name), house, delivery);
-        runners.spawn_on(runner.run(cancel.clone()), worker.handle());
-    }
+        let cancel = CancellationToken::new();
+        let mut servers = JoinSet::new();
+        listener.set_nonblocking(true)?;
+        servers.spawn(http::serve(tokio::net::TcpListener::from_std(listener)?, api, cancel.clone()));
+        let mut workers = Vec::new();
+        for (Wired { configured, status, worker }, listener) in endpoints {
+            info!(endpoint = %status.name, "listening on {}", status.address);
+            let store = Arc::clone(&store);
+            let serving = serving::serve(configured.endpoint, listener, status, store, cancel.clone());
+            servers.spawn_on(serving, worker.handle());
+            workers.push(worker);
+        }
 
-    stop.await;
-    cancel.cancel();
-    // Sources first: a pulse counter syncs its file here. The journal behind all who use it: it keeps how far the
-    // publishers got.
-    let _ = tokio::time::timeout(END_LIMIT, async {
-        let _ = tokio::time::timeout(WORK_LIMIT, async {
-            while supervisors.join_next().await.is_some() {}
-            while runners.join_next().await.is_some() {}
+        // Readings wait in memory until the journal is open, and kill -9 would take them.
+        let opening = journal.clone();
+        let _ = tokio::task::spawn_blocking(move || opening.wait_open(JOURNAL_LIMIT)).await;
+        let mut supervisors = JoinSet::new();
+        for Wired { configured: source, status, worker } in sources {
+            source.context.record_in(journal.clone());
+            let times = (source.mode, source.schedule);
+            let supervisor =
+                Supervisor::new(source.acquisition, times, status, Arc::clone(&store), journal.clone());
+            supervisors.spawn_on(supervisor.run(cancel.clone()), worker.handle());
+            workers.push(worker);
+        }
+        let mut runners = JoinSet::new();
+        for Wired { configured: publisher, status, worker } in publishers {
+            let ConfiguredPublisher { name, publisher, route, .. } = publisher;
+            let (store, commands) = (Arc::clone(&store), commands.clone());
+            let context = PublisherContext { store, commands, route: Arc::new(route) };
+            let runner = Runner::new(publisher, journal.queue(&name), context, status);
+            runners.spawn_on(runner.run(cancel.clone()), worker.handle());
+            workers.push(worker);
+        }
+
+        stop.await;
+        cancel.cancel();
+        // Sources first: a pulse counter syncs its file here. The journal after all that use it: it keeps the
+        // publishers' cursors.
+        let _ = tokio::time::timeout(END_LIMIT, async {
+            let _ = tokio::time::timeout(WORK_LIMIT, async {
+                while supervisors.join_next().await.is_some() {}
+                while runners.join_next().await.is_some() {}
+            })
+            .await;
+            if let Some(keeper) = keeper {
+                let _ = tokio::task::spawn_blocking(|| keeper.stop()).await;
+            }
+            while servers.join_next().await.is_some() {}
         })
         .await;
-        if let Some(keeper) = keeper {
-            let _ = tokio::task::spawn_blocking(|| keeper.stop()).await;
-        }
-        while servers.join_next().await.is_some() {}
-    })
-    .await;
-    Ok(())
+        Ok(())
+    }
 }
 
-fn section(source: &ConfiguredSource) -> Section {
-    Section::new(&*source.name, source.plugin.kind, source.stale_after, source.context.stats().clone())
+fn wire_source(source: ConfiguredSource) -> io::Result<Wired<ConfiguredSource, Section>> {
+    let stats = source.context.stats().clone();
+    let section = Section::new(&*source.name, source.plugin.kind, source.stale_after, stats);
+    Wired::new(&source.name.clone(), source, section)
 }
 
-fn delivery(publisher: &ConfiguredPublisher) -> Arc<Delivery> {
+fn wire_publisher(publisher: ConfiguredPublisher) -> io::Result<Wired<ConfiguredPublisher, Delivery>> {
     let stats = publisher.context.stats().clone();
-    Arc::new(Delivery::new(&*publisher.name, publisher.plugin.kind, stats))
+    let delivery = Delivery::new(&*publisher.name, publisher.plugin.kind, stats);
+    Wired::new(&publisher.name.clone(), publisher, delivery)
 }
 
-fn workers<'a>(names: impl Iterator<Item = &'a str>) -> std::io::Result<Vec<Worker>> {
-    let start = |name| {
-        Worker::start(name).map_err(|error| {
-            let hint = "each source and publisher takes four open files and a thread: raise `ulimit -Hn` or `LimitNOFILE=`";
-            std::io::Error::new(error.kind(), format!("could not start a thread for `{name}`: {error}\nhint: {hint}"))
-        })
-    };
-    names.map(start).collect()
-}
-
-/// A listener for the runtime.
-fn ready(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+fn wire_endpoint(
+    endpoint: ConfiguredEndpoint,
+) -> io::Result<(Wired<ConfiguredEndpoint, EndpointStatus>, TcpListener)> {
+    let listener = listen(endpoint.endpoint.listen(), &format!("`[endpoints.{}] listen`", endpoint.name))?;
     listener.set_nonblocking(true)?;
-    tokio::net::TcpListener::from_std(listener)
+    let (address, stats) = (listener.local_addr()?, endpoint.context.stats().clone());
+    let status = EndpointStatus::new(&*endpoint.name, endpoint.plugin.kind, address, stats);
+    Ok((Wired::new(&endpoint.name.clone(), endpoint, status)?, listener))
+}
+
+fn start_journal(
+    config: &JournalConfig,
+    publishers: Vec<Text>,
+) -> io::Result<(Journal, Option<crate::journal::JournalThread>)> {
+    if !config.enabled {
+        return Ok((Journal::off(), None));
+    }
+    let (journal, keeper) = Journal::start(Settings {
+        publishers,
+        sync_interval: config.sync_interval,
+        raw_retention: config.raw_retention,
+        ..Settings::new(&config.path)
+    })?;
+    Ok((journal, Some(keeper)))
+}
+
+/// Listens at an address; `keys` are the configuration keys and options that choose it, for the hint of an error.
+///
+/// # Errors
+/// Returns the system's error, with a hint on a line of its own.
+pub fn listen(address: SocketAddr, keys: &str) -> io::Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "another program serves there, perhaps a second smartmeter: stop it, or choose another port with {keys}"
+            ),
+            io::ErrorKind::PermissionDenied => "ports below 1024 belong to root: choose a higher one".to_owned(),
+            _ => format!("{keys} must be an address of this machine, or 0.0.0.0 for all of them"),
+        };
+        io::Error::new(error.kind(), format!("could not listen on {address}: {error}\nhint: {hint}"))
+    })
 }

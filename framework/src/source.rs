@@ -4,7 +4,11 @@ use std::{fmt::Debug, io, sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 
-use crate::{Batch, Command, ConfigError, SourceContext, config::Section, error::quoted};
+use crate::{
+    Batch, Command, ConfigError, PluginInfo, Role, SourceContext,
+    plugin::{by_name, registration},
+    section::{Section, keys_of},
+};
 
 /// A kind of source. One crate implements it once and registers it with
 /// [`register_source!`](crate::register_source).
@@ -15,7 +19,7 @@ pub trait SourcePlugin: 'static {
     const ABOUT: &'static str;
     /// A commented configuration that works: `include_str!("../sample.toml")`.
     const SAMPLE: &'static str;
-    /// The plugin's own keys. Derive `Deserialize` with `#[serde(deny_unknown_fields)]`.
+    /// Its own configuration: a struct that derives `Deserialize`. Unknown keys are refused.
     type Config: DeserializeOwned + Debug;
 
     /// Returns whether the device pushes batches or is polled.
@@ -134,25 +138,22 @@ pub(crate) struct ParsedSource {
     pub(crate) build: Box<dyn FnOnce(&SourceContext) -> Result<Source, ConfigError>>,
 }
 
-/// A linked plugin, its types erased. [`register_source!`](crate::register_source) makes it.
-#[derive(Clone, Copy)]
-pub struct SourceRegistration {
-    /// [`SourcePlugin::KIND`].
-    pub kind: &'static str,
-    /// [`SourcePlugin::ABOUT`].
-    pub about: &'static str,
-    /// [`SourcePlugin::SAMPLE`].
-    pub sample: &'static str,
-    pub(crate) parse: fn(&mut Section<'_>) -> Option<ParsedSource>,
+registration! {
+    /// A linked [`SourcePlugin`], its type erased. [`register_source!`](crate::register_source) makes it.
+    SourceRegistration, parse: fn(&Section<'_>) -> Option<ParsedSource>
 }
 
 impl SourceRegistration {
-    /// The registration of `P`.
+    /// Returns the registration of `P`.
     pub const fn of<P: SourcePlugin>() -> Self {
         Self {
-            kind: P::KIND,
-            about: P::ABOUT,
-            sample: P::SAMPLE,
+            info: PluginInfo {
+                role: Role::Source,
+                kind: P::KIND,
+                about: P::ABOUT,
+                sample: P::SAMPLE,
+                keys: keys_of::<P::Config>,
+            },
             parse: |section| {
                 let config = section.parse::<P::Config>()?;
                 Some(ParsedSource { mode: P::mode(&config), build: Box::new(|cx| P::build(config, cx)) })
@@ -161,38 +162,7 @@ impl SourceRegistration {
     }
 }
 
-impl Debug for SourceRegistration {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SourceRegistration").field("kind", &self.kind).finish_non_exhaustive()
-    }
-}
-
-inventory::collect!(SourceRegistration);
-
-/// All linked plugins, by name.
-///
-/// # Panics
-/// Where two linked plugins have the same name: a mistake of the build, not of the user.
+/// Returns the linked source plugins, by name.
 pub fn source_plugins() -> Vec<&'static SourceRegistration> {
-    sole_names(inventory::iter::<SourceRegistration>().collect(), |plugin| plugin.kind)
-}
-
-/// Sorts registrations, whose order in inventory is that of the linker.
-pub(crate) fn sole_names<T>(mut all: Vec<&'static T>, kind: fn(&T) -> &'static str) -> Vec<&'static T> {
-    all.sort_by_key(|plugin| kind(plugin));
-    if let Some(twice) = all.windows(2).find(|pair| kind(pair[0]) == kind(pair[1])) {
-        panic!("two linked plugins are called `{}`", kind(twice[0]));
-    }
-    all
-}
-
-/// The linked plugin called `kind`.
-///
-/// # Errors
-/// A sentence that names those that there are.
-pub fn source_plugin(kind: &str) -> Result<&'static SourceRegistration, String> {
-    let plugins = source_plugins();
-    let found = plugins.iter().copied().find(|plugin| plugin.kind == kind);
-    let list = || quoted(plugins.iter().map(|plugin| plugin.kind));
-    found.ok_or_else(|| format!("unknown plugin `{kind}`, expected one of {}", list()))
+    by_name(inventory::iter::<SourceRegistration>().into_iter())
 }

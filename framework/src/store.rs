@@ -49,8 +49,10 @@ pub struct Section {
 /// A batch as it was handed on. It never changes.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The instance's name.
+    /// Name of its source.
     pub section: Text,
+    /// The source's plugin.
+    pub plugin: &'static str,
     /// Its number among all batches: larger than that of every earlier one of its section.
     pub number: u64,
     /// The readings.
@@ -97,8 +99,8 @@ impl View {
 
 impl Store {
     /// A store with these sections, all of them empty.
-    pub fn new(sections: impl IntoIterator<Item = Section>) -> Arc<Self> {
-        let sections = sections.into_iter().map(Arc::new).collect();
+    pub fn new(sections: impl IntoIterator<Item = impl Into<Arc<Section>>>) -> Arc<Self> {
+        let sections = sections.into_iter().map(Into::into).collect();
         let (numbers, version) = (AtomicU64::new(0), AtomicU64::new(0));
         Arc::new(Self { sections, numbers, version, events: broadcast::Sender::new(EVENT_BACKLOG) })
     }
@@ -128,6 +130,7 @@ impl Store {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let snapshot = Arc::new(Snapshot {
             section: section.name.clone(),
+            plugin: section.plugin,
             number,
             batch,
             arrived: Instant::now(),

@@ -89,7 +89,7 @@ fn one_that_panics_and_two_that_block_disturb_nobody() {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let service = thread::spawn(move || {
-        framework::run(config, false, listener, None, async move {
+        framework::Service::new(config).listen(listener).run(async move {
             let _ = stopped.await;
         })
     });

@@ -30,7 +30,7 @@ fn every_mistake_is_reported_and_nothing_is_opened() {
         assert_eq!(output.status.code(), Some(2));
         let shown = text(&output.stderr);
         for expected in [
-            "config.toml:3:1: unknown field `prot`, expected one of `port`",
+            "config.toml:3:1: unknown key `prot`, expected one of `port`",
             "3 | prot",
             "^^^^",
             "did you mean `port`",
@@ -59,13 +59,12 @@ fn the_example_configuration_is_valid() {
 fn a_check_lists_where_readings_go() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
-    let text_of_it =
-        "[vzlogger]\nlisten = \"127.0.0.1:8081\"\n[publishers.p]\nplugin = \"mqtt\"\nurl = \"mqtt://x\"\n";
+    let text_of_it = "[endpoints.evcc]\nplugin = \"vzlogger\"\nlisten = \"127.0.0.1:8081\"\n[publishers.p]\nplugin = \"mqtt\"\nurl = \"mqtt://x\"\n";
     fs::write(&config, text_of_it).unwrap();
     let output = output(&["--config", config.to_str().unwrap(), "check"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let shown = text(&output.stdout);
-    for expected in ["vzlogger's clients are answered on http://127.0.0.1:8081/", "p: publisher mqtt"] {
+    for expected in ["evcc: endpoint vzlogger, 127.0.0.1:8081", "p: publisher mqtt"] {
         assert!(shown.contains(expected), "{shown}");
     }
 }

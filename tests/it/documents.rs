@@ -3,86 +3,89 @@
 use std::{fs, path::Path};
 
 use crate::program::root;
-use framework::{PUBLISHER_KEYS, PublisherPlugin, SOURCE_KEYS, SourcePlugin, testing};
+use smartmeter as _; // links the plugins
+
+use framework::{ENDPOINT_KEYS, PUBLISHER_KEYS, SOURCE_KEYS, testing};
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The keys of the table below this heading.
-fn documented(reference: &str, heading: &str) -> Vec<String> {
-    let (_, rest) = reference.split_once(&format!("{heading}\n")).unwrap_or_else(|| panic!("no `{heading}`"));
+/// Returns the keys of the table below a heading; `None` if there is no such heading.
+fn documented(text: &str, heading: &str) -> Option<Vec<String>> {
+    let (_, rest) = text.split_once(&format!("{heading}\n"))?;
     let section = rest.split("\n#").next().unwrap_or_default();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-    rows.map(str::to_owned).collect()
+    Some(rows.map(str::to_owned).collect())
 }
 
-fn sorted(keys: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
-    let mut keys: Vec<_> = keys.into_iter().map(Into::into).collect();
-    keys.sort();
-    keys
-}
-
-#[test]
-fn the_configuration_reference_has_exactly_the_keys_that_there_are() {
-    let reference = read("docs/configuration.md");
-    let check = |heading: &str, keys: Vec<String>| {
-        assert_eq!(sorted(documented(&reference, heading)), sorted(keys), "below `{heading}`");
+/// Rows that a table of keys lacks, and rows of keys that there are not, as lines that say what to do.
+fn differences(file: &str, heading: &str, keys: &[&str]) -> Vec<String> {
+    let text = read(file);
+    let Some(found) = documented(&text, heading) else {
+        let rows: Vec<_> = keys.iter().map(|key| format!("| `{key}` | default | meaning |")).collect();
+        let rows = rows.join("\n");
+        return vec![format!(
+            "{file}: add this section\n{heading}\n\n| key | default | meaning |\n|---|---|---|\n{rows}"
+        )];
     };
-    check("## `[server]`", testing::table_keys("server"));
-    check("## `[journal]`", testing::table_keys("journal"));
-    check("## `[vzlogger]`", testing::table_keys("vzlogger"));
-    check("## `[sources.<name>]`", sorted(SOURCE_KEYS.iter().copied()));
-    fn of<P: SourcePlugin>() -> (String, Vec<String>) {
-        (format!("### `plugin = \"{}\"`", P::KIND), testing::config_keys::<P>())
-    }
-    fn to<P: PublisherPlugin>() -> (String, Vec<String>) {
-        (format!("### `plugin = \"{}\"`", P::KIND), testing::publisher_keys::<P>())
-    }
-    check("## `[publishers.<name>]`", sorted(PUBLISHER_KEYS.iter().copied()));
-    let plugins = [
-        to::<plugin_influx::Influx>(),
-        to::<plugin_mqtt::Mqtt>(),
-        to::<plugin_volkszaehler::Volkszaehler>(),
-        to::<plugin_webhook::Webhook>(),
-        of::<plugin_d0::D0>(),
-        of::<plugin_s0::S0>(),
-        of::<plugin_sml::Sml>(),
-        of::<plugin_thermal::Thermal>(),
-    ];
-    assert_eq!(
-        plugins.len(),
-        framework::source_plugins().len() + framework::publishers().len(),
-        "a plugin lacks a section in docs/configuration.md"
-    );
-    for (heading, keys) in plugins {
-        check(&heading, keys);
-        let kind = heading.split('"').nth(1).unwrap().to_owned();
-        let own = read(&format!("plugins/{kind}/README.md"));
-        assert_eq!(
-            sorted(documented(&reference, &heading)),
-            sorted(documented(&own, "## Configuration")),
-            "{kind}"
-        );
-    }
+    let missing = keys.iter().filter(|key| !found.iter().any(|there| there == *key));
+    let missing = missing.map(|key| format!("{file}: below `{heading}`, add a row `| `{key}` | … | … |`"));
+    let extra = found.iter().filter(|key| !keys.contains(&key.as_str()));
+    let extra = extra
+        .map(|key| format!("{file}: below `{heading}`, remove the row of `{key}`: there is no such key"));
+    missing.chain(extra).collect()
 }
 
 #[test]
-fn every_plugin_folder_is_linked() {
+fn every_plugin_is_in_all_its_places() {
     let (manifest, list) = (read("app/Cargo.toml"), read("app/src/plugins.rs"));
+    let linked = framework::plugins();
+    let mut forgotten = Vec::new();
     for folder in fs::read_dir(root().join("plugins")).unwrap() {
         let name = folder.unwrap().file_name().into_string().unwrap();
         for (file, text, line) in [
-            ("app/Cargo.toml", &manifest, format!("plugin-{name}.workspace = true")),
+            ("app/Cargo.toml", &manifest, format!("plugin-{name} = {{ path = \"../plugins/{name}\" }}")),
             ("app/src/plugins.rs", &list, format!("use plugin_{name} as _;")),
         ] {
-            assert!(text.contains(&line), "plugins/{name} is not linked: add this line to {file}\n{line}");
+            if !text.lines().any(|there| there == line) {
+                forgotten.push(format!("{file}: add the line\n{line}"));
+            }
         }
-        assert!(linked().contains(&&*name), "`{name}` is not registered");
-        for file in ["README.md", "sample.toml", "src", "tests"] {
-            assert!(root().join("plugins").join(&name).join(file).exists(), "plugins/{name} lacks {file}");
+        for file in ["Cargo.toml", "README.md", "sample.toml", "src", "tests"] {
+            if !root().join("plugins").join(&name).join(file).exists() {
+                forgotten.push(format!("plugins/{name}/{file}: add it"));
+            }
+        }
+        let Some(plugin) = linked.iter().find(|plugin| plugin.kind == name) else {
+            let roles = "register_source!, register_publisher! or register_endpoint!";
+            forgotten.push(format!("plugins/{name}/src: register `KIND = \"{name}\"` with {roles}"));
+            continue;
+        };
+        let keys = (plugin.keys)();
+        let heading = format!("### `plugin = \"{name}\"`");
+        forgotten.extend(differences("docs/configuration.md", &heading, keys));
+        if root().join(format!("plugins/{name}/README.md")).exists() {
+            forgotten.extend(differences(&format!("plugins/{name}/README.md"), "## Configuration", keys));
         }
     }
+    assert!(forgotten.is_empty(), "places that were forgotten:\n\n{}\n", forgotten.join("\n\n"));
+}
+
+#[test]
+fn the_configuration_reference_has_exactly_the_keys_of_the_framework() {
+    let tables = [
+        ("## `[server]`", testing::table_keys("server")),
+        ("## `[journal]`", testing::table_keys("journal")),
+        ("## `[sources.<name>]`", SOURCE_KEYS),
+        ("## `[publishers.<name>]`", PUBLISHER_KEYS),
+        ("## `[endpoints.<name>]`", ENDPOINT_KEYS),
+    ];
+    let wrong: Vec<_> = tables
+        .iter()
+        .flat_map(|(heading, keys)| differences("docs/configuration.md", heading, keys))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -91,27 +94,21 @@ fn the_readme_shows_the_two_commands_and_links_to_what_is_there() {
     for command in ["cargo run --release -- --demo", "cargo test --workspace"] {
         assert!(readme.lines().any(|line| line == command), "README.md lacks `{command}`");
     }
-    for document in [
+    let documents = [
         "README.md",
         "ARCHITECTURE.md",
         "docs/configuration.md",
         "docs/journal.md",
         "docs/writing-a-plugin.md",
         "docs/writing-a-publisher.md",
-        "plugins/d0/README.md",
-        "plugins/influx/README.md",
-        "plugins/mqtt/README.md",
-        "plugins/s0/README.md",
-        "plugins/sml/README.md",
-        "plugins/thermal/README.md",
-        "plugins/volkszaehler/README.md",
-        "plugins/webhook/README.md",
-    ] {
-        let text = read(document);
+    ];
+    let of_plugins = linked().into_iter().map(|kind| format!("plugins/{kind}/README.md"));
+    for document in documents.map(str::to_owned).into_iter().chain(of_plugins) {
+        let text = read(&document);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if !link.starts_with("http") {
                 let target = root()
-                    .join(document)
+                    .join(&document)
                     .parent()
                     .unwrap_or(Path::new(""))
                     .join(link.split('#').next().unwrap_or(link));
@@ -145,8 +142,7 @@ fn the_linked_plugins_are_the_ones_of_the_binary() {
 }
 
 fn linked() -> Vec<&'static str> {
-    let sources = framework::source_plugins().into_iter().map(|source| source.kind);
-    sources.chain(framework::publishers().into_iter().map(|publisher| publisher.kind)).collect()
+    framework::plugins().into_iter().map(|plugin| plugin.kind).collect()
 }
 
 #[test]

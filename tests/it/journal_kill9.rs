@@ -33,7 +33,7 @@ fn every_batch_that_was_seen_is_in_the_journal_once() {
     let claims =
         [&meter, &adapter].map(|line| File::options().read(true).write(true).open(line.path()).unwrap());
     let sources = format!(
-        "[journal]\ncommit_every = \"1s\"\n{}{}",
+        "[journal]\nsync_interval = \"1s\"\n{}{}",
         d0(METER, meter.path()),
         s0(PULSES, adapter.path())
     );

@@ -13,14 +13,19 @@ const HEAT: &str = "0958752e-8dd1-4b0a-9eed-e6d57bf78e8a";
 
 /// The program with vzlogger's port, and that port's address.
 fn start(folder: &std::path::Path, vzlogger: &str, sources: &str) -> (Program, String) {
-    let program =
-        Program::with_config(folder, &format!("[vzlogger]\nlisten = \"127.0.0.1:0\"\n{vzlogger}\n{sources}"));
+    let program = Program::with_config(
+        folder,
+        &format!(
+            "[endpoints.vzlogger]\nplugin = \"vzlogger\"\nlisten = \"127.0.0.1:0\"\n{vzlogger}\n{sources}"
+        ),
+    );
     let start = Instant::now();
     loop {
         let log = program.log();
-        if let Some((_, rest)) = log.split_once("clients of vzlogger are answered at ") {
-            let address = rest.lines().next().unwrap().to_owned();
-            return (program, address);
+        if let Some((_, rest)) = log.split_once("listening on ") {
+            let address =
+                rest.split_whitespace().next().unwrap().trim_end_matches(|c: char| !c.is_ascii_digit());
+            return (program, format!("http://{address}/"));
         }
         assert!(start.elapsed() < DEADLINE, "it does not say where:\n{log}");
         thread::sleep(Duration::from_millis(5)); // between two checks, not for timing
@@ -142,14 +147,16 @@ fn a_port_in_use_is_an_error_that_names_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
     let address = taken.local_addr().unwrap();
-    let text = format!("[server]\nlisten = \"127.0.0.1:0\"\n[vzlogger]\nlisten = \"{address}\"\n");
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[endpoints.evcc]\nplugin = \"vzlogger\"\nlisten = \"{address}\"\n"
+    );
     std::fs::write(&config, text).unwrap();
     let output = output(&["--config", config.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let shown = String::from_utf8(output.stderr).unwrap();
     assert!(
         shown.contains(&format!("could not listen on {address}: "))
-            && shown.contains("with `[vzlogger] listen`\n"),
+            && shown.contains("with `[endpoints.evcc] listen`\n"),
         "{shown}"
     );
 }

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use transport::Port;
 
 use self::{search::Found, section::Section};
-use crate::cli::Failure;
+use crate::failure::Failure;
 
 /// Looks at `ports`, at all serial ports of the machine where there are none given; all at the same time.
 /// Prints a section for each meter, and adds it to the file `write`.

@@ -11,7 +11,7 @@ use framework::Config;
 use transport::Port;
 
 use super::{Found, advice, lasting};
-use crate::cli::Failure;
+use crate::failure::Failure;
 
 /// One `[sources.…]` without its name.
 pub(super) struct Section {

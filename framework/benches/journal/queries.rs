@@ -36,8 +36,15 @@ pub(crate) fn run(folder: &Path) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
             let config = Config::parse("bench", "", &[]).unwrap();
-            let api =
-                Api::new(Store::new([]), Commands::default(), journal, Vec::new(), &config.server, false);
+            let api = Api::new(
+                Store::new(Vec::<framework::store::Section>::new()),
+                Commands::default(),
+                journal,
+                Vec::new(),
+                Vec::new(),
+                &config.server,
+                false,
+            );
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
             http::serve(listener, api, ended).await;

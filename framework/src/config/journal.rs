@@ -1,4 +1,4 @@
-//! `[journal]`: what is kept of the readings.
+//! `[journal]`: the recording of readings.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,24 +7,27 @@ use std::{
 
 use serde::Deserialize;
 
-use super::Section;
-use crate::{ConfigError, Period};
+use crate::{
+    ConfigError, Period,
+    section::{Section, keys_of},
+};
 
 /// `[journal]`, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalConfig {
     /// Whether readings are recorded.
     pub enabled: bool,
-    /// The database; a relative one was taken from the state directory. Files that belong to it lie beside it, their names beginning with its own.
+    /// The database, in the state directory if the path is relative. Its other files are beside it, and their names begin
+    /// with its own.
     pub path: PathBuf,
-    /// How often what was written is forced onto the disk: a power cut loses at most so much.
-    pub commit_every: Duration,
-    /// How long every reading is kept; their roll-ups stay for good.
-    pub keep_raw: Duration,
+    /// Interval in which readings are forced onto the disk: the most that a power cut loses.
+    pub sync_interval: Duration,
+    /// Time that every reading is kept; roll-ups are kept permanently.
+    pub raw_retention: Duration,
 }
 
-const MIN_COMMIT: Period = Period(Duration::from_secs(1));
-const MAX_COMMIT: Period = Period(Duration::from_secs(3600));
+const MIN_SYNC: Period = Period(Duration::from_secs(1));
+const MAX_SYNC: Period = Period(Duration::from_secs(3600));
 const MIN_RAW: Period = Period(Duration::from_secs(86_400));
 
 #[derive(Deserialize)]
@@ -33,17 +36,17 @@ struct Keys {
     #[serde(default = "default_enabled")]
     enabled: bool,
     path: Option<PathBuf>,
-    #[serde(default = "default_commit")]
-    commit_every: Period,
+    #[serde(default = "default_sync")]
+    sync_interval: Period,
     #[serde(default = "default_raw")]
-    keep_raw: Period,
+    raw_retention: Period,
 }
 
 fn default_enabled() -> bool {
     true
 }
 
-fn default_commit() -> Period {
+fn default_sync() -> Period {
     Period(Duration::from_secs(60))
 }
 
@@ -52,7 +55,7 @@ fn default_raw() -> Period {
 }
 
 impl JournalConfig {
-    pub(super) fn read(mut section: Section<'_>, state_dir: &Path) -> Option<Self> {
+    pub(super) fn read(section: &Section<'_>, state_dir: &Path) -> Option<Self> {
         let keys: Keys = section.parse()?;
         match Self::check(keys, state_dir) {
             Ok(journal) => Some(journal),
@@ -63,27 +66,36 @@ impl JournalConfig {
         }
     }
 
+    /// Returns the keys that there are.
+    pub(crate) fn keys() -> &'static [&'static str] {
+        keys_of::<Keys>()
+    }
+
     fn check(keys: Keys, state_dir: &Path) -> Result<Self, ConfigError> {
         let name = keys.path.unwrap_or_else(|| "journal.db".into());
-        // Not from the working directory: a service and its user's shell have different ones.
+        // Not in the working directory: a service and its user's shell have different ones.
         let path = state_dir.join(&name);
         let no_file = (name.file_name().is_none() || path.is_dir()).then(|| {
-            ConfigError::key("path", format!("`{}` is no name of a file", path.display()))
+            ConfigError::key("path", format!("`{}` is not a file name", path.display()))
                 .hint("write the database's own name, with its folder: `/var/lib/smartmeter/journal.db`")
         });
-        let commit = (!(MIN_COMMIT..=MAX_COMMIT).contains(&keys.commit_every)).then(|| {
+        let sync = (!(MIN_SYNC..=MAX_SYNC).contains(&keys.sync_interval)).then(|| {
             let message =
-                format!("`commit_every` must be {MIN_COMMIT} to {MAX_COMMIT}, not {}", keys.commit_every);
-            ConfigError::key("commit_every", message)
-                .hint("a power cut loses at most so much; a shorter time wears out a memory card sooner")
+                format!("`sync_interval` must be {MIN_SYNC} to {MAX_SYNC}, not {}", keys.sync_interval);
+            ConfigError::key("sync_interval", message)
+                .hint("a power cut loses at most the readings of that time; a shorter one wears out a memory card sooner")
         });
-        let raw = (keys.keep_raw < MIN_RAW).then(|| {
-            let message = format!("`keep_raw` must be at least {MIN_RAW}, not {}", keys.keep_raw);
-            ConfigError::key("keep_raw", message)
-                .hint("write `enabled = false` where nothing is to be recorded")
+        let raw = (keys.raw_retention < MIN_RAW).then(|| {
+            let message = format!("`raw_retention` must be at least {MIN_RAW}, not {}", keys.raw_retention);
+            ConfigError::key("raw_retention", message).hint("write `enabled = false` to record nothing")
         });
-        ConfigError::all([no_file, commit, raw].into_iter().flatten())?;
-        Ok(Self { enabled: keys.enabled, path, commit_every: *keys.commit_every, keep_raw: *keys.keep_raw })
+        ConfigError::all([no_file, sync, raw].into_iter().flatten())?;
+        Ok(Self {
+            enabled: keys.enabled,
+            path,
+            sync_interval: *keys.sync_interval,
+            raw_retention: *keys.raw_retention,
+        })
     }
 }
 
@@ -103,7 +115,7 @@ mod tests {
         assert_eq!(path("years/energy.db").unwrap(), "/tmp/x/years/energy.db");
         assert_eq!(path("/data/energy.db").unwrap(), "/data/energy.db");
         for none in ["", ".", "..", "/"] {
-            assert!(path(none).unwrap_err().contains("is no name of a file"), "{none}");
+            assert!(path(none).unwrap_err().contains("is not a file name"), "{none}");
         }
     }
 }

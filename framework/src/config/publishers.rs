@@ -1,17 +1,15 @@
-//! `[publishers.<name>]`: destinations of readings.
+//! `[publishers.<name>]`: the servers that readings go to.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use toml::Spanned;
 use wildmatch::WildMatch;
 
-use super::{Reader, Section, section::did_you_mean};
+use super::Reader;
 use crate::{
-    Context, Period, Publisher, PublisherRegistration,
-    error::quoted,
+    Context, Period, Publisher, PublisherRegistration, Role, Text,
     publish::Route,
-    publisher::{publisher, publishers},
-    source_plugins,
+    publisher_plugins,
+    section::{Section, did_you_mean, quoted},
 };
 
 /// The framework's own keys in each `[publishers.<name>]`.
@@ -20,15 +18,15 @@ pub const PUBLISHER_KEYS: &[&str] =
 
 /// One `[publishers.<name>]`, built and ready to be run.
 pub struct ConfiguredPublisher {
-    /// The instance's name.
+    /// Its name.
     pub name: String,
     /// Its plugin.
     pub plugin: &'static PublisherRegistration,
-    /// What the plugin made of it.
+    /// The publisher that the plugin built.
     pub publisher: Box<dyn Publisher>,
-    /// Which readings it gets, and how often.
+    /// Its selection of readings, and their rate.
     pub route: Route,
-    /// What it was told, and where it reports.
+    /// Its context, which holds its statistics.
     pub context: Context,
 }
 
@@ -37,79 +35,62 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 
 impl<'a> Reader<'a> {
-    /// Checks one `[publishers.<name>]`; `None` where it is wrong or not enabled.
+    /// Checks one `[publishers.<name>]`; `None` if it is wrong or not enabled.
     pub(super) fn publisher(
         &self,
-        name: &str,
+        context: Context,
         mut section: Section<'a>,
-        state_dir: &Path,
-        names: &[&str],
+        is_recorded: bool,
     ) -> Option<ConfiguredPublisher> {
         section.known = PUBLISHER_KEYS;
-        self.instance_name("publisher", name, &section);
-        let enabled = section.take_as::<bool>("enabled").unwrap_or(true);
+        let enabled = section.take("enabled").unwrap_or(true);
         let defaults = Route::default();
-        let interval_at = section.table.get("interval").map_or_else(|| section.span.clone(), Spanned::span);
-        let interval = self.period(&mut section, "interval");
+        let interval_at = section.place("interval");
+        let interval = section.take_period("interval");
         if let Some(interval) = interval.filter(|interval| !(MIN_INTERVAL..=MAX_INTERVAL).contains(interval))
         {
             let (least, most) = (Period(MIN_INTERVAL), Period(MAX_INTERVAL));
             let message = format!("`interval` must be {least} to {most}, not {}", Period(interval));
-            self.note(interval_at.clone(), message, None);
+            section.note(interval_at.clone(), message, None);
         }
-        let max_backlog_age =
-            self.period(&mut section, "max_backlog_age").unwrap_or(defaults.max_backlog_age);
+        let max_backlog_age = section.take_period("max_backlog_age").unwrap_or(defaults.max_backlog_age);
         if interval.is_some_and(|interval| interval >= max_backlog_age) {
-            self.note(interval_at, "`interval` must be shorter than `max_backlog_age`", None);
+            section.note(interval_at, "`interval` must be shorter than `max_backlog_age`", None);
         }
-        let rate_at = section.table.get("max_rate").map(Spanned::span);
-        let max_rate = section.take_as::<u32>("max_rate").unwrap_or(defaults.max_rate);
-        if let (0, Some(at)) = (max_rate, rate_at) {
-            self.note(at, "`max_rate` must be at least 1 record a second", None);
+        let rate_at = section.place("max_rate");
+        let max_rate = section.take("max_rate").unwrap_or(defaults.max_rate);
+        if max_rate == 0 {
+            section.note(rate_at, "`max_rate` must be at least 1 record a second", None);
         }
-        let sources = self.patterns(&mut section, "sources", Some(names));
-        let series = self.patterns(&mut section, "series", None);
-        let plugin = self.publisher_plugin(&mut section)?;
-        let context = Context::new(name, state_dir);
-        let publisher = (plugin.build)(&mut section, &context)?;
+        let sources = patterns(&mut section, "sources", Some(context.sources()));
+        let series = patterns(&mut section, "series", None);
+        let plugin = self.plugin(&mut section, Role::Publisher, publisher_plugins())?;
+        let publisher = (plugin.build)(&section, &context).filter(|_| enabled)?;
+        let name = context.name().to_owned();
+        if !is_recorded {
+            let message = format!("`{name}` needs the journal, in which readings wait for it");
+            let hint = "write `enabled = true` in `[journal]`".to_owned();
+            section.note(section.span.clone(), message, Some(hint));
+        }
         let route = Route { sources, series, interval, max_backlog_age, max_rate };
-        enabled.then(|| ConfiguredPublisher { name: name.to_owned(), plugin, publisher, route, context })
+        Some(ConfiguredPublisher { name, plugin, publisher, route, context })
     }
+}
 
-    /// A list of patterns; each must fit one of `names`, where they are known.
-    fn patterns(&self, section: &mut Section<'a>, key: &str, names: Option<&[&str]>) -> Vec<WildMatch> {
-        let at = section.table.get(key).map(Spanned::span);
-        let patterns = section.take_as::<Vec<String>>(key).unwrap_or_default();
-        let at = || at.clone().unwrap_or_else(|| section.span.clone());
-        for pattern in &patterns {
-            let fits =
-                names.is_none_or(|names| names.iter().any(|name| WildMatch::new(pattern).matches(name)));
-            if !fits {
-                let names = names.unwrap_or_default().iter().copied();
-                let hint = did_you_mean(pattern, names.clone());
-                let there = if names.len() == 0 {
-                    "there is none".to_owned()
-                } else {
-                    format!("expected one of {}", quoted(names))
-                };
-                self.note(at(), format!("`{pattern}` fits no source, {there}"), hint);
-            }
+/// Takes a list of patterns; each must match one of `names`, if they are known.
+fn patterns(section: &mut Section<'_>, key: &str, names: Option<&[Text]>) -> Vec<WildMatch> {
+    let at = section.place(key);
+    let patterns = section.take::<Vec<String>>(key).unwrap_or_default();
+    for pattern in patterns.iter().filter(|_| names.is_some()) {
+        let names = names.unwrap_or_default().iter().map(Text::as_str);
+        if !names.clone().any(|name| WildMatch::new(pattern).matches(name)) {
+            let there = match quoted(names.clone()) {
+                none if none.is_empty() => "there is none".to_owned(),
+                names => format!("expected one of {names}"),
+            };
+            let hint = did_you_mean(pattern, names);
+            section.note(at.clone(), format!("`{pattern}` matches no source, {there}"), hint);
         }
-        patterns.iter().map(|pattern| WildMatch::new(pattern)).collect()
     }
-
-    fn publisher_plugin(&self, section: &mut Section<'a>) -> Option<&'static PublisherRegistration> {
-        let kinds = || publishers().into_iter().map(|publisher| publisher.kind);
-        let Some(at) = section.table.get("plugin").map(Spanned::span) else {
-            let message = format!("missing field `plugin`, expected one of {}", quoted(kinds()));
-            self.note(section.span.clone(), message, None);
-            return None;
-        };
-        let kind = section.take_as::<String>("plugin")?;
-        let hint = || match source_plugins().iter().any(|plugin| plugin.kind == kind) {
-            true => Some(format!("`{kind}` is a source: write it below `[sources.…]`")),
-            false => did_you_mean(&kind, kinds()),
-        };
-        publisher(&kind).map_err(|message| self.note(at, message, hint())).ok()
-    }
+    patterns.iter().map(|pattern| WildMatch::new(pattern)).collect()
 }

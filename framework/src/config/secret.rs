@@ -6,17 +6,17 @@ use serde::Deserialize;
 
 use crate::ConfigError;
 
-/// A text that is never printed.
+/// Text that is never printed.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The secret that stands in the configuration, `written`, or in a `file`; `keys` are the names of both. White space
-    /// around what is in the file does not belong to it.
+    /// Returns the secret in the configuration, `written`, or in a `file`, without white space around it. `keys` are the
+    /// names of both.
     ///
     /// # Errors
-    /// Where both are there, the file cannot be read, or the text is empty or has control characters.
+    /// Fails if both are set, the file cannot be read, or the text is empty or has control characters.
     pub fn given(
         keys: [&'static str; 2],
         written: Option<Self>,
@@ -46,12 +46,12 @@ impl Secret {
         }
     }
 
-    /// The text itself, for the one whom it is shown to.
+    /// Returns the text itself.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Whether `given` is the secret. Takes the same time wherever they differ.
+    /// Returns whether `given` is the secret, in a time that does not depend on where they differ.
     pub fn matches(&self, given: &[u8]) -> bool {
         use subtle::ConstantTimeEq;
         self.0.as_bytes().ct_eq(given).into()

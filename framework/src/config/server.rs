@@ -1,4 +1,4 @@
-//! `[server]`: the keys of the program itself.
+//! `[server]`: HTTP and the state directory.
 
 use std::{
     net::SocketAddr,
@@ -8,26 +8,29 @@ use std::{
 use rustix::fs::{Access, access};
 use serde::Deserialize;
 
-use super::{Secret, Section};
-use crate::ConfigError;
+use super::Secret;
+use crate::{
+    ConfigError,
+    section::{Section, keys_of},
+};
 
 /// `[server]`, checked.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// Where HTTP is served.
+    /// Address of the HTTP server.
     pub listen: SocketAddr,
-    /// What a command from another machine must show.
+    /// The token that commands from other machines must carry.
     pub token: Option<Secret>,
-    /// Whether `GET /cmd` runs commands, as raspend's did.
+    /// Whether `GET /cmd` runs commands, as in raspend.
     pub allow_get_commands: bool,
     /// Origins of web pages that may send commands.
     pub command_origins: Vec<String>,
-    /// Where counts that must survive a restart are kept.
+    /// Folder for counts that must survive a restart.
     pub state_dir: PathBuf,
 }
 
-/// This machine only: a meter's readings are nobody's business until their owner says so.
-pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+/// This machine only: the owner decides who else may see the readings.
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +51,7 @@ fn default_listen() -> String {
 }
 
 impl ServerConfig {
-    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let keys: Keys = section.parse()?;
         match Self::check(keys) {
             Ok(server) => Some(server),
@@ -59,16 +62,17 @@ impl ServerConfig {
         }
     }
 
+    /// Returns the keys that there are.
+    pub(crate) fn keys() -> &'static [&'static str] {
+        keys_of::<Keys>()
+    }
+
     fn check(keys: Keys) -> Result<Self, ConfigError> {
-        let listen = keys.listen.parse().map_err(|_| {
-            ConfigError::key("listen", format!("`{}` is no address to listen on", keys.listen)).hint(
-                "write an IP address and a port: `127.0.0.1:8080` for this machine, `0.0.0.0:8080` for the whole house",
-            )
-        });
+        let listen = listen_address(&keys.listen);
         let token = Secret::given(["token", "token_file"], keys.token, keys.token_file.as_deref());
         let is_origin = |origin: &&String| origin.contains("://") && !origin.ends_with('/');
         let origins = keys.command_origins.iter().filter(|origin| !is_origin(origin)).map(|wrong| {
-            ConfigError::key("command_origins", format!("`{wrong}` is no origin"))
+            ConfigError::key("command_origins", format!("`{wrong}` is not an origin"))
                 .hint("write scheme and host, without a path: `http://panel.home`")
         });
         let found = [listen.as_ref().err(), token.as_ref().err()];
@@ -83,8 +87,20 @@ impl ServerConfig {
     }
 }
 
-/// `/var/lib/smartmeter` where this user may write there, else a folder of the user's own. Whoever keeps
-/// something makes the folder.
+/// Reads the value of a key `listen`: an IP address and a port.
+///
+/// # Errors
+/// Returns a mistake of that key, with a hint.
+pub fn listen_address(text: &str) -> Result<SocketAddr, ConfigError> {
+    text.parse().map_err(|_| {
+        let hint =
+            "write an IP address and a port: `127.0.0.1:8080` for this machine, `0.0.0.0:8080` for the LAN";
+        ConfigError::key("listen", format!("`{text}` is not an address to listen on")).hint(hint)
+    })
+}
+
+/// Returns `/var/lib/smartmeter` if this user may write there, else a folder of the user's own. It is created with the
+/// first file in it.
 fn default_state_dir() -> PathBuf {
     let writable = |path: &Path| access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     let system = Path::new("/var/lib/smartmeter");

@@ -1,9 +1,11 @@
+use std::{collections::BTreeMap, time::Duration};
+
 use serde::Deserialize;
 
 use super::*;
 use crate::{
-    AcquireError, Batch, ConfigError, DataAcquisition, PublishError, Publisher, PublisherPlugin, Record,
-    SourcePlugin,
+    AcquireError, Batch, ConfigError, DataAcquisition, Mode, PublishError, Publisher, PublisherPlugin,
+    Record, Schedule, Source, SourceContext, SourcePlugin,
 };
 
 /// A plugin with one required and one limited key.
@@ -54,6 +56,20 @@ struct Far;
 #[serde(deny_unknown_fields)]
 struct FarConfig {
     url: String,
+    #[serde(default, rename = "flush_interval")]
+    _flush_interval: String,
+    #[serde(default, rename = "channels")]
+    _channels: Vec<Channel>,
+    #[serde(default, rename = "by_name")]
+    _by_name: BTreeMap<String, Channel>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Channel {
+    #[serde(rename = "uuid")]
+    _uuid: String,
+    #[serde(default, rename = "factor")]
+    _factor: f64,
 }
 
 #[async_trait::async_trait]
@@ -69,7 +85,7 @@ impl PublisherPlugin for Far {
     const SAMPLE: &'static str = "";
     type Config = FarConfig;
 
-    fn build(config: FarConfig, _: &crate::Context) -> Result<Box<dyn Publisher>, ConfigError> {
+    fn build(config: FarConfig, _: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         match config.url.as_str() {
             "" => Err(ConfigError::key("url", "`url` is empty")),
             _ => Ok(Box::new(Far)),
@@ -78,6 +94,35 @@ impl PublisherPlugin for Far {
 }
 
 crate::register_publisher!(Far);
+
+/// An endpoint that only listens.
+struct Served;
+
+#[derive(Debug, Deserialize)]
+struct ServedConfig {
+    listen: std::net::SocketAddr,
+}
+
+#[async_trait::async_trait]
+impl crate::Endpoint for ServedConfig {
+    fn listen(&self) -> std::net::SocketAddr {
+        self.listen
+    }
+    async fn serve(&mut self, _: tokio::net::TcpListener, _: crate::EndpointContext) {}
+}
+
+impl crate::EndpointPlugin for Served {
+    const KIND: &'static str = "served";
+    const ABOUT: &'static str = "for these tests";
+    const SAMPLE: &'static str = "";
+    type Config = ServedConfig;
+
+    fn build(config: ServedConfig, _: &Context) -> Result<Box<dyn crate::Endpoint>, ConfigError> {
+        Ok(Box::new(config))
+    }
+}
+
+crate::register_endpoint!(Served);
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse("config.toml", text, &[]).map_err(|mistakes| mistakes.to_string())
@@ -140,7 +185,7 @@ fn an_unknown_field_is_shown_with_line_caret_and_hint() {
     assert_eq!(
         mistakes("\n[sources.m]\nplugin = \"fake\"\nport = \"/dev/a\"\nintervall = \"5s\"\n"),
         "\
-config.toml:5:1: unknown field `intervall`, expected one of `port`, `pin`, `plugin`, `enabled`, `interval`, `daily`, `stale_after`
+config.toml:5:1: unknown key `intervall`, expected one of `port`, `pin`, `plugin`, `enabled`, `interval`, `daily`, `stale_after`
   |
 5 | intervall = \"5s\"
   | ^^^^^^^^^
@@ -179,21 +224,21 @@ plugin = "mqtt"
 "#,
     );
     for expected in [
-        "config.toml:4:1: unknown field `tokn`, expected one of `listen`",
-        "config.toml:7:1: unknown field `prot`",
+        "config.toml:4:1: unknown key `tokn`, expected one of `listen`",
+        "config.toml:7:1: unknown key `prot`",
         "hint: did you mean `port`?",
         "config.toml:8:7: invalid type: string \"x\", expected u8",
-        "config.toml:5:10: missing field `port`",
+        "config.toml:5:10: missing key `port`",
         "config.toml:9:12: `interval` must be greater than 0",
-        "config.toml:11:10: unknown plugin `fak`, expected one of `fake`",
+        "config.toml:11:10: unknown source plugin `fak`, expected one of `fake`",
         "hint: did you mean `fake`?",
         "config.toml:15:7: pin 99 does not exist",
         "hint: BCM pins are 0 to 27",
-        "config.toml:16:10: missing field `plugin`",
+        "config.toml:16:10: missing key `plugin`",
         "config.toml:18:10: `a b` cannot be the name of a source",
         "config.toml:21:12: `5` is not a valid duration",
         "config.toml:22:9: `25:00` is not a valid time of day",
-        "config.toml:24:10: unknown publisher `mqtt`, expected one of `far`",
+        "config.toml:24:10: unknown publisher plugin `mqtt`, expected one of `far`",
     ] {
         assert!(text.contains(expected), "`{expected}` is missing in:\n{text}");
     }
@@ -204,7 +249,9 @@ fn values_that_exclude_each_other() {
     let all =
         mistakes("[server]\nlisten = \"x\"\ntoken = \"a\"\ntoken_file = \"b\"\ncommand_origins = [\"y\"]");
     assert!(
-        all.contains("`x` is no address") && all.contains("exclude") && all.contains("`y` is no origin"),
+        all.contains("`x` is not an address")
+            && all.contains("exclude")
+            && all.contains("`y` is not an origin"),
         "{all}"
     );
     let base = "[sources.m]\nplugin = \"fake\"\nport = \"/dev/a\"\n";
@@ -216,7 +263,7 @@ fn values_that_exclude_each_other() {
     assert!(
         mistakes("[server]\ntoken_file = \"/nonexistent/x\"").contains("could not read `/nonexistent/x`")
     );
-    assert!(mistakes("[server]\ncommand_origins = [\"x\"]").contains("`x` is no origin"));
+    assert!(mistakes("[server]\ncommand_origins = [\"x\"]").contains("`x` is not an origin"));
     assert!(mistakes("sources = 3").contains("`sources` must be a table, not an integer"));
 }
 
@@ -257,37 +304,138 @@ fn a_mistyped_token_is_never_shown() {
 }
 
 #[test]
-fn the_command_line_stands_in_for_keys() {
-    let port = |name| Override::Source {
-        option: "--serialPort".to_owned(),
-        plugin: "fake",
-        name,
-        key: "port",
-        value: "/dev/other".to_owned(),
-        instead_of: &["pin"],
-    };
-    let listen = Override::ListenPort { option: "--port".to_owned(), port: 9999 };
+fn the_command_line_sets_keys() {
+    let port = |name| Setting::text("--serialPort", ["sources", name, "port"], "/dev/other");
+    let listen = Setting::text("--port", ["server", "listen"], "0.0.0.0:9999");
+    let plugin = |name| Setting::text("--serialPort", ["sources", name, "plugin"], "fake");
+    let no_pin = Setting::remove("--serialPort", ["sources", "mine", "pin"]);
     let file =
         "[server]\nlisten = \"0.0.0.0:1\"\n[sources.mine]\nplugin = \"fake\"\nport = \"/dev/a\"\npin = 99\n";
 
-    let config = Config::parse("config.toml", file, &[port("smartmeter_d0"), listen]).unwrap();
+    let config = Config::parse("config.toml", file, &[port("mine"), no_pin, listen]).unwrap();
     assert_eq!(config.server.listen.to_string(), "0.0.0.0:9999");
     assert_eq!(config.sources.len(), 1);
     assert_eq!(config.sources[0].device.as_deref(), Some("/dev/other"));
 
-    let config = Config::parse("config.toml", "", &[port("smartmeter_d0")]).unwrap();
-    assert_eq!(config.sources[0].name, "smartmeter_d0");
+    let config = Config::parse("config.toml", "", &[plugin("new"), port("new")]).unwrap();
+    assert_eq!(config.sources[0].name, "new");
 
-    let bad = Override::Source {
-        option: "--s0Pin".to_owned(),
-        plugin: "fake",
-        name: "x",
-        key: "pin",
-        value: "99".to_owned(),
-        instead_of: &[],
-    };
-    let error = Config::parse("config.toml", "", &[port("x"), bad]).err().unwrap().to_string();
+    let bad = Setting::integer("--s0Pin", ["sources", "x", "pin"], 99);
+    let error = Config::parse("config.toml", "", &[plugin("x"), port("x"), bad]).err().unwrap().to_string();
     assert_eq!(error, "--s0Pin: pin 99 does not exist\nhint: BCM pins are 0 to 27\n");
+
+    let error = Config::parse("config.toml", "sources = 1", &[port("x")]).err().unwrap().to_string();
+    assert!(error.contains("`sources` must be a table, not an integer"), "{error}");
+}
+
+#[test]
+fn an_old_key_is_answered_with_its_new_name() {
+    let shown = mistakes(
+        "[journal]\ncommit_every = \"60s\"\nkeep_raw = \"30d\"\n[publishers.x]\nplugin = \"far\"\nurl = \"x\"\n\
+         every = \"5s\"\nmax_backlog = \"30d\"\nflush_every = \"1s\"\n",
+    );
+    for expected in [
+        "config.toml:2:1: unknown key `commit_every`, expected one of `enabled`",
+        "hint: it is now called `sync_interval`\n",
+        "config.toml:3:1: unknown key `keep_raw`",
+        "hint: it is now called `raw_retention`\n",
+        "config.toml:7:1: unknown key `every`",
+        "hint: it is now called `interval`\n",
+        "hint: it is now called `max_backlog_age`\n",
+        "hint: it is now called `flush_interval`\n",
+    ] {
+        assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
+    }
+    // The new name must be one that is understood there.
+    assert!(!mistakes("[server]\nevery = 1").contains("hint: it is now"));
+    let shown = mistakes("[vzlogger]\nlisten = \"127.0.0.1:8081\"\n");
+    assert_eq!(
+        shown,
+        "\
+config.toml:1:2: unknown key `vzlogger`
+  |
+1 | [vzlogger]
+  |  ^^^^^^^^
+hint: it is an endpoint now: write `[endpoints.vzlogger]` with `plugin = \"vzlogger\"`
+"
+    );
+}
+
+#[test]
+fn every_mistake_in_lists_and_tables_is_reported_in_its_place() {
+    let shown = mistakes(
+        r#"
+[publishers.x]
+plugin = "far"
+url = "x"
+[[publishers.x.channels]]
+uuid = "a"
+[[publishers.x.channels]]
+uuid = 1
+factor = "x"
+scale = 2
+[[publishers.x.channels]]
+factor = 3.0
+[publishers.x.by_name.b]
+uuidd = "a"
+[publishers.x.by_name.c]
+uuid = "c"
+every = "5s"
+[publishers.y]
+plugin = "far"
+url = "x"
+channels = [{ uuid = "a", factor = true }, { uuid = "b" }, 7]
+"#,
+    );
+    for expected in [
+        "config.toml:8:8: invalid type: integer `1`, expected a string",
+        "config.toml:9:10: invalid type: string \"x\", expected f64",
+        "config.toml:10:1: unknown key `scale`, expected one of `uuid`, `factor`\n",
+        "config.toml:11:1: missing key `uuid`",
+        "config.toml:14:1: unknown key `uuidd`, expected one of `uuid`, `factor`\n",
+        "hint: did you mean `uuid`?",
+        "config.toml:13:1: missing key `uuid`",
+        "config.toml:17:1: unknown key `every`, expected one of `uuid`, `factor`\n",
+        "config.toml:21:36: invalid type: boolean `true`, expected f64",
+        "config.toml:21:60: invalid type: integer `7`, expected struct Channel",
+    ] {
+        assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
+    }
+    assert_eq!(shown.matches("config.toml:").count(), 9, "{shown}");
+}
+
+#[test]
+fn two_servers_need_two_ports_where_one_has_all_addresses() {
+    for (server, endpoint, fit) in [
+        ("127.0.0.1:8080", "127.0.0.1:8080", false),
+        ("0.0.0.0:8080", "127.0.0.1:8080", false),
+        ("127.0.0.1:8080", "[::]:8080", false),
+        ("0.0.0.0:8080", "0.0.0.0:8081", true),
+        ("127.0.0.1:8080", "127.0.0.2:8080", true),
+        ("0.0.0.0:0", "0.0.0.0:0", true),
+    ] {
+        let text = format!(
+            "[server]\nlisten = \"{server}\"\n[endpoints.e]\nplugin = \"served\"\nlisten = \"{endpoint}\"\n"
+        );
+        let shown = parse(&text).map(|config| config.endpoints.len());
+        assert_eq!(shown, if fit { Ok(1) } else { shown.clone().map(|_| 0) }, "{server} {endpoint}");
+        let clash = format!("config.toml:5:10: `[server]` listens on {server} already");
+        assert!(shown.err().is_none_or(|shown| shown.contains(&clash)), "{server} {endpoint}");
+        let off = parse(&format!("{text}enabled = false\n")).unwrap();
+        assert!(off.endpoints.is_empty(), "it is not served");
+    }
+    let two = "plugin = \"served\"\nlisten = \"127.0.0.1:1\"\n";
+    let shown = mistakes(&format!("[endpoints.a]\n{two}[endpoints.b]\n{two}"));
+    assert!(shown.contains("config.toml:6:10: `[endpoints.a]` listens on 127.0.0.1:1 already"), "{shown}");
+    let shown = mistakes("[endpoints.a]\nplugin = \"fake\"\n[endpoints.\"b c\"]\nplugin = \"served\"\n");
+    for expected in [
+        "config.toml:2:10: unknown endpoint plugin `fake`, expected one of `served`",
+        "hint: `fake` is a source: write it below `[sources.…]`",
+        "`b c` cannot be the name of an endpoint",
+        "missing key `listen`",
+    ] {
+        assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
+    }
 }
 
 #[test]
@@ -314,17 +462,16 @@ fn the_journal_is_kept_below_the_state_directory() {
     let expected = JournalConfig {
         enabled: true,
         path: "/tmp/x/journal.db".into(),
-        commit_every: Duration::from_secs(60),
-        keep_raw: Duration::from_secs(30 * 86_400),
+        sync_interval: Duration::from_secs(60),
+        raw_retention: Duration::from_secs(30 * 86_400),
     };
     assert_eq!(journal, expected);
-    let text =
-        "[journal]\nenabled = false\npath = \"/data/energy.db\"\ncommit_every = \"1h\"\nkeep_raw = \"1d\"\n";
+    let text = "[journal]\nenabled = false\npath = \"/data/energy.db\"\nsync_interval = \"1h\"\nraw_retention = \"1d\"\n";
     let expected = JournalConfig {
         enabled: false,
         path: "/data/energy.db".into(),
-        commit_every: Duration::from_secs(3600),
-        keep_raw: Duration::from_secs(86_400),
+        sync_interval: Duration::from_secs(3600),
+        raw_retention: Duration::from_secs(86_400),
     };
     assert_eq!(parse(text).unwrap().journal, expected);
 }
@@ -332,21 +479,21 @@ fn the_journal_is_kept_below_the_state_directory() {
 #[test]
 fn every_mistake_about_the_journal_is_shown() {
     let shown = mistakes(
-        "[journal]\npath = \"/tmp/\"\ncommit_every = \"500ms\"\nkeep_raw = \"23h\"\n[sources.a]\nplugin = \"fak\"\n",
+        "[journal]\npath = \"/tmp/\"\nsync_interval = \"500ms\"\nraw_retention = \"23h\"\n[sources.a]\nplugin = \"fak\"\n",
     );
     for expected in [
-        "config.toml:2:8: `/tmp/` is no name of a file",
+        "config.toml:2:8: `/tmp/` is not a file name",
         "hint: write the database's own name, with its folder",
-        "config.toml:3:16: `commit_every` must be 1s to 1h, not 500ms",
-        "config.toml:4:12: `keep_raw` must be at least 1d, not 23h",
-        "config.toml:6:10: unknown plugin `fak`",
+        "config.toml:3:17: `sync_interval` must be 1s to 1h, not 500ms",
+        "config.toml:4:17: `raw_retention` must be at least 1d, not 23h",
+        "config.toml:6:10: unknown source plugin `fak`",
     ] {
         assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
     }
-    let shown = mistakes("[journal]\nkeep_row = \"30d\"\nenabled = 1\n");
+    let shown = mistakes("[journal]\nraw_retentoin = \"30d\"\nenabled = 1\n");
     for expected in [
-        "2:1: unknown field `keep_row`, expected one of `enabled`, `path`, `commit_every`, `keep_raw`",
-        "did you mean `keep_raw`?",
+        "2:1: unknown key `raw_retentoin`, expected one of `enabled`, `path`, `sync_interval`, `raw_retention`",
+        "did you mean `raw_retention`?",
         "config.toml:3:11: invalid type: integer `1`, expected a boolean",
     ] {
         assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
@@ -388,7 +535,7 @@ fn publishers_are_read_with_what_they_get() {
     assert!(home.route.sources[0].matches("meter") && home.route.series[0].matches("POWER_IMPORT"));
     assert_eq!((all.route.interval, all.route.max_backlog_age), (None, Duration::from_secs(30 * 86_400)));
     let off = format!("[journal]\nenabled = false\n{text}");
-    assert!(mistakes(&off).contains("`home` cannot work without the journal"));
+    assert!(mistakes(&off).contains("`home` needs the journal"));
 }
 
 #[test]
@@ -416,16 +563,16 @@ plugin = "far"
     );
     for expected in [
         "config.toml:6:7: `url` is empty",
-        "config.toml:7:11: `metre` fits no source, expected one of `meter`",
+        "config.toml:7:11: `metre` matches no source, expected one of `meter`",
         "did you mean `meter`?",
         "config.toml:8:12: `interval` must be 1s to 1h, not 100ms",
         "config.toml:9:12: `max_rate` must be at least 1 record a second",
         "config.toml:10:19: `max_backlog_age` must be greater than 0",
-        "config.toml:12:10: unknown publisher `fake`, expected one of `far`",
+        "config.toml:12:10: unknown publisher plugin `fake`, expected one of `far`",
         "hint: `fake` is a source: write it below `[sources.…]`",
-        "config.toml:16:1: unknown field `evry`, expected one of `url`, `plugin`",
+        "config.toml:16:1: unknown key `evry`, expected one of `url`, `flush_interval`, `channels`, `by_name`, `plugin`",
         "`a b` cannot be the name of a publisher",
-        "missing field `url`",
+        "missing key `url`",
     ] {
         assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
     }

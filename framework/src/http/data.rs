@@ -24,9 +24,8 @@ use warp::{
 
 use super::{ApiError, reply};
 use crate::{
-    Store,
-    error::quoted,
-    json,
+    Store, json,
+    section::quoted,
     store::{Section, View},
 };
 

@@ -7,7 +7,7 @@ use warp::{filters::BoxedFilter, http::StatusCode, reply::Response};
 
 use super::{Members, reply};
 use crate::{
-    Counter, Store, Timestamp,
+    Counter, EndpointStatus, Store, Timestamp,
     journal::{Journal, Status},
     json::timestamp,
     publish::Delivery,
@@ -22,6 +22,7 @@ pub(super) struct Report {
     store: Arc<Store>,
     journal: Journal,
     publishers: Arc<[Arc<Delivery>]>,
+    endpoints: Vec<Arc<EndpointStatus>>,
     simulated: bool,
     started: String,
     running: Instant,
@@ -44,6 +45,7 @@ struct Body<'a> {
     journal: Option<JournalHealth>,
     sources: Members<&'a str, PluginHealth>,
     publishers: Members<&'a str, PluginHealth>,
+    endpoints: Members<&'a str, PluginHealth>,
 }
 
 /// Status of the journal.
@@ -102,10 +104,11 @@ impl Report {
         store: Arc<Store>,
         journal: Journal,
         publishers: Arc<[Arc<Delivery>]>,
+        endpoints: Vec<Arc<EndpointStatus>>,
         simulated: bool,
     ) -> Self {
         let (started, running) = (timestamp(Timestamp::now()), Instant::now());
-        Self { store, journal, publishers, simulated, started, running }
+        Self { store, journal, publishers, endpoints, simulated, started, running }
     }
 
     fn answer(&self, query: &str) -> Response {
@@ -113,7 +116,9 @@ impl Report {
         let sections = self.store.sections().iter();
         let sources: Vec<_> = sections.map(|section| (&*section.name, source(section, now))).collect();
         let ok = sources.iter().all(|(_, source)| source.state == State::Delivering.as_str())
-            && self.publishers.iter().all(|delivery| is_well(delivery));
+            && self.publishers.iter().all(|delivery| is_well(delivery))
+            && self.endpoints.iter().all(|endpoint| endpoint.status.state() == State::Delivering);
+        let endpoints = self.endpoints.iter().map(|status| (&*status.name, endpoint(status)));
         let publishers = self.publishers.iter().map(|delivery| (&*delivery.name, publisher(delivery)));
         let body = Body {
             status: if ok { "ok" } else { "degraded" },
@@ -124,6 +129,7 @@ impl Report {
             journal: self.journal.status().map(JournalHealth::from),
             sources: Members(sources),
             publishers: Members(publishers.collect()),
+            endpoints: Members(endpoints.collect()),
         };
         // Browsers log any status but 200 as an error of the page.
         let status = if ok || query == ALWAYS { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -154,6 +160,13 @@ fn publisher(delivery: &Delivery) -> PluginHealth {
     let (state, oldest) = (delivery.state().as_str(), delivery.oldest().map(timestamp));
     let waiting = Waiting { backlog: delivery.backlog(), oldest };
     PluginHealth::new(delivery.plugin, state, Some(waiting), &delivery.status, &counts)
+}
+
+fn endpoint(endpoint: &EndpointStatus) -> PluginHealth {
+    let (status, counts) = (&endpoint.status, [("panics", &endpoint.panics)]);
+    let mut shown = PluginHealth::new(endpoint.plugin, status.state().as_str(), None, status, &counts);
+    shown.facts.0.insert(0, ("listen", endpoint.address.to_string()));
+    shown
 }
 
 impl PluginHealth {

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     Timestamp,
-    error::quoted,
     journal::{Journal, Micros, Per, ReadError, Step, View, moment},
+    section::quoted,
 };
 
 /// Questions that are answered at the same time; others wait.

@@ -11,8 +11,6 @@
 //! | `GET /events` | server-sent events, one for each batch | `events` |
 //! | `GET /series`, `/history/<section>/<name>` | what the journal has recorded | `history`, `columns` |
 //!
-//! A second listener, for clients of vzlogger, has the routes of `vzlogger` and no other.
-//!
 //! warp's filters find the route and take the request apart; `server` drives them over hyper,
 //! because warp's own server knows neither timeouts nor a limit of connections. What is no HTTP at all
 //! gets hyper's own answer: 400 or 431 without a body.
@@ -37,7 +35,6 @@ mod reply;
 mod server;
 #[cfg(test)]
 mod tests;
-mod vzlogger;
 
 use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
@@ -45,12 +42,10 @@ use tokio_util::sync::CancellationToken;
 use warp::{Filter, http::Method, path::FullPath, reply::Response};
 
 use self::{error::ApiError, reply::Members};
-use crate::{Commands, ServerConfig, Store, journal::Journal, publish::Delivery};
+use crate::{Commands, EndpointStatus, ServerConfig, Store, journal::Journal, publish::Delivery};
 
-pub use self::{
-    server::{serve, serve_vzlogger},
-    vzlogger::Vzlogger,
-};
+pub use self::server::serve;
+pub(crate) use self::server::serve_routes;
 
 /// What is served.
 pub struct Api {
@@ -111,6 +106,7 @@ impl Api {
         commands: Commands,
         journal: Journal,
         publishers: Vec<Arc<Delivery>>,
+        endpoints: Vec<Arc<EndpointStatus>>,
         server: &ServerConfig,
         simulated: bool,
     ) -> Self {
@@ -120,7 +116,13 @@ impl Api {
         Self {
             data: Arc::new(data::Data::new(Arc::clone(&store))),
             commands: Arc::new(cmd::Cmd::new(commands, server)),
-            health: Arc::new(health::Report::new(Arc::clone(&store), journal.clone(), of_health, simulated)),
+            health: Arc::new(health::Report::new(
+                Arc::clone(&store),
+                journal.clone(),
+                of_health,
+                endpoints,
+                simulated,
+            )),
             metrics: Arc::new(metrics::Metrics::new(Arc::clone(&store), journal.clone(), of_metrics)),
             history: Arc::new(history::History::new(journal)),
             events: Arc::new(events::Events::new(Arc::clone(&store), &limits)),

@@ -21,31 +21,35 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use warp::{
+    Filter,
     http::{Request, StatusCode},
     reply::Response,
 };
 
 use crate::Faults;
 
-use super::{Api, ApiError, Limits, Peer, Vzlogger, data::Data, linger::Lingering};
+use super::{Api, ApiError, Limits, Peer, data::Data, linger::Lingering};
 
 /// How long to wait after the system had no connection to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// While more than half of all connections are open, a new one may idle for this part of the time only: a client
 /// that hoards idle ones must not keep others waiting.
 const CROWDED: u32 = 10;
-/// So many clients of vzlogger's port may be connected: a house has few.
-const VZLOGGER_CONNECTIONS: usize = 64;
+/// Connections of an endpoint: a LAN has few clients of one kind.
+const ENDPOINT_CONNECTIONS: usize = 64;
 
 /// Serves clients until `stop`; then open requests get a moment to end, and event streams end at once.
 pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) {
     serve_all(listener, front(api, stop)).await;
 }
 
-/// Serves vzlogger's clients until `stop`, with the same limits but fewer connections.
-pub async fn serve_vzlogger(listener: TcpListener, vzlogger: Vzlogger, stop: CancellationToken) {
-    let filters = TowerToHyperService::new(warp::service(vzlogger.routes()));
-    let limits = Limits { connections: VZLOGGER_CONNECTIONS, ..Limits::default() };
+/// Serves the routes of an endpoint until `stop`, with the same limits but fewer connections.
+pub(crate) async fn serve_routes<F>(listener: TcpListener, routes: F, stop: CancellationToken)
+where
+    F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
+{
+    let filters = TowerToHyperService::new(warp::service(routes));
+    let limits = Limits { connections: ENDPOINT_CONNECTIONS, ..Limits::default() };
     serve_all(listener, Front { data: None, filters, limits, stop }).await;
 }
 

@@ -191,7 +191,8 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn new(sample: &'a Sample) -> Result<Self, Failed> {
-        let cx = SourceContext::new("meter", "/nonexistent", Duration::from_secs(60));
+        let cx =
+            SourceContext::new(framework::Context::new("meter", "/nonexistent"), Duration::from_secs(60));
         let reader = Reader::new(Decoder::default(), DEFAULT_MAX_POWER, &cx);
         let good = Batch { taken_at: Timestamp::UNIX_EPOCH, readings: Vec::new() };
         let mut line = Self { sample, reader, good, second: 0 };

@@ -54,7 +54,8 @@ fn no_damage_lets_a_wrong_value_through() {
     for (place, sample) in samples.iter().enumerate() {
         let share = cases / samples.len() + usize::from(place < cases % samples.len());
         let mut random = Random::new(seed << 32 | place as u64);
-        let cx = SourceContext::new("meter", "/nonexistent", Duration::from_secs(60));
+        let cx =
+            SourceContext::new(framework::Context::new("meter", "/nonexistent"), Duration::from_secs(60));
         let mut reader = Reader::new(Decoder::default(), DEFAULT_MAX_POWER, &cx);
         let good = batches(&mut reader, sample, Duration::ZERO).pop().expect("a good telegram");
         for second in 0..share as u64 {

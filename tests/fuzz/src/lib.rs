@@ -7,7 +7,7 @@ use telegram::{Decoder, Reader, protocols};
 
 /// Arbitrary bytes into the decoder, the guard and the names of a plugin, cut at arbitrary places.
 pub fn meter<P: SourcePlugin, D: Decoder + Default>(bytes: &[u8]) {
-    let cx = SourceContext::new("fuzz", "/nonexistent", Duration::from_secs(30));
+    let cx = SourceContext::new(framework::Context::new("fuzz", "/nonexistent"), Duration::from_secs(30));
     let mut reader = Reader::new(D::default(), 43_000.0, &cx);
     let mut rest = bytes;
     let mut seconds = 0;

@@ -10,7 +10,6 @@ mod metrics;
 mod page;
 mod readings;
 mod server;
-mod vzlogger;
 
 use std::{
     future::Future,
@@ -76,7 +75,7 @@ impl Setup {
         let commands = Commands::new(commands);
         let (store, journal) = (Arc::clone(&self.store), self.journal.clone());
         let events = Arc::new(super::events::Events::new(Arc::clone(&store), &self.limits));
-        let api = Api::new(store, commands, journal, self.publishers.clone(), &server, true);
+        let api = Api::new(store, commands, journal, self.publishers.clone(), Vec::new(), &server, true);
         Api { events, limits: self.limits, ..api }
     }
 

@@ -33,7 +33,7 @@ fn settings(port: &str) -> Settings {
 }
 
 fn context() -> SourceContext {
-    SourceContext::new("m", Path::new("/nonexistent"), Duration::from_secs(90))
+    SourceContext::new(framework::Context::new("m", Path::new("/nonexistent")), Duration::from_secs(90))
 }
 
 impl Fixture {

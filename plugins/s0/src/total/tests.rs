@@ -5,7 +5,7 @@ use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use super::*;
 
 fn total(state_dir: &Path, per_kwh: f64) -> (Total, SourceContext) {
-    let cx = SourceContext::new("heat", state_dir, Duration::from_secs(30));
+    let cx = SourceContext::new(framework::Context::new("heat", state_dir), Duration::from_secs(30));
     (Total::new(&cx, Rate::new(per_kwh).unwrap(), Duration::from_secs(60)), cx)
 }
 

@@ -1,22 +1,21 @@
-//! Mistakes in the configuration, shown with their line.
+//! Mistakes in the configuration, each with its line.
 
 use std::{fmt, ops::Range};
 
-/// The text that is being checked, and where it came from.
+/// A text with a configuration, and the name of its file.
 #[derive(Debug)]
-pub(crate) struct Text {
-    /// The file's name as the user gave it.
+pub(crate) struct ConfigText {
+    /// The name that the user gave.
     pub(crate) name: String,
     pub(crate) text: String,
-    /// Command line options that stand in for keys. The span of the n-th is the n-th byte after the text.
-    pub(crate) options: Vec<String>,
+    /// Command-line options that set keys. The span of the n-th is the n-th byte after the text.
+    pub(crate) options: Vec<&'static str>,
 }
 
-impl Text {
-    /// The span that stands for an option of the command line.
-    pub(crate) fn option_span(&mut self, option: &str) -> Range<usize> {
-        self.options.push(option.to_owned());
-        let at = self.text.len() + self.options.len();
+impl ConfigText {
+    /// Returns the span of the n-th option of the command line.
+    pub(crate) fn option_span(&self, n: usize) -> Range<usize> {
+        let at = self.text.len() + 1 + n;
         at..at
     }
 }
@@ -32,29 +31,29 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A mistake that the parser or serde found: their messages quote the value.
-    pub(crate) fn quoting(source: &Text, span: Range<usize>, message: &str) -> Self {
+    /// A mistake that the parser or serde found: their messages quote the value. `no_text`: a text was expected.
+    pub(crate) fn quoting(source: &ConfigText, span: Range<usize>, message: &str, no_text: bool) -> Self {
         let secret = span.start <= source.text.len() && Line::of(&source.text, span.start).secret().is_some();
         let message = match message {
             // A password of digits is an integer.
-            _ if secret && message.ends_with("expected a string") => {
-                "expected a string in quotes; the value is not shown, for it may be secret"
+            _ if secret && no_text => {
+                "expected a string in quotes; the value is not shown, as it may be secret"
             }
-            _ if secret => "a value on this line is wrong; it is not shown, for it may be secret",
+            _ if secret => "a value on this line is wrong; it is not shown, as it may be secret",
             message => message,
         };
         Self::new(source, span, message, None)
     }
 
     pub(crate) fn new(
-        source: &Text,
+        source: &ConfigText,
         span: Range<usize>,
         message: impl Into<String>,
         hint: Option<String>,
     ) -> Self {
         let (message, mut snippet) = (message.into(), None);
         let place = match span.start.checked_sub(source.text.len() + 1).and_then(|n| source.options.get(n)) {
-            Some(option) => option.clone(),
+            Some(option) => (*option).to_owned(),
             None => {
                 let shown = Line::of(&source.text, span.start);
                 snippet = Some(shown.with_caret(&span));
@@ -64,7 +63,7 @@ impl Diagnostic {
         Self { place, message, snippet, hint, at: span.start }
     }
 
-    /// A mistake of a whole file: it cannot be read, say.
+    /// A mistake of a whole file, such as one that cannot be read.
     pub(crate) fn file(name: &str, message: impl Into<String>, hint: Option<String>) -> Self {
         Self { place: name.to_owned(), message: message.into(), snippet: None, hint, at: 0 }
     }
@@ -83,7 +82,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// A line of the source around an offset.
+/// The line around an offset.
 struct Line<'a> {
     number: usize,
     start: usize,
@@ -100,12 +99,12 @@ impl<'a> Line<'a> {
         Self { number, start, text }
     }
 
-    /// Counted in characters, from 1, as editors do.
+    /// Returns the column in characters, from 1, as editors count.
     fn column(&self, at: usize) -> usize {
         self.text.char_indices().take_while(|(i, _)| self.start + i < at).count() + 1
     }
 
-    /// Where a key on this line that may hold a secret ends: a token must not land in a log because a quote
+    /// Returns the end of a key on this line that may hold a secret. A token must not get into a log because a quote
     /// is missing, or because it stands in an inline table.
     fn secret(&self) -> Option<usize> {
         let like = |key: &str| {
@@ -116,9 +115,9 @@ impl<'a> Line<'a> {
         self.text.match_indices('=').map(|(at, _)| at).find(|&at| {
             let before = self.text[..at].trim_end().to_ascii_lowercase();
             let key = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').next();
-            // A quoted key leaves an empty one behind its quote.
+            // Behind the quote of a quoted key, an empty one is found.
             let quoted = before.trim_end_matches(['"', '\'']).rsplit(['"', '\'']).next();
-            // A user and a password may stand in an address, and a path may be known to its owner only.
+            // An address may hold a user and a password, or a path that only its owner knows.
             let (scheme, rest) = self.text[at..].split_once("://").unzip();
             let names = || [key, quoted].into_iter().flatten();
             let is_url = scheme.is_some() || names().any(|key| strsim::damerau_levenshtein(key, "url") <= 1);
@@ -155,7 +154,7 @@ impl Diagnostics {
         Self(all)
     }
 
-    /// The one mistake of a whole file, and what to do about it.
+    /// The only mistake of a whole file, and what to do about it.
     pub fn file(name: &str, message: &str, hint: &str) -> Self {
         Self(vec![Diagnostic::file(name, message, Some(hint.to_owned()))])
     }

@@ -1,0 +1,60 @@
+//! `[endpoints.<name>]`: servers for other programs and devices.
+
+use std::net::SocketAddr;
+
+use super::{Reader, ServerConfig};
+use crate::{ConfigError, Context, Endpoint, EndpointRegistration, Role, endpoint_plugins, section::Section};
+
+/// The framework's own keys in each `[endpoints.<name>]`.
+pub const ENDPOINT_KEYS: &[&str] = &["plugin", "enabled"];
+
+/// One `[endpoints.<name>]`, built and ready to be run.
+pub struct ConfiguredEndpoint {
+    /// Its name.
+    pub name: String,
+    /// Its plugin.
+    pub plugin: &'static EndpointRegistration,
+    /// The endpoint that the plugin built.
+    pub endpoint: Box<dyn Endpoint>,
+    /// Its context, which holds its statistics.
+    pub context: Context,
+}
+
+impl<'a> Reader<'a> {
+    /// Checks all endpoints, and that each has an address of its own.
+    pub(super) fn endpoints(
+        &self,
+        endpoints: Vec<(String, Section<'a>)>,
+        server: Option<&ServerConfig>,
+        context: impl Fn(&str) -> Context,
+    ) -> Vec<ConfiguredEndpoint> {
+        let mut taken: Vec<_> =
+            server.map(|server| ("[server]".to_owned(), server.listen)).into_iter().collect();
+        let mut built = Vec::new();
+        for (name, mut section) in endpoints {
+            section.known = ENDPOINT_KEYS;
+            let enabled = section.take("enabled").unwrap_or(true);
+            let Some(plugin) = self.plugin(&mut section, Role::Endpoint, endpoint_plugins()) else {
+                continue;
+            };
+            let context = context(&name);
+            let endpoint = (plugin.build)(&section, &context);
+            let Some(endpoint) = endpoint.filter(|_| enabled) else { continue };
+            let listen = endpoint.listen();
+            if let Some((other, address)) = taken.iter().find(|(_, other)| clash(*other, listen)) {
+                let message = format!("`{other}` listens on {address} already");
+                section
+                    .refuse(&ConfigError::key("listen", message).hint("choose another port, such as 8081"));
+            }
+            taken.push((format!("[endpoints.{name}]"), listen));
+            built.push(ConfiguredEndpoint { name, plugin, endpoint, context });
+        }
+        built
+    }
+}
+
+/// Whether a program cannot listen on both. An unspecified address stands for all addresses of the machine.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (all || one.ip() == other.ip())
+}

@@ -1,0 +1,81 @@
+//! Keys that the command line sets in place of the file.
+
+use std::ops::Range;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+/// A key that an option of the command line sets or removes. A mistake in its value is reported with the option's
+/// name.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    option: &'static str,
+    path: Vec<String>,
+    value: Value,
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Text(String),
+    Integer(String),
+    Absent,
+}
+
+impl Setting {
+    fn new<'p>(option: &'static str, path: impl IntoIterator<Item = &'p str>, value: Value) -> Self {
+        Self { option, path: path.into_iter().map(str::to_owned).collect(), value }
+    }
+
+    /// Sets a key to a text. `path` is the key with the tables that it is in: `["server", "listen"]`.
+    pub fn text<'p>(
+        option: &'static str,
+        path: impl IntoIterator<Item = &'p str>,
+        value: impl Into<String>,
+    ) -> Self {
+        Self::new(option, path, Value::Text(value.into()))
+    }
+
+    /// Sets a key to an integer.
+    pub fn integer<'p>(option: &'static str, path: impl IntoIterator<Item = &'p str>, value: i64) -> Self {
+        Self::new(option, path, Value::Integer(value.to_string()))
+    }
+
+    /// Removes a key.
+    pub fn remove<'p>(option: &'static str, path: impl IntoIterator<Item = &'p str>) -> Self {
+        Self::new(option, path, Value::Absent)
+    }
+
+    /// Returns the option's name.
+    pub(super) fn option(&self) -> &'static str {
+        self.option
+    }
+
+    /// Changes the table of a whole file. `span` is the place of the option.
+    pub(super) fn apply<'a>(&'a self, root: &mut DeTable<'a>, span: Range<usize>) {
+        let Some((key, tables)) = self.path.split_last() else { return };
+        let mut table = root;
+        for name in tables {
+            if !table.contains_key(name.as_str()) {
+                let empty = DeValue::Table(DeTable::new());
+                let key = Spanned::new(span.clone(), name.as_str().into());
+                table.insert(key, Spanned::new(span.clone(), empty));
+            }
+            match table.get_mut(name.as_str()).map(Spanned::get_mut) {
+                Some(DeValue::Table(inner)) => table = inner,
+                _ => return, // The file is reported to have something else than a table here.
+            }
+        }
+        table.remove(key.as_str());
+        let value = match &self.value {
+            Value::Text(text) => DeValue::String(text.as_str().into()),
+            Value::Integer(digits) => match DeValue::parse(digits) {
+                Ok(number) => number.into_inner(),
+                Err(_) => return,
+            },
+            Value::Absent => return,
+        };
+        table.insert(Spanned::new(span.clone(), key.as_str().into()), Spanned::new(span, value));
+    }
+}

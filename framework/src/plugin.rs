@@ -1,0 +1,89 @@
+//! Description of linked plugins, whatever their role.
+
+use std::fmt;
+
+/// Kind of plugin: the table of the configuration that its sections belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `[sources.<name>]`
+    Source,
+    /// `[publishers.<name>]`
+    Publisher,
+    /// `[endpoints.<name>]`
+    Endpoint,
+}
+
+impl Role {
+    /// Returns the table's name.
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::Source => "sources",
+            Self::Publisher => "publishers",
+            Self::Endpoint => "endpoints",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Source => "source",
+            Self::Publisher => "publisher",
+            Self::Endpoint => "endpoint",
+        })
+    }
+}
+
+/// Description of a linked plugin.
+#[derive(Debug, Clone, Copy)]
+pub struct PluginInfo {
+    /// Its role.
+    pub role: Role,
+    /// Its name in `plugin = "…"`.
+    pub kind: &'static str,
+    /// One line for `smartmeter plugins`.
+    pub about: &'static str,
+    /// A commented configuration that works.
+    pub sample: &'static str,
+    /// The keys of its own configuration.
+    pub keys: fn() -> &'static [&'static str],
+}
+
+/// Sorts registrations by name; inventory has them in the order of the linker.
+pub(crate) fn by_name<R: std::ops::Deref<Target = PluginInfo>>(
+    all: impl Iterator<Item = &'static R>,
+) -> Vec<&'static R> {
+    let mut all: Vec<_> = all.collect();
+    all.sort_by_key(|plugin| plugin.kind);
+    all
+}
+
+/// Defines the registration of one kind of plugin: [`PluginInfo`], and the function that builds its type from a
+/// section.
+macro_rules! registration {
+    ($(#[$doc:meta])* $name:ident, $build:ident: $function:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub struct $name {
+            info: $crate::PluginInfo,
+            pub(crate) $build: $function,
+        }
+
+        impl std::ops::Deref for $name {
+            type Target = $crate::PluginInfo;
+
+            fn deref(&self) -> &$crate::PluginInfo {
+                &self.info
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.info.fmt(f)
+            }
+        }
+
+        inventory::collect!($name);
+    };
+}
+pub(crate) use registration;

@@ -1,0 +1,130 @@
+//! A table of the configuration on its way into a type of its own, with all its mistakes.
+
+mod deserialize;
+mod diagnostic;
+mod names;
+
+use std::{cell::RefCell, collections::BTreeSet, ops::Range, time::Duration};
+
+use serde::de::DeserializeOwned;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+pub(crate) use self::{
+    deserialize::keys_of,
+    diagnostic::ConfigText,
+    names::{did_you_mean, quoted},
+};
+use self::{
+    deserialize::{Error, ErrorKind, Pass, Value},
+    names::new_name,
+};
+pub use self::{
+    diagnostic::{Diagnostic, Diagnostics},
+    names::ConfigError,
+};
+use crate::Period;
+
+/// A table whose mistakes are collected.
+pub(crate) struct Section<'a> {
+    pub(crate) text: &'a ConfigText,
+    /// Place of its header.
+    pub(crate) span: Range<usize>,
+    pub(crate) table: DeTable<'a>,
+    /// Keys of the framework, which are taken out before a plugin reads the rest.
+    pub(crate) known: &'static [&'static str],
+    pub(crate) mistakes: &'a RefCell<Vec<Diagnostic>>,
+}
+
+impl<'a> Section<'a> {
+    /// Returns the place of a key's value; that of the section where it lacks the key.
+    pub(crate) fn place(&self, key: &str) -> Range<usize> {
+        self.table.get(key).map_or_else(|| self.span.clone(), Spanned::span)
+    }
+
+    /// Takes a key out of the table and reads it. A mistake is noted, and counts as an absent key.
+    pub(crate) fn take<T: DeserializeOwned>(&mut self, key: &str) -> Option<T> {
+        let value = self.table.remove(key)?;
+        self.read(&value)
+    }
+
+    /// Takes a duration out of the table.
+    pub(crate) fn take_period(&mut self, key: &str) -> Option<Duration> {
+        let at = self.place(key);
+        let period = self.take::<Period>(key)?;
+        if period.is_zero() {
+            self.note(at, format!("`{key}` must be greater than 0"), None);
+            return None;
+        }
+        Some(*period)
+    }
+
+    /// Reads the table.
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Option<T> {
+        self.read(&Spanned::new(self.span.clone(), DeValue::Table(self.table.clone())))
+    }
+
+    /// Reads a value once for each mistake in it, so that all of them are noted.
+    fn read<T: DeserializeOwned>(&self, value: &Spanned<DeValue<'a>>) -> Option<T> {
+        let wrong = RefCell::new(BTreeSet::new());
+        let unknown = |key: &Spanned<std::borrow::Cow<'_, str>>, keys: &'static [&'static str], own| {
+            let known = keys.iter().chain(if own { self.known } else { &[] }).copied();
+            self.unknown_key(key.span(), key.get_ref(), known);
+        };
+        let pass = Pass { wrong: &wrong, unknown: &unknown };
+        loop {
+            let is_section = value.span() == self.span;
+            let error = match T::deserialize(Value { value, pass: &pass, is_section }) {
+                Ok(read) => return wrong.borrow().is_empty().then_some(read),
+                Err(error) => error,
+            };
+            self.note_error(&error, value.span());
+            if !error.entry.is_some_and(|entry| wrong.borrow_mut().insert(entry)) {
+                return None;
+            }
+        }
+    }
+
+    fn note_error(&self, error: &Error, whole: Range<usize>) {
+        let at = error.at.clone().unwrap_or(whole);
+        match &error.kind {
+            ErrorKind::Consequence => {}
+            ErrorKind::Missing(_) => self.note(at, error.to_string(), None),
+            ErrorKind::NoText(message) => {
+                self.note_diagnostic(Diagnostic::quoting(self.text, at, message, true))
+            }
+            ErrorKind::Other(message) => {
+                self.note_diagnostic(Diagnostic::quoting(self.text, at, message, false))
+            }
+        }
+    }
+
+    /// Notes a key that is none of `known`, with the new name of a renamed one, or the one that was probably meant.
+    pub(crate) fn unknown_key<'k>(
+        &self,
+        at: Range<usize>,
+        key: &str,
+        known: impl Iterator<Item = &'k str> + Clone,
+    ) {
+        let hint = new_name(key, known.clone()).or_else(|| did_you_mean(key, known.clone()));
+        self.note(at, format!("unknown key `{key}`, expected one of {}", quoted(known)), hint);
+    }
+
+    pub(crate) fn note(&self, at: Range<usize>, message: impl Into<String>, hint: Option<String>) {
+        self.note_diagnostic(Diagnostic::new(self.text, at, message, hint));
+    }
+
+    fn note_diagnostic(&self, diagnostic: Diagnostic) {
+        self.mistakes.borrow_mut().push(diagnostic);
+    }
+
+    /// Notes the mistakes that a plugin found.
+    pub(crate) fn refuse(&self, error: &ConfigError) {
+        for error in error.each() {
+            let at = error.key.map_or_else(|| self.span.clone(), |key| self.place(key));
+            self.note(at, &error.message, error.hint.clone());
+        }
+    }
+}

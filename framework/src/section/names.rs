@@ -1,0 +1,102 @@
+//! Mistakes that are more than a wrong type, and names that were probably meant.
+
+/// A mistake in a configuration whose types are right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfigError {
+    /// The key with the wrong value; `None` if the section as a whole is wrong.
+    pub key: Option<&'static str>,
+    /// The mistake, and what was expected: lower case, user input in backticks.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+    /// Further mistakes.
+    others: Vec<ConfigError>,
+}
+
+/// Returns words for a message: each in backticks, a comma between.
+pub(crate) fn quoted<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    words.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+impl ConfigError {
+    /// A wrong value of `key`.
+    pub fn key(key: &'static str, message: impl Into<String>) -> Self {
+        Self { key: Some(key), message: message.into(), hint: None, others: Vec::new() }
+    }
+
+    /// A mistake of the whole section: keys that contradict each other, or a key that needs another one.
+    pub fn section(message: impl Into<String>) -> Self {
+        Self { key: None, message: message.into(), hint: None, others: Vec::new() }
+    }
+
+    /// A name in the value of `key` that is none of `known`: `what` is the kind of thing that it names.
+    pub fn unknown<'k>(
+        key: &'static str,
+        what: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'k str, IntoIter: Clone>,
+    ) -> Self {
+        let known = known.into_iter();
+        let hint = did_you_mean(name, known.clone());
+        let there = match quoted(known) {
+            none if none.is_empty() => "there is none".to_owned(),
+            names => format!("expected one of {names}"),
+        };
+        Self { hint, ..Self::key(key, format!("unknown {what} `{name}`, {there}")) }
+    }
+
+    /// Joins both mistakes: a user sees all of them at once.
+    pub fn and(mut self, other: Self) -> Self {
+        self.others.push(other);
+        self
+    }
+
+    /// Joins all mistakes.
+    ///
+    /// # Errors
+    /// Returns the mistakes, if there are any.
+    pub fn all(errors: impl IntoIterator<Item = Self>) -> Result<(), Self> {
+        errors.into_iter().reduce(Self::and).map_or(Ok(()), Err)
+    }
+
+    /// Returns each mistake.
+    pub(crate) fn each(&self) -> Vec<&Self> {
+        let mut all = vec![self];
+        all.extend(self.others.iter().flat_map(Self::each));
+        all
+    }
+
+    /// Adds a hint.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Old names of keys of the framework and of plugins, with the names of today.
+const RENAMED: &[(&str, &str)] = &[
+    ("batch", "batch_size"),
+    ("commit_every", "sync_interval"),
+    ("every", "interval"),
+    ("flush_every", "flush_interval"),
+    ("keep_raw", "raw_retention"),
+    ("max_backlog", "max_backlog_age"),
+    ("speed", "replay_speed"),
+    ("sync_every", "sync_interval"),
+];
+
+/// Returns a hint if `key` is the old name of one of `known`.
+pub(super) fn new_name<'k>(key: &str, mut known: impl Iterator<Item = &'k str>) -> Option<String> {
+    let (_, new) = RENAMED.iter().find(|(old, new)| *old == key && known.any(|known| known == *new))?;
+    Some(format!("it is now called `{new}`"))
+}
+
+/// Returns a hint if one of `known` is close to what was written.
+pub(crate) fn did_you_mean<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
+    known
+        .map(|word| (strsim::damerau_levenshtein(written, word), word))
+        .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
+        .min()
+        .map(|(_, word)| format!("did you mean `{word}`?"))
+}
