@@ -1,7 +1,7 @@
-//! GPIO by the kernel's character device, on any Linux board.
+//! GPIO through the kernel's character device, on any Linux board.
 //!
-//! Interface version 2 is needed, which kernels have from 5.10 on. The kernel stamps and numbers each edge
-//! and keeps 1024 of them for a reader that is late.
+//! It needs version 2 of the interface, as of kernel 5.10. The kernel stamps and numbers each edge, and keeps 1024 of
+//! them for a reader that is late.
 
 use std::{
     io,
@@ -20,17 +20,17 @@ use crate::{
     counter::Edge,
 };
 
-/// The chip on which lines are looked for by number where the configuration names none.
+/// Chip of a line that is configured by its number alone.
 const FIRST_CHIP: &str = "/dev/gpiochip0";
-/// As many edges as the kernel keeps for one line.
+/// Edges that the kernel keeps for one line.
 const KERNEL_BUFFER: u32 = 1024;
-/// Edges that are read at once.
+/// Most edges that one read returns.
 const AT_ONCE: usize = 64;
 
-/// A line that is requested from the kernel.
+/// GPIO line that is requested from the kernel.
 #[derive(Debug)]
 pub(crate) struct Cdev {
-    // Watched by the runtime, or not while it rests; one of the two is there at any time.
+    // Exactly one of the two is there: the runtime watches the line, or it does not while the line naps.
     watched: Option<AsyncRequest>,
     unwatched: Option<Request>,
     active_high: bool,
@@ -38,10 +38,10 @@ pub(crate) struct Cdev {
 }
 
 impl Cdev {
-    /// Requests a line; also says whether it is active, where that is certain, and what it is called.
+    /// Requests a line. Also returns whether it is active, where that is certain, and its full name.
     ///
     /// # Errors
-    /// What the system says, with what to do where that is known.
+    /// Fails if the line does not exist, is in use, or may not be used; the text says what to do.
     pub(crate) fn open(gpio: &Gpio) -> io::Result<(Self, Option<bool>, String)> {
         let (chip, offset) = find(gpio);
         let device = describe(&chip, offset)?;
@@ -53,7 +53,7 @@ impl Cdev {
             .with_bias(match gpio.pull {
                 Pull::Up => Some(Bias::PullUp),
                 Pull::Down => Some(Bias::PullDown),
-                Pull::None => None, // as it is: somebody may have set it up at boot
+                Pull::None => None, // left as the boot configuration set it
             })
             .with_edge_detection(EdgeDetection::BothEdges)
             .with_event_clock(EventClock::Monotonic)
@@ -72,21 +72,21 @@ impl Cdev {
     /// Waits for an edge, and adds all that are there.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns any I/O error.
     ///
     /// # Cancel safety
-    /// What was read is in `read`.
+    /// Edges that were read are in `read`.
     pub(crate) async fn read(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
         if let Some(request) = self.unwatched.take() {
             self.watched = Some(request.into());
         }
         let request = self.watched.as_ref().ok_or_else(gone)?;
         loop {
-            // Always by way of `AsyncRequest`: it believes that a line is readable until it has itself read
-            // the last edge, and would spin if that was read from the request beneath it.
+            // Read through `AsyncRequest` only: it takes a line for readable until it has itself read the last edge,
+            // and would spin if that edge was read from the request beneath it.
             let words = request.read_edge_events_into_slice(&mut self.buffer).await.map_err(system_error)?;
             parse(request.as_ref(), &self.buffer[..words], self.active_high, read)?;
-            // In a storm of edges there would be no end.
+            // A storm of edges must not keep this loop running.
             let more = request.as_ref().has_edge_event().map_err(system_error)?;
             if !more || read.len() >= KERNEL_BUFFER as usize {
                 return Ok(());
@@ -94,18 +94,18 @@ impl Cdev {
         }
     }
 
-    /// From now on no edge wakes this process, until the next [`read`](Self::read).
-    pub(crate) fn rest(&mut self) {
+    /// Stops edges from waking this process until the next [`read`](Self::read).
+    pub(crate) fn nap(&mut self) {
         if let Some(request) = self.watched.take() {
             self.unwatched = Some(request.into());
         }
     }
 
-    /// Adds the edges that came while it rested.
+    /// Adds the edges that came during a nap.
     ///
     /// # Errors
-    /// What the system says.
-    pub(crate) fn rested(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
+    /// Returns any I/O error.
+    pub(crate) fn drain(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
         let request = self.unwatched.as_ref().ok_or_else(gone)?;
         while read.len() < KERNEL_BUFFER as usize && request.has_edge_event().map_err(system_error)? {
             let words = request.read_edge_events_into_slice(&mut self.buffer).map_err(system_error)?;
@@ -114,10 +114,10 @@ impl Cdev {
         Ok(())
     }
 
-    /// Asks whether the chip is still there: kernels before 6.6 do not tell a reader that waits for edges.
+    /// Checks that the chip is still there: kernels before 6.6 do not tell a reader that waits for edges.
     ///
     /// # Errors
-    /// What the system says where it is not.
+    /// Returns the I/O error of a chip that is gone.
     pub(crate) fn check(&self) -> io::Result<()> {
         let request = self.watched.as_ref().map(AsRef::as_ref).or(self.unwatched.as_ref());
         request.ok_or_else(gone)?.lone_value().map(drop).map_err(system_error)
@@ -140,12 +140,12 @@ fn gone() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the line is not open")
 }
 
-/// The chip and the offset of the configured line.
+/// Returns chip and offset of the configured line.
 fn find(gpio: &Gpio) -> (PathBuf, u32) {
     match (&gpio.line, &gpio.chip) {
         (Where::Line(offset), chip) => (chip.clone().unwrap_or_else(|| FIRST_CHIP.into()), *offset),
         (Where::Pin(pin), None) => {
-            // The name is the same on each Raspberry Pi; the chip's number is another on a Pi 5.
+            // The line's name is the same on every Raspberry Pi; the chip's number differs on a Pi 5.
             match gpiocdev::find_named_line(&format!("GPIO{pin}")) {
                 Some(found) => (found.chip, found.info.offset),
                 None => (FIRST_CHIP.into(), *pin),
@@ -159,7 +159,7 @@ fn find(gpio: &Gpio) -> (PathBuf, u32) {
     }
 }
 
-/// The line's full name, if it is there and free.
+/// Returns the line's full name, if the line is there and free.
 fn describe(path: &Path, offset: u32) -> io::Result<String> {
     let chip = Chip::from_path(path).map_err(|error| explain(path, system_error(error)))?;
     let lines = chip.info().map_err(system_error)?.num_lines;
@@ -196,6 +196,6 @@ fn explain(chip: &Path, error: io::Error) -> io::Error {
 fn system_error(error: gpiocdev::Error) -> io::Error {
     match error {
         gpiocdev::Error::Os(errno) => io::Error::from_raw_os_error(errno.0),
-        error => io::Error::other(error.to_string()), // its text has its cause in it
+        error => io::Error::other(error.to_string()), // its text includes the cause
     }
 }

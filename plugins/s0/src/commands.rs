@@ -1,4 +1,4 @@
-//! What clients may ask: set the count, or begin at zero.
+//! Commands: set the count, or reset it to zero.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use tokio::task::spawn_blocking;
 
 use crate::total::Total;
 
-/// `set_s0`: the count becomes what the meter shows.
+/// `set_s0` sets the count to the meter's own reading.
 pub(crate) struct SetS0 {
     pub(crate) total: Arc<Total>,
 }
 
-/// `reset_s0`: the count becomes 0.
+/// `reset_s0` sets the count to 0.
 pub(crate) struct ResetS0 {
     pub(crate) total: Arc<Total>,
 }

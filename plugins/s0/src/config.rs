@@ -1,4 +1,4 @@
-//! The plugin's keys, and what they mean together.
+//! Configuration keys, and the checks that need several of them.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -8,7 +8,7 @@ use transport::Port;
 
 use crate::rate::Rate;
 
-/// The keys of an instance. The plugin's README explains each.
+/// Keys of a source. The plugin's README explains each.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -25,8 +25,8 @@ pub struct Config {
     debounce: Period,
     pull: Option<Pull>,
     edge: Option<Side>,
-    #[serde(default = "default_sync_every")]
-    sync_every: Period,
+    #[serde(default = "default_sync_interval")]
+    sync_interval: Period,
     #[serde(default = "default_power_timeout")]
     power_timeout: Period,
 }
@@ -37,22 +37,22 @@ fn default_pulses_per_kwh() -> f64 {
 fn default_debounce() -> Period {
     Period(Duration::from_millis(10)) // a third of the standard's shortest pulse
 }
-fn default_sync_every() -> Period {
+fn default_sync_interval() -> Period {
     Period(Duration::from_secs(60))
 }
 fn default_power_timeout() -> Period {
     Period(Duration::from_secs(300))
 }
 
-/// An output on a pin never sends, so it has no speed of its own. At 9600 baud a byte is there a
-/// millisecond after its pulse began, and it is the speed at which most adapters leave the factory.
+/// Most adapters leave the factory at this speed, and a byte arrives a millisecond after its pulse began. A bare S0
+/// output on RX has no speed of its own.
 const DEFAULT_BAUD: u32 = 9600;
-/// Bank 0 and 1 of a Raspberry Pi's chip; 0 to 27 are on the header.
+/// Last pin of banks 0 and 1 of a Raspberry Pi; pins 0 to 27 are on the header.
 const LAST_PIN: u32 = 53;
 /// The slowest contacts known bounce for half a second.
 const MAX_DEBOUNCE: Duration = Duration::from_secs(10);
 
-/// Who reads a GPIO line.
+/// Reader of a GPIO line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Backend {
@@ -62,7 +62,7 @@ pub(crate) enum Backend {
     Rppal,
 }
 
-/// The pin's own resistor.
+/// Resistor of the pin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Pull {
@@ -71,7 +71,7 @@ pub(crate) enum Pull {
     None,
 }
 
-/// The edge at which a pulse begins.
+/// Edge at which a pulse begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Side {
@@ -79,24 +79,24 @@ pub(crate) enum Side {
     Rising,
 }
 
-/// A configuration that fits together.
+/// Checked configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) device: Device,
     pub(crate) rate: Rate,
     pub(crate) debounce: Duration,
-    pub(crate) sync_every: Duration,
+    pub(crate) sync_interval: Duration,
     pub(crate) power_timeout: Duration,
 }
 
-/// Where pulses come from.
+/// Device that the pulses come from.
 #[derive(Debug, Clone)]
 pub(crate) enum Device {
     Gpio(Gpio),
     Serial { port: Port, baud: u32 },
 }
 
-/// A GPIO line and how it is set up.
+/// GPIO line and its setup.
 #[derive(Debug, Clone)]
 pub(crate) struct Gpio {
     pub(crate) line: Where,
@@ -106,7 +106,7 @@ pub(crate) struct Gpio {
     pub(crate) active_high: bool,
 }
 
-/// How a line is named.
+/// Name of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Where {
     /// The BCM number on a Raspberry Pi.
@@ -116,13 +116,13 @@ pub(crate) enum Where {
 }
 
 impl Config {
-    /// Checks what no single value shows.
+    /// Checks the keys together.
     ///
     /// # Errors
-    /// All mistakes.
+    /// Returns all mistakes, not only the first.
     pub(crate) fn settings(self) -> Result<Settings, ConfigError> {
         let rate = Rate::new(self.pulses_per_kwh).ok_or_else(|| {
-            let message = format!("`{}` pulses per kWh cannot be", self.pulses_per_kwh);
+            let message = format!("`{}` is not a valid number of pulses per kWh", self.pulses_per_kwh);
             ConfigError::key("pulses_per_kwh", message)
                 .hint("it is printed on the meter as `imp/kWh`: more than 0 and at most 1000000, often 1000")
         });
@@ -132,7 +132,7 @@ impl Config {
         });
         let power_timeout = self.power_timeout.is_zero().then(|| {
             ConfigError::key("power_timeout", "`0s` would always show 0 W")
-                .hint("say after how long without a pulse nothing is consumed, such as \"5m\"")
+                .hint("expected the time without a pulse after which the power is 0 W, such as \"5m\"")
         });
         let device = self.device();
         let found = [rate.as_ref().err(), debounce.as_ref(), power_timeout.as_ref(), device.as_ref().err()];
@@ -140,7 +140,7 @@ impl Config {
         Ok(Settings {
             rate: rate?,
             debounce: *self.debounce,
-            sync_every: *self.sync_every,
+            sync_interval: *self.sync_interval,
             power_timeout: *self.power_timeout,
             device: device?,
         })
@@ -151,23 +151,26 @@ impl Config {
             (Some(pin), None, None) => self.gpio(Where::Pin(pin)),
             (None, Some(line), None) => self.gpio(Where::Line(line)),
             (None, None, Some(port)) => self.serial(port),
-            (None, None, None) => Err(ConfigError::section("it is not said where the pulses come from").hint(
+            (None, None, None) => Err(ConfigError::section("expected `pin`, `line` or `port`").hint(
                 "write `pin = 21` on a Raspberry Pi, `chip` and `line` on another board, or `port` for a serial line",
             )),
-            _ => Err(ConfigError::section("pulses can come from one place only")
-                .hint("keep one of `pin`, `line` and `port`")),
+            _ => Err(ConfigError::section("only one of `pin`, `line` and `port` is allowed")
+                .hint("keep the one that the meter is connected to")),
         }
     }
 
     fn serial(&self, port: &str) -> Result<Device, ConfigError> {
         let port = port.parse::<Port>().map_err(|message| ConfigError::key("port", message));
         let port = port.and_then(|port| match port.is_replay() {
-            true => Err(ConfigError::key("port", "recorded pulses would be counted as if they came now")),
+            true => Err(ConfigError::key(
+                "port",
+                "a recording cannot be a source of pulses: they would count as if they came now",
+            )),
             false => Ok(port),
         });
         let baud = self.baud.unwrap_or(DEFAULT_BAUD);
         let hung_up = (baud == 0).then(|| {
-            ConfigError::key("baud", "`0` baud would hang up the line").hint("9600 suits most adapters")
+            ConfigError::key("baud", "`0` baud is not a valid speed").hint("9600 suits most adapters")
         });
         let gpio_keys = [
             ("chip", self.chip.is_some()),
@@ -176,8 +179,8 @@ impl Config {
             ("edge", self.edge.is_some()),
         ];
         let useless = gpio_keys.into_iter().filter(|(_, given)| *given).map(|(key, _)| {
-            ConfigError::key(key, format!("`{key}` is of no use with `port`"))
-                .hint("a serial line has no such thing; remove it")
+            ConfigError::key(key, format!("`{key}` has no effect with `port`"))
+                .hint("it belongs to a GPIO line: remove it")
         });
         ConfigError::all(port.as_ref().err().cloned().into_iter().chain(hung_up).chain(useless))?;
         Ok(Device::Serial { port: port?, baud })
@@ -193,7 +196,7 @@ impl Config {
         };
         let baud = self
             .baud
-            .map(|_| ConfigError::key("baud", "`baud` is of no use without `port`").hint("remove it"));
+            .map(|_| ConfigError::key("baud", "`baud` has no effect without `port`").hint("remove it"));
         let lineless = self.backend == Backend::Rppal && (self.chip.is_some() || self.line.is_some());
         let backend = lineless.then(|| {
             ConfigError::key("backend", "`rppal` knows no chips and lines, only a Raspberry Pi's pins")
@@ -209,7 +212,7 @@ impl Config {
 }
 
 impl Gpio {
-    /// Whether it is named as a Raspberry Pi's pin, and nothing says that it is elsewhere.
+    /// Returns whether it is a pin by its BCM number, without a chip.
     pub(crate) fn bcm_only(&self) -> bool {
         matches!(self.line, Where::Pin(_)) && self.chip.is_none()
     }
@@ -283,23 +286,35 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_together_is_refused() {
+    fn keys_that_do_not_fit_together_are_refused() {
         for (keys, message) in [
-            (json!({}), "-: it is not said where the pulses come from"),
-            (json!({"pin": 1, "line": 2}), "-: pulses can come from one place only"),
-            (json!({"pin": 1, "port": "/dev/ttyS1"}), "-: pulses can come from one place only"),
+            (json!({}), "-: expected `pin`, `line` or `port`"),
+            (json!({"pin": 1, "line": 2}), "-: only one of `pin`, `line` and `port` is allowed"),
+            (json!({"pin": 1, "port": "/dev/ttyS1"}), "-: only one of `pin`, `line` and `port` is allowed"),
             (json!({"pin": 54}), "pin: there is no pin `54`"),
-            (json!({"port": "replay:x"}), "port: recorded pulses would be counted as if they came now"),
-            (json!({"pin": 1, "baud": 300}), "baud: `baud` is of no use without `port`"),
-            (json!({"port": "/dev/ttyS1", "baud": 0}), "baud: `0` baud would hang up the line"),
-            (json!({"port": "/dev/ttyS1", "pull": "up"}), "pull: `pull` is of no use with `port`"),
+            (
+                json!({"port": "replay:x"}),
+                "port: a recording cannot be a source of pulses: they would count as if they came now",
+            ),
+            (json!({"pin": 1, "baud": 300}), "baud: `baud` has no effect without `port`"),
+            (json!({"port": "/dev/ttyS1", "baud": 0}), "baud: `0` baud is not a valid speed"),
+            (json!({"port": "/dev/ttyS1", "pull": "up"}), "pull: `pull` has no effect with `port`"),
             (
                 json!({"line": 1, "backend": "rppal"}),
                 "backend: `rppal` knows no chips and lines, only a Raspberry Pi's pins",
             ),
-            (json!({"pin": 1, "pulses_per_kwh": 0}), "pulses_per_kwh: `0` pulses per kWh cannot be"),
-            (json!({"pin": 1, "pulses_per_kwh": -1}), "pulses_per_kwh: `-1` pulses per kWh cannot be"),
-            (json!({"pin": 1, "pulses_per_kwh": 1e7}), "pulses_per_kwh: `10000000` pulses per kWh cannot be"),
+            (
+                json!({"pin": 1, "pulses_per_kwh": 0}),
+                "pulses_per_kwh: `0` is not a valid number of pulses per kWh",
+            ),
+            (
+                json!({"pin": 1, "pulses_per_kwh": -1}),
+                "pulses_per_kwh: `-1` is not a valid number of pulses per kWh",
+            ),
+            (
+                json!({"pin": 1, "pulses_per_kwh": 1e7}),
+                "pulses_per_kwh: `10000000` is not a valid number of pulses per kWh",
+            ),
             (json!({"pin": 1, "debounce": "1m"}), "debounce: `1m` would swallow pulses"),
             (json!({"pin": 1, "power_timeout": "0s"}), "power_timeout: `0s` would always show 0 W"),
         ] {
@@ -313,6 +328,7 @@ mod tests {
         assert!(settings(json!({"pin": 1, "pulses": 1})).unwrap_err().contains("unknown field `pulses`"));
         assert!(settings(json!({"pin": 1, "pull": "left"})).unwrap_err().contains("unknown variant `left`"));
     }
+
     #[test]
     fn every_mistake_is_reported() {
         for (keys, messages) in [
@@ -322,16 +338,16 @@ mod tests {
                 &[
                     "expected `/dev/…`",
                     "`0` baud",
-                    "`pull` is of no use",
-                    "`edge` is of no use",
-                    "`0` pulses per kWh",
+                    "`pull` has no effect",
+                    "`edge` has no effect",
+                    "`0` is not a valid number of pulses",
                     "`1m` would swallow",
                     "`0s` would always",
                 ][..],
             ),
             (
                 "pin = 54\nbaud = 300\nchip = \"gpiochip1\"\nbackend = \"rppal\"",
-                &["no pin `54`", "`baud` is of no use", "`rppal` knows no chips"],
+                &["no pin `54`", "`baud` has no effect", "`rppal` knows no chips"],
             ),
         ] {
             let text = format!("[sources.heat]\nplugin = \"s0\"\n{keys}\n");

@@ -1,40 +1,39 @@
-//! Edges in, pulses out. It does no I/O and has no clock: what is a pulse is decided by the edges' own times.
+//! Edges in, pulses out. It does no I/O and has no clock: only the edges' own times decide.
 //!
 //! A pulse is counted when the line has been active for `hold` without a break, after having been
-//! inactive for `hold` without a break. IEC 62053-31 gives a pulse and a pause at least 30 ms each; what is
-//! shorter than `hold` is the bouncing of a contact, or noise. It makes no difference how late an
-//! edge is looked at.
+//! inactive for `hold` without a break. In IEC 62053-31 a pulse and a pause last at least 30 ms each; a level that is
+//! shorter than `hold` is a bouncing contact, or noise. The result does not depend on how late an edge is read.
 
 use std::time::Duration;
 
-/// A change of the line's level.
+/// Change of a line's level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Edge {
-    /// When, on the kernel's monotonic clock.
+    /// Time of the kernel's monotonic clock.
     pub(crate) time: Duration,
-    /// Whether the line is active from now on.
+    /// Level after it.
     pub(crate) active: bool,
-    /// Its number among the line's edges, from 1; it wraps. A gap means lost edges.
+    /// Number among the line's edges, from 1; it wraps. A gap means lost edges.
     pub(crate) seqno: u32,
 }
 
-/// Pulses that became certain together.
+/// Pulses that became certain at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pulses {
-    /// How many.
+    /// Number of pulses.
     pub(crate) count: u64,
-    /// When the last of them began, on the monotonic clock.
+    /// Beginning of the last of them, on the monotonic clock.
     pub(crate) at: Duration,
 }
 
-/// What was seen on the line.
+/// Statistics of a line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// Edges that arrived.
     pub(crate) edges: u64,
     /// Changes of level that did not hold.
     pub(crate) bounces: u64,
-    /// Edges that the kernel had to drop, because nobody read them in time.
+    /// Edges that the kernel dropped because they were not read in time.
     pub(crate) lost_edges: u64,
 }
 
@@ -52,8 +51,8 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    /// For a line that is watched since `now`, at `level` where that is known. A line that is active then
-    /// gives no pulse: it began before.
+    /// Returns the counter of a line that is watched since `now`, at `level` if that is known. A line that is active at
+    /// that time is no pulse, as it began before.
     ///
     /// With a `hold` of zero every activation is a pulse.
     pub(crate) fn new(hold: Duration, level: Option<bool>, now: Duration) -> Self {
@@ -66,10 +65,10 @@ impl Counter {
         self.tally.edges += 1;
         let mut lost = edge.seqno.wrapping_sub(self.seqno).wrapping_sub(1);
         if lost > u32::MAX / 2 {
-            lost = 0; // its numbers began anew
+            lost = 0; // the numbers started again
         }
         self.seqno = edge.seqno;
-        // Levels alternate: before the edge it was the opposite, and so back through the lost ones.
+        // Levels alternate, also through the lost edges: the level before an edge is the opposite one.
         let first = edge.active ^ lost.is_multiple_of(2);
         if self.level.is_none() {
             (self.level, self.stable) = (Some(first), first);
@@ -90,7 +89,7 @@ impl Counter {
                 self.tally.bounces += 1;
             }
         } else if edge.active == self.stable {
-            self.tally.bounces += 1; // back before the other level had held
+            self.tally.bounces += 1; // the other level had not held yet
         }
         (self.level, self.since) = (Some(edge.active), edge.time);
         if self.hold.is_zero() {
@@ -98,7 +97,7 @@ impl Counter {
         }
     }
 
-    /// Nothing changed until `now`: a level that has held so long is one.
+    /// Takes note that no edge came until `now`: a level that has held for `hold` counts.
     pub(crate) fn settle(&mut self, now: Duration, found: &mut Vec<Pulses>) {
         let level = self.level.unwrap_or(self.stable);
         if level != self.stable && now.saturating_sub(self.since) >= self.hold {
@@ -109,18 +108,18 @@ impl Counter {
         }
     }
 
-    /// When [`settle`](Self::settle) will find a pulse, if the level stays as it is.
+    /// Returns the time at which [`settle`](Self::settle) will find a pulse, if the level stays as it is.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         (self.level == Some(true) && !self.stable).then(|| self.since + self.hold)
     }
 
-    /// What was seen so far.
+    /// Returns the statistics so far.
     pub(crate) fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// Counts what must have happened in a gap: every other lost edge began a pulse, as far as there was
-    /// time for so many. A gap that is too short for one pulse and one pause is a part of a bounce.
+    /// Counts the pulses of a gap: every other lost edge began one, up to the number that fits into its time. A gap that
+    /// is too short for a pulse and a pause is part of a bounce.
     fn gap(&mut self, lost: u32, edge: Edge, found: &mut Vec<Pulses>) {
         let span = edge.time.saturating_sub(self.since);
         if span < 2 * self.hold {
@@ -129,7 +128,7 @@ impl Counter {
         let active = self.level == Some(true);
         let undecided = u64::from(active && !self.stable);
         let activations = u64::from(if active { lost / 2 } else { lost.div_ceil(2) }) + undecided;
-        // A pulse at either end of the gap needs no pause beyond it, hence the rounding.
+        // The `hold` is added because a pulse at an end of the gap needs no pause beyond it.
         let room = match (2 * self.hold).as_nanos() {
             0 => u128::MAX,
             pulse => (span + self.hold).as_nanos() / pulse,
@@ -153,7 +152,7 @@ mod tests {
 
     const HOLD: Duration = ms(10);
 
-    /// A line: levels and how long each lasts, with the edges numbered as the kernel does.
+    /// Levels of a line and their durations; edges are numbered as by the kernel.
     #[derive(Debug, Clone)]
     struct Train {
         now: Duration,
@@ -165,7 +164,7 @@ mod tests {
             Self { now: ms(1000), edges: Vec::new() }
         }
 
-        /// The other level from now on, for `lasts`.
+        /// Changes the level, and stays there for `lasts`.
         fn then(&mut self, lasts: Duration) -> &mut Self {
             let n = self.edges.len() as u32;
             self.edges.push(Edge { time: self.now, active: n.is_multiple_of(2), seqno: n + 1 });
@@ -245,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_active_at_the_start_gives_no_pulse() {
+    fn a_line_that_is_active_at_the_start_is_no_pulse() {
         for level in [Some(true), None] {
             let mut counter = Counter::new(HOLD, level, Duration::ZERO);
             let mut found = Vec::new();
@@ -312,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_gives_no_more_pulses_than_it_has_time_for() {
+    fn a_gap_has_no_more_pulses_than_fit_into_it() {
         // A storm: 1000 activations within a second, of which hardly any is seen.
         let train = Train::pulses(1000, Duration::from_micros(500), Duration::from_micros(500));
         let (count, tally) = train.without(10..1990).count(HOLD);
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn edge_numbers_wrap_and_may_begin_anew() {
+    fn edge_numbers_wrap_and_may_restart() {
         let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO);
         counter.seqno = u32::MAX - 3;
         let mut found = Vec::new();
@@ -340,7 +339,7 @@ mod tests {
     }
 
     prop_compose! {
-        /// How one change of level goes: pieces that do not hold, then the rest.
+        /// Change of level: pieces that do not hold, then the rest.
         fn change()(pieces in proptest::collection::vec((1u64..10_000, 1u64..10_000), 0..4), rest in 10_000u64..500_000)
             -> Vec<u64> {
             let mut all: Vec<_> = pieces.into_iter().flat_map(|(there, back)| [there, back]).collect();
@@ -359,7 +358,7 @@ mod tests {
             for (press, release) in &changes {
                 press.iter().chain(release).for_each(|us| { train.then(Duration::from_micros(*us)); });
             }
-            // However often somebody looks in between, it changes nothing.
+            // Looks in between must not change the result.
             let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO);
             let mut found = Vec::new();
             let mut looks = looks.into_iter();

@@ -1,4 +1,4 @@
-//! Edges of a GPIO line, whoever reads it.
+//! Pulses of a GPIO line, with either backend.
 
 use std::{io, time::Duration};
 
@@ -12,30 +12,30 @@ use crate::{
     raspberry,
 };
 
-/// An edge is on its way from the hardware to us for less than this.
+/// Longest time that an edge takes from the hardware to this process.
 const LATENCY: Duration = Duration::from_millis(5);
-/// With a long `debounce`, look after this: the kernel keeps 1024 edges only.
-const LONGEST_REST: Duration = Duration::from_millis(50);
+/// Longest nap, also with a longer `debounce`: the kernel keeps only 1024 edges.
+const LONGEST_NAP: Duration = Duration::from_millis(50);
 
-/// A line that is watched, and what its edges mean.
+/// GPIO line that is watched, and the counter of its edges.
 #[derive(Debug)]
 pub(crate) struct GpioInput {
     edges: Edges,
-    /// Edges that were read and not looked at: a dropped read leaves them here.
+    /// Edges that were read and not counted yet: a dropped read leaves them here.
     read: Vec<Edge>,
     counter: Counter,
 }
 
-/// Where edges come from.
+/// Backend that delivers edges.
 #[derive(Debug)]
 pub(crate) enum Edges {
     /// The kernel's character device.
     Cdev(Box<Cdev>),
-    /// A thread that has them.
+    /// A thread that reads them.
     Channel(mpsc::Receiver<io::Result<Edge>>),
 }
 
-/// What a line turned out to be.
+/// Line that was opened.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) input: GpioInput,
@@ -46,13 +46,13 @@ pub(crate) struct Watched {
 }
 
 impl GpioInput {
-    /// Begins to watch a line.
+    /// Starts to watch a line.
     ///
     /// # Errors
-    /// What the system says, with what to do where that is known.
+    /// Fails if the line does not exist, is in use, or may not be used; the text says what to do.
     pub(crate) fn open(gpio: &Gpio, debounce: Duration) -> io::Result<Watched> {
         let backend = match gpio.backend {
-            // A Raspberry Pi whose kernel is too old, or locked up, for character devices.
+            // A Raspberry Pi whose kernel has no usable character device.
             Backend::Auto
                 if gpio.bcm_only() && gpiocdev::chip::chips().is_ok_and(|chips| chips.is_empty()) =>
             {
@@ -75,7 +75,7 @@ impl GpioInput {
     /// Waits for edges, or until a level has held; adds the pulses that became certain.
     ///
     /// # Errors
-    /// What the system says; the line is lost then.
+    /// Returns any I/O error; the line must be opened again then.
     ///
     /// # Cancel safety
     /// Dropped at any time, it loses nothing.
@@ -86,10 +86,10 @@ impl GpioInput {
                 None => self.edges.read(&mut self.read).await?,
                 Some(deadline) => {
                     // A contact that bounces need not wake this process each time: the kernel has the times.
-                    self.edges.rest();
-                    sleep((deadline + LATENCY).saturating_sub(clock::now()).min(LONGEST_REST)).await;
+                    self.edges.nap();
+                    sleep((deadline + LATENCY).saturating_sub(clock::now()).min(LONGEST_NAP)).await;
                     held = Some(clock::now());
-                    self.edges.rested(&mut self.read)?;
+                    self.edges.drain(&mut self.read)?;
                 }
             }
         }
@@ -100,18 +100,18 @@ impl GpioInput {
         Ok(())
     }
 
-    /// Asks whether the line is still there.
+    /// Checks that the line is still there.
     ///
     /// # Errors
-    /// What the system says where it is not.
+    /// Returns the I/O error of a line that is gone.
     pub(crate) fn check(&self) -> io::Result<()> {
         match &self.edges {
             Edges::Cdev(cdev) => cdev.check(),
-            Edges::Channel(_) => Ok(()), // the thread says so
+            Edges::Channel(_) => Ok(()), // the thread reports it
         }
     }
 
-    /// What was seen on the line.
+    /// Returns the line's statistics.
     pub(crate) fn tally(&self) -> Tally {
         self.counter.tally()
     }
@@ -121,29 +121,29 @@ impl Edges {
     /// Waits for an edge, and adds all that are there.
     ///
     /// # Cancel safety
-    /// What was read is in `read`.
+    /// Edges that were read are in `read`.
     async fn read(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
         match self {
             Self::Cdev(cdev) => cdev.read(read).await,
             Self::Channel(edges) => {
                 let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "the reading thread ended");
                 read.push(edges.recv().await.ok_or_else(gone)??);
-                self.rested(read)
+                self.drain(read)
             }
         }
     }
 
-    /// From now on no edge wakes this process, until the next [`read`](Self::read).
-    fn rest(&mut self) {
+    /// Stops edges from waking this process until the next [`read`](Self::read).
+    fn nap(&mut self) {
         if let Self::Cdev(cdev) = self {
-            cdev.rest();
+            cdev.nap();
         }
     }
 
-    /// Adds the edges that came while it rested.
-    fn rested(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
+    /// Adds the edges that came during a nap.
+    fn drain(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
         match self {
-            Self::Cdev(cdev) => cdev.rested(read),
+            Self::Cdev(cdev) => cdev.drain(read),
             Self::Channel(edges) => {
                 while let Ok(edge) = edges.try_recv() {
                     read.push(edge?);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_that_waits_is_read_at_once() {
+    async fn all_waiting_edges_are_read_at_once() {
         let (mut input, sender) = input(Duration::from_millis(10));
         for n in 0..200u32 {
             let time = Duration::from_millis(30 * u64::from(n));

@@ -1,4 +1,4 @@
-//! S0: energy meters that give a pulse for so much energy (IEC 62053-31, formerly DIN 43864).
+//! S0 meters: a pulse for each fixed amount of energy (IEC 62053-31, formerly DIN 43864).
 //!
 //! ```text
 //! cdev, raspberry ── edges ──▶ counter ─┐
@@ -6,8 +6,7 @@
 //! serial ─────────── bytes ─────────────┘        └──▶ power ────────────────────────┘
 //! ```
 //!
-//! `counter` and `power` do no I/O and have no clock. `total` is what the commands share with the
-//! source. The plugin's README is written for users.
+//! `counter` and `power` do no I/O and have no clock. Source and commands share `total`.
 
 mod cdev;
 mod clock;
@@ -50,7 +49,7 @@ impl SourcePlugin for S0 {
 
     fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let settings = config.settings()?;
-        let total = Arc::new(Total::new(cx, settings.rate, settings.sync_every));
+        let total = Arc::new(Total::new(cx, settings.rate, settings.sync_interval));
         let device = settings.device.to_string();
         Ok(Source::new(S0Source::new(settings, Arc::clone(&total), cx))
             .command(ResetS0 { total: Arc::clone(&total) })

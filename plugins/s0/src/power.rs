@@ -1,36 +1,36 @@
 //! Power from the distance of pulses.
 //!
-//! Energy per pulse over the time between pulses: `P = 3.6e6 / (pulses_per_kwh · Δt)` W. No clock in
-//! here: all times are those of the pulses' clock.
+//! Energy per pulse over the time between pulses: `P = 3.6e6 / (pulses_per_kwh · Δt)` W. It has no clock of its own:
+//! all times are those of the pulses.
 
 use std::{collections::VecDeque, time::Duration};
 
 use crate::counter::Pulses;
 
-/// Pulses within so long of the last one are averaged.
+/// Pulses within this time before the last one are averaged.
 const WINDOW: Duration = Duration::from_secs(2);
-/// At most one pulse in so long is remembered.
+/// At most one pulse within this time is remembered.
 const SPACING: Duration = Duration::from_millis(100);
-/// A change of less than this part of the value is not worth a batch, and none of less than a digit.
+/// Least change that is worth a batch, as a part of the value; it is at least [`DIGIT`].
 const NOTICEABLE: f64 = 0.01;
 const DIGIT: f64 = 0.1;
 
-/// The power that pulses mean.
+/// Power that follows from pulses.
 #[derive(Debug)]
 pub(crate) struct Power {
     joules_per_pulse: f64,
     timeout: Duration,
-    /// When pulses came, with how many there had been by then; the oldest begins the average.
+    /// Times of pulses, with the number of pulses up to then; the average begins with the oldest.
     seen: VecDeque<(Duration, u64)>,
     total: u64,
     /// The last pulse, or the start.
     last: Duration,
-    /// What the last pulses say, in W.
+    /// Mean of the last pulses, in W.
     average: Option<f64>,
 }
 
 impl Power {
-    /// Nothing is known `now`. Without a pulse for `timeout` the power is zero.
+    /// Returns an unknown power, as of `now`. Without a pulse for `timeout` it becomes zero.
     pub(crate) fn new(joules_per_pulse: f64, timeout: Duration, now: Duration) -> Self {
         Self { joules_per_pulse, timeout, seen: VecDeque::new(), total: 0, last: now, average: None }
     }
@@ -60,9 +60,9 @@ impl Power {
         self.last = at;
     }
 
-    /// The power in W; `None` until two pulses came, or `timeout` passed.
+    /// Returns the power in W; `None` until two pulses came, or `timeout` passed.
     ///
-    /// With no pulse since, it cannot be more than one pulse per time waited: it falls as 1/t.
+    /// Without a further pulse it cannot be more than one pulse in the time since the last: it falls as 1/t.
     pub(crate) fn watts(&self, now: Duration) -> Option<f64> {
         let waited = now.saturating_sub(self.last);
         if waited >= self.timeout {
@@ -71,7 +71,7 @@ impl Power {
         self.average.map(|average| average.min(self.joules_per_pulse / waited.as_secs_f64()))
     }
 
-    /// When the power will differ noticeably from `shown`, without another pulse; `None` = never.
+    /// Returns the time at which the power will differ noticeably from `shown` without another pulse; `None` if never.
     pub(crate) fn changes_at(&self, shown: Option<f64>) -> Option<Duration> {
         let end = self.last + self.timeout;
         let Some(shown) = shown else { return Some(end) };

@@ -1,7 +1,7 @@
-//! GPIO by rppal, on a Raspberry Pi without a usable character device.
+//! GPIO through rppal, on a Raspberry Pi without a usable character device.
 //!
 //! One thread serves all pins: rppal's `poll_interrupt` on two pins would block each other, and its
-//! `set_async_interrupt` says nothing of a pin that is busy, and stops for good at the first signal.
+//! `set_async_interrupt` hides that a pin is busy, and stops permanently at the first signal.
 
 use std::{
     io,
@@ -18,12 +18,12 @@ use crate::{
     counter::Edge,
 };
 
-/// How long the thread may take to see that a pin came or went.
+/// Longest time until the thread sees that a pin came or went.
 const TURN: Duration = Duration::from_millis(250);
-/// As many edges as rppal has the kernel keep.
+/// Edges that rppal lets the kernel keep.
 const QUEUE: usize = 1024;
 
-/// Pins that the thread is to take; `None` while there is no thread.
+/// Pins that the thread takes over next; `None` while there is no thread.
 static NEW: Mutex<Option<Vec<Watch>>> = Mutex::new(None);
 
 #[derive(Debug)]
@@ -33,10 +33,10 @@ struct Watch {
     edges: mpsc::Sender<io::Result<Edge>>,
 }
 
-/// Begins to watch a pin. That it cannot be watched may also come as the first "edge".
+/// Starts to watch a pin. A pin that cannot be watched may also be reported by the first "edge".
 ///
 /// # Errors
-/// What rppal says, with what to do.
+/// Fails if there is no such pin, or it may not be used; the text says what to do.
 pub(crate) fn open(gpio: &Gpio) -> io::Result<mpsc::Receiver<io::Result<Edge>>> {
     let Where::Pin(pin) = gpio.line else { return Err(io::Error::other("rppal knows `pin` only")) };
     let pin = u8::try_from(pin).map_err(io::Error::other)?;
@@ -60,7 +60,7 @@ pub(crate) fn open(gpio: &Gpio) -> io::Result<mpsc::Receiver<io::Result<Edge>>> 
     Ok(edges)
 }
 
-/// The thread: it ends when the last pin is let go of.
+/// Body of the thread: it ends when the last pin is released.
 fn serve(pins: &Pins) {
     let mut watched: Vec<Watch> = Vec::new();
     loop {
@@ -117,7 +117,7 @@ fn explain(error: Error) -> io::Error {
     match error {
         Error::UnknownModel => io::Error::new(
             io::ErrorKind::NotFound,
-            "there is no GPIO chip, and this is no Raspberry Pi that rppal knows; use `chip` and `line` on another \
+            "there is no GPIO chip, and rppal does not know this machine as a Raspberry Pi; use `chip` and `line` on another \
              board, or `port` for a serial line",
         ),
         Error::PermissionDenied(path) => io::Error::new(

@@ -2,9 +2,9 @@
 
 use framework::Decimal;
 
-/// Parts of a pulse: a rate may be given to six decimals.
+/// Parts of a pulse: a rate may have six decimals.
 const MICRO: u128 = 1_000_000;
-/// Decimals of kWh where one pulse is no finite decimal number, as with 375 pulses per kWh.
+/// Decimals of kWh where one pulse is not a finite decimal number, as with 375 pulses per kWh.
 const ROUNDED: u8 = 6;
 
 /// Pulses per kilowatt-hour, in millionths.
@@ -12,48 +12,48 @@ const ROUNDED: u8 = 6;
 pub(crate) struct Rate(u64);
 
 impl Rate {
-    /// The highest that is taken: a pulse per milliwatt-hour.
+    /// Highest rate: a pulse per milliwatt-hour.
     pub(crate) const MAX: f64 = 1e6;
 
-    /// `pulses_per_kwh`, if it is more than 0 and at most [`MAX`](Self::MAX).
+    /// Returns the rate, if it is more than 0 and at most [`MAX`](Self::MAX).
     pub(crate) fn new(pulses_per_kwh: f64) -> Option<Self> {
         // The limits keep the product far below what a float represents exactly.
         let micro = (pulses_per_kwh * MICRO as f64).round();
         (micro >= 1.0 && pulses_per_kwh <= Self::MAX).then_some(Self(micro as u64))
     }
 
-    /// The rate of a number that [`micro`](Self::micro) gave.
+    /// Returns the rate of a number that [`micro`](Self::micro) returned.
     pub(crate) fn from_micro(micro: u64) -> Option<Self> {
         (micro > 0).then_some(Self(micro))
     }
 
-    /// Millionths of a pulse per kWh.
+    /// Returns the rate in millionths of a pulse per kWh.
     pub(crate) fn micro(self) -> u64 {
         self.0
     }
 
-    /// Pulses per kWh, for messages.
+    /// Returns pulses per kWh, for messages.
     pub(crate) fn per_kwh(self) -> f64 {
         self.0 as f64 / MICRO as f64
     }
 
-    /// The energy of one pulse in J: 1 kWh is 3.6 MJ.
+    /// Returns the energy of one pulse in J: 1 kWh is 3.6 MJ.
     pub(crate) fn joules_per_pulse(self) -> f64 {
         3.6e6 / self.per_kwh()
     }
 
-    /// The energy of `pulses` in kWh, with as many decimals as one pulse needs.
+    /// Returns the energy of `pulses` in kWh, with as many decimals as one pulse needs.
     pub(crate) fn kwh(self, pulses: u64) -> Decimal {
         let rate = u128::from(self.0);
         let exact = (1..=9).find(|scale| (10u128.pow(u32::from(*scale)) * MICRO).is_multiple_of(rate));
         let scale = exact.unwrap_or(ROUNDED);
         let mantissa = divided(u128::from(pulses) * 10u128.pow(u32::from(scale)) * MICRO, rate);
-        // Far beyond what a meter counts in its life.
+        // No meter counts that far in its life.
         let mantissa = i64::try_from(mantissa).unwrap_or(i64::MAX);
         Decimal::new(mantissa, scale).unwrap_or(Decimal::from(mantissa))
     }
 
-    /// The pulses of `kwh`, to the nearest one; `None` for less than 0 kWh and more than 1e9 kWh.
+    /// Returns the pulses of `kwh`, to the nearest one; `None` for less than 0 kWh and more than 1e9 kWh.
     pub(crate) fn pulses(self, kwh: Decimal) -> Option<u64> {
         let mantissa = u128::try_from(kwh.mantissa()).ok()?;
         let one = 10u128.pow(u32::from(kwh.scale()));
@@ -64,14 +64,14 @@ impl Rate {
         u64::try_from(divided(mantissa * u128::from(self.0), one * MICRO)).ok()
     }
 
-    /// The pulses at this rate that are the energy of `pulses` at the rate `from`.
+    /// Returns the pulses at this rate with the energy of `pulses` at the rate `from`.
     pub(crate) fn converted(self, pulses: u64, from: Self) -> u64 {
         let scaled = u128::from(pulses) * u128::from(self.0);
         u64::try_from(divided(scaled, u128::from(from.0))).unwrap_or(u64::MAX)
     }
 }
 
-/// `a / b`, rounded to the nearest.
+/// Returns `a / b`, rounded to the nearest integer.
 fn divided(a: u128, b: u128) -> u128 {
     (a + b / 2) / b
 }

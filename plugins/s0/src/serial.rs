@@ -7,7 +7,7 @@ use transport::{Connection, Port};
 
 use crate::{clock, counter::Pulses};
 
-/// An open serial port, and what its bytes mean.
+/// Open serial port, and the counter of its bytes.
 #[derive(Debug)]
 pub(crate) struct SerialInput {
     connection: Connection,
@@ -19,32 +19,32 @@ impl SerialInput {
     /// Opens a port.
     ///
     /// # Errors
-    /// What the system says, with what to do where that is known.
+    /// Returns any I/O error; the text says what to do if that is known.
     pub(crate) async fn open(port: &Port, baud: u32, debounce: Duration) -> io::Result<Self> {
         let connection = Connection::open(port, baud).await?;
         Ok(Self { connection, buffer: vec![0; 4096], bursts: Bursts::new(debounce) })
     }
 
-    /// Waits for bytes; adds the pulses that they are.
+    /// Waits for bytes, and adds their pulses.
     ///
     /// # Errors
-    /// What the system says; the port is lost then.
+    /// Returns any I/O error; the port must be opened again then.
     ///
     /// # Cancel safety
-    /// Dropped while it waits, it has read nothing.
+    /// Nothing has been read when it is dropped.
     pub(crate) async fn pulses(&mut self, found: &mut Vec<Pulses>) -> io::Result<()> {
         let read = self.connection.read(&mut self.buffer).await?;
         found.extend(self.bursts.bytes(read as u64, clock::now()));
         Ok(())
     }
 
-    /// Bytes that arrived, and how many of them were no pulse of their own.
+    /// Returns the number of bytes, and of those that were no pulse of their own.
     pub(crate) fn tally(&self) -> (u64, u64) {
         (self.bursts.bytes, self.bursts.merged)
     }
 }
 
-/// Tells pulses in bytes: a burst without a pause of `debounce` is one.
+/// Counter of bytes: a burst without a pause of `debounce` is one pulse.
 #[derive(Debug)]
 struct Bursts {
     debounce: Duration,
@@ -60,8 +60,8 @@ impl Bursts {
 
     /// Takes `count` bytes that were read together.
     ///
-    /// The kernel gives bytes no time, so bytes that are read together came together. That goes for those
-    /// that had waited for the port to be opened, too: nobody can tell pulses in them from bursts.
+    /// The kernel does not stamp bytes, so bytes that are read together count as one burst. That includes those that
+    /// waited for the port to be opened: pulses in them cannot be told from bursts.
     fn bytes(&mut self, count: u64, now: Duration) -> Option<Pulses> {
         let follows = self.last.is_some_and(|last| now.saturating_sub(last) < self.debounce);
         self.last = Some(now);

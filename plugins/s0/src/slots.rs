@@ -1,4 +1,4 @@
-//! The file in which a count survives: two slots, written in turn.
+//! File of a count: two slots, written in turn.
 //!
 //! ```text
 //! offset 0     slot 0 ┐  magic "s0count" and version 1   8 bytes
@@ -8,8 +8,8 @@
 //!                        CRC-32 (ISO-HDLC) of the above  u32
 //! ```
 //!
-//! The slot with the higher sequence counts. A write goes to the other one, so that whatever
-//! interrupts it leaves the last count whole. The slots lie in pages of their own.
+//! The slot with the higher sequence is valid. A write goes to the other one, so that an interruption leaves the last
+//! count whole. Each slot lies in a page of its own.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -28,56 +28,56 @@ const SLOT: usize = 36;
 const OFFSETS: [u64; 2] = [0, 4096];
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
-/// An open count file, locked for this process.
+/// Open count file, locked for this process.
 #[derive(Debug)]
 pub(crate) struct Slots {
     file: Arc<File>,
-    /// The slot that holds the count.
+    /// Slot of the newest count.
     newest: usize,
     sequence: u64,
 }
 
-/// What a slot holds.
+/// Content of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Count {
     /// Pulses so far.
     pub(crate) pulses: u64,
-    /// The rate at which they are energy.
+    /// Rate that converts them to energy.
     pub(crate) rate: Rate,
 }
 
-/// In what state a count file was.
+/// State in which a count file was found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// There was none, or an empty one.
+    /// It was missing or empty.
     New,
     /// Both slots are whole.
     Whole,
-    /// One slot is damaged, the other one counts.
+    /// One slot is damaged; the other one is used.
     OneDamaged,
-    /// Nothing in it can be trusted; it was renamed to this.
+    /// Both slots are damaged; the file was renamed to this.
     Unusable(PathBuf),
 }
 
-/// Why a count file cannot be had.
+/// Reason why a count file could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    /// Another process has it.
-    #[error("another process counts in `{}`; stop that one first", .0.display())]
+    /// Another process holds its lock.
+    #[error("another process counts in `{}`; stop that process first", .0.display())]
     Locked(PathBuf),
-    /// It is there, and what it holds cannot be known.
+    /// The file exists, but its count cannot be read.
     #[error("could not read `{}`: {}", .0.display(), .1)]
     Unreadable(PathBuf, io::Error),
-    /// The system does not let us.
+    /// The file cannot be opened for writing.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl Slots {
-    /// Opens the file at `path`, or makes one with no pulses at `rate`.
+    /// Opens the file at `path`, or creates one with no pulses at `rate`.
     ///
     /// # Errors
-    /// Where another process has it, or the system has something against it.
+    /// Fails if another process holds the file, or it cannot be opened for writing.
     pub(crate) fn open(path: &Path, rate: Rate) -> Result<(Self, Count, Found), OpenError> {
         let file = locked(path)?;
         let fresh = Count { pulses: 0, rate };
@@ -95,7 +95,7 @@ impl Slots {
         }
     }
 
-    /// Fills both slots, on the disk before this returns: a count file is never half made.
+    /// Fills both slots and syncs them, so that a count file is never half written.
     fn create(file: File, path: &Path, count: Count) -> io::Result<Self> {
         let mut slots = Self { file: Arc::new(file), newest: 0, sequence: 0 };
         slots.write(count)?;
@@ -107,11 +107,11 @@ impl Slots {
         Ok(slots)
     }
 
-    /// Writes a count into the older slot. From then on it survives this process, and from the next
-    /// sync of [`file`](Self::file) on a power cut.
+    /// Writes a count into the older slot. It then survives this process, and a power cut after the next sync of
+    /// [`file`](Self::file).
     ///
     /// # Errors
-    /// What the system says; the last count is still there then.
+    /// Returns any I/O error; the last count is still there then.
     pub(crate) fn write(&mut self, count: Count) -> io::Result<()> {
         let (slot, sequence) = (1 - self.newest, self.sequence + 1);
         self.file.write_all_at(&encode(sequence, count), OFFSETS[slot])?;
@@ -119,29 +119,29 @@ impl Slots {
         Ok(())
     }
 
-    /// The file, to be synced without holding up a writer.
+    /// Returns the file, which can be synced without blocking a writer.
     pub(crate) fn file(&self) -> Arc<File> {
         Arc::clone(&self.file)
     }
 
-    /// An open file that takes no write, as on a full disk.
+    /// Makes all writes fail, as on a full disk; returns the real file.
     #[cfg(test)]
     pub(crate) fn full_disk(&mut self) -> Arc<File> {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         std::mem::replace(&mut self.file, Arc::new(full))
     }
 
-    /// The disk has room again.
+    /// Restores the real file.
     #[cfg(test)]
     pub(crate) fn repaired(&mut self, file: Arc<File>) {
         self.file = file;
     }
 }
 
-/// The newest count of a file that may only be read; `None` where there is none yet.
+/// Returns the newest count of a read-only file; `None` if there is no file yet.
 ///
 /// # Errors
-/// Where another process counts in it, or nobody can say what it holds.
+/// Fails if another process counts in it, or its content cannot be read.
 pub(crate) fn peek(path: &Path) -> Result<Option<Count>, OpenError> {
     let unreadable = |error| OpenError::Unreadable(path.to_owned(), error);
     let file = match File::open(path) {
@@ -161,9 +161,9 @@ pub(crate) fn peek(path: &Path) -> Result<Option<Count>, OpenError> {
     }
 }
 
-/// The last damaged file that was set aside and is still there, and when that was, in seconds since 1970.
+/// Returns the newest damaged file that is still there, and the time it was set aside, in seconds since 1970.
 pub(crate) fn kept_aside(path: &Path) -> Option<(PathBuf, i64)> {
-    let status = |aside: PathBuf| Some((fs::metadata(&aside).ok()?.ctime(), aside)); // a rename sets it
+    let status = |aside: PathBuf| Some((fs::metadata(&aside).ok()?.ctime(), aside)); // set by the rename
     let (since, aside) = asides(path).map_while(status).last()?;
     Some((aside, since))
 }
@@ -177,7 +177,7 @@ fn locked(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Renames a file that is no use to the first name that is free.
+/// Renames a damaged file to the first free name.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
     for aside in asides(path) {
         if !aside.try_exists()? {
@@ -185,14 +185,14 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
             return Ok(aside);
         }
     }
-    Err(io::Error::other("there is no free name"))
+    Err(io::Error::other("no free name for the damaged file"))
 }
 
-/// The names for files that are no use: `….corrupt-1` and so on.
+/// Returns the names of damaged files: `….damaged-1` and so on.
 fn asides(path: &Path) -> impl Iterator<Item = PathBuf> {
     (1..u32::MAX).map(move |n| {
         let mut aside = path.as_os_str().to_owned();
-        aside.push(format!(".corrupt-{n}"));
+        aside.push(format!(".damaged-{n}"));
         aside.into()
     })
 }
@@ -217,7 +217,7 @@ fn decode(slot: &[u8; SLOT]) -> Option<(u64, Count)> {
     Some((number(8)?, Count { pulses: number(16)?, rate: Rate::from_micro(number(24)?)? }))
 }
 
-/// The newer slot: which it is, its sequence and count, and the file's state; `None` where both are damaged.
+/// Returns the newer slot, its sequence and count, and the file's state; `None` if both are damaged.
 fn newest(file: &File) -> io::Result<Option<(usize, u64, Count, Found)>> {
     let (newest, (sequence, count), found) = match (read(file, 0)?, read(file, 1)?) {
         (Some(first), Some(second)) if second.0 > first.0 => (1, second, Found::Whole),
@@ -229,7 +229,7 @@ fn newest(file: &File) -> io::Result<Option<(usize, u64, Count, Found)>> {
     Ok(Some((newest, sequence, count, found)))
 }
 
-/// What is in a slot; `None` where it is damaged or missing.
+/// Returns the content of a slot; `None` if it is damaged or missing.
 fn read(file: &File, slot: usize) -> io::Result<Option<(u64, Count)>> {
     let mut bytes = [0; SLOT];
     match file.read_exact_at(&mut bytes, OFFSETS[slot]) {
@@ -257,7 +257,7 @@ mod tests {
         (slots, count.pulses, found)
     }
 
-    /// A file whose last two counts are 41 and 42, and which slot has the latter.
+    /// Creates a file whose last two counts are 41 and 42; returns the slot of the latter.
     fn counted(path: &Path) -> usize {
         let (mut slots, _, found) = open(path);
         assert_eq!(found, Found::New);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn any_damaged_byte_costs_its_slot_only() {
+    fn a_damaged_byte_costs_only_its_slot() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s0.count");
         let newest = counted(&path);
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_off_at_any_byte_gives_what_is_whole() {
+    fn a_file_cut_off_at_any_byte_keeps_its_whole_slots() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s0.count");
         let newest = counted(&path);
@@ -343,30 +343,30 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_none_is_kept_aside() {
+    fn a_file_without_a_count_is_set_aside() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s0.count");
         for n in 1..=3 {
             let text = format!("13756.57 kWh, by hand, {n}");
             fs::write(&path, &text).unwrap();
             let (_slots, pulses, found) = open(&path);
-            let aside = dir.path().join(format!("s0.count.corrupt-{n}"));
+            let aside = dir.path().join(format!("s0.count.damaged-{n}"));
             assert_eq!((pulses, found), (0, Found::Unusable(aside.clone())));
             assert_eq!(fs::read_to_string(aside).unwrap(), text);
         }
         assert_eq!(open(&path).2, Found::Whole);
-        // Empty is what a power cut right after the file was made leaves.
+        // A power cut right after the file was created leaves it empty.
         fs::write(&path, "").unwrap();
         assert_eq!(open(&path).2, Found::New);
     }
 
     #[test]
-    fn a_file_is_used_by_one_only() {
+    fn a_file_is_used_by_one_process_only() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s0.count");
         let held = open(&path);
         let error = Slots::open(&path, rate()).unwrap_err();
-        let message = format!("another process counts in `{}`; stop that one first", path.display());
+        let message = format!("another process counts in `{}`; stop that process first", path.display());
         assert_eq!(error.to_string(), message);
         assert_eq!(peek(&path).unwrap_err().to_string(), message);
         drop(held);

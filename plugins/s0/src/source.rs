@@ -1,4 +1,4 @@
-//! Reads the device, counts, and hands on count and power.
+//! Source: reads the device, counts, and delivers count and power.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -21,14 +21,14 @@ use crate::{
     total::Total,
 };
 
-/// While the power falls, at most one batch in so long.
+/// Least time between two batches while the power falls.
 const FALLING: Duration = Duration::from_secs(1);
-/// How long the end waits for a pulse that has begun: long enough for the usual `debounce`.
+/// Time that `close` waits for a pulse that has begun; longer than the usual `debounce`.
 const LAST_LOOK: Duration = Duration::from_millis(20);
-/// A batch is handed on this many times before its section would count as stale.
+/// Batches without a pulse within `stale_after`.
 const HEARTBEATS: u32 = 3;
 
-/// The pulses of one S0 output.
+/// Pulses of one S0 output.
 pub(crate) struct S0Source {
     settings: Settings,
     total: Arc<Total>,
@@ -37,10 +37,10 @@ pub(crate) struct S0Source {
     open: Option<Open>,
 }
 
-/// What exists while the device is open.
+/// State of an open device.
 struct Open {
     input: Input,
-    /// Pulses that were found and not counted: a dropped `acquire` leaves them here.
+    /// Pulses that were found and not counted yet: a dropped `acquire` leaves them here.
     found: Vec<Pulses>,
     power: Power,
     shown: Option<Shown>,
@@ -51,14 +51,14 @@ enum Input {
     Serial(SerialInput),
 }
 
-/// What the last batch said.
+/// Content of the last batch.
 struct Shown {
     at: Duration,
     pulses: u64,
     watts: Option<f64>,
 }
 
-/// What `/health` shows of the line.
+/// Facts and counters of the line in `/health`.
 struct Report {
     backend: Fact,
     device: Fact,
@@ -121,21 +121,23 @@ impl DataAcquisition for S0Source {
 
     async fn acquire(&mut self) -> Result<Batch, AcquireError> {
         let Some(open) = &mut self.open else {
-            return Err(self.unavailable(io::Error::new(io::ErrorKind::NotConnected, "it is not open")));
+            return Err(
+                self.unavailable(io::Error::new(io::ErrorKind::NotConnected, "the device is not open"))
+            );
         };
         loop {
-            // No await from here to the batch: what is counted is in the file, and in the batch.
-            // The time first: a command may set the count any moment, and history must not see this one after that.
+            // No await from here to the batch, so that a counted pulse is in the file and in the batch.
+            // The time is taken first: a command may set the count at any moment, and this reading must come before it.
             let taken_at = Timestamp::now();
             let pulses = open.count(&self.total);
             self.report.line(&open.input);
             self.total.sync_if_due();
             let now = clock::now();
-            if open.news(pulses) {
+            if open.is_changed(pulses) {
                 return Ok(Batch { taken_at, readings: open.readings(now, pulses, &self.settings) });
             }
             if now >= open.next(self.heartbeat) {
-                // No pulse since the last batch: nothing else would show that the device has gone.
+                // Without pulses, only this check shows that the device has gone.
                 if let Err(error) = open.input.check() {
                     return Err(self.unavailable(error));
                 }
@@ -157,19 +159,19 @@ impl DataAcquisition for S0Source {
 
     async fn close(&mut self) {
         if let Some(mut open) = self.open.take() {
-            // Whoever opens the line next would not count it, as it began before.
+            // A pulse that has begun would be lost: the next `open` does not count it.
             let _ =
                 timeout(LAST_LOOK, async { while open.input.pulses(&mut open.found).await.is_ok() {} }).await;
             open.count(&self.total);
         }
-        // Not on this thread: a slow disk must not hold up other sources.
+        // The disk may be slow, and this thread must not block.
         let total = Arc::clone(&self.total);
         let _ = spawn_blocking(move || total.sync()).await;
     }
 }
 
 impl Open {
-    /// Counts what was found; gives the count.
+    /// Counts the pulses that were found; returns the count.
     fn count(&mut self, total: &Total) -> u64 {
         let new = self.found.iter().map(|pulses| pulses.count).sum();
         if new > 0 {
@@ -179,12 +181,12 @@ impl Open {
         total.pulses()
     }
 
-    /// Whether the count is not the one that was shown last.
-    fn news(&self, pulses: u64) -> bool {
+    /// Returns whether the count changed since the last batch.
+    fn is_changed(&self, pulses: u64) -> bool {
         self.shown.as_ref().is_none_or(|shown| shown.pulses != pulses)
     }
 
-    /// When the next batch is due if nothing happens: because the power fell, or as a sign of life.
+    /// Returns the time of the next batch without a pulse: when the power has fallen, or as a heartbeat.
     fn next(&self, heartbeat: Duration) -> Duration {
         let Some(shown) = &self.shown else { return Duration::ZERO };
         let falls = self.power.changes_at(shown.watts).unwrap_or(Duration::MAX).max(shown.at + FALLING);
@@ -204,7 +206,7 @@ impl Open {
 }
 
 impl Input {
-    /// Waits for the device; adds the pulses that became certain.
+    /// Waits for the device, and adds the pulses that became certain.
     async fn pulses(&mut self, found: &mut Vec<Pulses>) -> io::Result<()> {
         match self {
             Self::Gpio(input) => input.pulses(found).await,
@@ -212,17 +214,17 @@ impl Input {
         }
     }
 
-    /// Asks whether the device is still there.
+    /// Checks that the device is still there.
     fn check(&self) -> io::Result<()> {
         match self {
             Self::Gpio(input) => input.check(),
-            Self::Serial(_) => Ok(()), // whoever reads it is told
+            Self::Serial(_) => Ok(()), // a read reports it
         }
     }
 }
 
 impl Report {
-    /// Brings the counters up to what the line has seen since it was opened.
+    /// Updates the counters with the line's statistics since it was opened.
     fn line(&mut self, input: &Input) {
         let seen = match input {
             Input::Gpio(input) => {
@@ -231,7 +233,7 @@ impl Report {
             }
             Input::Serial(input) => {
                 let (bytes, merged) = input.tally();
-                [bytes, merged, 0] // a serial port does not say what it lost
+                [bytes, merged, 0] // a serial port does not report lost bytes
             }
         };
         for ((counter, reported), seen) in self.counters.iter_mut().zip(seen) {

@@ -25,7 +25,7 @@ fn a_count_is_in_its_file_before_it_is_seen() {
     first.add(3);
     first.add(4);
     assert!(fact(&cx).ends_with("not/yet/there/heat.count"));
-    drop(first); // as kill -9 does: no close, no sync
+    drop(first); // as by kill -9: neither closed nor synced
     let (again, _) = total(&dir.path().join("not/yet/there"), 1000.0);
     again.load().unwrap();
     assert_eq!(again.pulses(), 7);
@@ -77,7 +77,7 @@ fn a_second_process_is_refused() {
     assert!(second.set(1).unwrap_err().starts_with("another process counts in"));
 }
 
-/// Runs `act` as somebody for whom permissions hold, which for root they do not.
+/// Runs `act` without capabilities: permissions do not apply to root.
 fn restricted<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     let run = || {
         let mut sets = capabilities(None).unwrap();
@@ -100,35 +100,35 @@ fn counted(dir: &Path) -> PathBuf {
 }
 
 #[test]
-fn two_damaged_slots_are_told_until_the_damaged_file_is_moved_away() {
+fn two_damaged_slots_are_reported_until_the_damaged_file_is_moved_away() {
     let dir = tempfile::tempdir().unwrap();
     let path = counted(dir.path());
     fs::write(&path, [7; 5000]).unwrap();
     let month = Timestamp::now().strftime("%Y-%m-").to_string();
-    let aside = format!("and is kept as {}.corrupt-1", path.display());
+    let aside = format!("and is kept as {}.damaged-1", path.display());
     for damaged_slots in [2, 0] {
         let (total, cx) = total(dir.path(), 1000.0);
         total.load().unwrap();
         assert_eq!((total.pulses(), counter(&cx, "damaged_slots")), (0, damaged_slots));
         let told = |when: &str| {
             let fact = fact(&cx);
-            let since = format!(", begun at 0 on {month}");
+            let since = format!(", started at 0 on {month}");
             assert!(fact.contains(&since) && fact.ends_with(&aside), "{when}: {fact}");
         };
         told("at the start");
         total.complain(&mut total.state(), "write", &std::io::Error::other("full"));
         assert!(fact(&cx).starts_with("could not write"));
         let _ = total.write(&mut total.state());
-        told("after some trouble");
+        told("after a failed write");
     }
-    fs::remove_file(dir.path().join("heat.count.corrupt-1")).unwrap();
+    fs::remove_file(dir.path().join("heat.count.damaged-1")).unwrap();
     let (total, cx) = total(dir.path(), 1000.0);
     total.load().unwrap();
     assert_eq!(fact(&cx), path.to_str().unwrap());
 }
 
 #[test]
-fn a_file_that_can_only_be_read_counts_and_is_written_as_soon_as_it_can_be() {
+fn a_read_only_file_is_read_and_written_as_soon_as_possible() {
     for (mode_of_file, mode_of_folder) in [(0o444, 0o755), (0o444, 0o555)] {
         let dir = tempfile::tempdir().unwrap();
         let path = counted(dir.path());
@@ -158,11 +158,11 @@ fn a_file_that_can_only_be_read_counts_and_is_written_as_soon_as_it_can_be() {
 }
 
 #[test]
-fn a_file_that_comes_later_goes_on_with_what_was_counted_meanwhile() {
+fn a_file_that_comes_later_continues_with_the_pulses_counted_meanwhile() {
     for (command, expected) in [(None, 45), (Some(7), 10)] {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("state");
-        fs::write(&folder, "").unwrap(); // as a disk that is mounted late
+        fs::write(&folder, "").unwrap(); // like a disk that is mounted late
         let (total, _) = total(&folder, 1000.0);
         total.load().unwrap();
         if let Some(pulses) = command {
@@ -180,7 +180,7 @@ fn a_file_that_comes_later_goes_on_with_what_was_counted_meanwhile() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_gives_no_count() {
+fn an_unreadable_file_has_no_count() {
     let dir = tempfile::tempdir().unwrap();
     let path = counted(dir.path());
     let (total, cx) = total(dir.path(), 1000.0);
@@ -198,7 +198,7 @@ fn a_file_that_cannot_be_read_gives_no_count() {
     fs::create_dir(&path).unwrap();
     refused("Is a directory");
     fs::remove_dir(&path).unwrap();
-    // Damaged, and not to be renamed either.
+    // Damaged, and it cannot be renamed either.
     fs::write(&path, [7; 5000]).unwrap();
     permit(dir.path(), 0o555);
     restricted(|| refused("it is damaged"));
@@ -209,7 +209,7 @@ fn a_file_that_cannot_be_read_gives_no_count() {
 }
 
 #[test]
-fn without_a_directory_it_counts_in_memory_and_says_so() {
+fn without_a_directory_it_counts_in_memory_and_reports_it() {
     let dir = tempfile::tempdir().unwrap();
     let in_the_way = dir.path().join("file");
     fs::write(&in_the_way, "").unwrap();
@@ -217,9 +217,9 @@ fn without_a_directory_it_counts_in_memory_and_says_so() {
     total.load().unwrap();
     total.add(2);
     assert_eq!(total.pulses(), 2);
-    assert!(fact(&cx).ends_with("the count is in memory only, and it is tried again"), "{}", fact(&cx));
+    assert!(fact(&cx).ends_with("the count is in memory only, trying again"), "{}", fact(&cx));
     let error = total.set(1000).unwrap_err();
-    assert!(error.starts_with("the count is 1.0 kWh now, but may not survive: could not open"), "{error}");
+    assert!(error.starts_with("the count is 1.0 kWh now, but may be lost: could not open"), "{error}");
     assert_eq!(total.pulses(), 1000);
 }
 
@@ -239,7 +239,7 @@ fn a_full_disk_is_reported_and_tried_again_at_the_next_pulse() {
     total.add(1);
     assert_eq!((total.pulses(), counter(&cx, "write_errors")), (3, 2));
     assert!(fact(&cx).starts_with("could not write"), "{}", fact(&cx));
-    assert!(total.set(4).unwrap_err().contains("may not survive: could not write"));
+    assert!(total.set(4).unwrap_err().contains("may be lost: could not write"));
     with_slots(&|slots| slots.repaired(real.lock().unwrap().take().unwrap()));
     total.add(1);
     assert!(fact(&cx).ends_with("heat.count"));

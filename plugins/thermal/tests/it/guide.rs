@@ -1,6 +1,4 @@
-//! What docs/writing-a-plugin.md shows is what is compiled here.
-
-#![allow(clippy::unwrap_used)] // a test's own files
+//! docs/writing-a-plugin.md shows the code that is compiled here.
 
 use std::{fs, path::Path};
 
@@ -31,7 +29,7 @@ fn every_block_of_the_guide_is_the_code_itself() {
         let text = fs::read_to_string(root.join(file)).unwrap();
         assert!(text.contains(block.as_str()), "`{file}` does not have this block of the guide:\n{block}");
     }
-    // Nothing is left out: who copies the blocks has the plugin.
+    // Nothing is left out: the blocks, copied, are the plugin.
     let lib = "plugins/thermal/src/lib.rs";
     let shown: Vec<_> =
         blocks.iter().filter(|(file, _)| file == lib).map(|(_, block)| block.as_str()).collect();

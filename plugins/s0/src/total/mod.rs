@@ -1,4 +1,4 @@
-//! The count of an instance: in memory, in its file, and in the hands of its commands.
+//! Count of a source, in memory and in its file; shared with its commands.
 
 use std::{
     error::Error,
@@ -17,26 +17,26 @@ use crate::{
     slots::{self, Count, Found, OpenError, Slots},
 };
 
-/// A disk that cannot be synced is tried again after this at the soonest.
+/// Least time between two attempts to sync a failing disk.
 const SHORTEST_SYNC: Duration = Duration::from_millis(100);
 
-/// The pulses of an instance, shared by its source and its commands.
+/// Pulses of a source, shared by its acquisition and its commands.
 ///
-/// Each change is written at once, which survives the end of the process, and synced now and then, which
+/// Each change is written at once, which survives the end of the process. It is synced each `sync_interval`, which
 /// survives a power cut and spares an SD card.
 ///
-/// Whoever counts also writes, so that nothing is shown that a crash could take. The write ends in the
-/// system's memory within microseconds; where a disk hangs so badly that it does not, the worker of this
-/// source waits for it, and the pulses wait in the kernel.
+/// The thread that counts also writes, so that no count is shown that a crash could lose. A write ends in the system's
+/// memory within microseconds; if a disk hangs so badly that it does not, the worker of this source waits for it, and
+/// the pulses wait in the kernel.
 #[derive(Debug)]
 pub(crate) struct Total {
-    instance: String,
+    source: String,
     cx: SourceContext,
     path: PathBuf,
     rate: Rate,
-    sync_every: Duration,
+    sync_interval: Duration,
     state: Mutex<State>,
-    /// Told of a change that came from a command.
+    /// Notified of a change by a command.
     changed: Notify,
     file: Fact,
     write_errors: Counter,
@@ -47,38 +47,38 @@ pub(crate) struct Total {
 struct State {
     pulses: u64,
     home: Home,
-    /// What `/health` says of the file while all is well.
+    /// The fact `count_file` in `/health` while writes succeed.
     about: String,
-    /// Since when there is something that a power cut would take.
+    /// Time of the oldest change that a power cut would lose.
     unsynced: Option<Instant>,
-    /// A sync in the background is under way: a disk that hangs gets no second one.
+    /// A sync is running in the background. A disk that hangs gets no second one.
     syncing: bool,
     /// The last write or sync failed.
     failing: bool,
-    /// What the log says of it.
+    /// Limits the log lines about it.
     faults: Faults<()>,
 }
 
 #[derive(Debug)]
 enum Home {
-    /// Not looked for yet.
+    /// Not opened yet.
     Closed,
     File(Slots),
-    /// It cannot be written now, so the count lives in memory; each sync tries to open it again.
+    /// The file cannot be written, so the count is in memory; each sync tries to open the file again.
     Memory {
-        /// The count in the file before the first pulse in memory; `None` after a command: it matters no more.
+        /// The count in the file before the first pulse in memory; `None` after a command has set the count.
         base: Option<u64>,
     },
 }
 
 impl Total {
-    pub(crate) fn new(cx: &SourceContext, rate: Rate, sync_every: Duration) -> Self {
+    pub(crate) fn new(cx: &SourceContext, rate: Rate, sync_interval: Duration) -> Self {
         Self {
-            instance: cx.name().to_owned(),
+            source: cx.name().to_owned(),
             cx: cx.clone(),
             path: cx.state_dir().join(format!("{}.count", cx.name())),
             rate,
-            sync_every: sync_every.max(SHORTEST_SYNC),
+            sync_interval: sync_interval.max(SHORTEST_SYNC),
             state: Mutex::new(State {
                 pulses: 0,
                 home: Home::Closed,
@@ -95,12 +95,12 @@ impl Total {
         }
     }
 
-    /// Finds the count, the first time it is called. It blocks for as long as the disk takes.
+    /// Reads the count when it is called for the first time. It blocks for as long as the disk takes.
     ///
     /// # Errors
-    /// Where another process counts in the file, since two would overwrite each other, and where a file is
-    /// there that cannot be read, since any count would be a wrong one. A file that cannot be written is
-    /// reported and lived with: readings matter more than their surviving.
+    /// Fails if another process counts in the file, since the two would overwrite each other, or if the file cannot be
+    /// read, since any count would be wrong. A file that cannot be written is only reported: readings matter more than
+    /// their durability.
     pub(crate) fn load(&self) -> Result<(), OpenError> {
         let mut state = self.state();
         if !matches!(state.home, Home::Closed) {
@@ -127,9 +127,9 @@ impl Total {
         Slots::open(&self.path, self.rate)
     }
 
-    /// Goes on from the count of a file that was opened, with what was counted in memory before.
+    /// Continues from the count of a file that was opened, plus the pulses counted in memory before.
     fn adopt(&self, state: &mut State, slots: Slots, count: Count, found: Found) -> Result<(), String> {
-        let (source, file) = (&*self.instance, self.path.display());
+        let (source, file) = (&*self.source, self.path.display());
         let kept = self.rate.converted(count.pulses, count.rate);
         state.pulses = match state.home {
             Home::Memory { base: Some(base) } => kept.saturating_add(state.pulses - base),
@@ -143,22 +143,22 @@ impl Total {
             let day = Timestamp::from_second(since).unwrap_or_default().strftime("%Y-%m-%d");
             let aside = aside.display();
             state.about +=
-                &format!(", begun at 0 on {day}: the one before was damaged, and is kept as {aside}");
+                &format!(", started at 0 on {day}: the file before was damaged, and is kept as {aside}");
         }
         match &found {
-            Found::New => info!(source, "counts in the new file {file}"),
+            Found::New => info!(source, "counting in the new file {file}"),
             Found::Whole => {}
             Found::OneDamaged => {
                 self.damaged_slots.increment();
                 state.about += " (one of its two slots was damaged at the start)";
-                warn!(source, "one of the two slots of {file} is damaged: the other one counts");
+                warn!(source, "one of the two slots of {file} is damaged; using the other one");
             }
             Found::Unusable(aside) => {
                 self.damaged_slots.add(2);
                 error!(
                     source,
-                    "{file} is damaged and counts no more: it was kept as {}, and the count begins at 0; \
-                     set it to what the meter shows with the command `set_s0`",
+                    "{file} is damaged: it is kept as {}, and the count starts at 0; set it to the meter's reading with the \
+                     command `set_s0`",
                     aside.display()
                 );
             }
@@ -167,7 +167,7 @@ impl Total {
         if count.rate != self.rate {
             warn!(
                 source,
-                "`pulses_per_kwh` is {} now and was {}: the energy stays, {} kWh",
+                "`pulses_per_kwh` changed to {} from {}: the pulses were converted, the energy is still {} kWh",
                 self.rate.per_kwh(),
                 count.rate.per_kwh(),
                 self.rate.kwh(kept)
@@ -180,27 +180,27 @@ impl Total {
         self.write(state)
     }
 
-    /// What a pulse is worth.
+    /// Returns the pulses per kWh.
     pub(crate) fn rate(&self) -> Rate {
         self.rate
     }
 
-    /// The count.
+    /// Returns the count.
     pub(crate) fn pulses(&self) -> u64 {
         self.state().pulses
     }
 
-    /// Counts `n` pulses more. They survive the end of the process when this returns, if the file can be written.
+    /// Adds `n` pulses. They survive the end of the process when this returns, if the file can be written.
     pub(crate) fn add(&self, n: u64) {
         let mut state = self.state();
         state.pulses = state.pulses.saturating_add(n);
         let _ = self.write(&mut state); // reported
     }
 
-    /// Makes the count another one, on the disk before this returns. It blocks for as long as the disk takes.
+    /// Sets the count, and syncs it before this returns. It blocks for as long as the disk takes.
     ///
     /// # Errors
-    /// A sentence on what may be lost: the count is set, but not, or not safely, in its file.
+    /// Returns a sentence on the possible loss: the count is set, but not safely in its file.
     pub(crate) fn set(&self, pulses: u64) -> Result<(), String> {
         self.load().map_err(|error| error.to_string())?;
         let mut state = self.state();
@@ -209,8 +209,8 @@ impl Total {
             *base = None;
         }
         let written = self.write(&mut state);
-        // While nobody can read the count: the step lies between the readings before and after it. And not before it
-        // is in its file, as a kill in between would leave a step in history that never was.
+        // Told while the lock is held, so that the step lies between the readings before and after it; and only after
+        // the write, because a kill in between would leave a step in history that never happened.
         self.cx.counter_was_set("count", "kWh", self.rate.kwh(before), self.rate.kwh(pulses));
         drop(state);
         let done = written.and_then(|()| self.sync());
@@ -218,31 +218,31 @@ impl Total {
         let kwh = self.rate.kwh(pulses);
         match done {
             Ok(()) => {
-                info!(source = &*self.instance, "the count was set to {kwh} kWh");
+                info!(source = &*self.source, "count set to {kwh} kWh");
                 Ok(())
             }
-            Err(trouble) => Err(format!("the count is {kwh} kWh now, but may not survive: {trouble}")),
+            Err(problem) => Err(format!("the count is {kwh} kWh now, but may be lost: {problem}")),
         }
     }
 
     /// Waits until a command changes the count.
     ///
     /// # Cancel safety
-    /// A change while nobody waits ends the next wait at once.
+    /// A change between two calls ends the next call at once.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// When the file is due to be synced; `None` = nothing to do.
+    /// Returns the time of the next sync; `None` if there is nothing to sync.
     pub(crate) fn sync_due(&self) -> Option<Instant> {
         let state = self.state();
-        state.unsynced.filter(|_| !state.syncing).map(|since| since + self.sync_every)
+        state.unsynced.filter(|_| !state.syncing).map(|since| since + self.sync_interval)
     }
 
-    /// Has the file synced in the background where that is due.
+    /// Syncs the file in the background, if that is due.
     pub(crate) fn sync_if_due(self: &Arc<Self>) {
         let mut state = self.state();
-        if state.syncing || state.unsynced.is_none_or(|since| since.elapsed() < self.sync_every) {
+        if state.syncing || state.unsynced.is_none_or(|since| since.elapsed() < self.sync_interval) {
             return;
         }
         state.syncing = true;
@@ -253,10 +253,10 @@ impl Total {
         });
     }
 
-    /// Makes the count survive a power cut. It blocks for as long as the disk takes.
+    /// Syncs the count, so that it survives a power cut. It blocks for as long as the disk takes.
     ///
     /// # Errors
-    /// What the system says; it is reported already.
+    /// Returns the text of the I/O error, which is reported already.
     pub(crate) fn sync(&self) -> Result<(), String> {
         let mut state = self.state();
         if let Home::Memory { .. } = state.home {
@@ -273,16 +273,16 @@ impl Total {
         if state.unsynced.take().is_none() {
             return Ok(());
         }
-        drop(state); // a slow disk must not hold up the count
+        drop(state); // a slow disk must not block the count
         file.sync_data().map_err(|error| {
             let mut state = self.state();
-            // What could not be synced now counts as synced for the system: it must be written again.
+            // The kernel takes data that it could not sync for clean, so it must be written again.
             let _ = self.write(&mut state); // reported
             self.complain(&mut state, "sync", &error)
         })
     }
 
-    /// Writes the count into its file, if there is one.
+    /// Writes the count into its file, if that is open.
     fn write(&self, state: &mut State) -> Result<(), String> {
         let Home::File(slots) = &mut state.home else { return Ok(()) };
         if let Err(error) = slots.write(Count { pulses: state.pulses, rate: self.rate }) {
@@ -293,31 +293,31 @@ impl Total {
             self.file.set(state.about.clone());
         }
         if state.faults.over() {
-            info!(source = &*self.instance, "{} takes the count again", self.path.display());
+            info!(source = &*self.source, "the count is saved in {} again", self.path.display());
         }
         Ok(())
     }
 
-    /// Reports what keeps the count from its file; gives the sentence.
+    /// Reports a failure to save the count; returns its text.
     fn complain(&self, state: &mut State, what: &str, error: &dyn Error) -> String {
         self.write_errors.increment();
         let message = format!("could not {what} {}: {error}", self.path.display());
         let advice = format!(
-            "{message}; the count goes on in memory from {} kWh, which a restart loses; it is tried again: make room, or \
-             the file and its directory writable, or choose another with `state_dir`",
+            "{message}; counting in memory from {} kWh, which a restart loses, and trying again: free space, make the file \
+             and its directory writable, or choose another with `state_dir`",
             self.rate.kwh(state.pulses)
         );
         if let Some(text) = state.faults.note((), &advice) {
-            error!(source = &*self.instance, "{text}");
+            error!(source = &*self.source, "{text}");
         }
         if !std::mem::replace(&mut state.failing, true) {
-            self.file.set(format!("{message}; the count is in memory only, and it is tried again"));
+            self.file.set(format!("{message}; the count is in memory only, trying again"));
         }
         message
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Plain data that is never left half changed: poison means nothing.
+        // The state is never left half changed, so a poisoned lock is harmless.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

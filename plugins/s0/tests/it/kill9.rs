@@ -1,8 +1,8 @@
-//! kill -9 under pulses: what was shown is never lost, and nothing is counted twice.
+//! kill -9 under pulses: no count that was shown is lost, and nothing is counted twice.
 //!
 //! The test runs itself again as the process that is killed.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test's own processes; the count is said to the parent
+#![allow(clippy::print_stdout)] // the child prints the count for its parent
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -25,15 +25,15 @@ const KILLS: u32 = 120;
 const PORT: &str = "S0_KILL9_PORT";
 const STATE: &str = "S0_KILL9_STATE";
 const LIMIT: Duration = Duration::from_secs(10);
-/// The process has read everything when it says nothing for so long.
+/// After this long without a line, the process has read everything.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// What the killed process does: the real source, which says each count after it was handed on.
+/// Body of the process that is killed: the real source, which prints each count after it was delivered.
 #[test]
 fn child() {
     let (Ok(port), Ok(state)) = (std::env::var(PORT), std::env::var(STATE)) else { return };
     let config = format!(
-        "[sources.heat]\nplugin = \"s0\"\nport = \"{port}\"\ndebounce = \"0s\"\nsync_every = \"20ms\"\n"
+        "[sources.heat]\nplugin = \"s0\"\nport = \"{port}\"\ndebounce = \"0s\"\nsync_interval = \"20ms\"\n"
     );
     let mut source = testing::source::<S0>(&config, Path::new(&state)).acquisition;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -53,7 +53,7 @@ fn child() {
 fn nothing_shown_is_lost_and_nothing_counts_twice() {
     let dir = tempfile::tempdir().unwrap();
     let pty = Pty::open().unwrap().held().unwrap();
-    // A killed program cannot take its claim on the terminal back.
+    // A killed program cannot release its claim on the terminal.
     let claim = std::fs::OpenOptions::new().read(true).write(true).open(pty.path()).unwrap();
     let mut random = Random(0x5eed);
     let (mut sent, mut shown, mut slowest) = (0u64, 0u64, Duration::ZERO);
@@ -61,7 +61,7 @@ fn nothing_shown_is_lost_and_nothing_counts_twice() {
     for round in 0..=KILLS {
         let started = Instant::now();
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["child", "--exact", "--nocapture", "--test-threads=1"])
+            .args(["kill9::child", "--exact", "--nocapture", "--test-threads=1"])
             .env(PORT, pty.path())
             .env(STATE, dir.path())
             .stdin(Stdio::null())
@@ -82,7 +82,7 @@ fn nothing_shown_is_lost_and_nothing_counts_twice() {
 
         let first = told.recv_timeout(LIMIT).expect("it does not start");
         slowest = slowest.max(started.elapsed());
-        // Whatever was shown is there; whatever is there was sent.
+        // A count that was shown is there; a count that is there was sent.
         assert!(first >= shown, "round {round}: {first} after the restart, {shown} were shown");
         assert!(first <= sent, "round {round}: {first} after the restart, {sent} were sent");
 
@@ -116,7 +116,7 @@ fn nothing_shown_is_lost_and_nothing_counts_twice() {
     assert!(slowest < Duration::from_secs(5), "a restart took {slowest:?}");
 }
 
-/// The same moments each time: a failure can be had again.
+/// Random numbers that are the same in each run, so that a failure can be repeated.
 struct Random(u64);
 
 impl Random {

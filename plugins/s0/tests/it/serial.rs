@@ -1,7 +1,5 @@
 //! The whole plugin on a real pseudo terminal: bytes in, batches out.
 
-#![allow(clippy::unwrap_used)] // a test's own terminals and files
-
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -23,8 +21,8 @@ fn send(pty: &Pty, bytes: &[u8]) {
     pty.write_blocking(bytes, Instant::now() + LIMIT).unwrap();
 }
 
-/// An instance that reads `pty`, with further keys.
-fn instance(pty: &Pty, state_dir: &Path, keys: &str) -> ConfiguredSource {
+/// A source that reads `pty`, with further keys.
+fn configured(pty: &Pty, state_dir: &Path, keys: &str) -> ConfiguredSource {
     let port = pty.path().display();
     testing::source::<S0>(&format!("[sources.heat]\nplugin = \"s0\"\nport = \"{port}\"\n{keys}\n"), state_dir)
 }
@@ -33,7 +31,7 @@ async fn next(source: &mut Box<dyn DataAcquisition>) -> Batch {
     timeout(LIMIT, source.acquire()).await.expect("no batch in time").unwrap()
 }
 
-/// Batches until the count is `expected`; more than that is a mistake.
+/// Reads batches until the count is `expected`; a higher count fails.
 async fn count(source: &mut Box<dyn DataAcquisition>, expected: i64) -> Batch {
     loop {
         let batch = next(source).await;
@@ -69,7 +67,7 @@ async fn every_byte_counts_without_debounce_and_survives_a_restart() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
     let mut expected = 0;
     for _ in 0..3 {
-        let mut source = instance(&pty, dir.path(), "debounce = \"0s\"").acquisition;
+        let mut source = configured(&pty, dir.path(), "debounce = \"0s\"").acquisition;
         source.open().await.unwrap();
         let first = next(&mut source).await;
         assert_eq!(number(&first, "pulses"), expected.to_string(), "shown at once, before any byte");
@@ -85,11 +83,11 @@ async fn every_byte_counts_without_debounce_and_survives_a_restart() {
 #[tokio::test]
 async fn a_burst_is_one_pulse() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "debounce = \"100ms\"").acquisition;
+    let mut source = configured(&pty, dir.path(), "debounce = \"100ms\"").acquisition;
     source.open().await.unwrap();
     next(&mut source).await;
     for pulse in 1..=3 {
-        // What a real pause does: nothing comes for longer than the debounce.
+        // A pause that is longer than the debounce ends the burst.
         assert!(timeout(Duration::from_millis(150), source.acquire()).await.is_err());
         send(&pty, b"\0\xFF\0");
         count(&mut source, pulse).await;
@@ -100,7 +98,7 @@ async fn a_burst_is_one_pulse() {
 #[tokio::test]
 async fn bursts_right_after_the_start_are_pulses_too() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "debounce = \"100ms\"").acquisition;
+    let mut source = configured(&pty, dir.path(), "debounce = \"100ms\"").acquisition;
     source.open().await.unwrap();
     for pulse in 1..=10 {
         send(&pty, b"\0\xFF\0");
@@ -111,11 +109,11 @@ async fn bursts_right_after_the_start_are_pulses_too() {
 }
 
 #[tokio::test]
-async fn what_waits_in_the_kernel_is_one_pulse_or_one_each_without_debounce() {
+async fn bytes_waiting_in_the_kernel_are_one_pulse_or_one_each_without_debounce() {
     for (keys, expected) in [("", 1), ("debounce = \"0s\"", 16)] {
         let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
         send(&pty, &[0; 16]);
-        let mut source = instance(&pty, dir.path(), keys).acquisition;
+        let mut source = configured(&pty, dir.path(), keys).acquisition;
         source.open().await.unwrap();
         count(&mut source, expected).await;
         assert!(timeout(Duration::from_millis(50), source.acquire()).await.is_err(), "no more");
@@ -126,7 +124,7 @@ async fn what_waits_in_the_kernel_is_one_pulse_or_one_each_without_debounce() {
 #[tokio::test]
 async fn a_dropped_acquire_loses_nothing() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "debounce = \"0s\"").acquisition;
+    let mut source = configured(&pty, dir.path(), "debounce = \"0s\"").acquisition;
     source.open().await.unwrap();
     for n in 1..=500 {
         send(&pty, b"\0");
@@ -139,7 +137,7 @@ async fn a_dropped_acquire_loses_nothing() {
 #[tokio::test]
 async fn commands_set_the_count_at_once_and_for_good() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "debounce = \"0s\"");
+    let mut source = configured(&pty, dir.path(), "debounce = \"0s\"");
     source.acquisition.open().await.unwrap();
     next(&mut source.acquisition).await;
     send(&pty, &[0; 7]);
@@ -151,9 +149,9 @@ async fn commands_set_the_count_at_once_and_for_good() {
     for wrong in [json!({"value": -1}), json!({"value": 1e9 + 1.0}), json!({"value": "NaN"}), json!({})] {
         run(&source, "set_s0", wrong.clone()).await.expect_err(&wrong.to_string());
     }
-    // As kill -9 does: neither close nor sync.
+    // Dropped as by kill -9: neither closed nor synced.
     drop(source);
-    let mut source = instance(&pty, dir.path(), "debounce = \"0s\"");
+    let mut source = configured(&pty, dir.path(), "debounce = \"0s\"");
     // It may be set before the device is there, too.
     assert_eq!(run(&source, "set_s0", json!({"value": 13756.57})).await, Ok(json!(true)));
     source.acquisition.open().await.unwrap();
@@ -169,7 +167,7 @@ async fn commands_set_the_count_at_once_and_for_good() {
 #[tokio::test]
 async fn power_comes_with_the_second_pulse_and_falls_to_zero() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "power_timeout = \"2s\"").acquisition;
+    let mut source = configured(&pty, dir.path(), "power_timeout = \"2s\"").acquisition;
     source.open().await.unwrap();
     next(&mut source).await;
     assert!(timeout(Duration::from_millis(100), source.acquire()).await.is_err(), "nothing happens");
@@ -191,7 +189,7 @@ async fn power_comes_with_the_second_pulse_and_falls_to_zero() {
 #[tokio::test]
 async fn without_pulses_it_shows_a_sign_of_life() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "stale_after = \"600ms\"").acquisition;
+    let mut source = configured(&pty, dir.path(), "stale_after = \"600ms\"").acquisition;
     source.open().await.unwrap();
     let start = Instant::now();
     for _ in 0..4 {
@@ -204,7 +202,7 @@ async fn without_pulses_it_shows_a_sign_of_life() {
 #[tokio::test]
 async fn a_device_that_goes_away_is_unavailable_and_its_last_pulses_count() {
     let (pty, dir) = (Pty::open().unwrap(), tempfile::tempdir().unwrap());
-    let mut source = instance(&pty, dir.path(), "debounce = \"0s\"").acquisition;
+    let mut source = configured(&pty, dir.path(), "debounce = \"0s\"").acquisition;
     source.open().await.unwrap();
     next(&mut source).await;
     send(&pty, &[0; 3]);
@@ -217,7 +215,7 @@ async fn a_device_that_goes_away_is_unavailable_and_its_last_pulses_count() {
     assert!(matches!(error, AcquireError::Unavailable { .. }), "{error:?}");
 }
 
-/// Opens a source whose count cannot be had, and gives the sentence.
+/// Opens a source whose count is not available, and returns the error's text.
 async fn without_count(source: &mut Box<dyn DataAcquisition>) -> String {
     let error = source.open().await.unwrap_err();
     let AcquireError::Unavailable { device, source } = error else {
@@ -230,12 +228,12 @@ async fn without_count(source: &mut Box<dyn DataAcquisition>) -> String {
 #[tokio::test]
 async fn a_second_counter_of_the_same_name_waits_for_the_end_of_the_first() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
-    let mut first = instance(&pty, dir.path(), "").acquisition;
+    let mut first = configured(&pty, dir.path(), "").acquisition;
     first.open().await.unwrap();
-    let mut second = instance(&pty, dir.path(), "").acquisition;
+    let mut second = configured(&pty, dir.path(), "").acquisition;
     let reason = without_count(&mut second).await;
     assert!(
-        reason.starts_with("another process counts in") && reason.ends_with("stop that one first"),
+        reason.starts_with("another process counts in") && reason.ends_with("stop that process first"),
         "{reason}"
     );
     first.close().await;
@@ -249,7 +247,7 @@ async fn a_count_that_cannot_be_read_is_not_shown_as_another_one() {
     let (pty, dir) = (pty(), tempfile::tempdir().unwrap());
     let in_the_way = dir.path().join("heat.count");
     std::fs::create_dir(&in_the_way).unwrap();
-    let mut source = instance(&pty, dir.path(), "").acquisition;
+    let mut source = configured(&pty, dir.path(), "").acquisition;
     let reason = without_count(&mut source).await;
     assert!(reason.starts_with("could not read `"), "{reason}");
     std::fs::remove_dir(&in_the_way).unwrap();
@@ -258,7 +256,7 @@ async fn a_count_that_cannot_be_read_is_not_shown_as_another_one() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_not_there_says_what_to_do() {
+async fn a_missing_line_is_an_error_that_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let missing =
         ["pin = 21\nchip = \"gpiochip99\"", "line = 3\nchip = \"/dev/null/gpiochip\"\nbackend = \"cdev\""];

@@ -1,7 +1,5 @@
 //! The plugin against zones in a folder, as the kernel shows them.
 
-#![allow(clippy::unwrap_used)] // a test's own files
-
 use std::{fs, path::Path};
 
 use framework::{AcquireError, testing};
