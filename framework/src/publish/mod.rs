@@ -14,10 +14,7 @@ mod tests;
 mod waiting;
 mod window;
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
@@ -46,9 +43,8 @@ pub struct Delivery {
     pub panics: Counter,
     /// Start of the current call into the plugin; `None` between calls.
     entered: Mutex<Option<Instant>>,
-    backlog: AtomicU64,
-    /// Microseconds since 1970; `i64::MAX` if nothing waits.
-    oldest: AtomicI64,
+    /// Batches behind the cursor, and the time of the oldest record that waits.
+    backlog: Mutex<(u64, Option<Timestamp>)>,
 }
 
 impl Delivery {
@@ -64,8 +60,7 @@ impl Delivery {
             expired: Counter::default(),
             panics: Counter::default(),
             entered: Mutex::default(),
-            backlog: AtomicU64::new(0),
-            oldest: AtomicI64::new(i64::MAX),
+            backlog: Mutex::default(),
         }
     }
 
@@ -74,7 +69,7 @@ impl Delivery {
     /// A plugin that blocks its thread cannot report that itself, and would look healthy for ever: so whoever reads
     /// the state looks at the clock.
     pub fn state(&self) -> State {
-        match self.entered().is_some_and(|entered| entered.elapsed() > runner::PUBLISH_LIMIT) {
+        match lock(&self.entered).is_some_and(|entered| entered.elapsed() > runner::PUBLISH_LIMIT) {
             true => State::Waiting,
             false => self.status.state(),
         }
@@ -82,32 +77,30 @@ impl Delivery {
 
     /// Notes that a call into the plugin begins.
     pub(crate) fn enter_plugin(&self) {
-        *self.entered() = Some(Instant::now());
+        *lock(&self.entered) = Some(Instant::now());
     }
 
     /// Notes that the plugin has returned, or was cancelled.
     pub(crate) fn leave_plugin(&self) {
-        *self.entered() = None;
-    }
-
-    fn entered(&self) -> MutexGuard<'_, Option<Instant>> {
-        // A moment is never half written, so poison means nothing.
-        self.entered.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.entered) = None;
     }
 
     /// Returns the number of batches in the journal behind the cursor.
     pub fn backlog(&self) -> u64 {
-        self.backlog.load(Relaxed)
+        lock(&self.backlog).0
     }
 
     /// Returns the time of the oldest record that waits.
     pub fn oldest(&self) -> Option<Timestamp> {
-        let micros = self.oldest.load(Relaxed);
-        if micros == i64::MAX { None } else { Timestamp::from_microsecond(micros).ok() }
+        lock(&self.backlog).1
     }
 
     pub(crate) fn set_backlog(&self, backlog: u64, oldest: Option<Timestamp>) {
-        self.backlog.store(backlog, Relaxed);
-        self.oldest.store(oldest.map_or(i64::MAX, Timestamp::as_microsecond), Relaxed);
+        *lock(&self.backlog) = (backlog, oldest);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Plain values are never half written, so poison means nothing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,6 +8,7 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use framework::{PublishError, Secret};
+use serde::Deserialize;
 use ureq::{
     Agent, Body,
     http::{self, Uri, header},
@@ -39,7 +40,8 @@ pub struct Client {
 }
 
 /// HTTP method of a request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     /// HTTP's POST.
     #[default]

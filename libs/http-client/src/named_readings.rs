@@ -40,36 +40,30 @@ impl NamedReadings {
         let Some(cx) = self.cx.as_ref().filter(|_| !self.unknown.is_empty()) else { return Vec::new() };
         let key = self.key;
         let mut warnings = Vec::new();
-        self.unknown.retain(|(section, name)| match judge(cx, section, name) {
-            Judgement::Unknown => true,
-            Judgement::Present => false,
-            Judgement::Absent(why) => {
+        self.unknown.retain(|(section, name)| {
+            let checked = is_present(cx, section, name);
+            if let Err(reason) = &checked {
                 let sign = if section.is_empty() { "" } else { "/" };
-                warnings.push(format!("`{key}` names `{section}{sign}{name}`, but {why}"));
-                false
+                warnings.push(format!("`{key}` names `{section}{sign}{name}`, but {reason}"));
             }
+            checked == Ok(None)
         });
         warnings
     }
 }
 
-enum Judgement {
-    Unknown,
-    Present,
-    Absent(String),
-}
-
-fn judge(cx: &PublisherContext, section: &str, name: &str) -> Judgement {
+/// Checks one reading. Returns `None` as long as a source without a batch may have it, or an error if it is absent.
+fn is_present(cx: &PublisherContext, section: &str, name: &str) -> Result<Option<()>, String> {
     let sections = cx.store.sections();
     if !section.is_empty() && cx.store.section(section).is_none() {
         let there: Vec<_> = sections.iter().map(|section| format!("`{}`", section.name)).collect();
-        return Judgement::Absent(format!("there is no source `{section}`, only {}", there.join(", ")));
+        return Err(format!("there is no source `{section}`, only {}", there.join(", ")));
     }
     if !section.is_empty() && !cx.route.has_source(section) {
-        return Judgement::Absent(format!("`sources` excludes `{section}`"));
+        return Err(format!("`sources` excludes `{section}`"));
     }
     if !cx.route.has_series(name) {
-        return Judgement::Absent(format!("`series` excludes `{name}`"));
+        return Err(format!("`series` excludes `{name}`"));
     }
     let mut all_read = true;
     for own in sections.iter().filter(|own| section.is_empty() || own.name == section) {
@@ -79,13 +73,10 @@ fn judge(cx: &PublisherContext, section: &str, name: &str) -> Judgement {
         };
         let reading = view.snapshot.batch.get(name);
         if reading.is_some_and(|reading| matches!(reading.value, Value::Number(_))) {
-            return Judgement::Present;
+            return Ok(Some(()));
         }
     }
-    match all_read {
-        true => Judgement::Absent("no source has such a number; see /data for the names".to_owned()),
-        false => Judgement::Unknown,
-    }
+    if all_read { Err("no source has such a number; see /data for the names".to_owned()) } else { Ok(None) }
 }
 
 #[cfg(test)]

@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use framework::{Batching, ConfigError, Period, Secret};
-use http_client::{Client, ClientConfig, default_flush_interval};
+use framework::{Batching, ConfigError, Context, Period, Secret};
+use http_client::{ClientConfig, NamedReadings, default_flush_interval};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use crate::line::{Lines, Names, SECTION};
+use crate::{
+    Database,
+    line::{Lines, Names, SECTION},
+};
 
 /// Keys of a `[publishers.<name>]` with `plugin = "influx"`. The README explains each.
 #[derive(Debug, Deserialize)]
@@ -64,20 +67,12 @@ enum Preset {
     Original,
 }
 
-/// Checked configuration.
-pub(crate) struct Settings {
-    pub(crate) client: Client,
-    pub(crate) path: String,
-    pub(crate) lines: Lines,
-    pub(crate) batching: Batching,
-}
-
 impl Config {
-    /// Checks the configuration.
+    /// Checks the configuration, and builds the publisher.
     ///
     /// # Errors
     /// Returns every mistake.
-    pub(crate) fn settings(self) -> Result<Settings, ConfigError> {
+    pub(crate) fn database(self, cx: &Context) -> Result<Database, ConfigError> {
         let version = self.version();
         let path = self.path(version);
         let wrong = self.mistakes(version);
@@ -100,7 +95,14 @@ impl Config {
         };
         let client = config.client(scheme);
         ConfigError::all(client.as_ref().err().cloned().into_iter().chain(wrong))?;
-        Ok(Settings { client: client?, path, lines, batching })
+        Ok(Database {
+            client: client?,
+            path,
+            named: NamedReadings::new("fields", cx.name(), lines.named()),
+            lines,
+            batching,
+            beyond_retention: cx.counter("beyond_retention"),
+        })
     }
 
     /// Returns the version. Only version 2 has buckets, and only version 3 has databases and tokens.
@@ -197,10 +199,10 @@ mod tests {
         check_publisher::<crate::Influx>();
     }
 
-    fn settings(mut keys: Value) -> Result<Settings, String> {
+    fn database(mut keys: Value) -> Result<Database, String> {
         keys["url"] = json!("http://nas:8086");
         let config: Config = serde_json::from_value(keys).map_err(|error| error.to_string())?;
-        config.settings().map_err(|error| format!("{error:?}"))
+        config.database(&Context::new("test", "")).map_err(|error| format!("{error:?}"))
     }
 
     #[test]
@@ -212,7 +214,7 @@ mod tests {
             (json!({"database": "house", "token": "t"}), "/api/v3/write_lp?precision=nanosecond&db=house"),
             (json!({"database": "house", "token": "t", "version": "v1"}), "/write?precision=ns&db=house"),
         ] {
-            assert_eq!(settings(keys).unwrap().path, path);
+            assert_eq!(database(keys).unwrap().path, path);
         }
     }
 
@@ -235,7 +237,7 @@ mod tests {
             (json!({"database": "d", "version": "v4"}), "unknown variant `v4`"),
             (json!({"database": "d", "flush_interval": "2h"}), "`flush_interval` must be at most 1h, not 2h"),
         ] {
-            let mistakes = settings(keys).err().unwrap();
+            let mistakes = database(keys).err().unwrap();
             assert!(mistakes.contains(message), "{message} in {mistakes}");
         }
     }

@@ -26,15 +26,7 @@ impl PublisherPlugin for Influx {
     type Config = Config;
 
     fn build(config: Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
-        let settings = config.settings()?;
-        Ok(Box::new(Database {
-            client: settings.client,
-            path: settings.path,
-            named: NamedReadings::new("fields", cx.name(), settings.lines.named()),
-            lines: settings.lines,
-            batching: settings.batching,
-            beyond_retention: cx.counter("beyond_retention"),
-        }))
+        Ok(Box::new(config.database(cx)?))
     }
 }
 

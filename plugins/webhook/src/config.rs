@@ -16,7 +16,7 @@ const MAX_BATCH_SIZE: usize = 10_000;
 pub struct Config {
     url: Secret,
     #[serde(default)]
-    method: MethodKey,
+    method: Method,
     #[serde(default)]
     headers: BTreeMap<String, Secret>,
     username: Option<String>,
@@ -35,14 +35,6 @@ pub struct Config {
 
 fn default_batch_size() -> usize {
     100
-}
-
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-enum MethodKey {
-    #[default]
-    Post,
-    Put,
 }
 
 impl Config {
@@ -79,12 +71,8 @@ impl Config {
         };
         let client = config.client("Bearer");
         ConfigError::all(client.as_ref().err().cloned().into_iter().chain(wrong))?;
-        let method = match self.method {
-            MethodKey::Post => Method::Post,
-            MethodKey::Put => Method::Put,
-        };
         let batching = Batching { records: self.batch_size, linger: *self.flush_interval };
         let headers = headers.map_err(|_| ConfigError::key("headers", "`headers` cannot be sent"))?;
-        Ok(Hook { client: client?, method, headers, batching })
+        Ok(Hook { client: client?, method: self.method, headers, batching })
     }
 }

@@ -1,6 +1,6 @@
 //! Effects of a wrong or corrected clock on waiting records.
 
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use super::*;
 use crate::journal::{ClockReading, ClockSource, Keeper};

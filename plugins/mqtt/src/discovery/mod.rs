@@ -45,26 +45,27 @@ pub(crate) struct Announcer {
 }
 
 /// Known and announced facts about a source.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Section {
     readings: BTreeMap<Text, Reading>,
     /// Time of the newest of these readings.
-    grown: Instant,
+    grown: Option<Instant>,
     /// The meter's number, with its rank among the readings that may be one.
     number: Option<(usize, Text)>,
     id: String,
     step: Step,
-    /// Whether there is more than was announced.
-    has_news: bool,
+    /// Whether everything known is announced.
+    is_current: bool,
     /// Topics of the announcement.
     announced: BTreeSet<String>,
     /// Topics with retained messages of the other form.
     others: BTreeSet<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Step {
     /// Messages of the other form must be subscribed to.
+    #[default]
     Subscribe,
     /// They arrive within a second, if there are any.
     Collect,
@@ -87,24 +88,24 @@ impl Announcer {
         for section in self.sections.values_mut() {
             section.step = Step::Subscribe;
             section.others.clear();
-            section.has_news = true;
+            section.is_current = false;
         }
     }
 
     /// Announces everything again, as Home Assistant was started.
     pub(crate) fn announce_again(&mut self) {
-        self.sections.values_mut().for_each(|section| section.has_news = true);
+        self.sections.values_mut().for_each(|section| section.is_current = false);
     }
 
     /// Adds the readings that were seen.
     pub(crate) fn learn(&mut self, seen: &Seen) {
         for (name, readings) in seen {
-            let section = self.sections.entry(name.clone()).or_insert_with(Section::new);
+            let section = self.sections.entry(name.clone()).or_default();
             for (name, reading) in readings {
                 if !section.readings.contains_key(name) {
                     section.readings.insert(name.clone(), reading.clone());
-                    section.grown = Instant::now();
-                    section.has_news = true;
+                    section.grown = Some(Instant::now());
+                    section.is_current = false;
                 }
             }
         }
@@ -178,30 +179,17 @@ impl Announcer {
             if id != section.id {
                 section.id = id;
                 section.step = Step::Subscribe;
-                section.has_news = true;
+                section.is_current = false;
             }
         }
     }
 }
 
 impl Section {
-    fn new() -> Self {
-        Self {
-            readings: BTreeMap::new(),
-            grown: Instant::now(),
-            number: None,
-            id: String::new(),
-            step: Step::Subscribe,
-            has_news: true,
-            announced: BTreeSet::new(),
-            others: BTreeSet::new(),
-        }
-    }
-
     /// Returns the next action.
     fn plan(&self, name: &str, settings: &Settings, cx: &PublisherContext) -> Plan {
         let Settings { topics, discovery, allow_commands, .. } = settings;
-        if self.id.is_empty() || self.grown.elapsed() < QUIET {
+        if self.id.is_empty() || self.grown.is_none_or(|grown| grown.elapsed() < QUIET) {
             return Plan::Nothing;
         }
         match self.step {
@@ -211,7 +199,7 @@ impl Section {
                     Discovery::Entity | Discovery::Off => topics.device(&self.id),
                 });
             }
-            Step::Announced if !self.has_news => return Plan::Nothing,
+            Step::Announced if self.is_current => return Plan::Nothing,
             Step::Collect | Step::Announced => {}
         }
         let device = Device {
@@ -244,7 +232,7 @@ impl Section {
                 self.announced = announced.map(|message| message.topic).collect();
                 self.others.clear();
                 self.step = Step::Announced;
-                self.has_news = false;
+                self.is_current = true;
             }
         }
     }

@@ -13,62 +13,41 @@ mod selection;
 mod support;
 mod watcher;
 
-use std::{future::Future, pin::Pin};
-
-use libtest_mimic::{Arguments, Trial};
-
-type Test = (&'static str, fn() -> Pin<Box<dyn Future<Output = ()>>>);
-
-/// Name and function of each test.
-macro_rules! tests {
-    ($($module:ident::$name:ident),* $(,)?) => {
-        &[$((concat!(stringify!($module), "::", stringify!($name)), || Box::pin($module::$name()))),*]
-    };
-}
-
-const TESTS: &[Test] = tests![
-    delivery::every_record_arrives_once_and_in_order,
-    delivery::the_newest_state_is_retained,
-    delivery::late_records_go_to_the_history,
-    delivery::late_records_may_be_skipped_or_go_to_the_state,
-    delivery::a_register_with_a_time_of_its_own_joins_the_state,
-    delivery::the_last_will_is_sent_for_a_killed_program,
-    delivery::a_program_that_ends_is_offline,
-    delivery::a_broker_may_start_later,
-    delivery::nothing_is_lost_while_the_broker_is_restarted,
-    delivery::a_frozen_broker_is_given_up,
-    delivery::retries_back_off_if_the_broker_closes_at_once,
-    delivery::a_silent_source_is_offline,
-    delivery::a_source_without_a_batch_is_offline,
-    certificates::a_wrong_password_is_reported,
-    certificates::tls_trusts_the_configured_authority,
-    certificates::a_certificate_of_an_authority_is_explained,
-    certificates::a_client_presents_its_certificate,
-    discovery::a_source_is_announced_and_again_when_home_assistant_starts,
-    discovery::the_other_form_is_handed_over,
-    discovery::nothing_is_announced_if_discovery_is_off,
-    commands::a_button_runs_its_command,
-    commands::commands_are_run_in_order,
-    commands::a_retained_command_is_ignored,
-    commands::commands_are_ignored_unless_allowed,
-    commands::only_selected_sources_take_commands,
-    selection::unselected_readings_appear_nowhere,
-    faults::a_forgotten_state_is_sent_again,
-    faults::a_message_beyond_the_limit_does_not_stop_the_delivery,
-    faults::two_clients_with_one_id_are_reported_once,
-];
+use test_servers::{tests, trials};
 
 fn main() {
     log::begin();
-    let installed = test_servers::is_installed("mosquitto");
-    let note = if installed { "" } else { " (needs mosquitto)" };
-    let trials = TESTS.iter().map(|(name, test)| {
-        let run = move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-            runtime.unwrap().block_on(test());
-            Ok(())
-        };
-        Trial::test(format!("{name}{note}"), run).with_ignored_flag(!installed)
-    });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    trials::run(tests![
+        "mosquitto" {
+            delivery::every_record_arrives_once_and_in_order,
+            delivery::the_newest_state_is_retained,
+            delivery::late_records_go_to_the_history,
+            delivery::late_records_may_be_skipped_or_go_to_the_state,
+            delivery::a_register_with_a_time_of_its_own_joins_the_state,
+            delivery::the_last_will_is_sent_for_a_killed_program,
+            delivery::a_program_that_ends_is_offline,
+            delivery::a_broker_may_start_later,
+            delivery::nothing_is_lost_while_the_broker_is_restarted,
+            delivery::a_frozen_broker_is_given_up,
+            delivery::retries_back_off_if_the_broker_closes_at_once,
+            delivery::a_silent_source_is_offline,
+            delivery::a_source_without_a_batch_is_offline,
+            certificates::a_wrong_password_is_reported,
+            certificates::tls_trusts_the_configured_authority,
+            certificates::a_certificate_of_an_authority_is_explained,
+            certificates::a_client_presents_its_certificate,
+            discovery::a_source_is_announced_and_again_when_home_assistant_starts,
+            discovery::the_other_form_is_handed_over,
+            discovery::nothing_is_announced_if_discovery_is_off,
+            commands::a_button_runs_its_command,
+            commands::commands_are_run_in_order,
+            commands::a_retained_command_is_ignored,
+            commands::commands_are_ignored_unless_allowed,
+            commands::only_selected_sources_take_commands,
+            selection::unselected_readings_appear_nowhere,
+            faults::a_forgotten_state_is_sent_again,
+            faults::a_message_beyond_the_limit_does_not_stop_the_delivery,
+            faults::two_clients_with_one_id_are_reported_once,
+        },
+    ])
 }

@@ -1,4 +1,4 @@
-//! A server for the tests of what is sent over HTTP: it answers as a test wants, and keeps what it was asked.
+//! HTTP server that replies as a test wants, and records its requests.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
@@ -12,47 +12,47 @@ use std::{
 
 use flate2::read::GzDecoder;
 
-/// A request as it came.
+/// Received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// `POST`.
+    /// Method, such as `POST`.
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// Names in lower case, in their order.
+    /// Headers in their order, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, decompressed where it says `gzip`.
+    /// Body, decompressed if it was `gzip`.
     pub body: String,
 }
 
 impl Asked {
-    /// The header called `name`, in lower case.
+    /// Returns the header `name`, in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// What the server does with a request.
+/// Reply to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// A status and a body.
+    /// Status and body.
     Status(u16, String),
-    /// The same, with header lines, each with its end.
+    /// Status, header lines with their ends, and body.
     WithHeaders(u16, &'static str, String),
-    /// These bytes, and the connection is cut.
+    /// These bytes, after which the server closes the connection.
     Raw(&'static str),
-    /// Nothing, for as long as the client waits.
+    /// No reply while the client waits.
     Never,
 }
 
-/// A status without a body.
+/// Makes a reply without a body.
 impl From<u16> for Reply {
     fn from(status: u16) -> Self {
         Self::Status(status, String::new())
     }
 }
 
-/// An HTTP server on a port of its own, until it is dropped.
+/// HTTP server on a port of its own, until it is dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -62,10 +62,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// One that answers as `reply` says.
+    /// Starts a server with these replies.
     ///
     /// # Panics
-    /// Where the system has no free port.
+    /// Panics if the system has no free port.
     pub fn start(reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"));
         let address = listener.local_addr().unwrap_or_else(|error| panic!("{error}"));
@@ -86,17 +86,17 @@ impl Server {
         server
     }
 
-    /// `http://127.0.0.1:port`.
+    /// Returns `http://127.0.0.1:port`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What it was asked so far.
+    /// Returns the requests so far.
     pub fn asked(&self) -> Vec<Asked> {
         lock(&self.asked).clone()
     }
 
-    /// How many connections were made to it.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Relaxed)
     }
@@ -127,20 +127,20 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, reply: &dyn Fn(&Asked) ->
                 return writer.shutdown(Shutdown::Both);
             }
             Reply::Never => {
-                // Until the client goes.
+                // Until the client closes the connection.
                 reader.read_to_end(&mut Vec::new())?;
                 return Ok(());
             }
         };
         let length = body.len();
-        // In one piece: the client would wait for the rest of it.
+        // In one piece, as two writes would be slow (Nagle's algorithm).
         let answer = format!("HTTP/1.1 {status} \r\n{headers}Content-Length: {length}\r\n\r\n{body}");
         writer.write_all(answer.as_bytes())?;
     }
     Ok(())
 }
 
-/// The next request; `None` where the client has gone.
+/// Reads the next request. Returns `None` if the client has closed the connection.
 fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Asked>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {

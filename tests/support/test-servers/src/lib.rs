@@ -1,13 +1,10 @@
-//! Real servers for tests: programs of this machine, each on a free port and in a folder of the test's own, ended
-//! when dropped. They come from Debian's packages of the same names.
-//!
-//! ```text
-//! Trial::test("…", test).with_ignored_flag(!test_servers::is_installed("mosquitto"))
-//! ```
+//! Real servers for tests: programs of this machine, each on a free port with a folder of the test's own, stopped when
+//! dropped. Debian has packages of the same names. [`trials`] runs tests that need them.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "for tests: what does not work is to be seen")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests must fail visibly")]
 
 pub mod http;
+pub mod trials;
 
 use std::{
     fs,
@@ -19,39 +16,39 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Everything that is waited for comes far sooner; this is for a busy machine.
+/// Longest wait for anything. All of it comes far sooner, except on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Whether a program is there.
+/// Returns whether a program is installed.
 pub fn is_installed(program: &str) -> bool {
     find(program).is_some()
 }
 
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Servers are in folders that are not in every user's path.
+    // Not every user's path has the folders of servers.
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
     folders.map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
-/// A port that nobody uses now.
+/// Returns a port that is free now.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A running server.
+/// Running server.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    /// Where it serves, at 127.0.0.1.
+    /// Port at 127.0.0.1.
     pub port: u16,
 }
 
 impl Server {
-    /// Starts a program, and waits until `is_ready` says that it serves at this port.
+    /// Starts a program, and waits until it `is_ready` at this port.
     ///
     /// # Panics
-    /// Where it is not installed, or never serves.
+    /// Panics if it is not installed, or does not become ready.
     pub fn start(mut command: Command, port: u16, is_ready: impl Fn(u16) -> bool) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -71,12 +68,12 @@ impl Server {
         }
     }
 
-    /// Its process.
+    /// Returns its process ID.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Ends it in order, and waits for that.
+    /// Stops it in order, and waits for its end.
     pub fn stop(mut self) {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let start = Instant::now();
@@ -85,7 +82,7 @@ impl Server {
         }
     }
 
-    /// Ends it at once, as a power cut would; so does dropping it.
+    /// Kills it at once, like a power cut. So does dropping it.
     pub fn kill(self) {}
 }
 
@@ -100,12 +97,12 @@ fn program(name: &str) -> Command {
     Command::new(find(name).unwrap_or_else(|| panic!("`{name}` is not installed")))
 }
 
-/// Whether somebody listens there.
+/// Returns whether a server listens at a port.
 pub fn listens(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
-/// Whether a GET of this path is answered with 200 or 204.
+/// Returns whether the response to GET is 200 or 204.
 pub fn answers(port: u16, path: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
@@ -115,10 +112,11 @@ pub fn answers(port: u16, path: &str) -> bool {
         && [&b" 200"[..], b" 204"].iter().any(|status| head.ends_with(status))
 }
 
-/// Mosquitto, with what the test adds to its configuration. Without a word about it, everybody may connect.
+/// Starts Mosquitto with these additional lines of configuration. Everybody may connect, unless they have
+/// `allow_anonymous`.
 pub fn mosquitto(folder: &Path, port: u16, more: &str) -> Server {
     let anyone = if more.contains("allow_anonymous") { "" } else { "allow_anonymous true\n" };
-    // Started by root it would become another user, who may not read the folder.
+    // Started by root, it would become another user, without access to the folder.
     let user = "user root\n";
     let config = format!("listener {port} 127.0.0.1\n{anyone}{user}{more}\n");
     let path = folder.join(format!("mosquitto-{port}.conf"));
@@ -128,7 +126,7 @@ pub fn mosquitto(folder: &Path, port: u16, more: &str) -> Server {
     Server::start(command, port, listens)
 }
 
-/// InfluxDB 1, which keeps its data in the folder.
+/// Starts InfluxDB 1 with its data in the folder.
 pub fn influxd(folder: &Path, port: u16, auth: bool) -> Server {
     let path = folder.join("influxdb.conf");
     let at = |name: &str| folder.join(name).display().to_string();
@@ -147,17 +145,17 @@ pub fn influxd(folder: &Path, port: u16, auth: bool) -> Server {
     Server::start(command, port, |port| answers(port, "/ping"))
 }
 
-/// VictoriaMetrics, which keeps its data in the folder.
+/// Starts VictoriaMetrics with its data in the folder.
 pub fn victoria_metrics(folder: &Path, port: u16) -> Server {
     let mut command = program("victoria-metrics");
     command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
-    // Test data may have any date.
+    // Records of tests have any date.
     command.arg("-retentionPeriod=100y");
     command.arg(format!("-storageDataPath={}", folder.join("victoria").display())).stderr(Stdio::null());
     Server::start(command, port, |port| answers(port, "/health"))
 }
 
-/// Prometheus, which scrapes this address each second.
+/// Starts a Prometheus that scrapes this address each second.
 pub fn prometheus(folder: &Path, port: u16, scraped: &str) -> Server {
     let config = folder.join("prometheus.yml");
     let text = format!(

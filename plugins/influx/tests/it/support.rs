@@ -1,15 +1,24 @@
 //! Real servers, each with a folder and a port of its own, and records for them.
 
-#![allow(dead_code, reason = "each user needs some of it")]
-
 use std::path::Path;
 
-use framework::{Batch, Decimal, PublishError, Publisher, Reading, Record, Timestamp, testing};
+use framework::{
+    Batch, ConfiguredPublisher, Decimal, PublishError, Publisher, Reading, Record, Timestamp, testing,
+};
 use http_client::{ClientConfig, Request};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use plugin_influx::Influx;
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// Time of most records.
+pub(crate) const AT: &str = "2026-11-23T07:52:59.168513Z";
+
+/// Builds a publisher to this URL, with these keys.
+pub(crate) fn configured(url: &str, keys: &str) -> ConfiguredPublisher {
+    let config = format!("[publishers.test]\nplugin = \"influx\"\nurl = \"{url}\"\n{keys}\n");
+    testing::publisher::<Influx>(&config)
+}
 
 /// Server with a folder of its own.
 pub(crate) struct Server {
@@ -50,8 +59,7 @@ impl Server {
 
     /// Builds a publisher to it, with these keys beside `url`.
     pub(crate) fn publisher(&self, keys: &str) -> (Box<dyn Publisher>, framework::Context) {
-        let config = format!("[publishers.test]\nplugin = \"influx\"\nurl = \"{}\"\n{keys}\n", self.url);
-        let configured = testing::publisher::<Influx>(&config);
+        let configured = configured(&self.url, keys);
         (configured.publisher, configured.context)
     }
 }

@@ -1,29 +1,21 @@
 //! Requests of each version, and the meaning of the responses.
 
-#![allow(clippy::unwrap_used)] // a test's own files
-
-mod support;
-
 use std::time::Duration;
 
-use framework::{PublishError, testing};
-use plugin_influx::Influx;
-use support::{kind, record};
+use framework::PublishError;
 use test_servers::http::{Reply, Server};
 
-const AT: &str = "2026-11-23T07:52:59.168513Z";
+use crate::support::{AT, configured, kind, record};
 
 /// Publishes two records. Returns the result, and the count of dropped readings.
 async fn publish(server: &Server, keys: &str) -> (Result<usize, PublishError>, u64) {
-    let config = format!("[publishers.test]\nplugin = \"influx\"\nurl = \"{}\"\n{keys}\n", server.url());
-    let mut configured = testing::publisher::<Influx>(&config);
+    let mut configured = configured(&server.url(), keys);
     let records = [record("grid", AT, &[("power", "1")]), record("heat", AT, &[("count", "2.5")])];
     let result = configured.publisher.publish(&records).await;
     (result, configured.context.stats().counters()[0].1)
 }
 
-#[tokio::test]
-async fn each_version_has_its_own_requests() {
+pub(crate) async fn each_version_has_its_own_requests() {
     for (keys, path, authorization) in [
         (
             "org = \"my home\"\nbucket = \"meters/1\"\ntoken = \"geheim\"",
@@ -54,8 +46,7 @@ async fn each_version_has_its_own_requests() {
     }
 }
 
-#[tokio::test]
-async fn the_response_decides_the_error() {
+pub(crate) async fn the_response_decides_the_error() {
     let of_version_2 = |message: &str| format!("{{\"code\":\"x\",\"message\":\"{message}\"}}");
     for (status, body, expected) in [
         (401, of_version_2("unauthorized access"), "misconfigured"),
@@ -88,8 +79,7 @@ async fn the_response_decides_the_error() {
     }
 }
 
-#[tokio::test]
-async fn readings_too_old_for_version_2_are_dropped() {
+pub(crate) async fn readings_too_old_for_version_2_are_dropped() {
     for (status, message) in [
         (500, "unexpected error: partial write: points beyond retention policy dropped=2"),
         (
@@ -102,8 +92,7 @@ async fn readings_too_old_for_version_2_are_dropped() {
     }
 }
 
-#[tokio::test]
-async fn a_busy_server_gets_its_pause() {
+pub(crate) async fn a_busy_server_gets_its_pause() {
     let server =
         Server::start(|_| Reply::WithHeaders(429, "Retry-After: 30\r\n", "{\"message\":\"slow\"}".into()));
     let (result, _) = publish(&server, "database = \"house\"").await;
@@ -112,8 +101,7 @@ async fn a_busy_server_gets_its_pause() {
     assert_eq!(reason, format!("`{}` answered 429: slow", server.url()));
 }
 
-#[tokio::test]
-async fn a_server_that_closes_the_connection_is_unavailable() {
+pub(crate) async fn a_server_that_closes_the_connection_is_unavailable() {
     let server = Server::start(|_| Reply::Raw("HTTP/1.1 204"));
     let (result, _) = publish(&server, "database = \"house\"").await;
     assert_eq!(kind(&result.unwrap_err()), "unavailable");

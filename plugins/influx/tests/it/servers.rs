@@ -1,51 +1,12 @@
 //! Tests with real servers: InfluxDB 1 (`influxd`) and VictoriaMetrics.
 
-#![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
-
-mod support;
-
-use std::{
-    future::Future,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use framework::{Publisher, Record, Timestamp};
-use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
 
-use support::{Client, Server, influxd, kind, record, victoria_metrics};
-use test_servers::is_installed;
+use crate::support::{AT, Client, Server, influxd, kind, record, victoria_metrics};
 
-fn main() {
-    let args = Arguments::from_args();
-    let (influx, victoria) = (is_installed("influxd"), is_installed("victoria-metrics"));
-    macro_rules! trial {
-        ($installed:ident, $needs:literal, $test:ident) => {
-            Trial::test(concat!(stringify!($test), " (needs ", $needs, ")"), || {
-                run($test());
-                Ok(())
-            })
-            .with_ignored_flag(!$installed)
-        };
-    }
-    let trials = vec![
-        trial!(influx, "influxd", repeated_readings_are_stored_once),
-        trial!(influx, "influxd", names_survive_the_round_trip),
-        trial!(influx, "influxd", the_preset_writes_the_fields_of_the_original),
-        trial!(influx, "influxd", a_missing_database_is_reported),
-        trial!(influx, "influxd", only_authorized_users_write),
-        trial!(influx, "influxd", a_partial_write_stores_the_other_records),
-        trial!(influx, "influxd", readings_that_are_too_old_are_dropped),
-        trial!(victoria, "victoria-metrics", victoria_metrics_accepts_both_interfaces),
-    ];
-    libtest_mimic::run(&args, trials).exit();
-}
-
-fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
-}
-
-const AT: &str = "2026-11-23T07:52:59.168513Z";
 const AT_NS: i64 = 1_795_420_379_168_513_000;
 
 async fn with_database(name: &str) -> (Server, Client) {
@@ -59,7 +20,7 @@ async fn deliver(publisher: &mut dyn Publisher, records: &[Record]) {
     assert_eq!(publisher.publish(records).await, Ok(records.len()));
 }
 
-async fn repeated_readings_are_stored_once() {
+pub(crate) async fn repeated_readings_are_stored_once() {
     let (server, client) = with_database("house").await;
     let records = [
         record("grid", AT, &[("POWER_IMPORT", "4457.1530"), ("power", "-312")]),
@@ -85,7 +46,7 @@ async fn repeated_readings_are_stored_once() {
     assert!(kinds.iter().all(|row| row[1] == "float"), "{kinds:?}");
 }
 
-async fn names_survive_the_round_trip() {
+pub(crate) async fn names_survive_the_round_trip() {
     let (server, client) = with_database("house").await;
     let keys = "database = \"house\"\nmeasurement = \"a b,c=d\"\ntags = { \"my tag\" = \"x=y, z\" }\n\
                 fields = { \"o g/POWER\" = \"my=power, W\" }";
@@ -127,7 +88,7 @@ async fn names_survive_the_round_trip() {
     assert_eq!(series, [[json!("a\\ b\\,c=d,my\\ tag=x\\=y\\,\\ z,section=o\\ g")]]);
 }
 
-async fn the_preset_writes_the_fields_of_the_original() {
+pub(crate) async fn the_preset_writes_the_fields_of_the_original() {
     let (server, client) = with_database("house").await;
     let (mut publisher, _) = server.publisher("database = \"house\"\npreset = \"original\"");
     let mut grid = record("grid", AT, &[("POWER_IMPORT", "4457.153"), ("VOLTAGE", "230.1")]);
@@ -143,7 +104,7 @@ async fn the_preset_writes_the_fields_of_the_original() {
     assert_eq!(client.query("house", "SHOW MEASUREMENTS").await, [[json!("power")]]);
 }
 
-async fn a_missing_database_is_reported() {
+pub(crate) async fn a_missing_database_is_reported() {
     let (server, _) = with_database("house").await;
     for (keys, words) in [
         ("database = \"other\"", "database not found: \"other\"; create it"),
@@ -157,7 +118,7 @@ async fn a_missing_database_is_reported() {
     }
 }
 
-async fn only_authorized_users_write() {
+pub(crate) async fn only_authorized_users_write() {
     let server = influxd(true);
     server.client(None).query("", "CREATE USER admin WITH PASSWORD 'top' WITH ALL PRIVILEGES").await;
     let admin = server.client(Some(("admin", "top")));
@@ -191,7 +152,7 @@ async fn only_authorized_users_write() {
     assert_eq!(admin.query("house", "SELECT power FROM smartmeter").await, [[json!(AT_NS), json!(1)]]);
 }
 
-async fn a_partial_write_stores_the_other_records() {
+pub(crate) async fn a_partial_write_stores_the_other_records() {
     let (server, client) = with_database("house").await;
     let (status, _) =
         client.post("/write?db=house", &format!("smartmeter,section=old power=1i {AT_NS}")).await;
@@ -212,7 +173,7 @@ async fn a_partial_write_stores_the_other_records() {
     deliver(&mut *publisher, &records[2..]).await;
 }
 
-async fn readings_that_are_too_old_are_dropped() {
+pub(crate) async fn readings_that_are_too_old_are_dropped() {
     let server = influxd(false);
     let client = server.client(None);
     client.query("", "CREATE DATABASE house WITH DURATION 2h").await;
@@ -229,7 +190,7 @@ async fn readings_that_are_too_old_are_dropped() {
     assert_eq!(rows.iter().map(|row| row[1].clone()).collect::<Vec<_>>(), [json!(3)]);
 }
 
-async fn victoria_metrics_accepts_both_interfaces() {
+pub(crate) async fn victoria_metrics_accepts_both_interfaces() {
     let server = victoria_metrics();
     let client = server.client(None);
     let interfaces =
