@@ -11,7 +11,7 @@ use crate::{
     JournalThread, Keeper, Settings, db, lock,
     query::{ReadError, View, readers::Readers},
     series::SeriesName,
-    wal::{entry::CounterSet, log::Tail},
+    wal::Wal,
 };
 use reading::{Batch, Decimal, Text};
 
@@ -23,7 +23,7 @@ pub struct Journal(pub(crate) Option<Arc<Shared>>);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    pub(crate) tail: Tail,
+    pub(crate) wal: Wal,
     pub(crate) readers: Readers,
     pub(crate) status: Mutex<Status>,
     /// Signals that the journal was opened, or could not be.
@@ -73,7 +73,7 @@ impl Journal {
     /// Returns a journal and its keeper, which does nothing by itself: for tests and benches.
     pub fn new(settings: Settings) -> (Self, Keeper) {
         let shared = Arc::new(Shared {
-            tail: Tail::new(&settings),
+            wal: Wal::new(&settings),
             readers: Readers::new(&settings.path),
             settings,
             status: Mutex::default(),
@@ -99,7 +99,7 @@ impl Journal {
     /// can be written. A disk that hangs is not waited for.
     pub fn record(&self, section: &Text, batch: &Batch) {
         if let Some(shared) = &self.0 {
-            shared.tail.record(section, batch);
+            shared.wal.record(section, batch);
         }
     }
 
@@ -107,7 +107,7 @@ impl Journal {
     pub fn counter_set(&self, section: &str, name: &str, unit: &str, before: Decimal, after: Decimal) {
         if let Some(shared) = &self.0 {
             let series = SeriesName { section: section.into(), name: name.into(), unit: unit.into() };
-            shared.tail.counter_set(|time| CounterSet { series, time, before, after });
+            shared.wal.counter_set(&series, before, after);
         }
     }
 
@@ -122,7 +122,7 @@ impl Journal {
             ));
         };
         // Before the database: a segment that is checkpointed in between is in both, and its number says so.
-        shared.answer(&shared.tail.segments(), ask)
+        shared.answer(&shared.wal.log().segments(), ask)
     }
 }
 

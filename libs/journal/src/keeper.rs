@@ -1,4 +1,4 @@
-//! The keeper: finds the database, syncs the tail, folds it into rows, removes what is too old.
+//! Keeper: opens the database, syncs the log, checkpoints it, and removes what is too old.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -17,30 +17,30 @@ use crate::{
     journal::Shared,
     lock,
     paths::{folder, with_suffix},
-    wal::{log::DbState, segment},
+    wal::{log::DbState, recovery},
 };
 
-/// A journal that cannot be opened is tried again this often; also how often the clock is looked at.
+/// Time between two attempts to open a journal, and between two readings of the clock.
 const TURN: Duration = Duration::from_secs(60);
-/// How often raw rows are looked through for what is too old.
+/// Time between two removals of old raw rows.
 const PRUNE_EVERY: Duration = Duration::from_secs(4 * 3600);
 
-/// Keeps a journal.
+/// Keeper of a journal.
 #[derive(Debug)]
 pub struct Keeper {
     shared: Arc<Shared>,
-    home: Option<Database>,
-    /// Held as long as segments are written: two programs would write the same ones.
+    database: Option<Database>,
+    /// Held while segments are written: two programs would write the same ones.
     lock: Option<File>,
-    folded_at: Instant,
+    checkpointed_at: Instant,
     pruned_at: Option<Instant>,
-    /// A fold failed, and is to be tried again soon.
+    /// Whether a checkpoint failed, and is to be tried again soon.
     retry: bool,
-    /// What was last said to be wrong.
-    said: Option<String>,
+    /// Problem that was logged last.
+    reported: Option<String>,
 }
 
-/// A keeper on a thread of its own.
+/// Keeper on a thread of its own.
 #[derive(Debug)]
 pub struct JournalThread {
     shared: Arc<Shared>,
@@ -48,23 +48,23 @@ pub struct JournalThread {
 }
 
 impl JournalThread {
-    /// Syncs what was recorded, and ends. It blocks for as long as the disk takes.
+    /// Syncs what was recorded, and ends. Blocks for as long as the disk takes.
     pub fn stop(self) {
-        self.shared.tail.stop();
+        self.shared.wal.signal.stop();
         if self.thread.join().is_err() {
-            error!("the journal's thread had panicked, which is a bug");
+            error!("the thread of the journal panicked; please report this bug");
         }
     }
 }
 
-/// Why the journal cannot be opened.
+/// Reason why the journal cannot be opened.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
-    #[error("another program keeps the journal {}; stop that one first, or give this one its own with `[journal] path`", .0.display())]
+    #[error("another program uses the journal {}; stop it first, or set another `[journal] path` for this one", .0.display())]
     Locked(PathBuf),
     #[error("could not open the journal: {0}")]
     Database(#[from] DatabaseError),
-    #[error("could not make files beside {}: {}; make the folder writable, or choose another with `[journal] path`", .0.display(), .1)]
+    #[error("could not create files beside {}: {}; make the folder writable, or set another `[journal] path`", .0.display(), .1)]
     Io(PathBuf, io::Error),
 }
 
@@ -72,12 +72,12 @@ impl Keeper {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            home: None,
+            database: None,
             lock: None,
-            folded_at: Instant::now(),
+            checkpointed_at: Instant::now(),
             pruned_at: None,
             retry: false,
-            said: None,
+            reported: None,
         }
     }
 
@@ -91,19 +91,19 @@ impl Keeper {
         self.guarded(Self::open);
         let sync_interval = self.shared.settings.sync_interval;
         let turn = sync_interval.min(TURN);
-        let (mut next, mut commit) = (Instant::now() + turn, Instant::now() + sync_interval);
+        let (mut next, mut sync_at) = (Instant::now() + turn, Instant::now() + sync_interval);
         loop {
-            let stop = self.shared.tail.wait(next.saturating_duration_since(Instant::now()));
+            let stop = self.shared.wal.signal.wait(next.saturating_duration_since(Instant::now()));
             let due = stop || Instant::now() >= next;
             if due {
                 next = Instant::now() + turn;
             }
-            // What the disk did not take is not left waiting for an hour.
-            if stop || Instant::now() >= commit || due && self.shared.tail.problem().is_some() {
-                commit = Instant::now() + sync_interval;
+            // What the disk did not take is tried again at each turn, not only after an hour.
+            if stop || Instant::now() >= sync_at || due && self.shared.wal.log().problem().is_some() {
+                sync_at = Instant::now() + sync_interval;
                 self.guarded(Self::sync);
             } else if due {
-                self.guarded(|keeper| keeper.shared.tail.tick());
+                self.guarded(|keeper| keeper.shared.wal.log().tick());
             }
             if stop {
                 return;
@@ -112,15 +112,15 @@ impl Keeper {
         }
     }
 
-    /// What there is to do beside syncing.
+    /// Does everything else that is due.
     fn turn(&mut self, due: bool) {
         if due {
             self.open();
         }
         let checkpoint_interval = self.shared.settings.checkpoint_interval;
-        if self.shared.tail.takes_checkpoint()
+        if self.shared.wal.signal.take_checkpoint()
             || due && self.retry
-            || self.folded_at.elapsed() >= checkpoint_interval
+            || self.checkpointed_at.elapsed() >= checkpoint_interval
         {
             self.checkpoint();
         }
@@ -129,24 +129,24 @@ impl Keeper {
         }
     }
 
-    /// A bug must not end the syncing.
+    /// Catches a panic, so that a bug does not end the syncing.
     fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
-        // What a transaction had begun is rolled back; everything else is tried anew at the next turn.
+        // A transaction that was going on is rolled back, and everything is tried again at the next turn.
         if panic::catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
-            let message = "the journal's thread panicked, which is a bug; it goes on";
+            let message = "the thread of the journal panicked and continues; please report this bug";
             error!("{message}");
             lock(&self.shared.status).problem = Some(message.to_owned());
             self.retry = true;
         }
     }
 
-    /// Opens the database, where it is not open yet.
+    /// Opens the journal, if it is not open yet.
     pub fn open(&mut self) {
-        if self.home.is_some() {
+        if self.database.is_some() {
             return;
         }
         let opened = match self.try_open(false) {
-            // It opens, but what it holds does not.
+            // The file opens, and what is in it turns out to be damaged.
             Err(Refused::Database(error)) if error.is_damage() => self.set_aside().and_then(|notice| {
                 let (database, _) = self.try_open(true)?;
                 Ok((database, Some(notice)))
@@ -155,10 +155,10 @@ impl Keeper {
         };
         match opened {
             Ok((database, notice)) => {
-                self.home = Some(database);
+                self.database = Some(database);
                 self.shared.readers.allow(true);
-                if self.said.take().is_some() {
-                    info!("the journal is open: history is kept from now on");
+                if self.reported.take().is_some() {
+                    info!("journal opened: readings are recorded from now on");
                 }
                 let mut status = lock(&self.shared.status);
                 status.open = true;
@@ -167,21 +167,21 @@ impl Keeper {
                 self.shared.opened.notify_all();
             }
             Err(refused) => {
-                if !self.shared.tail.is_attached() {
-                    self.lock = None; // Nothing was written yet: another program may.
+                if !self.shared.wal.is_open() {
+                    self.lock = None; // nothing was written yet, and another program may
                 }
-                let message = format!("{refused}; readings go on being served, without history");
-                if self.said.as_ref() != Some(&message) {
+                let message = format!("{refused}; readings are served, and wait in memory to be recorded");
+                if self.reported.as_ref() != Some(&message) {
                     error!("{message}");
                 }
                 lock(&self.shared.status).problem = Some(message.clone());
                 self.shared.opened.notify_all();
-                self.said = Some(message);
+                self.reported = Some(message);
             }
         }
     }
 
-    /// `lost`: there was a database, and it was damaged.
+    /// Opens the database and the log. `lost`: there was a database, and it was damaged.
     fn try_open(&mut self, lost: bool) -> Result<(Database, Option<String>), Refused> {
         let path = &self.shared.settings.path;
         let io = |error| Refused::Io(path.clone(), error);
@@ -192,35 +192,35 @@ impl Keeper {
         let (database, found) = Database::open(path)?;
         let notice = match found {
             Found::New => {
-                info!("the journal is new: {}", path.display());
+                info!("created the journal {}", path.display());
                 None
             }
             Found::Whole => None,
-            Found::SetAside(aside) => Some(self.say_set_aside(&aside)),
+            Found::SetAside(aside) => Some(self.report_set_aside(&aside)),
         };
-        let folded = database.folded()?;
-        let left = segment::left(path, folded, database.cursors()?, &self.shared.settings.publishers);
-        let kept = DbState {
-            folded,
+        let db = DbState {
+            checkpointed: database.folded()?,
             newest: database.newest()?,
             epoch: database.epoch()?,
             lost: lost || notice.is_some(),
         };
-        self.shared.tail.attach(left.map_err(io)?, kept);
+        let publishers = &self.shared.settings.publishers;
+        let recovered = recovery::recover(path, db.checkpointed, database.cursors()?, publishers);
+        self.shared.wal.open(recovered.map_err(io)?, &db);
         Ok((database, notice))
     }
 
-    /// Keeps a damaged database under another name; gives what to say of it.
+    /// Renames a damaged database. Returns the notice for `/health`.
     fn set_aside(&self) -> Result<String, Refused> {
         let path = &self.shared.settings.path;
         let aside = db::set_aside(path).map_err(|error| Refused::Io(path.clone(), error))?;
-        Ok(self.say_set_aside(&aside))
+        Ok(self.report_set_aside(&aside))
     }
 
-    fn say_set_aside(&self, aside: &std::path::Path) -> String {
+    fn report_set_aside(&self, aside: &std::path::Path) -> String {
         let path = self.shared.settings.path.display();
         let message = format!(
-            "the journal {path} was damaged: it was kept as {}, and a new one was begun",
+            "the journal {path} was damaged: it was renamed to {}, and a new one was created",
             aside.display()
         );
         error!("{message}");
@@ -229,53 +229,53 @@ impl Keeper {
 
     /// Makes what was recorded survive a power cut.
     pub fn sync(&mut self) {
-        self.shared.tail.tick();
-        self.shared.tail.keep_cursors();
-        self.shared.tail.sync();
+        self.shared.wal.log().tick();
+        self.shared.wal.log().keep_cursors();
+        self.shared.wal.log().sync();
         let mut status = lock(&self.shared.status);
-        status.clock = Some(self.shared.tail.lead()).filter(|lead| *lead > 0).map(|lead| {
+        status.clock = Some(self.shared.wal.log().lead()).filter(|lead| *lead > 0).map(|lead| {
             let behind = Duration::from_micros(lead.unsigned_abs()).as_secs();
             format!(
-                "the clock is {behind} s behind the newest reading: until it is set, readings are dated after that one"
+                "the system clock is {behind} s behind the newest reading: until it is set, readings get times after that one"
             )
         });
-        if self.home.is_some() && !self.retry {
-            status.problem = self.shared.tail.problem();
+        if self.database.is_some() && !self.retry {
+            status.problem = self.shared.wal.log().problem();
         }
     }
 
-    /// Turns what was recorded into rows.
+    /// Moves what was recorded into the database.
     pub fn checkpoint(&mut self) {
-        self.folded_at = Instant::now();
-        if self.home.is_none() {
+        self.checkpointed_at = Instant::now();
+        if self.database.is_none() {
             return;
         }
-        self.shared.tail.sync();
-        // Not a new segment each time that an old one cannot be folded.
+        self.shared.wal.log().sync();
+        // While an old segment cannot be checkpointed, no new ones are begun.
         if self.checkpoint_closed() {
-            self.shared.tail.rotate();
+            self.shared.wal.log().rotate();
             self.checkpoint_closed();
         }
     }
 
-    /// Folds all closed segments, one after the other; gives whether that was possible.
+    /// Checkpoints all closed segments, one after the other. Returns whether that succeeded.
     fn checkpoint_closed(&mut self) -> bool {
-        while let Some((number, bytes)) = self.shared.tail.oldest() {
-            let Some(database) = &mut self.home else { return false };
+        while let Some((number, bytes)) = self.shared.wal.log().oldest() {
+            let Some(database) = &mut self.database else { return false };
             let zone = &self.shared.settings.zone;
             let done = bytes
                 .map_err(DatabaseError::from)
                 .and_then(|bytes| database.checkpoint(&[(number, &*bytes)], zone));
             if let Err(error) = done {
-                self.failed("fold what was recorded into", &error);
+                self.failed("write to", &error);
                 return false;
             }
-            self.shared.tail.folded(number);
+            self.shared.wal.log().checkpointed(number);
             self.retry = false;
-            if self.said.take().is_some() {
-                info!("the journal takes readings again");
+            if self.reported.take().is_some() {
+                info!("journal recovered: writing to the database again");
             }
-            self.shared.tail.sync();
+            self.shared.wal.log().sync();
         }
         true
     }
@@ -284,21 +284,21 @@ impl Keeper {
     pub fn prune(&mut self) {
         self.pruned_at = Some(Instant::now());
         let keep = i64::try_from(self.shared.settings.raw_retention.as_micros()).unwrap_or(i64::MAX);
-        // Not by a clock that may be wrong.
-        let before = self.shared.tail.certain().saturating_sub(keep);
-        let Some(database) = &mut self.home else { return };
+        // A clock that may be wrong removes nothing.
+        let before = self.shared.wal.log().certain().saturating_sub(keep);
+        let Some(database) = &mut self.database else { return };
         if let Err(error) = database.prune(before) {
             self.failed("remove old readings from", &error);
         }
     }
 
-    /// Reports a failure; sets a damaged database aside, and begins a new one with what is in the segments.
+    /// Reports a failure. A damaged database is replaced by a new one with what is in the segments.
     fn failed(&mut self, what: &str, error: &DatabaseError) {
         let path = &self.shared.settings.path;
         self.retry = true;
         if error.is_damage() {
             warn!("could not {what} the journal: {error}");
-            self.home = None;
+            self.database = None;
             self.shared.readers.allow(false);
             match self.set_aside() {
                 Ok(notice) => lock(&self.shared.status).notice = Some(notice),
@@ -307,18 +307,18 @@ impl Keeper {
             return self.open();
         }
         let message = format!(
-            "could not {what} the journal {}: {error}; nothing is lost yet, and it is tried again",
+            "could not {what} the journal {}: {error}; nothing is lost yet, retrying",
             path.display()
         );
-        if self.said.as_ref() != Some(&message) {
+        if self.reported.as_ref() != Some(&message) {
             error!("{message}");
         }
         lock(&self.shared.status).problem = Some(message.clone());
-        self.said = Some(message);
+        self.reported = Some(message);
     }
 }
 
-/// The lock file of a journal, locked for this process; `None` where another one has it.
+/// Locks the lock file of a journal; returns `None` if another process holds it.
 pub(crate) fn locked(database: &std::path::Path) -> io::Result<Option<File>> {
     let path = with_suffix(database, "-lock");
     let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;

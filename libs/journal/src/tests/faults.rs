@@ -285,7 +285,7 @@ fn what_came_while_segments_changed_is_in_the_files() {
         })
         .collect();
     while threads.iter().any(|thread| !thread.is_finished()) {
-        journal.0.as_ref().unwrap().tail.rotate();
+        journal.0.as_ref().unwrap().wal.log().rotate();
     }
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     // As a kill would leave it: nobody writes anything more.

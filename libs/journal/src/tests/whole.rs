@@ -144,7 +144,7 @@ fn a_second_program_is_kept_out_and_records_when_the_first_ends() {
     let (first, keeper) = clock.journal(dir.path());
     let (second, mut waiting) = clock.journal(dir.path());
     let problem = second.status().unwrap().problem.unwrap();
-    assert!(problem.contains("another program keeps the journal"), "{problem}");
+    assert!(problem.contains("another program uses the journal"), "{problem}");
     clock.record(&first, "1.0");
     clock.record(&second, "7.0");
     assert_eq!(samples(&first), expected(&[(1, "1.0")]));
@@ -161,7 +161,7 @@ fn a_folder_that_cannot_be_written_is_one_clear_trouble() {
     fs::write(&blocked, "").unwrap();
     let (journal, mut keeper) = clock.journal(&blocked);
     let problem = journal.status().unwrap().problem.unwrap();
-    assert!(problem.contains("choose another with `[journal] path`"), "{problem}");
+    assert!(problem.contains("set another `[journal] path`"), "{problem}");
     clock.record(&journal, "1.0");
     assert_eq!(samples(&journal).len(), 1, "it is in memory");
     fs::remove_file(&blocked).unwrap();
@@ -177,7 +177,7 @@ fn a_damaged_database_is_set_aside_and_a_new_one_begun() {
     fs::write(dir.path().join("journal.db"), vec![7; 5000]).unwrap();
     let (journal, mut keeper) = clock.journal(dir.path());
     let notice = journal.status().unwrap().notice.unwrap();
-    assert!(notice.contains("was damaged: it was kept as"), "{notice}");
+    assert!(notice.contains("was damaged: it was renamed to"), "{notice}");
     clock.record(&journal, "1.0");
     keeper.checkpoint();
     assert_eq!(samples(&journal), expected(&[(1, "1.0")]));
@@ -294,7 +294,7 @@ fn a_machine_that_boots_with_an_old_clock_records_after_what_is_there() {
     behind.record(&journal, "2.0");
     keeper.sync();
     let said = journal.status().unwrap().clock.unwrap();
-    assert!(said.contains("the clock is 360") && said.contains("s behind"), "{said}");
+    assert!(said.contains("the system clock is 360") && said.contains("s behind"), "{said}");
     let both = samples(&journal);
     assert!(both[1].0 > 1 && both[1].1 == "2.0", "{both:?}");
     behind.wall_offset.store(NOON + 7200 * SECOND - behind.boottime.load(Relaxed), Relaxed);
@@ -342,7 +342,7 @@ fn a_segment_that_is_checkpointed_while_somebody_reads_counts_once() {
     journal.counter_set("meter", "energy", "kWh", value(100), value(7));
     clock.record(&journal, "7");
     let shared = journal.0.as_ref().unwrap();
-    let segments = shared.tail.segments();
+    let segments = shared.wal.log().segments();
     keeper.checkpoint();
     let (from, to) = (NOON - 3600 * SECOND, NOON + 3600 * SECOND);
     let total = |segments: &[_]| {
@@ -350,7 +350,7 @@ fn a_segment_that_is_checkpointed_while_somebody_reads_counts_once() {
             .answer(segments, |view| view.find("meter", "energy", None)?.consumption(from, to, Per::Hour));
         read.unwrap().iter().filter_map(|hour| hour.amount).sum::<f64>()
     };
-    assert_eq!((total(&segments), total(&shared.tail.segments())), (0.0, 0.0));
+    assert_eq!((total(&segments), total(&shared.wal.log().segments())), (0.0, 0.0));
 }
 
 #[test]

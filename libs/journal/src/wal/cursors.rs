@@ -36,10 +36,10 @@ impl Cursors {
         self.0.is_empty()
     }
 
-    /// Sets all of them, those that are not among the known ones to `otherwise`.
-    pub(crate) fn set(&mut self, known: &BTreeMap<Text, Position>, otherwise: Position) {
+    /// Sets those that are known.
+    pub(crate) fn set(&mut self, known: &BTreeMap<Text, Position>) {
         for cursor in &mut self.0 {
-            cursor.at = known.get(&cursor.publisher).copied().unwrap_or(otherwise);
+            cursor.at = known.get(&cursor.publisher).copied().unwrap_or(cursor.at);
         }
     }
 

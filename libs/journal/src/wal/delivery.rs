@@ -1,4 +1,4 @@
-//! What the tail does for queues: pieces of segments, and how far publishers got.
+//! Services of the log for queues: pieces of segments, and cursors.
 
 use std::{
     fs::File,
@@ -11,41 +11,35 @@ use crate::{
     time::TimeCorrection,
     wal::{
         entry::Position,
-        log::{State, Tail, YEAR_2025},
+        log::{Log, State, YEAR_2025},
         segment::{remove, segment_path},
     },
 };
 
-/// What is at a place.
+/// Answer to a read from a position on.
 #[derive(Debug)]
 pub(crate) enum Piece {
     /// Bytes of the segment, as many as were wanted if it has them.
     Bytes(Vec<u8>),
-    /// The segment has no more: the next one.
+    /// The segment has no more; the next one has this number.
     Next(u64),
-    /// The segment is not there: the next one.
+    /// The segment does not exist; the next one has this number.
     Gone(u64),
-    /// Nothing was recorded behind it; so many batches before.
+    /// Nothing was recorded behind the position. So many batches were recorded in this run.
     End { recorded: u64 },
-    /// The journal was opened: places of before mean nothing any more.
-    Moved,
 }
 
-impl Tail {
-    /// Where a publisher goes on, and whether segments had files then. One that is not configured has every segment
-    /// there is before it.
-    pub(crate) fn cursor(&self, publisher: &str) -> (bool, Position) {
+impl Log {
+    /// Returns the cursor of a publisher. One that is not configured begins with the first segment there is.
+    pub(crate) fn cursor(&self, publisher: &str) -> Position {
         let state = lock(&self.state);
         let first = state.closed.first().map_or(state.open.number, |closed| closed.number);
-        (state.attached, state.cursors.get(publisher).unwrap_or(Position::start(first)))
+        state.cursors.get(publisher).unwrap_or(Position::start(first))
     }
 
-    /// What is at a place, at most so many bytes. `attached`: whether segments had files when the place was given.
-    pub(crate) fn piece(&self, attached: bool, at: Position, most: usize) -> io::Result<Piece> {
+    /// Reads at most `most` bytes from a position on.
+    pub(crate) fn piece(&self, at: Position, most: usize) -> io::Result<Piece> {
         let state = lock(&self.state);
-        if state.attached != attached {
-            return Ok(Piece::Moved);
-        }
         let from = usize::try_from(at.offset).unwrap_or(usize::MAX);
         if at.segment >= state.open.number {
             let rest = state.open.bytes.get(from..).filter(|rest| !rest.is_empty());
@@ -84,17 +78,14 @@ impl Tail {
         state.closed.iter().all(|closed| closed.bytes.is_some() || !behind(closed.number, closed.len()))
     }
 
-    /// What lies before a place is not needed by a publisher any more.
-    pub(crate) fn done(&self, publisher: &str, attached: bool, to: Position) {
+    /// Notes that a publisher does not need what lies before a position.
+    pub(crate) fn done(&self, publisher: &str, to: Position) {
         let now = self.clock.now().boottime;
         let mut state = lock(&self.state);
-        if state.attached != attached {
-            return;
-        }
         let State { cursors, open, .. } = &mut *state;
         let crossed = cursors.advance(publisher, to);
         // At once before a segment is removed: a cursor whose segment is gone would begin the next one again.
-        if attached && cursors.keep_one(publisher, open, now, crossed) {
+        if cursors.keep_one(publisher, open, now, crossed) {
             let (number, end) = state.end();
             self.write_out(state, number, end);
         } else {
@@ -105,27 +96,33 @@ impl Tail {
         }
     }
 
-    /// Records all cursors that moved.
+    /// Writes all cursors that moved.
     pub(crate) fn keep_cursors(&self) {
         let now = self.clock.now().boottime;
         let mut state = lock(&self.state);
-        if state.attached {
-            let State { cursors, open, .. } = &mut *state;
-            cursors.keep(open, now);
-        }
+        let State { cursors, open, .. } = &mut *state;
+        cursors.keep(open, now);
+    }
+
+    /// Notes that the database has a segment, which is removed unless a publisher needs it.
+    pub(crate) fn checkpointed(&self, number: u64) {
+        self.set_checkpointed(number);
+        self.release();
     }
 
     /// Removes segments that neither the database nor a publisher needs.
     pub(crate) fn release(&self) {
         let mut state = lock(&self.state);
-        let (folded, needed) = (state.folded, state.cursors.needed());
-        let is_behind = |number| number <= folded && number < needed;
+        let (checkpointed, needed) = (state.checkpointed, state.cursors.needed());
+        let is_behind = |number| number <= checkpointed && number < needed;
         let numbers = state.closed.iter().map(|closed| closed.number);
         let behind: Vec<_> = numbers.filter(|number| is_behind(*number)).collect();
         state.closed.retain(|closed| !is_behind(closed.number));
         state.corrections.retain(|(at, _)| at.segment >= needed);
         drop(state);
-        behind.into_iter().for_each(|number| remove(&self.path, number));
+        if self.has_files {
+            behind.into_iter().for_each(|number| remove(&self.path, number));
+        }
     }
 
     /// The corrections of the clock that were recorded behind a place, each with the place behind it.
@@ -133,7 +130,7 @@ impl Tail {
         lock(&self.state).corrections.iter().filter(|(at, _)| *at > after).copied().collect()
     }
 
-    /// How often dates were corrected in this run.
+    /// Returns the number of clock corrections in this run.
     pub(crate) fn corrected(&self) -> u64 {
         lock(&self.state).corrected
     }
@@ -146,12 +143,6 @@ impl Tail {
     /// Whether dates are likely to stay: not where the clock is behind what was recorded, or was never set.
     pub(crate) fn is_settled(&self) -> bool {
         self.lead() <= 0 && self.clock.now().wall >= YEAR_2025
-    }
-}
-
-impl State {
-    fn recorded(&self) -> u64 {
-        self.recorded_before + self.open.encoder.batches()
     }
 }
 

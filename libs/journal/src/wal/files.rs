@@ -1,4 +1,4 @@
-//! What is recorded goes into files.
+//! Writing and syncing the files of segments.
 
 use std::{
     os::unix::fs::FileExt as _,
@@ -11,7 +11,7 @@ use tracing::info;
 use crate::{
     lock,
     wal::{
-        log::{IN_MEMORY, State, Tail},
+        log::{Log, State},
         segment::{Closed, create},
     },
 };
@@ -19,14 +19,14 @@ use crate::{
 /// A disk that takes longer than this for a few bytes hangs: nobody waits for it.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-impl Tail {
+impl Log {
     /// Writes a segment into its file, up to `end` at least. Where somebody else is writing, waits a moment for that.
-    pub(crate) fn write_out<'a>(&'a self, mut state: MutexGuard<'a, State>, number: u64, end: usize) {
+    pub(super) fn write_out<'a>(&'a self, mut state: MutexGuard<'a, State>, number: u64, end: usize) {
         loop {
             let writing = state.writing;
-            let Some((Some(bytes), stored)) = state.segment(number) else { return };
-            let at = stored.written;
-            let Some(file) = stored.file.clone().filter(|_| at < end) else { return };
+            let Some((Some(bytes), on_disk)) = state.segment(number) else { return };
+            let at = on_disk.written;
+            let Some(file) = on_disk.file.clone().filter(|_| at < end) else { return };
             if let Some(since) = writing {
                 let Some(left) = PATIENCE.checked_sub(since.elapsed()) else { return };
                 (state, _) = self.written.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
@@ -43,68 +43,71 @@ impl Tail {
                 return state.complain(&self.path, &error);
             }
             // A sync that failed meanwhile has set it back.
-            if let Some((_, stored)) = state.segment(number).filter(|(_, stored)| stored.written == at) {
-                stored.written = at + bytes.len();
+            if let Some((_, on_disk)) = state.segment(number).filter(|(_, on_disk)| on_disk.written == at) {
+                on_disk.written = at + bytes.len();
             }
         }
     }
 
-    /// Makes what was recorded survive a power cut; gives whether it does. It blocks for as long as the disk takes.
-    pub(crate) fn sync(&self) -> bool {
-        let state = lock(&self.state);
-        if !state.attached {
-            return false;
+    /// Makes what was recorded survive a power cut. Blocks for as long as the disk takes.
+    pub(crate) fn sync(&self) {
+        if !self.has_files {
+            return;
         }
+        let state = lock(&self.state);
         let closed = state.closed.iter().filter(|closed| !closed.is_at_rest());
         let numbers = closed.map(|closed| closed.number).chain([state.open.number]);
         let numbers: Vec<_> = numbers.collect();
         drop(state);
         // All of them, whatever becomes of the first.
         let failed = numbers.into_iter().filter(|number| !self.sync_one(*number)).count();
-        let done = failed == 0;
         let mut state = lock(&self.state);
-        let folded = state.folded;
-        state.closed.iter_mut().filter(|closed| closed.number <= folded).for_each(Closed::rest);
-        if done && state.problem.take().is_some() {
-            info!("the journal is on the disk again");
+        let checkpointed = state.checkpointed;
+        state.closed.iter_mut().filter(|closed| closed.number <= checkpointed).for_each(Closed::rest);
+        if failed == 0 && state.problem.take().is_some() {
+            info!("journal recovered: writing to disk again");
         }
-        done
     }
 
     fn sync_one(&self, number: u64) -> bool {
         // What could not be written before is tried again.
         let len = self.make_file(number);
         let mut state = lock(&self.state);
-        let Some((_, stored)) = state.segment(number) else { return true };
-        let (written, whole) = (stored.written, stored.written >= len);
-        let Some(file) = stored.file.clone().filter(|_| written > stored.synced) else { return whole };
+        let Some((_, on_disk)) = state.segment(number) else { return true };
+        let (written, whole) = (on_disk.written, on_disk.written >= len);
+        let Some(file) = on_disk.file.clone().filter(|_| written > on_disk.synced) else { return whole };
         drop(state);
         let done = file.sync_data();
         let mut state = lock(&self.state);
-        if let Some((_, stored)) = state.segment(number) {
+        if let Some((_, on_disk)) = state.segment(number) {
             // What could not be synced counts as clean for the system: it must be written again.
-            (stored.written, stored.synced) = match done {
-                Ok(()) => (stored.written, written),
+            (on_disk.written, on_disk.synced) = match done {
+                Ok(()) => (on_disk.written, written),
                 Err(_) => (0, 0),
             };
         }
         done.map_err(|error| state.complain(&self.path, &error)).is_ok() && whole
     }
 
-    /// Writes what a segment has in memory, into a new file where it has none; gives how much that is. Nobody waits
-    /// while the file is made; only the keeper does this.
-    pub(crate) fn make_file(&self, number: u64) -> usize {
+    /// Makes the file of the first segment.
+    pub(crate) fn make_first_file(&self) {
+        self.make_file(self.newest_segment());
+    }
+
+    /// Writes a segment from memory, into a new file where it has none. Returns how many bytes it has. Nobody waits while
+    /// the file is made, as only the keeper does this.
+    fn make_file(&self, number: u64) -> usize {
         let mut state = lock(&self.state);
-        let Some((Some(bytes), stored)) = state.segment(number) else { return 0 };
+        let Some((Some(bytes), on_disk)) = state.segment(number) else { return 0 };
         let len = bytes.len();
-        if stored.file.is_none() {
+        if on_disk.file.is_none() {
             drop(state);
             let file = create(&self.path, number);
             state = lock(&self.state);
             match file {
                 Ok(file) => {
-                    if let Some((_, stored)) = state.segment(number) {
-                        stored.file = Some(Arc::new(file));
+                    if let Some((_, on_disk)) = state.segment(number) {
+                        on_disk.file = Some(Arc::new(file));
                     }
                 }
                 Err(error) => state.complain(&self.path, &error),
@@ -122,9 +125,8 @@ impl Tail {
         if state.open.is_empty() {
             return;
         }
-        if !state.attached {
-            // Nobody knows yet where files may be: memory has an end, too.
-            return state.close_open(IN_MEMORY * self.checkpoint_size);
+        if !self.has_files {
+            return state.close_open(self.memory());
         }
         let number = state.open.number + 1;
         drop(state);
@@ -132,9 +134,9 @@ impl Tail {
         let file = create(&self.path, number);
         let mut state = lock(&self.state);
         if state.open.number + 1 == number {
-            state.close_open(IN_MEMORY * self.checkpoint_size);
+            state.close_open(self.memory());
             match file {
-                Ok(file) => state.open.stored.file = Some(Arc::new(file)),
+                Ok(file) => state.open.on_disk.file = Some(Arc::new(file)),
                 Err(error) => state.complain(&self.path, &error),
             }
         }

@@ -140,19 +140,6 @@ impl Encoder {
         self.batches += 1;
     }
 
-    /// Appends a batch that another segment has.
-    pub(crate) fn copy_batch(&mut self, out: &mut Vec<u8>, layout: &Layout, time: Micros, mantissas: &[i64]) {
-        let cells: Vec<_> = layout
-            .columns
-            .iter()
-            .zip(mantissas)
-            .filter_map(|(Column { name, unit, obis, kind, scale, .. }, mantissa)| {
-                Some(Cell { name, unit, obis, kind: *kind, value: Decimal::new(*mantissa, *scale)? })
-            })
-            .collect();
-        self.batch(out, &layout.section, time, &cells);
-    }
-
     /// The layout that fits, a new one where none does. `self.mantissas` are the cells' in its scales then.
     fn layout(&mut self, out: &mut Vec<u8>, section: &Text, cells: &[Cell<'_>]) -> usize {
         let known = self.of_section.get(section).map_or(&[][..], Vec::as_slice);

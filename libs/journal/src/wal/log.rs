@@ -1,10 +1,10 @@
-//! The tail: what was recorded and is not folded yet, or not delivered, in memory and in files.
+//! Log: the open segment, the closed ones, and what is known of their entries.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    time::Instant,
 };
 
 use tracing::{error, info};
@@ -20,124 +20,160 @@ use crate::{
         cursors::Cursors,
         entry::{CounterSet, Position},
         intake::Intake,
-        segment::{Closed, OnDisk, Open, Recovered, segment_path},
+        recovery::Recovered,
+        segment::{Closed, OnDisk, Open, segment_path},
+        signal::Signal,
     },
 };
 use reading::{Batch, Text};
 
-/// While segments cannot be folded, so many times `checkpoint_size` of them are kept in memory, too; and an open one that is
-/// so long is closed even where the keeper is late.
-pub(super) const IN_MEMORY: usize = 4;
-/// A clock that is slewed by so much since it was last kept is kept again, lest a restart take it for a step. In microseconds.
+/// Closed segments that are kept in memory while they cannot be checkpointed, in multiples of `checkpoint_size`. An open
+/// segment of this length is closed even where the keeper is late.
+const IN_MEMORY: usize = 4;
+/// Drift of the clock after which its offset is written again: a restart would take more for a step. In microseconds.
 const SLEWED: u64 = 100_000;
 /// A clock before this has not been set. In microseconds.
 pub(super) const YEAR_2025: Micros = 1_735_689_600_000_000;
 const MONTH: Micros = 30 * 86_400_000_000;
-/// So many corrections of the clock are known of what is not delivered yet; more can only come from a clock that flutters.
-pub(crate) const CORRECTIONS: usize = 1000;
+/// Corrections of the clock that are kept for what is not delivered yet. Only a clock that flutters makes more.
+pub(super) const CORRECTIONS: usize = 1000;
 
-/// What the database knows of what was recorded before.
+/// What the database knows of the log.
 #[derive(Debug, Default)]
 pub(crate) struct DbState {
-    /// The last segment that it has.
-    pub(crate) folded: u64,
-    /// Its newest reading.
+    /// Last segment that it has.
+    pub(crate) checkpointed: u64,
+    /// Time of its newest reading.
     pub(crate) newest: Option<Micros>,
     pub(crate) epoch: Option<Epoch>,
-    /// It is new, as there was one before that was damaged.
+    /// Whether it is new because the one before was damaged.
     pub(crate) lost: bool,
 }
 
-/// What is recorded and not folded yet.
+/// Log of one run.
 #[derive(Debug)]
-pub(crate) struct Tail {
+pub(crate) struct Log {
     pub(super) path: PathBuf,
     pub(super) clock: ClockSource,
-    pub(super) checkpoint_size: usize,
+    checkpoint_size: usize,
+    /// False before the journal is open: nobody knows yet which files may be written.
+    pub(super) has_files: bool,
+    signal: Arc<Signal>,
     pub(super) state: Mutex<State>,
-    /// Bytes have reached a file, or did not.
+    /// Signals that a write into a file has ended.
     pub(super) written: Condvar,
-    /// The keeper is wanted.
-    pub(super) wanted: Condvar,
-    /// Two that begin the next segment would empty each other's file.
+    /// Held while the next segment begins: two threads would empty each other's file.
     pub(super) rotating: Mutex<()>,
 }
 
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) dating: Dating,
-    /// The wall clock's offset that was kept last.
-    pub(super) kept_offset: Micros,
-    pub(super) intake: Intake,
+    dating: Dating,
+    /// Offset of the system clock that was written last.
+    written_offset: Micros,
+    intake: Intake,
     pub(super) open: Open,
-    /// Ascending. Those up to `folded` are there for publishers only.
+    /// Ascending. Those up to `checkpointed` are kept for publishers only.
     pub(super) closed: Vec<Closed>,
-    /// The last segment that the database has.
-    pub(super) folded: u64,
+    /// Last segment that the database has.
+    pub(super) checkpointed: u64,
     pub(super) cursors: Cursors,
-    /// The corrections of the clock since the journal was opened, each with the place behind it.
+    /// Corrections of the clock in this run, each with the place behind it.
     pub(super) corrections: Vec<(Position, TimeCorrection)>,
-    /// How many there were in this run.
+    /// Number of corrections in this run.
     pub(super) corrected: u64,
-    /// How many batches were recorded in this run, those of the open segment apart.
-    pub(super) recorded_before: u64,
-    /// Since when somebody writes into a file.
+    /// Batches of this run, those of the open segment apart.
+    recorded_before: u64,
+    /// Start of the write that is going on. The lock is not held meanwhile, so that a disk that hangs stops nobody.
     pub(super) writing: Option<Instant>,
-    /// What the disk has against being written, until all is on it.
+    /// Error of the disk, until everything is on it.
     pub(super) problem: Option<String>,
-    /// Whether it is known where files may be, and from which number on.
-    pub(super) attached: bool,
-    /// The keeper is to fold at once, or to end.
-    pub(super) fold: bool,
-    pub(super) stop: bool,
 }
 
-impl Tail {
-    pub(crate) fn new(settings: &Settings) -> Self {
+impl Log {
+    /// Returns a log without files, for the time before the journal is open.
+    pub(crate) fn in_memory(settings: &Settings, signal: Arc<Signal>) -> Self {
         let (dating, _) = Dating::begin(&settings.clock.now(), settings.clock.boot(), None, None);
-        let state = State {
-            kept_offset: dating.epoch().wall_offset,
-            intake: Intake::default(),
-            open: Open::new(1, dating.epoch()),
-            dating,
-            closed: Vec::new(),
-            folded: 0,
-            cursors: Cursors::new(&settings.publishers, Position::start(1)),
-            corrections: Vec::new(),
-            corrected: 0,
-            recorded_before: 0,
-            writing: None,
-            problem: None,
-            attached: false,
-            fold: false,
-            stop: false,
-        };
+        let cursors = Cursors::new(&settings.publishers, Position::start(1));
+        let open = Open::new(1, dating.epoch());
+        Self::with(settings, signal, false, State::new(dating, open, cursors))
+    }
+
+    /// Returns a log that goes on behind what an earlier run left. Its segments have numbers greater than `above`.
+    pub(crate) fn open(
+        settings: &Settings,
+        signal: Arc<Signal>,
+        (recovered, db): (Recovered, &DbState),
+        now: &ClockReading,
+        above: u64,
+    ) -> Self {
+        let newest = db.newest.max(recovered.newest).filter(|newest| plausible(*newest, now));
+        let epoch = recovered.epoch.or(db.epoch.clone());
+        let (dating, correction) = Dating::begin(now, settings.clock.boot(), epoch, newest);
+        // Seconds, so that a new database does not use the numbers of one that was set aside again.
+        // Above all others, so that no cursor means another segment than it did.
+        let known = recovered.cursors.values().map(|at| at.segment).chain([recovered.number, above]);
+        let seconds = now.wall.max(0).unsigned_abs() / 1_000_000;
+        let number = known.fold(db.checkpointed.max(seconds), u64::max) + 1;
+        // A new publisher begins here. Where cursors were lost, batches come twice rather than never.
+        let oldest = recovered.closed.first().filter(|_| db.lost).map_or(number, |closed| closed.number);
+        let mut cursors = Cursors::new(&settings.publishers, Position::start(oldest));
+        cursors.set(&recovered.cursors);
+        let mut open = Open::new(number, dating.epoch());
+        cursors.begin(&mut open);
+        if let Some(correction) = correction {
+            open.encoder.time_correction(&mut open.bytes, correction);
+        }
+        let mut state = State::new(dating, open, cursors);
+        (state.closed, state.checkpointed) = (recovered.closed, db.checkpointed);
+        if correction.is_some() || state.unchecked().next().is_some() {
+            signal.want_checkpoint();
+        }
+        Self::with(settings, signal, true, state)
+    }
+
+    fn with(settings: &Settings, signal: Arc<Signal>, has_files: bool, state: State) -> Self {
         Self {
             path: settings.path.clone(),
             clock: settings.clock.clone(),
             checkpoint_size: settings.checkpoint_size,
+            has_files,
+            signal,
             state: Mutex::new(state),
             written: Condvar::new(),
-            wanted: Condvar::new(),
             rotating: Mutex::default(),
         }
     }
 
-    /// Records every number of a batch; see [`Journal::record`](super::Journal::record).
+    /// Records every number of a batch.
     pub(crate) fn record(&self, section: &Text, batch: &Batch) {
-        let mut state = lock(&self.state);
+        let state = lock(&self.state);
         let now = self.clock.now();
-        self.observe(&mut state, &now);
-        let time = state.dating.date(batch.taken_at.as_microsecond(), &now);
+        self.append_batch(state, &now, section, batch);
+    }
+
+    /// Records a batch that came when the clocks showed this.
+    pub(crate) fn record_at(&self, clock: &ClockReading, section: &Text, batch: &Batch) {
+        self.append_batch(lock(&self.state), clock, section, batch);
+    }
+
+    fn append_batch(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        now: &ClockReading,
+        section: &Text,
+        batch: &Batch,
+    ) {
+        self.observe(&mut state, now);
+        let time = state.dating.date(batch.taken_at.as_microsecond(), now);
         let State { dating, intake, open, .. } = &mut *state;
         intake.append((&mut open.encoder, &mut open.bytes), section, batch, time, dating.epoch());
         let (number, end) = state.end();
         if end >= self.checkpoint_size {
-            state.fold = true;
-            self.wanted.notify_all();
+            self.signal.want_checkpoint();
         }
-        // Before there are files, nobody folds.
-        let limit = if state.attached { IN_MEMORY * self.checkpoint_size } else { self.checkpoint_size };
+        // Without files there are no checkpoints.
+        let limit = if self.has_files { IN_MEMORY * self.checkpoint_size } else { self.checkpoint_size };
         self.write_out(state, number, end);
         if end >= limit {
             self.rotate();
@@ -146,25 +182,39 @@ impl Tail {
 
     /// Records that a counter was set now.
     pub(crate) fn counter_set(&self, set: impl FnOnce(Micros) -> CounterSet) {
-        let mut state = lock(&self.state);
+        let state = lock(&self.state);
         let now = self.clock.now();
-        self.observe(&mut state, &now);
-        let set = set(state.dating.date(now.wall, &now));
+        self.append_set(state, &now, set);
+    }
+
+    /// Records that a counter was set when the clocks showed this.
+    pub(crate) fn counter_set_at(&self, clock: &ClockReading, set: impl FnOnce(Micros) -> CounterSet) {
+        self.append_set(lock(&self.state), clock, set);
+    }
+
+    fn append_set(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        now: &ClockReading,
+        set: impl FnOnce(Micros) -> CounterSet,
+    ) {
+        self.observe(&mut state, now);
+        let set = set(state.dating.date(now.wall, now));
         let open = &mut state.open;
         open.encoder.counter_set(&mut open.bytes, &set);
         let (number, end) = state.end();
         self.write_out(state, number, end);
     }
 
-    /// Looks at the clock, also when nothing is recorded.
+    /// Reads the clock, also when nothing is recorded.
     pub(crate) fn tick(&self) {
         let mut state = lock(&self.state);
         let now = self.clock.now();
         self.observe(&mut state, &now);
-        let State { dating, open, kept_offset, .. } = &mut *state;
+        let State { dating, open, written_offset, .. } = &mut *state;
         let offset = dating.epoch().wall_offset;
-        if offset.abs_diff(*kept_offset) > SLEWED {
-            *kept_offset = offset;
+        if offset.abs_diff(*written_offset) > SLEWED {
+            *written_offset = offset;
             open.encoder.epoch(&mut open.bytes, dating.epoch());
         }
     }
@@ -172,7 +222,7 @@ impl Tail {
     fn observe(&self, state: &mut State, now: &ClockReading) {
         let Some(correction) = state.dating.observe(now) else { return };
         let seconds = correction.delta as f64 / 1e6;
-        info!("the clock was set: what was recorded while it was wrong is dated anew, by {seconds:+.1} s");
+        info!("system clock corrected by {seconds:+.1} s; earlier readings were re-timestamped");
         let State { dating, open, cursors, corrections, .. } = &mut *state;
         open.encoder.time_correction(&mut open.bytes, correction);
         if !cursors.is_empty() {
@@ -182,16 +232,15 @@ impl Tail {
         open.encoder.epoch(&mut open.bytes, dating.epoch());
         state.corrected += 1;
         state.intake.forget_order();
-        state.fold = true;
-        self.wanted.notify_all();
+        self.signal.want_checkpoint();
     }
 
-    /// How far the journal is ahead of the system's clock.
+    /// Returns how far the journal's time is ahead of the system clock.
     pub(crate) fn lead(&self) -> Micros {
         lock(&self.state).dating.lead()
     }
 
-    /// A moment that is certainly over, whatever becomes of the clock.
+    /// Returns a moment that is certainly past, whatever becomes of the clock.
     pub(crate) fn certain(&self) -> Micros {
         let mut state = lock(&self.state);
         let now = self.clock.now();
@@ -200,10 +249,10 @@ impl Tail {
         if confirmed { state.dating.date(now.wall, &now) } else { state.dating.certain() }
     }
 
-    /// The segments that are not folded, ascending, with their numbers.
+    /// Returns the segments that the database does not have, with their numbers, ascending.
     pub(crate) fn segments(&self) -> Vec<(u64, Arc<[u8]>)> {
         let state = lock(&self.state);
-        let closed: Vec<_> = state.unfolded().map(|c| (c.number, c.bytes.clone())).collect();
+        let closed: Vec<_> = state.unchecked().map(|c| (c.number, c.bytes.clone())).collect();
         let open = (state.open.number, Arc::from(&*state.open.bytes));
         drop(state);
         let load = |(number, bytes)| Some((number, self.load(number, bytes).ok()?));
@@ -214,113 +263,88 @@ impl Tail {
         bytes.map_or_else(|| fs::read(segment_path(&self.path, number)).map(Arc::from), Ok)
     }
 
-    /// What keeps readings off the disk.
+    /// Returns the error that keeps readings off the disk.
     pub(crate) fn problem(&self) -> Option<String> {
         lock(&self.state).problem.clone()
     }
 
-    /// From now on segments have files: those that are `left` come first, and what was recorded meanwhile comes after
-    /// what the database has.
-    pub(crate) fn attach(&self, left: Recovered, kept: DbState) {
+    /// Returns the number of the open segment.
+    pub(crate) fn newest_segment(&self) -> u64 {
+        lock(&self.state).open.number
+    }
+
+    /// Frees the memory of a log that is not used any more.
+    pub(crate) fn clear(&self) {
         let mut state = lock(&self.state);
-        state.folded = kept.folded;
-        if state.attached {
-            return; // The database was damaged and is a new one; what it has not, as far as there are segments, is here.
-        }
-        let now = self.clock.now();
-        let newest = kept.newest.max(left.newest).filter(|newest| plausible(*newest, &now));
-        let was = state.dating.epoch().offset;
-        let (dating, correction) = Dating::begin(&now, self.clock.boot(), left.epoch.or(kept.epoch), newest);
-        // Seconds, so that a new database does not use the numbers of one that was set aside again.
-        // Above all others, so that no cursor means another segment than it did.
-        let known = left.cursors.values().map(|at| at.segment).chain([left.number, state.open.number]);
-        let seconds = now.wall.max(0).unsigned_abs() / 1_000_000;
-        let number = known.fold(kept.folded.max(seconds), u64::max) + 1;
-        let mut open = Open::new(number, dating.epoch());
-        // A publisher that is new begins here; but where cursors were lost, rather twice than never.
-        let oldest = left.closed.first().filter(|_| kept.lost).map_or(number, |closed| closed.number);
-        state.cursors.set(&left.cursors, Position::start(oldest));
-        state.cursors.begin(&mut open);
-        if let Some(correction) = correction {
-            open.encoder.time_correction(&mut open.bytes, correction);
-        }
-        // What was recorded meanwhile was dated without knowing what is there already.
-        let early: Vec<_> = state.closed.iter().filter_map(|closed| closed.bytes.clone()).collect();
-        let early: Vec<_> = early.iter().map(|bytes| &**bytes).chain([&*state.open.bytes]).collect();
-        open.take_over(&early, dating.epoch().offset - was);
-        (state.dating, state.open, state.attached) = (dating, open, true);
-        state.intake.forget_order();
-        state.closed = left.closed;
-        (state.recorded_before, state.corrections) = (0, Vec::new());
-        state.fold = correction.is_some() || state.unfolded().next().is_some();
-        drop(state);
-        self.make_file(number);
+        state.closed = Vec::new();
+        state.open = Open::new(state.open.number + 1, state.dating.epoch());
     }
 
-    /// Whether segments have files.
-    pub(crate) fn is_attached(&self) -> bool {
-        lock(&self.state).attached
-    }
-
-    /// The oldest closed segment that is to be folded.
+    /// Returns the oldest closed segment that the database does not have.
     pub(crate) fn oldest(&self) -> Option<(u64, io::Result<Arc<[u8]>>)> {
         let state = lock(&self.state);
-        let (number, bytes) = state.unfolded().next().map(|closed| (closed.number, closed.bytes.clone()))?;
+        let (number, bytes) = state.unchecked().next().map(|closed| (closed.number, closed.bytes.clone()))?;
         drop(state);
         Some((number, self.load(number, bytes)))
     }
 
-    /// A segment is in the database.
-    pub(crate) fn folded(&self, number: u64) {
-        lock(&self.state).folded = number;
-        self.release();
+    /// Notes that the database has all segments up to this one, and no others.
+    pub(crate) fn set_checkpointed(&self, number: u64) {
+        lock(&self.state).checkpointed = number;
     }
 
-    /// Whether the keeper is to fold now; said once.
-    pub(crate) fn takes_checkpoint(&self) -> bool {
-        std::mem::take(&mut lock(&self.state).fold)
-    }
-
-    /// Waits until the keeper is wanted, or for so long. Gives whether it is to end.
-    pub(crate) fn wait(&self, timeout: Duration) -> bool {
-        let state = lock(&self.state);
-        let idle = |state: &mut State| !state.fold && !state.stop;
-        let (state, _) =
-            self.wanted.wait_timeout_while(state, timeout, idle).unwrap_or_else(PoisonError::into_inner);
-        state.stop
-    }
-
-    /// Ends the keeper.
-    pub(crate) fn stop(&self) {
-        lock(&self.state).stop = true;
-        self.wanted.notify_all();
+    /// Returns the most bytes of closed segments that stay in memory.
+    pub(super) fn memory(&self) -> usize {
+        IN_MEMORY * self.checkpoint_size
     }
 }
 
-/// Whether the newest reading tells more of the time than the clock does: not one that an earlier, wrong clock dated
-/// years ahead.
+/// Returns whether the newest reading tells more of the time than the clock does: not one that an earlier, wrong clock
+/// dated years ahead.
 fn plausible(newest: Micros, now: &ClockReading) -> bool {
     now.wall < YEAR_2025 || newest.saturating_sub(now.wall) < MONTH
 }
 
 impl State {
-    /// The closed segments that the database has not.
-    pub(super) fn unfolded(&self) -> impl Iterator<Item = &Closed> {
-        self.closed.iter().filter(|closed| closed.number > self.folded)
+    fn new(dating: Dating, open: Open, cursors: Cursors) -> Self {
+        Self {
+            written_offset: dating.epoch().wall_offset,
+            dating,
+            intake: Intake::default(),
+            open,
+            closed: Vec::new(),
+            checkpointed: 0,
+            cursors,
+            corrections: Vec::new(),
+            corrected: 0,
+            recorded_before: 0,
+            writing: None,
+            problem: None,
+        }
     }
 
-    /// Number and length of the open segment.
+    /// Returns the closed segments that the database does not have.
+    pub(super) fn unchecked(&self) -> impl Iterator<Item = &Closed> {
+        self.closed.iter().filter(|closed| closed.number > self.checkpointed)
+    }
+
+    /// Returns number and length of the open segment.
     pub(super) fn end(&self) -> (u64, usize) {
         (self.open.number, self.open.bytes.len())
     }
 
-    /// A segment that is not folded: its bytes, where they are in memory, and what is in the file.
+    /// Returns the number of batches that were recorded in this run.
+    pub(super) fn recorded(&self) -> u64 {
+        self.recorded_before + self.open.encoder.batches()
+    }
+
+    /// Returns a segment: its bytes, where they are in memory, and how much of it is in the file.
     pub(super) fn segment(&mut self, number: u64) -> Option<(Option<&[u8]>, &mut OnDisk)> {
         if self.open.number == number {
-            return Some((Some(&self.open.bytes), &mut self.open.stored));
+            return Some((Some(&self.open.bytes), &mut self.open.on_disk));
         }
         let closed = self.closed.iter_mut().find(|closed| closed.number == number)?;
-        Some((closed.bytes.as_deref(), &mut closed.stored))
+        Some((closed.bytes.as_deref(), &mut closed.on_disk))
     }
 
     /// Closes the open segment and begins the next one, which has no file yet. At most `memory` bytes of closed ones
@@ -335,30 +359,31 @@ impl State {
         for closed in &mut self.closed {
             if extra > 0 && closed.bytes.is_some() {
                 extra = extra.saturating_sub(closed.memory());
-                let lost = closed.park();
+                let lost = closed.drop_memory();
                 let publishers = self.cursors.needing(closed.number);
-                if lost > 0 && closed.number > self.folded {
+                if lost > 0 && closed.number > self.checkpointed {
                     error!(
-                        "readings are lost ({lost} bytes): neither the disk nor the memory has room for the journal"
+                        "{lost} bytes of readings are lost: neither disk nor memory has room for the journal"
                     );
                 } else if lost > 0 {
                     error!(
-                        "{publishers} publishers lose readings ({lost} bytes): neither the disk nor the memory has room"
+                        "{publishers} publishers lose {lost} bytes of readings: neither disk nor memory has room"
                     );
                 }
             }
         }
-        let folded = self.folded;
-        let is_there = |closed: &Closed| closed.bytes.is_some() || closed.stored.written > 0;
-        self.closed.retain(|closed| closed.number <= folded || is_there(closed));
+        let checkpointed = self.checkpointed;
+        let is_there = |closed: &Closed| closed.bytes.is_some() || closed.on_disk.written > 0;
+        self.closed.retain(|closed| closed.number <= checkpointed || is_there(closed));
     }
 
+    /// Logs an error of the disk, once.
     pub(super) fn complain(&mut self, path: &Path, error: &io::Error) {
         let message = format!("could not write beside {}: {error}", path.display());
         if self.problem.as_ref() != Some(&message) {
             error!(
-                "{message}; history is kept in memory meanwhile, which a restart loses; it is tried again: make room, \
-                 or the folder writable, or choose another with `[journal] path`"
+                "{message}; readings are kept in memory and written later\n\
+                 hint: free some space, make the folder writable, or set another `[journal] path`"
             );
             self.problem = Some(message);
         }

@@ -8,7 +8,156 @@ pub(crate) mod frame;
 mod intake;
 pub(crate) mod log;
 pub(crate) mod queue;
+pub(crate) mod recovery;
 pub(crate) mod segment;
+pub(crate) mod signal;
 mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use self::{
+    entry::CounterSet,
+    log::{DbState, Log},
+    recovery::Recovered,
+    signal::Signal,
+};
+use crate::{
+    Settings, lock,
+    series::SeriesName,
+    time::{Micros, clock_source::ClockReading},
+};
+use reading::{Batch, Decimal, Text};
+
+/// Most readings that wait for the journal to be opened; the oldest are lost first. A reading takes about 100 bytes.
+const EARLY: usize = 200_000;
+
+/// Write-ahead log, before the journal is open and after.
+///
+/// Sources start when the journal is open or could not be opened. Where it could not (the folder cannot be written, another
+/// program holds the lock), readers and publishers are served from a log in memory, and everything is also kept as it came:
+/// the files alone tell which numbers and which times are free. Once the journal is open, it is recorded again in a log with
+/// files, as if that had been there from the first batch on.
+#[derive(Debug)]
+pub(crate) struct Wal {
+    settings: Settings,
+    pub(crate) signal: Arc<Signal>,
+    /// Log in memory, for the time before.
+    before: Log,
+    /// A lock of its own, so that what is recorded while the journal opens comes neither twice nor never.
+    early: Mutex<Early>,
+    opened: OnceLock<Log>,
+}
+
+/// Recordings that wait for the journal to be opened.
+#[derive(Debug, Default)]
+struct Early {
+    waiting: VecDeque<(ClockReading, Recording)>,
+    readings: usize,
+}
+
+/// What a source recorded.
+#[derive(Debug)]
+enum Recording {
+    Batch(Text, Batch),
+    CounterSet(SeriesName, Decimal, Decimal),
+}
+
+impl Wal {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let signal = Arc::new(Signal::default());
+        Self {
+            before: Log::in_memory(settings, Arc::clone(&signal)),
+            settings: settings.clone(),
+            signal,
+            early: Mutex::default(),
+            opened: OnceLock::new(),
+        }
+    }
+
+    /// Returns the log that is in use.
+    pub(crate) fn log(&self) -> &Log {
+        self.opened.get().unwrap_or(&self.before)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.opened.get().is_some()
+    }
+
+    /// Records every number of a batch; see [`Journal::record`](crate::Journal::record).
+    pub(crate) fn record(&self, section: &Text, batch: &Batch) {
+        self.keep_early(
+            || Recording::Batch(section.clone(), batch.clone()),
+            |log| log.record(section, batch),
+        );
+    }
+
+    /// Records that a counter was set now.
+    pub(crate) fn counter_set(&self, series: &SeriesName, before: Decimal, after: Decimal) {
+        let set = |time: Micros| CounterSet { series: series.clone(), time, before, after };
+        self.keep_early(|| Recording::CounterSet(series.clone(), before, after), |log| log.counter_set(set));
+    }
+
+    /// Records into the log, and keeps the recording where that is not the last word.
+    fn keep_early(&self, recording: impl FnOnce() -> Recording, record: impl FnOnce(&Log)) {
+        if !self.is_open() {
+            let mut early = lock(&self.early);
+            if !self.is_open() {
+                early.push(self.settings.clock.now(), recording());
+                return record(&self.before);
+            }
+        }
+        record(self.log());
+    }
+
+    /// Goes on with what an earlier run left in segments and in the database. What was recorded before comes behind that.
+    pub(crate) fn open(&self, recovered: Recovered, db: &DbState) {
+        if let Some(log) = self.opened.get() {
+            // The database was damaged and is a new one. What it lacks is in the segments, as far as there are any.
+            return log.set_checkpointed(db.checkpointed);
+        }
+        let mut early = lock(&self.early);
+        let waiting = std::mem::take(&mut *early).waiting;
+        // Dates begin with the first recording, so that each has the time at which it came.
+        let now = waiting.front().map_or_else(|| self.settings.clock.now(), |(clock, _)| clock.clone());
+        let above = self.before.newest_segment();
+        let log = Log::open(&self.settings, Arc::clone(&self.signal), (recovered, db), &now, above);
+        for (clock, recording) in &waiting {
+            match recording {
+                Recording::Batch(section, batch) => log.record_at(clock, section, batch),
+                Recording::CounterSet(series, before, after) => log.counter_set_at(clock, |time| {
+                    CounterSet { series: series.clone(), time, before: *before, after: *after }
+                }),
+            }
+        }
+        let log = self.opened.get_or_init(|| log);
+        drop(early);
+        self.before.clear();
+        log.make_first_file();
+    }
+}
+
+impl Early {
+    fn push(&mut self, clock: ClockReading, recording: Recording) {
+        self.readings += recording.readings();
+        self.waiting.push_back((clock, recording));
+        while self.readings > EARLY
+            && let Some((_, lost)) = self.waiting.pop_front()
+        {
+            self.readings -= lost.readings();
+        }
+    }
+}
+
+impl Recording {
+    fn readings(&self) -> usize {
+        match self {
+            Self::Batch(_, batch) => batch.readings.len().max(1),
+            Self::CounterSet(..) => 1,
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! What a publisher has still to deliver: the batches of the segments behind its cursor.
+//! Delivery queue of one publisher: the batches of the segments behind its cursor.
 //!
 //! ```text
 //! segments   5 ▒▒▒▒▒▒▒▒  6 ▒▒▒▒████  7 ████████  8 ███        ▒ done   █ to be delivered
@@ -16,7 +16,7 @@ use crate::{
     time::{Micros, TimeCorrection},
     wal::{
         entry::{Column, Entry, Layout, Position},
-        log::{CORRECTIONS, Tail},
+        log::{CORRECTIONS, Log},
         stream::{Read, Stream, Unreadable},
     },
 };
@@ -25,48 +25,50 @@ use reading::{Batch, Decimal, Reading, Text, Timestamp, Value};
 /// A file that could not be read so often in a row is passed over: with the runner's pauses that is some minutes.
 const TRIES: u32 = 20;
 
-/// A batch that was recorded, and the place behind it.
+/// Batch that was recorded, and its place in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queued {
+    /// The batch.
     pub record: Record,
+    /// Place behind it.
     pub end: Mark,
 }
 
-/// The place behind a batch that was read.
+/// Place behind a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     at: Position,
-    /// It was the so-manieth that was read since the queue was begun.
-    number: u64,
-    /// Which beginning that was.
-    begun: u64,
+    /// Number of the batch: those of this run count from 1, and those of earlier runs end with 0.
+    sequence: i64,
+    /// Whether the log had files. A place in the log of before the journal was open means nothing after.
+    has_files: bool,
 }
 
 impl Mark {
-    /// For tests of those who only hand it back.
+    /// Returns a mark for tests of those who only pass it back.
     #[cfg(any(test, feature = "testing"))]
     pub fn made_up(number: u64) -> Self {
-        Self { at: Position { segment: 1, offset: number }, number, begun: 0 }
+        let (at, sequence) = (Position { segment: 1, offset: number }, number.cast_signed());
+        Self { at, sequence, has_files: false }
     }
 
+    /// Returns the number of a mark that was made up.
     #[cfg(any(test, feature = "testing"))]
     pub fn number(self) -> u64 {
-        self.number
+        self.at.offset
     }
 }
 
-/// The batches that one publisher has still to deliver, in the order in which they were recorded.
+/// Batches that one publisher has still to deliver, in the order in which they were recorded.
 #[derive(Debug)]
 pub struct Queue {
     journal: Journal,
     publisher: Text,
-    /// `None` before it was read.
+    /// `None` before the first read.
     pub(super) place: Option<Place>,
-    /// How often it was begun.
-    begun: u64,
-    /// Segments whose files cannot be read, which are passed over.
+    /// Segments whose files cannot be read, and which are skipped.
     unreadable: Vec<u64>,
-    /// The one that could not be read last, and how often.
+    /// Segment that could not be read last, and how often in a row.
     failed: (u64, u32),
 }
 
@@ -74,29 +76,23 @@ pub struct Queue {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) stream: Stream,
-    /// What lies before is done.
-    pub(super) cursor: Position,
-    /// How many batches were read, and how many of them are done.
-    pub(super) read: u64,
-    pub(super) done: u64,
-    pub(super) begun: u64,
-    /// The corrections of the clock that lie ahead of the cursor, each with the place behind it; all up to `known`.
-    pub(super) corrections: Vec<(Position, TimeCorrection)>,
-    pub(super) known: Position,
-    /// How many batches the journal had recorded in this run when those before the cursor were. Less than none where
-    /// an earlier run recorded them.
-    pub(super) before: u64,
+    /// Everything before it is done.
+    pub(super) cursor: Mark,
+    /// Number of the last batch that was read.
+    pub(super) read: i64,
+    /// Corrections of the clock ahead of the cursor, each with the place behind it; all up to `known`.
+    corrections: Vec<(Position, TimeCorrection)>,
+    known: Position,
 }
 
 impl Journal {
-    /// The queue of a publisher, one of those in [`Settings::publishers`](super::Settings). One that is new begins with what is
-    /// recorded from now on.
+    /// Returns the queue of a publisher, one of those in [`Settings::publishers`](crate::Settings). A new publisher begins
+    /// with what is recorded from now on.
     pub fn queue(&self, publisher: &str) -> Queue {
         Queue {
             journal: self.clone(),
             publisher: publisher.into(),
             place: None,
-            begun: 0,
             unreadable: Vec::new(),
             failed: (0, 0),
         }
@@ -104,17 +100,19 @@ impl Journal {
 }
 
 impl Queue {
-    /// The next batches, at most so many, one at least; none where everything was read. It may read files.
+    /// Returns the next batches: at least one and at most `most`; none if everything was read. May read files.
     ///
-    /// The first time, and once after the journal was opened, it looks through all that is to be delivered.
+    /// The first call, and the first after the journal was opened, looks through everything that is to be delivered.
+    ///
+    /// # Errors
+    /// Returns the error of a file that cannot be read. It is tried again, and skipped after some minutes.
     pub fn read(&mut self, most: usize) -> io::Result<Vec<Queued>> {
         loop {
             match self.try_read(most) {
-                Ok(Some(batches)) => {
+                Ok(batches) => {
                     self.failed = (0, 0);
                     return Ok(batches);
                 }
-                Ok(None) => self.place = None,
                 Err(Unreadable { segment, error }) => {
                     let before = if self.failed.0 == segment { self.failed.1 } else { 0 };
                     self.failed = (segment, before + 1);
@@ -130,151 +128,148 @@ impl Queue {
         }
     }
 
-    /// `None` where the journal was opened meanwhile.
-    fn try_read(&mut self, most: usize) -> Result<Option<Vec<Queued>>, Unreadable> {
-        let Self { journal: Journal(Some(shared)), publisher, place, begun, unreadable, .. } = self else {
-            return Ok(Some(Vec::new()));
+    fn try_read(&mut self, most: usize) -> Result<Vec<Queued>, Unreadable> {
+        let Self { journal: Journal(Some(shared)), publisher, place, unreadable, .. } = self else {
+            return Ok(Vec::new());
         };
-        let here = match place.take() {
+        let log = shared.wal.log();
+        let here = match place.take().filter(|place| place.is_in(log)) {
             Some(here) => here,
-            None => {
-                *begun += 1;
-                Place::begin(&shared.tail, publisher, *begun, unreadable)?
-            }
+            None => Place::begin(log, publisher, unreadable)?,
         };
-        place.insert(here).read(&shared.tail, publisher, most)
+        place.insert(here).read(log, publisher, most)
     }
 
-    /// Whether the next [`read`](Self::read) is quick: it touches no file.
+    /// Returns whether the next [`read`](Self::read) is quick, as it reads no file.
     pub fn is_live(&self) -> bool {
         let Some(shared) = &self.journal.0 else { return true };
-        let (attached, _) = shared.tail.cursor(&self.publisher);
-        let place = self.place.as_ref().filter(|place| place.stream.attached == attached);
-        place.is_some_and(|place| shared.tail.is_in_memory(place.stream.at))
+        let log = shared.wal.log();
+        let place = self.place.as_ref().filter(|place| place.is_in(log));
+        place.is_some_and(|place| log.is_in_memory(place.stream.at))
     }
 
-    /// Everything before this place is delivered, or given up: it is not needed any more.
+    /// Notes that everything before this place was delivered or given up, and is not needed any more.
     pub fn done(&mut self, to: Mark) {
         if let (Some(shared), Some(place)) = (&self.journal.0, &mut self.place) {
-            place.done(&shared.tail, &self.publisher, to);
+            place.done(shared.wal.log(), &self.publisher, to);
         }
     }
 
-    /// How many batches were recorded and are not done; before the first [`read`](Self::read), of this run only.
+    /// Returns how many batches were recorded and are not done. Before the first [`read`](Self::read) only those of this
+    /// run count.
     pub fn backlog(&self) -> u64 {
         let Some(shared) = &self.journal.0 else { return 0 };
-        let recorded = shared.tail.recorded();
-        let left = recorded.wrapping_sub(self.place.as_ref().map_or(0, |place| place.before));
-        if left.cast_signed() < 0 { 0 } else { left }
+        let cursor = self.place.as_ref().map_or(0, |place| place.cursor.sequence);
+        shared.wal.log().recorded().cast_signed().saturating_sub(cursor).max(0).unsigned_abs()
     }
 
-    /// How often dates were corrected in this run: what was read before another correction is to be read again.
+    /// Returns the number of clock corrections in this run. After another one, what was read before must be read again.
     pub fn corrections(&self) -> u64 {
-        self.journal.0.as_ref().map_or(0, |shared| shared.tail.corrected())
+        self.journal.0.as_ref().map_or(0, |shared| shared.wal.log().corrected())
     }
 
-    /// What was read and is not done is read again.
+    /// Goes back to the first batch that is not done.
     pub fn rewind(&mut self) {
         self.place = None;
     }
 
-    /// A moment that is certainly over, whatever becomes of the clock.
+    /// Returns a moment that is certainly past, whatever becomes of the clock.
     pub fn certain(&self) -> Micros {
-        self.journal.0.as_ref().map_or(Micros::MIN, |shared| shared.tail.certain())
+        self.journal.0.as_ref().map_or(Micros::MIN, |shared| shared.wal.log().certain())
     }
 
-    /// Whether dates are likely to stay as they are. `false` where the clock is behind what was recorded before, or was
-    /// never set: it is better to wait a while then.
+    /// Returns whether times are likely to stay as they are. While the clock is behind what was recorded before, or was
+    /// never set, it is better to wait.
     pub fn is_settled(&self) -> bool {
-        self.journal.0.as_ref().is_none_or(|shared| shared.tail.is_settled())
+        self.journal.0.as_ref().is_none_or(|shared| shared.wal.log().is_settled())
     }
 }
 
 impl Place {
-    /// A publisher's cursor, after a look at all that lies ahead of it.
-    fn begin(tail: &Tail, publisher: &Text, begun: u64, unreadable: &[u64]) -> Result<Self, Unreadable> {
-        loop {
-            let (attached, cursor) = tail.cursor(publisher);
-            let stream = Stream::new(attached, cursor, unreadable.to_vec());
-            let mut look = stream.here();
-            look.told = Some(publisher.clone());
-            let (mut ahead, mut corrections) = (0, Vec::new());
-            let read = look.read(tail, |end, entry| {
-                match entry {
-                    Entry::Batch { .. } => ahead += 1,
-                    Entry::TimeCorrection(correction) => corrections.push((end, correction)),
-                    _ => {}
-                }
-                true
-            })?;
-            let Read::End { recorded } = read else { continue };
-            let before = recorded.wrapping_sub(ahead);
-            let mut place =
-                Self { stream, cursor, read: 0, done: 0, begun, corrections, known: look.at, before };
-            place.forget_redates();
-            return Ok(place);
-        }
+    /// Begins at a publisher's cursor, after a look at everything ahead of it.
+    fn begin(log: &Log, publisher: &Text, unreadable: &[u64]) -> Result<Self, Unreadable> {
+        let at = log.cursor(publisher);
+        let stream = Stream::new(at, unreadable.to_vec());
+        let mut ahead = stream.here();
+        ahead.told = Some(publisher.clone());
+        let (mut count, mut corrections) = (0, Vec::new());
+        let read = ahead.read(log, |end, entry| {
+            match entry {
+                Entry::Batch { .. } => count += 1,
+                Entry::TimeCorrection(correction) => corrections.push((end, correction)),
+                _ => {}
+            }
+            true
+        })?;
+        let recorded = if let Read::End { recorded } = read { recorded.cast_signed() } else { count };
+        let cursor = Mark { at, sequence: recorded - count, has_files: log.has_files };
+        let mut place = Self { stream, cursor, read: cursor.sequence, corrections, known: ahead.at };
+        place.forget_corrections();
+        Ok(place)
     }
 
-    /// The next batches; `None` where the journal was opened meanwhile.
-    fn read(&mut self, tail: &Tail, publisher: &str, most: usize) -> Result<Option<Vec<Queued>>, Unreadable> {
+    /// Returns whether this is a place in that log.
+    fn is_in(&self, log: &Log) -> bool {
+        self.cursor.has_files == log.has_files
+    }
+
+    fn read(&mut self, log: &Log, publisher: &str, most: usize) -> Result<Vec<Queued>, Unreadable> {
         let mut found = Vec::new();
-        let read = self.stream.read(tail, |end, entry| {
+        let read = self.stream.read(log, |end, entry| {
             if let Entry::Batch { layout, time, mantissas } = entry {
                 found.push((end, time, layout.section.clone(), readings(layout, mantissas)));
             }
             found.len() < most.max(1)
         });
         match read {
-            Ok(Read::Moved) => return Ok(None),
-            Ok(Read::End { recorded }) if self.done == self.read && found.is_empty() => {
-                self.before = recorded
+            // Batches that turned out to be damaged were counted, too.
+            Ok(Read::End { recorded }) if self.cursor.sequence == self.read && found.is_empty() => {
+                (self.cursor.sequence, self.read) = (recorded.cast_signed(), recorded.cast_signed());
             }
             Ok(_) => {}
             Err(error) if found.is_empty() => return Err(error),
-            Err(_) => {} // it comes again
+            Err(_) => {} // the next read meets it again
         }
-        self.corrections.extend(tail.corrections(self.known));
+        self.corrections.extend(log.corrections(self.known));
         self.known = self.corrections.last().map_or(self.known, |last| last.0.max(self.known));
-        let first = self.read + 1;
-        self.read += found.len() as u64;
-        self.advance(tail, publisher, self.cursor);
-        let queued = |(number, (at, time, section, readings))| {
+        let (first, has_files) = (self.read + 1, self.cursor.has_files);
+        self.read += found.len() as i64;
+        self.advance(log, publisher, self.cursor.at);
+        let queued = |(sequence, (at, time, section, readings))| {
             let taken_at = timestamp(self.corrected(at, time));
-            let end = Mark { at, number, begun: self.begun };
+            let end = Mark { at, sequence, has_files };
             Queued { record: Record { section, batch: Batch { taken_at, readings } }, end }
         };
-        Ok(Some((first..).zip(found).map(queued).collect()))
+        Ok((first..).zip(found).map(queued).collect())
     }
 
-    fn done(&mut self, tail: &Tail, publisher: &str, to: Mark) {
-        // What was read before the queue was begun anew comes again.
-        if to.begun == self.begun && to.number > self.done {
-            self.before = self.before.wrapping_add(to.number - self.done);
-            self.done = to.number;
-            self.advance(tail, publisher, to.at);
+    fn done(&mut self, log: &Log, publisher: &str, to: Mark) {
+        let forward = to.at > self.cursor.at && to.sequence > self.cursor.sequence;
+        if forward && to.has_files == self.cursor.has_files && self.is_in(log) {
+            self.cursor.sequence = to.sequence.min(self.read);
+            self.advance(log, publisher, to.at);
         }
     }
 
     /// Moves the cursor to what is done, and past segments in which nothing is left.
-    fn advance(&mut self, tail: &Tail, publisher: &str, done: Position) {
-        let all = self.done == self.read;
+    fn advance(&mut self, log: &Log, publisher: &str, done: Position) {
+        let all = self.cursor.sequence == self.read;
         let to = if all { done.max(Position::start(self.stream.at.segment)) } else { done };
-        if to > self.cursor {
-            self.cursor = to;
-            tail.done(publisher, self.stream.attached, to);
-            self.forget_redates();
+        if to > self.cursor.at {
+            self.cursor.at = to;
+            log.done(publisher, to);
+            self.forget_corrections();
         }
     }
 
-    /// The right time of a batch.
+    /// Returns the right time of a batch.
     fn corrected(&self, end: Position, time: Micros) -> Micros {
         let later = self.corrections.iter().filter(|(at, _)| *at > end);
         later.fold(time, |time, (_, correction)| correction.apply(time))
     }
 
-    fn forget_redates(&mut self) {
-        self.corrections.retain(|(at, _)| *at > self.cursor);
+    fn forget_corrections(&mut self) {
+        self.corrections.retain(|(at, _)| *at > self.cursor.at);
         let extra = self.corrections.len().saturating_sub(CORRECTIONS);
         self.corrections.drain(..extra);
     }

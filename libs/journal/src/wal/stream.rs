@@ -8,7 +8,7 @@ use crate::wal::{
     delivery::Piece,
     entry::{Entry, Position},
     frame::{self, HEADER, Reader, Stop},
-    log::Tail,
+    log::Log,
 };
 use reading::Text;
 
@@ -20,8 +20,6 @@ const LONGEST: usize = 1 << 20;
 /// Goes from segment to segment.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    /// Whether segments had files when it began.
-    pub(crate) attached: bool,
     /// In front of the next frame; beyond its segment's end where what is left of that cannot be read.
     pub(crate) at: Position,
     /// What lies before is not handed on.
@@ -50,15 +48,13 @@ pub(crate) enum Read {
     Enough,
     /// Everything was handed on that was recorded; in this run so many batches.
     End { recorded: u64 },
-    /// The journal was opened: it is to begin anew.
-    Moved,
 }
 
 impl Stream {
-    pub(crate) fn new(attached: bool, from: Position, unreadable: Vec<u64>) -> Self {
+    pub(crate) fn new(from: Position, unreadable: Vec<u64>) -> Self {
         // What an entry says depends on those before it in its segment.
         let (at, frames) = (Position::start(from.segment), Reader::default());
-        Self { attached, at, from, frames, piece: Vec::new(), used: 0, told: None, unreadable }
+        Self { at, from, frames, piece: Vec::new(), used: 0, told: None, unreadable }
     }
 
     /// One that reads the same from here on, and takes little memory until then.
@@ -70,7 +66,7 @@ impl Stream {
     /// Hands on entries, each with the place behind it, until `visit` has enough of them.
     pub(crate) fn read(
         &mut self,
-        tail: &Tail,
+        log: &Log,
         mut visit: impl FnMut(Position, Entry<'_>) -> bool,
     ) -> Result<Read, Unreadable> {
         let mut more = true;
@@ -101,7 +97,7 @@ impl Stream {
                     }
                 }
                 Err(Stop::Short(needed)) if needed <= LONGEST => {
-                    if let Some(read) = self.fill(tail, needed)? {
+                    if let Some(read) = self.fill(log, needed)? {
                         return Ok(read);
                     }
                 }
@@ -112,9 +108,9 @@ impl Stream {
     }
 
     /// Reads what comes next, at least so many bytes.
-    fn fill(&mut self, tail: &Tail, needed: usize) -> Result<Option<Read>, Unreadable> {
+    fn fill(&mut self, log: &Log, needed: usize) -> Result<Option<Read>, Unreadable> {
         let segment = self.at.segment;
-        let piece = match tail.piece(self.attached, self.at, needed.max(PIECE)) {
+        let piece = match log.piece(self.at, needed.max(PIECE)) {
             Ok(piece) => piece,
             Err(_) if self.unreadable.contains(&segment) => {
                 self.give_up();
@@ -134,7 +130,6 @@ impl Stream {
                 (self.piece, self.used) = (Vec::new(), 0);
                 return Ok(Some(Read::End { recorded }));
             }
-            Piece::Moved => return Ok(Some(Read::Moved)),
         }
         Ok(None)
     }
@@ -154,7 +149,7 @@ impl Stream {
     fn tell(&self, what: &str) {
         if let Some(publisher) = &self.told {
             let number = self.at.segment;
-            warn!(publisher = %publisher, "the journal's tail file {number} {what}: goes on with the next one");
+            warn!(publisher = %publisher, "segment {number} of the journal {what}; continuing with the next one");
         }
     }
 }

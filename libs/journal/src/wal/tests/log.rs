@@ -6,18 +6,19 @@ use std::fs;
 use crate::{
     Settings, lock,
     wal::{
-        log::*,
+        EARLY, Wal,
+        log::Log,
         segment::{Closed, segment_path},
     },
 };
 use reading::{Batch, Decimal, Reading, Timestamp};
 
-impl Tail {
+impl Log {
     /// Takes from the files what a power cut would.
     pub(crate) fn cut_power(&self) {
         let state = lock(&self.state);
-        let closed = state.closed.iter().map(|closed| (closed.number, closed.stored.synced));
-        for (number, synced) in closed.chain([(state.open.number, state.open.stored.synced)]) {
+        let closed = state.closed.iter().map(|closed| (closed.number, closed.on_disk.synced));
+        for (number, synced) in closed.chain([(state.open.number, state.open.on_disk.synced)]) {
             let file = fs::File::options().write(true).open(segment_path(&self.path, number)).unwrap();
             file.set_len(synced as u64).unwrap();
         }
@@ -27,13 +28,15 @@ impl Tail {
 #[test]
 fn a_journal_that_never_opens_takes_no_more_than_its_share_of_memory() {
     let settings = Settings { checkpoint_size: 1000, ..Settings::new("/nonexistent/journal.db") };
-    let tail = Tail::new(&settings);
+    let wal = Wal::new(&settings);
     for n in 0..10_000 {
         let taken_at = Timestamp::from_second(1_795_000_000 + n).unwrap();
-        let readings = vec![Reading::number("energy", Decimal::from(n))];
-        tail.record(&"meter".into(), &Batch { taken_at, readings });
+        let readings = vec![Reading::number("energy", Decimal::from(n)); 30];
+        wal.record(&"meter".into(), &Batch { taken_at, readings });
     }
-    let state = lock(&tail.state);
+    let state = lock(&wal.log().state);
     let closed = state.closed.iter().map(Closed::memory).sum::<usize>();
-    assert!(closed > 1000 && closed + state.open.bytes.len() < 3 * IN_MEMORY * 1000, "{closed}");
+    assert!(closed > 1000 && closed + state.open.bytes.len() < 3 * 4 * 1000, "{closed}");
+    let early = lock(&wal.early);
+    assert!((EARLY - 30..=EARLY).contains(&early.readings) && early.waiting.len() == early.readings / 30);
 }

@@ -374,12 +374,12 @@ fn a_segment_begins_with_all_cursors() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
     let (journal, mut keeper) = open(&clock, dir.path(), &["near", "far"]);
     record(&clock, &journal, 1..=3);
-    let tail = &journal.0.as_ref().unwrap().tail;
-    let (_, far) = tail.cursor("far");
+    let log = journal.0.as_ref().unwrap().wal.log();
+    let far = log.cursor("far");
     assert_eq!(read_and_done(&mut journal.queue("near"), 1), [1]);
     record(&clock, &journal, 4..=4);
     assert_eq!(read_and_done(&mut journal.queue("near"), 1), [2]);
-    let (_, near) = tail.cursor("near");
+    let near = log.cursor("near");
     keeper.checkpoint();
     let mut cursors = Vec::new();
     frame::entries(&fs::read(newest_file(dir.path())).unwrap(), |entry| {

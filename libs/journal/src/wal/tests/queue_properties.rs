@@ -120,7 +120,7 @@ fn check(steps: &[Step]) -> Result<(), TestCaseError> {
                 program.taken[who].clear();
                 models[who].read = 0;
             }
-            Step::PowerCut => program.journal.0.as_ref().unwrap().tail.cut_power(),
+            Step::PowerCut => program.journal.0.as_ref().unwrap().wal.log().cut_power(),
             Step::Kill => {}
         }
         if !end {

@@ -1,0 +1,114 @@
+//! Segments that an earlier run recovered.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use tracing::{error, info};
+
+use crate::{
+    paths::with_suffix,
+    time::{Epoch, Micros},
+    wal::{
+        entry::{Entry, Position},
+        frame,
+        segment::{Closed, OnDisk, remove, segment_numbers, segment_path},
+    },
+};
+use reading::Text;
+
+/// A power cut leaves at most this much of a frame; more is damage, and worth keeping. In bytes.
+const TORN: usize = 64 << 10;
+
+/// What waits in files when the journal is opened.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    /// Ascending.
+    pub(crate) closed: Vec<Closed>,
+    /// How far publishers got, those among them that are not configured any more.
+    pub(crate) cursors: BTreeMap<Text, Position>,
+    /// The highest number.
+    pub(crate) number: u64,
+    /// The newest reading.
+    pub(crate) newest: Option<Micros>,
+    /// The last that was said of the clock.
+    pub(crate) epoch: Option<Epoch>,
+}
+
+/// Finds what an earlier run left, and removes what the database has already and none of these publishers needs.
+/// `cursors`: those that the database knows.
+pub(crate) fn recover(
+    database: &Path,
+    checkpointed: u64,
+    cursors: BTreeMap<Text, Position>,
+    publishers: &[Text],
+) -> io::Result<Recovered> {
+    let mut recovered = Recovered { cursors, ..Recovered::default() };
+    let (kept, new): (Vec<_>, Vec<_>) =
+        segment_numbers(database)?.into_iter().partition(|number| *number <= checkpointed);
+    recovered.number = kept.last().max(new.last()).copied().unwrap_or(0);
+    for number in new {
+        let path = segment_path(database, number);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                error!("could not read {}, which is set aside: {error}", path.display());
+                set_aside(&path);
+                continue;
+            }
+        };
+        let whole = frame::entries(&bytes, |entry| match entry {
+            Entry::Batch { time, .. } => recovered.newest = recovered.newest.max(Some(time)),
+            Entry::Epoch(epoch) => recovered.epoch = Some(epoch),
+            Entry::TimeCorrection(correction) => {
+                recovered.newest = recovered.newest.map(|newest| newest + correction.delta)
+            }
+            Entry::CounterSet(_) => {}
+            Entry::Cursor { publisher, position } => _ = recovered.cursors.insert(publisher, position),
+        });
+        match bytes.len() - whole {
+            0 => {}
+            torn @ 1..TORN if whole > 0 => {
+                info!("the last {torn} bytes of {} were torn by a power cut", path.display());
+            }
+            damaged => keep_copy(&path, damaged),
+        }
+        // After a kill it may be in the page cache only.
+        File::open(&path)?.sync_data()?;
+        let on_disk = OnDisk { file: None, written: bytes.len(), synced: bytes.len() };
+        recovered.closed.push(Closed { number, bytes: None, on_disk });
+    }
+    let needed = publishers.iter().filter_map(|publisher| recovered.cursors.get(publisher)).min();
+    let (behind, kept): (Vec<_>, Vec<_>) =
+        kept.into_iter().partition(|number| needed.is_none_or(|needed| *number < needed.segment));
+    behind.into_iter().for_each(|number| remove(database, number));
+    let kept = kept.into_iter().filter_map(|number| {
+        let len = usize::try_from(fs::metadata(segment_path(database, number)).ok()?.len()).ok()?;
+        Some(Closed { number, bytes: None, on_disk: OnDisk { file: None, written: len, synced: len } })
+    });
+    recovered.closed.splice(..0, kept);
+    Ok(recovered)
+}
+
+/// Keeps a copy of a segment that cannot be read whole: it is removed once its readable part is folded.
+fn keep_copy(path: &Path, damaged: usize) {
+    let copy = damaged_path(path);
+    let path = path.display();
+    match fs::copy(path.to_string(), &copy) {
+        Ok(_) => error!("{damaged} bytes of {path} are damaged: it is kept as {}", copy.display()),
+        Err(error) => error!("{damaged} bytes of {path} are damaged, and it could not be kept: {error}"),
+    }
+}
+
+fn set_aside(path: &Path) {
+    if let Err(error) = fs::rename(path, damaged_path(path)) {
+        error!("could not rename {}: {error}", path.display());
+    }
+}
+
+fn damaged_path(path: &Path) -> PathBuf {
+    with_suffix(path, ".damaged")
+}
