@@ -94,7 +94,7 @@ fn a_second_program_leaves_the_journal_to_the_first() {
     first.until("/health", "recording", |health| health["journal"]["state"] == "recording");
     let second = start(&homes[1], &two);
     second.until("/health", "refused", |health| health["journal"]["state"] == "degraded");
-    assert!(second.log().contains("another program keeps the journal"), "{}", second.log());
+    assert!(second.log().contains("another program uses the journal"), "{}", second.log());
     send(&two, &seven_e_one(telegram("002714.12830185", "000458.90")));
     second.until("/data/smartmeter_d0", "there", |json| json["POWER_IMPORT"].is_object());
     assert_eq!(first.get("/series").1["series"].as_array().unwrap().len(), 0);
