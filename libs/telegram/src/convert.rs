@@ -6,11 +6,11 @@ use framework::{Batch, DeviceTime, Reading, Text, Timestamp, Value};
 
 use crate::{Decoded, Decoder, Register, Rejected, Telegram, names::Devices};
 
-/// Makes batches of telegrams; remembers the names of the telegram before.
+/// Converter of telegrams to batches; it remembers the names of the telegram before.
 ///
-/// A register is called by its [name](crate::name), or by its code without medium and channel where it
-/// has none. What another meter counted is called by what that is: `GAS`. Names are unique: when two registers would be called the same, the later one is called by
-/// its code as sent, and by `code_2`, `code_3` … where that is taken too.
+/// A register is called by its [name](crate::name), or by its code without medium and channel where it has none. A counter
+/// of another meter is called by its medium: `GAS`. Names are unique: where two registers would have the same, the later
+/// one is called by its code as sent, and by `code_2`, `code_3` … where that is taken too.
 #[derive(Debug, Default)]
 pub struct Converter {
     /// Code as sent and name, in the order of the telegram.
@@ -19,7 +19,7 @@ pub struct Converter {
 }
 
 impl Converter {
-    /// The readings of `telegram`, which was complete at `taken_at`.
+    /// Returns the readings of `telegram`, which was complete at `taken_at`.
     pub fn batch(&mut self, telegram: &impl Telegram, taken_at: Timestamp) -> Batch {
         let devices = Devices::of(telegram);
         let known = self.devices == devices
@@ -69,7 +69,7 @@ fn reading(name: Text, register: &Register<'_>, trim: bool) -> Reading {
         name,
         obis: register.obis,
         value: register.number.map_or_else(|| Value::Text(text(register.value)), Value::Number),
-        // A star without a unit behind it says no more than no star.
+        // A star without a unit behind it tells no more than no star.
         unit: register.unit.filter(|unit| !unit.is_empty()).map(Text::new),
         kind: None,
         time: register.time.map(|time| DeviceTime { sent: text(time.sent), utc: time.utc }),
@@ -78,8 +78,7 @@ fn reading(name: Text, register: &Register<'_>, trim: bool) -> Reading {
     }
 }
 
-/// Decodes a recording for `smartmeter decode`: readings are called by their codes as sent, texts are
-/// exactly as sent.
+/// Decodes a recording: readings are called by their codes, and texts are exactly as sent.
 pub fn decode<D: Decoder + Default>(bytes: &[u8], found: &mut dyn FnMut(Decoded)) {
     let mut decoder = D::default();
     let mut each = |result: Result<D::Telegram<'_>, Rejected<D::Reason>>| match result {

@@ -1,13 +1,13 @@
-//! What all meters have in common that send telegrams over a line, whatever language they speak.
+//! Sources of devices that send telegrams, whatever protocol they use.
 //!
 //! ```text
 //! Source ── bytes ──▶ Reader:  Decoder ── Telegram ──▶ Guard ──▶ Converter ── Batch ──▶
-//!  (Line)                      of the plugin           plausible?  names: keys in /data
+//!  (Connection)                of the plugin           plausible?  names: keys in /data
 //! ```
 //!
-//! A plugin brings its [`Decoder`] and its configuration; [`Source`] does the rest: it opens the line, finds
-//! the speed, asks a meter that does not speak by itself ([`Conversation`]), and says what is wrong in
-//! words. Everything but [`Source`] is pure: no port, clock, store or log.
+//! A plugin brings its [`Decoder`] and its configuration. [`Source`] does the rest: it opens the port, finds the baud rate,
+//! asks a meter that pushes nothing ([`Conversation`]), and explains faults. Everything but [`Source`] does no I/O and has
+//! no clock. [`register_protocol!`] tells the commands `decode`, `record` and `probe` about a protocol.
 
 pub mod config;
 mod convert;

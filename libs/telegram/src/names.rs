@@ -1,13 +1,13 @@
-//! What a register is called in `/data`.
+//! Names of registers in `/data`.
 
 use framework::{Obis, Text};
 
 use crate::Telegram;
 
-/// The register `C.D.E` and its name, in the order of the README's table.
+/// Registers `C.D.E` and their names, in the order of the README's table.
 ///
-/// An energy register (D = 8) of a tariff has the same name with `_T1` … `_T63` behind it. The letters
-/// that some meters send stand for their numbers: `C.1.0` is 96.1.0, `F.F` is 97.97.0.
+/// An energy register (D = 8) of a tariff has the same name with `_T1` … `_T63` behind it. The letters that some meters
+/// send stand for their numbers: `C.1.0` is 96.1.0, `F.F` is 97.97.0.
 pub const NAMES: &[([u8; 3], &str)] = &[
     ([1, 8, 0], "POWER_IMPORT"),
     ([2, 8, 0], "POWER_EXPORT"),
@@ -65,11 +65,10 @@ pub const NAMES: &[([u8; 3], &str)] = &[
     ([97, 97, 0], "ERROR"),
 ];
 
-/// The name of a register; `None` where the table has none for it.
+/// Returns the name of a register; `None` where the table has none for it.
 ///
-/// The medium must fit: 1 or none for electricity, 0, 1 or none for what is abstract (of channel 0: a
-/// gas meter's number on channel 1 is not this meter's). The value must be the current one: F is none,
-/// 255 or 0.
+/// The medium must fit: 1 or none for electricity; 0, 1 or none for abstract registers, of channel 0 (a gas meter's number
+/// on channel 1 is not this meter's). The value must be the present one: F is none, 255 or 0.
 pub fn name(obis: Obis) -> Option<Text> {
     let (c, d, e) = obis.cde();
     let electrical = (1..96).contains(&c) && d > 0;
@@ -91,9 +90,9 @@ pub fn name(obis: Obis) -> Option<Text> {
     }
 }
 
-/// What is counted by the meters whose readings this one passes on (M-Bus, channels 1 to 4).
+/// Media of the meters whose readings this one passes on (M-Bus, channels 1 to 4).
 ///
-/// Register `0-n:24.1.0` says it for channel n, by the device types of EN 13757-3.
+/// Register `0-n:24.1.0` has that of channel n, as a device type of EN 13757-3.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Devices([Option<&'static str>; 4]);
 
@@ -118,7 +117,7 @@ impl Devices {
         devices
     }
 
-    /// The name of a register; `None` where there is none for it.
+    /// Returns the name of a register, if it has one.
     pub(crate) fn name(&self, obis: Obis) -> Option<Text> {
         let Some((place, code)) = on_channel(obis) else { return name(obis) };
         let device = (*self.0.get(place)?)?;
@@ -129,12 +128,12 @@ impl Devices {
     }
 }
 
-/// Does the register hold what another meter counted? `0-n:24.2.e`, and in DSMR 2 and 3 `0-n:24.3.0`.
+/// Returns whether the register is a counter of another meter: `0-n:24.2.e`, and in DSMR 2 and 3 `0-n:24.3.0`.
 pub(crate) fn is_passed_on(obis: Obis) -> bool {
     matches!(on_channel(obis), Some((_, (24, 2, _) | (24, 3, 0))))
 }
 
-/// The channel, counted from 0, and the code of an abstract register that is not of channel 0.
+/// Returns the channel, counted from 0, and the code of an abstract register that is not of channel 0.
 fn on_channel(obis: Obis) -> Option<(usize, (u8, u8, u8))> {
     match (obis.medium(), obis.channel()) {
         (Some(0), Some(channel @ 1..)) => Some((usize::from(channel) - 1, obis.cde())),

@@ -1,26 +1,26 @@
-//! When to listen, and when to sleep.
+//! Naps between a telegram's bytes.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many telegrams are remembered.
+/// Number of telegrams that are remembered.
 const MEMORY: usize = 8;
-/// The kernel keeps 4,095 bytes of a serial port; at most half of that is left to gather.
+/// Most bytes that may gather during a nap: half of the 4,095 that the kernel keeps of a serial port.
 const GATHER: u32 = 2048;
-/// Shorter naps than this are not worth the two system calls.
+/// Shortest nap that is worth its system calls.
 const SHORTEST: Duration = Duration::from_millis(10);
-/// Awake at least so long before the end.
+/// Least time of being awake before the end.
 const MARGIN: Duration = Duration::from_millis(6);
 
-/// Learns how long a meter's telegrams are, and how fast they come.
+/// Learns the length and the speed of a meter's telegrams.
 ///
-/// A telegram at 9600 baud takes a third of a second, and each of its bytes would wake the process.
-/// Once a few telegrams have been seen, one can sleep through the middle and be awake for the end: the
-/// reader naps until shortly before the earliest end that the bytes so far allow.
+/// A telegram at 9600 baud takes a third of a second, and each of its bytes would wake the process. Once a few telegrams
+/// have been seen, the reader can sleep through the middle: it naps until shortly before the earliest end that the bytes
+/// so far allow.
 #[derive(Debug, Default)]
 pub struct Pacer {
-    /// When a telegram was first heard of, and how many of its bytes were there.
+    /// Time at which a telegram was first noticed, and the number of its bytes then.
     began: Option<(Instant, usize)>,
     seen: [Seen; MEMORY],
     count: usize,
@@ -34,12 +34,12 @@ struct Seen {
 }
 
 impl Pacer {
-    /// A telegram has begun, and `bytes` of it are there.
+    /// Notes that a telegram has begun, with `bytes` of it there.
     pub fn arrived(&mut self, now: Instant, bytes: usize) {
         self.began.get_or_insert((now, bytes));
     }
 
-    /// A telegram of `bytes` bytes ended with what arrived at `now`.
+    /// Learns from a telegram of `bytes` bytes whose end arrived at `now`.
     pub fn completed(&mut self, now: Instant, bytes: usize) {
         if let Some((began, first)) = self.began.take() {
             let later = u32::try_from(bytes.saturating_sub(first)).unwrap_or(u32::MAX);
@@ -50,12 +50,12 @@ impl Pacer {
         }
     }
 
-    /// The telegram that had begun is none: nothing is learned from it.
+    /// Forgets the telegram that had begun: nothing is learned from damage.
     pub fn gave_up(&mut self) {
         self.began = None;
     }
 
-    /// Until when nothing of interest arrives, with `bytes` of the telegram there; `None` = listen.
+    /// Returns the time until which nothing of interest arrives, with `bytes` of the telegram there; `None` means listen.
     pub fn nap(&self, now: Instant, bytes: usize) -> Option<Instant> {
         if self.count < MEMORY {
             return None;
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_telegram_that_is_none_teaches_nothing() {
+    fn a_telegram_that_was_given_up_teaches_nothing() {
         let (mut pacer, now) = after(7, 360);
         pacer.arrived(now, 1);
         pacer.gave_up();

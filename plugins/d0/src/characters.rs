@@ -1,11 +1,11 @@
-//! What a character may be in a data line.
+//! Classes of characters in a data line.
 
-/// May `byte` stand in a code?
+/// Returns whether `byte` may stand in a code.
 pub(crate) fn is_code(byte: u8) -> bool {
     is_word(byte) || matches!(byte, b'.' | b':' | b'-' | b'*' | b'&')
 }
 
-/// May `byte` stand in a mnemonic?
+/// Returns whether `byte` may stand in a mnemonic.
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'#')
 }
@@ -19,17 +19,17 @@ pub(crate) fn skip_blanks(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Is `byte` printable, and none of the characters that structure a line?
+/// Returns whether `byte` is printable and does not structure a line.
 #[inline]
 pub(crate) fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'(' | b')' | b'*')
 }
 
-/// A mnemonic such as `ET0PE`, `FF` and `P_1`, or groups of one letter or up to three digits:
+/// Returns whether `code` is a mnemonic such as `ET0PE`, `FF` and `P_1`, or has groups of one letter or up to three digits:
 /// `1-0:1.8.0*255`, `P.01`.
 ///
-/// OBIS would be too narrow. Anything would be too wide: an STX that became a `B` makes `B1.8.0`. Of the
-/// lower-case letters, only those that OBIS has are taken, `f.f` for `F.F`.
+/// OBIS would be too narrow. Anything would be too wide: an STX that became a `B` makes `B1.8.0`. Of the lower-case
+/// letters, only those that OBIS has are taken, `f.f` for `F.F`.
 pub(crate) fn has_groups(code: &[u8]) -> bool {
     let mut groups = code.split(|byte| !byte.is_ascii_alphanumeric());
     let is_group = |group: &[u8]| match group {
@@ -42,34 +42,34 @@ pub(crate) fn has_groups(code: &[u8]) -> bool {
     groups.all(is_group)
 }
 
-/// No code of any meter, but what may be left of one that was cut: the `255` of `1.8.0*255`.
+/// Returns whether `code` is no meter's but may be left of a longer one that was cut: the `255` of `1.8.0*255`.
 pub(crate) fn is_doubtful(code: &[u8]) -> bool {
     !code.iter().any(|&byte| byte == b'.' || byte.is_ascii_alphabetic())
 }
 
-/// May `unit`, which has bytes above ASCII, be one in UTF-8 or Latin-1?
+/// Returns whether `unit`, which has bytes above ASCII, may be a unit in UTF-8 or Latin-1.
 ///
-/// Of Latin-1 only what units need (°, ², ³, µ, ·, º): a flipped bit 7 in a letter must not pass.
+/// Of Latin-1 only the characters of units count (°, ², ³, µ, ·, º): a flipped bit 7 in a letter must not pass.
 pub(crate) fn is_unit(unit: &[u8]) -> bool {
     let latin = |&byte: &u8| byte.is_ascii() || matches!(byte, 0xb0 | 0xb2 | 0xb3 | 0xb5 | 0xb7 | 0xba);
     std::str::from_utf8(unit).is_ok() || unit.iter().all(latin)
 }
 
-/// May `byte` begin a data line? (Only in a telegram that begins with STX does the answer matter.)
+/// Returns whether `byte` may begin a data line. It matters only in a telegram that begins with STX.
 pub(crate) fn begins_code(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }
 
-/// Skips text from `at` on: where the first character stands that is none, or the end.
+/// Skips plain characters from `at` on; returns the place of the first other one, or the end.
 ///
-/// Most bytes of a telegram are digits in a value: this is the loop that sets the decoder's speed.
+/// Most bytes of a telegram are digits in a value: this loop determines the decoder's speed.
 #[inline]
 pub(crate) fn skip_plain(text: &[u8], mut at: usize) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
     while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*word);
-        // Bit 7 of a byte is set where it is below a blank, one of `(`, `)` and `*`, or above `~`. A
-        // borrow may set it wrongly, but only behind a byte that is found rightly.
+        // Bit 7 of a byte is set where it is below a blank, one of `(`, `)` and `*`, or above `~`. A borrow may set it
+        // wrongly, but only behind a byte that is found rightly.
         let control = word.wrapping_sub(EACH * 0x20) & !word;
         let mark = word ^ (EACH * 0x28);
         let mark = mark.wrapping_sub(EACH * 3) & !mark;

@@ -1,8 +1,8 @@
-//! What the groups of a Dutch P1 port mean: values that were taken at a time of their own.
+//! Groups of a Dutch P1 port: values with a time of their own.
 //!
 //! ```text
 //! 0-0:1.0.0(240229123456W)                    the meter's clock
-//! 0-1:24.2.1(240229120000W)(00123.456*m3)     what another meter counted, DSMR 4 and later
+//! 0-1:24.2.1(240229120000W)(00123.456*m3)     another meter's counter, DSMR 4 and later
 //! 1-0:1.6.0(240229174500W)(02.468*kW)         the month's maximum, Belgium
 //! 0-1:24.3.0(240229120000)(00)(60)(1)(0-1:24.2.1)(m3)
 //! (00123.456)                                 DSMR 2 and 3
@@ -19,12 +19,12 @@ use crate::{
     group::{Content, Group, is_local_time, is_time},
 };
 
-/// Gives the groups of `entry`, of which `first` is the first one, their meaning where it is not the usual
-/// one. Says whether the value stands on the next line.
+/// Reads the groups of `entry`, of which `first` is the first one, where they do not have the usual meaning. Returns
+/// whether the value stands on the next line.
 #[inline]
 pub(crate) fn read(text: &[u8], content: Content, first: &Group, entry: &mut Entry) -> bool {
     let time = first.value.of(text);
-    // The cheap tests first: most values are no times.
+    // The cheap test first: most values are not times.
     if !matches!(time.len(), 12 | 13) {
         return false;
     }
@@ -49,8 +49,8 @@ pub(crate) fn read(text: &[u8], content: Content, first: &Group, entry: &mut Ent
     false
 }
 
-/// Time, status, minutes between two values, number of registers, the register and its unit, the value.
-/// `None` where there is another number of registers than one.
+/// Reads time, status, minutes between two values, number of registers, the register and its unit, the value. Returns
+/// `None` for another number of registers than one.
 fn hourly(text: &[u8], first: &Group, entry: &mut Entry) -> Option<bool> {
     let next = |group: &Group| group.next(text, Content::Hourly);
     let status = next(first)?;
@@ -84,9 +84,9 @@ pub(crate) fn continue_hourly(text: &[u8], from: usize, entry: &mut Entry) {
     }
 }
 
-/// The moment that `time` is: Central European Time, with the meter's word on whether it is summer.
+/// Returns the moment of `time`: Central European Time, with the meter's mark for summer or winter.
 ///
-/// `None` where it is none, and where nothing says whether it is summer (DSMR 2).
+/// Returns `None` for an invalid time, and without the mark (DSMR 2).
 fn utc(time: &[u8]) -> Option<Timestamp> {
     let (digits, season) = time.split_at_checked(12)?;
     let offset = match season {

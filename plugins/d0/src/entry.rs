@@ -1,22 +1,22 @@
-//! Where a register stands in the text of its telegram.
+//! Place of a register in the text of its telegram.
 
 use framework::{Decimal, Obis, Timestamp};
 use telegram::{Register, RegisterTime};
 
-/// Where one register's parts stand, and what they mean.
+/// Places of one register's parts, and its number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) code: Span,
     pub(crate) value: Span,
     pub(crate) unit: Option<Span>,
-    /// The further groups.
+    /// Further groups.
     pub(crate) groups: Span,
-    /// When the value was taken: as sent, and the moment that this is.
+    /// Time of the value: as sent, and as a moment.
     pub(crate) time: Option<(Span, Option<Timestamp>)>,
     pub(crate) number: Option<Decimal>,
 }
 
-/// A part of a text. Telegrams are short: half the size is enough for a position.
+/// Part of a text. Telegrams are short, so half the size is enough for a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     from: u32,
@@ -24,10 +24,10 @@ pub(crate) struct Span {
 }
 
 impl Entry {
-    /// The register that it stands for in `text`.
+    /// Returns the register in `text`.
     #[inline]
     pub(crate) fn register<'a>(&self, obis: Option<Obis>, text: &'a str) -> Register<'a> {
-        // The places were found in this very text: nothing is ever missing.
+        // The places were found in this very text, so nothing is ever missing.
         let part = |span: Span| text.get(span.range()).unwrap_or_default();
         Register {
             value: part(self.value),

@@ -1,13 +1,13 @@
-//! How a character's bits stand on the line, and how to see that one of them is wrong.
+//! Framing of characters on the line, and detection of wrong bits.
 
 use std::fmt;
 
 use crate::wire::ETX;
 
-/// The framing of a meter's characters, as found in bytes that were read as 8N1.
+/// Framing of a meter's characters, as found in bytes that were read as 8N1.
 ///
-/// 7E1 and 8N1 frames are both ten bits long: a port opened as 8N1 receives the characters of a 7E1
-/// meter with the parity bit in bit 7. (IEC 62056-21 demands 7E1.)
+/// 7E1 and 8N1 frames are both ten bits long: a port opened as 8N1 receives the characters of a 7E1 meter with the parity
+/// bit in bit 7. IEC 62056-21 demands 7E1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Framing {
     /// Eight bits, no parity: bit 7 belongs to the character.
@@ -19,7 +19,7 @@ pub enum Framing {
 }
 
 impl Framing {
-    /// As people write it.
+    /// Returns the usual name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Eight => "8N1",
@@ -28,10 +28,10 @@ impl Framing {
         }
     }
 
-    /// The framing with the fewest wrong bytes in `line`.
+    /// Returns the framing with the fewest wrong bytes in `line`.
     ///
-    /// Wrong are bytes of odd parity under 7E1, of even parity under 7O1, with bit 7 set under 8N1. A
-    /// line of plain 7-bit text is 8N1, whatever its parity.
+    /// Wrong are bytes of odd parity under 7E1, of even parity under 7O1, and with bit 7 set under 8N1. A line of plain
+    /// 7-bit text is 8N1, whatever its parity.
     pub(crate) fn detect(line: &[u8]) -> Self {
         let high = line.iter().filter(|&&byte| byte >= 0x80).count();
         if high == 0 {
@@ -39,7 +39,7 @@ impl Framing {
         }
         let odd = line.iter().filter(|&&byte| ODD[usize::from(byte)]).count();
         let even = line.len() - odd;
-        // A tie is a 7-bit line with damage: those framings can tell.
+        // A tie is a damaged 7-bit line: those framings can tell.
         if odd.min(even) > high {
             Self::Eight
         } else if odd <= even {
@@ -49,12 +49,12 @@ impl Framing {
         }
     }
 
-    /// The character of a byte, whatever its parity.
+    /// Returns the character of a byte, whatever its parity.
     pub(crate) fn character(self, byte: u8) -> u8 {
         if self == Self::Eight { byte } else { byte & 0x7f }
     }
 
-    /// CR, LF and ETX as they look on the line.
+    /// Returns CR, LF and ETX as they look on the line.
     pub(crate) fn line_ends(self) -> (u8, u8, u8) {
         match self {
             Self::Eight => (b'\r', b'\n', ETX),
@@ -63,7 +63,7 @@ impl Framing {
         }
     }
 
-    /// Appends the characters of `bytes` to `text`; returns how many had the wrong parity.
+    /// Appends the characters of `bytes` to `text`; returns the number of those with the wrong parity.
     #[inline]
     pub(crate) fn read(self, bytes: &[u8], text: &mut Vec<u8>) -> usize {
         let from = text.len();
@@ -71,15 +71,15 @@ impl Framing {
         if self == Self::Eight {
             return 0;
         }
-        // Eight at a time: a telegram a second is nothing, a recording of a year should not take a minute.
-        // Odd parity is even parity with the highest bit turned over.
+        // Eight at a time: a telegram a second costs nothing, but a recording of a year should not take a minute. Odd
+        // parity is even parity with the highest bit inverted.
         let flip = if self == Self::SevenOdd { EACH * 0x80 } else { 0 };
         let mut wrong = 0;
         for word in text[from..].as_chunks_mut::<8>().0 {
             wrong |= odd_bytes(u64::from_ne_bytes(*word) ^ flip);
             *word = seven_bits(*word);
         }
-        // What is left, along with some that were read already.
+        // The rest, along with some that were read already.
         if let (Some(bytes), Some(last)) = (bytes.last_chunk(), text.last_chunk_mut()) {
             wrong |= odd_bytes(u64::from_ne_bytes(*bytes) ^ flip);
             *last = seven_bits(*bytes);
@@ -97,7 +97,7 @@ impl Framing {
 
 const EACH: u64 = 0x0101_0101_0101_0101;
 
-/// The lowest bit of each byte: does the byte have an odd number of ones? The others mean nothing.
+/// Returns in the lowest bit of each byte whether it has an odd number of ones. The other bits mean nothing.
 #[inline]
 fn odd_bytes(word: u64) -> u64 {
     let word = word ^ (word >> 4);
@@ -110,7 +110,7 @@ fn seven_bits(bytes: [u8; 8]) -> [u8; 8] {
     (u64::from_ne_bytes(bytes) & (EACH * 0x7f)).to_ne_bytes()
 }
 
-/// Which bytes have an odd number of ones.
+/// Bytes with an odd number of ones.
 const ODD: [bool; 256] = {
     let mut odd = [false; 256];
     let mut byte = 0;

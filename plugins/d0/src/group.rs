@@ -1,4 +1,4 @@
-//! One group of a data line: what stands between two brackets.
+//! One group of a data line: a value and its unit between two brackets.
 
 use framework::{Decimal, Obis};
 
@@ -7,24 +7,24 @@ use crate::{
     entry::Span,
 };
 
-/// What a code says about its groups.
+/// Content of a register's groups, by its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// Time integral (D = 8) of an electrical content: a number even without a unit, in kWh by custom.
+    /// Time integral (D = 8) of an electrical quantity: a number even without a unit, in kWh by custom.
     Energy,
     /// A power factor, which has no unit: a number where it has decimals.
     Ratio,
-    /// Another electrical one: a number where it has a unit.
+    /// Another electrical quantity: a number where it has a unit.
     Electrical,
     /// The meter's clock.
     Clock,
-    /// The hourly values of another meter, DSMR 2 and 3.
+    /// Hourly values of another meter, DSMR 2 and 3.
     Hourly,
-    /// Anything: text.
+    /// Text.
     Other,
 }
 
-/// The longest unit that is taken for one.
+/// Most bytes of a unit.
 const MAX_UNIT: usize = 16;
 
 impl Content {
@@ -40,11 +40,11 @@ impl Content {
     }
 }
 
-/// One group: value and unit between two brackets.
+/// Places of a group's parts.
 pub(crate) struct Group {
     pub(crate) value: Span,
     pub(crate) unit: Option<Span>,
-    /// The closing bracket.
+    /// Closing bracket.
     pub(crate) close: usize,
 }
 
@@ -58,9 +58,9 @@ impl Group {
         };
         if let Some(star) = star {
             let unit = &text[star + 1..close];
-            // `088*C&082*C` is a pair of values: text, nobody knows which of the two to take.
+            // `088*C&082*C` is a pair of values, and neither is the right one: it stays text.
             if unit.len() <= MAX_UNIT && !unit.iter().any(|byte| matches!(byte, b'*' | b'&')) {
-                // What has a unit was a number, and is damaged where it is not ASCII.
+                // A value with a unit was a number, and is damaged where it is not ASCII.
                 let good = high.is_none_or(|high| {
                     high > star && is_unit(unit) && Decimal::parse(text[from..star].trim_ascii()).is_some()
                 });
@@ -75,7 +75,7 @@ impl Group {
     #[inline]
     pub(crate) fn number(&self, text: &[u8], content: Content) -> Option<Decimal> {
         let value = self.value.of(text);
-        // Known units are not needed: a star with something behind it says that this is a measurement.
+        // Units need not be known: a star with something behind it marks a measurement.
         let measured = self.unit.is_some_and(|unit| !unit.is_empty());
         let number = measured
             || match content {
@@ -86,7 +86,7 @@ impl Group {
         if number { Decimal::parse(value.trim_ascii()) } else { None }
     }
 
-    /// The group that follows this one, if one does.
+    /// Returns the group that follows this one.
     pub(crate) fn next(&self, text: &[u8], content: Content) -> Option<Self> {
         let bracket = skip_blanks(text, self.close + 1);
         let follows = text.get(bracket) == Some(&b'(');
@@ -94,7 +94,7 @@ impl Group {
     }
 }
 
-/// The closing bracket of a group, its first star, and its first byte with bit 7 set.
+/// Finds the closing bracket of a group, its first star, and its first byte with bit 7 set.
 fn scan(text: &[u8], from: usize) -> Option<(usize, Option<usize>, Option<usize>)> {
     let (mut at, mut star, mut high) = (from, None, None);
     loop {
@@ -102,7 +102,7 @@ fn scan(text: &[u8], from: usize) -> Option<(usize, Option<usize>, Option<usize>
         match *text.get(at)? {
             b')' => return Some((at, star, high)),
             b'*' => star = star.or(Some(at)),
-            // Only the text of an 8N1 meter has such.
+            // Only the text of an 8N1 meter has such bytes.
             0x80.. => high = high.or(Some(at)),
             _ => return None,
         }
@@ -110,8 +110,8 @@ fn scan(text: &[u8], from: usize) -> Option<(usize, Option<usize>, Option<usize>
     }
 }
 
-/// Where the value ends and the unit begins in `0054321 kWh` and in `000123.456kWh`: a few meters send no
-/// star. Without a blank, only a known unit behind a measurement is one: `00104E` is a status word.
+/// Finds the end of the value and the beginning of the unit in `0054321 kWh` and in `000123.456kWh`: a few meters send no
+/// star. Without a blank, only a known unit behind a measurement counts: `00104E` is a status word.
 fn unit_without_star(value: &[u8], content: Content) -> Option<(usize, usize)> {
     // The cheap test first: a value that ends in a letter.
     if !value.last().is_some_and(u8::is_ascii_alphabetic) {
@@ -128,7 +128,7 @@ fn unit_without_star(value: &[u8], content: Content) -> Option<(usize, usize)> {
     Decimal::parse(&value[..end]).map(|_| (end, number.len()))
 }
 
-/// The units that need neither star nor blank.
+/// Units that need neither star nor blank.
 const UNITS: [&str; 10] = ["kWh", "Wh", "kW", "W", "kvarh", "varh", "kvar", "var", "V", "A"];
 
 /// Skips groups from `text[at]` on, and the blanks before each.
@@ -142,7 +142,7 @@ pub(crate) fn skip_groups(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Is `text` a time, `YYMMDDhhmmss` and `S` in summer or `W` in winter? Some meters send impossible ones.
+/// Returns whether `text` is a time, `YYMMDDhhmmss` and `S` in summer or `W` in winter. Some meters send impossible ones.
 pub(crate) fn is_time(text: &[u8]) -> bool {
     matches!(text, [time @ .., b'S' | b'W'] if is_local_time(time))
 }

@@ -1,4 +1,4 @@
-//! How a telegram begins: an ident line, or STX and a data line.
+//! Beginning of a telegram: an ident line, or STX and a data line.
 
 use crate::{
     characters::begins_code,
@@ -7,16 +7,16 @@ use crate::{
     wire::{ETX, MAX_IDENT, STX},
 };
 
-/// What bytes that begin with `/` or STX are.
+/// Verdict on bytes that begin with `/` or STX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
     /// Too few bytes to tell.
     More,
-    /// Nothing that begins a telegram: a request's echo `/?!`, a `/` in a text, a stray byte.
+    /// No beginning of a telegram: a request's echo `/?!`, a `/` in a text, a stray byte.
     Noise,
-    /// An ident line of so many characters.
+    /// An ident line with this number of characters.
     Ident(usize),
-    /// STX and the beginning of a data line: the framing shows in so many bytes.
+    /// STX and the beginning of a data line; this number of bytes shows the framing.
     Message(usize),
     /// An ident line that is too long or damaged.
     BadIdent(Excerpt),
@@ -32,7 +32,7 @@ impl Head {
         }
     }
 
-    /// Is the whole `line` an ident line, or the first line of a data message?
+    /// Returns whether the whole `line` is an ident line, or the first line of a data message.
     pub(crate) fn is_line(line: &[u8]) -> bool {
         if line.first().is_some_and(|&byte| byte & 0x7f == STX) {
             line.get(1).is_some_and(|&byte| begins_code(byte & 0x7f))
@@ -41,7 +41,7 @@ impl Head {
         }
     }
 
-    /// Where inside `line` an ident line begins that goes on to its end.
+    /// Returns the place inside `line` of an ident line that goes on to its end.
     pub(crate) fn inside(line: &[u8]) -> Option<usize> {
         let starts = (0..line.len()).filter(|&at| line[at] & 0x7f == b'/');
         starts.into_iter().find(|&at| matches!(Self::whole(&line[at..]), Self::Ident(_)))
@@ -71,7 +71,7 @@ impl Head {
         }
     }
 
-    /// `/` + maker + baud character + text (IEC 62056-21, clause 6.3.2).
+    /// Judges `/`, maker, baud character and text (IEC 62056-21, clause 6.3.2).
     fn whole(line: &[u8]) -> Self {
         if !begins_ident(line) || line.len() < 5 {
             return Self::Noise;
@@ -94,7 +94,7 @@ impl Head {
     }
 }
 
-/// Can `bytes`, as far as they go, begin an ident line? Three letters tell it from other slashes.
+/// Returns whether `bytes`, as far as they go, can begin an ident line. Three letters tell it from other slashes.
 fn begins_ident(bytes: &[u8]) -> bool {
     bytes.iter().take(5).enumerate().all(|(place, byte)| match (place, byte & 0x7f) {
         (0, slash) => slash == b'/',
@@ -108,7 +108,7 @@ fn end(bytes: &[u8], is_end: impl Fn(u8) -> bool) -> Option<usize> {
     bytes.iter().take(MAX_IDENT + 1).position(|byte| is_end(byte & 0x7f))
 }
 
-/// What may begin a telegram, in any framing.
+/// Returns whether `byte` may begin a telegram, in any framing.
 pub(crate) fn begins_telegram(byte: u8, forced: Option<Framing>) -> bool {
     let character = forced.map_or(byte & 0x7f, |framing| framing.character(byte));
     matches!(character, b'/' | STX)

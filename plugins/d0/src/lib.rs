@@ -1,12 +1,12 @@
 //! Meters that send IEC 62056-21 text (D0), through an infrared head, a P1 port or over TCP.
 //!
 //! ```text
-//! telegram::Source ── bytes ──▶ decoder ── Telegram ──▶ meter: guard, names, batch
-//!                            framing, head, open, line: what it is made of
+//! telegram::Source ── bytes ──▶ decoder ── Telegram ──▶ telegram: guard, names, batch
+//!                               head, framing, open, data_line: its parts
 //! ```
 //!
-//! All of it is pure: no port, clock, store or log. Only `request`, the talk with a meter that must be asked,
-//! has a line. The plugin's README is written for users.
+//! All of it does no I/O and has no clock; only `request`, the dialogue with a meter that must be asked, has a connection.
+//! The plugin's README is written for users.
 
 mod anonymise;
 mod characters;

@@ -1,4 +1,4 @@
-//! A telegram that has begun: what was seen of it, and what is wrong with it.
+//! Telegram that has begun: what is known of it, and its faults.
 
 use std::ops::Range;
 
@@ -10,35 +10,35 @@ use crate::{
     wire::{ACK, STX},
 };
 
-/// The P1 port of DSMR 4 and later: polynomial x¹⁶ + x¹⁵ + x² + 1, least significant bit first.
+/// CRC of the P1 port of DSMR 4 and later: polynomial x¹⁶ + x¹⁵ + x² + 1, least significant bit first.
 ///
-/// A table of 8 KiB: with the small one, the sum would cost more than all the rest.
+/// Its table has 8 KiB: with the small one, the sum would cost more than all the rest.
 static CRC16: crc::Crc<u16, crc::Table<16>> = crc::Crc::<u16, crc::Table<16>>::new(&crc::CRC_16_ARC);
 
-/// The state of a telegram whose characters are being collected in a text.
+/// State of a telegram whose characters are being collected in a text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Open {
     pub(crate) framing: Framing,
-    /// Characters of the ident line; 0 where there is none.
+    /// Number of characters of the ident line; 0 without one.
     pub(crate) ident: usize,
     pub(crate) parity_errors: usize,
-    /// Where in the text STX stands.
+    /// Place of STX in the text.
     pub(crate) stx: Option<usize>,
     /// A data line was seen.
     begun: bool,
-    /// Lines that are no data lines, and where in the text the first one stands.
+    /// Number of lines that are not data lines, and the place of the first one in the text.
     pub(crate) odd_lines: usize,
     first_odd: Option<(usize, usize)>,
     /// The end mark was seen.
     pub(crate) marked: bool,
 }
 
-/// What a line is.
+/// Verdict on a line.
 pub(crate) enum Line {
     Data(End),
-    /// It looks like the first line of the next telegram.
+    /// Probably the first line of the next telegram.
     Head,
-    /// No data line.
+    /// Not a data line.
     Odd,
 }
 
@@ -81,14 +81,14 @@ impl Open {
         registers.read(text, line).map_or(Line::Odd, Line::Data)
     }
 
-    /// Notes that the line at `place` of the text is no data line.
+    /// Notes that the line at `place` of the text is not a data line.
     pub(crate) fn note_odd(&mut self, place: Range<usize>) {
         self.first_odd.get_or_insert((place.start, place.end));
         self.odd_lines += 1;
         self.begun = true;
     }
 
-    /// What is wrong with the telegram, now that all of its `text` is here.
+    /// Returns the fault of the telegram, now that all of its `text` is here.
     pub(crate) fn fault(&self, check: Check, text: &[u8], registers: &Registers) -> Option<Reason> {
         if self.parity_errors > 0 {
             return Some(Reason::Parity { framing: self.framing, characters: self.parity_errors });
@@ -100,16 +100,16 @@ impl Open {
                 }
             }
             Check::Bcc => {
-                // The last character, over all from behind STX to ETX. On the
-                // meter's seven bits, or on eight of an 8N1 meter: a flipped bit 7 must show there too.
+                // The last character, over all from behind STX to ETX. On the meter's seven bits, or on eight of an 8N1
+                // meter: a flipped bit 7 must show there too.
                 let mut covered = text[self.stx.unwrap_or(0) + 1..].iter();
                 let given = *covered.next_back().unwrap_or(&0);
                 let expected = covered.fold(0, |bcc, byte| bcc ^ byte);
                 if given != expected {
                     return Some(Reason::Bcc { given, expected });
                 }
-                // Without an end mark the ETX may be a damaged character inside a line, and seven bits
-                // agree by chance now and then.
+                // Without an end mark the ETX may be a damaged character inside a line, and seven bits agree by chance now
+                // and then.
                 if !self.marked && self.odd_lines > 0 {
                     return Some(Reason::NoEnd);
                 }

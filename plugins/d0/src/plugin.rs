@@ -14,43 +14,43 @@ use crate::{
     request::{INITIAL_BAUD, Request},
 };
 
-/// The plugin.
+/// Source plugin of meters that send IEC 62056-21 text.
 pub struct D0;
 
-/// The speeds at which meters speak by themselves. Each is listened at for some seconds, the usual one first:
-/// optical heads, the P1 port of DSMR 4 and later, mode D of the standard.
+/// Baud rates at which meters push. Each is listened at for some seconds, the usual one first: optical heads, the P1 port
+/// of DSMR 4 and later, mode D of the standard.
 const BAUDS: &[u32] = &[9600, 115_200, 2400, 4800, 19_200, 38_400, 57_600];
-/// How often a meter is asked, where the configuration does not say it.
+/// Time between two requests, where the configuration has none.
 const PERIOD: Duration = Duration::from_secs(60);
-/// A device address has no more characters (IEC 62056-21, clause 6.3.1).
+/// Most characters of a device address (IEC 62056-21, clause 6.3.1).
 const MAX_ADDRESS: usize = 32;
-/// A meter begins its readout so long after the acknowledgement at the latest.
+/// Latest beginning of a readout after the acknowledgement.
 const MAX_ACK_DELAY: Duration = Duration::from_millis(1500);
 
-/// Its keys.
+/// Keys of a source with this plugin.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The head's serial port, `tcp://host:port`, or `replay:FILE`.
+    /// Serial port of the head, `tcp://host:port`, or `replay:FILE`.
     port: String,
-    /// Bits a second; without it the speed is searched for. Where the meter is asked always, that of the request.
+    /// Baud rate; without it, it is searched for. With `request = true`, that of the request.
     baud: Option<u32>,
-    /// How the meter frames a character.
+    /// Framing of the meter's characters.
     #[serde(default)]
     framing: FramingKey,
-    /// Whether the meter is asked; without it, when it says nothing by itself.
+    /// Whether the meter is asked; without it, when it pushes nothing.
     request: Option<bool>,
-    /// The device address in the request.
+    /// Device address in the request.
     address: Option<String>,
     /// Whether NULs go before the request.
     wake_up: Option<bool>,
-    /// From the end of the acknowledgement to the change of speed.
+    /// Time from the end of the acknowledgement to the change of the baud rate.
     ack_delay: Option<Period>,
-    /// The highest speed that is accepted from a meter of mode C.
+    /// Highest baud rate that is accepted from a meter of mode C.
     max_baud: Option<u32>,
-    /// The most that the house's connection can carry: a counter that rises faster is not believed.
+    /// Most that the household's connection can carry: a counter that rises faster is not believed.
     max_power: Option<String>,
-    /// A meter that says nothing for so long has its port closed and opened again.
+    /// Time without a byte after which the port is closed and opened again.
     #[serde(default = "config::default_silent_after")]
     silent_after: Period,
     /// Speed of a replay, in multiples of that of the recording.
@@ -58,7 +58,7 @@ pub struct Config {
     replay_speed: f64,
 }
 
-/// When the meter is asked.
+/// Condition on which the meter is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     Always,
@@ -137,7 +137,7 @@ impl SourcePlugin for D0 {
 }
 
 impl Config {
-    /// By itself only where the speed can be changed: nothing else is known of a meter that says nothing.
+    /// An unknown meter is asked only where this end sets the baud rate.
     fn asked(&self, port: Option<&Port>) -> Asked {
         match (self.request, port) {
             (Some(true), _) => Asked::Always,
@@ -146,16 +146,16 @@ impl Config {
         }
     }
 
-    /// What is wrong with the speeds.
+    /// Returns the mistakes in the baud rates.
     fn speeds(&self) -> impl Iterator<Item = ConfigError> {
         let keys = [
-            ("baud", self.baud, "leave it out: the speed is found then"),
+            ("baud", self.baud, "leave it out: the baud rate is found then"),
             ("max_baud", self.max_baud, "meters offer 300, 600, 1200, 2400, 4800, 9600 or 19200"),
         ];
         keys.into_iter().filter_map(|(key, baud, hint)| config::check_baud(key, baud, hint))
     }
 
-    /// What is wrong with the request.
+    /// Returns the mistakes in the keys of the request.
     fn requests(&self, port: Option<&Port>) -> Vec<ConfigError> {
         let mut wrong = Vec::new();
         if self.asked(port) == Asked::Never {
@@ -177,7 +177,7 @@ impl Config {
         }
         if let Some(address) = self.address.as_ref().filter(|address| !is_address(address)) {
             wrong.push(
-                ConfigError::key("address", format!("`{address}` is no device address"))
+                ConfigError::key("address", format!("`{address}` is not a valid device address"))
                     .hint(format!("at most {MAX_ADDRESS} letters, digits and blanks")),
             );
         }

@@ -1,4 +1,4 @@
-//! Why a telegram is not trusted.
+//! Reasons to reject a telegram.
 
 use std::fmt;
 
@@ -7,28 +7,28 @@ use crate::{framing::Framing, wire::MAX_TELEGRAM};
 /// Bytes that look like a telegram and must not be trusted.
 pub type Rejected = telegram::Rejected<Reason>;
 
-/// What is wrong with a telegram.
+/// Fault of a telegram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Characters with a wrong parity bit: a bit was damaged on the way.
     Parity {
-        /// The framing that the telegram was sent in.
+        /// Framing of the telegram.
         framing: Framing,
-        /// How many characters.
+        /// Number of characters.
         characters: usize,
     },
     /// The block check character does not match.
     Bcc {
-        /// The meter's.
+        /// Value that the meter sent.
         given: u8,
-        /// Of the bytes that arrived.
+        /// Value for the bytes that arrived.
         expected: u8,
     },
     /// The CRC16 behind the end mark does not match.
     Crc {
-        /// The meter's.
+        /// Value that the meter sent.
         given: u16,
-        /// Of the bytes that arrived.
+        /// Value for the bytes that arrived.
         expected: u16,
     },
     /// STX promises a check character, but ETX and BCC do not follow the end mark.
@@ -37,18 +37,18 @@ pub enum Reason {
     NoEnd,
     /// This character follows the end mark: neither a line end nor a digit of a CRC16.
     AfterMark(u8),
-    /// A line that is no data line.
+    /// A line is not a data line.
     Line(Excerpt),
-    /// An ident line that is too long or holds other than printable characters.
+    /// The ident line is too long or has characters that are not printable.
     Ident(Excerpt),
     /// More bytes than a telegram may have.
     TooLong,
-    /// An end mark without any data line before it.
+    /// The end mark has no data line before it.
     Empty,
 }
 
 impl Reason {
-    /// A short name for the kind of fault, to count it under.
+    /// Returns a short name of the kind of fault.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Parity { .. } => "parity",
@@ -83,19 +83,19 @@ impl fmt::Display for Reason {
             Self::AfterMark(byte) => {
                 write!(f, "unknown text after the end mark: `!{}`", byte.escape_ascii())
             }
-            Self::Line(line) => write!(f, "`{line}` is no data line"),
-            Self::Ident(line) => write!(f, "`{line}` is no ident line"),
+            Self::Line(line) => write!(f, "`{line}` is not a data line"),
+            Self::Ident(line) => write!(f, "`{line}` is not an ident line"),
             Self::TooLong => write!(f, "it is longer than {MAX_TELEGRAM} bytes"),
             Self::Empty => f.write_str("it has no data lines"),
         }
     }
 }
 
-/// The beginning of a damaged line; displayed with everything but printable ASCII escaped.
+/// Beginning of a damaged line; displayed with everything but printable ASCII escaped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Excerpt {
     bytes: [u8; Self::MAX],
-    /// Of the whole line.
+    /// Length of the whole line.
     len: usize,
 }
 
@@ -143,10 +143,10 @@ mod tests {
             (Reason::NoEnd, "it has no end mark `!`"),
             (Reason::AfterMark(b'g'), "unknown text after the end mark: `!g`"),
             (Reason::AfterMark(0x7f), r"unknown text after the end mark: `!\x7f`"),
-            (Reason::Line(Excerpt::of(b"1.8.0(0\x001\xff")), r"`1.8.0(0\x001\xff` is no data line"),
+            (Reason::Line(Excerpt::of(b"1.8.0(0\x001\xff")), r"`1.8.0(0\x001\xff` is not a data line"),
             (
                 Reason::Line(Excerpt::of(&[b'1'; 41])),
-                "`1111111111111111111111111111111111111111…` is no data line",
+                "`1111111111111111111111111111111111111111…` is not a data line",
             ),
             (Reason::TooLong, "it is longer than 65536 bytes"),
         ] {

@@ -1,10 +1,10 @@
-//! A telegram that arrived whole, and its registers.
+//! Telegram that arrived whole, and its registers.
 
 use telegram::Register;
 
 use crate::{data_line::Registers, framing::Framing};
 
-/// One telegram, borrowed from the [`Decoder`](crate::decoder::Decoder) that found it.
+/// Telegram, borrowed from the [`Decoder`](crate::decoder::Decoder) that found it.
 #[derive(Clone, Copy, Debug)]
 pub struct Telegram<'a> {
     pub(crate) offset: u64,
@@ -16,29 +16,29 @@ pub struct Telegram<'a> {
     pub(crate) registers: &'a Registers,
 }
 
-/// What proves a telegram, beside parity and grammar.
+/// Check of a telegram, beside parity and grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// Nothing: a meter that speaks by itself (mode D).
+    /// None: a meter that pushes (mode D).
     None,
-    /// The block check character of IEC 62056-21 (ISO 1155).
+    /// Block check character of IEC 62056-21 (ISO 1155).
     Bcc,
-    /// The CRC16 of the Dutch P1 port.
+    /// CRC16 of the Dutch P1 port.
     Crc16,
 }
 
 impl<'a> Telegram<'a> {
-    /// The framing that it was sent in.
+    /// Returns the framing.
     pub fn framing(&self) -> Framing {
         self.framing
     }
 
-    /// What proves it.
+    /// Returns the check.
     pub fn check(&self) -> Check {
         self.check
     }
 
-    /// Lines that were skipped because they are no data lines: only where a check character proves that
+    /// Returns the number of skipped lines that are not data lines. There are some only where a check character proves that
     /// the meter sent them so.
     pub fn odd_lines(&self) -> usize {
         self.odd_lines
@@ -46,7 +46,7 @@ impl<'a> Telegram<'a> {
 }
 
 impl telegram::Telegram for Telegram<'_> {
-    /// The ident line, with its `/`; `None` for a data message alone.
+    /// Returns the ident line with its `/`; `None` for a data message alone.
     fn ident(&self) -> Option<&str> {
         self.ident
     }
@@ -55,12 +55,12 @@ impl telegram::Telegram for Telegram<'_> {
         self.registers.iter(self.text)
     }
 
-    /// Position in the stream of its first byte: the `/`, or STX where there is no ident line.
+    /// Returns the position of the `/`, or of STX where there is no ident line.
     fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// From its first byte to the end mark or check character.
+    /// Returns the length up to the end mark or check character.
     fn len(&self) -> usize {
         self.text.len()
     }
@@ -69,7 +69,7 @@ impl telegram::Telegram for Telegram<'_> {
         self.framing.name()
     }
 
-    /// Never: one check character or CRC alone agrees by chance too often.
+    /// Returns `false`: one check character or CRC alone agrees by chance too often.
     fn is_checksummed(&self) -> bool {
         false
     }

@@ -1,7 +1,7 @@
-//! Removes from a recording what tells whose meter it is.
+//! Anonymisation of a recording: overwrites everything that identifies the meter.
 //!
-//! Meter numbers keep their maker, their length and their millions (by which the [quirks](crate::quirks) know
-//! a meter): `1XYZ0012345678` becomes `1XYZ0012000000`. Public keys become zeros.
+//! Meter numbers keep their maker, their length and their millions, by which the [quirks](crate::quirks) recognize a meter:
+//! `1XYZ0012345678` becomes `1XYZ0012000000`. Public keys become zeros.
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -17,34 +17,34 @@ use crate::{
 
 const OPEN_RESPONSE: u64 = 0x0101;
 const GET_LIST_RESPONSE: u64 = 0x0701;
-/// What is looked for everywhere is so long that nothing else is the same by accident.
+/// Least length of bytes that are looked for everywhere: shorter ones may be the same by accident.
 const LEAST: usize = 5;
 
-/// An SML file in the recording that has its end: how its checksums are right, where they are.
+/// Complete SML file in the recording, with the kind of its right checksums.
 struct File {
     start: usize,
     whole: Option<Checksum>,
     messages: Vec<Option<Checksum>>,
 }
 
-/// Where the messages of a file stand in the recording, byte by byte, and its end sequence, if it has one.
+/// Places in the recording of each byte of a file's messages, and of its end sequence.
 struct Layout {
     places: Vec<usize>,
     end: Option<usize>,
 }
 
-/// A message and its checksum, by places among the messages of its file.
+/// Message and its checksum, by places among the messages of its file.
 struct Message {
     covered: Range<usize>,
-    /// Its transaction id: nothing but a number of the message.
+    /// Transaction id: nothing but a number of the message.
     id: Range<usize>,
     crc: Range<usize>,
 }
 
-/// Overwrites meter numbers and public keys everywhere in `recording`, and repairs the checksums that were
-/// right. Returns how many places were overwritten.
+/// Overwrites meter numbers and public keys everywhere in `recording`, and repairs the checksums that were right. Returns
+/// the number of places that were overwritten.
 ///
-/// A number of which a damaged telegram has a part only, which no other telegram has, stays there.
+/// A number that only a damaged telegram has, and only a part of it, stays.
 pub(crate) fn anonymise(recording: &mut [u8]) -> usize {
     let mut secrets = BTreeSet::new();
     let mut files = Vec::new();
@@ -64,7 +64,7 @@ pub(crate) fn anonymise(recording: &mut [u8]) -> usize {
     overwritten
 }
 
-/// Overwrites all that is like `old`.
+/// Overwrites everything like `old`.
 fn overwrite(recording: &mut [u8], old: &[u8]) -> usize {
     let new = harmless(old);
     let same = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
@@ -85,7 +85,7 @@ fn overwrite(recording: &mut [u8], old: &[u8]) -> usize {
     places.len()
 }
 
-/// The same without what tells one meter from another.
+/// Returns the same without the part that tells one meter from another.
 fn harmless(old: &[u8]) -> Vec<u8> {
     let mut new = old.to_vec();
     if let Some(Number { number, .. }) = Number::of(old) {
@@ -102,14 +102,14 @@ fn harmless(old: &[u8]) -> Vec<u8> {
     let maker =
         old.len() <= 16 && old.get(1..4).is_some_and(|maker| maker.iter().all(u8::is_ascii_uppercase));
     new[if maker { 4 } else { 0 }..].fill(0);
-    // What is sent twice keeps its place, or the telegram would become shorter.
+    // Doubled sequences keep their place, or the telegram would become shorter.
     for place in memmem::find_iter(old, &ESCAPE) {
         new[place..place + ESCAPE.len()].fill(ESCAPE[0]);
     }
     new
 }
 
-/// As it is sent.
+/// Returns the bytes as they are sent.
 fn doubled(bytes: &[u8]) -> Vec<u8> {
     let mut sent = Vec::with_capacity(bytes.len());
     let mut from = 0;
@@ -146,7 +146,7 @@ impl Layout {
 }
 
 impl File {
-    /// The file that begins at `start`, and what in it tells whose it is: also where it is cut off.
+    /// Reads the file that begins at `start`, and collects the secrets in it, also where it is cut off.
     fn read(recording: &[u8], start: usize, secrets: &mut BTreeSet<(usize, Vec<u8>)>) -> Option<Self> {
         let layout = Layout::of(recording, start);
         let payload = layout.payload(recording);
@@ -178,8 +178,8 @@ impl File {
 impl Message {
     fn repair(&self, payload: &mut [u8], checksum: Checksum) {
         let crc = |payload: &[u8]| checksum.of(&payload[self.covered.clone()]);
-        // Some meters leave out a first byte that is 0. Where it is not 0 any more, there is no room for it:
-        // another transaction id makes it 0 again.
+        // Some meters leave out a first byte that is 0. Where it is not 0 any more, there is no room for it, so another
+        // transaction id makes it 0 again.
         if self.crc.len() == 1 && crc(payload) > 0xff && self.id.len() >= 2 {
             for id in (0..=u16::MAX).map(u16::to_be_bytes).filter(|id| !id.contains(&ESCAPE[0])) {
                 payload[self.id.end - 2..self.id.end].copy_from_slice(&id);
@@ -193,13 +193,13 @@ impl Message {
     }
 }
 
-/// How the checksum that was sent is right, if it is.
+/// Returns the kind of a right checksum.
 fn right(covered: &[u8], sent: &[u8]) -> Option<Checksum> {
     let sent = sent.iter().fold(0, |crc, &byte| crc << 8 | u16::from(byte));
     [Checksum::X25, Checksum::Kermit].into_iter().find(|checksum| checksum.of(covered) == sent)
 }
 
-/// The messages of a file, up to the first damaged one.
+/// Returns the messages of a file, up to the first damaged one.
 fn messages(payload: &[u8], secrets: &mut BTreeSet<(usize, Vec<u8>)>) -> Vec<Message> {
     let mut reader = Reader::new(payload);
     let mut messages = Vec::new();
@@ -268,7 +268,7 @@ fn message(reader: &mut Reader<'_>, secrets: &mut BTreeSet<(usize, Vec<u8>)>) ->
     Ok(id)
 }
 
-/// Does the register with this name tell whose meter it is?
+/// Returns whether the register with this name identifies the meter.
 fn is_secret(name: Element<'_>) -> bool {
     let Element::Octets(&[a, _, c, d, e, _]) = name else { return false };
     // Numbers of the meter and of its owner, and the public key.

@@ -1,8 +1,8 @@
-//! The checksums of files and messages.
+//! Checksums of files and messages.
 
 use crc::{CRC_16_IBM_SDLC, CRC_16_KERMIT, Crc, Table};
 
-/// How a meter computes them. The two have the polynomial of ITU-T V.41 in common.
+/// Kind of a meter's checksums. Both have the polynomial of ITU-T V.41.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Checksum {
     /// CRC-16/X-25, the low byte first: SML.
@@ -16,7 +16,7 @@ static X25: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_IBM_SDLC);
 static KERMIT: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_KERMIT);
 
 impl Checksum {
-    /// The checksum of `bytes`: its two bytes in the order of the wire, as one number.
+    /// Returns the checksum of `bytes`: its two bytes in the order of the wire, as one number.
     pub(crate) fn of(self, bytes: &[u8]) -> u16 {
         match self {
             Self::X25 => X25.checksum(bytes).swap_bytes(),

@@ -1,8 +1,8 @@
-//! An SML file: the messages between start and end sequence (BSI TR-03109-1, annex IV b).
+//! SML file: the messages between start and end sequence (BSI TR-03109-1, annex IV b).
 //!
 //! ```text
 //! message = list of 6: transaction id, group, abort on error, body, checksum, end 00
-//! body    = list of 2: which one it is, and its list
+//! body    = list of 2: its kind, and its list
 //! ```
 
 use crate::{
@@ -12,10 +12,10 @@ use crate::{
     tlv::{Element, Reader},
 };
 
-/// SML_GetList.Res: the only message with registers in it.
+/// Kind SML_GetList.Res: the only message with registers in it.
 const GET_LIST_RESPONSE: u64 = 0x0701;
 
-/// Reads all messages of `payload`, the registers in them into `registers`; returns the server id.
+/// Reads all messages of `payload`, and their registers into `registers`; returns the server id.
 pub(crate) fn read<'a>(
     payload: &'a [u8],
     checksum: Checksum,
@@ -23,7 +23,7 @@ pub(crate) fn read<'a>(
 ) -> Result<&'a [u8], Reason> {
     let mut reader = Reader::new(payload);
     let mut server_id = &payload[..0];
-    // Zeros fill the last message up to four bytes, and some meters send more of them than they say.
+    // Zeros fill the last message up to four bytes, and some meters send more of them than they declare.
     while reader.skip_fill() {
         let start = reader.at();
         let read = message(&mut reader, registers).map_err(|flaw| (reader.at(), flaw));
@@ -34,7 +34,7 @@ pub(crate) fn read<'a>(
             })
             .map_err(|(at, flaw)| Reason::Structure { at, flaw })?;
         if given != u64::from(expected) {
-            // Two bytes in all: `message` saw to it.
+            // `message` made sure that it has two bytes.
             return Err(Reason::MessageCrc { given: given as u16, expected });
         }
         if !id.is_empty() {
@@ -44,12 +44,12 @@ pub(crate) fn read<'a>(
     if registers.is_empty() { Err(Reason::Empty) } else { Ok(server_id) }
 }
 
-/// What is to be judged of a message.
+/// Part of a message that is judged.
 struct Message<'a> {
-    /// Where its checksum begins.
+    /// Place of its checksum.
     covered: usize,
     crc: Option<u64>,
-    /// Empty where it tells none.
+    /// Empty where it has none.
     server_id: &'a [u8],
 }
 

@@ -1,11 +1,11 @@
 //! Meters that send SML, through an infrared head or over TCP.
 //!
 //! ```text
-//! telegram::Source ── bytes ──▶ decoder ── Telegram ──▶ meter: guard, names, batch
-//!                            file, tlv, registers: what it is made of; quirks: what is wrong with it
+//! telegram::Source ── bytes ──▶ decoder ── Telegram ──▶ telegram: guard, names, batch
+//!                               file, tlv, registers: its parts; quirks: known faults of meters
 //! ```
 //!
-//! All of it is pure: no port, clock, store or log. The plugin's README is written for users.
+//! All of it does no I/O and has no clock. The plugin's README is written for users.
 
 mod anonymise;
 mod checksum;

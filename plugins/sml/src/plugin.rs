@@ -10,31 +10,31 @@ use crate::{
     quirks::{Crc, PowerSign, Quirks},
 };
 
-/// The speeds that a meter may speak at, the usual one first.
+/// Baud rates at which meters push, the usual one first.
 const BAUDS: [u32; 7] = [9600, 115_200, 57_600, 19_200, 38_400, 4800, 2400];
 
-/// The plugin.
+/// Source plugin of meters that push SML.
 pub struct Sml;
 
-/// Its keys.
+/// Keys of a source with this plugin.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The head's serial port, `tcp://host:port`, or `replay:FILE`.
+    /// Serial port of the head, `tcp://host:port`, or `replay:FILE`.
     port: String,
-    /// Bits a second; absent: found out.
+    /// Baud rate; without it, it is searched for.
     baud: Option<u32>,
-    /// How the meter computes its checksums.
+    /// Kind of the meter's checksums.
     #[serde(default)]
     crc: Crc,
-    /// Where the meter says in which direction power flows.
+    /// Place of the direction in which power flows.
     #[serde(default)]
     power_sign: PowerSign,
-    /// Signed powers of less than four bytes are unsigned; absent: by the number of the meter.
+    /// Whether signed powers of less than four bytes are unsigned; without it, by the number of the meter.
     unsigned_power: Option<bool>,
-    /// The most that the house's connection can carry: a counter that rises faster is not believed.
+    /// Most that the household's connection can carry: a counter that rises faster is not believed.
     max_power: Option<String>,
-    /// A meter that says nothing for so long has its port closed and opened again.
+    /// Time without a byte after which the port is closed and opened again.
     #[serde(default = "config::default_silent_after")]
     silent_after: Period,
     /// Speed of a replay, in multiples of that of the recording.

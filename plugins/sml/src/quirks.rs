@@ -1,17 +1,17 @@
-//! Meters that are known to err, and what to make of it.
+//! Known faults of meters, and their corrections.
 
 use serde::Deserialize;
 
 use crate::{checksum::Checksum, registers::Registers, server_id::Number};
 
-/// What to do about it: by the table, where nothing is said.
+/// Corrections that the configuration demands; otherwise the table decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quirks {
-    /// How checksums are computed.
+    /// Kind of the checksums.
     pub crc: Crc,
-    /// Where the direction of a power stands.
+    /// Place of a power's direction.
     pub power_sign: PowerSign,
-    /// Are signed powers of less than four bytes unsigned in truth?
+    /// Whether signed powers of less than four bytes are really unsigned.
     pub unsigned_power: Option<bool>,
 }
 
@@ -19,12 +19,12 @@ pub struct Quirks {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Crc {
-    /// As the standard has it, or as this maker is known to do it.
+    /// As the standard demands, or as this maker is known to do.
     #[default]
     Auto,
-    /// The standard's.
+    /// As the standard demands.
     X25,
-    /// That of Holley's old firmware.
+    /// As Holley's old firmware does.
     Kermit,
 }
 
@@ -32,7 +32,7 @@ pub enum Crc {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PowerSign {
-    /// As this maker is known to do it.
+    /// As this maker is known to do.
     #[default]
     Auto,
     /// In the value.
@@ -41,49 +41,48 @@ pub enum PowerSign {
     Status,
 }
 
-/// One way to err.
+/// Fault of a meter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Quirk {
     /// Checksums are CRC-16/KERMIT with the high byte first (volkszaehler/libsml issue 75).
     Kermit,
-    /// Powers are sent with as few bytes as they need, and the first bit of them is no sign, although their
-    /// type is signed: 356.24 W as -299.12 W.
+    /// Powers are sent with as few bytes as they need, and their first bit is not a sign, although their type is signed:
+    /// 356.24 W as -299.12 W.
     UnsignedPower,
-    /// Powers are positive always, and the status word of the energy tells the direction (volkszaehler/libsml
-    /// issue 101).
+    /// Powers are always positive, and the status word of the energy has the direction (volkszaehler/libsml issue 101).
     SignInStatus,
 }
 
-/// Which meters have a quirk.
+/// Meters with a quirk.
 enum Which {
     All,
     /// `1DZG0042000000` to `1DZG0048999999`: numbers of the block 00.
     Numbers(u32, u32),
-    /// Those of the time before the basic meters of FNN: see [`Meter::is_edl`].
+    /// Meters from before the basic meters of FNN: see [`Meter::is_edl`].
     Edl,
 }
 
 const TABLE: &[(&[u8], Which, Quirk)] = &[
-    // What the maker said of its DVS74 (volkszaehler/libsml pull request 136); others of it are right.
+    // As the maker stated for its DVS74 (volkszaehler/libsml pull request 136); its other meters are right.
     (b"DZG", Which::Numbers(42_000_000, 48_999_999), Quirk::UnsignedPower),
     (b"DZG", Which::Numbers(55_000_000, 58_999_999), Quirk::UnsignedPower),
     (b"EMH", Which::Edl, Quirk::SignInStatus),
     (b"HLY", Which::All, Quirk::Kermit),
 ];
 
-/// The registers with the name of the maker: EDL meters, and later ones.
+/// Registers with the name of the maker: of EDL meters, and of later ones.
 const MAKER_EDL: [u8; 6] = [129, 129, 199, 130, 3, 255];
 const MAKER: [u8; 6] = [1, 0, 96, 50, 1, 1];
 
-/// What the table knows a meter by.
+/// Characteristics by which the table recognizes a meter.
 struct Meter<'a> {
     maker: &'a [u8],
     number: Option<Number>,
-    /// It follows the specification EDL of FNN, of 2010, with its status word.
+    /// It follows the specification EDL of FNN from 2010, with its status word.
     is_edl: bool,
 }
 
-/// The quirks in effect.
+/// Quirks in effect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Effective {
     kermit: bool,
@@ -92,7 +91,7 @@ pub(crate) struct Effective {
 }
 
 impl Effective {
-    /// In words, for `/health`.
+    /// Returns them in words, for `/health`.
     pub(crate) fn name(self) -> &'static str {
         match (self.kermit, self.unsigned_power, self.sign_in_status) {
             (false, false, false) => "none",
@@ -108,8 +107,7 @@ impl Effective {
 }
 
 impl Quirks {
-    /// The checksum of a telegram whose bytes are `covered`, as `given`: how it was computed, or what it
-    /// should be.
+    /// Returns the kind of the checksum `given` for the bytes `covered`; for a wrong one, the right value.
     pub(crate) fn checksum(&self, covered: &[u8], given: u16) -> Result<Checksum, u16> {
         let first = if self.crc == Crc::Kermit { Checksum::Kermit } else { Checksum::X25 };
         let expected = first.of(covered);
@@ -122,7 +120,7 @@ impl Quirks {
         }
     }
 
-    /// Corrects the registers of a telegram; `None` if this meter must not use this checksum.
+    /// Corrects the registers of a telegram; returns `None` if this meter must not use this checksum.
     pub(crate) fn apply(
         &self,
         checksum: Checksum,
@@ -145,7 +143,7 @@ impl Quirks {
         if effective.unsigned_power || effective.sign_in_status {
             let out = flows_out(registers);
             for (code, entry) in registers.entries_mut() {
-                // Where the status word agrees with a negative sign, it is one.
+                // A negative sign counts where the status word agrees.
                 if effective.unsigned_power && !out && matches!(code, [1, _, 16 | 36 | 56 | 76, 7, 0, _]) {
                     entry.make_unsigned();
                 }
@@ -180,10 +178,10 @@ impl<'a> Meter<'a> {
     }
 }
 
-/// Does the status word of the first energy that has one say that energy flows out?
+/// Returns whether energy flows out, by the status word of the first energy that has one.
 ///
-/// Bit 5 of EDL meters (FNN, Lastenheft EDL 1.0); bit 11 of later ones, whose lowest byte (but for bit 5) is 4 in
-/// all that were seen.
+/// That is bit 5 of EDL meters (FNN, Lastenheft EDL 1.0), and bit 11 of later ones, whose lowest byte (except bit 5) is 4 in
+/// all known ones.
 fn flows_out(registers: &Registers) -> bool {
     let mut energies = registers.entries().filter(|(code, _)| matches!(code, [1, _, 1 | 2, 8, ..]));
     let status = energies.find_map(|(_, entry)| entry.status).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The registers of a telegram: the entries of its lists.
+//! Registers of a telegram: the entries of its lists.
 
 use std::io::Write as _;
 
@@ -11,10 +11,10 @@ use crate::{
     units,
 };
 
-/// No meter of this kind is older, in seconds since 1970.
+/// Year of the oldest meters of this kind, in seconds since 1970.
 const YEAR_2010: i64 = 1_262_304_000;
 
-/// Values are decimals of at most so many digits: a larger scaler is no meter's.
+/// Powers of ten for scalers. A larger scaler makes more digits than a decimal has.
 const POWERS: [i64; 19] = {
     let mut powers = [1; 19];
     let mut i = 1;
@@ -25,20 +25,20 @@ const POWERS: [i64; 19] = {
     powers
 };
 
-/// The registers of one telegram.
+/// Registers of one telegram.
 ///
-/// It remembers the codes of the telegram before: a meter sends the same ones every second, and comparing
-/// six bytes is much cheaper than writing a code.
+/// It remembers the codes of the telegram before: a meter sends the same ones every second, and comparing six bytes is much
+/// cheaper than writing a code.
 #[derive(Debug, Default)]
 pub(crate) struct Registers {
     entries: Vec<Entry>,
-    /// The codes of `entries`, and behind them those that an earlier telegram had there.
+    /// Codes of `entries`, and behind them those that an earlier telegram had there.
     known: Vec<Known>,
-    /// What the entries have in text, all of it ASCII.
+    /// Texts of the entries, all of them ASCII.
     text: Vec<u8>,
 }
 
-/// What one register has beside its code.
+/// Register without its code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     value: Place,
@@ -46,11 +46,11 @@ pub(crate) struct Entry {
     unit: Option<&'static str>,
     pub(crate) number: Option<Decimal>,
     pub(crate) status: Option<u64>,
-    /// Of a signed number of less than four bytes: the number, its scaler, and how many bytes.
+    /// Signed number of less than four bytes, its scaler, and the number of its bytes.
     short: Option<(i64, i64, u8)>,
 }
 
-/// Where something stands in the text of the registers.
+/// Place in the text of the registers.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place(u32, u32);
 
@@ -60,7 +60,7 @@ struct Time {
     utc: Option<Timestamp>,
 }
 
-/// A code as sent, and as it is written.
+/// Code as sent, and as text.
 #[derive(Clone, Debug)]
 struct Known {
     groups: [u8; 6],
@@ -78,19 +78,19 @@ impl Registers {
         self.entries.is_empty()
     }
 
-    /// All that is text in them.
+    /// Returns their texts.
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
-    /// Keeps a text; returns its place.
+    /// Keeps a text and returns its place.
     fn keep(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Place {
         let from = self.text.len();
         write(&mut self.text);
         Place(from as u32, self.text.len() as u32)
     }
 
-    /// The registers, whose texts stand in `text`.
+    /// Returns the registers, whose texts stand in `text`.
     pub(crate) fn iter<'a>(&'a self, text: &'a str) -> impl ExactSizeIterator<Item = Register<'a>> + use<'a> {
         self.entries.iter().zip(&self.known).map(move |(entry, known)| Register {
             value: entry.value.of(text),
@@ -102,23 +102,23 @@ impl Registers {
         })
     }
 
-    /// Codes as sent, and their entries.
+    /// Returns codes as sent, and their entries.
     pub(crate) fn entries(&self) -> impl Iterator<Item = ([u8; 6], &Entry)> {
         self.known.iter().map(|known| known.groups).zip(&self.entries)
     }
 
-    /// The same, to be corrected.
+    /// Returns the same for corrections.
     pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = ([u8; 6], &mut Entry)> {
         self.known.iter().map(|known| known.groups).zip(&mut self.entries)
     }
 
-    /// The text of the first register with this code.
+    /// Returns the text of the first register with this code.
     pub(crate) fn text_of(&self, code: [u8; 6]) -> Option<&[u8]> {
         let (_, entry) = self.entries().find(|(groups, _)| *groups == code)?;
         self.text.get(entry.value.0 as usize..entry.value.1 as usize)
     }
 
-    /// Reads an entry of a list. One that has no good name or no good value is left out.
+    /// Reads an entry of a list. One without a valid name or value is left out.
     pub(crate) fn read(&mut self, list: &mut Reader<'_>) -> Result<(), Flaw> {
         list.enter_exactly(7)?;
         let (name, status, time) = (list.element()?, list.element()?, list.element()?);
@@ -131,8 +131,9 @@ impl Registers {
             element => element.signed().or_else(|| element.unsigned().and_then(|code| code.try_into().ok())),
         };
         let unit = unit.unsigned().and_then(units::unit);
-        // What counts energy by its code must not come out as energy in another unit.
-        let doubtful = matches!(groups, [1, _, 1..=80, 8, ..]) && !units::is_energy(unit);
+        // A counter of energy, by its code, must not come out as energy in another unit.
+        let doubtful =
+            matches!(groups, [1, _, 1..=80, 8, ..]) && !matches!(unit, Some("Wh" | "varh" | "VAh" | "J"));
         let mut entry =
             Entry { value: Place::default(), time: None, unit, number: None, status: None, short: None };
         match (value, scaler) {
@@ -164,7 +165,7 @@ impl Registers {
         Ok(())
     }
 
-    /// Keeps the digits of what is no number to count with: `18446744073709551615e3`.
+    /// Keeps the digits of a number that is too large for a decimal: `18446744073709551615e3`.
     fn digits(&mut self, entry: &mut Entry, number: i128, scaler: i64) {
         if entry.number.is_none() {
             entry.value = self.keep(|text| {
@@ -177,8 +178,8 @@ impl Registers {
         }
     }
 
-    /// SML_Time: a choice of seconds since some moment of the meter's (1), or a time of day (2, and 3 with
-    /// the offset of the place beside it). Holley sends the seconds without saying so.
+    /// Reads an SML_Time: a choice of seconds since some moment of the meter's (1), or a time of day (2, and 3 with the offset
+    /// of the place beside it). Holley sends the bare seconds.
     fn time(&mut self, element: Element<'_>) -> Option<Time> {
         let (number, is_utc) = match element {
             Element::List(2, mut list) => {
@@ -197,12 +198,12 @@ impl Registers {
         Some(Time { sent, utc: utc.and_then(|seconds| Timestamp::from_second(seconds).ok()) })
     }
 
-    /// The next entry has the code `groups`.
+    /// Notes that the next entry has the code `groups`.
     fn know(&mut self, groups: [u8; 6]) {
         match self.known.get_mut(self.entries.len()) {
             Some(known) if known.groups == groups => {}
             Some(known) => *known = Known::new(groups),
-            // Places are filled in their order: one that is not there is the next one.
+            // Places are filled in order, so a missing one is the next one.
             None => self.known.push(Known::new(groups)),
         }
     }
@@ -240,7 +241,7 @@ impl Known {
     }
 }
 
-/// `number` · 10^`scaler`, where that can be kept exactly.
+/// Returns `number` · 10^`scaler`, if a decimal can hold it exactly.
 fn decimal(number: i64, scaler: i64) -> Option<Decimal> {
     if scaler <= 0 {
         return Decimal::new(number, u8::try_from(scaler.checked_neg()?).ok()?);
@@ -249,7 +250,7 @@ fn decimal(number: i64, scaler: i64) -> Option<Decimal> {
     number.checked_mul(*power).map(Decimal::from)
 }
 
-/// Text where it is printable, else lower-case hexadecimal digits.
+/// Appends octets as text where they are printable, else as lower-case hexadecimal digits.
 pub(crate) fn write_octets(text: &mut Vec<u8>, octets: &[u8]) {
     if octets.iter().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.extend_from_slice(octets);

@@ -1,4 +1,4 @@
-//! Why a telegram is not trusted.
+//! Reasons to reject a telegram.
 
 use std::fmt;
 
@@ -7,41 +7,41 @@ use crate::wire::MAX_TELEGRAM;
 /// Bytes that look like a telegram and must not be trusted; at `offset` stands a start sequence.
 pub type Rejected = telegram::Rejected<Reason>;
 
-/// What is wrong with a telegram.
+/// Fault of a telegram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The checksum of the whole does not match: bytes were damaged or lost on the way.
     Crc {
-        /// The meter's, its bytes in the order of the wire.
+        /// Value that the meter sent, its bytes in the order of the wire.
         given: u16,
-        /// Of the bytes that arrived.
+        /// Value for the bytes that arrived.
         expected: u16,
     },
     /// The checksum of a message does not match, although that of the whole does: the meter damaged it.
     MessageCrc {
-        /// The meter's, its bytes in the order of the wire.
+        /// Value that the meter sent, its bytes in the order of the wire.
         given: u16,
-        /// Of the message.
+        /// Value for the message.
         expected: u16,
     },
     /// The next telegram or the end of the input came before its end sequence.
     NoEnd,
-    /// An escape sequence with a meaning that the transport protocol does not have.
+    /// An escape sequence that the transport protocol does not have.
     Escape([u8; 4]),
     /// More bytes than a telegram may have.
     TooLong,
-    /// No SML at this place.
+    /// The structure is not that of SML.
     Structure {
         /// Position in the payload, counted without escape sequences.
         at: usize,
-        /// What is wrong there.
+        /// Fault at that place.
         flaw: Flaw,
     },
-    /// A whole file without a register in it: an attention response, say.
+    /// A whole file without a register, such as an attention response.
     Empty,
 }
 
-/// What is no SML.
+/// Fault in the structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
     /// A length or count that goes beyond the end.
@@ -50,7 +50,7 @@ pub enum Flaw {
     Length,
     /// A type that SML does not have.
     Type,
-    /// Lists in lists, too deep.
+    /// Lists that are nested too deeply.
     Nesting,
     /// Something else than a list.
     NoList,
@@ -74,7 +74,7 @@ impl fmt::Display for Reason {
                 write!(f, "it has the unknown escape sequence {a:02x} {b:02x} {c:02x} {d:02x}")
             }
             Self::TooLong => write!(f, "it is longer than {MAX_TELEGRAM} bytes"),
-            Self::Structure { at, flaw } => write!(f, "it is no SML: at byte {at} {flaw}"),
+            Self::Structure { at, flaw } => write!(f, "it is not valid SML: at byte {at} {flaw}"),
             Self::Empty => f.write_str("it has no registers"),
         }
     }
@@ -86,8 +86,8 @@ impl fmt::Display for Flaw {
             Self::Beyond => "a length goes beyond the end",
             Self::Length => "a length is shorter than its own field",
             Self::Type => "there is an unknown type",
-            Self::Nesting => "too many lists lie in each other",
-            Self::NoList => "there is no list",
+            Self::Nesting => "too many lists are nested",
+            Self::NoList => "a list is missing",
             Self::Count => "a list has the wrong number of elements",
             Self::NoCrc => "a message has no checksum",
             Self::NoEnd => "a message does not end",
@@ -107,7 +107,7 @@ mod tests {
             (Reason::TooLong, "it is longer than 16384 bytes"),
             (
                 Reason::Structure { at: 12, flaw: Flaw::Length },
-                "it is no SML: at byte 12 a length is shorter than its own field",
+                "it is not valid SML: at byte 12 a length is shorter than its own field",
             ),
         ] {
             assert_eq!(reason.to_string(), text);

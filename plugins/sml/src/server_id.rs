@@ -1,13 +1,13 @@
-//! The server id: which meter it is.
+//! Server id: the number of the meter.
 
 use std::io::Write as _;
 
 use crate::registers::write_octets;
 
-/// A meter's number after DIN 43863-5, as meters send it in ten bytes.
+/// Number of a meter after DIN 43863-5, which meters send in ten bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Number {
-    /// 1 for electricity.
+    /// Medium; 1 for electricity.
     sort: u8,
     pub(crate) maker: [u8; 3],
     pub(crate) block: u8,
@@ -23,7 +23,7 @@ impl Number {
     }
 }
 
-/// A server id as text; it remembers the last one.
+/// Server id as text; it remembers the last one.
 #[derive(Debug, Default)]
 pub(crate) struct Ident {
     id: Vec<u8>,
@@ -31,7 +31,7 @@ pub(crate) struct Ident {
 }
 
 impl Ident {
-    /// The id is `id` now.
+    /// Takes the present id.
     pub(crate) fn set(&mut self, id: &[u8]) {
         if self.id != id {
             self.id.clear();

@@ -1,10 +1,10 @@
-//! A telegram that arrived whole.
+//! Telegram that arrived whole.
 
 use telegram::Register;
 
 use crate::{quirks::Effective, registers::Registers};
 
-/// One SML file, borrowed from the [`Decoder`](crate::decoder::Decoder) that found it.
+/// SML file, borrowed from the [`Decoder`](crate::decoder::Decoder) that found it.
 #[derive(Clone, Copy, Debug)]
 pub struct Telegram<'a> {
     pub(crate) offset: u64,
@@ -16,7 +16,7 @@ pub struct Telegram<'a> {
 }
 
 impl telegram::Telegram for Telegram<'_> {
-    /// The server id as it stands on the meter (DIN 43863-5), `1XYZ0012345678`; else as text or as
+    /// Returns the server id as it is printed on the meter (DIN 43863-5), `1XYZ0012345678`; another one as text or as
     /// hexadecimal digits.
     fn ident(&self) -> Option<&str> {
         Some(self.ident).filter(|ident| !ident.is_empty())
@@ -26,22 +26,22 @@ impl telegram::Telegram for Telegram<'_> {
         self.registers.iter(self.text)
     }
 
-    /// Position in the stream of its start sequence.
+    /// Returns the position of its start sequence.
     fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// From the start sequence to the checksum.
+    /// Returns the length from the start sequence to the checksum.
     fn len(&self) -> usize {
         self.len
     }
 
-    /// The quirks of the meter, `none` where it has none.
+    /// Returns the quirks of the meter, `none` where it has none.
     fn variant(&self) -> &'static str {
         self.quirks.name()
     }
 
-    /// Always: each message has a checksum, and the whole has another one.
+    /// Returns `true`: each message has a checksum, and the whole has another one.
     fn is_checksummed(&self) -> bool {
         true
     }

@@ -1,4 +1,4 @@
-//! The encoding of SML (BSI TR-03109-1, annex IV b): every element begins with its type and length.
+//! Encoding of SML (BSI TR-03109-1, annex IV b): every element begins with its type and length.
 //!
 //! ```text
 //! first byte   M TTT LLLL     M: more bytes of the length follow, each `M 000 LLLL`
@@ -8,31 +8,31 @@
 
 use crate::reject::Flaw;
 
-/// So many lists may lie in each other: a list of registers needs six.
+/// Most lists inside each other: a list of registers needs six.
 const MAX_NESTING: usize = 16;
-/// A longer length field belongs to nothing that a meter sends.
+/// Most bytes of a length field.
 const MAX_HEAD: usize = 4;
 
-/// One element, with everything in it.
+/// Element, with everything in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Element<'a> {
-    /// Also an optional element that is absent: it is empty then.
+    /// Octets; none for an optional element that is absent.
     Octets(&'a [u8]),
     Boolean(&'a [u8]),
     Signed(&'a [u8]),
     Unsigned(&'a [u8]),
-    /// So many elements.
+    /// Number of elements, and a reader of them.
     List(usize, Reader<'a>),
 }
 
-/// What an element's first bytes say.
+/// First bytes of an element.
 enum Head {
-    /// Type, and length of what follows.
+    /// Type, and length of the rest.
     Plain(u8, usize),
     List(usize),
 }
 
-/// Reads elements one after the other.
+/// Reader of elements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
@@ -44,17 +44,17 @@ impl<'a> Reader<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// Position of the next element.
+    /// Returns the position of the next element.
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    /// The bytes since `start`.
+    /// Returns the bytes since `start`.
     pub(crate) fn since(&self, start: usize) -> &'a [u8] {
         self.bytes.get(start..self.at).unwrap_or_default()
     }
 
-    /// Skips zeros; is anything left?
+    /// Skips zeros; returns whether anything is left.
     pub(crate) fn skip_fill(&mut self) -> bool {
         let rest = &self.bytes[self.at..];
         self.at += rest.iter().position(|&byte| byte != 0).unwrap_or(rest.len());
@@ -90,12 +90,12 @@ impl<'a> Reader<'a> {
             7 => Head::List(len),
             _ => return Err(Flaw::Type),
         };
-        // An element of a list has one byte at least: no count is larger than what is left either.
+        // An element of a list has at least one byte, so a count is not larger than the rest either.
         let (Head::Plain(_, len) | Head::List(len)) = head;
         if len > self.bytes.len() - self.at { Err(Flaw::Beyond) } else { Ok(head) }
     }
 
-    /// The next element.
+    /// Reads the next element.
     #[inline]
     pub(crate) fn element(&mut self) -> Result<Element<'a>, Flaw> {
         let head = self.head()?;
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Enters a list: how many elements it has.
+    /// Enters a list; returns the number of its elements.
     pub(crate) fn enter(&mut self) -> Result<usize, Flaw> {
         match self.head()? {
             Head::List(count) => Ok(count),
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
         if self.enter()? == count { Ok(()) } else { Err(Flaw::Count) }
     }
 
-    /// Skips elements, without a recursion that the input could drive.
+    /// Skips elements, without a recursion that depends on the input.
     fn skip(&mut self, count: usize) -> Result<(), Flaw> {
         let mut left = [0; MAX_NESTING];
         let mut depth = 0;
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Element<'_> {
-    /// An unsigned number of 1 to 8 bytes.
+    /// Returns an unsigned number of 1 to 8 bytes.
     pub(crate) fn unsigned(&self) -> Option<u64> {
         match *self {
             Self::Unsigned(bytes @ [_, ..]) if bytes.len() <= 8 => {
@@ -167,7 +167,7 @@ impl Element<'_> {
         }
     }
 
-    /// A signed number of 1 to 8 bytes, its sign that of its first bit.
+    /// Returns a signed number of 1 to 8 bytes, whose first bit is the sign.
     pub(crate) fn signed(&self) -> Option<i64> {
         match *self {
             Self::Signed(bytes @ [first, ..]) if bytes.len() <= 8 => {

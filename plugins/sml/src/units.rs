@@ -1,6 +1,6 @@
-//! What the unit codes mean (IEC 62056-6-2, enumeration of physical units).
+//! Unit codes (IEC 62056-6-2, enumeration of physical units).
 
-/// The unit with this code; `None` for a bare number (255) and for codes that meters do not use.
+/// Returns the unit with this code; `None` for a bare number (255) and for codes that meters do not use.
 pub(crate) fn unit(code: u64) -> Option<&'static str> {
     Some(match code {
         1 => "a",
@@ -42,9 +42,4 @@ pub(crate) fn unit(code: u64) -> Option<&'static str> {
         57 => "Ah",
         _ => return None,
     })
-}
-
-/// Is it one that energy is counted in?
-pub(crate) fn is_energy(unit: Option<&str>) -> bool {
-    matches!(unit, Some("Wh" | "varh" | "VAh" | "J"))
 }

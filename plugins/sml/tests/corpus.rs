@@ -15,7 +15,7 @@ use serde_json::Value;
 use telegram_testing::{Found, Owned, Shown, accepted, corpus, decode};
 
 fn main() {
-    corpus::run(&["sml"], &[("sml", recorded), ("malformed", damaged)]);
+    corpus::run(corpus::trials(&["sml"], &[("sml", recorded), ("malformed", damaged)]));
 }
 
 /// A file of `sml`: what a meter sent.

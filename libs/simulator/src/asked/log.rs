@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -46,6 +47,26 @@ pub enum Event {
         /// … and when it was noticed.
         at: Instant,
     },
+}
+
+/// A line: `heard /?!\\r\\n at 300`, `said /ISK at 300` with the beginning of the message, `300 to 9600`.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Received { bytes, baud, understood, .. } => {
+                write!(
+                    f,
+                    "{} {} at {baud}",
+                    if *understood { "heard" } else { "missed" },
+                    bytes.escape_ascii()
+                )
+            }
+            Self::Sent { bytes, baud, .. } => {
+                write!(f, "said {} at {baud}", bytes[..bytes.len().min(4)].escape_ascii())
+            }
+            Self::BaudChanged { from, to, .. } => write!(f, "{from} to {to}"),
+        }
+    }
 }
 
 #[derive(Debug, Default)]

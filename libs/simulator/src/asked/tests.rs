@@ -82,14 +82,7 @@ fn shown(events: &[Event]) -> Vec<String> {
         Event::Received { at, .. } | Event::Sent { at, .. } | Event::BaudChanged { at, .. } => *at,
     };
     assert!(events.windows(2).all(|pair| at(&pair[0]) <= at(&pair[1])), "{events:?}");
-    let show = |event: &Event| match event {
-        Event::Received { bytes, baud, understood, .. } => {
-            format!("{} {} at {baud}", if *understood { "heard" } else { "missed" }, bytes.escape_ascii())
-        }
-        Event::Sent { bytes, baud, .. } => format!("said {} at {baud}", bytes[..4].escape_ascii()),
-        Event::BaudChanged { from, to, .. } => format!("{from} to {to}"),
-    };
-    events.iter().map(show).collect()
+    events.iter().map(Event::to_string).collect()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a device sent, and when: a text file that one can read, attach to a report, and play again.
+//! Recording of a device: a text file of its bytes and their times, to be read, attached to a report, or played again.
 //!
 //! ```text
 //! # smartmeter recording 1: serial port, 9600 baud, 2024-02-29T12:34:56Z
@@ -6,9 +6,9 @@
 //! 0.011204 33325230364554415f3130370d0a
 //! ```
 //!
-//! The first line has the version of this format, where the bytes came from, the speed of the line, and when
-//! it began. Each other line is a chunk: seconds since then, with up to six decimals, and its bytes in
-//! hexadecimal. Lines that begin with `#` are remarks. Any other file is taken for raw bytes.
+//! The first line has the version of this format, the origin of the bytes, the baud rate, and the time of the beginning.
+//! Each other line is a chunk: seconds since then, with up to six decimals, and its bytes in hexadecimal. Lines that begin
+//! with `#` are remarks. Any other file is taken for raw bytes.
 
 use std::{
     fmt,
@@ -16,40 +16,40 @@ use std::{
     time::Duration,
 };
 
-/// How a recording begins; the version follows.
+/// First characters of a recording; the version follows.
 const MARK: &str = "# smartmeter recording ";
 const VERSION: &str = "1";
-/// The most bytes of a chunk.
+/// Most bytes of a chunk.
 pub const MAX_CHUNK: usize = 4096;
-/// The most characters of a line: a whole chunk in hexadecimal, and its time.
+/// Most characters of a line: a whole chunk in hexadecimal, and its time.
 const MAX_LINE: usize = 2 * MAX_CHUNK + 64;
-/// So much of raw bytes at a time.
+/// Time that a chunk of raw bytes takes.
 const RAW_CHUNK: Duration = Duration::from_millis(20);
-/// Start bit, eight of the character, stop bit.
+/// Bits of a character on the line: start bit, eight of the character, stop bit.
 const BITS: u32 = 10;
 
-/// Where recorded bytes came from.
+/// Origin of recorded bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A serial port.
     Serial,
     /// A TCP connection.
     Tcp,
-    /// A file of raw bytes: their times are those that its speed makes.
+    /// A file of raw bytes: the baud rate determines their times.
     File,
 }
 
 const ORIGINS: [(Origin, &str); 3] =
     [(Origin::Serial, "serial port"), (Origin::Tcp, "TCP"), (Origin::File, "file")];
 
-/// What a recording says of itself. Where the port was is not among it: nobody else needs to know.
+/// First line of a recording. It does not name the port: nobody else needs to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// Where the bytes came from.
+    /// Origin of the bytes.
     pub origin: Origin,
-    /// Bits a second.
+    /// Baud rate.
     pub baud: u32,
-    /// When it began, in UTC: `2024-02-29T12:34:56Z`.
+    /// Time of the beginning in UTC: `2024-02-29T12:34:56Z`.
     pub began: String,
 }
 
@@ -75,35 +75,34 @@ impl fmt::Display for Header {
 /// Bytes that came together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
-    /// When, since the recording began.
+    /// Time since the beginning of the recording.
     pub after: Duration,
     /// At least one, and at most [`MAX_CHUNK`].
     pub bytes: Vec<u8>,
 }
 
-/// Reads a recording, a chunk at a time: however long it is, one line is kept.
+/// Reader of a recording. It keeps one line at a time, however long the recording is.
 #[derive(Debug)]
 pub struct Recording<R> {
     reader: R,
-    /// `None`: raw bytes.
+    /// First line; `None` for raw bytes.
     header: Option<Header>,
-    /// The line that is read; of a file of raw bytes, those that were looked at.
+    /// Present line; of a file of raw bytes, its first ones, which were looked at.
     line: Vec<u8>,
-    /// Which line this is, the first one being 1.
+    /// Number of the line, from 1.
     number: u64,
-    /// When the chunk before came.
+    /// Time of the chunk before.
     after: Duration,
-    /// Raw bytes so far, and how many of them a second carries.
+    /// Number of raw bytes so far, and in a second.
     raw: u64,
     per_second: u32,
 }
 
 impl<R: BufRead> Recording<R> {
-    /// Begins to read one; raw bytes come as fast as `baud` would carry them.
+    /// Reads the first line; raw bytes come as fast as `baud` would carry them.
     ///
     /// # Errors
-    /// What the system says; `InvalidData`, with a sentence, for a recording of another version or whose
-    /// first line is damaged.
+    /// Returns any I/O error; `InvalidData` for a recording of another version, and for a damaged first line.
     pub fn new(mut reader: R, baud: u32) -> io::Result<Self> {
         let mut line = Vec::with_capacity(MARK.len());
         reader.by_ref().take(MARK.len() as u64).read_to_end(&mut line)?;
@@ -119,15 +118,15 @@ impl<R: BufRead> Recording<R> {
         Ok(recording)
     }
 
-    /// What it says of itself; `None` for raw bytes.
+    /// Returns the first line; `None` for raw bytes.
     pub fn header(&self) -> Option<&Header> {
         self.header.as_ref()
     }
 
-    /// The next chunk, `None` at the end.
+    /// Returns the next chunk, `None` at the end.
     ///
     /// # Errors
-    /// What the system says; `InvalidData`, with a sentence, for a line that is none of a recording.
+    /// Returns any I/O error; `InvalidData` for a malformed line.
     pub fn next_chunk(&mut self) -> io::Result<Option<Chunk>> {
         if self.header.is_none() {
             return self.next_raw();
@@ -140,7 +139,7 @@ impl<R: BufRead> Recording<R> {
             if !self.line.starts_with(b"#") {
                 let chunk = chunk(&self.line).map_err(|why| self.wrong(why))?;
                 if chunk.after < self.after {
-                    return Err(self.wrong("its time lies before that of the chunk before it"));
+                    return Err(self.wrong("its time is earlier than that of the chunk before it"));
                 }
                 self.after = chunk.after;
                 return Ok(Some(chunk));
@@ -163,7 +162,7 @@ impl<R: BufRead> Recording<R> {
         Ok(Some(Chunk { after: Duration::from_secs(self.raw / per_second) + rest, bytes }))
     }
 
-    /// Reads a line without its end; `false` at the end of the file.
+    /// Reads a line without its end; returns `false` at the end of the file.
     fn read_line(&mut self) -> io::Result<bool> {
         self.number += 1;
         let mut limited = self.reader.by_ref().take(MAX_LINE as u64 + 2);
@@ -173,7 +172,7 @@ impl<R: BufRead> Recording<R> {
             self.line.pop_if(|byte| *byte == b'\r');
         }
         if self.line.len() > MAX_LINE {
-            return Err(self.wrong("it is longer than any line of a recording"));
+            return Err(self.wrong("too long for a line of a recording"));
         }
         Ok(read > 0)
     }
@@ -185,13 +184,11 @@ impl<R: BufRead> Recording<R> {
         if version != VERSION {
             let version: String = version.chars().take(20).collect();
             return Err(self.wrong(&format!(
-                "this program reads version {VERSION} of recordings, this one has version `{version}`: update smartmeter"
+                "unknown version `{version}` of recordings, expected {VERSION}: update smartmeter"
             )));
         }
         Header::parse(rest.trim_start()).ok_or_else(|| {
-            self.wrong(
-                "expected where it was recorded, such as `serial port, 9600 baud, 2024-02-29T12:34:56Z`",
-            )
+            self.wrong("expected an origin, such as `serial port, 9600 baud, 2024-02-29T12:34:56Z`")
         })
     }
 
@@ -200,7 +197,7 @@ impl<R: BufRead> Recording<R> {
     }
 }
 
-/// `12.345678 2f4542`
+/// Parses `12.345678 2f4542`.
 fn chunk(line: &[u8]) -> Result<Chunk, &'static str> {
     const SHAPE: &str = "expected seconds, a blank and hexadecimal bytes: `1.250000 2f4542`";
     let blank = line.iter().position(|&byte| byte == b' ').ok_or(SHAPE)?;
@@ -208,7 +205,7 @@ fn chunk(line: &[u8]) -> Result<Chunk, &'static str> {
     let after = seconds(time).ok_or(SHAPE)?;
     let (pairs, rest) = hex.as_chunks::<2>();
     if !rest.is_empty() {
-        return Err("half a byte: the hexadecimal digits are odd in number");
+        return Err("odd number of hexadecimal digits");
     }
     if pairs.is_empty() {
         return Err(SHAPE);
@@ -222,7 +219,7 @@ fn chunk(line: &[u8]) -> Result<Chunk, &'static str> {
     Ok(Chunk { after, bytes })
 }
 
-/// `12` or `12.345678`.
+/// Parses `12` or `12.345678`.
 fn seconds(text: &[u8]) -> Option<Duration> {
     let text = std::str::from_utf8(text).ok()?;
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
@@ -234,7 +231,7 @@ fn seconds(text: &[u8]) -> Option<Duration> {
     Some(Duration::from_secs(number(whole, 9)?) + Duration::from_micros(micros))
 }
 
-/// Writes a recording.
+/// Writer of a recording.
 #[derive(Debug)]
 pub struct Recorder<W> {
     writer: W,
@@ -242,25 +239,25 @@ pub struct Recorder<W> {
 }
 
 impl<W: Write> Recorder<W> {
-    /// Begins one.
+    /// Writes the first line.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns any I/O error.
     pub fn new(mut writer: W, header: &Header) -> io::Result<Self> {
         writeln!(writer, "{header}")?;
         Ok(Self { writer, line: String::new() })
     }
 
-    /// Writes what came `after` it began; times must not run backwards. Nothing is no chunk, and more than
-    /// [`MAX_CHUNK`] bytes are several.
+    /// Writes bytes that came `after` the beginning; times must not run backwards. More than [`MAX_CHUNK`] bytes become
+    /// several chunks.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns any I/O error.
     pub fn write(&mut self, after: Duration, bytes: &[u8]) -> io::Result<()> {
         use fmt::Write as _;
         for bytes in bytes.chunks(MAX_CHUNK) {
             self.line.clear();
-            // Nothing can go wrong: it is a string.
+            // Writing into a string cannot fail.
             let _ = write!(self.line, "{}.{:06} ", after.as_secs(), after.subsec_micros());
             bytes.iter().for_each(|byte| {
                 let _ = write!(self.line, "{byte:02x}");
@@ -271,10 +268,10 @@ impl<W: Write> Recorder<W> {
         Ok(())
     }
 
-    /// Hands on what is still kept.
+    /// Flushes the writer.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns any I/O error.
     pub fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
     }

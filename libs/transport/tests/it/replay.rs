@@ -83,12 +83,12 @@ async fn raw_bytes_come_at_the_speed_of_their_line() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_played_is_called_so() {
+async fn what_cannot_be_played_is_reported() {
     let later = File::new("later", b"# smartmeter recording 9: x\n");
     for (path, expected) in [
         ("/nonexistent", "no such recording"),
-        ("/dev/null", "this is no file"),
-        (later.0.to_str().unwrap(), "line 1: this program reads version 1"),
+        ("/dev/null", "not a file"),
+        (later.0.to_str().unwrap(), "line 1: unknown version `9` of recordings, expected 1"),
     ] {
         let error = Connection::open(&format!("replay:{path}").parse().unwrap(), 9600).await.unwrap_err();
         assert!(error.to_string().starts_with(expected), "{path}: {error}");

@@ -64,7 +64,7 @@ async fn bytes_wait_during_a_nap_and_an_unplugged_device_is_noticed() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_serial_port_is_called_so() {
+async fn a_path_that_is_not_a_serial_port_is_reported() {
     for path in ["/dev/null", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
         let error = Connection::open(&path.parse().unwrap(), 9600).await.unwrap_err();
         assert_eq!(error.to_string(), "not a serial port", "{path}");

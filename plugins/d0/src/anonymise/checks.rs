@@ -1,4 +1,4 @@
-//! Check characters: what was right stays right, and what was wrong stays as wrong as it was.
+//! Check characters: right ones stay right, and wrong ones stay as wrong as they were.
 
 use std::ops::Range;
 
@@ -9,17 +9,17 @@ use crate::{
     wire::{ETX, STX},
 };
 
-/// Of the P1 port, and of those that take the CRC of the HDLC protocol for it.
+/// CRC of the P1 port, and that of HDLC, which some meters take for it.
 const CRCS: [crc::Crc<u16>; 2] =
     [crc::Crc::<u16>::new(&crc::CRC_16_ARC), crc::Crc::<u16>::new(&crc::CRC_16_IBM_SDLC)];
 
-/// The check characters of a text, and what they are taken over.
+/// Check characters of a text, and the ranges that they cover.
 pub(super) struct Checks(Vec<Check>);
 
 enum Check {
     /// One character, and the sum (XOR) before anything changed.
     Bcc { covered: Range<usize>, at: usize, sum: u8 },
-    /// Hexadecimal digits, which CRC they are, and that CRC before anything changed.
+    /// Hexadecimal digits, the index of their CRC, and that CRC before anything changed.
     Crc { covered: Range<usize>, digits: Range<usize>, which: usize, crc: u16 },
 }
 
@@ -58,7 +58,7 @@ impl Checks {
         Self(found)
     }
 
-    /// Makes up for what has changed in `text`.
+    /// Adapts the check characters to the changes in `text`.
     pub(super) fn repair(self, text: &mut Text) {
         for check in self.0 {
             match check {
@@ -71,8 +71,8 @@ impl Checks {
                     let change = before ^ CRCS[which].checksum(&text.characters[covered]);
                     let Some(given) = number(&text.characters[digits.clone()]) else { continue };
                     let repaired = given ^ change;
-                    // Some meters leave out leading zeros. Where there are more digits now, they stand in the
-                    // place of a line end: nobody needs that.
+                    // Some meters leave out leading zeros. Where there are more digits now, they take the place of a line
+                    // end, which nobody needs.
                     let needed = 4 - repaired.leading_zeros() as usize / 4;
                     let mut end = digits.end;
                     while end - digits.start < needed
@@ -94,13 +94,13 @@ impl Checks {
     }
 }
 
-/// Where the end mark stands: at the start of a line, or behind its last bracket.
+/// Returns the place of the end mark: at the start of a line, or behind its last bracket.
 fn end_mark(line: &[u8]) -> Option<usize> {
     let behind = line.iter().rposition(|byte| *byte == b')').map_or(0, |bracket| bracket + 1);
     (line.get(behind) == Some(&b'!')).then_some(behind)
 }
 
-/// The CRC behind the end mark at `mark`.
+/// Finds the CRC behind the end mark at `mark`.
 fn crc(characters: &[u8], ident: usize, mark: usize) -> Option<Check> {
     let digits = characters[mark + 1..].iter().take(4).take_while(|byte| byte.is_ascii_hexdigit()).count();
     let digits = mark + 1..mark + 1 + digits;

@@ -1,8 +1,7 @@
-//! Overwrites what tells whose meter it is, in bytes that were recorded.
+//! Anonymisation of recorded bytes: overwrites everything that identifies the meter.
 //!
-//! Nothing here needs a telegram to be whole: it works line by line, so that a recording of a fault can be
-//! shown to others. Numbers become zeros of the same length, parity bits stay as right or as wrong as
-//! they were, and so do check characters.
+//! It works line by line, and no telegram needs to be whole, so that a recording of a fault can be shown to others. Numbers
+//! become zeros of the same length; parity bits and check characters stay as right or as wrong as they were.
 
 mod checks;
 mod numbers;
@@ -15,19 +14,18 @@ use crate::{
     head::Head,
 };
 
-/// Lines shorter than this do not show their framing.
+/// Length from which a line shows its framing.
 const SHOWS_FRAMING: usize = 16;
-/// `/`, maker and baud character.
+/// Length of `/`, maker and baud character.
 const IDENT_HEAD: usize = 5;
-/// So many digits in a row in an ident line are a serial number; fewer say what model it is.
+/// Least digits in a row of a serial number in an ident line; fewer name the model.
 const SERIAL_NUMBER: usize = 5;
 
-/// Overwrites meter numbers in `bytes`, which were read as 8N1; returns how many places were.
+/// Overwrites meter numbers in `bytes`, which were read as 8N1; returns the number of places.
 ///
-/// Meter numbers are the values of registers that identify (`0.0.0`, `C.1.0`, `0-n:96.1.x`, `42.0.0`, a heat
-/// meter's `9.20` and `9.21`), texts (`96.13.x`), serial numbers in ident lines and requests, and wherever
-/// else one of those numbers stands, in hexadecimal too. A number in a line whose code is lost is
-/// overwritten as well.
+/// Meter numbers are the values of registers that identify (`0.0.0`, `C.1.0`, `0-n:96.1.x`, `42.0.0`, a heat meter's
+/// `9.20` and `9.21`), texts (`96.13.x`), serial numbers in ident lines and requests, and the same numbers everywhere
+/// else, in hexadecimal too. A number in a line whose code is lost is overwritten as well.
 pub(crate) fn anonymise(bytes: &mut [u8]) -> usize {
     let mut text = Text::of(bytes);
     let checks = Checks::find(&text);
@@ -41,10 +39,10 @@ pub(crate) fn anonymise(bytes: &mut [u8]) -> usize {
     places
 }
 
-/// The characters of a recording, without their parity bits.
+/// Characters of a recording, without their parity bits.
 struct Text {
     characters: Vec<u8>,
-    /// Where lines end, behind their line end, and how their characters were framed.
+    /// Ends of the lines, behind their line ends, and their framings.
     lines: Vec<(usize, Framing)>,
 }
 
@@ -64,7 +62,7 @@ impl Text {
         text
     }
 
-    /// Where each line stands, its line end included.
+    /// Returns the range of each line, with its line end.
     fn lines(&self) -> impl Iterator<Item = Range<usize>> {
         let starts = std::iter::once(0).chain(self.lines.iter().map(|(end, _)| *end));
         starts.zip(&self.lines).map(|(start, (end, _))| start..*end)
@@ -103,7 +101,7 @@ fn identify(text: &[u8], place: Range<usize>, numbers: &mut Numbers) {
     while let Some(bracket) = text[rest.clone()].iter().position(|byte| matches!(byte, b'(' | b')')) {
         let bracket = rest.start + bracket;
         if text[bracket] == b')' {
-            // Its code is lost, or damaged: nobody knows what it is.
+            // Its code is lost or damaged, so it may be a number.
             if code == place.start {
                 numbers.lost(code..bracket);
             }
@@ -128,7 +126,7 @@ fn identify(text: &[u8], place: Range<usize>, numbers: &mut Numbers) {
     }
 }
 
-/// Where an ident line, or a request for one meter, begins, and where a serial number may begin in it.
+/// Finds the beginning of an ident line or of a request for one meter, and that of a serial number in it.
 fn serial_number(line: &[u8]) -> Option<(usize, usize)> {
     let slash = Head::inside(line).or_else(|| {
         // Damaged ones, and `/?12345678!`.
@@ -139,10 +137,10 @@ fn serial_number(line: &[u8]) -> Option<(usize, usize)> {
     Some((slash, (slash + head).min(line.len())))
 }
 
-/// What stands behind a code.
+/// Content behind a code.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// Nothing that tells whose meter it is.
+    /// Nothing that identifies the meter.
     Value,
     /// A number of the meter, of its owner or of its place.
     Number,
@@ -151,7 +149,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// By the value groups C, D and E of a code, whatever medium and channel it is of.
+    /// Classifies a code by its value groups C, D and E, whatever its medium and channel.
     fn of(code: &[u8]) -> Self {
         // STX, and what else may stand before it.
         let begin = code.iter().position(u8::is_ascii_alphanumeric).unwrap_or_default();

@@ -1,27 +1,27 @@
-//! The numbers that are overwritten, and where they stand.
+//! Numbers to overwrite, and their places.
 
 use std::{collections::HashSet, ops::Range};
 
-/// So many digits are one meter's number wherever they stand, where so many are left without leading zeros;
-/// fewer may be anything.
+/// Least digits of a meter's number that is found wherever it stands, and least of them without leading zeros. Fewer may
+/// be anything.
 const NUMBER: usize = 6;
 const SIGNIFICANT: usize = 5;
-/// So many hexadecimal digits are taken for characters, where each pair is a letter or digit.
+/// Least hexadecimal digits that are taken for characters, where each pair is a letter or digit.
 const HEX_TEXT: usize = 16;
-/// So many hexadecimal digits with a letter among them are a number in hexadecimal.
+/// Least hexadecimal digits, with a letter among them, of a number in hexadecimal.
 const HEX_NUMBER: usize = 8;
 
-/// What to overwrite.
+/// Places to overwrite.
 #[derive(Default)]
 pub(super) struct Numbers {
     places: Vec<(Range<usize>, How)>,
-    /// Runs of digits, and whole values, to be found elsewhere too.
+    /// Runs of digits, and whole values, that are looked for everywhere.
     known: HashSet<Vec<u8>>,
 }
 
 #[derive(Clone, Copy)]
 enum How {
-    /// Zeros for digits; letters say who made the meter.
+    /// Zeros for digits; letters name the maker.
     Digits,
     /// Zeros for hexadecimal digits.
     Hex,
@@ -34,7 +34,7 @@ enum How {
 }
 
 impl Numbers {
-    /// The value at `place` is a number.
+    /// Notes that the value at `place` is a number.
     pub(super) fn value(&mut self, text: &[u8], place: Range<usize>) {
         let value = &text[place.clone()];
         let trimmed = value.trim_ascii();
@@ -52,18 +52,18 @@ impl Numbers {
         self.places.push((place, how));
     }
 
-    /// The value at `place` is part of one whose code is lost.
+    /// Notes that the value at `place` is part of one whose code is lost.
     pub(super) fn lost(&mut self, place: Range<usize>) {
         self.places.push((place, How::Digits));
     }
 
-    /// The value at `place` is text for people.
+    /// Notes that the value at `place` is text for people.
     pub(super) fn text(&mut self, text: &[u8], place: Range<usize>) {
         let how = if is_hex(&text[place.clone()]) { How::HexWords } else { How::Text };
         self.places.push((place, how));
     }
 
-    /// Each run of at least `least` digits at `place` is a number.
+    /// Notes that each run of at least `least` digits at `place` is a number.
     pub(super) fn digits(&mut self, text: &[u8], place: Range<usize>, least: usize) {
         for run in runs(text, place, u8::is_ascii_digit) {
             if run.len() >= least {
@@ -73,7 +73,7 @@ impl Numbers {
         }
     }
 
-    /// `value` and the runs of digits in it are to be found elsewhere too.
+    /// Notes `value` and the runs of digits in it, to find them elsewhere.
     fn know(&mut self, value: &[u8]) {
         let is_word = value.iter().all(u8::is_ascii_alphanumeric) && value.iter().any(u8::is_ascii_digit);
         if is_word && value.len() >= HEX_NUMBER && value.iter().any(u8::is_ascii_uppercase) {
@@ -87,7 +87,7 @@ impl Numbers {
         }
     }
 
-    /// Overwrites what was found, and the same numbers elsewhere; returns how many places changed.
+    /// Overwrites what was found, and the same numbers elsewhere; returns the number of changed places.
     pub(super) fn overwrite(mut self, text: &mut [u8]) -> usize {
         self.find_again(text);
         let mut changed = 0;
@@ -112,7 +112,7 @@ impl Numbers {
                 continue;
             }
             for run in runs(text, word.clone(), u8::is_ascii_digit) {
-                // A part of a value that has decimals or a unit is none.
+                // Part of a value that has decimals or a unit.
                 let before = run.start.checked_sub(1).and_then(|before| text.get(before));
                 let is_value = before == Some(&b'.') || matches!(text.get(run.end), Some(b'.' | b'*'));
                 if !is_value && self.known.contains(&text[run.clone()]) {
@@ -176,7 +176,7 @@ fn fill(place: &mut [u8], which: impl Fn(&u8) -> bool, with: u8) {
     place.iter_mut().filter(|byte| which(byte)).for_each(|byte| *byte = with);
 }
 
-/// Where in `place` of `text` characters of one kind stand in a row.
+/// Finds runs of one kind of characters in `place` of `text`.
 fn runs(text: &[u8], place: Range<usize>, is: fn(&u8) -> bool) -> impl Iterator<Item = Range<usize>> {
     let mut at = place.start;
     std::iter::from_fn(move || {
@@ -192,7 +192,7 @@ fn is_hex(text: &[u8]) -> bool {
     !text.is_empty() && text.len().is_multiple_of(2) && text.iter().all(u8::is_ascii_hexdigit)
 }
 
-/// The letters and digits that pairs of hexadecimal digits stand for, at least half of them digits: eight
+/// Returns the letters and digits that pairs of hexadecimal digits stand for. At least half of them must be digits: eight
 /// digits of a number may look like four letters.
 fn hex_text(text: &[u8]) -> Option<Vec<u8>> {
     if text.len() < HEX_TEXT || !is_hex(text) {
@@ -208,7 +208,7 @@ fn pairs(text: &[u8]) -> impl Iterator<Item = u8> {
     text.as_chunks::<2>().0.iter().map(|pair| character(*pair))
 }
 
-/// What a pair of hexadecimal digits stands for; NUL where it is none.
+/// Returns the character of a pair of hexadecimal digits; NUL for another pair.
 fn character([high, low]: [u8; 2]) -> u8 {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     digit(high).zip(digit(low)).map_or(0, |(high, low)| (high << 4 | low) as u8)

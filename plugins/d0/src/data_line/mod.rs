@@ -1,4 +1,4 @@
-//! The grammar of a data line (IEC 62056-21, data sets of a readout, with what meters make of them).
+//! Grammar of a data line: data sets of a readout (IEC 62056-21), and the variants that meters send.
 //!
 //! ```text
 //! line  = { group } { set }            e.g. 1.6.0(02.468*kW)(1703100930)
@@ -6,9 +6,8 @@
 //! group = "(" [ value [ "*" unit ] ] ")"    (0.18374)(0.00078)
 //! ```
 //!
-//! Groups without a code continue a load profile; they belong to no register, but that of DSMR 2 (see
-//! `dsmr`). An end mark `!` may follow the last bracket. Blanks and tabs may stand anywhere
-//! between codes and brackets.
+//! Groups without a code continue a load profile; they belong to no register, except in DSMR 2 (see `dsmr`). An end mark
+//! `!` may follow the last bracket. Blanks and tabs may stand anywhere between codes and brackets.
 
 use framework::Obis;
 use telegram::Register;
@@ -20,31 +19,31 @@ use crate::{
     group::{Content, Group, skip_groups},
 };
 
-/// What ended a line.
+/// End of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Nothing more on it.
+    /// Nothing follows.
     Line,
-    /// The end mark, at this position of the text.
+    /// The end mark follows, at this place of the text.
     Mark(usize),
 }
 
-/// The registers of a telegram.
+/// Registers of a telegram.
 ///
-/// It remembers the codes of the telegram before: a meter sends the same ones every second, and
-/// comparing a code is much cheaper than reading it.
+/// It remembers the codes of the telegram before: a meter sends the same ones every second, and comparing a code is much
+/// cheaper than reading it.
 #[derive(Debug, Default)]
 pub(crate) struct Registers {
     entries: Vec<Entry>,
-    /// The codes of `entries`, and behind them those that an earlier telegram had there.
+    /// Codes of `entries`, and behind them those that an earlier telegram had there.
     known: Vec<Known>,
-    /// The first set whose code may be the rest of a longer one.
+    /// Place of the first set whose code may be the rest of a longer one.
     doubtful: Option<(usize, usize)>,
     /// The value of the last entry stands on the next line.
     continued: bool,
 }
 
-/// A code and what it means.
+/// Code and its meaning.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     bytes: [u8; MAX_CODE],
@@ -54,7 +53,7 @@ struct Known {
     doubtful: bool,
 }
 
-/// The longest code is 23 characters, `255-255:255.255.255*255`; a mnemonic may be somewhat longer.
+/// Most characters of a code: the longest has 23, `255-255:255.255.255*255`, and a mnemonic may have some more.
 const MAX_CODE: usize = 32;
 impl Registers {
     pub(crate) fn clear(&mut self) {
@@ -67,7 +66,7 @@ impl Registers {
         self.entries.is_empty()
     }
 
-    /// The registers, whose lines stand in `text`.
+    /// Returns the registers, whose lines stand in `text`.
     pub(crate) fn iter<'a>(
         &self,
         text: &'a str,
@@ -75,7 +74,7 @@ impl Registers {
         self.parts().map(move |(entry, known)| entry.register(known.obis, text))
     }
 
-    /// Where the first set stands whose code may be the rest of a longer one.
+    /// Returns the place of the first set whose code may be the rest of a longer one.
     pub(crate) fn doubtful(&self) -> Option<(usize, usize)> {
         self.doubtful
     }
@@ -84,7 +83,7 @@ impl Registers {
         self.entries.iter().zip(&self.known)
     }
 
-    /// Reads the line `text[from..]`. A line that is no data line leaves no registers.
+    /// Reads the line `text[from..]`; `None` for another line than a data line, which leaves no registers.
     pub(crate) fn read(&mut self, text: &[u8], from: usize) -> Option<End> {
         let before = self.entries.len();
         let end = self.sets(text, from);
@@ -111,7 +110,7 @@ impl Registers {
         }
     }
 
-    /// Reads one data set; returns where the next one starts.
+    /// Reads one data set; returns the place of the next one.
     fn set(&mut self, text: &[u8], at: usize) -> Option<usize> {
         let known = self.code(&text[at..])?;
         let (code_end, content, doubtful) = (at + known.len, known.content, known.doubtful);
@@ -135,7 +134,7 @@ impl Registers {
         Some(end)
     }
 
-    /// The code at the start of `rest`. An opening bracket follows it, perhaps behind blanks.
+    /// Returns the code at the start of `rest`. An opening bracket follows it, perhaps behind blanks.
     fn code(&mut self, rest: &[u8]) -> Option<&Known> {
         let place = self.entries.len();
         let again = self.known.get(place).is_some_and(|known| {
@@ -143,7 +142,7 @@ impl Registers {
         });
         if !again {
             let known = Known::read(rest)?;
-            // Places are filled in their order: one that is not there is the next one.
+            // Places are filled in order, so a missing one is the next one.
             match self.known.get_mut(place) {
                 Some(slot) => *slot = known,
                 None => self.known.push(known),
@@ -168,9 +167,9 @@ impl Known {
     }
 }
 
-/// Reads one data line without its line end: for tools and tests; the decoder reads telegrams.
+/// Reads one data line without its line end, for tools and tests; the decoder reads telegrams.
 ///
-/// `None` where it is no data line. A line of groups only has no registers.
+/// Returns `None` for another line. A line of groups only has no registers.
 pub fn read_line(line: &str) -> Option<Vec<Register<'_>>> {
     let mut registers = Registers::default();
     registers.read(line.as_bytes(), 0)?;

@@ -1,4 +1,4 @@
-//! Meters that speak only when they are asked: IEC 62056-21, protocol modes A, B and C, data readout.
+//! Dialogue with meters that must be asked: IEC 62056-21, protocol modes A, B and C, data readout.
 //!
 //! ```text
 //! reader  /?!  ──▶                        300 baud
@@ -24,65 +24,65 @@ use crate::{
     wire::{ACK, MAX_IDENT, STX},
 };
 
-/// The speed at which a meter is asked, unless it has one of its own.
+/// Baud rate at which a meter is asked, unless it has one of its own.
 pub(crate) const INITIAL_BAUD: u32 = 300;
-/// The speeds that the characters `0`, `1` … of mode C offer, and `A`, `B` … of mode B from 600 on.
+/// Baud rates that the characters `0`, `1` … of mode C offer, and `A`, `B` … of mode B from 600 on.
 const SPEEDS: [u32; 7] = [300, 600, 1200, 2400, 4800, 9600, 19_200];
 
-/// A meter begins its answer within 1.5 s; the rest is for adapters that hand on bytes late.
+/// Longest wait for an answer: a meter begins within 1.5 s, and adapters deliver bytes late.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long NULs wake a meter with a battery, and the pause before it can be asked.
+/// Time of the NULs that wake a meter with a battery, and of the pause before it can be asked.
 const WAKE: Duration = Duration::from_millis(2200);
 const AWAKENING: Duration = Duration::from_millis(1600);
-/// Between what one end says and what the other one answers, at least.
+/// Least time between a message and its answer.
 const REACTION: Duration = Duration::from_millis(200);
-/// The same for meters that say they are quick.
+/// The same for meters that declare to be quick.
 const QUICK_REACTION: Duration = Duration::from_millis(20);
 
-/// In so many bytes there is an ident line, the reflected request before it included.
+/// Most bytes up to the end of an ident line, the reflected request before it included.
 const MAX_HEARD: usize = 4 * MAX_IDENT;
-/// In so many bytes the readout has begun; before are an acknowledgement that the head reflects, and what
-/// the change of speed made of others.
+/// Most bytes before the readout: an acknowledgement that the head reflects, and garbage from the change of the baud
+/// rate.
 const MAX_STRAY: usize = 64;
 
-/// How a meter is asked.
+/// Request to a meter.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// Which one of several meters on one line; empty asks any.
+    /// Address of one of several meters on a line; an empty one asks any.
     pub(crate) address: String,
-    /// How characters stand on the line; `None`: as the standard wants it, and answers as they come.
+    /// Framing; `None` sends as the standard demands, and reads as the meter answers.
     pub(crate) framing: Option<Framing>,
-    /// The speed of the request.
+    /// Baud rate of the request.
     pub(crate) baud: u32,
-    /// A meter that offers a higher speed is left at that of the request (mode C).
+    /// Highest baud rate that is accepted (mode C): a meter that offers more stays at that of the request.
     pub(crate) max_baud: Option<u32>,
-    /// It sleeps, and NULs wake it.
+    /// NULs wake the meter before.
     pub(crate) wake_up: bool,
-    /// How long after the acknowledgement the speed changes; `None`: a quarter of the reaction time.
+    /// Time from the acknowledgement to the change of the baud rate; `None` stands for a quarter of the reaction time.
     pub(crate) ack_delay: Option<Duration>,
 }
 
-/// What the ident line promises.
+/// Mode that the ident line promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// The readout, at the speed of the request.
+    /// The readout comes at the baud rate of the request.
     A,
-    /// The readout at this speed.
+    /// The readout comes at this baud rate.
     B(u32),
-    /// This speed, if it is acknowledged with this character.
+    /// It comes at this baud rate, if that is acknowledged with this character.
     C(u32, u8),
 }
 
-/// Bytes that hold an ident line.
+/// Ident line.
 struct Ident {
     heard: Vec<u8>,
-    /// Where it stands in them, its line end included.
+    /// Place of the line in `heard`, with its line end.
     place: Range<usize>,
     /// The same in plain characters.
     text: Vec<u8>,
     mode: Mode,
     reaction: Duration,
-    /// When it ended.
+    /// Time of its end.
     at: Instant,
 }
 
@@ -119,7 +119,7 @@ impl Conversation for Request {
 }
 
 impl Request {
-    /// The bytes of a text on the line, read as 8N1.
+    /// Returns the bytes of a text on the line, read as 8N1.
     fn framed(&self, text: &[u8]) -> Vec<u8> {
         let odd = |byte: u8| (byte.count_ones() % 2) as u8;
         let parity = |byte: u8| match self.framing {
@@ -130,8 +130,7 @@ impl Request {
         text.iter().map(|&byte| byte | parity(byte) << 7).collect()
     }
 
-    /// Asks for the data readout, at the speed that the meter offers or at the present one. Returns what
-    /// was sent.
+    /// Asks for the data readout, at the baud rate that the meter offers or at the present one. Returns the bytes sent.
     async fn acknowledge(
         &self,
         connection: &mut Connection,
@@ -146,8 +145,8 @@ impl Request {
         sleep_until(ident.at + ident.reaction).await;
         connection.send(&ack).await?;
         if speed != self.baud {
-            // An adapter may still be sending when the system says that all is sent; the meter in turn
-            // is silent for its reaction time.
+            // An adapter may still be sending when the system reports that all is sent; the meter in turn is silent for its
+            // reaction time.
             sleep(self.ack_delay.unwrap_or(ident.reaction / 4)).await;
             connection.discard()?;
             connection.set_baud(speed)?;
@@ -196,7 +195,7 @@ impl Mode {
 
 /// Returns the ident line and the beginning of the readout.
 async fn begin(connection: &mut Connection, ident: &Ident, sent: &[u8]) -> Result<Vec<u8>, NoAnswer> {
-    // In the other modes, what came so soon is not the readout.
+    // In the other modes, bytes that came so soon are not the readout.
     let mut heard = match ident.mode {
         Mode::A => ident.heard[ident.place.end..].to_vec(),
         Mode::B(_) | Mode::C(..) => Vec::new(),
@@ -208,7 +207,7 @@ async fn begin(connection: &mut Connection, ident: &Ident, sent: &[u8]) -> Resul
         }
         let more = read_by(connection, last, &mut heard).await?;
         if heard.len() >= MAX_STRAY || !more {
-            // A meter that sends no STX: its first line is behind what the head reflected.
+            // A meter that sends no STX: its first line follows what the head reflected.
             let from = heard.len() - behind(&heard, sent).len();
             let printable = |byte: &u8| matches!(byte & 0x7f, b'!'..=b'~' | STX);
             break heard[from..].iter().position(printable).map_or(heard.len(), |at| from + at);
@@ -225,7 +224,7 @@ async fn begin(connection: &mut Connection, ident: &Ident, sent: &[u8]) -> Resul
     Ok([&ident.heard[ident.place.clone()], &heard[start..]].concat())
 }
 
-/// Adds to `heard` what comes next; `false` if nothing does.
+/// Adds the next bytes to `heard`; returns whether any came.
 async fn read_by(connection: &mut Connection, last: Instant, heard: &mut Vec<u8>) -> Result<bool, NoAnswer> {
     let mut chunk = [0; 64];
     match timeout_at(last, connection.read(&mut chunk)).await {
@@ -237,7 +236,7 @@ async fn read_by(connection: &mut Connection, last: Instant, heard: &mut Vec<u8>
     }
 }
 
-/// Where an ident line stands, its line end included.
+/// Finds an ident line, with its line end.
 fn find_ident(heard: &[u8]) -> Option<Range<usize>> {
     let ends = |from: usize| heard[from..].iter().position(|byte| byte & 0x7f == b'\n');
     let slashes = (0..heard.len()).filter(|&at| heard[at] & 0x7f == b'/');
@@ -247,12 +246,12 @@ fn find_ident(heard: &[u8]) -> Option<Range<usize>> {
     })
 }
 
-/// Where STX and a data line begin.
+/// Finds STX and the beginning of a data line.
 fn find_readout(heard: &[u8]) -> Option<usize> {
     heard.windows(2).position(|pair| pair[0] & 0x7f == STX && begins_code(pair[1] & 0x7f))
 }
 
-/// What follows the reader's own bytes, which some heads reflect.
+/// Returns the bytes after the reader's own ones, which some heads reflect.
 fn behind<'a>(heard: &'a [u8], sent: &[u8]) -> &'a [u8] {
     let echo = if sent.is_empty() { None } else { memchr::memmem::find(heard, sent) };
     echo.map_or(heard, |at| &heard[at + sent.len()..])
@@ -263,7 +262,7 @@ fn no_ident(heard: &[u8]) -> NoAnswer {
         return NoAnswer::Silent { waited: ANSWER };
     }
     let plain: Vec<_> = heard.iter().map(|byte| byte & 0x7f).collect();
-    NoAnswer::Unclear(format!("the meter was asked, and answers `{}`, which is no ident line", shown(&plain)))
+    NoAnswer::Unclear(format!("the meter answers `{}`, which is not an ident line", shown(&plain)))
 }
 
 fn shown(line: &[u8]) -> Excerpt {

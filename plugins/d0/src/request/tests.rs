@@ -73,5 +73,5 @@ fn what_the_head_reflects_is_no_answer() {
     assert_eq!(behind(b"/I", b""), b"/I");
     assert!(matches!(no_ident(b""), NoAnswer::Silent { .. }));
     let NoAnswer::Unclear(reason) = no_ident(b"h\xe9llo\r\n") else { panic!() };
-    assert_eq!(reason, "the meter was asked, and answers `hillo`, which is no ident line");
+    assert_eq!(reason, "the meter answers `hillo`, which is not an ident line");
 }

@@ -29,20 +29,26 @@ pub fn files(folders: &[&str], extension: &str) -> Vec<(PathBuf, Vec<u8>)> {
     folders.iter().flat_map(|name| crate::files(corpus.join(name), extension)).collect()
 }
 
-/// Runs one trial for each file of `folders` that is of one of these `kinds` or says none; where there is no corpus,
-/// one that is ignored. A test without the harness ends with it.
-///
-/// # Panics
-/// Where `expected.json` of a folder is not there, or is not what it should be.
-pub fn run(kinds: &[&str], folders: &[(&str, Test)]) -> ! {
-    let trials = match folder() {
-        Some(corpus) => folders.iter().flat_map(|(name, test)| trials(&corpus, kinds, name, *test)).collect(),
-        None => vec![Trial::test("corpus (needs ../shared/corpus)", || Ok(())).with_ignored_flag(true)],
-    };
-    libtest_mimic::run(&Arguments::from_args(), trials).exit()
+/// Runs trials; a test without the harness ends with it.
+pub fn run(trials: impl IntoIterator<Item = Trial>) -> ! {
+    libtest_mimic::run(&Arguments::from_args(), trials.into_iter().collect()).exit()
 }
 
-fn trials(corpus: &Path, kinds: &[&str], name: &str, test: Test) -> Vec<Trial> {
+/// Returns one trial for each file of `folders` that is of one of these `kinds` or says none; where there is no corpus,
+/// one that is ignored.
+///
+/// # Panics
+/// Panics where `expected.json` of a folder is missing or malformed.
+pub fn trials(kinds: &[&str], folders: &[(&str, Test)]) -> Vec<Trial> {
+    match folder() {
+        Some(corpus) => {
+            folders.iter().flat_map(|(name, test)| trials_in(&corpus, kinds, name, *test)).collect()
+        }
+        None => vec![Trial::test("corpus (needs ../shared/corpus)", || Ok(())).with_ignored_flag(true)],
+    }
+}
+
+fn trials_in(corpus: &Path, kinds: &[&str], name: &str, test: Test) -> Vec<Trial> {
     let folder = corpus.join(name);
     let expected = fs::read_to_string(folder.join("expected.json")).unwrap();
     let expected: Value = serde_json::from_str(&expected).unwrap();

@@ -27,3 +27,22 @@ pub fn check<P: SourcePlugin, D: Decoder + Default>(folder: impl AsRef<Path>, ex
         assert_eq!(printed, expected, "{name}: this was printed:\n{printed}");
     }
 }
+
+/// Returns the name of each telegram in these files and what `show` makes of it.
+///
+/// # Panics
+/// Panics where one is rejected.
+pub fn each<D: Decoder + Default, T>(
+    folder: impl AsRef<Path>,
+    extension: &str,
+    show: impl Fn(&D::Telegram<'_>) -> T,
+) -> Vec<(String, T)> {
+    let mut found = Vec::new();
+    for (path, bytes) in crate::files(folder, extension) {
+        let name = path.file_stem().unwrap().to_string_lossy();
+        D::default().push(&bytes, &mut |telegram| {
+            found.push((name.clone().into_owned(), show(&telegram.unwrap())));
+        });
+    }
+    found
+}

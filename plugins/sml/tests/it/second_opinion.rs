@@ -1,7 +1,5 @@
 //! What another reader of SML finds in the same bytes, we find too, with the same numbers.
 
-#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
-
 use framework::Decimal;
 use plugin_sml::{
     decoder::Decoder,

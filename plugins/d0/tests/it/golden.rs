@@ -1,11 +1,9 @@
 //! The telegrams in `tests/telegrams`: `<maker>_<model>.txt` as on the wire, and in the `.json` beside it
 //! what `smartmeter decode` prints for it, a line for each telegram. The numbers in them are invented.
 
-#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
-
 use plugin_d0::{D0, decoder::Decoder, framing::Framing, telegram::Check};
-use telegram::{Decoder as _, Telegram as _};
-use telegram_testing::{files, golden};
+use telegram::Telegram as _;
+use telegram_testing::golden;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams");
 
@@ -37,14 +35,10 @@ fn framing_and_check_are_those_of_the_meter() {
         ("p1_dsmr2_gas_7e1", SevenEven, Check::None, 0, 346),
         ("p1_log_and_gas", Eight, Crc16, 0, 490),
     ];
-    let mut found = Vec::new();
-    let files = files(FOLDER, "txt");
-    for (path, bytes) in &files {
-        let name = path.file_stem().unwrap().to_str().unwrap();
-        Decoder::default().push(bytes, &mut |telegram| {
-            let telegram = telegram.unwrap();
-            found.push((name, telegram.framing(), telegram.check(), telegram.offset(), telegram.len()));
-        });
-    }
+    let found = golden::each::<Decoder, _>(FOLDER, "txt", |telegram| {
+        (telegram.framing(), telegram.check(), telegram.offset(), telegram.len())
+    });
+    let expected =
+        expected.map(|(name, framing, check, offset, len)| (name.to_owned(), (framing, check, offset, len)));
     assert_eq!(found, expected);
 }

@@ -1,14 +1,10 @@
 //! Meters that err: what is made of it, and how to say so of others.
 
-#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
-
-mod support;
-
+use crate::support::*;
 use plugin_sml::{
     quirks::{Crc, PowerSign, Quirks},
     reject::{Reason, Rejected},
 };
-use support::*;
 use telegram_testing::Found;
 
 /// A DZG meter with this number.

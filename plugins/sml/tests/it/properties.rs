@@ -1,12 +1,8 @@
 //! What holds for every telegram, every stream, every way to cut it into chunks.
 
-#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
-
-mod support;
-
+use crate::support::*;
 use plugin_sml::decoder::Decoder;
 use proptest::{collection::vec, prelude::*, sample::select};
-use support::*;
 use telegram_testing::{accepted, properties};
 
 #[test]

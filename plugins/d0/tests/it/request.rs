@@ -1,7 +1,5 @@
 //! Meters that must be asked, and such that must not, on real lines.
 
-#![allow(clippy::unwrap_used)] // a test's own devices
-
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -56,14 +54,7 @@ fn assert_table(batch: &Batch) {
 
 /// A line for each event; of a readout only the beginning.
 fn shown(events: &[Event]) -> Vec<String> {
-    let show = |event: &Event| match event {
-        Event::Received { bytes, baud, understood, .. } => {
-            format!("{} {} at {baud}", if *understood { "heard" } else { "missed" }, bytes.escape_ascii())
-        }
-        Event::Sent { bytes, baud, .. } => format!("said {} at {baud}", bytes[..4].escape_ascii()),
-        Event::BaudChanged { from, to, .. } => format!("{from} to {to}"),
-    };
-    events.iter().map(show).collect()
+    events.iter().map(Event::to_string).collect()
 }
 
 /// What of it is a request.
@@ -280,7 +271,7 @@ fn keys_of_a_request_are_checked() {
     for (keys, message) in [
         ("port = \"/dev/x\"\nbaud = 0", "0 is not a valid baud rate"),
         ("port = \"/dev/x\"\nmax_baud = 7", "7 is not a valid baud rate"),
-        ("port = \"/dev/x\"\naddress = \"1!\"", "`1!` is no device address"),
+        ("port = \"/dev/x\"\naddress = \"1!\"", "`1!` is not a valid device address"),
         ("port = \"/dev/x\"\naddress = \"123456789012345678901234567890123\"", "at most 32 letters"),
         ("port = \"/dev/x\"\nack_delay = \"2s\"", "after `2s` the meter is sending already"),
         (

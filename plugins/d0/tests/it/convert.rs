@@ -1,7 +1,5 @@
 //! From telegrams to readings.
 
-#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
-
 use framework::{Batch, Decimal, Reading, Timestamp, Value};
 use plugin_d0::decoder::Decoder;
 use telegram::{Converter, Decoded, Decoder as _, decode};

@@ -4,13 +4,10 @@
 //! The telegrams are those of `tests/telegrams`, and the recorded ones beside the workspace where that
 //! folder exists. `SMARTMETER_CASES` sets the number of cases, `SMARTMETER_SEED` makes them other ones.
 
-#![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
-#![allow(clippy::print_stdout, reason = "the measured rates are printed")]
-
 use std::{collections::BTreeSet, env, fmt, time::Duration};
 
 use framework::{Batch, SourceContext, Timestamp, Value};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use plugin_d0::{decoder::Decoder, framing::Framing, telegram::Check};
 use simulator::{
     faults::{Damage, Random},
@@ -28,16 +25,14 @@ const PATIENCE: usize = 4;
 /// Measures one class of telegrams, and fails where something passes that can be kept out.
 type Class = fn() -> Result<(), Failed>;
 
-fn main() {
-    let args = Arguments::from_args();
+pub(crate) fn trials() -> Vec<Trial> {
     let trials: [(&str, Class); CLASSES] = [
         ("seven_even_lets_no_wrong_bit_pass", seven_even),
         ("a_block_check_lets_nothing_but_swapped_bytes_pass", block_check),
         ("a_crc_lets_no_wrong_number_pass", crc),
         ("what_passes_without_parity_and_check_is_measured", unchecked),
     ];
-    let trials = trials.map(|(name, test)| Trial::test(name, test)).into();
-    libtest_mimic::run(&args, trials).exit();
+    trials.map(|(name, test)| Trial::test(name, test)).into()
 }
 
 fn seven_even() -> Result<(), Failed> {

@@ -1,15 +1,11 @@
 //! The transport protocol, and what an SML file may be.
 
-#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
-
-mod support;
-
+use crate::support::*;
 use plugin_sml::{
     MAX_TELEGRAM,
     decoder::Decoder,
     reject::{Flaw, Reason},
 };
-use support::*;
 use telegram::{Decoder as _, Telegram as _};
 use telegram_testing::accepted;
 

@@ -1,15 +1,11 @@
 //! Recordings without what tells whose meter it is.
 
-#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
-
-mod support;
-
+use crate::support::*;
 use framework::SourcePlugin as _;
 use plugin_sml::{
     Sml,
     quirks::{Crc, Quirks},
 };
-use support::*;
 use telegram_testing::Owned;
 
 const OWNER: [u8; 6] = [1, 0, 0, 0, 0, 255];

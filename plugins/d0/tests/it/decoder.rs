@@ -244,7 +244,7 @@ fn the_reasons_tell_what_was_seen() {
     let mut reason = None;
     Decoder::default().push(b"/ABC5x\r\n1.8.0(1\x00*kWh)\r\n!\r\n", &mut |found| reason = found.err());
     let reason: Reason = reason.unwrap().reason;
-    assert_eq!(reason.to_string(), r"`1.8.0(1\x00*kWh)` is no data line");
+    assert_eq!(reason.to_string(), r"`1.8.0(1\x00*kWh)` is not a data line");
 }
 
 fn one_line(line: &str) -> Vec<String> {

@@ -1,11 +1,9 @@
 //! The telegrams in `tests/telegrams`: `<maker>_<model>.bin` as on the wire, and in the `.json` beside it
 //! what `smartmeter decode` prints for it, a line for each telegram. The numbers in them are invented.
 
-#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
-
 use plugin_sml::{Sml, decoder::Decoder};
-use telegram::{Decoder as _, Telegram as _};
-use telegram_testing::{files, golden};
+use telegram::Telegram as _;
+use telegram_testing::golden;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams");
 
@@ -25,14 +23,9 @@ fn quirks_are_those_of_the_meter() {
         ("holley_dtz541", "crc", 0, 488),
         ("iskra_mt631_locked", "none", 0, 208),
     ];
-    let mut found = Vec::new();
-    let files = files(FOLDER, "bin");
-    for (path, bytes) in &files {
-        let name = path.file_stem().unwrap().to_str().unwrap();
-        Decoder::default().push(bytes, &mut |telegram| {
-            let telegram = telegram.unwrap();
-            found.push((name, telegram.variant(), telegram.offset(), telegram.len()));
-        });
-    }
+    let found = golden::each::<Decoder, _>(FOLDER, "bin", |telegram| {
+        (telegram.variant(), telegram.offset(), telegram.len())
+    });
+    let expected = expected.map(|(name, variant, offset, len)| (name.to_owned(), (variant, offset, len)));
     assert_eq!(found, expected);
 }

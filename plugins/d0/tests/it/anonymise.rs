@@ -1,13 +1,8 @@
 //! After anonymising: the same telegrams and values, but no number of a meter.
 
-#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
-
-#[path = "anonymised/mod.rs"]
-mod anonymised;
-
 use std::path::PathBuf;
 
-use anonymised::{anonymised, shown};
+use crate::anonymised::{anonymised, shown};
 use simulator::uart::{seven_bits, seven_e_one};
 use telegram_testing::files;
 

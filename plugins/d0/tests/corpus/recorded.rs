@@ -1,17 +1,14 @@
-//! Recorded and damaged telegrams that are not part of this project (their licences differ): one trial
-//! per file where the folder beside the workspace exists, one ignored trial where it does not.
-
-#![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
+//! Recorded and damaged telegrams: exactly the registers that the corpus expects.
 
 use std::collections::BTreeMap;
 
-use libtest_mimic::Failed;
+use libtest_mimic::{Failed, Trial};
 use plugin_d0::{data_line::read_line, decoder::Decoder};
 use serde_json::Value;
 use telegram_testing::{Shown, accepted, corpus};
 
-fn main() {
-    corpus::run(&["d0", "dsmr"], &[("d0", recorded), ("dsmr", judged), ("malformed", damaged)]);
+pub(crate) fn trials() -> Vec<Trial> {
+    corpus::trials(&["d0", "dsmr"], &[("d0", recorded), ("dsmr", judged), ("malformed", damaged)])
 }
 
 /// A file of `d0`: what a meter sent.

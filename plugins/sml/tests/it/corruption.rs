@@ -4,9 +4,6 @@
 //! The telegrams are those of `tests/telegrams`, and the recorded ones beside the workspace where that
 //! folder exists. `SMARTMETER_CASES` sets the number of cases, `SMARTMETER_SEED` makes them other ones.
 
-#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
-#![allow(clippy::print_stdout, reason = "what was done is printed")]
-
 use std::{collections::BTreeSet, env, time::Duration};
 
 use framework::{Reading, SourceContext};

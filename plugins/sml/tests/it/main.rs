@@ -1,0 +1,15 @@
+//! Tests of the plugin that need no corpus.
+
+#![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
+#![allow(clippy::print_stdout, reason = "the number of damaged telegrams is printed")]
+
+mod anonymise;
+mod contract;
+mod corruption;
+mod decoder;
+mod golden;
+mod properties;
+mod quirks;
+mod second_opinion;
+#[path = "../support/mod.rs"]
+mod support;
