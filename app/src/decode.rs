@@ -11,7 +11,7 @@ use transport::Recording;
 
 use crate::failure::Failure;
 
-/// Prints a line of JSON for each telegram that is accepted, and a line on standard error for each other.
+/// Prints a line of JSON for each accepted telegram, and a line on standard error for each rejected one.
 ///
 /// The protocol is the one that accepts the most telegrams.
 pub(crate) fn run(file: &Path) -> Result<(), Failure> {
@@ -21,16 +21,14 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     } else {
         fs::read(file)
     };
-    let bytes =
-        bytes.map_err(|error| Failure::fault(format!("could not read `{}`: {error}\n", file.display())))?;
-
-    let bytes = unpacked(bytes)
+    let bytes = bytes
+        .and_then(unpacked)
         .map_err(|error| Failure::fault(format!("could not read `{}`: {error}\n", file.display())))?;
 
-    // Twice over the bytes, so that nothing that was found must be kept: a recording may be long.
+    // Decodes twice instead of keeping everything found: a recording may be long.
     let best = judge(&bytes).into_iter().max_by_key(|judged| judged.accepted);
     let Some(Judged { protocol, accepted, .. }) = best else {
-        return Err(Failure::fault("no plugin decodes\n"));
+        return Err(Failure::fault("no plugin reads telegrams\n"));
     };
 
     let (mut out, mut err) = (BufWriter::new(io::stdout().lock()), BufWriter::new(io::stderr().lock()));
@@ -58,7 +56,7 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     }
 }
 
-/// The bytes of a recording; those of any other file as they are.
+/// Returns the bytes of a recording, or those of any other file as they are.
 fn unpacked(file: Vec<u8>) -> io::Result<Vec<u8>> {
     let mut recording = Recording::new(&file[..], 9600)?;
     if recording.header().is_none() {
@@ -94,7 +92,7 @@ pub(crate) fn judge(bytes: &[u8]) -> Vec<Judged> {
 }
 
 impl Judged {
-    /// In words: `58 d0 telegrams, 2 damaged`.
+    /// Describes them in words: `58 d0 telegrams and 2 damaged`.
     pub(crate) fn sum(all: &[Self]) -> String {
         let read = all.iter().filter(|judged| judged.accepted > 0).map(|judged| {
             let Self { protocol, accepted, rejected } = judged;

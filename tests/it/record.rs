@@ -168,7 +168,7 @@ fn mistakes_are_reported_and_nothing_is_overwritten() {
     let silent = line();
     let silent = silent.path().to_str().unwrap();
     for (args, status, expected) in [
-        (&[port, there][..], 2, "is there already, and is not overwritten\nhint: "),
+        (&[port, there][..], 2, "exists already and is not overwritten\nhint: "),
         (&["nonsense", new], 2, "is no port"),
         (&[port, new, "--for", "long"], 2, "is not a valid duration"),
         (&[port, new, "--baud", "1"], 2, "--baud"),
@@ -188,7 +188,7 @@ fn mistakes_are_reported_and_nothing_is_overwritten() {
     fs::write(&damaged, "# smartmeter recording 1: TCP, 9600 baud, 2024-02-29T12:34:56Z\n0.1 0\n").unwrap();
     let decoded = output(&["decode", damaged.to_str().unwrap()]);
     assert_eq!(decoded.status.code(), Some(1));
-    assert!(String::from_utf8(decoded.stderr).unwrap().contains("line 2: half a byte"));
+    assert!(String::from_utf8(decoded.stderr).unwrap().contains("line 2: odd number of hexadecimal digits"));
 }
 
 #[test]

@@ -1,23 +1,23 @@
-//! What a meter could say and does not.
+//! Advice about registers that a meter could send and does not.
 
-use framework::{Decimal, Reading, Value};
+use framework::{Decimal, Reading, Unit, Value};
 
-/// What a person can do about what is missing from a meter's registers.
+/// Returns what a person can do about registers that are missing.
 pub(super) fn of(readings: &[Reading]) -> Option<&'static str> {
     is_reduced(readings)
         .then_some("only the reduced data set: enter the PIN at the meter to see the power too")
 }
 
-/// Whole kilowatt hours and no power: what German meters show until their PIN was entered.
+/// Returns whether there are only whole kilowatt hours and no power, as German meters send until their PIN was entered.
 fn is_reduced(readings: &[Reading]) -> bool {
     let code = |reading: &Reading| reading.obis.map(|obis| obis.cde());
     let power = |reading: &&Reading| {
         matches!(code(reading), Some((1..=80, 7, _))) && matches!(reading.value, Value::Number(_))
     };
     let import = readings.iter().find(|reading| matches!(code(reading), Some((1, 8, 0))));
-    let whole = import.is_some_and(|import| match (&import.value, import.unit.as_deref()) {
-        (Value::Number(number), Some("kWh")) => is_multiple(*number, 1),
-        (Value::Number(number), Some("Wh")) => is_multiple(*number, 1000),
+    let whole = import.is_some_and(|import| match (&import.value, import.meaning().unit) {
+        (Value::Number(number), Some(Unit::KilowattHour)) => is_multiple(*number, 1),
+        (Value::Number(number), Some(Unit::WattHour)) => is_multiple(*number, 1000),
         _ => false,
     });
     whole && readings.iter().find(power).is_none()

@@ -1,4 +1,4 @@
-//! What a device says by itself, at one speed.
+//! Listening to a port at one baud rate.
 
 use std::{io, time::Duration};
 
@@ -9,18 +9,18 @@ use transport::Connection;
 
 /// A pause of this length ends a burst of bytes.
 const PAUSE: Duration = Duration::from_millis(150);
-/// A burst that was under way this soon had begun before: what it is can only be told of text.
+/// Time within which a first byte belongs to a burst that had begun before. Only text can be recognized in such a one.
 const JOINED: Duration = Duration::from_millis(60);
-/// So many bytes are looked at before they are called garbage.
+/// Bytes that are looked at before they count as garbage.
 const ENOUGH: usize = 24;
-/// More is not kept.
+/// Most bytes that are kept.
 const MOST: usize = 64 * 1024;
 
-/// What was heard.
+/// Result of listening.
 pub(super) enum Heard {
     /// A whole telegram.
     Telegram(Telegram),
-    /// No telegram was whole, but the speed is right: this plugin reads its protocol.
+    /// No telegram was whole, but the baud rate is right: this plugin reads its protocol.
     Part(&'static str),
     /// Bytes of no protocol: most likely the baud rate is wrong.
     Garbage,
@@ -34,8 +34,8 @@ pub(super) struct Telegram {
     pub(super) readings: Vec<Reading>,
 }
 
-/// Listens until it is clear what comes, or `until`. A part of a telegram is enough where the whole one
-/// does not follow in time.
+/// Listens until the bytes are recognized, at most until `until`. A part of a telegram is enough where the whole one does
+/// not follow in time.
 pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::Result<Heard> {
     let began = Instant::now();
     let mut bytes = Vec::new();
@@ -59,7 +59,7 @@ pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::R
                     return Ok(Heard::Garbage);
                 }
             }
-            // A pause: what there is can be judged.
+            // A pause: the bytes so far can be judged.
             Err(_) => {
                 if let Some(telegram) = telegram(&bytes) {
                     return Ok(Heard::Telegram(telegram));
@@ -89,7 +89,7 @@ pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::R
     }
 }
 
-/// The last whole telegram in `bytes`, in whatever protocol.
+/// Returns the last whole telegram in `bytes`, of any protocol.
 pub(super) fn telegram(bytes: &[u8]) -> Option<Telegram> {
     protocols().into_iter().find_map(|protocol| {
         let mut last = None;
@@ -102,8 +102,8 @@ pub(super) fn telegram(bytes: &[u8]) -> Option<Telegram> {
     })
 }
 
-/// Is it text as meters send it, whatever the parity bits are: printable, and digits not seldom? A line that is
-/// read much too fast shows runs of equal bits, which are printable now and then, but no digits.
+/// Returns whether it is text of a meter, whatever its parity bits: printable, with many digits. A line that is read much too
+/// fast shows runs of equal bits, which are printable now and then, but not digits.
 fn is_text(bytes: &[u8]) -> bool {
     let characters = || bytes.iter().map(|byte| byte & 0x7f);
     let printable = characters().filter(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | 2 | 3)).count();
@@ -111,7 +111,7 @@ fn is_text(bytes: &[u8]) -> bool {
     printable * 20 >= bytes.len() * 19 && digits * 4 >= bytes.len()
 }
 
-/// An escape sequence near the start: the rest of an SML file comes soon.
+/// Returns whether an escape sequence stands near the start, so that the rest of an SML file comes soon.
 fn may_be_sml(bytes: &[u8]) -> bool {
     bytes.windows(4).take(ENOUGH).any(|window| window == [0x1b; 4])
 }

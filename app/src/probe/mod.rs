@@ -1,7 +1,7 @@
-//! `smartmeter probe`: which meter is at which port, and what to write into config.toml for it.
+//! `smartmeter probe`: finds the meters at serial ports, and writes their configuration.
 //!
-//! `ports` lists where to look, `search` looks at one port, `listen` hears what is pushed there, `advice`
-//! says what is missing, `section` writes the configuration.
+//! `ports` lists the ports, `search` looks at one of them, `listen` recognizes pushed bytes, `advice` names missing registers,
+//! `section` writes the configuration.
 
 mod advice;
 mod listen;
@@ -20,13 +20,13 @@ use transport::Port;
 use self::{search::Found, section::Section};
 use crate::failure::Failure;
 
-/// Looks at `ports`, at all serial ports of the machine where there are none given; all at the same time.
+/// Looks at `ports` at the same time; without any, at all serial ports of the machine.
 /// Prints a section for each meter, and adds it to the file `write`.
 pub(crate) fn run(ports: Vec<Port>, write: Option<&Path>) -> Result<(), Failure> {
     let ports = if ports.is_empty() { ports::serial(Path::new("/dev")) } else { ports };
     if ports.is_empty() {
         return Err(Failure::fault(
-            "there is no serial port on this machine\nhint: plug the reading head in; `ls /dev/serial/by-id` shows it\n",
+            "no serial port on this machine\nhint: plug the reading head in; `ls /dev/serial/by-id` shows it\n",
         ));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -41,7 +41,7 @@ pub(crate) fn run(ports: Vec<Port>, write: Option<&Path>) -> Result<(), Failure>
     }
 }
 
-/// The meters found, in the order of the ports.
+/// Returns the meters found, in the order of the ports.
 async fn search_all(ports: Vec<Port>) -> Vec<Found> {
     let mut searches = JoinSet::new();
     for (place, port) in ports.into_iter().enumerate() {
@@ -62,13 +62,13 @@ async fn search_all(ports: Vec<Port>) -> Vec<Found> {
     all.into_iter().map(|(_, found)| found).collect()
 }
 
-/// A line about a port, for the person who waits.
+/// Prints a line about a port, for the person who waits.
 fn say(port: &Port, what: &str) {
     // Nobody may be there to read it.
     let _ = writeln!(io::stderr(), "{port}: {what}");
 }
 
-/// The name of a port that stays the same after replugging, where it has one.
+/// Returns the name of a port that stays the same after replugging, where it has one.
 fn lasting(port: &Path) -> PathBuf {
     ports::by_id(Path::new("/dev"), port).unwrap_or_else(|| port.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Where reading heads are.
+//! Serial ports at which reading heads may be.
 
 use std::{
     fs,
@@ -7,10 +7,10 @@ use std::{
 
 use transport::Port;
 
-/// Names of serial ports that a head may be at: USB adapters, and the pins of a Raspberry Pi.
+/// Names of such ports: USB adapters, and the pins of a Raspberry Pi.
 const PREFIXES: [&str; 3] = ["ttyUSB", "ttyACM", "ttyAMA"];
 
-/// The serial ports under `dev`: by the names that stay after replugging, then those that have none.
+/// Returns the serial ports under `dev`: by the names that stay after replugging, then those without one.
 pub(super) fn serial(dev: &Path) -> Vec<Port> {
     let lasting = files(&dev.join("serial/by-id"));
     let known: Vec<_> = lasting.iter().filter_map(|path| path.canonicalize().ok()).collect();
@@ -22,7 +22,7 @@ pub(super) fn serial(dev: &Path) -> Vec<Port> {
     lasting.iter().cloned().chain(others).map(Port::Serial).collect()
 }
 
-/// The name under `dev/serial/by-id` of the same device.
+/// Returns the name of the same device under `dev/serial/by-id`.
 pub(super) fn by_id(dev: &Path, port: &Path) -> Option<PathBuf> {
     let device = port.canonicalize().ok()?;
     let mut names = files(&dev.join("serial/by-id")).into_iter();

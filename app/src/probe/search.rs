@@ -1,4 +1,4 @@
-//! The search at one port.
+//! Search at one port.
 
 use std::{fmt, io, time::Duration};
 
@@ -12,39 +12,39 @@ use super::{
     say,
 };
 
-/// The usual speed is listened at for so long first: most meters push every second.
+/// Time of listening at the usual baud rate first: most meters push every second.
 const FIRST: Duration = Duration::from_millis(1500);
-/// A meter that is asked begins to answer within this, at 300 baud: its ident takes most of it.
+/// Longest wait for an answer at 300 baud; the ident line takes most of it.
 const ANSWER: Duration = Duration::from_secs(3);
-/// Its readout may take so long.
+/// Longest time of a readout.
 const READOUT: Duration = Duration::from_secs(25);
-/// One that sleeps must be woken before, which takes four seconds.
+/// Longest wait for the answer of a meter that must be woken first, which takes four seconds.
 const WAKE_UP: Duration = Duration::from_secs(8);
 /// The longest pause between two telegrams is ten seconds (a P1 port of DSMR 4).
 const SLOWEST: Duration = Duration::from_millis(10_400);
-/// At each of several speeds, when it is known that bytes come.
+/// Time of listening at each baud rate, when it is known that bytes come.
 const EACH: Duration = Duration::from_secs(5);
-/// A part of a telegram was heard: the next whole one comes within this, or the part must do.
+/// Longest wait for a whole telegram after a part of one.
 const WHOLE: Duration = Duration::from_millis(4300);
-/// Nobody waits longer for the name of a meter whose language and speed are known.
+/// Longest search for the ident of a meter whose protocol and baud rate are known.
 const NAMED: Duration = Duration::from_millis(14_500);
 
-/// A meter.
+/// Meter that was found.
 pub(super) struct Found {
     pub(super) port: Port,
     pub(super) plugin: &'static str,
-    /// What it says that it is.
+    /// Identification that it sends.
     pub(super) ident: Option<String>,
     pub(super) baud: Option<u32>,
-    /// Keys that the section needs, one a line.
+    /// Further keys of its section, one a line.
     pub(super) keys: String,
     pub(super) readings: Vec<Reading>,
 }
 
-/// Why there is none.
+/// Reason why no meter was found.
 pub(super) enum NotFound {
     Unavailable(io::Error),
-    /// So many bytes came, and made no sense at any speed.
+    /// Bytes came that no protocol has, at any baud rate.
     Garbage,
     Silent,
     /// A meter answered, but its answer cannot be read.
@@ -52,11 +52,11 @@ pub(super) enum NotFound {
 }
 
 impl Found {
-    /// The meter in a few words.
+    /// Describes the meter in a few words.
     pub(super) fn what(&self) -> String {
         let ident = self.ident.as_deref().map_or_else(|| "a meter".to_owned(), |ident| format!("`{ident}`"));
         let baud = self.baud.map_or_else(String::new, |baud| format!(", {baud} baud"));
-        let asked = if self.keys.contains("request") { ", it speaks when it is asked" } else { "" };
+        let asked = if self.keys.contains("request") { ", it must be asked" } else { "" };
         format!("{ident} ({}{baud}{asked})", self.plugin)
     }
 }
@@ -66,7 +66,7 @@ impl fmt::Display for NotFound {
         match self {
             Self::Unavailable(error) => write!(f, "could not be opened: {error}"),
             Self::Garbage => f.write_str(
-                "bytes arrive, but at no known baud rate: check the head's alignment (cable downwards, no light from aside)",
+                "bytes arrive, but at no known baud rate: check the alignment of the head (cable downwards, no light from the side)",
             ),
             Self::Silent => f.write_str(
                 "nothing arrives: check that the head sits on the meter's infrared port and is plugged in; some meters \
@@ -89,7 +89,7 @@ pub(super) async fn search(port: &Port) -> Result<Found, NotFound> {
 struct Search<'a> {
     port: &'a Port,
     connection: Option<Connection>,
-    /// Bytes came that made no sense.
+    /// Bytes came that no protocol has.
     garbage: bool,
     began: Instant,
 }
@@ -105,14 +105,14 @@ impl Search<'_> {
         if let Some(found) = self.at(9600, FIRST).await? {
             return Ok(Some(found));
         }
-        // Bytes at a wrong speed are pushed too: then there is nobody to ask.
+        // Bytes at a wrong baud rate are pushed too, so there is no meter to ask.
         if !self.garbage
             && let Some(found) = self.ask(0, ANSWER).await?
         {
             return Ok(Some(found));
         }
         if !self.garbage {
-            // A fast line shows the bytes of a slower one at once, so this is where to wait for a slow meter.
+            // A fast line shows the bytes of a slower one at once, so this is the place to wait for a slow meter.
             if let Some(found) = self.at(115_200, SLOWEST).await? {
                 return Ok(Some(found));
             }
@@ -134,7 +134,7 @@ impl Search<'_> {
         Ok(None)
     }
 
-    /// Listens at one speed.
+    /// Listens at one baud rate.
     async fn at(&mut self, baud: u32, patience: Duration) -> Result<Option<Found>, NotFound> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
@@ -144,7 +144,7 @@ impl Search<'_> {
         };
         if connection.sets_baud() {
             connection.set_baud(baud).map_err(NotFound::Unavailable)?;
-            say(self.port, &format!("listens at {baud} baud"));
+            say(self.port, &format!("listening at {baud} baud"));
         }
         let baud = connection.sets_baud().then_some(baud);
         let mut until = Instant::now() + patience;
@@ -153,7 +153,7 @@ impl Search<'_> {
             let heard = listen(connection, until).await.map_err(NotFound::Unavailable)?;
             match (heard, part) {
                 (Heard::Telegram(telegram), _) => return Ok(Some(self.found(telegram, baud))),
-                // The whole telegram tells more: who it is.
+                // The whole telegram also has the ident.
                 (Heard::Part(plugin), None) => {
                     part = Some(plugin);
                     until = (Instant::now() + WHOLE).min(self.began + NAMED);
@@ -176,12 +176,12 @@ impl Search<'_> {
         Found { port: self.port.clone(), plugin, ident, baud, keys: keys(baud), readings }
     }
 
-    /// Asks as each plugin does with its keys number `attempt`; an answer must begin within `patience`.
+    /// Asks as each plugin does with its keys at index `attempt`; an answer must begin within `patience`.
     async fn ask(&mut self, attempt: usize, patience: Duration) -> Result<Option<Found>, NotFound> {
         for protocol in protocols() {
             let (plugin, Some(keys)) = (protocol.kind, protocol.asking.get(attempt)) else { continue };
-            self.connection = None; // the instance opens it
-            say(self.port, &format!("asks ({})", keys.replace('\n', ", ")));
+            self.connection = None; // the source opens the port
+            say(self.port, &format!("asking ({})", keys.replace('\n', ", ")));
             if let Some(found) = self.ask_with(plugin, keys, patience).await? {
                 return Ok(Some(found));
             }
@@ -189,7 +189,7 @@ impl Search<'_> {
         Ok(None)
     }
 
-    /// Runs an instance of the plugin for one batch; dropping it lets go of the port.
+    /// Runs a source of the plugin for one batch; dropping it releases the port.
     async fn ask_with(
         &mut self,
         plugin: &'static str,
@@ -210,7 +210,7 @@ impl Search<'_> {
         let answer = loop {
             tokio::select! {
                 answer = &mut answer => break Some(answer),
-                // It has answered once its mode is known; the readout may take longer.
+                // A known mode means that it has answered; the readout may take longer.
                 () = sleep(Duration::from_millis(50)) => {
                     let limit = if fact("mode").is_some() { READOUT } else { patience };
                     if began.elapsed() > limit {
@@ -239,7 +239,7 @@ impl Search<'_> {
     }
 }
 
-/// The usual speed needs no key.
+/// Returns the key for an unusual baud rate.
 fn keys(baud: Option<u32>) -> String {
     baud.filter(|baud| *baud != 9600).map_or_else(String::new, |baud| format!("baud = {baud}\n"))
 }

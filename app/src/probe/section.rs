@@ -1,4 +1,4 @@
-//! The configuration of a meter that was found.
+//! Configuration of a meter that was found.
 
 use std::{
     collections::BTreeSet,
@@ -13,11 +13,11 @@ use transport::Port;
 use super::{Found, advice, lasting};
 use crate::failure::Failure;
 
-/// One `[sources.…]` without its name.
+/// Table `[sources.…]` without its name.
 pub(super) struct Section {
     plugin: &'static str,
     port: String,
-    /// What stands above it, a line each.
+    /// Comments above it, a line each.
     comments: Vec<String>,
     keys: String,
 }
@@ -33,7 +33,7 @@ impl Section {
         Self { plugin: found.plugin, port, comments, keys: found.keys }
     }
 
-    /// The section, with a name that is not `taken` yet.
+    /// Returns the section, with a name that is not `taken` yet.
     fn text(&self, taken: &mut BTreeSet<String>) -> String {
         let first = format!("smartmeter_{}", self.plugin);
         let others = (2..).map(|number| format!("{first}_{number}"));
@@ -47,19 +47,19 @@ impl Section {
     }
 }
 
-/// What a meter says must not end a comment.
+/// Replaces control characters of a meter, which could end a comment.
 fn plain(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
 }
 
-/// All sections, as they stand in a configuration.
+/// Returns all sections as a configuration.
 pub(super) fn text(sections: Vec<Section>) -> String {
     let mut taken = BTreeSet::new();
     let texts: Vec<_> = sections.iter().map(|section| section.text(&mut taken)).collect();
     texts.join("\n")
 }
 
-/// Appends to `file` those sections whose port it does not have yet, and prints them.
+/// Appends sections to `file` whose port it does not have yet, and prints them.
 pub(super) fn add(file: &Path, sections: Vec<Section>) -> Result<(), Failure> {
     let shown = file.display().to_string();
     let old = match fs::read_to_string(file) {
@@ -70,7 +70,7 @@ pub(super) fn add(file: &Path, sections: Vec<Section>) -> Result<(), Failure> {
     let config = Config::parse(&shown, &old, &[])?;
     let device = |path: &str| fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let mut taken: BTreeSet<_> = config.sources.iter().map(|source| source.name.clone()).collect();
-    // Those that are not enabled have names too.
+    // Disabled sources have names too.
     taken.extend(names(&old));
     let mut new = String::new();
     for section in sections {
@@ -96,7 +96,7 @@ pub(super) fn add(file: &Path, sections: Vec<Section>) -> Result<(), Failure> {
     }
     let glue = if old.is_empty() || old.ends_with('\n') { "" } else { "\n" };
     let new = format!("{glue}{new}");
-    // What would not be a right configuration is not written.
+    // An invalid configuration is not written.
     Config::parse(&shown, &format!("{old}{new}"), &[])?;
     let written = OpenOptions::new().create(true).append(true).open(file).and_then(|mut file| {
         file.write_all(new.as_bytes())?;
@@ -108,7 +108,7 @@ pub(super) fn add(file: &Path, sections: Vec<Section>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The names in `[sources.<name>]`.
+/// Returns the names in `[sources.<name>]`.
 fn names(text: &str) -> impl Iterator<Item = String> {
     let headers = text.lines().filter_map(|line| line.trim().strip_prefix("[sources.")?.split(']').next());
     headers.map(|name| name.trim().trim_matches('"').to_owned()).collect::<Vec<_>>().into_iter()

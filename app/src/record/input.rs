@@ -1,4 +1,4 @@
-//! Where recorded bytes come from.
+//! Input of a recording.
 
 use std::{
     fs::File,
@@ -10,10 +10,10 @@ use framework::Timestamp;
 use tokio::time::Instant;
 use transport::{Chunk, Connection, Header, MAX_CHUNK, Origin, Port, Recording};
 
-/// Bytes that come so close together are one chunk: a line of the file for each byte helps nobody.
+/// Time within which bytes become one chunk, as a line of the file for each byte helps nobody.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// A device, or a recording of one.
+/// Device, or a recording of one.
 pub(super) enum Input {
     Device {
         connection: Connection,
@@ -21,7 +21,7 @@ pub(super) enum Input {
         began: Instant,
         gather_until: Instant,
     },
-    /// Read as fast as it goes: its chunks keep their times.
+    /// Read as fast as possible; its chunks keep their times.
     Recording {
         recording: Box<Recording<BufReader<File>>>,
         header: Header,
@@ -52,7 +52,7 @@ impl Input {
 
     /// Waits for the next chunk, `None` at the end of a recording.
     ///
-    /// Dropped while it waits, it has read nothing.
+    /// It has read nothing when it is dropped early.
     pub(super) async fn next(&mut self) -> io::Result<Option<Chunk>> {
         match self {
             Self::Device { connection, began, gather_until, .. } => {

@@ -1,4 +1,4 @@
-//! `smartmeter record`: what a device sends, to a file.
+//! `smartmeter record`: bytes of a device to a file.
 
 mod input;
 
@@ -24,27 +24,27 @@ use crate::{
     failure::Failure,
 };
 
-/// So much is kept in memory: to say what it is, and to anonymise it.
+/// Bytes that are kept in memory, to recognize and to anonymise them.
 const LIMIT: usize = 64 << 20;
-/// What a chunk takes there, beside its bytes.
+/// Memory of a chunk, beside its bytes.
 const CHUNK: usize = size_of::<(Duration, usize)>();
-/// How often the file gets what has come.
+/// Interval of writing to the file.
 const FLUSH: Duration = Duration::from_secs(1);
-/// How many flushes lie between two lines that say how it goes.
+/// Number of flushes between two lines of progress.
 const PROGRESS: u32 = 5;
 
-/// What to record, and where to.
+/// Arguments of `smartmeter record`.
 #[derive(Args)]
 pub(crate) struct Record {
-    /// A serial port, `tcp://host:port`, or `replay:FILE` for what is recorded already
+    /// A serial port, `tcp://host:port`, or `replay:FILE` for an existing recording
     port: Port,
-    /// The new file
+    /// New file
     file: PathBuf,
-    /// Bits a second
+    /// Baud rate
     #[arg(long, value_name = "NUMBER", default_value_t = 9600,
           value_parser = clap::value_parser!(u32).range(50..=4_000_000))]
     baud: u32,
-    /// End after such a time (`60s`, `1h`), instead of at Ctrl+C
+    /// End after this time (`60s`, `1h`) instead of at Ctrl+C
     #[arg(long = "for", value_name = "TIME")]
     time: Option<Period>,
     /// Overwrite meter numbers; the file is written at the end
@@ -52,19 +52,19 @@ pub(crate) struct Record {
     anonymise: bool,
 }
 
-/// What has come so far.
+/// Bytes so far.
 #[derive(Default)]
 struct Heard {
-    /// How many bytes, and until when.
+    /// Number of all bytes, and time of the last one.
     count: u64,
     after: Duration,
-    /// The first of them.
+    /// First bytes.
     bytes: Vec<u8>,
-    /// When those came, and how many of them together: for a file that is written at the end.
+    /// Times and sizes of their chunks, for a file that is written at the end.
     chunks: Vec<(Duration, usize)>,
 }
 
-/// Why a recording ended in an unusual way.
+/// Reason why a recording ended in an unusual way.
 type Ended = Option<String>;
 
 /// Records until Ctrl+C, SIGTERM, or the end of the time.
@@ -97,7 +97,7 @@ impl Record {
         drop(input); // the port is free for others
         let written = self.finish(&header, &mut heard, &mut out);
         if written.is_err() {
-            // What holds nothing, or what must not be passed on.
+            // The file is empty, or must not be passed on.
             let _ = fs::remove_file(&self.file);
         }
         let Some(why) = ended else { return written };
@@ -107,7 +107,7 @@ impl Record {
         written.and(Err(Failure::fault(format!("`{}` ended: {why}\n", self.port))))
     }
 
-    /// Takes what comes, until something ends it.
+    /// Takes bytes until something ends the recording.
     async fn listen(
         &self,
         input: &mut Input,
@@ -131,7 +131,7 @@ impl Record {
                         }
                         if !heard.take(&chunk, self.anonymise) && self.anonymise {
                             let mebibytes = LIMIT >> 20;
-                            return Ok(Some(format!("`--anonymise` keeps all in memory, and {mebibytes} MiB are full")));
+                            return Ok(Some(format!("`--anonymise` keeps everything in memory, and {mebibytes} MiB are full")));
                         }
                     }
                     Ok(None) => return Ok(None),
@@ -153,12 +153,12 @@ impl Record {
         }
     }
 
-    /// Says what was recorded; writes what is not written yet.
+    /// Reports what was recorded, and writes the rest.
     fn finish(&self, header: &Header, heard: &mut Heard, out: &mut BufWriter<File>) -> Result<(), Failure> {
         if heard.count == 0 {
             return Err(Failure::fault(format!(
                 "nothing came from `{}`, so nothing is recorded\n\
-                 hint: is the head on the meter, and does the meter send by itself?\n",
+                 hint: is the head on the meter, and does the meter push?\n",
                 self.port
             )));
         }
@@ -191,7 +191,7 @@ impl Record {
     fn exists(&self) -> Failure {
         let file = self.file.display();
         Failure::usage(format!(
-            "`{file}` is there already, and is not overwritten\nhint: choose another name, or remove it first\n"
+            "`{file}` exists already and is not overwritten\nhint: choose another name, or remove it first\n"
         ))
     }
 
@@ -201,7 +201,7 @@ impl Record {
 }
 
 impl Heard {
-    /// Notes `chunk`; keeps it while there is room for it: `false` where there is none.
+    /// Counts `chunk`, and keeps it while there is room; returns whether there was.
     fn take(&mut self, chunk: &Chunk, with_times: bool) -> bool {
         let room = LIMIT.saturating_sub(self.bytes.len() + CHUNK * self.chunks.len());
         if chunk.bytes.len() + CHUNK > room {
@@ -218,13 +218,13 @@ impl Heard {
     }
 }
 
-/// Overwrites what tells whose meter it is, by the plugins that read it; returns how many places.
+/// Overwrites everything that identifies the meter, by the plugins that read it; returns the number of places.
 fn anonymise(bytes: &mut [u8], judged: &[Judged]) -> Result<usize, Failure> {
     let refused = |why: &str| Failure::fault(format!("{why}, so nothing is written\n"));
     let read = |good: fn(&&Judged) -> bool| -> Vec<&ProtocolRegistration> {
         judged.iter().filter(good).map(|judged| judged.protocol).collect()
     };
-    // Where no telegram is whole, parts of some may still be known.
+    // Where no telegram is whole, parts of some may still be recognized.
     let whole = read(|judged| judged.accepted > 0);
     let protocols = if whole.is_empty() { read(|judged| judged.rejected > 0) } else { whole.clone() };
     let mut places = 0;
@@ -241,7 +241,7 @@ fn anonymise(bytes: &mut [u8], judged: &[Judged]) -> Result<usize, Failure> {
     Ok(places)
 }
 
-/// A line on standard error; nothing is wrong where nobody reads it.
+/// Prints a line on standard error, whether or not somebody reads it.
 fn say(what: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{what}");
 }

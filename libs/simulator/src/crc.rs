@@ -1,4 +1,4 @@
-//! The two checksums of meters: 16 bits, the lowest one first, over the polynomial given bit-reversed.
+//! Checksums of meters: 16 bits, the lowest one first, with a bit-reversed polynomial.
 
 /// CRC-16/X-25, of SML.
 pub(crate) fn x25(bytes: &[u8]) -> u16 {

@@ -1,4 +1,4 @@
-//! The telegram of an eBZ DD3, an electricity meter for two directions that speaks by itself.
+//! Telegram of an eBZ DD3, an electricity meter for two directions that pushes.
 //!
 //! IEC 62056-21 mode D: an identification, a blank line, one register a line, `!`. There is no checksum
 //! but the parity of each character.
@@ -9,24 +9,24 @@ use crate::house::{CentiwattSeconds, Centiwatts, Moment, WATT_HOUR};
 
 pub use crate::uart::seven_e_one;
 
-/// The number of the meter. There is none of this number.
+/// Number of the meter. No real one has it.
 pub const METER_NUMBER: &str = "1EBZ0100000042";
 
 /// Seconds that the meter had been in operation when the house started.
 const OPERATING_SECONDS: u64 = 0x0123_4567;
 
-/// How much the meter tells.
+/// Set of registers that the meter sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataSet {
     /// Energies to 10 µWh, and powers.
     Full,
-    /// That, and voltages, as some variants send them.
+    /// The same with voltages, as some variants send them.
     Voltages,
     /// Energies in whole kWh and no powers: a meter into which nobody has entered the PIN.
     Reduced,
 }
 
-/// The telegram that shows this moment, in plain ASCII.
+/// Returns the telegram of this moment, in plain ASCII.
 pub fn telegram(moment: &Moment, data_set: DataSet) -> String {
     let mut text = String::from("/EBZ5DD32R06ETA_107\r\n\r\n");
     let mut line = |obis: &str, value: &str| {

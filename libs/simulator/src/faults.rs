@@ -1,62 +1,61 @@
-//! Telegrams, spoiled in the ways in which real lines spoil them.
+//! Damage to telegrams, in the ways of real lines.
 
-/// The first half: the device was unplugged, or the program came late. There is nothing to accept in it.
+/// Returns the first half: the device was unplugged, or the program came late. There is nothing to accept in it.
 pub fn half(telegram: &[u8]) -> &[u8] {
     &telegram[..telegram.len() / 2]
 }
 
-/// A half, in the middle of a line followed by the whole. Only the whole is to be accepted.
+/// Returns a half that ends inside a line, and then the whole. Only the whole may be accepted.
 pub fn glued(telegram: &[u8]) -> Vec<u8> {
     [half(telegram), telegram].concat()
 }
 
-/// NULs before the telegram, as an optical head gives that wakes up. The telegram is intact.
+/// Returns NULs, as an optical head sends while it wakes up, and then the intact telegram.
 pub fn after_nuls(telegram: &[u8]) -> Vec<u8> {
     [&[0; 20], telegram].concat()
 }
 
-/// The telegram with the lowest bit of one byte wrong, which turns a digit into another one. Its parity
-/// tells, if the telegram has one.
+/// Returns the telegram with the lowest bit of one byte wrong, which turns a digit into another one. Its parity tells, if
+/// the telegram has one.
 ///
 /// # Panics
 ///
-/// If there is no byte `at`.
+/// Panics if there is no byte `at`.
 pub fn bit_error(telegram: &[u8], at: usize) -> Vec<u8> {
     let mut bytes = telegram.to_vec();
     bytes[at] ^= 1;
     bytes
 }
 
-/// A telegram that begins well and whose first register never ends, `length` bytes long: what a program
-/// collects until a line ends must have a limit.
+/// Returns a telegram of `length` bytes whose first register never ends: a program that collects lines must have a limit.
 pub fn endless_line(length: usize) -> Vec<u8> {
     let mut bytes = b"/EBZ5DD32R06ETA_107\r\n\r\n1-0:1.8.0*255(".to_vec();
     bytes.resize(length.max(bytes.len()), b'0');
     bytes
 }
 
-/// One thing that a line does to a byte, at a place in the telegram.
+/// Damage to one byte, at a place in the telegram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
-    /// A bit of the byte turned over: interference, a head that sits askew.
+    /// A bit is inverted: interference, a misaligned head.
     Bit(usize, u32),
-    /// A byte lost: a buffer that ran over.
+    /// A byte is lost: a buffer overflowed.
     Dropped(usize),
-    /// A byte read twice.
+    /// A byte is read twice.
     Doubled(usize),
-    /// Two neighbours exchanged.
+    /// Two neighbours are swapped.
     Swapped(usize),
 }
 
 impl Damage {
-    /// What they are called, in the order of [`index`](Self::index).
+    /// Names of the kinds, in the order of [`index`](Self::index).
     pub const KINDS: [&str; 4] = ["bit", "dropped", "doubled", "swapped"];
 
-    /// One of any kind, somewhere in a telegram of `len` bytes.
+    /// Chooses damage of any kind, somewhere in a telegram of `len` bytes.
     ///
     /// # Panics
     ///
-    /// If there are no bytes.
+    /// Panics if there are no bytes.
     pub fn any(len: usize, random: &mut Random) -> Self {
         let at = random.below(len);
         match random.below(4) {
@@ -67,16 +66,16 @@ impl Damage {
         }
     }
 
-    /// A bit somewhere in a telegram of `len` bytes.
+    /// Chooses a bit somewhere in a telegram of `len` bytes.
     ///
     /// # Panics
     ///
-    /// If there are no bytes.
+    /// Panics if there are no bytes.
     pub fn bit(len: usize, random: &mut Random) -> Self {
         Self::Bit(random.below(len), random.below(8) as u32)
     }
 
-    /// The place of its kind among [`KINDS`](Self::KINDS).
+    /// Returns the index of its kind in [`KINDS`](Self::KINDS).
     pub fn index(self) -> usize {
         match self {
             Self::Bit(..) => 0,
@@ -86,11 +85,11 @@ impl Damage {
         }
     }
 
-    /// The telegram with this damage. The last byte has no neighbour to be exchanged with.
+    /// Returns the telegram with this damage. The last byte has no neighbour to be swapped with.
     ///
     /// # Panics
     ///
-    /// If there is no byte at its place.
+    /// Panics if there is no byte at its place.
     pub fn done_to(self, telegram: &[u8]) -> Vec<u8> {
         let mut bytes = telegram.to_vec();
         match self {
@@ -104,7 +103,7 @@ impl Damage {
     }
 }
 
-/// Numbers that look random and are the same in each run (SplitMix64).
+/// Pseudo-random numbers that are the same in each run (SplitMix64).
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
@@ -114,11 +113,11 @@ impl Random {
         Self(seed)
     }
 
-    /// The next number, less than `limit`.
+    /// Returns the next number, less than `limit`.
     ///
     /// # Panics
     ///
-    /// If `limit` is 0.
+    /// Panics if `limit` is 0.
     pub fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

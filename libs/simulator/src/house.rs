@@ -1,7 +1,7 @@
-//! What happens in the house: sun, appliances and a heat pump, second by second.
+//! Model of the house: sun, appliances and a heat pump, second by second.
 //!
-//! Everything is a whole number of the unit a meter shows last, and constant within a second, so that
-//! sums and integrals are exact: there is no rounding that a reader's arithmetic could stumble over.
+//! Everything is a whole number of the last digit of a meter, and constant within a second, so that sums and integrals are
+//! exact: no rounding can disturb a reader's arithmetic.
 
 use std::{f64::consts::PI, time::Duration};
 
@@ -15,23 +15,23 @@ pub type CentiwattSeconds = i64;
 pub const WATT_HOUR: CentiwattSeconds = 360_000;
 
 const HOUR: u64 = 3600;
-/// The time of day at which every house starts, in seconds.
+/// Time of day at which every house starts, in seconds.
 pub(crate) const START_OF_DAY: u64 = 10 * HOUR + HOUR / 2;
-/// The heat pump runs for the first part of each cycle, in seconds.
+/// Cycle of the heat pump in seconds; it runs for the first part of each.
 const HEAT_PUMP_CYCLE: u64 = 20 * 60;
 const HEAT_PUMP_ON: u64 = 12 * 60;
 
-/// Something that is switched on now and then.
+/// Appliance that is switched on now and then.
 struct Appliance {
-    /// In watts, while on.
+    /// Power in watts, while on.
     power: f64,
-    /// On which of the three phases.
+    /// Index of its phase.
     phase: usize,
-    /// At most once in each such time, in seconds, …
+    /// Period in seconds, in which it runs once at most.
     every: u64,
-    /// … for so long, in seconds, …
+    /// Time of a run in seconds.
     on: u64,
-    /// … and with this probability.
+    /// Probability of a run in a period.
     chance: f64,
 }
 
@@ -42,33 +42,33 @@ const APPLIANCES: [Appliance; 4] = [
     Appliance { power: 160.0, phase: 2, every: 2 * HOUR, on: 90 * 60, chance: 0.7 }, // television
 ];
 
-/// A house, always the same for the same seed.
+/// House, always the same for the same seed.
 #[derive(Debug, Clone)]
 pub struct House {
     seed: u64,
     last: Moment,
 }
 
-/// One second of the house, as its meters show it at the end of that second.
+/// State of the house at the end of one second, as its meters show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Seconds since the start of the house.
     pub second: u64,
-    /// What the photovoltaics yielded, on three phases.
+    /// Yield of the photovoltaics, on three phases.
     pub sun: Centiwatts,
-    /// What the house used, the heat pump included.
+    /// Consumption of the house, with that of the heat pump.
     pub load: Centiwatts,
-    /// What the heat pump used of it, on three phases.
+    /// Consumption of the heat pump, on three phases.
     pub heat_pump: Centiwatts,
-    /// What each phase drew from the grid; negative where it fed in.
+    /// Power that each phase drew from the grid; negative where it fed in.
     pub phases: [Centiwatts; 3],
-    /// The voltage of each phase, in tenths of a volt.
+    /// Voltage of each phase, in tenths of a volt.
     pub decivolts: [u16; 3],
-    /// What the grid has delivered: the integral of `grid()` while that was positive.
+    /// Energy from the grid: the integral of `grid()` while that was positive.
     pub import: CentiwattSeconds,
-    /// What the grid has taken: the integral of `-grid()` while that was positive.
+    /// Energy into the grid: the integral of `-grid()` while that was positive.
     pub export: CentiwattSeconds,
-    /// What the heat pump has used: the integral of `heat_pump`.
+    /// Energy of the heat pump: the integral of `heat_pump`.
     pub heat_pump_energy: CentiwattSeconds,
 }
 
@@ -123,8 +123,8 @@ impl House {
         self.last
     }
 
-    /// The yield of the photovoltaics in watts: a summer day from 6 to 20 o'clock, with clouds that
-    /// take about a minute each.
+    /// Returns the yield of the photovoltaics in watts: a summer day from 6 to 20 o'clock, with clouds that take about a
+    /// minute each.
     fn sun(&self, second: u64) -> f64 {
         let hour = ((START_OF_DAY + second) % (24 * HOUR)) as f64 / HOUR as f64;
         let height = ((hour - 6.0) / 14.0 * PI).sin();
@@ -134,7 +134,7 @@ impl House {
         6000.0 * height * (0.12 + 0.88 * self.noise(10, 35, second))
     }
 
-    /// The heat pump in watts: high at first, then settling down.
+    /// Returns the power of the heat pump in watts: high at first, then settling down.
     fn heat_pump(&self, second: u64) -> f64 {
         let running = second % HEAT_PUMP_CYCLE;
         if running >= HEAT_PUMP_ON {
@@ -143,12 +143,12 @@ impl House {
         1900.0 + 600.0 * (-(running as f64) / 240.0).exp() + 60.0 * self.noise(11, 10, second)
     }
 
-    /// What is always on, in watts.
+    /// Returns the power of everything that is always on, in watts.
     fn base(&self, second: u64) -> f64 {
         190.0 + 80.0 * self.noise(12, 20, second) + 12.0 * self.noise(13, 1, second)
     }
 
-    /// An appliance in watts: it has one turn in each of its periods, somewhere within it.
+    /// Returns the power of an appliance in watts: it runs once in each of its periods.
     fn appliance(&self, number: u64, appliance: &Appliance, second: u64) -> f64 {
         let (period, within) = (second / appliance.every, second % appliance.every);
         let begin = self.random(20 + number, period) * (appliance.every - appliance.on) as f64;
@@ -157,14 +157,14 @@ impl House {
         if on { appliance.power * (0.98 + 0.04 * self.noise(40 + number, 3, second)) } else { 0.0 }
     }
 
-    /// Smooth noise from 0 to 1, with a new random value every `period` seconds.
+    /// Returns smooth noise from 0 to 1, with a new random value every `period` seconds.
     fn noise(&self, stream: u64, period: u64, second: u64) -> f64 {
         let (from, to) = (self.random(stream, second / period), self.random(stream, second / period + 1));
         let within = (second % period) as f64 / period as f64;
         from + (to - from) * within * within * (3.0 - 2.0 * within)
     }
 
-    /// A random number from 0 to 1, always the same for the same arguments (SplitMix64's mixer).
+    /// Returns a random number from 0 to 1, always the same for the same arguments (SplitMix64's mixer).
     fn random(&self, stream: u64, index: u64) -> f64 {
         let mut z = [stream, index]
             .iter()
@@ -176,18 +176,18 @@ impl House {
 }
 
 impl Moment {
-    /// What the house drew from the grid; negative when it fed in.
+    /// Returns the power that the house drew from the grid; negative when it fed in.
     pub fn grid(&self) -> Centiwatts {
         self.phases.iter().sum()
     }
 
-    /// When, within this second, the heat pump's meter gave a pulse: each time its energy reached a
-    /// full Wh (1000 pulses per kWh).
+    /// Returns the times within this second at which the heat pump's meter sent a pulse: one for each full Wh (1000 pulses per
+    /// kWh).
     pub fn pulses(&self) -> impl Iterator<Item = Duration> + use<> {
         let (power, before) = (self.heat_pump, self.heat_pump_energy - self.heat_pump);
         (before / WATT_HOUR + 1..=self.heat_pump_energy / WATT_HOUR).map(move |count| {
             let missing = count * WATT_HOUR - before;
-            // There is a pulse only where there was power. Rounded up: the Wh is full, not nearly.
+            // There is a pulse only where there was power. It is rounded up, as the Wh must be full.
             Duration::from_nanos((missing as u64 * 1_000_000_000).div_ceil(power as u64))
         })
     }

@@ -1,13 +1,13 @@
-//! A virtual house: devices that behave like real ones, on real pseudo terminals.
+//! Virtual house: devices that behave like real ones, on real pseudo terminals.
 //!
-//! The simulator sits behind the device, never behind the parser: what reads it opens a port and
-//! gets bytes, and cannot tell them from those of a meter. It knows nothing of the program.
+//! The simulator sits behind the device, never behind the parser: a program opens a port and gets bytes that look like those
+//! of a meter. The simulator knows nothing of the program.
 //!
 //! - [`Demo`] is the whole house: a meter and a pulse adapter, ready to be read.
-//! - [`House`] computes what happens in it; [`ebz`], [`sml`] and [`p1`] write that down as meters do.
+//! - [`House`] is the model; [`ebz`], [`sml`] and [`p1`] write its state as meters do.
 //! - [`PushingMeter`] and [`PulseAdapter`] send it over a [`Pty`]; an [`AskedMeter`] waits for a request.
-//! - [`uart`] is what a program gets that reads a line at the wrong speed: see [`Pty::at`].
-//! - [`faults`] spoils a telegram in the ways in which real lines do.
+//! - [`uart`] computes the bytes that a program at the wrong baud rate reads: see [`Pty::at`].
+//! - [`faults`] damages a telegram in the ways of real lines.
 
 pub mod asked;
 mod crc;
@@ -34,14 +34,14 @@ pub use crate::{
     pulses::PulseAdapter,
 };
 
-/// The day that every demo shows: one whose clouds soon turn the flow, and often.
+/// Seed of the demo's day: clouds soon reverse the flow, and often.
 const DEMO_SEED: u64 = 26;
 
-/// A house that runs in real time, with an eBZ DD3 meter and the pulse output of its heat pump.
+/// House that runs in real time, with an eBZ DD3 meter and the pulse output of its heat pump.
 ///
-/// It starts on a late morning with the heat pump on and clouds passing the sun, so that within
-/// minutes the house both draws and feeds in. The first telegram comes after one second, the second
-/// pulse before two. What comes while nobody has a port open is lost. Dropping it ends all of it.
+/// It starts on a late morning with the heat pump on and clouds passing the sun, so that within minutes the house both
+/// draws and feeds in. The first telegram comes after one second, the second pulse before two. Bytes that come while nobody
+/// has a port open are lost. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Demo {
     meter: PushingMeter,
@@ -53,7 +53,7 @@ impl Demo {
     ///
     /// # Errors
     ///
-    /// Where the system has no pseudo terminal or no thread left.
+    /// Fails where the system has no pseudo terminal or no thread left.
     pub fn start() -> io::Result<Self> {
         // A house is determined by its seed: two of them in step are the same house.
         let mut house = House::new(DEMO_SEED);
@@ -68,12 +68,12 @@ impl Demo {
         })
     }
 
-    /// The port of the meter: a telegram each second, 7E1 at 9600 baud.
+    /// Returns the port of the meter: a telegram each second, 7E1 at 9600 baud.
     pub fn meter_port(&self) -> &Path {
         self.meter.port()
     }
 
-    /// The port of the pulse adapter: a NUL for each Wh of the heat pump (1000 pulses per kWh).
+    /// Returns the port of the pulse adapter: a NUL for each Wh of the heat pump (1000 pulses per kWh).
     pub fn pulse_port(&self) -> &Path {
         self.pulses.port()
     }

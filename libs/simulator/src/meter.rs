@@ -1,4 +1,4 @@
-//! A meter that speaks by itself.
+//! Meter that pushes.
 
 use std::{
     io,
@@ -12,25 +12,25 @@ use crate::{
     worker::{Clock, Worker, next_turn},
 };
 
-/// When a [`PushingMeter`] sends.
+/// Times at which a [`PushingMeter`] sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// From the start of a telegram to that of the next; the first one comes after this.
+    /// Time from the start of a telegram to that of the next. The first one comes after this time.
     pub interval: Duration,
-    /// Byte by byte at this speed, or each telegram at once, as it leaves a USB adapter. A telegram that
-    /// takes longer than the interval is sent whole and the next one follows it directly. It says when the
-    /// bytes come; whether a program at another speed can read them is up to [`Pty::at`].
+    /// Baud rate at which it sends byte by byte; `None` sends each telegram at once, as it leaves a USB adapter. A telegram
+    /// that takes longer than the interval is sent whole, and the next one follows directly. Whether a program at another
+    /// baud rate can read the bytes is up to [`Pty::at`].
     pub baud: Option<u32>,
 }
 
 impl Default for Timing {
-    /// Each second a telegram, at once.
+    /// A telegram each second, at once.
     fn default() -> Self {
         Self { interval: Duration::from_secs(1), baud: None }
     }
 }
 
-/// A meter that sends a telegram after the other, whether somebody reads or not, until it is dropped.
+/// Meter that sends one telegram after the other, read or not, until it is dropped.
 #[derive(Debug)]
 pub struct PushingMeter {
     port: PathBuf,
@@ -38,11 +38,11 @@ pub struct PushingMeter {
 }
 
 impl PushingMeter {
-    /// Starts a meter at this line, which sends what `next` makes each time.
+    /// Starts a meter at this line; `next` makes each telegram.
     ///
     /// # Errors
     ///
-    /// Where the system has no thread left.
+    /// Fails where the system has no thread left.
     pub fn start(
         pty: Pty,
         timing: Timing,
@@ -59,18 +59,18 @@ impl PushingMeter {
         Ok(Self { port, _worker: worker })
     }
 
-    /// What a program opens.
+    /// Returns the path that a program opens.
     pub fn port(&self) -> &Path {
         &self.port
     }
 }
 
-/// Sends a telegram that begins at `begin`; `None` when the meter is to stop.
+/// Sends a telegram that begins at `begin`; returns `None` when the meter must stop.
 fn send(pty: &Pty, clock: &Clock, begin: Instant, baud: Option<u32>, telegram: &[u8]) -> Option<()> {
     let Some(baud) = baud else {
         return pty.write_all(telegram).ok();
     };
-    // Each byte has its own moment, so that delays do not add up.
+    // Each byte has its own time, so that delays do not add up.
     for (end, byte) in (1..).zip(telegram) {
         clock.wait_until(begin + time_of(end, baud))?;
         pty.write_part(&[*byte]).ok()?;

@@ -1,4 +1,4 @@
-//! The telegram of a Dutch smart meter at its P1 port.
+//! Telegram of a Dutch smart meter at its P1 port.
 //!
 //! P1 Companion Standard of Netbeheer Nederland (DSMR): the lines of IEC 62056-21 mode D. The versions 4
 //! and 5 close it with a checksum, CRC-16/ARC from `/` to `!`, the older ones with nothing. A meter for
@@ -11,7 +11,7 @@ use crate::{
     house::{CentiwattSeconds, Centiwatts, Moment, START_OF_DAY, WATT_HOUR},
 };
 
-/// The version of the standard that a meter follows.
+/// Version of the standard that a meter follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// DSMR 2.2: 9600 baud 7E1, without times and checksum; the gas, hourly, on a line of its own.
@@ -20,24 +20,23 @@ pub enum Version {
     V5,
 }
 
-/// The number of the meter. There is none of this number.
+/// Number of the meter. No real one has it.
 pub const METER_NUMBER: &str = "E0000000000000042";
-/// The number of the gas meter. There is none of this number.
+/// Number of the gas meter. No real one has it.
 pub const GAS_METER_NUMBER: &str = "G0000000000000043";
 
-/// What the low tariff has counted in all nights. All of it is in the past: the house has the normal
-/// tariff, and every day of it is one.
+/// Counter of the low tariff. It stands still: the sun of the house always shines, so it always has the normal tariff.
 const LOW_IMPORT: CentiwattSeconds = 501_377 * WATT_HOUR;
 const LOW_EXPORT: CentiwattSeconds = 214_056 * WATT_HOUR;
 
-/// What the gas meter had counted at the start of the first day, in dm³ …
+/// Counter of the gas meter at the start of the first day, in dm³.
 const GAS: u64 = 3_199_256;
-/// … and the seconds that it needs for another one: the house is heated by the heat pump.
+/// Seconds between two dm³ of gas: the house is heated by the heat pump.
 const GAS_PACE: u64 = 173;
 
 const DAY: u64 = 24 * 3600;
 
-/// The telegram that shows this moment, in plain ASCII. The first one is of 21 June 2026, 10:30:01.
+/// Returns the telegram of this moment, in plain ASCII. The first one is of 21 June 2026, 10:30:01.
 pub fn telegram(moment: &Moment, version: Version) -> String {
     match version {
         Version::V2 => v2(moment),
@@ -116,7 +115,7 @@ fn v2(moment: &Moment) -> String {
     text
 }
 
-/// The four counters, which sum up to those of the house.
+/// Returns the four counters, which sum up to those of the house.
 fn tariffs(moment: &Moment) -> [(&'static str, CentiwattSeconds); 4] {
     [
         ("1-0:1.8.1", LOW_IMPORT),
@@ -126,7 +125,7 @@ fn tariffs(moment: &Moment) -> [(&'static str, CentiwattSeconds); 4] {
     ]
 }
 
-/// A power in kW that is zero where it goes the other way.
+/// Formats a power in kW, which is zero where it flows the other way.
 fn kilowatts(power: Centiwatts) -> String {
     format!("({}*kW)", thousandths(power.max(0) / 100, 2))
 }
@@ -139,8 +138,8 @@ fn thousandths(value: i64, digits: usize) -> String {
     format!("{:0digits$}.{:03}", value / 1000, value % 1000)
 }
 
-/// The time, in seconds since the start of the first day, as `YYMMDDhhmmss`. It is summer time: the sun
-/// of the house shines as on a summer day, however long it runs.
+/// Formats a time, in seconds since the start of the first day, as `YYMMDDhhmmss`. It is always summer time, as the sun of
+/// the house shines as on a summer day.
 fn time(second: u64) -> String {
     let (mut year, mut month, mut day) = (26, 6, 20 + second / DAY);
     loop {

@@ -1,4 +1,4 @@
-//! An adapter that turns the pulses of an S0 output into bytes on a serial line.
+//! Adapter that turns the pulses of an S0 output into bytes on a serial line.
 
 use std::{
     io,
@@ -11,12 +11,11 @@ use crate::{
     worker::{Worker, next_turn},
 };
 
-/// A house second.
+/// Second of the house.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The S0 output of the heat pump's meter on a serial line, in real time: some bytes for each Wh, until
-/// it is dropped. Such an adapter is little more than a resistor: what a pulse looks like to the port
-/// depends on its length and on the speed.
+/// S0 output of the heat pump's meter on a serial line, in real time: some bytes for each Wh, until it is dropped. Such an
+/// adapter is little more than a resistor: the look of a pulse to the port depends on its length and on the baud rate.
 #[derive(Debug)]
 pub struct PulseAdapter {
     port: PathBuf,
@@ -28,7 +27,7 @@ impl PulseAdapter {
     ///
     /// # Errors
     ///
-    /// Where the system has no thread left.
+    /// Fails where the system has no thread left.
     pub fn start(pty: Pty, mut house: House, pulse: impl Into<Vec<u8>>) -> io::Result<Self> {
         let port = pty.path().to_owned();
         let pulse = pulse.into();
@@ -49,7 +48,7 @@ impl PulseAdapter {
         Ok(Self { port, _worker: worker })
     }
 
-    /// What a program opens.
+    /// Returns the path that a program opens.
     pub fn port(&self) -> &Path {
         &self.port
     }

@@ -1,4 +1,4 @@
-//! The telegram of an electricity meter for two directions that speaks SML by itself.
+//! Telegram of an electricity meter for two directions that pushes SML.
 //!
 //! Smart Message Language 1.04 (BSI TR-03109-1, annex IV): an `OpenResponse`, a `GetListResponse` with
 //! the registers and a `CloseResponse`, each with its checksum, in the transport protocol version 1,
@@ -10,14 +10,14 @@ use crate::{
     house::{Moment, WATT_HOUR},
 };
 
-/// The server id of the meter, its number as on the plate of [`ebz`](crate::ebz). There is none of it.
+/// Server id of the meter, with the number of [`ebz`](crate::ebz). No real one has it.
 pub const SERVER_ID: [u8; 10] = *b"\x09\x01EBZ\x01\x00\x00\x00\x2a";
 
 /// Seconds that the meter had been in operation when the house started.
 const OPERATING_SECONDS: u64 = 0x0012_3456;
 
 const ESCAPE: [u8; 4] = [0x1b; 4];
-/// What is left out of a message.
+/// Element that is left out of a message.
 const NONE: u8 = 0x01;
 
 /// DLMS unit codes.
@@ -25,9 +25,8 @@ const WATT: u8 = 27;
 const WATT_HOURS: u8 = 30;
 const VOLT: u8 = 35;
 
-/// The telegram that shows this moment, with the digits of [`ebz::telegram`](crate::ebz::telegram): the
-/// energies in 10 µWh, the powers in 0.01 W, the voltages in 0.1 V; in the reduced data set the energies
-/// in whole kWh and nothing else.
+/// Returns the telegram of this moment, with the digits of [`ebz::telegram`](crate::ebz::telegram): energies in 10 µWh,
+/// powers in 0.01 W, voltages in 0.1 V; in the reduced data set energies in whole kWh and nothing else.
 pub fn telegram(moment: &Moment, data_set: DataSet) -> Vec<u8> {
     let mut entries = vec![entry([1, 0, 96, 50, 1, 1], None, &octets(b"EBZ"))];
     entries.push(entry([1, 0, 96, 1, 0, 255], None, &octets(&SERVER_ID)));
@@ -69,7 +68,7 @@ pub fn telegram(moment: &Moment, data_set: DataSet) -> Vec<u8> {
     transport(&messages.concat())
 }
 
-/// The transport protocol: from the escape sequence of the start to the checksum at the end.
+/// Wraps a payload in the transport protocol: from the escape sequence of the start to the checksum at the end.
 fn transport(messages: &[u8]) -> Vec<u8> {
     let mut bytes = [ESCAPE, [1; 4]].concat();
     let mut escapes = 0;
@@ -100,7 +99,7 @@ fn message(id: u32, kind: u16, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A register: its name and value, without status, time and signature.
+/// Encodes a register: its name and value, without status, time and signature.
 fn entry(obis: [u8; 6], scale: Option<(u8, i8)>, value: &[u8]) -> Vec<u8> {
     let (unit, scaler) = match scale {
         Some((unit, scaler)) => (vec![0x62, unit], vec![0x52, scaler as u8]),
@@ -109,14 +108,14 @@ fn entry(obis: [u8; 6], scale: Option<(u8, i8)>, value: &[u8]) -> Vec<u8> {
     list(&[&octets(&obis), &[NONE], &[NONE], &unit, &scaler, value, &[NONE]])
 }
 
-/// A list of these elements; a long one has two bytes of length, of four bits each.
+/// Encodes a list of these elements; a long one has two bytes of length, of four bits each.
 fn list(elements: &[&[u8]]) -> Vec<u8> {
     let count = elements.len() as u8;
     let head = if count < 16 { vec![0x70 | count] } else { vec![0xf0 | count >> 4, count & 0x0f] };
     [head, elements.concat()].concat()
 }
 
-/// A string of at most 14 bytes. Its length counts the byte that tells it.
+/// Encodes a string of at most 14 bytes. Its length counts the length byte too.
 fn octets(bytes: &[u8]) -> Vec<u8> {
     [&[bytes.len() as u8 + 1], bytes].concat()
 }

@@ -1,5 +1,4 @@
-//! What a UART makes of a line: asynchronous characters of ten bits, and what is read of them at
-//! another speed than they were sent at.
+//! Model of a UART: asynchronous characters of ten bits, also read at another baud rate than they were sent at.
 //!
 //! A character is a start bit (low), eight bits with the lowest first, and a stop bit (high); an idle
 //! line is high. 7E1 has the same ten bits: its parity takes the place of the highest one. A receiver
@@ -7,19 +6,17 @@
 
 use std::time::Duration;
 
-/// The bits of a character on the line, whether 7E1 or 8N1.
+/// Bits of a character on the line, whether 7E1 or 8N1.
 const BITS: u32 = 10;
 
-/// The slowest and the fastest line, in baud: whatever a program sets, a bit has a length.
+/// Slowest and fastest line, in baud, so that a bit has a length whatever a program sets.
 const SLOWEST: u32 = 1;
 const FASTEST: u32 = 10_000_000;
 
-/// What comes out where `bytes`, sent one directly after the other at `sent` baud, are read at `read`
-/// baud.
+/// Returns the bytes that are read at `read` baud when `bytes` are sent at `sent` baud, one directly after the other.
 ///
-/// At nearly the same speed, they themselves. A character without a stop bit becomes a NUL, as Linux
-/// hands it on with `INPCK` and without `PARMRK`; with other settings and drivers it may also be lost,
-/// or come as it was sampled.
+/// At nearly the same baud rate, they are the same. A character without a stop bit becomes a NUL, as Linux delivers it with
+/// `INPCK` and without `PARMRK`; with other settings and drivers it may also be lost, or come as it was sampled.
 pub fn read_at(bytes: &[u8], sent: u32, read: u32) -> Vec<u8> {
     let mut receiver = Receiver::default();
     let mut got = Vec::new();
@@ -37,44 +34,44 @@ pub fn seven_e_one(bytes: &mut [u8]) {
     }
 }
 
-/// The ASCII of 7E1 read as 8N1; `None` if the parity of any of it is odd.
+/// Returns the ASCII of 7E1 read as 8N1; `None` if the parity of any byte is odd.
 pub fn seven_bits(bytes: &[u8]) -> Option<Vec<u8>> {
     let even = bytes.iter().all(|byte| byte.count_ones() % 2 == 0);
     even.then(|| bytes.iter().map(|byte| byte & 0x7f).collect())
 }
 
-/// How long so many characters take on a line of this speed.
+/// Returns the time that characters take at this baud rate.
 pub(crate) fn time_of(count: usize, baud: u32) -> Duration {
     Duration::from_nanos(count as u64 * u64::from(BITS) * bit(baud))
 }
 
-/// The length of a bit in nanoseconds.
+/// Returns the length of a bit in nanoseconds.
 fn bit(baud: u32) -> u64 {
     1_000_000_000 / u64::from(baud.clamp(SLOWEST, FASTEST))
 }
 
-/// The receiving half of a UART.
+/// Receiving half of a UART.
 #[derive(Debug, Default)]
 pub(crate) struct Receiver {
     frame: Option<Frame>,
-    /// The line was low when it was last looked at. It is idle at first.
+    /// Whether the line was low at the last look. It is idle at first.
     low: bool,
 }
 
-/// A character that is being received.
+/// Character that is being received.
 #[derive(Debug)]
 struct Frame {
     /// Nanoseconds until the next sample.
     wait: u64,
-    /// How many samples there were …
+    /// Number of samples so far.
     count: u32,
-    /// … and what they were, the first one lowest.
+    /// Their levels, the first one in the lowest bit.
     samples: u16,
 }
 
 impl Receiver {
-    /// Receives, at `read` baud, what was sent as `byte` at `sent` baud, directly after what came before.
-    /// Adds to `got` what it has completed: nothing, a character, or several.
+    /// Receives, at `read` baud, a `byte` sent at `sent` baud directly after the one before. Adds completed characters to
+    /// `got`: none, one, or several.
     pub(crate) fn character(&mut self, byte: u8, sent: u32, read: u32, got: &mut Vec<u8>) {
         let line = u16::from(byte) << 1 | 1 << (BITS - 1);
         for position in 0..BITS {
@@ -82,19 +79,19 @@ impl Receiver {
         }
     }
 
-    /// Lets the line be idle until there is nothing left to come, and adds to `got` what does.
+    /// Lets the line be idle until nothing is left to come, and adds completed characters to `got`.
     pub(crate) fn idle(&mut self, got: &mut Vec<u8>) {
         let wait = self.frame.as_ref().map_or(0, |frame| frame.wait);
         // At the longest, so much is missing for all samples.
         got.extend(self.level(true, wait + u64::from(BITS) * bit(SLOWEST), bit(FASTEST)));
     }
 
-    /// Whether it waits for a character on an idle line, with nothing of an old one to come.
+    /// Returns whether it waits for a character on an idle line.
     pub(crate) fn is_idle(&self) -> bool {
         self.frame.is_none() && !self.low
     }
 
-    /// The line keeps a level for `left` ns. One frame can end in that time, as the next one needs an edge.
+    /// Keeps the line at a level for `left` ns. One frame can end in that time, as the next one needs an edge.
     fn level(&mut self, high: bool, mut left: u64, bit: u64) -> Option<u8> {
         let falling = !high && !self.low;
         self.low = !high;

@@ -1,4 +1,4 @@
-//! A device's own thread, and its sense of time.
+//! Thread and clock of a device.
 
 use std::{
     fmt, io,
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A thread that ends when this is dropped.
+/// Thread that ends when this is dropped.
 pub(crate) struct Worker {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -37,11 +37,11 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// Time as a worker sees it: it ends when the worker is to stop.
+/// Clock of a worker; it ends when the worker must stop.
 pub(crate) struct Clock(Receiver<()>);
 
 impl Clock {
-    /// Waits until `due`, not at all if that has passed; `None` when the worker is to stop.
+    /// Waits until `due`, not at all if that has passed; returns `None` when the worker must stop.
     pub(crate) fn wait_until(&self, due: Instant) -> Option<()> {
         let left = due.saturating_duration_since(Instant::now());
         match self.0.recv_timeout(left) {
@@ -51,8 +51,8 @@ impl Clock {
     }
 }
 
-/// When the turn after the one at `due` is. Turns keep their grid, so that small delays do not add up;
-/// those that were missed, while the process was stopped for example, are not made up for.
+/// Returns the time of the turn after the one at `due`. Turns keep their grid, so that small delays do not add up; missed
+/// ones, while the process was stopped for example, are skipped.
 pub(crate) fn next_turn(due: Instant, period: Duration) -> Instant {
     (due + period).max(Instant::now())
 }

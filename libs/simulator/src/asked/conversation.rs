@@ -1,4 +1,4 @@
-//! What an asked meter says to what.
+//! Conversation of an asked meter.
 
 use std::time::Instant;
 
@@ -9,23 +9,23 @@ const ACK: u8 = 0x06;
 const STX: u8 = 0x02;
 const ETX: u8 = 0x03;
 
-/// The characters for speeds, in the modes B and C, and the speeds from 600 baud on.
+/// Characters for baud rates in the modes B and C, and the baud rates from 600 on.
 const MODE_B: &[u8] = b"ABCDEF";
 const MODE_C: &[u8] = b"123456";
 const SPEEDS: [u32; 6] = [600, 1200, 2400, 4800, 9600, 19_200];
 
-/// How the readout is sent.
+/// Baud rate of the readout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// At the initial speed.
+    /// Initial one.
     A,
-    /// At this speed.
+    /// This one.
     B(u32),
-    /// At this speed, if the program says this character.
+    /// This one, if the program acknowledges it with this character.
     C(u32, u8),
 }
 
-/// A single conversation, from the request to the end of the readout; `None` when the meter is to stop.
+/// Holds one conversation, from the request to the end of the readout; returns `None` when the meter must stop.
 pub(super) fn converse(
     head: &mut Head<'_>,
     options: &AskedOptions,
@@ -71,7 +71,7 @@ fn await_request(head: &mut Head<'_>, options: &AskedOptions) -> Option<()> {
     }
 }
 
-/// Whether this is a request to this meter, whatever came before it.
+/// Returns whether this ends with a request to this meter.
 fn is_request(message: &[u8], address: Option<&str>) -> bool {
     const SLASH: u8 = 0xaf; // with its parity
     let begin = message.iter().rposition(|byte| *byte == SLASH).unwrap_or(0);
@@ -88,7 +88,7 @@ fn is_request(message: &[u8], address: Option<&str>) -> bool {
     asked.is_empty() || address.is_some_and(|own| number(own.as_bytes()) == number(asked))
 }
 
-/// Whether this accepts what the identification offers: the normal protocol, this speed, data readout.
+/// Returns whether this accepts the offer of the identification: the normal protocol, this baud rate, data readout.
 fn is_ack(message: &[u8], character: u8) -> bool {
     let begin = message.iter().rposition(|byte| *byte == ACK).unwrap_or(0);
     seven_bits(&message[begin..]).is_some_and(|ack| ack == [ACK, b'0', character, b'0', b'\r', b'\n'])
@@ -109,7 +109,7 @@ fn mode(ident: &str, initial: u32) -> Mode {
     }
 }
 
-/// The data message with these lines.
+/// Returns the data message with these lines.
 fn readout(table: &[String], damaged: bool) -> Vec<u8> {
     let mut bytes = vec![STX];
     for line in table {

@@ -1,4 +1,4 @@
-//! The optical head of an asked meter: bytes of both directions, in their time and at their speed.
+//! Optical head of an asked meter: bytes of both directions, in their time and at their baud rate.
 
 use std::time::{Duration, Instant};
 
@@ -12,29 +12,29 @@ use crate::{
     worker::Clock,
 };
 
-/// How often to look at the speed of the program in a conversation, and between two.
+/// Interval of looks at the baud rate of the program in a conversation, and between two.
 const LOOK: Duration = Duration::from_millis(1);
 const LOOK_IDLE: Duration = Duration::from_millis(20);
-/// How long a program that does not read can delay a meter that sends at once.
+/// Longest delay of a meter that sends at once, by a program that does not read.
 const SEND_LIMIT: Duration = Duration::from_millis(200);
-/// No message to a meter is longer than this.
+/// Most bytes of a message to a meter.
 const LONGEST: usize = 64;
 
 const LF: u8 = b'\n';
 
-/// In all of these functions, `None` says that the meter is to stop.
+/// In all of these functions, `None` means that the meter must stop.
 pub(super) struct Head<'a> {
     pty: Pty,
     clock: &'a Clock,
     log: &'a Log,
     echo: bool,
     real_time: bool,
-    /// The speed of the meter, and that of the program when it was last looked at.
+    /// Baud rates of the meter, and of the program at the last look.
     baud: u32,
     program: u32,
-    /// When the last bit of all that came so far has passed the line.
+    /// Time of the last bit so far on the line.
     passed: Instant,
-    /// What was heard and belongs to no message yet.
+    /// Bytes that were heard and belong to no message yet.
     heard: Vec<u8>,
 }
 
@@ -59,18 +59,18 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Changes the speed of the meter.
+    /// Changes the baud rate of the meter.
     pub(super) fn set_baud(&mut self, baud: u32) {
         self.baud = baud;
         self.pty.set_speed(baud);
     }
 
-    /// Lets some time go by since the last bit on the line.
+    /// Waits for some time after the last bit on the line.
     pub(super) fn pause(&mut self, pause: Duration) -> Option<()> {
         self.wait_until(self.passed + pause)
     }
 
-    /// The next message, up to its line feed, with its parity; empty if none ends before the deadline.
+    /// Returns the next message, up to its line feed, with its parity; empty if none ends before the deadline.
     pub(super) fn message(&mut self, deadline: Option<Instant>) -> Option<Vec<u8>> {
         loop {
             if let Some(end) = self.heard.iter().position(|byte| *byte == LF) {
@@ -89,7 +89,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Sleeps until there were so many NULs, and nothing for so long after them.
+    /// Sleeps until a wake-up: its NULs, and its pause after them.
     pub(super) fn sleep(&mut self, nuls: usize, pause: Duration) -> Option<()> {
         self.heard.clear();
         let mut count = 0;
@@ -129,7 +129,7 @@ impl<'a> Head<'a> {
         Some(())
     }
 
-    /// What comes next, as the meter's UART reads it: something, or nothing at the deadline.
+    /// Returns the next bytes as the meter's UART reads them; none at the deadline.
     fn hear(&mut self, deadline: Option<Instant>) -> Option<Vec<u8>> {
         let mut buffer = [0; LONGEST];
         let count = loop {
@@ -165,7 +165,7 @@ impl<'a> Head<'a> {
         Some(heard)
     }
 
-    /// Does not hear what has come: the meter is speaking.
+    /// Ignores bytes that have come: the meter is sending.
     fn ignore(&mut self) -> Option<()> {
         let mut buffer = [0; LONGEST];
         let now = Instant::now();
@@ -180,7 +180,7 @@ impl<'a> Head<'a> {
         Some(())
     }
 
-    /// Waits, with an eye on the speed of the program.
+    /// Waits, and watches the baud rate of the program.
     fn wait_until(&mut self, due: Instant) -> Option<()> {
         loop {
             self.look()?;
@@ -192,7 +192,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Looks at the speed of the program.
+    /// Looks at the baud rate of the program.
     fn look(&mut self) -> Option<()> {
         self.clock.wait_until(Instant::now())?;
         let (from, to) = (self.program, self.pty.baud().ok()?);

@@ -1,4 +1,4 @@
-//! What an asked meter heard, said and saw.
+//! Log of an asked meter: messages in both directions, and changes of the baud rate.
 
 use std::{
     collections::VecDeque,
@@ -7,49 +7,49 @@ use std::{
     time::Instant,
 };
 
-/// How many events are kept.
+/// Number of events that are kept.
 const MOST: usize = 1000;
-/// How long a message that is received can be, before another event continues it.
+/// Most bytes of a received message, before another event continues it.
 const LONGEST: usize = 4096;
 
 const LF: u8 = b'\n';
 
-/// Something that happened at the line of an [`AskedMeter`](crate::AskedMeter).
+/// Event at the line of an [`AskedMeter`](crate::AskedMeter).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The program sent something: a request, an acknowledgement, or NULs in a row.
     Received {
-        /// What the program sent, less bit 7.
+        /// Bytes of the program, without bit 7.
         bytes: Vec<u8>,
-        /// The speed that the program had when it came.
+        /// Baud rate of the program at that time.
         baud: u32,
-        /// Whether the meter heard just that, with even parity. Not so where their speeds differed, where
-        /// the program changed its own too early, and while the meter itself was sending.
+        /// Whether the meter heard just that, with even parity. It did not where their baud rates differed, where the program
+        /// changed its own too early, and while the meter itself was sending.
         understood: bool,
-        /// When the first of it came.
+        /// Time of the first byte.
         at: Instant,
     },
     /// The meter sent a message.
     Sent {
-        /// The message in plain ASCII, with the block check character of a readout.
+        /// Message in plain ASCII, with the block check character of a readout.
         bytes: Vec<u8>,
-        /// The speed of the meter.
+        /// Baud rate of the meter.
         baud: u32,
-        /// When it began.
+        /// Time of its beginning.
         at: Instant,
     },
-    /// The program changed its speed.
+    /// The program changed its baud rate.
     BaudChanged {
-        /// The speed before, …
+        /// Baud rate before.
         from: u32,
-        /// … that after, …
+        /// Baud rate after.
         to: u32,
-        /// … and when it was noticed.
+        /// Time at which it was noticed.
         at: Instant,
     },
 }
 
-/// A line: `heard /?!\\r\\n at 300`, `said /ISK at 300` with the beginning of the message, `300 to 9600`.
+/// Writes one line: `heard /?!\\r\\n at 300`, `said /ISK at 300` with the beginning of the message, `300 to 9600`.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -75,9 +75,9 @@ pub(super) struct Log(Mutex<Events>);
 #[derive(Debug, Default)]
 struct Events {
     all: VecDeque<Event>,
-    /// The last event is a message that may go on, …
+    /// Whether the last event is a message that may go on.
     open: bool,
-    /// … and this was understood, up to the last piece.
+    /// Whether it was understood, up to the last piece.
     good: bool,
 }
 
@@ -95,8 +95,8 @@ impl Log {
         events.all.push_back(event);
     }
 
-    /// Adds to the message that is being received at this speed, or begins one: a message ends with a line
-    /// feed, and NULs are one of their own. It counts as not understood until this piece is judged.
+    /// Adds to the message that is being received at this baud rate, or begins one: a message ends with a line feed, and NULs
+    /// are one of their own. It counts as not understood until this piece is judged.
     pub(super) fn received(&self, raw: &[u8], speed: u32, now: Instant) {
         let plain = raw.iter().map(|byte| byte & 0x7f);
         let mut events = self.lock();
@@ -116,7 +116,7 @@ impl Log {
         (events.open, events.good) = (true, true);
     }
 
-    /// Says whether the piece that was received last was understood.
+    /// Notes whether the piece that was received last was understood.
     pub(super) fn judged(&self, piece: bool) {
         let Events { all, open, good } = &mut *self.lock();
         *good &= piece;
@@ -125,7 +125,7 @@ impl Log {
         }
     }
 
-    /// What is received next is another message.
+    /// Ends the message that is being received.
     pub(super) fn end_message(&self) {
         self.lock().open = false;
     }

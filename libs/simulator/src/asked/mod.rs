@@ -1,4 +1,4 @@
-//! A meter that waits to be asked: IEC 62056-21, protocol modes A, B and C, data readout.
+//! Meter that must be asked: IEC 62056-21, protocol modes A, B and C, data readout.
 //!
 //! At 300 baud 7E1, a program asks with `/?!` CR LF (or with a device address before the `!`). The meter
 //! answers with its identification `/XXXZ…` CR LF, whose `Z` tells what comes then:
@@ -12,10 +12,10 @@
 //! The readout is STX, the lines, `!` CR LF, ETX and a block check character: the exclusive or of all after
 //! STX up to ETX. Then the meter waits for the next request, at 300 baud again.
 //!
-//! Everything passes through the [UART model](crate::uart): where the program has another speed than the
-//! meter, each gets garbage from the other. What the program sends takes the time that it takes on a
-//! line, and a program that changes its speed within the first half of it spoils the rest. A pseudo
-//! terminal cannot delay `tcdrain`, so that a program must itself wait for the end of what it sends.
+//! Everything passes through the [UART model](crate::uart): where the program has another baud rate than the meter, each
+//! gets garbage from the other. Bytes of the program take the time of a real line, and a program that changes its baud rate
+//! within the first half of it spoils the rest. A pseudo terminal cannot delay `tcdrain`, so a program must wait by itself
+//! for the end of its bytes.
 
 mod conversation;
 mod head;
@@ -38,27 +38,27 @@ pub use self::{
 };
 use crate::{Pty, worker::Worker};
 
-/// What kind of meter an [`AskedMeter`] is.
+/// Properties of an [`AskedMeter`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedOptions {
-    /// The identification, without the `/`. Its fourth character tells the mode and the speed.
+    /// Identification without the `/`. Its fourth character determines mode and baud rate.
     pub ident: String,
-    /// The device address. A meter answers to it, leading zeros aside, and to a request without one.
+    /// Device address. The meter answers to it, leading zeros aside, and to a request without one.
     pub address: Option<String>,
-    /// The speed at which the meter is asked, and to which it returns after a readout.
+    /// Baud rate at which the meter is asked, and to which it returns after a readout.
     pub initial_baud: u32,
-    /// How long it takes to begin an answer, after the last bit of what it answers. A program needs some
-    /// of that before the readout to change its speed.
+    /// Time from the last bit of a message to its answer. A program needs some of it before the readout to change its baud
+    /// rate.
     pub reaction: Duration,
-    /// How long it waits for an acknowledgement.
+    /// Time that it waits for an acknowledgement.
     pub ack_timeout: Duration,
-    /// Whether it sleeps and has to be woken, as a meter with a battery does.
+    /// Wake-up that it needs, as a meter with a battery does.
     pub wake: Option<WakeUp>,
-    /// Whether the optical head reflects to the program what the program sends.
+    /// Whether the optical head reflects the bytes of the program.
     pub echo: bool,
-    /// Whether it sends character by character at its speed, or each message at once.
+    /// Whether it sends character by character at its baud rate, or each message at once.
     pub real_time: bool,
-    /// So many first readouts have a wrong block check character.
+    /// Number of first readouts with a wrong block check character.
     pub damaged: usize,
 }
 
@@ -79,26 +79,25 @@ impl Default for AskedOptions {
     }
 }
 
-/// What wakes a meter: NULs, and then a pause.
+/// Wake-up of a meter: NULs, and then a pause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WakeUp {
-    /// So many of them, one after the other, at the initial speed.
+    /// Number of NULs in a row, at the initial baud rate.
     pub nuls: usize,
-    /// How long nothing may come after the last bit of them. What comes earlier is lost, and the meter
-    /// sleeps on.
+    /// Time after the last bit of them in which nothing may come. Earlier bytes are lost, and the meter sleeps on.
     pub pause: Duration,
-    /// How long it then waits for a request, before it falls asleep again.
+    /// Time that it then waits for a request, before it falls asleep again.
     pub awake: Duration,
 }
 
 impl Default for WakeUp {
-    /// Those of 2.1 s at 300 baud, and a pause a bit shorter than the 1.5 s that programs make.
+    /// NULs of 2.1 s at 300 baud, and a pause a bit shorter than the 1.5 s that programs make.
     fn default() -> Self {
         Self { nuls: 63, pause: Duration::from_millis(1300), awake: Duration::from_secs(5) }
     }
 }
 
-/// A meter that answers when it is asked, until it is dropped. It records the whole conversation.
+/// Meter that answers requests until it is dropped. It records the whole conversation.
 #[derive(Debug)]
 pub struct AskedMeter {
     port: PathBuf,
@@ -107,12 +106,11 @@ pub struct AskedMeter {
 }
 
 impl AskedMeter {
-    /// Starts a meter at this line, which reads out what `next_table` makes each time: lines without
-    /// their ends.
+    /// Starts a meter at this line; `next_table` makes the lines of each readout, without their ends.
     ///
     /// # Errors
     ///
-    /// Where the system has no thread left, or does not tell the speed of the line.
+    /// Fails where the system has no thread left, or does not tell the baud rate of the line.
     pub fn start(
         pty: Pty,
         options: AskedOptions,
@@ -135,12 +133,12 @@ impl AskedMeter {
         Ok(Self { port, log, _worker: worker })
     }
 
-    /// What a program opens.
+    /// Returns the path that a program opens.
     pub fn port(&self) -> &Path {
         &self.port
     }
 
-    /// What happened, in this order; at most the last thousand events.
+    /// Returns the last thousand events at most, in order.
     pub fn events(&self) -> Vec<Event> {
         self.log.events()
     }

@@ -1,15 +1,15 @@
-//! What a meter that is asked reads out.
+//! Readout of an asked meter.
 
 use crate::house::{CentiwattSeconds, Moment, WATT_HOUR};
 
-/// The number of the meter. There is none of this number.
+/// Number of the meter. No real one has it.
 const METER_NUMBER: &str = "00000042";
 
-/// How many months a meter looks back.
+/// Number of past months that a meter keeps.
 const MONTHS: usize = 99;
 
-/// The table of a meter for two directions at this moment, with short codes: energies to a Wh, the
-/// power to a W, voltages to 0.1 V.
+/// Returns the table of a meter for two directions at this moment, with short codes: energies to a Wh, the power to a W,
+/// voltages to 0.1 V.
 pub fn table(moment: &Moment) -> Vec<String> {
     let mut lines = vec![
         "F.F(00000000)".into(),
@@ -25,7 +25,7 @@ pub fn table(moment: &Moment) -> Vec<String> {
     lines
 }
 
-/// That table, followed by the counters of past months, tariff by tariff, until there are `lines`.
+/// Returns that table, followed by the counters of past months, tariff by tariff, up to `lines` lines.
 pub fn long_table(moment: &Moment, lines: usize) -> Vec<String> {
     let past = (0..).map(|number| {
         let (tariff, month) = (number / MONTHS, number % MONTHS + 1);

@@ -27,17 +27,17 @@ use rustix::{
 
 use crate::uart::Receiver;
 
-/// How often to look whether somebody has opened the port: poll cannot wait for that.
+/// Interval of looks whether a program has opened the port: poll cannot wait for that.
 const READER_CHECK: Duration = Duration::from_millis(5);
 
-/// The device's end of a serial line; a program opens the other end at [`path`](Self::path).
+/// Device's end of a serial line; a program opens the other end at [`path`](Self::path).
 ///
-/// The line is raw in both directions and has no speed, until [`at`](Self::at) gives it one. Dropping
-/// the `Pty` unplugs the device: the program's next read ends with `Ok(0)` or `EIO`.
+/// The line is raw in both directions and has no baud rate, until [`at`](Self::at) sets one. Dropping the `Pty` unplugs the
+/// device: the program's next read ends with `Ok(0)` or `EIO`.
 ///
-/// As on a real line, bytes sent while nobody has the port open are lost; [`held`](Self::held)
-/// changes that. Unlike a real line, a pty that a killed program had opened with `TIOCEXCL` stays
-/// busy for everybody but root: put a new `Pty` behind the same [`linked`](Self::linked) path.
+/// As on a real line, bytes sent while nobody has the port open are lost; [`held`](Self::held) changes that. Unlike a real
+/// line, a pty that a killed program had opened with `TIOCEXCL` stays busy for everybody but root: put a new `Pty` behind
+/// the same [`linked`](Self::linked) path.
 #[derive(Debug)]
 pub struct Pty {
     master: OwnedFd,
@@ -47,14 +47,14 @@ pub struct Pty {
     speed: Mutex<Option<Speed>>,
 }
 
-/// What a device at a certain speed sends, and what the program's end makes of it.
+/// Baud rate of the device, and the receiver at the program's end.
 #[derive(Debug)]
 struct Speed {
     baud: u32,
     reader: Receiver,
 }
 
-/// A symbolic link that goes when its device goes.
+/// Symbolic link that is removed with its device.
 #[derive(Debug)]
 struct Link(PathBuf);
 
@@ -69,7 +69,7 @@ impl Pty {
     ///
     /// # Errors
     ///
-    /// Where the system has none left.
+    /// Fails where the system has none left.
     pub fn open() -> io::Result<Self> {
         // Close-on-exec: a child process that kept this end open would keep the device plugged in.
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
@@ -78,8 +78,8 @@ impl Pty {
         fcntl_setfl(&master, OFlags::RDWR | OFlags::NONBLOCK)?;
         let path = PathBuf::from(OsStr::from_bytes(ptsname(&master, Vec::new())?.as_bytes()));
 
-        // Settings outlive the one who made them. It also takes a first opening and closing until the
-        // system tells this end whether somebody has the other one open.
+        // Settings outlive their maker. Only after a first opening and closing does the system tell this end whether the
+        // other one is open.
         let slave = open_slave(&path)?;
         let mut settings = tcgetattr(&slave)?;
         settings.make_raw();
@@ -87,25 +87,24 @@ impl Pty {
         Ok(Self { master, path, link: None, held: None, speed: Mutex::new(None) })
     }
 
-    /// Keeps the other end open from here too, so that there always is a reader to send to: bytes wait
-    /// (the system keeps some 16 kB) for a program that opens the port later, and nothing sent between
-    /// two openings is lost. Good for tests that send first; bad for a meter that pushes for ever,
-    /// whose reader would begin with old telegrams.
+    /// Keeps the other end open from here too: bytes wait (the system keeps some 16 kB) for a program that opens the port
+    /// later, and nothing sent between two openings is lost. Good for tests that send first; bad for a meter that pushes for
+    /// ever, whose reader would begin with old telegrams.
     ///
     /// # Errors
     ///
-    /// Where the other end cannot be opened.
+    /// Fails where the other end cannot be opened.
     pub fn held(mut self) -> io::Result<Self> {
         self.held = Some(open_slave(&self.path)?);
         Ok(self)
     }
 
-    /// Makes a symbolic link at `link`, which [`path`](Self::path) gives from now on. Dropping the
-    /// `Pty` removes it; the next one can take its place, as a device that is plugged in again does.
+    /// Makes a symbolic link at `link`, which [`path`](Self::path) returns from now on. Dropping the `Pty` removes it; the
+    /// next one can take its place, as a device that is plugged in again does.
     ///
     /// # Errors
     ///
-    /// Where the link cannot be made, for example because there already is one.
+    /// Fails where the link cannot be made, for example because there already is one.
     pub fn linked(mut self, link: impl Into<PathBuf>) -> io::Result<Self> {
         let link = link.into();
         symlink(&self.path, &link)?;
@@ -113,43 +112,43 @@ impl Pty {
         Ok(self)
     }
 
-    /// Makes the device send at this speed: a program that has set another one reads what a
-    /// [UART](crate::uart) makes of it. Each sending is followed by an idle line.
+    /// Makes the device send at this baud rate: a program that has set another one reads what a [UART](crate::uart) makes of
+    /// it. Each message is followed by an idle line.
     pub fn at(self, baud: u32) -> Self {
         self.set_speed(baud);
         self
     }
 
-    /// The speed that the program has set for reading, in baud; 38400 before anybody has set one. It
-    /// stays when the port is closed.
+    /// Returns the baud rate that the program has set for reading; 38400 before it has set one. It stays when the port is
+    /// closed.
     ///
     /// # Errors
     ///
-    /// Those of the system's `tcgetattr`.
+    /// Returns the system's error.
     pub fn baud(&self) -> io::Result<u32> {
         Ok(tcgetattr(&self.master)?.input_speed())
     }
 
-    /// What a program opens: the link where there is one, the terminal itself otherwise.
+    /// Returns the path that a program opens: the link where there is one, otherwise the terminal itself.
     pub fn path(&self) -> &Path {
         self.link.as_ref().map_or(&self.path, |link| &link.0)
     }
 
-    /// Whether somebody has the other end open; always so for a [`held`](Self::held) one.
+    /// Returns whether the other end is open; always so for a [`held`](Self::held) one.
     ///
     /// # Errors
     ///
-    /// Those of the system's `poll`.
+    /// Returns the system's error.
     pub fn has_reader(&self) -> io::Result<bool> {
         Ok(!self.poll(PollFlags::empty(), Duration::ZERO)?.contains(PollFlags::HUP))
     }
 
-    /// Sends what the line takes and returns at once. Bytes for which there is no reader, or no room
-    /// because the reader does not read, are lost.
+    /// Sends as much as the line takes and returns at once. Bytes for which there is no reader, or no room because the reader
+    /// does not read, are lost.
     ///
     /// # Errors
     ///
-    /// Those of the system, none of them because of the reader.
+    /// Returns any I/O error, none of them because of the reader.
     pub fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         self.write_some(&self.as_read(bytes, true)?).map(drop)
     }
@@ -159,7 +158,7 @@ impl Pty {
         self.write_some(&self.as_read(bytes, false)?).map(drop)
     }
 
-    /// Sends back what the program has sent, as it has the right speed for it.
+    /// Sends back bytes of the program, at the program's baud rate.
     pub(crate) fn reflect(&self, bytes: &[u8]) -> io::Result<()> {
         self.write_some(bytes).map(drop)
     }
@@ -183,12 +182,12 @@ impl Pty {
         Ok(())
     }
 
-    /// Reads what the program has sent to the device, waiting for a first byte until the deadline.
-    /// Returns how many bytes were read: 0 if none came.
+    /// Reads bytes that the program has sent to the device, waiting for the first one until the deadline. Returns their
+    /// number, 0 if none came.
     ///
     /// # Errors
     ///
-    /// Those of the system, none of them because nobody has the other end open.
+    /// Returns any I/O error, none of them because the other end is closed.
     pub fn read(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
         if !self.wait(PollFlags::IN, deadline)? {
             return Ok(0);
@@ -199,7 +198,7 @@ impl Pty {
         }
     }
 
-    /// See [`at`](Self::at); for a device that changes its speed.
+    /// Does the same as [`at`](Self::at), for a device that changes its baud rate.
     pub(crate) fn set_speed(&self, baud: u32) {
         let mut speed = self.speed.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *speed {
@@ -208,7 +207,7 @@ impl Pty {
         }
     }
 
-    /// What the program reads when the device sends `bytes` now, followed by an idle line if they are the
+    /// Returns the bytes that the program reads when the device sends `bytes` now, followed by an idle line if they are the
     /// `last` ones.
     fn as_read<'a>(&self, bytes: &'a [u8], last: bool) -> io::Result<Cow<'a, [u8]>> {
         let mut speed = self.speed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -229,7 +228,7 @@ impl Pty {
         Ok(read.into())
     }
 
-    /// Sends until the line is full, and tells how many bytes went.
+    /// Sends until the line is full; returns the number of bytes sent.
     fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut sent = 0;
         // The system would keep bytes for the next reader, even after the last one has gone.
@@ -242,7 +241,7 @@ impl Pty {
         Ok(sent)
     }
 
-    /// Waits until the line is ready and somebody has the other end open; `false` at the deadline.
+    /// Waits until the line is ready and the other end is open; returns `false` at the deadline.
     fn wait(&self, ready: PollFlags, deadline: Instant) -> io::Result<bool> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

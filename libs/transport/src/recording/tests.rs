@@ -59,15 +59,15 @@ fn damage_is_refused_with_its_line() {
         ("0.1 00\n\n", "line 3: expected seconds"),
         ("0.1 00\n0.2\n", "line 3: expected seconds"),
         ("0.1 \n", "line 2: expected seconds"),
-        ("0.1  00\n", "line 2: half a byte"),
-        ("0.1 000\n", "line 2: half a byte"),
+        ("0.1  00\n", "line 2: odd number of hexadecimal digits"),
+        ("0.1 000\n", "line 2: odd number of hexadecimal digits"),
         ("0.1 0g\n", "line 2: expected seconds"),
         ("+1 00\n", "line 2: expected seconds"),
         (". 00\n", "line 2: expected seconds"),
         ("1. 00\n", "line 2: expected seconds"),
         ("0.1234567 00\n", "line 2: expected seconds"),
         ("1234567890 00\n", "line 2: expected seconds"),
-        ("0.1 00\n0.2 00\n0.1 00\n", "line 4: its time lies before"),
+        ("0.1 00\n0.2 00\n0.1 00\n", "line 4: its time is earlier"),
     ] {
         let error = read(&with_lines(lines)).unwrap_err();
         assert!(error.starts_with(expected), "{lines:?}: {error}");
@@ -75,13 +75,13 @@ fn damage_is_refused_with_its_line() {
     let too_many = format!("0 {}", "00".repeat(MAX_CHUNK + 1));
     assert_eq!(read(&with_lines(&too_many)).unwrap_err(), "line 2: more than 4096 bytes");
     let endless = format!("0 {}", "00".repeat(10 * MAX_CHUNK));
-    assert!(read(&with_lines(&endless)).unwrap_err().contains("line 2: it is longer"));
+    assert!(read(&with_lines(&endless)).unwrap_err().contains("line 2: too long"));
 }
 
 #[test]
 fn another_version_is_refused_with_what_to_do() {
     let error = read(b"# smartmeter recording 2: anything\n").unwrap_err();
-    assert!(error.contains("has version `2`: update smartmeter"), "{error}");
+    assert!(error.contains("unknown version `2` of recordings, expected 1: update smartmeter"), "{error}");
     for first in [
         "1",
         "1: ",
