@@ -11,6 +11,7 @@ mod history;
 mod journal;
 mod journal_document;
 mod journal_kill9;
+mod meaning;
 mod meter;
 mod probe;
 #[path = "../program/mod.rs"]

@@ -20,6 +20,8 @@ use tokio::time::Instant;
 
 pub use self::route::Route;
 pub(crate) use self::runner::Runner;
+#[doc(hidden)] // for the test that crosses every consumer of a reading's meaning
+pub use self::window::has_mean;
 use crate::{Counter, Stats, Text, Timestamp, status::InstanceStatus, store::State};
 
 /// Status of one publisher, as in `/health` and `/metrics`.

@@ -166,7 +166,7 @@ impl SourceWindow {
 }
 
 /// Returns whether a mean says something about the reading. One of angles does not: 359° and 1° are neighbours.
-fn has_mean(reading: &Reading) -> bool {
+pub fn has_mean(reading: &Reading) -> bool {
     let meaning = reading.meaning();
     meaning.kind == Kind::Gauge && meaning.quantity != Quantity::Angle
 }

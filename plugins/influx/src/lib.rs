@@ -14,6 +14,8 @@ use http_client::{Client, NamedReadings, Request, Response};
 
 pub use crate::config::Config;
 use crate::line::Lines;
+#[doc(hidden)] // for the test that crosses every consumer of a reading's meaning
+pub use crate::line::original;
 
 /// Plugin `influx`.
 pub struct Influx;

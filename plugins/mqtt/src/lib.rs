@@ -32,6 +32,8 @@ use tokio::{
 };
 
 pub use crate::config::Config;
+#[doc(hidden)] // for the test that crosses every consumer of a reading's meaning
+pub use crate::discovery::{Class, class};
 use crate::{
     config::Settings,
     connection::{Connection, ConnectorTask, IN_FLIGHT, Link, Message, Report},

@@ -47,7 +47,7 @@ impl Names {
 }
 
 /// Returns smartmeter.py's field for a reading, and the value in the unit of the field.
-fn original(reading: &Reading, value: Decimal) -> Option<(&'static str, Decimal)> {
+pub fn original(reading: &Reading, value: Decimal) -> Option<(&'static str, Decimal)> {
     let meaning = reading.meaning();
     if !meaning.live || meaning.phase.is_some() || meaning.tariff.is_some() {
         return None;

@@ -16,6 +16,7 @@ mod entities;
 #[cfg(test)]
 mod tests;
 
+pub use self::classes::{Class, class};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,

@@ -8,19 +8,21 @@ use framework::{Kind, Meaning, Medium, Quantity, Reading, Unit, Value};
 
 /// Treatment of a sensor by Home Assistant.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Class {
-    pub(crate) device: Option<&'static str>,
-    pub(crate) state: Option<&'static str>,
+pub struct Class {
+    /// Device class.
+    pub device: Option<&'static str>,
+    /// State class.
+    pub state: Option<&'static str>,
     /// Unit in Home Assistant's spelling.
-    pub(crate) unit: Option<String>,
+    pub unit: Option<String>,
     /// Decimals that are displayed.
-    pub(crate) precision: Option<u8>,
+    pub precision: Option<u8>,
     /// Whether the sensor is of interest only if something is wrong.
-    pub(crate) diagnostic: bool,
+    pub diagnostic: bool,
 }
 
 /// Returns the class of a reading.
-pub(crate) fn class(reading: &Reading) -> Class {
+pub fn class(reading: &Reading) -> Class {
     if matches!(reading.value, Value::Text(_)) {
         return Class { diagnostic: true, ..Class::default() };
     }
