@@ -53,7 +53,7 @@ pub trait Publisher: Send + 'static {
     ///
     /// # Errors
     /// Returns the reason for which nothing can be delivered; the framework retries.
-    async fn open(&mut self, _house: &PublisherContext) -> Result<(), PublishError> {
+    async fn open(&mut self, _cx: &PublisherContext) -> Result<(), PublishError> {
         Ok(())
     }
 

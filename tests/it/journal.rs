@@ -121,7 +121,7 @@ fn an_export_that_fails_has_a_hint() {
         String::from_utf8(output.stderr).unwrap().replace(path.to_str().unwrap(), "J")
     };
     assert!(
-        shown().starts_with("there is no journal `J`\nhint: `--config` or `--journal` says"),
+        shown().starts_with("there is no journal `J`\nhint: choose it with `--config` or `--journal`"),
         "{}",
         shown()
     );
@@ -171,9 +171,10 @@ fn a_reading_of_the_future_ends_the_import() {
         let output = journal.import(&format!("{header}{near}\n{far}\n{near}\n"));
         let shown = errors(&output);
         assert_eq!(output.status.code(), Some(2), "{shown}");
-        let start = format!("standard input:3: {time} is more than a day ahead: this machine's clock says ");
+        let start =
+            format!("standard input:3: {time} is more than a day ahead: the clock of this machine is at ");
         assert!(shown.starts_with(&start), "{shown}");
-        assert!(shown.contains("\nhint: put the time right, or the clock; "), "{shown}");
+        assert!(shown.contains("\nhint: correct the time or the clock; "), "{shown}");
         assert!(shown.contains("\nnothing was imported from this line on; 1 readings before it"), "{shown}");
         assert_eq!(journal.export(&[]).lines().count(), 2);
     }

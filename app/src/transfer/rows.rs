@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, VecDeque},
+    io::{self, Read as _},
 };
 
 use csv::{Reader, ReaderBuilder, StringRecord, Terminator, Trim};
@@ -32,8 +33,7 @@ pub(super) struct Rows {
     now: Timestamp,
     /// `None` before the first line.
     format: Option<Format>,
-    /// Gets one line at a time, so that an open quote cannot swallow the rest of the file.
-    csv: Reader<VecDeque<u8>>,
+    csv: Reader<Line>,
     fields: StringRecord,
 }
 
@@ -43,10 +43,23 @@ enum Format {
     Csv([Option<usize>; READING.len()], usize),
 }
 
+/// Input of the CSV reader: one line at a time, so that an open quote cannot swallow the rest of the file.
+#[derive(Default)]
+struct Line(VecDeque<u8>);
+
+impl io::Read for Line {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => Ok(count),
+        }
+    }
+}
+
 /// Row as text, with the members `READING`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line<'a> {
+struct Row<'a> {
     #[serde(borrow)]
     time: Cow<'a, str>,
     #[serde(borrow)]
@@ -71,7 +84,7 @@ impl Rows {
     pub(super) fn new(now: Timestamp) -> Self {
         let mut csv = ReaderBuilder::new();
         csv.has_headers(false).flexible(true).trim(Trim::All).terminator(Terminator::Any(b'\n'));
-        Self { now, format: None, csv: csv.from_reader(VecDeque::new()), fields: StringRecord::new() }
+        Self { now, format: None, csv: csv.from_reader(Line::default()), fields: StringRecord::new() }
     }
 
     /// Parses a line. Returns `None` for a header or an empty line.
@@ -143,14 +156,13 @@ impl Rows {
         if text.contains('\r') {
             return Err(not_csv());
         }
-        let line = self.csv.get_mut();
+        let Line(line) = self.csv.get_mut();
         line.extend(text.as_bytes());
         line.push_back(b'\n');
-        self.csv.read_record(&mut self.fields).map_err(|_| not_csv())?;
-        if self.csv.is_done() {
-            // A record ends with its line, unless it has an open quote.
-            return Err("a quote is not closed on this line".to_owned());
-        }
+        self.csv.read_record(&mut self.fields).map_err(|error| match error.kind() {
+            csv::ErrorKind::Io(_) => "a quote is not closed on this line".to_owned(),
+            _ => not_csv(),
+        })?;
         if self.fields.len() > MAX_COLUMNS {
             return Err(format!("more than {MAX_COLUMNS} fields are on this line"));
         }
@@ -179,7 +191,7 @@ impl Rows {
 }
 
 fn json(text: &str) -> Result<Imported, String> {
-    let line: Line<'_> = serde_json::from_str(text).map_err(|error| {
+    let row: Row<'_> = serde_json::from_str(text).map_err(|error| {
         let members = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(text).unwrap_or_default();
         let is_rollup = |name: &str| ROLLUP.contains(&name) && !READING.contains(&name);
         if members.keys().any(|name| is_rollup(name)) {
@@ -191,8 +203,8 @@ fn json(text: &str) -> Result<Imported, String> {
             "{message} (column {column}); expected {{\"time\":\"…\",\"section\":\"…\",\"name\":\"…\",\"value\":…}}"
         )
     })?;
-    let set_from = line.set_from.map(RawValue::get).filter(|text| *text != "null");
-    let Line { time, section, name, value, unit, obis, .. } = &line;
+    let set_from = row.set_from.map(RawValue::get).filter(|text| *text != "null");
+    let Row { time, section, name, value, unit, obis, .. } = &row;
     reading(&[time, section, name, value.get(), unit, obis], set_from)
 }
 

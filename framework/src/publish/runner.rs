@@ -42,7 +42,7 @@ const IDLE_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct Runner {
     publisher: Box<dyn Publisher>,
     feed: Feed,
-    house: PublisherContext,
+    cx: PublisherContext,
     delivery: Arc<Delivery>,
     max_rate: u32,
     opened: bool,
@@ -62,14 +62,14 @@ impl Runner {
     pub(crate) fn new(
         publisher: Box<dyn Publisher>,
         queue: Queue,
-        house: PublisherContext,
+        cx: PublisherContext,
         delivery: Arc<Delivery>,
     ) -> Self {
-        let max_rate = house.route.max_rate.max(1);
+        let max_rate = cx.route.max_rate.max(1);
         Self {
             publisher,
-            feed: Feed::new(queue, Arc::clone(&house.route), Arc::clone(&delivery)),
-            house,
+            feed: Feed::new(queue, Arc::clone(&cx.route), Arc::clone(&delivery)),
+            cx,
             delivery,
             max_rate,
             opened: false,
@@ -91,7 +91,7 @@ impl Runner {
 
     async fn deliver_all(&mut self) {
         // Before the first look into the queue, so that no batch slips in between the look and the wait.
-        let mut news = self.house.store.subscribe();
+        let mut news = self.cx.store.subscribe();
         self.open().await;
         self.wait_for_clock().await;
         loop {
@@ -128,7 +128,7 @@ impl Runner {
     /// Opens the publisher unless it is open. Returns whether it is open now.
     async fn open(&mut self) -> bool {
         if !self.opened {
-            match limited(&self.delivery, self.publisher.open(&self.house)).await {
+            match limited(&self.delivery, self.publisher.open(&self.cx)).await {
                 Ok(()) => self.opened = true,
                 Err(fault) => self.failed(fault).await,
             }
@@ -290,6 +290,6 @@ async fn limited<T>(
     match result {
         Ok(Ok(result)) => result.map_err(Fault::Error),
         Ok(Err(panic)) => Err(Fault::Panic(panic)),
-        Err(_) => Err(PublishError::unavailable(format!("no answer within {PUBLISH_LIMIT:?}")).into()),
+        Err(_) => Err(PublishError::unavailable(format!("no response within {PUBLISH_LIMIT:?}")).into()),
     }
 }

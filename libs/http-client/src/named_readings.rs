@@ -46,14 +46,17 @@ impl NamedReadings {
                 let sign = if section.is_empty() { "" } else { "/" };
                 warnings.push(format!("`{key}` names `{section}{sign}{name}`, but {reason}"));
             }
-            checked == Ok(None)
+            checked == Ok(false)
         });
         warnings
     }
 }
 
-/// Checks one reading. Returns `None` as long as a source without a batch may have it, or an error if it is absent.
-fn is_present(cx: &PublisherContext, section: &str, name: &str) -> Result<Option<()>, String> {
+/// Returns whether a reading is present; `false` as long as a source without a batch may have it.
+///
+/// # Errors
+/// Returns the reason for which it is absent.
+fn is_present(cx: &PublisherContext, section: &str, name: &str) -> Result<bool, String> {
     let sections = cx.store.sections();
     if !section.is_empty() && cx.store.section(section).is_none() {
         let there: Vec<_> = sections.iter().map(|section| format!("`{}`", section.name)).collect();
@@ -73,10 +76,10 @@ fn is_present(cx: &PublisherContext, section: &str, name: &str) -> Result<Option
         };
         let reading = view.snapshot.batch.get(name);
         if reading.is_some_and(|reading| matches!(reading.value, Value::Number(_))) {
-            return Ok(Some(()));
+            return Ok(true);
         }
     }
-    if all_read { Err("no source has such a number; see /data for the names".to_owned()) } else { Ok(None) }
+    if all_read { Err("no source has such a number; see /data for the names".to_owned()) } else { Ok(false) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 
 use framework::{Decimal, Faults, PublishError, Record, Text, Value};
 
-use crate::middleware::{Added, Middleware, Tuple};
+use crate::middleware::{Middleware, Tuple};
 
 /// Maximum number of values in a request. The middleware inserts them one by one, which takes long on a small machine.
 const MAX_TUPLES: usize = 64;
@@ -72,10 +72,7 @@ impl Channel {
         self.left = 0;
         let all = self.tuples(&values);
         for (i, tuples) in all.chunks(MAX_TUPLES).enumerate() {
-            self.unknown = match middleware.add(&self.uuid, &self.series(), tuples).await? {
-                Added::All => None,
-                Added::NoChannel(reason) => Some(reason),
-            };
+            self.unknown = middleware.add(&self.uuid, &self.series(), tuples).await?;
             if self.unknown.is_some() {
                 self.left = all.len() - i * MAX_TUPLES;
                 break;

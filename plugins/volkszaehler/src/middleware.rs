@@ -18,14 +18,6 @@ pub(crate) struct Middleware {
     client: Client,
 }
 
-/// Outcome of a request to store values.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Added {
-    All,
-    /// None was stored, as the middleware does not know the channel; its response.
-    NoChannel(String),
-}
-
 /// Meaning of a response.
 enum Outcome {
     Stored,
@@ -40,13 +32,14 @@ impl Middleware {
         Self { client }
     }
 
-    /// Stores values in a channel, in the order of their times. `series` is its name in messages.
+    /// Stores values in a channel, in the order of their times. `series` is its name in messages. Returns the middleware's
+    /// response if it does not know the channel, and has stored nothing.
     pub(crate) async fn add(
         &self,
         uuid: &str,
         series: &str,
         tuples: &[Tuple],
-    ) -> Result<Added, PublishError> {
+    ) -> Result<Option<String>, PublishError> {
         let mut waiting = vec![tuples];
         while let Some(tuples) = waiting.pop() {
             let json = || "application/json".to_owned();
@@ -55,7 +48,7 @@ impl Middleware {
             let request = Request { path, headers, body: body(tuples), ..Request::default() };
             match outcome(&self.client.send(request).await?, uuid, series) {
                 Outcome::Stored => {}
-                Outcome::NoChannel(reason) => return Ok(Added::NoChannel(reason)),
+                Outcome::NoChannel(reason) => return Ok(Some(reason)),
                 Outcome::Error(error) => return Err(error),
                 // Not every database tells which one, so it is found by halving. Nothing is to be done about it then.
                 Outcome::Duplicate if tuples.len() > 1 => {
@@ -65,7 +58,7 @@ impl Middleware {
                 Outcome::Duplicate => {}
             }
         }
-        Ok(Added::All)
+        Ok(None)
     }
 }
 

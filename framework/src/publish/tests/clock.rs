@@ -266,8 +266,8 @@ async fn waiting_records_are_delivered_when_the_journal_opens_late() {
     let delivery = Arc::new(Delivery::new(NAME, "fake", Stats::default()));
     let publisher = Box::new(Fake { server: Arc::clone(&server), batching: Batching::default() });
     let route = Route { max_backlog_age: Duration::from_secs(1_000_000_000), ..Route::default() };
-    let house = PublisherContext { store, commands: Commands::default(), route: Arc::new(route) };
-    let runner = Runner::new(publisher, journal.queue(NAME), house, Arc::clone(&delivery));
+    let cx = PublisherContext { store, commands: Commands::default(), route: Arc::new(route) };
+    let runner = Runner::new(publisher, journal.queue(NAME), cx, Arc::clone(&delivery));
     let stop = CancellationToken::new();
     let task = tokio::spawn(runner.run(stop.clone()));
     tokio::time::sleep(Duration::from_secs(5)).await;

@@ -99,13 +99,13 @@ impl Run {
         let store = Store::new([section("meter"), section("pulses")]);
         let delivery = Arc::new(Delivery::new(NAME, "fake", Stats::default()));
         let server = Arc::new(Server::default());
-        let house = PublisherContext {
+        let cx = PublisherContext {
             store: Arc::clone(&store),
             commands: Commands::default(),
             route: Arc::new(route),
         };
         let publisher = Box::new(Fake { server: Arc::clone(&server), batching });
-        let runner = Runner::new(publisher, journal.queue(NAME), house, Arc::clone(&delivery));
+        let runner = Runner::new(publisher, journal.queue(NAME), cx, Arc::clone(&delivery));
         let stop = CancellationToken::new();
         let runner = tokio::spawn(runner.run(stop.clone()));
         Self {

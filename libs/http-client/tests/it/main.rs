@@ -1,5 +1,4 @@
-//! HTTPS with an authority of one's own, whose certificates the `openssl` command makes: where it is not installed, the
-//! tests are ignored.
+//! HTTPS with certificates of the tests' own, made by the `openssl` command. Without it, the tests count as ignored.
 
 #![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
 
@@ -29,14 +28,14 @@ fn main() {
         Trial::test(format!("{name} (needs openssl)"), test).with_ignored_flag(!openssl)
     };
     let trials = vec![
-        trial("its_own_authority_is_trusted_where_it_is_named", trusted),
+        trial("a_configured_authority_is_trusted", trusted),
         trial("another_certificate_is_not_trusted", not_trusted),
-        trial("a_certificate_that_is_an_authority_s_is_told_apart", authority),
+        trial("a_certificate_of_an_authority_is_explained", authority),
     ];
     libtest_mimic::run(&args, trials).exit();
 }
 
-/// A certificate for this host, its own authority, and its key.
+/// Makes a self-signed certificate for this host, and its key.
 fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     make(folder, name, "FALSE")
 }
@@ -58,7 +57,7 @@ fn make(folder: &Path, name: &str, is_authority: &str) -> (PathBuf, PathBuf) {
     (certificate, key)
 }
 
-/// A server that answers each connection's first bytes with 204.
+/// Starts a server that responds with 204 to the first bytes of each connection. Returns its URL.
 fn serve(certificate: &Path, key: &Path) -> String {
     let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
     let key = PrivateKeyDer::from_pem_file(key).unwrap();

@@ -90,12 +90,12 @@ pub(crate) async fn a_button_runs_its_command() {
     assert_eq!(button["p"], "button");
     let number = &message["cmps"]["command-set_s0"];
     assert_eq!((&number["p"], &number["unit_of_measurement"]), (&"number".into(), &"kWh".into()));
-    watcher.say(button["command_topic"].as_str().unwrap(), "PRESS", false).await;
+    watcher.send(button["command_topic"].as_str().unwrap(), "PRESS", false).await;
     assert_eq!(done.until(1).await, ["reset_s0 "]);
     // Invalid commands are ignored.
-    watcher.say("smartmeter/grid/command/none", "", false).await;
-    watcher.say("smartmeter/grid/command/set_s0", "much", false).await;
-    watcher.say(number["command_topic"].as_str().unwrap(), "13756.57", false).await;
+    watcher.send("smartmeter/grid/command/none", "", false).await;
+    watcher.send("smartmeter/grid/command/set_s0", "much", false).await;
+    watcher.send(number["command_topic"].as_str().unwrap(), "13756.57", false).await;
     assert_eq!(done.until(2).await, ["reset_s0 ", "set_s0 13756.57"]);
 }
 
@@ -106,7 +106,7 @@ pub(crate) async fn commands_are_run_in_order() {
     let mut home = open(&broker.url(), "allow_commands = true", &cx).await;
     ready(&watcher, &mut home).await;
     for value in ["1", "50", "99"] {
-        watcher.say("smartmeter/grid/command/set_s0", value, false).await;
+        watcher.send("smartmeter/grid/command/set_s0", value, false).await;
     }
     assert_eq!(done.until(3).await, ["set_s0 1", "set_s0 50", "set_s0 99"]);
 }
@@ -114,11 +114,11 @@ pub(crate) async fn commands_are_run_in_order() {
 pub(crate) async fn a_retained_command_is_ignored() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    watcher.say("smartmeter/grid/command/reset_s0", "PRESS", true).await;
+    watcher.send("smartmeter/grid/command/reset_s0", "PRESS", true).await;
     let (cx, done) = context();
     let mut home = open(&broker.url(), "allow_commands = true", &cx).await;
     ready(&watcher, &mut home).await;
-    watcher.say("smartmeter/grid/command/set_s0", "1", false).await;
+    watcher.send("smartmeter/grid/command/set_s0", "1", false).await;
     assert_eq!(done.until(1).await, ["set_s0 1"]);
 }
 
@@ -129,9 +129,9 @@ pub(crate) async fn commands_are_ignored_unless_allowed() {
     let mut home = open(&broker.url(), "", &cx).await;
     ready(&watcher, &mut home).await;
     assert!(!watcher.on("homeassistant/device/smartmeter_grid/config")[0].contains("command"));
-    watcher.say("smartmeter/grid/command/reset_s0", "PRESS", false).await;
+    watcher.send("smartmeter/grid/command/reset_s0", "PRESS", false).await;
     // The answer to a later message shows that the command was received, if it was at all.
-    watcher.say("homeassistant/status", "online", false).await;
+    watcher.send("homeassistant/status", "online", false).await;
     watcher.until("second announcement", |heard| announced(heard) == 2).await;
     assert_eq!(*done.log.lock().unwrap(), [""; 0]);
 }
@@ -142,7 +142,7 @@ pub(crate) async fn only_selected_sources_take_commands() {
     let (cx, done) = context();
     let mut home = open(&broker.url(), "allow_commands = true", &only("grid", cx)).await;
     ready(&watcher, &mut home).await;
-    watcher.say("smartmeter/heat/command/reset_s0", "PRESS", false).await;
-    watcher.say("smartmeter/grid/command/set_s0", "1", false).await;
+    watcher.send("smartmeter/heat/command/reset_s0", "PRESS", false).await;
+    watcher.send("smartmeter/grid/command/set_s0", "1", false).await;
     assert_eq!(done.until(1).await, ["set_s0 1"]);
 }

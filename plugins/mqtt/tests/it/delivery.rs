@@ -44,7 +44,9 @@ pub(crate) async fn the_newest_state_is_retained() {
     let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
     deliver(&mut home, &records(10)).await;
     let later = Watcher::latecomer(broker.port).await;
-    later.until("retained state", |heard| heard.iter().any(|heard| heard.topic == STATE && heard.kept)).await;
+    later
+        .until("retained state", |heard| heard.iter().any(|heard| heard.topic == STATE && heard.retained))
+        .await;
     assert_eq!(power(&later.on(STATE)[0]), 9);
 
     let mut home = open(&broker.url(), "discovery = 'off'\nretain = false\ntopic = 'other'", &cx).await;
@@ -228,7 +230,7 @@ pub(crate) async fn a_source_without_a_batch_is_offline() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
     // An earlier run left this.
-    watcher.say("smartmeter/dead/availability", "online", true).await;
+    watcher.send("smartmeter/dead/availability", "online", true).await;
     let mut cx = publisher_context(&[]);
     cx.store = Store::new([Section::new("dead", "test", Duration::from_secs(30), Stats::default())]);
     let _home = open(&broker.url(), "", &cx).await;

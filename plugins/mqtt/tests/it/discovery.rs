@@ -35,8 +35,8 @@ pub(crate) async fn a_source_is_announced_and_again_when_home_assistant_starts()
     );
     let components: Vec<_> = message["cmps"].as_object().unwrap().keys().collect();
     assert_eq!(components, ["CURRENT_POWER_SUM", "METER_NUMBER", "POWER_IMPORT"]);
-    watcher.say("homeassistant/status", "offline", false).await;
-    watcher.say("homeassistant/status", "online", false).await;
+    watcher.send("homeassistant/status", "offline", false).await;
+    watcher.send("homeassistant/status", "online", false).await;
     watcher.until("second announcement", |heard| count(heard, DEVICE) == 2).await;
     let later = Watcher::latecomer(broker.port).await;
     later.until("retained announcement", |heard| count(heard, DEVICE) == 1).await;

@@ -29,7 +29,7 @@ pub(crate) async fn a_forgotten_state_is_sent_again() {
 pub(crate) async fn a_message_beyond_the_limit_does_not_stop_the_delivery() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    watcher.say("smartmeter/grid/command/set_s0", &"1".repeat((1 << 20) + 1), true).await;
+    watcher.send("smartmeter/grid/command/set_s0", &"1".repeat((1 << 20) + 1), true).await;
     let mut home = open(&broker.url(), "allow_commands = true", &context()).await;
     until("the connection was lost", || reconnects(&home) > 0).await;
     deliver(&mut home, &[record("grid", Timestamp::now(), grid(1))]).await;

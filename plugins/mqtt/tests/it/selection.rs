@@ -37,7 +37,7 @@ pub(crate) async fn unselected_readings_appear_nowhere() {
     assert_eq!(components, ["CURRENT_POWER_SUM", "STATUS"]);
     assert_eq!(message["dev"]["identifiers"][0], "smartmeter_grid");
     for heard in watcher.all() {
-        let said = format!("{heard:?}");
-        assert!(!["1EBZ01", "METER_NUMBER", "cellar"].iter().any(|secret| said.contains(secret)), "{said}");
+        let text = format!("{heard:?}");
+        assert!(!["1EBZ01", "METER_NUMBER", "cellar"].iter().any(|secret| text.contains(secret)), "{text}");
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Heard {
     pub(crate) topic: String,
     pub(crate) payload: String,
     /// Whether it is a retained message.
-    pub(crate) kept: bool,
+    pub(crate) retained: bool,
 }
 
 pub(crate) struct Watcher {
@@ -61,7 +61,7 @@ impl Watcher {
                     Ok(Event::Incoming(Packet::Publish(publish))) => {
                         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
                         let (topic, payload) = (text(&publish.topic), text(&publish.payload));
-                        notes.lock().unwrap().push(Heard { topic, payload, kept: publish.retain });
+                        notes.lock().unwrap().push(Heard { topic, payload, retained: publish.retain });
                         bell.notify_one();
                     }
                     Ok(_) => {}
@@ -73,7 +73,7 @@ impl Watcher {
         Self { client, heard, news, _task: task }
     }
 
-    pub(crate) async fn say(&self, topic: &str, payload: &str, retain: bool) {
+    pub(crate) async fn send(&self, topic: &str, payload: &str, retain: bool) {
         let options = PublishOptions::at_least_once().retain(retain);
         let notice = self.client.publish_tracked(topic, payload, options).await.unwrap();
         timeout(DEADLINE, notice.wait_completion_async()).await.unwrap().unwrap();

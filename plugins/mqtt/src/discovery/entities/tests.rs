@@ -13,7 +13,7 @@ const SPECS: [CommandSpec; 3] = [
     CommandSpec {
         name: "say",
         aliases: &[],
-        about: "says something",
+        about: "sends a text",
         args: &[ArgSpec { name: "text", about: "what", kind: ArgKind::Text }],
     },
 ];
