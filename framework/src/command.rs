@@ -1,57 +1,57 @@
-//! What clients may ask a source to do.
+//! Commands: actions of a source that clients call over `/cmd`, the page or MQTT.
 
 use serde_json::{Map, Value as Json};
 
 use crate::{Decimal, section::quoted};
 
-/// An action of an instance, called over `/cmd`.
+/// An action of a source.
 #[async_trait::async_trait]
 pub trait Command: Send + Sync + 'static {
-    /// Name and arguments.
+    /// Returns name and arguments.
     fn spec(&self) -> &CommandSpec;
 
-    /// Does it. The arguments have been checked against the [spec](Self::spec).
+    /// Carries out the action. The arguments have been checked against the [spec](Self::spec).
     ///
     /// # Errors
-    /// What the caller is told.
+    /// The caller gets the error as its answer.
     async fn run(&self, args: Args) -> Result<Json, CommandError>;
 }
 
-/// A command's name and arguments.
+/// Name and arguments of a command.
 #[derive(Debug, Clone)]
 pub struct CommandSpec {
-    /// The short name, unique within its instance: `set_s0`.
+    /// The short name, unique in its source: `set_s0`.
     pub name: &'static str,
-    /// Further names that older clients use; one with a dot is a full name.
+    /// Further names, for older clients; one with a dot is a full name.
     pub aliases: &'static [&'static str],
     /// One sentence for people.
     pub about: &'static str,
-    /// The arguments, in the order in which they are shown.
+    /// The arguments, in the order of `/cmds`.
     pub args: &'static [ArgSpec],
 }
 
-/// One argument of a command; all are required.
+/// Argument of a command; all are required.
 #[derive(Debug, Clone)]
 pub struct ArgSpec {
     /// Its name.
     pub name: &'static str,
     /// One sentence for people, with the unit.
     pub about: &'static str,
-    /// What it may be.
+    /// Its type.
     pub kind: ArgKind,
 }
 
-/// What an argument may be.
+/// Type of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArgKind {
-    /// A number, or its text: raspend's clients send text only.
+    /// A number, or its text: raspend's clients send only texts.
     Number,
     /// Any text.
     Text,
 }
 
 impl ArgKind {
-    /// The word that `/cmds` shows, as Python's annotations do.
+    /// Returns the word in `/cmds`, an annotation of Python.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Number => "float",
@@ -60,15 +60,15 @@ impl ArgKind {
     }
 }
 
-/// A call's arguments, checked against the command's spec.
+/// Arguments of a call, checked against the command's spec.
 #[derive(Debug, Clone, Default)]
 pub struct Args(Map<String, Json>);
 
 impl Args {
-    /// Takes `given` if it fits `spec`: nothing missing, nothing unknown, everything of its kind.
+    /// Checks arguments: none is missing or unknown, and each has its type.
     ///
     /// # Errors
-    /// [`CommandError::BadArgument`], which names the argument and what was expected.
+    /// Returns [`CommandError::BadArgument`] with the argument's name and what was expected.
     pub fn check(given: Map<String, Json>, spec: &CommandSpec) -> Result<Self, CommandError> {
         let expected = || match spec.args {
             [] => "no arguments".to_owned(),
@@ -100,10 +100,10 @@ impl Args {
         Ok(args)
     }
 
-    /// The number `name`.
+    /// Returns the number `name`.
     ///
     /// # Errors
-    /// Where it is missing or is no plain decimal number.
+    /// Fails if it is missing, or not a plain decimal number.
     pub fn number(&self, name: &str) -> Result<Decimal, CommandError> {
         let number = match self.0.get(name) {
             Some(Json::Number(number)) => {
@@ -118,10 +118,10 @@ impl Args {
         })
     }
 
-    /// The text `name`.
+    /// Returns the text `name`.
     ///
     /// # Errors
-    /// Where it is missing or is no string.
+    /// Fails if it is missing, or not a string.
     pub fn text(&self, name: &str) -> Result<&str, CommandError> {
         self.0
             .get(name)
@@ -130,13 +130,13 @@ impl Args {
     }
 }
 
-/// Why a command was not carried out.
+/// Reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The caller's mistake: 400.
+    /// A mistake of the caller: status 400.
     #[error("{0}")]
     BadArgument(String),
-    /// It could not be done: 500.
+    /// Any other failure: status 500.
     #[error("{0}")]
     Failed(String),
 }

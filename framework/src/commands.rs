@@ -1,4 +1,4 @@
-//! The commands of all instances, found by name.
+//! Commands of all sources, found by name.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,34 +7,34 @@ use tokio::{runtime::Handle, sync::Semaphore};
 
 use crate::{Args, Command, CommandError};
 
-/// A command that takes longer than this has failed.
+/// Longest run of a command. It has failed after that.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Calls of an instance's commands that may be under way, or wait for a source that keeps its thread.
-const AT_ONCE: usize = 16;
+/// Maximum number of calls of a source that run, or wait for a source that blocks its thread.
+const MAX_CALLS: usize = 16;
 
-/// The commands of all instances.
+/// Commands of all sources.
 #[derive(Clone, Default)]
 pub struct Commands {
     all: Arc<[InstalledCommand]>,
 }
 
-/// One command of one instance.
+/// A command of a source.
 #[derive(Clone)]
 pub struct InstalledCommand {
-    /// `<instance>.<command>`.
+    /// `<source>.<command>`.
     pub full_name: String,
-    /// What runs it.
+    /// The command itself.
     pub command: Arc<dyn Command>,
     runtime: Handle,
     slots: Arc<Semaphore>,
 }
 
-/// Why a name means no command.
+/// Reason why a name is not that of one command.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ResolveError {
-    /// Nothing is called so.
+    /// No command has the name.
     Unknown,
-    /// Several instances offer it; these are the full names.
+    /// Several sources have it; these are the full names.
     Ambiguous(Vec<String>),
 }
 
@@ -51,12 +51,12 @@ impl std::fmt::Debug for Commands {
 }
 
 impl Commands {
-    /// The commands of each instance, and where they run: beside the source they belong to.
-    pub fn new<'a>(instances: impl IntoIterator<Item = (&'a str, &'a [Arc<dyn Command>], Handle)>) -> Self {
-        let entries = instances.into_iter().flat_map(|(instance, commands, runtime)| {
-            let slots = Arc::new(Semaphore::new(AT_ONCE));
+    /// Commands by source, each with the runtime of its source, on which they run.
+    pub fn new<'a>(sources: impl IntoIterator<Item = (&'a str, &'a [Arc<dyn Command>], Handle)>) -> Self {
+        let entries = sources.into_iter().flat_map(|(source, commands, runtime)| {
+            let slots = Arc::new(Semaphore::new(MAX_CALLS));
             commands.iter().map(move |command| InstalledCommand {
-                full_name: format!("{instance}.{}", command.spec().name),
+                full_name: format!("{source}.{}", command.spec().name),
                 command: Arc::clone(command),
                 runtime: runtime.clone(),
                 slots: Arc::clone(&slots),
@@ -65,22 +65,22 @@ impl Commands {
         Self { all: entries.collect() }
     }
 
-    /// All of them, in the order of the configuration.
+    /// Returns all of them, in the order of the configuration.
     pub fn all(&self) -> &[InstalledCommand] {
         &self.all
     }
 
-    /// The command called `name`: by its full name, or by its short name or an alias where that is unique.
+    /// Returns the command called `name`: its full name, or its short name or an alias if that is unique.
     ///
     /// # Errors
-    /// Where nothing or more than one thing is called so.
+    /// Fails if no command or more than one has the name.
     pub fn resolve(&self, name: &str) -> Result<&InstalledCommand, ResolveError> {
         if let Some(entry) = self.all.iter().find(|entry| entry.full_name == name) {
             return Ok(entry);
         }
         let called = |entry: &&InstalledCommand| {
             let spec = entry.command.spec();
-            // `<instance>.<alias>` is a full name too.
+            // `<source>.<alias>` is a full name too.
             let alias_of =
                 entry.full_name.strip_suffix(spec.name).and_then(|prefix| name.strip_prefix(prefix));
             spec.name == name || spec.aliases.iter().any(|alias| *alias == name || Some(*alias) == alias_of)
@@ -93,14 +93,14 @@ impl Commands {
         }
     }
 
-    /// Runs a command with unchecked arguments. A panic or a hang in it is an error of this call alone.
+    /// Checks the arguments, and runs a command. A panic or a hang in it is an error of this call alone.
     ///
     /// # Errors
-    /// What the command says, and what is wrong with the arguments.
+    /// Returns the mistake in the arguments, or the error of the command.
     pub async fn run(&self, entry: &InstalledCommand, args: Map<String, Json>) -> Result<Json, CommandError> {
         let args = Args::check(args, entry.command.spec())?;
         let Ok(slot) = Arc::clone(&entry.slots).try_acquire_owned() else {
-            let busy = format!("`{}` has too much to do: {AT_ONCE} calls are under way", entry.full_name);
+            let busy = format!("`{}` is busy: {MAX_CALLS} calls are already running", entry.full_name);
             return Err(CommandError::Failed(busy));
         };
         let command = Arc::clone(&entry.command);
@@ -115,7 +115,8 @@ impl Commands {
                 Err(CommandError::Failed(format!("`{}` stopped with an internal error", entry.full_name)))
             }
             Err(_) => {
-                // Where its source blocks the thread it has not begun: nobody expects it to any more.
+                // If its source blocks the thread, it has not begun. The caller has been told that it failed, so it must
+                // not run later.
                 task.abort();
                 Err(CommandError::Failed(format!("`{}` did not finish within {LIMIT:?}", entry.full_name)))
             }
@@ -142,10 +143,10 @@ mod tests {
         }
     }
 
-    fn commands(instances: &[&str]) -> Commands {
+    fn commands(sources: &[&str]) -> Commands {
         let spec = CommandSpec { name: "set", aliases: &["setValue", "old.setValue"], about: "", args: &[] };
         let command: [Arc<dyn Command>; 1] = [Arc::new(Fake(spec))];
-        Commands::new(instances.iter().map(|name| (*name, &command[..], Handle::current())))
+        Commands::new(sources.iter().map(|name| (*name, &command[..], Handle::current())))
     }
 
     #[tokio::test]
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_failed_is_not_done_later() {
+    async fn a_command_that_timed_out_does_not_run_later() {
         let counts = Arc::new(Counts::default());
         let command: [Arc<dyn Command>; 1] = [counts.clone()];
         // Its thread is blocked, until it runs at the end.
@@ -189,11 +190,11 @@ mod tests {
         let errors = futures_util::future::join_all(calls).await;
         let errors: Vec<_> = errors.into_iter().map(|result| result.unwrap_err().to_string()).collect();
         assert_eq!(errors[15], "`heat.count` did not finish within 10s");
-        assert_eq!(errors[16], "`heat.count` has too much to do: 16 calls are under way");
+        assert_eq!(errors[16], "`heat.count` is busy: 16 calls are already running");
         let ends = std::thread::spawn(move || blocked.block_on(tokio::task::yield_now()));
         ends.join().unwrap();
         assert_eq!(counts.0.load(Relaxed), 0);
-        assert_eq!(commands.all()[0].slots.available_permits(), 16, "and they wait no more");
+        assert_eq!(commands.all()[0].slots.available_permits(), 16, "none of them waits");
     }
 
     #[tokio::test]

@@ -23,6 +23,7 @@ pub struct Context {
 
 impl Context {
     /// The context called `name`. The framework and tests make it.
+    #[doc(hidden)]
     pub fn new(name: impl Into<Text>, state_dir: impl Into<PathBuf>) -> Self {
         Self {
             name: name.into(),
@@ -33,6 +34,7 @@ impl Context {
     }
 
     /// Adds the names of all sources in the configuration.
+    #[doc(hidden)]
     pub fn with_sources(mut self, names: &[Text]) -> Self {
         self.sources = names.into();
         self
@@ -81,6 +83,7 @@ pub struct SourceContext {
 
 impl SourceContext {
     /// The context of a source. The framework and tests make it.
+    #[doc(hidden)]
     pub fn new(context: Context, stale_after: Duration) -> Self {
         Self { context, stale_after, journal: Arc::default() }
     }

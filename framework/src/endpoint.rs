@@ -129,6 +129,6 @@ impl EndpointRegistration {
 }
 
 /// Returns the linked endpoint plugins, by name.
-pub fn endpoint_plugins() -> Vec<&'static EndpointRegistration> {
+pub(crate) fn endpoint_plugins() -> Vec<&'static EndpointRegistration> {
     by_name(inventory::iter::<EndpointRegistration>().into_iter())
 }

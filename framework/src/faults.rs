@@ -1,16 +1,17 @@
-//! Faults that repeat: counted always, said once a minute.
+//! Log of faults that repeat: each kind once a minute at most.
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
 use tokio::time::Instant;
 
-/// A repeating fault is logged this often at most.
+/// Shortest time between two log lines of one kind.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Says each kind of fault once, then once a minute with how often it came: a log that fills a card helps nobody.
+/// Filter of repeating faults: each kind is logged at once, then once a minute with its number, so that the log cannot
+/// fill a memory card.
 ///
-/// The framework does so with the errors of sources and publishers; a plugin needs one for what it logs itself. The kinds
-/// are few: each is remembered.
+/// The framework filters the errors of sources and publishers; a plugin needs a filter for faults that it logs itself.
+/// Each kind is remembered, so use few.
 ///
 /// ```
 /// let mut faults = framework::Faults::default();
@@ -24,40 +25,40 @@ const PERIOD: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Faults<K> {
     kinds: HashMap<K, (Instant, u64)>,
-    said: bool,
+    logged: bool,
 }
 
 impl<K> Default for Faults<K> {
     fn default() -> Self {
-        Self { kinds: HashMap::new(), said: false }
+        Self { kinds: HashMap::new(), logged: false }
     }
 }
 
 impl<K: Eq + Hash> Faults<K> {
-    /// What is to be logged of this fault; `None` where it was said within the last minute.
+    /// Returns the line to log; `None` if this kind was logged within the last minute.
     pub fn note(&mut self, kind: K, message: &str) -> Option<String> {
         let now = Instant::now();
-        let Some((last, unsaid)) = self.kinds.get_mut(&kind) else {
+        let Some((last, unlogged)) = self.kinds.get_mut(&kind) else {
             self.kinds.insert(kind, (now, 0));
-            self.said = true;
+            self.logged = true;
             return Some(message.to_owned());
         };
         if now.duration_since(*last) < PERIOD {
-            *unsaid += 1;
+            *unlogged += 1;
             return None;
         }
-        let text = match *unsaid {
+        let text = match *unlogged {
             0 => message.to_owned(),
             n => format!("{message} (and {n} more like this in the last minute)"),
         };
-        (*last, *unsaid) = (now, 0);
-        self.said = true;
+        (*last, *unlogged) = (now, 0);
+        self.logged = true;
         Some(text)
     }
 
-    /// It works again: whether a fault was said, so that its end is to be said too.
+    /// Notes that all is well again. Returns whether a fault was logged, so that its end should be, too.
     pub fn over(&mut self) -> bool {
-        std::mem::take(&mut self.said)
+        std::mem::take(&mut self.logged)
     }
 }
 
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_end_of_a_fault_is_said_as_often_as_the_fault() {
+    async fn the_end_of_a_fault_is_logged_as_often_as_the_fault() {
         let mut faults = Faults::default();
         let mut ends = 0;
         for _ in 0..180 {

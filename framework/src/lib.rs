@@ -1,17 +1,16 @@
 //! Data acquisition with plugins, in the style of the Python library raspend.
 //!
-//! A **plugin** turns a kind of device into **batches** of **readings**:
+//! | plugin | task | implement | register |
+//! |---|---|---|---|
+//! | source | reads a kind of device into **batches** of **readings** | [`SourcePlugin`], [`DataAcquisition`], [`Command`] | [`register_source!`] |
+//! | publisher | delivers batches to a kind of server | [`PublisherPlugin`], [`Publisher`] | [`register_publisher!`] |
+//! | endpoint | serves the newest readings to a kind of client | [`EndpointPlugin`], [`Endpoint`] | [`register_endpoint!`] |
 //!
-//! 1. implement [`DataAcquisition`] (and [`Command`], if clients may ask something of the device);
-//! 2. implement [`SourcePlugin`], which makes them from the plugin's own configuration type;
-//! 3. say [`register_source!`] with it, and name the crate in the program.
+//! The framework does the rest. It checks [`Config`] completely before any device is opened. [`Service`] runs each
+//! source under a supervisor that reopens its device after faults, records its batches in the [`journal`], keeps the
+//! newest in the [`Store`], and serves them over HTTP.
 //!
-//! A **publisher** brings what was read to a far end: implement [`Publisher`] and [`PublisherPlugin`], and say
-//! [`register_publisher!`].
-//!
-//! The framework does the rest: it checks [`Config`], runs each instance under a supervisor that
-//! reopens it after faults, keeps the newest batch in the [`Store`], and serves it over [`http`].
-//! `docs/writing-a-plugin.md` builds a whole plugin; [`testing`] checks it.
+//! `docs/writing-a-plugin.md` builds a whole plugin; `framework::testing` checks its contract.
 
 mod backoff;
 mod command;
@@ -20,11 +19,12 @@ mod config;
 mod context;
 mod endpoint;
 mod faults;
+#[doc(hidden)]
 pub mod http;
 mod panic;
 mod period;
 mod plugin;
-pub mod publish;
+mod publish;
 mod publisher;
 mod registry;
 mod scheduler;
@@ -33,7 +33,8 @@ mod service;
 mod serving;
 mod source;
 mod status;
-pub mod store;
+mod store;
+#[doc(hidden)]
 pub mod testing;
 
 pub use ::journal::{self, Record};
@@ -52,23 +53,28 @@ pub use crate::{
         PUBLISHER_KEYS, SOURCE_KEYS, Secret, ServerConfig, Setting, listen_address,
     },
     context::{Context, Counter, Fact, SourceContext, Stats},
-    endpoint::{Endpoint, EndpointContext, EndpointPlugin, EndpointRegistration, Updates, endpoint_plugins},
+    endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},
     faults::Faults,
     period::Period,
     plugin::{PluginInfo, Role},
-    publisher::{
-        Batching, PublishError, Publisher, PublisherContext, PublisherPlugin, PublisherRegistration,
-        publisher_plugins,
-    },
+    publish::Route,
+    publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},
     registry::plugins,
     scheduler::Schedule,
-    section::{ConfigError, Diagnostic, Diagnostics},
+    section::{ConfigError, Diagnostics},
     service::{Service, listen},
-    serving::EndpointStatus,
-    source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin, SourceRegistration, source_plugins},
-    store::Store,
+    source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin},
+    store::{Section, Snapshot, State, Store, View},
 };
 
+// For the test that crosses units with consumers.
+#[doc(hidden)]
+pub use crate::publish::has_mean;
+// For the macros below.
+#[doc(hidden)]
+pub use crate::{
+    endpoint::EndpointRegistration, publisher::PublisherRegistration, source::SourceRegistration,
+};
 #[doc(hidden)]
 pub use inventory;
 

@@ -167,6 +167,6 @@ impl PublisherRegistration {
 }
 
 /// Returns the linked publisher plugins, by name.
-pub fn publisher_plugins() -> Vec<&'static PublisherRegistration> {
+pub(crate) fn publisher_plugins() -> Vec<&'static PublisherRegistration> {
     by_name(inventory::iter::<PublisherRegistration>().into_iter())
 }

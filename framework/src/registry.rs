@@ -1,6 +1,6 @@
 //! The linked plugins.
 
-use crate::{PluginInfo, endpoint_plugins, publisher_plugins, source_plugins};
+use crate::{PluginInfo, endpoint::endpoint_plugins, publisher::publisher_plugins, source::source_plugins};
 
 /// Returns all linked plugins: sources, publishers, endpoints, each by name.
 ///

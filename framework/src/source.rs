@@ -163,6 +163,6 @@ impl SourceRegistration {
 }
 
 /// Returns the linked source plugins, by name.
-pub fn source_plugins() -> Vec<&'static SourceRegistration> {
+pub(crate) fn source_plugins() -> Vec<&'static SourceRegistration> {
     by_name(inventory::iter::<SourceRegistration>().into_iter())
 }

@@ -1,7 +1,7 @@
-//! The newest batch of each instance, and how the instance fares.
+//! Newest batch and status of each source.
 //!
-//! One writer for each section (its supervisor), any number of readers. Readers see immutable
-//! [`Snapshot`]s and take no lock that a source holds: a dead source cannot block them.
+//! Each section has one writer, its supervisor, and any number of readers. Readers see immutable [`Snapshot`]s and take
+//! no lock that a source holds: a blocked source cannot block them.
 
 use std::{
     sync::{
@@ -15,45 +15,46 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
-pub use crate::status::{InstanceStatus, State};
-use crate::{Batch, Context, Counter, Stats, Text};
+pub(crate) use crate::status::InstanceStatus;
+pub use crate::status::State;
+use crate::{Batch, Counter, Stats, Text};
 
-/// How many batches a reader of events may be behind before it is told that it missed some.
+/// Batches that a reader of events may be behind before it misses some.
 const EVENT_BACKLOG: usize = 256;
 
-/// All sections. Shared by the supervisors and HTTP.
+/// Sections of all sources, shared by supervisors, HTTP, publishers and endpoints.
 #[derive(Debug)]
 pub struct Store {
     sections: Vec<Arc<Section>>,
-    /// Batches that came: each takes the next number.
+    /// Number of the last batch.
     numbers: AtomicU64,
-    /// Batches that readers can see.
+    /// Number of batches that readers can see.
     version: AtomicU64,
     events: broadcast::Sender<Arc<Snapshot>>,
 }
 
-/// One instance's place in the store.
+/// Place of one source in the store.
 #[derive(Debug)]
 pub struct Section {
-    /// The instance's name.
+    /// Name of the source.
     pub name: Text,
     /// Its plugin.
     pub plugin: &'static str,
-    /// After how long without a batch it counts as stale.
+    /// Time without a batch after which it counts as stale.
     pub stale_after: Duration,
-    /// How it fares.
+    /// Its status.
     pub health: Health,
     latest: ArcSwapOption<Snapshot>,
 }
 
-/// A batch as it was handed on. It never changes.
+/// A batch in the store. It never changes.
 #[derive(Debug)]
 pub struct Snapshot {
     /// Name of its source.
     pub section: Text,
     /// The source's plugin.
     pub plugin: &'static str,
-    /// Its number among all batches: larger than that of every earlier one of its section.
+    /// Its number among all batches, larger than that of every earlier one of its source.
     pub number: u64,
     /// The readings.
     pub batch: Batch,
@@ -62,7 +63,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The members of its section in `/data`, without braces; encoded once, for all readers.
+    /// Returns the members of its object in `/data`, without braces; encoded once, for all readers.
     pub fn members(&self) -> &Bytes {
         self.members.get_or_init(|| {
             let mut object = Vec::with_capacity(self.batch.readings.len() * 80 + 64);
@@ -74,19 +75,19 @@ impl Snapshot {
     }
 }
 
-/// The newest batch of an instance, as a reader sees it now.
+/// The newest batch of a source, as a reader sees it now.
 #[derive(Debug, Clone)]
 pub struct View {
     /// The batch.
     pub snapshot: Arc<Snapshot>,
     /// Whether the device has been silent for `stale_after`.
     pub stale: bool,
-    /// When that changes if nothing comes.
+    /// Time at which it turns stale unless a batch arrives.
     pub stale_from: Instant,
 }
 
 impl View {
-    /// Appends the section's JSON object.
+    /// Appends the source's JSON object.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         out.push(b'{');
         out.extend_from_slice(self.snapshot.members());
@@ -105,27 +106,27 @@ impl Store {
         Arc::new(Self { sections, numbers, version, events: broadcast::Sender::new(EVENT_BACKLOG) })
     }
 
-    /// All sections, in the order of the configuration.
+    /// Returns all sections, in the order of the configuration.
     pub fn sections(&self) -> &[Arc<Section>] {
         &self.sections
     }
 
-    /// The section of an instance.
+    /// Returns the section of a source.
     pub fn section(&self, name: &str) -> Option<&Arc<Section>> {
         self.sections.iter().find(|section| section.name == name)
     }
 
-    /// Grows with every batch of any instance.
+    /// Returns a number that grows with every batch of any source.
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Every batch from now on. A reader that is too slow is told how many it missed.
+    /// Returns every batch from now on. A reader that is too slow gets the number of those it missed.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Snapshot>> {
         self.events.subscribe()
     }
 
-    /// Hands a batch on. Only the section's supervisor calls this.
+    /// Publishes a batch. Only the section's supervisor calls this.
     pub(crate) fn publish(&self, section: &Section, batch: Batch) {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let snapshot = Arc::new(Snapshot {
@@ -139,7 +140,7 @@ impl Store {
         section.health.batches.increment();
         section.health.status.success(snapshot.batch.taken_at);
         section.latest.store(Some(Arc::clone(&snapshot)));
-        // Only now, and apart from the number: who sees the new version must find the batch.
+        // After the batch, and apart from its number: a reader that sees the new version must find the batch.
         self.version.fetch_add(1, Ordering::AcqRel);
         if self.events.receiver_count() > 0 {
             let _ = self.events.send(snapshot);
@@ -159,7 +160,7 @@ impl Section {
         }
     }
 
-    /// What a reader sees at `now`; `None` before the first batch.
+    /// Returns the newest batch at `now`; `None` before the first.
     pub fn view(&self, now: Instant) -> Option<View> {
         let snapshot = self.latest.load_full()?;
         let stale_from = snapshot.arrived + self.stale_after;
@@ -167,20 +168,20 @@ impl Section {
     }
 }
 
-/// How an instance fares. Written by its supervisor, read by anybody without a lock.
+/// Status of a source. Its supervisor writes it; anybody reads it without a lock.
 #[derive(Debug)]
 pub struct Health {
-    /// What it is doing.
+    /// State, last success, last fault.
     pub status: InstanceStatus,
-    /// Batches that were handed on.
+    /// Batches that were published.
     pub batches: Counter,
-    /// Batches that came within the same `interval` and gave way to a newer one.
+    /// Batches that gave way to a newer one of the same `interval`.
     pub superseded: Counter,
-    /// Telegrams that were not to be trusted.
+    /// Telegrams that could not be trusted.
     pub malformed: Counter,
-    /// How often the device was opened again after a fault.
+    /// Number of times that the device was opened again after a fault.
     pub reopened: Counter,
-    /// How often the source panicked.
+    /// Number of panics.
     pub panics: Counter,
 }
 
@@ -197,22 +198,20 @@ impl Health {
     }
 }
 
-/// For tests of readers: a store with one section, and the means to fill it.
-#[doc(hidden)]
-pub fn store_of(name: &str, batch: Option<Batch>) -> Arc<Store> {
-    let stale_after = Duration::from_secs(30);
-    let cx = Context::new(name, "");
-    let store = Store::new([Section::new(name, "test", stale_after, cx.stats().clone())]);
-    if let Some(batch) = batch {
-        store.publish(&store.sections[0], batch);
-    }
-    store
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Decimal, Reading};
+
+    fn section(name: &str) -> Section {
+        Section::new(name, "test", Duration::from_secs(30), Stats::default())
+    }
+
+    fn store_of(name: &str, batch: Option<Batch>) -> Arc<Store> {
+        let store = Store::new([section(name)]);
+        batch.into_iter().for_each(|batch| store.publish(&store.sections[0], batch));
+        store
+    }
 
     fn batch(n: i64) -> Batch {
         Batch::now(vec![Reading::number("a", Decimal::from(n)), Reading::number("b", Decimal::from(n))])
@@ -252,8 +251,6 @@ mod tests {
 
     #[test]
     fn each_batch_of_any_section_has_a_number_of_its_own() {
-        let cx = Context::new("", "");
-        let section = |name: &str| Section::new(name, "test", Duration::from_secs(30), cx.stats().clone());
         let store = Store::new([section("one"), section("two")]);
         let mut events = store.subscribe();
         std::thread::scope(|scope| {

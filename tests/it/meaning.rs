@@ -11,7 +11,7 @@ use std::{
 
 use framework::{
     AcquireError, Batch, Config, DataAcquisition, Decimal, Kind, Obis, Quantity, Reading, SPELLINGS, Service,
-    Unit, async_trait, publish::has_mean,
+    Unit, async_trait, has_mean,
 };
 use plugin_thermal as _;
 use plugin_vzlogger as _;

@@ -9,9 +9,8 @@ use std::{
 };
 
 use framework::{
-    Commands, Config,
+    Commands, Config, Store,
     http::{self, Api},
-    store::Store,
 };
 use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +36,7 @@ pub(crate) fn run(folder: &Path) {
         runtime.block_on(async move {
             let config = Config::parse("bench", "", &[]).unwrap();
             let api = Api::new(
-                Store::new(Vec::<framework::store::Section>::new()),
+                Store::new(Vec::<framework::Section>::new()),
                 Commands::default(),
                 journal,
                 Vec::new(),

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use super::{Reader, ServerConfig};
-use crate::{ConfigError, Context, Endpoint, EndpointRegistration, Role, endpoint_plugins, section::Section};
+use crate::{
+    ConfigError, Context, Endpoint, EndpointRegistration, Role, endpoint::endpoint_plugins, section::Section,
+};
 
 /// The framework's own keys in each `[endpoints.<name>]`.
 pub const ENDPOINT_KEYS: &[&str] = &["plugin", "enabled"];

@@ -8,7 +8,7 @@ use super::Reader;
 use crate::{
     Context, Period, Publisher, PublisherRegistration, Role, Text,
     publish::Route,
-    publisher_plugins,
+    publisher::publisher_plugins,
     section::{Section, did_you_mean, quoted},
 };
 

@@ -7,7 +7,7 @@ use jiff::civil;
 use super::Reader;
 use crate::{
     Command, Context, DataAcquisition, Mode, Role, Schedule, Source, SourceContext, SourceRegistration,
-    section::Section, source_plugins,
+    section::Section, source::source_plugins,
 };
 
 /// The framework's own keys in each `[sources.<name>]`.

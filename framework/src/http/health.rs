@@ -7,10 +7,11 @@ use warp::{filters::BoxedFilter, http::StatusCode, reply::Response};
 
 use super::{Members, reply};
 use crate::{
-    Counter, EndpointStatus, Store, Timestamp,
+    Counter, Store, Timestamp,
     journal::{Journal, Status},
     json::timestamp,
     publish::Delivery,
+    serving::EndpointStatus,
     store::{InstanceStatus, Section, State},
 };
 

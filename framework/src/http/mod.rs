@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use warp::{Filter, http::Method, path::FullPath, reply::Response};
 
 use self::{error::ApiError, reply::Members};
-use crate::{Commands, EndpointStatus, ServerConfig, Store, journal::Journal, publish::Delivery};
+use crate::{Commands, ServerConfig, Store, journal::Journal, publish::Delivery, serving::EndpointStatus};
 
 pub use self::server::serve;
 pub(crate) use self::server::serve_routes;

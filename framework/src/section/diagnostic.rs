@@ -22,7 +22,7 @@ impl ConfigText {
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
+pub(crate) struct Diagnostic {
     place: String,
     message: String,
     snippet: Option<String>,

@@ -14,17 +14,14 @@ use toml::{
 
 pub(crate) use self::{
     deserialize::keys_of,
-    diagnostic::ConfigText,
+    diagnostic::{ConfigText, Diagnostic},
     names::{did_you_mean, quoted},
 };
 use self::{
     deserialize::{Error, ErrorKind, Pass, Value},
     names::new_name,
 };
-pub use self::{
-    diagnostic::{Diagnostic, Diagnostics},
-    names::ConfigError,
-};
+pub use self::{diagnostic::Diagnostics, names::ConfigError};
 use crate::Period;
 
 /// A table whose mistakes are collected.

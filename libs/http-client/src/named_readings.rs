@@ -86,7 +86,7 @@ fn is_present(cx: &PublisherContext, section: &str, name: &str) -> Result<bool, 
 mod tests {
     use std::{sync::Arc, time::Duration};
 
-    use framework::{Batch, Decimal, Reading, Stats, Store, store::Section, testing};
+    use framework::{Batch, Decimal, Reading, Section, Stats, Store, testing};
     use wildmatch::WildMatch;
 
     use super::*;

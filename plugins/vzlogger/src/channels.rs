@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::Write as _};
 
 use framework::{
-    Decimal, EndpointContext, Factor, Obis, Quantity, Reading, Scaled, Unit, Value, json, store::Snapshot,
+    Decimal, EndpointContext, Factor, Obis, Quantity, Reading, Scaled, Snapshot, Unit, Value, json,
 };
 use uuid::Uuid;
 use warp::{

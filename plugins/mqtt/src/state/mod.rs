@@ -7,9 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use framework::{
-    Batch, PublisherContext, Reading, Record, Store, Text, Timestamp, Value, json, publish::Route,
-};
+use framework::{Batch, PublisherContext, Reading, Record, Route, Store, Text, Timestamp, Value, json};
 use serde::Serializer as _;
 use tokio::sync::watch;
 

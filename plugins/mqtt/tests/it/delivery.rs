@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use framework::{
-    Batch, Decimal, DeviceTime, PublishError, Reading, Record, Stats, Store, Timestamp,
-    store::Section,
+    Batch, Decimal, DeviceTime, PublishError, Reading, Record, Section, Stats, Store, Timestamp,
     testing::{publisher_context, publisher_context_stale_after, update_source},
 };
 use rustix::process::Signal;

@@ -6,8 +6,7 @@ use std::{
 };
 
 use framework::{
-    Batch, ConfiguredPublisher, Decimal, PublishError, PublisherContext, Reading, Record, Timestamp,
-    publish::Route,
+    Batch, ConfiguredPublisher, Decimal, PublishError, PublisherContext, Reading, Record, Route, Timestamp,
     testing::{publisher, publisher_context},
 };
 use plugin_mqtt::Mqtt;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use framework::{ArgKind, CommandSpec, Kind, Quantity, Reading, Text, Value, publish::Route};
+use framework::{ArgKind, CommandSpec, Kind, Quantity, Reading, Route, Text, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::classes::{self, Class};
