@@ -102,14 +102,13 @@ fn a_port_in_use_ends_the_program_at_once() {
 #[test]
 fn plugins_and_their_samples_are_printed() {
     let listed = output(&["plugins"]);
-    for plugin in ["d0", "s0", "sml", "thermal", "influx", "mqtt", "volkszaehler", "webhook"] {
-        assert!(
-            text(&listed.stdout).lines().any(|line| line.starts_with(plugin)),
-            "{}",
-            text(&listed.stdout)
-        );
-        let sample = output(&["sample", plugin]);
+    let listed = text(&listed.stdout);
+    for plugin in framework::plugins() {
+        let line = listed.lines().find(|line| line.split_whitespace().next() == Some(plugin.kind));
+        assert!(line.is_some_and(|line| line.ends_with(plugin.about)), "{}: {listed}", plugin.kind);
+        let sample = output(&["sample", plugin.kind]);
         assert_eq!(sample.status.code(), Some(0));
+        assert_eq!(text(&sample.stdout), plugin.sample);
         // A sample is a valid configuration.
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.toml");
@@ -119,10 +118,9 @@ fn plugins_and_their_samples_are_printed() {
     }
     let unknown = output(&["sample", "d1"]);
     assert_eq!(unknown.status.code(), Some(2));
-    assert!(
-        text(&unknown.stderr)
-            .contains("unknown plugin `d1`, expected one of `d0`, `s0`, `sml`, `thermal`, `influx`")
-    );
+    let kinds: Vec<_> = framework::plugins().iter().map(|plugin| format!("`{}`", plugin.kind)).collect();
+    let expected = format!("unknown plugin `d1`, expected one of {}", kinds.join(", "));
+    assert!(text(&unknown.stderr).contains(&expected), "{}", text(&unknown.stderr));
 }
 
 #[test]
