@@ -99,7 +99,7 @@ fn an_export_can_be_limited() {
     assert!(shown.contains("no series fits `d0/x*`\nhint: there are `d0/CURRENT_POWER_SUM`, "), "{shown}");
     let output = journal.run("export", &["--from", "yesterday"], "", None);
     assert_eq!(output.status.code(), Some(2));
-    assert!(errors(&output).starts_with("`yesterday` is no moment: expected a date"), "{}", errors(&output));
+    assert!(errors(&output).starts_with("invalid time `yesterday`: expected a date"), "{}", errors(&output));
     for to in ["2026-11-23", "2026-11-24"] {
         let output = journal.run("export", &["--from", "2026-11-24", "--to", to], "", Some("UTC"));
         assert_eq!(output.status.code(), Some(2));

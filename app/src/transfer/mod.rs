@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use framework::journal::{Archive, Import as Journal, Level, Selection, TransferError, moment};
+use framework::journal::{Archive, Import as Journal, Level, Selection, TransferError, parse_time};
 use jiff::{Timestamp, Zoned};
 
 use self::{
@@ -92,7 +92,7 @@ pub(crate) fn export(export: &Export) -> Result<(), Failure> {
     let now = Zoned::now();
     let time = |text: &Option<String>| match text {
         None => Ok(None),
-        Some(text) => moment(text, &now)
+        Some(text) => parse_time(text, &now)
             .map(|moment| Some(moment.as_microsecond()))
             .map_err(|message| Failure::usage(message + "\n")),
     };

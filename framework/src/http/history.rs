@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Timestamp,
-    journal::{Journal, Micros, Per, ReadError, Step, View, moment},
+    journal::{Journal, Micros, Per, ReadError, Step, View, parse_time},
     section::quoted,
 };
 
@@ -167,7 +167,7 @@ impl Question {
     fn answer(self, view: &View<'_>) -> Result<(Format, Bytes), ReadError> {
         let now = Timestamp::now().to_zoned(view.zone.clone());
         let read = |key: &str, text: Option<&str>, default: &str| -> Result<Micros, ReadError> {
-            let moment = moment(text.unwrap_or(default), &now);
+            let moment = parse_time(text.unwrap_or(default), &now);
             moment
                 .map(Timestamp::as_microsecond)
                 .map_err(|error| ReadError::BadRequest(format!("`{key}`: {error}")))

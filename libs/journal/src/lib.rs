@@ -78,7 +78,7 @@ pub use self::{
         Micros, SECOND,
         clock_source::{ClockReading, ClockSource},
         span::utc,
-        time_spec::moment,
+        time_spec::parse_time,
     },
     transfer::{Archive, Import, Imported, Labels, Selection, Summary, TransferError},
     wal::{

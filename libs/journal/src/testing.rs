@@ -1,4 +1,4 @@
-//! A journal of the tests' own: readings of which some are in a database, and some are not folded yet.
+//! Journals for tests: some readings are in the database, others in the log.
 
 use std::path::Path;
 
@@ -18,7 +18,8 @@ use crate::{
 };
 use reading::{Decimal, Text};
 
-/// A journal.
+/// Journal that a test fills.
+#[derive(Debug)]
 pub struct House {
     pub(crate) database: Database,
     pub(crate) zone: TimeZone,
@@ -27,11 +28,13 @@ pub struct House {
 }
 
 impl House {
+    /// Returns a journal in memory.
+    #[allow(clippy::new_without_default)] // a test fixture
     pub fn new() -> Self {
         Self::with(Database::in_memory().unwrap())
     }
 
-    /// In a file.
+    /// Returns a journal in a file.
     pub fn at(path: &Path) -> Self {
         Self::with(Database::open(path).unwrap().0)
     }
@@ -47,7 +50,7 @@ impl House {
         ask(&View { database, segments: &[&self.segment], zone: &self.zone })
     }
 
-    /// The journal that a program finds at `path`, where this house is.
+    /// Opens it as a program does that finds it at `path`.
     pub fn open(self, path: &Path) -> Journal {
         let number = self.database.folded().unwrap() + 1;
         drop(self.database);
@@ -57,7 +60,7 @@ impl House {
         journal
     }
 
-    /// Stores readings of a series: they are folded.
+    /// Stores readings of a series in the database.
     pub fn store(&mut self, series: &SeriesName, obis: &str, samples: &[Sample], sets: &[CounterSet]) {
         let number = self.database.folded().unwrap() + 1;
         let mut segment = frame::header(number);
@@ -65,7 +68,7 @@ impl House {
         self.database.checkpoint(&[(number, &segment)], &self.zone).unwrap();
     }
 
-    /// Records readings of a series that are not folded yet.
+    /// Records readings of a series in the log.
     pub fn record(&mut self, series: &SeriesName, obis: &str, samples: &[Sample], sets: &[CounterSet]) {
         write(&mut self.encoder, &mut self.segment, series, obis, samples, sets);
     }
@@ -94,17 +97,17 @@ fn write(
     }
 }
 
-/// A series of the tests.
+/// Returns the name of a series.
 pub fn named(section: &str, name: &str, unit: &str) -> SeriesName {
     SeriesName { section: section.into(), name: name.into(), unit: unit.into() }
 }
 
-/// A moment in microseconds.
+/// Parses a moment into microseconds.
 pub fn at(moment: &str) -> Micros {
     moment.parse::<Timestamp>().unwrap().as_microsecond()
 }
 
-/// A number that was read at a moment, with three decimals.
+/// Returns a number that was read at a moment, with three decimals.
 pub fn sample(time: Micros, thousandths: i64) -> Sample {
     Sample { time, value: Decimal::new(thousandths, 3).unwrap() }
 }

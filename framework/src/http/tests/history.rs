@@ -137,7 +137,7 @@ async fn what_cannot_be_answered_is_explained() {
         ("/history/d0/E?per=week", 400, "`per` is `week`: expected `hour`, `day`, `month`, `year`"),
         ("/history/d0/E?format=xml", 400, "`format` is `xml`: expected `json`, `csv`"),
         ("/history/d0/E?per=day&step=1d", 400, "either `step`, for readings, or `per`, for consumption"),
-        ("/history/d0/E?from=yesterday", 400, "`from`: `yesterday` is no moment: expected a date"),
+        ("/history/d0/E?from=yesterday", 400, "`from`: invalid time `yesterday`: expected a date"),
         ("/history/d0/E?from=now&to=-1h", 400, "`from` must be before `to`"),
         (
             "/history/d0/E?from=2000-01-01&step=1m",

@@ -1,12 +1,12 @@
-//! What a counter counted in each hour, day, month or year.
+//! Consumption: what a counter counted in each hour, day, month or year.
 //!
-//! A counter's *total* at a moment is its number, as if no jump (a reset, another meter) had ever happened. An
+//! The *total* of a counter at a moment is its number, as if no reset (a command, another meter) had ever happened. An
 //! amount is the difference of the totals at both ends of a period, so amounts of adjoining periods add up, and those
 //! of hours to those of days.
 //!
 //! The total at an edge is that of the last reading before it, if there is one in the quarter of an hour before.
-//! Else it lies in a stretch without readings, and is between those around it as the edge is in time. That is a gap
-//! where it is long for this series: many meters are read once an hour, or once a day.
+//! Otherwise the edge lies in a stretch without readings, and its total lies between those around the stretch in
+//! proportion to time. The stretch is a gap if it is long for this series: many meters are read once an hour, or once a day.
 
 use crate::{
     db::{
@@ -18,26 +18,32 @@ use crate::{
     time::{Micros, SECOND, span::Span},
 };
 
-/// The most periods in one answer.
+/// Most periods in one answer.
 const MAX_PERIODS: usize = 10_000;
-/// A counter with so many readings in a quarter is read often: a quarter without any is a gap. A quarter that has hardly
-/// begun, or is not wholly folded, has fewer.
+/// Readings in a quarter from which on a counter is read often, so that a quarter without any is a gap. A quarter that has
+/// just begun, or is partly checkpointed, has fewer.
 const OFTEN: i64 = 10;
-/// So many quarters on each side of a stretch without readings tell how often the series is read.
+/// Quarters on each side of a stretch without readings that tell how often the series is read.
 const NEIGHBOURS: usize = 9;
 
-/// How long a period is.
+/// Length of a period. All are local.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Per {
+    /// An hour.
     Hour,
+    /// A day of 23, 24 or 25 hours.
     Day,
+    /// A month.
     Month,
+    /// A year.
     Year,
 }
 
 impl Per {
+    /// All lengths, the shortest first.
     pub const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Month, Self::Year];
 
+    /// Returns the word of a request: `per=hour`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Hour => "hour",
@@ -57,28 +63,29 @@ impl Per {
     }
 }
 
-/// What was counted in a period.
+/// Amount that was counted in a period.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Amount {
-    /// In seconds since 1970.
+    /// Start of the period in seconds since 1970.
     pub start: i64,
+    /// End of the period in seconds since 1970.
     pub end: i64,
-    /// In the counter's unit; `None` where no reading is near.
+    /// Amount in the unit of the counter; `None` where no reading is near.
     pub amount: Option<f64>,
-    /// More than a tenth of it is in a gap that reaches to its ends or beyond: what was counted in the gap is spread
-    /// evenly over it.
+    /// Whether more than a tenth of it lies in a gap that reaches to its ends or beyond. What was counted in a gap is
+    /// spread evenly over it.
     pub gap: bool,
-    /// The counter made a jump in it, which is not counted.
+    /// Whether the counter was reset in it, which is not counted.
     pub swap: bool,
-    /// The readings begin or end in it.
+    /// Whether the readings begin or end in it.
     pub partial: bool,
 }
 
 impl Series<'_> {
-    /// What was counted in each period that a range touches.
+    /// Returns what was counted in each period that a range touches.
     ///
     /// # Errors
-    /// `BadRequest` where the series is no counter, or the periods are too many.
+    /// Returns [`ReadError::BadRequest`] if the series is not a counter or there are too many periods.
     pub fn consumption(&self, from: Micros, to: Micros, per: Per) -> Result<Vec<Amount>, ReadError> {
         check_range(from, to)?;
         let Some(counter) = Counter::of(&self.meaning()) else {
@@ -95,7 +102,7 @@ impl Series<'_> {
             return Err(ReadError::BadRequest(message));
         }
         let edges = per.span().edges(from, to, self.zone);
-        // An end that is stored is that of a minute, so nothing was read at it; one that is not is that of a reading.
+        // The end of checkpointed readings is that of a minute, at which nothing was read; a recent end is that of a reading.
         let read_at = |end| self.recent.samples.last().is_some_and(|last| last.time == end);
         let extent = self.extent()?.map(|(first, last)| (first, last + Micros::from(read_at(last))));
         let ledger = Ledger::new(self, counter, per, &edges)?;
@@ -108,12 +115,12 @@ impl Series<'_> {
     }
 }
 
-/// An end of a period.
+/// End of a period.
 #[derive(Debug, Clone, Copy)]
 struct End {
     at: i64,
     total: Option<f64>,
-    /// The gap in which it lies, or at the end of which.
+    /// Gap in which it lies, or at the end of which.
     gap: Option<(i64, i64)>,
 }
 
@@ -147,7 +154,7 @@ impl<'s> Ledger<'s> {
         self.resets.partition_point(|reset| reset.time < second.saturating_mul(SECOND))
     }
 
-    /// The first number of a quarter and the last, with their times.
+    /// Returns the first number of a quarter and the last, with their times.
     fn reads(&self, quarter: &Quarter) -> Result<(ReadAt, ReadAt), ReadError> {
         let (earliest, latest) = (quarter.start.saturating_mul(SECOND), quarter.end().saturating_mul(SECOND));
         let read = |number| ReadAt { number, earliest, latest };
@@ -155,10 +162,10 @@ impl<'s> Ledger<'s> {
         Ok(found.unwrap_or((read(quarter.first), read(quarter.last))))
     }
 
-    /// How many resets lie before the last number of a quarter.
+    /// Returns how many resets lie before the last number of a quarter.
     fn resets_until_last(&self, quarter: &Quarter) -> Result<usize, ReadError> {
         let mut count = self.resets_before(quarter.end());
-        // A command may have set the counter after that.
+        // A command may have set the counter after that number.
         while let Some(reset) = count.checked_sub(1).and_then(|last| self.resets.get(last))
             && reset.set
             && reset.time >= quarter.start.saturating_mul(SECOND)
@@ -169,7 +176,7 @@ impl<'s> Ledger<'s> {
         Ok(count)
     }
 
-    /// How many resets lie before the first number of a quarter, or are the jump to it from the number before.
+    /// Returns how many resets lie before the first number of a quarter, or are the step to it from the number before.
     fn resets_until_first(&self, quarter: &Quarter, before: Option<f64>) -> Result<usize, ReadError> {
         let mut count = self.resets_before(quarter.start);
         while let Some(reset) = self.resets.get(count)
@@ -191,9 +198,9 @@ impl<'s> Ledger<'s> {
         number + self.offsets.get(resets).copied().unwrap_or(0.0)
     }
 
-    /// What the counter had counted at each edge.
+    /// Returns what the counter had counted at each edge.
     fn ends(&self, edges: &[i64]) -> Result<Vec<End>, ReadError> {
-        // The stretch without readings that was looked at last, and whether it is a gap.
+        // Many edges lie in one stretch without readings, so the last answer is kept.
         let mut known = None;
         let end = |&at: &i64| -> Result<End, ReadError> {
             let (before, after) = around(&self.quarters, at);
@@ -226,8 +233,8 @@ impl<'s> Ledger<'s> {
         edges.iter().map(end).collect()
     }
 
-    /// Whether nothing was read between two quarters for longer than is usual around there, for a meter that is read
-    /// seldom: two and a half times the median of the distances of quarters with readings.
+    /// Returns whether nothing was read between two quarters for longer than is usual around there: two and a half times
+    /// the median of the distances of quarters with readings.
     fn is_gap(&self, before: i64, after: i64) -> Result<bool, ReadError> {
         let is_long = |usual: i64| (after - before) * 2 > usual * 5;
         if !is_long(Quarter::SECONDS) {
@@ -246,7 +253,7 @@ impl<'s> Ledger<'s> {
         let mut swap = self.resets_before(start.at) < self.resets_before(end.at);
         let totals = touched.and(start.total.zip(end.total));
         let amount = totals.map(|(start, end)| {
-            // A jump that nobody noticed.
+            // A reset that was not found.
             if self.counter.is_reset((from, start), (to, end)) {
                 swap = true;
                 return 0.0;
@@ -267,7 +274,7 @@ impl<'s> Ledger<'s> {
     }
 }
 
-/// The last quarter that begins before an edge, and the first one after that.
+/// Returns the last quarter that begins before an edge, and the first one after that.
 fn around(quarters: &[Quarter], edge: i64) -> (Option<Quarter>, Option<Quarter>) {
     let at = quarters.partition_point(|quarter| quarter.start < edge);
     (at.checked_sub(1).and_then(|at| quarters.get(at)).copied(), quarters.get(at).copied())

@@ -1,4 +1,4 @@
-//! Questions about a series: its numbers, or their roll-ups.
+//! History of a series: its readings, or their roll-ups.
 
 use crate::{
     db::rollup::{Level, Rollup},
@@ -10,31 +10,32 @@ use crate::{
     },
 };
 
-/// The most points of a chart, where nobody says how many.
+/// Most points of a chart, where the request sets no step.
 const CHART: usize = 1000;
-/// The most spans in one answer.
-pub const MAX_SPANS: usize = 100_000;
-/// The most readings in one answer.
+/// Most spans in one answer.
+const MAX_SPANS: usize = 100_000;
+/// Most readings in one answer.
 const MAX_RAW: usize = 200_000;
 
-/// How far apart the points are.
+/// Distance of the points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Each reading.
+    /// Every reading.
     Raw,
-    /// One for each span.
+    /// One point for each span.
     Of(Spaced),
 }
 
-/// Spans of a step, and from which table they are made.
+/// Spans of a step, and the table they are made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spaced {
+    /// Word of a request: `15m`.
     pub word: &'static str,
     span: Span,
     level: Level,
 }
 
-/// From the finest to the coarsest.
+/// All spans, from the finest to the coarsest.
 const SPACED: [Spaced; 8] = [
     Spaced { word: "1m", span: Span::Fixed(60), level: Level::Minute },
     Spaced { word: "5m", span: Span::Fixed(300), level: Level::Minute },
@@ -47,7 +48,7 @@ const SPACED: [Spaced; 8] = [
 ];
 
 impl Step {
-    /// The step of a word: `raw`, `15m`.
+    /// Returns the step of a word: `raw`, `15m`.
     pub fn named(word: &str) -> Option<Self> {
         if word == "raw" {
             return Some(Self::Raw);
@@ -55,11 +56,12 @@ impl Step {
         SPACED.into_iter().find(|spaced| spaced.word == word).map(Self::Of)
     }
 
-    /// All words.
+    /// Returns all words.
     pub fn words() -> impl Iterator<Item = &'static str> {
         std::iter::once("raw").chain(SPACED.iter().map(|spaced| spaced.word))
     }
 
+    /// Returns the word of the step.
     pub fn word(self) -> &'static str {
         match self {
             Self::Raw => "raw",
@@ -68,25 +70,29 @@ impl Step {
     }
 }
 
-/// The numbers of a series within a range.
+/// Numbers of a series within a range.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
+    /// Step that was chosen.
     pub step: Step,
+    /// Numbers in that step.
     pub points: Points,
 }
 
+/// Points of a chart.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Points {
+    /// Single readings.
     Raw(Vec<Sample>),
-    /// All spans that the range touches: when each begins, in seconds since 1970, and what was read within it.
+    /// All spans that the range touches: the start in seconds since 1970, and what was read within.
     Rollups(Vec<(i64, Option<Rollup>)>),
 }
 
 impl Series<'_> {
-    /// The numbers from one moment to before another. Without a step: as fine as a chart can show.
+    /// Returns the numbers from one moment to before another. Without a step, they are as fine as a chart can show.
     ///
     /// # Errors
-    /// `BadRequest` where it would be too many points.
+    /// Returns [`ReadError::BadRequest`] if there would be too many points.
     pub fn history(&self, from: Micros, to: Micros, step: Option<Step>) -> Result<History, ReadError> {
         check_range(from, to)?;
         let fits = |limit: usize| SPACED.into_iter().find(|spaced| spaced.span.count(from, to) <= limit);
@@ -108,7 +114,7 @@ impl Series<'_> {
                 {
                     return Ok(History { step: Step::Raw, points: Points::Raw(raw) });
                 }
-                // Of a range of centuries a chart has a few points more.
+                // The chart of a range of centuries has a few points more.
                 fits(CHART).unwrap_or(SPACED[SPACED.len() - 1])
             }
         };
@@ -119,7 +125,7 @@ impl Series<'_> {
         Ok(History { step: Step::Of(spaced), points })
     }
 
-    /// All readings; `None` where there are more than `limit`.
+    /// Returns all readings; `None` if there are more than `limit`.
     fn raw(&self, from: Micros, to: Micros, limit: usize) -> Result<Option<Vec<Sample>>, ReadError> {
         let recent = self.recent.within(from, to);
         let mut raw = Vec::new();
@@ -137,7 +143,7 @@ impl Series<'_> {
         Ok(Some(raw))
     }
 
-    /// Whether no reading of the range was removed as too old.
+    /// Returns whether no reading of the range was removed as too old.
     fn has_all_raw(&self, from: Micros, to: Micros) -> Result<bool, ReadError> {
         let Some(stored) = &self.stored else { return Ok(true) };
         let first = stored.first_minute_from(from.div_euclid(SECOND))?;
@@ -190,9 +196,8 @@ impl Series<'_> {
     }
 }
 
-/// # Errors
-/// `BadRequest` where there is nothing between.
-pub fn check_range(from: Micros, to: Micros) -> Result<(), ReadError> {
+/// Checks that a range is not empty.
+pub(crate) fn check_range(from: Micros, to: Micros) -> Result<(), ReadError> {
     if from < to {
         return Ok(());
     }

@@ -1,12 +1,12 @@
-//! Spans of a chart and of a bill: where they begin and end.
+//! Spans of a chart or a bill, and their edges.
 
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
 use crate::time::{Micros, SECOND};
 
-/// How long a span is. All but the fixed ones are those of a time zone.
+/// Length of a span. All but the fixed ones are local.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Span {
+pub(crate) enum Span {
     /// Seconds, counted from 1970 UTC.
     Fixed(i64),
     Hour,
@@ -18,8 +18,8 @@ pub enum Span {
 }
 
 impl Span {
-    /// Its usual length in seconds.
-    pub fn seconds(self) -> i64 {
+    /// Returns the usual length in seconds.
+    pub(crate) fn seconds(self) -> i64 {
         match self {
             Self::Fixed(seconds) => seconds,
             Self::Hour => 3600,
@@ -30,15 +30,15 @@ impl Span {
         }
     }
 
-    /// How many spans a range touches, or a few more.
-    pub fn count(self, from: Micros, to: Micros) -> usize {
+    /// Returns how many spans a range touches, or a few more.
+    pub(crate) fn count(self, from: Micros, to: Micros) -> usize {
         let seconds = to.saturating_sub(from).max(0) / SECOND;
         usize::try_from(seconds / self.seconds() + 1).unwrap_or(usize::MAX)
     }
 
-    /// The edges of all spans that a range touches: where each begins, then where the last one ends.
+    /// Returns the edges of all spans that a range touches: the start of each, then the end of the last.
     /// In seconds since 1970, strictly ascending, at least two.
-    pub fn edges(self, from: Micros, to: Micros, zone: &TimeZone) -> Vec<i64> {
+    pub(crate) fn edges(self, from: Micros, to: Micros, zone: &TimeZone) -> Vec<i64> {
         let end = to.div_euclid(SECOND) + i64::from(to.rem_euclid(SECOND) != 0);
         let mut edges = vec![self.start(from.div_euclid(SECOND), zone)];
         let mut last = edges[0];
@@ -49,8 +49,8 @@ impl Span {
         edges
     }
 
-    /// The start of the span in which `second` lies.
-    pub fn start(self, second: i64, zone: &TimeZone) -> i64 {
+    /// Returns the start of the span in which `second` lies.
+    pub(crate) fn start(self, second: i64, zone: &TimeZone) -> i64 {
         let floor = |length: i64| second.saturating_sub(second.rem_euclid(length));
         match self {
             Self::Fixed(length) => floor(length),
@@ -63,8 +63,8 @@ impl Span {
         }
     }
 
-    /// The start of the next span after one that begins at `start`.
-    pub fn next(self, start: i64, zone: &TimeZone) -> i64 {
+    /// Returns the start of the next span after one that begins at `start`.
+    pub(crate) fn next(self, start: i64, zone: &TimeZone) -> i64 {
         let usual = start.saturating_add(self.seconds());
         match self {
             Self::Fixed(_) | Self::Hour => usual,
@@ -83,7 +83,7 @@ impl Span {
         }
     }
 
-    /// The first day of the span in which `second` lies, and the moment at which it begins.
+    /// Returns the first day of the span in which `second` lies, and the moment at which it begins.
     fn first_day(self, second: i64, zone: &TimeZone) -> Option<(Date, i64)> {
         let day = Timestamp::from_second(second).ok()?.to_zoned(zone.clone()).date();
         let day = match self {
@@ -96,12 +96,12 @@ impl Span {
     }
 }
 
-/// The first moment of a day.
+/// Returns the first moment of a day.
 fn begin(day: Date, zone: &TimeZone) -> Option<i64> {
     Some(day.to_zoned(zone.clone()).ok()?.timestamp().as_second())
 }
 
-/// A moment as clients see it: RFC 3339 in UTC, with as many decimals as it has.
+/// Formats a time as clients see it: RFC 3339 in UTC, with as many decimals as it has.
 pub fn utc(time: Micros) -> String {
     Timestamp::from_microsecond(time).map_or_else(|_| time.to_string(), |moment| moment.to_string())
 }

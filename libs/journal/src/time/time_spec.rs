@@ -1,24 +1,23 @@
-//! Moments as people write them: in `/history?from=…`, and in `smartmeter export --from`.
+//! Times as people write them: in `/history?from=…`, and in `smartmeter export --from`.
 
 use jiff::{Span, Timestamp, Zoned, civil};
 
-/// What is understood, for messages.
+/// Forms that are understood, for messages.
 const EXPECTED: &str = "expected a date (`2026-11-23`), a local time (`2026-11-23T07:30`), RFC 3339 \
                         (`2026-11-23T06:30:00Z`), Unix seconds, `now`, or a time before now (`-90m`, `-24h`, `-7d`, \
                         `-4w`, `-1mo`, `-1y`)";
 
-/// How long a date is: a `T` or a blank follows.
+/// Length of a date; a `T` or a blank follows.
 const DATE: usize = "2026-11-23".len();
 
-/// Reads a moment. `now`: what is relative is relative to it, and its time zone is that of dates and local times.
-///
-/// A date is the moment at which it begins there.
+/// Parses a time. A relative one counts from `now`, whose time zone is that of dates and local times. A date is the moment
+/// at which it begins there.
 ///
 /// # Errors
-/// A sentence that says what was expected.
-pub fn moment(text: &str, now: &Zoned) -> Result<Timestamp, String> {
+/// Returns a message with the forms that are understood.
+pub fn parse_time(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let text = text.trim();
-    let wrong = |message: &str| format!("`{text}` is no moment: {message}");
+    let wrong = |message: &str| format!("invalid time `{text}`: {message}");
     if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) {
         // As seconds it would be in 1970.
         return Err(wrong("a date is written with dashes, such as `2026-11-23`"));
@@ -35,14 +34,15 @@ fn read(text: &str, now: &Zoned) -> Option<Timestamp> {
     if text == "now" {
         return Some(now.timestamp());
     }
-    if let Some(back) = text.strip_prefix('-') {
-        return before(back, now);
+    if text.starts_with('-') {
+        // Days, months and years are those of the calendar.
+        return now.checked_add(text.parse::<Span>().ok()?).ok().map(|moment| moment.timestamp());
     }
     if text.bytes().all(|b| b.is_ascii_digit()) {
         return text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     }
     let zone = now.time_zone().clone();
-    // A date alone is read as its midnight, or the first moment where that is skipped.
+    // A date alone is its midnight, or the first moment of the day where a change of the clocks skips that.
     if let Ok(date) = text.parse::<civil::Date>()
         && text.len() <= 10
     {
@@ -52,36 +52,17 @@ fn read(text: &str, now: &Zoned) -> Option<Timestamp> {
     if text.as_bytes().get(DATE) == Some(&b' ') {
         text.replace_range(DATE..=DATE, "T");
     }
-    // A `+` that a URL turned into a blank.
+    // A URL turns `+` into a blank.
     if let Ok(moment) = text.replacen(' ', "+", 1).parse::<Timestamp>() {
         return Some(moment);
     }
-    // An offset or a zone behind it would be passed over.
+    // The parser would ignore an offset or a zone behind the time.
     let time = text.get(DATE + 1..)?;
     if !time.bytes().all(|b| b.is_ascii_digit() || b":.,".contains(&b)) {
         return None;
     }
     let local = text.parse::<civil::DateTime>().ok()?;
     local.to_zoned(zone).ok().map(|moment| moment.timestamp())
-}
-
-/// `24h` before now; days, months and years are those of the calendar.
-fn before(back: &str, now: &Zoned) -> Option<Timestamp> {
-    let digits = back.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = back.split_at(digits);
-    let n = number.parse::<i64>().ok()?;
-    let span = Span::new();
-    let span = match unit {
-        "s" => span.try_seconds(n),
-        "m" | "min" => span.try_minutes(n),
-        "h" => span.try_hours(n),
-        "d" => span.try_days(n),
-        "w" => span.try_weeks(n),
-        "mo" => span.try_months(n),
-        "y" => span.try_years(n),
-        _ => return None,
-    };
-    now.checked_sub(span.ok()?).ok().map(|moment| moment.timestamp())
 }
 
 #[cfg(test)]
@@ -97,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_read() {
+    fn times_are_parsed() {
         for (text, expected) in [
             ("now", "2026-11-23T12:00:00Z"),
             ("2026-11-23", "2026-11-22T23:00:00Z"),
@@ -124,12 +105,12 @@ mod tests {
             ("-2w", "2026-11-09T12:00:00Z"),
             ("-1y", "2025-11-23T12:00:00Z"),
         ] {
-            assert_eq!(moment(text, &now()), Ok(expected.parse().unwrap()), "{text}");
+            assert_eq!(parse_time(text, &now()), Ok(expected.parse().unwrap()), "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_moment_is_refused() {
+    fn an_invalid_time_is_refused() {
         for text in [
             "",
             "-",
@@ -147,29 +128,29 @@ mod tests {
             "2026-11-23 07:30:15 05:00 05:00",
             "2026-11-23 07:30:15 or so",
         ] {
-            let error = moment(text, &now()).unwrap_err();
-            assert!(error.starts_with(&format!("`{text}` is no moment: expected a date")), "{error}");
+            let error = parse_time(text, &now()).unwrap_err();
+            assert!(error.starts_with(&format!("invalid time `{text}`: expected a date")), "{error}");
         }
     }
 
     #[test]
-    fn a_date_without_dashes_is_no_second_of_1970() {
+    fn a_date_without_dashes_is_refused() {
         for text in ["20261123", "00000000"] {
-            let error = moment(text, &now()).unwrap_err();
+            let error = parse_time(text, &now()).unwrap_err();
             assert_eq!(
                 error,
-                format!("`{text}` is no moment: a date is written with dashes, such as `2026-11-23`")
+                format!("invalid time `{text}`: a date is written with dashes, such as `2026-11-23`")
             );
         }
-        assert!(moment("123456789", &now()).is_ok());
+        assert!(parse_time("123456789", &now()).is_ok());
     }
 
     #[test]
-    fn years_that_no_calendar_shows_are_refused() {
+    fn a_year_outside_the_calendar_is_refused() {
         for text in ["0000-12-31", "0000-06-01T00:00:00Z", "-000044-03-15", "-3000y", "-99999999999"] {
-            assert!(moment(text, &now()).is_err(), "{text}");
+            assert!(parse_time(text, &now()).is_err(), "{text}");
         }
-        let error = moment("-3000y", &now()).unwrap_err();
-        assert_eq!(error, "`-3000y` is no moment: its year must be 1 to 9999");
+        let error = parse_time("-3000y", &now()).unwrap_err();
+        assert_eq!(error, "invalid time `-3000y`: its year must be 1 to 9999");
     }
 }

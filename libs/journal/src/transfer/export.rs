@@ -19,7 +19,7 @@ use crate::{
     },
     time::{MINUTE, Micros, SECOND},
     transfer::{
-        Labels, TransferError, fits,
+        Labels, TransferError, matches,
         source::{Part, Source, window},
     },
     wal::{
@@ -226,14 +226,15 @@ impl Archive {
         }
         let full = |labels: &Labels| format!("{}/{}", labels.section, labels.name);
         for pattern in &selection.series {
-            if !all.values().any(|labels| fits(pattern, &full(labels))) {
+            if !all.values().any(|labels| matches(pattern, &full(labels))) {
                 let mut known: Vec<_> = all.values().map(full).collect();
                 known.dedup();
                 return Err(TransferError::NoSeries(pattern.clone(), known));
             }
         }
         let wanted = |labels: &Labels| {
-            selection.series.is_empty() || selection.series.iter().any(|pattern| fits(pattern, &full(labels)))
+            selection.series.is_empty()
+                || selection.series.iter().any(|pattern| matches(pattern, &full(labels)))
         };
         all.retain(|_, labels| wanted(labels));
         let places: HashMap<_, _> = all.keys().enumerate().map(|(place, key)| (key.clone(), place)).collect();

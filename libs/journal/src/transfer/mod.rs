@@ -10,6 +10,7 @@ use std::{
 };
 
 use rusqlite::ErrorCode;
+use wildmatch::WildMatch;
 
 pub use self::{
     export::{Archive, Selection, Summary},
@@ -97,29 +98,9 @@ impl TransferError {
     }
 }
 
-/// Whether `text` is as `pattern` says: `*` stands for any characters, `?` for one.
-fn fits(pattern: &str, text: &str) -> bool {
-    // After a mismatch, the last `*` takes one character more: no recursion, and quadratic at worst.
-    let (mut pattern, mut text) = (pattern.chars(), text.chars());
-    let mut last_star = None;
-    loop {
-        let here = (pattern.clone(), text.clone());
-        match (pattern.next(), text.next()) {
-            (None, None) => return true,
-            (Some('*'), _) => {
-                text = here.1;
-                last_star = Some((pattern.clone(), text.clone()));
-            }
-            (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {}
-            _ => {
-                let Some((behind, from)) = &mut last_star else { return false };
-                if from.next().is_none() {
-                    return false;
-                }
-                (pattern, text) = (behind.clone(), from.clone());
-            }
-        }
-    }
+/// Returns whether a pattern matches: `*` stands for any characters, `?` for one.
+fn matches(pattern: &str, text: &str) -> bool {
+    WildMatch::new(pattern).matches(text)
 }
 
 #[cfg(test)]
