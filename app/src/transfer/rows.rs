@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, VecDeque},
-    io::{self, Read as _},
+    io,
 };
 
 use csv::{Reader, ReaderBuilder, StringRecord, Terminator, Trim};

@@ -156,14 +156,14 @@ impl Feed {
         if let Some(done) = self.waiting.remove(count) {
             self.queue.done(done);
         }
-        self.warned_expired &= !self.waiting.is_empty();
+        self.warned_expired &= self.waiting.len() > 0;
         self.skip_unwanted();
     }
 
     /// Moves the cursor past unwanted batches, if no wanted one waits before them.
     fn skip_unwanted(&mut self) {
         let is_open = self.window.as_ref().is_some_and(Window::is_open);
-        if self.waiting.is_empty()
+        if self.waiting.len() == 0
             && !is_open
             && let Some(read_to) = self.read_to.take()
         {

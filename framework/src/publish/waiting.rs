@@ -43,10 +43,6 @@ impl Waiting {
         self.records.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
     /// Returns the oldest record, and the time by which its age is judged.
     pub(super) fn oldest(&self) -> Option<(&Record, Micros)> {
         Some((self.records.front()?, self.origins.front()?.as_of))
