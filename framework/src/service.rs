@@ -131,8 +131,13 @@ impl Service {
         for Wired { configured: source, status, worker } in sources {
             source.context.record_in(journal.clone());
             let times = (source.mode, source.schedule);
-            let supervisor =
-                Supervisor::new(source.acquisition, times, status, Arc::clone(&store), journal.clone());
+            let supervisor = Supervisor::new(
+                (source.acquisition, source.device),
+                times,
+                status,
+                Arc::clone(&store),
+                journal.clone(),
+            );
             supervisors.spawn_on(supervisor.run(cancel.clone()), worker.handle());
             workers.push(worker);
         }

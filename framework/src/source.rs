@@ -106,6 +106,25 @@ pub enum AcquireError {
     Fatal(String),
 }
 
+/// `?` in a plugin: the device is unavailable. The scheduler adds the device's name.
+impl From<io::Error> for AcquireError {
+    fn from(source: io::Error) -> Self {
+        Self::Unavailable { device: String::new(), source }
+    }
+}
+
+impl AcquireError {
+    /// Adds the device's name to an error that was made of an [`io::Error`].
+    pub(crate) fn of_device(mut self, name: Option<&str>) -> Self {
+        if let Self::Unavailable { device, .. } = &mut self
+            && device.is_empty()
+        {
+            name.unwrap_or("the device").clone_into(device);
+        }
+        self
+    }
+}
+
 /// A source that a plugin has built: its acquisition, its commands and the device that it needs for itself.
 pub struct Source {
     pub(crate) acquisition: Box<dyn DataAcquisition>,

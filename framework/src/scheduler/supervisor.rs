@@ -32,6 +32,8 @@ const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// Supervisor of one source: runs it, and brings its batches into journal and store.
 pub(crate) struct Supervisor {
     acquisition: Box<dyn DataAcquisition>,
+    /// Name of its device, for errors that lack it.
+    device: Option<String>,
     mode: Mode,
     schedule: Schedule,
     section: Arc<Section>,
@@ -49,13 +51,13 @@ enum Ended {
 impl Supervisor {
     /// The supervisor of the source whose batches go to `section` of `store`.
     pub(crate) fn new(
-        acquisition: Box<dyn DataAcquisition>,
+        (acquisition, device): (Box<dyn DataAcquisition>, Option<String>),
         (mode, schedule): (Mode, Schedule),
         section: Arc<Section>,
         store: Arc<Store>,
         journal: Journal,
     ) -> Self {
-        Self { acquisition, mode, schedule, section, store, journal }
+        Self { acquisition, device, mode, schedule, section, store, journal }
     }
 
     /// Runs until `stop`, or until the source can never work.
@@ -107,7 +109,7 @@ impl Supervisor {
     }
 
     async fn run_once(&mut self, stop: &CancellationToken, log: &mut FaultLog) -> Ended {
-        let Self { acquisition, mode, schedule, section, store, journal } = self;
+        let Self { acquisition, device, mode, schedule, section, store, journal } = self;
         let ended = {
             let work = async {
                 acquisition.open().await?;
@@ -119,7 +121,7 @@ impl Supervisor {
             };
             tokio::select! {
                 ended = caught(work) => match ended {
-                    Ok(Err(fault)) => Ended::Fault(fault),
+                    Ok(Err(fault)) => Ended::Fault(fault.of_device(device.as_deref())),
                     Ok(Ok(never)) => match never {},
                     Err(message) => Ended::Panicked(message),
                 },

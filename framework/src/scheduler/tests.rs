@@ -20,6 +20,8 @@ use crate::{
 enum Step {
     /// `open` fails.
     Missing,
+    /// `open` fails with an error of the system alone.
+    Gone,
     /// `open` works.
     Opens,
     /// `acquire` returns a batch with this number, after so many milliseconds.
@@ -64,6 +66,7 @@ impl DataAcquisition for Script {
                 device: "/dev/x".to_owned(),
                 source: io::ErrorKind::NotFound.into(),
             }),
+            Some(Step::Gone) => Err(io::Error::from(io::ErrorKind::NotFound))?,
             Some(Step::Panic) => panic!("a bug in open"),
             Some(Step::Opens) => Ok(()),
             _ => Err(AcquireError::Fatal("the script does not open here".to_owned())),
@@ -110,8 +113,13 @@ fn run(mode: Mode, schedule: Schedule, steps: impl IntoIterator<Item = Step>) ->
     let stop = CancellationToken::new();
     let events = store.subscribe();
     let journal = crate::journal::Journal::off();
-    let supervisor =
-        Supervisor::new(Box::new(script.clone()), (mode, schedule), Arc::clone(&section), store, journal);
+    let supervisor = Supervisor::new(
+        (Box::new(script.clone()), Some("/dev/y".to_owned())),
+        (mode, schedule),
+        Arc::clone(&section),
+        store,
+        journal,
+    );
     let task = tokio::spawn(supervisor.run(stop.clone()));
     Run { script, section, stop, task, events }
 }
@@ -150,6 +158,14 @@ async fn a_device_that_comes_back_is_read_again_within_two_seconds() {
     assert_eq!(run.section.health.reopened.get(), 50);
     assert_eq!(run.section.health.status.state(), State::Delivering);
     assert!(run.section.health.status.last_error().unwrap().1.starts_with("/dev/x is not available: "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_system_gets_the_device_s_name() {
+    let mut run = run(Mode::Push, Schedule::Continuous, [Step::Gone, Step::Opens, Step::Batch(0, 1)]);
+    run.next(1).await;
+    let error = run.section.health.status.last_error().unwrap();
+    assert_eq!(error.1, "/dev/y is not available: entity not found");
 }
 
 #[tokio::test(start_paused = true)]
