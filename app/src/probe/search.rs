@@ -77,12 +77,25 @@ impl fmt::Display for NotFound {
     }
 }
 
+/// Reason to end a search.
+enum End {
+    Found(Box<Found>),
+    NotFound(NotFound),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        Self::NotFound(NotFound::Unavailable(error))
+    }
+}
+
 /// Looks for a meter at `port`: pushed first, then asked.
 pub(super) async fn search(port: &Port) -> Result<Found, NotFound> {
     let mut search = Search { port, connection: None, garbage: false, began: Instant::now() };
     match search.run().await {
-        Ok(found) => found.ok_or(if search.garbage { NotFound::Garbage } else { NotFound::Silent }),
-        Err(not_found) => Err(not_found),
+        Err(End::Found(found)) => Ok(*found),
+        Err(End::NotFound(reason)) => Err(reason),
+        Ok(()) => Err(if search.garbage { NotFound::Garbage } else { NotFound::Silent }),
     }
 }
 
@@ -95,113 +108,93 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    async fn run(&mut self) -> Result<Option<Found>, NotFound> {
-        let mut bauds = vec![9600, 115_200, 9600];
+    /// Tries one way after the other; `Ok` is the end of all of them.
+    async fn run(&mut self) -> Result<(), End> {
+        self.at(9600, FIRST).await?;
+        // Bytes at a wrong baud rate are pushed too, so there is no meter to ask.
+        let mut bauds = vec![115_200, 9600];
+        if !self.garbage {
+            self.ask(0, ANSWER).await?;
+            // A fast line shows the bytes of a slower one at once, so this is the place to wait for a slow meter.
+            self.at(115_200, SLOWEST).await?;
+            bauds.insert(0, 9600);
+        }
+        if !self.garbage {
+            for attempt in 1..protocols().iter().map(|protocol| protocol.asking.len()).max().unwrap_or(0) {
+                self.ask(attempt, WAKE_UP).await?;
+            }
+            return Ok(());
+        }
         for baud in protocols().iter().flat_map(|protocol| protocol.bauds) {
             if !bauds.contains(baud) {
                 bauds.push(*baud);
             }
         }
-        if let Some(found) = self.at(9600, FIRST).await? {
-            return Ok(Some(found));
+        for baud in bauds {
+            self.at(baud, if baud == 115_200 { SLOWEST } else { EACH }).await?;
         }
-        // Bytes at a wrong baud rate are pushed too, so there is no meter to ask.
-        if !self.garbage
-            && let Some(found) = self.ask(0, ANSWER).await?
-        {
-            return Ok(Some(found));
-        }
-        if !self.garbage {
-            // A fast line shows the bytes of a slower one at once, so this is the place to wait for a slow meter.
-            if let Some(found) = self.at(115_200, SLOWEST).await? {
-                return Ok(Some(found));
-            }
-            bauds = [&[9600], &bauds[..]].concat();
-        }
-        if self.garbage {
-            for baud in bauds.into_iter().skip(1) {
-                if let Some(found) = self.at(baud, if baud == 115_200 { SLOWEST } else { EACH }).await? {
-                    return Ok(Some(found));
-                }
-            }
-            return Ok(None);
-        }
-        for attempt in 1..protocols().iter().map(|protocol| protocol.asking.len()).max().unwrap_or(0) {
-            if let Some(found) = self.ask(attempt, WAKE_UP).await? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        Ok(())
     }
 
     /// Listens at one baud rate.
-    async fn at(&mut self, baud: u32, patience: Duration) -> Result<Option<Found>, NotFound> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            None => self
-                .connection
-                .insert(Connection::open(self.port, baud).await.map_err(NotFound::Unavailable)?),
-        };
+    async fn at(&mut self, baud: u32, patience: Duration) -> Result<(), End> {
+        if self.connection.is_none() {
+            self.connection = Some(Connection::open(self.port, baud).await?);
+        }
+        let Some(connection) = &mut self.connection else { return Ok(()) };
         if connection.sets_baud() {
-            connection.set_baud(baud).map_err(NotFound::Unavailable)?;
+            connection.set_baud(baud)?;
             say(self.port, &format!("listening at {baud} baud"));
         }
         let baud = connection.sets_baud().then_some(baud);
         let mut until = Instant::now() + patience;
         let mut part = None;
         loop {
-            let heard = listen(connection, until).await.map_err(NotFound::Unavailable)?;
-            match (heard, part) {
-                (Heard::Telegram(telegram), _) => return Ok(Some(self.found(telegram, baud))),
+            let telegram = match (listen(connection, until).await?, part) {
+                (Heard::Telegram(telegram), _) => telegram,
                 // The whole telegram also has the ident.
                 (Heard::Part(plugin), None) => {
                     part = Some(plugin);
                     until = (Instant::now() + WHOLE).min(self.began + NAMED);
+                    continue;
                 }
                 (Heard::Part(plugin), Some(_)) | (_, Some(plugin)) => {
-                    let telegram = Telegram { plugin, ident: None, readings: Vec::new() };
-                    return Ok(Some(self.found(telegram, baud)));
+                    Telegram { plugin, ident: None, readings: Vec::new() }
                 }
                 (Heard::Garbage, None) => {
                     self.garbage = true;
-                    return Ok(None);
+                    return Ok(());
                 }
-                (Heard::Nothing, None) => return Ok(None),
-            }
+                (Heard::Nothing, None) => return Ok(()),
+            };
+            return Err(self.found(telegram, baud, keys(baud)));
         }
     }
 
-    fn found(&self, telegram: Telegram, baud: Option<u32>) -> Found {
+    fn found(&self, telegram: Telegram, baud: Option<u32>, keys: String) -> End {
         let Telegram { plugin, ident, readings } = telegram;
-        Found { port: self.port.clone(), plugin, ident, baud, keys: keys(baud), readings }
+        End::Found(Box::new(Found { port: self.port.clone(), plugin, ident, baud, keys, readings }))
     }
 
     /// Asks as each plugin does with its keys at index `attempt`; an answer must begin within `patience`.
-    async fn ask(&mut self, attempt: usize, patience: Duration) -> Result<Option<Found>, NotFound> {
+    async fn ask(&mut self, attempt: usize, patience: Duration) -> Result<(), End> {
         for protocol in protocols() {
             let (plugin, Some(keys)) = (protocol.kind, protocol.asking.get(attempt)) else { continue };
             self.connection = None; // the source opens the port
             say(self.port, &format!("asking ({})", keys.replace('\n', ", ")));
-            if let Some(found) = self.ask_with(plugin, keys, patience).await? {
-                return Ok(Some(found));
-            }
+            self.ask_with(plugin, keys, patience).await?;
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Runs a source of the plugin for one batch; dropping it releases the port.
-    async fn ask_with(
-        &mut self,
-        plugin: &'static str,
-        keys: &str,
-        patience: Duration,
-    ) -> Result<Option<Found>, NotFound> {
+    async fn ask_with(&mut self, plugin: &'static str, keys: &str, patience: Duration) -> Result<(), End> {
         let section =
             format!("[sources.probe]\nplugin = \"{plugin}\"\nport = {:?}\n{keys}\n", self.port.to_string());
         let config = Config::parse("probe", &section, &[]).ok();
-        let Some(mut source) = config.and_then(|mut config| config.sources.pop()) else { return Ok(None) };
+        let Some(mut source) = config.and_then(|mut config| config.sources.pop()) else { return Ok(()) };
         let (stats, device) = (source.context.stats().clone(), &mut source.acquisition);
-        device.open().await.map_err(|error| NotFound::Unavailable(io::Error::other(error.to_string())))?;
+        device.open().await.map_err(|error| io::Error::other(error.to_string()))?;
         let fact = |name| {
             stats.facts().into_iter().find(|(fact, _)| *fact == name).map(|(_, text)| text.to_string())
         };
@@ -219,23 +212,16 @@ impl Search<'_> {
                 }
             }
         };
-        let answered = fact("mode").is_some();
-        let ident = fact("ident");
-        match answer {
-            Some(Ok(batch)) => Ok(Some(Found {
-                port: self.port.clone(),
-                plugin,
-                ident,
-                baud: None,
-                keys: format!("{keys}\ninterval = \"1m\"\n"),
-                readings: batch.readings,
-            })),
-            Some(Err(error)) if answered => Err(NotFound::Unreadable(error.to_string())),
-            None if answered => {
-                Err(NotFound::Unreadable(format!("its readout did not end within {READOUT:?}")))
+        let unreadable = match answer {
+            Some(Ok(batch)) => {
+                let telegram = Telegram { plugin, ident: fact("ident"), readings: batch.readings };
+                return Err(self.found(telegram, None, format!("{keys}\ninterval = \"1m\"\n")));
             }
-            _ => Ok(None),
-        }
+            _ if fact("mode").is_none() => return Ok(()),
+            Some(Err(error)) => error.to_string(),
+            None => format!("its readout did not end within {READOUT:?}"),
+        };
+        Err(End::NotFound(NotFound::Unreadable(unreadable)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The program's end of a line, for the tests.
+//! Program's end of a line, for the tests.
 
 use std::{
     fs::File,
@@ -42,7 +42,7 @@ impl Port {
         self.0.write_all(bytes).unwrap();
     }
 
-    /// What has come already.
+    /// Returns the bytes so far.
     pub(crate) fn read_now(&mut self) -> Vec<u8> {
         let mut bytes = vec![0; 1 << 16];
         match self.0.read(&mut bytes) {
@@ -53,7 +53,7 @@ impl Port {
         bytes
     }
 
-    /// What comes until it is `enough`.
+    /// Returns the bytes up to the point where they are `enough`.
     pub(crate) fn read_until(&mut self, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         let mut bytes = Vec::new();
         let deadline = soon();

@@ -95,7 +95,7 @@ pub fn decode<D: Decoder + Default>(bytes: &[u8], found: &mut dyn FnMut(Decoded)
         }
     };
     decoder.push(bytes, &mut each);
-    decoder.finish();
+    decoder.scanner().finish();
     while let Some(result) = decoder.next() {
         each(result);
     }

@@ -8,8 +8,8 @@ use crate::{Protocol, Scanner};
 
 /// Finds telegrams in a stream of bytes that were read as 8N1. It does no I/O, and has no clock and no log.
 ///
-/// Bytes go in through [`space`](Self::space) and [`filled`](Self::filled), telegrams come out of [`next`](Self::next)
-/// until it returns `None`. It makes no difference where the chunks are cut, and memory is bounded.
+/// Bytes go into its [`scanner`](Self::scanner), telegrams come out of [`next`](Self::next) until it returns `None`. It
+/// makes no difference where the chunks are cut, and memory is bounded.
 pub trait Decoder: Send + 'static {
     /// Protocol that it reads.
     const PROTOCOL: Protocol;
@@ -20,45 +20,11 @@ pub trait Decoder: Send + 'static {
     /// Reason why bytes are not a telegram; displayed, a clause such as "it has no end mark".
     type Reason: fmt::Display + fmt::Debug + PartialEq;
 
-    /// Returns the bytes that are still needed.
+    /// Returns the part of the stream that is still needed.
     fn scanner(&mut self) -> &mut Scanner;
 
     /// Returns the next telegram in the bytes so far; `None` when more are needed.
     fn next(&mut self) -> Option<Result<Self::Telegram<'_>, Rejected<Self::Reason>>>;
-
-    /// Returns the place for the next bytes of the stream; not empty if [`next`](Self::next) returned `None` before.
-    fn space(&mut self) -> &mut [u8] {
-        self.scanner().space()
-    }
-
-    /// Takes the first `count` bytes of [`space`](Self::space) as read.
-    fn filled(&mut self, count: usize) {
-        self.scanner().filled(count);
-    }
-
-    /// Notes that the input ended, or paused for longer than a meter does inside a telegram.
-    fn finish(&mut self) {
-        self.scanner().finish();
-    }
-
-    /// Forgets a telegram that is not complete, after the port was opened again.
-    fn reset(&mut self) {
-        self.scanner().reset();
-    }
-
-    /// Returns whether a telegram may have begun that is not complete yet.
-    fn is_pending(&mut self) -> bool {
-        self.scanner().is_pending()
-    }
-
-    /// Takes the beginning of `bytes`, as far as there is space, and returns its length.
-    fn take(&mut self, bytes: &[u8]) -> usize {
-        let space = self.space();
-        let count = space.len().min(bytes.len());
-        space[..count].copy_from_slice(&bytes[..count]);
-        self.filled(count);
-        count
-    }
 
     /// Takes all of `bytes`, and calls back for everything found in them.
     #[expect(clippy::type_complexity, reason = "an associated type cannot shorten it")]
@@ -68,7 +34,7 @@ pub trait Decoder: Send + 'static {
         found: &mut dyn FnMut(Result<Self::Telegram<'_>, Rejected<Self::Reason>>),
     ) {
         while !bytes.is_empty() {
-            bytes = &bytes[self.take(bytes)..];
+            bytes = &bytes[self.scanner().take(bytes)..];
             while let Some(result) = self.next() {
                 found(result);
             }

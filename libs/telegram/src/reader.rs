@@ -57,34 +57,34 @@ impl<D: Decoder> Reader<D> {
         Self { decoder, guard, converter, len: 0, report }
     }
 
-    /// Returns the place for the next bytes, as [`Decoder::space`] does.
+    /// Returns the place for the next bytes, as [`Scanner::space`](crate::Scanner::space) does.
     pub fn space(&mut self) -> &mut [u8] {
-        self.decoder.space()
+        self.decoder.scanner().space()
     }
 
     /// Takes the first `count` bytes of [`space`](Self::space) as read.
     pub fn filled(&mut self, count: usize) {
-        self.decoder.filled(count);
+        self.decoder.scanner().filled(count);
     }
 
     /// Takes the beginning of `bytes`, as far as there is space, and returns its length.
     pub fn take(&mut self, bytes: &[u8]) -> usize {
-        self.decoder.take(bytes)
+        self.decoder.scanner().take(bytes)
     }
 
     /// Notes that the input ended, or paused for longer than a meter does inside a telegram.
     pub fn finish(&mut self) {
-        self.decoder.finish();
+        self.decoder.scanner().finish();
     }
 
     /// Forgets a telegram that is not complete.
     pub fn reset(&mut self) {
-        self.decoder.reset();
+        self.decoder.scanner().reset();
     }
 
     /// Returns whether a telegram may have begun that is not complete yet.
     pub fn is_pending(&mut self) -> bool {
-        self.decoder.is_pending()
+        self.decoder.scanner().is_pending()
     }
 
     /// Returns the next batch or fault in the bytes so far; `None` when more are needed.

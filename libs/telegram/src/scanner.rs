@@ -32,8 +32,8 @@ impl Scanner {
         Self { at: 0, scanned: 0, bytes: Vec::new(), filled: 0, offset: 0, max, begun: None, finished: false }
     }
 
-    /// Returns the place for the next bytes of the stream: at least 512, where no more than a longest telegram and 512
-    /// bytes are kept. Forgets what is done with, so that places change.
+    /// Returns the place for the next bytes of the stream: at least 512, where no more than a longest telegram and 512 bytes
+    /// are kept. It forgets bytes that are done with, so places change.
     pub fn space(&mut self) -> &mut [u8] {
         let done = self.begun.unwrap_or(self.at);
         if done > 0 {
@@ -55,7 +55,16 @@ impl Scanner {
         self.filled = (self.filled + count).min(self.bytes.len());
     }
 
-    /// Notes that nothing follows the bytes so far.
+    /// Takes the beginning of `bytes`, as far as there is space, and returns its length.
+    pub fn take(&mut self, bytes: &[u8]) -> usize {
+        let space = self.space();
+        let count = space.len().min(bytes.len());
+        space[..count].copy_from_slice(&bytes[..count]);
+        self.filled(count);
+        count
+    }
+
+    /// Notes that the input ended, or paused for longer than a meter does inside a telegram.
     pub fn finish(&mut self) {
         self.finished = true;
     }
@@ -85,7 +94,7 @@ impl Scanner {
         self.begun.is_some() || self.at < self.filled
     }
 
-    /// Forgets all bytes.
+    /// Forgets all bytes, after the port was opened again.
     pub fn reset(&mut self) {
         self.offset += self.filled as u64;
         (self.at, self.scanned, self.filled) = (0, 0, 0);

@@ -87,7 +87,7 @@ impl Connection {
     /// Returns any I/O error; `UnexpectedEof` when the device went away, and at the end of a recording.
     ///
     /// # Cancel safety
-    /// Has read nothing when it is dropped early.
+    /// When dropped early, it has read nothing.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Device::Replay(replay) = &mut self.device {
             return replay.read(buffer).await;
@@ -165,7 +165,7 @@ impl Connection {
     /// Returns the system's error when the port cannot be locked again.
     ///
     /// # Cancel safety
-    /// Has the effect of a shorter nap when it is dropped early.
+    /// When dropped early, it was a shorter nap.
     pub async fn nap(&mut self, when: Instant) -> io::Result<()> {
         // The exclusive mode belongs to the terminal, and dropping any of its `TTYPort`s ends it.
         if self.watched.take().is_some()

@@ -1,4 +1,4 @@
-//! How fast telegrams are decoded, judged and made into batches: `cargo bench -p plugin-d0`.
+//! Speed of decoding, judging and converting telegrams: `cargo bench -p plugin-d0`.
 
 use plugin_d0::decoder::Decoder;
 use simulator::{House, p1};

@@ -130,7 +130,7 @@ mod tests {
     /// Value, unit, number, time, further groups.
     type Shown<'a> = (&'a str, Option<&'a str>, Option<String>, Option<&'a str>, Vec<&'a str>);
 
-    /// What the lines of `text` say, the last register of them.
+    /// Shows the last register in the lines of `text`.
     fn last(text: &str) -> Shown<'_> {
         let mut registers = crate::data_line::Registers::default();
         let mut at = 0;

@@ -47,24 +47,6 @@ pub enum Reason {
     Empty,
 }
 
-impl Reason {
-    /// Returns a short name of the kind of fault.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Parity { .. } => "parity",
-            Self::Bcc { .. } => "bcc",
-            Self::Crc { .. } => "crc",
-            Self::NoCheck => "no_check",
-            Self::NoEnd => "no_end",
-            Self::AfterMark(_) => "after_mark",
-            Self::Line(_) => "line",
-            Self::Ident(_) => "ident",
-            Self::TooLong => "too_long",
-            Self::Empty => "empty",
-        }
-    }
-}
-
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! How fast telegrams are decoded, judged and made into batches: `cargo bench -p plugin-sml`.
+//! Speed of decoding, judging and converting telegrams: `cargo bench -p plugin-sml`.
 
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! What the targets of meters have in common.
+//! Shared target of decoders.
 
 use std::{path::Path, time::Duration};
 

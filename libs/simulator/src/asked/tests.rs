@@ -27,7 +27,7 @@ fn start(options: AskedOptions) -> (AskedMeter, Program) {
     (meter, Program { port, baud: 38_400 })
 }
 
-/// What asks: it waits for the end of what it sends.
+/// Program that asks; it waits for the end of its own bytes.
 struct Program {
     port: Port,
     baud: u32,

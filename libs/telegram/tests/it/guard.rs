@@ -135,7 +135,7 @@ fn energy_rises_no_faster_than_the_connection_carries() {
         ("Wh", "0143.000", false),
         ("GJ", "0100.001", true),
         ("GJ", "0100.002", false),
-        // A volume is no energy.
+        // A volume is not energy.
         ("m3", "0200.000", true),
     ] {
         let mut watch = Watch::new();

@@ -35,7 +35,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Decoder {
     forced: Option<Framing>,
-    /// What stands before its place is done with, or copied to `text`; no line ends up to where it has scanned.
+    /// Bytes before its place are done with, or copied to `text`; no line ends before the place to which it has scanned.
     input: Scanner,
     /// Ident line of the telegram before, with one byte of its line end, and its framing: most likely those of the next
     /// one too.

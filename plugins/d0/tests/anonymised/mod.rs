@@ -1,4 +1,4 @@
-//! What tests of anonymising share.
+//! Helpers of the tests of anonymising.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
@@ -6,12 +6,12 @@ use framework::{Obis, SourcePlugin as _};
 use plugin_d0::D0;
 use telegram::Decoded;
 
-/// How many places were overwritten, and what the bytes are then.
+/// Returns the number of places that were overwritten, and the bytes.
 pub fn anonymised(bytes: &[u8]) -> (usize, Vec<u8>) {
     telegram_testing::anonymised(D0::KIND, bytes)
 }
 
-/// What is decoded, a line for each telegram, register and fault; without the values that identify.
+/// Shows the decoded telegrams, a line for each telegram, register and fault; without the values that identify.
 pub fn shown(bytes: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
     (telegram_testing::protocol(D0::KIND).decode)(bytes, &mut |found| match found {

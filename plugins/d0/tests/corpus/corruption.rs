@@ -1,4 +1,4 @@
-//! What damage on the line does to values: telegrams are damaged at one place each, some ten thousand
+//! Effect of damage on the line: telegrams are damaged at one place each, some ten thousand
 //! times, and read as a meter's are. A *wrong value* is one that the meter did not send.
 //!
 //! The telegrams are those of `tests/telegrams`, and the recorded ones beside the workspace where that
@@ -19,7 +19,7 @@ use telegram_testing::{corpus, files, read};
 /// Cases where `SMARTMETER_CASES` says nothing, for all classes together.
 const CASES: usize = 50_000;
 const CLASSES: usize = 4;
-/// A good telegram after a damaged one is believed again after so many at most.
+/// Most good telegrams after a damaged one until one is believed again.
 const PATIENCE: usize = 4;
 
 /// Measures one class of telegrams, and fails where something passes that can be kept out.
@@ -63,7 +63,7 @@ fn unchecked() -> Result<(), Failed> {
     measure("8N1 without check", samples().into_iter().filter(eight).collect(), Damage::any).map(drop)
 }
 
-/// A telegram, and what it says.
+/// Telegram with its readings.
 struct Sample {
     name: String,
     bytes: Vec<u8>,
@@ -82,7 +82,7 @@ impl Sample {
     }
 }
 
-/// All telegrams that are good by themselves.
+/// Returns all telegrams that are good.
 fn samples() -> Vec<Sample> {
     let mut samples = Vec::new();
     let mut seen = BTreeSet::new();

@@ -117,7 +117,7 @@ fn same_reading(register: &Shown, expected: &Value) {
     }
 }
 
-/// What a time with its `S` or `W` is in UTC, in another way than the decoder's.
+/// Returns a time with its `S` or `W` in UTC, computed in another way than by the decoder.
 fn moment(sent: &str) -> Option<String> {
     let (time, zone) = match sent.split_at_checked(12)? {
         (time, "S") => (time, "+0200"),

@@ -56,7 +56,7 @@ fn every_damage_is_rejected_as_before_and_twice_is_once() {
                 assert_eq!(anonymised(&clean), (0, clean), "{name}, bit {bit} of byte {place}");
             }
         }
-        // Cut anywhere, it is no telegram, but the number is gone.
+        // A part is not a telegram, but the number is gone.
         for end in (0..bytes.len()).step_by(7) {
             let (_, clean) = anonymised(&bytes[..end]);
             assert!(!holds(&clean, "0104711815") && !holds(&clean, "00471108"), "{name} up to {end}");

@@ -1,4 +1,4 @@
-//! What the framework expects of any plugin.
+//! Contract of the framework with any plugin.
 
 use framework::testing;
 use plugin_d0::D0;
@@ -14,6 +14,7 @@ fn values_that_make_no_sense_are_refused_with_what_to_write() {
     contract::refuses::<D0>(&[
         ("port = \"ttyUSB0\"", "`ttyUSB0` is not a valid port: expected `/dev/…`"),
         ("port = \"/dev/x\"\nbaud = 0", "0 is not a valid baud rate"),
+        ("port = \"replay:x\"\nspeed = 2.0", "hint: it is now called `replay_speed`"),
         ("port = \"/dev/x\"\nmax_power = \"43\"", "hint: write watts or kilowatts: `43kW`, `11000W`"),
         ("port = \"/dev/x\"\nsilent_after = \"0s\"", "must be greater than 0"),
         (

@@ -5,9 +5,24 @@ use std::time::{Duration, Instant};
 use plugin_d0::{MAX_TELEGRAM, decoder::Decoder, framing::Framing, reject::Reason, telegram::Check};
 use telegram::{Decoder as _, Telegram as _};
 
-/// What came out: the text of each register, or the kind of fault.
+/// Shows the text of each register, or the kind of fault.
 fn decode(bytes: &[u8]) -> Vec<String> {
     decode_with(&mut Decoder::default(), bytes)
+}
+
+fn kind(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::Parity { .. } => "parity",
+        Reason::Bcc { .. } => "bcc",
+        Reason::Crc { .. } => "crc",
+        Reason::NoCheck => "no_check",
+        Reason::NoEnd => "no_end",
+        Reason::AfterMark(_) => "after_mark",
+        Reason::Line(_) => "line",
+        Reason::Ident(_) => "ident",
+        Reason::TooLong => "too_long",
+        Reason::Empty => "empty",
+    }
 }
 
 fn decode_with(decoder: &mut Decoder, bytes: &[u8]) -> Vec<String> {
@@ -17,11 +32,11 @@ fn decode_with(decoder: &mut Decoder, bytes: &[u8]) -> Vec<String> {
             Ok(telegram) => {
                 telegram.registers().map(|r| format!("{}={}", r.code, r.value)).collect::<Vec<_>>().join(" ")
             }
-            Err(rejected) => format!("{}@{}", rejected.reason.kind(), rejected.offset),
+            Err(rejected) => format!("{}@{}", kind(&rejected.reason), rejected.offset),
         });
     };
     decoder.push(bytes, &mut push);
-    decoder.finish();
+    decoder.scanner().finish();
     while let Some(found) = decoder.next() {
         push(found);
     }
@@ -48,11 +63,11 @@ fn telegrams_end_in_several_ways() {
 fn an_end_mark_without_line_end_waits_for_the_pause() {
     let mut decoder = Decoder::default();
     decoder.push(b"/ABC5x\r\n1.8.0(1*kWh)\r\n!", &mut |_| panic!("who knows what follows"));
-    assert!(decoder.is_pending());
-    decoder.finish();
+    assert!(decoder.scanner().is_pending());
+    decoder.scanner().finish();
     assert!(decoder.next().is_some_and(|found| found.is_ok()));
     assert!(decoder.next().is_none());
-    assert!(!decoder.is_pending());
+    assert!(!decoder.scanner().is_pending());
     assert_eq!(decode_with(&mut decoder, ONE.as_bytes()), ["1.8.0=1"], "it goes on");
 }
 
@@ -168,7 +183,7 @@ fn the_bound_is_exact() {
                 decoder.push(bytes, &mut |result| {
                     all.push(match result {
                         Ok(_) => "1.8.0=".to_owned(),
-                        Err(rejected) => format!("{}@{}", rejected.reason.kind(), rejected.offset),
+                        Err(rejected) => format!("{}@{}", kind(&rejected.reason), rejected.offset),
                     });
                 });
             }
@@ -206,7 +221,7 @@ fn hostile_streams_cost_little() {
         let found = decode_with(&mut decoder, &[&stream[..], good].concat());
         let shown = String::from_utf8_lossy(&stream[..20]).into_owned();
         assert_eq!(found.last().map(String::as_str), Some("1.8.0=1"), "{shown:?}");
-        assert!(decoder.space().len() <= MAX_TELEGRAM + 1024, "{shown:?}");
+        assert!(decoder.scanner().space().len() <= MAX_TELEGRAM + 1024, "{shown:?}");
         // A debug build on a busy machine: something quadratic would take minutes.
         assert!(start.elapsed() < Duration::from_secs(10), "{shown:?} took {:?}", start.elapsed());
     }
@@ -216,10 +231,10 @@ fn hostile_streams_cost_little() {
 fn a_reader_always_has_space() {
     let mut decoder = Decoder::default();
     for _ in 0..200_000 {
-        let space = decoder.space();
+        let space = decoder.scanner().space();
         assert!(space.len() >= 512);
         space[..7].copy_from_slice(b"1.8.0(1");
-        decoder.filled(7);
+        decoder.scanner().filled(7);
         while decoder.next().is_some() {}
     }
 }
@@ -233,8 +248,8 @@ fn offsets_count_the_whole_stream() {
     }
     assert!(offsets.iter().enumerate().all(|(i, &offset)| offset == (i * ONE.len()) as u64));
     decoder.push(b"/ABC5x\r\n1.8.", &mut |_| panic!("unfinished"));
-    decoder.reset();
-    assert!(!decoder.is_pending());
+    decoder.scanner().reset();
+    assert!(!decoder.scanner().is_pending());
     decoder
         .push(ONE.as_bytes(), &mut |found| assert_eq!(found.unwrap().offset(), 1000 * ONE.len() as u64 + 12));
 }
@@ -352,7 +367,7 @@ fn units_may_have_characters_above_ascii() {
         assert_eq!((found.as_str(), found_unit.as_deref()), (value, Some(unit)));
         assert_eq!(number.as_deref(), Some(value));
     }
-    // A damaged letter, a damaged digit, and what is no number at all.
+    // A damaged letter, a damaged digit, and other text.
     for line in [&b"1.8.0(1*k\xd7h)"[..], b"1.8.0(1\xb0*kWh)", b"1.8.0(1\xb0*m\xb3)", b"1.8.0(x*m\xb3)"] {
         assert_eq!(first(line), None, "{}", line.escape_ascii());
     }

@@ -1,4 +1,4 @@
-//! What holds for every telegram, every stream, every way to cut it into chunks.
+//! Properties of every telegram, every stream, and every way to cut it into chunks.
 
 use plugin_d0::{decoder::Decoder, reject::Reason};
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -109,7 +109,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    // A failure prints what failed: it belongs into a test of its own, not into a file.
+    // A failure prints its input, which belongs into a test instead of a file.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]

@@ -1,4 +1,4 @@
-//! Meters that must be asked, and such that must not, on real lines.
+//! Meters that must be asked, and others that must not, on pseudo terminals.
 
 use std::{
     path::Path,
@@ -28,7 +28,7 @@ fn source(port: &Path, keys: &str) -> Box<dyn DataAcquisition> {
     testing::source::<D0>(&config, Path::new("/nonexistent")).acquisition
 }
 
-/// What the first `turns` turns of a source bring.
+/// Returns the results of the first `turns` turns of a source.
 async fn turns(port: &Path, keys: &str, turns: usize) -> Vec<Result<Batch, AcquireError>> {
     let mut source = source(port, keys);
     source.open().await.unwrap();
@@ -57,7 +57,7 @@ fn shown(events: &[Event]) -> Vec<String> {
     events.iter().map(Event::to_string).collect()
 }
 
-/// What of it is a request.
+/// Returns the requests that the meter received.
 fn requests(meter: &AskedMeter) -> Vec<String> {
     shown(&meter.events()).into_iter().filter(|line| line.contains("/?")).collect()
 }

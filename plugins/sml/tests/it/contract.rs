@@ -1,4 +1,4 @@
-//! What the framework expects of any plugin.
+//! Contract of the framework with any plugin.
 
 use framework::testing;
 use plugin_sml::Sml;

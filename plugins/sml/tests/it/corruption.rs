@@ -1,4 +1,4 @@
-//! What damage on the line does to values: telegrams are damaged at one place each, some ten thousand
+//! Effect of damage on the line: telegrams are damaged at one place each, some ten thousand
 //! times, and no other value than those that the meter sent may come out.
 //!
 //! The telegrams are those of `tests/telegrams`, and the recorded ones beside the workspace where that
@@ -15,7 +15,7 @@ use telegram_testing::{corpus, files, read};
 /// Cases where `SMARTMETER_CASES` says nothing.
 const CASES: usize = 50_000;
 
-/// All telegrams that are good by themselves.
+/// Returns all telegrams that are good.
 fn samples() -> Vec<Vec<u8>> {
     let golden = files(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams"), "bin");
     let mut samples = BTreeSet::new();

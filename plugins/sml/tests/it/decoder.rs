@@ -162,19 +162,19 @@ fn a_telegram_may_be_as_long_as_it_may_be() {
 }
 
 #[test]
-fn a_decoder_that_is_reset_begins_anew() {
+fn a_reset_decoder_forgets_a_part_of_a_telegram() {
     let mut decoder = Decoder::default();
     let whole = simple(1, 2);
     let mut offsets = Vec::new();
     decoder.push(&whole[..50], &mut |_| panic!("nothing yet"));
-    assert!(decoder.is_pending());
-    decoder.reset();
-    assert!(!decoder.is_pending());
+    assert!(decoder.scanner().is_pending());
+    decoder.scanner().reset();
+    assert!(!decoder.scanner().is_pending());
     decoder.push(&whole, &mut |found| offsets.push(found.unwrap().offset()));
     assert_eq!(offsets, [50]);
-    assert!(!decoder.is_pending());
+    assert!(!decoder.scanner().is_pending());
     decoder.push(b"\x1b\x1b", &mut |_| panic!("nothing yet"));
-    assert!(decoder.is_pending(), "it may be a start sequence");
-    decoder.finish();
-    assert!(decoder.next().is_none() && !decoder.is_pending());
+    assert!(decoder.scanner().is_pending(), "it may be a start sequence");
+    decoder.scanner().finish();
+    assert!(decoder.next().is_none() && !decoder.scanner().is_pending());
 }

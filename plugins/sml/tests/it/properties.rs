@@ -1,4 +1,4 @@
-//! What holds for every telegram, every stream, every way to cut it into chunks.
+//! Properties of every telegram, every stream, and every way to cut it into chunks.
 
 use crate::support::*;
 use plugin_sml::decoder::Decoder;
@@ -72,7 +72,7 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
 }
 
 proptest! {
-    // A failure prints what failed: it belongs into a test of its own, not into a file.
+    // A failure prints its input, which belongs into a test instead of a file.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]

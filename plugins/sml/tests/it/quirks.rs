@@ -1,4 +1,4 @@
-//! Meters that err: what is made of it, and how to say so of others.
+//! Known faults of meters: corrections by the table and by the configuration.
 
 use crate::support::*;
 use plugin_sml::{

@@ -1,4 +1,4 @@
-//! What another reader of SML finds in the same bytes, we find too, with the same numbers.
+//! Comparison with another reader of SML: the same registers with the same numbers.
 
 use framework::Decimal;
 use plugin_sml::{
@@ -15,7 +15,7 @@ use telegram_testing::{corpus, files};
 /// Codes, and the numbers of those that have one.
 type File = Vec<(String, Option<Decimal>)>;
 
-/// What we find, as the standard has it and without the meters' quirks.
+/// Returns our registers, by the standard and without quirks.
 fn ours(bytes: &[u8]) -> Vec<File> {
     let quirks = Quirks { crc: Crc::X25, power_sign: PowerSign::Value, unsigned_power: Some(false) };
     let mut files = Vec::new();

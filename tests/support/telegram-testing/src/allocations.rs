@@ -1,4 +1,4 @@
-//! How often the heap is asked for memory.
+//! Allocations of decoders, guard and converter.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use allocation_counter::measure;
 use framework::Timestamp;
 use telegram::{Converter, Decoder, Guard};
 
-/// Checks that after the first ones, which may be as many as `warm_up`, a thousand telegrams are decoded and judged
-/// without an allocation. `telegram` makes the one of each second.
+/// Checks that a thousand telegrams, except the first `warm_up` ones, are decoded and judged without an allocation.
+/// `telegram` makes the one of each second.
 ///
 /// # Panics
-/// Where they are not, and where one of them is not good and plausible.
+/// Panics when they are not, and when one of them is not good and plausible.
 pub fn none_for_telegrams<D: Decoder + Default>(warm_up: u64, telegram: impl Fn(u64) -> Vec<u8>) {
     let mut decoder = D::default();
     let mut guard = Guard::default();
@@ -33,11 +33,11 @@ pub fn none_for_telegrams<D: Decoder + Default>(warm_up: u64, telegram: impl Fn(
     assert_eq!(accepted, 1000);
 }
 
-/// Checks that what is rejected in `damaged`, read 101 times, is so often rejected, and costs no allocation after the
-/// first time.
+/// Checks that `damaged`, read 101 times, has the `expected` number of rejections, and costs no allocation after the first
+/// time.
 ///
 /// # Panics
-/// Where it is not.
+/// Panics when it does not.
 pub fn none_for_rejected<D: Decoder + Default>(damaged: &[u8], expected: usize) {
     let mut decoder = D::default();
     let mut rejected = 0;
@@ -48,10 +48,10 @@ pub fn none_for_rejected<D: Decoder + Default>(damaged: &[u8], expected: usize) 
     assert_eq!(rejected, expected);
 }
 
-/// How many allocations a batch costs that is not the first one of its meter.
+/// Returns the number of allocations of a batch that is not the first one of its meter.
 ///
 /// # Panics
-/// Where `telegram` is none.
+/// Panics when `telegram` is rejected.
 pub fn of_a_batch<D: Decoder + Default>(telegram: &[u8]) -> u64 {
     let mut converter = Converter::default();
     let mut count = None;

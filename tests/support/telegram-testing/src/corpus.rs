@@ -1,4 +1,4 @@
-//! Recorded and damaged telegrams that are not part of this project (their licences differ): a folder beside the
+//! Recorded and damaged telegrams that are not part of this project, as their licences differ: a folder beside the
 //! workspace, where it exists.
 
 use std::{
@@ -12,7 +12,7 @@ use telegram::Decoder;
 
 use crate::{Found, decode};
 
-/// Judges the bytes of a file by what is known of it.
+/// Test of the bytes of a file by what is known of it.
 pub type Test = fn(&[u8], &Value) -> Result<(), Failed>;
 
 fn folder() -> Option<PathBuf> {
@@ -20,10 +20,10 @@ fn folder() -> Option<PathBuf> {
         .filter(|folder| folder.is_dir())
 }
 
-/// The files in these folders of the corpus that have this extension; none where there is no corpus.
+/// Returns the files with this extension in these folders of the corpus; none where there is no corpus.
 ///
 /// # Panics
-/// Where one of the folders is not in it.
+/// Panics when one of the folders is missing.
 pub fn files(folders: &[&str], extension: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let Some(corpus) = folder() else { return Vec::new() };
     folders.iter().flat_map(|name| crate::files(corpus.join(name), extension)).collect()
@@ -34,11 +34,11 @@ pub fn run(trials: impl IntoIterator<Item = Trial>) -> ! {
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().collect()).exit()
 }
 
-/// Returns one trial for each file of `folders` that is of one of these `kinds` or says none; where there is no corpus,
+/// Returns one trial for each file of `folders` that is of one of these `kinds` or of none; where there is no corpus,
 /// one that is ignored.
 ///
 /// # Panics
-/// Panics where `expected.json` of a folder is missing or malformed.
+/// Panics when `expected.json` of a folder is missing or malformed.
 pub fn trials(kinds: &[&str], folders: &[(&str, Test)]) -> Vec<Trial> {
     match folder() {
         Some(corpus) => {
@@ -62,10 +62,10 @@ fn trials_in(corpus: &Path, kinds: &[&str], name: &str, test: Test) -> Vec<Trial
         .collect()
 }
 
-/// Decodes `bytes` at once, byte by byte and in odd chunks: the result must be the same.
+/// Decodes `bytes` at once, byte by byte and in odd chunks, with the same result.
 ///
 /// # Panics
-/// Where it is not.
+/// Panics when the results differ.
 pub fn decode_all_ways<D: Decoder + Default>(bytes: &[u8]) -> Vec<Found<D::Reason>> {
     let cut = |cuts: Vec<usize>| decode(D::default(), bytes, &cuts);
     let at_once = cut(vec![]);

@@ -1,14 +1,14 @@
-//! What a decoder finds, kept to be compared.
+//! Findings of a decoder, kept for comparisons.
 
 use std::time::Duration;
 
 use framework::{Batch, Decimal, Timestamp};
 use telegram::{Decoder, Fault, Reader, Register, Rejected, Telegram};
 
-/// A telegram, or why there is none.
+/// Telegram, or the reason why it was rejected.
 pub type Found<R> = Result<Owned, Rejected<R>>;
 
-/// A [`Telegram`] that its decoder does not lend any more.
+/// [`Telegram`] that is not borrowed from its decoder.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "they are those of Telegram")]
 pub struct Owned {
@@ -19,7 +19,7 @@ pub struct Owned {
     pub registers: Vec<Shown>,
 }
 
-/// A [`Register`] of it, with its time as sent and the moment that this is.
+/// [`Register`] of it, with its time as sent and as a moment.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "they are those of Register")]
 pub struct Shown {
@@ -56,7 +56,7 @@ fn owned<T: Telegram>(telegram: T) -> Owned {
     }
 }
 
-/// Decodes all of `bytes`, cut behind the places in `cuts`.
+/// Decodes all of `bytes`, cut at the places in `cuts`.
 pub fn decode<D: Decoder>(mut decoder: D, bytes: &[u8], cuts: &[usize]) -> Vec<Found<D::Reason>> {
     let mut all = Vec::new();
     let mut from = 0;
@@ -65,11 +65,11 @@ pub fn decode<D: Decoder>(mut decoder: D, bytes: &[u8], cuts: &[usize]) -> Vec<F
         decoder.push(&bytes[from..to], &mut |found| all.push(found.map(owned)));
         from = to;
     }
-    decoder.finish();
+    decoder.scanner().finish();
     while let Some(found) = decoder.next() {
         all.push(found.map(owned));
     }
-    assert!(!decoder.is_pending());
+    assert!(!decoder.scanner().is_pending());
     all
 }
 
@@ -91,7 +91,7 @@ pub fn read<D: Decoder>(
     }
 }
 
-/// The telegrams among what was found.
+/// Returns the accepted telegrams.
 pub fn accepted<R>(found: &[Found<R>]) -> Vec<&Owned> {
     found.iter().filter_map(|found| found.as_ref().ok()).collect()
 }

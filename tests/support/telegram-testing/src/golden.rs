@@ -1,4 +1,4 @@
-//! Telegrams in files, as on the wire, and in the `.json` beside each what `smartmeter decode` prints for it: a line
+//! Golden telegrams: files as on the wire, each with a `.json` beside it that has the output of `smartmeter decode`, a line
 //! for each telegram.
 
 use std::{fs, path::Path};
@@ -6,10 +6,10 @@ use std::{fs, path::Path};
 use framework::SourcePlugin;
 use telegram::{Decoded, Decoder, json_line};
 
-/// Checks that each file with this extension decodes as the one beside it says.
+/// Checks that each file with this extension decodes to the content of the one beside it.
 ///
 /// # Panics
-/// Where one does not, with what was printed, and where there is no file.
+/// Panics with the output when one does not, and when there is no file.
 pub fn check<P: SourcePlugin, D: Decoder + Default>(folder: impl AsRef<Path>, extension: &str) {
     let files = crate::files(folder, extension);
     assert!(!files.is_empty());
@@ -28,10 +28,10 @@ pub fn check<P: SourcePlugin, D: Decoder + Default>(folder: impl AsRef<Path>, ex
     }
 }
 
-/// Returns the name of each telegram in these files and what `show` makes of it.
+/// Returns the name of each telegram in these files, and the result of `show`.
 ///
 /// # Panics
-/// Panics where one is rejected.
+/// Panics when one is rejected.
 pub fn each<D: Decoder + Default, T>(
     folder: impl AsRef<Path>,
     extension: &str,

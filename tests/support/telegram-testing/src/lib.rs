@@ -1,4 +1,4 @@
-//! What tests and benches of plugins for meters share, whatever language the meters speak.
+//! Shared tests and benches of plugins for meters, whatever their protocol.
 //!
 //! ```text
 //! #[test]
@@ -7,9 +7,9 @@
 //! }
 //! ```
 //!
-//! Not a part of `meter`: who links this has an allocator that counts.
+//! Not a part of `telegram`: a program that links this has an allocator that counts.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "for tests: what does not work is to be seen")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test must show its failure")]
 
 pub mod allocations;
 pub mod contract;
@@ -28,10 +28,10 @@ use telegram::{ProtocolRegistration, protocols};
 
 pub use crate::found::{Found, Owned, Shown, accepted, decode, read};
 
-/// The files in a folder that have this extension, in the order of their names.
+/// Returns the files with this extension in a folder, in the order of their names.
 ///
 /// # Panics
-/// Where there is no such folder.
+/// Panics when there is no such folder.
 pub fn files(folder: impl AsRef<Path>, extension: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
@@ -42,7 +42,7 @@ pub fn files(folder: impl AsRef<Path>, extension: &str) -> Vec<(PathBuf, Vec<u8>
 /// Returns the registration of the plugin called `kind`.
 ///
 /// # Panics
-/// Where no such plugin is linked.
+/// Panics when no such plugin is linked.
 pub fn protocol(kind: &str) -> &'static ProtocolRegistration {
     protocols().into_iter().find(|protocol| protocol.kind == kind).expect("a linked plugin")
 }
@@ -50,7 +50,7 @@ pub fn protocol(kind: &str) -> &'static ProtocolRegistration {
 /// Returns a recording without meter numbers, and the number of places that were overwritten.
 ///
 /// # Panics
-/// Where the plugin called `kind` is not linked or cannot do it.
+/// Panics when the plugin called `kind` is not linked or cannot anonymise.
 pub fn anonymised(kind: &str, recording: &[u8]) -> (usize, Vec<u8>) {
     let mut bytes = recording.to_vec();
     let places = protocol(kind).anonymise.expect("an anonymiser")(&mut bytes);

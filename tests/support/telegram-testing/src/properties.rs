@@ -1,14 +1,14 @@
-//! What holds for every stream of bytes.
+//! Properties of decoders, for every stream of bytes.
 
 use proptest::{prop_assert, prop_assert_eq, test_runner::TestCaseError};
 use telegram::Decoder;
 
 use crate::{Found, decode};
 
-/// Cut at these places or behind each byte, the same is found as at once.
+/// Checks that the same is found, whether the bytes are cut at these places, behind each byte, or nowhere.
 ///
 /// # Errors
-/// Where it is not.
+/// Fails when it is not.
 pub fn chunks_make_no_difference<D: Decoder + Default>(
     bytes: &[u8],
     mut cuts: Vec<usize>,
@@ -21,10 +21,10 @@ pub fn chunks_make_no_difference<D: Decoder + Default>(
     Ok(())
 }
 
-/// Each thing is found behind the one before, and inside the stream.
+/// Checks that each telegram is found behind the one before, and inside the stream.
 ///
 /// # Errors
-/// Where one is not.
+/// Fails when one is not.
 pub fn offsets_rise<D: Decoder + Default>(bytes: &[u8]) -> Result<(), TestCaseError> {
     let found = decode(D::default(), bytes, &[]);
     let offset =

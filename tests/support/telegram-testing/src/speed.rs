@@ -1,4 +1,4 @@
-//! How fast telegrams are decoded, judged and made into batches.
+//! Speed of decoding, judging and converting telegrams.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -11,13 +11,13 @@ use allocation_counter::measure;
 use framework::Timestamp;
 use telegram::{Converter, Decoder, Guard, Telegram as _};
 
-/// How many telegrams a recording has, and how often a step is repeated.
+/// Number of telegrams in a recording, and of repetitions of a step.
 pub const TELEGRAMS: u64 = 20_000;
 
-/// Prints how fast a recording of [`TELEGRAMS`] is decoded.
+/// Prints the speed of decoding a recording of [`TELEGRAMS`].
 ///
 /// # Panics
-/// Where one of them is rejected.
+/// Panics when one of them is rejected.
 pub fn decode<D: Decoder + Default>(name: &str, recording: &[u8]) {
     let mut decoder = D::default();
     let mut work = || {
@@ -32,10 +32,10 @@ pub fn decode<D: Decoder + Default>(name: &str, recording: &[u8]) {
     println!("decode {name}: {rate:.0} MB/s, {len} bytes and {allocations} allocations per telegram");
 }
 
-/// Prints what follows on one telegram, over and over: it is plausible every time.
+/// Prints the time of judging and of converting one telegram, which is plausible every time.
 ///
 /// # Panics
-/// Where it is rejected.
+/// Panics when it is rejected.
 pub fn judge_and_convert<D: Decoder + Default>(name: &str, telegram: &[u8]) {
     let mut guard = Guard::default();
     let mut converter = Converter::default();
@@ -47,7 +47,7 @@ pub fn judge_and_convert<D: Decoder + Default>(name: &str, telegram: &[u8]) {
     });
 }
 
-/// Prints what `work` costs for one telegram.
+/// Prints the cost of `work` for one telegram.
 fn step(name: &str, work: &mut dyn FnMut()) {
     let mut work = || (0..TELEGRAMS).for_each(|_| work());
     let nanos = best_of(&mut work).as_nanos() / u128::from(TELEGRAMS);
@@ -55,7 +55,7 @@ fn step(name: &str, work: &mut dyn FnMut()) {
     println!("{name}: {nanos} ns, {allocations} allocations per telegram");
 }
 
-/// The shortest time that `work` took: the others were disturbed.
+/// Returns the shortest time of `work`: the others were disturbed.
 fn best_of(work: &mut dyn FnMut()) -> Duration {
     (0..15)
         .map(|_| {
