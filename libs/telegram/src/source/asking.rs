@@ -71,13 +71,6 @@ impl Asking {
     }
 }
 
-/// Reason why a request brought nothing.
-enum Failed {
-    /// Another request may succeed.
-    Again(AcquireError),
-    Connection(AcquireError),
-}
-
 impl<D: Decoder> Meter<D> {
     /// Asks the meter when its turn comes, until it answers.
     pub(super) async fn ask(
@@ -91,9 +84,8 @@ impl<D: Decoder> Meter<D> {
         let mut attempt = 1;
         let answer = loop {
             match self.ask_once(connection).await {
-                Ok(batch) => break Ok(batch),
-                Err(Failed::Again(fault)) if attempt < ATTEMPTS => debug!("asked once more: {fault}"),
-                Err(Failed::Again(fault) | Failed::Connection(fault)) => break Err(fault),
+                Err(fault) if attempt < ATTEMPTS && may_pass(&fault) => debug!("asked once more: {fault}"),
+                answer => break answer,
             }
             attempt += 1;
         };
@@ -116,8 +108,8 @@ impl<D: Decoder> Meter<D> {
                 self.ask_later();
                 Ok(Some(batch))
             }
-            Err(Failed::Connection(fault)) => Err(fault),
-            Err(Failed::Again(fault)) => {
+            Err(fault) if !may_pass(&fault) => Err(fault),
+            Err(fault) => {
                 debug!("asked because nothing is pushed: {fault}");
                 connection.set_baud(self.baud_rate()).map_err(|error| self.unavailable(error))?;
                 self.reset();
@@ -132,24 +124,24 @@ impl<D: Decoder> Meter<D> {
         self.phase = Phase::Asked { due };
     }
 
-    async fn ask_once(&mut self, connection: &mut Connection) -> Result<Batch, Failed> {
-        connection.discard().map_err(|error| Failed::Connection(self.unavailable(error)))?;
+    async fn ask_once(&mut self, connection: &mut Connection) -> Result<Batch, AcquireError> {
+        connection.discard().map_err(|error| self.unavailable(error))?;
         self.reader.reset();
         let answer = match &mut self.asking {
             Some(asking) => asking.conversation.ask(connection).await,
             None => Err(NoAnswer::Connection(io::ErrorKind::Unsupported.into())),
         };
         let Answer { mode, begun } = answer.map_err(|none| match none {
-            NoAnswer::Connection(error) => Failed::Connection(self.unavailable(error)),
-            NoAnswer::Unclear(reason) => Failed::Again(AcquireError::Malformed { reason }),
+            NoAnswer::Connection(error) => self.unavailable(error),
+            NoAnswer::Unclear(reason) => AcquireError::Malformed { reason },
             NoAnswer::Silent { waited } => {
-                let device = self.settings.port.to_string();
-                Failed::Again(AcquireError::Silent { device, waited })
+                AcquireError::Silent { device: self.settings.port.to_string(), waited }
             }
         })?;
         self.reader.take(&begun);
         let readout = timeout(LONGEST, self.readout(connection)).await;
-        let batch = readout.unwrap_or_else(|_| Err(again(format_args!("did not end within {LONGEST:?}"))))?;
+        let batch =
+            readout.unwrap_or_else(|_| Err(malformed(format_args!("did not end within {LONGEST:?}"))))?;
         self.baud.set(connection.baud().to_string());
         if let Some(asking) = &self.asking {
             asking.mode.set(mode);
@@ -158,16 +150,15 @@ impl<D: Decoder> Meter<D> {
     }
 
     /// Reads the answer up to the end of its telegram.
-    async fn readout(&mut self, connection: &mut Connection) -> Result<Batch, Failed> {
+    async fn readout(&mut self, connection: &mut Connection) -> Result<Batch, AcquireError> {
         let mut ended = false;
         loop {
             match self.decode() {
-                Some(Ok(batch)) => return Ok(batch),
-                Some(Err(fault)) => return Err(Failed::Again(fault)),
-                None if ended => return Err(again(format_args!("broke off"))),
+                Some(found) => return found,
+                None if ended => return Err(malformed(format_args!("broke off"))),
                 None => {}
             }
-            if !self.read(connection, Instant::now() + PAUSE).await.map_err(Failed::Connection)? {
+            if !self.read(connection, Instant::now() + PAUSE).await? {
                 self.reader.finish();
                 ended = true;
             }
@@ -175,6 +166,11 @@ impl<D: Decoder> Meter<D> {
     }
 }
 
-fn again(what: fmt::Arguments<'_>) -> Failed {
-    Failed::Again(AcquireError::Malformed { reason: format!("the meter's answer {what}") })
+/// Returns whether another request may succeed.
+fn may_pass(fault: &AcquireError) -> bool {
+    !matches!(fault, AcquireError::Unavailable { .. })
+}
+
+fn malformed(what: fmt::Arguments<'_>) -> AcquireError {
+    AcquireError::Malformed { reason: format!("the meter's answer {what}") }
 }
