@@ -1,4 +1,4 @@
-//! `/cmds` and `/cmd`: what clients may ask the instances to do.
+//! `/cmds` and `/cmd`: the commands of the sources.
 
 use std::{future::Future, pin::pin, sync::Arc};
 
@@ -16,13 +16,13 @@ use warp::{
 use super::{ApiError, Peer, guard::Guard, reply};
 use crate::{CommandError, CommandSpec, Commands, InstalledCommand, ResolveError, ServerConfig};
 
-/// The longest body of a command, in bytes.
+/// Longest body of a command, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// The commands, as clients see them.
+/// Commands, as clients see them.
 pub(super) struct Cmd {
     commands: Commands,
-    /// The answer to `/cmds`, which never changes.
+    /// Answer to `/cmds`, which never changes.
     list: Bytes,
     guard: Guard,
     allow_get: bool,
@@ -47,7 +47,7 @@ pub(super) fn routes(cmd: &Arc<Cmd>) -> BoxedFilter<(Response,)> {
     });
     let post = post.boxed();
 
-    // Those that read `/` get the page.
+    // `GET /` is the page's.
     let root = post.clone().or(reply::other_methods("GET, HEAD, POST, OPTIONS")).unify();
     let root = warp::path::end().and(root);
     let calls = post.or(get).unify().or(reply::other_methods("GET, POST, OPTIONS")).unify();
@@ -69,7 +69,7 @@ async fn answer(result: impl Future<Output = Result<Json, ApiError>>) -> Respons
     }
 }
 
-/// The form that is ours: `{"name": "s0.set_s0", "args": {"value": 3}}`.
+/// Call in the own form: `{"name": "s0.set_s0", "args": {"value": 3}}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Call {
@@ -84,7 +84,7 @@ impl Cmd {
         Self { commands, list, guard: Guard::new(server), allow_get: server.allow_get_commands }
     }
 
-    /// A command as JSON: in our form or in raspend's.
+    /// Runs a command from JSON, in the own form or in raspend's.
     async fn post(
         &self,
         peer: Option<Peer>,
@@ -107,13 +107,13 @@ impl Cmd {
             }
             Ok(_) => Err(ApiError::bad_request("a command is an object: `{\"name\": …, \"args\": {…}}`")),
             Err(error) => {
-                let message = format!("the body is no JSON: {error}");
+                let message = format!("the body is not valid JSON: {error}");
                 Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", message))
             }
         }
     }
 
-    /// raspend's form, `{"Command": {"Name": …, "Args": {…}}, …}`: the same object comes back, with
+    /// Runs a command in raspend's form, `{"Command": {"Name": …, "Args": {…}}, …}`. The answer is the same object, with
     /// `Result` beside the `Name`.
     async fn raspend(&self, mut envelope: Map<String, Json>) -> Result<Json, ApiError> {
         let Some(command) = envelope.get_mut("Command").and_then(Json::as_object_mut) else {
@@ -132,7 +132,7 @@ impl Cmd {
         Ok(Json::Object(envelope))
     }
 
-    /// A command as a link, for raspend's clients.
+    /// Runs a command from a link, for raspend's clients.
     async fn get(
         &self,
         peer: Option<Peer>,
@@ -182,7 +182,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// The whole body, if it is short enough: by what the head says, and by what then comes.
+/// Reads the whole body. Its length is limited as declared by the head, and as received.
 async fn read(
     headers: &HeaderMap,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
@@ -206,7 +206,7 @@ async fn read(
     Ok(whole)
 }
 
-/// raspend's list of commands.
+/// Returns raspend's list of commands.
 fn list(all: &[InstalledCommand]) -> Bytes {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
@@ -215,7 +215,7 @@ fn list(all: &[InstalledCommand]) -> Bytes {
         args: Map<String, Json>,
         #[serde(rename = "URL")]
         url: String,
-        /// Ours, for people: one sentence, and one for each argument.
+        /// One sentence for people; raspend has no such member.
         about: &'a str,
         args_about: Map<String, Json>,
     }

@@ -1,4 +1,4 @@
-//! The journal's numbers as clients plot them: JSON with a list for each column, or CSV.
+//! Answers of the journal in the form that clients plot: JSON with a list for each column, or CSV.
 
 use std::io::Write as _;
 
@@ -17,7 +17,7 @@ use crate::{
     json::{self, write_str},
 };
 
-/// How an answer is written.
+/// Format of an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Format {
     #[default]
@@ -44,7 +44,7 @@ impl Format {
     }
 }
 
-/// What all answers about a series say of it.
+/// Members that all answers about a series have.
 pub(super) struct Answer<'a> {
     pub(super) name: &'a SeriesName,
     pub(super) obis: &'a str,
@@ -52,11 +52,11 @@ pub(super) struct Answer<'a> {
     pub(super) to: Micros,
 }
 
-/// A column: its name, and how it writes its cell of a row.
+/// Column: its name, and a function that writes its cell of a row.
 type Column<'a, R> = (&'static str, &'a dyn Fn(&mut Vec<u8>, &R, Format));
 
 impl Answer<'_> {
-    /// The numbers of a series.
+    /// Returns the numbers of a series.
     pub(super) fn history(&self, format: Format, history: &History) -> Bytes {
         let head = [("step", history.step.word())];
         match &history.points {
@@ -80,14 +80,14 @@ impl Answer<'_> {
                     ("min", &|out, span, format| number(out, span.1.map(|of| of.min), format)),
                     ("max", &|out, span, format| number(out, span.1.map(|of| of.max), format)),
                     ("mean", &|out, span, format| number(out, span.1.map(|of| rounded(of.mean)), format)),
-                    // None is a number of readings too.
+                    // A span without readings has the count 0, not `null`.
                     ("count", &|out, span, _| text(out, span.1.map_or(0, |of| of.count))),
                 ],
             ),
         }
     }
 
-    /// What a counter counted.
+    /// Returns the consumption of a counter.
     pub(super) fn consumption(&self, format: Format, per: Per, zone: &TimeZone, amounts: &[Amount]) -> Bytes {
         let head = [("per", per.word()), ("zone", zone.iana_name().unwrap_or("local"))];
         let columns: [Column<'_, Amount>; 6] = [
@@ -148,7 +148,7 @@ impl Answer<'_> {
     }
 }
 
-/// One series of the list.
+/// Series in the list.
 #[derive(Serialize)]
 struct Series<'a> {
     section: &'a str,
@@ -192,7 +192,7 @@ pub(super) fn series(all: &[Listed], raw_from: Option<Micros>) -> Bytes {
     out.into()
 }
 
-/// Which series it is.
+/// Appends the members that name a series.
 fn members(out: &mut Vec<u8>, name: &SeriesName, obis: &str) {
     out.extend_from_slice(b"\"section\":");
     write_str(out, &name.section);
@@ -201,13 +201,13 @@ fn members(out: &mut Vec<u8>, name: &SeriesName, obis: &str) {
     }
 }
 
-/// A further member that is a string. Writing into memory cannot fail, here and below.
+/// Appends a further member that is a string. Writing into memory cannot fail, here and below.
 fn member(out: &mut Vec<u8>, name: &str, word: &str) {
     let _ = write!(out, ",\"{name}\":");
     write_str(out, word);
 }
 
-/// Unix milliseconds for a program, RFC 3339 for a table.
+/// Appends a time: Unix milliseconds for a program, RFC 3339 for a table.
 fn time(out: &mut Vec<u8>, time: Micros, format: Format) {
     match format {
         Format::Json => text(out, time.div_euclid(1000)),
@@ -215,7 +215,7 @@ fn time(out: &mut Vec<u8>, time: Micros, format: Format) {
     }
 }
 
-/// The shortest decimal that reads back.
+/// Appends the shortest decimal that reads back as the same number.
 fn number(out: &mut Vec<u8>, number: Option<f64>, format: Format) {
     match number.filter(|number| number.is_finite()) {
         Some(number) => text(out, number),
@@ -228,9 +228,9 @@ fn text(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     let _ = write!(out, "{value}");
 }
 
-/// To six decimals, which leaves no tail of what was computed.
+/// Rounds to six decimals, which removes the tail of a computed number.
 fn rounded(number: f64) -> f64 {
     let rounded = (number * 1e6).round() / 1e6;
-    // Zero has no sign, and what is too large has no decimals.
+    // Adding zero removes the sign of a zero. A number too large for the product has no decimals anyway.
     if rounded.is_finite() { rounded + 0.0 } else { number }
 }

@@ -1,7 +1,7 @@
 //! `/data`: the newest readings.
 //!
-//! The whole document is encoded once for each state of the store and then shared by all readers;
-//! one node of it is encoded for whoever asks.
+//! The whole document is encoded once for each state of the store, and shared by all readers. A node of it is encoded
+//! for each request.
 
 use std::{
     borrow::Cow,
@@ -29,21 +29,21 @@ use crate::{
     store::{Section, View},
 };
 
-/// So many names are listed in the message that one of them was missed.
+/// Most names that the message about a missing one lists.
 const LISTED: usize = 12;
 
-/// The readings, as clients see them.
+/// Readings, as clients see them.
 pub(super) struct Data {
     store: Arc<Store>,
-    /// Tells the versions of this run from those of the run before.
+    /// Distinguishes the versions of this run from those of an earlier one.
     boot: String,
     document: ArcSwapOption<Document>,
 }
 
-/// All sections at one version of the store.
+/// All sources at one version of the store.
 struct Document {
     version: u64,
-    /// When the next section turns stale.
+    /// Time at which the next source turns stale.
     valid_until: Option<Instant>,
     body: Bytes,
     etag: HeaderValue,
@@ -52,7 +52,7 @@ struct Document {
 /// `/data` and below.
 pub(super) fn routes(data: &Arc<Data>) -> BoxedFilter<(Response,)> {
     let known = warp::header::optional::<String>("if-none-match")
-        // One that is no text cannot be ours.
+        // A value that is not text is not one of ours.
         .or(warp::any().map(|| None))
         .unify();
     let (whole, node) = (Arc::clone(data), Arc::clone(data));
@@ -74,8 +74,8 @@ impl Data {
         Self { store, boot: base36(since_1970.as_micros()), document: ArcSwapOption::empty() }
     }
 
-    /// The answer to a plain `GET /data`, which is nearly all that is ever asked. The filters would
-    /// give the same, for a tenth fewer requests per second.
+    /// Answers a plain `GET /data`, the most frequent request by far. The filters would answer the same, at a tenth fewer
+    /// requests per second.
     pub(super) fn shortcut<B>(&self, request: &Request<B>) -> Option<Response> {
         if request.method() != Method::GET || request.uri().path() != "/data" {
             return None;
@@ -89,10 +89,10 @@ impl Data {
         reply::versioned(document.body.clone(), &document.etag, known)
     }
 
-    /// The whole document as of now.
+    /// Returns the whole document as of now.
     fn document(&self) -> Arc<Document> {
         let now = Instant::now();
-        // Before the batches: a version that is too old only means to encode again.
+        // Read before the batches: a version that is too old only costs another encoding.
         let version = self.store.version();
         if let Some(document) = &*self.document.load()
             && document.version == version
@@ -123,7 +123,7 @@ impl Data {
             view.write_to(&mut body);
         }
         body.push(b'}');
-        // Within one version sections only turn stale, so their number tells the states apart.
+        // Within one version sources only turn stale, so their number identifies the state.
         Document { version, valid_until, body: body.into(), etag: self.etag(version, stale) }
     }
 
@@ -131,7 +131,7 @@ impl Data {
         self.node(path, known).unwrap_or_else(Response::from)
     }
 
-    /// One node: a section, a reading, or a member of one.
+    /// Returns one node: a source, a reading, or a member of one.
     fn node(&self, path: &str, known: Option<&str>) -> Result<Response, ApiError> {
         let Some(segments) = decode(path) else {
             return Err(ApiError::not_found("the path is not UTF-8"));
@@ -157,18 +157,18 @@ impl Data {
         } else {
             format!("\"{boot}-{version}-s{stale}\"")
         };
-        // Shared, so that each answer's copy costs a count instead of an allocation.
+        // Shared, so that the copy in each answer costs a reference count instead of an allocation.
         HeaderValue::from_maybe_shared(Bytes::from(etag)).expect("letters, digits, dashes and quotes")
     }
 }
 
-/// The segments of a path below `/data/`; `None` where one is not UTF-8.
+/// Returns the segments of a path below `/data/`; `None` if one is not UTF-8.
 fn decode(path: &str) -> Option<Vec<Cow<'_, str>>> {
     let path = path.strip_suffix('/').unwrap_or(path);
     path.split('/').map(|segment| percent_decode_str(segment).decode_utf8().ok()).collect()
 }
 
-/// Appends what `names` lead to, from a section on.
+/// Appends the node at `names` of a source.
 fn write_node(out: &mut Vec<u8>, view: &View, names: &[Cow<'_, str>]) -> Result<(), ApiError> {
     let batch = &view.snapshot.batch;
     let section = &view.snapshot.section;
@@ -199,7 +199,7 @@ fn write_node(out: &mut Vec<u8>, view: &View, names: &[Cow<'_, str>]) -> Result<
     Ok(())
 }
 
-/// 404, with what is there instead if that is short.
+/// Returns a 404 that lists the names that are there, if they are few.
 fn missing<'a>(
     what: &str,
     name: &str,
@@ -267,7 +267,7 @@ mod tests {
         let data = Data::new(store(Duration::from_millis(100)));
         let fresh = data.encode(2, before);
         assert!(!fresh.body.ends_with(b"\"stale\":true}}"));
-        // Now the fresh one is remembered, unless this machine is very slow.
+        // The fresh document is kept now, unless this machine is very slow.
         data.document();
         let deadline = Instant::now() + Duration::from_secs(10);
         while data.document().etag == fresh.etag {
@@ -284,7 +284,7 @@ mod tests {
     fn a_restart_makes_all_versions_new() {
         let store = store(Duration::from_secs(3600));
         let before = Data::new(Arc::clone(&store));
-        // The clock that tells them apart ticks in microseconds.
+        // The clock that distinguishes them ticks in microseconds.
         let now = SystemTime::now();
         while now.elapsed().is_ok_and(|passed| passed.as_micros() < 2) {}
         let after = Data::new(store);

@@ -7,7 +7,7 @@ use warp::{
 
 use super::reply;
 
-/// Why a request is refused.
+/// Error of a request.
 #[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
@@ -20,19 +20,19 @@ impl ApiError {
         Self { status, code, message: message.into() }
     }
 
-    /// The path is none of ours.
+    /// Returns the error for a path without a route.
     pub(super) fn no_such_path() -> Self {
         Self::not_found(
-            "nothing is here: ask for /data, /cmds, /cmd, /health, /metrics, /events, /series or /history",
+            "not found; available: /data, /readings, /cmds, /cmd, /health, /metrics, /events, /series, /history",
         )
     }
 
-    /// What the path names is not there.
+    /// Returns the error for a name that is not there.
     pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
-    /// The request is well-formed HTTP, but does not say what it must.
+    /// Returns the error for well-formed HTTP without the expected content.
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }

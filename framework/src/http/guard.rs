@@ -1,8 +1,8 @@
-//! Who may send commands.
+//! Permission to send commands.
 //!
-//! This machine may, and whoever shows the token. "This machine" includes its web browser, which runs
-//! pages of strangers: hence the looks at `Host` (a stranger's name that was made to point here) and
-//! `Origin` (a stranger's page).
+//! This machine has it, and any client with the token. "This machine" includes its web browser, which runs pages of
+//! strangers: hence the checks of `Host` (a stranger's name that was made to point here) and `Origin` (a stranger's
+//! page).
 
 use std::net::IpAddr;
 
@@ -18,10 +18,10 @@ use warp::{
 use super::{ApiError, Peer};
 use crate::{Secret, ServerConfig};
 
-/// A proxy says with these that it speaks for somebody else.
+/// Headers of a proxy that forwards another client's request.
 const FORWARDED: [HeaderName; 2] = [header::FORWARDED, HeaderName::from_static("x-forwarded-for")];
 
-/// The rules for commands.
+/// Rules for commands.
 pub(super) struct Guard {
     token: Option<Secret>,
     origins: Vec<String>,
@@ -32,7 +32,10 @@ impl Guard {
         Self { token: server.token.clone(), origins: server.command_origins.clone() }
     }
 
-    /// Lets a command pass, or says why not. A peer that is not known is another machine.
+    /// Checks that a request may send commands. An unknown peer counts as another machine.
+    ///
+    /// # Errors
+    /// Returns 401 or 403 with the reason.
     pub(super) fn check(&self, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), ApiError> {
         let here = peer.is_some_and(|Peer(ip)| ip.to_canonical().is_loopback())
             && FORWARDED.iter().all(|name| !headers.contains_key(name));
@@ -48,7 +51,7 @@ impl Guard {
         }
     }
 
-    /// Refuses what a browser on this machine sends for a page that is not ours.
+    /// Refuses the requests of a browser on this machine for pages of strangers.
     fn check_page(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         if !host.is_some_and(is_address) {
@@ -70,7 +73,7 @@ impl Guard {
         self.origins.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
     }
 
-    /// Lets the web pages that may send commands read the answer.
+    /// Lets web pages that may send commands read the answer.
     pub(super) fn readable_by_allowed(&self, request: &HeaderMap, response: &mut Response) {
         if let Some(origin) = request.get(header::ORIGIN).filter(|origin| self.allows(origin)) {
             let headers = response.headers_mut();
@@ -80,7 +83,7 @@ impl Guard {
     }
 }
 
-/// Whether an `Authorization` is `Bearer` with the token.
+/// Returns whether an `Authorization` is `Bearer` with the token.
 fn bears(shown: &HeaderValue, token: &Secret) -> bool {
     // The scheme's case does not matter (RFC 9110, 11.1).
     let bearer = |scheme: &[u8; 7]| scheme.eq_ignore_ascii_case(b"bearer ");
@@ -88,7 +91,7 @@ fn bears(shown: &HeaderValue, token: &Secret) -> bool {
     given.is_some_and(|(_, given)| token.matches(given.trim_ascii()))
 }
 
-/// Whether a `Host` is an address or `localhost`, with any port: no name server can make those point here.
+/// Returns whether a `Host` is an address or `localhost`, with any port: no name server can redirect those.
 fn is_address(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let host = authority.host();
@@ -109,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_addresses_and_localhost_are_hosts_that_nobody_can_redirect() {
+    fn only_addresses_and_localhost_are_safe_hosts() {
         for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "192.168.1.7:80", "[::1]:8080", "[::1]"] {
             assert!(is_address(host), "{host}");
         }

@@ -1,6 +1,6 @@
-//! `/history` and `/series`: what the journal has recorded.
+//! `/history` and `/series`: recorded readings.
 //!
-//! The journal is read on threads that may block, a few at a time: nobody's question holds up `/data`.
+//! The journal is read on threads that may block, a few at a time, so that no query holds up `/data`.
 
 use std::sync::Arc;
 
@@ -20,17 +20,17 @@ use crate::{
     section::quoted,
 };
 
-/// Questions that are answered at the same time; others wait.
+/// Queries that run at the same time; others wait.
 const AT_ONCE: usize = 4;
 const PARAMETERS: [&str; 6] = ["from", "to", "step", "per", "format", "unit"];
 
-/// The journal, as clients see it.
+/// Journal, as clients see it.
 pub(super) struct History {
     journal: Journal,
     turns: Arc<Semaphore>,
 }
 
-/// `/history/<section>/<name>` and `/series`.
+/// `/history/<source>/<name>` and `/series`.
 pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
     let this = Arc::clone(history);
     let series = reply::read().then(move || {
@@ -60,25 +60,25 @@ impl History {
         Self { journal, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// What `ask` makes of the journal.
+    /// Answers with the result of `ask`.
     pub(super) async fn answer(
         &self,
         ask: impl FnOnce(&View<'_>) -> Result<(Format, Bytes), ReadError> + Send + 'static,
     ) -> Response {
         let journal = self.journal.clone();
         let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else {
-            return unavailable("the program ends").into();
+            return unavailable("the program is shutting down").into();
         };
         let answer = tokio::task::spawn_blocking(move || {
             let answer = journal.read(ask);
-            // Not before: a client that has gone does not end what it began.
+            // Released here, because a query goes on after its client has gone.
             drop(turn);
             answer
         });
         match answer.await {
             Ok(Ok((format, body))) => format.reply(body),
             Ok(Err(error)) => ApiError::from(error).into(),
-            Err(_) => failed("the question could not be answered").into(),
+            Err(_) => failed("the query failed: see the log").into(),
         }
     }
 }
@@ -97,17 +97,17 @@ impl From<ReadError> for ApiError {
             ReadError::NotFound(message) => Self::not_found(message),
             ReadError::BadRequest(message) => Self::bad_request(message),
             ReadError::Unavailable(message) => unavailable(message),
-            ReadError::Sqlite(error) => failed(format!("the journal cannot be read: {error}")),
+            ReadError::Sqlite(error) => failed(format!("could not read the journal: {error}")),
         }
     }
 }
 
-/// All series, and from when on there are all readings.
+/// Returns all series, and the time since when every reading is kept.
 fn series(view: &View<'_>) -> Result<(Format, Bytes), ReadError> {
     Ok((Format::Json, columns::series(&view.series()?, view.raw_from()?)))
 }
 
-/// What a request asks of a series.
+/// Query for one series.
 #[derive(Debug, Default)]
 struct Question {
     section: String,
@@ -127,23 +127,23 @@ impl Question {
         let names: Vec<_> =
             names.collect::<Result<_, _>>().map_err(|_| ApiError::not_found("the path is not UTF-8"))?;
         let [section, name] = &names[..] else {
-            return Err(ApiError::not_found("ask for /history/<section>/<name>: see /series"));
+            return Err(ApiError::not_found("expected /history/<source>/<name>: see /series"));
         };
         let mut question = Self { section: section.to_string(), name: name.to_string(), ..Self::default() };
         let mut seen = Vec::new();
         for (key, value) in query {
             let Some(known) = PARAMETERS.into_iter().find(|known| *known == key) else {
                 let known = quoted(PARAMETERS);
-                return Err(ApiError::bad_request(format!("unknown parameter `{key}`: there are {known}")));
+                return Err(ApiError::bad_request(format!("unknown parameter `{key}`: expected {known}")));
             };
             if seen.contains(&known) {
-                return Err(ApiError::bad_request(format!("`{known}` is given twice")));
+                return Err(ApiError::bad_request(format!("duplicate parameter `{known}`")));
             }
             seen.push(known);
             question.take(known, value)?;
         }
         if question.per.is_some() && question.step.is_some() {
-            let message = "either `step`, for readings, or `per`, for consumption; not both";
+            let message = "`step` (readings) and `per` (consumption) exclude each other";
             return Err(ApiError::bad_request(message));
         }
         Ok(question)
@@ -184,7 +184,7 @@ impl Question {
     }
 }
 
-/// What a word means, or what might have been said.
+/// Returns the parsed word, or an error that lists the valid ones.
 fn one_of<T>(
     key: &str,
     value: &str,

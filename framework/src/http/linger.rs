@@ -1,8 +1,8 @@
-//! Closing a connection without losing its last answer.
+//! Closing of a connection without the loss of its last answer.
 //!
-//! An early answer, such as 413, is sent while the client still sends. To close then would make the
-//! system throw the answer away together with the unread bytes (RFC 9112, 9.6). So the end is said
-//! first, and what still comes is read and dropped for a moment.
+//! An early answer, such as 413, is sent while the client still sends. Closing then would make the system discard the
+//! answer together with the unread bytes (RFC 9112, 9.6). So the connection is first shut down for writing; bytes that
+//! still arrive are read and dropped for a moment.
 
 use std::{
     future::Future,
@@ -18,12 +18,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// A connection whose shutdown waits until the client is done too, or for `limit`, or until `stop`.
+/// Connection whose shutdown waits until the client is done too, or for `limit`, or until `stop`.
 pub(super) struct Lingering<S> {
     stream: S,
     limit: Duration,
     stop: CancellationToken,
-    /// Set once our side has ended: when to stop waiting for the other.
+    /// End of the wait for the client; set once this side is shut down.
     enough: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
@@ -79,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
             })
         });
         let mut dropped = [0; 4096];
-        // Looked at each time, so that one who never stops sending is cut off as well.
+        // Polled in each turn, so that a client that never stops sending is disconnected too.
         while enough.as_mut().poll(cx).is_pending() {
             let mut buf = ReadBuf::new(&mut dropped);
             ready!(Pin::new(&mut *stream).poll_read(cx, &mut buf))?;

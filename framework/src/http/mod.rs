@@ -1,23 +1,21 @@
-//! The readings and commands over HTTP: the only place that knows HTTP.
+//! Readings and commands over HTTP.
 //!
-//! | route | answer | who |
+//! | route | answer | module |
 //! |---|---|---|
 //! | `GET /`, `/page/<file>` | the live page | `page` |
-//! | `GET /data`, `/data/<section>[/<name>[/<member>]]` | the newest readings | `data` |
+//! | `GET /data`, `/data/<source>[/<name>[/<member>]]` | the newest readings | `data` |
 //! | `GET /readings` | kind, quantity and unit of the newest readings | `readings` |
-//! | `GET /cmds`, `POST /cmd`, `GET /cmd?name=…`, `POST /` | the commands, and what they say | `cmd`, after `guard` |
-//! | `GET /health` | how each instance fares | `health` |
-//! | `GET /metrics` | readings and how everything fares, for Prometheus | `metrics` |
+//! | `GET /cmds`, `POST /cmd`, `GET /cmd?name=…`, `POST /` | the commands and their results | `cmd`, after `guard` |
+//! | `GET /health` | status of sources, publishers and endpoints | `health` |
+//! | `GET /metrics` | readings and status, for Prometheus | `metrics` |
 //! | `GET /events` | server-sent events, one for each batch | `events` |
-//! | `GET /series`, `/history/<section>/<name>` | what the journal has recorded | `history`, `columns` |
+//! | `GET /series`, `/history/<source>/<name>` | recorded readings | `history`, `columns` |
 //!
-//! warp's filters find the route and take the request apart; `server` drives them over hyper,
-//! because warp's own server knows neither timeouts nor a limit of connections. What is no HTTP at all
-//! gets hyper's own answer: 400 or 431 without a body.
+//! warp's filters route and parse the requests. `server` drives them over hyper, because warp's own server has neither
+//! timeouts nor a limit of connections. A request that is not HTTP gets hyper's own answer: 400 or 431 without a body.
 //!
-//! Each route is path first, then method, and ends with `reply::other_methods`: so an unknown path
-//! is 404 and a wrong method 405. Handlers answer with a [`Response`], errors included; a rejection
-//! only ever means "not my route".
+//! Each route matches the path first, then the method, and ends with `reply::other_methods`: so an unknown path is 404
+//! and a wrong method 405. Handlers return a [`Response`] also for errors; a rejection only means "not my route".
 
 mod cmd;
 mod columns;
@@ -47,7 +45,7 @@ use crate::{Commands, ServerConfig, Store, journal::Journal, publish::Delivery, 
 pub use self::server::serve;
 pub(crate) use self::server::serve_routes;
 
-/// What is served.
+/// Everything that is served.
 pub struct Api {
     store: Arc<Store>,
     data: Arc<data::Data>,
@@ -59,24 +57,24 @@ pub struct Api {
     limits: Limits,
 }
 
-/// What clients may take: time and room.
+/// Limits of a client's time and resources.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// For the head of a request; also how long a connection may idle between two requests.
+    /// Time for the head of a request, and for idling between two requests.
     head: Duration,
-    /// From the head of a request to its answer; a body that trickles in ends here.
+    /// Time from the head of a request to its answer; it ends a body that trickles in.
     request: Duration,
-    /// For bytes that the client does not acknowledge; a reader that has gone ends here.
+    /// Time for the client to acknowledge bytes; it ends the connection of a client that has gone.
     unread: Duration,
-    /// For what a client still sends after its answer, see `linger.rs`.
+    /// Time for bytes that a client still sends after its answer, see `linger.rs`.
     linger: Duration,
-    /// For open requests when the program ends.
+    /// Time for open requests when the program ends.
     grace: Duration,
-    /// After how much silence an event stream says that it is still there.
+    /// Silence after which an event stream sends a comment.
     keep_alive: Duration,
-    /// Open at the same time; further clients wait in the system's queue.
+    /// Most open connections; further clients wait in the system's queue.
     connections: usize,
-    /// Event streams among them; further ones are refused, so that `/data` stays reachable.
+    /// Most event streams among them; further ones are refused, so that `/data` stays reachable.
     streams: usize,
 }
 
@@ -95,12 +93,12 @@ impl Default for Limits {
     }
 }
 
-/// Who asks, where that is known. The server adds it to each request.
+/// Address of the client, if it is known. The server adds it to each request.
 #[derive(Debug, Clone, Copy)]
 struct Peer(IpAddr);
 
 impl Api {
-    /// The API over these readings, commands and publishers.
+    /// Returns the API over these readings, commands and publishers.
     pub fn new(
         store: Arc<Store>,
         commands: Commands,
@@ -131,9 +129,9 @@ impl Api {
         }
     }
 
-    /// All routes. Event streams end with `stop`.
+    /// Returns all routes. Event streams end with `stop`.
     ///
-    /// The last one takes everything, so that the type says it: no rejection is left for warp to word.
+    /// The last route accepts everything, so that the type is infallible: warp has no rejection to answer.
     fn routes(
         &self,
         stop: CancellationToken,

@@ -1,7 +1,7 @@
-//! `/` and `/page`: the live page, as it is in this binary.
+//! `/` and `/page`: the live page, embedded in this binary.
 //!
-//! The page is plain HTML, CSS and modules of JavaScript: no build step, nothing from elsewhere. What it may do is in
-//! [`POLICY`]: even if a meter's text became markup, no script of it would run, and none could talk to another host.
+//! The page is plain HTML, CSS and JavaScript modules, without a build step and without files from elsewhere. [`POLICY`]
+//! restricts it: even if a meter's text became markup, no script of it would run or reach another host.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use warp::{
 
 use super::{ApiError, reply};
 
-/// Scripts, styles, pictures and data of this program only, and nothing inline.
+/// Allows scripts, styles, pictures and data of this program only, and nothing inline.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
 );
 
-/// A file of the page.
+/// File of the page.
 struct Asset {
     name: &'static str,
     content: &'static [u8],
@@ -35,7 +35,7 @@ macro_rules! assets {
     };
 }
 
-/// All files of the page; the first one is the page itself.
+/// Returns all files of the page; the first one is the page itself.
 fn assets() -> [Asset; 23] {
     assets![
         "index.html",
@@ -82,7 +82,7 @@ impl Asset {
         })
     }
 
-    /// The file, or 304 where the browser has this version.
+    /// Answers with the file, or 304 if the browser has this version.
     fn answer(&self, known: Option<&str>) -> Response {
         let mut response = if known.is_some_and(|known| reply::names(known, &self.etag)) {
             let mut response = Response::default();
@@ -102,7 +102,7 @@ impl Asset {
     }
 }
 
-/// `GET /` and `/page/<file>`. What else `/` takes is for raspend's clients: see `cmd`.
+/// `GET /` and `/page/<file>`. Other methods of `/` are for raspend's clients: see `cmd`.
 pub(super) fn routes() -> BoxedFilter<(Response,)> {
     let assets = Arc::new(assets());
     let known = warp::header::optional::<String>("if-none-match").or(warp::any().map(|| None)).unify();

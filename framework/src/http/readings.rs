@@ -1,4 +1,4 @@
-//! `/readings`: what the newest readings are, for clients that want to show or add them up.
+//! `/readings`: meaning of the newest readings, for clients that show them or add them up.
 //!
 //! Clients need no table of units or OBIS codes of their own: `kind`, `quantity` and the other members are those of
 //! [`Meaning`].

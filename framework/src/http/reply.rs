@@ -1,4 +1,4 @@
-//! What answers have in common.
+//! Parts that answers have in common.
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
@@ -11,15 +11,15 @@ use warp::{
 
 use super::ApiError;
 
-/// raspend's, to the letter.
+/// raspend's content type, to the letter.
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 /// A cache may keep an answer, but must ask each time whether it still holds.
 pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// The methods of a route that only reads.
+/// Methods of a route that only reads.
 pub(super) const READ: &str = "GET, HEAD, OPTIONS";
 
-/// An answer of JSON.
+/// Returns an answer of JSON.
 pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(body.into().into());
     *response.status_mut() = status;
@@ -28,12 +28,12 @@ pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
     response
 }
 
-/// An answer of a value as JSON.
+/// Returns an answer of a value as JSON.
 pub(super) fn serialized(status: StatusCode, value: &impl Serialize) -> Response {
     json(status, serde_json::to_vec(value).expect("a value with texts as keys"))
 }
 
-/// A JSON object whose members keep their order.
+/// JSON object whose members keep their order.
 pub(super) struct Members<K, V>(pub(super) Vec<(K, V)>);
 
 impl<K: Serialize, V: Serialize> Serialize for Members<K, V> {
@@ -42,7 +42,7 @@ impl<K: Serialize, V: Serialize> Serialize for Members<K, V> {
     }
 }
 
-/// An answer of JSON with a version, or 304 where the client has that version already.
+/// Returns an answer of JSON with a version, or 304 if the client has that version already.
 pub(super) fn versioned(body: Bytes, etag: &HeaderValue, known: Option<&str>) -> Response {
     let mut response = if known.is_some_and(|known| names(known, etag)) {
         let mut response = Response::default();
@@ -56,7 +56,7 @@ pub(super) fn versioned(body: Bytes, etag: &HeaderValue, known: Option<&str>) ->
     response
 }
 
-/// Whether an `If-None-Match` names the version (RFC 9110, 13.1.2: weak comparison).
+/// Returns whether an `If-None-Match` names the version (RFC 9110, 13.1.2: weak comparison).
 pub(super) fn names(known: &str, etag: &HeaderValue) -> bool {
     known
         .split(',')
@@ -64,12 +64,12 @@ pub(super) fn names(known: &str, etag: &HeaderValue) -> bool {
         .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one).as_bytes() == etag.as_bytes())
 }
 
-/// Passes GET and HEAD; hyper leaves the body of an answer to HEAD away.
+/// Accepts GET and HEAD; hyper drops the body of an answer to HEAD.
 pub(super) fn read() -> impl Filter<Extract = (), Error = Rejection> + Copy + Send + Sync + 'static {
     warp::get().or(warp::head()).unify()
 }
 
-/// The answer to a method that the path before it does not have.
+/// Answers a method that the path before it does not support.
 pub(super) fn other_methods(allow: &'static str) -> BoxedFilter<(Response,)> {
     warp::method()
         .map(move |method| {
@@ -85,7 +85,7 @@ pub(super) fn other_methods(allow: &'static str) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-/// `/name`, a route that only reads: anybody, whatever `answer` makes of the query.
+/// Route `/name` that only reads; `answer` gets the query.
 pub(super) fn read_only(
     name: &'static str,
     answer: impl Fn(&str) -> Response + Clone + Send + Sync + 'static,
@@ -96,7 +96,7 @@ pub(super) fn read_only(
     warp::path(name).and(warp::path::end()).and(answer).boxed()
 }
 
-/// The answer to OPTIONS, a browser's preflight among them.
+/// Answers OPTIONS, such as a browser's preflight.
 pub(super) fn options(allow: &'static str) -> Response {
     let allow = HeaderValue::from_static(allow);
     let mut response = Response::default();

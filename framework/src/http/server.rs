@@ -1,4 +1,4 @@
-//! The accept loop: warp's filters over hyper, with a limit for everything that a client may take.
+//! Accept loop: warp's filters over hyper, with a limit for each resource that a client uses.
 
 use std::{convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -30,10 +30,10 @@ use crate::Faults;
 
 use super::{Api, ApiError, Limits, Peer, data::Data, linger::Lingering};
 
-/// How long to wait after the system had no connection to give.
+/// Pause after a failure to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// While more than half of all connections are open, a new one may idle for this part of the time only: a client
-/// that hoards idle ones must not keep others waiting.
+/// Divisor of the idle time of a new connection while more than half of all connections are open: a client that hoards
+/// idle ones must not keep others waiting.
 const CROWDED: u32 = 10;
 /// Connections of an endpoint: a LAN has few clients of one kind.
 const ENDPOINT_CONNECTIONS: usize = 64;
@@ -64,7 +64,7 @@ where
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &slots) => accepted,
-            // Takes finished ones out of the set.
+            // Removes finished connections from the set.
             Some(_) = connections.join_next() => continue,
             () = front.stop.cancelled() => break,
         };
@@ -84,17 +84,17 @@ where
                 if let Some(text) = faults.note((), &format!("could not accept a connection: {error}")) {
                     warn!("{text}");
                 }
-                // Out of file descriptors, most likely: at once it would only fail again.
+                // Most likely there are no file descriptors left, and an immediate retry would fail again.
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
     drop(listener);
-    // What is left after that is cut off when the set is dropped.
+    // Dropping the set ends the connections that are left.
     let _ = timeout(front.limits.grace, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-/// The next client, once there is room: before that it waits in the system's queue.
+/// Accepts the next client once there is room; until then it waits in the system's queue.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
@@ -104,24 +104,24 @@ async fn accept(
     Ok((stream, peer.ip(), slot))
 }
 
-/// Neither option is vital: where the system refuses one, the connection works all the same.
+/// Sets socket options. Neither is vital: the connection works without them.
 pub(super) fn prepare(stream: &TcpStream, limits: &Limits) {
     let _ = stream.set_nodelay(true);
     #[cfg(target_os = "linux")]
     let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.unread));
 }
 
-/// What each connection needs.
+/// Everything that a connection needs.
 #[derive(Clone)]
 pub(super) struct Front<S> {
-    /// For `GET /data`, where there is one.
+    /// Shortcut for `GET /data`, if there is one.
     data: Option<Arc<Data>>,
     filters: S,
     limits: Limits,
     stop: CancellationToken,
 }
 
-/// The filters of `api` behind what HTTP itself needs.
+/// Returns the filters of `api` with everything that serves them.
 pub(super) fn front(
     api: Api,
     stop: CancellationToken,
@@ -145,11 +145,11 @@ where
             .max_headers(64)
             .max_header_size(16 * 1024)
             .max_buf_size(32 * 1024)
-            // Who has said everything still waits for the answer.
+            // A client that has shut down its side still waits for the answer.
             .half_close(true);
         let stream = TokioIo::new(Lingering::new(stream, self.limits.linger, self.stop.clone()));
         let mut connection = pin!(http.serve_connection(stream, service));
-        // What ends a connection is the client's affair, so errors are of no interest here.
+        // Clients end connections in many ways, so errors are of no interest here.
         tokio::select! {
             _ = connection.as_mut() => return,
             () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
@@ -163,14 +163,14 @@ where
         }
         in_lower_case(&mut request);
         request.extensions_mut().insert(Peer(peer));
-        // Boxed: the future of all filters is large, and the shortcut would have to move it too.
+        // Boxed, because the future of all filters is large, and the shortcut would have to move it too.
         let answer = Box::pin(self.filters.call(request));
-        // An event stream is an answer at once, however long it then lasts.
+        // The head of an event stream is an answer at once, however long the stream lasts.
         timeout(self.limits.request, answer).await.unwrap_or_else(|_| Ok(too_slow(&self.limits)))
     }
 }
 
-/// raspend's three paths, which it took in any case.
+/// Lowers the capitals of raspend's three paths, which it accepted in any case.
 fn in_lower_case<B>(request: &mut Request<B>) {
     let path = request.uri().path();
     if !["/data", "/cmd", "/cmds"].iter().any(|known| path.eq_ignore_ascii_case(known)) {
@@ -184,6 +184,6 @@ fn in_lower_case<B>(request: &mut Request<B>) {
 }
 
 fn too_slow(limits: &Limits) -> Response {
-    let message = format!("the request did not come to an end within {:?}", limits.request);
+    let message = format!("the request was not complete within {:?}", limits.request);
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", message).into()
 }

@@ -1,4 +1,4 @@
-//! The text that Prometheus reads (exposition format 0.0.4).
+//! Text format of Prometheus (exposition format 0.0.4).
 //!
 //! ```text
 //! # HELP meter_power_watts Power.
@@ -8,7 +8,7 @@
 
 use std::{fmt::Display, io::Write as _, ptr};
 
-/// A metric: a name, what it means, and how it behaves.
+/// Metric: its name, help text and type.
 #[derive(Debug)]
 pub(super) struct Family {
     name: &'static str,
@@ -17,23 +17,23 @@ pub(super) struct Family {
 }
 
 impl Family {
-    /// One that only rises, or begins anew at zero. Its name ends with `_total`.
+    /// A metric that only rises, or restarts at zero. Its name ends with `_total`.
     pub(super) const fn counter(name: &'static str, help: &'static str) -> Self {
         Self { name, help, kind: "counter" }
     }
 
-    /// One that goes up and down.
+    /// A metric that rises and falls.
     pub(super) const fn gauge(name: &'static str, help: &'static str) -> Self {
         Self { name, help, kind: "gauge" }
     }
 }
 
-/// Samples, which come in any order: the format wants all of one family together.
+/// Samples, grouped by family as the format demands.
 #[derive(Debug, Default)]
 pub(super) struct Exposition(Vec<(&'static Family, Vec<u8>)>);
 
 impl Exposition {
-    /// Adds a sample. A label without a text is left away, which means the same.
+    /// Adds a sample. A label without text is omitted, which means the same.
     pub(super) fn add(&mut self, family: &'static Family, labels: &[(&str, &str)], value: impl Display) {
         let lines = self.lines(family);
         lines.extend_from_slice(family.name.as_bytes());
@@ -62,7 +62,7 @@ impl Exposition {
         &mut self.0[at].1
     }
 
-    /// The text, a family after the other in the order of their first samples.
+    /// Returns the text: the families in the order of their first samples.
     pub(super) fn text(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.0.iter().map(|(_, lines)| lines.len() + 200).sum());
         for (Family { name, help, kind }, lines) in self.0 {
@@ -73,7 +73,7 @@ impl Exposition {
     }
 }
 
-/// Appends a label's text. A meter's names may hold anything.
+/// Appends a label's text. A meter's names may contain anything.
 fn escape(out: &mut Vec<u8>, text: &str) {
     for &byte in text.as_bytes() {
         match byte {

@@ -1,7 +1,7 @@
-//! `/metrics`: readings and how everything fares, for Prometheus.
+//! `/metrics`: readings and status, for Prometheus.
 //!
-//! Each metric has one unit, without a prefix, and says it in its name: energy is in joules, so that `rate()` of it is
-//! in watts. The numbers are converted exactly.
+//! Each metric has one unit, without a prefix, which is part of its name: energy is in joules, so that its `rate()` is in
+//! watts. Numbers are converted exactly.
 
 mod exposition;
 mod process;
@@ -20,47 +20,50 @@ use super::{health, reply};
 use crate::{Scaled, Store, Timestamp, journal::Journal, publish::Delivery, store::Section};
 
 static LAST_READING: Family =
-    Family::gauge("meter_last_reading_timestamp_seconds", "When the newest readings were taken.");
+    Family::gauge("meter_last_reading_timestamp_seconds", "Time of the newest readings.");
 static READER_UP: Family =
-    Family::gauge("meter_reader_up", "Whether readings arrive, and are not stale: 1 or 0.");
-static TELEGRAMS: Family = Family::counter("meter_telegrams_total", "Telegrams, by what became of them.");
-static EVENTS: Family = Family::counter("meter_plugin_events_total", "What the plugin counts of its own.");
+    Family::gauge("meter_reader_up", "1 while readings arrive and are not stale, else 0.");
+static TELEGRAMS: Family = Family::counter("meter_telegrams_total", "Telegrams by result.");
+static EVENTS: Family = Family::counter("meter_plugin_events_total", "Events counted by the plugin.");
 static REOPENED: Family =
-    Family::counter("meter_reader_reopened_total", "How often the device was opened again after a fault.");
-static READER_PANICS: Family = Family::counter("meter_reader_panics_total", "How often the source panicked.");
+    Family::counter("meter_reader_reopened_total", "Reopenings of the device after a fault.");
+static READER_PANICS: Family = Family::counter("meter_reader_panics_total", "Panics of the source.");
 
 static PUBLISHER_UP: Family =
-    Family::gauge("smartmeter_publisher_up", "Whether records arrive, or none has come yet: 1 or 0.");
-static RECORDS: Family = Family::counter("smartmeter_publisher_records_total", "Records that arrived.");
-static FAILURES: Family = Family::counter("smartmeter_publisher_failures_total", "Attempts that failed.");
+    Family::gauge("smartmeter_publisher_up", "1 while records arrive or there was none yet, else 0.");
+static RECORDS: Family = Family::counter("smartmeter_publisher_records_total", "Records delivered.");
+static FAILURES: Family = Family::counter("smartmeter_publisher_failures_total", "Failed attempts.");
 static REFUSED: Family =
-    Family::counter("smartmeter_publisher_refused_total", "Records that the far end refused for good.");
+    Family::counter("smartmeter_publisher_refused_total", "Records rejected permanently by the server.");
 static EXPIRED: Family =
-    Family::counter("smartmeter_publisher_expired_total", "Records that became too old to be delivered.");
+    Family::counter("smartmeter_publisher_expired_total", "Records that became too old to deliver.");
 static PUBLISHER_PANICS: Family =
-    Family::counter("smartmeter_publisher_panics_total", "How often the publisher panicked.");
+    Family::counter("smartmeter_publisher_panics_total", "Panics of the publisher.");
 static PUBLISHER_EVENTS: Family =
-    Family::counter("smartmeter_publisher_events_total", "What the plugin counts of its own.");
-static BACKLOG: Family =
-    Family::gauge("smartmeter_publisher_backlog", "Batches in the journal that were not looked at yet.");
+    Family::counter("smartmeter_publisher_events_total", "Events counted by the plugin.");
+static BACKLOG: Family = Family::gauge(
+    "smartmeter_publisher_backlog",
+    "Batches in the journal that the publisher has not looked at yet.",
+);
 static OLDEST: Family = Family::gauge(
     "smartmeter_publisher_oldest_seconds",
-    "How old the oldest reading is that waits; 0: none does.",
+    "Age of the oldest reading that waits; 0 if none does.",
 );
 static LAST_SUCCESS: Family =
-    Family::gauge("smartmeter_publisher_last_success_timestamp_seconds", "When records last arrived.");
+    Family::gauge("smartmeter_publisher_last_success_timestamp_seconds", "Time of the last delivery.");
 
 static JOURNAL_UP: Family =
-    Family::gauge("smartmeter_journal_up", "Whether readings are recorded safely: 1 or 0.");
-static BUILD: Family = Family::gauge("smartmeter_build_info", "1; the program's version.");
+    Family::gauge("smartmeter_journal_up", "1 while readings are recorded safely, else 0.");
+static BUILD: Family =
+    Family::gauge("smartmeter_build_info", "The value 1, labelled with the program's version.");
 
-/// The format's own name (exposition format 0.0.4).
+/// Content type of the exposition format 0.0.4.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
-/// So many readings of a section are shown: a meter that makes up registers must not fill a database.
+/// Most readings of a source that are shown: a meter that makes up registers must not fill a database.
 const MOST_READINGS: usize = 500;
 
-/// Where the samples come from.
+/// Everything that the samples are made of.
 pub(super) struct Metrics {
     store: Arc<Store>,
     journal: Journal,
@@ -101,7 +104,7 @@ impl Metrics {
 
 fn add_section(out: &mut Exposition, section: &Section, now: Instant) {
     let (meter, health) = (("meter", &*section.name), &section.health);
-    // A stale reading is absent: a graph that goes on level would be a lie.
+    // A stale reading is absent, because a level line in a graph would be wrong.
     if let Some(view) = section.view(now).filter(|view| !view.stale) {
         let readings = view.snapshot.batch.readings.iter();
         readings.take(MOST_READINGS).for_each(|reading| reading::add(out, meter.1, reading));

@@ -1,4 +1,4 @@
-//! What the process itself takes, by the names that all exporters give to it.
+//! Resources of the process, by the metric names that all exporters use.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ static FILES: Family = Family::gauge("process_open_fds", "Number of open file de
 static START: Family =
     Family::gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.");
 
-/// Adds what is known; memory and files only where there is a `/proc`.
+/// Adds the process metrics; memory and files only if there is a `/proc`.
 pub(super) fn add(out: &mut Exposition, started: Timestamp) {
     let cpu = clock_gettime(ClockId::ProcessCPUTime);
     out.add(&CPU, &[], format_args!("{}.{:09}", cpu.tv_sec, cpu.tv_nsec));
@@ -22,13 +22,13 @@ pub(super) fn add(out: &mut Exposition, started: Timestamp) {
         out.add(&MEMORY, &[], kilobytes.saturating_mul(1024));
     }
     if let Ok(files) = fs::read_dir("/proc/self/fd") {
-        // One of them is this listing itself.
+        // This listing itself is one of them.
         out.add(&FILES, &[], files.count().saturating_sub(1));
     }
     out.add(&START, &[], Scaled::seconds(started));
 }
 
-/// `VmRSS:      5124 kB` of `/proc/<pid>/status` (proc(5)).
+/// Returns the kilobytes of `VmRSS:      5124 kB` in `/proc/<pid>/status` (proc(5)).
 fn resident(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim_end().parse().ok()

@@ -5,7 +5,7 @@ use crate::{Decimal, Direction, Kind, Meaning, Phase, Quantity, Reading, Scaled,
 
 static ENERGY: Family = Family::counter("meter_energy_joules_total", "Energy counted by the meter.");
 static NET_ENERGY: Family =
-    Family::gauge("meter_net_energy_joules", "Energy imported minus energy exported, which may fall.");
+    Family::gauge("meter_net_energy_joules", "Energy imported minus energy exported; it may fall.");
 static REACTIVE_ENERGY: Family =
     Family::counter("meter_reactive_energy_var_seconds_total", "Reactive energy counted by the meter.");
 static APPARENT_ENERGY: Family = Family::counter(
@@ -24,7 +24,7 @@ static TEMPERATURE: Family = Family::gauge("meter_temperature_celsius", "Tempera
 static POWER_FACTOR: Family = Family::gauge("meter_power_factor_ratio", "Power factor.");
 static OTHER: Family = Family::gauge("meter_reading", "Any other number, in the unit of the device.");
 
-/// No meter's word is so long: a reading whose name or unit is longer is left out. In bytes.
+/// Longest name or unit of a meter, in bytes; a reading with a longer one is omitted.
 const LONGEST: usize = 128;
 
 /// Adds a reading, if it is a number.
@@ -53,7 +53,7 @@ pub(super) fn add(out: &mut Exposition, meter: &str, reading: &Reading) {
 
 /// Returns the metric of a number, and the value in the metric's unit. `None` where it belongs to no metric of its own.
 ///
-/// Numbers of one metric may be added up: what is not live is not among them.
+/// Numbers of one metric may be added up, so a number that is not live is not among them.
 fn metric(number: Decimal, meaning: &Meaning) -> Option<(&'static Family, Scaled)> {
     let family = match (meaning.quantity, meaning.kind) {
         _ if !meaning.live => return None,
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::Obis;
 
-    /// The line of a reading.
+    /// Returns the line of a reading.
     fn line(code: &str, number: &str, unit: &str) -> String {
         let mut reading = Reading::number("R", Decimal::parse(number.as_bytes()).unwrap());
         reading.obis = Obis::parse(code.as_bytes());
@@ -97,7 +97,7 @@ mod tests {
             .replace("meter=\"m\",reading=\"R\"", "")
     }
 
-    /// A register's code, its number and unit, and its sample.
+    /// Code, number and unit of a register, and its sample.
     #[rustfmt::skip]
     const METRICS: &[(&str, &str, &str, &str)] = &[
         ("1-0:1.8.0*255", "2714.12830185", "kWh", r#"meter_energy_joules_total{obis="1.8.0",direction="import"} 9770861886.66"#),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_be_added_up_is_any_other_number() {
+    fn numbers_that_must_not_be_added_up_are_any_other_number() {
         for (code, number, unit) in [
             ("1.8.0*01", "4000", "kWh"),       // of last month
             ("1-0:1.9.0*255", "4", "kWh"),     // of this one
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_word_is_left_out() {
+    fn a_name_or_unit_that_is_too_long_is_omitted() {
         assert_eq!(line("", "1", &"x".repeat(129)), "");
         assert_eq!(
             line("", "1", &"x".repeat(128)),

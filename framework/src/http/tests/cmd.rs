@@ -51,17 +51,32 @@ async fn a_command_runs_in_our_form_and_in_raspends() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_command_is_said() {
+async fn a_wrong_command_is_explained() {
     let (setup, runs) = with_commands("");
     let house = setup.start().await;
     let bomb = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
     let nested = format!(r#"{{"name":"echo","args":{{"text":{bomb}}}}}"#);
     for (body, status, code, message) in [
-        ("", 400, "invalid_json", "the body is no JSON: EOF while parsing a value at line 1 column 0"),
-        ("{", 400, "invalid_json", "the body is no JSON: EOF while parsing an object at line 1 column 1"),
-        ("{} x", 400, "invalid_json", "the body is no JSON: trailing characters at line 1 column 4"),
-        (&bomb, 400, "invalid_json", "the body is no JSON: recursion limit exceeded at line 1 column 128"),
-        (&nested, 400, "invalid_json", "the body is no JSON: recursion limit exceeded at line 1 column 156"),
+        ("", 400, "invalid_json", "the body is not valid JSON: EOF while parsing a value at line 1 column 0"),
+        (
+            "{",
+            400,
+            "invalid_json",
+            "the body is not valid JSON: EOF while parsing an object at line 1 column 1",
+        ),
+        ("{} x", 400, "invalid_json", "the body is not valid JSON: trailing characters at line 1 column 4"),
+        (
+            &bomb,
+            400,
+            "invalid_json",
+            "the body is not valid JSON: recursion limit exceeded at line 1 column 128",
+        ),
+        (
+            &nested,
+            400,
+            "invalid_json",
+            "the body is not valid JSON: recursion limit exceeded at line 1 column 156",
+        ),
         ("[]", 400, "bad_request", "a command is an object: `{\"name\": …, \"args\": {…}}`"),
         ("null", 400, "bad_request", "a command is an object: `{\"name\": …, \"args\": {…}}`"),
         ("{}", 400, "bad_request", "missing field `name`"),
@@ -158,7 +173,7 @@ async fn a_body_is_at_most_64_kib_however_it_comes() {
 }
 
 #[tokio::test]
-async fn a_link_runs_a_command_only_where_that_is_allowed() {
+async fn a_link_runs_a_command_only_if_allowed() {
     let (setup, runs) = with_commands("");
     let answer = setup.start().await.get("/cmd?name=heat.echo&text=x").await;
     assert_eq!(answer.error(), (403, "get_commands_disabled".to_owned()));

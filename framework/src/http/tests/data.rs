@@ -74,7 +74,7 @@ async fn every_node_has_a_path() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_404_and_the_message_says_what_is() {
+async fn a_missing_node_is_404_and_the_message_lists_the_others() {
     let house = Setup::default().start().await;
     for (path, message) in [
         ("/data/nope", "no section `nope`: /data has `meter`"),
@@ -91,11 +91,11 @@ async fn what_is_not_there_is_404_and_the_message_says_what_is() {
         ("/data/%FF", "the path is not UTF-8"),
         (
             "/datax",
-            "nothing is here: ask for /data, /cmds, /cmd, /health, /metrics, /events, /series or /history",
+            "not found; available: /data, /readings, /cmds, /cmd, /health, /metrics, /events, /series, /history",
         ),
         (
             "//data",
-            "nothing is here: ask for /data, /cmds, /cmd, /health, /metrics, /events, /series or /history",
+            "not found; available: /data, /readings, /cmds, /cmd, /health, /metrics, /events, /series, /history",
         ),
     ] {
         let answer = house.get(path).await;
@@ -126,7 +126,7 @@ async fn a_section_without_a_batch_is_503_and_says_why() {
 }
 
 #[tokio::test]
-async fn who_knows_the_version_gets_no_body_until_a_new_batch() {
+async fn a_client_with_the_version_gets_no_body_until_a_new_batch() {
     let house = Setup::default().start().await;
     for path in ["/data", "/data/", "/data/meter", "/data/meter/count"] {
         let etag = house.get(path).await.header("etag").unwrap().to_owned();

@@ -30,7 +30,7 @@ async fn every_batch_is_an_event() {
 }
 
 #[tokio::test]
-async fn a_silent_stream_says_that_it_is_there() {
+async fn a_silent_stream_sends_comments() {
     let limits = Limits { keep_alive: Duration::from_millis(20), ..Limits::default() };
     let house = Setup { limits, ..Setup::default() }.start().await;
     let mut client = listen(&house).await;

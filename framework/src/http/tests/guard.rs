@@ -23,7 +23,7 @@ async fn command(config: &'static str, peer: &str, headers: &str) -> (Answer, us
 }
 
 #[tokio::test]
-async fn who_may_send_commands() {
+async fn commands_need_this_machine_or_the_token() {
     const HERE: &str = "Host: localhost:8080\r\n";
     for (config, peer, headers, status) in [
         // This machine, however it is called.
@@ -83,7 +83,7 @@ async fn who_may_send_commands() {
 }
 
 #[tokio::test]
-async fn a_peer_that_nobody_knows_is_not_this_machine() {
+async fn an_unknown_peer_is_not_this_machine() {
     let rules = crate::http::guard::Guard::new(&Config::parse("config.toml", "", &[]).unwrap().server);
     let mut headers = warp::http::HeaderMap::new();
     headers.insert("host", "localhost".parse().unwrap());

@@ -112,7 +112,7 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_publisher_that_keeps_its_thread_is_not_well() {
+async fn a_publisher_that_blocks_its_thread_is_not_well() {
     let home = Delivery::new("home", "mqtt", Context::new("home", "").stats().clone());
     home.status.success("2020-02-06T21:37:51.607046Z".parse().unwrap());
     home.enter_plugin();

@@ -120,23 +120,27 @@ async fn the_series_are_listed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_answered_is_explained() {
+async fn a_wrong_query_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let house = house(&folder).await;
     for (path, status, message) in [
-        ("/history", 404, "ask for /history/<section>/<name>: see /series"),
-        ("/history/d0", 404, "ask for /history/<section>/<name>: see /series"),
-        ("/history/d0/E/value", 404, "ask for /history/<section>/<name>: see /series"),
+        ("/history", 404, "expected /history/<source>/<name>: see /series"),
+        ("/history/d0", 404, "expected /history/<source>/<name>: see /series"),
+        ("/history/d0/E/value", 404, "expected /history/<source>/<name>: see /series"),
         ("/history/%FF/E", 404, "the path is not UTF-8"),
         ("/history/x/E", 404, "no source `x`: the journal has `d0`"),
         ("/history/d0/x", 404, "no reading `x`: `d0` has `E`, `a b/ü`"),
         ("/history/d0/E?unit=Wh", 404, "`d0/E` has no unit `Wh`: it has `kWh`"),
-        ("/history/d0/E?form=csv", 400, "unknown parameter `form`: there are `from`, `to`, `step`,"),
-        ("/history/d0/E?to=now&to=now", 400, "`to` is given twice"),
+        ("/history/d0/E?form=csv", 400, "unknown parameter `form`: expected `from`, `to`, `step`,"),
+        ("/history/d0/E?to=now&to=now", 400, "duplicate parameter `to`"),
         ("/history/d0/E?step=2m", 400, "`step` is `2m`: expected `raw`, `1m`, `5m`, `15m`, `1h`,"),
         ("/history/d0/E?per=week", 400, "`per` is `week`: expected `hour`, `day`, `month`, `year`"),
         ("/history/d0/E?format=xml", 400, "`format` is `xml`: expected `json`, `csv`"),
-        ("/history/d0/E?per=day&step=1d", 400, "either `step`, for readings, or `per`, for consumption"),
+        (
+            "/history/d0/E?per=day&step=1d",
+            400,
+            "`step` (readings) and `per` (consumption) exclude each other",
+        ),
         ("/history/d0/E?from=yesterday", 400, "`from`: invalid time `yesterday`: expected a date"),
         ("/history/d0/E?from=now&to=-1h", 400, "`from` must be before `to`"),
         (
@@ -145,7 +149,7 @@ async fn what_cannot_be_answered_is_explained() {
             "the range has more than 100000 points: ask for `step=6h`",
         ),
         ("/history/d0/a%20b%2F%C3%BC?per=day", 400, "`a b/ü` is not a counter, it has the unit `W`"),
-        ("/series/d0", 404, "nothing is here: "),
+        ("/series/d0", 404, "not found; available: "),
     ] {
         let answer = house.get(path).await;
         assert!(answer.message().starts_with(message), "{path}: {}", answer.message());
@@ -172,7 +176,7 @@ async fn the_routes_read_and_do_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_journal_that_is_off_or_broken_says_so() {
+async fn a_journal_that_is_off_or_broken_is_an_error() {
     let house = Setup::default().start().await;
     for path in ["/series", "/history/d0/E"] {
         assert_eq!(house.get(path).await.error(), (503, "journal_unavailable".to_owned()));
@@ -192,7 +196,7 @@ async fn a_journal_that_is_off_or_broken_says_so() {
 }
 
 #[tokio::test]
-async fn questions_wait_for_their_turn_and_hold_up_nobody() {
+async fn queries_wait_for_their_turn_and_hold_up_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let history = crate::http::history::History::new(journal(&folder));
     let history = Arc::new(history);

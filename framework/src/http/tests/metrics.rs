@@ -7,7 +7,7 @@ fn lines<'a>(text: &'a str, metric: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-async fn a_meter_is_shown_with_readings_and_how_it_fares() {
+async fn a_meter_is_shown_with_readings_and_status() {
     let house = Setup { store: store(&["meter", "silent"]), ..Setup::default() }.start().await;
     publish(&house.store, "meter", meter());
     let [_, silent] = house.store.sections() else { panic!() };

@@ -20,7 +20,7 @@ fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<
 }
 
 #[tokio::test]
-async fn every_file_is_served_and_may_do_nothing_but_its_own() {
+async fn every_file_is_served_with_a_strict_policy() {
     let house = Setup::default().start().await;
     let paths = files().into_iter().map(|(name, text)| (format!("/page/{name}"), text));
     let index = files().remove("index.html").unwrap();
@@ -64,7 +64,7 @@ fn the_page_is_small() {
 }
 
 #[test]
-fn all_that_the_page_names_is_there_and_comes_in_one_round() {
+fn all_files_that_the_page_names_exist_and_load_in_one_round() {
     let files = files();
     let index = &files["index.html"];
     let mut named: Vec<_> = between(index, "\"page/", "\"").collect();
@@ -85,7 +85,7 @@ fn all_that_the_page_names_is_there_and_comes_in_one_round() {
 }
 
 #[test]
-fn the_page_makes_no_markup_and_asks_no_other_host() {
+fn the_page_makes_no_markup_and_uses_no_other_host() {
     for (name, text) in files() {
         for way in [
             "innerHTML",

@@ -16,7 +16,7 @@ async fn a_connection_serves_many_requests() {
 }
 
 #[tokio::test]
-async fn slow_and_idle_clients_are_cut_off() {
+async fn slow_and_idle_clients_are_disconnected() {
     let limits = Limits { head: SHORT, linger: SHORT, ..Limits::default() };
     let house = Setup { limits, ..Setup::default() }.start().await;
     for sent in ["", "G", "GET /data HTTP/1.1\r\n", "GET /data HTTP/1.1\r\nHost: h\r\nX: "] {
@@ -30,7 +30,7 @@ async fn slow_and_idle_clients_are_cut_off() {
 }
 
 #[tokio::test]
-async fn a_body_that_trickles_in_is_cut_off() {
+async fn a_body_that_trickles_in_is_disconnected() {
     let limits = Limits { request: SHORT, ..Limits::default() };
     let house = Setup { limits, ..with_commands("").0 }.start().await;
     for length in ["Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n5\r\n{"] {
@@ -46,7 +46,7 @@ async fn a_body_that_trickles_in_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_or_is_badly_chunked_is_answered() {
+async fn an_incomplete_or_badly_chunked_body_is_answered() {
     let house = with_commands("").0.start().await;
     for body in ["Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n{}\r\n"] {
         let mut client = house.connect().await;
@@ -91,7 +91,7 @@ async fn a_body_where_none_belongs_does_not_hide_the_answer() {
 }
 
 #[tokio::test]
-async fn who_stops_sending_still_gets_the_answer() {
+async fn a_client_that_stops_sending_still_gets_the_answer() {
     let house = with_commands("").0.start().await;
     let body = r#"{"name":"echo","args":{"text":"x"}}"#;
     let mut client = house.connect().await;
@@ -123,7 +123,7 @@ async fn connections_are_bounded_and_the_next_one_waits() {
 }
 
 #[tokio::test]
-async fn hoarded_idle_connections_keep_others_waiting_for_a_short_time_only() {
+async fn hoarded_idle_connections_delay_others_only_briefly() {
     // The first two may idle for longer than this test waits, the others for a tenth of that.
     let limits = Limits { connections: 4, head: DEADLINE * 3 / 2, ..Limits::default() };
     let house = Setup { limits, ..Setup::default() }.start().await;
@@ -135,7 +135,7 @@ async fn hoarded_idle_connections_keep_others_waiting_for_a_short_time_only() {
 }
 
 #[tokio::test]
-async fn the_end_comes_soon_whatever_is_open() {
+async fn the_server_ends_soon_whatever_is_open() {
     // Only event streams and idle connections: none of them may use up the grace.
     let limits = Limits { grace: HOUR, linger: HOUR, ..Limits::default() };
     let mut house = Setup { limits, ..Setup::default() }.start().await;
@@ -166,7 +166,7 @@ async fn the_end_comes_soon_whatever_is_open() {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_takes_is_given_up() {
+async fn an_answer_that_is_not_read_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
