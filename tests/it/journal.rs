@@ -96,7 +96,7 @@ fn an_export_can_be_limited() {
     let output = journal.run("export", &["--series", "d0/x*"], "", None);
     assert_eq!(output.status.code(), Some(2));
     let shown = errors(&output);
-    assert!(shown.contains("no series fits `d0/x*`\nhint: there are `d0/CURRENT_POWER_SUM`, "), "{shown}");
+    assert!(shown.contains("no series matches `d0/x*`\nhint: there are `d0/CURRENT_POWER_SUM`, "), "{shown}");
     let output = journal.run("export", &["--from", "yesterday"], "", None);
     assert_eq!(output.status.code(), Some(2));
     assert!(errors(&output).starts_with("invalid time `yesterday`: expected a date"), "{}", errors(&output));
@@ -127,10 +127,10 @@ fn an_export_that_fails_has_a_hint() {
     );
     let hint = "hint: `--journal` takes the journal's database, usually called `journal.db`\n";
     fs::create_dir(&path).unwrap();
-    assert_eq!(shown(), format!("`J` is no journal that can be used: it is a folder\n{hint}"));
+    assert_eq!(shown(), format!("`J` is not a usable journal: it is a folder\n{hint}"));
     fs::remove_dir(&path).unwrap();
     fs::write(&path, readings()).unwrap();
-    assert_eq!(shown(), format!("`J` is no journal that can be used: it is no database\n{hint}"));
+    assert_eq!(shown(), format!("`J` is not a usable journal: it is not a database\n{hint}"));
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn an_import_into_a_journal_in_use_is_refused() {
     assert_eq!(output.status.code(), Some(1));
     let shown = errors(&output);
     assert!(
-        shown.starts_with("a program that runs has the journal `") && shown.contains("hint: stop it"),
+        shown.starts_with("a running program uses the journal `") && shown.contains("hint: stop it"),
         "{shown}"
     );
     assert_eq!(journal.rows(), before);

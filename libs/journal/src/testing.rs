@@ -1,4 +1,5 @@
 //! Journals for tests: some readings are in the database, others in the log.
+#![allow(clippy::unwrap_used)] // fixtures of tests
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Integers of as few bytes as they need (LEB128), signed ones zigzag.
+//! Integers in as few bytes as they need (LEB128), signed ones zigzag.
 
 /// Appends an unsigned integer, seven bits a byte.
 pub(crate) fn put(out: &mut Vec<u8>, mut n: u64) {
@@ -20,7 +20,7 @@ pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Takes integers and texts off the front of bytes; `None` where there is none.
+/// Input from which integers and texts are taken off the front; `None` where there is none.
 #[derive(Debug, Clone)]
 pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
 

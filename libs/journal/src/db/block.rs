@@ -1,4 +1,4 @@
-//! A minute of a section, column by column: the rows of the table `raw`.
+//! Row of the table `raw`: a minute of a source, column by column.
 //!
 //! ```text
 //! row    = version 1 · number of times · times · columns · CRC-32 (ISO-HDLC) of all before it, little endian
@@ -7,7 +7,7 @@
 //!        · scale, + 0x80 where numbers are missing · then a bit for each time, lowest first · run of mantissas
 //! ```
 //!
-//! Integers are variable (see `varint`), runs are packed (see `packed`). A series whose numbers fit no common scale has
+//! Integers are variable (see `varint`), runs are packed (see `rice`). A series whose numbers fit no common scale has
 //! several columns in a row. A telegram a second of eight registers takes about ten bytes.
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
@@ -22,7 +22,7 @@ use reading::Decimal;
 
 pub(super) const VERSION: u8 = 1;
 const MISSING: u8 = 0x80;
-/// With tables for sixteen bytes at once: a chart of a day checks more than a thousand rows.
+/// Checksum with tables for sixteen bytes at once, as a chart of a day checks more than a thousand rows.
 pub(super) const CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISO_HDLC);
 
 /// All numbers of one section within one minute.
@@ -32,14 +32,14 @@ pub(crate) struct Block {
     pub(crate) columns: Vec<Column>,
 }
 
-/// The numbers of one series.
+/// Numbers of one series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Column {
     pub(crate) series: u32,
     pub(crate) samples: Vec<Sample>,
 }
 
-/// The bytes of a row are not a block.
+/// Error of a row whose bytes are not a block.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a row of `raw` is damaged")]
 pub(crate) struct Damaged;
@@ -60,8 +60,8 @@ impl Block {
         }
     }
 
-    /// The row. `minute` = minutes since 1970; all samples lie within it. Numbers come back with their value, and
-    /// perhaps with more or fewer zeros at the end.
+    /// Encodes the row. `minute` = minutes since 1970; all samples lie within it. Decoded numbers have the same value, and
+    /// perhaps more or fewer zeros at the end.
     pub(crate) fn encode(&self, minute: i64) -> Vec<u8> {
         let times = self.times();
         let start = minute.wrapping_mul(MINUTE);
@@ -86,7 +86,7 @@ impl Block {
         out
     }
 
-    /// All times of all columns.
+    /// Returns all times of all columns.
     fn times(&self) -> Vec<Micros> {
         let times = |column: &Column| column.samples.iter().map(|sample| sample.time).collect::<Vec<_>>();
         let mut all = self.columns.first().map(times).unwrap_or_default();
@@ -100,7 +100,7 @@ impl Block {
         all
     }
 
-    /// Reads a row.
+    /// Decodes a row.
     pub(crate) fn decode(minute: i64, row: &[u8]) -> Result<Self, Damaged> {
         let mut columns = Vec::<Column>::new();
         let read = Row::open(minute, row).and_then(|mut row| {
@@ -117,7 +117,7 @@ impl Block {
         Ok(Self { columns })
     }
 
-    /// Reads one series of a row, passing over the others; appends its samples in order of time.
+    /// Decodes one series of a row and skips the others. Appends its samples in order of time.
     pub(crate) fn decode_series(
         minute: i64,
         row: &[u8],
@@ -140,7 +140,7 @@ impl Block {
     }
 }
 
-/// Brings together what several columns held.
+/// Sorts what several columns held.
 fn sort(samples: &mut [Sample]) {
     if !samples.is_sorted_by_key(|sample| sample.time) {
         samples.sort_unstable_by_key(|sample| sample.time);
@@ -167,7 +167,7 @@ impl Part {
             }
             None => true,
         });
-        // Many meters send decimals that are always zero. One stays: a float remains one.
+        // Many meters send decimals that are always zero. One stays, so that a float remains a float.
         while part.scale > 1 && part.mantissas.iter().all(|mantissa| mantissa % 10 == 0) {
             part.scale -= 1;
             part.mantissas.iter_mut().for_each(|mantissa| *mantissa /= 10);
@@ -191,7 +191,7 @@ impl Part {
     }
 }
 
-/// A row that is being read.
+/// Row that is being decoded.
 struct Row<'a> {
     times: Vec<Micros>,
     columns: Input<'a>,
@@ -208,13 +208,13 @@ impl<'a> Row<'a> {
         }
         let count = usize::try_from(columns.unsigned()?).ok()?;
         let start = minute.wrapping_mul(MINUTE);
-        // A row may claim any number.
+        // A damaged row may claim any number.
         let mut times = Vec::with_capacity(count.min(600));
         take_run(&mut columns, count, |offset| times.push(start.wrapping_add(offset)))?;
         times.is_sorted_by(|a, b| a < b).then_some(Self { times, columns, series: 0 })
     }
 
-    /// The series of the next column; `Some(None)` behind the last one.
+    /// Returns the series of the next column; `Some(None)` behind the last one.
     fn series(&mut self) -> Option<Option<u32>> {
         if self.columns.is_empty() {
             return Some(None);
@@ -224,7 +224,7 @@ impl<'a> Row<'a> {
         Some(Some(self.series))
     }
 
-    /// The column itself.
+    /// Returns the column itself.
     fn content(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.columns.unsigned()?).ok()?;
         self.columns.bytes(length)
@@ -257,7 +257,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The minute in which a moment lies.
+/// Returns the minute in which a moment lies.
 pub(crate) fn minute_of(time: Micros) -> i64 {
     time.div_euclid(MINUTE)
 }

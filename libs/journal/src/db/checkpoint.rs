@@ -1,4 +1,4 @@
-//! Folding: segments become rows, in one transaction.
+//! Checkpoint: segments become rows, in one transaction.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,8 +28,8 @@ use crate::{
 use reading::{Decimal, Text};
 
 impl Database {
-    /// Takes all entries of the segments (number, bytes; ascending) into the tables, and notes the last number.
-    /// All or nothing; on the disk when this returns. A segment that was folded before counts once.
+    /// Merges all entries of segments (number, bytes; ascending) into the tables, and notes the last number. All or
+    /// nothing, and on the disk when this returns. A segment that was checkpointed before is ignored.
     pub(crate) fn checkpoint(
         &mut self,
         segments: &[(u64, &[u8])],
@@ -41,39 +41,39 @@ impl Database {
             return Ok(());
         }
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut folding = Folding::begin(&transaction)?;
+        let mut checkpoint = Checkpoint::begin(&transaction)?;
         for (number, bytes) in segments {
             let mut result = Ok(());
             frame::entries(bytes, |entry| {
                 if result.is_ok() {
-                    result = folding.take(entry);
+                    result = checkpoint.take(entry);
                 }
             });
             result?;
             keep_folded(&transaction, *number)?;
         }
-        folding.finish(zone)?;
+        checkpoint.finish(zone)?;
         Ok(transaction.commit()?)
     }
 
-    /// Removes raw rows before a moment; gives how many. The minute in which it lies stays whole.
+    /// Removes raw rows before a moment, and returns how many. The minute in which the moment lies stays whole.
     pub(crate) fn prune(&mut self, before: Micros) -> Result<usize, DatabaseError> {
         let first = row_key(minute_of(before), 0);
         Ok(self.connection.execute("DELETE FROM raw WHERE key < ?1", [first])?)
     }
 }
 
-/// A fold that is going on.
-struct Folding<'a> {
+/// Checkpoint that is going on.
+struct Checkpoint<'a> {
     catalogue: Catalogue,
     rows: Rows<'a>,
-    /// The minute of each section that its last batch belongs to.
+    /// By section: the minute of its last batch.
     open: BTreeMap<u16, (i64, Block)>,
-    /// How far publishers got: there are thousands of these, of which the last counts.
+    /// Last cursor of each publisher; a segment has thousands of them.
     cursors: BTreeMap<Text, Position>,
 }
 
-impl<'a> Folding<'a> {
+impl<'a> Checkpoint<'a> {
     fn begin(connection: &'a Connection) -> rusqlite::Result<Self> {
         let rows = Rows { connection, touched: BTreeSet::new() };
         Ok(Self {

@@ -1,4 +1,4 @@
-//! What was recorded with a wrong clock moves to where it belongs.
+//! Corrections of the clock: moves rows that were recorded with a wrong one.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::{
     time::TimeCorrection,
 };
 
-/// Moves all numbers and settings at or after `since`. Minutes whose numbers were removed stay, and so do damaged ones.
+/// Moves all numbers and settings at or after `since`. Minutes without single readings stay, and so do damaged ones.
 pub(crate) fn correct(rows: &mut Rows<'_>, correction: TimeCorrection) -> rusqlite::Result<()> {
     if correction.delta == 0 {
         return Ok(());
@@ -26,7 +26,7 @@ fn numbers(rows: &mut Rows<'_>, correction: TimeCorrection) -> rusqlite::Result<
     let mut keys = rows.connection.prepare("SELECT key FROM raw WHERE key >= ?1 ORDER BY key")?;
     let keys = keys.query_map([row_key(minute_of(correction.since), 0)], |row| row.get(0))?;
     let mut keys = keys.collect::<rusqlite::Result<Vec<i64>>>()?;
-    // What moves lands only where everything has moved already.
+    // A minute must only move to where everything has moved already.
     if correction.delta > 0 {
         keys.reverse();
     }
@@ -46,7 +46,7 @@ fn numbers(rows: &mut Rows<'_>, correction: TimeCorrection) -> rusqlite::Result<
     Ok(())
 }
 
-/// Breaks do not move: they are found anew where the numbers are.
+/// Moves the settings of counters. Breaks are found again where the numbers are.
 fn settings(rows: &mut Rows<'_>, correction: TimeCorrection) -> rusqlite::Result<()> {
     let sql = "DELETE FROM event WHERE ts >= ?1 AND kind = 'set' RETURNING series, ts, before, after";
     let mut moved = rows.connection.prepare(sql)?;

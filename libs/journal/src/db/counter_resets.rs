@@ -155,7 +155,7 @@ pub(crate) fn update(rows: &Rows<'_>, catalogue: &Catalogue) -> rusqlite::Result
     Ok(())
 }
 
-/// The last minute before one that has numbers of a series, and the last of them.
+/// Returns the last minute before one that has numbers of a series, and the last of them.
 fn previous(rows: &Rows<'_>, series: u32, minute: i64) -> rusqlite::Result<Option<(i64, f64)>> {
     let quarter = quarter_of(minute);
     if let Some(found) = first_of(rows, series, (quarter..minute).rev())? {
@@ -168,7 +168,7 @@ fn previous(rows: &Rows<'_>, series: u32, minute: i64) -> rusqlite::Result<Optio
     }
 }
 
-/// The first minute after one that has numbers of a series.
+/// Returns the first minute after one that has numbers of a series.
 fn next(rows: &Rows<'_>, series: u32, minute: i64) -> rusqlite::Result<Option<i64>> {
     let quarter = quarter_of(minute);
     let mut found = first_of(rows, series, minute + 1..quarter + 15)?;
@@ -197,7 +197,7 @@ fn quarter_by(
     Ok(start.map(|start| start.div_euclid(60)))
 }
 
-/// The first of these minutes that has a roll-up, and the last number in it. The table is in order of time, then of
+/// Returns the first of these minutes that has a roll-up, and the last number in it. The table is in order of time, then of
 /// series, so looking up one minute after the other is faster than a search.
 fn first_of(
     rows: &Rows<'_>,

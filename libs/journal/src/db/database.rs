@@ -1,4 +1,4 @@
-//! The database file: opening it, and setting a damaged one aside.
+//! Database file: opening it, and setting a damaged one aside.
 
 use std::{
     fs::{self, File},
@@ -20,27 +20,27 @@ use crate::{
     paths::{folder, with_suffix},
 };
 
-/// How long another process may hold the database before that is an error.
+/// Time for which another process may hold the database before that is an error.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The open database, for writing.
+/// Open database, for writing.
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) connection: Connection,
 }
 
-/// In what state the file was.
+/// State in which the file was found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// There was none.
     New,
     Whole,
-    /// It was no journal, or damaged; it was renamed to this, and a new one begun.
+    /// It was damaged, and renamed to this; a new one was created.
     SetAside(PathBuf),
 }
 
 impl Database {
-    /// Opens the database, makes one where there is none, and sets a damaged one aside.
+    /// Opens the database. Creates one where there is none, and sets a damaged one aside.
     pub(crate) fn open(path: &Path) -> Result<(Self, Found), DatabaseError> {
         if let Some(folder) = path.parent() {
             let message = |e: &io::Error| format!("cannot make the folder `{}`: {e}", folder.display());
@@ -64,7 +64,7 @@ impl Database {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
         if connection.is_readonly("main")? {
-            // SQLite opens what it may not write for reading, and says so at the first transaction.
+            // SQLite opens a file that it may not write for reading, and fails at the first transaction.
             let message = format!("`{}` cannot be written", path.display());
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, message).into());
         }
@@ -78,7 +78,7 @@ impl Database {
         } else {
             identify(&connection, path)?;
         }
-        // Before this line nothing of another program's file has changed.
+        // Up to here another program's file was not changed.
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304",
         )?;
@@ -94,7 +94,7 @@ impl Database {
         Ok((database, found))
     }
 
-    /// Reads what every start needs anyway, and the end of each table. A look at every page would take minutes
+    /// Reads what every start needs anyway, and the end of each table, to find damage. Reading every page would take minutes
     /// with years of data on a slow card.
     fn probe(&self) -> Result<(), DatabaseError> {
         self.folded()?;
@@ -107,7 +107,7 @@ impl Database {
         Ok(())
     }
 
-    /// A database that is gone with its connection.
+    /// Returns a database that is gone with its connection.
     pub(crate) fn in_memory() -> Result<Self, DatabaseError> {
         let connection = Connection::open_in_memory()?;
         connection.execute_batch(SCHEMA)?;
@@ -115,13 +115,13 @@ impl Database {
     }
 }
 
-/// Renames a damaged database and what belongs to it; gives the new name.
+/// Renames a damaged database and the files that belong to it. Returns the new name.
 pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let stem = format!(".damaged-{}", Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
     let names = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}.{n}")));
     let mut free = names.map(|name| with_suffix(path, &name)).filter(|name| !name.exists());
     let Some(aside) = free.next() else { return Err(io::ErrorKind::AlreadyExists.into()) };
-    // The database first: what is left of it if the power goes now, SQLite throws away.
+    // The database first: if the power fails now, SQLite discards the files that are left of it.
     fs::rename(path, &aside)?;
     for suffix in ["-wal", "-shm", "-journal"] {
         match fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
@@ -133,12 +133,12 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Opens the database for reading only: HTTP while the program runs, `export` beside it.
+/// Opens the database for reading only: for HTTP while the program runs, or for `export` beside it.
 pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, DatabaseError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     match Connection::open_with_flags(path, flags).map_err(Into::into).and_then(|c| reader(c, path)) {
-        // In a folder that may not be written, SQLite cannot make the file that readers share.
-        // It needs none where nothing is left to be read but the database itself.
+        // In a folder that may not be written, SQLite cannot create the file that readers share. Without a `-wal` file it
+        // needs none.
         Err(DatabaseError::Sqlite(error)) if needs_folder(&error) && !with_suffix(path, "-wal").exists() => {
             const RESERVED: &AsciiSet = &CONTROLS.add(b'?').add(b'#').add(b'%').add(b' ');
             let uri = format!("file:{}?immutable=1", percent_encode(path.as_os_str().as_bytes(), RESERVED));

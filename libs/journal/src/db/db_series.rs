@@ -1,4 +1,4 @@
-//! What the database has of one series.
+//! Series in the database.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 
@@ -13,7 +13,7 @@ use crate::{
 };
 use reading::{Kind, Text};
 
-/// A series in the database.
+/// One series in the database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DbSeries<'v> {
     database: &'v Connection,
@@ -21,14 +21,14 @@ pub(crate) struct DbSeries<'v> {
     series: i64,
 }
 
-/// A quarter of an hour as a counter needs it.
+/// Quarter of an hour of a counter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Quarter {
-    /// Its start, in seconds since 1970.
+    /// Start in seconds since 1970.
     pub(crate) start: i64,
     pub(crate) first: f64,
     pub(crate) last: f64,
-    /// How many readings there were.
+    /// Number of readings.
     pub(crate) count: i64,
 }
 
@@ -85,7 +85,7 @@ impl<'v> DbSeries<'v> {
         Ok((name, stated, Self { database, section: row.get(5)?, series: row.get(6)? }))
     }
 
-    /// The oldest minute of which there are all readings: its start in seconds since 1970.
+    /// Returns the oldest minute of which there are all readings: its start in seconds since 1970.
     pub(crate) fn oldest_raw(database: &Connection) -> rusqlite::Result<Option<i64>> {
         let key = database.query_row("SELECT min(key) FROM raw", [], |row| row.get::<_, Option<i64>>(0))?;
         Ok(key.map(|key| (key >> 16) * 60))
@@ -95,13 +95,13 @@ impl<'v> DbSeries<'v> {
         self.database.prepare_cached(sql)
     }
 
-    /// The start of the first minute and the end of the last.
+    /// Returns the start of the first minute and the end of the last.
     pub(crate) fn extent(&self) -> rusqlite::Result<Option<(Micros, Micros)>> {
         let ends = self.first_minute_from(i64::MIN)?.zip(self.last_minute_before(i64::MAX)?);
         Ok(ends.map(|(first, last)| (first * SECOND, (last + 60) * SECOND)))
     }
 
-    /// The start of the first minute with a reading that begins at a second or later, or less than a minute before.
+    /// Returns the start of the first minute with a reading that begins at a second or later, or less than a minute before.
     pub(crate) fn first_minute_from(&self, second: i64) -> rusqlite::Result<Option<i64>> {
         let mut minutes = self.minutes()?;
         let mut from = second.saturating_sub(Quarter::SECONDS - 1);
@@ -117,7 +117,7 @@ impl<'v> DbSeries<'v> {
         Ok(None)
     }
 
-    /// The start of the last minute with a reading that begins before a second.
+    /// Returns the start of the last minute with a reading that begins before a second.
     fn last_minute_before(&self, second: i64) -> rusqlite::Result<Option<i64>> {
         let mut minutes = self.minutes()?;
         let mut before = second;
@@ -133,7 +133,7 @@ impl<'v> DbSeries<'v> {
         Ok(None)
     }
 
-    /// The first reading of the minutes from one second to before another, and the last.
+    /// Returns the first reading of the minutes from one second to before another, and the last.
     pub(crate) fn ends(&self, from: i64, to: i64) -> rusqlite::Result<Option<(ReadAt, ReadAt)>> {
         let first = self.first_minute_from(from)?.filter(|minute| *minute < to);
         let last = self.last_minute_before(to)?.filter(|minute| *minute >= from);
@@ -152,7 +152,7 @@ impl<'v> DbSeries<'v> {
         Ok(self.minutes()?.get(minute)?.map(|rollup| (read(rollup.first), read(rollup.last))))
     }
 
-    /// The readings of a minute, of which there may be only the roll-up; `None` where they are damaged.
+    /// Returns the readings of a minute, of which there may be only the roll-up; `None` where they are damaged.
     fn samples(&self, minute: i64) -> rusqlite::Result<Option<Vec<Sample>>> {
         let mut block = self.statement("SELECT data FROM raw WHERE key = ?1")?;
         let (minute, mut samples) = (minute.div_euclid(60), Vec::new());
@@ -162,12 +162,12 @@ impl<'v> DbSeries<'v> {
         Ok(read.is_ok().then_some(samples))
     }
 
-    /// The series as blocks call it.
+    /// Returns the id as blocks have it.
     fn key(&self) -> u32 {
         u32::try_from(self.series).unwrap_or(u32::MAX)
     }
 
-    /// Leaves of readings that are in order those that a fold will add.
+    /// Keeps those of the readings, which are in order, that a checkpoint will add.
     pub(crate) fn retain_new(&self, samples: &mut Vec<Sample>) -> rusqlite::Result<()> {
         let Some(last) = self.quarter_before(i64::MAX)? else { return Ok(()) };
         let late = samples.partition_point(|sample| sample.time < last.end().saturating_mul(SECOND));
@@ -177,7 +177,7 @@ impl<'v> DbSeries<'v> {
             let minute = minute_of(within[0].time) * 60;
             let stored = if minutes.get(minute)?.is_some() { self.samples(minute)? } else { None };
             match stored {
-                // Of a minute that has only its roll-up nobody can tell which readings are in it.
+                // Where only the roll-up of a minute is left, nobody can tell which readings are in it.
                 Some(stored) if stored.is_empty() => {}
                 Some(stored) => {
                     let known = |time| stored.binary_search_by_key(&time, |of: &Sample| of.time).is_ok();
@@ -190,12 +190,12 @@ impl<'v> DbSeries<'v> {
         Ok(())
     }
 
-    /// Whether the readings of a minute are still there.
+    /// Returns whether the readings of a minute are still there.
     pub(crate) fn has_raw(&self, minute: i64) -> rusqlite::Result<bool> {
         Ok(self.samples(minute)?.is_none_or(|samples| !samples.is_empty()))
     }
 
-    /// From when on all its readings are there: at `oldest`, or later.
+    /// Returns the moment from which on all its readings are there: `oldest`, or later.
     pub(crate) fn raw_from(&self, oldest: i64) -> rusqlite::Result<i64> {
         let Some(first) = self.first_minute_from(oldest)? else { return Ok(oldest) };
         if self.has_raw(first)? {
@@ -213,12 +213,12 @@ impl<'v> DbSeries<'v> {
         Ok(with)
     }
 
-    /// The last quarter that begins before a second.
+    /// Returns the last quarter that begins before a second.
     pub(crate) fn quarter_before(&self, second: i64) -> rusqlite::Result<Option<Quarter>> {
         self.quarter("ts < ?2 ORDER BY ts DESC LIMIT 1", second)
     }
 
-    /// The first quarter that begins at a second or later.
+    /// Returns the first quarter that begins at a second or later.
     fn quarter_from(&self, second: i64) -> rusqlite::Result<Option<Quarter>> {
         self.quarter("ts >= ?2 ORDER BY ts LIMIT 1", second)
     }
@@ -256,13 +256,13 @@ impl<'v> DbSeries<'v> {
         Ok(quarters)
     }
 
-    /// The quarters that begin within a range, in order.
+    /// Returns the quarters that begin within a range, in order.
     fn quarters_within(&self, from: i64, to: i64) -> rusqlite::Result<Vec<Quarter>> {
         let sql = "SELECT ts, first, last, count FROM quarter WHERE series = ?1 AND ts >= ?2 AND ts < ?3 ORDER BY ts";
         self.statement(sql)?.query_map([self.series, from, to], Quarter::from_row)?.collect()
     }
 
-    /// The starts of the last quarters up to one that begins at `before`, and of the first ones from `after` on.
+    /// Returns the starts of the last quarters up to one that begins at `before`, and of the first ones from `after` on.
     pub(crate) fn quarters_around(
         &self,
         before: i64,
@@ -281,7 +281,7 @@ impl<'v> DbSeries<'v> {
         Ok(starts)
     }
 
-    /// The roll-ups of a level that begin within a range, in order.
+    /// Visits the roll-ups of a level that begin within a range, in order.
     pub(crate) fn rollups(
         &self,
         level: Level,
@@ -304,8 +304,8 @@ impl<'v> DbSeries<'v> {
         Ok(())
     }
 
-    /// The table `minute` is in order of time: one row for each series of the house. So each minute is looked up,
-    /// in the quarters that have one.
+    /// Visits the roll-ups of minutes. The table is in order of time, then of series, so each minute is looked up, in the
+    /// quarters that have one.
     fn minutes_of(&self, from: i64, to: i64, mut visit: impl FnMut(i64, Rollup)) -> rusqlite::Result<()> {
         let mut minutes = self.minutes()?;
         self.quarters(from, to, |quarter| {
@@ -326,7 +326,7 @@ impl<'v> DbSeries<'v> {
         Ok(Minutes { rows, series: self.series })
     }
 
-    /// The start of each quarter that overlaps a range and has readings, until `visit` says no.
+    /// Visits the start of each quarter that overlaps a range and has readings, until `visit` returns false.
     fn quarters(
         &self,
         from: i64,
@@ -344,7 +344,7 @@ impl<'v> DbSeries<'v> {
         Ok(())
     }
 
-    /// Appends the readings from a moment to before another, in order; false where there are more than `limit`.
+    /// Appends the readings from a moment to before another, in order. Returns false if there are more than `limit`.
     pub(crate) fn raw(
         &self,
         from: Micros,
@@ -369,7 +369,7 @@ impl<'v> DbSeries<'v> {
                 let whole = start >= from && end <= to;
                 let to_out = if whole { &mut *out } else { &mut edge };
                 let before = to_out.len();
-                // Of a damaged row there is still the roll-up.
+                // A damaged row is left out; its roll-up is still there.
                 if Block::decode_series(minute, row.get_ref(1)?.as_blob()?, self.key(), to_out).is_err() {
                     to_out.truncate(before);
                 }
@@ -394,7 +394,7 @@ impl<'v> DbSeries<'v> {
     }
 }
 
-/// Looks up minutes of one series.
+/// Look-up of the minutes of one series.
 struct Minutes<'v> {
     rows: CachedStatement<'v>,
     series: i64,

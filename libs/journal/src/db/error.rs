@@ -4,12 +4,12 @@ use std::{io, path::PathBuf};
 
 use rusqlite::ErrorCode;
 
-/// Why the journal's database cannot be used.
+/// Reason why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DatabaseError {
     #[error("`{}` was written by a newer smartmeter (schema {found}, this one knows {known})", .path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("`{}` is another program's database: name another file", .path.display())]
+    #[error("`{}` belongs to another program; set another `[journal] path`", .path.display())]
     Foreign { path: PathBuf },
     #[error("the database is damaged: {0}")]
     Damaged(&'static str),
@@ -20,7 +20,7 @@ pub(crate) enum DatabaseError {
 }
 
 impl DatabaseError {
-    /// Whether the file itself is damaged: it is to be set aside.
+    /// Returns whether the file itself is damaged, and is to be set aside.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Damaged(_) => true,

@@ -1,4 +1,4 @@
-//! A run of integers in as few bits as they need.
+//! Rice coding: a run of integers in as few bits as they need.
 //!
 //! ```text
 //! run   = kind · start · [step] · surprises
@@ -14,11 +14,11 @@
 
 use crate::varint::{Input, put_signed};
 
-/// That many zeros are no upper bits.
+/// Zeros that announce a long code, in the place of upper bits.
 const ESCAPE: u32 = 12;
-/// With the zeros and the one it is read from one word of 57 bits.
+/// Largest parameter: together with the zeros and the one, a code is read from one word of 57 bits.
 const MAX_PARAMETER: u32 = 44;
-/// A longer run has a bit for each integer at least, so that a few bytes cannot claim to be millions of integers.
+/// Longest run without a bit for each integer, so that a few bytes cannot claim to be millions of integers.
 const MAX_SILENT: usize = 256;
 const STEPS: u8 = 0x80;
 
@@ -28,8 +28,8 @@ pub(crate) fn put_run(out: &mut Vec<u8>, run: &[i64]) {
     if level.cost() < steps.cost() { level.write(out) } else { steps.write(out) }
 }
 
-/// Takes a run of `count` integers off the front, and hands them to `each`. `None` where it is damaged; `each` may
-/// have got nonsense then.
+/// Takes a run of `count` integers off the front, and passes them to `each`. Returns `None` if it is damaged; `each` may
+/// have received nonsense then.
 pub(crate) fn take_run(input: &mut Input<'_>, count: usize, mut each: impl FnMut(i64)) -> Option<()> {
     if count == 0 {
         return Some(());
@@ -58,14 +58,14 @@ pub(crate) fn take_run(input: &mut Input<'_>, count: usize, mut each: impl FnMut
                 last = integer.wrapping_add(surprise);
                 each(last);
             }
-            // Behind the end there were zeros.
+            // Bits behind the end were read as zeros.
             input.bytes(bits.at.div_ceil(8))?;
         }
     }
     Some(())
 }
 
-/// One of the ways to write a run.
+/// One way to write a run.
 struct Plan {
     kind: u8,
     start: i64,
@@ -100,7 +100,7 @@ impl Plan {
         Self { kind: kind | (parameter + 1) as u8, start, step, surprises, bits }
     }
 
-    /// In bits.
+    /// Returns the size in bits.
     fn cost(&self) -> usize {
         let mut numbers = Vec::new();
         self.write_numbers(&mut numbers);
@@ -133,7 +133,7 @@ fn zigzag(n: i64) -> u64 {
     ((n << 1) ^ (n >> 63)) as u64
 }
 
-/// How many bits a surprise takes.
+/// Returns how many bits a surprise takes.
 fn width(surprise: u64, parameter: u32) -> usize {
     let upper = surprise >> parameter;
     let bits = if upper < u64::from(ESCAPE) {
@@ -183,7 +183,7 @@ impl Writer<'_> {
     }
 }
 
-/// So many ones; at most 63.
+/// Returns `count` ones; at most 63.
 fn low(count: u32) -> u64 {
     (1 << count) - 1
 }
@@ -195,7 +195,7 @@ struct Bits<'a> {
 }
 
 impl Bits<'_> {
-    /// The next 57 bits at least.
+    /// Returns the next 57 bits at least.
     fn peek(&self) -> u64 {
         let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
         let word = rest.first_chunk().copied().unwrap_or_else(|| {

@@ -1,45 +1,45 @@
-//! Roll-ups: what a span of time is reduced to, and where spans begin.
+//! Roll-ups of the numbers in a span of time.
 
 use jiff::tz::TimeZone;
 use rusqlite::Row;
 
 use crate::{series::Sample, time::span::Span};
 
-/// What is kept of the numbers of one series within one span.
+/// Roll-up of the numbers of one series within one span.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rollup {
-    /// The first number.
+    /// First number.
     pub first: f64,
-    /// The last one.
+    /// Last number.
     pub last: f64,
-    /// The smallest.
+    /// Smallest number.
     pub min: f64,
-    /// The largest.
+    /// Largest number.
     pub max: f64,
-    /// Their mean: each counts the same.
+    /// Mean in which each number counts the same.
     pub mean: f64,
-    /// How many there were.
+    /// Count of the numbers.
     pub count: u64,
 }
 
 impl Rollup {
-    /// Of one number.
+    /// Returns the roll-up of one number.
     #[cfg(test)]
     pub(crate) fn of(value: f64) -> Self {
         Self { first: value, last: value, min: value, max: value, mean: value, count: 1 }
     }
 
-    /// Of numbers in order of time; `None` of none.
+    /// Returns the roll-up of numbers in order of time; `None` if there are none.
     pub(crate) fn of_samples(samples: &[Sample]) -> Option<Self> {
         let values = || samples.iter().map(|sample| sample.value.to_f64());
         let (first, last) = (values().next()?, values().next_back()?);
         let (min, max) = values().fold((first, first), |(min, max), value| (min.min(value), max.max(value)));
-        // Around the first one: a counter's nine digits would swallow those of its differences.
+        // Relative to the first one: the nine digits of a counter would swallow those of its differences.
         let mean = first + values().map(|value| value - first).sum::<f64>() / samples.len() as f64;
         Some(Self { first, last, min, max, mean: mean.max(min).min(max), count: samples.len() as u64 })
     }
 
-    /// From columns as the tables have them, `first` being the one at `at`.
+    /// Reads the columns of a row, of which `first` is at `at`.
     pub(crate) fn from_row(row: &Row<'_>, at: usize) -> rusqlite::Result<Self> {
         Ok(Self {
             first: row.get(at)?,
@@ -51,14 +51,14 @@ impl Rollup {
         })
     }
 
-    /// Adds a later one.
+    /// Adds the roll-up of a later span.
     pub(crate) fn append(&mut self, later: &Self) {
         let count = self.count.saturating_add(later.count);
         if later.count > 0 {
             self.last = later.last;
             self.min = self.min.min(later.min);
             self.max = self.max.max(later.max);
-            // The share of the later one, so that nothing large is multiplied and divided again.
+            // Only the difference is weighted, so that no large number is multiplied and divided again.
             let mean = self.mean + (later.mean - self.mean) * (later.count as f64 / count as f64);
             self.mean = mean.max(self.min).min(self.max);
             self.count = count;
@@ -66,7 +66,7 @@ impl Rollup {
     }
 }
 
-/// The spans of which roll-ups are stored.
+/// Spans of which roll-ups are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// A minute of UTC.
@@ -83,7 +83,7 @@ impl Level {
     #[cfg(test)]
     pub(crate) const ALL: [Self; 4] = [Self::Minute, Self::Quarter, Self::Hour, Self::Day];
 
-    /// The table.
+    /// Returns the name of the table.
     pub(crate) fn table(self) -> &'static str {
         match self {
             Self::Minute => "minute",
@@ -102,12 +102,12 @@ impl Level {
         }
     }
 
-    /// The start of the span in which `second` lies, in seconds since 1970. Days are those of `zone`, the rest UTC.
+    /// Returns the start of the span in which `second` lies, in seconds since 1970. Days are those of `zone`, the rest UTC.
     pub(crate) fn start(self, second: i64, zone: &TimeZone) -> i64 {
         self.span().start(second, zone)
     }
 
-    /// The start of the next span.
+    /// Returns the start of the next span.
     pub(crate) fn next(self, start: i64, zone: &TimeZone) -> i64 {
         self.span().next(start, zone)
     }

@@ -1,4 +1,4 @@
-//! The tables of roll-ups: quarters of an hour from minutes, hours and days from quarters.
+//! Tables of roll-ups: quarters of an hour from minutes, hours and days from quarters.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -28,7 +28,7 @@ pub(crate) fn put(
     connection.prepare_cached(&sql)?.execute((series, start, first, last, min, max, mean, count)).map(|_| ())
 }
 
-/// Makes anew the quarters, hours and days in which minutes changed, each as a whole.
+/// Recomputes the quarters, hours and days in which minutes changed.
 pub(crate) fn roll_up(rows: &Rows<'_>, zone: &TimeZone) -> rusqlite::Result<()> {
     let mut quarters = BTreeMap::<i64, Vec<u32>>::new();
     for &(series, minute) in &rows.touched {
@@ -54,7 +54,7 @@ pub(crate) fn roll_up(rows: &Rows<'_>, zone: &TimeZone) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// All series that have minutes within a span, rolled up. One pass: minutes lie in order of time.
+/// Rolls up all series that have minutes within a span, in one pass, as minutes lie in order of time.
 fn minutes(connection: &Connection, start: i64, end: i64) -> rusqlite::Result<HashMap<u32, Rollup>> {
     let sql = "SELECT series, first, last, min, max, mean, count FROM minute
         WHERE ts >= ?1 AND ts < ?2 ORDER BY ts, series";
@@ -89,7 +89,7 @@ fn of_quarters(
     Ok(whole)
 }
 
-/// Puts a roll-up in the place of all that begin within its span: a day of another zone, too.
+/// Replaces all roll-ups that begin within a span, also days of another time zone.
 fn replace(
     connection: &Connection,
     (level, start): (Level, i64),

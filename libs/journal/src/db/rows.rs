@@ -13,15 +13,15 @@ use crate::{
     series::Sample,
 };
 
-/// The rows of `raw` and `minute`, and which of them changed.
+/// Rows of `raw` and `minute`, and those of them that changed.
 pub(crate) struct Rows<'a> {
     pub(crate) connection: &'a Connection,
-    /// Series and minutes whose numbers or events are others than before.
+    /// Series and minutes whose numbers or events changed.
     pub(crate) touched: BTreeSet<(u32, i64)>,
 }
 
 impl Rows<'_> {
-    /// Adds numbers to those of a minute of a section. What is there stays.
+    /// Adds numbers to those of a minute of a section. Numbers that are there stay.
     pub(crate) fn merge(&mut self, section: u16, minute: i64, new: Block) -> rusqlite::Result<()> {
         let row = self.row(section, minute)?;
         let stored = row.as_ref().map(|row| Block::decode(minute, row));
@@ -35,7 +35,7 @@ impl Rows<'_> {
         let before = numbers(&block);
         for column in new.columns {
             let known = block.columns.binary_search_by_key(&column.series, |column| column.series).is_ok();
-            // Rolled up, and its numbers removed: whether these are among them, nobody can tell.
+            // Only the roll-up is left, and nobody can tell whether these numbers are in it.
             if !known && !damaged && self.is_rolled_up(column.series, minute)? {
                 continue;
             }
@@ -55,7 +55,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Takes a minute of a section out; `None` where there is none, or none that can be read.
+    /// Takes a minute of a section out. Returns `None` if there is none, or it is damaged.
     pub(crate) fn remove(&mut self, section: u16, minute: i64) -> rusqlite::Result<Option<Block>> {
         let Some(row) = self.row(section, minute)? else { return Ok(None) };
         let Ok(block) = Block::decode(minute, &row) else {
@@ -75,7 +75,7 @@ impl Rows<'_> {
         Ok(Some(block))
     }
 
-    /// The numbers of a series in a minute; none where they cannot be read.
+    /// Returns the numbers of a series in a minute; none where they cannot be read.
     pub(crate) fn samples(&self, section: u16, minute: i64, series: u32) -> rusqlite::Result<Vec<Sample>> {
         let mut samples = Vec::new();
         if let Some(row) = self.row(section, minute)?

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::db::DatabaseError;
 
-/// "smtr": tells a journal from other programs' databases.
+/// "smtr", which tells a journal from the databases of other programs.
 pub(crate) const APPLICATION: i64 = 0x736d_7472;
 pub(crate) const VERSION: i64 = 2;
 
@@ -38,7 +38,7 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 pub(crate) const TABLES: [&str; 9] =
     ["day", "event", "hour", "minute", "quarter", "raw", "section", "series", "state"];
 
-/// What SQLite would take for another format, for a read-only file, or would meet later.
+/// Finds damage of the header that SQLite would take for another format or a read-only file, or would meet later.
 pub(crate) fn check_header(path: &Path) -> Result<(), DatabaseError> {
     let mut header = Vec::new();
     match File::open(path) {
@@ -67,10 +67,10 @@ pub(crate) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(sql, [], |row| row.get(0))
 }
 
-/// Whether this is a journal, and one that this program can use.
+/// Checks that this is a journal, and one that this program can use.
 pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    // The tables first: reading them shows damage, which may look like another program's file.
+    // The tables first, as reading them finds damage that may look like another program's file.
     let mut names =
         connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")?;
     let names = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
@@ -90,7 +90,7 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<(), Datab
 
 /// Brings a database of an older version up to date.
 ///
-/// Version 2 added the kind of a series. The column itself is asked for, so that a damaged version number does no harm.
+/// Version 2 added the kind of a series. The column itself is looked for, so that a damaged version number does no harm.
 pub(crate) fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
     let sql = "SELECT count(*) FROM pragma_table_info('series') WHERE name = 'kind'";
     if connection.query_row(sql, [], |row| row.get::<_, i64>(0))? == 0 {

@@ -1,4 +1,4 @@
-//! Table `state`: how far the database got, the clock's epoch, and the cursors of publishers.
+//! Table `state`: the last segment, the clock's epoch, and the cursors of publishers.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::{
 use reading::Text;
 
 impl Database {
-    /// The number of the last segment that was folded; 0 = none.
+    /// Returns the number of the last segment that the database has; 0 = none.
     pub(crate) fn folded(&self) -> Result<u64, DatabaseError> {
         Ok(folded(&self.connection)?)
     }
 
-    /// When the newest reading was taken, to the minute's end at the latest.
+    /// Returns the time of the newest reading; where only its minute is known, the end of that.
     pub(crate) fn newest(&self) -> Result<Option<Micros>, DatabaseError> {
         let last = |sql: &str| self.connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
         let rolled = last("SELECT max(ts) FROM minute")?.map(|ts| ts.div_euclid(60));
@@ -36,7 +36,7 @@ impl Database {
         Ok(newest.or(Some(end)))
     }
 
-    /// The clock's epoch, as last kept.
+    /// Returns the clock's epoch.
     pub(crate) fn epoch(&self) -> Result<Option<Epoch>, DatabaseError> {
         let text: Option<String> = state(&self.connection, "epoch")?;
         let Some(value) = text.and_then(|text| serde_json::from_str::<Value>(&text).ok()) else {
@@ -54,7 +54,7 @@ impl Database {
         Ok(epoch())
     }
 
-    /// How far publishers got, as last kept. Those are among them that are not configured any more.
+    /// Returns the cursors of all publishers, among them some that are not configured any more.
     pub(crate) fn cursors(&self) -> Result<BTreeMap<Text, Position>, DatabaseError> {
         // '/' follows '.'.
         let sql = "SELECT key, value FROM state WHERE key >= 'cursor.' AND key < 'cursor/'";
@@ -74,18 +74,18 @@ impl Database {
     }
 }
 
-/// The number of the last segment that was folded, as a reader's transaction sees it; 0 = none.
+/// Returns the number of the last segment that the database has, as a reader's transaction sees it; 0 = none.
 pub(crate) fn folded(connection: &Connection) -> rusqlite::Result<u64> {
     let number: Option<i64> = state(connection, "folded")?;
     Ok(number.map_or(0, i64::cast_unsigned))
 }
 
-/// Keeps the number of the last segment.
+/// Writes the number of the last segment.
 pub(crate) fn keep_folded(connection: &Connection, number: u64) -> rusqlite::Result<()> {
     keep(connection, "folded", number.cast_signed())
 }
 
-/// Keeps the clock's epoch.
+/// Writes the clock's epoch.
 pub(crate) fn keep_epoch(connection: &Connection, epoch: &Epoch) -> rusqlite::Result<()> {
     let text = json!({
         "boot": &*epoch.boot, "since": epoch.since, "wall_offset": epoch.wall_offset, "offset": epoch.offset,
@@ -94,7 +94,7 @@ pub(crate) fn keep_epoch(connection: &Connection, epoch: &Epoch) -> rusqlite::Re
     keep(connection, "epoch", text.to_string())
 }
 
-/// Keeps how far a publisher got.
+/// Writes the cursor of a publisher.
 pub(crate) fn keep_cursor(connection: &Connection, publisher: &str, at: Position) -> rusqlite::Result<()> {
     let text = json!({ "segment": at.segment, "offset": at.offset });
     keep(connection, &format!("cursor.{publisher}"), text.to_string())

@@ -1,4 +1,4 @@
-//! Out of the journal: in order of time, minute by minute, however many years there are.
+//! Export: readings in order of time, minute by minute, however many years there are.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,32 +30,32 @@ use crate::{
 };
 use reading::Decimal;
 
-/// How often it is begun anew, where a program folds just then.
+/// Attempts to read segments and database at one moment, beside a program that writes checkpoints.
 const ATTEMPTS: usize = 5;
 
-/// What of the journal is wanted.
+/// Part of the journal that is exported.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// From this moment on: microseconds since 1970, UTC.
+    /// First moment, in microseconds since 1970 UTC.
     pub from: Option<i64>,
-    /// Before this one.
+    /// End, which is not included.
     pub to: Option<i64>,
-    /// Patterns of `section/name`, with `*` and `?`; none is all.
+    /// Patterns of `section/name`, with `*` and `?`; without any, all series.
     pub series: Vec<String>,
 }
 
-/// What became of an export.
+/// Result of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Rows that were handed on.
+    /// Rows that were passed on.
     pub rows: u64,
-    /// Minutes of a section whose readings are damaged, and are left out.
+    /// Minutes of a source that are damaged, and were left out.
     pub damaged: u64,
 }
 
-/// A journal to read from, at one moment; a program may go on recording in it.
+/// Journal at one moment, beside a program that may go on recording.
 ///
-/// It is two databases: that on the disk, and one in memory of what is not folded yet.
+/// It is two databases: the one on the disk, and one in memory of what is not checkpointed yet.
 pub struct Archive {
     parts: Vec<Part>,
 }
@@ -64,7 +64,7 @@ impl Archive {
     /// Opens the journal whose database is `path`.
     ///
     /// # Errors
-    /// Where there is none, or it cannot be read.
+    /// Returns an error if there is none, or it cannot be read.
     pub fn open(path: &Path) -> Result<Self, TransferError> {
         check(path)?;
         let mut attempt = 1;
@@ -79,7 +79,7 @@ impl Archive {
                 connection.execute_batch("BEGIN")?;
             }
             let now = database.as_ref().map(folded).transpose()?;
-            // Else segments were folded, and others begun, while these were read.
+            // Otherwise segments were checkpointed, and others begun, while these were read.
             if now == before || attempt == ATTEMPTS {
                 return Self::of(database, now.unwrap_or(0), &segments);
             }
@@ -115,14 +115,14 @@ impl Archive {
         Ok(Self { parts })
     }
 
-    /// Hands every reading to `sink`, in order of time. A counter that a command set is a row with what it
-    /// read before; such a row is no reading.
+    /// Passes every reading to `sink`, in order of time. The setting of a counter is a row with the number before; such a row
+    /// is not a reading.
     ///
-    /// A reading from before a correction of the clock that is not folded yet has its right time, but may
-    /// come where it had the wrong one.
+    /// A reading from before a correction of the clock that is not checkpointed yet has its right time, but may come where
+    /// it had the wrong one.
     ///
     /// # Errors
-    /// As the database and `sink` say; [`TransferError::NoSeries`].
+    /// Returns the error of the database or of `sink`, or [`TransferError::NoSeries`].
     pub fn readings(
         &self,
         selection: &Selection,
@@ -146,7 +146,7 @@ impl Archive {
             for source in &mut sources {
                 summary.damaged += source.minute(minute, &mut rows)?;
             }
-            // Stable: what the database has is before what may be a repetition of it.
+            // Stable: a reading of the database comes before its repetition in the log.
             rows.sort_by_key(|(time, series, _, set)| (*time, *series, set.is_none()));
             rows.dedup_by_key(|(time, series, _, set)| (*time, *series, set.is_none()));
             for (time, series, value, set) in rows {
@@ -159,11 +159,11 @@ impl Archive {
         }
     }
 
-    /// Hands every roll-up of spans that begin within the selection to `sink`, with its start in seconds
-    /// since 1970, in order of time.
+    /// Passes every roll-up of spans that begin within the selection to `sink`, with its start in seconds since 1970, in
+    /// order of time.
     ///
     /// # Errors
-    /// As [`readings`](Self::readings).
+    /// Returns the same errors as [`readings`](Self::readings).
     pub fn rollups(
         &self,
         selection: &Selection,
@@ -182,7 +182,7 @@ impl Archive {
             }
             let Some(start) = next.filter(|start| *start < to) else { return Ok(summary) };
             let end = start.saturating_add(window(level)).min(to);
-            // The part on the disk comes first: what is not folded yet is later.
+            // The part on the disk comes first, as what is not checkpointed yet is later.
             let mut rows = BTreeMap::<(i64, usize), Rollup>::new();
             for source in &sources {
                 source.spans(level, start..end, |ts, series, rollup| {
@@ -197,7 +197,7 @@ impl Archive {
         }
     }
 
-    /// The labels that are wanted, in order, and where they are.
+    /// Returns the labels that are selected, in order, and the sources that have them.
     fn select(&self, selection: &Selection) -> Result<(Vec<Labels>, Vec<Source<'_>>), TransferError> {
         let mut all = BTreeMap::<_, Labels>::new();
         let mut ids = Vec::new();
@@ -246,25 +246,25 @@ impl Archive {
     }
 }
 
-/// The selection's ends: far enough that nothing is beyond them, near enough to calculate with.
+/// Returns the ends of a selection: far enough that nothing is beyond them, near enough to calculate with.
 fn limits(selection: &Selection) -> (Micros, Micros) {
     (selection.from.unwrap_or(i64::MIN / 4), selection.to.unwrap_or(i64::MAX / 4))
 }
 
-/// Whether the journal's name belongs to a file that may be read, or to none.
+/// Checks that the path is a file that may be read, or does not exist.
 fn check(path: &Path) -> Result<(), TransferError> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
             Err(TransferError::NoJournal(path.to_owned(), "it is a folder".to_owned()))
         }
-        // SQLite does not say which file it may not read, nor why.
+        // SQLite does not tell which file it may not read, nor why.
         Ok(_) => File::open(path).map(drop).map_err(TransferError::file(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(TransferError::file(path)(error)),
     }
 }
 
-/// The segments that are not folded: of those before, publishers may need many.
+/// Reads the segments that the database does not have. Publishers may need many older ones.
 fn read_segments(path: &Path, folded: u64) -> Result<Vec<(u64, Vec<u8>)>, TransferError> {
     let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let numbers = match segment_numbers(path) {
@@ -283,13 +283,13 @@ fn read_segments(path: &Path, folded: u64) -> Result<Vec<(u64, Vec<u8>)>, Transf
     Ok(read)
 }
 
-/// The database; `None` where there is none yet.
+/// Opens the database; returns `None` if there is none yet.
 fn connect(path: &Path) -> Result<Option<Connection>, TransferError> {
     let open = |path| open_for_reading(path).map_err(|error| TransferError::opening(path, error));
     path.exists().then(|| open(path)).transpose()
 }
 
-/// The number of the last segment that the database has; `None` where there is no database yet.
+/// Returns the number of the last segment that the database has; `None` if there is no database yet.
 fn folded_of(path: &Path) -> Result<Option<u64>, TransferError> {
     Ok(connect(path)?.as_ref().map(folded).transpose()?)
 }

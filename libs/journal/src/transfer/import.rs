@@ -1,4 +1,4 @@
-//! Into the journal: what comes is made into segments, which are folded as those of a running program are.
+//! Import: readings are made into segments, which are checkpointed like those of a running program.
 
 use std::{
     fs::{self, File},
@@ -20,34 +20,34 @@ use crate::{
 };
 use reading::Decimal;
 
-/// So many bytes are folded at once.
+/// Bytes that are checkpointed at once.
 const CHUNK: usize = 4 << 20;
-/// The most readings of one moment that are one batch.
+/// Most readings of a batch.
 const BATCH: usize = 4096;
 
-/// A reading to take in, or a counter's setting.
+/// Reading that is imported, or the setting of a counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
-    /// When it was taken: microseconds since 1970, UTC.
+    /// Microseconds since 1970, UTC.
     pub time: i64,
-    /// Of which series.
+    /// Labels of the series.
     pub labels: Labels,
-    /// The number; that which a counter was set to.
+    /// The number; of a setting the one after.
     pub value: Decimal,
-    /// What the counter read before it was set; `None`: it is a reading.
+    /// Number before the setting; `None` for a reading.
     pub set_from: Option<Decimal>,
 }
 
-/// A journal that no program runs on, and that readings are added to.
+/// Journal to which readings are added while no program uses it.
 pub struct Import {
     database: Database,
     zone: TimeZone,
     set_aside: Option<PathBuf>,
-    /// That of the next segment.
+    /// Number of the next segment.
     number: u64,
     encoder: Encoder,
     segment: Vec<u8>,
-    /// Readings of one moment and section, not in the segment yet.
+    /// Readings of one moment and source, not in the segment yet.
     batch: Vec<Imported>,
     count: u64,
     /// Locked until this is dropped.
@@ -55,10 +55,10 @@ pub struct Import {
 }
 
 impl Import {
-    /// Opens the journal, makes one where there is none, and folds what a program left that was killed.
+    /// Opens the journal. Creates one where there is none, and checkpoints what a program left that was killed.
     ///
     /// # Errors
-    /// [`TransferError::InUse`] where a program runs on it, and what the database says.
+    /// Returns [`TransferError::InUse`] if a program uses it, or the error of the database.
     pub fn open(path: &Path) -> Result<Self, TransferError> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder {
@@ -80,7 +80,7 @@ impl Import {
             let left: Vec<_> = left.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();
             database.checkpoint(&left, &zone)?;
         }
-        // What publishers have not delivered yet stays.
+        // Segments that publishers have not delivered yet stay.
         let cursors = database.cursors()?;
         let needed = cursors.values().map(|at| at.segment).min().unwrap_or(u64::MAX);
         for &number in numbers.iter().filter(|number| **number < needed) {
@@ -105,7 +105,7 @@ impl Import {
         })
     }
 
-    /// What a database was renamed to that was damaged, and in whose place a new one was begun.
+    /// Returns the name that a damaged database was renamed to.
     pub fn set_aside(&self) -> Option<&Path> {
         self.set_aside.as_deref()
     }
@@ -113,7 +113,7 @@ impl Import {
     /// Adds a reading. One that is there already changes nothing.
     ///
     /// # Errors
-    /// What the database says, once enough has come to be folded.
+    /// Returns the error of the database, if enough readings have come for a checkpoint.
     pub fn add(&mut self, reading: Imported) -> Result<(), TransferError> {
         self.count += 1;
         let other =
@@ -134,10 +134,10 @@ impl Import {
         if self.segment.len() < CHUNK { Ok(()) } else { self.fold() }
     }
 
-    /// Folds what is left; gives how many readings were added.
+    /// Checkpoints the rest. Returns how many readings were added.
     ///
     /// # Errors
-    /// What the database says.
+    /// Returns the error of the database.
     pub fn finish(mut self) -> Result<u64, TransferError> {
         self.fold()?;
         Ok(self.count)

@@ -1,4 +1,4 @@
-//! The journal's readings, out of it and into it: beside a running program, and without one.
+//! Export beside a running program, and import without one.
 
 mod export;
 mod import;
@@ -19,35 +19,35 @@ pub use self::{
 use crate::db::DatabaseError;
 use reading::Text;
 
-/// A series, as a row of an export names it.
+/// Labels of a series in a row of an export.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Labels {
-    /// The instance.
+    /// Name of the source.
     pub section: Text,
-    /// The reading's name.
+    /// Name of the reading.
     pub name: Text,
-    /// Its unit; empty where it has none.
+    /// Unit; empty where it has none.
     pub unit: Text,
-    /// Its OBIS code; empty where it has none.
+    /// OBIS code; empty where it has none.
     pub obis: Text,
 }
 
-/// Why readings cannot be taken out of the journal or into it.
+/// Error of an export or an import.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// There is neither a database nor what belongs to one.
+    /// There is neither a database nor a segment.
     #[error("there is no journal `{}`", .0.display())]
     Missing(PathBuf),
-    /// What the journal's name belongs to is none, or none that this program knows: the reason.
-    #[error("`{}` is no journal that can be used: {}", .0.display(), .1)]
+    /// The file is not a journal, or not one that this program can use; with the reason.
+    #[error("`{}` is not a usable journal: {}", .0.display(), .1)]
     NoJournal(PathBuf, String),
-    /// A program records in it.
-    #[error("a program that runs has the journal `{}` open", .0.display())]
+    /// A program uses it.
+    #[error("a running program uses the journal `{}`", .0.display())]
     InUse(PathBuf),
-    /// A pattern fits no series: the pattern, and the series that there are.
-    #[error("no series fits `{0}`")]
+    /// A pattern matches no series; with the pattern and the series that exist.
+    #[error("no series matches `{0}`")]
     NoSeries(String, Vec<String>),
-    /// What the database says, once it is open.
+    /// The database failed.
     #[error("{0}")]
     Database(String),
     /// A file of the journal cannot be opened or read.
@@ -71,7 +71,7 @@ impl From<DatabaseError> for TransferError {
 }
 
 impl TransferError {
-    /// Why the database `path` does not open.
+    /// Converts the error of opening the database `path`.
     fn opening(path: &Path, error: DatabaseError) -> Self {
         let no_journal = |reason: String| Self::NoJournal(path.to_owned(), reason);
         match error {
@@ -81,8 +81,8 @@ impl TransferError {
             DatabaseError::Foreign { .. } => no_journal("it is another program's database".to_owned()),
             DatabaseError::Io(error) => Self::File(path.to_owned(), error),
             DatabaseError::Sqlite(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::NotADatabase) => no_journal("it is no database".to_owned()),
-                // A database in use has a file that its readers write, too.
+                Some(ErrorCode::NotADatabase) => no_journal("it is not a database".to_owned()),
+                // Readers, too, write a file that belongs to a database in use.
                 Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                     Self::File(path.to_owned(), io::Error::new(io::ErrorKind::PermissionDenied, error))
                 }
@@ -92,7 +92,7 @@ impl TransferError {
         }
     }
 
-    /// Why a file of the journal cannot be opened or read.
+    /// Converts the error of opening or reading a file.
     fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |error| Self::File(path.to_owned(), error)
     }

@@ -1,4 +1,4 @@
-//! One database of an export: its readings, settings and roll-ups.
+//! Readings, settings and roll-ups of one database of an export.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,26 +17,26 @@ use crate::{
 };
 use reading::Decimal;
 
-/// How many counter settings are read at once.
+/// Settings of counters that are read at once.
 const SETS: usize = 1000;
 
-/// One database.
+/// Database of an export.
 pub(crate) struct Part {
     pub(crate) connection: Connection,
     /// Corrections of the clock that it has not seen.
     pub(crate) corrections: Vec<TimeCorrection>,
 }
 
-/// A part with the series that are wanted: their ids, and their places among the labels.
+/// Part with the series that are exported: their ids, and their places among the labels.
 pub(crate) struct Source<'a> {
     part: &'a Part,
     wanted: HashMap<i64, usize>,
     sets: VecDeque<Set>,
-    /// Up to where settings were read.
+    /// Last setting that was read.
     asked: Option<(i64, i64)>,
 }
 
-/// A counter that a command set.
+/// Setting of a counter.
 struct Set {
     time: Micros,
     series: usize,
@@ -44,7 +44,7 @@ struct Set {
     after: f64,
 }
 
-/// A row of an export: time, place of its labels, value, what it was set from.
+/// Row of an export: time, place of its labels, value, value before a setting.
 pub(crate) type Row = (Micros, usize, Decimal, Option<Decimal>);
 
 impl<'a> Source<'a> {
@@ -52,7 +52,7 @@ impl<'a> Source<'a> {
         Self { part, wanted, sets: VecDeque::new(), asked: None }
     }
 
-    /// By how much times may be moved.
+    /// Returns by how much the corrections may move a time.
     pub(crate) fn slack(&self) -> Micros {
         self.part
             .corrections
@@ -64,7 +64,7 @@ impl<'a> Source<'a> {
         self.part.corrections.iter().fold(time, |time, correction| correction.apply(time))
     }
 
-    /// The first minute from `at` on that has readings or settings.
+    /// Returns the first minute from `at` on that has readings or settings.
     pub(crate) fn next_minute(&mut self, at: i64) -> Result<Option<i64>, TransferError> {
         let mut statement =
             self.part.connection.prepare_cached("SELECT min(key) FROM raw WHERE key >= ?1")?;
@@ -73,7 +73,7 @@ impl<'a> Source<'a> {
         Ok([key.map(|key| key >> 16), set.map(minute_of)].into_iter().flatten().min())
     }
 
-    /// When the next setting was, from `at` on.
+    /// Returns the time of the next setting from `at` on.
     fn next_set(&mut self, at: Micros) -> Result<Option<Micros>, TransferError> {
         loop {
             while self.sets.front().is_some_and(|set| set.time < at) {
@@ -108,7 +108,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Appends the rows of a minute; gives how many sections' rows are damaged.
+    /// Appends the rows of a minute. Returns how many sections' rows are damaged.
     pub(crate) fn minute(&mut self, minute: i64, out: &mut Vec<Row>) -> Result<u64, TransferError> {
         let mut damaged = 0;
         let mut statement =
@@ -129,7 +129,7 @@ impl<'a> Source<'a> {
         let start = minute.saturating_mul(MINUTE);
         while let Some(time) = self.next_set(start)?.filter(|time| minute_of(*time) == minute) {
             let Some(set) = self.sets.pop_front() else { break };
-            // What cannot be written as a decimal was none when it was recorded.
+            // A number that is not a decimal was not recorded as one.
             if let (Some(before), Some(after)) = (Decimal::from_f64(set.before), Decimal::from_f64(set.after))
             {
                 out.push((self.corrected(time), set.series, after, Some(before)));
@@ -138,7 +138,7 @@ impl<'a> Source<'a> {
         Ok(damaged)
     }
 
-    /// The start of the first span from `at` on.
+    /// Returns the start of the first span from `at` on.
     pub(crate) fn next_span(&self, level: Level, at: i64) -> Result<Option<i64>, TransferError> {
         let connection = &self.part.connection;
         if level == Level::Minute {
@@ -156,7 +156,7 @@ impl<'a> Source<'a> {
         Ok(first)
     }
 
-    /// Hands on the spans that begin within `range`.
+    /// Passes on the spans that begin within `range`.
     pub(crate) fn spans(
         &self,
         level: Level,
@@ -186,7 +186,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// So many seconds of a level are read at once: few rows, and few questions.
+/// Returns how many seconds of a level are read at once: few rows, and few queries.
 pub(crate) fn window(level: Level) -> i64 {
     match level {
         Level::Minute => 900,

@@ -278,11 +278,11 @@ fn what_is_no_journal_is_named() {
     assert!(matches!(Archive::open(&below), Err(TransferError::Missing(path)) if path == below));
 
     fs::create_dir(&path).unwrap();
-    assert_eq!(shown(), format!("`{name}` is no journal that can be used: it is a folder"));
+    assert_eq!(shown(), format!("`{name}` is not a usable journal: it is a folder"));
     fs::remove_dir(&path).unwrap();
 
     fs::write(&path, "time,section,name,value\n".repeat(100)).unwrap();
-    assert_eq!(shown(), format!("`{name}` is no journal that can be used: it is no database"));
+    assert_eq!(shown(), format!("`{name}` is not a usable journal: it is not a database"));
     let within = path.join("journal.db");
     let error = Archive::open(&within).err().unwrap();
     assert!(matches!(&error, TransferError::File(path, _) if *path == within), "{error}");
@@ -290,7 +290,7 @@ fn what_is_no_journal_is_named() {
 
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE photo (id INTEGER)").unwrap();
-    assert_eq!(shown(), format!("`{name}` is no journal that can be used: it is another program's database"));
+    assert_eq!(shown(), format!("`{name}` is not a usable journal: it is another program's database"));
 
     // A segment that is none: a folder cannot be read, not even by root.
     fs::remove_file(&path).unwrap();

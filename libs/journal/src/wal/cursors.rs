@@ -1,4 +1,4 @@
-//! How far each publisher got.
+//! Cursors: the position up to which each publisher has delivered.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use crate::{
 };
 use reading::Text;
 
-/// A cursor that moves is kept so often: what was delivered in between comes twice after a kill. In microseconds.
+/// Time between two writes of a cursor that moves. After a kill, what was delivered in between comes twice. In microseconds.
 const KEEP_EVERY: Micros = 5 * SECOND;
 
-/// Those of the publishers that are configured.
+/// Cursors of the publishers that are configured.
 #[derive(Debug)]
 pub(crate) struct Cursors(Vec<Cursor>);
 
@@ -19,13 +19,13 @@ pub(crate) struct Cursors(Vec<Cursor>);
 struct Cursor {
     publisher: Text,
     at: Position,
-    /// What the journal has of it, and since when: time since boot.
+    /// Position that was written last, and the time since boot of that write.
     kept: Position,
     kept_at: Micros,
 }
 
 impl Cursors {
-    /// All of them at one place.
+    /// Returns all of them at one position.
     pub(crate) fn new(publishers: &[Text], at: Position) -> Self {
         let cursor =
             |publisher: &Text| Cursor { publisher: publisher.clone(), at, kept: at, kept_at: Micros::MIN };
@@ -43,22 +43,22 @@ impl Cursors {
         }
     }
 
-    /// Everything before this is not needed by a publisher; `None` where it has no cursor.
+    /// Returns the cursor of a publisher; `None` if it is not configured.
     pub(crate) fn get(&self, publisher: &str) -> Option<Position> {
         self.0.iter().find(|cursor| cursor.publisher == publisher).map(|cursor| cursor.at)
     }
 
-    /// The first segment that is needed.
+    /// Returns the first segment that a publisher needs.
     pub(crate) fn needed(&self) -> u64 {
         self.0.iter().map(|cursor| cursor.at.segment).min().unwrap_or(u64::MAX)
     }
 
-    /// How many publishers need this segment.
+    /// Returns how many publishers need a segment.
     pub(crate) fn needing(&self, number: u64) -> usize {
         self.0.iter().filter(|cursor| cursor.at.segment <= number).count()
     }
 
-    /// Moves a cursor, if that is forward; gives whether it is in another segment now.
+    /// Moves a cursor, if that is forward. Returns whether it is in another segment now.
     pub(crate) fn advance(&mut self, publisher: &str, to: Position) -> bool {
         let cursor = self.0.iter_mut().find(|cursor| cursor.publisher == publisher && cursor.at < to);
         let Some(cursor) = cursor else { return false };
@@ -72,7 +72,7 @@ impl Cursors {
         self.0.iter_mut().for_each(|cursor| cursor.keep(open));
     }
 
-    /// Appends those that moved since they were kept.
+    /// Appends those that moved since they were written.
     pub(crate) fn keep(&mut self, open: &mut Open, now: Micros) {
         for cursor in self.0.iter_mut().filter(|cursor| cursor.at != cursor.kept) {
             cursor.keep(open);
@@ -80,7 +80,7 @@ impl Cursors {
         }
     }
 
-    /// Appends one of them if it moved and its time has come, or where it is to be kept `at_once`; gives whether it did.
+    /// Appends one of them if it moved and its time has come, or `at_once`. Returns whether it did.
     pub(crate) fn keep_one(&mut self, publisher: &str, open: &mut Open, now: Micros, at_once: bool) -> bool {
         let due = |c: &&mut Cursor| {
             let waited = now.saturating_sub(c.kept_at) >= KEEP_EVERY;

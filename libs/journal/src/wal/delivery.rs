@@ -25,7 +25,7 @@ pub(crate) enum Piece {
     Next(u64),
     /// The segment does not exist; the next one has this number.
     Gone(u64),
-    /// Nothing was recorded behind the position. So many batches were recorded in this run.
+    /// Nothing was recorded behind the position. `recorded`: batches of this run.
     End { recorded: u64 },
 }
 
@@ -71,7 +71,7 @@ impl Log {
         }
     }
 
-    /// Whether everything from a place on is in memory.
+    /// Returns whether everything from a position on is in memory.
     pub(crate) fn is_in_memory(&self, from: Position) -> bool {
         let state = lock(&self.state);
         let behind = |number, len| Position { segment: number, offset: len as u64 } > from;
@@ -125,7 +125,7 @@ impl Log {
         }
     }
 
-    /// The corrections of the clock that were recorded behind a place, each with the place behind it.
+    /// Returns the corrections of the clock that were recorded behind a position, each with the position behind it.
     pub(crate) fn corrections(&self, after: Position) -> Vec<(Position, TimeCorrection)> {
         lock(&self.state).corrections.iter().filter(|(at, _)| *at > after).copied().collect()
     }
@@ -135,18 +135,18 @@ impl Log {
         lock(&self.state).corrected
     }
 
-    /// How many batches were recorded in this run.
+    /// Returns the number of batches that were recorded in this run.
     pub(crate) fn recorded(&self) -> u64 {
         lock(&self.state).recorded()
     }
 
-    /// Whether dates are likely to stay: not where the clock is behind what was recorded, or was never set.
+    /// Returns whether times are likely to stay: the clock was set, and is not behind what was recorded.
     pub(crate) fn is_settled(&self) -> bool {
         self.lead() <= 0 && self.clock.now().wall >= YEAR_2025
     }
 }
 
-/// Bytes of a file, fewer where it ends.
+/// Reads bytes of a file; fewer where it ends.
 fn read_piece(path: &Path, from: u64, len: usize) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(from))?;

@@ -16,11 +16,11 @@ use crate::{
     },
 };
 
-/// A disk that takes longer than this for a few bytes hangs: nobody waits for it.
+/// Longest wait for a write of another thread: a disk that takes longer for a few bytes hangs.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 impl Log {
-    /// Writes a segment into its file, up to `end` at least. Where somebody else is writing, waits a moment for that.
+    /// Writes a segment into its file, up to `end` at least. Waits a moment if another thread is writing.
     pub(super) fn write_out<'a>(&'a self, mut state: MutexGuard<'a, State>, number: u64, end: usize) {
         loop {
             let writing = state.writing;

@@ -77,7 +77,7 @@ pub(crate) struct Cell<'a> {
     pub(crate) value: Decimal,
 }
 
-/// What both ends know of a layout: the last batch that had it.
+/// Last batch of a layout, as both writer and reader know it.
 #[derive(Debug, Clone)]
 struct Last {
     layout: Layout,
@@ -93,7 +93,7 @@ impl Last {
         Self { layout, time: 0, period: 0, mantissas }
     }
 
-    /// Takes a batch's time; gives what is left of it after the guess.
+    /// Takes the time of a batch. Returns its difference to the expected time.
     fn surprise(&mut self, time: Micros) -> i64 {
         let delta = time.wrapping_sub(self.time);
         let surprise = delta.wrapping_sub(self.period);
@@ -119,7 +119,7 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    /// How many batches were appended.
+    /// Returns how many batches were appended.
     pub(crate) fn batches(&self) -> u64 {
         self.batches
     }
@@ -140,7 +140,7 @@ impl Encoder {
         self.batches += 1;
     }
 
-    /// The layout that fits, a new one where none does. `self.mantissas` are the cells' in its scales then.
+    /// Returns the layout that fits, or appends a new one. Sets `self.mantissas` to those of the cells in its scales.
     fn layout(&mut self, out: &mut Vec<u8>, section: &Text, cells: &[Cell<'_>]) -> usize {
         let known = self.of_section.get(section).map_or(&[][..], Vec::as_slice);
         // The newest first: an older one with the same names has fewer decimals.
@@ -183,7 +183,7 @@ impl Encoder {
         index
     }
 
-    /// Appends a counter's setting.
+    /// Appends the setting of a counter.
     pub(crate) fn counter_set(&mut self, out: &mut Vec<u8>, set: &CounterSet) {
         let mut payload = vec![COUNTER_SET];
         put_text(&mut payload, &set.series.section);
@@ -197,7 +197,7 @@ impl Encoder {
         frame(out, &payload);
     }
 
-    /// Appends a correction of the time of all that came before.
+    /// Appends a correction of the times of everything before.
     pub(crate) fn time_correction(&mut self, out: &mut Vec<u8>, correction: TimeCorrection) {
         let mut payload = vec![TIME_CORRECTION];
         put_signed(&mut payload, correction.since);
@@ -205,7 +205,7 @@ impl Encoder {
         frame(out, &payload);
     }
 
-    /// Appends what is known of the clock.
+    /// Appends the epoch.
     pub(crate) fn epoch(&mut self, out: &mut Vec<u8>, epoch: &Epoch) {
         let mut payload = vec![EPOCH];
         put_text(&mut payload, &epoch.boot);
@@ -216,7 +216,7 @@ impl Encoder {
         frame(out, &payload);
     }
 
-    /// Appends how far a publisher got.
+    /// Appends the cursor of a publisher.
     pub(crate) fn cursor(&mut self, out: &mut Vec<u8>, publisher: &str, position: Position) {
         let mut payload = vec![CURSOR];
         put_text(&mut payload, publisher);
@@ -236,7 +236,7 @@ fn names_match(layout: &Layout, cells: &[Cell<'_>]) -> bool {
     layout.columns.len() == cells.len() && layout.columns.iter().zip(cells).all(same)
 }
 
-/// The cells' mantissas in the columns' scales; false where one does not fit.
+/// Converts the cells to mantissas in the columns' scales. Returns false if one does not fit.
 fn mantissas(columns: &[Column], cells: &[Cell<'_>], out: &mut Vec<i64>) -> bool {
     out.clear();
     out.extend(columns.iter().zip(cells).map_while(|(column, cell)| cell.value.mantissa_at(column.scale)));
@@ -249,8 +249,8 @@ pub(super) fn frame(out: &mut Vec<u8>, payload: &[u8]) {
     out.extend_from_slice(&CRC.checksum(payload).to_le_bytes());
 }
 
-/// Hands every whole entry of a segment to `visit`, in order. Gives how many bytes were whole: what follows
-/// them was torn by a power cut, or is damaged.
+/// Visits every whole entry of a segment, in order. Returns how many bytes were whole; those behind them were torn by a
+/// power cut, or are damaged.
 pub(crate) fn entries(bytes: &[u8], mut visit: impl FnMut(Entry<'_>)) -> usize {
     let Some((_, mut reader)) = open(bytes) else { return 0 };
     let mut rest = &bytes[HEADER..];
@@ -262,15 +262,15 @@ pub(crate) fn entries(bytes: &[u8], mut visit: impl FnMut(Entry<'_>)) -> usize {
     bytes.len() - rest.len()
 }
 
-/// Why there is no frame at the front of bytes.
+/// Reason why bytes do not begin with a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// It needs so many bytes at least.
+    /// It needs at least this many bytes.
     Short(usize),
     Damaged,
 }
 
-/// The payload of the frame at the front of bytes, and what is behind the frame.
+/// Returns the payload of the frame at the front of bytes, and what is behind the frame.
 pub(crate) fn unframe(bytes: &[u8]) -> Result<(&[u8], &[u8]), Stop> {
     const LONGEST_INTEGER: usize = 10;
     let mut input = Input(bytes);
@@ -296,7 +296,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Hands the entry of the next frame to `visit`, if it has one. `None`: it is damaged, and so is what follows.
+    /// Passes the entry of the next frame to `visit`, if it has one. `None`: it is damaged, and so is what follows.
     pub(crate) fn entry(&mut self, payload: &[u8], visit: impl FnOnce(Entry<'_>)) -> Option<()> {
         let layouts = &mut self.layouts;
         let mut input = Input(payload);

@@ -1,4 +1,4 @@
-//! What of a batch is recorded, and with which time.
+//! Selection of the numbers of a batch that are recorded, and their times.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,9 +10,9 @@ use crate::{
 };
 use reading::{Batch, Decimal, Reading, Text, Timestamp, Value};
 
-/// Names of one section (each with its unit) that are recorded: more can only come from a device that makes them up.
+/// Most names of one source (each with its unit). Only a device that makes names up has more.
 const MAX_NAMES: usize = 1000;
-/// A register's own time may be so far ahead of its batch, as clocks differ, and so far behind it: a monthly peak's is
+/// Limits of a register's own time. It may be ahead of its batch, as clocks differ, and behind it: that of a monthly peak is
 /// kept for more than a year. In microseconds.
 const AHEAD: Micros = 60_000_000;
 const BEHIND: Micros = 400 * 86_400_000_000;
@@ -26,12 +26,12 @@ pub(crate) struct Intake {
 #[derive(Debug, Default)]
 struct Section {
     names: HashSet<(Text, Text)>,
-    /// By name: the device's own time of the last reading that was recorded.
+    /// By name: the device's time of the last reading that was recorded.
     own_times: HashMap<Text, Micros>,
     last: Option<Last>,
 }
 
-/// The last batch of a section.
+/// Last batch of a source.
 #[derive(Debug, PartialEq, Eq)]
 struct Last {
     taken_at: Timestamp,
@@ -39,7 +39,7 @@ struct Last {
     values: Vec<Decimal>,
 }
 
-/// A number that is to be recorded.
+/// Number that is to be recorded.
 struct Number<'b> {
     time: Micros,
     reading: &'b Reading,
@@ -74,15 +74,15 @@ impl Intake {
         }
     }
 
-    /// The clock was corrected: what comes may lie before what came.
+    /// Forgets the last batches. After a correction of the clock, what comes may lie before what came.
     pub(crate) fn forget_order(&mut self) {
         self.sections.values_mut().for_each(|section| section.last = None);
     }
 }
 
 impl Section {
-    /// The time of a batch that is dated `time`: later than that of the batch before, if it was taken after that or came
-    /// in the same moment. `None` where it is the same batch again.
+    /// Returns the time of a batch that is dated `time`: later than that of the batch before, if it was taken after that or
+    /// at the same moment. `None` if it is the same batch again.
     fn in_order(&mut self, batch: &Batch, time: Micros) -> Option<Micros> {
         let values = batch.readings.iter().filter_map(|reading| match reading.value {
             Value::Number(value) => Some(value),
@@ -103,7 +103,7 @@ impl Section {
         Some(time)
     }
 
-    /// `None` where it is a text, one of too many names, or was recorded before.
+    /// Returns the number of a reading; `None` if it is a text, has one of too many names, or was recorded before.
     fn number<'b>(
         &mut self,
         section: &Text,
@@ -120,17 +120,17 @@ impl Section {
             }
             self.names.insert(name);
             if self.names.len() == MAX_NAMES {
-                warn!(source = %section, "has sent {MAX_NAMES} different names: no more are recorded");
+                warn!(source = %section, "sent {MAX_NAMES} different names; no more are recorded");
             }
         }
         let own = reading.time.as_ref().and_then(|time| time.utc).map(Timestamp::as_microsecond);
         if let Some(own) = own
             && self.own_times.insert(reading.name.clone(), own) == Some(own)
         {
-            return None; // A gas meter's reading is sent again each second, for an hour.
+            return None; // a gas meter sends its reading again each second, for an hour
         }
-        // What is dated by the device cannot be dated anew with what is dated by this machine's clock, and a device
-        // whose clock is ahead must not be believed.
+        // A time of the device cannot be corrected together with those of this machine's clock, and a device whose clock
+        // is ahead must not be believed.
         let near = time.saturating_sub(BEHIND)..=time.saturating_add(AHEAD);
         let believed = |own: &Micros| near.contains(own) && (epoch.confirmed || *own < epoch.since);
         let time = own.filter(believed).unwrap_or(time);

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! segments   5 ▒▒▒▒▒▒▒▒  6 ▒▒▒▒████  7 ████████  8 ███        ▒ done   █ to be delivered
-//!            folded      folded      folded      open
-//!            removed       ▲ cursor: kept, with all that follows
+//!            closed      closed      closed      open
+//!            removed       ▲ cursor: this segment and all that follow are kept
 //! ```
 //!
-//! Nothing is copied: a segment that is folded stays where it is until each publisher is behind it. One that is at the
-//! end reads what is new of the open segment's bytes, in memory.
+//! Nothing is copied: a segment that is checkpointed stays where it is until each publisher is behind it. A publisher that
+//! has caught up reads the new bytes of the open segment, in memory.
 
 use std::io;
 
@@ -22,7 +22,7 @@ use crate::{
 };
 use reading::{Batch, Decimal, Reading, Text, Timestamp, Value};
 
-/// A file that could not be read so often in a row is passed over: with the runner's pauses that is some minutes.
+/// Attempts to read a file before it is skipped. With the pauses between deliveries that takes some minutes.
 const TRIES: u32 = 20;
 
 /// Batch that was recorded, and its place in the queue.
@@ -72,7 +72,7 @@ pub struct Queue {
     failed: (u64, u32),
 }
 
-/// Where a queue is.
+/// Place of a queue in the log.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) stream: Stream,
@@ -291,7 +291,7 @@ fn readings(layout: &Layout, mantissas: &[i64]) -> Vec<Reading> {
     layout.columns.iter().zip(mantissas).filter_map(reading).collect()
 }
 
-/// What is out of all calendars is at their end.
+/// Converts a time; one outside the calendar becomes its end.
 fn timestamp(micros: Micros) -> Timestamp {
     let end = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_microsecond(micros).unwrap_or(end)

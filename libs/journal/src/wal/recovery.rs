@@ -1,4 +1,4 @@
-//! Segments that an earlier run recovered.
+//! Recovery of the segments that an earlier run left.
 
 use std::{
     collections::BTreeMap,
@@ -23,23 +23,23 @@ use reading::Text;
 /// A power cut leaves at most this much of a frame; more is damage, and worth keeping. In bytes.
 const TORN: usize = 64 << 10;
 
-/// What waits in files when the journal is opened.
+/// State that was recovered from segments.
 #[derive(Debug, Default)]
 pub(crate) struct Recovered {
     /// Ascending.
     pub(crate) closed: Vec<Closed>,
-    /// How far publishers got, those among them that are not configured any more.
+    /// Cursors of all publishers, among them some that are not configured any more.
     pub(crate) cursors: BTreeMap<Text, Position>,
-    /// The highest number.
+    /// Highest number of a segment.
     pub(crate) number: u64,
-    /// The newest reading.
+    /// Time of the newest reading.
     pub(crate) newest: Option<Micros>,
-    /// The last that was said of the clock.
+    /// Epoch that was written last.
     pub(crate) epoch: Option<Epoch>,
 }
 
-/// Finds what an earlier run left, and removes what the database has already and none of these publishers needs.
-/// `cursors`: those that the database knows.
+/// Reads the segments that an earlier run left. Removes those that the database has and none of these publishers needs.
+/// `cursors`: those of the database, which older segments may have moved on.
 pub(crate) fn recover(
     database: &Path,
     checkpointed: u64,
@@ -55,7 +55,7 @@ pub(crate) fn recover(
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) => {
-                error!("could not read {}, which is set aside: {error}", path.display());
+                error!("could not read {}: {error}; it is set aside", path.display());
                 set_aside(&path);
                 continue;
             }
@@ -76,7 +76,7 @@ pub(crate) fn recover(
             }
             damaged => keep_copy(&path, damaged),
         }
-        // After a kill it may be in the page cache only.
+        // After a kill it may be in the page cache only, while the next checkpoint relies on it.
         File::open(&path)?.sync_data()?;
         let on_disk = OnDisk { file: None, written: bytes.len(), synced: bytes.len() };
         recovered.closed.push(Closed { number, bytes: None, on_disk });
@@ -93,13 +93,13 @@ pub(crate) fn recover(
     Ok(recovered)
 }
 
-/// Keeps a copy of a segment that cannot be read whole: it is removed once its readable part is folded.
+/// Keeps a copy of a damaged segment, which is removed once its readable part is checkpointed.
 fn keep_copy(path: &Path, damaged: usize) {
     let copy = damaged_path(path);
     let path = path.display();
     match fs::copy(path.to_string(), &copy) {
-        Ok(_) => error!("{damaged} bytes of {path} are damaged: it is kept as {}", copy.display()),
-        Err(error) => error!("{damaged} bytes of {path} are damaged, and it could not be kept: {error}"),
+        Ok(_) => error!("{damaged} bytes of {path} are damaged; a copy is kept as {}", copy.display()),
+        Err(error) => error!("{damaged} bytes of {path} are damaged, and no copy could be made: {error}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The files of segments, beside the database: `<database>-tail.<number>`.
+//! Segments in memory, and their files beside the database: `<database>-tail.<number>`.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,29 +16,29 @@ use crate::{
     },
 };
 
-/// How much of a segment is in its file.
+/// Part of a segment that is in its file.
 #[derive(Debug, Default)]
 pub(crate) struct OnDisk {
-    /// `None` until it is known where it may be, and that it can be made.
+    /// `None` until the file was created.
     pub(crate) file: Option<Arc<File>>,
-    /// In the page cache: survives this process.
+    /// Bytes in the page cache, which survive this process.
     pub(crate) written: usize,
-    /// On the disk: survives a power cut.
+    /// Bytes on the disk, which survive a power cut.
     pub(crate) synced: usize,
 }
 
-/// The segment that grows.
+/// Segment that grows.
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) number: u64,
     pub(crate) bytes: Vec<u8>,
     pub(crate) encoder: Encoder,
     pub(crate) on_disk: OnDisk,
-    /// So many bytes of it are what every segment has: the clock's epoch and the cursors.
+    /// Bytes of what every segment has: the epoch and the cursors.
     common: usize,
 }
 
-/// A segment that grows no more.
+/// Segment that grows no more.
 #[derive(Debug)]
 pub(crate) struct Closed {
     pub(crate) number: u64,
@@ -48,7 +48,7 @@ pub(crate) struct Closed {
 }
 
 impl Open {
-    /// A new one, which begins with what is known of the clock.
+    /// Returns a new segment, which begins with the epoch.
     pub(crate) fn new(number: u64, epoch: &Epoch) -> Self {
         let (mut bytes, mut encoder) = (frame::header(number), Encoder::default());
         encoder.epoch(&mut bytes, epoch);
@@ -56,64 +56,64 @@ impl Open {
         Self { number, bytes, encoder, on_disk: OnDisk::default(), common }
     }
 
-    /// Whether nothing but the clock and cursors was recorded in it.
+    /// Returns whether it holds nothing but the epoch and cursors.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.len() <= self.common
     }
 
-    /// Where the next entry begins.
+    /// Returns the position of the next entry.
     pub(crate) fn end(&self) -> Position {
         Position { segment: self.number, offset: self.bytes.len() as u64 }
     }
 
-    /// Appends how far a publisher got. That alone is no reason to begin another segment, which would move it again.
+    /// Appends a cursor. That alone is no reason to begin another segment, which would move the cursor again.
     pub(crate) fn cursor(&mut self, publisher: &str, position: Position) {
         let before = self.bytes.len();
         self.encoder.cursor(&mut self.bytes, publisher, position);
         self.common += self.bytes.len() - before;
     }
 
-    /// Ends it.
+    /// Closes it.
     pub(crate) fn close(self) -> Closed {
         Closed { number: self.number, bytes: Some(self.bytes.into()), on_disk: self.on_disk }
     }
 }
 
 impl Closed {
-    /// How much memory it takes.
+    /// Returns how many bytes it takes in memory.
     pub(crate) fn memory(&self) -> usize {
         self.bytes.as_ref().map_or(0, |bytes| bytes.len())
     }
 
-    /// How many bytes of it can be read.
+    /// Returns how many bytes of it can be read.
     pub(crate) fn len(&self) -> usize {
         self.bytes.as_ref().map_or(self.on_disk.written, |bytes| bytes.len())
     }
 
-    /// Leaves it to its file; gives how many bytes the file does not have.
+    /// Frees its memory. Returns how many bytes the file does not have.
     pub(crate) fn drop_memory(&mut self) -> usize {
         self.bytes.take().map_or(0, |bytes| bytes.len() - self.on_disk.written)
     }
 
-    /// Leaves it to its file, if that is on the disk: nothing is written any more.
+    /// Frees memory and file handle if everything is on the disk.
     pub(crate) fn rest(&mut self) {
         if self.on_disk.synced >= self.len() {
             (self.bytes, self.on_disk.file) = (None, None);
         }
     }
 
-    /// Whether there is something that may have to be written or synced.
+    /// Returns whether nothing has to be written or synced any more.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.bytes.is_none() && self.on_disk.file.is_none()
     }
 }
 
-/// The file of a segment.
+/// Returns the path of a segment's file.
 pub(crate) fn segment_path(database: &Path, number: u64) -> PathBuf {
     with_suffix(database, &format!("-tail.{number}"))
 }
 
-/// The numbers of the segments beside a database, ascending.
+/// Returns the numbers of the segments beside a database, ascending.
 pub(crate) fn segment_numbers(database: &Path) -> io::Result<Vec<u64>> {
     let prefix = format!("{}-tail.", database.file_name().unwrap_or_default().to_string_lossy());
     let mut numbers = Vec::new();
@@ -125,7 +125,7 @@ pub(crate) fn segment_numbers(database: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// Makes the file of a segment; its name is on the disk when this returns.
+/// Creates the file of a segment. Its name is on the disk when this returns.
 pub(crate) fn create(database: &Path, number: u64) -> io::Result<File> {
     let path = segment_path(database, number);
     let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
@@ -133,7 +133,7 @@ pub(crate) fn create(database: &Path, number: u64) -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes a segment's file. One that stays is known by its number.
+/// Removes a segment's file. One that stays is ignored, as the database knows its number.
 pub(crate) fn remove(database: &Path, number: u64) {
     let _ = fs::remove_file(segment_path(database, number));
 }

@@ -1,4 +1,4 @@
-//! The entries of all segments from a place on, as one stream.
+//! Stream of the entries of all segments from a position on.
 
 use std::io;
 
@@ -12,41 +12,41 @@ use crate::wal::{
 };
 use reading::Text;
 
-/// So much of a segment is read at once. In bytes.
+/// Bytes of a segment that are read at once.
 pub(crate) const PIECE: usize = 64 << 10;
-/// No frame is longer: one that says so is damaged. A batch of a thousand registers takes some kilobytes.
+/// Longest frame; one that claims to be longer is damaged. A batch of a thousand registers takes some kilobytes.
 const LONGEST: usize = 1 << 20;
 
-/// Goes from segment to segment.
+/// Reader that goes from segment to segment.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    /// In front of the next frame; beyond its segment's end where what is left of that cannot be read.
+    /// Position of the next frame; beyond the end of its segment where the rest of that cannot be read.
     pub(crate) at: Position,
-    /// What lies before is not handed on.
+    /// Entries before it are not passed on.
     pub(crate) from: Position,
     frames: Reader,
-    /// Bytes from `at` on, behind those that are used.
+    /// Bytes that were read; those from `used` on lie at `at`.
     pub(crate) piece: Vec<u8>,
     used: usize,
-    /// Who is to be told of what cannot be read.
+    /// Publisher for which a warning is logged where a segment cannot be read.
     pub(crate) told: Option<Text>,
-    /// Segments that are passed over.
+    /// Segments that are skipped.
     pub(crate) unreadable: Vec<u64>,
 }
 
-/// A segment's file cannot be read now.
+/// File of a segment that cannot be read now.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
     pub(crate) segment: u64,
     pub(crate) error: io::Error,
 }
 
-/// Why a stream stopped.
+/// Reason why a stream stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// It was told to.
+    /// The visitor has enough.
     Enough,
-    /// Everything was handed on that was recorded; in this run so many batches.
+    /// Everything was passed on. `recorded`: batches of this run.
     End { recorded: u64 },
 }
 
@@ -57,13 +57,13 @@ impl Stream {
         Self { at, from, frames, piece: Vec::new(), used: 0, told: None, unreadable }
     }
 
-    /// One that reads the same from here on, and takes little memory until then.
+    /// Returns a copy that reads the same from here on, and takes little memory until then.
     pub(crate) fn here(&self) -> Self {
         let (frames, told, unreadable) = (self.frames.clone(), self.told.clone(), self.unreadable.clone());
         Self { piece: Vec::new(), used: 0, frames, told, unreadable, ..*self }
     }
 
-    /// Hands on entries, each with the place behind it, until `visit` has enough of them.
+    /// Passes entries on, each with the position behind it, until `visit` returns false.
     pub(crate) fn read(
         &mut self,
         log: &Log,
@@ -107,7 +107,7 @@ impl Stream {
         Ok(Read::Enough)
     }
 
-    /// Reads what comes next, at least so many bytes.
+    /// Reads what comes next, at least `needed` bytes.
     fn fill(&mut self, log: &Log, needed: usize) -> Result<Option<Read>, Unreadable> {
         let segment = self.at.segment;
         let piece = match log.piece(self.at, needed.max(PIECE)) {
@@ -139,7 +139,7 @@ impl Stream {
         (self.piece, self.used) = (Vec::new(), 0);
     }
 
-    /// What is left of this segment cannot be read: it was torn by a power cut, or is damaged.
+    /// Skips the rest of this segment, which was torn by a power cut or is damaged.
     fn give_up(&mut self) {
         self.tell("cannot be read to its end");
         self.at.offset = u64::MAX;

@@ -177,7 +177,7 @@ fn another_programs_database_stays_as_it_is() {
     let before = fs::read(&path).unwrap();
     let error = Database::open(&path).unwrap_err();
     assert!(matches!(error, DatabaseError::Foreign { .. }) && !error.is_damage());
-    assert!(error.to_string().contains("another program's database"), "{error}");
+    assert!(error.to_string().contains("belongs to another program"), "{error}");
     assert!(matches!(open_for_reading(&path), Err(DatabaseError::Foreign { .. })));
     assert_eq!(fs::read(&path).unwrap(), before);
     assert!(!with_suffix(&path, "-wal").exists());
