@@ -77,8 +77,8 @@ fn a_meter_and_pulses_are_right() -> Result<(), Failed> {
         r#"meter_reading{meter="heat",reading="pulses"} 1234"#,
         r#"meter_reader_up{meter="grid",plugin="d0"} 1"#,
         r#"meter_telegrams_total{meter="grid",result="ok"} 1"#,
-        r#"meter_events_total{meter="grid",event="rejected"} 0"#,
-        r#"meter_events_total{meter="heat",event="bytes"} 1234"#,
+        r#"meter_plugin_events_total{meter="grid",event="rejected"} 0"#,
+        r#"meter_plugin_events_total{meter="heat",event="bytes"} 1234"#,
         "smartmeter_journal_up 1",
     ] {
         has(&text, expected);

@@ -128,7 +128,10 @@ fn silence_and_garbage_are_told_apart() {
     let (output, _) = probe(noise.port(), &[]);
     assert_eq!(output.status.code(), Some(1));
     let err = String::from_utf8(output.stderr).unwrap();
-    assert!(err.contains("bytes arrive, but at no known baud rate: check the head's alignment"), "{err}");
+    assert!(
+        err.contains("bytes arrive, but at no known baud rate: check the alignment of the head"),
+        "{err}"
+    );
 
     let (output, _) = probe(Path::new("/dev/nonexistent"), &[]);
     assert_eq!(output.status.code(), Some(1));

@@ -169,7 +169,7 @@ fn mistakes_are_reported_and_nothing_is_overwritten() {
     let silent = silent.path().to_str().unwrap();
     for (args, status, expected) in [
         (&[port, there][..], 2, "exists already and is not overwritten\nhint: "),
-        (&["nonsense", new], 2, "is no port"),
+        (&["nonsense", new], 2, "is not a valid port: expected"),
         (&[port, new, "--for", "long"], 2, "is not a valid duration"),
         (&[port, new, "--baud", "1"], 2, "--baud"),
         (&["/nonexistent", new], 1, "no such device"),
