@@ -1,16 +1,16 @@
-//! `--demo`: the whole program on a simulated house.
+//! `--demo`: the whole program on a simulated household.
 
 use std::path::PathBuf;
 
 use framework::Config;
 
-use crate::{cli::ConfigFile, failure::Failure, run};
+use crate::{config_file::ConfigFile, failure::Failure, run};
 
-/// What the log says of it.
+/// Line in the log about devices that are not real.
 const SIMULATED: &str = "DEMO: the house is simulated, nothing here is measured (a meter that pushes a telegram a \
                          second, and a heat pump's pulses)";
 
-/// Starts the simulated house, and reads it as a real one is read.
+/// Starts the simulated household, and reads it like a real one.
 pub(crate) fn run(options: &ConfigFile) -> Result<(), Failure> {
     let house = simulator::Demo::start()
         .map_err(|error| Failure::fault(format!("could not start the simulated house: {error}\n")))?;
@@ -27,7 +27,7 @@ pub(crate) fn run(options: &ConfigFile) -> Result<(), Failure> {
     run::run(config, Some(SIMULATED))
 }
 
-/// Counts of a simulated house are gone with it.
+/// Folder for the state of a simulated household, removed at the end.
 struct StateDir(PathBuf);
 
 impl Drop for StateDir {

@@ -1,6 +1,7 @@
-//! The program `smartmeter`: command line, and the list of plugins that it links.
+//! The program `smartmeter`: command line, and the plugins that it links.
 
 pub mod cli;
+mod config_file;
 mod decode;
 mod demo;
 mod failure;

@@ -1,4 +1,4 @@
-//! What the program says, on standard error.
+//! Log of the program, on standard error.
 
 use std::io::IsTerminal as _;
 
@@ -11,12 +11,12 @@ pub(crate) fn start() {
         .and_then(|level| level.parse().ok())
         .unwrap_or(LevelFilter::INFO);
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
-    // systemd's journal has times of its own, and colours are for people.
+    // systemd's journal adds its own times, and colours are for terminals.
     if std::env::var_os("JOURNAL_STREAM").is_some() {
         log.without_time().with_ansi(false).init();
     } else {
         log.with_ansi(std::io::stderr().is_terminal()).init();
     }
-    // The supervisor says which source it was; the default would print a raw line as well.
+    // The supervisor logs a panic with its source; the default hook would print a second line.
     std::panic::set_hook(Box::new(|panic| tracing::debug!("{panic}")));
 }

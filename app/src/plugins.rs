@@ -1,6 +1,6 @@
 //! The plugins of this program: the only central list.
 //!
-//! A crate that nothing names is not linked, and its registration with it: hence a line for each.
+//! The linker drops a crate that nothing names, and its registration with it: so there is a line for each.
 
 use plugin_d0 as _;
 use plugin_influx as _;

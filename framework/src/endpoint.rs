@@ -130,5 +130,5 @@ impl EndpointRegistration {
 
 /// Returns the linked endpoint plugins, by name.
 pub(crate) fn endpoint_plugins() -> Vec<&'static EndpointRegistration> {
-    by_name(inventory::iter::<EndpointRegistration>().into_iter())
+    by_name(inventory::iter::<EndpointRegistration>())
 }

@@ -168,5 +168,5 @@ impl PublisherRegistration {
 
 /// Returns the linked publisher plugins, by name.
 pub(crate) fn publisher_plugins() -> Vec<&'static PublisherRegistration> {
-    by_name(inventory::iter::<PublisherRegistration>().into_iter())
+    by_name(inventory::iter::<PublisherRegistration>())
 }

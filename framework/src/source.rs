@@ -151,10 +151,12 @@ impl Source {
     }
 }
 
+type BuildFn = dyn FnOnce(&SourceContext) -> Result<Source, ConfigError>;
+
 /// A plugin's configuration that has been read, its type erased: the context of its source depends on the mode.
 pub(crate) struct ParsedSource {
     pub(crate) mode: Mode,
-    pub(crate) build: Box<dyn FnOnce(&SourceContext) -> Result<Source, ConfigError>>,
+    pub(crate) build: Box<BuildFn>,
 }
 
 registration! {
@@ -183,5 +185,5 @@ impl SourceRegistration {
 
 /// Returns the linked source plugins, by name.
 pub(crate) fn source_plugins() -> Vec<&'static SourceRegistration> {
-    by_name(inventory::iter::<SourceRegistration>().into_iter())
+    by_name(inventory::iter::<SourceRegistration>())
 }

@@ -17,7 +17,7 @@ use self::{
     rows::Rows,
     text::{Format, READING, ROLLUP},
 };
-use crate::{cli::ConfigFile, failure::Failure};
+use crate::{config_file::ConfigFile, failure::Failure};
 
 /// Maximum bytes of a line.
 const MAX_LINE: u64 = 64 << 10;

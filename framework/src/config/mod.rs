@@ -75,17 +75,20 @@ impl Config {
         }
     }
 
-    /// Reads and checks a file.
+    /// Reads and checks a file. `settings` makes its replacements of keys from the file's text.
     ///
     /// # Errors
     /// Returns every mistake, or the reason why the file cannot be read.
-    pub fn load(path: &std::path::Path, settings: &[Setting]) -> Result<Self, Diagnostics> {
+    pub fn load(
+        path: &std::path::Path,
+        settings: impl FnOnce(&str) -> Vec<Setting>,
+    ) -> Result<Self, Diagnostics> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             let message = format!("could not read this file: {error}");
             Diagnostics::new(vec![Diagnostic::file(&name, message, None)])
         })?;
-        Self::parse(&name, &text, settings)
+        Self::parse(&name, &text, &settings(&text))
     }
 }
 

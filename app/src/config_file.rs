@@ -1,0 +1,99 @@
+//! The configuration file, and the options that set its keys.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use framework::{Config, Diagnostics, Setting};
+
+/// The configuration file, and the options of the original program that set its keys.
+#[derive(Args, Default)]
+pub(crate) struct ConfigFile {
+    /// The configuration [default: config.toml, else /etc/smartmeter/config.toml]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Serve HTTP on this port
+    #[arg(long, value_name = "NUMBER")]
+    port: Option<u16>,
+    /// Read a D0 meter on this serial port
+    #[arg(long = "serialPort", value_name = "PATH")]
+    serial_port: Option<String>,
+    /// Count S0 pulses on this pin (BCM number)
+    #[arg(long = "s0Pin", value_name = "PIN")]
+    s0_pin: Option<u8>,
+    /// Keep counts here [default: /var/lib/smartmeter, else ~/.local/state/smartmeter]
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// The file `config`, else the usual one.
+    pub(crate) fn named(config: Option<PathBuf>) -> Self {
+        Self { config, ..Self::default() }
+    }
+
+    /// Returns whether an option sets a key of the file.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.port.is_some() || self.serial_port.is_some() || self.s0_pin.is_some() || self.state_dir.is_some()
+    }
+
+    /// Returns the options of the original program, as keys of the configuration in `file`.
+    pub(crate) fn settings(&self, file: &str) -> Vec<Setting> {
+        // The framework reports a file that is not TOML.
+        let file: toml::Table = file.parse().unwrap_or_default();
+        let mut settings = Vec::new();
+        if let Some(port) = self.port {
+            let server = file.get("server").and_then(|server| server.get("listen"));
+            let old = server.and_then(toml::Value::as_str).unwrap_or("127.0.0.1");
+            let host = old.rsplit_once(':').map_or(old, |(host, _)| host);
+            settings.push(Setting::text("--port", ["server", "listen"], format!("{host}:{port}")));
+        }
+        let sources = file.get("sources").and_then(toml::Value::as_table);
+        if let Some(path) = &self.serial_port {
+            let name = source_of(sources, "d0", "smartmeter_d0");
+            settings.push(Setting::text("--serialPort", ["sources", &name, "plugin"], "d0"));
+            settings.push(Setting::text("--serialPort", ["sources", &name, "port"], path));
+        }
+        if let Some(pin) = self.s0_pin {
+            let name = source_of(sources, "s0", "smartmeter_s0");
+            settings.push(Setting::text("--s0Pin", ["sources", &name, "plugin"], "s0"));
+            settings.extend(["port", "line"].map(|key| Setting::remove("--s0Pin", ["sources", &name, key])));
+            settings.push(Setting::integer("--s0Pin", ["sources", &name, "pin"], pin.into()));
+        }
+        if let Some(path) = &self.state_dir {
+            settings.push(Setting::text("--state-dir", ["server", "state_dir"], path.display().to_string()));
+        }
+        settings
+    }
+
+    /// Reads and checks the configuration.
+    pub(crate) fn load(&self) -> Result<Config, Diagnostics> {
+        match self.path() {
+            Some(path) => Config::load(&path, |text| self.settings(text)),
+            None if self.serial_port.is_some() || self.s0_pin.is_some() => {
+                Config::parse("command line", "", &self.settings(""))
+            }
+            None => Err(Diagnostics::file(
+                "config.toml",
+                "there is no such file here, and no /etc/smartmeter/config.toml",
+                "`smartmeter --demo` runs without one; `smartmeter sample d0 > config.toml` begins one",
+            )),
+        }
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        let usual = || ["config.toml", "/etc/smartmeter/config.toml"].map(PathBuf::from);
+        self.config.clone().or_else(|| usual().into_iter().find(|path| path.exists()))
+    }
+}
+
+/// Returns the name of the only source that uses `plugin`. If there is none, or several, it is `usual`, or a name beside
+/// it if another plugin has that one.
+fn source_of(sources: Option<&toml::Table>, plugin: &str, usual: &str) -> String {
+    let uses = |source: &toml::Value| source.get("plugin").and_then(toml::Value::as_str) == Some(plugin);
+    let mut users = sources.into_iter().flatten().filter(|(_, source)| uses(source));
+    match (users.next(), users.next(), sources.and_then(|sources| sources.get(usual))) {
+        (Some((only, _)), None, _) => only.clone(),
+        (_, _, Some(source)) if !uses(source) => format!("{usual}_{plugin}"),
+        _ => usual.to_owned(),
+    }
+}
