@@ -30,7 +30,7 @@ pub(super) enum Format {
 
 /// Writer of an export.
 pub(super) enum Export<W: io::Write> {
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     Jsonl(W),
 }
 
@@ -42,7 +42,7 @@ impl<W: io::Write> Export<W> {
         }
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(columns).map_err(io_error)?;
-        Ok(Self::Csv(csv))
+        Ok(Self::Csv(Box::new(csv)))
     }
 
     /// Writes a reading. `set_from` is the former value of a counter that was set.

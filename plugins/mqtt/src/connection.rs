@@ -1,11 +1,11 @@
 //! Connection to the broker, kept up by a task of its own.
 //!
 //! ```text
-//!              ┌───────────── back-off: 250 ms to 10 s, 60 s if misconfigured ─────────────┐
-//!              ▼                                                                           │
-//! Starting ─▶ connect ──CONNACK──▶ Connected ──fault, frozen broker──▶ Disconnected(reason) ─┘
+//!              ┌───────────── back-off: 250 ms to 10 s, 60 s if misconfigured ────────────┐
+//!              ▼                                                                          │
+//! Starting ─▶ connect ──CONNACK──▶ Connected ──fault, frozen broker──▶ Disconnected(reason)
 //!              │                     │                                     ▲
-//!              └───────fault─────────┼─────────────────────────────────────┘
+//!              └──────fault──────────┼─────────────────────────────────────┘
 //!                                    └──disconnect()──▶ end of the task
 //! ```
 //!
