@@ -16,24 +16,25 @@ use warp::{
 use super::{ApiError, Limits, reply};
 use crate::{Store, json, store::Snapshot};
 
-/// The batches, as clients see them.
-pub(super) struct Events {
+/// Batches, as clients see them.
+struct Events {
     store: Arc<Store>,
     keep_alive: Duration,
     slots: Arc<Semaphore>,
 }
 
 /// `/events`. All streams end with `stop`.
-pub(super) fn routes(events: &Arc<Events>, stop: CancellationToken) -> BoxedFilter<(Response,)> {
-    let events = Arc::clone(events);
+pub(super) fn routes(
+    store: Arc<Store>,
+    limits: &Limits,
+    stop: CancellationToken,
+) -> BoxedFilter<(Response,)> {
+    let slots = Arc::new(Semaphore::new(limits.streams));
+    let events = Arc::new(Events { store, keep_alive: limits.keep_alive, slots });
     reply::read_only("events", move |_| events.answer(stop.clone()))
 }
 
 impl Events {
-    pub(super) fn new(store: Arc<Store>, limits: &Limits) -> Self {
-        Self { store, keep_alive: limits.keep_alive, slots: Arc::new(Semaphore::new(limits.streams)) }
-    }
-
     fn answer(&self, stop: CancellationToken) -> Response {
         let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
             let message = "too many event streams are open: close one, or poll /data";

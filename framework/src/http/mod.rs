@@ -52,7 +52,6 @@ pub struct Api {
     commands: Arc<cmd::Cmd>,
     health: Arc<health::Report>,
     metrics: Arc<metrics::Metrics>,
-    events: Arc<events::Events>,
     history: Arc<history::History>,
     limits: Limits,
 }
@@ -108,7 +107,6 @@ impl Api {
         server: &ServerConfig,
         simulated: bool,
     ) -> Self {
-        let limits = Limits::default();
         let publishers: Arc<[_]> = publishers.into();
         let (of_health, of_metrics) = (Arc::clone(&publishers), publishers);
         Self {
@@ -123,10 +121,15 @@ impl Api {
             )),
             metrics: Arc::new(metrics::Metrics::new(Arc::clone(&store), journal.clone(), of_metrics)),
             history: Arc::new(history::History::new(journal)),
-            events: Arc::new(events::Events::new(Arc::clone(&store), &limits)),
             store,
-            limits,
+            limits: Limits::default(),
         }
+    }
+
+    /// Returns it with other limits: tests cannot wait for the real ones.
+    #[cfg(test)]
+    fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Returns all routes. Event streams end with `stop`.
@@ -149,7 +152,7 @@ impl Api {
             .unify()
             .or(metrics::routes(&self.metrics))
             .unify()
-            .or(events::routes(&self.events, stop))
+            .or(events::routes(Arc::clone(&self.store), &self.limits, stop))
             .unify()
             .or(history::routes(&self.history))
             .unify()

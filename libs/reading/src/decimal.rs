@@ -5,21 +5,20 @@ use std::fmt;
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::value::RawValue;
 
-/// A decimal number with the digits of the wire: `mantissa / 10^scale`.
+/// Decimal number with the digits of the wire: `mantissa / 10^scale`.
 ///
 /// Meters send decimal text, users read decimal text; binary floating point in between would add
 /// tails such as `13756.570000000247`. Eighteen digits are always exact.
 ///
-/// It is displayed without leading zeros and without trailing ones, but a number that was sent with
-/// decimals keeps at least one (`211.00` is `211.0`), so that a consumer that tells integers from
-/// floats sees the same type every time.
+/// It is displayed without leading and trailing zeros, but a number that was sent with decimals keeps at least one
+/// (`211.00` is `211.0`), so that a consumer that distinguishes integers and floats sees the same type every time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Decimal {
     mantissa: i64,
     scale: u8,
 }
 
-/// The most decimals (digits behind the point) that are kept.
+/// Most decimals (digits behind the point) that are kept.
 const MAX_SCALE: u8 = 18;
 /// The longest text of a number: a sign, 19 digits and a point, or 18 zeros more than its digits. In bytes.
 const LONGEST: usize = 24;
@@ -34,15 +33,15 @@ const POWERS: [u64; 20] = {
 };
 
 impl Decimal {
-    /// `mantissa / 10^scale`; a scale above 18 is refused.
+    /// Returns `mantissa / 10^scale`; `None` for a scale above 18.
     pub const fn new(mantissa: i64, scale: u8) -> Option<Self> {
         if scale <= MAX_SCALE { Some(Self { mantissa, scale }) } else { None }
     }
 
-    /// Reads a plain decimal: an optional sign, digits, and optionally a point with more digits.
+    /// Parses a plain decimal: an optional sign, digits, and optionally a point with more digits.
     ///
-    /// `None` for anything else (`1e9`, `0x10`, `1,5`, `NaN`, `-.--`, blanks) and for a number that
-    /// cannot be kept exactly: nothing is ever rounded or saturated.
+    /// Returns `None` for anything else (`1e9`, `0x10`, `1,5`, `NaN`, `-.--`, blanks) and for a number that cannot be
+    /// kept exactly: nothing is ever rounded or saturated.
     #[inline]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let (negative, digits) = match text {
@@ -58,7 +57,7 @@ impl Decimal {
         for (i, &byte) in digits.iter().enumerate() {
             let digit = byte.wrapping_sub(b'0');
             if digit <= 9 {
-                // 19 digits cannot overflow; more go through the checked path.
+                // 19 digits cannot overflow; more digits take the checked path.
                 mantissa = if i < 19 {
                     mantissa * 10 + u64::from(digit)
                 } else {
@@ -79,9 +78,9 @@ impl Decimal {
         Self::new(if negative { -mantissa } else { mantissa }, u8::try_from(scale).ok()?)
     }
 
-    /// The shortest decimal that reads back as `value`: for numbers that were computed.
+    /// Returns the shortest decimal that reads back as `value`: for computed numbers.
     ///
-    /// `None` when `value` is not finite or needs more digits than fit.
+    /// Returns `None` if `value` is not finite or needs more digits than fit.
     pub fn from_f64(value: f64) -> Option<Self> {
         if !value.is_finite() {
             return None;
@@ -90,7 +89,7 @@ impl Decimal {
         Self::parse(value.to_string().as_bytes())
     }
 
-    /// `value` rounded to `scale` decimals; `None` when it is not finite or too large.
+    /// Returns `value` rounded to `scale` decimals; `None` if it is not finite or too large.
     pub fn rounded(value: f64, scale: u8) -> Option<Self> {
         let scaled = value * *POWERS.get(usize::from(scale))? as f64;
         if !scaled.is_finite() || scaled.abs() >= 9e18 {
@@ -99,24 +98,24 @@ impl Decimal {
         Self::new(scaled.round() as i64, scale)
     }
 
-    /// The digits as an integer: `mantissa / 10^scale` is the number.
+    /// Returns the digits as an integer: the number is `mantissa / 10^scale`.
     pub const fn mantissa(self) -> i64 {
         self.mantissa
     }
 
-    /// How many of the mantissa's digits stand behind the point.
+    /// Returns the number of the mantissa's digits behind the point.
     pub const fn scale(self) -> u8 {
         self.scale
     }
 
-    /// The digits as an integer with `scale` of them behind the point; `None` where that loses or exceeds any.
+    /// Returns the digits as an integer with `scale` of them behind the point; `None` if digits do not fit or get lost.
     pub fn mantissa_at(self, scale: u8) -> Option<i64> {
         let more = scale.checked_sub(self.scale)?;
         let factor = i64::try_from(*POWERS.get(usize::from(more))?).ok()?;
         self.mantissa.checked_mul(factor)
     }
 
-    /// The nearest binary floating point number.
+    /// Returns the nearest binary floating point number.
     pub fn to_f64(self) -> f64 {
         // One correctly rounded division of two exact numbers, for up to 15 digits.
         self.mantissa as f64 / POWERS[usize::from(self.scale)] as f64
@@ -136,7 +135,7 @@ impl Decimal {
             digits /= 10;
             scale -= 1;
         }
-        // From the last digit to the first; the point goes in after `scale` digits, a zero before it.
+        // From the last digit to the first; the point follows `scale` digits, with a zero before it.
         let mut at = buffer.len();
         let mut written = 0;
         while digits > 0 || written <= scale {
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plain_decimal_is_no_number() {
+    fn anything_but_a_plain_decimal_is_refused() {
         for text in [
             "",
             "-",
@@ -280,7 +279,7 @@ mod tests {
             let decimal = Decimal::new(mantissa, scale).unwrap();
             let text = decimal.to_string();
             let again = Decimal::parse(text.as_bytes());
-            // Trailing zeros go, the number stays; i64::MIN has one digit of magnitude too many.
+            // Trailing zeros are dropped; the magnitude of i64::MIN does not fit.
             if mantissa != i64::MIN {
                 let again = again.unwrap();
                 let shift = 10i128.pow(u32::from(scale - again.scale()));

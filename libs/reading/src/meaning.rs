@@ -9,15 +9,15 @@ use crate::{Obis, Quantity, Unit, words::words};
 words! {
     /// Behaviour of a number over time.
     Kind {
-        /// It only rises; a fall is a new beginning. Its rise over a time is an amount.
+        /// It only rises; a fall is a new beginning. Its rise over a period is an amount.
         Counter = "counter",
-        /// A counter that may run backwards: import minus export. Its change over a time is an amount.
+        /// A counter that may run backwards: import minus export. Its change over a period is an amount.
         Net = "net",
-        /// It rises and falls. Its mean over a time says something.
+        /// It rises and falls. Its mean over a period is meaningful.
         Gauge = "gauge",
-        /// Extreme of a time, or a sum of such: no mean makes it better.
+        /// Extreme of a period, or a sum of extremes: a mean of it is meaningless.
         Maximum = "maximum",
-        /// Anything of which only the last value says something: a status, a limit, a value of last month, a text.
+        /// Anything of which only the last value counts: a status, a limit, a value of last month, a text.
         State = "state",
     }
 }
@@ -64,16 +64,16 @@ words! {
     }
 }
 
-/// Everything that a reading's unit and OBIS code tell about its number.
+/// Meaning of a reading's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meaning {
-    /// What is measured.
+    /// Quantity that is measured.
     pub quantity: Quantity,
     /// Behaviour over time.
     pub kind: Kind,
-    /// Unit of the number; `None` where the device sent none, or one that is not in the table.
+    /// Unit of the number; `None` if the device sent none, or one that is not in the table.
     pub unit: Option<Unit>,
-    /// Medium, where it is known.
+    /// Medium, if it is known.
     pub medium: Option<Medium>,
     /// Conductor; `None` for the sum, and for anything but electricity.
     pub phase: Option<Phase>,
@@ -82,14 +82,14 @@ pub struct Meaning {
     /// Tariff of an electricity register; `None` for the total.
     pub tariff: Option<u8>,
     /// Measured now, or counted up to now. False for means, extremes, limits, counters that begin again with each
-    /// billing period, and values of the past: they do not belong into a sum with live ones.
+    /// billing period, and values of the past: these must not be added up with live ones.
     pub live: bool,
 }
 
 impl Meaning {
     /// Derives it from what a device sends.
     ///
-    /// `name` matters for the medium only, where the code leaves it open. A unit that is not in the table is never
+    /// `name` matters only for the medium, if the code leaves that open. A unit that is not in the table is never
     /// guessed, not even by the code: such a number is a gauge of [`Quantity::Other`].
     pub fn of(name: &str, unit: Option<&str>, obis: Option<Obis>) -> Self {
         let text = unit.map_or("", str::trim);
@@ -120,13 +120,13 @@ impl Meaning {
         meaning
     }
 
-    /// Returns it with the kind that a source states, where it states one.
+    /// Returns it with the kind that a source states, if it states one.
     #[must_use]
     pub fn stated(self, kind: Option<Kind>) -> Self {
         Self { kind: kind.unwrap_or(self.kind), ..self }
     }
 
-    /// Adds what an OBIS code tells.
+    /// Adds the meaning of an OBIS code.
     fn refine(&mut self, obis: Obis, without_unit: bool) {
         let (c, d, e) = obis.cde();
         match obis.medium() {
@@ -151,8 +151,8 @@ impl Meaning {
             if without_unit {
                 self.quantity = if processing.integral { counted } else { now };
             }
-            // Energy as the demand of a quarter of an hour is written in both units. A heat meter's `6.8` is no
-            // reactive energy, and energy is not of this moment.
+            // The demand of a quarter of an hour may be sent as power or as energy. A heat meter's `6.8` is not reactive
+            // energy, and energy cannot be instantaneous.
             let fits = self.quantity == now && !processing.integral || self.quantity == counted && d != 7;
             if fits && self.quantity != Quantity::Other {
                 (self.kind, self.live) = (processing.kind, processing.live);
@@ -286,7 +286,8 @@ fn medium_of_code(a: u8) -> Option<Medium> {
     }
 }
 
-/// A meter that passes on others' readings says only in another register what they count; its reading is named by it.
+/// Returns the medium that a name begins with. A meter that passes on the reading of another one tells the medium in a
+/// register of its own, and the reading is named after it.
 fn medium_of_name(name: &str) -> Option<Medium> {
     let words = [
         ("GAS", Medium::Gas),
@@ -410,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_tells_the_medium_that_the_code_leaves_open() {
+    fn a_name_tells_the_medium_if_the_code_does_not() {
         let medium = |name: &str, code: &str| {
             Meaning::of(name, Some("m3"), Obis::parse(code.as_bytes())).medium.map(Medium::as_str)
         };

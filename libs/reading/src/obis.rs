@@ -1,17 +1,17 @@
-//! OBIS codes: which quantity a register holds.
+//! OBIS codes, the addresses of a meter's registers.
 
 use std::fmt;
 
-/// An OBIS code `A-B:C.D.E*F` (IEC 62056-61), full or reduced to the parts that the meter sent.
+/// OBIS code `A-B:C.D.E*F` (IEC 62056-61), full or reduced to the groups that the meter sent.
 ///
 /// The text form is kept: `Obis::parse(text)?.to_string() == text`, so `1.8.0`, `1-0:1.8.0*255`,
 /// `1.8.0*01`, `1.8.0&01` and `F.F` all come out as they went in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Obis {
     groups: [u8; 6],
-    /// Which groups were sent, bit 0 = A … bit 5 = F.
+    /// Groups that were sent, bit 0 = A … bit 5 = F.
     present: u8,
-    /// Which groups were sent as a letter, same bits.
+    /// Groups that were sent as a letter, same bits.
     letters: u8,
     /// Digits of F as sent: `*01` and `*1` differ on the wire.
     f_digits: u8,
@@ -19,17 +19,17 @@ pub struct Obis {
     f_ampersand: bool,
 }
 
-/// Letters of the reduced form and the value group C (or D) that they stand for.
+/// Letters of the reduced form, and the numbers that they stand for.
 const LETTERS: [(u8, u8); 4] = [(b'C', 96), (b'F', 97), (b'L', 98), (b'P', 99)];
 
 impl Obis {
-    /// Reads a code as it stands on the wire; `None` where `text` is no OBIS code.
+    /// Parses a code as a meter sends it; `None` if `text` is not an OBIS code.
     ///
     /// At least C and D must be there. Groups are decimal numbers up to 255 without leading zeros
     /// (but F, which has them); C, D and E may be one of the letters `C`, `F`, `L`, `P`.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let mut code = Self { groups: [0; 6], present: 0, letters: 0, f_digits: 0, f_ampersand: false };
-        // The next group that may come: a number says which group it is by what follows it.
+        // The separator behind a number tells its group; `next` is the first group that may still come.
         let mut rest = text;
         let mut next = 0;
         loop {
@@ -69,7 +69,7 @@ impl Obis {
         }
     }
 
-    /// A code with all six groups.
+    /// Returns a code with all six groups.
     pub const fn full(groups: [u8; 6]) -> Self {
         Self { groups, present: 0b11_1111, letters: 0, f_digits: 3, f_ampersand: false }
     }
@@ -78,34 +78,34 @@ impl Obis {
         (self.present & (1 << index) != 0).then_some(self.groups[index])
     }
 
-    /// A, the medium: 1 = electricity, 0 = abstract; `None` where the meter left it out.
+    /// Returns A, the medium: 1 = electricity, 0 = abstract; `None` if the meter did not send it.
     pub fn medium(self) -> Option<u8> {
         self.get(0)
     }
 
-    /// B, the channel.
+    /// Returns B, the channel.
     pub fn channel(self) -> Option<u8> {
         self.get(1)
     }
 
-    /// C, D and E: quantity, kind of processing, tariff. An absent E is 0, the total.
+    /// Returns C, D and E: quantity, processing, tariff. An absent E is 0, the total.
     pub fn cde(self) -> (u8, u8, u8) {
         (self.groups[2], self.groups[3], self.get(4).unwrap_or(0))
     }
 
-    /// F, the historical value; `None` where it was not sent or is 255, the current one.
+    /// Returns F, the historical value; `None` if it was not sent or is 255, the current one.
     pub fn history(self) -> Option<u8> {
         self.get(5).filter(|&f| f != 255)
     }
 
-    /// The code without medium, channel and a current F, as the original program shows it: `1.8.0`.
+    /// Returns the code without medium, channel and a current F, as the original program shows it: `1.8.0`.
     pub fn reduced(self) -> Self {
         let keep = if self.history().is_some() { 0b11_1100 } else { 0b01_1100 };
         Self { present: self.present & keep, ..self }
     }
 }
 
-/// One group at the start of `text`: value, was it a letter, digits, what follows.
+/// Parses one group at the start of `text`: its value, whether it is a letter, its digits, and the rest.
 fn group(text: &[u8]) -> Option<(u8, bool, u8, &[u8])> {
     let first = *text.first()?;
     if let Some(&(_, value)) = LETTERS.iter().find(|(letter, _)| *letter == first) {
@@ -179,7 +179,7 @@ mod tests {
         ] {
             let parsed = Obis::parse(code.as_bytes());
             if code == "P.01" {
-                // A leading zero in D cannot be given back: not a code for us, the name keeps the text.
+                // A leading zero in D would be lost, so this is not a code; the reading's name keeps the text.
                 assert_eq!(parsed, None);
                 continue;
             }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_code() {
+    fn other_texts_are_not_codes() {
         for text in [
             "",
             "FF",
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn reduced_drops_what_says_nothing() {
+    fn reduced_drops_redundant_groups() {
         let reduced = |code: &str| Obis::parse(code.as_bytes()).unwrap().reduced().to_string();
         assert_eq!(reduced("1-0:1.8.0*255"), "1.8.0");
         assert_eq!(reduced("1-0:1.8.0*02"), "1.8.0*02");

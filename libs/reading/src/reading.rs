@@ -5,27 +5,27 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{Decimal, Kind, Meaning, Obis, json::timestamp};
 
-/// Short text: up to 23 bytes are kept without an allocation, longer ones are shared.
+/// Short text: up to 23 bytes are stored without an allocation, longer ones are shared.
 pub use smol_str::SmolStr as Text;
 
-/// A moment in UTC.
+/// Moment in UTC.
 pub use jiff::Timestamp;
 
-/// The value of a reading.
+/// Value of a reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// A number, with every digit that the device sent.
+    /// Number with every digit that the device sent.
     Number(Decimal),
-    /// Anything else: a meter number, a status word, a number that is damaged.
+    /// Any other value: a meter number, a status word, a damaged number.
     Text(Text),
 }
 
-/// One named value, with its unit.
+/// Named value with its unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Key in the section of `/data`, unique within its batch: `POWER_IMPORT`, `count`.
+    /// Name in `/data`, unique within its batch: `POWER_IMPORT`, `count`.
     pub name: Text,
-    /// The register's code, where the device names its registers by OBIS.
+    /// Code of the register, if the device names its registers by OBIS.
     pub obis: Option<Obis>,
     /// The value.
     pub value: Value,
@@ -33,20 +33,20 @@ pub struct Reading {
     pub unit: Option<Text>,
     /// Behaviour over time, where the source states it; `None` where unit and OBIS code tell.
     pub kind: Option<Kind>,
-    /// When the device took this value, where it says so for this one: a gas meter tells its own once an hour.
+    /// Time at which the device took this value, if it sends one for this value: a gas meter's is an hour old.
     pub time: Option<DeviceTime>,
-    /// The register's status word, where it has one.
+    /// Status word of the register, if it has one.
     pub status: Option<u64>,
-    /// What the device sent beside the value, in its order: the time of a maximum demand, say.
+    /// Further values beside this one, in the device's order: the time of a maximum demand, for example.
     pub more: Vec<Text>,
 }
 
-/// A time by the device's own clock.
+/// Time of the device's own clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceTime {
     /// As sent.
     pub sent: Text,
-    /// The moment that this is; `None` where it is none.
+    /// Moment that it stands for; `None` if it is not a valid one.
     pub utc: Option<Timestamp>,
 }
 
@@ -91,35 +91,35 @@ impl Reading {
         Meaning::of(&self.name, self.unit.as_deref(), self.obis).stated(self.kind.or(text))
     }
 
-    /// The same reading with a unit.
+    /// Sets the unit.
     pub fn unit(mut self, unit: impl Into<Text>) -> Self {
         self.unit = Some(unit.into());
         self
     }
 
-    /// The same reading with an OBIS code.
+    /// Sets the OBIS code.
     pub fn obis(mut self, code: Obis) -> Self {
         self.obis = Some(code);
         self
     }
 }
 
-/// All readings of one moment: one telegram, one look at a sensor. It is handed on whole or not at all.
+/// All readings of one moment: one telegram, one poll of a sensor. It is delivered whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// When the device's message was complete.
+    /// Time at which the device's message was complete.
     pub taken_at: Timestamp,
-    /// The readings, in the device's order; names are unique.
+    /// Readings in the device's order; names are unique.
     pub readings: Vec<Reading>,
 }
 
 impl Batch {
-    /// A batch taken now.
+    /// Returns a batch taken now.
     pub fn now(readings: Vec<Reading>) -> Self {
         Self { taken_at: Timestamp::now(), readings }
     }
 
-    /// The reading called `name`.
+    /// Returns the reading called `name`.
     pub fn get(&self, name: &str) -> Option<&Reading> {
         self.readings.iter().find(|reading| reading.name == name)
     }

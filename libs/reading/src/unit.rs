@@ -78,7 +78,7 @@ impl Quantity {
 /// Defines the units: one line each.
 macro_rules! units {
     ($($variant:ident $symbol:literal $quantity:ident ($digits:literal, $exponent:literal) [$($spelling:literal)*];)*) => {
-        /// A unit that is in the table. A device's unit that is not there stays text.
+        /// Unit of the table. A device's unit that is not there stays text.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Unit {
             $(#[doc = concat!("`", $symbol, "`")] $variant,)*
@@ -88,22 +88,22 @@ macro_rules! units {
             /// All units, in the order of the table.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The canonical symbol: `kWh`, `m³`, `°C`.
+            /// Returns the canonical symbol: `kWh`, `m³`, `°C`.
             pub const fn symbol(self) -> &'static str {
                 match self { $(Self::$variant => $symbol,)* }
             }
 
-            /// The quantity that it measures.
+            /// Returns the quantity that it measures.
             pub const fn quantity(self) -> Quantity {
                 match self { $(Self::$variant => Quantity::$quantity,)* }
             }
 
-            /// The factor to the base unit of its quantity.
+            /// Returns the factor to the base unit of its quantity.
             pub const fn factor(self) -> Factor {
                 match self { $(Self::$variant => Factor { digits: $digits, exponent: $exponent },)* }
             }
 
-            /// The spelling as it stands in the table.
+            /// Parses a spelling exactly as in the table.
             fn exactly(text: &str) -> Option<Self> {
                 match text {
                     $($symbol $(| $spelling)* => Some(Self::$variant),)*
@@ -175,7 +175,7 @@ units! {
 }
 
 impl Unit {
-    /// Reads a unit as a device writes it; `None` where it is not in the table.
+    /// Parses a unit as a device writes it; `None` if it is not in the table.
     ///
     /// Blanks around it do not count, nor do capitals (`KWH`, `kVArh`), except that `m` is not `M` (they differ by
     /// nine powers of ten) and that a single letter is what it is (`K` and `k`, `A` and `a`).
@@ -193,7 +193,7 @@ impl Unit {
         })
     }
 
-    /// The factor to another unit of the same quantity; `None` where there is none, or it is not a finite decimal
+    /// Returns the factor to another unit of the same quantity; `None` if there is none, or if it is not a finite decimal
     /// number (joules in watt hours).
     pub fn factor_to(self, other: Self) -> Option<Factor> {
         let (from, to) = (self.factor(), other.factor());
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_that_could_be_two_is_none() {
+    fn an_ambiguous_or_unknown_unit_is_none() {
         for text in
             ["", " ", "mwh", "mw ", "MV", "k", "w", "a", "C", "kWh/h", "k Wh", "bananas", "m", "M3", "ΩΩ"]
         {

@@ -5,8 +5,8 @@ import { t } from './text.js';
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [46, 8, 12, 26];
 
-// The range of an axis: at least `least` wide, and with zero in it where it is not `free`. (No spread of arguments:
-// there may be many.)
+// Returns the range of an axis: at least `least` wide, and with zero in it unless it is `free`. (No spread of
+// arguments, because there may be too many.)
 export function extent(values, least, free = false) {
   let [low, high] = free ? [Infinity, -Infinity] : [0, 0];
   for (const value of values) {
@@ -32,7 +32,7 @@ function scale([low, high], count) {
   };
 }
 
-// Cuts a course where nothing was read: into runs of indices.
+// Cuts a course into runs of indices, at times without readings.
 export function runs(times, values) {
   const there = values.flatMap((value, i) => (typeof value === 'number' ? [i] : []));
   const steps = there
@@ -52,7 +52,7 @@ const line = (points) =>
   `M${points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join('L')}${points.length === 1 ? 'm-2,0h4' : ''}`;
 const between = (upper, lower) => `${line(upper)}L${line([...lower].reverse()).slice(1)}Z`;
 
-// A filled course: what is above the line at `zero` is drawn from the grid, what is below is fed in.
+// Filled course: above the line at `zero` power is drawn from the grid, below it is fed in.
 export function areas(runsOfPoints, zero, width, height, id) {
   const clip = (name, y, tall) =>
     s('clipPath', { id: `${id}-${name}` }, s('rect', { x: 0, y, width, height: Math.max(0, tall) }));
@@ -238,7 +238,7 @@ export class Chart {
   }
 }
 
-// Values on top of each other: where each begins and ends.
+// Returns beginning and end of values that are stacked.
 function stack(column) {
   let [up, down] = [0, 0];
   return column

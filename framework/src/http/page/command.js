@@ -1,4 +1,4 @@
-// Commands: a form for each, a question that says what will happen, and the token where one is needed.
+// Commands: a form for each, a dialog that explains the effect, and the token if one is needed.
 
 import { h, on, set, show, write } from './dom.js';
 import { exact, number, separators } from './format.js';
@@ -49,7 +49,7 @@ export function start(message) {
   document.body.append(element);
 }
 
-// The form of a command; `command` is as /cmds shows it.
+// Returns the form of a command, as shown by /cmds.
 export function form(section, command) {
   const { Name: name, Args: args, About: about } = command;
   const short = name.slice(section.length + 1);
@@ -104,7 +104,7 @@ export function form(section, command) {
   return element;
 }
 
-// A number as people type it: with the locale's marks, or as programs write it. `null` where it is none.
+// Parses a number as people type it, with the locale's marks, or as programs write it. `null` if it is not valid.
 export function parsed(text) {
   const plain = text.trim().replace(/[\s'’\u202f\u00a0]/g, '');
   const marks = plain.match(/[.,]/g) ?? [];
@@ -120,7 +120,7 @@ export function parsed(text) {
 const sourceName = (section) =>
   labelOf(house.subjects.find((subject) => subject.section === section) ?? { section, key: section, kind: 'other' });
 
-// What will happen, in words.
+// Returns the effect of a command in words.
 function explained({ section, short, title, values }) {
   const source = sourceName(section);
   const counter = house.subjects.find((subject) => subject.section === section && subject.imports);
@@ -161,7 +161,7 @@ async function send() {
     tell('good', t('done', { command: command.title, source: sourceName(command.section) }));
     return;
   }
-  // Somebody closed the dialog meanwhile: then only the message is left.
+  // The dialog was closed meanwhile, so only the message is shown.
   if (asked !== command) return tell('bad', t('command_failed', { reason: answer.reason }));
   if (answer.status === 401) {
     sessionStorage.removeItem(KEY);

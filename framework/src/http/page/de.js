@@ -1,4 +1,4 @@
-// What the page says in German. English has the same keys.
+// German texts of the page. English has the same keys.
 
 export default {
   now: 'Jetzt',

@@ -1,4 +1,4 @@
-// Elements without markup: what a meter or a configuration says only ever becomes text.
+// Elements without markup: texts of meters and configurations only ever become text nodes.
 
 const SVG = 'http://www.w3.org/2000/svg';
 

@@ -1,4 +1,4 @@
-// What the page says in English. German has the same keys.
+// English texts of the page. German has the same keys.
 
 export default {
   now: 'Now',

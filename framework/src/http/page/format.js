@@ -1,11 +1,11 @@
-// Numbers, dates and ages as people of the browser's locale write them.
+// Numbers, dates and ages in the browser's locale.
 
 import { locale, t } from './text.js';
 
 const dashes = '–';
 const numbers = new Map();
 
-// A number with at most `most` decimals, and with at least `least`.
+// Formats a number with `least` to `most` decimals.
 export function number(value, most = 0, least = most) {
   if (typeof value !== 'number' || !Number.isFinite(value)) return dashes;
   const key = most * 32 + least;
@@ -21,14 +21,14 @@ export function number(value, most = 0, least = most) {
     .replace('-', '−');
 }
 
-// What the locale writes between thousands.
+// Separators of the locale.
 export const separators = Object.fromEntries(
   new Intl.NumberFormat(locale).formatToParts(1_234_567.5).map(({ type, value }) => [type, value]),
 );
 
 export const percent = (share) => `${number(share * 100)} %`;
 
-// Watts as a figure and its unit.
+// Returns watts as a figure and its unit.
 export function watts(value) {
   const large = Math.abs(value) >= 9999.5;
   return { figure: number(large ? value / 1000 : value, large ? 1 : 0), unit: large ? 'kW' : 'W' };
@@ -36,19 +36,19 @@ export function watts(value) {
 
 export const power = (value) => joined(watts(value));
 
-// An amount of energy or volume: as many decimals as a glance takes in.
+// Formats an amount of energy or volume, with about three digits.
 export const amount = (value, unit) => {
   const decimals = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return joined({ figure: number(value, decimals), unit });
 };
 
-// A value of any unit, with the digits that it has.
+// Formats a value of any unit with all its digits.
 export function exact(value, unit) {
   const figure = typeof value === 'number' ? number(value, 9, 0) : String(value);
   return joined({ figure, unit });
 }
 
-// What a card shows of a value of any unit.
+// Rounds a value of any unit for a card.
 export function rounded(value, unit) {
   if (typeof value !== 'number') return { figure: String(value), unit };
   if (unit === 'W') return watts(value);
@@ -58,7 +58,7 @@ export function rounded(value, unit) {
 
 export const joined = ({ figure, unit }) => (unit ? `${figure}\u00a0${unit}` : figure);
 
-// The house's time zone, as soon as it is known; the browser's until then.
+// Time zone of the machine once it is known; the browser's until then.
 let zone;
 const dates = new Map();
 
@@ -87,7 +87,7 @@ const DATE = { day: 'numeric', month: 'short' };
 
 export const time = (ms) => formatter('time', { timeStyle: 'short' }).format(ms);
 
-// The local calendar's parts of a moment, as numbers.
+// Returns the local calendar's parts of a moment as numbers.
 export function parts(ms) {
   const key = 'parts';
   let format = dates.get(key);
@@ -106,7 +106,7 @@ export function parts(ms) {
   return Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]));
 }
 
-// When something was: the time where it was today, else with the date.
+// Formats a moment: the time of today, else with the date.
 export function moment(ms, now) {
   const [then, today] = [parts(ms), parts(now)];
   const same = then.year === today.year && then.month === today.month && then.day === today.day;
@@ -123,7 +123,7 @@ const spans = [
   ['day', 86400],
 ];
 
-// How long ago something was.
+// Formats the time since a moment.
 export function age(ms, now) {
   if (!ms) return t('never');
   const seconds = Math.max(0, (now - ms) / 1000);

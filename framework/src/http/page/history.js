@@ -1,4 +1,4 @@
-// History: hours to years, as the journal has them.
+// History: hours to years from the journal.
 
 import { Chart } from './chart.js';
 import { h, icon, on, set, show, write } from './dom.js';
@@ -10,7 +10,7 @@ import { columns, curves, totals, uncertain } from './plots.js';
 import { consumption, course } from './query.js';
 import { t } from './text.js';
 
-// So many consumers have a colour of their own.
+// Consumers that have a colour of their own.
 const COLOURS = 6;
 const REFRESH = 5 * 60_000;
 
@@ -19,8 +19,8 @@ let subjects = [];
 let subject;
 let kind = 'day';
 let period;
-let pending; // the questions on their way
-let loaded = 0; // when what is shown was read
+let pending; // the running requests
+let loaded = 0; // time of the last successful load
 
 // A phone's chart has no room for more points.
 const narrow = matchMedia('(max-width: 699px)');
@@ -100,7 +100,7 @@ export function start(section) {
   parts.none = nothing('history-empty');
   view.append(parts.off, parts.none, parts.body);
   onRestart(open);
-  // A period that runs goes on, and into the next one.
+  // The current period is updated, and followed by the next one.
   setInterval(() => {
     const old = !view.hidden && !document.hidden && loaded && now() - loaded > REFRESH;
     if (old && period.contains(loaded)) choose(kind);
@@ -199,7 +199,7 @@ async function load() {
   }
 }
 
-// What was there is of another range: rather nothing than that.
+// The charts of another range are hidden, because they would be wrong.
 function fail(reason) {
   for (const { element } of Object.values(parts.charts)) show(element, false);
   for (const element of [parts.empty, parts.marks]) show(element, false);
@@ -209,7 +209,7 @@ function fail(reason) {
   show(parts.error, true);
 }
 
-// All that a range needs, at once.
+// Requests everything that a range needs, at once.
 async function read(chosen, signal) {
   const { section, main, imports, exports } = chosen;
   const curve = chosen.power ?? (imports ? null : [{ name: main.name, factor: 1 }]);

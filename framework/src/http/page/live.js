@@ -1,7 +1,7 @@
-// What the program knows, as it comes: one event stream for the whole page, and a look at /health now and then.
+// State of the page: one event stream for all of it, and a poll of /health now and then.
 //
-// A number counts as live while its source delivers and the program answers. Nothing here grows with time: of each
-// section there is its newest batch.
+// A number is live while its source delivers and the program answers. Nothing here grows with time: only the newest
+// batch of each section is kept.
 
 import { setZone } from './format.js';
 import { subjectsOf } from './model.js';
@@ -16,21 +16,21 @@ export const house = {
   subjects: [],
   health: null,
   series: null, // null until known, [] where there is no history
-  historyError: null, // why there is none
+  historyError: null, // the reason, if the history cannot be read
   commands: [],
   offlineSince: null,
-  paused: false, // nobody looked for a while: what is there is old until the program has answered
+  paused: false, // the tab was hidden: its numbers are old until the program has answered
 };
 
 const watchers = { change: [], restart: [] };
 
-// Calls `handler` at most once per frame with the names of the sections that changed; none while nobody looks.
+// Calls `handler` at most once per frame with the names of the sections that changed; never in a hidden tab.
 export const onChange = (handler) => watchers.change.push(handler);
-// Calls `handler` when the program was started, for the first time or again.
+// Calls `handler` when the program has started, for the first time or again.
 export const onRestart = (handler) => watchers.restart.push(handler);
 
 let skew = 0;
-// The program's time: a tablet's clock may be wrong.
+// The program's time, as a tablet's clock may be wrong.
 export const now = () => Date.now() + skew;
 
 const changed = new Set();
@@ -47,11 +47,11 @@ function tell() {
   for (const handler of watchers.change) handler(names);
 }
 
-// The answer of a path, whatever its status; throws where there is none.
+// Returns the answer of a path, whatever its status; throws if there is none.
 export async function ask(path, signal = AbortSignal.timeout(PATIENCE)) {
   const response = await fetch(path, { signal });
   const date = Date.parse(response.headers.get('date') ?? '');
-  // To the second only: less than two is no difference.
+  // The header has whole seconds, so less than two is no difference.
   if (date) skew = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
   return { ok: response.ok, status: response.status, json: await response.json() };
 }
@@ -71,7 +71,7 @@ function take(name, readings, heard) {
     sort();
   }
   const instance = house.health?.sources[name];
-  // A batch is newer than any look at /health.
+  // A batch is newer than the last answer of /health.
   if (heard && instance) instance.state = 'delivering';
   mark(name);
 }
@@ -101,7 +101,7 @@ const numbersOf = (section) =>
     .map(([name]) => ({ name, meaning: section.meanings[name] }));
 
 let describing = null;
-// Asks what the readings mean; once for all that want to know it at the same time.
+// Requests the meanings of all readings; concurrent calls share one request.
 function readMeanings() {
   describing ??= describe().finally(() => (describing = null));
 }
@@ -112,7 +112,7 @@ async function describe() {
   for (const [name, meanings] of Object.entries(json)) {
     const section = house.sections.get(name);
     if (!section) continue;
-    // Some meters send two lists of readings in turn: what the other one means is kept.
+    // Some meters send two lists of readings in turn, so meanings of the other list are kept.
     const known = Object.keys(section.meanings).length < MOST_MEANINGS ? section.meanings : {};
     const own = (key) => section.readings[key]?.unit;
     for (const key of Object.keys(meanings)) known[key] = { ...meanings[key], own: own(key) };
@@ -128,7 +128,7 @@ async function readData() {
   if (!ok) throw new Error('no data');
   house.paused = false;
   for (const [name, readings] of Object.entries(json)) {
-    // What came as an event meanwhile is newer.
+    // A batch that came as an event meanwhile is newer.
     if (!(house.sections.get(name)?.heard && house.sections.get(name).arrived > heard)) take(name, readings, false);
   }
   await describing;
@@ -164,7 +164,7 @@ async function restart() {
 }
 
 export async function readSeries() {
-  // Without a journal there is nothing to ask.
+  // Without a journal there is no history.
   if (house.health && !house.health.journal) {
     house.series = [];
     return sort();
@@ -179,7 +179,7 @@ export async function readSeries() {
   sort();
 }
 
-// The house's time zone comes with what a counter counted.
+// The time zone of the machine comes with any consumption.
 async function readZone() {
   const counter = house.series.find((series) => series.counter);
   if (!counter) return;
@@ -206,7 +206,7 @@ function connect() {
   const mine = new EventSource('events');
   stream = mine;
   mine.onopen = () => {
-    // What came between the first look and this moment.
+    // Batches may have come between the first request and this moment.
     if (pause) look();
     pause = 0;
     readData().catch(() => {});
@@ -214,7 +214,7 @@ function connect() {
   mine.onmessage = ({ data }) => {
     for (const [name, readings] of Object.entries(JSON.parse(data))) take(name, readings, true);
   };
-  // We were too slow for some of them.
+  // The page was too slow for some of the events.
   mine.addEventListener('lagged', () => readData().catch(() => {}));
   mine.onerror = () => {
     if (stream !== mine) return;
@@ -222,12 +222,12 @@ function connect() {
     pause = Math.min(LONGEST_PAUSE, pause * 2 || 1000);
     retry = setTimeout(connect, pause);
     look();
-    // There may be no stream left for us: then the numbers come this way.
+    // All streams may be taken: then the numbers come this way.
     readData().catch(() => {});
   };
 }
 
-// How a source fares, for people: `live`, or since when and why not.
+// State of a source for people: `live`, or the time and the reason.
 export function stateOf(name) {
   const instance = house.health?.sources[name];
   const section = house.sections.get(name);
@@ -237,7 +237,7 @@ export function stateOf(name) {
   return { live, state, since, reason: live ? null : (instance?.last_error?.message ?? null) };
 }
 
-// A source that is silent for longer than usual: whether that means anything, the program knows.
+// Polls /health early if a source is silent for longer than usual: only the program knows whether that is a fault.
 function listenForSilence() {
   const at = performance.now();
   const silent = ([name, { heard, arrived, gap }]) => {

@@ -43,6 +43,6 @@ live.onChange(() => {
 addEventListener('hashchange', navigate);
 navigate();
 
-// The first frame after the first data: now there is something to look at, and everything answers.
+// The first frame after the first data: the page is complete and interactive.
 const first = () => requestAnimationFrame(() => performance.mark('interactive'));
 live.start().then(first);

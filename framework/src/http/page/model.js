@@ -6,10 +6,10 @@
 
 import { known, t } from './text.js';
 
-// What a number is shown in, in base units of its quantity.
+// Units in which numbers are shown, as factors to the base units.
 const SHOWN = { __proto__: null, power: 1, energy: 3.6e6, voltage: 1 };
 
-// The subjects of a section, from its numbers: `{name, meaning}`, with a meaning as in /readings.
+// Returns the subjects of a section from its numbers: `{name, meaning}`, with a meaning as in /readings.
 export function subjectsOf(section, entries) {
   const live = entries.filter(({ meaning }) => meaning.live && meaning.factor);
   const term = ({ name, meaning }) => ({ name, factor: meaning.factor / SHOWN[meaning.quantity] });
@@ -67,7 +67,7 @@ const listed = (...terms) => {
   return there.length ? there : null;
 };
 
-// The one that the page is about: the first that knows both directions of the flow, else the first that has power.
+// Returns the main subject of the page: the first with power and import, else the first with power.
 export function mainOf(subjects) {
   const meters = subjects.filter(({ kind }) => kind === 'electricity');
   return (
@@ -75,7 +75,7 @@ export function mainOf(subjects) {
   );
 }
 
-// A name for people. What the program itself proposes as a section's name says no more than its kind.
+// Returns a name for people. The names that the program proposes for sections say no more than the kind.
 export function labelOf(subject) {
   const { section, kind, main, key } = subject;
   const name = key === section ? section : (main?.name ?? section);
@@ -86,10 +86,10 @@ export function labelOf(subject) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-// The bare value of a member of a section in /data.
+// Returns the bare value of a reading in /data.
 export const valueOf = (reading) => (reading !== null && typeof reading === 'object' ? reading.value : reading);
 
-// A sum's value in a section of /data; `null` where a part of it is missing.
+// Returns a sum's value in a section of /data; `null` if a part is missing.
 export function sumOf(terms, readings) {
   if (!terms) return null;
   let sum = 0;
@@ -132,7 +132,7 @@ function nameOf({ quantity, kind, direction, medium, live }) {
   return (measured && NAMES[quantity]) || (counts && live ? 'q_counted' : null);
 }
 
-// What a reading is, in words; `null` where there is no more to say than its name.
+// Returns the meaning in words; `null` if it adds nothing to the reading's name.
 export function describe(meaning) {
   const key = meaning && nameOf(meaning);
   if (!key) return null;

@@ -1,4 +1,4 @@
-// Now: what flows at this moment.
+// Now: the live numbers.
 
 import { Hour } from './hour.js';
 import { h, icon, set, show, write } from './dom.js';
@@ -31,7 +31,7 @@ export function start(section) {
 
 export const refresh = () => cards.forEach((card) => card.update());
 
-// Makes the cards anew where there are other things to show than before.
+// Rebuilds the cards if there are other things to show than before.
 function build() {
   if (!house.health && !house.sections.size) return false;
   const names = Object.keys(house.health?.sources ?? {});
@@ -84,7 +84,7 @@ function welcome() {
   );
 }
 
-// The line that says that a number is not live, since when and why.
+// Line that says that a number is not live, since when and why.
 function staleness(name) {
   const [since, reason] = [h('strong'), h('span', { lang: 'en' })];
   const element = h(
@@ -176,7 +176,7 @@ function hero(subject) {
   }
 }
 
-// A bar that shows a part of `limit`, to the other side where it is negative.
+// Bar that shows a part of `limit`; a negative one goes to the other side.
 function bar() {
   const element = h('span', { class: 'bar' });
   return {
@@ -268,10 +268,10 @@ function consumer(subject, main) {
   });
 }
 
-// A source from which nothing came yet.
+// Subject of a source without readings so far.
 const unheard = (section) => ({ section, key: section, kind: 'other' });
 
-// Any other subject: its main value, and what it counted today.
+// Card of any other subject: its main value, and its consumption today.
 function other(subject) {
   const { main, kind, key, unit } = subject;
   const note = h('small');

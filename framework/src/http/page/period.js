@@ -1,6 +1,6 @@
-// Periods of the house's calendar: when they begin and end, what they are called, what comes before and after.
+// Periods of the local calendar: beginning and end, name, predecessor and successor.
 //
-// A calendar day is kept as its midnight in UTC (`Date.UTC`), so that adding days knows no summer time.
+// A calendar day is stored as its midnight in UTC (`Date.UTC`), so that summer time does not affect sums of days.
 
 import { formatter, parts, time } from './format.js';
 import { t } from './text.js';
@@ -9,7 +9,7 @@ export const KINDS = ['hour', 'day', 'week', 'month', 'year', 'all'];
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-// What is asked for: the bars' length, and the step of the course; a coarser one for a narrow chart.
+// Requests: the length of a bar, and the step of the course; a coarser one for a narrow chart.
 const PER = { hour: 'hour', day: 'hour', week: 'day', month: 'day', year: 'month', all: 'year' };
 const STEP = {
   hour: ['1m', '1m'],
@@ -18,10 +18,10 @@ const STEP = {
   month: ['1h', '6h'],
   year: ['1d', '1d'],
 };
-// All of it grows with the years; without a step, the answer would be of single readings while there are few.
+// The whole history grows with the years. Without a step, a short one would be answered with single readings.
 const stepOfAll = (years) => (years <= 2 ? ['1d', '7d'] : years <= 20 ? ['7d', '1mo'] : ['1mo', '1mo']);
 
-// When a calendar day (and time) begins in the house's zone.
+// Returns the beginning of a calendar day (and time) in the machine's zone.
 function instant(civil) {
   const offset = (at) => {
     const { year, month, day, hour, minute, second } = parts(at);
@@ -183,7 +183,7 @@ export class Period {
   }
 }
 
-// The week's number: the first one has the year's first Thursday (ISO 8601).
+// Returns the number of a week: the first one has the year's first Thursday (ISO 8601).
 function isoWeek(monday) {
   const thursday = new Date(monday + 3 * DAY);
   return 1 + Math.floor((thursday - Date.UTC(thursday.getUTCFullYear(), 0)) / (7 * DAY));

@@ -1,4 +1,4 @@
-// What the charts of the history show, from the answers: the course, the amounts, and a sentence on them.
+// Content of the history's charts: the course, the amounts, and a sentence about them.
 //
 // All take `{subject, period, curve, imports, exports, consumers, before, compared}`: see `read` in history.js.
 
@@ -10,7 +10,7 @@ import { t } from './text.js';
 export const uncertain = ({ imports, exports }, i) => [imports, exports].some((side) => side?.gap[i] || side?.swap[i]);
 const sum = (side) => side?.amount.reduce((total, value) => total + (value ?? 0), 0) ?? 0;
 
-// What happened, as a sentence.
+// Returns the totals as a sentence.
 export function totals({ subject, period, imports, exports, consumers, before }) {
   const unit = subject.unit;
   const single = subject.kind !== 'electricity' || !subject.exports;
@@ -26,7 +26,7 @@ export function totals({ subject, period, imports, exports, consumers, before })
   return [said, imports && before.imports && compared(period, imports, before.imports)].filter(Boolean).join('; ');
 }
 
-// The period before, up to the same time where this one still runs.
+// Returns the period before, up to the same time if this one still runs.
 function compared(period, imports, before) {
   const running = period.contains(now());
   let then = 0;
@@ -45,7 +45,7 @@ function compared(period, imports, before) {
 
 const titled = (text, { unit }) => (unit ? `${text} (${unit})` : text);
 
-// The chart of the course: mean and band, and the mean of the period before.
+// Returns the chart of the course: mean and band, and the mean of the period before.
 export function curves({ subject, period, curve, before }) {
   const watts = subject.power;
   const format = (value) => (watts ? power(value) : joined(rounded(value, subject.unit)));
@@ -108,7 +108,7 @@ export function curves({ subject, period, curve, before }) {
   };
 }
 
-// The chart of the amounts: a bar for each part of the period.
+// Returns the chart of the amounts: a bar for each part of the period.
 export function columns(answers, counted, sentence) {
   const { subject, period, imports, exports, consumers, before } = answers;
   const unit = subject.unit;

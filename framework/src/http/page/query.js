@@ -1,4 +1,4 @@
-// Questions to the history, for sums: each part is asked for, and added up.
+// Queries of the history for sums: each part is requested, and added up.
 
 import { ask } from './live.js';
 
@@ -12,7 +12,7 @@ async function answersOf(section, terms, query, signal) {
   return answers.map(({ json }) => json);
 }
 
-// Adds columns up; `null` where a part is missing.
+// Adds columns up; `null` if a part is missing.
 const added = (columns, factors) =>
   columns[0].map((_, i) =>
     columns.some((column) => typeof column[i] !== 'number')
@@ -20,7 +20,7 @@ const added = (columns, factors) =>
       : columns.reduce((sum, column, term) => sum + factors[term] * column[i], 0),
   );
 
-// What was counted in each period: `{zone, start, end, amount, gap, swap, partial}`.
+// Returns the consumption of each period: `{zone, start, end, amount, gap, swap, partial}`.
 export async function consumption(section, terms, query, signal) {
   const answers = await answersOf(section, terms, query, signal);
   const { zone, start, end } = answers[0];
@@ -32,7 +32,7 @@ export async function consumption(section, terms, query, signal) {
   return { zone, start, end, amount, gap: any('gap'), swap: any('swap'), partial: any('partial') };
 }
 
-// The course of a sum: `{from, to, time, mean, min, max}`. A part that is taken off has its greatest where the sum has its least.
+// Returns the course of a sum: `{from, to, time, mean, min, max}`. A subtracted part is greatest where the sum is least.
 export async function course(section, terms, query, signal) {
   const answers = await answersOf(section, terms, query, signal);
   const { from, to, time, step } = answers[0];

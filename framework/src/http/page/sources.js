@@ -1,4 +1,4 @@
-// Sources: how each one fares, everything that it sends, and what can be asked of it.
+// Sources: the status of each one, all its readings, and its commands.
 
 import { form } from './command.js';
 import { h, on, set, show, write } from './dom.js';
@@ -17,7 +17,7 @@ export function start(section) {
   onChange(() => {
     if (!view.hidden) update();
   });
-  // Ages grow without any event.
+  // Ages grow also without events.
   setInterval(() => !view.hidden && !document.hidden && update(), 1000);
 }
 
@@ -175,7 +175,7 @@ function publisher(name) {
   };
 }
 
-// Everything that a source sends, as a table; only kept up while it is open.
+// Table of all readings of a source; updated only while it is open.
 function registers(section) {
   const body = h('tbody');
   const heads = ['code', 'name', 'value', 'age'].map((key) =>
@@ -221,7 +221,7 @@ function registers(section) {
   return { element, update };
 }
 
-// A row says its roles itself: on a phone it is laid out in two lines, and would lose them.
+// Rows have explicit roles, because their layout in two lines on a phone would lose them.
 function registerRow(name, reading, meaning) {
   const code = reading?.OBIS_Code ?? '';
   const said = describe(meaning);
@@ -237,7 +237,7 @@ function registerRow(name, reading, meaning) {
   return { element: h('tr', { role: 'row' }, ...cells), value, age: old };
 }
 
-// Whether a source needs attention.
+// Returns whether a source needs attention.
 export const alarm = () =>
   Boolean(house.health) &&
   Object.keys(house.health.sources).some((name) => {

@@ -1,16 +1,16 @@
-// What the page says, in the browser's language.
+// Texts of the page in the browser's language.
 
 import de from './de.js';
 import en from './en.js';
 
 const wanted = (navigator.languages ?? [navigator.language]).find((tag) => /^(de|en)\b/i.test(tag)) ?? 'en-GB';
 export const language = wanted.slice(0, 2).toLowerCase();
-// The browser's own locale where it is of the language: de-AT writes numbers otherwise than de-DE.
+// The browser's own locale, because de-AT formats numbers differently than de-DE.
 export const locale = wanted;
 const texts = language === 'de' ? de : en;
 
-// The text of a key, with its {places} filled in.
+// Returns the text of a key, with its {places} filled in.
 export const t = (key, values = {}) => (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
 
-// The text of a key that may not exist.
+// Returns the text of a key that may not exist.
 export const known = (key) => (Object.hasOwn(texts, key) ? texts[key] : null);

@@ -1,4 +1,4 @@
-// What was counted today and yesterday, and the power of the last hour: from the history, then carried on live.
+// Consumption of today and yesterday, and power of the last hour: from the history, then continued live.
 
 import { setZone } from './format.js';
 import { ask, house, now, readSeries } from './live.js';
@@ -7,7 +7,7 @@ import { consumption, historyPath } from './query.js';
 
 const EVERY = 5 * 60_000;
 const SOON = 30_000;
-// No house draws more, in kW; nor has it more cubic metres an hour.
+// More than a household draws, in kW, and in cubic metres an hour.
 const MOST = 100;
 const MINUTE = 60_000;
 const MINUTES = 60;
@@ -17,16 +17,16 @@ const counted = new Map();
 let due = 0;
 let ends = Infinity;
 
-// Whether the history has all parts of a sum: what it does not know is not asked for.
+// Returns whether the history has all parts of a sum: unknown ones are not requested.
 const recorded = ({ section, ...sums }, key) =>
   sums[key].every(({ name }) => house.series.some((series) => series.section === section && series.name === name));
 
-// Asks again for the totals: now and then, at midnight, and after a start.
+// Requests the totals now and then, at midnight, and after a start.
 export async function refresh(force = false) {
   if (!house.series?.length || (!force && now() < Math.min(due, ends))) return;
   ends = Infinity;
   due = now() + EVERY;
-  // What has only just begun to deliver is not in the list yet.
+  // A source that has just started may not be in the list yet.
   if (
     house.subjects.some((subject) => ['imports', 'exports'].some((side) => subject[side] && !recorded(subject, side)))
   ) {
@@ -53,7 +53,7 @@ export async function refresh(force = false) {
   );
 }
 
-// Today's amount of a side of a subject and yesterday's: `null` where it is not known.
+// Returns the amounts of today and yesterday for one side of a subject: `null` if not known.
 export function of(subject, side) {
   const entry = counted.get(subject.key)?.[side];
   if (!entry || entry.today === null) return { today: null, before: entry?.before ?? null };
@@ -61,7 +61,7 @@ export function of(subject, side) {
   const risen = value === null || entry.base === null ? 0 : value - entry.base;
   const possible = MOST * (0.01 + (now() - entry.at) / 3_600_000);
   if (risen >= 0 && risen <= possible) return { today: entry.today + risen, before: entry.before };
-  // Another meter, or a count that was set: the history knows better.
+  // The meter was replaced or its count was set, so the history is asked again.
   due = Math.min(due, entry.at + SOON);
   return { today: entry.today, before: entry.before };
 }
@@ -80,7 +80,7 @@ export class LastHour {
       if (means.some((mean) => typeof mean !== 'number')) return;
       const mean = means.reduce((sum, value, term) => sum + value * power[term].factor, 0);
       const bin = this.#bins.get(at);
-      // The minute that runs has more from the history than from the page.
+      // The history has more readings of the current minute than the page.
       if (!bin || bin.count < answers[0].json.count[i]) this.#bins.set(at, { mean, count: answers[0].json.count[i] });
     });
   }

@@ -1,4 +1,4 @@
-//! A real server, and clients that speak bytes.
+//! A real server, and clients that send bytes.
 
 mod cmd;
 mod data;
@@ -34,14 +34,14 @@ use crate::{
     Reading, store::Section,
 };
 
-/// How long a test waits for what must come.
+/// Longest wait for something that must happen.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("{what} did not come in time"))
 }
 
-/// What to serve.
+/// Everything that a test serves.
 struct Setup {
     store: Arc<Store>,
     commands: Vec<(&'static str, Vec<Arc<dyn Command>>)>,
@@ -74,9 +74,8 @@ impl Setup {
         let commands = self.commands.iter().map(|(name, commands)| (*name, &commands[..], here.clone()));
         let commands = Commands::new(commands);
         let (store, journal) = (Arc::clone(&self.store), self.journal.clone());
-        let events = Arc::new(super::events::Events::new(Arc::clone(&store), &self.limits));
-        let api = Api::new(store, commands, journal, self.publishers.clone(), Vec::new(), &server, true);
-        Api { events, limits: self.limits, ..api }
+        let publishers = self.publishers.clone();
+        Api::new(store, commands, journal, publishers, Vec::new(), &server, true).with_limits(self.limits)
     }
 
     async fn start(self) -> Running {
@@ -86,7 +85,7 @@ impl Setup {
         Running { store: self.store, address, stop, served }
     }
 
-    /// The answer to a request from `peer`.
+    /// Returns the answer to a request from `peer`.
     async fn ask_from(&self, peer: &str, request: &str) -> Answer {
         let front = super::server::front(self.api(), CancellationToken::new());
         let (mut client, served) = tokio::io::duplex(64 * 1024);
@@ -102,7 +101,7 @@ impl Setup {
     }
 }
 
-/// A server.
+/// A running server.
 struct Running {
     store: Arc<Store>,
     address: SocketAddr,
@@ -121,7 +120,7 @@ impl Running {
         Client(TcpStream::connect(self.address).await.unwrap())
     }
 
-    /// Everything that comes back when `bytes` are sent.
+    /// Sends `bytes`, and returns the whole answer.
     async fn send(&self, bytes: impl AsRef<[u8]>) -> Answer {
         let mut client = self.connect().await;
         client.0.write_all(bytes.as_ref()).await.unwrap();
@@ -152,7 +151,7 @@ impl Running {
     }
 }
 
-/// A connection.
+/// A client's connection.
 struct Client(TcpStream);
 
 impl Client {
@@ -160,7 +159,7 @@ impl Client {
         self.0.write_all(bytes.as_bytes()).await.unwrap();
     }
 
-    /// Reads until `end` has come.
+    /// Reads until `end`.
     async fn until(&mut self, end: &str) -> String {
         let mut read = Vec::new();
         soon(end, async {
@@ -181,7 +180,7 @@ impl Client {
     }
 }
 
-/// What came back.
+/// Answer of the server.
 #[derive(Debug)]
 struct Answer {
     status: u16,
@@ -210,7 +209,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    /// The status and the error's code.
+    /// Returns the status and the error's code.
     #[track_caller]
     fn error(&self) -> (u16, String) {
         let json = self.json();
@@ -242,7 +241,7 @@ fn number(text: &str) -> Decimal {
     Decimal::parse(text.as_bytes()).unwrap()
 }
 
-/// A batch with everything that a section may have.
+/// Returns a batch with every kind of reading.
 fn meter() -> Batch {
     let obis = |code: &str| Obis::parse(code.as_bytes()).unwrap();
     let mut demand = Reading::number("DEMAND", number("3.5")).obis(obis("1-0:1.6.0*255")).unit("kW");
@@ -259,7 +258,7 @@ fn meter() -> Batch {
     }
 }
 
-/// A command that does what the tests need.
+/// A command of the tests' own.
 struct Fake {
     spec: CommandSpec,
     runs: Arc<AtomicUsize>,
@@ -285,7 +284,7 @@ impl Command for Fake {
 const VALUE: &[ArgSpec] = &[ArgSpec { name: "value", about: "energy in kWh", kind: ArgKind::Number }];
 const TEXT: &[ArgSpec] = &[ArgSpec { name: "text", about: "what to say", kind: ArgKind::Text }];
 
-/// Two instances that both know `set`, and how often their commands ran.
+/// Returns two sources with a command `set` each, and the number of calls.
 fn with_commands(config: &'static str) -> (Setup, Arc<AtomicUsize>) {
     let runs = Arc::new(AtomicUsize::new(0));
     let fake = |name, args| -> Arc<dyn Command> {
