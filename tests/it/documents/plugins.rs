@@ -1,6 +1,6 @@
 //! Places in the repository that a plugin needs, and the ones that were forgotten.
 
-use super::{documented, read};
+use super::documented;
 use crate::program::root;
 
 const MANIFEST: &str = "app/Cargo.toml";
