@@ -17,7 +17,7 @@ use crate::{
     journal::Shared,
     lock,
     paths::{folder, with_suffix},
-    wal::{log::DbState, recovery},
+    wal::{DbState, recovery},
 };
 
 /// Time between two attempts to open a journal, and between two readings of the clock.

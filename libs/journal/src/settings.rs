@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use jiff::tz::TimeZone;
 
-use crate::time::clock_source::ClockSource;
+use crate::time::ClockSource;
 use reading::Text;
 
 /// Settings of a journal.

@@ -11,11 +11,7 @@ use crate::{
     query::View,
     series::{Sample, SeriesName},
     time::{Micros, TimeCorrection},
-    wal::{
-        entry::CounterSet,
-        frame::{self, Cell, Encoder},
-        segment::segment_path,
-    },
+    wal::{Cell, CounterSet, Encoder, frame, segment_path},
 };
 use reading::{Decimal, Text};
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use rusqlite::Connection;
 
 use crate::{
-    db::counter_resets::Counter,
+    db::Counter,
     series::{SeriesName, Stated},
-    wal::entry::Layout,
+    wal::Layout,
 };
 use reading::{Kind, Text};
 

@@ -10,20 +10,15 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::{
     db::{
-        Database, DatabaseError,
-        block::{Block, minute_of},
-        catalogue::Catalogue,
+        Block, Catalogue, Database, DatabaseError, Rows,
         corrections::correct,
-        counter_resets, events, rollup_tables,
-        rows::{Rows, row_key},
+        counter_resets, events, minute_of, rollup_tables,
+        rows::row_key,
         state::{keep_cursor, keep_epoch, keep_folded},
     },
     series::Sample,
     time::Micros,
-    wal::{
-        entry::{CounterSet, Entry, Layout, Position},
-        frame,
-    },
+    wal::{CounterSet, Entry, Layout, Position, frame},
 };
 use reading::{Decimal, Text};
 

@@ -3,12 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    db::{
-        block::{Block, minute_of},
-        counter_resets::Reset,
-        events,
-        rows::{Rows, row_key},
-    },
+    db::{Block, Reset, Rows, events, minute_of, rows::row_key},
     series::Sample,
     time::TimeCorrection,
 };

@@ -4,12 +4,12 @@
 //! table `event`; readers run it over the readings that are not checkpointed yet. A reset is therefore a property of the
 //! readings alone: late readings, imports and clock corrections come in any order and give the same events.
 
-use std::{collections::BTreeSet, convert::Infallible};
+use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
-    db::{catalogue::Catalogue, events, rows::Rows},
+    db::{Catalogue, Rows, events},
     series::Sample,
     time::{MINUTE, Micros},
 };
@@ -93,24 +93,6 @@ pub(crate) fn find<E>(
         last = Some(after);
     }
     Ok(last)
-}
-
-/// Finds the resets between points; cannot fail.
-pub(crate) fn find_all(
-    counter: Counter,
-    points: impl IntoIterator<Item = Point>,
-    was_set: impl Fn(Point, Point) -> bool,
-    out: &mut Vec<Reset>,
-) {
-    let Ok(_) = find::<Infallible>(
-        counter,
-        points,
-        |before, after| Ok(was_set(before, after)),
-        |reset| {
-            out.push(reset);
-            Ok(())
-        },
-    );
 }
 
 /// Replaces the found events of all minutes that changed, and of the first reading behind each.

@@ -3,11 +3,7 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 
 use crate::{
-    db::{
-        block::{Block, minute_of},
-        counter_resets::Reset,
-        rollup::{Level, Rollup},
-    },
+    db::{Block, Level, Reset, Rollup, minute_of},
     series::{ReadAt, Sample, SeriesName, Stated},
     time::{Micros, SECOND},
 };

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::{
-    db::counter_resets::Reset,
+    db::Reset,
     time::{MINUTE, Micros},
 };
 

@@ -19,7 +19,12 @@ pub(crate) mod state;
 mod tests;
 
 pub(crate) use self::{
+    block::{Block, minute_of},
+    counter_resets::{Counter, Reset},
     database::{Database, Found, open_for_reading, set_aside},
+    db_series::{DbSeries, Quarter},
     error::DatabaseError,
+    rollup::{Level, Rollup},
     state::folded,
 };
+use self::{catalogue::Catalogue, rows::Rows};

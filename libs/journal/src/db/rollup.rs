@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use rusqlite::Row;
 
-use crate::{series::Sample, time::span::Span};
+use crate::{series::Sample, time::Span};
 
 /// Roll-up of the numbers of one series within one span.
 #[derive(Debug, Clone, Copy, PartialEq)]

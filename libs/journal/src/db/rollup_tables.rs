@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
-use crate::db::{
-    rollup::{Level, Rollup},
-    rows::Rows,
-};
+use crate::db::{Level, Rollup, Rows};
 
 /// Writes a roll-up. `start` = seconds since 1970.
 pub(crate) fn put(

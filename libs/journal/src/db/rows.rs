@@ -5,11 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
-    db::{
-        block::Block,
-        rollup::{Level, Rollup},
-        rollup_tables,
-    },
+    db::{Block, Level, Rollup, rollup_tables},
     series::Sample,
 };
 

@@ -6,9 +6,9 @@ use rusqlite::{Connection, OptionalExtension, ToSql};
 use serde_json::{Value, json};
 
 use crate::{
-    db::{Database, DatabaseError, block::Block, rows::row_key},
+    db::{Block, Database, DatabaseError, rows::row_key},
     time::{Epoch, Micros},
-    wal::entry::Position,
+    wal::Position,
 };
 use reading::Text;
 

@@ -9,13 +9,10 @@
 //! proportion to time. The stretch is a gap if it is long for this series: many meters are read once an hour, or once a day.
 
 use crate::{
-    db::{
-        counter_resets::{Counter, Reset},
-        db_series::Quarter,
-    },
-    query::{ReadError, history::check_range, series::Series},
+    db::{Counter, Quarter, Reset},
+    query::{ReadError, Series, history::check_range},
     series::ReadAt,
-    time::{Micros, SECOND, span::Span},
+    time::{Micros, SECOND, Span},
 };
 
 /// Most periods in one answer.

@@ -1,13 +1,10 @@
 //! History of a series: its readings, or their roll-ups.
 
 use crate::{
-    db::rollup::{Level, Rollup},
-    query::{ReadError, series::Series},
+    db::{Level, Rollup},
+    query::{ReadError, Series},
     series::Sample,
-    time::{
-        Micros, SECOND,
-        span::{Span, utc},
-    },
+    time::{Micros, SECOND, Span, utc},
 };
 
 /// Most points of a chart, where the request sets no step.

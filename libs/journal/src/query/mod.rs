@@ -13,16 +13,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
+pub(crate) use self::series::Series;
 use self::{
     recent::{Recent, entries},
-    series::{Series, join},
+    series::join,
 };
 use crate::{
-    db::db_series::DbSeries,
+    db::DbSeries,
     quoted,
     series::{SeriesName, Stated},
     time::{Micros, SECOND},
-    wal::entry::{Entry, Layout},
+    wal::{Entry, Layout},
 };
 use reading::{Meaning, Text};
 

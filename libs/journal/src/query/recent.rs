@@ -3,10 +3,7 @@
 use crate::{
     series::{Sample, Stated},
     time::Micros,
-    wal::{
-        entry::{CounterSet, Entry},
-        frame,
-    },
+    wal::{CounterSet, Entry, frame},
 };
 use reading::{Decimal, Text};
 

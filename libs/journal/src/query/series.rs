@@ -4,13 +4,13 @@ use jiff::tz::TimeZone;
 
 use crate::{
     db::{
-        counter_resets::{self, Counter, Reset, point},
-        db_series::{DbSeries, Quarter},
+        Counter, DbSeries, Quarter, Reset,
+        counter_resets::{Point, find, point},
     },
-    query::{ReadError, recent::Recent},
+    query::{ReadError, Recent},
     series::{ReadAt, Sample, SeriesName, Stated},
-    time::{Micros, SECOND, span::Span},
-    wal::entry::CounterSet,
+    time::{Micros, SECOND, Span},
+    wal::CounterSet,
 };
 use reading::{Meaning, Text};
 
@@ -126,19 +126,16 @@ impl Series<'_> {
         let explained = self.is_explained(ends.map(|(_, last)| last), samples.get(new))?;
         let first = ends.map(|(first, _)| (first.earliest, first.number));
         let last = ends.map(|(_, last)| (last.latest, last.number));
-        let was_set = |before: (Micros, f64), after: (Micros, f64)| self.recent.was_set(before.0, after.0);
-        counter_resets::find_all(
-            counter,
-            samples[..old].iter().map(point).chain(first),
-            was_set,
-            &mut resets,
-        );
-        counter_resets::find_all(
-            counter,
-            last.into_iter().chain(samples[new..].iter().map(point)),
-            |before, after| if Some(before) == last { explained } else { was_set(before, after) },
-            &mut resets,
-        );
+        let was_set = |before: Point, after: Point| Ok(self.recent.was_set(before.0, after.0));
+        let mut keep = |reset| {
+            resets.push(reset);
+            Ok::<_, ReadError>(())
+        };
+        find(counter, samples[..old].iter().map(point).chain(first), was_set, &mut keep)?;
+        let new = last.into_iter().chain(samples[new..].iter().map(point));
+        let was_set =
+            |before, after| if Some(before) == last { Ok(explained) } else { was_set(before, after) };
+        find(counter, new, was_set, &mut keep)?;
         resets.sort_by_key(|reset| reset.time);
         Ok(resets)
     }

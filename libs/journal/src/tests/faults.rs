@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::{
     Journal, Settings,
     tests::whole::{Clock, NOON, SECOND, samples, tails},
-    wal::{entry::Entry, frame, segment},
+    wal::{Entry, frame, segment},
 };
 use reading::{Decimal, Reading, Timestamp};
 

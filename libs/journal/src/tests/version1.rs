@@ -9,7 +9,7 @@ use crate::{
     tests::whole::{Clock, NOON, SECOND, samples},
     wal::{
         frame::{CRC, HEADER, entries, open},
-        segment::segment_path,
+        segment_path,
     },
 };
 use reading::{Decimal, Kind, Reading};

@@ -15,7 +15,7 @@
 //! An epoch that reaches into readings of an older one cannot be told from them any more. It is never moved again, so it
 //! counts as confirmed.
 
-use crate::time::{Epoch, MINUTE, Micros, SECOND, TimeCorrection, clock_source::ClockReading};
+use crate::time::{ClockReading, Epoch, MINUTE, Micros, SECOND, TimeCorrection};
 
 const HOUR: Micros = 60 * MINUTE;
 /// Change of the clock between two readings of it that is a step; less is slewing.

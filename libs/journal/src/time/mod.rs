@@ -7,6 +7,11 @@ pub(crate) mod span;
 mod tests;
 pub(crate) mod time_spec;
 
+pub(crate) use self::{
+    clock_source::{ClockReading, ClockSource},
+    dating::Dating,
+    span::{Span, utc},
+};
 use reading::Text;
 
 /// Microseconds since 1970, UTC.

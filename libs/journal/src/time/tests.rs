@@ -2,11 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::time::{
-    Epoch, MINUTE, Micros, SECOND, TimeCorrection,
-    clock_source::{ClockReading, ClockSource},
-    dating::Dating,
-};
+use crate::time::{ClockReading, ClockSource, Dating, Epoch, MINUTE, Micros, SECOND, TimeCorrection};
 
 const HOUR: Micros = 60 * MINUTE;
 

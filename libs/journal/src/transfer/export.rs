@@ -11,22 +11,13 @@ use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
 use crate::{
-    db::{
-        Database,
-        block::minute_of,
-        folded, open_for_reading,
-        rollup::{Level, Rollup},
-    },
+    db::{Database, Level, Rollup, folded, minute_of, open_for_reading},
     time::{MINUTE, Micros, SECOND},
     transfer::{
         Labels, TransferError, matches,
         source::{Part, Source, window},
     },
-    wal::{
-        entry::Entry,
-        frame,
-        segment::{segment_numbers, segment_path},
-    },
+    wal::{Entry, frame, segment_numbers, segment_path},
 };
 use reading::Decimal;
 

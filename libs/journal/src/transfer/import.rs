@@ -12,11 +12,7 @@ use crate::{
     keeper::locked,
     series::SeriesName,
     transfer::{Labels, TransferError},
-    wal::{
-        entry::CounterSet,
-        frame::{self, Cell, Encoder},
-        segment::{remove, segment_numbers, segment_path},
-    },
+    wal::{Cell, CounterSet, Encoder, frame, remove, segment_numbers, segment_path},
 };
 use reading::Decimal;
 

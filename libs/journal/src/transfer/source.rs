@@ -8,10 +8,7 @@ use std::{
 use rusqlite::{Connection, params, params_from_iter};
 
 use crate::{
-    db::{
-        block::{Block, minute_of},
-        rollup::{Level, Rollup},
-    },
+    db::{Block, Level, Rollup, minute_of},
     time::{MINUTE, Micros, TimeCorrection},
     transfer::TransferError,
 };

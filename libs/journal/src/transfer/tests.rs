@@ -2,14 +2,10 @@ use std::fs;
 
 use crate::transfer::*;
 use crate::{
-    db::{Database, open_for_reading, rollup::Level},
+    db::{Database, Level, open_for_reading},
     series::SeriesName,
     time::TimeCorrection,
-    wal::{
-        entry::CounterSet,
-        frame::{self, Cell, Encoder},
-        segment::{segment_numbers, segment_path},
-    },
+    wal::{Cell, CounterSet, Encoder, frame, segment_numbers, segment_path},
 };
 use reading::Decimal;
 

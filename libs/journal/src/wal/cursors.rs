@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     time::{Micros, SECOND},
-    wal::{entry::Position, segment::Open},
+    wal::{Open, Position},
 };
 use reading::Text;
 

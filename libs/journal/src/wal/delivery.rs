@@ -9,11 +9,7 @@ use std::{
 use crate::{
     lock,
     time::TimeCorrection,
-    wal::{
-        entry::Position,
-        log::{Log, State, YEAR_2025},
-        segment::{remove, segment_path},
-    },
+    wal::{Log, Position, State, YEAR_2025, remove, segment_path},
 };
 
 /// Answer to a read from a position on.

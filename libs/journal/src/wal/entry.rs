@@ -1,7 +1,7 @@
 //! Entries of the log.
 
 use crate::{
-    db::counter_resets::Reset,
+    db::Reset,
     series::SeriesName,
     time::{Epoch, Micros, TimeCorrection},
 };

@@ -10,10 +10,7 @@ use tracing::info;
 
 use crate::{
     lock,
-    wal::{
-        log::{Log, State},
-        segment::{Closed, create},
-    },
+    wal::{Closed, Log, State, create},
 };
 
 /// Longest wait for a write of another thread: a disk that takes longer for a few bytes hangs.

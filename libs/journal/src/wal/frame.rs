@@ -26,7 +26,7 @@ use crate::{
     series::SeriesName,
     time::{Epoch, Micros, TimeCorrection},
     varint::{Input, put, put_signed, put_text},
-    wal::entry::{Column, CounterSet, Entry, Layout, Position},
+    wal::{Column, CounterSet, Entry, Layout, Position},
 };
 use reading::{Decimal, Kind, Obis, Text};
 

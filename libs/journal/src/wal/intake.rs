@@ -6,7 +6,7 @@ use tracing::warn;
 
 use crate::{
     time::{Epoch, Micros},
-    wal::frame::{Cell, Encoder},
+    wal::{Cell, Encoder},
 };
 use reading::{Batch, Decimal, Reading, Text, Timestamp, Value};
 

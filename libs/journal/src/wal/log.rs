@@ -11,21 +11,11 @@ use tracing::{error, info};
 
 use crate::{
     Settings, lock,
-    time::{
-        Epoch, Micros, TimeCorrection,
-        clock_source::{ClockReading, ClockSource},
-        dating::Dating,
-    },
-    wal::{
-        cursors::Cursors,
-        entry::{CounterSet, Position},
-        intake::Intake,
-        recovery::Recovered,
-        segment::{Closed, OnDisk, Open, segment_path},
-        signal::Signal,
-    },
+    series::SeriesName,
+    time::{ClockReading, ClockSource, Dating, Epoch, Micros, TimeCorrection},
+    wal::{Closed, CounterSet, Cursors, Intake, OnDisk, Open, Position, Recovered, Signal, segment_path},
 };
-use reading::{Batch, Text};
+use reading::{Batch, Decimal, Text};
 
 /// Closed segments that are kept in memory while they cannot be checkpointed, in multiples of `checkpoint_size`. An open
 /// segment of this length is closed even where the keeper is late.
@@ -145,27 +135,10 @@ impl Log {
         }
     }
 
-    /// Records every number of a batch.
-    pub(crate) fn record(&self, section: &Text, batch: &Batch) {
-        let state = lock(&self.state);
-        let now = self.clock.now();
-        self.append_batch(state, &now, section, batch);
-    }
-
-    /// Records a batch that came when the clocks showed this.
-    pub(crate) fn record_at(&self, clock: &ClockReading, section: &Text, batch: &Batch) {
-        self.append_batch(lock(&self.state), clock, section, batch);
-    }
-
-    fn append_batch(
-        &self,
-        mut state: MutexGuard<'_, State>,
-        now: &ClockReading,
-        section: &Text,
-        batch: &Batch,
-    ) {
-        self.observe(&mut state, now);
-        let time = state.dating.date(batch.taken_at.as_microsecond(), now);
+    /// Records every number of a batch. `clock`: what the clocks showed when it came, if that is not now.
+    pub(crate) fn record(&self, clock: Option<&ClockReading>, section: &Text, batch: &Batch) {
+        let (mut state, now) = self.observed(clock);
+        let time = state.dating.date(batch.taken_at.as_microsecond(), &now);
         let State { dating, intake, open, .. } = &mut *state;
         intake.append((&mut open.encoder, &mut open.bytes), section, batch, time, dating.epoch());
         let (number, end) = state.end();
@@ -180,26 +153,16 @@ impl Log {
         }
     }
 
-    /// Records that a counter was set now.
-    pub(crate) fn counter_set(&self, set: impl FnOnce(Micros) -> CounterSet) {
-        let state = lock(&self.state);
-        let now = self.clock.now();
-        self.append_set(state, &now, set);
-    }
-
-    /// Records that a counter was set when the clocks showed this.
-    pub(crate) fn counter_set_at(&self, clock: &ClockReading, set: impl FnOnce(Micros) -> CounterSet) {
-        self.append_set(lock(&self.state), clock, set);
-    }
-
-    fn append_set(
+    /// Records that a counter was set; `clock` as for [`record`](Self::record).
+    pub(crate) fn counter_set(
         &self,
-        mut state: MutexGuard<'_, State>,
-        now: &ClockReading,
-        set: impl FnOnce(Micros) -> CounterSet,
+        clock: Option<&ClockReading>,
+        series: &SeriesName,
+        (before, after): (Decimal, Decimal),
     ) {
-        self.observe(&mut state, now);
-        let set = set(state.dating.date(now.wall, now));
+        let (mut state, now) = self.observed(clock);
+        let time = state.dating.date(now.wall, &now);
+        let set = CounterSet { series: series.clone(), time, before, after };
         let open = &mut state.open;
         open.encoder.counter_set(&mut open.bytes, &set);
         let (number, end) = state.end();
@@ -208,9 +171,7 @@ impl Log {
 
     /// Reads the clock, also when nothing is recorded.
     pub(crate) fn tick(&self) {
-        let mut state = lock(&self.state);
-        let now = self.clock.now();
-        self.observe(&mut state, &now);
+        let (mut state, _) = self.observed(None);
         let State { dating, open, written_offset, .. } = &mut *state;
         let offset = dating.epoch().wall_offset;
         if offset.abs_diff(*written_offset) > SLEWED {
@@ -219,8 +180,17 @@ impl Log {
         }
     }
 
-    fn observe(&self, state: &mut State, now: &ClockReading) {
-        let Some(correction) = state.dating.observe(now) else { return };
+    /// Locks the state and reads the clock, in this order, so that times never go back.
+    fn observed(&self, clock: Option<&ClockReading>) -> (MutexGuard<'_, State>, ClockReading) {
+        let mut state = lock(&self.state);
+        let now = clock.cloned().unwrap_or_else(|| self.clock.now());
+        if let Some(correction) = state.dating.observe(&now) {
+            self.correct(&mut state, correction);
+        }
+        (state, now)
+    }
+
+    fn correct(&self, state: &mut State, correction: TimeCorrection) {
         let seconds = correction.delta as f64 / 1e6;
         info!("system clock corrected by {seconds:+.1} s; earlier readings were re-timestamped");
         let State { dating, open, cursors, corrections, .. } = &mut *state;
@@ -242,9 +212,7 @@ impl Log {
 
     /// Returns a moment that is certainly past, whatever becomes of the clock.
     pub(crate) fn certain(&self) -> Micros {
-        let mut state = lock(&self.state);
-        let now = self.clock.now();
-        self.observe(&mut state, &now);
+        let (state, now) = self.observed(None);
         let confirmed = state.dating.epoch().confirmed;
         if confirmed { state.dating.date(now.wall, &now) } else { state.dating.certain() }
     }

@@ -21,16 +21,21 @@ use std::{
 };
 
 use self::{
-    entry::CounterSet,
-    log::{DbState, Log},
-    recovery::Recovered,
+    cursors::Cursors,
+    delivery::Piece,
+    intake::Intake,
+    log::{CORRECTIONS, State, YEAR_2025},
+    segment::{Closed, OnDisk, Open, create},
     signal::Signal,
 };
-use crate::{
-    Settings, lock,
-    series::SeriesName,
-    time::{Micros, clock_source::ClockReading},
+pub(crate) use self::{
+    entry::{Column, CounterSet, Entry, Layout, Position},
+    frame::{Cell, Encoder},
+    log::{DbState, Log},
+    recovery::Recovered,
+    segment::{remove, segment_numbers, segment_path},
 };
+use crate::{Settings, lock, series::SeriesName, time::clock_source::ClockReading};
 use reading::{Batch, Decimal, Text};
 
 /// Most readings that wait for the journal to be opened; the oldest are lost first. A reading takes about 100 bytes.
@@ -92,14 +97,16 @@ impl Wal {
     pub(crate) fn record(&self, section: &Text, batch: &Batch) {
         self.keep_early(
             || Recording::Batch(section.clone(), batch.clone()),
-            |log| log.record(section, batch),
+            |log| log.record(None, section, batch),
         );
     }
 
     /// Records that a counter was set now.
     pub(crate) fn counter_set(&self, series: &SeriesName, before: Decimal, after: Decimal) {
-        let set = |time: Micros| CounterSet { series: series.clone(), time, before, after };
-        self.keep_early(|| Recording::CounterSet(series.clone(), before, after), |log| log.counter_set(set));
+        self.keep_early(
+            || Recording::CounterSet(series.clone(), before, after),
+            |log| log.counter_set(None, series, (before, after)),
+        );
     }
 
     /// Records into the log, and keeps the recording where that is not the last word.
@@ -128,10 +135,10 @@ impl Wal {
         let log = Log::open(&self.settings, Arc::clone(&self.signal), (recovered, db), &now, above);
         for (clock, recording) in &waiting {
             match recording {
-                Recording::Batch(section, batch) => log.record_at(clock, section, batch),
-                Recording::CounterSet(series, before, after) => log.counter_set_at(clock, |time| {
-                    CounterSet { series: series.clone(), time, before: *before, after: *after }
-                }),
+                Recording::Batch(section, batch) => log.record(Some(clock), section, batch),
+                Recording::CounterSet(series, before, after) => {
+                    log.counter_set(Some(clock), series, (*before, *after));
+                }
             }
         }
         let log = self.opened.get_or_init(|| log);

@@ -15,8 +15,7 @@ use crate::{
     Journal, Record,
     time::{Micros, TimeCorrection},
     wal::{
-        entry::{Column, Entry, Layout, Position},
-        log::{CORRECTIONS, Log},
+        CORRECTIONS, Column, Entry, Layout, Log, Position,
         stream::{Read, Stream, Unreadable},
     },
 };

@@ -12,11 +12,7 @@ use tracing::{error, info};
 use crate::{
     paths::with_suffix,
     time::{Epoch, Micros},
-    wal::{
-        entry::{Entry, Position},
-        frame,
-        segment::{Closed, OnDisk, remove, segment_numbers, segment_path},
-    },
+    wal::{Closed, Entry, OnDisk, Position, frame, remove, segment_numbers, segment_path},
 };
 use reading::Text;
 

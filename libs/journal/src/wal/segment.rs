@@ -10,10 +10,7 @@ use std::{
 use crate::{
     paths::{folder, with_suffix},
     time::Epoch,
-    wal::{
-        entry::Position,
-        frame::{self, Encoder},
-    },
+    wal::{Encoder, Position, frame},
 };
 
 /// Part of a segment that is in its file.

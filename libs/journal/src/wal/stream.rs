@@ -5,10 +5,8 @@ use std::io;
 use tracing::warn;
 
 use crate::wal::{
-    delivery::Piece,
-    entry::{Entry, Position},
+    Entry, Log, Piece, Position,
     frame::{self, HEADER, Reader, Stop},
-    log::Log,
 };
 use reading::Text;
 

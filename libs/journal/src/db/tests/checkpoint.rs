@@ -3,14 +3,11 @@ use std::collections::BTreeMap;
 use rusqlite::types::Value;
 use tempfile::TempDir;
 
-use crate::db::{Database, block::Block};
+use crate::db::{Block, Database};
 use crate::{
     series::SeriesName,
     time::{Epoch, TimeCorrection},
-    wal::{
-        entry::CounterSet,
-        frame::{Cell, Encoder, header},
-    },
+    wal::{Cell, CounterSet, Encoder, frame::header},
 };
 use jiff::tz::TimeZone;
 use reading::{Decimal, Text};

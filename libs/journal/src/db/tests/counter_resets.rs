@@ -2,7 +2,7 @@
 
 use crate::{
     db::{
-        counter_resets::Counter,
+        Counter,
         tests::checkpoint::{Journal, SECOND, Segment},
     },
     series::Stated,

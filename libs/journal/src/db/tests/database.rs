@@ -12,7 +12,7 @@ use crate::db::*;
 use crate::paths::with_suffix;
 use crate::{
     time::{Epoch, TimeCorrection},
-    wal::frame::{Cell, Encoder, header},
+    wal::{Cell, Encoder, frame::header},
 };
 
 fn folder() -> (TempDir, PathBuf) {

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use crate::{
-    db::tests::checkpoint::{Journal, SECOND, SPRING, Segment, berlin},
-    db::{counter_resets::Counter, rollup::Level},
+    db::{
+        Counter, Level,
+        tests::checkpoint::{Journal, SECOND, SPRING, Segment, berlin},
+    },
     series::Stated,
     testing::named,
 };

@@ -8,7 +8,7 @@ use crate::{
     series::Sample,
     testing::{House, at, named, sample},
     time::{Micros, SECOND},
-    wal::entry::CounterSet,
+    wal::CounterSet,
 };
 use reading::Decimal;
 

@@ -1,14 +1,14 @@
 use proptest::prelude::*;
 
 use crate::{
-    db::rollup::Rollup,
+    db::Rollup,
     query::{
         ReadError,
         history::{History, Points, Step},
     },
     series::Sample,
     testing::{House, at, named, sample},
-    time::{Micros, SECOND, span::Span},
+    time::{Micros, SECOND, Span},
 };
 
 const DAY: Micros = 86_400 * SECOND;

@@ -1,7 +1,7 @@
 use crate::{
     query::ReadError,
     testing::{House, at, named, sample},
-    wal::entry::CounterSet,
+    wal::CounterSet,
 };
 use reading::{Decimal, Kind};
 

@@ -10,9 +10,7 @@ use crate::{
         state::{keep_cursor, keep_folded},
     },
     wal::{
-        entry::Position,
-        frame::{self, Cell, Encoder},
-        segment::segment_path,
+        Cell, Encoder, Position, frame, segment_path,
         stream::{PIECE, Read, Stream},
     },
 };

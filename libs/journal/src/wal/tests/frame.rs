@@ -5,10 +5,7 @@ use proptest::prelude::*;
 use crate::{
     series::SeriesName,
     time::{Epoch, Micros, TimeCorrection},
-    wal::{
-        entry::{CounterSet, Entry},
-        frame::*,
-    },
+    wal::{CounterSet, Entry, frame::*},
 };
 use reading::{Decimal, Text};
 

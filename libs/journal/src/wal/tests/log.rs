@@ -5,11 +5,7 @@ use std::fs;
 
 use crate::{
     Settings, lock,
-    wal::{
-        EARLY, Wal,
-        log::Log,
-        segment::{Closed, segment_path},
-    },
+    wal::{Closed, EARLY, Log, Wal, segment_path},
 };
 use reading::{Batch, Decimal, Reading, Timestamp};
 

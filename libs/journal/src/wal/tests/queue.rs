@@ -11,7 +11,7 @@ use std::{
 use crate::{
     Import, Imported, Journal, Keeper, Labels, Queue, Queued, Settings,
     tests::whole::{Clock, NOON, SECOND, samples, tails},
-    wal::{entry::Entry, frame, segment},
+    wal::{Entry, frame, segment},
 };
 use reading::{Decimal, Obis, Reading, Value};
 
