@@ -144,7 +144,10 @@ impl<D: Decoder> Meter<D> {
         match self.read(connection, self.heard + patience).await? {
             true if self.noise.is_long(false) => Err(self.no_telegram(connection)),
             true => Ok(()),
-            false if pending => Ok(self.reader.finish()),
+            false if pending => {
+                self.reader.finish();
+                Ok(())
+            }
             false => Err(self.silent()),
         }
     }

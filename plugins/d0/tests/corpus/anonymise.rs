@@ -9,7 +9,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     let files = corpus::files(&["d0", "dsmr", "malformed"], "txt").into_iter();
     let trial = |(path, bytes): (std::path::PathBuf, Vec<u8>)| {
         let name = format!("anonymised {}", path.file_name().unwrap_or_default().display());
-        Trial::test(name, move || Ok(judge(&bytes)))
+        Trial::test(name, move || {
+            judge(&bytes);
+            Ok(())
+        })
     };
     files.map(trial).collect()
 }
