@@ -7,7 +7,7 @@ use framework::Config;
 use crate::{config_file::ConfigFile, failure::Failure, run};
 
 /// Line in the log about devices that are not real.
-const SIMULATED: &str = "DEMO: the house is simulated, nothing here is measured (a meter that pushes a telegram a \
+const SIMULATED: &str = "DEMO: the household is simulated, nothing here is measured (a meter that pushes a telegram a \
                          second, and a heat pump's pulses)";
 
 /// Starts the simulated household, and reads it like a real one.

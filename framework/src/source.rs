@@ -32,7 +32,7 @@ pub trait SourcePlugin: 'static {
     fn build(config: Self::Config, cx: &SourceContext) -> Result<Source, ConfigError>;
 }
 
-/// How batches come into being.
+/// Origin of batches: the device, or the framework's polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// The device sends of its own accord: it is read without a pause, and `interval` thins the batches.
@@ -69,7 +69,7 @@ pub trait DataAcquisition: Send + 'static {
     async fn close(&mut self) {}
 }
 
-/// Why there is no batch. The variant decides what happens next.
+/// Reason for a missing batch. The variant decides what happens next.
 #[derive(Debug, thiserror::Error)]
 pub enum AcquireError {
     /// The device is missing or went away: close, wait, reopen.
@@ -85,7 +85,7 @@ pub enum AcquireError {
     Silent {
         /// Its name in the configuration.
         device: String,
-        /// How long nothing came.
+        /// Time in which nothing came.
         waited: Duration,
     },
     /// The data cannot be trusted: it is counted, the device stays open, the next batch is awaited.

@@ -80,7 +80,7 @@ impl Snapshot {
 pub struct View {
     /// The batch.
     pub snapshot: Arc<Snapshot>,
-    /// Whether the device has been silent for `stale_after`.
+    /// True if the device has been silent for `stale_after`.
     pub stale: bool,
     /// Time at which it turns stale unless a batch arrives.
     pub stale_from: Instant,

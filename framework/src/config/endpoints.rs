@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a program cannot listen on both. An unspecified address stands for all addresses of the machine.
+/// Returns whether a program cannot listen on both. An unspecified address stands for all addresses of the machine.
 fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     let all = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && (all || one.ip() == other.ip())

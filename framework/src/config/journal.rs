@@ -15,7 +15,7 @@ use crate::{
 /// `[journal]`, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalConfig {
-    /// Whether readings are recorded.
+    /// Records readings, unless false.
     pub enabled: bool,
     /// The database, in the state directory if the path is relative. Its other files are beside it, and their names begin
     /// with its own.

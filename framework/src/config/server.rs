@@ -21,7 +21,7 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// The token that commands from other machines must carry.
     pub token: Option<Secret>,
-    /// Whether `GET /cmd` runs commands, as in raspend.
+    /// Permission for `GET /cmd` to run commands, as in raspend.
     pub allow_get_commands: bool,
     /// Origins of web pages that may send commands.
     pub command_origins: Vec<String>,

@@ -19,7 +19,7 @@ pub struct ConfiguredSource {
     pub name: String,
     /// Its plugin.
     pub plugin: &'static SourceRegistration,
-    /// Whether its device pushes or is polled.
+    /// Its mode: the device pushes, or is polled.
     pub mode: Mode,
     /// Times at which it emits batches.
     pub schedule: Schedule,

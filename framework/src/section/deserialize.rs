@@ -99,7 +99,7 @@ impl Pass<'_> {
 pub(super) struct Value<'p, 'de> {
     pub(super) value: &'p Spanned<DeValue<'de>>,
     pub(super) pass: &'p Pass<'p>,
-    /// Whether it is the section itself.
+    /// True for the section itself, false for a value inside.
     pub(super) is_section: bool,
 }
 

@@ -8,7 +8,7 @@ pub struct ConfigError {
     pub key: Option<&'static str>,
     /// The mistake, and what was expected: lower case, user input in backticks.
     pub message: String,
-    /// What to write instead.
+    /// Advice: the text to write instead.
     pub hint: Option<String>,
     /// Further mistakes.
     others: Vec<ConfigError>,

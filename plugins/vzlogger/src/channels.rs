@@ -20,7 +20,7 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x0958_7527_8dd1_4b0a_9eed_e6d5_7bf7_8e8
 
 /// The channels, as configured.
 pub(crate) struct Channels {
-    /// Whether `GET /` lists all channels.
+    /// Permission for `GET /` to list all channels.
     pub(crate) index: bool,
     /// UUIDs by the names of their series, `source/READING`.
     pub(crate) uuids: BTreeMap<String, Uuid>,
