@@ -91,7 +91,7 @@ fn another_version_is_refused_with_what_to_do() {
         "1: TCP, 9600 baud",
     ] {
         let error = read(format!("{MARK}{first}\n").as_bytes()).unwrap_err();
-        assert!(error.starts_with("line 1: expected where"), "{first}: {error}");
+        assert!(error.starts_with("line 1: expected an origin"), "{first}: {error}");
     }
 }
 
