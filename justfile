@@ -2,7 +2,7 @@
 check:
     .ci/run
 
-# The program on a simulated house.
+# The program on a simulated household.
 demo:
     cargo run --release -- --demo
 

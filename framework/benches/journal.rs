@@ -33,7 +33,7 @@ use rusqlite::Connection;
 
 use self::{
     process::{Written, cpu},
-    source::{House, Pulses},
+    source::{Household, Pulses},
 };
 
 /// Seconds since 1970 of the first simulated batch: a local midnight.
@@ -108,7 +108,7 @@ fn folder() -> tempfile::TempDir {
 fn house(folder: &Path, days: i64) {
     println!("== a house for {days} days: a meter with 8 values a second, and pulses");
     let mut made = Made::new(folder);
-    let (mut house, mut pulses) = (House::new(), Pulses::default());
+    let (mut house, mut pulses) = (Household::new(), Pulses::default());
     let (meter, heat) = (Text::from("smartmeter_d0"), Text::from("smartmeter_s0"));
     let (begun, before) = (Instant::now(), Written::now());
     let (mut recording, mut folding) = (Vec::new(), Vec::new());
@@ -205,7 +205,7 @@ fn many(sections: usize, seconds: i64) {
     let dir = folder();
     let mut made = Made::new(dir.path());
     let names: Vec<Text> = (0..sections).map(|n| format!("meter_{n}").into()).collect();
-    let mut house = House::new();
+    let mut house = Household::new();
     let (mut recording, mut committing, mut folding) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let (mut folds, mut slowest) = (0, Duration::ZERO);
     let mut timed = |total: &mut Duration, work: &mut dyn FnMut()| {
@@ -246,7 +246,7 @@ fn realtime(minutes: i64) {
     let dir = folder();
     let (journal, running) = Journal::start(Settings::new(dir.path().join(NAME))).unwrap();
     journal.wait_open(Duration::from_secs(10));
-    let (mut house, name) = (House::new(), Text::from("smartmeter_d0"));
+    let (mut house, name) = (Household::new(), Text::from("smartmeter_d0"));
     let (begun, mut before) = (Instant::now(), Written::now());
     let mut written = Vec::new();
     for second in 1..=minutes * 60 {

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test's own files and processes")]
 #![allow(clippy::print_stdout, reason = "figures of a run")]
 
-mod asked;
 mod command_line;
 mod contract;
 mod documents;
@@ -13,6 +12,7 @@ mod journal_document;
 mod journal_kill9;
 mod meaning;
 mod meter;
+mod polled;
 mod probe;
 #[path = "../program/mod.rs"]
 mod program;

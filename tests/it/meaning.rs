@@ -149,14 +149,14 @@ impl DataAcquisition for Fixed {
 }
 
 /// A running service with a source for each form.
-struct House {
+struct Household {
     url: String,
     vzlogger: String,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     served: Option<thread::JoinHandle<()>>,
 }
 
-impl House {
+impl Household {
     fn start(folder: &Path) -> Self {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (listener, second) = (free(), free());
@@ -197,7 +197,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for Household {
     fn drop(&mut self) {
         let _ = self.stop.take().map(|stop| stop.send(()));
         let _ = self.served.take().map(thread::JoinHandle::join);
@@ -282,7 +282,7 @@ fn about(a: f64, b: f64) -> bool {
 #[test]
 fn every_consumer_sees_the_same_in_every_spelling_and_kind() {
     let folder = tempfile::tempdir().unwrap();
-    let house = House::start(folder.path());
+    let house = Household::start(folder.path());
     let expected: usize = FORMS.iter().map(|form| readings(*form).len()).sum();
     let listed = || house.json(&format!("{}/series", house.url));
     let deadline = Instant::now() + Duration::from_secs(30);

@@ -9,9 +9,9 @@ use std::{
 
 use crate::program::*;
 use simulator::{
-    AskedMeter, AskedOptions, House, Moment, Pty, PushingMeter, Timing, asked,
+    Household, Moment, PolledMeter, PolledOptions, Pty, PushingMeter, Timing,
     ebz::{self, DataSet},
-    p1, sml,
+    p1, polled, sml,
 };
 
 /// Time that a probe of one port may take.
@@ -23,7 +23,7 @@ fn pushing(
     mut telegram: impl FnMut(&Moment) -> Vec<u8> + Send + 'static,
 ) -> PushingMeter {
     let timing = Timing { interval: Duration::from_secs(interval), baud: Some(baud) };
-    let mut house = House::new(1);
+    let mut house = Household::new(1);
     PushingMeter::start(Pty::open().unwrap().at(baud), timing, move || telegram(&house.advance())).unwrap()
 }
 
@@ -96,17 +96,17 @@ fn a_meter_that_pushes_slowly_is_found() {
     assert!(out.contains("plugin = \"d0\"") && out.contains("baud = 2400"), "{out}");
 }
 
-fn asked_meter(ident: &str) -> AskedMeter {
-    let options = AskedOptions { ident: ident.to_owned(), real_time: true, ..AskedOptions::default() };
-    let mut house = House::new(1);
-    AskedMeter::start(Pty::open().unwrap(), options, move || asked::table(&house.advance())).unwrap()
+fn polled_meter(ident: &str) -> PolledMeter {
+    let options = PolledOptions { ident: ident.to_owned(), real_time: true, ..PolledOptions::default() };
+    let mut house = Household::new(1);
+    PolledMeter::start(Pty::open().unwrap(), options, move || polled::table(&house.advance())).unwrap()
 }
 
 #[test]
 fn meters_that_must_be_polled_are_found() {
     // Modes C and B.
     for ident in ["ISK5MT174-0001", "SIEC2WR5"] {
-        let meter = asked_meter(ident);
+        let meter = polled_meter(ident);
         let (out, _) = found(meter.port());
         assert!(out.contains("plugin = \"d0\"") && out.contains("request = true"), "{out}");
         assert!(out.contains(&format!("# `/{ident}`")), "{out}");

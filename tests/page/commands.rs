@@ -1,7 +1,7 @@
 //! Commands on the page: from this machine and from others, with a token and without.
 
 use super::{
-    house::{CONSUMER, House, METER, Plan, TOKEN, from_elsewhere},
+    household::{CONSUMER, Household, METER, Plan, TOKEN, from_elsewhere},
     now::nothing_amiss,
 };
 use crate::{Test, browser::Browser};
@@ -17,7 +17,7 @@ fn form(command: &str) -> String {
     format!("{CONSUMER}.{command}")
 }
 
-fn count(house: &House) -> f64 {
+fn count(house: &Household) -> f64 {
     house.program().get(&format!("/data/{CONSUMER}")).1["count"].as_f64().unwrap()
 }
 
@@ -29,7 +29,7 @@ fn set_count(browser: &Browser, value: &str) {
 }
 
 fn from_here() {
-    let house = House::start(&Plan::default());
+    let house = Household::start(&Plan::default());
     let browser = house.open("en-US");
     browser.click("nav-sources");
     set_count(&browser, "13756.57");
@@ -58,7 +58,7 @@ fn from_here() {
 }
 
 fn with_token() {
-    let house = House::start(&Plan { server: &format!("token = \"{TOKEN}\"\n"), ..Plan::default() });
+    let house = Household::start(&Plan { server: &format!("token = \"{TOKEN}\"\n"), ..Plan::default() });
     let browser = Browser::open("en-US");
     browser.goto(&format!("http://127.0.0.1:{}/#sources", from_elsewhere(&house)));
     set_count(&browser, "2.5");
@@ -96,7 +96,7 @@ fn with_token() {
 }
 
 fn refused() {
-    let house = House::start(&Plan::default());
+    let house = Household::start(&Plan::default());
     let browser = Browser::open("en-US");
     browser.goto(&format!("http://127.0.0.1:{}/#sources", from_elsewhere(&house)));
     let before = count(&house);
@@ -108,7 +108,7 @@ fn refused() {
 }
 
 fn readings() {
-    let house = House::start(&Plan::default());
+    let house = Household::start(&Plan::default());
     let browser = house.open("en-US");
     browser.click("nav-sources");
     browser.click(&format!("readings-{METER} summary"));

@@ -12,7 +12,7 @@ use simulator::{Pty, PushingMeter, Timing};
 
 use super::{
     history::{drawn, range},
-    house::{House, METER, Plan, telegram_of},
+    household::{Household, METER, Plan, telegram_of},
 };
 use crate::{Test, browser::Browser, program::*};
 
@@ -28,7 +28,7 @@ fn is_long() -> bool {
 }
 
 fn speed() {
-    let house = House::start(&Plan { year: true, ..Plan::default() });
+    let house = Household::start(&Plan { year: true, ..Plan::default() });
     let browser = house.open("en-US");
     let mut measured = Vec::new();
     for _ in 0..5 {

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{
-    house::{CONSUMER, House, METER, Plan, ZONE, reading},
+    household::{CONSUMER, Household, METER, Plan, ZONE, reading},
     now::nothing_amiss,
 };
 use crate::{
@@ -55,7 +55,7 @@ fn number(text: &str) -> f64 {
 }
 
 fn charts() {
-    let house = House::start(&Plan { year: true, ..Plan::default() });
+    let house = Household::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("en-US");
     house.show(&browser, "#history");
     for name in RANGES {
@@ -100,7 +100,7 @@ fn charts() {
 }
 
 fn local_days() {
-    let house = House::start(&Plan { year: true, ..Plan::default() });
+    let house = Household::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("de-DE");
     // This zone is far enough away for part of each day to be another day.
     browser.zone("Pacific/Auckland");
@@ -119,7 +119,7 @@ fn local_days() {
 }
 
 fn periods() {
-    let house = House::start(&Plan { year: true, ..Plan::default() });
+    let house = Household::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("en-US");
     house.show(&browser, "#history");
     for name in ["hour", "day", "week", "month", "year"] {
@@ -154,7 +154,7 @@ fn periods() {
 }
 
 fn values() {
-    let house = House::start(&Plan { year: true, ..Plan::default() });
+    let house = Household::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("en-US");
     house.show(&browser, "#history");
     range(&browser, "week");
@@ -183,7 +183,7 @@ fn values() {
 }
 
 fn no_journal() {
-    let house = House::start(&Plan { more: "[journal]\nenabled = false\n", ..Plan::default() });
+    let house = Household::start(&Plan { more: "[journal]\nenabled = false\n", ..Plan::default() });
     let browser = house.open("en-US");
     browser.click("nav-history");
     browser.await_shown("history-off");
@@ -195,7 +195,7 @@ fn no_journal() {
 }
 
 fn nothing_yet() {
-    let house = House::silent(&Plan::default());
+    let house = Household::silent(&Plan::default());
     let browser = Browser::open("en-US");
     browser.goto(&format!("{}#history", house.url()));
     // Only the counter's count may be there.
@@ -204,7 +204,7 @@ fn nothing_yet() {
 }
 
 fn young() {
-    let house = House::start(&Plan::default());
+    let house = Household::start(&Plan::default());
     let browser = Browser::open("en-US");
     house.show(&browser, "#history");
     for name in RANGES {

@@ -10,7 +10,7 @@ use simulator::{Pty, PushingMeter, Timing};
 
 use super::{
     history::{drawn, range},
-    house::{CONSUMER, House, METER, Plan, telegram_of},
+    household::{CONSUMER, Household, METER, Plan, telegram_of},
 };
 use crate::{
     Test,
@@ -29,8 +29,8 @@ pub const TESTS: &[Test] = &[
 const VIEWS: [&str; 3] = ["now", "history", "sources"];
 const SCHEMES: [&str; 2] = ["light", "dark"];
 
-fn house(more: &str) -> House {
-    House::start(&Plan { year: true, more, ..Plan::default() })
+fn house(more: &str) -> Household {
+    Household::start(&Plan { year: true, more, ..Plan::default() })
 }
 
 /// Second meter, with a long name, and a thermometer.
@@ -115,7 +115,7 @@ fn contrast() {
     let folder = tempfile::tempdir().unwrap();
     let (_second, mut more) = more_sources(folder.path());
     more += "[sources.cellar]\nplugin = \"d0\"\nport = \"/dev/no-such-port\"\n";
-    let mut house = House::silent(&Plan { year: true, more: &more, ..Plan::default() });
+    let mut house = Household::silent(&Plan { year: true, more: &more, ..Plan::default() });
     house.send(&telegram_of("1EBZ0100000042", 458.9, 0.1));
     let browser = Browser::open("en-US");
     house.show(&browser, "");

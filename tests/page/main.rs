@@ -15,7 +15,7 @@ mod browser;
 mod commands;
 mod figures;
 mod history;
-mod house;
+mod household;
 mod looks;
 mod now;
 #[path = "../program/mod.rs"]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     history::drawn,
-    house::{CONSUMER, House, IMAGE, METER, Plan, SCRIPT, reading, telegram_of},
+    household::{CONSUMER, Household, IMAGE, METER, Plan, SCRIPT, reading, telegram_of},
 };
 use crate::{Test, browser::Browser, program::*};
 
@@ -35,7 +35,7 @@ pub fn nothing_amiss(browser: &Browser, house: &str) {
 }
 
 fn live() {
-    let house = House::start(&Plan::default());
+    let house = Household::start(&Plan::default());
     let browser = house.open("en-US");
     browser.until("the first reading", || digits(&browser.text("hero-power")).starts_with("459"));
     assert_eq!(browser.attribute("hero", "data-direction").as_deref(), Some("import"));
@@ -69,7 +69,7 @@ fn live() {
 
 fn silent() {
     let plan = Plan { meter: "stale_after = \"3s\"\n", ..Plan::default() };
-    let house = House::start(&plan);
+    let house = Household::start(&plan);
     let browser = Browser::open("en-US");
     browser.goto(&house.url());
     let stale = format!("stale-{METER}");
@@ -96,7 +96,7 @@ fn silent() {
 fn failed() {
     // The program's message has the port's name in it, which must not be markup either.
     let more = "[sources.cellar]\nplugin = \"d0\"\nport = \"/dev/<b>no-such-port</b>\"\n";
-    let house = House::silent(&Plan { more, ..Plan::default() });
+    let house = Household::silent(&Plan { more, ..Plan::default() });
     house.send(&reading(458.9));
     let browser = Browser::open("en-US");
     browser.goto(&house.url());
@@ -113,7 +113,7 @@ fn failed() {
 }
 
 fn gone() {
-    let mut house = House::start(&Plan::default());
+    let mut house = Household::start(&Plan::default());
     let browser = house.open("en-US");
     browser.until("live", || digits(&browser.text("hero-power")) == "459");
     assert!(!browser.shows("offline"));
@@ -154,7 +154,7 @@ fn simulated() {
 }
 
 fn german() {
-    let house = House::start(&Plan::default());
+    let house = Household::start(&Plan::default());
     let browser = house.open("de-DE");
     browser.until("live", || digits(&browser.text("hero-power")) == "459");
     assert_eq!(browser.script("return document.documentElement.lang;", &[]), "de");
@@ -180,7 +180,7 @@ fn german() {
 }
 
 fn markup() {
-    let house = House::silent(&Plan { year: true, ..Plan::default() });
+    let house = Household::silent(&Plan { year: true, ..Plan::default() });
     // A bracket would end the value in a telegram; none of these has one.
     let more = format!("1-0:0.2.0*255({IMAGE})\r\n1-0:14.7.0*255(50.02*<b>Hz</b>)\r\n!\r\n");
     house.send(&telegram_of(SCRIPT, 512.0, 0.0).replace("!\r\n", &more));

@@ -56,8 +56,8 @@ impl Found {
     pub(super) fn what(&self) -> String {
         let ident = self.ident.as_deref().map_or_else(|| "a meter".to_owned(), |ident| format!("`{ident}`"));
         let baud = self.baud.map_or_else(String::new, |baud| format!(", {baud} baud"));
-        let asked = if self.keys.contains("request") { ", it must be asked" } else { "" };
-        format!("{ident} ({}{baud}{asked})", self.plugin)
+        let polled = if self.keys.contains("request") { ", it must be polled" } else { "" };
+        format!("{ident} ({}{baud}{polled})", self.plugin)
     }
 }
 
@@ -89,7 +89,7 @@ impl From<io::Error> for End {
     }
 }
 
-/// Looks for a meter at `port`: pushed first, then asked.
+/// Looks for a meter at `port`: pushed first, then polled.
 pub(super) async fn search(port: &Port) -> Result<Found, NotFound> {
     let mut search = Search { port, connection: None, garbage: false, began: Instant::now() };
     match search.run().await {
@@ -120,7 +120,7 @@ impl Search<'_> {
             bauds.insert(0, 9600);
         }
         if !self.garbage {
-            for attempt in 1..protocols().iter().map(|protocol| protocol.asking.len()).max().unwrap_or(0) {
+            for attempt in 1..protocols().iter().map(|protocol| protocol.polling.len()).max().unwrap_or(0) {
                 self.ask(attempt, WAKE_UP).await?;
             }
             return Ok(());
@@ -179,9 +179,9 @@ impl Search<'_> {
     /// Asks as each plugin does with its keys at index `attempt`; an answer must begin within `patience`.
     async fn ask(&mut self, attempt: usize, patience: Duration) -> Result<(), End> {
         for protocol in protocols() {
-            let (plugin, Some(keys)) = (protocol.kind, protocol.asking.get(attempt)) else { continue };
+            let (plugin, Some(keys)) = (protocol.kind, protocol.polling.get(attempt)) else { continue };
             self.connection = None; // the source opens the port
-            say(self.port, &format!("asking ({})", keys.replace('\n', ", ")));
+            say(self.port, &format!("polling ({})", keys.replace('\n', ", ")));
             self.ask_with(plugin, keys, patience).await?;
         }
         Ok(())

@@ -15,7 +15,7 @@ use framework::{
 use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
-use crate::{DAY, Made, NAME, START, source::House};
+use crate::{DAY, Made, NAME, START, source::Household};
 
 const ROUNDS: usize = 20;
 /// Just before a fold. In seconds.
@@ -52,7 +52,7 @@ pub(crate) fn run(folder: &Path) {
     let address = told.recv().unwrap();
     questions(address, last);
     println!("== the same while the last four hours are not folded");
-    let mut house = House::new();
+    let mut house = Household::new();
     for second in last..last + UNFOLDED {
         made.set(second - START);
         made.journal.record(&"smartmeter_d0".into(), &house.batch(second).0);

@@ -16,17 +16,17 @@ const REGISTERS: [(&str, &str, &str); 8] = [
 ];
 
 /// A meter with two counters of 8 decimals, four powers of 2, and two voltages of 1.
-pub(crate) struct House {
-    house: simulator::House,
+pub(crate) struct Household {
+    house: simulator::Household,
     registers: Vec<(Text, Obis, Text)>,
     jitter: u64,
 }
 
-impl House {
+impl Household {
     pub(crate) fn new() -> Self {
         let registers = REGISTERS
             .map(|(name, obis, unit)| (name.into(), Obis::parse(obis.as_bytes()).unwrap(), unit.into()));
-        Self { house: simulator::House::new(1), registers: registers.into(), jitter: 0x5eed }
+        Self { house: simulator::Household::new(1), registers: registers.into(), jitter: 0x5eed }
     }
 
     /// The batch of a second since 1970. Telegrams are some milliseconds early or late.

@@ -21,8 +21,8 @@ fn post(path: &str, body: &str) -> Request {
 
 async fn error(url: String) -> PublishError {
     let client = config(url).client_with_timeout("Bearer", Duration::from_millis(300)).unwrap();
-    let asked = tokio::time::timeout(TIMEOUT / 2, client.send(post("/write", "x")));
-    asked.await.expect("it takes too long").unwrap_err()
+    let received = tokio::time::timeout(TIMEOUT / 2, client.send(post("/write", "x")));
+    received.await.expect("it takes too long").unwrap_err()
 }
 
 #[tokio::test]
@@ -39,12 +39,12 @@ async fn a_request_has_its_method_headers_and_body() {
     let response = client.send(request).await.unwrap();
     assert_eq!((response.status, response.retry_after), (429, Some(Duration::from_secs(7))));
     assert_eq!(response.body, "slow down");
-    let asked = server.asked().pop().unwrap();
-    assert_eq!((&*asked.method, &*asked.path, &*asked.body), ("PUT", "/a?b=c", "hällo"));
-    assert_eq!(asked.header("content-type"), Some("text/plain"));
-    assert_eq!(asked.header("authorization"), Some("Basic YW5uYTpnZWhlaW0="));
-    assert_eq!(asked.header("content-encoding"), None);
-    assert!(asked.header("user-agent").unwrap().starts_with("smartmeter/"));
+    let received = server.received().pop().unwrap();
+    assert_eq!((&*received.method, &*received.path, &*received.body), ("PUT", "/a?b=c", "hällo"));
+    assert_eq!(received.header("content-type"), Some("text/plain"));
+    assert_eq!(received.header("authorization"), Some("Basic YW5uYTpnZWhlaW0="));
+    assert_eq!(received.header("content-encoding"), None);
+    assert!(received.header("user-agent").unwrap().starts_with("smartmeter/"));
 }
 
 #[tokio::test]
@@ -54,10 +54,10 @@ async fn a_token_is_sent_and_a_body_compressed() {
     let client = config.client("Token").unwrap();
     let body = "a line that repeats\n".repeat(1000);
     client.send(post("/write", &body)).await.unwrap().check().unwrap();
-    let asked = server.asked().pop().unwrap();
-    assert_eq!(asked.header("authorization"), Some("Token geheim"));
-    assert_eq!(asked.body, body);
-    assert!(asked.header("content-length").unwrap().parse::<usize>().unwrap() < body.len() / 20);
+    let received = server.received().pop().unwrap();
+    assert_eq!(received.header("authorization"), Some("Token geheim"));
+    assert_eq!(received.body, body);
+    assert!(received.header("content-length").unwrap().parse::<usize>().unwrap() < body.len() / 20);
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn a_connection_is_kept() {
     for _ in 0..5 {
         client.send(post("/write", "x")).await.unwrap();
     }
-    assert_eq!((server.asked().len(), server.connections()), (5, 1));
+    assert_eq!((server.received().len(), server.connections()), (5, 1));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_dropped_request_does_not_delay_the_end() {
     runtime.block_on(async {
         let mut request = std::pin::pin!(client.send(post("/write", "x")));
         // Until the server has it, and so a thread waits for the response.
-        while server.asked().is_empty() {
+        while server.received().is_empty() {
             let _ = tokio::time::timeout(Duration::from_millis(1), &mut request).await;
         }
     });

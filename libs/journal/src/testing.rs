@@ -17,14 +17,14 @@ use reading::{Decimal, Text};
 
 /// Journal that a test fills.
 #[derive(Debug)]
-pub struct House {
+pub struct Household {
     pub(crate) database: Database,
     pub(crate) zone: TimeZone,
     encoder: Encoder,
     pub(crate) segment: Vec<u8>,
 }
 
-impl House {
+impl Household {
     /// Returns a journal in memory.
     #[allow(clippy::new_without_default)] // a test fixture
     pub fn new() -> Self {

@@ -5,14 +5,14 @@
 
 use std::fmt::Write;
 
-use crate::house::{CentiwattSeconds, Centiwatts, Moment, WATT_HOUR};
+use crate::household::{CentiwattSeconds, Centiwatts, Moment, WATT_HOUR};
 
 pub use crate::uart::seven_e_one;
 
 /// Number of the meter. No real one has it.
 pub const METER_NUMBER: &str = "1EBZ0100000042";
 
-/// Seconds that the meter had been in operation when the house started.
+/// Seconds that the meter had been in operation when the household started.
 const OPERATING_SECONDS: u64 = 0x0123_4567;
 
 /// Set of registers that the meter sends.
@@ -74,7 +74,7 @@ fn watts(power: Centiwatts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::House;
+    use crate::Household;
 
     fn moment() -> Moment {
         Moment {
@@ -83,7 +83,7 @@ mod tests {
             decivolts: [2324, 2317, 2309],
             import: 2_714_128 * WATT_HOUR + 108_667, // 0.30185… Wh
             export: 1_206 * WATT_HOUR,
-            ..House::new(0).advance()
+            ..Household::new(0).advance()
         }
     }
 

@@ -1,21 +1,21 @@
-//! Virtual house: devices that behave like real ones, on real pseudo terminals.
+//! Virtual household: devices that behave like real ones, on real pseudo terminals.
 //!
 //! The simulator sits behind the device, never behind the parser: a program opens a port and gets bytes that look like those
 //! of a meter. The simulator knows nothing of the program.
 //!
-//! - [`Demo`] is the whole house: a meter and a pulse adapter, ready to be read.
-//! - [`House`] is the model; [`ebz`], [`sml`] and [`p1`] write its state as meters do.
-//! - [`PushingMeter`] and [`PulseAdapter`] send it over a [`Pty`]; an [`AskedMeter`] waits for a request.
+//! - [`Demo`] is the whole household: a meter and a pulse adapter, ready to be read.
+//! - [`Household`] is the model; [`ebz`], [`sml`] and [`p1`] write its state as meters do.
+//! - [`PushingMeter`] and [`PulseAdapter`] send it over a [`Pty`]; a [`PolledMeter`] waits for a request.
 //! - [`uart`] computes the bytes that a program at the wrong baud rate reads: see [`Pty::at`].
 //! - [`faults`] damages a telegram in the ways of real lines.
 
-pub mod asked;
 mod crc;
 pub mod ebz;
 pub mod faults;
-mod house;
+mod household;
 mod meter;
 pub mod p1;
+pub mod polled;
 #[cfg(test)]
 mod port;
 mod pty;
@@ -27,9 +27,9 @@ mod worker;
 use std::{io, path::Path};
 
 pub use crate::{
-    asked::{AskedMeter, AskedOptions, Event, WakeUp},
-    house::{CentiwattSeconds, Centiwatts, House, Moment, WATT_HOUR},
+    household::{CentiwattSeconds, Centiwatts, Household, Moment, WATT_HOUR},
     meter::{PushingMeter, Timing},
+    polled::{Event, PolledMeter, PolledOptions, WakeUp},
     pty::Pty,
     pulses::PulseAdapter,
 };
@@ -37,9 +37,9 @@ pub use crate::{
 /// Seed of the demo's day: clouds soon reverse the flow, and often.
 const DEMO_SEED: u64 = 26;
 
-/// House that runs in real time, with an eBZ DD3 meter and the pulse output of its heat pump.
+/// Household that runs in real time, with an eBZ DD3 meter and the pulse output of its heat pump.
 ///
-/// It starts on a late morning with the heat pump on and clouds passing the sun, so that within minutes the house both
+/// It starts on a late morning with the heat pump on and clouds passing the sun, so that within minutes the household both
 /// draws and feeds in. The first telegram comes after one second, the second pulse before two. Bytes that come while nobody
 /// has a port open are lost. It ends when it is dropped.
 #[derive(Debug)]
@@ -49,14 +49,14 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Starts the house.
+    /// Starts the household.
     ///
     /// # Errors
     ///
     /// Fails where the system has no pseudo terminal or no thread left.
     pub fn start() -> io::Result<Self> {
-        // A house is determined by its seed: two of them in step are the same house.
-        let mut house = House::new(DEMO_SEED);
+        // A household is determined by its seed: two of them in step are the same household.
+        let mut house = Household::new(DEMO_SEED);
         let telegrams = move || {
             let mut telegram = ebz::telegram(&house.advance(), ebz::DataSet::Full).into_bytes();
             ebz::seven_e_one(&mut telegram);
@@ -64,7 +64,7 @@ impl Demo {
         };
         Ok(Self {
             meter: PushingMeter::start(Pty::open()?, Timing::default(), telegrams)?,
-            pulses: PulseAdapter::start(Pty::open()?, House::new(DEMO_SEED), [0])?,
+            pulses: PulseAdapter::start(Pty::open()?, Household::new(DEMO_SEED), [0])?,
         })
     }
 
@@ -93,7 +93,7 @@ mod tests {
         let mut meter = Port::open(demo.meter_port());
         let mut pulses = Port::open(demo.pulse_port());
 
-        let mut first = ebz::telegram(&House::new(DEMO_SEED).advance(), ebz::DataSet::Full).into_bytes();
+        let mut first = ebz::telegram(&Household::new(DEMO_SEED).advance(), ebz::DataSet::Full).into_bytes();
         ebz::seven_e_one(&mut first);
         assert!(meter.read_until(|bytes| bytes.len() >= first.len()) == first);
 

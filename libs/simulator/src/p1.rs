@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use crate::{
     crc,
-    house::{CentiwattSeconds, Centiwatts, Moment, START_OF_DAY, WATT_HOUR},
+    household::{CentiwattSeconds, Centiwatts, Moment, START_OF_DAY, WATT_HOUR},
 };
 
 /// Version of the standard that a meter follows.
@@ -25,13 +25,13 @@ pub const METER_NUMBER: &str = "E0000000000000042";
 /// Number of the gas meter. No real one has it.
 pub const GAS_METER_NUMBER: &str = "G0000000000000043";
 
-/// Counter of the low tariff. It stands still: the sun of the house always shines, so it always has the normal tariff.
+/// Counter of the low tariff. It stands still: the sun of the household always shines, so it always has the normal tariff.
 const LOW_IMPORT: CentiwattSeconds = 501_377 * WATT_HOUR;
 const LOW_EXPORT: CentiwattSeconds = 214_056 * WATT_HOUR;
 
 /// Counter of the gas meter at the start of the first day, in dm³.
 const GAS: u64 = 3_199_256;
-/// Seconds between two dm³ of gas: the house is heated by the heat pump.
+/// Seconds between two dm³ of gas: the household is heated by the heat pump.
 const GAS_PACE: u64 = 173;
 
 const DAY: u64 = 24 * 3600;
@@ -115,7 +115,7 @@ fn v2(moment: &Moment) -> String {
     text
 }
 
-/// Returns the four counters, which sum up to those of the house.
+/// Returns the four counters, which sum up to those of the household.
 fn tariffs(moment: &Moment) -> [(&'static str, CentiwattSeconds); 4] {
     [
         ("1-0:1.8.1", LOW_IMPORT),
@@ -139,7 +139,7 @@ fn thousandths(value: i64, digits: usize) -> String {
 }
 
 /// Formats a time, in seconds since the start of the first day, as `YYMMDDhhmmss`. It is always summer time, as the sun of
-/// the house shines as on a summer day.
+/// the household shines as on a summer day.
 fn time(second: u64) -> String {
     let (mut year, mut month, mut day) = (26, 6, 20 + second / DAY);
     loop {
@@ -168,7 +168,7 @@ fn hex(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::House;
+    use crate::Household;
 
     fn moment() -> Moment {
         Moment {
@@ -177,7 +177,7 @@ mod tests {
             decivolts: [2324, 2317, 2309],
             import: 2_714_128 * WATT_HOUR + 108_667,
             export: 1_206_000 * WATT_HOUR,
-            ..House::new(0).advance()
+            ..Household::new(0).advance()
         }
     }
 

@@ -7,11 +7,11 @@ use std::{
 };
 
 use crate::{
-    House, Pty,
+    Household, Pty,
     worker::{Worker, next_turn},
 };
 
-/// Second of the house.
+/// Second of the household.
 const SECOND: Duration = Duration::from_secs(1);
 
 /// S0 output of the heat pump's meter on a serial line, in real time: some bytes for each Wh, until it is dropped. Such an
@@ -23,12 +23,12 @@ pub struct PulseAdapter {
 }
 
 impl PulseAdapter {
-    /// Starts an adapter at this line in this house, which sends `pulse` for each pulse.
+    /// Starts an adapter at this line in this household, which sends `pulse` for each pulse.
     ///
     /// # Errors
     ///
     /// Fails where the system has no thread left.
-    pub fn start(pty: Pty, mut house: House, pulse: impl Into<Vec<u8>>) -> io::Result<Self> {
+    pub fn start(pty: Pty, mut house: Household, pulse: impl Into<Vec<u8>>) -> io::Result<Self> {
         let port = pty.path().to_owned();
         let pulse = pulse.into();
         let mut second = Instant::now();
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn each_pulse_leaves_its_bytes_and_comes_when_the_model_says() {
-        let house = House::new(1);
+        let house = Household::new(1);
         let mut model = house.clone();
         let due: Vec<_> = (0..3)
             .flat_map(|second| model.advance().pulses().map(move |offset| second * SECOND + offset))

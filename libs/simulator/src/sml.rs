@@ -7,13 +7,13 @@
 use crate::{
     crc,
     ebz::DataSet,
-    house::{Moment, WATT_HOUR},
+    household::{Moment, WATT_HOUR},
 };
 
 /// Server id of the meter, with the number of [`ebz`](crate::ebz). No real one has it.
 pub const SERVER_ID: [u8; 10] = *b"\x09\x01EBZ\x01\x00\x00\x00\x2a";
 
-/// Seconds that the meter had been in operation when the house started.
+/// Seconds that the meter had been in operation when the household started.
 const OPERATING_SECONDS: u64 = 0x0012_3456;
 
 const ESCAPE: [u8; 4] = [0x1b; 4];
@@ -131,7 +131,7 @@ fn signed(value: i32) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::House;
+    use crate::Household;
 
     fn moment() -> Moment {
         Moment {
@@ -140,7 +140,7 @@ mod tests {
             decivolts: [2324, 2317, 2309],
             import: 2_714_128 * WATT_HOUR + 108_667, // 0.30185… Wh
             export: 1_206 * WATT_HOUR,
-            ..House::new(0).advance()
+            ..Household::new(0).advance()
         }
     }
 

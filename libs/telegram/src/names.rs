@@ -4,9 +4,9 @@ use framework::{Obis, Text};
 
 use crate::Telegram;
 
-/// Registers `C.D.E` and their names, in the order of the README's table.
+/// Registers `C.D.E` and their names.
 ///
-/// An energy register (D = 8) of a tariff has the same name with `_T1` … `_T63` behind it. The letters that some meters
+/// An energy register (D = 8) of a tariff has the same name with the suffix `_T1` … `_T63`. The letters that some meters
 /// send stand for their numbers: `C.1.0` is 96.1.0, `F.F` is 97.97.0.
 pub const NAMES: &[([u8; 3], &str)] = &[
     ([1, 8, 0], "POWER_IMPORT"),

@@ -21,7 +21,7 @@ pub struct ProtocolRegistration {
     /// Baud rates at which such meters push, the usual one first.
     pub bauds: &'static [u32],
     /// Keys of a section that make the plugin ask a silent meter, the usual ones first: `request = true`.
-    pub asking: &'static [&'static str],
+    pub polling: &'static [&'static str],
 }
 
 /// Decodes a recording and calls back for everything found, in order.

@@ -1,7 +1,7 @@
 //! Speed of decoding, judging and converting telegrams: `cargo bench -p plugin-d0`.
 
 use plugin_d0::decoder::Decoder;
-use simulator::{House, p1};
+use simulator::{Household, p1};
 use telegram_testing::speed::{self, TELEGRAMS};
 
 fn main() {
@@ -46,6 +46,6 @@ fn recording(parity: bool) -> Vec<u8> {
 
 /// Telegrams in the manner of DSMR 5, one second apart.
 fn dsmr() -> Vec<u8> {
-    let mut house = House::new(1);
+    let mut house = Household::new(1);
     (0..TELEGRAMS).flat_map(|_| p1::telegram(&house.advance(), p1::Version::V5).into_bytes()).collect()
 }

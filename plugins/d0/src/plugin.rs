@@ -38,7 +38,7 @@ pub struct Config {
     /// Framing of the meter's characters.
     #[serde(default)]
     framing: FramingKey,
-    /// Whether the meter is asked; without it, when it pushes nothing.
+    /// Whether the meter is polled; without it, when it pushes nothing.
     request: Option<bool>,
     /// Device address in the request.
     address: Option<String>,
@@ -58,9 +58,9 @@ pub struct Config {
     replay_speed: f64,
 }
 
-/// Condition on which the meter is asked.
+/// Condition on which the meter is polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
+enum Polled {
     Always,
     WhenSilent,
     Never,
@@ -92,7 +92,7 @@ impl FramingKey {
 
 impl SourcePlugin for D0 {
     const KIND: &'static str = "d0";
-    const ABOUT: &'static str = "electricity and heat meters with IEC 62056-21 text, pushed or asked (infrared head, P1 port, ser2net)";
+    const ABOUT: &'static str = "electricity and heat meters with IEC 62056-21 text, pushed or polled (infrared head, P1 port, ser2net)";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     type Config = Config;
 
@@ -108,10 +108,10 @@ impl SourcePlugin for D0 {
             config.silent_after,
         );
         let wrong = config.speeds().chain(config.requests(keys.port())).collect::<Vec<_>>();
-        let asked = config.asked(keys.port());
-        let initial = config.baud.filter(|_| asked == Asked::Always).unwrap_or(INITIAL_BAUD);
-        let bauds = match (asked, config.baud) {
-            (Asked::Always, _) => vec![initial],
+        let polled = config.polled(keys.port());
+        let initial = config.baud.filter(|_| polled == Polled::Always).unwrap_or(INITIAL_BAUD);
+        let bauds = match (polled, config.baud) {
+            (Polled::Always, _) => vec![initial],
             (_, Some(baud)) => vec![baud],
             (_, None) => BAUDS.to_vec(),
         };
@@ -127,22 +127,22 @@ impl SourcePlugin for D0 {
         };
         let device = settings.port.to_string();
         let source = telegram::Source::new(Decoder::new(framing), settings, cx);
-        let source = match asked {
-            Asked::Always => source.asked(request, cx),
-            Asked::WhenSilent => source.asked_when_silent(request, cx),
-            Asked::Never => source,
+        let source = match polled {
+            Polled::Always => source.polled(request, cx),
+            Polled::WhenSilent => source.polled_when_silent(request, cx),
+            Polled::Never => source,
         };
         Ok(Source::new(source).exclusive(device))
     }
 }
 
 impl Config {
-    /// An unknown meter is asked only where this end sets the baud rate.
-    fn asked(&self, port: Option<&Port>) -> Asked {
+    /// An unknown meter is polled only where this end sets the baud rate.
+    fn polled(&self, port: Option<&Port>) -> Polled {
         match (self.request, port) {
-            (Some(true), _) => Asked::Always,
-            (None, Some(Port::Serial(_)) | None) => Asked::WhenSilent,
-            _ => Asked::Never,
+            (Some(true), _) => Polled::Always,
+            (None, Some(Port::Serial(_)) | None) => Polled::WhenSilent,
+            _ => Polled::Never,
         }
     }
 
@@ -158,7 +158,7 @@ impl Config {
     /// Returns the mistakes in the keys of the request.
     fn requests(&self, port: Option<&Port>) -> Vec<ConfigError> {
         let mut wrong = Vec::new();
-        if self.asked(port) == Asked::Never {
+        if self.polled(port) == Polled::Never {
             let keys = [
                 ("address", self.address.is_some()),
                 ("wake_up", self.wake_up.is_some()),
@@ -167,13 +167,14 @@ impl Config {
             ];
             let unused = keys.into_iter().filter(|(_, written)| *written);
             wrong.extend(unused.map(|(key, _)| {
-                ConfigError::key(key, format!("`{key}` is for a meter that is asked, and this one is not"))
+                ConfigError::key(key, format!("`{key}` is for a meter that is polled, and this one is not"))
                     .hint("write `request = true`, or leave it out")
             }));
         }
         if self.request == Some(true) && port.is_some_and(Port::is_replay) {
-            wrong
-                .push(ConfigError::key("request", "a recording cannot be asked").hint("leave out `request`"));
+            wrong.push(
+                ConfigError::key("request", "a recording cannot be polled").hint("leave out `request`"),
+            );
         }
         if let Some(address) = self.address.as_ref().filter(|address| !is_address(address)) {
             wrong.push(
@@ -203,5 +204,5 @@ telegram::register_protocol!(ProtocolRegistration {
     decode: telegram::decode::<Decoder>,
     anonymise: Some(anonymise),
     bauds: BAUDS,
-    asking: &["request = true", "request = true\nwake_up = true"],
+    polling: &["request = true", "request = true\nwake_up = true"],
 });

@@ -73,5 +73,5 @@ telegram::register_protocol!(ProtocolRegistration {
     decode: telegram::decode::<Decoder>,
     anonymise: Some(anonymise),
     bauds: &[9600],
-    asking: &[],
+    polling: &[],
 });

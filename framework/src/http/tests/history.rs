@@ -1,14 +1,14 @@
 use super::*;
 use crate::journal::{
     SECOND,
-    testing::{House, at, named, sample},
+    testing::{Household, at, named, sample},
 };
 
 /// A journal with a counter and a power, a reading every ten seconds from 06:00 to 06:30, the last minute
 /// of them not folded yet.
 fn journal(folder: &tempfile::TempDir) -> Journal {
     let path = folder.path().join("journal.db");
-    let mut house = House::at(&path);
+    let mut house = Household::at(&path);
     let from = at("2026-11-02T06:00:00Z");
     let (energy, power) = (named("d0", "E", "kWh"), named("d0", "a b/ü", "W"));
     let times = |range: std::ops::Range<i64>| range.map(move |i| (from + i * 10 * SECOND, i));

@@ -4,13 +4,13 @@
 //!               a telegram
 //! Searching ──────────────────▶ Pushing
 //!     │   silence, an answer
-//!     └───────────────────────▶ Asked     (from the start where the configuration says so)
+//!     └───────────────────────▶ Polled    (from the start where the configuration says so)
 //! ```
 //!
 //! The phase outlives the connection: a meter that is known needs no search after its head was plugged in again.
 
-mod asking;
 mod noise;
+mod polling;
 mod search;
 
 use std::{io, time::Duration};
@@ -20,10 +20,10 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 use transport::{Connection, Pacer, Port};
 
-use self::{asking::Asking, noise::Noise, search::Search};
+use self::{noise::Noise, polling::Polling, search::Search};
 use crate::{Decoder, Fault, Reader};
 
-pub use self::asking::{Answer, Conversation, NoAnswer};
+pub use self::polling::{Answer, Conversation, NoAnswer};
 
 /// Longest pause inside a telegram: IEC 62056-21 allows 1.5 s between two characters.
 const PAUSE: Duration = Duration::from_millis(1500);
@@ -51,7 +51,7 @@ pub struct Source<D> {
 struct Meter<D> {
     settings: Settings,
     phase: Phase,
-    asking: Option<Asking>,
+    polling: Option<Polling>,
     /// Index in `settings.bauds` of the present baud rate.
     place: usize,
     reader: Reader<D>,
@@ -70,7 +70,7 @@ enum Phase {
     /// The meter pushes telegrams, at a known baud rate.
     Pushing,
     /// The meter answers requests: the next one is due at this time, or in each turn.
-    Asked { due: Option<Instant> },
+    Polled { due: Option<Instant> },
 }
 
 impl<D: Decoder> Source<D> {
@@ -82,7 +82,7 @@ impl<D: Decoder> Source<D> {
             reader: Reader::new(decoder, settings.max_power_w, cx),
             settings,
             phase: Phase::Searching(Search::default()),
-            asking: None,
+            polling: None,
             place: 0,
             pacer: Pacer::default(),
             began: now,
@@ -94,15 +94,15 @@ impl<D: Decoder> Source<D> {
         Self { connection: None, meter }
     }
 
-    /// The same for a meter that is asked in each turn.
-    pub fn asked(mut self, conversation: impl Conversation, cx: &SourceContext) -> Self {
-        self.meter.phase = Phase::Asked { due: None };
-        self.asked_when_silent(conversation, cx)
+    /// The same for a meter that is polled in each turn.
+    pub fn polled(mut self, conversation: impl Conversation, cx: &SourceContext) -> Self {
+        self.meter.phase = Phase::Polled { due: None };
+        self.polled_when_silent(conversation, cx)
     }
 
-    /// The same for an unknown meter: it is asked when it pushes nothing.
-    pub fn asked_when_silent(mut self, conversation: impl Conversation, cx: &SourceContext) -> Self {
-        self.meter.asking = Some(Asking::new(conversation, cx));
+    /// The same for an unknown meter: it is polled when it pushes nothing.
+    pub fn polled_when_silent(mut self, conversation: impl Conversation, cx: &SourceContext) -> Self {
+        self.meter.polling = Some(Polling::new(conversation, cx));
         self
     }
 }
@@ -225,7 +225,7 @@ impl<D: Decoder> DataAcquisition for Source<D> {
         meter.baud.set(meter.baud_rate().to_string());
         meter.reset();
         if let Phase::Searching(search) = &mut meter.phase {
-            search.asked = false;
+            search.polled = false;
         }
         Ok(())
     }
@@ -235,7 +235,7 @@ impl<D: Decoder> DataAcquisition for Source<D> {
             return Err(self.meter.unavailable(io::ErrorKind::NotConnected.into()));
         };
         loop {
-            if let Phase::Asked { due } = meter.phase {
+            if let Phase::Polled { due } = meter.phase {
                 return meter.ask(connection, due).await;
             }
             if let Some(found) = meter.decode() {

@@ -19,8 +19,8 @@ pub(super) struct Search {
     shown: Option<Protocol>,
     /// Bytes of another plugin's protocol arrive.
     pub(super) foreign: bool,
-    /// The meter was asked since the port was opened, and did not answer.
-    pub(super) asked: bool,
+    /// The meter was polled since the port was opened, and did not answer.
+    pub(super) polled: bool,
 }
 
 impl Search {
@@ -44,7 +44,7 @@ impl<D: Decoder> Meter<D> {
         connection: &mut Connection,
     ) -> Result<Option<Batch>, AcquireError> {
         let Phase::Searching(search) = &self.phase else { return Ok(None) };
-        let may_ask = self.asking.is_some() && !search.asked;
+        let may_ask = self.polling.is_some() && !search.polled;
         let (pending, noisy) = (self.reader.is_pending(), self.noise.bytes() > 0);
         let patience = match self.settings.silent_after {
             _ if pending || noisy => PAUSE,

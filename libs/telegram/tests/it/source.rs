@@ -43,7 +43,7 @@ impl Fixture {
 
     async fn with(
         chunks: &[(u64, &str)],
-        asking: impl FnOnce(Source<Script>, &SourceContext) -> Source<Script>,
+        polling: impl FnOnce(Source<Script>, &SourceContext) -> Source<Script>,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file: PathBuf = folder.path().join("recording");
@@ -55,7 +55,7 @@ impl Fixture {
         fs::write(&file, text).unwrap();
         let cx = context();
         let source = Source::new(Script::default(), settings(&format!("replay:{}", file.display())), &cx);
-        let mut fixture = Self { source: asking(source, &cx), cx, _folder: folder };
+        let mut fixture = Self { source: polling(source, &cx), cx, _folder: folder };
         fixture.source.open().await.unwrap();
         fixture
     }
@@ -139,7 +139,7 @@ const fn registration(kind: &'static str, protocol: Protocol) -> ProtocolRegistr
         decode: telegram::decode::<Script>,
         anonymise: None,
         bauds: &[],
-        asking: &[],
+        polling: &[],
     }
 }
 
@@ -192,13 +192,13 @@ async fn a_meter_is_asked_up_to_three_times_in_a_turn() {
         Ok(BEGUN),
     ]);
     let chunks = [(1, REST), (2, REST)];
-    let mut fixture = Fixture::with(&chunks, |source, cx| source.asked(conversation, cx)).await;
+    let mut fixture = Fixture::with(&chunks, |source, cx| source.polled(conversation, cx)).await;
     assert_eq!((fixture.turn().await.0, requests()), (good(), 1));
     assert_eq!(fixture.fact("mode").as_deref(), Some("mode X"));
-    assert_eq!((fixture.turn().await.0, requests()), (good(), 3), "a damaged answer is asked for again");
+    assert_eq!((fixture.turn().await.0, requests()), (good(), 3), "a damaged answer is requested again");
     let (result, _) = fixture.turn().await;
     assert_eq!((result.is_err(), requests()), (true, 6));
-    // It is not asked before the next turn: nothing follows what it began to send.
+    // It is not polled before the next turn: nothing follows what it began to send.
     let (result, _) = fixture.turn().await;
     assert_eq!((result.is_err(), requests()), (true, 7));
 }
@@ -207,7 +207,7 @@ async fn a_meter_is_asked_up_to_three_times_in_a_turn() {
 async fn a_silent_meter_is_asked_once_and_then_in_its_period() {
     let (conversation, requests) = answers(vec![Ok(BEGUN), Ok(BEGUN)]);
     let chunks = [(12, REST), (43, REST)];
-    let mut fixture = Fixture::with(&chunks, |source, cx| source.asked_when_silent(conversation, cx)).await;
+    let mut fixture = Fixture::with(&chunks, |source, cx| source.polled_when_silent(conversation, cx)).await;
     // Eleven seconds without a byte, then the answer; after it a third of `stale_after`.
     assert_eq!((fixture.turn().await, requests()), ((good(), 12), 1));
     let (result, took) = fixture.turn().await;
@@ -219,20 +219,20 @@ async fn a_silent_meter_is_asked_once_and_then_in_its_period() {
 async fn a_meter_that_does_not_answer_is_asked_again_only_after_an_opening() {
     let (conversation, requests) = answers(vec![Err(silent()), Err(silent())]);
     let chunks = [(1000, REST)];
-    let mut fixture = Fixture::with(&chunks, |source, cx| source.asked_when_silent(conversation, cx)).await;
-    for asked in [1, 2] {
+    let mut fixture = Fixture::with(&chunks, |source, cx| source.polled_when_silent(conversation, cx)).await;
+    for polled in [1, 2] {
         let (result, took) = fixture.turn().await;
-        assert_eq!((result.is_err(), took, requests()), (true, 41, asked));
+        assert_eq!((result.is_err(), took, requests()), (true, 41, polled));
         fixture.source.open().await.unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_meter_that_pushes_is_never_asked() {
+async fn a_meter_that_pushes_is_never_polled() {
     let (conversation, requests) = answers(Vec::new());
     let text = line();
     let mut fixture =
-        Fixture::with(&[(1, &text), (100, &text)], |source, cx| source.asked_when_silent(conversation, cx))
+        Fixture::with(&[(1, &text), (100, &text)], |source, cx| source.polled_when_silent(conversation, cx))
             .await;
     assert_eq!(fixture.turn().await.0, good());
     assert!(fixture.turn().await.0.is_err());

@@ -6,7 +6,7 @@
 //! /EBZ5DD3 CR LF  [STX]  data lines  ! CR LF  [ETX BCC]
 //! ```
 //!
-//! with STX and BCC where the meter was asked, without where it pushes. A data message alone (STX … BCC) is a telegram
+//! with STX and BCC where the meter was polled, without where it pushes. A data message alone (STX … BCC) is a telegram
 //! too, and needs no `!` where the BCC covers all of its lines. The Dutch P1 port has four hexadecimal digits behind the
 //! `!`.
 //!

@@ -1,4 +1,4 @@
-//! Dialogue with meters that must be asked: IEC 62056-21, protocol modes A, B and C, data readout.
+//! Dialogue with meters that must be polled: IEC 62056-21, protocol modes A, B and C, data readout.
 //!
 //! ```text
 //! reader  /?!  ──▶                        300 baud
@@ -24,14 +24,14 @@ use crate::{
     wire::{ACK, MAX_IDENT, STX},
 };
 
-/// Baud rate at which a meter is asked, unless it has one of its own.
+/// Baud rate at which a meter is polled, unless it has one of its own.
 pub(crate) const INITIAL_BAUD: u32 = 300;
 /// Baud rates that the characters `0`, `1` … of mode C offer, and `A`, `B` … of mode B from 600 on.
 const SPEEDS: [u32; 7] = [300, 600, 1200, 2400, 4800, 9600, 19_200];
 
 /// Longest wait for an answer: a meter begins within 1.5 s, and adapters deliver bytes late.
 const ANSWER: Duration = Duration::from_secs(2);
-/// Time of the NULs that wake a meter with a battery, and of the pause before it can be asked.
+/// Time of the NULs that wake a meter with a battery, and of the pause before it can be polled.
 const WAKE: Duration = Duration::from_millis(2200);
 const AWAKENING: Duration = Duration::from_millis(1600);
 /// Least time between a message and its answer.

@@ -301,7 +301,7 @@ fn the_rest_of_a_cut_code_is_no_code() {
         assert_eq!(one_line(&format!("1.8.0(1*kWh)\r\n{line}")), ["line@0"], "{line:?}");
     }
     // A check proves that the meter sent it so.
-    assert_eq!(decode(&asked("55(1*kWh)\r\n!\r\n")), ["55=1"]);
+    assert_eq!(decode(&polled("55(1*kWh)\r\n!\r\n")), ["55=1"]);
     assert_eq!(
         one_line("F(0)\r\nFF(1)\r\nET0PE(2)\r\nP_1(3)\r\n1.8.0#1(4)"),
         ["F=0 FF=1 ET0PE=2 P_1=3 1.8.0#1=4"]
@@ -309,7 +309,7 @@ fn the_rest_of_a_cut_code_is_no_code() {
 }
 
 /// A data message with its check character.
-fn asked(data: &str) -> Vec<u8> {
+fn polled(data: &str) -> Vec<u8> {
     let covered = format!("{data}\u{3}");
     let bcc = covered.bytes().fold(0, |bcc, byte| bcc ^ byte);
     [b"/ABC5x\r\n\x02", covered.as_bytes(), &[bcc]].concat()
@@ -318,7 +318,7 @@ fn asked(data: &str) -> Vec<u8> {
 #[test]
 fn a_check_character_proves_a_message_without_end_mark() {
     for data in ["1.8.0(1*kWh)", "1.8.0(1*kWh)\r\n", "1.8.0(1*kWh) ", "\r\n1.8.0(1*kWh)\r\n\r\n"] {
-        let whole = asked(data);
+        let whole = polled(data);
         assert_eq!(decode(&whole), ["1.8.0=1"], "{data:?}");
         if data.starts_with('1') {
             assert_eq!(decode(&whole[8..]), ["1.8.0=1"], "{data:?} without ident");
@@ -335,9 +335,9 @@ fn a_check_character_proves_a_message_without_end_mark() {
         assert_eq!(decode(&odd), ["1.8.0=1"], "{data:?}");
     }
     // The ETX may be damage, and the check right by chance.
-    assert_eq!(decode(&asked("1.8.0(1*kWh)\r\n2.8.0(1")), ["no_end@0"]);
-    assert_eq!(decode(&asked("2.8.0(1)\r\nodd\r\n!\r\n")), ["2.8.0=1"]);
-    assert_eq!(decode(&asked("!\r\n")), ["empty@0"]);
+    assert_eq!(decode(&polled("1.8.0(1*kWh)\r\n2.8.0(1")), ["no_end@0"]);
+    assert_eq!(decode(&polled("2.8.0(1)\r\nodd\r\n!\r\n")), ["2.8.0=1"]);
+    assert_eq!(decode(&polled("!\r\n")), ["empty@0"]);
     // Without STX, ETX is nothing but a damaged character.
     assert_eq!(decode(b"/ABC5x\r\n1.8.0(1*kWh)\r\n\x03x\r\n!\r\n"), ["line@0"]);
 }
@@ -377,7 +377,7 @@ fn units_may_have_characters_above_ascii() {
 fn idents_and_codes_of_other_makers() {
     for ident in ["/KAM MC", "/kam0MC", "/Abc-x", "/ABC@\\?!/x", "/ABB\\@V9.00", "/ABC?!"] {
         assert_eq!(decode(format!("{ident}\r\n1.8.0(1*kWh)\r\n!\r\n").as_bytes()), ["1.8.0=1"], "{ident}");
-        let mut message = asked("6.8(1*kWh)\r\n!\r\n");
+        let mut message = polled("6.8(1*kWh)\r\n!\r\n");
         message.splice(..6, ident.bytes());
         assert_eq!(decode(&message), ["6.8=1"], "{ident}");
     }

@@ -19,7 +19,7 @@ fn seven_even() -> Vec<u8> {
 }
 
 /// A telegram with STX and BCC, in eight bits.
-fn asked() -> Vec<u8> {
+fn polled() -> Vec<u8> {
     let data = "1.8.0(012345.678*kWh)\r\n0.2.0(M99)16.7(001.66*kW)(2401010000)\r\n!\r\n\u{3}";
     let bcc = data.bytes().fold(0, |bcc, byte| bcc ^ byte) & 0x7f;
     let mut bytes = format!("/XYZ5AB12\r\n\u{2}{data}").into_bytes();
@@ -29,7 +29,7 @@ fn asked() -> Vec<u8> {
 
 #[test]
 fn no_flipped_bit_lets_a_wrong_value_through() {
-    for (telegram, all) in [(seven_even(), 4), (asked(), 3)] {
+    for (telegram, all) in [(seven_even(), 4), (polled(), 3)] {
         let whole = decode(&telegram);
         let [whole] = accepted(&whole)[..] else { panic!("{whole:?}") };
         assert_eq!(whole.registers.len(), all);
@@ -50,7 +50,7 @@ fn no_flipped_bit_lets_a_wrong_value_through() {
 
 #[test]
 fn no_lost_byte_lets_a_wrong_value_through_a_check() {
-    let telegram = asked();
+    let telegram = polled();
     let whole = decode(&telegram);
     for lost in 0..telegram.len() {
         let mut damaged = telegram.clone();
@@ -63,8 +63,8 @@ fn no_lost_byte_lets_a_wrong_value_through_a_check() {
 
 /// Pieces that telegrams are made of, and some that they are not.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
-    let asked = asked();
-    let whole = vec![seven_even(), asked.clone(), PUSHED.as_bytes().to_vec()];
+    let polled = polled();
+    let whole = vec![seven_even(), polled.clone(), PUSHED.as_bytes().to_vec()];
     let text = [
         "/XYZ5AB12",
         "/XYZ",

@@ -1,4 +1,4 @@
-//! Meters that must be asked, and others that must not, on pseudo terminals.
+//! Meters that must be polled, and others that must not, on pseudo terminals.
 
 use std::{
     path::Path,
@@ -8,19 +8,20 @@ use std::{
 use framework::{AcquireError, Batch, Config, DataAcquisition, Mode, Value, testing};
 use plugin_d0::D0;
 use simulator::{
-    AskedMeter, AskedOptions, Event, House, Pty, PushingMeter, Timing, WakeUp, asked, ebz, p1, sml, uart,
+    Event, Household, PolledMeter, PolledOptions, Pty, PushingMeter, Timing, WakeUp, ebz, p1, polled, sml,
+    uart,
 };
 
 /// A meter with this ident line.
-fn with_ident(ident: &str) -> AskedOptions {
-    AskedOptions { ident: ident.into(), ..AskedOptions::default() }
+fn with_ident(ident: &str) -> PolledOptions {
+    PolledOptions { ident: ident.into(), ..PolledOptions::default() }
 }
 
 /// It takes its time, within the 1.5 s of the standard: a busy machine needs some of it to change the speed.
-fn meter(options: AskedOptions) -> AskedMeter {
-    let options = AskedOptions { reaction: Duration::from_millis(800), ..options };
-    let mut house = House::new(1);
-    AskedMeter::start(Pty::open().unwrap(), options, move || asked::table(&house.advance())).unwrap()
+fn meter(options: PolledOptions) -> PolledMeter {
+    let options = PolledOptions { reaction: Duration::from_millis(800), ..options };
+    let mut house = Household::new(1);
+    PolledMeter::start(Pty::open().unwrap(), options, move || polled::table(&house.advance())).unwrap()
 }
 
 fn source(port: &Path, keys: &str) -> Box<dyn DataAcquisition> {
@@ -40,7 +41,7 @@ async fn turns(port: &Path, keys: &str, turns: usize) -> Vec<Result<Batch, Acqui
     all
 }
 
-async fn ask(meter: &AskedMeter, keys: &str) -> Result<Batch, AcquireError> {
+async fn ask(meter: &PolledMeter, keys: &str) -> Result<Batch, AcquireError> {
     turns(meter.port(), &format!("request = true\n{keys}"), 1).await.remove(0)
 }
 
@@ -58,13 +59,13 @@ fn shown(events: &[Event]) -> Vec<String> {
 }
 
 /// Returns the requests that the meter received.
-fn requests(meter: &AskedMeter) -> Vec<String> {
+fn requests(meter: &PolledMeter) -> Vec<String> {
     shown(&meter.events()).into_iter().filter(|line| line.contains("/?")).collect()
 }
 
 #[tokio::test]
 async fn mode_c_is_acknowledged_at_the_old_speed_and_read_at_the_new_one() {
-    let meter = meter(AskedOptions::default());
+    let meter = meter(PolledOptions::default());
     for batch in turns(meter.port(), "request = true", 2).await {
         assert_table(&batch.unwrap());
     }
@@ -102,7 +103,7 @@ async fn modes_a_and_b_are_not_acknowledged() {
 
 #[tokio::test]
 async fn characters_that_take_their_time_are_read() {
-    let options = AskedOptions { real_time: true, ..with_ident("ISK5MT174") };
+    let options = PolledOptions { real_time: true, ..with_ident("ISK5MT174") };
     assert_table(&ask(&meter(options), "").await.unwrap());
 }
 
@@ -118,7 +119,7 @@ async fn a_higher_speed_than_allowed_is_not_accepted() {
 
 #[tokio::test]
 async fn a_meter_with_a_speed_of_its_own_is_asked_at_that() {
-    let meter = meter(AskedOptions { initial_baud: 9600, ..with_ident("ISK5MT174") });
+    let meter = meter(PolledOptions { initial_baud: 9600, ..with_ident("ISK5MT174") });
     assert_table(&ask(&meter, "baud = 9600").await.unwrap());
     let expected = [
         "38400 to 9600",
@@ -133,7 +134,7 @@ async fn a_meter_with_a_speed_of_its_own_is_asked_at_that() {
 #[tokio::test]
 async fn what_the_head_reflects_does_no_harm() {
     for ident in ["ISK5MT174", "ISK0MT174", "ISKEMT174", "ISK MT174"] {
-        let meter = meter(AskedOptions { echo: true, ..with_ident(ident) });
+        let meter = meter(PolledOptions { echo: true, ..with_ident(ident) });
         assert_table(&ask(&meter, "").await.unwrap());
         assert_eq!(requests(&meter).len(), 1, "{ident}");
     }
@@ -141,7 +142,7 @@ async fn what_the_head_reflects_does_no_harm() {
 
 #[tokio::test]
 async fn a_meter_is_asked_by_its_address() {
-    let meter = meter(AskedOptions { address: Some("00000042".into()), ..with_ident("ISK5MT174") });
+    let meter = meter(PolledOptions { address: Some("00000042".into()), ..with_ident("ISK5MT174") });
     assert_table(&ask(&meter, "address = \"42\"").await.unwrap());
     assert_eq!(requests(&meter), [r"heard /?42!\r\n at 300"]);
 }
@@ -149,7 +150,7 @@ async fn a_meter_is_asked_by_its_address() {
 #[tokio::test]
 async fn a_meter_that_does_not_answer_is_silent() {
     for echo in [false, true] {
-        let meter = meter(AskedOptions { address: Some("42".into()), echo, ..with_ident("ISK5MT174") });
+        let meter = meter(PolledOptions { address: Some("42".into()), echo, ..with_ident("ISK5MT174") });
         let asked = ask(&meter, "address = \"43\"");
         let error = tokio::time::timeout(Duration::from_secs(60), asked).await.unwrap().err();
         assert!(matches!(error, Some(AcquireError::Silent { .. })), "{error:?}");
@@ -159,7 +160,7 @@ async fn a_meter_that_does_not_answer_is_silent() {
 
 #[tokio::test]
 async fn a_meter_with_a_battery_is_woken() {
-    let meter = meter(AskedOptions { wake: Some(WakeUp::default()), echo: true, ..with_ident("ISK5MT174") });
+    let meter = meter(PolledOptions { wake: Some(WakeUp::default()), echo: true, ..with_ident("ISK5MT174") });
     assert_table(&ask(&meter, "wake_up = true").await.unwrap());
     let events = meter.events();
     let Event::Received { bytes, baud: 300, understood: true, .. } = &events[1] else { panic!("{events:?}") };
@@ -169,13 +170,13 @@ async fn a_meter_with_a_battery_is_woken() {
 
 #[tokio::test]
 async fn a_damaged_readout_is_asked_for_again() {
-    let meter = meter(AskedOptions { damaged: 1, ..with_ident("ISK5MT174") });
+    let meter = meter(PolledOptions { damaged: 1, ..with_ident("ISK5MT174") });
     assert_table(&ask(&meter, "").await.unwrap());
     assert_eq!(requests(&meter).len(), 2);
 }
 
 #[tokio::test]
-async fn a_meter_that_says_nothing_by_itself_is_asked() {
+async fn a_meter_that_pushes_nothing_is_polled() {
     let meter = meter(with_ident("ISK5MT174"));
     // Its readings come again and again, as if it pushed them.
     let keys = "silent_after = \"200ms\"\nstale_after = \"600ms\"";
@@ -187,7 +188,7 @@ async fn a_meter_that_says_nothing_by_itself_is_asked() {
 }
 
 #[tokio::test]
-async fn a_meter_is_never_asked_where_the_configuration_forbids_it() {
+async fn a_meter_is_never_polled_where_the_configuration_forbids_it() {
     let meter = meter(with_ident("ISK5MT174"));
     let error = turns(meter.port(), "request = false\nsilent_after = \"200ms\"", 1).await.remove(0).err();
     assert!(matches!(error, Some(AcquireError::Silent { .. })), "{error:?}");
@@ -201,11 +202,12 @@ fn pushed(moment: &simulator::Moment) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_meter_that_speaks_by_itself_is_never_asked() {
+async fn a_meter_that_pushes_is_never_polled() {
     let line = Pty::open().unwrap().held().unwrap().at(9600);
     let mut source = source(line.path(), "silent_after = \"300ms\"");
     source.open().await.unwrap();
-    line.write_blocking(&pushed(&House::new(1).advance()), Instant::now() + Duration::from_secs(20)).unwrap();
+    line.write_blocking(&pushed(&Household::new(1).advance()), Instant::now() + Duration::from_secs(20))
+        .unwrap();
     source.acquire().await.unwrap();
     // Not when it falls silent either, and not after the line was opened again.
     for _ in 0..2 {
@@ -232,19 +234,19 @@ async fn found(baud: u32, telegram: impl FnMut() -> Vec<u8> + Send + 'static) {
 
 #[tokio::test]
 async fn the_speed_of_a_p1_port_is_found() {
-    let mut house = House::new(1);
+    let mut house = Household::new(1);
     found(115_200, move || p1::telegram(&house.advance(), p1::Version::V5).into_bytes()).await;
 }
 
 #[tokio::test]
 async fn a_low_speed_is_found() {
-    let mut house = House::new(1);
+    let mut house = Household::new(1);
     found(2400, move || pushed(&house.advance())).await;
 }
 
 #[tokio::test]
 async fn a_meter_for_another_plugin_is_named() {
-    let mut house = House::new(1);
+    let mut house = Household::new(1);
     let telegrams = move || sml::telegram(&house.advance(), ebz::DataSet::Full);
     let timing = Timing { interval: Duration::from_millis(200), baud: None };
     let meter = PushingMeter::start(Pty::open().unwrap().at(9600), timing, telegrams).unwrap();
@@ -276,10 +278,10 @@ fn keys_of_a_request_are_checked() {
         ("port = \"/dev/x\"\nack_delay = \"2s\"", "after `2s` the meter is sending already"),
         (
             "port = \"/dev/x\"\nrequest = false\nwake_up = true",
-            "`wake_up` is for a meter that is asked, and this one is not",
+            "`wake_up` is for a meter that is polled, and this one is not",
         ),
         ("port = \"tcp://h:1\"\naddress = \"1\"", "hint: write `request = true`, or leave it out"),
-        ("port = \"replay:x\"\nrequest = true", "a recording cannot be asked"),
+        ("port = \"replay:x\"\nrequest = true", "a recording cannot be polled"),
         ("port = \"/dev/x\"\nreplay_speed = 2.0", "only a recording has a replay speed"),
     ] {
         let config = format!("[sources.m]\nplugin = \"d0\"\n{keys}\n");

@@ -35,12 +35,12 @@ pub(crate) async fn each_version_has_its_own_requests() {
     ] {
         let server = Server::start(|_| 204.into());
         assert_eq!(publish(&server, keys).await.0, Ok(2));
-        let asked = server.asked().pop().unwrap();
-        assert_eq!((asked.method.as_str(), asked.path.as_str()), ("POST", path));
-        assert_eq!(asked.header("authorization"), Some(authorization));
-        assert_eq!(asked.header("content-encoding"), Some("gzip"));
+        let received = server.received().pop().unwrap();
+        assert_eq!((received.method.as_str(), received.path.as_str()), ("POST", path));
+        assert_eq!(received.header("authorization"), Some(authorization));
+        assert_eq!(received.header("content-encoding"), Some("gzip"));
         assert_eq!(
-            asked.body,
+            received.body,
             "smartmeter,section=grid power=1 1795420379168513000\nsmartmeter,section=heat count=2.5 1795420379168513000\n"
         );
     }
@@ -75,7 +75,7 @@ pub(crate) async fn the_response_decides_the_error() {
     ] {
         let server = Server::start(move |_| Reply::Status(status, body.clone()));
         let (result, _) = publish(&server, "org = \"o\"\nbucket = \"b\"").await;
-        assert_eq!(kind(&result.unwrap_err()), expected, "{status}: {:?}", server.asked());
+        assert_eq!(kind(&result.unwrap_err()), expected, "{status}: {:?}", server.received());
     }
 }
 

@@ -13,7 +13,7 @@ use framework::{
 };
 use plugin_volkszaehler::Volkszaehler;
 use serde_json::{Value, json};
-use test_servers::http::{Asked, Reply, Server};
+use test_servers::http::{Received, Reply, Server};
 
 const IMPORT: &str = "0aaaaaaa-0000-11ee-8000-0123456789ab";
 const POWER: &str = "1bbbbbbb-0000-11ee-8000-0123456789ab";
@@ -39,14 +39,14 @@ impl Middleware {
         for uuid in [IMPORT, POWER] {
             middleware.stored.lock().unwrap().insert(uuid.to_owned(), BTreeMap::new());
         }
-        (middleware, Server::start(move |asked| own.answer(asked)))
+        (middleware, Server::start(move |received| own.answer(received)))
     }
 
-    fn answer(&self, asked: &Asked) -> Reply {
+    fn answer(&self, received: &Received) -> Reply {
         let uuid =
-            asked.path.strip_prefix("/middleware.php/data/").and_then(|rest| rest.strip_suffix(".json"));
+            received.path.strip_prefix("/middleware.php/data/").and_then(|rest| rest.strip_suffix(".json"));
         let Some(uuid) = uuid else { return exception("Exception", "Unknown context: 'x'") };
-        if asked.method != "POST" || asked.header("content-type") != Some("application/json") {
+        if received.method != "POST" || received.header("content-type") != Some("application/json") {
             return exception("Exception", "only POST and JSON in this test");
         }
         let mut stored = self.stored.lock().unwrap();
@@ -57,9 +57,10 @@ impl Middleware {
             Some((values, reply)) if channel.len() >= *values => return reply.clone(),
             _ => {}
         }
-        let tuples: Vec<(i64, Box<serde_json::value::RawValue>)> = serde_json::from_str(&asked.body).unwrap();
+        let tuples: Vec<(i64, Box<serde_json::value::RawValue>)> =
+            serde_json::from_str(&received.body).unwrap();
         assert!((1..=64).contains(&tuples.len()), "{} tuples", tuples.len());
-        assert!(tuples.windows(2).all(|two| two[0].0 < two[1].0), "{}", asked.body);
+        assert!(tuples.windows(2).all(|two| two[0].0 < two[1].0), "{}", received.body);
         if let Some((ms, _)) = tuples.iter().find(|(ms, _)| channel.contains_key(ms)) {
             let message = format!("An exception occurred: Duplicate entry '7-{ms}' for key 'data_unique'");
             return exception("Doctrine\\DBAL\\Exception\\UniqueConstraintViolationException", &message);
@@ -127,9 +128,9 @@ async fn each_channel_gets_its_readings() {
     assert_eq!((import.len(), &*import[&0], &*import[&199_000]), (200, "4457153.0", "4457352.0"));
     assert_eq!((middleware.channel(POWER).len(), &*middleware.channel(POWER)[&5000]), (200, "312.5"));
     // 200 tuples are four requests.
-    assert_eq!((server.asked().len(), server.connections()), (8, 1));
-    assert_eq!(server.asked()[0].header("authorization"), Some("Basic YW5uYTpnZWhlaW0="));
-    assert_eq!(server.asked()[0].header("accept"), Some("application/json"));
+    assert_eq!((server.received().len(), server.connections()), (8, 1));
+    assert_eq!(server.received()[0].header("authorization"), Some("Basic YW5uYTpnZWhlaW0="));
+    assert_eq!(server.received()[0].header("accept"), Some("application/json"));
 }
 
 #[tokio::test]
@@ -138,7 +139,7 @@ async fn readings_without_a_channel_are_not_sent() {
     let mut other = records(0..3);
     other.iter_mut().for_each(|record| record.section = "heat".into());
     assert_eq!(publisher(&server, "").publish(&other).await, Ok(3));
-    assert_eq!(server.asked(), []);
+    assert_eq!(server.received(), []);
 }
 
 #[tokio::test]
@@ -166,7 +167,7 @@ async fn a_failing_channel_does_not_repeat_the_others() {
     }
     assert_eq!((middleware.channel(IMPORT).len(), middleware.channel(POWER).len()), (100, 0));
     // Two requests for the one channel, and three attempts at the other.
-    assert_eq!(server.asked().len(), 5);
+    assert_eq!(server.received().len(), 5);
     middleware.repaired();
     assert_eq!(publisher.publish(&records(0..120)).await, Ok(120));
     assert_eq!(times(&middleware.channel(IMPORT)), (0..120).collect());
@@ -174,7 +175,7 @@ async fn a_failing_channel_does_not_repeat_the_others() {
     // Older records, such as a register with a time of its own, are accepted after the failure.
     assert_eq!(publisher.publish(&records(-5..0)).await, Ok(5));
     assert_eq!(times(&middleware.channel(IMPORT)), (-5..120).collect());
-    let duplicates = server.asked().iter().filter(|asked| asked.path.contains(IMPORT)).count();
+    let duplicates = server.received().iter().filter(|received| received.path.contains(IMPORT)).count();
     assert_eq!(duplicates, 2 + 1 + 1, "tuples were sent twice");
 }
 
@@ -189,7 +190,7 @@ async fn values_stored_before_a_failure_are_not_repeated() {
     publisher.publish(&records(0..100)).await.unwrap();
     assert_eq!(times(&middleware.channel(IMPORT)), (0..100).collect());
     // Two requests, and the second one again.
-    assert_eq!(server.asked().iter().filter(|asked| asked.path.contains(IMPORT)).count(), 3);
+    assert_eq!(server.received().iter().filter(|received| received.path.contains(IMPORT)).count(), 3);
 }
 
 #[tokio::test]
@@ -245,7 +246,7 @@ async fn an_unknown_channel_does_not_block_the_others() {
     let unknown = |configured: &ConfiguredPublisher| configured.context.stats().facts()[0].1.to_string();
     assert_eq!(unknown(&configured), format!("grid/IMPORT ({IMPORT})"));
     // One request each time finds out whether the channel exists by now.
-    assert_eq!(server.asked().iter().filter(|asked| asked.path.contains(IMPORT)).count(), 2);
+    assert_eq!(server.received().iter().filter(|received| received.path.contains(IMPORT)).count(), 2);
     middleware.stored.lock().unwrap().insert(IMPORT.to_owned(), BTreeMap::new());
     assert_eq!(configured.publisher.publish(&records(110..120)).await, Ok(10));
     assert_eq!(times(&middleware.channel(IMPORT)), (110..120).collect());
@@ -306,5 +307,5 @@ async fn the_exception_decides_the_error() {
         assert_eq!(kind, expected, "{reply:?}: {error}");
         assert!(error.to_string().contains(words), "{reply:?}: {error}");
     }
-    let _: Value = serde_json::from_str(&server.asked()[0].body).unwrap();
+    let _: Value = serde_json::from_str(&server.received()[0].body).unwrap();
 }

@@ -43,10 +43,10 @@ async fn records_are_a_list_of_objects() {
     let mut publisher = publisher(&format!("{}/hook/?key=1", server.url()), "");
     assert_eq!(publisher.batching(), Batching { records: 100, linger: Duration::from_secs(1) });
     assert_eq!(publisher.publish(&records()).await, Ok(2));
-    let asked = server.asked().pop().unwrap();
-    assert_eq!((asked.method.as_str(), asked.path.as_str()), ("POST", "/hook/?key=1"));
-    assert_eq!(asked.header("content-type"), Some("application/json"));
-    let body: Value = serde_json::from_str(&asked.body).unwrap();
+    let received = server.received().pop().unwrap();
+    assert_eq!((received.method.as_str(), received.path.as_str()), ("POST", "/hook/?key=1"));
+    assert_eq!(received.header("content-type"), Some("application/json"));
+    let body: Value = serde_json::from_str(&received.body).unwrap();
     let time = "2026-11-23T07:52:59.168513+00:00";
     assert_eq!(
         body,
@@ -68,8 +68,8 @@ async fn the_request_is_configurable() {
     let mut publisher = publisher(&server.url(), more);
     assert_eq!(publisher.batching(), Batching { records: 7, linger: Duration::from_secs(60) });
     assert_eq!(publisher.publish(&records()).await, Ok(2));
-    let asked = server.asked().pop().unwrap();
-    assert_eq!((asked.method.as_str(), asked.path.as_str()), ("PUT", "/"));
+    let received = server.received().pop().unwrap();
+    assert_eq!((received.method.as_str(), received.path.as_str()), ("PUT", "/"));
     for (name, value) in [
         ("content-type", "application/x-readings"),
         ("content-encoding", "gzip"),
@@ -77,10 +77,10 @@ async fn the_request_is_configurable() {
         ("x-of", "hook, 2"),
     ] {
         let values: Vec<_> =
-            asked.headers.iter().filter(|(key, _)| key == name).map(|(_, v)| v.as_str()).collect();
+            received.headers.iter().filter(|(key, _)| key == name).map(|(_, v)| v.as_str()).collect();
         assert_eq!(values, [value], "{name}");
     }
-    assert!(asked.body.starts_with("[{\"section\":\"grid\""));
+    assert!(received.body.starts_with("[{\"section\":\"grid\""));
 }
 
 #[tokio::test]

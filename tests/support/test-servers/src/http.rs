@@ -14,7 +14,7 @@ use flate2::read::GzDecoder;
 
 /// Received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct Received {
     /// Method, such as `POST`.
     pub method: String,
     /// Path and query.
@@ -25,7 +25,7 @@ pub struct Asked {
     pub body: String,
 }
 
-impl Asked {
+impl Received {
     /// Returns the header `name`, in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
@@ -56,7 +56,7 @@ impl From<u16> for Reply {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    received: Arc<Mutex<Vec<Received>>>,
     connections: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
 }
@@ -66,12 +66,12 @@ impl Server {
     ///
     /// # Panics
     /// Panics if the system has no free port.
-    pub fn start(reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start(reply: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"));
         let address = listener.local_addr().unwrap_or_else(|error| panic!("{error}"));
         let server =
-            Self { address, asked: Arc::default(), connections: Arc::default(), ended: Arc::default() };
-        let (asked, connections) = (Arc::clone(&server.asked), Arc::clone(&server.connections));
+            Self { address, received: Arc::default(), connections: Arc::default(), ended: Arc::default() };
+        let (received, connections) = (Arc::clone(&server.received), Arc::clone(&server.connections));
         let (ended, reply) = (Arc::clone(&server.ended), Arc::new(reply));
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -79,8 +79,8 @@ impl Server {
                     return;
                 }
                 connections.fetch_add(1, Relaxed);
-                let (asked, reply) = (Arc::clone(&asked), Arc::clone(&reply));
-                thread::spawn(move || stream.and_then(|stream| serve(stream, &asked, &*reply)));
+                let (received, reply) = (Arc::clone(&received), Arc::clone(&reply));
+                thread::spawn(move || stream.and_then(|stream| serve(stream, &received, &*reply)));
             }
         });
         server
@@ -92,8 +92,8 @@ impl Server {
     }
 
     /// Returns the requests so far.
-    pub fn asked(&self) -> Vec<Asked> {
-        lock(&self.asked).clone()
+    pub fn received(&self) -> Vec<Received> {
+        lock(&self.received).clone()
     }
 
     /// Returns the number of connections so far.
@@ -109,16 +109,20 @@ impl Drop for Server {
     }
 }
 
-fn lock(asked: &Mutex<Vec<Asked>>) -> MutexGuard<'_, Vec<Asked>> {
-    asked.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(received: &Mutex<Vec<Received>>) -> MutexGuard<'_, Vec<Received>> {
+    received.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, reply: &dyn Fn(&Asked) -> Reply) -> io::Result<()> {
+fn serve(
+    stream: TcpStream,
+    received: &Mutex<Vec<Received>>,
+    reply: &dyn Fn(&Received) -> Reply,
+) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut writer = stream;
     while let Some(request) = read(&mut reader)? {
         let reply = reply(&request);
-        lock(asked).push(request);
+        lock(received).push(request);
         let (status, headers, body) = match reply {
             Reply::Status(status, body) => (status, "", body),
             Reply::WithHeaders(status, headers, body) => (status, headers, body),
@@ -141,7 +145,7 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, reply: &dyn Fn(&Asked) ->
 }
 
 /// Reads the next request. Returns `None` if the client has closed the connection.
-fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Asked>> {
+fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Received>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
@@ -155,14 +159,14 @@ fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Asked>> {
         let Some((name, value)) = line.split_once(':') else { break };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut asked = Asked { method, path, headers, body: String::new() };
-    let length = asked.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut received = Received { method, path, headers, body: String::new() };
+    let length = received.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let mut body = &body[..];
-    match asked.header("content-encoding") {
-        Some("gzip") => GzDecoder::new(body).read_to_string(&mut asked.body)?,
-        _ => body.read_to_string(&mut asked.body)?,
+    match received.header("content-encoding") {
+        Some("gzip") => GzDecoder::new(body).read_to_string(&mut received.body)?,
+        _ => body.read_to_string(&mut received.body)?,
     };
-    Ok(Some(asked))
+    Ok(Some(received))
 }

@@ -107,8 +107,8 @@ pub fn answers(port: u16, path: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
     let mut head = [0; 12];
-    let asked = stream.set_read_timeout(Some(DEADLINE)).and_then(|()| stream.write_all(request.as_bytes()));
-    asked.and_then(|()| stream.read_exact(&mut head)).is_ok()
+    let sent = stream.set_read_timeout(Some(DEADLINE)).and_then(|()| stream.write_all(request.as_bytes()));
+    sent.and_then(|()| stream.read_exact(&mut head)).is_ok()
         && [&b" 200"[..], b" 204"].iter().any(|status| head.ends_with(status))
 }
 

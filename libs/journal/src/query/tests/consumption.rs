@@ -6,7 +6,7 @@ use crate::{
         consumption::{Amount, Per},
     },
     series::Sample,
-    testing::{House, at, named, sample},
+    testing::{Household, at, named, sample},
     time::{Micros, SECOND},
     wal::CounterSet,
 };
@@ -14,7 +14,7 @@ use reading::Decimal;
 
 const HOUR: Micros = 3600 * SECOND;
 
-fn ask(house: &House, from: Micros, to: Micros, per: Per) -> Vec<Amount> {
+fn ask(house: &Household, from: Micros, to: Micros, per: Per) -> Vec<Amount> {
     house.ask(|view| view.find("d0", "E", None).unwrap().consumption(from, to, per).unwrap())
 }
 
@@ -44,9 +44,9 @@ fn steady(from: Micros, minutes: i64, number: i64) -> Vec<Sample> {
 }
 
 /// All of it stored, all of it recent, and half of each.
-fn houses(samples: &[Sample], sets: &[CounterSet]) -> Vec<House> {
+fn houses(samples: &[Sample], sets: &[CounterSet]) -> Vec<Household> {
     let cut = |cut: usize| {
-        let mut house = House::new();
+        let mut house = Household::new();
         let (old, new) = samples.split_at(cut);
         let end = new.first().map_or(Micros::MAX, |first| first.time);
         let (old_sets, new_sets): (Vec<_>, Vec<_>) = sets.iter().cloned().partition(|set| set.time < end);
@@ -132,7 +132,7 @@ fn steps_are_no_consumption() {
     // Between two folds.
     let samples = steady(start, 60, 5_000_000);
     for folded in [true, false] {
-        let mut house = House::new();
+        let mut house = Household::new();
         let set = set(start + 30 * 60 * SECOND - SECOND, 5_000_290, 9_000_000);
         let sets = [set];
         let (old, new) = if folded { (&sets[..], &[][..]) } else { (&[][..], &sets[..]) };
@@ -182,7 +182,7 @@ fn late_and_repeated_readings_change_nothing() {
     let late = sample(start + 50 * 60 * SECOND + 30 * SECOND, 1_000_505);
     for recent in [vec![late], samples[50..].to_vec(), [vec![late], samples[100..].to_vec()].concat()] {
         for pruned in [false, true] {
-            let mut house = House::new();
+            let mut house = Household::new();
             house.store(&energy(), "1.8.0", &samples, &[]);
             if pruned {
                 house.database.connection.execute("DELETE FROM raw", []).unwrap();
@@ -193,7 +193,7 @@ fn late_and_repeated_readings_change_nothing() {
         }
     }
     // An old meter's readings, from before the stored ones.
-    let mut house = House::new();
+    let mut house = Household::new();
     house.store(&energy(), "1.8.0", &samples[60..], &[]);
     house.record(&energy(), "1.8.0", &steady(start, 60, 9_000_000), &[]);
     assert_eq!(shown(&ask(&house, start, start + 2 * HOUR, Per::Hour)), ["590", "580sp"]);
@@ -231,7 +231,7 @@ fn a_meter_that_is_read_rarely_has_no_gaps_until_it_is_read_later_than_that() {
 #[test]
 fn a_fall_that_nobody_noted_is_no_consumption() {
     let start = at("2026-11-02T06:00:00Z");
-    let mut house = House::new();
+    let mut house = Household::new();
     let mut samples = steady(start, 90, 5_000_000);
     samples.extend(steady(start + 90 * 60 * SECOND, 89, 0));
     house.store(&energy(), "1.8.0", &samples, &[]);
@@ -241,7 +241,7 @@ fn a_fall_that_nobody_noted_is_no_consumption() {
 
 #[test]
 fn only_counters_count_and_not_too_finely() {
-    let mut house = House::new();
+    let mut house = Household::new();
     house.store(&named("d0", "P", "W"), "16.7.0", &[sample(0, 1)], &[]);
     house.store(&energy(), "1.8.0", &[sample(0, 1)], &[]);
     let error = |name, to, per| match house.ask(|view| view.find("d0", name, None)?.consumption(0, to, per)) {
@@ -269,7 +269,7 @@ fn what_runs_both_ways_may_be_negative() {
     for code in ["16.8.0", "36.8.0", "56.8.0", "76.8.0"] {
         for cut in [0, 60, samples.len()] {
             let (old, new) = samples.split_at(cut);
-            let mut house = House::new();
+            let mut house = Household::new();
             house.store(&energy(), code, old, &[]);
             house.record(&energy(), code, new, &[]);
             let hours = ask(&house, start, start + 2 * HOUR, Per::Hour);
@@ -341,7 +341,7 @@ proptest! {
                 time += period * SECOND;
             }
         }
-        let mut house = House::new();
+        let mut house = Household::new();
         let (old, new) = samples.split_at(cut.min(samples.len()));
         let (mut old_sets, mut new_sets) = (Vec::new(), Vec::new());
         for set in sets {
@@ -377,7 +377,7 @@ proptest! {
 
 #[test]
 fn a_missing_quarter_of_a_meter_that_is_read_often_is_a_gap() {
-    let mut house = House::new();
+    let mut house = Household::new();
     let from = at("2026-11-02T06:00:00Z");
     let outage = at("2026-11-02T07:44:00Z")..at("2026-11-02T08:02:00Z");
     let times = (0..3 * 360).map(|i| from + i * 10 * SECOND).filter(|time| !outage.contains(time));

@@ -7,13 +7,13 @@ use crate::{
         history::{History, Points, Step},
     },
     series::Sample,
-    testing::{House, at, named, sample},
+    testing::{Household, at, named, sample},
     time::{Micros, SECOND, Span},
 };
 
 const DAY: Micros = 86_400 * SECOND;
 
-fn ask(house: &House, from: Micros, to: Micros, step: Option<&str>) -> Result<History, ReadError> {
+fn ask(house: &Household, from: Micros, to: Micros, step: Option<&str>) -> Result<History, ReadError> {
     let step = step.map(|word| Step::named(word).unwrap());
     house.ask(|view| view.find("d0", "P", None)?.history(from, to, step))
 }
@@ -38,7 +38,7 @@ fn spans(word: &str) -> Span {
 
 #[test]
 fn the_step_is_as_fine_as_a_chart_can_show() {
-    let mut house = House::new();
+    let mut house = Household::new();
     let power = named("d0", "P", "W");
     let from = at("2026-10-01T00:00:00Z");
     house.store(&power, "", &regular(from, 60, 40 * 1440), &[]);
@@ -76,7 +76,7 @@ fn the_step_is_as_fine_as_a_chart_can_show() {
 
 #[test]
 fn too_much_is_refused_with_the_next_step() {
-    let mut house = House::new();
+    let mut house = Household::new();
     let from = at("2026-10-01T00:00:00Z");
     house.store(&named("d0", "P", "W"), "", &regular(from, 1, 200_001), &[]);
     let error = |from, to, step| match ask(&house, from, to, Some(step)) {
@@ -97,7 +97,7 @@ fn too_much_is_refused_with_the_next_step() {
 
 #[test]
 fn what_was_not_read_is_a_gap() {
-    let mut house = House::new();
+    let mut house = Household::new();
     let power = named("d0", "P", "W");
     let from = at("2026-10-01T00:00:00Z");
     house.store(&power, "", &regular(from + 60 * SECOND, 1, 30), &[]);
@@ -119,7 +119,7 @@ fn late_and_repeated_readings_count_once_and_in_their_place() {
     let recent = [&[early, late], &samples[90..]].concat();
     let mut all = [&samples[..], &[early, late]].concat();
     all.sort_by_key(|sample| sample.time);
-    let mut house = House::new();
+    let mut house = Household::new();
     house.store(&power, "", &samples[..120], &[]);
     house.record(&power, "", &recent, &[]);
     for word in ["1m", "5m", "1h", "1d"] {
@@ -147,12 +147,12 @@ fn late_and_repeated_readings_count_once_and_in_their_place() {
 
 #[test]
 fn whether_all_readings_are_there_is_asked_of_each_series() {
-    let mut house = House::new();
+    let mut house = Household::new();
     let (power, other) = (named("d0", "P", "W"), named("d0", "Q", "W"));
     let from = at("2026-10-01T00:00:00Z");
     house.store(&power, "", &regular(from, 60, 600), &[]);
     house.database.prune(from + 300 * 60 * SECOND).unwrap();
-    let raw_from = |house: &House| house.ask(|view| view.raw_from().unwrap()).unwrap();
+    let raw_from = |house: &Household| house.ask(|view| view.raw_from().unwrap()).unwrap();
     assert_eq!(raw_from(&house), from + 300 * 60 * SECOND);
     // Old readings of another series of the same section.
     house.store(&other, "", &regular(from - DAY, 60, 1440 + 60), &[]);
@@ -190,7 +190,7 @@ proptest! {
                 time += 11 * SECOND + 1;
             }
         }
-        let mut house = House::new();
+        let mut house = Household::new();
         let power = named("d0", "P", "W");
         let (old, new) = samples.split_at(cut.min(samples.len()));
         if !old.is_empty() {

@@ -1,13 +1,13 @@
 use crate::{
     query::ReadError,
-    testing::{House, at, named, sample},
+    testing::{Household, at, named, sample},
     wal::CounterSet,
 };
 use reading::{Decimal, Kind};
 
 #[test]
 fn recent_readings_are_in_order_and_redated_and_none_twice() {
-    let mut house = House::new();
+    let mut house = Household::new();
     let count = named("s0", "count", "kWh");
     let set = |time| CounterSet {
         series: count.clone(),
@@ -30,7 +30,7 @@ fn recent_readings_are_in_order_and_redated_and_none_twice() {
 
 #[test]
 fn every_series_is_listed_with_its_extent() {
-    let mut house = House::new();
+    let mut house = Household::new();
     let (energy, power) = (named("d0", "ENERGY", "kWh"), named("d0", "POWER", "W"));
     let first = at("2026-11-01T10:07:30Z");
     let last = at("2026-11-20T10:00:59Z");
@@ -61,8 +61,8 @@ fn every_series_is_listed_with_its_extent() {
 
 #[test]
 fn of_several_units_the_newest_is_meant() {
-    let mut house = House::new();
-    let unit = |house: &House, unit: Option<&str>| {
+    let mut house = Household::new();
+    let unit = |house: &Household, unit: Option<&str>| {
         house.ask(|view| view.find("d0", "E", unit).map(|found| found.name.unit.to_string()))
     };
     house.store(&named("d0", "E", "kWh"), "", &[sample(at("2026-11-20T10:00:00Z"), 1)], &[]);
@@ -77,12 +77,13 @@ fn of_several_units_the_newest_is_meant() {
 
 #[test]
 fn what_is_not_there_is_named_with_what_is() {
-    let mut house = House::new();
-    let error =
-        |house: &House, section, name| match house.ask(|view| view.find(section, name, None).map(|_| ())) {
-            Err(ReadError::NotFound(message)) => message,
-            other => panic!("{other:?}"),
-        };
+    let mut house = Household::new();
+    let error = |house: &Household, section, name| match house
+        .ask(|view| view.find(section, name, None).map(|_| ()))
+    {
+        Err(ReadError::NotFound(message)) => message,
+        other => panic!("{other:?}"),
+    };
     assert_eq!(error(&house, "d0", "E"), "no source `d0`: the journal has none");
     house.store(&named("d0", "E", "kWh"), "", &[sample(0, 1)], &[]);
     house.record(&named("d0", "P", "W"), "", &[sample(0, 1)], &[]);

@@ -119,7 +119,7 @@ pub struct Plan<'a> {
 }
 
 /// Running program that reads a meter and a counter.
-pub struct House {
+pub struct Household {
     program: Option<Program>,
     pub meter: Pty,
     adapter: Pty,
@@ -128,7 +128,7 @@ pub struct House {
     port: u16,
 }
 
-impl House {
+impl Household {
     /// Starts the program and waits for a first reading of both.
     pub fn start(plan: &Plan<'_>) -> Self {
         let house = Self::silent(plan);
@@ -243,7 +243,7 @@ pub fn telegram_of(number: &str, power: f64, drawn: f64) -> String {
 }
 
 /// Starts a proxy that forwards for a client elsewhere, and returns its port.
-pub fn from_elsewhere(house: &House) -> u16 {
+pub fn from_elsewhere(house: &Household) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (port, to) = (listener.local_addr().unwrap().port(), house.port);
     thread::spawn(move || {

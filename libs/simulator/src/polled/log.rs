@@ -1,4 +1,4 @@
-//! Log of an asked meter: messages in both directions, and changes of the baud rate.
+//! Log of a polled meter: messages in both directions, and changes of the baud rate.
 
 use std::{
     collections::VecDeque,
@@ -14,7 +14,7 @@ const LONGEST: usize = 4096;
 
 const LF: u8 = b'\n';
 
-/// Event at the line of an [`AskedMeter`](crate::AskedMeter).
+/// Event at the line of a [`PolledMeter`](crate::PolledMeter).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The program sent something: a request, an acknowledgement, or NULs in a row.

@@ -57,14 +57,14 @@ impl From<io::Error> for NoAnswer {
 }
 
 /// Means to ask a meter.
-pub(super) struct Asking {
+pub(super) struct Polling {
     conversation: Box<dyn Conversation>,
     mode: Fact,
     /// Time between two requests where no schedule determines it.
     period: Duration,
 }
 
-impl Asking {
+impl Polling {
     pub(super) fn new(conversation: impl Conversation, cx: &SourceContext) -> Self {
         let period = cx.stale_after() / 3;
         Self { conversation: Box::new(conversation), mode: cx.fact("mode"), period }
@@ -84,7 +84,7 @@ impl<D: Decoder> Meter<D> {
         let mut attempt = 1;
         let answer = loop {
             match self.ask_once(connection).await {
-                Err(fault) if attempt < ATTEMPTS && may_pass(&fault) => debug!("asked once more: {fault}"),
+                Err(fault) if attempt < ATTEMPTS && may_pass(&fault) => debug!("polled once more: {fault}"),
                 answer => break answer,
             }
             attempt += 1;
@@ -101,7 +101,7 @@ impl<D: Decoder> Meter<D> {
         connection: &mut Connection,
     ) -> Result<Option<Batch>, AcquireError> {
         if let Phase::Searching(search) = &mut self.phase {
-            search.asked = true;
+            search.polled = true;
         }
         match self.ask_once(connection).await {
             Ok(batch) => {
@@ -110,7 +110,7 @@ impl<D: Decoder> Meter<D> {
             }
             Err(fault) if !may_pass(&fault) => Err(fault),
             Err(fault) => {
-                debug!("asked because nothing is pushed: {fault}");
+                debug!("polled because nothing is pushed: {fault}");
                 connection.set_baud(self.baud_rate()).map_err(|error| self.unavailable(error))?;
                 self.reset();
                 Ok(None)
@@ -120,15 +120,15 @@ impl<D: Decoder> Meter<D> {
 
     /// Sets the time of the next request.
     fn ask_later(&mut self) {
-        let due = self.asking.as_ref().map(|asking| Instant::now() + asking.period);
-        self.phase = Phase::Asked { due };
+        let due = self.polling.as_ref().map(|polling| Instant::now() + polling.period);
+        self.phase = Phase::Polled { due };
     }
 
     async fn ask_once(&mut self, connection: &mut Connection) -> Result<Batch, AcquireError> {
         connection.discard().map_err(|error| self.unavailable(error))?;
         self.reader.reset();
-        let answer = match &mut self.asking {
-            Some(asking) => asking.conversation.ask(connection).await,
+        let answer = match &mut self.polling {
+            Some(polling) => polling.conversation.ask(connection).await,
             None => Err(NoAnswer::Connection(io::ErrorKind::Unsupported.into())),
         };
         let Answer { mode, begun } = answer.map_err(|none| match none {
@@ -143,8 +143,8 @@ impl<D: Decoder> Meter<D> {
         let batch =
             readout.unwrap_or_else(|_| Err(malformed(format_args!("did not end within {LONGEST:?}"))))?;
         self.baud.set(connection.baud().to_string());
-        if let Some(asking) = &self.asking {
-            asking.mode.set(mode);
+        if let Some(polling) = &self.polling {
+            polling.mode.set(mode);
         }
         Ok(batch)
     }

@@ -1,4 +1,4 @@
-//! Model of the house: sun, appliances and a heat pump, second by second.
+//! Model of the household: sun, appliances and a heat pump, second by second.
 //!
 //! Everything is a whole number of the last digit of a meter, and constant within a second, so that sums and integrals are
 //! exact: no rounding can disturb a reader's arithmetic.
@@ -15,7 +15,7 @@ pub type CentiwattSeconds = i64;
 pub const WATT_HOUR: CentiwattSeconds = 360_000;
 
 const HOUR: u64 = 3600;
-/// Time of day at which every house starts, in seconds.
+/// Time of day at which every household starts, in seconds.
 pub(crate) const START_OF_DAY: u64 = 10 * HOUR + HOUR / 2;
 /// Cycle of the heat pump in seconds; it runs for the first part of each.
 const HEAT_PUMP_CYCLE: u64 = 20 * 60;
@@ -42,21 +42,21 @@ const APPLIANCES: [Appliance; 4] = [
     Appliance { power: 160.0, phase: 2, every: 2 * HOUR, on: 90 * 60, chance: 0.7 }, // television
 ];
 
-/// House, always the same for the same seed.
+/// Household, always the same for the same seed.
 #[derive(Debug, Clone)]
-pub struct House {
+pub struct Household {
     seed: u64,
     last: Moment,
 }
 
-/// State of the house at the end of one second, as its meters show it.
+/// State of the household at the end of one second, as its meters show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// Seconds since the start of the house.
+    /// Seconds since the start of the household.
     pub second: u64,
     /// Yield of the photovoltaics, on three phases.
     pub sun: Centiwatts,
-    /// Consumption of the house, with that of the heat pump.
+    /// Consumption of the household, with that of the heat pump.
     pub load: Centiwatts,
     /// Consumption of the heat pump, on three phases.
     pub heat_pump: Centiwatts,
@@ -72,8 +72,8 @@ pub struct Moment {
     pub heat_pump_energy: CentiwattSeconds,
 }
 
-impl House {
-    /// A house at its start: at 10:30, with the heat pump just switched on.
+impl Household {
+    /// A household at its start: at 10:30, with the heat pump just switched on.
     pub fn new(seed: u64) -> Self {
         let start = Moment {
             second: 0,
@@ -105,7 +105,7 @@ impl House {
         let grid: Centiwatts = phases.iter().sum();
         let decivolts = [0, 1, 2].map(|phase| {
             let volts = 231.0 + 4.0 * (self.noise(phase as u64, 45, second) - 0.5);
-            let sag = phases[phase] as f64 / 100.0 * 0.0006; // the resistance of the line to the house
+            let sag = phases[phase] as f64 / 100.0 * 0.0006; // the resistance of the line to the household
             ((volts - sag) * 10.0).round() as u16
         });
 
@@ -176,7 +176,7 @@ impl House {
 }
 
 impl Moment {
-    /// Returns the power that the house drew from the grid; negative when it fed in.
+    /// Returns the power that the household drew from the grid; negative when it fed in.
     pub fn grid(&self) -> Centiwatts {
         self.phases.iter().sum()
     }
@@ -210,7 +210,7 @@ mod tests {
     const DAY: usize = 24 * 3600;
 
     fn moments(seed: u64) -> impl Iterator<Item = Moment> {
-        let mut house = House::new(seed);
+        let mut house = Household::new(seed);
         std::iter::repeat_with(move || house.advance())
     }
 
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn counters_are_the_integral_of_the_power() {
-        let mut last = House::new(4).last;
+        let mut last = Household::new(4).last;
         for moment in moments(4).take(DAY) {
             let (drawn, fed) = (moment.import - last.import, moment.export - last.export);
             assert_eq!(drawn - fed, moment.grid(), "{moment:?}");
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_pulse_comes_at_each_full_watt_hour() {
-        let start = House::new(5).last.heat_pump_energy;
+        let start = Household::new(5).last.heat_pump_energy;
         let mut energy = start;
         let mut count = 0;
         for moment in moments(5).take(DAY) {

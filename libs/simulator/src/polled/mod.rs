@@ -1,4 +1,4 @@
-//! Meter that must be asked: IEC 62056-21, protocol modes A, B and C, data readout.
+//! Meter that must be polled: IEC 62056-21, protocol modes A, B and C, data readout.
 //!
 //! At 300 baud 7E1, a program asks with `/?!` CR LF (or with a device address before the `!`). The meter
 //! answers with its identification `/XXXZ…` CR LF, whose `Z` tells what comes then:
@@ -38,14 +38,14 @@ pub use self::{
 };
 use crate::{Pty, worker::Worker};
 
-/// Properties of an [`AskedMeter`].
+/// Properties of a [`PolledMeter`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AskedOptions {
+pub struct PolledOptions {
     /// Identification without the `/`. Its fourth character determines mode and baud rate.
     pub ident: String,
     /// Device address. The meter answers to it, leading zeros aside, and to a request without one.
     pub address: Option<String>,
-    /// Baud rate at which the meter is asked, and to which it returns after a readout.
+    /// Baud rate at which the meter is polled, and to which it returns after a readout.
     pub initial_baud: u32,
     /// Time from the last bit of a message to its answer. A program needs some of it before the readout to change its baud
     /// rate.
@@ -62,7 +62,7 @@ pub struct AskedOptions {
     pub damaged: usize,
 }
 
-impl Default for AskedOptions {
+impl Default for PolledOptions {
     /// A meter of mode C that offers 9600 baud, awake and in order.
     fn default() -> Self {
         Self {
@@ -99,13 +99,13 @@ impl Default for WakeUp {
 
 /// Meter that answers requests until it is dropped. It records the whole conversation.
 #[derive(Debug)]
-pub struct AskedMeter {
+pub struct PolledMeter {
     port: PathBuf,
     log: Arc<Log>,
     _worker: Worker,
 }
 
-impl AskedMeter {
+impl PolledMeter {
     /// Starts a meter at this line; `next_table` makes the lines of each readout, without their ends.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl AskedMeter {
     /// Fails where the system has no thread left, or does not tell the baud rate of the line.
     pub fn start(
         pty: Pty,
-        options: AskedOptions,
+        options: PolledOptions,
         mut next_table: impl FnMut() -> Vec<String> + Send + 'static,
     ) -> io::Result<Self> {
         let port = pty.path().to_owned();

@@ -5,7 +5,7 @@ use std::{
 
 use super::*;
 use crate::{
-    House,
+    Household,
     port::{Port, soon},
     uart::{read_at, seven_bits, seven_e_one, time_of},
 };
@@ -16,13 +16,13 @@ const READOUT: &[u8] = b"\x02F.F(00000000)\r\n1.8.0(002714.128*kWh)\r\n!\r\n\x03
 const ACK: &[u8] = b"\x06050\r\n";
 
 /// Quick where nothing depends on it.
-fn quick(ident: &str) -> AskedOptions {
+fn quick(ident: &str) -> PolledOptions {
     let (reaction, ack_timeout) = (Duration::from_millis(5), Duration::from_millis(50));
-    AskedOptions { ident: ident.into(), reaction, ack_timeout, ..AskedOptions::default() }
+    PolledOptions { ident: ident.into(), reaction, ack_timeout, ..PolledOptions::default() }
 }
 
-fn start(options: AskedOptions) -> (AskedMeter, Program) {
-    let meter = AskedMeter::start(Pty::open().unwrap(), options, || TABLE.map(String::from).into()).unwrap();
+fn start(options: PolledOptions) -> (PolledMeter, Program) {
+    let meter = PolledMeter::start(Pty::open().unwrap(), options, || TABLE.map(String::from).into()).unwrap();
     let port = Port::open(meter.port());
     (meter, Program { port, baud: 38_400 })
 }
@@ -64,7 +64,7 @@ impl Program {
     }
 }
 
-fn events(meter: &AskedMeter, enough: impl Fn(&[Event]) -> bool) -> Vec<Event> {
+fn events(meter: &PolledMeter, enough: impl Fn(&[Event]) -> bool) -> Vec<Event> {
     let deadline = soon();
     loop {
         let events = meter.events();
@@ -87,7 +87,7 @@ fn shown(events: &[Event]) -> Vec<String> {
 
 #[test]
 fn in_mode_c_the_acknowledgement_changes_the_speed_of_the_readout() {
-    let (meter, mut program) = start(AskedOptions::default());
+    let (meter, mut program) = start(PolledOptions::default());
     for _ in 0..2 {
         assert_eq!(program.ask(), b"/ISK5MT174-0001\r\n");
         program.send(ACK);
@@ -113,7 +113,7 @@ fn modes_a_and_b_are_not_acknowledged() {
     assert_eq!(program.receive(b"\x03Y"), [b"/ISK MT174\r\n", READOUT].concat());
 
     let (meter, mut program) =
-        start(AskedOptions { reaction: Duration::from_millis(200), ..quick("ISKEMT174") });
+        start(PolledOptions { reaction: Duration::from_millis(200), ..quick("ISKEMT174") });
     assert_eq!(program.ask(), b"/ISKEMT174\r\n");
     program.set_baud(9600);
     assert_eq!(program.receive(b"\x03Y"), READOUT);
@@ -134,7 +134,7 @@ fn without_the_right_acknowledgement_the_speed_stays() {
 #[test]
 fn a_program_that_changes_its_speed_too_early_is_not_understood() {
     // Slow, so that it is early on a busy machine too: the acknowledgement takes 0.8 s.
-    let (meter, mut program) = start(AskedOptions { initial_baud: 75, ..quick("ISK5MT174") });
+    let (meter, mut program) = start(PolledOptions { initial_baud: 75, ..quick("ISK5MT174") });
     program.set_baud(75);
     program.send(b"/?!\r\n");
     program.receive(b"\n");
@@ -150,7 +150,7 @@ fn a_program_that_changes_its_speed_too_early_is_not_understood() {
 
 #[test]
 fn a_program_that_keeps_its_speed_reads_garbage_as_the_meter_did() {
-    let (meter, mut program) = start(AskedOptions::default());
+    let (meter, mut program) = start(PolledOptions::default());
     program.ask();
     program.send(ACK);
     let mut line = READOUT.to_vec();
@@ -166,7 +166,7 @@ fn a_program_that_keeps_its_speed_reads_garbage_as_the_meter_did() {
 
 #[test]
 fn only_even_parity_and_the_own_address_are_answered() {
-    let (meter, mut program) = start(AskedOptions { address: Some("12".into()), ..quick("ISK MT174") });
+    let (meter, mut program) = start(PolledOptions { address: Some("12".into()), ..quick("ISK MT174") });
     program.set_baud(300);
     program.send_raw(b"/?!\r\n");
     program.send(b"/?13!\r\n");
@@ -188,7 +188,7 @@ fn only_even_parity_and_the_own_address_are_answered() {
 #[test]
 fn a_battery_meter_wants_to_be_woken() {
     let wake = WakeUp { nuls: 5, pause: Duration::from_millis(400), awake: Duration::from_secs(60) };
-    let (meter, mut program) = start(AskedOptions { wake: Some(wake), ..quick("ISK MT174") });
+    let (meter, mut program) = start(PolledOptions { wake: Some(wake), ..quick("ISK MT174") });
     program.set_baud(300);
     let rest = || thread::sleep(Duration::from_millis(800)); // the pause, on a busy machine
     program.send(&[0; 3]);
@@ -212,7 +212,7 @@ fn a_battery_meter_wants_to_be_woken() {
 
 #[test]
 fn an_optical_head_can_reflect_what_is_sent() {
-    let (_meter, mut program) = start(AskedOptions { echo: true, ..quick("ISK MT174") });
+    let (_meter, mut program) = start(PolledOptions { echo: true, ..quick("ISK MT174") });
     program.set_baud(300);
     program.send(b"/?!\r\n");
     assert_eq!(program.receive(b"\x03Y"), [b"/?!\r\n/ISK MT174\r\n", READOUT].concat());
@@ -220,7 +220,7 @@ fn an_optical_head_can_reflect_what_is_sent() {
 
 #[test]
 fn the_first_readouts_can_be_damaged() {
-    let (_meter, mut program) = start(AskedOptions { damaged: 1, ..quick("ISK MT174") });
+    let (_meter, mut program) = start(PolledOptions { damaged: 1, ..quick("ISK MT174") });
     for check in [b"X", b"Y"] {
         program.set_baud(300);
         program.send(b"/?!\r\n");
@@ -231,12 +231,12 @@ fn the_first_readouts_can_be_damaged() {
 
 #[test]
 fn a_readout_in_real_time_takes_its_time_and_a_long_one_comes_whole() {
-    let table = long_table(&House::new(1).advance(), 40);
+    let table = long_table(&Household::new(1).advance(), 40);
     let length: usize = table.iter().map(|line| line.len() + 2).sum();
     for real_time in [true, false] {
         let table = table.clone();
-        let options = AskedOptions { real_time, initial_baud: 19_200, ..quick("ISK MT174") };
-        let meter = AskedMeter::start(Pty::open().unwrap(), options, move || table.clone()).unwrap();
+        let options = PolledOptions { real_time, initial_baud: 19_200, ..quick("ISK MT174") };
+        let meter = PolledMeter::start(Pty::open().unwrap(), options, move || table.clone()).unwrap();
         let mut program = Program { port: Port::open(meter.port()), baud: 0 };
         program.set_baud(19_200);
         let begin = Instant::now();
@@ -250,7 +250,7 @@ fn a_readout_in_real_time_takes_its_time_and_a_long_one_comes_whole() {
 
 #[test]
 fn a_meter_that_is_dropped_while_it_speaks_stops_at_once() {
-    let (meter, mut program) = start(AskedOptions { real_time: true, ..quick("ISK MT174") });
+    let (meter, mut program) = start(PolledOptions { real_time: true, ..quick("ISK MT174") });
     program.set_baud(300);
     program.send(b"/?!\r\n");
     program.port.read_until(|bytes| !bytes.is_empty());

@@ -1,6 +1,6 @@
-//! Readout of an asked meter.
+//! Readout of a polled meter.
 
-use crate::house::{CentiwattSeconds, Moment, WATT_HOUR};
+use crate::household::{CentiwattSeconds, Moment, WATT_HOUR};
 
 /// Number of the meter. No real one has it.
 const METER_NUMBER: &str = "00000042";
@@ -48,7 +48,7 @@ fn kilowatts(watts: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::House;
+    use crate::Household;
 
     #[test]
     fn the_table_and_a_long_one() {
@@ -57,7 +57,7 @@ mod tests {
             decivolts: [2324, 2317, 2309],
             import: 2_714_128 * WATT_HOUR + 108_667,
             export: 1_206 * WATT_HOUR,
-            ..House::new(0).advance()
+            ..Household::new(0).advance()
         };
         let short = [
             "F.F(00000000)",

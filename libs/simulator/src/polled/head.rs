@@ -1,9 +1,9 @@
-//! Optical head of an asked meter: bytes of both directions, in their time and at their baud rate.
+//! Optical head of a polled meter: bytes of both directions, in their time and at their baud rate.
 
 use std::time::{Duration, Instant};
 
 use super::{
-    AskedOptions,
+    PolledOptions,
     log::{Event, Log},
 };
 use crate::{
@@ -43,7 +43,7 @@ impl<'a> Head<'a> {
         pty: Pty,
         clock: &'a Clock,
         log: &'a Log,
-        options: &AskedOptions,
+        options: &PolledOptions,
         program: u32,
     ) -> Self {
         Self {

@@ -1,8 +1,8 @@
-//! Conversation of an asked meter.
+//! Conversation of a polled meter.
 
 use std::time::Instant;
 
-use super::{AskedOptions, head::Head};
+use super::{PolledOptions, head::Head};
 use crate::uart::seven_bits;
 
 const ACK: u8 = 0x06;
@@ -28,7 +28,7 @@ enum Mode {
 /// Holds one conversation, from the request to the end of the readout; returns `None` when the meter must stop.
 pub(super) fn converse(
     head: &mut Head<'_>,
-    options: &AskedOptions,
+    options: &PolledOptions,
     readouts: usize,
     next_table: &mut impl FnMut() -> Vec<String>,
 ) -> Option<()> {
@@ -50,7 +50,7 @@ pub(super) fn converse(
     Some(())
 }
 
-fn await_request(head: &mut Head<'_>, options: &AskedOptions) -> Option<()> {
+fn await_request(head: &mut Head<'_>, options: &PolledOptions) -> Option<()> {
     loop {
         let deadline = match &options.wake {
             Some(wake) => {

@@ -1,7 +1,7 @@
 //! Meters that the configuration describes incompletely: polled, at another speed, or for another plugin.
 
 use crate::program::*;
-use simulator::{AskedMeter, AskedOptions, House, Pty, PushingMeter, Timing, asked, ebz, p1, sml};
+use simulator::{Household, PolledMeter, PolledOptions, Pty, PushingMeter, Timing, ebz, p1, polled, sml};
 
 const SECTION: &str = "/data/smartmeter_d0";
 
@@ -11,10 +11,10 @@ fn facts(program: &Program) -> serde_json::Value {
 
 #[test]
 fn a_meter_that_must_be_polled_is_served_and_described() {
-    let mut house = House::new(1);
-    let options = AskedOptions::default();
+    let mut house = Household::new(1);
+    let options = PolledOptions::default();
     let meter =
-        AskedMeter::start(Pty::open().unwrap(), options, move || asked::table(&house.advance())).unwrap();
+        PolledMeter::start(Pty::open().unwrap(), options, move || polled::table(&house.advance())).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let config = d0("smartmeter_d0", meter.port()) + "request = true\ninterval = \"1s\"\n";
     let program = Program::with_config(folder.path(), &config);
@@ -33,7 +33,7 @@ fn a_meter_that_must_be_polled_is_served_and_described() {
 
 #[test]
 fn a_meter_at_another_speed_is_found() {
-    let mut house = House::new(1);
+    let mut house = Household::new(1);
     let telegrams = move || p1::telegram(&house.advance(), p1::Version::V5).into_bytes();
     let line = Pty::open().unwrap().at(115_200);
     let meter = PushingMeter::start(line, Timing::default(), telegrams).unwrap();
@@ -45,7 +45,7 @@ fn a_meter_at_another_speed_is_found() {
 
 #[test]
 fn a_meter_for_another_plugin_is_named_in_health() {
-    let mut house = House::new(1);
+    let mut house = Household::new(1);
     let telegrams = move || sml::telegram(&house.advance(), ebz::DataSet::Full);
     let meter = PushingMeter::start(Pty::open().unwrap().at(9600), Timing::default(), telegrams).unwrap();
     let folder = tempfile::tempdir().unwrap();
