@@ -1,4 +1,4 @@
-//! Subject of the page: the real program, a meter and an S0 counter at real lines, and a recorded year.
+//! Fixture: the real program, a meter and an S0 counter at real lines, and a recorded year.
 
 use std::{
     fs::{self, File},

@@ -181,9 +181,9 @@ impl Record {
         let mut recorder = Recorder::new(out, header)?;
         let mut rest = &heard.bytes[..];
         for &(after, count) in &heard.chunks {
-            let (bytes, behind) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            let (bytes, later) = rest.split_at_checked(count).unwrap_or((rest, &[]));
             recorder.write(after, bytes)?;
-            rest = behind;
+            rest = later;
         }
         recorder.flush()
     }

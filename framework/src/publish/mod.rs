@@ -45,7 +45,7 @@ pub struct Delivery {
     pub panics: Counter,
     /// Start of the current call into the plugin; `None` between calls.
     entered: Mutex<Option<Instant>>,
-    /// Batches behind the cursor, and the time of the oldest record that waits.
+    /// Batches not yet delivered, and the time of the oldest record that waits.
     backlog: Mutex<(u64, Option<Timestamp>)>,
 }
 
@@ -87,7 +87,7 @@ impl Delivery {
         *lock(&self.entered) = None;
     }
 
-    /// Returns the number of batches in the journal behind the cursor.
+    /// Returns the number of batches in the journal that are not yet delivered.
     pub fn backlog(&self) -> u64 {
         lock(&self.backlog).0
     }

@@ -123,7 +123,7 @@ impl Window {
         let done = self.read_to;
         let mut sources = mem::take(&mut self.sources).into_iter().peekable();
         while let Some(source) = sources.next() {
-            // The cursor moves only behind the whole window, whose records are collected again otherwise.
+            // The cursor moves only past the whole window, whose records are collected again otherwise.
             let done = if sources.peek().is_some() { None } else { done };
             out.push(source.into_record(), done);
         }

@@ -55,7 +55,7 @@ pub enum Method {
 pub struct Request {
     /// HTTP method.
     pub method: Method,
-    /// Path behind the configured URL, percent-encoded: `/write?db=house`.
+    /// Path after the configured URL, percent-encoded: `/write?db=house`.
     pub path: String,
     /// Names and values of headers such as `Content-Type`.
     pub headers: Vec<(String, String)>,

@@ -41,7 +41,7 @@
 //!
 //! # Deleting
 //!
-//! A segment's file is removed when it is checkpointed and every publisher's cursor is behind it; cursors are entries of
+//! A segment's file is removed when it is checkpointed and every publisher's cursor has moved past it; cursors are entries of
 //! the log themselves. Raw rows older than [`Settings::raw_retention`] are removed; roll-ups and events stay.
 
 mod db;

@@ -67,7 +67,7 @@ fn program() {
 fn what_was_recorded_survives_kill_9() {
     let dir = tempfile::tempdir().unwrap();
     let mut random = Random::new(0x5eed);
-    // Said by each program: the first batch, and the one behind the last.
+    // Said by each program: the first batch, and the one after the last.
     let mut said = Vec::new();
     for round in 0..KILLS {
         let first = round * BETWEEN;

@@ -18,7 +18,7 @@ pub struct Decimal {
     scale: u8,
 }
 
-/// Most decimals (digits behind the point) that are kept.
+/// Most decimals (digits after the point) that are kept.
 const MAX_SCALE: u8 = 18;
 /// The longest text of a number: a sign, 19 digits and a point, or 18 zeros more than its digits. In bytes.
 const LONGEST: usize = 24;
@@ -103,12 +103,12 @@ impl Decimal {
         self.mantissa
     }
 
-    /// Returns the number of the mantissa's digits behind the point.
+    /// Returns the number of the mantissa's digits after the point.
     pub const fn scale(self) -> u8 {
         self.scale
     }
 
-    /// Returns the digits as an integer with `scale` of them behind the point; `None` if digits do not fit or get lost.
+    /// Returns the digits as an integer with `scale` of them after the point; `None` if digits do not fit or get lost.
     pub fn mantissa_at(self, scale: u8) -> Option<i64> {
         let more = scale.checked_sub(self.scale)?;
         let factor = i64::try_from(*POWERS.get(usize::from(more))?).ok()?;

@@ -29,7 +29,7 @@ impl Obis {
     /// (but F, which has them); C, D and E may be one of the letters `C`, `F`, `L`, `P`.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let mut code = Self { groups: [0; 6], present: 0, letters: 0, f_digits: 0, f_ampersand: false };
-        // The separator behind a number tells its group; `next` is the first group that may still come.
+        // The separator after a number tells its group; `next` is the first group that may still come.
         let mut rest = text;
         let mut next = 0;
         loop {

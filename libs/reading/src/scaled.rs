@@ -50,10 +50,10 @@ impl fmt::Display for Scaled {
             Ok(_) => f.write_str("0"),
             Err(_) => {
                 // At least one digit stands before the point.
-                let behind = exponent.unsigned_abs() as usize;
-                let text = format!("{digits:0width$}", width = behind + 1);
-                let (before, behind) = text.split_at(text.len() - behind);
-                write!(f, "{sign}{before}.{behind}")
+                let decimals = exponent.unsigned_abs() as usize;
+                let text = format!("{digits:0width$}", width = decimals + 1);
+                let (before, after) = text.split_at(text.len() - decimals);
+                write!(f, "{sign}{before}.{after}")
             }
         }
     }
@@ -112,10 +112,10 @@ mod tests {
         fn it_is_the_number_times_the_factor(mantissa: i64, scale in 0u8..=18, exponent in -3i32..=9) {
             let shown = Scaled::new(Decimal::new(mantissa, scale).unwrap(), Factor { digits: 36, exponent }).to_string();
             // Counted in units of 10^-21, of which every such number is a whole number.
-            let (before, behind) = shown.split_once('.').unwrap_or((&shown, ""));
-            prop_assert!(!behind.ends_with('0') && behind.len() <= 21, "{}", shown);
-            let digits: String = [before, behind].concat();
-            let zeros = 21 - behind.len();
+            let (before, decimals) = shown.split_once('.').unwrap_or((&shown, ""));
+            prop_assert!(!decimals.ends_with('0') && decimals.len() <= 21, "{}", shown);
+            let digits: String = [before, decimals].concat();
+            let zeros = 21 - decimals.len();
             let expected = format!("{}{:0<width$}", i128::from(mantissa) * 36, "", width = (21 + exponent - i32::from(scale)) as usize);
             let shown = format!("{digits}{:0<zeros$}", "");
             let trim = |text: &str| text.trim_start_matches('-').trim_start_matches('0').to_owned();

@@ -69,7 +69,7 @@ fn reading(name: Text, register: &Register<'_>, trim: bool) -> Reading {
         name,
         obis: register.obis,
         value: register.number.map_or_else(|| Value::Text(text(register.value)), Value::Number),
-        // A star without a unit behind it tells no more than no star.
+        // A star without a unit after it tells no more than no star.
         unit: register.unit.filter(|unit| !unit.is_empty()).map(Text::new),
         kind: None,
         time: register.time.map(|time| DeviceTime { sent: text(time.sent), utc: time.utc }),

@@ -69,7 +69,7 @@ pub(crate) fn skip_plain(text: &[u8], mut at: usize) -> usize {
     while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*word);
         // Bit 7 of a byte is set where it is below a blank, one of `(`, `)` and `*`, or above `~`. A borrow may set it
-        // wrongly, but only behind a byte that is found rightly.
+        // wrongly, but only after a byte that is found rightly.
         let control = word.wrapping_sub(EACH * 0x20) & !word;
         let mark = word ^ (EACH * 0x28);
         let mark = mark.wrapping_sub(EACH * 3) & !mark;

@@ -49,7 +49,7 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Reads the group whose first character behind the bracket is `text[from]`.
+    /// Reads the group whose first character after the bracket is `text[from]`.
     #[inline]
     pub(crate) fn read(text: &[u8], from: usize, content: Content) -> Option<Self> {
         let (close, star, high) = scan(text, from)?;
@@ -75,7 +75,7 @@ impl Group {
     #[inline]
     pub(crate) fn number(&self, text: &[u8], content: Content) -> Option<Decimal> {
         let value = self.value.of(text);
-        // Units need not be known: a star with something behind it marks a measurement.
+        // Units need not be known: a star with something after it marks a measurement.
         let measured = self.unit.is_some_and(|unit| !unit.is_empty());
         let number = measured
             || match content {
@@ -111,7 +111,7 @@ fn scan(text: &[u8], from: usize) -> Option<(usize, Option<usize>, Option<usize>
 }
 
 /// Finds the end of the value and the beginning of the unit in `0054321 kWh` and in `000123.456kWh`: a few meters send no
-/// star. Without a blank, only a known unit behind a measurement counts: `00104E` is a status word.
+/// star. Without a blank, only a known unit after a measurement counts: `00104E` is a status word.
 fn unit_without_star(value: &[u8], content: Content) -> Option<(usize, usize)> {
     // The cheap test first: a value that ends in a letter.
     if !value.last().is_some_and(u8::is_ascii_alphabetic) {

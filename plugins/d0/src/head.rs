@@ -83,7 +83,7 @@ impl Head {
         for byte in &line[..end.min(MAX_IDENT)] {
             match byte & 0x7f {
                 b'(' => depth += 1,
-                // A slash in a text value: its bracket closes behind it.
+                // A slash in a text value: its bracket closes after it.
                 b')' if depth == 0 => return Self::Noise,
                 b')' => depth -= 1,
                 b' '..=b'~' => {}

@@ -100,7 +100,7 @@ impl Open {
                 }
             }
             Check::Bcc => {
-                // The last character, over all from behind STX to ETX. On the meter's seven bits, or on eight of an 8N1
+                // The last character, over all from after STX to ETX. On the meter's seven bits, or on eight of an 8N1
                 // meter: a flipped bit 7 must show there too.
                 let mut covered = text[self.stx.unwrap_or(0) + 1..].iter();
                 let given = *covered.next_back().unwrap_or(&0);

@@ -24,7 +24,7 @@ pub enum Reason {
         /// Value for the bytes that arrived.
         expected: u8,
     },
-    /// The CRC16 behind the end mark does not match.
+    /// The CRC16 after the end mark does not match.
     Crc {
         /// Value that the meter sent.
         given: u16,

@@ -21,7 +21,7 @@ fn telegrams_are_decoded_and_judged_without_allocations() {
 #[test]
 fn rejected_telegrams_cost_no_allocations_either() {
     let damaged = b"/XYZ5AB12\r\n1.8.0(1*kWh)\r\n1.8.0)(\r\n!\r\n/XYZ5AB12\r\n1.8.0(1\r\n";
-    // The last one that is cut off has none behind it.
+    // The last one that is cut off has none after it.
     allocations::none_for_rejected::<Decoder>(damaged, 2 * 101 - 1);
 }
 

@@ -148,7 +148,7 @@ impl Decoder {
         }
     }
 
-    /// Gives a telegram up. The next one may begin anywhere behind its start.
+    /// Gives a telegram up. The next one may begin anywhere after its start.
     fn rejected(&mut self, start: usize, reason: Reason) -> Rejected {
         self.input.end();
         self.input.at = start + START.len();

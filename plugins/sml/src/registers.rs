@@ -32,7 +32,7 @@ const POWERS: [i64; 19] = {
 #[derive(Debug, Default)]
 pub(crate) struct Registers {
     entries: Vec<Entry>,
-    /// Codes of `entries`, and behind them those that an earlier telegram had there.
+    /// Codes of `entries`, and after them those that an earlier telegram had there.
     known: Vec<Known>,
     /// Texts of the entries, all of them ASCII.
     text: Vec<u8>,

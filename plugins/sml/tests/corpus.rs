@@ -111,7 +111,7 @@ fn damaged(bytes: &[u8], file: &Value) -> Result<(), Failed> {
         }
         "last_only" | "accept" => {
             let last = accepted.last().expect("a telegram");
-            assert_eq!(found.last(), Some(&Ok((*last).clone())), "nothing behind it");
+            assert_eq!(found.last(), Some(&Ok((*last).clone())), "nothing after it");
             assert!(
                 found[..found.len() - 1].iter().all(|found| found.is_err() || file["expect"] == "accept"),
                 "{found:?}"

@@ -62,7 +62,7 @@ export class Hour {
     this.#fillTable();
   }
 
-  // The minutes behind the line; only once somebody looks.
+  // The minutes that the line is made of; only once somebody looks.
   #fillTable() {
     const points = this.#details.open ? this.#last.points() : [];
     const rows = points.reverse().map(({ at, value }) => [time(at), power(value)]);

@@ -117,7 +117,7 @@ fn the_page_makes_no_markup_and_uses_no_other_host() {
     }
 }
 
-/// The entries of a language: a key each, its text behind it or in the next line.
+/// The entries of a language: a key each, its text after it or in the next line.
 fn dictionary(text: &str) -> BTreeMap<String, String> {
     let text = text.replace(":\n    ", ": ");
     let entries = text.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(": "));

@@ -214,7 +214,7 @@ impl<'a> Row<'a> {
         times.is_sorted_by(|a, b| a < b).then_some(Self { times, columns, series: 0 })
     }
 
-    /// Returns the series of the next column; `Some(None)` behind the last one.
+    /// Returns the series of the next column; `Some(None)` after the last one.
     fn series(&mut self) -> Option<Option<u32>> {
         if self.columns.is_empty() {
             return Some(None);

@@ -95,7 +95,7 @@ pub(crate) fn find<E>(
     Ok(last)
 }
 
-/// Replaces the found events of all minutes that changed, and of the first reading behind each.
+/// Replaces the found events of all minutes that changed, and of the first reading after each.
 pub(crate) fn update(rows: &Rows<'_>, catalogue: &Catalogue) -> rusqlite::Result<()> {
     let touched: Vec<_> = rows.touched.iter().copied().collect();
     for group in touched.chunk_by(|a, b| a.0 == b.0) {

@@ -58,7 +58,7 @@ pub(crate) fn take_run(input: &mut Input<'_>, count: usize, mut each: impl FnMut
                 last = integer.wrapping_add(surprise);
                 each(last);
             }
-            // Bits behind the end were read as zeros.
+            // Bits after the end were read as zeros.
             input.bytes(bits.at.div_ceil(8))?;
         }
     }
@@ -188,7 +188,7 @@ fn low(count: u32) -> u64 {
     (1 << count) - 1
 }
 
-/// Reads bits; behind the end there are zeros.
+/// Reads bits; after the end there are zeros.
 struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -55,7 +55,7 @@ enum Trust {
 /// Readings of older epochs.
 #[derive(Debug)]
 struct Older {
-    /// They lie before this. An unconfirmed epoch begins behind it, so that it can be moved as a whole.
+    /// They lie before this. An unconfirmed epoch begins after it, so that it can be moved as a whole.
     end: Micros,
     /// Whether they reach up to `end`. An earlier run may have known of less.
     exact: bool,
@@ -102,7 +102,7 @@ impl Dating {
 
     fn resume(now: &ClockReading, left: Epoch, newest: Option<Micros>) -> (Self, Option<TimeCorrection>) {
         let begun = left.since.saturating_sub(left.offset);
-        // An unconfirmed epoch began behind everything that was recorded then. Otherwise what lies ahead may be another's.
+        // An unconfirmed epoch began after everything that was recorded then. Otherwise what lies ahead may be another's.
         let end = match newest {
             _ if !left.confirmed => left.since,
             Some(newest) if newest >= now.boottime.saturating_add(left.offset) => newest.saturating_add(1),

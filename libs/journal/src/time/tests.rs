@@ -113,7 +113,7 @@ fn a_clock_that_is_right_is_followed() {
 }
 
 #[test]
-fn a_machine_without_a_clock_goes_on_behind_the_newest_reading_until_it_is_set() {
+fn a_machine_without_a_clock_goes_on_after_the_newest_reading_until_it_is_set() {
     let newest = START - 3 * DAY;
     let mut machine = Machine::boot(-START, None, Some(newest));
     machine.hours(1);

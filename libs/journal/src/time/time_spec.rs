@@ -56,7 +56,7 @@ fn read(text: &str, now: &Zoned) -> Option<Timestamp> {
     if let Ok(moment) = text.replacen(' ', "+", 1).parse::<Timestamp>() {
         return Some(moment);
     }
-    // The parser would ignore an offset or a zone behind the time.
+    // The parser would ignore an offset or a zone after the time.
     let time = text.get(DATE + 1..)?;
     if !time.bytes().all(|b| b.is_ascii_digit() || b":.,".contains(&b)) {
         return None;

@@ -21,7 +21,7 @@ pub(crate) enum Piece {
     Next(u64),
     /// The segment does not exist; the next one has this number.
     Gone(u64),
-    /// Nothing was recorded behind the position. `recorded`: batches of this run.
+    /// Nothing was recorded after the position. `recorded`: batches of this run.
     End { recorded: u64 },
 }
 
@@ -70,8 +70,8 @@ impl Log {
     /// Returns whether everything from a position on is in memory.
     pub(crate) fn is_in_memory(&self, from: Position) -> bool {
         let state = lock(&self.state);
-        let behind = |number, len| Position { segment: number, offset: len as u64 } > from;
-        state.closed.iter().all(|closed| closed.bytes.is_some() || !behind(closed.number, closed.len()))
+        let is_after = |number, len| Position { segment: number, offset: len as u64 } > from;
+        state.closed.iter().all(|closed| closed.bytes.is_some() || !is_after(closed.number, closed.len()))
     }
 
     /// Notes that a publisher does not need what lies before a position.
@@ -110,18 +110,18 @@ impl Log {
     pub(crate) fn release(&self) {
         let mut state = lock(&self.state);
         let (checkpointed, needed) = (state.checkpointed, state.cursors.needed());
-        let is_behind = |number| number <= checkpointed && number < needed;
+        let is_done = |number| number <= checkpointed && number < needed;
         let numbers = state.closed.iter().map(|closed| closed.number);
-        let behind: Vec<_> = numbers.filter(|number| is_behind(*number)).collect();
-        state.closed.retain(|closed| !is_behind(closed.number));
+        let done: Vec<_> = numbers.filter(|number| is_done(*number)).collect();
+        state.closed.retain(|closed| !is_done(closed.number));
         state.corrections.retain(|(at, _)| at.segment >= needed);
         drop(state);
         if self.has_files {
-            behind.into_iter().for_each(|number| remove(&self.path, number));
+            done.into_iter().for_each(|number| remove(&self.path, number));
         }
     }
 
-    /// Returns the corrections of the clock that were recorded behind a position, each with the position behind it.
+    /// Returns the corrections of the clock that were recorded after a position, each with the position after it.
     pub(crate) fn corrections(&self, after: Position) -> Vec<(Position, TimeCorrection)> {
         lock(&self.state).corrections.iter().filter(|(at, _)| *at > after).copied().collect()
     }

@@ -249,15 +249,15 @@ pub(super) fn frame(out: &mut Vec<u8>, payload: &[u8]) {
     out.extend_from_slice(&CRC.checksum(payload).to_le_bytes());
 }
 
-/// Visits every whole entry of a segment, in order. Returns how many bytes were whole; those behind them were torn by a
+/// Visits every whole entry of a segment, in order. Returns how many bytes were whole; those after them were torn by a
 /// power cut, or are damaged.
 pub(crate) fn entries(bytes: &[u8], mut visit: impl FnMut(Entry<'_>)) -> usize {
     let Some((_, mut reader)) = open(bytes) else { return 0 };
     let mut rest = &bytes[HEADER..];
-    while let Ok((payload, behind)) = unframe(rest)
+    while let Ok((payload, after)) = unframe(rest)
         && reader.entry(payload, &mut visit).is_some()
     {
-        rest = behind;
+        rest = after;
     }
     bytes.len() - rest.len()
 }
@@ -270,7 +270,7 @@ pub(crate) enum Stop {
     Damaged,
 }
 
-/// Returns the payload of the frame at the front of bytes, and what is behind the frame.
+/// Returns the payload of the frame at the front of bytes, and what is after the frame.
 pub(crate) fn unframe(bytes: &[u8]) -> Result<(&[u8], &[u8]), Stop> {
     const LONGEST_INTEGER: usize = 10;
     let mut input = Input(bytes);

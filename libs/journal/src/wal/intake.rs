@@ -12,7 +12,7 @@ use reading::{Batch, Decimal, Reading, Text, Timestamp, Value};
 
 /// Most names of one source (each with its unit). Only a device that makes names up has more.
 const MAX_NAMES: usize = 1000;
-/// Limits of a register's own time. It may be ahead of its batch, as clocks differ, and behind it: that of a monthly peak is
+/// Limits of a register's own time. It may be later than its batch, as clocks differ, and earlier: that of a monthly peak is
 /// kept for more than a year. In microseconds.
 const AHEAD: Micros = 60_000_000;
 const BEHIND: Micros = 400 * 86_400_000_000;

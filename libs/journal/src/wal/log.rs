@@ -68,7 +68,7 @@ pub(super) struct State {
     /// Last segment that the database has.
     pub(super) checkpointed: u64,
     pub(super) cursors: Cursors,
-    /// Corrections of the clock in this run, each with the place behind it.
+    /// Corrections of the clock in this run, each with the place after it.
     pub(super) corrections: Vec<(Position, TimeCorrection)>,
     /// Number of corrections in this run.
     pub(super) corrected: u64,
@@ -89,7 +89,7 @@ impl Log {
         Self::with(settings, signal, false, State::new(dating, open, cursors))
     }
 
-    /// Returns a log that goes on behind what an earlier run left. Its segments have numbers greater than `above`.
+    /// Returns a log that goes on after what an earlier run left. Its segments have numbers greater than `above`.
     pub(crate) fn open(
         settings: &Settings,
         signal: Arc<Signal>,

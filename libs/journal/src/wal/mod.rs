@@ -121,7 +121,7 @@ impl Wal {
         record(self.log());
     }
 
-    /// Goes on with what an earlier run left in segments and in the database. What was recorded before comes behind that.
+    /// Goes on with what an earlier run left in segments and in the database. What was recorded before comes after that.
     pub(crate) fn open(&self, recovered: Recovered, db: &DbState) {
         if let Some(log) = self.opened.get() {
             // The database was damaged and is a new one. What it lacks is in the segments, as far as there are any.

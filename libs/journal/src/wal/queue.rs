@@ -1,4 +1,4 @@
-//! Delivery queue of one publisher: the batches of the segments behind its cursor.
+//! Delivery queue of one publisher: the batches of the segments after its cursor.
 //!
 //! ```text
 //! segments   5 ▒▒▒▒▒▒▒▒  6 ▒▒▒▒████  7 ████████  8 ███        ▒ done   █ to be delivered
@@ -6,7 +6,7 @@
 //!            removed       ▲ cursor: this segment and all that follow are kept
 //! ```
 //!
-//! Nothing is copied: a segment that is checkpointed stays where it is until each publisher is behind it. A publisher that
+//! Nothing is copied: a segment that is checkpointed stays where it is until each publisher has passed it. A publisher that
 //! has caught up reads the new bytes of the open segment, in memory.
 
 use std::io;
@@ -29,11 +29,11 @@ const TRIES: u32 = 20;
 pub struct Queued {
     /// The batch.
     pub record: Record,
-    /// Place behind it.
+    /// Place after it.
     pub end: Mark,
 }
 
-/// Place behind a batch.
+/// Place after a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     at: Position,
@@ -79,7 +79,7 @@ pub(super) struct Place {
     pub(super) cursor: Mark,
     /// Number of the last batch that was read.
     pub(super) read: i64,
-    /// Corrections of the clock ahead of the cursor, each with the place behind it; all up to `known`.
+    /// Corrections of the clock ahead of the cursor, each with the place after it; all up to `known`.
     corrections: Vec<(Position, TimeCorrection)>,
     known: Position,
 }

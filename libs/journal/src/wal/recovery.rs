@@ -78,9 +78,9 @@ pub(crate) fn recover(
         recovered.closed.push(Closed { number, bytes: None, on_disk });
     }
     let needed = publishers.iter().filter_map(|publisher| recovered.cursors.get(publisher)).min();
-    let (behind, kept): (Vec<_>, Vec<_>) =
+    let (done, kept): (Vec<_>, Vec<_>) =
         kept.into_iter().partition(|number| needed.is_none_or(|needed| *number < needed.segment));
-    behind.into_iter().for_each(|number| remove(database, number));
+    done.into_iter().for_each(|number| remove(database, number));
     let kept = kept.into_iter().filter_map(|number| {
         let len = usize::try_from(fs::metadata(segment_path(database, number)).ok()?.len()).ok()?;
         Some(Closed { number, bytes: None, on_disk: OnDisk { file: None, written: len, synced: len } })

@@ -61,7 +61,7 @@ impl Stream {
         Self { piece: Vec::new(), used: 0, frames, told, unreadable, ..*self }
     }
 
-    /// Passes entries on, each with the position behind it, until `visit` returns false.
+    /// Passes entries on, each with the position after it, until `visit` returns false.
     pub(crate) fn read(
         &mut self,
         log: &Log,
@@ -82,8 +82,8 @@ impl Stream {
                 _ => frame::unframe(rest),
             };
             match next {
-                Ok((payload, behind)) => {
-                    let taken = rest.len() - behind.len();
+                Ok((payload, after)) => {
+                    let taken = rest.len() - after.len();
                     let end = Position { offset: self.at.offset + taken as u64, ..self.at };
                     let from = self.from;
                     let mut each = |entry: Entry<'_>| more = end <= from || visit(end, entry);

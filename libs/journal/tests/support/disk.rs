@@ -156,7 +156,7 @@ impl Recording {
         marks.filter_map(|event| if let Event::Mark(text) = event { Some(&**text) } else { None })
     }
 
-    /// A moment at which the power may go: often just before or behind a sync or a change of names, where much
+    /// A moment at which the power may go: often just before or after a sync or a change of names, where much
     /// can go wrong.
     pub fn moment(&self, random: &mut Random) -> usize {
         let any = random.below(self.len() as u64 + 1) as usize;
@@ -309,7 +309,7 @@ fn shuffled(content: &[u8], changes: &[&Change], random: &mut Random) -> Vec<u8>
             let there = states[moment].get(start..).unwrap_or_default();
             let there = &there[..there.len().min(bytes.len())];
             bytes[..there.len()].copy_from_slice(there);
-            // A page that was written back has zeros behind the file's end.
+            // A page that was written back has zeros after the file's end.
             let never = states[moment].len() <= page * PAGE;
             bytes[there.len()..].fill(if never { old } else { 0 });
         }

@@ -69,6 +69,6 @@ impl Format {
 fn digits(value: &str, number: Decimal) -> (bool, usize) {
     let value = value.trim_ascii();
     let signed = value.starts_with(['+', '-']);
-    let behind = if number.scale() > 0 { usize::from(number.scale()) + 1 } else { 0 };
-    (value.starts_with('-'), value.len().saturating_sub(usize::from(signed) + behind))
+    let decimals = if number.scale() > 0 { usize::from(number.scale()) + 1 } else { 0 };
+    (value.starts_with('-'), value.len().saturating_sub(usize::from(signed) + decimals))
 }

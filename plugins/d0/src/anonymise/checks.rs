@@ -94,13 +94,13 @@ impl Checks {
     }
 }
 
-/// Returns the place of the end mark: at the start of a line, or behind its last bracket.
+/// Returns the place of the end mark: at the start of a line, or after its last bracket.
 fn end_mark(line: &[u8]) -> Option<usize> {
-    let behind = line.iter().rposition(|byte| *byte == b')').map_or(0, |bracket| bracket + 1);
-    (line.get(behind) == Some(&b'!')).then_some(behind)
+    let after = line.iter().rposition(|byte| *byte == b')').map_or(0, |bracket| bracket + 1);
+    (line.get(after) == Some(&b'!')).then_some(after)
 }
 
-/// Finds the CRC behind the end mark at `mark`.
+/// Finds the CRC after the end mark at `mark`.
 fn crc(characters: &[u8], ident: usize, mark: usize) -> Option<Check> {
     let digits = characters[mark + 1..].iter().take(4).take_while(|byte| byte.is_ascii_hexdigit()).count();
     let digits = mark + 1..mark + 1 + digits;

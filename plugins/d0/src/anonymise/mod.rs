@@ -42,7 +42,7 @@ pub(crate) fn anonymise(bytes: &mut [u8]) -> usize {
 /// Characters of a recording, without their parity bits.
 struct Text {
     characters: Vec<u8>,
-    /// Ends of the lines, behind their line ends, and their framings.
+    /// Ends of the lines, after their line ends, and their framings.
     lines: Vec<(usize, Framing)>,
 }
 
@@ -137,7 +137,7 @@ fn serial_number(line: &[u8]) -> Option<(usize, usize)> {
     Some((slash, (slash + head).min(line.len())))
 }
 
-/// Content behind a code.
+/// Content after a code.
 #[derive(Clone, Copy)]
 enum Kind {
     /// Nothing that identifies the meter.

@@ -35,7 +35,7 @@ pub(crate) enum End {
 #[derive(Debug, Default)]
 pub(crate) struct Registers {
     entries: Vec<Entry>,
-    /// Codes of `entries`, and behind them those that an earlier telegram had there.
+    /// Codes of `entries`, and after them those that an earlier telegram had there.
     known: Vec<Known>,
     /// Place of the first set whose code may be the rest of a longer one.
     doubtful: Option<(usize, usize)>,
@@ -134,7 +134,7 @@ impl Registers {
         Some(end)
     }
 
-    /// Returns the code at the start of `rest`. An opening bracket follows it, perhaps behind blanks.
+    /// Returns the code at the start of `rest`. An opening bracket follows it, perhaps after blanks.
     fn code(&mut self, rest: &[u8]) -> Option<&Known> {
         let place = self.entries.len();
         let again = self.known.get(place).is_some_and(|known| {

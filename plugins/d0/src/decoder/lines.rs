@@ -1,4 +1,4 @@
-//! From behind the ident line to the end of a telegram.
+//! From after the ident line to the end of a telegram.
 
 use super::{Decoder, Step};
 use crate::{
@@ -34,7 +34,7 @@ impl Decoder {
         if first == ETX && self.open.stx.is_some() {
             return self.check();
         }
-        // Neither an end mark nor what is blank needs a line end behind it.
+        // Neither an end mark nor what is blank needs a line end after it.
         self.open.marked = first == b'!';
         let lone = if self.open.marked { 1 } else { self.blank(framing, at) };
         if lone > 0 {
@@ -46,16 +46,16 @@ impl Decoder {
             None if self.input.len() - start <= MAX_TELEGRAM => return Step::More,
             _ => return self.too_long(start),
         };
-        // What is blank behind the line is read with it.
-        let behind = end + self.blank(framing, end);
+        // What is blank after the line is read with it.
+        let after = end + self.blank(framing, end);
         let raw = &self.input[at..end];
         let place = self.text.len()..self.text.len() + raw.len();
-        let parity_errors = framing.read(&self.input[at..behind], &mut self.text);
+        let parity_errors = framing.read(&self.input[at..after], &mut self.text);
         match self.open.read_line(&self.text[..place.end], place.start, &mut self.registers) {
             Line::Head if Head::is_line(raw) => return Step::Rejected(self.rejected(start, Reason::NoEnd)),
             Line::Data(End::Line) => {
                 self.open.parity_errors += parity_errors;
-                self.input.at = behind;
+                self.input.at = after;
             }
             Line::Data(End::Mark(mark)) => {
                 // What follows the mark may be the next telegram: only up to it is this one's.
@@ -71,7 +71,7 @@ impl Decoder {
                 }
                 self.open.note_odd(place);
                 self.open.parity_errors += parity_errors;
-                self.input.at = behind;
+                self.input.at = after;
             }
         }
         self.input.scanned = self.input.at;
@@ -110,7 +110,7 @@ impl Decoder {
 
     /// Gives up a telegram; the search goes on in the line that made it too long.
     fn too_long(&mut self, start: usize) -> Step {
-        // The last line has no end before the limit, and an ident line in it would have to end behind: so it is in the
+        // The last line has no end before the limit, and an ident line in it would have to end after: so it is in the
         // last bytes or not at all, and nothing is searched twice.
         self.input.at = self.input.at.max(start + MAX_TELEGRAM - MAX_IDENT);
         Step::Rejected(self.rejected(start, Reason::TooLong))
@@ -144,7 +144,7 @@ impl Decoder {
         Step::Complete(if digits == 0 { Check::None } else { Check::Crc16 })
     }
 
-    /// Reads ETX and the block check character behind it.
+    /// Reads ETX and the block check character after it.
     fn check(&mut self) -> Step {
         if self.input[self.input.at..].len() < 2 {
             return Step::More;

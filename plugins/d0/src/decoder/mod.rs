@@ -7,7 +7,7 @@
 //! ```
 //!
 //! with STX and BCC where the meter was polled, without where it pushes. A data message alone (STX … BCC) is a telegram
-//! too, and needs no `!` where the BCC covers all of its lines. The Dutch P1 port has four hexadecimal digits behind the
+//! too, and needs no `!` where the BCC covers all of its lines. The Dutch P1 port has four hexadecimal digits after the
 //! `!`.
 //!
 //! **Strict**: a telegram is accepted or rejected as a whole. Where STX promises a check character, it must be there and

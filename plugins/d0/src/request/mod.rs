@@ -163,7 +163,7 @@ impl Request {
             match find_ident(&heard) {
                 Some(place) => break place,
                 None if more && heard.len() < MAX_HEARD => {}
-                None => return Err(no_ident(behind(&heard, request))),
+                None => return Err(no_ident(after(&heard, request))),
             }
         };
         let at = Instant::now();
@@ -208,7 +208,7 @@ async fn begin(connection: &mut Connection, ident: &Ident, sent: &[u8]) -> Resul
         let more = read_by(connection, last, &mut heard).await?;
         if heard.len() >= MAX_STRAY || !more {
             // A meter that sends no STX: its first line follows what the head reflected.
-            let from = heard.len() - behind(&heard, sent).len();
+            let from = heard.len() - after(&heard, sent).len();
             let printable = |byte: &u8| matches!(byte & 0x7f, b'!'..=b'~' | STX);
             break heard[from..].iter().position(printable).map_or(heard.len(), |at| from + at);
         }
@@ -252,7 +252,7 @@ fn find_readout(heard: &[u8]) -> Option<usize> {
 }
 
 /// Returns the bytes after the reader's own ones, which some heads reflect.
-fn behind<'a>(heard: &'a [u8], sent: &[u8]) -> &'a [u8] {
+fn after<'a>(heard: &'a [u8], sent: &[u8]) -> &'a [u8] {
     let echo = if sent.is_empty() { None } else { memchr::memmem::find(heard, sent) };
     echo.map_or(heard, |at| &heard[at + sent.len()..])
 }

@@ -228,7 +228,7 @@ impl<'a> Line<'a> {
         })
     }
 
-    /// Reads `bytes` a second after those before; perhaps the pause behind them is long enough to be seen.
+    /// Reads `bytes` a second after those before; perhaps the pause after them is long enough to be seen.
     fn read(&mut self, bytes: &[u8], pause: bool) -> Vec<Result<Batch, Fault>> {
         self.second += 1;
         let now = Duration::from_secs(self.second);

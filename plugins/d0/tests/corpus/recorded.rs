@@ -139,7 +139,7 @@ fn damaged(bytes: &[u8], file: &Value) -> Result<(), Failed> {
         "reject" => assert!(accepted.is_empty()),
         "last_only" | "accept" => {
             let last = accepted.last().expect("a telegram");
-            assert_eq!(found.last(), Some(&Ok((*last).clone())), "nothing behind it");
+            assert_eq!(found.last(), Some(&Ok((*last).clone())), "nothing after it");
             let by_code: BTreeMap<_, _> = last.registers.iter().map(|r| (r.code.as_str(), r)).collect();
             for reading in file["readings"].as_array().unwrap() {
                 let register = by_code[reading["obis"].as_str().unwrap()];

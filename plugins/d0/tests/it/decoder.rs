@@ -167,7 +167,7 @@ fn text_of_eight_bits_is_kept_where_it_is_utf8() {
 #[test]
 fn the_bound_is_exact() {
     for (over, found) in [(0, "1.8.0="), (1, "too_long@0")] {
-        // The last line may end at the bound, and not behind it.
+        // The last line may end at the bound, and not after it.
         let mut text = String::from("/ABC5x\r\n");
         let line = "1.8.0(11111*kWh)\r\n";
         while text.len() + 2 * line.len() < MAX_TELEGRAM {

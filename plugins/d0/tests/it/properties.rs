@@ -123,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn a_good_telegram_is_found_behind_anything(bytes in pieces()) {
+    fn a_good_telegram_is_found_after_anything(bytes in pieces()) {
         // Behind a line end: a telegram that begins inside another's bracket on one line is not a good one.
         let good = b"\r\n/XYZ5ZZ\r\n1.8.0(7*kWh)\r\n!\r\n";
         let found = decode(&[&bytes[..], good].concat());
@@ -138,8 +138,8 @@ proptest! {
     #[test]
     fn numbers_come_out_as_they_were_sent(mantissa in 0u64..10_000_000_000, decimals in 0usize..9, width in 0usize..14) {
         let digits = format!("{mantissa:0width$}", width = width.max(decimals + 1));
-        let (before, behind) = digits.split_at(digits.len() - decimals);
-        let value = if decimals == 0 { before.to_owned() } else { format!("{before}.{behind}") };
+        let (before, after) = digits.split_at(digits.len() - decimals);
+        let value = if decimals == 0 { before.to_owned() } else { format!("{before}.{after}") };
         let text = format!("/XYZ5AB\r\n1.8.0({value}*kWh)\r\n!\r\n");
         let mut number = None;
         Decoder::default().push(text.as_bytes(), &mut |found| {

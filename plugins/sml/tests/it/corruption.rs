@@ -58,7 +58,7 @@ fn no_damage_lets_a_wrong_value_through() {
         for second in 0..share as u64 {
             let damage = Damage::any(sample.len(), &mut random);
             let now = Duration::from_secs(second);
-            // A good one behind it, at once: it must come out, and nothing else.
+            // A good one after it, at once: it must come out, and nothing else.
             let bytes = [&damage.done_to(sample)[..], sample].concat();
             let found = batches(&mut reader, &bytes, now);
             assert!(found.iter().all(|readings| *readings == good), "telegram {place}: {damage:?}");
@@ -67,7 +67,7 @@ fn no_damage_lets_a_wrong_value_through() {
         }
     }
     println!(
-        "SML: 0 wrong values passed in {done} cases with {} telegrams; {lost} good ones behind were lost",
+        "SML: 0 wrong values passed in {done} cases with {} telegrams; {lost} good ones after were lost",
         samples.len()
     );
     assert_eq!(done, cases);

@@ -86,7 +86,7 @@ proptest! {
     }
 
     #[test]
-    fn a_good_telegram_is_found_behind_anything(bytes in pieces()) {
+    fn a_good_telegram_is_found_after_anything(bytes in pieces()) {
         let good = simple(77, 7);
         let found = decode(&[&bytes[..], &good].concat());
         let alone = decode(&good);

@@ -5,7 +5,7 @@ use telegram::Decoder;
 
 use crate::{Found, decode};
 
-/// Checks that the same is found, whether the bytes are cut at these places, behind each byte, or nowhere.
+/// Checks that the same is found, whether the bytes are cut at these places, after each byte, or nowhere.
 ///
 /// # Errors
 /// Fails when it is not.
@@ -21,7 +21,7 @@ pub fn chunks_make_no_difference<D: Decoder + Default>(
     Ok(())
 }
 
-/// Checks that each telegram is found behind the one before, and inside the stream.
+/// Checks that each telegram is found after the one before, and inside the stream.
 ///
 /// # Errors
 /// Fails when one is not.

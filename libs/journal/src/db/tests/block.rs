@@ -140,7 +140,7 @@ proptest! {
         damaged.truncate(damaged.len() - 4);
         let at = at.index(damaged.len());
         damaged[at] = !damaged[at];
-        // With the right checksum, so that what is behind it is reached.
+        // With the right checksum, so that what is after it is reached.
         for mut bytes in [bytes, damaged] {
             let sum = CRC.checksum(&bytes);
             bytes.extend_from_slice(&sum.to_le_bytes());

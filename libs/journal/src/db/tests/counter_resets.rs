@@ -80,7 +80,7 @@ fn a_break_is_found_between_batches_minutes_and_folds() {
 #[test]
 fn a_minute_of_twenty_kilowatts_is_no_break_after_a_fold() {
     let mut journal = Journal::new();
-    // One reading a minute: just behind the full minute, then just before it would have been one again.
+    // One reading a minute: just after the full minute, then just before it would have been one again.
     journal.checkpoint(|segment| segment.batch("d0", 600_500_000, &[("e", "100")]));
     journal.checkpoint(|segment| segment.batch("d0", 660_100_000, &[("e", "100.4")]));
     assert_eq!(journal.events(), [""; 0]);

@@ -152,7 +152,7 @@ fn a_small_correction_counts_where_it_was_made() {
     for (at, exact, correction, shows) in [
         (45, true, -500, ["3540s", "3540p"]),
         (45, false, -500, ["3540s", "3540p"]),
-        // As far up: the first reading of a quarter is nearer to the number behind it.
+        // As far up: the first reading of a quarter is nearer to the number after it.
         (74, true, 500, ["3540", "3540sp"]),
         (62, false, -100, ["3540", "3540sp"]),
     ] {

@@ -144,7 +144,7 @@ fn two_publishers_read_while_batches_are_recorded_and_folded() {
 }
 
 #[test]
-fn a_segment_stays_until_the_last_publisher_is_behind_it() {
+fn a_segment_stays_until_the_last_publisher_has_passed_it() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
     let (journal, mut keeper) = open(&clock, dir.path(), &["near", "far"]);
     let (mut near, mut far) = (journal.queue("near"), journal.queue("far"));

@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-fn a_cursor_behind_a_torn_end_goes_on_with_the_next_segment() {
+fn a_cursor_after_a_torn_end_goes_on_with_the_next_segment() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
     let (journal, mut keeper) = open(&clock, dir.path(), &["far"]);
     let mut queue = journal.queue("far");
