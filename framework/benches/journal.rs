@@ -1,7 +1,7 @@
-//! What the journal costs: bytes on the disk and written to it, processor time, and how long its answers take.
+//! Cost of the journal: bytes on the disk and written to it, processor time, and time of its answers.
 //!
 //! `cargo bench -p framework --bench journal [house] [queries] [many] [realtime]`; without a name all but the last.
-//! `DAYS` (30; a year takes a quarter of an hour): how long a house is simulated. `REALTIME_MINUTES` (10): how long
+//! `DAYS` (30; a year takes a quarter of an hour): how long a household is simulated. `REALTIME_MINUTES` (10): how long
 //! `realtime` takes; on a machine that does nothing else, as others' syncs make the system write pages back sooner.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)] // a bench says what it found
@@ -40,7 +40,7 @@ use self::{
 const START: i64 = 1_789_948_800;
 const DAY: i64 = 86_400;
 const NAME: &str = "journal.db";
-/// What the keeper does by itself where nobody makes up the time.
+/// Intervals of the keeper's own work, in simulated seconds.
 const COMMIT_EVERY: i64 = 60;
 const FOLD_EVERY: i64 = 4 * 3600;
 

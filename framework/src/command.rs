@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::{Decimal, section::quoted};
+use crate::{Decimal, table::quoted};
 
 /// An action of a source.
 #[async_trait::async_trait]

@@ -14,8 +14,8 @@ use warp::{Filter, reply::Response};
 use crate::{
     ConfigError, Context, PluginInfo, Role, Store, http,
     plugin::{by_name, registration},
-    section::{Section, keys_of},
     store::Snapshot,
+    table::{Table, keys_of},
 };
 
 /// A kind of endpoint. One crate implements it once and registers it with
@@ -106,7 +106,7 @@ impl Updates {
 
 registration! {
     /// A linked [`EndpointPlugin`], its type erased. [`register_endpoint!`](crate::register_endpoint) makes it.
-    EndpointRegistration, build: fn(&Section<'_>, &Context) -> Option<Box<dyn Endpoint>>
+    EndpointRegistration, build: fn(&Table<'_>, &Context) -> Option<Box<dyn Endpoint>>
 }
 
 impl EndpointRegistration {

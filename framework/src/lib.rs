@@ -28,12 +28,12 @@ mod publish;
 mod publisher;
 mod registry;
 mod scheduler;
-mod section;
 mod service;
 mod serving;
 mod source;
 mod status;
 mod store;
+mod table;
 #[doc(hidden)]
 pub mod testing;
 
@@ -61,10 +61,10 @@ pub use crate::{
     publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},
     registry::plugins,
     scheduler::Schedule,
-    section::{ConfigError, Diagnostics},
     service::{Service, listen},
     source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin},
     store::{Section, Snapshot, State, Store, View},
+    table::{ConfigError, Diagnostics},
 };
 
 // For the test that crosses units with consumers.

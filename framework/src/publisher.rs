@@ -9,7 +9,7 @@ use crate::{
     Commands, ConfigError, Context, PluginInfo, Record, Role, Store,
     plugin::{by_name, registration},
     publish::Route,
-    section::{Section, keys_of},
+    table::{Table, keys_of},
 };
 
 /// Kind of publisher. One crate implements it once and registers it with
@@ -144,7 +144,7 @@ pub struct PublisherContext {
 
 registration! {
     /// A linked [`PublisherPlugin`], its type erased. [`register_publisher!`](crate::register_publisher) makes it.
-    PublisherRegistration, build: fn(&Section<'_>, &Context) -> Option<Box<dyn Publisher>>
+    PublisherRegistration, build: fn(&Table<'_>, &Context) -> Option<Box<dyn Publisher>>
 }
 
 impl PublisherRegistration {

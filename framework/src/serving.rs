@@ -9,7 +9,7 @@ use tracing::error;
 use crate::{
     Backoff, Counter, Endpoint, EndpointContext, Stats, Store, Text, Timestamp,
     panic::caught,
-    status::{InstanceStatus, State},
+    status::{State, WorkerStatus},
 };
 
 /// Status of one endpoint, as in `/health`.
@@ -22,7 +22,7 @@ pub struct EndpointStatus {
     /// The address that it listens on.
     pub address: SocketAddr,
     /// State and last error.
-    pub status: InstanceStatus,
+    pub status: WorkerStatus,
     /// Panics.
     pub panics: Counter,
 }
@@ -30,7 +30,7 @@ pub struct EndpointStatus {
 impl EndpointStatus {
     /// The status of an endpoint that does not serve yet.
     pub fn new(name: impl Into<Text>, plugin: &'static str, address: SocketAddr, stats: Stats) -> Self {
-        let (name, status, panics) = (name.into(), InstanceStatus::new(stats), Counter::default());
+        let (name, status, panics) = (name.into(), WorkerStatus::new(stats), Counter::default());
         Self { name, plugin, address, status, panics }
     }
 }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Batch, Command, ConfigError, PluginInfo, Role, SourceContext,
     plugin::{by_name, registration},
-    section::{Section, keys_of},
+    table::{Table, keys_of},
 };
 
 /// A kind of source. One crate implements it once and registers it with
@@ -161,7 +161,7 @@ pub(crate) struct ParsedSource {
 
 registration! {
     /// A linked [`SourcePlugin`], its type erased. [`register_source!`](crate::register_source) makes it.
-    SourceRegistration, parse: fn(&Section<'_>) -> Option<ParsedSource>
+    SourceRegistration, parse: fn(&Table<'_>) -> Option<ParsedSource>
 }
 
 impl SourceRegistration {

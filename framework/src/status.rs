@@ -1,4 +1,4 @@
-//! Status of a source or publisher: its state, its last success, its last fault.
+//! Status of a source, publisher or endpoint: its state, its last success, its last fault.
 
 use std::{
     hash::Hash,
@@ -12,7 +12,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::{Faults, Stats, Timestamp};
 
-/// State of a source or publisher.
+/// State of a source, publisher or endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
@@ -43,9 +43,9 @@ impl State {
     }
 }
 
-/// Status of one source or publisher. Its worker writes it; anybody reads it without a lock.
+/// Status of one source, publisher or endpoint. Its worker writes it; anybody reads it without a lock.
 #[derive(Debug)]
-pub struct InstanceStatus {
+pub struct WorkerStatus {
     state: AtomicU8,
     /// Microseconds since 1970; 0 = never.
     last_success: AtomicU64,
@@ -54,7 +54,7 @@ pub struct InstanceStatus {
     pub stats: Stats,
 }
 
-impl InstanceStatus {
+impl WorkerStatus {
     pub(crate) fn new(stats: Stats) -> Self {
         Self {
             state: AtomicU8::new(State::Starting as u8),

@@ -15,8 +15,8 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
-pub(crate) use crate::status::InstanceStatus;
 pub use crate::status::State;
+pub(crate) use crate::status::WorkerStatus;
 use crate::{Batch, Counter, Stats, Text};
 
 /// Batches that a reader of events may be behind before it misses some.
@@ -172,7 +172,7 @@ impl Section {
 #[derive(Debug)]
 pub struct Health {
     /// State, last success, last fault.
-    pub status: InstanceStatus,
+    pub status: WorkerStatus,
     /// Batches that were published.
     pub batches: Counter,
     /// Batches that gave way to a newer one of the same `interval`.
@@ -188,7 +188,7 @@ pub struct Health {
 impl Health {
     fn new(stats: Stats) -> Self {
         Self {
-            status: InstanceStatus::new(stats),
+            status: WorkerStatus::new(stats),
             batches: Counter::default(),
             superseded: Counter::default(),
             malformed: Counter::default(),

@@ -1,4 +1,4 @@
-//! What this process used.
+//! Resource usage of this process.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 pub(crate) struct Written {
     /// Pages that it made dirty, and the disk got or will get.
     pub(crate) disk: u64,
-    /// What it passed to `write` and its like.
+    /// Bytes passed to `write` and its like.
     pub(crate) calls: u64,
 }
 

@@ -1,4 +1,4 @@
-//! How long answers take, as a browser on this machine sees it: over HTTP, with the JSON.
+//! Time of answers as a browser on this machine sees it: over HTTP, with the JSON.
 
 use std::{
     io::{Read as _, Write as _},
@@ -22,7 +22,7 @@ const ROUNDS: usize = 20;
 const UNFOLDED: i64 = 4 * 3600 - 60;
 const METER: &str = "/history/smartmeter_d0";
 
-/// Asks the house's journal.
+/// Asks the household's journal.
 pub(crate) fn run(folder: &Path) {
     println!("== answers over HTTP: best and median of {ROUNDS}");
     let last: i64 = years(folder);
@@ -102,7 +102,7 @@ fn questions(address: SocketAddr, last: i64) {
     }
 }
 
-/// Adds days before the first one, for ten years in all. Gives where the recorded ones end.
+/// Adds days before the first one, for ten years in all. Returns the end of the recorded ones.
 fn years(folder: &Path) -> i64 {
     let database = Connection::open(folder.join(NAME)).unwrap();
     let one = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();

@@ -1,4 +1,4 @@
-//! What a house's meters say, second by second.
+//! Simulated readings of a household, second by second.
 
 use framework::{Batch, Decimal, Obis, Reading, Text, Timestamp};
 use simulator::Moment;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::{Reader, ServerConfig};
 use crate::{
-    ConfigError, Context, Endpoint, EndpointRegistration, Role, endpoint::endpoint_plugins, section::Section,
+    ConfigError, Context, Endpoint, EndpointRegistration, Role, endpoint::endpoint_plugins, table::Table,
 };
 
 /// The framework's own keys in each `[endpoints.<name>]`.
@@ -26,7 +26,7 @@ impl<'a> Reader<'a> {
     /// Checks all endpoints, and that each has an address of its own.
     pub(super) fn endpoints(
         &self,
-        endpoints: Vec<(String, Section<'a>)>,
+        endpoints: Vec<(String, Table<'a>)>,
         server: Option<&ServerConfig>,
         context: impl Fn(&str) -> Context,
     ) -> Vec<ConfiguredEndpoint> {

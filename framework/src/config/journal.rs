@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::{
     ConfigError, Period,
-    section::{Section, keys_of},
+    table::{Table, keys_of},
 };
 
 /// `[journal]`, checked.
@@ -55,7 +55,7 @@ fn default_raw() -> Period {
 }
 
 impl JournalConfig {
-    pub(super) fn read(section: &Section<'_>, state_dir: &Path) -> Option<Self> {
+    pub(super) fn read(section: &Table<'_>, state_dir: &Path) -> Option<Self> {
         let keys: Keys = section.parse()?;
         match Self::check(keys, state_dir) {
             Ok(journal) => Some(journal),

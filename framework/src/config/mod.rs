@@ -28,7 +28,7 @@ pub use self::{
 };
 use crate::{
     Context, Diagnostics, PluginInfo, Role, Text, plugins,
-    section::{ConfigText, Diagnostic, Section, did_you_mean, quoted},
+    table::{ConfigText, Diagnostic, Table, did_you_mean, quoted},
 };
 
 /// The tables of the file.
@@ -102,12 +102,12 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn section(&self, span: Range<usize>, table: DeTable<'a>) -> Section<'a> {
-        Section { text: self.text, span, table, known: &[], mistakes: self.mistakes }
+    fn section(&self, span: Range<usize>, table: DeTable<'a>) -> Table<'a> {
+        Table { text: self.text, span, table, known: &[], mistakes: self.mistakes }
     }
 
     /// Reads a value that must be a table.
-    fn table(&self, (key, value): Entry<'a>) -> Option<Section<'a>> {
+    fn table(&self, (key, value): Entry<'a>) -> Option<Table<'a>> {
         let at = value.span();
         match value.into_inner() {
             DeValue::Table(table) => Some(self.section(key.span(), table)),
@@ -157,8 +157,8 @@ impl<'a> Reader<'a> {
         Some(Config { server: server?, journal: journal?, sources, publishers, endpoints })
     }
 
-    /// Returns the sections in a table, in the order of the file; `None` if it is no table.
-    fn named(&self, role: Role, entry: Option<Entry<'a>>) -> Option<Vec<(String, Section<'a>)>> {
+    /// Returns the sections in a table, in the order of the file; `None` if it is not a table.
+    fn named(&self, role: Role, entry: Option<Entry<'a>>) -> Option<Vec<(String, Table<'a>)>> {
         let Some(entry) = entry else { return Some(Vec::new()) };
         let mut all: Vec<_> = self.table(entry)?.table.into_iter().collect();
         all.sort_by_key(|(key, _)| key.span().start);
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the key `plugin` out of a section, and returns the plugin.
-    fn plugin<R>(&self, section: &mut Section<'a>, role: Role, all: Vec<&'static R>) -> Option<&'static R>
+    fn plugin<R>(&self, section: &mut Table<'a>, role: Role, all: Vec<&'static R>) -> Option<&'static R>
     where
         R: Deref<Target = PluginInfo>,
     {

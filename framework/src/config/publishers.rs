@@ -9,7 +9,7 @@ use crate::{
     Context, Period, Publisher, PublisherRegistration, Role, Text,
     publish::Route,
     publisher::publisher_plugins,
-    section::{Section, did_you_mean, quoted},
+    table::{Table, did_you_mean, quoted},
 };
 
 /// The framework's own keys in each `[publishers.<name>]`.
@@ -39,7 +39,7 @@ impl<'a> Reader<'a> {
     pub(super) fn publisher(
         &self,
         context: Context,
-        mut section: Section<'a>,
+        mut section: Table<'a>,
         is_recorded: bool,
     ) -> Option<ConfiguredPublisher> {
         section.known = PUBLISHER_KEYS;
@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Takes a list of patterns; each must match one of `names`, if they are known.
-fn patterns(section: &mut Section<'_>, key: &str, names: Option<&[Text]>) -> Vec<WildMatch> {
+fn patterns(section: &mut Table<'_>, key: &str, names: Option<&[Text]>) -> Vec<WildMatch> {
     let at = section.place(key);
     let patterns = section.take::<Vec<String>>(key).unwrap_or_default();
     for pattern in patterns.iter().filter(|_| names.is_some()) {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::Secret;
 use crate::{
     ConfigError,
-    section::{Section, keys_of},
+    table::{Table, keys_of},
 };
 
 /// `[server]`, checked.
@@ -51,7 +51,7 @@ fn default_listen() -> String {
 }
 
 impl ServerConfig {
-    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+    pub(super) fn read(section: &Table<'_>) -> Option<Self> {
         let keys: Keys = section.parse()?;
         match Self::check(keys) {
             Ok(server) => Some(server),

@@ -7,7 +7,7 @@ use jiff::civil;
 use super::Reader;
 use crate::{
     Command, Context, DataAcquisition, Mode, Role, Schedule, Source, SourceContext, SourceRegistration,
-    section::Section, source::source_plugins,
+    source::source_plugins, table::Table,
 };
 
 /// The framework's own keys in each `[sources.<name>]`.
@@ -39,7 +39,7 @@ impl<'a> Reader<'a> {
     /// Checks all sources, and that no two of them need one device.
     pub(super) fn sources(
         &self,
-        sources: Vec<(String, Section<'a>)>,
+        sources: Vec<(String, Table<'a>)>,
         context: impl Fn(&str) -> Context,
     ) -> Vec<ConfiguredSource> {
         let mut devices = BTreeMap::<String, String>::new();
@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks one `[sources.<name>]`; `None` if it is wrong or not enabled.
-    fn source(&self, context: Context, section: &mut Section<'a>) -> Option<ConfiguredSource> {
+    fn source(&self, context: Context, section: &mut Table<'a>) -> Option<ConfiguredSource> {
         section.known = SOURCE_KEYS;
         let enabled = section.take("enabled").unwrap_or(true);
         let interval = section.take_period("interval");
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn time_of_day(section: &Section<'_>, text: &str, at: &Option<Range<usize>>) -> Option<civil::Time> {
+fn time_of_day(section: &Table<'_>, text: &str, at: &Option<Range<usize>>) -> Option<civil::Time> {
     let time = text.parse().ok();
     if time.is_none() {
         let at = at.clone().unwrap_or_else(|| section.span.clone());

@@ -25,8 +25,8 @@ use warp::{
 use super::{ApiError, reply};
 use crate::{
     Store, json,
-    section::quoted,
     store::{Section, View},
+    table::quoted,
 };
 
 /// Most names that the message about a missing one lists.
@@ -185,7 +185,7 @@ fn write_node(out: &mut Vec<u8>, view: &View, names: &[Cow<'_, str>]) -> Result<
             json::write(out, reading);
             if !below.is_empty() {
                 let object = out.split_off(start);
-                // A reading without an OBIS code is no object, and has no members.
+                // A reading without an OBIS code is not an object, and has no members.
                 let members: BTreeMap<&str, &RawValue> = serde_json::from_slice(&object).unwrap_or_default();
                 let member = below.join("/");
                 let found = members.get(&*member).ok_or_else(|| {

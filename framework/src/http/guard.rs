@@ -1,8 +1,7 @@
 //! Permission to send commands.
 //!
-//! This machine has it, and any client with the token. "This machine" includes its web browser, which runs pages of
-//! strangers: hence the checks of `Host` (a stranger's name that was made to point here) and `Origin` (a stranger's
-//! page).
+//! This machine has it, and any client with the token. "This machine" includes its web browser, which loads untrusted
+//! web pages: hence the checks of `Host` (a foreign name that was made to point here) and `Origin` (a foreign page).
 
 use std::net::IpAddr;
 

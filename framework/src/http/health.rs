@@ -1,4 +1,4 @@
-//! `/health`: status of each source and publisher, for people and for monitoring.
+//! `/health`: status of sources, publishers, endpoints and the journal, for people and for monitoring.
 
 use std::{sync::Arc, time::Instant};
 
@@ -12,7 +12,7 @@ use crate::{
     json::timestamp,
     publish::Delivery,
     serving::EndpointStatus,
-    store::{InstanceStatus, Section, State},
+    store::{Section, State, WorkerStatus},
 };
 
 /// Query that asks for status 200, however degraded the program is.
@@ -72,7 +72,7 @@ impl From<Status> for JournalHealth {
     }
 }
 
-/// Status of a source or a publisher.
+/// Status of a source, publisher or endpoint.
 #[derive(Serialize)]
 struct PluginHealth {
     plugin: &'static str,
@@ -175,7 +175,7 @@ impl PluginHealth {
         plugin: &'static str,
         state: &'static str,
         waiting: Option<Waiting>,
-        status: &InstanceStatus,
+        status: &WorkerStatus,
         counts: &[(&'static str, &Counter)],
     ) -> Self {
         let counts = counts.iter().map(|(name, count)| (*name, count.get()));

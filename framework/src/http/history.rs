@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Timestamp,
     journal::{Journal, Micros, Per, ReadError, Step, View, parse_time},
-    section::quoted,
+    table::quoted,
 };
 
 /// Queries that run at the same time; others wait.

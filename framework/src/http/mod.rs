@@ -6,7 +6,7 @@
 //! | `GET /data`, `/data/<source>[/<name>[/<member>]]` | the newest readings | `data` |
 //! | `GET /readings` | kind, quantity and unit of the newest readings | `readings` |
 //! | `GET /cmds`, `POST /cmd`, `GET /cmd?name=…`, `POST /` | the commands and their results | `cmd`, after `guard` |
-//! | `GET /health` | status of sources, publishers and endpoints | `health` |
+//! | `GET /health` | status of sources, publishers, endpoints and the journal | `health` |
 //! | `GET /metrics` | readings and status, for Prometheus | `metrics` |
 //! | `GET /events` | server-sent events, one for each batch | `events` |
 //! | `GET /series`, `/history/<source>/<name>` | recorded readings | `history`, `columns` |

@@ -22,7 +22,7 @@ pub use self::route::Route;
 pub(crate) use self::runner::Runner;
 #[doc(hidden)] // for the test that crosses every consumer of a reading's meaning
 pub use self::window::has_mean;
-use crate::{Counter, Stats, Text, Timestamp, status::InstanceStatus, store::State};
+use crate::{Counter, Stats, Text, Timestamp, status::WorkerStatus, store::State};
 
 /// Status of one publisher, as in `/health` and `/metrics`.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Delivery {
     /// Name of its plugin.
     pub plugin: &'static str,
     /// State, last success and last error.
-    pub status: InstanceStatus,
+    pub status: WorkerStatus,
     /// Records that were delivered.
     pub records: Counter,
     /// Attempts that failed.
@@ -55,7 +55,7 @@ impl Delivery {
         Self {
             name: name.into(),
             plugin,
-            status: InstanceStatus::new(stats),
+            status: WorkerStatus::new(stats),
             records: Counter::default(),
             failures: Counter::default(),
             refused: Counter::default(),

@@ -1,4 +1,4 @@
-//! Thread of one source or publisher, so that one that blocks holds up nobody else.
+//! Thread of one source, publisher or endpoint, so that one that blocks holds up nobody else.
 
 use std::{io, thread};
 

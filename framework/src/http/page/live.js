@@ -70,9 +70,9 @@ function take(name, readings, heard) {
     if (readingsOf(entry).some(([key, reading]) => !isDescribed(entry, key, reading))) readMeanings();
     sort();
   }
-  const instance = house.health?.sources[name];
+  const status = house.health?.sources[name];
   // A batch is newer than the last answer of /health.
-  if (heard && instance) instance.state = 'delivering';
+  if (heard && status) status.state = 'delivering';
   mark(name);
 }
 
@@ -229,12 +229,12 @@ function connect() {
 
 // State of a source for people: `live`, or the time and the reason.
 export function stateOf(name) {
-  const instance = house.health?.sources[name];
+  const status = house.health?.sources[name];
   const section = house.sections.get(name);
-  const state = instance?.state ?? (section?.readings.stale ? 'stale' : 'delivering');
+  const state = status?.state ?? (section?.readings.stale ? 'stale' : 'delivering');
   const live = Boolean(section) && state === 'delivering' && !house.offlineSince && !house.paused;
-  const since = section?.time ?? (Date.parse(instance?.last_success ?? '') || null);
-  return { live, state, since, reason: live ? null : (instance?.last_error?.message ?? null) };
+  const since = section?.time ?? (Date.parse(status?.last_success ?? '') || null);
+  return { live, state, since, reason: live ? null : (status?.last_error?.message ?? null) };
 }
 
 // Polls /health early if a source is silent for longer than usual: only the program knows whether that is a fault.

@@ -231,7 +231,7 @@ function phases(subject) {
 }
 
 // A subject in a list: its name and its value, what else is `below`, and whether that is live. `fill` writes what is
-// below, and gives the value.
+// below, and returns the value.
 function entry(subject, attributes, below, fill) {
   const { section } = subject;
   const [value, stale] = [h('strong', { class: 'value' }), staleness(section)];

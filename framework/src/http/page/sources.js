@@ -50,7 +50,7 @@ function summary() {
     !house.offlineSince &&
     (!journal || journal.state !== 'degraded') &&
     [...Object.values(sources), ...Object.values(publishers)].every(
-      (instance) => instance.state === 'delivering' || begins(instance),
+      (status) => status.state === 'delivering' || begins(status),
     );
   write(head.state, t(well ? 'all_well' : 'some_ill'));
   write(head.program, t('program', { version, time: moment(Date.parse(started), now()) }));
@@ -58,7 +58,7 @@ function summary() {
   write(head.journal, `${t('journal')} ${t(`journal_${journal?.state ?? 'none'}`)}${problem ? `: ${problem}` : '.'}`);
 }
 
-// What is known of an instance as pairs: a list whose rows are made once and then only rewritten.
+// Facts of a source or publisher as pairs: a list whose rows are made once and then only rewritten.
 function pairs(className) {
   const rows = new Map();
   const element = h('dl', { class: className });
@@ -80,13 +80,13 @@ function pairs(className) {
 }
 
 const words = (name) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll('_', ' ');
-const counts = (instance) =>
-  Object.entries(instance.counts ?? {}).map(([name, count]) => [
+const counts = (status) =>
+  Object.entries(status.counts ?? {}).map(([name, count]) => [
     name,
     [known(`count_${name}`) ?? words(name), number(count)],
   ]);
-const facts = (instance) =>
-  Object.entries(instance.facts ?? {}).map(([name, fact]) => [name, [known(`fact_${name}`) ?? words(name), fact]]);
+const facts = (status) =>
+  Object.entries(status.facts ?? {}).map(([name, fact]) => [name, [known(`fact_${name}`) ?? words(name), fact]]);
 
 // The head of a card: a name, and in words how it fares.
 function heading(name, label, test) {
@@ -133,22 +133,22 @@ function source(name) {
   return {
     element: top.element,
     update() {
-      const instance = house.health.sources[name];
-      if (!instance) return;
+      const status = house.health.sources[name];
+      if (!status) return;
       const { state, since, reason } = stateOf(name);
       top.update(state, reason);
-      const error = instance.last_error;
+      const error = status.last_error;
       main.update([
         ['reading', [t('last_reading'), since ? `${moment(since, now())} (${age(since, now())})` : t('never')]],
-        ['batches', [t('count_batches'), number(instance.counts.batches)]],
+        ['batches', [t('count_batches'), number(status.counts.batches)]],
         // A fault that is over is worth a line, no alarm.
         [
           'fault',
           [t('last_fault'), error && !reason ? `${moment(Date.parse(error.at), now())}: ${error.message}` : ''],
         ],
       ]);
-      device.update([['plugin', [t('plugin'), instance.plugin]], ...facts(instance)]);
-      more.update(counts(instance).filter(([name]) => name !== 'batches'));
+      device.update([['plugin', [t('plugin'), status.plugin]], ...facts(status)]);
+      more.update(counts(status).filter(([name]) => name !== 'batches'));
       readings.update();
     },
   };
@@ -161,16 +161,16 @@ function publisher(name) {
   return {
     element: top.element,
     update() {
-      const instance = house.health.publishers?.[name];
-      if (!instance) return;
+      const status = house.health.publishers?.[name];
+      if (!status) return;
       const when = (text) => (text ? `${moment(Date.parse(text), now())} (${age(Date.parse(text), now())})` : '');
-      top.update(instance.state, instance.state === 'delivering' ? null : instance.last_error?.message);
+      top.update(status.state, status.state === 'delivering' ? null : status.last_error?.message);
       main.update([
-        ['success', [t('last_success'), when(instance.last_success) || t('never')]],
-        ['backlog', [t('backlog'), t('records', { count: number(instance.backlog ?? 0) })]],
-        ['oldest', [t('oldest'), when(instance.oldest)]],
+        ['success', [t('last_success'), when(status.last_success) || t('never')]],
+        ['backlog', [t('backlog'), t('records', { count: number(status.backlog ?? 0) })]],
+        ['oldest', [t('oldest'), when(status.oldest)]],
       ]);
-      more.update([['plugin', [t('plugin'), instance.plugin ?? '']], ...facts(instance), ...counts(instance)]);
+      more.update([['plugin', [t('plugin'), status.plugin ?? '']], ...facts(status), ...counts(status)]);
     },
   };
 }

@@ -6,7 +6,7 @@ const PAGE: &str = "command_origins = [\"http://panel.home\"]\nallow_get_command
 
 const BODY: &str = r#"{"name":"echo","args":{"text":"x"}}"#;
 
-/// What `peer` is answered that sends a command with these headers.
+/// Answer to `peer` when it sends a command with these headers.
 async fn command(config: &'static str, peer: &str, headers: &str) -> (Answer, usize) {
     let (setup, runs) = with_commands(config);
     let request = format!(

@@ -14,7 +14,7 @@ fn files() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What stands between `before` and `after`, wherever it does.
+/// Texts between `before` and `after`.
 fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(before).skip(1).map(move |rest| rest.split(after).next().unwrap_or_default())
 }

@@ -1,8 +1,8 @@
-//! A table of the configuration on its way into a type of its own, with all its mistakes.
+//! Deserializes a configuration table, collecting all errors.
 
+mod config_error;
 mod deserialize;
 mod diagnostic;
-mod names;
 
 use std::{cell::RefCell, collections::BTreeSet, ops::Range, time::Duration};
 
@@ -12,20 +12,20 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+pub use self::{config_error::ConfigError, diagnostic::Diagnostics};
+use self::{
+    config_error::new_name,
+    deserialize::{Error, ErrorKind, Pass, Value},
+};
 pub(crate) use self::{
+    config_error::{did_you_mean, quoted},
     deserialize::keys_of,
     diagnostic::{ConfigText, Diagnostic},
-    names::{did_you_mean, quoted},
 };
-use self::{
-    deserialize::{Error, ErrorKind, Pass, Value},
-    names::new_name,
-};
-pub use self::{diagnostic::Diagnostics, names::ConfigError};
 use crate::Period;
 
 /// A table whose mistakes are collected.
-pub(crate) struct Section<'a> {
+pub(crate) struct Table<'a> {
     pub(crate) text: &'a ConfigText,
     /// Place of its header.
     pub(crate) span: Range<usize>,
@@ -35,7 +35,7 @@ pub(crate) struct Section<'a> {
     pub(crate) mistakes: &'a RefCell<Vec<Diagnostic>>,
 }
 
-impl<'a> Section<'a> {
+impl<'a> Table<'a> {
     /// Returns the place of a key's value; that of the section where it lacks the key.
     pub(crate) fn place(&self, key: &str) -> Range<usize> {
         self.table.get(key).map_or_else(|| self.span.clone(), Spanned::span)

@@ -1,4 +1,4 @@
-//! Mistakes that are more than a wrong type, and names that were probably meant.
+//! Errors that go beyond a wrong type, with the name that was probably meant.
 
 /// A mistake in a configuration whose types are right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
