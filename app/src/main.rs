@@ -1,4 +1,4 @@
-//! See the library: a binary of its own, so that tests link the same plugins.
+//! Thin binary: the code is in the library, so tests link the same plugins.
 
 fn main() -> std::process::ExitCode {
     smartmeter::main()

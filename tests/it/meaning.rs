@@ -88,7 +88,7 @@ fn code(processing: Processing, quantity: Quantity) -> Option<String> {
         Quantity::Frequency => (14, 0, 0),
         _ => return None,
     };
-    match (processing, quantity.adds_up()) {
+    match (processing, quantity.is_additive()) {
         (Total, true) => Some(format!("1-0:{c}.8.0*255")),
         (Net, true) if net > 0 => Some(format!("{net}.8.0")),
         (NetOfPhase, true) if net > 0 => Some(format!("1-0:{phase}.8.0")),
@@ -104,7 +104,7 @@ fn kind(form: Form, quantity: Quantity) -> Kind {
     match form {
         Form::Stated(kind) => kind,
         Form::Plain if quantity == Quantity::Duration => Kind::State,
-        Form::Plain if quantity.adds_up() => Kind::Counter,
+        Form::Plain if quantity.is_additive() => Kind::Counter,
         Form::Plain => Kind::Gauge,
         Form::Register(Processing::Total) => Kind::Counter,
         Form::Register(Processing::Net | Processing::NetOfPhase) => Kind::Net,

@@ -51,7 +51,7 @@ fn table(browser: &Browser, chart: &str) -> Vec<Vec<String>> {
 fn number(text: &str) -> f64 {
     let kept: String =
         text.replace('−', "-").chars().filter(|c| c.is_ascii_digit() || matches!(c, '.' | '-')).collect();
-    kept.parse().unwrap_or_else(|_| panic!("`{text}` is no number"))
+    kept.parse().unwrap_or_else(|_| panic!("`{text}` is not a number"))
 }
 
 fn charts() {

@@ -142,11 +142,11 @@ impl Search<'_> {
             self.connection = Some(Connection::open(self.port, baud).await?);
         }
         let Some(connection) = &mut self.connection else { return Ok(()) };
-        if connection.sets_baud() {
+        if connection.has_baud() {
             connection.set_baud(baud)?;
             say(self.port, &format!("listening at {baud} baud"));
         }
-        let baud = connection.sets_baud().then_some(baud);
+        let baud = connection.has_baud().then_some(baud);
         let mut until = Instant::now() + patience;
         let mut part = None;
         loop {

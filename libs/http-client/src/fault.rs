@@ -1,4 +1,4 @@
-//! Requests without a response: what a person can do about them.
+//! Connection errors, with advice.
 
 use std::{io, time::Duration};
 

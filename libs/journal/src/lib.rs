@@ -30,12 +30,12 @@
 //!
 //! `wal::intake` picks the numbers of a batch and dates them with `time::dating`; `wal::log` appends them to the open
 //! segment. [`Keeper`] syncs it, closes it and checkpoints it: `db::checkpoint` merges its entries into the rows of `raw`,
-//! makes the roll-ups of the minutes that changed (`db::rollup_tables`), and finds what is no consumption
-//! (`db::counter_resets`).
+//! makes the roll-ups of the minutes that changed (`db::rollup_tables`), and finds the resets
+//! of counters (`db::counter_resets`).
 //!
 //! # Reading
 //!
-//! [`Journal::read`] gives a closure a [`View`]: a read transaction, and the segments that are not in it. `query` answers
+//! [`Journal::read`] passes a closure a [`View`]: a read transaction, and the segments that are not in it. `query` answers
 //! from both. A publisher's [`Queue`] reads segments from its cursor on. `transfer` exports and imports while no program
 //! runs, or beside one.
 //!

@@ -3,7 +3,7 @@
 //! The test runs itself again as the program that is killed. `tests/journal_kill9.rs` kills the real one.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test's own processes; the numbers are said to the parent
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test's own processes; the numbers are printed for the parent
 
 mod support;
 
@@ -33,7 +33,7 @@ const SAID: u64 = 40;
 const BETWEEN: u64 = 10_000;
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What the killed program does: it says each batch after it was recorded.
+/// The killed program: it prints each batch after it was recorded.
 #[test]
 fn program() {
     let (Ok(folder), Ok(first)) = (std::env::var(FOLDER), std::env::var(FIRST)) else { return };
@@ -67,7 +67,7 @@ fn program() {
 fn what_was_recorded_survives_kill_9() {
     let dir = tempfile::tempdir().unwrap();
     let mut random = Random::new(0x5eed);
-    // Said by each program: the first batch, and the one after the last.
+    // Printed by each program: the first batch, and the one after the last.
     let mut said = Vec::new();
     for round in 0..KILLS {
         let first = round * BETWEEN;

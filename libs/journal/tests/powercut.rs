@@ -28,12 +28,12 @@ use support::{
     load::{ABREAST, Found, Load},
 };
 
-/// Where the program records, and from which batch to which.
+/// Folder in which the program records, and its first and last batch.
 const FOLDER: &str = "JOURNAL_POWERCUT_FOLDER";
 const BATCHES: &str = "JOURNAL_POWERCUT_BATCHES";
-/// Set where the keeper is late: segments are closed before it comes to fold them.
+/// Set if the keeper is late: segments are closed before it checkpoints them.
 const LATE: &str = "JOURNAL_POWERCUT_LATE";
-/// In the folder, but none of the journal's files: what the program says.
+/// In the folder, but none of the journal's files: what the program prints.
 const MARKS: &str = "marks";
 /// Programs that follow each other: each begins with what a power cut left of the one before.
 const PROGRAMS: u64 = 3;
@@ -43,8 +43,8 @@ const KILLS_EACH: u64 = 40;
 /// Recorded after the power is back.
 const MORE: u64 = 7;
 
-/// What the program does whose power is cut. It says each batch after it was recorded, and before which one all are
-/// committed.
+/// The program whose power is cut. It prints each batch after it was recorded, and the number up to which all are
+/// synced.
 #[test]
 fn program() {
     let (Ok(folder), Ok(batches)) = (std::env::var(FOLDER), std::env::var(BATCHES)) else { return };

@@ -96,7 +96,7 @@ impl Meaning {
         let unit = Unit::parse(text);
         let quantity = unit.map_or(Quantity::Other, Unit::quantity);
         let kind = match quantity {
-            _ if quantity.adds_up() => Kind::Counter,
+            _ if quantity.is_additive() => Kind::Counter,
             Quantity::Duration => Kind::State,
             Quantity::Other if text.is_empty() => Kind::State,
             _ => Kind::Gauge,
@@ -131,7 +131,7 @@ impl Meaning {
         let (c, d, e) = obis.cde();
         match obis.medium() {
             // A reading of another meter, which this one passes on.
-            Some(0) if c == 24 => self.live = self.quantity.adds_up() && matches!(d, 2 | 3),
+            Some(0) if c == 24 => self.live = self.quantity.is_additive() && matches!(d, 2 | 3),
             None | Some(0 | 1) => self.refine_electrical((c, d, e), obis.medium(), without_unit),
             Some(medium) => self.medium = medium_of_code(medium),
         }
@@ -174,7 +174,7 @@ impl Meaning {
             Quantity::Temperature => true,
             // A heat meter may say `6.8` and `6.26`, without a medium.
             Quantity::Volume => medium != Some(0),
-            quantity => medium != Some(0) && d == if quantity.adds_up() { 8 } else { 7 },
+            quantity => medium != Some(0) && d == if quantity.is_additive() { 8 } else { 7 },
         };
         // The groups from 96 on number their objects freely. A heat meter's `6.33` is the highest flow.
         if c < 96 && self.kind == Kind::Gauge && (processing.kind == Kind::Maximum || (c, d) == (6, 33)) {

@@ -1,5 +1,4 @@
 //! Readings, and batches of them.
-//! What a source hands on: readings, and batches of them.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 

@@ -67,7 +67,7 @@ words! {
 
 impl Quantity {
     /// Returns whether it adds up over time, so that a register of it is a counter.
-    pub const fn adds_up(self) -> bool {
+    pub const fn is_additive(self) -> bool {
         matches!(
             self,
             Self::Energy | Self::ReactiveEnergy | Self::ApparentEnergy | Self::Volume | Self::Charge

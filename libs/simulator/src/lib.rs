@@ -1,7 +1,7 @@
 //! Virtual household: devices that behave like real ones, on real pseudo terminals.
 //!
-//! The simulator sits behind the device, never behind the parser: a program opens a port and gets bytes that look like those
-//! of a meter. The simulator knows nothing of the program.
+//! The simulator imitates the device, not the parser's input: a program opens a port and gets bytes that look like
+//! those of a meter. The simulator knows nothing of the program.
 //!
 //! - [`Demo`] is the whole household: a meter and a pulse adapter, ready to be read.
 //! - [`Household`] is the model; [`ebz`], [`sml`] and [`p1`] write its state as meters do.

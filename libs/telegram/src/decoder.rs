@@ -72,7 +72,7 @@ pub trait Telegram {
     fn len(&self) -> usize;
     /// Returns the variant of the protocol, in a word or a few: `7E1`.
     fn variant(&self) -> &'static str;
-    /// Returns whether checksums cover all of it. A new list of registers is no damage then.
+    /// Returns whether checksums cover all of it. A new list of registers is then not damage.
     fn is_checksummed(&self) -> bool;
 }
 

@@ -1,4 +1,4 @@
-//! Open port.
+//! Connection to a device: serial port, TCP or recording.
 
 use std::{
     fmt::Debug,
@@ -22,7 +22,7 @@ use crate::{Port, replay::Replay};
 
 /// Longest time to establish a TCP connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// Interval of keep-alive probes on an idle TCP connection: the other end may be gone for good.
+/// Interval of keep-alive probes on an idle TCP connection: the other end may be gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Interval of looks at the bytes that a port has yet to send: no event reports that.
 const SENT_CHECK: Duration = Duration::from_millis(2);
@@ -87,7 +87,7 @@ impl Connection {
     /// Returns any I/O error; `UnexpectedEof` when the device went away, and at the end of a recording.
     ///
     /// # Cancel safety
-    /// When dropped early, it has read nothing.
+    /// A dropped call has read nothing.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Device::Replay(replay) = &mut self.device {
             return replay.read(buffer).await;
@@ -138,7 +138,7 @@ impl Connection {
     }
 
     /// Returns whether this end sets the baud rate: a TCP server has its own.
-    pub fn sets_baud(&self) -> bool {
+    pub fn has_baud(&self) -> bool {
         matches!(self.device, Device::Serial(_))
     }
 
@@ -165,7 +165,7 @@ impl Connection {
     /// Returns the system's error when the port cannot be locked again.
     ///
     /// # Cancel safety
-    /// When dropped early, it was a shorter nap.
+    /// A dropped call ends the sleep early.
     pub async fn nap(&mut self, when: Instant) -> io::Result<()> {
         // The exclusive mode belongs to the terminal, and dropping any of its `TTYPort`s ends it.
         if self.watched.take().is_some()

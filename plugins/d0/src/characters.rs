@@ -42,7 +42,7 @@ pub(crate) fn has_groups(code: &[u8]) -> bool {
     groups.all(is_group)
 }
 
-/// Returns whether `code` is no meter's but may be left of a longer one that was cut: the `255` of `1.8.0*255`.
+/// Returns whether `code` is not a meter's but may be the rest of a longer one that was cut: the `255` of `1.8.0*255`.
 pub(crate) fn is_doubtful(code: &[u8]) -> bool {
     !code.iter().any(|&byte| byte == b'.' || byte.is_ascii_alphabetic())
 }

@@ -1,4 +1,4 @@
-//! Place of a register in the text of its telegram.
+//! Byte spans of a register within its telegram.
 
 use framework::{Decimal, Obis, Timestamp};
 use telegram::{Register, RegisterTime};

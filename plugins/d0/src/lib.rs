@@ -17,7 +17,7 @@ mod entry;
 pub mod framing;
 mod group;
 mod head;
-mod open;
+mod partial;
 mod plugin;
 pub mod reject;
 mod request;

@@ -1,4 +1,4 @@
-//! Telegram that has begun: what is known of it, and its faults.
+//! Telegram that has begun: its framing, its parts so far and its faults.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ static CRC16: crc::Crc<u16, crc::Table<16>> = crc::Crc::<u16, crc::Table<16>>::n
 
 /// State of a telegram whose characters are being collected in a text.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Open {
+pub(crate) struct Partial {
     pub(crate) framing: Framing,
     /// Number of characters of the ident line; 0 without one.
     pub(crate) ident: usize,
@@ -42,7 +42,7 @@ pub(crate) enum Line {
     Odd,
 }
 
-impl Open {
+impl Partial {
     /// A telegram with an ident line of `ident` characters, or with STX only.
     pub(crate) fn new(framing: Framing, ident: usize, parity_errors: usize) -> Self {
         let stx = if ident == 0 { Some(0) } else { None };

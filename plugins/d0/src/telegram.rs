@@ -1,4 +1,4 @@
-//! Telegram that arrived whole, and its registers.
+//! Complete telegram, and its registers.
 
 use telegram::Register;
 

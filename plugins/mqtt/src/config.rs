@@ -75,7 +75,7 @@ pub(crate) enum Discovery {
 /// Checked configuration.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) instance: String,
+    pub(crate) publisher: String,
     pub(crate) broker: Broker,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
@@ -113,7 +113,7 @@ impl Config {
         let found = [broker.as_ref().err(), password.as_ref().err(), no_id.as_ref()];
         ConfigError::all(found.into_iter().flatten().cloned().chain(wrong_topics))?;
         Ok(Settings {
-            instance: cx.name().to_owned(),
+            publisher: cx.name().to_owned(),
             broker: broker?,
             username: self.username,
             password: password?,

@@ -52,7 +52,7 @@ pub(crate) struct Counter {
 
 impl Counter {
     /// Returns the counter of a line that is watched since `now`, at `level` if that is known. A line that is active at
-    /// that time is no pulse, as it began before.
+    /// that time is not a pulse, as it began before.
     ///
     /// With a `hold` of zero every activation is a pulse.
     pub(crate) fn new(hold: Duration, level: Option<bool>, now: Duration) -> Self {

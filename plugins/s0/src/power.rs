@@ -132,7 +132,7 @@ mod tests {
         let power = after((0..200).map(|n| 60 * n + (n % 2) * 20));
         let watts = power.watts(power.last).unwrap();
         assert!((59_000.0..61_000.0).contains(&watts), "{watts}");
-        // Many at the same moment, as a serial line hands them on.
+        // Many at the same moment, as a serial line delivers them.
         let mut power = super::Power::new(3600.0, TIMEOUT, ms(0));
         (1..=50).for_each(|n| power.pulses(Pulses { count: 10, at: ms(100 * n) }));
         assert_eq!(power.watts(ms(5000)).unwrap().round(), 360_000.0);

@@ -38,7 +38,7 @@ impl SerialInput {
         Ok(())
     }
 
-    /// Returns the number of bytes, and of those that were no pulse of their own.
+    /// Returns the number of bytes, and of those that were not a pulse of their own.
     pub(crate) fn tally(&self) -> (u64, u64) {
         (self.bursts.bytes, self.bursts.merged)
     }

@@ -66,7 +66,7 @@ impl Zones {
             let zone = entry?.path();
             let name = zone.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let Some(number) = name.strip_prefix("thermal_zone") else { continue }; // a cooling device
-            // A sensor that is switched off gives no temperature; the other zones do.
+            // A sensor that is switched off has no temperature; the other zones do.
             let text = fs::read_to_string(zone.join("temp")).unwrap_or_default();
             let Some(celsius) = text.trim().parse().ok().and_then(|thousandths| Decimal::new(thousandths, 3))
             else {

@@ -28,7 +28,7 @@ impl PublisherPlugin for Volkszaehler {
     fn build(config: Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         let (client, channels, batching) = config.settings()?;
         Ok(Box::new(Channels {
-            instance: cx.name().into(),
+            publisher: cx.name().into(),
             middleware: Middleware::new(client),
             named: NamedReadings::new("channels", cx.name(), channels.iter().map(Channel::reading)),
             channels,
@@ -42,7 +42,7 @@ impl PublisherPlugin for Volkszaehler {
 framework::register_publisher!(Volkszaehler);
 
 struct Channels {
-    instance: Text,
+    publisher: Text,
     middleware: Middleware,
     channels: Vec<Channel>,
     named: NamedReadings,
@@ -88,7 +88,7 @@ impl Publisher for Channels {
             let (values, message) = channel.skip();
             self.set_aside.add(values as u64);
             if let Some(message) = message {
-                tracing::error!(publisher = %self.instance, "{message}");
+                tracing::error!(publisher = %self.publisher, "{message}");
             }
         }
         Ok(records.len())

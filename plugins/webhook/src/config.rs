@@ -42,7 +42,7 @@ impl Config {
     ///
     /// # Errors
     /// Returns every mistake.
-    pub(crate) fn hook(self, instance: &str) -> Result<Hook, ConfigError> {
+    pub(crate) fn hook(self, publisher: &str) -> Result<Hook, ConfigError> {
         let mut wrong = Vec::new();
         if !(1..=MAX_BATCH_SIZE).contains(&self.batch_size) {
             let message =
@@ -50,7 +50,7 @@ impl Config {
             wrong.push(ConfigError::key("batch_size", message));
         }
         let shown = self.username.is_some() || self.token.is_some() || self.token_file.is_some();
-        let headers = Headers::new(self.headers, instance);
+        let headers = Headers::new(self.headers, publisher);
         match &headers {
             Ok(headers) if shown && headers.has("authorization") => {
                 let message = "`Authorization` and `username` or `token` exclude each other";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use framework::{ConfigError, Secret};
 
 /// Placeholders in a value.
-const PLACEHOLDERS: [&str; 3] = ["{instance}", "{version}", "{count}"];
+const PLACEHOLDERS: [&str; 3] = ["{publisher}", "{version}", "{count}"];
 /// Headers that follow from the request itself.
 const RESERVED: [&str; 6] =
     ["connection", "content-encoding", "content-length", "host", "te", "transfer-encoding"];
@@ -19,14 +19,14 @@ impl Headers {
     ///
     /// # Errors
     /// Returns each header that cannot be sent.
-    pub(crate) fn new(written: BTreeMap<String, Secret>, instance: &str) -> Result<Self, Vec<ConfigError>> {
+    pub(crate) fn new(written: BTreeMap<String, Secret>, publisher: &str) -> Result<Self, Vec<ConfigError>> {
         let wrong: Vec<_> =
             written.iter().filter_map(|(name, value)| mistake(name, value.reveal())).collect();
         if !wrong.is_empty() {
             return Err(wrong);
         }
         let filled = |(name, value): (String, Secret)| {
-            let value = value.reveal().replace("{instance}", instance);
+            let value = value.reveal().replace("{publisher}", publisher);
             (name, value.replace("{version}", env!("CARGO_PKG_VERSION")).into())
         };
         let mut headers: Vec<_> = written.into_iter().map(filled).collect();
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn placeholders_are_filled_in() {
-        let value = "{instance} {count} {version} {} {\"a\": 1} { x }";
+        let value = "{publisher} {count} {version} {} {\"a\": 1} { x }";
         let expected = format!("hook 7 {} {{}} {{\"a\": 1}} {{ x }}", env!("CARGO_PKG_VERSION"));
         let json = ("Content-Type".to_owned(), "application/json".to_owned());
         assert_eq!(filled("X-Of", value), [("X-Of".to_owned(), expected), json]);
@@ -104,7 +104,7 @@ mod tests {
             (
                 "X",
                 "geheim {section}",
-                "`{section}` in `X` is not a placeholder: expected one of `{instance}`",
+                "`{section}` in `X` is not a placeholder: expected one of `{publisher}`",
             ),
         ] {
             let errors = format!("{:?}", headers(name, value).unwrap_err());

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! row    = version 1 · number of times · times · columns · CRC-32 (ISO-HDLC) of all before it, little endian
-//! times  = run of microseconds since the minute began: all the times at which any series has a number
+//! times  = run of microseconds since the minute began, one for each time at which any series has a number
 //! column = series, as the difference to the one before · length of what follows
 //!        · scale, + 0x80 where numbers are missing · then a bit for each time, lowest first · run of mantissas
 //! ```
 //!
-//! Integers are variable (see `varint`), runs are packed (see `rice`). A series whose numbers fit no common scale has
+//! Integers are variable (see `varint`), runs are packed (see `rice`): times are delta-of-delta, mantissas delta encoded. A series whose numbers fit no common scale has
 //! several columns in a row. A telegram a second of eight registers takes about ten bytes.
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};

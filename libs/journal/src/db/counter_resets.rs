@@ -1,8 +1,8 @@
-//! Resets of counters: steps between two readings that are no consumption.
+//! Resets of counters: steps between two readings that do not count as consumption.
 //!
 //! [`find`] is the only finder. The checkpoint runs it over the minutes that changed and writes what it finds into the
 //! table `event`; readers run it over the readings that are not checkpointed yet. A reset is therefore a property of the
-//! readings alone: late readings, imports and clock corrections come in any order and give the same events.
+//! readings alone: late readings, imports and clock corrections come in any order and produce the same events.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ const SHORT_FACTOR: f64 = 10.0;
 /// Number of a counter, and the time at which it was read.
 pub(crate) type Point = (Micros, f64);
 
-/// Step of a counter that is no consumption.
+/// Step of a counter that does not count as consumption.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Reset {
     pub(crate) time: Micros,

@@ -1,4 +1,4 @@
-//! Table `event`: steps of counters that are no consumption.
+//! Table `event`: steps of counters that do not count as consumption.
 
 use rusqlite::Connection;
 

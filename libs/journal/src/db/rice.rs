@@ -1,15 +1,15 @@
 //! Rice coding: a run of integers in as few bits as they need.
 //!
 //! ```text
-//! run   = kind · start · [step] · surprises
+//! run   = kind · start · [step] · residuals
 //! kind  = 0x80, where each integer is guessed to be the one before it plus the step (the first is the start);
 //!         without it each is guessed to be the start
 //!       + 0, where every guess is right and nothing follows, or 1 + the parameter of the Rice code
 //! ```
 //!
-//! A surprise is what an integer differs from its guess, zigzag, as a Rice code: its upper bits as that many zeros and
-//! a one, then its lower bits, as many as the parameter says. A run of zeros that is too long for that announces the
-//! number of bits (less one, in six) and then all of them: one leap does not spoil the rest of the run. Bits fill
+//! A residual is the difference of an integer from its guess, zigzag, as a Rice code: its upper bits as that many zeros
+//! and a one, then its lower bits, as many as the parameter says. An over-long run of zeros is an escape: six bits
+//! give the width minus one, then the raw value follows, so one leap does not spoil the rest of the run. Bits fill
 //! bytes from the lowest; the last byte is filled up with zeros.
 
 use crate::varint::{Input, put_signed};
@@ -53,9 +53,9 @@ pub(crate) fn take_run(input: &mut Input<'_>, count: usize, mut each: impl FnMut
         Some(parameter) => {
             let mut bits = Bits { bytes: input.0, at: 0 };
             for _ in 0..count {
-                let surprise = bits.rice(parameter);
+                let residual = bits.rice(parameter);
                 let integer = if steps { last.wrapping_add(step) } else { start };
-                last = integer.wrapping_add(surprise);
+                last = integer.wrapping_add(residual);
                 each(last);
             }
             // Bits after the end were read as zeros.
@@ -70,7 +70,7 @@ struct Plan {
     kind: u8,
     start: i64,
     step: i64,
-    surprises: Vec<u64>,
+    residuals: Vec<u64>,
     bits: usize,
 }
 
@@ -78,26 +78,26 @@ impl Plan {
     /// Noise around a number.
     fn level(run: &[i64]) -> Option<Self> {
         let start = median(run.to_vec())?;
-        let surprises = run.iter().map(|integer| zigzag(integer.wrapping_sub(start))).collect();
-        Some(Self::new(0, start, 0, surprises))
+        let residuals = run.iter().map(|integer| zigzag(integer.wrapping_sub(start))).collect();
+        Some(Self::new(0, start, 0, residuals))
     }
 
     /// A slope, or a random walk.
     fn steps(run: &[i64]) -> Option<Self> {
         let rises = || run.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
         let step = median(rises().collect()).unwrap_or(0);
-        let surprises = rises().map(|rise| zigzag(rise.wrapping_sub(step))).collect();
-        run.first().map(|start| Self::new(STEPS, *start, step, surprises))
+        let residuals = rises().map(|rise| zigzag(rise.wrapping_sub(step))).collect();
+        run.first().map(|start| Self::new(STEPS, *start, step, residuals))
     }
 
-    fn new(kind: u8, start: i64, step: i64, surprises: Vec<u64>) -> Self {
-        if surprises.len() <= MAX_SILENT && surprises.iter().all(|surprise| *surprise == 0) {
-            return Self { kind, start, step, surprises: Vec::new(), bits: 0 };
+    fn new(kind: u8, start: i64, step: i64, residuals: Vec<u64>) -> Self {
+        if residuals.len() <= MAX_SILENT && residuals.iter().all(|residual| *residual == 0) {
+            return Self { kind, start, step, residuals: Vec::new(), bits: 0 };
         }
-        let cost = |parameter: u32| surprises.iter().map(|s| width(*s, parameter)).sum::<usize>();
+        let cost = |parameter: u32| residuals.iter().map(|s| width(*s, parameter)).sum::<usize>();
         let best = (0..=MAX_PARAMETER).map(|parameter| (cost(parameter), parameter)).min();
         let (bits, parameter) = best.unwrap_or_default();
-        Self { kind: kind | (parameter + 1) as u8, start, step, surprises, bits }
+        Self { kind: kind | (parameter + 1) as u8, start, step, residuals, bits }
     }
 
     /// Returns the size in bits.
@@ -119,7 +119,7 @@ impl Plan {
         self.write_numbers(out);
         let parameter = u32::from(self.kind & !STEPS).saturating_sub(1);
         let mut writer = Writer { out, word: 0, filled: 0 };
-        self.surprises.iter().for_each(|surprise| writer.rice(*surprise, parameter));
+        self.residuals.iter().for_each(|residual| writer.rice(*residual, parameter));
         writer.finish();
     }
 }
@@ -133,13 +133,13 @@ fn zigzag(n: i64) -> u64 {
     ((n << 1) ^ (n >> 63)) as u64
 }
 
-/// Returns how many bits a surprise takes.
-fn width(surprise: u64, parameter: u32) -> usize {
-    let upper = surprise >> parameter;
+/// Returns the number of bits that a residual takes.
+fn width(residual: u64, parameter: u32) -> usize {
+    let upper = residual >> parameter;
     let bits = if upper < u64::from(ESCAPE) {
         upper as u32 + 1 + parameter
     } else {
-        ESCAPE + 6 + (64 - surprise.leading_zeros())
+        ESCAPE + 6 + (64 - residual.leading_zeros())
     };
     bits as usize
 }
@@ -162,17 +162,17 @@ impl Writer<'_> {
         }
     }
 
-    fn rice(&mut self, surprise: u64, parameter: u32) {
-        let upper = surprise >> parameter;
+    fn rice(&mut self, residual: u64, parameter: u32) {
+        let upper = residual >> parameter;
         if upper < u64::from(ESCAPE) {
             self.push(1 << upper, upper as u32 + 1);
-            self.push(surprise & low(parameter), parameter);
+            self.push(residual & low(parameter), parameter);
         } else {
-            let count = 64 - surprise.leading_zeros();
+            let count = 64 - residual.leading_zeros();
             self.push(0, ESCAPE);
             self.push(u64::from(count - 1), 6);
-            self.push(surprise & low(32), count.min(32));
-            self.push(surprise >> 32, count.saturating_sub(32));
+            self.push(residual & low(32), count.min(32));
+            self.push(residual >> 32, count.saturating_sub(32));
         }
     }
 
@@ -216,13 +216,13 @@ impl Bits<'_> {
     fn rice(&mut self, parameter: u32) -> i64 {
         let word = self.peek();
         let upper = word.trailing_zeros();
-        let surprise = if upper < ESCAPE {
+        let residual = if upper < ESCAPE {
             self.at += (upper + 1 + parameter) as usize;
             u64::from(upper) << parameter | word >> (upper + 1) & low(parameter)
         } else {
             self.long()
         };
-        (surprise >> 1) as i64 ^ -((surprise & 1) as i64)
+        (residual >> 1) as i64 ^ -((residual & 1) as i64)
     }
 
     #[cold]

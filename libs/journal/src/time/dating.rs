@@ -2,15 +2,15 @@
 //!
 //! The journal's time is the time since boot, which nobody can set, plus an offset. Where the offset turns out to be wrong,
 //! everything that was dated with it is wrong by the same amount, and a [`TimeCorrection`] puts it right. How far the system
-//! clock is trusted decides what a step of it means:
+//! clock is trusted decides what a step of it means. It is doubted while a step of a confirmed clock may still be undone:
 //!
 //! | trust | event | what happens | then |
 //! |---|---|---|---|
 //! | unconfirmed | the clock steps, or is synchronized while the journal is ahead of it | the whole epoch moves | confirmed if it was synchronized, else unconfirmed |
-//! | unconfirmed | it is synchronized; or it made no step for a week | | confirmed |
-//! | confirmed | it steps | the old offset goes on | doubted |
-//! | doubted | it steps back to where it was | | confirmed |
-//! | doubted | it is synchronized; or an hour has passed | what came since the step moves | confirmed if it was synchronized, else unconfirmed |
+//! | unconfirmed | the clock is synchronized, or made no step for a week | nothing | confirmed |
+//! | confirmed | the clock steps | the old offset stays in use | doubted |
+//! | doubted | the clock steps back to where it was | nothing | confirmed |
+//! | doubted | the clock is synchronized, or an hour has passed | all readings since the step move | confirmed if it was synchronized, else unconfirmed |
 //!
 //! An epoch that reaches into readings of an older one cannot be told from them any more. It is never moved again, so it
 //! counts as confirmed.
@@ -24,7 +24,7 @@ const STEP: Micros = SECOND;
 const TRUSTED_AFTER: Micros = 7 * 24 * HOUR;
 /// Time for which a confirmed clock is not believed when it steps.
 const DOUBTED_FOR: Micros = HOUR;
-/// Where the clock goes back by less than a step, the journal's time runs slower: by a hundredth.
+/// Divisor by which the journal's time runs slower while the clock goes back by less than a step.
 const SLOWER: Micros = 100;
 
 /// Dates readings.

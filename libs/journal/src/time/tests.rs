@@ -1,4 +1,4 @@
-//! A machine with a clock that is played with.
+//! A machine whose clock the test manipulates.
 
 use proptest::prelude::*;
 
@@ -17,7 +17,7 @@ struct Machine {
     error: Micros,
     synchronized: Option<Micros>,
     dating: Dating,
-    /// What was recorded: when it was taken in truth, and the date it has.
+    /// Recorded readings: the true time, and the time that they were given.
     readings: Vec<(Micros, Micros)>,
     /// The first reading of the epoch.
     first: usize,

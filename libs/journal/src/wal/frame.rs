@@ -14,9 +14,8 @@
 //!
 //! Version 1, which is still read, has no kinds.
 //!
-//! Integers are variable (see `varint`). A batch holds the differences to the batch of the same layout before it: of its
-//! time the difference of differences, of each mantissa the difference. A batch of eight registers a second takes about
-//! twenty bytes.
+//! Integers are variable (see `varint`). Within a layout, times are delta-of-delta encoded, mantissas delta
+//! encoded. A batch of eight registers a second takes about twenty bytes.
 
 use std::collections::HashMap;
 

@@ -28,7 +28,7 @@ const MONTH: Micros = 30 * 86_400_000_000;
 /// Corrections of the clock that are kept for what is not delivered yet. Only a clock that flutters makes more.
 pub(super) const CORRECTIONS: usize = 1000;
 
-/// What the database knows of the log.
+/// State of the log according to the database.
 #[derive(Debug, Default)]
 pub(crate) struct DbState {
     /// Last segment that it has.

@@ -65,7 +65,7 @@ struct Early {
     readings: usize,
 }
 
-/// What a source recorded.
+/// One recording of a source.
 #[derive(Debug)]
 enum Recording {
     Batch(Text, Batch),

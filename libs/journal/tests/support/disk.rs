@@ -1,4 +1,4 @@
-//! What a power cut leaves of a folder, from the notes of `recorder.c`.
+//! Remains of a folder after a power cut, from the notes of `recorder.c`.
 //!
 //! # The model
 //!
@@ -43,9 +43,9 @@ enum Naming {
 enum Event {
     Changed(File, Change),
     Named(Naming),
-    /// What happened to the file before this event is safe; of the folder where there is no file.
+    /// The changes of the file before this event are safe; without a file, those of the folder.
     Synced(Option<File>, usize),
-    /// The program says this.
+    /// The program prints this.
     Mark(String),
 }
 
@@ -57,7 +57,7 @@ pub struct Recording {
     events: Vec<Event>,
 }
 
-/// What became of the changes that were not synced.
+/// Fate of the changes that were not synced.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     /// Nothing was written back.
@@ -145,12 +145,12 @@ impl Recording {
         Self { before, events }
     }
 
-    /// How many moments there are at which the power can go.
+    /// Number of moments at which the power can go.
     pub fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// What the program had said before a moment, in order.
+    /// Lines that the program had printed before a moment, in order.
     pub fn marks(&self, cut: usize) -> impl DoubleEndedIterator<Item = &str> {
         let marks = self.events[..cut].iter();
         marks.filter_map(|event| if let Event::Mark(text) = event { Some(&**text) } else { None })
@@ -168,12 +168,12 @@ impl Recording {
         (next + random.below(4) as usize).saturating_sub(1).min(self.len())
     }
 
-    /// What every program sees before the event number `cut`: it is there, too, after the program was killed.
+    /// Files that every program sees before the event number `cut`, also after the program was killed.
     pub fn seen(&self, cut: usize) -> Files {
         self.left(cut, |_| Fate::Kept, &mut Random::new(1))
     }
 
-    /// What is there after a power cut before the event number `cut`.
+    /// Files that are left by a power cut before the event number `cut`.
     pub fn cut(&self, cut: usize, random: &mut Random) -> Files {
         let one = match random.below(8) {
             0 => Some(Fate::Lost),

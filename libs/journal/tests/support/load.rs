@@ -20,16 +20,16 @@ const SECTIONS: [&str; 3] = ["house", "heat", "sun"];
 /// Microseconds since 1970 of the first batch, and from one to the next: some of a section in each minute.
 const START: i64 = 1_790_000_000_123_456;
 const STEP: i64 = 3_700_001;
-/// How far numbers may be apart that are recorded at the same time: a batch is at most a minute old.
+/// Largest distance of numbers that are recorded at the same time: a batch is at most a minute old.
 pub const ABREAST: u64 = 8;
-/// This section's counter is set to 0 so often, in batches of this section.
+/// Section whose counter is set to 0, and the number of its batches between two settings.
 const COUNTER: &str = "heat";
 const SET_EVERY: u64 = 20;
 
 /// A journal that is under load.
 pub struct Load {
     pub journal: Journal,
-    /// What the clock shows, in microseconds since 1970.
+    /// Time of the clock, in microseconds since 1970.
     now: Arc<AtomicI64>,
 }
 
@@ -89,7 +89,7 @@ fn time(number: u64) -> i64 {
     START + number as i64 * STEP
 }
 
-/// What a counter was set from and to just before a batch.
+/// Values from which and to which a counter was set just before a batch.
 fn set(number: u64) -> Option<(Decimal, Decimal)> {
     let own = number / SECTIONS.len() as u64;
     let wanted = section(number) == COUNTER && own > 0 && own.is_multiple_of(SET_EVERY);

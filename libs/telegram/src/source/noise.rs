@@ -1,4 +1,4 @@
-//! Bytes that make no telegram.
+//! Bytes that do not form a telegram.
 
 use std::time::Duration;
 

@@ -91,7 +91,7 @@ impl<D: Decoder> Meter<D> {
     /// Listens at the next baud rate; fails after the last one, and where there is no other.
     fn next_baud(&mut self, connection: &mut Connection) -> Result<(), AcquireError> {
         let count = self.settings.bauds.len();
-        if count < 2 || !connection.sets_baud() {
+        if count < 2 || !connection.has_baud() {
             return Err(self.no_telegram(connection));
         }
         self.place = (self.place + 1) % count;

@@ -236,7 +236,7 @@ fn the_guard_gives_way_to_new_registers() {
         assert_eq!(watch.judge(&open), Err(What::Registers));
     }
     assert_eq!(watch.judge(&open), Ok(()));
-    assert_eq!(watch.judge(&locked), Ok(()), "known once, known for good");
+    assert_eq!(watch.judge(&locked), Ok(()), "known once, known permanently");
     assert_eq!(watch.judge(&open), Ok(()));
 }
 

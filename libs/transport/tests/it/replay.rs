@@ -36,7 +36,7 @@ async fn chunks_come_when_they_came() {
     let file = File::new("times", RECORDING);
     for speed in [1.0, 10.0, 0.5] {
         let mut connection = file.open(speed).await;
-        assert_eq!((connection.baud(), connection.sets_baud()), (9600, false));
+        assert_eq!((connection.baud(), connection.has_baud()), (9600, false));
         let start = Instant::now();
         let (mut buffer, mut seen) = ([0; 3], Vec::new());
         let error = loop {

@@ -5,7 +5,7 @@ use crate::{
     data_line::End,
     framing::Framing,
     head::Head,
-    open::Line,
+    partial::Line,
     reject::Reason,
     telegram::Check,
     wire::{ETX, MAX_IDENT, MAX_TELEGRAM, STX},
@@ -16,7 +16,7 @@ impl Decoder {
     pub(super) fn lines(&mut self, start: usize) -> Step {
         loop {
             match self.line(start) {
-                Step::On if !self.open.marked => {}
+                Step::On if !self.partial.marked => {}
                 stop => return stop,
             }
         }
@@ -29,14 +29,14 @@ impl Decoder {
             return self.too_long(start);
         }
         let Some(&first) = self.input.get(at) else { return Step::More };
-        let framing = self.open.framing;
+        let framing = self.partial.framing;
         let first = framing.character(first);
-        if first == ETX && self.open.stx.is_some() {
+        if first == ETX && self.partial.stx.is_some() {
             return self.check();
         }
         // Neither an end mark nor what is blank needs a line end after it.
-        self.open.marked = first == b'!';
-        let lone = if self.open.marked { 1 } else { self.blank(framing, at) };
+        self.partial.marked = first == b'!';
+        let lone = if self.partial.marked { 1 } else { self.blank(framing, at) };
         if lone > 0 {
             self.copy(lone);
             return Step::On;
@@ -51,17 +51,17 @@ impl Decoder {
         let raw = &self.input[at..end];
         let place = self.text.len()..self.text.len() + raw.len();
         let parity_errors = framing.read(&self.input[at..after], &mut self.text);
-        match self.open.read_line(&self.text[..place.end], place.start, &mut self.registers) {
+        match self.partial.read_line(&self.text[..place.end], place.start, &mut self.registers) {
             Line::Head if Head::is_line(raw) => return Step::Rejected(self.rejected(start, Reason::NoEnd)),
             Line::Data(End::Line) => {
-                self.open.parity_errors += parity_errors;
+                self.partial.parity_errors += parity_errors;
                 self.input.at = after;
             }
             Line::Data(End::Mark(mark)) => {
                 // What follows the mark may be the next telegram: only up to it is this one's.
                 self.text.truncate(place.start);
                 self.copy(mark - place.start + 1);
-                self.open.marked = true;
+                self.partial.marked = true;
             }
             Line::Head | Line::Odd => {
                 // A telegram cut off inside a line, and the next one following at once.
@@ -69,8 +69,8 @@ impl Decoder {
                     self.input.at += ident;
                     return Step::Rejected(self.rejected(start, Reason::NoEnd));
                 }
-                self.open.note_odd(place);
-                self.open.parity_errors += parity_errors;
+                self.partial.note_odd(place);
+                self.partial.parity_errors += parity_errors;
                 self.input.at = after;
             }
         }
@@ -81,7 +81,7 @@ impl Decoder {
     /// Reads the next `count` bytes as they are.
     fn copy(&mut self, count: usize) {
         let at = self.input.at;
-        self.open.parity_errors += self.open.framing.read(&self.input[at..at + count], &mut self.text);
+        self.partial.parity_errors += self.partial.framing.read(&self.input[at..at + count], &mut self.text);
         self.input.at += count;
     }
 
@@ -93,10 +93,10 @@ impl Decoder {
 
     /// Returns the end of the next line: at a line end, at ETX where STX promised one, or at the end of the input.
     fn line_end(&mut self, begins_with_stx: bool) -> Option<usize> {
-        let (cr, lf, etx) = self.open.framing.line_ends();
+        let (cr, lf, etx) = self.partial.framing.line_ends();
         let from = self.input.scanned.max(self.input.at);
         let rest = &self.input[from..];
-        let end = if begins_with_stx || self.open.stx.is_some() {
+        let end = if begins_with_stx || self.partial.stx.is_some() {
             memchr::memchr3(cr, lf, etx, rest)
         } else {
             memchr::memchr2(cr, lf, rest)
@@ -118,9 +118,9 @@ impl Decoder {
 
     /// Reads what follows the end mark.
     pub(super) fn end(&mut self, start: usize) -> Step {
-        let framing = self.open.framing;
+        let framing = self.partial.framing;
         let rest = &self.input[self.input.at..];
-        if self.open.stx.is_some() {
+        if self.partial.stx.is_some() {
             let Some(&byte) = rest.first() else { return Step::More };
             match framing.character(byte) {
                 b'\r' | b'\n' | 0 if self.input.at - start < MAX_TELEGRAM => {}

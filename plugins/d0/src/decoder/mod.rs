@@ -25,7 +25,7 @@ use crate::{
     data_line::Registers,
     framing::Framing,
     head::{Head, begins_telegram},
-    open::Open,
+    partial::Partial,
     reject::{Excerpt, Reason, Rejected},
     telegram::{Check, Telegram},
     wire::MAX_TELEGRAM,
@@ -42,7 +42,7 @@ pub struct Decoder {
     ident: Vec<u8>,
     framing: Framing,
     /// State of the telegram that has begun; stale while there is none.
-    open: Open,
+    partial: Partial,
     /// Characters of that telegram so far: `text[i]` is the byte `i` of the telegram.
     text: Vec<u8>,
     registers: Registers,
@@ -73,7 +73,7 @@ impl Decoder {
             input: Scanner::new(MAX_TELEGRAM),
             ident: Vec::new(),
             framing: Framing::Eight,
-            open: Open::new(Framing::Eight, 0, 0),
+            partial: Partial::new(Framing::Eight, 0, 0),
             text: Vec::new(),
             registers: Registers::default(),
         }
@@ -97,7 +97,7 @@ impl telegram::Decoder for Decoder {
         loop {
             let step = match self.input.begun() {
                 None => self.search(),
-                Some(start) if self.open.marked => self.end(start),
+                Some(start) if self.partial.marked => self.end(start),
                 Some(start) => self.lines(start),
             };
             match step {
@@ -105,7 +105,7 @@ impl telegram::Decoder for Decoder {
                 Step::More if !self.input.is_finished() => return None,
                 Step::More => {
                     if let Some(start) = self.input.end() {
-                        let reason = if self.open.marked { Reason::NoCheck } else { Reason::NoEnd };
+                        let reason = if self.partial.marked { Reason::NoCheck } else { Reason::NoEnd };
                         return Some(Err(self.rejected(start, reason)));
                     }
                     self.input.skip_rest();
@@ -171,7 +171,7 @@ impl Decoder {
         self.input.at += head.len();
         self.input.scanned = self.input.at;
         self.input.begin(start);
-        self.open = Open::new(framing, ident, parity_errors);
+        self.partial = Partial::new(framing, ident, parity_errors);
         Step::On
     }
 
@@ -179,7 +179,7 @@ impl Decoder {
     fn complete(&mut self, check: Check) -> Result<Telegram<'_>, Rejected> {
         let start = self.input.end().unwrap_or_default();
         self.input.scanned = self.input.at;
-        if let Some(reason) = self.open.fault(check, &self.text, &self.registers) {
+        if let Some(reason) = self.partial.fault(check, &self.text, &self.registers) {
             return Err(self.rejected(start, reason));
         }
         if !self.text.is_ascii() {
@@ -188,10 +188,10 @@ impl Decoder {
         let text = std::str::from_utf8(&self.text).unwrap_or_default();
         Ok(Telegram {
             offset: self.input.offset(start),
-            ident: text.get(..self.open.ident).filter(|ident| !ident.is_empty()),
-            framing: self.open.framing,
+            ident: text.get(..self.partial.ident).filter(|ident| !ident.is_empty()),
+            framing: self.partial.framing,
             check,
-            odd_lines: self.open.odd_lines,
+            odd_lines: self.partial.odd_lines,
             text,
             registers: &self.registers,
         })

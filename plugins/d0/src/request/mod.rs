@@ -100,7 +100,7 @@ impl Conversation for Request {
         connection.send(&request).await?;
         let ident = self.ident(connection, &request).await?;
 
-        let may_change = connection.sets_baud();
+        let may_change = connection.has_baud();
         let (letter, sent) = match ident.mode {
             Mode::A => ('A', Vec::new()),
             Mode::B(baud) => {

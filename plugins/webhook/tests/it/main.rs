@@ -64,7 +64,7 @@ async fn records_are_a_list_of_objects() {
 async fn the_request_is_configurable() {
     let server = Server::start(|_| 200.into());
     let more = "method = \"PUT\"\ngzip = true\ntoken = \"geheim\"\nbatch_size = 7\nflush_interval = \"1m\"\n\
-                headers = { Content-Type = \"application/x-readings\", X-Of = \"{instance}, {count}\" }";
+                headers = { Content-Type = \"application/x-readings\", X-Of = \"{publisher}, {count}\" }";
     let mut publisher = publisher(&server.url(), more);
     assert_eq!(publisher.batching(), Batching { records: 7, linger: Duration::from_secs(60) });
     assert_eq!(publisher.publish(&records()).await, Ok(2));

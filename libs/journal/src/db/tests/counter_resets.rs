@@ -1,4 +1,4 @@
-//! Which steps of counters are no consumption.
+//! Steps of counters that do not count as consumption.
 
 use crate::{
     db::{

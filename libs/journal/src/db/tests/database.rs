@@ -272,7 +272,7 @@ fn a_folder_that_cannot_be_written_holds_up_no_reader() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a b?c#d%20.db");
     filled(&path);
-    // Nobody can make a file where there is a folder: not even root, whom permissions do not stop.
+    // Nobody can make a file where there is a folder: not even root, which ignores permissions.
     fs::create_dir(with_suffix(&path, "-shm")).unwrap();
     let reader = open_for_reading(&path).unwrap();
     let rows: i64 = reader.query_row("SELECT count(*) FROM minute", [], |row| row.get(0)).unwrap();

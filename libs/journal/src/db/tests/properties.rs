@@ -1,4 +1,4 @@
-//! What holds for any numbers in any order.
+//! Properties that hold for any numbers in any order.
 
 use std::collections::BTreeMap;
 

@@ -278,7 +278,7 @@ fn what_runs_both_ways_may_be_negative() {
     }
 }
 
-/// What comes before a stretch of readings.
+/// Event before a stretch of readings.
 #[derive(Debug, Clone, Copy)]
 enum Change {
     Nothing,

@@ -1,4 +1,4 @@
-//! What is written comes back; what is torn or damaged does not.
+//! Frames: whole ones are read back, torn and damaged ones are not.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What memory holds, and what a power cut takes.
+//! Log in memory, and its losses in a power cut.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;

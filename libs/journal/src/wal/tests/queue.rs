@@ -1,4 +1,4 @@
-//! What publishers get, and when segments go.
+//! Delivery to publishers, and removal of segments.
 
 use std::{
     fs,

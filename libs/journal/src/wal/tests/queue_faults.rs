@@ -1,4 +1,4 @@
-//! What publishers get where files are damaged, or cannot be written.
+//! Delivery from damaged files, and from a disk that cannot be written.
 
 use std::fs;
 
@@ -88,7 +88,7 @@ fn a_database_that_is_lost_while_it_runs_takes_kept_segments_again() {
     record(&clock, &journal, 1..=5);
     keeper.checkpoint();
     record(&clock, &journal, 6..=8);
-    // Another connection's change, so that this one reads its pages anew: they are of nothing.
+    // Another connection's change, so that this one reads its pages again: they are empty.
     let (path, change) = (dir.path().join("journal.db"), "INSERT INTO state VALUES ('x', 1)");
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.execute_batch(&format!("{change}; PRAGMA wal_checkpoint(TRUNCATE)")).unwrap();

@@ -19,11 +19,11 @@ enum Step {
     Pass(i64),
     Commit,
     Fold,
-    /// A publisher reads so many at most.
+    /// A publisher reads at most this many.
     Read(usize, usize),
-    /// It is done with so many of those that it read.
+    /// It acknowledges this many of those that it read.
     Done(usize, usize),
-    /// It begins anew.
+    /// It begins again.
     Again(usize),
     /// The program ends in order, is killed, or the power goes.
     Stop,
@@ -46,14 +46,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a publisher must get.
+/// Batches that a publisher must get.
 #[derive(Debug, Default)]
 struct Model {
     /// Not done.
     left: Vec<i64>,
-    /// So many of them it has read.
+    /// Number of them that it has read.
     read: usize,
-    /// When it was done with what may come twice after a power cut, in microseconds since boot.
+    /// Times of its acknowledgements of batches that may come twice after a power cut, in microseconds since boot.
     done: BTreeMap<i64, i64>,
 }
 
