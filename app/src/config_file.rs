@@ -86,8 +86,8 @@ impl ConfigFile {
     }
 }
 
-/// Returns the name of the only source that uses `plugin`. If there is none, or several, it is `usual`, or a name beside
-/// it if another plugin has that one.
+/// Returns the name of the only source that uses `plugin`. If there is none, or several, it is `usual`, or a name
+/// beside it if another plugin has that one.
 fn source_of(sources: Option<&toml::Table>, plugin: &str, usual: &str) -> String {
     let uses = |source: &toml::Value| source.get("plugin").and_then(toml::Value::as_str) == Some(plugin);
     let mut users = sources.into_iter().flatten().filter(|(_, source)| uses(source));

@@ -13,7 +13,7 @@ const SIMULATED: &str = "DEMO: the household is simulated, nothing here is measu
 /// Starts the simulated household, and reads it like a real one.
 pub(crate) fn run(options: &ConfigFile) -> Result<(), Failure> {
     let house = simulator::Demo::start()
-        .map_err(|error| Failure::fault(format!("could not start the simulated house: {error}\n")))?;
+        .map_err(|error| Failure::fault(format!("could not start the simulated household: {error}\n")))?;
     let state = StateDir(std::env::temp_dir().join(format!("smartmeter-demo-{}", std::process::id())));
     let text = format!(
         "[server]\nstate_dir = \"{}\"\n\

@@ -1,6 +1,6 @@
 //! Cost of the journal: bytes on the disk and written to it, processor time, and time of its answers.
 //!
-//! `cargo bench -p framework --bench journal [house] [queries] [many] [realtime]`; without a name all but the last.
+//! `cargo bench -p framework --bench journal [household] [queries] [many] [realtime]`; without a name all but the last.
 //! `DAYS` (30; a year takes a quarter of an hour): how long a household is simulated. `REALTIME_MINUTES` (10): how long
 //! `realtime` takes; on a machine that does nothing else, as others' syncs make the system write pages back sooner.
 
@@ -84,7 +84,7 @@ fn main() {
     let number = |key: &str, usual| std::env::var(key).map_or(usual, |text| text.parse::<i64>().unwrap());
     let wanted =
         |name: &str| if names.is_empty() { name != "realtime" } else { names.iter().any(|n| n == name) };
-    if wanted("house") || wanted("queries") {
+    if wanted("household") || wanted("queries") {
         let dir = folder();
         house(dir.path(), number("DAYS", 30));
         if wanted("queries") {
@@ -106,7 +106,7 @@ fn folder() -> tempfile::TempDir {
 
 /// A meter with 8 values each second, and a heat pump's pulses.
 fn house(folder: &Path, days: i64) {
-    println!("== a house for {days} days: a meter with 8 values a second, and pulses");
+    println!("== a household for {days} days: a meter with 8 values a second, and pulses");
     let mut made = Made::new(folder);
     let (mut house, mut pulses) = (Household::new(), Pulses::default());
     let (meter, heat) = (Text::from("smartmeter_d0"), Text::from("smartmeter_s0"));

@@ -115,8 +115,8 @@ impl Commands {
                 Err(CommandError::Failed(format!("`{}` stopped with an internal error", entry.full_name)))
             }
             Err(_) => {
-                // If its source blocks the thread, it has not begun. The caller has been told that it failed, so it must
-                // not run later.
+                // If its source blocks the thread, it has not begun. The caller has been told that it failed, so it
+                // must not run later.
                 task.abort();
                 Err(CommandError::Failed(format!("`{}` did not finish within {LIMIT:?}", entry.full_name)))
             }

@@ -1,4 +1,4 @@
-"""What the check starts: a house of meters, the program, Mosquitto and Home Assistant."""
+"""What the check starts: a household of meters, the program, Mosquitto and Home Assistant."""
 
 import asyncio
 import datetime

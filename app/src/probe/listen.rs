@@ -34,8 +34,8 @@ pub(super) struct Telegram {
     pub(super) readings: Vec<Reading>,
 }
 
-/// Listens until the bytes are recognized, at most until `until`. A part of a telegram is enough where the whole one does
-/// not follow in time.
+/// Listens until the bytes are recognized, at most until `until`. A part of a telegram is enough where the whole one
+/// does not follow in time.
 pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::Result<Heard> {
     let began = Instant::now();
     let mut bytes = Vec::new();
@@ -102,8 +102,8 @@ pub(super) fn telegram(bytes: &[u8]) -> Option<Telegram> {
     })
 }
 
-/// Returns whether it is text of a meter, whatever its parity bits: printable, with many digits. A line that is read much too
-/// fast shows runs of equal bits, which are printable now and then, but not digits.
+/// Returns whether it is text of a meter, whatever its parity bits: printable, with many digits. A line that is read
+/// much too fast shows runs of equal bits, which are printable now and then, but not digits.
 fn is_text(bytes: &[u8]) -> bool {
     let characters = || bytes.iter().map(|byte| byte & 0x7f);
     let printable = characters().filter(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | 2 | 3)).count();

@@ -1,7 +1,7 @@
 //! `smartmeter probe`: finds the meters at serial ports, and writes their configuration.
 //!
-//! `ports` lists the ports, `search` looks at one of them, `listen` recognizes pushed bytes, `advice` names missing registers,
-//! `section` writes the configuration.
+//! `ports` lists the ports, `search` looks at one of them, `listen` recognizes pushed bytes, `advice` names missing
+//! registers, `section` writes the configuration.
 
 mod advice;
 mod listen;

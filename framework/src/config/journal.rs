@@ -17,8 +17,8 @@ use crate::{
 pub struct JournalConfig {
     /// Records readings, unless false.
     pub enabled: bool,
-    /// The database, in the state directory if the path is relative. Its other files are beside it, and their names begin
-    /// with its own.
+    /// The database, in the state directory if the path is relative. Its other files are beside it, and their names
+    /// begin with its own.
     pub path: PathBuf,
     /// Interval in which readings are forced onto the disk: the most that a power cut loses.
     pub sync_interval: Duration,

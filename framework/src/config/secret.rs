@@ -12,8 +12,8 @@ use crate::ConfigError;
 pub struct Secret(String);
 
 impl Secret {
-    /// Returns the secret in the configuration, `written`, or in a `file`, without white space around it. `keys` are the
-    /// names of both.
+    /// Returns the secret in the configuration, `written`, or in a `file`, without white space around it. `keys` are
+    /// the names of both.
     ///
     /// # Errors
     /// Fails if both are set, the file cannot be read, or the text is empty or has control characters.

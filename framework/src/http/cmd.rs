@@ -113,8 +113,8 @@ impl Cmd {
         }
     }
 
-    /// Runs a command in raspend's form, `{"Command": {"Name": …, "Args": {…}}, …}`. The answer is the same object, with
-    /// `Result` beside the `Name`.
+    /// Runs a command in raspend's form, `{"Command": {"Name": …, "Args": {…}}, …}`. The answer is the same object,
+    /// with `Result` beside the `Name`.
     async fn raspend(&self, mut envelope: Map<String, Json>) -> Result<Json, ApiError> {
         let Some(command) = envelope.get_mut("Command").and_then(Json::as_object_mut) else {
             return Err(ApiError::bad_request("`Command` must be an object with `Name` and `Args`"));

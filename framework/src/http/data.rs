@@ -74,8 +74,8 @@ impl Data {
         Self { store, boot: base36(since_1970.as_micros()), document: ArcSwapOption::empty() }
     }
 
-    /// Answers a plain `GET /data`, the most frequent request by far. The filters would answer the same, at a tenth fewer
-    /// requests per second.
+    /// Answers a plain `GET /data`, the most frequent request by far. The filters would answer the same, at a tenth
+    /// fewer requests per second.
     pub(super) fn shortcut<B>(&self, request: &Request<B>) -> Option<Response> {
         if request.method() != Method::GET || request.uri().path() != "/data" {
             return None;

@@ -1,7 +1,7 @@
 //! `/` and `/page`: the live page, embedded in this binary.
 //!
-//! The page is plain HTML, CSS and JavaScript modules, without a build step and without files from elsewhere. [`POLICY`]
-//! restricts it: even if a meter's text became markup, no script of it would run or reach another host.
+//! The page is plain HTML, CSS and JavaScript modules, without a build step and without files from elsewhere.
+//! [`POLICY`] restricts it: even if a meter's text became markup, no script of it would run or reach another host.
 
 use std::sync::Arc;
 

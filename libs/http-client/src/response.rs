@@ -36,8 +36,8 @@ impl Response {
     /// Judges the response by its status alone.
     ///
     /// # Errors
-    /// 429 and 5xx will pass (RFC 9110, section 15.6; RFC 6585, section 4). A wrong address or wrong credentials stay until
-    /// the user does something. Everything else is about these records.
+    /// 429 and 5xx will pass (RFC 9110, section 15.6; RFC 6585, section 4). A wrong address or wrong credentials stay
+    /// until the user does something. Everything else is about these records.
     pub fn check(&self) -> Result<(), PublishError> {
         match self.status {
             200..=299 => Ok(()),

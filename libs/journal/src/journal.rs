@@ -103,7 +103,8 @@ impl Journal {
         }
     }
 
-    /// Records that a command set a counter, which does not count as consumption. Must be called before a batch shows the new number.
+    /// Records that a command set a counter, which does not count as consumption. Must be called before a batch shows
+    /// the new number.
     pub fn counter_set(&self, section: &str, name: &str, unit: &str, before: Decimal, after: Decimal) {
         if let Some(shared) = &self.0 {
             let series = SeriesName { section: section.into(), name: name.into(), unit: unit.into() };

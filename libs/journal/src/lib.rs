@@ -12,12 +12,12 @@
 //! 1. A batch is recorded before anybody sees it. When [`Journal::record`] returns, its bytes are in the page cache,
 //!    so neither a panic nor `kill -9` loses it.
 //! 2. A power cut costs at most one [`Settings::sync_interval`].
-//! 3. Each reading counts once, whatever is killed in between: the checkpoint and the number of its last segment are one
-//!    transaction, and both readers and the next checkpoint ignore segments up to that number.
+//! 3. Each reading counts once, whatever is killed in between: the checkpoint and the number of its last segment are
+//!    one transaction, and both readers and the next checkpoint ignore segments up to that number.
 //! 4. A publisher receives each batch at least once and in order.
 //! 5. A few megabytes a day go to the disk, as it may be a memory card.
-//! 6. A full, read-only or hanging disk never stops the readings: [`Journal::record`] waits at most 50 ms, and memory has
-//!    a limit.
+//! 6. A full, read-only or hanging disk never stops the readings: [`Journal::record`] waits at most 50 ms, and memory
+//!    has a limit.
 //! 7. A wrong clock is corrected later, for what was recorded and what is not delivered yet.
 //! 8. A damaged file costs what was in it, and is kept for a person to look at.
 //!
@@ -29,20 +29,21 @@
 //! # Writing
 //!
 //! `wal::intake` picks the numbers of a batch and dates them with `time::dating`; `wal::log` appends them to the open
-//! segment. [`Keeper`] syncs it, closes it and checkpoints it: `db::checkpoint` merges its entries into the rows of `raw`,
-//! makes the roll-ups of the minutes that changed (`db::rollup_tables`), and finds the resets
-//! of counters (`db::counter_resets`).
+//! segment. [`Keeper`] syncs it, closes it and checkpoints it: `db::checkpoint` merges its entries into the rows of
+//! `raw`, makes the roll-ups of the minutes that changed (`db::rollup_tables`), and finds the resets of counters
+//! (`db::counter_resets`).
 //!
 //! # Reading
 //!
-//! [`Journal::read`] passes a closure a [`View`]: a read transaction, and the segments that are not in it. `query` answers
-//! from both. A publisher's [`Queue`] reads segments from its cursor on. `transfer` exports and imports while no program
-//! runs, or beside one.
+//! [`Journal::read`] passes a closure a [`View`]: a read transaction, and the segments that are not in it. `query`
+//! answers from both. A publisher's [`Queue`] reads segments from its cursor on. `transfer` exports and imports while
+//! no program runs, or beside one.
 //!
 //! # Deleting
 //!
-//! A segment's file is removed when it is checkpointed and every publisher's cursor has moved past it; cursors are entries of
-//! the log themselves. Raw rows older than [`Settings::raw_retention`] are removed; roll-ups and events stay.
+//! A segment's file is removed when it is checkpointed and every publisher's cursor has moved past it; cursors are
+//! entries of the log themselves. Raw rows older than [`Settings::raw_retention`] are removed; roll-ups and events
+//! stay.
 
 mod db;
 mod journal;

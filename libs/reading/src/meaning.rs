@@ -151,8 +151,8 @@ impl Meaning {
             if without_unit {
                 self.quantity = if processing.integral { counted } else { now };
             }
-            // The demand of a quarter of an hour may be sent as power or as energy. A heat meter's `6.8` is not reactive
-            // energy, and energy cannot be instantaneous.
+            // The demand of a quarter of an hour may be sent as power or as energy. A heat meter's `6.8` is not
+            // reactive energy, and energy cannot be instantaneous.
             let fits = self.quantity == now && !processing.integral || self.quantity == counted && d != 7;
             if fits && self.quantity != Quantity::Other {
                 (self.kind, self.live) = (processing.kind, processing.live);

@@ -5,8 +5,8 @@ use std::fmt;
 use crate::{Decimal, Scaled, words::words};
 
 words! {
-    /// Subject of a reading: a physical quantity with one base unit, to which [`Unit::factor`] converts, or a property of
-    /// the device, without a unit.
+    /// Subject of a reading: a physical quantity with one base unit, to which [`Unit::factor`] converts, or a property
+    /// of the device, without a unit.
     Quantity {
         /// Active energy of electricity, or heat. Base unit: J.
         Energy = "energy",
@@ -193,8 +193,8 @@ impl Unit {
         })
     }
 
-    /// Returns the factor to another unit of the same quantity; `None` if there is none, or if it is not a finite decimal
-    /// number (joules in watt hours).
+    /// Returns the factor to another unit of the same quantity; `None` if there is none, or if it is not a finite
+    /// decimal number (joules in watt hours).
     pub fn factor_to(self, other: Self) -> Option<Factor> {
         let (from, to) = (self.factor(), other.factor());
         let exact = self.quantity() == other.quantity() && from.digits % to.digits == 0;

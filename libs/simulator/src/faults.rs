@@ -15,8 +15,8 @@ pub fn after_nuls(telegram: &[u8]) -> Vec<u8> {
     [&[0; 20], telegram].concat()
 }
 
-/// Returns the telegram with the lowest bit of one byte wrong, which turns a digit into another one. Its parity tells, if
-/// the telegram has one.
+/// Returns the telegram with the lowest bit of one byte wrong, which turns a digit into another one. Its parity tells,
+/// if the telegram has one.
 ///
 /// # Panics
 ///
@@ -27,7 +27,8 @@ pub fn bit_error(telegram: &[u8], at: usize) -> Vec<u8> {
     bytes
 }
 
-/// Returns a telegram of `length` bytes whose first register never ends: a program that collects lines must have a limit.
+/// Returns a telegram of `length` bytes whose first register never ends: a program that collects lines must have a
+/// limit.
 pub fn endless_line(length: usize) -> Vec<u8> {
     let mut bytes = b"/EBZ5DD32R06ETA_107\r\n\r\n1-0:1.8.0*255(".to_vec();
     bytes.resize(length.max(bytes.len()), b'0');

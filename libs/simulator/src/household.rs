@@ -1,7 +1,7 @@
 //! Model of the household: sun, appliances and a heat pump, second by second.
 //!
-//! Everything is a whole number of the last digit of a meter, and constant within a second, so that sums and integrals are
-//! exact: no rounding can disturb a reader's arithmetic.
+//! Everything is a whole number of the last digit of a meter, and constant within a second, so that sums and integrals
+//! are exact: no rounding can disturb a reader's arithmetic.
 
 use std::{f64::consts::PI, time::Duration};
 
@@ -123,8 +123,8 @@ impl Household {
         self.last
     }
 
-    /// Returns the yield of the photovoltaics in watts: a summer day from 6 to 20 o'clock, with clouds that take about a
-    /// minute each.
+    /// Returns the yield of the photovoltaics in watts: a summer day from 6 to 20 o'clock, with clouds that take about
+    /// a minute each.
     fn sun(&self, second: u64) -> f64 {
         let hour = ((START_OF_DAY + second) % (24 * HOUR)) as f64 / HOUR as f64;
         let height = ((hour - 6.0) / 14.0 * PI).sin();
@@ -181,8 +181,8 @@ impl Moment {
         self.phases.iter().sum()
     }
 
-    /// Returns the times within this second at which the heat pump's meter sent a pulse: one for each full Wh (1000 pulses per
-    /// kWh).
+    /// Returns the times within this second at which the heat pump's meter sent a pulse: one for each full Wh (1000
+    /// pulses per kWh).
     pub fn pulses(&self) -> impl Iterator<Item = Duration> + use<> {
         let (power, before) = (self.heat_pump, self.heat_pump_energy - self.heat_pump);
         (before / WATT_HOUR + 1..=self.heat_pump_energy / WATT_HOUR).map(move |count| {

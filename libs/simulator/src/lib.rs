@@ -39,9 +39,9 @@ const DEMO_SEED: u64 = 26;
 
 /// Household that runs in real time, with an eBZ DD3 meter and the pulse output of its heat pump.
 ///
-/// It starts on a late morning with the heat pump on and clouds passing the sun, so that within minutes the household both
-/// draws and feeds in. The first telegram comes after one second, the second pulse before two. Bytes that come while nobody
-/// has a port open are lost. It ends when it is dropped.
+/// It starts on a late morning with the heat pump on and clouds passing the sun, so that within minutes the household
+/// both draws and feeds in. The first telegram comes after one second, the second pulse before two. Bytes that come
+/// while nobody has a port open are lost. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Demo {
     meter: PushingMeter,

@@ -17,9 +17,9 @@ use crate::{
 pub struct Timing {
     /// Time from the start of a telegram to that of the next. The first one comes after this time.
     pub interval: Duration,
-    /// Baud rate at which it sends byte by byte; `None` sends each telegram at once, as it leaves a USB adapter. A telegram
-    /// that takes longer than the interval is sent whole, and the next one follows directly. Whether a program at another
-    /// baud rate can read the bytes is up to [`Pty::at`].
+    /// Baud rate at which it sends byte by byte; `None` sends each telegram at once, as it leaves a USB adapter. A
+    /// telegram that takes longer than the interval is sent whole, and the next one follows directly. Whether a program
+    /// at another baud rate can read the bytes is up to [`Pty::at`].
     pub baud: Option<u32>,
 }
 

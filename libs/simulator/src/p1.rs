@@ -25,7 +25,8 @@ pub const METER_NUMBER: &str = "E0000000000000042";
 /// Number of the gas meter. No real one has it.
 pub const GAS_METER_NUMBER: &str = "G0000000000000043";
 
-/// Counter of the low tariff. It stands still: the sun of the household always shines, so it always has the normal tariff.
+/// Counter of the low tariff. It stands still: the sun of the household always shines, so it always has the normal
+/// tariff.
 const LOW_IMPORT: CentiwattSeconds = 501_377 * WATT_HOUR;
 const LOW_EXPORT: CentiwattSeconds = 214_056 * WATT_HOUR;
 
@@ -138,8 +139,8 @@ fn thousandths(value: i64, digits: usize) -> String {
     format!("{:0digits$}.{:03}", value / 1000, value % 1000)
 }
 
-/// Formats a time, in seconds since the start of the first day, as `YYMMDDhhmmss`. It is always summer time, as the sun of
-/// the household shines as on a summer day.
+/// Formats a time, in seconds since the start of the first day, as `YYMMDDhhmmss`. It is always summer time, as the sun
+/// of the household shines as on a summer day.
 fn time(second: u64) -> String {
     let (mut year, mut month, mut day) = (26, 6, 20 + second / DAY);
     loop {

@@ -14,8 +14,9 @@ use crate::{
 /// Second of the household.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// S0 output of the heat pump's meter on a serial line, in real time: some bytes for each Wh, until it is dropped. Such an
-/// adapter is little more than a resistor: the look of a pulse to the port depends on its length and on the baud rate.
+/// S0 output of the heat pump's meter on a serial line, in real time: some bytes for each Wh, until it is dropped. Such
+/// an adapter is little more than a resistor: the look of a pulse to the port depends on its length and on the baud
+/// rate.
 #[derive(Debug)]
 pub struct PulseAdapter {
     port: PathBuf,

@@ -15,8 +15,8 @@ const FASTEST: u32 = 10_000_000;
 
 /// Returns the bytes that are read at `read` baud when `bytes` are sent at `sent` baud, one directly after the other.
 ///
-/// At nearly the same baud rate, they are the same. A character without a stop bit becomes a NUL, as Linux delivers it with
-/// `INPCK` and without `PARMRK`; with other settings and drivers it may also be lost, or come as it was sampled.
+/// At nearly the same baud rate, they are the same. A character without a stop bit becomes a NUL, as Linux delivers it
+/// with `INPCK` and without `PARMRK`; with other settings and drivers it may also be lost, or come as it was sampled.
 pub fn read_at(bytes: &[u8], sent: u32, read: u32) -> Vec<u8> {
     let mut receiver = Receiver::default();
     let mut got = Vec::new();
@@ -70,8 +70,8 @@ struct Frame {
 }
 
 impl Receiver {
-    /// Receives, at `read` baud, a `byte` sent at `sent` baud directly after the one before. Adds completed characters to
-    /// `got`: none, one, or several.
+    /// Receives, at `read` baud, a `byte` sent at `sent` baud directly after the one before. Adds completed characters
+    /// to `got`: none, one, or several.
     pub(crate) fn character(&mut self, byte: u8, sent: u32, read: u32, got: &mut Vec<u8>) {
         let line = u16::from(byte) << 1 | 1 << (BITS - 1);
         for position in 0..BITS {

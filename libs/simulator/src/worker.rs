@@ -51,8 +51,8 @@ impl Clock {
     }
 }
 
-/// Returns the time of the turn after the one at `due`. Turns keep their grid, so that small delays do not add up; missed
-/// ones, while the process was stopped for example, are skipped.
+/// Returns the time of the turn after the one at `due`. Turns keep their grid, so that small delays do not add up;
+/// missed ones, while the process was stopped for example, are skipped.
 pub(crate) fn next_turn(due: Instant, period: Duration) -> Instant {
     (due + period).max(Instant::now())
 }

@@ -8,9 +8,9 @@ use crate::{Decoded, Decoder, Register, Rejected, Telegram, names::Devices};
 
 /// Converter of telegrams to batches; it remembers the names of the telegram before.
 ///
-/// A register is called by its [name](crate::name), or by its code without medium and channel where it has none. A counter
-/// of another meter is called by its medium: `GAS`. Names are unique: where two registers would have the same, the later
-/// one is called by its code as sent, and by `code_2`, `code_3` … where that is taken too.
+/// A register is called by its [name](crate::name), or by its code without medium and channel where it has none. A
+/// counter of another meter is called by its medium: `GAS`. Names are unique: where two registers would have the same,
+/// the later one is called by its code as sent, and by `code_2`, `code_3` … where that is taken too.
 #[derive(Debug, Default)]
 pub struct Converter {
     /// Code as sent and name, in the order of the telegram.

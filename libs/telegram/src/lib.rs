@@ -5,9 +5,9 @@
 //!  (Connection)                of the plugin           plausible?  names: keys in /data
 //! ```
 //!
-//! A plugin brings its [`Decoder`] and its configuration. [`Source`] does the rest: it opens the port, finds the baud rate,
-//! asks a meter that pushes nothing ([`Conversation`]), and explains faults. Everything but [`Source`] does no I/O and has
-//! no clock. [`register_protocol!`] tells the commands `decode`, `record` and `probe` about a protocol.
+//! A plugin brings its [`Decoder`] and its configuration. [`Source`] does the rest: it opens the port, finds the baud
+//! rate, polls a meter that pushes nothing ([`Conversation`]), and explains faults. Everything but [`Source`] does no
+//! I/O and has no clock. [`register_protocol!`] tells the commands `decode`, `record` and `probe` about a protocol.
 
 pub mod config;
 mod convert;

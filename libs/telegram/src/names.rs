@@ -6,8 +6,8 @@ use crate::Telegram;
 
 /// Registers `C.D.E` and their names.
 ///
-/// An energy register (D = 8) of a tariff has the same name with the suffix `_T1` … `_T63`. The letters that some meters
-/// send stand for their numbers: `C.1.0` is 96.1.0, `F.F` is 97.97.0.
+/// An energy register (D = 8) of a tariff has the same name with the suffix `_T1` … `_T63`. The letters that some
+/// meters send stand for their numbers: `C.1.0` is 96.1.0, `F.F` is 97.97.0.
 pub const NAMES: &[([u8; 3], &str)] = &[
     ([1, 8, 0], "POWER_IMPORT"),
     ([2, 8, 0], "POWER_EXPORT"),
@@ -67,8 +67,8 @@ pub const NAMES: &[([u8; 3], &str)] = &[
 
 /// Returns the name of a register; `None` where the table has none for it.
 ///
-/// The medium must fit: 1 or none for electricity; 0, 1 or none for abstract registers, of channel 0 (a gas meter's number
-/// on channel 1 is not this meter's). The value must be the present one: F is none, 255 or 0.
+/// The medium must fit: 1 or none for electricity; 0, 1 or none for abstract registers, of channel 0 (a gas meter's
+/// number on channel 1 is not this meter's). The value must be the present one: F is none, 255 or 0.
 pub fn name(obis: Obis) -> Option<Text> {
     let (c, d, e) = obis.cde();
     let electrical = (1..96).contains(&c) && d > 0;

@@ -20,7 +20,7 @@ pub struct ProtocolRegistration {
     pub anonymise: Option<AnonymiseFn>,
     /// Baud rates at which such meters push, the usual one first.
     pub bauds: &'static [u32],
-    /// Keys of a section that make the plugin ask a silent meter, the usual ones first: `request = true`.
+    /// Keys of a section that make the plugin poll a silent meter, the usual ones first: `request = true`.
     pub polling: &'static [&'static str],
 }
 

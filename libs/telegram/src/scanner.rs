@@ -32,8 +32,8 @@ impl Scanner {
         Self { at: 0, scanned: 0, bytes: Vec::new(), filled: 0, offset: 0, max, begun: None, finished: false }
     }
 
-    /// Returns the place for the next bytes of the stream: at least 512, where no more than a longest telegram and 512 bytes
-    /// are kept. It forgets bytes that are done with, so places change.
+    /// Returns the place for the next bytes of the stream: at least 512, where no more than a longest telegram and 512
+    /// bytes are kept. It forgets bytes that are done with, so places change.
     pub fn space(&mut self) -> &mut [u8] {
         let done = self.begun.unwrap_or(self.at);
         if done > 0 {

@@ -15,9 +15,9 @@ const MARGIN: Duration = Duration::from_millis(6);
 
 /// Learns the length and the speed of a meter's telegrams.
 ///
-/// A telegram at 9600 baud takes a third of a second, and each of its bytes would wake the process. Once a few telegrams
-/// have been seen, the reader can sleep through the middle: it naps until shortly before the earliest end that the bytes
-/// so far allow.
+/// A telegram at 9600 baud takes a third of a second, and each of its bytes would wake the process. Once a few
+/// telegrams have been seen, the reader can sleep through the middle: it naps until shortly before the earliest end
+/// that the bytes so far allow.
 #[derive(Debug, Default)]
 pub struct Pacer {
     /// Time at which a telegram was first noticed, and the number of its bytes then.
@@ -55,7 +55,8 @@ impl Pacer {
         self.began = None;
     }
 
-    /// Returns the time until which nothing of interest arrives, with `bytes` of the telegram there; `None` means listen.
+    /// Returns the time until which nothing of interest arrives, with `bytes` of the telegram there; `None` means
+    /// listen.
     pub fn nap(&self, now: Instant, bytes: usize) -> Option<Instant> {
         if self.count < MEMORY {
             return None;

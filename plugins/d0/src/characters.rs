@@ -25,8 +25,8 @@ pub(crate) fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'(' | b')' | b'*')
 }
 
-/// Returns whether `code` is a mnemonic such as `ET0PE`, `FF` and `P_1`, or has groups of one letter or up to three digits:
-/// `1-0:1.8.0*255`, `P.01`.
+/// Returns whether `code` is a mnemonic such as `ET0PE`, `FF` and `P_1`, or has groups of one letter or up to three
+/// digits: `1-0:1.8.0*255`, `P.01`.
 ///
 /// OBIS would be too narrow. Anything would be too wide: an STX that became a `B` makes `B1.8.0`. Of the lower-case
 /// letters, only those that OBIS has are taken, `f.f` for `F.F`.

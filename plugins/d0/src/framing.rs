@@ -6,8 +6,8 @@ use crate::wire::ETX;
 
 /// Framing of a meter's characters, as found in bytes that were read as 8N1.
 ///
-/// 7E1 and 8N1 frames are both ten bits long: a port opened as 8N1 receives the characters of a 7E1 meter with the parity
-/// bit in bit 7. IEC 62056-21 demands 7E1.
+/// 7E1 and 8N1 frames are both ten bits long: a port opened as 8N1 receives the characters of a 7E1 meter with the
+/// parity bit in bit 7. IEC 62056-21 demands 7E1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Framing {
     /// Eight bits, no parity: bit 7 belongs to the character.

@@ -110,8 +110,8 @@ fn scan(text: &[u8], from: usize) -> Option<(usize, Option<usize>, Option<usize>
     }
 }
 
-/// Finds the end of the value and the beginning of the unit in `0054321 kWh` and in `000123.456kWh`: a few meters send no
-/// star. Without a blank, only a known unit after a measurement counts: `00104E` is a status word.
+/// Finds the end of the value and the beginning of the unit in `0054321 kWh` and in `000123.456kWh`: a few meters send
+/// no star. Without a blank, only a known unit after a measurement counts: `00104E` is a status word.
 fn unit_without_star(value: &[u8], content: Content) -> Option<(usize, usize)> {
     // The cheap test first: a value that ends in a letter.
     if !value.last().is_some_and(u8::is_ascii_alphabetic) {
@@ -142,7 +142,8 @@ pub(crate) fn skip_groups(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Returns whether `text` is a time, `YYMMDDhhmmss` and `S` in summer or `W` in winter. Some meters send impossible ones.
+/// Returns whether `text` is a time, `YYMMDDhhmmss` and `S` in summer or `W` in winter. Some meters send impossible
+/// ones.
 pub(crate) fn is_time(text: &[u8]) -> bool {
     matches!(text, [time @ .., b'S' | b'W'] if is_local_time(time))
 }

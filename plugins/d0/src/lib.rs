@@ -5,8 +5,8 @@
 //!                               head, framing, open, data_line: its parts
 //! ```
 //!
-//! All of it does no I/O and has no clock; only `request`, the dialogue with a meter that must be polled, has a connection.
-//! The plugin's README is written for users.
+//! All of it does no I/O and has no clock; only `request`, the dialogue with a meter that must be polled, has a
+//! connection. The plugin's README is written for users.
 
 mod anonymise;
 mod characters;

@@ -108,8 +108,8 @@ impl Partial {
                 if given != expected {
                     return Some(Reason::Bcc { given, expected });
                 }
-                // Without an end mark the ETX may be a damaged character inside a line, and seven bits agree by chance now
-                // and then.
+                // Without an end mark the ETX may be a damaged character inside a line, and seven bits agree by chance
+                // now and then.
                 if !self.marked && self.odd_lines > 0 {
                     return Some(Reason::NoEnd);
                 }

@@ -17,8 +17,8 @@ use crate::{
 /// Source plugin of meters that send IEC 62056-21 text.
 pub struct D0;
 
-/// Baud rates at which meters push. Each is listened at for some seconds, the usual one first: optical heads, the P1 port
-/// of DSMR 4 and later, mode D of the standard.
+/// Baud rates at which meters push. Each is listened at for some seconds, the usual one first: optical heads, the P1
+/// port of DSMR 4 and later, mode D of the standard.
 const BAUDS: &[u32] = &[9600, 115_200, 2400, 4800, 19_200, 38_400, 57_600];
 /// Time between two requests, where the configuration has none.
 const PERIOD: Duration = Duration::from_secs(60);

@@ -38,8 +38,8 @@ impl<'a> Telegram<'a> {
         self.check
     }
 
-    /// Returns the number of skipped lines that are not data lines. There are some only where a check character proves that
-    /// the meter sent them so.
+    /// Returns the number of skipped lines that are not data lines. There are some only where a check character proves
+    /// that the meter sent them so.
     pub fn odd_lines(&self) -> usize {
         self.odd_lines
     }

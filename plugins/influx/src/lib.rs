@@ -74,15 +74,16 @@ impl Publisher for Database {
 }
 
 impl Database {
-    /// Judges a response. After a partial write all other lines are stored, whatever the status is: 400 from InfluxDB 1,
-    /// 422 from InfluxDB 2, 500 from its first versions.
+    /// Judges a response. After a partial write all other lines are stored, whatever the status is: 400 from InfluxDB
+    /// 1, 422 from InfluxDB 2, 500 from its first versions.
     fn judge(&self, response: &Response) -> Result<(), PublishError> {
         let has = |words: &str| !response.is_ok() && response.body.contains(words);
         let place = ["database", "bucket", "organization"].into_iter().any(has);
         if has("retention policy not found") || (response.status == 404 && place) {
             return Err(response.misconfigured("create it, or write another name"));
         }
-        // InfluxDB 2 sends a page for browsers, with 200, where it has no interface. A database that stores sends no body.
+        // InfluxDB 2 sends a page for browsers, with 200, where it has no interface. A database that stores sends no
+        // body.
         let page = response.is_ok() && !response.body.trim().is_empty();
         if response.status == 404 || page || has("unsupported path") {
             return Err(response.misconfigured("check `url` and `version`"));

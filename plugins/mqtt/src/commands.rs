@@ -82,8 +82,8 @@ fn read<'h>(
 
 /// Parses the payload of a command.
 ///
-/// Without arguments, any payload will do: Home Assistant's buttons send `PRESS`. A single argument may be a bare value.
-/// A JSON object is always possible.
+/// Without arguments, any payload will do: Home Assistant's buttons send `PRESS`. A single argument may be a bare
+/// value. A JSON object is always possible.
 fn arguments(spec: &CommandSpec, payload: &[u8]) -> Result<Map<String, Json>, String> {
     let text = std::str::from_utf8(payload).map_err(|_| "expected text (UTF-8)")?.trim();
     if text.starts_with('{') {

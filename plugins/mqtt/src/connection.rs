@@ -202,7 +202,8 @@ impl Link {
         }
     }
 
-    /// Waits until the [connection](Self::connection) that was returned last is lost. All its notices are complete then.
+    /// Waits until the [connection](Self::connection) that was returned last is lost. All its notices are complete
+    /// then.
     pub(crate) async fn lost(&self) {
         let _ = self.state.clone().changed().await;
     }
@@ -325,8 +326,8 @@ impl Connector {
         }
     }
 
-    /// Sends the retained states again. The broker may have forgotten them, and a slow source would have no state until its
-    /// next reading. Nobody else has this connection yet, so nothing newer is sent before.
+    /// Sends the retained states again. The broker may have forgotten them, and a slow source would have no state until
+    /// its next reading. Nobody else has this connection yet, so nothing newer is sent before.
     fn restore_retained(&self, connection: &Connection) {
         let retained = self.retained.lock().unwrap_or_else(PoisonError::into_inner);
         for (topic, payload) in &*retained {

@@ -23,8 +23,8 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Trusts the authorities in `ca_file`, or else those of the system. Presents the certificate, if one is given with its
-    /// key.
+    /// Trusts the authorities in `ca_file`, or else those of the system. Presents the certificate, if one is given with
+    /// its key.
     pub(crate) fn new(
         ca_file: Option<&Path>,
         certificate: Option<(&Path, &Path)>,

@@ -118,8 +118,8 @@ impl Counter {
         self.tally
     }
 
-    /// Counts the pulses of a gap: every other lost edge began one, up to the number that fits into its time. A gap that
-    /// is too short for a pulse and a pause is part of a bounce.
+    /// Counts the pulses of a gap: every other lost edge began one, up to the number that fits into its time. A gap
+    /// that is too short for a pulse and a pause is part of a bounce.
     fn gap(&mut self, lost: u32, edge: Edge, found: &mut Vec<Pulses>) {
         let span = edge.time.saturating_sub(self.since);
         if span < 2 * self.hold {

@@ -1,7 +1,7 @@
 //! Anonymisation of a recording: overwrites everything that identifies the meter.
 //!
-//! Meter numbers keep their maker, their length and their millions, by which the [quirks](crate::quirks) recognize a meter:
-//! `1XYZ0012345678` becomes `1XYZ0012000000`. Public keys become zeros.
+//! Meter numbers keep their maker, their length and their millions, by which the [quirks](crate::quirks) recognize a
+//! meter: `1XYZ0012345678` becomes `1XYZ0012000000`. Public keys become zeros.
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -41,8 +41,8 @@ struct Message {
     crc: Range<usize>,
 }
 
-/// Overwrites meter numbers and public keys everywhere in `recording`, and repairs the checksums that were right. Returns
-/// the number of places that were overwritten.
+/// Overwrites meter numbers and public keys everywhere in `recording`, and repairs the checksums that were right.
+/// Returns the number of places that were overwritten.
 ///
 /// A number that only a damaged telegram has, and only a part of it, stays.
 pub(crate) fn anonymise(recording: &mut [u8]) -> usize {

@@ -9,8 +9,8 @@
 //! PP is the number of bytes 00, CC CC the checksum of everything before it. Four bytes 1b among the messages are sent
 //! twice.
 //!
-//! **Strict**: a telegram is accepted or rejected as a whole. Both checksums must be right, that of the whole and that of
-//! each message. A register that is not a number is text, or is left out.
+//! **Strict**: a telegram is accepted or rejected as a whole. Both checksums must be right, that of the whole and that
+//! of each message. A register that is not a number is text, or is left out.
 
 use memchr::memmem::Finder;
 use telegram::{Protocol, Scanner};

@@ -46,8 +46,8 @@ pub enum PowerSign {
 enum Quirk {
     /// Checksums are CRC-16/KERMIT with the high byte first (volkszaehler/libsml issue 75).
     Kermit,
-    /// Powers are sent with as few bytes as they need, and their first bit is not a sign, although their type is signed:
-    /// 356.24 W as -299.12 W.
+    /// Powers are sent with as few bytes as they need, and their first bit is not a sign, although their type is
+    /// signed: 356.24 W as -299.12 W.
     UnsignedPower,
     /// Powers are always positive, and the status word of the energy has the direction (volkszaehler/libsml issue 101).
     SignInStatus,
@@ -180,8 +180,8 @@ impl<'a> Meter<'a> {
 
 /// Returns whether energy flows out, by the status word of the first energy that has one.
 ///
-/// That is bit 5 of EDL meters (FNN, Lastenheft EDL 1.0), and bit 11 of later ones, whose lowest byte (except bit 5) is 4 in
-/// all known ones.
+/// That is bit 5 of EDL meters (FNN, Lastenheft EDL 1.0), and bit 11 of later ones, whose lowest byte (except bit 5) is
+/// 4 in all known ones.
 fn flows_out(registers: &Registers) -> bool {
     let mut energies = registers.entries().filter(|(code, _)| matches!(code, [1, _, 1 | 2, 8, ..]));
     let status = energies.find_map(|(_, entry)| entry.status).unwrap_or(0);

@@ -27,8 +27,8 @@ const POWERS: [i64; 19] = {
 
 /// Registers of one telegram.
 ///
-/// It remembers the codes of the telegram before: a meter sends the same ones every second, and comparing six bytes is much
-/// cheaper than writing a code.
+/// It remembers the codes of the telegram before: a meter sends the same ones every second, and comparing six bytes is
+/// much cheaper than writing a code.
 #[derive(Debug, Default)]
 pub(crate) struct Registers {
     entries: Vec<Entry>,
@@ -178,8 +178,8 @@ impl Registers {
         }
     }
 
-    /// Reads an SML_Time: a choice of seconds since some moment of the meter's (1), or a time of day (2, and 3 with the offset
-    /// of the place beside it). Holley sends the bare seconds.
+    /// Reads an SML_Time: a choice of seconds since some moment of the meter's (1), or a time of day (2, and 3 with the
+    /// offset of the place beside it). Holley sends the bare seconds.
     fn time(&mut self, element: Element<'_>) -> Option<Time> {
         let (number, is_utc) = match element {
             Element::List(2, mut list) => {

@@ -1,7 +1,7 @@
 //! Requests to the middleware, and the meaning of its responses.
 //!
-//! It responds with 400 to every fault, also to those of its own database. The text of the exception is its only hint at
-//! the cause, and part of its API in practice.
+//! It responds with 400 to every fault, also to those of its own database. The text of the exception is its only hint
+//! at the cause, and part of its API in practice.
 
 use framework::{Decimal, PublishError, json};
 use http_client::{Client, Request, Response};
@@ -32,8 +32,8 @@ impl Middleware {
         Self { client }
     }
 
-    /// Stores values in a channel, in the order of their times. `series` is its name in messages. Returns the middleware's
-    /// response if it does not know the channel, and has stored nothing.
+    /// Stores values in a channel, in the order of their times. `series` is its name in messages. Returns the
+    /// middleware's response if it does not know the channel, and has stored nothing.
     pub(crate) async fn add(
         &self,
         uuid: &str,

@@ -1,4 +1,5 @@
-//! Publisher for any HTTP server: a JSON list of records, each with its source, its time and its readings as in `/data`.
+//! Publisher for any HTTP server: a JSON list of records, each with its source, its time and its readings as in
+//! `/data`.
 
 mod config;
 mod headers;

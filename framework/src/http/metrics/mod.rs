@@ -1,7 +1,7 @@
 //! `/metrics`: readings and status, for Prometheus.
 //!
-//! Each metric has one unit, without a prefix, which is part of its name: energy is in joules, so that its `rate()` is in
-//! watts. Numbers are converted exactly.
+//! Each metric has one unit, without a prefix, which is part of its name: energy is in joules, so that its `rate()` is
+//! in watts. Numbers are converted exactly.
 
 mod exposition;
 mod process;

@@ -7,8 +7,9 @@
 //!        · scale, + 0x80 where numbers are missing · then a bit for each time, lowest first · run of mantissas
 //! ```
 //!
-//! Integers are variable (see `varint`), runs are packed (see `rice`): times are delta-of-delta, mantissas delta encoded. A series whose numbers fit no common scale has
-//! several columns in a row. A telegram a second of eight registers takes about ten bytes.
+//! Integers are variable (see `varint`), runs are packed (see `rice`): times are delta-of-delta, mantissas delta
+//! encoded. A series whose numbers fit no common scale has several columns in a row. A telegram a second of eight
+//! registers takes about ten bytes.
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
@@ -60,8 +61,8 @@ impl Block {
         }
     }
 
-    /// Encodes the row. `minute` = minutes since 1970; all samples lie within it. Decoded numbers have the same value, and
-    /// perhaps more or fewer zeros at the end.
+    /// Encodes the row. `minute` = minutes since 1970; all samples lie within it. Decoded numbers have the same value,
+    /// and perhaps more or fewer zeros at the end.
     pub(crate) fn encode(&self, minute: i64) -> Vec<u8> {
         let times = self.times();
         let start = minute.wrapping_mul(MINUTE);

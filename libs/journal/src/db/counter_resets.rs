@@ -1,8 +1,8 @@
 //! Resets of counters: steps between two readings that do not count as consumption.
 //!
 //! [`find`] is the only finder. The checkpoint runs it over the minutes that changed and writes what it finds into the
-//! table `event`; readers run it over the readings that are not checkpointed yet. A reset is therefore a property of the
-//! readings alone: late readings, imports and clock corrections come in any order and produce the same events.
+//! table `event`; readers run it over the readings that are not checkpointed yet. A reset is therefore a property of
+//! the readings alone: late readings, imports and clock corrections come in any order and produce the same events.
 
 use std::collections::BTreeSet;
 
@@ -74,8 +74,8 @@ pub(crate) fn point(sample: &Sample) -> Point {
     (sample.time, sample.value.to_f64())
 }
 
-/// Finds the resets between points in order of time, and returns the last point. `was_set` tells whether a command set the
-/// counter between two points, which explains their step.
+/// Finds the resets between points in order of time, and returns the last point. `was_set` tells whether a command set
+/// the counter between two points, which explains their step.
 pub(crate) fn find<E>(
     counter: Counter,
     points: impl IntoIterator<Item = Point>,
@@ -179,8 +179,8 @@ fn quarter_by(
     Ok(start.map(|start| start.div_euclid(60)))
 }
 
-/// Returns the first of these minutes that has a roll-up, and the last number in it. The table is in order of time, then of
-/// series, so looking up one minute after the other is faster than a search.
+/// Returns the first of these minutes that has a roll-up, and the last number in it. The table is in order of time,
+/// then of series, so looking up one minute after the other is faster than a search.
 fn first_of(
     rows: &Rows<'_>,
     series: u32,

@@ -94,8 +94,8 @@ impl Database {
         Ok((database, found))
     }
 
-    /// Reads what every start needs anyway, and the end of each table, to find damage. Reading every page would take minutes
-    /// with years of data on a slow card.
+    /// Reads what every start needs anyway, and the end of each table, to find damage. Reading every page would take
+    /// minutes with years of data on a slow card.
     fn probe(&self) -> Result<(), DatabaseError> {
         self.folded()?;
         self.newest()?;
@@ -137,8 +137,8 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
 pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, DatabaseError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     match Connection::open_with_flags(path, flags).map_err(Into::into).and_then(|c| reader(c, path)) {
-        // In a folder that may not be written, SQLite cannot create the file that readers share. Without a `-wal` file it
-        // needs none.
+        // In a folder that may not be written, SQLite cannot create the file that readers share. Without a `-wal` file
+        // it needs none.
         Err(DatabaseError::Sqlite(error)) if needs_folder(&error) && !with_suffix(path, "-wal").exists() => {
             const RESERVED: &AsciiSet = &CONTROLS.add(b'?').add(b'#').add(b'%').add(b' ');
             let uri = format!("file:{}?immutable=1", percent_encode(path.as_os_str().as_bytes(), RESERVED));

@@ -97,7 +97,8 @@ impl<'v> DbSeries<'v> {
         Ok(ends.map(|(first, last)| (first * SECOND, (last + 60) * SECOND)))
     }
 
-    /// Returns the start of the first minute with a reading that begins at a second or later, or less than a minute before.
+    /// Returns the start of the first minute with a reading that begins at a second or later, or less than a minute
+    /// before.
     pub(crate) fn first_minute_from(&self, second: i64) -> rusqlite::Result<Option<i64>> {
         let mut minutes = self.minutes()?;
         let mut from = second.saturating_sub(Quarter::SECONDS - 1);
@@ -258,7 +259,8 @@ impl<'v> DbSeries<'v> {
         self.statement(sql)?.query_map([self.series, from, to], Quarter::from_row)?.collect()
     }
 
-    /// Returns the starts of the last quarters up to one that begins at `before`, and of the first ones from `after` on.
+    /// Returns the starts of the last quarters up to one that begins at `before`, and of the first ones from `after`
+    /// on.
     pub(crate) fn quarters_around(
         &self,
         before: i64,
@@ -300,8 +302,8 @@ impl<'v> DbSeries<'v> {
         Ok(())
     }
 
-    /// Visits the roll-ups of minutes. The table is in order of time, then of series, so each minute is looked up, in the
-    /// quarters that have one.
+    /// Visits the roll-ups of minutes. The table is in order of time, then of series, so each minute is looked up, in
+    /// the quarters that have one.
     fn minutes_of(&self, from: i64, to: i64, mut visit: impl FnMut(i64, Rollup)) -> rusqlite::Result<()> {
         let mut minutes = self.minutes()?;
         self.quarters(from, to, |quarter| {

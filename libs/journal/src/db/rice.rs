@@ -28,8 +28,8 @@ pub(crate) fn put_run(out: &mut Vec<u8>, run: &[i64]) {
     if level.cost() < steps.cost() { level.write(out) } else { steps.write(out) }
 }
 
-/// Takes a run of `count` integers off the front, and passes them to `each`. Returns `None` if it is damaged; `each` may
-/// have received nonsense then.
+/// Takes a run of `count` integers off the front, and passes them to `each`. Returns `None` if it is damaged; `each`
+/// may have received nonsense then.
 pub(crate) fn take_run(input: &mut Input<'_>, count: usize, mut each: impl FnMut(i64)) -> Option<()> {
     if count == 0 {
         return Some(());

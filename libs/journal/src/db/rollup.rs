@@ -102,7 +102,8 @@ impl Level {
         }
     }
 
-    /// Returns the start of the span in which `second` lies, in seconds since 1970. Days are those of `zone`, the rest UTC.
+    /// Returns the start of the span in which `second` lies, in seconds since 1970. Days are those of `zone`, the rest
+    /// UTC.
     pub(crate) fn start(self, second: i64, zone: &TimeZone) -> i64 {
         self.span().start(second, zone)
     }

@@ -90,7 +90,8 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<(), Datab
 
 /// Brings a database of an older version up to date.
 ///
-/// Version 2 added the kind of a series. The column itself is looked for, so that a damaged version number does no harm.
+/// Version 2 added the kind of a series. The column itself is looked for, so that a damaged version number does no
+/// harm.
 pub(crate) fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
     let sql = "SELECT count(*) FROM pragma_table_info('series') WHERE name = 'kind'";
     if connection.query_row(sql, [], |row| row.get::<_, i64>(0))? == 0 {

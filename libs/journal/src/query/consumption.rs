@@ -6,7 +6,8 @@
 //!
 //! The total at an edge is that of the last reading before it, if there is one in the quarter of an hour before.
 //! Otherwise the edge lies in a stretch without readings, and its total lies between those around the stretch in
-//! proportion to time. The stretch is a gap if it is long for this series: many meters are read once an hour, or once a day.
+//! proportion to time. The stretch is a gap if it is long for this series: many meters are read once an hour, or once a
+//! day.
 
 use crate::{
     db::{Counter, Quarter, Reset},
@@ -17,8 +18,8 @@ use crate::{
 
 /// Most periods in one answer.
 const MAX_PERIODS: usize = 10_000;
-/// Readings in a quarter from which on a counter is read often, so that a quarter without any is a gap. A quarter that has
-/// just begun, or is partly checkpointed, has fewer.
+/// Readings in a quarter from which on a counter is read often, so that a quarter without any is a gap. A quarter that
+/// has just begun, or is partly checkpointed, has fewer.
 const OFTEN: i64 = 10;
 /// Quarters on each side of a stretch without readings that tell how often the series is read.
 const NEIGHBOURS: usize = 9;
@@ -99,7 +100,8 @@ impl Series<'_> {
             return Err(ReadError::BadRequest(message));
         }
         let edges = per.span().edges(from, to, self.zone);
-        // The end of checkpointed readings is that of a minute, at which nothing was read; a recent end is that of a reading.
+        // The end of checkpointed readings is that of a minute, at which nothing was read; a recent end is that of a
+        // reading.
         let read_at = |end| self.recent.samples.last().is_some_and(|last| last.time == end);
         let extent = self.extent()?.map(|(first, last)| (first, last + Micros::from(read_at(last))));
         let ledger = Ledger::new(self, counter, per, &edges)?;
@@ -230,8 +232,8 @@ impl<'s> Ledger<'s> {
         edges.iter().map(end).collect()
     }
 
-    /// Returns whether nothing was read between two quarters for longer than is usual around there: two and a half times
-    /// the median of the distances of quarters with readings.
+    /// Returns whether nothing was read between two quarters for longer than is usual around there: two and a half
+    /// times the median of the distances of quarters with readings.
     fn is_gap(&self, before: i64, after: i64) -> Result<bool, ReadError> {
         let is_long = |usual: i64| (after - before) * 2 > usual * 5;
         if !is_long(Quarter::SECONDS) {

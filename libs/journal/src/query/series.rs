@@ -37,8 +37,8 @@ impl Series<'_> {
         self.stated.meaning(&self.name)
     }
 
-    /// Returns the times of the first reading and the last; of checkpointed ones the start of the first minute and the end
-    /// of the last.
+    /// Returns the times of the first reading and the last; of checkpointed ones the start of the first minute and the
+    /// end of the last.
     pub(crate) fn extent(&self) -> Result<Option<(Micros, Micros)>, ReadError> {
         let stored = self.stored.as_ref().map(DbSeries::extent).transpose()?.flatten();
         Ok(match (stored, self.recent.extent()) {
@@ -111,7 +111,8 @@ impl Series<'_> {
         Ok((starts, new))
     }
 
-    /// Returns the resets of the counter in order: those of the database from one second to before another, and all recent ones.
+    /// Returns the resets of the counter in order: those of the database from one second to before another, and all
+    /// recent ones.
     pub(crate) fn resets(&self, counter: Counter, from: i64, to: i64) -> Result<Vec<Reset>, ReadError> {
         let mut resets = match &self.stored {
             Some(stored) => stored.resets(from, to)?,

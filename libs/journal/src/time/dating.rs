@@ -1,8 +1,9 @@
 //! Times of readings, on a machine whose clock may be unset, wrong, or set while it runs.
 //!
-//! The journal's time is the time since boot, which nobody can set, plus an offset. Where the offset turns out to be wrong,
-//! everything that was dated with it is wrong by the same amount, and a [`TimeCorrection`] puts it right. How far the system
-//! clock is trusted decides what a step of it means. It is doubted while a step of a confirmed clock may still be undone:
+//! The journal's time is the time since boot, which nobody can set, plus an offset. Where the offset turns out to be
+//! wrong, everything that was dated with it is wrong by the same amount, and a [`TimeCorrection`] puts it right. How
+//! far the system clock is trusted decides what a step of it means. It is doubted while a step of a confirmed clock may
+//! still be undone:
 //!
 //! | trust | event | what happens | then |
 //! |---|---|---|---|
@@ -12,8 +13,8 @@
 //! | doubted | the clock steps back to where it was | nothing | confirmed |
 //! | doubted | the clock is synchronized, or an hour has passed | all readings since the step move | confirmed if it was synchronized, else unconfirmed |
 //!
-//! An epoch that reaches into readings of an older one cannot be told from them any more. It is never moved again, so it
-//! counts as confirmed.
+//! An epoch that reaches into readings of an older one cannot be told from them any more. It is never moved again, so
+//! it counts as confirmed.
 
 use crate::time::{ClockReading, Epoch, MINUTE, Micros, SECOND, TimeCorrection};
 
@@ -102,7 +103,8 @@ impl Dating {
 
     fn resume(now: &ClockReading, left: Epoch, newest: Option<Micros>) -> (Self, Option<TimeCorrection>) {
         let begun = left.since.saturating_sub(left.offset);
-        // An unconfirmed epoch began after everything that was recorded then. Otherwise what lies ahead may be another's.
+        // An unconfirmed epoch began after everything that was recorded then. Otherwise what lies ahead may be
+        // another's.
         let end = match newest {
             _ if !left.confirmed => left.since,
             Some(newest) if newest >= now.boottime.saturating_add(left.offset) => newest.saturating_add(1),

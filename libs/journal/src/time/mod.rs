@@ -22,7 +22,8 @@ pub const SECOND: Micros = 1_000_000;
 /// One minute in microseconds.
 pub(crate) const MINUTE: Micros = 60 * SECOND;
 
-/// Correction of all times that were recorded while the clock was wrong: everything at or after `since` belongs `delta` later.
+/// Correction of all times that were recorded while the clock was wrong: everything at or after `since` belongs `delta`
+/// later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TimeCorrection {
     pub(crate) since: Micros,

@@ -10,8 +10,8 @@ const EXPECTED: &str = "expected a date (`2026-11-23`), a local time (`2026-11-2
 /// Length of a date; a `T` or a blank follows.
 const DATE: usize = "2026-11-23".len();
 
-/// Parses a time. A relative one counts from `now`, whose time zone is that of dates and local times. A date is the moment
-/// at which it begins there.
+/// Parses a time. A relative one counts from `now`, whose time zone is that of dates and local times. A date is the
+/// moment at which it begins there.
 ///
 /// # Errors
 /// Returns a message with the forms that are understood.

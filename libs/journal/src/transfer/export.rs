@@ -106,11 +106,11 @@ impl Archive {
         Ok(Self { parts })
     }
 
-    /// Passes every reading to `sink`, in order of time. The setting of a counter is a row with the number before; such a row
-    /// is not a reading.
+    /// Passes every reading to `sink`, in order of time. The setting of a counter is a row with the number before; such
+    /// a row is not a reading.
     ///
-    /// A reading from before a correction of the clock that is not checkpointed yet has its right time, but may come where
-    /// it had the wrong one.
+    /// A reading from before a correction of the clock that is not checkpointed yet has its right time, but may come
+    /// where it had the wrong one.
     ///
     /// # Errors
     /// Returns the error of the database or of `sink`, or [`TransferError::NoSeries`].
@@ -150,8 +150,8 @@ impl Archive {
         }
     }
 
-    /// Passes every roll-up of spans that begin within the selection to `sink`, with its start in seconds since 1970, in
-    /// order of time.
+    /// Passes every roll-up of spans that begin within the selection to `sink`, with its start in seconds since 1970,
+    /// in order of time.
     ///
     /// # Errors
     /// Returns the same errors as [`readings`](Self::readings).

@@ -8,7 +8,8 @@ use crate::{
 };
 use reading::Text;
 
-/// Time between two writes of a cursor that moves. After a kill, what was delivered in between comes twice. In microseconds.
+/// Time between two writes of a cursor that moves. After a kill, what was delivered in between comes twice. In
+/// microseconds.
 const KEEP_EVERY: Micros = 5 * SECOND;
 
 /// Cursors of the publishers that are configured.

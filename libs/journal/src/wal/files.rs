@@ -91,8 +91,8 @@ impl Log {
         self.make_file(self.newest_segment());
     }
 
-    /// Writes a segment from memory, into a new file where it has none. Returns how many bytes it has. Nobody waits while
-    /// the file is made, as only the keeper does this.
+    /// Writes a segment from memory, into a new file where it has none. Returns how many bytes it has. Nobody waits
+    /// while the file is made, as only the keeper does this.
     fn make_file(&self, number: u64) -> usize {
         let mut state = lock(&self.state);
         let Some((Some(bytes), on_disk)) = state.segment(number) else { return 0 };

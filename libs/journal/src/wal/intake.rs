@@ -12,8 +12,8 @@ use reading::{Batch, Decimal, Reading, Text, Timestamp, Value};
 
 /// Most names of one source (each with its unit). Only a device that makes names up has more.
 const MAX_NAMES: usize = 1000;
-/// Limits of a register's own time. It may be later than its batch, as clocks differ, and earlier: that of a monthly peak is
-/// kept for more than a year. In microseconds.
+/// Limits of a register's own time. It may be later than its batch, as clocks differ, and earlier: that of a monthly
+/// peak is kept for more than a year. In microseconds.
 const AHEAD: Micros = 60_000_000;
 const BEHIND: Micros = 400 * 86_400_000_000;
 
@@ -81,8 +81,8 @@ impl Intake {
 }
 
 impl Section {
-    /// Returns the time of a batch that is dated `time`: later than that of the batch before, if it was taken after that or
-    /// at the same moment. `None` if it is the same batch again.
+    /// Returns the time of a batch that is dated `time`: later than that of the batch before, if it was taken after
+    /// that or at the same moment. `None` if it is the same batch again.
     fn in_order(&mut self, batch: &Batch, time: Micros) -> Option<Micros> {
         let values = batch.readings.iter().filter_map(|reading| match reading.value {
             Value::Number(value) => Some(value),
@@ -129,8 +129,8 @@ impl Section {
         {
             return None; // a gas meter sends its reading again each second, for an hour
         }
-        // A time of the device cannot be corrected together with those of this machine's clock, and a device whose clock
-        // is ahead must not be believed.
+        // A time of the device cannot be corrected together with those of this machine's clock, and a device whose
+        // clock is ahead must not be believed.
         let near = time.saturating_sub(BEHIND)..=time.saturating_add(AHEAD);
         let believed = |own: &Micros| near.contains(own) && (epoch.confirmed || *own < epoch.since);
         let time = own.filter(believed).unwrap_or(time);

@@ -17,8 +17,8 @@ use crate::{
 };
 use reading::{Batch, Decimal, Text};
 
-/// Closed segments that are kept in memory while they cannot be checkpointed, in multiples of `checkpoint_size`. An open
-/// segment of this length is closed even where the keeper is late.
+/// Closed segments that are kept in memory while they cannot be checkpointed, in multiples of `checkpoint_size`. An
+/// open segment of this length is closed even where the keeper is late.
 const IN_MEMORY: usize = 4;
 /// Drift of the clock after which its offset is written again: a restart would take more for a step. In microseconds.
 const SLEWED: u64 = 100_000;

@@ -43,10 +43,10 @@ const EARLY: usize = 200_000;
 
 /// Write-ahead log, before the journal is open and after.
 ///
-/// Sources start when the journal is open or could not be opened. Where it could not (the folder cannot be written, another
-/// program holds the lock), readers and publishers are served from a log in memory, and everything is also kept as it came:
-/// the files alone tell which numbers and which times are free. Once the journal is open, it is recorded again in a log with
-/// files, as if that had been there from the first batch on.
+/// Sources start when the journal is open or could not be opened. Where it could not (the folder cannot be written,
+/// another program holds the lock), readers and publishers are served from a log in memory, and everything is also kept
+/// as it came: the files alone tell which numbers and which times are free. Once the journal is open, it is recorded
+/// again in a log with files, as if that had been there from the first batch on.
 #[derive(Debug)]
 pub(crate) struct Wal {
     settings: Settings,
@@ -121,7 +121,8 @@ impl Wal {
         record(self.log());
     }
 
-    /// Goes on with what an earlier run left in segments and in the database. What was recorded before comes after that.
+    /// Goes on with what an earlier run left in segments and in the database. What was recorded before comes after
+    /// that.
     pub(crate) fn open(&self, recovered: Recovered, db: &DbState) {
         if let Some(log) = self.opened.get() {
             // The database was damaged and is a new one. What it lacks is in the segments, as far as there are any.

@@ -6,8 +6,8 @@
 //!            removed       ▲ cursor: this segment and all that follow are kept
 //! ```
 //!
-//! Nothing is copied: a segment that is checkpointed stays where it is until each publisher has passed it. A publisher that
-//! has caught up reads the new bytes of the open segment, in memory.
+//! Nothing is copied: a segment that is checkpointed stays where it is until each publisher has passed it. A publisher
+//! that has caught up reads the new bytes of the open segment, in memory.
 
 use std::io;
 
@@ -85,8 +85,8 @@ pub(super) struct Place {
 }
 
 impl Journal {
-    /// Returns the queue of a publisher, one of those in [`Settings::publishers`](crate::Settings). A new publisher begins
-    /// with what is recorded from now on.
+    /// Returns the queue of a publisher, one of those in [`Settings::publishers`](crate::Settings). A new publisher
+    /// begins with what is recorded from now on.
     pub fn queue(&self, publisher: &str) -> Queue {
         Queue {
             journal: self.clone(),
@@ -154,8 +154,8 @@ impl Queue {
         }
     }
 
-    /// Returns how many batches were recorded and are not done. Before the first [`read`](Self::read) only those of this
-    /// run count.
+    /// Returns how many batches were recorded and are not done. Before the first [`read`](Self::read) only those of
+    /// this run count.
     pub fn backlog(&self) -> u64 {
         let Some(shared) = &self.journal.0 else { return 0 };
         let cursor = self.place.as_ref().map_or(0, |place| place.cursor.sequence);

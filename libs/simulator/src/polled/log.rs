@@ -23,8 +23,8 @@ pub enum Event {
         bytes: Vec<u8>,
         /// Baud rate of the program at that time.
         baud: u32,
-        /// Whether the meter heard just that, with even parity. It did not where their baud rates differed, where the program
-        /// changed its own too early, and while the meter itself was sending.
+        /// Whether the meter heard just that, with even parity. It did not where their baud rates differed, where the
+        /// program changed its own too early, and while the meter itself was sending.
         understood: bool,
         /// Time of the first byte.
         at: Instant,
@@ -95,8 +95,8 @@ impl Log {
         events.all.push_back(event);
     }
 
-    /// Adds to the message that is being received at this baud rate, or begins one: a message ends with a line feed, and NULs
-    /// are one of their own. It counts as not understood until this piece is judged.
+    /// Adds to the message that is being received at this baud rate, or begins one: a message ends with a line feed,
+    /// and NULs are one of their own. It counts as not understood until this piece is judged.
     pub(super) fn received(&self, raw: &[u8], speed: u32, now: Instant) {
         let plain = raw.iter().map(|byte| byte & 0x7f);
         let mut events = self.lock();

@@ -12,10 +12,10 @@
 //! The readout is STX, the lines, `!` CR LF, ETX and a block check character: the exclusive or of all after
 //! STX up to ETX. Then the meter waits for the next request, at 300 baud again.
 //!
-//! Everything passes through the [UART model](crate::uart): where the program has another baud rate than the meter, each
-//! gets garbage from the other. Bytes of the program take the time of a real line, and a program that changes its baud rate
-//! within the first half of it spoils the rest. A pseudo terminal cannot delay `tcdrain`, so a program must wait by itself
-//! for the end of its bytes.
+//! Everything passes through the [UART model](crate::uart): where the program has another baud rate than the meter,
+//! each gets garbage from the other. Bytes of the program take the time of a real line, and a program that changes its
+//! baud rate within the first half of it spoils the rest. A pseudo terminal cannot delay `tcdrain`, so a program must
+//! wait by itself for the end of its bytes.
 
 mod conversation;
 mod head;
@@ -47,8 +47,8 @@ pub struct PolledOptions {
     pub address: Option<String>,
     /// Baud rate at which the meter is polled, and to which it returns after a readout.
     pub initial_baud: u32,
-    /// Time from the last bit of a message to its answer. A program needs some of it before the readout to change its baud
-    /// rate.
+    /// Time from the last bit of a message to its answer. A program needs some of it before the readout to change its
+    /// baud rate.
     pub reaction: Duration,
     /// Time that it waits for an acknowledgement.
     pub ack_timeout: Duration,

@@ -8,8 +8,8 @@ const METER_NUMBER: &str = "00000042";
 /// Number of past months that a meter keeps.
 const MONTHS: usize = 99;
 
-/// Returns the table of a meter for two directions at this moment, with short codes: energies to a Wh, the power to a W,
-/// voltages to 0.1 V.
+/// Returns the table of a meter for two directions at this moment, with short codes: energies to a Wh, the power to a
+/// W, voltages to 0.1 V.
 pub fn table(moment: &Moment) -> Vec<String> {
     let mut lines = vec![
         "F.F(00000000)".into(),

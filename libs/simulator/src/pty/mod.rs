@@ -32,12 +32,12 @@ const READER_CHECK: Duration = Duration::from_millis(5);
 
 /// Device's end of a serial line; a program opens the other end at [`path`](Self::path).
 ///
-/// The line is raw in both directions and has no baud rate, until [`at`](Self::at) sets one. Dropping the `Pty` unplugs the
-/// device: the program's next read ends with `Ok(0)` or `EIO`.
+/// The line is raw in both directions and has no baud rate, until [`at`](Self::at) sets one. Dropping the `Pty` unplugs
+/// the device: the program's next read ends with `Ok(0)` or `EIO`.
 ///
-/// As on a real line, bytes sent while nobody has the port open are lost; [`held`](Self::held) changes that. Unlike a real
-/// line, a pty that a killed program had opened with `TIOCEXCL` stays busy for everybody but root: put a new `Pty` behind
-/// the same [`linked`](Self::linked) path.
+/// As on a real line, bytes sent while nobody has the port open are lost; [`held`](Self::held) changes that. Unlike a
+/// real line, a pty that a killed program had opened with `TIOCEXCL` stays busy for everybody but root: put a new `Pty`
+/// behind the same [`linked`](Self::linked) path.
 #[derive(Debug)]
 pub struct Pty {
     master: OwnedFd,
@@ -78,8 +78,8 @@ impl Pty {
         fcntl_setfl(&master, OFlags::RDWR | OFlags::NONBLOCK)?;
         let path = PathBuf::from(OsStr::from_bytes(ptsname(&master, Vec::new())?.as_bytes()));
 
-        // Settings outlive their maker. Only after a first opening and closing does the system tell this end whether the
-        // other one is open.
+        // Settings outlive their maker. Only after a first opening and closing does the system tell this end whether
+        // the other one is open.
         let slave = open_slave(&path)?;
         let mut settings = tcgetattr(&slave)?;
         settings.make_raw();
@@ -87,9 +87,9 @@ impl Pty {
         Ok(Self { master, path, link: None, held: None, speed: Mutex::new(None) })
     }
 
-    /// Keeps the other end open from here too: bytes wait (the system keeps some 16 kB) for a program that opens the port
-    /// later, and nothing sent between two openings is lost. Good for tests that send first; bad for a meter that pushes for
-    /// ever, whose reader would begin with old telegrams.
+    /// Keeps the other end open from here too: bytes wait (the system keeps some 16 kB) for a program that opens the
+    /// port later, and nothing sent between two openings is lost. Good for tests that send first; bad for a meter that
+    /// pushes for ever, whose reader would begin with old telegrams.
     ///
     /// # Errors
     ///
@@ -99,8 +99,8 @@ impl Pty {
         Ok(self)
     }
 
-    /// Makes a symbolic link at `link`, which [`path`](Self::path) returns from now on. Dropping the `Pty` removes it; the
-    /// next one can take its place, as a device that is plugged in again does.
+    /// Makes a symbolic link at `link`, which [`path`](Self::path) returns from now on. Dropping the `Pty` removes it;
+    /// the next one can take its place, as a device that is plugged in again does.
     ///
     /// # Errors
     ///
@@ -112,15 +112,15 @@ impl Pty {
         Ok(self)
     }
 
-    /// Makes the device send at this baud rate: a program that has set another one reads what a [UART](crate::uart) makes of
-    /// it. Each message is followed by an idle line.
+    /// Makes the device send at this baud rate: a program that has set another one reads what a [UART](crate::uart)
+    /// makes of it. Each message is followed by an idle line.
     pub fn at(self, baud: u32) -> Self {
         self.set_speed(baud);
         self
     }
 
-    /// Returns the baud rate that the program has set for reading; 38400 before it has set one. It stays when the port is
-    /// closed.
+    /// Returns the baud rate that the program has set for reading; 38400 before it has set one. It stays when the port
+    /// is closed.
     ///
     /// # Errors
     ///
@@ -143,8 +143,8 @@ impl Pty {
         Ok(!self.poll(PollFlags::empty(), Duration::ZERO)?.contains(PollFlags::HUP))
     }
 
-    /// Sends as much as the line takes and returns at once. Bytes for which there is no reader, or no room because the reader
-    /// does not read, are lost.
+    /// Sends as much as the line takes and returns at once. Bytes for which there is no reader, or no room because the
+    /// reader does not read, are lost.
     ///
     /// # Errors
     ///
@@ -207,8 +207,8 @@ impl Pty {
         }
     }
 
-    /// Returns the bytes that the program reads when the device sends `bytes` now, followed by an idle line if they are the
-    /// `last` ones.
+    /// Returns the bytes that the program reads when the device sends `bytes` now, followed by an idle line if they are
+    /// the `last` ones.
     fn as_read<'a>(&self, bytes: &'a [u8], last: bool) -> io::Result<Cow<'a, [u8]>> {
         let mut speed = self.speed.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Speed { baud, reader }) = &mut *speed else {

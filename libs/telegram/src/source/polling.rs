@@ -20,7 +20,8 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// Dialogue that makes a meter send its readout.
 #[framework::async_trait]
 pub trait Conversation: Send + 'static {
-    /// Asks for a readout, up to the point where the meter sends it, and leaves the port at the baud rate of the readout.
+    /// Asks for a readout, up to the point where the meter sends it, and leaves the port at the baud rate of the
+    /// readout.
     ///
     /// # Errors
     /// Fails when there will be no readout.
@@ -56,7 +57,7 @@ impl From<io::Error> for NoAnswer {
     }
 }
 
-/// Means to ask a meter.
+/// Means to poll a meter.
 pub(super) struct Polling {
     conversation: Box<dyn Conversation>,
     mode: Fact,

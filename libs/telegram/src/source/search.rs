@@ -37,8 +37,8 @@ impl Search {
 }
 
 impl<D: Decoder> Meter<D> {
-    /// Waits for bytes; changes the baud rate when they make no telegram, and asks the meter when none come. Returns its
-    /// answer.
+    /// Waits for bytes; changes the baud rate when they make no telegram, and polls the meter when none come. Returns
+    /// its answer.
     pub(super) async fn search(
         &mut self,
         connection: &mut Connection,

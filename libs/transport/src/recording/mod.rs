@@ -6,9 +6,9 @@
 //! 0.011204 33325230364554415f3130370d0a
 //! ```
 //!
-//! The first line has the version of this format, the origin of the bytes, the baud rate, and the time of the beginning.
-//! Each other line is a chunk: seconds since then, with up to six decimals, and its bytes in hexadecimal. Lines that begin
-//! with `#` are remarks. Any other file is taken for raw bytes.
+//! The first line has the version of this format, the origin of the bytes, the baud rate, and the time of the
+//! beginning. Each other line is a chunk: seconds since then, with up to six decimals, and its bytes in hexadecimal.
+//! Lines that begin with `#` are remarks. Any other file is taken for raw bytes.
 
 use std::{
     fmt,

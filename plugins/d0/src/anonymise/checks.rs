@@ -71,8 +71,8 @@ impl Checks {
                     let change = before ^ CRCS[which].checksum(&text.characters[covered]);
                     let Some(given) = number(&text.characters[digits.clone()]) else { continue };
                     let repaired = given ^ change;
-                    // Some meters leave out leading zeros. Where there are more digits now, they take the place of a line
-                    // end, which nobody needs.
+                    // Some meters leave out leading zeros. Where there are more digits now, they take the place of a
+                    // line end, which nobody needs.
                     let needed = 4 - repaired.leading_zeros() as usize / 4;
                     let mut end = digits.end;
                     while end - digits.start < needed

@@ -1,7 +1,7 @@
 //! Anonymisation of recorded bytes: overwrites everything that identifies the meter.
 //!
-//! It works line by line, and no telegram needs to be whole, so that a recording of a fault can be shown to others. Numbers
-//! become zeros of the same length; parity bits and check characters stay as right or as wrong as they were.
+//! It works line by line, and no telegram needs to be whole, so that a recording of a fault can be shown to others.
+//! Numbers become zeros of the same length; parity bits and check characters stay as right or as wrong as they were.
 
 mod checks;
 mod numbers;

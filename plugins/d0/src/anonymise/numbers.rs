@@ -2,8 +2,8 @@
 
 use std::{collections::HashSet, ops::Range};
 
-/// Least digits of a meter's number that is found wherever it stands, and least of them without leading zeros. Fewer may
-/// be anything.
+/// Least digits of a meter's number that is found wherever it stands, and least of them without leading zeros. Fewer
+/// may be anything.
 const NUMBER: usize = 6;
 const SIGNIFICANT: usize = 5;
 /// Least hexadecimal digits that are taken for characters, where each pair is a letter or digit.
@@ -192,8 +192,8 @@ fn is_hex(text: &[u8]) -> bool {
     !text.is_empty() && text.len().is_multiple_of(2) && text.iter().all(u8::is_ascii_hexdigit)
 }
 
-/// Returns the letters and digits that pairs of hexadecimal digits stand for. At least half of them must be digits: eight
-/// digits of a number may look like four letters.
+/// Returns the letters and digits that pairs of hexadecimal digits stand for. At least half of them must be digits:
+/// eight digits of a number may look like four letters.
 fn hex_text(text: &[u8]) -> Option<Vec<u8>> {
     if text.len() < HEX_TEXT || !is_hex(text) {
         return None;

@@ -6,8 +6,8 @@
 //! group = "(" [ value [ "*" unit ] ] ")"    (0.18374)(0.00078)
 //! ```
 //!
-//! Groups without a code continue a load profile; they belong to no register, except in DSMR 2 (see `dsmr`). An end mark
-//! `!` may follow the last bracket. Blanks and tabs may stand anywhere between codes and brackets.
+//! Groups without a code continue a load profile; they belong to no register, except in DSMR 2 (see `dsmr`). An end
+//! mark `!` may follow the last bracket. Blanks and tabs may stand anywhere between codes and brackets.
 
 use framework::Obis;
 use telegram::Register;
@@ -30,8 +30,8 @@ pub(crate) enum End {
 
 /// Registers of a telegram.
 ///
-/// It remembers the codes of the telegram before: a meter sends the same ones every second, and comparing a code is much
-/// cheaper than reading it.
+/// It remembers the codes of the telegram before: a meter sends the same ones every second, and comparing a code is
+/// much cheaper than reading it.
 #[derive(Debug, Default)]
 pub(crate) struct Registers {
     entries: Vec<Entry>,

@@ -10,11 +10,11 @@
 //! too, and needs no `!` where the BCC covers all of its lines. The Dutch P1 port has four hexadecimal digits after the
 //! `!`.
 //!
-//! **Strict**: a telegram is accepted or rejected as a whole. Where STX promises a check character, it must be there and
-//! right. That rejects meters that send none (an E350 M27 and an EM214 are known) and those that sum where the standard
-//! takes the XOR (Energomera): without their check nothing tells a damaged digit from a right one. A line that is not a
-//! data line (a stray quote before `F.F` is enough) rejects its telegram too, unless a check character proves that the
-//! meter sent it so.
+//! **Strict**: a telegram is accepted or rejected as a whole. Where STX promises a check character, it must be there
+//! and right. That rejects meters that send none (an E350 M27 and an EM214 are known) and those that sum where the
+//! standard takes the XOR (Energomera): without their check nothing tells a damaged digit from a right one. A line that
+//! is not a data line (a stray quote before `F.F` is enough) rejects its telegram too, unless a check character proves
+//! that the meter sent it so.
 
 mod lines;
 
@@ -35,7 +35,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Decoder {
     forced: Option<Framing>,
-    /// Bytes before its place are done with, or copied to `text`; no line ends before the place to which it has scanned.
+    /// Bytes before its place are done with, or copied to `text`; no line ends before the place to which it has
+    /// scanned.
     input: Scanner,
     /// Ident line of the telegram before, with one byte of its line end, and its framing: most likely those of the next
     /// one too.

@@ -145,8 +145,8 @@ impl Request {
         sleep_until(ident.at + ident.reaction).await;
         connection.send(&ack).await?;
         if speed != self.baud {
-            // An adapter may still be sending when the system reports that all is sent; the meter in turn is silent for its
-            // reaction time.
+            // An adapter may still be sending when the system reports that all is sent; the meter in turn is silent for
+            // its reaction time.
             sleep(self.ack_delay.unwrap_or(ident.reaction / 4)).await;
             connection.discard()?;
             connection.set_baud(speed)?;

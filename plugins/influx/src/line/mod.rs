@@ -1,7 +1,7 @@
 //! Line protocol: `measurement,tag=value field=1.5,other=2 1700000000000000000`.
 //!
-//! Source: docs.influxdata.com, "Line protocol reference" of InfluxDB 1, 2 and 3. Numbers without a suffix are floats, so a
-//! field never changes its type, whatever digits a register has.
+//! Source: docs.influxdata.com, "Line protocol reference" of InfluxDB 1, 2 and 3. Numbers without a suffix are floats,
+//! so a field never changes its type, whatever digits a register has.
 
 use std::{collections::BTreeMap, io::Write as _};
 
@@ -79,8 +79,8 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Creates a writer. Each line has this measurement, these tags and, unless the names are smartmeter.py's, a tag with
-    /// the source.
+    /// Creates a writer. Each line has this measurement, these tags and, unless the names are smartmeter.py's, a tag
+    /// with the source.
     pub(crate) fn new(measurement: &str, tags: &BTreeMap<String, String>, names: Names) -> Self {
         let mut taken: Vec<_> = tags.keys().cloned().collect();
         if matches!(names, Names::Own(_)) {
@@ -148,8 +148,8 @@ fn write_tag(out: &mut Vec<u8>, key: &str, value: &str) {
     write_name(out, value, b",= ");
 }
 
-/// Appends a name, with a backslash before each of `special`. Characters that not every database can unescape become `_`:
-/// line breaks, a backslash, which would escape the next character, and a quote, which may begin a text.
+/// Appends a name, with a backslash before each of `special`. Characters that not every database can unescape become
+/// `_`: line breaks, a backslash, which would escape the next character, and a quote, which may begin a text.
 fn write_name(out: &mut Vec<u8>, name: &str, special: &[u8]) {
     if name.is_empty() {
         out.push(b'_');

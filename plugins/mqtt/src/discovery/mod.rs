@@ -1,8 +1,8 @@
 //! Home Assistant discovery: announcements of sources and their readings.
 //!
-//! A source is announced once its readings have been the same for a while. Before that, the announcer looks for messages
-//! of the other form, which an earlier configuration may have left at the broker. It hands their entities over: they
-//! would otherwise exist twice.
+//! A source is announced once its readings have been the same for a while. Before that, the announcer looks for
+//! messages of the other form, which an earlier configuration may have left at the broker. It hands their entities
+//! over: they would otherwise exist twice.
 //!
 //! ```text
 //!            no news for 3 s             a second later
@@ -33,8 +33,8 @@ use crate::{
     state::Seen,
 };
 
-/// Time without a new reading after which a source is announced. Home Assistant loses changes that come while it is still
-/// busy with earlier ones.
+/// Time without a new reading after which a source is announced. Home Assistant loses changes that come while it is
+/// still busy with earlier ones.
 const QUIET: Duration = Duration::from_secs(3);
 /// Payload with which Home Assistant releases the entities of a message, for another message to take them.
 const HAND_OVER: &str = r#"{"migrate_discovery":true}"#;

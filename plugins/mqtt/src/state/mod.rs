@@ -19,7 +19,8 @@ use crate::{
 
 /// Age at delivery above which a record is late, unless the device shows nothing newer.
 const LATE: Duration = Duration::from_secs(30);
-/// Difference below which two times mean the same batch: the journal dates one of two simultaneous batches a little later.
+/// Difference below which two times mean the same batch: the journal dates one of two simultaneous batches a little
+/// later.
 const SAME: Duration = Duration::from_secs(1);
 /// Maximum number of members in a source's object. Only a device that makes up names has more.
 const MAX_MEMBERS: usize = 2500;
@@ -133,8 +134,8 @@ impl Section {
     }
 }
 
-/// Returns whether the device itself dates the registers of a record, such as a gas meter's. They have a record of their
-/// own.
+/// Returns whether the device itself dates the registers of a record, such as a gas meter's. They have a record of
+/// their own.
 fn has_own_time(record: &Record, shown: &Batch) -> bool {
     let dated = |reading: &Reading| shown.get(&reading.name).and_then(own_time).is_some();
     record.batch.readings.iter().all(dated)
@@ -144,8 +145,8 @@ fn own_time(reading: &Reading) -> Option<Timestamp> {
     reading.time.as_ref().and_then(|time| time.utc)
 }
 
-/// Returns whether a record is so late that it must not pass for the current state. The current state may be old too: of a
-/// meter that is read once an hour, or of a gas register that is updated once an hour.
+/// Returns whether a record is so late that it must not pass for the current state. The current state may be old too:
+/// of a meter that is read once an hour, or of a gas register that is updated once an hour.
 fn is_late(record: &Record, shown: Option<&Batch>, own: bool, now: Timestamp) -> bool {
     let taken_at = record.batch.taken_at;
     let newest = shown.and_then(|shown| match own {

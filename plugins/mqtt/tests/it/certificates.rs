@@ -63,7 +63,8 @@ fn certify(folder: &Path, name: &str, host: &str, by: &CertifiedIssuer<'static, 
 
 const TLS: &str = "allow_anonymous true\ncafile {folder}/ca.pem\ncertfile {folder}/broker.pem\nkeyfile {folder}/broker.key\n";
 
-/// Makes the authorities `ca` and `other`, certificates of `broker` and `me` by the first, and of `stranger` by the second.
+/// Makes the authorities `ca` and `other`, certificates of `broker` and `me` by the first, and of `stranger` by the
+/// second.
 fn prepare(folder: &Path) {
     let (ca, other) = (authority("ca"), authority("other"));
     fs::write(folder.join("ca.pem"), ca.pem()).unwrap();

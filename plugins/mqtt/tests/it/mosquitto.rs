@@ -21,7 +21,8 @@ impl Mosquitto {
         Self::with("", |_| {})
     }
 
-    /// Starts a broker with these lines in its configuration, in which `{folder}` is its folder. `prepare` makes files there.
+    /// Starts a broker with these lines in its configuration, in which `{folder}` is its folder. `prepare` makes files
+    /// there.
     pub(crate) fn with(lines: &str, prepare: impl FnOnce(&Path)) -> Self {
         let mut broker = Self::absent();
         let folder = broker.folder.path();

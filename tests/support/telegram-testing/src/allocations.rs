@@ -33,8 +33,8 @@ pub fn none_for_telegrams<D: Decoder + Default>(warm_up: u64, telegram: impl Fn(
     assert_eq!(accepted, 1000);
 }
 
-/// Checks that `damaged`, read 101 times, has the `expected` number of rejections, and costs no allocation after the first
-/// time.
+/// Checks that `damaged`, read 101 times, has the `expected` number of rejections, and costs no allocation after the
+/// first time.
 ///
 /// # Panics
 /// Panics when it does not.

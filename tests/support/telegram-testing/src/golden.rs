@@ -1,5 +1,5 @@
-//! Golden telegrams: files as on the wire, each with a `.json` beside it that has the output of `smartmeter decode`, a line
-//! for each telegram.
+//! Golden telegrams: files as on the wire, each with a `.json` beside it that has the output of `smartmeter decode`, a
+//! line for each telegram.
 
 use std::{fs, path::Path};
 

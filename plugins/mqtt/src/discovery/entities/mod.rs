@@ -1,8 +1,8 @@
 //! Discovery messages for Home Assistant.
 //!
-//! There are two forms (home-assistant.io, "MQTT", discovery messages): one message for a device with all its components,
-//! or one for each entity. Both have the same node and object in their topics, so that Home Assistant takes an entity of
-//! one form for that of the other.
+//! There are two forms (home-assistant.io, "MQTT", discovery messages): one message for a device with all its
+//! components, or one for each entity. Both have the same node and object in their topics, so that Home Assistant takes
+//! an entity of one form for that of the other.
 
 use std::collections::BTreeMap;
 
@@ -150,8 +150,8 @@ fn members(json: Json) -> Map<String, Json> {
     }
 }
 
-/// Returns Home Assistant's template for a reading's value in the state. A missing value leaves the entity unchanged; a text
-/// may have 255 characters there.
+/// Returns Home Assistant's template for a reading's value in the state. A missing value leaves the entity unchanged; a
+/// text may have 255 characters there.
 fn template(reading: &Reading) -> String {
     let name = reading.name.replace('\\', "\\\\").replace('\'', "\\'");
     match reading.value {
