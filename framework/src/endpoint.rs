@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use warp::{Filter, reply::Response};
 
 use crate::{
-    ConfigError, Context, PluginInfo, Role, Store, http,
+    ConfigError, Context, Role, Store, http,
     plugin::{by_name, registration},
     store::Snapshot,
-    table::{Table, keys_of},
+    table::Table,
 };
 
 /// A kind of endpoint. One crate implements it once and registers it with
@@ -106,26 +106,9 @@ impl Updates {
 
 registration! {
     /// A linked [`EndpointPlugin`], its type erased. [`register_endpoint!`](crate::register_endpoint) makes it.
-    EndpointRegistration, build: fn(&Table<'_>, &Context) -> Option<Box<dyn Endpoint>>
-}
-
-impl EndpointRegistration {
-    /// Returns the registration of `P`.
-    pub const fn of<P: EndpointPlugin>() -> Self {
-        Self {
-            info: PluginInfo {
-                role: Role::Endpoint,
-                kind: P::KIND,
-                about: P::ABOUT,
-                sample: P::SAMPLE,
-                keys: keys_of::<P::Config>,
-            },
-            build: |section, cx| {
-                let config = section.parse::<P::Config>()?;
-                P::build(config, cx).map_err(|error| section.refuse(&error)).ok()
-            },
-        }
-    }
+    EndpointRegistration<P: EndpointPlugin>, Role::Endpoint,
+    build: fn(&Table<'_>, &Context) -> Option<Box<dyn Endpoint>> =
+        |section, cx| section.build(|config| P::build(config, cx))
 }
 
 /// Returns the linked endpoint plugins, by name.

@@ -58,15 +58,28 @@ pub(crate) fn by_name<R: std::ops::Deref<Target = PluginInfo>>(
     all
 }
 
-/// Defines the registration of one kind of plugin: [`PluginInfo`], and the function that builds its type from a
-/// section.
+/// Defines the registration of one kind of plugin: [`PluginInfo`], and the function that builds a `P` from a section.
 macro_rules! registration {
-    ($(#[$doc:meta])* $name:ident, $build:ident: $function:ty) => {
+    ($(#[$doc:meta])* $name:ident<$P:ident: $plugin:ident>, $role:expr, $build:ident: $function:ty = $of:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         pub struct $name {
             info: $crate::PluginInfo,
             pub(crate) $build: $function,
+        }
+
+        impl $name {
+            /// Returns the registration of a plugin.
+            pub const fn of<$P: $plugin>() -> Self {
+                let info = $crate::PluginInfo {
+                    role: $role,
+                    kind: $P::KIND,
+                    about: $P::ABOUT,
+                    sample: $P::SAMPLE,
+                    keys: $crate::table::keys_of::<$P::Config>,
+                };
+                Self { info, $build: $of }
+            }
         }
 
         impl std::ops::Deref for $name {

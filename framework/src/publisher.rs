@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Commands, ConfigError, Context, PluginInfo, Record, Role, Store,
+    Commands, ConfigError, Context, Record, Role, Store,
     plugin::{by_name, registration},
     publish::Route,
-    table::{Table, keys_of},
+    table::Table,
 };
 
 /// Kind of publisher. One crate implements it once and registers it with
@@ -144,26 +144,9 @@ pub struct PublisherContext {
 
 registration! {
     /// A linked [`PublisherPlugin`], its type erased. [`register_publisher!`](crate::register_publisher) makes it.
-    PublisherRegistration, build: fn(&Table<'_>, &Context) -> Option<Box<dyn Publisher>>
-}
-
-impl PublisherRegistration {
-    /// Returns the registration of `P`.
-    pub const fn of<P: PublisherPlugin>() -> Self {
-        Self {
-            info: PluginInfo {
-                role: Role::Publisher,
-                kind: P::KIND,
-                about: P::ABOUT,
-                sample: P::SAMPLE,
-                keys: keys_of::<P::Config>,
-            },
-            build: |section, cx| {
-                let config = section.parse::<P::Config>()?;
-                P::build(config, cx).map_err(|error| section.refuse(&error)).ok()
-            },
-        }
-    }
+    PublisherRegistration<P: PublisherPlugin>, Role::Publisher,
+    build: fn(&Table<'_>, &Context) -> Option<Box<dyn Publisher>> =
+        |section, cx| section.build(|config| P::build(config, cx))
 }
 
 /// Returns the linked publisher plugins, by name.

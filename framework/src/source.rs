@@ -5,9 +5,9 @@ use std::{fmt::Debug, io, sync::Arc, time::Duration};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Batch, Command, ConfigError, PluginInfo, Role, SourceContext,
+    Batch, Command, ConfigError, Role, SourceContext,
     plugin::{by_name, registration},
-    table::{Table, keys_of},
+    table::Table,
 };
 
 /// A kind of source. One crate implements it once and registers it with
@@ -161,25 +161,10 @@ pub(crate) struct ParsedSource {
 
 registration! {
     /// A linked [`SourcePlugin`], its type erased. [`register_source!`](crate::register_source) makes it.
-    SourceRegistration, parse: fn(&Table<'_>) -> Option<ParsedSource>
-}
-
-impl SourceRegistration {
-    /// Returns the registration of `P`.
-    pub const fn of<P: SourcePlugin>() -> Self {
-        Self {
-            info: PluginInfo {
-                role: Role::Source,
-                kind: P::KIND,
-                about: P::ABOUT,
-                sample: P::SAMPLE,
-                keys: keys_of::<P::Config>,
-            },
-            parse: |section| {
-                let config = section.parse::<P::Config>()?;
-                Some(ParsedSource { mode: P::mode(&config), build: Box::new(|cx| P::build(config, cx)) })
-            },
-        }
+    SourceRegistration<P: SourcePlugin>, Role::Source,
+    parse: fn(&Table<'_>) -> Option<ParsedSource> = |section| {
+        let config = section.parse::<P::Config>()?;
+        Some(ParsedSource { mode: P::mode(&config), build: Box::new(|cx| P::build(config, cx)) })
     }
 }
 

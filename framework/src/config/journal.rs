@@ -56,14 +56,7 @@ fn default_raw() -> Period {
 
 impl JournalConfig {
     pub(super) fn read(section: &Table<'_>, state_dir: &Path) -> Option<Self> {
-        let keys: Keys = section.parse()?;
-        match Self::check(keys, state_dir) {
-            Ok(journal) => Some(journal),
-            Err(error) => {
-                section.refuse(&error);
-                None
-            }
-        }
+        section.build(|keys| Self::check(keys, state_dir))
     }
 
     /// Returns the keys that there are.

@@ -9,7 +9,7 @@ use crate::{
     Context, Period, Publisher, PublisherRegistration, Role, Text,
     publish::Route,
     publisher::publisher_plugins,
-    table::{Table, did_you_mean, quoted},
+    table::{Table, did_you_mean, expected},
 };
 
 /// The framework's own keys in each `[publishers.<name>]`.
@@ -84,12 +84,8 @@ fn patterns(section: &mut Table<'_>, key: &str, names: Option<&[Text]>) -> Vec<W
     for pattern in patterns.iter().filter(|_| names.is_some()) {
         let names = names.unwrap_or_default().iter().map(Text::as_str);
         if !names.clone().any(|name| WildMatch::new(pattern).matches(name)) {
-            let there = match quoted(names.clone()) {
-                none if none.is_empty() => "there is none".to_owned(),
-                names => format!("expected one of {names}"),
-            };
-            let hint = did_you_mean(pattern, names);
-            section.note(at.clone(), format!("`{pattern}` matches no source, {there}"), hint);
+            let hint = did_you_mean(pattern, names.clone());
+            section.note(at.clone(), format!("`{pattern}` matches no source, {}", expected(names)), hint);
         }
     }
     patterns.iter().map(|pattern| WildMatch::new(pattern)).collect()

@@ -52,14 +52,7 @@ fn default_listen() -> String {
 
 impl ServerConfig {
     pub(super) fn read(section: &Table<'_>) -> Option<Self> {
-        let keys: Keys = section.parse()?;
-        match Self::check(keys) {
-            Ok(server) => Some(server),
-            Err(error) => {
-                section.refuse(&error);
-                None
-            }
-        }
+        section.build(Self::check)
     }
 
     /// Returns the keys that there are.

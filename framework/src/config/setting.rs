@@ -13,38 +13,23 @@ use toml::{
 pub struct Setting {
     option: &'static str,
     path: Vec<String>,
-    value: Value,
-}
-
-#[derive(Debug, Clone)]
-enum Value {
-    Text(String),
-    Integer(String),
-    Absent,
+    /// In TOML; `None` removes the key.
+    value: Option<String>,
 }
 
 impl Setting {
-    fn new<'p>(option: &'static str, path: impl IntoIterator<Item = &'p str>, value: Value) -> Self {
-        Self { option, path: path.into_iter().map(str::to_owned).collect(), value }
-    }
-
-    /// Sets a key to a text. `path` is the key with the tables that it is in: `["server", "listen"]`.
-    pub fn text<'p>(
+    /// Sets a key. `path` is the key with the tables that it is in: `["server", "listen"]`.
+    pub fn set<'p>(
         option: &'static str,
         path: impl IntoIterator<Item = &'p str>,
-        value: impl Into<String>,
+        value: impl Into<toml::Value>,
     ) -> Self {
-        Self::new(option, path, Value::Text(value.into()))
-    }
-
-    /// Sets a key to an integer.
-    pub fn integer<'p>(option: &'static str, path: impl IntoIterator<Item = &'p str>, value: i64) -> Self {
-        Self::new(option, path, Value::Integer(value.to_string()))
+        Self { value: Some(value.into().to_string()), ..Self::remove(option, path) }
     }
 
     /// Removes a key.
     pub fn remove<'p>(option: &'static str, path: impl IntoIterator<Item = &'p str>) -> Self {
-        Self::new(option, path, Value::Absent)
+        Self { option, path: path.into_iter().map(str::to_owned).collect(), value: None }
     }
 
     /// Returns the option's name.
@@ -68,14 +53,8 @@ impl Setting {
             }
         }
         table.remove(key.as_str());
-        let value = match &self.value {
-            Value::Text(text) => DeValue::String(text.as_str().into()),
-            Value::Integer(digits) => match DeValue::parse(digits) {
-                Ok(number) => number.into_inner(),
-                Err(_) => return,
-            },
-            Value::Absent => return,
-        };
-        table.insert(Spanned::new(span.clone(), key.as_str().into()), Spanned::new(span, value));
+        let Some(Ok(value)) = self.value.as_deref().map(DeValue::parse) else { return };
+        let value = Spanned::new(span.clone(), value.into_inner());
+        table.insert(Spanned::new(span, key.as_str().into()), value);
     }
 }

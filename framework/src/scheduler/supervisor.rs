@@ -85,11 +85,7 @@ impl Supervisor {
                     return;
                 }
                 Ended::Fault(fault) => {
-                    let message = chain(&fault);
-                    if let Some(text) = log.note(discriminant(&fault), &message) {
-                        warn!(source = %self.section.name, "{text}");
-                    }
-                    health.status.fault(message);
+                    note(&fault, &self.section, &mut log);
                     retry.pause()
                 }
                 Ended::Panicked(message) => {
@@ -180,7 +176,7 @@ impl Outlet<'_> {
             sleep_until(due).await;
             match source.acquire().await {
                 Ok(batch) => self.deliver(batch),
-                Err(fault @ AcquireError::Silent { .. }) => self.note(&fault),
+                Err(fault @ AcquireError::Silent { .. }) => note(&fault, self.section, self.log),
                 Err(fault) => self.unusable(fault)?,
             }
             due = self.schedule.next(due, Instant::now());
@@ -211,17 +207,18 @@ impl Outlet<'_> {
             AcquireError::Misconfigured { .. } => {}
             _ => return Err(fault),
         }
-        self.note(&fault);
+        note(&fault, self.section, self.log);
         Ok(())
     }
+}
 
-    fn note(&mut self, fault: &AcquireError) {
-        let message = chain(fault);
-        if let Some(text) = self.log.note(discriminant(fault), &message) {
-            warn!(source = %self.section.name, "{text}");
-        }
-        self.section.health.status.fault(message);
+/// Logs a fault, if it is news, and keeps it for `/health`.
+fn note(fault: &AcquireError, section: &Section, log: &mut FaultLog) {
+    let message = chain(fault);
+    if let Some(text) = log.note(discriminant(fault), &message) {
+        warn!(source = %section.name, "{text}");
     }
+    section.health.status.fault(message);
 }
 
 /// Returns an error with its causes, on one line.

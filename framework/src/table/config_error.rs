@@ -19,6 +19,14 @@ pub(crate) fn quoted<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     words.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// Returns the end of a message about a name that is none of `known`.
+pub(crate) fn expected<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
+    match quoted(known) {
+        none if none.is_empty() => "there is none".to_owned(),
+        names => format!("expected one of {names}"),
+    }
+}
+
 impl ConfigError {
     /// A wrong value of `key`.
     pub fn key(key: &'static str, message: impl Into<String>) -> Self {
@@ -39,11 +47,7 @@ impl ConfigError {
     ) -> Self {
         let known = known.into_iter();
         let hint = did_you_mean(name, known.clone());
-        let there = match quoted(known) {
-            none if none.is_empty() => "there is none".to_owned(),
-            names => format!("expected one of {names}"),
-        };
-        Self { hint, ..Self::key(key, format!("unknown {what} `{name}`, {there}")) }
+        Self { hint, ..Self::key(key, format!("unknown {what} `{name}`, {}", expected(known))) }
     }
 
     /// Joins both mistakes: a user sees all of them at once.

@@ -18,7 +18,7 @@ use self::{
     deserialize::{Error, ErrorKind, Pass, Value},
 };
 pub(crate) use self::{
-    config_error::{did_you_mean, quoted},
+    config_error::{did_you_mean, expected, quoted},
     deserialize::keys_of,
     diagnostic::{ConfigText, Diagnostic},
 };
@@ -61,6 +61,14 @@ impl<'a> Table<'a> {
     /// Reads the table.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Option<T> {
         self.read(&Spanned::new(self.span.clone(), DeValue::Table(self.table.clone())))
+    }
+
+    /// Reads the table, and builds what it configures. The mistakes of both are noted.
+    pub(crate) fn build<C: DeserializeOwned, T>(
+        &self,
+        build: impl FnOnce(C) -> Result<T, ConfigError>,
+    ) -> Option<T> {
+        build(self.parse()?).map_err(|error| self.refuse(&error)).ok()
     }
 
     /// Reads a value once for each mistake in it, so that all of them are noted.
