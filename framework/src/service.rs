@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{runtime, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{Span, error_span, info};
 
 use crate::{
     Commands, Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, JournalConfig,
@@ -44,8 +44,8 @@ struct Wired<C, S> {
 }
 
 impl<C, S> Wired<C, S> {
-    fn new(name: &str, configured: C, status: impl Into<Arc<S>>) -> io::Result<Self> {
-        let worker = Worker::start(name).map_err(|error| {
+    fn new(name: &str, span: Span, configured: C, status: impl Into<Arc<S>>) -> io::Result<Self> {
+        let worker = Worker::start(name, span).map_err(|error| {
             let hint = "each source, publisher and endpoint takes four open files and a thread: raise `ulimit -Hn` or `LimitNOFILE=`";
             io::Error::new(error.kind(), format!("could not start a thread for `{name}`: {error}\nhint: {hint}"))
         })?;
@@ -174,13 +174,13 @@ impl Service {
 fn wire_source(source: ConfiguredSource) -> io::Result<Wired<ConfiguredSource, Section>> {
     let stats = source.context.stats().clone();
     let section = Section::new(&*source.name, source.plugin.kind, source.stale_after, stats);
-    Wired::new(&source.name.clone(), source, section)
+    Wired::new(&section.name.clone(), error_span!("source", name = %section.name), source, section)
 }
 
 fn wire_publisher(publisher: ConfiguredPublisher) -> io::Result<Wired<ConfiguredPublisher, Delivery>> {
     let stats = publisher.context.stats().clone();
     let delivery = Delivery::new(&*publisher.name, publisher.plugin.kind, stats);
-    Wired::new(&publisher.name.clone(), publisher, delivery)
+    Wired::new(&delivery.name.clone(), error_span!("publisher", name = %delivery.name), publisher, delivery)
 }
 
 fn wire_endpoint(
@@ -190,7 +190,8 @@ fn wire_endpoint(
     listener.set_nonblocking(true)?;
     let (address, stats) = (listener.local_addr()?, endpoint.context.stats().clone());
     let status = EndpointStatus::new(&*endpoint.name, endpoint.plugin.kind, address, stats);
-    Ok((Wired::new(&endpoint.name.clone(), endpoint, status)?, listener))
+    let span = error_span!("endpoint", name = %status.name);
+    Ok((Wired::new(&status.name.clone(), span, endpoint, status)?, listener))
 }
 
 fn start_journal(

@@ -61,7 +61,7 @@ pub(crate) async fn serve(
                 format!("panicked: {message}")
             }
         };
-        error!(endpoint = %status.name, "{fault}");
+        error!("{fault}");
         status.status.fault(fault);
         status.status.set_state(State::Waiting);
         tokio::select! {

@@ -114,10 +114,7 @@ impl Feed {
         } else if let Some(unmatched) = &mut self.unmatched {
             *unmatched = unmatched.saturating_add(1);
             if *unmatched == UNMATCHED {
-                warn!(
-                    publisher = %self.delivery.name,
-                    "no reading matched `series` in {UNMATCHED} batches; see /data for the names"
-                );
+                warn!("no reading matched `series` in {UNMATCHED} batches; see /data for the names");
             }
         }
         selected
@@ -140,7 +137,6 @@ impl Feed {
         if !std::mem::replace(&mut self.warned_expired, true) {
             let most = Period(self.route.max_backlog_age);
             warn!(
-                publisher = %self.delivery.name,
                 "readings older than {most} (`max_backlog_age`) are no longer delivered; the journal still has them"
             );
         }

@@ -138,7 +138,7 @@ impl Runner {
 
     async fn close(&mut self) {
         if timeout(CLOSE_LIMIT, caught(self.publisher.close())).await.is_err() {
-            warn!(publisher = %self.delivery.name, "did not close within {CLOSE_LIMIT:?}");
+            warn!("did not close within {CLOSE_LIMIT:?}");
         }
     }
 
@@ -182,7 +182,7 @@ impl Runner {
 
     fn delivered(&mut self, count: usize) {
         if let Some(news) = self.delivery.status.news(&mut self.faults, "delivering records") {
-            info!(publisher = %self.delivery.name, "{news}");
+            info!("{news}");
         }
         self.feed.remove(count);
         self.delivery.records.add(count as u64);
@@ -210,7 +210,7 @@ impl Runner {
         let message =
             format!("{reason}: {what} were rejected permanently and skipped; the journal still has them");
         if let Some(text) = self.faults.note("refused", &message) {
-            error!(publisher = %self.delivery.name, "{text}");
+            error!("{text}");
         }
         self.delivery.status.fault(message);
         self.delivery.refused.add(count as u64);
@@ -249,7 +249,7 @@ impl Runner {
             }
         };
         if let Some(text) = self.faults.note(kind, &message) {
-            warn!(publisher = %self.delivery.name, "{text}; the journal keeps the readings");
+            warn!("{text}; the journal keeps the readings");
         }
         self.delivery.status.fault(message);
         self.delivery.status.set_state(State::Waiting);

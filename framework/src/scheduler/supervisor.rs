@@ -79,7 +79,7 @@ impl Supervisor {
                     return;
                 }
                 Ended::Fault(AcquireError::Fatal(reason)) => {
-                    error!(source = %self.section.name, "stopped permanently: {reason}");
+                    error!("stopped permanently: {reason}");
                     health.status.fault(reason);
                     health.status.set_state(State::Failed);
                     return;
@@ -90,7 +90,7 @@ impl Supervisor {
                 }
                 Ended::Panicked(message) => {
                     health.panics.increment();
-                    error!(source = %self.section.name, "panicked, which is a bug of its plugin: {message}");
+                    error!("panicked, which is a bug of its plugin: {message}");
                     health.status.fault(format!("panicked: {message}"));
                     panic_retry.pause()
                 }
@@ -125,7 +125,7 @@ impl Supervisor {
             }
         };
         if timeout(CLOSE_LIMIT, caught(acquisition.close())).await.is_err() {
-            warn!(source = %section.name, "did not close within {CLOSE_LIMIT:?}");
+            warn!("did not close within {CLOSE_LIMIT:?}");
         }
         ended
     }
@@ -187,7 +187,7 @@ impl Outlet<'_> {
 
     fn deliver(&mut self, batch: Batch) {
         if let Some(news) = self.section.health.status.news(self.log, "receiving readings") {
-            info!(source = %self.section.name, "{news}");
+            info!("{news}");
         }
         // Before the store, so that a batch that somebody has seen is never lost.
         self.journal.record(&self.section.name, &batch);
@@ -216,7 +216,7 @@ impl Outlet<'_> {
 fn note(fault: &AcquireError, section: &Section, log: &mut FaultLog) {
     let message = chain(fault);
     if let Some(text) = log.note(discriminant(fault), &message) {
-        warn!(source = %section.name, "{text}");
+        warn!("{text}");
     }
     section.health.status.fault(message);
 }

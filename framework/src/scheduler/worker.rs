@@ -5,6 +5,7 @@ use std::{io, thread};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{self, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Span;
 
 /// Raises the limit of open files to the highest that the system allows: each [`Worker`] takes four.
 ///
@@ -25,12 +26,20 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread. `top -H` shows the first 15 bytes of `name`.
-    pub(crate) fn start(name: &str) -> io::Result<Self> {
-        let own = runtime::Builder::new_current_thread().enable_all().thread_name(name).build()?;
+    /// Starts the thread. `top -H` shows the first 15 bytes of `name`. Everything that is logged there is in `span`.
+    pub(crate) fn start(name: &str, span: Span) -> io::Result<Self> {
+        let of_blocking = span.clone();
+        let own = runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name(name)
+            // Its blocking threads stay in the span until they end.
+            .on_thread_start(move || std::mem::forget(of_blocking.clone().entered()))
+            .build()?;
         let (runtime, end) = (own.handle().clone(), CancellationToken::new());
         let ended = end.clone();
         thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // Entered once for the whole thread, so that it costs nothing when a task is polled.
+            let _entered = span.entered();
             own.block_on(ended.cancelled());
             // Work on its blocking threads must not hold up the end.
             own.shutdown_background();

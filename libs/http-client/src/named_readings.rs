@@ -10,16 +10,15 @@ use framework::{PublisherContext, Text, Value};
 #[derive(Debug, Default)]
 pub struct NamedReadings {
     key: &'static str,
-    publisher: Text,
     /// Readings that are not judged yet; an empty source means any.
     unknown: Vec<(Text, Text)>,
     cx: Option<PublisherContext>,
 }
 
 impl NamedReadings {
-    /// Collects the readings that `key` of `publisher` names. An empty source stands for all of them.
-    pub fn new(key: &'static str, publisher: &str, readings: impl IntoIterator<Item = (Text, Text)>) -> Self {
-        Self { key, publisher: publisher.into(), unknown: readings.into_iter().collect(), cx: None }
+    /// Collects the readings that `key` names. An empty source stands for all of them.
+    pub fn new(key: &'static str, readings: impl IntoIterator<Item = (Text, Text)>) -> Self {
+        Self { key, unknown: readings.into_iter().collect(), cx: None }
     }
 
     /// Begins to check. Call it when the publisher is opened.
@@ -31,7 +30,7 @@ impl NamedReadings {
     /// Checks the sources that have a batch by now. Call it regularly; it costs nothing once all are checked.
     pub fn check(&mut self) {
         for absent in self.absent() {
-            tracing::warn!(publisher = %self.publisher, "{absent}");
+            tracing::warn!("{absent}");
         }
     }
 
@@ -93,7 +92,7 @@ mod tests {
 
     fn named(readings: &[&str]) -> NamedReadings {
         let readings = readings.iter().map(|reading| reading.split_once('/').unwrap_or(("", reading)));
-        NamedReadings::new("fields", "test", readings.map(|(section, name)| (section.into(), name.into())))
+        NamedReadings::new("fields", readings.map(|(section, name)| (section.into(), name.into())))
     }
 
     fn batch() -> Batch {

@@ -98,7 +98,7 @@ impl Config {
         Ok(Database {
             client: client?,
             path,
-            named: NamedReadings::new("fields", cx.name(), lines.named()),
+            named: NamedReadings::new("fields", lines.named()),
             lines,
             batching,
             beyond_retention: cx.counter("beyond_retention"),

@@ -14,7 +14,6 @@ const CAPACITY: usize = 4;
 /// Runs commands in a task of its own, one after the other: of two that set a count, the later one wins.
 #[derive(Debug)]
 pub(crate) struct Runner {
-    publisher: String,
     cx: PublisherContext,
     waiting: mpsc::Sender<(InstalledCommand, Map<String, Json>)>,
     /// Limits the log, as anybody with access to the broker could fill it.
@@ -23,11 +22,11 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn new(publisher: String, cx: PublisherContext) -> Self {
+    pub(crate) fn new(cx: PublisherContext) -> Self {
         let (waiting, commands) = mpsc::channel(CAPACITY);
         let mut running = JoinSet::new();
-        running.spawn(run(publisher.clone(), cx.clone(), commands));
-        Self { publisher, cx, waiting, ignored: Faults::default(), _running: running }
+        running.spawn(run(cx.clone(), commands));
+        Self { cx, waiting, ignored: Faults::default(), _running: running }
     }
 
     /// Queues the command that a message asks for.
@@ -40,22 +39,18 @@ impl Runner {
         if let Err(reason) = called {
             let message = format!("ignored a message on `{topic}`: {reason}");
             if let Some(text) = self.ignored.note((), &message) {
-                warn!(publisher = self.publisher, "{text}");
+                warn!("{text}");
             }
         }
     }
 }
 
-async fn run(
-    publisher: String,
-    cx: PublisherContext,
-    mut commands: mpsc::Receiver<(InstalledCommand, Map<String, Json>)>,
-) {
+async fn run(cx: PublisherContext, mut commands: mpsc::Receiver<(InstalledCommand, Map<String, Json>)>) {
     while let Some((entry, args)) = commands.recv().await {
         let name = &entry.full_name;
         match cx.commands.run(&entry, args).await {
-            Ok(result) => info!(publisher, "ran `{name}`: {result}"),
-            Err(error) => warn!(publisher, "could not run `{name}`: {error}"),
+            Ok(result) => info!("ran `{name}`: {result}"),
+            Err(error) => warn!("could not run `{name}`: {error}"),
         }
     }
 }

@@ -75,7 +75,6 @@ pub(crate) enum Discovery {
 /// Checked configuration.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) publisher: String,
     pub(crate) broker: Broker,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
@@ -113,7 +112,6 @@ impl Config {
         let found = [broker.as_ref().err(), password.as_ref().err(), no_id.as_ref()];
         ConfigError::all(found.into_iter().flatten().cloned().chain(wrong_topics))?;
         Ok(Settings {
-            publisher: cx.name().to_owned(),
             broker: broker?,
             username: self.username,
             password: password?,

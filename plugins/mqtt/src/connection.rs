@@ -336,7 +336,7 @@ impl Connector {
     }
 
     fn log_connected(&self) {
-        info!(publisher = self.settings.publisher, "connected to {}", self.settings.broker.url);
+        info!("connected to {}", self.settings.broker.url);
     }
 
     /// Logs a fault, unless it is the one that was logged last.
@@ -346,10 +346,9 @@ impl Connector {
         if self.last_warning.as_ref() == Some(&text) {
             return;
         }
-        let publisher = &self.settings.publisher;
         match was_there {
-            true => warn!(publisher, "lost the connection: {text}"),
-            false => warn!(publisher, "could not connect: {text}"),
+            true => warn!("lost the connection: {text}"),
+            false => warn!("could not connect: {text}"),
         }
         self.last_warning = Some(text);
     }

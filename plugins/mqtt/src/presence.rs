@@ -41,7 +41,7 @@ impl Presence {
         link: Link,
         seen: watch::Receiver<Seen>,
     ) -> Self {
-        let runner = Runner::new(settings.publisher.clone(), cx.clone());
+        let runner = Runner::new(cx.clone());
         Self {
             settings,
             cx,

@@ -9,7 +9,7 @@ mod middleware;
 
 use framework::{
     Batching, ConfigError, Context, Counter, Fact, PublishError, Publisher, PublisherContext,
-    PublisherPlugin, Record, Text, async_trait,
+    PublisherPlugin, Record, async_trait,
 };
 use http_client::NamedReadings;
 
@@ -28,9 +28,8 @@ impl PublisherPlugin for Volkszaehler {
     fn build(config: Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         let (client, channels, batching) = config.settings()?;
         Ok(Box::new(Channels {
-            publisher: cx.name().into(),
             middleware: Middleware::new(client),
-            named: NamedReadings::new("channels", cx.name(), channels.iter().map(Channel::reading)),
+            named: NamedReadings::new("channels", channels.iter().map(Channel::reading)),
             channels,
             batching,
             set_aside: cx.counter("set_aside"),
@@ -42,7 +41,6 @@ impl PublisherPlugin for Volkszaehler {
 framework::register_publisher!(Volkszaehler);
 
 struct Channels {
-    publisher: Text,
     middleware: Middleware,
     channels: Vec<Channel>,
     named: NamedReadings,
@@ -88,7 +86,7 @@ impl Publisher for Channels {
             let (values, message) = channel.skip();
             self.set_aside.add(values as u64);
             if let Some(message) = message {
-                tracing::error!(publisher = %self.publisher, "{message}");
+                tracing::error!("{message}");
             }
         }
         Ok(records.len())

@@ -30,7 +30,6 @@ const SHORTEST_SYNC: Duration = Duration::from_millis(100);
 /// the pulses wait in the kernel.
 #[derive(Debug)]
 pub(crate) struct Total {
-    source: String,
     cx: SourceContext,
     path: PathBuf,
     rate: Rate,
@@ -74,7 +73,6 @@ enum Home {
 impl Total {
     pub(crate) fn new(cx: &SourceContext, rate: Rate, sync_interval: Duration) -> Self {
         Self {
-            source: cx.name().to_owned(),
             cx: cx.clone(),
             path: cx.state_dir().join(format!("{}.count", cx.name())),
             rate,
@@ -129,7 +127,7 @@ impl Total {
 
     /// Continues from the count of a file that was opened, plus the pulses counted in memory before.
     fn adopt(&self, state: &mut State, slots: Slots, count: Count, found: Found) -> Result<(), String> {
-        let (source, file) = (&*self.source, self.path.display());
+        let file = self.path.display();
         let kept = self.rate.converted(count.pulses, count.rate);
         state.pulses = match state.home {
             Home::Memory { base: Some(base) } => kept.saturating_add(state.pulses - base),
@@ -146,17 +144,16 @@ impl Total {
                 &format!(", started at 0 on {day}: the file before was damaged, and is kept as {aside}");
         }
         match &found {
-            Found::New => info!(source, "counting in the new file {file}"),
+            Found::New => info!("counting in the new file {file}"),
             Found::Whole => {}
             Found::OneDamaged => {
                 self.damaged_slots.increment();
                 state.about += " (one of its two slots was damaged at the start)";
-                warn!(source, "one of the two slots of {file} is damaged; using the other one");
+                warn!("one of the two slots of {file} is damaged; using the other one");
             }
             Found::Unusable(aside) => {
                 self.damaged_slots.add(2);
                 error!(
-                    source,
                     "{file} is damaged: it is kept as {}, and the count starts at 0; set it to the meter's reading with the \
                      command `set_s0`",
                     aside.display()
@@ -166,7 +163,6 @@ impl Total {
         self.file.set(state.about.clone());
         if count.rate != self.rate {
             warn!(
-                source,
                 "`pulses_per_kwh` changed to {} from {}: the pulses were converted, the energy is still {} kWh",
                 self.rate.per_kwh(),
                 count.rate.per_kwh(),
@@ -218,7 +214,7 @@ impl Total {
         let kwh = self.rate.kwh(pulses);
         match done {
             Ok(()) => {
-                info!(source = &*self.source, "count set to {kwh} kWh");
+                info!("count set to {kwh} kWh");
                 Ok(())
             }
             Err(problem) => Err(format!("the count is {kwh} kWh now, but may be lost: {problem}")),
@@ -293,7 +289,7 @@ impl Total {
             self.file.set(state.about.clone());
         }
         if state.faults.over() {
-            info!(source = &*self.source, "the count is saved in {} again", self.path.display());
+            info!("the count is saved in {} again", self.path.display());
         }
         Ok(())
     }
@@ -308,7 +304,7 @@ impl Total {
             self.rate.kwh(state.pulses)
         );
         if let Some(text) = state.faults.note((), &advice) {
-            error!(source = &*self.source, "{text}");
+            error!("{text}");
         }
         if !std::mem::replace(&mut state.failing, true) {
             self.file.set(format!("{message}; the count is in memory only, trying again"));
