@@ -70,31 +70,22 @@ impl Args {
     /// # Errors
     /// Returns [`CommandError::BadArgument`] with the argument's name and what was expected.
     pub fn check(given: Map<String, Json>, spec: &CommandSpec) -> Result<Self, CommandError> {
-        let expected = || match spec.args {
-            [] => "no arguments".to_owned(),
-            args => quoted(args.iter().map(|arg| arg.name)),
-        };
         if let Some(unknown) = given.keys().find(|key| spec.args.iter().all(|arg| arg.name != *key)) {
-            return Err(CommandError::BadArgument(format!(
-                "unknown argument `{unknown}`, expected {}",
-                expected()
-            )));
+            let expected = match spec.args {
+                [] => "no arguments".to_owned(),
+                args => quoted(args.iter().map(|arg| arg.name)),
+            };
+            let message = format!("unknown argument `{unknown}`, expected {expected}");
+            return Err(CommandError::BadArgument(message));
         }
         let args = Self(given);
-        for arg in spec.args {
-            match (args.0.get(arg.name), arg.kind) {
-                (None, _) => {
-                    return Err(CommandError::BadArgument(format!(
-                        "missing argument `{}`: {}",
-                        arg.name, arg.about
-                    )));
-                }
-                (Some(_), ArgKind::Number) => {
-                    args.number(arg.name)?;
-                }
-                (Some(_), ArgKind::Text) => {
-                    args.text(arg.name)?;
-                }
+        for ArgSpec { name, about, kind } in spec.args {
+            if !args.0.contains_key(*name) {
+                return Err(CommandError::BadArgument(format!("missing argument `{name}`: {about}")));
+            }
+            match kind {
+                ArgKind::Number => args.number(name).map(drop)?,
+                ArgKind::Text => args.text(name).map(drop)?,
             }
         }
         Ok(args)

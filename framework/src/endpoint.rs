@@ -11,12 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use warp::{Filter, reply::Response};
 
-use crate::{
-    ConfigError, Context, Role, Store, http,
-    plugin::{by_name, registration},
-    store::Snapshot,
-    table::Table,
-};
+use crate::{ConfigError, Context, Role, Store, http, plugin::registration, store::Snapshot, table::Table};
 
 /// A kind of endpoint. One crate implements it once and registers it with
 /// [`register_endpoint!`](crate::register_endpoint).
@@ -109,9 +104,4 @@ registration! {
     EndpointRegistration<P: EndpointPlugin>, Role::Endpoint,
     build: fn(&Table<'_>, &Context) -> Option<Box<dyn Endpoint>> =
         |section, cx| section.build(|config| P::build(config, cx))
-}
-
-/// Returns the linked endpoint plugins, by name.
-pub(crate) fn endpoint_plugins() -> Vec<&'static EndpointRegistration> {
-    by_name(inventory::iter::<EndpointRegistration>())
 }

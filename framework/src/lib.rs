@@ -26,7 +26,6 @@ mod period;
 mod plugin;
 mod publish;
 mod publisher;
-mod registry;
 mod scheduler;
 mod service;
 mod serving;
@@ -56,10 +55,9 @@ pub use crate::{
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},
     faults::Faults,
     period::Period,
-    plugin::{PluginInfo, Role},
+    plugin::{PluginInfo, Role, plugins},
     publish::Route,
     publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},
-    registry::plugins,
     scheduler::Schedule,
     service::{Service, listen},
     source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin},

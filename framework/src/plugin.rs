@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{EndpointRegistration, PublisherRegistration, SourceRegistration};
+
 /// Kind of plugin: the table of the configuration that its sections belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -49,12 +51,19 @@ pub struct PluginInfo {
     pub keys: fn() -> &'static [&'static str],
 }
 
-/// Sorts registrations by name; inventory has them in the order of the linker.
-pub(crate) fn by_name<R: std::ops::Deref<Target = PluginInfo>>(
-    all: impl Iterator<Item = &'static R>,
-) -> Vec<&'static R> {
-    let mut all: Vec<_> = all.collect();
-    all.sort_by_key(|plugin| plugin.kind);
+/// Returns all linked plugins: sources, publishers, endpoints, each by name.
+///
+/// # Panics
+/// If two linked plugins have the same name.
+pub fn plugins() -> Vec<&'static PluginInfo> {
+    let sources = SourceRegistration::all().into_iter().map(|plugin| &**plugin);
+    let publishers = PublisherRegistration::all().into_iter().map(|plugin| &**plugin);
+    let endpoints = EndpointRegistration::all().into_iter().map(|plugin| &**plugin);
+    let all: Vec<&PluginInfo> = sources.chain(publishers).chain(endpoints).collect();
+    for (n, plugin) in all.iter().enumerate() {
+        let twice = all[..n].iter().any(|other| other.kind == plugin.kind);
+        assert!(!twice, "two linked plugins are called `{}`", plugin.kind);
+    }
     all
 }
 
@@ -79,6 +88,13 @@ macro_rules! registration {
                     keys: $crate::table::keys_of::<$P::Config>,
                 };
                 Self { info, $build: $of }
+            }
+
+            /// Returns all linked ones by name; inventory has them in the order of the linker.
+            pub(crate) fn all() -> Vec<&'static Self> {
+                let mut all: Vec<_> = inventory::iter::<Self>().collect();
+                all.sort_by_key(|plugin| plugin.kind);
+                all
             }
         }
 

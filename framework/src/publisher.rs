@@ -6,10 +6,7 @@ use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Commands, ConfigError, Context, Record, Role, Store,
-    plugin::{by_name, registration},
-    publish::Route,
-    table::Table,
+    Commands, ConfigError, Context, Record, Role, Store, plugin::registration, publish::Route, table::Table,
 };
 
 /// Kind of publisher. One crate implements it once and registers it with
@@ -147,9 +144,4 @@ registration! {
     PublisherRegistration<P: PublisherPlugin>, Role::Publisher,
     build: fn(&Table<'_>, &Context) -> Option<Box<dyn Publisher>> =
         |section, cx| section.build(|config| P::build(config, cx))
-}
-
-/// Returns the linked publisher plugins, by name.
-pub(crate) fn publisher_plugins() -> Vec<&'static PublisherRegistration> {
-    by_name(inventory::iter::<PublisherRegistration>())
 }

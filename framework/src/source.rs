@@ -4,11 +4,7 @@ use std::{fmt::Debug, io, sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 
-use crate::{
-    Batch, Command, ConfigError, Role, SourceContext,
-    plugin::{by_name, registration},
-    table::Table,
-};
+use crate::{Batch, Command, ConfigError, Role, SourceContext, plugin::registration, table::Table};
 
 /// A kind of source. One crate implements it once and registers it with
 /// [`register_source!`](crate::register_source).
@@ -166,9 +162,4 @@ registration! {
         let config = section.parse::<P::Config>()?;
         Some(ParsedSource { mode: P::mode(&config), build: Box::new(|cx| P::build(config, cx)) })
     }
-}
-
-/// Returns the linked source plugins, by name.
-pub(crate) fn source_plugins() -> Vec<&'static SourceRegistration> {
-    by_name(inventory::iter::<SourceRegistration>())
 }

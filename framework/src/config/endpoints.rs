@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Reader, ServerConfig};
-use crate::{
-    ConfigError, Context, Endpoint, EndpointRegistration, Role, endpoint::endpoint_plugins, table::Table,
-};
+use crate::{ConfigError, Context, Endpoint, EndpointRegistration, Role, table::Table};
 
 /// The framework's own keys in each `[endpoints.<name>]`.
 pub const ENDPOINT_KEYS: &[&str] = &["plugin", "enabled"];
@@ -36,7 +34,7 @@ impl<'a> Reader<'a> {
         for (name, mut section) in endpoints {
             section.known = ENDPOINT_KEYS;
             let enabled = section.take("enabled").unwrap_or(true);
-            let Some(plugin) = self.plugin(&mut section, Role::Endpoint, endpoint_plugins()) else {
+            let Some(plugin) = self.plugin(&mut section, Role::Endpoint, EndpointRegistration::all()) else {
                 continue;
             };
             let context = context(&name);

@@ -8,7 +8,6 @@ use super::Reader;
 use crate::{
     Context, Period, Publisher, PublisherRegistration, Role, Text,
     publish::Route,
-    publisher::publisher_plugins,
     table::{Table, did_you_mean, expected},
 };
 
@@ -64,7 +63,7 @@ impl<'a> Reader<'a> {
         }
         let sources = patterns(&mut section, "sources", Some(context.sources()));
         let series = patterns(&mut section, "series", None);
-        let plugin = self.plugin(&mut section, Role::Publisher, publisher_plugins())?;
+        let plugin = self.plugin(&mut section, Role::Publisher, PublisherRegistration::all())?;
         let publisher = (plugin.build)(&section, &context).filter(|_| enabled)?;
         let name = context.name().to_owned();
         if !is_recorded {

@@ -7,7 +7,7 @@ use jiff::civil;
 use super::Reader;
 use crate::{
     Command, Context, DataAcquisition, Mode, Role, Schedule, Source, SourceContext, SourceRegistration,
-    source::source_plugins, table::Table,
+    table::Table,
 };
 
 /// The framework's own keys in each `[sources.<name>]`.
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
             let hint = "keep one of them".to_owned();
             section.note(at, "`interval` and `daily` exclude each other", Some(hint));
         }
-        let plugin = self.plugin(section, Role::Source, source_plugins())?;
+        let plugin = self.plugin(section, Role::Source, SourceRegistration::all())?;
         let parsed = (plugin.parse)(section)?;
         let schedule = match (daily, interval, parsed.mode) {
             (Some(time), _, _) => Schedule::Daily(time),

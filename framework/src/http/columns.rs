@@ -14,7 +14,7 @@ use super::{readings::Described, reply};
 use crate::{
     Kind,
     journal::{Amount, History, Listed, Micros, Per, Points, SECOND, SeriesName, utc},
-    json::{self, write_str},
+    json,
 };
 
 /// Format of an answer.
@@ -195,7 +195,7 @@ pub(super) fn series(all: &[Listed], raw_from: Option<Micros>) -> Bytes {
 /// Appends the members that name a series.
 fn members(out: &mut Vec<u8>, name: &SeriesName, obis: &str) {
     out.extend_from_slice(b"\"section\":");
-    write_str(out, &name.section);
+    json::write(out, &name.section);
     for (key, word) in [("name", &*name.name), ("unit", &*name.unit), ("obis", obis)] {
         member(out, key, word);
     }
@@ -204,7 +204,7 @@ fn members(out: &mut Vec<u8>, name: &SeriesName, obis: &str) {
 /// Appends a further member that is a string. Writing into memory cannot fail, here and below.
 fn member(out: &mut Vec<u8>, name: &str, word: &str) {
     let _ = write!(out, ",\"{name}\":");
-    write_str(out, word);
+    json::write(out, word);
 }
 
 /// Appends a time: Unix milliseconds for a program, RFC 3339 for a table.

@@ -118,7 +118,7 @@ impl Data {
             if body.len() > 1 {
                 body.push(b',');
             }
-            json::write_str(&mut body, &section.name);
+            json::write(&mut body, &section.name);
             body.push(b':');
             view.write_to(&mut body);
         }
@@ -174,7 +174,7 @@ fn write_node(out: &mut Vec<u8>, view: &View, names: &[Cow<'_, str>]) -> Result<
     let section = &view.snapshot.section;
     match names {
         [] => view.write_to(out),
-        [name] if name == "timestampUTC" => json::write_str(out, &json::timestamp(batch.taken_at)),
+        [name] if name == "timestampUTC" => json::write(out, &json::timestamp(batch.taken_at)),
         [name] if name == "stale" => out.extend_from_slice(if view.stale { b"true" } else { b"false" }),
         [name, below @ ..] => {
             let reading = batch.get(name).ok_or_else(|| {

@@ -59,7 +59,7 @@ impl Events {
 /// Returns a batch as an event.
 fn event(snapshot: &Snapshot) -> Event {
     let mut data = b"{".to_vec();
-    json::write_str(&mut data, &snapshot.section);
+    json::write(&mut data, &snapshot.section);
     data.extend_from_slice(b":{");
     data.extend_from_slice(snapshot.members());
     data.extend_from_slice(b"}}");

@@ -19,6 +19,8 @@ use toml::{
     de::{DeArray, DeTable, DeValue},
 };
 
+use super::Table;
+
 /// A mistake that ended a pass.
 #[derive(Debug)]
 pub(super) struct Error {
@@ -79,14 +81,12 @@ impl From<toml::de::Error> for Error {
     }
 }
 
-/// Receiver of an unknown key: the key, those that there are, and whether its table is the section itself.
-pub(super) type Unknown<'p> = dyn Fn(&Spanned<std::borrow::Cow<'_, str>>, &'static [&'static str], bool) + 'p;
-
-/// State that all values of a section share.
+/// State that all values of a table share.
 pub(super) struct Pass<'p> {
     /// Starts of the entries with mistakes.
-    pub(super) wrong: &'p RefCell<BTreeSet<usize>>,
-    pub(super) unknown: &'p Unknown<'p>,
+    pub(super) wrong: RefCell<BTreeSet<usize>>,
+    /// The table itself, in which unknown keys are noted.
+    pub(super) table: &'p Table<'p>,
 }
 
 impl Pass<'_> {
@@ -148,7 +148,9 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         };
         for key in table.keys().filter(|key| !keys.contains(&&**key.get_ref())) {
             if self.pass.wrong.borrow_mut().insert(key.span().start) {
-                (self.pass.unknown)(key, keys, self.is_section);
+                let own = if self.is_section { self.pass.table.known } else { &[] };
+                let known = keys.iter().chain(own).copied();
+                self.pass.table.unknown_key(key.span(), key.get_ref(), known);
             }
         }
         self.map(table, visitor)

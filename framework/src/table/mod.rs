@@ -4,7 +4,7 @@ mod config_error;
 mod deserialize;
 mod diagnostic;
 
-use std::{cell::RefCell, collections::BTreeSet, ops::Range, time::Duration};
+use std::{cell::RefCell, ops::Range, time::Duration};
 
 use serde::de::DeserializeOwned;
 use toml::{
@@ -73,20 +73,15 @@ impl<'a> Table<'a> {
 
     /// Reads a value once for each mistake in it, so that all of them are noted.
     fn read<T: DeserializeOwned>(&self, value: &Spanned<DeValue<'a>>) -> Option<T> {
-        let wrong = RefCell::new(BTreeSet::new());
-        let unknown = |key: &Spanned<std::borrow::Cow<'_, str>>, keys: &'static [&'static str], own| {
-            let known = keys.iter().chain(if own { self.known } else { &[] }).copied();
-            self.unknown_key(key.span(), key.get_ref(), known);
-        };
-        let pass = Pass { wrong: &wrong, unknown: &unknown };
+        let pass = Pass { wrong: RefCell::default(), table: self };
         loop {
             let is_section = value.span() == self.span;
             let error = match T::deserialize(Value { value, pass: &pass, is_section }) {
-                Ok(read) => return wrong.borrow().is_empty().then_some(read),
+                Ok(read) => return pass.wrong.borrow().is_empty().then_some(read),
                 Err(error) => error,
             };
             self.note_error(&error, value.span());
-            if !error.entry.is_some_and(|entry| wrong.borrow_mut().insert(entry)) {
+            if !error.entry.is_some_and(|entry| pass.wrong.borrow_mut().insert(entry)) {
                 return None;
             }
         }
@@ -97,11 +92,9 @@ impl<'a> Table<'a> {
         match &error.kind {
             ErrorKind::Consequence => {}
             ErrorKind::Missing(_) => self.note(at, error.to_string(), None),
-            ErrorKind::NoText(message) => {
-                self.note_diagnostic(Diagnostic::quoting(self.text, at, message, true))
-            }
-            ErrorKind::Other(message) => {
-                self.note_diagnostic(Diagnostic::quoting(self.text, at, message, false))
+            ErrorKind::NoText(message) | ErrorKind::Other(message) => {
+                let no_text = matches!(error.kind, ErrorKind::NoText(_));
+                self.note_diagnostic(Diagnostic::quoting(self.text, at, message, no_text));
             }
         }
     }

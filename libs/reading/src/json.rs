@@ -10,11 +10,6 @@ pub fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let _ = serde_json::to_writer(out, value);
 }
 
-/// Appends `text` as a JSON string.
-pub fn write_str(out: &mut Vec<u8>, text: &str) {
-    write(out, text);
-}
-
 /// Returns a moment as Python's `datetime.isoformat` writes it: `2020-02-06T21:37:51.607046+00:00`.
 pub fn timestamp(at: Timestamp) -> String {
     format!("{:.6}", at.display_with_offset(jiff::tz::Offset::UTC))

@@ -1,7 +1,5 @@
 //! Units: every spelling that devices use, what it measures, and its exact factor to the base unit.
 
-use std::fmt;
-
 use crate::{Decimal, Scaled, words::words};
 
 words! {
@@ -199,18 +197,6 @@ impl Unit {
         let (from, to) = (self.factor(), other.factor());
         let exact = self.quantity() == other.quantity() && from.digits % to.digits == 0;
         exact.then(|| Factor { digits: from.digits / to.digits, exponent: from.exponent - to.exponent })
-    }
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.symbol())
-    }
-}
-
-impl serde::Serialize for Unit {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.symbol())
     }
 }
 

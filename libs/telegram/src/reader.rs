@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use framework::{Batch, Counter, Fact, SourceContext, Timestamp};
 
-use crate::{Converter, Decoder, Guard, Implausible, Telegram as _};
+use crate::{Converter, Decoder, Guard, Implausible, Scanner, Telegram as _};
 
 /// Makes batches of the bytes of one meter. The caller passes in all times.
 pub struct Reader<D> {
@@ -57,34 +57,9 @@ impl<D: Decoder> Reader<D> {
         Self { decoder, guard, converter, len: 0, report }
     }
 
-    /// Returns the place for the next bytes, as [`Scanner::space`](crate::Scanner::space) does.
-    pub fn space(&mut self) -> &mut [u8] {
-        self.decoder.scanner().space()
-    }
-
-    /// Takes the first `count` bytes of [`space`](Self::space) as read.
-    pub fn filled(&mut self, count: usize) {
-        self.decoder.scanner().filled(count);
-    }
-
-    /// Takes the beginning of `bytes`, as far as there is space, and returns its length.
-    pub fn take(&mut self, bytes: &[u8]) -> usize {
-        self.decoder.scanner().take(bytes)
-    }
-
-    /// Notes that the input ended, or paused for longer than a meter does inside a telegram.
-    pub fn finish(&mut self) {
-        self.decoder.scanner().finish();
-    }
-
-    /// Forgets a telegram that is not complete.
-    pub fn reset(&mut self) {
-        self.decoder.scanner().reset();
-    }
-
-    /// Returns whether a telegram may have begun that is not complete yet.
-    pub fn is_pending(&mut self) -> bool {
-        self.decoder.scanner().is_pending()
+    /// Returns the part of the stream that is still needed.
+    pub fn scanner(&mut self) -> &mut Scanner {
+        self.decoder.scanner()
     }
 
     /// Returns the next batch or fault in the bytes so far; `None` when more are needed.

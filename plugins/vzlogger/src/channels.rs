@@ -84,7 +84,7 @@ fn write_channel(
 ) {
     // Writing into memory cannot fail.
     let _ = write!(out, "{{\"uuid\":\"{uuid}\",\"name\":");
-    json::write_str(out, series);
+    json::write(out, series);
     if let Some(obis) = reading.obis {
         let _ = write!(out, ",\"obis\":\"{}\"", full(obis));
     }

@@ -16,13 +16,13 @@ pub fn meter<P: SourcePlugin, D: Decoder + Default>(bytes: &[u8]) {
         rest = after;
         let mut chunk = chunk;
         while !chunk.is_empty() {
-            chunk = &chunk[reader.take(chunk)..];
+            chunk = &chunk[reader.scanner().take(chunk)..];
             while reader.next(Duration::from_secs(seconds), Timestamp::UNIX_EPOCH).is_some() {
                 seconds += 1;
             }
         }
     }
-    reader.finish();
+    reader.scanner().finish();
     while reader.next(Duration::from_secs(seconds), Timestamp::UNIX_EPOCH).is_some() {}
 
     // What is shown to others must be as long, and must not fail either.

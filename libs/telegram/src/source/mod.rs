@@ -133,7 +133,7 @@ impl<D: Decoder> Meter<D> {
 
     /// Waits for more bytes of a meter that pushes, or for the pause that ends a telegram.
     async fn follow(&mut self, connection: &mut Connection) -> Result<(), AcquireError> {
-        let (now, pending) = (Instant::now(), self.reader.is_pending());
+        let (now, pending) = (Instant::now(), self.reader.scanner().is_pending());
         if pending {
             self.pacer.arrived(now, self.noise.bytes());
             if let Some(until) = self.pacer.nap(now, self.noise.bytes()) {
@@ -145,7 +145,7 @@ impl<D: Decoder> Meter<D> {
             true if self.noise.is_long(false) => Err(self.no_telegram(connection)),
             true => Ok(()),
             false if pending => {
-                self.reader.finish();
+                self.reader.scanner().finish();
                 Ok(())
             }
             false => Err(self.silent()),
@@ -154,7 +154,7 @@ impl<D: Decoder> Meter<D> {
 
     /// Reads the bytes that are there or come until `deadline`; returns whether there were any.
     async fn read(&mut self, connection: &mut Connection, deadline: Instant) -> Result<bool, AcquireError> {
-        let space = self.reader.space();
+        let space = self.reader.scanner().space();
         let read = match timeout_at(deadline.max(Instant::now()), connection.read(space)).await {
             Ok(read) => read,
             Err(_) => return Ok(false),
@@ -166,7 +166,7 @@ impl<D: Decoder> Meter<D> {
         if let Phase::Searching(search) = &mut self.phase {
             search.heard(&space[..count]);
         }
-        self.reader.filled(count);
+        self.reader.scanner().filled(count);
         self.bytes.add(count as u64);
         self.heard = Instant::now();
         self.noise.heard(self.heard, count);
@@ -197,7 +197,7 @@ impl<D: Decoder> Meter<D> {
 
     /// Forgets what is not complete: the rest of it was lost.
     fn reset(&mut self) {
-        self.reader.reset();
+        self.reader.scanner().reset();
         self.pacer.gave_up();
         self.noise = Noise::default();
         self.heard = Instant::now();

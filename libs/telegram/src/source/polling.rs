@@ -127,7 +127,7 @@ impl<D: Decoder> Meter<D> {
 
     async fn ask_once(&mut self, connection: &mut Connection) -> Result<Batch, AcquireError> {
         connection.discard().map_err(|error| self.unavailable(error))?;
-        self.reader.reset();
+        self.reader.scanner().reset();
         let answer = match &mut self.polling {
             Some(polling) => polling.conversation.ask(connection).await,
             None => Err(NoAnswer::Connection(io::ErrorKind::Unsupported.into())),
@@ -139,7 +139,7 @@ impl<D: Decoder> Meter<D> {
                 AcquireError::Silent { device: self.settings.port.to_string(), waited }
             }
         })?;
-        self.reader.take(&begun);
+        self.reader.scanner().take(&begun);
         let readout = timeout(LONGEST, self.readout(connection)).await;
         let batch =
             readout.unwrap_or_else(|_| Err(malformed(format_args!("did not end within {LONGEST:?}"))))?;
@@ -160,7 +160,7 @@ impl<D: Decoder> Meter<D> {
                 None => {}
             }
             if !self.read(connection, Instant::now() + PAUSE).await? {
-                self.reader.finish();
+                self.reader.scanner().finish();
                 ended = true;
             }
         }

@@ -45,7 +45,7 @@ impl<D: Decoder> Meter<D> {
     ) -> Result<Option<Batch>, AcquireError> {
         let Phase::Searching(search) = &self.phase else { return Ok(None) };
         let may_ask = self.polling.is_some() && !search.polled;
-        let (pending, noisy) = (self.reader.is_pending(), self.noise.bytes() > 0);
+        let (pending, noisy) = (self.reader.scanner().is_pending(), self.noise.bytes() > 0);
         let patience = match self.settings.silent_after {
             _ if pending || noisy => PAUSE,
             silent_after if may_ask => silent_after.min(LISTEN),
@@ -57,7 +57,7 @@ impl<D: Decoder> Meter<D> {
                 self.next_baud(connection)?;
             }
         } else if pending {
-            self.reader.finish();
+            self.reader.scanner().finish();
         } else if noisy {
             self.next_baud(connection)?;
         } else if may_ask {
@@ -98,7 +98,7 @@ impl<D: Decoder> Meter<D> {
         let baud = self.baud_rate();
         connection.set_baud(baud).map_err(|error| self.unavailable(error))?;
         self.baud.set(baud.to_string());
-        self.reader.reset();
+        self.reader.scanner().reset();
         self.noise = Noise::default();
         if let Phase::Searching(search) = &mut self.phase {
             search.reset();

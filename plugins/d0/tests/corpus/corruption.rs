@@ -234,7 +234,7 @@ impl<'a> Line<'a> {
         let now = Duration::from_secs(self.second);
         let mut found = read(&mut self.reader, bytes, now);
         if pause {
-            self.reader.finish();
+            self.reader.scanner().finish();
             found.extend(read(&mut self.reader, b"", now));
         }
         found

@@ -87,7 +87,7 @@ pub fn read<D: Decoder>(
         if bytes.is_empty() {
             return all;
         }
-        bytes = &bytes[reader.take(bytes)..];
+        bytes = &bytes[reader.scanner().take(bytes)..];
     }
 }
 
