@@ -187,21 +187,32 @@ fn only_even_parity_and_the_own_address_are_answered() {
 
 #[test]
 fn a_battery_meter_wants_to_be_woken() {
-    let wake = WakeUp { nuls: 5, pause: Duration::from_millis(400), awake: Duration::from_secs(60) };
+    let pause = Duration::from_secs(2);
+    let wake = WakeUp { nuls: 5, pause, awake: Duration::from_secs(60) };
     let (meter, mut program) = start(PolledOptions { wake: Some(wake), ..quick("ISK MT174") });
     program.set_baud(300);
-    let rest = || thread::sleep(Duration::from_millis(800)); // the pause, on a busy machine
-    program.send(&[0; 3]);
-    program.send(b"/?!\r\n"); // these were too few, …
-    program.send(&[0; 3]);
+    let mut heard = 1; // the speed of the line is the first event
+    let mut send = |bytes: &[u8]| {
+        program.send(bytes);
+        heard += 1;
+        // Bytes that the meter has not read yet would belong to the next event.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while meter.events().len() < heard {
+            assert!(Instant::now() < deadline, "{:?}", meter.events());
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let rest = || thread::sleep(pause + Duration::from_millis(100)); // the meter measures this pause
+    send(&[0; 3]);
+    send(b"/?!\r\n"); // these were too few, …
+    send(&[0; 3]);
     rest();
-    program.send(b"/?!\r\n"); // … those before do not count, …
-    program.send(&[0; 6]);
-    thread::sleep(Duration::from_millis(100));
-    program.send(b"/?!\r\n"); // … and this is too early.
-    program.send(&[0; 6]);
+    send(b"/?!\r\n"); // … those before do not count, …
+    send(&[0; 6]);
+    send(b"/?!\r\n"); // … and this is too early.
+    send(&[0; 6]);
     rest();
-    program.send(b"/?!\r\n");
+    send(b"/?!\r\n");
     program.receive(b"\x03Y");
     let [three, six] = [3, 6].map(|count| format!("heard {} at 300", r"\x00".repeat(count)));
     let request = r"heard /?!\r\n at 300";
