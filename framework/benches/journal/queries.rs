@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{DAY, Made, NAME, START, source::Household};
 
 const ROUNDS: usize = 20;
-/// Just before a fold. In seconds.
+/// Just before a checkpoint. In seconds.
 const UNFOLDED: i64 = 4 * 3600 - 60;
 const METER: &str = "/history/smartmeter_d0";
 

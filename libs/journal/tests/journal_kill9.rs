@@ -1,4 +1,4 @@
-//! kill -9 of a program that records, commits and folds all the time: what was recorded is there, each reading once.
+//! kill -9 of a program that records, syncs and checkpoints all the time: all recorded readings are there, each once.
 //!
 //! The test runs itself again as the program that is killed. `tests/journal_kill9.rs` kills the real one.
 
@@ -29,7 +29,7 @@ const FIRST: &str = "JOURNAL_KILL9_FIRST";
 const KILLS: u64 = 100;
 /// A program says so often that it has recorded a batch, before it is killed at the latest.
 const SAID: u64 = 40;
-/// The next program begins so many numbers later: what was in flight is told from what is new.
+/// Distance of the next program's first number, which tells new batches from those in flight.
 const BETWEEN: u64 = 10_000;
 const LIMIT: Duration = Duration::from_secs(20);
 

@@ -22,7 +22,7 @@ pub struct Sniffer {
 const SML_START: [u8; 8] = [0x1b, 0x1b, 0x1b, 0x1b, 1, 1, 1, 1];
 /// Bytes looked at: a few lines of text.
 const WINDOW: usize = 1024;
-/// Data lines in a row that are no coincidence.
+/// Number of data lines in a row that is not a coincidence.
 const LINES: usize = 3;
 /// Length of the shortest data line, `1.8(0)`.
 const SHORTEST_LINE: usize = 6;

@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(pacer.nap(now, 1), None, "not learned yet");
         let (pacer, now) = after(8, 360);
         assert_eq!(pacer.nap(now, 1), Some(now + BYTE * 359 - MARGIN));
-        // Woken late, when a third was there already: the end is no later for it.
+        // Woken late, when a third was there already: the end does not move.
         assert_eq!(pacer.nap(now, 120), Some(now + BYTE * 240 - MARGIN));
         assert_eq!(pacer.nap(now, 350), None, "awake at the end");
         assert_eq!(pacer.nap(now, 1000), None, "longer than any before");

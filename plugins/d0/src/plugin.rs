@@ -48,7 +48,7 @@ pub struct Config {
     ack_delay: Option<Period>,
     /// Highest baud rate that is accepted from a meter of mode C.
     max_baud: Option<u32>,
-    /// Most that the household's connection can carry: a counter that rises faster is not believed.
+    /// Most that the household's connection can carry: a counter that rises faster is implausible.
     max_power: Option<String>,
     /// Time without a byte after which the port is closed and opened again.
     #[serde(default = "config::default_silent_after")]

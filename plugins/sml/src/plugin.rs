@@ -32,7 +32,7 @@ pub struct Config {
     power_sign: PowerSign,
     /// Whether signed powers of less than four bytes are unsigned; without it, by the number of the meter.
     unsigned_power: Option<bool>,
-    /// Most that the household's connection can carry: a counter that rises faster is not believed.
+    /// Most that the household's connection can carry: a counter that rises faster is implausible.
     max_power: Option<String>,
     /// Time without a byte after which the port is closed and opened again.
     #[serde(default = "config::default_silent_after")]

@@ -106,7 +106,7 @@ fn damaged(bytes: &[u8], file: &Value) -> Result<(), Failed> {
     match file["expect"].as_str().unwrap() {
         "reject" => {
             assert!(accepted.is_empty());
-            // Hexadecimal digits are no telegram at all; all others are seen, so they are counted.
+            // Hexadecimal digits are not a telegram at all; all others are seen, so they are counted.
             assert_eq!(found.is_empty(), file["defect"].as_str().unwrap().contains("hex text"), "{found:?}");
         }
         "last_only" | "accept" => {

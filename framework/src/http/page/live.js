@@ -51,7 +51,7 @@ function tell() {
 export async function ask(path, signal = AbortSignal.timeout(PATIENCE)) {
   const response = await fetch(path, { signal });
   const date = Date.parse(response.headers.get('date') ?? '');
-  // The header has whole seconds, so less than two is no difference.
+  // The header has whole seconds, so less than two is not a difference.
   if (date) skew = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
   return { ok: response.ok, status: response.status, json: await response.json() };
 }

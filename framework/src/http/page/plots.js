@@ -35,7 +35,7 @@ function compared(period, imports, before) {
     const passed = running ? Math.max(0, Math.min(1, (now() - start) / (end - start || 1))) : 1;
     then += (value ?? 0) * passed;
   });
-  // What was not read from its beginning on is no measure.
+  // A period that was not read from its beginning is not a measure.
   if (then < 0.005 || before.amount[0] === null || before.partial[0]) return null;
   const change = sum(imports) / then - 1;
   const words = t(`before_${period.kind}`) + (running ? t('so_far') : '');

@@ -5,7 +5,7 @@ use crate::journal::{
 };
 
 /// A journal with a counter and a power, a reading every ten seconds from 06:00 to 06:30, the last minute
-/// of them not folded yet.
+/// of them not checkpointed yet.
 fn journal(folder: &tempfile::TempDir) -> Journal {
     let path = folder.path().join("journal.db");
     let mut house = Household::at(&path);
@@ -43,7 +43,7 @@ async fn a_chart_comes_in_columns() {
     answer.json();
     assert_eq!(answer.header("cache-control"), Some("no-cache"));
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
-    // 06:28:50 is folded, 06:29:00 is not.
+    // 06:28:50 is checkpointed, 06:29:00 is not.
     let answer = house.get("/history/d0/E/?from=1793600930&to=2026-11-02T07:29:10+01:00&step=raw").await;
     assert_eq!(
         answer.body,

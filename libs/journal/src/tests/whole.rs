@@ -19,7 +19,7 @@ pub(crate) const SECOND: i64 = 1_000_000;
 /// 2026-11-23 12:00:00 UTC.
 pub(crate) const NOON: i64 = 1_795_435_200 * SECOND;
 
-/// A clock that is set, and runs when it is told to.
+/// A clock that the test sets and advances.
 #[derive(Clone)]
 pub(crate) struct Clock {
     pub(crate) boot: &'static str,
@@ -82,7 +82,7 @@ impl Clock {
     }
 }
 
-/// All samples, folded or not, as seconds since noon and numbers.
+/// All samples, checkpointed or not, as seconds since noon and numbers.
 pub(crate) fn samples(journal: &Journal) -> Vec<(i64, String)> {
     let (from, to) = (NOON - 86_400 * SECOND, NOON + 86_400 * SECOND);
     let read = journal.read(|view| view.find("meter", "energy", None)?.history(from, to, Some(Step::Raw)));

@@ -267,7 +267,7 @@ fn read_segments(path: &Path, folded: u64) -> Result<Vec<(u64, Vec<u8>)>, Transf
         let file = segment_path(path, number);
         match fs::read(&file) {
             Ok(bytes) => read.push((number, bytes)),
-            Err(error) if missing(&error) => {} // folded just now
+            Err(error) if missing(&error) => {} // checkpointed just now
             Err(error) => return Err(TransferError::file(&file)(error)),
         }
     }

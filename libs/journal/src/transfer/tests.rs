@@ -84,7 +84,7 @@ impl Segment {
     }
 }
 
-/// A journal with what is folded, and what is not.
+/// A journal with readings that are checkpointed, and some that are not.
 fn journal(folded: &[Segment], tails: &[Segment]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
@@ -138,7 +138,7 @@ fn what_is_not_folded_is_exported_too_and_once() {
         "100 power 7",
     ];
     let all = Selection::default();
-    // A segment that is folded may still lie there; one may be torn.
+    // A checkpointed segment may still lie there; one may be torn.
     let mut torn = tail();
     torn.bytes.extend_from_slice(b"\x20torn");
     for (_folder, path) in [
@@ -169,7 +169,7 @@ fn what_is_not_folded_is_exported_too_and_once() {
                 .unwrap();
         }
         if path.exists() && !segment_numbers(&path).unwrap().is_empty() {
-            // The repeated reading counts twice until it is folded.
+            // The repeated reading counts twice until it is checkpointed.
             assert_eq!((spans[0].0, spans[0].3), (0, 30.0));
         } else {
             assert_eq!(

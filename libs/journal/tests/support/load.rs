@@ -166,7 +166,7 @@ impl Found {
         found
     }
 
-    /// Checks the database of a journal that is folded: whole, and every roll-up counts each reading once.
+    /// Checks the database of a checkpointed journal: whole, and every roll-up counts each reading once.
     pub fn check_database(&self, folder: &Path) {
         let database = rusqlite::Connection::open(folder.join(NAME)).unwrap();
         let one = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();

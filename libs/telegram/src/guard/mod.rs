@@ -57,12 +57,12 @@ impl Guard {
 
     /// Judges a telegram that was complete at `now`, a time since any fixed moment.
     ///
-    /// The first telegram is believed. A later one must have the registers of an earlier one, with their units,
+    /// The first telegram is accepted. A later one must have the registers of an earlier one, with their units,
     /// decimals and (where values are padded with zeros) digits. Its counters must not run backwards, those of energy
     /// not rise faster than the connection can carry, and those of other meters, which it passes on now and then, not
     /// change without a new time.
     ///
-    /// The guard gives way when the meter insists. It believes the third telegram of a new kind, with at most three
+    /// The guard gives way when the meter insists. It accepts the third telegram of a new kind, with at most three
     /// telegrams of known kinds between them, and the third that rises too fast, one above the other. Where checksums
     /// [cover](Telegram::is_checksummed) a telegram, its registers are the meter's, and only counters are judged.
     ///

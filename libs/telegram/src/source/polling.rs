@@ -24,7 +24,7 @@ pub trait Conversation: Send + 'static {
     /// readout.
     ///
     /// # Errors
-    /// Fails when there will be no readout.
+    /// Fails if the meter sends no readout.
     async fn ask(&mut self, connection: &mut Connection) -> Result<Answer, NoAnswer>;
 }
 

@@ -19,7 +19,7 @@ use telegram_testing::{corpus, files, read};
 /// Cases where `SMARTMETER_CASES` says nothing, for all classes together.
 const CASES: usize = 50_000;
 const CLASSES: usize = 4;
-/// Most good telegrams after a damaged one until one is believed again.
+/// Most good telegrams after a damaged one until one is accepted again.
 const PATIENCE: usize = 4;
 
 /// Measures one class of telegrams, and fails where something passes that can be kept out.
@@ -201,7 +201,7 @@ impl<'a> Line<'a> {
         Ok(line)
     }
 
-    /// Reads the telegram with damage, and then good ones until one of them is believed. Returns the
+    /// Reads the telegram with damage, and then good ones until one of them is accepted. Returns the
     /// register that got a wrong value, if one did, and whether that is a number.
     fn read_damaged(&mut self, damage: Damage, pause: bool) -> Result<Option<(String, bool)>, Failed> {
         let mut found = self.read(&damage.done_to(&self.sample.bytes), pause);

@@ -79,7 +79,7 @@ fn two_readers_agree() {
         assert_eq!(theirs.next(), None, "{}", path.display());
         count += 1;
     }
-    // Four fill bytes, and checksums of another kind, are no telegram to the other one.
+    // Four fill bytes, and checksums of another kind, are not a telegram to the other one.
     assert!(ours_only.iter().all(|name| name == "dzg-dvs74-four-fill-bytes.bin"), "{ours_only:?}");
     assert!(count >= 5 && both >= 6);
 }

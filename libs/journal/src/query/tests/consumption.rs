@@ -50,7 +50,7 @@ fn houses(samples: &[Sample], sets: &[CounterSet]) -> Vec<Household> {
         let (old, new) = samples.split_at(cut);
         let end = new.first().map_or(Micros::MAX, |first| first.time);
         let (old_sets, new_sets): (Vec<_>, Vec<_>) = sets.iter().cloned().partition(|set| set.time < end);
-        // A set is folded with what came before it.
+        // A setting is checkpointed with the readings before it.
         if old.is_empty() {
             house.record(&energy(), "1.8.0", new, sets);
         } else {
@@ -129,7 +129,7 @@ fn steps_are_no_consumption() {
     for house in houses(&samples, &[set(start + HOUR - 5 * SECOND, 5_000_580, 0)]) {
         assert_eq!(shown(&ask(&house, start, start + HOUR, Per::Hour)), ["580sp"]);
     }
-    // Between two folds.
+    // Between two checkpoints.
     let samples = steady(start, 60, 5_000_000);
     for folded in [true, false] {
         let mut house = Household::new();

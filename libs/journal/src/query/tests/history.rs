@@ -67,7 +67,7 @@ fn the_step_is_as_fine_as_a_chart_can_show() {
     assert_eq!(ask(&house, from + 120 * SECOND, from + 600 * SECOND, None).unwrap().step.word(), "raw");
     // An hour without any reading has all of them.
     assert_eq!(ask(&house, from - 3600 * SECOND, from, None).unwrap().step.word(), "raw");
-    // What is not folded counts too.
+    // Readings that are not checkpointed count too.
     let end = from + 40 * DAY;
     house.record(&power, "", &regular(end, 1, 1001), &[]);
     assert_eq!(ask(&house, end, end + 1000 * SECOND, None).unwrap().step.word(), "raw");
@@ -137,7 +137,7 @@ fn late_and_repeated_readings_count_once_and_in_their_place() {
     }
     let Points::Raw(raw) = ask(&house, from - DAY, from + DAY, Some("raw")).unwrap().points else { panic!() };
     assert!(raw.iter().map(|of| of.time).eq(all.iter().map(|of| of.time)));
-    // Of a minute whose readings were removed the fold takes no more.
+    // A checkpoint accepts no further readings of a minute whose readings were removed.
     house.database.connection.execute("DELETE FROM raw", []).unwrap();
     let Points::Rollups(points) = ask(&house, from, from + 120 * SECOND, Some("1m")).unwrap().points else {
         panic!()
