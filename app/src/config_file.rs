@@ -45,22 +45,22 @@ impl ConfigFile {
             let server = file.get("server").and_then(|server| server.get("listen"));
             let old = server.and_then(toml::Value::as_str).unwrap_or("127.0.0.1");
             let host = old.rsplit_once(':').map_or(old, |(host, _)| host);
-            settings.push(Setting::set("--port", ["server", "listen"], format!("{host}:{port}")));
+            settings.push(Setting::set("--port", &["server", "listen"], format!("{host}:{port}")));
         }
         let sources = file.get("sources").and_then(toml::Value::as_table);
         if let Some(path) = &self.serial_port {
             let name = source_of(sources, "d0", "smartmeter_d0");
-            settings.push(Setting::set("--serialPort", ["sources", &name, "plugin"], "d0"));
-            settings.push(Setting::set("--serialPort", ["sources", &name, "port"], path.as_str()));
+            settings.push(Setting::set("--serialPort", &["sources", &name, "plugin"], "d0"));
+            settings.push(Setting::set("--serialPort", &["sources", &name, "port"], path.as_str()));
         }
         if let Some(pin) = self.s0_pin {
             let name = source_of(sources, "s0", "smartmeter_s0");
-            settings.push(Setting::set("--s0Pin", ["sources", &name, "plugin"], "s0"));
-            settings.extend(["port", "line"].map(|key| Setting::remove("--s0Pin", ["sources", &name, key])));
-            settings.push(Setting::set("--s0Pin", ["sources", &name, "pin"], i64::from(pin)));
+            settings.push(Setting::set("--s0Pin", &["sources", &name, "plugin"], "s0"));
+            settings.extend(["port", "line"].map(|key| Setting::remove("--s0Pin", &["sources", &name, key])));
+            settings.push(Setting::set("--s0Pin", &["sources", &name, "pin"], i64::from(pin)));
         }
         if let Some(path) = &self.state_dir {
-            settings.push(Setting::set("--state-dir", ["server", "state_dir"], path.display().to_string()));
+            settings.push(Setting::set("--state-dir", &["server", "state_dir"], path.display().to_string()));
         }
         settings
     }

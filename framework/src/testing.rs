@@ -94,7 +94,7 @@ fn check_info(kind: &str, register: &str) {
 /// # Panics
 /// Panics if the configuration is wrong, or does not have exactly one source, of this plugin.
 pub fn source<P: SourcePlugin>(config: &str, state_dir: &Path) -> ConfiguredSource {
-    let state_dir = Setting::set("state_dir", ["server", "state_dir"], state_dir.display().to_string());
+    let state_dir = Setting::set("state_dir", &["server", "state_dir"], state_dir.display().to_string());
     only(parse(config, &[state_dir]).sources, P::KIND, |source| source.plugin.kind)
 }
 

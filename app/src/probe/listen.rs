@@ -64,7 +64,6 @@ pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::R
                 if let Some(telegram) = telegram(&bytes) {
                     return Ok(Heard::Telegram(telegram));
                 }
-                part = part.or_else(|| Protocol::of(&bytes).and_then(plugin_for));
                 if bytes.len() > ENOUGH && part.is_none() && !joined {
                     return Ok(Heard::Garbage);
                 }

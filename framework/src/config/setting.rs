@@ -19,17 +19,13 @@ pub struct Setting {
 
 impl Setting {
     /// Sets a key. `path` is the key with the tables that it is in: `["server", "listen"]`.
-    pub fn set<'p>(
-        option: &'static str,
-        path: impl IntoIterator<Item = &'p str>,
-        value: impl Into<toml::Value>,
-    ) -> Self {
+    pub fn set(option: &'static str, path: &[&str], value: impl Into<toml::Value>) -> Self {
         Self { value: Some(value.into().to_string()), ..Self::remove(option, path) }
     }
 
     /// Removes a key.
-    pub fn remove<'p>(option: &'static str, path: impl IntoIterator<Item = &'p str>) -> Self {
-        Self { option, path: path.into_iter().map(str::to_owned).collect(), value: None }
+    pub fn remove(option: &'static str, path: &[&str]) -> Self {
+        Self { option, path: path.iter().map(|&key| key.to_owned()).collect(), value: None }
     }
 
     /// Returns the option's name.

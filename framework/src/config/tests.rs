@@ -305,10 +305,10 @@ fn a_mistyped_token_is_never_shown() {
 
 #[test]
 fn the_command_line_sets_keys() {
-    let port = |name| Setting::set("--serialPort", ["sources", name, "port"], "/dev/other");
-    let listen = Setting::set("--port", ["server", "listen"], "0.0.0.0:9999");
-    let plugin = |name| Setting::set("--serialPort", ["sources", name, "plugin"], "fake");
-    let no_pin = Setting::remove("--serialPort", ["sources", "mine", "pin"]);
+    let port = |name| Setting::set("--serialPort", &["sources", name, "port"], "/dev/other");
+    let listen = Setting::set("--port", &["server", "listen"], "0.0.0.0:9999");
+    let plugin = |name| Setting::set("--serialPort", &["sources", name, "plugin"], "fake");
+    let no_pin = Setting::remove("--serialPort", &["sources", "mine", "pin"]);
     let file =
         "[server]\nlisten = \"0.0.0.0:1\"\n[sources.mine]\nplugin = \"fake\"\nport = \"/dev/a\"\npin = 99\n";
 
@@ -320,7 +320,7 @@ fn the_command_line_sets_keys() {
     let config = Config::parse("config.toml", "", &[plugin("new"), port("new")]).unwrap();
     assert_eq!(config.sources[0].name, "new");
 
-    let bad = Setting::set("--s0Pin", ["sources", "x", "pin"], 99);
+    let bad = Setting::set("--s0Pin", &["sources", "x", "pin"], 99);
     let error = Config::parse("config.toml", "", &[plugin("x"), port("x"), bad]).err().unwrap().to_string();
     assert_eq!(error, "--s0Pin: pin 99 does not exist\nhint: BCM pins are 0 to 27\n");
 
