@@ -1,6 +1,6 @@
 //! Shared target of decoders.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use framework::{SourceContext, SourcePlugin, Timestamp};
 use telegram::{Decoder, Reader, protocols};
