@@ -57,7 +57,7 @@ impl ConfigFile {
             let name = source_of(sources, "s0", "smartmeter_s0");
             settings.push(Setting::set("--s0Pin", &["sources", &name, "plugin"], "s0"));
             settings.extend(["port", "line"].map(|key| Setting::remove("--s0Pin", &["sources", &name, key])));
-            settings.push(Setting::set("--s0Pin", &["sources", &name, "pin"], i64::from(pin)));
+            settings.push(Setting::set_number("--s0Pin", &["sources", &name, "pin"], pin.into()));
         }
         if let Some(path) = &self.state_dir {
             settings.push(Setting::set("--state-dir", &["server", "state_dir"], path.display().to_string()));

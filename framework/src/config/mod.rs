@@ -197,7 +197,9 @@ impl<'a> Reader<'a> {
             let hint = elsewhere.map_or_else(
                 || did_you_mean(&kind, kinds()),
                 |other| {
-                    Some(format!("`{kind}` is a {}: write it below `[{}.…]`", other.role, other.role.table()))
+                    let article = if other.role == Role::Endpoint { "an" } else { "a" };
+                    let (role, table) = (other.role, other.role.table());
+                    Some(format!("`{kind}` is {article} {role}: write it below `[{table}.…]`"))
                 },
             );
             let message = format!("unknown {role} plugin `{kind}`, expected one of {}", quoted(kinds()));

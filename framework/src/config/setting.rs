@@ -13,19 +13,32 @@ use toml::{
 pub struct Setting {
     option: &'static str,
     path: Vec<String>,
-    /// In TOML; `None` removes the key.
-    value: Option<String>,
+    value: Value,
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Text(String),
+    /// In TOML.
+    Number(String),
+    /// The key is removed.
+    Nothing,
 }
 
 impl Setting {
-    /// Sets a key. `path` is the key with the tables that it is in: `["server", "listen"]`.
-    pub fn set(option: &'static str, path: &[&str], value: impl Into<toml::Value>) -> Self {
-        Self { value: Some(value.into().to_string()), ..Self::remove(option, path) }
+    /// Sets a key to a text. `path` is the key with the tables that it is in: `["server", "listen"]`.
+    pub fn set(option: &'static str, path: &[&str], text: impl Into<String>) -> Self {
+        Self { value: Value::Text(text.into()), ..Self::remove(option, path) }
+    }
+
+    /// Sets a key to an integer.
+    pub fn set_number(option: &'static str, path: &[&str], number: i64) -> Self {
+        Self { value: Value::Number(number.to_string()), ..Self::remove(option, path) }
     }
 
     /// Removes a key.
     pub fn remove(option: &'static str, path: &[&str]) -> Self {
-        Self { option, path: path.iter().map(|&key| key.to_owned()).collect(), value: None }
+        Self { option, path: path.iter().map(|&key| key.to_owned()).collect(), value: Value::Nothing }
     }
 
     /// Returns the option's name.
@@ -49,8 +62,15 @@ impl Setting {
             }
         }
         table.remove(key.as_str());
-        let Some(Ok(value)) = self.value.as_deref().map(DeValue::parse) else { return };
-        let value = Spanned::new(span.clone(), value.into_inner());
+        let value = match &self.value {
+            Value::Text(text) => DeValue::String(text.as_str().into()),
+            Value::Number(number) => match DeValue::parse(number) {
+                Ok(number) => number.into_inner(),
+                Err(_) => return, // An integer is always TOML.
+            },
+            Value::Nothing => return,
+        };
+        let value = Spanned::new(span.clone(), value);
         table.insert(Spanned::new(span, key.as_str().into()), value);
     }
 }

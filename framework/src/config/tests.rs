@@ -320,7 +320,7 @@ fn the_command_line_sets_keys() {
     let config = Config::parse("config.toml", "", &[plugin("new"), port("new")]).unwrap();
     assert_eq!(config.sources[0].name, "new");
 
-    let bad = Setting::set("--s0Pin", &["sources", "x", "pin"], 99);
+    let bad = Setting::set_number("--s0Pin", &["sources", "x", "pin"], 99);
     let error = Config::parse("config.toml", "", &[plugin("x"), port("x"), bad]).err().unwrap().to_string();
     assert_eq!(error, "--s0Pin: pin 99 does not exist\nhint: BCM pins are 0 to 27\n");
 

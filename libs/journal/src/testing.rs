@@ -8,9 +8,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::{
     Journal, Settings,
     db::Database,
-    query::View,
     series::{Sample, SeriesName},
-    time::{Micros, TimeCorrection},
+    time::Micros,
     wal::{Cell, CounterSet, Encoder, frame, segment_path},
 };
 use reading::{Decimal, Text};
@@ -42,9 +41,10 @@ impl Household {
         Self { database, zone, encoder: Encoder::default(), segment: frame::header(1) }
     }
 
-    pub(crate) fn ask<T>(&self, ask: impl FnOnce(&View<'_>) -> T) -> T {
+    #[cfg(test)]
+    pub(crate) fn ask<T>(&self, ask: impl FnOnce(&crate::query::View<'_>) -> T) -> T {
         let database = Some(&self.database.connection);
-        ask(&View { database, segments: &[&self.segment], zone: &self.zone })
+        ask(&crate::query::View { database, segments: &[&self.segment], zone: &self.zone })
     }
 
     /// Opens it as a program does that finds it at `path`.
@@ -70,8 +70,9 @@ impl Household {
         write(&mut self.encoder, &mut self.segment, series, obis, samples, sets);
     }
 
+    #[cfg(test)]
     pub(crate) fn correction(&mut self, since: Micros, delta: Micros) {
-        self.encoder.time_correction(&mut self.segment, TimeCorrection { since, delta });
+        self.encoder.time_correction(&mut self.segment, crate::time::TimeCorrection { since, delta });
     }
 }
 
