@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
     let misplaced = cli.command.is_some() && (cli.run.demo || cli.run.file.has_keys());
     let result = match cli.command {
         Some(_) if misplaced => Err(Failure::usage(
-            "of all options only `--config` may stand before a command: write the others after it\n",
+            "these options are for a run of the program: before a command, only `--config` is possible\n",
         )),
         None if cli.run.demo => demo::run(&cli.run.file),
         None => cli.run.file.load().map_err(Failure::from).and_then(|config| run::run(config, None)),

@@ -2,7 +2,7 @@
 //!
 //! The journal is read on threads that may block, a few at a time, so that no query holds up `/data`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
@@ -15,7 +15,7 @@ use super::{
     reply,
 };
 use crate::{
-    Timestamp,
+    Store, Timestamp,
     journal::{Journal, Micros, Per, ReadError, Step, View, parse_time},
     table::quoted,
 };
@@ -27,6 +27,7 @@ const PARAMETERS: [&str; 6] = ["from", "to", "step", "per", "format", "unit"];
 /// Journal, as clients see it.
 pub(super) struct History {
     journal: Journal,
+    store: Arc<Store>,
     turns: Arc<Semaphore>,
 }
 
@@ -35,7 +36,10 @@ pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
     let this = Arc::clone(history);
     let series = reply::read().then(move || {
         let this = Arc::clone(&this);
-        async move { this.answer(series).await }
+        async move {
+            let store = Arc::clone(&this.store);
+            this.answer(move |view| series(view, &store)).await
+        }
     });
     let series = series.or(reply::other_methods(reply::READ)).unify();
     let series = warp::path("series").and(warp::path::end()).and(series);
@@ -56,8 +60,8 @@ pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
 }
 
 impl History {
-    pub(super) fn new(journal: Journal) -> Self {
-        Self { journal, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    pub(super) fn new(journal: Journal, store: Arc<Store>) -> Self {
+        Self { journal, store, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Answers with the result of `ask`.
@@ -103,8 +107,21 @@ impl From<ReadError> for ApiError {
 }
 
 /// Returns all series, and the time since when every reading is kept.
-fn series(view: &View<'_>) -> Result<(Format, Bytes), ReadError> {
-    Ok((Format::Json, columns::series(&view.series()?, view.raw_from()?)))
+///
+/// The newest reading tells more of a series than the journal, which keeps the short form of its code.
+fn series(view: &View<'_>, store: &Store) -> Result<(Format, Bytes), ReadError> {
+    let mut all = view.series()?;
+    for listed in &mut all {
+        let name = &listed.name;
+        let newest = store.section(&name.section).and_then(|section| section.view(Instant::now()));
+        let reading = newest.as_ref().and_then(|newest| newest.snapshot.batch.get(&name.name));
+        if let Some(reading) =
+            reading.filter(|reading| reading.unit.as_deref().unwrap_or_default() == name.unit)
+        {
+            listed.meaning = reading.meaning();
+        }
+    }
+    Ok((Format::Json, columns::series(&all, view.raw_from()?)))
 }
 
 /// Query for one series.

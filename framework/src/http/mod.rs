@@ -120,7 +120,7 @@ impl Api {
                 simulated,
             )),
             metrics: Arc::new(metrics::Metrics::new(Arc::clone(&store), journal.clone(), of_metrics)),
-            history: Arc::new(history::History::new(journal)),
+            history: Arc::new(history::History::new(journal, Arc::clone(&store))),
             store,
             limits: Limits::default(),
         }

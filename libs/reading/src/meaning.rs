@@ -152,8 +152,9 @@ impl Meaning {
                 self.quantity = if processing.integral { counted } else { now };
             }
             // The demand of a quarter of an hour may be sent as power or as energy. A heat meter's `6.8` is not
-            // reactive energy, and energy cannot be instantaneous.
-            let fits = self.quantity == now && !processing.integral || self.quantity == counted && d != 7;
+            // reactive energy, nor is its `1.0.0` the mean of a billing period, and energy cannot be instantaneous.
+            let fits = self.quantity == now && !processing.integral
+                || self.quantity == counted && !matches!(d, 0 | 7);
             if fits && self.quantity != Quantity::Other {
                 (self.kind, self.live) = (processing.kind, processing.live);
                 self.medium = Some(Medium::Electricity);
@@ -255,7 +256,7 @@ fn quantities(register: u8) -> Option<(Quantity, Quantity)> {
 /// Property of the device that an abstract register holds, without a unit.
 fn property(c: u8, d: u8) -> Option<Quantity> {
     Some(match (c, d) {
-        (0, 0) | (96, 1) => Quantity::MeterNumber,
+        (0, 0) | (96, 1) | (9, 20 | 21) => Quantity::MeterNumber,
         (0, 2) => Quantity::Firmware,
         (1, 0) | (0, 9) => Quantity::Clock,
         (96, 5) => Quantity::Status,
@@ -373,6 +374,9 @@ mod tests {
         ("6.6",           "kW",    Quantity::Power,          Kind::Maximum, "-"),
         ("6.33",          "m3ph",  Quantity::VolumeFlow,     Kind::Maximum, "-"),
         ("6-0:1.0.0",     "kWh",   Quantity::Energy,         Kind::Counter, "heat"),
+        ("1.0.0",         "GJ",    Quantity::Energy,         Kind::Counter, "heat -"),
+        ("1.0.0",         "kWh",   Quantity::Energy,         Kind::Counter, "-"),
+        ("9.21",          "",      Quantity::MeterNumber,    Kind::State,   "-"),
         ("7-0:3.1.0",     "m^3",   Quantity::Volume,         Kind::Counter, "gas"),
         ("7-0:3.1.0*01",  "m3",    Quantity::Volume,         Kind::State,   "gas -"),
         ("8-0:1.0.0",     "l",     Quantity::Volume,         Kind::Counter, "water"),

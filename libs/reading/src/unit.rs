@@ -120,11 +120,11 @@ macro_rules! units {
 units! {
     KilowattHour        "kWh"   Energy (36, 5) ["KWh"];
     WattHour            "Wh"    Energy (36, 2) [];
-    Watt                "W"     Power (1, 0) [];
+    Watt                "W"     Power (1, 0) ["w"];
     Kilowatt            "kW"    Power (1, 3) ["KW"];
-    Volt                "V"     Voltage (1, 0) [];
+    Volt                "V"     Voltage (1, 0) ["v"];
     Ampere              "A"     Current (1, 0) [];
-    CubicMetre          "m³"    Volume (1, 0) ["m3" "m^3"];
+    CubicMetre          "m³"    Volume (1, 0) ["m3" "M3" "m^3"];
     Celsius             "°C"    Temperature (1, 0) ["ºC" "℃" "degC"];
     Hertz               "Hz"    Frequency (1, 0) [];
     KilovarHour         "kvarh" ReactiveEnergy (36, 5) ["kVArh"];
@@ -197,6 +197,17 @@ impl Unit {
         let (from, to) = (self.factor(), other.factor());
         let exact = self.quantity() == other.quantity() && from.digits % to.digits == 0;
         exact.then(|| Factor { digits: from.digits / to.digits, exponent: from.exponent - to.exponent })
+    }
+
+    /// Converts a number to another unit of the same quantity; `None` if that measures something else. The result is
+    /// exact, but has six decimals where the factor is not a finite decimal number.
+    pub fn convert(self, number: Decimal, other: Self) -> Option<Scaled> {
+        if let Some(factor) = self.factor_to(other) {
+            return Some(factor.apply(number));
+        }
+        let factor = self.factor().to_f64() / other.factor().to_f64();
+        let rounded = (self.quantity() == other.quantity()).then_some(number.to_f64() * factor)?;
+        Decimal::rounded(rounded, 6).map(Scaled::from)
     }
 }
 

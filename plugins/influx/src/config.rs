@@ -157,7 +157,7 @@ impl Config {
                     );
                 }
                 None if needed => {
-                    let message = format!("missing field `{key}`, which version `{name}` needs");
+                    let message = format!("missing key `{key}`, which version `{name}` needs");
                     let hint = "`database` for InfluxDB 1 and 3, `org` and `bucket` for InfluxDB 2";
                     wrong.push(ConfigError::section(message).hint(hint));
                 }
@@ -221,8 +221,8 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         for (keys, message) in [
-            (json!({}), "missing field `database`, which version `v1` needs"),
-            (json!({"bucket": "b"}), "missing field `org`, which version `v2` needs"),
+            (json!({}), "missing key `database`, which version `v1` needs"),
+            (json!({"bucket": "b"}), "missing key `org`, which version `v2` needs"),
             (
                 json!({"database": "d", "bucket": "b", "org": "o"}),
                 "`database` does not belong to version `v2`",

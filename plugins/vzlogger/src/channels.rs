@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, io::Write as _};
 
-use framework::{
-    Decimal, EndpointContext, Factor, Obis, Quantity, Reading, Scaled, Snapshot, Unit, Value, json,
-};
+use framework::{Decimal, EndpointContext, Obis, Quantity, Reading, Scaled, Snapshot, Unit, Value, json};
 use uuid::Uuid;
 use warp::{
     http::{HeaderValue, Method, StatusCode, header},
@@ -100,8 +98,8 @@ fn write_channel(
 
 /// Returns energy in Wh and power in W, which clients of vzlogger expect; anything else as it is.
 fn without_prefix(number: Decimal, reading: &Reading) -> Scaled {
-    let factor = reading.meaning().unit.and_then(|unit| {
-        unit.factor_to(match unit.quantity() {
+    let converted = reading.meaning().unit.and_then(|unit| {
+        let other = match unit.quantity() {
             Quantity::Energy => Unit::WattHour,
             Quantity::ReactiveEnergy => Unit::VarHour,
             Quantity::ApparentEnergy => Unit::VoltAmpereHour,
@@ -109,9 +107,10 @@ fn without_prefix(number: Decimal, reading: &Reading) -> Scaled {
             Quantity::ReactivePower => Unit::Var,
             Quantity::ApparentPower => Unit::VoltAmpere,
             _ => return None,
-        })
+        };
+        unit.convert(number, other)
     });
-    factor.unwrap_or(Factor::ONE).apply(number)
+    converted.unwrap_or(number.into())
 }
 
 /// Returns all six groups of a code. The ones that a meter leaves out are electricity, channel 0, the current value.

@@ -198,7 +198,7 @@ async fn a_journal_that_is_off_or_broken_is_an_error() {
 #[tokio::test]
 async fn queries_wait_for_their_turn_and_hold_up_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let history = crate::http::history::History::new(journal(&folder));
+    let history = crate::http::history::History::new(journal(&folder), store(&[]));
     let history = Arc::new(history);
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (go, wait) = std::sync::mpsc::channel::<()>();

@@ -142,6 +142,11 @@ fn energy_and_power_are_without_prefix_in_every_spelling() {
             "MWh" | "Mvarh" | "MVAh" | "MW" | "Mvar" | "MVA" => 2e6,
             "GWh" => 2e9,
             "mW" => 2e-3,
+            // Six decimals.
+            "J" => 0.000_556,
+            "kJ" => 0.555_556,
+            "MJ" => 555.555_556,
+            "GJ" => 555_555.555_556,
             _ => 2.0,
         };
         let value = channels[&format!("meter/R{n}")]["tuples"][0][1].as_f64().unwrap();
