@@ -45,8 +45,6 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 /// Pause after a wrong password, as the broker might lock the user out.
 const RETRY_MISCONFIGURED: Duration = Duration::from_secs(60);
-/// Lifetime below which a connection counts as failed. Two clients with one `client_id` disconnect each other faster.
-pub(crate) const STABLE_AFTER: Duration = Duration::from_secs(15);
 /// Longest wait of a delivery for a connection.
 const CONNECTION_WAIT: Duration = Duration::from_secs(5);
 /// Limit of each step of a disconnect, which may take half a second in all.
@@ -261,7 +259,7 @@ impl Connector {
         loop {
             let End::Fault { since, error } = self.connect(connected_before).await else { return };
             connected_before |= since.is_some();
-            self.short_lived = since.is_some_and(|since| since.elapsed() < STABLE_AFTER);
+            self.short_lived = since.is_some_and(|since| since.elapsed() < fault::STABLE_AFTER);
             self.warn(since.is_some(), &error);
             let misconfigured = matches!(error, PublishError::Misconfigured { .. });
             self.state.send_replace(LinkState::Disconnected(error));
@@ -317,7 +315,7 @@ impl Connector {
                 }
             }
             // An event comes at least once in each `KEEP_ALIVE`.
-            if since.is_some_and(|since| since.elapsed() >= STABLE_AFTER) {
+            if since.is_some_and(|since| since.elapsed() >= fault::STABLE_AFTER) {
                 self.last_warning = None;
                 if mem::take(&mut self.short_lived) {
                     self.log_connected();

@@ -7,9 +7,11 @@ use rumqttc::{ConnectReturnCode, ConnectionError, StateError, TlsError};
 
 use crate::{
     config::{Discovery, Settings},
-    connection::STABLE_AFTER,
     tls,
 };
+
+/// Lifetime below which a connection counts as failed. Two clients with one `client_id` disconnect each other faster.
+pub(crate) const STABLE_AFTER: Duration = Duration::from_secs(15);
 
 /// Builds the error of a broker that cannot be reached or does not respond.
 pub(crate) fn unavailable(settings: &Settings, what: &str) -> PublishError {
