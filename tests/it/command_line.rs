@@ -74,7 +74,11 @@ fn an_option_before_a_command_is_an_error() {
     for args in [["--demo", "check"], ["--port=1", "plugins"]] {
         let output = output(&args);
         assert_eq!(output.status.code(), Some(2));
-        assert!(text(&output.stderr).contains("write the others after it"), "{}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains("before a command, only `--config` is possible"),
+            "{}",
+            text(&output.stderr)
+        );
     }
 }
 

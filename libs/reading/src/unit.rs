@@ -120,11 +120,11 @@ macro_rules! units {
 units! {
     KilowattHour        "kWh"   Energy (36, 5) ["KWh"];
     WattHour            "Wh"    Energy (36, 2) [];
-    Watt                "W"     Power (1, 0) ["w"];
+    Watt                "W"     Power (1, 0) [];
     Kilowatt            "kW"    Power (1, 3) ["KW"];
-    Volt                "V"     Voltage (1, 0) ["v"];
+    Volt                "V"     Voltage (1, 0) [];
     Ampere              "A"     Current (1, 0) [];
-    CubicMetre          "m³"    Volume (1, 0) ["m3" "M3" "m^3"];
+    CubicMetre          "m³"    Volume (1, 0) ["m3" "m^3"];
     Celsius             "°C"    Temperature (1, 0) ["ºC" "℃" "degC"];
     Hertz               "Hz"    Frequency (1, 0) [];
     KilovarHour         "kvarh" ReactiveEnergy (36, 5) ["kVArh"];
