@@ -12,7 +12,7 @@ const SIMULATED: &str = "DEMO: the household is simulated, nothing here is measu
 
 /// Starts the simulated household, and reads it like a real one.
 pub(crate) fn run(options: &ConfigFile) -> Result<(), Failure> {
-    let house = simulator::Demo::start()
+    let household = simulator::Demo::start()
         .map_err(|error| Failure::fault(format!("could not start the simulated household: {error}\n")))?;
     let state = StateDir(std::env::temp_dir().join(format!("smartmeter-demo-{}", std::process::id())));
     let text = format!(
@@ -20,8 +20,8 @@ pub(crate) fn run(options: &ConfigFile) -> Result<(), Failure> {
          [sources.smartmeter_d0]\nplugin = \"d0\"\nport = \"{}\"\n\
          [sources.smartmeter_s0]\nplugin = \"s0\"\nport = \"{}\"\n",
         state.0.display(),
-        house.meter_port().display(),
-        house.pulse_port().display(),
+        household.meter_port().display(),
+        household.pulse_port().display(),
     );
     let config = Config::parse("demo", &text, &options.settings(&text))?;
     run::run(config, Some(SIMULATED))

@@ -86,7 +86,7 @@ fn main() {
         |name: &str| if names.is_empty() { name != "realtime" } else { names.iter().any(|n| n == name) };
     if wanted("household") || wanted("queries") {
         let dir = folder();
-        house(dir.path(), number("DAYS", 30));
+        household(dir.path(), number("DAYS", 30));
         if wanted("queries") {
             queries::run(dir.path());
         }
@@ -105,10 +105,10 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// A meter with 8 values each second, and a heat pump's pulses.
-fn house(folder: &Path, days: i64) {
+fn household(folder: &Path, days: i64) {
     println!("== a household for {days} days: a meter with 8 values a second, and pulses");
     let mut made = Made::new(folder);
-    let (mut house, mut pulses) = (Household::new(), Pulses::default());
+    let (mut household, mut pulses) = (Household::new(), Pulses::default());
     let (meter, heat) = (Text::from("smartmeter_d0"), Text::from("smartmeter_s0"));
     let (begun, before) = (Instant::now(), Written::now());
     let (mut recording, mut folding) = (Vec::new(), Vec::new());
@@ -118,7 +118,7 @@ fn house(folder: &Path, days: i64) {
         let batches: Vec<_> = (0..COMMIT_EVERY)
             .map(|second| {
                 let second = START + minute * COMMIT_EVERY + second;
-                let (batch, moment) = house.batch(second);
+                let (batch, moment) = household.batch(second);
                 (batch, pulses.batches(second, &moment))
             })
             .collect();
@@ -205,7 +205,7 @@ fn many(sections: usize, seconds: i64) {
     let dir = folder();
     let mut made = Made::new(dir.path());
     let names: Vec<Text> = (0..sections).map(|n| format!("meter_{n}").into()).collect();
-    let mut house = Household::new();
+    let mut household = Household::new();
     let (mut recording, mut committing, mut folding) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let (mut folds, mut slowest) = (0, Duration::ZERO);
     let mut timed = |total: &mut Duration, work: &mut dyn FnMut()| {
@@ -215,7 +215,7 @@ fn many(sections: usize, seconds: i64) {
         slowest = slowest.max(start.elapsed());
     };
     for second in 0..seconds {
-        let batches: Vec<_> = names.iter().map(|_| house.batch(START + second).0).collect();
+        let batches: Vec<_> = names.iter().map(|_| household.batch(START + second).0).collect();
         made.set(second);
         let mut record =
             || names.iter().zip(&batches).for_each(|(name, batch)| made.journal.record(name, batch));
@@ -246,11 +246,11 @@ fn realtime(minutes: i64) {
     let dir = folder();
     let (journal, running) = Journal::start(Settings::new(dir.path().join(NAME))).unwrap();
     journal.wait_open(Duration::from_secs(10));
-    let (mut house, name) = (Household::new(), Text::from("smartmeter_d0"));
+    let (mut household, name) = (Household::new(), Text::from("smartmeter_d0"));
     let (begun, mut before) = (Instant::now(), Written::now());
     let mut written = Vec::new();
     for second in 1..=minutes * 60 {
-        let mut batch = house.batch(START + second).0;
+        let mut batch = household.batch(START + second).0;
         batch.taken_at = framework::Timestamp::now();
         journal.record(&name, &batch);
         thread::sleep(Duration::from_secs(second as u64).saturating_sub(begun.elapsed()));

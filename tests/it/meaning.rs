@@ -282,9 +282,9 @@ fn about(a: f64, b: f64) -> bool {
 #[test]
 fn every_consumer_sees_the_same_in_every_spelling_and_kind() {
     let folder = tempfile::tempdir().unwrap();
-    let house = Household::start(folder.path());
+    let household = Household::start(folder.path());
     let expected: usize = FORMS.iter().map(|form| readings(*form).len()).sum();
-    let listed = || house.json(&format!("{}/series", house.url));
+    let listed = || household.json(&format!("{}/series", household.url));
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut series = listed();
     while series["series"].as_array().map_or(0, Vec::len) < expected {
@@ -298,9 +298,9 @@ fn every_consumer_sees_the_same_in_every_spelling_and_kind() {
         .iter()
         .map(|series| ((series["section"].to_string(), series["name"].to_string()), series))
         .collect();
-    let described = house.json(&format!("{}/readings", house.url));
-    let samples = samples(&house.get(&format!("{}/metrics", house.url)).1);
-    let channels = house.json(&house.vzlogger);
+    let described = household.json(&format!("{}/readings", household.url));
+    let samples = samples(&household.get(&format!("{}/metrics", household.url)).1);
+    let channels = household.json(&household.vzlogger);
     let channels: BTreeMap<_, _> = channels["data"]
         .as_array()
         .unwrap()
@@ -331,7 +331,8 @@ fn every_consumer_sees_the_same_in_every_spelling_and_kind() {
             assert_eq!(series["unit"], *text, "the device's own text: {what}");
             assert_eq!(series["meaning"], *meaning, "/series: {what}");
             assert_eq!(series["counter"], counts, "/series: {what}");
-            let (status, answer) = house.get(&format!("{}/history/{source}/{name}?per=hour", house.url));
+            let (status, answer) =
+                household.get(&format!("{}/history/{source}/{name}?per=hour", household.url));
             assert_eq!(status, if counts { 200 } else { 400 }, "consumption: {what}: {answer}");
 
             // A publisher's interval.

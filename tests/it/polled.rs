@@ -11,10 +11,11 @@ fn facts(program: &Program) -> serde_json::Value {
 
 #[test]
 fn a_meter_that_must_be_polled_is_served_and_described() {
-    let mut house = Household::new(1);
+    let mut household = Household::new(1);
     let options = PolledOptions::default();
     let meter =
-        PolledMeter::start(Pty::open().unwrap(), options, move || polled::table(&house.advance())).unwrap();
+        PolledMeter::start(Pty::open().unwrap(), options, move || polled::table(&household.advance()))
+            .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let config = d0("smartmeter_d0", meter.port()) + "request = true\ninterval = \"1s\"\n";
     let program = Program::with_config(folder.path(), &config);
@@ -33,8 +34,8 @@ fn a_meter_that_must_be_polled_is_served_and_described() {
 
 #[test]
 fn a_meter_at_another_speed_is_found() {
-    let mut house = Household::new(1);
-    let telegrams = move || p1::telegram(&house.advance(), p1::Version::V5).into_bytes();
+    let mut household = Household::new(1);
+    let telegrams = move || p1::telegram(&household.advance(), p1::Version::V5).into_bytes();
     let line = Pty::open().unwrap().at(115_200);
     let meter = PushingMeter::start(line, Timing::default(), telegrams).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -45,8 +46,8 @@ fn a_meter_at_another_speed_is_found() {
 
 #[test]
 fn a_meter_for_another_plugin_is_named_in_health() {
-    let mut house = Household::new(1);
-    let telegrams = move || sml::telegram(&house.advance(), ebz::DataSet::Full);
+    let mut household = Household::new(1);
+    let telegrams = move || sml::telegram(&household.advance(), ebz::DataSet::Full);
     let meter = PushingMeter::start(Pty::open().unwrap().at(9600), Timing::default(), telegrams).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let program = Program::with_config(folder.path(), &d0("smartmeter_d0", meter.port()));

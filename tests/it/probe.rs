@@ -23,8 +23,9 @@ fn pushing(
     mut telegram: impl FnMut(&Moment) -> Vec<u8> + Send + 'static,
 ) -> PushingMeter {
     let timing = Timing { interval: Duration::from_secs(interval), baud: Some(baud) };
-    let mut house = Household::new(1);
-    PushingMeter::start(Pty::open().unwrap().at(baud), timing, move || telegram(&house.advance())).unwrap()
+    let mut household = Household::new(1);
+    PushingMeter::start(Pty::open().unwrap().at(baud), timing, move || telegram(&household.advance()))
+        .unwrap()
 }
 
 fn seven_even(text: String) -> Vec<u8> {
@@ -98,8 +99,8 @@ fn a_meter_that_pushes_slowly_is_found() {
 
 fn polled_meter(ident: &str) -> PolledMeter {
     let options = PolledOptions { ident: ident.to_owned(), real_time: true, ..PolledOptions::default() };
-    let mut house = Household::new(1);
-    PolledMeter::start(Pty::open().unwrap(), options, move || polled::table(&house.advance())).unwrap()
+    let mut household = Household::new(1);
+    PolledMeter::start(Pty::open().unwrap(), options, move || polled::table(&household.advance())).unwrap()
 }
 
 #[test]

@@ -17,8 +17,8 @@ fn form(command: &str) -> String {
     format!("{CONSUMER}.{command}")
 }
 
-fn count(house: &Household) -> f64 {
-    house.program().get(&format!("/data/{CONSUMER}")).1["count"].as_f64().unwrap()
+fn count(household: &Household) -> f64 {
+    household.program().get(&format!("/data/{CONSUMER}")).1["count"].as_f64().unwrap()
 }
 
 /// Fills in the form that sets the count and submits it, up to the question for confirmation.
@@ -29,23 +29,23 @@ fn set_count(browser: &Browser, value: &str) {
 }
 
 fn from_here() {
-    let house = Household::start(&Plan::default());
-    let browser = house.open("en-US");
+    let household = Household::start(&Plan::default());
+    let browser = household.open("en-US");
     browser.click("nav-sources");
     set_count(&browser, "13756.57");
     let text = browser.text("dialog-text");
     assert!(text.contains("13,756.57") && text.contains("kWh"), "{text}");
-    let before = count(&house);
+    let before = count(&household);
     browser.click("cancel");
     browser.until("no question", || !browser.shows("dialog"));
-    assert_eq!(count(&house), before);
+    assert_eq!(count(&household), before);
 
     set_count(&browser, "13756.57");
     assert!(!browser.shows("token"));
     browser.click("confirm");
     browser.await_shown("toast");
     assert_eq!(browser.attribute("toast", "data-kind").as_deref(), Some("good"));
-    house.program().until("/data", "set", |data| data[CONSUMER]["count"] == 13756.57);
+    household.program().until("/data", "set", |data| data[CONSUMER]["count"] == 13756.57);
 
     browser.click(&format!("run-{}", form("reset_s0")));
     browser.await_shown("dialog");
@@ -53,14 +53,14 @@ fn from_here() {
     let text = browser.text("dialog-text");
     assert!(text.contains("13,756.57"), "{text}");
     browser.click("confirm");
-    house.program().until("/data", "reset", |data| data[CONSUMER]["pulses"] == 0);
-    nothing_amiss(&browser, &house.url());
+    household.program().until("/data", "reset", |data| data[CONSUMER]["pulses"] == 0);
+    nothing_amiss(&browser, &household.url());
 }
 
 fn with_token() {
-    let house = Household::start(&Plan { server: &format!("token = \"{TOKEN}\"\n"), ..Plan::default() });
+    let household = Household::start(&Plan { server: &format!("token = \"{TOKEN}\"\n"), ..Plan::default() });
     let browser = Browser::open("en-US");
-    browser.goto(&format!("http://127.0.0.1:{}/#sources", from_elsewhere(&house)));
+    browser.goto(&format!("http://127.0.0.1:{}/#sources", from_elsewhere(&household)));
     set_count(&browser, "2.5");
     if !browser.shows("token") {
         browser.click("confirm");
@@ -71,12 +71,12 @@ fn with_token() {
     // The page asks for the token again, and nothing was done.
     browser.until("the refusal", || browser.text("dialog").to_lowercase().contains("wrong"));
     browser.await_shown("token");
-    assert_ne!(count(&house), 2.5);
+    assert_ne!(count(&household), 2.5);
     browser.enter("token", TOKEN);
     browser.click("confirm");
     browser.await_shown("toast");
     browser.until("done", || browser.attribute("toast", "data-kind").as_deref() == Some("good"));
-    house.program().until("/data", "set", |data| data[CONSUMER]["count"] == 2.5);
+    household.program().until("/data", "set", |data| data[CONSUMER]["count"] == 2.5);
     // The token is kept in this tab only.
     let kept = "return [sessionStorage.getItem('token'), JSON.stringify(localStorage), document.cookie, location.href];";
     let kept = browser.script(kept, &[]);
@@ -89,27 +89,27 @@ fn with_token() {
     set_count(&browser, "7.25");
     assert!(!browser.shows("token"));
     browser.click("confirm");
-    house.program().until("/data", "set", |data| data[CONSUMER]["count"] == 7.25);
+    household.program().until("/data", "set", |data| data[CONSUMER]["count"] == 7.25);
     // The browser itself logs the 401; the page logs nothing.
     let page: Vec<_> = browser.console().into_iter().filter(|entry| entry["source"] != "network").collect();
     assert!(page.is_empty(), "{page:#?}");
 }
 
 fn refused() {
-    let house = Household::start(&Plan::default());
+    let household = Household::start(&Plan::default());
     let browser = Browser::open("en-US");
-    browser.goto(&format!("http://127.0.0.1:{}/#sources", from_elsewhere(&house)));
-    let before = count(&house);
+    browser.goto(&format!("http://127.0.0.1:{}/#sources", from_elsewhere(&household)));
+    let before = count(&household);
     set_count(&browser, "2.5");
     browser.click("confirm");
     let text = || format!("{} {}", browser.text("dialog"), browser.text("toast"));
     browser.until("the reason", || text().contains("token"));
-    assert_eq!(count(&house), before);
+    assert_eq!(count(&household), before);
 }
 
 fn readings() {
-    let house = Household::start(&Plan::default());
-    let browser = house.open("en-US");
+    let household = Household::start(&Plan::default());
+    let browser = household.open("en-US");
     browser.click("nav-sources");
     browser.click(&format!("readings-{METER} summary"));
     let table = format!("table-{METER}");
@@ -121,6 +121,6 @@ fn readings() {
         assert!(shown.contains(wanted), "{wanted} is not in {shown}");
     }
     let rows = browser.count(&format!("[data-test=\"{table}\"] tbody tr"));
-    let data = house.program().get(&format!("/data/{METER}")).1;
+    let data = household.program().get(&format!("/data/{METER}")).1;
     assert_eq!(rows, data.as_object().unwrap().len() as u64 - 1, "{data:#}");
 }

@@ -28,11 +28,11 @@ fn is_long() -> bool {
 }
 
 fn speed() {
-    let house = Household::start(&Plan { year: true, ..Plan::default() });
-    let browser = house.open("en-US");
+    let household = Household::start(&Plan { year: true, ..Plan::default() });
+    let browser = household.open("en-US");
     let mut measured = Vec::new();
     for _ in 0..5 {
-        house.show(&browser, "");
+        household.show(&browser, "");
         let body = "const first = (name) => performance.getEntriesByName(name)[0]?.startTime ?? null; \
                     return [first('first-contentful-paint'), first('interactive')];";
         browser.until("painted", || browser.script(body, &[])[0].is_number());

@@ -55,9 +55,9 @@ fn number(text: &str) -> f64 {
 }
 
 fn charts() {
-    let house = Household::start(&Plan { year: true, ..Plan::default() });
+    let household = Household::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("en-US");
-    house.show(&browser, "#history");
+    household.show(&browser, "#history");
     for name in RANGES {
         range(&browser, name);
         let wanted: &[&str] = match name {
@@ -79,7 +79,7 @@ fn charts() {
     let months = |section: &str, name: &str| {
         let now = jiff::Timestamp::now().in_tz(ZONE).unwrap();
         let from = format!("{}-01-01", now.year());
-        house.program().get(&format!("/history/{section}/{name}?per=month&from={from}")).1
+        household.program().get(&format!("/history/{section}/{name}?per=month&from={from}")).1
     };
     let rows = table(&browser, "chart-energy");
     for (section, name) in [(METER, "POWER_IMPORT"), (METER, "POWER_EXPORT"), (CONSUMER, "count")] {
@@ -96,15 +96,15 @@ fn charts() {
             assert!(shown(row, *amount), "{section} {name}: {amount} is not in {row:?}");
         }
     }
-    nothing_amiss(&browser, &house.url());
+    nothing_amiss(&browser, &household.url());
 }
 
 fn local_days() {
-    let house = Household::start(&Plan { year: true, ..Plan::default() });
+    let household = Household::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("de-DE");
     // This zone is far enough away for part of each day to be another day.
     browser.zone("Pacific/Auckland");
-    house.show(&browser, "#history");
+    household.show(&browser, "#history");
     range(&browser, "day");
     browser.click("prev");
     drawn(&browser);
@@ -119,9 +119,9 @@ fn local_days() {
 }
 
 fn periods() {
-    let house = Household::start(&Plan { year: true, ..Plan::default() });
+    let household = Household::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("en-US");
-    house.show(&browser, "#history");
+    household.show(&browser, "#history");
     for name in ["hour", "day", "week", "month", "year"] {
         range(&browser, name);
         let label = || browser.text("period");
@@ -154,9 +154,9 @@ fn periods() {
 }
 
 fn values() {
-    let house = Household::start(&Plan { year: true, ..Plan::default() });
+    let household = Household::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("en-US");
-    house.show(&browser, "#history");
+    household.show(&browser, "#history");
     range(&browser, "week");
     browser.click("prev"); // the current week may have a few hours only
     drawn(&browser);
@@ -183,30 +183,30 @@ fn values() {
 }
 
 fn no_journal() {
-    let house = Household::start(&Plan { more: "[journal]\nenabled = false\n", ..Plan::default() });
-    let browser = house.open("en-US");
+    let household = Household::start(&Plan { more: "[journal]\nenabled = false\n", ..Plan::default() });
+    let browser = household.open("en-US");
     browser.click("nav-history");
     browser.await_shown("history-off");
     let text = browser.text("history-off");
     assert!(text.contains("enabled = true") || text.contains("[journal]"), "{text}");
     browser.click("nav-now");
-    house.send(&reading(512.0));
+    household.send(&reading(512.0));
     browser.until("live", || browser.text("hero-power").contains("512"));
 }
 
 fn nothing_yet() {
-    let house = Household::silent(&Plan::default());
+    let household = Household::silent(&Plan::default());
     let browser = Browser::open("en-US");
-    browser.goto(&format!("{}#history", house.url()));
+    browser.goto(&format!("{}#history", household.url()));
     // Only the counter's count may be there.
     browser.until("a word", || browser.shows("history-empty") || browser.shows("chart-energy"));
     assert!(!browser.shows("history-error"));
 }
 
 fn young() {
-    let house = Household::start(&Plan::default());
+    let household = Household::start(&Plan::default());
     let browser = Browser::open("en-US");
-    house.show(&browser, "#history");
+    household.show(&browser, "#history");
     for name in RANGES {
         range(&browser, name);
         assert!(!browser.shows("history-error"), "{name}");

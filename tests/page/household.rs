@@ -131,17 +131,17 @@ pub struct Household {
 impl Household {
     /// Starts the program and waits for a first reading of both.
     pub fn start(plan: &Plan<'_>) -> Self {
-        let house = Self::silent(plan);
-        house.send(&reading(458.9));
+        let household = Self::silent(plan);
+        household.send(&reading(458.9));
         if plan.year {
             // The count goes on where the recorded year ends. Its start at 0 must be recorded first.
-            house.program().until("/data", "there", |data| data[CONSUMER].is_object());
+            household.program().until("/data", "there", |data| data[CONSUMER].is_object());
             let count = format!("{{\"name\": \"set_s0\", \"args\": {{\"value\": {COUNT}}}}}");
-            assert_eq!(house.program().post("/cmd", &count).0, 200);
+            assert_eq!(household.program().post("/cmd", &count).0, 200);
         }
-        house.pulses(3);
-        house.program().until("/health", "healthy", |health| health["status"] == "ok");
-        house
+        household.pulses(3);
+        household.program().until("/health", "healthy", |health| health["status"] == "ok");
+        household
     }
 
     /// Starts the program with a silent meter.
@@ -165,9 +165,9 @@ impl Household {
         fs::write(folder.path().join("config.toml"), text).unwrap();
         let claim = |line: &Pty| fs::File::options().read(true).write(true).open(line.path()).unwrap();
         let claims = [claim(&meter), claim(&adapter)];
-        let mut house = Self { program: None, meter, adapter, claims, folder, port };
-        house.start_again();
-        house
+        let mut household = Self { program: None, meter, adapter, claims, folder, port };
+        household.start_again();
+        household
     }
 
     pub fn program(&self) -> &Program {
@@ -243,9 +243,9 @@ pub fn telegram_of(number: &str, power: f64, drawn: f64) -> String {
 }
 
 /// Starts a proxy that forwards for a client elsewhere, and returns its port.
-pub fn from_elsewhere(house: &Household) -> u16 {
+pub fn from_elsewhere(household: &Household) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (port, to) = (listener.local_addr().unwrap().port(), house.port);
+    let (port, to) = (listener.local_addr().unwrap().port(), household.port);
     thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
             thread::spawn(move || forward(&client, to));

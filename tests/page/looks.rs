@@ -29,7 +29,7 @@ pub const TESTS: &[Test] = &[
 const VIEWS: [&str; 3] = ["now", "history", "sources"];
 const SCHEMES: [&str; 2] = ["light", "dark"];
 
-fn house(more: &str) -> Household {
+fn household(more: &str) -> Household {
     Household::start(&Plan { year: true, more, ..Plan::default() })
 }
 
@@ -82,11 +82,11 @@ fn pictures() -> PathBuf {
 fn widths() {
     let folder = tempfile::tempdir().unwrap();
     let (_second, more) = more_sources(folder.path());
-    let house = house(&more);
-    let browser = house.open("de-DE");
+    let household = household(&more);
+    let browser = household.open("de-DE");
     browser.await_shown("card-machine");
     // The power is known from the second pulse on.
-    house.pulses(1);
+    household.pulses(1);
     browser.until("all of it", || browser.text(&format!("consumer-{CONSUMER} .value")).ends_with('W'));
     let mut bad = Vec::new();
     for scheme in SCHEMES {
@@ -115,10 +115,10 @@ fn contrast() {
     let folder = tempfile::tempdir().unwrap();
     let (_second, mut more) = more_sources(folder.path());
     more += "[sources.cellar]\nplugin = \"d0\"\nport = \"/dev/no-such-port\"\n";
-    let mut house = Household::silent(&Plan { year: true, more: &more, ..Plan::default() });
-    house.send(&telegram_of("1EBZ0100000042", 458.9, 0.1));
+    let mut household = Household::silent(&Plan { year: true, more: &more, ..Plan::default() });
+    household.send(&telegram_of("1EBZ0100000042", 458.9, 0.1));
     let browser = Browser::open("en-US");
-    house.show(&browser, "");
+    household.show(&browser, "");
     browser.await_shown("stale-cellar");
     let mut bad = BTreeSet::new();
     for scheme in SCHEMES {
@@ -135,7 +135,7 @@ fn contrast() {
         browser.await_shown("toast");
         pale(&browser, &format!("{scheme} message"), &mut bad);
     }
-    house.kill();
+    household.kill();
     browser.await_shown("offline");
     for scheme in SCHEMES {
         browser.prefers(&[("prefers-color-scheme", scheme)]);
@@ -160,8 +160,8 @@ fn pale(browser: &Browser, what: &str, bad: &mut BTreeSet<String>) {
 }
 
 fn keys() {
-    let house = house("");
-    let browser = house.open("en-US");
+    let household = household("");
+    let browser = household.open("en-US");
     for view in ["history", "sources", "now"] {
         let there = format!("nav-{view}");
         let mut steps = 0;
@@ -243,8 +243,8 @@ fn reach_all(browser: &Browser, view: &str) {
 
 /// Texts for screen readers: every control and every chart has a name, and each chart a table.
 fn names() {
-    let house = house("");
-    let browser = house.open("de-DE");
+    let household = household("");
+    let browser = household.open("de-DE");
     assert_eq!(browser.script("return document.documentElement.lang;", &[]), "de");
     browser.devtools("Accessibility.enable", json!({}));
     for view in VIEWS {
@@ -279,10 +279,10 @@ fn names() {
 }
 
 fn motion() {
-    let house = house("");
+    let household = household("");
     let browser = Browser::open("en-US");
     browser.prefers(&[("prefers-reduced-motion", "reduce")]);
-    house.show(&browser, "");
+    household.show(&browser, "");
     for view in VIEWS {
         show(&browser, view);
         unfold(&browser);

@@ -25,18 +25,18 @@ pub fn digits(text: &str) -> String {
 }
 
 /// Checks that the console is empty and that requests went to the program only.
-pub fn nothing_amiss(browser: &Browser, house: &str) {
+pub fn nothing_amiss(browser: &Browser, household: &str) {
     assert_eq!(browser.console(), Vec::<serde_json::Value>::new());
     let strangers =
-        |url: &String| !url.starts_with(house) && !url.starts_with("data:") && url != "about:blank";
+        |url: &String| !url.starts_with(household) && !url.starts_with("data:") && url != "about:blank";
     let requests = browser.requests();
     assert!(requests.len() > 3, "{requests:?}");
     assert_eq!(requests.iter().filter(|url| strangers(url)).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
 fn live() {
-    let house = Household::start(&Plan::default());
-    let browser = house.open("en-US");
+    let household = Household::start(&Plan::default());
+    let browser = household.open("en-US");
     browser.until("the first reading", || digits(&browser.text("hero-power")).starts_with("459"));
     assert_eq!(browser.attribute("hero", "data-direction").as_deref(), Some("import"));
     assert!(browser.text("hero-direction").contains("from the grid"), "{}", browser.text("hero-direction"));
@@ -45,7 +45,7 @@ fn live() {
     let mut longest = std::time::Duration::ZERO;
     for power in [-318.4, 712.0, -2345.6, 96.0] {
         let sent = Instant::now();
-        house.send(&reading(power));
+        household.send(&reading(power));
         let wanted = digits(&format!("{:.0}", power));
         browser.until("the next reading", || digits(&browser.text("hero-power")) == wanted);
         longest = longest.max(sent.elapsed());
@@ -61,22 +61,22 @@ fn live() {
     println!("live: a reading is seen at most {longest:.0?} after it was sent");
     assert_eq!(asked(), before, "it asked instead of listening");
 
-    house.pulses(1);
+    household.pulses(1);
     let power = || browser.text(&format!("consumer-{CONSUMER} .value"));
     browser.until("the consumer's power", || power().ends_with('W'));
-    nothing_amiss(&browser, &house.url());
+    nothing_amiss(&browser, &household.url());
 }
 
 fn silent() {
     let plan = Plan { meter: "stale_after = \"3s\"\n", ..Plan::default() };
-    let house = Household::start(&plan);
+    let household = Household::start(&plan);
     let browser = Browser::open("en-US");
-    browser.goto(&house.url());
+    browser.goto(&household.url());
     let stale = format!("stale-{METER}");
     for power in [1234.0, 567.0] {
         // It sends repeatedly, as meters do: a page that loads slowly would find it silent otherwise.
         browser.until("live", || {
-            house.send(&reading(power));
+            household.send(&reading(power));
             digits(&browser.text("hero-power")) == digits(&format!("{power:.0}"))
         });
         assert!(!browser.shows(&stale));
@@ -90,16 +90,16 @@ fn silent() {
     }
     // The counter without pulses still shows its number.
     assert!(browser.shows(&format!("consumer-{CONSUMER}")));
-    nothing_amiss(&browser, &house.url());
+    nothing_amiss(&browser, &household.url());
 }
 
 fn failed() {
     // The program's message has the port's name in it, which must not be markup either.
     let more = "[sources.cellar]\nplugin = \"d0\"\nport = \"/dev/<b>no-such-port</b>\"\n";
-    let house = Household::silent(&Plan { more, ..Plan::default() });
-    house.send(&reading(458.9));
+    let household = Household::silent(&Plan { more, ..Plan::default() });
+    household.send(&reading(458.9));
     let browser = Browser::open("en-US");
-    browser.goto(&house.url());
+    browser.goto(&household.url());
     browser.until("live", || digits(&browser.text("hero-power")) == "459");
     browser.await_shown("stale-cellar");
     browser.click("nav-sources");
@@ -109,25 +109,25 @@ fn failed() {
     browser.until("well", || {
         browser.attribute(&format!("state-{METER}"), "data-state").as_deref() == Some("delivering")
     });
-    nothing_amiss(&browser, &house.url());
+    nothing_amiss(&browser, &household.url());
 }
 
 fn gone() {
-    let mut house = Household::start(&Plan::default());
-    let browser = house.open("en-US");
+    let mut household = Household::start(&Plan::default());
+    let browser = household.open("en-US");
     browser.until("live", || digits(&browser.text("hero-power")) == "459");
     assert!(!browser.shows("offline"));
     browser.script("window.loaded = 'once';", &[]);
-    house.kill();
+    household.kill();
     browser.await_shown("offline");
     browser.until("no number", || digits(&browser.text("hero-power")).is_empty());
-    house.start_again();
-    house.send(&reading(765.4));
+    household.start_again();
+    household.send(&reading(765.4));
     browser.until("live again", || digits(&browser.text("hero-power")) == "765");
     browser.until("connected", || !browser.shows("offline"));
     // Events arrive again, not only answers to requests.
     for power in [321.0, 432.0] {
-        house.send(&reading(power));
+        household.send(&reading(power));
         browser.until("live on", || digits(&browser.text("hero-power")) == digits(&format!("{power:.0}")));
     }
     assert_eq!(browser.script("return window.loaded;", &[]), "once");
@@ -154,12 +154,12 @@ fn simulated() {
 }
 
 fn german() {
-    let house = Household::start(&Plan::default());
-    let browser = house.open("de-DE");
+    let household = Household::start(&Plan::default());
+    let browser = household.open("de-DE");
     browser.until("live", || digits(&browser.text("hero-power")) == "459");
     assert_eq!(browser.script("return document.documentElement.lang;", &[]), "de");
     assert!(browser.text("hero-direction").to_lowercase().contains("vom netz"));
-    house.send(&reading(-1234.5));
+    household.send(&reading(-1234.5));
     browser.until("fed in", || browser.text("hero-direction").to_lowercase().contains("ins netz"));
     // A point for thousands, or a decimal comma.
     let shown = browser.text("hero-power");
@@ -180,12 +180,12 @@ fn german() {
 }
 
 fn markup() {
-    let house = Household::silent(&Plan { year: true, ..Plan::default() });
+    let household = Household::silent(&Plan { year: true, ..Plan::default() });
     // A bracket would end the value in a telegram; none of these has one.
     let more = format!("1-0:0.2.0*255({IMAGE})\r\n1-0:14.7.0*255(50.02*<b>Hz</b>)\r\n!\r\n");
-    house.send(&telegram_of(SCRIPT, 512.0, 0.0).replace("!\r\n", &more));
-    house.program().until("/health", "healthy", |health| health["status"] == "ok");
-    let browser = house.open("en-US");
+    household.send(&telegram_of(SCRIPT, 512.0, 0.0).replace("!\r\n", &more));
+    household.program().until("/health", "healthy", |health| health["status"] == "ok");
+    let browser = household.open("en-US");
     browser.click("nav-sources");
     browser.click(&format!("readings-{METER} summary"));
     let table = || browser.text(&format!("table-{METER}"));
@@ -206,9 +206,9 @@ fn markup() {
     }
     let title = browser.script("return document.title;", &[]);
     assert!(title.as_str().is_some_and(|title| title.contains("smartmeter")), "{title}");
-    nothing_amiss(&browser, &house.url());
+    nothing_amiss(&browser, &household.url());
     // The journal has names that contain markup.
-    let series = house.program().text("/series");
+    let series = household.program().text("/series");
     assert!(series.contains(SCRIPT) && series.contains("<b>1</b>"), "{series}");
 }
 

@@ -52,10 +52,10 @@ pub(crate) fn run(folder: &Path) {
     let address = told.recv().unwrap();
     questions(address, last);
     println!("== the same while the last four hours are not folded");
-    let mut house = Household::new();
+    let mut household = Household::new();
     for second in last..last + UNFOLDED {
         made.set(second - START);
-        made.journal.record(&"smartmeter_d0".into(), &house.batch(second).0);
+        made.journal.record(&"smartmeter_d0".into(), &household.batch(second).0);
     }
     questions(address, last + UNFOLDED);
     stop.cancel();

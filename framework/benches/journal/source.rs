@@ -17,7 +17,7 @@ const REGISTERS: [(&str, &str, &str); 8] = [
 
 /// A meter with two counters of 8 decimals, four powers of 2, and two voltages of 1.
 pub(crate) struct Household {
-    house: simulator::Household,
+    household: simulator::Household,
     registers: Vec<(Text, Obis, Text)>,
     jitter: u64,
 }
@@ -26,12 +26,12 @@ impl Household {
     pub(crate) fn new() -> Self {
         let registers = REGISTERS
             .map(|(name, obis, unit)| (name.into(), Obis::parse(obis.as_bytes()).unwrap(), unit.into()));
-        Self { house: simulator::Household::new(1), registers: registers.into(), jitter: 0x5eed }
+        Self { household: simulator::Household::new(1), registers: registers.into(), jitter: 0x5eed }
     }
 
     /// The batch of a second since 1970. Telegrams are some milliseconds early or late.
     pub(crate) fn batch(&mut self, second: i64) -> (Batch, Moment) {
-        let moment = self.house.advance();
+        let moment = self.household.advance();
         // Hundredths of a watt second are hundred-millionths of a kWh, times 3.6.
         let energy = |energy: i64| (energy * 10 / 36, 8);
         let [l1, l2, l3] = moment.phases;

@@ -210,8 +210,8 @@ mod tests {
     const DAY: usize = 24 * 3600;
 
     fn moments(seed: u64) -> impl Iterator<Item = Moment> {
-        let mut house = Household::new(seed);
-        std::iter::repeat_with(move || house.advance())
+        let mut household = Household::new(seed);
+        std::iter::repeat_with(move || household.advance())
     }
 
     #[test]

@@ -56,9 +56,9 @@ impl Demo {
     /// Fails where the system has no pseudo terminal or no thread left.
     pub fn start() -> io::Result<Self> {
         // A household is determined by its seed: two of them in step are the same household.
-        let mut house = Household::new(DEMO_SEED);
+        let mut household = Household::new(DEMO_SEED);
         let telegrams = move || {
-            let mut telegram = ebz::telegram(&house.advance(), ebz::DataSet::Full).into_bytes();
+            let mut telegram = ebz::telegram(&household.advance(), ebz::DataSet::Full).into_bytes();
             ebz::seven_e_one(&mut telegram);
             telegram
         };

@@ -29,13 +29,13 @@ impl PulseAdapter {
     /// # Errors
     ///
     /// Fails where the system has no thread left.
-    pub fn start(pty: Pty, mut house: Household, pulse: impl Into<Vec<u8>>) -> io::Result<Self> {
+    pub fn start(pty: Pty, mut household: Household, pulse: impl Into<Vec<u8>>) -> io::Result<Self> {
         let port = pty.path().to_owned();
         let pulse = pulse.into();
         let mut second = Instant::now();
         let worker = Worker::start("pulses", move |clock| {
             loop {
-                for offset in house.advance().pulses() {
+                for offset in household.advance().pulses() {
                     if clock.wait_until(second + offset).is_none() || pty.write_all(&pulse).is_err() {
                         return;
                     }
@@ -62,15 +62,15 @@ mod tests {
 
     #[test]
     fn each_pulse_leaves_its_bytes_and_comes_when_the_model_says() {
-        let house = Household::new(1);
-        let mut model = house.clone();
+        let household = Household::new(1);
+        let mut model = household.clone();
         let due: Vec<_> = (0..3)
             .flat_map(|second| model.advance().pulses().map(move |offset| second * SECOND + offset))
             .collect();
 
         let start = Instant::now();
         // Held, so that the first pulse is not lost where the port is opened late.
-        let adapter = PulseAdapter::start(Pty::open().unwrap().held().unwrap(), house, *b"<>").unwrap();
+        let adapter = PulseAdapter::start(Pty::open().unwrap().held().unwrap(), household, *b"<>").unwrap();
         let mut port = Port::open(adapter.port());
         for due in &due[..2] {
             assert_eq!(port.read_until(|bytes| bytes.len() >= 2), b"<>");

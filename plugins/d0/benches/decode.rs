@@ -46,6 +46,6 @@ fn recording(parity: bool) -> Vec<u8> {
 
 /// Telegrams in the manner of DSMR 5, one second apart.
 fn dsmr() -> Vec<u8> {
-    let mut house = Household::new(1);
-    (0..TELEGRAMS).flat_map(|_| p1::telegram(&house.advance(), p1::Version::V5).into_bytes()).collect()
+    let mut household = Household::new(1);
+    (0..TELEGRAMS).flat_map(|_| p1::telegram(&household.advance(), p1::Version::V5).into_bytes()).collect()
 }

@@ -57,8 +57,8 @@ impl Publisher for Channels {
         self.batching
     }
 
-    async fn open(&mut self, house: &PublisherContext) -> Result<(), PublishError> {
-        self.named.open(house);
+    async fn open(&mut self, context: &PublisherContext) -> Result<(), PublishError> {
+        self.named.open(context);
         Ok(())
     }
 

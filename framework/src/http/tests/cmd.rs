@@ -2,8 +2,8 @@ use super::*;
 
 #[tokio::test]
 async fn the_list_is_raspends() {
-    let house = with_commands("").0.start().await;
-    let answer = house.get("/cmds").await;
+    let program = with_commands("").0.start().await;
+    let answer = program.get("/cmds").await;
     assert!(answer.body.starts_with(
         r#"{"Commands":[{"Command":{"Name":"heat.set","Args":{"value":"float"},"URL":"/cmd?name=heat.set&value=","#
     ));
@@ -22,7 +22,7 @@ async fn the_list_is_raspends() {
 #[tokio::test]
 async fn a_command_runs_in_our_form_and_in_raspends() {
     let (setup, runs) = with_commands("");
-    let house = setup.start().await;
+    let program = setup.start().await;
     for (path, body, answer) in [
         (
             "/cmd",
@@ -42,7 +42,7 @@ async fn a_command_runs_in_our_form_and_in_raspends() {
             r#"{"id":7,"Command":{"Name":"car.set","More":[1],"Args":{"value":1},"Result":"1"},"name":null}"#,
         ),
     ] {
-        let got = house.post(path, body).await;
+        let got = program.post(path, body).await;
         assert_eq!(got.status, 200, "{body}: {}", got.body);
         assert_eq!(got.json(), serde_json::from_str::<Json>(answer).unwrap(), "{body}");
         assert_eq!(got.header("access-control-allow-origin"), None);
@@ -53,7 +53,7 @@ async fn a_command_runs_in_our_form_and_in_raspends() {
 #[tokio::test]
 async fn a_wrong_command_is_explained() {
     let (setup, runs) = with_commands("");
-    let house = setup.start().await;
+    let program = setup.start().await;
     let bomb = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
     let nested = format!(r#"{{"name":"echo","args":{{"text":{bomb}}}}}"#);
     for (body, status, code, message) in [
@@ -104,30 +104,30 @@ async fn a_wrong_command_is_explained() {
         ),
     ] {
         for path in ["/cmd", "/"] {
-            let answer = house.post(path, body).await;
+            let answer = program.post(path, body).await;
             let short = &body[..body.len().min(60)];
             assert_eq!(answer.error(), (status, code.to_owned()), "{short}");
             assert_eq!(answer.message(), message, "{short}");
             assert_eq!(answer.header("access-control-allow-origin"), None);
         }
     }
-    assert_eq!(house.post("/cmd", b"{\"name\":\"\xff\"}").await.error(), (400, "invalid_json".to_owned()));
+    assert_eq!(program.post("/cmd", b"{\"name\":\"\xff\"}").await.error(), (400, "invalid_json".to_owned()));
     assert_eq!(runs.load(Ordering::Relaxed), 0);
 
-    let failed = house.post("/cmd", r#"{"name":"fail"}"#).await;
+    let failed = program.post("/cmd", r#"{"name":"fail"}"#).await;
     assert_eq!(failed.error(), (500, "command_failed".to_owned()));
     assert_eq!(failed.message(), "the device did not answer");
-    let panicked = house.post("/cmd", r#"{"name":"panic"}"#).await;
+    let panicked = program.post("/cmd", r#"{"name":"panic"}"#).await;
     assert_eq!(panicked.error(), (500, "command_failed".to_owned()));
     assert_eq!(panicked.message(), "`heat.panic` stopped with an internal error");
     // Of two equal keys the last one counts, as in Python.
-    assert_eq!(house.post("/cmd", r#"{"name":"nope","name":"fail"}"#).await.status, 500);
+    assert_eq!(program.post("/cmd", r#"{"name":"nope","name":"fail"}"#).await.status, 500);
 }
 
 #[tokio::test]
 async fn a_command_must_say_that_it_is_json() {
     let (setup, runs) = with_commands("");
-    let house = setup.start().await;
+    let program = setup.start().await;
     let body = r#"{"name":"echo","args":{"text":"x"}}"#;
     for (kind, status) in [
         ("Content-Type: application/json", 200),
@@ -140,7 +140,7 @@ async fn a_command_must_say_that_it_is_json() {
         ("X: y", 415),
     ] {
         let request = format!("{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        let answer = house.ask("POST", "/cmd", request.trim_end_matches("\r\n")).await;
+        let answer = program.ask("POST", "/cmd", request.trim_end_matches("\r\n")).await;
         assert_eq!(answer.status, status, "{kind}");
         if status == 415 {
             assert_eq!(answer.error().1, "unsupported_media_type");
@@ -151,25 +151,25 @@ async fn a_command_must_say_that_it_is_json() {
 
 #[tokio::test]
 async fn a_body_is_at_most_64_kib_however_it_comes() {
-    let house = with_commands("").0.start().await;
+    let program = with_commands("").0.start().await;
     let head = "Content-Type: application/json\r\n";
     let chunked =
         |body: &str| format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n", body.len());
     let fits = format!("{}{}", " ".repeat(65_536 - 35), r#"{"name":"echo","args":{"text":"x"}}"#);
-    assert_eq!(house.post("/cmd", &fits).await.status, 200);
-    assert_eq!(house.ask("POST", "/cmd", &chunked(&fits)).await.status, 200);
+    assert_eq!(program.post("/cmd", &fits).await.status, 200);
+    assert_eq!(program.ask("POST", "/cmd", &chunked(&fits)).await.status, 200);
 
     let too_large = (413, "body_too_large".to_owned());
     let over = format!("{fits} ");
-    assert_eq!(house.post("/cmd", &over).await.error(), too_large);
-    assert_eq!(house.ask("POST", "/cmd", &chunked(&over)).await.error(), too_large);
+    assert_eq!(program.post("/cmd", &over).await.error(), too_large);
+    assert_eq!(program.ask("POST", "/cmd", &chunked(&over)).await.error(), too_large);
     // The announcement is enough.
     let announced = format!("{head}Content-Length: 99999999\r\n");
-    assert_eq!(house.ask("POST", "/cmd", &announced).await.error(), too_large);
+    assert_eq!(program.ask("POST", "/cmd", &announced).await.error(), too_large);
     // More than the system's buffers hold: the client is still sending when it is refused.
     let huge = " ".repeat(16 << 20);
-    assert_eq!(house.post("/cmd", &huge).await.error(), too_large);
-    assert_eq!(house.ask("POST", "/", &chunked(&huge)).await.error(), too_large);
+    assert_eq!(program.post("/cmd", &huge).await.error(), too_large);
+    assert_eq!(program.ask("POST", "/", &chunked(&huge)).await.error(), too_large);
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn a_link_runs_a_command_only_if_allowed() {
     assert_eq!(answer.header("access-control-allow-origin"), None);
     assert_eq!(runs.load(Ordering::Relaxed), 0);
 
-    let house = with_commands("allow_get_commands = true").0.start().await;
+    let program = with_commands("allow_get_commands = true").0.start().await;
     for (path, body) in [
         ("/cmd?name=heat.echo&text=x", r#""x""#),
         ("/cmd/?text=a+b%20%C3%BC%26&name=say", r#""a b ü&""#),
@@ -189,7 +189,7 @@ async fn a_link_runs_a_command_only_if_allowed() {
         ("/cmd?name=heat.echo&text=", r#""""#),
         ("/cmd?name=car.set&value=13756.57", r#""13756.57""#),
     ] {
-        let answer = house.get(path).await;
+        let answer = program.get(path).await;
         assert_eq!((answer.status, &*answer.body), (200, body), "{path}");
         answer.json();
     }
@@ -203,6 +203,6 @@ async fn a_link_runs_a_command_only_if_allowed() {
         ("/cmd?name=%FF&&=&%", 404, "unknown_command"),
         ("/cmd?name=fail", 500, "command_failed"),
     ] {
-        assert_eq!(house.get(path).await.error(), (status, code.to_owned()), "{path}");
+        assert_eq!(program.get(path).await.error(), (status, code.to_owned()), "{path}");
     }
 }

@@ -10,19 +10,19 @@ const METER: &str = concat!(
 
 #[tokio::test]
 async fn the_document_has_every_section_that_has_a_batch() {
-    let house = Setup { store: store(&["meter", "silent", "s0"]), ..Setup::default() }.start().await;
-    assert_eq!(house.get("/data").await.body, "{}");
-    publish(&house.store, "meter", meter());
-    assert_eq!(house.get("/data").await.body, format!(r#"{{"meter":{METER}}}"#));
-    publish(&house.store, "s0", meter());
-    assert_eq!(house.get("/data").await.body, format!(r#"{{"meter":{METER},"s0":{METER}}}"#));
-    assert_eq!(house.get("/data/?x=1").await.body, house.get("/data?y").await.body);
+    let program = Setup { store: store(&["meter", "silent", "s0"]), ..Setup::default() }.start().await;
+    assert_eq!(program.get("/data").await.body, "{}");
+    publish(&program.store, "meter", meter());
+    assert_eq!(program.get("/data").await.body, format!(r#"{{"meter":{METER}}}"#));
+    publish(&program.store, "s0", meter());
+    assert_eq!(program.get("/data").await.body, format!(r#"{{"meter":{METER},"s0":{METER}}}"#));
+    assert_eq!(program.get("/data/?x=1").await.body, program.get("/data?y").await.body);
 }
 
 #[tokio::test]
 async fn with_and_without_the_shortcut_the_answer_is_the_same() {
-    let house = Setup::default().start().await;
-    let (short, long) = (house.get("/data").await, house.get("/data/").await);
+    let program = Setup::default().start().await;
+    let (short, long) = (program.get("/data").await, program.get("/data/").await);
     let headers = |answer: &Answer| {
         let mut headers = answer.headers.clone();
         headers.retain(|(name, _)| name != "date");
@@ -38,17 +38,17 @@ async fn with_and_without_the_shortcut_the_answer_is_the_same() {
 
 #[tokio::test]
 async fn the_three_paths_of_raspend_may_be_in_capitals() {
-    let house = Setup::default().start().await;
-    assert_eq!(house.get("/DATA").await.body, house.get("/data").await.body);
-    assert_eq!(house.get("/Cmds").await.status, 200);
-    assert_eq!(house.get("/CMD?name=x").await.status, 403);
+    let program = Setup::default().start().await;
+    assert_eq!(program.get("/DATA").await.body, program.get("/data").await.body);
+    assert_eq!(program.get("/Cmds").await.status, 200);
+    assert_eq!(program.get("/CMD?name=x").await.status, 403);
     // What lies below has names, and names have a case.
-    assert_eq!(house.get("/DATA/meter").await.status, 404);
+    assert_eq!(program.get("/DATA/meter").await.status, 404);
 }
 
 #[tokio::test]
 async fn every_node_has_a_path() {
-    let house = Setup::default().start().await;
+    let program = Setup::default().start().await;
     for (path, node) in [
         ("/data/meter", METER),
         ("/data/meter/", METER),
@@ -65,7 +65,7 @@ async fn every_node_has_a_path() {
         ("/data/meter/count", "13756.57"),
         ("/data/meter/a%20b%2F%C3%BC", r#""Käse""#),
     ] {
-        let answer = house.get(path).await;
+        let answer = program.get(path).await;
         assert_eq!((answer.status, &*answer.body), (200, node), "{path}");
         answer.json();
         assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path}");
@@ -75,7 +75,7 @@ async fn every_node_has_a_path() {
 
 #[tokio::test]
 async fn a_missing_node_is_404_and_the_message_lists_the_others() {
-    let house = Setup::default().start().await;
+    let program = Setup::default().start().await;
     for (path, message) in [
         ("/data/nope", "no section `nope`: /data has `meter`"),
         ("/data//", "no section ``: /data has `meter`"),
@@ -98,7 +98,7 @@ async fn a_missing_node_is_404_and_the_message_lists_the_others() {
             "not found; available: /data, /readings, /cmds, /cmd, /health, /metrics, /events, /series, /history",
         ),
     ] {
-        let answer = house.get(path).await;
+        let answer = program.get(path).await;
         assert_eq!(answer.error(), (404, "not_found".to_owned()), "{path}");
         assert_eq!(answer.message(), message, "{path}");
         assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path}");
@@ -109,40 +109,40 @@ async fn a_missing_node_is_404_and_the_message_lists_the_others() {
 async fn many_names_are_not_listed() {
     let names: Vec<_> = (0..50).map(|n| format!("s{n}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let house = Setup { store: store(&names), ..Setup::default() }.start().await;
-    assert_eq!(house.get("/data/nope").await.message(), "no section `nope`: see /data");
+    let program = Setup { store: store(&names), ..Setup::default() }.start().await;
+    assert_eq!(program.get("/data/nope").await.message(), "no section `nope`: see /data");
 }
 
 #[tokio::test]
 async fn a_section_without_a_batch_is_503_and_says_why() {
-    let house = Setup { store: store(&["meter"]), ..Setup::default() }.start().await;
-    let answer = house.get("/data/meter").await;
+    let program = Setup { store: store(&["meter"]), ..Setup::default() }.start().await;
+    let answer = program.get("/data/meter").await;
     assert_eq!(answer.error(), (503, "no_reading_yet".to_owned()));
     assert_eq!(answer.message(), "`meter` has no reading yet");
-    house.store.section("meter").unwrap().health.status.fault("could not open `/dev/ttyUSB0`".to_owned());
-    let answer = house.get("/data/meter/x").await;
+    program.store.section("meter").unwrap().health.status.fault("could not open `/dev/ttyUSB0`".to_owned());
+    let answer = program.get("/data/meter/x").await;
     assert_eq!(answer.message(), "`meter` has no reading yet: could not open `/dev/ttyUSB0`");
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
 }
 
 #[tokio::test]
 async fn a_client_with_the_version_gets_no_body_until_a_new_batch() {
-    let house = Setup::default().start().await;
+    let program = Setup::default().start().await;
     for path in ["/data", "/data/", "/data/meter", "/data/meter/count"] {
-        let etag = house.get(path).await.header("etag").unwrap().to_owned();
+        let etag = program.get(path).await.header("etag").unwrap().to_owned();
         for known in [etag.clone(), format!("W/{etag}"), "*".to_owned(), format!("\"x\", {etag}")] {
-            let answer = house.ask("GET", path, &format!("If-None-Match: {known}\r\n")).await;
+            let answer = program.ask("GET", path, &format!("If-None-Match: {known}\r\n")).await;
             assert_eq!((answer.status, &*answer.body), (304, ""), "{path} {known}");
             assert_eq!(answer.header("etag"), Some(&*etag));
             assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
             assert_eq!(answer.header("cache-control"), Some("no-cache"));
         }
         for unknown in ["\"x\"", "", "é"] {
-            let answer = house.ask("GET", path, &format!("If-None-Match: {unknown}\r\n")).await;
+            let answer = program.ask("GET", path, &format!("If-None-Match: {unknown}\r\n")).await;
             assert_eq!(answer.status, 200, "{path} {unknown}");
         }
-        publish(&house.store, "meter", meter());
-        let answer = house.ask("GET", path, &format!("If-None-Match: {etag}\r\n")).await;
+        publish(&program.store, "meter", meter());
+        let answer = program.ask("GET", path, &format!("If-None-Match: {etag}\r\n")).await;
         assert_eq!(answer.status, 200, "{path}");
         assert_ne!(answer.header("etag"), Some(&*etag), "{path}");
     }
@@ -150,9 +150,9 @@ async fn a_client_with_the_version_gets_no_body_until_a_new_batch() {
 
 #[tokio::test]
 async fn head_has_the_same_head_and_no_body() {
-    let house = Setup::default().start().await;
+    let program = Setup::default().start().await;
     for path in ["/data", "/data/", "/data/meter", "/data/nope", "/cmds", "/health", "/nope", "/"] {
-        let (get, head) = (house.get(path).await, house.ask("HEAD", path, "").await);
+        let (get, head) = (program.get(path).await, program.ask("HEAD", path, "").await);
         assert_eq!((head.status, &*head.body), (get.status, ""), "{path}");
         assert_eq!(head.header("content-length"), get.header("content-length"), "{path}");
         assert_eq!(head.header("etag"), get.header("etag"), "{path}");
@@ -161,7 +161,7 @@ async fn head_has_the_same_head_and_no_body() {
 
 #[tokio::test]
 async fn a_wrong_method_is_405_and_options_name_the_right_ones() {
-    let house = Setup::default().start().await;
+    let program = Setup::default().start().await;
     for (path, allow, open) in [
         ("/data", "GET, HEAD, OPTIONS", true),
         ("/data/", "GET, HEAD, OPTIONS", true),
@@ -174,12 +174,12 @@ async fn a_wrong_method_is_405_and_options_name_the_right_ones() {
     ] {
         let origin = open.then_some("*");
         for method in ["PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
-            let answer = house.ask(method, path, "Origin: http://evil.example\r\n").await;
+            let answer = program.ask(method, path, "Origin: http://evil.example\r\n").await;
             assert_eq!(answer.error(), (405, "method_not_allowed".to_owned()), "{method} {path}");
             assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
             assert_eq!(answer.header("access-control-allow-origin"), origin, "{method} {path}");
         }
-        let answer = house.ask("OPTIONS", path, "Origin: http://evil.example\r\n").await;
+        let answer = program.ask("OPTIONS", path, "Origin: http://evil.example\r\n").await;
         assert_eq!((answer.status, &*answer.body), (204, ""), "{path}");
         assert_eq!(answer.header("allow"), Some(allow), "{path}");
         assert_eq!(answer.header("access-control-allow-methods"), Some(allow), "{path}");
@@ -190,8 +190,8 @@ async fn a_wrong_method_is_405_and_options_name_the_right_ones() {
         );
         assert_eq!(answer.header("access-control-allow-origin"), origin, "{path}");
     }
-    assert_eq!(house.ask("POST", "/data", "").await.status, 405);
-    assert_eq!(house.ask("HEAD", "/cmd", "").await.status, 405);
-    assert_eq!(house.ask("OPTIONS", "*", "").await.status, 204);
-    assert_eq!(house.ask("PUT", "/nope", "").await.error(), (404, "not_found".to_owned()));
+    assert_eq!(program.ask("POST", "/data", "").await.status, 405);
+    assert_eq!(program.ask("HEAD", "/cmd", "").await.status, 405);
+    assert_eq!(program.ask("OPTIONS", "*", "").await.status, 204);
+    assert_eq!(program.ask("PUT", "/nope", "").await.error(), (404, "not_found".to_owned()));
 }

@@ -2,8 +2,8 @@ use super::*;
 
 const ASK: &str = "GET /events HTTP/1.1\r\nHost: h\r\n\r\n";
 
-async fn listen(house: &Running) -> Client {
-    let mut client = house.connect().await;
+async fn listen(program: &Running) -> Client {
+    let mut client = program.connect().await;
     client.write(ASK).await;
     let head = client.until("\r\n\r\n").await.to_lowercase();
     assert!(head.starts_with("http/1.1 200 "), "{head}");
@@ -17,14 +17,14 @@ async fn listen(house: &Running) -> Client {
 
 #[tokio::test]
 async fn every_batch_is_an_event() {
-    let house = Setup { store: store(&["meter", "s0"]), ..Setup::default() }.start().await;
-    let mut client = listen(&house).await;
-    publish(&house.store, "meter", meter());
+    let program = Setup { store: store(&["meter", "s0"]), ..Setup::default() }.start().await;
+    let mut client = listen(&program).await;
+    publish(&program.store, "meter", meter());
     let event = client.until("\n\n").await;
     assert!(event.contains("data:{\"meter\":{\"timestampUTC\":\"2020-"), "{event}");
     assert!(event.contains("\"value\":4457.15312345"), "{event}");
     assert!(event.contains("\"Käse\"}}\nid:1\n\n"), "{event}");
-    publish(&house.store, "s0", meter());
+    publish(&program.store, "s0", meter());
     let event = client.until("\n\n").await;
     assert!(event.contains("data:{\"s0\":{") && event.contains("id:2\n\n"), "{event}");
 }
@@ -32,19 +32,19 @@ async fn every_batch_is_an_event() {
 #[tokio::test]
 async fn a_silent_stream_sends_comments() {
     let limits = Limits { keep_alive: Duration::from_millis(20), ..Limits::default() };
-    let house = Setup { limits, ..Setup::default() }.start().await;
-    let mut client = listen(&house).await;
+    let program = Setup { limits, ..Setup::default() }.start().await;
+    let mut client = listen(&program).await;
     client.until("\r\n:\n\n\r\n").await;
-    publish(&house.store, "meter", meter());
+    publish(&program.store, "meter", meter());
     client.until("data:{").await;
 }
 
 #[tokio::test]
 async fn a_slow_reader_is_told_what_it_missed_and_goes_on() {
-    let house = Setup::default().start().await;
-    let mut client = listen(&house).await;
+    let program = Setup::default().start().await;
+    let mut client = listen(&program).await;
     // The server cannot run meanwhile: this runtime has one thread.
-    (0..300).for_each(|_| publish(&house.store, "meter", meter()));
+    (0..300).for_each(|_| publish(&program.store, "meter", meter()));
     let events = client.until("id:301\n").await;
     assert!(events.contains("event:lagged\ndata:{\"missed\": 44}\n\n"), "{}", &events[..200]);
     assert!(events.contains("id:46\n") && !events.contains("id:45\n"));
@@ -53,16 +53,16 @@ async fn a_slow_reader_is_told_what_it_missed_and_goes_on() {
 #[tokio::test]
 async fn streams_are_bounded_and_a_closed_one_makes_room() {
     let limits = Limits { streams: 2, keep_alive: Duration::from_millis(20), ..Limits::default() };
-    let house = Setup { limits, ..Setup::default() }.start().await;
-    let first = listen(&house).await;
-    let _second = listen(&house).await;
-    let refused = house.get("/events").await;
+    let program = Setup { limits, ..Setup::default() }.start().await;
+    let first = listen(&program).await;
+    let _second = listen(&program).await;
+    let refused = program.get("/events").await;
     assert_eq!(refused.error(), (503, "too_many_streams".to_owned()));
     assert_eq!(refused.header("access-control-allow-origin"), Some("*"));
-    assert_eq!(house.get("/data").await.status, 200);
+    assert_eq!(program.get("/data").await.status, 200);
     drop(first);
     soon("a free stream", async {
-        while house.ask("HEAD", "/events", "").await.status != 200 {
+        while program.ask("HEAD", "/events", "").await.status != 200 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
@@ -72,9 +72,9 @@ async fn streams_are_bounded_and_a_closed_one_makes_room() {
 #[tokio::test]
 async fn head_tells_the_type_and_keeps_no_stream() {
     let limits = Limits { streams: 1, ..Limits::default() };
-    let house = Setup { limits, ..Setup::default() }.start().await;
+    let program = Setup { limits, ..Setup::default() }.start().await;
     for _ in 0..3 {
-        let head = house.ask("HEAD", "/events", "").await;
+        let head = program.ask("HEAD", "/events", "").await;
         assert_eq!((head.status, &*head.body), (200, ""));
         assert_eq!(head.header("content-type"), Some("text/event-stream"));
     }

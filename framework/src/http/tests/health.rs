@@ -18,12 +18,12 @@ async fn nothing_configured_is_well() {
 
 #[tokio::test]
 async fn a_source_is_well_while_it_delivers() {
-    let house = Setup { store: store(&["z", "a"]), ..Setup::default() }.start().await;
-    let [z, a] = house.store.sections() else { panic!() };
-    publish(&house.store, "z", meter());
-    let answer = house.get("/health").await;
+    let program = Setup { store: store(&["z", "a"]), ..Setup::default() }.start().await;
+    let [z, a] = program.store.sections() else { panic!() };
+    publish(&program.store, "z", meter());
+    let answer = program.get("/health").await;
     assert_eq!(answer.status, 503, "one of two is not enough");
-    let always = house.get("/health?code=200").await;
+    let always = program.get("/health?code=200").await;
     assert_eq!((always.status, &always.json()["status"]), (200, &"degraded".into()));
     assert_eq!(answer.json()["status"], "degraded");
     assert!(answer.body.find(r#""z":"#) < answer.body.find(r#""a":"#), "the order of the configuration");
@@ -36,10 +36,10 @@ async fn a_source_is_well_while_it_delivers() {
         })
     );
 
-    publish(&house.store, "a", meter());
+    publish(&program.store, "a", meter());
     a.health.malformed.increment();
     a.health.status.fault("a `telegram` of \"rubbish\"".to_owned());
-    let answer = house.get("/health").await;
+    let answer = program.get("/health").await;
     assert_eq!(answer.status, 200);
     let json = &answer.json()["sources"]["a"];
     assert_eq!(json["state"], "delivering");
@@ -51,7 +51,7 @@ async fn a_source_is_well_while_it_delivers() {
 
     for state in [State::Starting, State::Waiting, State::Failed, State::Stopped] {
         z.health.status.set_state(state);
-        let answer = house.get("/health").await;
+        let answer = program.get("/health").await;
         assert_eq!(answer.status, 503);
         assert_eq!(answer.json()["sources"]["z"]["state"], state.as_str());
     }
@@ -60,13 +60,13 @@ async fn a_source_is_well_while_it_delivers() {
 #[tokio::test]
 async fn a_source_that_has_been_silent_is_stale() {
     let section = Section::new("meter", "test", Duration::ZERO, Context::new("meter", "").stats().clone());
-    let house = Setup { store: Store::new([section]), ..Setup::default() }.start().await;
-    publish(&house.store, "meter", meter());
-    let answer = house.get("/health").await;
+    let program = Setup { store: Store::new([section]), ..Setup::default() }.start().await;
+    publish(&program.store, "meter", meter());
+    let answer = program.get("/health").await;
     assert_eq!(answer.status, 503);
     assert_eq!(answer.json()["sources"]["meter"]["state"], "stale");
-    assert!(house.get("/data").await.body.ends_with(r#","stale":true}}"#));
-    assert_eq!(house.get("/data/meter/stale").await.body, "true");
+    assert!(program.get("/data").await.body.ends_with(r#","stale":true}}"#));
+    assert_eq!(program.get("/data/meter/stale").await.body, "true");
 }
 
 #[tokio::test]
@@ -75,8 +75,8 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
     cx.counter("reconnects").add(4);
     cx.fact("broker").set("mosquitto");
     let home = Arc::new(Delivery::new("home", "mqtt", cx.stats().clone()));
-    let house = Setup { publishers: vec![Arc::clone(&home)], ..Setup::default() }.start().await;
-    let answer = house.get("/health").await;
+    let program = Setup { publishers: vec![Arc::clone(&home)], ..Setup::default() }.start().await;
+    let answer = program.get("/health").await;
     assert_eq!((answer.status, &answer.json()["status"]), (200, &"ok".into()));
     assert_eq!(
         answer.json()["publishers"],
@@ -90,11 +90,11 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
 
     let moment = "2020-02-06T21:37:51.607046Z".parse().unwrap();
     home.set_backlog(17, Some(moment));
-    assert_eq!(house.get("/health").await.status, 503, "something waits, and it has delivered nothing");
+    assert_eq!(program.get("/health").await.status, 503, "something waits, and it has delivered nothing");
     home.status.success(moment);
     home.refused.add(2);
     home.status.fault("the broker is away".to_owned());
-    let answer = house.get("/health").await;
+    let answer = program.get("/health").await;
     assert_eq!(answer.status, 200, "it delivers, so what waits is on its way");
     let shown = &answer.json()["publishers"]["home"];
     assert_eq!((&shown["state"], &shown["backlog"]), (&"delivering".into(), &17.into()));
@@ -105,7 +105,7 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
 
     for state in [State::Waiting, State::Failed, State::Stopped] {
         home.status.set_state(state);
-        let answer = house.get("/health").await;
+        let answer = program.get("/health").await;
         assert_eq!((answer.status, &answer.json()["status"]), (503, &"degraded".into()));
         assert_eq!(answer.json()["publishers"]["home"]["state"], state.as_str());
     }

@@ -8,27 +8,28 @@ use crate::journal::{
 /// of them not checkpointed yet.
 fn journal(folder: &tempfile::TempDir) -> Journal {
     let path = folder.path().join("journal.db");
-    let mut house = Household::at(&path);
+    let mut household = Household::at(&path);
     let from = at("2026-11-02T06:00:00Z");
     let (energy, power) = (named("d0", "E", "kWh"), named("d0", "a b/ü", "W"));
     let times = |range: std::ops::Range<i64>| range.map(move |i| (from + i * 10 * SECOND, i));
     let samples = |range| times(range).map(|(time, i)| sample(time, 4_457_153 + i)).collect::<Vec<_>>();
-    house.store(&energy, "1.8.0", &samples(0..174), &[]);
-    house.record(&energy, "1.8.0", &samples(174..180), &[]);
+    household.store(&energy, "1.8.0", &samples(0..174), &[]);
+    household.record(&energy, "1.8.0", &samples(174..180), &[]);
     let samples: Vec<_> = times(0..180).map(|(time, i)| sample(time, 211_500 - i % 7)).collect();
-    house.store(&power, "16.7.0", &samples, &[]);
-    house.open(&path)
+    household.store(&power, "16.7.0", &samples, &[]);
+    household.open(&path)
 }
 
-async fn house(folder: &tempfile::TempDir) -> Running {
+async fn program(folder: &tempfile::TempDir) -> Running {
     Setup { journal: journal(folder), ..Setup::default() }.start().await
 }
 
 #[tokio::test]
 async fn a_chart_comes_in_columns() {
     let folder = tempfile::tempdir().unwrap();
-    let house = house(&folder).await;
-    let answer = house.get("/history/d0/E?from=2026-11-02T05:45:00Z&to=2026-11-02T06:30:00Z&step=15m").await;
+    let program = program(&folder).await;
+    let answer =
+        program.get("/history/d0/E?from=2026-11-02T05:45:00Z&to=2026-11-02T06:30:00Z&step=15m").await;
     assert_eq!(
         answer.body,
         concat!(
@@ -44,7 +45,7 @@ async fn a_chart_comes_in_columns() {
     assert_eq!(answer.header("cache-control"), Some("no-cache"));
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     // 06:28:50 is checkpointed, 06:29:00 is not.
-    let answer = house.get("/history/d0/E/?from=1793600930&to=2026-11-02T07:29:10+01:00&step=raw").await;
+    let answer = program.get("/history/d0/E/?from=1793600930&to=2026-11-02T07:29:10+01:00&step=raw").await;
     assert_eq!(
         answer.body,
         concat!(
@@ -53,15 +54,16 @@ async fn a_chart_comes_in_columns() {
             r#""time":[1793600930000,1793600940000],"value":[4457.326,4457.327]}"#
         )
     );
-    let found = house.get("/history/d0/a%20b%2F%C3%BC?from=2026-11-02&to=2026-11-03").await.json();
+    let found = program.get("/history/d0/a%20b%2F%C3%BC?from=2026-11-02&to=2026-11-03").await.json();
     assert_eq!((&found["step"], &found["value"][1]), (&"raw".into(), &211.499.into()));
 }
 
 #[tokio::test]
 async fn consumption_comes_in_periods() {
     let folder = tempfile::tempdir().unwrap();
-    let house = house(&folder).await;
-    let answer = house.get("/history/d0/E?per=hour&from=2026-11-02T05:59:59Z&to=2026-11-02T06:30:00Z").await;
+    let program = program(&folder).await;
+    let answer =
+        program.get("/history/d0/E?per=hour&from=2026-11-02T05:59:59Z&to=2026-11-02T06:30:00Z").await;
     assert_eq!(
         answer.body,
         concat!(
@@ -76,8 +78,8 @@ async fn consumption_comes_in_periods() {
 #[tokio::test]
 async fn tables_have_a_header_and_times_that_people_read() {
     let folder = tempfile::tempdir().unwrap();
-    let house = house(&folder).await;
-    let get = |query: &'static str| house.get(query);
+    let program = program(&folder).await;
+    let get = |query: &'static str| program.get(query);
     let answer =
         get("/history/d0/E?format=csv&from=2026-11-02T05:58:30Z&to=2026-11-02T06:01:00Z&step=1m").await;
     assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
@@ -100,10 +102,10 @@ async fn tables_have_a_header_and_times_that_people_read() {
 #[tokio::test]
 async fn the_series_are_listed() {
     let folder = tempfile::tempdir().unwrap();
-    let house = house(&folder).await;
+    let program = program(&folder).await;
     for path in ["/series", "/series/"] {
         assert_eq!(
-            house.get(path).await.body,
+            program.get(path).await.body,
             concat!(
                 r#"{"series":[{"section":"d0","name":"E","unit":"kWh","obis":"1.8.0","counter":true,"#,
                 r#""meaning":{"kind":"counter","quantity":"energy","unit":"kWh","factor":3600000.0,"#,
@@ -122,7 +124,7 @@ async fn the_series_are_listed() {
 #[tokio::test]
 async fn a_wrong_query_is_explained() {
     let folder = tempfile::tempdir().unwrap();
-    let house = house(&folder).await;
+    let program = program(&folder).await;
     for (path, status, message) in [
         ("/history", 404, "expected /history/<source>/<name>: see /series"),
         ("/history/d0", 404, "expected /history/<source>/<name>: see /series"),
@@ -151,7 +153,7 @@ async fn a_wrong_query_is_explained() {
         ("/history/d0/a%20b%2F%C3%BC?per=day", 400, "`a b/ü` is not a counter, it has the unit `W`"),
         ("/series/d0", 404, "not found; available: "),
     ] {
-        let answer = house.get(path).await;
+        let answer = program.get(path).await;
         assert!(answer.message().starts_with(message), "{path}: {}", answer.message());
         assert_eq!(answer.status, status, "{path}");
         let code = if status == 404 { "not_found" } else { "bad_request" };
@@ -163,35 +165,35 @@ async fn a_wrong_query_is_explained() {
 #[tokio::test]
 async fn the_routes_read_and_do_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
-    let house = house(&folder).await;
+    let program = program(&folder).await;
     for path in ["/series", "/history/d0/E"] {
-        let (get, head) = (house.get(path).await, house.ask("HEAD", path, "").await);
+        let (get, head) = (program.get(path).await, program.ask("HEAD", path, "").await);
         assert_eq!((get.status, head.status, &*head.body), (200, 200, ""));
         assert_eq!(get.header("content-type"), head.header("content-type"));
-        let answer = house.ask("POST", path, "").await;
+        let answer = program.ask("POST", path, "").await;
         assert_eq!(answer.error(), (405, "method_not_allowed".to_owned()));
         assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"));
-        assert_eq!(house.ask("OPTIONS", path, "").await.status, 204);
+        assert_eq!(program.ask("OPTIONS", path, "").await.status, 204);
     }
 }
 
 #[tokio::test]
 async fn a_journal_that_is_off_or_broken_is_an_error() {
-    let house = Setup::default().start().await;
+    let program = Setup::default().start().await;
     for path in ["/series", "/history/d0/E"] {
-        assert_eq!(house.get(path).await.error(), (503, "journal_unavailable".to_owned()));
+        assert_eq!(program.get(path).await.error(), (503, "journal_unavailable".to_owned()));
     }
     // What makes no sense anyway is not worth the wait.
-    assert_eq!(house.get("/history/d0/E?step=x").await.status, 400);
+    assert_eq!(program.get("/history/d0/E?step=x").await.status, 400);
     let folder = tempfile::tempdir().unwrap();
     let journal = journal(&folder);
     let path = folder.path().join("journal.db");
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[4096..].fill(0x55);
     std::fs::write(&path, bytes).unwrap();
-    let house = Setup { journal, ..Setup::default() }.start().await;
+    let program = Setup { journal, ..Setup::default() }.start().await;
     for path in ["/series", "/history/d0/E"] {
-        assert_eq!(house.get(path).await.error(), (500, "journal_failed".to_owned()));
+        assert_eq!(program.get(path).await.error(), (500, "journal_failed".to_owned()));
     }
 }
 

@@ -8,11 +8,11 @@ fn lines<'a>(text: &'a str, metric: &str) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn a_meter_is_shown_with_readings_and_status() {
-    let house = Setup { store: store(&["meter", "silent"]), ..Setup::default() }.start().await;
-    publish(&house.store, "meter", meter());
-    let [_, silent] = house.store.sections() else { panic!() };
+    let program = Setup { store: store(&["meter", "silent"]), ..Setup::default() }.start().await;
+    publish(&program.store, "meter", meter());
+    let [_, silent] = program.store.sections() else { panic!() };
     silent.health.malformed.add(2);
-    let answer = house.get("/metrics").await;
+    let answer = program.get("/metrics").await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert_eq!(answer.header("cache-control"), Some("no-cache"));
@@ -48,22 +48,22 @@ async fn a_meter_is_shown_with_readings_and_status() {
 
 #[tokio::test]
 async fn it_is_a_route_like_the_others() {
-    let house = Setup::default().start().await;
-    let head = house.ask("HEAD", "/metrics", "").await;
+    let program = Setup::default().start().await;
+    let head = program.ask("HEAD", "/metrics", "").await;
     assert_eq!((head.status, &*head.body), (200, ""));
     assert!(head.header("content-length").is_some_and(|length| length != "0"));
-    assert_eq!(house.ask("POST", "/metrics", "").await.error(), (405, "method_not_allowed".to_owned()));
-    assert_eq!(house.ask("OPTIONS", "/metrics", "").await.status, 204);
-    assert_eq!(house.get("/metrics/x").await.error(), (404, "not_found".to_owned()));
+    assert_eq!(program.ask("POST", "/metrics", "").await.error(), (405, "method_not_allowed".to_owned()));
+    assert_eq!(program.ask("OPTIONS", "/metrics", "").await.status, 204);
+    assert_eq!(program.get("/metrics/x").await.error(), (404, "not_found".to_owned()));
 }
 
 #[tokio::test]
 async fn a_stale_reading_is_absent() {
     let stats = Context::new("meter", "").stats().clone();
     let section = Section::new("meter", "test", Duration::ZERO, stats);
-    let house = Setup { store: Store::new([section]), ..Setup::default() }.start().await;
-    publish(&house.store, "meter", meter());
-    let text = house.get("/metrics").await.body;
+    let program = Setup { store: Store::new([section]), ..Setup::default() }.start().await;
+    publish(&program.store, "meter", meter());
+    let text = program.get("/metrics").await.body;
     assert!(
         lines(&text, "meter_energy_joules_total").is_empty() && lines(&text, "meter_reading").is_empty(),
         "{text}"
@@ -74,10 +74,10 @@ async fn a_stale_reading_is_absent() {
 
 #[tokio::test]
 async fn a_meter_cannot_fill_a_database_with_registers() {
-    let house = Setup { store: store(&["meter"]), ..Setup::default() }.start().await;
+    let program = Setup { store: store(&["meter"]), ..Setup::default() }.start().await;
     let readings = (0..2000).map(|n| Reading::number(format!("made up {n}"), number("1"))).collect();
-    publish(&house.store, "meter", Batch::now(readings));
-    assert_eq!(lines(&house.get("/metrics").await.body, "meter_reading").len(), 500);
+    publish(&program.store, "meter", Batch::now(readings));
+    assert_eq!(lines(&program.get("/metrics").await.body, "meter_reading").len(), 500);
 }
 
 #[tokio::test]
@@ -86,14 +86,14 @@ async fn publishers_are_shown() {
     cx.counter("reconnects").add(4);
     let home = Arc::new(Delivery::new("home", "mqtt", cx.stats().clone()));
     let setup = Setup { publishers: vec![Arc::clone(&home)], ..Setup::default() };
-    let house = setup.start().await;
+    let program = setup.start().await;
     let has = async |line: &str| {
-        let text = house.get("/metrics").await.body;
+        let text = program.get("/metrics").await.body;
         assert!(text.lines().any(|there| there == line), "no `{line}` in\n{text}");
     };
     has(r#"smartmeter_publisher_up{publisher="home",plugin="mqtt"} 1"#).await;
     has(r#"smartmeter_publisher_oldest_seconds{publisher="home"} 0"#).await;
-    assert!(!house.get("/metrics").await.body.contains("last_success"));
+    assert!(!program.get("/metrics").await.body.contains("last_success"));
 
     home.set_backlog(17, "2020-02-06T21:37:51Z".parse().ok());
     home.records.add(5);
@@ -110,7 +110,7 @@ async fn publishers_are_shown() {
     ] {
         has(line).await;
     }
-    let text = house.get("/metrics").await.body;
+    let text = program.get("/metrics").await.body;
     let oldest = lines(&text, "smartmeter_publisher_oldest_seconds")[0].rsplit(' ').next().unwrap();
     assert!(oldest.parse::<u64>().unwrap() > 5 * 365 * 86_400, "{oldest}");
 }

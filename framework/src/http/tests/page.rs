@@ -21,11 +21,11 @@ fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<
 
 #[tokio::test]
 async fn every_file_is_served_with_a_strict_policy() {
-    let house = Setup::default().start().await;
+    let program = Setup::default().start().await;
     let paths = files().into_iter().map(|(name, text)| (format!("/page/{name}"), text));
     let index = files().remove("index.html").unwrap();
     for (path, text) in paths.chain([("/".to_owned(), index)]) {
-        let answer = house.get(&path).await;
+        let answer = program.get(&path).await;
         assert_eq!((answer.status, &answer.body), (200, &text), "{path}");
         let kind = match path.rsplit_once('.').map_or("html", |(_, end)| end) {
             "html" => "text/html; charset=utf-8",
@@ -43,16 +43,16 @@ async fn every_file_is_served_with_a_strict_policy() {
         assert!(!policy.contains("unsafe"), "{policy}");
 
         let etag = answer.header("etag").unwrap();
-        let again = house.ask("GET", &path, &format!("If-None-Match: {etag}\r\n")).await;
+        let again = program.ask("GET", &path, &format!("If-None-Match: {etag}\r\n")).await;
         assert_eq!((again.status, &*again.body, again.header("etag")), (304, "", Some(etag)), "{path}");
-        let head = house.ask("HEAD", &path, "").await;
+        let head = program.ask("HEAD", &path, "").await;
         assert_eq!((head.status, &*head.body), (200, ""), "{path}");
         assert_eq!(head.header("content-length"), Some(&*text.len().to_string()), "{path}");
     }
     for path in ["/page", "/page/", "/page/nope.js", "/page/../mod.rs", "/page/main.js/x"] {
-        assert_eq!(house.get(path).await.error().0, 404, "{path}");
+        assert_eq!(program.get(path).await.error().0, 404, "{path}");
     }
-    let wrong = house.ask("DELETE", "/page/main.js", "").await;
+    let wrong = program.ask("DELETE", "/page/main.js", "").await;
     assert_eq!((wrong.error().0, wrong.header("allow")), (405, Some("GET, HEAD, OPTIONS")));
 }
 

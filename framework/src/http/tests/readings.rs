@@ -2,7 +2,7 @@ use super::*;
 
 #[tokio::test]
 async fn each_reading_says_what_it_is() {
-    let house = Setup { store: store(&["meter", "silent"]), ..Setup::default() }.start().await;
+    let program = Setup { store: store(&["meter", "silent"]), ..Setup::default() }.start().await;
     let mut batch = meter();
     batch.readings.extend([
         Reading::counter("rain", 12).unit("mm"),
@@ -10,8 +10,8 @@ async fn each_reading_says_what_it_is() {
         Reading::number("L2", 7).obis(Obis::parse(b"56.8.1").unwrap()).unit("kWh "),
         Reading::flag("open", true),
     ]);
-    publish(&house.store, "meter", batch);
-    let answer = house.get("/readings").await;
+    publish(&program.store, "meter", batch);
+    let answer = program.get("/readings").await;
     assert_eq!(
         answer.json(),
         serde_json::json!({"meter": {
@@ -31,5 +31,5 @@ async fn each_reading_says_what_it_is() {
     );
     assert!(answer.body.find("IMPORT") < answer.body.find("DEMAND"), "the order of the device");
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
-    assert_eq!(house.ask("POST", "/readings", "").await.error(), (405, "method_not_allowed".to_owned()));
+    assert_eq!(program.ask("POST", "/readings", "").await.error(), (405, "method_not_allowed".to_owned()));
 }

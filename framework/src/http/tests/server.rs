@@ -6,8 +6,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn a_connection_serves_many_requests() {
-    let house = Setup::default().start().await;
-    let mut client = house.connect().await;
+    let program = Setup::default().start().await;
+    let mut client = program.connect().await;
     client.write(&ASK.repeat(3)).await;
     for _ in 0..3 {
         client.until("\"Käse\"}}").await;
@@ -18,13 +18,13 @@ async fn a_connection_serves_many_requests() {
 #[tokio::test]
 async fn slow_and_idle_clients_are_disconnected() {
     let limits = Limits { head: SHORT, linger: SHORT, ..Limits::default() };
-    let house = Setup { limits, ..Setup::default() }.start().await;
+    let program = Setup { limits, ..Setup::default() }.start().await;
     for sent in ["", "G", "GET /data HTTP/1.1\r\n", "GET /data HTTP/1.1\r\nHost: h\r\nX: "] {
-        let mut client = house.connect().await;
+        let mut client = program.connect().await;
         client.write(sent).await;
         assert_eq!(client.rest().await, b"", "{sent}");
     }
-    let mut idle = house.connect().await;
+    let mut idle = program.connect().await;
     idle.write(ASK).await;
     assert_eq!(Answer::parse(&idle.rest().await).status, 200);
 }
@@ -32,9 +32,9 @@ async fn slow_and_idle_clients_are_disconnected() {
 #[tokio::test]
 async fn a_body_that_trickles_in_is_disconnected() {
     let limits = Limits { request: SHORT, ..Limits::default() };
-    let house = Setup { limits, ..with_commands("").0 }.start().await;
+    let program = Setup { limits, ..with_commands("").0 }.start().await;
     for length in ["Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n5\r\n{"] {
-        let mut client = house.connect().await;
+        let mut client = program.connect().await;
         client
             .write(&format!(
                 "POST /cmd HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}"
@@ -47,9 +47,9 @@ async fn a_body_that_trickles_in_is_disconnected() {
 
 #[tokio::test]
 async fn an_incomplete_or_badly_chunked_body_is_answered() {
-    let house = with_commands("").0.start().await;
+    let program = with_commands("").0.start().await;
     for body in ["Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n{}\r\n"] {
-        let mut client = house.connect().await;
+        let mut client = program.connect().await;
         client
             .write(&format!(
                 "POST /cmd HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{body}"
@@ -63,7 +63,7 @@ async fn an_incomplete_or_badly_chunked_body_is_answered() {
 
 #[tokio::test]
 async fn garbage_is_answered_and_harms_nobody() {
-    let house = Setup::default().start().await;
+    let program = Setup::default().start().await;
     for (garbage, status) in [
         ("\x16\x03\x01 hello\r\n\r\n".to_owned(), 400),
         ("GET\r\n\r\n".to_owned(), 400),
@@ -74,27 +74,27 @@ async fn garbage_is_answered_and_harms_nobody() {
         (format!("GET /data HTTP/1.1\r\n{}\r\n", "X: x\r\n".repeat(100)), 431),
         (format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(70_000)), 431),
     ] {
-        let answer = house.send(&garbage).await;
+        let answer = program.send(&garbage).await;
         assert_eq!(answer.status, status, "{}", &garbage[..garbage.len().min(40)]);
     }
-    assert_eq!(house.get("/data").await.status, 200);
+    assert_eq!(program.get("/data").await.status, 200);
 }
 
 #[tokio::test]
 async fn a_body_where_none_belongs_does_not_hide_the_answer() {
-    let house = Setup::default().start().await;
+    let program = Setup::default().start().await;
     let body = "x".repeat(4 << 20);
     for path in ["/data", "/health", "/nope"] {
-        let answer = house.ask("GET", path, &format!("Content-Length: {}\r\n\r\n{body}", body.len())).await;
+        let answer = program.ask("GET", path, &format!("Content-Length: {}\r\n\r\n{body}", body.len())).await;
         assert!([200, 404].contains(&answer.status), "{path}");
     }
 }
 
 #[tokio::test]
 async fn a_client_that_stops_sending_still_gets_the_answer() {
-    let house = with_commands("").0.start().await;
+    let program = with_commands("").0.start().await;
     let body = r#"{"name":"echo","args":{"text":"x"}}"#;
-    let mut client = house.connect().await;
+    let mut client = program.connect().await;
     let length = body.len();
     client
         .write(&format!("POST / HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"))
@@ -106,15 +106,15 @@ async fn a_client_that_stops_sending_still_gets_the_answer() {
 #[tokio::test]
 async fn connections_are_bounded_and_the_next_one_waits() {
     let limits = Limits { connections: 2, linger: SHORT, ..Limits::default() };
-    let house = Setup { limits, ..Setup::default() }.start().await;
+    let program = Setup { limits, ..Setup::default() }.start().await;
     let mut open = Vec::new();
     for _ in 0..2 {
-        let mut client = house.connect().await;
+        let mut client = program.connect().await;
         client.write(ASK).await;
         client.until("}}").await;
         open.push(client);
     }
-    let mut third = house.connect().await;
+    let mut third = program.connect().await;
     third.write(ASK).await;
     let waited = tokio::time::timeout(SHORT, third.0.readable()).await;
     assert!(waited.is_err(), "answered beyond the limit");
@@ -126,43 +126,43 @@ async fn connections_are_bounded_and_the_next_one_waits() {
 async fn hoarded_idle_connections_delay_others_only_briefly() {
     // The first two may idle for longer than this test waits, the others for a tenth of that.
     let limits = Limits { connections: 4, head: DEADLINE * 3 / 2, ..Limits::default() };
-    let house = Setup { limits, ..Setup::default() }.start().await;
+    let program = Setup { limits, ..Setup::default() }.start().await;
     let mut hoard = Vec::new();
     for _ in 0..4 {
-        hoard.push(house.connect().await);
+        hoard.push(program.connect().await);
     }
-    assert_eq!(house.get("/data").await.status, 200);
+    assert_eq!(program.get("/data").await.status, 200);
 }
 
 #[tokio::test]
 async fn the_server_ends_soon_whatever_is_open() {
     // Only event streams and idle connections: none of them may use up the grace.
     let limits = Limits { grace: HOUR, linger: HOUR, ..Limits::default() };
-    let mut house = Setup { limits, ..Setup::default() }.start().await;
-    let mut idle = house.connect().await;
+    let mut program = Setup { limits, ..Setup::default() }.start().await;
+    let mut idle = program.connect().await;
     idle.write(ASK).await;
     idle.until("}}").await;
-    let _mute = house.connect().await;
-    let mut stream = house.connect().await;
+    let _mute = program.connect().await;
+    let mut stream = program.connect().await;
     stream.write("GET /events HTTP/1.1\r\nHost: h\r\n\r\n").await;
     stream.until("\r\n\r\n").await;
-    house.stop.cancel();
-    soon("the end", &mut house.served).await.unwrap();
+    program.stop.cancel();
+    soon("the end", &mut program.served).await.unwrap();
     assert_eq!(stream.rest().await, b"0\r\n\r\n", "a proper end of the stream");
     assert_eq!(idle.rest().await, b"");
 
     // Half a request and half a body are cut off after it.
     let limits = Limits { grace: SHORT, ..Limits::default() };
-    let mut house = Setup { limits, ..with_commands("").0 }.start().await;
-    let mut half = house.connect().await;
+    let mut program = Setup { limits, ..with_commands("").0 }.start().await;
+    let mut half = program.connect().await;
     half.write("GET /data HT").await;
-    let mut body = house.connect().await;
+    let mut body = program.connect().await;
     body.write("POST /cmd HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{").await;
     // Both have been accepted once a later one is answered.
-    house.get("/data").await;
-    house.stop.cancel();
-    soon("the end", &mut house.served).await.unwrap();
-    assert!(TcpStream::connect(house.address).await.is_err(), "nobody listens any more");
+    program.get("/data").await;
+    program.stop.cancel();
+    soon("the end", &mut program.served).await.unwrap();
+    assert!(TcpStream::connect(program.address).await.is_err(), "nobody listens any more");
 }
 
 #[tokio::test]

@@ -20,8 +20,8 @@ fn with_ident(ident: &str) -> PolledOptions {
 /// It takes its time, within the 1.5 s of the standard: a busy machine needs some of it to change the speed.
 fn meter(options: PolledOptions) -> PolledMeter {
     let options = PolledOptions { reaction: Duration::from_millis(800), ..options };
-    let mut house = Household::new(1);
-    PolledMeter::start(Pty::open().unwrap(), options, move || polled::table(&house.advance())).unwrap()
+    let mut household = Household::new(1);
+    PolledMeter::start(Pty::open().unwrap(), options, move || polled::table(&household.advance())).unwrap()
 }
 
 fn source(port: &Path, keys: &str) -> Box<dyn DataAcquisition> {
@@ -234,20 +234,20 @@ async fn found(baud: u32, telegram: impl FnMut() -> Vec<u8> + Send + 'static) {
 
 #[tokio::test]
 async fn the_speed_of_a_p1_port_is_found() {
-    let mut house = Household::new(1);
-    found(115_200, move || p1::telegram(&house.advance(), p1::Version::V5).into_bytes()).await;
+    let mut household = Household::new(1);
+    found(115_200, move || p1::telegram(&household.advance(), p1::Version::V5).into_bytes()).await;
 }
 
 #[tokio::test]
 async fn a_low_speed_is_found() {
-    let mut house = Household::new(1);
-    found(2400, move || pushed(&house.advance())).await;
+    let mut household = Household::new(1);
+    found(2400, move || pushed(&household.advance())).await;
 }
 
 #[tokio::test]
 async fn a_meter_for_another_plugin_is_named() {
-    let mut house = Household::new(1);
-    let telegrams = move || sml::telegram(&house.advance(), ebz::DataSet::Full);
+    let mut household = Household::new(1);
+    let telegrams = move || sml::telegram(&household.advance(), ebz::DataSet::Full);
     let timing = Timing { interval: Duration::from_millis(200), baud: None };
     let meter = PushingMeter::start(Pty::open().unwrap().at(9600), timing, telegrams).unwrap();
     for result in turns(meter.port(), "", 2).await {

@@ -14,8 +14,8 @@ use reading::Decimal;
 
 const HOUR: Micros = 3600 * SECOND;
 
-fn ask(house: &Household, from: Micros, to: Micros, per: Per) -> Vec<Amount> {
-    house.ask(|view| view.find("d0", "E", None).unwrap().consumption(from, to, per).unwrap())
+fn ask(household: &Household, from: Micros, to: Micros, per: Per) -> Vec<Amount> {
+    household.ask(|view| view.find("d0", "E", None).unwrap().consumption(from, to, per).unwrap())
 }
 
 fn kwh(amount: &Amount) -> Option<i64> {
@@ -44,20 +44,20 @@ fn steady(from: Micros, minutes: i64, number: i64) -> Vec<Sample> {
 }
 
 /// All of it stored, all of it recent, and half of each.
-fn houses(samples: &[Sample], sets: &[CounterSet]) -> Vec<Household> {
+fn households(samples: &[Sample], sets: &[CounterSet]) -> Vec<Household> {
     let cut = |cut: usize| {
-        let mut house = Household::new();
+        let mut household = Household::new();
         let (old, new) = samples.split_at(cut);
         let end = new.first().map_or(Micros::MAX, |first| first.time);
         let (old_sets, new_sets): (Vec<_>, Vec<_>) = sets.iter().cloned().partition(|set| set.time < end);
         // A setting is checkpointed with the readings before it.
         if old.is_empty() {
-            house.record(&energy(), "1.8.0", new, sets);
+            household.record(&energy(), "1.8.0", new, sets);
         } else {
-            house.store(&energy(), "1.8.0", old, &old_sets);
-            house.record(&energy(), "1.8.0", new, &new_sets);
+            household.store(&energy(), "1.8.0", old, &old_sets);
+            household.record(&energy(), "1.8.0", new, &new_sets);
         }
-        house
+        household
     };
     let len = samples.len();
     vec![cut(0), cut(len / 3), cut(len / 2), cut(len - 1), cut(len)]
@@ -66,14 +66,14 @@ fn houses(samples: &[Sample], sets: &[CounterSet]) -> Vec<Household> {
 #[test]
 fn amounts_are_those_of_local_periods() {
     let from = at("2026-10-24T22:00:00Z");
-    for house in houses(&steady(from, 26 * 60, 1_000_000), &[]) {
+    for household in households(&steady(from, 26 * 60, 1_000_000), &[]) {
         // The day on which the clocks go back has 25 hours; the first reading is at its beginning.
-        let days = ask(&house, from, from + 26 * HOUR, Per::Day);
+        let days = ask(&household, from, from + 26 * HOUR, Per::Day);
         assert_eq!(shown(&days), ["14990", "600p"]);
         assert_eq!((days[0].end - days[0].start) / 3600, 25);
-        assert_eq!(shown(&ask(&house, from, from + 1, Per::Month)), ["15590p"]);
-        assert_eq!(shown(&ask(&house, from, from + 1, Per::Year)), ["15590p"]);
-        let hours = ask(&house, from, from + 27 * HOUR, Per::Hour);
+        assert_eq!(shown(&ask(&household, from, from + 1, Per::Month)), ["15590p"]);
+        assert_eq!(shown(&ask(&household, from, from + 1, Per::Year)), ["15590p"]);
+        let hours = ask(&household, from, from + 27 * HOUR, Per::Hour);
         assert_eq!(hours.len(), 27);
         assert_eq!(shown(&hours[..3]), ["590", "600", "600"]);
         assert_eq!(shown(&hours[26..]), ["-p"]);
@@ -86,8 +86,8 @@ fn what_was_counted_in_a_gap_is_spread_over_it() {
     let mut samples = steady(start, 2 * 60, 0);
     let resume = start + 5 * HOUR;
     samples.extend(steady(resume, 59, 1190 + 3000));
-    for house in houses(&samples, &[]) {
-        let hours = ask(&house, start, start + 6 * HOUR, Per::Hour);
+    for household in households(&samples, &[]) {
+        let hours = ask(&household, start, start + 6 * HOUR, Per::Hour);
         assert_eq!(shown(&hours), ["590", "600", "1000g", "1000g", "1000g", "580p"]);
     }
 }
@@ -110,8 +110,8 @@ fn steps_are_no_consumption() {
         let mut samples = steady(start, minutes, 5_000_000);
         let resume = start + (minutes + pause) * 60 * SECOND;
         samples.extend(steady(resume, 179 - minutes - pause, 7_000));
-        for house in houses(&samples, &[]) {
-            assert_eq!(shown(&ask(&house, start, start + 3 * HOUR, Per::Hour)), shows);
+        for household in households(&samples, &[]) {
+            assert_eq!(shown(&ask(&household, start, start + 3 * HOUR, Per::Hour)), shows);
         }
     }
     // A command, between the last reading of an hour and its end, and then in the middle.
@@ -120,26 +120,26 @@ fn steps_are_no_consumption() {
         let last = 5_000_000 + 10 * (minutes - 1);
         let resume = start + minutes * 60 * SECOND;
         samples.extend(steady(resume, 179 - minutes, 10));
-        for house in houses(&samples, &[set(resume - 5 * SECOND, last, 0)]) {
-            assert_eq!(shown(&ask(&house, start, start + 3 * HOUR, Per::Hour)), shows);
+        for household in households(&samples, &[set(resume - 5 * SECOND, last, 0)]) {
+            assert_eq!(shown(&ask(&household, start, start + 3 * HOUR, Per::Hour)), shows);
         }
     }
     // A command after the last reading.
     let samples = steady(start, 59, 5_000_000);
-    for house in houses(&samples, &[set(start + HOUR - 5 * SECOND, 5_000_580, 0)]) {
-        assert_eq!(shown(&ask(&house, start, start + HOUR, Per::Hour)), ["580sp"]);
+    for household in households(&samples, &[set(start + HOUR - 5 * SECOND, 5_000_580, 0)]) {
+        assert_eq!(shown(&ask(&household, start, start + HOUR, Per::Hour)), ["580sp"]);
     }
     // Between two checkpoints.
     let samples = steady(start, 60, 5_000_000);
     for folded in [true, false] {
-        let mut house = Household::new();
+        let mut household = Household::new();
         let set = set(start + 30 * 60 * SECOND - SECOND, 5_000_290, 9_000_000);
         let sets = [set];
         let (old, new) = if folded { (&sets[..], &[][..]) } else { (&[][..], &sets[..]) };
-        house.store(&energy(), "1.8.0", &samples[..30], old);
+        household.store(&energy(), "1.8.0", &samples[..30], old);
         let later = samples[30..].iter().map(|of| sample(of.time, of.value.mantissa() + 3_999_710));
-        house.record(&energy(), "1.8.0", &later.collect::<Vec<_>>(), new);
-        assert_eq!(shown(&ask(&house, start, start + HOUR, Per::Hour)), ["590sp"]);
+        household.record(&energy(), "1.8.0", &later.collect::<Vec<_>>(), new);
+        assert_eq!(shown(&ask(&household, start, start + HOUR, Per::Hour)), ["590sp"]);
     }
 }
 
@@ -165,11 +165,11 @@ fn a_small_correction_counts_where_it_was_made() {
             before: decimal(number(at)),
             after: decimal(number(at) + correction),
         };
-        for (i, house) in houses(&samples, &[set]).into_iter().enumerate() {
+        for (i, household) in households(&samples, &[set]).into_iter().enumerate() {
             if !exact {
-                house.database.connection.execute("DELETE FROM raw", []).unwrap();
+                household.database.connection.execute("DELETE FROM raw", []).unwrap();
             }
-            let hours = ask(&house, start, start + 2 * HOUR, Per::Hour);
+            let hours = ask(&household, start, start + 2 * HOUR, Per::Hour);
             assert_eq!(shown(&hours), shows, "{at} {exact} {i}");
         }
     }
@@ -182,21 +182,21 @@ fn late_and_repeated_readings_change_nothing() {
     let late = sample(start + 50 * 60 * SECOND + 30 * SECOND, 1_000_505);
     for recent in [vec![late], samples[50..].to_vec(), [vec![late], samples[100..].to_vec()].concat()] {
         for pruned in [false, true] {
-            let mut house = Household::new();
-            house.store(&energy(), "1.8.0", &samples, &[]);
+            let mut household = Household::new();
+            household.store(&energy(), "1.8.0", &samples, &[]);
             if pruned {
-                house.database.connection.execute("DELETE FROM raw", []).unwrap();
+                household.database.connection.execute("DELETE FROM raw", []).unwrap();
             }
-            house.record(&energy(), "1.8.0", &recent, &[]);
-            let hours = ask(&house, start, start + 2 * HOUR, Per::Hour);
+            household.record(&energy(), "1.8.0", &recent, &[]);
+            let hours = ask(&household, start, start + 2 * HOUR, Per::Hour);
             assert_eq!(shown(&hours), ["590", "590p"], "{recent:?}");
         }
     }
     // An old meter's readings, from before the stored ones.
-    let mut house = Household::new();
-    house.store(&energy(), "1.8.0", &samples[60..], &[]);
-    house.record(&energy(), "1.8.0", &steady(start, 60, 9_000_000), &[]);
-    assert_eq!(shown(&ask(&house, start, start + 2 * HOUR, Per::Hour)), ["590", "580sp"]);
+    let mut household = Household::new();
+    household.store(&energy(), "1.8.0", &samples[60..], &[]);
+    household.record(&energy(), "1.8.0", &steady(start, 60, 9_000_000), &[]);
+    assert_eq!(shown(&ask(&household, start, start + 2 * HOUR, Per::Hour)), ["590", "580sp"]);
 }
 
 #[test]
@@ -207,13 +207,13 @@ fn a_meter_that_is_read_rarely_has_no_gaps_until_it_is_read_later_than_that() {
     };
     // Each hour at 20 past, and once not for four hours.
     let mut samples = reads(start + 20 * 60 * SECOND, HOUR, 24);
-    for house in houses(&samples, &[]) {
-        let hours = ask(&house, start, start + 24 * HOUR, Per::Hour);
+    for household in households(&samples, &[]) {
+        let hours = ask(&household, start, start + 24 * HOUR, Per::Hour);
         assert!(hours.iter().all(|hour| !hour.gap), "{:?}", shown(&hours));
     }
     samples.drain(10..13);
-    for house in houses(&samples, &[]) {
-        let hours = ask(&house, start, start + 24 * HOUR, Per::Hour);
+    for household in households(&samples, &[]) {
+        let hours = ask(&household, start, start + 24 * HOUR, Per::Hour);
         let gaps: Vec<_> = (0..24).filter(|hour| hours[*hour].gap).collect();
         assert_eq!(gaps, [9, 10, 11, 12, 13]);
     }
@@ -221,8 +221,8 @@ fn a_meter_that_is_read_rarely_has_no_gaps_until_it_is_read_later_than_that() {
     let midnight = at("2026-11-01T23:00:00Z");
     let mut samples = reads(midnight + 3 * HOUR, 24 * HOUR, 40);
     samples.drain(20..26);
-    for house in houses(&samples, &[]) {
-        let days = ask(&house, midnight, midnight + 40 * 24 * HOUR, Per::Day);
+    for household in households(&samples, &[]) {
+        let days = ask(&household, midnight, midnight + 40 * 24 * HOUR, Per::Day);
         let gaps: Vec<_> = (0..40).filter(|day| days[*day].gap).collect();
         assert_eq!(gaps, (19..=26).collect::<Vec<_>>());
     }
@@ -231,30 +231,31 @@ fn a_meter_that_is_read_rarely_has_no_gaps_until_it_is_read_later_than_that() {
 #[test]
 fn a_fall_that_nobody_noted_is_no_consumption() {
     let start = at("2026-11-02T06:00:00Z");
-    let mut house = Household::new();
+    let mut household = Household::new();
     let mut samples = steady(start, 90, 5_000_000);
     samples.extend(steady(start + 90 * 60 * SECOND, 89, 0));
-    house.store(&energy(), "1.8.0", &samples, &[]);
-    house.database.connection.execute("DELETE FROM event", []).unwrap();
-    assert_eq!(shown(&ask(&house, start, start + 3 * HOUR, Per::Hour)), ["590", "0s", "590p"]);
+    household.store(&energy(), "1.8.0", &samples, &[]);
+    household.database.connection.execute("DELETE FROM event", []).unwrap();
+    assert_eq!(shown(&ask(&household, start, start + 3 * HOUR, Per::Hour)), ["590", "0s", "590p"]);
 }
 
 #[test]
 fn only_counters_count_and_not_too_finely() {
-    let mut house = Household::new();
-    house.store(&named("d0", "P", "W"), "16.7.0", &[sample(0, 1)], &[]);
-    house.store(&energy(), "1.8.0", &[sample(0, 1)], &[]);
-    let error = |name, to, per| match house.ask(|view| view.find("d0", name, None)?.consumption(0, to, per)) {
-        Err(ReadError::BadRequest(message)) => message,
-        other => panic!("{other:?}"),
-    };
+    let mut household = Household::new();
+    household.store(&named("d0", "P", "W"), "16.7.0", &[sample(0, 1)], &[]);
+    household.store(&energy(), "1.8.0", &[sample(0, 1)], &[]);
+    let error =
+        |name, to, per| match household.ask(|view| view.find("d0", name, None)?.consumption(0, to, per)) {
+            Err(ReadError::BadRequest(message)) => message,
+            other => panic!("{other:?}"),
+        };
     assert!(error("P", 1, Per::Day).starts_with("`P` is not a counter, it has the unit `W`"));
     assert_eq!(
         error("E", 200_000 * HOUR, Per::Hour),
         "the range has more than 10000 periods: ask for `per=day`"
     );
     assert!(error("E", 10_000 * HOUR, Per::Hour).contains("10000 periods"));
-    let hours = house.ask(|view| view.find("d0", "E", None)?.consumption(0, 9_999 * HOUR, Per::Hour));
+    let hours = household.ask(|view| view.find("d0", "E", None)?.consumption(0, 9_999 * HOUR, Per::Hour));
     assert_eq!(hours.unwrap().len(), 9_999);
     assert_eq!(
         error("E", 400_000 * HOUR, Per::Day),
@@ -269,10 +270,10 @@ fn what_runs_both_ways_may_be_negative() {
     for code in ["16.8.0", "36.8.0", "56.8.0", "76.8.0"] {
         for cut in [0, 60, samples.len()] {
             let (old, new) = samples.split_at(cut);
-            let mut house = Household::new();
-            house.store(&energy(), code, old, &[]);
-            house.record(&energy(), code, new, &[]);
-            let hours = ask(&house, start, start + 2 * HOUR, Per::Hour);
+            let mut household = Household::new();
+            household.store(&energy(), code, old, &[]);
+            household.record(&energy(), code, new, &[]);
+            let hours = ask(&household, start, start + 2 * HOUR, Per::Hour);
             assert_eq!(shown(&hours), ["-590", "-590p"], "{code} {cut}");
         }
     }
@@ -341,7 +342,7 @@ proptest! {
                 time += period * SECOND;
             }
         }
-        let mut house = Household::new();
+        let mut household = Household::new();
         let (old, new) = samples.split_at(cut.min(samples.len()));
         let (mut old_sets, mut new_sets) = (Vec::new(), Vec::new());
         for set in sets {
@@ -349,14 +350,14 @@ proptest! {
             if folded { old_sets.push(set) } else { new_sets.push(set) }
         }
         if !old.is_empty() {
-            house.store(&energy(), "1.8.0", old, &old_sets);
+            household.store(&energy(), "1.8.0", old, &old_sets);
         }
-        house.record(&energy(), "1.8.0", new, &new_sets);
+        household.record(&energy(), "1.8.0", new, &new_sets);
 
         let total = |amounts: &[Amount]| amounts.iter().filter_map(|of| of.amount).sum::<f64>();
-        let days = ask(&house, begin, time, Per::Day);
+        let days = ask(&household, begin, time, Per::Day);
         for per in Per::ALL {
-            let amounts = ask(&house, begin, time, per);
+            let amounts = ask(&household, begin, time, per);
             let sum = total(&amounts);
             prop_assert!((sum - counted as f64 / 1000.0).abs() < 1e-6, "{:?}: {} of {}", per, sum, counted);
             for of in &amounts {
@@ -364,7 +365,7 @@ proptest! {
             }
         }
         for day in &days {
-            let hours = ask(&house, day.start * SECOND, day.end * SECOND, Per::Hour);
+            let hours = ask(&household, day.start * SECOND, day.end * SECOND, Per::Hour);
             prop_assert_eq!((hours[0].start, hours[hours.len() - 1].end), (day.start, day.end));
             prop_assert!((total(&hours) - day.amount.unwrap_or(0.0)).abs() < 1e-6);
             for hour in hours {
@@ -377,13 +378,13 @@ proptest! {
 
 #[test]
 fn a_missing_quarter_of_a_meter_that_is_read_often_is_a_gap() {
-    let mut house = Household::new();
+    let mut household = Household::new();
     let from = at("2026-11-02T06:00:00Z");
     let outage = at("2026-11-02T07:44:00Z")..at("2026-11-02T08:02:00Z");
     let times = (0..3 * 360).map(|i| from + i * 10 * SECOND).filter(|time| !outage.contains(time));
     let samples: Vec<_> = times.map(|time| sample(time, (time - from) / (10 * SECOND))).collect();
-    house.store(&energy(), "1.8.0", &samples, &[]);
-    let hours = ask(&house, from, from + 3 * HOUR, Per::Hour);
+    household.store(&energy(), "1.8.0", &samples, &[]);
+    let hours = ask(&household, from, from + 3 * HOUR, Per::Hour);
     let marked: Vec<_> = hours.iter().map(|hour| hour.gap).collect();
     assert_eq!(marked, [false, true, false]);
 }

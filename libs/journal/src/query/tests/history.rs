@@ -13,9 +13,9 @@ use crate::{
 
 const DAY: Micros = 86_400 * SECOND;
 
-fn ask(house: &Household, from: Micros, to: Micros, step: Option<&str>) -> Result<History, ReadError> {
+fn ask(household: &Household, from: Micros, to: Micros, step: Option<&str>) -> Result<History, ReadError> {
     let step = step.map(|word| Step::named(word).unwrap());
-    house.ask(|view| view.find("d0", "P", None)?.history(from, to, step))
+    household.ask(|view| view.find("d0", "P", None)?.history(from, to, step))
 }
 
 /// A reading each `period` seconds from a moment on.
@@ -38,10 +38,10 @@ fn spans(word: &str) -> Span {
 
 #[test]
 fn the_step_is_as_fine_as_a_chart_can_show() {
-    let mut house = Household::new();
+    let mut household = Household::new();
     let power = named("d0", "P", "W");
     let from = at("2026-10-01T00:00:00Z");
-    house.store(&power, "", &regular(from, 60, 40 * 1440), &[]);
+    household.store(&power, "", &regular(from, 60, 40 * 1440), &[]);
     for (length, step) in [
         (SECOND, "raw"),
         (900 * 60 * SECOND, "raw"),
@@ -55,31 +55,31 @@ fn the_step_is_as_fine_as_a_chart_can_show() {
         (10 * 365 * DAY, "7d"),
         (100 * 365 * DAY, "1mo"),
     ] {
-        assert_eq!(ask(&house, from, from + length, None).unwrap().step.word(), step, "{length}");
+        assert_eq!(ask(&household, from, from + length, None).unwrap().step.word(), step, "{length}");
     }
     // Without the raw rows of its first minutes a range has no raw chart.
-    house
+    household
         .database
         .connection
         .execute("DELETE FROM raw WHERE key < ?1", [(from / 60_000_000 + 2) << 16])
         .unwrap();
-    assert_eq!(ask(&house, from, from + 600 * SECOND, None).unwrap().step.word(), "1m");
-    assert_eq!(ask(&house, from + 120 * SECOND, from + 600 * SECOND, None).unwrap().step.word(), "raw");
+    assert_eq!(ask(&household, from, from + 600 * SECOND, None).unwrap().step.word(), "1m");
+    assert_eq!(ask(&household, from + 120 * SECOND, from + 600 * SECOND, None).unwrap().step.word(), "raw");
     // An hour without any reading has all of them.
-    assert_eq!(ask(&house, from - 3600 * SECOND, from, None).unwrap().step.word(), "raw");
+    assert_eq!(ask(&household, from - 3600 * SECOND, from, None).unwrap().step.word(), "raw");
     // Readings that are not checkpointed count too.
     let end = from + 40 * DAY;
-    house.record(&power, "", &regular(end, 1, 1001), &[]);
-    assert_eq!(ask(&house, end, end + 1000 * SECOND, None).unwrap().step.word(), "raw");
-    assert_eq!(ask(&house, end, end + 1001 * SECOND, None).unwrap().step.word(), "1m");
+    household.record(&power, "", &regular(end, 1, 1001), &[]);
+    assert_eq!(ask(&household, end, end + 1000 * SECOND, None).unwrap().step.word(), "raw");
+    assert_eq!(ask(&household, end, end + 1001 * SECOND, None).unwrap().step.word(), "1m");
 }
 
 #[test]
 fn too_much_is_refused_with_the_next_step() {
-    let mut house = Household::new();
+    let mut household = Household::new();
     let from = at("2026-10-01T00:00:00Z");
-    house.store(&named("d0", "P", "W"), "", &regular(from, 1, 200_001), &[]);
-    let error = |from, to, step| match ask(&house, from, to, Some(step)) {
+    household.store(&named("d0", "P", "W"), "", &regular(from, 1, 200_001), &[]);
+    let error = |from, to, step| match ask(&household, from, to, Some(step)) {
         Err(ReadError::BadRequest(message)) => message,
         other => panic!("{:?}", other.map(|history| history.step)),
     };
@@ -88,7 +88,7 @@ fn too_much_is_refused_with_the_next_step() {
     assert_eq!(raw, "the range has more than 200000 readings: ask for `step=1m`");
     assert!(error(from, from, "raw").starts_with("`from` must be before `to`"));
     let Ok(History { points: Points::Raw(raw), .. }) =
-        ask(&house, from, from + 200_000 * SECOND, Some("raw"))
+        ask(&household, from, from + 200_000 * SECOND, Some("raw"))
     else {
         panic!("200,000 are allowed");
     };
@@ -97,12 +97,12 @@ fn too_much_is_refused_with_the_next_step() {
 
 #[test]
 fn what_was_not_read_is_a_gap() {
-    let mut house = Household::new();
+    let mut household = Household::new();
     let power = named("d0", "P", "W");
     let from = at("2026-10-01T00:00:00Z");
-    house.store(&power, "", &regular(from + 60 * SECOND, 1, 30), &[]);
-    house.record(&power, "", &regular(from + 90 * SECOND, 1, 30), &[]);
-    let history = ask(&house, from, from + 180 * SECOND, Some("1m")).unwrap();
+    household.store(&power, "", &regular(from + 60 * SECOND, 1, 30), &[]);
+    household.record(&power, "", &regular(from + 90 * SECOND, 1, 30), &[]);
+    let history = ask(&household, from, from + 180 * SECOND, Some("1m")).unwrap();
     let Points::Rollups(points) = history.points else { panic!() };
     let starts: Vec<_> =
         points.iter().map(|(start, of)| (*start - from / SECOND, of.map(|of| of.count))).collect();
@@ -119,12 +119,12 @@ fn late_and_repeated_readings_count_once_and_in_their_place() {
     let recent = [&[early, late], &samples[90..]].concat();
     let mut all = [&samples[..], &[early, late]].concat();
     all.sort_by_key(|sample| sample.time);
-    let mut house = Household::new();
-    house.store(&power, "", &samples[..120], &[]);
-    house.record(&power, "", &recent, &[]);
+    let mut household = Household::new();
+    household.store(&power, "", &samples[..120], &[]);
+    household.record(&power, "", &recent, &[]);
     for word in ["1m", "5m", "1h", "1d"] {
         let Points::Rollups(points) =
-            ask(&house, from - 3600 * SECOND, from + 3600 * SECOND, Some(word)).unwrap().points
+            ask(&household, from - 3600 * SECOND, from + 3600 * SECOND, Some(word)).unwrap().points
         else {
             panic!()
         };
@@ -135,11 +135,14 @@ fn late_and_repeated_readings_count_once_and_in_their_place() {
             assert_eq!(found.map(rest), Rollup::of_samples(&within).map(rest), "{word} {start}");
         }
     }
-    let Points::Raw(raw) = ask(&house, from - DAY, from + DAY, Some("raw")).unwrap().points else { panic!() };
+    let Points::Raw(raw) = ask(&household, from - DAY, from + DAY, Some("raw")).unwrap().points else {
+        panic!()
+    };
     assert!(raw.iter().map(|of| of.time).eq(all.iter().map(|of| of.time)));
     // A checkpoint accepts no further readings of a minute whose readings were removed.
-    house.database.connection.execute("DELETE FROM raw", []).unwrap();
-    let Points::Rollups(points) = ask(&house, from, from + 120 * SECOND, Some("1m")).unwrap().points else {
+    household.database.connection.execute("DELETE FROM raw", []).unwrap();
+    let Points::Rollups(points) = ask(&household, from, from + 120 * SECOND, Some("1m")).unwrap().points
+    else {
         panic!()
     };
     assert_eq!(points.iter().map(|(_, of)| of.unwrap().count).collect::<Vec<_>>(), [60, 60]);
@@ -147,25 +150,25 @@ fn late_and_repeated_readings_count_once_and_in_their_place() {
 
 #[test]
 fn whether_all_readings_are_there_is_asked_of_each_series() {
-    let mut house = Household::new();
+    let mut household = Household::new();
     let (power, other) = (named("d0", "P", "W"), named("d0", "Q", "W"));
     let from = at("2026-10-01T00:00:00Z");
-    house.store(&power, "", &regular(from, 60, 600), &[]);
-    house.database.prune(from + 300 * 60 * SECOND).unwrap();
-    let raw_from = |house: &Household| house.ask(|view| view.raw_from().unwrap()).unwrap();
-    assert_eq!(raw_from(&house), from + 300 * 60 * SECOND);
+    household.store(&power, "", &regular(from, 60, 600), &[]);
+    household.database.prune(from + 300 * 60 * SECOND).unwrap();
+    let raw_from = |household: &Household| household.ask(|view| view.raw_from().unwrap()).unwrap();
+    assert_eq!(raw_from(&household), from + 300 * 60 * SECOND);
     // Old readings of another series of the same section.
-    house.store(&other, "", &regular(from - DAY, 60, 1440 + 60), &[]);
-    assert_eq!(ask(&house, from, from + 600 * SECOND, None).unwrap().step.word(), "1m");
-    assert_eq!(raw_from(&house), from + 300 * 60 * SECOND);
+    household.store(&other, "", &regular(from - DAY, 60, 1440 + 60), &[]);
+    assert_eq!(ask(&household, from, from + 600 * SECOND, None).unwrap().step.word(), "1m");
+    assert_eq!(raw_from(&household), from + 300 * 60 * SECOND);
     // What is not there is not counted as too much.
-    house.store(&power, "", &regular(from + DAY, 1, 100), &[]);
-    house
+    household.store(&power, "", &regular(from + DAY, 1, 100), &[]);
+    household
         .database
         .connection
         .execute("UPDATE quarter SET count = 200000 WHERE ts < ?1", [from / SECOND + 900])
         .unwrap();
-    let raw = ask(&house, from, from + 2 * DAY, Some("raw")).unwrap();
+    let raw = ask(&household, from, from + 2 * DAY, Some("raw")).unwrap();
     let Points::Raw(raw) = raw.points else { panic!() };
     assert_eq!(raw.len(), 400);
 }
@@ -190,23 +193,23 @@ proptest! {
                 time += 11 * SECOND + 1;
             }
         }
-        let mut house = Household::new();
+        let mut household = Household::new();
         let power = named("d0", "P", "W");
         let (old, new) = samples.split_at(cut.min(samples.len()));
         if !old.is_empty() {
-            house.store(&power, "", old, &[]);
+            household.store(&power, "", old, &[]);
         }
-        house.record(&power, "", new, &[]);
+        household.record(&power, "", new, &[]);
         let (from, to) = (begin + 3600 * SECOND, time - 600 * SECOND);
         prop_assume!(from < to);
-        let Points::Raw(raw) = ask(&house, from, to, Some("raw")).unwrap().points else { panic!() };
+        let Points::Raw(raw) = ask(&household, from, to, Some("raw")).unwrap().points else { panic!() };
         let expected: Vec<_> = samples.iter().filter(|of| (from..to).contains(&of.time)).copied().collect();
         // Equal numbers may have more zeros at the end.
         let points = |samples: &[Sample]| samples.iter().map(crate::db::counter_resets::point).collect::<Vec<_>>();
         prop_assert_eq!(points(&raw), points(&expected));
         for word in Step::words().skip(1) {
-            let Points::Rollups(points) = ask(&house, from, to, Some(word)).unwrap().points else { panic!() };
-            let edges = spans(word).edges(from, to, &house.zone);
+            let Points::Rollups(points) = ask(&household, from, to, Some(word)).unwrap().points else { panic!() };
+            let edges = spans(word).edges(from, to, &household.zone);
             prop_assert_eq!(points.len() + 1, edges.len());
             prop_assert!(edges[0] * SECOND <= from && edges[edges.len() - 1] * SECOND >= to);
             for ((start, found), ends) in points.iter().zip(edges.windows(2)) {
