@@ -13,7 +13,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{ApiError, Peer, guard::Guard, reply};
+use super::{ApiError, Peer, access::Access, reply};
 use crate::{CommandError, CommandSpec, Commands, InstalledCommand, ResolveError, ServerConfig};
 
 /// Longest body of a command, in bytes.
@@ -24,7 +24,7 @@ pub(super) struct Cmd {
     commands: Commands,
     /// Answer to `/cmds`, which never changes.
     list: Bytes,
-    guard: Guard,
+    access: Access,
     allow_get: bool,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn routes(cmd: &Arc<Cmd>) -> BoxedFilter<(Response,)> {
     let this = Arc::clone(cmd);
     let calls = warp::header::headers_cloned().and(calls.or(root).unify()).map(
         move |request: HeaderMap, mut response: Response| {
-            this.guard.readable_by_allowed(&request, &mut response);
+            this.access.readable_by_allowed(&request, &mut response);
             response
         },
     );
@@ -81,7 +81,7 @@ struct Call {
 impl Cmd {
     pub(super) fn new(commands: Commands, server: &ServerConfig) -> Self {
         let list = list(commands.all());
-        Self { commands, list, guard: Guard::new(server), allow_get: server.allow_get_commands }
+        Self { commands, list, access: Access::new(server), allow_get: server.allow_get_commands }
     }
 
     /// Runs a command from JSON, in the own form or in raspend's.
@@ -91,7 +91,7 @@ impl Cmd {
         headers: HeaderMap,
         body: impl Stream<Item = Result<impl Buf, warp::Error>>,
     ) -> Result<Json, ApiError> {
-        self.guard.check(peer, &headers)?;
+        self.access.check(peer, &headers)?;
         if !is_json(&headers) {
             let message = "a command needs `Content-Type: application/json`";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
@@ -143,7 +143,7 @@ impl Cmd {
             let message = "a link must not change a device: send POST, or set `allow_get_commands = true` in `[server]`";
             return Err(ApiError::new(StatusCode::FORBIDDEN, "get_commands_disabled", message));
         }
-        self.guard.check(peer, &headers)?;
+        self.access.check(peer, &headers)?;
         let mut args = Map::new();
         for (key, value) in query {
             args.entry(key).or_insert(Json::String(value));

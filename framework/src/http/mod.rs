@@ -5,7 +5,7 @@
 //! | `GET /`, `/page/<file>` | the live page | `page` |
 //! | `GET /data`, `/data/<source>[/<name>[/<member>]]` | the newest readings | `data` |
 //! | `GET /readings` | kind, quantity and unit of the newest readings | `readings` |
-//! | `GET /cmds`, `POST /cmd`, `GET /cmd?name=…`, `POST /` | the commands and their results | `cmd`, after `guard` |
+//! | `GET /cmds`, `POST /cmd`, `GET /cmd?name=…`, `POST /` | the commands and their results | `cmd`, after `access` |
 //! | `GET /health` | status of sources, publishers, endpoints and the journal | `health` |
 //! | `GET /metrics` | readings and status, for Prometheus | `metrics` |
 //! | `GET /events` | server-sent events, one for each batch | `events` |
@@ -17,12 +17,12 @@
 //! Each route matches the path first, then the method, and ends with `reply::other_methods`: so an unknown path is 404
 //! and a wrong method 405. Handlers return a [`Response`] also for errors; a rejection only means "not my route".
 
+mod access;
 mod cmd;
 mod columns;
 mod data;
 mod error;
 mod events;
-mod guard;
 mod health;
 mod history;
 mod linger;

@@ -1,9 +1,9 @@
 //! A real server, and clients that send bytes.
 
+mod access;
 mod cmd;
 mod data;
 mod events;
-mod guard;
 mod health;
 mod history;
 mod metrics;

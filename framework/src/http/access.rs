@@ -1,4 +1,4 @@
-//! Permission to send commands.
+//! Access of clients to commands.
 //!
 //! This machine has it, and any client with the token. "This machine" includes its web browser, which loads untrusted
 //! web pages: hence the checks of `Host` (a foreign name that was made to point here) and `Origin` (a foreign page).
@@ -20,13 +20,13 @@ use crate::{Secret, ServerConfig};
 /// Headers of a proxy that forwards another client's request.
 const FORWARDED: [HeaderName; 2] = [header::FORWARDED, HeaderName::from_static("x-forwarded-for")];
 
-/// Rules for commands.
-pub(super) struct Guard {
+/// Rules for access to commands.
+pub(super) struct Access {
     token: Option<Secret>,
     origins: Vec<String>,
 }
 
-impl Guard {
+impl Access {
     pub(super) fn new(server: &ServerConfig) -> Self {
         Self { token: server.token.clone(), origins: server.command_origins.clone() }
     }

@@ -15,7 +15,7 @@ async fn command(config: &'static str, peer: &str, headers: &str) -> (Answer, us
     );
     let posted = setup.ask_from(peer, &request).await;
     let ran = runs.load(Ordering::Relaxed);
-    // A link must pass the same guard.
+    // A link must pass the same checks.
     let request = format!("GET /cmd?name=echo&text=x HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
     let linked = setup.ask_from(peer, &request).await;
     assert_eq!(posted.status, linked.status, "{headers}");
@@ -84,7 +84,7 @@ async fn commands_need_this_machine_or_the_token() {
 
 #[tokio::test]
 async fn an_unknown_peer_is_not_this_machine() {
-    let rules = crate::http::guard::Guard::new(&Config::parse("config.toml", "", &[]).unwrap().server);
+    let rules = crate::http::access::Access::new(&Config::parse("config.toml", "", &[]).unwrap().server);
     let mut headers = warp::http::HeaderMap::new();
     headers.insert("host", "localhost".parse().unwrap());
     assert!(rules.check(None, &headers).is_err());
