@@ -3,7 +3,8 @@
 use std::{io::Write as _, net::TcpListener, time::Duration};
 
 use crate::program::*;
-use simulator::{Pty, faults};
+use simulator::Pty;
+use test_meters::faults;
 
 const SECTION: &str = "/data/smartmeter_d0";
 

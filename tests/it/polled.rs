@@ -1,7 +1,8 @@
 //! Meters that the configuration describes incompletely: polled, at another speed, or for another plugin.
 
 use crate::program::*;
-use simulator::{Household, PolledMeter, PolledOptions, Pty, PushingMeter, Timing, ebz, p1, polled, sml};
+use simulator::{Household, Pty, PushingMeter, Timing, ebz};
+use test_meters::{PolledMeter, PolledOptions, p1, polled, sml, uart};
 
 const SECTION: &str = "/data/smartmeter_d0";
 
@@ -36,7 +37,7 @@ fn a_meter_that_must_be_polled_is_served_and_described() {
 fn a_meter_at_another_speed_is_found() {
     let mut household = Household::new(1);
     let telegrams = move || p1::telegram(&household.advance(), p1::Version::V5).into_bytes();
-    let line = Pty::open().unwrap().at(115_200);
+    let line = uart::at(Pty::open().unwrap(), 115_200);
     let meter = PushingMeter::start(line, Timing::default(), telegrams).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let program = Program::with_config(folder.path(), &d0("smartmeter_d0", meter.port()));
@@ -48,7 +49,8 @@ fn a_meter_at_another_speed_is_found() {
 fn a_meter_for_another_plugin_is_named_in_health() {
     let mut household = Household::new(1);
     let telegrams = move || sml::telegram(&household.advance(), ebz::DataSet::Full);
-    let meter = PushingMeter::start(Pty::open().unwrap().at(9600), Timing::default(), telegrams).unwrap();
+    let meter =
+        PushingMeter::start(uart::at(Pty::open().unwrap(), 9600), Timing::default(), telegrams).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let program = Program::with_config(folder.path(), &d0("smartmeter_d0", meter.port()));
     let expected = format!(

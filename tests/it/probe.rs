@@ -9,10 +9,10 @@ use std::{
 
 use crate::program::*;
 use simulator::{
-    Household, Moment, PolledMeter, PolledOptions, Pty, PushingMeter, Timing,
+    Household, Moment, Pty, PushingMeter, Timing,
     ebz::{self, DataSet},
-    p1, polled, sml,
 };
+use test_meters::{PolledMeter, PolledOptions, p1, polled, sml, uart};
 
 /// Time that a probe of one port may take.
 const GOAL: Duration = Duration::from_secs(15);
@@ -24,7 +24,7 @@ fn pushing(
 ) -> PushingMeter {
     let timing = Timing { interval: Duration::from_secs(interval), baud: Some(baud) };
     let mut household = Household::new(1);
-    PushingMeter::start(Pty::open().unwrap().at(baud), timing, move || telegram(&household.advance()))
+    PushingMeter::start(uart::at(Pty::open().unwrap(), baud), timing, move || telegram(&household.advance()))
         .unwrap()
 }
 

@@ -7,8 +7,6 @@ use std::fmt::Write;
 
 use crate::household::{CentiwattSeconds, Centiwatts, Moment, WATT_HOUR};
 
-pub use crate::uart::seven_e_one;
-
 /// Number of the meter. No real one has it.
 pub const METER_NUMBER: &str = "1EBZ0100000042";
 
@@ -54,6 +52,13 @@ pub fn telegram(moment: &Moment, data_set: DataSet) -> String {
     line("0-0:96.8.0", &format!("{:08X}", OPERATING_SECONDS + moment.second));
     text.push_str("!\r\n");
     text
+}
+
+/// Turns ASCII into 7E1 as it arrives at a port opened as 8N1: with even parity in bit 7.
+pub fn seven_e_one(bytes: &mut [u8]) {
+    for byte in bytes {
+        *byte |= ((byte.count_ones() % 2) as u8) << 7;
+    }
 }
 
 fn kilowatt_hours(energy: CentiwattSeconds) -> String {

@@ -16,7 +16,7 @@ pub const WATT_HOUR: CentiwattSeconds = 360_000;
 
 const HOUR: u64 = 3600;
 /// Time of day at which every household starts, in seconds.
-pub(crate) const START_OF_DAY: u64 = 10 * HOUR + HOUR / 2;
+pub const START_OF_DAY: u64 = 10 * HOUR + HOUR / 2;
 /// Cycle of the heat pump in seconds; it runs for the first part of each.
 const HEAT_PUMP_CYCLE: u64 = 20 * 60;
 const HEAT_PUMP_ON: u64 = 12 * 60;

@@ -4,34 +4,24 @@
 //! those of a meter. The simulator knows nothing of the program.
 //!
 //! - [`Demo`] is the whole household: a meter and a pulse adapter, ready to be read.
-//! - [`Household`] is the model; [`ebz`], [`sml`] and [`p1`] write its state as meters do.
-//! - [`PushingMeter`] and [`PulseAdapter`] send it over a [`Pty`]; a [`PolledMeter`] waits for a request.
-//! - [`uart`] computes the bytes that a program at the wrong baud rate reads: see [`Pty::at`].
-//! - [`faults`] damages a telegram in the ways of real lines.
+//! - [`Household`] is the model; [`ebz`] writes its state as a meter does.
+//! - [`PushingMeter`] and [`PulseAdapter`] send it over a [`Pty`].
 
-mod crc;
 pub mod ebz;
-pub mod faults;
 mod household;
 mod meter;
-pub mod p1;
-pub mod polled;
-#[cfg(test)]
-mod port;
 mod pty;
 mod pulses;
-pub mod sml;
-pub mod uart;
 mod worker;
 
 use std::{io, path::Path};
 
 pub use crate::{
-    household::{CentiwattSeconds, Centiwatts, Household, Moment, WATT_HOUR},
-    meter::{PushingMeter, Timing},
-    polled::{Event, PolledMeter, PolledOptions, WakeUp},
-    pty::Pty,
+    household::{CentiwattSeconds, Centiwatts, Household, Moment, START_OF_DAY, WATT_HOUR},
+    meter::{PushingMeter, Timing, time_of},
+    pty::{Pty, Wire},
     pulses::PulseAdapter,
+    worker::{Clock, Worker},
 };
 
 /// Seed of the demo's day: clouds soon reverse the flow, and often.
@@ -83,8 +73,9 @@ impl Demo {
 mod tests {
     use std::time::{Duration, Instant};
 
+    use test_meters::Port;
+
     use super::*;
-    use crate::port::Port;
 
     #[test]
     fn a_demo_soon_shows_a_telegram_and_two_pulses() {

@@ -8,7 +8,6 @@ use std::{
 
 use crate::{
     Pty,
-    uart::time_of,
     worker::{Clock, Worker, next_turn},
 };
 
@@ -19,7 +18,7 @@ pub struct Timing {
     pub interval: Duration,
     /// Baud rate at which it sends byte by byte; `None` sends each telegram at once, as it leaves a USB adapter. A
     /// telegram that takes longer than the interval is sent whole, and the next one follows directly. Whether a program
-    /// at another baud rate can read the bytes is up to [`Pty::at`].
+    /// at another baud rate can read the bytes is up to [`Pty::through`].
     pub baud: Option<u32>,
 }
 
@@ -65,6 +64,12 @@ impl PushingMeter {
     }
 }
 
+/// Returns the time that characters of ten bits, whether 7E1 or 8N1, take at this baud rate.
+pub fn time_of(count: usize, baud: u32) -> Duration {
+    // A bit has a length whatever a program sets.
+    Duration::from_nanos(count as u64 * 10 * (1_000_000_000 / u64::from(baud.clamp(1, 10_000_000))))
+}
+
 /// Sends a telegram that begins at `begin`; returns `None` when the meter must stop.
 fn send(pty: &Pty, clock: &Clock, begin: Instant, baud: Option<u32>, telegram: &[u8]) -> Option<()> {
     let Some(baud) = baud else {
@@ -80,8 +85,9 @@ fn send(pty: &Pty, clock: &Clock, begin: Instant, baud: Option<u32>, telegram: &
 
 #[cfg(test)]
 mod tests {
+    use test_meters::Port;
+
     use super::*;
-    use crate::port::Port;
 
     /// Numbered telegrams of ten bytes.
     fn numbered() -> impl FnMut() -> Vec<u8> + Send + 'static {
@@ -124,17 +130,9 @@ mod tests {
     }
 
     #[test]
-    fn a_program_reads_garbage_until_it_has_the_speed_of_the_meter() {
-        for baud in [None, Some(19_200)] {
-            let timing = Timing { interval: Duration::from_millis(10), baud };
-            let meter = PushingMeter::start(Pty::open().unwrap().at(19_200), timing, numbered()).unwrap();
-            let mut port = Port::open(meter.port());
-            port.set_baud(2400);
-            let garbage = port.read_until(|bytes| bytes.len() >= 10);
-            assert!(!garbage.windows(2).any(|pair| pair == b"/0"), "{}", garbage.escape_ascii());
-            port.set_baud(19_200);
-            port.read_until(|bytes| bytes.windows(30).any(|part| part.starts_with(b"/0") && part.is_ascii()));
-        }
+    fn a_character_has_ten_bits_and_a_speed_of_zero_is_a_slow_one() {
+        assert_eq!(time_of(3, 0), Duration::from_secs(30));
+        assert_eq!(time_of(6, 300), Duration::from_nanos(60 * 3_333_333));
     }
 
     #[test]

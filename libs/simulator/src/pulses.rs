@@ -57,8 +57,9 @@ impl PulseAdapter {
 
 #[cfg(test)]
 mod tests {
+    use test_meters::Port;
+
     use super::*;
-    use crate::port::Port;
 
     #[test]
     fn each_pulse_leaves_its_bytes_and_comes_when_the_model_says() {

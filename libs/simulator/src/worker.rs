@@ -8,14 +8,18 @@ use std::{
 };
 
 /// Thread that ends when this is dropped.
-pub(crate) struct Worker {
+pub struct Worker {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
     /// Starts `work`, which ends when its clock does.
-    pub(crate) fn start(name: &str, work: impl FnOnce(&Clock) + Send + 'static) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Fails where the system has no thread left.
+    pub fn start(name: &str, work: impl FnOnce(&Clock) + Send + 'static) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::Builder::new().name(name.into()).spawn(move || work(&Clock(stopped)))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
@@ -38,11 +42,12 @@ impl fmt::Debug for Worker {
 }
 
 /// Clock of a worker; it ends when the worker must stop.
-pub(crate) struct Clock(Receiver<()>);
+#[derive(Debug)]
+pub struct Clock(Receiver<()>);
 
 impl Clock {
     /// Waits until `due`, not at all if that has passed; returns `None` when the worker must stop.
-    pub(crate) fn wait_until(&self, due: Instant) -> Option<()> {
+    pub fn wait_until(&self, due: Instant) -> Option<()> {
         let left = due.saturating_duration_since(Instant::now());
         match self.0.recv_timeout(left) {
             Err(RecvTimeoutError::Timeout) => Some(()),

@@ -1,8 +1,9 @@
 //! Speed of decoding, judging and converting telegrams: `cargo bench -p plugin-d0`.
 
 use plugin_d0::decoder::Decoder;
-use simulator::{Household, p1};
+use simulator::Household;
 use telegram_testing::speed::{self, TELEGRAMS};
+use test_meters::p1;
 
 fn main() {
     let plain = recording(false);

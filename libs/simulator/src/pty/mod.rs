@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     ffi::OsStr,
-    fs, io,
+    fmt, fs, io,
     os::{
         fd::OwnedFd,
         unix::{
@@ -25,14 +25,12 @@ use rustix::{
     termios::{OptionalActions, tcgetattr, tcsetattr},
 };
 
-use crate::uart::Receiver;
-
 /// Interval of looks whether a program has opened the port: poll cannot wait for that.
 const READER_CHECK: Duration = Duration::from_millis(5);
 
 /// Device's end of a serial line; a program opens the other end at [`path`](Self::path).
 ///
-/// The line is raw in both directions and has no baud rate, until [`at`](Self::at) sets one. Dropping the `Pty` unplugs
+/// The line is raw in both directions, and its baud rate does not matter but for a [`Wire`]. Dropping the `Pty` unplugs
 /// the device: the program's next read ends with `Ok(0)` or `EIO`.
 ///
 /// As on a real line, bytes sent while nobody has the port open are lost; [`held`](Self::held) changes that. Unlike a
@@ -44,14 +42,14 @@ pub struct Pty {
     path: PathBuf,
     link: Option<Link>,
     held: Option<fs::File>,
-    speed: Mutex<Option<Speed>>,
+    wire: Option<Mutex<Box<dyn Wire>>>,
 }
 
-/// Baud rate of the device, and the receiver at the program's end.
-#[derive(Debug)]
-struct Speed {
-    baud: u32,
-    reader: Receiver,
+/// Wire from the device to the program, which may change the bytes.
+pub trait Wire: fmt::Debug + Send {
+    /// Returns the bytes that a program at `baud` reads when the device sends `bytes` now, followed by an idle line if
+    /// they are the `last` ones.
+    fn carry(&mut self, bytes: &[u8], baud: u32, last: bool) -> Vec<u8>;
 }
 
 /// Symbolic link that is removed with its device.
@@ -84,7 +82,7 @@ impl Pty {
         let mut settings = tcgetattr(&slave)?;
         settings.make_raw();
         tcsetattr(&slave, OptionalActions::Now, &settings)?;
-        Ok(Self { master, path, link: None, held: None, speed: Mutex::new(None) })
+        Ok(Self { master, path, link: None, held: None, wire: None })
     }
 
     /// Keeps the other end open from here too: bytes wait (the system keeps some 16 kB) for a program that opens the
@@ -112,10 +110,9 @@ impl Pty {
         Ok(self)
     }
 
-    /// Makes the device send at this baud rate: a program that has set another one reads what a [UART](crate::uart)
-    /// makes of it. Each message is followed by an idle line.
-    pub fn at(self, baud: u32) -> Self {
-        self.set_speed(baud);
+    /// Sends everything through this wire. Each message is followed by an idle line.
+    pub fn through(mut self, wire: impl Wire + 'static) -> Self {
+        self.wire = Some(Mutex::new(Box::new(wire)));
         self
     }
 
@@ -154,12 +151,20 @@ impl Pty {
     }
 
     /// Like [`write_all`](Self::write_all), but more bytes follow directly.
-    pub(crate) fn write_part(&self, bytes: &[u8]) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// Returns any I/O error, none of them because of the reader.
+    pub fn write_part(&self, bytes: &[u8]) -> io::Result<()> {
         self.write_some(&self.as_read(bytes, false)?).map(drop)
     }
 
-    /// Sends back bytes of the program, at the program's baud rate.
-    pub(crate) fn reflect(&self, bytes: &[u8]) -> io::Result<()> {
+    /// Sends back bytes of the program, past the wire.
+    ///
+    /// # Errors
+    ///
+    /// Returns any I/O error, none of them because of the reader.
+    pub fn reflect(&self, bytes: &[u8]) -> io::Result<()> {
         self.write_some(bytes).map(drop)
     }
 
@@ -198,34 +203,11 @@ impl Pty {
         }
     }
 
-    /// Does the same as [`at`](Self::at), for a device that changes its baud rate.
-    pub(crate) fn set_speed(&self, baud: u32) {
-        let mut speed = self.speed.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *speed {
-            Some(speed) => speed.baud = baud,
-            None => *speed = Some(Speed { baud, reader: Receiver::default() }),
-        }
-    }
-
-    /// Returns the bytes that the program reads when the device sends `bytes` now, followed by an idle line if they are
-    /// the `last` ones.
+    /// Returns the bytes that the program reads when the device sends `bytes` now.
     fn as_read<'a>(&self, bytes: &'a [u8], last: bool) -> io::Result<Cow<'a, [u8]>> {
-        let mut speed = self.speed.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Speed { baud, reader }) = &mut *speed else {
-            return Ok(bytes.into());
-        };
-        let program = self.baud()?;
-        if program == *baud && reader.is_idle() {
-            return Ok(bytes.into());
-        }
-        let mut read = Vec::new();
-        for byte in bytes {
-            reader.character(*byte, *baud, program, &mut read);
-        }
-        if last {
-            reader.idle(&mut read);
-        }
-        Ok(read.into())
+        let Some(wire) = &self.wire else { return Ok(bytes.into()) };
+        let mut wire = wire.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(wire.carry(bytes, self.baud()?, last).into())
     }
 
     /// Sends until the line is full; returns the number of bytes sent.
@@ -269,7 +251,7 @@ impl Pty {
     }
 }
 
-pub(crate) fn open_slave(path: &Path) -> io::Result<fs::File> {
+fn open_slave(path: &Path) -> io::Result<fs::File> {
     // Not the controlling terminal: a hang-up must not end this process.
     let flags = OFlags::NOCTTY.bits() as i32;
     fs::OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)

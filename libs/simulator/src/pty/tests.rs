@@ -1,8 +1,6 @@
+use test_meters::{Port, soon};
+
 use super::*;
-use crate::{
-    port::{Port, soon},
-    uart::read_at,
-};
 
 #[test]
 fn every_byte_passes_unchanged_in_both_directions() {
@@ -113,27 +111,4 @@ fn the_speed_that_the_program_sets_is_seen_here() {
     }
     drop(port);
     assert_eq!(pty.baud().unwrap(), 12_345, "it outlives who set it");
-}
-
-#[test]
-fn a_program_at_another_speed_reads_garbage_and_at_the_same_everything() {
-    let all: Vec<u8> = (0..=255).collect();
-    let pty = Pty::open().unwrap().at(9600);
-    let mut port = Port::open(pty.path());
-    for baud in [115_200, 300, 9600] {
-        port.set_baud(baud);
-        let expected = read_at(&all, 9600, baud);
-        assert_eq!(expected == all, baud == 9600);
-
-        pty.write_all(&all).unwrap();
-        assert_eq!(port.read_until(|bytes| bytes.len() >= expected.len()), expected, "at {baud} baud");
-        pty.write_blocking(&all, soon()).unwrap();
-        assert_eq!(port.read_until(|bytes| bytes.len() >= expected.len()), expected, "at {baud} baud");
-        for byte in &all {
-            pty.write_part(&[*byte]).unwrap();
-        }
-        pty.write_all(&[]).unwrap();
-        assert_eq!(port.read_until(|bytes| bytes.len() >= expected.len()), expected, "at {baud} baud");
-        assert_eq!(port.read_now(), []);
-    }
 }

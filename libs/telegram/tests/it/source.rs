@@ -11,6 +11,7 @@ use framework::{AcquireError, Batch, DataAcquisition as _, SourceContext, Text, 
 use simulator::{Pty, PushingMeter, Timing};
 use telegram::{Answer, Conversation, NoAnswer, Protocol, ProtocolRegistration, Settings, Source};
 use tempfile::TempDir;
+use test_meters::uart;
 use tokio::time::Instant;
 use transport::Connection;
 
@@ -243,7 +244,7 @@ async fn a_meter_that_pushes_is_never_polled() {
 #[tokio::test]
 async fn the_baud_rate_is_found() {
     let timing = Timing { interval: Duration::from_millis(200), baud: None };
-    let pty = Pty::open().unwrap().at(1200);
+    let pty = uart::at(Pty::open().unwrap(), 1200);
     let meter = PushingMeter::start(pty, timing, || line().into_bytes()).unwrap();
     let cx = context();
     let mut source = Source::new(Script::default(), settings(meter.port().to_str().unwrap()), &cx);

@@ -9,12 +9,12 @@ use std::{collections::BTreeSet, env, fmt, time::Duration};
 use framework::{Batch, SourceContext, Timestamp, Value};
 use libtest_mimic::{Failed, Trial};
 use plugin_d0::{decoder::Decoder, framing::Framing, telegram::Check};
-use simulator::{
+use telegram::{DEFAULT_MAX_POWER, Decoder as _, Fault, Reader, Telegram as _};
+use telegram_testing::{corpus, files, read};
+use test_meters::{
     faults::{Damage, Random},
     uart::seven_e_one,
 };
-use telegram::{DEFAULT_MAX_POWER, Decoder as _, Fault, Reader, Telegram as _};
-use telegram_testing::{corpus, files, read};
 
 /// Cases where `SMARTMETER_CASES` says nothing, for all classes together.
 const CASES: usize = 50_000;

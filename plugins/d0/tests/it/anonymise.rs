@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::anonymised::{anonymised, shown};
-use simulator::uart::{seven_bits, seven_e_one};
 use telegram_testing::files;
+use test_meters::uart::{seven_bits, seven_e_one};
 
 fn golden() -> Vec<(PathBuf, Vec<u8>)> {
     files(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams"), "txt")

@@ -7,10 +7,8 @@ use std::{
 
 use framework::{AcquireError, Batch, Config, DataAcquisition, Mode, Value, testing};
 use plugin_d0::D0;
-use simulator::{
-    Event, Household, PolledMeter, PolledOptions, Pty, PushingMeter, Timing, WakeUp, ebz, p1, polled, sml,
-    uart,
-};
+use simulator::{Household, Pty, PushingMeter, Timing, ebz};
+use test_meters::{Event, PolledMeter, PolledOptions, WakeUp, p1, polled, sml, uart};
 
 /// A meter with this ident line.
 fn with_ident(ident: &str) -> PolledOptions {
@@ -203,7 +201,7 @@ fn pushed(moment: &simulator::Moment) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_meter_that_pushes_is_never_polled() {
-    let line = Pty::open().unwrap().held().unwrap().at(9600);
+    let line = uart::at(Pty::open().unwrap().held().unwrap(), 9600);
     let mut source = source(line.path(), "silent_after = \"300ms\"");
     source.open().await.unwrap();
     line.write_blocking(&pushed(&Household::new(1).advance()), Instant::now() + Duration::from_secs(20))
@@ -223,7 +221,7 @@ async fn a_meter_that_pushes_is_never_polled() {
 /// Reads one batch of a meter that pushes at this speed.
 async fn found(baud: u32, telegram: impl FnMut() -> Vec<u8> + Send + 'static) {
     let timing = Timing { interval: Duration::from_millis(400), baud: None };
-    let meter = PushingMeter::start(Pty::open().unwrap().at(baud), timing, telegram).unwrap();
+    let meter = PushingMeter::start(uart::at(Pty::open().unwrap(), baud), timing, telegram).unwrap();
     let mut source = source(meter.port(), "");
     source.open().await.unwrap();
     let limit = Instant::now() + Duration::from_secs(60);
@@ -249,7 +247,7 @@ async fn a_meter_for_another_plugin_is_named() {
     let mut household = Household::new(1);
     let telegrams = move || sml::telegram(&household.advance(), ebz::DataSet::Full);
     let timing = Timing { interval: Duration::from_millis(200), baud: None };
-    let meter = PushingMeter::start(Pty::open().unwrap().at(9600), timing, telegrams).unwrap();
+    let meter = PushingMeter::start(uart::at(Pty::open().unwrap(), 9600), timing, telegrams).unwrap();
     for result in turns(meter.port(), "", 2).await {
         let Err(AcquireError::Misconfigured { reason }) = result else { panic!("{result:?}") };
         // Where its plugin is linked, the message names it: the program's own tests see that.

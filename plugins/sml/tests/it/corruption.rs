@@ -8,9 +8,9 @@ use std::{collections::BTreeSet, env, time::Duration};
 
 use framework::{Reading, SourceContext};
 use plugin_sml::decoder::Decoder;
-use simulator::faults::{Damage, Random};
 use telegram::{DEFAULT_MAX_POWER, Decoder as _, Reader, Telegram as _};
 use telegram_testing::{corpus, files, read};
+use test_meters::faults::{Damage, Random};
 
 /// Cases where `SMARTMETER_CASES` says nothing.
 const CASES: usize = 50_000;

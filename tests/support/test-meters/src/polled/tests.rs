@@ -3,11 +3,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use simulator::{Household, time_of};
+
 use super::*;
 use crate::{
-    Household,
-    port::{Port, soon},
-    uart::{read_at, seven_bits, seven_e_one, time_of},
+    Port,
+    port::soon,
+    uart::{read_at, seven_bits, seven_e_one},
 };
 
 const TABLE: [&str; 2] = ["F.F(00000000)", "1.8.0(002714.128*kWh)"];

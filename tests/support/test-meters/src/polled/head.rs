@@ -2,15 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use simulator::{Clock, Pty, time_of};
+
 use super::{
     PolledOptions,
     log::{Event, Log},
 };
-use crate::{
-    Pty,
-    uart::{Receiver, seven_bits, seven_e_one, time_of},
-    worker::Clock,
-};
+use crate::uart::{Receiver, Uart, seven_bits, seven_e_one};
 
 /// Interval of looks at the baud rate of the program in a conversation, and between two.
 const LOOK: Duration = Duration::from_millis(1);
@@ -25,6 +23,7 @@ const LF: u8 = b'\n';
 /// In all of these functions, `None` means that the meter must stop.
 pub(super) struct Head<'a> {
     pty: Pty,
+    uart: Uart,
     clock: &'a Clock,
     log: &'a Log,
     echo: bool,
@@ -41,6 +40,7 @@ pub(super) struct Head<'a> {
 impl<'a> Head<'a> {
     pub(super) fn new(
         pty: Pty,
+        uart: Uart,
         clock: &'a Clock,
         log: &'a Log,
         options: &PolledOptions,
@@ -48,6 +48,7 @@ impl<'a> Head<'a> {
     ) -> Self {
         Self {
             pty,
+            uart,
             clock,
             log,
             echo: options.echo,
@@ -62,7 +63,7 @@ impl<'a> Head<'a> {
     /// Changes the baud rate of the meter.
     pub(super) fn set_baud(&mut self, baud: u32) {
         self.baud = baud;
-        self.pty.set_speed(baud);
+        self.uart.set_baud(baud);
     }
 
     /// Waits for some time after the last bit on the line.

@@ -4,13 +4,11 @@
 //! the registers and a `CloseResponse`, each with its checksum, in the transport protocol version 1,
 //! which has another one. Usually at 9600 baud, 8N1.
 
-use crate::{
-    crc,
-    ebz::DataSet,
-    household::{Moment, WATT_HOUR},
-};
+use simulator::{Moment, WATT_HOUR, ebz::DataSet};
 
-/// Server id of the meter, with the number of [`ebz`](crate::ebz). No real one has it.
+use crate::crc;
+
+/// Server id of the meter, with the number of [`ebz`](simulator::ebz). No real one has it.
 pub const SERVER_ID: [u8; 10] = *b"\x09\x01EBZ\x01\x00\x00\x00\x2a";
 
 /// Seconds that the meter had been in operation when the household started.
@@ -25,7 +23,7 @@ const WATT: u8 = 27;
 const WATT_HOURS: u8 = 30;
 const VOLT: u8 = 35;
 
-/// Returns the telegram of this moment, with the digits of [`ebz::telegram`](crate::ebz::telegram): energies in 10 µWh,
+/// Returns the telegram of this moment, with the digits of [`ebz::telegram`](simulator::ebz::telegram): energies in 10 µWh,
 /// powers in 0.01 W, voltages in 0.1 V; in the reduced data set energies in whole kWh and nothing else.
 pub fn telegram(moment: &Moment, data_set: DataSet) -> Vec<u8> {
     let mut entries = vec![entry([1, 0, 96, 50, 1, 1], None, &octets(b"EBZ"))];
@@ -130,8 +128,9 @@ fn signed(value: i32) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use simulator::Household;
+
     use super::*;
-    use crate::Household;
 
     fn moment() -> Moment {
         Moment {

@@ -6,10 +6,9 @@
 
 use std::fmt::Write;
 
-use crate::{
-    crc,
-    household::{CentiwattSeconds, Centiwatts, Moment, START_OF_DAY, WATT_HOUR},
-};
+use simulator::{CentiwattSeconds, Centiwatts, Moment, START_OF_DAY, WATT_HOUR};
+
+use crate::crc;
 
 /// Version of the standard that a meter follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,8 +167,9 @@ fn hex(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use simulator::Household;
+
     use super::*;
-    use crate::Household;
 
     fn moment() -> Moment {
         Moment {

@@ -31,12 +31,14 @@ use std::{
     time::Duration,
 };
 
+use simulator::{Pty, Worker};
+
 use self::{head::Head, log::Log};
 pub use self::{
     log::Event,
     table::{long_table, table},
 };
-use crate::{Pty, worker::Worker};
+use crate::uart::Uart;
 
 /// Properties of a [`PolledMeter`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,13 +119,14 @@ impl PolledMeter {
         mut next_table: impl FnMut() -> Vec<String> + Send + 'static,
     ) -> io::Result<Self> {
         let port = pty.path().to_owned();
-        let pty = pty.at(options.initial_baud);
+        let uart = Uart::new(options.initial_baud);
+        let pty = pty.through(uart.clone());
         let program = pty.baud()?;
         let log = Arc::new(Log::default());
         let worker = Worker::start("meter", {
             let log = Arc::clone(&log);
             move |clock| {
-                let mut head = Head::new(pty, clock, &log, &options, program);
+                let mut head = Head::new(pty, uart, clock, &log, &options, program);
                 let mut readouts = 0;
                 while conversation::converse(&mut head, &options, readouts, &mut next_table).is_some() {
                     readouts += 1;

@@ -1,6 +1,6 @@
 //! Readout of a polled meter.
 
-use crate::household::{CentiwattSeconds, Moment, WATT_HOUR};
+use simulator::{CentiwattSeconds, Moment, WATT_HOUR};
 
 /// Number of the meter. No real one has it.
 const METER_NUMBER: &str = "00000042";
@@ -47,8 +47,9 @@ fn kilowatts(watts: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use simulator::Household;
+
     use super::*;
-    use crate::Household;
 
     #[test]
     fn the_table_and_a_long_one() {

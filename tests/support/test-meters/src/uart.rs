@@ -4,14 +4,64 @@
 //! line is high. 7E1 has the same ten bits: its parity takes the place of the highest one. A receiver
 //! waits for a falling edge and samples the middle of each bit by its own clock.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use simulator::ebz::seven_e_one;
+use simulator::{Pty, Wire, time_of};
 
 /// Bits of a character on the line, whether 7E1 or 8N1.
 const BITS: u32 = 10;
 
-/// Slowest and fastest line, in baud, so that a bit has a length whatever a program sets.
-const SLOWEST: u32 = 1;
+/// Fastest line, in baud, whose bits still have a length.
 const FASTEST: u32 = 10_000_000;
+
+/// Makes the device at `pty` send at this baud rate: a program that has set another one reads garbage.
+pub fn at(pty: Pty, baud: u32) -> Pty {
+    pty.through(Uart::new(baud))
+}
+
+/// Wire at a baud rate of the device.
+#[derive(Clone, Debug)]
+pub(crate) struct Uart(Arc<Mutex<Speed>>);
+
+/// Baud rate of the device, and the receiver at the program's end.
+#[derive(Debug)]
+struct Speed {
+    baud: u32,
+    reader: Receiver,
+}
+
+impl Uart {
+    pub(crate) fn new(baud: u32) -> Self {
+        Self(Arc::new(Mutex::new(Speed { baud, reader: Receiver::default() })))
+    }
+
+    /// Changes the baud rate of the device.
+    pub(crate) fn set_baud(&self, baud: u32) {
+        self.lock().baud = baud;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Speed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wire for Uart {
+    fn carry(&mut self, bytes: &[u8], program: u32, last: bool) -> Vec<u8> {
+        let Speed { baud, reader } = &mut *self.lock();
+        if program == *baud && reader.is_idle() {
+            return bytes.into();
+        }
+        let mut read = Vec::new();
+        for byte in bytes {
+            reader.character(*byte, *baud, program, &mut read);
+        }
+        if last {
+            reader.idle(&mut read);
+        }
+        read
+    }
+}
 
 /// Returns the bytes that are read at `read` baud when `bytes` are sent at `sent` baud, one directly after the other.
 ///
@@ -27,27 +77,15 @@ pub fn read_at(bytes: &[u8], sent: u32, read: u32) -> Vec<u8> {
     got
 }
 
-/// Turns ASCII into 7E1 as it arrives at a port opened as 8N1: with even parity in bit 7.
-pub fn seven_e_one(bytes: &mut [u8]) {
-    for byte in bytes {
-        *byte |= ((byte.count_ones() % 2) as u8) << 7;
-    }
-}
-
 /// Returns the ASCII of 7E1 read as 8N1; `None` if the parity of any byte is odd.
 pub fn seven_bits(bytes: &[u8]) -> Option<Vec<u8>> {
     let even = bytes.iter().all(|byte| byte.count_ones() % 2 == 0);
     even.then(|| bytes.iter().map(|byte| byte & 0x7f).collect())
 }
 
-/// Returns the time that characters take at this baud rate.
-pub(crate) fn time_of(count: usize, baud: u32) -> Duration {
-    Duration::from_nanos(count as u64 * u64::from(BITS) * bit(baud))
-}
-
 /// Returns the length of a bit in nanoseconds.
 fn bit(baud: u32) -> u64 {
-    1_000_000_000 / u64::from(baud.clamp(SLOWEST, FASTEST))
+    time_of(1, baud).as_nanos() as u64 / u64::from(BITS)
 }
 
 /// Receiving half of a UART.
@@ -83,7 +121,7 @@ impl Receiver {
     pub(crate) fn idle(&mut self, got: &mut Vec<u8>) {
         let wait = self.frame.as_ref().map_or(0, |frame| frame.wait);
         // At the longest, so much is missing for all samples.
-        got.extend(self.level(true, wait + u64::from(BITS) * bit(SLOWEST), bit(FASTEST)));
+        got.extend(self.level(true, wait + u64::from(BITS) * bit(0), bit(FASTEST)));
     }
 
     /// Returns whether it waits for a character on an idle line.
@@ -122,7 +160,12 @@ impl Receiver {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use simulator::{PushingMeter, Timing};
+
     use super::*;
+    use crate::{Port, soon};
 
     fn all() -> Vec<u8> {
         (0..=255).collect()
@@ -190,8 +233,6 @@ mod tests {
     fn a_speed_of_zero_is_a_slow_one() {
         assert_eq!(read_at(b"x", 0, 0), b"x");
         assert!(read_at(b"x", 9600, 0).len() <= 1);
-        assert_eq!(time_of(3, 0), Duration::from_secs(30));
-        assert_eq!(time_of(6, 300), Duration::from_nanos(60 * 3_333_333));
     }
 
     #[test]
@@ -205,5 +246,47 @@ mod tests {
         assert_eq!(seven_bits(&line), Some(ascii));
         line[5] ^= 4;
         assert_eq!(seven_bits(&line), None);
+    }
+
+    #[test]
+    fn a_program_reads_garbage_until_it_has_the_speed_of_the_meter() {
+        for baud in [None, Some(19_200)] {
+            let timing = Timing { interval: Duration::from_millis(10), baud };
+            let mut number = 0;
+            let numbered = move || {
+                number += 1;
+                format!("/{number:06}!\r\n").into_bytes()
+            };
+            let meter = PushingMeter::start(at(Pty::open().unwrap(), 19_200), timing, numbered).unwrap();
+            let mut port = Port::open(meter.port());
+            port.set_baud(2400);
+            let garbage = port.read_until(|bytes| bytes.len() >= 10);
+            assert!(!garbage.windows(2).any(|pair| pair == b"/0"), "{}", garbage.escape_ascii());
+            port.set_baud(19_200);
+            port.read_until(|bytes| bytes.windows(30).any(|part| part.starts_with(b"/0") && part.is_ascii()));
+        }
+    }
+
+    #[test]
+    fn a_program_at_another_speed_reads_garbage_and_at_the_same_everything() {
+        let all: Vec<u8> = (0..=255).collect();
+        let pty = at(Pty::open().unwrap(), 9600);
+        let mut port = Port::open(pty.path());
+        for baud in [115_200, 300, 9600] {
+            port.set_baud(baud);
+            let expected = read_at(&all, 9600, baud);
+            assert_eq!(expected == all, baud == 9600);
+
+            pty.write_all(&all).unwrap();
+            assert_eq!(port.read_until(|bytes| bytes.len() >= expected.len()), expected, "at {baud} baud");
+            pty.write_blocking(&all, soon()).unwrap();
+            assert_eq!(port.read_until(|bytes| bytes.len() >= expected.len()), expected, "at {baud} baud");
+            for byte in &all {
+                pty.write_part(&[*byte]).unwrap();
+            }
+            pty.write_all(&[]).unwrap();
+            assert_eq!(port.read_until(|bytes| bytes.len() >= expected.len()), expected, "at {baud} baud");
+            assert_eq!(port.read_now(), []);
+        }
     }
 }

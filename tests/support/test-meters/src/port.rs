@@ -1,49 +1,57 @@
-//! Program's end of a line, for the tests.
+//! Program's end of a line.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     time::{Duration, Instant},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{OFlags, fcntl_setfl},
+    fs::OFlags,
     termios::{OptionalActions, tcgetattr, tcsetattr},
 };
 
-use crate::pty::open_slave;
-
 /// Longer than any test waits, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The deadline of whoever waits from now on.
-pub(crate) fn soon() -> Instant {
+/// Returns the deadline of whoever waits from now on.
+pub fn soon() -> Instant {
     Instant::now() + PATIENCE
 }
 
-pub(crate) struct Port(File);
+/// Port as a program has opened it.
+#[derive(Debug)]
+pub struct Port(File);
 
 impl Port {
-    pub(crate) fn open(path: &Path) -> Self {
-        let file = open_slave(path).unwrap();
-        fcntl_setfl(&file, OFlags::RDWR | OFlags::NONBLOCK).unwrap();
-        Self(file)
+    /// Opens the port at `path`.
+    ///
+    /// # Panics
+    ///
+    /// Panics, as all of these functions do, when it cannot.
+    pub fn open(path: &Path) -> Self {
+        // Not the controlling terminal: a hang-up must not end this process.
+        let flags = (OFlags::NOCTTY | OFlags::NONBLOCK).bits() as i32;
+        Self(OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).unwrap())
     }
 
-    pub(crate) fn set_baud(&self, baud: u32) {
+    /// Sets the baud rate of both directions.
+    pub fn set_baud(&self, baud: u32) {
         let mut settings = tcgetattr(&self.0).unwrap();
         settings.set_speed(baud).unwrap();
         tcsetattr(&self.0, OptionalActions::Now, &settings).unwrap();
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
+    /// Sends all bytes.
+    pub fn write(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).unwrap();
     }
 
     /// Returns the bytes so far.
-    pub(crate) fn read_now(&mut self) -> Vec<u8> {
+    pub fn read_now(&mut self) -> Vec<u8> {
         let mut bytes = vec![0; 1 << 16];
         match self.0.read(&mut bytes) {
             Ok(count) => bytes.truncate(count),
@@ -54,7 +62,7 @@ impl Port {
     }
 
     /// Returns the bytes up to the point where they are `enough`.
-    pub(crate) fn read_until(&mut self, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    pub fn read_until(&mut self, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         let mut bytes = Vec::new();
         let deadline = soon();
         while !enough(&bytes) {
@@ -67,12 +75,12 @@ impl Port {
     }
 
     /// Reads, and forgets, all until the device goes.
-    pub(crate) fn read_to_hangup(&mut self) {
+    pub fn read_to_hangup(&mut self) {
         let deadline = soon();
         while self.read_next(deadline).is_some() {}
     }
 
-    /// The next bytes, or none when the device has gone.
+    /// Returns the next bytes, or none when the device has gone.
     fn read_next(&mut self, deadline: Instant) -> Option<Vec<u8>> {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut line = [PollFd::new(&self.0, PollFlags::IN)];

@@ -1,0 +1,21 @@
+//! Meters that only tests need, beside those of the [`simulator`]'s household.
+//!
+//! - A [`PolledMeter`] waits for a request; [`sml`] and [`p1`] write the household's state as other meters do.
+//! - [`uart`] computes the bytes that a program at the wrong baud rate reads.
+//! - [`faults`] damages a telegram in the ways of real lines.
+//! - [`Port`] is the program's end of a line.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests must fail visibly")]
+
+mod crc;
+pub mod faults;
+pub mod p1;
+pub mod polled;
+mod port;
+pub mod sml;
+pub mod uart;
+
+pub use crate::{
+    polled::{Event, PolledMeter, PolledOptions, WakeUp},
+    port::{Port, soon},
+};
