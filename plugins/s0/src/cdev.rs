@@ -25,7 +25,7 @@ const FIRST_CHIP: &str = "/dev/gpiochip0";
 /// Edges that the kernel keeps for one line.
 const KERNEL_BUFFER: u32 = 1024;
 /// Most edges that one read returns.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 
 /// GPIO line that is requested from the kernel.
 #[derive(Debug)]
@@ -65,11 +65,11 @@ impl Cdev {
         let certain = !request.has_edge_event().map_err(system_error)?;
         let level = certain.then_some((value == Value::Active) == gpio.active_high);
         let buffer = vec![0; AT_ONCE * request.edge_event_u64_size()];
-        let active_high = gpio.active_high;
-        Ok((Self { watched: None, unwatched: Some(request), active_high, buffer }, level, device))
+        let cdev = Self { watched: None, unwatched: Some(request), active_high: gpio.active_high, buffer };
+        Ok((cdev, level, device))
     }
 
-    /// Waits for an edge, and adds all that are there.
+    /// Waits for edges, and adds them.
     ///
     /// # Errors
     /// Returns any I/O error.
@@ -80,33 +80,23 @@ impl Cdev {
         if let Some(request) = self.unwatched.take() {
             self.watched = Some(request.into());
         }
+        // Read through `AsyncRequest` only: it takes a line for readable until it has itself read the last edge,
+        // and would spin if that edge was read from the request beneath it.
         let request = self.watched.as_ref().ok_or_else(gone)?;
-        loop {
-            // Read through `AsyncRequest` only: it takes a line for readable until it has itself read the last edge,
-            // and would spin if that edge was read from the request beneath it.
-            let words = request.read_edge_events_into_slice(&mut self.buffer).await.map_err(system_error)?;
-            parse(request.as_ref(), &self.buffer[..words], self.active_high, read)?;
-            // A storm of edges must not keep this loop running.
-            let more = request.as_ref().has_edge_event().map_err(system_error)?;
-            if !more || read.len() >= KERNEL_BUFFER as usize {
-                return Ok(());
-            }
-        }
+        let words = request.read_edge_events_into_slice(&mut self.buffer).await.map_err(system_error)?;
+        parse(request.as_ref(), &self.buffer[..words], self.active_high, read)
     }
 
-    /// Stops edges from waking this process until the next [`read`](Self::read).
-    pub(crate) fn nap(&mut self) {
-        if let Some(request) = self.watched.take() {
-            self.unwatched = Some(request.into());
-        }
-    }
-
-    /// Adds the edges that came during a nap.
+    /// Adds the edges that are there. Further ones do not wake this process until the next [`read`](Self::read).
     ///
     /// # Errors
     /// Returns any I/O error.
     pub(crate) fn drain(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
+        if let Some(request) = self.watched.take() {
+            self.unwatched = Some(request.into());
+        }
         let request = self.unwatched.as_ref().ok_or_else(gone)?;
+        // A storm of edges must not keep this loop running.
         while read.len() < KERNEL_BUFFER as usize && request.has_edge_event().map_err(system_error)? {
             let words = request.read_edge_events_into_slice(&mut self.buffer).map_err(system_error)?;
             parse(request, &self.buffer[..words], self.active_high, read)?;

@@ -26,15 +26,15 @@ pub(crate) struct Pulses {
     pub(crate) at: Duration,
 }
 
-/// Statistics of a line.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Statistics of a line, for `/health`.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
-    /// Edges that arrived.
-    pub(crate) edges: u64,
-    /// Changes of level that did not hold.
-    pub(crate) bounces: u64,
+    /// Edges or bytes that arrived.
+    pub(crate) arrived: framework::Counter,
+    /// Changes of level that did not hold, or bytes that were not a pulse of their own.
+    pub(crate) bounces: framework::Counter,
     /// Edges that the kernel dropped because they were not read in time.
-    pub(crate) lost_edges: u64,
+    pub(crate) lost: framework::Counter,
 }
 
 /// Tells pulses from bounces.
@@ -47,7 +47,7 @@ pub(crate) struct Counter {
     /// The last level that held.
     stable: bool,
     seqno: u32,
-    tally: Tally,
+    pub(crate) tally: Tally,
 }
 
 impl Counter {
@@ -55,14 +55,13 @@ impl Counter {
     /// that time is not a pulse, as it began before.
     ///
     /// With a `hold` of zero every activation is a pulse.
-    pub(crate) fn new(hold: Duration, level: Option<bool>, now: Duration) -> Self {
-        let stable = level.unwrap_or_default();
-        Self { hold, level, since: now, stable, seqno: 0, tally: Tally::default() }
+    pub(crate) fn new(hold: Duration, level: Option<bool>, now: Duration, tally: Tally) -> Self {
+        Self { hold, level, since: now, stable: level.unwrap_or_default(), seqno: 0, tally }
     }
 
     /// Takes the next edge; pulses that it makes certain are added to `found`.
     pub(crate) fn edge(&mut self, edge: Edge, found: &mut Vec<Pulses>) {
-        self.tally.edges += 1;
+        self.tally.arrived.increment();
         let mut lost = edge.seqno.wrapping_sub(self.seqno).wrapping_sub(1);
         if lost > u32::MAX / 2 {
             lost = 0; // the numbers started again
@@ -74,7 +73,7 @@ impl Counter {
             (self.level, self.stable) = (Some(first), first);
         }
         let level = if lost > 0 {
-            self.tally.lost_edges += u64::from(lost);
+            self.tally.lost.add(u64::from(lost));
             self.gap(lost, edge, found);
             !edge.active
         } else {
@@ -86,10 +85,10 @@ impl Counter {
             if self.hold.is_zero() {
                 found.push(Pulses { count: 1, at: edge.time });
             } else {
-                self.tally.bounces += 1;
+                self.tally.bounces.increment();
             }
         } else if edge.active == self.stable {
-            self.tally.bounces += 1; // the other level had not held yet
+            self.tally.bounces.increment(); // the other level had not held yet
         }
         (self.level, self.since) = (Some(edge.active), edge.time);
         if self.hold.is_zero() {
@@ -113,11 +112,6 @@ impl Counter {
         (self.level == Some(true) && !self.stable).then(|| self.since + self.hold)
     }
 
-    /// Returns the statistics so far.
-    pub(crate) fn tally(&self) -> Tally {
-        self.tally
-    }
-
     /// Counts the pulses of a gap: every other lost edge began one, up to the number that fits into its time. A gap
     /// that is too short for a pulse and a pause is part of a bounce.
     fn gap(&mut self, lost: u32, edge: Edge, found: &mut Vec<Pulses>) {
@@ -129,11 +123,8 @@ impl Counter {
         let undecided = u64::from(active && !self.stable);
         let activations = u64::from(if active { lost / 2 } else { lost.div_ceil(2) }) + undecided;
         // The `hold` is added because a pulse at an end of the gap needs no pause beyond it.
-        let room = match (2 * self.hold).as_nanos() {
-            0 => u128::MAX,
-            pulse => (span + self.hold).as_nanos() / pulse,
-        };
-        let count = activations.min(u64::try_from(room).unwrap_or(u64::MAX));
+        let room = (span + self.hold).as_nanos().checked_div((2 * self.hold).as_nanos());
+        let count = activations.min(room.and_then(|room| room.try_into().ok()).unwrap_or(u64::MAX));
         if count > 0 {
             found.push(Pulses { count, at: edge.time });
         }
@@ -181,11 +172,12 @@ mod tests {
         }
 
         fn count(&self, hold: Duration) -> (u64, Tally) {
-            let mut counter = Counter::new(hold, Some(false), Duration::ZERO);
+            let tally = Tally::default();
+            let mut counter = Counter::new(hold, Some(false), Duration::ZERO, tally.clone());
             let mut found = Vec::new();
             self.edges.iter().for_each(|edge| counter.edge(*edge, &mut found));
             counter.settle(self.now, &mut found);
-            (found.iter().map(|pulses| pulses.count).sum(), counter.tally())
+            (found.iter().map(|pulses| pulses.count).sum(), tally)
         }
 
         /// Without the edges of these indices: the kernel dropped them.
@@ -198,7 +190,8 @@ mod tests {
     #[test]
     fn the_shortest_pulses_of_the_standard_count_exactly() {
         let (count, tally) = Train::pulses(10_000, ms(30), ms(30)).count(HOLD);
-        assert_eq!((count, tally), (10_000, Tally { edges: 20_000, bounces: 0, lost_edges: 0 }));
+        assert_eq!((count, tally.arrived.get()), (10_000, 20_000));
+        assert_eq!((tally.bounces.get(), tally.lost.get()), (0, 0));
     }
 
     #[test]
@@ -211,12 +204,12 @@ mod tests {
         let (count, tally) = train.count(HOLD);
         assert_eq!(count, 100);
         // Three that did not hold at each pulse: two times active and once inactive.
-        assert_eq!(tally.bounces, 300);
+        assert_eq!(tally.bounces.get(), 300);
     }
 
     #[test]
     fn a_pulse_is_dated_at_the_edge_after_which_it_held() {
-        let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO);
+        let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO, Tally::default());
         let mut found = Vec::new();
         let mut train = Train::new();
         train.then(ms(2)).then(ms(1)).then(ms(30)).then(ms(30));
@@ -226,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_pulse_is_certain_as_soon_as_it_held() {
-        let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO);
+        let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO, Tally::default());
         let mut found = Vec::new();
         assert_eq!(counter.deadline(), None);
         counter.edge(Edge { time: ms(50), active: true, seqno: 1 }, &mut found);
@@ -246,7 +239,7 @@ mod tests {
     #[test]
     fn a_line_that_is_active_at_the_start_is_no_pulse() {
         for level in [Some(true), None] {
-            let mut counter = Counter::new(HOLD, level, Duration::ZERO);
+            let mut counter = Counter::new(HOLD, level, Duration::ZERO, Tally::default());
             let mut found = Vec::new();
             counter.settle(ms(500), &mut found);
             counter.edge(Edge { time: ms(1000), active: false, seqno: 1 }, &mut found);
@@ -270,13 +263,13 @@ mod tests {
     fn two_edges_reported_as_one_are_a_blip() {
         let edges = [(true, 100), (true, 105), (false, 200), (false, 300), (true, 400)];
         let count = |hold| {
-            let mut counter = Counter::new(hold, Some(false), Duration::ZERO);
+            let mut counter = Counter::new(hold, Some(false), Duration::ZERO, Tally::default());
             let mut found = Vec::new();
             for (n, (active, at)) in edges.into_iter().enumerate() {
                 counter.edge(Edge { time: ms(at), active, seqno: n as u32 + 1 }, &mut found);
             }
             counter.settle(ms(500), &mut found);
-            (found.iter().map(|pulses| pulses.count).sum::<u64>(), counter.tally().bounces)
+            (found.iter().map(|pulses| pulses.count).sum::<u64>(), counter.tally.bounces.get())
         };
         assert_eq!(count(HOLD), (2, 2));
         assert_eq!(count(Duration::ZERO), (4, 0));
@@ -289,7 +282,7 @@ mod tests {
             for lost in 0..40 {
                 let (count, tally) = train.clone().without(first..first + lost).count(HOLD);
                 assert_eq!(count, 500, "{lost} lost from {first} on");
-                assert_eq!(tally.lost_edges, lost as u64);
+                assert_eq!(tally.lost.get(), lost as u64);
                 assert_eq!(train.clone().without(first..first + lost).count(ms(30)).0, 500);
                 assert_eq!(train.clone().without(first..first + lost).count(Duration::ZERO).0, 500);
             }
@@ -315,13 +308,13 @@ mod tests {
         // A storm: 1000 activations within a second, of which hardly any is seen.
         let train = Train::pulses(1000, Duration::from_micros(500), Duration::from_micros(500));
         let (count, tally) = train.without(10..1990).count(HOLD);
-        assert_eq!(tally.lost_edges, 1980);
+        assert_eq!(tally.lost.get(), 1980);
         assert!(count <= 50, "{count} pulses of 10 ms and pauses of 10 ms in 1 s");
     }
 
     #[test]
     fn edge_numbers_wrap_and_may_restart() {
-        let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO);
+        let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO, Tally::default());
         counter.seqno = u32::MAX - 3;
         let mut found = Vec::new();
         for n in 0..8u32 {
@@ -335,7 +328,7 @@ mod tests {
         counter.edge(Edge { time: ms(800), active: true, seqno: 1 }, &mut found);
         counter.settle(ms(900), &mut found);
         assert_eq!(found.len(), 5);
-        assert_eq!(counter.tally().lost_edges, 0);
+        assert_eq!(counter.tally.lost.get(), 0);
     }
 
     prop_compose! {
@@ -359,7 +352,7 @@ mod tests {
                 press.iter().chain(release).for_each(|us| { train.then(Duration::from_micros(*us)); });
             }
             // Looks in between must not change the result.
-            let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO);
+            let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO, Tally::default());
             let mut found = Vec::new();
             let mut looks = looks.into_iter();
             for (i, edge) in train.edges.iter().enumerate() {
@@ -372,7 +365,7 @@ mod tests {
             counter.settle(train.now, &mut found);
             prop_assert_eq!(found.iter().map(|pulses| pulses.count).sum::<u64>(), changes.len() as u64);
             prop_assert_eq!(train.count(HOLD).0, changes.len() as u64);
-            prop_assert_eq!(counter.tally().lost_edges, 0);
+            prop_assert_eq!(counter.tally.lost.get(), 0);
         }
 
         #[test]
@@ -381,7 +374,7 @@ mod tests {
             hold in 0u64..50,
             level: Option<bool>,
         ) {
-            let mut counter = Counter::new(ms(hold), level, Duration::ZERO);
+            let mut counter = Counter::new(ms(hold), level, Duration::ZERO, Tally::default());
             let mut found = Vec::new();
             for (at, active, seqno) in edges {
                 counter.edge(Edge { time: ms(at), active, seqno }, &mut found);

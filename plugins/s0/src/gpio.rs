@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, time::sleep};
 use crate::{
     cdev::Cdev,
     clock,
-    config::{Backend, Gpio},
+    config::{Backend, Gpio, Where},
     counter::{Counter, Edge, Pulses, Tally},
     raspberry,
 };
@@ -35,41 +35,30 @@ pub(crate) enum Edges {
     Channel(mpsc::Receiver<io::Result<Edge>>),
 }
 
-/// Line that was opened.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    pub(crate) input: GpioInput,
-    /// `cdev` or `rppal`.
-    pub(crate) backend: &'static str,
-    /// The line's full name: `/dev/gpiochip0 line 21 (GPIO21)`.
-    pub(crate) device: String,
-}
-
 impl GpioInput {
-    /// Starts to watch a line.
+    /// Starts to watch a line. Also returns the backend, `cdev` or `rppal`, and the line's full name:
+    /// `/dev/gpiochip0 line 21 (GPIO21)`.
     ///
     /// # Errors
     /// Fails if the line does not exist, is in use, or may not be used; the text says what to do.
-    pub(crate) fn open(gpio: &Gpio, debounce: Duration) -> io::Result<Watched> {
-        let backend = match gpio.backend {
-            // A Raspberry Pi whose kernel has no usable character device.
-            Backend::Auto
-                if gpio.bcm_only() && gpiocdev::chip::chips().is_ok_and(|chips| chips.is_empty()) =>
-            {
-                Backend::Rppal
-            }
-            Backend::Auto => Backend::Cdev,
-            chosen => chosen,
-        };
-        let (edges, level, backend, device) = if backend == Backend::Rppal {
-            let edges = raspberry::open(gpio)?;
-            (Edges::Channel(edges), None, "rppal", gpio.to_string())
+    pub(crate) fn open(
+        gpio: &Gpio,
+        debounce: Duration,
+        tally: Tally,
+    ) -> io::Result<(Self, &'static str, String)> {
+        // A Raspberry Pi whose kernel has no usable character device.
+        let chipless = || gpiocdev::chip::chips().is_ok_and(|chips| chips.is_empty());
+        let is_pin = matches!((gpio.line, &gpio.chip), (Where::Pin(_), None));
+        let with_rppal =
+            gpio.backend == Backend::Rppal || gpio.backend == Backend::Auto && is_pin && chipless();
+        let (edges, level, backend, device) = if with_rppal {
+            (Edges::Channel(raspberry::open(gpio)?), None, "rppal", gpio.to_string())
         } else {
             let (cdev, level, device) = Cdev::open(gpio)?;
             (Edges::Cdev(Box::new(cdev)), level, "cdev", device)
         };
-        let input = Self { edges, read: Vec::new(), counter: Counter::new(debounce, level, clock::now()) };
-        Ok(Watched { input, backend, device })
+        let counter = Counter::new(debounce, level, clock::now(), tally);
+        Ok((Self { edges, read: Vec::new(), counter }, backend, device))
     }
 
     /// Waits for edges, or until a level has held; adds the pulses that became certain.
@@ -86,7 +75,7 @@ impl GpioInput {
                 None => self.edges.read(&mut self.read).await?,
                 Some(deadline) => {
                     // A contact that bounces need not wake this process each time: the kernel has the times.
-                    self.edges.nap();
+                    self.edges.drain(&mut self.read)?;
                     sleep((deadline + LATENCY).saturating_sub(clock::now()).min(LONGEST_NAP)).await;
                     held = Some(clock::now());
                     self.edges.drain(&mut self.read)?;
@@ -110,15 +99,10 @@ impl GpioInput {
             Edges::Channel(_) => Ok(()), // the thread reports it
         }
     }
-
-    /// Returns the line's statistics.
-    pub(crate) fn tally(&self) -> Tally {
-        self.counter.tally()
-    }
 }
 
 impl Edges {
-    /// Waits for an edge, and adds all that are there.
+    /// Waits for edges, and adds them.
     ///
     /// # Cancel safety
     /// Edges that were read are in `read`.
@@ -133,14 +117,7 @@ impl Edges {
         }
     }
 
-    /// Stops edges from waking this process until the next [`read`](Self::read).
-    fn nap(&mut self) {
-        if let Self::Cdev(cdev) = self {
-            cdev.nap();
-        }
-    }
-
-    /// Adds the edges that came during a nap.
+    /// Adds the edges that are there. Further ones do not wake this process until the next [`read`](Self::read).
     fn drain(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
         match self {
             Self::Cdev(cdev) => cdev.drain(read),
@@ -160,7 +137,7 @@ mod tests {
 
     fn input(hold: Duration) -> (GpioInput, mpsc::Sender<io::Result<Edge>>) {
         let (sender, edges) = mpsc::channel(1024);
-        let counter = Counter::new(hold, Some(false), clock::now());
+        let counter = Counter::new(hold, Some(false), clock::now(), Tally::default());
         (GpioInput { edges: Edges::Channel(edges), read: Vec::new(), counter }, sender)
     }
 
@@ -177,7 +154,7 @@ mod tests {
         }
         let mut found = Vec::new();
         input.pulses(&mut found).await.unwrap();
-        assert_eq!((found.len(), input.tally().edges), (100, 200));
+        assert_eq!((found.len(), input.counter.tally.arrived.get()), (100, 200));
     }
 
     #[tokio::test]

@@ -5,7 +5,10 @@ use std::{io, time::Duration};
 
 use transport::{Connection, Port};
 
-use crate::{clock, counter::Pulses};
+use crate::{
+    clock,
+    counter::{Pulses, Tally},
+};
 
 /// Open serial port, and the counter of its bytes.
 #[derive(Debug)]
@@ -20,9 +23,9 @@ impl SerialInput {
     ///
     /// # Errors
     /// Returns any I/O error; the text says what to do if that is known.
-    pub(crate) async fn open(port: &Port, baud: u32, debounce: Duration) -> io::Result<Self> {
+    pub(crate) async fn open(port: &Port, baud: u32, debounce: Duration, tally: Tally) -> io::Result<Self> {
         let connection = Connection::open(port, baud).await?;
-        Ok(Self { connection, buffer: vec![0; 4096], bursts: Bursts::new(debounce) })
+        Ok(Self { connection, buffer: vec![0; 4096], bursts: Bursts { debounce, last: None, tally } })
     }
 
     /// Waits for bytes, and adds their pulses.
@@ -37,11 +40,6 @@ impl SerialInput {
         found.extend(self.bursts.bytes(read as u64, clock::now()));
         Ok(())
     }
-
-    /// Returns the number of bytes, and of those that were not a pulse of their own.
-    pub(crate) fn tally(&self) -> (u64, u64) {
-        (self.bursts.bytes, self.bursts.merged)
-    }
 }
 
 /// Counter of bytes: a burst without a pause of `debounce` is one pulse.
@@ -49,15 +47,10 @@ impl SerialInput {
 struct Bursts {
     debounce: Duration,
     last: Option<Duration>,
-    bytes: u64,
-    merged: u64,
+    tally: Tally,
 }
 
 impl Bursts {
-    fn new(debounce: Duration) -> Self {
-        Self { debounce, last: None, bytes: 0, merged: 0 }
-    }
-
     /// Takes `count` bytes that were read together.
     ///
     /// The kernel does not stamp bytes, so bytes that are read together count as one burst. That includes those that
@@ -70,8 +63,8 @@ impl Bursts {
             _ if follows => 0,
             _ => count.min(1),
         };
-        self.bytes += count;
-        self.merged += count - pulses;
+        self.tally.arrived.add(count);
+        self.tally.bounces.add(count - pulses);
         (pulses > 0).then_some(Pulses { count: pulses, at: now })
     }
 }
@@ -85,7 +78,7 @@ mod tests {
     }
 
     fn pulses(debounce: Duration, reads: &[(u64, u64)]) -> Vec<u64> {
-        let mut bursts = Bursts::new(debounce);
+        let mut bursts = Bursts { debounce, last: None, tally: Tally::default() };
         reads.iter().map(|(at, count)| bursts.bytes(*count, ms(*at)).map_or(0, |p| p.count)).collect()
     }
 

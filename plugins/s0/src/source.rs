@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     clock,
     config::{Device, Settings},
-    counter::Pulses,
+    counter::{Pulses, Tally},
     gpio::GpioInput,
     power::Power,
     serial::SerialInput,
@@ -33,7 +33,9 @@ pub(crate) struct S0Source {
     settings: Settings,
     total: Arc<Total>,
     heartbeat: Duration,
-    report: Report,
+    backend: Fact,
+    device: Fact,
+    tally: Tally,
     open: Option<Open>,
 }
 
@@ -58,23 +60,22 @@ struct Shown {
     watts: Option<f64>,
 }
 
-/// Facts and counters of the line in `/health`.
-struct Report {
-    backend: Fact,
-    device: Fact,
-    counters: Vec<(Counter, u64)>,
-}
-
 impl S0Source {
     pub(crate) fn new(settings: Settings, total: Arc<Total>, cx: &SourceContext) -> Self {
-        let names: &[_] = match settings.device {
-            Device::Gpio(_) => &["edges", "bounces", "lost_edges"],
-            Device::Serial { .. } => &["bytes", "merged_bytes"],
+        let (arrived, bounces, lost) = match settings.device {
+            Device::Gpio(_) => ("edges", "bounces", cx.counter("lost_edges")),
+            // A serial port does not report lost bytes.
+            Device::Serial { .. } => ("bytes", "merged_bytes", Counter::default()),
         };
-        let counters = names.iter().map(|name| (cx.counter(name), 0)).collect();
-        let report = Report { backend: cx.fact("backend"), device: cx.fact("device"), counters };
-        let heartbeat = (cx.stale_after() / HEARTBEATS).max(Duration::from_millis(100));
-        Self { settings, total, heartbeat, report, open: None }
+        Self {
+            settings,
+            total,
+            heartbeat: (cx.stale_after() / HEARTBEATS).max(Duration::from_millis(100)),
+            backend: cx.fact("backend"),
+            device: cx.fact("device"),
+            tally: Tally { arrived: cx.counter(arrived), bounces: cx.counter(bounces), lost },
+            open: None,
+        }
     }
 
     fn unavailable(&self, source: io::Error) -> AcquireError {
@@ -86,59 +87,46 @@ impl S0Source {
 impl DataAcquisition for S0Source {
     async fn open(&mut self) -> Result<(), AcquireError> {
         let total = Arc::clone(&self.total);
-        match spawn_blocking(move || total.load()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                let device = format!("the count of {}", self.settings.device);
-                return Err(AcquireError::Unavailable { device, source: io::Error::other(error) });
-            }
-            Err(error) => return Err(AcquireError::Fatal(error.to_string())),
-        }
+        let loaded = spawn_blocking(move || total.load()).await;
+        loaded.map_err(|panic| AcquireError::Fatal(panic.to_string()))?.map_err(|error| {
+            let device = format!("the count of {}", self.settings.device);
+            AcquireError::Unavailable { device, source: io::Error::other(error) }
+        })?;
         let Settings { device, debounce, rate, power_timeout, .. } = &self.settings;
-        let input = match device {
-            Device::Gpio(gpio) => match GpioInput::open(gpio, *debounce) {
-                Ok(watched) => {
-                    self.report.backend.set(watched.backend);
-                    self.report.device.set(watched.device);
-                    Input::Gpio(watched.input)
-                }
-                Err(error) => return Err(self.unavailable(error)),
-            },
-            Device::Serial { port, baud } => match SerialInput::open(port, *baud, *debounce).await {
-                Ok(input) => {
-                    self.report.backend.set("serial");
-                    self.report.device.set(port.to_string());
-                    Input::Serial(input)
-                }
-                Err(error) => return Err(self.unavailable(error)),
-            },
+        let tally = self.tally.clone();
+        let opened = match device {
+            Device::Gpio(gpio) => GpioInput::open(gpio, *debounce, tally)
+                .map(|(input, backend, line)| (Input::Gpio(input), backend, line)),
+            Device::Serial { port, baud } => SerialInput::open(port, *baud, *debounce, tally)
+                .await
+                .map(|input| (Input::Serial(input), "serial", port.to_string())),
         };
+        let (input, backend, line) = opened.map_err(|error| self.unavailable(error))?;
+        self.backend.set(backend);
+        self.device.set(line);
         let power = Power::new(rate.joules_per_pulse(), *power_timeout, clock::now());
-        self.report.counters.iter_mut().for_each(|(_, reported)| *reported = 0);
         self.open = Some(Open { input, found: Vec::new(), power, shown: None });
         Ok(())
     }
 
     async fn acquire(&mut self) -> Result<Batch, AcquireError> {
         let Some(open) = &mut self.open else {
-            return Err(
-                self.unavailable(io::Error::new(io::ErrorKind::NotConnected, "the device is not open"))
-            );
+            return Err(self.unavailable(io::ErrorKind::NotConnected.into()));
         };
         loop {
             // No await from here to the batch, so that a counted pulse is in the file and in the batch.
             // The time is taken first: a command may set the count at any moment, and this reading must come before it.
             let taken_at = Timestamp::now();
             let pulses = open.count(&self.total);
-            self.report.line(&open.input);
             self.total.sync_if_due();
             let now = clock::now();
-            if open.is_changed(pulses) {
-                return Ok(Batch { taken_at, readings: open.readings(now, pulses, &self.settings) });
-            }
-            if now >= open.next(self.heartbeat) {
-                // Without pulses, only this check shows that the device has gone.
-                if let Err(error) = open.input.check() {
+            let is_changed = open.shown.as_ref().is_none_or(|shown| shown.pulses != pulses);
+            if is_changed || now >= open.next(self.heartbeat) {
+                // Without pulses, only this check shows that the device has gone. A serial port's read reports it.
+                if !is_changed
+                    && let Input::Gpio(input) = &open.input
+                    && let Err(error) = input.check()
+                {
                     return Err(self.unavailable(error));
                 }
                 return Ok(Batch { taken_at, readings: open.readings(now, pulses, &self.settings) });
@@ -181,11 +169,6 @@ impl Open {
         total.pulses()
     }
 
-    /// Returns whether the count changed since the last batch.
-    fn is_changed(&self, pulses: u64) -> bool {
-        self.shown.as_ref().is_none_or(|shown| shown.pulses != pulses)
-    }
-
     /// Returns the time of the next batch without a pulse: when the power has fallen, or as a heartbeat.
     fn next(&self, heartbeat: Duration) -> Duration {
         let Some(shown) = &self.shown else { return Duration::ZERO };
@@ -211,34 +194,6 @@ impl Input {
         match self {
             Self::Gpio(input) => input.pulses(found).await,
             Self::Serial(input) => input.pulses(found).await,
-        }
-    }
-
-    /// Checks that the device is still there.
-    fn check(&self) -> io::Result<()> {
-        match self {
-            Self::Gpio(input) => input.check(),
-            Self::Serial(_) => Ok(()), // a read reports it
-        }
-    }
-}
-
-impl Report {
-    /// Updates the counters with the line's statistics since it was opened.
-    fn line(&mut self, input: &Input) {
-        let seen = match input {
-            Input::Gpio(input) => {
-                let tally = input.tally();
-                [tally.edges, tally.bounces, tally.lost_edges]
-            }
-            Input::Serial(input) => {
-                let (bytes, merged) = input.tally();
-                [bytes, merged, 0] // a serial port does not report lost bytes
-            }
-        };
-        for ((counter, reported), seen) in self.counters.iter_mut().zip(seen) {
-            counter.add(seen - *reported);
-            *reported = seen;
         }
     }
 }
