@@ -19,31 +19,19 @@ pub struct Config {
     baud: Option<u32>,
     #[serde(default)]
     backend: Backend,
-    #[serde(default = "default_pulses_per_kwh")]
-    pulses_per_kwh: f64,
-    #[serde(default = "default_debounce")]
-    debounce: Period,
+    pulses_per_kwh: Option<f64>,
+    debounce: Option<Period>,
     pull: Option<Pull>,
     edge: Option<Side>,
-    #[serde(default = "default_sync_interval")]
-    sync_interval: Period,
-    #[serde(default = "default_power_timeout")]
-    power_timeout: Period,
+    sync_interval: Option<Period>,
+    power_timeout: Option<Period>,
 }
 
-fn default_pulses_per_kwh() -> f64 {
-    1000.0
-}
-fn default_debounce() -> Period {
-    Period(Duration::from_millis(10)) // a third of the standard's shortest pulse
-}
-fn default_sync_interval() -> Period {
-    Period(Duration::from_secs(60))
-}
-fn default_power_timeout() -> Period {
-    Period(Duration::from_secs(300))
-}
-
+const DEFAULT_PULSES_PER_KWH: f64 = 1000.0;
+/// A third of the standard's shortest pulse.
+const DEFAULT_DEBOUNCE: Duration = Duration::from_millis(10);
+const DEFAULT_SYNC_INTERVAL: Duration = Duration::from_secs(60);
+const DEFAULT_POWER_TIMEOUT: Duration = Duration::from_secs(300);
 /// Most adapters leave the factory at this speed, and a byte arrives a millisecond after its pulse began. A bare S0
 /// output on RX has no speed of its own.
 const DEFAULT_BAUD: u32 = 9600;
@@ -121,16 +109,16 @@ impl Config {
     /// # Errors
     /// Returns all mistakes, not only the first.
     pub(crate) fn settings(self) -> Result<Settings, ConfigError> {
-        let rate = Rate::new(self.pulses_per_kwh).ok_or_else(|| {
-            let message = format!("`{}` is not a valid number of pulses per kWh", self.pulses_per_kwh);
-            ConfigError::key("pulses_per_kwh", message)
+        let per_kwh = self.pulses_per_kwh.unwrap_or(DEFAULT_PULSES_PER_KWH);
+        let rate = Rate::new(per_kwh).ok_or_else(|| {
+            ConfigError::key("pulses_per_kwh", format!("`{per_kwh}` is not a valid number of pulses per kWh"))
                 .hint("it is printed on the meter as `imp/kWh`: more than 0 and at most 1000000, often 1000")
         });
-        let debounce = (*self.debounce > MAX_DEBOUNCE).then(|| {
-            ConfigError::key("debounce", format!("`{}` would swallow pulses", self.debounce))
+        let debounce = self.debounce.filter(|debounce| **debounce > MAX_DEBOUNCE).map(|debounce| {
+            ConfigError::key("debounce", format!("`{debounce}` would swallow pulses"))
                 .hint("a pulse lasts 30ms or more, so 10ms suits most meters; at most 10s")
         });
-        let power_timeout = self.power_timeout.is_zero().then(|| {
+        let power_timeout = self.power_timeout.filter(|timeout| timeout.is_zero()).map(|_| {
             ConfigError::key("power_timeout", "`0s` would always show 0 W")
                 .hint("expected the time without a pulse after which the power is 0 W, such as \"5m\"")
         });
@@ -139,9 +127,9 @@ impl Config {
         ConfigError::all(found.into_iter().flatten().cloned())?;
         Ok(Settings {
             rate: rate?,
-            debounce: *self.debounce,
-            sync_interval: *self.sync_interval,
-            power_timeout: *self.power_timeout,
+            debounce: self.debounce.map_or(DEFAULT_DEBOUNCE, |period| *period),
+            sync_interval: self.sync_interval.map_or(DEFAULT_SYNC_INTERVAL, |period| *period),
+            power_timeout: self.power_timeout.map_or(DEFAULT_POWER_TIMEOUT, |period| *period),
             device: device?,
         })
     }
@@ -187,13 +175,10 @@ impl Config {
     }
 
     fn gpio(&self, line: Where) -> Result<Device, ConfigError> {
-        let pin = match line {
-            Where::Pin(pin) if pin > LAST_PIN => Some(
-                ConfigError::key("pin", format!("there is no pin `{pin}`"))
-                    .hint("it is the BCM number, 0 to 27 on a Raspberry Pi's header, not the position on it"),
-            ),
-            _ => None,
-        };
+        let pin = self.pin.filter(|pin| *pin > LAST_PIN).map(|pin| {
+            ConfigError::key("pin", format!("there is no pin `{pin}`"))
+                .hint("it is the BCM number, 0 to 27 on a Raspberry Pi's header, not the position on it")
+        });
         let baud = self
             .baud
             .map(|_| ConfigError::key("baud", "`baud` has no effect without `port`").hint("remove it"));
@@ -208,13 +193,6 @@ impl Config {
         let edge = self.edge.unwrap_or(if pull == Pull::Down { Side::Rising } else { Side::Falling });
         let chip = self.chip.as_ref().map(|chip| PathBuf::from("/dev").join(chip));
         Ok(Device::Gpio(Gpio { line, chip, backend: self.backend, pull, active_high: edge == Side::Rising }))
-    }
-}
-
-impl Gpio {
-    /// Returns whether it is a pin by its BCM number, without a chip.
-    pub(crate) fn bcm_only(&self) -> bool {
-        matches!(self.line, Where::Pin(_)) && self.chip.is_none()
     }
 }
 

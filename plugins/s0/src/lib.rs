@@ -28,7 +28,7 @@ use framework::{ConfigError, Mode, Source, SourceContext, SourcePlugin};
 
 pub use crate::config::Config;
 use crate::{
-    commands::{ResetS0, SetS0},
+    commands::{RESET, SET, SetCount},
     source::S0Source,
     total::Total,
 };
@@ -52,8 +52,8 @@ impl SourcePlugin for S0 {
         let total = Arc::new(Total::new(cx, settings.rate, settings.sync_interval));
         let device = settings.device.to_string();
         Ok(Source::new(S0Source::new(settings, Arc::clone(&total), cx))
-            .command(ResetS0 { total: Arc::clone(&total) })
-            .command(SetS0 { total })
+            .command(SetCount { spec: RESET, total: Arc::clone(&total) })
+            .command(SetCount { spec: SET, total })
             .exclusive(device))
     }
 }

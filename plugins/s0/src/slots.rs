@@ -13,7 +13,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io,
+    io::{self, Read as _},
     os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -31,7 +31,8 @@ const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 /// Open count file, locked for this process.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    file: Arc<File>,
+    /// It can be synced without blocking a writer.
+    pub(crate) file: Arc<File>,
     /// Slot of the newest count.
     newest: usize,
     sequence: u64,
@@ -101,14 +102,12 @@ impl Slots {
         slots.write(count)?;
         slots.write(count)?;
         slots.file.sync_all()?;
-        if let Some(parent) = path.parent() {
-            File::open(parent)?.sync_all()?;
-        }
+        path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())?;
         Ok(slots)
     }
 
     /// Writes a count into the older slot. It then survives this process, and a power cut after the next sync of
-    /// [`file`](Self::file).
+    /// `file`.
     ///
     /// # Errors
     /// Returns any I/O error; the last count is still there then.
@@ -117,24 +116,6 @@ impl Slots {
         self.file.write_all_at(&encode(sequence, count), OFFSETS[slot])?;
         (self.newest, self.sequence) = (slot, sequence);
         Ok(())
-    }
-
-    /// Returns the file, which can be synced without blocking a writer.
-    pub(crate) fn file(&self) -> Arc<File> {
-        Arc::clone(&self.file)
-    }
-
-    /// Makes all writes fail, as on a full disk; returns the real file.
-    #[cfg(test)]
-    pub(crate) fn full_disk(&mut self) -> Arc<File> {
-        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        std::mem::replace(&mut self.file, Arc::new(full))
-    }
-
-    /// Restores the real file.
-    #[cfg(test)]
-    pub(crate) fn repaired(&mut self, file: Arc<File>) {
-        self.file = file;
     }
 }
 
@@ -179,13 +160,10 @@ fn locked(path: &Path) -> Result<File, OpenError> {
 
 /// Renames a damaged file to the first free name.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    for aside in asides(path) {
-        if !aside.try_exists()? {
-            fs::rename(path, &aside)?;
-            return Ok(aside);
-        }
-    }
-    Err(io::Error::other("no free name for the damaged file"))
+    let free = asides(path).find(|aside| !aside.exists());
+    let aside = free.ok_or_else(|| io::Error::other("no free name for the damaged file"))?;
+    fs::rename(path, &aside)?;
+    Ok(aside)
 }
 
 /// Returns the names of damaged files: `….damaged-1` and so on.
@@ -219,24 +197,17 @@ fn decode(slot: &[u8; SLOT]) -> Option<(u64, Count)> {
 
 /// Returns the newer slot, its sequence and count, and the file's state; `None` if both are damaged.
 fn newest(file: &File) -> io::Result<Option<(usize, u64, Count, Found)>> {
-    let (newest, (sequence, count), found) = match (read(file, 0)?, read(file, 1)?) {
-        (Some(first), Some(second)) if second.0 > first.0 => (1, second, Found::Whole),
-        (Some(first), Some(_)) => (0, first, Found::Whole),
-        (Some(first), None) => (0, first, Found::OneDamaged),
-        (None, Some(second)) => (1, second, Found::OneDamaged),
-        (None, None) => return Ok(None),
+    let mut bytes = Vec::new();
+    file.take(OFFSETS[1] + SLOT as u64).read_to_end(&mut bytes)?;
+    let slot = |offset: u64| bytes.get(offset as usize..).and_then(<[u8]>::first_chunk).and_then(decode);
+    let (newest, (sequence, count), found) = match OFFSETS.map(slot) {
+        [Some(first), Some(second)] if second.0 > first.0 => (1, second, Found::Whole),
+        [Some(first), Some(_)] => (0, first, Found::Whole),
+        [Some(first), None] => (0, first, Found::OneDamaged),
+        [None, Some(second)] => (1, second, Found::OneDamaged),
+        [None, None] => return Ok(None),
     };
     Ok(Some((newest, sequence, count, found)))
-}
-
-/// Returns the content of a slot; `None` if it is damaged or missing.
-fn read(file: &File, slot: usize) -> io::Result<Option<(u64, Count)>> {
-    let mut bytes = [0; SLOT];
-    match file.read_exact_at(&mut bytes, OFFSETS[slot]) {
-        Ok(()) => Ok(decode(&bytes)),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]

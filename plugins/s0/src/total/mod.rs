@@ -32,7 +32,8 @@ const SHORTEST_SYNC: Duration = Duration::from_millis(100);
 pub(crate) struct Total {
     cx: SourceContext,
     path: PathBuf,
-    rate: Rate,
+    /// Pulses per kWh.
+    pub(crate) rate: Rate,
     sync_interval: Duration,
     state: Mutex<State>,
     /// Notified of a change by a command.
@@ -42,7 +43,7 @@ pub(crate) struct Total {
     damaged_slots: Counter,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     pulses: u64,
     home: Home,
@@ -52,15 +53,14 @@ struct State {
     unsynced: Option<Instant>,
     /// A sync is running in the background. A disk that hangs gets no second one.
     syncing: bool,
-    /// The last write or sync failed.
-    failing: bool,
     /// Limits the log lines about it.
     faults: Faults<()>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Home {
     /// Not opened yet.
+    #[default]
     Closed,
     File(Slots),
     /// The file cannot be written, so the count is in memory; each sync tries to open the file again.
@@ -77,15 +77,7 @@ impl Total {
             path: cx.state_dir().join(format!("{}.count", cx.name())),
             rate,
             sync_interval: sync_interval.max(SHORTEST_SYNC),
-            state: Mutex::new(State {
-                pulses: 0,
-                home: Home::Closed,
-                about: String::new(),
-                unsynced: None,
-                syncing: false,
-                failing: false,
-                faults: Faults::default(),
-            }),
+            state: Mutex::default(),
             changed: Notify::new(),
             file: cx.fact("count_file"),
             write_errors: cx.counter("write_errors"),
@@ -129,12 +121,12 @@ impl Total {
     fn adopt(&self, state: &mut State, slots: Slots, count: Count, found: Found) -> Result<(), String> {
         let file = self.path.display();
         let kept = self.rate.converted(count.pulses, count.rate);
-        state.pulses = match state.home {
+        let before = std::mem::replace(&mut state.home, Home::File(slots));
+        state.pulses = match before {
             Home::Memory { base: Some(base) } => kept.saturating_add(state.pulses - base),
             Home::Memory { base: None } => state.pulses,
             Home::Closed | Home::File(_) => kept,
         };
-        state.home = Home::File(slots);
         state.unsynced = None;
         state.about = file.to_string();
         if let Some((aside, since)) = slots::kept_aside(&self.path) {
@@ -160,7 +152,7 @@ impl Total {
                 );
             }
         }
-        self.file.set(state.about.clone());
+        self.file.set(&state.about);
         if count.rate != self.rate {
             warn!(
                 "`pulses_per_kwh` changed to {} from {}: the pulses were converted, the energy is still {} kWh",
@@ -169,16 +161,8 @@ impl Total {
                 self.rate.kwh(kept)
             );
         }
-        let same = count == Count { pulses: state.pulses, rate: self.rate };
-        if same && found != Found::OneDamaged && !state.failing {
-            return Ok(());
-        }
-        self.write(state)
-    }
-
-    /// Returns the pulses per kWh.
-    pub(crate) fn rate(&self) -> Rate {
-        self.rate
+        let is_saved = matches!(before, Home::Closed) && count.rate == self.rate;
+        if is_saved && found != Found::OneDamaged { Ok(()) } else { self.write(state) }
     }
 
     /// Returns the count.
@@ -237,11 +221,10 @@ impl Total {
 
     /// Syncs the file in the background, if that is due.
     pub(crate) fn sync_if_due(self: &Arc<Self>) {
-        let mut state = self.state();
-        if state.syncing || state.unsynced.is_none_or(|since| since.elapsed() < self.sync_interval) {
+        if self.sync_due().is_none_or(|due| due > Instant::now()) {
             return;
         }
-        state.syncing = true;
+        self.state().syncing = true;
         let total = Arc::clone(self);
         spawn_blocking(move || {
             let _ = total.sync(); // reported
@@ -265,7 +248,7 @@ impl Total {
             }
         }
         let Home::File(slots) = &state.home else { return Ok(()) };
-        let file = slots.file();
+        let file = Arc::clone(&slots.file);
         if state.unsynced.take().is_none() {
             return Ok(());
         }
@@ -285,9 +268,7 @@ impl Total {
             return Err(self.complain(state, "write", &error));
         }
         state.unsynced.get_or_insert_with(Instant::now);
-        if std::mem::take(&mut state.failing) {
-            self.file.set(state.about.clone());
-        }
+        self.file.set(&state.about);
         if state.faults.over() {
             info!("the count is saved in {} again", self.path.display());
         }
@@ -306,9 +287,7 @@ impl Total {
         if let Some(text) = state.faults.note((), &advice) {
             error!("{text}");
         }
-        if !std::mem::replace(&mut state.failing, true) {
-            self.file.set(format!("{message}; the count is in memory only, trying again"));
-        }
+        self.file.set(format!("{message}; the count is in memory only, trying again"));
         message
     }
 

@@ -233,14 +233,15 @@ fn a_full_disk_is_reported_and_tried_again_at_the_next_pulse() {
         let Home::File(slots) = &mut total.state().home else { panic!("no file") };
         act(slots);
     };
-    let real = Mutex::new(None);
-    with_slots(&|slots| *real.lock().unwrap() = Some(slots.full_disk()));
+    let full = Mutex::new(Arc::new(fs::OpenOptions::new().write(true).open("/dev/full").unwrap()));
+    let swap = |slots: &mut Slots| std::mem::swap(&mut slots.file, &mut full.lock().unwrap());
+    with_slots(&swap);
     total.add(1);
     total.add(1);
     assert_eq!((total.pulses(), counter(&cx, "write_errors")), (3, 2));
     assert!(fact(&cx).starts_with("could not write"), "{}", fact(&cx));
     assert!(total.set(4).unwrap_err().contains("may be lost: could not write"));
-    with_slots(&|slots| slots.repaired(real.lock().unwrap().take().unwrap()));
+    with_slots(&swap);
     total.add(1);
     assert!(fact(&cx).ends_with("heat.count"));
     assert!(total.sync_due().is_some());
