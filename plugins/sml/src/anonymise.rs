@@ -9,14 +9,12 @@ use memchr::memmem;
 
 use crate::{
     checksum::Checksum,
-    reject::Flaw,
+    file::{self, Part},
     server_id::Number,
     tlv::{Element, Reader},
     wire::{ESCAPE, MAX_TELEGRAM, START},
 };
 
-const OPEN_RESPONSE: u64 = 0x0101;
-const GET_LIST_RESPONSE: u64 = 0x0701;
 /// Least length of bytes that are looked for everywhere: shorter ones may be the same by accident.
 const LEAST: usize = 5;
 
@@ -205,7 +203,16 @@ fn messages(payload: &[u8], secrets: &mut BTreeSet<(usize, Vec<u8>)>) -> Vec<Mes
     let mut messages = Vec::new();
     while reader.skip_fill() {
         let start = reader.at();
-        let Ok(id) = message(&mut reader, secrets) else { break };
+        let id = file::message(&mut reader, |part| match part {
+            Part::Opened(Element::Octets(octets)) | Part::Listed(Element::Octets(octets)) => {
+                secrets.insert((octets.len(), octets.to_vec()));
+            }
+            Part::Entry([name, .., Element::Octets(octets), _]) if is_secret(name) => {
+                secrets.insert((octets.len(), octets.to_vec()));
+            }
+            _ => {}
+        });
+        let Ok(id) = id else { break };
         let covered = start..reader.at();
         let Ok(Element::Unsigned(crc @ ([_] | [_, _]))) = reader.element() else { break };
         messages.push(Message { covered, id, crc: reader.at() - crc.len()..reader.at() });
@@ -214,58 +221,6 @@ fn messages(payload: &[u8], secrets: &mut BTreeSet<(usize, Vec<u8>)>) -> Vec<Mes
         }
     }
     messages
-}
-
-/// Reads a message up to its checksum; returns the place of its transaction id.
-fn message(reader: &mut Reader<'_>, secrets: &mut BTreeSet<(usize, Vec<u8>)>) -> Result<Range<usize>, Flaw> {
-    let mut keep = |element: Element<'_>| {
-        if let Element::Octets(octets) = element {
-            secrets.insert((octets.len(), octets.to_vec()));
-        }
-    };
-    reader.enter_exactly(6)?;
-    let id = if let Element::Octets(id) = reader.element()? { id.len() } else { 0 };
-    let id = reader.at() - id..reader.at();
-    for _ in 0..2 {
-        reader.element()?;
-    }
-    reader.enter_exactly(2)?;
-    match reader.element()?.unsigned() {
-        Some(OPEN_RESPONSE) => {
-            reader.enter_exactly(6)?;
-            for place in 0..6 {
-                let element = reader.element()?;
-                if place == 3 {
-                    keep(element);
-                }
-            }
-        }
-        Some(GET_LIST_RESPONSE) => {
-            reader.enter_exactly(7)?;
-            reader.element()?;
-            keep(reader.element()?);
-            reader.element()?;
-            reader.element()?;
-            for _ in 0..reader.enter()? {
-                reader.enter_exactly(7)?;
-                let name = reader.element()?;
-                for _ in 0..4 {
-                    reader.element()?;
-                }
-                let value = reader.element()?;
-                reader.element()?;
-                if is_secret(name) {
-                    keep(value);
-                }
-            }
-            reader.element()?;
-            reader.element()?;
-        }
-        _ => {
-            reader.element()?;
-        }
-    }
-    Ok(id)
 }
 
 /// Returns whether the register with this name identifies the meter.

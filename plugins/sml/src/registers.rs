@@ -5,11 +5,7 @@ use std::io::Write as _;
 use framework::{Decimal, Obis, Text, Timestamp};
 use telegram::{Register, RegisterTime};
 
-use crate::{
-    reject::Flaw,
-    tlv::{Element, Reader},
-    units,
-};
+use crate::{tlv::Element, units};
 
 /// Year of the oldest meters of this kind, in seconds since 1970.
 const YEAR_2010: i64 = 1_262_304_000;
@@ -119,13 +115,9 @@ impl Registers {
     }
 
     /// Reads an entry of a list. One without a valid name or value is left out.
-    pub(crate) fn read(&mut self, list: &mut Reader<'_>) -> Result<(), Flaw> {
-        list.enter_exactly(7)?;
-        let (name, status, time) = (list.element()?, list.element()?, list.element()?);
-        let (unit, scaler, value) = (list.element()?, list.element()?, list.element()?);
-        list.element()?; // the signature of the value
-        let Element::Octets(name) = name else { return Ok(()) };
-        let Ok(groups) = <[u8; 6]>::try_from(name) else { return Ok(()) };
+    pub(crate) fn read(&mut self, [name, status, time, unit, scaler, value, _]: [Element<'_>; 7]) {
+        let Element::Octets(name) = name else { return };
+        let Ok(groups) = <[u8; 6]>::try_from(name) else { return };
         let scaler = match scaler {
             Element::Octets([]) => Some(0),
             element => element.signed().or_else(|| element.unsigned().and_then(|code| code.try_into().ok())),
@@ -143,7 +135,7 @@ impl Registers {
                 entry.value = self.keep(|text| text.extend_from_slice(word));
             }
             (Element::Signed(bytes), Some(scaler)) => {
-                let Some(number) = value.signed() else { return Ok(()) };
+                let Some(number) = value.signed() else { return };
                 if bytes.len() < 4 {
                     entry.short = Some((number, scaler, bytes.len() as u8));
                 }
@@ -151,18 +143,17 @@ impl Registers {
                 self.digits(&mut entry, number.into(), scaler);
             }
             (Element::Unsigned(_), Some(scaler)) => {
-                let Some(number) = value.unsigned() else { return Ok(()) };
+                let Some(number) = value.unsigned() else { return };
                 let small = i64::try_from(number).ok().filter(|_| !doubtful);
                 entry.number = small.and_then(|number| decimal(number, scaler));
                 self.digits(&mut entry, number.into(), scaler);
             }
-            _ => return Ok(()),
+            _ => return,
         }
         entry.status = status.unsigned();
         entry.time = self.time(time);
         self.know(groups);
         self.entries.push(entry);
-        Ok(())
     }
 
     /// Keeps the digits of a number that is too large for a decimal: `18446744073709551615e3`.
