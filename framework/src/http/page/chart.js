@@ -34,11 +34,9 @@ function scale([low, high], count) {
 
 // Cuts a course into runs of indices, at times without readings.
 export function runs(times, values) {
-  const there = values.flatMap((value, i) => (typeof value === 'number' ? [i] : []));
-  const steps = there
-    .slice(1)
-    .map((index, i) => times[index] - times[there[i]])
-    .sort((a, b) => a - b);
+  const there = [...values.keys()].filter((i) => typeof values[i] === 'number');
+  const steps = there.slice(1).map((index, i) => times[index] - times[there[i]]);
+  steps.sort((a, b) => a - b);
   const usual = (steps[steps.length >> 1] ?? 0) * 2.5;
   const found = [];
   there.forEach((index, i) => {
@@ -56,30 +54,24 @@ const between = (upper, lower) => `${line(upper)}L${line([...lower].reverse()).s
 export function areas(runsOfPoints, zero, width, height, id) {
   const clip = (name, y, tall) =>
     s('clipPath', { id: `${id}-${name}` }, s('rect', { x: 0, y, width, height: Math.max(0, tall) }));
-  const path = (d, kind, name) => s('path', { d, class: `${kind} ${name}`, 'clip-path': `url(#${id}-${name})` });
-  const filled = runsOfPoints
-    .map((points) =>
-      between(
-        points,
-        points.map(([x]) => [x, zero]),
-      ),
-    )
-    .join('');
+  const path = (d, kind, name) => s(`path.${kind}.${name}`, { d, 'clip-path': `url(#${id}-${name})` });
+  const floor = (run) => run.map(([x]) => [x, zero]);
+  const filled = runsOfPoints.map((run) => between(run, floor(run))).join('');
   const drawn = runsOfPoints.map(line).join('');
   return [
-    s('defs', {}, clip('import', -4, zero + 4), clip('export', zero, height - zero + 4)),
+    s('defs', clip('import', -4, zero + 4), clip('export', zero, height - zero + 4)),
     ...['import', 'export'].flatMap((name) => [path(filled, 'area', name), path(drawn, 'line', name)]),
   ];
 }
 
 export class Chart {
   #svg = s('svg', { role: 'img', tabindex: 0 });
-  #tooltip = h('div', { class: 'tooltip', role: 'status', hidden: true });
-  #legend = h('p', { class: 'legend' });
-  #caption = h('p', { class: 'hint' });
-  #details = h('details', {}, h('summary', {}, t('as_table')), this.#caption, h('div', { class: 'scroll' }));
+  #tooltip = h('div.tooltip', { role: 'status', hidden: true });
+  #legend = h('p.legend');
+  #caption = h('p.hint');
+  #details = h('details', h('summary', t('as_table')), this.#caption, h('div.scroll'));
   #title = h('h2');
-  #cursor = s('line', { class: 'cursor', visibility: 'hidden' });
+  #cursor = s('line.cursor', { visibility: 'hidden' });
   #spec = null;
   #chosen = -1;
   #width = 0;
@@ -87,18 +79,11 @@ export class Chart {
 
   constructor(name) {
     this.#name = name;
-    const plot = h('div', { class: 'plot' }, this.#svg, this.#tooltip);
-    this.element = h(
-      'figure',
-      { class: 'chart card', 'data-test': `chart-${name}` },
-      h('figcaption', {}, this.#title, this.#legend),
-      plot,
-      this.#details,
-    );
-    on(this.#svg, 'pointermove', (event) => this.#point(event));
-    on(this.#svg, 'pointerdown', (event) => this.#point(event));
-    on(this.#svg, 'pointerleave', () => this.#choose(-1));
-    on(this.#svg, 'blur', () => this.#choose(-1));
+    const plot = h('div.plot', this.#svg, this.#tooltip);
+    const caption = h('figcaption', this.#title, this.#legend);
+    this.element = h('figure.chart.card', { 'data-test': `chart-${name}` }, caption, plot, this.#details);
+    for (const kind of ['pointermove', 'pointerdown']) on(this.#svg, kind, (event) => this.#point(event));
+    for (const kind of ['pointerleave', 'blur']) on(this.#svg, kind, () => this.#choose(-1));
     on(this.#svg, 'keydown', (event) => this.#key(event));
     on(this.#details, 'toggle', () => this.#fillTable());
     new ResizeObserver(() => {
@@ -114,7 +99,7 @@ export class Chart {
   show(spec) {
     this.#spec = spec;
     write(this.#title, spec.title);
-    this.#legend.replaceChildren(...spec.keys.map(({ name, text }) => h('span', { class: `key ${name}` }, text)));
+    this.#legend.replaceChildren(...spec.keys.map(({ name, text }) => h(`span.key.${name}`, text)));
     set(this.#svg, { 'aria-label': `${spec.label} ${t('keys_hint')}` });
     this.#draw();
     this.#fillTable();
@@ -128,26 +113,18 @@ export class Chart {
     if (!width) return;
     const height = Math.round(Math.max(200, Math.min(340, width * 0.45)));
     set(this.#svg, { viewBox: `0 0 ${width} ${height}`, width, height });
-    const stacked = bars.flatMap(({ columns, before = [] }) => [
-      ...columns.flatMap(stack).map(({ to }) => to),
-      ...before,
-    ]);
-    const values = courses.flatMap(({ mean, min = [], max = [] }) => [...mean, ...min, ...max]).concat(stacked);
+    const values = [
+      ...courses.flatMap(({ mean, min = [], max = [] }) => [mean, min, max].flat()),
+      ...bars.flatMap(({ columns, before }) => [...columns.flatMap(stack).map(({ to }) => to), ...before]),
+    ];
     const axis = scale(extent(values, least, free), height / 56);
     const x = (at) => LEFT + ((at - from) / (to - from)) * (width - LEFT - RIGHT);
     const y = (value) => TOP + ((axis.high - value) / (axis.high - axis.low)) * (height - TOP - BOTTOM);
     this.#x = x;
     const nodes = [];
     for (const mark of axis.marks) {
-      nodes.push(
-        s('line', {
-          class: Math.abs(mark) < 1e-9 ? 'zero' : 'grid',
-          x1: LEFT,
-          x2: width - RIGHT,
-          y1: y(mark),
-          y2: y(mark),
-        }),
-      );
+      const kind = Math.abs(mark) < 1e-9 ? 'zero' : 'grid';
+      nodes.push(s(`line.${kind}`, { x1: LEFT, x2: width - RIGHT, y1: y(mark), y2: y(mark) }));
       nodes.push(s('text', { x: LEFT - 8, y: y(mark) + 4, 'text-anchor': 'end' }, axisText(mark)));
     }
     const wide = 12 + 8 * Math.max(...ticks.map(({ text }) => text.length));
@@ -170,11 +147,10 @@ export class Chart {
   #courseNodes({ name, times, mean, min, max, filled }, x, y, width, height) {
     const found = runs(times, mean);
     const points = (values) => found.map((run) => run.map((i) => [x(times[i]), y(values[i])]));
-    const [middle, low, high] = [points(mean), min && points(min), max && points(max)];
-    const band =
-      low && s('path', { class: `band ${name}`, d: high.map((upper, i) => between(upper, low[i])).join('') });
-    if (filled) return [band, ...areas(middle, y(0), width, height, this.#name)].filter(Boolean);
-    return [band, s('path', { class: `line ${name}`, d: middle.map(line).join('') })].filter(Boolean);
+    const [middle, low, high] = [mean, min ?? [], max ?? []].map(points);
+    const band = s(`path.band.${name}`, { d: min && high.map((upper, i) => between(upper, low[i])).join('') });
+    if (filled) return [band, ...areas(middle, y(0), width, height, this.#name)];
+    return [band, s(`path.line.${name}`, { d: middle.map(line).join('') })];
   }
 
   #point(event) {
@@ -215,9 +191,9 @@ export class Chart {
     const { heads, keys } = this.#spec;
     const lines = item.cells.flatMap((cell, i) => {
       const key = keys.find(({ text }) => text === heads[i]);
-      return cell === '' ? [] : [h('span', { class: key ? `key ${key.name}` : 'plain' }, heads[i]), h('b', {}, cell)];
+      return cell === '' ? [] : [h(key ? `span.key.${key.name}` : 'span', heads[i]), h('b', cell)];
     });
-    this.#tooltip.replaceChildren(h('strong', {}, item.title), ...lines);
+    this.#tooltip.replaceChildren(h('strong', item.title), ...lines);
     const at = this.#x(item.at);
     set(this.#cursor, { x1: at, x2: at });
     const wide = this.#tooltip.offsetWidth;
@@ -229,50 +205,38 @@ export class Chart {
   #fillTable() {
     if (!this.#spec) return;
     const { heads, items, label } = this.#spec;
-    const shown = this.#details.open ? items : [];
-    const rows = shown.map(({ title, cells }) => [title, ...cells]);
-    const made = table([t('time'), ...heads], rows);
-    set(made, { 'aria-label': label });
+    const rows = (this.#details.open ? items : []).map(({ title, cells }) => [title, ...cells]);
     write(this.#caption, label);
-    this.#details.lastChild.replaceChildren(made);
+    this.#details.lastChild.replaceChildren(table([t('time'), ...heads], rows, label));
   }
 }
 
 // Returns beginning and end of values that are stacked.
 function stack(column) {
-  let [up, down] = [0, 0];
-  return column
-    .filter(({ value }) => value)
-    .map(({ name, value }) => {
-      const from = value < 0 ? down : up;
-      if (value < 0) down += value;
-      else up += value;
-      return { name, from, to: from + value };
-    });
+  const ends = { true: 0, false: 0 };
+  return column.flatMap(({ name, value }) => {
+    const from = ends[value < 0];
+    return value ? { name, from, to: (ends[value < 0] += value) } : [];
+  });
 }
 
-function barNodes({ start, end, columns, before = [], uncertain }, x, y, count) {
+function barNodes({ start, end, columns, before, uncertain }, x, y, count) {
   const whole = x(end) - x(start);
   const room = Math.min(64, whole * (count > 20 ? 0.78 : 0.7));
   const left = (x(start) + x(end) - room) / 2;
   const rect = (name, from, to, at, wide) => {
-    const [top, bottom] = [Math.min(y(from), y(to)), Math.max(y(from), y(to))];
-    return s('rect', {
-      class: name,
-      x: at.toFixed(1),
-      y: top.toFixed(1),
-      width: Math.max(1, wide).toFixed(1),
-      height: Math.max(0.5, bottom - top).toFixed(1),
-      rx: Math.min(2, wide / 4),
-    });
+    const [top, height] = [Math.min(y(from), y(to)), Math.max(0.5, Math.abs(y(to) - y(from)))];
+    const box = { x: at, y: top, width: Math.max(1, wide), height, rx: Math.min(2, wide / 4) };
+    for (const key of Object.keys(box)) box[key] = box[key].toFixed(1);
+    return s(`rect.${name}`, box);
   };
   const pale = before.filter(Boolean).map((value) => rect('before', 0, value, left - room * 0.12, room * 1.24));
   const wide = room / columns.length;
   const bars = columns.flatMap((column, i) =>
     stack(column).map(({ name, from, to }) =>
-      rect(`column ${name}`, from, to, left + i * wide, wide - (columns.length > 1 ? 1 : 0)),
+      rect(`column.${name}`, from, to, left + i * wide, wide - (columns.length > 1 ? 1 : 0)),
     ),
   );
-  const mark = uncertain ? [s('circle', { class: 'mark', cx: left + room / 2, cy: y(0) - 6, r: 3 })] : [];
+  const mark = uncertain ? [s('circle.mark', { cx: left + room / 2, cy: y(0) - 6, r: 3 })] : [];
   return [...pale, ...bars, ...mark];
 }

@@ -1,9 +1,9 @@
 // Commands: a form for each, a dialog that explains the effect, and the token if one is needed.
 
-import { h, on, set, show, write } from './dom.js';
+import { button, elements, h, on, say, set, show, write } from './dom.js';
 import { exact, number, separators } from './format.js';
-import { house } from './live.js';
-import { labelOf, sumOf } from './model.js';
+import { house, nameOf } from './live.js';
+import { sumOf } from './model.js';
 import { known, t } from './text.js';
 
 const KEY = 'token';
@@ -15,37 +15,21 @@ let fading = 0;
 export function start(message) {
   toast = message;
   const title = h('h2', { id: 'dialog-title' }, t('confirm_title'));
-  const parts = {
-    text: h('p', { 'data-test': 'dialog-text' }),
-    problem: h('p', { class: 'problem', role: 'alert', hidden: true }),
-    token: h('input', { type: 'password', autocomplete: 'off', 'data-test': 'token', id: 'token' }),
-    yes: h('button', { type: 'submit', class: 'primary', 'data-test': 'confirm' }, t('confirm')),
-    no: h('button', { type: 'button', 'data-test': 'cancel' }, t('cancel')),
-  };
-  parts.entry = h(
-    'div',
-    { class: 'field', hidden: true },
-    h('label', { for: 'token' }, t('token')),
-    parts.token,
-    h('small', {}, t('token_text')),
-  );
-  const body = h(
-    'form',
-    { method: 'dialog' },
-    title,
-    parts.text,
-    parts.entry,
-    parts.problem,
-    h('div', { class: 'buttons' }, parts.no, parts.yes),
-  );
+  const text = h('p', { 'data-test': 'dialog-text' });
+  const problem = h('p.problem', { role: 'alert', hidden: true });
+  const token = h('input', { type: 'password', autocomplete: 'off', 'data-test': 'token', id: 'token' });
+  const label = h('label', { for: 'token' }, t('token'));
+  const entry = h('div.field', { hidden: true }, label, token, h('small', t('token_text')));
+  const yes = h('button.primary', { type: 'submit', 'data-test': 'confirm' });
+  const no = button({ 'data-test': 'cancel' }, t('cancel'), () => element.close());
+  const body = h('form', { method: 'dialog' }, title, text, entry, problem, h('div.buttons', no, yes));
   const element = h('dialog', { 'aria-labelledby': 'dialog-title', 'data-test': 'dialog' }, body);
-  on(parts.no, 'click', () => element.close());
   on(element, 'close', () => (asked = null));
   on(body, 'submit', (event) => {
     event.preventDefault();
     send();
   });
-  dialog = { element, ...parts };
+  dialog = { element, text, problem, token, entry, yes, no };
   document.body.append(element);
 }
 
@@ -56,34 +40,21 @@ export function form(section, command) {
   const fields = Object.entries(args).map(([arg, kind]) => {
     const id = `arg-${name}-${arg}`;
     // As text, so that a decimal comma works in every browser.
-    const input = h('input', {
-      id,
-      'data-test': id,
-      type: 'text',
-      inputmode: kind === 'float' ? 'decimal' : null,
-      autocomplete: 'off',
-      'aria-describedby': `${id}-problem`,
-    });
+    const attributes = { type: 'text', autocomplete: 'off', 'aria-describedby': `${id}-problem` };
+    const input = h('input', { id, 'data-test': id, ...attributes });
+    if (kind === 'float') set(input, { inputmode: 'decimal' });
     const said = known(`arg_${short}_${arg}`) ?? command.ArgsAbout?.[arg] ?? known(`arg_${arg}`) ?? arg;
-    const problem = h('small', { class: 'problem', id: `${id}-problem`, hidden: true });
-    return {
-      arg,
-      kind,
-      input,
-      problem,
-      element: h('div', { class: 'field' }, h('label', { for: id }, said), input, problem),
-    };
+    const problem = h('small.problem', { id: `${id}-problem`, hidden: true });
+    return { arg, kind, input, problem, element: h('div.field', h('label', { for: id }, said), input, problem) };
   });
   const title = known(`command_${short}`) ?? short;
-  const button = h('button', { type: 'submit', 'data-test': `run-${name}` }, fields.length ? t('run') : title);
-  const hint = known(`command_${short}`) ? null : about;
   const element = h(
-    'form',
-    { class: 'command', 'data-test': `command-${name}`, novalidate: true },
-    fields.length ? h('h4', {}, title) : null,
-    hint ? h('p', { class: 'hint', lang: 'en' }, hint) : null,
-    ...fields.map(({ element }) => element),
-    button,
+    'form.command',
+    { 'data-test': `command-${name}`, novalidate: true },
+    fields.length ? h('h4', title) : null,
+    known(`command_${short}`) || !about ? null : h('p.hint', { lang: 'en' }, about),
+    elements(fields),
+    h('button', { type: 'submit', 'data-test': `run-${name}` }, fields.length ? t('run') : title),
   );
   on(element, 'submit', (event) => {
     event.preventDefault();
@@ -91,9 +62,9 @@ export function form(section, command) {
     let fine = true;
     for (const { arg, kind, input, problem } of fields) {
       const value = kind === 'float' ? parsed(input.value) : input.value;
-      const wrong = kind === 'float' ? value === null : value === '';
-      show(problem, wrong);
-      write(problem, kind === 'float' ? t('bad_number', { example: number(13756.57, 2) }) : t('bad_text'));
+      const wrong = value === null || value === '';
+      const wanted = kind === 'float' ? t('bad_number', { example: number(13756.57, 2) }) : t('bad_text');
+      say(problem, wrong ? wanted : null);
       set(input, { 'aria-invalid': wrong ? 'true' : null });
       if (wrong && fine) input.focus();
       fine &&= !wrong;
@@ -117,48 +88,45 @@ export function parsed(text) {
   return /^-?\d+\.\d*$/.test(joined) ? Number(joined) : null;
 }
 
-const sourceName = (section) =>
-  labelOf(house.subjects.find((subject) => subject.section === section) ?? { section, key: section, kind: 'other' });
-
 // Returns the effect of a command in words.
 function explained({ section, short, title, values }) {
-  const source = sourceName(section);
+  const source = nameOf(section);
   const counter = house.subjects.find((subject) => subject.section === section && subject.imports);
   const count = counter && sumOf(counter.imports, house.sections.get(section).readings);
   const from = typeof count === 'number' ? exact(count, counter.unit) : t('unknown_value');
-  const about = known(`about_${short}`);
-  if (about)
-    return `${t(`about_${short}`, { source, now: from, value: exact(values.value ?? 0, 'kWh') })} ${t('about_count')}`;
-  const args = Object.entries(values)
-    .map(([name, value]) => `${name} = ${exact(value, '')}`)
-    .join(', ');
-  return [t('about_any', { command: title, source }), args && t('about_with', { args })].filter(Boolean).join(' ');
+  const about = `about_${short}`;
+  if (known(about)) return t(about, { source, now: from, value: exact(values.value ?? 0, 'kWh') });
+  const args = Object.entries(values).map(([name, value]) => `${name} = ${exact(value, '')}`);
+  const told = args.length ? ` ${t('about_with', { args: args.join(', ') })}` : '';
+  return t('about_any', { command: title, source }) + told;
 }
 
 function question(command) {
   asked = command;
   write(dialog.text, explained(command));
   show(dialog.entry, false);
-  show(dialog.problem, false);
+  say(dialog.problem, null);
   dialog.token.value = '';
-  dialog.yes.disabled = false;
-  write(dialog.yes, t('confirm'));
+  work(false);
   dialog.element.showModal();
   dialog.no.focus();
+}
+
+function work(begun) {
+  dialog.yes.disabled = begun;
+  write(dialog.yes, t(begun ? 'working' : 'confirm'));
 }
 
 async function send() {
   const command = asked;
   const token = dialog.token.value.trim() || sessionStorage.getItem(KEY);
-  dialog.yes.disabled = true;
-  write(dialog.yes, t('working'));
+  work(true);
   const answer = await post(command, token);
-  dialog.yes.disabled = false;
-  write(dialog.yes, t('confirm'));
+  work(false);
   if (answer.ok) {
     if (token) sessionStorage.setItem(KEY, token);
     if (asked === command) dialog.element.close();
-    tell('good', t('done', { command: command.title, source: sourceName(command.section) }));
+    tell('good', t('done', { command: command.title, source: nameOf(command.section) }));
     return;
   }
   // The dialog was closed meanwhile, so only the message is shown.
@@ -166,21 +134,15 @@ async function send() {
   if (answer.status === 401) {
     sessionStorage.removeItem(KEY);
     show(dialog.entry, true);
-    problem(token ? t('token_wrong') : null);
+    say(dialog.problem, token ? t('token_wrong') : null);
     dialog.token.value = '';
     dialog.token.focus();
   } else if (answer.status === 403) {
-    problem(
-      `${t('not_allowed')} ${answer.reason.includes('token') && !answer.reason.includes('Host') ? t('not_allowed_text') : answer.reason}`,
-    );
+    const untold = answer.reason.includes('token') && !answer.reason.includes('Host');
+    say(dialog.problem, `${t('not_allowed')} ${untold ? t('not_allowed_text') : answer.reason}`);
   } else {
-    problem(t('command_failed', { reason: answer.reason }));
+    say(dialog.problem, t('command_failed', { reason: answer.reason }));
   }
-}
-
-function problem(text) {
-  show(dialog.problem, Boolean(text));
-  write(dialog.problem, text ?? '');
 }
 
 async function post({ name, values }, token) {
@@ -198,8 +160,6 @@ async function post({ name, values }, token) {
 
 function tell(kind, text) {
   clearTimeout(fading);
-  set(toast, { 'data-kind': kind });
-  write(toast, text);
-  show(toast, true);
+  say(set(toast, { 'data-kind': kind }), text);
   fading = setTimeout(() => show(toast, false), 8000);
 }

@@ -11,17 +11,31 @@ export function set(element, attributes) {
   return element;
 }
 
-function fill(element, attributes, children) {
-  set(element, attributes);
-  element.append(...children.filter((child) => child != null));
-  return element;
-}
+// Makes elements of `('p.hint', {attributes}, ...children)`. Attributes may be left out, a child may be a list of
+// children, and `null` is no child.
+const maker =
+  (create) =>
+  (tag, ...rest) => {
+    const [name, ...classes] = tag.split('.');
+    const element = create(name);
+    if (classes.length) set(element, { class: classes.join(' ') });
+    if (rest[0]?.constructor === Object) set(element, rest.shift());
+    element.append(...rest.flat().filter((child) => child != null));
+    return element;
+  };
 
-export const h = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+export const h = maker((name) => document.createElement(name));
+export const s = maker((name) => document.createElementNS(SVG, name));
 
-export const s = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+export const icon = (name) => s('svg.icon', { 'aria-hidden': 'true' }, s('use', { href: `#i-${name}` }));
 
-export const icon = (name) => s('svg', { class: 'icon', 'aria-hidden': 'true' }, s('use', { href: `#i-${name}` }));
+export const on = (element, event, handler) => (element.addEventListener(event, handler), element);
+
+// The elements of a list of parts of the page.
+export const elements = (parts) => parts.map(({ element }) => element);
+
+export const button = (attributes, content, handler) =>
+  on(h('button', { type: 'button', ...attributes }, content), 'click', handler);
 
 // Writes only what changed, so that a live page costs next to nothing.
 export function write(element, text) {
@@ -34,13 +48,12 @@ export function show(element, visible) {
   return element;
 }
 
-export const on = (element, event, handler) => (element.addEventListener(event, handler), element);
+// Writes a text, and hides the element where there is none.
+export const say = (element, text) => show(write(element, text ?? ''), Boolean(text));
 
-// A row of a table: cells are texts; the first one heads the row.
-export const row = (cells) =>
-  h('tr', {}, ...cells.map((cell, i) => h(i ? 'td' : 'th', i ? {} : { scope: 'row' }, cell)));
-
-export function table(heads, rows, attributes = {}) {
-  const head = h('tr', {}, ...heads.map((text) => h('th', { scope: 'col' }, text)));
-  return h('table', attributes, h('thead', {}, head), h('tbody', {}, ...rows.map(row)));
+// Table of texts; the first cell heads its row.
+export function table(heads, rows, label) {
+  const head = heads.map((text) => h('th', { scope: 'col' }, text));
+  const row = ([first, ...more]) => h('tr', h('th', { scope: 'row' }, first), ...more.map((text) => h('td', text)));
+  return h('table', { 'aria-label': label }, h('thead', h('tr', head)), h('tbody', rows.map(row)));
 }

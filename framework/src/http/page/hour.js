@@ -13,7 +13,7 @@ export class Hour {
   #last = new LastHour();
   #drawn = -Infinity;
   #at = 0;
-  #details = h('details', {}, h('summary', {}, t('last_hour')), h('div', { class: 'scroll' }));
+  #details = h('details', h('summary', t('last_hour')), h('div.scroll'));
   #svg = s('svg', {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
     preserveAspectRatio: 'none',
@@ -22,7 +22,7 @@ export class Hour {
   });
 
   constructor(subject) {
-    this.element = h('figure', { class: 'spark', hidden: true }, this.#svg, this.#details);
+    this.element = h('figure.spark', { hidden: true }, this.#svg, this.#details);
     on(this.#details, 'toggle', () => this.#fillTable());
     this.#last
       .load(subject)
@@ -48,17 +48,13 @@ export class Hour {
     const end = now();
     const x = (at) => WIDTH * (1 - (end - at) / 3_600_000);
     const y = (value) => HEIGHT - 4 - ((value - least) / (most - least)) * (HEIGHT - 8);
-    const found = runs(
-      points.map(({ at }) => at),
-      values,
-    );
-    const lines = found.map((run) => run.map((i) => [Math.min(WIDTH, x(points[i].at + 30_000)), y(values[i])]));
-    const zero = s('line', { class: 'grid', x1: 0, x2: WIDTH, y1: y(0), y2: y(0) });
+    const times = points.map(({ at }) => at);
+    const point = (i) => [Math.min(WIDTH, x(times[i] + 30_000)), y(values[i])];
+    const lines = runs(times, values).map((run) => run.map(point));
+    const zero = s('line.grid', { x1: 0, x2: WIDTH, y1: y(0), y2: y(0) });
     this.#svg.replaceChildren(zero, ...areas(lines, y(0), WIDTH, HEIGHT, 'spark'));
-    const [min, max] = [Math.min(...values), Math.max(...values)];
-    set(this.#svg, {
-      'aria-label': t('last_hour_label', { min: power(min), max: power(max), now: power(values.at(-1)) }),
-    });
+    const [min, max, newest] = [Math.min(...values), Math.max(...values), values.at(-1)].map(power);
+    set(this.#svg, { 'aria-label': t('last_hour_label', { min, max, now: newest }) });
     this.#fillTable();
   }
 
@@ -66,8 +62,6 @@ export class Hour {
   #fillTable() {
     const points = this.#details.open ? this.#last.points() : [];
     const rows = points.reverse().map(({ at, value }) => [time(at), power(value)]);
-    const made = table([t('time'), t('power')], rows);
-    set(made, { 'aria-label': t('last_hour') });
-    this.#details.lastChild.replaceChildren(made);
+    this.#details.lastChild.replaceChildren(table([t('time'), t('power')], rows, t('last_hour')));
   }
 }

@@ -4,7 +4,7 @@
 // batch of each section is kept.
 
 import { setZone } from './format.js';
-import { subjectsOf } from './model.js';
+import { labelOf, subjectsOf } from './model.js';
 
 const LOOK_EVERY = 10_000;
 const PATIENCE = 5_000;
@@ -226,6 +226,10 @@ function connect() {
     readData().catch(() => {});
   };
 }
+
+// Returns the name of a source for people.
+export const nameOf = (section) =>
+  labelOf(house.subjects.find((subject) => subject.section === section) ?? { section, key: section, kind: 'other' });
 
 // State of a source for people: `live`, or the time and the reason.
 export function stateOf(name) {

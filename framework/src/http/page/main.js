@@ -1,7 +1,7 @@
 // Starts the page, and shows one of its views.
 
 import * as command from './command.js';
-import { set, show, write } from './dom.js';
+import { say, set, show, write } from './dom.js';
 import { moment } from './format.js';
 import * as history from './history.js';
 import * as live from './live.js';
@@ -34,8 +34,7 @@ command.start(find('toast'));
 const [offline, demo, alarm] = [find('offline'), find('demo'), document.querySelector('.alarm')];
 live.onChange(() => {
   const { offlineSince, health } = live.house;
-  show(offline, Boolean(offlineSince));
-  if (offlineSince) write(offline, t('offline', { time: moment(offlineSince, live.now()) }));
+  say(offline, offlineSince && t('offline', { time: moment(offlineSince, live.now()) }));
   show(demo, Boolean(health?.simulated));
   show(alarm, sources.alarm());
 });

@@ -101,24 +101,6 @@ export function sumOf(terms, readings) {
   return sum;
 }
 
-const NAMES = {
-  __proto__: null,
-  meter_number: 'q_number',
-  firmware: 'q_firmware',
-  clock: 'q_clock',
-  status: 'q_status',
-  active_tariff: 'q_tariff_now',
-  fault: 'q_error',
-  angle: 'q_angle',
-  temperature: 'temperature',
-  reactive_power: 'q_reactive',
-  reactive_energy: 'q_reactive',
-  current: 'q_current',
-  voltage: 'q_voltage',
-  power_factor: 'q_factor',
-  frequency: 'q_frequency',
-};
-
 function nameOf({ quantity, kind, direction, medium, live }) {
   const counts = kind === 'counter' || kind === 'net';
   if (quantity === 'power') {
@@ -129,7 +111,7 @@ function nameOf({ quantity, kind, direction, medium, live }) {
     return { import: 'q_import', export: 'q_export', absolute: 'q_absolute', net: 'q_net' }[direction];
   if (quantity === 'duration') return medium && 'q_uptime';
   const measured = counts || live || kind === 'state' || quantity === 'angle';
-  return (measured && NAMES[quantity]) || (counts && live ? 'q_counted' : null);
+  return (measured && known(`q_${quantity}`) && `q_${quantity}`) || (counts && live ? 'q_counted' : null);
 }
 
 // Returns the meaning in words; `null` if it adds nothing to the reading's name.

@@ -1,7 +1,7 @@
 // Now: the live numbers.
 
 import { Hour } from './hour.js';
-import { h, icon, set, show, write } from './dom.js';
+import { elements, h, icon, set, show, write } from './dom.js';
 import { amount, exact, joined, moment, number, percent, power, rounded, watts } from './format.js';
 import { house, now, onChange, onRestart, stateOf } from './live.js';
 import { labelOf, mainOf, sumOf, valueOf } from './model.js';
@@ -48,51 +48,34 @@ function build() {
   const consumers = house.subjects.filter(({ kind }) => kind === 'consumer');
   const others = house.subjects.filter((subject) => subject !== main && subject.kind !== 'consumer');
   const made = main ? [hero(main), ...(main.phases.length ? [phases(main)] : [])] : [];
-  const groups = [
-    ...made.map(({ element }) => element),
-    ...group(
-      t('consumers'),
-      consumers.map((subject) => consumer(subject, main)),
-      'consumers',
-    ),
-    ...group(t('more'), [...others, ...silent.map(unheard)].map(other), 'more'),
-  ];
-  function group(title, members, name) {
+  const groups = elements(made);
+  const group = (name, members) => {
     made.push(...members);
-    const list = h('div', { class: 'list' }, ...members.map(({ element }) => element));
-    return members.length ? [h('section', { class: `card ${name}` }, h('h2', {}, title), list)] : [];
-  }
+    if (members.length) groups.push(listed(name, members));
+  };
+  const ofMain = (subject) => consumer(subject, main);
+  group('consumers', consumers.map(ofMain));
+  group('more', [...others, ...silent.map(unheard)].map(other));
   cards = made;
   view.replaceChildren(...groups);
   return true;
 }
 
+// Card with a title and a list.
+const listed = (name, rows) => h(`section.card.${name}`, h('h2', t(name)), h('div.list', elements(rows)));
+
 function welcome() {
-  const step = (text, ...more) => h('li', {}, text, ...more);
-  return h(
-    'section',
-    { class: 'card welcome', 'data-test': 'first-start' },
-    h('h1', {}, t('welcome')),
-    h('p', {}, t('welcome_text')),
-    h(
-      'ol',
-      {},
-      step(t('welcome_1')),
-      step(t('welcome_2'), h('pre', {}, 'smartmeter probe --write config.toml')),
-      step(t('welcome_3')),
-    ),
-  );
+  const probe = h('pre', 'smartmeter probe --write config.toml');
+  const steps = [h('li', t('welcome_1')), h('li', t('welcome_2'), probe), h('li', t('welcome_3'))];
+  const texts = [h('h1', t('welcome')), h('p', t('welcome_text')), h('ol', steps)];
+  return h('section.card.welcome', { 'data-test': 'first-start' }, texts);
 }
 
 // Line that says that a number is not live, since when and why.
 function staleness(name) {
   const [since, reason] = [h('strong'), h('span', { lang: 'en' })];
-  const element = h(
-    'p',
-    { class: 'stale', 'data-test': `stale-${name}`, hidden: true },
-    icon('none'),
-    h('span', {}, since, ' ', reason),
-  );
+  const attributes = { 'data-test': `stale-${name}`, hidden: true };
+  const element = h('p.stale', attributes, icon('none'), h('span', since, ' ', reason));
   return {
     element,
     update() {
@@ -108,25 +91,22 @@ function staleness(name) {
 }
 
 function hero(subject) {
-  const { section, exports } = subject;
+  const { section } = subject;
   const readings = () => house.sections.get(section)?.readings;
-  const [figure, unit, words] = [
-    h('span', { 'data-test': 'hero-power' }),
-    h('small'),
-    h('span', { 'data-test': 'hero-direction' }),
-  ];
-  const line = h('p', { class: 'figure' }, figure, unit);
-  const arrow = h('span', { class: 'arrow' });
+  const [figure, words] = ['hero-power', 'hero-direction'].map((name) => h('span', { 'data-test': name }));
+  const unit = h('small');
+  const line = h('p.figure', figure, unit);
+  const arrow = h('span.arrow');
   const stale = staleness(section);
   const hour = subject.power && new Hour(subject);
-  const hint = h('p', { class: 'hint', hidden: Boolean(subject.power) }, t('no_power'), ' ', t('no_power_hint'));
+  const hint = h('p.hint', { hidden: Boolean(subject.power) }, t('no_power'), ' ', t('no_power_hint'));
   const tiles = ['imports', 'exports'].filter((side) => subject[side]).map((side) => tile(subject, side));
   const element = h(
-    'article',
-    { class: 'card hero', 'data-test': 'hero', 'aria-label': labelOf(subject) },
-    h('div', { class: 'flow' }, h('p', { class: 'direction' }, arrow, words), line, stale.element, hint),
+    'article.card.hero',
+    { 'data-test': 'hero', 'aria-label': labelOf(subject) },
+    h('div.flow', h('p.direction', arrow, words), line, stale.element, hint),
     hour?.element,
-    h('div', { class: 'tiles' }, ...tiles.map((tile) => tile.element)),
+    h('div.tiles', elements(tiles)),
   );
   let shown;
   return {
@@ -135,11 +115,9 @@ function hero(subject) {
     update() {
       const live = stale.update();
       const value = subject.power ? sumOf(subject.power, readings()) : null;
-      const text = subject.power
-        ? watts(Math.abs(value ?? NaN))
-        : rounded(sumOf(subject.imports, readings()) ?? NaN, 'kWh');
-      const flow =
-        !live || !subject.power || value === null ? 'none' : value > 0.5 ? 'import' : value < -0.5 ? 'export' : 'none';
+      const count = sumOf(subject.imports, readings());
+      const text = subject.power ? watts(Math.abs(value ?? NaN)) : rounded(count ?? NaN, 'kWh');
+      const flow = !live || Math.abs(value) <= 0.5 ? 'none' : value > 0 ? 'import' : 'export';
       set(element, { 'data-direction': flow, 'data-stale': String(!live) });
       write(figure, live ? text.figure : '–');
       write(unit, live ? text.unit : '');
@@ -153,34 +131,29 @@ function hero(subject) {
       for (const tile of tiles) tile.update();
     },
   };
+}
 
-  function tile(subject, side) {
-    const name = side === 'exports' ? 'export' : exports ? 'import' : 'consumption';
-    const [value, before] = [h('strong', {}, '–'), h('small')];
-    const element = h(
-      'p',
-      { class: `tile ${side}`, 'data-test': `today-${name}` },
-      h('span', {}, icon(name === 'export' ? 'export' : 'import'), t(`${name}_today`)),
-      value,
-      before,
-    );
-    return {
-      element,
-      update() {
-        const days = today.of(subject, side);
-        show(element, days.today !== null);
-        write(value, amount(days.today, 'kWh'));
-        write(before, days.before === null ? '' : t('yesterday', { value: amount(days.before, 'kWh') }));
-      },
-    };
-  }
+function tile(subject, side) {
+  const name = side === 'exports' ? 'export' : subject.exports ? 'import' : 'consumption';
+  const [value, before] = [h('strong'), h('small')];
+  const title = h('span', icon(name === 'export' ? 'export' : 'import'), t(`${name}_today`));
+  const element = h(`p.tile.${side}`, { 'data-test': `today-${name}` }, title, value, before);
+  return {
+    element,
+    update() {
+      const days = today.of(subject, side);
+      show(element, days.today !== null);
+      write(value, amount(days.today, 'kWh'));
+      write(before, days.before === null ? '' : t('yesterday', { value: amount(days.before, 'kWh') }));
+    },
+  };
 }
 
 // Bar that shows a part of `limit`; a negative one goes to the other side.
 function bar() {
-  const element = h('span', { class: 'bar' });
+  const element = h('span.bar');
   return {
-    track: h('span', { class: 'track', 'aria-hidden': 'true' }, element),
+    track: h('span.track', { 'aria-hidden': 'true' }, element),
     set(share) {
       element.style.setProperty('--share', Math.max(-1, Math.min(1, share || 0)).toFixed(3));
       element.classList.toggle('out', share < 0);
@@ -194,22 +167,15 @@ function phases(subject) {
   let both = Boolean(subject.exports);
   const rows = subject.phases.flatMap((terms, i) => {
     if (!terms) return [];
-    const [scale, value, volts] = [bar(), h('strong', { class: 'value' }), h('small')];
+    const [scale, value, volts] = [bar(), h('strong.value'), h('small')];
     const name = `L${i + 1}`;
-    const element = h(
-      'p',
-      { class: 'phase', 'data-test': `phase-${name}` },
-      h('span', {}, name),
-      scale.track,
-      value,
-      volts,
-    );
+    const element = h('p.phase', { 'data-test': `phase-${name}` }, h('span', name), scale.track, value, volts);
     return [{ terms, scale, value, volts, element, voltage: subject.voltages[i] }];
   });
-  const list = h('div', { class: 'list' }, ...rows.map(({ element }) => element));
+  const element = listed('phases', rows);
   return {
     section,
-    element: h('section', { class: 'card phases' }, h('h2', {}, t('phases')), list),
+    element,
     update() {
       const { live } = stateOf(section);
       const readings = house.sections.get(section)?.readings;
@@ -219,7 +185,7 @@ function phases(subject) {
         // Steps that double: a scale that moves each second says nothing.
         while (Math.abs(value) > limit) limit *= 2;
       }
-      list.classList.toggle('both', both);
+      element.classList.toggle('both', both);
       rows.forEach((row, i) => {
         row.scale.set(live ? values[i] / limit : 0);
         write(row.value, live && values[i] !== null ? power(values[i]) : '–');
@@ -232,13 +198,13 @@ function phases(subject) {
 
 // A subject in a list: its name and its value, what else is `below`, and whether that is live. `fill` writes what is
 // below, and returns the value.
-function entry(subject, attributes, below, fill) {
-  const { section } = subject;
-  const [value, stale] = [h('strong', { class: 'value' }), staleness(section)];
-  const head = h('p', {}, h('span', { class: 'name' }, labelOf(subject)), value);
+function entry(subject, kind, name, below, fill) {
+  const { section, key } = subject;
+  const [value, stale] = [h('strong.value'), staleness(section)];
+  const head = h('p', h('span.name', labelOf(subject)), value);
   return {
     section,
-    element: h('div', attributes, head, ...below, stale.element),
+    element: h(`div.${kind}`, { 'data-test': name, title: key }, head, below, stale.element),
     update() {
       const live = stale.update();
       const readings = house.sections.get(section)?.readings;
@@ -256,8 +222,7 @@ function consumer(subject, main) {
   const { section } = subject;
   const [scale, day] = [bar(), h('small', { 'data-test': `today-${section}` })];
   let limit = 500;
-  const attributes = { class: 'consumer', 'data-test': `consumer-${section}`, title: section };
-  return entry(subject, attributes, [scale.track, day], ({ live, readings, watts, used }) => {
+  return entry(subject, 'consumer', `consumer-${section}`, [scale.track, day], ({ live, readings, watts, used }) => {
     while (watts > limit) limit *= 2;
     scale.set(live ? watts / limit : 0);
     // Of what was drawn, where nothing else feeds the house.
@@ -275,8 +240,7 @@ const unheard = (section) => ({ section, key: section, kind: 'other' });
 function other(subject) {
   const { main, kind, key, unit } = subject;
   const note = h('small');
-  const attributes = { class: 'other', 'data-test': `card-${key}`, title: key };
-  return entry(subject, attributes, [note], ({ live, readings, watts, used }) => {
+  return entry(subject, 'other', `card-${key}`, note, ({ live, readings, watts, used }) => {
     const flow = watts === null ? null : t(watts < 0 ? 'into_grid' : 'from_grid');
     const counted = usedToday(used, unit);
     write(note, [live && kind === 'electricity' ? flow : null, counted].filter(Boolean).join(' · '));

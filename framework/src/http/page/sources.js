@@ -1,16 +1,16 @@
 // Sources: the status of each one, all its readings, and its commands.
 
 import { form } from './command.js';
-import { h, on, set, show, write } from './dom.js';
+import { elements, h, on, say, set, show, write } from './dom.js';
 import { age, exact, moment, number } from './format.js';
-import { house, now, onChange, readingsOf, stateOf } from './live.js';
-import { describe, labelOf, valueOf } from './model.js';
+import { house, nameOf, now, onChange, readingsOf, stateOf } from './live.js';
+import { describe, valueOf } from './model.js';
 import { known, t } from './text.js';
 
 let view;
 let cards = [];
 let shape = '';
-const head = { state: h('h1'), program: h('p', { class: 'hint' }), journal: h('p', { class: 'hint' }) };
+const head = { state: h('h1'), program: h('p.hint'), journal: h('p.hint') };
 
 export function start(section) {
   view = section;
@@ -29,14 +29,9 @@ export function update() {
     shape = wanted;
     const [sources, publishers] = [names.map(source), others.map(publisher)];
     cards = [...sources, ...publishers];
-    const list = (cards) => h('div', { class: 'cards' }, ...cards.map(({ element }) => element));
-    const title = others.length ? [h('h2', { class: 'above' }, t('publishers'))] : [];
-    view.replaceChildren(
-      h('header', { class: 'summary' }, head.state, head.program, head.journal),
-      list(sources),
-      ...title,
-      list(publishers),
-    );
+    const list = (cards) => h('div.cards', elements(cards));
+    const passed = others.length ? [h('h2.above', t('publishers')), list(publishers)] : [];
+    view.replaceChildren(h('header.summary', Object.values(head)), list(sources), ...passed);
   }
   summary();
   for (const card of cards) card.update();
@@ -59,118 +54,92 @@ function summary() {
 }
 
 // Facts of a source or publisher as pairs: a list whose rows are made once and then only rewritten.
-function pairs(className) {
+function pairs(kind) {
   const rows = new Map();
-  const element = h('dl', { class: className });
+  const element = h(`dl.${kind}`);
   return {
     element,
     update(values) {
-      for (const [key, [title, text]] of values) {
-        let value = rows.get(key);
-        if (!value) {
-          value = h('dd');
-          rows.set(key, value);
-          element.append(h('div', {}, h('dt', {}, title), value));
+      for (const [title, text] of values) {
+        if (!rows.has(title)) {
+          rows.set(title, h('dd'));
+          element.append(h('div', h('dt', title), rows.get(title)));
         }
-        write(value, text);
-        show(value.parentElement, text !== '');
+        show(write(rows.get(title), text).parentElement, text !== '');
       }
     },
   };
 }
 
 const words = (name) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll('_', ' ');
-const counts = (status) =>
-  Object.entries(status.counts ?? {}).map(([name, count]) => [
-    name,
-    [known(`count_${name}`) ?? words(name), number(count)],
-  ]);
-const facts = (status) =>
-  Object.entries(status.facts ?? {}).map(([name, fact]) => [name, [known(`fact_${name}`) ?? words(name), fact]]);
+const facts = ({ plugin, facts, counts }) => [
+  [t('plugin'), plugin],
+  ...Object.entries(facts).map(([name, fact]) => [known(`fact_${name}`) ?? words(name), fact]),
+  ...Object.entries(counts).map(([name, count]) => [known(`count_${name}`) ?? words(name), number(count)]),
+];
+const when = (at) => (at ? `${moment(at, now())} (${age(at, now())})` : '');
 
-// The head of a card: a name, and in words how it fares.
-function heading(name, label, test) {
-  const state = h('span', { class: 'state', 'data-test': `state-${name}` });
-  const reason = h('p', { class: 'reason', lang: 'en', 'data-test': `reason-${name}`, hidden: true });
-  const title = h(
-    'h2',
-    {},
-    label,
-    label.toLowerCase() === name.replaceAll('_', ' ').toLowerCase() ? null : h('small', {}, name),
-  );
-  const element = h('article', { class: 'card source', 'data-test': test }, h('header', {}, title, state), reason);
+// Card of a source or publisher: its name, its state and the reason for it, facts, `more`, and details.
+function card(name, label, test, more) {
+  const state = h('span.state', { 'data-test': `state-${name}` });
+  const reason = h('p.reason', { lang: 'en', 'data-test': `reason-${name}`, hidden: true });
+  const isSame = label.toLowerCase() === name.replaceAll('_', ' ').toLowerCase();
+  const title = h('h2', label, isSame ? null : h('small', name));
+  const [main, details] = [pairs('main'), pairs('more')];
+  const folded = h('details', h('summary', t('details')), details.element);
   return {
-    element,
-    update(word, text) {
+    element: h(
+      'article.card.source',
+      { 'data-test': test },
+      [h('header', title, state), reason, main.element, ...more],
+      folded,
+    ),
+    update(status, word, text, values) {
       set(state, { 'data-state': word });
       write(state, t(word === 'stale' ? 'state_stale' : word));
-      show(reason, Boolean(text));
-      write(reason, text ?? '');
+      say(reason, text);
+      main.update(values);
+      details.update(facts(status));
     },
   };
 }
 
 function source(name) {
-  const subject = house.subjects.find(({ section }) => section === name) ?? { section: name, key: name, kind: 'other' };
-  const top = heading(name, labelOf(subject), `source-${name}`);
-  const [main, more, device] = [pairs('main'), pairs('more'), pairs('more')];
   const readings = registers(name);
+  const { element, update } = card(name, nameOf(name), `source-${name}`, [readings.element]);
   const commands = house.commands.filter(({ Name }) => Name.startsWith(`${name}.`));
-  top.element.append(
-    main.element,
-    readings.element,
-    h('details', {}, h('summary', {}, t('details')), device.element, more.element),
-  );
-  if (commands.length)
-    top.element.append(
-      h(
-        'section',
-        { class: 'commands' },
-        h('h3', {}, t('commands')),
-        ...commands.map((command) => form(name, command)),
-      ),
-    );
+  const forms = commands.map((command) => form(name, command));
+  if (forms.length) element.append(h('section.commands', h('h3', t('commands')), forms));
   return {
-    element: top.element,
+    element,
     update() {
       const status = house.health.sources[name];
       if (!status) return;
       const { state, since, reason } = stateOf(name);
-      top.update(state, reason);
-      const error = status.last_error;
-      main.update([
-        ['reading', [t('last_reading'), since ? `${moment(since, now())} (${age(since, now())})` : t('never')]],
-        ['batches', [t('count_batches'), number(status.counts.batches)]],
+      const { last_error: error, counts } = status;
+      update(status, state, reason, [
+        [t('last_reading'), when(since) || t('never')],
+        [t('count_batches'), number(counts.batches)],
         // A fault that is over is worth a line, no alarm.
-        [
-          'fault',
-          [t('last_fault'), error && !reason ? `${moment(Date.parse(error.at), now())}: ${error.message}` : ''],
-        ],
+        [t('last_fault'), error && !reason ? `${moment(Date.parse(error.at), now())}: ${error.message}` : ''],
       ]);
-      device.update([['plugin', [t('plugin'), status.plugin]], ...facts(status)]);
-      more.update(counts(status).filter(([name]) => name !== 'batches'));
       readings.update();
     },
   };
 }
 
 function publisher(name) {
-  const top = heading(name, words(name), `publisher-${name}`);
-  const [main, more] = [pairs('main'), pairs('more')];
-  top.element.append(main.element, h('details', {}, h('summary', {}, t('details')), more.element));
+  const { element, update } = card(name, words(name), `publisher-${name}`, []);
   return {
-    element: top.element,
+    element,
     update() {
-      const status = house.health.publishers?.[name];
+      const status = house.health.publishers[name];
       if (!status) return;
-      const when = (text) => (text ? `${moment(Date.parse(text), now())} (${age(Date.parse(text), now())})` : '');
-      top.update(status.state, status.state === 'delivering' ? null : status.last_error?.message);
-      main.update([
-        ['success', [t('last_success'), when(status.last_success) || t('never')]],
-        ['backlog', [t('backlog'), t('records', { count: number(status.backlog ?? 0) })]],
-        ['oldest', [t('oldest'), when(status.oldest)]],
+      update(status, status.state, status.state === 'delivering' ? null : status.last_error?.message, [
+        [t('last_success'), when(Date.parse(status.last_success)) || t('never')],
+        [t('backlog'), t('records', { count: number(status.backlog) })],
+        [t('oldest'), when(Date.parse(status.oldest))],
       ]);
-      more.update([['plugin', [t('plugin'), status.plugin ?? '']], ...facts(status), ...counts(status)]);
     },
   };
 }
@@ -178,21 +147,12 @@ function publisher(name) {
 // Table of all readings of a source; updated only while it is open.
 function registers(section) {
   const body = h('tbody');
-  const heads = ['code', 'name', 'value', 'age'].map((key) =>
-    h('th', { scope: 'col', role: 'columnheader', class: key }, t(key)),
-  );
-  const list = h(
-    'table',
-    { class: 'registers', role: 'table', 'aria-label': t('readings'), 'data-test': `table-${section}` },
-    h('thead', {}, h('tr', { role: 'row' }, ...heads)),
-    body,
-  );
-  const element = h(
-    'details',
-    { 'data-test': `readings-${section}` },
-    h('summary', {}, t('readings')),
-    h('div', { class: 'scroll' }, list),
-  );
+  const head = (key) => h(`th.${key}`, { scope: 'col', role: 'columnheader' }, t(key));
+  const heads = h('thead', h('tr', { role: 'row' }, ['code', 'name', 'value', 'age'].map(head)));
+  const attributes = { role: 'table', 'aria-label': t('readings'), 'data-test': `table-${section}` };
+  const list = h('table.registers', attributes, heads, body);
+  const summary = h('summary', t('readings'));
+  const element = h('details', { 'data-test': `readings-${section}` }, summary, h('div.scroll', list));
   let rows = [];
   let names = '';
   const update = () => {
@@ -206,7 +166,7 @@ function registers(section) {
     if (wanted !== names) {
       names = wanted;
       rows = entries.map(([name, reading]) => registerRow(name, reading, meanings[name]));
-      body.replaceChildren(...rows.map(({ element }) => element));
+      body.replaceChildren(...elements(rows));
     }
     const { live } = stateOf(section);
     list.classList.toggle('old', !live);
@@ -225,22 +185,13 @@ function registers(section) {
 function registerRow(name, reading, meaning) {
   const code = reading?.OBIS_Code ?? '';
   const said = describe(meaning);
-  const [value, old] = [h('td', { class: 'value', role: 'cell' }), h('td', { class: 'age', role: 'cell' })];
+  const [cell, value, old] = ['code', 'value', 'age'].map((name) => h(`td.${name}`, { role: 'cell' }));
   const technical = name.split('_').flatMap((part, i) => (i ? ['_', h('wbr'), part] : [part]));
-  const title = h(
-    'th',
-    { scope: 'row', role: 'rowheader' },
-    ...(said ? [said, h('small', {}, ...technical)] : technical),
-  );
+  const title = h('th', { scope: 'row', role: 'rowheader' }, said ? [said, h('small', technical)] : technical);
   if (typeof valueOf(reading) !== 'number') value.classList.add('text');
-  const cells = [h('td', { class: 'code', role: 'cell' }, code), title, value, old];
-  return { element: h('tr', { role: 'row' }, ...cells), value, age: old };
+  return { element: h('tr', { role: 'row' }, write(cell, code), title, value, old), value, age: old };
 }
 
 // Returns whether a source needs attention.
 export const alarm = () =>
-  Boolean(house.health) &&
-  Object.keys(house.health.sources).some((name) => {
-    const { state } = stateOf(name);
-    return state !== 'delivering' && state !== 'starting';
-  });
+  Object.keys(house.health?.sources ?? {}).some((name) => !['delivering', 'starting'].includes(stateOf(name).state));

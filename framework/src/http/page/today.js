@@ -1,9 +1,9 @@
 // Consumption of today and yesterday, and power of the last hour: from the history, then continued live.
 
 import { setZone } from './format.js';
-import { ask, house, now, readSeries } from './live.js';
+import { house, now, readSeries } from './live.js';
 import { sumOf } from './model.js';
-import { consumption, historyPath } from './query.js';
+import { consumption, course } from './query.js';
 
 const EVERY = 5 * 60_000;
 const SOON = 30_000;
@@ -11,6 +11,7 @@ const SOON = 30_000;
 const MOST = 100;
 const MINUTE = 60_000;
 const MINUTES = 60;
+const SIDES = ['imports', 'exports'];
 
 // key of a subject → {imports, exports}: each {today, before, base}
 const counted = new Map();
@@ -27,9 +28,8 @@ export async function refresh(force = false) {
   ends = Infinity;
   due = now() + EVERY;
   // A source that has just started may not be in the list yet.
-  if (
-    house.subjects.some((subject) => ['imports', 'exports'].some((side) => subject[side] && !recorded(subject, side)))
-  ) {
+  const isNew = (subject) => SIDES.some((side) => subject[side] && !recorded(subject, side));
+  if (house.subjects.some(isNew)) {
     due = now() + SOON;
     await readSeries();
   }
@@ -38,7 +38,7 @@ export async function refresh(force = false) {
   await Promise.allSettled(
     house.subjects.map(async (subject) => {
       const entry = {};
-      for (const side of ['imports', 'exports']) {
+      for (const side of SIDES) {
         const terms = subject[side];
         if (!terms || !recorded(subject, side)) continue;
         const days = await consumption(subject.section, terms, 'from=-24h&per=day');
@@ -55,15 +55,14 @@ export async function refresh(force = false) {
 
 // Returns the amounts of today and yesterday for one side of a subject: `null` if not known.
 export function of(subject, side) {
-  const entry = counted.get(subject.key)?.[side];
-  if (!entry || entry.today === null) return { today: null, before: entry?.before ?? null };
+  const { today = null, before = null, base, at } = counted.get(subject.key)?.[side] ?? {};
   const value = sumOf(subject[side], house.sections.get(subject.section)?.readings);
-  const risen = value === null || entry.base === null ? 0 : value - entry.base;
-  const possible = MOST * (0.01 + (now() - entry.at) / 3_600_000);
-  if (risen >= 0 && risen <= possible) return { today: entry.today + risen, before: entry.before };
+  if (today === null || value === null || base === null) return { today, before };
+  const risen = value - base;
+  if (risen >= 0 && risen <= MOST * (0.01 + (now() - at) / 3_600_000)) return { today: today + risen, before };
   // The meter was replaced or its count was set, so the history is asked again.
-  due = Math.min(due, entry.at + SOON);
-  return { today: entry.today, before: entry.before };
+  due = Math.min(due, at + SOON);
+  return { today, before };
 }
 
 // The power of the last hour, a value for each minute; never more than an hour of them.
@@ -71,17 +70,12 @@ export class LastHour {
   #bins = new Map(); // minute → {mean, count}
 
   async load(subject) {
-    const { section, power } = subject;
     if (!house.series || !recorded(subject, 'power')) return;
-    const answers = await Promise.all(power.map(({ name }) => ask(historyPath(section, name, 'from=-60m&step=1m'))));
-    if (answers.some(({ ok }) => !ok)) return;
-    answers[0].json.time.forEach((at, i) => {
-      const means = answers.map(({ json }) => json.mean[json.time.indexOf(at)]);
-      if (means.some((mean) => typeof mean !== 'number')) return;
-      const mean = means.reduce((sum, value, term) => sum + value * power[term].factor, 0);
-      const bin = this.#bins.get(at);
+    const { time, mean, count } = await course(subject.section, subject.power, 'from=-60m&step=1m');
+    time.forEach((at, i) => {
       // The history has more readings of the current minute than the page.
-      if (!bin || bin.count < answers[0].json.count[i]) this.#bins.set(at, { mean, count: answers[0].json.count[i] });
+      const more = !(this.#bins.get(at)?.count >= count[i]);
+      if (mean[i] !== null && more) this.#bins.set(at, { mean: mean[i], count: count[i] });
     });
   }
 
