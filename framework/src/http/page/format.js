@@ -2,20 +2,19 @@
 
 import { locale, t } from './text.js';
 
-const dashes = '–';
-const numbers = new Map();
+const formats = new Map();
+// Formats are expensive to make, so each one is kept.
+function kept(key, make) {
+  if (!formats.has(key)) formats.set(key, make());
+  return formats.get(key);
+}
 
 // Formats a number with `least` to `most` decimals.
 export function number(value, most = 0, least = most) {
-  if (typeof value !== 'number' || !Number.isFinite(value)) return dashes;
-  const key = most * 32 + least;
-  let format = numbers.get(key);
-  if (!format) {
-    format = new Intl.NumberFormat(locale, { maximumFractionDigits: most, minimumFractionDigits: least });
-    numbers.set(key, format);
-  }
+  if (typeof value !== 'number' || !Number.isFinite(value)) return '–';
+  const options = { maximumFractionDigits: most, minimumFractionDigits: least };
   // A minus of full width, and never minus zero.
-  return format
+  return kept(most * 32 + least, () => new Intl.NumberFormat(locale, options))
     .format(value)
     .replace(/^-(?=[0.,]*$)/, '')
     .replace('-', '−');
@@ -28,6 +27,8 @@ export const separators = Object.fromEntries(
 
 export const percent = (share) => `${number(share * 100)} %`;
 
+export const joined = ({ figure, unit }) => (unit ? `${figure}\u00a0${unit}` : figure);
+
 // Returns watts as a figure and its unit.
 export function watts(value) {
   const large = Math.abs(value) >= 9999.5;
@@ -37,16 +38,14 @@ export function watts(value) {
 export const power = (value) => joined(watts(value));
 
 // Formats an amount of energy or volume, with about three digits.
-export const amount = (value, unit) => {
+export function amount(value, unit) {
   const decimals = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return joined({ figure: number(value, decimals), unit });
-};
+}
 
 // Formats a value of any unit with all its digits.
-export function exact(value, unit) {
-  const figure = typeof value === 'number' ? number(value, 9, 0) : String(value);
-  return joined({ figure, unit });
-}
+export const exact = (value, unit) =>
+  joined({ figure: typeof value === 'number' ? number(value, 9, 0) : String(value), unit });
 
 // Rounds a value of any unit for a card.
 export function rounded(value, unit) {
@@ -56,72 +55,45 @@ export function rounded(value, unit) {
   return { figure: number(value, decimals, unit === '°C' ? 1 : 0), unit };
 }
 
-export const joined = ({ figure, unit }) => (unit ? `${figure}\u00a0${unit}` : figure);
-
 // Time zone of the machine once it is known; the browser's until then.
 let zone;
-const dates = new Map();
 
 export function setZone(name) {
-  if (!name || name === zone) return;
   try {
     new Intl.DateTimeFormat('en', { timeZone: name });
+    zone = name;
   } catch {
-    return; // a browser that is older than the zone
+    // A browser that is older than the zone keeps its own.
   }
-  zone = name;
-  dates.clear();
 }
 
-export function formatter(name, options, inZone = true) {
-  const key = name + inZone;
-  let format = dates.get(key);
-  if (!format) {
-    format = new Intl.DateTimeFormat(locale, { ...options, timeZone: inZone ? zone : 'UTC' });
-    dates.set(key, format);
-  }
-  return format;
+export function formatter(options, timeZone = zone, tag = locale) {
+  const key = JSON.stringify([options, timeZone, tag]);
+  return kept(key, () => new Intl.DateTimeFormat(tag, { ...options, timeZone }));
 }
 
-const DATE = { day: 'numeric', month: 'short' };
+const DAY = { day: 'numeric', month: 'short' };
+export const DATE = { ...DAY, year: 'numeric' };
 
-export const time = (ms) => formatter('time', { timeStyle: 'short' }).format(ms);
+export const time = (ms) => formatter({ timeStyle: 'short' }).format(ms);
 
 // Returns the local calendar's parts of a moment as numbers.
 export function parts(ms) {
-  const key = 'parts';
-  let format = dates.get(key);
-  if (!format) {
-    const digits = {
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    };
-    format = new Intl.DateTimeFormat('en-u-ca-iso8601-nu-latn', { ...digits, hourCycle: 'h23', timeZone: zone });
-    dates.set(key, format);
-  }
-  return Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]));
+  const digits = { year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric' };
+  const options = { ...digits, second: 'numeric', hourCycle: 'h23' };
+  const found = formatter(options, zone, 'en-u-ca-iso8601-nu-latn').formatToParts(ms);
+  return Object.fromEntries(found.map(({ type, value }) => [type, Number(value)]));
 }
 
 // Formats a moment: the time of today, else with the date.
 export function moment(ms, now) {
   const [then, today] = [parts(ms), parts(now)];
-  const same = then.year === today.year && then.month === today.month && then.day === today.day;
-  if (same) return time(ms);
-  const date = then.year === today.year ? formatter('day', DATE) : formatter('date', { ...DATE, year: 'numeric' });
-  return `${date.format(ms)}, ${time(ms)}`;
+  const [year, day] = [then.year === today.year, then.month === today.month && then.day === today.day];
+  return year && day ? time(ms) : `${formatter(year ? DAY : DATE).format(ms)}, ${time(ms)}`;
 }
 
 const relative = new Intl.RelativeTimeFormat(locale, { style: 'narrow', numeric: 'always' });
-const spans = [
-  ['second', 1],
-  ['minute', 60],
-  ['hour', 3600],
-  ['day', 86400],
-];
+const spans = Object.entries({ second: 1, minute: 60, hour: 3600, day: 86400 });
 
 // Formats the time since a moment.
 export function age(ms, now) {

@@ -1,7 +1,7 @@
 // History: hours to years from the journal.
 
 import { Chart } from './chart.js';
-import { h, icon, on, set, show, write } from './dom.js';
+import { button, elements, h, icon, on, set, show, write } from './dom.js';
 import { setZone } from './format.js';
 import { house, now, onRestart, readSeries } from './live.js';
 import { labelOf, mainOf, subjectsOf } from './model.js';
@@ -28,76 +28,40 @@ const parts = {};
 
 export function start(section) {
   view = section;
-  const button = (name, content, handler) =>
-    on(
-      h(
-        'button',
-        { type: 'button', 'data-test': name, title: t(name), 'aria-label': content ? t(name) : null },
-        content ?? t(name),
-      ),
-      'click',
-      handler,
-    );
+  const step = (name, count) => {
+    const attributes = { 'data-test': name, title: t(name), 'aria-label': t(name) };
+    return button(attributes, icon(name), () => move(count));
+  };
   parts.meter = on(h('select', { 'data-test': 'meter', 'aria-label': t('meter'), hidden: true }), 'change', () => {
     subject = subjects.find(({ key }) => key === parts.meter.value);
     load();
   });
-  parts.kinds = KINDS.map((name) =>
-    on(h('button', { type: 'button', 'data-test': `range-${name}`, 'aria-pressed': 'false' }, t(name)), 'click', () =>
-      choose(name),
-    ),
-  );
-  parts.prev = button('prev', icon('prev'), () => move(-1));
-  parts.next = button('next', icon('next'), () => move(1));
-  parts.today = button('today', null, () => choose(kind));
+  parts.kinds = KINDS.map((name) => button({ 'data-test': `range-${name}` }, t(name), () => choose(name)));
+  parts.prev = step('prev', -1);
+  parts.next = step('next', 1);
+  parts.today = button({ 'data-test': 'today' }, t('today'), () => choose(kind));
   parts.label = h('h1', { 'data-test': 'period', 'aria-live': 'polite' });
   parts.box = on(h('input', { type: 'checkbox', 'data-test': 'compare' }), 'change', load);
-  parts.compare = h('label', { class: 'check' }, parts.box, t('compare'));
-  parts.totals = h('p', { class: 'totals', 'data-test': 'totals' });
+  parts.compare = h('label.check', parts.box, t('compare'));
+  parts.totals = h('p.totals', { 'data-test': 'totals' });
   parts.reason = h('span');
-  parts.retry = on(h('button', { type: 'button', 'data-test': 'retry' }, t('retry')), 'click', load);
-  parts.error = h(
-    'div',
-    { class: 'card error', 'data-test': 'history-error', role: 'alert', hidden: true },
-    h('strong', {}, t('history_failed')),
-    parts.reason,
-    parts.retry,
-  );
-  parts.charts = { power: new Chart('power'), energy: new Chart('energy') };
-  parts.marks = h('p', { class: 'hint', hidden: true }, t('marks'));
-  parts.empty = h('p', { class: 'hint', hidden: true }, t('nothing_here'));
-  parts.body = h(
-    'div',
-    { class: 'ranges' },
-    h(
-      'div',
-      { class: 'controls' },
-      h('div', { class: 'chips', role: 'group', 'aria-label': t('range') }, ...parts.kinds),
-      parts.meter,
-    ),
-    h(
-      'div',
-      { class: 'card period' },
-      h('div', { class: 'steps' }, parts.prev, parts.label, parts.next),
-      parts.totals,
-      h('div', { class: 'choices' }, parts.compare, parts.today),
-    ),
-    parts.error,
-    parts.empty,
-    parts.charts.power.element,
-    parts.charts.energy.element,
-    parts.marks,
-  );
-  const nothing = (name, code) =>
-    h(
-      'section',
-      { class: 'card welcome', 'data-test': name, hidden: true },
-      h('h1', {}, t(name.replace('-', '_'))),
-      h('p', {}, t(`${name.replace('-', '_')}_text`)),
-      code && h('pre', {}, code),
-    );
-  parts.off = nothing('history-off', '[journal]\nenabled = true');
-  parts.none = nothing('history-empty');
+  const retry = button({ 'data-test': 'retry' }, t('retry'), load);
+  const attributes = { 'data-test': 'history-error', role: 'alert', hidden: true };
+  parts.error = h('div.card.error', attributes, h('strong', t('history_failed')), parts.reason, retry);
+  parts.charts = [new Chart('power'), new Chart('energy')];
+  parts.marks = h('p.hint', { hidden: true }, t('marks'));
+  parts.empty = h('p.hint', { hidden: true }, t('nothing_here'));
+  const kinds = h('div.chips', { role: 'group', 'aria-label': t('range') }, parts.kinds);
+  const steps = h('div.steps', parts.prev, parts.label, parts.next);
+  const chosen = h('div.card.period', steps, parts.totals, h('div.choices', parts.compare, parts.today));
+  const charts = [parts.error, parts.empty, elements(parts.charts), parts.marks].flat();
+  parts.body = h('div.ranges', h('div.controls', kinds, parts.meter), chosen, charts);
+  const nothing = (name, code) => {
+    const texts = [h('h1', t(`history_${name}`)), h('p', t(`history_${name}_text`)), code && h('pre', code)];
+    return h('section.card.welcome', { 'data-test': `history-${name}`, hidden: true }, texts);
+  };
+  parts.off = nothing('off', '[journal]\nenabled = true');
+  parts.none = nothing('empty');
   view.append(parts.off, parts.none, parts.body);
   onRestart(open);
   // The current period is updated, and followed by the next one.
@@ -134,12 +98,8 @@ function readSubjects() {
     const from = Math.min(Date.parse(series.from), other ? other.from : Infinity);
     // A name that had several units counts by the one that it has now.
     const newest = !other || Date.parse(series.to) >= other.to ? series : other;
-    entries.set(series.name, {
-      name: series.name,
-      meaning: newest.meaning,
-      from,
-      to: Date.parse(newest.to) || newest.to,
-    });
+    const to = Date.parse(newest.to) || newest.to;
+    entries.set(series.name, { name: series.name, meaning: newest.meaning, from, to });
   }
   const order = Object.keys(house.health?.sources ?? {});
   const place = (name) => order.indexOf(name) + 1 || Infinity;
@@ -152,9 +112,8 @@ function readSubjects() {
   const main = mainOf(subjects);
   if (main) subjects = [main, ...subjects.filter((subject) => subject !== main)];
   subject = subjects.find(({ key }) => key === subject?.key) ?? subjects[0];
-  parts.meter.replaceChildren(
-    ...subjects.map((each) => h('option', { value: each.key, selected: each === subject }, labelOf(each))),
-  );
+  const option = (each) => h('option', { value: each.key, selected: each === subject }, labelOf(each));
+  parts.meter.replaceChildren(...subjects.map(option));
   show(parts.meter, subjects.length > 1);
 }
 
@@ -201,8 +160,7 @@ async function load() {
 
 // The charts of another range are hidden, because they would be wrong.
 function fail(reason) {
-  for (const { element } of Object.values(parts.charts)) show(element, false);
-  for (const element of [parts.empty, parts.marks]) show(element, false);
+  for (const element of [...elements(parts.charts), parts.empty, parts.marks]) show(element, false);
   write(parts.totals, '');
   set(view, { 'data-ready': 'failed' });
   write(parts.reason, reason);
@@ -212,36 +170,34 @@ function fail(reason) {
 // Requests everything that a range needs, at once.
 async function read(chosen, signal) {
   const { section, main, imports, exports } = chosen;
-  const curve = chosen.power ?? (imports ? null : [{ name: main.name, factor: 1 }]);
-  const before = period.moved(-1);
-  const step = `&step=${period.step[narrow.matches ? 1 : 0]}`;
+  const terms = chosen.power ?? (imports ? null : [{ name: main.name, factor: 1 }]);
+  const step = `&step=${period.steps[narrow.matches ? 1 : 0]}`;
   const count = (who, terms, when) => terms && consumption(who, terms, `${when.range}&per=${when.per}`, signal);
-  const follow = (when) => curve && course(section, curve, when.range + step, signal);
-  const earlier = kind !== 'all';
-  const compared = earlier && parts.box.checked;
-  const consumers = consumersOf(chosen);
-  const [now, then] = [
-    [follow(period), count(section, imports, period), count(section, exports, period)],
-    [
-      compared ? follow(before) : null,
-      earlier ? count(section, imports, before) : null,
-      compared ? count(section, exports, before) : null,
-    ],
-  ];
-  const [a, b, c] = await Promise.all([
-    Promise.all(now),
-    Promise.all(then),
-    Promise.all(consumers.map((consumer) => count(consumer.section, consumer.imports, period))),
+  const follow = (when) => terms && course(section, terms, when.range + step, signal);
+  const earlier = kind === 'all' ? null : period.moved(-1);
+  const compared = parts.box.checked && earlier;
+  const drawn = consumersOf(chosen).map(async (subject) => ({
+    subject,
+    counted: await count(subject.section, subject.imports, period),
+  }));
+  const [consumers, curve, taken, fed, ...before] = await Promise.all([
+    Promise.all(drawn),
+    follow(period),
+    count(section, imports, period),
+    count(section, exports, period),
+    compared && follow(compared),
+    earlier && count(section, imports, earlier),
+    compared && count(section, exports, compared),
   ]);
   return {
     subject: chosen,
     period,
-    curve: a[0],
-    imports: a[1],
-    exports: a[2],
-    before: { curve: b[0], imports: b[1], exports: b[2] },
-    consumers: consumers.map((consumer, i) => ({ subject: consumer, counted: c[i] })),
-    compared,
+    curve,
+    imports: taken,
+    exports: fed,
+    before: { curve: before[0], imports: before[1], exports: before[2] },
+    consumers,
+    compared: Boolean(compared),
   };
 }
 
@@ -249,15 +205,18 @@ function draw(answers) {
   const counted = answers.imports ?? answers.exports;
   if (counted) setZone(counted.zone);
   write(parts.label, period.label);
-  const values = answers.curve?.mean.some((value) => value !== null);
-  const bars = counted?.amount.some((_, i) => answers.imports?.amount[i] != null || answers.exports?.amount[i] != null);
-  const sentence = bars ? totals(answers) : '';
-  write(parts.totals, sentence);
-  show(parts.empty, !values && !bars);
-  show(parts.charts.power.element, Boolean(values));
+  const has = (column) => column?.some((value) => value !== null) ?? false;
+  const values = has(answers.curve?.mean);
+  const counts = has(answers.imports?.amount) || has(answers.exports?.amount);
   // The bar of a single hour says no more than the sentence.
-  show(parts.charts.energy.element, Boolean(bars) && kind !== 'hour');
-  show(parts.marks, Boolean(bars) && kind !== 'hour' && counted.amount.some((_, i) => uncertain(answers, i)));
-  if (values) parts.charts.power.show(curves(answers));
-  if (bars && kind !== 'hour') parts.charts.energy.show(columns(answers, counted, sentence));
+  const bars = counts && kind !== 'hour';
+  const sentence = counts ? totals(answers) : '';
+  write(parts.totals, sentence);
+  show(parts.empty, !values && !counts);
+  const [power, energy] = parts.charts;
+  show(power.element, values);
+  show(energy.element, bars);
+  show(parts.marks, bars && counted.amount.some((_, i) => uncertain(answers, i)));
+  if (values) power.show(curves(answers));
+  if (bars) energy.show(columns(answers, counted, sentence));
 }

@@ -2,6 +2,7 @@
 //
 // All take `{subject, period, curve, imports, exports, consumers, before, compared}`: see `read` in history.js.
 
+import { extent } from './chart.js';
 import { amount, joined, number, percent, power, rounded } from './format.js';
 import { now } from './live.js';
 import { labelOf } from './model.js';
@@ -14,16 +15,13 @@ const sum = (side) => side?.amount.reduce((total, value) => total + (value ?? 0)
 export function totals({ subject, period, imports, exports, consumers, before }) {
   const unit = subject.unit;
   const single = subject.kind !== 'electricity' || !subject.exports;
-  const said = [
-    imports && t(single ? 'used' : 'drawn', { value: amount(sum(imports), unit) }),
-    exports && t('fed', { value: amount(sum(exports), unit) }),
-    ...consumers.map(({ subject, counted }) =>
-      t('used_by', { name: labelOf(subject), value: amount(sum(counted), 'kWh') }),
-    ),
-  ]
-    .filter(Boolean)
-    .join(', ');
-  return [said, imports && before.imports && compared(period, imports, before.imports)].filter(Boolean).join('; ');
+  const said = consumers.map(({ subject, counted }) =>
+    t('used_by', { name: labelOf(subject), value: amount(sum(counted), 'kWh') }),
+  );
+  if (exports) said.unshift(t('fed', { value: amount(sum(exports), unit) }));
+  if (imports) said.unshift(t(single ? 'used' : 'drawn', { value: amount(sum(imports), unit) }));
+  const change = imports && before.imports && compared(period, imports, before.imports);
+  return said.join(', ') + (change ? `; ${change}` : '');
 }
 
 // Returns the period before, up to the same time if this one still runs.
@@ -43,6 +41,15 @@ function compared(period, imports, before) {
   return t(change < 0 ? 'less' : 'more_than', { share: percent(Math.abs(change)), before: words });
 }
 
+// Returns what pointer and table show: an item for each index that has a value.
+const listed = (count, itemOf) =>
+  Array.from({ length: count }, (_, i) => itemOf(i))
+    .filter(({ values }) => values.some((value) => value != null))
+    .map(({ values, format, note, ...item }) => {
+      const cells = values.map((value) => (typeof value === 'number' ? format(value) : ''));
+      return { ...item, cells: note === undefined ? cells : [...cells, note] };
+    });
+
 const titled = (text, { unit }) => (unit ? `${text} (${unit})` : text);
 
 // Returns the chart of the course: mean and band, and the mean of the period before.
@@ -54,38 +61,28 @@ export function curves({ subject, period, curve, before }) {
   const later = before.curve ? period.start - period.moved(-1).start : 0;
   const values = curve.mean.filter((value) => value !== null);
   const mean = values.reduce((total, value) => total + value, 0) / values.length;
-  const [least, most] = [curve.min, curve.max].map((column, i) =>
-    column.reduce(
-      (found, value) =>
-        value === null ? found : found === null ? value : i ? Math.max(found, value) : Math.min(found, value),
-      null,
-    ),
-  );
+  const [least, most] = [extent(curve.min, 0, true)[0], extent(curve.max, 0, true)[1]];
   const both = watts && (subject.exports || least < 0);
-  const courses = [
-    { name: both ? 'flow' : 'import', times: middle, mean: curve.mean, min: curve.min, max: curve.max, filled: watts },
-  ];
-  if (before.curve)
-    courses.push({ name: 'before', times: before.curve.time.map((at) => at + half + later), mean: before.curve.mean });
-  const heads = [t('average'), t('least'), t('most'), ...(before.curve ? [t('period_before')] : [])];
-  const at = new Map(before.curve?.time.map((time, i) => [time + later, before.curve.mean[i]]));
-  const say = (value) => (typeof value === 'number' ? format(value) : '');
-  const items = curve.time.flatMap((time, i) =>
-    curve.mean[i] === null
-      ? []
-      : [
-          {
-            at: middle[i],
-            title: period.title(time),
-            cells: [curve.mean[i], curve.min[i], curve.max[i], ...(before.curve ? [at.get(time)] : [])].map(say),
-          },
-        ],
-  );
-  const keys = [
-    ...(watts ? [{ name: 'import', text: t(both ? 'from_grid' : 'power') }] : []),
-    ...(both ? [{ name: 'export', text: t('into_grid') }] : []),
-    ...(before.curve ? [{ name: 'before', text: t('period_before') }] : []),
-  ];
+  const courses = [{ ...curve, name: both ? 'flow' : 'import', times: middle, filled: watts }];
+  const heads = [t('average'), t('least'), t('most')];
+  const columns = [curve.mean, curve.min, curve.max];
+  const keys = [];
+  if (watts) keys.push({ name: 'import', text: t(both ? 'from_grid' : 'power') });
+  if (both) keys.push({ name: 'export', text: t('into_grid') });
+  if (before.curve) {
+    const { time, mean } = before.curve;
+    const at = new Map(time.map((at, i) => [at + later, mean[i]]));
+    courses.push({ name: 'before', times: time.map((at) => at + half + later), mean });
+    keys.push({ name: 'before', text: t('period_before') });
+    heads.push(t('period_before'));
+    columns.push(curve.time.map((time) => at.get(time)));
+  }
+  const items = listed(curve.time.length, (i) => ({
+    at: middle[i],
+    title: period.title(curve.time[i]),
+    values: columns.map((column) => column[i]),
+    format,
+  }));
   return {
     title: watts ? `${t('power')} (kW)` : titled(labelOf(subject), subject),
     axisText: (value) => number(watts ? value / 1000 : value, 3, 0),
@@ -113,15 +110,13 @@ export function columns(answers, counted, sentence) {
   const { subject, period, imports, exports, consumers, before } = answers;
   const unit = subject.unit;
   const single = subject.kind !== 'electricity' || !subject.exports;
-  const sides = [
-    [imports, 'import', t(single ? 'consumption' : 'import')],
-    [exports, 'export', t('export')],
-  ].filter(([side]) => side);
-  const keys = [
-    ...sides.map(([, name, text]) => ({ name, text })),
-    ...consumers.map(({ subject }, i) => ({ name: `c${i + 1}`, text: labelOf(subject) })),
-  ];
-  if (answers.compared) keys.push({ name: 'before', text: t('period_before') });
+  // What pointer and table show of each bar: amounts with the name of their colour.
+  const shown = [
+    { side: imports, name: 'import', text: t(single ? 'consumption' : 'import') },
+    { side: exports, name: 'export', text: t('export') },
+    ...consumers.map(({ subject, counted }, i) => ({ side: counted, name: `c${i + 1}`, text: labelOf(subject) })),
+    { side: answers.compared && (before.imports ?? before.exports), name: 'before', text: t('period_before') },
+  ].filter(({ side }) => side);
   const bars = counted.start.map((start, i) => ({
     start,
     end: counted.end[i],
@@ -130,10 +125,8 @@ export function columns(answers, counted, sentence) {
         { name: 'import', value: imports?.amount[i] ?? 0 },
         { name: 'export', value: -(exports?.amount[i] ?? 0) },
       ],
-      ...(consumers.length
-        ? [consumers.map(({ counted }, c) => ({ name: `c${c + 1}`, value: counted.amount[i] ?? 0 }))]
-        : []),
-    ],
+      consumers.map(({ counted }, c) => ({ name: `c${c + 1}`, value: counted.amount[i] ?? 0 })),
+    ].filter((column) => column.length),
     before: answers.compared ? [before.imports?.amount[i] ?? 0, -(before.exports?.amount[i] ?? 0)] : [],
     uncertain: uncertain(answers, i),
   }));
@@ -142,33 +135,22 @@ export function columns(answers, counted, sentence) {
       .filter((key) => imports?.[key][i] || exports?.[key][i])
       .map((key) => t(key))
       .join(', ');
-  const say = (value) => (typeof value === 'number' ? amount(value, unit) : '');
-  const earlier = answers.compared ? (before.imports ?? before.exports) : null;
-  const shown = [
-    ...sides.map(([side]) => side),
-    ...consumers.map(({ counted }) => counted),
-    ...(earlier ? [earlier] : []),
-  ];
-  const items = bars.flatMap(({ start, end }, i) =>
-    shown.every((side) => side.amount[i] == null)
-      ? []
-      : [
-          {
-            at: (start + end) / 2,
-            title: period.title(start, end),
-            cells: [...shown.map((side) => say(side.amount[i])), note(i)],
-          },
-        ],
-  );
+  const items = listed(bars.length, (i) => ({
+    at: (bars[i].start + bars[i].end) / 2,
+    title: period.title(bars[i].start, bars[i].end),
+    values: shown.map(({ side }) => side.amount[i]),
+    format: (value) => amount(value, unit),
+    note: note(i),
+  }));
   return {
     from: period.start,
     to: Math.max(period.end, counted.end.at(-1)),
     ticks: period.ticks(),
     least: 0.1,
     items,
-    keys,
+    keys: shown,
     bars,
-    heads: [...keys.map(({ text }) => text), t('note')],
+    heads: [...shown.map(({ text }) => text), t('note')],
     title: titled(t(subject.kind === 'electricity' || subject.kind === 'consumer' ? 'energy' : 'amounts'), subject),
     axisText: (value) => number(value, 3, 0),
     label: t('energy_label', { period: period.label, totals: sentence }),
