@@ -10,7 +10,7 @@ use crc::{CRC_64_XZ, Crc};
 use warp::{
     Filter,
     filters::BoxedFilter,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, header},
     reply::Response,
 };
 
@@ -84,17 +84,9 @@ impl Asset {
 
     /// Answers with the file, or 304 if the browser has this version.
     fn answer(&self, known: Option<&str>) -> Response {
-        let mut response = if known.is_some_and(|known| reply::names(known, &self.etag)) {
-            let mut response = Response::default();
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
-        } else {
-            Response::new(Bytes::from_static(self.content).into())
-        };
+        let mut response = reply::versioned(Bytes::from_static(self.content), &self.etag, known);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.kind());
-        headers.insert(header::ETAG, self.etag.clone());
-        headers.insert(header::CACHE_CONTROL, reply::NO_CACHE);
         headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -14,7 +14,7 @@ use super::ApiError;
 /// raspend's content type, to the letter.
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 /// A cache may keep an answer, but must ask each time whether it still holds.
-pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Methods of a route that only reads.
 pub(super) const READ: &str = "GET, HEAD, OPTIONS";
@@ -57,7 +57,7 @@ pub(super) fn versioned(body: Bytes, etag: &HeaderValue, known: Option<&str>) ->
 }
 
 /// Returns whether an `If-None-Match` names the version (RFC 9110, 13.1.2: weak comparison).
-pub(super) fn names(known: &str, etag: &HeaderValue) -> bool {
+fn names(known: &str, etag: &HeaderValue) -> bool {
     known
         .split(',')
         .map(str::trim)
