@@ -1,5 +1,6 @@
 //! Commands: actions of a source that clients call over `/cmd`, the page or MQTT.
 
+use reading::words;
 use serde_json::{Map, Value as Json};
 
 use crate::{Decimal, table::quoted};
@@ -41,22 +42,13 @@ pub struct ArgSpec {
     pub kind: ArgKind,
 }
 
-/// Type of an argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArgKind {
-    /// A number, or its text: raspend's clients send only texts.
-    Number,
-    /// Any text.
-    Text,
-}
-
-impl ArgKind {
-    /// Returns the word in `/cmds`, an annotation of Python.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Number => "float",
-            Self::Text => "str",
-        }
+words! {
+    /// Type of an argument, with its word in `/cmds`, an annotation of Python.
+    ArgKind {
+        /// A number, or its text: raspend's clients send only texts.
+        Number = "float",
+        /// Any text.
+        Text = "str",
     }
 }
 

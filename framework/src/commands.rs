@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const MAX_CALLS: usize = 16;
 
 /// Commands of all sources.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Commands {
     all: Arc<[InstalledCommand]>,
 }
@@ -41,12 +41,6 @@ pub enum ResolveError {
 impl std::fmt::Debug for InstalledCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.full_name)
-    }
-}
-
-impl std::fmt::Debug for Commands {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.all()).finish()
     }
 }
 

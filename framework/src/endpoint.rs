@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use warp::{Filter, reply::Response};
 
-use crate::{ConfigError, Context, Role, Store, http, plugin::registration, store::Snapshot, table::Table};
+use crate::{ConfigError, Context, Store, http, store::Snapshot};
 
 /// A kind of endpoint. One crate implements it once and registers it with
 /// [`register_endpoint!`](crate::register_endpoint).
@@ -97,11 +97,4 @@ impl Updates {
             }
         }
     }
-}
-
-registration! {
-    /// A linked [`EndpointPlugin`], its type erased. [`register_endpoint!`](crate::register_endpoint) makes it.
-    EndpointRegistration<P: EndpointPlugin>, Role::Endpoint,
-    build: fn(&Table<'_>, &Context) -> Option<Box<dyn Endpoint>> =
-        |section, cx| section.build(|config| P::build(config, cx))
 }

@@ -70,17 +70,13 @@ pub use crate::{
 pub use crate::publish::has_mean;
 // For the macros below.
 #[doc(hidden)]
-pub use crate::{
-    endpoint::EndpointRegistration, publisher::PublisherRegistration, source::SourceRegistration,
-};
-#[doc(hidden)]
 pub use inventory;
 
 /// Registers a [`SourcePlugin`], so that a program that links its crate finds it by name.
 #[macro_export]
 macro_rules! register_source {
     ($plugin:ty) => {
-        $crate::inventory::submit! { $crate::SourceRegistration::of::<$plugin>() }
+        $crate::inventory::submit! { $crate::PluginInfo::source::<$plugin>() }
     };
 }
 
@@ -88,7 +84,7 @@ macro_rules! register_source {
 #[macro_export]
 macro_rules! register_publisher {
     ($plugin:ty) => {
-        $crate::inventory::submit! { $crate::PublisherRegistration::of::<$plugin>() }
+        $crate::inventory::submit! { $crate::PluginInfo::publisher::<$plugin>() }
     };
 }
 
@@ -96,6 +92,6 @@ macro_rules! register_publisher {
 #[macro_export]
 macro_rules! register_endpoint {
     ($plugin:ty) => {
-        $crate::inventory::submit! { $crate::EndpointRegistration::of::<$plugin>() }
+        $crate::inventory::submit! { $crate::PluginInfo::endpoint::<$plugin>() }
     };
 }

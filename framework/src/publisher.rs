@@ -5,9 +5,7 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
-use crate::{
-    Commands, ConfigError, Context, Record, Role, Store, plugin::registration, publish::Route, table::Table,
-};
+use crate::{Commands, ConfigError, Context, Record, Store, publish::Route};
 
 /// Kind of publisher. One crate implements it once and registers it with
 /// [`register_publisher!`](crate::register_publisher).
@@ -137,11 +135,4 @@ pub struct PublisherContext {
     pub commands: Commands,
     /// The user's selection for this publisher. Nothing else may leave the LAN through it.
     pub route: Arc<Route>,
-}
-
-registration! {
-    /// A linked [`PublisherPlugin`], its type erased. [`register_publisher!`](crate::register_publisher) makes it.
-    PublisherRegistration<P: PublisherPlugin>, Role::Publisher,
-    build: fn(&Table<'_>, &Context) -> Option<Box<dyn Publisher>> =
-        |section, cx| section.build(|config| P::build(config, cx))
 }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
-    Backoff, Counter, Endpoint, EndpointContext, Stats, Store, Text, Timestamp,
+    Backoff, Endpoint, EndpointContext, Stats, Store, Text, Timestamp,
     panic::caught,
     status::{State, WorkerStatus},
 };
@@ -21,17 +21,14 @@ pub struct EndpointStatus {
     pub plugin: &'static str,
     /// The address that it listens on.
     pub address: SocketAddr,
-    /// State and last error.
+    /// State, last error, panics.
     pub status: WorkerStatus,
-    /// Panics.
-    pub panics: Counter,
 }
 
 impl EndpointStatus {
     /// The status of an endpoint that does not serve yet.
     pub fn new(name: impl Into<Text>, plugin: &'static str, address: SocketAddr, stats: Stats) -> Self {
-        let (name, status, panics) = (name.into(), WorkerStatus::new(stats), Counter::default());
-        Self { name, plugin, address, status, panics }
+        Self { name: name.into(), plugin, address, status: WorkerStatus::new(stats) }
     }
 }
 
@@ -57,7 +54,7 @@ pub(crate) async fn serve(
             Ok(Ok(())) => "stopped by itself".to_owned(),
             Ok(Err(error)) => format!("could not listen: {error}"),
             Err(message) => {
-                status.panics.increment();
+                status.status.panics.increment();
                 format!("panicked: {message}")
             }
         };

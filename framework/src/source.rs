@@ -4,7 +4,7 @@ use std::{fmt::Debug, io, sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 
-use crate::{Batch, Command, ConfigError, Role, SourceContext, plugin::registration, table::Table};
+use crate::{Batch, Command, ConfigError, SourceContext};
 
 /// A kind of source. One crate implements it once and registers it with
 /// [`register_source!`](crate::register_source).
@@ -153,13 +153,4 @@ type BuildFn = dyn FnOnce(&SourceContext) -> Result<Source, ConfigError>;
 pub(crate) struct ParsedSource {
     pub(crate) mode: Mode,
     pub(crate) build: Box<BuildFn>,
-}
-
-registration! {
-    /// A linked [`SourcePlugin`], its type erased. [`register_source!`](crate::register_source) makes it.
-    SourceRegistration<P: SourcePlugin>, Role::Source,
-    parse: fn(&Table<'_>) -> Option<ParsedSource> = |section| {
-        let config = section.parse::<P::Config>()?;
-        Some(ParsedSource { mode: P::mode(&config), build: Box::new(|cx| P::build(config, cx)) })
-    }
 }

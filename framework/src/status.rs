@@ -9,59 +9,43 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use reading::words;
 
-use crate::{Faults, Stats, Timestamp};
+use crate::{Counter, Faults, Stats, Timestamp};
 
-/// State of a source, publisher or endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum State {
-    /// It is being opened for the first time, or is open without a success yet.
-    Starting,
-    /// Batches arrive.
-    Delivering,
-    /// Its device or server is missing or failed; it is tried again and again.
-    Waiting,
-    /// It stopped permanently: only a new configuration helps.
-    Failed,
-    /// The program is ending.
-    Stopped,
-}
-
-impl State {
-    const ALL: [Self; 5] = [Self::Starting, Self::Delivering, Self::Waiting, Self::Failed, Self::Stopped];
-
-    /// Returns the word in `/health`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Delivering => "delivering",
-            Self::Waiting => "waiting",
-            Self::Failed => "failed",
-            Self::Stopped => "stopped",
-        }
+words! {
+    /// State of a source, publisher or endpoint, with its word in `/health`.
+    State {
+        /// It is being opened for the first time, or is open without a success yet.
+        Starting = "starting",
+        /// Batches arrive.
+        Delivering = "delivering",
+        /// Its device or server is missing or failed; it is tried again and again.
+        Waiting = "waiting",
+        /// It stopped permanently: only a new configuration helps.
+        Failed = "failed",
+        /// The program is ending.
+        Stopped = "stopped",
     }
 }
 
 /// Status of one source, publisher or endpoint. Its worker writes it; anybody reads it without a lock.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct WorkerStatus {
+    /// Position in [`State::ALL`]; it begins with [`State::Starting`].
     state: AtomicU8,
     /// Microseconds since 1970; 0 = never.
     last_success: AtomicU64,
     last_error: ArcSwapOption<(Timestamp, String)>,
+    /// Panics of the plugin.
+    pub panics: Counter,
     /// Counters and facts that the plugin reports.
     pub stats: Stats,
 }
 
 impl WorkerStatus {
     pub(crate) fn new(stats: Stats) -> Self {
-        Self {
-            state: AtomicU8::new(State::Starting as u8),
-            last_success: AtomicU64::new(0),
-            last_error: ArcSwapOption::empty(),
-            stats,
-        }
+        Self { stats, ..Self::default() }
     }
 
     /// Returns the state.

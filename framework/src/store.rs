@@ -151,13 +151,8 @@ impl Store {
 impl Section {
     /// An empty section.
     pub fn new(name: impl Into<Text>, plugin: &'static str, stale_after: Duration, stats: Stats) -> Self {
-        Self {
-            name: name.into(),
-            plugin,
-            stale_after,
-            health: Health::new(stats),
-            latest: ArcSwapOption::empty(),
-        }
+        let health = Health { status: WorkerStatus::new(stats), ..Health::default() };
+        Self { name: name.into(), plugin, stale_after, health, latest: ArcSwapOption::empty() }
     }
 
     /// Returns the newest batch at `now`; `None` before the first.
@@ -169,9 +164,9 @@ impl Section {
 }
 
 /// Status of a source. Its supervisor writes it; anybody reads it without a lock.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Health {
-    /// State, last success, last fault.
+    /// State, last success, last fault, panics.
     pub status: WorkerStatus,
     /// Batches that were published.
     pub batches: Counter,
@@ -181,21 +176,6 @@ pub struct Health {
     pub malformed: Counter,
     /// Number of times that the device was opened again after a fault.
     pub reopened: Counter,
-    /// Number of panics.
-    pub panics: Counter,
-}
-
-impl Health {
-    fn new(stats: Stats) -> Self {
-        Self {
-            status: WorkerStatus::new(stats),
-            batches: Counter::default(),
-            superseded: Counter::default(),
-            malformed: Counter::default(),
-            reopened: Counter::default(),
-            panics: Counter::default(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Reader, ServerConfig};
-use crate::{ConfigError, Context, Endpoint, EndpointRegistration, Role, table::Table};
+use crate::{ConfigError, Context, Endpoint, PluginInfo, Role, plugin::Build, table::Table};
 
 /// The framework's own keys in each `[endpoints.<name>]`.
 pub const ENDPOINT_KEYS: &[&str] = &["plugin", "enabled"];
@@ -13,7 +13,7 @@ pub struct ConfiguredEndpoint {
     /// Its name.
     pub name: String,
     /// Its plugin.
-    pub plugin: &'static EndpointRegistration,
+    pub plugin: &'static PluginInfo,
     /// The endpoint that the plugin built.
     pub endpoint: Box<dyn Endpoint>,
     /// Its context, which holds its statistics.
@@ -34,11 +34,10 @@ impl<'a> Reader<'a> {
         for (name, mut section) in endpoints {
             section.known = ENDPOINT_KEYS;
             let enabled = section.take("enabled").unwrap_or(true);
-            let Some(plugin) = self.plugin(&mut section, Role::Endpoint, EndpointRegistration::all()) else {
-                continue;
-            };
+            let Some(plugin) = self.plugin(&mut section, Role::Endpoint) else { continue };
+            let Build::Endpoint(build) = plugin.build else { continue };
             let context = context(&name);
-            let endpoint = (plugin.build)(&section, &context);
+            let endpoint = build(&section, &context);
             let Some(endpoint) = endpoint.filter(|_| enabled) else { continue };
             let listen = endpoint.listen();
             if let Some((other, address)) = taken.iter().find(|(_, other)| clash(*other, listen)) {

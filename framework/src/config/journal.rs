@@ -31,27 +31,23 @@ const MAX_SYNC: Period = Period(Duration::from_secs(3600));
 const MIN_RAW: Period = Period(Duration::from_secs(86_400));
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 struct Keys {
-    #[serde(default = "default_enabled")]
     enabled: bool,
-    path: Option<PathBuf>,
-    #[serde(default = "default_sync")]
+    path: PathBuf,
     sync_interval: Period,
-    #[serde(default = "default_raw")]
     raw_retention: Period,
 }
 
-fn default_enabled() -> bool {
-    true
-}
-
-fn default_sync() -> Period {
-    Period(Duration::from_secs(60))
-}
-
-fn default_raw() -> Period {
-    Period(Duration::from_secs(30 * 86_400))
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            path: "journal.db".into(),
+            sync_interval: Period(Duration::from_secs(60)),
+            raw_retention: Period(Duration::from_secs(30 * 86_400)),
+        }
+    }
 }
 
 impl JournalConfig {
@@ -65,10 +61,9 @@ impl JournalConfig {
     }
 
     fn check(keys: Keys, state_dir: &Path) -> Result<Self, ConfigError> {
-        let name = keys.path.unwrap_or_else(|| "journal.db".into());
         // Not in the working directory: a service and its user's shell have different ones.
-        let path = state_dir.join(&name);
-        let no_file = (name.file_name().is_none() || path.is_dir()).then(|| {
+        let path = state_dir.join(&keys.path);
+        let no_file = (keys.path.file_name().is_none() || path.is_dir()).then(|| {
             ConfigError::key("path", format!("`{}` is not a file name", path.display()))
                 .hint("write the database's own name, with its folder: `/var/lib/smartmeter/journal.db`")
         });

@@ -10,7 +10,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Cow, cell::RefCell, ops::Deref, ops::Range, path::PathBuf};
+use std::{borrow::Cow, cell::RefCell, ops::Range, path::PathBuf};
 
 use toml::{
     Spanned,
@@ -167,9 +167,9 @@ impl<'a> Reader<'a> {
             let section = self.table((key, value))?;
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
             {
-                let article = if role == Role::Endpoint { "an" } else { "a" };
                 let message = format!(
-                    "`{name}` cannot be the name of {article} {role}: use letters, digits, `_` and `-`"
+                    "`{name}` cannot be the name of {}: use letters, digits, `_` and `-`",
+                    role.with_article()
                 );
                 section.note(section.span.clone(), message, None);
             }
@@ -179,11 +179,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the key `plugin` out of a section, and returns the plugin.
-    fn plugin<R>(&self, section: &mut Table<'a>, role: Role, all: Vec<&'static R>) -> Option<&'static R>
-    where
-        R: Deref<Target = PluginInfo>,
-    {
-        let kinds = || all.iter().map(|plugin| plugin.kind);
+    fn plugin(&self, section: &mut Table<'a>, role: Role) -> Option<&'static PluginInfo> {
+        let all = plugins();
+        let kinds = || all.iter().filter(|plugin| plugin.role == role).map(|plugin| plugin.kind);
         let at = section.place("plugin");
         if !section.table.contains_key("plugin") {
             let message = format!("missing key `plugin`, expected one of {}", quoted(kinds()));
@@ -191,20 +189,15 @@ impl<'a> Reader<'a> {
             return None;
         }
         let kind = section.take::<String>("plugin")?;
-        let found = all.iter().copied().find(|plugin| plugin.kind == kind);
-        if found.is_none() {
-            let elsewhere = plugins().into_iter().find(|plugin| plugin.kind == kind);
-            let hint = elsewhere.map_or_else(
-                || did_you_mean(&kind, kinds()),
-                |other| {
-                    let article = if other.role == Role::Endpoint { "an" } else { "a" };
-                    let (role, table) = (other.role, other.role.table());
-                    Some(format!("`{kind}` is {article} {role}: write it below `[{table}.…]`"))
-                },
-            );
-            let message = format!("unknown {role} plugin `{kind}`, expected one of {}", quoted(kinds()));
-            section.note(at, message, hint);
-        }
-        found
+        let hint = match all.iter().find(|plugin| plugin.kind == kind) {
+            Some(plugin) if plugin.role == role => return Some(plugin),
+            Some(PluginInfo { role, .. }) => {
+                Some(format!("`{kind}` is {}: write it below `[{role}s.…]`", role.with_article()))
+            }
+            None => did_you_mean(&kind, kinds()),
+        };
+        let message = format!("unknown {role} plugin `{kind}`, expected one of {}", quoted(kinds()));
+        section.note(at, message, hint);
+        None
     }
 }

@@ -6,7 +6,8 @@ use wildmatch::WildMatch;
 
 use super::Reader;
 use crate::{
-    Context, Period, Publisher, PublisherRegistration, Role, Text,
+    Context, Period, PluginInfo, Publisher, Role, Text,
+    plugin::Build,
     publish::Route,
     table::{Table, did_you_mean, expected},
 };
@@ -20,7 +21,7 @@ pub struct ConfiguredPublisher {
     /// Its name.
     pub name: String,
     /// Its plugin.
-    pub plugin: &'static PublisherRegistration,
+    pub plugin: &'static PluginInfo,
     /// The publisher that the plugin built.
     pub publisher: Box<dyn Publisher>,
     /// Its selection of readings, and their rate.
@@ -63,8 +64,9 @@ impl<'a> Reader<'a> {
         }
         let sources = patterns(&mut section, "sources", Some(context.sources()));
         let series = patterns(&mut section, "series", None);
-        let plugin = self.plugin(&mut section, Role::Publisher, PublisherRegistration::all())?;
-        let publisher = (plugin.build)(&section, &context).filter(|_| enabled)?;
+        let plugin = self.plugin(&mut section, Role::Publisher)?;
+        let Build::Publisher(build) = plugin.build else { return None };
+        let publisher = build(&section, &context).filter(|_| enabled)?;
         let name = context.name().to_owned();
         if !is_recorded {
             let message = format!("`{name}` needs the journal, in which readings wait for it");

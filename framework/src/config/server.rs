@@ -29,14 +29,10 @@ pub struct ServerConfig {
     pub state_dir: PathBuf,
 }
 
-/// This machine only: the owner decides who else may see the readings.
-const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {
-    #[serde(default = "default_listen")]
-    listen: String,
+    listen: Option<String>,
     token: Option<Secret>,
     token_file: Option<PathBuf>,
     #[serde(default)]
@@ -44,10 +40,6 @@ struct Keys {
     #[serde(default)]
     command_origins: Vec<String>,
     state_dir: Option<PathBuf>,
-}
-
-fn default_listen() -> String {
-    DEFAULT_LISTEN.to_owned()
 }
 
 impl ServerConfig {
@@ -61,7 +53,8 @@ impl ServerConfig {
     }
 
     fn check(keys: Keys) -> Result<Self, ConfigError> {
-        let listen = listen_address(&keys.listen);
+        // This machine only: the owner decides who else may see the readings.
+        let listen = listen_address(keys.listen.as_deref().unwrap_or("127.0.0.1:8080"));
         let token = Secret::given(["token", "token_file"], keys.token, keys.token_file.as_deref());
         let is_origin = |origin: &&String| origin.contains("://") && !origin.ends_with('/');
         let origins = keys.command_origins.iter().filter(|origin| !is_origin(origin)).map(|wrong| {

@@ -6,8 +6,8 @@ use jiff::civil;
 
 use super::Reader;
 use crate::{
-    Command, Context, DataAcquisition, Mode, Role, Schedule, Source, SourceContext, SourceRegistration,
-    table::Table,
+    Command, Context, DataAcquisition, Mode, PluginInfo, Role, Schedule, Source, SourceContext,
+    plugin::Build, table::Table,
 };
 
 /// The framework's own keys in each `[sources.<name>]`.
@@ -18,7 +18,7 @@ pub struct ConfiguredSource {
     /// Its name.
     pub name: String,
     /// Its plugin.
-    pub plugin: &'static SourceRegistration,
+    pub plugin: &'static PluginInfo,
     /// Its mode: the device pushes, or is polled.
     pub mode: Mode,
     /// Times at which it emits batches.
@@ -70,8 +70,9 @@ impl<'a> Reader<'a> {
             let hint = "keep one of them".to_owned();
             section.note(at, "`interval` and `daily` exclude each other", Some(hint));
         }
-        let plugin = self.plugin(section, Role::Source, SourceRegistration::all())?;
-        let parsed = (plugin.parse)(section)?;
+        let plugin = self.plugin(section, Role::Source)?;
+        let Build::Source(parse) = plugin.build else { return None };
+        let parsed = parse(section)?;
         let schedule = match (daily, interval, parsed.mode) {
             (Some(time), _, _) => Schedule::Daily(time),
             (None, Some(period), _) | (None, None, Mode::Poll(period)) => Schedule::Every(period),

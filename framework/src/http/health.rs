@@ -145,7 +145,6 @@ fn source(section: &Section, now: Instant) -> PluginHealth {
         ("superseded", &health.superseded),
         ("malformed", &health.malformed),
         ("reopened", &health.reopened),
-        ("panics", &health.panics),
     ];
     PluginHealth::new(section.plugin, state(section, now), None, &health.status, &counts)
 }
@@ -156,7 +155,6 @@ fn publisher(delivery: &Delivery) -> PluginHealth {
         ("failures", &delivery.failures),
         ("refused", &delivery.refused),
         ("expired", &delivery.expired),
-        ("panics", &delivery.panics),
     ];
     let (state, oldest) = (delivery.state().as_str(), delivery.oldest().map(timestamp));
     let waiting = Waiting { backlog: delivery.backlog(), oldest };
@@ -164,8 +162,8 @@ fn publisher(delivery: &Delivery) -> PluginHealth {
 }
 
 fn endpoint(endpoint: &EndpointStatus) -> PluginHealth {
-    let (status, counts) = (&endpoint.status, [("panics", &endpoint.panics)]);
-    let mut shown = PluginHealth::new(endpoint.plugin, status.state().as_str(), None, status, &counts);
+    let status = &endpoint.status;
+    let mut shown = PluginHealth::new(endpoint.plugin, status.state().as_str(), None, status, &[]);
     shown.facts.0.insert(0, ("listen", endpoint.address.to_string()));
     shown
 }
@@ -179,6 +177,7 @@ impl PluginHealth {
         counts: &[(&'static str, &Counter)],
     ) -> Self {
         let counts = counts.iter().map(|(name, count)| (*name, count.get()));
+        let counts = counts.chain([("panics", status.panics.get())]);
         let facts = status.stats.facts().into_iter().map(|(name, fact)| (name, fact.to_string()));
         Self {
             plugin,

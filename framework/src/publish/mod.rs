@@ -25,13 +25,13 @@ pub use self::window::has_mean;
 use crate::{Counter, Stats, Text, Timestamp, status::WorkerStatus, store::State};
 
 /// Status of one publisher, as in `/health` and `/metrics`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Delivery {
     /// Name in `[publishers.<name>]`.
     pub name: Text,
     /// Name of its plugin.
     pub plugin: &'static str,
-    /// State, last success and last error.
+    /// State, last success, last error, panics.
     pub status: WorkerStatus,
     /// Records that were delivered.
     pub records: Counter,
@@ -41,8 +41,6 @@ pub struct Delivery {
     pub refused: Counter,
     /// Records that exceeded `max_backlog_age` before they were delivered.
     pub expired: Counter,
-    /// Panics of the plugin.
-    pub panics: Counter,
     /// Start of the current call into the plugin; `None` between calls.
     entered: Mutex<Option<Instant>>,
     /// Batches not yet delivered, and the time of the oldest record that waits.
@@ -52,18 +50,7 @@ pub struct Delivery {
 impl Delivery {
     /// Creates the status of a publisher that has delivered nothing yet.
     pub fn new(name: impl Into<Text>, plugin: &'static str, stats: Stats) -> Self {
-        Self {
-            name: name.into(),
-            plugin,
-            status: WorkerStatus::new(stats),
-            records: Counter::default(),
-            failures: Counter::default(),
-            refused: Counter::default(),
-            expired: Counter::default(),
-            panics: Counter::default(),
-            entered: Mutex::default(),
-            backlog: Mutex::default(),
-        }
+        Self { name: name.into(), plugin, status: WorkerStatus::new(stats), ..Self::default() }
     }
 
     /// Returns the publisher's state.

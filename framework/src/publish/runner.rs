@@ -227,7 +227,7 @@ impl Runner {
     }
 
     async fn panicked(&mut self) {
-        self.delivery.panics.increment();
+        self.delivery.status.panics.increment();
         self.panics += 1;
         self.close().await;
         self.opened = false;

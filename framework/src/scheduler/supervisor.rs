@@ -89,7 +89,7 @@ impl Supervisor {
                     retry.pause()
                 }
                 Ended::Panicked(message) => {
-                    health.panics.increment();
+                    health.status.panics.increment();
                     error!("panicked, which is a bug of its plugin: {message}");
                     health.status.fault(format!("panicked: {message}"));
                     panic_retry.pause()

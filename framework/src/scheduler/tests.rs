@@ -200,7 +200,7 @@ async fn a_panic_stops_nothing_but_this_run_of_the_source() {
     );
     // After a batch a second, then two.
     assert_eq!(run.next(2).await, [(1, 0), (2, 3000)]);
-    assert_eq!(run.section.health.panics.get(), 2);
+    assert_eq!(run.section.health.status.panics.get(), 2);
     assert_eq!(run.section.health.status.last_error().unwrap().1, "panicked: a bug in open");
 }
 

@@ -4,29 +4,34 @@
 //! construction: the caller notes it, leaves that entry out, and reads the table once more. Single values are read by
 //! `toml`.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt, ops::Range};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    fmt,
+    ops::Range,
+};
 
 use serde::{
     Deserializer,
     de::{
-        self, DeserializeSeed, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
-        value::CowStrDeserializer,
+        self, IntoDeserializer, Visitor,
+        value::{MapDeserializer, SeqDeserializer},
     },
     forward_to_deserialize_any,
 };
 use toml::{
     Spanned,
-    de::{DeArray, DeTable, DeValue},
+    de::{DeTable, DeValue},
 };
 
-use super::Table;
+use super::{ConfigText, Table};
 
 /// A mistake that ended a pass.
 #[derive(Debug)]
 pub(super) struct Error {
-    pub(super) at: Option<Range<usize>>,
-    /// Start of the innermost entry or element with the mistake. The next pass leaves it out.
-    pub(super) entry: Option<usize>,
+    /// Place of the value with the mistake, and start of the innermost entry or element that has it: the next pass
+    /// leaves that out. `None` outside of a table.
+    pub(super) place: Option<(Range<usize>, usize)>,
     pub(super) kind: ErrorKind,
 }
 
@@ -38,19 +43,6 @@ pub(super) enum ErrorKind {
     Other(String),
     /// Result of an entry that was left out.
     Consequence,
-}
-
-impl Error {
-    fn new(kind: ErrorKind) -> Self {
-        Self { at: None, entry: None, kind }
-    }
-
-    /// The mistake is inside this value of this entry, unless its place is known better.
-    fn inside(mut self, value: &Spanned<DeValue<'_>>, entry: usize) -> Self {
-        self.at.get_or_insert(value.span());
-        self.entry.get_or_insert(entry);
-        self
-    }
 }
 
 impl fmt::Display for Error {
@@ -67,17 +59,17 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(ErrorKind::Other(message.to_string()))
+        Self { place: None, kind: ErrorKind::Other(message.to_string()) }
     }
 
     fn missing_field(key: &'static str) -> Self {
-        Self::new(ErrorKind::Missing(key))
+        Self { place: None, kind: ErrorKind::Missing(key) }
     }
 }
 
 impl From<toml::de::Error> for Error {
     fn from(error: toml::de::Error) -> Self {
-        Self { at: error.span(), ..Self::new(ErrorKind::Other(error.message().to_owned())) }
+        de::Error::custom(error.message())
     }
 }
 
@@ -86,41 +78,74 @@ pub(super) struct Pass<'p> {
     /// Starts of the entries with mistakes.
     pub(super) wrong: RefCell<BTreeSet<usize>>,
     /// The table itself, in which unknown keys are noted.
-    pub(super) table: &'p Table<'p>,
+    table: &'p Table<'p>,
+    /// The keys of the struct that the table becomes.
+    keys: Cell<&'static [&'static str]>,
+    /// Value that is being read, and start of its entry.
+    current: RefCell<Option<(Range<usize>, usize)>>,
 }
 
-impl Pass<'_> {
-    fn is_wrong(&self, entry: usize) -> bool {
-        self.wrong.borrow().contains(&entry)
+impl<'p> Pass<'p> {
+    pub(super) fn new(table: &'p Table<'p>) -> Self {
+        Self { wrong: RefCell::default(), table, keys: Cell::default(), current: RefCell::default() }
     }
 }
 
 /// A value that is read.
+#[derive(Clone, Copy)]
 pub(super) struct Value<'p, 'de> {
-    pub(super) value: &'p Spanned<DeValue<'de>>,
-    pub(super) pass: &'p Pass<'p>,
-    /// True for the section itself, false for a value inside.
-    pub(super) is_section: bool,
+    value: &'p Spanned<DeValue<'de>>,
+    /// Start of the innermost entry or element that it is in; `None` for the whole value.
+    entry: Option<usize>,
+    pass: &'p Pass<'p>,
 }
 
 impl<'p, 'de> Value<'p, 'de> {
-    fn inner(value: &'p Spanned<DeValue<'de>>, pass: &'p Pass<'p>) -> Self {
-        Self { value, pass, is_section: false }
+    pub(super) fn whole(value: &'p Spanned<DeValue<'de>>, pass: &'p Pass<'p>) -> Self {
+        Self { value, entry: None, pass }
+    }
+
+    /// Returns a value inside, and notes that it is read; `None` if it has a mistake.
+    fn inside(self, entry: usize, value: &'p Spanned<DeValue<'de>>) -> Option<Self> {
+        let is_wrong = self.pass.wrong.borrow().contains(&entry);
+        (!is_wrong).then(|| {
+            self.pass.current.replace(Some((value.span(), entry)));
+            Self { value, entry: Some(entry), pass: self.pass }
+        })
     }
 
     fn map<V: Visitor<'de>>(self, table: &'p DeTable<'de>, visitor: V) -> Result<V::Value, Error> {
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
-        let entries = entries.into_iter().filter(|(key, _)| !self.pass.is_wrong(key.span().start));
-        let entries = entries.collect::<Vec<_>>().into_iter();
-        let read = visitor.visit_map(Entries { entries, value: None, pass: self.pass });
-        read.map_err(|error| match error.kind {
+        let read = visitor.visit_map(MapDeserializer::new(entries.into_iter().filter_map(|(key, value)| {
+            Some((key.get_ref().clone(), self.inside(key.span().start, value)?))
+        })));
+        read.map_err(|error: Error| match error.kind {
+            _ if error.place.is_some() => error,
             // It is there, and was left out.
-            ErrorKind::Missing(key) if error.entry.is_none() && table.contains_key(key) => {
-                Error { kind: ErrorKind::Consequence, ..error }
+            ErrorKind::Missing(key) if table.contains_key(key) => {
+                Error { place: self.place(), kind: ErrorKind::Consequence }
             }
-            _ => error,
+            ErrorKind::Missing(_) => Error { place: self.place(), ..error },
+            _ => Error { place: self.pass.current.take(), ..error },
         })
+    }
+
+    fn place(self) -> Option<(Range<usize>, usize)> {
+        self.entry.map(|entry| (self.value.span(), entry))
+    }
+
+    /// Reads a single value, as `toml` does.
+    fn single(self) -> toml::de::ValueDeserializer<'de> {
+        self.value.clone().into_deserializer()
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Error> for Value<'_, 'de> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
     }
 }
 
@@ -130,10 +155,10 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.value.get_ref() {
             DeValue::Table(table) => self.map(table, visitor),
-            DeValue::Array(array) => {
-                visitor.visit_seq(Elements { elements: array, next: 0, pass: self.pass })
-            }
-            _ => Ok(self.value.clone().into_deserializer().deserialize_any(visitor)?),
+            DeValue::Array(array) => visitor.visit_seq(SeqDeserializer::new(
+                array.iter().filter_map(|value| self.inside(value.span().start, value)),
+            )),
+            _ => Ok(self.single().deserialize_any(visitor)?),
         }
     }
 
@@ -144,11 +169,15 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         let DeValue::Table(table) = self.value.get_ref() else {
-            return Ok(self.value.clone().into_deserializer().deserialize_struct(name, keys, visitor)?);
+            return Ok(self.single().deserialize_struct(name, keys, visitor)?);
         };
+        let is_section = self.value.span() == self.pass.table.span;
+        let own = if is_section { self.pass.table.known } else { &[] };
+        if is_section {
+            self.pass.keys.set(keys);
+        }
         for key in table.keys().filter(|key| !keys.contains(&&**key.get_ref())) {
             if self.pass.wrong.borrow_mut().insert(key.span().start) {
-                let own = if self.is_section { self.pass.table.known } else { &[] };
                 let known = keys.iter().chain(own).copied();
                 self.pass.table.unknown_key(key.span(), key.get_ref(), known);
             }
@@ -157,11 +186,9 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let is_text = self.value.get_ref().is_str();
-        let read = self.value.clone().into_deserializer().deserialize_str(visitor).map_err(Error::from);
-        read.map_err(|error| match error.kind {
-            ErrorKind::Other(message) if !is_text => Error { kind: ErrorKind::NoText(message), ..error },
-            _ => error,
+        self.single().deserialize_str(visitor).map_err(|error| match self.value.get_ref().is_str() {
+            true => error.into(),
+            false => Error { place: None, kind: ErrorKind::NoText(error.message().to_owned()) },
         })
     }
 
@@ -187,7 +214,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        Ok(self.value.clone().into_deserializer().deserialize_enum(name, variants, visitor)?)
+        Ok(self.single().deserialize_enum(name, variants, visitor)?)
     }
 
     forward_to_deserialize_any! {
@@ -196,94 +223,13 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 }
 
-/// Entries of a table.
-struct Entries<'p, 'de, I> {
-    entries: I,
-    value: Option<(usize, &'p Spanned<DeValue<'de>>)>,
-    pass: &'p Pass<'p>,
-}
-
-impl<'p, 'de: 'p, I> MapAccess<'de> for Entries<'p, 'de, I>
-where
-    I: Iterator<Item = (&'p Spanned<std::borrow::Cow<'de, str>>, &'p Spanned<DeValue<'de>>)>,
-{
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some((key, value)) = self.entries.next() else { return Ok(None) };
-        let entry = key.span().start;
-        self.value = Some((entry, value));
-        let read = seed.deserialize(CowStrDeserializer::<Error>::new(key.get_ref().clone()));
-        read.map(Some).map_err(|error| Error { at: Some(key.span()), entry: Some(entry), ..error })
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        let (entry, value) =
-            self.value.take().ok_or_else(|| <Error as de::Error>::custom("a value before its key"))?;
-        seed.deserialize(Value::inner(value, self.pass)).map_err(|error| error.inside(value, entry))
-    }
-}
-
-/// Elements of an array.
-struct Elements<'p, 'de> {
-    elements: &'p DeArray<'de>,
-    next: usize,
-    pass: &'p Pass<'p>,
-}
-
-impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
-    type Error = Error;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        while let Some(value) = self.elements.get(self.next) {
-            self.next += 1;
-            let entry = value.span().start;
-            if !self.pass.is_wrong(entry) {
-                let read = seed.deserialize(Value::inner(value, self.pass));
-                return read.map(Some).map_err(|error| error.inside(value, entry));
-            }
-        }
-        Ok(None)
-    }
-}
-
 /// The keys of `T`: the names of its fields.
 pub(crate) fn keys_of<T: de::DeserializeOwned>() -> &'static [&'static str] {
-    struct Keys<'k>(&'k mut &'static [&'static str]);
-
-    impl<'de> Deserializer<'de> for Keys<'_> {
-        type Error = de::value::Error;
-
-        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
-            Err(de::Error::custom("only the keys were wanted"))
-        }
-
-        fn deserialize_struct<V: Visitor<'de>>(
-            self,
-            _: &'static str,
-            keys: &'static [&'static str],
-            visitor: V,
-        ) -> Result<V::Value, Self::Error> {
-            *self.0 = keys;
-            self.deserialize_any(visitor)
-        }
-
-        fn deserialize_newtype_struct<V: Visitor<'de>>(
-            self,
-            _: &'static str,
-            visitor: V,
-        ) -> Result<V::Value, Self::Error> {
-            visitor.visit_newtype_struct(self)
-        }
-
-        forward_to_deserialize_any! {
-            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-            unit_struct seq tuple tuple_struct map enum identifier ignored_any
-        }
-    }
-
-    let mut keys: &'static [&'static str] = &[];
-    // It ends with an error at once; the keys are known by then.
-    let _ = T::deserialize(Keys(&mut keys));
-    keys
+    let (text, mistakes) = (ConfigText::default(), RefCell::default());
+    let table = Table { text: &text, span: 0..0, table: DeTable::new(), known: &[], mistakes: &mistakes };
+    let pass = Pass::new(&table);
+    let empty = Spanned::new(0..0, DeValue::Table(DeTable::new()));
+    // It ends with an error if a key is required; the keys are known by then.
+    let _ = T::deserialize(Value::whole(&empty, &pass));
+    pass.keys.get()
 }

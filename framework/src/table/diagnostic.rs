@@ -3,7 +3,7 @@
 use std::{fmt, ops::Range};
 
 /// A text with a configuration, and the name of its file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ConfigText {
     /// The name that the user gave.
     pub(crate) name: String,

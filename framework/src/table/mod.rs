@@ -15,7 +15,7 @@ use toml::{
 pub use self::{config_error::ConfigError, diagnostic::Diagnostics};
 use self::{
     config_error::new_name,
-    deserialize::{Error, ErrorKind, Pass, Value},
+    deserialize::{ErrorKind, Pass, Value},
 };
 pub(crate) use self::{
     config_error::{did_you_mean, expected, quoted},
@@ -73,28 +73,21 @@ impl<'a> Table<'a> {
 
     /// Reads a value once for each mistake in it, so that all of them are noted.
     fn read<T: DeserializeOwned>(&self, value: &Spanned<DeValue<'a>>) -> Option<T> {
-        let pass = Pass { wrong: RefCell::default(), table: self };
+        let pass = Pass::new(self);
         loop {
-            let is_section = value.span() == self.span;
-            let error = match T::deserialize(Value { value, pass: &pass, is_section }) {
+            let error = match T::deserialize(Value::whole(value, &pass)) {
                 Ok(read) => return pass.wrong.borrow().is_empty().then_some(read),
                 Err(error) => error,
             };
-            self.note_error(&error, value.span());
-            if !error.entry.is_some_and(|entry| pass.wrong.borrow_mut().insert(entry)) {
-                return None;
+            let at = error.place.clone().map_or_else(|| value.span(), |(at, _)| at);
+            match &error.kind {
+                ErrorKind::Consequence => {}
+                ErrorKind::Missing(_) => self.note(at, error.to_string(), None),
+                ErrorKind::NoText(message) => self.note_quoting(at, message, true),
+                ErrorKind::Other(message) => self.note_quoting(at, message, false),
             }
-        }
-    }
-
-    fn note_error(&self, error: &Error, whole: Range<usize>) {
-        let at = error.at.clone().unwrap_or(whole);
-        match &error.kind {
-            ErrorKind::Consequence => {}
-            ErrorKind::Missing(_) => self.note(at, error.to_string(), None),
-            ErrorKind::NoText(message) | ErrorKind::Other(message) => {
-                let no_text = matches!(error.kind, ErrorKind::NoText(_));
-                self.note_diagnostic(Diagnostic::quoting(self.text, at, message, no_text));
+            if !error.place.is_some_and(|(_, entry)| pass.wrong.borrow_mut().insert(entry)) {
+                return None;
             }
         }
     }
@@ -111,11 +104,11 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn note(&self, at: Range<usize>, message: impl Into<String>, hint: Option<String>) {
-        self.note_diagnostic(Diagnostic::new(self.text, at, message, hint));
+        self.mistakes.borrow_mut().push(Diagnostic::new(self.text, at, message, hint));
     }
 
-    fn note_diagnostic(&self, diagnostic: Diagnostic) {
-        self.mistakes.borrow_mut().push(diagnostic);
+    fn note_quoting(&self, at: Range<usize>, message: &str, no_text: bool) {
+        self.mistakes.borrow_mut().push(Diagnostic::quoting(self.text, at, message, no_text));
     }
 
     /// Notes the mistakes that a plugin found.

@@ -4,7 +4,7 @@
 //! up), E the tariff, F a value of the past. Quantities 1 to 20 come again for phase L1 as 21 to 40, for L2 as 41 to
 //! 60, for L3 as 61 to 80.
 
-use crate::{Obis, Quantity, Unit, words::words};
+use crate::{Obis, Quantity, Unit, words};
 
 words! {
     /// Behaviour of a number over time.

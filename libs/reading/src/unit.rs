@@ -1,6 +1,6 @@
 //! Units: every spelling that devices use, what it measures, and its exact factor to the base unit.
 
-use crate::{Decimal, Scaled, words::words};
+use crate::{Decimal, Scaled, words};
 
 words! {
     /// Subject of a reading: a physical quantity with one base unit, to which [`Unit::factor`] converts, or a property

@@ -1,10 +1,12 @@
 //! Enums whose variants have a word each, by which clients and files know them.
 
 /// Defines an enum with a word for each variant: `as_str`, `parse`, `ALL`, `Display` and `Serialize`.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name { $($(#[$about])* $variant,)* }
 
         impl $name {
@@ -24,7 +26,7 @@ macro_rules! words {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
+                f.pad(self.as_str())
             }
         }
 
@@ -35,5 +37,3 @@ macro_rules! words {
         }
     };
 }
-
-pub(crate) use words;

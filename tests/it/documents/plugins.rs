@@ -1,5 +1,7 @@
 //! Places in the repository that a plugin needs, and the ones that were forgotten.
 
+use framework::Role;
+
 use super::documented;
 use crate::program::root;
 
@@ -10,8 +12,7 @@ const REFERENCE: &str = "docs/configuration.md";
 /// A linked plugin, as far as its documents are concerned.
 struct Linked<'a> {
     kind: &'a str,
-    /// Name of its table in the configuration: `sources`.
-    table: &'a str,
+    role: Role,
     keys: &'a [&'a str],
 }
 
@@ -68,7 +69,7 @@ fn forgotten(
                 .for_each(|row| lacks(REFERENCE, format!("below {}: {row}", heading(plugin.kind))));
         } else {
             let rows: String = plugin.keys.iter().map(|key| format!("\n    | `{key}` | … | … |")).collect();
-            let below = format!("add below `[{}.<name>]`: {}", plugin.table, heading(plugin.kind));
+            let below = format!("add below `[{}s.<name>]`: {}", plugin.role, heading(plugin.kind));
             lacks(
                 REFERENCE,
                 format!("{below} and a table\n    | key | default | meaning |\n    |---|---|---|{rows}"),
@@ -107,7 +108,7 @@ fn every_plugin_is_linked_and_documented() {
     let plugins = framework::plugins();
     let linked: Vec<_> = plugins
         .iter()
-        .map(|plugin| Linked { kind: plugin.kind, table: plugin.role.table(), keys: (plugin.keys)() })
+        .map(|plugin| Linked { kind: plugin.kind, role: plugin.role, keys: (plugin.keys)() })
         .collect();
     assert!(linked.len() >= 9, "the program has {} plugins", linked.len());
     let places = forgotten(&folders, &linked, |path| std::fs::read_to_string(root().join(path)).ok());
@@ -128,7 +129,7 @@ fn every_forgotten_place_is_named_at_once() {
     let find = |files: &[(&str, &str)], path: &str| {
         files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned())
     };
-    let tide = [Linked { kind: "tide", table: "sources", keys: &["port", "height"] }];
+    let tide = [Linked { kind: "tide", role: Role::Source, keys: &["port", "height"] }];
     let folders = ["tide".to_owned(), "wind".to_owned()];
     assert_eq!(forgotten(&folders[..1], &tide, |path| find(&complete, path)), [""; 0]);
 

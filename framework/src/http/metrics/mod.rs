@@ -122,7 +122,7 @@ fn add_section(out: &mut Exposition, section: &Section, now: Instant) {
         out.add(&EVENTS, &[meter, ("event", event)], count);
     }
     out.add(&REOPENED, &[meter], health.reopened.get());
-    out.add(&READER_PANICS, &[meter], health.panics.get());
+    out.add(&READER_PANICS, &[meter], health.status.panics.get());
 }
 
 fn add_publisher(out: &mut Exposition, publisher: &Delivery, now: Timestamp) {
@@ -133,7 +133,7 @@ fn add_publisher(out: &mut Exposition, publisher: &Delivery, now: Timestamp) {
         (&FAILURES, &publisher.failures),
         (&REFUSED, &publisher.refused),
         (&EXPIRED, &publisher.expired),
-        (&PUBLISHER_PANICS, &publisher.panics),
+        (&PUBLISHER_PANICS, &publisher.status.panics),
     ] {
         out.add(family, &[name], count.get());
     }

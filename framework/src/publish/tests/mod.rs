@@ -263,7 +263,10 @@ async fn a_publisher_that_panics_or_hangs_is_retried() {
     run.next([Step::Panics, Step::Hangs, Step::Hangs]);
     run.send(0, 4);
     run.arrived(4).await;
-    assert_eq!((run.delivery.panics.get(), run.server.opened.get(), run.delivery.failures.get()), (1, 2, 3));
+    assert_eq!(
+        (run.delivery.status.panics.get(), run.server.opened.get(), run.delivery.failures.get()),
+        (1, 2, 3)
+    );
     run.end().await;
 }
 
