@@ -7,8 +7,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use framework::{ConfigError, Period, Secret};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use framework::{Batching, ConfigError, Period, Secret};
 use ureq::{
     http::Uri,
     tls::{Certificate, PemItem, parse_pem},
@@ -19,22 +18,46 @@ use crate::client::{Client, TIMEOUT};
 /// Longer, a user who looks for new readings would think that none arrive.
 const MAX_FLUSH_INTERVAL: Period = Period(Duration::from_secs(3600));
 
-/// Deserializes `flush_interval`: `#[serde(deserialize_with = "http_client::flush_interval")]`.
+/// Declares a plugin's `Config`: its own keys, and those of [`ClientConfig`], which its method `http` takes out.
 ///
-/// # Errors
-/// Fails if it is not a duration, or longer than an hour.
-pub fn flush_interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Period, D::Error> {
-    let period = Period::deserialize(deserializer)?;
-    if *period > *MAX_FLUSH_INTERVAL {
-        let message = format!("`flush_interval` must be at most {MAX_FLUSH_INTERVAL}, not {period}");
-        return Err(D::Error::custom(message));
-    }
-    Ok(period)
-}
+/// A macro, as serde hides the keys of a flattened struct from the framework, which lists them in its hints.
+#[macro_export]
+macro_rules! config {
+    ($(#[$about:meta])* pub struct Config { $($own:tt)* }) => {
+        $(#[$about])*
+        #[derive(Debug, ::serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Config {
+            $($own)*
+            url: ::framework::Secret,
+            username: Option<String>,
+            password: Option<::framework::Secret>,
+            password_file: Option<::std::path::PathBuf>,
+            token: Option<::framework::Secret>,
+            token_file: Option<::std::path::PathBuf>,
+            ca_file: Option<::std::path::PathBuf>,
+            gzip: Option<bool>,
+            flush_interval: Option<::framework::Period>,
+            batch_size: Option<usize>,
+        }
 
-/// Default of `flush_interval`.
-pub fn default_flush_interval() -> Period {
-    Period(Duration::from_secs(1))
+        impl Config {
+            fn http(&mut self) -> $crate::ClientConfig {
+                $crate::ClientConfig {
+                    url: self.url.reveal().to_owned(),
+                    username: self.username.take(),
+                    password: self.password.take(),
+                    password_file: self.password_file.take(),
+                    token: self.token.take(),
+                    token_file: self.token_file.take(),
+                    ca_file: self.ca_file.take(),
+                    gzip: self.gzip.unwrap_or_default(),
+                    flush_interval: self.flush_interval,
+                    batch_size: self.batch_size,
+                }
+            }
+        }
+    };
 }
 
 /// Configuration of a client, as in the file.
@@ -56,9 +79,34 @@ pub struct ClientConfig {
     pub ca_file: Option<PathBuf>,
     /// Whether to compress bodies.
     pub gzip: bool,
+    /// Maximum time that a record waits for others.
+    pub flush_interval: Option<Period>,
+    /// Maximum number of records in one request.
+    pub batch_size: Option<usize>,
 }
 
 impl ClientConfig {
+    /// Builds the client, and the size and delay of its batches: by default `size`, and a second. A token is sent in
+    /// this `scheme` of authorization, mostly `Bearer`.
+    ///
+    /// # Errors
+    /// Returns every mistake in the keys, and a `batch_size` above `most`.
+    pub fn build(self, scheme: &str, size: usize, most: usize) -> Result<(Client, Batching), ConfigError> {
+        let linger = self.flush_interval.unwrap_or(Period(Duration::from_secs(1)));
+        let records = self.batch_size.unwrap_or(size);
+        let client = self.client(scheme);
+        let slow = (*linger > *MAX_FLUSH_INTERVAL).then(|| {
+            let message = format!("`flush_interval` must be at most {MAX_FLUSH_INTERVAL}, not {linger}");
+            ConfigError::key("flush_interval", message)
+        });
+        let wrong = (!(1..=most).contains(&records)).then(|| {
+            let message = format!("`batch_size` must be 1 to {most} records, not {records}");
+            ConfigError::key("batch_size", message)
+        });
+        ConfigError::all(client.as_ref().err().cloned().into_iter().chain(slow).chain(wrong))?;
+        Ok((client?, Batching { records, linger: *linger }))
+    }
+
     /// Builds the client. A token is sent in this `scheme` of authorization, mostly `Bearer`.
     ///
     /// # Errors

@@ -1,7 +1,6 @@
 //! HTTP client for publishers: requests that deliver records, and the meaning of the responses.
 //!
-//! A plugin lists the keys of [`ClientConfig`] in its own `Config`, makes a [`Client`] of them, and sends a
-//! [`Request`]. [`Response::check`] turns the response into what the framework does next. [`NamedReadings`] warns of
+//! A plugin declares its `Config` with [`config!`], makes a [`Client`] of its [`ClientConfig`], and sends a [`Request`]. [`Response::check`] turns the response into what the framework does next. [`NamedReadings`] warns of
 //! readings that the configuration names and no source has.
 
 mod client;
@@ -14,7 +13,7 @@ mod tests;
 
 pub use self::{
     client::{Client, Method, Request},
-    config::{ClientConfig, default_flush_interval, flush_interval},
+    config::ClientConfig,
     named_readings::NamedReadings,
     response::Response,
 };

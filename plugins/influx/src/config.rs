@@ -1,9 +1,9 @@
 //! Configuration keys of the plugin.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
-use framework::{Batching, ConfigError, Context, Period, Secret};
-use http_client::{ClientConfig, NamedReadings, default_flush_interval};
+use framework::{ConfigError, Context};
+use http_client::{ClientConfig, NamedReadings};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
@@ -12,43 +12,24 @@ use crate::{
     line::{Lines, Names, SECTION},
 };
 
-/// Keys of a `[publishers.<name>]` with `plugin = "influx"`. The README explains each.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    url: String,
-    version: Option<Version>,
-    database: Option<String>,
-    retention_policy: Option<String>,
-    org: Option<String>,
-    bucket: Option<String>,
-    username: Option<String>,
-    password: Option<Secret>,
-    password_file: Option<PathBuf>,
-    token: Option<Secret>,
-    token_file: Option<PathBuf>,
-    ca_file: Option<PathBuf>,
-    #[serde(default = "default_gzip")]
-    gzip: bool,
-    preset: Option<Preset>,
-    measurement: Option<String>,
-    #[serde(default)]
-    tags: BTreeMap<String, String>,
-    #[serde(default)]
-    fields: BTreeMap<String, String>,
-    #[serde(default = "default_flush_interval", deserialize_with = "http_client::flush_interval")]
-    flush_interval: Period,
-    #[serde(default = "default_batch_size")]
-    batch_size: usize,
+http_client::config! {
+    /// Keys of a `[publishers.<name>]` with `plugin = "influx"`. The README explains each.
+    pub struct Config {
+        version: Option<Version>,
+        database: Option<String>,
+        retention_policy: Option<String>,
+        org: Option<String>,
+        bucket: Option<String>,
+        preset: Option<Preset>,
+        measurement: Option<String>,
+        #[serde(default)]
+        tags: BTreeMap<String, String>,
+        #[serde(default)]
+        fields: BTreeMap<String, String>,
+    }
 }
 
-fn default_gzip() -> bool {
-    true
-}
-fn default_batch_size() -> usize {
-    2000
-}
-
+const BATCH_SIZE: usize = 2000;
 /// More than enough: InfluxDB recommends 5,000 to 10,000 lines in a request.
 const MAX_BATCH_SIZE: usize = 50_000;
 
@@ -72,7 +53,7 @@ impl Config {
     ///
     /// # Errors
     /// Returns every mistake.
-    pub(crate) fn database(self, cx: &Context) -> Result<Database, ConfigError> {
+    pub(crate) fn database(mut self, cx: &Context) -> Result<Database, ConfigError> {
         let version = self.version();
         let path = self.path(version);
         let wrong = self.mistakes(version);
@@ -82,21 +63,12 @@ impl Config {
             self.measurement.as_deref().unwrap_or(if original { "power" } else { "smartmeter" }).to_owned();
         let names = if original { Names::Original } else { Names::own(&self.fields) };
         let lines = Lines::new(&measurement, &self.tags, names);
-        let batching = Batching { records: self.batch_size, linger: *self.flush_interval };
-        let config = ClientConfig {
-            url: self.url,
-            username: self.username,
-            password: self.password,
-            password_file: self.password_file,
-            token: self.token,
-            token_file: self.token_file,
-            ca_file: self.ca_file,
-            gzip: self.gzip,
-        };
-        let client = config.client(scheme);
-        ConfigError::all(client.as_ref().err().cloned().into_iter().chain(wrong))?;
+        let config = ClientConfig { gzip: self.gzip.unwrap_or(true), ..self.http() };
+        let http = config.build(scheme, BATCH_SIZE, MAX_BATCH_SIZE);
+        ConfigError::all(http.as_ref().err().cloned().into_iter().chain(wrong))?;
+        let (client, batching) = http?;
         Ok(Database {
-            client: client?,
+            client,
             path,
             named: NamedReadings::new("fields", lines.named()),
             lines,
@@ -177,11 +149,6 @@ impl Config {
         for (key, value) in names.filter(|(key, value)| key.is_empty() || value.is_empty()) {
             let list = if self.tags.contains_key(key) { "tags" } else { "fields" };
             wrong.push(ConfigError::key(list, format!("`{key}` = `{value}`: a name is empty")));
-        }
-        if !(1..=MAX_BATCH_SIZE).contains(&self.batch_size) {
-            let message =
-                format!("`batch_size` must be 1 to {MAX_BATCH_SIZE} records, not {}", self.batch_size);
-            wrong.push(ConfigError::key("batch_size", message));
         }
         wrong
     }

@@ -1,9 +1,9 @@
 //! Configuration keys of the plugin.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
-use framework::{Batching, ConfigError, Decimal, Period, Secret};
-use http_client::{Client, ClientConfig, default_flush_interval};
+use framework::{Batching, ConfigError, Decimal, Period};
+use http_client::Client;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -11,27 +11,16 @@ use serde::{
 
 use crate::channel::Channel;
 
-/// Maximum number of records in one call. A request has few values, so more records would only make a failure longer.
-const RECORDS: usize = 500;
+/// A request has few values, so more records would only make a failure longer.
+const BATCH_SIZE: usize = 500;
+const MAX_BATCH_SIZE: usize = 10_000;
 
-/// Keys of a `[publishers.<name>]` with `plugin = "volkszaehler"`. The README explains each.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    url: String,
-    channels: BTreeMap<String, Target>,
-    #[serde(default = "default_duplicates")]
-    duplicates: Period,
-    username: Option<String>,
-    password: Option<Secret>,
-    password_file: Option<PathBuf>,
-    ca_file: Option<PathBuf>,
-    #[serde(default = "default_flush_interval", deserialize_with = "http_client::flush_interval")]
-    flush_interval: Period,
-}
-
-fn default_duplicates() -> Period {
-    Period(Duration::ZERO)
+http_client::config! {
+    /// Keys of a `[publishers.<name>]` with `plugin = "volkszaehler"`. The README explains each.
+    pub struct Config {
+        channels: BTreeMap<String, Target>,
+        duplicates: Option<Period>,
+    }
 }
 
 /// Channel as in the configuration: its UUID, or a table.
@@ -73,7 +62,9 @@ impl Config {
     ///
     /// # Errors
     /// Returns every mistake.
-    pub(crate) fn settings(self) -> Result<(Client, Vec<Channel>, Batching), ConfigError> {
+    pub(crate) fn settings(mut self) -> Result<(Client, Vec<Channel>, Batching), ConfigError> {
+        let http = self.http().build("Bearer", BATCH_SIZE, MAX_BATCH_SIZE);
+        let duplicates = self.duplicates.map_or(Duration::ZERO, |period| *period);
         let mut wrong = Vec::new();
         let mut channels: Vec<Channel> = Vec::new();
         let mut refuse = |message: String, hint: &str| {
@@ -110,19 +101,11 @@ impl Config {
                 let message = format!("`{series}` and `{}` go to the same channel", other.series());
                 refuse(message, "give each a channel of its own");
             }
-            channels.push(Channel::new(section, name, uuid, factor, *self.duplicates));
+            channels.push(Channel::new(section, name, uuid, factor, duplicates));
         }
-        let config = ClientConfig {
-            url: self.url,
-            username: self.username,
-            password: self.password,
-            password_file: self.password_file,
-            ca_file: self.ca_file,
-            ..ClientConfig::default()
-        };
-        let client = config.client("Bearer");
-        ConfigError::all(client.as_ref().err().cloned().into_iter().chain(wrong))?;
-        Ok((client?, channels, Batching { records: RECORDS, linger: *self.flush_interval }))
+        ConfigError::all(http.as_ref().err().cloned().into_iter().chain(wrong))?;
+        let (client, batching) = http?;
+        Ok((client, channels, batching))
     }
 }
 
@@ -167,7 +150,7 @@ mod tests {
         {
             let keys =
                 json!({"url": "http://nas", "channels": {"grid/A": UUID}, "flush_interval": flush_interval});
-            let error = serde_json::from_value::<Config>(keys).err();
+            let error = serde_json::from_value::<Config>(keys).unwrap().settings().err();
             assert_eq!(error.map(|error| error.to_string()).unwrap_or_default(), message);
         }
     }
