@@ -1,9 +1,10 @@
 //! Configuration keys of the plugin, and their checked values.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use framework::{ConfigError, Context, Secret};
 use http::Uri;
+use rumqttc::tokio_rustls::rustls::ClientConfig;
 use serde::Deserialize;
 
 use crate::{tls, topics::Topics};
@@ -13,7 +14,7 @@ use crate::{tls, topics::Topics};
 #[serde(deny_unknown_fields)]
 pub struct Config {
     url: String,
-    username: Option<String>,
+    pub(crate) username: Option<String>,
     password: Option<Secret>,
     password_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
@@ -23,15 +24,15 @@ pub struct Config {
     #[serde(default = "topic")]
     topic: String,
     #[serde(default = "yes")]
-    retain: bool,
+    pub(crate) retain: bool,
     #[serde(default)]
-    late: Late,
+    pub(crate) late: Late,
     #[serde(default)]
-    discovery: Discovery,
+    pub(crate) discovery: Discovery,
     #[serde(default = "discovery_prefix")]
     discovery_prefix: String,
     #[serde(default)]
-    allow_commands: bool,
+    pub(crate) allow_commands: bool,
 }
 
 fn topic() -> String {
@@ -76,14 +77,11 @@ pub(crate) enum Discovery {
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) broker: Broker,
-    pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
     pub(crate) client_id: String,
     pub(crate) topics: Topics,
-    pub(crate) retain: bool,
-    pub(crate) late: Late,
-    pub(crate) discovery: Discovery,
-    pub(crate) allow_commands: bool,
+    /// The other keys, of which any value is right.
+    pub(crate) keys: Config,
 }
 
 /// Address of the broker.
@@ -94,7 +92,7 @@ pub(crate) struct Broker {
     /// Name or address; an IPv6 address has no brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
-    pub(crate) tls: Option<tls::Client>,
+    pub(crate) tls: Option<Arc<ClientConfig>>,
 }
 
 impl Config {
@@ -107,21 +105,12 @@ impl Config {
             // `<topic>/status` would be Home Assistant's own topic.
             ConfigError::key("topic", "`topic` and `discovery_prefix` must differ")
         }));
-        let client_id = self.client_id.unwrap_or_else(|| format!("smartmeter-{}", cx.name()));
+        let client_id = self.client_id.clone().unwrap_or_else(|| format!("smartmeter-{}", cx.name()));
         let no_id = client_id.is_empty().then(|| ConfigError::key("client_id", "`client_id` is empty"));
         let found = [broker.as_ref().err(), password.as_ref().err(), no_id.as_ref()];
         ConfigError::all(found.into_iter().flatten().cloned().chain(wrong_topics))?;
-        Ok(Settings {
-            broker: broker?,
-            username: self.username,
-            password: password?,
-            client_id,
-            topics: Topics { prefix: self.topic, discovery: self.discovery_prefix },
-            retain: self.retain,
-            late: self.late,
-            discovery: self.discovery,
-            allow_commands: self.allow_commands,
-        })
+        let topics = Topics { prefix: self.topic.clone(), discovery: self.discovery_prefix.clone() };
+        Ok(Settings { broker: broker?, password: password?, client_id, topics, keys: self })
     }
 
     fn broker(&self) -> Result<Broker, ConfigError> {
@@ -145,7 +134,7 @@ impl Config {
                     return Err(ConfigError::key("client_key", "`client_key` needs its `client_cert`"));
                 }
             };
-            Some(tls::Client::new(self.ca_file.as_deref(), client)?)
+            Some(tls::client(self.ca_file.as_deref(), client)?)
         } else if let Some((key, _)) = files.iter().find(|(_, file)| file.is_some()) {
             let message = format!("`{key}` is for `mqtts://`, and `url` is `mqtt://`");
             return Err(ConfigError::key(key, message));
@@ -292,8 +281,9 @@ mod tests {
         assert_eq!(settings.client_id, "smartmeter-home");
         assert_eq!(settings.topics.prefix, "smartmeter");
         assert_eq!(settings.topics.discovery, "homeassistant");
-        assert!(settings.retain && !settings.allow_commands);
-        assert_eq!((settings.late, settings.discovery), (Late::History, Discovery::Device));
+        let keys = settings.keys;
+        assert!(keys.retain && !keys.allow_commands);
+        assert_eq!((keys.late, keys.discovery), (Late::History, Discovery::Device));
     }
 
     #[test]

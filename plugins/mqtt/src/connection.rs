@@ -3,7 +3,7 @@
 //! ```text
 //!              ┌───────────── back-off: 250 ms to 10 s, 60 s if misconfigured ────────────┐
 //!              ▼                                                                          │
-//! Starting ─▶ connect ──CONNACK──▶ Connected ──fault, frozen broker──▶ Disconnected(reason)
+//!    start ─▶ connect ──CONNACK──▶ Connected ──fault, frozen broker──▶ Disconnected(reason)
 //!              │                     │                                     ▲
 //!              └──────fault──────────┼─────────────────────────────────────┘
 //!                                    └──disconnect()──▶ end of the task
@@ -22,7 +22,7 @@ use std::{
 use framework::{Backoff, Context, Counter, Fact, PublishError};
 use rumqttc::{
     AsyncClient, Broker, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions,
-    NetworkOptions, Packet, Publish, PublishNotice, PublishOptions, QoS, Transport,
+    NetworkOptions, Packet, Publish, PublishNotice, PublishOptions, QoS, TlsConfiguration, Transport,
 };
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -112,7 +112,6 @@ impl Connection {
 /// State of the connection.
 #[derive(Debug, Clone)]
 pub(crate) enum LinkState {
-    Starting,
     Connected(Connection),
     Disconnected(PublishError),
 }
@@ -148,7 +147,8 @@ pub(crate) fn start(
     settings: Arc<Settings>,
     report: Report,
 ) -> (Link, ConnectorTask, mpsc::Receiver<Publish>) {
-    let (state, state_rx) = watch::channel(LinkState::Starting);
+    let (state, state_rx) =
+        watch::channel(LinkState::Disconnected(PublishError::unavailable("not connected yet")));
     let (inbox, inbox_rx) = mpsc::channel(INBOX);
     let mut task = JoinSet::new();
     let link = Link { state: state_rx, retained: Retained::default() };
@@ -180,7 +180,6 @@ impl Link {
         match &*self.state.borrow_and_update() {
             LinkState::Connected(connection) => Ok(connection.clone()),
             LinkState::Disconnected(reason) => Err(reason.clone()),
-            LinkState::Starting => Err(PublishError::unavailable("not connected yet")),
         }
     }
 
@@ -188,7 +187,7 @@ impl Link {
     pub(crate) fn now(&self) -> Option<Connection> {
         match &*self.state.borrow() {
             LinkState::Connected(connection) => Some(connection.clone()),
-            LinkState::Starting | LinkState::Disconnected(_) => None,
+            LinkState::Disconnected(_) => None,
         }
     }
 
@@ -362,7 +361,7 @@ fn open(settings: &Settings) -> (AsyncClient, EventLoop) {
         .set_max_request_batch(100)
         .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING)
         .set_last_will(LastWill::new(settings.topics.status(), "offline", QoS::AtLeastOnce, true));
-    match (&settings.username, &settings.password) {
+    match (&settings.keys.username, &settings.password) {
         (Some(name), Some(password)) => {
             options.set_credentials(name, password.reveal().to_owned());
         }
@@ -372,7 +371,7 @@ fn open(settings: &Settings) -> (AsyncClient, EventLoop) {
         (None, _) => {}
     }
     if let Some(tls) = &broker.tls {
-        options.set_transport(Transport::tls_with_config(tls.transport()));
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))));
     }
     if broker.host.contains(':') {
         // rumqttc joins host and port with a colon, for which an IPv6 address needs brackets.

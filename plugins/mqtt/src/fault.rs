@@ -26,7 +26,7 @@ pub(crate) fn is_too_long(error: &ConnectionError) -> bool {
 
 /// Explains a fault, and what to do about it. `lived` is the lifetime of the connection, if there was one.
 pub(crate) fn explain(settings: &Settings, error: ConnectionError, lived: Option<Duration>) -> PublishError {
-    let Settings { broker, username, client_id, .. } = settings;
+    let Settings { broker, client_id, .. } = settings;
     let wrong = |what: String| PublishError::misconfigured(format!("{} {what}", broker.url));
     if let Some(what) = tls::explain(&error, &broker.host) {
         return PublishError::misconfigured(format!("{}: {what}", broker.url));
@@ -34,7 +34,7 @@ pub(crate) fn explain(settings: &Settings, error: ConnectionError, lived: Option
     match error {
         ConnectionError::ConnectionRefused(code) => match code {
             ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
-                wrong(match username {
+                wrong(match &settings.keys.username {
                     Some(name) => format!("rejected the login of `{name}`: check `username` and `password`"),
                     None => "requires a login: set `username` and `password`".to_owned(),
                 })
@@ -89,9 +89,9 @@ pub(crate) fn explain(settings: &Settings, error: ConnectionError, lived: Option
 }
 
 /// Lists the prefixes of the subscribed topics.
-fn subscribed(Settings { topics, discovery, allow_commands, .. }: &Settings) -> String {
-    let births = (*discovery != Discovery::Off).then_some(&topics.discovery);
-    let commands = allow_commands.then_some(&topics.prefix);
+fn subscribed(Settings { topics, keys, .. }: &Settings) -> String {
+    let births = (keys.discovery != Discovery::Off).then_some(&topics.discovery);
+    let commands = keys.allow_commands.then_some(&topics.prefix);
     let all: Vec<_> = births.into_iter().chain(commands).map(|topic| format!("`{topic}`")).collect();
     all.join(" or ")
 }

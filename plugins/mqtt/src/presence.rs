@@ -79,12 +79,12 @@ impl Presence {
     }
 
     fn report(&mut self, connection: &Connection) -> Result<(), ClientError> {
-        let Settings { topics, discovery, allow_commands, .. } = &*self.settings;
+        let Settings { topics, keys, .. } = &*self.settings;
         if !self.subscribed && connection.may_subscribe() {
-            if *discovery != Discovery::Off {
+            if keys.discovery != Discovery::Off {
                 connection.subscribe(topics.birth())?;
             }
-            if *allow_commands {
+            if keys.allow_commands {
                 connection.subscribe(topics.commands())?;
             }
             self.subscribed = true;
@@ -98,7 +98,7 @@ impl Presence {
                 self.available.insert(section.name.clone(), available);
             }
         }
-        if *discovery != Discovery::Off {
+        if keys.discovery != Discovery::Off {
             if self.seen.has_changed().unwrap_or(false) {
                 self.announcer.learn(&self.seen.borrow_and_update());
             }
@@ -108,7 +108,7 @@ impl Presence {
     }
 
     fn receive(&mut self, message: &Publish) {
-        let Settings { topics, allow_commands, .. } = &*self.settings;
+        let Settings { topics, keys, .. } = &*self.settings;
         let Ok(topic) = std::str::from_utf8(&message.topic) else { return };
         if topic == topics.birth() {
             if &*message.payload == b"online" {
@@ -119,7 +119,7 @@ impl Presence {
             if message.retain && !message.payload.is_empty() {
                 self.announcer.found(topic);
             }
-        } else if *allow_commands {
+        } else if keys.allow_commands {
             self.runner.call(topics, topic, message);
         }
     }

@@ -1,65 +1,38 @@
 //! TLS settings, and explanations of TLS faults.
 
-use std::{error::Error, fmt, fs, io, path::Path, sync::Arc};
+use std::{error::Error, fs, io, path::Path, sync::Arc};
 
 use framework::ConfigError;
-use rumqttc::{
-    TlsConfiguration,
-    tokio_rustls::rustls::{
-        self, AlertDescription, CertificateError, ClientConfig, OtherError, RootCertStore,
-        crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    },
+use rumqttc::tokio_rustls::rustls::{
+    self, AlertDescription, CertificateError, ClientConfig, OtherError, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
-/// TLS settings of a connection.
-#[derive(Clone)]
-pub(crate) struct Client(Arc<ClientConfig>);
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Client(…)")
-    }
-}
-
-impl Client {
-    /// Trusts the authorities in `ca_file`, or else those of the system. Presents the certificate, if one is given with
-    /// its key.
-    pub(crate) fn new(
-        ca_file: Option<&Path>,
-        certificate: Option<(&Path, &Path)>,
-    ) -> Result<Self, ConfigError> {
-        let roots = match ca_file {
-            Some(path) => authorities(path)?,
-            None => system_authorities()?,
-        };
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| ConfigError::section(format!("could not set up TLS: {error}")))?
-            .with_root_certificates(roots);
-        let config = match certificate {
-            None => builder.with_no_client_auth(),
-            Some((cert, key)) => {
-                let chain = certificates("client_cert", cert)?;
-                let file = key.display();
-                let key = PrivateKeyDer::from_pem_slice(&read("client_key", key)?).map_err(|error| {
-                    ConfigError::key(
-                        "client_key",
-                        format!("`{file}` contains no private key in PEM format: {error}"),
-                    )
-                })?;
-                builder.with_client_auth_cert(chain, key).map_err(|error| {
-                    let message = format!("`client_cert` and `client_key` cannot be used together: {error}");
-                    ConfigError::key("client_key", message)
-                })?
-            }
-        };
-        Ok(Self(Arc::new(config)))
-    }
-
-    pub(crate) fn transport(&self) -> TlsConfiguration {
-        TlsConfiguration::Rustls(Arc::clone(&self.0))
-    }
+/// Returns TLS settings that trust the authorities in `ca_file`, or else those of the system, and that present the
+/// certificate, if one is given with its key.
+pub(crate) fn client(
+    ca_file: Option<&Path>,
+    certificate: Option<(&Path, &Path)>,
+) -> Result<Arc<ClientConfig>, ConfigError> {
+    let roots = match ca_file {
+        Some(path) => authorities(path)?,
+        None => system_authorities()?,
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ConfigError::section(format!("could not set up TLS: {error}")))?
+        .with_root_certificates(roots);
+    let Some((cert, key)) = certificate else { return Ok(Arc::new(builder.with_no_client_auth())) };
+    let chain = certificates("client_cert", cert)?;
+    let file = key.display();
+    let key = PrivateKeyDer::from_pem_slice(&read("client_key", key)?).map_err(|error| {
+        ConfigError::key("client_key", format!("`{file}` contains no private key in PEM format: {error}"))
+    })?;
+    builder.with_client_auth_cert(chain, key).map(Arc::new).map_err(|error| {
+        let message = format!("`client_cert` and `client_key` cannot be used together: {error}");
+        ConfigError::key("client_key", message)
+    })
 }
 
 fn authorities(path: &Path) -> Result<RootCertStore, ConfigError> {

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 
 use self::entities::{Device, number, object};
 use crate::{
-    config::{Discovery, Settings},
+    config::{Config, Discovery, Settings},
     connection::{Connection, Message},
     state::Seen,
 };
@@ -55,8 +55,6 @@ struct Section {
     number: Option<(usize, Text)>,
     id: String,
     step: Step,
-    /// Whether everything known is announced.
-    is_current: bool,
     /// Topics of the announcement.
     announced: BTreeSet<String>,
     /// Topics with retained messages of the other form.
@@ -68,9 +66,9 @@ enum Step {
     /// Messages of the other form must be subscribed to.
     #[default]
     Subscribe,
-    /// They arrive within a second, if there are any.
+    /// They arrive within a second, if there are any. The messages of the configured form follow.
     Collect,
-    /// The messages of the configured form are at the broker.
+    /// Everything known is announced.
     Announced,
 }
 
@@ -89,13 +87,12 @@ impl Announcer {
         for section in self.sections.values_mut() {
             section.step = Step::Subscribe;
             section.others.clear();
-            section.is_current = false;
         }
     }
 
     /// Announces everything again, as Home Assistant was started.
     pub(crate) fn announce_again(&mut self) {
-        self.sections.values_mut().for_each(|section| section.is_current = false);
+        self.sections.values_mut().for_each(Section::has_news);
     }
 
     /// Adds the readings that were seen.
@@ -106,7 +103,7 @@ impl Announcer {
                 if !section.readings.contains_key(name) {
                     section.readings.insert(name.clone(), reading.clone());
                     section.grown = Some(Instant::now());
-                    section.is_current = false;
+                    section.has_news();
                 }
             }
         }
@@ -180,16 +177,22 @@ impl Announcer {
             if id != section.id {
                 section.id = id;
                 section.step = Step::Subscribe;
-                section.is_current = false;
             }
         }
     }
 }
 
 impl Section {
+    /// Announces it again.
+    fn has_news(&mut self) {
+        if self.step == Step::Announced {
+            self.step = Step::Collect;
+        }
+    }
+
     /// Returns the next action.
     fn plan(&self, name: &str, settings: &Settings, cx: &PublisherContext) -> Plan {
-        let Settings { topics, discovery, allow_commands, .. } = settings;
+        let Settings { topics, keys: Config { discovery, allow_commands, .. }, .. } = settings;
         if self.id.is_empty() || self.grown.is_none_or(|grown| grown.elapsed() < QUIET) {
             return Plan::Nothing;
         }
@@ -200,8 +203,8 @@ impl Section {
                     Discovery::Entity | Discovery::Off => topics.device(&self.id),
                 });
             }
-            Step::Announced if self.is_current => return Plan::Nothing,
-            Step::Collect | Step::Announced => {}
+            Step::Collect => {}
+            Step::Announced => return Plan::Nothing,
         }
         let device = Device {
             id: &self.id,
@@ -233,7 +236,6 @@ impl Section {
                 self.announced = announced.map(|message| message.topic).collect();
                 self.others.clear();
                 self.step = Step::Announced;
-                self.is_current = true;
             }
         }
     }

@@ -54,8 +54,8 @@ impl Sections {
             store: Arc::clone(&cx.store),
             route: Arc::clone(&cx.route),
             topics: settings.topics.clone(),
-            late: settings.late,
-            retain: settings.retain,
+            late: settings.keys.late,
+            retain: settings.keys.retain,
             sections: BTreeMap::new(),
             seen: watch::Sender::new(Seen::new()),
         }

@@ -63,14 +63,11 @@ impl Device<'_> {
 
     /// Returns the members that all entities share.
     fn shared(&self, topics: &Topics) -> Map<String, Json> {
-        let mut device = json!({"identifiers": [self.id], "name": self.section});
-        if let (Some(number), Some(device)) = (self.number, device.as_object_mut()) {
-            device.insert("serial_number".to_owned(), number.into());
-        }
         let availability =
             [topics.status(), topics.availability(self.section)].map(|topic| json!({"topic": topic}));
+        let device = json!({"identifiers": [self.id], "name": self.section, "serial_number": self.number});
         members(json!({
-            "dev": device,
+            "dev": members(device),
             "o": {"name": "smartmeter", "sw": env!("CARGO_PKG_VERSION")},
             "availability": availability,
             "availability_mode": "all",
@@ -103,17 +100,17 @@ impl Device<'_> {
     fn sensor(&self, reading: &Reading, name: String, topics: &Topics) -> Entity {
         let Class { device, state, unit, precision, diagnostic } = classes::class(reading);
         let object = object(&reading.name);
-        let mut config = self.named(&object, name);
-        config.insert("state_topic".to_owned(), topics.state(self.section).into());
-        config.insert("value_template".to_owned(), template(reading).into());
-        let mut set = |key: &str, value: Option<Json>| {
-            config.extend(value.map(|value| (key.to_owned(), value)));
-        };
-        set("device_class", device.map(Json::from));
-        set("state_class", state.map(Json::from));
-        set("unit_of_measurement", unit.map(Json::from));
-        set("suggested_display_precision", precision.map(Json::from));
-        set("entity_category", diagnostic.then(|| "diagnostic".into()));
+        let config = members(json!({
+            "name": name,
+            "unique_id": self.unique_id(&object),
+            "state_topic": topics.state(self.section),
+            "value_template": template(reading),
+            "device_class": device,
+            "state_class": state,
+            "unit_of_measurement": unit,
+            "suggested_display_precision": precision,
+            "entity_category": diagnostic.then_some("diagnostic"),
+        }));
         Entity { platform: "sensor", object, config }
     }
 
@@ -121,33 +118,36 @@ impl Device<'_> {
     fn command(&self, spec: &CommandSpec, topics: &Topics) -> Option<Entity> {
         // Unique, as two digits follow each `-` in the object of a reading.
         let object = format!("command-{}", spec.name);
-        let mut config = self.named(&object, classes::entity_name(spec.name));
-        config.insert("command_topic".to_owned(), topics.command(self.section, spec.name).into());
-        config.insert("entity_category".to_owned(), "config".into());
-        let platform = match spec.args {
-            [] => "button",
-            [arg] if arg.kind == ArgKind::Number => {
-                config.extend(members(json!({"mode": "box", "min": 0, "max": 1_000_000_000, "step": 0.001})));
-                if let Some(unit) = unit_in(arg.about) {
-                    config.insert("unit_of_measurement".to_owned(), unit.into());
-                }
-                "number"
-            }
+        let (platform, number) = match spec.args {
+            [] => ("button", None),
+            [arg] if arg.kind == ArgKind::Number => ("number", Some(arg)),
             _ => return None,
         };
+        let of_number = |value: Json| number.map(|_| value);
+        let config = members(json!({
+            "name": classes::entity_name(spec.name),
+            "unique_id": self.unique_id(&object),
+            "command_topic": topics.command(self.section, spec.name),
+            "entity_category": "config",
+            "mode": of_number("box".into()),
+            "min": of_number(0.into()),
+            "max": of_number(1_000_000_000.into()),
+            "step": of_number(0.001.into()),
+            "unit_of_measurement": number.and_then(|arg| unit_in(arg.about)),
+        }));
         Some(Entity { platform, object, config })
     }
 
-    fn named(&self, object: &str, name: String) -> Map<String, Json> {
-        members(json!({"name": name, "unique_id": format!("{}_{object}", self.id)}))
+    fn unique_id(&self, object: &str) -> String {
+        format!("{}_{object}", self.id)
     }
 }
 
+/// Returns the members of an object, without those that are null.
 fn members(json: Json) -> Map<String, Json> {
-    match json {
-        Json::Object(members) => members,
-        _ => Map::new(),
-    }
+    let Json::Object(mut members) = json else { return Map::new() };
+    members.retain(|_, value| !value.is_null());
+    members
 }
 
 /// Returns Home Assistant's template for a reading's value in the state. A missing value leaves the entity unchanged; a
