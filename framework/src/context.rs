@@ -12,11 +12,15 @@ use std::{
 
 use crate::{Decimal, Text, journal::Journal};
 
+/// Longest wait for the journal, which may have to read a long log first.
+const JOURNAL_LIMIT: Duration = Duration::from_secs(10);
+
 /// Context of one source, publisher or endpoint: its name, its state directory, its statistics.
 #[derive(Debug, Clone)]
 pub struct Context {
     name: Text,
     state_dir: PathBuf,
+    runtime_dir: Option<PathBuf>,
     sources: Arc<[Text]>,
     stats: Stats,
 }
@@ -28,6 +32,7 @@ impl Context {
         Self {
             name: name.into(),
             state_dir: state_dir.into(),
+            runtime_dir: None,
             sources: Arc::default(),
             stats: Stats::default(),
         }
@@ -37,6 +42,13 @@ impl Context {
     #[doc(hidden)]
     pub fn with_sources(mut self, names: &[Text]) -> Self {
         self.sources = names.into();
+        self
+    }
+
+    /// Adds the folder that survives the process, but not the machine's end.
+    #[doc(hidden)]
+    pub fn with_runtime_dir(mut self, folder: Option<&Path>) -> Self {
+        self.runtime_dir = folder.map(Path::to_owned);
         self
     }
 
@@ -53,6 +65,21 @@ impl Context {
     /// The folder for files that must survive a restart. It need not exist yet.
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
+    }
+
+    /// The folder in memory for what must survive the end of the process and not that of the machine, if there is one:
+    /// writing there wears no memory card. It exists.
+    pub fn runtime_dir(&self) -> Option<&Path> {
+        self.runtime_dir.as_deref()
+    }
+
+    /// Reports what a person must look at although readings arrive: `/health` shows it, and is not `ok` until `None`
+    /// ends it.
+    pub fn set_problem(&self, problem: Option<&str>) {
+        let mut stats = self.stats.lock();
+        if stats.problem.as_deref() != problem {
+            stats.problem = problem.map(Text::from);
+        }
     }
 
     /// Registers a counter that `/health` shows with the source or publisher, such as `parity_errors`.
@@ -100,6 +127,14 @@ impl SourceContext {
         if let Some(journal) = self.journal.get() {
             journal.counter_set(&self.name, name, unit, before, after);
         }
+    }
+
+    /// The newest number of one of its readings in the journal, or what a command set it to since; `None` if the
+    /// journal does not know any. Blocks until the journal was opened, but not for longer than 10 s.
+    pub fn last_recorded(&self, name: &str, unit: &str) -> Option<Decimal> {
+        let journal = self.journal.get()?;
+        journal.wait_open(JOURNAL_LIMIT);
+        journal.last(&self.name, name, unit)
     }
 
     /// Connects the journal that records the source, once, when the program runs.
@@ -165,6 +200,7 @@ pub struct Stats(Arc<Mutex<Reported>>);
 struct Reported {
     counters: Vec<(&'static str, Counter)>,
     facts: Vec<(&'static str, Text)>,
+    problem: Option<Text>,
 }
 
 impl Stats {
@@ -176,6 +212,11 @@ impl Stats {
     /// The counters by name.
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
         self.lock().counters.iter().map(|(name, counter)| (*name, counter.get())).collect()
+    }
+
+    /// What a person must look at.
+    pub fn problem(&self) -> Option<Text> {
+        self.lock().problem.clone()
     }
 
     /// The facts by name.

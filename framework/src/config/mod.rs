@@ -145,7 +145,9 @@ impl<'a> Reader<'a> {
         let publishers = self.named(Role::Publisher, publishers)?;
         let endpoints = self.named(Role::Endpoint, endpoints)?;
         let names: Vec<_> = sources.iter().map(|(name, _)| Text::from(name)).collect();
-        let context = |name: &str| Context::new(name, &state_dir).with_sources(&names);
+        let runtime_dir = server.as_ref().and_then(|server| server.runtime_dir.as_deref());
+        let context =
+            |name: &str| Context::new(name, &state_dir).with_runtime_dir(runtime_dir).with_sources(&names);
 
         let sources = self.sources(sources, context);
         let is_recorded = journal.as_ref().is_none_or(|journal| journal.enabled);

@@ -27,6 +27,8 @@ pub struct ServerConfig {
     pub command_origins: Vec<String>,
     /// Folder for counts that must survive a restart.
     pub state_dir: PathBuf,
+    /// Folder in memory that survives the process, where the system has made one.
+    pub runtime_dir: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +71,7 @@ impl ServerConfig {
             allow_get_commands: keys.allow_get_commands,
             command_origins: keys.command_origins,
             state_dir: keys.state_dir.unwrap_or_else(default_state_dir),
+            runtime_dir: runtime_dir(),
         })
     }
 }
@@ -83,6 +86,12 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, ConfigError> {
             "write an IP address and a port: `127.0.0.1:8080` for this machine, `0.0.0.0:8080` for the LAN";
         ConfigError::key("listen", format!("`{text}` is not an address to listen on")).hint(hint)
     })
+}
+
+/// Returns the folder that systemd makes for `RuntimeDirectory=`: the first one, if several are configured.
+fn runtime_dir() -> Option<PathBuf> {
+    let folders = std::env::var_os("RUNTIME_DIRECTORY")?;
+    std::env::split_paths(&folders).next().filter(|folder| folder.is_dir())
 }
 
 /// Returns `/var/lib/smartmeter` if this user may write there, else a folder of the user's own. It is created with the

@@ -80,6 +80,9 @@ struct PluginHealth {
     /// Only a publisher has it.
     #[serde(flatten)]
     waiting: Option<Waiting>,
+    /// What a person must look at although it delivers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
     last_success: Option<String>,
     last_error: Option<Fault>,
     counts: Members<&'static str, u64>,
@@ -116,7 +119,8 @@ impl Report {
         let now = Instant::now();
         let sections = self.store.sections().iter();
         let sources: Vec<_> = sections.map(|section| (&*section.name, source(section, now))).collect();
-        let ok = sources.iter().all(|(_, source)| source.state == State::Delivering.as_str())
+        let is_delivering = |source: &PluginHealth| source.state == State::Delivering.as_str();
+        let ok = sources.iter().all(|(_, source)| is_delivering(source) && source.problem.is_none())
             && self.publishers.iter().all(|delivery| is_well(delivery))
             && self.endpoints.iter().all(|endpoint| endpoint.status.state() == State::Delivering);
         let endpoints = self.endpoints.iter().map(|status| (&*status.name, endpoint(status)));
@@ -183,6 +187,7 @@ impl PluginHealth {
             plugin,
             state,
             waiting,
+            problem: status.stats.problem().map(|problem| problem.to_string()),
             last_success: status.last_success().map(timestamp),
             last_error: status
                 .last_error()

@@ -112,6 +112,12 @@ impl Journal {
         }
     }
 
+    /// Returns the newest number of a series, or what a command set it to since; `None` if there is none, or the journal
+    /// cannot be read. Blocks while the disk is read.
+    pub fn last(&self, section: &str, name: &str, unit: &str) -> Option<Decimal> {
+        self.read(|view| view.find(section, name, Some(unit))?.last()).ok().flatten()
+    }
+
     /// Answers a question from the journal at one moment. Blocks while the disk is read.
     ///
     /// # Errors

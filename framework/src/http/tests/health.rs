@@ -58,6 +58,26 @@ async fn a_source_is_well_while_it_delivers() {
 }
 
 #[tokio::test]
+async fn a_source_with_a_problem_is_not_well_although_it_delivers() {
+    let cx = Context::new("heat", "");
+    let section = Section::new("heat", "test", Duration::from_secs(30), cx.stats().clone());
+    let house = Setup { store: Store::new([section]), ..Setup::default() }.start().await;
+    publish(&house.store, "heat", meter());
+    assert_eq!(house.get("/health").await.status, 200);
+    cx.set_problem(Some("the count is in memory only"));
+    let answer = house.get("/health").await;
+    assert_eq!((answer.status, &answer.json()["status"]), (503, &"degraded".into()));
+    let shown = &answer.json()["sources"]["heat"];
+    assert_eq!(
+        (&shown["state"], &shown["problem"]),
+        (&"delivering".into(), &"the count is in memory only".into())
+    );
+    cx.set_problem(None);
+    let answer = house.get("/health").await;
+    assert_eq!((answer.status, answer.json()["sources"]["heat"].get("problem")), (200, None));
+}
+
+#[tokio::test]
 async fn a_source_that_has_been_silent_is_stale() {
     let section = Section::new("meter", "test", Duration::ZERO, Context::new("meter", "").stats().clone());
     let program = Setup { store: Store::new([section]), ..Setup::default() }.start().await;

@@ -12,7 +12,7 @@ use crate::{
     time::{Micros, SECOND, Span},
     wal::CounterSet,
 };
-use reading::{Meaning, Text};
+use reading::{Decimal, Meaning, Text};
 
 /// One series, for questions about it.
 #[derive(Debug)]
@@ -56,6 +56,13 @@ impl Series<'_> {
         let first = if recent.0.latest < stored.0.earliest { recent.0 } else { stored.0 };
         let last = if recent.1.earliest > stored.1.latest { recent.1 } else { stored.1 };
         Ok(Some((first, last)))
+    }
+
+    /// Returns the newest number, or what a command set it to since.
+    pub(crate) fn last(&self) -> Result<Option<Decimal>, ReadError> {
+        let last = self.ends(i64::MIN, i64::MAX)?.map(|(_, last)| last);
+        let set = self.recent.sets.last().filter(|set| last.is_none_or(|last| last.latest <= set.time));
+        Ok(set.map(|set| set.after).or_else(|| last.and_then(|last| Decimal::from_f64(last.number))))
     }
 
     /// Returns the quarters next to each edge, and perhaps others, in order. With `all`, those between the edges too.

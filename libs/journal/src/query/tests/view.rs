@@ -34,6 +34,34 @@ fn recent_readings_are_in_order_and_redated_and_none_twice() {
 }
 
 #[test]
+fn the_newest_number_is_read_from_the_log_the_database_or_the_command_after_it() {
+    let mut household = Household::new();
+    let (count, other) = (named("s0", "count", "kWh"), named("s0", "count", "Wh"));
+    let set = |time, after| CounterSet {
+        series: count.clone(),
+        time,
+        before: Decimal::new(5, 3).unwrap(),
+        after: Decimal::new(after, 3).unwrap(),
+    };
+    let last = |household: &Household, unit| {
+        household
+            .ask(|view| view.find("s0", "count", Some(unit)).and_then(|series| series.last()).ok().flatten())
+    };
+    let number = |number| Decimal::new(number, 3);
+    assert_eq!(last(&household, "kWh"), None, "there is no such series");
+    let start = at("2026-11-01T10:07:30Z");
+    household.store(&count, "", &[sample(start, 3), sample(start + 1, 4)], &[]);
+    assert_eq!(last(&household, "kWh"), number(4));
+    household.record(&other, "", &[sample(start + 2_000_000, 99)], &[]);
+    household.record(&count, "", &[sample(start + 61_000_000, 7)], &[]);
+    assert_eq!((last(&household, "kWh"), last(&household, "Wh")), (number(7), number(99)));
+    household.record(&count, "", &[], &[set(start + 62_000_000, 2)]);
+    assert_eq!(last(&household, "kWh"), number(2), "set, and not read since");
+    household.record(&count, "", &[sample(start + 63_000_000, 3)], &[]);
+    assert_eq!(last(&household, "kWh"), number(3));
+}
+
+#[test]
 fn every_series_is_listed_with_its_extent() {
     let mut household = Household::new();
     let (energy, power) = (named("d0", "ENERGY", "kWh"), named("d0", "POWER", "W"));
