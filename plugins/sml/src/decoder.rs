@@ -22,6 +22,7 @@ use crate::{
     registers::Registers,
     reject::{Reason, Rejected},
     server_id::Ident,
+    sign::Sign,
     telegram::Telegram,
     wire::{ESCAPE, MAX_TELEGRAM, START},
 };
@@ -40,6 +41,7 @@ pub struct Decoder {
     payload: Vec<u8>,
     registers: Registers,
     ident: Ident,
+    sign: Sign,
 }
 
 /// Result of one step of the search.
@@ -71,6 +73,7 @@ impl Decoder {
             payload: Vec::new(),
             registers: Registers::default(),
             ident: Ident::default(),
+            sign: Sign::default(),
         }
     }
 }
@@ -175,11 +178,13 @@ impl Decoder {
         self.registers.clear();
         let server_id = file::read(payload, checksum, &mut self.registers)
             .map_err(|reason| Rejected { offset, reason })?;
-        let Some(quirks) = self.quirks.apply(checksum, server_id, &mut self.registers) else {
+        if self.ident.set(server_id) {
+            self.sign = Sign::default(); // another meter
+        }
+        let Some(quirks) = self.quirks.apply(checksum, server_id, &mut self.sign, &mut self.registers) else {
             let expected = Checksum::X25.of(&self.input[start..covered]);
             return Err(Rejected { offset, reason: Reason::Crc { given, expected } });
         };
-        self.ident.set(server_id);
         let (registers, len) = (&self.registers, end + 8 - start);
         Ok(Telegram { offset, len, ident: self.ident.text(), quirks, text: registers.text(), registers })
     }

@@ -16,6 +16,7 @@ pub mod quirks;
 mod registers;
 pub mod reject;
 mod server_id;
+mod sign;
 pub mod telegram;
 mod tlv;
 mod units;

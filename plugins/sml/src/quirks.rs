@@ -2,7 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::{checksum::Checksum, registers::Registers, server_id::Number};
+use crate::{
+    checksum::Checksum,
+    registers::Registers,
+    server_id::Number,
+    sign::{self, Direction, Sign, Verdict},
+};
 
 /// Corrections that the configuration demands; otherwise the table decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +37,7 @@ pub enum Crc {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PowerSign {
-    /// As this maker is known to do.
+    /// As this maker is known to do, or as the telegrams show.
     #[default]
     Auto,
     /// In the value.
@@ -120,39 +125,43 @@ impl Quirks {
         }
     }
 
-    /// Corrects the registers of a telegram; returns `None` if this meter must not use this checksum.
+    /// Corrects the registers of a telegram, by those before; returns `None` if this meter must not use this checksum.
     pub(crate) fn apply(
         &self,
         checksum: Checksum,
         server_id: &[u8],
+        sign: &mut Sign,
         registers: &mut Registers,
     ) -> Option<Effective> {
         let meter = Meter::of(server_id, registers);
-        let effective = Effective {
-            kermit: checksum == Checksum::Kermit,
-            unsigned_power: self.unsigned_power.unwrap_or_else(|| meter.has(Quirk::UnsignedPower)),
-            sign_in_status: match self.power_sign {
-                PowerSign::Auto => meter.has(Quirk::SignInStatus),
-                PowerSign::Value => false,
-                PowerSign::Status => true,
-            },
-        };
-        if effective.kermit && self.crc == Crc::Auto && !meter.has(Quirk::Kermit) {
+        let kermit = checksum == Checksum::Kermit;
+        if kermit && self.crc == Crc::Auto && !meter.has(Quirk::Kermit) {
             return None;
         }
-        if effective.unsigned_power || effective.sign_in_status {
-            let out = flows_out(registers);
+        let unsigned_power = self.unsigned_power.unwrap_or_else(|| meter.has(Quirk::UnsignedPower));
+        let is_known = meter.has(Quirk::SignInStatus);
+        let direction = Direction::of(registers);
+        // A negative sign counts where the status word agrees.
+        if unsigned_power && !direction.is_some_and(Direction::is_out) {
             for (code, entry) in registers.entries_mut() {
-                // A negative sign counts where the status word agrees.
-                if effective.unsigned_power && !out && matches!(code, [1, _, 16 | 36 | 56 | 76, 7, 0, _]) {
+                if matches!(code, [1, _, 16 | 36 | 56 | 76, 7, 0, _]) {
                     entry.make_unsigned();
-                }
-                if effective.sign_in_status && out && matches!(code, [1, _, 15 | 16, 7, 0, _]) {
-                    entry.make_negative();
                 }
             }
         }
-        Some(effective)
+        let verdict = match (self.power_sign, direction) {
+            (PowerSign::Value, _) => Verdict::AsSent,
+            (PowerSign::Status, _) => Verdict::Unsigned,
+            (PowerSign::Auto, _) if is_known => Verdict::Unsigned,
+            (PowerSign::Auto, Some(direction)) => sign.judge(registers, direction),
+            (PowerSign::Auto, None) => Verdict::AsSent,
+        };
+        match (verdict, direction) {
+            (Verdict::Unsigned, Some(direction)) => sign::correct(registers, direction),
+            (Verdict::Doubtful, _) => sign::leave_out(registers),
+            _ => {}
+        }
+        Some(Effective { kermit, unsigned_power, sign_in_status: verdict == Verdict::Unsigned })
     }
 }
 
@@ -176,14 +185,4 @@ impl<'a> Meter<'a> {
                 }
         })
     }
-}
-
-/// Returns whether energy flows out, by the status word of the first energy that has one.
-///
-/// That is bit 5 of EDL meters (FNN, Lastenheft EDL 1.0), and bit 11 of later ones, whose lowest byte (except bit 5) is
-/// 4 in all known ones.
-fn flows_out(registers: &Registers) -> bool {
-    let mut energies = registers.entries().filter(|(code, _)| matches!(code, [1, _, 1 | 2, 8, ..]));
-    let status = energies.find_map(|(_, entry)| entry.status).unwrap_or(0);
-    status & (1 << if status & 0xdf == 4 { 11 } else { 5 }) != 0
 }

@@ -108,6 +108,17 @@ impl Registers {
         self.known.iter().map(|known| known.groups).zip(&mut self.entries)
     }
 
+    /// Removes registers by their codes as sent.
+    pub(crate) fn remove(&mut self, is_unwanted: impl Fn([u8; 6]) -> bool) {
+        for place in (0..self.entries.len()).rev() {
+            if is_unwanted(self.known[place].groups) {
+                self.entries.remove(place);
+                let known = self.known.remove(place);
+                self.known.push(known);
+            }
+        }
+    }
+
     /// Returns the text of the first register with this code.
     pub(crate) fn text_of(&self, code: [u8; 6]) -> Option<&[u8]> {
         let (_, entry) = self.entries().find(|(groups, _)| *groups == code)?;

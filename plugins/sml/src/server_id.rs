@@ -31,14 +31,16 @@ pub(crate) struct Ident {
 }
 
 impl Ident {
-    /// Takes the present id.
-    pub(crate) fn set(&mut self, id: &[u8]) {
-        if self.id != id {
+    /// Takes the present id, and returns whether it is another one.
+    pub(crate) fn set(&mut self, id: &[u8]) -> bool {
+        let is_other = self.id != id;
+        if is_other {
             self.id.clear();
             self.id.extend_from_slice(id);
             self.text.clear();
             write(&mut self.text, id);
         }
+        is_other
     }
 
     pub(crate) fn text(&self) -> &str {

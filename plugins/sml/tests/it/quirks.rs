@@ -5,7 +5,7 @@ use plugin_sml::{
     quirks::{Crc, PowerSign, Quirks},
     reject::{Reason, Rejected},
 };
-use telegram_testing::Found;
+use telegram_testing::{Found, Owned};
 
 /// A DZG meter with this number.
 fn dzg(number: u32, status: u64, power: Vec<u8>) -> Vec<u8> {
@@ -92,6 +92,149 @@ fn the_place_of_the_direction_can_be_configured() {
         let found = power(&later, quirks(PowerSign::Status));
         assert_eq!(found, ("power sign in status", expected.to_owned()), "{status:x}");
     }
+}
+
+/// A meter of no known maker, with these counters, total and phases.
+fn unknown(status: u64, energies: [u64; 2], power: i64, phases: &[i64]) -> Vec<u8> {
+    let mut entries = vec![
+        Entry::text(MAKER, b"XYZ"),
+        Entry::number(IMPORT, 30, -1, unsigned(energies[0], 5)).status(status, 4),
+        Entry::number([1, 0, 2, 8, 0, 255], 30, -1, unsigned(energies[1], 5)),
+    ];
+    entries.extend(
+        [36, 56, 76]
+            .iter()
+            .zip(phases)
+            .map(|(group, power)| Entry::number([1, 0, *group, 7, 0, 255], 27, 0, signed(*power, 4))),
+    );
+    entries.push(Entry::number(POWER, 27, 0, signed(power, 4)));
+    telegram(b"\x0a\x01XYZ\x00\x00\x00\x00\x17", &entries)
+}
+
+/// The quirk and the powers of each telegram, by one decoder: phases, then total.
+fn powers(telegrams: &[Vec<u8>], quirks: Quirks) -> Vec<(&'static str, Vec<String>)> {
+    let found = decode_with(quirks, &telegrams.concat());
+    let shown = |telegram: &Owned| {
+        let powers = texts(telegram).into_iter().filter(|text| text.contains(".7.0*255="));
+        (telegram.variant, powers.map(|text| text.split_once('=').unwrap().1.to_owned()).collect())
+    };
+    found.iter().map(|found| shown(found.as_ref().unwrap())).collect()
+}
+
+const STATUS: &str = "power sign in status";
+/// EDL meters that feed in and draw.
+const EDL: [u64; 2] = [0x1a2, 0x182];
+/// The same of basic meters.
+const BASIC: [u64; 2] = [OUT, IN];
+
+/// Telegrams of a kind (status, import, export, power), and what must come out.
+type Shown = (&'static str, Option<&'static str>);
+
+fn check(what: &str, telegrams: &[(u64, [u64; 2], i64)], expected: &[Shown]) {
+    let sent: Vec<_> =
+        telegrams.iter().map(|(status, energies, power)| unknown(*status, *energies, *power, &[])).collect();
+    let found = powers(&sent, Quirks::default());
+    let found: Vec<_> =
+        found.iter().map(|(quirk, powers)| (*quirk, powers.first().map(String::as_str))).collect();
+    assert_eq!(found, expected, "{what}");
+}
+
+#[test]
+fn a_power_without_a_sign_gets_that_of_the_status_word_on_any_maker() {
+    for [out, inward] in [EDL, BASIC] {
+        let (minus, plus) = ((STATUS, Some("-425 W")), (STATUS, Some("425 W")));
+        let (doubtful, as_sent) = (("none", None), ("none", Some("425 W")));
+        check(
+            "no counter rises: a few telegrams are proof",
+            &[(out, [10, 20], 425), (out, [10, 20], 425), (out, [10, 20], 425), (inward, [10, 20], 425)],
+            &[as_sent, doubtful, minus, plus],
+        );
+        check(
+            "feed-in is counted: proof at once",
+            &[(inward, [10, 20], 425), (out, [10, 20], 425), (out, [10, 21], 425), (out, [10, 21], 425)],
+            &[as_sent, as_sent, minus, minus],
+        );
+        check(
+            "zero has no sign, and breaks no row",
+            &[(out, [10, 20], 425), (out, [10, 20], 0), (out, [10, 20], 425), (out, [10, 20], 425)],
+            &[as_sent, ("none", Some("0 W")), as_sent, minus],
+        );
+    }
+}
+
+#[test]
+fn a_power_with_a_sign_keeps_it_whatever_the_status_word_shows() {
+    for [out, inward] in [EDL, BASIC] {
+        let (doubtful, as_sent) = (("none", None), ("none", Some("425 W")));
+        let minus = ("none", Some("-425 W"));
+        check(
+            "it was negative before",
+            &[(out, [10, 20], -425), (out, [10, 20], 425), (out, [10, 20], 425), (out, [10, 20], 425)],
+            &[minus, as_sent, as_sent, as_sent],
+        );
+        check(
+            "it is negative after all",
+            &[(out, [10, 20], 425), (out, [10, 20], 425), (out, [10, 20], 425), (out, [10, 20], -425)]
+                .map(|(status, energies, power)| (status, energies, power)),
+            &[as_sent, doubtful, (STATUS, Some("-425 W")), minus],
+        );
+        let late = [(out, [10, 20], 425), (inward, [10, 20], 425)];
+        check("a late status word is no proof", &[late; 4].concat(), &[as_sent; 8]);
+        check(
+            "energy is counted as drawn: the status word means something else",
+            &(0..5).map(|i| (out, [10 + i, 20], 425)).collect::<Vec<_>>(),
+            &[as_sent, doubtful, as_sent, as_sent, as_sent],
+        );
+    }
+}
+
+#[test]
+fn another_meter_has_to_prove_it_again() {
+    let other = |number: u8| {
+        let import = Entry::number(IMPORT, 30, -1, unsigned(10, 5)).status(OUT, 4);
+        let power = Entry::number(POWER, 27, 0, signed(425, 4));
+        telegram(&[&b"\x0a\x01XYZ\x00\x00\x00\x00"[..], &[number]].concat(), &[import, power])
+    };
+    let telegrams: Vec<_> = [1, 1, 1, 2].map(other).into();
+    let quirks: Vec<_> = powers(&telegrams, Quirks::default()).iter().map(|(quirk, _)| *quirk).collect();
+    assert_eq!(quirks, ["none", "none", STATUS, "none"]);
+}
+
+#[test]
+fn phases_without_a_sign_get_theirs_too_or_are_left_out() {
+    for (status, total, phases, expected) in [
+        // The status word of basic meters has a bit for each.
+        (OUT | 0x3000, 425, [300, 200, 75], &["-300 W", "-200 W", "75 W", "-425 W"][..]),
+        (OUT | 0x7000, 575, [300, 200, 75], &["-300 W", "-200 W", "-75 W", "-575 W"]),
+        // That of EDL meters has none, so their sum tells.
+        (EDL[0], 575, [300, 200, 75], &["-300 W", "-200 W", "-75 W", "-575 W"]),
+        (EDL[0], 425, [300, 200, 75], &["-425 W"]),
+        // They have signs of their own.
+        (EDL[0], 425, [-300, -200, 75], &["-300 W", "-200 W", "75 W", "-425 W"]),
+    ] {
+        let sent = vec![unknown(status, [10, 20], total, &phases); 3];
+        let found = powers(&sent, Quirks::default());
+        assert_eq!(
+            found[2],
+            (STATUS, expected.iter().map(|text| (*text).to_owned()).collect()),
+            "{phases:?}"
+        );
+    }
+    let sent = [
+        &vec![unknown(OUT, [10, 20], 425, &[]); 3][..],
+        &[unknown(IN | 0x2000, [10, 20], 425, &[500, 100, 25])],
+    ];
+    let found = powers(&sent.concat(), Quirks::default());
+    assert_eq!(found[3].1, ["500 W", "-100 W", "25 W", "425 W"], "one phase feeds in, and all draw");
+}
+
+#[test]
+fn a_learnt_sign_can_be_switched_off() {
+    let sent = vec![unknown(OUT, [10, 20], 425, &[]); 5];
+    let value = Quirks { power_sign: PowerSign::Value, ..Quirks::default() };
+    assert!(powers(&sent, value).iter().all(|found| *found == ("none", vec!["425 W".to_owned()])));
+    let status = Quirks { power_sign: PowerSign::Status, ..Quirks::default() };
+    assert!(powers(&sent, status).iter().all(|found| *found == (STATUS, vec!["-425 W".to_owned()])));
 }
 
 #[test]
