@@ -9,16 +9,8 @@ use crate::{DEFAULT_MAX_POWER, Settings};
 
 /// Baud rates that a serial port may be set to.
 const BAUD_RATES: RangeInclusive<u32> = 50..=4_000_000;
-
-/// Returns the default of `silent_after`.
-pub fn default_silent_after() -> Period {
-    Period(Duration::from_secs(30))
-}
-
-/// Returns the default of `replay_speed`.
-pub fn default_replay_speed() -> f64 {
-    1.0
-}
+/// Default of `silent_after`.
+const SILENT_AFTER: Duration = Duration::from_secs(30);
 
 /// Returns the error for the baud rate in `key`, if it is not a valid one.
 pub fn check_baud(key: &'static str, baud: Option<u32>, hint: &str) -> Option<ConfigError> {
@@ -26,52 +18,34 @@ pub fn check_baud(key: &'static str, baud: Option<u32>, hint: &str) -> Option<Co
     Some(ConfigError::key(key, format!("{baud} is not a valid baud rate")).hint(hint))
 }
 
-/// Values of the keys `port` and `replay_speed`, `max_power` and `silent_after`.
-#[derive(Debug)]
-pub struct Keys {
-    port: Result<Port, ConfigError>,
-    max_power_w: Result<f64, ConfigError>,
-    silent_after: Result<Duration, ConfigError>,
-}
-
-impl Keys {
-    /// Reads them as they are written.
-    pub fn read(port: &str, replay_speed: f64, max_power: Option<&str>, silent_after: Period) -> Self {
-        let port = port.parse::<Port>().map_err(|error| ConfigError::key("port", error));
-        let port = port.and_then(|port| {
-            port.at_speed(replay_speed).map_err(|error| ConfigError::key("replay_speed", error))
-        });
-        let max_power_w = max_power.map_or(Ok(DEFAULT_MAX_POWER), |text| {
-            let wrong = || ConfigError::key("max_power", format!("`{text}` is not a valid power"));
-            watts(text).ok_or_else(|| wrong().hint("write watts or kilowatts: `43kW`, `11000W`"))
-        });
-        let silent_after = if silent_after.is_zero() {
+/// Returns the settings of a source that listens at `bauds`; the other arguments are keys as they are written.
+///
+/// # Errors
+/// Returns every mistake in these keys, and `more` mistakes in others.
+pub fn settings(
+    port: &str,
+    replay_speed: Option<f64>,
+    max_power: Option<&str>,
+    silent_after: Option<Period>,
+    bauds: Vec<u32>,
+    more: impl IntoIterator<Item = ConfigError>,
+) -> Result<Settings, ConfigError> {
+    let port = port.parse::<Port>().map_err(|error| ConfigError::key("port", error)).and_then(|port| {
+        port.at_speed(replay_speed.unwrap_or(1.0)).map_err(|error| ConfigError::key("replay_speed", error))
+    });
+    let max_power_w = max_power.map_or(Ok(DEFAULT_MAX_POWER), |text| {
+        let wrong = || ConfigError::key("max_power", format!("`{text}` is not a valid power"));
+        watts(text).ok_or_else(|| wrong().hint("write watts or kilowatts: `43kW`, `11000W`"))
+    });
+    let silent_after = match silent_after.map(|period| *period) {
+        Some(Duration::ZERO) => {
             Err(ConfigError::key("silent_after", "`silent_after` must be greater than 0"))
-        } else {
-            Ok(*silent_after)
-        };
-        Self { port, max_power_w, silent_after }
-    }
-
-    /// Returns the port, if it is a valid one.
-    pub fn port(&self) -> Option<&Port> {
-        self.port.as_ref().ok()
-    }
-
-    /// Returns the settings of a source that listens at `bauds`.
-    ///
-    /// # Errors
-    /// Returns every mistake in these keys, and `more` mistakes in others.
-    pub fn settings(
-        self,
-        bauds: Vec<u32>,
-        more: impl IntoIterator<Item = ConfigError>,
-    ) -> Result<Settings, ConfigError> {
-        let Self { port, max_power_w, silent_after } = self;
-        let found = [port.as_ref().err(), max_power_w.as_ref().err(), silent_after.as_ref().err()];
-        ConfigError::all(found.into_iter().flatten().cloned().chain(more))?;
-        Ok(Settings { port: port?, bauds, max_power_w: max_power_w?, silent_after: silent_after? })
-    }
+        }
+        period => Ok(period.unwrap_or(SILENT_AFTER)),
+    };
+    let found = [port.as_ref().err(), max_power_w.as_ref().err(), silent_after.as_ref().err()];
+    ConfigError::all(found.into_iter().flatten().cloned().chain(more))?;
+    Ok(Settings { port: port?, bauds, max_power_w: max_power_w?, silent_after: silent_after? })
 }
 
 /// Reads `43kW` or `11000W` as watts.

@@ -25,7 +25,7 @@ pub use crate::{
     decoder::{Decoder, Register, RegisterTime, Rejected, Telegram},
     guard::{CONFIRMATIONS, DEFAULT_MAX_POWER, Guard, Implausible, MAX_LAYOUTS, What},
     names::{NAMES, name},
-    protocol::{Protocol, Sniffer},
+    protocol::Protocol,
     reader::{Fault, Reader},
     registry::{AnonymiseFn, DecodeFn, Decoded, ProtocolRegistration, json_line, plugin_for, protocols},
     scanner::Scanner,

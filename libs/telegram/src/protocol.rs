@@ -11,17 +11,8 @@ pub enum Protocol {
     Sml,
 }
 
-/// Recognizes the protocol of a stream, whether or not its telegrams are whole.
-#[derive(Debug, Default)]
-pub struct Sniffer {
-    /// The newest bytes.
-    recent: Vec<u8>,
-}
-
 /// The start of an SML file (transport protocol version 1).
 const SML_START: [u8; 8] = [0x1b, 0x1b, 0x1b, 0x1b, 1, 1, 1, 1];
-/// Bytes looked at: a few lines of text.
-const WINDOW: usize = 1024;
 /// Number of data lines in a row that is not a coincidence.
 const LINES: usize = 3;
 /// Length of the shortest data line, `1.8(0)`.
@@ -59,21 +50,6 @@ impl fmt::Display for Protocol {
     }
 }
 
-impl Sniffer {
-    /// Takes more bytes and returns their protocol as soon as it shows.
-    pub fn heard(&mut self, bytes: &[u8]) -> Option<Protocol> {
-        self.recent.extend_from_slice(bytes);
-        let old = self.recent.len().saturating_sub(WINDOW + bytes.len());
-        self.recent.drain(..old);
-        Protocol::of(&self.recent)
-    }
-
-    /// Forgets the bytes so far.
-    pub fn reset(&mut self) {
-        self.recent.clear();
-    }
-}
-
 /// Recognizes `code(…)`, with or without parity bits.
 fn is_data_line(line: &[u8]) -> bool {
     let text = |byte: &u8| byte & 0x7f;
@@ -103,21 +79,5 @@ mod tests {
         for nothing in [&b""[..], b"1-0:56.7.0*255(000015.64*W)\r\nhello\r\n", &[0x80, 0xf8, 0, 0x1b, b'(']] {
             assert_eq!(Protocol::of(nothing), None);
         }
-    }
-
-    #[test]
-    fn a_sniffer_hears_across_chunks_and_keeps_little() {
-        let mut sniffer = Sniffer::default();
-        let start = [b"noise".as_slice(), &SML_START].concat();
-        let (last, first) = start.split_last().unwrap();
-        for byte in first {
-            assert_eq!(sniffer.heard(&[*byte]), None);
-        }
-        assert_eq!(sniffer.heard(&[*last]), Some(Protocol::Sml));
-        sniffer.reset();
-        for _ in 0..100 {
-            assert_eq!(sniffer.heard(&[0xaa; 1000]), None);
-        }
-        assert!(sniffer.recent.len() <= 2 * WINDOW);
     }
 }

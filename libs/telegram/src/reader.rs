@@ -13,11 +13,7 @@ pub struct Reader<D> {
     converter: Converter,
     /// Number of bytes of the last whole telegram; 0 before the first one.
     len: usize,
-    report: Report,
-}
-
-/// Statistics that `/health` shows of the meter.
-struct Report {
+    // Statistics that `/health` shows of the meter.
     telegrams: Counter,
     rejected: Counter,
     implausible: Counter,
@@ -46,15 +42,17 @@ impl fmt::Display for Fault {
 impl<D: Decoder> Reader<D> {
     /// A reader with this decoder; energy counters may rise as fast as `max_power_w` watts make them.
     pub fn new(decoder: D, max_power_w: f64, cx: &SourceContext) -> Self {
-        let report = Report {
+        Self {
+            decoder,
+            guard: Guard::new(max_power_w),
+            converter: Converter::default(),
+            len: 0,
             telegrams: cx.counter("telegrams"),
             rejected: cx.counter("rejected"),
             implausible: cx.counter("implausible"),
             variant: cx.fact(D::VARIANT),
             ident: cx.fact("ident"),
-        };
-        let (guard, converter) = (Guard::new(max_power_w), Converter::default());
-        Self { decoder, guard, converter, len: 0, report }
+        }
     }
 
     /// Returns the part of the stream that is still needed.
@@ -69,16 +67,16 @@ impl<D: Decoder> Reader<D> {
         let telegram = match self.decoder.next()? {
             Ok(telegram) => telegram,
             Err(rejected) => {
-                self.report.rejected.increment();
+                self.rejected.increment();
                 return Some(Err(Fault::Rejected(rejected.to_string())));
             }
         };
         self.len = telegram.len();
-        self.report.telegrams.increment();
-        self.report.variant.set(telegram.variant());
-        self.report.ident.set(telegram.ident().unwrap_or("none"));
+        self.telegrams.increment();
+        self.variant.set(telegram.variant());
+        self.ident.set(telegram.ident().unwrap_or("none"));
         if let Err(implausible) = self.guard.judge(&telegram, now) {
-            self.report.implausible.increment();
+            self.implausible.increment();
             return Some(Err(Fault::Implausible(implausible)));
         }
         Some(Ok(self.converter.batch(&telegram, taken_at)))

@@ -14,14 +14,14 @@ pub struct Scanner {
     pub at: usize,
     /// Nothing that is looked for lies between `at` and this place.
     pub scanned: usize,
+    /// Place of a telegram that has begun.
+    pub begun: Option<usize>,
     bytes: Vec<u8>,
     /// Number of `bytes` that were read.
     filled: usize,
     /// Position of the first one in the stream.
     offset: u64,
     max: usize,
-    /// Place of a telegram that has begun.
-    begun: Option<usize>,
     finished: bool,
 }
 
@@ -72,21 +72,6 @@ impl Scanner {
     /// Returns whether nothing follows the bytes so far.
     pub fn is_finished(&self) -> bool {
         self.finished
-    }
-
-    /// Notes that a telegram has begun at `place`.
-    pub fn begin(&mut self, place: usize) {
-        self.begun = Some(place);
-    }
-
-    /// Returns the place of the telegram that has begun.
-    pub fn begun(&self) -> Option<usize> {
-        self.begun
-    }
-
-    /// Ends the telegram that has begun, whole or not, and returns its place.
-    pub fn end(&mut self) -> Option<usize> {
-        self.begun.take()
     }
 
     /// Returns whether some of the bytes may belong to a telegram that is not complete.

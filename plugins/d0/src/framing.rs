@@ -8,9 +8,10 @@ use crate::wire::ETX;
 ///
 /// 7E1 and 8N1 frames are both ten bits long: a port opened as 8N1 receives the characters of a 7E1 meter with the
 /// parity bit in bit 7. IEC 62056-21 demands 7E1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Framing {
     /// Eight bits, no parity: bit 7 belongs to the character.
+    #[default]
     Eight,
     /// Seven bits, even parity: the standard's.
     SevenEven,
@@ -37,7 +38,7 @@ impl Framing {
         if high == 0 {
             return Self::Eight;
         }
-        let odd = line.iter().filter(|&&byte| ODD[usize::from(byte)]).count();
+        let odd = count_odd(line);
         let even = line.len() - odd;
         // A tie is a damaged 7-bit line: those framings can tell.
         if odd.min(even) > high {
@@ -90,12 +91,17 @@ impl Framing {
         if wrong & EACH == 0 {
             return 0;
         }
-        let odd = bytes.iter().filter(|&&byte| ODD[usize::from(byte)]).count();
+        let odd = count_odd(bytes);
         if self == Self::SevenEven { odd } else { bytes.len() - odd }
     }
 }
 
 const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// Returns the number of bytes with an odd number of ones.
+fn count_odd(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| byte.count_ones() % 2 == 1).count()
+}
 
 /// Returns in the lowest bit of each byte whether it has an odd number of ones. The other bits mean nothing.
 #[inline]
@@ -109,17 +115,6 @@ fn odd_bytes(word: u64) -> u64 {
 fn seven_bits(bytes: [u8; 8]) -> [u8; 8] {
     (u64::from_ne_bytes(bytes) & (EACH * 0x7f)).to_ne_bytes()
 }
-
-/// Bytes with an odd number of ones.
-const ODD: [bool; 256] = {
-    let mut odd = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        odd[byte] = byte.count_ones() % 2 == 1;
-        byte += 1;
-    }
-    odd
-};
 
 impl fmt::Display for Framing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

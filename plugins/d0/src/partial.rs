@@ -16,7 +16,7 @@ use crate::{
 static CRC16: crc::Crc<u16, crc::Table<16>> = crc::Crc::<u16, crc::Table<16>>::new(&crc::CRC_16_ARC);
 
 /// State of a telegram whose characters are being collected in a text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Partial {
     pub(crate) framing: Framing,
     /// Number of characters of the ident line; 0 without one.
@@ -46,16 +46,7 @@ impl Partial {
     /// A telegram with an ident line of `ident` characters, or with STX only.
     pub(crate) fn new(framing: Framing, ident: usize, parity_errors: usize) -> Self {
         let stx = if ident == 0 { Some(0) } else { None };
-        Self {
-            framing,
-            ident,
-            parity_errors,
-            stx,
-            begun: false,
-            odd_lines: 0,
-            first_odd: None,
-            marked: false,
-        }
+        Self { framing, ident, parity_errors, stx, ..Self::default() }
     }
 
     /// Reads the line `text[from..]` into `registers`.

@@ -51,11 +51,9 @@ pub struct Config {
     /// Most that the household's connection can carry: a counter that rises faster is implausible.
     max_power: Option<String>,
     /// Time without a byte after which the port is closed and opened again.
-    #[serde(default = "config::default_silent_after")]
-    silent_after: Period,
+    silent_after: Option<Period>,
     /// Speed of a replay, in multiples of that of the recording.
-    #[serde(default = "config::default_replay_speed")]
-    replay_speed: f64,
+    replay_speed: Option<f64>,
 }
 
 /// Condition on which the meter is polled.
@@ -101,21 +99,21 @@ impl SourcePlugin for D0 {
     }
 
     fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
-        let keys = config::Keys::read(
-            &config.port,
-            config.replay_speed,
-            config.max_power.as_deref(),
-            config.silent_after,
-        );
-        let wrong = config.speeds().chain(config.requests(keys.port())).collect::<Vec<_>>();
-        let polled = config.polled(keys.port());
+        let polled = config.polled();
         let initial = config.baud.filter(|_| polled == Polled::Always).unwrap_or(INITIAL_BAUD);
         let bauds = match (polled, config.baud) {
             (Polled::Always, _) => vec![initial],
             (_, Some(baud)) => vec![baud],
             (_, None) => BAUDS.to_vec(),
         };
-        let settings = keys.settings(bauds, wrong)?;
+        let settings = config::settings(
+            &config.port,
+            config.replay_speed,
+            config.max_power.as_deref(),
+            config.silent_after,
+            bauds,
+            config.speeds().chain(config.requests()),
+        )?;
         let framing = config.framing.framing();
         let request = Request {
             address: config.address.unwrap_or_default(),
@@ -138,10 +136,10 @@ impl SourcePlugin for D0 {
 
 impl Config {
     /// An unknown meter is polled only where this end sets the baud rate.
-    fn polled(&self, port: Option<&Port>) -> Polled {
-        match (self.request, port) {
+    fn polled(&self) -> Polled {
+        match (self.request, self.port.parse()) {
             (Some(true), _) => Polled::Always,
-            (None, Some(Port::Serial(_)) | None) => Polled::WhenSilent,
+            (None, Ok(Port::Serial(_)) | Err(_)) => Polled::WhenSilent,
             _ => Polled::Never,
         }
     }
@@ -156,39 +154,30 @@ impl Config {
     }
 
     /// Returns the mistakes in the keys of the request.
-    fn requests(&self, port: Option<&Port>) -> Vec<ConfigError> {
-        let mut wrong = Vec::new();
-        if self.polled(port) == Polled::Never {
-            let keys = [
-                ("address", self.address.is_some()),
-                ("wake_up", self.wake_up.is_some()),
-                ("ack_delay", self.ack_delay.is_some()),
-                ("max_baud", self.max_baud.is_some()),
-            ];
-            let unused = keys.into_iter().filter(|(_, written)| *written);
-            wrong.extend(unused.map(|(key, _)| {
-                ConfigError::key(key, format!("`{key}` is for a meter that is polled, and this one is not"))
-                    .hint("write `request = true`, or leave it out")
-            }));
-        }
-        if self.request == Some(true) && port.is_some_and(Port::is_replay) {
-            wrong.push(
-                ConfigError::key("request", "a recording cannot be polled").hint("leave out `request`"),
-            );
-        }
-        if let Some(address) = self.address.as_ref().filter(|address| !is_address(address)) {
-            wrong.push(
-                ConfigError::key("address", format!("`{address}` is not a valid device address"))
-                    .hint(format!("at most {MAX_ADDRESS} letters, digits and blanks")),
-            );
-        }
-        if let Some(delay) = self.ack_delay.filter(|delay| **delay > MAX_ACK_DELAY) {
-            wrong.push(
-                ConfigError::key("ack_delay", format!("after `{delay}` the meter is sending already"))
-                    .hint("at most `1500ms`; most meters begin after `200ms`"),
-            );
-        }
-        wrong
+    fn requests(&self) -> impl Iterator<Item = ConfigError> {
+        let never = self.polled() == Polled::Never;
+        let keys = [
+            ("address", self.address.is_some()),
+            ("wake_up", self.wake_up.is_some()),
+            ("ack_delay", self.ack_delay.is_some()),
+            ("max_baud", self.max_baud.is_some()),
+        ];
+        let unused = keys.into_iter().filter(move |(_, written)| never && *written).map(|(key, _)| {
+            ConfigError::key(key, format!("`{key}` is for a meter that is polled, and this one is not"))
+                .hint("write `request = true`, or leave it out")
+        });
+        let replay = self.request == Some(true) && matches!(self.port.parse(), Ok(Port::Replay { .. }));
+        let replay = replay
+            .then(|| ConfigError::key("request", "a recording cannot be polled").hint("leave out `request`"));
+        let address = self.address.as_ref().filter(|address| !is_address(address)).map(|address| {
+            ConfigError::key("address", format!("`{address}` is not a valid device address"))
+                .hint(format!("at most {MAX_ADDRESS} letters, digits and blanks"))
+        });
+        let delay = self.ack_delay.filter(|delay| **delay > MAX_ACK_DELAY).map(|delay| {
+            ConfigError::key("ack_delay", format!("after `{delay}` the meter is sending already"))
+                .hint("at most `1500ms`; most meters begin after `200ms`")
+        });
+        unused.chain(replay).chain(address).chain(delay)
     }
 }
 

@@ -9,9 +9,13 @@ use crate::{data_line::Registers, framing::Framing};
 pub struct Telegram<'a> {
     pub(crate) offset: u64,
     pub(crate) ident: Option<&'a str>,
-    pub(crate) framing: Framing,
-    pub(crate) check: Check,
-    pub(crate) odd_lines: usize,
+    /// Framing of its characters.
+    pub framing: Framing,
+    /// Check that it passed.
+    pub check: Check,
+    /// Number of skipped lines that are not data lines. There are some only where a check character proves that the
+    /// meter sent them so.
+    pub odd_lines: usize,
     pub(crate) text: &'a str,
     pub(crate) registers: &'a Registers,
 }
@@ -25,24 +29,6 @@ pub enum Check {
     Bcc,
     /// CRC16 of the Dutch P1 port.
     Crc16,
-}
-
-impl<'a> Telegram<'a> {
-    /// Returns the framing.
-    pub fn framing(&self) -> Framing {
-        self.framing
-    }
-
-    /// Returns the check.
-    pub fn check(&self) -> Check {
-        self.check
-    }
-
-    /// Returns the number of skipped lines that are not data lines. There are some only where a check character proves
-    /// that the meter sent them so.
-    pub fn odd_lines(&self) -> usize {
-        self.odd_lines
-    }
 }
 
 impl telegram::Telegram for Telegram<'_> {

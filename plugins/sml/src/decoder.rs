@@ -90,7 +90,7 @@ impl telegram::Decoder for Decoder {
 
     fn next(&mut self) -> Option<Result<Telegram<'_>, Rejected>> {
         loop {
-            let begun = self.input.begun();
+            let begun = self.input.begun;
             let step = match begun {
                 None => self.search(),
                 Some(start) => self.scan(start),
@@ -116,7 +116,7 @@ impl Decoder {
         let rest = &self.input[self.input.at..];
         if let Some(place) = self.start.find(rest) {
             let start = self.input.at + place;
-            self.input.begin(start);
+            self.input.begun = Some(start);
             self.input.at = start + START.len();
             (self.input.scanned, self.doubled) = (self.input.at, false);
             return Step::On;
@@ -153,7 +153,7 @@ impl Decoder {
 
     /// Gives a telegram up. The next one may begin anywhere after its start.
     fn rejected(&mut self, start: usize, reason: Reason) -> Rejected {
-        self.input.end();
+        self.input.begun = None;
         self.input.at = start + START.len();
         Rejected { offset: self.input.offset(start), reason }
     }
@@ -166,7 +166,7 @@ impl Decoder {
             Ok(checksum) => checksum,
             Err(expected) => return Err(self.rejected(start, Reason::Crc { given, expected })),
         };
-        self.input.end();
+        self.input.begun = None;
         self.input.at = end + 8;
         let offset = self.input.offset(start);
         let mut payload = &self.input[start + START.len()..end];

@@ -35,11 +35,9 @@ pub struct Config {
     /// Most that the household's connection can carry: a counter that rises faster is implausible.
     max_power: Option<String>,
     /// Time without a byte after which the port is closed and opened again.
-    #[serde(default = "config::default_silent_after")]
-    silent_after: Period,
+    silent_after: Option<Period>,
     /// Speed of a replay, in multiples of that of the recording.
-    #[serde(default = "config::default_replay_speed")]
-    replay_speed: f64,
+    replay_speed: Option<f64>,
 }
 
 impl SourcePlugin for Sml {
@@ -55,10 +53,10 @@ impl SourcePlugin for Sml {
     fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let Config { port, baud, replay_speed, max_power, silent_after, crc, power_sign, unsigned_power } =
             config;
-        let keys = config::Keys::read(&port, replay_speed, max_power.as_deref(), silent_after);
         let bauds = baud.map_or(BAUDS.to_vec(), |baud| vec![baud]);
-        let settings =
-            keys.settings(bauds, config::check_baud("baud", baud, "nearly all meters use 9600"))?;
+        let wrong = config::check_baud("baud", baud, "nearly all meters use 9600");
+        let max_power = max_power.as_deref();
+        let settings = config::settings(&port, replay_speed, max_power, silent_after, bauds, wrong)?;
         let device = settings.port.to_string();
         let decoder = Decoder::new(Quirks { crc, power_sign, unsigned_power });
         Ok(Source::new(telegram::Source::new(decoder, settings, cx)).exclusive(device))

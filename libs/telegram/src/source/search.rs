@@ -5,16 +5,18 @@ use tokio::time::Duration;
 use transport::Connection;
 
 use super::{Meter, Noise, PAUSE, Phase, misaligned};
-use crate::{Decoder, Protocol, Sniffer, plugin_for};
+use crate::{Decoder, Protocol, plugin_for};
 
 /// Time without a byte after which a meter may be one to ask. The longest pause between pushed telegrams is that of a
 /// P1 port of DSMR 4, ten seconds.
 const LISTEN: Duration = Duration::from_secs(11);
+/// Newest bytes in which a protocol shows: a few lines of text.
+const WINDOW: usize = 1024;
 
 /// State of the search for telegrams.
 #[derive(Default)]
 pub(super) struct Search {
-    sniffer: Sniffer,
+    recent: Vec<u8>,
     /// Protocol of the newest bytes.
     shown: Option<Protocol>,
     /// Bytes of another plugin's protocol arrive.
@@ -26,12 +28,15 @@ pub(super) struct Search {
 impl Search {
     /// Looks at bytes that came.
     pub(super) fn heard(&mut self, bytes: &[u8]) {
-        self.shown = self.sniffer.heard(bytes);
+        self.recent.extend_from_slice(bytes);
+        let old = self.recent.len().saturating_sub(WINDOW + bytes.len());
+        self.recent.drain(..old);
+        self.shown = Protocol::of(&self.recent);
     }
 
     /// Forgets the bytes so far.
     pub(super) fn reset(&mut self) {
-        self.sniffer.reset();
+        self.recent.clear();
         self.shown = None;
     }
 }
@@ -111,5 +116,29 @@ impl<D: Decoder> Meter<D> {
         Err(misaligned::<D>(&format!(
             "bytes arrive from {port}, but no telegram at any baud rate from {least} to {most}"
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protocol_shows_across_chunks_and_little_is_kept() {
+        let mut search = Search::default();
+        let start = b"noise\x1b\x1b\x1b\x1b\x01\x01\x01\x01";
+        let (last, first) = start.split_last().unwrap();
+        for byte in first {
+            search.heard(&[*byte]);
+            assert_eq!(search.shown, None);
+        }
+        search.heard(&[*last]);
+        assert_eq!(search.shown, Some(Protocol::Sml));
+        search.reset();
+        for _ in 0..100 {
+            search.heard(&[0xaa; 1000]);
+            assert_eq!(search.shown, None);
+        }
+        assert!(search.recent.len() <= 2 * WINDOW);
     }
 }

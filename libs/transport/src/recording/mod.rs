@@ -157,9 +157,8 @@ impl<R: BufRead> Recording<R> {
             return Ok(None);
         }
         self.raw += bytes.len() as u64;
-        let per_second = u64::from(self.per_second);
-        let rest = Duration::from_secs(self.raw % per_second) / self.per_second;
-        Ok(Some(Chunk { after: Duration::from_secs(self.raw / per_second) + rest, bytes }))
+        let after = Duration::from_secs_f64(self.raw as f64 / f64::from(self.per_second));
+        Ok(Some(Chunk { after, bytes }))
     }
 
     /// Reads a line without its end; returns `false` at the end of the file.

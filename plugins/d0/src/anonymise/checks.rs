@@ -10,17 +10,18 @@ use crate::{
 };
 
 /// CRC of the P1 port, and that of HDLC, which some meters take for it.
-const CRCS: [crc::Crc<u16>; 2] =
+static CRCS: [crc::Crc<u16>; 2] =
     [crc::Crc::<u16>::new(&crc::CRC_16_ARC), crc::Crc::<u16>::new(&crc::CRC_16_IBM_SDLC)];
 
-/// Check characters of a text, and the ranges that they cover.
+/// Check characters of a text.
 pub(super) struct Checks(Vec<Check>);
 
-enum Check {
-    /// One character, and the sum (XOR) before anything changed.
-    Bcc { covered: Range<usize>, at: usize, sum: u8 },
-    /// Hexadecimal digits, the index of their CRC, and that CRC before anything changed.
-    Crc { covered: Range<usize>, digits: Range<usize>, which: usize, crc: u16 },
+struct Check {
+    covered: Range<usize>,
+    /// Place of a block check character, or of hexadecimal digits.
+    at: Range<usize>,
+    /// Kind of a CRC; `None` for a block check character.
+    crc: Option<&'static crc::Crc<u16>>,
 }
 
 impl Checks {
@@ -44,9 +45,7 @@ impl Checks {
                     STX if at == line.start || stx.is_none() => stx = Some(at + 1),
                     ETX => {
                         if let (Some(from), true) = (stx.take(), at + 1 < characters.len()) {
-                            let covered = from..at + 1;
-                            let sum = sum(&characters[covered.clone()]);
-                            found.push(Check::Bcc { covered, at: at + 1, sum });
+                            found.push(Check { covered: from..at + 1, at: at + 1..at + 2, crc: None });
                         }
                         at += 1; // the check character may look like anything
                     }
@@ -58,38 +57,44 @@ impl Checks {
         Self(found)
     }
 
-    /// Adapts the check characters to the changes in `text`.
-    pub(super) fn repair(self, text: &mut Text) {
+    /// Adapts the check characters to what changed in `text` since it was `before`.
+    pub(super) fn repair(self, before: &[u8], text: &mut Text) {
         for check in self.0 {
-            match check {
-                Check::Bcc { covered, at, sum: before } => {
-                    let change = before ^ sum(&text.characters[covered]);
-                    let seven_bits = text.framing_at(at) != Framing::Eight;
-                    text.characters[at] ^= if seven_bits { change & 0x7f } else { change };
-                }
-                Check::Crc { covered, digits, which, crc: before } => {
-                    let change = before ^ CRCS[which].checksum(&text.characters[covered]);
-                    let Some(given) = number(&text.characters[digits.clone()]) else { continue };
-                    let repaired = given ^ change;
-                    // Some meters leave out leading zeros. Where there are more digits now, they take the place of a
-                    // line end, which nobody needs.
-                    let needed = 4 - repaired.leading_zeros() as usize / 4;
-                    let mut end = digits.end;
-                    while end - digits.start < needed
-                        && matches!(text.characters.get(end), Some(b'\r' | b'\n'))
-                    {
-                        end += 1;
-                    }
-                    if end - digits.start < needed {
-                        continue;
-                    }
-                    let digits = &mut text.characters[digits.start..end];
-                    let lower = digits.iter().any(u8::is_ascii_lowercase);
-                    let shown = if lower { format!("{repaired:04x}") } else { format!("{repaired:04X}") };
-                    let shown = &shown.as_bytes()[4 - digits.len()..];
-                    digits.copy_from_slice(shown);
-                }
+            let change = check.sum(before) ^ check.sum(&text.characters);
+            if check.crc.is_some() {
+                check.repair_crc(change, &mut text.characters);
+            } else {
+                let seven_bits = text.framing_at(check.at.start) != Framing::Eight;
+                text.characters[check.at.start] ^= change as u8 & if seven_bits { 0x7f } else { 0xff };
             }
+        }
+    }
+}
+
+impl Check {
+    /// Returns the CRC, or the XOR, of what it covers.
+    fn sum(&self, characters: &[u8]) -> u16 {
+        let covered = &characters[self.covered.clone()];
+        match self.crc {
+            Some(crc) => crc.checksum(covered),
+            None => covered.iter().fold(0, |sum, byte| sum ^ u16::from(*byte)),
+        }
+    }
+
+    fn repair_crc(&self, change: u16, characters: &mut [u8]) {
+        let Range { start, mut end } = self.at;
+        let Some(repaired) = number(&characters[start..end]).map(|given| given ^ change) else { return };
+        // Some meters leave out leading zeros. Where there are more digits now, they take the place of a line end, which
+        // nobody needs.
+        let needed = 4 - repaired.leading_zeros() as usize / 4;
+        while end - start < needed && matches!(characters.get(end), Some(b'\r' | b'\n')) {
+            end += 1;
+        }
+        if end - start >= needed {
+            let digits = &mut characters[start..end];
+            let lower = digits.iter().any(u8::is_ascii_lowercase);
+            let shown = if lower { format!("{repaired:04x}") } else { format!("{repaired:04X}") };
+            digits.copy_from_slice(&shown.as_bytes()[4 - digits.len()..]);
         }
     }
 }
@@ -106,16 +111,11 @@ fn crc(characters: &[u8], ident: usize, mark: usize) -> Option<Check> {
     let digits = mark + 1..mark + 1 + digits;
     let given = number(&characters[digits.clone()])?;
     let covered = ident..mark + 1;
-    let sums = CRCS.map(|crc| crc.checksum(&characters[covered.clone()]));
     // One that is wrong is most likely the usual one.
-    let which = sums.iter().position(|sum| *sum == given).unwrap_or(0);
-    Some(Check::Crc { covered, digits, which, crc: sums[which] })
+    let crc = CRCS.iter().find(|crc| crc.checksum(&characters[covered.clone()]) == given).unwrap_or(&CRCS[0]);
+    Some(Check { covered, at: digits, crc: Some(crc) })
 }
 
 fn number(digits: &[u8]) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
-fn sum(characters: &[u8]) -> u8 {
-    characters.iter().fold(0, |sum, byte| sum ^ byte)
 }

@@ -33,8 +33,9 @@ pub(crate) fn anonymise(bytes: &mut [u8]) -> usize {
     for line in text.lines() {
         identify(&text.characters, line, &mut numbers);
     }
+    let before = text.characters.clone();
     let places = numbers.overwrite(&mut text.characters);
-    checks.repair(&mut text);
+    checks.repair(&before, &mut text);
     text.write_back(bytes);
     places
 }

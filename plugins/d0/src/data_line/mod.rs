@@ -71,16 +71,12 @@ impl Registers {
         &self,
         text: &'a str,
     ) -> impl ExactSizeIterator<Item = Register<'a>> + use<'_, 'a> {
-        self.parts().map(move |(entry, known)| entry.register(known.obis, text))
+        self.entries.iter().zip(&self.known).map(move |(entry, known)| entry.register(known.obis, text))
     }
 
     /// Returns the place of the first set whose code may be the rest of a longer one.
     pub(crate) fn doubtful(&self) -> Option<(usize, usize)> {
         self.doubtful
-    }
-
-    fn parts(&self) -> impl ExactSizeIterator<Item = (&Entry, &Known)> {
-        self.entries.iter().zip(&self.known)
     }
 
     /// Reads the line `text[from..]`; `None` for another line than a data line, which leaves no registers.
@@ -167,13 +163,13 @@ impl Known {
     }
 }
 
-/// Reads one data line without its line end, for tools and tests; the decoder reads telegrams.
+/// Reads one data line without its line end, for tests; the decoder reads telegrams.
 ///
 /// Returns `None` for another line. A line of groups only has no registers.
 pub fn read_line(line: &str) -> Option<Vec<Register<'_>>> {
     let mut registers = Registers::default();
     registers.read(line.as_bytes(), 0)?;
-    Some(registers.parts().map(|(entry, known)| entry.register(known.obis, line)).collect())
+    Some(registers.iter(line).collect())
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ impl Decoder {
         let place = self.text.len()..self.text.len() + raw.len();
         let parity_errors = framing.read(&self.input[at..after], &mut self.text);
         match self.partial.read_line(&self.text[..place.end], place.start, &mut self.registers) {
-            Line::Head if Head::is_line(raw) => return Step::Rejected(self.rejected(start, Reason::NoEnd)),
+            Line::Head if Head::is_line(raw) => return Step::Rejected(Reason::NoEnd),
             Line::Data(End::Line) => {
                 self.partial.parity_errors += parity_errors;
                 self.input.at = after;
@@ -67,7 +67,7 @@ impl Decoder {
                 // A telegram cut off inside a line, and the next one following at once.
                 if let Some(ident) = Head::inside(raw) {
                     self.input.at += ident;
-                    return Step::Rejected(self.rejected(start, Reason::NoEnd));
+                    return Step::Rejected(Reason::NoEnd);
                 }
                 self.partial.note_odd(place);
                 self.partial.parity_errors += parity_errors;
@@ -113,7 +113,7 @@ impl Decoder {
         // The last line has no end before the limit, and an ident line in it would have to end after: so it is in the
         // last bytes or not at all, and nothing is searched twice.
         self.input.at = self.input.at.max(start + MAX_TELEGRAM - MAX_IDENT);
-        Step::Rejected(self.rejected(start, Reason::TooLong))
+        Step::Rejected(Reason::TooLong)
     }
 
     /// Reads what follows the end mark.
@@ -125,7 +125,7 @@ impl Decoder {
             match framing.character(byte) {
                 b'\r' | b'\n' | 0 if self.input.at - start < MAX_TELEGRAM => {}
                 ETX => return self.check(),
-                _ => return Step::Rejected(self.rejected(start, Reason::NoCheck)),
+                _ => return Step::Rejected(Reason::NoCheck),
             }
             self.copy(1);
             return Step::On;
@@ -138,7 +138,7 @@ impl Decoder {
             _ if digits == 4 => {}
             None if !self.input.is_finished() => return Step::More,
             None | Some(b'\r' | b'\n' | 0 | b'/' | STX) => {}
-            Some(byte) => return Step::Rejected(self.rejected(start, Reason::AfterMark(byte))),
+            Some(byte) => return Step::Rejected(Reason::AfterMark(byte)),
         }
         self.copy(digits);
         Step::Complete(if digits == 0 { Check::None } else { Check::Crc16 })

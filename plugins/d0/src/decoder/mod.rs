@@ -57,7 +57,8 @@ enum Step {
     More,
     /// `text` and `registers` hold a telegram.
     Complete(Check),
-    Rejected(Rejected),
+    /// What began, or the byte at the present place, begins no telegram to be trusted.
+    Rejected(Reason),
 }
 
 impl Default for Decoder {
@@ -74,7 +75,7 @@ impl Decoder {
             input: Scanner::new(MAX_TELEGRAM),
             ident: Vec::new(),
             framing: Framing::Eight,
-            partial: Partial::new(Framing::Eight, 0, 0),
+            partial: Partial::default(),
             text: Vec::new(),
             registers: Registers::default(),
         }
@@ -96,28 +97,28 @@ impl telegram::Decoder for Decoder {
     /// At the end of the input, a telegram that ends on its `!` is complete; another unfinished one is rejected.
     fn next(&mut self) -> Option<Result<Telegram<'_>, Rejected>> {
         loop {
-            let step = match self.input.begun() {
+            let step = match self.input.begun {
                 None => self.search(),
                 Some(start) if self.partial.marked => self.end(start),
                 Some(start) => self.lines(start),
             };
-            match step {
-                Step::On => {}
+            let reason = match step {
+                Step::On => continue,
                 Step::More if !self.input.is_finished() => return None,
-                Step::More => {
-                    if let Some(start) = self.input.end() {
-                        let reason = if self.partial.marked { Reason::NoCheck } else { Reason::NoEnd };
-                        return Some(Err(self.rejected(start, reason)));
-                    }
+                Step::More if self.input.begun.is_none() => {
                     self.input.skip_rest();
                     return None;
                 }
+                Step::More if self.partial.marked => Reason::NoCheck,
+                Step::More => Reason::NoEnd,
                 Step::Complete(check) => return Some(self.complete(check)),
-                Step::Rejected(rejected) => {
-                    self.input.end();
-                    return Some(Err(rejected));
-                }
-            }
+                Step::Rejected(reason) => reason,
+            };
+            let start = self.input.begun.take().unwrap_or_else(|| {
+                self.input.at += 1;
+                self.input.at - 1
+            });
+            return Some(Err(Rejected { offset: self.input.offset(start), reason }));
         }
     }
 }
@@ -153,8 +154,7 @@ impl Decoder {
             }
             Head::BadIdent(line) => Reason::Ident(line),
         };
-        self.input.at += 1;
-        Step::Rejected(self.rejected(start, reason))
+        Step::Rejected(reason)
     }
 
     /// Begins a telegram with an ident line of `ident` characters, or with STX.
@@ -165,30 +165,29 @@ impl Decoder {
         self.text.clear();
         let parity_errors = framing.read(head, &mut self.text);
         if !self.text.is_ascii() {
-            let reason = Reason::Ident(Excerpt::of(head));
-            self.input.at += 1;
-            return Step::Rejected(self.rejected(start, reason));
+            return Step::Rejected(Reason::Ident(Excerpt::of(head)));
         }
         self.input.at += head.len();
         self.input.scanned = self.input.at;
-        self.input.begin(start);
+        self.input.begun = Some(start);
         self.partial = Partial::new(framing, ident, parity_errors);
         Step::On
     }
 
     /// Judges the telegram in `text`.
     fn complete(&mut self, check: Check) -> Result<Telegram<'_>, Rejected> {
-        let start = self.input.end().unwrap_or_default();
+        let start = self.input.begun.take().unwrap_or_default();
+        let offset = self.input.offset(start);
         self.input.scanned = self.input.at;
         if let Some(reason) = self.partial.fault(check, &self.text, &self.registers) {
-            return Err(self.rejected(start, reason));
+            return Err(Rejected { offset, reason });
         }
         if !self.text.is_ascii() {
             replace_bad_utf8(&mut self.text);
         }
         let text = std::str::from_utf8(&self.text).unwrap_or_default();
         Ok(Telegram {
-            offset: self.input.offset(start),
+            offset,
             ident: text.get(..self.partial.ident).filter(|ident| !ident.is_empty()),
             framing: self.partial.framing,
             check,
@@ -196,9 +195,5 @@ impl Decoder {
             text,
             registers: &self.registers,
         })
-    }
-
-    fn rejected(&self, start: usize, reason: Reason) -> Rejected {
-        Rejected { offset: self.input.offset(start), reason }
     }
 }

@@ -93,7 +93,7 @@ fn samples() -> Vec<Sample> {
             let Ok(telegram) = found else { return };
             let from = telegram.offset() as usize;
             let mut bytes = file[from..from + telegram.len()].to_vec();
-            let (framing, check) = (telegram.framing(), telegram.check());
+            let (framing, check) = (telegram.framing, telegram.check);
             let end: [u8; 2] = if framing == Framing::SevenEven { [0x8d, 0x0a] } else { [0x0d, 0x0a] };
             bytes.extend(end);
             if seen.insert(bytes.clone()) {

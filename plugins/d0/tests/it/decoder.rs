@@ -123,7 +123,7 @@ fn a_crc_proves_odd_lines() {
         Decoder::default().push(text.as_bytes(), &mut |found| {
             let telegram = found.unwrap();
             assert_eq!(
-                (telegram.check(), telegram.odd_lines(), telegram.len()),
+                (telegram.check, telegram.odd_lines, telegram.len()),
                 (Check::Crc16, 1, text.trim_end().len())
             );
             seen += 1;
@@ -143,7 +143,7 @@ fn framing_is_found_or_forced() {
         for forced in [None, Some(framing)] {
             let mut found = None;
             Decoder::new(forced)
-                .push(&bytes, &mut |telegram| found = telegram.ok().map(|telegram| telegram.framing()));
+                .push(&bytes, &mut |telegram| found = telegram.ok().map(|telegram| telegram.framing));
             assert_eq!(found, Some(framing));
         }
     }

@@ -36,7 +36,7 @@ fn framing_and_check_are_those_of_the_meter() {
         ("p1_log_and_gas", Eight, Crc16, 0, 490),
     ];
     let found = golden::each::<Decoder, _>(FOLDER, "txt", |telegram| {
-        (telegram.framing(), telegram.check(), telegram.offset(), telegram.len())
+        (telegram.framing, telegram.check, telegram.offset(), telegram.len())
     });
     let expected =
         expected.map(|(name, framing, check, offset, len)| (name.to_owned(), (framing, check, offset, len)));
