@@ -29,7 +29,7 @@ pub use crate::{
     reader::{Fault, Reader},
     registry::{AnonymiseFn, DecodeFn, Decoded, ProtocolRegistration, json_line, plugin_for, protocols},
     scanner::Scanner,
-    source::{Answer, Conversation, NoAnswer, Settings, Source},
+    source::{Answer, Conversation, Settings, Source},
 };
 
 #[doc(hidden)]

@@ -37,6 +37,11 @@ impl Port {
             )),
         }
     }
+
+    /// Returns whether it is a recording instead of a device.
+    pub fn is_replay(&self) -> bool {
+        matches!(self, Self::Replay { .. })
+    }
 }
 
 impl FromStr for Port {

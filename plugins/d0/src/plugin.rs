@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framework::{ConfigError, Mode, Period, Source, SourceContext, SourcePlugin};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use telegram::{Decoder as _, ProtocolRegistration, config};
 use transport::Port;
 
@@ -35,9 +35,9 @@ pub struct Config {
     port: String,
     /// Baud rate; without it, it is searched for. With `request = true`, that of the request.
     baud: Option<u32>,
-    /// Framing of the meter's characters.
-    #[serde(default)]
-    framing: FramingKey,
+    /// Framing of the meter's characters; without it, it is found.
+    #[serde(default, deserialize_with = "framing")]
+    framing: Option<Framing>,
     /// Whether the meter is polled; without it, when it pushes nothing.
     request: Option<bool>,
     /// Device address in the request.
@@ -64,27 +64,14 @@ enum Polled {
     Never,
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum FramingKey {
-    #[default]
-    Auto,
-    #[serde(rename = "7e1")]
-    SevenEven,
-    #[serde(rename = "7o1")]
-    SevenOdd,
-    #[serde(rename = "8n1")]
-    Eight,
-}
-
-impl FramingKey {
-    fn framing(self) -> Option<Framing> {
-        match self {
-            Self::Auto => None,
-            Self::SevenEven => Some(Framing::SevenEven),
-            Self::SevenOdd => Some(Framing::SevenOdd),
-            Self::Eight => Some(Framing::Eight),
-        }
+/// Reads `framing = "…"`: `None` finds it.
+fn framing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Framing>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "auto" => Ok(None),
+        "7e1" => Ok(Some(Framing::SevenEven)),
+        "7o1" => Ok(Some(Framing::SevenOdd)),
+        "8n1" => Ok(Some(Framing::Eight)),
+        unknown => Err(D::Error::unknown_variant(unknown, &["auto", "7e1", "7o1", "8n1"])),
     }
 }
 
@@ -114,17 +101,16 @@ impl SourcePlugin for D0 {
             bauds,
             config.speeds().chain(config.requests()),
         )?;
-        let framing = config.framing.framing();
         let request = Request {
             address: config.address.unwrap_or_default(),
-            framing,
+            framing: config.framing,
             baud: initial,
             max_baud: config.max_baud,
             wake_up: config.wake_up.unwrap_or(false),
             ack_delay: config.ack_delay.map(|delay| *delay),
         };
         let device = settings.port.to_string();
-        let source = telegram::Source::new(Decoder::new(framing), settings, cx);
+        let source = telegram::Source::new(Decoder::new(config.framing), settings, cx);
         let source = match polled {
             Polled::Always => source.polled(request, cx),
             Polled::WhenSilent => source.polled_when_silent(request, cx),

@@ -23,7 +23,7 @@ use transport::{Connection, Pacer, Port};
 use self::{noise::Noise, polling::Polling, search::Search};
 use crate::{Decoder, Fault, Reader};
 
-pub use self::polling::{Answer, Conversation, NoAnswer};
+pub use self::polling::{Answer, Conversation};
 
 /// Longest pause inside a telegram: IEC 62056-21 allows 1.5 s between two characters.
 const PAUSE: Duration = Duration::from_millis(1500);
@@ -108,6 +108,26 @@ impl<D: Decoder> Source<D> {
 }
 
 impl<D: Decoder> Meter<D> {
+    /// Waits for the next batch.
+    async fn acquire(&mut self, connection: &mut Connection) -> Result<Batch, AcquireError> {
+        loop {
+            if let Phase::Polled { due } = self.phase {
+                return self.ask(connection, due).await;
+            }
+            if let Some(found) = self.decode() {
+                return found;
+            }
+            match self.phase {
+                Phase::Searching(_) => {
+                    if let Some(answer) = self.search(connection).await? {
+                        return Ok(answer);
+                    }
+                }
+                _ => self.follow(connection).await?,
+            }
+        }
+    }
+
     /// Returns the next batch or fault in the bytes so far; `None` when more are needed.
     fn decode(&mut self) -> Option<Result<Batch, AcquireError>> {
         loop {
@@ -137,7 +157,7 @@ impl<D: Decoder> Meter<D> {
         if pending {
             self.pacer.arrived(now, self.noise.bytes());
             if let Some(until) = self.pacer.nap(now, self.noise.bytes()) {
-                connection.nap(until).await.map_err(|error| self.unavailable(error))?;
+                connection.nap(until).await?;
             }
         }
         let patience = if pending { PAUSE } else { self.settings.silent_after };
@@ -155,14 +175,10 @@ impl<D: Decoder> Meter<D> {
     /// Reads the bytes that are there or come until `deadline`; returns whether there were any.
     async fn read(&mut self, connection: &mut Connection, deadline: Instant) -> Result<bool, AcquireError> {
         let space = self.reader.scanner().space();
-        let read = match timeout_at(deadline.max(Instant::now()), connection.read(space)).await {
-            Ok(read) => read,
-            Err(_) => return Ok(false),
+        let Ok(read) = timeout_at(deadline.max(Instant::now()), connection.read(space)).await else {
+            return Ok(false);
         };
-        let count = match read {
-            Ok(count) => count,
-            Err(error) => return Err(self.unavailable(error)),
-        };
+        let count = read?;
         if let Phase::Searching(search) = &mut self.phase {
             search.heard(&space[..count]);
         }
@@ -178,12 +194,16 @@ impl<D: Decoder> Meter<D> {
         self.settings.bauds.get(self.place).copied().unwrap_or(9600)
     }
 
-    fn unavailable(&self, source: io::Error) -> AcquireError {
-        AcquireError::Unavailable { device: self.settings.port.to_string(), source }
+    fn silent(&self) -> AcquireError {
+        AcquireError::Silent { device: String::new(), waited: self.settings.silent_after }
     }
 
-    fn silent(&self) -> AcquireError {
-        AcquireError::Silent { device: self.settings.port.to_string(), waited: self.settings.silent_after }
+    /// Adds the device's name to an error.
+    fn named(&self, mut error: AcquireError) -> AcquireError {
+        if let AcquireError::Unavailable { device, .. } | AcquireError::Silent { device, .. } = &mut error {
+            *device = self.settings.port.to_string();
+        }
+        error
     }
 
     /// Returns the error for bytes without a telegram among them, which are forgotten.
@@ -221,7 +241,7 @@ impl<D: Decoder> DataAcquisition for Source<D> {
     async fn open(&mut self) -> Result<(), AcquireError> {
         let Self { connection, meter } = self;
         let opened = Connection::open(&meter.settings.port, meter.baud_rate()).await;
-        *connection = Some(opened.map_err(|error| meter.unavailable(error))?);
+        *connection = Some(opened.map_err(|error| meter.named(error.into()))?);
         meter.baud.set(meter.baud_rate().to_string());
         meter.reset();
         if let Phase::Searching(search) = &mut meter.phase {
@@ -231,25 +251,12 @@ impl<D: Decoder> DataAcquisition for Source<D> {
     }
 
     async fn acquire(&mut self) -> Result<Batch, AcquireError> {
-        let Self { connection: Some(connection), meter } = self else {
-            return Err(self.meter.unavailable(io::ErrorKind::NotConnected.into()));
+        let Self { connection, meter } = self;
+        let batch = match connection {
+            Some(connection) => meter.acquire(connection).await,
+            None => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
         };
-        loop {
-            if let Phase::Polled { due } = meter.phase {
-                return meter.ask(connection, due).await;
-            }
-            if let Some(found) = meter.decode() {
-                return found;
-            }
-            match meter.phase {
-                Phase::Searching(_) => {
-                    if let Some(answer) = meter.search(connection).await? {
-                        return Ok(answer);
-                    }
-                }
-                _ => meter.follow(connection).await?,
-            }
-        }
+        batch.map_err(|error| meter.named(error))
     }
 
     async fn close(&mut self) {

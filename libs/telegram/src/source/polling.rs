@@ -24,8 +24,8 @@ pub trait Conversation: Send + 'static {
     /// readout.
     ///
     /// # Errors
-    /// Fails if the meter sends no readout.
-    async fn ask(&mut self, connection: &mut Connection) -> Result<Answer, NoAnswer>;
+    /// Fails if the meter sends no readout. The source adds the device's name to the error.
+    async fn ask(&mut self, connection: &mut Connection) -> Result<Answer, AcquireError>;
 }
 
 /// Answer of a meter up to its readout.
@@ -35,26 +35,6 @@ pub struct Answer {
     pub mode: Text,
     /// First bytes of the telegram, at most 512.
     pub begun: Vec<u8>,
-}
-
-/// Reason why a meter does not answer.
-#[derive(Debug)]
-pub enum NoAnswer {
-    /// It sends nothing.
-    Silent {
-        /// Time waited.
-        waited: Duration,
-    },
-    /// It sends something else.
-    Unclear(String),
-    /// The connection failed.
-    Connection(io::Error),
-}
-
-impl From<io::Error> for NoAnswer {
-    fn from(error: io::Error) -> Self {
-        Self::Connection(error)
-    }
 }
 
 /// Means to poll a meter.
@@ -112,7 +92,7 @@ impl<D: Decoder> Meter<D> {
             Err(fault) if !may_pass(&fault) => Err(fault),
             Err(fault) => {
                 debug!("polled because nothing is pushed: {fault}");
-                connection.set_baud(self.baud_rate()).map_err(|error| self.unavailable(error))?;
+                connection.set_baud(self.baud_rate())?;
                 self.reset();
                 Ok(None)
             }
@@ -126,19 +106,10 @@ impl<D: Decoder> Meter<D> {
     }
 
     async fn ask_once(&mut self, connection: &mut Connection) -> Result<Batch, AcquireError> {
-        connection.discard().map_err(|error| self.unavailable(error))?;
+        connection.discard()?;
         self.reader.scanner().reset();
-        let answer = match &mut self.polling {
-            Some(polling) => polling.conversation.ask(connection).await,
-            None => Err(NoAnswer::Connection(io::ErrorKind::Unsupported.into())),
-        };
-        let Answer { mode, begun } = answer.map_err(|none| match none {
-            NoAnswer::Connection(error) => self.unavailable(error),
-            NoAnswer::Unclear(reason) => AcquireError::Malformed { reason },
-            NoAnswer::Silent { waited } => {
-                AcquireError::Silent { device: self.settings.port.to_string(), waited }
-            }
-        })?;
+        let polling = self.polling.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
+        let Answer { mode, begun } = polling.conversation.ask(connection).await?;
         self.reader.scanner().take(&begun);
         let readout = timeout(LONGEST, self.readout(connection)).await;
         let batch =

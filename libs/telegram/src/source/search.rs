@@ -101,7 +101,7 @@ impl<D: Decoder> Meter<D> {
         }
         self.place = (self.place + 1) % count;
         let baud = self.baud_rate();
-        connection.set_baud(baud).map_err(|error| self.unavailable(error))?;
+        connection.set_baud(baud)?;
         self.baud.set(baud.to_string());
         self.reader.scanner().reset();
         self.noise = Noise::default();

@@ -9,7 +9,7 @@ use std::{
 
 use framework::{AcquireError, Batch, DataAcquisition as _, SourceContext, Text, Value};
 use simulator::{Pty, PushingMeter, Timing};
-use telegram::{Answer, Conversation, NoAnswer, Protocol, ProtocolRegistration, Settings, Source};
+use telegram::{Answer, Conversation, Protocol, ProtocolRegistration, Settings, Source};
 use tempfile::TempDir;
 use test_meters::uart;
 use tokio::time::Instant;
@@ -156,26 +156,26 @@ async fn the_plugin_for_another_protocol_is_named() {
 /// Answers in turn; counts the requests.
 struct Answers {
     requests: Arc<Mutex<usize>>,
-    answers: Vec<Result<&'static str, NoAnswer>>,
+    answers: Vec<Result<&'static str, AcquireError>>,
 }
 
 #[framework::async_trait]
 impl Conversation for Answers {
-    async fn ask(&mut self, _: &mut Connection) -> Result<Answer, NoAnswer> {
+    async fn ask(&mut self, _: &mut Connection) -> Result<Answer, AcquireError> {
         *self.requests.lock().unwrap() += 1;
         let begun = self.answers.remove(0)?.as_bytes().to_vec();
         Ok(Answer { mode: "mode X".into(), begun })
     }
 }
 
-fn answers(answers: Vec<Result<&'static str, NoAnswer>>) -> (Answers, impl Fn() -> usize) {
+fn answers(answers: Vec<Result<&'static str, AcquireError>>) -> (Answers, impl Fn() -> usize) {
     let requests = Arc::new(Mutex::new(0));
     let count = requests.clone();
     (Answers { requests, answers }, move || *count.lock().unwrap())
 }
 
-fn silent() -> NoAnswer {
-    NoAnswer::Silent { waited: Duration::from_secs(2) }
+fn silent() -> AcquireError {
+    AcquireError::Silent { device: String::new(), waited: Duration::from_secs(2) }
 }
 
 const REST: &str = ".0*kWh) 16.7.0(5*W)\n";
@@ -189,7 +189,7 @@ async fn a_meter_is_asked_up_to_three_times_in_a_turn() {
         Ok(BEGUN),
         Ok("!damaged\n"),
         Err(silent()),
-        Err(NoAnswer::Unclear("strange".into())),
+        Err(AcquireError::Malformed { reason: "strange".into() }),
         Ok(BEGUN),
     ]);
     let chunks = [(1, REST), (2, REST)];

@@ -12,7 +12,8 @@ mod tests;
 
 use std::{ops::Range, time::Duration};
 
-use telegram::{Answer, Conversation, NoAnswer};
+use framework::AcquireError;
+use telegram::{Answer, Conversation};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use transport::Connection;
 
@@ -88,7 +89,7 @@ struct Ident {
 
 #[framework::async_trait]
 impl Conversation for Request {
-    async fn ask(&mut self, connection: &mut Connection) -> Result<Answer, NoAnswer> {
+    async fn ask(&mut self, connection: &mut Connection) -> Result<Answer, AcquireError> {
         connection.set_baud(self.baud)?;
         if self.wake_up {
             let nuls = usize::try_from(u128::from(self.baud / 10) * WAKE.as_millis() / 1000).unwrap_or(0);
@@ -136,7 +137,7 @@ impl Request {
         connection: &mut Connection,
         ident: &Ident,
         accepts: bool,
-    ) -> Result<Vec<u8>, NoAnswer> {
+    ) -> Result<Vec<u8>, AcquireError> {
         let (character, speed) = match ident.mode {
             Mode::C(offered, character) if accepts => (character, offered),
             _ => (b'0', self.baud),
@@ -155,7 +156,7 @@ impl Request {
     }
 
     /// Reads up to the end of the ident line.
-    async fn ident(&self, connection: &mut Connection, request: &[u8]) -> Result<Ident, NoAnswer> {
+    async fn ident(&self, connection: &mut Connection, request: &[u8]) -> Result<Ident, AcquireError> {
         let last = Instant::now() + ANSWER + time_of(MAX_HEARD, connection.baud());
         let mut heard = Vec::new();
         let place = loop {
@@ -172,7 +173,7 @@ impl Request {
         let mut text = Vec::new();
         if framing.read(ident, &mut text) > 0 {
             let reason = format!("the meter's ident line `{}` has parity errors", shown(&text));
-            return Err(NoAnswer::Unclear(reason));
+            return Err(AcquireError::Malformed { reason });
         }
         let reaction =
             if text.get(3).is_some_and(u8::is_ascii_lowercase) { QUICK_REACTION } else { REACTION };
@@ -194,7 +195,7 @@ impl Mode {
 }
 
 /// Returns the ident line and the beginning of the readout.
-async fn begin(connection: &mut Connection, ident: &Ident, sent: &[u8]) -> Result<Vec<u8>, NoAnswer> {
+async fn begin(connection: &mut Connection, ident: &Ident, sent: &[u8]) -> Result<Vec<u8>, AcquireError> {
     // In the other modes, bytes that came so soon are not the readout.
     let mut heard = match ident.mode {
         Mode::A => ident.heard[ident.place.end..].to_vec(),
@@ -219,13 +220,17 @@ async fn begin(connection: &mut Connection, ident: &Ident, sent: &[u8]) -> Resul
             Mode::A | Mode::B(_) => "",
         };
         let reason = format!("the meter answers `{}`, and no readout follows{hint}", shown(&ident.text));
-        return Err(NoAnswer::Unclear(reason));
+        return Err(AcquireError::Malformed { reason });
     }
     Ok([&ident.heard[ident.place.clone()], &heard[start..]].concat())
 }
 
 /// Adds the next bytes to `heard`; returns whether any came.
-async fn read_by(connection: &mut Connection, last: Instant, heard: &mut Vec<u8>) -> Result<bool, NoAnswer> {
+async fn read_by(
+    connection: &mut Connection,
+    last: Instant,
+    heard: &mut Vec<u8>,
+) -> Result<bool, AcquireError> {
     let mut chunk = [0; 64];
     match timeout_at(last, connection.read(&mut chunk)).await {
         Ok(count) => {
@@ -257,12 +262,13 @@ fn after<'a>(heard: &'a [u8], sent: &[u8]) -> &'a [u8] {
     echo.map_or(heard, |at| &heard[at + sent.len()..])
 }
 
-fn no_ident(heard: &[u8]) -> NoAnswer {
+fn no_ident(heard: &[u8]) -> AcquireError {
     if heard.is_empty() {
-        return NoAnswer::Silent { waited: ANSWER };
+        return AcquireError::Silent { device: String::new(), waited: ANSWER };
     }
     let plain: Vec<_> = heard.iter().map(|byte| byte & 0x7f).collect();
-    NoAnswer::Unclear(format!("the meter answers `{}`, which is not an ident line", shown(&plain)))
+    let reason = format!("the meter answers `{}`, which is not an ident line", shown(&plain));
+    AcquireError::Malformed { reason }
 }
 
 fn shown(line: &[u8]) -> Excerpt {

@@ -71,7 +71,7 @@ fn what_the_head_reflects_is_no_answer() {
     assert_eq!(after(b"\0/?!\r\n/I", b"/?!\r\n"), b"/I");
     assert_eq!(after(b"/I", b"/?!\r\n"), b"/I");
     assert_eq!(after(b"/I", b""), b"/I");
-    assert!(matches!(no_ident(b""), NoAnswer::Silent { .. }));
-    let NoAnswer::Unclear(reason) = no_ident(b"h\xe9llo\r\n") else { panic!() };
+    assert!(matches!(no_ident(b""), AcquireError::Silent { .. }));
+    let AcquireError::Malformed { reason } = no_ident(b"h\xe9llo\r\n") else { panic!() };
     assert_eq!(reason, "the meter answers `hillo`, which is not an ident line");
 }
