@@ -17,7 +17,7 @@ use crate::{
     journal::Shared,
     lock,
     paths::{folder, with_suffix},
-    wal::{DbState, recovery},
+    wal::Recovered,
 };
 
 /// Time between two attempts to open a journal, and between two readings of the clock.
@@ -145,15 +145,7 @@ impl Keeper {
         if self.database.is_some() {
             return;
         }
-        let opened = match self.try_open(false) {
-            // The file opens, and what is in it turns out to be damaged.
-            Err(Refused::Database(error)) if error.is_damage() => self.set_aside().and_then(|notice| {
-                let (database, _) = self.try_open(true)?;
-                Ok((database, Some(notice)))
-            }),
-            other => other,
-        };
-        match opened {
+        match self.try_open() {
             Ok((database, notice)) => {
                 self.database = Some(database);
                 self.shared.readers.allow(true);
@@ -181,11 +173,10 @@ impl Keeper {
         }
     }
 
-    /// Opens the database and the log. `lost`: there was a database, and it was damaged.
-    fn try_open(&mut self, lost: bool) -> Result<(Database, Option<String>), Refused> {
+    /// Opens the database and the log. Returns the notice of a damaged database.
+    fn try_open(&mut self) -> Result<(Database, Option<String>), Refused> {
         let path = &self.shared.settings.path;
         let io = |error| Refused::Io(path.clone(), error);
-        fs::create_dir_all(folder(path)).map_err(io)?;
         if self.lock.is_none() {
             self.lock = Some(locked(path).map_err(io)?.ok_or_else(|| Refused::Locked(path.clone()))?);
         }
@@ -198,23 +189,17 @@ impl Keeper {
             Found::Whole => None,
             Found::SetAside(aside) => Some(self.report_set_aside(&aside)),
         };
-        let db = DbState {
+        let mut left = Recovered {
             checkpointed: database.folded()?,
             newest: database.newest()?,
             epoch: database.epoch()?,
-            lost: lost || notice.is_some(),
+            cursors: database.cursors()?,
+            lost: notice.is_some(),
+            ..Recovered::default()
         };
-        let publishers = &self.shared.settings.publishers;
-        let recovered = recovery::recover(path, db.checkpointed, database.cursors()?, publishers);
-        self.shared.wal.open(recovered.map_err(io)?, &db);
+        left.read_segments(path, &self.shared.settings.publishers).map_err(io)?;
+        self.shared.wal.open(left);
         Ok((database, notice))
-    }
-
-    /// Renames a damaged database. Returns the notice for `/health`.
-    fn set_aside(&self) -> Result<String, Refused> {
-        let path = &self.shared.settings.path;
-        let aside = db::set_aside(path).map_err(|error| Refused::Io(path.clone(), error))?;
-        Ok(self.report_set_aside(&aside))
     }
 
     fn report_set_aside(&self, aside: &std::path::Path) -> String {
@@ -300,9 +285,9 @@ impl Keeper {
             warn!("could not {what} the journal: {error}");
             self.database = None;
             self.shared.readers.allow(false);
-            match self.set_aside() {
-                Ok(notice) => lock(&self.shared.status).notice = Some(notice),
-                Err(error) => error!("{error}"),
+            match db::set_aside(path) {
+                Ok(aside) => lock(&self.shared.status).notice = Some(self.report_set_aside(&aside)),
+                Err(error) => error!("could not rename {}: {error}", path.display()),
             }
             return self.open();
         }
@@ -318,8 +303,10 @@ impl Keeper {
     }
 }
 
-/// Locks the lock file of a journal; returns `None` if another process holds it.
+/// Locks the lock file of a journal, in a folder that is created where it is missing; returns `None` if another process
+/// holds it.
 pub(crate) fn locked(database: &std::path::Path) -> io::Result<Option<File>> {
+    fs::create_dir_all(folder(database))?;
     let path = with_suffix(database, "-lock");
     let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {

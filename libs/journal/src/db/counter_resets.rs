@@ -6,12 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension};
-
 use crate::{
-    db::{Catalogue, Rows, events},
+    db::{Catalogue, DbSeries, Rows, events},
     series::Sample,
-    time::{MINUTE, Micros},
+    time::Micros,
 };
 use reading::{Kind, Meaning, Quantity};
 
@@ -101,29 +99,27 @@ pub(crate) fn update(rows: &Rows<'_>, catalogue: &Catalogue) -> rusqlite::Result
     for group in touched.chunk_by(|a, b| a.0 == b.0) {
         let Some(&(id, _)) = group.first() else { continue };
         let Some((section, counter)) = catalogue.counter(id) else { continue };
+        let series = DbSeries::new(rows.connection, section, id);
         let changed: BTreeSet<_> = group.iter().map(|(_, minute)| *minute).collect();
         let mut minutes = changed.clone();
         for minute in changed.iter().filter(|minute| !changed.contains(&(*minute + 1))) {
-            minutes.extend(next(rows, id, *minute)?);
+            minutes.extend(series.first_minute_from((minute + 1) * 60)?.map(|start| start / 60));
         }
         // The last number of the minute before.
         let mut last = None;
         for minute in minutes {
-            let samples = rows.samples(section, minute, id)?;
-            if samples.is_empty() && rows.is_rolled_up(id, minute)? {
+            let samples = series.samples(minute * 60)?.unwrap_or_else(|| {
+                tracing::error!("the numbers of section {section} in minute {minute} are damaged");
+                Vec::new()
+            });
+            if samples.is_empty() && series.minute(minute * 60)?.is_some() {
                 // Its numbers were removed; what was found in them stays.
                 continue;
             }
             events::remove_found(rows.connection, id, minute)?;
-            let before = match previous(rows, id, minute)? {
-                Some((minute, value)) => match last {
-                    Some((known, last)) if known == minute => Some(last),
-                    _ => {
-                        let exact = rows.samples(section, minute, id)?.last().map(point);
-                        Some(exact.unwrap_or(((minute + 1).saturating_mul(MINUTE), value)))
-                    }
-                },
-                None => None,
+            let before = match last {
+                Some((known, point)) if known == minute - 1 => Some(point),
+                _ => series.last_before(minute)?.map(|read| (read.latest, read.number)),
             };
             let end = find(
                 counter,
@@ -135,64 +131,4 @@ pub(crate) fn update(rows: &Rows<'_>, catalogue: &Catalogue) -> rusqlite::Result
         }
     }
     Ok(())
-}
-
-/// Returns the last minute before one that has numbers of a series, and the last of them.
-fn previous(rows: &Rows<'_>, series: u32, minute: i64) -> rusqlite::Result<Option<(i64, f64)>> {
-    let quarter = quarter_of(minute);
-    if let Some(found) = first_of(rows, series, (quarter..minute).rev())? {
-        return Ok(Some(found));
-    }
-    let sql = "SELECT max(ts) FROM quarter WHERE series = ?1 AND ts < ?2";
-    match quarter_by(rows.connection, sql, series, quarter)? {
-        Some(quarter) => first_of(rows, series, (quarter..quarter + 15).rev()),
-        None => Ok(None),
-    }
-}
-
-/// Returns the first minute after one that has numbers of a series.
-fn next(rows: &Rows<'_>, series: u32, minute: i64) -> rusqlite::Result<Option<i64>> {
-    let quarter = quarter_of(minute);
-    let mut found = first_of(rows, series, minute + 1..quarter + 15)?;
-    if found.is_none() {
-        let sql = "SELECT min(ts) FROM quarter WHERE series = ?1 AND ts > ?2";
-        if let Some(quarter) = quarter_by(rows.connection, sql, series, quarter)? {
-            found = first_of(rows, series, quarter..quarter + 15)?;
-        }
-    }
-    Ok(found.map(|(minute, _)| minute))
-}
-
-fn quarter_of(minute: i64) -> i64 {
-    minute - minute.rem_euclid(15)
-}
-
-/// Looks up a quarter of a series; returns its first minute.
-fn quarter_by(
-    connection: &Connection,
-    sql: &str,
-    series: u32,
-    quarter: i64,
-) -> rusqlite::Result<Option<i64>> {
-    let start: Option<i64> =
-        connection.prepare_cached(sql)?.query_row((series, quarter * 60), |row| row.get(0))?;
-    Ok(start.map(|start| start.div_euclid(60)))
-}
-
-/// Returns the first of these minutes that has a roll-up, and the last number in it. The table is in order of time,
-/// then of series, so looking up one minute after the other is faster than a search.
-fn first_of(
-    rows: &Rows<'_>,
-    series: u32,
-    minutes: impl Iterator<Item = i64>,
-) -> rusqlite::Result<Option<(i64, f64)>> {
-    let mut select =
-        rows.connection.prepare_cached("SELECT last FROM minute WHERE ts = ?1 AND series = ?2")?;
-    for minute in minutes {
-        let last = select.query_row((minute * 60, series), |row| row.get(0)).optional()?;
-        if let Some(last) = last {
-            return Ok(Some((minute, last)));
-        }
-    }
-    Ok(None)
 }

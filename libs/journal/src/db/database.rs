@@ -100,6 +100,7 @@ impl Database {
         self.folded()?;
         self.newest()?;
         self.epoch()?;
+        self.cursors()?;
         for table in TABLES {
             let sql = format!("SELECT * FROM {table} ORDER BY 1 DESC, 2 DESC LIMIT 1");
             self.connection.query_row(&sql, [], |_| Ok(())).optional()?;

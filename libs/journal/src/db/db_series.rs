@@ -54,9 +54,16 @@ impl Reset {
 const SERIES: &str = "SELECT section.name, series.name, series.unit, series.obis, series.kind, section.id, series.id \
                       FROM series JOIN section ON section.id = series.section";
 
+/// Roll-up of one minute.
+const MINUTE: &str = "SELECT first, last, min, max, mean, count FROM minute WHERE ts = ?1 AND series = ?2";
+
 type Found<'v> = (SeriesName, Stated, DbSeries<'v>);
 
 impl<'v> DbSeries<'v> {
+    pub(crate) fn new(database: &'v Connection, section: u16, series: u32) -> Self {
+        Self { database, section: section.into(), series: series.into() }
+    }
+
     /// Returns all series, with what was stated of them.
     pub(crate) fn all(database: &'v Connection) -> rusqlite::Result<Vec<Found<'v>>> {
         let mut all = database.prepare_cached(SERIES)?;
@@ -100,34 +107,58 @@ impl<'v> DbSeries<'v> {
     /// Returns the start of the first minute with a reading that begins at a second or later, or less than a minute
     /// before.
     pub(crate) fn first_minute_from(&self, second: i64) -> rusqlite::Result<Option<i64>> {
-        let mut minutes = self.minutes()?;
-        let mut from = second.saturating_sub(Quarter::SECONDS - 1);
-        while let Some(quarter) = self.quarter_from(from)? {
-            let starts = (quarter.start..quarter.end()).step_by(60);
-            for minute in starts.filter(|start| *start > second.saturating_sub(60)) {
-                if minutes.get(minute)?.is_some() {
-                    return Ok(Some(minute));
-                }
-            }
-            from = quarter.end();
-        }
-        Ok(None)
+        let mut first = None;
+        self.minutes(second.saturating_sub(59), i64::MAX, |minute, _| {
+            first = Some(minute);
+            false
+        })?;
+        Ok(first)
     }
 
     /// Returns the start of the last minute with a reading that begins before a second.
     fn last_minute_before(&self, second: i64) -> rusqlite::Result<Option<i64>> {
-        let mut minutes = self.minutes()?;
+        let mut minute = self.statement(MINUTE)?;
         let mut before = second;
         while let Some(quarter) = self.quarter_before(before)? {
-            let starts = (1..=Quarter::SECONDS / 60).map(|minutes| quarter.end() - 60 * minutes);
-            for minute in starts.filter(|start| *start < second) {
-                if minutes.get(minute)?.is_some() {
-                    return Ok(Some(minute));
+            let starts = (0..15).rev().map(|minute| quarter.start + 60 * minute);
+            for start in starts.filter(|start| *start < second) {
+                if minute.exists([start, self.series])? {
+                    return Ok(Some(start));
                 }
             }
             before = quarter.start;
         }
         Ok(None)
+    }
+
+    /// Visits the minutes with readings that begin within a range, until `visit` returns false. The table is in order
+    /// of time, then of series, so each minute is looked up, in the quarters that have one.
+    fn minutes(
+        &self,
+        from: i64,
+        to: i64,
+        mut visit: impl FnMut(i64, Rollup) -> bool,
+    ) -> rusqlite::Result<()> {
+        let mut minute = self.statement(MINUTE)?;
+        let mut next = from.saturating_sub(Quarter::SECONDS - 1);
+        while let Some(quarter) = self.quarter_from(next)?.filter(|quarter| quarter.start < to) {
+            next = quarter.end();
+            for start in (quarter.start..next.min(to)).step_by(60).filter(|start| *start >= from) {
+                let mut rows = minute.query([start, self.series])?;
+                if let Some(row) = rows.next()?
+                    && !visit(start, Rollup::from_row(row, 0)?)
+                {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the last reading before a minute.
+    pub(crate) fn last_before(&self, minute: i64) -> rusqlite::Result<Option<ReadAt>> {
+        let Some(last) = self.last_minute_before(minute * 60)? else { return Ok(None) };
+        Ok(self.ends_of_minute(last)?.map(|(_, last)| last))
     }
 
     /// Returns the first reading of the minutes from one second to before another, and the last.
@@ -146,11 +177,16 @@ impl<'v> DbSeries<'v> {
         }
         let (earliest, latest) = (minute * SECOND, (minute + 60) * SECOND - 1);
         let read = |number| ReadAt { number, earliest, latest };
-        Ok(self.minutes()?.get(minute)?.map(|rollup| (read(rollup.first), read(rollup.last))))
+        Ok(self.minute(minute)?.map(|rollup| (read(rollup.first), read(rollup.last))))
+    }
+
+    /// Returns the roll-up of the minute that begins at a second.
+    pub(crate) fn minute(&self, start: i64) -> rusqlite::Result<Option<Rollup>> {
+        self.statement(MINUTE)?.query_row([start, self.series], |row| Rollup::from_row(row, 0)).optional()
     }
 
     /// Returns the readings of a minute, of which there may be only the roll-up; `None` where they are damaged.
-    fn samples(&self, minute: i64) -> rusqlite::Result<Option<Vec<Sample>>> {
+    pub(crate) fn samples(&self, minute: i64) -> rusqlite::Result<Option<Vec<Sample>>> {
         let mut block = self.statement("SELECT data FROM raw WHERE key = ?1")?;
         let (minute, mut samples) = (minute.div_euclid(60), Vec::new());
         let mut rows = block.query([(minute << 16) | self.section])?;
@@ -169,10 +205,9 @@ impl<'v> DbSeries<'v> {
         let Some(last) = self.quarter_before(i64::MAX)? else { return Ok(()) };
         let late = samples.partition_point(|sample| sample.time < last.end().saturating_mul(SECOND));
         let mut new = Vec::with_capacity(late);
-        let mut minutes = self.minutes()?;
         for within in samples[..late].chunk_by(|a, b| minute_of(a.time) == minute_of(b.time)) {
             let minute = minute_of(within[0].time) * 60;
-            let stored = if minutes.get(minute)?.is_some() { self.samples(minute)? } else { None };
+            let stored = if self.minute(minute)?.is_some() { self.samples(minute)? } else { None };
             match stored {
                 // Where only the roll-up of a minute is left, nobody can tell which readings are in it.
                 Some(stored) if stored.is_empty() => {}
@@ -288,7 +323,10 @@ impl<'v> DbSeries<'v> {
         mut visit: impl FnMut(i64, Rollup),
     ) -> rusqlite::Result<()> {
         if level == Level::Minute {
-            return self.minutes_of(from, to, visit);
+            return self.minutes(from, to, |start, rollup| {
+                visit(start, rollup);
+                true
+            });
         }
         let mut rows = self.statement(&format!(
             "SELECT ts, first, last, min, max, mean, count FROM {} \
@@ -298,46 +336,6 @@ impl<'v> DbSeries<'v> {
         let mut rows = rows.query([self.series, from, to])?;
         while let Some(row) = rows.next()? {
             visit(row.get(0)?, Rollup::from_row(row, 1)?);
-        }
-        Ok(())
-    }
-
-    /// Visits the roll-ups of minutes. The table is in order of time, then of series, so each minute is looked up, in
-    /// the quarters that have one.
-    fn minutes_of(&self, from: i64, to: i64, mut visit: impl FnMut(i64, Rollup)) -> rusqlite::Result<()> {
-        let mut minutes = self.minutes()?;
-        self.quarters(from, to, |quarter| {
-            let end = to.min(quarter + Quarter::SECONDS);
-            for minute in (quarter..end).step_by(60).filter(|&minute| minute >= from) {
-                if let Some(rollup) = minutes.get(minute)? {
-                    visit(minute, rollup);
-                }
-            }
-            Ok(true)
-        })
-    }
-
-    fn minutes(&self) -> rusqlite::Result<Minutes<'v>> {
-        let rows = self.statement(
-            "SELECT first, last, min, max, mean, count FROM minute WHERE ts = ?1 AND series = ?2",
-        )?;
-        Ok(Minutes { rows, series: self.series })
-    }
-
-    /// Visits the start of each quarter that overlaps a range and has readings, until `visit` returns false.
-    fn quarters(
-        &self,
-        from: i64,
-        to: i64,
-        mut visit: impl FnMut(i64) -> rusqlite::Result<bool>,
-    ) -> rusqlite::Result<()> {
-        let mut rows =
-            self.statement("SELECT ts FROM quarter WHERE series = ?1 AND ts > ?2 AND ts < ?3 ORDER BY ts")?;
-        let mut rows = rows.query([self.series, from.saturating_sub(Quarter::SECONDS), to])?;
-        while let Some(row) = rows.next()? {
-            if !visit(row.get(0)?)? {
-                break;
-            }
         }
         Ok(())
     }
@@ -352,29 +350,30 @@ impl<'v> DbSeries<'v> {
     ) -> rusqlite::Result<bool> {
         let (first, last) = (from.div_euclid(SECOND), to.div_euclid(SECOND) + 1);
         let Some(oldest) = Self::oldest_raw(self.database)? else { return Ok(true) };
-        let sql = "SELECT key >> 16, data FROM raw \
-                   WHERE key >= ?1 << 16 AND key < ?2 << 16 AND key & 65535 = ?3 ORDER BY key";
-        let (mut blocks, mut edge) = (self.statement(sql)?, Vec::new());
-        self.quarters(first.max(oldest), last, |quarter| {
-            let minute = quarter.div_euclid(60);
-            let mut rows = blocks.query([minute, minute + 15, self.section])?;
-            while let Some(row) = rows.next()? {
-                let minute: i64 = row.get(0)?;
-                let (start, end) = (minute * 60 * SECOND, (minute + 1) * 60 * SECOND);
-                if end <= from || start >= to {
-                    continue;
-                }
-                let whole = start >= from && end <= to;
-                let to_out = if whole { &mut *out } else { &mut edge };
-                let before = to_out.len();
-                // A damaged row is left out; its roll-up is still there.
-                if Block::decode_series(minute, row.get_ref(1)?.as_blob()?, self.key(), to_out).is_err() {
-                    to_out.truncate(before);
-                }
-                out.extend(edge.drain(..).filter(|sample| (from..to).contains(&sample.time)));
+        let mut rows = self.statement(
+            "SELECT key >> 16, data FROM quarter CROSS JOIN raw ON key >= ts / 60 << 16 \
+             AND key < ts / 60 + 15 << 16 AND key & 65535 = ?4 \
+             WHERE series = ?1 AND ts > ?2 - 900 AND ts < ?3 ORDER BY ts, key",
+        )?;
+        let mut rows = rows.query([self.series, first.max(oldest), last, self.section])?;
+        let mut edge = Vec::new();
+        while out.len() <= limit
+            && let Some(row) = rows.next()?
+        {
+            let minute: i64 = row.get(0)?;
+            let (start, end) = (minute * 60 * SECOND, (minute + 1) * 60 * SECOND);
+            if end <= from || start >= to {
+                continue;
             }
-            Ok(out.len() <= limit)
-        })?;
+            let whole = start >= from && end <= to;
+            let to_out = if whole { &mut *out } else { &mut edge };
+            let before = to_out.len();
+            // A damaged row is left out; its roll-up is still there.
+            if Block::decode_series(minute, row.get_ref(1)?.as_blob()?, self.key(), to_out).is_err() {
+                to_out.truncate(before);
+            }
+            out.extend(edge.drain(..).filter(|sample| (from..to).contains(&sample.time)));
+        }
         Ok(out.len() <= limit)
     }
 
@@ -389,18 +388,5 @@ impl<'v> DbSeries<'v> {
         };
         let range = [self.series, from.saturating_mul(SECOND), to.saturating_mul(SECOND)];
         rows.query_map(range, reset)?.collect()
-    }
-}
-
-/// Look-up of the minutes of one series.
-struct Minutes<'v> {
-    rows: CachedStatement<'v>,
-    series: i64,
-}
-
-impl Minutes<'_> {
-    fn get(&mut self, start: i64) -> rusqlite::Result<Option<Rollup>> {
-        let mut rows = self.rows.query([start, self.series])?;
-        rows.next()?.map(|row| Rollup::from_row(row, 0)).transpose()
     }
 }

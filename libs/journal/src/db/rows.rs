@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::{
-    db::{Block, Level, Rollup, rollup_tables},
-    series::Sample,
-};
+use crate::db::{Block, DbSeries, Level, Rollup, rollup_tables};
 
 /// Rows of `raw` and `minute`, and those of them that changed.
 pub(crate) struct Rows<'a> {
@@ -32,7 +29,8 @@ impl Rows<'_> {
         for column in new.columns {
             let known = block.columns.binary_search_by_key(&column.series, |column| column.series).is_ok();
             // Only the roll-up is left, and nobody can tell whether these numbers are in it.
-            if !known && !damaged && self.is_rolled_up(column.series, minute)? {
+            let series = DbSeries::new(self.connection, section, column.series);
+            if !known && !damaged && series.minute(minute * 60)?.is_some() {
                 continue;
             }
             column.samples.into_iter().for_each(|sample| block.add(column.series, sample));
@@ -69,22 +67,6 @@ impl Rows<'_> {
             self.touched.insert((column.series, minute));
         }
         Ok(Some(block))
-    }
-
-    /// Returns the numbers of a series in a minute; none where they cannot be read.
-    pub(crate) fn samples(&self, section: u16, minute: i64, series: u32) -> rusqlite::Result<Vec<Sample>> {
-        let mut samples = Vec::new();
-        if let Some(row) = self.row(section, minute)?
-            && Block::decode_series(minute, &row, series, &mut samples).is_err()
-        {
-            tracing::error!("the numbers of section {section} in minute {minute} are damaged");
-        }
-        Ok(samples)
-    }
-
-    pub(crate) fn is_rolled_up(&self, series: u32, minute: i64) -> rusqlite::Result<bool> {
-        let sql = "SELECT 1 FROM minute WHERE ts = ?1 AND series = ?2";
-        self.connection.prepare_cached(sql)?.exists((minute * 60, series))
     }
 
     fn row(&self, section: u16, minute: i64) -> rusqlite::Result<Option<Vec<u8>>> {

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use crate::{
     db::{Database, Found},
     keeper::locked,
+    paths::folder,
     series::SeriesName,
     transfer::{Labels, TransferError},
     wal::{Cell, CounterSet, Encoder, frame, remove, segment_numbers, segment_path},
@@ -56,17 +57,13 @@ impl Import {
     /// # Errors
     /// Returns [`TransferError::InUse`] if a program uses it, or the error of the database.
     pub fn open(path: &Path) -> Result<Self, TransferError> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder {
-            fs::create_dir_all(folder).map_err(TransferError::file(folder))?;
-        }
         let lock = locked(path).map_err(TransferError::file(path))?;
         let lock = lock.ok_or_else(|| TransferError::InUse(path.to_owned()))?;
         let (mut database, found) =
             Database::open(path).map_err(|error| TransferError::opening(path, error))?;
         let zone = TimeZone::system();
         let folded = database.folded()?;
-        let numbers = segment_numbers(path).map_err(TransferError::file(folder.unwrap_or(path)))?;
+        let numbers = segment_numbers(path).map_err(TransferError::file(folder(path)))?;
         let mut left = Vec::new();
         for &number in numbers.iter().filter(|number| **number > folded) {
             let file = segment_path(path, number);

@@ -67,13 +67,6 @@ impl Log {
         }
     }
 
-    /// Returns whether everything from a position on is in memory.
-    pub(crate) fn is_in_memory(&self, from: Position) -> bool {
-        let state = lock(&self.state);
-        let is_after = |number, len| Position { segment: number, offset: len as u64 } > from;
-        state.closed.iter().all(|closed| closed.bytes.is_some() || !is_after(closed.number, closed.len()))
-    }
-
     /// Notes that a publisher does not need what lies before a position.
     pub(crate) fn done(&self, publisher: &str, to: Position) {
         let now = self.clock.now().boottime;

@@ -12,7 +12,7 @@ use tracing::{error, info};
 use crate::{
     Settings, lock,
     series::SeriesName,
-    time::{ClockReading, ClockSource, Dating, Epoch, Micros, TimeCorrection},
+    time::{ClockReading, ClockSource, Dating, Micros, TimeCorrection},
     wal::{Closed, CounterSet, Cursors, Intake, OnDisk, Open, Position, Recovered, Signal, segment_path},
 };
 use reading::{Batch, Decimal, Text};
@@ -27,18 +27,6 @@ pub(super) const YEAR_2025: Micros = 1_735_689_600_000_000;
 const MONTH: Micros = 30 * 86_400_000_000;
 /// Corrections of the clock that are kept for what is not delivered yet. Only a clock that flutters makes more.
 pub(super) const CORRECTIONS: usize = 1000;
-
-/// State of the log according to the database.
-#[derive(Debug, Default)]
-pub(crate) struct DbState {
-    /// Last segment that it has.
-    pub(crate) checkpointed: u64,
-    /// Time of its newest reading.
-    pub(crate) newest: Option<Micros>,
-    pub(crate) epoch: Option<Epoch>,
-    /// Whether it is new because the one before was damaged.
-    pub(crate) lost: bool,
-}
 
 /// Log of one run.
 #[derive(Debug)]
@@ -93,29 +81,28 @@ impl Log {
     pub(crate) fn open(
         settings: &Settings,
         signal: Arc<Signal>,
-        (recovered, db): (Recovered, &DbState),
+        left: Recovered,
         now: &ClockReading,
         above: u64,
     ) -> Self {
-        let newest = db.newest.max(recovered.newest).filter(|newest| plausible(*newest, now));
-        let epoch = recovered.epoch.or(db.epoch.clone());
-        let (dating, correction) = Dating::begin(now, settings.clock.boot(), epoch, newest);
+        let newest = left.newest.filter(|newest| plausible(*newest, now));
+        let (dating, correction) = Dating::begin(now, settings.clock.boot(), left.epoch, newest);
         // Seconds, so that a new database does not use the numbers of one that was set aside again.
         // Above all others, so that no cursor means another segment than it did.
-        let known = recovered.cursors.values().map(|at| at.segment).chain([recovered.number, above]);
+        let known = left.cursors.values().map(|at| at.segment).chain([left.number, above]);
         let seconds = now.wall.max(0).unsigned_abs() / 1_000_000;
-        let number = known.fold(db.checkpointed.max(seconds), u64::max) + 1;
+        let number = known.fold(left.checkpointed.max(seconds), u64::max) + 1;
         // A new publisher begins here. Where cursors were lost, batches come twice rather than never.
-        let oldest = recovered.closed.first().filter(|_| db.lost).map_or(number, |closed| closed.number);
+        let oldest = left.closed.first().filter(|_| left.lost).map_or(number, |closed| closed.number);
         let mut cursors = Cursors::new(&settings.publishers, Position::start(oldest));
-        cursors.set(&recovered.cursors);
+        cursors.set(&left.cursors);
         let mut open = Open::new(number, dating.epoch());
         cursors.begin(&mut open);
         if let Some(correction) = correction {
             open.encoder.time_correction(&mut open.bytes, correction);
         }
         let mut state = State::new(dating, open, cursors);
-        (state.closed, state.checkpointed) = (recovered.closed, db.checkpointed);
+        (state.closed, state.checkpointed) = (left.closed, left.checkpointed);
         if correction.is_some() || state.unchecked().next().is_some() {
             signal.want_checkpoint();
         }

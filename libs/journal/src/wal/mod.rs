@@ -31,7 +31,7 @@ use self::{
 pub(crate) use self::{
     entry::{Column, CounterSet, Entry, Layout, Position},
     frame::{Cell, Encoder},
-    log::{DbState, Log},
+    log::Log,
     recovery::Recovered,
     segment::{remove, segment_numbers, segment_path},
 };
@@ -123,17 +123,17 @@ impl Wal {
 
     /// Goes on with what an earlier run left in segments and in the database. What was recorded before comes after
     /// that.
-    pub(crate) fn open(&self, recovered: Recovered, db: &DbState) {
+    pub(crate) fn open(&self, left: Recovered) {
         if let Some(log) = self.opened.get() {
             // The database was damaged and is a new one. What it lacks is in the segments, as far as there are any.
-            return log.set_checkpointed(db.checkpointed);
+            return log.set_checkpointed(left.checkpointed);
         }
         let mut early = lock(&self.early);
         let waiting = std::mem::take(&mut *early).waiting;
         // Dates begin with the first recording, so that each has the time at which it came.
         let now = waiting.front().map_or_else(|| self.settings.clock.now(), |(clock, _)| clock.clone());
         let above = self.before.newest_segment();
-        let log = Log::open(&self.settings, Arc::clone(&self.signal), (recovered, db), &now, above);
+        let log = Log::open(&self.settings, Arc::clone(&self.signal), left, &now, above);
         for (clock, recording) in &waiting {
             match recording {
                 Recording::Batch(section, batch) => log.record(Some(clock), section, batch),

@@ -61,7 +61,7 @@ impl Mark {
 /// Batches that one publisher has still to deliver, in the order in which they were recorded.
 #[derive(Debug)]
 pub struct Queue {
-    journal: Journal,
+    pub(super) journal: Journal,
     publisher: Text,
     /// `None` before the first read.
     pub(super) place: Option<Place>,
@@ -139,14 +139,6 @@ impl Queue {
         place.insert(here).read(log, publisher, most)
     }
 
-    /// Returns whether the next [`read`](Self::read) is quick, as it reads no file.
-    pub fn is_live(&self) -> bool {
-        let Some(shared) = &self.journal.0 else { return true };
-        let log = shared.wal.log();
-        let place = self.place.as_ref().filter(|place| place.is_in(log));
-        place.is_some_and(|place| log.is_in_memory(place.stream.at))
-    }
-
     /// Notes that everything before this place was delivered or given up, and is not needed any more.
     pub fn done(&mut self, to: Mark) {
         if let (Some(shared), Some(place)) = (&self.journal.0, &mut self.place) {
@@ -208,7 +200,7 @@ impl Place {
     }
 
     /// Returns whether this is a place in that log.
-    fn is_in(&self, log: &Log) -> bool {
+    pub(super) fn is_in(&self, log: &Log) -> bool {
         self.cursor.has_files == log.has_files
     }
 

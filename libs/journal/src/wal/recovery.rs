@@ -12,17 +12,19 @@ use tracing::{error, info};
 use crate::{
     paths::with_suffix,
     time::{Epoch, Micros},
-    wal::{Closed, Entry, OnDisk, Position, frame, remove, segment_numbers, segment_path},
+    wal::{Closed, Entry, Position, frame, remove, segment_numbers, segment_path},
 };
 use reading::Text;
 
 /// A power cut leaves at most this much of a frame; more is damage, and worth keeping. In bytes.
 const TORN: usize = 64 << 10;
 
-/// State that was recovered from segments.
+/// State that an earlier run left, in the database and in segments.
 #[derive(Debug, Default)]
 pub(crate) struct Recovered {
-    /// Ascending.
+    /// Last segment that the database has.
+    pub(crate) checkpointed: u64,
+    /// Segments, ascending.
     pub(crate) closed: Vec<Closed>,
     /// Cursors of all publishers, among them some that are not configured any more.
     pub(crate) cursors: BTreeMap<Text, Position>,
@@ -32,38 +34,51 @@ pub(crate) struct Recovered {
     pub(crate) newest: Option<Micros>,
     /// Epoch that was written last.
     pub(crate) epoch: Option<Epoch>,
+    /// Whether the database is new because the one before was damaged.
+    pub(crate) lost: bool,
 }
 
-/// Reads the segments that an earlier run left. Removes those that the database has and none of these publishers needs.
-/// `cursors`: those of the database, which older segments may have moved on.
-pub(crate) fn recover(
-    database: &Path,
-    checkpointed: u64,
-    cursors: BTreeMap<Text, Position>,
-    publishers: &[Text],
-) -> io::Result<Recovered> {
-    let mut recovered = Recovered { cursors, ..Recovered::default() };
-    let (kept, new): (Vec<_>, Vec<_>) =
-        segment_numbers(database)?.into_iter().partition(|number| *number <= checkpointed);
-    recovered.number = kept.last().max(new.last()).copied().unwrap_or(0);
-    for number in new {
+impl Recovered {
+    /// Reads the segments, which go on where the database ends. Removes those that it has and none of these publishers
+    /// needs.
+    pub(crate) fn read_segments(&mut self, database: &Path, publishers: &[Text]) -> io::Result<()> {
+        let (kept, new): (Vec<_>, Vec<_>) =
+            segment_numbers(database)?.into_iter().partition(|number| *number <= self.checkpointed);
+        self.number = kept.last().max(new.last()).copied().unwrap_or(0);
+        for number in new {
+            let segment = self.read_segment(database, number)?;
+            self.closed.extend(segment);
+        }
+        let needed = publishers.iter().filter_map(|publisher| self.cursors.get(publisher)).min();
+        let (done, kept): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|number| needed.is_none_or(|needed| *number < needed.segment));
+        done.into_iter().for_each(|number| remove(database, number));
+        let kept = kept.into_iter().filter_map(|number| {
+            let len = fs::metadata(segment_path(database, number)).ok()?.len();
+            Some(Closed::on_disk(number, usize::try_from(len).ok()?))
+        });
+        self.closed.splice(..0, kept);
+        Ok(())
+    }
+
+    fn read_segment(&mut self, database: &Path, number: u64) -> io::Result<Option<Closed>> {
         let path = segment_path(database, number);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 error!("could not read {}: {error}; it is set aside", path.display());
                 set_aside(&path);
-                continue;
+                return Ok(None);
             }
         };
         let whole = frame::entries(&bytes, |entry| match entry {
-            Entry::Batch { time, .. } => recovered.newest = recovered.newest.max(Some(time)),
-            Entry::Epoch(epoch) => recovered.epoch = Some(epoch),
+            Entry::Batch { time, .. } => self.newest = self.newest.max(Some(time)),
+            Entry::Epoch(epoch) => self.epoch = Some(epoch),
             Entry::TimeCorrection(correction) => {
-                recovered.newest = recovered.newest.map(|newest| newest + correction.delta)
+                self.newest = self.newest.map(|newest| correction.apply(newest))
             }
             Entry::CounterSet(_) => {}
-            Entry::Cursor { publisher, position } => _ = recovered.cursors.insert(publisher, position),
+            Entry::Cursor { publisher, position } => _ = self.cursors.insert(publisher, position),
         });
         match bytes.len() - whole {
             0 => {}
@@ -74,19 +89,8 @@ pub(crate) fn recover(
         }
         // After a kill it may be in the page cache only, while the next checkpoint relies on it.
         File::open(&path)?.sync_data()?;
-        let on_disk = OnDisk { file: None, written: bytes.len(), synced: bytes.len() };
-        recovered.closed.push(Closed { number, bytes: None, on_disk });
+        Ok(Some(Closed::on_disk(number, bytes.len())))
     }
-    let needed = publishers.iter().filter_map(|publisher| recovered.cursors.get(publisher)).min();
-    let (done, kept): (Vec<_>, Vec<_>) =
-        kept.into_iter().partition(|number| needed.is_none_or(|needed| *number < needed.segment));
-    done.into_iter().for_each(|number| remove(database, number));
-    let kept = kept.into_iter().filter_map(|number| {
-        let len = usize::try_from(fs::metadata(segment_path(database, number)).ok()?.len()).ok()?;
-        Some(Closed { number, bytes: None, on_disk: OnDisk { file: None, written: len, synced: len } })
-    });
-    recovered.closed.splice(..0, kept);
-    Ok(recovered)
 }
 
 /// Keeps a copy of a damaged segment, which is removed once its readable part is checkpointed.

@@ -77,6 +77,11 @@ impl Open {
 }
 
 impl Closed {
+    /// Returns one of which only the file has the bytes.
+    pub(crate) fn on_disk(number: u64, len: usize) -> Self {
+        Self { number, bytes: None, on_disk: OnDisk { file: None, written: len, synced: len } }
+    }
+
     /// Returns how many bytes it takes in memory.
     pub(crate) fn memory(&self) -> usize {
         self.bytes.as_ref().map_or(0, |bytes| bytes.len())

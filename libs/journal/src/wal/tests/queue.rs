@@ -9,11 +9,24 @@ use std::{
 };
 
 use crate::{
-    Import, Imported, Journal, Keeper, Labels, Queue, Queued, Settings,
+    Import, Imported, Journal, Keeper, Labels, Queue, Queued, Settings, lock,
     tests::whole::{Clock, NOON, SECOND, samples, tails},
-    wal::{Entry, frame, segment},
+    wal::{Closed, Entry, Position, frame, segment},
 };
 use reading::{Decimal, Obis, Reading, Value};
+
+impl Queue {
+    /// Returns whether the next read is quick, as everything from the queue's place on is in memory.
+    pub(crate) fn is_live(&self) -> bool {
+        let log = self.journal.0.as_ref().unwrap().wal.log();
+        let Some(place) = self.place.as_ref().filter(|place| place.is_in(log)) else { return false };
+        let state = lock(&log.state);
+        let is_ahead = |closed: &Closed| {
+            Position { segment: closed.number, offset: closed.len() as u64 } > place.stream.at
+        };
+        state.closed.iter().all(|closed| closed.bytes.is_some() || !is_ahead(closed))
+    }
+}
 
 pub(crate) fn open(clock: &Clock, folder: &Path, publishers: &[&str]) -> (Journal, Keeper) {
     let publishers = publishers.iter().map(|name| (*name).into()).collect();
