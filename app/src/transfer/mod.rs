@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use framework::journal::{Archive, Import as Journal, Level, Selection, TransferError, parse_time};
+use framework::journal::{Archive, Import as Journal, Level, Selection, Summary, TransferError, parse_time};
 use jiff::{Timestamp, Zoned};
 
 use self::{
@@ -19,6 +19,8 @@ use self::{
 };
 use crate::{config_file::ConfigFile, failure::Failure};
 
+/// Maximum number of damaged times that are listed.
+const MAX_GAPS: usize = 20;
 /// Maximum bytes of a line.
 const MAX_LINE: u64 = 64 << 10;
 
@@ -133,12 +135,28 @@ pub(crate) fn export(export: &Export) -> Result<(), Failure> {
         // The reader has seen enough: `| head`.
         Err(TransferError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(failure(error)),
-        Ok(summary) if summary.damaged > 0 => Err(Failure::fault(format!(
+        Ok(Summary { damaged: 0, gaps, .. }) if gaps.is_empty() => Ok(()),
+        Ok(summary) => Err(Failure::fault(missing(&summary))),
+    }
+}
+
+/// Says what an export left out.
+fn missing(summary: &Summary) -> String {
+    let mut text = String::new();
+    if summary.damaged > 0 {
+        text = format!(
             "{} minutes of a source are damaged in the database, and were skipped\n",
             summary.damaged
-        ))),
-        Ok(_) => Ok(()),
+        );
     }
+    let time = |micros| Timestamp::from_microsecond(micros).map_or("the end".to_owned(), |at| at.to_string());
+    for (from, to) in summary.gaps.iter().take(MAX_GAPS) {
+        text += &format!("from {} to {}: damaged in the database, and skipped\n", time(*from), time(*to));
+    }
+    if let Some(more) = summary.gaps.len().checked_sub(MAX_GAPS).filter(|more| *more > 0) {
+        text += &format!("and {more} more times that are damaged\n");
+    }
+    text
 }
 
 /// Imports a file into the journal, up to its first mistake.

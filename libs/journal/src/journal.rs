@@ -1,7 +1,7 @@
 //! The handle that sources record through and HTTP asks.
 
 use std::{
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, mpsc},
     time::Duration,
 };
 
@@ -72,14 +72,16 @@ impl Journal {
 
     /// Returns a journal and its keeper, which does nothing by itself: for tests and benches.
     pub fn new(settings: Settings) -> (Self, Keeper) {
+        // One waits while the keeper works; more say the same.
+        let (sender, requests) = mpsc::sync_channel(1);
         let shared = Arc::new(Shared {
-            wal: Wal::new(&settings),
+            wal: Wal::new(&settings, sender),
             readers: Readers::new(&settings.path),
             settings,
             status: Mutex::default(),
             opened: Condvar::new(),
         });
-        (Self(Some(Arc::clone(&shared))), Keeper::new(shared))
+        (Self(Some(Arc::clone(&shared))), Keeper::new(shared, requests))
     }
 
     /// Returns the status; `None` if the journal is off.

@@ -5,7 +5,7 @@ use std::{
     io,
     panic::{self, AssertUnwindSafe},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, mpsc::Receiver},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use crate::{
     journal::Shared,
     lock,
     paths::{folder, with_suffix},
-    wal::Recovered,
+    wal::{Recovered, Request},
 };
 
 /// Time between two attempts to open a journal, and between two readings of the clock.
@@ -29,6 +29,7 @@ const PRUNE_EVERY: Duration = Duration::from_secs(4 * 3600);
 #[derive(Debug)]
 pub struct Keeper {
     shared: Arc<Shared>,
+    requests: Receiver<Request>,
     database: Option<Database>,
     /// Held while segments are written: two programs would write the same ones.
     lock: Option<File>,
@@ -50,7 +51,8 @@ pub struct JournalThread {
 impl JournalThread {
     /// Syncs what was recorded, and ends. Blocks for as long as the disk takes.
     pub fn stop(self) {
-        self.shared.wal.signal.stop();
+        // One that has ended by itself hears nothing.
+        let _ = self.shared.wal.requests.send(Request::Stop);
         if self.thread.join().is_err() {
             error!("the thread of the journal panicked; please report this bug");
         }
@@ -69,9 +71,10 @@ enum Refused {
 }
 
 impl Keeper {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, requests: Receiver<Request>) -> Self {
         Self {
             shared,
+            requests,
             database: None,
             lock: None,
             checkpointed_at: Instant::now(),
@@ -93,7 +96,8 @@ impl Keeper {
         let turn = sync_interval.min(TURN);
         let (mut next, mut sync_at) = (Instant::now() + turn, Instant::now() + sync_interval);
         loop {
-            let stop = self.shared.wal.signal.wait(next.saturating_duration_since(Instant::now()));
+            let request = self.requests.recv_timeout(next.saturating_duration_since(Instant::now()));
+            let stop = request == Ok(Request::Stop);
             let due = stop || Instant::now() >= next;
             if due {
                 next = Instant::now() + turn;
@@ -108,20 +112,17 @@ impl Keeper {
             if stop {
                 return;
             }
-            self.guarded(|keeper| keeper.turn(due));
+            self.guarded(|keeper| keeper.turn(due, request == Ok(Request::Checkpoint)));
         }
     }
 
     /// Does everything else that is due.
-    fn turn(&mut self, due: bool) {
+    fn turn(&mut self, due: bool, wanted: bool) {
         if due {
             self.open();
         }
         let checkpoint_interval = self.shared.settings.checkpoint_interval;
-        if self.shared.wal.signal.take_checkpoint()
-            || due && self.retry
-            || self.checkpointed_at.elapsed() >= checkpoint_interval
-        {
+        if wanted || due && self.retry || self.checkpointed_at.elapsed() >= checkpoint_interval {
             self.checkpoint();
         }
         if self.pruned_at.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {

@@ -6,11 +6,11 @@ use std::path::Path;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    Journal, Settings,
+    Journal, Mark, Settings,
     db::Database,
     series::{Sample, SeriesName},
     time::Micros,
-    wal::{Cell, CounterSet, Encoder, frame, segment_path},
+    wal::{Cell, CounterSet, Encoder, Position, frame, segment_path},
 };
 use reading::{Decimal, Text};
 
@@ -73,6 +73,19 @@ impl Household {
     #[cfg(test)]
     pub(crate) fn correction(&mut self, since: Micros, delta: Micros) {
         self.encoder.time_correction(&mut self.segment, crate::time::TimeCorrection { since, delta });
+    }
+}
+
+impl Mark {
+    /// Returns a mark for tests of those who only pass it back.
+    pub fn made_up(number: u64) -> Self {
+        let (at, sequence) = (Position { segment: 1, offset: number }, number.cast_signed());
+        Self { at, sequence, has_files: false }
+    }
+
+    /// Returns the number of a mark that was made up.
+    pub fn number(self) -> u64 {
+        self.at.offset
     }
 }
 

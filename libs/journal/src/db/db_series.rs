@@ -3,7 +3,7 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 
 use crate::{
-    db::{Block, Level, Reset, Rollup, minute_of},
+    db::{Block, Level, Reset, Rollup, minute_of, rollup_tables},
     series::{ReadAt, Sample, SeriesName, Stated},
     time::{Micros, SECOND},
 };
@@ -328,16 +328,7 @@ impl<'v> DbSeries<'v> {
                 true
             });
         }
-        let mut rows = self.statement(&format!(
-            "SELECT ts, first, last, min, max, mean, count FROM {} \
-             WHERE series = ?1 AND ts >= ?2 AND ts < ?3 ORDER BY ts",
-            level.table()
-        ))?;
-        let mut rows = rows.query([self.series, from, to])?;
-        while let Some(row) = rows.next()? {
-            visit(row.get(0)?, Rollup::from_row(row, 1)?);
-        }
-        Ok(())
+        rollup_tables::rollups(self.database, (level, self.series), from..to, visit)
     }
 
     /// Appends the readings from a moment to before another, in order. Returns false if there are more than `limit`.

@@ -24,12 +24,7 @@ impl DatabaseError {
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Damaged(_) => true,
-            // Columns hold what this program wrote, so another type is as bad as a wrong page.
-            Self::Sqlite(
-                rusqlite::Error::InvalidColumnType(..)
-                | rusqlite::Error::FromSqlConversionFailure(..)
-                | rusqlite::Error::IntegralValueOutOfRange(..),
-            ) => true,
+            Self::Sqlite(error) if is_wrong_type(error) => true,
             Self::Sqlite(error) => matches!(
                 error.sqlite_error_code(),
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
@@ -37,4 +32,20 @@ impl DatabaseError {
             Self::Newer { .. } | Self::Foreign { .. } | Self::Io(_) => false,
         }
     }
+
+    /// Returns whether a page cannot be read, while others can.
+    pub(crate) fn is_unreadable(error: &rusqlite::Error) -> bool {
+        let code = error.sqlite_error_code();
+        is_wrong_type(error) || matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::SystemIoFailure))
+    }
+}
+
+/// Returns whether a column has another type than this program wrote, which is as bad as a wrong page.
+fn is_wrong_type(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+    )
 }

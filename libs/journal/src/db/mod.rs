@@ -17,6 +17,7 @@ mod schema;
 pub(crate) mod state;
 #[cfg(test)]
 mod tests;
+pub(crate) mod walk;
 
 pub(crate) use self::{
     block::{Block, minute_of},

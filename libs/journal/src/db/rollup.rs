@@ -23,12 +23,6 @@ pub struct Rollup {
 }
 
 impl Rollup {
-    /// Returns the roll-up of one number.
-    #[cfg(test)]
-    pub(crate) fn of(value: f64) -> Self {
-        Self { first: value, last: value, min: value, max: value, mean: value, count: 1 }
-    }
-
     /// Returns the roll-up of numbers in order of time; `None` if there are none.
     pub(crate) fn of_samples(samples: &[Sample]) -> Option<Self> {
         let values = || samples.iter().map(|sample| sample.value.to_f64());
@@ -80,9 +74,6 @@ pub enum Level {
 }
 
 impl Level {
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 4] = [Self::Minute, Self::Quarter, Self::Hour, Self::Day];
-
     /// Returns the name of the table.
     pub(crate) fn table(self) -> &'static str {
         match self {
@@ -121,6 +112,17 @@ mod tests {
 
     use super::*;
     use reading::Decimal;
+
+    impl Rollup {
+        /// Returns the roll-up of one number.
+        pub(crate) fn of(value: f64) -> Self {
+            Self { first: value, last: value, min: value, max: value, mean: value, count: 1 }
+        }
+    }
+
+    impl Level {
+        pub(crate) const ALL: [Self; 4] = [Self::Minute, Self::Quarter, Self::Hour, Self::Day];
+    }
 
     fn samples(mantissas: &[i64]) -> Vec<Sample> {
         let sample = |(i, m): (usize, &i64)| Sample { time: i as i64, value: Decimal::new(*m, 2).unwrap() };

@@ -1,6 +1,9 @@
 //! Tables of roll-ups: quarters of an hour from minutes, hours and days from quarters.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
+};
 
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
@@ -23,6 +26,24 @@ pub(crate) fn put(
     );
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     connection.prepare_cached(&sql)?.execute((series, start, first, last, min, max, mean, count)).map(|_| ())
+}
+
+/// Visits the roll-ups of a level and series that begin within a range, in order.
+pub(crate) fn rollups(
+    connection: &Connection,
+    (level, series): (Level, i64),
+    range: Range<i64>,
+    mut visit: impl FnMut(i64, Rollup),
+) -> rusqlite::Result<()> {
+    let mut rows = connection.prepare_cached(&format!(
+        "SELECT ts, first, last, min, max, mean, count FROM {} WHERE series = ?1 AND ts >= ?2 AND ts < ?3 ORDER BY ts",
+        level.table()
+    ))?;
+    let mut rows = rows.query([series, range.start, range.end])?;
+    while let Some(row) = rows.next()? {
+        visit(row.get(0)?, Rollup::from_row(row, 1)?);
+    }
+    Ok(())
 }
 
 /// Recomputes the quarters, hours and days in which minutes changed.
@@ -71,18 +92,11 @@ fn of_quarters(
     start: i64,
     end: i64,
 ) -> rusqlite::Result<Option<Rollup>> {
-    let sql = "SELECT first, last, min, max, mean, count FROM quarter
-        WHERE series = ?1 AND ts >= ?2 AND ts < ?3 ORDER BY ts";
-    let mut select = connection.prepare_cached(sql)?;
-    let mut rows = select.query((series, start, end))?;
     let mut whole = None::<Rollup>;
-    while let Some(row) = rows.next()? {
-        let quarter = Rollup::from_row(row, 0)?;
-        match &mut whole {
-            Some(whole) => whole.append(&quarter),
-            None => whole = Some(quarter),
-        }
-    }
+    rollups(connection, (Level::Quarter, series.into()), start..end, |_, quarter| match &mut whole {
+        Some(whole) => whole.append(&quarter),
+        None => whole = Some(quarter),
+    })?;
     Ok(whole)
 }
 

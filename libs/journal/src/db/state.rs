@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, ToSql};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     db::{Block, Database, DatabaseError, rows::row_key},
@@ -39,19 +39,7 @@ impl Database {
     /// Returns the clock's epoch.
     pub(crate) fn epoch(&self) -> Result<Option<Epoch>, DatabaseError> {
         let text: Option<String> = state(&self.connection, "epoch")?;
-        let Some(value) = text.and_then(|text| serde_json::from_str::<Value>(&text).ok()) else {
-            return Ok(None);
-        };
-        let epoch = || {
-            Some(Epoch {
-                boot: value["boot"].as_str()?.into(),
-                since: value["since"].as_i64()?,
-                wall_offset: value["wall_offset"].as_i64()?,
-                offset: value["offset"].as_i64()?,
-                confirmed: value["confirmed"].as_bool()?,
-            })
-        };
-        Ok(epoch())
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     /// Returns the cursors of all publishers, among them some that are not configured any more.
@@ -63,11 +51,10 @@ impl Database {
         let mut cursors = BTreeMap::new();
         for row in rows {
             let (key, text) = row?;
-            let value = serde_json::from_str::<Value>(&text).unwrap_or_default();
-            if let (Some(publisher), Some(segment), Some(offset)) =
-                (key.strip_prefix("cursor."), value["segment"].as_u64(), value["offset"].as_u64())
+            if let (Some(publisher), Ok(position)) =
+                (key.strip_prefix("cursor."), serde_json::from_str(&text))
             {
-                cursors.insert(publisher.into(), Position { segment, offset });
+                cursors.insert(publisher.into(), position);
             }
         }
         Ok(cursors)
@@ -87,17 +74,12 @@ pub(crate) fn keep_folded(connection: &Connection, number: u64) -> rusqlite::Res
 
 /// Writes the clock's epoch.
 pub(crate) fn keep_epoch(connection: &Connection, epoch: &Epoch) -> rusqlite::Result<()> {
-    let text = json!({
-        "boot": &*epoch.boot, "since": epoch.since, "wall_offset": epoch.wall_offset, "offset": epoch.offset,
-        "confirmed": epoch.confirmed,
-    });
-    keep(connection, "epoch", text.to_string())
+    keep(connection, "epoch", json!(epoch).to_string())
 }
 
 /// Writes the cursor of a publisher.
 pub(crate) fn keep_cursor(connection: &Connection, publisher: &str, at: Position) -> rusqlite::Result<()> {
-    let text = json!({ "segment": at.segment, "offset": at.offset });
-    keep(connection, &format!("cursor.{publisher}"), text.to_string())
+    keep(connection, &format!("cursor.{publisher}"), json!(at).to_string())
 }
 
 fn keep(connection: &Connection, key: &str, value: impl ToSql) -> rusqlite::Result<()> {

@@ -13,6 +13,7 @@ pub(crate) use self::{
     span::{Span, utc},
 };
 use reading::Text;
+use serde::{Deserialize, Serialize};
 
 /// Microseconds since 1970, UTC.
 pub type Micros = i64;
@@ -38,7 +39,7 @@ impl TimeCorrection {
 }
 
 /// Stretch of one boot in which the clock made no step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Epoch {
     /// Boot of the machine; empty where the system does not tell.
     pub(crate) boot: Text,

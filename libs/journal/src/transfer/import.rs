@@ -1,7 +1,7 @@
 //! Import: readings are made into segments, which are checkpointed like those of a running program.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     path::{Path, PathBuf},
 };
 
@@ -12,8 +12,8 @@ use crate::{
     keeper::locked,
     paths::folder,
     series::SeriesName,
-    transfer::{Labels, TransferError},
-    wal::{Cell, CounterSet, Encoder, frame, remove, segment_numbers, segment_path},
+    transfer::{Labels, TransferError, export::read_segments},
+    wal::{Cell, CounterSet, Encoder, frame, remove, segment_numbers},
 };
 use reading::Decimal;
 
@@ -64,15 +64,9 @@ impl Import {
         let zone = TimeZone::system();
         let folded = database.folded()?;
         let numbers = segment_numbers(path).map_err(TransferError::file(folder(path)))?;
-        let mut left = Vec::new();
-        for &number in numbers.iter().filter(|number| **number > folded) {
-            let file = segment_path(path, number);
-            left.push((number, fs::read(&file).map_err(TransferError::file(&file))?));
-        }
-        if !left.is_empty() {
-            let left: Vec<_> = left.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();
-            database.checkpoint(&left, &zone)?;
-        }
+        let left = read_segments(path, folded)?;
+        let left: Vec<_> = left.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();
+        database.checkpoint(&left, &zone)?;
         // Segments that publishers have not delivered yet stay.
         let cursors = database.cursors()?;
         let needed = cursors.values().map(|at| at.segment).min().unwrap_or(u64::MAX);

@@ -2,7 +2,6 @@
 
 mod export;
 mod import;
-mod source;
 
 use std::{
     io,

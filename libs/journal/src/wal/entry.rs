@@ -6,6 +6,7 @@ use crate::{
     time::{Epoch, Micros, TimeCorrection},
 };
 use reading::{Decimal, Kind, Obis, Text};
+use serde::{Deserialize, Serialize};
 
 /// Entry of a segment, in the order of recording.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub(crate) struct Column {
 }
 
 /// Place between two entries of a segment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Position {
     pub(crate) segment: u64,
     /// Bytes of the segment that lie before.

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard},
+    sync::{Arc, Condvar, Mutex, MutexGuard, mpsc::SyncSender},
     time::Instant,
 };
 
@@ -13,7 +13,7 @@ use crate::{
     Settings, lock,
     series::SeriesName,
     time::{ClockReading, ClockSource, Dating, Micros, TimeCorrection},
-    wal::{Closed, CounterSet, Cursors, Intake, OnDisk, Open, Position, Recovered, Signal, segment_path},
+    wal::{Closed, CounterSet, Cursors, Intake, OnDisk, Open, Position, Recovered, Request, segment_path},
 };
 use reading::{Batch, Decimal, Text};
 
@@ -36,7 +36,7 @@ pub(crate) struct Log {
     checkpoint_size: usize,
     /// False before the journal is open: nobody knows yet which files may be written.
     pub(super) has_files: bool,
-    signal: Arc<Signal>,
+    requests: SyncSender<Request>,
     pub(super) state: Mutex<State>,
     /// Signals that a write into a file has ended.
     pub(super) written: Condvar,
@@ -70,17 +70,17 @@ pub(super) struct State {
 
 impl Log {
     /// Returns a log without files, for the time before the journal is open.
-    pub(crate) fn in_memory(settings: &Settings, signal: Arc<Signal>) -> Self {
+    pub(crate) fn in_memory(settings: &Settings, requests: SyncSender<Request>) -> Self {
         let (dating, _) = Dating::begin(&settings.clock.now(), settings.clock.boot(), None, None);
         let cursors = Cursors::new(&settings.publishers, Position::start(1));
         let open = Open::new(1, dating.epoch());
-        Self::with(settings, signal, false, State::new(dating, open, cursors))
+        Self::with(settings, requests, false, State::new(dating, open, cursors))
     }
 
     /// Returns a log that goes on after what an earlier run left. Its segments have numbers greater than `above`.
     pub(crate) fn open(
         settings: &Settings,
-        signal: Arc<Signal>,
+        requests: SyncSender<Request>,
         left: Recovered,
         now: &ClockReading,
         above: u64,
@@ -103,23 +103,29 @@ impl Log {
         }
         let mut state = State::new(dating, open, cursors);
         (state.closed, state.checkpointed) = (left.closed, left.checkpointed);
-        if correction.is_some() || state.unchecked().next().is_some() {
-            signal.want_checkpoint();
+        let log = Self::with(settings, requests, true, state);
+        if correction.is_some() || lock(&log.state).unchecked().next().is_some() {
+            log.want_checkpoint();
         }
-        Self::with(settings, signal, true, state)
+        log
     }
 
-    fn with(settings: &Settings, signal: Arc<Signal>, has_files: bool, state: State) -> Self {
+    fn with(settings: &Settings, requests: SyncSender<Request>, has_files: bool, state: State) -> Self {
         Self {
             path: settings.path.clone(),
             clock: settings.clock.clone(),
             checkpoint_size: settings.checkpoint_size,
             has_files,
-            signal,
+            requests,
             state: Mutex::new(state),
             written: Condvar::new(),
             rotating: Mutex::default(),
         }
+    }
+
+    /// Asks for a checkpoint soon, unless that was asked for already.
+    fn want_checkpoint(&self) {
+        let _ = self.requests.try_send(Request::Checkpoint);
     }
 
     /// Records every number of a batch. `clock`: what the clocks showed when it came, if that is not now.
@@ -130,7 +136,7 @@ impl Log {
         intake.append((&mut open.encoder, &mut open.bytes), section, batch, time, dating.epoch());
         let (number, end) = state.end();
         if end >= self.checkpoint_size {
-            self.signal.want_checkpoint();
+            self.want_checkpoint();
         }
         // Without files there are no checkpoints.
         let limit = if self.has_files { IN_MEMORY * self.checkpoint_size } else { self.checkpoint_size };
@@ -189,7 +195,7 @@ impl Log {
         open.encoder.epoch(&mut open.bytes, dating.epoch());
         state.corrected += 1;
         state.intake.forget_order();
-        self.signal.want_checkpoint();
+        self.want_checkpoint();
     }
 
     /// Returns how far the journal's time is ahead of the system clock.

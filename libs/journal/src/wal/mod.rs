@@ -10,14 +10,13 @@ pub(crate) mod log;
 pub(crate) mod queue;
 pub(crate) mod recovery;
 pub(crate) mod segment;
-pub(crate) mod signal;
 mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Mutex, OnceLock, mpsc::SyncSender},
 };
 
 use self::{
@@ -26,7 +25,6 @@ use self::{
     intake::Intake,
     log::{CORRECTIONS, State, YEAR_2025},
     segment::{Closed, OnDisk, Open, create},
-    signal::Signal,
 };
 pub(crate) use self::{
     entry::{Column, CounterSet, Entry, Layout, Position},
@@ -41,6 +39,13 @@ use reading::{Batch, Decimal, Text};
 /// Most readings that wait for the journal to be opened; the oldest are lost first. A reading takes about 100 bytes.
 const EARLY: usize = 200_000;
 
+/// Request to the keeper.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    Checkpoint,
+    Stop,
+}
+
 /// Write-ahead log, before the journal is open and after.
 ///
 /// Sources start when the journal is open or could not be opened. Where it could not (the folder cannot be written,
@@ -50,7 +55,7 @@ const EARLY: usize = 200_000;
 #[derive(Debug)]
 pub(crate) struct Wal {
     settings: Settings,
-    pub(crate) signal: Arc<Signal>,
+    pub(crate) requests: SyncSender<Request>,
     /// Log in memory, for the time before.
     before: Log,
     /// A lock of its own, so that what is recorded while the journal opens comes neither twice nor never.
@@ -73,12 +78,11 @@ enum Recording {
 }
 
 impl Wal {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        let signal = Arc::new(Signal::default());
+    pub(crate) fn new(settings: &Settings, requests: SyncSender<Request>) -> Self {
         Self {
-            before: Log::in_memory(settings, Arc::clone(&signal)),
+            before: Log::in_memory(settings, requests.clone()),
             settings: settings.clone(),
-            signal,
+            requests,
             early: Mutex::default(),
             opened: OnceLock::new(),
         }
@@ -133,7 +137,7 @@ impl Wal {
         // Dates begin with the first recording, so that each has the time at which it came.
         let now = waiting.front().map_or_else(|| self.settings.clock.now(), |(clock, _)| clock.clone());
         let above = self.before.newest_segment();
-        let log = Log::open(&self.settings, Arc::clone(&self.signal), left, &now, above);
+        let log = Log::open(&self.settings, self.requests.clone(), left, &now, above);
         for (clock, recording) in &waiting {
             match recording {
                 Recording::Batch(section, batch) => log.record(Some(clock), section, batch),

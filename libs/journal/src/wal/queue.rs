@@ -36,26 +36,11 @@ pub struct Queued {
 /// Place after a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    at: Position,
+    pub(crate) at: Position,
     /// Number of the batch: those of this run count from 1, and those of earlier runs end with 0.
-    sequence: i64,
+    pub(crate) sequence: i64,
     /// Whether the log had files. A place in the log of before the journal was open means nothing after.
-    has_files: bool,
-}
-
-impl Mark {
-    /// Returns a mark for tests of those who only pass it back.
-    #[cfg(any(test, feature = "testing"))]
-    pub fn made_up(number: u64) -> Self {
-        let (at, sequence) = (Position { segment: 1, offset: number }, number.cast_signed());
-        Self { at, sequence, has_files: false }
-    }
-
-    /// Returns the number of a mark that was made up.
-    #[cfg(any(test, feature = "testing"))]
-    pub fn number(self) -> u64 {
-        self.at.offset
-    }
+    pub(crate) has_files: bool,
 }
 
 /// Batches that one publisher has still to deliver, in the order in which they were recorded.

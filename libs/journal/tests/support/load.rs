@@ -158,7 +158,8 @@ impl Found {
             *seen |= 1 << expected;
             Ok(())
         });
-        assert_eq!(summary.unwrap().damaged, 0);
+        let summary = summary.unwrap();
+        assert!(summary.damaged == 0 && summary.gaps.is_empty(), "{summary:?}");
         for (number, seen) in names {
             assert_eq!(seen, (1 << values(number).len()) - 1, "batch {number} is not whole");
             found.batches.insert(number);

@@ -1,7 +1,7 @@
 //! Log in memory, and its losses in a power cut.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
+use std::{fs, sync::mpsc};
 
 use crate::{
     Settings, lock,
@@ -24,7 +24,7 @@ impl Log {
 #[test]
 fn a_journal_that_never_opens_takes_no_more_than_its_share_of_memory() {
     let settings = Settings { checkpoint_size: 1000, ..Settings::new("/nonexistent/journal.db") };
-    let wal = Wal::new(&settings);
+    let wal = Wal::new(&settings, mpsc::sync_channel(1).0);
     for n in 0..10_000 {
         let taken_at = Timestamp::from_second(1_795_000_000 + n).unwrap();
         let readings = vec![Reading::number("energy", Decimal::from(n)); 30];
