@@ -1,6 +1,10 @@
 //! Panics of plugins.
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe};
+use std::{
+    any::Any,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use futures_util::FutureExt as _;
 
@@ -10,9 +14,16 @@ use futures_util::FutureExt as _;
 /// Returns the message of the panic.
 pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
     // A plugin is opened again after a panic, and nothing of its state is read before.
-    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic: Box<dyn Any + Send>| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        text.or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "without a message".to_owned())
-    })
+    AssertUnwindSafe(work).catch_unwind().await.map_err(message)
+}
+
+/// Returns the message of a panic.
+pub(crate) fn message(panic: Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    // What a plugin panics with may panic once more when it is dropped.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
+    text.unwrap_or_else(|| "without a message".to_owned())
 }

@@ -10,15 +10,15 @@ use std::{
 
 use tokio::{runtime, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{Span, error_span, info};
+use tracing::{error_span, info};
 
 use crate::{
     Commands, Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, JournalConfig,
     PublisherContext, Text, http,
     journal::{Journal, Settings},
     publish::{Delivery, Runner},
-    scheduler::{Supervisor, Worker, raise_open_files},
-    serving::{self, EndpointStatus},
+    scheduler::{Supervisor, Worker, keep_running, raise_open_files},
+    serving::{EndpointStatus, Serving},
     store::{Section, Store},
 };
 
@@ -34,23 +34,6 @@ pub struct Service {
     config: Config,
     listener: Option<TcpListener>,
     simulated: bool,
-}
-
-/// A configured thing with its thread, and its status for everybody else.
-struct Wired<C, S> {
-    configured: C,
-    status: Arc<S>,
-    worker: Worker,
-}
-
-impl<C, S> Wired<C, S> {
-    fn new(name: &str, span: Span, configured: C, status: impl Into<Arc<S>>) -> io::Result<Self> {
-        let worker = Worker::start(name, span).map_err(|error| {
-            let hint = "each source, publisher and endpoint takes four open files and a thread: raise `ulimit -Hn` or `LimitNOFILE=`";
-            io::Error::new(error.kind(), format!("could not start a thread for `{name}`: {error}\nhint: {hint}"))
-        })?;
-        Ok(Self { configured, status: status.into(), worker })
-    }
 }
 
 impl Service {
@@ -95,19 +78,18 @@ impl Service {
         let endpoints: Vec<_> = endpoints.into_iter().map(wire_endpoint).collect::<io::Result<_>>()?;
         let sources: Vec<_> = sources.into_iter().map(wire_source).collect::<io::Result<_>>()?;
         let publishers: Vec<_> = publishers.into_iter().map(wire_publisher).collect::<io::Result<_>>()?;
-        let names = publishers.iter().map(|publisher| Text::from(&publisher.configured.name)).collect();
+        let names = publishers.iter().map(|(publisher, ..)| Text::from(&publisher.name)).collect();
         let (journal, keeper) = start_journal(&journal, names)?;
-        let store = Store::new(sources.iter().map(|source| Arc::clone(&source.status)));
-        let commands = Commands::new(sources.iter().map(|source| {
-            let ConfiguredSource { name, commands, .. } = &source.configured;
-            (name.as_str(), &commands[..], source.worker.handle().clone())
+        let store = Store::new(sources.iter().map(|(_, section, _)| Arc::clone(section)));
+        let commands = Commands::new(sources.iter().map(|(source, _, worker)| {
+            (source.name.as_str(), &source.commands[..], worker.handle().clone())
         }));
         let api = http::Api::new(
             Arc::clone(&store),
             commands.clone(),
             journal.clone(),
-            publishers.iter().map(|publisher| Arc::clone(&publisher.status)).collect(),
-            endpoints.iter().map(|(endpoint, _)| Arc::clone(&endpoint.status)).collect(),
+            publishers.iter().map(|(_, delivery, _)| Arc::clone(delivery)).collect(),
+            endpoints.iter().map(|(_, status, ..)| Arc::clone(status)).collect(),
             &server,
             self.simulated,
         );
@@ -116,11 +98,10 @@ impl Service {
         listener.set_nonblocking(true)?;
         servers.spawn(http::serve(tokio::net::TcpListener::from_std(listener)?, api, cancel.clone()));
         let mut workers = Vec::new();
-        for (Wired { configured, status, worker }, listener) in endpoints {
+        for (ConfiguredEndpoint { endpoint, .. }, status, worker, listener) in endpoints {
             info!(endpoint = %status.name, "listening on {}", status.address);
-            let store = Arc::clone(&store);
-            let serving = serving::serve(configured.endpoint, listener, status, store, cancel.clone());
-            servers.spawn_on(serving, worker.handle());
+            let serving = Serving { endpoint, listener, status, store: Arc::clone(&store) };
+            servers.spawn_on(keep_running(serving, cancel.clone()), worker.handle());
             workers.push(worker);
         }
 
@@ -128,26 +109,19 @@ impl Service {
         let opening = journal.clone();
         let _ = tokio::task::spawn_blocking(move || opening.wait_open(JOURNAL_LIMIT)).await;
         let mut supervisors = JoinSet::new();
-        for Wired { configured: source, status, worker } in sources {
+        for (source, section, worker) in sources {
             source.context.record_in(journal.clone());
-            let times = (source.mode, source.schedule);
-            let supervisor = Supervisor::new(
-                (source.acquisition, source.device),
-                times,
-                status,
-                Arc::clone(&store),
-                journal.clone(),
-            );
-            supervisors.spawn_on(supervisor.run(cancel.clone()), worker.handle());
+            let (device, times) = ((source.acquisition, source.device), (source.mode, source.schedule));
+            let supervisor = Supervisor::new(device, times, section, Arc::clone(&store), journal.clone());
+            supervisors.spawn_on(keep_running(supervisor, cancel.clone()), worker.handle());
             workers.push(worker);
         }
         let mut runners = JoinSet::new();
-        for Wired { configured: publisher, status, worker } in publishers {
-            let ConfiguredPublisher { name, publisher, route, .. } = publisher;
+        for (ConfiguredPublisher { name, publisher, route, .. }, delivery, worker) in publishers {
             let (store, commands) = (Arc::clone(&store), commands.clone());
             let context = PublisherContext { store, commands, route: Arc::new(route) };
-            let runner = Runner::new(publisher, journal.queue(&name), context, status);
-            runners.spawn_on(runner.run(cancel.clone()), worker.handle());
+            let runner = Runner::new(publisher, journal.queue(&name), context, delivery);
+            runners.spawn_on(keep_running(runner, cancel.clone()), worker.handle());
             workers.push(worker);
         }
 
@@ -171,27 +145,34 @@ impl Service {
     }
 }
 
-fn wire_source(source: ConfiguredSource) -> io::Result<Wired<ConfiguredSource, Section>> {
+fn wire_source(source: ConfiguredSource) -> io::Result<(ConfiguredSource, Arc<Section>, Worker)> {
     let stats = source.context.stats().clone();
     let section = Section::new(&*source.name, source.plugin.kind, source.stale_after, stats);
-    Wired::new(&section.name.clone(), error_span!("source", name = %section.name), source, section)
+    let span = error_span!("source", name = %section.name);
+    let worker = Worker::start(&section.name, span, Arc::clone(&section.health.status))?;
+    Ok((source, Arc::new(section), worker))
 }
 
-fn wire_publisher(publisher: ConfiguredPublisher) -> io::Result<Wired<ConfiguredPublisher, Delivery>> {
+fn wire_publisher(
+    publisher: ConfiguredPublisher,
+) -> io::Result<(ConfiguredPublisher, Arc<Delivery>, Worker)> {
     let stats = publisher.context.stats().clone();
     let delivery = Delivery::new(&*publisher.name, publisher.plugin.kind, stats);
-    Wired::new(&delivery.name.clone(), error_span!("publisher", name = %delivery.name), publisher, delivery)
+    let span = error_span!("publisher", name = %delivery.name);
+    let worker = Worker::start(&delivery.name, span, Arc::clone(&delivery.status))?;
+    Ok((publisher, Arc::new(delivery), worker))
 }
 
 fn wire_endpoint(
     endpoint: ConfiguredEndpoint,
-) -> io::Result<(Wired<ConfiguredEndpoint, EndpointStatus>, TcpListener)> {
+) -> io::Result<(ConfiguredEndpoint, Arc<EndpointStatus>, Worker, TcpListener)> {
     let listener = listen(endpoint.endpoint.listen(), &format!("`[endpoints.{}] listen`", endpoint.name))?;
     listener.set_nonblocking(true)?;
     let (address, stats) = (listener.local_addr()?, endpoint.context.stats().clone());
     let status = EndpointStatus::new(&*endpoint.name, endpoint.plugin.kind, address, stats);
     let span = error_span!("endpoint", name = %status.name);
-    Ok((Wired::new(&status.name.clone(), span, endpoint, status)?, listener))
+    let worker = Worker::start(&status.name, span, Arc::clone(&status.status))?;
+    Ok((endpoint, Arc::new(status), worker, listener))
 }
 
 fn start_journal(

@@ -1,15 +1,12 @@
-//! Thread of one endpoint.
+//! Server of one endpoint.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
 
 use crate::{
-    Backoff, Endpoint, EndpointContext, Stats, Store, Text, Timestamp,
-    panic::caught,
-    status::{State, WorkerStatus},
+    Endpoint, EndpointContext, Stats, Store, Text, Timestamp, scheduler::Work, status::WorkerStatus,
 };
 
 /// Status of one endpoint, as in `/health`.
@@ -22,7 +19,7 @@ pub struct EndpointStatus {
     /// The address that it listens on.
     pub address: SocketAddr,
     /// State, last error, panics.
-    pub status: WorkerStatus,
+    pub status: Arc<WorkerStatus>,
 }
 
 impl EndpointStatus {
@@ -32,39 +29,25 @@ impl EndpointStatus {
     }
 }
 
-/// Serves clients until `stop`; after a panic, and if the endpoint returns, it serves again.
-pub(crate) async fn serve(
-    mut endpoint: Box<dyn Endpoint>,
-    listener: std::net::TcpListener,
-    status: Arc<EndpointStatus>,
-    store: Arc<Store>,
-    stop: CancellationToken,
-) {
-    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-    loop {
-        let serve = async {
-            // A clone, so that the port stays this program's after a panic.
-            let listener = listener.try_clone().and_then(TcpListener::from_std)?;
-            status.status.success(Timestamp::now());
-            endpoint.serve(listener, EndpointContext::new(Arc::clone(&store), stop.clone())).await;
-            Ok::<_, std::io::Error>(())
-        };
-        let fault = match caught(serve).await {
-            _ if stop.is_cancelled() => break,
-            Ok(Ok(())) => "stopped by itself".to_owned(),
-            Ok(Err(error)) => format!("could not listen: {error}"),
-            Err(message) => {
-                status.status.panics.increment();
-                format!("panicked: {message}")
-            }
-        };
-        error!("{fault}");
-        status.status.fault(fault);
-        status.status.set_state(State::Waiting);
-        tokio::select! {
-            () = tokio::time::sleep(backoff.pause()) => {}
-            () = stop.cancelled() => break,
-        }
+/// Server of one endpoint.
+pub(crate) struct Serving {
+    pub(crate) endpoint: Box<dyn Endpoint>,
+    pub(crate) listener: std::net::TcpListener,
+    pub(crate) status: Arc<EndpointStatus>,
+    pub(crate) store: Arc<Store>,
+}
+
+impl Work for Serving {
+    fn status(&self) -> &WorkerStatus {
+        &self.status.status
     }
-    status.status.set_state(State::Stopped);
+
+    async fn run(&mut self, stop: &CancellationToken) -> Result<(), String> {
+        // A clone, so that the port stays this program's after a panic.
+        let listener = self.listener.try_clone().and_then(TcpListener::from_std);
+        let listener = listener.map_err(|error| format!("could not listen: {error}"))?;
+        self.status().success(Timestamp::now());
+        self.endpoint.serve(listener, EndpointContext::new(Arc::clone(&self.store), stop.clone())).await;
+        if stop.is_cancelled() { Ok(()) } else { Err("stopped by itself".to_owned()) }
+    }
 }

@@ -44,8 +44,8 @@ pub struct WorkerStatus {
 }
 
 impl WorkerStatus {
-    pub(crate) fn new(stats: Stats) -> Self {
-        Self { stats, ..Self::default() }
+    pub(crate) fn new(stats: Stats) -> Arc<Self> {
+        Arc::new(Self { stats, ..Self::default() })
     }
 
     /// Returns the state.

@@ -167,7 +167,7 @@ impl Section {
 #[derive(Debug, Default)]
 pub struct Health {
     /// State, last success, last fault, panics.
-    pub status: WorkerStatus,
+    pub status: Arc<WorkerStatus>,
     /// Batches that were published.
     pub batches: Counter,
     /// Batches that gave way to a newer one of the same `interval`.

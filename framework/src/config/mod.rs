@@ -7,8 +7,6 @@ mod secret;
 mod server;
 mod setting;
 mod sources;
-#[cfg(test)]
-mod tests;
 
 use std::{borrow::Cow, cell::RefCell, ops::Range, path::PathBuf};
 

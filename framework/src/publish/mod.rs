@@ -14,7 +14,7 @@ mod tests;
 mod waiting;
 mod window;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
@@ -32,7 +32,7 @@ pub struct Delivery {
     /// Name of its plugin.
     pub plugin: &'static str,
     /// State, last success, last error, panics.
-    pub status: WorkerStatus,
+    pub status: Arc<WorkerStatus>,
     /// Records that were delivered.
     pub records: Counter,
     /// Attempts that failed.

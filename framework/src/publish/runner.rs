@@ -15,7 +15,9 @@ use crate::{
     faults::Faults,
     journal::Queue,
     panic::caught,
-    store::{Snapshot, State},
+    scheduler::Work,
+    status::{State, WorkerStatus},
+    store::Snapshot,
 };
 
 /// Pauses between retries.
@@ -80,13 +82,6 @@ impl Runner {
             free_at: Instant::now(),
             faults: Faults::default(),
         }
-    }
-
-    /// Runs until `stop`.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
-        stop.run_until_cancelled(self.deliver_all()).await;
-        self.close().await;
-        self.delivery.status.set_state(State::Stopped);
     }
 
     async fn deliver_all(&mut self) {
@@ -263,6 +258,19 @@ impl Runner {
             sleep_until(until.min(Instant::now() + REPORT_INTERVAL)).await;
             self.feed.report();
         }
+    }
+}
+
+impl Work for Runner {
+    fn status(&self) -> &WorkerStatus {
+        &self.delivery.status
+    }
+
+    async fn run(&mut self, stop: &CancellationToken) -> Result<(), String> {
+        stop.run_until_cancelled(self.deliver_all()).await;
+        self.close().await;
+        self.status().set_state(State::Stopped);
+        Ok(())
     }
 }
 

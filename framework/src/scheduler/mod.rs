@@ -17,5 +17,5 @@ mod worker;
 pub use self::schedule::Schedule;
 pub(crate) use self::{
     supervisor::Supervisor,
-    worker::{Worker, raise_open_files},
+    worker::{Work, Worker, keep_running, raise_open_files},
 };

@@ -9,17 +9,18 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Schedule, thinner::Thinner};
+use super::{Schedule, thinner::Thinner, worker::Work};
 use crate::{
     AcquireError, Backoff, Batch, DataAcquisition, Mode,
     faults::Faults,
     journal::Journal,
     panic::caught,
-    store::{Section, State, Store},
+    status::{State, WorkerStatus},
+    store::{Section, Store},
 };
 
 /// Pauses before a device is opened again: a replugged head is back within two seconds.
@@ -60,50 +61,6 @@ impl Supervisor {
         Self { acquisition, device, mode, schedule, section, store, journal }
     }
 
-    /// Runs until `stop`, or until the source can never work.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut log = FaultLog::default();
-        let (mut retry, mut panic_retry) = (RETRY, PANIC_RETRY);
-        loop {
-            let batches = self.section.health.batches.get();
-            let ended = self.run_once(&stop, &mut log).await;
-            // A device that opens and then sends nothing has not recovered: only a batch counts.
-            if self.section.health.batches.get() > batches {
-                retry.reset();
-                panic_retry.reset();
-            }
-            let health = &self.section.health;
-            let pause = match ended {
-                Ended::Cancelled => {
-                    health.status.set_state(State::Stopped);
-                    return;
-                }
-                Ended::Fault(AcquireError::Fatal(reason)) => {
-                    error!("stopped permanently: {reason}");
-                    health.status.fault(reason);
-                    health.status.set_state(State::Failed);
-                    return;
-                }
-                Ended::Fault(fault) => {
-                    note(&fault, &self.section, &mut log);
-                    retry.pause()
-                }
-                Ended::Panicked(message) => {
-                    health.status.panics.increment();
-                    error!("panicked, which is a bug of its plugin: {message}");
-                    health.status.fault(format!("panicked: {message}"));
-                    panic_retry.pause()
-                }
-            };
-            health.status.set_state(State::Waiting);
-            health.reopened.increment();
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => {}
-            }
-        }
-    }
-
     async fn run_once(&mut self, stop: &CancellationToken, log: &mut FaultLog) -> Ended {
         let Self { acquisition, device, mode, schedule, section, store, journal } = self;
         let ended = {
@@ -128,6 +85,51 @@ impl Supervisor {
             warn!("did not close within {CLOSE_LIMIT:?}");
         }
         ended
+    }
+}
+
+impl Work for Supervisor {
+    fn status(&self) -> &WorkerStatus {
+        &self.section.health.status
+    }
+
+    async fn run(&mut self, stop: &CancellationToken) -> Result<(), String> {
+        let mut log = FaultLog::default();
+        let (mut retry, mut panic_retry) = (RETRY, PANIC_RETRY);
+        loop {
+            let batches = self.section.health.batches.get();
+            let ended = self.run_once(stop, &mut log).await;
+            // A device that opens and then sends nothing has not recovered: only a batch counts.
+            if self.section.health.batches.get() > batches {
+                retry.reset();
+                panic_retry.reset();
+            }
+            let pause = match ended {
+                Ended::Cancelled => {
+                    self.status().set_state(State::Stopped);
+                    return Ok(());
+                }
+                Ended::Fault(AcquireError::Fatal(reason)) => {
+                    error!("stopped permanently: {reason}");
+                    self.status().fault(reason);
+                    self.status().set_state(State::Failed);
+                    return Ok(());
+                }
+                Ended::Fault(fault) => {
+                    note(&fault, &self.section, &mut log);
+                    retry.pause()
+                }
+                Ended::Panicked(message) => {
+                    self.status().panics.increment();
+                    error!("panicked, which is a bug of its plugin: {message}");
+                    self.status().fault(format!("panicked: {message}"));
+                    panic_retry.pause()
+                }
+            };
+            self.status().set_state(State::Waiting);
+            self.section.health.reopened.increment();
+            stop.run_until_cancelled(sleep(pause)).await;
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Schedule, Supervisor};
+use super::{Schedule, Supervisor, keep_running};
 use crate::{
     AcquireError, Batch, Context, DataAcquisition, Decimal, Mode, Reading,
     store::{Section, State, Store},
@@ -120,7 +120,7 @@ fn run(mode: Mode, schedule: Schedule, steps: impl IntoIterator<Item = Step>) ->
         store,
         journal,
     );
-    let task = tokio::spawn(supervisor.run(stop.clone()));
+    let task = tokio::spawn(keep_running(supervisor, stop.clone()));
     Run { script, section, stop, task, events }
 }
 

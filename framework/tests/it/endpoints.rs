@@ -1,86 +1,20 @@
 //! Endpoints: bound at the start, served again after a panic, beside everything else.
 
-use std::{net::SocketAddr, thread};
-
 use framework::{
-    Batch, Config, ConfigError, Context, Endpoint, EndpointContext, EndpointPlugin, Reading, Service,
-    async_trait,
+    Batch, Config, Reading, Service,
     testing::{self, publisher_context, update_source},
 };
-use serde::Deserialize;
-use tokio::net::TcpListener;
-use warp::{Filter as _, reply::Response};
 
 use crate::{Running, get};
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Does {
-    /// Answers with the names of its sources.
-    Work,
-    /// Panics, and works when it is called again.
-    Panic,
-    /// Returns, and works when it is called again.
-    Return,
-    /// Blocks its thread for ever.
-    Block,
-}
-
-#[derive(Debug, Deserialize)]
-struct Keys {
-    listen: SocketAddr,
-    does: Does,
-}
-
-struct Misbehaving;
-
-#[async_trait]
-impl Endpoint for Keys {
-    fn listen(&self) -> SocketAddr {
-        self.listen
-    }
-
-    async fn serve(&mut self, listener: TcpListener, cx: EndpointContext) {
-        match std::mem::replace(&mut self.does, Does::Work) {
-            Does::Work => {
-                let readings = cx.clone();
-                let names =
-                    move || readings.latest().map(|batch| batch.section.to_string()).collect::<Vec<_>>();
-                let routes = warp::any().map(move || Response::new(names().join(",").into()));
-                cx.serve_http(listener, routes).await;
-            }
-            Does::Panic => panic!("a bug"),
-            Does::Return => {}
-            Does::Block => loop {
-                thread::park();
-            },
-        }
-    }
-}
-
-impl EndpointPlugin for Misbehaving {
-    const KIND: &'static str = "misbehaving_endpoint";
-    const ABOUT: &'static str = "does what it is told";
-    const SAMPLE: &'static str = "";
-    type Config = Keys;
-
-    fn build(config: Keys, _: &Context) -> Result<Box<dyn Endpoint>, ConfigError> {
-        Ok(Box::new(config))
-    }
-}
-
-framework::register_endpoint!(Misbehaving);
-
 fn endpoint(name: &str, listen: &str, does: &str) -> String {
-    format!(
-        "[endpoints.{name}]\nplugin = \"misbehaving_endpoint\"\nlisten = \"{listen}\"\ndoes = \"{does}\"\n"
-    )
+    format!("[endpoints.{name}]\nplugin = \"served\"\nlisten = \"{listen}\"\ndoes = \"{does}\"\n")
 }
 
 #[test]
 fn an_endpoint_that_fails_is_served_again_and_disturbs_nobody() {
     let any = "127.0.0.1:0";
-    let source = "[sources.work]\nplugin = \"misbehaving\"\ndoes = \"work\"\n";
+    let source = "[sources.work]\nplugin = \"fake\"\nport = \"x\"\ndoes = \"work\"\n";
     let text = ["work", "panic", "return", "block"].map(|does| endpoint(does, any, does)).concat();
     let running = Running::start(&format!("{source}{text}"));
     let health = running.until(|health| {
@@ -93,7 +27,7 @@ fn an_endpoint_that_fails_is_served_again_and_disturbs_nobody() {
         let shown = &health["endpoints"][name];
         let address = shown["facts"]["listen"].as_str().unwrap().parse().unwrap();
         assert_eq!(get(address, "/"), "work", "{name}: {shown}");
-        assert_eq!(shown["plugin"], "misbehaving_endpoint");
+        assert_eq!(shown["plugin"], "served");
         assert_eq!(shown["counts"]["panics"], u64::from(name == "panic"));
     }
     let message = |name: &str| health["endpoints"][name]["last_error"]["message"].as_str();

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs)] // a test's own plugins and sockets
 
+mod config;
 mod endpoints;
 mod isolation;
+mod plugins;
 
 use std::{
     io::{Read as _, Write as _},

@@ -269,7 +269,7 @@ async fn waiting_records_are_delivered_when_the_journal_opens_late() {
     let cx = PublisherContext { store, commands: Commands::default(), route: Arc::new(route) };
     let runner = Runner::new(publisher, journal.queue(NAME), cx, Arc::clone(&delivery));
     let stop = CancellationToken::new();
-    let task = tokio::spawn(runner.run(stop.clone()));
+    let task = tokio::spawn(keep_running(runner, stop.clone()));
     tokio::time::sleep(Duration::from_secs(5)).await;
     keeper.open();
     let deadline = std::time::Instant::now() + Duration::from_secs(20);

@@ -2,7 +2,10 @@ mod clock;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -14,6 +17,7 @@ use crate::{
     Batch, Batching, Commands, Decimal, PublishError, Publisher, PublisherContext, Reading, Record, Store,
     Timestamp, Value,
     journal::{Journal, JournalThread, Settings},
+    scheduler::keep_running,
     store::{Section, State},
 };
 
@@ -36,6 +40,8 @@ struct Server {
     opened: Counter,
     attempts: Counter,
     changed: Notify,
+    /// Makes `batching` panic once.
+    bug: AtomicBool,
 }
 
 struct Fake {
@@ -46,6 +52,7 @@ struct Fake {
 #[crate::async_trait]
 impl Publisher for Fake {
     fn batching(&self) -> Batching {
+        assert!(!self.server.bug.swap(false, Relaxed), "a bug in batching");
         self.batching
     }
 
@@ -107,7 +114,7 @@ impl Run {
         let publisher = Box::new(Fake { server: Arc::clone(&server), batching });
         let runner = Runner::new(publisher, journal.queue(NAME), cx, Arc::clone(&delivery));
         let stop = CancellationToken::new();
-        let runner = tokio::spawn(runner.run(stop.clone()));
+        let runner = tokio::spawn(keep_running(runner, stop.clone()));
         Self {
             server,
             journal,
@@ -181,6 +188,21 @@ fn number(record: &Record) -> i64 {
 
 fn unavailable() -> Step {
     Step::Fails(PublishError::unavailable("unreachable"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_whose_work_ended_by_a_panic_says_so_and_begins_again() {
+    let mut run = Run::plain();
+    run.send(0, 3);
+    run.arrived(3).await;
+    run.server.bug.store(true, Relaxed);
+    run.send(0, 2);
+    run.until(|run| run.delivery.status.state() == State::Waiting).await;
+    assert_eq!(run.delivery.status.last_error().unwrap().1, "panicked: a bug in batching");
+    assert_eq!(run.delivery.status.panics.get(), 1);
+    run.arrived(5).await;
+    assert_eq!(run.delivery.status.state(), State::Delivering);
+    run.end().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,20 @@
+//! Configurations: right ones are read, every mistake of wrong ones is reported.
+
+mod diagnostics;
+mod endpoints;
+mod journal;
+mod publishers;
+mod server;
+
+use framework::Config;
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse("config.toml", text, &[]).map_err(|mistakes| mistakes.to_string())
+}
+
+fn mistakes(text: &str) -> String {
+    match parse(text) {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(mistakes) => mistakes,
+    }
+}
