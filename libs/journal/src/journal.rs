@@ -142,11 +142,12 @@ impl Shared {
         segments: &[(u64, Arc<[u8]>)],
         ask: impl FnOnce(&View<'_>) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        let reader = self.readers.get()?;
-        let transaction = reader.connection().map(Connection::unchecked_transaction).transpose()?;
-        let folded = transaction.as_deref().map_or(Ok(0), db::folded)?;
-        let newer = segments.iter().filter(|(number, _)| *number > folded);
-        let segments: Vec<_> = newer.map(|(_, bytes)| &**bytes).collect();
-        ask(&View { database: transaction.as_deref(), segments: &segments, zone: &self.settings.zone })
+        self.readers.with(|connection| {
+            let transaction = connection.map(Connection::unchecked_transaction).transpose()?;
+            let folded = transaction.as_deref().map_or(Ok(0), db::folded)?;
+            let newer = segments.iter().filter(|(number, _)| *number > folded);
+            let segments: Vec<_> = newer.map(|(_, bytes)| &**bytes).collect();
+            ask(&View { database: transaction.as_deref(), segments: &segments, zone: &self.settings.zone })
+        })
     }
 }

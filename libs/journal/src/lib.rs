@@ -70,7 +70,7 @@ pub use self::{
     query::{
         Listed, ReadError, View,
         consumption::{Amount, Per},
-        history::{History, Points, Spaced, Step},
+        history::{History, Points, Step},
         series::Series,
     },
     series::{Sample, SeriesName},

@@ -37,27 +37,21 @@ pub enum Per {
     Year,
 }
 
+/// Each length with the word of a request, `per=hour`, and its span.
+const PERIODS: [(Per, &str, Span); 4] = [
+    (Per::Hour, "hour", Span::Hour),
+    (Per::Day, "day", Span::Day),
+    (Per::Month, "month", Span::Month),
+    (Per::Year, "year", Span::Year),
+];
+
 impl Per {
     /// All lengths, the shortest first.
     pub const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Month, Self::Year];
 
-    /// Returns the word of a request: `per=hour`.
+    /// Returns the word.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Month => "month",
-            Self::Year => "year",
-        }
-    }
-
-    fn span(self) -> Span {
-        match self {
-            Self::Hour => Span::Hour,
-            Self::Day => Span::Day,
-            Self::Month => Span::Month,
-            Self::Year => Span::Year,
-        }
+        PERIODS[self as usize].1
     }
 }
 
@@ -93,23 +87,23 @@ impl Series<'_> {
                 format!("`{name}` is not a counter, it {unit}: `per` needs one, such as of energy or volume");
             return Err(ReadError::BadRequest(message));
         };
-        if per.span().count(from, to) > MAX_PERIODS {
-            let longer = Per::ALL.into_iter().find(|per| per.span().count(from, to) <= MAX_PERIODS);
-            let longer = longer.map_or("a shorter range".into(), |per| format!("`per={}`", per.word()));
+        let fits = |span: Span| span.count(from, to) <= MAX_PERIODS;
+        let (_, _, span) = PERIODS[per as usize];
+        if !fits(span) {
+            let longer = PERIODS.into_iter().find(|period| fits(period.2));
+            let longer = longer.map_or("a shorter range".into(), |(_, word, _)| format!("`per={word}`"));
             let message = format!("the range has more than {MAX_PERIODS} periods: ask for {longer}");
             return Err(ReadError::BadRequest(message));
         }
-        let edges = per.span().edges(from, to, self.zone);
+        let edges = span.edges(from, to, self.zone);
         // The end of checkpointed readings is that of a minute, at which nothing was read; a recent end is that of a
         // reading.
         let read_at = |end| self.recent.samples.last().is_some_and(|last| last.time == end);
         let extent = self.extent()?.map(|(first, last)| (first, last + Micros::from(read_at(last))));
         let ledger = Ledger::new(self, counter, per, &edges)?;
         let ends = ledger.ends(&edges)?;
-        let periods = ends.windows(2).map(|ends| match ends {
-            [start, end] => ledger.amount(start, end, extent),
-            _ => Amount { start: 0, end: 0, amount: None, gap: false, swap: false, partial: true },
-        });
+        let periods = ends.iter().zip(ends.iter().skip(1));
+        let periods = periods.map(|(start, end)| ledger.amount(start, end, extent));
         Ok(periods.collect())
     }
 }

@@ -16,54 +16,49 @@ const MAX_RAW: usize = 200_000;
 
 /// Distance of the points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Every reading.
-    Raw,
-    /// One point for each span.
-    Of(Spaced),
+pub struct Step {
+    word: &'static str,
+    /// One point for each span, from the roll-ups of a level; `None` for every reading.
+    spans: Option<(Span, Level)>,
 }
 
-/// Spans of a step, and the table they are made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spaced {
-    /// Word of a request: `15m`.
-    pub word: &'static str,
-    span: Span,
-    level: Level,
-}
+const RAW: Step = Step { word: "raw", spans: None };
 
-/// All spans, from the finest to the coarsest.
-const SPACED: [Spaced; 8] = [
-    Spaced { word: "1m", span: Span::Fixed(60), level: Level::Minute },
-    Spaced { word: "5m", span: Span::Fixed(300), level: Level::Minute },
-    Spaced { word: "15m", span: Span::Fixed(900), level: Level::Quarter },
-    Spaced { word: "1h", span: Span::Fixed(3600), level: Level::Hour },
-    Spaced { word: "6h", span: Span::Fixed(21_600), level: Level::Hour },
-    Spaced { word: "1d", span: Span::Day, level: Level::Day },
-    Spaced { word: "7d", span: Span::Week, level: Level::Day },
-    Spaced { word: "1mo", span: Span::Month, level: Level::Day },
+/// All steps with spans, from the finest to the coarsest.
+const SPACED: [Step; 8] = [
+    Step::of("1m", Span::Fixed(60), Level::Minute),
+    Step::of("5m", Span::Fixed(300), Level::Minute),
+    Step::of("15m", Span::Fixed(900), Level::Quarter),
+    Step::of("1h", Span::Fixed(3600), Level::Hour),
+    Step::of("6h", Span::Fixed(21_600), Level::Hour),
+    Step::of("1d", Span::Day, Level::Day),
+    Step::of("7d", Span::Week, Level::Day),
+    Step::of("1mo", Span::Month, Level::Day),
 ];
 
 impl Step {
-    /// Returns the step of a word: `raw`, `15m`.
+    const fn of(word: &'static str, span: Span, level: Level) -> Self {
+        Self { word, spans: Some((span, level)) }
+    }
+
+    /// Returns the step of a word.
     pub fn named(word: &str) -> Option<Self> {
-        if word == "raw" {
-            return Some(Self::Raw);
-        }
-        SPACED.into_iter().find(|spaced| spaced.word == word).map(Self::Of)
+        std::iter::once(RAW).chain(SPACED).find(|step| step.word == word)
     }
 
     /// Returns all words.
     pub fn words() -> impl Iterator<Item = &'static str> {
-        std::iter::once("raw").chain(SPACED.iter().map(|spaced| spaced.word))
+        std::iter::once(RAW).chain(SPACED).map(|step| step.word)
     }
 
-    /// Returns the word of the step.
+    /// Returns its word in a request: `raw`, `15m`.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Of(spaced) => spaced.word,
-        }
+        self.word
+    }
+
+    /// Returns how many points a range has; 0 if each reading is one.
+    fn count(&self, from: Micros, to: Micros) -> usize {
+        self.spans.map_or(0, |(span, _)| span.count(from, to))
     }
 }
 
@@ -92,34 +87,35 @@ impl Series<'_> {
     /// Returns [`ReadError::BadRequest`] if there would be too many points.
     pub fn history(&self, from: Micros, to: Micros, step: Option<Step>) -> Result<History, ReadError> {
         check_range(from, to)?;
-        let fits = |limit: usize| SPACED.into_iter().find(|spaced| spaced.span.count(from, to) <= limit);
+        let fits = |limit: usize| SPACED.into_iter().find(|step| step.count(from, to) <= limit);
         let too_many = |what: &str| {
-            let instead = fits(MAX_SPANS).map(|spaced| format!("`step={}`", spaced.word));
+            let instead = fits(MAX_SPANS).map(|step| format!("`step={}`", step.word));
             let instead = instead.unwrap_or_else(|| "a shorter range".to_owned());
             ReadError::BadRequest(format!("the range has more than {what}: ask for {instead}"))
         };
-        let spaced = match step {
-            Some(Step::Of(spaced)) => spaced,
-            Some(Step::Raw) => {
-                let raw = self.raw(from, to, MAX_RAW)?;
-                let raw = raw.ok_or_else(|| too_many(&format!("{MAX_RAW} readings")))?;
-                return Ok(History { step: Step::Raw, points: Points::Raw(raw) });
-            }
+        let step = match step {
+            Some(step) => step,
             None => {
                 if self.has_all_raw(from, to)?
                     && let Some(raw) = self.raw(from, to, CHART)?
                 {
-                    return Ok(History { step: Step::Raw, points: Points::Raw(raw) });
+                    return Ok(History { step: RAW, points: Points::Raw(raw) });
                 }
                 // The chart of a range of centuries has a few points more.
                 fits(CHART).unwrap_or(SPACED[SPACED.len() - 1])
             }
         };
-        if spaced.span.count(from, to) > MAX_SPANS {
-            return Err(too_many(&format!("{MAX_SPANS} points")));
-        }
-        let points = Points::Rollups(self.rollups(from, to, spaced)?);
-        Ok(History { step: Step::Of(spaced), points })
+        let points = match step.spans {
+            None => {
+                let raw = self.raw(from, to, MAX_RAW)?;
+                Points::Raw(raw.ok_or_else(|| too_many(&format!("{MAX_RAW} readings")))?)
+            }
+            Some(_) if step.count(from, to) > MAX_SPANS => {
+                return Err(too_many(&format!("{MAX_SPANS} points")));
+            }
+            Some((span, level)) => Points::Rollups(self.rollups(from, to, span, level)?),
+        };
+        Ok(History { step, points })
     }
 
     /// Returns all readings; `None` if there are more than `limit`.
@@ -154,15 +150,16 @@ impl Series<'_> {
         &self,
         from: Micros,
         to: Micros,
-        spaced: Spaced,
+        span: Span,
+        level: Level,
     ) -> Result<Vec<(i64, Option<Rollup>)>, ReadError> {
-        let edges = spaced.span.edges(from, to, self.zone);
+        let edges = span.edges(from, to, self.zone);
         let (Some(&start), Some(&end)) = (edges.first(), edges.last()) else { return Ok(Vec::new()) };
         let starts = edges.iter().take(edges.len() - 1);
         let mut points: Vec<_> = starts.map(|start| (*start, None::<Rollup>)).collect();
         if let Some(stored) = &self.stored {
             let mut at = 0;
-            stored.rollups(spaced.level, start, end, |time, rollup| {
+            stored.rollups(level, start, end, |time, rollup| {
                 while points.get(at + 1).is_some_and(|(start, _)| *start <= time) {
                     at += 1;
                 }

@@ -86,7 +86,7 @@ impl<'v> View<'v> {
                 found.push(Series { name, stated, stored, recent, zone: self.zone });
             }
         }
-        for (unit, stated, recent) in Recent::read(self.segments, section, name) {
+        for (unit, (stated, recent)) in Recent::read(self.segments, section, name) {
             match found.iter_mut().find(|series| series.name.unit == unit) {
                 Some(series) => {
                     series.recent = recent;
@@ -108,14 +108,9 @@ impl<'v> View<'v> {
                 ReadError::NotFound(format!("`{section}/{name}` has no unit `{unit}`: it has {units}"))
             });
         }
-        let mut newest: Option<(Option<Micros>, Series<'v>)> = None;
-        for series in found {
-            let last = series.extent()?.map(|(_, last)| last);
-            if newest.as_ref().is_none_or(|(known, _)| *known <= last) {
-                newest = Some((last, series));
-            }
-        }
-        match newest {
+        let last = |series: Series<'v>| Ok((series.extent()?.map(|(_, last)| last), series));
+        let found: Vec<_> = found.into_iter().map(last).collect::<Result<_, ReadError>>()?;
+        match found.into_iter().max_by_key(|(last, _)| *last) {
             Some((_, series)) => Ok(series),
             None => Err(self.missing(section, name)?),
         }

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use rusqlite::Connection;
@@ -16,68 +16,36 @@ const IDLE: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Readers {
     path: PathBuf,
-    pool: Mutex<Pool>,
-}
-
-#[derive(Debug, Default)]
-struct Pool {
-    /// `None` while the database cannot be read.
-    idle: Option<Vec<Connection>>,
-    /// Number of the database file: a damaged one is set aside, and its connections are of no use.
-    generation: u64,
-}
-
-/// Connection that returns to its pool.
-#[derive(Debug)]
-pub(crate) struct Reader<'r> {
-    readers: &'r Readers,
-    connection: Option<Connection>,
-    generation: u64,
+    /// `None` while the database cannot be read. Each database file has a list of its own: a damaged one is set aside,
+    /// and its connections are of no use.
+    idle: Mutex<Option<Arc<Mutex<Vec<Connection>>>>>,
 }
 
 impl Readers {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), pool: Mutex::default() }
+        Self { path: path.to_owned(), idle: Mutex::default() }
     }
 
     /// Allows reading from now on, or forbids it.
     pub(crate) fn allow(&self, yes: bool) {
-        let mut pool = lock(&self.pool);
-        pool.idle = yes.then(Vec::new);
-        pool.generation += 1;
+        *lock(&self.idle) = yes.then(Arc::default);
     }
 
-    /// Takes a connection; one without a database while there is none to be read.
-    pub(crate) fn get(&self) -> Result<Reader<'_>, ReadError> {
-        let mut pool = lock(&self.pool);
-        let generation = pool.generation;
-        let Some(idle) = &mut pool.idle else {
-            return Ok(Reader { readers: self, connection: None, generation });
-        };
-        let idle = idle.pop();
-        drop(pool);
-        let open = || open_for_reading(&self.path);
-        match idle.map_or_else(open, Ok) {
-            Ok(connection) => Ok(Reader { readers: self, connection: Some(connection), generation }),
-            Err(error) => Err(ReadError::Unavailable(format!("could not open the journal: {error}"))),
+    /// Passes a connection to `ask`; none while there is no database to be read.
+    pub(crate) fn with<T>(
+        &self,
+        ask: impl FnOnce(Option<&Connection>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let Some(idle) = lock(&self.idle).clone() else { return ask(None) };
+        let known = lock(&idle).pop();
+        let connection = known.map_or_else(|| open_for_reading(&self.path), Ok);
+        let connection = connection
+            .map_err(|error| ReadError::Unavailable(format!("could not open the journal: {error}")))?;
+        let answer = ask(Some(&connection));
+        let mut idle = lock(&idle);
+        if idle.len() < IDLE {
+            idle.push(connection);
         }
-    }
-}
-
-impl Reader<'_> {
-    pub(crate) fn connection(&self) -> Option<&Connection> {
-        self.connection.as_ref()
-    }
-}
-
-impl Drop for Reader<'_> {
-    fn drop(&mut self) {
-        let mut pool = lock(&self.readers.pool);
-        if pool.generation == self.generation
-            && let Some(idle) = &mut pool.idle
-            && idle.len() < IDLE
-        {
-            idle.extend(self.connection.take());
-        }
+        answer
     }
 }

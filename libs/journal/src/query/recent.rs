@@ -1,5 +1,7 @@
 //! Readings of one series that are in the log only.
 
+use std::collections::BTreeMap;
+
 use crate::{
     series::{Sample, Stated},
     time::Micros,
@@ -17,26 +19,26 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    /// Reads all series of a name from segments: one for each unit.
-    pub(crate) fn read(segments: &[&[u8]], section: &str, name: &str) -> Vec<(Text, Stated, Self)> {
-        let mut found = Vec::<(Text, Stated, Self)>::new();
+    /// Reads all series of a name from segments, by their units.
+    pub(crate) fn read(segments: &[&[u8]], section: &str, name: &str) -> BTreeMap<Text, (Stated, Self)> {
+        let mut found = BTreeMap::<Text, (Stated, Self)>::new();
         entries(segments, |entry| match entry {
             Entry::Batch { layout, time, mantissas } if layout.section == section => {
                 for (column, &mantissa) in layout.columns.iter().zip(mantissas) {
                     if column.name == name
                         && let Some(value) = Decimal::new(mantissa, column.scale)
                     {
-                        let (_, stated, recent) = of_unit(&mut found, &column.unit);
+                        let (stated, recent) = found.entry(column.unit.clone()).or_default();
                         stated.update(&column.obis, column.kind);
                         recent.samples.push(Sample { time, value });
                     }
                 }
             }
             Entry::CounterSet(set) if set.series.section == section && set.series.name == name => {
-                of_unit(&mut found, &set.series.unit).2.sets.push(set);
+                found.entry(set.series.unit.clone()).or_default().1.sets.push(set);
             }
             Entry::TimeCorrection(correction) => {
-                for (.., recent) in &mut found {
+                for (_, recent) in found.values_mut() {
                     let times = recent.samples.iter_mut().map(|sample| &mut sample.time);
                     for time in times.chain(recent.sets.iter_mut().map(|set| &mut set.time)) {
                         *time = correction.apply(*time);
@@ -45,7 +47,7 @@ impl Recent {
             }
             _ => {}
         });
-        for (.., recent) in &mut found {
+        for (_, recent) in found.values_mut() {
             // Stable: of two with one time the one that came first stays.
             recent.samples.sort_by_key(|sample| sample.time);
             recent.samples.dedup_by_key(|sample| sample.time);
@@ -78,13 +80,4 @@ pub(crate) fn entries(segments: &[&[u8]], mut visit: impl FnMut(Entry<'_>)) {
     for segment in segments {
         frame::entries(segment, &mut visit);
     }
-}
-
-/// Returns the series of a unit; a new one where there is none.
-fn of_unit<'f>(found: &'f mut Vec<(Text, Stated, Recent)>, unit: &Text) -> &'f mut (Text, Stated, Recent) {
-    let at = found.iter().position(|(known, ..)| known == unit).unwrap_or_else(|| {
-        found.push((unit.clone(), Stated::default(), Recent::default()));
-        found.len() - 1
-    });
-    &mut found[at]
 }

@@ -85,7 +85,7 @@ impl Clock {
 /// All samples, checkpointed or not, as seconds since noon and numbers.
 pub(crate) fn samples(journal: &Journal) -> Vec<(i64, String)> {
     let (from, to) = (NOON - 86_400 * SECOND, NOON + 86_400 * SECOND);
-    let read = journal.read(|view| view.find("meter", "energy", None)?.history(from, to, Some(Step::Raw)));
+    let read = journal.read(|view| view.find("meter", "energy", None)?.history(from, to, Step::named("raw")));
     let Points::Raw(samples) = read.unwrap().points else { panic!("raw") };
     samples.iter().map(|sample| ((sample.time - NOON) / SECOND, sample.value.to_string())).collect()
 }
