@@ -1,6 +1,6 @@
 //! `/cmds` and `/cmd`: the commands of the sources.
 
-use std::{future::Future, pin::pin, sync::Arc};
+use std::{future::ready, pin::pin, sync::Arc};
 
 use bytes::{Buf, BufMut as _, Bytes};
 use futures_util::{Stream, TryStreamExt as _};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use warp::{
     Filter,
     filters::BoxedFilter,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     reply::Response,
 };
 
@@ -18,6 +18,8 @@ use crate::{CommandError, CommandSpec, Commands, InstalledCommand, ResolveError,
 
 /// Longest body of a command, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
+/// Methods of `/cmd`.
+const CALL: &str = "GET, POST, OPTIONS";
 
 /// Commands, as clients see them.
 pub(super) struct Cmd {
@@ -31,39 +33,34 @@ pub(super) struct Cmd {
 /// `/cmds`, `/cmd`, and `/` for raspend's clients.
 pub(super) fn routes(cmd: &Arc<Cmd>) -> BoxedFilter<(Response,)> {
     let list = cmd.list.clone();
-    let list = reply::read_only("cmds", move |_| reply::json(StatusCode::OK, list.clone()));
+    let list = reply::read_only("cmds", move |_| ready(reply::json(StatusCode::OK, list.clone())));
 
-    let who = || warp::ext::optional::<Peer>().and(warp::header::headers_cloned());
-    let this = Arc::clone(cmd);
-    let post = warp::post().and(who()).and(warp::body::stream()).then(move |peer, headers, body| {
-        let this = Arc::clone(&this);
-        async move { answer(this.post(peer, headers, body)).await }
-    });
-    let this = Arc::clone(cmd);
     let query = warp::query::<Vec<(String, String)>>();
-    let get = warp::get().and(who()).and(query).then(move |peer, headers, query| {
-        let this = Arc::clone(&this);
-        async move { answer(this.get(peer, headers, query)).await }
-    });
-    let post = post.boxed();
-
+    let request = warp::ext::optional::<Peer>().and(warp::header::headers_cloned()).and(query);
+    let request = warp::method().and(request).and(warp::body::stream());
+    let call = |allow: &'static str| {
+        let this = Arc::clone(cmd);
+        request.then(move |method, peer, headers: HeaderMap, query, body| {
+            let this = Arc::clone(&this);
+            async move {
+                let mut response = match method {
+                    Method::POST => answer(this.post(peer, &headers, body).await),
+                    Method::GET if allow == CALL => answer(this.get(peer, &headers, query).await),
+                    _ => reply::other_method(&method, allow),
+                };
+                this.access.readable_by_allowed(&headers, &mut response);
+                response
+            }
+        })
+    };
+    let calls = warp::path("cmd").and(warp::path::end()).and(call(CALL));
     // `GET /` is the page's.
-    let root = post.clone().or(reply::other_methods("GET, HEAD, POST, OPTIONS")).unify();
-    let root = warp::path::end().and(root);
-    let calls = post.or(get).unify().or(reply::other_methods("GET, POST, OPTIONS")).unify();
-    let calls = warp::path("cmd").and(warp::path::end()).and(calls);
-    let this = Arc::clone(cmd);
-    let calls = warp::header::headers_cloned().and(calls.or(root).unify()).map(
-        move |request: HeaderMap, mut response: Response| {
-            this.access.readable_by_allowed(&request, &mut response);
-            response
-        },
-    );
-    list.or(calls).unify().boxed()
+    let root = warp::path::end().and(call("GET, HEAD, POST, OPTIONS"));
+    list.or(calls).unify().or(root).unify().boxed()
 }
 
-async fn answer(result: impl Future<Output = Result<Json, ApiError>>) -> Response {
-    match result.await {
+fn answer(result: Result<Json, ApiError>) -> Response {
+    match result {
         Ok(json) => reply::json(StatusCode::OK, json.to_string()),
         Err(error) => error.into(),
     }
@@ -88,15 +85,15 @@ impl Cmd {
     async fn post(
         &self,
         peer: Option<Peer>,
-        headers: HeaderMap,
+        headers: &HeaderMap,
         body: impl Stream<Item = Result<impl Buf, warp::Error>>,
     ) -> Result<Json, ApiError> {
-        self.access.check(peer, &headers)?;
-        if !is_json(&headers) {
+        self.access.check(peer, headers)?;
+        if !is_json(headers) {
             let message = "a command needs `Content-Type: application/json`";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
         }
-        let body = read(&headers, body).await?;
+        let body = read(headers, body).await?;
         match serde_json::from_slice(&body) {
             Ok(Json::Object(envelope)) if envelope.contains_key("Command") => self.raspend(envelope).await,
             Ok(call @ Json::Object(_)) => {
@@ -136,14 +133,14 @@ impl Cmd {
     async fn get(
         &self,
         peer: Option<Peer>,
-        headers: HeaderMap,
+        headers: &HeaderMap,
         query: Vec<(String, String)>,
     ) -> Result<Json, ApiError> {
         if !self.allow_get {
             let message = "a link must not change a device: send POST, or set `allow_get_commands = true` in `[server]`";
             return Err(ApiError::new(StatusCode::FORBIDDEN, "get_commands_disabled", message));
         }
-        self.access.check(peer, &headers)?;
+        self.access.check(peer, headers)?;
         let mut args = Map::new();
         for (key, value) in query {
             args.entry(key).or_insert(Json::String(value));

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 
 use bytes::Bytes;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 use warp::{
     http::{HeaderValue, StatusCode, header},
@@ -12,8 +11,8 @@ use warp::{
 
 use super::{readings::Described, reply};
 use crate::{
-    Kind,
-    journal::{Amount, History, Listed, Micros, Per, Points, SECOND, SeriesName, utc},
+    Decimal, Kind,
+    journal::{Amount, Listed, Micros, Rollup, SECOND, Sample, SeriesName, utc},
     json,
 };
 
@@ -44,100 +43,129 @@ impl Format {
     }
 }
 
-/// Members that all answers about a series have.
-pub(super) struct Answer<'a> {
-    pub(super) name: &'a SeriesName,
-    pub(super) obis: &'a str,
-    pub(super) from: Micros,
-    pub(super) to: Micros,
+/// Members of an answer before its columns.
+#[derive(Serialize)]
+pub(super) struct Head<'a> {
+    section: &'a str,
+    name: &'a str,
+    unit: &'a str,
+    obis: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) step: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) per: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) zone: Option<&'a str>,
+    from: String,
+    to: String,
 }
 
-/// Column: its name, and a function that writes its cell of a row.
-type Column<'a, R> = (&'static str, &'a dyn Fn(&mut Vec<u8>, &R, Format));
+/// Row of an answer.
+pub(super) trait Row<const N: usize> {
+    /// Names of the columns.
+    const COLUMNS: [&str; N];
 
-impl Answer<'_> {
-    /// Returns the numbers of a series.
-    pub(super) fn history(&self, format: Format, history: &History) -> Bytes {
-        let head = [("step", history.step.word())];
-        match &history.points {
-            Points::Raw(samples) => self.write(
-                format,
-                &head,
-                samples,
-                &[
-                    ("time", &|out, sample, format| time(out, sample.time, format)),
-                    ("value", &|out, sample, _| sample.value.write_to(out)),
-                ],
-            ),
-            Points::Rollups(spans) => self.write(
-                format,
-                &head,
-                spans,
-                &[
-                    ("time", &|out, span, format| time(out, span.0.saturating_mul(SECOND), format)),
-                    ("first", &|out, span, format| number(out, span.1.map(|of| of.first), format)),
-                    ("last", &|out, span, format| number(out, span.1.map(|of| of.last), format)),
-                    ("min", &|out, span, format| number(out, span.1.map(|of| of.min), format)),
-                    ("max", &|out, span, format| number(out, span.1.map(|of| of.max), format)),
-                    ("mean", &|out, span, format| number(out, span.1.map(|of| rounded(of.mean)), format)),
-                    // A span without readings has the count 0, not `null`.
-                    ("count", &|out, span, _| text(out, span.1.map_or(0, |of| of.count))),
-                ],
-            ),
-        }
+    fn cells(&self) -> [Cell; N];
+}
+
+/// Number, flag or time in a column.
+pub(super) enum Cell {
+    /// Unix milliseconds for a program, RFC 3339 for a table.
+    Time(Micros),
+    Exact(Decimal),
+    /// Shortest decimal that reads back as the same number.
+    Number(Option<f64>),
+    Count(u64),
+    Flag(bool),
+}
+
+impl Row<2> for Sample {
+    const COLUMNS: [&str; 2] = ["time", "value"];
+
+    fn cells(&self) -> [Cell; 2] {
+        [Cell::Time(self.time), Cell::Exact(self.value)]
+    }
+}
+
+impl Row<7> for (i64, Option<Rollup>) {
+    const COLUMNS: [&str; 7] = ["time", "first", "last", "min", "max", "mean", "count"];
+
+    fn cells(&self) -> [Cell; 7] {
+        let number = |get: fn(&Rollup) -> f64| Cell::Number(self.1.as_ref().map(get));
+        [
+            Cell::Time(self.0.saturating_mul(SECOND)),
+            number(|of| of.first),
+            number(|of| of.last),
+            number(|of| of.min),
+            number(|of| of.max),
+            number(|of| rounded(of.mean)),
+            // A span without readings has the count 0, not `null`.
+            Cell::Count(self.1.map_or(0, |of| of.count)),
+        ]
+    }
+}
+
+impl Row<6> for Amount {
+    const COLUMNS: [&str; 6] = ["start", "end", "amount", "gap", "swap", "partial"];
+
+    fn cells(&self) -> [Cell; 6] {
+        [
+            Cell::Time(self.start.saturating_mul(SECOND)),
+            Cell::Time(self.end.saturating_mul(SECOND)),
+            Cell::Number(self.amount.map(rounded)),
+            Cell::Flag(self.gap),
+            Cell::Flag(self.swap),
+            Cell::Flag(self.partial),
+        ]
+    }
+}
+
+impl Cell {
+    /// Appends the cell. Writing into memory cannot fail.
+    fn write(&self, out: &mut Vec<u8>, format: Format) {
+        let _ = match (self, format) {
+            (Self::Time(time), Format::Json) => write!(out, "{}", time.div_euclid(1000)),
+            (Self::Time(time), Format::Csv) => write!(out, "{}", utc(*time)),
+            (Self::Exact(number), _) => write!(out, "{number}"),
+            (Self::Number(Some(number)), _) if number.is_finite() => write!(out, "{number}"),
+            (Self::Number(_), Format::Json) => write!(out, "null"),
+            (Self::Number(_), Format::Csv) => Ok(()),
+            (Self::Count(count), _) => write!(out, "{count}"),
+            (Self::Flag(flag), _) => write!(out, "{flag}"),
+        };
+    }
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn new(name: &'a SeriesName, obis: &'a str, from: Micros, to: Micros) -> Self {
+        let SeriesName { section, name, unit } = name;
+        Self { section, name, unit, obis, step: None, per: None, zone: None, from: utc(from), to: utc(to) }
     }
 
-    /// Returns the consumption of a counter.
-    pub(super) fn consumption(&self, format: Format, per: Per, zone: &TimeZone, amounts: &[Amount]) -> Bytes {
-        let head = [("per", per.word()), ("zone", zone.iana_name().unwrap_or("local"))];
-        let columns: [Column<'_, Amount>; 6] = [
-            ("start", &|out, of, format| time(out, of.start.saturating_mul(SECOND), format)),
-            ("end", &|out, of, format| time(out, of.end.saturating_mul(SECOND), format)),
-            ("amount", &|out, of, format| number(out, of.amount.map(rounded), format)),
-            ("gap", &|out, of, _| text(out, of.gap)),
-            ("swap", &|out, of, _| text(out, of.swap)),
-            ("partial", &|out, of, _| text(out, of.partial)),
-        ];
-        self.write(format, &head, amounts, &columns)
-    }
-
-    fn write<R>(
-        &self,
-        format: Format,
-        head: &[(&str, &str)],
-        rows: &[R],
-        columns: &[Column<'_, R>],
-    ) -> Bytes {
-        let mut out = Vec::with_capacity(256 + rows.len() * columns.len() * 12);
+    /// Returns the answer with these rows.
+    pub(super) fn write<R: Row<N>, const N: usize>(&self, format: Format, rows: &[R]) -> Bytes {
+        let mut out = Vec::with_capacity(256 + rows.len() * N * 12);
         match format {
             Format::Csv => {
-                let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
-                out.extend_from_slice(names.join(",").as_bytes());
-                out.push(b'\n');
+                out.extend_from_slice(R::COLUMNS.join(",").as_bytes());
                 for row in rows {
-                    for (i, (_, cell)) in columns.iter().enumerate() {
-                        if i > 0 {
-                            out.push(b',');
-                        }
-                        cell(&mut out, row, format);
+                    for (i, cell) in row.cells().iter().enumerate() {
+                        out.push(if i > 0 { b',' } else { b'\n' });
+                        cell.write(&mut out, format);
                     }
-                    out.push(b'\n');
                 }
+                out.push(b'\n');
             }
             Format::Json => {
-                out.push(b'{');
-                members(&mut out, self.name, self.obis);
-                let (from, to) = (utc(self.from), utc(self.to));
-                for (name, word) in head.iter().chain(&[("from", &*from), ("to", &*to)]) {
-                    member(&mut out, name, word);
-                }
-                for (name, cell) in columns {
+                json::write(&mut out, self);
+                out.pop();
+                for (column, name) in R::COLUMNS.iter().enumerate() {
                     let _ = write!(out, ",\"{name}\":[");
                     for (i, row) in rows.iter().enumerate() {
                         if i > 0 {
                             out.push(b',');
                         }
-                        cell(&mut out, row, format);
+                        row.cells()[column].write(&mut out, format);
                     }
                     out.push(b']');
                 }
@@ -190,42 +218,6 @@ pub(super) fn series(all: &[Listed], raw_from: Option<Micros>) -> Bytes {
         &List { series: all.iter().map(Series::from).collect(), raw_from: raw_from.map(utc) },
     );
     out.into()
-}
-
-/// Appends the members that name a series.
-fn members(out: &mut Vec<u8>, name: &SeriesName, obis: &str) {
-    out.extend_from_slice(b"\"section\":");
-    json::write(out, &name.section);
-    for (key, word) in [("name", &*name.name), ("unit", &*name.unit), ("obis", obis)] {
-        member(out, key, word);
-    }
-}
-
-/// Appends a further member that is a string. Writing into memory cannot fail, here and below.
-fn member(out: &mut Vec<u8>, name: &str, word: &str) {
-    let _ = write!(out, ",\"{name}\":");
-    json::write(out, word);
-}
-
-/// Appends a time: Unix milliseconds for a program, RFC 3339 for a table.
-fn time(out: &mut Vec<u8>, time: Micros, format: Format) {
-    match format {
-        Format::Json => text(out, time.div_euclid(1000)),
-        Format::Csv => text(out, utc(time)),
-    }
-}
-
-/// Appends the shortest decimal that reads back as the same number.
-fn number(out: &mut Vec<u8>, number: Option<f64>, format: Format) {
-    match number.filter(|number| number.is_finite()) {
-        Some(number) => text(out, number),
-        None if format == Format::Json => out.extend_from_slice(b"null"),
-        None => {}
-    }
-}
-
-fn text(out: &mut Vec<u8>, value: impl std::fmt::Display) {
-    let _ = write!(out, "{value}");
 }
 
 /// Rounds to six decimals, which removes the tail of a computed number.

@@ -12,7 +12,6 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 use warp::{
     Filter,
@@ -51,27 +50,17 @@ struct Document {
 
 /// `/data` and below.
 pub(super) fn routes(data: &Arc<Data>) -> BoxedFilter<(Response,)> {
-    let known = warp::header::optional::<String>("if-none-match")
-        // A value that is not text is not one of ours.
-        .or(warp::any().map(|| None))
-        .unify();
-    let (whole, node) = (Arc::clone(data), Arc::clone(data));
-    let whole = warp::path::end()
-        .and(reply::read())
-        .and(known)
-        .map(move |known: Option<String>| whole.whole(known.as_deref()));
-    let node = warp::path::tail()
-        .and(reply::read())
-        .and(known)
-        .map(move |path: Tail, known: Option<String>| node.answer(path.as_str(), known.as_deref()));
-    let answer = whole.or(node).unify().or(reply::other_methods(reply::READ)).unify();
-    warp::path("data").and(answer).map(reply::readable_anywhere).boxed()
+    let this = Arc::clone(data);
+    let answer = warp::path::tail()
+        .and(reply::known())
+        .map(move |path: Tail, known: Option<String>| this.answer(path.as_str(), known.as_deref()));
+    warp::path("data").and(reply::readable(answer.boxed())).boxed()
 }
 
 impl Data {
     pub(super) fn new(store: Arc<Store>) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { store, boot: base36(since_1970.as_micros()), document: ArcSwapOption::empty() }
+        Self { store, boot: format!("{:x}", since_1970.as_micros()), document: ArcSwapOption::empty() }
     }
 
     /// Answers a plain `GET /data`, the most frequent request by far. The filters would answer the same, at a tenth
@@ -128,14 +117,15 @@ impl Data {
     }
 
     fn answer(&self, path: &str, known: Option<&str>) -> Response {
+        if path.is_empty() {
+            return self.whole(known);
+        }
         self.node(path, known).unwrap_or_else(Response::from)
     }
 
     /// Returns one node: a source, a reading, or a member of one.
     fn node(&self, path: &str, known: Option<&str>) -> Result<Response, ApiError> {
-        let Some(segments) = decode(path) else {
-            return Err(ApiError::not_found("the path is not UTF-8"));
-        };
+        let segments = reply::segments(path)?;
         let Some((name, below)) = segments.split_first() else {
             return Err(ApiError::not_found("ask for /data"));
         };
@@ -151,21 +141,11 @@ impl Data {
     }
 
     fn etag(&self, version: u64, stale: u32) -> HeaderValue {
-        let boot = &self.boot;
-        let etag = if stale == 0 {
-            format!("\"{boot}-{version}\"")
-        } else {
-            format!("\"{boot}-{version}-s{stale}\"")
-        };
+        let stale = if stale == 0 { String::new() } else { format!("-s{stale}") };
+        let etag = format!("\"{}-{version}{stale}\"", self.boot);
         // Shared, so that the copy in each answer costs a reference count instead of an allocation.
         HeaderValue::from_maybe_shared(Bytes::from(etag)).expect("letters, digits, dashes and quotes")
     }
-}
-
-/// Returns the segments of a path below `/data/`; `None` if one is not UTF-8.
-fn decode(path: &str) -> Option<Vec<Cow<'_, str>>> {
-    let path = path.strip_suffix('/').unwrap_or(path);
-    path.split('/').map(|segment| percent_decode_str(segment).decode_utf8().ok()).collect()
 }
 
 /// Appends the node at `names` of a source.
@@ -221,15 +201,6 @@ fn no_reading_yet(section: &Section) -> ApiError {
         message.push_str(&error.1);
     }
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_reading_yet", message)
-}
-
-fn base36(mut n: u128) -> String {
-    let mut digits = Vec::new();
-    while n > 0 {
-        digits.extend(char::from_digit((n % 36) as u32, 36));
-        n /= 36;
-    }
-    digits.iter().rev().collect()
 }
 
 #[cfg(test)]
@@ -290,6 +261,5 @@ mod tests {
         let after = Data::new(store);
         assert_eq!(before.document().body, after.document().body);
         assert_ne!(before.document().etag, after.document().etag);
-        assert_eq!(base36(35 * 36 + 10), "za");
     }
 }

@@ -1,6 +1,6 @@
 //! `/events`: server-sent events, one for each batch.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{Semaphore, broadcast::error::RecvError};
@@ -31,7 +31,7 @@ pub(super) fn routes(
 ) -> BoxedFilter<(Response,)> {
     let slots = Arc::new(Semaphore::new(limits.streams));
     let events = Arc::new(Events { store, keep_alive: limits.keep_alive, slots });
-    reply::read_only("events", move |_| events.answer(stop.clone()))
+    reply::read_only("events", move |_| ready(events.answer(stop.clone())))
 }
 
 impl Events {

@@ -1,6 +1,6 @@
 //! `/health`: status of sources, publishers, endpoints and the journal, for people and for monitoring.
 
-use std::{sync::Arc, time::Instant};
+use std::{future::ready, sync::Arc, time::Instant};
 
 use serde::Serialize;
 use warp::{filters::BoxedFilter, http::StatusCode, reply::Response};
@@ -18,21 +18,21 @@ use crate::{
 /// Query that asks for status 200, however degraded the program is.
 const ALWAYS: &str = "code=200";
 
-/// Everything that the report is made of.
+/// Everything that `/health` and `/metrics` are made of.
 pub(super) struct Report {
-    store: Arc<Store>,
-    journal: Journal,
-    publishers: Arc<[Arc<Delivery>]>,
+    pub(super) store: Arc<Store>,
+    pub(super) journal: Journal,
+    pub(super) publishers: Vec<Arc<Delivery>>,
     endpoints: Vec<Arc<EndpointStatus>>,
     simulated: bool,
-    started: String,
+    pub(super) started: Timestamp,
     running: Instant,
 }
 
 /// `/health`.
 pub(super) fn routes(report: &Arc<Report>) -> BoxedFilter<(Response,)> {
     let report = Arc::clone(report);
-    reply::read_only("health", move |query| report.answer(query))
+    reply::read_only("health", move |query| ready(report.answer(&query)))
 }
 
 #[derive(Serialize)]
@@ -40,7 +40,7 @@ struct Body<'a> {
     status: &'static str,
     simulated: bool,
     version: &'static str,
-    started: &'a str,
+    started: String,
     uptime_seconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<JournalHealth>,
@@ -107,11 +107,11 @@ impl Report {
     pub(super) fn new(
         store: Arc<Store>,
         journal: Journal,
-        publishers: Arc<[Arc<Delivery>]>,
+        publishers: Vec<Arc<Delivery>>,
         endpoints: Vec<Arc<EndpointStatus>>,
         simulated: bool,
     ) -> Self {
-        let (started, running) = (timestamp(Timestamp::now()), Instant::now());
+        let (started, running) = (Timestamp::now(), Instant::now());
         Self { store, journal, publishers, endpoints, simulated, started, running }
     }
 
@@ -129,7 +129,7 @@ impl Report {
             status: if ok { "ok" } else { "degraded" },
             simulated: self.simulated,
             version: env!("CARGO_PKG_VERSION"),
-            started: &self.started,
+            started: timestamp(self.started),
             uptime_seconds: now.saturating_duration_since(self.running).as_secs(),
             journal: self.journal.status().map(JournalHealth::from),
             sources: Members(sources),

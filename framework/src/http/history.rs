@@ -2,21 +2,20 @@
 //!
 //! The journal is read on threads that may block, a few at a time, so that no query holds up `/data`.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use percent_encoding::percent_decode_str;
 use tokio::sync::Semaphore;
 use warp::{Filter, filters::BoxedFilter, http::StatusCode, path::Tail, reply::Response};
 
 use super::{
     ApiError,
-    columns::{self, Answer, Format},
+    columns::{self, Format, Head},
     reply,
 };
 use crate::{
     Store, Timestamp,
-    journal::{Journal, Micros, Per, ReadError, Step, View, parse_time},
+    journal::{Journal, Per, Points, ReadError, Step, View, parse_time},
     table::quoted,
 };
 
@@ -34,19 +33,16 @@ pub(super) struct History {
 /// `/history/<source>/<name>` and `/series`.
 pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
     let this = Arc::clone(history);
-    let series = reply::read().then(move || {
+    let series = reply::read_only("series", move |_| {
         let this = Arc::clone(&this);
         async move {
             let store = Arc::clone(&this.store);
             this.answer(move |view| series(view, &store)).await
         }
     });
-    let series = series.or(reply::other_methods(reply::READ)).unify();
-    let series = warp::path("series").and(warp::path::end()).and(series);
-
     let this = Arc::clone(history);
     let query = warp::query::<Vec<(String, String)>>();
-    let node = warp::path::tail().and(reply::read()).and(query).then(move |path: Tail, query| {
+    let node = warp::path::tail().and(query).then(move |path: Tail, query| {
         let this = Arc::clone(&this);
         async move {
             match Question::parse(path.as_str(), query) {
@@ -55,8 +51,7 @@ pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
             }
         }
     });
-    let node = warp::path("history").and(node.or(reply::other_methods(reply::READ)).unify());
-    series.or(node).unify().map(reply::readable_anywhere).boxed()
+    series.or(warp::path("history").and(reply::readable(node.boxed()))).unify().boxed()
 }
 
 impl History {
@@ -125,7 +120,7 @@ fn series(view: &View<'_>, store: &Store) -> Result<(Format, Bytes), ReadError> 
 }
 
 /// Query for one series.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Question {
     section: String,
     name: String,
@@ -139,26 +134,31 @@ struct Question {
 
 impl Question {
     fn parse(path: &str, query: Vec<(String, String)>) -> Result<Self, ApiError> {
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let names = path.split('/').map(|name| percent_decode_str(name).decode_utf8());
-        let names: Vec<_> =
-            names.collect::<Result<_, _>>().map_err(|_| ApiError::not_found("the path is not UTF-8"))?;
+        let names = reply::segments(path)?;
         let [section, name] = &names[..] else {
             return Err(ApiError::not_found("expected /history/<source>/<name>: see /series"));
         };
-        let mut question = Self { section: section.to_string(), name: name.to_string(), ..Self::default() };
-        let mut seen = Vec::new();
+        let mut given = HashMap::new();
         for (key, value) in query {
             let Some(known) = PARAMETERS.into_iter().find(|known| *known == key) else {
                 let known = quoted(PARAMETERS);
                 return Err(ApiError::bad_request(format!("unknown parameter `{key}`: expected {known}")));
             };
-            if seen.contains(&known) {
+            if given.insert(known, value).is_some() {
                 return Err(ApiError::bad_request(format!("duplicate parameter `{known}`")));
             }
-            seen.push(known);
-            question.take(known, value)?;
         }
+        let per = |word: &str| Per::ALL.into_iter().find(|per| per.word() == word);
+        let question = Self {
+            section: section.to_string(),
+            name: name.to_string(),
+            step: one_of(&given, "step", Step::named, Step::words())?,
+            per: one_of(&given, "per", per, Per::ALL.map(Per::word))?,
+            format: one_of(&given, "format", Format::named, ["json", "csv"])?.unwrap_or_default(),
+            from: given.remove("from"),
+            to: given.remove("to"),
+            unit: given.remove("unit"),
+        };
         if question.per.is_some() && question.step.is_some() {
             let message = "`step` (readings) and `per` (consumption) exclude each other";
             return Err(ApiError::bad_request(message));
@@ -166,47 +166,43 @@ impl Question {
         Ok(question)
     }
 
-    fn take(&mut self, key: &str, value: String) -> Result<(), ApiError> {
-        match key {
-            "from" => self.from = Some(value),
-            "to" => self.to = Some(value),
-            "unit" => self.unit = Some(value),
-            "step" => self.step = Some(one_of(key, &value, Step::named(&value), Step::words())?),
-            "per" => {
-                let per = Per::ALL.into_iter().find(|per| per.word() == value);
-                self.per = Some(one_of(key, &value, per, Per::ALL.map(Per::word))?);
-            }
-            _ => self.format = one_of(key, &value, Format::named(&value), ["json", "csv"])?,
-        }
-        Ok(())
-    }
-
     fn answer(self, view: &View<'_>) -> Result<(Format, Bytes), ReadError> {
         let now = Timestamp::now().to_zoned(view.zone.clone());
-        let read = |key: &str, text: Option<&str>, default: &str| -> Result<Micros, ReadError> {
-            let moment = parse_time(text.unwrap_or(default), &now);
-            moment
-                .map(Timestamp::as_microsecond)
-                .map_err(|error| ReadError::BadRequest(format!("`{key}`: {error}")))
+        let read = |key: &str, text: Option<String>, default: &str| {
+            let moment = parse_time(text.as_deref().unwrap_or(default), &now);
+            let moment = moment.map_err(|error| ReadError::BadRequest(format!("`{key}`: {error}")))?;
+            Ok::<_, ReadError>(moment.as_microsecond())
         };
-        let from = read("from", self.from.as_deref(), "-24h")?;
-        let to = read("to", self.to.as_deref(), "now")?;
+        let (from, to) = (read("from", self.from, "-24h")?, read("to", self.to, "now")?);
         let series = view.find(&self.section, &self.name, self.unit.as_deref())?;
-        let answer = Answer { name: &series.name, obis: series.obis(), from, to };
+        let mut head = Head::new(&series.name, series.obis(), from, to);
         let body = match self.per {
-            Some(per) => answer.consumption(self.format, per, view.zone, &series.consumption(from, to, per)?),
-            None => answer.history(self.format, &series.history(from, to, self.step)?),
+            Some(per) => {
+                head.per = Some(per.word());
+                head.zone = Some(view.zone.iana_name().unwrap_or("local"));
+                head.write(self.format, &series.consumption(from, to, per)?)
+            }
+            None => {
+                let history = series.history(from, to, self.step)?;
+                head.step = Some(history.step.word());
+                match &history.points {
+                    Points::Raw(samples) => head.write(self.format, samples),
+                    Points::Rollups(spans) => head.write(self.format, spans),
+                }
+            }
         };
         Ok((self.format, body))
     }
 }
 
-/// Returns the parsed word, or an error that lists the valid ones.
+/// Returns the value of a parameter, or an error that lists the valid ones.
 fn one_of<T>(
+    given: &HashMap<&str, String>,
     key: &str,
-    value: &str,
-    found: Option<T>,
+    named: impl Fn(&str) -> Option<T>,
     words: impl IntoIterator<Item = &'static str>,
-) -> Result<T, ApiError> {
-    found.ok_or_else(|| ApiError::bad_request(format!("`{key}` is `{value}`: expected {}", quoted(words))))
+) -> Result<Option<T>, ApiError> {
+    let Some(word) = given.get(key) else { return Ok(None) };
+    let wrong = || ApiError::bad_request(format!("`{key}` is `{word}`: expected {}", quoted(words)));
+    named(word).map(Some).ok_or_else(wrong)
 }

@@ -14,8 +14,8 @@
 //! warp's filters route and parse the requests. `server` drives them over hyper, because warp's own server has neither
 //! timeouts nor a limit of connections. A request that is not HTTP gets hyper's own answer: 400 or 431 without a body.
 //!
-//! Each route matches the path first, then the method, and ends with `reply::other_methods`: so an unknown path is 404
-//! and a wrong method 405. Handlers return a [`Response`] also for errors; a rejection only means "not my route".
+//! Each route matches the path first, then the method, and ends with `reply::other_method`: so an unknown path is 404 and
+//! a wrong method 405. Handlers return a [`Response`] also for errors; a rejection only means "not my route".
 
 mod access;
 mod cmd;
@@ -34,10 +34,10 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
-use warp::{Filter, http::Method, path::FullPath, reply::Response};
+use warp::{Filter, filters::BoxedFilter, http::Method, path::FullPath, reply::Response};
 
 use self::{error::ApiError, reply::Members};
 use crate::{Commands, ServerConfig, Store, journal::Journal, publish::Delivery, serving::EndpointStatus};
@@ -50,8 +50,7 @@ pub struct Api {
     store: Arc<Store>,
     data: Arc<data::Data>,
     commands: Arc<cmd::Cmd>,
-    health: Arc<health::Report>,
-    metrics: Arc<metrics::Metrics>,
+    report: Arc<health::Report>,
     history: Arc<history::History>,
     limits: Limits,
 }
@@ -107,19 +106,11 @@ impl Api {
         server: &ServerConfig,
         simulated: bool,
     ) -> Self {
-        let publishers: Arc<[_]> = publishers.into();
-        let (of_health, of_metrics) = (Arc::clone(&publishers), publishers);
+        let (of_report, of_journal) = (Arc::clone(&store), journal.clone());
         Self {
             data: Arc::new(data::Data::new(Arc::clone(&store))),
             commands: Arc::new(cmd::Cmd::new(commands, server)),
-            health: Arc::new(health::Report::new(
-                Arc::clone(&store),
-                journal.clone(),
-                of_health,
-                endpoints,
-                simulated,
-            )),
-            metrics: Arc::new(metrics::Metrics::new(Arc::clone(&store), journal.clone(), of_metrics)),
+            report: Arc::new(health::Report::new(of_report, of_journal, publishers, endpoints, simulated)),
             history: Arc::new(history::History::new(journal, Arc::clone(&store))),
             store,
             limits: Limits::default(),
@@ -132,32 +123,21 @@ impl Api {
         Self { limits, ..self }
     }
 
-    /// Returns all routes. Event streams end with `stop`.
-    ///
-    /// The last route accepts everything, so that the type is infallible: warp has no rejection to answer.
-    fn routes(
-        &self,
-        stop: CancellationToken,
-    ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + use<> {
-        let nothing_there =
-            warp::path::full().and(warp::method()).map(no_such_path).map(reply::readable_anywhere);
-        data::routes(&self.data)
-            .or(page::routes())
-            .unify()
-            .or(cmd::routes(&self.commands))
-            .unify()
-            .or(readings::routes(&self.store))
-            .unify()
-            .or(health::routes(&self.health))
-            .unify()
-            .or(metrics::routes(&self.metrics))
-            .unify()
-            .or(events::routes(Arc::clone(&self.store), &self.limits, stop))
-            .unify()
-            .or(history::routes(&self.history))
-            .unify()
-            .or(nothing_there)
-            .unify()
+    /// Returns all routes. Event streams end with `stop`. The last route accepts everything.
+    fn routes(&self, stop: CancellationToken) -> BoxedFilter<(Response,)> {
+        let nothing_there = warp::path::full().and(warp::method()).map(no_such_path);
+        let routes = [
+            history::routes(&self.history),
+            events::routes(Arc::clone(&self.store), &self.limits, stop),
+            metrics::routes(&self.report),
+            health::routes(&self.report),
+            readings::routes(&self.store),
+            cmd::routes(&self.commands),
+            page::routes(),
+            data::routes(&self.data),
+        ];
+        let last = nothing_there.map(reply::readable_anywhere).boxed();
+        routes.into_iter().fold(last, |others, route| route.or(others).unify().boxed())
     }
 }
 

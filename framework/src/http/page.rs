@@ -10,7 +10,7 @@ use crc::{CRC_64_XZ, Crc};
 use warp::{
     Filter,
     filters::BoxedFilter,
-    http::{HeaderValue, header},
+    http::{HeaderValue, Method, header},
     reply::Response,
 };
 
@@ -97,18 +97,18 @@ impl Asset {
 /// `GET /` and `/page/<file>`. Other methods of `/` are for raspend's clients: see `cmd`.
 pub(super) fn routes() -> BoxedFilter<(Response,)> {
     let assets = Arc::new(assets());
-    let known = warp::header::optional::<String>("if-none-match").or(warp::any().map(|| None)).unify();
-    let index = warp::path::end().and(reply::read()).and(known).map({
+    let index = warp::path::end().and(warp::get().or(warp::head()).unify()).and(reply::known()).map({
         let assets = Arc::clone(&assets);
         move |known: Option<String>| assets[0].answer(known.as_deref())
     });
-    let file = warp::path::param().and(warp::path::end());
-    let file = file.and(reply::read()).and(known).map(move |name: String, known: Option<String>| {
+    let file = warp::path::param().and(warp::path::end()).and(warp::method()).and(reply::known());
+    let file = file.map(move |name: String, method: Method, known: Option<String>| {
         let asset = assets.iter().find(|asset| asset.name == name);
-        asset.map_or_else(|| ApiError::no_such_path().into(), |asset| asset.answer(known.as_deref()))
+        match asset {
+            _ if !matches!(method, Method::GET | Method::HEAD) => reply::other_method(&method, reply::READ),
+            Some(asset) => asset.answer(known.as_deref()),
+            None => ApiError::no_such_path().into(),
+        }
     });
-    let other = warp::path::param::<String>().and(warp::path::end()).and(reply::other_methods(reply::READ));
-    let other = other.map(|_, response| response);
-    let below = warp::path("page").and(file.or(other).unify());
-    index.or(below).unify().boxed()
+    index.or(warp::path("page").and(file)).unify().boxed()
 }

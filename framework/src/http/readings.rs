@@ -3,7 +3,7 @@
 //! Clients need no table of units or OBIS codes of their own: `kind`, `quantity` and the other members are those of
 //! [`Meaning`].
 
-use std::{sync::Arc, time::Instant};
+use std::{future::ready, sync::Arc, time::Instant};
 
 use serde::Serialize;
 use warp::{filters::BoxedFilter, http::StatusCode, reply::Response};
@@ -57,7 +57,7 @@ impl<'a> Described<'a> {
 /// `/readings`.
 pub(super) fn routes(store: &Arc<Store>) -> BoxedFilter<(Response,)> {
     let store = Arc::clone(store);
-    reply::read_only("readings", move |_| answer(&store))
+    reply::read_only("readings", move |_| ready(answer(&store)))
 }
 
 fn answer(store: &Store) -> Response {

@@ -1,9 +1,12 @@
 //! Parts that answers have in common.
 
+use std::{borrow::Cow, convert::Infallible};
+
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
 use warp::{
-    Filter, Rejection,
+    Filter,
     filters::BoxedFilter,
     http::{HeaderValue, Method, StatusCode, header},
     reply::Response,
@@ -64,36 +67,49 @@ fn names(known: &str, etag: &HeaderValue) -> bool {
         .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one).as_bytes() == etag.as_bytes())
 }
 
-/// Accepts GET and HEAD; hyper drops the body of an answer to HEAD.
-pub(super) fn read() -> impl Filter<Extract = (), Error = Rejection> + Copy + Send + Sync + 'static {
-    warp::get().or(warp::head()).unify()
+/// Extracts the `If-None-Match` of a request.
+pub(super) fn known() -> impl Filter<Extract = (Option<String>,), Error = Infallible> + Copy + Send + Sync {
+    // A value that is not text is not one of ours.
+    warp::header::optional("if-none-match").or(warp::any().map(|| None)).unify()
 }
 
-/// Answers a method that the path before it does not support.
-pub(super) fn other_methods(allow: &'static str) -> BoxedFilter<(Response,)> {
-    warp::method()
-        .map(move |method| {
-            if method == Method::OPTIONS {
-                return options(allow);
-            }
-            let message = format!("this path takes {allow}");
-            let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
-            let mut response = Response::from(error);
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
-            response
-        })
-        .boxed()
+/// Returns the decoded segments of a path.
+///
+/// # Errors
+/// Returns an error if one is not UTF-8.
+pub(super) fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, ApiError> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let segments = path.split('/').map(|segment| percent_decode_str(segment).decode_utf8());
+    segments.collect::<Result<_, _>>().map_err(|_| ApiError::not_found("the path is not UTF-8"))
+}
+
+/// Answers GET and HEAD with `answer`, other methods as [`other_method`] does. Any web page may read.
+pub(super) fn readable(answer: BoxedFilter<(Response,)>) -> BoxedFilter<(Response,)> {
+    let read = warp::get().or(warp::head()).unify().and(answer);
+    // hyper drops the body of an answer to HEAD.
+    let other = warp::method().map(|method| other_method(&method, READ));
+    read.or(other).unify().map(readable_anywhere).boxed()
 }
 
 /// Route `/name` that only reads; `answer` gets the query.
-pub(super) fn read_only(
+pub(super) fn read_only<F: Future<Output = Response> + Send>(
     name: &'static str,
-    answer: impl Fn(&str) -> Response + Clone + Send + Sync + 'static,
+    answer: impl Fn(String) -> F + Clone + Send + Sync + 'static,
 ) -> BoxedFilter<(Response,)> {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let answer = read().and(query).map(move |query: String| answer(&query));
-    let answer = answer.or(other_methods(READ)).unify().map(readable_anywhere);
-    warp::path(name).and(warp::path::end()).and(answer).boxed()
+    warp::path(name).and(warp::path::end()).and(readable(query.then(answer).boxed())).boxed()
+}
+
+/// Answers a method that the path does not support, and OPTIONS.
+pub(super) fn other_method(method: &Method, allow: &'static str) -> Response {
+    if method == Method::OPTIONS {
+        return options(allow);
+    }
+    let message = format!("this path takes {allow}");
+    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+    let mut response = Response::from(error);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
 }
 
 /// Answers OPTIONS, such as a browser's preflight.

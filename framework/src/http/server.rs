@@ -1,7 +1,18 @@
 //! Accept loop: warp's filters over hyper, with a limit for each resource that a client uses.
 
-use std::{convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn, ready},
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Either},
+};
 use hyper::{
     body::Incoming,
     server::conn::http1,
@@ -14,7 +25,6 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -22,13 +32,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use warp::{
     Filter,
+    filters::BoxedFilter,
     http::{Request, StatusCode},
     reply::Response,
 };
 
 use crate::Faults;
 
-use super::{Api, ApiError, Limits, Peer, data::Data, linger::Lingering};
+use super::{Api, ApiError, Limits, Peer, data::Data, linger};
 
 /// Pause after a failure to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -48,37 +59,28 @@ pub(crate) async fn serve_routes<F>(listener: TcpListener, routes: F, stop: Canc
 where
     F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
 {
-    let filters = TowerToHyperService::new(warp::service(routes));
     let limits = Limits { connections: ENDPOINT_CONNECTIONS, ..Limits::default() };
-    serve_all(listener, Front { data: None, filters, limits, stop }).await;
+    serve_all(listener, Front { data: None, routes: service(routes.boxed()), limits, stop }).await;
 }
 
-async fn serve_all<S>(listener: TcpListener, front: Front<S>)
-where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>,
-    S: Clone + Send + Sync + 'static,
-{
-    let slots = Arc::new(Semaphore::new(front.limits.connections));
-    let mut connections = JoinSet::new();
-    let mut faults = Faults::default();
+async fn serve_all(listener: TcpListener, front: Front) {
+    let (mut connections, mut faults) = (JoinSet::new(), Faults::default());
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &slots) => accepted,
+            // Further clients wait in the system's queue.
+            accepted = listener.accept(), if connections.len() < front.limits.connections => accepted,
             // Removes finished connections from the set.
             Some(_) = connections.join_next() => continue,
             () = front.stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer, slot)) => {
+            Ok((stream, peer)) => {
                 prepare(&stream, &front.limits);
                 let mut front = front.clone();
-                if slots.available_permits() < front.limits.connections / 2 {
+                if connections.len() >= front.limits.connections / 2 {
                     front.limits.head /= CROWDED;
                 }
-                connections.spawn(async move {
-                    front.serve(stream, peer).await;
-                    drop(slot);
-                });
+                connections.spawn(async move { front.serve(stream, peer.ip()).await });
             }
             Err(error) => {
                 if let Some(text) = faults.note((), &format!("could not accept a connection: {error}")) {
@@ -94,16 +96,6 @@ where
     let _ = timeout(front.limits.grace, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-/// Accepts the next client once there is room; until then it waits in the system's queue.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer.ip(), slot))
-}
-
 /// Sets socket options. Neither is vital: the connection works without them.
 pub(super) fn prepare(stream: &TcpStream, limits: &Limits) {
     let _ = stream.set_nodelay(true);
@@ -111,31 +103,31 @@ pub(super) fn prepare(stream: &TcpStream, limits: &Limits) {
     let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.unread));
 }
 
+/// Answers of the routes. The future is boxed, because it is large, and the shortcut would have to move it too.
+type Routes = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response> + Send + Sync>;
+
 /// Everything that a connection needs.
 #[derive(Clone)]
-pub(super) struct Front<S> {
+pub(super) struct Front {
     /// Shortcut for `GET /data`, if there is one.
     data: Option<Arc<Data>>,
-    filters: S,
+    routes: Routes,
     limits: Limits,
     stop: CancellationToken,
 }
 
-/// Returns the filters of `api` with everything that serves them.
-pub(super) fn front(
-    api: Api,
-    stop: CancellationToken,
-) -> Front<
-    impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync,
-> {
-    let filters = TowerToHyperService::new(warp::service(api.routes(stop.clone())));
-    Front { data: Some(api.data), filters, limits: api.limits, stop }
+/// Returns the routes of `api` with everything that serves them.
+pub(super) fn front(api: Api, stop: CancellationToken) -> Front {
+    let routes = service(api.routes(stop.clone()));
+    Front { data: Some(api.data), routes, limits: api.limits, stop }
 }
 
-impl<S> Front<S>
-where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>,
-{
+fn service(routes: BoxedFilter<(Response,)>) -> Routes {
+    let service = TowerToHyperService::new(warp::service(routes));
+    Arc::new(move |request| service.call(request).map(|Ok(response)| response).boxed())
+}
+
+impl Front {
     /// Serves one client.
     pub(super) async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, peer: IpAddr) {
         let service = service_fn(|request| self.answer(request, peer));
@@ -147,43 +139,49 @@ where
             .max_buf_size(32 * 1024)
             // A client that has shut down its side still waits for the answer.
             .half_close(true);
-        let stream = TokioIo::new(Lingering::new(stream, self.limits.linger, self.stop.clone()));
-        let mut connection = pin!(http.serve_connection(stream, service));
+        let mut connection = http.serve_connection(TokioIo::new(stream), service);
         // Clients end connections in many ways, so errors are of no interest here.
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        let stopped = tokio::select! {
+            _ = poll_fn(|cx| connection.poll_without_shutdown(cx)) => false,
+            () = self.stop.cancelled() => true,
+        };
+        if stopped {
+            Pin::new(&mut connection).graceful_shutdown();
+            let _ = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
         }
-        let _ = connection.await;
+        linger::close(connection.into_parts().io.into_inner(), self.limits.linger, &self.stop).await;
     }
 
-    async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Result<Response, Infallible> {
+    fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        peer: IpAddr,
+    ) -> impl Future<Output = Result<Response, Infallible>> + Unpin {
         if let Some(response) = self.data.as_ref().and_then(|data| data.shortcut(&request)) {
-            return Ok(response);
+            return Either::Left(ready(Ok(response)));
         }
         in_lower_case(&mut request);
         request.extensions_mut().insert(Peer(peer));
-        // Boxed, because the future of all filters is large, and the shortcut would have to move it too.
-        let answer = Box::pin(self.filters.call(request));
         // The head of an event stream is an answer at once, however long the stream lasts.
-        timeout(self.limits.request, answer).await.unwrap_or_else(|_| Ok(too_slow(&self.limits)))
+        let (answer, limit) = ((self.routes)(request), self.limits.request);
+        Either::Right(Box::pin(async move {
+            Ok(timeout(limit, answer).await.unwrap_or_else(|_| too_slow(limit)))
+        }))
     }
 }
 
 /// Lowers the capitals of raspend's three paths, which it accepted in any case.
 fn in_lower_case<B>(request: &mut Request<B>) {
-    let path = request.uri().path();
-    if !["/data", "/cmd", "/cmds"].iter().any(|known| path.eq_ignore_ascii_case(known)) {
-        return;
-    }
-    let lower = path.to_ascii_lowercase();
-    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-    if let Ok(uri) = format!("{lower}{query}").parse() {
+    let uri = request.uri();
+    let known = ["/data", "/cmd", "/cmds"].into_iter().find(|known| uri.path().eq_ignore_ascii_case(known));
+    if let Some(path) = known
+        && let Ok(uri) = format!("{path}?{}", uri.query().unwrap_or_default()).parse()
+    {
         *request.uri_mut() = uri;
     }
 }
 
-fn too_slow(limits: &Limits) -> Response {
-    let message = format!("the request was not complete within {:?}", limits.request);
+fn too_slow(limit: Duration) -> Response {
+    let message = format!("the request was not complete within {limit:?}");
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", message).into()
 }

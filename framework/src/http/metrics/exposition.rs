@@ -11,22 +11,20 @@ use std::{fmt::Display, io::Write as _, ptr};
 /// Metric: its name, help text and type.
 #[derive(Debug)]
 pub(super) struct Family {
-    name: &'static str,
-    help: &'static str,
-    kind: &'static str,
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) kind: &'static str,
 }
 
-impl Family {
-    /// A metric that only rises, or restarts at zero. Its name ends with `_total`.
-    pub(super) const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: "counter" }
-    }
-
-    /// A metric that rises and falls.
-    pub(super) const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: "gauge" }
-    }
+/// Defines metrics, a line for each: its constant, type, name and help text.
+///
+/// A `counter` only rises, or restarts at zero, and its name ends with `_total`; a `gauge` rises and falls.
+macro_rules! families {
+    ($($constant:ident: $kind:ident $name:literal $help:literal;)+) => {
+        $(static $constant: Family = Family { name: $name, help: $help, kind: stringify!($kind) };)+
+    };
 }
+pub(super) use families;
 
 /// Samples, grouped by family as the format demands.
 #[derive(Debug, Default)]
@@ -91,8 +89,10 @@ mod tests {
 
     #[test]
     fn families_stay_together_and_labels_are_escaped() {
-        static POWER: Family = Family::gauge("power_watts", "Power.");
-        static COUNT: Family = Family::counter("things_total", "Things.");
+        families! {
+            POWER: gauge "power_watts" "Power.";
+            COUNT: counter "things_total" "Things.";
+        }
         let mut out = Exposition::default();
         out.add(&POWER, &[("a", "x"), ("none", ""), ("b", "q\"\\\n{}ü")], -0.5);
         out.add(&COUNT, &[("none", "")], 3);

@@ -7,7 +7,7 @@ mod exposition;
 mod process;
 mod reading;
 
-use std::{sync::Arc, time::Instant};
+use std::{future::ready, sync::Arc, time::Instant};
 
 use warp::{
     filters::BoxedFilter,
@@ -15,47 +15,33 @@ use warp::{
     reply::Response,
 };
 
-use self::exposition::{Exposition, Family};
-use super::{health, reply};
-use crate::{Scaled, Store, Timestamp, journal::Journal, publish::Delivery, store::Section};
+use self::exposition::{Exposition, Family, families};
+use super::{
+    health::{self, Report},
+    reply,
+};
+use crate::{Scaled, Timestamp, publish::Delivery, store::Section};
 
-static LAST_READING: Family =
-    Family::gauge("meter_last_reading_timestamp_seconds", "Time of the newest readings.");
-static READER_UP: Family =
-    Family::gauge("meter_reader_up", "1 while readings arrive and are not stale, else 0.");
-static TELEGRAMS: Family = Family::counter("meter_telegrams_total", "Telegrams by result.");
-static EVENTS: Family = Family::counter("meter_plugin_events_total", "Events counted by the plugin.");
-static REOPENED: Family =
-    Family::counter("meter_reader_reopened_total", "Reopenings of the device after a fault.");
-static READER_PANICS: Family = Family::counter("meter_reader_panics_total", "Panics of the source.");
-
-static PUBLISHER_UP: Family =
-    Family::gauge("smartmeter_publisher_up", "1 while records arrive or there was none yet, else 0.");
-static RECORDS: Family = Family::counter("smartmeter_publisher_records_total", "Records delivered.");
-static FAILURES: Family = Family::counter("smartmeter_publisher_failures_total", "Failed attempts.");
-static REFUSED: Family =
-    Family::counter("smartmeter_publisher_refused_total", "Records rejected permanently by the server.");
-static EXPIRED: Family =
-    Family::counter("smartmeter_publisher_expired_total", "Records that became too old to deliver.");
-static PUBLISHER_PANICS: Family =
-    Family::counter("smartmeter_publisher_panics_total", "Panics of the publisher.");
-static PUBLISHER_EVENTS: Family =
-    Family::counter("smartmeter_publisher_events_total", "Events counted by the plugin.");
-static BACKLOG: Family = Family::gauge(
-    "smartmeter_publisher_backlog",
-    "Batches in the journal that the publisher has not looked at yet.",
-);
-static OLDEST: Family = Family::gauge(
-    "smartmeter_publisher_oldest_seconds",
-    "Age of the oldest reading that waits; 0 if none does.",
-);
-static LAST_SUCCESS: Family =
-    Family::gauge("smartmeter_publisher_last_success_timestamp_seconds", "Time of the last delivery.");
-
-static JOURNAL_UP: Family =
-    Family::gauge("smartmeter_journal_up", "1 while readings are recorded safely, else 0.");
-static BUILD: Family =
-    Family::gauge("smartmeter_build_info", "The value 1, labelled with the program's version.");
+families! {
+    LAST_READING: gauge "meter_last_reading_timestamp_seconds" "Time of the newest readings.";
+    READER_UP: gauge "meter_reader_up" "1 while readings arrive and are not stale, else 0.";
+    TELEGRAMS: counter "meter_telegrams_total" "Telegrams by result.";
+    EVENTS: counter "meter_plugin_events_total" "Events counted by the plugin.";
+    REOPENED: counter "meter_reader_reopened_total" "Reopenings of the device after a fault.";
+    READER_PANICS: counter "meter_reader_panics_total" "Panics of the source.";
+    PUBLISHER_UP: gauge "smartmeter_publisher_up" "1 while records arrive or there was none yet, else 0.";
+    RECORDS: counter "smartmeter_publisher_records_total" "Records delivered.";
+    FAILURES: counter "smartmeter_publisher_failures_total" "Failed attempts.";
+    REFUSED: counter "smartmeter_publisher_refused_total" "Records rejected permanently by the server.";
+    EXPIRED: counter "smartmeter_publisher_expired_total" "Records that became too old to deliver.";
+    PUBLISHER_PANICS: counter "smartmeter_publisher_panics_total" "Panics of the publisher.";
+    PUBLISHER_EVENTS: counter "smartmeter_publisher_events_total" "Events counted by the plugin.";
+    BACKLOG: gauge "smartmeter_publisher_backlog" "Batches in the journal that the publisher has not looked at yet.";
+    OLDEST: gauge "smartmeter_publisher_oldest_seconds" "Age of the oldest reading that waits; 0 if none does.";
+    LAST_SUCCESS: gauge "smartmeter_publisher_last_success_timestamp_seconds" "Time of the last delivery.";
+    JOURNAL_UP: gauge "smartmeter_journal_up" "1 while readings are recorded safely, else 0.";
+    BUILD: gauge "smartmeter_build_info" "The value 1, labelled with the program's version.";
+}
 
 /// Content type of the exposition format 0.0.4.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -63,43 +49,29 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; c
 /// Most readings of a source that are shown: a meter that makes up registers must not fill a database.
 const MOST_READINGS: usize = 500;
 
-/// Everything that the samples are made of.
-pub(super) struct Metrics {
-    store: Arc<Store>,
-    journal: Journal,
-    publishers: Arc<[Arc<Delivery>]>,
-    started: Timestamp,
-}
-
 /// `/metrics`.
-pub(super) fn routes(metrics: &Arc<Metrics>) -> BoxedFilter<(Response,)> {
-    let metrics = Arc::clone(metrics);
-    reply::read_only("metrics", move |_| metrics.answer())
+pub(super) fn routes(report: &Arc<Report>) -> BoxedFilter<(Response,)> {
+    let report = Arc::clone(report);
+    reply::read_only("metrics", move |_| ready(answer(&report)))
 }
 
-impl Metrics {
-    pub(super) fn new(store: Arc<Store>, journal: Journal, publishers: Arc<[Arc<Delivery>]>) -> Self {
-        Self { store, journal, publishers, started: Timestamp::now() }
+fn answer(report: &Report) -> Response {
+    let now = Instant::now();
+    let mut out = Exposition::default();
+    for section in report.store.sections() {
+        add_section(&mut out, section, now);
     }
-
-    fn answer(&self) -> Response {
-        let now = Instant::now();
-        let mut out = Exposition::default();
-        for section in self.store.sections() {
-            add_section(&mut out, section, now);
-        }
-        for publisher in &*self.publishers {
-            add_publisher(&mut out, publisher, Timestamp::now());
-        }
-        if let Some(status) = self.journal.status() {
-            out.add(&JOURNAL_UP, &[], u8::from(status.open && status.problem.is_none()));
-        }
-        out.add(&BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1);
-        process::add(&mut out, self.started);
-        let mut response = reply::json(StatusCode::OK, out.text());
-        response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
-        response
+    for publisher in &report.publishers {
+        add_publisher(&mut out, publisher, Timestamp::now());
     }
+    if let Some(status) = report.journal.status() {
+        out.add(&JOURNAL_UP, &[], u8::from(status.open && status.problem.is_none()));
+    }
+    out.add(&BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    process::add(&mut out, report.started);
+    let mut response = reply::json(StatusCode::OK, out.text());
+    response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
+    response
 }
 
 fn add_section(out: &mut Exposition, section: &Section, now: Instant) {

@@ -4,15 +4,15 @@ use std::fs;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::exposition::{Exposition, Family};
+use super::exposition::{Exposition, Family, families};
 use crate::{Scaled, Timestamp};
 
-static CPU: Family =
-    Family::counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
-static MEMORY: Family = Family::gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
-static FILES: Family = Family::gauge("process_open_fds", "Number of open file descriptors.");
-static START: Family =
-    Family::gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.");
+families! {
+    CPU: counter "process_cpu_seconds_total" "Total user and system CPU time spent in seconds.";
+    MEMORY: gauge "process_resident_memory_bytes" "Resident memory size in bytes.";
+    FILES: gauge "process_open_fds" "Number of open file descriptors.";
+    START: gauge "process_start_time_seconds" "Start time of the process since unix epoch in seconds.";
+}
 
 /// Adds the process metrics; memory and files only if there is a `/proc`.
 pub(super) fn add(out: &mut Exposition, started: Timestamp) {

@@ -1,28 +1,24 @@
 //! Metric families of readings.
 
-use super::exposition::{Exposition, Family};
+use super::exposition::{Exposition, Family, families};
 use crate::{Decimal, Direction, Kind, Meaning, Phase, Quantity, Reading, Scaled, Value};
 
-static ENERGY: Family = Family::counter("meter_energy_joules_total", "Energy counted by the meter.");
-static NET_ENERGY: Family =
-    Family::gauge("meter_net_energy_joules", "Energy imported minus energy exported; it may fall.");
-static REACTIVE_ENERGY: Family =
-    Family::counter("meter_reactive_energy_var_seconds_total", "Reactive energy counted by the meter.");
-static APPARENT_ENERGY: Family = Family::counter(
-    "meter_apparent_energy_volt_ampere_seconds_total",
-    "Apparent energy counted by the meter.",
-);
-static VOLUME: Family =
-    Family::counter("meter_volume_cubic_meters_total", "Gas, water or heating water counted by the meter.");
-static POWER: Family = Family::gauge("meter_power_watts", "Power; negative is export.");
-static REACTIVE_POWER: Family = Family::gauge("meter_reactive_power_vars", "Reactive power.");
-static APPARENT_POWER: Family = Family::gauge("meter_apparent_power_volt_amperes", "Apparent power.");
-static VOLTAGE: Family = Family::gauge("meter_voltage_volts", "Voltage.");
-static CURRENT: Family = Family::gauge("meter_current_amperes", "Current.");
-static FREQUENCY: Family = Family::gauge("meter_frequency_hertz", "Frequency of the grid.");
-static TEMPERATURE: Family = Family::gauge("meter_temperature_celsius", "Temperature.");
-static POWER_FACTOR: Family = Family::gauge("meter_power_factor_ratio", "Power factor.");
-static OTHER: Family = Family::gauge("meter_reading", "Any other number, in the unit of the device.");
+families! {
+    ENERGY: counter "meter_energy_joules_total" "Energy counted by the meter.";
+    NET_ENERGY: gauge "meter_net_energy_joules" "Energy imported minus energy exported; it may fall.";
+    REACTIVE_ENERGY: counter "meter_reactive_energy_var_seconds_total" "Reactive energy counted by the meter.";
+    APPARENT_ENERGY: counter "meter_apparent_energy_volt_ampere_seconds_total" "Apparent energy counted by the meter.";
+    VOLUME: counter "meter_volume_cubic_meters_total" "Gas, water or heating water counted by the meter.";
+    POWER: gauge "meter_power_watts" "Power; negative is export.";
+    REACTIVE_POWER: gauge "meter_reactive_power_vars" "Reactive power.";
+    APPARENT_POWER: gauge "meter_apparent_power_volt_amperes" "Apparent power.";
+    VOLTAGE: gauge "meter_voltage_volts" "Voltage.";
+    CURRENT: gauge "meter_current_amperes" "Current.";
+    FREQUENCY: gauge "meter_frequency_hertz" "Frequency of the grid.";
+    TEMPERATURE: gauge "meter_temperature_celsius" "Temperature.";
+    POWER_FACTOR: gauge "meter_power_factor_ratio" "Power factor.";
+    OTHER: gauge "meter_reading" "Any other number, in the unit of the device.";
+}
 
 /// Longest name or unit of a meter, in bytes; a reading with a longer one is omitted.
 const LONGEST: usize = 128;
