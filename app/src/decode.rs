@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use telegram::{Decoded, ProtocolRegistration, json_line, protocols};
+use telegram::{Decoded, Protocol, ProtocolRegistration, json_line, protocols};
 use transport::Recording;
 
 use crate::failure::Failure;
@@ -26,20 +26,19 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
         .map_err(|error| Failure::fault(format!("could not read `{}`: {error}\n", file.display())))?;
 
     // Decodes twice instead of keeping everything found: a recording may be long.
-    let best = judge(&bytes).into_iter().max_by_key(|judged| judged.accepted);
-    let Some(Judged { protocol, accepted, .. }) = best else {
+    let verdict = Verdict::of(&bytes);
+    let Some(Judged { protocol, accepted, .. }) = verdict.best() else {
         return Err(Failure::fault("no plugin reads telegrams\n"));
     };
 
     let (mut out, mut err) = (BufWriter::new(io::stdout().lock()), BufWriter::new(io::stderr().lock()));
-    let (mut rejected, mut written) = (0, Ok(()));
+    let mut written = Ok(());
     (protocol.decode)(&bytes, &mut |found| {
         let result = match found {
             Decoded::Telegram { ident, readings, .. } => {
                 out.write_all(&json_line(protocol.kind, ident.as_deref(), &readings))
             }
             Decoded::Rejected { offset, reason } => {
-                rejected += 1;
                 writeln!(err, "byte {offset}: {reason}")
             }
         };
@@ -49,11 +48,7 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     });
     written.and(out.flush()).and(err.flush())?;
     drop((out, err));
-    match (accepted, rejected) {
-        (0, 0) => Err(Failure::fault("no telegram found\n")),
-        (0, _) => Err(Failure::fault("no telegram accepted\n")),
-        _ => Ok(()),
-    }
+    if *accepted > 0 { Ok(()) } else { Err(Failure::fault(format!("{}\n", verdict.text("the baud rate")))) }
 }
 
 /// Returns the bytes of a recording, or those of any other file as they are.
@@ -69,6 +64,13 @@ fn unpacked(file: Vec<u8>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Everything that the linked plugins find in recorded bytes.
+pub(crate) struct Verdict {
+    pub(crate) all: Vec<Judged>,
+    /// Protocol that the bytes show, whether or not a telegram is whole.
+    shown: Option<Protocol>,
+}
+
 /// Telegrams of one protocol among recorded bytes.
 pub(crate) struct Judged {
     pub(crate) protocol: &'static ProtocolRegistration,
@@ -76,35 +78,88 @@ pub(crate) struct Judged {
     pub(crate) accepted: u64,
     /// Number of those that must not be.
     pub(crate) rejected: u64,
+    /// The longest of those.
+    candidate: Option<Candidate>,
 }
 
-/// Counts the telegrams of each linked protocol in `bytes`.
-pub(crate) fn judge(bytes: &[u8]) -> Vec<Judged> {
-    let judge = |protocol: &'static ProtocolRegistration| {
-        let mut judged = Judged { protocol, accepted: 0, rejected: 0 };
-        (protocol.decode)(bytes, &mut |found| match found {
-            Decoded::Telegram { .. } => judged.accepted += 1,
-            Decoded::Rejected { .. } => judged.rejected += 1,
-        });
-        judged
-    };
-    protocols().into_iter().map(judge).collect()
+/// Bytes that are nearly a telegram.
+struct Candidate {
+    offset: u64,
+    /// Number of bytes up to the next thing that was found.
+    len: u64,
+    reason: String,
 }
 
-impl Judged {
-    /// Describes them in words: `58 d0 telegrams and 2 damaged`.
-    pub(crate) fn sum(all: &[Self]) -> String {
-        let read = all.iter().filter(|judged| judged.accepted > 0).map(|judged| {
-            let Self { protocol, accepted, rejected } = judged;
+impl Verdict {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let all = protocols().into_iter().map(|protocol| Judged::of(protocol, bytes)).collect();
+        Self { all, shown: Protocol::of(bytes) }
+    }
+
+    /// Returns the protocol that accepts the most telegrams; where none does, the one that the bytes show, or that has
+    /// the longest candidate.
+    fn best(&self) -> Option<&Judged> {
+        self.all.iter().max_by_key(|judged| {
+            let is_shown = self.shown == Some(judged.protocol.protocol);
+            (judged.accepted, is_shown, judged.candidate.as_ref().map(|candidate| candidate.len))
+        })
+    }
+
+    /// Describes it in words: `58 d0 telegrams and 2 damaged`, or the reason why there is none. `baud` is what the
+    /// user may have to change.
+    pub(crate) fn text(&self, baud: &str) -> String {
+        let read = self.all.iter().filter(|judged| judged.accepted > 0).map(|judged| {
+            let Judged { protocol, accepted, rejected, .. } = judged;
             let plural = if *accepted == 1 { "" } else { "s" };
             let damaged = if *rejected > 0 { format!(" and {rejected} damaged") } else { String::new() };
             format!("{accepted} {} telegram{plural}{damaged}", protocol.kind)
         });
         let read: Vec<_> = read.collect();
-        if read.is_empty() {
-            "no telegram was recognized; is `--baud` right?".to_owned()
-        } else {
-            read.join(", ")
+        if !read.is_empty() {
+            return read.join(", ");
+        }
+        let doubt = if self.shown.is_none() { format!("; is {baud} right?") } else { String::new() };
+        let nearly = self.best().and_then(|best| Some((best, best.candidate.as_ref()?)));
+        match (nearly, self.shown) {
+            (Some((Judged { protocol, .. }, Candidate { offset, reason, .. })), _) => {
+                let protocol = protocol.protocol;
+                format!(
+                    "no telegram was accepted; the best candidate is {protocol} at byte {offset}: {reason}{doubt}"
+                )
+            }
+            (None, Some(protocol)) => {
+                format!("no telegram was accepted: a part of {protocol} was recognized, and nothing whole")
+            }
+            (None, None) => format!("no telegram was recognized{doubt}"),
+        }
+    }
+}
+
+impl Judged {
+    fn of(protocol: &'static ProtocolRegistration, bytes: &[u8]) -> Self {
+        let mut judged = Self { protocol, accepted: 0, rejected: 0, candidate: None };
+        let mut open = None;
+        (protocol.decode)(bytes, &mut |found| {
+            let (Decoded::Telegram { offset, .. } | Decoded::Rejected { offset, .. }) = found;
+            judged.compare(open.take(), offset);
+            match found {
+                Decoded::Telegram { .. } => judged.accepted += 1,
+                Decoded::Rejected { offset, reason } => {
+                    judged.rejected += 1;
+                    open = Some((offset, reason));
+                }
+            }
+        });
+        judged.compare(open, bytes.len() as u64);
+        judged
+    }
+
+    /// Keeps a candidate that ends at `end`, if it is the longest.
+    fn compare(&mut self, candidate: Option<(u64, String)>, end: u64) {
+        let Some((offset, reason)) = candidate else { return };
+        let len = end.saturating_sub(offset);
+        if self.candidate.as_ref().is_none_or(|longest| longest.len < len) {
+            self.candidate = Some(Candidate { offset, len, reason });
         }
     }
 }

@@ -10,6 +10,8 @@ use std::{
 };
 
 use crate::program::*;
+use simulator::{Household, ebz::DataSet};
+use test_meters::{p1, sml};
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
@@ -171,6 +173,34 @@ fn a_recording_is_decoded() {
     assert_eq!(output(&["decode", "/nonexistent"]).status.code(), Some(1));
     assert_eq!(output(&["decode"]).status.code(), Some(2));
     assert_eq!(output(&["--nonsense"]).status.code(), Some(2));
+}
+
+#[test]
+fn decode_says_why_nothing_was_accepted_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("recording");
+    let good = telegram("000125.25688570", "000259.20");
+    let cut = &good[..good.len() / 2];
+    let p1 =
+        p1::telegram(&Household::new(1).advance(), p1::Version::V5).replacen("1.8.1(0005", "1.8.1(0006", 1);
+    let sml = sml::telegram(&Household::new(1).advance(), DataSet::Full);
+    let mut flipped = sml.clone();
+    flipped[sml.len() / 2] ^= 1;
+    for (bytes, expected) in [
+        (p1.into_bytes(), "the best candidate is D0 text (IEC 62056-21) at byte 0: the CRC is "),
+        ([cut, b"1-0:1"].concat(), "the best candidate is D0 text (IEC 62056-21) at byte 0: "),
+        ([&sml[200..], &flipped[..]].concat(), "the best candidate is SML at byte "),
+        // The longest one is the best, not a beginning or an end.
+        ([&flipped[..], &sml[..100]].concat(), "the best candidate is SML at byte 0: the CRC is "),
+        (vec![0x55; 1000], "no telegram was recognized; is the baud rate right?"),
+        (Vec::new(), "no telegram was recognized; is the baud rate right?"),
+    ] {
+        fs::write(&file, &bytes).unwrap();
+        let decoded = output(&["decode", file.to_str().unwrap()]);
+        let said = text(&decoded.stderr);
+        assert_eq!((decoded.status.code(), text(&decoded.stdout)), (Some(1), ""), "{said}");
+        assert!(said.lines().last().unwrap_or_default().contains(expected), "{expected}: {said}");
+    }
 }
 
 #[test]

@@ -139,6 +139,25 @@ fn an_unknown_protocol_is_not_anonymised() {
 }
 
 #[test]
+fn a_recording_says_why_nothing_in_it_was_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let [bytes, file] = ["bytes", "file"].map(|name| folder.path().join(name));
+    let mut damaged = seven_e_one(telegram("000001.00000000", "000010.00"));
+    damaged[100] ^= 1;
+    for (content, expected) in [
+        (damaged, "no telegram was accepted; the best candidate is D0 text (IEC 62056-21) at byte 0: "),
+        (vec![0x55; 1000], "no telegram was recognized; is `--baud` right?"),
+    ] {
+        fs::write(&bytes, content).unwrap();
+        let port = format!("replay:{}", bytes.display());
+        let (status, said) = ended(record(&[&port, file.to_str().unwrap()]));
+        assert_eq!(status, Some(0), "{said}");
+        assert!(said.contains(expected), "{said}");
+        fs::remove_file(&file).unwrap();
+    }
+}
+
+#[test]
 fn signals_end_a_recording_in_order() {
     for signal in [Signal::INT, Signal::TERM] {
         let folder = tempfile::tempdir().unwrap();

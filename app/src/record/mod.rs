@@ -20,7 +20,7 @@ use transport::{Chunk, Header, Port, Recorder};
 
 use self::input::Input;
 use crate::{
-    decode::{Judged, judge},
+    decode::{Judged, Verdict},
     failure::Failure,
 };
 
@@ -162,15 +162,15 @@ impl Record {
                 self.port
             )));
         }
-        let judged = judge(&heard.bytes);
+        let verdict = Verdict::of(&heard.bytes);
         say(format_args!(
             "{} bytes in {:.1} s: {}",
             heard.count,
             heard.after.as_secs_f64(),
-            Judged::sum(&judged)
+            verdict.text("`--baud`")
         ));
         if self.anonymise {
-            let places = anonymise(&mut heard.bytes, &judged)?;
+            let places = anonymise(&mut heard.bytes, &verdict.all)?;
             say(format_args!("{places} places overwritten: look through it before you pass it on"));
             self.write_all(header, heard, out).map_err(|error| self.unwritable(&error))?;
         }
