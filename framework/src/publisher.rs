@@ -94,7 +94,8 @@ pub enum PublishError {
         retry_after: Option<Duration>,
     },
     /// The server will never accept these records. The framework halves the batch until it has found the rejected
-    /// record, and skips that one.
+    /// record, and skips that one if the server accepts another. Otherwise nothing is skipped, and it retries each
+    /// minute.
     #[error("{reason}")]
     Refused {
         /// Cause, for the log and `/health`.

@@ -80,8 +80,8 @@ impl Feed {
         Ok(())
     }
 
-    /// Starts again at the cursor, as the clock was corrected: what was read has wrong timestamps.
-    fn read_again(&mut self) {
+    /// Starts again at the cursor: after a correction of the clock, what was read has wrong timestamps.
+    pub(super) fn read_again(&mut self) {
         (self.waiting, self.read_to) = (Waiting::default(), None);
         self.window = self.route.interval.map(Window::new);
         self.queue.rewind();

@@ -1,6 +1,6 @@
 //! Delivery loop of one publisher: batches, retries, rate.
 
-use std::{sync::Arc, time::Duration};
+use std::{iter, slice, sync::Arc, time::Duration};
 
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
@@ -25,14 +25,12 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_s
 /// Pause after a wrong password, as the server might lock the user out, and after a panic.
 const RETRY_LATER: Duration = Duration::from_secs(60);
 /// Longest pause that a server may ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 /// Limit of one call into a plugin. Plugins have shorter ones; this one is for those that forgot.
 pub(super) const PUBLISH_LIMIT: Duration = Duration::from_secs(120);
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// Longest wait for a clock that is not set yet.
 const CLOCK_LIMIT: Duration = Duration::from_secs(120);
-/// Consecutive refusals of single records after which the server is taken to refuse everything.
-const REFUSALS: u32 = 100;
 /// Consecutive panics after which the record that causes them is searched for.
 const PANICS: u32 = 3;
 /// Interval in which the backlog is reported while nothing is delivered.
@@ -50,8 +48,12 @@ pub(crate) struct Runner {
     opened: bool,
     /// Maximum number of records in one call; reduced while a refused one is searched for.
     batch_limit: usize,
-    /// Consecutive refusals of single records.
-    refusals: u32,
+    /// Last record that the server accepted. Sent again, it shows whether the server refuses everything.
+    accepted: Option<Record>,
+    /// Number of the oldest records among which a refused one is searched for.
+    suspects: usize,
+    /// Whether the server has accepted others of them.
+    is_selective: bool,
     /// Consecutive panics.
     panics: u32,
     retry: Backoff,
@@ -76,7 +78,9 @@ impl Runner {
             max_rate,
             opened: false,
             batch_limit: usize::MAX,
-            refusals: 0,
+            accepted: None,
+            suspects: 0,
+            is_selective: false,
             panics: 0,
             retry: RETRY,
             free_at: Instant::now(),
@@ -122,13 +126,18 @@ impl Runner {
 
     /// Opens the publisher unless it is open. Returns whether it is open now.
     async fn open(&mut self) -> bool {
-        if !self.opened {
-            match limited(&self.delivery, self.publisher.open(&self.cx)).await {
-                Ok(()) => self.opened = true,
-                Err(fault) => self.failed(fault).await,
-            }
+        if let Err(fault) = self.try_open().await {
+            self.failed(fault).await;
         }
         self.opened
+    }
+
+    async fn try_open(&mut self) -> Result<(), Fault> {
+        if !self.opened {
+            limited(&self.delivery, self.publisher.open(&self.cx)).await?;
+            self.opened = true;
+        }
+        Ok(())
     }
 
     async fn close(&mut self) {
@@ -165,7 +174,10 @@ impl Runner {
         let count = batch.len();
         match limited(&self.delivery, self.publisher.publish(batch)).await {
             Ok(0) => self.failed(PublishError::unavailable("the server accepted no records").into()).await,
-            Ok(accepted) => self.delivered(accepted.min(count)),
+            Ok(accepted) => {
+                self.accepted = batch[..accepted.min(count)].last().cloned();
+                self.delivered(accepted.min(count));
+            }
             Err(Fault::Error(PublishError::Refused { reason })) => self.refused(count, reason).await,
             Err(Fault::Panic(panic)) if self.panics >= PANICS => {
                 self.panicked().await;
@@ -185,40 +197,78 @@ impl Runner {
         self.feed.report();
         self.free_at = self.free_at.max(Instant::now()) + Duration::from_secs(count as u64) / self.max_rate;
         self.retry.reset();
-        (self.refusals, self.panics) = (0, 0);
+        self.suspects = self.suspects.saturating_sub(count);
+        (self.panics, self.is_selective) = (0, true);
         self.batch_limit = self.batch_limit.saturating_mul(2);
     }
 
-    /// Halves a refused batch until the refused record is alone, and skips that.
+    /// Halves a refused batch until the refused record is alone. Skips that one if the server accepts any other: one
+    /// that refuses everything is misconfigured, and then nothing is skipped.
     async fn refused(&mut self, count: usize, reason: String) {
-        self.delivery.failures.increment();
-        if count > 1 && self.refusals < REFUSALS {
+        self.is_selective &= self.suspects > 0;
+        self.suspects = count;
+        if count > 1 {
+            self.delivery.failures.increment();
             self.batch_limit = count / 2;
             return;
         }
-        self.refusals += 1;
+        match self.accepts_others().await {
+            Ok(Some(delivered)) => {
+                self.skip(reason);
+                if delivered > 0 {
+                    self.delivered(delivered);
+                }
+            }
+            Ok(None) => {
+                let advice = "it accepts no record at all, so none is skipped; check `url` and the server";
+                self.failed(PublishError::misconfigured(format!("{reason}; {advice}")).into()).await;
+            }
+            Err(fault) => self.failed(fault).await,
+        }
+    }
+
+    /// Returns whether the server accepts another record than the oldest, as the number of those after it that it has
+    /// accepted now. Tries the next one, the last one that was accepted, and some that come later: they may arrive
+    /// twice.
+    async fn accepts_others(&mut self) -> Result<Option<usize>, Fault> {
+        if self.is_selective {
+            return Ok(Some(0));
+        }
+        self.try_open().await?;
+        let later = self.feed.waiting().get(1..).unwrap_or_default();
+        let places =
+            iter::successors(Some(1), |place| Some(place * 2)).take_while(|place| *place < later.len());
+        let far = places.filter_map(|place| later.get(place)).chain(later.last());
+        let others = later.first().into_iter().map(|next| (1, next));
+        for (delivered, other) in others.chain(self.accepted.iter().chain(far).map(|other| (0, other))) {
+            match limited(&self.delivery, self.publisher.publish(slice::from_ref(other))).await {
+                Ok(0) | Err(Fault::Error(PublishError::Refused { .. })) => {}
+                Ok(_) => {
+                    self.accepted = Some(other.clone());
+                    return Ok(Some(delivered));
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Skips the oldest record, which the server will never accept.
+    fn skip(&mut self, reason: String) {
         let Some(Record { section, batch }) = self.feed.waiting().first() else { return };
-        let what = match count {
-            1 => format!("the readings of `{section}` at {}", batch.taken_at),
-            _ => format!("{count} records, the first of `{section}` at {},", batch.taken_at),
-        };
-        let message =
-            format!("{reason}: {what} were rejected permanently and skipped; the journal still has them");
-        if let Some(text) = self.faults.note("refused", &message) {
+        let message = format!(
+            "{reason}: the readings of `{section}` at {} were rejected permanently and skipped; the journal still has them",
+            batch.taken_at
+        );
+        if let Some(text) = self.faults.note("skipped", &message) {
             error!("{text}");
         }
         self.delivery.status.fault(message);
-        self.delivery.refused.add(count as u64);
-        self.feed.remove(count);
-        // A server that has accepted nothing yet, or accepts nothing any more, is a fault of the whole publisher.
-        if self.refusals >= REFUSALS || self.delivery.records.get() == 0 {
-            self.delivery.status.set_state(State::Waiting);
-        }
-        if self.refusals >= REFUSALS {
-            // Slowly: somebody may be setting up the server, and skipped records do not come again.
-            self.batch_limit = usize::MAX;
-            self.back_off(Duration::ZERO).await;
-        }
+        self.delivery.failures.increment();
+        self.delivery.refused.increment();
+        self.feed.remove(1);
+        self.suspects = 0;
+        self.retry.reset();
     }
 
     async fn panicked(&mut self) {
@@ -231,6 +281,7 @@ impl Runner {
     /// Reports a fault, and pauses.
     async fn failed(&mut self, fault: Fault) {
         self.delivery.failures.increment();
+        self.suspects = 0;
         let (kind, least, message) = match fault {
             Fault::Error(PublishError::Unavailable { reason, retry_after }) => {
                 ("unavailable", retry_after.unwrap_or_default().min(RETRY_AFTER_MAX), reason)
@@ -267,6 +318,12 @@ impl Work for Runner {
     }
 
     async fn run(&mut self, stop: &CancellationToken) -> Result<(), String> {
+        // After a panic, the publisher and what was read may be half done.
+        self.delivery.leave_plugin();
+        if std::mem::take(&mut self.opened) {
+            self.close().await;
+        }
+        self.feed.read_again();
         stop.run_until_cancelled(self.deliver_all()).await;
         self.close().await;
         self.status().set_state(State::Stopped);
