@@ -52,17 +52,14 @@ impl fmt::Display for Protocol {
 
 /// Recognizes `code(…)`, with or without parity bits.
 fn is_data_line(line: &[u8]) -> bool {
-    let text = |byte: &u8| byte & 0x7f;
-    let printable = line.iter().all(|byte| matches!(text(byte), b' '..=b'~' | b'\r'));
-    let first = line.first().map_or(0, text);
-    let last = line.iter().map(text).rfind(|byte| *byte != b'\r');
-    let code = line.iter().map(text).take_while(|byte| *byte != b'(');
-    printable
-        && line.len() >= SHORTEST_LINE
-        && (first.is_ascii_digit() || matches!(first, b'C' | b'F' | b'L' | b'P'))
-        && last == Some(b')')
-        && code.clone().any(|byte| byte == b'.')
-        && code.count() < line.len()
+    let plain: Vec<u8> = line.iter().map(|byte| byte & 0x7f).collect();
+    let line = plain.trim_ascii_end();
+    let code = line.split(|byte| *byte == b'(').next().unwrap_or_default();
+    line.len() >= SHORTEST_LINE
+        && line.ends_with(b")")
+        && matches!(code, [b'0'..=b'9' | b'C' | b'F' | b'L' | b'P', ..] if code.contains(&b'.'))
+        && code.len() < line.len()
+        && line.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Framing of characters on the line, and detection of wrong bits.
 
-use std::fmt;
-
 use crate::wire::ETX;
 
 /// Framing of a meter's characters, as found in bytes that were read as 8N1.
@@ -116,12 +114,6 @@ fn seven_bits(bytes: [u8; 8]) -> [u8; 8] {
     (u64::from_ne_bytes(bytes) & (EACH * 0x7f)).to_ne_bytes()
 }
 
-impl fmt::Display for Framing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +148,7 @@ mod tests {
         ] {
             for end in 0..bytes.len() {
                 let mut read = b"before".to_vec();
-                assert_eq!(framing.read(&bytes[..end], &mut read), 0, "{framing} {end}");
+                assert_eq!(framing.read(&bytes[..end], &mut read), 0, "{framing:?} {end}");
                 assert_eq!(&read[6..], &text.as_bytes()[..end]);
             }
         }

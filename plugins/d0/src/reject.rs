@@ -51,10 +51,10 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Parity { framing, characters: 1 } => {
-                write!(f, "one character has a parity error ({framing})")
+                write!(f, "one character has a parity error ({})", framing.name())
             }
             Self::Parity { framing, characters } => {
-                write!(f, "{characters} characters have parity errors ({framing})")
+                write!(f, "{characters} characters have parity errors ({})", framing.name())
             }
             Self::Bcc { given, expected } => {
                 write!(f, "the block check character is {given:#04x}, expected {expected:#04x}")

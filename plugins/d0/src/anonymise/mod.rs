@@ -43,8 +43,8 @@ pub(crate) fn anonymise(bytes: &mut [u8]) -> usize {
 /// Characters of a recording, without their parity bits.
 struct Text {
     characters: Vec<u8>,
-    /// Ends of the lines, after their line ends, and their framings.
-    lines: Vec<(usize, Framing)>,
+    /// Lines, with their line ends, and their framings.
+    lines: Vec<(Range<usize>, Framing)>,
 }
 
 impl Text {
@@ -57,27 +57,27 @@ impl Text {
             if line.len() >= SHOWS_FRAMING && shown {
                 framing = Framing::detect(line);
             }
+            let start = text.characters.len();
             text.characters.extend(line.iter().map(|&byte| framing.character(byte)));
-            text.lines.push((text.characters.len(), framing));
+            text.lines.push((start..text.characters.len(), framing));
         }
         text
     }
 
     /// Returns the range of each line, with its line end.
     fn lines(&self) -> impl Iterator<Item = Range<usize>> {
-        let starts = std::iter::once(0).chain(self.lines.iter().map(|(end, _)| *end));
-        starts.zip(&self.lines).map(|(start, (end, _))| start..*end)
+        self.lines.iter().map(|(line, _)| line.clone())
     }
 
     fn framing_at(&self, place: usize) -> Framing {
-        let line = self.lines.partition_point(|(end, _)| *end <= place);
+        let line = self.lines.partition_point(|(line, _)| line.end <= place);
         self.lines.get(line).map_or(Framing::Eight, |(_, framing)| *framing)
     }
 
     /// Puts the characters back where they came from.
     fn write_back(&self, bytes: &mut [u8]) {
-        for (line, (_, framing)) in self.lines().zip(&self.lines) {
-            for (byte, &character) in bytes[line.clone()].iter_mut().zip(&self.characters[line]) {
+        for (line, framing) in &self.lines {
+            for (byte, &character) in bytes[line.clone()].iter_mut().zip(&self.characters[line.clone()]) {
                 *byte = match framing {
                     Framing::Eight => character,
                     // A damaged byte stays damaged: its parity is what it was.

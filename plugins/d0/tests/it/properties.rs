@@ -3,7 +3,7 @@
 use plugin_d0::{decoder::Decoder, reject::Reason};
 use proptest::{collection::vec, prelude::*, sample::select};
 use telegram::{Decoder as _, Telegram as _};
-use telegram_testing::{Found, accepted, properties};
+use telegram_testing::{Found, accepted};
 
 fn decode(bytes: &[u8]) -> Vec<Found<Reason>> {
     telegram_testing::decode(Decoder::default(), bytes, &[])
@@ -108,19 +108,11 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..40).prop_map(|pieces: Vec<Vec<u8>>| pieces.concat())
 }
 
+telegram_testing::decoder_properties!(Decoder, pieces());
+
 proptest! {
     // A failure prints its input, which belongs into a test instead of a file.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn chunks_make_no_difference(bytes in pieces(), cuts in vec(0usize..2000, 0..20)) {
-        properties::chunks_make_no_difference::<Decoder>(&bytes, cuts)?;
-    }
-
-    #[test]
-    fn offsets_rise(bytes in pieces()) {
-        properties::offsets_rise::<Decoder>(&bytes)?;
-    }
 
     #[test]
     fn a_good_telegram_is_found_after_anything(bytes in pieces()) {

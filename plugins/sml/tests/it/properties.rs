@@ -3,7 +3,7 @@
 use crate::support::*;
 use plugin_sml::decoder::Decoder;
 use proptest::{collection::vec, prelude::*, sample::select};
-use telegram_testing::{accepted, properties};
+use telegram_testing::accepted;
 
 #[test]
 fn no_flipped_bit_lets_a_wrong_value_through() {
@@ -71,19 +71,11 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
     vec(entry, 1..40)
 }
 
+telegram_testing::decoder_properties!(Decoder, pieces());
+
 proptest! {
     // A failure prints its input, which belongs into a test instead of a file.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn chunks_make_no_difference(bytes in pieces(), cuts in vec(0usize..2000, 0..20)) {
-        properties::chunks_make_no_difference::<Decoder>(&bytes, cuts)?;
-    }
-
-    #[test]
-    fn offsets_rise(bytes in pieces()) {
-        properties::offsets_rise::<Decoder>(&bytes)?;
-    }
 
     #[test]
     fn a_good_telegram_is_found_after_anything(bytes in pieces()) {

@@ -1,9 +1,32 @@
 //! Properties of decoders, for every stream of bytes.
 
+#[doc(hidden)]
+pub use proptest;
 use proptest::{prop_assert, prop_assert_eq, test_runner::TestCaseError};
 use telegram::Decoder;
 
 use crate::{Found, decode};
+
+/// Tests these properties of a decoder with the bytes of a strategy.
+#[macro_export]
+macro_rules! decoder_properties {
+    ($decoder:ty, $bytes:expr) => {
+        $crate::properties::proptest::proptest! {
+            // A failure prints its input, which belongs into a test instead of a file.
+            #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+            #[test]
+            fn chunks_make_no_difference(bytes in $bytes, cuts in vec(0usize..2000, 0..20)) {
+                $crate::properties::chunks_make_no_difference::<$decoder>(&bytes, cuts)?;
+            }
+
+            #[test]
+            fn offsets_rise(bytes in $bytes) {
+                $crate::properties::offsets_rise::<$decoder>(&bytes)?;
+            }
+        }
+    };
+}
 
 /// Checks that the same is found, whether the bytes are cut at these places, after each byte, or nowhere.
 ///
