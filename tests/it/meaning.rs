@@ -235,7 +235,9 @@ fn is_guarded(reading: &Reading) -> bool {
     let mut guard = Guard::default();
     let number = |mantissa| Decimal::new(mantissa, 1).unwrap();
     let mut judge = |mantissa, seconds| {
-        guard.judge(&Sent(reading, number(mantissa)), Duration::from_secs(seconds)).is_ok()
+        guard
+            .judge(&Sent(reading, number(mantissa)), Duration::from_secs(seconds))
+            .is_ok_and(|held| held.is_empty())
     };
     assert!(judge(125, 1));
     !judge(124, 2)

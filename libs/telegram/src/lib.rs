@@ -23,7 +23,7 @@ mod source;
 pub use crate::{
     convert::{Converter, decode},
     decoder::{Decoder, Register, RegisterTime, Rejected, Telegram},
-    guard::{CONFIRMATIONS, DEFAULT_MAX_POWER, Guard, Implausible, MAX_LAYOUTS, What},
+    guard::{CONFIRMATIONS, DEFAULT_MAX_POWER, Guard, Held, Implausible, MAX_LAYOUTS, What},
     names::{NAMES, name},
     protocol::Protocol,
     reader::{Fault, Reader},

@@ -2,9 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use framework::{Batch, Counter, Fact, SourceContext, Timestamp};
+use framework::{Batch, Counter, Fact, Faults, SourceContext, Timestamp};
+use tracing::warn;
 
-use crate::{Converter, Decoder, Guard, Implausible, Scanner, Telegram as _};
+use crate::{Converter, Decoder, Guard, Held, Implausible, Scanner, Telegram as _};
 
 /// Makes batches of the bytes of one meter. The caller passes in all times.
 pub struct Reader<D> {
@@ -19,6 +20,15 @@ pub struct Reader<D> {
     implausible: Counter,
     variant: Fact,
     ident: Fact,
+    holding: Holding,
+}
+
+/// Report of the counters that are held back.
+struct Holding {
+    /// Their codes.
+    fact: Fact,
+    any: bool,
+    faults: Faults<()>,
 }
 
 /// Reason why a telegram does not become a batch.
@@ -52,6 +62,7 @@ impl<D: Decoder> Reader<D> {
             implausible: cx.counter("implausible"),
             variant: cx.fact(D::VARIANT),
             ident: cx.fact("ident"),
+            holding: Holding { fact: cx.fact("held_back"), any: false, faults: Faults::default() },
         }
     }
 
@@ -75,15 +86,42 @@ impl<D: Decoder> Reader<D> {
         self.telegrams.increment();
         self.variant.set(telegram.variant());
         self.ident.set(telegram.ident().unwrap_or("none"));
-        if let Err(implausible) = self.guard.judge(&telegram, now) {
-            self.implausible.increment();
-            return Some(Err(Fault::Implausible(implausible)));
+        let held = match self.guard.judge(&telegram, now) {
+            Ok(held) => held,
+            Err(implausible) => {
+                self.implausible.increment();
+                return Some(Err(Fault::Implausible(implausible)));
+            }
+        };
+        let mut batch = self.converter.batch(&telegram, taken_at);
+        for Held { place, .. } in held.iter().rev() {
+            batch.readings.remove(*place);
         }
-        Some(Ok(self.converter.batch(&telegram, taken_at)))
+        if !held.is_empty() {
+            self.implausible.increment();
+        }
+        self.holding.report(&held);
+        Some(Ok(batch))
     }
 
     /// Returns the number of bytes of the last whole telegram; 0 before the first one.
     pub fn len_of_last(&self) -> usize {
         self.len
+    }
+}
+
+impl Holding {
+    fn report(&mut self, held: &[Held]) {
+        if let Some(Held { implausible, .. }) = held.first() {
+            let codes: Vec<_> = held.iter().map(|held| held.implausible.code.as_str()).collect();
+            self.fact.set(codes.join(", "));
+            let text = format!("{implausible}: it is left out until it rises again");
+            if let Some(text) = self.faults.note((), &text) {
+                warn!("{text}");
+            }
+        } else if self.any {
+            self.fact.set("none");
+        }
+        self.any = !held.is_empty();
     }
 }

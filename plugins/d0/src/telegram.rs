@@ -55,8 +55,8 @@ impl telegram::Telegram for Telegram<'_> {
         self.framing.name()
     }
 
-    /// Returns `false`: one check character or CRC alone agrees by chance too often.
+    /// Returns whether it has a CRC. A block check character alone agrees by chance too often.
     fn is_checksummed(&self) -> bool {
-        false
+        self.check == Check::Crc16
     }
 }

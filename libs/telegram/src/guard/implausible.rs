@@ -13,6 +13,15 @@ pub struct Implausible {
     pub what: What,
 }
 
+/// Register that is held back, of a telegram that is good otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// Index among the telegram's registers.
+    pub place: usize,
+    /// Reason.
+    pub implausible: Implausible,
+}
+
 /// Implausible behaviour of a register.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum What {
@@ -38,16 +47,6 @@ pub enum What {
         /// Power that would be needed, in watts.
         power_w: u64,
     },
-}
-
-impl Implausible {
-    pub(super) fn is_about_counter(&self) -> bool {
-        matches!(self.what, What::Backwards { .. } | What::Untimely | What::TooFast { .. })
-    }
-
-    pub(super) fn is_about_list(&self) -> bool {
-        self.what == What::Registers
-    }
 }
 
 impl fmt::Display for Implausible {

@@ -1,19 +1,15 @@
-//! Registers of one kind of telegram, and what they may do.
+//! Registers of one kind of telegram.
 
 use std::time::Duration;
 
-use framework::{Decimal, Kind, Meaning, Quantity, Text};
+use framework::Text;
 
 use super::{
+    counter::Counter,
     format::{Shape, is_undefined},
-    implausible::{Implausible, What},
+    implausible::{Held, Implausible, What},
 };
-use crate::{Register, Telegram, names::is_passed_on};
-
-/// Time by which a telegram may have been delivered later than the one before.
-const SLACK: Duration = Duration::from_secs(2);
-/// Unit of an energy counter that has none: kWh.
-const JOULES_PER_KWH: f64 = 3.6e6;
+use crate::{Register, Telegram};
 
 /// Registers of one kind of telegram, in their order.
 ///
@@ -29,30 +25,7 @@ pub(super) struct Learned {
     code: Text,
     unit: Option<Text>,
     shape: Shape,
-    rule: Rule,
-    /// Last value of a counter.
-    last: Option<Last>,
-}
-
-/// Rule for the value of a register.
-#[derive(Debug)]
-enum Rule {
-    /// It does as it likes.
-    Free,
-    /// It does not fall.
-    Rises,
-    /// It counts energy, of so many joules in a unit: it rises no faster than the connection can carry.
-    Energy { joules: f64 },
-    /// Another meter counts it and is read now and then: it rises in steps, each with a new time.
-    PassedOn,
-}
-
-#[derive(Debug)]
-struct Last {
-    value: Decimal,
-    at: Duration,
-    /// Time at which another meter was read.
-    time: Text,
+    counter: Option<Counter>,
 }
 
 impl PartialEq for Learned {
@@ -62,17 +35,23 @@ impl PartialEq for Learned {
 }
 
 impl Layout {
-    pub(super) fn of(telegram: &impl Telegram, now: Duration) -> Self {
-        let learned = |register: Register<'_>| Learned {
-            code: register.code.into(),
-            unit: register.unit.map(Text::from),
-            shape: Shape::of(&register),
-            rule: Rule::of(&register),
-            last: None,
+    /// Returns the layout of a telegram; its counters go on from those of the `known` ones.
+    pub(super) fn of(telegram: &impl Telegram, known: &[Self]) -> Self {
+        let known = || known.iter().flat_map(|layout| &layout.registers);
+        let learned = |sent: Register<'_>| {
+            let mut learned = Learned {
+                code: sent.code.into(),
+                unit: sent.unit.map(Text::from),
+                shape: Shape::of(&sent),
+                counter: None,
+            };
+            learned.counter = match known().find(|known| **known == learned && known.counter.is_some()) {
+                Some(known) => known.counter.clone(),
+                None => Counter::of(&sent),
+            };
+            learned
         };
-        let mut layout = Self { registers: telegram.registers().map(learned).collect() };
-        layout.learn(telegram, now);
-        layout
+        Self { registers: telegram.registers().map(learned).collect() }
     }
 
     pub(super) fn has_registers_of(&self, other: &Self) -> bool {
@@ -88,26 +67,69 @@ impl Layout {
             && codes.eq(telegram.registers().map(|sent| sent.code))
     }
 
-    /// Returns the counter with this code.
-    pub(super) fn counter(&self, code: &str) -> Option<&Learned> {
-        self.registers.iter().find(|learned| learned.code == code && learned.last.is_some())
-    }
-
+    /// Judges the registers of a telegram; returns whether their counters are good too.
     pub(super) fn judge(
         &self,
         telegram: &impl Telegram,
         now: Duration,
         max_power_w: f64,
-    ) -> Result<(), Implausible> {
+    ) -> Result<bool, Implausible> {
         if !self.has_codes_of(telegram) {
             return Err(Implausible { code: Text::default(), what: What::Registers });
         }
+        let mut good = true;
         for (learned, sent) in self.registers.iter().zip(telegram.registers()) {
-            if let Err(what) = learned.judge(&sent, now, max_power_w) {
-                return Err(Implausible { code: sent.code.into(), what });
+            learned.judge(&sent).map_err(|what| Implausible { code: sent.code.into(), what })?;
+            let counter = learned.counter.as_ref();
+            good &= counter.is_none_or(|counter| counter.judge(&sent, now, max_power_w).is_ok());
+        }
+        Ok(good)
+    }
+
+    /// Judges the counters of a telegram, and learns from it what is good. Returns those that must not be shown.
+    pub(super) fn count(
+        &mut self,
+        telegram: &impl Telegram,
+        now: Duration,
+        max_power_w: f64,
+    ) -> Result<Vec<Held>, Implausible> {
+        let (mut held, mut fault) = (Vec::new(), None);
+        for (place, (learned, sent)) in self.registers.iter_mut().zip(telegram.registers()).enumerate() {
+            if let Some(counter) = &mut learned.counter
+                && let Err(what) = counter.judge(&sent, now, max_power_w)
+                && !counter.insists(&sent, now, max_power_w)
+            {
+                let implausible = Implausible { code: sent.code.into(), what };
+                if telegram.is_checksummed() || matches!(what, What::Backwards { .. }) {
+                    held.push(Held { place, implausible });
+                } else {
+                    fault.get_or_insert(implausible);
+                }
             }
         }
-        Ok(())
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        let mut bad = held.iter().map(|held| held.place).peekable();
+        for (place, (learned, sent)) in self.registers.iter_mut().zip(telegram.registers()).enumerate() {
+            if bad.next_if_eq(&place).is_none() {
+                learned.learn(&sent, now);
+            }
+        }
+        Ok(held)
+    }
+
+    /// Forgets the values on which the meter seemed to insist: they were damage, like the telegram after them.
+    pub(super) fn unsettle(&mut self) {
+        self.registers.iter_mut().flat_map(|learned| &mut learned.counter).for_each(Counter::unsettle);
+    }
+
+    /// Returns `None` where the telegram contradicts this layout, else whether a counter rose too fast.
+    pub(super) fn agrees(&self, telegram: &impl Telegram, now: Duration, max_power_w: f64) -> Option<bool> {
+        match self.judge(telegram, now, max_power_w).ok()? {
+            true => Some(false),
+            false => self.judge(telegram, now, f64::INFINITY).is_ok_and(|good| good).then_some(true),
+        }
     }
 
     pub(super) fn learn(&mut self, telegram: &impl Telegram, now: Duration) {
@@ -118,64 +140,16 @@ impl Layout {
 }
 
 impl Learned {
-    fn judge(&self, sent: &Register<'_>, now: Duration, max_power_w: f64) -> Result<(), What> {
+    fn judge(&self, sent: &Register<'_>) -> Result<(), What> {
         if self.unit.as_deref() != sent.unit {
             return Err(What::Unit);
         }
-        let (format, number) = match (self.shape, sent.number) {
-            (Shape::Number(format), Some(number)) => (format, number),
-            (Shape::Text, None) | (Shape::Undefined, Some(_)) => return Ok(()),
-            (_, None) if is_undefined(sent.value) => return Ok(()),
-            _ => return Err(What::Number),
-        };
-        if !format.fits(sent.value, number) {
-            return Err(What::Digits);
-        }
-        self.judge_counter(sent, number, now, max_power_w)
-    }
-
-    /// Judges a counter of another list, where its value can be compared: in the same unit, with the same decimals.
-    pub(super) fn judge_alone(
-        &self,
-        sent: &Register<'_>,
-        now: Duration,
-        max_power_w: f64,
-    ) -> Result<(), What> {
-        match (&self.last, sent.number) {
-            (Some(last), Some(number))
-                if self.unit.as_deref() == sent.unit && last.value.scale() == number.scale() =>
-            {
-                self.judge_counter(sent, number, now, max_power_w)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn judge_counter(
-        &self,
-        sent: &Register<'_>,
-        number: Decimal,
-        now: Duration,
-        max_power_w: f64,
-    ) -> Result<(), What> {
-        let Some(Last { value: before, at, time }) = &self.last else { return Ok(()) };
-        // The decimals are the same: the difference of the digits is one in units of the last place.
-        let Some(rise @ 0..) = number.mantissa().checked_sub(before.mantissa()) else {
-            return Err(What::Backwards { before: *before, now: number });
-        };
-        match self.rule {
-            Rule::Free | Rule::Rises => Ok(()),
-            // Without a limit, as for what a meter insists on, its clock may stand still.
-            Rule::PassedOn => {
-                let same = rise > 0 && sent.time.is_some_and(|sent| sent.sent == time);
-                if same && max_power_w.is_finite() { Err(What::Untimely) } else { Ok(()) }
-            }
-            Rule::Energy { joules } => {
-                // One unit is the counter's own rounding.
-                let energy = (rise - 1).max(0) as f64 * joules / 10f64.powi(number.scale().into());
-                let power_w = energy / (now.saturating_sub(*at) + SLACK).as_secs_f64();
-                if power_w <= max_power_w { Ok(()) } else { Err(What::TooFast { power_w: power_w as u64 }) }
-            }
+        match (self.shape, sent.number) {
+            (Shape::Number(format), Some(number)) if format.fits(sent.value, number) => Ok(()),
+            (Shape::Number(_), Some(_)) => Err(What::Digits),
+            (Shape::Text, None) | (Shape::Undefined, Some(_)) => Ok(()),
+            (_, None) if is_undefined(sent.value) => Ok(()),
+            _ => Err(What::Number),
         }
     }
 
@@ -185,29 +159,9 @@ impl Learned {
         }
         if let (Shape::Number(format), Some(value)) = (&mut self.shape, sent.number) {
             format.learn(sent.value, value);
-            let time = match self.rule {
-                Rule::Free => return,
-                Rule::PassedOn => sent.time.map_or("", |time| time.sent),
-                _ => "",
-            };
-            self.last = Some(Last { value, at: now, time: time.into() });
-        }
-    }
-}
-
-impl Rule {
-    fn of(register: &Register<'_>) -> Self {
-        let meaning = Meaning::of(register.code, register.unit, register.obis);
-        // One that is not live begins again with each billing period.
-        if meaning.kind != Kind::Counter || !meaning.live {
-            return Self::Free;
-        }
-        match meaning.quantity {
-            _ if register.obis.is_some_and(is_passed_on) => Self::PassedOn,
-            Quantity::Energy | Quantity::ReactiveEnergy | Quantity::ApparentEnergy => {
-                Self::Energy { joules: meaning.unit.map_or(JOULES_PER_KWH, |unit| unit.factor().to_f64()) }
+            if let Some(counter) = &mut self.counter {
+                counter.learn(sent, now);
             }
-            _ => Self::Rises,
         }
     }
 }

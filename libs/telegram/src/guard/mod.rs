@@ -4,13 +4,14 @@
 //! every second: a telegram that differs in more than its values, or whose energy counter does what no connection can
 //! carry, is damaged.
 
+mod counter;
 mod format;
 mod implausible;
 mod layout;
 
 use std::time::Duration;
 
-pub use self::implausible::{Implausible, What};
+pub use self::implausible::{Held, Implausible, What};
 use self::layout::Layout;
 use crate::Telegram;
 
@@ -35,12 +36,18 @@ pub struct Guard {
 #[derive(Debug)]
 struct Candidate {
     layout: Layout,
-    /// Telegrams that agree with it.
-    seen: u32,
-    /// Telegrams that agree in everything but that their counters rose faster than they may.
-    fast: u32,
+    insistence: Insistence,
     /// Telegrams of known layouts since the last of them.
     others: usize,
+}
+
+/// Number of telegrams that contradict what is known, and agree with each other.
+#[derive(Debug, Clone, Copy)]
+struct Insistence {
+    /// Telegrams that agree in everything.
+    seen: u32,
+    /// Telegrams that agree but that their counters rose faster than they may.
+    fast: u32,
 }
 
 impl Default for Guard {
@@ -55,59 +62,58 @@ impl Guard {
         Self { max_power_w, layouts: Vec::new(), candidates: Vec::new() }
     }
 
-    /// Judges a telegram that was complete at `now`, a time since any fixed moment.
+    /// Judges a telegram that was complete at `now`, a time since any fixed moment. Returns the registers that must not
+    /// be shown, in their order.
     ///
     /// The first telegram is accepted. A later one must have the registers of an earlier one, with their units,
-    /// decimals and (where values are padded with zeros) digits. Its counters must not run backwards, those of energy
-    /// not rise faster than the connection can carry, and those of other meters, which it passes on now and then, not
-    /// change without a new time.
+    /// decimals and (where values are padded with zeros) digits. Its energy counters must not rise faster than the
+    /// connection can carry, and those of other meters, which it passes on now and then, not change without a new time.
+    /// A counter that runs backwards is held back alone.
     ///
     /// The guard gives way when the meter insists. It accepts the third telegram of a new kind, with at most three
-    /// telegrams of known kinds between them, and the third that rises too fast, one above the other. Where checksums
-    /// [cover](Telegram::is_checksummed) a telegram, its registers are the meter's, and only counters are judged.
+    /// telegrams of known kinds between them, and the third value of a counter that contradicts its last good one, each
+    /// above the one before. Where checksums [cover](Telegram::is_checksummed) a telegram, its registers are the
+    /// meter's: only counters are judged, and whatever is wrong with one holds back that counter only.
     ///
     /// # Errors
     /// Returns the reason why the telegram must be dropped.
-    pub fn judge(&mut self, telegram: &impl Telegram, now: Duration) -> Result<(), Implausible> {
-        let mut first = None;
+    pub fn judge(&mut self, telegram: &impl Telegram, now: Duration) -> Result<Vec<Held>, Implausible> {
+        let mut first: Option<Implausible> = None;
         for place in 0..self.layouts.len() {
-            match self.layouts[place].judge(telegram, now, self.max_power_w) {
-                Ok(()) => {
-                    self.layouts[place].learn(telegram, now);
+            let layout = &mut self.layouts[place];
+            match layout.judge(telegram, now, self.max_power_w) {
+                Ok(good) => {
+                    let mut held = Vec::new();
+                    if good {
+                        layout.learn(telegram, now);
+                    } else {
+                        held = layout.count(telegram, now, self.max_power_w)?;
+                    }
                     self.layouts[..=place].rotate_right(1);
                     self.unsettle_candidates();
-                    return Ok(());
+                    return Ok(held);
+                }
+                Err(fault) if fault.what == What::Registers => {
+                    first.get_or_insert(fault);
                 }
                 // A fault in the same list says more than that it is not another one.
-                Err(fault) if first.as_ref().is_none_or(Implausible::is_about_list) => first = Some(fault),
-                Err(_) => {}
+                Err(fault) => {
+                    layout.unsettle();
+                    if first.as_ref().is_none_or(|first| first.what == What::Registers) {
+                        first = Some(fault);
+                    }
+                }
             }
         }
-        let layout = match first {
-            None => Layout::of(telegram, now),
-            Some(fault) if telegram.is_checksummed() && !fault.is_about_counter() => {
-                self.judge_counters(telegram, now)?;
-                Layout::of(telegram, now)
-            }
-            Some(fault) => self.insisted(telegram, now).ok_or(fault)?,
+        let mut layout = match first {
+            Some(fault) if !telegram.is_checksummed() => self.insisted(telegram, now).ok_or(fault)?,
+            _ => Layout::of(telegram, &self.layouts),
         };
+        let held = layout.count(telegram, now, self.max_power_w)?;
         self.layouts.retain(|known| *known != layout);
         self.layouts.truncate(MAX_LAYOUTS - 1);
         self.layouts.insert(0, layout);
-        Ok(())
-    }
-
-    /// Judges the counters of a telegram of a new kind against their values in others.
-    fn judge_counters(&self, telegram: &impl Telegram, now: Duration) -> Result<(), Implausible> {
-        for sent in telegram.registers() {
-            let Some(known) = self.layouts.iter().find_map(|layout| layout.counter(sent.code)) else {
-                continue;
-            };
-            known
-                .judge_alone(&sent, now, self.max_power_w)
-                .map_err(|what| Implausible { code: sent.code.into(), what })?;
-        }
-        Ok(())
+        Ok(held)
     }
 
     /// Notes a telegram of a known kind: a candidate with its registers was damage.
@@ -124,26 +130,35 @@ impl Guard {
         let place = self.candidates.iter().position(|candidate| candidate.layout.has_codes_of(telegram));
         if let Some(place) = place {
             let candidate = &mut self.candidates[place];
-            if candidate.layout.judge(telegram, now, self.max_power_w).is_ok() {
+            if let Some(is_fast) = candidate.layout.agrees(telegram, now, self.max_power_w) {
                 candidate.layout.learn(telegram, now);
-                candidate.seen += 1;
                 candidate.others = 0;
-                return (candidate.seen >= CONFIRMATIONS).then(|| self.candidates.remove(place).layout);
-            }
-            // Counters that only rise too fast, and do so each time: `max_power_w` is too low, not they.
-            if candidate.layout.judge(telegram, now, f64::INFINITY).is_ok() {
-                candidate.layout.learn(telegram, now);
-                candidate.seen = 1;
-                candidate.fast += 1;
-                candidate.others = 0;
-                return (candidate.fast + 1 >= CONFIRMATIONS).then(|| self.candidates.remove(place).layout);
+                let believed = candidate.insistence.agreed(is_fast);
+                return believed.then(|| self.candidates.remove(place).layout);
             }
             // It contradicts the one before: one of the two is damage.
             self.candidates.remove(place);
         } else if self.candidates.len() == MAX_LAYOUTS {
             self.candidates.remove(0);
         }
-        self.candidates.push(Candidate { layout: Layout::of(telegram, now), seen: 1, fast: 0, others: 0 });
+        let mut layout = Layout::of(telegram, &[]);
+        layout.learn(telegram, now);
+        self.candidates.push(Candidate { layout, insistence: Insistence::FIRST, others: 0 });
         None
+    }
+}
+
+impl Insistence {
+    const FIRST: Self = Self { seen: 1, fast: 0 };
+
+    /// Notes another telegram; returns whether they are believed now. Counters that rise too fast each time are right,
+    /// and `max_power` is too low.
+    fn agreed(&mut self, is_fast: bool) -> bool {
+        if is_fast {
+            (self.seen, self.fast) = (1, self.fast + 1);
+        } else {
+            self.seen += 1;
+        }
+        self.seen.max(self.fast + 1) >= CONFIRMATIONS
     }
 }

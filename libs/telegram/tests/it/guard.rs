@@ -25,7 +25,8 @@ impl Watch {
         Script::default().push(text.as_bytes(), &mut |found| {
             verdict = Some(self.guard.judge(&found.expect("a good telegram"), self.now));
         });
-        verdict.expect("a telegram").map_err(|implausible| implausible.what)
+        let held = verdict.expect("a telegram").map_err(|implausible| implausible.what)?;
+        held.first().map_or(Ok(()), |held| Err(held.implausible.what))
     }
 }
 
@@ -314,4 +315,70 @@ fn reasons_are_sentences() {
     ] {
         assert_eq!(Implausible { code: "1.8.0".into(), what }.to_string(), text);
     }
+}
+
+/// Judges a telegram; returns the codes of the registers that are held back.
+fn held(watch: &mut Watch, registers: &[&str]) -> Result<Vec<String>, What> {
+    watch.now += Duration::from_secs(1);
+    let mut verdict = None;
+    Script::default().push(format!("{}\n", registers.join(" ")).as_bytes(), &mut |found| {
+        verdict = Some(watch.guard.judge(&found.expect("a good telegram"), watch.now));
+    });
+    let held = verdict.expect("a telegram").map_err(|implausible| implausible.what)?;
+    Ok(held.into_iter().map(|held| held.implausible.code.into()).collect())
+}
+
+#[test]
+fn a_counter_that_runs_backwards_for_hours_holds_back_that_counter_only() {
+    for check in ["96.5.0(0)", CHECKSUMMED] {
+        let mut watch = Watch::new();
+        for second in 0..10_000 {
+            let falling = format!("1.8.0({:09.3}*kWh)", 5000.0 - f64::from(second) * 0.001);
+            let power = format!("16.7.0({:07.2}*W)", -180.0 - f64::from(second % 7));
+            let back = held(&mut watch, &["2.8.0(00001.0*kWh)", &falling, &power, check]);
+            let expected = if second == 0 { vec![] } else { vec!["1.8.0".to_owned()] };
+            assert_eq!(back, Ok(expected), "{second}");
+        }
+        // It rises again from where it is.
+        for (kwh, expected) in [("04990.100", 1), ("04990.101", 1), ("04990.102", 0), ("04990.103", 0)] {
+            let counter = format!("1.8.0({kwh}*kWh)");
+            let back = held(&mut watch, &["2.8.0(00001.0*kWh)", &counter, "16.7.0(0100.00*W)", check]);
+            assert_eq!(back.map(|held| held.len()), Ok(expected), "{kwh}");
+        }
+    }
+}
+
+#[test]
+fn a_checksum_lets_the_rest_pass_whatever_is_wrong_with_a_counter() {
+    let mut watch = Watch::new();
+    let gas = |value| format!("0-1:24.2.1(240229120000W)({value}*m3)");
+    let list = |energy: &str, gas: &str| [energy.to_owned(), gas.to_owned(), CHECKSUMMED.to_owned()];
+    let mut judge = |energy, gas_value| {
+        let list = list(energy, &gas(gas_value));
+        held(&mut watch, &list.each_ref().map(String::as_str))
+    };
+    assert_eq!(judge("1.8.0(0100.0*kWh)", "00123.456"), Ok(vec![]));
+    assert_eq!(judge("1.8.0(9100.0*kWh)", "00123.456"), Ok(vec!["1.8.0".into()]), "too fast");
+    assert_eq!(judge("1.8.0(0100.0*kWh)", "00124.456"), Ok(vec!["0-1:24.2.1".into()]), "untimely");
+    assert_eq!(judge("1.8.0(0099.0*kWh)", "00122.456"), Ok(vec!["1.8.0".into(), "0-1:24.2.1".into()]));
+    assert_eq!(judge("1.8.0(0100.0*kWh)", "00123.456"), Ok(vec![]));
+}
+
+#[test]
+fn a_list_that_changes_once_costs_no_telegram_where_a_checksum_proves_it() {
+    let mut watch = Watch::new();
+    for more in ["16.7.0(5*W)", "16.7.0(5*W) 32.7(231*V)", "96.1.0(X)", "16.7.0(05.0*kW)", "16.7.0(5*W)"] {
+        assert_eq!(held(&mut watch, &["1.8.0(100.0*kWh)", more, CHECKSUMMED]), Ok(vec![]), "{more}");
+    }
+    // Its counters are still judged.
+    let back = held(&mut watch, &["1.8.0(099.9*kWh)", "14.7(50.0*Hz)", CHECKSUMMED]);
+    assert_eq!(back, Ok(vec!["1.8.0".into()]));
+}
+
+#[test]
+fn without_a_checksum_a_counter_that_rises_too_fast_is_damage() {
+    let mut watch = Watch::new();
+    assert_eq!(held(&mut watch, &["1.8.0(0100.0*kWh)", "16.7.0(5*W)"]), Ok(vec![]));
+    let fast = held(&mut watch, &["1.8.0(9100.0*kWh)", "16.7.0(5*W)"]);
+    assert!(matches!(fast, Err(What::TooFast { .. })), "{fast:?}");
 }

@@ -8,6 +8,7 @@ mod anonymised;
 mod contract;
 mod convert;
 mod decoder;
+mod field;
 mod golden;
 mod properties;
 mod request;
