@@ -41,6 +41,7 @@ pub struct Connection {
     /// from its registration on, awaited or not, so the only way to sleep through bytes is to drop the clone.
     watched: Option<Box<dyn Stream>>,
     baud: u32,
+    received: u64,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin {}
@@ -78,7 +79,7 @@ impl Connection {
             Port::Replay { file, speed } => Device::Replay(Box::new(Replay::open(file, baud, *speed)?)),
         };
         let recorded = if let Device::Replay(replay) = &device { replay.baud() } else { None };
-        Ok(Self { device, watched: None, baud: recorded.unwrap_or(baud) })
+        Ok(Self { device, watched: None, baud: recorded.unwrap_or(baud), received: 0 })
     }
 
     /// Waits for bytes and reads those that are there. Never returns 0: a hung-up serial port would do so for ever.
@@ -89,13 +90,20 @@ impl Connection {
     /// # Cancel safety
     /// A dropped call has read nothing.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Device::Replay(replay) = &mut self.device {
-            return replay.read(buffer).await;
-        }
-        match self.watched()?.read(buffer).await? {
+        let count = match &mut self.device {
+            Device::Replay(replay) => replay.read(buffer).await?,
+            _ => self.watched()?.read(buffer).await?,
+        };
+        self.received += count as u64;
+        match count {
             0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the device went away")),
             count => Ok(count),
         }
+    }
+
+    /// Returns the number of bytes that were read since it was opened.
+    pub fn received(&self) -> u64 {
+        self.received
     }
 
     /// Sends all of `bytes` and waits until the last bit is on the line. A recording ignores them.

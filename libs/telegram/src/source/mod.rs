@@ -61,6 +61,8 @@ struct Meter<D> {
     heard: Instant,
     noise: Noise,
     bytes: Counter,
+    /// Number of the connection's bytes that `bytes` includes.
+    counted: u64,
     baud: Fact,
 }
 
@@ -89,6 +91,7 @@ impl<D: Decoder> Source<D> {
             heard: now,
             noise: Noise::default(),
             bytes: cx.counter("bytes"),
+            counted: 0,
             baud: cx.fact("baud"),
         };
         Self { connection: None, meter }
@@ -183,10 +186,16 @@ impl<D: Decoder> Meter<D> {
             search.heard(&space[..count]);
         }
         self.reader.scanner().filled(count);
-        self.bytes.add(count as u64);
+        self.count(connection);
         self.heard = Instant::now();
         self.noise.heard(self.heard, count);
         Ok(true)
+    }
+
+    /// Counts the bytes that came, also those that a conversation has read.
+    fn count(&mut self, connection: &Connection) {
+        let received = connection.received();
+        self.bytes.add(received - std::mem::replace(&mut self.counted, received));
     }
 
     /// Returns the present baud rate.
@@ -243,6 +252,7 @@ impl<D: Decoder> DataAcquisition for Source<D> {
         let opened = Connection::open(&meter.settings.port, meter.baud_rate()).await;
         *connection = Some(opened.map_err(|error| meter.named(error.into()))?);
         meter.baud.set(meter.baud_rate().to_string());
+        meter.counted = 0;
         meter.reset();
         if let Phase::Searching(search) = &mut meter.phase {
             search.polled = false;

@@ -109,7 +109,9 @@ impl<D: Decoder> Meter<D> {
         connection.discard()?;
         self.reader.scanner().reset();
         let polling = self.polling.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
-        let Answer { mode, begun } = polling.conversation.ask(connection).await?;
+        let answer = polling.conversation.ask(connection).await;
+        self.count(connection);
+        let Answer { mode, begun } = answer?;
         self.reader.scanner().take(&begun);
         let readout = timeout(LONGEST, self.readout(connection)).await;
         let batch =

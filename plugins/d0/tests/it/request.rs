@@ -139,6 +139,32 @@ async fn what_the_head_reflects_does_no_harm() {
 }
 
 #[tokio::test]
+async fn each_byte_of_a_polled_meter_is_counted_once() {
+    for (ident, echo) in
+        [("ISK5MT174", false), ("ISKEMT174", false), ("ISK MT174", false), ("ISK MT174", true)]
+    {
+        let meter = meter(PolledOptions { echo, ..with_ident(ident) });
+        let config =
+            format!("[sources.m]\nplugin = \"d0\"\nport = \"{}\"\nrequest = true\n", meter.port().display());
+        let mut source = testing::source::<D0>(&config, Path::new("/nonexistent"));
+        source.acquisition.open().await.unwrap();
+        let mut expected = 0;
+        for _ in 0..2 {
+            source.acquisition.acquire().await.unwrap();
+            expected += if echo { b"/?!\r\n".len() } else { 0 };
+        }
+        for event in meter.events() {
+            if let Event::Sent { bytes, .. } = event {
+                expected += bytes.len();
+            }
+        }
+        let counts = source.context.stats().counters();
+        let (_, count) = counts.iter().find(|(name, _)| *name == "bytes").unwrap();
+        assert_eq!(*count, expected as u64, "{ident}, echo {echo}");
+    }
+}
+
+#[tokio::test]
 async fn a_meter_is_asked_by_its_address() {
     let meter = meter(PolledOptions { address: Some("00000042".into()), ..with_ident("ISK5MT174") });
     assert_table(&ask(&meter, "address = \"42\"").await.unwrap());
