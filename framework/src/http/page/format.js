@@ -25,7 +25,8 @@ export const separators = Object.fromEntries(
   new Intl.NumberFormat(locale).formatToParts(1_234_567.5).map(({ type, value }) => [type, value]),
 );
 
-export const percent = (share) => `${number(share * 100)} %`;
+export const percent = (share) =>
+  kept('percent', () => new Intl.NumberFormat(locale, { style: 'percent' })).format(share);
 
 export const joined = ({ figure, unit }) => (unit ? `${figure}\u00a0${unit}` : figure);
 
@@ -42,6 +43,9 @@ export function amount(value, unit) {
   const decimals = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return joined({ figure: number(value, decimals), unit });
 }
+
+// Marks an amount that is a guess.
+export const guessed = (text, isGuess) => (isGuess ? `≈\u00a0${text}` : text);
 
 // Formats a value of any unit with all its digits.
 export const exact = (value, unit) =>

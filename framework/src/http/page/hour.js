@@ -10,7 +10,9 @@ import { LastHour } from './today.js';
 const [WIDTH, HEIGHT] = [300, 90];
 
 export class Hour {
+  #subject;
   #last = new LastHour();
+  #live = true;
   #drawn = -Infinity;
   #at = 0;
   #details = h('details', h('summary', t('last_hour')), h('div.scroll'));
@@ -22,12 +24,16 @@ export class Hour {
   });
 
   constructor(subject) {
+    this.#subject = subject;
     this.element = h('figure.spark', { hidden: true }, this.#svg, this.#details);
     on(this.#details, 'toggle', () => this.#fillTable());
-    this.#last
-      .load(subject)
-      .then(() => this.update(true, true))
-      .catch(() => {});
+    this.load();
+  }
+
+  // Fills in what the page has not heard itself.
+  async load() {
+    await this.#last.load(this.#subject).catch(() => {});
+    this.update(this.#live, true);
   }
 
   add(at, value) {
@@ -36,6 +42,7 @@ export class Hour {
   }
 
   update(live, force = false) {
+    this.#live = live;
     set(this.element, { 'data-stale': String(!live) });
     // Once in five seconds is often enough for a line of an hour.
     if (!force && performance.now() - this.#drawn < 5000) return;

@@ -5,14 +5,19 @@
 
 import { setZone } from './format.js';
 import { labelOf, subjectsOf } from './model.js';
+import { t } from './text.js';
 
 const LOOK_EVERY = 10_000;
 const PATIENCE = 5_000;
 const LONGEST_PAUSE = 8_000;
 const MOST_MEANINGS = 500;
+// Silence after which a number gets an age: three of the source's usual pauses, at least `BRIEF`, and `UNKNOWN` as long
+// as its pauses are not known.
+const BRIEF = 2500;
+const UNKNOWN = 10_000;
 
 export const house = {
-  sections: new Map(), // name → {readings, meanings, time, arrived, gap, heard}
+  sections: new Map(), // name → {readings, meanings, time, arrived, gap, heard}; `heard`: since the stream began
   subjects: [],
   health: null,
   series: null, // null until known, [] where there is no history
@@ -22,12 +27,14 @@ export const house = {
   paused: false, // the tab was hidden: its numbers are old until the program has answered
 };
 
-const watchers = { change: [], restart: [] };
+const watchers = { change: [], restart: [], resume: [] };
 
 // Calls `handler` at most once per frame with the names of the sections that changed; never in a hidden tab.
 export const onChange = (handler) => watchers.change.push(handler);
 // Calls `handler` when the program has started, for the first time or again.
 export const onRestart = (handler) => watchers.restart.push(handler);
+// Calls `handler` when the event stream goes on after a pause: batches were missed.
+export const onResume = (handler) => watchers.resume.push(handler);
 
 let skew = 0;
 // The program's time, as a tablet's clock may be wrong.
@@ -58,10 +65,12 @@ export async function ask(path, signal = AbortSignal.timeout(PATIENCE)) {
 
 function take(name, readings, heard) {
   const before = house.sections.get(name);
-  const arrived = performance.now();
   const time = Date.parse(readings.timestampUTC);
+  // An answer has the newest batch, which may be old.
+  const arrived = performance.now() - (heard ? 0 : Math.max(0, now() - time));
   const entry = before ?? { gap: 0, heard: false, meanings: {}, shape: '' };
-  if (heard && entry.heard) entry.gap = 0.7 * entry.gap + 0.3 * (arrived - entry.arrived);
+  const pause = arrived - entry.arrived;
+  if (heard && entry.heard) entry.gap = entry.gap ? 0.7 * entry.gap + 0.3 * pause : pause;
   const shape = JSON.stringify(Object.entries(readings).map(([key, reading]) => [key, reading?.unit]));
   const same = shape === entry.shape;
   Object.assign(entry, { readings, shape, time, arrived, heard: heard || entry.heard });
@@ -170,10 +179,12 @@ export async function readSeries() {
     return sort();
   }
   try {
-    const { ok, json } = await ask('series');
+    const { ok, status, json } = await ask('series');
+    house.historyError = ok ? null : (json.error?.message ?? String(status));
     house.series = ok ? json.series : [];
-    house.historyError = ok ? null : (json.error?.message ?? '');
   } catch {
+    // What is known stays: it may be asked for again at any moment.
+    if (!house.series?.length) house.historyError = t('unreachable');
     house.series ??= [];
   }
   sort();
@@ -198,6 +209,7 @@ async function readCommands() {
 }
 
 let stream;
+let opened = false;
 let pause = 0;
 let retry = 0;
 function connect() {
@@ -209,7 +221,10 @@ function connect() {
     // Batches may have come between the first request and this moment.
     if (pause) look();
     pause = 0;
+    for (const section of house.sections.values()) section.heard = false;
     readData().catch(() => {});
+    if (opened) for (const handler of watchers.resume) handler();
+    opened = true;
   };
   mine.onmessage = ({ data }) => {
     for (const [name, readings] of Object.entries(JSON.parse(data))) take(name, readings, true);
@@ -228,27 +243,42 @@ function connect() {
 }
 
 // Returns the name of a source for people.
-export const nameOf = (section) =>
-  labelOf(house.subjects.find((subject) => subject.section === section) ?? { section, key: section, kind: 'other' });
+export function nameOf(section) {
+  const kind = house.subjects.find((subject) => subject.section === section)?.kind ?? 'other';
+  return labelOf({ section, key: section, kind });
+}
 
-// State of a source for people: `live`, or the time and the reason.
+// Returns the fault that a status has now: one before the last success is over.
+export function faultOf({ last_error: error, last_success: success }) {
+  return error && !(Date.parse(error.at) < Date.parse(success)) ? error.message : null;
+}
+
+// State of a source for people: `live`, or the time and the reason. It is `unknown` while the program cannot be asked.
 export function stateOf(name) {
   const status = house.health?.sources[name];
   const section = house.sections.get(name);
-  const state = status?.state ?? (section?.readings.stale ? 'stale' : 'delivering');
-  const live = Boolean(section) && state === 'delivering' && !house.offlineSince && !house.paused;
+  const unknown = Boolean(house.offlineSince) || house.paused;
+  const said = status?.state ?? (section?.readings.stale ? 'stale' : 'delivering');
+  const live = Boolean(section) && said === 'delivering' && !unknown;
   const since = section?.time ?? (Date.parse(status?.last_success ?? '') || null);
-  return { live, state, since, reason: live ? null : (status?.last_error?.message ?? null) };
+  const reason = status && !live && !unknown ? faultOf(status) : null;
+  return { live, state: unknown ? 'unknown' : said, since, reason };
+}
+
+// Returns the age of a live number in milliseconds once it is older than usual, else `null`.
+export function ageOf(name) {
+  const section = house.sections.get(name);
+  if (!section || !stateOf(name).live) return null;
+  const silence = performance.now() - section.arrived;
+  return silence > (section.gap ? Math.max(BRIEF, 3 * section.gap) : UNKNOWN) ? silence : null;
 }
 
 // Polls /health early if a source is silent for longer than usual: only the program knows whether that is a fault.
 function listenForSilence() {
-  const at = performance.now();
-  const silent = ([name, { heard, arrived, gap }]) => {
-    const silence = at - arrived;
-    return heard && silence > Math.max(2500, 3 * gap) && silence < 60_000 && stateOf(name).live;
-  };
-  if (at - looked > 2000 && [...house.sections].some(silent)) look();
+  const ages = [...house.sections.keys()].map((name) => [name, ageOf(name)]).filter(([, age]) => age !== null);
+  for (const [name] of ages) mark(name);
+  const recent = ([name, age]) => house.sections.get(name).heard && age < 60_000;
+  if (performance.now() - looked > 2000 && ages.some(recent)) look();
 }
 
 let ticking = 0;

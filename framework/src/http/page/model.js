@@ -59,7 +59,8 @@ export function subjectsOf(section, entries) {
     else if (separate && meaning.quantity === 'temperature') add('temperature', shared);
   }
   if (!subjects.length && entries.length) add('other', { main: entries[0], unit: entries[0].meaning.unit });
-  return subjects;
+  const several = ({ kind }) => subjects.filter((other) => other.kind === kind).length > 1;
+  return subjects.map((subject) => ({ ...subject, several: several(subject) }));
 }
 
 const listed = (...terms) => {
@@ -75,16 +76,20 @@ export function mainOf(subjects) {
   );
 }
 
-// Returns a name for people. The names that the program proposes for sections say no more than the kind.
-export function labelOf(subject) {
-  const { section, kind, main, key } = subject;
-  const name = key === section ? section : (main?.name ?? section);
-  const said = known(name.toLowerCase());
-  if (key !== section && said) return said;
-  if (/^smartmeter_(d0|sml|s0)$/.test(name)) return t(kind);
-  const words = name.replaceAll('_', ' ').trim() || name;
-  return words.charAt(0).toUpperCase() + words.slice(1);
+// Returns a name for people: that of the section for its first subject, unless it is one of several of its kind. The
+// names that the program proposes for sections say no more than the kind.
+export function labelOf({ section, kind, main, key, several }) {
+  const own = main && (several || key !== section);
+  const name = own ? main.name : section;
+  const said = own && known(name.toLowerCase());
+  if (said) return said;
+  const [, plugin, number = ''] = /^smartmeter_(d0|sml|s0)(_\d+)?$/.exec(name) ?? [];
+  const silent = plugin === 's0' ? 'consumer' : 'electricity';
+  const words = plugin ? t(kind === 'other' ? silent : kind) + number : name;
+  return titled(words.replaceAll('_', ' ').trim() || name);
 }
+
+export const titled = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
 // Returns the bare value of a reading in /data.
 export const valueOf = (reading) => (reading !== null && typeof reading === 'object' ? reading.value : reading);

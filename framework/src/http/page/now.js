@@ -1,9 +1,9 @@
 // Now: the live numbers.
 
 import { Hour } from './hour.js';
-import { elements, h, icon, set, show, write } from './dom.js';
-import { amount, exact, joined, moment, number, percent, power, rounded, watts } from './format.js';
-import { house, now, onChange, onRestart, stateOf } from './live.js';
+import { elements, h, icon, say, set, show, write } from './dom.js';
+import { age, amount, exact, guessed, joined, moment, number, percent, power, rounded, watts } from './format.js';
+import { ageOf, house, now, onChange, onRestart, onResume, stateOf } from './live.js';
 import { labelOf, mainOf, sumOf, valueOf } from './model.js';
 import * as today from './today.js';
 import { t } from './text.js';
@@ -27,6 +27,7 @@ export function start(section) {
     // The totals come a moment later than the numbers.
     today.refresh(true).then(refresh);
   });
+  onResume(() => cards.forEach((card) => card.resume?.()));
 }
 
 export const refresh = () => cards.forEach((card) => card.update());
@@ -49,20 +50,22 @@ function build() {
   const others = house.subjects.filter((subject) => subject !== main && subject.kind !== 'consumer');
   const made = main ? [hero(main), ...(main.phases.length ? [phases(main)] : [])] : [];
   const groups = elements(made);
-  const group = (name, members) => {
+  const group = (name, members, note) => {
     made.push(...members);
-    if (members.length) groups.push(listed(name, members));
+    if (members.length) groups.push(listed(name, members, note));
   };
-  const ofMain = (subject) => consumer(subject, main);
-  group('consumers', consumers.map(ofMain));
+  const bars = new Bars('consumers', 500);
+  const ofMain = (subject) => consumer(subject, main, bars);
+  group('consumers', consumers.map(ofMain), bars.note);
   group('more', [...others, ...silent.map(unheard)].map(other));
   cards = made;
   view.replaceChildren(...groups);
   return true;
 }
 
-// Card with a title and a list.
-const listed = (name, rows) => h(`section.card.${name}`, h('h2', t(name)), h('div.list', elements(rows)));
+// Card with a title, a note beside it, and a list.
+const listed = (name, rows, note) =>
+  h(`section.card.${name}`, h('header', h('h2', t(name)), note), h('div.list', elements(rows)));
 
 function welcome() {
   const probe = h('pre', 'smartmeter probe --write config.toml');
@@ -71,18 +74,26 @@ function welcome() {
   return h('section.card.welcome', { 'data-test': 'first-start' }, texts);
 }
 
-// Line that says that a number is not live, since when and why.
+// Lines that say that a live number is older than usual; or that a number is not live, since when and why.
 function staleness(name) {
   const [since, reason] = [h('strong'), h('span', { lang: 'en' })];
-  const attributes = { 'data-test': `stale-${name}`, hidden: true };
-  const element = h('p.stale', attributes, icon('none'), h('span', since, ' ', reason));
+  const stale = h(
+    'p.stale',
+    { 'data-test': `stale-${name}`, hidden: true },
+    icon('none'),
+    h('span', since, ' ', reason),
+  );
+  const late = h('p.late', { 'data-test': `age-${name}`, hidden: true });
   return {
-    element,
+    elements: [late, stale],
     update() {
       const state = stateOf(name);
-      show(element, !state.live);
+      const silence = ageOf(name);
+      say(late, silence === null ? null : t('late', { age: age(now() - silence, now()) }));
+      show(stale, !state.live);
       if (!state.live) {
-        write(since, state.since ? t('stale', { time: moment(state.since, now()) }) : t('waiting_first'));
+        const key = state.state === 'unknown' ? 'last_at' : 'stale';
+        write(since, state.since ? t(key, { time: moment(state.since, now()) }) : t('waiting_first'));
         write(reason, state.reason ?? '');
       }
       return state.live;
@@ -104,7 +115,7 @@ function hero(subject) {
   const element = h(
     'article.card.hero',
     { 'data-test': 'hero', 'aria-label': labelOf(subject) },
-    h('div.flow', h('p.direction', arrow, words), line, stale.element, hint),
+    h('div.flow', h('p.direction', arrow, words), line, stale.elements, hint),
     hour?.element,
     h('div.tiles', elements(tiles)),
   );
@@ -112,6 +123,7 @@ function hero(subject) {
   return {
     section,
     element,
+    resume: () => hour?.load(),
     update() {
       const live = stale.update();
       const value = subject.power ? sumOf(subject.power, readings()) : null;
@@ -142,53 +154,77 @@ function tile(subject, side) {
     element,
     update() {
       const days = today.of(subject, side);
-      show(element, days.today !== null);
-      write(value, amount(days.today, 'kWh'));
-      write(before, days.before === null ? '' : t('yesterday', { value: amount(days.before, 'kWh') }));
+      show(element, days.today.value !== null);
+      write(value, counted(days.today, 'kWh'));
+      write(before, days.before.value === null ? '' : t('yesterday', { value: counted(days.before, 'kWh') }));
     },
   };
 }
 
-// Bar that shows a part of `limit`; a negative one goes to the other side.
-function bar() {
-  const element = h('span.bar');
-  return {
-    track: h('span.track', { 'aria-hidden': 'true' }, element),
-    set(share) {
-      element.style.setProperty('--share', Math.max(-1, Math.min(1, share || 0)).toFixed(3));
-      element.classList.toggle('out', share < 0);
-    },
-  };
+// Bars of one card, on a scale that all of them share and that is said in a note. It fits the largest value of the last
+// ten minutes, in steps that double: a scale that moves each second says nothing.
+class Bars {
+  #least;
+  #both;
+  #bars = new Map(); // name → {element, value}
+  #peaks = new Map(); // minute → largest value
+
+  constructor(card, least, both = false) {
+    this.#least = least;
+    this.#both = both;
+    this.note = h('small', { 'data-test': `scale-${card}` });
+  }
+
+  // Returns the track of a new bar.
+  add(name) {
+    const element = h('span.bar');
+    this.#bars.set(name, { element, value: 0 });
+    return h('span.track', { 'aria-hidden': 'true' }, element);
+  }
+
+  // Sets watts; a negative value goes to the other side.
+  set(name, value) {
+    this.#bars.get(name).value = value ?? 0;
+    const minute = Math.floor(performance.now() / 60_000);
+    this.#peaks.set(minute, Math.max(this.#peaks.get(minute) ?? 0, Math.abs(value ?? 0)));
+    for (const old of this.#peaks.keys()) if (old <= minute - 10) this.#peaks.delete(old);
+    const peak = Math.max(...this.#peaks.values());
+    let limit = this.#least;
+    while (limit < peak) limit *= 2;
+    this.#both ||= value < 0;
+    write(
+      this.note,
+      t(this.#both ? 'scale_both' : 'scale', { value: joined({ figure: number(limit / 1000, 1, 0), unit: 'kW' }) }),
+    );
+    for (const { element, value } of this.#bars.values()) {
+      element.style.setProperty('--share', (value / limit).toFixed(3));
+      element.classList.toggle('out', value < 0);
+      element.parentElement.classList.toggle('both', this.#both);
+    }
+  }
 }
 
 function phases(subject) {
   const { section } = subject;
-  let limit = 1000;
-  let both = Boolean(subject.exports);
+  const bars = new Bars('phases', 1000, Boolean(subject.exports));
   const rows = subject.phases.flatMap((terms, i) => {
     if (!terms) return [];
-    const [scale, value, volts] = [bar(), h('strong.value'), h('small')];
+    const [value, volts] = [h('strong.value'), h('small')];
     const name = `L${i + 1}`;
-    const element = h('p.phase', { 'data-test': `phase-${name}` }, h('span', name), scale.track, value, volts);
-    return [{ terms, scale, value, volts, element, voltage: subject.voltages[i] }];
+    const element = h('p.phase', { 'data-test': `phase-${name}` }, h('span', name), bars.add(name), value, volts);
+    return [{ name, terms, value, volts, element, voltage: subject.voltages[i] }];
   });
-  const element = listed('phases', rows);
+  const element = listed('phases', rows, bars.note);
   return {
     section,
     element,
     update() {
       const { live } = stateOf(section);
       const readings = house.sections.get(section)?.readings;
-      const values = rows.map(({ terms }) => sumOf(terms, readings));
-      for (const value of values) {
-        both ||= value < 0;
-        // Steps that double: a scale that moves each second says nothing.
-        while (Math.abs(value) > limit) limit *= 2;
-      }
-      element.classList.toggle('both', both);
-      rows.forEach((row, i) => {
-        row.scale.set(live ? values[i] / limit : 0);
-        write(row.value, live && values[i] !== null ? power(values[i]) : '–');
+      rows.forEach((row) => {
+        const watts = live ? sumOf(row.terms, readings) : null;
+        bars.set(row.name, watts);
+        write(row.value, watts === null ? '–' : power(watts));
         const volts = live ? sumOf(row.voltage, readings) : null;
         write(row.volts, volts === null ? '' : joined({ figure: number(volts), unit: 'V' }));
       });
@@ -204,7 +240,7 @@ function entry(subject, kind, name, below, fill) {
   const head = h('p', h('span.name', labelOf(subject)), value);
   return {
     section,
-    element: h(`div.${kind}`, { 'data-test': name, title: key }, head, below, stale.element),
+    element: h(`div.${kind}`, { 'data-test': name, title: key }, head, below, stale.elements),
     update() {
       const live = stale.update();
       const readings = house.sections.get(section)?.readings;
@@ -216,21 +252,33 @@ function entry(subject, kind, name, below, fill) {
   };
 }
 
-const usedToday = (used, unit) => (used === null ? null : t('today_value', { value: amount(used, unit) }));
+const counted = ({ value, guess }, unit) => guessed(amount(value, unit), guess);
+const usedToday = (used, unit) => (used.value === null ? null : t('today_value', { value: counted(used, unit) }));
+const reading = (subject, readings) => exact(sumOf(subject.imports, readings) ?? '–', subject.unit);
 
-function consumer(subject, main) {
+function consumer(subject, main, bars) {
   const { section } = subject;
-  const [scale, day] = [bar(), h('small', { 'data-test': `today-${section}` })];
-  let limit = 500;
-  return entry(subject, 'consumer', `consumer-${section}`, [scale.track, day], ({ live, readings, watts, used }) => {
-    while (watts > limit) limit *= 2;
-    scale.set(live ? watts / limit : 0);
-    // Of what was drawn, where nothing else feeds the house.
-    const drawn = main && !main.exports ? today.of(main, 'imports').today : null;
-    const share = used !== null && drawn > 0 && used <= drawn ? t('share', { share: percent(used / drawn) }) : null;
-    write(day, [usedToday(used, 'kWh'), share].filter(Boolean).join(' · '));
-    return watts === null ? amount(sumOf(subject.imports, readings), 'kWh') : power(watts);
-  });
+  const day = h('small', { 'data-test': `today-${section}` });
+  return entry(
+    subject,
+    'consumer',
+    `consumer-${section}`,
+    [bars.add(section), day],
+    ({ live, readings, watts, used }) => {
+      bars.set(section, live ? watts : null);
+      // Of what was drawn, where nothing else feeds the house.
+      const drawn = main && !main.exports ? today.of(main, 'imports').today : used;
+      const known = drawn !== used && !drawn.guess && !used.guess && used.value !== null;
+      const share =
+        known && drawn.value > 0 && used.value <= drawn.value
+          ? t('share', { share: percent(used.value / drawn.value) })
+          : null;
+      // The power follows from the distance of two pulses; until then there is the count only.
+      const count = live && watts === null ? t('no_power_yet', { value: reading(subject, readings) }) : null;
+      write(day, [count, usedToday(used, 'kWh'), share].filter(Boolean).join(' · '));
+      return watts === null ? '–' : power(watts);
+    },
+  );
 }
 
 // Subject of a source without readings so far.
@@ -241,10 +289,10 @@ function other(subject) {
   const { main, kind, key, unit } = subject;
   const note = h('small');
   return entry(subject, 'other', `card-${key}`, note, ({ live, readings, watts, used }) => {
-    const flow = watts === null ? null : t(watts < 0 ? 'into_grid' : 'from_grid');
-    const counted = usedToday(used, unit);
-    write(note, [live && kind === 'electricity' ? flow : null, counted].filter(Boolean).join(' · '));
+    const flow = t(watts === null ? 'meter_reading' : watts < 0 ? 'into_grid' : 'from_grid');
+    const day = usedToday(used, unit);
+    write(note, [live && kind === 'electricity' ? flow : null, day].filter(Boolean).join(' · '));
     if (kind !== 'electricity') return joined(rounded((main && valueOf(readings?.[main.name])) ?? '–', unit));
-    return watts === null ? exact(sumOf(subject.imports, readings) ?? '–', 'kWh') : power(watts);
+    return watts === null ? reading(subject, readings) : power(watts);
   });
 }

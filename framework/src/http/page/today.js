@@ -12,6 +12,7 @@ const MOST = 100;
 const MINUTE = 60_000;
 const MINUTES = 60;
 const SIDES = ['imports', 'exports'];
+const NOTHING = { value: null, guess: false };
 
 // key of a subject → {imports, exports}: each {today, before, base}
 const counted = new Map();
@@ -24,9 +25,14 @@ const recorded = ({ section, ...sums }, key) =>
 
 // Requests the totals now and then, at midnight, and after a start.
 export async function refresh(force = false) {
-  if (!house.series?.length || (!force && now() < Math.min(due, ends))) return;
+  if (!house.series || (!force && now() < Math.min(due, ends))) return;
   ends = Infinity;
   due = now() + EVERY;
+  if (house.historyError) {
+    due = now() + SOON;
+    await readSeries();
+  }
+  if (!house.series.length) return;
   // A source that has just started may not be in the list yet.
   const isNew = (subject) => SIDES.some((side) => subject[side] && !recorded(subject, side));
   if (house.subjects.some(isNew)) {
@@ -46,20 +52,26 @@ export async function refresh(force = false) {
         setZone(days.zone);
         ends = days.end.at(-1);
         const base = sumOf(terms, house.sections.get(subject.section)?.readings);
-        entry[side] = { today: days.amount.at(-1), before: days.amount.at(-2) ?? null, base, at: now() };
+        const [before, today] = [-2, -1].map((i) => ({
+          value: days.amount.at(i) ?? null,
+          guess: days.gap.at(i) || days.swap.at(i),
+        }));
+        entry[side] = { today, before, base, at: now() };
       }
       counted.set(subject.key, entry);
     }),
   );
 }
 
-// Returns the amounts of today and yesterday for one side of a subject: `null` if not known.
+// Returns the amounts of today and yesterday for one side of a subject: `{value, guess}`. The value is `null` if it is
+// not known, and a guess if the meter was not read all the time.
 export function of(subject, side) {
-  const { today = null, before = null, base, at } = counted.get(subject.key)?.[side] ?? {};
+  const { today = NOTHING, before = NOTHING, base, at } = counted.get(subject.key)?.[side] ?? {};
   const value = sumOf(subject[side], house.sections.get(subject.section)?.readings);
-  if (today === null || value === null || base === null) return { today, before };
+  if (today.value === null || value === null || base === null) return { today, before };
   const risen = value - base;
-  if (risen >= 0 && risen <= MOST * (0.01 + (now() - at) / 3_600_000)) return { today: today + risen, before };
+  const isPossible = risen >= 0 && risen <= MOST * (0.01 + (now() - at) / 3_600_000);
+  if (isPossible) return { today: { ...today, value: today.value + risen }, before };
   // The meter was replaced or its count was set, so the history is asked again.
   due = Math.min(due, at + SOON);
   return { today, before };
@@ -68,10 +80,12 @@ export function of(subject, side) {
 // The power of the last hour, a value for each minute; never more than an hour of them.
 export class LastHour {
   #bins = new Map(); // minute → {mean, count}
+  #loaded = 0; // time up to which the history has all readings
 
   async load(subject) {
     if (!house.series || !recorded(subject, 'power')) return;
     const { time, mean, count } = await course(subject.section, subject.power, 'from=-60m&step=1m');
+    this.#loaded = now();
     time.forEach((at, i) => {
       // The history has more readings of the current minute than the page.
       const more = !(this.#bins.get(at)?.count >= count[i]);
@@ -80,6 +94,7 @@ export class LastHour {
   }
 
   add(at, value) {
+    if (at <= this.#loaded) return;
     const minute = Math.floor(at / MINUTE) * MINUTE;
     const bin = this.#bins.get(minute) ?? { mean: 0, count: 0 };
     bin.count += 1;
