@@ -3,7 +3,7 @@
 import { h, on, s, set, show, table, write } from './dom.js';
 import { t } from './text.js';
 
-const [LEFT, RIGHT, TOP, BOTTOM] = [46, 8, 12, 26];
+const [LEAST_LEFT, RIGHT, TOP, BOTTOM] = [46, 8, 12, 26];
 
 // Returns the range of an axis: at least `least` wide, and with zero in it unless it is `free`. (No spread of
 // arguments, because there may be too many.)
@@ -83,7 +83,10 @@ export class Chart {
     const caption = h('figcaption', this.#title, this.#legend);
     this.element = h('figure.chart.card', { 'data-test': `chart-${name}` }, caption, plot, this.#details);
     for (const kind of ['pointermove', 'pointerdown']) on(this.#svg, kind, (event) => this.#point(event));
-    for (const kind of ['pointerleave', 'blur']) on(this.#svg, kind, () => this.#choose(-1));
+    for (const kind of ['pointercancel', 'blur']) on(this.#svg, kind, () => this.#choose(-1));
+    // A finger leaves when it is lifted; its value stays until another place is tapped.
+    on(this.#svg, 'pointerleave', ({ pointerType }) => pointerType !== 'touch' && this.#choose(-1));
+    on(document, 'pointerdown', ({ target }) => plot.contains(target) || this.#choose(-1));
     on(this.#svg, 'keydown', (event) => this.#key(event));
     on(this.#details, 'toggle', () => this.#fillTable());
     new ResizeObserver(() => {
@@ -94,7 +97,8 @@ export class Chart {
   // Shows `spec`: {title, from, to, ticks, axisText, label, least, free, keys, courses, bars, items}.
   //   keys:    [{name, text}] what the colours mean; `name` is a class
   //   courses: [{name, times, mean, min, max, filled}]
-  //   bars:    [{start, end, columns: [[{name, value}]], before: [value], uncertain}]; negative values hang below zero
+  //   bars:    [{start, end, columns: [[{name, value, guess}]], before: [value], uncertain}]; negative values hang below
+  //            zero, guesses are hatched
   //   items:   [{at, title, cells}] what pointer and table show, in order of time; heads: their titles
   show(spec) {
     this.#spec = spec;
@@ -106,7 +110,7 @@ export class Chart {
   }
 
   #draw() {
-    const { from, to, ticks, axisText, least, free, courses = [], bars = [] } = this.#spec;
+    const { from, to, ticks, axisText, least, free, keys, courses = [], bars = [] } = this.#spec;
     const width = this.#svg.parentElement.clientWidth;
     this.#width = width;
     this.#choose(-1);
@@ -118,17 +122,19 @@ export class Chart {
       ...bars.flatMap(({ columns, before }) => [...columns.flatMap(stack).map(({ to }) => to), ...before]),
     ];
     const axis = scale(extent(values, least, free), height / 56);
-    const x = (at) => LEFT + ((at - from) / (to - from)) * (width - LEFT - RIGHT);
     const y = (value) => TOP + ((axis.high - value) / (axis.high - axis.low)) * (height - TOP - BOTTOM);
+    const texts = axis.marks.map((mark) => s('text', { y: y(mark) + 4, 'text-anchor': 'end' }, axisText(mark)));
+    this.#svg.replaceChildren(...texts);
+    const left = Math.max(LEAST_LEFT, 10 + Math.max(...texts.map((text) => text.getComputedTextLength())));
+    const x = (at) => left + ((at - from) / (to - from)) * (width - left - RIGHT);
     this.#x = x;
-    const nodes = [];
-    for (const mark of axis.marks) {
+    const nodes = axis.marks.map((mark) => {
       const kind = Math.abs(mark) < 1e-9 ? 'zero' : 'grid';
-      nodes.push(s(`line.${kind}`, { x1: LEFT, x2: width - RIGHT, y1: y(mark), y2: y(mark) }));
-      nodes.push(s('text', { x: LEFT - 8, y: y(mark) + 4, 'text-anchor': 'end' }, axisText(mark)));
-    }
+      return s(`line.${kind}`, { x1: left, x2: width - RIGHT, y1: y(mark), y2: y(mark) });
+    });
+    nodes.push(...texts.map((text) => set(text, { x: left - 8 })));
     const wide = 12 + 8 * Math.max(...ticks.map(({ text }) => text.length));
-    const room = Math.max(1, Math.floor((width - LEFT - RIGHT) / wide));
+    const room = Math.max(1, Math.floor((width - left - RIGHT) / wide));
     const every = [1, 2, 3, 4, 6, 7, 12, 24].find((n) => Math.floor(ticks.length / n) <= room) ?? ticks.length;
     ticks.forEach(({ at, text }, i) => {
       if (i % every === 0 && x(at) <= width - RIGHT + 1) {
@@ -136,7 +142,14 @@ export class Chart {
         nodes.push(s('text', { x: last ? width : x(at), y: height - 6, 'text-anchor': last ? 'end' : 'middle' }, text));
       }
     });
-    nodes.push(...bars.flatMap((bar) => barNodes(bar, x, y, bars.length)));
+    if (bars.length)
+      nodes.push(
+        s(
+          'defs',
+          keys.map(({ name }) => hatch(this.#name, name)),
+        ),
+      );
+    nodes.push(...bars.flatMap((bar) => barNodes(bar, x, y, bars.length, this.#name)));
     for (const course of courses) nodes.push(...this.#courseNodes(course, x, y, width, height));
     set(this.#cursor, { y1: TOP, y2: height - BOTTOM });
     this.#svg.replaceChildren(...nodes, this.#cursor);
@@ -214,13 +227,20 @@ export class Chart {
 // Returns beginning and end of values that are stacked.
 function stack(column) {
   const ends = { true: 0, false: 0 };
-  return column.flatMap(({ name, value }) => {
+  return column.flatMap(({ value, ...bar }) => {
     const from = ends[value < 0];
-    return value ? { name, from, to: (ends[value < 0] += value) } : [];
+    return value ? { ...bar, from, to: (ends[value < 0] += value) } : [];
   });
 }
 
-function barNodes({ start, end, columns, before, uncertain }, x, y, count) {
+// Pattern of bars that are guesses.
+function hatch(chart, name) {
+  const attributes = { id: `${chart}-hatch-${name}`, patternUnits: 'userSpaceOnUse', width: 5, height: 5 };
+  const line = s(`rect.column.${name}`, { width: 2, height: 5 });
+  return s('pattern', { ...attributes, patternTransform: 'rotate(45)' }, line);
+}
+
+function barNodes({ start, end, columns, before, uncertain }, x, y, count, chart) {
   const whole = x(end) - x(start);
   const room = Math.min(64, whole * (count > 20 ? 0.78 : 0.7));
   const left = (x(start) + x(end) - room) / 2;
@@ -233,9 +253,11 @@ function barNodes({ start, end, columns, before, uncertain }, x, y, count) {
   const pale = before.filter(Boolean).map((value) => rect('before', 0, value, left - room * 0.12, room * 1.24));
   const wide = room / columns.length;
   const bars = columns.flatMap((column, i) =>
-    stack(column).map(({ name, from, to }) =>
-      rect(`column.${name}`, from, to, left + i * wide, wide - (columns.length > 1 ? 1 : 0)),
-    ),
+    stack(column).map(({ name, from, to, guess }) => {
+      const bar = rect(`column.${name}`, from, to, left + i * wide, wide - (columns.length > 1 ? 1 : 0));
+      if (guess) set(bar, { class: `guess ${name}`, fill: `url(#${chart}-hatch-${name})` });
+      return bar;
+    }),
   );
   const mark = uncertain ? [s('circle.mark', { cx: left + room / 2, cy: y(0) - 6, r: 3 })] : [];
   return [...pale, ...bars, ...mark];

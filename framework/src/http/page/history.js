@@ -1,12 +1,12 @@
 // History: hours to years from the journal.
 
 import { Chart } from './chart.js';
-import { button, elements, h, icon, on, set, show, write } from './dom.js';
+import { button, elements, h, icon, on, say, set, show, write } from './dom.js';
 import { setZone } from './format.js';
 import { house, now, onRestart, readSeries } from './live.js';
 import { labelOf, mainOf, subjectsOf } from './model.js';
 import { KINDS, Period } from './period.js';
-import { columns, curves, totals, uncertain } from './plots.js';
+import { columns, curves, totals } from './plots.js';
 import { consumption, course } from './query.js';
 import { t } from './text.js';
 
@@ -45,17 +45,18 @@ export function start(section) {
   parts.compare = h('label.check', parts.box, t('compare'));
   parts.totals = h('p.totals', { 'data-test': 'totals' });
   parts.reason = h('span');
-  const retry = button({ 'data-test': 'retry' }, t('retry'), load);
+  const retry = button({ 'data-test': 'retry' }, t('retry'), open);
   const attributes = { 'data-test': 'history-error', role: 'alert', hidden: true };
   parts.error = h('div.card.error', attributes, h('strong', t('history_failed')), parts.reason, retry);
   parts.charts = [new Chart('power'), new Chart('energy')];
-  parts.marks = h('p.hint', { hidden: true }, t('marks'));
+  parts.marks = h('p.hint', { 'data-test': 'marks', hidden: true });
   parts.empty = h('p.hint', { hidden: true }, t('nothing_here'));
   const kinds = h('div.chips', { role: 'group', 'aria-label': t('range') }, parts.kinds);
   const steps = h('div.steps', parts.prev, parts.label, parts.next);
-  const chosen = h('div.card.period', steps, parts.totals, h('div.choices', parts.compare, parts.today));
+  parts.controls = h('div.controls', kinds, parts.meter);
+  parts.chosen = h('div.card.period', steps, parts.totals, h('div.choices', parts.compare, parts.today));
   const charts = [parts.error, parts.empty, elements(parts.charts), parts.marks].flat();
-  parts.body = h('div.ranges', h('div.controls', kinds, parts.meter), chosen, charts);
+  parts.body = h('div.ranges', parts.controls, parts.chosen, charts);
   const nothing = (name, code) => {
     const texts = [h('h1', t(`history_${name}`)), h('p', t(`history_${name}_text`)), code && h('pre', code)];
     return h('section.card.welcome', { 'data-test': `history-${name}`, hidden: true }, texts);
@@ -76,13 +77,14 @@ export async function open() {
   if (view.hidden || !house.series) return;
   if (!house.series.length || now() - loaded > 3_600_000) await readSeries();
   const off = Boolean(house.health) && !house.health.journal;
+  const [has, failed] = [house.series.length > 0, !off && house.historyError !== null];
   show(parts.off, off);
-  show(parts.none, !off && !house.historyError && !house.series.length);
-  show(parts.body, Boolean(house.series.length) || (!off && Boolean(house.historyError)));
-  if (!house.series.length) {
-    if (house.historyError) fail(house.historyError);
-    return;
-  }
+  show(parts.none, !off && !failed && !has);
+  show(parts.body, has || failed);
+  // Without a series there is no range to choose.
+  show(parts.controls, has);
+  show(parts.chosen, has);
+  if (!has) return failed && fail(house.historyError);
   readSubjects();
   const running = !period || period.contains(now()) || period.start > now();
   if (running) choose(kind);
@@ -216,7 +218,8 @@ function draw(answers) {
   const [power, energy] = parts.charts;
   show(power.element, values);
   show(energy.element, bars);
-  show(parts.marks, bars && counted.amount.some((_, i) => uncertain(answers, i)));
   if (values) power.show(curves(answers));
-  if (bars) energy.show(columns(answers, counted, sentence));
+  const drawn = bars && columns(answers, counted, sentence);
+  if (drawn) energy.show(drawn);
+  say(parts.marks, drawn && drawn.marks.filter(Boolean).join(' '));
 }

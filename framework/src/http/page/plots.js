@@ -3,25 +3,35 @@
 // All take `{subject, period, curve, imports, exports, consumers, before, compared}`: see `read` in history.js.
 
 import { extent } from './chart.js';
-import { amount, joined, number, percent, power, rounded } from './format.js';
+import { amount, guessed, joined, number, percent, power, rounded } from './format.js';
 import { now } from './live.js';
 import { labelOf } from './model.js';
 import { t } from './text.js';
 
-export const uncertain = ({ imports, exports }, i) => [imports, exports].some((side) => side?.gap[i] || side?.swap[i]);
-const sum = (side) => side?.amount.reduce((total, value) => total + (value ?? 0), 0) ?? 0;
+const sum = (side) => side.amount.reduce((total, value) => total + (value ?? 0), 0);
+
+// Returns whether a total is a guess: what was used between two readings may belong to the periods beside it, and what
+// a meter counted before it was replaced is not known.
+function isGuess({ amount, gap, swap }) {
+  const known = [...amount.keys()].filter((i) => amount[i] !== null);
+  return gap[known[0]] || gap[known.at(-1)] || swap.some(Boolean);
+}
 
 // Returns the totals as a sentence.
 export function totals({ subject, period, imports, exports, consumers, before }) {
   const unit = subject.unit;
   const single = subject.kind !== 'electricity' || !subject.exports;
+  const total = (side, unit) => guessed(amount(sum(side), unit), isGuess(side));
   const said = consumers.map(({ subject, counted }) =>
-    t('used_by', { name: labelOf(subject), value: amount(sum(counted), 'kWh') }),
+    t('used_by', { name: labelOf(subject), value: total(counted, 'kWh') }),
   );
-  if (exports) said.unshift(t('fed', { value: amount(sum(exports), unit) }));
-  if (imports) said.unshift(t(single ? 'used' : 'drawn', { value: amount(sum(imports), unit) }));
-  const change = imports && before.imports && compared(period, imports, before.imports);
-  return said.join(', ') + (change ? `; ${change}` : '');
+  if (exports) said.unshift(t('fed', { value: total(exports, unit) }));
+  if (imports) {
+    const change = before.imports && compared(period, imports, before.imports);
+    const used = t(single ? 'used' : 'drawn', { value: total(imports, unit) });
+    said.unshift(change ? `${used} (${change})` : used);
+  }
+  return said.join(', ');
 }
 
 // Returns the period before, up to the same time if this one still runs.
@@ -33,10 +43,12 @@ function compared(period, imports, before) {
     const passed = running ? Math.max(0, Math.min(1, (now() - start) / (end - start || 1))) : 1;
     then += (value ?? 0) * passed;
   });
-  // A period that was not read from its beginning is not a measure.
+  // A period that was not read from its beginning is not a measure, and a guess is not compared.
   if (then < 0.005 || before.amount[0] === null || before.partial[0]) return null;
+  if (isGuess(imports) || isGuess(before)) return null;
   const change = sum(imports) / then - 1;
-  const words = t(`before_${period.kind}`) + (running ? t('so_far') : '');
+  const earlier = t(`before_${period.kind}`);
+  const words = running ? t('so_far', { before: earlier }) : earlier;
   if (Math.abs(change) < 0.005) return t('same', { before: words });
   return t(change < 0 ? 'less' : 'more_than', { share: percent(Math.abs(change)), before: words });
 }
@@ -46,7 +58,7 @@ const listed = (count, itemOf) =>
   Array.from({ length: count }, (_, i) => itemOf(i))
     .filter(({ values }) => values.some((value) => value != null))
     .map(({ values, format, note, ...item }) => {
-      const cells = values.map((value) => (typeof value === 'number' ? format(value) : ''));
+      const cells = values.map((value, column) => (typeof value === 'number' ? format(value, column) : ''));
       return { ...item, cells: note === undefined ? cells : [...cells, note] };
     });
 
@@ -117,29 +129,31 @@ export function columns(answers, counted, sentence) {
     ...consumers.map(({ subject, counted }, i) => ({ side: counted, name: `c${i + 1}`, text: labelOf(subject) })),
     { side: answers.compared && (before.imports ?? before.exports), name: 'before', text: t('period_before') },
   ].filter(({ side }) => side);
+  const bar = (side, name, i, sign = 1) => ({ name, value: sign * (side?.amount[i] ?? 0), guess: side?.gap[i] });
+  // What was not read is no measure for others.
+  const earlier = (side, i) => (answers.compared && !side?.gap[i] && side?.amount[i]) || 0;
   const bars = counted.start.map((start, i) => ({
     start,
     end: counted.end[i],
     columns: [
-      [
-        { name: 'import', value: imports?.amount[i] ?? 0 },
-        { name: 'export', value: -(exports?.amount[i] ?? 0) },
-      ],
-      consumers.map(({ counted }, c) => ({ name: `c${c + 1}`, value: counted.amount[i] ?? 0 })),
+      [bar(imports, 'import', i), bar(exports, 'export', i, -1)],
+      consumers.map(({ counted }, c) => bar(counted, `c${c + 1}`, i)),
     ].filter((column) => column.length),
-    before: answers.compared ? [before.imports?.amount[i] ?? 0, -(before.exports?.amount[i] ?? 0)] : [],
-    uncertain: uncertain(answers, i),
+    before: [earlier(before.imports, i), -earlier(before.exports, i)],
+    uncertain: shown.some(({ name, side }) => name !== 'before' && side.swap[i]),
   }));
-  const note = (i) =>
-    ['gap', 'swap', 'partial']
-      .filter((key) => imports?.[key][i] || exports?.[key][i])
+  const note = (i) => {
+    const is = (key) => shown.some(({ name, side }) => name !== 'before' && side[key][i]);
+    return ['gap', 'swap', 'partial']
+      .filter(is)
       .map((key) => t(key))
       .join(', ');
+  };
   const items = listed(bars.length, (i) => ({
     at: (bars[i].start + bars[i].end) / 2,
     title: period.title(bars[i].start, bars[i].end),
     values: shown.map(({ side }) => side.amount[i]),
-    format: (value) => amount(value, unit),
+    format: (value, column) => guessed(amount(value, unit), shown[column].side.gap[i]),
     note: note(i),
   }));
   return {
@@ -150,6 +164,10 @@ export function columns(answers, counted, sentence) {
     items,
     keys: shown,
     bars,
+    marks: [
+      bars.some(({ columns }) => columns.flat().some(({ value, guess }) => value && guess)) && t('hatched'),
+      bars.some(({ uncertain }) => uncertain) && t('marks'),
+    ],
     heads: [...shown.map(({ text }) => text), t('note')],
     title: titled(t(subject.kind === 'electricity' || subject.kind === 'consumer' ? 'energy' : 'amounts'), subject),
     axisText: (value) => number(value, 3, 0),
