@@ -36,7 +36,8 @@ live.onChange(() => {
   const { offlineSince, health } = live.house;
   say(offline, offlineSince && t('offline', { time: moment(offlineSince, live.now()) }));
   show(demo, Boolean(health?.simulated));
-  show(alarm, sources.alarm());
+  const problems = sources.problems();
+  show(set(alarm, { 'aria-label': `${t('some_ill')} ${problems.join('; ')}` }), problems.length > 0);
 });
 
 addEventListener('hashchange', navigate);

@@ -3,14 +3,20 @@
 import { form } from './command.js';
 import { elements, h, on, say, set, show, write } from './dom.js';
 import { age, exact, moment, number } from './format.js';
-import { house, nameOf, now, onChange, readingsOf, stateOf } from './live.js';
-import { describe, valueOf } from './model.js';
+import { faultOf, house, nameOf, now, onChange, readingsOf, stateOf } from './live.js';
+import { describe, titled, valueOf } from './model.js';
 import { known, t } from './text.js';
 
 let view;
 let cards = [];
 let shape = '';
-const head = { state: h('h1'), program: h('p.hint'), journal: h('p.hint') };
+let listed = ''; // the problems that are shown
+const head = {
+  state: h('h1', { 'data-test': 'summary' }),
+  problems: h('ul.problems', { 'data-test': 'problems' }),
+  program: h('p.hint'),
+  journal: h('p.hint', { 'data-test': 'journal' }),
+};
 
 export function start(section) {
   view = section;
@@ -23,34 +29,54 @@ export function start(section) {
 
 export function update() {
   if (!house.health) return;
-  const [names, others] = [Object.keys(house.health.sources), Object.keys(house.health.publishers ?? {})];
-  const wanted = JSON.stringify([names, others, house.commands]);
+  const groups = { sources: source, publishers: publisher, endpoints: endpoint };
+  const names = Object.keys(groups).map((group) => Object.keys(house.health[group]));
+  const wanted = JSON.stringify([names, house.commands]);
   if (wanted !== shape) {
     shape = wanted;
-    const [sources, publishers] = [names.map(source), others.map(publisher)];
-    cards = [...sources, ...publishers];
-    const list = (cards) => h('div.cards', elements(cards));
-    const passed = others.length ? [h('h2.above', t('publishers')), list(publishers)] : [];
-    view.replaceChildren(h('header.summary', Object.values(head)), list(sources), ...passed);
+    const made = Object.values(groups).map((card, i) => names[i].map((name) => card(name)));
+    cards = made.flat();
+    const lists = Object.keys(groups).flatMap((group, i) => {
+      const title = group === 'sources' ? null : h('h2.above', t(group));
+      return made[i].length ? [title, h('div.cards', elements(made[i]))] : [];
+    });
+    view.replaceChildren(h('header.summary', Object.values(head)), ...lists.filter(Boolean));
   }
   summary();
   for (const card of cards) card.update();
 }
 
-function summary() {
-  const { version, started, uptime_seconds: uptime, journal, sources, publishers = {} } = house.health;
+const stateText = (state) => t(state === 'stale' ? 'state_stale' : state);
+
+// Returns what needs attention, as texts. Nothing is known while the program cannot be reached.
+export function problems() {
+  if (!house.health || house.offlineSince) return [];
+  const { uptime_seconds: uptime, journal, sources, publishers, endpoints } = house.health;
   // A source takes a moment to begin, and a publisher waits for something to deliver.
-  const begins = ({ state, backlog }) => state === 'starting' && (backlog === 0 || uptime < 60);
-  const well =
-    !house.offlineSince &&
-    (!journal || journal.state !== 'degraded') &&
-    [...Object.values(sources), ...Object.values(publishers)].every(
-      (status) => status.state === 'delivering' || begins(status),
-    );
-  write(head.state, t(well ? 'all_well' : 'some_ill'));
+  const isWell = ({ state, backlog }) =>
+    state === 'delivering' || (state === 'starting' && (backlog === 0 || uptime < 60));
+  const said = (all, titleOf) =>
+    Object.entries(all)
+      .filter(([, status]) => !isWell(status))
+      .map(([name, { state }]) => `${titleOf(name)}: ${stateText(state)}`);
+  const found = [...said(sources, nameOf), ...said(publishers, words), ...said(endpoints, words)];
+  if (journal?.state === 'degraded') found.push(`${t('history')}: ${t('journal_degraded')}`);
+  else if (journal && house.historyError) found.push(`${t('history_failed')}: ${house.historyError}`);
+  return found;
+}
+
+function summary() {
+  const { version, started, journal, sources } = house.health;
+  const found = problems();
+  const none = Object.keys(sources).length ? 'all_well' : 'no_source';
+  write(head.state, t(house.offlineSince ? 'unreachable' : found.length ? 'some_ill' : none));
+  show(head.problems, found.length > 0);
+  if (found.join('\n') !== listed) head.problems.replaceChildren(...found.map((text) => h('li', text)));
+  listed = found.join('\n');
   write(head.program, t('program', { version, time: moment(Date.parse(started), now()) }));
-  const problem = [journal?.problem, journal?.notice, journal?.clock].filter(Boolean).join('; ');
-  write(head.journal, `${t('journal')} ${t(`journal_${journal?.state ?? 'none'}`)}${problem ? `: ${problem}` : '.'}`);
+  const reasons = [journal?.problem, journal?.notice, journal?.clock].filter(Boolean).join('; ');
+  const state = `${t('journal')} ${t(`journal_${journal?.state ?? 'none'}`)}${reasons ? `: ${reasons}` : '.'}`;
+  say(head.journal, house.offlineSince ? null : state);
 }
 
 // Facts of a source or publisher as pairs: a list whose rows are made once and then only rewritten.
@@ -71,7 +97,7 @@ function pairs(kind) {
   };
 }
 
-const words = (name) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll('_', ' ');
+const words = (name) => titled(name.replaceAll('_', ' '));
 const facts = ({ plugin, facts, counts }) => [
   [t('plugin'), plugin],
   ...Object.entries(facts).map(([name, fact]) => [known(`fact_${name}`) ?? words(name), fact]),
@@ -96,7 +122,7 @@ function card(name, label, test, more) {
     ),
     update(status, word, text, values) {
       set(state, { 'data-state': word });
-      write(state, t(word === 'stale' ? 'state_stale' : word));
+      write(state, stateText(word));
       say(reason, text);
       main.update(values);
       details.update(facts(status));
@@ -128,21 +154,30 @@ function source(name) {
   };
 }
 
-function publisher(name) {
-  const { element, update } = card(name, words(name), `publisher-${name}`, []);
+// Card of what serves the readings to others; `valuesOf` returns the facts that are always shown.
+function passer(name, group, test, valuesOf) {
+  const { element, update } = card(name, words(name), `${test}-${name}`, []);
   return {
     element,
     update() {
-      const status = house.health.publishers[name];
+      const status = house.health[group][name];
       if (!status) return;
-      update(status, status.state, status.state === 'delivering' ? null : status.last_error?.message, [
-        [t('last_success'), when(Date.parse(status.last_success)) || t('never')],
-        [t('backlog'), t('records', { count: number(status.backlog) })],
-        [t('oldest'), when(Date.parse(status.oldest))],
-      ]);
+      const state = house.offlineSince ? 'unknown' : status.state;
+      const isIll = state !== 'delivering' && state !== 'unknown';
+      update(status, state, isIll ? faultOf(status) : null, valuesOf(status));
     },
   };
 }
+
+const publisher = (name) =>
+  passer(name, 'publishers', 'publisher', ({ last_success: success, backlog, oldest }) => [
+    [t('last_success'), when(Date.parse(success)) || t('never')],
+    [t('backlog'), number(backlog)],
+    [t('oldest'), when(Date.parse(oldest))],
+  ]);
+
+const endpoint = (name) =>
+  passer(name, 'endpoints', 'endpoint', ({ facts }) => [[t('fact_listen'), facts.listen ?? '']]);
 
 // Table of all readings of a source; updated only while it is open.
 function registers(section) {
@@ -191,7 +226,3 @@ function registerRow(name, reading, meaning) {
   if (typeof valueOf(reading) !== 'number') value.classList.add('text');
   return { element: h('tr', { role: 'row' }, write(cell, code), title, value, old), value, age: old };
 }
-
-// Returns whether a source needs attention.
-export const alarm = () =>
-  Object.keys(house.health?.sources ?? {}).some((name) => !['delivering', 'starting'].includes(stateOf(name).state));
