@@ -207,6 +207,24 @@ impl Browser {
         self.post("/actions", &json!({"actions": [mouse]}));
     }
 
+    /// Taps on the element with a finger, at this distance from its middle in pixels, and lifts it.
+    pub fn tap(&self, at: &str, x: i32, y: i32) {
+        self.of(at, "e.scrollIntoView({block: 'center', behavior: 'instant'})");
+        let origin = json!({ELEMENT: self.element(at)});
+        let there = json!({"type": "pointerMove", "duration": 0, "origin": origin, "x": x, "y": y});
+        let [down, up] = ["pointerDown", "pointerUp"].map(|kind| json!({"type": kind, "button": 0}));
+        let finger = json!({"type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"},
+            "actions": [there, down, up]});
+        self.post("/actions", &json!({"actions": [finger]}));
+    }
+
+    /// Tells the page that another tab hides it, or that it is seen again. A browser without a screen hides none.
+    pub fn hide(&self, is_hidden: bool) {
+        let body = "Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true}); \
+                    document.dispatchEvent(new Event('visibilitychange'));";
+        self.script(body, &[is_hidden.into()]);
+    }
+
     fn element(&self, at: &str) -> String {
         self.until(&format!("`{at}` there"), || self.of(at, "!!e") == true);
         let found = self.post("/element", &json!({"using": "css selector", "value": selector(at)}));

@@ -1,8 +1,9 @@
 //! Commands on the page: from this machine and from others, with a token and without.
 
 use super::{
-    household::{CONSUMER, Household, METER, Plan, TOKEN, from_elsewhere},
+    household::{CONSUMER, Household, METER, Plan, TOKEN},
     now::nothing_amiss,
+    proxy::from_elsewhere,
 };
 use crate::{Test, browser::Browser};
 

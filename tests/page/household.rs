@@ -2,10 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead as _, BufReader, Write as _},
-    net::{Shutdown, TcpListener, TcpStream},
     path::Path,
-    thread,
 };
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -110,6 +107,8 @@ fn year(end: i64) -> String {
 pub struct Plan<'a> {
     /// Whether the journal has a recorded year.
     pub year: bool,
+    /// CSV that the journal has recorded, in place of the year.
+    pub recorded: &'a str,
     /// More keys of `[server]`.
     pub server: &'a str,
     /// More keys of the meter.
@@ -125,7 +124,7 @@ pub struct Household {
     adapter: Pty,
     claims: [fs::File; 2],
     folder: TempDir,
-    port: u16,
+    pub port: u16,
 }
 
 impl Household {
@@ -151,6 +150,13 @@ impl Household {
         let state = folder.path().join("state");
         if plan.year {
             record_year(&state);
+        }
+        if !plan.recorded.is_empty() {
+            let journal = Journal::new();
+            let output = journal.run("import", &[], plan.recorded, Some(ZONE));
+            assert!(output.status.success(), "{}", errors(&output));
+            fs::create_dir_all(&state).unwrap();
+            fs::copy(journal.path(), state.join("journal.db")).unwrap();
         }
         let port = test_servers::free_port();
         let text = format!(
@@ -240,34 +246,4 @@ pub fn telegram_of(number: &str, power: f64, drawn: f64) -> String {
         watts(power * 0.75),
         watts(power * -0.25),
     )
-}
-
-/// Starts a proxy that forwards for a client elsewhere, and returns its port.
-pub fn from_elsewhere(household: &Household) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (port, to) = (listener.local_addr().unwrap().port(), household.port);
-    thread::spawn(move || {
-        for client in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || forward(&client, to));
-        }
-    });
-    port
-}
-
-/// Forwards one request; the connection ends with its answer.
-fn forward(client: &TcpStream, to: u16) -> std::io::Result<()> {
-    let mut server = TcpStream::connect(("127.0.0.1", to))?;
-    let mut reader = BufReader::new(client.try_clone()?);
-    let mut head = String::new();
-    while reader.read_line(&mut head)? > 2 {}
-    let head = head.replace("Connection: keep-alive\r\n", "");
-    let (request, rest) = head.split_once("\r\n").unwrap_or_default();
-    write!(server, "{request}\r\nX-Forwarded-For: 192.0.2.7\r\nConnection: close\r\n{rest}")?;
-    let (mut answer, mut back) = (server.try_clone()?, client.try_clone()?);
-    thread::spawn(move || {
-        let _ = std::io::copy(&mut answer, &mut back);
-        back.shutdown(Shutdown::Both)
-    });
-    std::io::copy(&mut reader, &mut server)?;
-    server.shutdown(Shutdown::Both)
 }

@@ -20,6 +20,8 @@ mod looks;
 mod now;
 #[path = "../program/mod.rs"]
 mod program;
+mod proxy;
+mod truth;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -28,7 +30,8 @@ type Test = (&'static str, fn());
 
 fn main() {
     let missing: Vec<_> = browser::NEEDED.into_iter().filter(|it| !test_servers::is_installed(it)).collect();
-    let tests = [now::TESTS, history::TESTS, commands::TESTS, looks::TESTS, figures::TESTS].concat();
+    let tests =
+        [now::TESTS, history::TESTS, commands::TESTS, looks::TESTS, truth::TESTS, figures::TESTS].concat();
     let trials = tests.into_iter().map(|(name, test)| {
         let name = match missing.is_empty() {
             true => name.to_owned(),

@@ -1,0 +1,372 @@
+//! Truth of the page: it shows no number, scale, name or cause that is not so.
+
+use jiff::{Timestamp, ToSpan as _, Zoned, tz::TimeZone};
+use serde_json::json;
+
+use super::{
+    history::{drawn, range},
+    household::{CONSUMER, Household, METER, Plan, ZONE, reading},
+    now::{digits, nothing_amiss},
+    proxy::{Fault, Proxy},
+};
+use crate::{Test, browser::Browser, program::*};
+
+pub const TESTS: &[Test] = &[
+    ("labels_of_an_axis_are_shown_whole", labels),
+    ("a_tap_shows_a_value_that_stays", tap),
+    ("the_last_hour_has_no_hole_after_a_return_to_the_tab", after_return),
+    ("the_last_hour_has_no_hole_after_a_reconnection", after_reconnection),
+    ("a_stopped_program_is_the_reason_and_not_an_old_fault", stopped),
+    ("bars_say_their_scale_and_it_shrinks_again", scales),
+    ("a_day_without_readings_is_hatched_and_not_compared", unread_day),
+    ("a_number_that_stays_gets_an_age", frozen),
+    ("a_counter_without_pulses_shows_no_energy_as_power", no_pulse),
+    ("the_alarm_names_what_needs_attention", alarm),
+    ("without_a_source_the_page_does_not_say_that_all_is_well", no_source),
+    ("a_list_of_series_that_failed_can_be_tried_again", series_failed),
+    ("names_and_units_are_those_of_the_source", names_and_units),
+    ("endpoints_are_listed_with_their_address", endpoints),
+];
+
+/// Rows of a meter and a consumer, from `days` ago until now, as far as `is_read` says so.
+fn rows(days: i64, step: i64, per_day: [f64; 3], is_read: impl Fn(&Zoned) -> bool) -> String {
+    let zone = TimeZone::get(ZONE).unwrap();
+    let now = Timestamp::now().as_second() / step * step;
+    let mut text = "time,section,name,value,unit,obis\n".to_owned();
+    for second in (now - days * 86_400..now).step_by(usize::try_from(step).unwrap()) {
+        let time = Timestamp::from_second(second).unwrap();
+        if !is_read(&time.to_zoned(zone.clone())) {
+            continue;
+        }
+        let [import, export, count] =
+            per_day.map(|amount| amount * (second - now + days * 86_400) as f64 / 86_400.0);
+        text += &format!(
+            "{time},{METER},POWER_IMPORT,{import:.3},kWh,1.8.0\n{time},{METER},POWER_EXPORT,{export:.3},kWh,2.8.0\n\
+             {time},{METER},CURRENT_POWER_SUM,{:.1},W,16.7.0\n{time},{CONSUMER},count,{count:.3},kWh,\n",
+            200.0 + (second / 60 % 7) as f64
+        );
+    }
+    text
+}
+
+/// Texts in charts that reach beyond their picture.
+fn clipped(browser: &Browser) -> serde_json::Value {
+    let body = "const bad = []; \
+                for (const text of document.querySelectorAll('[data-test^=chart-] svg text')) { \
+                const [a, b] = [text, text.closest('svg')].map((e) => e.getBoundingClientRect()); \
+                if (a.width && (a.left < b.left || a.right > b.right + 1)) bad.push(text.textContent); } return bad;";
+    browser.script(body, &[])
+}
+
+fn labels() {
+    // A large plant: 12,000 kWh a month are fed in.
+    let recorded = rows(700, 21_600, [9.0, 400.0, 1.0], |_| true);
+    let house = Household::silent(&Plan { recorded: &recorded, ..Plan::default() });
+    let browser = Browser::open("de-DE");
+    house.show(&browser, "#history");
+    for width in [1280, 320] {
+        browser.size(width, 900);
+        for kind in ["week", "year", "all"] {
+            range(&browser, kind);
+            assert_eq!(clipped(&browser), json!([]), "{kind} at {width}");
+        }
+        range(&browser, "year");
+        let axis = "return document.querySelector('[data-test=chart-energy] svg').textContent;";
+        let axis = browser.script(axis, &[]);
+        assert!(axis.as_str().unwrap().contains("−10.000"), "{axis}");
+    }
+}
+
+fn tap() {
+    let house = Household::start(&Plan { year: true, ..Plan::default() });
+    let browser = Browser::open("en-US");
+    browser.size(400, 900);
+    house.show(&browser, "#history");
+    range(&browser, "week");
+    browser.click("prev");
+    drawn(&browser);
+    for chart in ["chart-power", "chart-energy"] {
+        let tip = format!("{chart} .tooltip");
+        browser.tap(&format!("{chart} svg[role=img]"), -60, 0);
+        browser.until("the value below the finger", || browser.text(&tip).contains('W'));
+        let first = browser.text(&tip);
+        browser.tap(&format!("{chart} svg[role=img]"), 80, 0);
+        browser.until("another one", || browser.text(&tip).contains('W') && browser.text(&tip) != first);
+        browser.tap("totals", 0, 0);
+        browser.until("none", || !browser.shows(&tip));
+    }
+}
+
+/// Waits until the table of the last hour is that of the history, minute by minute.
+fn until_complete(house: &Household, browser: &Browser) {
+    let body =
+        "return Array.from(document.querySelectorAll('.spark tbody tr'), (row) => row.cells[1].textContent);";
+    browser.until("the last hour without holes", || {
+        let path = format!("/history/{METER}/CURRENT_POWER_SUM?from=-60m&step=1m");
+        let means = house.program().get(&path).1["mean"].clone();
+        let means = means.as_array().unwrap().iter().rev().filter_map(serde_json::Value::as_f64);
+        let wanted: Vec<_> = means.map(|mean| format!("{mean:.0}")).collect();
+        let shown: Vec<String> = serde_json::from_value(browser.script(body, &[])).unwrap();
+        shown.iter().map(|text| digits(text)).collect::<Vec<_>>() == wanted
+    });
+}
+
+/// Sends telegrams that the page does not hear, and waits until they are recorded.
+fn unheard(house: &Household) {
+    for power in [1000.0, 2000.0, 3000.0] {
+        house.send(&reading(power));
+        let arrived = |data: &serde_json::Value| data[METER]["CURRENT_POWER_SUM"]["value"] == power;
+        house.program().until("/data", "there", arrived);
+    }
+}
+
+fn after_return() {
+    let recorded = rows(1, 60, [9.0, 1.0, 1.0], |_| true);
+    let house = Household::start(&Plan { recorded: &recorded, ..Plan::default() });
+    let browser = house.open("en-US");
+    browser.until("live", || digits(&browser.text("hero-power")) == "459");
+    house.send(&reading(500.0));
+    browser.until("live", || digits(&browser.text("hero-power")) == "500");
+    browser.script("document.querySelector('.spark details').open = true;", &[]);
+    browser.hide(true);
+    unheard(&house);
+    browser.hide(false);
+    browser.until("live again", || digits(&browser.text("hero-power")) == "3000");
+    until_complete(&house, &browser);
+    nothing_amiss(&browser, &house.url());
+}
+
+fn after_reconnection() {
+    let recorded = rows(1, 60, [9.0, 1.0, 1.0], |_| true);
+    let house = Household::start(&Plan { recorded: &recorded, ..Plan::default() });
+    let proxy = Proxy::start(&house);
+    let browser = Browser::open("en-US");
+    browser.goto(&proxy.url());
+    browser.until("live", || digits(&browser.text("hero-power")) == "459");
+    browser.script("document.querySelector('.spark details').open = true;", &[]);
+    proxy.fail(Fault::Cut);
+    browser.await_shown("offline");
+    unheard(&house);
+    proxy.fail(Fault::None);
+    browser.until("live again", || digits(&browser.text("hero-power")) == "3000");
+    until_complete(&house, &browser);
+}
+
+fn stopped() {
+    let mut house = Household::start(&Plan::default());
+    house.send("/EBZ5DD32R06ETA_107\r\n\r\n1-0:1.8.0*255(rubbish*kWh\r\n!\r\n");
+    let fault = |health: &serde_json::Value| health["sources"][METER]["last_error"]["message"].is_string();
+    let health = house.program().until("/health", "a fault", fault);
+    let fault = health["sources"][METER]["last_error"]["message"].as_str().unwrap().to_owned();
+    house.send(&reading(459.9));
+    let browser = house.open("en-US");
+    browser.until("live", || digits(&browser.text("hero-power")) == "460");
+    house.kill();
+    browser.await_shown("offline");
+    assert!(browser.text("offline").contains("smartmeter has been unreachable since"));
+    browser.await_shown(&format!("stale-{METER}"));
+    let text = browser.text(&format!("stale-{METER}"));
+    assert!(text.starts_with("Last reading: ") && !text.contains(&fault), "{text}");
+    browser.click("nav-sources");
+    browser.until("the cause", || browser.text("summary") == "smartmeter cannot be reached.");
+    for source in [METER, CONSUMER] {
+        assert_eq!(browser.text(&format!("state-{source}")), "unknown");
+        assert!(!browser.shows(&format!("reason-{source}")));
+    }
+    assert!(!browser.shows("journal") && !browser.shows("problems"));
+}
+
+fn scales() {
+    let house = Household::start(&Plan::default());
+    let browser = house.open("en-US");
+    let scale = |wanted: &str| {
+        browser.until(wanted, || browser.text("scale-phases").replace('\u{a0}', " ") == wanted)
+    };
+    let share =
+        "return document.querySelector('[data-test=phase-L2] .bar').style.getPropertyValue('--share');";
+    scale("Scale ±1 kW");
+    house.send(&reading(6000.0));
+    scale("Scale ±8 kW");
+    assert_eq!(browser.script(share, &[]), "0.563");
+    // Ten minutes later the peak is forgotten.
+    let later = "const real = performance.now.bind(performance); performance.now = () => real() + 660_000;";
+    browser.script(later, &[]);
+    house.send(&reading(400.0));
+    scale("Scale ±1 kW");
+    assert_eq!(browser.script(share, &[]), "0.300");
+    house.pulses(1);
+    browser.until("the consumer's scale", || browser.text("scale-consumers").starts_with("Scale up to "));
+}
+
+fn unread_day() {
+    let today = Zoned::now().with_time_zone(TimeZone::get(ZONE).unwrap()).date();
+    let unread = [4, 3].map(|days| today - i64::from(days).days());
+    let recorded = rows(8, 900, [9.6, 2.4, 4.8], |at| !unread.contains(&at.date()));
+    let house = Household::silent(&Plan { recorded: &recorded, ..Plan::default() });
+    let browser = Browser::open("en-US");
+    house.show(&browser, "#history");
+    range(&browser, "day");
+    let back = |days: u32| {
+        for _ in 0..days {
+            browser.click("prev");
+            drawn(&browser);
+        }
+        browser.text("totals")
+    };
+    let bars = |kind: &str| browser.count(&format!("[data-test=chart-energy] svg > rect.{kind}"));
+    // Yesterday and the day before were read, and are compared.
+    let read = back(1);
+    assert!(read.contains("the day before") && !read.contains('≈'), "{read}");
+    assert_eq!((bars("guess"), bars("column") > 0, browser.shows("marks")), (0, true, false));
+    // The day before that follows an unread one.
+    let after = back(1);
+    assert!(after.contains("kWh") && !after.contains("the day before"), "{after}");
+    for _ in unread {
+        let totals = back(1);
+        assert_eq!(totals.matches('≈').count(), 3, "import, export and consumer: {totals}");
+        assert!(!totals.contains("the day before"), "{totals}");
+        assert_eq!(bars("column"), 0, "solid bars");
+        assert!((69..=75).contains(&bars("guess")), "{}", bars("guess"));
+        assert!(browser.text("marks").contains("estimates"), "{}", browser.text("marks"));
+        browser.script("document.querySelector('[data-test=chart-energy] details').open = true;", &[]);
+        browser.await_shown("chart-energy tbody tr");
+        let cells = "return Array.from(document.querySelectorAll('[data-test=chart-energy] tbody td')) \
+                     .filter((cell) => cell.textContent.includes('kWh') && !cell.textContent.startsWith('≈')).length;";
+        assert_eq!(browser.script(cells, &[]), 0);
+    }
+}
+
+fn frozen() {
+    let house = Household::start(&Plan::default());
+    let browser = house.open("en-US");
+    let age = format!("age-{METER}");
+    for power in 501..508 {
+        house.send(&reading(f64::from(power)));
+        browser.until("live", || digits(&browser.text("hero-power")) == power.to_string());
+    }
+    browser.await_shown(&age);
+    assert!(browser.text(&age).contains("ago"), "{}", browser.text(&age));
+    // It is not stale yet.
+    assert_eq!(digits(&browser.text("hero-power")), "507");
+    assert!(!browser.shows(&format!("stale-{METER}")));
+    house.send(&reading(600.0));
+    browser.until("a new number", || digits(&browser.text("hero-power")) == "600" && !browser.shows(&age));
+}
+
+fn no_pulse() {
+    let house = Household::silent(&Plan::default());
+    let browser = house.open("en-US");
+    browser.await_shown(&format!("consumer-{CONSUMER}"));
+    let value = || browser.text(&format!("consumer-{CONSUMER} .value"));
+    let note = || browser.text(&format!("today-{CONSUMER}"));
+    browser.until("the reading", || note().contains("power not known yet, reading 0"));
+    assert_eq!(value(), "–");
+    house.pulses(1);
+    house.program().until("/data", "counted", |data| data[CONSUMER]["pulses"] == 1);
+    house.pulses(1);
+    browser.until("the power", || value().ends_with('W'));
+    assert!(!value().contains("kWh") && !note().contains("not known"), "{} {}", value(), note());
+}
+
+fn alarm() {
+    let server = test_servers::free_port();
+    let more = format!(
+        "[publishers.far_away]\nplugin = \"webhook\"\nurl = \"http://127.0.0.1:{server}/readings\"\n"
+    );
+    let house = Household::silent(&Plan { more: &more, ..Plan::default() });
+    house.send(&reading(458.9));
+    let browser = house.open("en-US");
+    browser.await_shown("alarm");
+    assert!(browser.attribute("alarm", "aria-label").unwrap().contains("Far away"));
+    browser.click("nav-sources");
+    browser.until("named", || browser.text("problems") == "Far away: not working, retrying");
+    assert_eq!(browser.text("summary"), "This needs attention:");
+    assert!(!browser.text("reason-far_away").is_empty());
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let more = format!("[journal]\npath = \"{}/journal.db\"\n", file.path().display());
+    let house = Household::start(&Plan { more: &more, ..Plan::default() });
+    house.show(&browser, "");
+    browser.await_shown("alarm");
+    browser.click("nav-sources");
+    browser.until("named", || browser.text("problems") == "History: cannot be stored safely");
+}
+
+fn no_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), "");
+    let browser = Browser::open("en-US");
+    browser.goto(&program.url("/#sources"));
+    browser.until("said", || browser.text("summary") == "No source is configured yet.");
+    assert!(!browser.shows("alarm"));
+}
+
+fn series_failed() {
+    let house = Household::start(&Plan { year: true, ..Plan::default() });
+    let proxy = Proxy::start(&house);
+    let browser = Browser::open("en-US");
+    for fault in [Fault::Refused("/series"), Fault::Dropped("/series")] {
+        proxy.fail(fault);
+        browser.goto("about:blank");
+        browser.goto(&format!("{}#history", proxy.url()));
+        for _ in 0..2 {
+            browser.await_shown("history-error");
+            assert!(!browser.shows("history-empty") && !browser.shows("range-day"), "{fault:?}");
+            browser.click("retry");
+        }
+        browser.await_shown("alarm");
+        proxy.fail(Fault::None);
+        browser.click("retry");
+        drawn(&browser);
+        assert!(browser.shows("chart-power") && !browser.shows("history-error"), "{fault:?}");
+        browser.until("no alarm", || !browser.shows("alarm"));
+    }
+    // The browser itself logs requests that fail; the page logs nothing.
+    let page: Vec<_> = browser.console().into_iter().filter(|entry| entry["source"] != "network").collect();
+    assert!(page.is_empty(), "{page:#?}");
+}
+
+fn names_and_units() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, kind) in ["cpu-thermal", "gpu"].iter().enumerate() {
+        let zone = folder.path().join(format!("thermal_zone{number}"));
+        std::fs::create_dir_all(&zone).unwrap();
+        std::fs::write(zone.join("temp"), "48312\n").unwrap();
+        std::fs::write(zone.join("type"), kind).unwrap();
+    }
+    let more = format!(
+        "[sources.machine]\nplugin = \"thermal\"\npath = \"{}\"\n[journal]\nenabled = false\n",
+        folder.path().display()
+    );
+    let house = Household::silent(&Plan { more: &more, ..Plan::default() });
+    let browser = house.open("en-US");
+    browser.await_shown("card-machine/zone1_gpu");
+    // Each zone has a name of its own.
+    assert_eq!(browser.text("card-machine .name"), "Zone0 cpu thermal");
+    assert_eq!(browser.text("card-machine/zone1_gpu .name"), "Zone1 gpu");
+    // A meter that never delivered is a meter.
+    browser.await_shown(&format!("card-{METER}"));
+    assert_eq!(browser.text(&format!("card-{METER} .name")), "Electricity meter");
+    // Units are known without a journal.
+    assert!(browser.text("card-machine .value").ends_with("°C"));
+    browser.click("nav-sources");
+    assert!(browser.text("source-machine h2").starts_with("Machine"));
+    browser.click(&format!("readings-{CONSUMER} summary"));
+    browser.until("units", || browser.text(&format!("table-{CONSUMER}")).contains("kWh"));
+    browser.enter(&format!("arg-{CONSUMER}.set_s0-value"), "12.5");
+    browser.click(&format!("run-{CONSUMER}.set_s0"));
+    browser.until("the question", || browser.text("dialog-text").contains("12.5\u{a0}kWh"));
+}
+
+fn endpoints() {
+    let port = test_servers::free_port();
+    let more = format!("[endpoints.evcc]\nplugin = \"vzlogger\"\nlisten = \"127.0.0.1:{port}\"\n");
+    let house = Household::start(&Plan { more: &more, ..Plan::default() });
+    let browser = house.open("en-US");
+    browser.click("nav-sources");
+    browser.await_shown("endpoint-evcc");
+    let card = browser.text("endpoint-evcc");
+    assert!(card.contains(&format!("127.0.0.1:{port}")) && card.contains("working"), "{card}");
+    assert_eq!(browser.text("summary"), "Everything is working.");
+    nothing_amiss(&browser, &house.url());
+}
