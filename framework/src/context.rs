@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Decimal, Text, journal::Journal};
-
-/// Longest wait for the journal, which may have to read a long log first.
-const JOURNAL_LIMIT: Duration = Duration::from_secs(10);
+use crate::{Decimal, Text, Timestamp, journal::Journal};
 
 /// Context of one source, publisher or endpoint: its name, its state directory, its statistics.
 #[derive(Debug, Clone)]
@@ -129,12 +126,14 @@ impl SourceContext {
         }
     }
 
-    /// The newest number of one of its readings in the journal, or what a command set it to since; `None` if the
-    /// journal does not know any. Blocks until the journal was opened, but not for longer than 10 s.
-    pub fn last_recorded(&self, name: &str, unit: &str) -> Option<Decimal> {
+    /// The newest number of one of its readings in the journal, or what a command set it to since, and its time, or the
+    /// start of its minute; `None` if the journal does not know any. Blocks until the journal was opened, but not for
+    /// longer than `limit`.
+    pub fn last_recorded(&self, name: &str, unit: &str, limit: Duration) -> Option<(Timestamp, Decimal)> {
         let journal = self.journal.get()?;
-        journal.wait_open(JOURNAL_LIMIT);
-        journal.last(&self.name, name, unit)
+        journal.wait_open(limit);
+        let (micros, number) = journal.last(&self.name, name, unit)?;
+        Some((Timestamp::from_microsecond(micros).ok()?, number))
     }
 
     /// Connects the journal that records the source, once, when the program runs.

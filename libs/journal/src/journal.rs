@@ -11,6 +11,7 @@ use crate::{
     JournalThread, Keeper, Settings, db, lock,
     query::{ReadError, View, readers::Readers},
     series::SeriesName,
+    time::Micros,
     wal::Wal,
 };
 use reading::{Batch, Decimal, Text};
@@ -114,9 +115,9 @@ impl Journal {
         }
     }
 
-    /// Returns the newest number of a series, or what a command set it to since; `None` if there is none, or the journal
-    /// cannot be read. Blocks while the disk is read.
-    pub fn last(&self, section: &str, name: &str, unit: &str) -> Option<Decimal> {
+    /// Returns the newest number of a series, or what a command set it to since, and its time, or the start of its
+    /// minute; `None` if there is none, or the journal cannot be read. Blocks while the disk is read.
+    pub fn last(&self, section: &str, name: &str, unit: &str) -> Option<(Micros, Decimal)> {
         self.read(|view| view.find(section, name, Some(unit))?.last()).ok().flatten()
     }
 

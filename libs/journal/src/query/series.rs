@@ -58,11 +58,12 @@ impl Series<'_> {
         Ok(Some((first, last)))
     }
 
-    /// Returns the newest number, or what a command set it to since.
-    pub(crate) fn last(&self) -> Result<Option<Decimal>, ReadError> {
+    /// Returns the newest number, or what a command set it to since, and its time, or the start of its minute.
+    pub(crate) fn last(&self) -> Result<Option<(Micros, Decimal)>, ReadError> {
         let last = self.ends(i64::MIN, i64::MAX)?.map(|(_, last)| last);
         let set = self.recent.sets.last().filter(|set| last.is_none_or(|last| last.latest <= set.time));
-        Ok(set.map(|set| set.after).or_else(|| last.and_then(|last| Decimal::from_f64(last.number))))
+        let read = |last: ReadAt| Some((last.earliest, Decimal::from_f64(last.number)?));
+        Ok(set.map(|set| (set.time, set.after)).or_else(|| last.and_then(read)))
     }
 
     /// Returns the quarters next to each edge, and perhaps others, in order. With `all`, those between the edges too.
