@@ -14,7 +14,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _},
-    os::unix::fs::{FileExt as _, MetadataExt as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,6 +27,8 @@ const MAGIC: [u8; 8] = *b"s0count\x01";
 const SLOT: usize = 36;
 const OFFSETS: [u64; 2] = [0, 4096];
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+/// The readings of a household are nobody else's business.
+const MODE: u32 = 0o640;
 
 /// Open count file, locked for this process.
 #[derive(Debug)]
@@ -35,12 +37,13 @@ pub(crate) struct Slots {
     pub(crate) file: Arc<File>,
     /// Slot of the newest count.
     newest: usize,
-    sequence: u64,
 }
 
 /// Content of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Count {
+    /// Number of the write: the highest one is valid.
+    pub(crate) sequence: u64,
     /// Pulses so far.
     pub(crate) pulses: u64,
     /// Rate that converts them to energy.
@@ -48,7 +51,7 @@ pub(crate) struct Count {
 }
 
 /// State in which a count file was found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
     /// It was missing or empty.
     New,
@@ -75,35 +78,33 @@ pub(crate) enum OpenError {
 }
 
 impl Slots {
-    /// Opens the file at `path`, or creates one with no pulses at `rate`.
+    /// Opens the file at `path`. Without a count, the file is empty until [`fill`](Self::fill): a kill in between leaves
+    /// no wrong count.
     ///
     /// # Errors
     /// Fails if another process holds the file, or it cannot be opened for writing.
-    pub(crate) fn open(path: &Path, rate: Rate) -> Result<(Self, Count, Found), OpenError> {
+    pub(crate) fn open(path: &Path) -> Result<(Self, Option<Count>, Found), OpenError> {
         let file = locked(path)?;
-        let fresh = Count { pulses: 0, rate };
-        if file.metadata()?.len() == 0 {
-            return Ok((Self::create(file, path, fresh)?, fresh, Found::New));
-        }
-        match newest(&file)? {
-            Some((newest, sequence, count, found)) => {
-                Ok((Self { file: Arc::new(file), newest, sequence }, count, found))
-            }
+        let (file, newest, count, found) = match newest(&file)? {
+            Some((newest, count, found)) => (file, newest, Some(count), found),
+            None if file.metadata()?.len() == 0 => (file, 0, None, Found::New),
             None => {
                 let aside = set_aside(path)?;
-                Ok((Self::create(locked(path)?, path, fresh)?, fresh, Found::Unusable(aside)))
+                (locked(path)?, 0, None, Found::Unusable(aside))
             }
-        }
+        };
+        Ok((Self { file: Arc::new(file), newest }, count, found))
     }
 
-    /// Fills both slots and syncs them, so that a count file is never half written.
-    fn create(file: File, path: &Path, count: Count) -> io::Result<Self> {
-        let mut slots = Self { file: Arc::new(file), newest: 0, sequence: 0 };
-        slots.write(count)?;
-        slots.write(count)?;
-        slots.file.sync_all()?;
-        path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())?;
-        Ok(slots)
+    /// Fills both slots and syncs them, so that a new count file is never half written.
+    ///
+    /// # Errors
+    /// Returns any I/O error.
+    pub(crate) fn fill(&mut self, path: &Path, count: Count) -> io::Result<()> {
+        self.write(count)?;
+        self.write(count)?;
+        self.file.sync_all()?;
+        path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
     }
 
     /// Writes a count into the older slot. It then survives this process, and a power cut after the next sync of
@@ -112,23 +113,30 @@ impl Slots {
     /// # Errors
     /// Returns any I/O error; the last count is still there then.
     pub(crate) fn write(&mut self, count: Count) -> io::Result<()> {
-        let (slot, sequence) = (1 - self.newest, self.sequence + 1);
-        self.file.write_all_at(&encode(sequence, count), OFFSETS[slot])?;
-        (self.newest, self.sequence) = (slot, sequence);
+        let slot = 1 - self.newest;
+        self.file.write_all_at(&encode(count), OFFSETS[slot])?;
+        self.newest = slot;
         Ok(())
+    }
+
+    /// Returns whether this file is the one at `path`: a file that was deleted or replaced takes writes for nobody.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        let identity = |file: fs::Metadata| (file.dev(), file.ino());
+        let [here, there] = [self.file.metadata(), fs::metadata(path)].map(|file| file.map(identity).ok());
+        here == there
     }
 }
 
-/// Returns the newest count of a read-only file; `None` if there is no file yet.
+/// Returns the newest count of a read-only file, and the state of the file; `None` if there is no file yet.
 ///
 /// # Errors
 /// Fails if another process counts in it, or its content cannot be read.
-pub(crate) fn peek(path: &Path) -> Result<Option<Count>, OpenError> {
+pub(crate) fn peek(path: &Path) -> Result<(Option<Count>, Found), OpenError> {
     let unreadable = |error| OpenError::Unreadable(path.to_owned(), error);
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(None);
+            return Ok((None, Found::New));
         }
         Err(error) => return Err(unreadable(error)),
     };
@@ -136,21 +144,22 @@ pub(crate) fn peek(path: &Path) -> Result<Option<Count>, OpenError> {
         return Err(OpenError::Locked(path.to_owned()));
     }
     match newest(&file).map_err(unreadable)? {
-        Some((_, _, count, _)) => Ok(Some(count)),
-        None if file.metadata().map_err(unreadable)?.len() == 0 => Ok(None),
+        Some((_, count, found)) => Ok((Some(count), found)),
+        None if file.metadata().map_err(unreadable)?.len() == 0 => Ok((None, Found::New)),
         None => Err(unreadable(io::Error::other("it is damaged, and cannot be renamed"))),
     }
 }
 
-/// Returns the newest damaged file that is still there, and the time it was set aside, in seconds since 1970.
-pub(crate) fn kept_aside(path: &Path) -> Option<(PathBuf, i64)> {
-    let status = |aside: PathBuf| Some((fs::metadata(&aside).ok()?.ctime(), aside)); // set by the rename
-    let (since, aside) = asides(path).map_while(status).last()?;
-    Some((aside, since))
+/// Appends a suffix to a file's name.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn locked(path: &Path) -> Result<File, OpenError> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(MODE).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
@@ -158,27 +167,19 @@ fn locked(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Renames a damaged file to the first free name.
+/// Renames a damaged file to the first free name: `….damaged-1` and so on.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let free = asides(path).find(|aside| !aside.exists());
+    let mut asides = (1..u32::MAX).map(|n| with_suffix(path, &format!(".damaged-{n}")));
+    let free = asides.find(|aside| !aside.exists());
     let aside = free.ok_or_else(|| io::Error::other("no free name for the damaged file"))?;
     fs::rename(path, &aside)?;
     Ok(aside)
 }
 
-/// Returns the names of damaged files: `….damaged-1` and so on.
-fn asides(path: &Path) -> impl Iterator<Item = PathBuf> {
-    (1..u32::MAX).map(move |n| {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(format!(".damaged-{n}"));
-        aside.into()
-    })
-}
-
-fn encode(sequence: u64, count: Count) -> [u8; SLOT] {
+fn encode(count: Count) -> [u8; SLOT] {
     let mut slot = [0; SLOT];
     slot[..8].copy_from_slice(&MAGIC);
-    slot[8..16].copy_from_slice(&sequence.to_le_bytes());
+    slot[8..16].copy_from_slice(&count.sequence.to_le_bytes());
     slot[16..24].copy_from_slice(&count.pulses.to_le_bytes());
     slot[24..32].copy_from_slice(&count.rate.micro().to_le_bytes());
     let crc = CRC.checksum(&slot[..32]);
@@ -186,28 +187,27 @@ fn encode(sequence: u64, count: Count) -> [u8; SLOT] {
     slot
 }
 
-fn decode(slot: &[u8; SLOT]) -> Option<(u64, Count)> {
+fn decode(slot: &[u8; SLOT]) -> Option<Count> {
     let number = |at| slot[at..].first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
     let crc = slot.last_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes))?;
     if slot[..8] != MAGIC || crc != CRC.checksum(&slot[..32]) {
         return None;
     }
-    Some((number(8)?, Count { pulses: number(16)?, rate: Rate::from_micro(number(24)?)? }))
+    Some(Count { sequence: number(8)?, pulses: number(16)?, rate: Rate::from_micro(number(24)?)? })
 }
 
-/// Returns the newer slot, its sequence and count, and the file's state; `None` if both are damaged.
-fn newest(file: &File) -> io::Result<Option<(usize, u64, Count, Found)>> {
+/// Returns the newer slot, its count, and the file's state; `None` if both are damaged.
+fn newest(file: &File) -> io::Result<Option<(usize, Count, Found)>> {
     let mut bytes = Vec::new();
     file.take(OFFSETS[1] + SLOT as u64).read_to_end(&mut bytes)?;
     let slot = |offset: u64| bytes.get(offset as usize..).and_then(<[u8]>::first_chunk).and_then(decode);
-    let (newest, (sequence, count), found) = match OFFSETS.map(slot) {
-        [Some(first), Some(second)] if second.0 > first.0 => (1, second, Found::Whole),
-        [Some(first), Some(_)] => (0, first, Found::Whole),
-        [Some(first), None] => (0, first, Found::OneDamaged),
-        [None, Some(second)] => (1, second, Found::OneDamaged),
-        [None, None] => return Ok(None),
-    };
-    Ok(Some((newest, sequence, count, found)))
+    Ok(match OFFSETS.map(slot) {
+        [Some(first), Some(second)] if second.sequence > first.sequence => Some((1, second, Found::Whole)),
+        [Some(first), Some(_)] => Some((0, first, Found::Whole)),
+        [Some(first), None] => Some((0, first, Found::OneDamaged)),
+        [None, Some(second)] => Some((1, second, Found::OneDamaged)),
+        [None, None] => None,
+    })
 }
 
 #[cfg(test)]
@@ -218,12 +218,25 @@ mod tests {
         Rate::new(1000.0).unwrap()
     }
 
-    fn count(pulses: u64) -> Count {
-        Count { pulses, rate: rate() }
+    /// Writes the next count.
+    fn write(slots: &mut Slots, pulses: u64) {
+        let sequence = newest(&reopened(slots)).unwrap().unwrap().1.sequence + 1;
+        slots.write(Count { sequence, pulses, rate: rate() }).unwrap();
     }
 
+    /// The file of open slots, to be read from its beginning.
+    fn reopened(slots: &Slots) -> File {
+        use std::os::fd::AsRawFd as _;
+        File::open(format!("/proc/self/fd/{}", slots.file.as_raw_fd())).unwrap()
+    }
+
+    /// Opens a file, and fills it if it is new.
     fn open(path: &Path) -> (Slots, u64, Found) {
-        let (slots, count, found) = Slots::open(path, rate()).unwrap();
+        let (mut slots, count, found) = Slots::open(path).unwrap();
+        let count = count.unwrap_or(Count { sequence: 1, pulses: 0, rate: rate() });
+        if !matches!(found, Found::Whole | Found::OneDamaged) {
+            slots.fill(path, count).unwrap();
+        }
         assert_eq!(count.rate, rate());
         (slots, count.pulses, found)
     }
@@ -233,7 +246,7 @@ mod tests {
         let (mut slots, _, found) = open(path);
         assert_eq!(found, Found::New);
         for pulses in 1..=42 {
-            slots.write(count(pulses)).unwrap();
+            write(&mut slots, pulses);
         }
         slots.newest
     }
@@ -246,7 +259,7 @@ mod tests {
         for pulses in 42..50 {
             let (mut slots, found_pulses, found) = open(&path);
             assert_eq!((found_pulses, found), (pulses, Found::Whole));
-            slots.write(count(pulses + 1)).unwrap();
+            write(&mut slots, pulses + 1);
         }
         assert_eq!(fs::metadata(&path).unwrap().len(), 4096 + SLOT as u64);
     }
@@ -267,7 +280,7 @@ mod tests {
                     let (mut slots, pulses, found) = open(&path);
                     assert_eq!((pulses, found), (survivor, Found::OneDamaged), "byte {at}");
                     // The next write repairs it.
-                    slots.write(count(pulses + 1)).unwrap();
+                    write(&mut slots, pulses + 1);
                     drop(slots);
                     let (_slots, pulses, found) = open(&path);
                     assert_eq!((pulses, found), (survivor + 1, Found::Whole), "byte {at}");
@@ -282,7 +295,7 @@ mod tests {
         let path = dir.path().join("s0.count");
         let newest = counted(&path);
         let before = fs::read(&path).unwrap();
-        open(&path).0.write(count(43)).unwrap();
+        write(&mut open(&path).0, 43);
         let after = fs::read(&path).unwrap();
         let offset = OFFSETS[1 - newest] as usize;
         for written in 0..=SLOT {
@@ -336,7 +349,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s0.count");
         let held = open(&path);
-        let error = Slots::open(&path, rate()).unwrap_err();
+        let error = Slots::open(&path).unwrap_err();
         let message = format!("another process counts in `{}`; stop that process first", path.display());
         assert_eq!(error.to_string(), message);
         assert_eq!(peek(&path).unwrap_err().to_string(), message);

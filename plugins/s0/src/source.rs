@@ -118,7 +118,7 @@ impl DataAcquisition for S0Source {
             // The time is taken first: a command may set the count at any moment, and this reading must come before it.
             let taken_at = Timestamp::now();
             let pulses = open.count(&self.total);
-            self.total.sync_if_due();
+            self.total.turn_if_due();
             let now = clock::now();
             let is_changed = open.shown.as_ref().is_none_or(|shown| shown.pulses != pulses);
             if is_changed || now >= open.next(self.heartbeat) {
@@ -132,7 +132,7 @@ impl DataAcquisition for S0Source {
                 return Ok(Batch { taken_at, readings: open.readings(now, pulses, &self.settings) });
             }
             let next = Instant::now() + open.next(self.heartbeat).saturating_sub(now);
-            let next = self.total.sync_due().map_or(next, |sync| next.min(sync.into()));
+            let next = self.total.turn_due().map_or(next, |turn| next.min(turn.into()));
             let lost = tokio::select! {
                 result = open.input.pulses(&mut open.found) => result.err(),
                 () = self.total.changed() => None,

@@ -1,29 +1,36 @@
-//! Count of a source, in memory and in its file; shared with its commands.
+//! Count of a source, in memory and in its files; shared with its commands.
+
+mod restore;
+#[cfg(test)]
+mod tests;
 
 use std::{
     error::Error,
-    fs,
+    fs, io,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use framework::{Counter, Fact, Faults, SourceContext, Timestamp};
+use framework::{Counter, Fact, Faults, SourceContext};
 use tokio::{sync::Notify, task::spawn_blocking};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::{
     rate::Rate,
-    slots::{self, Count, Found, OpenError, Slots},
+    slots::{Count, Slots, with_suffix},
 };
 
 /// Least time between two attempts to sync a failing disk.
 const SHORTEST_SYNC: Duration = Duration::from_millis(100);
+/// Time between two looks at the files, and two log lines about commands.
+const TURN: Duration = Duration::from_secs(60);
 
 /// Pulses of a source, shared by its acquisition and its commands.
 ///
-/// Each change is written at once, which survives the end of the process. It is synced each `sync_interval`, which
-/// survives a power cut and spares an SD card.
+/// Each change is written at once, which survives the end of the process: into the runtime folder if there is one, else
+/// into the state folder. It is committed to the file in the state folder and synced each `sync_interval`, which survives
+/// a power cut and spares an SD card.
 ///
 /// The thread that counts also writes, so that no count is shown that a crash could lose. A write ends in the system's
 /// memory within microseconds; if a disk hangs so badly that it does not, the worker of this source waits for it, and
@@ -31,7 +38,10 @@ const SHORTEST_SYNC: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Total {
     cx: SourceContext,
+    /// File on the disk.
     path: PathBuf,
+    /// File in the runtime folder.
+    live_path: Option<PathBuf>,
     /// Pulses per kWh.
     pub(crate) rate: Rate,
     sync_interval: Duration,
@@ -46,15 +56,28 @@ pub(crate) struct Total {
 #[derive(Debug, Default)]
 struct State {
     pulses: u64,
+    /// Number of the last change, the same in both files.
+    sequence: u64,
+    /// Number of the change that was written to the disk last.
+    committed: u64,
     home: Home,
-    /// The fact `count_file` in `/health` while writes succeed.
-    about: String,
-    /// Time of the oldest change that a power cut would lose.
-    unsynced: Option<Instant>,
+    /// The file in the runtime folder.
+    live: Option<Slots>,
+    /// Reason to doubt the count, until a command sets it.
+    doubt: Option<String>,
+    /// Reason why the last write or sync on the disk failed.
+    failure: Option<String>,
+    /// Time of the next sync; `None` if a power cut would lose nothing.
+    sync_at: Option<Instant>,
+    /// Time of the last look at the files.
+    looked_at: Option<Instant>,
     /// A sync is running in the background. A disk that hangs gets no second one.
     syncing: bool,
-    /// Limits the log lines about it.
-    faults: Faults<()>,
+    /// Limits the log lines about failures.
+    faults: Faults<&'static str>,
+    /// Number of commands that are not logged yet, and what the last one set.
+    unlogged_sets: (u64, u64),
+    set_logged_at: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -65,16 +88,19 @@ enum Home {
     File(Slots),
     /// The file cannot be written, so the count is in memory; each sync tries to open the file again.
     Memory {
-        /// The count in the file before the first pulse in memory; `None` after a command has set the count.
+        /// The count before the first pulse in memory, to which a file that comes later adds; `None` if the count is
+        /// right whatever that file has.
         base: Option<u64>,
     },
 }
 
 impl Total {
     pub(crate) fn new(cx: &SourceContext, rate: Rate, sync_interval: Duration) -> Self {
+        let name = format!("{}.count", cx.name());
         Self {
             cx: cx.clone(),
-            path: cx.state_dir().join(format!("{}.count", cx.name())),
+            path: cx.state_dir().join(&name),
+            live_path: cx.runtime_dir().map(|folder| folder.join(&name)),
             rate,
             sync_interval: sync_interval.max(SHORTEST_SYNC),
             state: Mutex::default(),
@@ -85,92 +111,12 @@ impl Total {
         }
     }
 
-    /// Reads the count when it is called for the first time. It blocks for as long as the disk takes.
-    ///
-    /// # Errors
-    /// Fails if another process counts in the file, since the two would overwrite each other, or if the file cannot be
-    /// read, since any count would be wrong. A file that cannot be written is only reported: readings matter more than
-    /// their durability.
-    pub(crate) fn load(&self) -> Result<(), OpenError> {
-        let mut state = self.state();
-        if !matches!(state.home, Home::Closed) {
-            return Ok(());
-        }
-        match self.open() {
-            Ok((slots, count, found)) => {
-                let _ = self.adopt(&mut state, slots, count, found); // reported
-                Ok(())
-            }
-            Err(OpenError::Io(cause)) => slots::peek(&self.path).map(|count| {
-                state.pulses = count.map_or(0, |count| self.rate.converted(count.pulses, count.rate));
-                state.home = Home::Memory { base: Some(state.pulses) };
-                state.unsynced = Some(Instant::now());
-                self.complain(&mut state, "open", &cause);
-            }),
-            Err(other) => Err(other),
-        }
-        .inspect_err(|error| self.file.set(error.to_string()))
-    }
-
-    fn open(&self) -> Result<(Slots, Count, Found), OpenError> {
-        self.path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        Slots::open(&self.path, self.rate)
-    }
-
-    /// Continues from the count of a file that was opened, plus the pulses counted in memory before.
-    fn adopt(&self, state: &mut State, slots: Slots, count: Count, found: Found) -> Result<(), String> {
-        let file = self.path.display();
-        let kept = self.rate.converted(count.pulses, count.rate);
-        let before = std::mem::replace(&mut state.home, Home::File(slots));
-        state.pulses = match before {
-            Home::Memory { base: Some(base) } => kept.saturating_add(state.pulses - base),
-            Home::Memory { base: None } => state.pulses,
-            Home::Closed | Home::File(_) => kept,
-        };
-        state.unsynced = None;
-        state.about = file.to_string();
-        if let Some((aside, since)) = slots::kept_aside(&self.path) {
-            let day = Timestamp::from_second(since).unwrap_or_default().strftime("%Y-%m-%d");
-            let aside = aside.display();
-            state.about +=
-                &format!(", started at 0 on {day}: the file before was damaged, and is kept as {aside}");
-        }
-        match &found {
-            Found::New => info!("counting in the new file {file}"),
-            Found::Whole => {}
-            Found::OneDamaged => {
-                self.damaged_slots.increment();
-                state.about += " (one of its two slots was damaged at the start)";
-                warn!("one of the two slots of {file} is damaged; using the other one");
-            }
-            Found::Unusable(aside) => {
-                self.damaged_slots.add(2);
-                error!(
-                    "{file} is damaged: it is kept as {}, and the count starts at 0; set it to the meter's reading with the \
-                     command `set_s0`",
-                    aside.display()
-                );
-            }
-        }
-        self.file.set(&state.about);
-        if count.rate != self.rate {
-            warn!(
-                "`pulses_per_kwh` changed to {} from {}: the pulses were converted, the energy is still {} kWh",
-                self.rate.per_kwh(),
-                count.rate.per_kwh(),
-                self.rate.kwh(kept)
-            );
-        }
-        let is_saved = matches!(before, Home::Closed) && count.rate == self.rate;
-        if is_saved && found != Found::OneDamaged { Ok(()) } else { self.write(state) }
-    }
-
     /// Returns the count.
     pub(crate) fn pulses(&self) -> u64 {
         self.state().pulses
     }
 
-    /// Adds `n` pulses. They survive the end of the process when this returns, if the file can be written.
+    /// Adds `n` pulses. They survive the end of the process when this returns, if a file can be written.
     pub(crate) fn add(&self, n: u64) {
         let mut state = self.state();
         state.pulses = state.pulses.saturating_add(n);
@@ -189,20 +135,41 @@ impl Total {
             *base = None;
         }
         let written = self.write(&mut state);
+        if state.doubt.take().is_some() {
+            let _ = fs::remove_file(self.doubt_path()); // its folder may be read-only, then the doubt comes back
+        }
+        self.report(&state);
         // Told while the lock is held, so that the step lies between the readings before and after it; and only after
         // the write, because a kill in between would leave a step in history that never happened.
         self.cx.counter_was_set("count", "kWh", self.rate.kwh(before), self.rate.kwh(pulses));
         drop(state);
         let done = written.and_then(|()| self.sync());
         self.changed.notify_one();
-        let kwh = self.rate.kwh(pulses);
         match done {
             Ok(()) => {
-                info!("count set to {kwh} kWh");
+                let mut state = self.state();
+                state.unlogged_sets = (state.unlogged_sets.0 + 1, pulses);
+                self.log_sets(&mut state);
                 Ok(())
             }
-            Err(problem) => Err(format!("the count is {kwh} kWh now, but may be lost: {problem}")),
+            Err(problem) => {
+                Err(format!("the count is {} kWh now, but may be lost: {problem}", self.rate.kwh(pulses)))
+            }
         }
+    }
+
+    /// Logs that commands set the count, once a minute at most: a client may repeat them without end.
+    fn log_sets(&self, state: &mut State) {
+        if state.unlogged_sets.0 == 0 || state.set_logged_at.is_some_and(|at| at.elapsed() < TURN) {
+            return;
+        }
+        let (times, pulses) = std::mem::take(&mut state.unlogged_sets);
+        let kwh = self.rate.kwh(pulses);
+        match times {
+            1 => info!("count set to {kwh} kWh"),
+            _ => info!("count set {times} times in the last minute, at last to {kwh} kWh"),
+        }
+        state.set_logged_at = Some(Instant::now());
     }
 
     /// Waits until a command changes the count.
@@ -213,82 +180,168 @@ impl Total {
         self.changed.notified().await;
     }
 
-    /// Returns the time of the next sync; `None` if there is nothing to sync.
-    pub(crate) fn sync_due(&self) -> Option<Instant> {
+    /// Returns the time of the next sync or look at the files.
+    pub(crate) fn turn_due(&self) -> Option<Instant> {
         let state = self.state();
-        state.unsynced.filter(|_| !state.syncing).map(|since| since + self.sync_interval)
+        let look = state.looked_at.map(|at| at + TURN);
+        [state.sync_at, look].into_iter().flatten().min().filter(|_| !state.syncing)
     }
 
-    /// Syncs the file in the background, if that is due.
-    pub(crate) fn sync_if_due(self: &Arc<Self>) {
-        if self.sync_due().is_none_or(|due| due > Instant::now()) {
+    /// Syncs the file in the background, and looks after it, if that is due.
+    pub(crate) fn turn_if_due(self: &Arc<Self>) {
+        if self.turn_due().is_none_or(|due| due > Instant::now()) {
             return;
         }
         self.state().syncing = true;
         let total = Arc::clone(self);
         spawn_blocking(move || {
             let _ = total.sync(); // reported
-            total.state().syncing = false;
+            let mut state = total.state();
+            state.syncing = false;
+            total.log_sets(&mut state);
         });
     }
 
-    /// Syncs the count, so that it survives a power cut. It blocks for as long as the disk takes.
+    /// Syncs the count, so that it survives a power cut; a file that was deleted, replaced or unwritable comes back. It
+    /// blocks for as long as the disk takes.
     ///
     /// # Errors
     /// Returns the text of the I/O error, which is reported already.
     pub(crate) fn sync(&self) -> Result<(), String> {
         let mut state = self.state();
+        if matches!(state.home, Home::Closed) {
+            return Ok(());
+        }
+        state.looked_at = Some(Instant::now());
+        self.notice_loss(&mut state);
+        self.recover_live(&mut state);
         if let Home::Memory { .. } = state.home {
-            match self.open() {
-                Ok((slots, count, found)) => self.adopt(&mut state, slots, count, found)?,
-                Err(error) => {
-                    state.unsynced = Some(Instant::now());
-                    return Err(self.complain(&mut state, "open", &error));
-                }
-            }
+            let adopted = match self.open() {
+                Ok(opened) => self.adopt(&mut state, opened),
+                Err(error) => Err(self.complain(&mut state, "open", &error)),
+            };
+            adopted.inspect_err(|_| state.sync_at = self.in_an_interval())?;
+        } else if state.committed != state.sequence {
+            let committed = self.commit(&mut state);
+            committed.inspect_err(|_| state.sync_at = self.in_an_interval())?;
         }
         let Home::File(slots) = &state.home else { return Ok(()) };
         let file = Arc::clone(&slots.file);
-        if state.unsynced.take().is_none() {
+        if state.sync_at.take().is_none() {
             return Ok(());
         }
         drop(state); // a slow disk must not block the count
         file.sync_data().map_err(|error| {
             let mut state = self.state();
             // The kernel takes data that it could not sync for clean, so it must be written again.
-            let _ = self.write(&mut state); // reported
+            let _ = self.commit(&mut state); // reported
             self.complain(&mut state, "sync", &error)
         })
     }
 
-    /// Writes the count into its file, if that is open.
+    /// Writes a change where it survives the end of the process.
     fn write(&self, state: &mut State) -> Result<(), String> {
+        state.sequence = state.sequence.saturating_add(1);
+        if matches!(state.home, Home::Closed) {
+            return Ok(());
+        }
+        self.notice_loss(state);
+        let count = self.count(state);
+        match state.live.as_mut().map(|live| live.write(count)) {
+            Some(Ok(())) => {
+                state.sync_at = state.sync_at.or(self.in_an_interval());
+                return Ok(());
+            }
+            Some(Err(error)) => self.lose_live(state, &error),
+            None => {}
+        }
+        self.commit(state)
+    }
+
+    /// Writes the count into its file on the disk, if that is open.
+    fn commit(&self, state: &mut State) -> Result<(), String> {
+        let count = self.count(state);
         let Home::File(slots) = &mut state.home else { return Ok(()) };
-        if let Err(error) = slots.write(Count { pulses: state.pulses, rate: self.rate }) {
+        if let Err(error) = slots.write(count) {
             return Err(self.complain(state, "write", &error));
         }
-        state.unsynced.get_or_insert_with(Instant::now);
-        self.file.set(&state.about);
-        if state.faults.over() {
-            info!("the count is saved in {} again", self.path.display());
-        }
+        state.committed = count.sequence;
+        state.sync_at = state.sync_at.or(self.in_an_interval());
+        self.saved(state);
         Ok(())
+    }
+
+    /// Notes that the count is in its file.
+    fn saved(&self, state: &mut State) {
+        if state.failure.take().is_some() {
+            self.report(state);
+            if state.faults.over() {
+                info!("the count is saved in {} again", self.path.display());
+            }
+        }
+    }
+
+    /// Notices that a file was deleted or replaced: it would take writes that nobody finds again.
+    fn notice_loss(&self, state: &mut State) {
+        if let Home::File(slots) = &state.home
+            && !slots.is_at(&self.path)
+        {
+            error!(
+                "{} was deleted or replaced while it was in use: it gets the count again, {} kWh; stop this program before \
+                 changing its state directory",
+                self.path.display(),
+                self.rate.kwh(state.pulses)
+            );
+            state.home = Home::Memory { base: None };
+            state.sync_at = Some(Instant::now());
+        }
+        if let (Some(live), Some(path)) = (&state.live, &self.live_path)
+            && !live.is_at(path)
+        {
+            self.lose_live(state, &io::Error::other("it was deleted or replaced"));
+        }
     }
 
     /// Reports a failure to save the count; returns its text.
     fn complain(&self, state: &mut State, what: &str, error: &dyn Error) -> String {
         self.write_errors.increment();
         let message = format!("could not {what} {}: {error}", self.path.display());
+        let (place, risk) = match state.live {
+            Some(_) => ("the runtime directory", "a power cut"),
+            None => ("memory", "a restart"),
+        };
         let advice = format!(
-            "{message}; counting in memory from {} kWh, which a restart loses, and trying again: free space, make the file \
+            "{message}; counting in {place} from {} kWh, which {risk} loses, and trying again: free space, make the file \
              and its directory writable, or choose another with `state_dir`",
             self.rate.kwh(state.pulses)
         );
-        if let Some(text) = state.faults.note((), &advice) {
+        if let Some(text) = state.faults.note("disk", &advice) {
             error!("{text}");
         }
-        self.file.set(format!("{message}; the count is in memory only, trying again"));
+        state.failure = Some(format!("{message}; the count is in {place} only, trying again"));
+        self.report(state);
         message
+    }
+
+    /// Shows in `/health` where the count is, and what is wrong with it.
+    fn report(&self, state: &State) {
+        let path = self.path.to_string_lossy();
+        self.file.set(state.failure.as_deref().unwrap_or(&path));
+        self.cx.set_problem(state.failure.as_deref().or(state.doubt.as_deref()));
+    }
+
+    /// Returns the content of a slot.
+    fn count(&self, state: &State) -> Count {
+        Count { sequence: state.sequence, pulses: state.pulses, rate: self.rate }
+    }
+
+    /// Returns the file that keeps the reason to doubt the count, for the next start.
+    fn doubt_path(&self) -> PathBuf {
+        with_suffix(&self.path, ".doubt")
+    }
+
+    fn in_an_interval(&self) -> Option<Instant> {
+        Some(Instant::now() + self.sync_interval)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -296,6 +349,3 @@ impl Total {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,8 +5,24 @@ use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use super::*;
 
 fn total(state_dir: &Path, per_kwh: f64) -> (Total, SourceContext) {
-    let cx = SourceContext::new(framework::Context::new("heat", state_dir), Duration::from_secs(30));
+    total_in(state_dir, None, per_kwh)
+}
+
+/// A total with a runtime folder.
+fn total_in(state_dir: &Path, runtime_dir: Option<&Path>, per_kwh: f64) -> (Total, SourceContext) {
+    let context = framework::Context::new("heat", state_dir).with_runtime_dir(runtime_dir);
+    let cx = SourceContext::new(context, Duration::from_secs(30));
     (Total::new(&cx, Rate::new(per_kwh).unwrap(), Duration::from_secs(60)), cx)
+}
+
+fn problem(cx: &SourceContext) -> Option<String> {
+    cx.stats().problem().map(|problem| problem.to_string())
+}
+
+impl Total {
+    fn sync_due(&self) -> Option<Instant> {
+        self.state().sync_at
+    }
 }
 
 fn fact(cx: &SourceContext) -> String {
@@ -60,11 +76,14 @@ fn a_damaged_slot_is_reported_and_repaired() {
     let (again, cx) = total(dir.path(), 1000.0);
     again.load().unwrap();
     assert_eq!(counter(&cx, "damaged_slots"), 1);
-    assert!(fact(&cx).contains("one of its two slots was damaged"));
+    assert!(problem(&cx).unwrap().contains("had one damaged slot of two"), "{:?}", problem(&cx));
     drop(again);
     let (third, cx) = total(dir.path(), 1000.0);
     third.load().unwrap();
     assert_eq!(counter(&cx, "damaged_slots"), 0);
+    assert!(problem(&cx).unwrap().contains("had one damaged slot of two"), "nobody has confirmed the count");
+    third.set(5).unwrap();
+    assert_eq!(problem(&cx), None);
 }
 
 #[test]
@@ -100,31 +119,185 @@ fn counted(dir: &Path) -> PathBuf {
 }
 
 #[test]
-fn two_damaged_slots_are_reported_until_the_damaged_file_is_moved_away() {
+fn a_damaged_file_is_reported_until_a_command_confirms_the_count() {
     let dir = tempfile::tempdir().unwrap();
     let path = counted(dir.path());
     fs::write(&path, [7; 5000]).unwrap();
-    let month = Timestamp::now().strftime("%Y-%m-").to_string();
-    let aside = format!("and is kept as {}.damaged-1", path.display());
+    let month = framework::Timestamp::now().strftime("%Y-%m-").to_string();
+    let about = format!("was damaged, and is kept as {}.damaged-1, on {month}", path.display());
     for damaged_slots in [2, 0] {
         let (total, cx) = total(dir.path(), 1000.0);
         total.load().unwrap();
         assert_eq!((total.pulses(), counter(&cx, "damaged_slots")), (0, damaged_slots));
         let told = |when: &str| {
-            let fact = fact(&cx);
-            let since = format!(", started at 0 on {month}");
-            assert!(fact.contains(&since) && fact.ends_with(&aside), "{when}: {fact}");
+            let problem = problem(&cx).unwrap();
+            assert!(
+                problem.contains(&about) && problem.contains("0.0 kWh, as no count is known"),
+                "{problem}"
+            );
+            assert!(
+                problem.ends_with("confirm or correct it with the command `set_s0`"),
+                "{when}: {problem}"
+            );
         };
         told("at the start");
-        total.complain(&mut total.state(), "write", &std::io::Error::other("full"));
-        assert!(fact(&cx).starts_with("could not write"));
+        let _ = total.complain(&mut total.state(), "write", &io::Error::other("full"));
+        assert!(problem(&cx).unwrap().starts_with("could not write"));
         let _ = total.write(&mut total.state());
         told("after a failed write");
     }
-    fs::remove_file(dir.path().join("heat.count.damaged-1")).unwrap();
     let (total, cx) = total(dir.path(), 1000.0);
+    total.set(42).unwrap();
+    assert_eq!((problem(&cx), fact(&cx)), (None, path.to_str().unwrap().to_owned()));
+    drop(total);
+    let (total, cx) = self::total(dir.path(), 1000.0);
     total.load().unwrap();
-    assert_eq!(fact(&cx), path.to_str().unwrap());
+    assert_eq!((total.pulses(), problem(&cx)), (42, None));
+}
+
+#[test]
+fn a_new_source_is_no_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let (total, cx) = total(dir.path(), 1000.0);
+        total.load().unwrap();
+        assert_eq!((total.pulses(), problem(&cx)), (0, None));
+    }
+}
+
+#[test]
+fn the_end_of_the_process_loses_nothing_of_the_runtime_folder_and_a_power_cut_what_was_not_committed() {
+    let [state, runtime] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let open = || {
+        let (total, cx) = total_in(state.path(), Some(runtime.path()), 1000.0);
+        total.load().unwrap();
+        assert_eq!(problem(&cx), None);
+        total
+    };
+    let disk = state.path().join("heat.count");
+    let first = open();
+    first.add(10);
+    first.sync().unwrap();
+    let committed = fs::read(&disk).unwrap();
+    first.add(5);
+    assert_eq!(fs::read(&disk).unwrap(), committed, "nothing is written to the disk until the next sync");
+    assert!(first.sync_due().is_some());
+    drop(first); // as by kill -9
+    let second = open();
+    assert_eq!(second.pulses(), 15);
+    second.add(1);
+    drop(second);
+    // A power cut: the runtime folder is empty afterwards, and the disk as it was at the last sync.
+    fs::remove_file(runtime.path().join("heat.count")).unwrap();
+    fs::write(&disk, &committed).unwrap();
+    let third = open();
+    assert_eq!(third.pulses(), 10);
+    third.set(3).unwrap();
+    drop(third);
+    fs::remove_file(runtime.path().join("heat.count")).unwrap();
+    assert_eq!(open().pulses(), 3, "a command is on the disk when it has answered");
+}
+
+#[test]
+fn a_run_without_the_runtime_folder_is_newer_than_what_was_left_there() {
+    let [state, runtime] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (first, _) = total_in(state.path(), Some(runtime.path()), 1000.0);
+    first.load().unwrap();
+    (0..100).for_each(|_| first.add(1));
+    drop(first);
+    let (by_hand, _) = total(state.path(), 1000.0);
+    by_hand.set(7).unwrap();
+    drop(by_hand);
+    let (third, _) = total_in(state.path(), Some(runtime.path()), 1000.0);
+    third.load().unwrap();
+    assert_eq!(third.pulses(), 7);
+}
+
+#[test]
+fn a_file_that_is_lost_or_damaged_is_replaced_from_the_runtime_folder() {
+    for damage in [None, Some(&b""[..]), Some(&[7; 5000]), Some(b"s0count")] {
+        let [state, runtime] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let path = state.path().join("heat.count");
+        let (first, _) = total_in(state.path(), Some(runtime.path()), 1000.0);
+        first.set(41).unwrap();
+        first.add(1);
+        drop(first);
+        match damage {
+            None => fs::remove_file(&path).unwrap(),
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+        }
+        let (again, cx) = total_in(state.path(), Some(runtime.path()), 1000.0);
+        again.load().unwrap();
+        assert_eq!(again.pulses(), 42);
+        assert!(
+            problem(&cx).unwrap().contains("0.042 kWh, the newest count that is left"),
+            "{:?}",
+            problem(&cx)
+        );
+        drop(again);
+        fs::remove_file(runtime.path().join("heat.count")).unwrap();
+        let (after, _) = total(state.path(), 1000.0);
+        after.load().unwrap();
+        assert_eq!(after.pulses(), 42, "it was committed at once");
+    }
+}
+
+#[test]
+fn a_state_folder_that_is_deleted_or_replaced_gets_the_count_again() {
+    for with_runtime in [false, true] {
+        for replaced in [false, true] {
+            let [dir, runtime] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+            let runtime = with_runtime.then_some(runtime.path());
+            let state = dir.path().join("state");
+            let (total, cx) = total_in(&state, runtime, 1000.0);
+            total.set(77_505).unwrap();
+            fs::rename(&state, dir.path().join("gone")).unwrap();
+            if replaced {
+                counted(&state); // with a count of its own, 42
+            }
+            total.add(10);
+            assert!(total.turn_due().unwrap() <= Instant::now(), "it is noticed at the next pulse");
+            total.sync().unwrap();
+            assert_eq!((total.pulses(), problem(&cx)), (77_515, None));
+            // Without a pulse, it is noticed at the next look.
+            fs::remove_dir_all(&state).unwrap();
+            assert!(total.turn_due().unwrap() <= Instant::now() + TURN);
+            total.sync().unwrap();
+            drop(total);
+            let (again, cx) = self::total(&state, 1000.0);
+            again.load().unwrap();
+            assert_eq!((again.pulses(), problem(&cx)), (77_515, None));
+        }
+    }
+}
+
+#[test]
+fn a_runtime_folder_that_is_deleted_costs_nothing_and_is_used_again_when_it_is_back() {
+    let [state, dir] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let runtime = dir.path().join("runtime");
+    fs::create_dir(&runtime).unwrap();
+    let (total, cx) = total_in(state.path(), Some(&runtime), 1000.0);
+    total.load().unwrap();
+    total.add(5);
+    fs::remove_dir_all(&runtime).unwrap();
+    total.add(1);
+    let on_disk = |expected| {
+        let copy = tempfile::tempdir().unwrap();
+        fs::copy(state.path().join("heat.count"), copy.path().join("heat.count")).unwrap();
+        let (copied, _) = self::total(copy.path(), 1000.0);
+        copied.load().unwrap();
+        assert_eq!(copied.pulses(), expected);
+    };
+    on_disk(6);
+    total.sync().unwrap();
+    fs::create_dir(&runtime).unwrap();
+    total.sync().unwrap();
+    total.add(1);
+    on_disk(6);
+    drop(total);
+    let (again, _) = total_in(state.path(), Some(&runtime), 1000.0);
+    again.load().unwrap();
+    assert_eq!((again.pulses(), problem(&cx)), (7, None));
 }
 
 #[test]
@@ -218,6 +391,7 @@ fn without_a_directory_it_counts_in_memory_and_reports_it() {
     total.add(2);
     assert_eq!(total.pulses(), 2);
     assert!(fact(&cx).ends_with("the count is in memory only, trying again"), "{}", fact(&cx));
+    assert_eq!(problem(&cx), Some(fact(&cx)), "it is not well");
     let error = total.set(1000).unwrap_err();
     assert!(error.starts_with("the count is 1.0 kWh now, but may be lost: could not open"), "{error}");
     assert_eq!(total.pulses(), 1000);
@@ -236,12 +410,18 @@ fn a_full_disk_is_reported_and_tried_again_at_the_next_pulse() {
     let full = Mutex::new(Arc::new(fs::OpenOptions::new().write(true).open("/dev/full").unwrap()));
     let swap = |slots: &mut Slots| std::mem::swap(&mut slots.file, &mut full.lock().unwrap());
     with_slots(&swap);
+    let [path, aside] = ["heat.count", "aside"].map(|name| dir.path().join(name));
+    fs::rename(&path, &aside).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
     total.add(1);
     total.add(1);
     assert_eq!((total.pulses(), counter(&cx, "write_errors")), (3, 2));
     assert!(fact(&cx).starts_with("could not write"), "{}", fact(&cx));
+    assert_eq!(problem(&cx), Some(fact(&cx)), "it is not well");
+    assert!(total.turn_due().is_some(), "it is tried again without a pulse, too");
     assert!(total.set(4).unwrap_err().contains("may be lost: could not write"));
     with_slots(&swap);
+    fs::rename(&aside, &path).unwrap();
     total.add(1);
     assert!(fact(&cx).ends_with("heat.count"));
     assert!(total.sync_due().is_some());

@@ -32,8 +32,10 @@ const QUIET: Duration = Duration::from_secs(1);
 #[test]
 fn child() {
     let (Ok(port), Ok(state)) = (std::env::var(PORT), std::env::var(STATE)) else { return };
+    // With a runtime folder, kills must come before a commit too.
+    let sync = if std::env::var_os("RUNTIME_DIRECTORY").is_some() { "1h" } else { "20ms" };
     let config = format!(
-        "[sources.heat]\nplugin = \"s0\"\nport = \"{port}\"\ndebounce = \"0s\"\nsync_interval = \"20ms\"\n"
+        "[sources.heat]\nplugin = \"s0\"\nport = \"{port}\"\ndebounce = \"0s\"\nsync_interval = \"{sync}\"\n"
     );
     let mut source = testing::source::<S0>(&config, Path::new(&state)).acquisition;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -51,6 +53,15 @@ fn child() {
 
 #[test]
 fn nothing_shown_is_lost_and_nothing_counts_twice() {
+    kill(None);
+}
+
+#[test]
+fn nothing_shown_is_lost_of_what_is_only_in_the_runtime_folder() {
+    kill(Some(tempfile::tempdir().unwrap().path()));
+}
+
+fn kill(runtime: Option<&Path>) {
     let dir = tempfile::tempdir().unwrap();
     let pty = Pty::open().unwrap().held().unwrap();
     // A killed program cannot release its claim on the terminal.
@@ -64,6 +75,7 @@ fn nothing_shown_is_lost_and_nothing_counts_twice() {
             .args(["kill9::child", "--exact", "--nocapture", "--test-threads=1"])
             .env(PORT, pty.path())
             .env(STATE, dir.path())
+            .envs(runtime.map(|folder| ("RUNTIME_DIRECTORY", folder)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
