@@ -35,6 +35,8 @@ pub(crate) struct S0Source {
     heartbeat: Duration,
     backend: Fact,
     device: Fact,
+    /// Bytes of a pulse on a serial line.
+    learned: Fact,
     tally: Tally,
     open: Option<Open>,
 }
@@ -73,6 +75,7 @@ impl S0Source {
             heartbeat: (cx.stale_after() / HEARTBEATS).max(Duration::from_millis(100)),
             backend: cx.fact("backend"),
             device: cx.fact("device"),
+            learned: cx.fact("bytes_per_pulse"),
             tally: Tally { arrived: cx.counter(arrived), bounces: cx.counter(bounces), lost },
             open: None,
         }
@@ -97,9 +100,11 @@ impl DataAcquisition for S0Source {
         let opened = match device {
             Device::Gpio(gpio) => GpioInput::open(gpio, *debounce, tally)
                 .map(|(input, backend, line)| (Input::Gpio(input), backend, line)),
-            Device::Serial { port, baud } => SerialInput::open(port, *baud, *debounce, tally)
-                .await
-                .map(|input| (Input::Serial(input), "serial", port.to_string())),
+            Device::Serial { port, baud } => {
+                SerialInput::open(port, *baud, *debounce, tally, self.learned.clone())
+                    .await
+                    .map(|input| (Input::Serial(input), "serial", port.to_string()))
+            }
         };
         let (input, backend, line) = opened.map_err(|error| self.unavailable(error))?;
         self.backend.set(backend);
