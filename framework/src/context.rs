@@ -35,10 +35,11 @@ impl Context {
         }
     }
 
-    /// Adds the names of all sources in the configuration.
+    /// Adds the names of all sources in the configuration. All contexts share them: copies would grow with the square of
+    /// the number of sources.
     #[doc(hidden)]
-    pub fn with_sources(mut self, names: &[Text]) -> Self {
-        self.sources = names.into();
+    pub fn with_sources(mut self, names: Arc<[Text]>) -> Self {
+        self.sources = names;
         self
     }
 

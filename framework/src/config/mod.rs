@@ -8,7 +8,7 @@ mod server;
 mod setting;
 mod sources;
 
-use std::{borrow::Cow, cell::RefCell, ops::Range, path::PathBuf};
+use std::{borrow::Cow, cell::RefCell, ops::Range, path::PathBuf, sync::Arc};
 
 use toml::{
     Spanned,
@@ -142,10 +142,11 @@ impl<'a> Reader<'a> {
         let sources = self.named(Role::Source, sources)?;
         let publishers = self.named(Role::Publisher, publishers)?;
         let endpoints = self.named(Role::Endpoint, endpoints)?;
-        let names: Vec<_> = sources.iter().map(|(name, _)| Text::from(name)).collect();
+        let names: Arc<[Text]> = sources.iter().map(|(name, _)| Text::from(name)).collect();
         let runtime_dir = server.as_ref().and_then(|server| server.runtime_dir.as_deref());
-        let context =
-            |name: &str| Context::new(name, &state_dir).with_runtime_dir(runtime_dir).with_sources(&names);
+        let context = |name: &str| {
+            Context::new(name, &state_dir).with_runtime_dir(runtime_dir).with_sources(names.clone())
+        };
 
         let sources = self.sources(sources, context);
         let is_recorded = journal.as_ref().is_none_or(|journal| journal.enabled);

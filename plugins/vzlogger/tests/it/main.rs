@@ -46,7 +46,7 @@ fn meter() -> Batch {
 /// Builds the endpoint in a program with the sources `meter` and `grid`.
 fn build(mut keys: Json) -> Result<Box<dyn Endpoint>, ConfigError> {
     keys["listen"] = keys.get("listen").cloned().unwrap_or("127.0.0.1:0".into());
-    let cx = Context::new("vzlogger", "").with_sources(&["meter".into(), "grid".into()]);
+    let cx = Context::new("vzlogger", "").with_sources(["meter".into(), "grid".into()].into());
     Vzlogger::build(serde_json::from_value(keys).unwrap(), &cx)
 }
 
