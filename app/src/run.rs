@@ -8,7 +8,7 @@ use crate::{failure::Failure, log};
 
 /// Runs the configuration until Ctrl+C or SIGTERM. `simulated` is the log line about devices that are not real.
 pub(crate) fn run(config: Config, simulated: Option<&'static str>) -> Result<(), Failure> {
-    log::start();
+    let _log = log::start();
     let listener = framework::listen(config.server.listen, "`[server] listen` or `--port`")?;
     let address = listener.local_addr()?;
     let sources = config.sources.len();

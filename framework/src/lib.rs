@@ -65,6 +65,9 @@ pub use crate::{
     table::{ConfigError, Diagnostics},
 };
 
+/// Number of log lines that could not be written, for `/health` and `/metrics`. Who writes the log counts them.
+pub static LOG_LINES_DROPPED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
 // For the test that crosses units with consumers.
 #[doc(hidden)]
 pub use crate::publish::has_mean;

@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use tokio::{runtime, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error_span, info};
+use tracing::{error, error_span, info};
 
 use crate::{
     Commands, Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, JournalConfig,
@@ -28,6 +29,9 @@ const END_LIMIT: Duration = Duration::from_millis(700);
 const WORK_LIMIT: Duration = Duration::from_millis(550);
 /// Longest wait of the sources for the journal.
 const JOURNAL_LIMIT: Duration = Duration::from_secs(2);
+
+/// Interval in which a problem that stays is logged again.
+const PROBLEM_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// A program that is ready to run.
 pub struct Service {
@@ -97,6 +101,14 @@ impl Service {
         let mut servers = JoinSet::new();
         listener.set_nonblocking(true)?;
         servers.spawn(http::serve(tokio::net::TcpListener::from_std(listener)?, api, cancel.clone()));
+        let of_problem = journal.clone();
+        let problem = move || of_problem.status().and_then(|status| status.problem);
+        servers.spawn(
+            cancel
+                .clone()
+                .run_until_cancelled_owned(repeat(problem, |problem| error!("{problem}")))
+                .map(drop),
+        );
         let mut workers = Vec::new();
         for (ConfiguredEndpoint { endpoint, .. }, status, worker, listener) in endpoints {
             info!(endpoint = %status.name, "listening on {}", status.address);
@@ -191,6 +203,14 @@ fn start_journal(
     Ok((journal, Some(keeper)))
 }
 
+/// Says a problem of the journal again each hour: who reads the log of today need not know that of last week.
+async fn repeat(problem: impl Fn() -> Option<String>, say: impl Fn(String)) {
+    loop {
+        tokio::time::sleep(PROBLEM_INTERVAL).await;
+        problem().map(&say);
+    }
+}
+
 /// Listens at an address; `keys` are the configuration keys and options that choose it, for the hint of an error.
 ///
 /// # Errors
@@ -206,4 +226,30 @@ pub fn listen(address: SocketAddr, keys: &str) -> io::Result<TcpListener> {
         };
         io::Error::new(error.kind(), format!("could not listen on {address}: {error}\nhint: {hint}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_stays_full_is_said_again_each_hour() {
+        let (full, said) = (Cell::new(false), RefCell::new(Vec::new()));
+        let problem = || full.get().then(|| "the disk is full".to_owned());
+        let repeated = repeat(problem, |problem| said.borrow_mut().push(problem));
+        let hours = async {
+            for (hour, is_full) in [true, true, true, false, false].into_iter().enumerate() {
+                full.set(is_full);
+                tokio::time::sleep(PROBLEM_INTERVAL).await;
+                tokio::task::yield_now().await;
+                assert_eq!(said.borrow().len(), (hour + 1).min(3));
+            }
+        };
+        tokio::select! {
+            () = repeated => {}
+            () = hours => {}
+        }
+    }
 }

@@ -6,6 +6,7 @@ pub mod journal;
 
 use std::{
     io::{BufRead as _, BufReader},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{
@@ -75,8 +76,26 @@ impl Program {
         thread::spawn(move || {
             lines.map_while(Result::ok).for_each(|line| *more.lock().unwrap() += &format!("{line}\n"))
         });
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE));
-        Self { child, address, log, agent: config.build().into() }
+        Self { child, address, log, agent: agent() }
+    }
+
+    /// Starts the program with another standard error, and waits until it serves.
+    pub fn with_stderr(folder: &Path, sources: &str, stderr: Stdio, env: &[(&str, String)]) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let config = folder.join("config.toml");
+        let state = folder.join("state");
+        let text =
+            format!("[server]\nlisten = \"{address}\"\nstate_dir = \"{}\"\n{sources}", state.display());
+        std::fs::write(&config, text).unwrap();
+        let mut command = smartmeter();
+        command.arg("--config").arg(config).envs(env.iter().cloned()).stderr(stderr);
+        let child = command.spawn().unwrap();
+        let start = Instant::now();
+        while TcpStream::connect(&address).is_err() {
+            assert!(start.elapsed() < DEADLINE, "it does not serve");
+            thread::sleep(Duration::from_millis(5)); // between two attempts, not for timing
+        }
+        Self { child, address, log: Arc::default(), agent: agent() }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -157,6 +176,11 @@ impl Program {
         self.signal(rustix::process::Signal::TERM);
         self.ended()
     }
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE));
+    config.build().into()
 }
 
 impl Drop for Program {

@@ -1,13 +1,17 @@
 //! `/health`: status of sources, publishers, endpoints and the journal, for people and for monitoring.
 
-use std::{future::ready, sync::Arc, time::Instant};
+use std::{
+    future::ready,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
 
 use serde::Serialize;
 use warp::{filters::BoxedFilter, http::StatusCode, reply::Response};
 
 use super::{Members, reply};
 use crate::{
-    Counter, Store, Timestamp,
+    Counter, LOG_LINES_DROPPED, Store, Timestamp,
     journal::{Journal, Status},
     json::timestamp,
     publish::Delivery,
@@ -42,6 +46,9 @@ struct Body<'a> {
     version: &'static str,
     started: String,
     uptime_seconds: u64,
+    /// Lines that could not be written, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_lines_dropped: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<JournalHealth>,
     sources: Members<&'a str, PluginHealth>,
@@ -131,6 +138,7 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             started: timestamp(self.started),
             uptime_seconds: now.saturating_duration_since(self.running).as_secs(),
+            log_lines_dropped: Some(LOG_LINES_DROPPED.load(Relaxed)).filter(|&count| count > 0),
             journal: self.journal.status().map(JournalHealth::from),
             sources: Members(sources),
             publishers: Members(publishers.collect()),

@@ -1,17 +1,18 @@
 //! Resources of the process, by the metric names that all exporters use.
 
-use std::fs;
+use std::{fs, sync::atomic::Ordering::Relaxed};
 
 use rustix::time::{ClockId, clock_gettime};
 
 use super::exposition::{Exposition, Family, families};
-use crate::{Scaled, Timestamp};
+use crate::{LOG_LINES_DROPPED, Scaled, Timestamp};
 
 families! {
     CPU: counter "process_cpu_seconds_total" "Total user and system CPU time spent in seconds.";
     MEMORY: gauge "process_resident_memory_bytes" "Resident memory size in bytes.";
     FILES: gauge "process_open_fds" "Number of open file descriptors.";
     START: gauge "process_start_time_seconds" "Start time of the process since unix epoch in seconds.";
+    LOG_DROPPED: counter "smartmeter_log_lines_dropped_total" "Log lines that could not be written.";
 }
 
 /// Adds the process metrics; memory and files only if there is a `/proc`.
@@ -26,6 +27,7 @@ pub(super) fn add(out: &mut Exposition, started: Timestamp) {
         out.add(&FILES, &[], files.count().saturating_sub(1));
     }
     out.add(&START, &[], Scaled::seconds(started));
+    out.add(&LOG_DROPPED, &[], LOG_LINES_DROPPED.load(Relaxed));
 }
 
 /// Returns the kilobytes of `VmRSS:      5124 kB` in `/proc/<pid>/status` (proc(5)).
