@@ -240,7 +240,8 @@ fn misaligned<D: Decoder>(heard: &str) -> AcquireError {
     let protocol = D::PROTOCOL;
     AcquireError::Malformed {
         reason: format!(
-            "{heard}: check the alignment of the head, `baud`, and whether this is a {protocol} meter"
+            "{heard}: check the alignment of the head, `baud`, whether the signal of a P1 port is inverted as it must be, and whether \
+             this is a {protocol} meter"
         ),
     }
 }

@@ -88,7 +88,7 @@ impl<D: Decoder> Meter<D> {
             (Some(right), Some(wrong)) => {
                 format!("write `plugin = \"{right}\"` instead of `plugin = \"{wrong}\"`")
             }
-            _ => format!("this plugin reads {ours}"),
+            _ => format!("this plugin reads {ours}, and {}", protocol.advice()),
         };
         Err(AcquireError::Misconfigured { reason: format!("the meter on {port} sends {protocol}: {hint}") })
     }

@@ -9,6 +9,7 @@ mod contract;
 mod convert;
 mod decoder;
 mod field;
+mod foreign;
 mod golden;
 mod properties;
 mod request;

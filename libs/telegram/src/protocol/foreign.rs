@@ -1,0 +1,70 @@
+//! Protocols that no plugin reads, recognized so that a message can name them.
+
+use super::{Protocol, has_data_lines};
+
+/// Checksum of HDLC, CRC-16/X-25.
+const HDLC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_IBM_SDLC);
+/// Flag at both ends of an HDLC frame.
+const FLAG: u8 = 0x7e;
+/// Most bytes of an HDLC address.
+const MAX_ADDRESS: usize = 4;
+/// Tags of ciphered DLMS messages: with the global key, and with a dedicated one.
+const CIPHERED: [u8; 2] = [0xdb, 0xdc];
+
+/// Returns the protocol that the bytes show, if it is one of these.
+pub(super) fn recognize(bytes: &[u8]) -> Option<Protocol> {
+    let frames = (0..bytes.len()).find_map(|at| frame(&bytes[at..]));
+    // A text over an inverted line begins each byte with its inverted stop bit: bit 0 is the inverted start bit, and
+    // seven inverted bits follow. Some adapters invert bytes only.
+    let shifted = |byte: u8| if byte & 1 == 1 { !byte >> 1 } else { byte & 0x80 };
+    frames.or_else(|| {
+        let inverted = has_data_lines(bytes, shifted) || has_data_lines(bytes, |byte| !byte & 0x7f);
+        inverted.then_some(Protocol::InvertedText)
+    })
+}
+
+/// Recognizes the frame that begins with these bytes.
+fn frame(bytes: &[u8]) -> Option<Protocol> {
+    match bytes {
+        [FLAG, 0xa0..=0xaf, ..] => is_hdlc(bytes).then_some(Protocol::Hdlc),
+        [0x68, length, again, 0x68, rest @ ..] if length == again => mbus(usize::from(*length), rest),
+        [tag, 8, rest @ ..] if CIPHERED.contains(tag) => is_ciphered(rest).then_some(Protocol::EncryptedP1),
+        _ => None,
+    }
+}
+
+/// Judges an HDLC frame by the checksum of its header: flag, format, two addresses, control field, checksum.
+fn is_hdlc(frame: &[u8]) -> bool {
+    let address = |from: usize| {
+        let last = frame.get(from..)?.iter().take(MAX_ADDRESS).position(|byte| byte & 1 == 1)?;
+        Some(from + last + 1)
+    };
+    let Some(control) = address(3).and_then(address) else { return false };
+    match frame.get(1..control + 3) {
+        Some([header @ .., low, high]) => HDLC.checksum(header) == u16::from_le_bytes([*low, *high]),
+        _ => false,
+    }
+}
+
+/// Judges an M-Bus frame of this length by what follows its second start byte: control field, address, the kind of its
+/// content, the content, checksum, end byte. The content of DLMS is a part of a message, with its number.
+fn mbus(length: usize, rest: &[u8]) -> Option<Protocol> {
+    let &[_, _, kind, ..] = rest else { return None };
+    if kind <= 0x1f {
+        return Some(Protocol::DlmsOverMbus); // some meters send a wrong length
+    }
+    let (content, end) = rest.split_at_checked(length)?;
+    let sum = content.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    end.starts_with(&[sum, 0x16]).then_some(Protocol::Mbus)
+}
+
+/// Judges a ciphered message by what follows its tag: the sender's title, which begins with the maker's three letters,
+/// the length, the security byte.
+fn is_ciphered(rest: &[u8]) -> bool {
+    let Some((title, rest)) = rest.split_at_checked(8) else { return false };
+    let security = match rest {
+        [0x82, _, _, security, ..] | [0x81, _, security, ..] | [0..=0x7f, security, ..] => *security,
+        _ => return false,
+    };
+    title[..3].iter().all(u8::is_ascii_uppercase) && security & 0x30 != 0 && security & 0x0f <= 2
+}

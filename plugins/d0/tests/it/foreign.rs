@@ -1,0 +1,69 @@
+//! Meters whose protocol no plugin reads yet.
+
+use std::{fs, path::Path};
+
+use framework::{AcquireError, testing};
+use plugin_d0::D0;
+
+use telegram::Protocol;
+use telegram_testing::corpus;
+use test_meters::uart::seven_e_one;
+
+/// Returns the first error of a source that reads these bytes, over and over.
+async fn error(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bytes");
+    fs::write(&file, bytes.repeat(20)).unwrap();
+    let config = format!("[sources.m]\nplugin = \"d0\"\nport = \"replay:{}\"\n", file.display());
+    let mut source = testing::source::<D0>(&config, Path::new("/nonexistent")).acquisition;
+    source.open().await.unwrap();
+    match source.acquire().await {
+        Err(AcquireError::Misconfigured { reason }) => reason,
+        other => panic!("{}: {other:?}", bytes.escape_ascii()),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_protocol_is_named_and_not_called_misalignment() {
+    let hdlc = b"\x7e\xa0\x2a\x41\x08\x83\x13\x04\x13\xe6\xe7\x00\x0f\x40\0\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08\x09\x7e";
+    let mbus = b"\x68\x0d\x0d\x68\x53\xff\x11\x01\x67\xdb\x08XYZ\x01\x02\x03\x99\x16";
+    let p1 = b"\xdb\x08XYZ\x01\x02\x03\x04\x05\x82\x01\x72\x30\0\0\x01\xa8.and so on";
+    let text = "/XYZ5P1\r\n\r\n1-3:0.2.8(50)\r\n1-0:1.8.1(000123.456*kWh)\r\n1-0:1.7.0(00.301*kW)\r\n!\r\n";
+    let inverted: Vec<u8> = text.bytes().map(|byte| !byte << 1 | 1).collect();
+    for (bytes, named, advice) in [
+        (&hdlc[..], "sends DLMS/COSEM in HDLC frames", "another port"),
+        (mbus, "sends DLMS/COSEM over M-Bus", "another port"),
+        (p1, "sends encrypted DLMS/COSEM", "ask the grid operator"),
+        (&inverted, "with an inverted signal", "inverts the signal"),
+    ] {
+        let error = error(bytes).await;
+        assert!(error.contains(named) && error.contains(advice), "{error}");
+    }
+}
+
+#[test]
+fn recorded_frames_are_recognized_and_text_is_not_taken_for_them() {
+    for (path, bytes) in corpus::files(&["dlms"], "bin") {
+        let name = path.file_stem().unwrap().to_string_lossy();
+        let expected = match name.split('-').next() {
+            Some("hdlc") => Protocol::Hdlc,
+            Some("mbus") => Protocol::DlmsOverMbus,
+            Some("p1") => Protocol::EncryptedP1,
+            _ => continue,
+        };
+        assert_eq!(Protocol::of(&bytes), Some(expected), "{name}");
+    }
+    for (path, mut bytes) in corpus::files(&["d0", "dsmr", "malformed"], "txt") {
+        let name = path.display();
+        let text = |found| matches!(found, None | Some(Protocol::Iec62056_21));
+        assert!(text(Protocol::of(&bytes)), "{name}");
+        if bytes.is_ascii() {
+            seven_e_one(&mut bytes);
+            assert!(text(Protocol::of(&bytes)), "{name}");
+        }
+    }
+    for (path, bytes) in corpus::files(&["sml"], "bin") {
+        let found = Protocol::of(&bytes);
+        assert!(matches!(found, None | Some(Protocol::Sml)), "{}: {found:?}", path.display());
+    }
+}
