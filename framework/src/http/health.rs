@@ -129,7 +129,8 @@ impl Report {
         let is_delivering = |source: &PluginHealth| source.state == State::Delivering.as_str();
         let ok = sources.iter().all(|(_, source)| is_delivering(source) && source.problem.is_none())
             && self.publishers.iter().all(|delivery| is_well(delivery))
-            && self.endpoints.iter().all(|endpoint| endpoint.status.state() == State::Delivering);
+            && self.endpoints.iter().all(|endpoint| endpoint.status.state() == State::Delivering)
+            && self.journal.status().is_none_or(|journal| journal.problem.is_none());
         let endpoints = self.endpoints.iter().map(|status| (&*status.name, endpoint(status)));
         let publishers = self.publishers.iter().map(|delivery| (&*delivery.name, publisher(delivery)));
         let body = Body {

@@ -1,7 +1,7 @@
 //! Keeper: opens the database, syncs the log, checkpoints it, and removes what is too old.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io,
     panic::{self, AssertUnwindSafe},
     path::PathBuf,
@@ -16,8 +16,8 @@ use crate::{
     db::{self, Database, DatabaseError, Found},
     journal::Shared,
     lock,
-    paths::{folder, with_suffix},
-    wal::{Recovered, Request},
+    place::{FileId, is_read_only, lock_path, locked},
+    wal::{Recovered, Request, segment_path},
 };
 
 /// Time between two attempts to open a journal, and between two readings of the clock.
@@ -33,6 +33,8 @@ pub struct Keeper {
     database: Option<Database>,
     /// Held while segments are written: two programs would write the same ones.
     lock: Option<File>,
+    /// File of the open database.
+    file: Option<FileId>,
     checkpointed_at: Instant,
     pruned_at: Option<Instant>,
     /// Whether a checkpoint failed, and is to be tried again soon.
@@ -77,6 +79,7 @@ impl Keeper {
             requests,
             database: None,
             lock: None,
+            file: None,
             checkpointed_at: Instant::now(),
             pruned_at: None,
             retry: false,
@@ -119,6 +122,7 @@ impl Keeper {
     /// Does everything else that is due.
     fn turn(&mut self, due: bool, wanted: bool) {
         if due {
+            self.check_place();
             self.open();
         }
         let checkpoint_interval = self.shared.settings.checkpoint_interval;
@@ -181,7 +185,7 @@ impl Keeper {
         if self.lock.is_none() {
             self.lock = Some(locked(path).map_err(io)?.ok_or_else(|| Refused::Locked(path.clone()))?);
         }
-        let (database, found) = Database::open(path)?;
+        let (mut database, found) = Database::open(path)?;
         let notice = match found {
             Found::New => {
                 info!("created the journal {}", path.display());
@@ -199,8 +203,62 @@ impl Keeper {
             ..Recovered::default()
         };
         left.read_segments(path, &self.shared.settings.publishers).map_err(io)?;
+        if self.shared.wal.is_open() {
+            left.checkpointed = self.adopt(&mut database, &left)?;
+        }
+        self.file = FileId::at(path);
         self.shared.wal.open(left);
         Ok((database, notice))
+    }
+
+    /// Takes what others recorded in a place to which this program has come, and makes room for its own segments.
+    /// Returns the last segment that the database has.
+    fn adopt(&self, database: &mut Database, left: &Recovered) -> Result<u64, DatabaseError> {
+        let own = self.shared.wal.log().numbers();
+        let others = left.closed.iter().map(|closed| closed.number);
+        for number in others.filter(|number| *number > left.checkpointed && !own.contains(number)) {
+            let bytes = fs::read(segment_path(&self.shared.settings.path, number))?;
+            database.checkpoint(&[(number, &bytes)], &self.shared.settings.zone)?;
+        }
+        let (last, first) = (database.folded()?, self.shared.wal.log().first_unchecked());
+        if last >= first {
+            // Repeated readings change nothing, and lost ones would.
+            database.set_folded(first - 1)?;
+        }
+        Ok(last.min(first - 1))
+    }
+
+    /// Notices that files were removed or replaced, and goes on in the place that exists now.
+    fn check_place(&mut self) {
+        let path = &self.shared.settings.path;
+        let log = self.shared.wal.log();
+        let has_lock = self.lock.as_ref().is_none_or(|lock| FileId::is_open(&lock_path(path), lock));
+        let has_database = self.file.is_none() || FileId::at(path) == self.file;
+        if !self.shared.wal.is_open() || has_lock && has_database && log.has_its_files() {
+            return;
+        }
+        let what = if has_lock && has_database { "segments of the log" } else { "files" };
+        let message = format!(
+            "{what} of the journal {} were removed or replaced while it was recording: it goes on in the place that \
+             is there now; what was in them and not in memory is lost",
+            path.display()
+        );
+        error!("{message}");
+        lock(&self.shared.status).notice = Some(message);
+        log.forget_files();
+        if !has_lock || !has_database {
+            // Closing would remove the `-wal` file of the path, which may be another one by now.
+            if let Some(database) = self.database.take() {
+                database.abandon();
+            }
+            self.file = None;
+            self.shared.readers.allow(false);
+            if !has_lock {
+                self.lock = None;
+            }
+            self.open();
+        }
+        self.shared.wal.log().sync();
     }
 
     fn report_set_aside(&self, aside: &std::path::Path) -> String {
@@ -215,6 +273,7 @@ impl Keeper {
 
     /// Makes what was recorded survive a power cut.
     pub fn sync(&mut self) {
+        self.check_place();
         self.shared.wal.log().tick();
         self.shared.wal.log().keep_cursors();
         self.shared.wal.log().sync();
@@ -226,13 +285,22 @@ impl Keeper {
             )
         });
         if self.database.is_some() && !self.retry {
-            status.problem = self.shared.wal.log().problem();
+            let path = &self.shared.settings.path;
+            status.problem = self.shared.wal.log().problem().or_else(|| {
+                is_read_only(path).then(|| {
+                    format!(
+                        "the file system of {} is read-only: readings are kept in memory only",
+                        path.display()
+                    )
+                })
+            });
         }
     }
 
     /// Moves what was recorded into the database.
     pub fn checkpoint(&mut self) {
         self.checkpointed_at = Instant::now();
+        self.check_place();
         if self.database.is_none() {
             return;
         }
@@ -301,18 +369,5 @@ impl Keeper {
         }
         lock(&self.shared.status).problem = Some(message.clone());
         self.reported = Some(message);
-    }
-}
-
-/// Locks the lock file of a journal, in a folder that is created where it is missing; returns `None` if another process
-/// holds it.
-pub(crate) fn locked(database: &std::path::Path) -> io::Result<Option<File>> {
-    fs::create_dir_all(folder(database))?;
-    let path = with_suffix(database, "-lock");
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
     }
 }

@@ -49,6 +49,7 @@ mod db;
 mod journal;
 mod keeper;
 mod paths;
+mod place;
 mod query;
 mod series;
 mod settings;

@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, config::DbConfig};
 
 use crate::{
     db::{
@@ -106,6 +106,14 @@ impl Database {
             self.connection.query_row(&sql, [], |_| Ok(())).optional()?;
         }
         Ok(())
+    }
+
+    /// Closes a database whose file is gone, and leaves alone what lies in its place.
+    pub(crate) fn abandon(self) {
+        let option = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        if let Err(error) = self.connection.set_db_config(option, true) {
+            tracing::warn!("could not leave the removed database alone: {error}");
+        }
     }
 
     /// Returns a database that is gone with its connection.

@@ -18,6 +18,11 @@ impl Database {
         Ok(folded(&self.connection)?)
     }
 
+    /// Sets the number of the last segment that the database has.
+    pub(crate) fn set_folded(&self, number: u64) -> Result<(), DatabaseError> {
+        Ok(keep_folded(&self.connection, number)?)
+    }
+
     /// Returns the time of the newest reading; where only its minute is known, the end of that.
     pub(crate) fn newest(&self) -> Result<Option<Micros>, DatabaseError> {
         let last = |sql: &str| self.connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));

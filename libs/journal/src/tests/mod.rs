@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod faults;
+mod place;
 mod version1;
 pub(crate) mod whole;

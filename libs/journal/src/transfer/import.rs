@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 
 use crate::{
     db::{Database, Found},
-    keeper::locked,
     paths::folder,
+    place::locked,
     series::SeriesName,
     transfer::{Labels, TransferError, export::read_segments},
     wal::{Cell, CounterSet, Encoder, frame, remove, segment_numbers},

@@ -10,7 +10,8 @@ use tracing::info;
 
 use crate::{
     lock,
-    wal::{Closed, Log, State, create},
+    place::FileId,
+    wal::{Closed, Log, OnDisk, State, create, segment_path},
 };
 
 /// Longest wait for a write of another thread: a disk that takes longer for a few bytes hangs.
@@ -39,11 +40,36 @@ impl Log {
             if let Err(error) = done {
                 return state.complain(&self.path, &error);
             }
-            // A sync that failed meanwhile has set it back.
-            if let Some((_, on_disk)) = state.segment(number).filter(|(_, on_disk)| on_disk.written == at) {
+            // A sync that failed meanwhile has set it back, and the file may be another one.
+            if let Some((_, on_disk)) = state.segment(number)
+                && on_disk.written == at
+                && on_disk.is_in(&file)
+            {
                 on_disk.written = at + bytes.len();
             }
         }
+    }
+
+    /// Returns whether the files that are open are those that the folder shows.
+    pub(crate) fn has_its_files(&self) -> bool {
+        let mut state = lock(&self.state);
+        let State { closed, open, .. } = &mut *state;
+        let closed = closed.iter().map(|closed| (closed.number, &closed.on_disk));
+        let files = closed.chain([(open.number, &open.on_disk)]);
+        let files: Vec<_> =
+            files.filter_map(|(number, on_disk)| Some((number, on_disk.file.clone()?))).collect();
+        drop(state);
+        files.iter().all(|(number, file)| FileId::is_open(&segment_path(&self.path, *number), file))
+    }
+
+    /// Forgets files that are gone: what is in memory is written into new ones, and nothing else is left.
+    pub(crate) fn forget_files(&self) {
+        let mut state = lock(&self.state);
+        let State { closed, open, .. } = &mut *state;
+        closed.retain(|closed| closed.bytes.is_some() || segment_path(&self.path, closed.number).exists());
+        let with_bytes = closed.iter_mut().filter(|closed| closed.bytes.is_some());
+        with_bytes.for_each(|closed| closed.on_disk = OnDisk::default());
+        open.on_disk = OnDisk::default();
     }
 
     /// Makes what was recorded survive a power cut. Blocks for as long as the disk takes.
@@ -76,7 +102,7 @@ impl Log {
         drop(state);
         let done = file.sync_data();
         let mut state = lock(&self.state);
-        if let Some((_, on_disk)) = state.segment(number) {
+        if let Some((_, on_disk)) = state.segment(number).filter(|(_, on_disk)| on_disk.is_in(&file)) {
             // What could not be synced counts as clean for the system: it must be written again.
             (on_disk.written, on_disk.synced) = match done {
                 Ok(()) => (on_disk.written, written),

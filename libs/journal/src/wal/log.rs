@@ -234,6 +234,18 @@ impl Log {
         lock(&self.state).open.number
     }
 
+    /// Returns the numbers of all segments.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        let state = lock(&self.state);
+        state.closed.iter().map(|closed| closed.number).chain([state.open.number]).collect()
+    }
+
+    /// Returns the number of the first segment that the database does not have.
+    pub(crate) fn first_unchecked(&self) -> u64 {
+        let state = lock(&self.state);
+        state.unchecked().next().map_or(state.open.number, |closed| closed.number)
+    }
+
     /// Frees the memory of a log that is not used any more.
     pub(crate) fn clear(&self) {
         let mut state = lock(&self.state);

@@ -24,6 +24,13 @@ pub(crate) struct OnDisk {
     pub(crate) synced: usize,
 }
 
+impl OnDisk {
+    /// Returns whether it is this file.
+    pub(crate) fn is_in(&self, file: &Arc<File>) -> bool {
+        self.file.as_ref().is_some_and(|own| Arc::ptr_eq(own, file))
+    }
+}
+
 /// Segment that grows.
 #[derive(Debug)]
 pub(crate) struct Open {
