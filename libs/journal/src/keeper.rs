@@ -178,7 +178,7 @@ impl Keeper {
         }
     }
 
-    /// Opens the database and the log. Returns the notice of a damaged database.
+    /// Opens the database and the log. Returns the notice of damage that was found.
     fn try_open(&mut self) -> Result<(Database, Option<String>), Refused> {
         let path = &self.shared.settings.path;
         let io = |error| Refused::Io(path.clone(), error);
@@ -207,6 +207,7 @@ impl Keeper {
             left.checkpointed = self.adopt(&mut database, &left)?;
         }
         self.file = FileId::at(path);
+        let notice = notice.or(left.damage.take());
         self.shared.wal.open(left);
         Ok((database, notice))
     }
@@ -245,7 +246,7 @@ impl Keeper {
         );
         error!("{message}");
         lock(&self.shared.status).notice = Some(message);
-        log.forget_files();
+        log.forget_files(!has_lock);
         if !has_lock || !has_database {
             // Closing would remove the `-wal` file of the path, which may be another one by now.
             if let Some(database) = self.database.take() {

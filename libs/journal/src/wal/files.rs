@@ -50,11 +50,13 @@ impl Log {
         }
     }
 
-    /// Returns whether the files that are open are those that the folder shows.
+    /// Returns whether the files that are open are those that the folder shows. Without the bytes in memory, a file that
+    /// is gone is waited for.
     pub(crate) fn has_its_files(&self) -> bool {
         let mut state = lock(&self.state);
         let State { closed, open, .. } = &mut *state;
-        let closed = closed.iter().map(|closed| (closed.number, &closed.on_disk));
+        let closed = closed.iter().filter(|closed| closed.bytes.is_some());
+        let closed = closed.map(|closed| (closed.number, &closed.on_disk));
         let files = closed.chain([(open.number, &open.on_disk)]);
         let files: Vec<_> =
             files.filter_map(|(number, on_disk)| Some((number, on_disk.file.clone()?))).collect();
@@ -62,11 +64,14 @@ impl Log {
         files.iter().all(|(number, file)| FileId::is_open(&segment_path(&self.path, *number), file))
     }
 
-    /// Forgets files that are gone: what is in memory is written into new ones, and nothing else is left.
-    pub(crate) fn forget_files(&self) {
+    /// Forgets files that are gone: what is in memory is written into new ones. Where the whole folder is gone, so is what
+    /// is not in memory.
+    pub(crate) fn forget_files(&self, all: bool) {
         let mut state = lock(&self.state);
         let State { closed, open, .. } = &mut *state;
-        closed.retain(|closed| closed.bytes.is_some() || segment_path(&self.path, closed.number).exists());
+        let is_there =
+            |closed: &Closed| closed.bytes.is_some() || segment_path(&self.path, closed.number).exists();
+        closed.retain(|closed| !all || is_there(closed));
         let with_bytes = closed.iter_mut().filter(|closed| closed.bytes.is_some());
         with_bytes.for_each(|closed| closed.on_disk = OnDisk::default());
         open.on_disk = OnDisk::default();

@@ -1,37 +1,42 @@
-//! Bytes of a segment: frames, each with a checksum, so that a torn end is seen.
+//! Bytes of a segment: frames, each with a checksum, so that a torn end and damage are seen.
 //!
 //! ```text
-//! segment = magic "smtail", version 2, line feed · number (u64, little endian) · frames
+//! segment = magic "smtail", version 3, line feed · number (u64, little endian) · frames
 //! frame   = length of the payload · payload · CRC-32 (ISO-HDLC) of the payload, little endian
-//! payload = 0 layout: section, columns (name, unit, OBIS code, scale, kind)
-//!         | 1 batch: index of its layout among those before, time, a mantissa for each column
+//! payload = 0 layout: index, section, columns (name, unit, OBIS code, scale, kind)
+//!         | 1 batch: index of its layout, time, a mantissa for each column
 //!         | 2 counter set: section, name, unit, time, before (mantissa, scale), after (the same)
 //!         | 3 time correction: since, delta
 //!         | 4 epoch: boot, since, wall offset, offset, confirmed
 //!         | 5 cursor: publisher, segment, offset
+//!         | 6 whole batch: as a batch, and not encoded as a difference to those before it
 //! kind    = 0 not stated | 1 counter | 2 net | 3 gauge | 4 maximum | 5 state
 //! ```
 //!
-//! Version 1, which is still read, has no kinds.
+//! Versions 1 and 2, which are still read, have no indexes in layouts, and version 1 has no kinds.
 //!
 //! Integers are variable (see `varint`). Within a layout, times are delta-of-delta encoded, mantissas delta
-//! encoded. A batch of eight registers a second takes about twenty bytes.
+//! encoded. A batch of eight registers a second takes about twenty bytes. After damage, the batches of a layout can be
+//! read again from the next whole one on, or from where the layout is repeated.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 
 use crate::{
     series::SeriesName,
-    time::{Epoch, Micros, TimeCorrection},
+    time::{Epoch, MINUTE, Micros, TimeCorrection},
     varint::{Input, put, put_signed, put_text},
     wal::{Column, CounterSet, Entry, Layout, Position},
 };
 use reading::{Decimal, Kind, Obis, Text};
 
-const MAGIC: [u8; 8] = *b"smtail\x02\n";
+const MAGIC: [u8; 8] = *b"smtail\x03\n";
 /// Version of the segments that are written.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Place of the version in the magic.
 const VERSION_AT: usize = 6;
 /// Kinds by their bytes.
@@ -47,6 +52,14 @@ const COUNTER_SET: u8 = 2;
 const TIME_CORRECTION: u8 = 3;
 const EPOCH: u8 = 4;
 const CURSOR: u8 = 5;
+const WHOLE_BATCH: u8 = 6;
+
+/// Batches of a layout after which one is written whole, and the time after which one is, as then a difference saves
+/// little: this much is lost after damage.
+const WHOLE_EVERY: u32 = 16;
+const WHOLE_AFTER: Micros = MINUTE;
+/// Batches of a layout after which it is repeated.
+const REPEAT_EVERY: u32 = 512;
 
 /// Returns the first bytes of a segment.
 pub(crate) fn header(number: u64) -> Vec<u8> {
@@ -63,7 +76,7 @@ pub(crate) fn open(bytes: &[u8]) -> Option<(u64, Reader)> {
     expected[VERSION_AT] = version;
     let known = *magic == expected && (1..=VERSION).contains(&version);
     let number = u64::from_le_bytes(*rest.first_chunk()?);
-    known.then(|| (number, Reader { kinds: version > 1, layouts: Vec::new() }))
+    known.then(|| (number, Reader { version, ..Reader::default() }))
 }
 
 /// One number of a batch that is to be written.
@@ -84,12 +97,29 @@ struct Last {
     /// Between the last two; 0 before the second one.
     period: Micros,
     mantissas: Vec<i64>,
+    /// Batches since the last whole one, and since the layout was written.
+    since_whole: u32,
+    since_layout: u32,
 }
 
 impl Last {
     fn new(layout: Layout) -> Self {
         let mantissas = vec![0; layout.columns.len()];
-        Self { layout, time: 0, period: 0, mantissas }
+        Self { layout, time: 0, period: 0, mantissas, since_whole: 0, since_layout: 0 }
+    }
+
+    /// Makes the next batch a whole one.
+    fn reset(&mut self) {
+        (self.time, self.period, self.since_whole) = (0, 0, 0);
+        self.mantissas.fill(0);
+    }
+
+    /// Counts a batch, and returns whether it is better written whole.
+    fn is_whole(&mut self, time: Micros) -> bool {
+        self.since_layout += 1;
+        self.since_whole += 1;
+        let distance = time.wrapping_sub(self.time);
+        self.since_whole > WHOLE_EVERY || self.time != 0 && !(0..=WHOLE_AFTER).contains(&distance)
     }
 
     /// Takes the time of a batch. Returns its difference to the expected time.
@@ -127,8 +157,12 @@ impl Encoder {
     pub(crate) fn batch(&mut self, out: &mut Vec<u8>, section: &Text, time: Micros, cells: &[Cell<'_>]) {
         let index = self.layout(out, section, cells);
         let last = &mut self.layouts[index];
+        let is_whole = last.is_whole(time);
+        if is_whole {
+            last.reset();
+        }
         self.payload.clear();
-        self.payload.push(BATCH);
+        self.payload.push(if is_whole { WHOLE_BATCH } else { BATCH });
         put(&mut self.payload, index as u64);
         put_signed(&mut self.payload, last.surprise(time));
         for (old, new) in last.mantissas.iter_mut().zip(&self.mantissas) {
@@ -148,6 +182,9 @@ impl Encoder {
         if let Some(index) = newest
             && mantissas(&self.layouts[index].layout.columns, cells, &mut self.mantissas)
         {
+            if self.layouts[index].since_layout >= REPEAT_EVERY {
+                self.write_layout(out, index);
+            }
             return index;
         }
         let scale = |i: usize| newest.map_or(0, |newest| self.layouts[newest].layout.columns[i].scale);
@@ -163,9 +200,22 @@ impl Encoder {
         };
         let columns: Vec<_> = cells.iter().enumerate().map(column).collect();
         mantissas(&columns, cells, &mut self.mantissas);
-        let layout = Layout { section: section.clone(), columns };
+        let index = self.layouts.len();
+        self.layouts.push(Last::new(Layout { section: section.clone(), columns }));
+        self.of_section.entry(section.clone()).or_default().push(index);
+        self.write_layout(out, index);
+        index
+    }
+
+    /// Appends a layout. The next batch does not depend on those before.
+    fn write_layout(&mut self, out: &mut Vec<u8>, index: usize) {
+        let last = &mut self.layouts[index];
+        last.reset();
+        last.since_layout = 0;
+        let layout = &last.layout;
         self.payload.clear();
         self.payload.push(LAYOUT);
+        put(&mut self.payload, index as u64);
         put_text(&mut self.payload, &layout.section);
         put(&mut self.payload, layout.columns.len() as u64);
         for column in &layout.columns {
@@ -176,10 +226,6 @@ impl Encoder {
             self.payload.push(KINDS.iter().position(|kind| *kind == column.kind).unwrap_or(0) as u8);
         }
         frame(out, &self.payload);
-        let index = self.layouts.len();
-        self.layouts.push(Last::new(layout));
-        self.of_section.entry(section.clone()).or_default().push(index);
-        index
     }
 
     /// Appends the setting of a counter.
@@ -248,17 +294,54 @@ pub(super) fn frame(out: &mut Vec<u8>, payload: &[u8]) {
     out.extend_from_slice(&CRC.checksum(payload).to_le_bytes());
 }
 
-/// Visits every whole entry of a segment, in order. Returns how many bytes were whole; those after them were torn by a
-/// power cut, or are damaged.
-pub(crate) fn entries(bytes: &[u8], mut visit: impl FnMut(Entry<'_>)) -> usize {
-    let Some((_, mut reader)) = open(bytes) else { return 0 };
-    let mut rest = &bytes[HEADER..];
-    while let Ok((payload, after)) = unframe(rest)
-        && reader.entry(payload, &mut visit).is_some()
-    {
-        rest = after;
+/// Visits every entry of a segment that can be read, in order. Returns how many bytes are before the first one that
+/// cannot.
+pub(crate) fn entries(bytes: &[u8], visit: impl FnMut(Entry<'_>)) -> usize {
+    entries_and_gaps(bytes, visit).first().map_or(bytes.len(), |gap| gap.bytes.start)
+}
+
+/// Bytes of a segment that cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) bytes: Range<usize>,
+    /// Time of the last batch before it.
+    pub(crate) after: Option<Micros>,
+    /// Time of the first batch that can be read again.
+    pub(crate) before: Option<Micros>,
+}
+
+/// Visits every entry of a segment that can be read, in order. Returns what is damaged between them; the end may have
+/// been torn by a power cut.
+pub(crate) fn entries_and_gaps(bytes: &[u8], mut visit: impl FnMut(Entry<'_>)) -> Vec<Gap> {
+    let gap = |bytes, after| Gap { bytes, after, before: None };
+    let Some((_, mut reader)) = open(bytes) else { return vec![gap(0..bytes.len(), None)] };
+    let (mut at, mut gaps, mut last) = (HEADER, Vec::<Gap>::new(), None);
+    while at < bytes.len() {
+        let (rest, mut time) = (&bytes[at..], None);
+        let each = |entry: Entry<'_>| {
+            time = if let Entry::Batch { time, .. } = entry { Some(time) } else { None };
+            visit(entry);
+        };
+        match unframe(rest) {
+            Ok((payload, after)) if reader.entry(payload, each).is_some() => {
+                at += rest.len() - after.len();
+                if let Some(gap) = gaps.last_mut() {
+                    gap.before = gap.before.or(time);
+                }
+                last = time.or(last);
+            }
+            // The next whole frame may begin at any byte.
+            _ => {
+                match gaps.last_mut().filter(|gap| gap.bytes.end == at) {
+                    Some(gap) => gap.bytes.end += 1,
+                    None => gaps.push(gap(at..at + 1, last)),
+                }
+                reader.lose();
+                at += 1;
+            }
+        }
     }
-    bytes.len() - rest.len()
+    gaps
 }
 
 /// Reason why bytes do not begin with a frame.
@@ -278,6 +361,10 @@ pub(crate) fn unframe(bytes: &[u8]) -> Result<(&[u8], &[u8]), Stop> {
         return Err(if whole { Stop::Damaged } else { Stop::Short(bytes.len() + 1) });
     };
     let before = bytes.len() - input.0.len();
+    // Quick to see, as after damage each byte is tried.
+    if len == 0 || input.0.first().is_some_and(|kind| *kind > WHOLE_BATCH) {
+        return Err(Stop::Damaged);
+    }
     let len = usize::try_from(len).map_err(|_| Stop::Damaged)?;
     let needed = len.checked_add(before + 4).ok_or(Stop::Damaged)?;
     let (Some(payload), Some(sum)) = (input.bytes(len), input.bytes(4)) else {
@@ -289,20 +376,48 @@ pub(crate) fn unframe(bytes: &[u8]) -> Result<(&[u8], &[u8]), Stop> {
 /// Reads the frames of one segment, from the first one on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
-    /// Whether columns have kinds.
-    kinds: bool,
-    layouts: Vec<Last>,
+    version: u8,
+    layouts: BTreeMap<u64, Known>,
+    /// Whether a frame was lost, so that nobody knows how many layouts there were.
+    lost: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    last: Last,
+    /// Whether a batch may be missing, to which the next one is the difference.
+    unknown: bool,
 }
 
 impl Reader {
-    /// Passes the entry of the next frame to `visit`, if it has one. `None`: it is damaged, and so is what follows.
+    /// Notes that a frame is lost.
+    pub(crate) fn lose(&mut self) {
+        self.lost = true;
+        self.layouts.values_mut().for_each(|known| known.unknown = true);
+    }
+
+    /// Passes the entry of the next frame to `visit`, if it has one that can be understood. `None`: it is damaged.
     pub(crate) fn entry(&mut self, payload: &[u8], visit: impl FnOnce(Entry<'_>)) -> Option<()> {
         let layouts = &mut self.layouts;
         let mut input = Input(payload);
         match input.byte()? {
-            LAYOUT => layouts.push(Last::new(layout(&mut input, self.kinds)?)),
-            BATCH => {
-                let last = layouts.get_mut(usize::try_from(input.unsigned()?).ok()?)?;
+            LAYOUT => {
+                let index = if self.version > 2 { input.unsigned()? } else { layouts.len() as u64 };
+                let layout = layout(&mut input, self.version > 1)?;
+                if self.version > 2 || !self.lost {
+                    layouts.insert(index, Known { last: Last::new(layout), unknown: false });
+                }
+            }
+            kind @ (BATCH | WHOLE_BATCH) => {
+                let known = layouts.get_mut(&input.unsigned()?);
+                let Some(Known { last, unknown }) = known else { return self.lost.then_some(()) };
+                if kind == WHOLE_BATCH {
+                    last.reset();
+                    *unknown = false;
+                }
+                if *unknown {
+                    return Some(());
+                }
                 let delta = input.signed()?.wrapping_add(last.period);
                 last.advance(last.time.wrapping_add(delta), delta);
                 for mantissa in &mut last.mantissas {

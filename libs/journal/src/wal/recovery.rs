@@ -11,13 +11,17 @@ use tracing::{error, info};
 
 use crate::{
     paths::with_suffix,
-    time::{Epoch, Micros},
-    wal::{Closed, Entry, Position, frame, remove, segment_numbers, segment_path},
+    time::{Epoch, Micros, utc},
+    wal::{
+        Closed, Entry, Position,
+        frame::{self, Gap},
+        remove, segment_numbers, segment_path,
+    },
 };
 use reading::Text;
 
-/// A power cut leaves at most this much of a frame; more is damage, and worth keeping. In bytes.
-const TORN: usize = 64 << 10;
+/// A power cut tears a few frames off the end; more than a page may be damage, and is worth keeping. In bytes.
+const TORN: usize = 4 << 10;
 
 /// State that an earlier run left, in the database and in segments.
 #[derive(Debug, Default)]
@@ -34,6 +38,8 @@ pub(crate) struct Recovered {
     pub(crate) newest: Option<Micros>,
     /// Epoch that was written last.
     pub(crate) epoch: Option<Epoch>,
+    /// Damage of a segment, in a sentence.
+    pub(crate) damage: Option<String>,
     /// Whether the database is new because the one before was damaged.
     pub(crate) lost: bool,
 }
@@ -71,7 +77,7 @@ impl Recovered {
                 return Ok(None);
             }
         };
-        let whole = frame::entries(&bytes, |entry| match entry {
+        let gaps = frame::entries_and_gaps(&bytes, |entry| match entry {
             Entry::Batch { time, .. } => self.newest = self.newest.max(Some(time)),
             Entry::Epoch(epoch) => self.epoch = Some(epoch),
             Entry::TimeCorrection(correction) => {
@@ -80,12 +86,16 @@ impl Recovered {
             Entry::CounterSet(_) => {}
             Entry::Cursor { publisher, position } => _ = self.cursors.insert(publisher, position),
         });
-        match bytes.len() - whole {
-            0 => {}
-            torn @ 1..TORN if whole > 0 => {
-                info!("the last {torn} bytes of {} were torn by a power cut", path.display());
+        match &gaps[..] {
+            [] => {}
+            [torn]
+                if torn.bytes.end == bytes.len()
+                    && (1..TORN).contains(&torn.bytes.len())
+                    && torn.bytes.start > 0 =>
+            {
+                info!("the last {} bytes of {} were torn by a power cut", torn.bytes.len(), path.display());
             }
-            damaged => keep_copy(&path, damaged),
+            damage => self.damage = Some(keep_copy(&path, damage)),
         }
         // After a kill it may be in the page cache only, while the next checkpoint relies on it.
         File::open(&path)?.sync_data()?;
@@ -93,14 +103,23 @@ impl Recovered {
     }
 }
 
-/// Keeps a copy of a damaged segment, which is removed once its readable part is checkpointed.
-fn keep_copy(path: &Path, damaged: usize) {
+/// Keeps a copy of a damaged segment, which is removed once its readable part is checkpointed. Returns what is lost.
+fn keep_copy(path: &Path, damage: &[Gap]) -> String {
     let copy = damaged_path(path);
+    let kept = match fs::copy(path, &copy) {
+        Ok(_) => format!("a copy is kept as {}", copy.display()),
+        Err(error) => format!("no copy could be made: {error}"),
+    };
+    let bytes: usize = damage.iter().map(|gap| gap.bytes.len()).sum();
+    let when = |time: Option<Micros>, unknown: &str| time.map_or_else(|| unknown.to_owned(), utc);
+    let missing = damage
+        .iter()
+        .map(|gap| format!("from {} to {}", when(gap.after, "its beginning"), when(gap.before, "its end")));
+    let missing = missing.collect::<Vec<_>>().join(", ");
     let path = path.display();
-    match fs::copy(path.to_string(), &copy) {
-        Ok(_) => error!("{damaged} bytes of {path} are damaged; a copy is kept as {}", copy.display()),
-        Err(error) => error!("{damaged} bytes of {path} are damaged, and no copy could be made: {error}"),
-    }
+    let message = format!("{bytes} bytes of {path} are damaged: readings are missing {missing}; {kept}");
+    error!("{message}");
+    message
 }
 
 fn set_aside(path: &Path) {

@@ -18,7 +18,7 @@ const LONGEST: usize = 1 << 20;
 /// Reader that goes from segment to segment.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    /// Position of the next frame; beyond the end of its segment where the rest of that cannot be read.
+    /// Position of the next frame; beyond the end of its segment where that cannot be read.
     pub(crate) at: Position,
     /// Entries before it are not passed on.
     pub(crate) from: Position,
@@ -26,6 +26,8 @@ pub(crate) struct Stream {
     /// Bytes that were read; those from `used` on lie at `at`.
     pub(crate) piece: Vec<u8>,
     used: usize,
+    /// Whether the last bytes could not be read.
+    damaged: bool,
     /// Publisher for which a warning is logged where a segment cannot be read.
     pub(crate) told: Option<Text>,
     /// Segments that are skipped.
@@ -52,7 +54,7 @@ impl Stream {
     pub(crate) fn new(from: Position, unreadable: Vec<u64>) -> Self {
         // What an entry says depends on those before it in its segment.
         let (at, frames) = (Position::start(from.segment), Reader::default());
-        Self { at, from, frames, piece: Vec::new(), used: 0, told: None, unreadable }
+        Self { at, from, frames, piece: Vec::new(), used: 0, damaged: false, told: None, unreadable }
     }
 
     /// Returns a copy that reads the same from here on, and takes little memory until then.
@@ -90,16 +92,18 @@ impl Stream {
                     if self.at.offset == 0 || self.frames.entry(payload, &mut each).is_some() {
                         self.at = end;
                         self.used += taken;
+                        self.damaged = false;
                     } else {
-                        self.give_up();
+                        self.skip();
                     }
                 }
-                Err(Stop::Short(needed)) if needed <= LONGEST => {
+                Err(Stop::Short(needed)) if needed <= if self.damaged { PIECE } else { LONGEST } => {
                     if let Some(read) = self.fill(log, needed)? {
                         return Ok(read);
                     }
                 }
-                Err(_) => self.give_up(),
+                Err(_) if self.at.offset == 0 => self.give_up("is not a segment"),
+                Err(_) => self.skip(),
             }
         }
         Ok(Read::Enough)
@@ -111,14 +115,19 @@ impl Stream {
         let piece = match log.piece(self.at, needed.max(PIECE)) {
             Ok(piece) => piece,
             Err(_) if self.unreadable.contains(&segment) => {
-                self.give_up();
+                self.give_up("cannot be read");
                 return Ok(None);
             }
             Err(error) => return Err(Unreadable { segment, error }),
         };
         match piece {
             Piece::Bytes(bytes) if bytes.len() >= needed => (self.piece, self.used) = (bytes, 0),
-            Piece::Bytes(_) => self.give_up(),
+            Piece::Bytes(_) if self.at.offset == 0 => self.give_up("is not a segment"),
+            // A torn end, or a damaged length.
+            Piece::Bytes(bytes) => {
+                (self.piece, self.used) = (bytes, 0);
+                self.skip();
+            }
             Piece::Next(number) => self.begin(number),
             Piece::Gone(number) => {
                 self.tell("is gone");
@@ -137,9 +146,20 @@ impl Stream {
         (self.piece, self.used) = (Vec::new(), 0);
     }
 
-    /// Skips the rest of this segment, which was torn by a power cut or is damaged.
-    fn give_up(&mut self) {
-        self.tell("cannot be read to its end");
+    /// Skips a byte where no frame can be read: the next whole one may begin at any.
+    fn skip(&mut self) {
+        if !self.damaged {
+            self.tell("is damaged, or was torn by a power cut");
+        }
+        self.damaged = true;
+        self.frames.lose();
+        self.at.offset += 1;
+        self.used += 1;
+    }
+
+    /// Skips this segment.
+    fn give_up(&mut self, why: &str) {
+        self.tell(why);
         self.at.offset = u64::MAX;
         (self.piece, self.used) = (Vec::new(), 0);
     }
@@ -147,7 +167,7 @@ impl Stream {
     fn tell(&self, what: &str) {
         if let Some(publisher) = &self.told {
             let number = self.at.segment;
-            warn!(publisher = %publisher, "segment {number} of the journal {what}; continuing with the next one");
+            warn!(publisher = %publisher, "segment {number} of the journal {what}; continuing after that");
         }
     }
 }

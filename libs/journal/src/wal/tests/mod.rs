@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod catching_up;
+mod damage;
 mod frame;
 pub(crate) mod log;
 pub(crate) mod queue;

@@ -1,0 +1,125 @@
+//! Damage inside a segment costs what is damaged, and not what comes after it.
+
+use std::fs;
+
+use crate::{
+    tests::whole::{Clock, samples},
+    wal::{
+        Encoder, Entry, frame,
+        frame::Cell,
+        segment,
+        tests::queue::{deliver, newest_file, open, record},
+    },
+};
+use reading::{Decimal, Text};
+
+/// Numbers of a segment that can be read, by source.
+fn readable(bytes: &[u8]) -> Vec<(String, i64)> {
+    let mut found = Vec::new();
+    frame::entries(bytes, |entry| {
+        if let Entry::Batch { layout, mantissas, .. } = entry {
+            found.push((layout.section.to_string(), mantissas[0]));
+        }
+    });
+    found
+}
+
+/// A segment of two sources: one each second, and one each quarter of an hour.
+fn segment(count: i64) -> Vec<u8> {
+    let (mut encoder, mut bytes) = (Encoder::default(), frame::header(7));
+    let [name, none]: [Text; 2] = ["energy".into(), Text::default()];
+    for n in 0..count {
+        let mut batch = |section: &str| {
+            let cell = Cell { name: &name, unit: &none, obis: &none, kind: None, value: Decimal::from(n) };
+            encoder.batch(&mut bytes, &section.into(), 1_795_000_000_000_000 + n * 1_000_000, &[cell]);
+        };
+        batch("fast");
+        if n % 900 == 0 {
+            batch("slow");
+        }
+    }
+    bytes
+}
+
+#[test]
+fn after_damage_of_any_kind_the_log_is_read_on_from_the_next_whole_frame() {
+    let whole = segment(5000);
+    let all = readable(&whole);
+    assert_eq!(all.len(), 5006);
+    type Damage = (&'static str, fn(&mut Vec<u8>, usize), usize);
+    let kinds: [Damage; 5] = [
+        ("a bit", |bytes, at| bytes[at] ^= 0x10, 18),
+        ("a page of zeros", |bytes, at| bytes[at..at + 4096].fill(0), 700),
+        ("a sector of ones", |bytes, at| bytes[at..at + 512].fill(0xff), 120),
+        ("bytes that are missing", |bytes, at| drop(bytes.drain(at..at + 7)), 18),
+        ("bytes too many", |bytes, at| drop(bytes.splice(at..at, (0..300).map(|n| n as u8))), 18),
+    ];
+    for (kind, damage, most) in kinds {
+        for at in (400..whole.len() - 5000).step_by(977) {
+            let mut bytes = whole.clone();
+            damage(&mut bytes, at);
+            let found = readable(&bytes);
+            // Nothing is invented, nothing comes twice, and what is lost is near.
+            let mut rest = all.iter();
+            assert!(found.iter().all(|one| rest.any(|other| other == one)), "{kind} at {at}");
+            assert!(found.len() + most >= all.len(), "{kind} at {at}: {} of {}", found.len(), all.len());
+            assert_eq!(found.last(), all.last(), "{kind} at {at}");
+        }
+    }
+}
+
+#[test]
+fn a_layout_that_is_damaged_is_found_again() {
+    let mut bytes = segment(3000);
+    bytes[20] ^= 1;
+    let found = readable(&bytes);
+    assert!(found.len() > 2000 && found.last().unwrap().1 == 2999, "{} {:?}", found.len(), found.last());
+}
+
+#[test]
+fn damage_inside_the_log_is_said_with_what_is_missing_a_copy_is_kept_and_the_rest_is_read() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, keeper) = clock.journal(dir.path());
+    for n in 0..3000 {
+        clock.record(&journal, &n.to_string());
+    }
+    drop((journal, keeper));
+    let number = segment::segment_numbers(&dir.path().join("journal.db")).unwrap()[0];
+    let path = segment::segment_path(&dir.path().join("journal.db"), number);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let (journal, mut keeper) = clock.journal(dir.path());
+    keeper.checkpoint();
+    let found = samples(&journal);
+    assert!((2980..3000).contains(&found.len()), "{}", found.len());
+    assert_eq!(found.last().unwrap().1, "2999");
+    let notice = journal.status().unwrap().notice.unwrap();
+    let missing = "bytes of";
+    assert!(notice.contains(missing) && notice.contains("missing from 2026-11-23T12:2"), "{notice}");
+    let kept = path.with_file_name(format!("{}.damaged", path.file_name().unwrap().to_str().unwrap()));
+    assert_eq!(fs::read(kept).unwrap(), bytes);
+}
+
+#[test]
+fn publishers_get_what_comes_after_damage() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = open(&clock, dir.path(), &["far"]);
+    let file = newest_file(dir.path());
+    // More than is read at once.
+    record(&clock, &journal, 1..=9000);
+    keeper.checkpoint();
+    keeper.sync();
+    drop((journal, keeper));
+    let mut bytes = fs::read(&file).unwrap();
+    for at in [5000, 70_000] {
+        bytes[at..at + 600].fill(0x5a);
+    }
+    fs::write(&file, bytes).unwrap();
+    let (journal, _keeper) = open(&clock, dir.path(), &["far"]);
+    let mut queue = journal.queue("far");
+    let found = deliver(&mut queue);
+    assert!(found.is_sorted() && (8800..9000).contains(&found.len()), "{}", found.len());
+    assert_eq!((found.last(), queue.backlog()), (Some(&9000), 0));
+}
