@@ -1,20 +1,29 @@
 //! The handle that sources record through and HTTP asks.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, mpsc},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
     time::Duration,
 };
 
 use rusqlite::Connection;
 
 use crate::{
-    JournalThread, Keeper, Settings, db, lock,
+    JournalThread, Keeper, Settings,
+    db::{self, Database, DatabaseError},
+    lock,
     query::{ReadError, View, readers::Readers},
     series::SeriesName,
     time::Micros,
-    wal::Wal,
+    wal::{Request, Wal},
 };
 use reading::{Batch, Decimal, Text};
+
+/// Name of the database where only its folder is given.
+const FILE: &str = "journal.db";
 
 /// Journal, for those who record and those who ask. A clone is the same journal.
 #[derive(Debug, Clone)]
@@ -27,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) wal: Wal,
     pub(crate) readers: Readers,
     pub(crate) status: Mutex<Status>,
+    /// Whether damage was found in the database, which the keeper has to replace.
+    pub(crate) is_suspect: AtomicBool,
     /// Signals that the journal was opened, or could not be.
     pub(crate) opened: Condvar,
 }
@@ -72,7 +83,11 @@ impl Journal {
     }
 
     /// Returns a journal and its keeper, which does nothing by itself: for tests and benches.
-    pub fn new(settings: Settings) -> (Self, Keeper) {
+    pub fn new(mut settings: Settings) -> (Self, Keeper) {
+        if settings.path.is_dir() {
+            settings.path.push(FILE);
+            tracing::warn!("`[journal] path` is a folder: the journal is {}", settings.path.display());
+        }
         // One waits while the keeper works; more say the same.
         let (sender, requests) = mpsc::sync_channel(1);
         let shared = Arc::new(Shared {
@@ -80,6 +95,7 @@ impl Journal {
             readers: Readers::new(&settings.path),
             settings,
             status: Mutex::default(),
+            is_suspect: AtomicBool::new(false),
             opened: Condvar::new(),
         });
         (Self(Some(Arc::clone(&shared))), Keeper::new(shared, requests))
@@ -143,12 +159,34 @@ impl Shared {
         segments: &[(u64, Arc<[u8]>)],
         ask: impl FnOnce(&View<'_>) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        self.readers.with(|connection| {
+        let answer = self.readers.with(|connection| {
             let transaction = connection.map(Connection::unchecked_transaction).transpose()?;
             let folded = transaction.as_deref().map_or(Ok(0), db::folded)?;
             let newer = segments.iter().filter(|(number, _)| *number > folded);
             let segments: Vec<_> = newer.map(|(_, bytes)| &**bytes).collect();
             ask(&View { database: transaction.as_deref(), segments: &segments, zone: &self.settings.zone })
-        })
+        });
+        if let Err(ReadError::Sqlite(error)) = &answer
+            && DatabaseError::is_damaged(error)
+        {
+            tracing::error!("the journal is damaged: {error}");
+            self.suspect();
+        }
+        answer
+    }
+
+    /// Looks for damage in all pages of the database.
+    pub(crate) fn check(&self) {
+        match Database::check(&self.settings.path) {
+            Err(error) if error.is_damage() => self.suspect(),
+            Err(error) => tracing::warn!("could not check the journal for damage: {error}"),
+            Ok(()) => {}
+        }
+    }
+
+    /// Has the keeper replace the database.
+    fn suspect(&self) {
+        self.is_suspect.store(true, Relaxed);
+        let _ = self.wal.requests.try_send(Request::Checkpoint);
     }
 }

@@ -4,8 +4,8 @@ use std::{
     fs::{self, File},
     io,
     panic::{self, AssertUnwindSafe},
-    path::PathBuf,
-    sync::{Arc, mpsc::Receiver},
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering::Relaxed, mpsc::Receiver},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use std::{
 use tracing::{error, info, warn};
 
 use crate::{
-    db::{self, Database, DatabaseError, Found},
+    db::{Database, DatabaseError, Found},
     journal::Shared,
     lock,
     place::{FileId, is_read_only, lock_path, locked},
@@ -25,6 +25,9 @@ const TURN: Duration = Duration::from_secs(60);
 /// Time between two removals of old raw rows.
 const PRUNE_EVERY: Duration = Duration::from_secs(4 * 3600);
 
+/// Time between two checks of the database.
+const CHECK_EVERY: Duration = Duration::from_secs(24 * 3600);
+
 /// Keeper of a journal.
 #[derive(Debug)]
 pub struct Keeper {
@@ -35,8 +38,11 @@ pub struct Keeper {
     lock: Option<File>,
     /// File of the open database.
     file: Option<FileId>,
+    /// Whether the database was found to be damaged, and is to be replaced.
+    is_damaged: bool,
     checkpointed_at: Instant,
     pruned_at: Option<Instant>,
+    checked_at: Option<Instant>,
     /// Whether a checkpoint failed, and is to be tried again soon.
     retry: bool,
     /// Problem that was logged last.
@@ -80,8 +86,10 @@ impl Keeper {
             database: None,
             lock: None,
             file: None,
+            is_damaged: false,
             checkpointed_at: Instant::now(),
             pruned_at: None,
+            checked_at: None,
             retry: false,
             reported: None,
         }
@@ -115,15 +123,19 @@ impl Keeper {
             if stop {
                 return;
             }
+            self.check_pages();
             self.guarded(|keeper| keeper.turn(due, request == Ok(Request::Checkpoint)));
         }
     }
 
     /// Does everything else that is due.
-    fn turn(&mut self, due: bool, wanted: bool) {
+    pub(crate) fn turn(&mut self, due: bool, wanted: bool) {
         if due {
             self.check_place();
             self.open();
+        }
+        if self.database.is_some() && self.shared.is_suspect.swap(false, Relaxed) {
+            self.replace();
         }
         let checkpoint_interval = self.shared.settings.checkpoint_interval;
         if wanted || due && self.retry || self.checkpointed_at.elapsed() >= checkpoint_interval {
@@ -131,6 +143,19 @@ impl Keeper {
         }
         if self.pruned_at.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {
             self.prune();
+        }
+    }
+
+    /// Looks for damage in the database, from time to time and on a thread of its own, as that reads the whole file.
+    fn check_pages(&mut self) {
+        if self.database.is_none() || self.checked_at.is_some_and(|at| at.elapsed() < CHECK_EVERY) {
+            return;
+        }
+        self.checked_at = Some(Instant::now());
+        let shared = Arc::clone(&self.shared);
+        let check = move || shared.check();
+        if let Err(error) = thread::Builder::new().name("journal-check".to_owned()).spawn(check) {
+            warn!("could not check the journal for damage: {error}");
         }
     }
 
@@ -185,15 +210,18 @@ impl Keeper {
         if self.lock.is_none() {
             self.lock = Some(locked(path).map_err(io)?.ok_or_else(|| Refused::Locked(path.clone()))?);
         }
-        let (mut database, found) = Database::open(path)?;
+        let (mut database, found) =
+            if self.is_damaged { Database::replace(path)? } else { Database::open(path)? };
+        self.is_damaged = false;
         let notice = match found {
             Found::New => {
                 info!("created the journal {}", path.display());
                 None
             }
             Found::Whole => None,
-            Found::SetAside(aside) => Some(self.report_set_aside(&aside)),
+            Found::SetAside(aside) => Some(aside),
         };
+        database.salvage_state(path)?;
         let mut left = Recovered {
             checkpointed: database.folded()?,
             newest: database.newest()?,
@@ -207,9 +235,13 @@ impl Keeper {
             left.checkpointed = self.adopt(&mut database, &left)?;
         }
         self.file = FileId::at(path);
-        let notice = notice.or(left.damage.take());
+        let damage = left.damage.take();
         self.shared.wal.open(left);
-        Ok((database, notice))
+        // What is recorded meanwhile is in the log.
+        let log = self.shared.wal.log();
+        let salvaged = database.salvage(path, &self.shared.settings.zone, &mut || log.sync())?;
+        let notice = salvaged.map(|lost| report_damage(path, notice.as_deref(), &lost));
+        Ok((database, notice.or(damage)))
     }
 
     /// Takes what others recorded in a place to which this program has come, and makes room for its own segments.
@@ -260,16 +292,6 @@ impl Keeper {
             self.open();
         }
         self.shared.wal.log().sync();
-    }
-
-    fn report_set_aside(&self, aside: &std::path::Path) -> String {
-        let path = self.shared.settings.path.display();
-        let message = format!(
-            "the journal {path} was damaged: it was renamed to {}, and a new one was created",
-            aside.display()
-        );
-        error!("{message}");
-        message
     }
 
     /// Makes what was recorded survive a power cut.
@@ -347,19 +369,21 @@ impl Keeper {
         }
     }
 
+    /// Goes on in a new database, into which is copied what can be read of the damaged one.
+    fn replace(&mut self) {
+        self.database = None;
+        self.shared.readers.allow(false);
+        self.is_damaged = true;
+        self.open();
+    }
+
     /// Reports a failure. A damaged database is replaced by a new one with what is in the segments.
     fn failed(&mut self, what: &str, error: &DatabaseError) {
         let path = &self.shared.settings.path;
         self.retry = true;
         if error.is_damage() {
             warn!("could not {what} the journal: {error}");
-            self.database = None;
-            self.shared.readers.allow(false);
-            match db::set_aside(path) {
-                Ok(aside) => lock(&self.shared.status).notice = Some(self.report_set_aside(&aside)),
-                Err(error) => error!("could not rename {}: {error}", path.display()),
-            }
-            return self.open();
+            return self.replace();
         }
         let message = format!(
             "could not {what} the journal {}: {error}; nothing is lost yet, retrying",
@@ -371,4 +395,16 @@ impl Keeper {
         lock(&self.shared.status).problem = Some(message.clone());
         self.reported = Some(message);
     }
+}
+
+/// Reports a damaged database, and what is lost with it. Returns the notice for `/health`.
+fn report_damage(path: &Path, aside: Option<&Path>, lost: &[String]) -> String {
+    let renamed = aside.map(|aside| format!(": it was renamed to {}", aside.display())).unwrap_or_default();
+    let lost = if lost.is_empty() { "nothing".to_owned() } else { lost.join("; ") };
+    let message = format!(
+        "the journal {} was damaged{renamed}, and what could be read is in a new one; lost: {lost}",
+        path.display()
+    );
+    error!("{message}");
+    message
 }

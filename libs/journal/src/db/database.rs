@@ -49,11 +49,18 @@ impl Database {
         match Self::open_whole(path) {
             Err(error) if error.is_damage() => {
                 tracing::error!("`{}` cannot be read: {error}", path.display());
-                let aside = set_aside(path)?;
-                Ok((Self::open_whole(path)?.0, Found::SetAside(aside)))
+                Self::replace(path)
             }
             other => other,
         }
+    }
+
+    /// Sets a damaged database aside and creates a new one, which notes that there is something to be salvaged.
+    pub(crate) fn replace(path: &Path) -> Result<(Self, Found), DatabaseError> {
+        let aside = set_aside(path)?;
+        let (database, _) = Self::open_whole(path)?;
+        database.note_salvage(&aside)?;
+        Ok((database, Found::SetAside(aside)))
     }
 
     fn open_whole(path: &Path) -> Result<(Self, Found), DatabaseError> {

@@ -182,7 +182,7 @@ impl<'v> DbSeries<'v> {
 
     /// Returns the roll-up of the minute that begins at a second.
     pub(crate) fn minute(&self, start: i64) -> rusqlite::Result<Option<Rollup>> {
-        self.statement(MINUTE)?.query_row([start, self.series], |row| Rollup::from_row(row, 0)).optional()
+        rollup_tables::minute(self.database, self.key(), start)
     }
 
     /// Returns the readings of a minute, of which there may be only the roll-up; `None` where they are damaged.

@@ -24,19 +24,20 @@ impl DatabaseError {
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Damaged(_) => true,
-            Self::Sqlite(error) if is_wrong_type(error) => true,
-            Self::Sqlite(error) => matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-            ),
+            Self::Sqlite(error) => Self::is_damaged(error),
             Self::Newer { .. } | Self::Foreign { .. } | Self::Io(_) => false,
         }
     }
 
+    /// Returns whether an error says that the file is damaged.
+    pub(crate) fn is_damaged(error: &rusqlite::Error) -> bool {
+        let code = error.sqlite_error_code();
+        is_wrong_type(error) || matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    }
+
     /// Returns whether a page cannot be read, while others can.
     pub(crate) fn is_unreadable(error: &rusqlite::Error) -> bool {
-        let code = error.sqlite_error_code();
-        is_wrong_type(error) || matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::SystemIoFailure))
+        Self::is_damaged(error) || error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
     }
 }
 

@@ -13,16 +13,19 @@ mod rice;
 pub(crate) mod rollup;
 mod rollup_tables;
 mod rows;
+mod salvage;
 mod schema;
 pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 pub(crate) mod walk;
 
+#[cfg(test)]
+use self::database::set_aside;
 pub(crate) use self::{
     block::{Block, minute_of},
     counter_resets::{Counter, Reset},
-    database::{Database, Found, open_for_reading, set_aside},
+    database::{Database, Found, open_for_reading},
     db_series::{DbSeries, Quarter},
     error::DatabaseError,
     rollup::{Level, Rollup},

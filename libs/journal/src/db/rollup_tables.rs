@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::tz::TimeZone;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::db::{Level, Rollup, Rows};
 
@@ -18,9 +18,19 @@ pub(crate) fn put(
     start: i64,
     rollup: &Rollup,
 ) -> rusqlite::Result<()> {
+    insert(connection, "REPLACE", (level, start), series, rollup)
+}
+
+fn insert(
+    connection: &Connection,
+    or: &str,
+    (level, start): (Level, i64),
+    series: u32,
+    rollup: &Rollup,
+) -> rusqlite::Result<()> {
     let Rollup { first, last, min, max, mean, count } = *rollup;
     let sql = format!(
-        "INSERT OR REPLACE INTO {} (series, ts, first, last, min, max, mean, count)
+        "INSERT OR {or} INTO {} (series, ts, first, last, min, max, mean, count)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         level.table()
     );
@@ -42,6 +52,44 @@ pub(crate) fn rollups(
     let mut rows = rows.query([series, range.start, range.end])?;
     while let Some(row) = rows.next()? {
         visit(row.get(0)?, Rollup::from_row(row, 1)?);
+    }
+    Ok(())
+}
+
+/// Returns the roll-up of a minute.
+pub(crate) fn minute(connection: &Connection, series: u32, start: i64) -> rusqlite::Result<Option<Rollup>> {
+    let sql = "SELECT first, last, min, max, mean, count FROM minute WHERE ts = ?1 AND series = ?2";
+    connection.prepare_cached(sql)?.query_row((start, series), |row| Rollup::from_row(row, 0)).optional()
+}
+
+/// Makes the quarters, hours and days that are missing.
+pub(crate) fn fill(connection: &Connection, zone: &TimeZone) -> rusqlite::Result<()> {
+    let first = |from: i64| {
+        let mut first = connection.prepare_cached("SELECT min(ts) FROM minute WHERE ts >= ?1")?;
+        first.query_row([from], |row| row.get::<_, Option<i64>>(0))
+    };
+    let mut from = i64::MIN;
+    while let Some(ts) = first(from)? {
+        let start = Level::Quarter.start(ts, zone);
+        from = Level::Quarter.next(start, zone);
+        for (series, rollup) in minutes(connection, start, from)? {
+            insert(connection, "IGNORE", (Level::Quarter, start), series, &rollup)?;
+        }
+    }
+    let spans = "SELECT DISTINCT series, ts FROM quarter ORDER BY series, ts";
+    let mut quarters = connection.prepare(spans)?;
+    let mut quarters = quarters.query([])?;
+    let mut known = [None; 2];
+    while let Some(row) = quarters.next()? {
+        let (series, ts) = (row.get::<_, u32>(0)?, row.get(1)?);
+        for (level, known) in [Level::Hour, Level::Day].into_iter().zip(&mut known) {
+            let start = level.start(ts, zone);
+            if known.replace((series, start)) != Some((series, start))
+                && let Some(rollup) = of_quarters(connection, series, start, level.next(start, zone))?
+            {
+                insert(connection, "IGNORE", (level, start), series, &rollup)?;
+            }
+        }
     }
     Ok(())
 }

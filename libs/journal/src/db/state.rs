@@ -87,11 +87,14 @@ pub(crate) fn keep_cursor(connection: &Connection, publisher: &str, at: Position
     keep(connection, &format!("cursor.{publisher}"), json!(at).to_string())
 }
 
-fn keep(connection: &Connection, key: &str, value: impl ToSql) -> rusqlite::Result<()> {
+pub(super) fn keep(connection: &Connection, key: &str, value: impl ToSql) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2)")?;
     statement.execute((key, value)).map(|_| ())
 }
 
-fn state<T: rusqlite::types::FromSql>(connection: &Connection, key: &str) -> rusqlite::Result<Option<T>> {
+pub(super) fn state<T: rusqlite::types::FromSql>(
+    connection: &Connection,
+    key: &str,
+) -> rusqlite::Result<Option<T>> {
     connection.query_row("SELECT value FROM state WHERE key = ?1", [key], |row| row.get(0)).optional()
 }

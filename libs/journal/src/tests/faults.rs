@@ -227,6 +227,49 @@ fn what_cannot_be_read_at_the_start_is_set_aside() {
 }
 
 #[test]
+fn a_path_that_is_a_folder_and_stray_files_stop_no_recording_and_cost_no_reading() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, clock) = (dir.path().join("journal"), Clock::new());
+    fs::create_dir(&folder).unwrap();
+    let settings = Settings { path: folder.clone(), ..clock.settings(dir.path()) };
+    let (journal, mut keeper) = Journal::new(settings.clone());
+    keeper.open();
+    clock.record(&journal, "1");
+    drop((journal, keeper));
+    let last = segment(&folder);
+    let beside = |name: String| folder.join(format!("journal.db-tail.{name}"));
+    for (number, stray) in [u64::MAX, u64::MAX - 1, 1 << 63, i64::MAX as u64, 1 << 40].iter().zip(0..) {
+        if stray % 2 == 0 {
+            fs::write(beside(number.to_string()), [stray; 5000]).unwrap();
+        } else {
+            fs::create_dir(beside(number.to_string())).unwrap();
+        }
+    }
+    for (number, content) in [(1, 0), (last - 1, 3), (last + 1, 5000), (last + 1_000_000_000, 70_000)] {
+        let noise = (0..content).map(|n: usize| (n * 2_654_435_761 >> 9) as u8);
+        fs::write(beside(number.to_string()), noise.collect::<Vec<_>>()).unwrap();
+    }
+    fs::create_dir(beside((last + 2).to_string())).unwrap();
+    fs::copy(beside(last.to_string()), beside((last + 3).to_string())).unwrap();
+    fs::File::create(beside((last + 4).to_string())).unwrap().set_len(1 << 40).unwrap();
+    for name in ["", "x", "-5", "+7", "07", "1e3", " 8", "\u{661}"] {
+        fs::write(beside(name.to_owned()), "stray").unwrap();
+    }
+    for run in 2..5 {
+        let (journal, mut keeper) = Journal::new(settings.clone());
+        keeper.open();
+        clock.record(&journal, &run.to_string());
+        assert_eq!(journal.status().unwrap().problem, None, "{run}");
+        keeper.sync();
+        if run > 2 {
+            keeper.checkpoint();
+        }
+        assert_eq!(samples(&journal).len(), run, "{run}: {:?}", samples(&journal));
+    }
+    assert!(beside(u64::MAX.to_string()).exists(), "what is not ours stays");
+}
+
+#[test]
 fn damage_in_the_middle_of_a_segment_is_kept_for_people() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
     let (journal, keeper) = clock.journal(dir.path());

@@ -1,6 +1,7 @@
 //! The journal as a whole.
 #![allow(clippy::unwrap_used)]
 
+mod damaged_database;
 mod faults;
 mod place;
 mod version1;

@@ -62,6 +62,7 @@ impl Import {
         let (mut database, found) =
             Database::open(path).map_err(|error| TransferError::opening(path, error))?;
         let zone = TimeZone::system();
+        database.salvage(path, &zone, &mut || ())?;
         let folded = database.folded()?;
         let numbers = segment_numbers(path).map_err(TransferError::file(folder(path)))?;
         let left = read_segments(path, folded)?;

@@ -23,6 +23,9 @@ use reading::Text;
 /// A power cut tears a few frames off the end; more than a page may be damage, and is worth keeping. In bytes.
 const TORN: usize = 4 << 10;
 
+/// Longest file that may be a segment, in bytes.
+const LONGEST: u64 = 256 << 20;
+
 /// State that an earlier run left, in the database and in segments.
 #[derive(Debug, Default)]
 pub(crate) struct Recovered {
@@ -69,7 +72,7 @@ impl Recovered {
 
     fn read_segment(&mut self, database: &Path, number: u64) -> io::Result<Option<Closed>> {
         let path = segment_path(database, number);
-        let bytes = match fs::read(&path) {
+        let bytes = match read(&path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 error!("could not read {}: {error}; it is set aside", path.display());
@@ -120,6 +123,14 @@ fn keep_copy(path: &Path, damage: &[Gap]) -> String {
     let message = format!("{bytes} bytes of {path} are damaged: readings are missing {missing}; {kept}");
     error!("{message}");
     message
+}
+
+/// Reads a segment. One of a size that none has would fill the memory.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if fs::metadata(path)?.len() > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than any segment"));
+    }
+    fs::read(path)
 }
 
 fn set_aside(path: &Path) {

@@ -122,13 +122,22 @@ pub(crate) fn segment_path(database: &Path, number: u64) -> PathBuf {
     with_suffix(database, &format!("-tail.{number}"))
 }
 
+/// Numbers from this one on are no segment's: they are Unix times, and this one is 32,000 years ahead. In front of the
+/// last number of all, none would be left for the next segment.
+const TOO_LARGE: u64 = 1 << 40;
+
 /// Returns the numbers of the segments beside a database, ascending.
 pub(crate) fn segment_numbers(database: &Path) -> io::Result<Vec<u64>> {
     let prefix = format!("{}-tail.", database.file_name().unwrap_or_default().to_string_lossy());
     let mut numbers = Vec::new();
     for entry in fs::read_dir(folder(database))? {
         let name = entry?.file_name();
-        numbers.extend(name.to_string_lossy().strip_prefix(&prefix).and_then(|n| n.parse::<u64>().ok()));
+        let name = name.to_string_lossy();
+        let Some((text, Ok(number))) = name.strip_prefix(&prefix).map(|n| (n, n.parse::<u64>())) else {
+            continue;
+        };
+        // `+7` and `07` are numbers, too.
+        numbers.extend(Some(number).filter(|n| *n < TOO_LARGE && n.to_string() == text));
     }
     numbers.sort_unstable();
     Ok(numbers)
