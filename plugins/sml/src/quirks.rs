@@ -138,9 +138,12 @@ impl Quirks {
         if kermit && self.crc == Crc::Auto && !meter.has(Quirk::Kermit) {
             return None;
         }
-        let unsigned_power = self.unsigned_power.unwrap_or_else(|| meter.has(Quirk::UnsignedPower));
-        let is_known = meter.has(Quirk::SignInStatus);
         let direction = Direction::of(registers);
+        let unsigned_power = self.unsigned_power.unwrap_or_else(|| {
+            meter.has(Quirk::UnsignedPower)
+                || direction.is_some_and(|direction| sign.is_unsigned(registers, direction))
+        });
+        let is_known = meter.has(Quirk::SignInStatus);
         // A negative sign counts where the status word agrees.
         if unsigned_power && !direction.is_some_and(Direction::is_out) {
             for (code, entry) in registers.entries_mut() {

@@ -221,6 +221,11 @@ impl Entry {
         }
     }
 
+    /// Returns whether it is a negative number of less than four bytes.
+    pub(crate) fn is_short_and_negative(&self) -> bool {
+        self.number.is_some() && self.short.is_some_and(|(number, ..)| number < 0)
+    }
+
     /// Takes a positive number for a negative one.
     pub(crate) fn make_negative(&mut self) {
         if let Some(number) = self.number.filter(|number| number.mantissa() > 0) {

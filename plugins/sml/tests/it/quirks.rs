@@ -55,6 +55,34 @@ fn some_dzg_meters_send_unsigned_powers_as_signed_ones() {
 }
 
 #[test]
+fn an_unsigned_power_is_learnt_where_the_counter_of_import_rises() {
+    // Status word, energies, value of two bytes.
+    let sent = |telegrams: &[(u64, [u64; 2], i64)]| -> Vec<Vec<u8>> {
+        let telegram = |(status, [import, export], power): &(u64, [u64; 2], i64)| {
+            let import = Entry::number(IMPORT, 30, -1, unsigned(*import, 4)).status(*status, 4);
+            let export = Entry::number([1, 0, 2, 8, 0, 255], 30, -1, unsigned(*export, 4));
+            let power = Entry::number(POWER, 27, -2, signed(*power, 2));
+            telegram(b"\x0a\x01XYZ\x00\x00\x00\x00\x17", &[import, export, power])
+        };
+        telegrams.iter().map(telegram).collect()
+    };
+    let found = |telegrams: &[(u64, [u64; 2], i64)]| powers(&sent(telegrams), Quirks::default());
+    let rising: Vec<_> = (0..5).map(|i| (IN, [10 + i, 7], -29_912)).collect();
+    let shown = |text: &str| vec![text.to_owned()];
+    assert_eq!(found(&rising)[2], ("none", shown("-299.12 W")));
+    assert_eq!(found(&rising)[3..], vec![("unsigned power", shown("356.24 W")); 2]);
+    // The status word agrees with the sign, or the counter of feed-in rises, or none does.
+    let feeding = [&rising[..], &[(OUT, [15, 7], -29_912)]].concat();
+    assert_eq!(found(&feeding)[5], ("unsigned power", shown("-299.12 W")));
+    for step in [[0, 1], [0, 0], [1, 1]] {
+        let other: Vec<_> = (0..9).map(|i| (IN, [10 + i * step[0], 7 + i * step[1]], -29_912)).collect();
+        assert!(found(&other).iter().all(|found| *found == ("none", shown("-299.12 W"))), "{step:?}");
+    }
+    let config = Quirks { unsigned_power: Some(false), ..Quirks::default() };
+    assert!(powers(&sent(&rising), config).iter().all(|(quirk, _)| *quirk == "none"));
+}
+
+#[test]
 fn unsigned_powers_can_be_configured() {
     let quirks = |unsigned_power| Quirks { unsigned_power: Some(unsigned_power), ..Quirks::default() };
     let bytes = dzg(60_000_000, IN, signed(-29_912, 2));
@@ -226,6 +254,20 @@ fn phases_without_a_sign_get_theirs_too_or_are_left_out() {
     ];
     let found = powers(&sent.concat(), Quirks::default());
     assert_eq!(found[3].1, ["500 W", "-100 W", "25 W", "425 W"], "one phase feeds in, and all draw");
+}
+
+#[test]
+fn a_power_of_import_that_stands_for_both_directions_gets_its_sign_too() {
+    let sent = |with_export: bool| {
+        let watts = |group, value| Entry::number([1, 0, group, 7, 0, 255], 27, 0, signed(value, 4));
+        let import = Entry::number(IMPORT, 30, -1, unsigned(10, 5)).status(EDL[0], 4);
+        let mut entries = vec![import, watts(1, 575), watts(21, 300), watts(41, 200), watts(61, 75)];
+        entries.extend(with_export.then(|| watts(2, 0)));
+        vec![telegram(b"\x0a\x01XYZ\x00\x00\x00\x00\x17", &entries); 3]
+    };
+    let found = powers(&sent(false), Quirks::default());
+    assert_eq!(found[2], (STATUS, ["-575 W", "-300 W", "-200 W", "-75 W"].map(str::to_owned).into()));
+    assert_eq!(powers(&sent(true), Quirks::default())[2].0, "none", "each direction has its register");
 }
 
 #[test]
