@@ -46,7 +46,7 @@ pub(crate) struct Total {
     pub(crate) rate: Rate,
     sync_interval: Duration,
     state: Mutex<State>,
-    /// Notified of a change by a command.
+    /// Notified of a change by a command, and of the end of a sync, after which the next one has a time.
     changed: Notify,
     file: Fact,
     write_errors: Counter,
@@ -172,7 +172,7 @@ impl Total {
         state.set_logged_at = Some(Instant::now());
     }
 
-    /// Waits until a command changes the count.
+    /// Waits until a command changes the count, or a sync ends.
     ///
     /// # Cancel safety
     /// A change between two calls ends the next call at once.
@@ -199,6 +199,7 @@ impl Total {
             let mut state = total.state();
             state.syncing = false;
             total.log_sets(&mut state);
+            total.changed.notify_one();
         });
     }
 
