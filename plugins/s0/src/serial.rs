@@ -98,15 +98,31 @@ struct Bursts {
     burst: Option<Burst>,
     /// Bytes of the last pulses that stood alone.
     alone: VecDeque<u64>,
+    /// Bursts from the time before that is known, which may turn out to be several pulses.
+    unclear: Vec<Burst>,
 }
 
 /// Bytes without a pause.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Burst {
     bytes: u64,
     counted: u64,
-    /// Most pulses that fit into the time since the one before; `None` if it was not late.
-    room: Option<u64>,
+    /// Most pulses that it may have: as many as fit into the time since the one before if this process was stalled, or
+    /// cannot tell yet; else 1.
+    room: u64,
+    was_stalled: bool,
+}
+
+impl Burst {
+    /// Returns its pulses, where a single one has `mean` bytes, and `most` at most.
+    fn pulses(self, (mean, most): (f64, u64)) -> u64 {
+        // A contact that bounces has a few bytes more at some pulses.
+        if self.bytes <= most {
+            1
+        } else {
+            (self.bytes as f64 / mean).round().clamp(1.0, self.room as f64) as u64
+        }
+    }
 }
 
 impl Bursts {
@@ -120,6 +136,7 @@ impl Bursts {
             stalled: None,
             burst: None,
             alone: VecDeque::new(),
+            unclear: Vec::new(),
         }
     }
 
@@ -165,30 +182,33 @@ impl Bursts {
     /// Returns the pulses that become certain with `count` further bytes, after a pause.
     fn burst(&mut self, count: u64, now: Duration, pause: Option<Duration>) -> u64 {
         let was_stalled = self.stalled.is_some_and(|at| now.saturating_sub(at) < self.debounce);
+        let can_tell = self.gap.is_some();
         if let Some(pause) = pause.filter(|pause| *pause >= self.debounce) {
-            if let Some(Burst { bytes, room: None, .. }) = self.burst {
-                self.alone.truncate(REMEMBERED - 1);
-                self.alone.push_front(bytes);
+            if let Some(ended) = self.burst.take() {
+                if !ended.was_stalled {
+                    self.alone.truncate(REMEMBERED - 1);
+                    self.alone.push_front(ended.bytes);
+                }
+                self.unclear.truncate(REMEMBERED - 1);
+                self.unclear.push(ended);
             }
             if !was_stalled {
                 self.gap = Some(pause);
             }
-            self.burst = None;
         }
-        let per_pulse = self.per_pulse();
-        let room = pause.map(|pause| 1 + (pause.as_nanos() / (2 * self.debounce).as_nanos().max(1)) as u64);
-        let new = Burst { bytes: 0, counted: 0, room: room.filter(|_| was_stalled) };
-        let burst = self.burst.get_or_insert(new);
+        let room = pause.filter(|_| was_stalled || !can_tell).map_or(0, |pause| pause.as_nanos());
+        let room = 1 + (room / (2 * self.debounce).as_nanos().max(1)) as u64;
+        let mut burst = self.burst.unwrap_or(Burst { bytes: 0, counted: 0, room, was_stalled });
         burst.bytes += count;
-        let pulses = match (per_pulse, burst.room) {
-            // A contact that bounces has a few bytes more at some pulses.
-            (Some((mean, most)), Some(room)) if burst.bytes > most => {
-                (burst.bytes as f64 / mean).round().clamp(1.0, room as f64) as u64
-            }
-            _ => 1,
-        };
-        let new = pulses.saturating_sub(burst.counted);
+        let known = self.per_pulse();
+        let pulses = known.map_or(1, |per_pulse| burst.pulses(per_pulse));
+        let mut new = pulses.saturating_sub(burst.counted);
         burst.counted += new;
+        self.burst = Some(burst);
+        if let Some(per_pulse) = known {
+            let late = |burst: Burst| burst.pulses(per_pulse).saturating_sub(burst.counted);
+            new += self.unclear.drain(..).map(late).sum::<u64>();
+        }
         new
     }
 }
@@ -257,6 +277,17 @@ mod tests {
                     assert_eq!(count, 100, "{per_pulse} bytes each {gap} ms, stalls of {length} ms");
                     assert_eq!(learned, Some(per_pulse as f64));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn pulses_that_gathered_before_anything_was_learned_are_counted_later() {
+        for per_pulse in 1..=3 {
+            let bytes: Vec<_> =
+                (0..60).flat_map(|n| (0..per_pulse).map(move |byte| 2000 + n * 60 + byte)).collect();
+            for stalls in [&[(2010, 2300)][..], &[(2070, 2500), (2600, 2900)], &[(2130, 3000)]] {
+                assert_eq!(counted(&bytes, stalls).0, 60, "{per_pulse} bytes a pulse, stalls {stalls:?}");
             }
         }
     }
