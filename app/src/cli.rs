@@ -70,7 +70,7 @@ pub fn main() -> ExitCode {
             "these options are for a run of the program: before a command, only `--config` is possible\n",
         )),
         None if cli.run.demo => demo::run(&cli.run.file),
-        None => cli.run.file.load().map_err(Failure::from).and_then(|config| run::run(config, None)),
+        None => cli.run.file.load().map_err(Failure::from).and_then(|(_, config)| run::run(config, None)),
         Some(Command::Check(file)) => check(&file),
         Some(Command::Plugins) => plugins(),
         Some(Command::Sample { plugin }) => sample(&plugin),
@@ -90,9 +90,9 @@ pub fn main() -> ExitCode {
 }
 
 fn check(file: &ConfigFile) -> Result<(), Failure> {
-    let config = file.load()?;
+    let (name, config) = file.load()?;
     let mut out = io::stdout().lock();
-    writeln!(out, "configuration OK; serves http://{}/data", config.server.listen)?;
+    writeln!(out, "{name}: configuration OK; serves http://{}/data", config.server.listen)?;
     for source in &config.sources {
         let device = source.device.as_deref().unwrap_or("no device");
         writeln!(out, "  {}: plugin {}, {device}", source.name, source.plugin.kind)?;
@@ -103,6 +103,9 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
     for endpoint in &config.endpoints {
         let (kind, listen) = (endpoint.plugin.kind, endpoint.endpoint.listen());
         writeln!(out, "  {}: endpoint {kind}, {listen}", endpoint.name)?;
+    }
+    for warning in &config.warnings {
+        writeln!(out, "warning: {warning}")?;
     }
     if config.sources.is_empty() {
         writeln!(out, "hint: no source is configured yet; `smartmeter sample d0` prints one")?;

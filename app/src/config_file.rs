@@ -65,12 +65,17 @@ impl ConfigFile {
         settings
     }
 
-    /// Reads and checks the configuration.
-    pub(crate) fn load(&self) -> Result<Config, Diagnostics> {
+    /// Reads and checks the configuration. Returns the name of its file, too.
+    pub(crate) fn load(&self) -> Result<(String, Config), Diagnostics> {
         match self.path() {
-            Some(path) => Config::load(&path, |text| self.settings(text)),
+            Some(path) => {
+                let config = Config::load(&path, |text| self.settings(text))?;
+                let path = std::path::absolute(&path).unwrap_or(path);
+                Ok((path.display().to_string(), config))
+            }
             None if self.serial_port.is_some() || self.s0_pin.is_some() => {
-                Config::parse("command line", "", &self.settings(""))
+                let name = "command line";
+                Ok((name.to_owned(), Config::parse(name, "", &self.settings(""))?))
             }
             None => Err(Diagnostics::file(
                 "config.toml",

@@ -2,13 +2,16 @@
 
 use framework::{Config, Service};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{failure::Failure, log};
 
 /// Runs the configuration until Ctrl+C or SIGTERM. `simulated` is the log line about devices that are not real.
 pub(crate) fn run(config: Config, simulated: Option<&'static str>) -> Result<(), Failure> {
     let _log = log::start();
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
     let listener = framework::listen(config.server.listen, "`[server] listen` or `--port`")?;
     let address = listener.local_addr()?;
     let sources = config.sources.len();

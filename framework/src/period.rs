@@ -12,6 +12,9 @@ use serde::{Deserialize, Deserializer, de};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(pub Duration);
 
+/// Nobody means more, and sums of such durations cannot overflow.
+const LONGEST: Duration = Duration::from_secs(36_525 * 86_400);
+
 impl Deref for Period {
     type Target = Duration;
 
@@ -31,14 +34,18 @@ impl FromStr for Period {
                 .split(|c: char| !c.is_ascii_digit())
                 .all(|number| number.is_empty() || number.parse::<u32>().is_ok());
         let span = SpanParser::new().parse_span(text).ok().filter(|_| is_plain);
-        span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok())
-            .and_then(|duration| Duration::try_from(duration).ok())
-            .map(Self)
-            .ok_or_else(|| {
-                format!(
-                    "`{text}` is not a valid duration: expected numbers and units, such as `5s`, `15m`, `1h30m` or `250ms`"
-                )
-            })
+        let duration = span
+            .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok())
+            .and_then(|duration| Duration::try_from(duration).ok());
+        match duration {
+            Some(duration) if duration > LONGEST => {
+                Err(format!("`{text}` is not a valid duration: expected at most 100 years, `36525d`"))
+            }
+            Some(duration) => Ok(Self(duration)),
+            None => Err(format!(
+                "`{text}` is not a valid duration: expected numbers and units, such as `5s`, `15m`, `1h30m` or `250ms`"
+            )),
+        }
     }
 }
 
@@ -90,6 +97,7 @@ mod tests {
             ("1d", 86_400_000),
             ("30d", 2_592_000_000),
             ("10000d", 864_000_000_000),
+            ("36525d", 3_155_760_000_000),
             ("1d2h3m4s5ms", 93_784_005),
             ("0s", 0),
         ] {
@@ -149,6 +157,9 @@ mod tests {
             "5dd",
             "5hm",
             "999999999d",
+            "36525d1ms",
+            "4000000000d",
+            "876601h",
         ] {
             let error = text.parse::<Period>().unwrap_err();
             assert!(error.starts_with(&format!("`{text}` is not a valid duration: expected ")), "{error}");

@@ -3,9 +3,8 @@
 use reading::words;
 
 use crate::{
-    Context, Endpoint, EndpointPlugin, Publisher, PublisherPlugin, SourcePlugin,
-    source::ParsedSource,
-    table::{Table, keys_of},
+    Context, Endpoint, EndpointPlugin, Mode, Publisher, PublisherPlugin, Source, SourceContext, SourcePlugin,
+    table::{Built, Table, keys_of},
 };
 
 words! {
@@ -50,18 +49,22 @@ pub struct PluginInfo {
 /// Builder of what a section configures, its type erased.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Build {
-    Source(fn(&Table<'_>) -> Option<ParsedSource>),
-    Publisher(fn(&Table<'_>, &Context) -> Option<Box<dyn Publisher>>),
-    Endpoint(fn(&Table<'_>, &Context) -> Option<Box<dyn Endpoint>>),
+    /// The context of a source depends on its mode.
+    Source(fn(&Table<'_>, &dyn Fn(Mode) -> SourceContext) -> Built<(Source, Mode, SourceContext)>),
+    Publisher(fn(&Table<'_>, &Context) -> Built<Box<dyn Publisher>>),
+    Endpoint(fn(&Table<'_>, &Context) -> Built<Box<dyn Endpoint>>),
 }
 
 /// The macros `register_source!`, `register_publisher!` and `register_endpoint!` call these.
 #[doc(hidden)]
 impl PluginInfo {
     pub const fn source<P: SourcePlugin>() -> Self {
-        let build = Build::Source(|section| {
-            let config = section.parse::<P::Config>()?;
-            Some(ParsedSource { mode: P::mode(&config), build: Box::new(|cx| P::build(config, cx)) })
+        let build = Build::Source(|section, context| {
+            section.build(|config| {
+                let mode = P::mode(&config);
+                let cx = context(mode);
+                Ok((P::build(config, &cx)?, mode, cx))
+            })
         });
         let (role, keys) = (Role::Source, keys_of::<P::Config> as fn() -> _);
         Self { role, kind: P::KIND, about: P::ABOUT, sample: P::SAMPLE, keys, build }

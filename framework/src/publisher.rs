@@ -41,6 +41,12 @@ pub trait Publisher: Send + 'static {
         Batching::default()
     }
 
+    /// Returns what two publishers cannot share, in words, such as ``client id `x` at `broker` ``: the configuration
+    /// refuses two that return the same.
+    fn exclusive(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Prepares for the first record. Called again after a panic.
     ///
     /// A server that cannot be reached need not be an error yet. Work beside [`publish`](Self::publish), such as

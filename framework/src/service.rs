@@ -74,7 +74,7 @@ impl Service {
     }
 
     async fn serve(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Config { server, journal, sources, publishers, endpoints } = self.config;
+        let Config { server, journal, sources, publishers, endpoints, .. } = self.config;
         let listener = match self.listener {
             Some(listener) => listener,
             None => listen(server.listen, "`[server] listen`")?,

@@ -146,11 +146,3 @@ impl Source {
         self
     }
 }
-
-type BuildFn = dyn FnOnce(&SourceContext) -> Result<Source, ConfigError>;
-
-/// A plugin's configuration that has been read, its type erased: the context of its source depends on the mode.
-pub(crate) struct ParsedSource {
-    pub(crate) mode: Mode,
-    pub(crate) build: Box<BuildFn>,
-}

@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
             let Some(plugin) = self.plugin(&mut section, Role::Endpoint) else { continue };
             let Build::Endpoint(build) = plugin.build else { continue };
             let context = context(&name);
-            let endpoint = build(&section, &context);
+            let (endpoint, is_right) = build(&section, &context).known();
             let Some(endpoint) = endpoint.filter(|_| enabled) else { continue };
             let listen = endpoint.listen();
             if let Some((other, address)) = taken.iter().find(|(_, other)| clash(*other, listen)) {
@@ -46,7 +46,7 @@ impl<'a> Reader<'a> {
                     .refuse(&ConfigError::key("listen", message).hint("choose another port, such as 8081"));
             }
             taken.push((format!("[endpoints.{name}]"), listen));
-            built.push(ConfiguredEndpoint { name, plugin, endpoint, context });
+            built.extend(is_right.then_some(ConfiguredEndpoint { name, plugin, endpoint, context }));
         }
         built
     }

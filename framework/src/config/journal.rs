@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::{
     ConfigError, Period,
-    table::{Table, keys_of},
+    table::{Built, Table, keys_of},
 };
 
 /// `[journal]`, checked.
@@ -51,7 +51,7 @@ impl Default for Keys {
 }
 
 impl JournalConfig {
-    pub(super) fn read(section: &Table<'_>, state_dir: &Path) -> Option<Self> {
+    pub(super) fn read(section: &Table<'_>, state_dir: &Path) -> Built<Self> {
         section.build(|keys| Self::check(keys, state_dir))
     }
 

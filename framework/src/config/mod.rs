@@ -1,6 +1,8 @@
 //! `config.toml`: read once, checked completely before any device is opened, never written.
 
 mod endpoints;
+mod exposure;
+mod file;
 mod journal;
 mod publishers;
 mod secret;
@@ -32,6 +34,9 @@ use crate::{
 /// The tables of the file.
 const TABLES: [&str; 5] = ["server", "journal", "sources", "publishers", "endpoints"];
 
+/// Longest name of a source, publisher or endpoint.
+const MAX_NAME: usize = 64;
+
 /// A configuration without mistakes.
 pub struct Config {
     /// `[server]`.
@@ -44,6 +49,8 @@ pub struct Config {
     pub publishers: Vec<ConfiguredPublisher>,
     /// The enabled `[endpoints.<name>]`, in the order of the file.
     pub endpoints: Vec<ConfiguredEndpoint>,
+    /// What is no mistake, but should be changed: a secret that everybody can read.
+    pub warnings: Vec<String>,
 }
 
 impl Config {
@@ -57,7 +64,7 @@ impl Config {
         let (table, errors) = DeTable::parse_recoverable(&text.text);
         if !errors.is_empty() {
             let found = errors.iter().map(|error| {
-                Diagnostic::quoting(&text, error.span().unwrap_or(0..0), error.message(), false)
+                Diagnostic::quoting(&text, error.span().unwrap_or(0..0), error.message(), false, None)
             });
             return Err(Diagnostics::new(found.collect()));
         }
@@ -82,11 +89,11 @@ impl Config {
         settings: impl FnOnce(&str) -> Vec<Setting>,
     ) -> Result<Self, Diagnostics> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let message = format!("could not read this file: {error}");
-            Diagnostics::new(vec![Diagnostic::file(&name, message, None)])
+        let text = file::read(path).map_err(|(message, hint)| {
+            Diagnostics::new(vec![Diagnostic::file(&name, message, Some(hint))])
         })?;
-        Self::parse(&name, &text, &settings(&text))
+        let config = Self::parse(&name, &text, &settings(&text))?;
+        Ok(Self { warnings: exposure::warnings(path, &text), ..config })
     }
 }
 
@@ -101,11 +108,11 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn section(&self, span: Range<usize>, table: DeTable<'a>) -> Table<'a> {
-        Table { text: self.text, span, table, known: &[], mistakes: self.mistakes }
+        Table { text: self.text, span, table, known: &[], sample: "", mistakes: self.mistakes }
     }
 
-    /// Reads a value that must be a table.
-    fn table(&self, (key, value): Entry<'a>) -> Option<Table<'a>> {
+    /// Reads a value that must be a table; `hint` says how to write one.
+    fn table(&self, (key, value): Entry<'a>, hint: Option<String>) -> Option<Table<'a>> {
         let at = value.span();
         match value.into_inner() {
             DeValue::Table(table) => Some(self.section(key.span(), table)),
@@ -113,7 +120,7 @@ impl<'a> Reader<'a> {
                 let kind = other.type_str();
                 let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
                 let message = format!("`{}` must be a table, not {article} {kind}", key.get_ref());
-                self.section(at.clone(), DeTable::new()).note(at, message, None);
+                self.section(at.clone(), DeTable::new()).note(at, message, hint);
                 None
             }
         }
@@ -132,51 +139,60 @@ impl<'a> Reader<'a> {
                 unknown => section.unknown_key(key.span(), unknown, TABLES.into_iter()),
             }
         }
+        // Whatever is wrong: the other tables are checked, too.
         let or_empty = |entry: Option<_>| {
-            entry.map_or_else(|| Some(self.section(0..0, DeTable::new())), |entry| self.table(entry))
+            entry
+                .and_then(|entry| self.table(entry, None))
+                .unwrap_or_else(|| self.section(0..0, DeTable::new()))
         };
-        let server = ServerConfig::read(&or_empty(server)?);
+        let (server, server_is_right) = ServerConfig::read(&or_empty(server)).known();
         // A plugin is checked whatever else is wrong: then against a folder that is there in any case.
         let state_dir = server.as_ref().map_or_else(PathBuf::new, |server| server.state_dir.clone());
-        let journal = or_empty(journal).and_then(|section| JournalConfig::read(&section, &state_dir));
-        let sources = self.named(Role::Source, sources)?;
-        let publishers = self.named(Role::Publisher, publishers)?;
-        let endpoints = self.named(Role::Endpoint, endpoints)?;
+        let journal = JournalConfig::read(&or_empty(journal), &state_dir).right();
+        let sources = self.named(Role::Source, sources);
+        let publishers = self.named(Role::Publisher, publishers);
+        let endpoints = self.named(Role::Endpoint, endpoints);
         let names: Arc<[Text]> = sources.iter().map(|(name, _)| Text::from(name)).collect();
         let runtime_dir = server.as_ref().and_then(|server| server.runtime_dir.as_deref());
-        let context = |name: &str| {
+        let context = &|name: &str| {
             Context::new(name, &state_dir).with_runtime_dir(runtime_dir).with_sources(names.clone())
         };
 
         let sources = self.sources(sources, context);
         let is_recorded = journal.as_ref().is_none_or(|journal| journal.enabled);
-        let publishers: Vec<_> = publishers
-            .into_iter()
-            .filter_map(|(name, section)| self.publisher(context(&name), section, is_recorded))
-            .collect();
+        let publishers = self.publishers(publishers, context, is_recorded);
         let endpoints = self.endpoints(endpoints, server.as_ref(), context);
-        Some(Config { server: server?, journal: journal?, sources, publishers, endpoints })
+        Some(Config {
+            server: server.filter(|_| server_is_right)?,
+            journal: journal?,
+            sources,
+            publishers,
+            endpoints,
+            warnings: Vec::new(),
+        })
     }
 
-    /// Returns the sections in a table, in the order of the file; `None` if it is not a table.
-    fn named(&self, role: Role, entry: Option<Entry<'a>>) -> Option<Vec<(String, Table<'a>)>> {
-        let Some(entry) = entry else { return Some(Vec::new()) };
-        let mut all: Vec<_> = self.table(entry)?.table.into_iter().collect();
+    /// Returns the sections in a table, in the order of the file.
+    fn named(&self, role: Role, entry: Option<Entry<'a>>) -> Vec<(String, Table<'a>)> {
+        let hint =
+            || Some(format!("give {} a name: `[{role}s.home]`, and its keys below", role.with_article()));
+        let Some(table) = entry.and_then(|entry| self.table(entry, hint())) else { return Vec::new() };
+        let mut all: Vec<_> = table.table.into_iter().collect();
         all.sort_by_key(|(key, _)| key.span().start);
         let named = all.into_iter().filter_map(|(key, value)| {
             let name = key.get_ref().to_string();
-            let section = self.table((key, value))?;
-            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-            {
+            let section = self.table((key, value), hint())?;
+            let is_word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+            if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(is_word) {
                 let message = format!(
-                    "`{name}` cannot be the name of {}: use letters, digits, `_` and `-`",
+                    "`{name}` cannot be the name of {}: use at most {MAX_NAME} letters, digits, `_` and `-`",
                     role.with_article()
                 );
                 section.note(section.span.clone(), message, None);
             }
             Some((name, section))
         });
-        Some(named.collect())
+        named.collect()
     }
 
     /// Takes the key `plugin` out of a section, and returns the plugin.
@@ -191,7 +207,10 @@ impl<'a> Reader<'a> {
         }
         let kind = section.take::<String>("plugin")?;
         let hint = match all.iter().find(|plugin| plugin.kind == kind) {
-            Some(plugin) if plugin.role == role => return Some(plugin),
+            Some(plugin) if plugin.role == role => {
+                section.sample = plugin.sample;
+                return Some(plugin);
+            }
             Some(PluginInfo { role, .. }) => {
                 Some(format!("`{kind}` is {}: write it below `[{role}s.…]`", role.with_article()))
             }

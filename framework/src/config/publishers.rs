@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use toml::de::DeTable;
 use wildmatch::WildMatch;
 
 use super::Reader;
@@ -35,13 +36,38 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 
 impl<'a> Reader<'a> {
-    /// Checks one `[publishers.<name>]`; `None` if it is wrong or not enabled.
-    pub(super) fn publisher(
+    /// Checks all publishers, and that no two of them need one thing of a server.
+    pub(super) fn publishers(
+        &self,
+        publishers: Vec<(String, Table<'a>)>,
+        context: impl Fn(&str) -> Context,
+        is_recorded: bool,
+    ) -> Vec<ConfiguredPublisher> {
+        let mut taken = Vec::<(String, String)>::new();
+        let mut built = Vec::new();
+        for (name, section) in publishers {
+            let at = section.span.clone();
+            let notes = self.section(at.clone(), DeTable::new());
+            let (publisher, is_right) = self.publisher(context(&name), section, is_recorded);
+            let Some(publisher) = publisher else { continue };
+            for need in publisher.publisher.exclusive() {
+                if let Some((_, other)) = taken.iter().find(|(taken, _)| *taken == need) {
+                    notes.note(at.clone(), format!("`{name}` and `{other}` both use the {need}"), None);
+                }
+                taken.push((need, name.clone()));
+            }
+            built.extend(is_right.then_some(publisher));
+        }
+        built
+    }
+
+    /// Checks one `[publishers.<name>]`. Returns it if it is enabled and known, and whether it is right.
+    fn publisher(
         &self,
         context: Context,
         mut section: Table<'a>,
         is_recorded: bool,
-    ) -> Option<ConfiguredPublisher> {
+    ) -> (Option<ConfiguredPublisher>, bool) {
         section.known = PUBLISHER_KEYS;
         let enabled = section.take("enabled").unwrap_or(true);
         let defaults = Route::default();
@@ -64,9 +90,10 @@ impl<'a> Reader<'a> {
         }
         let sources = patterns(&mut section, "sources", Some(context.sources()));
         let series = patterns(&mut section, "series", None);
-        let plugin = self.plugin(&mut section, Role::Publisher)?;
-        let Build::Publisher(build) = plugin.build else { return None };
-        let publisher = build(&section, &context).filter(|_| enabled)?;
+        let Some(plugin) = self.plugin(&mut section, Role::Publisher) else { return (None, false) };
+        let Build::Publisher(build) = plugin.build else { return (None, false) };
+        let (publisher, is_right) = build(&section, &context).known();
+        let Some(publisher) = publisher.filter(|_| enabled) else { return (None, false) };
         let name = context.name().to_owned();
         if !is_recorded {
             let message = format!("`{name}` needs the journal, in which readings wait for it");
@@ -74,7 +101,7 @@ impl<'a> Reader<'a> {
             section.note(section.span.clone(), message, Some(hint));
         }
         let route = Route { sources, series, interval, max_backlog_age, max_rate };
-        Some(ConfiguredPublisher { name, plugin, publisher, route, context })
+        (Some(ConfiguredPublisher { name, plugin, publisher, route, context }), is_right)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::Secret;
 use crate::{
     ConfigError,
-    table::{Table, keys_of},
+    table::{Built, Table, keys_of},
 };
 
 /// `[server]`, checked.
@@ -45,7 +45,7 @@ struct Keys {
 }
 
 impl ServerConfig {
-    pub(super) fn read(section: &Table<'_>) -> Option<Self> {
+    pub(super) fn read(section: &Table<'_>) -> Built<Self> {
         section.build(Self::check)
     }
 

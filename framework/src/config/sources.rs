@@ -1,12 +1,18 @@
 //! `[sources.<name>]`: the devices that are read.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
+use std::{
+    fs,
+    ops::Range,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::civil;
 
 use super::Reader;
 use crate::{
-    Command, Context, DataAcquisition, Mode, PluginInfo, Role, Schedule, Source, SourceContext,
+    Command, Context, DataAcquisition, Mode, Period, PluginInfo, Role, Schedule, Source, SourceContext,
     plugin::Build, table::Table,
 };
 
@@ -42,27 +48,37 @@ impl<'a> Reader<'a> {
         sources: Vec<(String, Table<'a>)>,
         context: impl Fn(&str) -> Context,
     ) -> Vec<ConfiguredSource> {
-        let mut devices = BTreeMap::<String, String>::new();
+        let mut devices = Vec::<(DeviceId, String, String)>::new();
         let mut built = Vec::new();
         for (name, mut section) in sources {
-            let Some(source) = self.source(context(&name), &mut section) else { continue };
-            let other =
-                source.device.as_ref().and_then(|device| devices.insert(device.clone(), name.clone()));
-            if let (Some(device), Some(other)) = (&source.device, other) {
+            let (source, device) = self.source(context(&name), &mut section);
+            built.extend(source);
+            let Some(device) = device else { continue };
+            let id = DeviceId::of(&device);
+            if let Some((_, other, same)) = devices.iter().find(|(known, ..)| *known == id) {
                 let hint = "a device can be read by one source only".to_owned();
-                let message = format!("`{name}` and `{other}` both use {device}");
-                section.note(section.span.clone(), message, Some(hint));
+                let what = match *same == device {
+                    true => format!("use {device}"),
+                    false => format!("use one device: {device} is {same}"),
+                };
+                section.note(section.span.clone(), format!("`{name}` and `{other}` both {what}"), Some(hint));
             }
-            built.push(source);
+            devices.push((id, name, device));
         }
         built
     }
 
-    /// Checks one `[sources.<name>]`; `None` if it is wrong or not enabled.
-    fn source(&self, context: Context, section: &mut Table<'a>) -> Option<ConfiguredSource> {
+    /// Checks one `[sources.<name>]`. Returns it unless it is wrong or not enabled, and the device that it needs, if it
+    /// is enabled and that is known.
+    fn source(
+        &self,
+        context: Context,
+        section: &mut Table<'a>,
+    ) -> (Option<ConfiguredSource>, Option<String>) {
         section.known = SOURCE_KEYS;
         let enabled = section.take("enabled").unwrap_or(true);
         let interval = section.take_period("interval");
+        let stale_at = section.place("stale_after");
         let stale_after = section.take_period("stale_after");
         let daily_at = section.table.contains_key("daily").then(|| section.place("daily"));
         let daily = section.take::<String>("daily").and_then(|text| time_of_day(section, &text, &daily_at));
@@ -70,29 +86,59 @@ impl<'a> Reader<'a> {
             let hint = "keep one of them".to_owned();
             section.note(at, "`interval` and `daily` exclude each other", Some(hint));
         }
-        let plugin = self.plugin(section, Role::Source)?;
-        let Build::Source(parse) = plugin.build else { return None };
-        let parsed = parse(section)?;
-        let schedule = match (daily, interval, parsed.mode) {
+        let Some(plugin) = self.plugin(section, Role::Source) else { return (None, None) };
+        let Build::Source(build) = plugin.build else { return (None, None) };
+        let schedule = |mode| match (daily, interval, mode) {
             (Some(time), _, _) => Schedule::Daily(time),
             (None, Some(period), _) | (None, None, Mode::Poll(period)) => Schedule::Every(period),
             (None, None, Mode::Push) => Schedule::Continuous,
         };
-        let stale_after = stale_after.unwrap_or_else(|| schedule.default_stale_after());
-        let context = SourceContext::new(context, stale_after);
-        let Source { acquisition, commands, device } =
-            (parsed.build)(&context).map_err(|error| section.refuse(&error)).ok()?;
-        enabled.then(|| ConfiguredSource {
-            name: context.name().to_owned(),
+        let stale = |mode| stale_after.unwrap_or_else(|| schedule(mode).default_stale_after());
+        let of_mode = |mode| SourceContext::new(context.clone(), stale(mode));
+        let (built, is_right) = build(section, &of_mode).known();
+        let Some((Source { acquisition, commands, device }, mode, context)) = built.filter(|_| enabled)
+        else {
+            return (None, None);
+        };
+        let (schedule, stale_after) = (schedule(mode), stale(mode));
+        if let Some(period) = schedule.period().filter(|period| stale_after < *period) {
+            let period = Period(period);
+            let message = format!("`stale_after` must be at least {period}, the time between two readings");
+            let hint = "a section turns stale if nothing arrives for that long: leave it out, or write three times the interval";
+            section.note(stale_at, message, Some(hint.to_owned()));
+        }
+        let name = context.name().to_owned();
+        let source = ConfiguredSource {
+            name,
             plugin,
-            mode: parsed.mode,
+            mode,
             schedule,
             stale_after,
             acquisition,
             commands,
-            device,
+            device: device.clone(),
             context,
-        })
+        };
+        (is_right.then_some(source), device)
+    }
+}
+
+/// Identity of a device, whatever its name: a link and its target are one, and so are two nodes of one device. Nothing
+/// is opened to find it.
+#[derive(PartialEq, Eq)]
+enum DeviceId {
+    Node(u64),
+    Name(String),
+}
+
+impl DeviceId {
+    fn of(device: &str) -> Self {
+        match fs::metadata(device) {
+            Ok(found) if found.file_type().is_char_device() => Self::Node(found.rdev()),
+            // Names of hosts have no case.
+            _ if device.starts_with("tcp://") => Self::Name(device.to_ascii_lowercase()),
+            _ => Self::Name(device.to_owned()),
+        }
     }
 }
 

@@ -29,6 +29,15 @@ impl Schedule {
         }
     }
 
+    /// Returns the time between two batches, if there is a fixed one.
+    pub(crate) fn period(self) -> Option<Duration> {
+        match self {
+            Self::Continuous => None,
+            Self::Every(period) => Some(period),
+            Self::Daily(_) => Some(Duration::from_secs(24 * 3600)),
+        }
+    }
+
     /// Returns the next turn after `now`. The previous one was due at `last`.
     ///
     /// Turns keep their grid, so that small delays do not add up. Missed turns are dropped.

@@ -32,17 +32,23 @@ pub(crate) struct Diagnostic {
 
 impl Diagnostic {
     /// A mistake that the parser or serde found: their messages quote the value. `no_text`: a text was expected.
-    pub(crate) fn quoting(source: &ConfigText, span: Range<usize>, message: &str, no_text: bool) -> Self {
+    pub(crate) fn quoting(
+        source: &ConfigText,
+        span: Range<usize>,
+        message: &str,
+        no_text: bool,
+        hint: Option<String>,
+    ) -> Self {
         let secret = span.start <= source.text.len() && Line::of(&source.text, span.start).secret().is_some();
         let message = match message {
             // A password of digits is an integer.
             _ if secret && no_text => {
-                "expected a string in quotes; the value is not shown, as it may be secret"
+                "expected a text in quotes; the value is not shown, as it may be secret"
             }
             _ if secret => "a value on this line is wrong; it is not shown, as it may be secret",
             message => message,
         };
-        Self::new(source, span, message, None)
+        Self::new(source, span, message, hint)
     }
 
     pub(crate) fn new(

@@ -15,7 +15,7 @@ use toml::{
 pub use self::{config_error::ConfigError, diagnostic::Diagnostics};
 use self::{
     config_error::new_name,
-    deserialize::{ErrorKind, Pass, Value},
+    deserialize::{ErrorKind, Pass, Value, Wrong},
 };
 pub(crate) use self::{
     config_error::{did_you_mean, expected, quoted},
@@ -32,6 +32,8 @@ pub(crate) struct Table<'a> {
     pub(crate) table: DeTable<'a>,
     /// Keys of the framework, which are taken out before a plugin reads the rest.
     pub(crate) known: &'static [&'static str],
+    /// A configuration that works, for examples of its keys.
+    pub(crate) sample: &'static str,
     pub(crate) mistakes: &'a RefCell<Vec<Diagnostic>>,
 }
 
@@ -44,7 +46,8 @@ impl<'a> Table<'a> {
     /// Takes a key out of the table and reads it. A mistake is noted, and counts as an absent key.
     pub(crate) fn take<T: DeserializeOwned>(&mut self, key: &str) -> Option<T> {
         let value = self.table.remove(key)?;
-        self.read(&value)
+        let (read, wrong) = self.read(&value, key, Wrong::default())?;
+        wrong.is_empty().then_some(read)
     }
 
     /// Takes a duration out of the table.
@@ -58,38 +61,90 @@ impl<'a> Table<'a> {
         Some(*period)
     }
 
-    /// Reads the table.
-    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Option<T> {
-        self.read(&Spanned::new(self.span.clone(), DeValue::Table(self.table.clone())))
-    }
-
     /// Reads the table, and builds what it configures. The mistakes of both are noted.
     pub(crate) fn build<C: DeserializeOwned, T>(
         &self,
-        build: impl FnOnce(C) -> Result<T, ConfigError>,
-    ) -> Option<T> {
-        build(self.parse()?).map_err(|error| self.refuse(&error)).ok()
+        build: impl Fn(C) -> Result<T, ConfigError>,
+    ) -> Built<T> {
+        let whole = Spanned::new(self.span.clone(), DeValue::Table(self.table.clone()));
+        let Some((config, mut wrong)) = self.read(&whole, "", Wrong::default()) else {
+            return Built::Wrong(None);
+        };
+        let error = match build(config) {
+            Ok(built) if wrong.is_empty() => return Built::Right(built),
+            Ok(built) => return Built::Wrong(Some(built).filter(|_| !wrong.has_placeholders)),
+            Err(error) => error,
+        };
+        let entries = || self.table.keys().map(|key| (key.span().start, &**key.get_ref()));
+        let left_out = entries().filter(|(entry, _)| wrong.entries.contains(entry)).map(|(_, key)| key);
+        let left_out: Vec<_> =
+            left_out.chain(wrong.missing.iter().copied()).map(|key| format!("`{key}")).collect();
+        for error in error.each() {
+            // Of a value that was left out, nothing is known.
+            let text = [Some(&error.message), error.hint.as_ref()];
+            let names = |key: &String| text.into_iter().flatten().any(|text| text.contains(key));
+            let is_result = match error.key {
+                Some(key) => left_out.iter().any(|name| &name[1..] == key) || left_out.iter().any(names),
+                None => !left_out.is_empty(),
+            };
+            if !is_result {
+                self.note_error(error);
+            }
+            wrong
+                .entries
+                .extend(entries().filter(|(_, key)| Some(*key) == error.key).map(|(entry, _)| entry));
+        }
+        // The rest of it is compared with other sections.
+        let mistakes = RefCell::default();
+        let (span, table) = (self.span.clone(), self.table.clone());
+        let silent = Table { span, table, mistakes: &mistakes, ..*self };
+        let rest = silent.read(&whole, "", wrong).filter(|(_, wrong)| !wrong.has_placeholders);
+        Built::Wrong(rest.and_then(|(config, _)| build(config).ok()))
     }
 
-    /// Reads a value once for each mistake in it, so that all of them are noted.
-    fn read<T: DeserializeOwned>(&self, value: &Spanned<DeValue<'a>>) -> Option<T> {
-        let pass = Pass::new(self);
+    /// Reads a value once for each mistake in it, so that all of them are noted. Returns it without the entries that
+    /// are wrong, and those.
+    fn read<T: DeserializeOwned>(
+        &self,
+        value: &Spanned<DeValue<'a>>,
+        key: &str,
+        wrong: Wrong,
+    ) -> Option<(T, Wrong)> {
+        let pass = Pass::new(self, wrong);
         loop {
             let error = match T::deserialize(Value::whole(value, &pass)) {
-                Ok(read) => return pass.wrong.borrow().is_empty().then_some(read),
+                Ok(read) => return Some((read, pass.into_wrong())),
                 Err(error) => error,
             };
             let at = error.place.clone().map_or_else(|| value.span(), |(at, _)| at);
+            let entry = error.place.as_ref().map(|(_, entry)| *entry);
             match &error.kind {
-                ErrorKind::Consequence => {}
-                ErrorKind::Missing(_) => self.note(at, error.to_string(), None),
-                ErrorKind::NoText(message) => self.note_quoting(at, message, true),
-                ErrorKind::Other(message) => self.note_quoting(at, message, false),
+                ErrorKind::LeftOut(entry) if pass.replaced.borrow_mut().insert(*entry) => continue,
+                ErrorKind::LeftOut(_) => return None,
+                ErrorKind::Missing(key) => {
+                    self.note(at, error.to_string(), self.example(key));
+                    if entry.is_none() && pass.wrong.borrow_mut().missing.insert(key) {
+                        continue;
+                    }
+                }
+                ErrorKind::Other(message) => self.note_quoting(at, message, false, None),
+                ErrorKind::Type { message, of_text } => {
+                    let named = self.table.keys().find(|key| Some(key.span().start) == entry);
+                    let key = named.map_or(key, |key| &**key.get_ref());
+                    self.note_quoting(at, message, *of_text, self.example(key));
+                }
             }
-            if !error.place.is_some_and(|(_, entry)| pass.wrong.borrow_mut().insert(entry)) {
+            let entry = entry?;
+            if !pass.wrong.borrow_mut().entries.insert(entry) {
                 return None;
             }
         }
+    }
+
+    /// Returns a hint with an example of a key.
+    fn example(&self, key: &str) -> Option<String> {
+        let example = example(self.sample, key).or_else(|| example(EXAMPLES, key));
+        example.map(|line| format!("write {line}"))
     }
 
     /// Notes a key that is none of `known`, with the new name of a renamed one, or the one that was probably meant.
@@ -107,15 +162,75 @@ impl<'a> Table<'a> {
         self.mistakes.borrow_mut().push(Diagnostic::new(self.text, at, message, hint));
     }
 
-    fn note_quoting(&self, at: Range<usize>, message: &str, no_text: bool) {
-        self.mistakes.borrow_mut().push(Diagnostic::quoting(self.text, at, message, no_text));
+    fn note_quoting(&self, at: Range<usize>, message: &str, no_text: bool, hint: Option<String>) {
+        self.mistakes.borrow_mut().push(Diagnostic::quoting(self.text, at, message, no_text, hint));
     }
 
     /// Notes the mistakes that a plugin found.
     pub(crate) fn refuse(&self, error: &ConfigError) {
-        for error in error.each() {
-            let at = error.key.map_or_else(|| self.span.clone(), |key| self.place(key));
-            self.note(at, &error.message, error.hint.clone());
+        error.each().into_iter().for_each(|error| self.note_error(error));
+    }
+
+    fn note_error(&self, error: &ConfigError) {
+        let at = error.key.map_or_else(|| self.span.clone(), |key| self.place(key));
+        self.note(at, &error.message, error.hint.clone());
+    }
+}
+
+/// What a section configures.
+pub(crate) enum Built<T> {
+    Right(T),
+    /// The section has mistakes: what it is without them, if that can be known. For comparisons only.
+    Wrong(Option<T>),
+}
+
+impl<T> Built<T> {
+    /// Returns it, if the section has no mistake.
+    pub(crate) fn right(self) -> Option<T> {
+        match self {
+            Self::Right(built) => Some(built),
+            Self::Wrong(_) => None,
         }
     }
+
+    /// Returns it, if it is known, and whether the section has no mistake.
+    pub(crate) fn known(self) -> (Option<T>, bool) {
+        match self {
+            Self::Right(built) => (Some(built), true),
+            Self::Wrong(built) => (built, false),
+        }
+    }
+}
+
+/// Examples of the framework's own keys.
+const EXAMPLES: &str = r#"
+listen = "127.0.0.1:8080"
+token = "a long random text"
+token_file = "/etc/smartmeter/token"
+allow_get_commands = false
+command_origins = ["http://panel.home"]
+state_dir = "/var/lib/smartmeter"
+enabled = true
+path = "/var/lib/smartmeter/journal.db"
+sync_interval = "60s"
+raw_retention = "30d"
+plugin = "d0"
+interval = "5s"
+daily = "03:00"
+stale_after = "1m"
+sources = ["meter"]
+series = ["POWER_*"]
+max_backlog_age = "30d"
+max_rate = 1000
+"#;
+
+/// Returns the example of a key in a sample, where it may be commented out: `` `baud = 9600` ``.
+fn example(sample: &str, key: &str) -> Option<String> {
+    sample.lines().find_map(|line| {
+        let line = line.trim_start_matches(['#', ' ']);
+        let is_key = line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
+        let table = is_key.then(|| DeTable::parse(line).ok())??;
+        let value = table.get_ref().get(key)?.span();
+        Some(format!("`{key} = {}`", line.get(value)?))
+    })
 }

@@ -74,7 +74,8 @@ fn block() -> ! {
 impl SourcePlugin for Fake {
     const KIND: &'static str = "fake";
     const ABOUT: &'static str = "for these tests";
-    const SAMPLE: &'static str = "";
+    const SAMPLE: &'static str =
+        "[sources.fake]\nplugin = \"fake\"\nport = \"/dev/a\" # a path\n# pin = 21\n";
     type Config = FakeConfig;
 
     fn mode(_: &FakeConfig) -> Mode {
@@ -93,7 +94,7 @@ impl SourcePlugin for Fake {
 framework::register_source!(Fake);
 
 /// Publisher with one required key.
-struct Far;
+struct Far(String);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,6 +118,10 @@ struct Channel {
 
 #[async_trait]
 impl Publisher for Far {
+    fn exclusive(&self) -> Vec<String> {
+        Vec::from_iter(self.0.starts_with("mail").then(|| format!("mailbox at `{}`", self.0)))
+    }
+
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
         Ok(records.len())
     }
@@ -131,7 +136,7 @@ impl PublisherPlugin for Far {
     fn build(config: FarConfig, _: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         match config.url.as_str() {
             "" => Err(ConfigError::key("url", "`url` is empty")),
-            _ => Ok(Box::new(Far)),
+            url => Ok(Box::new(Far(url.to_owned()))),
         }
     }
 }

@@ -51,7 +51,7 @@ plugin = "mqtt"
         "config.toml:4:1: unknown key `tokn`, expected one of `listen`",
         "config.toml:7:1: unknown key `prot`",
         "hint: did you mean `port`?",
-        "config.toml:8:7: invalid type: string \"x\", expected u8",
+        "config.toml:8:7: expected a whole number, not the text `x`",
         "config.toml:5:10: missing key `port`",
         "config.toml:9:12: `interval` must be greater than 0",
         "config.toml:11:10: unknown source plugin `fak`, expected one of `fake`",
@@ -128,16 +128,16 @@ channels = [{ uuid = "a", factor = true }, { uuid = "b" }, 7]
 "#,
     );
     for expected in [
-        "config.toml:8:8: invalid type: integer `1`, expected a string",
-        "config.toml:9:10: invalid type: string \"x\", expected f64",
+        "config.toml:8:8: expected a text in quotes, not the number `1`",
+        "config.toml:9:10: expected a number, not the text `x`",
         "config.toml:10:1: unknown key `scale`, expected one of `uuid`, `factor`\n",
         "config.toml:11:1: missing key `uuid`",
         "config.toml:14:1: unknown key `uuidd`, expected one of `uuid`, `factor`\n",
         "hint: did you mean `uuid`?",
         "config.toml:13:1: missing key `uuid`",
         "config.toml:17:1: unknown key `every`, expected one of `uuid`, `factor`\n",
-        "config.toml:21:36: invalid type: boolean `true`, expected f64",
-        "config.toml:21:60: invalid type: integer `7`, expected struct Channel",
+        "config.toml:21:36: expected a number, not `true`",
+        "config.toml:21:60: expected a table in braces, not the number `7`",
     ] {
         assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
     }

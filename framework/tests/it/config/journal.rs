@@ -44,7 +44,7 @@ fn every_mistake_about_the_journal_is_shown() {
     for expected in [
         "2:1: unknown key `raw_retentoin`, expected one of `enabled`, `path`, `sync_interval`, `raw_retention`",
         "did you mean `raw_retention`?",
-        "config.toml:3:11: invalid type: integer `1`, expected a boolean",
+        "config.toml:3:11: expected `true` or `false`, not the number `1`",
     ] {
         assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
     }

@@ -2,9 +2,12 @@
 
 mod diagnostics;
 mod endpoints;
+mod file;
 mod journal;
 mod publishers;
 mod server;
+mod sources;
+mod types;
 
 use framework::Config;
 

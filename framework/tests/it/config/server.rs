@@ -104,7 +104,7 @@ fn a_mistyped_token_is_never_shown() {
         );
         assert!(shown.contains(" = (not shown)"), "{shown}");
     }
-    assert!(mistakes("[server]\ntoken = 12345").contains("expected a string in quotes"));
+    assert!(mistakes("[server]\ntoken = 12345").contains("expected a text in quotes"));
     // Text that is not a secret helps.
     let shown = mistakes("[publishers.x]\nplugin = \"far\"\nurll = \"http://there:80\"");
     assert!(shown.contains("http://there:80"), "{shown}");

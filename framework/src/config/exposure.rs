@@ -1,0 +1,64 @@
+//! Secrets in files that others on this machine can read.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use toml::de::{DeTable, DeValue};
+
+/// Permission of everybody to read.
+const OTHERS: u32 = 0o004;
+
+/// Ends of the names of keys whose values are secrets. With `_file` after them, the value names a file with one.
+const SECRETS: [&str; 5] = ["token", "password", "secret", "client_key", "api_key"];
+
+/// Returns a warning for each file with a secret that everybody can read: the configuration, and those that it names.
+pub(super) fn warnings(path: &Path, text: &str) -> Vec<String> {
+    let Ok(table) = DeTable::parse(text) else { return Vec::new() };
+    let mut found = Found::default();
+    found.look(table.get_ref());
+    let mut warnings = Vec::new();
+    if let Some(key) = found.written
+        && is_open(path)
+    {
+        let shown = path.display();
+        warnings.push(format!(
+            "everybody on this machine can read the secret `{key}` in {shown}\nhint: write it into a file of its own (docs/configuration.md, Secrets), or `chmod o-r {shown}`"
+        ));
+    }
+    warnings.extend(found.files.iter().filter(|file| is_open(Path::new(file))).map(|file| {
+        format!("everybody on this machine can read the secret in {file}\nhint: `chmod o-r {file}`")
+    }));
+    warnings
+}
+
+fn is_open(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.permissions().mode() & OTHERS != 0)
+}
+
+#[derive(Default)]
+struct Found {
+    /// The first key with a secret in the text itself.
+    written: Option<String>,
+    /// Files with secrets.
+    files: Vec<String>,
+}
+
+impl Found {
+    fn look(&mut self, table: &DeTable<'_>) {
+        for (key, value) in table {
+            match value.get_ref() {
+                DeValue::Table(inner) => self.look(inner),
+                DeValue::String(text) => self.look_at(key.get_ref(), text),
+                _ => {}
+            }
+        }
+    }
+
+    fn look_at(&mut self, key: &str, text: &str) {
+        let is_secret = |key: &str| SECRETS.iter().any(|end| key.to_ascii_lowercase().ends_with(end));
+        if key == "client_key" || key.strip_suffix("_file").is_some_and(is_secret) {
+            self.files.push(text.to_owned());
+        } else if is_secret(key) || key.eq_ignore_ascii_case("authorization") {
+            self.written.get_or_insert_with(|| key.to_owned());
+        }
+    }
+}
