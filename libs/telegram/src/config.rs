@@ -45,7 +45,13 @@ pub fn settings(
     };
     let found = [port.as_ref().err(), max_power_w.as_ref().err(), silent_after.as_ref().err()];
     ConfigError::all(found.into_iter().flatten().cloned().chain(more))?;
-    Ok(Settings { port: port?, bauds, max_power_w: max_power_w?, silent_after: silent_after? })
+    Ok(Settings {
+        port: port?,
+        bauds,
+        max_power_w: max_power_w?,
+        silent_after: silent_after?,
+        time_shift: None,
+    })
 }
 
 /// Reads `43kW` or `11000W` as watts.

@@ -3,26 +3,49 @@
 use std::collections::{HashMap, HashSet};
 
 use framework::{Batch, DeviceTime, Reading, Text, Timestamp, Value};
+use jiff::SignedDuration;
 
-use crate::{Decoded, Decoder, Register, Rejected, Telegram, names::Devices};
+use crate::{Decoded, Decoder, Register, Rejected, Telegram, sub_meters::SubMeters};
 
 /// Converter of telegrams to batches; it remembers the names of the telegram before.
 ///
 /// A register is called by its [name](crate::name), or by its code without medium and channel where it has none. A
 /// counter of another meter is called by its medium: `GAS`. Names are unique: where two registers would have the same,
 /// the later one is called by its code as sent, and by `code_2`, `code_3` … where that is taken too.
+///
+/// Decoders take a meter's time for Central European Time. Where the meter's clock differs from ours by whole quarters of
+/// an hour, it is in another time zone, and its times are moved by as much.
 #[derive(Debug, Default)]
 pub struct Converter {
     /// Code as sent and name, in the order of the telegram.
     layout: Vec<(Text, Text)>,
-    devices: Devices,
+    meters: SubMeters,
+    /// Time by which the meter's times are moved, and whether the configuration says so.
+    shift: SignedDuration,
+    is_fixed: bool,
 }
 
+/// Seconds of a quarter of an hour.
+const QUARTER: i64 = 15 * 60;
+/// Most quarters of an hour between two time zones.
+const MOST_QUARTERS: i64 = 13 * 4;
+/// Most seconds by which a meter's clock is wrong, where the rest is a time zone.
+const CLOCK_ERROR: i64 = 120;
+
 impl Converter {
+    /// A converter that moves the meter's times by `shift`; `None` finds out.
+    pub fn new(shift: Option<SignedDuration>) -> Self {
+        Self { shift: shift.unwrap_or_default(), is_fixed: shift.is_some(), ..Self::default() }
+    }
+
     /// Returns the readings of `telegram`, which was complete at `taken_at`.
     pub fn batch(&mut self, telegram: &impl Telegram, taken_at: Timestamp) -> Batch {
-        let devices = Devices::of(telegram);
-        let known = self.devices == devices
+        let clock = telegram.registers().find(is_clock).and_then(|clock| clock.time?.utc);
+        if let Some(clock) = clock.filter(|_| !self.is_fixed) {
+            self.judge_clock(taken_at.duration_since(clock).as_secs());
+        }
+        let renamed = self.meters.update(telegram, clock.unwrap_or(taken_at), taken_at);
+        let known = !renamed
             && self.layout.len() == telegram.registers().len()
             && self
                 .layout
@@ -30,22 +53,54 @@ impl Converter {
                 .zip(telegram.registers())
                 .all(|((code, _), register)| code == register.code);
         if !known {
-            self.layout = layout(telegram, &devices);
-            self.devices = devices;
+            self.layout = layout(telegram, &self.meters);
         }
         let named = self.layout.iter().zip(telegram.registers());
-        let readings = named.map(|((_, name), register)| reading(name.clone(), &register, true)).collect();
-        Batch { taken_at, readings }
+        let readings = named.map(|((_, name), register)| {
+            let mut reading = reading(name.clone(), &register, true);
+            if !self.meters.adapt(&mut reading)
+                && let Some(time) = &mut reading.time
+            {
+                time.utc = time.utc.and_then(|utc| utc.checked_add(self.shift).ok());
+            }
+            reading
+        });
+        Batch { taken_at, readings: readings.collect() }
+    }
+
+    /// Learns the time zone from the seconds by which our clock is ahead of the meter's.
+    fn judge_clock(&mut self, ahead: i64) {
+        let quarters = (ahead + QUARTER / 2).div_euclid(QUARTER);
+        if quarters.abs() <= MOST_QUARTERS && (ahead - quarters * QUARTER).abs() <= CLOCK_ERROR {
+            self.shift = SignedDuration::from_secs(quarters * QUARTER);
+        }
+    }
+
+    /// Returns the time by which the meter's times are moved.
+    pub fn shift(&self) -> SignedDuration {
+        self.shift
+    }
+
+    /// Describes the connected meters that are not read as they should be, if that has changed.
+    pub fn news(&mut self) -> Option<String> {
+        self.meters.news()
     }
 }
 
-fn layout(telegram: &impl Telegram, devices: &Devices) -> Vec<(Text, Text)> {
+/// Returns whether the register is the meter's clock.
+fn is_clock(register: &Register<'_>) -> bool {
+    let code = register.obis.map(|obis| (obis.medium(), obis.cde()));
+    code == Some((Some(0), (1, 0, 0))) && register.time.is_some()
+}
+
+fn layout(telegram: &impl Telegram, meters: &SubMeters) -> Vec<(Text, Text)> {
     // The framework's own members of a section.
     let mut taken = HashSet::from([Text::new_static("timestampUTC"), Text::new_static("stale")]);
     let mut counts: HashMap<Text, u32> = HashMap::new();
     let mut unique = |register: &Register<'_>| -> Text {
         let Register { code, obis, .. } = *register;
-        let known = obis.map(|obis| devices.name(obis).unwrap_or_else(|| obis.reduced().to_string().into()));
+        let known =
+            obis.map(|obis| meters.name(obis, code).unwrap_or_else(|| obis.reduced().to_string().into()));
         for name in known.into_iter().chain([Text::new(code)]) {
             if taken.insert(name.clone()) {
                 return name;

@@ -19,6 +19,7 @@ mod reader;
 mod registry;
 mod scanner;
 mod source;
+mod sub_meters;
 
 pub use crate::{
     convert::{Converter, decode},

@@ -2,8 +2,6 @@
 
 use framework::{Obis, Text};
 
-use crate::Telegram;
-
 /// Registers `C.D.E` and their names.
 ///
 /// An energy register (D = 8) of a tariff has the same name with the suffix `_T1` … `_T63`. The letters that some
@@ -87,57 +85,6 @@ pub fn name(obis: Obis) -> Option<Text> {
         Some(name) => Some(Text::new_static(name)),
         None if d == 8 && e < 64 => find([c, 8, 0]).map(|name| Text::from(format!("{name}_T{e}"))),
         None => None,
-    }
-}
-
-/// Media of the meters whose readings this one passes on (M-Bus, channels 1 to 4).
-///
-/// Register `0-n:24.1.0` has that of channel n, as a device type of EN 13757-3.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Devices([Option<&'static str>; 4]);
-
-impl Devices {
-    pub(crate) fn of(telegram: &impl Telegram) -> Self {
-        let mut devices = Self::default();
-        for register in telegram.registers() {
-            if let Some((place, (24, 1, 0))) = register.obis.and_then(on_channel)
-                && let Some(device) = devices.0.get_mut(place)
-            {
-                *device = match register.value.trim_ascii().parse::<u8>() {
-                    Ok(2) => Some("ELECTRICITY"),
-                    Ok(3) => Some("GAS"),
-                    Ok(4 | 12) => Some("HEAT"),
-                    Ok(6) => Some("WARM_WATER"),
-                    Ok(7) => Some("WATER"),
-                    Ok(10 | 11) => Some("COLD"),
-                    _ => None,
-                };
-            }
-        }
-        devices
-    }
-
-    /// Returns the name of a register, if it has one.
-    pub(crate) fn name(&self, obis: Obis) -> Option<Text> {
-        let Some((place, code)) = on_channel(obis) else { return name(obis) };
-        let device = (*self.0.get(place)?)?;
-        match code {
-            (96, 1, 0 | 1) => Some(Text::from(format!("{device}_METER_ID"))),
-            _ => is_passed_on(obis).then_some(Text::new_static(device)),
-        }
-    }
-}
-
-/// Returns whether the register is a counter of another meter: `0-n:24.2.e`, and in DSMR 2 and 3 `0-n:24.3.0`.
-pub(crate) fn is_passed_on(obis: Obis) -> bool {
-    matches!(on_channel(obis), Some((_, (24, 2, _) | (24, 3, 0))))
-}
-
-/// Returns the channel, counted from 0, and the code of an abstract register that is not of channel 0.
-fn on_channel(obis: Obis) -> Option<(usize, (u8, u8, u8))> {
-    match (obis.medium(), obis.channel()) {
-        (Some(0), Some(channel @ 1..)) => Some((usize::from(channel) - 1, obis.cde())),
-        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use framework::{Batch, Counter, Fact, Faults, SourceContext, Timestamp};
+use jiff::SignedDuration;
 use tracing::warn;
 
 use crate::{Converter, Decoder, Guard, Held, Implausible, Scanner, Telegram as _};
@@ -21,6 +22,10 @@ pub struct Reader<D> {
     variant: Fact,
     ident: Fact,
     holding: Holding,
+    /// Connected meters that are not read as they should be.
+    connected: Fact,
+    time_shift: Fact,
+    shift: SignedDuration,
 }
 
 /// Report of the counters that are held back.
@@ -62,8 +67,17 @@ impl<D: Decoder> Reader<D> {
             implausible: cx.counter("implausible"),
             variant: cx.fact(D::VARIANT),
             ident: cx.fact("ident"),
+            connected: cx.fact("connected_meters"),
+            time_shift: cx.fact("time_shift"),
+            shift: SignedDuration::ZERO,
             holding: Holding { fact: cx.fact("held_back"), any: false, faults: Faults::default() },
         }
+    }
+
+    /// The same for a meter whose times are moved by `shift`; `None` finds out.
+    pub fn in_time_zone(mut self, shift: Option<SignedDuration>) -> Self {
+        self.converter = Converter::new(shift);
+        self
     }
 
     /// Returns the part of the stream that is still needed.
@@ -94,6 +108,15 @@ impl<D: Decoder> Reader<D> {
             }
         };
         let mut batch = self.converter.batch(&telegram, taken_at);
+        if let Some(news) = self.converter.news() {
+            self.connected.set(&news);
+            if news != "none" {
+                warn!("connected meters: {news}");
+            }
+        }
+        if std::mem::replace(&mut self.shift, self.converter.shift()) != self.converter.shift() {
+            self.time_shift.set(format!("{:#}", self.shift));
+        }
         for Held { place, .. } in held.iter().rev() {
             batch.readings.remove(*place);
         }

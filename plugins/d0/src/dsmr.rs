@@ -99,7 +99,11 @@ fn utc(time: &[u8]) -> Option<Timestamp> {
         Some(digit(tens)? * 10 + digit(ones)?)
     });
     let mut pair = || pairs.next().flatten();
-    let year = 2000 + i16::from(pair()?);
+    // A clock that was never set begins with 1970.
+    let year = match pair()? {
+        year @ 70.. => 1900 + i16::from(year),
+        year => 2000 + i16::from(year),
+    };
     let local = DateTime::new(year, pair()?, pair()?, pair()?, pair()?, pair()?, 0).ok()?;
     offset.to_timestamp(local).ok()
 }
@@ -116,6 +120,8 @@ mod tests {
             // The hour that comes twice.
             ("241027023000S", Some("2024-10-27T00:30:00Z")),
             ("241027023000W", Some("2024-10-27T01:30:00Z")),
+            ("700101010000W", Some("1970-01-01T00:00:00Z")),
+            ("691231235959W", Some("2069-12-31T22:59:59Z")),
             ("230229123456W", None),
             ("632525252525W", None),
             ("240229123460W", None),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use framework::{ConfigError, Mode, Period, Source, SourceContext, SourcePlugin};
+use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use telegram::{Decoder as _, ProtocolRegistration, config};
 use transport::Port;
@@ -48,6 +49,8 @@ pub struct Config {
     ack_delay: Option<Period>,
     /// Highest baud rate that is accepted from a meter of mode C.
     max_baud: Option<u32>,
+    /// Winter time of the meter's clock, as an offset from UTC.
+    time_zone: Option<String>,
     /// Most that the household's connection can carry: a counter that rises faster is implausible.
     max_power: Option<String>,
     /// Time without a byte after which the port is closed and opened again.
@@ -93,14 +96,16 @@ impl SourcePlugin for D0 {
             (_, Some(baud)) => vec![baud],
             (_, None) => BAUDS.to_vec(),
         };
-        let settings = config::settings(
+        let time_shift = config.time_zone.as_deref().map(time_shift);
+        let mut settings = config::settings(
             &config.port,
             config.replay_speed,
             config.max_power.as_deref(),
             config.silent_after,
             bauds,
-            config.speeds().chain(config.requests()),
+            config.speeds().chain(config.requests()).chain(config.zone()),
         )?;
+        settings.time_shift = time_shift.flatten();
         let request = Request {
             address: config.address.unwrap_or_default(),
             framing: config.framing,
@@ -139,6 +144,13 @@ impl Config {
         keys.into_iter().filter_map(|(key, baud, hint)| config::check_baud(key, baud, hint))
     }
 
+    /// Returns the mistake in the time zone, if there is one.
+    fn zone(&self) -> Option<ConfigError> {
+        let zone = self.time_zone.as_ref().filter(|zone| time_shift(zone).is_none())?;
+        let error = ConfigError::key("time_zone", format!("`{zone}` is not an offset from UTC"));
+        Some(error.hint("write the meter's winter time: `+02:00` in Finland, `+00:00` in Ireland"))
+    }
+
     /// Returns the mistakes in the keys of the request.
     fn requests(&self) -> impl Iterator<Item = ConfigError> {
         let never = self.polled() == Polled::Never;
@@ -165,6 +177,20 @@ impl Config {
         });
         unused.chain(replay).chain(address).chain(delay)
     }
+}
+
+/// Returns the time by which a meter's times are moved that are taken for Central European Time: `+02:00` is an hour.
+fn time_shift(zone: &str) -> Option<SignedDuration> {
+    let (west, digits) = match zone.as_bytes() {
+        [sign @ (b'+' | b'-'), digits @ ..] => (*sign == b'-', digits),
+        _ => return None,
+    };
+    let &[h, hh, b':', m, mm] = digits else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(10).map(i64::from);
+    let (hours, minutes) = (digit(h)? * 10 + digit(hh)?, digit(m)? * 10 + digit(mm)?);
+    let offset = hours * 60 + minutes;
+    let is_offset = hours <= 14 && minutes < 60 && minutes % 15 == 0;
+    is_offset.then(|| SignedDuration::from_mins(60 - if west { -offset } else { offset }))
 }
 
 fn is_address(text: &str) -> bool {

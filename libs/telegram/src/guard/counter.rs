@@ -5,7 +5,7 @@ use std::time::Duration;
 use framework::{Decimal, Kind, Meaning, Quantity, Text};
 
 use super::{Insistence, implausible::What};
-use crate::{Register, names::is_passed_on};
+use crate::{Register, sub_meters::is_passed_on};
 
 /// Time by which a telegram may have been delivered later than the one before.
 const SLACK: Duration = Duration::from_secs(2);

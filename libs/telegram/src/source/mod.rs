@@ -16,6 +16,7 @@ mod search;
 use std::{io, time::Duration};
 
 use framework::{AcquireError, Batch, Counter, DataAcquisition, Fact, SourceContext, Timestamp};
+use jiff::SignedDuration;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 use transport::{Connection, Pacer, Port};
@@ -39,6 +40,8 @@ pub struct Settings {
     pub max_power_w: f64,
     /// Time without a byte after which the port is closed and opened again.
     pub silent_after: Duration,
+    /// Time by which the meter's times are moved to another time zone than the decoder's; `None` finds out.
+    pub time_shift: Option<SignedDuration>,
 }
 
 /// Source of one meter's batches.
@@ -81,7 +84,7 @@ impl<D: Decoder> Source<D> {
         let now = Instant::now();
         cx.fact("port").set(settings.port.to_string());
         let meter = Meter {
-            reader: Reader::new(decoder, settings.max_power_w, cx),
+            reader: Reader::new(decoder, settings.max_power_w, cx).in_time_zone(settings.time_shift),
             settings,
             phase: Phase::Searching(Search::default()),
             polling: None,

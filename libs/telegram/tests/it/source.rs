@@ -30,7 +30,13 @@ struct Fixture {
 
 fn settings(port: &str) -> Settings {
     let bauds = vec![9600, 1200];
-    Settings { port: port.parse().unwrap(), bauds, max_power_w: 50_000.0, silent_after: SILENT_AFTER }
+    Settings {
+        port: port.parse().unwrap(),
+        bauds,
+        max_power_w: 50_000.0,
+        silent_after: SILENT_AFTER,
+        time_shift: None,
+    }
 }
 
 fn context() -> SourceContext {

@@ -16,6 +16,10 @@ fn values_that_make_no_sense_are_refused_with_what_to_write() {
         ("port = \"/dev/x\"\nbaud = 0", "0 is not a valid baud rate"),
         ("port = \"replay:x\"\nspeed = 2.0", "hint: it is now called `replay_speed`"),
         ("port = \"/dev/x\"\nmax_power = \"43\"", "hint: write watts or kilowatts: `43kW`, `11000W`"),
+        (
+            "port = \"/dev/x\"\ntime_zone = \"EET\"",
+            "hint: write the meter's winter time: `+02:00` in Finland",
+        ),
         ("port = \"/dev/x\"\nsilent_after = \"0s\"", "must be greater than 0"),
         (
             "port = \"/dev/x\"\nframing = \"7n1\"",

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use framework::{Batch, testing};
+use framework::{Batch, Value, testing};
 use plugin_d0::D0;
 
 fn file(name: &str) -> Option<PathBuf> {
@@ -37,4 +37,24 @@ async fn a_counter_without_backstop_holds_back_itself_only() {
         assert!(batches.iter().all(|batch| batch.get(power).is_some()), "{name}");
         assert_eq!(batches.iter().filter(|batch| batch.get(counter).is_some()).count(), 1, "{name}");
     }
+}
+
+/// Returns the only batch of a file.
+async fn batch(name: &str) -> Option<Batch> {
+    let mut batches = batches(name).await?;
+    assert_eq!(batches.len(), 1, "{name}");
+    batches.pop()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_slot_does_not_take_the_name_and_a_clock_ahead_is_not_believed() {
+    let Some(dead) = batch("own-03-dead-first-gas-slot.txt").await else { return };
+    let gas = dead.get("GAS").unwrap();
+    assert_eq!(gas.value, Value::Number(framework::Decimal::parse(b"812.345").unwrap()));
+    assert!(gas.time.as_ref().unwrap().utc.is_some());
+    let dead = dead.get("0-1:24.2.1").unwrap();
+    assert_eq!((dead.time.as_ref().unwrap().utc, &dead.unit), (None, &None));
+    let ahead = batch("own-18-gas-year-ahead.txt").await.unwrap();
+    let gas = ahead.get("GAS").unwrap();
+    assert_eq!(gas.time.as_ref().unwrap().utc, Some(ahead.taken_at), "the time at which it arrived");
 }

@@ -13,3 +13,4 @@ mod foreign;
 mod golden;
 mod properties;
 mod request;
+mod sub_meters;
