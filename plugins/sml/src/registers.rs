@@ -133,7 +133,9 @@ impl Registers {
             Element::Octets([]) => Some(0),
             element => element.signed().or_else(|| element.unsigned().and_then(|code| code.try_into().ok())),
         };
-        let unit = unit.unsigned().and_then(units::unit);
+        // Some firmware may send the code as a signed number.
+        let code = unit.unsigned().or_else(|| unit.signed().and_then(|code| code.try_into().ok()));
+        let unit = code.and_then(units::unit);
         // A counter of energy, by its code, must not come out as energy in another unit.
         let doubtful =
             matches!(groups, [1, _, 1..=80, 8, ..]) && !matches!(unit, Some("Wh" | "varh" | "VAh" | "J"));
@@ -195,8 +197,10 @@ impl Registers {
             element => (element.unsigned()?, false),
         };
         let sent = self.keep(|text| write_number(text, number));
-        // A clock that was never set counts from 1970.
-        let utc = i64::try_from(number).ok().filter(|seconds| is_utc && *seconds >= YEAR_2010);
+        // A clock that was never set counts from 1970, and all bits mean that there is no time.
+        let utc = i64::try_from(number)
+            .ok()
+            .filter(|seconds| is_utc && (YEAR_2010..i64::from(u32::MAX)).contains(seconds));
         Some(Time { sent, utc: utc.and_then(|seconds| Timestamp::from_second(seconds).ok()) })
     }
 

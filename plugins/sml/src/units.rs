@@ -1,6 +1,10 @@
 //! Unit codes (IEC 62056-6-2, enumeration of physical units).
 
-/// Returns the unit with this code; `None` for a bare number (255) and for codes that meters do not use.
+/// Unit of a code that is not in the table: such a number must not pass for one without a unit, whose meaning its OBIS
+/// code may give.
+const UNKNOWN: &str = "?";
+
+/// Returns the unit with this code; `None` for a bare number.
 pub(crate) fn unit(code: u64) -> Option<&'static str> {
     Some(match code {
         1 => "a",
@@ -12,11 +16,15 @@ pub(crate) fn unit(code: u64) -> Option<&'static str> {
         7 => "s",
         8 => "°",
         9 => "°C",
+        11 => "m",
+        12 => "m/s",
         13 | 14 => "m³",
         15 | 16 => "m³/h",
         17 | 18 => "m³/d",
         19 => "l",
         20 => "kg",
+        21 => "N",
+        22 => "Nm",
         23 => "Pa",
         24 => "bar",
         25 => "J",
@@ -30,16 +38,27 @@ pub(crate) fn unit(code: u64) -> Option<&'static str> {
         33 => "A",
         34 => "C",
         35 => "V",
+        36 => "V/m",
+        37 => "F",
         38 => "Ω",
+        43 => "H",
         44 => "Hz",
         45 => "1/Wh",
         46 => "1/varh",
         47 => "1/VAh",
         48 => "V²h",
         49 => "A²h",
+        50 => "kg/s",
+        51 => "S",
         52 => "K",
+        55 => "1/m³",
         56 => "%",
         57 => "Ah",
-        _ => return None,
+        60 => "Wh/m³",
+        61 => "J/m³",
+        65 => "J/kg",
+        70 => "dBm",
+        0 | 254 | 255 => return None,
+        _ => UNKNOWN,
     })
 }

@@ -56,6 +56,10 @@ fn times_are_seconds_of_the_meter_or_of_everybody() {
     assert_eq!(at(list(&[&choice(2), &moment()])), utc);
     let local = list(&[&moment(), &signed(60, 2), &signed(0, 2)]);
     assert_eq!(at(list(&[&choice(3), &local])), utc);
+    for unset in [0, 86_400, u64::from(u32::MAX)] {
+        let clock = list(&[&choice(2), &unsigned(unset, 4)]);
+        assert_eq!(at(clock), format!("1-0:96.1.0*255=x  {unset} None"));
+    }
     for none in
         [vec![ABSENT], list(&[]), list(&[&choice(1)]), list(&[&choice(3), &list(&[])]), octets(b"now")]
     {
@@ -86,6 +90,22 @@ fn what_counts_energy_has_a_unit_of_energy() {
     assert_eq!(one(Entry::number(IMPORT, 27, -1, signed(-5, 4))), "1-0:1.8.0*255=-5e-1 W");
     let absent = Entry { unit: vec![ABSENT], ..Entry::number(IMPORT, 30, 0, unsigned(123, 4)) };
     assert_eq!(one(absent), "1-0:1.8.0*255=123 ");
+}
+
+#[test]
+fn an_unknown_unit_is_not_the_one_that_the_code_suggests() {
+    let voltage =
+        |unit| one(Entry { unit, ..Entry::number([1, 0, 32, 7, 0, 255], 35, -1, unsigned(2301, 2)) });
+    assert_eq!(voltage(unsigned(35, 1)), "1-0:32.7.0*255=230.1 V");
+    assert_eq!(voltage(unsigned(35, 4)), "1-0:32.7.0*255=230.1 V");
+    assert_eq!(voltage(signed(35, 1)), "1-0:32.7.0*255=230.1 V");
+    assert_eq!(voltage(unsigned(36, 1)), "1-0:32.7.0*255=230.1 V/m");
+    for unknown in [58, 200, 70_000] {
+        assert_eq!(voltage(unsigned(unknown, 4)), "1-0:32.7.0*255=230.1 ?", "{unknown}");
+    }
+    for none in [unsigned(255, 1), unsigned(0, 1), vec![ABSENT]] {
+        assert_eq!(voltage(none), "1-0:32.7.0*255=230.1 ");
+    }
 }
 
 #[test]
