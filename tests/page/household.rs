@@ -139,7 +139,9 @@ impl Household {
             assert_eq!(household.program().post("/cmd", &count).0, 200);
         }
         household.pulses(3);
-        household.program().until("/health", "healthy", |health| health["status"] == "ok");
+        household.program().until("/health", "healthy", |health| {
+            health["sources"].as_object().unwrap().values().all(|source| source["state"] == "delivering")
+        });
         household
     }
 

@@ -33,7 +33,7 @@ fn household(more: &str) -> Household {
     Household::start(&Plan { year: true, more, ..Plan::default() })
 }
 
-/// Second meter, with a long name, and a thermometer.
+/// Second meter, with a long name, a thermometer, a publisher that fails, and an endpoint.
 fn more_sources(folder: &Path) -> (PushingMeter, String) {
     let line = Pty::open().unwrap();
     let telegram = || seven_e_one(telegram_of("1EBZ0100000043", -1234.5, 1.0).into_bytes());
@@ -42,9 +42,13 @@ fn more_sources(folder: &Path) -> (PushingMeter, String) {
     std::fs::write(folder.join("thermal_zone0/temp"), "48312\n").unwrap();
     std::fs::write(folder.join("thermal_zone0/type"), "cpu-thermal\n").unwrap();
     let text = format!(
-        "{}[sources.machine]\nplugin = \"thermal\"\npath = \"{}\"\n",
+        "{}[sources.machine]\nplugin = \"thermal\"\npath = \"{}\"\n\
+         [publishers.the_database_of_the_whole_neighbourhood]\nplugin = \"webhook\"\nurl = \"http://127.0.0.1:{}/\"\n\
+         [endpoints.evcc]\nplugin = \"vzlogger\"\nlisten = \"127.0.0.1:{}\"\n",
         d0("the_second_meter_in_the_granny_flat_upstairs", second.port()),
-        folder.display()
+        folder.display(),
+        test_servers::free_port(),
+        test_servers::free_port(),
     );
     (second, text)
 }

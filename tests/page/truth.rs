@@ -19,6 +19,7 @@ pub const TESTS: &[Test] = &[
     ("a_stopped_program_is_the_reason_and_not_an_old_fault", stopped),
     ("bars_say_their_scale_and_it_shrinks_again", scales),
     ("a_day_without_readings_is_hatched_and_not_compared", unread_day),
+    ("a_first_day_says_since_when_it_counts", first_day),
     ("a_number_that_stays_gets_an_age", frozen),
     ("a_counter_without_pulses_shows_no_energy_as_power", no_pulse),
     ("the_alarm_names_what_needs_attention", alarm),
@@ -236,6 +237,19 @@ fn unread_day() {
     }
 }
 
+fn first_day() {
+    let house = Household::start(&Plan::default());
+    let browser = house.open("en-US");
+    let said = || {
+        browser.text("today-import").contains("since ") && !browser.text("today-import").contains("yesterday")
+    };
+    browser.until("since when", said);
+    browser.click("nav-history");
+    drawn(&browser);
+    let totals = browser.text("totals");
+    assert!(totals.starts_with("Since "), "{totals}");
+}
+
 fn frozen() {
     let house = Household::start(&Plan::default());
     let browser = house.open("en-US");
@@ -277,7 +291,8 @@ fn alarm() {
     house.send(&reading(458.9));
     let browser = house.open("en-US");
     browser.await_shown("alarm");
-    assert!(browser.attribute("alarm", "aria-label").unwrap().contains("Far away"));
+    let label = || browser.attribute("alarm", "aria-label").unwrap_or_default();
+    browser.until("what the alarm is about", || label().contains("Far away"));
     browser.click("nav-sources");
     browser.until("named", || browser.text("problems") == "Far away: not working, retrying");
     assert_eq!(browser.text("summary"), "This needs attention:");

@@ -104,5 +104,5 @@ export function age(ms, now) {
   if (!ms) return t('never');
   const seconds = Math.max(0, (now - ms) / 1000);
   const [unit, length] = spans.findLast(([, length]) => seconds >= length) ?? spans[0];
-  return relative.format(-Math.floor(seconds / length), unit);
+  return relative.format(-Math.floor(seconds / length), unit).replaceAll(' ', '\u00a0');
 }

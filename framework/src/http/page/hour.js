@@ -1,7 +1,7 @@
 // The last hour as a small chart beside the big figure.
 
 import { areas, extent, runs } from './chart.js';
-import { h, on, s, set, show, table } from './dom.js';
+import { h, on, s, set, show, table, write } from './dom.js';
 import { power, time } from './format.js';
 import { now } from './live.js';
 import { t } from './text.js';
@@ -15,7 +15,8 @@ export class Hour {
   #live = true;
   #drawn = -Infinity;
   #at = 0;
-  #details = h('details', h('summary', t('last_hour')), h('div.scroll'));
+  #range = h('summary');
+  #details = h('details', this.#range, h('div.scroll'));
   #svg = s('svg', {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
     preserveAspectRatio: 'none',
@@ -62,6 +63,7 @@ export class Hour {
     this.#svg.replaceChildren(zero, ...areas(lines, y(0), WIDTH, HEIGHT, 'spark'));
     const [min, max, newest] = [Math.min(...values), Math.max(...values), values.at(-1)].map(power);
     set(this.#svg, { 'aria-label': t('last_hour_label', { min, max, now: newest }) });
+    write(this.#range, t('last_hour_range', { min, max }));
     this.#fillTable();
   }
 

@@ -116,6 +116,7 @@ function nameOf({ quantity, kind, direction, medium, live }) {
     return { import: 'q_import', export: 'q_export', absolute: 'q_absolute', net: 'q_net' }[direction];
   if (quantity === 'duration') return medium && 'q_uptime';
   const measured = counts || live || kind === 'state' || quantity === 'angle';
+  if (quantity === 'energy') return counts && live ? 'q_energy' : null;
   return (measured && known(`q_${quantity}`) && `q_${quantity}`) || (counts && live ? 'q_counted' : null);
 }
 

@@ -2,7 +2,7 @@
 
 import { Hour } from './hour.js';
 import { elements, h, icon, say, set, show, write } from './dom.js';
-import { age, amount, exact, guessed, joined, moment, number, percent, power, rounded, watts } from './format.js';
+import { age, amount, exact, guessed, joined, moment, number, percent, power, rounded, time, watts } from './format.js';
 import { ageOf, house, now, onChange, onRestart, onResume, stateOf } from './live.js';
 import { labelOf, mainOf, sumOf, valueOf } from './model.js';
 import * as today from './today.js';
@@ -156,7 +156,11 @@ function tile(subject, side) {
       const days = today.of(subject, side);
       show(element, days.today.value !== null);
       write(value, counted(days.today, 'kWh'));
-      write(before, days.before.value === null ? '' : t('yesterday', { value: counted(days.before, 'kWh') }));
+      const since = days.today.since && t('since', { time: time(days.today.since) });
+      write(
+        before,
+        since ?? (days.before.value === null ? '' : t('yesterday', { value: counted(days.before, 'kWh') })),
+      );
     },
   };
 }
@@ -253,7 +257,11 @@ function entry(subject, kind, name, below, fill) {
 }
 
 const counted = ({ value, guess }, unit) => guessed(amount(value, unit), guess);
-const usedToday = (used, unit) => (used.value === null ? null : t('today_value', { value: counted(used, unit) }));
+const usedToday = (used, unit) => {
+  if (used.value === null) return null;
+  const value = counted(used, unit);
+  return used.since ? t('today_since', { value, time: time(used.since) }) : t('today_value', { value });
+};
 const reading = (subject, readings) => exact(sumOf(subject.imports, readings) ?? '–', subject.unit);
 
 function consumer(subject, main, bars) {

@@ -3,18 +3,17 @@
 // All take `{subject, period, curve, imports, exports, consumers, before, compared}`: see `read` in history.js.
 
 import { extent } from './chart.js';
-import { amount, guessed, joined, number, percent, power, rounded } from './format.js';
+import { amount, guessed, joined, moment, number, percent, power, rounded } from './format.js';
 import { now } from './live.js';
-import { labelOf } from './model.js';
+import { labelOf, titled } from './model.js';
 import { t } from './text.js';
 
 const sum = (side) => side.amount.reduce((total, value) => total + (value ?? 0), 0);
 
-// Returns whether a total is a guess: what was used between two readings may belong to the periods beside it, and what
-// a meter counted before it was replaced is not known.
-function isGuess({ amount, gap, swap }) {
+// Returns whether a total is a guess: what was used in a gap at its beginning or end may belong to the period beside it.
+function isGuess({ amount, gap }) {
   const known = [...amount.keys()].filter((i) => amount[i] !== null);
-  return gap[known[0]] || gap[known.at(-1)] || swap.some(Boolean);
+  return gap[known[0]] || gap[known.at(-1)];
 }
 
 // Returns the totals as a sentence.
@@ -31,7 +30,9 @@ export function totals({ subject, period, imports, exports, consumers, before })
     const used = t(single ? 'used' : 'drawn', { value: total(imports, unit) });
     said.unshift(change ? `${used} (${change})` : used);
   }
-  return said.join(', ');
+  const { first } = subject;
+  const begins = first > period.start && first < period.end && period.kind !== 'all';
+  return (begins ? `${titled(t('since', { time: moment(first, now()) }))}: ` : '') + said.join(', ');
 }
 
 // Returns the period before, up to the same time if this one still runs.
@@ -62,7 +63,7 @@ const listed = (count, itemOf) =>
       return { ...item, cells: note === undefined ? cells : [...cells, note] };
     });
 
-const titled = (text, { unit }) => (unit ? `${text} (${unit})` : text);
+const withUnit = (text, { unit }) => (unit ? `${text} (${unit})` : text);
 
 // Returns the chart of the course: mean and band, and the mean of the period before.
 export function curves({ subject, period, curve, before }) {
@@ -96,7 +97,7 @@ export function curves({ subject, period, curve, before }) {
     format,
   }));
   return {
-    title: watts ? `${t('power')} (kW)` : titled(labelOf(subject), subject),
+    title: watts ? `${t('power')} (kW)` : withUnit(labelOf(subject), subject),
     axisText: (value) => number(watts ? value / 1000 : value, 3, 0),
     from: period.start,
     to: period.end,
@@ -169,7 +170,7 @@ export function columns(answers, counted, sentence) {
       bars.some(({ uncertain }) => uncertain) && t('marks'),
     ],
     heads: [...shown.map(({ text }) => text), t('note')],
-    title: titled(t(subject.kind === 'electricity' || subject.kind === 'consumer' ? 'energy' : 'amounts'), subject),
+    title: withUnit(t(subject.kind === 'electricity' || subject.kind === 'consumer' ? 'energy' : 'amounts'), subject),
     axisText: (value) => number(value, 3, 0),
     label: t('energy_label', { period: period.label, totals: sentence }),
   };

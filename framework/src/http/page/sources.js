@@ -98,7 +98,8 @@ function pairs(kind) {
 }
 
 const words = (name) => titled(name.replaceAll('_', ' '));
-const facts = ({ plugin, facts, counts }) => [
+// What a card shows only in its details.
+const facts = ({ plugin, facts: { listen, ...facts }, counts: { batches, ...counts } }) => [
   [t('plugin'), plugin],
   ...Object.entries(facts).map(([name, fact]) => [known(`fact_${name}`) ?? words(name), fact]),
   ...Object.entries(counts).map(([name, count]) => [known(`count_${name}`) ?? words(name), number(count)]),

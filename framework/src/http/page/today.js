@@ -12,16 +12,19 @@ const MOST = 100;
 const MINUTE = 60_000;
 const MINUTES = 60;
 const SIDES = ['imports', 'exports'];
-const NOTHING = { value: null, guess: false };
+const NOTHING = { value: null, guess: false, since: null };
 
 // key of a subject → {imports, exports}: each {today, before, base}
 const counted = new Map();
 let due = 0;
 let ends = Infinity;
 
+// Returns what the history has of a sum: its parts.
+const recordsOf = ({ section, ...sums }, key) =>
+  sums[key].flatMap(({ name }) => house.series.find((one) => one.section === section && one.name === name) ?? []);
+
 // Returns whether the history has all parts of a sum: unknown ones are not requested.
-const recorded = ({ section, ...sums }, key) =>
-  sums[key].every(({ name }) => house.series.some((series) => series.section === section && series.name === name));
+const recorded = (subject, key) => recordsOf(subject, key).length === subject[key].length;
 
 // Requests the totals now and then, at midnight, and after a start.
 export async function refresh(force = false) {
@@ -52,19 +55,19 @@ export async function refresh(force = false) {
         setZone(days.zone);
         ends = days.end.at(-1);
         const base = sumOf(terms, house.sections.get(subject.section)?.readings);
-        const [before, today] = [-2, -1].map((i) => ({
-          value: days.amount.at(i) ?? null,
-          guess: days.gap.at(i) || days.swap.at(i),
-        }));
-        entry[side] = { today, before, base, at: now() };
+        const day = (i) => ({ value: days.amount.at(i) ?? null, guess: days.gap.at(i) });
+        const since = Math.max(...recordsOf(subject, side).map(({ from }) => Date.parse(from)));
+        const today = { ...day(-1), since: since > days.start.at(-1) ? since : null };
+        // A day that was not read from its beginning says nothing about yesterday.
+        entry[side] = { today, before: days.partial.at(-2) ? NOTHING : day(-2), base, at: now() };
       }
       counted.set(subject.key, entry);
     }),
   );
 }
 
-// Returns the amounts of today and yesterday for one side of a subject: `{value, guess}`. The value is `null` if it is
-// not known, and a guess if the meter was not read all the time.
+// Returns the amounts of today and yesterday for one side of a subject: `{value, guess, since}`. The value is `null` if it
+// is not known, and a guess if the meter was not read all the time; `since` is there if nothing was read before.
 export function of(subject, side) {
   const { today = NOTHING, before = NOTHING, base, at } = counted.get(subject.key)?.[side] ?? {};
   const value = sumOf(subject[side], house.sections.get(subject.section)?.readings);
