@@ -9,29 +9,37 @@
 //!                                    └──disconnect()──▶ end of the task
 //! ```
 //!
+//! Before a connection is handed out, the connector reads the states that the broker retains, so that none of them goes
+//! back: the program may have been killed, and the broker may have got more than it has acknowledged.
+//!
 //! Each connection has a client of its own and begins a new session. Its end settles everything that the broker has not
 //! acknowledged: no queue outlives a connection, and nothing is sent from two places.
 
 use std::{
     collections::BTreeMap,
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use framework::{Backoff, Context, Counter, Fact, PublishError};
+use framework::{Backoff, Context, Counter, Fact, PublishError, Timestamp};
 use rumqttc::{
-    AsyncClient, Broker, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions,
-    NetworkOptions, Packet, Publish, PublishNotice, PublishOptions, QoS, TlsConfiguration, Transport,
+    AsyncClient, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions, NetworkOptions,
+    Packet, Publish, PublishNotice, PublishOptions, QoS, TlsConfiguration, Transport,
 };
 use tokio::{
+    net::TcpStream,
     sync::{Notify, mpsc, watch},
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tracing::{info, warn};
 
-use crate::{config::Settings, fault};
+use crate::{
+    config::{Broker, Settings},
+    fault,
+    state::Shown,
+};
 
 /// Unacknowledged messages at once. With a hundred, a distant broker is slow; with the protocol's 65535, a lost
 /// connection costs more repetitions.
@@ -41,6 +49,11 @@ const CAPACITY: usize = 4000;
 /// Seconds. A broker that is frozen, or behind a cut cable, is given up after twice this time.
 const KEEP_ALIVE: u16 = 15;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Pauses between looks whether the broker is down. One that is restarted may be back in a tenth of a second.
+const PROBES: [Duration; 3] =
+    [Duration::from_millis(10), Duration::from_millis(30), Duration::from_millis(60)];
+/// Longest wait for the retained states. Some brokers do not answer what their access rules forbid.
+const STATES_LIMIT: Duration = Duration::from_secs(3);
 /// Pauses between attempts to connect.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 /// Pause after a wrong password, as the broker might lock the user out.
@@ -65,12 +78,14 @@ pub(crate) struct Message {
     pub(crate) payload: Vec<u8>,
     /// Whether the broker keeps it for later subscribers.
     pub(crate) retain: bool,
+    /// Time of a state.
+    pub(crate) time: Option<Timestamp>,
 }
 
 impl Message {
     /// Creates a message that the broker retains.
     pub(crate) fn retained(topic: String, payload: impl Into<Vec<u8>>) -> Self {
-        Self { topic, payload: payload.into(), retain: true }
+        Self { topic, payload: payload.into(), retain: true, time: None }
     }
 }
 
@@ -81,7 +96,12 @@ pub(crate) struct Connection {
     abandoned: Arc<Notify>,
     /// End of the time without subscriptions.
     muted_until: Option<Instant>,
+    /// States that the broker retains, by topic, until somebody takes them.
+    states: Arc<Mutex<States>>,
 }
+
+/// Times of retained states, by topic.
+type States = BTreeMap<String, Shown>;
 
 impl Connection {
     /// Queues a message without waiting. The notice completes when the broker has acknowledged it, or never will.
@@ -103,6 +123,11 @@ impl Connection {
         self.client.try_subscribe(filter, QoS::AtLeastOnce)
     }
 
+    /// Takes the states that the broker retained when the connection began; empty after the first call.
+    pub(crate) fn take_states(&self) -> States {
+        mem::take(&mut lock(&self.states))
+    }
+
     /// Closes a connection on which nothing is acknowledged any more.
     pub(crate) fn abandon(&self) {
         self.abandoned.notify_one();
@@ -116,8 +141,17 @@ pub(crate) enum LinkState {
     Disconnected(PublishError),
 }
 
-/// Newest retained states that the broker has acknowledged, by topic.
-type Retained = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+/// Newest retained states, by topic.
+type Retained = Arc<Mutex<BTreeMap<String, Kept>>>;
+
+/// Retained state.
+#[derive(Debug, Default)]
+struct Kept {
+    /// What was sent last.
+    payload: Vec<u8>,
+    /// Time of the last one that the broker has acknowledged. It has forgotten states if it retains an older one.
+    acknowledged: Option<Timestamp>,
+}
 
 /// Access to the current connection.
 #[derive(Debug, Clone)]
@@ -127,7 +161,7 @@ pub(crate) struct Link {
 }
 
 /// Task that keeps the connection up. When dropped, it ends without a disconnect, and the broker sends the last will.
-pub(crate) struct ConnectorTask(JoinSet<()>);
+pub(crate) struct ConnectorTask(pub(crate) JoinSet<()>);
 
 /// Status of the connection in `/health`.
 #[derive(Debug, Clone)]
@@ -161,6 +195,7 @@ pub(crate) fn start(
         retained,
         last_warning: None,
         short_lived: false,
+        taken_over: 0,
         muted_until: None,
     };
     task.spawn(connector.run());
@@ -191,11 +226,23 @@ impl Link {
         }
     }
 
-    /// Remembers an acknowledged message if the broker should retain it, to send it again on the next connection.
-    pub(crate) fn remember(&self, message: Message) {
+    /// Remembers a message that was sent, to send it again if the broker forgets it.
+    pub(crate) fn sent(&self, message: &Message) {
+        self.keep(message, |kept| kept.payload.clone_from(&message.payload));
+    }
+
+    /// Remembers that the broker has acknowledged a message.
+    pub(crate) fn acknowledged(&self, message: &Message) {
+        self.keep(message, |kept| kept.acknowledged = message.time);
+    }
+
+    fn keep(&self, message: &Message, change: impl FnOnce(&mut Kept)) {
         if message.retain {
-            let mut retained = self.retained.lock().unwrap_or_else(PoisonError::into_inner);
-            retained.insert(message.topic, message.payload);
+            let mut retained = lock(&self.retained);
+            match retained.get_mut(&message.topic) {
+                Some(kept) => change(kept),
+                None => change(retained.entry(message.topic.clone()).or_default()),
+            }
         }
     }
 
@@ -237,6 +284,8 @@ struct Connector {
     last_warning: Option<String>,
     /// Whether the previous connection was not stable. The log is silent about the next one until it is.
     short_lived: bool,
+    /// Number of consecutive connections that were not stable, though the broker was there all the time.
+    taken_over: u32,
     /// End of the time without subscriptions.
     muted_until: Option<Instant>,
 }
@@ -259,6 +308,7 @@ impl Connector {
             let End::Fault { since, error } = self.connect(connected_before).await else { return };
             connected_before |= since.is_some();
             self.short_lived = since.is_some_and(|since| since.elapsed() < fault::STABLE_AFTER);
+            self.taken_over = if self.short_lived && !self.is_down().await { self.taken_over + 1 } else { 0 };
             self.warn(since.is_some(), &error);
             let misconfigured = matches!(error, PublishError::Misconfigured { .. });
             self.state.send_replace(LinkState::Disconnected(error));
@@ -274,8 +324,15 @@ impl Connector {
     /// Runs one connection, from its beginning to its end.
     async fn connect(&mut self, again: bool) -> End {
         let (client, mut events) = open(&self.settings);
-        let connection = Connection { client, abandoned: Arc::default(), muted_until: self.muted_until };
+        let connection = Connection {
+            client,
+            abandoned: Arc::default(),
+            muted_until: self.muted_until,
+            states: Arc::default(),
+        };
         let mut since = None;
+        // States so far, and the end of the wait for more.
+        let mut reading: Option<(States, Instant)> = None;
         loop {
             let event = tokio::select! {
                 event = events.poll() => event,
@@ -283,13 +340,16 @@ impl Connector {
                     let error = fault::unavailable(&self.settings, "does not acknowledge messages any more");
                     return End::Fault { since, error };
                 }
+                () = until(reading.as_ref().map(|(_, end)| *end)) => {
+                    self.ready(&connection, reading.take());
+                    continue;
+                }
             };
             match event {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
                     since = Some(Instant::now());
                     // First, so that nobody takes the following states for those of a program that is offline.
                     let _ = connection.send(Message::retained(self.settings.topics.status(), "online"));
-                    self.restore_retained(&connection);
                     if again {
                         self.report.reconnects.increment();
                     }
@@ -297,9 +357,22 @@ impl Connector {
                     if !self.short_lived {
                         self.log_connected();
                     }
-                    self.state.send_replace(LinkState::Connected(connection.clone()));
+                    match self.ask_for_states(&connection) {
+                        true => reading = Some((States::new(), Instant::now() + STATES_LIMIT)),
+                        false => self.ready(&connection, None),
+                    }
                 }
+                Ok(Event::Incoming(Packet::UnsubAck(_))) => self.ready(&connection, reading.take()),
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
+                    let topic = std::str::from_utf8(&publish.topic).unwrap_or_default();
+                    if self.settings.topics.is_state(topic) {
+                        if let (Some((states, _)), Some(shown)) =
+                            (&mut reading, Shown::parse(&publish.payload))
+                        {
+                            states.insert(topic.to_owned(), shown);
+                        }
+                        continue;
+                    }
                     // The receiver never waits for this task, so this is short.
                     let _ = self.inbox.send(publish).await;
                 }
@@ -310,7 +383,10 @@ impl Connector {
                         self.muted_until = Some(Instant::now() + MUTE_TIME);
                     }
                     let lived = since.map(|since| since.elapsed());
-                    return End::Fault { since, error: fault::explain(&self.settings, error, lived) };
+                    return End::Fault {
+                        since,
+                        error: fault::explain(&self.settings, error, lived, self.taken_over),
+                    };
                 }
             }
             // An event comes at least once in each `KEEP_ALIVE`.
@@ -323,13 +399,40 @@ impl Connector {
         }
     }
 
-    /// Sends the retained states again. The broker may have forgotten them, and a slow source would have no state until
-    /// its next reading. Nobody else has this connection yet, so nothing newer is sent before.
-    fn restore_retained(&self, connection: &Connection) {
-        let retained = self.retained.lock().unwrap_or_else(PoisonError::into_inner);
-        for (topic, payload) in &*retained {
-            let _ = connection.send(Message::retained(topic.clone(), payload.clone()));
+    /// Returns whether nothing listens at the broker's port, shortly after it has closed a connection: it is restarted.
+    async fn is_down(&self) -> bool {
+        let Broker { host, port, .. } = &self.settings.broker;
+        for pause in PROBES {
+            sleep(pause).await;
+            if let Ok(Err(_)) = timeout(CONNECT_LIMIT, TcpStream::connect((host.as_str(), *port))).await {
+                return true;
+            }
         }
+        false
+    }
+
+    /// Asks for the retained states. The broker sends them before it confirms that the subscription has ended.
+    fn ask_for_states(&self, connection: &Connection) -> bool {
+        let filter = self.settings.topics.states();
+        // QoS 0, as a broker limits how many other messages may be on their way.
+        let asked = |filter: &str| connection.client.try_subscribe(filter, QoS::AtMostOnce);
+        self.settings.keys.retain
+            && connection.may_subscribe()
+            && asked(&filter).and_then(|()| connection.client.try_unsubscribe(filter)).is_ok()
+    }
+
+    /// Hands the connection out. Sends those states again that the broker has forgotten: a slow source would have none
+    /// until its next reading. Nobody else has this connection yet, so nothing newer is sent before.
+    fn ready(&self, connection: &Connection, reading: Option<(States, Instant)>) {
+        let (mut states, _) = reading.unwrap_or((States::new(), Instant::now()));
+        for (topic, kept) in &*lock(&self.retained) {
+            if states.get(topic).and_then(Shown::time) < kept.acknowledged {
+                states.remove(topic);
+                let _ = connection.send(Message::retained(topic.clone(), kept.payload.clone()));
+            }
+        }
+        *lock(&connection.states) = states;
+        self.state.send_replace(LinkState::Connected(connection.clone()));
     }
 
     fn log_connected(&self) {
@@ -351,9 +454,22 @@ impl Connector {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Plain values are never half written, so poison means nothing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until a moment; for ever if there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn open(settings: &Settings) -> (AsyncClient, EventLoop) {
     let broker = &settings.broker;
-    let mut options = MqttOptions::new(&settings.client_id, Broker::tcp(&broker.host, broker.port));
+    let mut options = MqttOptions::new(&settings.client_id, rumqttc::Broker::tcp(&broker.host, broker.port));
     options
         .set_keep_alive(KEEP_ALIVE)
         .set_inflight(IN_FLIGHT)

@@ -12,6 +12,9 @@ use crate::{
 
 /// Lifetime below which a connection counts as failed. Two clients with one `client_id` disconnect each other faster.
 pub(crate) const STABLE_AFTER: Duration = Duration::from_secs(15);
+/// Consecutive connections of that kind, before the one that ends, after which another client is the likely cause. A
+/// broker that is restarted is down between two of them.
+const TAKEN_OVER: u32 = 2;
 
 /// Builds the error of a broker that cannot be reached or does not respond.
 pub(crate) fn unavailable(settings: &Settings, what: &str) -> PublishError {
@@ -24,8 +27,14 @@ pub(crate) fn is_too_long(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::MqttState(StateError::Deserialization(PayloadSizeLimitExceeded(_))))
 }
 
-/// Explains a fault, and what to do about it. `lived` is the lifetime of the connection, if there was one.
-pub(crate) fn explain(settings: &Settings, error: ConnectionError, lived: Option<Duration>) -> PublishError {
+/// Explains a fault, and what to do about it. `lived` is the lifetime of the connection, if there was one; `taken_over`
+/// the number of consecutive ones before it that ended soon.
+pub(crate) fn explain(
+    settings: &Settings,
+    error: ConnectionError,
+    lived: Option<Duration>,
+    taken_over: u32,
+) -> PublishError {
     let Settings { broker, client_id, .. } = settings;
     let wrong = |what: String| PublishError::misconfigured(format!("{} {what}", broker.url));
     if let Some(what) = tls::explain(&error, &broker.host) {
@@ -65,7 +74,7 @@ pub(crate) fn explain(settings: &Settings, error: ConnectionError, lived: Option
                 (None, None) => {
                     "closed the connection: if that port expects TLS, write `mqtts://`".to_owned()
                 }
-                (Some(lived), _) if lived < STABLE_AFTER => format!(
+                (Some(lived), _) if lived < STABLE_AFTER && taken_over >= TAKEN_OVER => format!(
                     "closed the connection: perhaps another client has the ID `{client_id}`; set another `client_id`"
                 ),
                 _ => "closed the connection".to_owned(),
@@ -91,7 +100,7 @@ pub(crate) fn explain(settings: &Settings, error: ConnectionError, lived: Option
 /// Lists the prefixes of the subscribed topics.
 fn subscribed(Settings { topics, keys, .. }: &Settings) -> String {
     let births = (keys.discovery != Discovery::Off).then_some(&topics.discovery);
-    let commands = keys.allow_commands.then_some(&topics.prefix);
-    let all: Vec<_> = births.into_iter().chain(commands).map(|topic| format!("`{topic}`")).collect();
+    let own = (keys.allow_commands || keys.retain).then_some(&topics.prefix);
+    let all: Vec<_> = births.into_iter().chain(own).map(|topic| format!("`{topic}`")).collect();
     all.join(" or ")
 }

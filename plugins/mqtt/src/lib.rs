@@ -98,10 +98,19 @@ impl Publisher for MqttPublisher {
     }
 
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
-        let Some(Open { sections, link, .. }) = &mut self.open else {
+        let Some(Open { sections, link, connector, presence }) = &mut self.open else {
             return Err(PublishError::unavailable("not open"));
         };
+        // Nothing else notices a task that panicked. The framework opens the publisher again.
+        for task in [&mut connector.0, presence] {
+            if let Some(Err(ended)) = task.try_join_next()
+                && let Ok(panic) = ended.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
         let connection = link.connection().await?;
+        sections.found(connection.take_states());
         let mut sent = Vec::with_capacity(records.len());
         for record in records {
             let Some(message) = sections.message(record, Timestamp::now()) else {
@@ -109,7 +118,10 @@ impl Publisher for MqttPublisher {
                 continue;
             };
             match connection.send(message.clone()) {
-                Ok(notice) => sent.push(Some((notice, message))),
+                Ok(notice) => {
+                    link.sent(&message);
+                    sent.push(Some((notice, message)));
+                }
                 // The connection is lost, or its queue is full.
                 Err(_) => break,
             }
@@ -160,7 +172,7 @@ async fn acknowledged(sent: Vec<Sent>, connection: &Connection, link: &Link) -> 
             if !acknowledged {
                 break;
             }
-            link.remember(message);
+            link.acknowledged(&message);
         }
         count += 1;
     }

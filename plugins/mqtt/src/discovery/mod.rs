@@ -217,7 +217,7 @@ impl Section {
         let remove = |topic: &String| Message::retained(topic.clone(), "");
         // An empty message after the announcement would be a conflict for Home Assistant, so the others go first.
         let others = self.others.iter().flat_map(|topic| {
-            [Message { topic: topic.clone(), payload: HAND_OVER.into(), retain: false }, remove(topic)]
+            [Message { retain: false, ..Message::retained(topic.clone(), HAND_OVER) }, remove(topic)]
         });
         // Topics with an earlier identifier.
         let old = self.announced.iter().filter(|topic| !announcement.contains_key(*topic)).map(remove);

@@ -2,13 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    iter,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use framework::{Batch, PublisherContext, Reading, Record, Route, Store, Text, Timestamp, Value, json};
-use serde::Serializer as _;
+use serde::{Serializer as _, ser::SerializeMap as _};
 use tokio::sync::watch;
 
 use crate::{
@@ -28,6 +27,9 @@ const MAX_MEMBERS: usize = 2500;
 /// Readings that were seen, by source and name, each as it came first.
 pub(crate) type Seen = BTreeMap<Text, BTreeMap<Text, Reading>>;
 
+/// Name of a state's time. That of a reading ends with it.
+const TIME: &str = "timestampUTC";
+
 /// Makes messages of records, and remembers the last value of each reading.
 #[derive(Debug)]
 pub(crate) struct Sections {
@@ -36,6 +38,10 @@ pub(crate) struct Sections {
     topics: Topics,
     late: Late,
     retain: bool,
+    /// Start of this run. Of an earlier run's states nothing else is known if the broker retains none.
+    opened: Timestamp,
+    /// Times in the newest state of each topic.
+    shown: BTreeMap<String, Shown>,
     sections: BTreeMap<Text, Section>,
     seen: watch::Sender<Seen>,
 }
@@ -45,7 +51,41 @@ pub(crate) struct Sections {
 struct Section {
     /// Time of the newest record without a time of its own.
     taken_at: Option<Timestamp>,
-    members: BTreeMap<Text, Value>,
+    members: BTreeMap<Text, Member>,
+}
+
+/// Last value of a reading.
+#[derive(Debug)]
+struct Member {
+    value: Value,
+    time: Timestamp,
+    /// Whether the device itself dates it.
+    own_time: bool,
+}
+
+/// Times in a state, by the names of their members.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Shown(BTreeMap<String, Timestamp>);
+
+impl Shown {
+    /// Reads the times of a state. `None` if it is not one of this plugin's.
+    pub(crate) fn parse(payload: &[u8]) -> Option<Self> {
+        let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(payload).ok()?;
+        let times = members.into_iter().filter(|(name, _)| name.ends_with(TIME));
+        let times: BTreeMap<_, _> =
+            times.filter_map(|(name, time)| Some((name, time.as_str()?.parse().ok()?))).collect();
+        times.contains_key(TIME).then_some(Self(times))
+    }
+
+    /// Returns the time of the state itself.
+    pub(crate) fn time(&self) -> Option<Timestamp> {
+        self.0.get(TIME).copied()
+    }
+
+    /// Returns whether a member with this time would go back. A time in the future is void: the clock was ahead.
+    fn is_ahead(&self, name: &str, time: Timestamp, now: Timestamp) -> bool {
+        self.0.get(name).is_some_and(|shown| *shown > time && *shown <= now)
+    }
 }
 
 impl Sections {
@@ -56,6 +96,8 @@ impl Sections {
             topics: settings.topics.clone(),
             late: settings.keys.late,
             retain: settings.keys.retain,
+            opened: Timestamp::now(),
+            shown: BTreeMap::new(),
             sections: BTreeMap::new(),
             seen: watch::Sender::new(Seen::new()),
         }
@@ -72,63 +114,89 @@ impl Sections {
         names.filter(|name| self.route.has_source(name))
     }
 
+    /// Takes the states that the broker retains, by topic. It may lack those that were sent last.
+    pub(crate) fn found(&mut self, retained: BTreeMap<String, Shown>) {
+        self.shown.extend(retained);
+    }
+
     /// Returns the message for a record at the time `now`, or `None` if none is sent.
+    ///
+    /// The state only moves forward. An older record goes to the history: it is late, or it comes again after the
+    /// program or the connection has ended.
     pub(crate) fn message(&mut self, record: &Record, now: Timestamp) -> Option<Message> {
         let view = self.store.section(&record.section).and_then(|section| section.view(Instant::now()));
-        let shown = view.as_ref().map(|view| &view.snapshot.batch);
-        let own_time = shown.is_some_and(|shown| has_own_time(record, shown));
-        if is_late(record, shown, own_time, now) {
-            match self.late {
-                Late::Skip => return None,
-                Late::History => {
-                    let members = record.batch.readings.iter().map(|reading| (&reading.name, &reading.value));
-                    let payload = object(record.batch.taken_at, members);
-                    return Some(Message {
-                        topic: self.topics.history(&record.section),
-                        payload,
-                        retain: false,
+        let current = view.as_ref().map(|view| &view.snapshot.batch);
+        let own_time = current.is_some_and(|current| has_own_time(record, current));
+        let newest = current.and_then(|current| newest(record, current, own_time));
+        let taken_at = record.batch.taken_at;
+        let is_newest = newest.is_some_and(|newest| !is_before(taken_at, newest, SAME));
+        let is_unknown = !self.retain && taken_at < self.opened;
+        let is_late =
+            self.late != Late::State && !is_newest && (is_unknown || is_before(taken_at, now, LATE));
+        let topic = self.topics.state(&record.section);
+        let section = self.sections.entry(record.section.clone()).or_default();
+        let shown = self.shown.entry(topic.clone()).or_default();
+        let numbers = &record.batch.readings;
+        let is_old = is_late
+            || match own_time {
+                true => {
+                    numbers.iter().any(|reading| shown.is_ahead(&time_name(&reading.name), taken_at, now))
+                }
+                false => shown.is_ahead(TIME, taken_at, now),
+            };
+        // A register joins the state of all others, and has to wait for one that is new enough.
+        let time = section.taken_at.filter(|_| own_time).unwrap_or(taken_at);
+        let must_wait = own_time && shown.is_ahead(TIME, time, now);
+        if !is_old {
+            // The numbers in the record are selected already.
+            let texts = current.into_iter().flat_map(|current| &current.readings).filter(|reading| {
+                matches!(reading.value, Value::Text(_)) && self.route.has_series(&reading.name)
+            });
+            let numbers = numbers.iter().map(|reading| (reading, taken_at, own_time));
+            for (reading, time, own_time) in numbers.chain(texts.map(|text| (text, time, false))) {
+                if section.set(reading, time, own_time) {
+                    self.seen.send_modify(|seen| {
+                        let names = seen.entry(record.section.clone()).or_default();
+                        names.insert(reading.name.clone(), reading.clone());
                     });
                 }
-                Late::State => {}
             }
         }
-        let section = self.sections.entry(record.section.clone()).or_default();
-        let texts = shown.into_iter().flat_map(|shown| &shown.readings);
-        // The numbers in the record are selected already.
-        let texts = texts.filter(|reading| {
-            matches!(reading.value, Value::Text(_)) && self.route.has_series(&reading.name)
-        });
-        for reading in record.batch.readings.iter().chain(texts) {
-            if section.set(&reading.name, &reading.value) {
-                self.seen.send_modify(|seen| {
-                    let names = seen.entry(record.section.clone()).or_default();
-                    names.insert(reading.name.clone(), reading.clone());
-                });
-            }
+        if is_old || must_wait {
+            let members = numbers.iter().map(|reading| (&*reading.name, &reading.value, None));
+            let (topic, payload) = (self.topics.history(&record.section), object(taken_at, members));
+            return (self.late != Late::Skip).then_some(Message {
+                topic,
+                payload,
+                retain: false,
+                time: None,
+            });
         }
         if own_time {
-            let time = Value::Text(json::timestamp(record.batch.taken_at).into());
-            for reading in &record.batch.readings {
-                section.set(&format!("{}_timestampUTC", reading.name), &time);
-            }
+            shown.0.extend(numbers.iter().map(|reading| (time_name(&reading.name), taken_at)));
         } else {
-            section.taken_at = Some(record.batch.taken_at);
+            section.taken_at = Some(taken_at);
         }
-        let payload = object(section.taken_at.unwrap_or(record.batch.taken_at), &section.members);
-        Some(Message { topic: self.topics.state(&record.section), payload, retain: self.retain })
+        shown.0.insert(TIME.to_owned(), time);
+        let members = section.members.iter().map(|(name, Member { value, time: dated, own_time })| {
+            (&**name, value, Some(*dated).filter(|dated| *own_time || *dated != time))
+        });
+        Some(Message { topic, payload: object(time, members), retain: self.retain, time: Some(time) })
     }
 }
 
 impl Section {
     /// Sets a member. Returns whether it is a new one.
-    fn set(&mut self, name: &str, value: &Value) -> bool {
-        if let Some(member) = self.members.get_mut(name) {
-            member.clone_from(value);
+    fn set(&mut self, reading: &Reading, time: Timestamp, own_time: bool) -> bool {
+        if let Some(member) = self.members.get_mut(&reading.name) {
+            member.value.clone_from(&reading.value);
+            (member.time, member.own_time) = (time, own_time);
             return false;
         }
         let room = self.members.len() < MAX_MEMBERS;
         if room {
-            self.members.insert(name.into(), value.clone());
+            let member = Member { value: reading.value.clone(), time, own_time };
+            self.members.insert(reading.name.clone(), member);
         }
         room
     }
@@ -145,28 +213,47 @@ fn own_time(reading: &Reading) -> Option<Timestamp> {
     reading.time.as_ref().and_then(|time| time.utc)
 }
 
-/// Returns whether a record is so late that it must not pass for the current state. The current state may be old too:
-/// of a meter that is read once an hour, or of a gas register that is updated once an hour.
-fn is_late(record: &Record, shown: Option<&Batch>, own: bool, now: Timestamp) -> bool {
-    let taken_at = record.batch.taken_at;
-    let newest = shown.and_then(|shown| match own {
-        true => record.batch.readings.iter().filter_map(|reading| own_time(shown.get(&reading.name)?)).max(),
-        false => Some(shown.taken_at),
-    });
-    let before = |other: Timestamp, by: Duration| {
-        Duration::try_from(other.duration_since(taken_at)).is_ok_and(|behind| behind > by)
-    };
-    before(now, LATE) && newest.is_none_or(|newest| before(newest, SAME))
+/// Returns the time of the newest record of this kind. It may be old: of a meter that is read once an hour, or of a gas
+/// register that is updated once an hour.
+fn newest(record: &Record, current: &Batch, own: bool) -> Option<Timestamp> {
+    match own {
+        true => {
+            record.batch.readings.iter().filter_map(|reading| own_time(current.get(&reading.name)?)).max()
+        }
+        false => Some(current.taken_at),
+    }
 }
 
-/// Returns `{"timestampUTC":"…","POWER_IMPORT":4457.153,…}`.
-fn object<'m>(taken_at: Timestamp, members: impl IntoIterator<Item = (&'m Text, &'m Value)>) -> Vec<u8> {
-    let time = Value::Text(json::timestamp(taken_at).into());
-    let members = members.into_iter().map(|(name, value)| (name.as_str(), value));
+/// Returns whether a time is before another by more than `by`.
+fn is_before(time: Timestamp, other: Timestamp, by: Duration) -> bool {
+    Duration::try_from(other.duration_since(time)).is_ok_and(|behind| behind > by)
+}
+
+/// Returns the name of the member with a reading's time.
+fn time_name(reading: &str) -> String {
+    format!("{reading}_{TIME}")
+}
+
+/// Returns `{"timestampUTC":"…","POWER_IMPORT":4457.153,…}`. A member may have a time of its own.
+fn object<'m>(
+    time: Timestamp,
+    members: impl IntoIterator<Item = (&'m str, &'m Value, Option<Timestamp>)>,
+) -> Vec<u8> {
     let mut out = Vec::new();
+    let mut serializer = serde_json::Serializer::new(&mut out);
+    let write = || {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(TIME, &json::timestamp(time))?;
+        for (name, value, time) in members {
+            map.serialize_entry(name, value)?;
+            if let Some(time) = time {
+                map.serialize_entry(&time_name(name), &json::timestamp(time))?;
+            }
+        }
+        map.end()
+    };
     // Writing into memory cannot fail.
-    let _ =
-        serde_json::Serializer::new(&mut out).collect_map(iter::once(("timestampUTC", &time)).chain(members));
+    let _: Result<(), serde_json::Error> = write();
     out
 }
 

@@ -24,6 +24,8 @@ fn sections(cx: &framework::PublisherContext, late: Late) -> Sections {
         topics: Topics { prefix: "smartmeter".into(), discovery: "homeassistant".into() },
         late,
         retain: true,
+        opened: at("2026-11-23T08:00:00Z"),
+        shown: BTreeMap::new(),
         sections: BTreeMap::new(),
         seen: watch::Sender::default(),
     }
@@ -117,4 +119,93 @@ async fn the_number_of_members_is_limited() {
     }
     assert_eq!(sections.sections["grid"].members.len(), MAX_MEMBERS);
     assert_eq!(sections.seen.borrow()["grid"].len(), MAX_MEMBERS);
+}
+
+/// Returns a context without a batch, and the states that the broker retains.
+fn restarted(retained: &str) -> Sections {
+    let mut sections = sections(&publisher_context(&[]), Late::History);
+    let shown = Shown::parse(retained.as_bytes()).unwrap();
+    sections.found(BTreeMap::from([("smartmeter/grid/state".to_owned(), shown)]));
+    sections
+}
+
+#[tokio::test]
+async fn a_state_never_goes_back_and_older_records_go_to_the_history() {
+    let mut sections = restarted(r#"{"timestampUTC":"2026-11-23T09:00:03.000000+00:00","P":3}"#);
+    let now = "2026-11-23T09:00:05Z";
+    let topics: Vec<_> = (1..6)
+        .map(|second| {
+            let record = record(&format!("2026-11-23T09:00:0{second}Z"), vec![number("P", second, 0)]);
+            sent(&mut sections, &record, now).unwrap().0.replace("smartmeter/grid/", "")
+        })
+        .collect();
+    assert_eq!(topics, ["history", "history", "state", "state", "state"]);
+    // The same within a run, as after a lost connection.
+    let again = record("2026-11-23T09:00:04Z", vec![number("P", 4, 0)]);
+    let expected = r#"{"timestampUTC":"2026-11-23T09:00:04.000000+00:00","P":4}"#;
+    assert_eq!(sent(&mut sections, &again, now), history(expected));
+}
+
+#[tokio::test]
+async fn a_value_that_a_record_lacks_keeps_its_own_time() {
+    let mut sections =
+        restarted(r#"{"timestampUTC":"2026-11-23T09:00:02.000000+00:00","count":7,"power":500}"#);
+    let now = "2026-11-23T09:00:10Z";
+    // What comes again after a kill is not shown with the time of the next record.
+    let again = record("2026-11-23T09:00:01Z", vec![number("count", 7, 0), number("power", 500, 0)]);
+    assert!(sent(&mut sections, &again, now).unwrap().0.ends_with("/history"));
+    let first = record("2026-11-23T09:00:05Z", vec![number("count", 8, 0)]);
+    let expected = r#"{"timestampUTC":"2026-11-23T09:00:05.000000+00:00","count":8}"#;
+    assert_eq!(sent(&mut sections, &first, now), state(expected));
+    let second = record("2026-11-23T09:00:06Z", vec![number("count", 9, 0), number("power", 400, 0)]);
+    sent(&mut sections, &second, now).unwrap();
+    let third = record("2026-11-23T09:00:07Z", vec![number("count", 10, 0)]);
+    let expected = r#"{"timestampUTC":"2026-11-23T09:00:07.000000+00:00","count":10,"power":400,"power_timestampUTC":"2026-11-23T09:00:06.000000+00:00"}"#;
+    assert_eq!(sent(&mut sections, &third, now), state(expected));
+}
+
+#[tokio::test]
+async fn a_state_from_a_clock_that_was_ahead_does_not_hold_back_the_next_ones() {
+    let mut sections = restarted(r#"{"timestampUTC":"2027-01-01T00:00:00.000000+00:00","P":3}"#);
+    let record = record("2026-11-23T09:00:01Z", vec![number("P", 1, 0)]);
+    assert!(sent(&mut sections, &record, "2026-11-23T09:00:02Z").unwrap().0.ends_with("/state"));
+}
+
+#[tokio::test]
+async fn a_register_alone_does_not_take_the_state_back() {
+    let gas = |value, time: &str| Reading {
+        time: Some(DeviceTime { sent: time.into(), utc: Some(at(time)) }),
+        ..number("GAS", value, 0)
+    };
+    let shown = vec![number("P", 2, 0), gas(6, "2026-11-23T09:00:00Z")];
+    let cx = publisher_context(&[("grid", Batch { taken_at: at("2026-11-23T09:10:05Z"), readings: shown })]);
+    let mut sections = sections(&cx, Late::History);
+    let retained = r#"{"timestampUTC":"2026-11-23T09:10:00.000000+00:00","GAS":6,"GAS_timestampUTC":"2026-11-23T09:00:00.000000+00:00","P":1}"#;
+    let topic = "smartmeter/grid/state".to_owned();
+    sections.found(BTreeMap::from([(topic, Shown::parse(retained.as_bytes()).unwrap())]));
+    let now = "2026-11-23T09:10:06Z";
+    let register = record("2026-11-23T09:00:00Z", vec![number("GAS", 6, 0)]);
+    assert!(sent(&mut sections, &register, now).unwrap().0.ends_with("/history"));
+    let power = record("2026-11-23T09:10:05Z", vec![number("P", 2, 0)]);
+    let expected = r#"{"timestampUTC":"2026-11-23T09:10:05.000000+00:00","GAS":6,"GAS_timestampUTC":"2026-11-23T09:00:00.000000+00:00","P":2}"#;
+    assert_eq!(sent(&mut sections, &power, now), state(expected));
+}
+
+#[tokio::test]
+async fn without_retained_states_only_records_of_this_run_are_states() {
+    let cx = publisher_context(&[]);
+    let mut sections = sections(&cx, Late::History);
+    sections.retain = false;
+    let topic = |sections: &mut Sections, time: &str| {
+        let record = record(time, vec![number("P", 1, 0)]);
+        sections.message(&record, at("2026-11-23T08:00:02Z")).unwrap().topic
+    };
+    assert!(topic(&mut sections, "2026-11-23T07:59:59Z").ends_with("/history"));
+    assert!(topic(&mut sections, "2026-11-23T08:00:01Z").ends_with("/state"));
+    // The first batch of this run may be older than the connection.
+    let first = Batch { taken_at: at("2026-11-23T07:59:58Z"), readings: vec![number("P", 1, 0)] };
+    let mut sections =
+        Sections { store: Arc::clone(&publisher_context(&[("grid", first)]).store), ..sections };
+    sections.shown.clear();
+    assert!(topic(&mut sections, "2026-11-23T07:59:58Z").ends_with("/state"));
 }

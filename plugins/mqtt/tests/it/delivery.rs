@@ -55,6 +55,43 @@ pub(crate) async fn the_newest_state_is_retained() {
     assert_eq!(last.on("other/grid/state"), [""; 0]);
 }
 
+pub(crate) async fn a_state_does_not_go_back_after_a_kill() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let all: Vec<_> =
+        (0..20).map(|n| record("grid", ago(20) + Duration::from_secs(n), grid(n as i64))).collect();
+    let mut home = open(&broker.url(), "discovery = 'off'", &publisher_context(&[])).await;
+    deliver(&mut home, &all[..15]).await;
+    drop(home);
+    // The next start repeats what the cursor had not passed, before the meter has sent anything.
+    let mut home = open(&broker.url(), "discovery = 'off'", &publisher_context(&[])).await;
+    deliver(&mut home, &all[10..]).await;
+    watcher.until_power(STATE, 19).await;
+    let powers = |topic| watcher.on(topic).iter().map(|state| power(state)).collect::<Vec<_>>();
+    let mut states = powers(STATE);
+    states.dedup();
+    assert_eq!(states, (0..20).collect::<Vec<_>>());
+    assert_eq!(powers(HISTORY), [10, 11, 12, 13]);
+}
+
+pub(crate) async fn a_state_does_not_go_back_if_the_broker_forgets() {
+    const COUNT: i64 = 6000;
+    let mut broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let mut home = open(&broker.url(), "discovery = 'off'", &context()).await;
+    let sender = tokio::spawn(async move { deliver(&mut home, &records(COUNT)).await });
+    for part in [1000, 2000] {
+        watcher.until("part of it", |heard| heard.len() > part).await;
+        broker.stop();
+        broker.forget();
+        broker.run();
+    }
+    sender.await.unwrap();
+    watcher.until_power(STATE, COUNT - 1).await;
+    let powers: Vec<_> = watcher.on(STATE).iter().map(|state| power(state)).collect();
+    assert!(powers.is_sorted(), "it goes back: {:?}", powers.windows(2).find(|pair| pair[0] > pair[1]));
+}
+
 /// Returns records older than the current state of the device.
 fn late() -> Vec<Record> {
     (0..3).map(|watts| record("grid", ago(3600) + Duration::from_secs(watts), grid(watts as i64))).collect()

@@ -41,6 +41,21 @@ pub(crate) async fn a_message_beyond_the_limit_does_not_stop_the_delivery() {
     assert_eq!(log::count(&broker.url(), words), 1);
 }
 
+pub(crate) async fn a_broker_that_is_restarted_is_not_taken_for_another_client() {
+    let mut broker = Mosquitto::start();
+    let url = broker.url();
+    let home = open(&url, "", &context()).await;
+    let connected = || home.context.stats().facts().iter().any(|(_, fact)| fact.starts_with("connected"));
+    until("connected", connected).await;
+    for count in 1..=5 {
+        broker.stop();
+        broker.run();
+        until("connected again", || reconnects(&home) == count && connected()).await;
+    }
+    assert_eq!(log::count(&url, "perhaps another client"), 0);
+    assert!(log::count(&url, "closed the connection") > 0);
+}
+
 pub(crate) async fn two_clients_with_one_id_are_reported_once() {
     let broker = Mosquitto::start();
     let url = broker.url();

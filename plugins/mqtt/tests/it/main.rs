@@ -21,6 +21,8 @@ fn main() {
         "mosquitto" {
             delivery::every_record_arrives_once_and_in_order,
             delivery::the_newest_state_is_retained,
+            delivery::a_state_does_not_go_back_after_a_kill,
+            delivery::a_state_does_not_go_back_if_the_broker_forgets,
             delivery::late_records_go_to_the_history,
             delivery::late_records_may_be_skipped_or_go_to_the_state,
             delivery::a_register_with_a_time_of_its_own_joins_the_state,
@@ -47,6 +49,7 @@ fn main() {
             selection::unselected_readings_appear_nowhere,
             faults::a_forgotten_state_is_sent_again,
             faults::a_message_beyond_the_limit_does_not_stop_the_delivery,
+            faults::a_broker_that_is_restarted_is_not_taken_for_another_client,
             faults::two_clients_with_one_id_are_reported_once,
         },
     ])

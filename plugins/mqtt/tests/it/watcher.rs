@@ -8,6 +8,8 @@ use std::{
 use rumqttc::{AsyncClient, Broker, Event, MqttOptions, Packet, PublishOptions, QoS};
 use tokio::{sync::Notify, task::JoinSet, time::timeout};
 
+use crate::support::power;
+
 const DEADLINE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +106,12 @@ impl Watcher {
                 &heard[heard.len().saturating_sub(8)..]
             );
         }
+    }
+
+    /// Waits until a state on a topic has this power.
+    pub(crate) async fn until_power(&self, topic: &str, watts: i64) {
+        let is_so = |heard: &Heard| heard.topic == topic && power(&heard.payload) == watts;
+        self.until(&format!("{watts} W on `{topic}`"), |heard| heard.iter().any(is_so)).await;
     }
 
     /// Waits until this is the newest message on a topic.
