@@ -41,8 +41,11 @@ fn main() {
         true => "outages_and_kills_lose_nothing".to_owned(),
         false => format!("outages_and_kills_lose_nothing (needs {})", missing.join(" and ")),
     };
-    let trial = Trial::test(name, outages).with_ignored_flag(!missing.is_empty());
-    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
+    let outages = Trial::test(name, outages).with_ignored_flag(!missing.is_empty());
+    let name = "a_wrong_path_at_victoria_metrics_loses_nothing (needs victoria-metrics)";
+    let is_missing = !test_servers::is_installed("victoria-metrics");
+    let wrong_path = Trial::test(name, wrong_path).with_ignored_flag(is_missing);
+    libtest_mimic::run(&Arguments::from_args(), vec![outages, wrong_path]).exit();
 }
 
 fn outages() -> Result<(), Failed> {
@@ -107,6 +110,51 @@ fn outages() -> Result<(), Failed> {
             recorded.len()
         );
         assert!(recorded.len() > 50 * rounds, "only {} readings", recorded.len());
+        drop(program);
+    });
+    Ok(())
+}
+
+/// VictoriaMetrics answers 400 to everything at the URL of its remote write.
+fn wrong_path() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let (folder, port) = (folder.path(), free_port());
+    let _database = test_servers::victoria_metrics(folder, port);
+    let meter = line();
+    let claim = std::fs::File::options().read(true).write(true).open(meter.path())?;
+    let config = |url: &str| {
+        let hook = "[publishers.hook]\nplugin = \"webhook\"\nflush_interval = \"100ms\"";
+        format!("{}{hook}\nurl = \"{url}\"\n", d0(METER, meter.path()))
+    };
+    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        scope.spawn(|| send_all(&meter, &sent, &stop));
+        let program = Program::with_config(folder, &config(&format!("http://127.0.0.1:{port}/api/v1/write")));
+        let hook = |program: &Program| program.get("/health").1["publishers"]["hook"].clone();
+        let said = |hook: &serde_json::Value| hook.to_string().contains("it accepts no record at all");
+        until(&program, "misconfigured", || {
+            said(&hook(&program)) && hook(&program)["backlog"].as_u64() > Some(50)
+        });
+        let hook = hook(&program);
+        assert_eq!((&hook["counts"]["refused"], &hook["state"]), (&0.into(), &"waiting".into()), "{hook}");
+        assert!(program.log().contains("answered 400"), "{}", program.log());
+        drop(program);
+        ioctl_tiocnxcl(&claim).unwrap();
+        // Where the right server is, everything arrives.
+        let server = test_servers::http::Server::start(|_| 204.into());
+        let program = Program::with_config(folder, &config(&server.url()));
+        stop.store(true, Relaxed);
+        let received = || -> Vec<u64> {
+            let bodies = server.received().into_iter().map(|request| request.body);
+            let records =
+                bodies.flat_map(|body| serde_json::from_str::<Vec<serde_json::Value>>(&body).unwrap());
+            let value = |record: serde_json::Value| record["readings"]["POWER_IMPORT"]["value"].as_f64();
+            records.filter_map(|record| value(record).map(number)).collect()
+        };
+        until(&program, "all at the right server", || {
+            !received().is_empty() && received() == recorded(&program)
+        });
         drop(program);
     });
     Ok(())

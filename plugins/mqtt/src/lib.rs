@@ -87,8 +87,10 @@ impl Publisher for MqttPublisher {
     async fn open(&mut self, cx: &PublisherContext) -> Result<(), PublishError> {
         // After a panic, the old connection must be closed first: the broker would close one for the other.
         self.open = None;
-        let (link, connector, inbox) = connection::start(Arc::clone(&self.settings), self.report.clone());
         let sections = Sections::new(cx, &self.settings);
+        let states = sections.names().map(|name| self.settings.topics.state(name)).collect();
+        let (link, connector, inbox) =
+            connection::start(Arc::clone(&self.settings), self.report.clone(), states);
         let mut presence = JoinSet::new();
         presence.spawn(
             Presence::new(Arc::clone(&self.settings), cx.clone(), link.clone(), sections.seen()).run(inbox),

@@ -25,12 +25,6 @@ impl Topics {
         self.state("+")
     }
 
-    /// Returns whether a topic is that of a source's state.
-    pub(crate) fn is_state(&self, topic: &str) -> bool {
-        let rest = topic.strip_prefix(self.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
-        rest.and_then(|rest| rest.strip_suffix("/state")).is_some_and(|section| !section.contains('/'))
-    }
-
     /// Topic of a source's late readings.
     pub(crate) fn history(&self, section: &str) -> String {
         format!("{}/{section}/history", self.prefix)

@@ -60,11 +60,13 @@ pub(crate) async fn a_state_does_not_go_back_after_a_kill() {
     let watcher = Watcher::new(broker.port).await;
     let all: Vec<_> =
         (0..20).map(|n| record("grid", ago(20) + Duration::from_secs(n), grid(n as i64))).collect();
-    let mut home = open(&broker.url(), "discovery = 'off'", &publisher_context(&[])).await;
+    let mut cx = publisher_context(&[]);
+    cx.store = Store::new([Section::new("grid", "test", Duration::from_secs(30), Stats::default())]);
+    let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
     deliver(&mut home, &all[..15]).await;
     drop(home);
     // The next start repeats what the cursor had not passed, before the meter has sent anything.
-    let mut home = open(&broker.url(), "discovery = 'off'", &publisher_context(&[])).await;
+    let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
     deliver(&mut home, &all[10..]).await;
     watcher.until_power(STATE, 19).await;
     let powers = |topic| watcher.on(topic).iter().map(|state| power(state)).collect::<Vec<_>>();

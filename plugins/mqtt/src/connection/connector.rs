@@ -1,49 +1,27 @@
-//! Connection to the broker, kept up by a task of its own.
-//!
-//! ```text
-//!              ┌───────────── back-off: 250 ms to 10 s, 60 s if misconfigured ────────────┐
-//!              ▼                                                                          │
-//!    start ─▶ connect ──CONNACK──▶ Connected ──fault, frozen broker──▶ Disconnected(reason)
-//!              │                     │                                     ▲
-//!              └──────fault──────────┼─────────────────────────────────────┘
-//!                                    └──disconnect()──▶ end of the task
-//! ```
-//!
-//! Before a connection is handed out, the connector reads the states that the broker retains, so that none of them goes
-//! back: the program may have been killed, and the broker may have got more than it has acknowledged.
-//!
-//! Each connection has a client of its own and begins a new session. Its end settles everything that the broker has not
-//! acknowledged: no queue outlives a connection, and nothing is sent from two places.
+//! Task that keeps the connection up.
 
-use std::{
-    collections::BTreeMap,
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, mem, sync::Arc, time::Duration};
 
-use framework::{Backoff, Context, Counter, Fact, PublishError, Timestamp};
+use framework::{Backoff, PublishError, Timestamp};
 use rumqttc::{
-    AsyncClient, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions, NetworkOptions,
-    Packet, Publish, PublishNotice, PublishOptions, QoS, TlsConfiguration, Transport,
+    AsyncClient, ConnectionError, Event, EventLoop, LastWill, MqttOptions, NetworkOptions, Packet, Publish,
+    QoS, TlsConfiguration, Transport,
 };
 use tokio::{
     net::TcpStream,
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tracing::{info, warn};
 
+use super::{Connection, ConnectorTask, IN_FLIGHT, Link, LinkState, Message, Report, Retained, States, lock};
 use crate::{
     config::{Broker, Settings},
     fault,
     state::Shown,
 };
 
-/// Unacknowledged messages at once. With a hundred, a distant broker is slow; with the protocol's 65535, a lost
-/// connection costs more repetitions.
-pub(crate) const IN_FLIGHT: u16 = 1000;
 /// Messages that wait for a place in flight: the rest of a batch, and discovery.
 const CAPACITY: usize = 4000;
 /// Seconds. A broker that is frozen, or behind a cut cable, is given up after twice this time.
@@ -58,10 +36,6 @@ const STATES_LIMIT: Duration = Duration::from_secs(3);
 const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 /// Pause after a wrong password, as the broker might lock the user out.
 const RETRY_MISCONFIGURED: Duration = Duration::from_secs(60);
-/// Longest wait of a delivery for a connection.
-const CONNECTION_WAIT: Duration = Duration::from_secs(5);
-/// Limit of each step of a disconnect, which may take half a second in all.
-const DISCONNECT_LIMIT: Duration = Duration::from_millis(200);
 /// Bytes. Commands and status words are short; a longer packet ends the connection.
 const MAX_INCOMING: usize = 1 << 20;
 /// Time without subscriptions after such a packet. The broker may retain it, and would send it on each connection.
@@ -71,115 +45,11 @@ const MAX_OUTGOING: usize = 268_435_455;
 /// Incoming messages that wait to be handled. With more of them, the broker has to wait.
 const INBOX: usize = 64;
 
-/// Outgoing message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Message {
-    pub(crate) topic: String,
-    pub(crate) payload: Vec<u8>,
-    /// Whether the broker keeps it for later subscribers.
-    pub(crate) retain: bool,
-    /// Time of a state.
-    pub(crate) time: Option<Timestamp>,
-}
-
-impl Message {
-    /// Creates a message that the broker retains.
-    pub(crate) fn retained(topic: String, payload: impl Into<Vec<u8>>) -> Self {
-        Self { topic, payload: payload.into(), retain: true, time: None }
-    }
-}
-
-/// One connection, while it lasts.
-#[derive(Debug, Clone)]
-pub(crate) struct Connection {
-    client: AsyncClient,
-    abandoned: Arc<Notify>,
-    /// End of the time without subscriptions.
-    muted_until: Option<Instant>,
-    /// States that the broker retains, by topic, until somebody takes them.
-    states: Arc<Mutex<States>>,
-}
-
-/// Times of retained states, by topic.
-type States = BTreeMap<String, Shown>;
-
-impl Connection {
-    /// Queues a message without waiting. The notice completes when the broker has acknowledged it, or never will.
-    pub(crate) fn send(&self, message: Message) -> Result<PublishNotice, ClientError> {
-        let options = PublishOptions::at_least_once().retain(message.retain);
-        self.client.try_publish_tracked(message.topic, message.payload, options)
-    }
-
-    /// Returns whether it subscribes to anything: not while the broker may have a message that is too long.
-    pub(crate) fn may_subscribe(&self) -> bool {
-        self.muted_until.is_none_or(|until| Instant::now() >= until)
-    }
-
-    /// Subscribes to a topic, if it [may](Self::may_subscribe).
-    pub(crate) fn subscribe(&self, filter: String) -> Result<(), ClientError> {
-        if !self.may_subscribe() {
-            return Ok(());
-        }
-        self.client.try_subscribe(filter, QoS::AtLeastOnce)
-    }
-
-    /// Takes the states that the broker retained when the connection began; empty after the first call.
-    pub(crate) fn take_states(&self) -> States {
-        mem::take(&mut lock(&self.states))
-    }
-
-    /// Closes a connection on which nothing is acknowledged any more.
-    pub(crate) fn abandon(&self) {
-        self.abandoned.notify_one();
-    }
-}
-
-/// State of the connection.
-#[derive(Debug, Clone)]
-pub(crate) enum LinkState {
-    Connected(Connection),
-    Disconnected(PublishError),
-}
-
-/// Newest retained states, by topic.
-type Retained = Arc<Mutex<BTreeMap<String, Kept>>>;
-
-/// Retained state.
-#[derive(Debug, Default)]
-struct Kept {
-    /// What was sent last.
-    payload: Vec<u8>,
-    /// Time of the last one that the broker has acknowledged. It has forgotten states if it retains an older one.
-    acknowledged: Option<Timestamp>,
-}
-
-/// Access to the current connection.
-#[derive(Debug, Clone)]
-pub(crate) struct Link {
-    state: watch::Receiver<LinkState>,
-    retained: Retained,
-}
-
-/// Task that keeps the connection up. When dropped, it ends without a disconnect, and the broker sends the last will.
-pub(crate) struct ConnectorTask(pub(crate) JoinSet<()>);
-
-/// Status of the connection in `/health`.
-#[derive(Debug, Clone)]
-pub(crate) struct Report {
-    broker: Fact,
-    reconnects: Counter,
-}
-
-impl Report {
-    pub(crate) fn new(cx: &Context) -> Self {
-        Self { broker: cx.fact("broker"), reconnects: cx.counter("reconnects") }
-    }
-}
-
-/// Starts to connect. Incoming messages go to the returned inbox.
+/// Starts to connect. Incoming messages go to the returned inbox, except for those on the topics of the `states`.
 pub(crate) fn start(
     settings: Arc<Settings>,
     report: Report,
+    states: BTreeSet<String>,
 ) -> (Link, ConnectorTask, mpsc::Receiver<Publish>) {
     let (state, state_rx) =
         watch::channel(LinkState::Disconnected(PublishError::unavailable("not connected yet")));
@@ -192,6 +62,7 @@ pub(crate) fn start(
         report,
         state,
         inbox,
+        states,
         retained,
         last_warning: None,
         short_lived: false,
@@ -202,83 +73,13 @@ pub(crate) fn start(
     (link, ConnectorTask(task), inbox_rx)
 }
 
-impl Link {
-    /// Returns the connection, after waiting a while if there is none.
-    pub(crate) async fn connection(&mut self) -> Result<Connection, PublishError> {
-        let settled = |state: &LinkState| {
-            matches!(
-                state,
-                LinkState::Connected(_) | LinkState::Disconnected(PublishError::Misconfigured { .. })
-            )
-        };
-        let _ = timeout(CONNECTION_WAIT, self.state.wait_for(settled)).await;
-        match &*self.state.borrow_and_update() {
-            LinkState::Connected(connection) => Ok(connection.clone()),
-            LinkState::Disconnected(reason) => Err(reason.clone()),
-        }
-    }
-
-    /// Returns the connection if there is one now.
-    pub(crate) fn now(&self) -> Option<Connection> {
-        match &*self.state.borrow() {
-            LinkState::Connected(connection) => Some(connection.clone()),
-            LinkState::Disconnected(_) => None,
-        }
-    }
-
-    /// Remembers a message that was sent, to send it again if the broker forgets it.
-    pub(crate) fn sent(&self, message: &Message) {
-        self.keep(message, |kept| kept.payload.clone_from(&message.payload));
-    }
-
-    /// Remembers that the broker has acknowledged a message.
-    pub(crate) fn acknowledged(&self, message: &Message) {
-        self.keep(message, |kept| kept.acknowledged = message.time);
-    }
-
-    fn keep(&self, message: &Message, change: impl FnOnce(&mut Kept)) {
-        if message.retain {
-            let mut retained = lock(&self.retained);
-            match retained.get_mut(&message.topic) {
-                Some(kept) => change(kept),
-                None => change(retained.entry(message.topic.clone()).or_default()),
-            }
-        }
-    }
-
-    /// Waits until the [connection](Self::connection) that was returned last is lost. All its notices are complete
-    /// then.
-    pub(crate) async fn lost(&self) {
-        let _ = self.state.clone().changed().await;
-    }
-
-    /// Waits until a connection is made or lost.
-    pub(crate) async fn changed(&mut self) {
-        if self.state.changed().await.is_err() {
-            // The connector has ended, and the caller is about to.
-            std::future::pending().await
-        }
-    }
-}
-
-impl ConnectorTask {
-    /// Sends a last message, and disconnects in order.
-    pub(crate) async fn disconnect(mut self, link: &Link, last: Message) {
-        let Some(connection) = link.now() else { return };
-        if let Ok(notice) = connection.send(last)
-            && let Ok(Ok(())) = timeout(DISCONNECT_LIMIT, notice.wait_completion_async()).await
-            && connection.client.try_disconnect_now().is_ok()
-        {
-            let _ = timeout(DISCONNECT_LIMIT, self.0.join_next()).await;
-        }
-    }
-}
-
 struct Connector {
     settings: Arc<Settings>,
     report: Report,
     state: watch::Sender<LinkState>,
     inbox: mpsc::Sender<Publish>,
+    /// Topics of all states.
+    states: BTreeSet<String>,
     retained: Retained,
     /// Last fault in the log, until a connection is stable.
     last_warning: Option<String>,
@@ -348,8 +149,6 @@ impl Connector {
             match event {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
                     since = Some(Instant::now());
-                    // First, so that nobody takes the following states for those of a program that is offline.
-                    let _ = connection.send(Message::retained(self.settings.topics.status(), "online"));
                     if again {
                         self.report.reconnects.increment();
                     }
@@ -365,7 +164,7 @@ impl Connector {
                 Ok(Event::Incoming(Packet::UnsubAck(_))) => self.ready(&connection, reading.take()),
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     let topic = std::str::from_utf8(&publish.topic).unwrap_or_default();
-                    if self.settings.topics.is_state(topic) {
+                    if self.states.contains(topic) {
                         if let (Some((states, _)), Some(shown)) =
                             (&mut reading, Shown::parse(&publish.payload))
                         {
@@ -424,9 +223,13 @@ impl Connector {
     /// Hands the connection out. Sends those states again that the broker has forgotten: a slow source would have none
     /// until its next reading. Nobody else has this connection yet, so nothing newer is sent before.
     fn ready(&self, connection: &Connection, reading: Option<(States, Instant)>) {
+        // First, so that nobody takes the following states for those of a program that is offline.
+        let _ = connection.send(Message::retained(self.settings.topics.status(), "online"));
         let (mut states, _) = reading.unwrap_or((States::new(), Instant::now()));
         for (topic, kept) in &*lock(&self.retained) {
-            if states.get(topic).and_then(Shown::time) < kept.acknowledged {
+            let retained = states.get(topic).and_then(Shown::time);
+            // A state has microseconds.
+            if retained.map(Timestamp::as_microsecond) < kept.acknowledged.map(Timestamp::as_microsecond) {
                 states.remove(topic);
                 let _ = connection.send(Message::retained(topic.clone(), kept.payload.clone()));
             }
@@ -452,11 +255,6 @@ impl Connector {
         }
         self.last_warning = Some(text);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Plain values are never half written, so poison means nothing.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits until a moment; for ever if there is none.
