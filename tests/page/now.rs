@@ -184,7 +184,7 @@ fn markup() {
     // A bracket would end the value in a telegram; none of these has one.
     let more = format!("1-0:0.2.0*255({IMAGE})\r\n1-0:14.7.0*255(50.02*<b>Hz</b>)\r\n!\r\n");
     household.send(&telegram_of(SCRIPT, 512.0, 0.0).replace("!\r\n", &more));
-    household.program().until("/health", "healthy", |health| health["status"] == "ok");
+    household.program().until("/data", "read", |data| data[METER].is_object() && data[CONSUMER].is_object());
     let browser = household.open("en-US");
     browser.click("nav-sources");
     browser.click(&format!("readings-{METER} summary"));

@@ -305,6 +305,17 @@ fn alarm() {
     browser.await_shown("alarm");
     browser.click("nav-sources");
     browser.until("named", || browser.text("problems") == "History: cannot be stored safely");
+
+    // A count without its file continues from the journal, and somebody must look at it.
+    let recorded = rows(1, 3600, [1.0, 1.0, 9.0], |_| true);
+    let house = Household::silent(&Plan { recorded: &recorded, ..Plan::default() });
+    house.send(&reading(458.9));
+    house.show(&browser, "");
+    browser.await_shown("alarm");
+    browser.click("nav-sources");
+    browser.until("named", || browser.text("problems").contains("was lost or empty"));
+    let reason = browser.text(&format!("reason-{CONSUMER}"));
+    assert!(reason.contains("the last reading in the journal"), "{reason}");
 }
 
 fn no_source() {

@@ -177,6 +177,7 @@ export default {
   fact_backend: 'Zugriff',
   fact_device: 'Gerät',
   fact_count_file: 'Datei mit dem Zählerstand',
+  fact_bytes_per_pulse: 'Bytes je Impuls',
   // Commands
   command_set_s0: 'Zählerstand setzen',
   command_reset_s0: 'Bei null beginnen',

@@ -176,6 +176,7 @@ export default {
   fact_backend: 'Access',
   fact_device: 'Device',
   fact_count_file: 'File with the count',
+  fact_bytes_per_pulse: 'Bytes of a pulse',
   // Commands
   command_set_s0: 'Set the count',
   command_reset_s0: 'Start from zero',

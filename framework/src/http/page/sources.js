@@ -53,12 +53,12 @@ export function problems() {
   if (!house.health || house.offlineSince) return [];
   const { uptime_seconds: uptime, journal, sources, publishers, endpoints } = house.health;
   // A source takes a moment to begin, and a publisher waits for something to deliver.
-  const isWell = ({ state, backlog }) =>
-    state === 'delivering' || (state === 'starting' && (backlog === 0 || uptime < 60));
+  const isWell = ({ state, backlog, problem }) =>
+    !problem && (state === 'delivering' || (state === 'starting' && (backlog === 0 || uptime < 60)));
   const said = (all, titleOf) =>
     Object.entries(all)
       .filter(([, status]) => !isWell(status))
-      .map(([name, { state }]) => `${titleOf(name)}: ${stateText(state)}`);
+      .map(([name, { state, problem }]) => `${titleOf(name)}: ${problem ?? stateText(state)}`);
   const found = [...said(sources, nameOf), ...said(publishers, words), ...said(endpoints, words)];
   if (journal?.state === 'degraded') found.push(`${t('history')}: ${t('journal_degraded')}`);
   else if (journal && house.historyError) found.push(`${t('history_failed')}: ${house.historyError}`);
@@ -144,7 +144,7 @@ function source(name) {
       if (!status) return;
       const { state, since, reason } = stateOf(name);
       const { last_error: error, counts } = status;
-      update(status, state, reason, [
+      update(status, state, reason ?? status.problem, [
         [t('last_reading'), when(since) || t('never')],
         [t('count_batches'), number(counts.batches)],
         // A fault that is over is worth a line, no alarm.
