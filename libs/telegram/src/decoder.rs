@@ -26,6 +26,12 @@ pub trait Decoder: Send + 'static {
     /// Returns the next telegram in the bytes so far; `None` when more are needed.
     fn next(&mut self) -> Option<Result<Self::Telegram<'_>, Rejected<Self::Reason>>>;
 
+    /// Returns whether the telegram that has begun proves itself by a checksum, so that it may go on after a pause that is
+    /// longer than a meter makes inside a telegram. Some Wi-Fi bridges make one.
+    fn outlasts_pauses(&self) -> bool {
+        false
+    }
+
     /// Takes all of `bytes`, and calls back for everything found in them.
     #[expect(clippy::type_complexity, reason = "an associated type cannot shorten it")]
     fn push(

@@ -80,6 +80,19 @@ impl<D: Decoder> Reader<D> {
         self
     }
 
+    /// Notes a pause that is longer than a meter makes inside a telegram; returns whether the telegram that has begun may
+    /// go on after it.
+    pub fn pause(&mut self) -> bool {
+        let outlasts = self.decoder.outlasts_pauses();
+        let scanner = self.decoder.scanner();
+        if outlasts {
+            scanner.paused = true;
+        } else {
+            scanner.finish();
+        }
+        outlasts
+    }
+
     /// Returns the part of the stream that is still needed.
     pub fn scanner(&mut self) -> &mut Scanner {
         self.decoder.scanner()

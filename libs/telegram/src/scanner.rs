@@ -16,6 +16,8 @@ pub struct Scanner {
     pub scanned: usize,
     /// Place of a telegram that has begun.
     pub begun: Option<usize>,
+    /// It paused for longer than a meter does inside a telegram.
+    pub paused: bool,
     bytes: Vec<u8>,
     /// Number of `bytes` that were read.
     filled: usize,
@@ -29,7 +31,17 @@ impl Scanner {
     /// An empty window, for telegrams of at most `max_telegram` bytes.
     pub fn new(max_telegram: usize) -> Self {
         let max = max_telegram + 2 * MIN_SPACE;
-        Self { at: 0, scanned: 0, bytes: Vec::new(), filled: 0, offset: 0, max, begun: None, finished: false }
+        Self {
+            at: 0,
+            scanned: 0,
+            bytes: Vec::new(),
+            filled: 0,
+            offset: 0,
+            max,
+            begun: None,
+            paused: false,
+            finished: false,
+        }
     }
 
     /// Returns the place for the next bytes of the stream: at least 512, where no more than a longest telegram and 512
@@ -69,6 +81,11 @@ impl Scanner {
         self.finished = true;
     }
 
+    /// Notes that a telegram has begun at `place`.
+    pub fn begin(&mut self, place: usize) {
+        (self.begun, self.paused) = (Some(place), false);
+    }
+
     /// Returns whether nothing follows the bytes so far.
     pub fn is_finished(&self) -> bool {
         self.finished
@@ -83,7 +100,7 @@ impl Scanner {
     pub fn reset(&mut self) {
         self.offset += self.filled as u64;
         (self.at, self.scanned, self.filled) = (0, 0, 0);
-        (self.begun, self.finished) = (None, false);
+        (self.begun, self.paused, self.finished) = (None, false, false);
     }
 
     /// Gives up on the bytes that are left of a finished stream.

@@ -47,6 +47,11 @@ impl Head {
         starts.into_iter().find(|&at| matches!(Self::whole(&line[at..]), Self::Ident(_)))
     }
 
+    /// Returns whether bytes without a line end are the beginning of an ident line, and more than a slash by chance.
+    pub(crate) fn begins_ident(bytes: &[u8]) -> bool {
+        bytes.len() > 3 && begins_ident(bytes)
+    }
+
     fn message(bytes: &[u8]) -> Self {
         match bytes.get(1) {
             None => Self::More,

@@ -35,6 +35,8 @@ pub enum Reason {
     NoCheck,
     /// The next telegram or the end of the input came before the end mark `!`.
     NoEnd,
+    /// It paused for longer than a meter does, and has no CRC, so that two parts of different telegrams may have met.
+    Paused,
     /// This character follows the end mark: neither a line end nor a digit of a CRC16.
     AfterMark(u8),
     /// A line is not a data line.
@@ -62,6 +64,7 @@ impl fmt::Display for Reason {
             Self::Crc { given, expected } => write!(f, "the CRC is {given:04X}, expected {expected:04X}"),
             Self::NoCheck => f.write_str("it begins with STX, but no ETX and block check character end it"),
             Self::NoEnd => f.write_str("it has no end mark `!`"),
+            Self::Paused => f.write_str("it paused for more than 1.5 s, and has no CRC that proves it"),
             Self::AfterMark(byte) => {
                 write!(f, "unknown text after the end mark: `!{}`", byte.escape_ascii())
             }

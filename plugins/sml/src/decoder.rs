@@ -88,6 +88,10 @@ impl telegram::Decoder for Decoder {
         &mut self.input
     }
 
+    fn outlasts_pauses(&self) -> bool {
+        true
+    }
+
     fn next(&mut self) -> Option<Result<Telegram<'_>, Rejected>> {
         loop {
             let begun = self.input.begun;
@@ -116,7 +120,7 @@ impl Decoder {
         let rest = &self.input[self.input.at..];
         if let Some(place) = self.start.find(rest) {
             let start = self.input.at + place;
-            self.input.begun = Some(start);
+            self.input.begin(start);
             self.input.at = start + START.len();
             (self.input.scanned, self.doubled) = (self.input.at, false);
             return Step::On;

@@ -62,6 +62,8 @@ struct Meter<D> {
     began: Instant,
     /// Time of the last byte, or of the opening.
     heard: Instant,
+    /// The same, where a telegram may go on after the pause since then.
+    rested: Option<Instant>,
     noise: Noise,
     bytes: Counter,
     /// Number of the connection's bytes that `bytes` includes.
@@ -92,6 +94,7 @@ impl<D: Decoder> Source<D> {
             pacer: Pacer::default(),
             began: now,
             heard: now,
+            rested: None,
             noise: Noise::default(),
             bytes: cx.counter("bytes"),
             counted: 0,
@@ -166,12 +169,12 @@ impl<D: Decoder> Meter<D> {
                 connection.nap(until).await?;
             }
         }
-        let patience = if pending { PAUSE } else { self.settings.silent_after };
+        let patience = if pending && !self.rests() { PAUSE } else { self.settings.silent_after };
         match self.read(connection, self.heard + patience).await? {
             true if self.noise.is_long(false) => Err(self.no_telegram(connection)),
             true => Ok(()),
             false if pending => {
-                self.reader.scanner().finish();
+                self.pause();
                 Ok(())
             }
             false => Err(self.silent()),
@@ -190,8 +193,12 @@ impl<D: Decoder> Meter<D> {
         }
         self.reader.scanner().filled(count);
         self.count(connection);
-        self.heard = Instant::now();
-        self.noise.heard(self.heard, count);
+        let now = Instant::now();
+        if self.rests() {
+            self.noise.rested(now - self.heard);
+        }
+        self.heard = now;
+        self.noise.heard(now, count);
         Ok(true)
     }
 
@@ -199,6 +206,20 @@ impl<D: Decoder> Meter<D> {
     fn count(&mut self, connection: &Connection) {
         let received = connection.received();
         self.bytes.add(received - std::mem::replace(&mut self.counted, received));
+    }
+
+    /// Notes a pause inside a telegram, or the end of one that lasted too long.
+    fn pause(&mut self) {
+        if self.rests() {
+            self.reader.scanner().finish();
+        } else if self.reader.pause() {
+            self.rested = Some(self.heard);
+        }
+    }
+
+    /// Returns whether a telegram may go on after the present pause.
+    fn rests(&self) -> bool {
+        self.rested == Some(self.heard)
     }
 
     /// Returns the present baud rate.

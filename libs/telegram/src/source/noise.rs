@@ -25,6 +25,11 @@ impl Noise {
         self.bytes += count;
     }
 
+    /// Leaves out a pause after which a telegram may go on.
+    pub(super) fn rested(&mut self, pause: Duration) {
+        self.heard = self.heard.map(|(began, last)| (began + pause, last + pause));
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -52,6 +52,7 @@ impl<D: Decoder> Meter<D> {
         let may_ask = self.polling.is_some() && !search.polled;
         let (pending, noisy) = (self.reader.scanner().is_pending(), self.noise.bytes() > 0);
         let patience = match self.settings.silent_after {
+            silent_after if pending && self.rests() => silent_after.min(LISTEN),
             _ if pending || noisy => PAUSE,
             silent_after if may_ask => silent_after.min(LISTEN),
             silent_after => silent_after,
@@ -62,7 +63,7 @@ impl<D: Decoder> Meter<D> {
                 self.next_baud(connection)?;
             }
         } else if pending {
-            self.reader.scanner().finish();
+            self.pause();
         } else if noisy {
             self.next_baud(connection)?;
         } else if may_ask {

@@ -92,6 +92,14 @@ impl telegram::Decoder for Decoder {
         &mut self.input
     }
 
+    /// Only a telegram without STX may have a CRC. Its end mark ends it where nothing follows.
+    fn outlasts_pauses(&self) -> bool {
+        match self.input.begun {
+            Some(_) => self.partial.stx.is_none() && !self.partial.marked,
+            None => Head::begins_ident(&self.input[self.input.at..]),
+        }
+    }
+
     /// Returns the next telegram in the bytes so far; `None` when more are needed.
     ///
     /// At the end of the input, a telegram that ends on its `!` is complete; another unfinished one is rejected.
@@ -169,7 +177,7 @@ impl Decoder {
         }
         self.input.at += head.len();
         self.input.scanned = self.input.at;
-        self.input.begun = Some(start);
+        self.input.begin(start);
         self.partial = Partial::new(framing, ident, parity_errors);
         Step::On
     }
@@ -179,7 +187,8 @@ impl Decoder {
         let start = self.input.begun.take().unwrap_or_default();
         let offset = self.input.offset(start);
         self.input.scanned = self.input.at;
-        if let Some(reason) = self.partial.fault(check, &self.text, &self.registers) {
+        let paused = (check == Check::None && self.input.paused).then_some(Reason::Paused);
+        if let Some(reason) = self.partial.fault(check, &self.text, &self.registers).or(paused) {
             return Err(Rejected { offset, reason });
         }
         if !self.text.is_ascii() {

@@ -17,6 +17,7 @@ fn kind(reason: &Reason) -> &'static str {
         Reason::Crc { .. } => "crc",
         Reason::NoCheck => "no_check",
         Reason::NoEnd => "no_end",
+        Reason::Paused => "paused",
         Reason::AfterMark(_) => "after_mark",
         Reason::Line(_) => "line",
         Reason::Ident(_) => "ident",

@@ -58,3 +58,9 @@ async fn a_dead_slot_does_not_take_the_name_and_a_clock_ahead_is_not_believed() 
     let gas = ahead.get("GAS").unwrap();
     assert_eq!(gas.time.as_ref().unwrap().utc, Some(ahead.taken_at), "the time at which it arrived");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_inside_a_telegram_with_a_crc_costs_nothing() {
+    let Some(batches) = batches("own-12-p1-pause-2s-inside.rec").await else { return };
+    assert_eq!(batches.len(), 4);
+}

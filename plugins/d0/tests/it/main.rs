@@ -11,6 +11,7 @@ mod decoder;
 mod field;
 mod foreign;
 mod golden;
+mod pauses;
 mod properties;
 mod request;
 mod sub_meters;
