@@ -78,6 +78,10 @@ pub trait Telegram {
     fn len(&self) -> usize;
     /// Returns the variant of the protocol, in a word or a few: `7E1`.
     fn variant(&self) -> &'static str;
+    /// Returns further peculiarities of the meter for `/health`, if there are any.
+    fn quirks(&self) -> [Option<&'static str>; 2] {
+        [None; 2]
+    }
     /// Returns whether checksums cover all of it. A new list of registers is then not damage.
     fn is_checksummed(&self) -> bool;
 }

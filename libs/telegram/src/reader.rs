@@ -21,6 +21,8 @@ pub struct Reader<D> {
     implausible: Counter,
     variant: Fact,
     ident: Fact,
+    quirk: Fact,
+    quirks: [Option<&'static str>; 2],
     holding: Holding,
     /// Connected meters that are not read as they should be.
     connected: Fact,
@@ -67,6 +69,8 @@ impl<D: Decoder> Reader<D> {
             implausible: cx.counter("implausible"),
             variant: cx.fact(D::VARIANT),
             ident: cx.fact("ident"),
+            quirk: cx.fact("quirk"),
+            quirks: [None; 2],
             connected: cx.fact("connected_meters"),
             time_shift: cx.fact("time_shift"),
             shift: SignedDuration::ZERO,
@@ -113,6 +117,10 @@ impl<D: Decoder> Reader<D> {
         self.telegrams.increment();
         self.variant.set(telegram.variant());
         self.ident.set(telegram.ident().unwrap_or("none"));
+        if std::mem::replace(&mut self.quirks, telegram.quirks()) != telegram.quirks() {
+            let quirks: Vec<_> = telegram.quirks().into_iter().flatten().collect();
+            self.quirk.set(if quirks.is_empty() { "none".to_owned() } else { quirks.join(", ") });
+        }
         let held = match self.guard.judge(&telegram, now) {
             Ok(held) => held,
             Err(implausible) => {

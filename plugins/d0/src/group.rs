@@ -52,7 +52,10 @@ impl Group {
     /// Reads the group whose first character after the bracket is `text[from]`.
     #[inline]
     pub(crate) fn read(text: &[u8], from: usize, content: Content) -> Option<Self> {
-        let (close, star, high) = scan(text, from)?;
+        let Scan { close, star, high, is_broken } = scan(text, from)?;
+        if is_broken && (content != Content::Other || star.is_some()) {
+            return None;
+        }
         let measured = |value_end, unit| {
             Some(Self { value: Span::new(from, value_end), unit: Some(Span::new(unit, close)), close })
         };
@@ -94,20 +97,43 @@ impl Group {
     }
 }
 
-/// Finds the closing bracket of a group, its first star, and its first byte with bit 7 set.
-fn scan(text: &[u8], from: usize) -> Option<(usize, Option<usize>, Option<usize>)> {
-    let (mut at, mut star, mut high) = (from, None, None);
+/// Places in a group.
+struct Scan {
+    /// Closing bracket.
+    close: usize,
+    /// First star.
+    star: Option<usize>,
+    /// First byte with bit 7 set.
+    high: Option<usize>,
+    /// There are line ends in it.
+    is_broken: bool,
+}
+
+fn scan(text: &[u8], from: usize) -> Option<Scan> {
+    let mut found = Scan { close: from, star: None, high: None, is_broken: false };
     loop {
-        at = skip_plain(text, at);
-        match *text.get(at)? {
-            b')' => return Some((at, star, high)),
-            b'*' => star = star.or(Some(at)),
+        found.close = skip_plain(text, found.close);
+        match *text.get(found.close)? {
+            b')' => return Some(found),
+            b'*' => found.star = found.star.or(Some(found.close)),
             // Only the text of an 8N1 meter has such bytes.
-            0x80.. => high = high.or(Some(at)),
+            0x80.. => found.high = found.high.or(Some(found.close)),
+            b'\r' | b'\n' => found.is_broken = true,
             _ => return None,
         }
-        at += 1;
+        found.close += 1;
     }
+}
+
+/// Reads a number with a decimal comma.
+pub(crate) fn decimal_with_comma(value: &[u8]) -> Option<Decimal> {
+    let value = value.trim_ascii();
+    let mut with_point = [0; 32];
+    let with_point = with_point.get_mut(..value.len())?;
+    with_point.copy_from_slice(value);
+    let comma = value.iter().position(|byte| *byte == b',').filter(|_| !value.contains(&b'.'))?;
+    with_point[comma] = b'.';
+    Decimal::parse(with_point)
 }
 
 /// Finds the end of the value and the beginning of the unit in `0054321 kWh` and in `000123.456kWh`: a few meters send
@@ -138,7 +164,7 @@ pub(crate) fn skip_groups(text: &[u8], mut at: usize) -> Option<usize> {
         if text.get(bracket) != Some(&b'(') {
             return Some(at);
         }
-        at = scan(text, bracket + 1)?.0 + 1;
+        at = scan(text, bracket + 1).filter(|group| !group.is_broken)?.close + 1;
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod anonymise;
 mod characters;
+mod crc16;
 pub mod data_line;
 pub mod decoder;
 mod dsmr;

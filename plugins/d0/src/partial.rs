@@ -3,17 +3,13 @@
 use std::ops::Range;
 
 use crate::{
+    crc16::{Crc16, Kind},
     data_line::{End, Registers},
     framing::Framing,
     reject::{Excerpt, Reason},
     telegram::Check,
     wire::{ACK, STX},
 };
-
-/// CRC of the P1 port of DSMR 4 and later: polynomial x¹⁶ + x¹⁵ + x² + 1, least significant bit first.
-///
-/// Its table has 8 KiB: with the small one, the sum would cost more than all the rest.
-static CRC16: crc::Crc<u16, crc::Table<16>> = crc::Crc::<u16, crc::Table<16>>::new(&crc::CRC_16_ARC);
 
 /// State of a telegram whose characters are being collected in a text.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +27,18 @@ pub(crate) struct Partial {
     first_odd: Option<(usize, usize)>,
     /// The end mark was seen.
     pub(crate) marked: bool,
+    /// A line whose text value goes on in the next one.
+    open: Option<Open>,
+    /// Kind of its CRC, once that is right.
+    pub(crate) crc: Kind,
+}
+
+/// Line whose last bracket is open, and the odd lines before it.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    line: usize,
+    odd_lines: usize,
+    first_odd: Option<(usize, usize)>,
 }
 
 /// Verdict on a line.
@@ -69,7 +77,26 @@ impl Partial {
             _ => {}
         }
         self.begun |= line < text.len();
-        registers.read(text, line).map_or(Line::Odd, Line::Data)
+        if let Some(open) = self.open.take() {
+            match text[line..].iter().find(|byte| matches!(byte, b'(' | b')')) {
+                None => self.open = Some(open),
+                Some(b')') => {
+                    if let Some(end) = registers.read(text, open.line) {
+                        (self.odd_lines, self.first_odd) = (open.odd_lines, open.first_odd);
+                        return Line::Data(end);
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        let Some(end) = registers.read(text, line) else {
+            if Registers::opens(text, line) {
+                let (odd_lines, first_odd) = (self.odd_lines, self.first_odd);
+                self.open = Some(Open { line, odd_lines, first_odd });
+            }
+            return Line::Odd;
+        };
+        Line::Data(end)
     }
 
     /// Notes that the line at `place` of the text is not a data line.
@@ -80,7 +107,13 @@ impl Partial {
     }
 
     /// Returns the fault of the telegram, now that all of its `text` is here.
-    pub(crate) fn fault(&self, check: Check, text: &[u8], registers: &Registers) -> Option<Reason> {
+    pub(crate) fn fault(
+        &mut self,
+        check: Check,
+        text: &[u8],
+        registers: &Registers,
+        crc: &mut Crc16,
+    ) -> Option<Reason> {
         if self.parity_errors > 0 {
             return Some(Reason::Parity { framing: self.framing, characters: self.parity_errors });
         }
@@ -110,9 +143,9 @@ impl Partial {
                 let (covered, digits) = text.split_at(text.len() - digits);
                 let digit = |&byte| char::from(byte).to_digit(16).unwrap_or(0) as u16;
                 let given = digits.iter().fold(0, |crc, byte| crc << 4 | digit(byte));
-                let expected = CRC16.checksum(covered);
-                if given != expected {
-                    return Some(Reason::Crc { given, expected });
+                match crc.judge(covered, given) {
+                    Ok(kind) => self.crc = kind,
+                    Err(expected) => return Some(Reason::Crc { given, expected }),
                 }
             }
         }

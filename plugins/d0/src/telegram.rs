@@ -16,6 +16,7 @@ pub struct Telegram<'a> {
     /// Number of skipped lines that are not data lines. There are some only where a check character proves that the
     /// meter sent them so.
     pub odd_lines: usize,
+    pub(crate) quirks: [Option<&'static str>; 2],
     pub(crate) text: &'a str,
     pub(crate) registers: &'a Registers,
 }
@@ -53,6 +54,11 @@ impl telegram::Telegram for Telegram<'_> {
 
     fn variant(&self) -> &'static str {
         self.framing.name()
+    }
+
+    /// Returns the kind of an unusual CRC, and whether numbers have commas.
+    fn quirks(&self) -> [Option<&'static str>; 2] {
+        self.quirks
     }
 
     /// Returns whether it has a CRC. A block check character alone agrees by chance too often.

@@ -4,14 +4,11 @@ use std::ops::Range;
 
 use super::Text;
 use crate::{
+    crc16::Kind,
     framing::Framing,
     head::Head,
     wire::{ETX, STX},
 };
-
-/// CRC of the P1 port, and that of HDLC, which some meters take for it.
-static CRCS: [crc::Crc<u16>; 2] =
-    [crc::Crc::<u16>::new(&crc::CRC_16_ARC), crc::Crc::<u16>::new(&crc::CRC_16_IBM_SDLC)];
 
 /// Check characters of a text.
 pub(super) struct Checks(Vec<Check>);
@@ -21,7 +18,7 @@ struct Check {
     /// Place of a block check character, or of hexadecimal digits.
     at: Range<usize>,
     /// Kind of a CRC; `None` for a block check character.
-    crc: Option<&'static crc::Crc<u16>>,
+    crc: Option<Kind>,
 }
 
 impl Checks {
@@ -112,7 +109,7 @@ fn crc(characters: &[u8], ident: usize, mark: usize) -> Option<Check> {
     let given = number(&characters[digits.clone()])?;
     let covered = ident..mark + 1;
     // One that is wrong is most likely the usual one.
-    let crc = CRCS.iter().find(|crc| crc.checksum(&characters[covered.clone()]) == given).unwrap_or(&CRCS[0]);
+    let crc = Kind::of(&characters[covered.clone()], given).unwrap_or_default();
     Some(Check { covered, at: digits, crc: Some(crc) })
 }
 

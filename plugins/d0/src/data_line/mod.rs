@@ -7,16 +7,16 @@
 //! ```
 //!
 //! Groups without a code continue a load profile; they belong to no register, except in DSMR 2 (see `dsmr`). An end
-//! mark `!` may follow the last bracket. Blanks and tabs may stand anywhere between codes and brackets.
+//! mark `!` may follow the last bracket. Blanks and tabs may stand anywhere between codes and brackets, line ends in texts.
 
 use framework::Obis;
 use telegram::Register;
 
 use crate::{
-    characters::{has_groups, is_code, is_doubtful, skip_blanks},
+    characters::{has_groups, is_code, is_doubtful, is_plain, skip_blanks},
     dsmr,
     entry::{Entry, Span},
-    group::{Content, Group, skip_groups},
+    group::{Content, Group, decimal_with_comma, skip_groups},
 };
 
 /// End of a line.
@@ -87,6 +87,34 @@ impl Registers {
             self.entries.truncate(before);
         }
         end
+    }
+
+    /// Returns whether the line `text[from..]` begins a text that goes on in the next line: `0-0:96.13.0(3031`.
+    pub(crate) fn opens(text: &[u8], from: usize) -> bool {
+        let Some(known) = Known::read(&text[from..]) else { return false };
+        let value = skip_blanks(text, from + known.len) + 1;
+        let is_text = text[value..].iter().all(|&byte| is_plain(byte) || byte >= 0x80);
+        known.content == Content::Other && is_text
+    }
+
+    /// Takes commas for decimal points, where each measured value of the telegram is an integer or has a comma. Returns
+    /// whether there are any.
+    pub(crate) fn read_commas(&mut self, text: &[u8]) -> bool {
+        let measured = |entry: &&mut Entry| entry.unit.is_some_and(|unit| !unit.is_empty());
+        let with_comma = |entry: &Entry| decimal_with_comma(entry.value.of(text));
+        let (mut any, mut only) = (false, true);
+        for entry in self.entries.iter_mut().filter(measured) {
+            match entry.number {
+                Some(number) => only &= number.scale() == 0,
+                None => (any, only) = (true, only && with_comma(entry).is_some()),
+            }
+        }
+        if any && only {
+            for entry in self.entries.iter_mut().filter(measured) {
+                entry.number = entry.number.or_else(|| with_comma(entry));
+            }
+        }
+        any && only
     }
 
     fn sets(&mut self, text: &[u8], from: usize) -> Option<End> {

@@ -8,7 +8,7 @@
 //!
 //! with STX and BCC where the meter was polled, without where it pushes. A data message alone (STX … BCC) is a telegram
 //! too, and needs no `!` where the BCC covers all of its lines. The Dutch P1 port has four hexadecimal digits after the
-//! `!`.
+//! `!`. A text may go on in further lines, up to its closing bracket.
 //!
 //! **Strict**: a telegram is accepted or rejected as a whole. Where STX promises a check character, it must be there
 //! and right. That rejects meters that send none (an E350 M27 and an EM214 are known) and those that sum where the
@@ -22,6 +22,7 @@ use telegram::{Protocol, Scanner};
 
 use crate::{
     characters::replace_bad_utf8,
+    crc16::Crc16,
     data_line::Registers,
     framing::Framing,
     head::{Head, begins_telegram},
@@ -47,6 +48,8 @@ pub struct Decoder {
     /// Characters of that telegram so far: `text[i]` is the byte `i` of the telegram.
     text: Vec<u8>,
     registers: Registers,
+    /// Kind of the CRC of the meter with this ident line.
+    crc: Crc16,
 }
 
 /// Result of one step of the search.
@@ -78,6 +81,7 @@ impl Decoder {
             partial: Partial::default(),
             text: Vec::new(),
             registers: Registers::default(),
+            crc: Crc16::default(),
         }
     }
 }
@@ -150,6 +154,7 @@ impl Decoder {
                     self.ident.clear();
                     self.ident.extend_from_slice(with_end);
                     self.framing = framing;
+                    self.crc = Crc16::default();
                 }
                 return self.start(len, framing);
             }
@@ -188,9 +193,11 @@ impl Decoder {
         let offset = self.input.offset(start);
         self.input.scanned = self.input.at;
         let paused = (check == Check::None && self.input.paused).then_some(Reason::Paused);
-        if let Some(reason) = self.partial.fault(check, &self.text, &self.registers).or(paused) {
+        if let Some(reason) = self.partial.fault(check, &self.text, &self.registers, &mut self.crc).or(paused)
+        {
             return Err(Rejected { offset, reason });
         }
+        let commas = check != Check::None && self.registers.read_commas(&self.text);
         if !self.text.is_ascii() {
             replace_bad_utf8(&mut self.text);
         }
@@ -201,6 +208,7 @@ impl Decoder {
             framing: self.partial.framing,
             check,
             odd_lines: self.partial.odd_lines,
+            quirks: [self.partial.crc.name(), commas.then_some("decimal comma")],
             text,
             registers: &self.registers,
         })

@@ -64,3 +64,19 @@ async fn a_pause_inside_a_telegram_with_a_crc_costs_nothing() {
     let Some(batches) = batches("own-12-p1-pause-2s-inside.rec").await else { return };
     assert_eq!(batches.len(), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn texts_of_several_lines_other_crcs_and_decimal_commas_are_read() {
+    let Some(lines) = batch("own-13-text-of-three-lines-no-crc.txt").await else { return };
+    assert_eq!(lines.get("POWER_IMPORT_T1").unwrap().value, number(b"185.000"));
+    let x25 = batch("own-14-p1-crc-x25.txt").await.unwrap();
+    assert_eq!(x25.get("POWER_IMPORT").unwrap().value, number(b"1234.567"));
+    let comma = batch("own-17-decimal-comma-bcc.bin").await.unwrap();
+    assert!(comma.readings.iter().any(|reading| reading.value == number(b"7.4")), "{comma:?}");
+    let blank = batch("own-20-p1-text-of-1024-ff.txt").await.unwrap();
+    assert_eq!(blank.get("POWER_IMPORT").unwrap().value, number(b"258.072"));
+}
+
+fn number(digits: &[u8]) -> Value {
+    Value::Number(framework::Decimal::parse(digits).unwrap())
+}

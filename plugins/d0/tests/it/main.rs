@@ -13,5 +13,6 @@ mod foreign;
 mod golden;
 mod pauses;
 mod properties;
+mod quirks;
 mod request;
 mod sub_meters;
