@@ -2,19 +2,25 @@
 
 use std::io::Write as _;
 
-use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use warp::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, header},
     reply::Response,
 };
 
-use super::{readings::Described, reply};
+use super::{
+    chunks::{CHUNK, Chunks},
+    readings::Described,
+    reply,
+};
 use crate::{
     Decimal, Kind,
-    journal::{Amount, Listed, Micros, Rollup, SECOND, Sample, SeriesName, utc},
+    journal::{Amount, Listed, Micros, ReadError, Rollup, SECOND, Sample, SeriesName, utc},
     json,
 };
+
+/// Cells of a column that are kept in memory until the columns before it are sent.
+const CELLS: usize = 200_000;
 
 /// Format of an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,8 +39,9 @@ impl Format {
         }
     }
 
-    pub(super) fn reply(self, body: Bytes) -> Response {
-        let mut response = reply::json(StatusCode::OK, body);
+    /// Declares that an answer has this format.
+    pub(super) fn declare(self, response: Response) -> Response {
+        let mut response = reply::as_json(response);
         if self == Self::Csv {
             let csv = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
             response.headers_mut().insert(header::CONTENT_TYPE, csv);
@@ -142,37 +149,58 @@ impl<'a> Head<'a> {
         Self { section, name, unit, obis, step: None, per: None, zone: None, from: utc(from), to: utc(to) }
     }
 
-    /// Returns the answer with these rows.
-    pub(super) fn write<R: Row<N>, const N: usize>(&self, format: Format, rows: &[R]) -> Bytes {
-        let mut out = Vec::with_capacity(256 + rows.len() * N * 12);
-        match format {
-            Format::Csv => {
-                out.extend_from_slice(R::COLUMNS.join(",").as_bytes());
-                for row in rows {
-                    for (i, cell) in row.cells().iter().enumerate() {
-                        out.push(if i > 0 { b',' } else { b'\n' });
-                        cell.write(&mut out, format);
-                    }
+    /// Writes the answer with these rows, of which there are `about` so many. `each` visits them all in order, each time
+    /// that it is called: JSON has one column after the other, and of a long one not all fit into memory.
+    pub(super) fn write<R: Row<N>, const N: usize>(
+        &self,
+        out: &mut Chunks,
+        format: Format,
+        about: usize,
+        each: impl Fn(&mut dyn FnMut(&R) -> bool) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        if format == Format::Csv {
+            out.buffer.extend_from_slice(R::COLUMNS.join(",").as_bytes());
+            each(&mut |row| {
+                for (i, cell) in row.cells().iter().enumerate() {
+                    out.buffer.push(if i > 0 { b',' } else { b'\n' });
+                    cell.write(&mut out.buffer, format);
                 }
-                out.push(b'\n');
-            }
-            Format::Json => {
-                json::write(&mut out, self);
-                out.pop();
-                for (column, name) in R::COLUMNS.iter().enumerate() {
-                    let _ = write!(out, ",\"{name}\":[");
-                    for (i, row) in rows.iter().enumerate() {
-                        if i > 0 {
-                            out.push(b',');
-                        }
-                        row.cells()[column].write(&mut out, format);
+                out.goes_on()
+            })?;
+            out.buffer.push(b'\n');
+            return Ok(());
+        }
+        json::write(&mut out.buffer, self);
+        out.buffer.pop();
+        let at_once = (CELLS / about.max(1)).clamp(1, N);
+        for (group, names) in R::COLUMNS.chunks(at_once).enumerate() {
+            let mut texts = vec![Vec::new(); names.len() - 1];
+            let mut first = true;
+            let _ = write!(out.buffer, ",\"{}\":[", names[0]);
+            each(&mut |row| {
+                let cells = row.cells();
+                let mut cells = cells[group * at_once..].iter();
+                for text in std::iter::once(&mut out.buffer).chain(&mut texts) {
+                    if !first {
+                        text.push(b',');
                     }
-                    out.push(b']');
+                    cells.next().into_iter().for_each(|cell| cell.write(text, format));
                 }
-                out.push(b'}');
+                first = false;
+                out.goes_on()
+            })?;
+            out.buffer.push(b']');
+            for (name, text) in names[1..].iter().zip(texts) {
+                let _ = write!(out.buffer, ",\"{name}\":[");
+                for part in text.chunks(CHUNK) {
+                    out.buffer.extend_from_slice(part);
+                    out.goes_on();
+                }
+                out.buffer.push(b']');
             }
         }
-        out.into()
+        out.buffer.push(b'}');
+        Ok(())
     }
 }
 
@@ -205,19 +233,19 @@ impl<'a> From<&'a Listed> for Series<'a> {
     }
 }
 
-/// Returns the list of all series, and the time since when every reading of them is kept.
-pub(super) fn series(all: &[Listed], raw_from: Option<Micros>) -> Bytes {
+/// Writes the list of all series, and the time since when every reading of them is kept.
+pub(super) fn series(out: &mut Chunks, all: &[Listed], raw_from: Option<Micros>) {
     #[derive(Serialize)]
     struct List<'a> {
-        series: Vec<Series<'a>>,
+        #[serde(serialize_with = "each")]
+        series: &'a [Listed],
         raw_from: Option<String>,
     }
-    let mut out = Vec::new();
-    json::write(
-        &mut out,
-        &List { series: all.iter().map(Series::from).collect(), raw_from: raw_from.map(utc) },
-    );
-    out.into()
+    fn each<S: Serializer>(all: &&[Listed], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(all.iter().map(Series::from))
+    }
+    // It fails only where the client has gone.
+    let _ = serde_json::to_writer(out, &List { series: all, raw_from: raw_from.map(utc) });
 }
 
 /// Rounds to six decimals, which removes the tail of a computed number.

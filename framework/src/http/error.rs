@@ -7,6 +7,11 @@ use warp::{
 
 use super::reply;
 
+/// Code of an answer that comes later if it is asked for again.
+const BUSY: &str = "busy";
+/// Seconds until then.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("3");
+
 /// Error of a request.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -32,6 +37,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
+    /// Returns the error for a request that came while too much is going on.
+    pub(super) fn busy(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, BUSY, message)
+    }
+
     /// Returns the error for well-formed HTTP without the expected content.
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
@@ -44,6 +54,9 @@ impl From<ApiError> for Response {
         let mut response = reply::json(error.status, body.to_string());
         if error.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if error.code == BUSY {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         response
     }

@@ -4,30 +4,27 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use bytes::Bytes;
-use tokio::sync::Semaphore;
 use warp::{Filter, filters::BoxedFilter, http::StatusCode, path::Tail, reply::Response};
 
 use super::{
     ApiError,
+    chunks::{self, Chunks, Turns},
     columns::{self, Format, Head},
     reply,
 };
 use crate::{
     Store, Timestamp,
-    journal::{Journal, Per, Points, ReadError, Step, View, parse_time},
+    journal::{Journal, Per, ReadError, Step, View, parse_time},
     table::quoted,
 };
 
-/// Queries that run at the same time; others wait.
-const AT_ONCE: usize = 4;
 const PARAMETERS: [&str; 6] = ["from", "to", "step", "per", "format", "unit"];
 
 /// Journal, as clients see it.
 pub(super) struct History {
     journal: Journal,
     store: Arc<Store>,
-    turns: Arc<Semaphore>,
+    turns: Turns,
 }
 
 /// `/history/<source>/<name>` and `/series`.
@@ -37,7 +34,7 @@ pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
         let this = Arc::clone(&this);
         async move {
             let store = Arc::clone(&this.store);
-            this.answer(move |view| series(view, &store)).await
+            this.answer(Format::Json, move |view, out| series(view, out, &store)).await
         }
     });
     let this = Arc::clone(history);
@@ -46,7 +43,9 @@ pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
         let this = Arc::clone(&this);
         async move {
             match Question::parse(path.as_str(), query) {
-                Ok(question) => this.answer(move |view| question.answer(view)).await,
+                Ok(question) => {
+                    this.answer(question.format, move |view, out| question.answer(view, out)).await
+                }
                 Err(error) => error.into(),
             }
         }
@@ -56,28 +55,19 @@ pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
 
 impl History {
     pub(super) fn new(journal: Journal, store: Arc<Store>) -> Self {
-        Self { journal, store, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { journal, store, turns: Turns::default() }
     }
 
-    /// Answers with the result of `ask`.
+    /// Answers with what `ask` writes.
     pub(super) async fn answer(
         &self,
-        ask: impl FnOnce(&View<'_>) -> Result<(Format, Bytes), ReadError> + Send + 'static,
+        format: Format,
+        ask: impl FnOnce(&View<'_>, &mut Chunks) -> Result<(), ReadError> + Send + 'static,
     ) -> Response {
         let journal = self.journal.clone();
-        let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else {
-            return unavailable("the program is shutting down").into();
-        };
-        let answer = tokio::task::spawn_blocking(move || {
-            let answer = journal.read(ask);
-            // Released here, because a query goes on after its client has gone.
-            drop(turn);
-            answer
-        });
-        match answer.await {
-            Ok(Ok((format, body))) => format.reply(body),
-            Ok(Err(error)) => ApiError::from(error).into(),
-            Err(_) => failed("the query failed: see the log").into(),
+        match self.turns.next().await {
+            Ok(turn) => chunks::answer(turn, format, move |out| journal.read(|view| ask(view, out))).await,
+            Err(busy) => busy.into(),
         }
     }
 }
@@ -86,7 +76,7 @@ fn unavailable(message: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "journal_unavailable", message)
 }
 
-fn failed(message: impl Into<String>) -> ApiError {
+pub(super) fn failed(message: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "journal_failed", message)
 }
 
@@ -104,7 +94,7 @@ impl From<ReadError> for ApiError {
 /// Returns all series, and the time since when every reading is kept.
 ///
 /// The newest reading tells more of a series than the journal, which keeps the short form of its code.
-fn series(view: &View<'_>, store: &Store) -> Result<(Format, Bytes), ReadError> {
+fn series(view: &View<'_>, out: &mut Chunks, store: &Store) -> Result<(), ReadError> {
     let mut all = view.series()?;
     for listed in &mut all {
         let name = &listed.name;
@@ -116,7 +106,8 @@ fn series(view: &View<'_>, store: &Store) -> Result<(Format, Bytes), ReadError> 
             listed.meaning = reading.meaning();
         }
     }
-    Ok((Format::Json, columns::series(&all, view.raw_from()?)))
+    columns::series(out, &all, view.raw_from()?);
+    Ok(())
 }
 
 /// Query for one series.
@@ -166,7 +157,7 @@ impl Question {
         Ok(question)
     }
 
-    fn answer(self, view: &View<'_>) -> Result<(Format, Bytes), ReadError> {
+    fn answer(self, view: &View<'_>, out: &mut Chunks) -> Result<(), ReadError> {
         let now = Timestamp::now().to_zoned(view.zone.clone());
         let read = |key: &str, text: Option<String>, default: &str| {
             let moment = parse_time(text.as_deref().unwrap_or(default), &now);
@@ -176,22 +167,22 @@ impl Question {
         let (from, to) = (read("from", self.from, "-24h")?, read("to", self.to, "now")?);
         let series = view.find(&self.section, &self.name, self.unit.as_deref())?;
         let mut head = Head::new(&series.name, series.obis(), from, to);
-        let body = match self.per {
-            Some(per) => {
-                head.per = Some(per.word());
-                head.zone = Some(view.zone.iana_name().unwrap_or("local"));
-                head.write(self.format, &series.consumption(from, to, per)?)
-            }
-            None => {
-                let history = series.history(from, to, self.step)?;
-                head.step = Some(history.step.word());
-                match &history.points {
-                    Points::Raw(samples) => head.write(self.format, samples),
-                    Points::Rollups(spans) => head.write(self.format, spans),
-                }
-            }
-        };
-        Ok((self.format, body))
+        if let Some(per) = self.per {
+            head.per = Some(per.word());
+            head.zone = Some(view.zone.iana_name().unwrap_or("local"));
+            let amounts = series.consumption(from, to, per)?;
+            return head.write(out, self.format, amounts.len(), |visit| {
+                let _ = amounts.iter().all(visit);
+                Ok(())
+            });
+        }
+        let history = series.history(from, to, self.step)?;
+        head.step = Some(history.step.word());
+        if history.step.is_raw() {
+            head.write(out, self.format, history.about, |visit| history.readings(visit))
+        } else {
+            head.write(out, self.format, history.about, |visit| history.spans(visit))
+        }
     }
 }
 

@@ -18,6 +18,7 @@
 //! a wrong method 405. Handlers return a [`Response`] also for errors; a rejection only means "not my route".
 
 mod access;
+mod chunks;
 mod cmd;
 mod columns;
 mod data;

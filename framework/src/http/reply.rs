@@ -26,6 +26,11 @@ pub(super) const READ: &str = "GET, HEAD, OPTIONS";
 pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(body.into().into());
     *response.status_mut() = status;
+    as_json(response)
+}
+
+/// Declares that an answer is JSON.
+pub(super) fn as_json(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response.headers_mut().insert(header::CACHE_CONTROL, NO_CACHE);
     response

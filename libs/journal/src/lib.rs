@@ -71,7 +71,7 @@ pub use self::{
     query::{
         Listed, ReadError, View,
         consumption::{Amount, Per},
-        history::{History, Points, Step},
+        history::{History, Spanned, Step},
         series::Series,
     },
     series::{Sample, SeriesName},

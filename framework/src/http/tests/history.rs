@@ -122,6 +122,52 @@ async fn the_series_are_listed() {
 }
 
 #[tokio::test]
+async fn a_long_answer_has_the_same_columns_as_its_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = program(&folder).await;
+    for query in [
+        "from=2026-11-02T06:00:00Z&to=2026-11-02T06:20:00Z&step=1m",
+        // Too long for all columns at once, and sent in many pieces.
+        "from=2026-09-01&to=2026-11-09&step=1m",
+    ] {
+        let json = program.ask("GET", &format!("/history/d0/E?{query}"), "").await;
+        let csv = program.get(&format!("/history/d0/E?format=csv&{query}")).await;
+        let [json, csv] = [json, csv].map(|answer| match answer.header("transfer-encoding") {
+            Some("chunked") => unchunked(&answer.body),
+            _ => answer.body,
+        });
+        let json: Json = serde_json::from_str(&json).unwrap();
+        let mut lines = csv.lines();
+        for (column, name) in lines.next().unwrap().split(',').enumerate() {
+            let numbers = json[name].as_array().unwrap();
+            assert_eq!(numbers.len(), csv.lines().count() - 1, "{name}");
+            for (number, line) in numbers.iter().zip(csv.lines().skip(1)) {
+                let cell = line.split(',').nth(column).unwrap();
+                match name {
+                    "time" => {
+                        let time: crate::Timestamp = cell.parse().unwrap();
+                        assert_eq!(*number, time.as_millisecond());
+                    }
+                    _ if cell.is_empty() => assert!(number.is_null(), "{name}"),
+                    _ => assert_eq!(number.to_string(), cell, "{name}"),
+                }
+            }
+        }
+    }
+}
+
+/// Returns the text that was sent in chunks.
+fn unchunked(body: &str) -> String {
+    let (mut text, mut rest) = (String::new(), body);
+    while let Some((length, chunk)) = rest.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).unwrap();
+        text.push_str(&chunk[..length]);
+        rest = &chunk[length + 2..];
+    }
+    text
+}
+
+#[tokio::test]
 async fn a_wrong_query_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let program = program(&folder).await;
@@ -210,11 +256,12 @@ async fn queries_wait_for_their_turn_and_hold_up_nothing() {
             let (history, wait) = (Arc::clone(&history), Arc::clone(&wait));
             let (running, most) = (Arc::clone(&running), Arc::clone(&most));
             tokio::spawn(async move {
-                let answer = history.answer(move |_| {
+                let answer = history.answer(crate::http::columns::Format::Json, move |_, out| {
                     most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     wait.lock().unwrap().recv().unwrap();
                     running.fetch_sub(1, Ordering::SeqCst);
-                    Ok((crate::http::columns::Format::Json, "{}".into()))
+                    out.buffer.extend_from_slice(b"{}");
+                    Ok(())
                 });
                 answer.await
             })

@@ -314,58 +314,61 @@ impl<'v> DbSeries<'v> {
         Ok(starts)
     }
 
-    /// Visits the roll-ups of a level that begin within a range, in order.
+    /// Visits the roll-ups of a level that begin within a range, in order. After `visit` has returned false, it may be
+    /// called in vain.
     pub(crate) fn rollups(
         &self,
         level: Level,
         from: i64,
         to: i64,
-        mut visit: impl FnMut(i64, Rollup),
+        mut visit: impl FnMut(i64, Rollup) -> bool,
     ) -> rusqlite::Result<()> {
         if level == Level::Minute {
-            return self.minutes(from, to, |start, rollup| {
-                visit(start, rollup);
-                true
-            });
+            return self.minutes(from, to, visit);
         }
-        rollup_tables::rollups(self.database, (level, self.series), from..to, visit)
+        rollup_tables::rollups(self.database, (level, self.series), from..to, |start, rollup| {
+            visit(start, rollup);
+        })
     }
 
-    /// Appends the readings from a moment to before another, in order. Returns false if there are more than `limit`.
+    /// Returns how many readings there are from a moment to before another, or more: those of whole quarters, also
+    /// where they were removed as too old.
+    pub(crate) fn most_raw(&self, from: Micros, to: Micros) -> rusqlite::Result<i64> {
+        let sql = "SELECT total(count) FROM quarter WHERE series = ?1 AND ts > ?2 - 900 AND ts <= ?3";
+        let range = [self.series, from.div_euclid(SECOND), to.div_euclid(SECOND)];
+        self.statement(sql)?.query_row(range, |row| row.get::<_, f64>(0)).map(|count| count as i64)
+    }
+
+    /// Visits the readings from a moment to before another, in order, until `visit` returns false.
     pub(crate) fn raw(
         &self,
         from: Micros,
         to: Micros,
-        limit: usize,
-        out: &mut Vec<Sample>,
-    ) -> rusqlite::Result<bool> {
+        mut visit: impl FnMut(&Sample) -> bool,
+    ) -> rusqlite::Result<()> {
         let (first, last) = (from.div_euclid(SECOND), to.div_euclid(SECOND) + 1);
-        let Some(oldest) = Self::oldest_raw(self.database)? else { return Ok(true) };
+        let Some(oldest) = Self::oldest_raw(self.database)? else { return Ok(()) };
         let mut rows = self.statement(
             "SELECT key >> 16, data FROM quarter CROSS JOIN raw ON key >= ts / 60 << 16 \
              AND key < ts / 60 + 15 << 16 AND key & 65535 = ?4 \
              WHERE series = ?1 AND ts > ?2 - 900 AND ts < ?3 ORDER BY ts, key",
         )?;
         let mut rows = rows.query([self.series, first.max(oldest), last, self.section])?;
-        let mut edge = Vec::new();
-        while out.len() <= limit
-            && let Some(row) = rows.next()?
-        {
+        let mut samples = Vec::new();
+        while let Some(row) = rows.next()? {
             let minute: i64 = row.get(0)?;
-            let (start, end) = (minute * 60 * SECOND, (minute + 1) * 60 * SECOND);
-            if end <= from || start >= to {
+            if (minute + 1) * 60 * SECOND <= from || minute * 60 * SECOND >= to {
                 continue;
             }
-            let whole = start >= from && end <= to;
-            let to_out = if whole { &mut *out } else { &mut edge };
-            let before = to_out.len();
+            samples.clear();
             // A damaged row is left out; its roll-up is still there.
-            if Block::decode_series(minute, row.get_ref(1)?.as_blob()?, self.key(), to_out).is_err() {
-                to_out.truncate(before);
+            let _ = Block::decode_series(minute, row.get_ref(1)?.as_blob()?, self.key(), &mut samples);
+            let mut within = samples.iter().filter(|sample| (from..to).contains(&sample.time));
+            if !within.all(&mut visit) {
+                break;
             }
-            out.extend(edge.drain(..).filter(|sample| (from..to).contains(&sample.time)));
         }
-        Ok(out.len() <= limit)
+        Ok(())
     }
 
     /// Returns the resets within a range of seconds, in order.

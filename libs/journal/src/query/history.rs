@@ -56,36 +56,38 @@ impl Step {
         self.word
     }
 
+    /// Returns whether each reading is a point.
+    pub fn is_raw(self) -> bool {
+        self == RAW
+    }
+
     /// Returns how many points a range has; 0 if each reading is one.
     fn count(&self, from: Micros, to: Micros) -> usize {
         self.spans.map_or(0, |(span, _)| span.count(from, to))
     }
 }
 
-/// Numbers of a series within a range.
-#[derive(Debug, Clone, PartialEq)]
-pub struct History {
+/// Numbers of a series within a range. They are read while they are visited, and may be visited again.
+#[derive(Debug)]
+pub struct History<'s> {
+    series: &'s Series<'s>,
+    from: Micros,
+    to: Micros,
     /// Step that was chosen.
     pub step: Step,
-    /// Numbers in that step.
-    pub points: Points,
+    /// Number of points, about.
+    pub about: usize,
 }
 
-/// Points of a chart.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Points {
-    /// Single readings.
-    Raw(Vec<Sample>),
-    /// All spans that the range touches: the start in seconds since 1970, and what was read within.
-    Rollups(Vec<(i64, Option<Rollup>)>),
-}
+/// Span of a chart: its start in seconds since 1970, and what was read within.
+pub type Spanned = (i64, Option<Rollup>);
 
 impl Series<'_> {
     /// Returns the numbers from one moment to before another. Without a step, they are as fine as a chart can show.
     ///
     /// # Errors
     /// Returns [`ReadError::BadRequest`] if there would be too many points.
-    pub fn history(&self, from: Micros, to: Micros, step: Option<Step>) -> Result<History, ReadError> {
+    pub fn history(&self, from: Micros, to: Micros, step: Option<Step>) -> Result<History<'_>, ReadError> {
         check_range(from, to)?;
         let fits = |limit: usize| SPACED.into_iter().find(|step| step.count(from, to) <= limit);
         let too_many = |what: &str| {
@@ -93,47 +95,24 @@ impl Series<'_> {
             let instead = instead.unwrap_or_else(|| "a shorter range".to_owned());
             ReadError::BadRequest(format!("the range has more than {what}: ask for {instead}"))
         };
-        let step = match step {
-            Some(step) => step,
-            None => {
-                if self.has_all_raw(from, to)?
-                    && let Some(raw) = self.raw(from, to, CHART)?
-                {
-                    return Ok(History { step: RAW, points: Points::Raw(raw) });
-                }
-                // The chart of a range of centuries has a few points more.
-                fits(CHART).unwrap_or(SPACED[SPACED.len() - 1])
+        let mut history = History { series: self, from, to, step: step.unwrap_or(RAW), about: 0 };
+        if step.is_none() {
+            if self.has_all_raw(from, to)? && history.has_at_most(CHART)? {
+                return Ok(history);
             }
-        };
-        let points = match step.spans {
-            None => {
-                let raw = self.raw(from, to, MAX_RAW)?;
-                Points::Raw(raw.ok_or_else(|| too_many(&format!("{MAX_RAW} readings")))?)
-            }
-            Some(_) if step.count(from, to) > MAX_SPANS => {
+            // The chart of a range of centuries has a few points more.
+            history.step = fits(CHART).unwrap_or(SPACED[SPACED.len() - 1]);
+        }
+        if history.step == RAW && !history.has_at_most(MAX_RAW)? {
+            return Err(too_many(&format!("{MAX_RAW} readings")));
+        }
+        if history.step != RAW {
+            history.about = history.step.count(from, to);
+            if history.about > MAX_SPANS {
                 return Err(too_many(&format!("{MAX_SPANS} points")));
             }
-            Some((span, level)) => Points::Rollups(self.rollups(from, to, span, level)?),
-        };
-        Ok(History { step, points })
-    }
-
-    /// Returns all readings; `None` if there are more than `limit`.
-    fn raw(&self, from: Micros, to: Micros, limit: usize) -> Result<Option<Vec<Sample>>, ReadError> {
-        let recent = self.recent.within(from, to);
-        let mut raw = Vec::new();
-        let Some(limit) = limit.checked_sub(recent.len()) else { return Ok(None) };
-        if let Some(stored) = &self.stored
-            && !stored.raw(from, to, limit, &mut raw)?
-        {
-            return Ok(None);
         }
-        let late = raw.last().zip(recent.first()).is_some_and(|(last, first)| last.time >= first.time);
-        raw.extend_from_slice(recent);
-        if late {
-            raw.sort_by_key(|sample| sample.time);
-        }
-        Ok(Some(raw))
+        Ok(history)
     }
 
     /// Returns whether no reading of the range was removed as too old.
@@ -145,48 +124,92 @@ impl Series<'_> {
             None => Ok(true),
         }
     }
+}
 
-    fn rollups(
-        &self,
-        from: Micros,
-        to: Micros,
-        span: Span,
-        level: Level,
-    ) -> Result<Vec<(i64, Option<Rollup>)>, ReadError> {
-        let edges = span.edges(from, to, self.zone);
-        let (Some(&start), Some(&end)) = (edges.first(), edges.last()) else { return Ok(Vec::new()) };
-        let starts = edges.iter().take(edges.len() - 1);
-        let mut points: Vec<_> = starts.map(|start| (*start, None::<Rollup>)).collect();
-        if let Some(stored) = &self.stored {
-            let mut at = 0;
-            stored.rollups(level, start, end, |time, rollup| {
-                while points.get(at + 1).is_some_and(|(start, _)| *start <= time) {
-                    at += 1;
+impl History<'_> {
+    /// Returns whether the range has no more readings than this.
+    fn has_at_most(&mut self, limit: usize) -> Result<bool, ReadError> {
+        let recent = self.series.recent.within(self.from, self.to).len();
+        let stored = self.series.stored.as_ref().map(|stored| stored.most_raw(self.from, self.to));
+        self.about = recent + usize::try_from(stored.transpose()?.unwrap_or(0)).unwrap_or(usize::MAX);
+        if self.about > limit {
+            let mut count = 0;
+            self.readings(|_| {
+                count += 1;
+                count <= limit
+            })?;
+            self.about = count;
+        }
+        Ok(self.about <= limit)
+    }
+
+    /// Visits all readings in order, until `visit` returns false.
+    ///
+    /// # Errors
+    /// Returns the error of the database.
+    pub fn readings(&self, mut visit: impl FnMut(&Sample) -> bool) -> Result<(), ReadError> {
+        let mut recent = self.series.recent.within(self.from, self.to).iter().peekable();
+        let mut goes_on = true;
+        if let Some(stored) = &self.series.stored {
+            stored.raw(self.from, self.to, |sample| {
+                // Some came late.
+                while let Some(earlier) = recent.next_if(|of| of.time < sample.time) {
+                    goes_on = goes_on && visit(earlier);
                 }
-                match points.get_mut(at) {
-                    Some((_, Some(known))) => known.append(&rollup),
-                    Some((_, none)) => *none = Some(rollup),
-                    None => {}
-                }
+                goes_on = goes_on && visit(sample);
+                goes_on
             })?;
         }
-        let mut recent = self.recent.within(start * SECOND, end * SECOND);
-        for ((start, point), end) in points.iter_mut().zip(edges.iter().skip(1)) {
+        let _ = goes_on && recent.all(visit);
+        Ok(())
+    }
+
+    /// Visits all spans that the range touches, in order, until `visit` returns false.
+    ///
+    /// # Errors
+    /// Returns the error of the database.
+    pub fn spans(&self, mut visit: impl FnMut(&Spanned) -> bool) -> Result<(), ReadError> {
+        let (series, Some((span, level))) = (self.series, self.step.spans) else { return Ok(()) };
+        let edges = span.edges(self.from, self.to, series.zone);
+        let (Some(&first), Some(&last)) = (edges.first(), edges.last()) else { return Ok(()) };
+        let mut recent = series.recent.within(first * SECOND, last * SECOND);
+        let mut finish = |start: i64, end: i64, stored: Option<Rollup>| -> Result<bool, ReadError> {
             let (within, later) = recent.split_at(recent.partition_point(|of| of.time < end * SECOND));
             recent = later;
-            let Some(new) = Rollup::of_samples(within) else { continue };
-            match point {
-                Some(known) => {
+            let point = match (stored, Rollup::of_samples(within)) {
+                (Some(mut known), Some(new)) => {
                     known.append(&new);
                     // Some may have come late.
-                    if let Some((first, last)) = self.ends(*start, *end)? {
+                    if let Some((first, last)) = series.ends(start, end)? {
                         (known.first, known.last) = (first.number, last.number);
                     }
+                    Some(known)
                 }
-                None => *point = Some(new),
-            }
+                (stored, new) => stored.or(new),
+            };
+            Ok(visit(&(start, point)))
+        };
+        let mut spans = edges.iter().copied().zip(edges.iter().copied().skip(1)).peekable();
+        let (mut known, mut goes_on) = (None::<Rollup>, Ok(true));
+        if let Some(stored) = &series.stored {
+            stored.rollups(level, first, last, |time, rollup| {
+                while matches!(goes_on, Ok(true))
+                    && let Some((start, end)) = spans.next_if(|(_, end)| *end <= time)
+                {
+                    goes_on = finish(start, end, known.take());
+                }
+                match &mut known {
+                    Some(known) => known.append(&rollup),
+                    none => *none = Some(rollup),
+                }
+                matches!(goes_on, Ok(true))
+            })?;
         }
-        Ok(points)
+        let mut goes_on = goes_on?;
+        while goes_on && let Some((start, end)) = spans.next() {
+            goes_on = finish(start, end, known.take())?;
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
-use crate::{ClockReading, ClockSource, Journal, Keeper, Per, Points, Settings, Step, wal::segment};
+use crate::{ClockReading, ClockSource, Journal, Keeper, Per, Settings, Step, wal::segment};
 use reading::{Batch, Decimal, Reading, Timestamp};
 
 pub(crate) const SECOND: i64 = 1_000_000;
@@ -85,8 +85,12 @@ impl Clock {
 /// All samples, checkpointed or not, as seconds since noon and numbers.
 pub(crate) fn samples(journal: &Journal) -> Vec<(i64, String)> {
     let (from, to) = (NOON - 86_400 * SECOND, NOON + 86_400 * SECOND);
-    let read = journal.read(|view| view.find("meter", "energy", None)?.history(from, to, Step::named("raw")));
-    let Points::Raw(samples) = read.unwrap().points else { panic!("raw") };
+    let mut samples = Vec::new();
+    let read = journal.read(|view| {
+        let series = view.find("meter", "energy", None)?;
+        series.history(from, to, Step::named("raw"))?.readings(|sample| samples.push(*sample) == ())
+    });
+    read.unwrap();
     samples.iter().map(|sample| ((sample.time - NOON) / SECOND, sample.value.to_string())).collect()
 }
 

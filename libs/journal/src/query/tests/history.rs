@@ -4,7 +4,7 @@ use crate::{
     db::Rollup,
     query::{
         ReadError,
-        history::{History, Points, Step},
+        history::{Spanned, Step},
     },
     series::Sample,
     testing::{Household, at, named, sample},
@@ -13,9 +13,31 @@ use crate::{
 
 const DAY: Micros = 86_400 * SECOND;
 
+struct History {
+    step: Step,
+    points: Points,
+}
+
+#[derive(Debug)]
+enum Points {
+    Raw(Vec<Sample>),
+    Rollups(Vec<Spanned>),
+}
+
 fn ask(household: &Household, from: Micros, to: Micros, step: Option<&str>) -> Result<History, ReadError> {
     let step = step.map(|word| Step::named(word).unwrap());
-    household.ask(|view| view.find("d0", "P", None)?.history(from, to, step))
+    household.ask(|view| {
+        let series = view.find("d0", "P", None)?;
+        let history = series.history(from, to, step)?;
+        let (mut raw, mut spans) = (Vec::new(), Vec::new());
+        if history.step.is_raw() {
+            history.readings(|sample| raw.push(*sample) == ())?;
+        } else {
+            history.spans(|span| spans.push(*span) == ())?;
+        }
+        let points = if history.step.is_raw() { Points::Raw(raw) } else { Points::Rollups(spans) };
+        Ok(History { step: history.step, points })
+    })
 }
 
 /// A reading each `period` seconds from a moment on.
