@@ -6,6 +6,7 @@
 mod command_line;
 mod contract;
 mod documents;
+mod greedy_clients;
 mod history;
 mod journal;
 mod journal_document;

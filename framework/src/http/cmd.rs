@@ -6,6 +6,7 @@ use bytes::{Buf, BufMut as _, Bytes};
 use futures_util::{Stream, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
+use tokio::sync::Semaphore;
 use warp::{
     Filter,
     filters::BoxedFilter,
@@ -13,11 +14,14 @@ use warp::{
     reply::Response,
 };
 
-use super::{ApiError, Peer, access::Access, reply};
+use super::{ApiError, Peer, access::Access, connections::Progress, reply};
 use crate::{CommandError, CommandSpec, Commands, InstalledCommand, ResolveError, ServerConfig};
 
 /// Longest body of a command, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
+/// Longest body of which any number may be received at the same time, in bytes; and the number of longer ones.
+const SHORT: usize = 2048;
+const LONG: usize = 16;
 /// Methods of `/cmd`.
 const CALL: &str = "GET, POST, OPTIONS";
 
@@ -28,6 +32,8 @@ pub(super) struct Cmd {
     list: Bytes,
     access: Access,
     allow_get: bool,
+    /// Long bodies that may be received at the same time.
+    long: Semaphore,
 }
 
 /// `/cmds`, `/cmd`, and `/` for raspend's clients.
@@ -36,15 +42,17 @@ pub(super) fn routes(cmd: &Arc<Cmd>) -> BoxedFilter<(Response,)> {
     let list = reply::read_only("cmds", move |_| ready(reply::json(StatusCode::OK, list.clone())));
 
     let query = warp::query::<Vec<(String, String)>>();
-    let request = warp::ext::optional::<Peer>().and(warp::header::headers_cloned()).and(query);
+    let progress = warp::ext::optional::<Arc<Progress>>();
+    let request = warp::ext::optional::<Peer>().and(progress).and(warp::header::headers_cloned()).and(query);
     let request = warp::method().and(request).and(warp::body::stream());
     let call = |allow: &'static str| {
         let this = Arc::clone(cmd);
-        request.then(move |method, peer, headers: HeaderMap, query, body| {
+        request.then(move |method, peer, progress: Option<Arc<Progress>>, headers: HeaderMap, query, body| {
             let this = Arc::clone(&this);
             async move {
+                let whole = || progress.iter().for_each(|progress| progress.answering());
                 let mut response = match method {
-                    Method::POST => answer(this.post(peer, &headers, body).await),
+                    Method::POST => answer(this.post(peer, &headers, body, whole).await),
                     Method::GET if allow == CALL => answer(this.get(peer, &headers, query).await),
                     _ => reply::other_method(&method, allow),
                 };
@@ -78,7 +86,13 @@ struct Call {
 impl Cmd {
     pub(super) fn new(commands: Commands, server: &ServerConfig) -> Self {
         let list = list(commands.all());
-        Self { commands, list, access: Access::new(server), allow_get: server.allow_get_commands }
+        Self {
+            commands,
+            list,
+            access: Access::new(server),
+            allow_get: server.allow_get_commands,
+            long: Semaphore::new(LONG),
+        }
     }
 
     /// Runs a command from JSON, in the own form or in raspend's.
@@ -87,13 +101,15 @@ impl Cmd {
         peer: Option<Peer>,
         headers: &HeaderMap,
         body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+        whole: impl FnOnce(),
     ) -> Result<Json, ApiError> {
         self.access.check(peer, headers)?;
         if !is_json(headers) {
             let message = "a command needs `Content-Type: application/json`";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
         }
-        let body = read(headers, body).await?;
+        let body = read(headers, body, &self.long).await?;
+        whole();
         match serde_json::from_slice(&body) {
             Ok(Json::Object(envelope)) if envelope.contains_key("Command") => self.raspend(envelope).await,
             Ok(call @ Json::Object(_)) => {
@@ -183,6 +199,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 async fn read(
     headers: &HeaderMap,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    long: &Semaphore,
 ) -> Result<Vec<u8>, ApiError> {
     let too_large = || {
         let message = format!("a command has at most {BODY_LIMIT} bytes");
@@ -192,11 +209,15 @@ async fn read(
     if declared.is_some_and(|length: usize| length > BODY_LIMIT) {
         return Err(too_large());
     }
-    let (mut body, mut whole) = (pin!(body), Vec::new());
+    let (mut body, mut whole, mut held) = (pin!(body), Vec::new(), None);
     let broken = |_| ApiError::bad_request("the body breaks off, or is badly chunked");
     while let Some(part) = body.try_next().await.map_err(broken)? {
         if whole.len() + part.remaining() > BODY_LIMIT {
             return Err(too_large());
+        }
+        if whole.len() + part.remaining() > SHORT && held.is_none() {
+            let busy = || ApiError::busy("too many long commands are being sent: try again in a few seconds");
+            held = Some(long.try_acquire().map_err(|_| busy())?);
         }
         whole.put(part);
     }

@@ -174,13 +174,14 @@ impl<'a> Head<'a> {
         out.buffer.pop();
         let at_once = (CELLS / about.max(1)).clamp(1, N);
         for (group, names) in R::COLUMNS.chunks(at_once).enumerate() {
-            let mut texts = vec![Vec::new(); names.len() - 1];
+            let mut texts = vec![Text::default(); names.len() - 1];
             let mut first = true;
             let _ = write!(out.buffer, ",\"{}\":[", names[0]);
             each(&mut |row| {
                 let cells = row.cells();
                 let mut cells = cells[group * at_once..].iter();
-                for text in std::iter::once(&mut out.buffer).chain(&mut texts) {
+                let later = texts.iter_mut().map(Text::last);
+                for text in std::iter::once(&mut out.buffer).chain(later) {
                     if !first {
                         text.push(b',');
                     }
@@ -192,8 +193,8 @@ impl<'a> Head<'a> {
             out.buffer.push(b']');
             for (name, text) in names[1..].iter().zip(texts) {
                 let _ = write!(out.buffer, ",\"{name}\":[");
-                for part in text.chunks(CHUNK) {
-                    out.buffer.extend_from_slice(part);
+                for piece in text.0 {
+                    out.buffer.extend_from_slice(&piece);
                     out.goes_on();
                 }
                 out.buffer.push(b']');
@@ -201,6 +202,21 @@ impl<'a> Head<'a> {
         }
         out.buffer.push(b'}');
         Ok(())
+    }
+}
+
+/// Column that is sent later: in pieces, as large blocks of memory would stay with the program.
+#[derive(Clone, Default)]
+struct Text(Vec<Vec<u8>>);
+
+impl Text {
+    /// Returns the piece that is being written.
+    fn last(&mut self) -> &mut Vec<u8> {
+        if self.0.last().is_none_or(|piece| piece.len() >= CHUNK) {
+            self.0.push(Vec::with_capacity(CHUNK + 64));
+        }
+        let last = self.0.len() - 1;
+        &mut self.0[last]
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwapOption;
@@ -21,7 +21,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{ApiError, reply};
+use super::{ApiError, memory::Memory, reply};
 use crate::{
     Store, json,
     store::{Section, View},
@@ -31,17 +31,22 @@ use crate::{
 /// Most names that the message about a missing one lists.
 const LISTED: usize = 12;
 
+/// Time for which a document is shown although there are newer readings, where clients hold the memory for another one.
+const BRIEFLY: Duration = Duration::from_secs(1);
+
 /// Readings, as clients see them.
 pub(super) struct Data {
     store: Arc<Store>,
     /// Distinguishes the versions of this run from those of an earlier one.
     boot: String,
     document: ArcSwapOption<Document>,
+    memory: Memory,
 }
 
 /// All sources at one version of the store.
 struct Document {
     version: u64,
+    encoded: Instant,
     /// Time at which the next source turns stale.
     valid_until: Option<Instant>,
     body: Bytes,
@@ -58,9 +63,14 @@ pub(super) fn routes(data: &Arc<Data>) -> BoxedFilter<(Response,)> {
 }
 
 impl Data {
-    pub(super) fn new(store: Arc<Store>) -> Self {
+    pub(super) fn new(store: Arc<Store>, memory: Memory) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { store, boot: format!("{:x}", since_1970.as_micros()), document: ArcSwapOption::empty() }
+        Self {
+            store,
+            boot: format!("{:x}", since_1970.as_micros()),
+            document: ArcSwapOption::empty(),
+            memory,
+        }
     }
 
     /// Answers a plain `GET /data`, the most frequent request by far. The filters would answer the same, at a tenth
@@ -74,24 +84,34 @@ impl Data {
     }
 
     fn whole(&self, known: Option<&str>) -> Response {
-        let document = self.document();
-        reply::versioned(document.body.clone(), &document.etag, known)
+        match self.document() {
+            Some(document) => reply::versioned(document.body.clone(), &document.etag, known),
+            None => ApiError::busy("too many long answers are not read: ask again in a few seconds").into(),
+        }
     }
 
-    /// Returns the whole document as of now.
-    fn document(&self) -> Arc<Document> {
+    /// Returns the whole document as of now; `None` while clients that do not read hold all memory for it.
+    fn document(&self) -> Option<Arc<Document>> {
         let now = Instant::now();
         // Read before the batches: a version that is too old only costs another encoding.
         let version = self.store.version();
-        if let Some(document) = &*self.document.load()
+        let last = self.document.load();
+        if let Some(document) = &*last
             && document.version == version
             && document.valid_until.is_none_or(|end| now < end)
         {
-            return Arc::clone(document);
+            return Some(Arc::clone(document));
         }
-        let document = Arc::new(self.encode(version, now));
+        let mut document = self.encode(version, now);
+        match self.memory.take(document.body.len()) {
+            Ok(None) => {}
+            Ok(Some(held)) => document.body = held.with(document.body),
+            // The last one is as good for a moment.
+            Err(()) => return last.clone().filter(|last| now < last.encoded + BRIEFLY),
+        }
+        let document = Arc::new(document);
         self.document.store(Some(Arc::clone(&document)));
-        document
+        Some(document)
     }
 
     fn encode(&self, version: u64, now: Instant) -> Document {
@@ -113,7 +133,7 @@ impl Data {
         }
         body.push(b'}');
         // Within one version sources only turn stale, so their number identifies the state.
-        Document { version, valid_until, body: body.into(), etag: self.etag(version, stale) }
+        Document { version, encoded: now, valid_until, body: body.into(), etag: self.etag(version, stale) }
     }
 
     fn answer(&self, path: &str, known: Option<&str>) -> Response {
@@ -205,8 +225,6 @@ fn no_reading_yet(section: &Section) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{Batch, Context, Decimal, Reading};
 
@@ -222,26 +240,26 @@ mod tests {
     #[test]
     fn a_document_is_encoded_once_for_each_version() {
         let store = store(Duration::from_secs(3600));
-        let data = Data::new(Arc::clone(&store));
-        let first = data.document();
-        assert!(Arc::ptr_eq(&first, &data.document()));
+        let data = Data::new(Arc::clone(&store), Memory::default());
+        let first = data.document().unwrap();
+        assert!(Arc::ptr_eq(&first, &data.document().unwrap()));
         store.publish(&store.sections()[0], Batch::now(vec![]));
-        let second = data.document();
+        let second = data.document().unwrap();
         assert!(!Arc::ptr_eq(&first, &second));
         assert_ne!(first.etag, second.etag);
-        assert!(Arc::ptr_eq(&second, &data.document()));
+        assert!(Arc::ptr_eq(&second, &data.document().unwrap()));
     }
 
     #[test]
     fn a_document_ends_when_a_section_turns_stale() {
         let before = Instant::now();
-        let data = Data::new(store(Duration::from_millis(100)));
+        let data = Data::new(store(Duration::from_millis(100)), Memory::default());
         let fresh = data.encode(2, before);
         assert!(!fresh.body.ends_with(b"\"stale\":true}}"));
         // The fresh document is kept now, unless this machine is very slow.
-        data.document();
+        data.document().unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
-        while data.document().etag == fresh.etag {
+        while data.document().unwrap().etag == fresh.etag {
             assert!(Instant::now() < deadline, "the fresh document is still there");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -254,12 +272,12 @@ mod tests {
     #[test]
     fn a_restart_makes_all_versions_new() {
         let store = store(Duration::from_secs(3600));
-        let before = Data::new(Arc::clone(&store));
+        let before = Data::new(Arc::clone(&store), Memory::default());
         // The clock that distinguishes them ticks in microseconds.
         let now = SystemTime::now();
         while now.elapsed().is_ok_and(|passed| passed.as_micros() < 2) {}
-        let after = Data::new(store);
-        assert_eq!(before.document().body, after.document().body);
-        assert_ne!(before.document().etag, after.document().etag);
+        let after = Data::new(store, Memory::default());
+        assert_eq!(before.document().unwrap().body, after.document().unwrap().body);
+        assert_ne!(before.document().unwrap().etag, after.document().unwrap().etag);
     }
 }

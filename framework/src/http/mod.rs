@@ -21,12 +21,14 @@ mod access;
 mod chunks;
 mod cmd;
 mod columns;
+mod connections;
 mod data;
 mod error;
 mod events;
 mod health;
 mod history;
 mod linger;
+mod memory;
 mod metrics;
 mod page;
 mod readings;
@@ -53,6 +55,7 @@ pub struct Api {
     commands: Arc<cmd::Cmd>,
     report: Arc<health::Report>,
     history: Arc<history::History>,
+    memory: memory::Memory,
     limits: Limits,
 }
 
@@ -63,6 +66,8 @@ struct Limits {
     head: Duration,
     /// Time from the head of a request to its answer; it ends a body that trickles in.
     request: Duration,
+    /// Time that a connection may wait for its client, once there is no room for another one.
+    hold: Duration,
     /// Time for the client to acknowledge bytes; it ends the connection of a client that has gone.
     unread: Duration,
     /// Time for bytes that a client still sends after its answer, see `linger.rs`.
@@ -71,7 +76,8 @@ struct Limits {
     grace: Duration,
     /// Silence after which an event stream sends a comment.
     keep_alive: Duration,
-    /// Most open connections; further clients wait in the system's queue.
+    /// Most open connections. For a further client the one ends that has waited longest; else it waits in the system's
+    /// queue.
     connections: usize,
     /// Most event streams among them; further ones are refused, so that `/data` stays reachable.
     streams: usize,
@@ -82,6 +88,7 @@ impl Default for Limits {
         Self {
             head: Duration::from_secs(15),
             request: Duration::from_secs(20),
+            hold: Duration::from_millis(500),
             unread: Duration::from_secs(30),
             linger: Duration::from_secs(2),
             grace: Duration::from_millis(400),
@@ -107,9 +114,11 @@ impl Api {
         server: &ServerConfig,
         simulated: bool,
     ) -> Self {
+        let memory = memory::Memory::default();
         let (of_report, of_journal) = (Arc::clone(&store), journal.clone());
         Self {
-            data: Arc::new(data::Data::new(Arc::clone(&store))),
+            data: Arc::new(data::Data::new(Arc::clone(&store), memory.clone())),
+            memory,
             commands: Arc::new(cmd::Cmd::new(commands, server)),
             report: Arc::new(health::Report::new(of_report, of_journal, publishers, endpoints, simulated)),
             history: Arc::new(history::History::new(journal, Arc::clone(&store))),

@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Either},
 };
 use hyper::{
-    body::Incoming,
+    body::{Body, Incoming},
     server::conn::http1,
     service::{Service, service_fn},
 };
@@ -33,19 +34,25 @@ use tracing::warn;
 use warp::{
     Filter,
     filters::BoxedFilter,
-    http::{Request, StatusCode},
+    http::{self, Request, StatusCode},
     reply::Response,
 };
 
 use crate::Faults;
 
-use super::{Api, ApiError, Limits, Peer, data::Data, linger};
+use super::{
+    Api, ApiError, Limits, Peer,
+    connections::{Connections, Progress},
+    data::Data,
+    linger,
+    memory::{Memory, SMALL, Watched},
+};
 
 /// Pause after a failure to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Divisor of the idle time of a new connection while more than half of all connections are open: a client that hoards
-/// idle ones must not keep others waiting.
-const CROWDED: u32 = 10;
+/// Bytes that the system may keep for a connection; it doubles them for its own needs.
+const SEND_BUFFER: usize = 32 * 1024;
+const RECEIVE_BUFFER: usize = 16 * 1024;
 /// Connections of an endpoint: a LAN has few clients of one kind.
 const ENDPOINT_CONNECTIONS: usize = 64;
 
@@ -60,27 +67,42 @@ where
     F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
 {
     let limits = Limits { connections: ENDPOINT_CONNECTIONS, ..Limits::default() };
-    serve_all(listener, Front { data: None, routes: service(routes.boxed()), limits, stop }).await;
+    let (routes, memory) = (service(routes.boxed()), Memory::default());
+    serve_all(listener, Front { data: None, routes, limits, memory, stop }).await;
 }
 
 async fn serve_all(listener: TcpListener, front: Front) {
-    let (mut connections, mut faults) = (JoinSet::new(), Faults::default());
+    limit_buffers(&listener);
+    let mut connections = Connections::new(front.limits.connections, front.limits.hold);
+    let (mut tasks, mut faults, mut newcomer) = (JoinSet::new(), Faults::default(), None);
     loop {
+        if let Some((stream, peer)) = newcomer.take_if(|_| !connections.is_full()) {
+            let (front, progress) = (front.clone(), Progress::new());
+            let watched = Arc::clone(&progress);
+            let task = tasks.spawn(async move { front.serve(stream, peer, &watched).await });
+            connections.add(peer, progress, task);
+        } else if let Some((_, peer)) = &newcomer {
+            connections.make_room(*peer);
+        }
         let accepted = tokio::select! {
-            // Further clients wait in the system's queue.
-            accepted = listener.accept(), if connections.len() < front.limits.connections => accepted,
-            // Removes finished connections from the set.
-            Some(_) = connections.join_next() => continue,
+            // One client waits here for room, further ones in the system's queue.
+            accepted = listener.accept(), if newcomer.is_none() => accepted,
+            Some(ended) = tasks.join_next_with_id() => {
+                connections.remove(ended.map_or_else(|error| error.id(), |(id, ())| id));
+                continue;
+            }
+            () = front.memory.short.notified() => {
+                connections.free_memory();
+                continue;
+            }
+            // By then another connection may have waited long enough.
+            () = sleep(front.limits.hold / 10), if newcomer.is_some() => continue,
             () = front.stop.cancelled() => break,
         };
         match accepted {
             Ok((stream, peer)) => {
                 prepare(&stream, &front.limits);
-                let mut front = front.clone();
-                if connections.len() >= front.limits.connections / 2 {
-                    front.limits.head /= CROWDED;
-                }
-                connections.spawn(async move { front.serve(stream, peer.ip()).await });
+                newcomer = Some((stream, peer.ip()));
             }
             Err(error) => {
                 if let Some(text) = faults.note((), &format!("could not accept a connection: {error}")) {
@@ -93,7 +115,14 @@ async fn serve_all(listener: TcpListener, front: Front) {
     }
     drop(listener);
     // Dropping the set ends the connections that are left.
-    let _ = timeout(front.limits.grace, async { while connections.join_next().await.is_some() {} }).await;
+    let _ = timeout(front.limits.grace, async { while tasks.join_next().await.is_some() {} }).await;
+}
+
+/// Bounds what the system keeps for each connection, which inherits it: memory of this program in all but name.
+fn limit_buffers(listener: &TcpListener) {
+    let socket = socket2::SockRef::from(listener);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
 }
 
 /// Sets socket options. Neither is vital: the connection works without them.
@@ -106,6 +135,10 @@ pub(super) fn prepare(stream: &TcpStream, limits: &Limits) {
 /// Answers of the routes. The future is boxed, because it is large, and the shortcut would have to move it too.
 type Routes = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response> + Send + Sync>;
 
+/// Body of an answer.
+trait AnyBody: Body<Data = Bytes, Error = warp::Error> {}
+impl<B: Body<Data = Bytes, Error = warp::Error>> AnyBody for B {}
+
 /// Everything that a connection needs.
 #[derive(Clone)]
 pub(super) struct Front {
@@ -113,13 +146,14 @@ pub(super) struct Front {
     data: Option<Arc<Data>>,
     routes: Routes,
     limits: Limits,
+    memory: Memory,
     stop: CancellationToken,
 }
 
 /// Returns the routes of `api` with everything that serves them.
 pub(super) fn front(api: Api, stop: CancellationToken) -> Front {
     let routes = service(api.routes(stop.clone()));
-    Front { data: Some(api.data), routes, limits: api.limits, stop }
+    Front { data: Some(api.data), routes, limits: api.limits, memory: api.memory, stop }
 }
 
 fn service(routes: BoxedFilter<(Response,)>) -> Routes {
@@ -129,14 +163,19 @@ fn service(routes: BoxedFilter<(Response,)>) -> Routes {
 
 impl Front {
     /// Serves one client.
-    pub(super) async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, peer: IpAddr) {
-        let service = service_fn(|request| self.answer(request, peer));
+    pub(super) async fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        peer: IpAddr,
+        progress: &Arc<Progress>,
+    ) {
+        let service = service_fn(|request| self.answer(request, peer, progress));
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
             .max_headers(64)
             .max_header_size(16 * 1024)
-            .max_buf_size(32 * 1024)
+            .max_buf_size(16 * 1024)
             // A client that has shut down its side still waits for the answer.
             .half_close(true);
         let mut connection = http.serve_connection(TokioIo::new(stream), service);
@@ -156,16 +195,31 @@ impl Front {
         &self,
         mut request: Request<Incoming>,
         peer: IpAddr,
-    ) -> impl Future<Output = Result<Response, Infallible>> + Unpin {
+        progress: &Arc<Progress>,
+    ) -> impl Future<Output = Result<http::Response<impl AnyBody + use<>>, Infallible>> + Unpin {
+        let progress = Arc::clone(progress);
+        // A body that is still to come is the client's turn: see `cmd`.
+        if request.body().is_end_stream() {
+            progress.answering();
+        }
         if let Some(response) = self.data.as_ref().and_then(|data| data.shortcut(&request)) {
-            return Either::Left(ready(Ok(response)));
+            progress.set_large(Memory::length(response.body()) > SMALL);
+            return Either::Left(ready(Ok(response.map(|body| Watched::new(body, progress, None)))));
         }
         in_lower_case(&mut request);
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(Arc::clone(&progress));
         // The head of an event stream is an answer at once, however long the stream lasts.
-        let (answer, limit) = ((self.routes)(request), self.limits.request);
+        let (answer, limit, memory) = ((self.routes)(request), self.limits.request, self.memory.clone());
         Either::Right(Box::pin(async move {
-            Ok(timeout(limit, answer).await.unwrap_or_else(|_| too_slow(limit)))
+            let mut response = timeout(limit, answer).await.unwrap_or_else(|_| too_slow(limit));
+            let held = memory.take(Memory::length(response.body())).unwrap_or_else(|()| {
+                response =
+                    ApiError::busy("too many long answers are not read: ask again in a few seconds").into();
+                None
+            });
+            progress.set_large(held.is_some());
+            Ok(response.map(|body| Watched::new(body, progress, held)))
         }))
     }
 }

@@ -6,7 +6,7 @@ use crate::journal::{
 
 /// A journal with a counter and a power, a reading every ten seconds from 06:00 to 06:30, the last minute
 /// of them not checkpointed yet.
-fn journal(folder: &tempfile::TempDir) -> Journal {
+pub(super) fn journal(folder: &tempfile::TempDir) -> Journal {
     let path = folder.path().join("journal.db");
     let mut household = Household::at(&path);
     let from = at("2026-11-02T06:00:00Z");

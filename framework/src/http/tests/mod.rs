@@ -90,6 +90,7 @@ impl Setup {
         let front = super::server::front(self.api(), CancellationToken::new());
         let (mut client, served) = tokio::io::duplex(64 * 1024);
         let peer: IpAddr = peer.parse().unwrap();
+        let progress = super::connections::Progress::new();
         let talk = async move {
             client.write_all(request.as_bytes()).await.unwrap();
             client.shutdown().await.unwrap();
@@ -97,7 +98,7 @@ impl Setup {
             client.read_to_end(&mut answer).await.unwrap();
             Answer::parse(&answer)
         };
-        soon("an answer", async { tokio::join!(talk, front.serve(served, peer)).0 }).await
+        soon("an answer", async { tokio::join!(talk, front.serve(served, peer, &progress)).0 }).await
     }
 }
 

@@ -105,7 +105,7 @@ async fn a_client_that_stops_sending_still_gets_the_answer() {
 
 #[tokio::test]
 async fn connections_are_bounded_and_the_next_one_waits() {
-    let limits = Limits { connections: 2, linger: SHORT, ..Limits::default() };
+    let limits = Limits { connections: 2, linger: SHORT, hold: HOUR, ..Limits::default() };
     let program = Setup { limits, ..Setup::default() }.start().await;
     let mut open = Vec::new();
     for _ in 0..2 {
@@ -173,4 +173,56 @@ async fn an_answer_that_is_not_read_is_given_up() {
     crate::http::server::prepare(&stream, &Limits::default());
     let limit = socket2::SockRef::from(&stream).tcp_user_timeout().unwrap();
     assert_eq!(limit, Some(Duration::from_secs(30)));
+}
+
+/// Opens connections that wait for their client in every way.
+async fn hoard(program: &Running, count: usize, from: &str) -> Vec<TcpStream> {
+    let ways = [
+        "",
+        "GET /da",
+        "POST /cmd HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+        "GET /data HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /history/d0/E?from=2026-09-01&to=2026-11-09&step=1m HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ];
+    let mut open = Vec::new();
+    for way in ways.iter().cycle().take(count) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+        let mut stream = soon("a connection", socket.connect(program.address)).await.unwrap();
+        // It may have been disconnected already.
+        let _ = stream.write_all(way.as_bytes()).await;
+        open.push(stream);
+    }
+    open
+}
+
+#[tokio::test]
+async fn a_client_that_hoards_connections_delays_nobody_for_long() {
+    // No other limit would free a connection while this test waits.
+    let limits = Limits { head: HOUR, request: HOUR, linger: HOUR, unread: HOUR, ..Limits::default() };
+    for from in ["127.0.0.1", "127.0.0.2"] {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = super::history::journal(&folder);
+        let program = Setup { limits, journal, ..with_commands("").0 }.start().await;
+        let hoarded = hoard(&program, 300, from).await;
+        for path in ["/data", "/data", "/health?code=200"] {
+            assert_eq!(soon("an answer", program.get(path)).await.status, 200, "{path}");
+        }
+        drop(hoarded);
+    }
+}
+
+#[tokio::test]
+async fn a_newcomer_takes_the_place_of_the_client_with_most_connections() {
+    let limits = Limits { connections: 8, hold: SHORT, head: HOUR, linger: HOUR, ..Limits::default() };
+    let program = Setup { limits, ..Setup::default() }.start().await;
+    let mut two = program.connect().await;
+    two.write(ASK).await;
+    two.until("}}").await;
+    // Older than those of the other client, and still there after them.
+    for stream in hoard(&program, 30, "127.0.0.2").await {
+        drop(stream);
+    }
+    two.write(ASK).await;
+    two.until("}}").await;
 }

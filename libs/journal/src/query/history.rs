@@ -170,8 +170,9 @@ impl History<'_> {
     /// Returns the error of the database.
     pub fn spans(&self, mut visit: impl FnMut(&Spanned) -> bool) -> Result<(), ReadError> {
         let (series, Some((span, level))) = (self.series, self.step.spans) else { return Ok(()) };
-        let edges = span.edges(self.from, self.to, series.zone);
-        let (Some(&first), Some(&last)) = (edges.first(), edges.last()) else { return Ok(()) };
+        let mut spans = span.each(self.from, self.to, series.zone).peekable();
+        let first = spans.peek().map_or(0, |(start, _)| *start);
+        let last = span.last_edge(self.to, series.zone);
         let mut recent = series.recent.within(first * SECOND, last * SECOND);
         let mut finish = |start: i64, end: i64, stored: Option<Rollup>| -> Result<bool, ReadError> {
             let (within, later) = recent.split_at(recent.partition_point(|of| of.time < end * SECOND));
@@ -189,7 +190,6 @@ impl History<'_> {
             };
             Ok(visit(&(start, point)))
         };
-        let mut spans = edges.iter().copied().zip(edges.iter().copied().skip(1)).peekable();
         let (mut known, mut goes_on) = (None::<Rollup>, Ok(true));
         if let Some(stored) = &series.stored {
             stored.rollups(level, first, last, |time, rollup| {

@@ -5,9 +5,9 @@ use std::{fs, path::Path};
 use rusqlite::Connection;
 
 use crate::{
-    Archive, Journal, Level, Points, Selection, Step,
+    Archive, Journal, Level, Selection, Step,
     db::{Database, Found, open_for_reading},
-    tests::whole::{Clock, NOON, SECOND, samples},
+    tests::whole::{Clock, NOON, SECOND, points, samples},
 };
 use reading::{Decimal, Reading};
 
@@ -50,7 +50,7 @@ fn ask(journal: &Journal) {
             let (from, to) = (NOON - 3600 * SECOND, NOON + 86_400 * SECOND);
             let name = &listed.name;
             let read = journal.read(|view| {
-                view.find(&name.section, &name.name, Some(&*name.unit))?.history(from, to, Step::named(step))
+                points(&view.find(&name.section, &name.name, Some(&*name.unit))?, (from, to), step)
             });
             read.unwrap();
         }
@@ -92,9 +92,9 @@ fn a_page_that_was_overwritten_costs_what_was_in_it_and_is_named() {
         complete += usize::from(before.iter().zip(after).all(|(before, after)| after == before + 1));
         let found = journal.read(|view| {
             let series = view.find("meter", "energy", None)?;
-            series.history(NOON - 3600 * SECOND, NOON + 80_000 * SECOND, Step::named("raw"))
+            points(&series, (NOON - 3600 * SECOND, NOON + 80_000 * SECOND), "raw")
         });
-        let Points::Raw(found) = found.unwrap().points else { panic!("raw") };
+        let (found, _) = found.unwrap();
         let most = if notice.contains("`raw`") { 900 } else { 0 };
         let named = notice.contains("`series`") || notice.contains("`section`");
         assert!(named || found.len() as i64 + most >= MINUTES * 6, "page {page}: {} {notice}", found.len());
@@ -123,12 +123,12 @@ fn damage_that_a_question_meets_is_mended_and_the_next_one_is_answered() {
     let minutes = || {
         journal.read(|view| {
             let series = view.find("meter", "energy", None)?;
-            series.history(NOON, NOON + 4 * 3600 * SECOND, Step::named("1m"))
+            points(&series, (NOON, NOON + 4 * 3600 * SECOND), "1m")
         })
     };
     assert!(minutes().is_err(), "the damage is met");
     keeper.turn(false, false);
-    let Points::Rollups(found) = minutes().unwrap().points else { panic!("roll-ups") };
+    let (_, found) = minutes().unwrap();
     assert!(
         found.iter().filter(|(_, rollup)| rollup.is_some()).count() as i64 >= MINUTES - 1,
         "rebuilt from raw"

@@ -12,7 +12,10 @@ use std::{
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
-use crate::{ClockReading, ClockSource, Journal, Keeper, Per, Settings, Step, wal::segment};
+use crate::{
+    ClockReading, ClockSource, Journal, Keeper, Micros, Per, ReadError, Sample, Series, Settings, Spanned,
+    Step, wal::segment,
+};
 use reading::{Batch, Decimal, Reading, Timestamp};
 
 pub(crate) const SECOND: i64 = 1_000_000;
@@ -82,15 +85,26 @@ impl Clock {
     }
 }
 
+/// The readings of a series, or its roll-ups.
+pub(crate) fn points(
+    series: &Series<'_>,
+    (from, to): (Micros, Micros),
+    step: &str,
+) -> Result<(Vec<Sample>, Vec<Spanned>), ReadError> {
+    let (mut raw, mut spans) = (Vec::new(), Vec::new());
+    let history = series.history(from, to, Step::named(step))?;
+    match history.step.is_raw() {
+        true => history.readings(|sample| raw.push(*sample) == ())?,
+        false => history.spans(|span| spans.push(*span) == ())?,
+    }
+    Ok((raw, spans))
+}
+
 /// All samples, checkpointed or not, as seconds since noon and numbers.
 pub(crate) fn samples(journal: &Journal) -> Vec<(i64, String)> {
     let (from, to) = (NOON - 86_400 * SECOND, NOON + 86_400 * SECOND);
-    let mut samples = Vec::new();
-    let read = journal.read(|view| {
-        let series = view.find("meter", "energy", None)?;
-        series.history(from, to, Step::named("raw"))?.readings(|sample| samples.push(*sample) == ())
-    });
-    read.unwrap();
+    let read = journal.read(|view| points(&view.find("meter", "energy", None)?, (from, to), "raw"));
+    let (samples, _) = read.unwrap();
     samples.iter().map(|sample| ((sample.time - NOON) / SECOND, sample.value.to_string())).collect()
 }
 

@@ -36,17 +36,32 @@ impl Span {
         usize::try_from(seconds / self.seconds() + 1).unwrap_or(usize::MAX)
     }
 
-    /// Returns the edges of all spans that a range touches: the start of each, then the end of the last.
-    /// In seconds since 1970, strictly ascending, at least two.
+    /// Returns the start and the end of each span that a range touches, at least one. In seconds since 1970.
+    pub(crate) fn each(self, from: Micros, to: Micros, zone: &TimeZone) -> impl Iterator<Item = (i64, i64)> {
+        let end = Self::end(to);
+        let mut next = Some(self.start(from.div_euclid(SECOND), zone));
+        std::iter::from_fn(move || {
+            let start = next?;
+            let after = self.next(start, zone);
+            next = Some(after).filter(|after| *after < end);
+            Some((start, after))
+        })
+    }
+
+    /// Returns the edges of all spans that a range touches: the start of each, then the end of the last. In seconds
+    /// since 1970, strictly ascending, at least two.
     pub(crate) fn edges(self, from: Micros, to: Micros, zone: &TimeZone) -> Vec<i64> {
-        let end = to.div_euclid(SECOND) + i64::from(to.rem_euclid(SECOND) != 0);
-        let mut edges = vec![self.start(from.div_euclid(SECOND), zone)];
-        let mut last = edges[0];
-        while last < end || edges.len() < 2 {
-            last = self.next(last, zone);
-            edges.push(last);
-        }
-        edges
+        let first = self.start(from.div_euclid(SECOND), zone);
+        std::iter::once(first).chain(self.each(from, to, zone).map(|(_, end)| end)).collect()
+    }
+
+    /// Returns the edge after all spans that a range touches.
+    pub(crate) fn last_edge(self, to: Micros, zone: &TimeZone) -> i64 {
+        self.next(self.start(Self::end(to) - 1, zone), zone)
+    }
+
+    fn end(to: Micros) -> i64 {
+        to.div_euclid(SECOND) + i64::from(to.rem_euclid(SECOND) != 0)
     }
 
     /// Returns the start of the span in which `second` lies.

@@ -1,0 +1,128 @@
+//! Who may read: under which names this machine answers, and web pages of which other hosts read along.
+//!
+//! A web page that somebody at home opens can send requests here. It cannot read the answers, unless it is listed, or
+//! its own name was made to point here: so the name in `Host` must be one of this machine.
+
+use std::{fs, net::IpAddr};
+
+use warp::{
+    http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority},
+    reply::Response,
+};
+
+use super::ApiError;
+use crate::ServerConfig;
+
+/// Value that allows all.
+const ALL: &str = "*";
+
+/// Rules for readers.
+#[derive(Debug)]
+pub struct Visitors {
+    /// Names of this machine; `None` if any is one.
+    hosts: Option<Vec<String>>,
+    origins: Vec<String>,
+}
+
+impl Visitors {
+    /// Rules of the configuration, with the names that the system has for this machine.
+    pub fn new(server: &ServerConfig) -> Self {
+        let hosts = server.allowed_hosts.iter().map(|host| host.to_ascii_lowercase());
+        let hosts = hosts.chain(own_names());
+        let any = server.allowed_hosts.iter().any(|host| host == ALL);
+        Self { hosts: (!any).then(|| hosts.collect()), origins: server.cors_origins.clone() }
+    }
+
+    /// Checks that a request is meant for this machine. Only browsers can be misled, and they send `Host`.
+    ///
+    /// # Errors
+    /// Returns 421 if the name in `Host` is that of another machine.
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let Some(hosts) = &self.hosts else { return Ok(()) };
+        let is_own = |host: &HeaderValue| {
+            let host = host.to_str().unwrap_or_default();
+            is_address(host) || hosts.iter().any(|own| own == &name(host))
+        };
+        match headers.get_all(header::HOST).iter().find(|host| !is_own(host)) {
+            None => Ok(()),
+            Some(host) => {
+                let host = String::from_utf8_lossy(host.as_bytes());
+                let message = format!(
+                    "this machine is not known as `{}`: list it in `allowed_hosts` in `[server]`",
+                    host.chars().take(100).collect::<String>()
+                );
+                Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", message))
+            }
+        }
+    }
+
+    /// Returns the value of `Access-Control-Allow-Origin` for a request; `None` for a page that may not read.
+    pub(super) fn grant(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        if self.origins.iter().any(|origin| origin == ALL) {
+            return Some(HeaderValue::from_static(ALL));
+        }
+        let origin = headers.get(header::ORIGIN)?;
+        let is_listed = |listed: &String| listed.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
+        self.origins.iter().any(is_listed).then(|| origin.clone())
+    }
+
+    /// Lets the granted page read the answer.
+    pub(super) fn open(&self, granted: Option<HeaderValue>, response: &mut Response) {
+        if let Some(origin) = granted {
+            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        }
+        if self.origins.iter().any(|origin| origin != ALL) {
+            response.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
+        }
+    }
+
+    /// Returns whether no page of another host may read.
+    pub(super) fn is_closed(&self) -> bool {
+        self.origins.is_empty()
+    }
+}
+
+/// Returns whether a `Host` is an address or `localhost`, with any port: no name server can redirect those.
+pub(super) fn is_address(host: &str) -> bool {
+    let host = name(host);
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
+    host == "localhost" || host.ends_with(".localhost") || address.parse::<IpAddr>().is_ok()
+}
+
+/// Returns the name in a `Host` in lower case, without the port; an empty one where it is not valid.
+fn name(host: &str) -> String {
+    let authority = host.parse::<Authority>();
+    authority.map(|authority| authority.host().trim_end_matches('.').to_ascii_lowercase()).unwrap_or_default()
+}
+
+/// Returns the names of this machine: its host name, alone, in multicast DNS, and in the domains of the network. A host
+/// name in any other domain may be somebody else's.
+fn own_names() -> Vec<String> {
+    let read = |path| fs::read_to_string(path).unwrap_or_default().to_ascii_lowercase();
+    let own = read("/proc/sys/kernel/hostname");
+    let own = own.trim();
+    let Some(short) = own.split('.').next().filter(|short| !short.is_empty()) else { return Vec::new() };
+    let resolver = read("/etc/resolv.conf");
+    let domains = resolver.lines().flat_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let names = matches!(words.next(), Some("search" | "domain"));
+        words.filter(move |_| names)
+    });
+    let in_domains = domains.chain(["local"]).map(|domain| format!("{short}.{}", domain.trim_matches('.')));
+    [own.to_owned(), short.to_owned()].into_iter().chain(in_domains).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_and_localhost_are_safe_hosts() {
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "192.168.1.7:80", "[::1]:8080", "[::1]"] {
+            assert!(is_address(host), "{host}");
+        }
+        for host in ["", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "@", "a b"] {
+            assert!(!is_address(host), "{host}");
+        }
+    }
+}
