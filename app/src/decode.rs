@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use telegram::{Decoded, Protocol, ProtocolRegistration, json_line, protocols};
+use telegram::{Decoded, Protocol, ProtocolRegistration, json_line, plugin_for, protocols};
 use transport::Recording;
 
 use crate::failure::Failure;
@@ -117,6 +117,9 @@ impl Verdict {
         let read: Vec<_> = read.collect();
         if !read.is_empty() {
             return read.join(", ");
+        }
+        if let Some(foreign) = self.shown.filter(|protocol| plugin_for(*protocol).is_none()) {
+            return format!("no telegram was recognized: this is {foreign}; {}", foreign.advice());
         }
         let doubt = if self.shown.is_none() { format!("; is {baud} right?") } else { String::new() };
         let nearly = self.best().and_then(|best| Some((best, best.candidate.as_ref()?)));

@@ -11,7 +11,7 @@ use std::{
 
 use crate::program::*;
 use simulator::{Household, ebz::DataSet};
-use test_meters::{p1, sml};
+use test_meters::{foreign, p1, sml};
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
@@ -200,6 +200,52 @@ fn decode_says_why_nothing_was_accepted_and_where() {
         let said = text(&decoded.stderr);
         assert_eq!((decoded.status.code(), text(&decoded.stdout)), (Some(1), ""), "{said}");
         assert!(said.lines().last().unwrap_or_default().contains(expected), "{expected}: {said}");
+    }
+}
+
+#[test]
+fn decode_names_a_protocol_that_no_plugin_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("recording");
+    for (bytes, expected) in [
+        (foreign::hdlc(), "this is DLMS/COSEM in HDLC frames; no plugin reads it yet"),
+        (foreign::dlms_over_mbus(), "this is DLMS/COSEM over M-Bus; no plugin reads it yet"),
+        (foreign::encrypted_p1(), "this is encrypted DLMS/COSEM, as some P1 ports do; no plugin decrypts it"),
+        (
+            foreign::inverted_p1(),
+            "with an inverted signal; use a cable or an adapter that inverts the signal",
+        ),
+        (foreign::tic(), "this is TIC, the text of French meters; no plugin reads it yet"),
+    ] {
+        // The recording begins and ends in the middle of a message.
+        fs::write(&file, [&bytes[20..], &bytes, &bytes[..20]].concat()).unwrap();
+        let decoded = output(&["decode", file.to_str().unwrap()]);
+        let said = text(&decoded.stderr);
+        assert_eq!((decoded.status.code(), text(&decoded.stdout)), (Some(1), ""), "{said}");
+        assert!(said.lines().last().unwrap_or_default().contains(expected), "{expected}: {said}");
+    }
+}
+
+/// Over files that are no part of the repository.
+#[test]
+fn decode_explains_each_foreign_recording_beside_the_workspace() {
+    let named = |bytes: &str| bytes.contains("this is ");
+    for (folder, prefixes, expected) in [
+        ("../shared/corpus/dlms", &["hdlc-", "mbus-", "p1-", "llc-"][..], &named as &dyn Fn(&str) -> bool),
+        ("../shared/corpus/tic", &["historique-", "standard-"], &named),
+        ("../shared/field", &["own-05", "own-07"], &named),
+        ("../shared/field", &["own-15"], &|said| said.contains("at byte 0: the CRC is ")),
+    ] {
+        let Ok(files) = fs::read_dir(root().join(folder)) else { continue };
+        for path in files.map(|file| file.unwrap().path()) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let is_recording =
+                path.extension().is_some_and(|extension| extension == "bin" || extension == "txt");
+            if is_recording && prefixes.iter().any(|prefix| name.starts_with(prefix)) {
+                let decoded = output(&["decode", path.to_str().unwrap()]);
+                assert!(expected(text(&decoded.stderr)), "{name}: {}", text(&decoded.stderr));
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     fs,
     path::Path,
     process::Output,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,7 +13,7 @@ use simulator::{
     Household, Moment, Pty, PushingMeter, Timing,
     ebz::{self, DataSet},
 };
-use test_meters::{PolledMeter, PolledOptions, p1, polled, sml, uart};
+use test_meters::{PolledMeter, PolledOptions, foreign, p1, polled, sml, uart};
 
 /// Time that a probe of one port may take.
 const GOAL: Duration = Duration::from_secs(15);
@@ -137,6 +138,36 @@ fn silence_and_garbage_are_told_apart() {
     let (output, _) = probe(Path::new("/dev/nonexistent"), &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("no such device; is it plugged in?"));
+}
+
+#[test]
+fn a_protocol_that_no_plugin_reads_is_named_with_what_to_do() {
+    let meters: [(u32, fn() -> Vec<u8>, &str); 5] = [
+        (2400, foreign::hdlc, "the meter sends DLMS/COSEM in HDLC frames: no plugin reads it yet"),
+        (2400, foreign::dlms_over_mbus, "the meter sends DLMS/COSEM over M-Bus: no plugin reads it yet"),
+        (
+            115_200,
+            foreign::encrypted_p1,
+            "the meter sends encrypted DLMS/COSEM, as some P1 ports do: no plugin",
+        ),
+        (
+            115_200,
+            foreign::inverted_p1,
+            "with an inverted signal: use a cable or an adapter that inverts the signal",
+        ),
+        (1200, foreign::tic, "the meter sends TIC, the text of French meters: no plugin reads it yet"),
+    ];
+    thread::scope(|scope| {
+        for (baud, message, expected) in meters {
+            scope.spawn(move || {
+                let meter = pushing(baud, 2, move |_| message());
+                let (output, _) = probe(meter.port(), &[]);
+                let err = String::from_utf8(output.stderr).unwrap();
+                assert!(err.contains(expected) && !err.contains("alignment"), "{expected}: {err}");
+                assert_eq!(output.status.code(), Some(1));
+            });
+        }
+    });
 }
 
 #[test]

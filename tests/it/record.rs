@@ -12,6 +12,7 @@ use crate::program::*;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use simulator::{PushingMeter, Timing};
+use test_meters::foreign;
 
 /// Meter that sends ten telegrams a second, each with a higher counter.
 fn meter() -> PushingMeter {
@@ -147,6 +148,10 @@ fn a_recording_says_why_nothing_in_it_was_accepted() {
     for (content, expected) in [
         (damaged, "no telegram was accepted; the best candidate is D0 text (IEC 62056-21) at byte 0: "),
         (vec![0x55; 1000], "no telegram was recognized; is `--baud` right?"),
+        (
+            foreign::hdlc(),
+            "no telegram was recognized: this is DLMS/COSEM in HDLC frames; no plugin reads it yet",
+        ),
     ] {
         fs::write(&bytes, content).unwrap();
         let port = format!("replay:{}", bytes.display());

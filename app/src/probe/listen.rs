@@ -22,6 +22,8 @@ pub(super) enum Heard {
     Telegram(Telegram),
     /// No telegram was whole, but the baud rate is right: this plugin reads its protocol.
     Part(&'static str),
+    /// The baud rate is right, and no plugin reads this protocol.
+    Foreign(Protocol),
     /// Bytes of no protocol: most likely the baud rate is wrong.
     Garbage,
     Nothing,
@@ -49,13 +51,13 @@ pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::R
                 let count = count?;
                 joined |= bytes.is_empty() && began.elapsed() < JOINED;
                 bytes.extend_from_slice(&chunk[..count]);
-                part = part.or_else(|| Protocol::of(&bytes).and_then(plugin_for));
-                if part.is_none()
-                    && !joined
-                    && bytes.len() >= ENOUGH
-                    && !is_text(&bytes)
-                    && !may_be_sml(&bytes)
-                {
+                if let (None, Some(protocol)) = (part, Protocol::of(&bytes)) {
+                    part = plugin_for(protocol);
+                    if part.is_none() {
+                        return Ok(Heard::Foreign(protocol));
+                    }
+                }
+                if part.is_none() && !joined && bytes.len() >= ENOUGH && !may_be_known(&bytes) {
                     return Ok(Heard::Garbage);
                 }
             }
@@ -99,6 +101,13 @@ pub(super) fn telegram(bytes: &[u8]) -> Option<Telegram> {
         });
         last
     })
+}
+
+/// Returns whether a protocol may show when more has come.
+fn may_be_known(bytes: &[u8]) -> bool {
+    // As an adapter receives it that does not invert the signal of a P1 port, and as one that inverts each byte.
+    let inverted = |shift: u8| bytes.iter().map(|byte| !byte >> shift).collect::<Vec<_>>();
+    is_text(bytes) || may_be_sml(bytes) || is_text(&inverted(0)) || is_text(&inverted(1))
 }
 
 /// Returns whether it is text of a meter, whatever its parity bits: printable, with many digits. A line that is read

@@ -3,7 +3,7 @@
 use std::{fmt, io, time::Duration};
 
 use framework::{Config, Reading};
-use telegram::protocols;
+use telegram::{Protocol, protocols};
 use tokio::time::{Instant, sleep};
 use transport::{Connection, Port};
 
@@ -29,6 +29,9 @@ const WHOLE: Duration = Duration::from_millis(4300);
 /// Longest search for the ident of a meter whose protocol and baud rate are known.
 const NAMED: Duration = Duration::from_millis(14_500);
 
+/// Usual baud rates of protocols that are only named: DLMS/COSEM over M-Bus, and French meters.
+const FOREIGN_BAUDS: [u32; 2] = [2400, 1200];
+
 /// Meter that was found.
 pub(super) struct Found {
     pub(super) port: Port,
@@ -47,6 +50,8 @@ pub(super) enum NotFound {
     /// Bytes came that no protocol has, at any baud rate.
     Garbage,
     Silent,
+    /// A meter pushes a protocol that no plugin reads.
+    Foreign(Protocol),
     /// A meter answered, but its answer cannot be read.
     Unreadable(String),
 }
@@ -72,6 +77,7 @@ impl fmt::Display for NotFound {
                 "nothing arrives: check that the head sits on the meter's infrared port and is plugged in; some meters \
                  push only after a PIN or a setting at the meter",
             ),
+            Self::Foreign(protocol) => write!(f, "the meter sends {protocol}: {}", protocol.advice()),
             Self::Unreadable(reason) => write!(f, "a meter answers, but it cannot be read: {reason}"),
         }
     }
@@ -125,7 +131,8 @@ impl Search<'_> {
             }
             return Ok(());
         }
-        for baud in protocols().iter().flat_map(|protocol| protocol.bauds) {
+        let known = protocols().into_iter().flat_map(|protocol| protocol.bauds);
+        for baud in known.chain(&FOREIGN_BAUDS) {
             if !bauds.contains(baud) {
                 bauds.push(*baud);
             }
@@ -157,6 +164,9 @@ impl Search<'_> {
                     part = Some(plugin);
                     until = (Instant::now() + WHOLE).min(self.began + NAMED);
                     continue;
+                }
+                (Heard::Foreign(protocol), None) => {
+                    return Err(End::NotFound(NotFound::Foreign(protocol)));
                 }
                 (Heard::Part(plugin), Some(_)) | (_, Some(plugin)) => {
                     Telegram { plugin, ident: None, readings: Vec::new() }

@@ -1,6 +1,6 @@
 //! Protocols that no plugin reads, recognized so that a message can name them.
 
-use super::{Protocol, has_data_lines};
+use super::{Protocol, has_data_lines, has_lines};
 
 /// Checksum of HDLC, CRC-16/X-25.
 const HDLC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_IBM_SDLC);
@@ -18,6 +18,9 @@ pub(super) fn recognize(bytes: &[u8]) -> Option<Protocol> {
     // seven inverted bits follow. Some adapters invert bytes only.
     let shifted = |byte: u8| if byte & 1 == 1 { !byte >> 1 } else { byte & 0x80 };
     frames.or_else(|| {
+        if has_lines(bytes, |byte| byte & 0x7f, is_tic_line) {
+            return Some(Protocol::Tic);
+        }
         let inverted = has_data_lines(bytes, shifted) || has_data_lines(bytes, |byte| !byte & 0x7f);
         inverted.then_some(Protocol::InvertedText)
     })
@@ -28,6 +31,8 @@ fn frame(bytes: &[u8]) -> Option<Protocol> {
     match bytes {
         [FLAG, 0xa0..=0xaf, ..] => is_hdlc(bytes).then_some(Protocol::Hdlc),
         [0x68, length, again, 0x68, rest @ ..] if length == again => mbus(usize::from(*length), rest),
+        [0xe6, 0xe7, 0, 0x0f | 0xdb | 0xdc | 0xe0, ..] => Some(Protocol::Dlms),
+        [0x0f, _, _, _, _, rest @ ..] => is_notification(rest).then_some(Protocol::Dlms),
         [tag, 8, rest @ ..] if CIPHERED.contains(tag) => is_ciphered(rest).then_some(Protocol::EncryptedP1),
         _ => None,
     }
@@ -67,4 +72,29 @@ fn is_ciphered(rest: &[u8]) -> bool {
         _ => return false,
     };
     title[..3].iter().all(u8::is_ascii_uppercase) && security & 0x30 != 0 && security & 0x0f <= 2
+}
+
+/// Judges a message without a frame by what follows its number: a time or none, and a list that soon has an OBIS code.
+fn is_notification(rest: &[u8]) -> bool {
+    let list = match rest {
+        [0x09, 0x0c, 0x07, rest @ ..] | [0x0c, 0x07, rest @ ..] => rest.get(11..),
+        [0, rest @ ..] => Some(rest),
+        _ => None,
+    };
+    let Some([1 | 2, 1..=0x7f, items @ ..]) = list else { return false };
+    let soon = &items[..items.len().min(24)];
+    soon.windows(8).any(|item| matches!(item, [0x09, 0x06, .., 0xff]))
+}
+
+/// Recognizes a line of a French meter, `label value check`, by its check character (Enedis-NOI-CPT_54E).
+fn is_tic_line(line: &[u8]) -> bool {
+    let [content @ .., separator @ (b' ' | b'\t'), check] = line.strip_suffix(b"\r").unwrap_or(line) else {
+        return false;
+    };
+    // In the standard mode it covers the second separator too.
+    let last = if *separator == b'\t' { *separator } else { 0 };
+    let sum = content.iter().fold(last, |sum, byte| sum.wrapping_add(*byte));
+    *check == (sum & 0x3f) + 0x20
+        && content.first().is_some_and(u8::is_ascii_uppercase)
+        && content.contains(separator)
 }

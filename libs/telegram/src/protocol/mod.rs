@@ -15,8 +15,12 @@ pub enum Protocol {
     Hdlc,
     /// DLMS/COSEM in M-Bus frames (EN 13757).
     DlmsOverMbus,
+    /// DLMS/COSEM without frames.
+    Dlms,
     /// Another M-Bus protocol.
     Mbus,
+    /// Télé-information client of French meters.
+    Tic,
     /// Encrypted DLMS/COSEM without frames, as at some P1 ports.
     EncryptedP1,
     /// Text over a line whose signal is inverted.
@@ -46,7 +50,7 @@ impl Protocol {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Iec62056_21 | Self::Sml => "write the plugin that reads it",
-            Self::Hdlc | Self::DlmsOverMbus | Self::Mbus => {
+            Self::Hdlc | Self::DlmsOverMbus | Self::Dlms | Self::Mbus | Self::Tic => {
                 "no plugin reads it yet; see whether the meter has another port, or can be set to send text or SML"
             }
             Self::EncryptedP1 => {
@@ -66,7 +70,9 @@ impl fmt::Display for Protocol {
             Self::Sml => "SML",
             Self::Hdlc => "DLMS/COSEM in HDLC frames",
             Self::DlmsOverMbus => "DLMS/COSEM over M-Bus",
+            Self::Dlms => "DLMS/COSEM without frames",
             Self::Mbus => "M-Bus",
+            Self::Tic => "TIC, the text of French meters",
             Self::EncryptedP1 => "encrypted DLMS/COSEM, as some P1 ports do",
             Self::InvertedText => "D0 text (IEC 62056-21) with an inverted signal",
         })
@@ -75,12 +81,18 @@ impl fmt::Display for Protocol {
 
 /// Returns whether there are a few data lines in a row, once each byte is made a character.
 fn has_data_lines(bytes: &[u8], character: impl Fn(u8) -> u8) -> bool {
+    has_lines(bytes, character, |line| is_data_line(line.trim_ascii_end()))
+}
+
+/// Returns whether there are a few lines of a kind in a row, once each byte is made a character. Empty ones do not
+/// count.
+fn has_lines(bytes: &[u8], character: impl Fn(u8) -> u8, is_one: impl Fn(&[u8]) -> bool) -> bool {
     let text: Vec<u8> = bytes.iter().map(|byte| character(*byte)).collect();
     let mut lines = 0;
     text.split(|byte| *byte == b'\n').any(|line| {
-        lines = match line.trim_ascii_end() {
-            line if is_data_line(line) => lines + 1,
-            [] => lines,
+        lines = match line {
+            line if is_one(line) => lines + 1,
+            line if line.trim_ascii_end().is_empty() => lines,
             _ => 0,
         };
         lines == LINES
@@ -135,6 +147,10 @@ mod tests {
         let text =
             b"/XYZ5\\P1\r\n\r\n1-3:0.2.8(50)\r\n1-0:1.8.1(000123.456*kWh)\r\n1-0:1.7.0(00.301*kW)\r\n!\r\n";
         let signal = inverted(text);
+        let llc = b"\xe6\xe7\0\x0f\x40\0\0\0\0\x01\x02\x02\x02";
+        let bare = b"\x0f\x80\0\0\x01\x0c\x07\xea\x01\x0f\x04\x0c\0\0\xff\x80\0\0\x02\x04\x09\x06\x01\0\x01\x08\0\xff";
+        let historic = b"\x02\nADCO 012345678901 E\r\nOPTARIF BASE 0\r\nBASE 001234567 '\r\n\x03";
+        let standard = b"\x02\nADSC\t012345678901\t;\r\nVTIC\t02\tJ\r\nEAST\t001234567\t+\r\n\x03";
         let bytes: Vec<u8> = text.iter().map(|byte| !byte).collect();
         for (bytes, expected) in [
             (&hdlc[..], Protocol::Hdlc),
@@ -145,6 +161,10 @@ mod tests {
             (short, Protocol::EncryptedP1),
             (&signal, Protocol::InvertedText),
             (&bytes, Protocol::InvertedText),
+            (llc, Protocol::Dlms),
+            (bare, Protocol::Dlms),
+            (historic, Protocol::Tic),
+            (standard, Protocol::Tic),
         ] {
             let inside = [b"\0\xffnoise".as_slice(), bytes].concat();
             assert_eq!(Protocol::of(&inside), Some(expected), "{}", bytes.escape_ascii());

@@ -89,7 +89,7 @@ impl<D: Decoder> Meter<D> {
             (Some(right), Some(wrong)) => {
                 format!("write `plugin = \"{right}\"` instead of `plugin = \"{wrong}\"`")
             }
-            _ => format!("this plugin reads {ours}, and {}", protocol.advice()),
+            _ => format!("this plugin reads {ours}; {}", protocol.advice()),
         };
         Err(AcquireError::Misconfigured { reason: format!("the meter on {port} sends {protocol}: {hint}") })
     }

@@ -2,6 +2,7 @@
 //!
 //! - A [`PolledMeter`] waits for a request; [`sml`] and [`p1`] write the household's state as other meters do.
 //! - [`uart`] computes the bytes that a program at the wrong baud rate reads.
+//! - [`foreign`] writes protocols that the program only names.
 //! - [`faults`] damages a telegram in the ways of real lines.
 //! - [`Port`] is the program's end of a line.
 
@@ -9,6 +10,7 @@
 
 mod crc;
 pub mod faults;
+pub mod foreign;
 pub mod p1;
 pub mod polled;
 mod port;
