@@ -9,6 +9,7 @@
 //!
 //! The phase outlives the connection: a meter that is known needs no search after its head was plugged in again.
 
+mod flow;
 mod noise;
 mod polling;
 mod search;
@@ -21,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 use transport::{Connection, Pacer, Port};
 
-use self::{noise::Noise, polling::Polling, search::Search};
+use self::{flow::Flow, noise::Noise, polling::Polling, search::Search};
 use crate::{Decoder, Fault, Reader};
 
 pub use self::polling::{Answer, Conversation};
@@ -65,6 +66,8 @@ struct Meter<D> {
     /// The same, where a telegram may go on after the pause since then.
     rested: Option<Instant>,
     noise: Noise,
+    /// Brake; `None` for a port that has a speed of its own.
+    flow: Option<Flow>,
     bytes: Counter,
     /// Number of the connection's bytes that `bytes` includes.
     counted: u64,
@@ -85,6 +88,7 @@ impl<D: Decoder> Source<D> {
     pub fn new(decoder: D, settings: Settings, cx: &SourceContext) -> Self {
         let now = Instant::now();
         cx.fact("port").set(settings.port.to_string());
+        let flow = matches!(settings.port, Port::Tcp(_)).then(|| Flow::new(cx));
         let meter = Meter {
             reader: Reader::new(decoder, settings.max_power_w, cx).in_time_zone(settings.time_shift),
             settings,
@@ -96,6 +100,7 @@ impl<D: Decoder> Source<D> {
             heard: now,
             rested: None,
             noise: Noise::default(),
+            flow,
             bytes: cx.counter("bytes"),
             counted: 0,
             baud: cx.fact("baud"),
@@ -199,6 +204,9 @@ impl<D: Decoder> Meter<D> {
         }
         self.heard = now;
         self.noise.heard(now, count);
+        if let Some(until) = self.flow.as_mut().and_then(|flow| flow.read(now, count)) {
+            connection.nap(until).await?;
+        }
         Ok(true)
     }
 

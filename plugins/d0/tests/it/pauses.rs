@@ -1,4 +1,4 @@
-//! Pauses inside telegrams, as Wi-Fi bridges and busy servers make them.
+//! Pauses inside telegrams, as Wi-Fi bridges and busy servers make them, and a server that never pauses.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -94,5 +94,30 @@ async fn a_pause_over_tcp_loses_nothing() {
     });
     let found = counters(&port, 2).await;
     assert!(found.iter().all(Result::is_ok), "{found:?}");
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_flood_of_telegrams_over_tcp_is_read_slowly_and_said() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let flood = telegram(0).repeat(100);
+        while socket.write_all(&flood).await.is_ok() {}
+    });
+    let config = format!("[sources.m]\nplugin = \"d0\"\nport = \"tcp://{port}\"\n");
+    let mut source = testing::source::<D0>(&config, Path::new("/nonexistent"));
+    source.acquisition.open().await.unwrap();
+    let slowed = || {
+        let counters = source.context.stats().counters();
+        counters.into_iter().find(|(name, _)| *name == "slowed").unwrap().1
+    };
+    let mut telegrams = 0;
+    while slowed() == 0 {
+        source.acquisition.acquire().await.unwrap();
+        telegrams += 1;
+        assert!(telegrams < 10_000, "nothing slows it down");
+    }
     server.abort();
 }
