@@ -109,6 +109,9 @@ fn outages() -> Result<(), Failed> {
             "{rounds} rounds: {} readings at both, {repeated} of them more than once at the broker",
             recorded.len()
         );
+        let shown = subscriber.shown.lock().unwrap().clone();
+        let back = shown.windows(2).find(|pair| pair[0] > pair[1]);
+        assert_eq!(back, None, "the state went back");
         assert!(recorded.len() > 50 * rounds, "only {} readings", recorded.len());
         drop(program);
     });
@@ -239,12 +242,18 @@ fn without_repetitions(received: &[u64], recorded: &[u64]) -> usize {
 }
 
 /// Subscriber to everything, whose session the broker keeps.
-struct Subscriber(Arc<Mutex<Vec<u64>>>);
+struct Subscriber {
+    numbers: Arc<Mutex<Vec<u64>>>,
+    /// Those on the state topic.
+    shown: Arc<Mutex<Vec<u64>>>,
+}
 
 impl Subscriber {
     fn start(port: u16) -> Self {
         let numbers = Arc::new(Mutex::new(Vec::new()));
-        let received = Arc::clone(&numbers);
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let this = Self { numbers: Arc::clone(&numbers), shown: Arc::clone(&shown) };
+        let received = numbers;
         let mut options = MqttOptions::new("subscriber", ("127.0.0.1", port));
         options.set_clean_session(false);
         thread::spawn(move || {
@@ -259,17 +268,22 @@ impl Subscriber {
                     }
                     Ok(Event::Incoming(Packet::Publish(message))) if !message.retain => {
                         let json: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
-                        received.lock().unwrap().push(number(json["POWER_IMPORT"].as_f64().unwrap()));
+                        let number = number(json["POWER_IMPORT"].as_f64().unwrap());
+                        received.lock().unwrap().push(number);
+                        // The broker itself repeats what this subscriber has not acknowledged.
+                        if message.topic.ends_with(b"/state") && !message.dup {
+                            shown.lock().unwrap().push(number);
+                        }
                     }
                     Ok(_) => {}
                     Err(_) => thread::sleep(Duration::from_millis(50)), // between two attempts
                 }
             }
         });
-        Self(numbers)
+        this
     }
 
     fn numbers(&self) -> Vec<u64> {
-        self.0.lock().unwrap().clone()
+        self.numbers.lock().unwrap().clone()
     }
 }

@@ -88,9 +88,12 @@ impl Publisher for MqttPublisher {
         // After a panic, the old connection must be closed first: the broker would close one for the other.
         self.open = None;
         let sections = Sections::new(cx, &self.settings);
-        let states = sections.names().map(|name| self.settings.topics.state(name)).collect();
+        let topics = &self.settings.topics;
+        let states = sections.names().map(|name| topics.state(name));
+        // Another publisher may report the sources that this one does not.
+        let all = cx.store.sections().iter().map(|section| topics.availability(&section.name));
         let (link, connector, inbox) =
-            connection::start(Arc::clone(&self.settings), self.report.clone(), states);
+            connection::start(Arc::clone(&self.settings), self.report.clone(), states.chain(all).collect());
         let mut presence = JoinSet::new();
         presence.spawn(
             Presence::new(Arc::clone(&self.settings), cx.clone(), link.clone(), sections.seen()).run(inbox),

@@ -20,11 +20,6 @@ impl Topics {
         format!("{}/{section}/state", self.prefix)
     }
 
-    /// Filter for the states of all sources.
-    pub(crate) fn states(&self) -> String {
-        self.state("+")
-    }
-
     /// Topic of a source's late readings.
     pub(crate) fn history(&self, section: &str) -> String {
         format!("{}/{section}/history", self.prefix)

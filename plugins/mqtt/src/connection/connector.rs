@@ -30,6 +30,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Pauses between looks whether the broker is down. One that is restarted may be back in a tenth of a second.
 const PROBES: [Duration; 3] =
     [Duration::from_millis(10), Duration::from_millis(30), Duration::from_millis(60)];
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+/// Maximum number of sources that are reported as gone on one connection. Anybody may retain anything at the broker.
+const MAX_GONE: usize = 100;
 /// Longest wait for the retained states. Some brokers do not answer what their access rules forbid.
 const STATES_LIMIT: Duration = Duration::from_secs(3);
 /// Pauses between attempts to connect.
@@ -45,11 +48,12 @@ const MAX_OUTGOING: usize = 268_435_455;
 /// Incoming messages that wait to be handled. With more of them, the broker has to wait.
 const INBOX: usize = 64;
 
-/// Starts to connect. Incoming messages go to the returned inbox, except for those on the topics of the `states`.
+/// Starts to connect. Incoming messages go to the returned inbox, except for those on the `own` topics: all states and
+/// the availability of all sources.
 pub(crate) fn start(
     settings: Arc<Settings>,
     report: Report,
-    states: BTreeSet<String>,
+    own: BTreeSet<String>,
 ) -> (Link, ConnectorTask, mpsc::Receiver<Publish>) {
     let (state, state_rx) =
         watch::channel(LinkState::Disconnected(PublishError::unavailable("not connected yet")));
@@ -62,7 +66,8 @@ pub(crate) fn start(
         report,
         state,
         inbox,
-        states,
+        own,
+        was_reading: false,
         retained,
         last_warning: None,
         short_lived: false,
@@ -78,8 +83,11 @@ struct Connector {
     report: Report,
     state: watch::Sender<LinkState>,
     inbox: mpsc::Sender<Publish>,
-    /// Topics of all states.
-    states: BTreeSet<String>,
+    /// Topics of all states, and of the availability of all sources.
+    own: BTreeSet<String>,
+    /// Whether the last connection ended while retained messages were read. Some brokers close one that subscribes to a
+    /// forbidden topic, so the next connection does without them.
+    was_reading: bool,
     retained: Retained,
     /// Last fault in the log, until a connection is stable.
     last_warning: Option<String>,
@@ -89,6 +97,17 @@ struct Connector {
     taken_over: u32,
     /// End of the time without subscriptions.
     muted_until: Option<Instant>,
+}
+
+/// Retained messages that are being read.
+struct Reading {
+    states: States,
+    /// Confirmations that are missing.
+    missing: usize,
+    /// End of the wait for them.
+    end: Instant,
+    /// Sources that are not configured any more.
+    gone: usize,
 }
 
 /// Cause of a connection's end.
@@ -109,10 +128,10 @@ impl Connector {
             let End::Fault { since, error } = self.connect(connected_before).await else { return };
             connected_before |= since.is_some();
             self.short_lived = since.is_some_and(|since| since.elapsed() < fault::STABLE_AFTER);
-            self.taken_over = if self.short_lived && !self.is_down().await { self.taken_over + 1 } else { 0 };
             self.warn(since.is_some(), &error);
             let misconfigured = matches!(error, PublishError::Misconfigured { .. });
             self.state.send_replace(LinkState::Disconnected(error));
+            self.taken_over = if self.short_lived && !self.is_down().await { self.taken_over + 1 } else { 0 };
             // A connection that was lost at once, as with two clients of one name, keeps the longer pause.
             if since.is_some() && !self.short_lived {
                 retry.reset();
@@ -132,8 +151,7 @@ impl Connector {
             states: Arc::default(),
         };
         let mut since = None;
-        // States so far, and the end of the wait for more.
-        let mut reading: Option<(States, Instant)> = None;
+        let mut reading: Option<Reading> = None;
         loop {
             let event = tokio::select! {
                 event = events.poll() => event,
@@ -141,7 +159,7 @@ impl Connector {
                     let error = fault::unavailable(&self.settings, "does not acknowledge messages any more");
                     return End::Fault { since, error };
                 }
-                () = until(reading.as_ref().map(|(_, end)| *end)) => {
+                () = until(reading.as_ref().map(|reading| reading.end)) => {
                     self.ready(&connection, reading.take());
                     continue;
                 }
@@ -156,24 +174,27 @@ impl Connector {
                     if !self.short_lived {
                         self.log_connected();
                     }
-                    match self.ask_for_states(&connection) {
-                        true => reading = Some((States::new(), Instant::now() + STATES_LIMIT)),
-                        false => self.ready(&connection, None),
+                    reading = self.read_retained(&connection);
+                    if reading.is_none() {
+                        self.ready(&connection, None);
                     }
                 }
-                Ok(Event::Incoming(Packet::UnsubAck(_))) => self.ready(&connection, reading.take()),
+                Ok(Event::Incoming(Packet::UnsubAck(_))) => {
+                    if let Some(reading) = &mut reading {
+                        reading.missing -= 1;
+                    }
+                    if let Some(read) = reading.take_if(|reading| reading.missing == 0) {
+                        self.ready(&connection, Some(read));
+                    }
+                }
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     let topic = std::str::from_utf8(&publish.topic).unwrap_or_default();
-                    if self.states.contains(topic) {
-                        if let (Some((states, _)), Some(shown)) =
-                            (&mut reading, Shown::parse(&publish.payload))
-                        {
-                            states.insert(topic.to_owned(), shown);
-                        }
-                        continue;
+                    if let Some(reading) = &mut reading {
+                        self.found(topic, &publish, reading, &connection);
+                    } else if !self.own.contains(topic) {
+                        // The receiver never waits for this task, so this is short.
+                        let _ = self.inbox.send(publish).await;
                     }
-                    // The receiver never waits for this task, so this is short.
-                    let _ = self.inbox.send(publish).await;
                 }
                 Ok(_) => {}
                 Err(ConnectionError::RequestsDone) => return End::Disconnected,
@@ -181,6 +202,7 @@ impl Connector {
                     if fault::is_too_long(&error) {
                         self.muted_until = Some(Instant::now() + MUTE_TIME);
                     }
+                    self.was_reading = reading.is_some();
                     let lived = since.map(|since| since.elapsed());
                     return End::Fault {
                         since,
@@ -203,29 +225,53 @@ impl Connector {
         let Broker { host, port, .. } = &self.settings.broker;
         for pause in PROBES {
             sleep(pause).await;
-            if let Ok(Err(_)) = timeout(CONNECT_LIMIT, TcpStream::connect((host.as_str(), *port))).await {
+            let probe = timeout(PROBE_LIMIT, TcpStream::connect((host.as_str(), *port))).await;
+            if !matches!(probe, Ok(Ok(_))) {
                 return true;
             }
         }
         false
     }
 
-    /// Asks for the retained states. The broker sends them before it confirms that the subscription has ended.
-    fn ask_for_states(&self, connection: &Connection) -> bool {
-        let filter = self.settings.topics.states();
-        // QoS 0, as a broker limits how many other messages may be on their way.
-        let asked = |filter: &str| connection.client.try_subscribe(filter, QoS::AtMostOnce);
-        self.settings.keys.retain
-            && connection.may_subscribe()
-            && asked(&filter).and_then(|()| connection.client.try_unsubscribe(filter)).is_ok()
+    /// Asks for the retained states and availabilities. The broker sends them before it confirms that the subscription
+    /// has ended. `None` if nothing can be read.
+    fn read_retained(&mut self, connection: &Connection) -> Option<Reading> {
+        if mem::take(&mut self.was_reading) || !connection.may_subscribe() {
+            return None;
+        }
+        let Settings { topics, keys, .. } = &*self.settings;
+        let filters = [Some(topics.availability("+")), keys.retain.then(|| topics.state("+"))];
+        let mut missing = 0;
+        for filter in filters.into_iter().flatten() {
+            // QoS 0, as a broker limits how many other messages may be on their way.
+            connection.client.try_subscribe(filter.as_str(), QoS::AtMostOnce).ok()?;
+            connection.client.try_unsubscribe(filter).ok()?;
+            missing += 1;
+        }
+        Some(Reading { states: States::new(), missing, end: Instant::now() + STATES_LIMIT, gone: 0 })
+    }
+
+    /// Takes a retained message. A source that is not configured any more is offline: its last values would seem to be
+    /// current while the program is online.
+    fn found(&self, topic: &str, message: &Publish, reading: &mut Reading, connection: &Connection) {
+        if let Some(shown) = Shown::parse(&message.payload).filter(|_| self.own.contains(topic)) {
+            reading.states.insert(topic.to_owned(), shown);
+        } else if message.retain
+            && &*message.payload == b"online"
+            && !self.own.contains(topic)
+            && reading.gone < MAX_GONE
+        {
+            reading.gone += 1;
+            let _ = connection.send(Message::retained(topic.to_owned(), "offline"));
+        }
     }
 
     /// Hands the connection out. Sends those states again that the broker has forgotten: a slow source would have none
     /// until its next reading. Nobody else has this connection yet, so nothing newer is sent before.
-    fn ready(&self, connection: &Connection, reading: Option<(States, Instant)>) {
+    fn ready(&self, connection: &Connection, reading: Option<Reading>) {
         // First, so that nobody takes the following states for those of a program that is offline.
         let _ = connection.send(Message::retained(self.settings.topics.status(), "online"));
-        let (mut states, _) = reading.unwrap_or((States::new(), Instant::now()));
+        let mut states = reading.map(|reading| reading.states).unwrap_or_default();
         for (topic, kept) in &*lock(&self.retained) {
             let retained = states.get(topic).and_then(Shown::time);
             // A state has microseconds.

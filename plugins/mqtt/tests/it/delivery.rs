@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::{
     mosquitto::Mosquitto,
-    support::{ago, context, deliver, grid, open, power, record},
+    support::{ago, context, deliver, grid, only, open, power, record},
     watcher::{Heard, Watcher},
 };
 
@@ -273,6 +273,21 @@ pub(crate) async fn a_source_without_a_batch_is_offline() {
     cx.store = Store::new([Section::new("dead", "test", Duration::from_secs(30), Stats::default())]);
     let _home = open(&broker.url(), "", &cx).await;
     watcher.until_last("smartmeter/dead/availability", "offline").await;
+}
+
+pub(crate) async fn a_source_that_is_gone_is_offline() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    // A run that was killed left these, and the configuration has changed since.
+    for source in ["gone", "heat", "grid"] {
+        watcher.send(&format!("smartmeter/{source}/availability"), "online", true).await;
+    }
+    let cx = only("grid", publisher_context(&[("grid", Batch::now(grid(0))), ("heat", Batch::now(grid(0)))]));
+    let _home = open(&broker.url(), "discovery = 'off'", &cx).await;
+    watcher.until_last("smartmeter/gone/availability", "offline").await;
+    watcher.until_last("smartmeter/status", "online").await;
+    assert_eq!(watcher.on("smartmeter/heat/availability"), ["online"], "another publisher may report it");
+    assert!(watcher.on("smartmeter/grid/availability").iter().all(|word| word == "online"));
 }
 
 pub(crate) async fn retries_back_off_if_the_broker_closes_at_once() {

@@ -34,6 +34,7 @@ fn main() {
             delivery::retries_back_off_if_the_broker_closes_at_once,
             delivery::a_silent_source_is_offline,
             delivery::a_source_without_a_batch_is_offline,
+            delivery::a_source_that_is_gone_is_offline,
             certificates::a_wrong_password_is_reported,
             certificates::tls_trusts_the_configured_authority,
             certificates::a_certificate_of_an_authority_is_explained,
