@@ -249,6 +249,47 @@ fn days_are_local_also_when_the_clock_changes() {
 }
 
 #[test]
+fn an_import_refuses_the_name_of_a_source_that_a_configuration_would_refuse() {
+    for name in ["../x", "a/b", "a b", "a.b", "ä", "'=x", "=x", &"x".repeat(65)] {
+        let line = format!("time,section,name,value\n2026-11-23T12:00:00Z,{name},P,1\n");
+        let output = Journal::new().import(&line);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(errors(&output).contains("cannot be the name of a source: expected at most 64 letters"), "{name}");
+    }
+    for name in ["a", "-", "Smart_Meter-1", &"x".repeat(64)] {
+        Journal::with(&format!("time,section,name,value\n2026-11-23T12:00:00Z,{name},P,1\n"));
+    }
+}
+
+#[test]
+fn cells_that_a_spreadsheet_would_run_are_quoted_and_come_back_as_they_were() {
+    let names = ["=1+1", "+49", "-x", "@SUM(A1)", "'=a", "'b", "=HYPERLINK(\"\",\"x\")", "plain", "a=b"];
+    let mut text = "".to_owned();
+    for (n, name) in names.iter().enumerate() {
+        let cell = serde_json::to_string(name).unwrap();
+        text += &format!(
+            "{{\"time\":\"2026-11-23T12:00:0{n}Z\",\"section\":\"-s\",\"name\":{cell},\"value\":-1.5,\"unit\":{cell},\"obis\":\"@\"}}\n"
+        );
+    }
+    let journal = Journal::with(&text);
+    let jsonl = journal.export(&["--format", "jsonl"]);
+    for step in ["raw", "1h"] {
+        let csv = journal.export(&["--step", step]);
+        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        for row in reader.records() {
+            let row = row.unwrap();
+            let texts = row.iter().filter(|cell| cell.parse::<f64>().is_err());
+            for cell in texts {
+                assert!(!cell.starts_with(['=', '+', '-', '@']), "{cell}");
+            }
+            assert!(row.iter().any(|cell| cell == "-1.5"), "a number stays one");
+        }
+    }
+    let again = Journal::with(&journal.export(&[]));
+    assert_eq!(again.export(&["--format", "jsonl"]), jsonl);
+}
+
+#[test]
 fn an_invalid_line_ends_the_import() {
     let header = "time,section,name,value,unit,obis,set_from";
     let good = "2026-11-23T12:00:00Z,d0,P,1,W,,";

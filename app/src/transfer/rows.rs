@@ -8,14 +8,14 @@ use std::{
 
 use csv::{Reader, ReaderBuilder, StringRecord, Terminator, Trim};
 use framework::{
-    Decimal, Text,
+    Decimal, Text, is_name,
     journal::{Imported, Labels},
 };
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::text::{READING, ROLLUP};
+use super::text::{READING, ROLLUP, unguarded};
 
 /// Microseconds.
 const DAY: i64 = 86_400_000_000;
@@ -131,6 +131,7 @@ impl Rows {
                 }
                 let members = columns.map(|at| at.and_then(|at| self.fields.get(at)).unwrap_or_default());
                 let [time, section, name, value, unit, obis, set_from] = members;
+                let [section, name, unit, obis] = [section, name, unit, obis].map(unguarded);
                 let set_from = Some(set_from).filter(|text| !text.is_empty());
                 reading(&[time, section, name, value, unit, obis], set_from).map(Some)
             }
@@ -208,6 +209,14 @@ fn json(text: &str) -> Result<Imported, String> {
     reading(&[time, section, name, value.get(), unit, obis], set_from)
 }
 
+/// Checks that a configuration could have a source of this name, which a later start or a folder would refuse.
+fn source_name(name: &str) -> Result<(), String> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(format!("`{name}` cannot be the name of a source: expected at most 64 letters, digits, `_` and `-`"))
+}
+
 /// Parses the members `READING`.
 fn reading(members: &[&str; 6], set_from: Option<&str>) -> Result<Imported, String> {
     let [time, section, name, value, unit, obis] = *members;
@@ -234,7 +243,7 @@ fn reading(members: &[&str; 6], set_from: Option<&str>) -> Result<Imported, Stri
     Ok(Imported {
         time: moment.as_microsecond(),
         labels: Labels {
-            section: label("section", section, true)?,
+            section: label("section", section, true).and_then(|name| source_name(&name).map(|()| name))?,
             name: label("name", name, true)?,
             unit: label("unit", unit, false)?,
             obis: label("OBIS code", obis, false)?,

@@ -1,6 +1,6 @@
 //! Rows of an export, as CSV or JSON lines.
 
-use std::io;
+use std::{borrow::Cow, io};
 
 use clap::ValueEnum;
 use framework::{
@@ -18,6 +18,9 @@ pub(super) const ROLLUP: [&str; 11] =
     ["time", "section", "name", "first", "last", "min", "max", "mean", "count", "unit", "obis"];
 /// Columns of text; all others are numbers.
 const TEXT: [&str; 5] = ["time", "section", "name", "unit", "obis"];
+
+/// First letters of a text that a spreadsheet takes for a formula, and the one that says that it is a text.
+const GUARDED: [char; 5] = ['=', '+', '-', '@', '\''];
 
 /// Decimals of a mean. Further digits are the rounding errors of a binary fraction.
 const MEAN_SCALE: u8 = 6;
@@ -72,7 +75,13 @@ impl<W: io::Write> Export<W> {
 
     fn row<const N: usize>(&mut self, columns: &[&str; N], cells: [&str; N]) -> io::Result<()> {
         match self {
-            Self::Csv(csv) => csv.write_record(cells).map_err(io_error),
+            Self::Csv(csv) => {
+                for (column, cell) in columns.iter().zip(cells) {
+                    let cell = if TEXT.contains(column) { guarded(cell) } else { cell.into() };
+                    csv.write_field(cell.as_bytes()).map_err(io_error)?;
+                }
+                csv.write_record(None::<&[u8]>).map_err(io_error)
+            }
             Self::Jsonl(out) => {
                 let mut serializer = Serializer::new(&mut *out);
                 let mut object = serializer.serialize_map(None)?;
@@ -95,6 +104,16 @@ impl<W: io::Write> Export<W> {
             Self::Jsonl(out) => out.flush(),
         }
     }
+}
+
+/// Returns a text so that a spreadsheet shows it instead of calculating it: with an apostrophe in front.
+fn guarded(text: &str) -> Cow<'_, str> {
+    if text.starts_with(GUARDED) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+}
+
+/// Returns a text without the apostrophe of [`guarded`].
+pub(super) fn unguarded(text: &str) -> &str {
+    text.strip_prefix('\'').filter(|rest| rest.starts_with(GUARDED)).unwrap_or(text)
 }
 
 fn io_error(error: csv::Error) -> io::Error {

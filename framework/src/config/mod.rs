@@ -37,6 +37,12 @@ const TABLES: [&str; 5] = ["server", "journal", "sources", "publishers", "endpoi
 /// Longest name of a source, publisher or endpoint.
 const MAX_NAME: usize = 64;
 
+/// Returns whether a source, publisher or endpoint may have this name.
+pub fn is_name(name: &str) -> bool {
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_word)
+}
+
 /// A configuration without mistakes.
 pub struct Config {
     /// `[server]`.
@@ -182,8 +188,7 @@ impl<'a> Reader<'a> {
         let named = all.into_iter().filter_map(|(key, value)| {
             let name = key.get_ref().to_string();
             let section = self.table((key, value), hint())?;
-            let is_word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-            if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(is_word) {
+            if !is_name(&name) {
                 let message = format!(
                     "`{name}` cannot be the name of {}: use at most {MAX_NAME} letters, digits, `_` and `-`",
                     role.with_article()
