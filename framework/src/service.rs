@@ -4,6 +4,7 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -83,7 +84,7 @@ impl Service {
         let sources: Vec<_> = sources.into_iter().map(wire_source).collect::<io::Result<_>>()?;
         let publishers: Vec<_> = publishers.into_iter().map(wire_publisher).collect::<io::Result<_>>()?;
         let names = publishers.iter().map(|(publisher, ..)| Text::from(&publisher.name)).collect();
-        let (journal, keeper) = start_journal(&journal, names)?;
+        let (journal, keeper) = start_journal(&journal, server.runtime_dir.clone(), names)?;
         let store = Store::new(sources.iter().map(|(_, section, _)| Arc::clone(section)));
         let commands = Commands::new(sources.iter().map(|(source, _, worker)| {
             (source.name.as_str(), &source.commands[..], worker.handle().clone())
@@ -189,6 +190,7 @@ fn wire_endpoint(
 
 fn start_journal(
     config: &JournalConfig,
+    runtime_dir: Option<PathBuf>,
     publishers: Vec<Text>,
 ) -> io::Result<(Journal, Option<crate::journal::JournalThread>)> {
     if !config.enabled {
@@ -196,6 +198,7 @@ fn start_journal(
     }
     let (journal, keeper) = Journal::start(Settings {
         publishers,
+        runtime_dir,
         sync_interval: config.sync_interval,
         raw_retention: config.raw_retention,
         ..Settings::new(&config.path)

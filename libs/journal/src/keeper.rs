@@ -17,7 +17,7 @@ use crate::{
     journal::Shared,
     lock,
     place::{FileId, is_read_only, lock_path, locked},
-    wal::{Recovered, Request, segment_path},
+    wal::{Recovered, Request, live, segment_path},
 };
 
 /// Time between two attempts to open a journal, and between two readings of the clock.
@@ -114,7 +114,11 @@ impl Keeper {
                 next = Instant::now() + turn;
             }
             // What the disk did not take is tried again at each turn, not only after an hour.
-            if stop || Instant::now() >= sync_at || due && self.shared.wal.log().problem().is_some() {
+            if stop
+                || request == Ok(Request::Sync)
+                || Instant::now() >= sync_at
+                || due && self.shared.wal.log().problem().is_some()
+            {
                 sync_at = Instant::now() + sync_interval;
                 self.guarded(Self::sync);
             } else if due {
@@ -230,13 +234,20 @@ impl Keeper {
             lost: notice.is_some(),
             ..Recovered::default()
         };
-        left.read_segments(path, &self.shared.settings.publishers).map_err(io)?;
+        let runtime_dir = self.shared.settings.runtime_dir.as_deref();
+        let live = runtime_dir.and_then(|folder| live::base(folder, path));
+        if !self.shared.wal.is_open() {
+            live::absorb(path, live.as_deref(), left.checkpointed).map_err(io)?;
+        }
+        live::point(path, live.as_deref()).map_err(io)?;
+        left.read_segments(path, &self.shared.settings.publishers, self.shared.settings.clock.boot())
+            .map_err(io)?;
         if self.shared.wal.is_open() {
             left.checkpointed = self.adopt(&mut database, &left)?;
         }
         self.file = FileId::at(path);
         let damage = left.damage.take();
-        self.shared.wal.open(left);
+        self.shared.wal.open(left, live);
         // What is recorded meanwhile is in the log.
         let log = self.shared.wal.log();
         let salvaged = database.salvage(path, &self.shared.settings.zone, &mut || log.sync())?;

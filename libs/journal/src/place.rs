@@ -3,13 +3,13 @@
 use std::{
     fs::{self, File, Metadata, TryLockError},
     io,
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use crate::paths::{folder, with_suffix};
+use crate::paths::{MODE, create_folder, folder, with_suffix};
 
 /// Device and inode of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +34,9 @@ impl FileId {
 /// Locks the lock file of a journal, in a folder that is created where it is missing; returns `None` if another process
 /// holds it.
 pub(crate) fn locked(database: &Path) -> io::Result<Option<File>> {
-    fs::create_dir_all(folder(database))?;
+    create_folder(database)?;
     let path = lock_path(database);
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(MODE).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

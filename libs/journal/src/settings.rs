@@ -12,6 +12,8 @@ use reading::Text;
 pub struct Settings {
     /// Database; the other files lie beside it.
     pub path: PathBuf,
+    /// Folder in memory that survives the process, where there is one: what is not synced yet is kept there.
+    pub runtime_dir: Option<PathBuf>,
     /// Time between two syncs: a power cut costs at most this much.
     pub sync_interval: Duration,
     /// Time for which single readings are kept.
@@ -33,6 +35,7 @@ impl Settings {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            runtime_dir: None,
             sync_interval: Duration::from_secs(60),
             raw_retention: Duration::from_secs(30 * 24 * 3600),
             checkpoint_interval: Duration::from_secs(4 * 3600),

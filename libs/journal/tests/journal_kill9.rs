@@ -12,6 +12,7 @@ use std::{
     path::PathBuf,
     process::{Command, Stdio},
     sync::{
+        Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
         mpsc,
     },
@@ -26,6 +27,8 @@ use support::{
 
 const FOLDER: &str = "JOURNAL_KILL9_FOLDER";
 const FIRST: &str = "JOURNAL_KILL9_FIRST";
+/// Folder in memory, where there is one.
+const RUNTIME: &str = "JOURNAL_KILL9_RUNTIME";
 const KILLS: u64 = 100;
 /// A program says so often that it has recorded a batch, before it is killed at the latest.
 const SAID: u64 = 40;
@@ -38,7 +41,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn program() {
     let (Ok(folder), Ok(first)) = (std::env::var(FOLDER), std::env::var(FIRST)) else { return };
     let first: u64 = first.parse().unwrap();
-    let (load, mut keeper) = Load::new(&PathBuf::from(folder), "boot", first, |_| {});
+    let (load, mut keeper) = Load::new(&PathBuf::from(folder), "boot", first, |settings| {
+        settings.runtime_dir = std::env::var_os(RUNTIME).map(PathBuf::from);
+    });
     keeper.open();
     load.assert_well("opened");
     let stop = AtomicBool::new(false);
@@ -65,6 +70,20 @@ fn program() {
 
 #[test]
 fn what_was_recorded_survives_kill_9() {
+    survives_kill_9(None);
+}
+
+#[test]
+fn with_a_folder_in_memory_what_was_recorded_survives_kill_9() {
+    survives_kill_9(Some(tempfile::tempdir().unwrap()));
+}
+
+/// A program that is just being started holds what this process has open, and with it the lock of the other test.
+static ONE_AFTER_THE_OTHER: Mutex<()> = Mutex::new(());
+
+fn survives_kill_9(runtime: Option<tempfile::TempDir>) {
+    let _turn = ONE_AFTER_THE_OTHER.lock();
+    let runtime = runtime.as_ref().map(tempfile::TempDir::path);
     let dir = tempfile::tempdir().unwrap();
     let mut random = Random::new(0x5eed);
     // Printed by each program: the first batch, and the one after the last.
@@ -75,6 +94,7 @@ fn what_was_recorded_survives_kill_9() {
             .args(["program", "--exact", "--nocapture", "--test-threads=1"])
             .env(FOLDER, dir.path())
             .env(FIRST, first.to_string())
+            .envs(runtime.map(|folder| (RUNTIME, folder)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -99,7 +119,9 @@ fn what_was_recorded_survives_kill_9() {
         said.push(first..told.try_iter().last().map_or(next, |last| last + 1));
 
         if round % 10 == 9 {
-            let (load, mut keeper) = Load::new(dir.path(), "boot", first + BETWEEN - 1, |_| {});
+            let (load, mut keeper) = Load::new(dir.path(), "boot", first + BETWEEN - 1, |settings| {
+                settings.runtime_dir = runtime.map(PathBuf::from);
+            });
             keeper.open();
             load.assert_well("after the kill");
             keeper.checkpoint();

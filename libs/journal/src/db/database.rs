@@ -1,9 +1,9 @@
 //! Database file: opening it, and setting a damaged one aside.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,7 +17,7 @@ use crate::{
         DatabaseError,
         schema::{APPLICATION, SCHEMA, TABLES, VERSION, check_header, identify, is_empty, upgrade},
     },
-    paths::{folder, with_suffix},
+    paths::{MODE, create_folder, folder, with_suffix},
 };
 
 /// Time for which another process may hold the database before that is an error.
@@ -44,7 +44,7 @@ impl Database {
     pub(crate) fn open(path: &Path) -> Result<(Self, Found), DatabaseError> {
         if let Some(folder) = path.parent() {
             let message = |e: &io::Error| format!("cannot make the folder `{}`: {e}", folder.display());
-            fs::create_dir_all(folder).map_err(|e| io::Error::new(e.kind(), message(&e)))?;
+            create_folder(path).map_err(|e| io::Error::new(e.kind(), message(&e)))?;
         }
         match Self::open_whole(path) {
             Err(error) if error.is_damage() => {
@@ -65,6 +65,13 @@ impl Database {
 
     fn open_whole(path: &Path) -> Result<(Self, Found), DatabaseError> {
         check_header(path)?;
+        match OpenOptions::new().write(true).create_new(true).mode(MODE).open(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                let message = format!("cannot create `{}`: {error}", path.display());
+                return Err(io::Error::new(error.kind(), message).into());
+            }
+            _ => {}
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;

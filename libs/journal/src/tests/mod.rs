@@ -3,6 +3,7 @@
 
 mod damaged_database;
 mod faults;
+mod live;
 mod place;
 mod version1;
 pub(crate) mod whole;

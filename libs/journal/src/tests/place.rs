@@ -109,6 +109,27 @@ fn a_segment_that_is_removed_while_it_is_open_is_written_again() {
 }
 
 #[test]
+fn files_of_the_journal_are_0640_and_their_folder_0750() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, runtime) = (dir.path().join("a/state"), tempfile::tempdir().unwrap());
+    let clock = Clock::new();
+    let runtime_dir = Some(runtime.path().to_owned());
+    let (journal, mut keeper) = Journal::new(crate::Settings { runtime_dir, ..clock.settings(&folder) });
+    keeper.open();
+    clock.record(&journal, "1");
+    keeper.sync();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let files = [&folder, runtime.path()]
+        .map(|folder| fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()));
+    let files: Vec<_> = files.into_iter().flatten().filter(|path| !path.is_symlink()).collect();
+    assert!(files.len() >= 5, "{files:?}");
+    // What the umask of whoever runs this takes away is not granted.
+    files.iter().for_each(|file| assert_eq!(mode(file) & 0o137, 0, "{file:?} {:o}", mode(file)));
+    assert_eq!((mode(&folder) & 0o027, mode(&dir.path().join("a")) & 0o027), (0, 0));
+}
+
+#[test]
 fn publishers_go_on_after_the_state_folder_was_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let (folder, clock) = (dir.path().join("state"), Clock::new());

@@ -18,7 +18,7 @@ use crate::{
     series::SeriesName,
     time::{MINUTE, Micros, SECOND, TimeCorrection},
     transfer::{Labels, TransferError, matches},
-    wal::{Entry, frame, segment_numbers, segment_path},
+    wal::{Entry, frame, live, segment_path},
 };
 use reading::{Decimal, Text};
 
@@ -391,14 +391,14 @@ fn check(path: &Path) -> Result<(), TransferError> {
 /// Reads the segments that the database does not have. Publishers may need many older ones.
 pub(super) fn read_segments(path: &Path, folded: u64) -> Result<Vec<(u64, Vec<u8>)>, TransferError> {
     let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    let numbers = match segment_numbers(path) {
+    let numbers = match live::numbers(path) {
         Err(error) if missing(&error) => Vec::new(),
         numbers => numbers.map_err(TransferError::file(path.parent().unwrap_or(path)))?,
     };
     let mut read = Vec::new();
     for number in numbers.into_iter().filter(|number| *number > folded) {
         let file = segment_path(path, number);
-        match fs::read(&file) {
+        match live::read(path, number) {
             Ok(bytes) => read.push((number, bytes)),
             Err(error) if missing(&error) => {} // checkpointed just now
             Err(error) => return Err(TransferError::file(&file)(error)),

@@ -13,7 +13,7 @@ use crate::{
     place::locked,
     series::SeriesName,
     transfer::{Labels, TransferError, export::read_segments},
-    wal::{Cell, CounterSet, Encoder, frame, remove, segment_numbers},
+    wal::{Cell, CounterSet, Encoder, frame, live, remove, segment_numbers},
 };
 use reading::Decimal;
 
@@ -64,6 +64,7 @@ impl Import {
         let zone = TimeZone::system();
         database.salvage(path, &zone, &mut || ())?;
         let folded = database.folded()?;
+        live::absorb(path, None, folded).map_err(TransferError::file(path))?;
         let numbers = segment_numbers(path).map_err(TransferError::file(folder(path)))?;
         let left = read_segments(path, folded)?;
         let left: Vec<_> = left.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();

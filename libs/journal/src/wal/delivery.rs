@@ -9,7 +9,7 @@ use std::{
 use crate::{
     lock,
     time::TimeCorrection,
-    wal::{Log, Position, State, YEAR_2025, remove, segment_path},
+    wal::{Log, Position, State, YEAR_2025},
 };
 
 /// Answer to a read from a position on.
@@ -55,8 +55,8 @@ impl Log {
         if let Some(bytes) = &closed.bytes {
             return Ok(Piece::Bytes(bytes[from..to].to_vec()));
         }
+        let path = self.path_of(at.segment, &closed.on_disk);
         drop(state);
-        let path = segment_path(&self.path, at.segment);
         match read_piece(&path, at.offset, to - from) {
             Ok(bytes) => Ok(Piece::Bytes(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Piece::Gone(next)),
@@ -110,7 +110,7 @@ impl Log {
         state.corrections.retain(|(at, _)| at.segment >= needed);
         drop(state);
         if self.has_files {
-            done.into_iter().for_each(|number| remove(&self.path, number));
+            done.into_iter().for_each(|number| self.remove(number));
         }
     }
 

@@ -1,17 +1,19 @@
 //! Writing and syncing the files of segments.
 
 use std::{
+    fs::{self, File},
+    io,
     os::unix::fs::FileExt as _,
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     lock,
     place::FileId,
-    wal::{Closed, Log, OnDisk, State, create, segment_path},
+    wal::{Closed, Log, OnDisk, Request, State, create, remove, segment_path},
 };
 
 /// Longest wait for a write of another thread: a disk that takes longer for a few bytes hangs.
@@ -38,7 +40,7 @@ impl Log {
             state.writing = None;
             self.written.notify_all();
             if let Err(error) = done {
-                return state.complain(&self.path, &error);
+                return self.failed(&mut state, number, &error);
             }
             // A sync that failed meanwhile has set it back, and the file may be another one.
             if let Some((_, on_disk)) = state.segment(number)
@@ -50,6 +52,22 @@ impl Log {
         }
     }
 
+    /// Handles an error of the file to which batches are appended. Where that is in memory, the one on the disk takes its
+    /// place.
+    fn failed(&self, state: &mut State, number: u64, error: &io::Error) {
+        let Some((_, on_disk)) = state.segment(number).filter(|(_, on_disk)| on_disk.is_live) else {
+            return state.complain(&self.path, error);
+        };
+        let (file, synced) = (on_disk.disk.take(), on_disk.synced);
+        *on_disk = OnDisk { file, written: synced, synced, ..OnDisk::default() };
+        if !self.live_failed.swap(true, Relaxed) {
+            warn!(
+                "could not write to the folder in memory: {error}; each batch is written to the disk instead"
+            );
+        }
+        let _ = self.requests.try_send(Request::Sync);
+    }
+
     /// Returns whether the files that are open are those that the folder shows. Without the bytes in memory, a file that
     /// is gone is waited for.
     pub(crate) fn has_its_files(&self) -> bool {
@@ -58,10 +76,14 @@ impl Log {
         let closed = closed.iter().filter(|closed| closed.bytes.is_some());
         let closed = closed.map(|closed| (closed.number, &closed.on_disk));
         let files = closed.chain([(open.number, &open.on_disk)]);
-        let files: Vec<_> =
-            files.filter_map(|(number, on_disk)| Some((number, on_disk.file.clone()?))).collect();
+        let mut all = Vec::new();
+        for (number, on_disk) in files {
+            let base = self.live.as_ref().filter(|_| on_disk.is_live).unwrap_or(&self.path);
+            all.extend(on_disk.file.clone().map(|file| (segment_path(base, number), file)));
+            all.extend(on_disk.disk.clone().map(|file| (segment_path(&self.path, number), file)));
+        }
         drop(state);
-        files.iter().all(|(number, file)| FileId::is_open(&segment_path(&self.path, *number), file))
+        all.iter().all(|(path, file)| FileId::is_open(path, file))
     }
 
     /// Forgets files that are gone: what is in memory is written into new ones. Where the whole folder is gone, so is what
@@ -91,6 +113,11 @@ impl Log {
         let failed = numbers.into_iter().filter(|number| !self.sync_one(*number)).count();
         let mut state = lock(&self.state);
         let checkpointed = state.checkpointed;
+        for closed in state.closed.iter_mut().filter(|closed| closed.on_disk.is_live && closed.is_synced()) {
+            let (file, len) = (closed.on_disk.disk.take(), closed.len());
+            closed.on_disk = OnDisk { file, written: len, synced: len, ..OnDisk::default() };
+            self.live.iter().for_each(|live| remove(live, closed.number));
+        }
         state.closed.iter_mut().filter(|closed| closed.number <= checkpointed).for_each(Closed::rest);
         if failed == 0 && state.problem.take().is_some() {
             info!("journal recovered: writing to disk again");
@@ -103,6 +130,9 @@ impl Log {
         let mut state = lock(&self.state);
         let Some((_, on_disk)) = state.segment(number) else { return true };
         let (written, whole) = (on_disk.written, on_disk.written >= len);
+        if on_disk.is_live {
+            return self.copy_to_disk(state, number) && whole;
+        }
         let Some(file) = on_disk.file.clone().filter(|_| written > on_disk.synced) else { return whole };
         drop(state);
         let done = file.sync_data();
@@ -115,6 +145,36 @@ impl Log {
             };
         }
         done.map_err(|error| state.complain(&self.path, &error)).is_ok() && whole
+    }
+
+    /// Appends to the file on the disk what a segment in memory has more, and syncs it.
+    fn copy_to_disk(&self, mut state: MutexGuard<'_, State>, number: u64) -> bool {
+        let Some((bytes, on_disk)) = state.segment(number) else { return true };
+        let (from, to) = (on_disk.synced, on_disk.written);
+        if from >= to {
+            return true;
+        }
+        let (bytes, disk) = (bytes.map(|bytes| bytes[from..to].to_vec()), on_disk.disk.clone());
+        let path = self.path_of(number, on_disk);
+        drop(state);
+        let copy = || {
+            // What memory had no room for is in the file only.
+            let bytes = bytes.map_or_else(|| Ok(fs::read(path)?[from..to].to_vec()), Ok::<_, io::Error>)?;
+            let disk = disk.map_or_else(|| create(&self.path, number).map(Arc::new), Ok)?;
+            disk.write_all_at(&bytes, from as u64)?;
+            disk.sync_data()?;
+            Ok(disk)
+        };
+        let done = copy();
+        let mut state = lock(&self.state);
+        if let Some((_, on_disk)) = state.segment(number).filter(|(_, on_disk)| on_disk.is_live) {
+            match &done {
+                Ok(disk) => (on_disk.disk, on_disk.synced) = (Some(Arc::clone(disk)), to),
+                // As above, everything must be written again.
+                Err(_) => (on_disk.disk, on_disk.synced) = (None, 0),
+            }
+        }
+        done.map_err(|error: io::Error| state.complain(&self.path, &error)).is_ok()
     }
 
     /// Makes the file of the first segment.
@@ -130,12 +190,12 @@ impl Log {
         let len = bytes.len();
         if on_disk.file.is_none() {
             drop(state);
-            let file = create(&self.path, number);
+            let (is_live, file) = self.create(number);
             state = lock(&self.state);
             match file {
                 Ok(file) => {
                     if let Some((_, on_disk)) = state.segment(number) {
-                        on_disk.file = Some(Arc::new(file));
+                        *on_disk = OnDisk { file: Some(Arc::new(file)), is_live, ..OnDisk::default() };
                     }
                 }
                 Err(error) => state.complain(&self.path, &error),
@@ -144,6 +204,22 @@ impl Log {
         let len = state.segment(number).and_then(|(bytes, _)| bytes).map_or(len, <[u8]>::len);
         self.write_out(state, number, len);
         len
+    }
+
+    /// Creates the file of a segment, in memory where that is possible. Returns whether it is.
+    fn create(&self, number: u64) -> (bool, io::Result<File>) {
+        if let Some(live) = self.live() {
+            match create(live, number) {
+                Ok(file) => return (true, Ok(file)),
+                Err(error) => {
+                    warn!(
+                        "could not create a file in the folder in memory: {error}; the disk is used instead"
+                    );
+                    self.live_failed.store(true, Relaxed);
+                }
+            }
+        }
+        (false, create(&self.path, number))
     }
 
     /// Closes the open segment, if there is anything in it, and begins the next.
@@ -159,12 +235,14 @@ impl Log {
         let number = state.open.number + 1;
         drop(state);
         // First: what comes after the closing has a file at once.
-        let file = create(&self.path, number);
+        let (is_live, file) = self.create(number);
         let mut state = lock(&self.state);
         if state.open.number + 1 == number {
             state.close_open(self.memory());
             match file {
-                Ok(file) => state.open.on_disk.file = Some(Arc::new(file)),
+                Ok(file) => {
+                    (state.open.on_disk.file, state.open.on_disk.is_live) = (Some(Arc::new(file)), is_live)
+                }
                 Err(error) => state.complain(&self.path, &error),
             }
         }

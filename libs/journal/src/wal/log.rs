@@ -3,7 +3,11 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, mpsc::SyncSender},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::SyncSender,
+    },
     time::Instant,
 };
 
@@ -13,7 +17,9 @@ use crate::{
     Settings, lock,
     series::SeriesName,
     time::{ClockReading, ClockSource, Dating, Micros, TimeCorrection},
-    wal::{Closed, CounterSet, Cursors, Intake, OnDisk, Open, Position, Recovered, Request, segment_path},
+    wal::{
+        Closed, CounterSet, Cursors, Intake, OnDisk, Open, Position, Recovered, Request, remove, segment_path,
+    },
 };
 use reading::{Batch, Decimal, Text};
 
@@ -32,11 +38,15 @@ pub(super) const CORRECTIONS: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(super) path: PathBuf,
+    /// What stands for the database in a folder in memory, if there is one; see `live`.
+    pub(super) live: Option<PathBuf>,
+    /// Whether nothing more is written there, as that failed.
+    pub(super) live_failed: AtomicBool,
     pub(super) clock: ClockSource,
     checkpoint_size: usize,
     /// False before the journal is open: nobody knows yet which files may be written.
     pub(super) has_files: bool,
-    requests: SyncSender<Request>,
+    pub(super) requests: SyncSender<Request>,
     pub(super) state: Mutex<State>,
     /// Signals that a write into a file has ended.
     pub(super) written: Condvar,
@@ -74,14 +84,14 @@ impl Log {
         let (dating, _) = Dating::begin(&settings.clock.now(), settings.clock.boot(), None, None);
         let cursors = Cursors::new(&settings.publishers, Position::start(1));
         let open = Open::new(1, dating.epoch());
-        Self::with(settings, requests, false, State::new(dating, open, cursors))
+        Self::with(settings, requests, None, false, State::new(dating, open, cursors))
     }
 
     /// Returns a log that goes on after what an earlier run left. Its segments have numbers greater than `above`.
     pub(crate) fn open(
         settings: &Settings,
         requests: SyncSender<Request>,
-        left: Recovered,
+        (left, live): (Recovered, Option<PathBuf>),
         now: &ClockReading,
         above: u64,
     ) -> Self {
@@ -103,16 +113,24 @@ impl Log {
         }
         let mut state = State::new(dating, open, cursors);
         (state.closed, state.checkpointed) = (left.closed, left.checkpointed);
-        let log = Self::with(settings, requests, true, state);
+        let log = Self::with(settings, requests, live, true, state);
         if correction.is_some() || lock(&log.state).unchecked().next().is_some() {
             log.want_checkpoint();
         }
         log
     }
 
-    fn with(settings: &Settings, requests: SyncSender<Request>, has_files: bool, state: State) -> Self {
+    fn with(
+        settings: &Settings,
+        requests: SyncSender<Request>,
+        live: Option<PathBuf>,
+        has_files: bool,
+        state: State,
+    ) -> Self {
         Self {
             path: settings.path.clone(),
+            live,
+            live_failed: AtomicBool::new(false),
             clock: settings.clock.clone(),
             checkpoint_size: settings.checkpoint_size,
             has_files,
@@ -213,15 +231,30 @@ impl Log {
     /// Returns the segments that the database does not have, with their numbers, ascending.
     pub(crate) fn segments(&self) -> Vec<(u64, Arc<[u8]>)> {
         let state = lock(&self.state);
-        let closed: Vec<_> = state.unchecked().map(|c| (c.number, c.bytes.clone())).collect();
+        let closed: Vec<_> = state
+            .unchecked()
+            .map(|c| (c.number, c.bytes.clone(), self.path_of(c.number, &c.on_disk)))
+            .collect();
         let open = (state.open.number, Arc::from(&*state.open.bytes));
         drop(state);
-        let load = |(number, bytes)| Some((number, self.load(number, bytes).ok()?));
+        let load = |(number, bytes, path): (_, _, PathBuf)| Some((number, load(&path, bytes).ok()?));
         closed.into_iter().filter_map(load).chain([open]).collect()
     }
 
-    fn load(&self, number: u64, bytes: Option<Arc<[u8]>>) -> io::Result<Arc<[u8]>> {
-        bytes.map_or_else(|| fs::read(segment_path(&self.path, number)).map(Arc::from), Ok)
+    /// Returns the folder in memory in which segments grow, if there is one.
+    pub(super) fn live(&self) -> Option<&Path> {
+        self.live.as_deref().filter(|_| !self.live_failed.load(Relaxed))
+    }
+
+    /// Returns the file that has all of a segment.
+    pub(super) fn path_of(&self, number: u64, on_disk: &OnDisk) -> PathBuf {
+        let live = self.live.as_deref().filter(|_| on_disk.is_live && on_disk.synced < on_disk.written);
+        segment_path(live.unwrap_or(&self.path), number)
+    }
+
+    /// Removes the files of a segment.
+    pub(super) fn remove(&self, number: u64) {
+        self.live.iter().chain([&self.path]).for_each(|base| remove(base, number));
     }
 
     /// Returns the error that keeps readings off the disk.
@@ -256,9 +289,11 @@ impl Log {
     /// Returns the oldest closed segment that the database does not have.
     pub(crate) fn oldest(&self) -> Option<(u64, io::Result<Arc<[u8]>>)> {
         let state = lock(&self.state);
-        let (number, bytes) = state.unchecked().next().map(|closed| (closed.number, closed.bytes.clone()))?;
+        let closed = state.unchecked().next()?;
+        let (number, bytes) = (closed.number, closed.bytes.clone());
+        let path = self.path_of(number, &closed.on_disk);
         drop(state);
-        Some((number, self.load(number, bytes)))
+        Some((number, load(&path, bytes)))
     }
 
     /// Notes that the database has all segments up to this one, and no others.
@@ -270,6 +305,11 @@ impl Log {
     pub(super) fn memory(&self) -> usize {
         IN_MEMORY * self.checkpoint_size
     }
+}
+
+/// Returns the bytes of a segment, from its file where they are not in memory.
+fn load(path: &Path, bytes: Option<Arc<[u8]>>) -> io::Result<Arc<[u8]>> {
+    bytes.map_or_else(|| fs::read(path).map(Arc::from), Ok)
 }
 
 /// Returns whether the newest reading tells more of the time than the clock does: not one that an earlier, wrong clock

@@ -6,6 +6,7 @@ pub(crate) mod entry;
 mod files;
 pub(crate) mod frame;
 mod intake;
+pub(crate) mod live;
 pub(crate) mod log;
 pub(crate) mod queue;
 pub(crate) mod recovery;
@@ -16,6 +17,7 @@ pub(crate) mod tests;
 
 use std::{
     collections::VecDeque,
+    path::PathBuf,
     sync::{Mutex, OnceLock, mpsc::SyncSender},
 };
 
@@ -43,6 +45,7 @@ const EARLY: usize = 200_000;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Checkpoint,
+    Sync,
     Stop,
 }
 
@@ -127,7 +130,7 @@ impl Wal {
 
     /// Goes on with what an earlier run left in segments and in the database. What was recorded before comes after
     /// that.
-    pub(crate) fn open(&self, left: Recovered) {
+    pub(crate) fn open(&self, left: Recovered, live: Option<PathBuf>) {
         if let Some(log) = self.opened.get() {
             // The database was damaged and is a new one. What it lacks is in the segments, as far as there are any.
             return log.set_checkpointed(left.checkpointed);
@@ -137,7 +140,7 @@ impl Wal {
         // Dates begin with the first recording, so that each has the time at which it came.
         let now = waiting.front().map_or_else(|| self.settings.clock.now(), |(clock, _)| clock.clone());
         let above = self.before.newest_segment();
-        let log = Log::open(&self.settings, self.requests.clone(), left, &now, above);
+        let log = Log::open(&self.settings, self.requests.clone(), (left, live), &now, above);
         for (clock, recording) in &waiting {
             match recording {
                 Recording::Batch(section, batch) => log.record(Some(clock), section, batch),

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     paths::with_suffix,
@@ -50,12 +50,17 @@ pub(crate) struct Recovered {
 impl Recovered {
     /// Reads the segments, which go on where the database ends. Removes those that it has and none of these publishers
     /// needs.
-    pub(crate) fn read_segments(&mut self, database: &Path, publishers: &[Text]) -> io::Result<()> {
+    pub(crate) fn read_segments(
+        &mut self,
+        database: &Path,
+        publishers: &[Text],
+        boot: &str,
+    ) -> io::Result<()> {
         let (kept, new): (Vec<_>, Vec<_>) =
             segment_numbers(database)?.into_iter().partition(|number| *number <= self.checkpointed);
         self.number = kept.last().max(new.last()).copied().unwrap_or(0);
         for number in new {
-            let segment = self.read_segment(database, number)?;
+            let segment = self.read_segment(database, number, boot)?;
             self.closed.extend(segment);
         }
         let needed = publishers.iter().filter_map(|publisher| self.cursors.get(publisher)).min();
@@ -70,7 +75,7 @@ impl Recovered {
         Ok(())
     }
 
-    fn read_segment(&mut self, database: &Path, number: u64) -> io::Result<Option<Closed>> {
+    fn read_segment(&mut self, database: &Path, number: u64, boot: &str) -> io::Result<Option<Closed>> {
         let path = segment_path(database, number);
         let bytes = match read(&path) {
             Ok(bytes) => bytes,
@@ -91,6 +96,8 @@ impl Recovered {
         });
         match &gaps[..] {
             [] => {}
+            // A kill or a power cut came between the creation of the file and its first write.
+            [_] if bytes.len() < frame::HEADER => {}
             [torn]
                 if torn.bytes.end == bytes.len()
                     && (1..TORN).contains(&torn.bytes.len())
@@ -98,7 +105,16 @@ impl Recovered {
             {
                 info!("the last {} bytes of {} were torn by a power cut", torn.bytes.len(), path.display());
             }
-            damage => self.damage = Some(keep_copy(&path, damage)),
+            damage => {
+                let message = keep_copy(&path, damage);
+                // Since another boot the power may have failed, which leaves holes in what was not synced.
+                if self.epoch.as_ref().is_some_and(|epoch| epoch.boot == boot) {
+                    error!("{message}");
+                    self.damage = Some(message);
+                } else {
+                    warn!("{message}");
+                }
+            }
         }
         // After a kill it may be in the page cache only, while the next checkpoint relies on it.
         File::open(&path)?.sync_data()?;
@@ -120,9 +136,7 @@ fn keep_copy(path: &Path, damage: &[Gap]) -> String {
         .map(|gap| format!("from {} to {}", when(gap.after, "its beginning"), when(gap.before, "its end")));
     let missing = missing.collect::<Vec<_>>().join(", ");
     let path = path.display();
-    let message = format!("{bytes} bytes of {path} are damaged: readings are missing {missing}; {kept}");
-    error!("{message}");
-    message
+    format!("{bytes} bytes of {path} are damaged: readings are missing {missing}; {kept}")
 }
 
 /// Reads a segment. One of a size that none has would fill the memory.

@@ -3,12 +3,13 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::{
-    paths::{folder, with_suffix},
+    paths::{MODE, folder, with_suffix},
     time::Epoch,
     wal::{Encoder, Position, frame},
 };
@@ -16,8 +17,11 @@ use crate::{
 /// Part of a segment that is in its file.
 #[derive(Debug, Default)]
 pub(crate) struct OnDisk {
-    /// `None` until the file was created.
+    /// File to which each batch is appended; `None` until it was created.
     pub(crate) file: Option<Arc<File>>,
+    /// Whether that is in memory, and is copied to the disk at each sync: into this file.
+    pub(crate) is_live: bool,
+    pub(crate) disk: Option<Arc<File>>,
     /// Bytes in the page cache, which survive this process.
     pub(crate) written: usize,
     /// Bytes on the disk, which survive a power cut.
@@ -86,7 +90,7 @@ impl Open {
 impl Closed {
     /// Returns one of which only the file has the bytes.
     pub(crate) fn on_disk(number: u64, len: usize) -> Self {
-        Self { number, bytes: None, on_disk: OnDisk { file: None, written: len, synced: len } }
+        Self { number, bytes: None, on_disk: OnDisk { written: len, synced: len, ..OnDisk::default() } }
     }
 
     /// Returns how many bytes it takes in memory.
@@ -104,9 +108,14 @@ impl Closed {
         self.bytes.take().map_or(0, |bytes| bytes.len() - self.on_disk.written)
     }
 
+    /// Returns whether everything is on the disk.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.on_disk.synced >= self.len()
+    }
+
     /// Frees memory and file handle if everything is on the disk.
     pub(crate) fn rest(&mut self) {
-        if self.on_disk.synced >= self.len() {
+        if self.is_synced() {
             (self.bytes, self.on_disk.file) = (None, None);
         }
     }
@@ -146,7 +155,7 @@ pub(crate) fn segment_numbers(database: &Path) -> io::Result<Vec<u64>> {
 /// Creates the file of a segment. Its name is on the disk when this returns.
 pub(crate) fn create(database: &Path, number: u64) -> io::Result<File> {
     let path = segment_path(database, number);
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&path)?;
     File::open(folder(&path))?.sync_all()?;
     Ok(file)
 }

@@ -103,6 +103,21 @@ fn damage_inside_the_log_is_said_with_what_is_missing_a_copy_is_kept_and_the_res
 }
 
 #[test]
+fn a_segment_that_was_only_just_begun_is_not_damaged() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    for len in [0, 7] {
+        let number = 1 + len as u64;
+        fs::write(
+            segment::segment_path(&dir.path().join("journal.db"), number),
+            &frame::header(number)[..len],
+        )
+        .unwrap();
+    }
+    let (journal, _keeper) = clock.journal(dir.path());
+    assert_eq!(journal.status().unwrap().notice, None);
+}
+
+#[test]
 fn publishers_get_what_comes_after_damage() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
     let (journal, mut keeper) = open(&clock, dir.path(), &["far"]);
