@@ -73,7 +73,7 @@ fn a_journal_that_cannot_be_written_is_one_error_and_readings_go_on() {
     send(&meter, &seven_e_one(telegram("002714.12830185", "000458.90")));
     program.until("/data/smartmeter_d0", "there", |json| json["POWER_IMPORT"].is_object());
     let health = program.get("/health");
-    assert_eq!((health.0, &health.1["journal"]["state"]), (200, &"degraded".into()));
+    assert_eq!((health.0, &health.1["journal"]["state"]), (503, &"degraded".into()));
     let trouble = health.1["journal"]["problem"].as_str().unwrap();
     assert!(trouble.contains("no-folder") && trouble.contains("`[journal] path`"), "{trouble}");
     assert_eq!(program.log().matches("ERROR").count(), 1, "{}", program.log());

@@ -28,7 +28,7 @@ fn readings() -> String {
                 count % 1000
             );
             text += &format!(
-                "2026-11-23T{}.800000Z,\"shed, \"\"left\"\"\",°C,-{}.5,°C,,\n",
+                "2026-11-23T{}.800000Z,shed,\"°C, \"\"left\"\"\",-{}.5,°C,,\n",
                 &time[11..19],
                 second
             );
@@ -254,7 +254,10 @@ fn an_import_refuses_the_name_of_a_source_that_a_configuration_would_refuse() {
         let line = format!("time,section,name,value\n2026-11-23T12:00:00Z,{name},P,1\n");
         let output = Journal::new().import(&line);
         assert_eq!(output.status.code(), Some(2), "{name}");
-        assert!(errors(&output).contains("cannot be the name of a source: expected at most 64 letters"), "{name}");
+        assert!(
+            errors(&output).contains("cannot be the name of a source: expected at most 64 letters"),
+            "{name}"
+        );
     }
     for name in ["a", "-", "Smart_Meter-1", &"x".repeat(64)] {
         Journal::with(&format!("time,section,name,value\n2026-11-23T12:00:00Z,{name},P,1\n"));
