@@ -7,6 +7,7 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 use rustix::termios::ioctl_tiocnxcl;
+use serde_json::Value as Json;
 use simulator::Pty;
 use tempfile::TempDir;
 
@@ -139,9 +140,7 @@ impl Household {
             assert_eq!(household.program().post("/cmd", &count).0, 200);
         }
         household.pulses(3);
-        household.program().until("/health", "healthy", |health| {
-            health["sources"].as_object().unwrap().values().all(|source| source["state"] == "delivering")
-        });
+        household.program().until("/health", "delivering", is_delivering);
         household
     }
 
@@ -198,6 +197,11 @@ impl Household {
         self.program = Some(Program::run(command));
     }
 
+    /// Overwrites the file with the counter's count.
+    pub fn damage_count(&self) {
+        fs::write(self.folder.path().join(format!("state/{CONSUMER}.count")), "rubbish").unwrap();
+    }
+
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/", self.port)
     }
@@ -224,6 +228,11 @@ impl Household {
         browser.goto(&format!("{}{view}", self.url()));
         browser.until("interactive", || interactive(browser));
     }
+}
+
+/// Whether all sources deliver; other things may need attention.
+fn is_delivering(health: &Json) -> bool {
+    health["sources"].as_object().unwrap().values().all(|source| source["state"] == "delivering")
 }
 
 pub fn interactive(browser: &Browser) -> bool {

@@ -38,15 +38,15 @@ pub enum Fault {
 }
 
 impl Proxy {
-    pub fn start(house: &Household) -> Self {
-        Self::with_header(house, "")
+    pub fn start(household: &Household) -> Self {
+        Self::with_header(household, "")
     }
 
-    fn with_header(house: &Household, header: &'static str) -> Self {
+    fn with_header(household: &Household, header: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (fault, open) = (Mutex::new(Fault::None), Mutex::default());
-        let line = Arc::new(Line { to: house.port, header, fault, open });
+        let line = Arc::new(Line { to: household.port, header, fault, open });
         let forwarding = Arc::clone(&line);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -109,6 +109,6 @@ impl Line {
 }
 
 /// Starts a proxy that forwards for a client elsewhere, and returns its port.
-pub fn from_elsewhere(house: &Household) -> u16 {
-    Proxy::with_header(house, "X-Forwarded-For: 192.0.2.7\r\n").port
+pub fn from_elsewhere(household: &Household) -> u16 {
+    Proxy::with_header(household, "X-Forwarded-For: 192.0.2.7\r\n").port
 }

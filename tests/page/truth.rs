@@ -23,6 +23,7 @@ pub const TESTS: &[Test] = &[
     ("a_number_that_stays_gets_an_age", frozen),
     ("a_counter_without_pulses_shows_no_energy_as_power", no_pulse),
     ("the_alarm_names_what_needs_attention", alarm),
+    ("a_source_that_works_with_a_problem_needs_attention", problem),
     ("without_a_source_the_page_does_not_say_that_all_is_well", no_source),
     ("a_list_of_series_that_failed_can_be_tried_again", series_failed),
     ("names_and_units_are_those_of_the_source", names_and_units),
@@ -62,9 +63,9 @@ fn clipped(browser: &Browser) -> serde_json::Value {
 fn labels() {
     // A large plant: 12,000 kWh a month are fed in.
     let recorded = rows(700, 21_600, [9.0, 400.0, 1.0], |_| true);
-    let house = Household::silent(&Plan { recorded: &recorded, ..Plan::default() });
+    let household = Household::silent(&Plan { recorded: &recorded, ..Plan::default() });
     let browser = Browser::open("de-DE");
-    house.show(&browser, "#history");
+    household.show(&browser, "#history");
     for width in [1280, 320] {
         browser.size(width, 900);
         for kind in ["week", "year", "all"] {
@@ -79,10 +80,10 @@ fn labels() {
 }
 
 fn tap() {
-    let house = Household::start(&Plan { year: true, ..Plan::default() });
+    let household = Household::start(&Plan { year: true, ..Plan::default() });
     let browser = Browser::open("en-US");
     browser.size(400, 900);
-    house.show(&browser, "#history");
+    household.show(&browser, "#history");
     range(&browser, "week");
     browser.click("prev");
     drawn(&browser);
@@ -99,12 +100,12 @@ fn tap() {
 }
 
 /// Waits until the table of the last hour is that of the history, minute by minute.
-fn until_complete(house: &Household, browser: &Browser) {
+fn until_complete(household: &Household, browser: &Browser) {
     let body =
         "return Array.from(document.querySelectorAll('.spark tbody tr'), (row) => row.cells[1].textContent);";
     browser.until("the last hour without holes", || {
         let path = format!("/history/{METER}/CURRENT_POWER_SUM?from=-60m&step=1m");
-        let means = house.program().get(&path).1["mean"].clone();
+        let means = household.program().get(&path).1["mean"].clone();
         let means = means.as_array().unwrap().iter().rev().filter_map(serde_json::Value::as_f64);
         let wanted: Vec<_> = means.map(|mean| format!("{mean:.0}")).collect();
         let shown: Vec<String> = serde_json::from_value(browser.script(body, &[])).unwrap();
@@ -113,56 +114,56 @@ fn until_complete(house: &Household, browser: &Browser) {
 }
 
 /// Sends telegrams that the page does not hear, and waits until they are recorded.
-fn unheard(house: &Household) {
+fn unheard(household: &Household) {
     for power in [1000.0, 2000.0, 3000.0] {
-        house.send(&reading(power));
+        household.send(&reading(power));
         let arrived = |data: &serde_json::Value| data[METER]["CURRENT_POWER_SUM"]["value"] == power;
-        house.program().until("/data", "there", arrived);
+        household.program().until("/data", "there", arrived);
     }
 }
 
 fn after_return() {
     let recorded = rows(1, 60, [9.0, 1.0, 1.0], |_| true);
-    let house = Household::start(&Plan { recorded: &recorded, ..Plan::default() });
-    let browser = house.open("en-US");
+    let household = Household::start(&Plan { recorded: &recorded, ..Plan::default() });
+    let browser = household.open("en-US");
     browser.until("live", || digits(&browser.text("hero-power")) == "459");
-    house.send(&reading(500.0));
+    household.send(&reading(500.0));
     browser.until("live", || digits(&browser.text("hero-power")) == "500");
     browser.script("document.querySelector('.spark details').open = true;", &[]);
     browser.hide(true);
-    unheard(&house);
+    unheard(&household);
     browser.hide(false);
     browser.until("live again", || digits(&browser.text("hero-power")) == "3000");
-    until_complete(&house, &browser);
-    nothing_amiss(&browser, &house.url());
+    until_complete(&household, &browser);
+    nothing_amiss(&browser, &household.url());
 }
 
 fn after_reconnection() {
     let recorded = rows(1, 60, [9.0, 1.0, 1.0], |_| true);
-    let house = Household::start(&Plan { recorded: &recorded, ..Plan::default() });
-    let proxy = Proxy::start(&house);
+    let household = Household::start(&Plan { recorded: &recorded, ..Plan::default() });
+    let proxy = Proxy::start(&household);
     let browser = Browser::open("en-US");
     browser.goto(&proxy.url());
     browser.until("live", || digits(&browser.text("hero-power")) == "459");
     browser.script("document.querySelector('.spark details').open = true;", &[]);
     proxy.fail(Fault::Cut);
     browser.await_shown("offline");
-    unheard(&house);
+    unheard(&household);
     proxy.fail(Fault::None);
     browser.until("live again", || digits(&browser.text("hero-power")) == "3000");
-    until_complete(&house, &browser);
+    until_complete(&household, &browser);
 }
 
 fn stopped() {
-    let mut house = Household::start(&Plan::default());
-    house.send("/EBZ5DD32R06ETA_107\r\n\r\n1-0:1.8.0*255(rubbish*kWh\r\n!\r\n");
+    let mut household = Household::start(&Plan::default());
+    household.send("/EBZ5DD32R06ETA_107\r\n\r\n1-0:1.8.0*255(rubbish*kWh\r\n!\r\n");
     let fault = |health: &serde_json::Value| health["sources"][METER]["last_error"]["message"].is_string();
-    let health = house.program().until("/health", "a fault", fault);
+    let health = household.program().until("/health", "a fault", fault);
     let fault = health["sources"][METER]["last_error"]["message"].as_str().unwrap().to_owned();
-    house.send(&reading(459.9));
-    let browser = house.open("en-US");
+    household.send(&reading(459.9));
+    let browser = household.open("en-US");
     browser.until("live", || digits(&browser.text("hero-power")) == "460");
-    house.kill();
+    household.kill();
     browser.await_shown("offline");
     assert!(browser.text("offline").contains("smartmeter has been unreachable since"));
     browser.await_shown(&format!("stale-{METER}"));
@@ -175,27 +176,28 @@ fn stopped() {
         assert!(!browser.shows(&format!("reason-{source}")));
     }
     assert!(!browser.shows("journal") && !browser.shows("problems"));
+    assert!(!browser.text("view-sources").contains("running since"));
 }
 
 fn scales() {
-    let house = Household::start(&Plan::default());
-    let browser = house.open("en-US");
+    let household = Household::start(&Plan::default());
+    let browser = household.open("en-US");
     let scale = |wanted: &str| {
         browser.until(wanted, || browser.text("scale-phases").replace('\u{a0}', " ") == wanted)
     };
     let share =
         "return document.querySelector('[data-test=phase-L2] .bar').style.getPropertyValue('--share');";
     scale("Scale ±1 kW");
-    house.send(&reading(6000.0));
+    household.send(&reading(6000.0));
     scale("Scale ±8 kW");
     assert_eq!(browser.script(share, &[]), "0.563");
     // Ten minutes later the peak is forgotten.
     let later = "const real = performance.now.bind(performance); performance.now = () => real() + 660_000;";
     browser.script(later, &[]);
-    house.send(&reading(400.0));
+    household.send(&reading(400.0));
     scale("Scale ±1 kW");
     assert_eq!(browser.script(share, &[]), "0.300");
-    house.pulses(1);
+    household.pulses(1);
     browser.until("the consumer's scale", || browser.text("scale-consumers").starts_with("Scale up to "));
 }
 
@@ -203,9 +205,9 @@ fn unread_day() {
     let today = Zoned::now().with_time_zone(TimeZone::get(ZONE).unwrap()).date();
     let unread = [4, 3].map(|days| today - i64::from(days).days());
     let recorded = rows(8, 900, [9.6, 2.4, 4.8], |at| !unread.contains(&at.date()));
-    let house = Household::silent(&Plan { recorded: &recorded, ..Plan::default() });
+    let household = Household::silent(&Plan { recorded: &recorded, ..Plan::default() });
     let browser = Browser::open("en-US");
-    house.show(&browser, "#history");
+    household.show(&browser, "#history");
     range(&browser, "day");
     let back = |days: u32| {
         for _ in 0..days {
@@ -218,7 +220,7 @@ fn unread_day() {
     // Yesterday and the day before were read, and are compared.
     let read = back(1);
     assert!(read.contains("the day before") && !read.contains('≈'), "{read}");
-    assert_eq!((bars("guess"), bars("column") > 0, browser.shows("marks")), (0, true, false));
+    assert_eq!((bars("guess"), bars("column") > 0, browser.shows("chart-energy .marks")), (0, true, false));
     // The day before that follows an unread one.
     let after = back(1);
     assert!(after.contains("kWh") && !after.contains("the day before"), "{after}");
@@ -228,7 +230,11 @@ fn unread_day() {
         assert!(!totals.contains("the day before"), "{totals}");
         assert_eq!(bars("column"), 0, "solid bars");
         assert!((69..=75).contains(&bars("guess")), "{}", bars("guess"));
-        assert!(browser.text("marks").contains("estimates"), "{}", browser.text("marks"));
+        assert!(
+            browser.text("chart-energy .marks").contains("estimates"),
+            "{}",
+            browser.text("chart-energy .marks")
+        );
         browser.script("document.querySelector('[data-test=chart-energy] details').open = true;", &[]);
         browser.await_shown("chart-energy tbody tr");
         let cells = "return Array.from(document.querySelectorAll('[data-test=chart-energy] tbody td')) \
@@ -238,8 +244,8 @@ fn unread_day() {
 }
 
 fn first_day() {
-    let house = Household::start(&Plan::default());
-    let browser = house.open("en-US");
+    let household = Household::start(&Plan::default());
+    let browser = household.open("en-US");
     let said = || {
         browser.text("today-import").contains("since ") && !browser.text("today-import").contains("yesterday")
     };
@@ -251,11 +257,11 @@ fn first_day() {
 }
 
 fn frozen() {
-    let house = Household::start(&Plan::default());
-    let browser = house.open("en-US");
+    let household = Household::start(&Plan::default());
+    let browser = household.open("en-US");
     let age = format!("age-{METER}");
     for power in 501..508 {
-        house.send(&reading(f64::from(power)));
+        household.send(&reading(f64::from(power)));
         browser.until("live", || digits(&browser.text("hero-power")) == power.to_string());
     }
     browser.await_shown(&age);
@@ -263,21 +269,21 @@ fn frozen() {
     // It is not stale yet.
     assert_eq!(digits(&browser.text("hero-power")), "507");
     assert!(!browser.shows(&format!("stale-{METER}")));
-    house.send(&reading(600.0));
+    household.send(&reading(600.0));
     browser.until("a new number", || digits(&browser.text("hero-power")) == "600" && !browser.shows(&age));
 }
 
 fn no_pulse() {
-    let house = Household::silent(&Plan::default());
-    let browser = house.open("en-US");
+    let household = Household::silent(&Plan::default());
+    let browser = household.open("en-US");
     browser.await_shown(&format!("consumer-{CONSUMER}"));
     let value = || browser.text(&format!("consumer-{CONSUMER} .value"));
     let note = || browser.text(&format!("today-{CONSUMER}"));
     browser.until("the reading", || note().contains("power not known yet, reading 0"));
     assert_eq!(value(), "–");
-    house.pulses(1);
-    house.program().until("/data", "counted", |data| data[CONSUMER]["pulses"] == 1);
-    house.pulses(1);
+    household.pulses(1);
+    household.program().until("/data", "counted", |data| data[CONSUMER]["pulses"] == 1);
+    household.pulses(1);
     browser.until("the power", || value().ends_with('W'));
     assert!(!value().contains("kWh") && !note().contains("not known"), "{} {}", value(), note());
 }
@@ -287,9 +293,9 @@ fn alarm() {
     let more = format!(
         "[publishers.far_away]\nplugin = \"webhook\"\nurl = \"http://127.0.0.1:{server}/readings\"\n"
     );
-    let house = Household::silent(&Plan { more: &more, ..Plan::default() });
-    house.send(&reading(458.9));
-    let browser = house.open("en-US");
+    let household = Household::silent(&Plan { more: &more, ..Plan::default() });
+    household.send(&reading(458.9));
+    let browser = household.open("en-US");
     browser.await_shown("alarm");
     let label = || browser.attribute("alarm", "aria-label").unwrap_or_default();
     browser.until("what the alarm is about", || label().contains("Far away"));
@@ -300,22 +306,39 @@ fn alarm() {
 
     let file = tempfile::NamedTempFile::new().unwrap();
     let more = format!("[journal]\npath = \"{}/journal.db\"\n", file.path().display());
-    let house = Household::start(&Plan { more: &more, ..Plan::default() });
-    house.show(&browser, "");
+    let household = Household::start(&Plan { more: &more, ..Plan::default() });
+    household.show(&browser, "");
     browser.await_shown("alarm");
     browser.click("nav-sources");
     browser.until("named", || browser.text("problems") == "History: cannot be stored safely");
 
     // A count without its file continues from the journal, and somebody must look at it.
     let recorded = rows(1, 3600, [1.0, 1.0, 9.0], |_| true);
-    let house = Household::silent(&Plan { recorded: &recorded, ..Plan::default() });
-    house.send(&reading(458.9));
-    house.show(&browser, "");
+    let household = Household::silent(&Plan { recorded: &recorded, ..Plan::default() });
+    household.send(&reading(458.9));
+    household.show(&browser, "");
     browser.await_shown("alarm");
     browser.click("nav-sources");
     browser.until("named", || browser.text("problems").contains("was lost or empty"));
     let reason = browser.text(&format!("reason-{CONSUMER}"));
     assert!(reason.contains("the last reading in the journal"), "{reason}");
+}
+
+fn problem() {
+    let mut household = Household::start(&Plan::default());
+    household.kill();
+    household.damage_count();
+    household.start_again();
+    let problem = |health: &serde_json::Value| health["sources"][CONSUMER]["problem"].is_string();
+    let health = household.program().until("/health", "a problem", problem);
+    let problem = health["sources"][CONSUMER]["problem"].as_str().unwrap();
+    let browser = Browser::open("en-US");
+    household.show(&browser, "#sources");
+    browser.until("the problem", || {
+        browser.text("problems").contains("Heat pump: working, but needs attention")
+    });
+    assert_eq!(browser.text(&format!("reason-{CONSUMER}")), problem);
+    browser.await_shown("alarm");
 }
 
 fn no_source() {
@@ -328,8 +351,8 @@ fn no_source() {
 }
 
 fn series_failed() {
-    let house = Household::start(&Plan { year: true, ..Plan::default() });
-    let proxy = Proxy::start(&house);
+    let household = Household::start(&Plan { year: true, ..Plan::default() });
+    let proxy = Proxy::start(&household);
     let browser = Browser::open("en-US");
     for fault in [Fault::Refused("/series"), Fault::Dropped("/series")] {
         proxy.fail(fault);
@@ -364,8 +387,8 @@ fn names_and_units() {
         "[sources.machine]\nplugin = \"thermal\"\npath = \"{}\"\n[journal]\nenabled = false\n",
         folder.path().display()
     );
-    let house = Household::silent(&Plan { more: &more, ..Plan::default() });
-    let browser = house.open("en-US");
+    let household = Household::silent(&Plan { more: &more, ..Plan::default() });
+    let browser = household.open("en-US");
     browser.await_shown("card-machine/zone1_gpu");
     // Each zone has a name of its own.
     assert_eq!(browser.text("card-machine .name"), "Zone0 cpu thermal");
@@ -387,12 +410,12 @@ fn names_and_units() {
 fn endpoints() {
     let port = test_servers::free_port();
     let more = format!("[endpoints.evcc]\nplugin = \"vzlogger\"\nlisten = \"127.0.0.1:{port}\"\n");
-    let house = Household::start(&Plan { more: &more, ..Plan::default() });
-    let browser = house.open("en-US");
+    let household = Household::start(&Plan { more: &more, ..Plan::default() });
+    let browser = household.open("en-US");
     browser.click("nav-sources");
     browser.await_shown("endpoint-evcc");
     let card = browser.text("endpoint-evcc");
     assert!(card.contains(&format!("127.0.0.1:{port}")) && card.contains("working"), "{card}");
     assert_eq!(browser.text("summary"), "Everything is working.");
-    nothing_amiss(&browser, &house.url());
+    nothing_amiss(&browser, &household.url());
 }

@@ -1,6 +1,6 @@
 // Charts in SVG: lines with a band, and bars; values under the pointer, by keyboard, and as a table.
 
-import { h, on, s, set, show, table, write } from './dom.js';
+import { h, on, s, say, set, show, table, write } from './dom.js';
 import { t } from './text.js';
 
 const [LEAST_LEFT, RIGHT, TOP, BOTTOM] = [46, 8, 12, 26];
@@ -69,6 +69,7 @@ export class Chart {
   #tooltip = h('div.tooltip', { role: 'status', hidden: true });
   #legend = h('p.legend');
   #caption = h('p.hint');
+  #marks = h('p.hint.marks', { hidden: true });
   #details = h('details', h('summary', t('as_table')), this.#caption, h('div.scroll'));
   #title = h('h2');
   #cursor = s('line.cursor', { visibility: 'hidden' });
@@ -81,7 +82,7 @@ export class Chart {
     this.#name = name;
     const plot = h('div.plot', this.#svg, this.#tooltip);
     const caption = h('figcaption', this.#title, this.#legend);
-    this.element = h('figure.chart.card', { 'data-test': `chart-${name}` }, caption, plot, this.#details);
+    this.element = h('figure.chart.card', { 'data-test': `chart-${name}` }, caption, plot, this.#marks, this.#details);
     for (const kind of ['pointermove', 'pointerdown']) on(this.#svg, kind, (event) => this.#point(event));
     for (const kind of ['pointercancel', 'blur']) on(this.#svg, kind, () => this.#choose(-1));
     // A finger leaves when it is lifted; its value stays until another place is tapped.
@@ -94,7 +95,7 @@ export class Chart {
     }).observe(plot);
   }
 
-  // Shows `spec`: {title, from, to, ticks, axisText, label, least, free, keys, courses, bars, items}.
+  // Shows `spec`: {title, from, to, ticks, axisText, label, marks, least, free, keys, courses, bars, items}.
   //   keys:    [{name, text}] what the colours mean; `name` is a class
   //   courses: [{name, times, mean, min, max, filled}]
   //   bars:    [{start, end, columns: [[{name, value, guess}]], before: [value], uncertain}]; negative values hang below
@@ -105,6 +106,7 @@ export class Chart {
     write(this.#title, spec.title);
     this.#legend.replaceChildren(...spec.keys.map(({ name, text }) => h(`span.key.${name}`, text)));
     set(this.#svg, { 'aria-label': `${spec.label} ${t('keys_hint')}` });
+    say(this.#marks, spec.marks);
     this.#draw();
     this.#fillTable();
   }

@@ -1,7 +1,7 @@
 // History: hours to years from the journal.
 
 import { Chart } from './chart.js';
-import { button, elements, h, icon, on, say, set, show, write } from './dom.js';
+import { button, elements, h, icon, on, set, show, write } from './dom.js';
 import { setZone } from './format.js';
 import { house, now, onRestart, readSeries } from './live.js';
 import { labelOf, mainOf, subjectsOf } from './model.js';
@@ -49,14 +49,13 @@ export function start(section) {
   const attributes = { 'data-test': 'history-error', role: 'alert', hidden: true };
   parts.error = h('div.card.error', attributes, h('strong', t('history_failed')), parts.reason, retry);
   parts.charts = [new Chart('power'), new Chart('energy')];
-  parts.marks = h('p.hint', { 'data-test': 'marks', hidden: true });
   parts.empty = h('p.hint', { hidden: true }, t('nothing_here'));
   const kinds = h('div.chips', { role: 'group', 'aria-label': t('range') }, parts.kinds);
   const steps = h('div.steps', parts.prev, parts.label, parts.next);
   parts.controls = h('div.controls', kinds, parts.meter);
   parts.chosen = h('div.card.period', steps, parts.totals, h('div.choices', parts.compare, parts.today));
-  const charts = [parts.error, parts.empty, elements(parts.charts), parts.marks].flat();
-  parts.body = h('div.ranges', parts.controls, parts.chosen, charts);
+  const charts = elements(parts.charts);
+  parts.body = h('div.ranges', parts.controls, parts.chosen, parts.error, parts.empty, charts);
   const nothing = (name, code) => {
     const texts = [h('h1', t(`history_${name}`)), h('p', t(`history_${name}_text`)), code && h('pre', code)];
     return h('section.card.welcome', { 'data-test': `history-${name}`, hidden: true }, texts);
@@ -162,7 +161,7 @@ async function load() {
 
 // The charts of another range are hidden, because they would be wrong.
 function fail(reason) {
-  for (const element of [...elements(parts.charts), parts.empty, parts.marks]) show(element, false);
+  for (const element of [...elements(parts.charts), parts.empty]) show(element, false);
   write(parts.totals, '');
   set(view, { 'data-ready': 'failed' });
   write(parts.reason, reason);
@@ -219,7 +218,5 @@ function draw(answers) {
   show(power.element, values);
   show(energy.element, bars);
   if (values) power.show(curves(answers));
-  const drawn = bars && columns(answers, counted, sentence);
-  if (drawn) energy.show(drawn);
-  say(parts.marks, drawn && drawn.marks.filter(Boolean).join(' '));
+  if (bars) energy.show(columns(answers, counted, sentence));
 }

@@ -90,9 +90,10 @@ function staleness(name) {
       const state = stateOf(name);
       const silence = ageOf(name);
       say(late, silence === null ? null : t('late', { age: age(now() - silence, now()) }));
-      show(stale, !state.live);
+      const unknown = state.state === 'unknown';
+      show(stale, !state.live && !(unknown && !state.since));
       if (!state.live) {
-        const key = state.state === 'unknown' ? 'last_at' : 'stale';
+        const key = unknown ? 'last_at' : 'stale';
         write(since, state.since ? t(key, { time: moment(state.since, now()) }) : t('waiting_first'));
         write(reason, state.reason ?? '');
       }
@@ -219,6 +220,7 @@ function phases(subject) {
     return [{ name, terms, value, volts, element, voltage: subject.voltages[i] }];
   });
   const element = listed('phases', rows, bars.note);
+  element.classList.toggle('volts', subject.voltages.some(Boolean));
   return {
     section,
     element,
@@ -298,7 +300,11 @@ function other(subject) {
   const note = h('small');
   return entry(subject, 'other', `card-${key}`, note, ({ live, readings, watts, used }) => {
     const flow = t(watts === null ? 'meter_reading' : watts < 0 ? 'into_grid' : 'from_grid');
-    const day = usedToday(used, unit);
+    const fed = today.of(subject, 'exports').today;
+    const both = used.value !== null && fed.value !== null;
+    const day = both
+      ? `${t('drawn', { value: usedToday(used, unit) })}, ${t('fed', { value: counted(fed, unit) })}`
+      : usedToday(used, unit);
     write(note, [live && kind === 'electricity' ? flow : null, day].filter(Boolean).join(' · '));
     if (kind !== 'electricity') return joined(rounded((main && valueOf(readings?.[main.name])) ?? '–', unit));
     return watts === null ? reading(subject, readings) : power(watts);

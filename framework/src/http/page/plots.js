@@ -157,6 +157,10 @@ export function columns(answers, counted, sentence) {
     format: (value, column) => guessed(amount(value, unit), shown[column].side.gap[i]),
     note: note(i),
   }));
+  const marks = [
+    bars.some(({ columns }) => columns.flat().some(({ value, guess }) => value && guess)) && t('hatched'),
+    bars.some(({ uncertain }) => uncertain) && t('marks'),
+  ];
   return {
     from: period.start,
     to: Math.max(period.end, counted.end.at(-1)),
@@ -165,10 +169,7 @@ export function columns(answers, counted, sentence) {
     items,
     keys: shown,
     bars,
-    marks: [
-      bars.some(({ columns }) => columns.flat().some(({ value, guess }) => value && guess)) && t('hatched'),
-      bars.some(({ uncertain }) => uncertain) && t('marks'),
-    ],
+    marks: marks.filter(Boolean).join(' '),
     heads: [...shown.map(({ text }) => text), t('note')],
     title: withUnit(t(subject.kind === 'electricity' || subject.kind === 'consumer' ? 'energy' : 'amounts'), subject),
     axisText: (value) => number(value, 3, 0),

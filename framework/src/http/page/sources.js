@@ -48,6 +48,9 @@ export function update() {
 
 const stateText = (state) => t(state === 'stale' ? 'state_stale' : state);
 
+// State in a card: one that works may have a problem nevertheless, such as a count that cannot be saved.
+const withProblem = (state, { problem }) => (state === 'delivering' && problem ? 'problem' : state);
+
 // Returns what needs attention, as texts. Nothing is known while the program cannot be reached.
 export function problems() {
   if (!house.health || house.offlineSince) return [];
@@ -60,7 +63,8 @@ export function problems() {
       .filter(([, status]) => !isWell(status))
       .map(([name, { state, problem }]) => `${titleOf(name)}: ${problem ?? stateText(state)}`);
   const found = [...said(sources, nameOf), ...said(publishers, words), ...said(endpoints, words)];
-  if (journal?.state === 'degraded') found.push(`${t('history')}: ${t('journal_degraded')}`);
+  const isSlow = journal?.state === 'opening' && uptime >= 60;
+  if (journal?.state === 'degraded' || isSlow) found.push(`${t('history')}: ${t(`journal_${journal.state}`)}`);
   else if (journal && house.historyError) found.push(`${t('history_failed')}: ${house.historyError}`);
   return found;
 }
@@ -73,7 +77,7 @@ function summary() {
   show(head.problems, found.length > 0);
   if (found.join('\n') !== listed) head.problems.replaceChildren(...found.map((text) => h('li', text)));
   listed = found.join('\n');
-  write(head.program, t('program', { version, time: moment(Date.parse(started), now()) }));
+  say(head.program, house.offlineSince ? null : t('program', { version, time: moment(Date.parse(started), now()) }));
   const reasons = [journal?.problem, journal?.notice, journal?.clock].filter(Boolean).join('; ');
   const state = `${t('journal')} ${t(`journal_${journal?.state ?? 'none'}`)}${reasons ? `: ${reasons}` : '.'}`;
   say(head.journal, house.offlineSince ? null : state);
@@ -144,7 +148,7 @@ function source(name) {
       if (!status) return;
       const { state, since, reason } = stateOf(name);
       const { last_error: error, counts } = status;
-      update(status, state, reason ?? status.problem, [
+      update(status, withProblem(state, status), reason ?? (state === 'unknown' ? null : status.problem), [
         [t('last_reading'), when(since) || t('never')],
         [t('count_batches'), number(counts.batches)],
         // A fault that is over is worth a line, no alarm.
@@ -165,7 +169,8 @@ function passer(name, group, test, valuesOf) {
       if (!status) return;
       const state = house.offlineSince ? 'unknown' : status.state;
       const isIll = state !== 'delivering' && state !== 'unknown';
-      update(status, state, isIll ? faultOf(status) : null, valuesOf(status));
+      const problem = state === 'unknown' ? null : status.problem;
+      update(status, withProblem(state, status), isIll ? (faultOf(status) ?? problem) : problem, valuesOf(status));
     },
   };
 }
