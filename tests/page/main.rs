@@ -12,6 +12,7 @@
 )]
 
 mod browser;
+mod charts;
 mod commands;
 mod figures;
 mod history;
@@ -30,8 +31,16 @@ type Test = (&'static str, fn());
 
 fn main() {
     let missing: Vec<_> = browser::NEEDED.into_iter().filter(|it| !test_servers::is_installed(it)).collect();
-    let tests =
-        [now::TESTS, history::TESTS, commands::TESTS, looks::TESTS, truth::TESTS, figures::TESTS].concat();
+    let tests = [
+        now::TESTS,
+        history::TESTS,
+        commands::TESTS,
+        looks::TESTS,
+        truth::TESTS,
+        charts::TESTS,
+        figures::TESTS,
+    ]
+    .concat();
     let trials = tests.into_iter().map(|(name, test)| {
         let name = match missing.is_empty() {
             true => name.to_owned(),
