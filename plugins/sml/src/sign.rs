@@ -190,9 +190,10 @@ fn number_of(registers: &Registers, groups: [u8; 2]) -> Option<f64> {
     entry.number.map(framework::Decimal::to_f64)
 }
 
-/// Returns the sum of the energies of group C, with their tariffs: only whether it rises is of interest.
+/// Returns the sum of the present energies of group C, with their tariffs: only whether it rises is of interest.
 fn energy(registers: &Registers, group: u8) -> f64 {
-    let energies = registers.entries().filter(|(code, _)| matches!(code, [1, _, c, 8, ..] if *c == group));
+    let energies =
+        registers.entries().filter(|(code, _)| matches!(code, [1, _, c, 8, _, 255] if *c == group));
     energies.filter_map(|(_, entry)| entry.number).map(framework::Decimal::to_f64).sum()
 }
 

@@ -1,10 +1,15 @@
 //! Known faults of meters: corrections by the table and by the configuration.
 
+use std::path::Path;
+
 use crate::support::*;
+use framework::testing;
 use plugin_sml::{
+    Sml,
     quirks::{Crc, PowerSign, Quirks},
     reject::{Reason, Rejected},
 };
+use proptest::{collection::vec, prelude::*, sample::select};
 use telegram_testing::{Found, Owned};
 
 /// A DZG meter with this number.
@@ -190,6 +195,28 @@ fn a_power_without_a_sign_gets_that_of_the_status_word_on_any_maker() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_source_shows_a_learnt_sign_as_its_quirk_and_loses_no_telegram() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bytes");
+    let sent = (0..6).map(|second| unknown(OUT, [10, 20 + second / 4], 425, &[]));
+    std::fs::write(&file, sent.flatten().collect::<Vec<_>>()).unwrap();
+    let config = format!("[sources.m]\nplugin = \"sml\"\nport = \"replay:{}\"\n", file.display());
+    let mut source = testing::source::<Sml>(&config, Path::new("/nonexistent"));
+    source.acquisition.open().await.unwrap();
+    let mut powers = Vec::new();
+    for _ in 0..6 {
+        let batch = source.acquisition.acquire().await.unwrap();
+        let power = batch.readings.iter().find(|reading| reading.name == "CURRENT_POWER_SUM");
+        powers.push(power.map(|reading| serde_json::to_string(&reading.value).unwrap()));
+    }
+    let shown = |text: &str| Some(text.to_owned());
+    let minus = shown("-425");
+    assert_eq!(powers, [shown("425"), None, minus.clone(), minus.clone(), minus.clone(), minus]);
+    let facts = source.context.stats().facts();
+    assert!(facts.iter().any(|(name, fact)| *name == "quirk" && fact == STATUS), "{facts:?}");
+}
+
 #[test]
 fn a_power_with_a_sign_keeps_it_whatever_the_status_word_shows() {
     for [out, inward] in [EDL, BASIC] {
@@ -213,6 +240,67 @@ fn a_power_with_a_sign_keeps_it_whatever_the_status_word_shows() {
             &(0..5).map(|i| (out, [10 + i, 20], 425)).collect::<Vec<_>>(),
             &[as_sent, doubtful, as_sent, as_sent, as_sent],
         );
+    }
+}
+
+/// Telegrams of a meter whose household has these powers, one a second, and whose counters have steps of this many
+/// watt seconds.
+fn household(
+    powers: &[i64],
+    is_signed: bool,
+    [out, inward]: [u64; 2],
+    step: i64,
+    lag: usize,
+) -> Vec<Vec<u8>> {
+    let (mut energies, mut sent) = ([0i64; 2], Vec::new());
+    for (second, power) in powers.iter().enumerate() {
+        energies[usize::from(*power < 0)] += power.abs();
+        let status = if powers[second.saturating_sub(lag)] < 0 { out } else { inward };
+        let shown = if is_signed { *power } else { power.abs() };
+        sent.push(unknown(status, energies.map(|energy| (energy / step) as u64), shown, &[]));
+    }
+    sent
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_sign_is_ever_changed_on_a_meter_that_sends_signs(
+        drawn in vec(-3000i64..3000, 1..60),
+        status in select(vec![EDL, BASIC]),
+        step in select(vec![1, 360, 3_600_000]),
+        lag in 0usize..2,
+    ) {
+        let found = powers(&household(&drawn, true, status, step, lag), Quirks::default());
+        for ((quirk, shown), power) in found.iter().zip(&drawn) {
+            prop_assert_eq!(*quirk, "none");
+            prop_assert_eq!(shown, &vec![format!("{power} W")]);
+        }
+    }
+
+    #[test]
+    fn a_meter_without_signs_is_wrong_at_most_once_in_each_feeding_before_the_proof(
+        runs in vec((1usize..8, 1i64..3000, any::<bool>()), 1..12),
+        status in select(vec![EDL, BASIC]),
+        step in select(vec![1, 360, 3_600_000]),
+    ) {
+        let drawn: Vec<i64> = runs
+            .iter()
+            .flat_map(|(length, power, out)| vec![if *out { -power } else { *power }; *length])
+            .collect();
+        let found = powers(&household(&drawn, false, status, step, 0), Quirks::default());
+        let mut is_proven = false;
+        for (second, (quirk, shown)) in found.iter().enumerate() {
+            prop_assert!(!is_proven || *quirk == STATUS, "it forgot");
+            is_proven = *quirk == STATUS;
+            let is_first = drawn[second] < 0 && (second == 0 || drawn[second - 1] >= 0);
+            match shown.first() {
+                Some(shown) if is_first && !is_proven => prop_assert_eq!(shown, &format!("{} W", -drawn[second])),
+                Some(shown) => prop_assert_eq!(shown, &format!("{} W", drawn[second])),
+                None => prop_assert!(drawn[second] < 0 && !is_first),
+            }
+        }
     }
 }
 
