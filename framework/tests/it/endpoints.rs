@@ -38,17 +38,20 @@ fn an_endpoint_that_fails_is_served_again_and_disturbs_nobody() {
 }
 
 #[test]
-fn a_port_in_use_ends_the_program_with_a_hint() {
+fn a_port_in_use_ends_the_program_with_a_hint_that_names_the_other_program() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let text =
         format!("[server]\nlisten = \"127.0.0.1:0\"\n{}", endpoint("evcc", &address.to_string(), "work"));
     let config = Config::parse("config.toml", &text, &[]).map_err(|mistakes| mistakes.to_string()).unwrap();
+    let (name, pid) = (std::fs::read_to_string("/proc/self/comm").unwrap(), std::process::id());
+    let name = name.trim_end();
     let error = Service::new(config).run(std::future::pending()).unwrap_err().to_string();
     assert!(error.starts_with(&format!("could not listen on {address}: ")), "{error}");
     assert!(
-        error.contains("\nhint: another program serves there")
-            && error.ends_with("`[endpoints.evcc] listen`")
+        error.contains(&format!("\nhint: another program serves there, `{name}` (process {pid}): stop it"))
+            && error.ends_with("`[endpoints.evcc] listen`"),
+        "{error}"
     );
 }
 

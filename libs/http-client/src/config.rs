@@ -164,8 +164,12 @@ fn url(text: &str) -> Result<Uri, ConfigError> {
             Err(ConfigError::key("url", "the URL must not contain a user name or password")
                 .hint("write `username` and `password`"))
         }
-        Some("http" | "https") if !authority.host().is_empty() => Ok(uri),
-        Some("http" | "https") => wrong("the URL has no host"),
+        Some("http" | "https") if authority.host().is_empty() => wrong("the URL has no host"),
+        Some("http" | "https") => match authority.port_u16() {
+            None if authority.as_str() == authority.host() => Ok(uri),
+            None | Some(0) => wrong("the port of the URL is not a number from 1 to 65535"),
+            Some(_) => Ok(uri),
+        },
         _ => wrong("not a valid HTTP URL"),
     }
 }
@@ -213,6 +217,9 @@ mod tests {
             ("nas/geheim", "not a valid HTTP URL"),
             ("/geheim", "has no host"),
             ("http://user:geheim@nas", "must not contain a user name"),
+            ("http://nas:65536", "the port of the URL is not a number from 1 to 65535"),
+            ("http://nas:0", "the port of the URL is not a number from 1 to 65535"),
+            ("https://[::1]:99999/geheim", "the port of the URL is not a number from 1 to 65535"),
         ] {
             let mistakes = mistakes(config(url));
             assert!(mistakes.contains(message) && !mistakes.contains("geheim"), "{url}: {mistakes}");

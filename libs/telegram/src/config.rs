@@ -1,20 +1,18 @@
 //! Configuration keys that the plugins of all such meters have in common.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::time::Duration;
 
 use framework::{ConfigError, Period};
-use transport::Port;
+use transport::{Port, is_baud_rate};
 
 use crate::{DEFAULT_MAX_POWER, Settings};
 
-/// Baud rates that a serial port may be set to.
-const BAUD_RATES: RangeInclusive<u32> = 50..=4_000_000;
 /// Default of `silent_after`.
 const SILENT_AFTER: Duration = Duration::from_secs(30);
 
 /// Returns the error for the baud rate in `key`, if it is not a valid one.
 pub fn check_baud(key: &'static str, baud: Option<u32>, hint: &str) -> Option<ConfigError> {
-    let baud = baud.filter(|baud| !BAUD_RATES.contains(baud))?;
+    let baud = baud.filter(|baud| !is_baud_rate(*baud))?;
     Some(ConfigError::key(key, format!("{baud} is not a valid baud rate")).hint(hint))
 }
 
@@ -30,9 +28,14 @@ pub fn settings(
     bauds: Vec<u32>,
     more: impl IntoIterator<Item = ConfigError>,
 ) -> Result<Settings, ConfigError> {
-    let port = port.parse::<Port>().map_err(|error| ConfigError::key("port", error)).and_then(|port| {
-        port.at_speed(replay_speed.unwrap_or(1.0)).map_err(|error| ConfigError::key("replay_speed", error))
-    });
+    let port = port
+        .parse::<Port>()
+        .and_then(Port::of_device)
+        .map_err(|error| ConfigError::key("port", error))
+        .and_then(|port| {
+            port.at_speed(replay_speed.unwrap_or(1.0))
+                .map_err(|error| ConfigError::key("replay_speed", error))
+        });
     let max_power_w = max_power.map_or(Ok(DEFAULT_MAX_POWER), |text| {
         let wrong = || ConfigError::key("max_power", format!("`{text}` is not a valid power"));
         watts(text).ok_or_else(|| wrong().hint("write watts or kilowatts: `43kW`, `11000W`"))

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_serial::SerialStream;
 
-use crate::{Port, replay::Replay};
+use crate::{Port, advice, replay::Replay};
 
 /// Longest time to establish a TCP connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -217,16 +217,14 @@ impl Device {
 fn explain(error: serialport::Error, path: &Path) -> io::Error {
     let (kind, advice) = match error.kind() {
         // Another process has it in exclusive mode, or holds its lock.
-        serialport::ErrorKind::NoDevice => {
-            (io::ErrorKind::ResourceBusy, "another program is reading it; stop that one first")
-        }
+        serialport::ErrorKind::NoDevice => (io::ErrorKind::ResourceBusy, advice::for_busy(path)),
         serialport::ErrorKind::Io(kind @ io::ErrorKind::NotFound) => {
-            (kind, "no such device; is it plugged in?")
+            (kind, "no such device; is it plugged in?".to_owned())
         }
         serialport::ErrorKind::Io(kind @ io::ErrorKind::PermissionDenied) => {
-            (kind, "permission denied; add this user to the group `dialout`")
+            (kind, advice::for_forbidden(path))
         }
-        _ if is_no_terminal(path) => (io::ErrorKind::InvalidInput, "not a serial port"),
+        _ if is_no_terminal(path) => (io::ErrorKind::InvalidInput, "not a serial port".to_owned()),
         _ => return error.into(),
     };
     io::Error::new(kind, advice)

@@ -4,6 +4,7 @@
 //! parity in bit 7, where a decoder can judge it byte by byte. The kernel's own parity check would turn a damaged
 //! byte into NUL, or drop it.
 
+mod advice;
 mod connection;
 mod pacer;
 mod port;
@@ -13,6 +14,6 @@ mod replay;
 pub use crate::{
     connection::Connection,
     pacer::Pacer,
-    port::Port,
+    port::{Port, is_baud_rate},
     recording::{Chunk, Header, MAX_CHUNK, Origin, Recorder, Recording},
 };

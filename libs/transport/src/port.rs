@@ -1,6 +1,22 @@
 //! `port = "…"` in the configuration.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, fs, path::PathBuf, str::FromStr};
+
+/// Example of a serial port.
+const USUAL: &str = "/dev/ttyUSB0";
+
+/// Baud rates of serial ports: those of the kernel, and further ones that USB adapters have.
+const BAUD_RATES: [u32; 40] = [
+    50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 14_400, 19_200, 28_800, 31_250,
+    38_400, 56_000, 57_600, 76_800, 115_200, 128_000, 153_600, 230_400, 250_000, 256_000, 460_800, 500_000,
+    576_000, 614_400, 921_600, 1_000_000, 1_152_000, 1_500_000, 2_000_000, 2_500_000, 3_000_000, 3_500_000,
+    4_000_000,
+];
+
+/// Returns whether a serial port has this baud rate.
+pub fn is_baud_rate(baud: u32) -> bool {
+    BAUD_RATES.contains(&baud)
+}
 
 /// Address of a device: `/dev/ttyUSB0`, `tcp://host:port`, or `replay:FILE` for a recorded one.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +51,25 @@ impl Port {
             device => Err(format!(
                 "only a recording has a replay speed: expected `port = \"replay:FILE\"`, not `{device}`"
             )),
+        }
+    }
+
+    /// Returns it unless its path names something that cannot be a serial port: a folder, or a file. Nothing is opened,
+    /// and what is missing may come.
+    ///
+    /// # Errors
+    /// Returns what was found instead, and what to write.
+    pub fn of_device(self) -> Result<Self, String> {
+        let Self::Serial(path) = &self else { return Ok(self) };
+        let shown = path.display();
+        match fs::metadata(path).map(|found| found.file_type()) {
+            Ok(found) if found.is_dir() => {
+                Err(format!("`{shown}` is a folder: expected a serial port in it, such as `{}`", USUAL))
+            }
+            Ok(found) if found.is_file() => Err(format!(
+                "`{shown}` is a file: expected a serial port such as `{USUAL}`, or `replay:{shown}` for a recording"
+            )),
+            _ => Ok(self),
         }
     }
 
@@ -113,6 +148,22 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_folder_or_a_file_is_not_a_serial_port() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let file = folder.join("Cargo.toml");
+        let checked = |path: &std::path::Path| Port::Serial(path.to_owned()).of_device();
+        assert!(checked(folder).unwrap_err().contains("is a folder: expected a serial port"));
+        assert!(checked(&file).unwrap_err().contains("or `replay:"));
+        assert!(checked("/dev/null".as_ref()).is_ok() && checked("/dev/tty-of-nobody".as_ref()).is_ok());
+    }
+
+    #[test]
+    fn a_baud_rate_is_one_that_ports_have() {
+        assert!([300, 9600, 115_200, 4_000_000].into_iter().all(is_baud_rate));
+        assert!(![0, 1, 9601, 12_345, 99_999, 4_000_001, u32::MAX].into_iter().any(is_baud_rate));
     }
 
     #[test]

@@ -136,6 +136,12 @@ impl Config {
                 _ => {}
             }
         }
+        let may_write = [self.token.is_some(), self.token_file.is_some(), self.username.is_some()];
+        if version == Version::V2 && !may_write.contains(&true) {
+            let hint =
+                "InfluxDB 2 shows one at \"API Tokens\": write it into a file, and `token_file = \"…\"`";
+            wrong.push(ConfigError::section("missing key `token`, which version `v2` needs").hint(hint));
+        }
         if self.preset.is_some() && !self.fields.is_empty() {
             wrong.push(ConfigError::key("fields", "`fields` and `preset` exclude each other"));
         }
@@ -177,7 +183,10 @@ mod tests {
         for (keys, path) in [
             (json!({"database": "house"}), "/write?precision=ns&db=house"),
             (json!({"database": "a b", "retention_policy": "&"}), "/write?precision=ns&db=a%20b&rp=%26"),
-            (json!({"org": "us", "bucket": "ä"}), "/api/v2/write?precision=ns&org=us&bucket=%C3%A4"),
+            (
+                json!({"org": "us", "bucket": "ä", "token": "t"}),
+                "/api/v2/write?precision=ns&org=us&bucket=%C3%A4",
+            ),
             (json!({"database": "house", "token": "t"}), "/api/v3/write_lp?precision=nanosecond&db=house"),
             (json!({"database": "house", "token": "t", "version": "v1"}), "/write?precision=ns&db=house"),
         ] {
@@ -190,6 +199,7 @@ mod tests {
         for (keys, message) in [
             (json!({}), "missing key `database`, which version `v1` needs"),
             (json!({"bucket": "b"}), "missing key `org`, which version `v2` needs"),
+            (json!({"bucket": "b", "org": "o"}), "missing key `token`, which version `v2` needs"),
             (
                 json!({"database": "d", "bucket": "b", "org": "o"}),
                 "`database` does not belong to version `v2`",

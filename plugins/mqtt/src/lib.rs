@@ -84,6 +84,13 @@ impl Publisher for MqttPublisher {
         Batching { records: usize::from(IN_FLIGHT), linger: Duration::ZERO }
     }
 
+    /// The broker would close one connection for the other, and each would publish the status of both.
+    fn exclusive(&self) -> Vec<String> {
+        let Settings { broker, client_id, topics, .. } = &*self.settings;
+        let at = format!("at {}:{}", broker.host.to_ascii_lowercase(), broker.port);
+        vec![format!("client id `{client_id}` {at}"), format!("topic `{}` {at}", topics.prefix)]
+    }
+
     async fn open(&mut self, cx: &PublisherContext) -> Result<(), PublishError> {
         // After a panic, the old connection must be closed first: the broker would close one for the other.
         self.open = None;

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use framework::{ConfigError, Period};
 use serde::Deserialize;
-use transport::Port;
+use transport::{Port, is_baud_rate};
 
 use crate::rate::Rate;
 
@@ -148,7 +148,10 @@ impl Config {
     }
 
     fn serial(&self, port: &str) -> Result<Device, ConfigError> {
-        let port = port.parse::<Port>().map_err(|message| ConfigError::key("port", message));
+        let port = port
+            .parse::<Port>()
+            .and_then(Port::of_device)
+            .map_err(|message| ConfigError::key("port", message));
         let port = port.and_then(|port| match port.is_replay() {
             true => Err(ConfigError::key(
                 "port",
@@ -157,8 +160,9 @@ impl Config {
             false => Ok(port),
         });
         let baud = self.baud.unwrap_or(DEFAULT_BAUD);
-        let hung_up = (baud == 0).then(|| {
-            ConfigError::key("baud", "`0` baud is not a valid speed").hint("9600 suits most adapters")
+        let hung_up = (!is_baud_rate(baud)).then(|| {
+            ConfigError::key("baud", format!("`{baud}` baud is not a valid speed"))
+                .hint("9600 suits most adapters")
         });
         let gpio_keys = [
             ("chip", self.chip.is_some()),

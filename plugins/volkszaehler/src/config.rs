@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use framework::{Batching, ConfigError, Decimal, Period};
+use framework::{Batching, ConfigError, Decimal, Period, Text};
 use http_client::Client;
 use serde::{
     Deserialize, Deserializer,
@@ -62,44 +62,53 @@ impl Config {
     ///
     /// # Errors
     /// Returns every mistake.
-    pub(crate) fn settings(mut self) -> Result<(Client, Vec<Channel>, Batching), ConfigError> {
+    pub(crate) fn settings(
+        mut self,
+        sources: &[Text],
+    ) -> Result<(Client, Vec<Channel>, Batching), ConfigError> {
         let http = self.http().build("Bearer", BATCH_SIZE, MAX_BATCH_SIZE);
         let duplicates = self.duplicates.map_or(Duration::ZERO, |period| *period);
         let mut wrong = Vec::new();
         let mut channels: Vec<Channel> = Vec::new();
-        let mut refuse = |message: String, hint: &str| {
-            wrong.push(ConfigError::key("channels", message).hint(hint));
-        };
+        let refused = |message: String, hint: &str| ConfigError::key("channels", message).hint(hint);
         if self.channels.is_empty() {
-            refuse("`channels` is empty".into(), "write `channels = { \"grid/POWER_IMPORT\" = \"<uuid>\" }`");
+            wrong.push(refused(
+                "`channels` is empty".into(),
+                "write `channels = { \"grid/POWER_IMPORT\" = \"<uuid>\" }`",
+            ));
         }
         for (series, Target { uuid, factor }) in self.channels {
             let uuid = uuid.to_ascii_lowercase();
             if !is_uuid(&uuid) {
-                refuse(
+                wrong.push(refused(
                     format!("`{uuid}` is not a valid UUID"),
                     "the frontend shows the UUID of each channel",
-                );
+                ));
             }
             let Some((section, name)) =
                 series.split_once('/').filter(|(a, b)| !a.is_empty() && !b.is_empty())
             else {
-                refuse(
+                wrong.push(refused(
                     format!("`{series}` is not a valid reading"),
                     "write source and name: `grid/POWER_IMPORT`",
-                );
+                ));
                 continue;
             };
+            // A sample has no sources.
+            if !sources.is_empty() && sources.iter().all(|source| source != section) {
+                let known = sources.iter().map(Text::as_str);
+                wrong.push(ConfigError::unknown("channels", "source", section, known));
+            }
             let Some(factor) = Decimal::from_f64(factor).filter(|factor| factor.mantissa() != 0) else {
-                refuse(
+                wrong.push(refused(
                     format!("`{series}`: {factor} is not a valid factor"),
                     "write `1000.0` to convert kWh to Wh",
-                );
+                ));
                 continue;
             };
             if let Some(other) = channels.iter().find(|other| other.uuid() == uuid) {
                 let message = format!("`{series}` and `{}` go to the same channel", other.series());
-                refuse(message, "give each a channel of its own");
+                wrong.push(refused(message, "give each a channel of its own"));
             }
             channels.push(Channel::new(section, name, uuid, factor, duplicates));
         }
@@ -132,7 +141,7 @@ mod tests {
     fn mistakes(channels: Value) -> String {
         let keys = json!({"url": "http://nas/middleware.php", "channels": channels});
         match serde_json::from_value::<Config>(keys) {
-            Ok(config) => config.settings().err().map(|error| format!("{error:?}")).unwrap_or_default(),
+            Ok(config) => config.settings(&[]).err().map(|error| format!("{error:?}")).unwrap_or_default(),
             Err(error) => error.to_string(),
         }
     }
@@ -150,9 +159,18 @@ mod tests {
         {
             let keys =
                 json!({"url": "http://nas", "channels": {"grid/A": UUID}, "flush_interval": flush_interval});
-            let error = serde_json::from_value::<Config>(keys).unwrap().settings().err();
+            let error = serde_json::from_value::<Config>(keys).unwrap().settings(&[]).err();
             assert_eq!(error.map(|error| error.to_string()).unwrap_or_default(), message);
         }
+    }
+
+    #[test]
+    fn a_channel_of_an_unknown_source_is_refused() {
+        let keys = json!({"url": "http://nas", "channels": {"gird/A": UUID}});
+        let config = serde_json::from_value::<Config>(keys).unwrap();
+        let error = config.settings(&["grid".into(), "heat".into()]).unwrap_err();
+        assert_eq!(error.to_string(), "unknown source `gird`, expected one of `grid`, `heat`");
+        assert_eq!(error.hint.as_deref(), Some("did you mean `grid`?"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl PublisherPlugin for Volkszaehler {
     type Config = Config;
 
     fn build(config: Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
-        let (client, channels, batching) = config.settings()?;
+        let (client, channels, batching) = config.settings(cx.sources())?;
         Ok(Box::new(Channels {
             middleware: Middleware::new(client),
             named: NamedReadings::new("channels", channels.iter().map(Channel::reading)),

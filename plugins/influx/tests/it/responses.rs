@@ -74,7 +74,7 @@ pub(crate) async fn the_response_decides_the_error() {
         (503, "<html>".into(), "unavailable"),
     ] {
         let server = Server::start(move |_| Reply::Status(status, body.clone()));
-        let (result, _) = publish(&server, "org = \"o\"\nbucket = \"b\"").await;
+        let (result, _) = publish(&server, "org = \"o\"\nbucket = \"b\"\ntoken = \"t\"").await;
         assert_eq!(kind(&result.unwrap_err()), expected, "{status}: {:?}", server.received());
     }
 }
@@ -88,7 +88,7 @@ pub(crate) async fn readings_too_old_for_version_2_are_dropped() {
         ),
     ] {
         let server = Server::start(move |_| Reply::Status(status, format!("{{\"message\":\"{message}\"}}")));
-        assert_eq!(publish(&server, "org = \"o\"\nbucket = \"b\"").await, (Ok(2), 2));
+        assert_eq!(publish(&server, "org = \"o\"\nbucket = \"b\"\ntoken = \"t\"").await, (Ok(2), 2));
     }
 }
 
