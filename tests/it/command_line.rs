@@ -369,7 +369,7 @@ fn a_check_knows_what_real_plugins_cannot_be_given() {
     for expected in [
         "config.toml:4:8: 9601 is not a valid baud rate",
         "config.toml:5:13: expected a text in quotes, not the number `43`",
-        "hint: write `max_power = \"43kW\"`",
+        "hint: write `max_power = \"100kW\"`",
         "`heat` and `grid` both use one device: ",
         "config.toml:9:8: expected a whole number, not the text `fast`",
         "hint: write `baud = 9600`",
