@@ -124,12 +124,14 @@ impl Total {
         let is_whole = *found == Found::Whole;
         let limit = if is_whole { Duration::ZERO } else { JOURNAL_LIMIT };
         let (at, kwh) = self.cx.last_recorded("count", "kWh", limit)?;
-        let is_higher = kept.is_none_or(|kept| self.rate.kwh(kept).to_f64() < kwh.to_f64());
+        let pulses = self.rate.pulses(kwh)?;
+        // Both, as the energy and the pulses are rounded where a pulse is not a finite decimal number.
+        let is_higher = kept.is_none_or(|kept| kept < pulses && self.rate.kwh(kept).to_f64() < kwh.to_f64());
         // A command may have set the file to less just before a power cut, which the journal then does not know.
         let written = fs::metadata(&self.path).and_then(|file| file.modified()).ok();
         let written = written.and_then(|time| Timestamp::try_from(time).ok());
         let is_newer = written.is_some_and(|written| written < at && at <= Timestamp::now());
-        self.rate.pulses(kwh).filter(|_| is_higher && (is_newer || !is_whole))
+        (is_higher && (is_newer || !is_whole)).then_some(pulses)
     }
 
     /// Reports that the count is doubtful because of the file that was found, now and after each start, until a command
