@@ -22,7 +22,7 @@ pub fn parse_time(text: &str, now: &Zoned) -> Result<Timestamp, String> {
         // As seconds it would be in 1970.
         return Err(wrong("a date is written with dashes, such as `2026-11-23`"));
     }
-    let moment = read(text, now).ok_or_else(|| wrong(EXPECTED))?;
+    let moment = read(text, now).or_else(|| end_of_calendar(text, now)).ok_or_else(|| wrong(EXPECTED))?;
     if (1..=9999).contains(&moment.to_zoned(now.time_zone().clone()).year()) {
         Ok(moment)
     } else {
@@ -65,6 +65,12 @@ fn read(text: &str, now: &Zoned) -> Option<Timestamp> {
     local.to_zoned(zone).ok().map(|moment| moment.timestamp())
 }
 
+/// Returns the last moment for one that is later, as people write it for "until the end".
+fn end_of_calendar(text: &str, now: &Zoned) -> Option<Timestamp> {
+    let time = ["9999-12-30", "9999-12-31"].iter().find_map(|day| text.strip_prefix(day))?;
+    read(&format!("9999-12-29{time}"), now).map(|_| Timestamp::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::tz::TimeZone;
@@ -96,6 +102,10 @@ mod tests {
             ("2026-11-23T07:30 05:00", "2026-11-23T02:30:00Z"),
             ("2026-11-23 07:30:15.25", "2026-11-23T06:30:15.25Z"),
             ("0001-01-01", "0000-12-31T23:00:00Z"),
+            ("9999-12-30", "9999-12-29T23:00:00Z"),
+            ("9999-12-31", "9999-12-30T22:00:00.999999999Z"),
+            ("9999-12-31T23:59:59", "9999-12-30T22:00:00.999999999Z"),
+            ("9999-12-31T23:59:59Z", "9999-12-30T22:00:00.999999999Z"),
             ("1700000000", "2023-11-14T22:13:20Z"),
             ("0", "1970-01-01T00:00:00Z"),
             ("-24h", "2026-11-22T12:00:00Z"),
@@ -127,6 +137,7 @@ mod tests {
             "2026-11-23 07:30:15+99:00",
             "2026-11-23 07:30:15 05:00 05:00",
             "2026-11-23 07:30:15 or so",
+            "9999-12-31 or so",
         ] {
             let error = parse_time(text, &now()).unwrap_err();
             assert!(error.starts_with(&format!("invalid time `{text}`: expected a date")), "{error}");
