@@ -1,26 +1,31 @@
 //! `/events`: server-sent events, one for each batch.
 
-use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use futures_util::{StreamExt as _, stream};
-use tokio::sync::{Semaphore, broadcast::error::RecvError};
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use warp::{
-    Reply as _,
+    Filter as _, Reply as _,
     filters::BoxedFilter,
     http::StatusCode,
     reply::Response,
     sse::{self, Event},
 };
 
-use super::{ApiError, Limits, reply};
+use super::{ApiError, Limits, Peer, connections::network, reply};
 use crate::{Store, json, store::Snapshot};
 
 /// Batches, as clients see them.
 struct Events {
     store: Arc<Store>,
     keep_alive: Duration,
-    slots: Arc<Semaphore>,
+    streams: Streams,
 }
 
 /// `/events`. All streams end with `stop`.
@@ -29,14 +34,15 @@ pub(super) fn routes(
     limits: &Limits,
     stop: CancellationToken,
 ) -> BoxedFilter<(Response,)> {
-    let slots = Arc::new(Semaphore::new(limits.streams));
-    let events = Arc::new(Events { store, keep_alive: limits.keep_alive, slots });
-    reply::read_only("events", move |_| ready(events.answer(stop.clone())))
+    let streams = Streams { open: Arc::default(), limit: limits.streams };
+    let events = Arc::new(Events { store, keep_alive: limits.keep_alive, streams });
+    let answer = warp::ext::optional::<Peer>().map(move |peer| events.answer(peer, stop.child_token()));
+    warp::path("events").and(warp::path::end()).and(reply::readable(answer.boxed())).boxed()
 }
 
 impl Events {
-    fn answer(&self, stop: CancellationToken) -> Response {
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+    fn answer(&self, peer: Option<Peer>, stop: CancellationToken) -> Response {
+        let Some(slot) = self.streams.open(peer.map(|Peer(ip)| network(ip)), &stop) else {
             let message = "too many event streams are open: close one, or poll /data";
             return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", message).into();
         };
@@ -54,6 +60,62 @@ impl Events {
         let events = events.take_until(stop.cancelled_owned());
         sse::reply(sse::keep_alive().interval(self.keep_alive).stream(events)).into_response()
     }
+}
+
+/// Streams of a client that are more than a household's pages need at one place.
+const SEVERAL: usize = 4;
+
+/// Streams that are open, the oldest first, with their clients and what ends them.
+type Open = Mutex<Vec<(Option<IpAddr>, CancellationToken)>>;
+
+/// Places for event streams.
+struct Streams {
+    open: Arc<Open>,
+    limit: usize,
+}
+
+/// Place of one stream.
+struct Slot {
+    open: Arc<Open>,
+    stop: CancellationToken,
+}
+
+impl Streams {
+    /// Takes a place for a stream that ends with `stop`. A client with a quarter of all places gives up its oldest one.
+    /// Where all are taken, a client with more than the newcomer's gives up one, or the newcomer's if it has several.
+    /// `None` if there is no such client.
+    fn open(&self, client: Option<IpAddr>, stop: &CancellationToken) -> Option<Slot> {
+        let mut open = lock(&self.open);
+        let count = |client| open.iter().filter(|(other, _)| *other == client).count();
+        let own = count(client);
+        let leaver = if open.len() < self.limit {
+            (own >= (self.limit / 4).max(SEVERAL)).then_some(client)
+        } else {
+            let (most, busiest) = open.iter().map(|(other, _)| (count(*other), *other)).max()?;
+            let busiest = Some(busiest).filter(|_| most > own + 1);
+            Some(busiest.or(Some(client).filter(|_| own >= SEVERAL))?)
+        };
+        if let Some(leaver) = leaver
+            && let Some(oldest) = open.iter().position(|(other, _)| *other == leaver)
+        {
+            open.remove(oldest).1.cancel();
+        }
+        open.push((client, stop.clone()));
+        Some(Slot { open: Arc::clone(&self.open), stop: stop.clone() })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Marked, so that it is found.
+        self.stop.cancel();
+        lock(&self.open).retain(|(_, stop)| !stop.is_cancelled());
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A list is never left half changed, so poison means nothing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns a batch as an event.

@@ -1,6 +1,6 @@
 use super::*;
 
-const ASK: &str = "GET /events HTTP/1.1\r\nHost: h\r\n\r\n";
+const ASK: &str = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 async fn listen(program: &Running) -> Client {
     let mut client = program.connect().await;
@@ -77,5 +77,34 @@ async fn head_tells_the_type_and_keeps_no_stream() {
         let head = program.ask("HEAD", "/events", "").await;
         assert_eq!((head.status, &*head.body), (200, ""));
         assert_eq!(head.header("content-type"), Some("text/event-stream"));
+    }
+}
+
+#[tokio::test]
+async fn a_client_with_many_streams_shuts_nobody_out() {
+    let limits = Limits { keep_alive: Duration::from_millis(20), ..Limits::default() };
+    let program = Setup { limits, ..Setup::default() }.start().await;
+    let from = async |address: &str| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+        let mut client = Client(soon("a connection", socket.connect(program.address)).await.unwrap());
+        client.write(ASK).await;
+        let head = client.until("\r\n\r\n").await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        client
+    };
+    // The first one of all is the oldest.
+    let mut page = from("127.0.0.9").await;
+    let mut hoarded = Vec::new();
+    for client in 1..=6 {
+        for _ in 0..40 {
+            hoarded.push(from(&format!("127.0.0.{client}")).await);
+        }
+    }
+    // Another page of a client that hoards, and that of another one; the first one is still open.
+    let mut pages = [from("127.0.0.1").await, from("127.0.0.10").await];
+    publish(&program.store, "meter", meter());
+    for page in pages.iter_mut().chain([&mut page]) {
+        page.until("data:{").await;
     }
 }
