@@ -49,7 +49,7 @@ pub use crate::{
     commands::{Commands, InstalledCommand, ResolveError},
     config::{
         Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, ENDPOINT_KEYS, JournalConfig,
-        PUBLISHER_KEYS, SOURCE_KEYS, Secret, ServerConfig, Setting, is_name, listen_address,
+        Network, PUBLISHER_KEYS, SOURCE_KEYS, Secret, ServerConfig, Setting, is_name, listen_address,
     },
     context::{Context, Counter, Fact, SourceContext, Stats},
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},

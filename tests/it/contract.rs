@@ -13,6 +13,9 @@ use framework::Timestamp;
 
 use crate::program::*;
 
+/// The answers were recorded when every web page could read them.
+const CORS: &str = "cors_origins = [\"*\"]\n";
+
 /// Requests and the answers to them, in the form in which they are recorded.
 struct Transcript<'a> {
     program: &'a Program,
@@ -138,7 +141,7 @@ fn data_of_golden_telegrams_is_as_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let all = D0.map(|name| ("d0", name, "txt")).into_iter().chain(SML.map(|name| ("sml", name, "bin")));
     let mut meters = Vec::new();
-    let mut config = "[journal]\nenabled = false\n".to_owned();
+    let mut config = format!("{CORS}[journal]\nenabled = false\n");
     for (plugin, name, extension) in all {
         let file = root().join(format!("plugins/{plugin}/tests/telegrams/{name}"));
         let (section, line) = (format!("{plugin}_{name}"), line());
@@ -165,7 +168,7 @@ fn data_by_section_and_name_is_as_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let (grid, silent, mute, pulses) = (line(), line(), line(), line());
     let config = format!(
-        "{}{}stale_after = \"100ms\"\n{}{}",
+        "{CORS}{}{}stale_after = \"100ms\"\n{}{}",
         d0("grid", grid.path()),
         d0("silent", silent.path()),
         d0("mute", mute.path()),
@@ -226,7 +229,7 @@ fn data_by_section_and_name_is_as_recorded() {
 fn commands_are_as_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let adapter = line();
-    let program = Program::with_config(folder.path(), &s0("heat", adapter.path()));
+    let program = Program::with_config(folder.path(), &(CORS.to_owned() + &s0("heat", adapter.path())));
     program.until("/data/heat", "there", |json| json["pulses"].is_number());
     let mut answers = Transcript::of(&program);
     answers.get("/cmds");
@@ -291,7 +294,7 @@ fn commands_by_get_with_a_token_are_as_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let (heat, car) = (line(), line());
     let config = format!(
-        "token = \"seven-green-lamps\"\nallow_get_commands = true\ncommand_origins = [\"http://example.org\"]\n{}{}",
+        "{CORS}token = \"seven-green-lamps\"\nallow_get_commands = true\ncommand_origins = [\"http://example.org\"]\n{}{}",
         s0("heat", heat.path()),
         s0("car", car.path()),
     );

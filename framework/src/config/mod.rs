@@ -22,7 +22,7 @@ pub use self::{
     journal::JournalConfig,
     publishers::{ConfiguredPublisher, PUBLISHER_KEYS},
     secret::Secret,
-    server::{ServerConfig, listen_address},
+    server::{Network, ServerConfig, listen_address},
     setting::Setting,
     sources::{ConfiguredSource, SOURCE_KEYS},
 };

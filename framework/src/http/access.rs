@@ -3,44 +3,46 @@
 //! This machine has it, and any client with the token. "This machine" includes its web browser, which loads untrusted
 //! web pages: hence the checks of `Host` (a foreign name that was made to point here) and `Origin` (a foreign page).
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Mutex};
 
 use warp::{
-    http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{self, HeaderName},
-        uri::Authority,
-    },
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     reply::Response,
 };
 
-use super::{ApiError, Peer};
+use super::{ApiError, Peer, guesses::Guesses, proxies::Proxies, visitors::is_address};
 use crate::{Secret, ServerConfig};
-
-/// Headers of a proxy that forwards another client's request.
-const FORWARDED: [HeaderName; 2] = [header::FORWARDED, HeaderName::from_static("x-forwarded-for")];
 
 /// Rules for access to commands.
 pub(super) struct Access {
     token: Option<Secret>,
     origins: Vec<String>,
+    proxies: Proxies,
+    guesses: Mutex<Guesses>,
 }
 
 impl Access {
     pub(super) fn new(server: &ServerConfig) -> Self {
-        Self { token: server.token.clone(), origins: server.command_origins.clone() }
+        Self {
+            token: server.token.clone(),
+            origins: server.command_origins.clone(),
+            proxies: Proxies::new(server),
+            guesses: Mutex::default(),
+        }
     }
 
-    /// Checks that a request may send commands. An unknown peer counts as another machine.
+    /// Checks that a request may send commands. An unknown client counts as another machine.
     ///
     /// # Errors
-    /// Returns 401 or 403 with the reason.
+    /// Returns 401, 403 or 429 with the reason.
     pub(super) fn check(&self, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), ApiError> {
-        let here = peer.is_some_and(|Peer(ip)| ip.to_canonical().is_loopback())
-            && FORWARDED.iter().all(|name| !headers.contains_key(name));
+        let client = peer.and_then(|Peer(ip)| self.proxies.client(ip, headers));
+        let here = client.is_some_and(|ip| ip.to_canonical().is_loopback());
         match (&self.token, headers.get(header::AUTHORIZATION)) {
-            (Some(token), Some(shown)) if bears(shown, token) => Ok(()),
-            (Some(_), Some(_)) => Err(unauthorized("the token is wrong")),
+            (Some(token), Some(shown)) => {
+                // Whoever it forwards for, the guesses of a proxy without trust are its own.
+                self.check_token(client.or(peer.map(|Peer(ip)| ip)), bears(shown, token))
+            }
             (None, _) if !here => Err(forbidden(
                 "commands are taken from this machine only, because `[server]` configures no `token`",
             )),
@@ -48,6 +50,27 @@ impl Access {
             (Some(_), None) if !here => Err(unauthorized("a command from another machine needs the token")),
             (_, None) => self.check_page(headers),
         }
+    }
+
+    /// Checks a token, unless the client has to wait after wrong ones: then a right one would tell it so.
+    fn check_token(&self, client: Option<IpAddr>, is_right: bool) -> Result<(), ApiError> {
+        let Some(client) = client else {
+            return if is_right { Ok(()) } else { Err(unauthorized("the token is wrong")) };
+        };
+        // Plain numbers are never half written, so poison means nothing.
+        let mut guesses = self.guesses.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(wait) = guesses.wait(client) {
+            let seconds = wait.as_secs() + 1;
+            let message = format!("too many wrong tokens came from {client}: wait for {seconds} s");
+            let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_guesses", message);
+            return Err(error.retry_after(seconds));
+        }
+        if is_right {
+            guesses.right(client);
+            return Ok(());
+        }
+        guesses.wrong(client);
+        Err(unauthorized("the token is wrong"))
     }
 
     /// Refuses the requests of a browser on this machine for pages of strangers.
@@ -58,7 +81,12 @@ impl Access {
                 "without a token, `Host` must be `localhost` or an IP address for a command",
             ));
         }
-        let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            // A link or a picture of a foreign page has no origin, but the browser says where it is.
+            let is_foreign = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+            let message = "a page of another site must not send commands by a link";
+            return if is_foreign { Err(forbidden(message)) } else { Ok(()) };
+        };
         let authority =
             origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
         let own = host.zip(authority).is_some_and(|(host, origin)| host.eq_ignore_ascii_case(origin));
@@ -90,33 +118,10 @@ fn bears(shown: &HeaderValue, token: &Secret) -> bool {
     given.is_some_and(|(_, given)| token.matches(given.trim_ascii()))
 }
 
-/// Returns whether a `Host` is an address or `localhost`, with any port: no name server can redirect those.
-fn is_address(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else { return false };
-    let host = authority.host();
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
-}
-
 fn unauthorized(message: &str) -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
 }
 
 fn forbidden(message: &str) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_addresses_and_localhost_are_safe_hosts() {
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "192.168.1.7:80", "[::1]:8080", "[::1]"] {
-            assert!(is_address(host), "{host}");
-        }
-        for host in ["", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "@", "a b"] {
-            assert!(!is_address(host), "{host}");
-        }
-    }
 }

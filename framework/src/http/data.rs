@@ -80,13 +80,13 @@ impl Data {
             return None;
         }
         let known = request.headers().get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
-        Some(reply::readable_anywhere(self.whole(known)))
+        Some(self.whole(known))
     }
 
     fn whole(&self, known: Option<&str>) -> Response {
         match self.document() {
             Some(document) => reply::versioned(document.body.clone(), &document.etag, known),
-            None => ApiError::busy("too many long answers are not read: ask again in a few seconds").into(),
+            None => ApiError::unread().into(),
         }
     }
 

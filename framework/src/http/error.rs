@@ -7,10 +7,8 @@ use warp::{
 
 use super::reply;
 
-/// Code of an answer that comes later if it is asked for again.
-const BUSY: &str = "busy";
-/// Seconds until then.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("3");
+/// Seconds after which somebody who found too much going on may ask again.
+const BUSY: u64 = 3;
 
 /// Error of a request.
 #[derive(Debug)]
@@ -18,11 +16,18 @@ pub(super) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
+    /// Seconds until the same request may succeed.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), retry_after: None }
+    }
+
+    /// Adds the seconds until the same request may succeed.
+    pub(super) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// Returns the error for a path without a route.
@@ -39,7 +44,12 @@ impl ApiError {
 
     /// Returns the error for a request that came while too much is going on.
     pub(super) fn busy(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, BUSY, message)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message).retry_after(BUSY)
+    }
+
+    /// Returns the error for a long answer while clients that do not read theirs hold all memory for them.
+    pub(super) fn unread() -> Self {
+        Self::busy("too many long answers are not read: ask again in a few seconds")
     }
 
     /// Returns the error for well-formed HTTP without the expected content.
@@ -55,8 +65,8 @@ impl From<ApiError> for Response {
         if error.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if error.code == BUSY {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        if let Some(seconds) = error.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

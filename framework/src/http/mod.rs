@@ -25,24 +25,27 @@ mod connections;
 mod data;
 mod error;
 mod events;
+mod guesses;
 mod health;
 mod history;
 mod linger;
 mod memory;
 mod metrics;
 mod page;
+mod proxies;
 mod readings;
 mod reply;
 mod server;
 #[cfg(test)]
 mod tests;
+mod visitors;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use warp::{Filter, filters::BoxedFilter, http::Method, path::FullPath, reply::Response};
 
-use self::{error::ApiError, reply::Members};
+use self::{error::ApiError, reply::Members, visitors::Visitors};
 use crate::{Commands, ServerConfig, Store, journal::Journal, publish::Delivery, serving::EndpointStatus};
 
 pub use self::server::serve;
@@ -56,6 +59,7 @@ pub struct Api {
     report: Arc<health::Report>,
     history: Arc<history::History>,
     memory: memory::Memory,
+    visitors: Arc<Visitors>,
     limits: Limits,
 }
 
@@ -119,6 +123,7 @@ impl Api {
         Self {
             data: Arc::new(data::Data::new(Arc::clone(&store), memory.clone())),
             memory,
+            visitors: Arc::new(Visitors::new(server)),
             commands: Arc::new(cmd::Cmd::new(commands, server)),
             report: Arc::new(health::Report::new(of_report, of_journal, publishers, endpoints, simulated)),
             history: Arc::new(history::History::new(journal, Arc::clone(&store))),
@@ -146,7 +151,7 @@ impl Api {
             page::routes(),
             data::routes(&self.data),
         ];
-        let last = nothing_there.map(reply::readable_anywhere).boxed();
+        let last = nothing_there.boxed();
         routes.into_iter().fold(last, |others, route| route.or(others).unify().boxed())
     }
 }

@@ -88,12 +88,12 @@ pub(super) fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, ApiError> {
     segments.collect::<Result<_, _>>().map_err(|_| ApiError::not_found("the path is not UTF-8"))
 }
 
-/// Answers GET and HEAD with `answer`, other methods as [`other_method`] does. Any web page may read.
+/// Answers GET and HEAD with `answer`, other methods as [`other_method`] does.
 pub(super) fn readable(answer: BoxedFilter<(Response,)>) -> BoxedFilter<(Response,)> {
     let read = warp::get().or(warp::head()).unify().and(answer);
     // hyper drops the body of an answer to HEAD.
     let other = warp::method().map(|method| other_method(&method, READ));
-    read.or(other).unify().map(readable_anywhere).boxed()
+    read.or(other).unify().boxed()
 }
 
 /// Route `/name` that only reads; `answer` gets the query.
@@ -130,12 +130,6 @@ pub(super) fn options(allow: &'static str) -> Response {
         HeaderValue::from_static("Content-Type, Authorization"),
     );
     headers.insert(header::ALLOW, allow);
-    response
-}
-
-/// Lets web pages of any origin read the answer.
-pub(super) fn readable_anywhere(mut response: Response) -> Response {
-    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
 }
 

@@ -34,7 +34,7 @@ use tracing::warn;
 use warp::{
     Filter,
     filters::BoxedFilter,
-    http::{self, Request, StatusCode},
+    http::{self, Method, Request, StatusCode},
     reply::Response,
 };
 
@@ -46,6 +46,7 @@ use super::{
     data::Data,
     linger,
     memory::{Memory, SMALL, Watched},
+    visitors::{Reading, Visitors},
 };
 
 /// Pause after a failure to accept a connection.
@@ -68,7 +69,7 @@ where
 {
     let limits = Limits { connections: ENDPOINT_CONNECTIONS, ..Limits::default() };
     let (routes, memory) = (service(routes.boxed()), Memory::default());
-    serve_all(listener, Front { data: None, routes, limits, memory, stop }).await;
+    serve_all(listener, Front { data: None, routes, visitors: None, limits, memory, stop }).await;
 }
 
 async fn serve_all(listener: TcpListener, front: Front) {
@@ -145,6 +146,7 @@ pub(super) struct Front {
     /// Shortcut for `GET /data`, if there is one.
     data: Option<Arc<Data>>,
     routes: Routes,
+    visitors: Option<Arc<Visitors>>,
     limits: Limits,
     memory: Memory,
     stop: CancellationToken,
@@ -153,7 +155,8 @@ pub(super) struct Front {
 /// Returns the routes of `api` with everything that serves them.
 pub(super) fn front(api: Api, stop: CancellationToken) -> Front {
     let routes = service(api.routes(stop.clone()));
-    Front { data: Some(api.data), routes, limits: api.limits, memory: api.memory, stop }
+    let Api { data, visitors, limits, memory, .. } = api;
+    Front { data: Some(data), routes, visitors: Some(visitors), limits, memory, stop }
 }
 
 fn service(routes: BoxedFilter<(Response,)>) -> Routes {
@@ -202,11 +205,16 @@ impl Front {
         if request.body().is_end_stream() {
             progress.answering();
         }
-        if let Some(response) = self.data.as_ref().and_then(|data| data.shortcut(&request)) {
+        in_lower_case(&mut request);
+        let (reading, refused) = self.visit(&request);
+        if let Some(refused) = refused {
+            return Either::Left(ready(Ok(refused.map(|body| Watched::new(body, progress, None)))));
+        }
+        if let Some(mut response) = self.data.as_ref().and_then(|data| data.shortcut(&request)) {
             progress.set_large(Memory::length(response.body()) > SMALL);
+            reading.open(&mut response);
             return Either::Left(ready(Ok(response.map(|body| Watched::new(body, progress, None)))));
         }
-        in_lower_case(&mut request);
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(Arc::clone(&progress));
         // The head of an event stream is an answer at once, however long the stream lasts.
@@ -214,13 +222,26 @@ impl Front {
         Either::Right(Box::pin(async move {
             let mut response = timeout(limit, answer).await.unwrap_or_else(|_| too_slow(limit));
             let held = memory.take(Memory::length(response.body())).unwrap_or_else(|()| {
-                response =
-                    ApiError::busy("too many long answers are not read: ask again in a few seconds").into();
+                response = ApiError::unread().into();
                 None
             });
             progress.set_large(held.is_some());
+            reading.open(&mut response);
             Ok(response.map(|body| Watched::new(body, progress, held)))
         }))
+    }
+
+    /// Returns what a web page of another host may read of the answer, and the answer to a request that was meant for
+    /// another machine. Commands have rules of their own.
+    fn visit(&self, request: &Request<Incoming>) -> (Reading, Option<Response>) {
+        let Some(visitors) = self.visitors.as_ref().filter(|_| request.uri().path() != "/cmd") else {
+            return (Reading::default(), None);
+        };
+        let headers = request.headers();
+        // `POST /` is a command, too.
+        let reading = (request.uri().path() != "/").then(|| visitors.grant(headers)).unwrap_or_default();
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        (reading, is_read.then(|| visitors.check(headers).err()).flatten().map(Response::from))
     }
 }
 

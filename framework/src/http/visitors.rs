@@ -6,7 +6,7 @@
 use std::{fs, net::IpAddr};
 
 use warp::{
-    http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     reply::Response,
 };
 
@@ -18,7 +18,7 @@ const ALL: &str = "*";
 
 /// Rules for readers.
 #[derive(Debug)]
-pub struct Visitors {
+pub(super) struct Visitors {
     /// Names of this machine; `None` if any is one.
     hosts: Option<Vec<String>>,
     origins: Vec<String>,
@@ -26,9 +26,8 @@ pub struct Visitors {
 
 impl Visitors {
     /// Rules of the configuration, with the names that the system has for this machine.
-    pub fn new(server: &ServerConfig) -> Self {
-        let hosts = server.allowed_hosts.iter().map(|host| host.to_ascii_lowercase());
-        let hosts = hosts.chain(own_names());
+    pub(super) fn new(server: &ServerConfig) -> Self {
+        let hosts = server.allowed_hosts.iter().cloned().chain(own_names());
         let any = server.allowed_hosts.iter().any(|host| host == ALL);
         Self { hosts: (!any).then(|| hosts.collect()), origins: server.cors_origins.clone() }
     }
@@ -41,7 +40,7 @@ impl Visitors {
         let Some(hosts) = &self.hosts else { return Ok(()) };
         let is_own = |host: &HeaderValue| {
             let host = host.to_str().unwrap_or_default();
-            is_address(host) || hosts.iter().any(|own| own == &name(host))
+            is_address(host) || hosts.iter().any(|own| own.eq_ignore_ascii_case(name(host)))
         };
         match headers.get_all(header::HOST).iter().find(|host| !is_own(host)) {
             None => Ok(()),
@@ -56,43 +55,54 @@ impl Visitors {
         }
     }
 
-    /// Returns the value of `Access-Control-Allow-Origin` for a request; `None` for a page that may not read.
-    pub(super) fn grant(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+    /// Returns what a web page of another host may read of the answer.
+    pub(super) fn grant(&self, headers: &HeaderMap) -> Reading {
         if self.origins.iter().any(|origin| origin == ALL) {
-            return Some(HeaderValue::from_static(ALL));
+            return Reading { origin: Some(HeaderValue::from_static(ALL)), varies: false };
         }
-        let origin = headers.get(header::ORIGIN)?;
-        let is_listed = |listed: &String| listed.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
-        self.origins.iter().any(is_listed).then(|| origin.clone())
+        let is_listed = |origin: &&HeaderValue| {
+            self.origins.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
+        };
+        let origin = headers.get(header::ORIGIN).filter(is_listed).cloned();
+        Reading { origin, varies: !self.origins.is_empty() }
     }
+}
 
-    /// Lets the granted page read the answer.
-    pub(super) fn open(&self, granted: Option<HeaderValue>, response: &mut Response) {
-        if let Some(origin) = granted {
+/// Permission of a web page to read an answer.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    origin: Option<HeaderValue>,
+    /// Whether other pages get other answers, which a cache must know.
+    varies: bool,
+}
+
+impl Reading {
+    /// Lets the page read the answer.
+    pub(super) fn open(self, response: &mut Response) {
+        if let Some(origin) = self.origin {
             response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         }
-        if self.origins.iter().any(|origin| origin != ALL) {
+        if self.varies {
             response.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
         }
-    }
-
-    /// Returns whether no page of another host may read.
-    pub(super) fn is_closed(&self) -> bool {
-        self.origins.is_empty()
     }
 }
 
 /// Returns whether a `Host` is an address or `localhost`, with any port: no name server can redirect those.
 pub(super) fn is_address(host: &str) -> bool {
     let host = name(host);
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
-    host == "localhost" || host.ends_with(".localhost") || address.parse::<IpAddr>().is_ok()
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
 
-/// Returns the name in a `Host` in lower case, without the port; an empty one where it is not valid.
-fn name(host: &str) -> String {
-    let authority = host.parse::<Authority>();
-    authority.map(|authority| authority.host().trim_end_matches('.').to_ascii_lowercase()).unwrap_or_default()
+/// Returns the name in a `Host`, without the port.
+fn name(host: &str) -> &str {
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if is_port(port) && (!name.contains(':') || name.ends_with(']')) => name,
+        _ => host,
+    };
+    name.strip_suffix('.').unwrap_or(name)
 }
 
 /// Returns the names of this machine: its host name, alone, in multicast DNS, and in the domains of the network. A host

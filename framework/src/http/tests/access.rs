@@ -95,9 +95,120 @@ async fn an_unknown_peer_is_not_this_machine() {
 async fn anybody_may_read() {
     let (setup, _) = with_commands("token = \"s3cret\"");
     for path in ["/data", "/cmds", "/data/meter"] {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: 192.168.1.7\r\nConnection: close\r\n\r\n");
         assert_eq!(setup.ask_from("192.168.1.9", &request).await.status, 200, "{path}");
     }
+}
+
+#[tokio::test]
+async fn any_sign_of_a_proxy_makes_the_client_remote() {
+    for sign in [
+        "X-Forwarded-For: 127.0.0.1",
+        "X-Forwarded-Host: meter.example",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Server: proxy",
+        "Forwarded: for=127.0.0.1",
+        "X-Real-IP: 127.0.0.1",
+        "Via: 1.1 proxy",
+        "CF-Connecting-IP: 203.0.113.9",
+        "CF-Ray: 1",
+        "True-Client-IP: 203.0.113.9",
+        "X-Client-IP: 203.0.113.9",
+        "X-Original-Host: meter.example",
+        "X-Envoy-External-Address: 203.0.113.9",
+        "X-Ingress-Path: /x",
+        "Tailscale-User-Login: somebody",
+        "cdn-loop: cdn",
+    ] {
+        let headers = format!("Host: localhost\r\n{sign}\r\n");
+        let (answer, ran) = command(NO_TOKEN, "127.0.0.1", &headers).await;
+        assert_eq!((answer.status, ran), (403, 0), "{sign}");
+        let (answer, ran) = command(TOKEN, "::1", &headers).await;
+        assert_eq!((answer.status, ran), (401, 0), "{sign}");
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_tells_who_its_client_is() {
+    const TRUSTED: &str =
+        "trusted_proxies = [\"127.0.0.1\", \"::1\", \"172.18.0.0/16\"]\nallow_get_commands = true";
+    for (peer, headers, status) in [
+        ("127.0.0.1", "X-Forwarded-For: 127.0.0.1", 200),
+        ("127.0.0.1", "X-Forwarded-For: ::ffff:127.0.0.1", 200),
+        ("::1", "Forwarded: proto=http;for=\"[::1]:4711\";by=x", 200),
+        ("172.18.3.4", "X-Real-IP: 127.0.0.1", 200),
+        // Each proxy adds the client that it knows.
+        ("127.0.0.1", "X-Forwarded-For: 127.0.0.1, 172.18.0.1", 200),
+        ("127.0.0.1", "X-Forwarded-For: 127.0.0.1, 192.168.1.9", 403),
+        ("127.0.0.1", "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-For: 192.168.1.9", 403),
+        ("127.0.0.1", "Forwarded: for=127.0.0.1, for=192.168.1.9", 403),
+        // A header that the client wrote, beside that of the proxy.
+        ("127.0.0.1", "X-Forwarded-For: 127.0.0.1\r\nX-Real-IP: 192.168.1.9", 403),
+        ("127.0.0.1", "Forwarded: for=127.0.0.1\r\nCF-Connecting-IP: 192.168.1.9", 403),
+        // It does not say who, or not so that it is understood.
+        ("127.0.0.1", "Via: 1.1 proxy", 403),
+        ("127.0.0.1", "X-Forwarded-For: unknown", 403),
+        ("127.0.0.1", "Forwarded: for=_hidden", 403),
+        ("127.0.0.1", "Forwarded: proto=https", 403),
+        ("127.0.0.1", "X-Forwarded-For:", 403),
+        // Another proxy.
+        ("192.168.1.2", "X-Forwarded-For: 127.0.0.1", 403),
+        ("172.19.0.1", "X-Forwarded-For: 127.0.0.1", 403),
+    ] {
+        let (answer, _) = command(TRUSTED, peer, &format!("Host: localhost\r\n{headers}\r\n")).await;
+        assert_eq!(answer.status, status, "{peer} {headers}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_link_on_a_foreign_page_runs_no_command() {
+    for (config, site, status) in [
+        (NO_TOKEN, "cross-site", 403),
+        (TOKEN, "cross-site", 403),
+        (PAGE, "cross-site", 403),
+        (NO_TOKEN, "same-origin", 200),
+        (NO_TOKEN, "none", 200),
+    ] {
+        let headers = format!("Host: localhost\r\nSec-Fetch-Site: {site}\r\n");
+        let (answer, ran) = command(config, "127.0.0.1", &headers).await;
+        assert_eq!((answer.status, ran), (status, usize::from(status == 200)), "{config} {site}");
+    }
+    let headers = "Host: localhost\r\nSec-Fetch-Site: cross-site\r\nOrigin: http://panel.home\r\n";
+    assert_eq!(command(PAGE, "127.0.0.1", headers).await.0.status, 200, "a page that may");
+}
+
+#[tokio::test]
+async fn guesses_of_the_token_are_limited_for_each_client() {
+    let (setup, runs) = with_commands(TOKEN);
+    let program = setup.start().await;
+    let ask = async |from: &str, token: &str| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+        let mut client = Client(soon("a connection", socket.connect(program.address)).await.unwrap());
+        let length = BODY.len();
+        client
+            .write(&format!(
+                "POST /cmd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+                 Authorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n{BODY}"
+            ))
+            .await;
+        Answer::parse(&client.rest().await)
+    };
+    // A second must not pass from the last guess on, so a busy machine may need several attempts.
+    let mut refused = None;
+    while refused.is_none() {
+        for _ in 0..5 {
+            assert!([401, 429].contains(&ask("127.0.0.2", "guess").await.status));
+        }
+        refused = Some(ask("127.0.0.2", "s3cret").await).filter(|answer| answer.status != 200);
+    }
+    let refused = refused.unwrap();
+    assert_eq!(refused.error(), (429, "too_many_guesses".to_owned()), "the right token tells nothing");
+    let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=2).contains(&seconds));
+    assert_eq!(ask("127.0.0.3", "s3cret").await.status, 200, "another client");
+    assert_eq!(program.get("/data").await.status, 200);
+    assert!(runs.load(Ordering::Relaxed) > 0);
 }
 
 #[tokio::test]
@@ -106,7 +217,7 @@ async fn a_preflight_is_granted_to_allowed_pages_only() {
     for path in ["/cmd", "/"] {
         let ask = |origin| {
             format!(
-                "OPTIONS {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: POST\r\n\r\n"
+                "OPTIONS {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: POST\r\n\r\n"
             )
         };
         let granted = setup.ask_from("192.168.1.9", &ask("http://panel.home")).await;

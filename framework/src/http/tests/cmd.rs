@@ -2,7 +2,7 @@ use super::*;
 
 #[tokio::test]
 async fn the_list_is_raspends() {
-    let program = with_commands("").0.start().await;
+    let program = with_commands("cors_origins = [\"*\"]").0.start().await;
     let answer = program.get("/cmds").await;
     assert!(answer.body.starts_with(
         r#"{"Commands":[{"Command":{"Name":"heat.set","Args":{"value":"float"},"URL":"/cmd?name=heat.set&value=","#

@@ -168,6 +168,18 @@ fn unchunked(body: &str) -> String {
 }
 
 #[tokio::test]
+async fn the_end_of_the_calendar_may_be_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = program(&folder).await;
+    for to in ["9999-12-31", "9999-12-30", "9999-12-31T23:59:59", "9999-12-31T23:59:59Z"] {
+        for query in ["step=raw", "step=1mo", "per=year", "format=csv", "from=2026-11-02&step=raw"] {
+            let answer = program.get(&format!("/history/d0/E?to={to}&{query}")).await;
+            assert_eq!(answer.status, 200, "{to} {query}: {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_query_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let program = program(&folder).await;

@@ -10,6 +10,7 @@ mod metrics;
 mod page;
 mod readings;
 mod server;
+mod visitors;
 
 use std::{
     future::Future,
@@ -58,7 +59,7 @@ impl Default for Setup {
         Self {
             store,
             commands: Vec::new(),
-            config: "",
+            config: "cors_origins = [\"*\"]",
             journal: Journal::off(),
             publishers: Vec::new(),
             limits: Limits::default(),

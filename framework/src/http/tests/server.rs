@@ -1,6 +1,6 @@
 use super::*;
 
-const ASK: &str = "GET /data HTTP/1.1\r\nHost: h\r\n\r\n";
+const ASK: &str = "GET /data HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const SHORT: Duration = Duration::from_millis(50);
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -19,7 +19,7 @@ async fn a_connection_serves_many_requests() {
 async fn slow_and_idle_clients_are_disconnected() {
     let limits = Limits { head: SHORT, linger: SHORT, ..Limits::default() };
     let program = Setup { limits, ..Setup::default() }.start().await;
-    for sent in ["", "G", "GET /data HTTP/1.1\r\n", "GET /data HTTP/1.1\r\nHost: h\r\nX: "] {
+    for sent in ["", "G", "GET /data HTTP/1.1\r\n", "GET /data HTTP/1.1\r\nHost: localhost\r\nX: "] {
         let mut client = program.connect().await;
         client.write(sent).await;
         assert_eq!(client.rest().await, b"", "{sent}");
@@ -144,7 +144,7 @@ async fn the_server_ends_soon_whatever_is_open() {
     idle.until("}}").await;
     let _mute = program.connect().await;
     let mut stream = program.connect().await;
-    stream.write("GET /events HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    stream.write("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     stream.until("\r\n\r\n").await;
     program.stop.cancel();
     soon("the end", &mut program.served).await.unwrap();
