@@ -165,6 +165,11 @@ impl Registers {
         }
         entry.status = status.unsigned();
         entry.time = self.time(time);
+        // What is measured now was measured when it came. The meter's clock may be hours away from ours, or stand
+        // still, which would make each reading one that was recorded before.
+        if let (Some(time), [1, _, _, 7 | 8, _, 255]) = (&mut entry.time, groups) {
+            time.utc = None;
+        }
         self.know(groups);
         self.entries.push(entry);
     }

@@ -68,6 +68,18 @@ fn times_are_seconds_of_the_meter_or_of_everybody() {
 }
 
 #[test]
+fn the_clock_of_a_meter_does_not_date_what_it_measures_now() {
+    let clock = list(&[&unsigned(2, 1), &unsigned(1_700_000_000, 4)]);
+    let at = |name| one(Entry::number(name, 30, 0, unsigned(5, 2)).time(clock.clone()));
+    assert_eq!(at(POWER), "1-0:16.7.0*255=5 Wh 1700000000 None");
+    assert_eq!(at(IMPORT), "1-0:1.8.0*255=5 Wh 1700000000 None");
+    // A highest power, a value of last month, and a gas meter's counter have times of their own.
+    for name in [[1, 0, 1, 6, 0, 255], [1, 0, 1, 8, 0, 1], [7, 0, 3, 1, 0, 255]] {
+        assert!(at(name).ends_with(" 1700000000 Some(2023-11-14T22:13:20Z)"), "{name:?}");
+    }
+}
+
+#[test]
 fn values_are_numbers_or_text() {
     let value = |value| one(Entry { value, ..Entry::number(POWER, 27, -1, vec![]) });
     assert_eq!(value(signed(-1, 1)), "1-0:16.7.0*255=-0.1 W");
