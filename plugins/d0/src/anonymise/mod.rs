@@ -30,8 +30,9 @@ pub(crate) fn anonymise(bytes: &mut [u8]) -> usize {
     let mut text = Text::of(bytes);
     let checks = Checks::find(&text);
     let mut numbers = Numbers::default();
+    let mut open = None;
     for line in text.lines() {
-        identify(&text.characters, line, &mut numbers);
+        open = identify(&text.characters, line, &mut numbers, open);
     }
     let before = text.characters.clone();
     let places = numbers.overwrite(&mut text.characters);
@@ -88,9 +89,23 @@ impl Text {
     }
 }
 
-/// Finds the numbers in the line at `place`.
-fn identify(text: &[u8], place: Range<usize>, numbers: &mut Numbers) {
-    let mut place = place;
+/// Finds the numbers in the line at `place`. The value of the line before may be `open` still; returns the kind of one
+/// that goes on in the next line.
+fn identify(text: &[u8], mut place: Range<usize>, numbers: &mut Numbers, open: Option<Kind>) -> Option<Kind> {
+    if let (Some(kind), Some(first)) = (open, text.get(place.start))
+        && !matches!(first, b'!' | b'/')
+    {
+        let line = &text[place.clone()];
+        let end = line.iter().position(|byte| matches!(byte, b'(' | b')')).unwrap_or(line.len());
+        if line.get(end) != Some(&b'(') {
+            let value = line[..end].trim_ascii_end().len();
+            kind.note(text, place.start..place.start + value, numbers);
+            if end == line.len() {
+                return open;
+            }
+            place.start += end + 1;
+        }
+    }
     if let Some((slash, serial)) = serial_number(&text[place.clone()]) {
         numbers.digits(text, place.start + serial..place.end, SERIAL_NUMBER);
         // Before it stands what is left of a telegram that was cut.
@@ -99,6 +114,7 @@ fn identify(text: &[u8], place: Range<usize>, numbers: &mut Numbers) {
     // What stands between brackets belongs to the code before them.
     let (mut code, mut rest) = (place.start, place.clone());
     let mut kind = Kind::Value;
+    let mut open = None;
     while let Some(bracket) = text[rest.clone()].iter().position(|byte| matches!(byte, b'(' | b')')) {
         let bracket = rest.start + bracket;
         if text[bracket] == b')' {
@@ -117,14 +133,12 @@ fn identify(text: &[u8], place: Range<usize>, numbers: &mut Numbers) {
         let value = bracket + 1..place.end;
         let close = text[value.clone()].iter().position(|byte| matches!(byte, b')' | b'\r' | b'\n'));
         let close = close.map_or(place.end, |close| value.start + close);
-        match kind {
-            Kind::Value => {}
-            Kind::Number => numbers.value(text, value.start..close),
-            Kind::Text => numbers.text(text, value.start..close),
-        }
+        kind.note(text, value.start..close, numbers);
+        open = (kind == Kind::Text && text.get(close) != Some(&b')')).then_some(kind);
         code = (close + 1).min(place.end);
         rest.start = code;
     }
+    open
 }
 
 /// Finds the beginning of an ident line or of a request for one meter, and that of a serial number in it.
@@ -139,7 +153,7 @@ fn serial_number(line: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// Content after a code.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Kind {
     /// Nothing that identifies the meter.
     Value,
@@ -150,6 +164,15 @@ enum Kind {
 }
 
 impl Kind {
+    /// Notes the value at `place`, where it identifies.
+    fn note(self, text: &[u8], place: Range<usize>, numbers: &mut Numbers) {
+        match self {
+            Self::Value => {}
+            Self::Number => numbers.value(text, place),
+            Self::Text => numbers.text(text, place),
+        }
+    }
+
     /// Classifies a code by its value groups C, D and E, whatever its medium and channel.
     fn of(code: &[u8]) -> Self {
         // STX, and what else may stand before it.
