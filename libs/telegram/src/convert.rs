@@ -40,11 +40,10 @@ impl Converter {
 
     /// Returns the readings of `telegram`, which was complete at `taken_at`.
     pub fn batch(&mut self, telegram: &impl Telegram, taken_at: Timestamp) -> Batch {
-        let clock = telegram.registers().find(is_clock).and_then(|clock| clock.time?.utc);
+        let (clock, renamed) = self.meters.update(telegram, taken_at);
         if let Some(clock) = clock.filter(|_| !self.is_fixed) {
             self.judge_clock(taken_at.duration_since(clock).as_secs());
         }
-        let renamed = self.meters.update(telegram, clock.unwrap_or(taken_at), taken_at);
         let known = !renamed
             && self.layout.len() == telegram.registers().len()
             && self
@@ -85,12 +84,6 @@ impl Converter {
     pub fn news(&mut self) -> Option<String> {
         self.meters.news()
     }
-}
-
-/// Returns whether the register is the meter's clock.
-fn is_clock(register: &Register<'_>) -> bool {
-    let code = register.obis.map(|obis| (obis.medium(), obis.cde()));
-    code == Some((Some(0), (1, 0, 0))) && register.time.is_some()
 }
 
 fn layout(telegram: &impl Telegram, meters: &SubMeters) -> Vec<(Text, Text)> {

@@ -21,6 +21,8 @@ const OVERDUE: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Debug, Default)]
 pub(crate) struct SubMeters {
     slots: [Slot; 4],
+    /// A telegram had some.
+    any: bool,
     told: [State; 4],
 }
 
@@ -59,22 +61,42 @@ enum State {
 }
 
 impl SubMeters {
-    /// Takes over what a telegram tells, whose own clock this is; returns whether names have changed.
-    pub(crate) fn update(&mut self, telegram: &impl Telegram, clock: Timestamp, taken_at: Timestamp) -> bool {
-        let mut devices = [None; 4];
-        let on_channels = || telegram.registers().filter_map(|sent| Some((on_channel(sent.obis?)?, sent)));
-        for ((place, code), sent) in on_channels() {
-            if let (Some(found), (24, 1, 0)) = (devices.get_mut(place), code) {
-                *found = device(sent.value);
+    /// Takes over what a telegram tells. Returns its own clock, and whether names have changed.
+    pub(crate) fn update(
+        &mut self,
+        telegram: &impl Telegram,
+        taken_at: Timestamp,
+    ) -> (Option<Timestamp>, bool) {
+        let (mut clock, mut devices, mut any) = (None, [None; 4], self.any);
+        for sent in telegram.registers() {
+            let Some(obis) = sent.obis.filter(|obis| obis.medium() == Some(0)) else { continue };
+            match (on_channel(obis), obis.cde()) {
+                (None, (1, 0, 0)) => clock = clock.or(sent.time.and_then(|time| time.utc)),
+                (Some((place, (24, 1, 0))), _) if place < devices.len() => {
+                    (devices[place], any) = (device(sent.value), true);
+                }
+                _ => {}
             }
         }
+        self.any = any;
+        (clock, any && self.update_slots(telegram, devices, clock.unwrap_or(taken_at), taken_at))
+    }
+
+    fn update_slots(
+        &mut self,
+        telegram: &impl Telegram,
+        devices: [Option<&'static str>; 4],
+        clock: Timestamp,
+        taken_at: Timestamp,
+    ) -> bool {
+        let on_channels = telegram.registers().filter_map(|sent| Some((on_channel(sent.obis?)?, sent)));
         for (slot, device) in self.slots.iter_mut().zip(devices) {
             if slot.device != device {
                 *slot = Slot { device, ..Slot::default() };
             }
             slot.state = State::Empty;
         }
-        for ((place, _), sent) in on_channels().filter(|(_, sent)| sent.obis.is_some_and(is_passed_on)) {
+        for ((place, _), sent) in on_channels.filter(|(_, sent)| sent.obis.is_some_and(is_passed_on)) {
             if let Some(slot) = self.slots.get_mut(place) {
                 slot.state = slot.note(&sent, clock, taken_at);
                 if slot.state >= State::Astray {
