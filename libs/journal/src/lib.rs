@@ -39,6 +39,12 @@
 //! answers from both. A publisher's [`Queue`] reads segments from its cursor on. `transfer` exports and imports while
 //! no program runs, or beside one.
 //!
+//! # Damage, and places that change
+//!
+//! Frames are found again after damage (`wal::frame`), and a damaged database is copied as far as it can be read
+//! (`db::salvage`, by `db::walk`). [`Keeper`] compares device and inode of its files (`place`), and goes on in the place
+//! that is there. Where there is a folder in memory that survives the process, segments grow in it (`wal::live`).
+//!
 //! # Deleting
 //!
 //! A segment's file is removed when it is checkpointed and every publisher's cursor has moved past it; cursors are

@@ -69,7 +69,7 @@ fn a_page_that_was_overwritten_costs_what_was_in_it_and_is_named() {
     for page in (1..pages).step_by(3) {
         let dir = tempfile::tempdir().unwrap();
         let mut damaged = bytes.clone();
-        let noise = (0..PAGE).map(|n| (n * 2_654_435_761 >> 7) as u8);
+        let noise = (0..PAGE).map(|n| ((n * 2_654_435_761) >> 7) as u8);
         damaged.splice(page * PAGE..(page + 1) * PAGE, noise);
         fs::write(dir.path().join("journal.db"), damaged).unwrap();
         let clock = Clock::new();

@@ -246,7 +246,7 @@ fn a_path_that_is_a_folder_and_stray_files_stop_no_recording_and_cost_no_reading
         }
     }
     for (number, content) in [(1, 0), (last - 1, 3), (last + 1, 5000), (last + 1_000_000_000, 70_000)] {
-        let noise = (0..content).map(|n: usize| (n * 2_654_435_761 >> 9) as u8);
+        let noise = (0..content).map(|n: usize| ((n * 2_654_435_761) >> 9) as u8);
         fs::write(beside(number.to_string()), noise.collect::<Vec<_>>()).unwrap();
     }
     fs::create_dir(beside((last + 2).to_string())).unwrap();
