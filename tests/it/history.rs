@@ -82,6 +82,35 @@ fn a_journal_that_cannot_be_written_is_one_error_and_readings_go_on() {
 }
 
 #[test]
+fn a_state_folder_that_is_deleted_while_it_records_is_said_in_health_and_nothing_in_memory_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let meter = line();
+    let config = "[journal]\nsync_interval = \"1s\"\n".to_owned() + &d0("smartmeter_d0", meter.path());
+    let program = Program::with_config(folder.path(), &config);
+    let readings = |program: &Program| program.get(IMPORT).1["value"].as_array().map_or(0, Vec::len);
+    let send_one = |program: &Program, energy: &str| {
+        send(&meter, &seven_e_one(telegram(energy, "000458.90")));
+        let expected: f64 = energy.parse().unwrap();
+        program.until("/data/smartmeter_d0", "there", |json| json["POWER_IMPORT"]["value"] == expected);
+    };
+    send_one(&program, "002714.12830185");
+    let state = folder.path().join("state");
+    fs::remove_dir_all(&state).unwrap();
+    send_one(&program, "002714.12830186");
+    program.until("/health", "said", |health| {
+        health["journal"]["notice"].as_str().is_some_and(|notice| notice.contains("removed or replaced"))
+    });
+    program.until("/health", "recording", |health| health["journal"]["state"] == "recording");
+    assert!(program.log().contains("ERROR"), "{}", program.log());
+    send_one(&program, "002714.12830187");
+    assert_eq!(readings(&program), 3, "{:?}", program.get(IMPORT));
+    drop(program); // SIGKILL
+    let program = Program::with_config(folder.path(), &config);
+    program.until("/health", "recording", |health| health["journal"]["state"] == "recording");
+    assert_eq!(readings(&program), 3);
+}
+
+#[test]
 fn a_second_program_leaves_the_journal_to_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let journal = format!("[journal]\npath = \"{}/journal.db\"\n", folder.path().display());

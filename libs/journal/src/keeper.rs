@@ -288,7 +288,6 @@ impl Keeper {
             path.display()
         );
         error!("{message}");
-        lock(&self.shared.status).notice = Some(message);
         log.forget_files(!has_lock);
         if !has_lock || !has_database {
             // Closing would remove the `-wal` file of the path, which may be another one by now.
@@ -303,6 +302,7 @@ impl Keeper {
             self.open();
         }
         self.shared.wal.log().sync();
+        lock(&self.shared.status).notice = Some(message);
     }
 
     /// Makes what was recorded survive a power cut.
