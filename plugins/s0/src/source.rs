@@ -52,7 +52,7 @@ struct Open {
 
 enum Input {
     Gpio(GpioInput),
-    Serial(SerialInput),
+    Serial(Box<SerialInput>),
 }
 
 /// Content of the last batch.
@@ -103,7 +103,7 @@ impl DataAcquisition for S0Source {
             Device::Serial { port, baud } => {
                 SerialInput::open(port, *baud, *debounce, tally, self.learned.clone())
                     .await
-                    .map(|input| (Input::Serial(input), "serial", port.to_string()))
+                    .map(|input| (Input::Serial(Box::new(input)), "serial", port.to_string()))
             }
         };
         let (input, backend, line) = opened.map_err(|error| self.unavailable(error))?;
