@@ -58,10 +58,4 @@ impl Waiting {
         self.records.drain(..count);
         self.origins.drain(..count).filter_map(|origin| origin.done).next_back()
     }
-
-    /// Removes all records, each with the end of what is done with it.
-    #[cfg(test)]
-    pub(super) fn take(&mut self) -> Vec<(Record, Option<Mark>)> {
-        self.records.drain(..).zip(self.origins.drain(..).map(|origin| origin.done)).collect()
-    }
 }
