@@ -7,6 +7,7 @@ mod anonymise;
 mod contract;
 mod corruption;
 mod decoder;
+mod field;
 mod foreign;
 mod golden;
 mod properties;
