@@ -46,11 +46,14 @@ pub struct PluginInfo {
     pub(crate) build: Build,
 }
 
+/// A source, with its mode and its context.
+type BuiltSource = (Source, Mode, SourceContext);
+
 /// Builder of what a section configures, its type erased.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Build {
     /// The context of a source depends on its mode.
-    Source(fn(&Table<'_>, &dyn Fn(Mode) -> SourceContext) -> Built<(Source, Mode, SourceContext)>),
+    Source(fn(&Table<'_>, &dyn Fn(Mode) -> SourceContext) -> Built<BuiltSource>),
     Publisher(fn(&Table<'_>, &Context) -> Built<Box<dyn Publisher>>),
     Endpoint(fn(&Table<'_>, &Context) -> Built<Box<dyn Endpoint>>),
 }
