@@ -319,16 +319,26 @@ impl Keeper {
             )
         });
         if self.database.is_some() && !self.retry {
-            let path = &self.shared.settings.path;
+            // That of the log was logged where it arose.
             status.problem = self.shared.wal.log().problem().or_else(|| {
-                is_read_only(path).then(|| {
-                    format!(
-                        "the file system of {} is read-only: readings are kept in memory only",
-                        path.display()
-                    )
-                })
+                let problem = self.read_only()?;
+                if status.problem.as_ref() != Some(&problem) {
+                    error!("{problem}");
+                }
+                Some(problem)
             });
         }
+    }
+
+    /// Returns the problem of a file system that takes no writes, also while there is nothing to be written.
+    fn read_only(&self) -> Option<String> {
+        let path = &self.shared.settings.path;
+        is_read_only(path).then(|| {
+            let path = path.display();
+            format!(
+                "the file system of {path} is read-only: readings are kept in memory only; make it writable"
+            )
+        })
     }
 
     /// Moves what was recorded into the database.
