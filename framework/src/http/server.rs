@@ -239,7 +239,10 @@ impl Front {
         };
         let headers = request.headers();
         // `POST /` is a command, too.
-        let reading = (request.uri().path() != "/").then(|| visitors.grant(headers)).unwrap_or_default();
+        let reading = match request.uri().path() {
+            "/" => Reading::default(),
+            _ => visitors.grant(headers),
+        };
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         (reading, is_read.then(|| visitors.check(headers).err()).flatten().map(Response::from))
     }

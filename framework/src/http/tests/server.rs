@@ -226,3 +226,19 @@ async fn a_newcomer_takes_the_place_of_the_client_with_most_connections() {
     two.write(ASK).await;
     two.until("}}").await;
 }
+
+#[tokio::test]
+async fn idle_connections_to_an_endpoint_delay_its_next_client_only_briefly() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let routes = warp::any().map(Response::default);
+    tokio::spawn(crate::http::serve_routes(listener, routes, stop.clone()));
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(TcpStream::connect(address).await.unwrap());
+    }
+    let mut client = Client(TcpStream::connect(address).await.unwrap());
+    client.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    client.until("HTTP/1.1 200 OK").await;
+    stop.cancel();
+}

@@ -93,9 +93,16 @@ pub(crate) fn points(
 ) -> Result<(Vec<Sample>, Vec<Spanned>), ReadError> {
     let (mut raw, mut spans) = (Vec::new(), Vec::new());
     let history = series.history(from, to, Step::named(step))?;
-    match history.step.is_raw() {
-        true => history.readings(|sample| raw.push(*sample) == ())?,
-        false => history.spans(|span| spans.push(*span) == ())?,
+    if history.step.is_raw() {
+        history.readings(|sample| {
+            raw.push(*sample);
+            true
+        })?;
+    } else {
+        history.spans(|span| {
+            spans.push(*span);
+            true
+        })?;
     }
     Ok((raw, spans))
 }

@@ -31,9 +31,15 @@ fn ask(household: &Household, from: Micros, to: Micros, step: Option<&str>) -> R
         let history = series.history(from, to, step)?;
         let (mut raw, mut spans) = (Vec::new(), Vec::new());
         if history.step.is_raw() {
-            history.readings(|sample| raw.push(*sample) == ())?;
+            history.readings(|sample| {
+                raw.push(*sample);
+                true
+            })?;
         } else {
-            history.spans(|span| spans.push(*span) == ())?;
+            history.spans(|span| {
+                spans.push(*span);
+                true
+            })?;
         }
         let points = if history.step.is_raw() { Points::Raw(raw) } else { Points::Rollups(spans) };
         Ok(History { step: history.step, points })
