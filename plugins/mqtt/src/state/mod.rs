@@ -82,6 +82,13 @@ impl Shown {
         self.0.get(TIME).copied()
     }
 
+    fn set(&mut self, name: &str, time: Timestamp) {
+        match self.0.get_mut(name) {
+            Some(shown) => *shown = time,
+            None => drop(self.0.insert(name.to_owned(), time)),
+        }
+    }
+
     /// Returns whether a member with this time would go back. A time in the future is void: the clock was ahead.
     fn is_ahead(&self, name: &str, time: Timestamp, now: Timestamp) -> bool {
         self.0.get(name).is_some_and(|shown| *shown > time && *shown <= now)
@@ -135,7 +142,10 @@ impl Sections {
             self.late != Late::State && !is_newest && (is_unknown || is_before(taken_at, now, LATE));
         let topic = self.topics.state(&record.section);
         let section = self.sections.entry(record.section.clone()).or_default();
-        let shown = self.shown.entry(topic.clone()).or_default();
+        let shown = match self.shown.get_mut(&topic) {
+            Some(shown) => shown,
+            None => self.shown.entry(topic.clone()).or_default(),
+        };
         let numbers = &record.batch.readings;
         let is_old = is_late
             || match own_time {
@@ -173,11 +183,11 @@ impl Sections {
             });
         }
         if own_time {
-            shown.0.extend(numbers.iter().map(|reading| (time_name(&reading.name), taken_at)));
+            numbers.iter().for_each(|reading| shown.set(&time_name(&reading.name), taken_at));
         } else {
             section.taken_at = Some(taken_at);
         }
-        shown.0.insert(TIME.to_owned(), time);
+        shown.set(TIME, time);
         let members = section.members.iter().map(|(name, Member { value, time: dated, own_time })| {
             (&**name, value, Some(*dated).filter(|dated| *own_time || *dated != time))
         });
