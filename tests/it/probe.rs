@@ -142,7 +142,8 @@ fn silence_and_garbage_are_told_apart() {
 
 #[test]
 fn a_protocol_that_no_plugin_reads_is_named_with_what_to_do() {
-    let meters: [(u32, fn() -> Vec<u8>, &str); 5] = [
+    type Message = fn() -> Vec<u8>;
+    let meters: [(u32, Message, &str); 5] = [
         (2400, foreign::hdlc, "the meter sends DLMS/COSEM in HDLC frames: no plugin reads it yet"),
         (2400, foreign::dlms_over_mbus, "the meter sends DLMS/COSEM over M-Bus: no plugin reads it yet"),
         (

@@ -112,7 +112,8 @@ fn a_count_file_that_is_damaged_truncated_empty_or_gone_continues_from_the_journ
     let config = s0("heat", adapter.path());
     let file = folder.path().join("state/heat.count");
     let mut pulses = 0;
-    let damages: [(&str, fn(&Path)); 9] = [
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 9] = [
         ("gone", |file| fs::remove_file(file).unwrap()),
         ("empty", |file| fs::write(file, "").unwrap()),
         ("10 bytes long", |file| truncate(file, 10)),
