@@ -21,7 +21,7 @@ pub const TESTS: &[Test] =
 
 /// Telegrams of two hours at one a second.
 const TELEGRAMS: u64 = 7200;
-const MANY: usize = 20;
+const MANY: usize = 16;
 
 fn is_long() -> bool {
     std::env::var_os("SMARTMETER_LONG").is_some()
