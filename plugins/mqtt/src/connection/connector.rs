@@ -128,10 +128,10 @@ impl Connector {
             let End::Fault { since, error } = self.connect(connected_before).await else { return };
             connected_before |= since.is_some();
             self.short_lived = since.is_some_and(|since| since.elapsed() < fault::STABLE_AFTER);
+            self.state.send_replace(LinkState::Disconnected(error.clone()));
+            self.taken_over = if self.short_lived && !self.is_down().await { self.taken_over + 1 } else { 0 };
             self.warn(since.is_some(), &error);
             let misconfigured = matches!(error, PublishError::Misconfigured { .. });
-            self.state.send_replace(LinkState::Disconnected(error));
-            self.taken_over = if self.short_lived && !self.is_down().await { self.taken_over + 1 } else { 0 };
             // A connection that was lost at once, as with two clients of one name, keeps the longer pause.
             if since.is_some() && !self.short_lived {
                 retry.reset();

@@ -49,6 +49,8 @@ pub(crate) async fn a_broker_that_is_restarted_is_not_taken_for_another_client()
     until("connected", connected).await;
     for count in 1..=5 {
         broker.stop();
+        // The program looks whether the broker is down before it says so.
+        until("disconnected", || !connected()).await;
         broker.run();
         until("connected again", || reconnects(&home) == count && connected()).await;
     }
