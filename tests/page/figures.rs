@@ -21,6 +21,7 @@ pub const TESTS: &[Test] =
 
 /// Telegrams of two hours at one a second.
 const TELEGRAMS: u64 = 7200;
+/// Clients: as many event streams as one address may have.
 const MANY: usize = 16;
 
 fn is_long() -> bool {
