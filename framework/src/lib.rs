@@ -21,6 +21,7 @@ mod endpoint;
 mod faults;
 #[doc(hidden)]
 pub mod http;
+mod latest;
 mod panic;
 mod period;
 mod plugin;

@@ -8,10 +8,9 @@ use std::{
     },
 };
 
-use arc_swap::ArcSwapOption;
 use reading::words;
 
-use crate::{Counter, Faults, Stats, Timestamp};
+use crate::{Counter, Faults, Stats, Timestamp, latest::Latest};
 
 words! {
     /// State of a source, publisher or endpoint, with its word in `/health`.
@@ -29,14 +28,14 @@ words! {
     }
 }
 
-/// Status of one source, publisher or endpoint. Its worker writes it; anybody reads it without a lock.
+/// Status of one source, publisher or endpoint. Its worker writes it; anybody reads it.
 #[derive(Debug, Default)]
 pub struct WorkerStatus {
     /// Position in [`State::ALL`]; it begins with [`State::Starting`].
     state: AtomicU8,
     /// Microseconds since 1970; 0 = never.
     last_success: AtomicU64,
-    last_error: ArcSwapOption<(Timestamp, String)>,
+    last_error: Latest<(Timestamp, String)>,
     /// Panics of the plugin.
     pub panics: Counter,
     /// Counters and facts that the plugin reports.
@@ -61,7 +60,7 @@ impl WorkerStatus {
 
     /// Returns the last fault, which may be over.
     pub fn last_error(&self) -> Option<Arc<(Timestamp, String)>> {
-        self.last_error.load_full()
+        self.last_error.get()
     }
 
     /// Returns the line for the log after a success, if that is news: `first` after the start, else that it recovered.
@@ -82,7 +81,7 @@ impl WorkerStatus {
     }
 
     pub(crate) fn fault(&self, message: String) {
-        self.last_error.store(Some(Arc::new((Timestamp::now(), message))));
+        self.last_error.set(Arc::new((Timestamp::now(), message)));
     }
 
     pub(crate) fn success(&self, at: Timestamp) {

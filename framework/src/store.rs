@@ -1,7 +1,7 @@
 //! Newest batch and status of each source.
 //!
-//! Each section has one writer, its supervisor, and any number of readers. Readers see immutable [`Snapshot`]s and take
-//! no lock that a source holds: a blocked source cannot block them.
+//! Each section has one writer, its supervisor, and any number of readers. Readers see immutable [`Snapshot`]s. A
+//! source holds no lock while it works: a blocked source cannot block them.
 
 use std::{
     sync::{
@@ -11,13 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
 pub use crate::status::State;
 pub(crate) use crate::status::WorkerStatus;
-use crate::{Batch, Counter, Stats, Text};
+use crate::{Batch, Counter, Stats, Text, latest::Latest};
 
 /// Batches that a reader of events may be behind before it misses some.
 const EVENT_BACKLOG: usize = 256;
@@ -44,7 +43,7 @@ pub struct Section {
     pub stale_after: Duration,
     /// Its status.
     pub health: Health,
-    latest: ArcSwapOption<Snapshot>,
+    latest: Latest<Snapshot>,
 }
 
 /// A batch in the store. It never changes.
@@ -139,7 +138,7 @@ impl Store {
         });
         section.health.batches.increment();
         section.health.status.success(snapshot.batch.taken_at);
-        section.latest.store(Some(Arc::clone(&snapshot)));
+        section.latest.set(Arc::clone(&snapshot));
         // After the batch, and apart from its number: a reader that sees the new version must find the batch.
         self.version.fetch_add(1, Ordering::AcqRel);
         if self.events.receiver_count() > 0 {
@@ -152,18 +151,18 @@ impl Section {
     /// An empty section.
     pub fn new(name: impl Into<Text>, plugin: &'static str, stale_after: Duration, stats: Stats) -> Self {
         let health = Health { status: WorkerStatus::new(stats), ..Health::default() };
-        Self { name: name.into(), plugin, stale_after, health, latest: ArcSwapOption::empty() }
+        Self { name: name.into(), plugin, stale_after, health, latest: Latest::default() }
     }
 
     /// Returns the newest batch at `now`; `None` before the first.
     pub fn view(&self, now: Instant) -> Option<View> {
-        let snapshot = self.latest.load_full()?;
+        let snapshot = self.latest.get()?;
         let stale_from = snapshot.arrived + self.stale_after;
         Some(View { snapshot, stale: now >= stale_from, stale_from })
     }
 }
 
-/// Status of a source. Its supervisor writes it; anybody reads it without a lock.
+/// Status of a source. Its supervisor writes it; anybody reads it.
 #[derive(Debug, Default)]
 pub struct Health {
     /// State, last success, last fault, panics.

@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use warp::{
@@ -24,6 +23,7 @@ use warp::{
 use super::{ApiError, memory::Memory, reply};
 use crate::{
     Store, json,
+    latest::Latest,
     store::{Section, View},
     table::quoted,
 };
@@ -39,7 +39,7 @@ pub(super) struct Data {
     store: Arc<Store>,
     /// Distinguishes the versions of this run from those of an earlier one.
     boot: String,
-    document: ArcSwapOption<Document>,
+    document: Latest<Document>,
     memory: Memory,
 }
 
@@ -65,12 +65,7 @@ pub(super) fn routes(data: &Arc<Data>) -> BoxedFilter<(Response,)> {
 impl Data {
     pub(super) fn new(store: Arc<Store>, memory: Memory) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            store,
-            boot: format!("{:x}", since_1970.as_micros()),
-            document: ArcSwapOption::empty(),
-            memory,
-        }
+        Self { store, boot: format!("{:x}", since_1970.as_micros()), document: Latest::default(), memory }
     }
 
     /// Answers a plain `GET /data`, the most frequent request by far. The filters would answer the same, at a tenth
@@ -95,22 +90,21 @@ impl Data {
         let now = Instant::now();
         // Read before the batches: a version that is too old only costs another encoding.
         let version = self.store.version();
-        let last = self.document.load();
-        if let Some(document) = &*last
+        if let Some(document) = self.document.get()
             && document.version == version
             && document.valid_until.is_none_or(|end| now < end)
         {
-            return Some(Arc::clone(document));
+            return Some(document);
         }
         let mut document = self.encode(version, now);
         match self.memory.take(document.body.len()) {
             Ok(None) => {}
             Ok(Some(held)) => document.body = held.with(document.body),
             // The last one is as good for a moment.
-            Err(()) => return last.clone().filter(|last| now < last.encoded + BRIEFLY),
+            Err(()) => return self.document.get().filter(|last| now < last.encoded + BRIEFLY),
         }
         let document = Arc::new(document);
-        self.document.store(Some(Arc::clone(&document)));
+        self.document.set(Arc::clone(&document));
         Some(document)
     }
 
