@@ -12,9 +12,10 @@ use futures_util::FutureExt as _;
 ///
 /// # Errors
 /// Returns the message of the panic.
-pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
+// Not an `async fn`, whose future would keep `work` twice: as its argument, and while it is awaited.
+pub(crate) fn caught<T>(work: impl Future<Output = T>) -> impl Future<Output = Result<T, String>> {
     // A plugin is opened again after a panic, and nothing of its state is read before.
-    AssertUnwindSafe(work).catch_unwind().await.map_err(message)
+    AssertUnwindSafe(work).catch_unwind().map(|result| result.map_err(message))
 }
 
 /// Returns the message of a panic.
