@@ -63,7 +63,7 @@ impl JournalConfig {
     fn check(keys: Keys, state_dir: &Path) -> Result<Self, ConfigError> {
         // Not in the working directory: a service and its user's shell have different ones.
         let path = state_dir.join(&keys.path);
-        let no_file = (keys.path.file_name().is_none() || path.is_dir()).then(|| {
+        let no_file = keys.path.file_name().is_none().then(|| {
             ConfigError::key("path", format!("`{}` is not a file name", path.display()))
                 .hint("write the database's own name, with its folder: `/var/lib/smartmeter/journal.db`")
         });

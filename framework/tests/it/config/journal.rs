@@ -29,10 +29,10 @@ fn the_journal_is_kept_below_the_state_directory() {
 #[test]
 fn every_mistake_about_the_journal_is_shown() {
     let shown = mistakes(
-        "[journal]\npath = \"/tmp/\"\nsync_interval = \"500ms\"\nraw_retention = \"23h\"\n[sources.a]\nplugin = \"fak\"\n",
+        "[journal]\npath = \"/\"\nsync_interval = \"500ms\"\nraw_retention = \"23h\"\n[sources.a]\nplugin = \"fak\"\n",
     );
     for expected in [
-        "config.toml:2:8: `/tmp/` is not a file name",
+        "config.toml:2:8: `/` is not a file name",
         "hint: write the database's own name, with its folder",
         "config.toml:3:17: `sync_interval` must be 1s to 1h, not 500ms",
         "config.toml:4:17: `raw_retention` must be at least 1d, not 23h",
@@ -53,4 +53,12 @@ fn every_mistake_about_the_journal_is_shown() {
         shown.contains("`journal` must be a table, not an integer") && shown.contains("`fak`"),
         "{shown}"
     );
+}
+
+#[test]
+fn a_folder_at_the_journals_path_does_not_stop_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("journal.db")).unwrap();
+    let text = format!("[server]\nstate_dir = \"{}\"\n", folder.path().display());
+    assert_eq!(parse(&text).unwrap().journal.path, folder.path().join("journal.db"));
 }
