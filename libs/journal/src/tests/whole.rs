@@ -13,8 +13,8 @@ use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
 use crate::{
-    ClockReading, ClockSource, Journal, Keeper, Micros, Per, ReadError, Sample, Series, Settings, Spanned,
-    Step, wal::segment,
+    ClockReading, ClockSource, History, Journal, Keeper, Micros, Per, ReadError, Sample, Series, Settings,
+    Spanned, Step, wal::segment,
 };
 use reading::{Batch, Decimal, Reading, Timestamp};
 
@@ -91,8 +91,12 @@ pub(crate) fn points(
     (from, to): (Micros, Micros),
     step: &str,
 ) -> Result<(Vec<Sample>, Vec<Spanned>), ReadError> {
+    collect(&series.history(from, to, Step::named(step))?)
+}
+
+/// The readings of a history, or its roll-ups.
+pub(crate) fn collect(history: &History<'_>) -> Result<(Vec<Sample>, Vec<Spanned>), ReadError> {
     let (mut raw, mut spans) = (Vec::new(), Vec::new());
-    let history = series.history(from, to, Step::named(step))?;
     if history.step.is_raw() {
         history.readings(|sample| {
             raw.push(*sample);

@@ -8,6 +8,7 @@ use crate::{
     },
     series::Sample,
     testing::{Household, at, named, sample},
+    tests::whole::collect,
     time::{Micros, SECOND, Span},
 };
 
@@ -29,18 +30,7 @@ fn ask(household: &Household, from: Micros, to: Micros, step: Option<&str>) -> R
     household.ask(|view| {
         let series = view.find("d0", "P", None)?;
         let history = series.history(from, to, step)?;
-        let (mut raw, mut spans) = (Vec::new(), Vec::new());
-        if history.step.is_raw() {
-            history.readings(|sample| {
-                raw.push(*sample);
-                true
-            })?;
-        } else {
-            history.spans(|span| {
-                spans.push(*span);
-                true
-            })?;
-        }
+        let (raw, spans) = collect(&history)?;
         let points = if history.step.is_raw() { Points::Raw(raw) } else { Points::Rollups(spans) };
         Ok(History { step: history.step, points })
     })
