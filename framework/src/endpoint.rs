@@ -11,7 +11,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use warp::{Filter, reply::Response};
 
-use crate::{ConfigError, Context, Store, http, store::Snapshot};
+use crate::{
+    ConfigError, Context, Store,
+    http::{self, Visitors},
+    store::Snapshot,
+};
 
 /// A kind of endpoint. One crate implements it once and registers it with
 /// [`register_endpoint!`](crate::register_endpoint).
@@ -51,12 +55,13 @@ pub trait Endpoint: Send + 'static {
 #[derive(Debug, Clone)]
 pub struct EndpointContext {
     store: Arc<Store>,
+    visitors: Arc<Visitors>,
     stop: CancellationToken,
 }
 
 impl EndpointContext {
-    pub(crate) fn new(store: Arc<Store>, stop: CancellationToken) -> Self {
-        Self { store, stop }
+    pub(crate) fn new(store: Arc<Store>, visitors: Arc<Visitors>, stop: CancellationToken) -> Self {
+        Self { store, visitors, stop }
     }
 
     /// Returns the newest batch of each source, in the order of the configuration. A source whose batch is stale is
@@ -72,12 +77,13 @@ impl EndpointContext {
         Updates(self.store.subscribe())
     }
 
-    /// Serves HTTP until the program ends: at most 64 connections, and limits for the time and memory of each.
+    /// Serves HTTP until the program ends: at most 64 connections, and limits for the time and memory of each. Who may
+    /// read is checked as for `[server]`, by `allowed_hosts` and `cors_origins`.
     pub async fn serve_http<F>(&self, listener: TcpListener, routes: F)
     where
         F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
     {
-        http::serve_routes(listener, routes, self.stop.clone()).await;
+        http::serve_routes(listener, routes, Arc::clone(&self.visitors), self.stop.clone()).await;
     }
 }
 

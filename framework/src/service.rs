@@ -98,6 +98,7 @@ impl Service {
             &server,
             self.simulated,
         );
+        let visitors = api.visitors();
         let cancel = CancellationToken::new();
         let mut servers = JoinSet::new();
         listener.set_nonblocking(true)?;
@@ -113,7 +114,8 @@ impl Service {
         let mut workers = Vec::new();
         for (ConfiguredEndpoint { endpoint, .. }, status, worker, listener) in endpoints {
             info!(endpoint = %status.name, "listening on {}", status.address);
-            let serving = Serving { endpoint, listener, status, store: Arc::clone(&store) };
+            let (store, visitors) = (Arc::clone(&store), Arc::clone(&visitors));
+            let serving = Serving { endpoint, listener, status, store, visitors };
             servers.spawn_on(keep_running(serving, cancel.clone()), worker.handle());
             workers.push(worker);
         }

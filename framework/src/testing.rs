@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     AcquireError, Batch, Commands, Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource,
     EndpointContext, EndpointPlugin, JournalConfig, Mode, PluginInfo, PublisherContext, PublisherPlugin,
-    ServerConfig, Setting, SourcePlugin, Stats, Store, plugins,
+    ServerConfig, Setting, SourcePlugin, Stats, Store, http::Visitors, plugins,
 };
 
 /// Checks the contract of a source plugin:
@@ -162,7 +162,8 @@ pub fn publisher_context_stale_after(batches: &[(&str, Batch)], stale_after: Dur
 
 /// Returns the context of an endpoint in the same program.
 pub fn endpoint_context(context: &PublisherContext) -> EndpointContext {
-    EndpointContext::new(Arc::clone(&context.store), CancellationToken::new())
+    let visitors = Arc::new(Visitors::new(&parse("", &[]).server));
+    EndpointContext::new(Arc::clone(&context.store), visitors, CancellationToken::new())
 }
 
 /// Publishes a batch as from its source.

@@ -45,11 +45,11 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use warp::{Filter, filters::BoxedFilter, http::Method, path::FullPath, reply::Response};
 
-use self::{error::ApiError, reply::Members, visitors::Visitors};
+use self::{error::ApiError, reply::Members};
 use crate::{Commands, ServerConfig, Store, journal::Journal, publish::Delivery, serving::EndpointStatus};
 
 pub use self::server::serve;
-pub(crate) use self::server::serve_routes;
+pub(crate) use self::{server::serve_routes, visitors::Visitors};
 
 /// Everything that is served.
 pub struct Api {
@@ -130,6 +130,11 @@ impl Api {
             store,
             limits: Limits::default(),
         }
+    }
+
+    /// Returns the rules for readers, which hold for endpoints, too.
+    pub(crate) fn visitors(&self) -> Arc<Visitors> {
+        Arc::clone(&self.visitors)
     }
 
     /// Returns it with other limits: tests cannot wait for the real ones.

@@ -46,7 +46,7 @@ use super::{
     data::Data,
     linger,
     memory::{Memory, SMALL, Watched},
-    visitors::{Reading, Visitors},
+    visitors::{Reading, Visitors, settle_host},
 };
 
 /// Pause after a failure to accept a connection.
@@ -62,14 +62,18 @@ pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) {
     serve_all(listener, front(api, stop)).await;
 }
 
-/// Serves the routes of an endpoint until `stop`, with the same limits but fewer connections.
-pub(crate) async fn serve_routes<F>(listener: TcpListener, routes: F, stop: CancellationToken)
-where
+/// Serves the routes of an endpoint until `stop`, with the same rules and limits but fewer connections.
+pub(crate) async fn serve_routes<F>(
+    listener: TcpListener,
+    routes: F,
+    visitors: Arc<Visitors>,
+    stop: CancellationToken,
+) where
     F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
 {
     let limits = Limits { connections: ENDPOINT_CONNECTIONS, ..Limits::default() };
     let (routes, memory) = (service(routes.boxed()), Memory::default());
-    serve_all(listener, Front { data: None, routes, visitors: None, limits, memory, stop }).await;
+    serve_all(listener, Front { data: None, routes, visitors, limits, memory, stop }).await;
 }
 
 async fn serve_all(listener: TcpListener, front: Front) {
@@ -143,10 +147,10 @@ impl<B: Body<Data = Bytes, Error = warp::Error>> AnyBody for B {}
 /// Everything that a connection needs.
 #[derive(Clone)]
 pub(super) struct Front {
-    /// Shortcut for `GET /data`, if there is one.
+    /// Shortcut for `GET /data`; an endpoint has neither that path nor commands.
     data: Option<Arc<Data>>,
     routes: Routes,
-    visitors: Option<Arc<Visitors>>,
+    visitors: Arc<Visitors>,
     limits: Limits,
     memory: Memory,
     stop: CancellationToken,
@@ -156,7 +160,7 @@ pub(super) struct Front {
 pub(super) fn front(api: Api, stop: CancellationToken) -> Front {
     let routes = service(api.routes(stop.clone()));
     let Api { data, visitors, limits, memory, .. } = api;
-    Front { data: Some(data), routes, visitors: Some(visitors), limits, memory, stop }
+    Front { data: Some(data), routes, visitors, limits, memory, stop }
 }
 
 fn service(routes: BoxedFilter<(Response,)>) -> Routes {
@@ -205,9 +209,10 @@ impl Front {
         if request.body().is_end_stream() {
             progress.answering();
         }
+        let settled = settle_host(&mut request);
         in_lower_case(&mut request);
         let (reading, refused) = self.visit(&request);
-        if let Some(refused) = refused {
+        if let Some(refused) = settled.err().map(Response::from).or(refused) {
             return Either::Left(ready(Ok(refused.map(|body| Watched::new(body, progress, None)))));
         }
         if let Some(mut response) = self.data.as_ref().and_then(|data| data.shortcut(&request)) {
@@ -234,17 +239,17 @@ impl Front {
     /// Returns what a web page of another host may read of the answer, and the answer to a request that was meant for
     /// another machine. Commands have rules of their own.
     fn visit(&self, request: &Request<Incoming>) -> (Reading, Option<Response>) {
-        let Some(visitors) = self.visitors.as_ref().filter(|_| request.uri().path() != "/cmd") else {
-            return (Reading::default(), None);
+        let has_commands = self.data.is_some();
+        // `POST /` is a command, too.
+        let (reads, may_be_page) = match request.uri().path() {
+            "/cmd" if has_commands => (false, false),
+            "/" if has_commands => (matches!(*request.method(), Method::GET | Method::HEAD), false),
+            _ if has_commands => (matches!(*request.method(), Method::GET | Method::HEAD), true),
+            _ => (true, true),
         };
         let headers = request.headers();
-        // `POST /` is a command, too.
-        let reading = match request.uri().path() {
-            "/" => Reading::default(),
-            _ => visitors.grant(headers),
-        };
-        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-        (reading, is_read.then(|| visitors.check(headers).err()).flatten().map(Response::from))
+        let reading = if may_be_page { self.visitors.grant(headers) } else { Reading::default() };
+        (reading, reads.then(|| self.visitors.check(headers).err()).flatten().map(Response::from))
     }
 }
 

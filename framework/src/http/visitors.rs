@@ -6,7 +6,7 @@
 use std::{fs, net::IpAddr};
 
 use warp::{
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header},
     reply::Response,
 };
 
@@ -18,7 +18,7 @@ const ALL: &str = "*";
 
 /// Rules for readers.
 #[derive(Debug)]
-pub(super) struct Visitors {
+pub(crate) struct Visitors {
     /// Names of this machine; `None` if any is one.
     hosts: Option<Vec<String>>,
     origins: Vec<String>,
@@ -26,33 +26,29 @@ pub(super) struct Visitors {
 
 impl Visitors {
     /// Rules of the configuration, with the names that the system has for this machine.
-    pub(super) fn new(server: &ServerConfig) -> Self {
+    pub(crate) fn new(server: &ServerConfig) -> Self {
         let hosts = server.allowed_hosts.iter().cloned().chain(own_names());
         let any = server.allowed_hosts.iter().any(|host| host == ALL);
         Self { hosts: (!any).then(|| hosts.collect()), origins: server.cors_origins.clone() }
     }
 
-    /// Checks that a request is meant for this machine. Only browsers can be misled, and they send `Host`.
+    /// Checks that a request is meant for this machine. Only browsers can be misled, and they send `Host`; a client of
+    /// HTTP/1.0 without one is none.
     ///
     /// # Errors
     /// Returns 421 if the name in `Host` is that of another machine.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let Some(hosts) = &self.hosts else { return Ok(()) };
-        let is_own = |host: &HeaderValue| {
-            let host = host.to_str().unwrap_or_default();
-            is_address(host) || hosts.iter().any(|own| own.eq_ignore_ascii_case(name(host)))
-        };
-        match headers.get_all(header::HOST).iter().find(|host| !is_own(host)) {
-            None => Ok(()),
-            Some(host) => {
-                let host = String::from_utf8_lossy(host.as_bytes());
-                let message = format!(
-                    "this machine is not known as `{}`: list it in `allowed_hosts` in `[server]`",
-                    host.chars().take(100).collect::<String>()
-                );
-                Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", message))
-            }
+        let (Some(hosts), Some(host)) = (&self.hosts, headers.get(header::HOST)) else { return Ok(()) };
+        let text = host.to_str().unwrap_or_default();
+        if is_address(text) || hosts.iter().any(|own| own.eq_ignore_ascii_case(name(text))) {
+            return Ok(());
         }
+        let host = String::from_utf8_lossy(host.as_bytes());
+        let message = format!(
+            "this machine is not known as `{}`: list it in `allowed_hosts` in `[server]`",
+            host.chars().take(100).collect::<String>()
+        );
+        Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", message))
     }
 
     /// Returns what a web page of another host may read of the answer.
@@ -66,6 +62,27 @@ impl Visitors {
         let origin = headers.get(header::ORIGIN).filter(is_listed).cloned();
         Reading { origin, varies: !self.origins.is_empty() }
     }
+}
+
+/// Makes `Host` the only place that says which host a request is for: an absolute target replaces it, as RFC 9112,
+/// 3.2.2 demands. All rules look there.
+///
+/// # Errors
+/// Returns 400 if there are several, or none where HTTP/1.1 needs one (RFC 9112, 3.2).
+pub(super) fn settle_host<B>(request: &mut Request<B>) -> Result<(), ApiError> {
+    let count = request.headers().get_all(header::HOST).iter().count();
+    if count > 1 {
+        return Err(ApiError::bad_request("the request has several `Host` headers, expected one"));
+    }
+    if count == 0 && request.version() == Version::HTTP_11 {
+        return Err(ApiError::bad_request("the request has no `Host` header, which HTTP/1.1 needs"));
+    }
+    // A text that was parsed as a URL is always a valid header.
+    let named = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    if let Some(host) = named {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    Ok(())
 }
 
 /// Permission of a web page to read an answer.

@@ -54,7 +54,7 @@ async fn commands_need_this_machine_or_the_token() {
         (TOKEN, "127.0.0.1", "Host: localhost\r\nForwarded: for=192.168.1.9\r\n", 401),
         // A browser on this machine, with a name or a page of a stranger.
         (NO_TOKEN, "127.0.0.1", "Host: evil.example:8080\r\n", 403),
-        (NO_TOKEN, "127.0.0.1", "", 403),
+        (NO_TOKEN, "127.0.0.1", "", 400),
         (NO_TOKEN, "127.0.0.1", "Host: localhost:8080\r\nOrigin: http://localhost:8080\r\n", 200),
         (NO_TOKEN, "127.0.0.1", "Host: localhost:8080\r\nOrigin: http://localhost:3000\r\n", 403),
         (NO_TOKEN, "127.0.0.1", "Host: localhost:8080\r\nOrigin: http://evil.example\r\n", 403),

@@ -44,9 +44,79 @@ async fn a_name_that_is_not_of_this_machine_is_misdirected() {
             }
         }
     }
-    // Only browsers can be misled, and they send a name; one of two is enough.
-    assert_eq!(ask("", "/data", "").await.status, 200);
-    assert_eq!(ask("", "/data", "Host: localhost\r\nHost: evil.example\r\n").await.status, 421);
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_or_with_two_is_refused_and_an_absolute_target_counts_as_host() {
+    const OWN: &str = "Host: localhost\r\n";
+    const FOREIGN: &str = "Host: evil.example\r\n";
+    for (target, version, headers, status) in [
+        ("", "1.1", "", 400),
+        ("", "1.1", "Host: localhost\r\nHost: localhost\r\n", 400),
+        ("", "1.1", "Host: localhost\r\nHost: evil.example\r\n", 400),
+        ("", "1.0", "Host: localhost\r\nHost: evil.example\r\n", 400),
+        ("", "1.1", "Host:\r\n", 421),
+        // Browsers do not speak it.
+        ("", "1.0", "", 200),
+        ("", "1.0", OWN, 200),
+        ("", "1.0", FOREIGN, 421),
+        ("http://localhost:8080", "1.1", OWN, 200),
+        ("http://127.0.0.1", "1.1", FOREIGN, 200),
+        ("HTTP://[::1]:8080", "1.0", "", 200),
+        ("http://evil.example", "1.1", OWN, 421),
+        ("http://evil.example:8080", "1.0", OWN, 421),
+        ("http://evil.example", "1.0", "", 421),
+        ("http://me@localhost", "1.1", OWN, 421),
+        ("http://localhost", "1.1", "", 400),
+    ] {
+        for path in ["/data", "/data/meter", "/DATA", "/health?code=200", "/metrics", "/", "/cmds"] {
+            let request = format!("GET {target}{path} HTTP/{version}\r\nConnection: close\r\n{headers}\r\n");
+            let answer = Setup::default().ask_from("192.168.1.9", &request).await;
+            assert_eq!(answer.status, status, "{request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_command_goes_to_the_host_of_an_absolute_target() {
+    for (target, version, host, status) in [
+        ("http://localhost", "1.1", "Host: localhost\r\n", 200),
+        ("http://localhost", "1.1", "Host: evil.example\r\n", 200),
+        ("http://localhost", "1.0", "", 200),
+        ("http://evil.example", "1.1", "Host: localhost\r\n", 403),
+        ("", "1.0", "", 403),
+    ] {
+        let (setup, runs) = with_commands("");
+        let body = r#"{"name":"echo","args":{"text":"x"}}"#;
+        let request = format!(
+            "POST {target}/cmd HTTP/{version}\r\n{host}Connection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        assert_eq!(setup.ask_from("127.0.0.1", &request).await.status, status, "{target} {version} {host}");
+        assert_eq!(runs.load(Ordering::Relaxed), usize::from(status == 200));
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_checks_the_host_of_every_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let routes = warp::any().map(Response::default);
+    let setup = Setup { config: "allowed_hosts = [\"meter.example\"]", ..Setup::default() };
+    let visitors = setup.api().visitors();
+    let served = tokio::spawn(crate::http::serve_routes(listener, routes, visitors, stop.clone()));
+    let running = Running { store: setup.store, address, stop, served };
+    for (host, status) in [
+        ("Host: localhost\r\n", 200),
+        ("Host: meter.example\r\n", 200),
+        ("Host: evil.example\r\n", 421),
+        ("", 400),
+    ] {
+        for request in ["GET /", "GET /uuid", "POST /", "GET /cmd", "POST /cmd"] {
+            let answer = running.send(format!("{request} HTTP/1.1\r\nConnection: close\r\n{host}\r\n")).await;
+            assert_eq!(answer.status, status, "{request} {host}");
+        }
+    }
 }
 
 #[tokio::test]
