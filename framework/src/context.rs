@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use crate::{Decimal, Text, Timestamp, journal::Journal};
+use crate::{Decimal, Role, Text, Timestamp, journal::Journal};
 
 /// Context of one source, publisher or endpoint: its name, its state directory, its statistics.
 #[derive(Debug, Clone)]
 pub struct Context {
+    role: Role,
     name: Text,
     state_dir: PathBuf,
     runtime_dir: Option<PathBuf>,
@@ -23,16 +24,24 @@ pub struct Context {
 }
 
 impl Context {
-    /// The context called `name`. The framework and tests make it.
+    /// The context of a source called `name`, in a program with this state folder. The framework and tests make it.
     #[doc(hidden)]
     pub fn new(name: impl Into<Text>, state_dir: impl Into<PathBuf>) -> Self {
         Self {
+            role: Role::Source,
             name: name.into(),
             state_dir: state_dir.into(),
             runtime_dir: None,
             sources: Arc::default(),
             stats: Stats::default(),
         }
+    }
+
+    /// Makes it the context of a source, publisher or endpoint.
+    #[doc(hidden)]
+    pub fn with_role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
     }
 
     /// Adds the names of all sources in the configuration. All contexts share them: copies would grow with the square of
@@ -60,8 +69,15 @@ impl Context {
         &self.sources
     }
 
-    /// The folder for files that must survive a restart. It need not exist yet.
-    pub fn state_dir(&self) -> &Path {
+    /// Its own folder for files that must survive a restart, `sources/<name>` in the program's state folder. It need
+    /// not exist yet.
+    pub fn state_dir(&self) -> PathBuf {
+        self.state_dir.join(format!("{}s", self.role)).join(&*self.name)
+    }
+
+    /// The program's state folder. `s0` keeps its counts there, where earlier versions have put them.
+    #[doc(hidden)]
+    pub fn program_state_dir(&self) -> &Path {
         &self.state_dir
     }
 
@@ -80,10 +96,15 @@ impl Context {
         }
     }
 
-    /// Registers a counter that `/health` shows with the source or publisher, such as `parity_errors`.
+    /// Returns the counter called `name`, such as `parity_errors`, which `/health` shows with the source or publisher.
+    /// The same name is the same counter.
     pub fn counter(&self, name: &'static str) -> Counter {
+        let mut stats = self.stats.lock();
+        if let Some((_, counter)) = stats.counters.iter().find(|(known, _)| *known == name) {
+            return counter.clone();
+        }
         let counter = Counter::default();
-        self.stats.lock().counters.push((name, counter.clone()));
+        stats.counters.push((name, counter.clone()));
         counter
     }
 
@@ -222,5 +243,28 @@ impl Stats {
     /// The facts by name.
     pub fn facts(&self) -> Vec<(&'static str, Text)> {
         self.lock().facts.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_name_is_the_same_counter() {
+        let cx = Context::new("meter", "");
+        cx.counter("errors").increment();
+        cx.counter("others").increment();
+        cx.counter("errors").increment();
+        assert_eq!(cx.stats().counters(), [("errors", 2), ("others", 1)]);
+    }
+
+    #[test]
+    fn each_source_publisher_and_endpoint_has_a_state_folder_of_its_own() {
+        let folder = |role, name| Context::new(name, "/var/lib/x").with_role(role).state_dir();
+        assert_eq!(folder(Role::Source, "home"), Path::new("/var/lib/x/sources/home"));
+        assert_eq!(folder(Role::Source, "car"), Path::new("/var/lib/x/sources/car"));
+        assert_eq!(folder(Role::Publisher, "home"), Path::new("/var/lib/x/publishers/home"));
+        assert_eq!(folder(Role::Endpoint, "home"), Path::new("/var/lib/x/endpoints/home"));
     }
 }

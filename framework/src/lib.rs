@@ -39,6 +39,7 @@ pub mod testing;
 
 pub use ::journal::{self, Record};
 pub use async_trait::async_trait;
+pub use futures_util::stream;
 pub use reading::{
     Batch, Decimal, DeviceTime, Direction, Factor, Kind, Meaning, Medium, Obis, Phase, Quantity, Reading,
     SPELLINGS, Scaled, Text, Timestamp, Unit, Value, json,

@@ -66,7 +66,9 @@ impl PluginInfo {
             section.build(|config| {
                 let mode = P::mode(&config);
                 let cx = context(mode);
-                Ok((P::build(config, &cx)?, mode, cx))
+                let source = P::build(config, &cx)?;
+                let mode = source.mode.unwrap_or(mode);
+                Ok((source, mode, cx))
             })
         });
         let (role, keys) = (Role::Source, keys_of::<P::Config> as fn() -> _);

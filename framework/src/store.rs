@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 
 pub use crate::status::State;
 pub(crate) use crate::status::WorkerStatus;
-use crate::{Batch, Counter, Stats, Text, latest::Latest};
+use crate::{Batch, Counter, Stats, Text, Timestamp, latest::Latest};
 
 /// Batches that a reader of events may be behind before it misses some.
 const EVENT_BACKLOG: usize = 256;
@@ -44,6 +44,9 @@ pub struct Section {
     /// Its status.
     pub health: Health,
     latest: Latest<Snapshot>,
+    began: Instant,
+    /// Microseconds from `began` to the last time that the device had nothing new; 0 = never.
+    confirmed: AtomicU64,
 }
 
 /// A batch in the store. It never changes.
@@ -151,13 +154,23 @@ impl Section {
     /// An empty section.
     pub fn new(name: impl Into<Text>, plugin: &'static str, stale_after: Duration, stats: Stats) -> Self {
         let health = Health { status: WorkerStatus::new(stats), ..Health::default() };
-        Self { name: name.into(), plugin, stale_after, health, latest: Latest::default() }
+        let (began, confirmed) = (Instant::now(), AtomicU64::new(0));
+        Self { name: name.into(), plugin, stale_after, health, latest: Latest::default(), began, confirmed }
+    }
+
+    /// Notes that the device has nothing new: its last readings still hold. Only the section's supervisor calls this.
+    pub(crate) fn confirm(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.began).as_micros();
+        let since = u64::try_from(since).unwrap_or(u64::MAX);
+        self.confirmed.store(since.max(1), Ordering::Relaxed);
+        self.health.status.success(Timestamp::now());
     }
 
     /// Returns the newest batch at `now`; `None` before the first.
     pub fn view(&self, now: Instant) -> Option<View> {
         let snapshot = self.latest.get()?;
-        let stale_from = snapshot.arrived + self.stale_after;
+        let confirmed = self.began + Duration::from_micros(self.confirmed.load(Ordering::Relaxed));
+        let stale_from = snapshot.arrived.max(confirmed) + self.stale_after;
         Some(View { snapshot, stale: now >= stale_from, stale_from })
     }
 }
@@ -207,6 +220,18 @@ mod tests {
         let mut out = Vec::new();
         later.write_to(&mut out);
         assert!(String::from_utf8(out).unwrap().ends_with(r#""a":1,"b":1,"stale":true}"#));
+    }
+
+    #[test]
+    fn a_device_that_has_nothing_new_does_not_turn_stale() {
+        let store = store_of("meter", Some(batch(1)));
+        let section = store.section("meter").unwrap();
+        let later = Instant::now() + Duration::from_secs(60);
+        assert!(section.view(later).unwrap().stale);
+        section.confirm(later);
+        let view = section.view(later + Duration::from_secs(29)).unwrap();
+        assert!(!view.stale && view.stale_from > later);
+        assert!(section.view(later + Duration::from_secs(30)).unwrap().stale);
     }
 
     #[test]

@@ -132,13 +132,13 @@ fn only<T>(mut all: Vec<T>, kind: &str, of: impl Fn(&T) -> &'static str) -> T {
 /// Returns the source's error.
 ///
 /// # Panics
-/// Panics as [`source`] does, and if two readings of the batch have the same name.
+/// Panics as [`source`] does, if it has nothing new, and if two readings of the batch have the same name.
 pub async fn first_batch<P: SourcePlugin>(config: &str, state_dir: &Path) -> Result<Batch, AcquireError> {
     let mut source = source::<P>(config, state_dir).acquisition;
     source.open().await?;
     let batch = source.acquire().await;
     source.close().await;
-    let batch = batch?;
+    let batch = batch?.expect("the source has nothing new");
     let mut names = BTreeSet::from(["timestampUTC", "stale"]);
     for reading in &batch.readings {
         assert!(names.insert(&reading.name), "the name `{}` is taken", reading.name);

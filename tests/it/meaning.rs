@@ -143,8 +143,8 @@ struct Fixed(Vec<Reading>);
 
 #[async_trait]
 impl DataAcquisition for Fixed {
-    async fn acquire(&mut self) -> Result<Batch, AcquireError> {
-        Ok(Batch::now(self.0.clone()))
+    async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
+        Ok(Some(Batch::now(self.0.clone())))
     }
 }
 

@@ -223,11 +223,12 @@ impl Search<'_> {
             }
         };
         let unreadable = match answer {
-            Some(Ok(batch)) => {
+            Some(Ok(Some(batch))) => {
                 let telegram = Telegram { plugin, ident: fact("ident"), readings: batch.readings };
                 return Err(self.found(telegram, None, format!("{keys}\ninterval = \"1m\"\n")));
             }
             _ if fact("mode").is_none() => return Ok(()),
+            Some(Ok(None)) => "it has nothing new".to_owned(),
             Some(Err(error)) => error.to_string(),
             None => format!("its readout did not end within {READOUT:?}"),
         };

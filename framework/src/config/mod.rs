@@ -160,14 +160,18 @@ impl<'a> Reader<'a> {
         let endpoints = self.named(Role::Endpoint, endpoints);
         let names: Arc<[Text]> = sources.iter().map(|(name, _)| Text::from(name)).collect();
         let runtime_dir = server.as_ref().and_then(|server| server.runtime_dir.as_deref());
-        let context = &|name: &str| {
-            Context::new(name, &state_dir).with_runtime_dir(runtime_dir).with_sources(names.clone())
+        let of = |role| {
+            let (state_dir, names) = (&state_dir, &names);
+            move |name: &str| {
+                let context = Context::new(name, state_dir).with_role(role);
+                context.with_runtime_dir(runtime_dir).with_sources(Arc::clone(names))
+            }
         };
 
-        let sources = self.sources(sources, context);
+        let sources = self.sources(sources, of(Role::Source));
         let is_recorded = journal.as_ref().is_none_or(|journal| journal.enabled);
-        let publishers = self.publishers(publishers, context, is_recorded);
-        let endpoints = self.endpoints(endpoints, server.as_ref(), context);
+        let publishers = self.publishers(publishers, of(Role::Publisher), is_recorded);
+        let endpoints = self.endpoints(endpoints, server.as_ref(), of(Role::Endpoint));
         Some(Config {
             server: server.filter(|_| server_is_right)?,
             journal: journal?,

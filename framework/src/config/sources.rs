@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         let stale = |mode| stale_after.unwrap_or_else(|| schedule(mode).default_stale_after());
         let of_mode = |mode| SourceContext::new(context.clone(), stale(mode));
         let (built, is_right) = build(section, &of_mode).known();
-        let Some((Source { acquisition, commands, device }, mode, context)) = built.filter(|_| enabled)
+        let Some((Source { acquisition, commands, device, .. }, mode, context)) = built.filter(|_| enabled)
         else {
             return (None, None);
         };

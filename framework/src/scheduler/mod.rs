@@ -15,6 +15,8 @@ mod thinner;
 mod worker;
 
 pub use self::schedule::Schedule;
+#[cfg(test)]
+pub(crate) use self::supervisor::chain;
 pub(crate) use self::{
     supervisor::Supervisor,
     worker::{Work, Worker, keep_running, raise_open_files},

@@ -74,7 +74,7 @@ impl Supervisor {
             };
             tokio::select! {
                 ended = caught(work) => match ended {
-                    Ok(Err(fault)) => Ended::Fault(fault.of_device(device.as_deref())),
+                    Ok(Err(fault)) => Ended::Fault(fault.of_device(device.as_deref().unwrap_or("the device"))),
                     Ok(Ok(never)) => match never {},
                     Err(message) => Ended::Panicked(message),
                 },
@@ -160,9 +160,10 @@ impl Outlet<'_> {
                 }
             };
             match acquired {
-                Ok(batch) => {
+                Ok(Some(batch)) => {
                     self.deliver_due(thinner.arrived(batch, Instant::now(), &self.section.health.superseded))
                 }
+                Ok(None) => self.nothing_new(),
                 Err(fault) => self.unusable(fault)?,
             }
         }
@@ -177,7 +178,8 @@ impl Outlet<'_> {
         loop {
             sleep_until(due).await;
             match source.acquire().await {
-                Ok(batch) => self.deliver(batch),
+                Ok(Some(batch)) => self.deliver(batch),
+                Ok(None) => self.nothing_new(),
                 Err(fault @ AcquireError::Silent { .. }) => note(&fault, self.section, self.log),
                 Err(fault) => self.unusable(fault)?,
             }
@@ -194,6 +196,14 @@ impl Outlet<'_> {
         // Before the store, so that a batch that somebody has seen is never lost.
         self.journal.record(&self.section.name, &batch);
         self.store.publish(self.section, batch);
+    }
+
+    /// Notes that the device is well, and that its last readings still hold.
+    fn nothing_new(&mut self) {
+        if let Some(news) = self.section.health.status.news(self.log, "running") {
+            info!("{news}");
+        }
+        self.section.confirm(std::time::Instant::now());
     }
 
     fn deliver_due(&mut self, batch: Option<Batch>) {

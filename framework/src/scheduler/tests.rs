@@ -26,6 +26,8 @@ enum Step {
     Opens,
     /// `acquire` returns a batch with this number, after so many milliseconds.
     Batch(u64, i64),
+    /// `acquire` has nothing new, after so many milliseconds.
+    Nothing(u64),
     Malformed,
     Misconfigured,
     Silent,
@@ -62,10 +64,9 @@ impl DataAcquisition for Script {
     async fn open(&mut self) -> Result<(), AcquireError> {
         self.say("open");
         match self.next() {
-            Some(Step::Missing) => Err(AcquireError::Unavailable {
-                device: "/dev/x".to_owned(),
-                source: io::ErrorKind::NotFound.into(),
-            }),
+            Some(Step::Missing) => {
+                Err(AcquireError::from(io::Error::from(io::ErrorKind::NotFound)).of_device("/dev/x"))
+            }
             Some(Step::Gone) => Err(io::Error::from(io::ErrorKind::NotFound))?,
             Some(Step::Panic) => panic!("a bug in open"),
             Some(Step::Opens) => Ok(()),
@@ -73,11 +74,15 @@ impl DataAcquisition for Script {
         }
     }
 
-    async fn acquire(&mut self) -> Result<Batch, AcquireError> {
+    async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
         match self.next() {
             Some(Step::Batch(after, number)) => {
                 tokio::time::sleep(Duration::from_millis(after)).await;
-                Ok(Batch::now(vec![Reading::number("n", Decimal::from(number))]))
+                Ok(Some(Batch::now(vec![Reading::number("n", Decimal::from(number))])))
+            }
+            Some(Step::Nothing(after)) => {
+                tokio::time::sleep(Duration::from_millis(after)).await;
+                Ok(None)
             }
             Some(Step::Malformed) => Err(AcquireError::Malformed { reason: "noise".to_owned() }),
             Some(Step::Misconfigured) => {
@@ -270,4 +275,26 @@ async fn a_polled_source_that_is_silent_is_polled_again_at_its_next_turn() {
     assert_eq!(run.section.health.malformed.get(), 0);
     assert!(run.section.health.status.last_error().unwrap().1.starts_with("nothing arrived from /dev/x"));
     assert_eq!(run.script.said(), "open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_new_is_an_answer_and_no_fault() {
+    let every = Schedule::Every(Duration::from_secs(10));
+    let steps = [Step::Opens, Step::Nothing(0), Step::Batch(0, 1), Step::Nothing(0), Step::Batch(0, 2)];
+    let mut run = run(Mode::Poll(Duration::from_secs(1)), every, steps);
+    assert_eq!(run.next(2).await, [(1, 10_000), (2, 30_000)]);
+    assert_eq!(run.section.health.status.last_error(), None);
+    assert_eq!((run.section.health.malformed.get(), run.section.health.reopened.get()), (0, 0));
+    assert_eq!(run.section.health.batches.get(), 2);
+    assert_eq!(run.script.said(), "open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_without_readings_is_well() {
+    let every = Schedule::Every(Duration::from_secs(10));
+    let mut run = run(Mode::Poll(Duration::from_secs(1)), every, [Step::Opens, Step::Nothing(0)]);
+    run.until(State::Delivering).await;
+    assert!(run.section.health.status.last_success().is_some());
+    assert!(run.section.view(std::time::Instant::now()).is_none());
+    assert!(run.events.try_recv().is_err());
 }

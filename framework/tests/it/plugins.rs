@@ -53,14 +53,14 @@ struct Device(Does, i64);
 
 #[async_trait]
 impl DataAcquisition for Device {
-    async fn acquire(&mut self) -> Result<Batch, AcquireError> {
+    async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
         tokio::time::sleep(Duration::from_millis(10)).await;
         self.1 += 1;
         match self.0 {
             Does::Block => block(),
             Does::Panic if self.1 % 2 == 0 => panic!("a bug"),
             Does::Bomb if self.1 % 2 == 0 => std::panic::panic_any(Bomb),
-            _ => Ok(Batch::now(vec![Reading::number("n", Decimal::from(self.1))])),
+            _ => Ok(Some(Batch::now(vec![Reading::number("n", Decimal::from(self.1))]))),
         }
     }
 }

@@ -82,7 +82,7 @@ impl S0Source {
     }
 
     fn unavailable(&self, source: io::Error) -> AcquireError {
-        AcquireError::Unavailable { device: self.settings.device.to_string(), source }
+        AcquireError::from(source).of_device(self.settings.device.to_string())
     }
 }
 
@@ -93,7 +93,7 @@ impl DataAcquisition for S0Source {
         let loaded = spawn_blocking(move || total.load()).await;
         loaded.map_err(|panic| AcquireError::Fatal(panic.to_string()))?.map_err(|error| {
             let device = format!("the count of {}", self.settings.device);
-            AcquireError::Unavailable { device, source: io::Error::other(error) }
+            AcquireError::unavailable(error).of_device(device)
         })?;
         let Settings { device, debounce, rate, power_timeout, .. } = &self.settings;
         let tally = self.tally.clone();
@@ -114,7 +114,7 @@ impl DataAcquisition for S0Source {
         Ok(())
     }
 
-    async fn acquire(&mut self) -> Result<Batch, AcquireError> {
+    async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
         let Some(open) = &mut self.open else {
             return Err(self.unavailable(io::ErrorKind::NotConnected.into()));
         };
@@ -134,7 +134,8 @@ impl DataAcquisition for S0Source {
                 {
                     return Err(self.unavailable(error));
                 }
-                return Ok(Batch { taken_at, readings: open.readings(now, pulses, &self.settings) });
+                let readings = open.readings(now, pulses, &self.settings);
+                return Ok(Some(Batch { taken_at, readings }));
             }
             let next = Instant::now() + open.next(self.heartbeat).saturating_sub(now);
             let next = self.total.turn_due().map_or(next, |turn| next.min(turn.into()));

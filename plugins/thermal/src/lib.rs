@@ -3,12 +3,12 @@
 //! Each folder `/sys/class/thermal/thermal_zone<N>` has a file `type`, the zone's name, and a file
 //! `temp`, its temperature in thousandths of a degree Celsius (Linux: Documentation/ABI/testing/sysfs-class-thermal).
 
-use std::{fs, io, path::PathBuf, time::Duration};
-
-use framework::{
-    AcquireError, Batch, ConfigError, DataAcquisition, Decimal, Mode, Reading, Source, SourceContext,
-    SourcePlugin,
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
 };
+
+use framework::{AcquireError, Batch, ConfigError, Decimal, Reading, Source, SourceContext, SourcePlugin};
 use serde::Deserialize;
 
 /// The plugin.
@@ -33,49 +33,32 @@ impl SourcePlugin for Thermal {
     const SAMPLE: &'static str = include_str!("../sample.toml");
     type Config = Config;
 
-    fn mode(_: &Config) -> Mode {
-        Mode::Poll(Duration::from_secs(10))
-    }
-
-    fn build(config: Config, _: &SourceContext) -> Result<Source, ConfigError> {
-        Ok(Source::new(Zones { path: config.path }))
+    fn build(Config { path }: Config, _: &SourceContext) -> Result<Source, ConfigError> {
+        Ok(Source::blocking(move || match read(&path) {
+            Ok(readings) => Ok(Some(Batch::now(readings))),
+            Err(error) => Err(AcquireError::from(error).of_device(path.to_string_lossy())),
+        }))
     }
 }
 
 framework::register_source!(Thermal);
 
-struct Zones {
-    path: PathBuf,
-}
-
-#[framework::async_trait]
-impl DataAcquisition for Zones {
-    async fn acquire(&mut self) -> Result<Batch, AcquireError> {
-        let device = || self.path.display().to_string();
-        let readings =
-            self.read().map_err(|source| AcquireError::Unavailable { device: device(), source })?;
-        Ok(Batch::now(readings))
+/// One reading a zone, named by its number and type: `zone0_cpu_thermal`.
+fn read(folder: &Path) -> io::Result<Vec<Reading>> {
+    let mut readings = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let zone = entry?.path();
+        let name = zone.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some(number) = name.strip_prefix("thermal_zone") else { continue }; // a cooling device
+        // A sensor that is switched off has no temperature; the other zones do.
+        let text = fs::read_to_string(zone.join("temp")).unwrap_or_default();
+        let Some(celsius) = text.trim().parse().ok().and_then(|thousandths| Decimal::new(thousandths, 3))
+        else {
+            continue;
+        };
+        let kind = fs::read_to_string(zone.join("type"))?.trim().replace('-', "_");
+        readings.push(Reading::gauge(format!("zone{number}_{kind}"), celsius).unit("°C"));
     }
-}
-
-impl Zones {
-    /// One reading a zone, named by its number and type: `zone0_cpu_thermal`.
-    fn read(&self) -> io::Result<Vec<Reading>> {
-        let mut readings = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            let zone = entry?.path();
-            let name = zone.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let Some(number) = name.strip_prefix("thermal_zone") else { continue }; // a cooling device
-            // A sensor that is switched off has no temperature; the other zones do.
-            let text = fs::read_to_string(zone.join("temp")).unwrap_or_default();
-            let Some(celsius) = text.trim().parse().ok().and_then(|thousandths| Decimal::new(thousandths, 3))
-            else {
-                continue;
-            };
-            let kind = fs::read_to_string(zone.join("type"))?.trim().replace('-', "_");
-            readings.push(Reading::gauge(format!("zone{number}_{kind}"), celsius).unit("°C"));
-        }
-        readings.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(readings)
-    }
+    readings.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(readings)
 }

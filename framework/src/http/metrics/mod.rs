@@ -76,13 +76,14 @@ fn answer(report: &Report) -> Response {
 
 fn add_section(out: &mut Exposition, section: &Section, now: Instant) {
     let (meter, health) = (("meter", &*section.name), &section.health);
+    let view = section.view(now);
     // A stale reading is absent, because a level line in a graph would be wrong.
-    if let Some(view) = section.view(now).filter(|view| !view.stale) {
+    if let Some(view) = view.as_ref().filter(|view| !view.stale) {
         let readings = view.snapshot.batch.readings.iter();
         readings.take(MOST_READINGS).for_each(|reading| reading::add(out, meter.1, reading));
     }
-    if let Some(at) = health.status.last_success() {
-        out.add(&LAST_READING, &[meter], Scaled::seconds(at));
+    if let Some(view) = &view {
+        out.add(&LAST_READING, &[meter], Scaled::seconds(view.snapshot.batch.taken_at));
     }
     out.add(&READER_UP, &[meter, ("plugin", section.plugin)], u8::from(health::is_delivering(section, now)));
     for (result, count) in

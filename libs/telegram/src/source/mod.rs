@@ -293,13 +293,13 @@ impl<D: Decoder> DataAcquisition for Source<D> {
         Ok(())
     }
 
-    async fn acquire(&mut self) -> Result<Batch, AcquireError> {
+    async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
         let Self { connection, meter } = self;
         let batch = match connection {
             Some(connection) => meter.acquire(connection).await,
             None => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
         };
-        batch.map_err(|error| meter.named(error))
+        batch.map(Some).map_err(|error| meter.named(error))
     }
 
     async fn close(&mut self) {

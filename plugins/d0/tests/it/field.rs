@@ -19,7 +19,7 @@ async fn batches(name: &str) -> Option<Vec<Batch>> {
     let mut batches = Vec::new();
     loop {
         match source.acquire().await {
-            Ok(batch) => batches.push(batch),
+            Ok(batch) => batches.extend(batch),
             Err(framework::AcquireError::Unavailable { .. }) => return Some(batches),
             Err(error) => panic!("{name}: {error}"),
         }

@@ -23,9 +23,9 @@ async fn counters(port: &str, number: usize) -> Vec<Result<String, String>> {
     let mut all = Vec::new();
     while all.len() < number {
         match source.acquire().await {
-            Ok(batch) => all.push(Ok(format!("{:?}", batch.get("POWER_IMPORT").unwrap().value))),
+            Ok(Some(batch)) => all.push(Ok(format!("{:?}", batch.get("POWER_IMPORT").unwrap().value))),
             Err(AcquireError::Malformed { reason }) => all.push(Err(reason)),
-            Err(error) => panic!("{error}"),
+            other => panic!("{other:?}"),
         }
     }
     all

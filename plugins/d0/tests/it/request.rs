@@ -33,7 +33,7 @@ async fn turns(port: &Path, keys: &str, turns: usize) -> Vec<Result<Batch, Acqui
     source.open().await.unwrap();
     let mut all = Vec::new();
     for _ in 0..turns {
-        all.push(source.acquire().await);
+        all.push(source.acquire().await.map(|batch| batch.expect("a batch")));
     }
     source.close().await;
     all

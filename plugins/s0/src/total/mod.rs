@@ -99,7 +99,7 @@ impl Total {
         let name = format!("{}.count", cx.name());
         Self {
             cx: cx.clone(),
-            path: cx.state_dir().join(&name),
+            path: cx.program_state_dir().join(&name),
             live_path: cx.runtime_dir().map(|folder| folder.join(&name)),
             rate,
             sync_interval: sync_interval.max(SHORTEST_SYNC),

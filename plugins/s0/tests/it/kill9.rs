@@ -42,7 +42,7 @@ fn child() {
     runtime.block_on(async {
         source.open().await.unwrap();
         loop {
-            let batch = source.acquire().await.unwrap();
+            let batch = source.acquire().await.unwrap().unwrap();
             let Value::Number(pulses) = batch.get("pulses").unwrap().value else { panic!("no number") };
             let mut out = std::io::stdout().lock();
             writeln!(out, "\npulses {pulses}").unwrap();

@@ -28,7 +28,7 @@ fn configured(pty: &Pty, state_dir: &Path, keys: &str) -> ConfiguredSource {
 }
 
 async fn next(source: &mut Box<dyn DataAcquisition>) -> Batch {
-    timeout(LIMIT, source.acquire()).await.expect("no batch in time").unwrap()
+    timeout(LIMIT, source.acquire()).await.expect("no batch in time").unwrap().unwrap()
 }
 
 /// Reads batches until the count is `expected`; a higher count fails.
@@ -218,7 +218,7 @@ async fn a_device_that_goes_away_is_unavailable_and_its_last_pulses_count() {
 /// Opens a source whose count is not available, and returns the error's text.
 async fn without_count(source: &mut Box<dyn DataAcquisition>) -> String {
     let error = source.open().await.unwrap_err();
-    let AcquireError::Unavailable { device, source } = error else {
+    let AcquireError::Unavailable { device, source, .. } = error else {
         panic!("not to be tried again: {error:?}")
     };
     assert!(device.starts_with("the count of /dev/"), "{device}");

@@ -206,7 +206,7 @@ async fn a_source_shows_a_learnt_sign_as_its_quirk_and_loses_no_telegram() {
     source.acquisition.open().await.unwrap();
     let mut powers = Vec::new();
     for _ in 0..6 {
-        let batch = source.acquisition.acquire().await.unwrap();
+        let batch = source.acquisition.acquire().await.unwrap().unwrap();
         let power = batch.readings.iter().find(|reading| reading.name == "CURRENT_POWER_SUM");
         powers.push(power.map(|reading| serde_json::to_string(&reading.value).unwrap()));
     }

@@ -1,9 +1,24 @@
 //! Sources: the traits that a plugin implements to read a kind of device.
+//!
+//! | file | topic |
+//! |---|---|
+//! | `error` | reasons for a missing batch |
+//! | `blocking` | sources that are a closure without `async` |
+//! | `stream` | sources that are a stream of batches |
 
-use std::{fmt::Debug, io, sync::Arc, time::Duration};
+mod blocking;
+mod error;
+mod stream;
+#[cfg(test)]
+mod tests;
 
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use futures_util::Stream;
 use serde::de::DeserializeOwned;
 
+pub use self::error::AcquireError;
+use self::{blocking::Blocking, stream::Streamed};
 use crate::{Batch, Command, ConfigError, SourceContext};
 
 /// A kind of source. One crate implements it once and registers it with
@@ -18,8 +33,10 @@ pub trait SourcePlugin: 'static {
     /// Its own configuration: a struct that derives `Deserialize`. Unknown keys are refused.
     type Config: DeserializeOwned + Debug;
 
-    /// Returns whether the device pushes batches or is polled.
-    fn mode(config: &Self::Config) -> Mode;
+    /// Returns whether the device pushes batches or is polled: by default, it is polled each ten seconds.
+    fn mode(_config: &Self::Config) -> Mode {
+        Mode::Poll(Duration::from_secs(10))
+    }
 
     /// Builds one source. No I/O here: the whole file is checked before any device is opened.
     ///
@@ -54,71 +71,19 @@ pub trait DataAcquisition: Send + 'static {
 
     /// Returns the next batch (raspend: `invoke`). A pushed source waits for its device; a polled one reads it now.
     ///
+    /// `Ok(None)` says that the device is well and has nothing new: its last readings are still those of now, and do
+    /// not turn stale. A task without readings always returns it.
+    ///
     /// # Errors
     /// The variant decides what the scheduler does next.
     ///
     /// # Cancel safety
-    /// The future is dropped at an await only when the program ends, or after a fault that reopens the device.
-    async fn acquire(&mut self) -> Result<Batch, AcquireError>;
+    /// The future is dropped at an await only when the program ends, when it took longer than `timeout`, or after a
+    /// fault that reopens the device.
+    async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError>;
 
     /// Releases the device. It is called at the end and before each reopening.
     async fn close(&mut self) {}
-}
-
-/// Reason for a missing batch. The variant decides what happens next.
-#[derive(Debug, thiserror::Error)]
-pub enum AcquireError {
-    /// The device is missing or went away: close, wait, reopen.
-    #[error("{device} is not available")]
-    Unavailable {
-        /// Its name in the configuration: `/dev/ttyUSB0`.
-        device: String,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The device is there and sends nothing: close, wait, reopen. A polled one stays open until its next turn.
-    #[error("nothing arrived from {device} for {waited:?}")]
-    Silent {
-        /// Its name in the configuration.
-        device: String,
-        /// Time in which nothing came.
-        waited: Duration,
-    },
-    /// The data cannot be trusted: it is counted, the device stays open, the next batch is awaited.
-    #[error("{reason}")]
-    Malformed {
-        /// The defect.
-        reason: String,
-    },
-    /// The data cannot be read with this configuration, which a person must change. The device stays open, in
-    /// case that the device changes instead.
-    #[error("{reason}")]
-    Misconfigured {
-        /// The mistake, and what to write instead.
-        reason: String,
-    },
-    /// The source can never work: it stops, the others go on.
-    #[error("{0}")]
-    Fatal(String),
-}
-
-/// `?` in a plugin: the device is unavailable. The scheduler adds the device's name.
-impl From<io::Error> for AcquireError {
-    fn from(source: io::Error) -> Self {
-        Self::Unavailable { device: String::new(), source }
-    }
-}
-
-impl AcquireError {
-    /// Adds the device's name to an error that was made of an [`io::Error`].
-    pub(crate) fn of_device(mut self, name: Option<&str>) -> Self {
-        if let Self::Unavailable { device, .. } = &mut self
-            && device.is_empty()
-        {
-            name.unwrap_or("the device").clone_into(device);
-        }
-        self
-    }
 }
 
 /// A source that a plugin has built: its acquisition, its commands and the device that it needs for itself.
@@ -126,12 +91,35 @@ pub struct Source {
     pub(crate) acquisition: Box<dyn DataAcquisition>,
     pub(crate) commands: Vec<Arc<dyn Command>>,
     pub(crate) device: Option<String>,
+    /// Its mode, whatever the plugin's is.
+    pub(crate) mode: Option<Mode>,
 }
 
 impl Source {
     /// A source without commands.
     pub fn new(acquisition: impl DataAcquisition) -> Self {
-        Self { acquisition: Box::new(acquisition), commands: Vec::new(), device: None }
+        Self { acquisition: Box::new(acquisition), commands: Vec::new(), device: None, mode: None }
+    }
+
+    /// A source that is one closure, which may block: it runs on a thread for blocking work. It is
+    /// [`acquire`](DataAcquisition::acquire); what must stay open between two calls is in its captures.
+    pub fn blocking(acquire: impl FnMut() -> Result<Option<Batch>, AcquireError> + Send + 'static) -> Self {
+        Self::new(Blocking::new(acquire))
+    }
+
+    /// A source that is a stream of batches: its mode is [`Mode::Push`]. `open` makes the stream, and is called again
+    /// after every fault; the stream's end is one.
+    pub fn stream<S, Opened>(open: impl FnMut() -> Opened + Send + 'static) -> Self
+    where
+        S: Stream<Item = Result<Batch, AcquireError>> + Send + 'static,
+        Opened: Future<Output = Result<S, AcquireError>> + Send + 'static,
+    {
+        Self { mode: Some(Mode::Push), ..Self::new(Streamed::new(open)) }
+    }
+
+    /// A source without a device: it has commands only.
+    pub fn commands_only() -> Self {
+        Self { mode: Some(Mode::Push), ..Self::new(CommandsOnly::default()) }
     }
 
     /// Adds a command.
@@ -144,5 +132,21 @@ impl Source {
     pub fn exclusive(mut self, device: impl Into<String>) -> Self {
         self.device = Some(device.into());
         self
+    }
+}
+
+/// Acquisition of a source that has commands only: it is well, and never has readings.
+#[derive(Default)]
+struct CommandsOnly {
+    answered: bool,
+}
+
+#[async_trait::async_trait]
+impl DataAcquisition for CommandsOnly {
+    async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
+        if std::mem::replace(&mut self.answered, true) {
+            std::future::pending::<()>().await;
+        }
+        Ok(None)
     }
 }
