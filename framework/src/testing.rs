@@ -177,6 +177,14 @@ pub fn update_source(context: &PublisherContext, source: &str, batch: Batch) {
     }
 }
 
+/// Connects the inputs of a source with the program of a context, as the running program does. If that has a section of
+/// the source itself, it turns stale with its inputs.
+pub fn connect_inputs(source: &ConfiguredSource, context: &PublisherContext) {
+    let unread = Arc::new(crate::store::Section::new("", "test", source.stale_after, Stats::default()));
+    let section = context.store.section(&source.name).unwrap_or(&unread);
+    crate::inputs::connect([(source.context.inputs(), section)], &context.store);
+}
+
 /// Returns the keys of `[server]` or `[journal]`.
 ///
 /// # Panics
