@@ -48,7 +48,7 @@ pub use reading::{
 
 pub use crate::{
     backoff::Backoff,
-    command::{ArgKind, ArgSpec, Args, Command, CommandError, CommandSpec},
+    command::{Arg, ArgKind, ArgValue, Args, Command, CommandError, CommandSpec},
     commands::{Commands, InstalledCommand, ResolveError},
     config::{
         Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, ENDPOINT_KEYS, JournalConfig,

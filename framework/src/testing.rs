@@ -36,12 +36,10 @@ pub fn check<P: SourcePlugin>() {
     let mut names = BTreeSet::new();
     for command in &source.commands {
         let spec = command.spec();
-        assert!(is_word(spec.name), "command `{}` must be lower case letters, digits and `_`", spec.name);
-        assert!(names.insert(spec.name), "two commands are called `{}`", spec.name);
+        assert_eq!(spec.mistake(), None);
+        assert!(names.insert(spec.name.clone()), "two commands are called `{}`", spec.name);
         assert!(!spec.about.is_empty(), "command `{}` has no description", spec.name);
-        let mut args = BTreeSet::new();
-        for arg in spec.args {
-            assert!(is_word(arg.name) && args.insert(arg.name), "argument `{}` of `{}`", arg.name, spec.name);
+        for arg in &spec.args {
             assert!(!arg.about.is_empty(), "argument `{}` of `{}` has no description", arg.name, spec.name);
         }
     }
