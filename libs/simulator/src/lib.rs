@@ -19,7 +19,7 @@ use std::{io, path::Path};
 pub use crate::{
     household::{CentiwattSeconds, Centiwatts, Household, Moment, START_OF_DAY, WATT_HOUR},
     meter::{PushingMeter, Timing, time_of},
-    pty::{Pty, Wire},
+    pty::{Line, Pty, Wire},
     pulses::PulseAdapter,
     worker::{Clock, Worker},
 };

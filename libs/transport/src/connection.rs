@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{fs::OFlags, net::sockopt, termios::isatty};
-use serialport::{SerialPort as _, TTYPort};
+use serialport::{Parity, SerialPort as _, TTYPort};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -136,6 +136,20 @@ impl Connection {
         if let Device::Serial(port) = &mut self.device {
             port.set_baud_rate(baud)?;
             self.baud = baud;
+        }
+        Ok(())
+    }
+
+    /// Makes characters of a serial port have an even parity bit (8E1), or none (8N1), as after the opening; does nothing
+    /// for others.
+    ///
+    /// Without it, a port drops or garbles the characters of 8E1 whose parity bit is low: it takes that for the stop bit.
+    ///
+    /// # Errors
+    /// Returns the system's error.
+    pub fn set_even_parity(&mut self, is_even: bool) -> io::Result<()> {
+        if let Device::Serial(port) = &mut self.device {
+            port.set_parity(if is_even { Parity::Even } else { Parity::None })?;
         }
         Ok(())
     }

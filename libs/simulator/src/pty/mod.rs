@@ -22,7 +22,7 @@ use rustix::{
     fs::{OFlags, fcntl_setfl},
     io::Errno,
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{OptionalActions, tcgetattr, tcsetattr},
+    termios::{InputModes, OptionalActions, tcgetattr, tcsetattr},
 };
 
 /// Interval of looks whether a program has opened the port: poll cannot wait for that.
@@ -47,9 +47,18 @@ pub struct Pty {
 
 /// Wire from the device to the program, which may change the bytes.
 pub trait Wire: fmt::Debug + Send {
-    /// Returns the bytes that a program at `baud` reads when the device sends `bytes` now, followed by an idle line if
-    /// they are the `last` ones.
-    fn carry(&mut self, bytes: &[u8], baud: u32, last: bool) -> Vec<u8>;
+    /// Returns the bytes that a program with these settings reads when the device sends `bytes` now, followed by an idle
+    /// line if they are the `last` ones.
+    fn carry(&mut self, bytes: &[u8], program: Line, last: bool) -> Vec<u8>;
+}
+
+/// Settings of one end of a line, of eight bits each character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// Bits per second.
+    pub baud: u32,
+    /// Whether a parity bit makes the number of high ones even.
+    pub is_even: bool,
 }
 
 /// Symbolic link that is removed with its device.
@@ -207,7 +216,10 @@ impl Pty {
     fn as_read<'a>(&self, bytes: &'a [u8], last: bool) -> io::Result<Cow<'a, [u8]>> {
         let Some(wire) = &self.wire else { return Ok(bytes.into()) };
         let mut wire = wire.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(wire.carry(bytes, self.baud()?, last).into())
+        let settings = tcgetattr(&self.master)?;
+        // A pseudo terminal has no parity bits, so it forgets `PARENB`; a program that wants them has them checked too.
+        let is_even = settings.input_modes.contains(InputModes::INPCK);
+        Ok(wire.carry(bytes, Line { baud: settings.input_speed(), is_even }, last).into())
     }
 
     /// Sends until the line is full; returns the number of bytes sent.

@@ -3,7 +3,12 @@
 
 use simulator::Household;
 
-use crate::{crc, faults::Random, p1};
+use crate::{
+    crc,
+    faults::Random,
+    p1,
+    uart::{self, Unstopped},
+};
 
 /// Returns a DLMS/COSEM message in an HDLC frame (IEC 62056-46), as meters of Nordic countries push it.
 pub fn hdlc() -> Vec<u8> {
@@ -32,11 +37,10 @@ pub fn encrypted_p1() -> Vec<u8> {
     encrypted(0x30)
 }
 
-/// Returns the telegram of a P1 port as an adapter receives it that does not invert the signal: each start bit is the
-/// inverted stop bit of the character before.
+/// Returns the telegram of a P1 port as an adapter receives it that does not invert the signal.
 pub fn inverted_p1() -> Vec<u8> {
     let telegram = p1::telegram(&Household::new(1).advance(), p1::Version::V5);
-    telegram.bytes().map(|byte| !byte << 1 | 1).collect()
+    uart::read_inverted(telegram.as_bytes(), 0, 0, Unstopped::Nul)
 }
 
 /// Returns a frame of a French meter in historic mode, 7E1.
@@ -51,7 +55,7 @@ pub fn tic() -> Vec<u8> {
         frame.extend([b' ', (sum & 0x3f) as u8 + 0x20, b'\r']);
     }
     frame.push(0x03);
-    crate::uart::seven_e_one(&mut frame);
+    uart::seven_e_one(&mut frame);
     frame
 }
 

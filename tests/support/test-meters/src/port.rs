@@ -11,7 +11,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::OFlags,
-    termios::{OptionalActions, tcgetattr, tcsetattr},
+    termios::{ControlModes, InputModes, OptionalActions, tcgetattr, tcsetattr},
 };
 
 /// Longer than any test waits, however busy the machine.
@@ -42,6 +42,15 @@ impl Port {
     pub fn set_baud(&self, baud: u32) {
         let mut settings = tcgetattr(&self.0).unwrap();
         settings.set_speed(baud).unwrap();
+        tcsetattr(&self.0, OptionalActions::Now, &settings).unwrap();
+    }
+
+    /// Sets the baud rate of both directions, and whether characters have an even parity bit.
+    pub fn set_line(&self, baud: u32, is_even: bool) {
+        let mut settings = tcgetattr(&self.0).unwrap();
+        settings.set_speed(baud).unwrap();
+        settings.input_modes.set(InputModes::INPCK, is_even);
+        settings.control_modes.set(ControlModes::PARENB, is_even);
         tcsetattr(&self.0, OptionalActions::Now, &settings).unwrap();
     }
 

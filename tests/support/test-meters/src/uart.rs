@@ -1,13 +1,13 @@
 //! Model of a UART: asynchronous characters of ten bits, also read at another baud rate than they were sent at.
 //!
 //! A character is a start bit (low), eight bits with the lowest first, and a stop bit (high); an idle
-//! line is high. 7E1 has the same ten bits: its parity takes the place of the highest one. A receiver
-//! waits for a falling edge and samples the middle of each bit by its own clock.
+//! line is high. 7E1 has the same ten bits: its parity takes the place of the highest one. 8E1 has eleven: its parity
+//! stands before the stop bit. A receiver waits for a falling edge and samples the middle of each bit by its own clock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use simulator::ebz::seven_e_one;
-use simulator::{Pty, Wire, time_of};
+use simulator::{Line, Pty, Wire, time_of};
 
 /// Bits of a character on the line, whether 7E1 or 8N1.
 const BITS: u32 = 10;
@@ -20,6 +20,25 @@ pub fn at(pty: Pty, baud: u32) -> Pty {
     pty.through(Uart::new(baud))
 }
 
+/// The same for a device that sends 8E1: a program that expects no parity bit reads garbage too.
+pub fn at_8e1(pty: Pty, baud: u32) -> Pty {
+    let uart = Uart::new(baud);
+    uart.lock().is_even = true;
+    pty.through(uart)
+}
+
+/// What a receiver makes of a character without a stop bit; drivers and their settings differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unstopped {
+    /// A NUL.
+    #[default]
+    Nul,
+    /// Nothing.
+    Lost,
+    /// The bits as they were sampled.
+    AsSampled,
+}
+
 /// Wire at a baud rate of the device.
 #[derive(Clone, Debug)]
 pub(crate) struct Uart(Arc<Mutex<Speed>>);
@@ -28,12 +47,13 @@ pub(crate) struct Uart(Arc<Mutex<Speed>>);
 #[derive(Debug)]
 struct Speed {
     baud: u32,
+    is_even: bool,
     reader: Receiver,
 }
 
 impl Uart {
     pub(crate) fn new(baud: u32) -> Self {
-        Self(Arc::new(Mutex::new(Speed { baud, reader: Receiver::default() })))
+        Self(Arc::new(Mutex::new(Speed { baud, is_even: false, reader: Receiver::default() })))
     }
 
     /// Changes the baud rate of the device.
@@ -47,14 +67,16 @@ impl Uart {
 }
 
 impl Wire for Uart {
-    fn carry(&mut self, bytes: &[u8], program: u32, last: bool) -> Vec<u8> {
-        let Speed { baud, reader } = &mut *self.lock();
-        if program == *baud && reader.is_idle() {
+    fn carry(&mut self, bytes: &[u8], program: Line, last: bool) -> Vec<u8> {
+        let Speed { baud, is_even, reader } = &mut *self.lock();
+        let sent = Line { baud: *baud, is_even: *is_even };
+        if program == sent && reader.is_idle() {
             return bytes.into();
         }
+        reader.is_even = program.is_even;
         let mut read = Vec::new();
         for byte in bytes {
-            reader.character(*byte, *baud, program, &mut read);
+            reader.character_of(*byte, sent, program.baud, &mut read);
         }
         if last {
             reader.idle(&mut read);
@@ -65,8 +87,7 @@ impl Wire for Uart {
 
 /// Returns the bytes that are read at `read` baud when `bytes` are sent at `sent` baud, one directly after the other.
 ///
-/// At nearly the same baud rate, they are the same. A character without a stop bit becomes a NUL, as Linux delivers it
-/// with `INPCK` and without `PARMRK`; with other settings and drivers it may also be lost, or come as it was sampled.
+/// At nearly the same baud rate, they are the same. A character without a stop bit becomes a NUL: see [`Unstopped`].
 pub fn read_at(bytes: &[u8], sent: u32, read: u32) -> Vec<u8> {
     let mut receiver = Receiver::default();
     let mut got = Vec::new();
@@ -74,6 +95,35 @@ pub fn read_at(bytes: &[u8], sent: u32, read: u32) -> Vec<u8> {
         receiver.character(*byte, sent, read, &mut got);
     }
     receiver.idle(&mut got);
+    got
+}
+
+/// Returns the bytes of 8E1 that a receiver without parity reads at the same baud rate.
+pub fn read_8e1_as_8n1(bytes: &[u8], unstopped: Unstopped) -> Vec<u8> {
+    let mut receiver = Receiver { unstopped, ..Receiver::default() };
+    let mut got = Vec::new();
+    for byte in bytes {
+        receiver.character_of(*byte, Line { baud: 9600, is_even: true }, 9600, &mut got);
+    }
+    receiver.idle(&mut got);
+    got
+}
+
+/// Returns the bytes that a receiver reads at the same baud rate when the signal of `bytes` is inverted, and a line that
+/// is idle is low. It begins to listen `phase` bits after their start; between two characters, the line is idle for
+/// `pause` eighths of a bit.
+pub fn read_inverted(bytes: &[u8], phase: u32, pause: u64, unstopped: Unstopped) -> Vec<u8> {
+    let mut receiver = Receiver { unstopped, low: true, ..Receiver::default() };
+    let mut got = Vec::new();
+    let bit = bit(9600);
+    let levels = bytes.iter().flat_map(|byte| (0..BITS).map(move |position| (line_of(*byte), position)));
+    for (line, position) in levels.skip(phase as usize) {
+        got.extend(receiver.level(line >> position & 1 == 0, bit, bit));
+        if position == BITS - 1 {
+            got.extend(receiver.level(false, pause * bit / 8, bit));
+        }
+    }
+    got.extend(receiver.level(false, 20 * bit, bit));
     got
 }
 
@@ -88,12 +138,25 @@ fn bit(baud: u32) -> u64 {
     time_of(1, baud).as_nanos() as u64 / u64::from(BITS)
 }
 
+/// Returns the levels of a character of ten bits, the first one in the lowest bit.
+fn line_of(byte: u8) -> u16 {
+    u16::from(byte) << 1 | 1 << (BITS - 1)
+}
+
+/// Returns the parity bit that makes the number of high bits even.
+fn even(byte: u8) -> u16 {
+    (byte.count_ones() % 2) as u16
+}
+
 /// Receiving half of a UART.
 #[derive(Debug, Default)]
 pub(crate) struct Receiver {
     frame: Option<Frame>,
     /// Whether the line was low at the last look. It is idle at first.
     low: bool,
+    /// It expects 8E1.
+    is_even: bool,
+    unstopped: Unstopped,
 }
 
 /// Character that is being received.
@@ -111,9 +174,16 @@ impl Receiver {
     /// Receives, at `read` baud, a `byte` sent at `sent` baud directly after the one before. Adds completed characters
     /// to `got`: none, one, or several.
     pub(crate) fn character(&mut self, byte: u8, sent: u32, read: u32, got: &mut Vec<u8>) {
-        let line = u16::from(byte) << 1 | 1 << (BITS - 1);
-        for position in 0..BITS {
-            got.extend(self.level(line >> position & 1 == 1, bit(sent), bit(read)));
+        self.character_of(byte, Line { baud: sent, is_even: false }, read, got);
+    }
+
+    fn character_of(&mut self, byte: u8, sent: Line, read: u32, got: &mut Vec<u8>) {
+        let (line, bits) = match sent.is_even {
+            false => (line_of(byte), BITS),
+            true => (u16::from(byte) << 1 | even(byte) << (BITS - 1) | 1 << BITS, BITS + 1),
+        };
+        for position in 0..bits {
+            got.extend(self.level(line >> position & 1 == 1, bit(sent.baud), bit(read)));
         }
     }
 
@@ -121,7 +191,7 @@ impl Receiver {
     pub(crate) fn idle(&mut self, got: &mut Vec<u8>) {
         let wait = self.frame.as_ref().map_or(0, |frame| frame.wait);
         // At the longest, so much is missing for all samples.
-        got.extend(self.level(true, wait + u64::from(BITS) * bit(0), bit(FASTEST)));
+        got.extend(self.level(true, wait + u64::from(BITS + 1) * bit(0), bit(FASTEST)));
     }
 
     /// Returns whether it waits for a character on an idle line.
@@ -147,12 +217,19 @@ impl Receiver {
             frame.samples |= u16::from(high) << frame.count;
             frame.count += 1;
             let samples = frame.samples;
+            let bits = BITS + u32::from(self.is_even);
             if frame.count == 1 && high {
                 self.frame = None; // no start bit: a spike
-            } else if frame.count == BITS {
+            } else if frame.count == bits {
                 self.frame = None;
-                let stopped = samples >> (BITS - 1) & 1 == 1;
-                return Some(if stopped { (samples >> 1) as u8 } else { 0 });
+                let (byte, is_high) = ((samples >> 1) as u8, |bit: u32| samples >> bit & 1 == 1);
+                let is_wrong = self.is_even && is_high(BITS - 1) != (even(byte) == 1);
+                return match (is_high(bits - 1), self.unstopped) {
+                    (true, _) if is_wrong => Some(0),
+                    (true, _) | (false, Unstopped::AsSampled) => Some(byte),
+                    (false, Unstopped::Nul) => Some(0),
+                    (false, Unstopped::Lost) => None,
+                };
             }
         }
     }
@@ -227,6 +304,20 @@ mod tests {
         receiver.idle(&mut got);
         assert!(receiver.is_idle());
         assert_eq!(got, read_at(&all(), 9600, 300));
+    }
+
+    #[test]
+    fn characters_of_8e1_are_read_with_their_parity_and_half_of_them_without() {
+        let odd: Vec<u8> = all().into_iter().filter(|byte| byte.count_ones() % 2 == 1).collect();
+        assert_eq!(read_8e1_as_8n1(&all(), Unstopped::Lost), odd);
+        assert_eq!(read_8e1_as_8n1(&all(), Unstopped::AsSampled), all());
+        let pty = at_8e1(Pty::open().unwrap(), 2400);
+        let mut port = Port::open(pty.path());
+        for (is_even, expected) in [(false, read_8e1_as_8n1(&all(), Unstopped::Nul)), (true, all())] {
+            port.set_line(2400, is_even);
+            pty.write_all(&all()).unwrap();
+            assert_eq!(port.read_until(|bytes| bytes.len() >= expected.len()), expected);
+        }
     }
 
     #[test]
