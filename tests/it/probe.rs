@@ -21,12 +21,20 @@ const GOAL: Duration = Duration::from_secs(15);
 fn pushing(
     baud: u32,
     interval: u64,
+    telegram: impl FnMut(&Moment) -> Vec<u8> + Send + 'static,
+) -> PushingMeter {
+    pushing_at(uart::at(Pty::open().unwrap(), baud), baud, interval, telegram)
+}
+
+fn pushing_at(
+    line: Pty,
+    baud: u32,
+    interval: u64,
     mut telegram: impl FnMut(&Moment) -> Vec<u8> + Send + 'static,
 ) -> PushingMeter {
     let timing = Timing { interval: Duration::from_secs(interval), baud: Some(baud) };
     let mut household = Household::new(1);
-    PushingMeter::start(uart::at(Pty::open().unwrap(), baud), timing, move || telegram(&household.advance()))
-        .unwrap()
+    PushingMeter::start(line, timing, move || telegram(&household.advance())).unwrap()
 }
 
 fn seven_even(text: String) -> Vec<u8> {
@@ -143,6 +151,8 @@ fn silence_and_garbage_are_told_apart() {
 #[test]
 fn a_protocol_that_no_plugin_reads_is_named_with_what_to_do() {
     type Message = fn() -> Vec<u8>;
+    type Uart = fn(Pty, u32) -> Pty;
+    let (none, even): (Uart, Uart) = (uart::at, uart::at_8e1);
     let meters: [(u32, Message, &str); 5] = [
         (2400, foreign::hdlc, "the meter sends DLMS/COSEM in HDLC frames: no plugin reads it yet"),
         (2400, foreign::dlms_over_mbus, "the meter sends DLMS/COSEM over M-Bus: no plugin reads it yet"),
@@ -158,10 +168,16 @@ fn a_protocol_that_no_plugin_reads_is_named_with_what_to_do() {
         ),
         (1200, foreign::tic, "the meter sends TIC, the text of French meters: no plugin reads it yet"),
     ];
+    let lines = meters.map(|(baud, message, expected)| (none, baud, 2, message, expected));
+    let even_lines: [(Uart, u32, u64, Message, &str); 2] = [
+        (even, 2400, 5, foreign::hdlc, "the meter sends DLMS/COSEM in HDLC frames: no plugin reads it yet"),
+        (even, 2400, 5, foreign::dlms_over_mbus, "the meter sends DLMS/COSEM over M-Bus: no plugin reads it"),
+    ];
     thread::scope(|scope| {
-        for (baud, message, expected) in meters {
+        for (uart, baud, interval, message, expected) in lines.into_iter().chain(even_lines) {
             scope.spawn(move || {
-                let meter = pushing(baud, 2, move |_| message());
+                let line = uart(Pty::open().unwrap(), baud);
+                let meter = pushing_at(line, baud, interval, move |_| message());
                 let (output, _) = probe(meter.port(), &[]);
                 let err = String::from_utf8(output.stderr).unwrap();
                 assert!(err.contains(expected) && !err.contains("alignment"), "{expected}: {err}");

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use framework::Reading;
-use telegram::{Decoded, Protocol, plugin_for, protocols};
+use telegram::{Decoded, Protocol, Recognizer, plugin_for, protocols};
 use tokio::time::{Instant, timeout};
 use transport::Connection;
 
@@ -40,7 +40,7 @@ pub(super) struct Telegram {
 /// does not follow in time.
 pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::Result<Heard> {
     let began = Instant::now();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut recognizer) = (Vec::new(), Recognizer::default());
     let mut part = None;
     let mut joined = false;
     let mut chunk = [0; 4096];
@@ -51,13 +51,13 @@ pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::R
                 let count = count?;
                 joined |= bytes.is_empty() && began.elapsed() < JOINED;
                 bytes.extend_from_slice(&chunk[..count]);
-                if let (None, Some(protocol)) = (part, Protocol::of(&bytes)) {
+                if let (None, Some(protocol)) = (part, recognizer.heard(&chunk[..count])) {
                     part = plugin_for(protocol);
                     if part.is_none() {
                         return Ok(Heard::Foreign(protocol));
                     }
                 }
-                if part.is_none() && !joined && bytes.len() >= ENOUGH && !may_be_known(&bytes) {
+                if part.is_none() && !joined && bytes.len() >= ENOUGH && !may_be_known(&bytes, &recognizer) {
                     return Ok(Heard::Garbage);
                 }
             }
@@ -72,7 +72,7 @@ pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::R
                 if let Some(plugin) = part {
                     return Ok(Heard::Part(plugin));
                 }
-                (joined, bytes) = (false, Vec::new());
+                (joined, bytes, recognizer) = (false, Vec::new(), Recognizer::default());
             }
         }
         // A meter may not pause between its telegrams.
@@ -104,10 +104,13 @@ pub(super) fn telegram(bytes: &[u8]) -> Option<Telegram> {
 }
 
 /// Returns whether a protocol may show when more has come.
-fn may_be_known(bytes: &[u8]) -> bool {
-    // As an adapter receives it that does not invert the signal of a P1 port, and as one that inverts each byte.
-    let inverted = |shift: u8| bytes.iter().map(|byte| !byte >> shift).collect::<Vec<_>>();
-    is_text(bytes) || may_be_sml(bytes) || is_text(&inverted(0)) || is_text(&inverted(1))
+fn may_be_known(bytes: &[u8], recognizer: &Recognizer) -> bool {
+    let inverted = || bytes.iter().map(|byte| !byte).collect::<Vec<_>>();
+    is_text(bytes)
+        || may_be_sml(bytes)
+        || may_be_mbus(bytes)
+        || is_text(&inverted())
+        || recognizer.may_be_inverted()
 }
 
 /// Returns whether it is text of a meter, whatever its parity bits: printable, with many digits. A line that is read
@@ -122,4 +125,9 @@ fn is_text(bytes: &[u8]) -> bool {
 /// Returns whether an escape sequence stands near the start, so that the rest of an SML file comes soon.
 fn may_be_sml(bytes: &[u8]) -> bool {
     bytes.windows(4).take(ENOUGH).any(|window| window == [0x1b; 4])
+}
+
+/// Returns whether a frame of M-Bus begins near the start: its length comes twice. The rest is up to 255 bytes.
+fn may_be_mbus(bytes: &[u8]) -> bool {
+    bytes.windows(4).take(ENOUGH).any(|start| matches!(start, [0x68, a, b, 0x68] if a == b && *a > 2))
 }

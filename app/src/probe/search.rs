@@ -3,7 +3,7 @@
 use std::{fmt, io, time::Duration};
 
 use framework::{Config, Reading};
-use telegram::{Protocol, protocols};
+use telegram::{EVEN_BAUDS, Protocol, protocols};
 use tokio::time::{Instant, sleep};
 use transport::{Connection, Port};
 
@@ -31,6 +31,9 @@ const NAMED: Duration = Duration::from_millis(14_500);
 
 /// Usual baud rates of protocols that are only named: DLMS/COSEM over M-Bus, and French meters.
 const FOREIGN_BAUDS: [u32; 2] = [2400, 1200];
+
+/// Baud rates at which meters push as seldom as [`SLOWEST`]: P1, and DLMS/COSEM.
+const SLOW_PUSHES: [u32; 2] = [115_200, 2400];
 
 /// Meter that was found.
 pub(super) struct Found {
@@ -116,13 +119,13 @@ struct Search<'a> {
 impl Search<'_> {
     /// Tries one way after the other; `Ok` is the end of all of them.
     async fn run(&mut self) -> Result<(), End> {
-        self.at(9600, FIRST).await?;
+        self.at(9600, false, FIRST).await?;
         // Bytes at a wrong baud rate are pushed too, so there is no meter to ask.
         let mut bauds = vec![115_200, 9600];
         if !self.garbage {
             self.ask(0, ANSWER).await?;
             // A fast line shows the bytes of a slower one at once, so this is the place to wait for a slow meter.
-            self.at(115_200, SLOWEST).await?;
+            self.at(115_200, false, SLOWEST).await?;
             bauds.insert(0, 9600);
         }
         if !self.garbage {
@@ -138,20 +141,28 @@ impl Search<'_> {
             }
         }
         for baud in bauds {
-            self.at(baud, if baud == 115_200 { SLOWEST } else { EACH }).await?;
+            self.at(baud, false, if SLOW_PUSHES.contains(&baud) { SLOWEST } else { EACH }).await?;
+        }
+        for baud in EVEN_BAUDS {
+            self.at(baud, true, if SLOW_PUSHES.contains(&baud) { SLOWEST } else { EACH }).await?;
         }
         Ok(())
     }
 
-    /// Listens at one baud rate.
-    async fn at(&mut self, baud: u32, patience: Duration) -> Result<(), End> {
+    /// Listens at one baud rate, to characters with a parity bit (8E1) or without (8N1).
+    async fn at(&mut self, baud: u32, is_even: bool, patience: Duration) -> Result<(), End> {
         if self.connection.is_none() {
             self.connection = Some(Connection::open(self.port, baud).await?);
         }
         let Some(connection) = &mut self.connection else { return Ok(()) };
+        if is_even && !connection.has_baud() {
+            return Ok(());
+        }
         if connection.has_baud() {
+            connection.set_even_parity(is_even)?;
             connection.set_baud(baud)?;
-            say(self.port, &format!("listening at {baud} baud"));
+            let parity = if is_even { ", 8E1" } else { "" };
+            say(self.port, &format!("listening at {baud} baud{parity}"));
         }
         let baud = connection.has_baud().then_some(baud);
         let mut until = Instant::now() + patience;

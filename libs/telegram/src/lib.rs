@@ -26,11 +26,11 @@ pub use crate::{
     decoder::{Decoder, Register, RegisterTime, Rejected, Telegram},
     guard::{CONFIRMATIONS, DEFAULT_MAX_POWER, Guard, Held, Implausible, MAX_LAYOUTS, What},
     names::{NAMES, name},
-    protocol::Protocol,
+    protocol::{Protocol, Recognizer},
     reader::{Fault, Reader},
     registry::{AnonymiseFn, DecodeFn, Decoded, ProtocolRegistration, json_line, plugin_for, protocols},
     scanner::Scanner,
-    source::{Answer, Conversation, Settings, Source},
+    source::{Answer, Conversation, EVEN_BAUDS, Settings, Source},
 };
 
 #[doc(hidden)]

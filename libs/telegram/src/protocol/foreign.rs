@@ -14,15 +14,12 @@ const CIPHERED: [u8; 2] = [0xdb, 0xdc];
 /// Returns the protocol that the bytes show, if it is one of these.
 pub(super) fn recognize(bytes: &[u8]) -> Option<Protocol> {
     let frames = (0..bytes.len()).find_map(|at| frame(&bytes[at..]));
-    // A text over an inverted line begins each byte with its inverted stop bit: bit 0 is the inverted start bit, and
-    // seven inverted bits follow. Some adapters invert bytes only.
-    let shifted = |byte: u8| if byte & 1 == 1 { !byte >> 1 } else { byte & 0x80 };
     frames.or_else(|| {
         if has_lines(bytes, |byte| byte & 0x7f, is_tic_line) {
             return Some(Protocol::Tic);
         }
-        let inverted = has_data_lines(bytes, shifted) || has_data_lines(bytes, |byte| !byte & 0x7f);
-        inverted.then_some(Protocol::InvertedText)
+        // Some adapters invert bytes, and not the signal.
+        has_data_lines(bytes, |byte| !byte & 0x7f).then_some(Protocol::InvertedText)
     })
 }
 

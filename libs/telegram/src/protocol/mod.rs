@@ -1,8 +1,11 @@
 //! Protocol of a stream, recognized by its bytes alone.
 
 mod foreign;
+mod inverted;
 
 use std::fmt;
+
+use self::inverted::Inverted;
 
 /// Protocol in which meters push telegrams over an optical head or a customer port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub enum Protocol {
 const SML_START: [u8; 8] = [0x1b, 0x1b, 0x1b, 0x1b, 1, 1, 1, 1];
 /// Number of data lines in a row that is not a coincidence.
 const LINES: usize = 3;
+/// Newest bytes in which a protocol shows: a few lines of text.
+const WINDOW: usize = 1024;
 /// Length of the shortest data line, `1.8(0)`.
 const SHORTEST_LINE: usize = 6;
 
@@ -39,6 +44,11 @@ impl Protocol {
     ///
     /// A few data lines, or the start of an SML file or of another frame, are enough.
     pub fn of(bytes: &[u8]) -> Option<Self> {
+        Recognizer::default().heard(bytes)
+    }
+
+    /// The same without text over an inverted line.
+    fn of_upright(bytes: &[u8]) -> Option<Self> {
         if memchr::memmem::find(bytes, &SML_START).is_some() {
             return Some(Self::Sml);
         }
@@ -76,6 +86,38 @@ impl fmt::Display for Protocol {
             Self::EncryptedP1 => "encrypted DLMS/COSEM, as some P1 ports do",
             Self::InvertedText => "D0 text (IEC 62056-21) with an inverted signal",
         })
+    }
+}
+
+/// Recognizes the protocol of a stream while its bytes come.
+#[derive(Debug)]
+pub struct Recognizer {
+    recent: Vec<u8>,
+    inverted: [Inverted; 2],
+}
+
+impl Default for Recognizer {
+    fn default() -> Self {
+        Self { recent: Vec::new(), inverted: [false, true].map(Inverted::new) }
+    }
+}
+
+impl Recognizer {
+    /// Takes bytes that came. Returns the protocol of the newest ones, if they show it.
+    pub fn heard(&mut self, bytes: &[u8]) -> Option<Protocol> {
+        let old = self.recent.len().saturating_sub(WINDOW);
+        self.recent.drain(..old);
+        self.recent.extend_from_slice(bytes);
+        let mut is_inverted = false;
+        for inverted in &mut self.inverted {
+            is_inverted |= bytes.iter().fold(false, |found, byte| found | inverted.take(*byte));
+        }
+        Protocol::of_upright(&self.recent).or(is_inverted.then_some(Protocol::InvertedText))
+    }
+
+    /// Returns whether the bytes so far may be text over an inverted line, though too few to be certain.
+    pub fn may_be_inverted(&self) -> bool {
+        self.inverted.iter().any(Inverted::is_plausible)
     }
 }
 

@@ -30,6 +30,10 @@ pub use self::polling::{Answer, Conversation};
 /// Longest pause inside a telegram: IEC 62056-21 allows 1.5 s between two characters.
 const PAUSE: Duration = Duration::from_millis(1500);
 
+/// Baud rates of M-Bus, whose characters have a parity bit (8E1). Where none is expected, half of them lack their stop bit
+/// and are lost or garbled, so that its frames would not even be recognized.
+pub const EVEN_BAUDS: [u32; 2] = [2400, 9600];
+
 /// Configuration of a source.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -56,7 +60,7 @@ struct Meter<D> {
     settings: Settings,
     phase: Phase,
     polling: Option<Polling>,
-    /// Index in `settings.bauds` of the present baud rate.
+    /// Index of the present baud rate, in `settings.bauds` and, after them, [`EVEN_BAUDS`].
     place: usize,
     reader: Reader<D>,
     pacer: Pacer,
@@ -232,7 +236,22 @@ impl<D: Decoder> Meter<D> {
 
     /// Returns the present baud rate.
     fn baud_rate(&self) -> u32 {
-        self.settings.bauds.get(self.place).copied().unwrap_or(9600)
+        let bauds = &self.settings.bauds;
+        bauds.iter().chain(&EVEN_BAUDS).nth(self.place).copied().unwrap_or(9600)
+    }
+
+    /// Returns whether it listens to characters with a parity bit now.
+    fn is_even(&self) -> bool {
+        self.place > 0 && self.place >= self.settings.bauds.len()
+    }
+
+    /// Sets the present baud rate and parity.
+    fn set_line(&self, connection: &mut Connection) -> io::Result<()> {
+        connection.set_even_parity(self.is_even())?;
+        connection.set_baud(self.baud_rate())?;
+        let parity = if self.is_even() { ", 8E1" } else { "" };
+        self.baud.set(format!("{}{parity}", self.baud_rate()));
+        Ok(())
     }
 
     fn silent(&self) -> AcquireError {
@@ -273,7 +292,7 @@ fn misaligned<D: Decoder>(heard: &str) -> AcquireError {
     AcquireError::Malformed {
         reason: format!(
             "{heard}: check the alignment of the head, `baud`, whether the signal of a P1 port is inverted as it must be, and whether \
-             this is a {protocol} meter"
+             this is a {protocol} meter (`smartmeter probe` tells)"
         ),
     }
 }
@@ -283,8 +302,8 @@ impl<D: Decoder> DataAcquisition for Source<D> {
     async fn open(&mut self) -> Result<(), AcquireError> {
         let Self { connection, meter } = self;
         let opened = Connection::open(&meter.settings.port, meter.baud_rate()).await;
+        let opened = opened.and_then(|mut opened| meter.set_line(&mut opened).map(|()| opened));
         *connection = Some(opened.map_err(|error| meter.named(error.into()))?);
-        meter.baud.set(meter.baud_rate().to_string());
         meter.counted = 0;
         meter.reset();
         if let Phase::Searching(search) = &mut meter.phase {

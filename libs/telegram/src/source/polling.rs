@@ -84,15 +84,17 @@ impl<D: Decoder> Meter<D> {
         if let Phase::Searching(search) = &mut self.phase {
             search.polled = true;
         }
+        connection.set_even_parity(false)?;
         match self.ask_once(connection).await {
             Ok(batch) => {
+                self.place = 0;
                 self.ask_later();
                 Ok(Some(batch))
             }
             Err(fault) if !may_pass(&fault) => Err(fault),
             Err(fault) => {
                 debug!("polled because nothing is pushed: {fault}");
-                connection.set_baud(self.baud_rate())?;
+                self.set_line(connection)?;
                 self.reset();
                 Ok(None)
             }

@@ -4,19 +4,17 @@ use framework::{AcquireError, Batch};
 use tokio::time::Duration;
 use transport::Connection;
 
-use super::{Meter, Noise, PAUSE, Phase, misaligned};
-use crate::{Decoder, Protocol, plugin_for};
+use super::{EVEN_BAUDS, Meter, Noise, PAUSE, Phase, misaligned};
+use crate::{Decoder, Protocol, Recognizer, plugin_for};
 
 /// Time without a byte after which a meter may be one to ask. The longest pause between pushed telegrams is that of a
 /// P1 port of DSMR 4, ten seconds.
 const LISTEN: Duration = Duration::from_secs(11);
-/// Newest bytes in which a protocol shows: a few lines of text.
-const WINDOW: usize = 1024;
 
 /// State of the search for telegrams.
 #[derive(Default)]
 pub(super) struct Search {
-    recent: Vec<u8>,
+    recognizer: Box<Recognizer>,
     /// Protocol of the newest bytes.
     shown: Option<Protocol>,
     /// Bytes of another plugin's protocol arrive.
@@ -28,16 +26,12 @@ pub(super) struct Search {
 impl Search {
     /// Looks at bytes that came.
     pub(super) fn heard(&mut self, bytes: &[u8]) {
-        self.recent.extend_from_slice(bytes);
-        let old = self.recent.len().saturating_sub(WINDOW + bytes.len());
-        self.recent.drain(..old);
-        self.shown = Protocol::of(&self.recent);
+        self.shown = self.recognizer.heard(bytes);
     }
 
     /// Forgets the bytes so far.
     pub(super) fn reset(&mut self) {
-        self.recent.clear();
-        self.shown = None;
+        (self.recognizer, self.shown) = (Box::default(), None);
     }
 }
 
@@ -100,10 +94,8 @@ impl<D: Decoder> Meter<D> {
         if count < 2 || !connection.has_baud() {
             return Err(self.no_telegram(connection));
         }
-        self.place = (self.place + 1) % count;
-        let baud = self.baud_rate();
-        connection.set_baud(baud)?;
-        self.baud.set(baud.to_string());
+        self.place = (self.place + 1) % (count + EVEN_BAUDS.len());
+        self.set_line(connection)?;
         self.reader.scanner().reset();
         self.noise = Noise::default();
         if let Phase::Searching(search) = &mut self.phase {
@@ -113,7 +105,8 @@ impl<D: Decoder> Meter<D> {
             return Ok(());
         }
         let (port, bauds) = (&self.settings.port, &self.settings.bauds);
-        let (least, most) = (bauds.iter().min().unwrap_or(&baud), bauds.iter().max().unwrap_or(&baud));
+        let (least, most) = (bauds.iter().min().copied(), bauds.iter().max().copied());
+        let (least, most) = (least.unwrap_or_default(), most.unwrap_or_default());
         Err(misaligned::<D>(&format!(
             "bytes arrive from {port}, but no telegram at any baud rate from {least} to {most}"
         )))
@@ -125,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_protocol_shows_across_chunks_and_little_is_kept() {
+    fn a_protocol_shows_across_chunks() {
         let mut search = Search::default();
         let start = b"noise\x1b\x1b\x1b\x1b\x01\x01\x01\x01";
         let (last, first) = start.split_last().unwrap();
@@ -140,6 +133,5 @@ mod tests {
             search.heard(&[0xaa; 1000]);
             assert_eq!(search.shown, None);
         }
-        assert!(search.recent.len() <= 2 * WINDOW);
     }
 }

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
 
 mod guard;
+mod protocol;
 mod script;
 mod source;

@@ -11,7 +11,7 @@ use framework::{AcquireError, Batch, DataAcquisition as _, SourceContext, Text, 
 use simulator::{Pty, PushingMeter, Timing};
 use telegram::{Answer, Conversation, Protocol, ProtocolRegistration, Settings, Source};
 use tempfile::TempDir;
-use test_meters::uart;
+use test_meters::{foreign, uart};
 use tokio::time::Instant;
 use transport::Connection;
 
@@ -257,4 +257,18 @@ async fn the_baud_rate_is_found() {
     source.open().await.unwrap();
     while source.acquire().await.is_err() {}
     assert!(cx.stats().facts().contains(&("baud", "1200".into())));
+}
+
+#[tokio::test]
+async fn a_protocol_in_frames_of_8e1_is_named_where_the_baud_rate_is_searched_for() {
+    let timing = Timing { interval: Duration::from_millis(300), baud: None };
+    let pty = uart::at_8e1(Pty::open().unwrap(), 2400);
+    let meter = PushingMeter::start(pty, timing, foreign::hdlc).unwrap();
+    let cx = context();
+    let mut source = Source::new(Script::default(), settings(meter.port().to_str().unwrap()), &cx);
+    source.open().await.unwrap();
+    let error = source.acquire().await.unwrap_err();
+    assert!(matches!(error, AcquireError::Misconfigured { .. }), "{error:?}");
+    assert!(error.to_string().contains("sends DLMS/COSEM in HDLC frames: "), "{error}");
+    assert!(cx.stats().facts().contains(&("baud", "2400, 8E1".into())));
 }
