@@ -3,6 +3,7 @@
 //! The linker drops a crate that nothing names, and its registration with it: so there is a line for each.
 
 use plugin_d0 as _;
+use plugin_exec as _;
 use plugin_influx as _;
 use plugin_mqtt as _;
 use plugin_s0 as _;

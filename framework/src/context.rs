@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Decimal, Role, Text, Timestamp, inputs::Inputs, journal::Journal};
+use crate::{Decimal, Role, Text, Timestamp, journal::Journal};
 
 /// Context of one source, publisher or endpoint: its name, its state directory, its statistics.
 #[derive(Debug, Clone)]
@@ -125,14 +125,13 @@ pub struct SourceContext {
     context: Context,
     stale_after: Duration,
     journal: Arc<OnceLock<Journal>>,
-    inputs: Inputs,
 }
 
 impl SourceContext {
     /// The context of a source. The framework and tests make it.
     #[doc(hidden)]
     pub fn new(context: Context, stale_after: Duration) -> Self {
-        Self { context, stale_after, journal: Arc::default(), inputs: Inputs::default() }
+        Self { context, stale_after, journal: Arc::default() }
     }
 
     /// The time without a batch after which the source counts as stale. A source without news repeats its last
@@ -157,11 +156,6 @@ impl SourceContext {
         journal.wait_open(limit);
         let (micros, number) = journal.last(&self.name, name, unit)?;
         Some((Timestamp::from_microsecond(micros).ok()?, number))
-    }
-
-    /// The inputs that it has asked for.
-    pub(crate) fn inputs(&self) -> &Inputs {
-        &self.inputs
     }
 
     /// Connects the journal that records the source, once, when the program runs.

@@ -21,7 +21,6 @@ mod endpoint;
 mod faults;
 #[doc(hidden)]
 pub mod http;
-mod inputs;
 mod latest;
 mod panic;
 mod period;
@@ -48,7 +47,7 @@ pub use reading::{
 
 pub use crate::{
     backoff::Backoff,
-    command::{Arg, ArgKind, ArgValue, Args, Command, CommandError, CommandSpec},
+    command::{ArgKind, ArgSpec, Args, Command, CommandError, CommandSpec},
     commands::{Commands, InstalledCommand, ResolveError},
     config::{
         Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, ENDPOINT_KEYS, JournalConfig,
@@ -57,7 +56,6 @@ pub use crate::{
     context::{Context, Counter, Fact, SourceContext, Stats},
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},
     faults::Faults,
-    inputs::Input,
     period::Period,
     plugin::{PluginInfo, Role, plugins},
     publish::Route,
@@ -66,7 +64,7 @@ pub use crate::{
     service::{Service, listen},
     source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin},
     store::{Section, Snapshot, State, Store, View},
-    table::{ConfigError, ConfigString, Diagnostics, Place},
+    table::{ConfigError, Diagnostics},
 };
 
 /// Number of log lines that could not be written, for `/health` and `/metrics`. Who writes the log counts them.

@@ -3,7 +3,6 @@
 mod config_error;
 mod deserialize;
 mod diagnostic;
-mod place;
 
 use std::{cell::RefCell, ops::Range, time::Duration};
 
@@ -13,11 +12,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-pub use self::{
-    config_error::ConfigError,
-    diagnostic::Diagnostics,
-    place::{ConfigString, Place},
-};
+pub use self::{config_error::ConfigError, diagnostic::Diagnostics};
 use self::{
     config_error::new_name,
     deserialize::{ErrorKind, Pass, Value, Wrong},
@@ -89,7 +84,6 @@ impl<'a> Table<'a> {
             let text = [Some(&error.message), error.hint.as_ref()];
             let names = |key: &String| text.into_iter().flatten().any(|text| text.contains(key));
             let is_result = match error.key {
-                None if error.bytes.is_some() => left_out.iter().any(names),
                 Some(key) => left_out.iter().any(|name| &name[1..] == key) || left_out.iter().any(names),
                 None => !left_out.is_empty(),
             };
@@ -178,8 +172,7 @@ impl<'a> Table<'a> {
     }
 
     fn note_error(&self, error: &ConfigError) {
-        let key = || error.key.map_or_else(|| self.span.clone(), |key| self.place(key));
-        let at = error.bytes.clone().unwrap_or_else(key);
+        let at = error.key.map_or_else(|| self.span.clone(), |key| self.place(key));
         self.note(at, &error.message, error.hint.clone());
     }
 }

@@ -4,7 +4,6 @@
 
 mod config;
 mod endpoints;
-mod inputs;
 mod isolation;
 mod plugins;
 

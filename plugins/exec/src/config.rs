@@ -1,0 +1,159 @@
+//! Configuration keys of the plugin, and their checked values.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use framework::{ConfigError, Kind, Period, Reading, SourceContext, Text};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+use wildmatch::WildMatch;
+
+use crate::{
+    format::{Format, Parser},
+    program::{Program, check},
+};
+
+/// Keys of a `[sources.<name>]` with `plugin = "exec"`. The README explains each.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    command: Vec<String>,
+    #[serde(default)]
+    pub(crate) mode: RunMode,
+    #[serde(default)]
+    format: Format,
+    tags: Option<Vec<String>>,
+    #[serde(default)]
+    readings: InOrder<About>,
+    working_dir: Option<PathBuf>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    silent_after: Option<Period>,
+}
+
+/// Way in which a program runs.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RunMode {
+    /// It is started at each turn, and ends by itself.
+    #[default]
+    Poll,
+    /// It keeps running, and writes a line whenever it has news.
+    Stream,
+}
+
+/// Unit and kind of the readings whose names fit a pattern.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    unit: Option<Text>,
+    kind: Option<KindWord>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct KindWord(Kind);
+
+impl<'de> Deserialize<'de> for KindWord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let words = Kind::ALL.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ");
+        let unknown = || D::Error::custom(format!("unknown kind `{word}`, expected one of {words}"));
+        Kind::parse(&word).map(Self).ok_or_else(unknown)
+    }
+}
+
+/// Table in the order of the file.
+#[derive(Debug)]
+pub(crate) struct InOrder<T>(pub(crate) Vec<(String, T)>);
+
+impl<T> Default for InOrder<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for InOrder<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Table<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Table<T> {
+            type Value = InOrder<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<InOrder<T>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(InOrder(entries))
+            }
+        }
+        deserializer.deserialize_map(Table(std::marker::PhantomData))
+    }
+}
+
+/// Checked configuration.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) program: Program,
+    pub(crate) mode: RunMode,
+    pub(crate) parser: Parser,
+    pub(crate) descriptions: Descriptions,
+    pub(crate) silent_after: Option<Duration>,
+}
+
+impl Config {
+    /// Checks what a type cannot.
+    pub(crate) fn settings(self, cx: &SourceContext) -> Result<Settings, ConfigError> {
+        let Self { command, mode, format, tags, readings, working_dir, environment, silent_after } = self;
+        let mut mistakes: Vec<_> = check("command", &command).err().into_iter().collect();
+        if tags.is_some() && format == Format::Json {
+            let hint = "`format = \"influx\"` and `format = \"flat-json\"` have tags";
+            mistakes.push(ConfigError::key("tags", "`format = \"json\"` has no tags").hint(hint));
+        }
+        if silent_after.is_some() && mode == RunMode::Poll {
+            let hint = "`timeout` limits the time of a run";
+            let message = "`silent_after` is for `mode = \"stream\"`";
+            mistakes.push(ConfigError::key("silent_after", message).hint(hint));
+        }
+        if silent_after.is_some_and(|time| time.is_zero()) {
+            mistakes.push(ConfigError::key("silent_after", "`silent_after` must be greater than 0"));
+        }
+        let is_variable = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
+        if let Some(name) = environment.keys().find(is_variable) {
+            let message = format!("`{name}` is not a valid name of a variable");
+            mistakes.push(ConfigError::key("environment", message));
+        }
+        if environment.values().any(|value| value.contains('\0')) {
+            mistakes.push(ConfigError::key("environment", "no value may contain a NUL"));
+        }
+        ConfigError::all(mistakes)?;
+        Ok(Settings {
+            program: Program::new(command, working_dir, &environment, cx),
+            mode,
+            parser: Parser { format, tags },
+            descriptions: Descriptions::new(readings),
+            silent_after: silent_after.map(|time| *time),
+        })
+    }
+}
+
+/// What the configuration says about readings.
+#[derive(Debug)]
+pub(crate) struct Descriptions(Vec<(WildMatch, About)>);
+
+impl Descriptions {
+    fn new(readings: InOrder<About>) -> Self {
+        Self(readings.0.into_iter().map(|(pattern, about)| (WildMatch::new(&pattern), about)).collect())
+    }
+
+    /// Adds unit and kind, where the program does not state them.
+    pub(crate) fn describe(&self, reading: &mut Reading) {
+        let Some((_, about)) = self.0.iter().find(|(pattern, _)| pattern.matches(&reading.name)) else {
+            return;
+        };
+        reading.unit = reading.unit.take().or_else(|| about.unit.clone());
+        reading.kind = about.kind.map(|kind| kind.0).or(reading.kind);
+    }
+}

@@ -1,0 +1,111 @@
+//! What became of a program: readings for the scheduler, its end for the log and `/health`.
+
+use std::{
+    collections::HashSet,
+    io,
+    process::ExitStatus,
+    sync::{Arc, Mutex},
+};
+
+use framework::{AcquireError, Batch, Counter, Fact, Faults, Reading, SourceContext, Text, Timestamp};
+use tracing::warn;
+
+use crate::{
+    config::{Descriptions, Settings},
+    format::Line,
+    process::{Process, in_words},
+    stderr::ErrorLog,
+};
+
+/// Maximum number of names that a source may use in its life: each is a series in the journal and elsewhere. A radio
+/// receiver hears every sensor that drives past.
+const MAX_NAMES: usize = 1000;
+
+/// Counters and facts of a program.
+pub(crate) struct Outcome {
+    starts: Counter,
+    refused: Counter,
+    pid: Fact,
+    exit: Fact,
+    stderr: Fact,
+    log: ErrorLog,
+    faults: Faults<&'static str>,
+    names: HashSet<Text>,
+}
+
+impl Outcome {
+    pub(crate) fn new(cx: &SourceContext) -> Self {
+        Self {
+            starts: cx.counter("starts"),
+            refused: cx.counter("refused_names"),
+            pid: cx.fact("pid"),
+            exit: cx.fact("exit"),
+            stderr: cx.fact("stderr"),
+            log: Arc::new(Mutex::default()),
+            faults: Faults::default(),
+            names: HashSet::new(),
+        }
+    }
+
+    /// Starts the program.
+    ///
+    /// # Errors
+    /// It is unavailable, with the reason and the remedy.
+    pub(crate) fn start(&self, settings: &Settings, with_stdin: bool) -> Result<Process, AcquireError> {
+        let process =
+            Process::start(&settings.program, with_stdin, Some(self.stderr.clone()), Arc::clone(&self.log))
+                .map_err(|error| unavailable(settings, error))?;
+        self.starts.increment();
+        if let Some(id) = process.id() {
+            self.pid.set(id.to_string());
+        }
+        Ok(process)
+    }
+
+    /// Notes the end of the program; returns it in words, with the last lines of its standard error.
+    pub(crate) async fn ended(&self, process: &mut Process, status: io::Result<ExitStatus>) -> String {
+        let exit = match status {
+            Ok(status) => in_words(status),
+            Err(error) => format!("could not be waited for: {error}"),
+        };
+        self.exit.set(&exit);
+        match process.stderr.last().await {
+            last if last.is_empty() => exit,
+            last => format!("{exit}; standard error: {last}"),
+        }
+    }
+
+    /// Returns the batch of what the program wrote; `None` if that is nothing.
+    pub(crate) fn batch(&mut self, line: Line, descriptions: &Descriptions) -> Option<Batch> {
+        let taken_at = line.time.unwrap_or_else(Timestamp::now);
+        let mut readings = line.readings;
+        readings.retain_mut(|reading| {
+            descriptions.describe(reading);
+            self.is_known(reading)
+        });
+        if readings.is_empty() { None } else { Some(Batch { taken_at, readings }) }
+    }
+
+    fn is_known(&mut self, reading: &Reading) -> bool {
+        if self.names.contains(&reading.name) {
+            return true;
+        }
+        if self.names.len() == MAX_NAMES {
+            self.refused.increment();
+            let message = format!(
+                "has written readings with {MAX_NAMES} different names: `{}` and other new ones are left out",
+                reading.name
+            );
+            if let Some(text) = self.faults.note("names", &message) {
+                warn!("{text}");
+            }
+            return false;
+        }
+        self.names.insert(reading.name.clone())
+    }
+}
+
+/// The program is not there, or ended.
+pub(crate) fn unavailable(settings: &Settings, cause: io::Error) -> AcquireError {
+    AcquireError::from(cause).of_device(settings.program.name())
+}

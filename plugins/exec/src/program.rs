@@ -1,0 +1,101 @@
+//! A program and its arguments, as the configuration has them.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+use framework::{ConfigError, Context};
+use tokio::process::Command;
+
+/// A program that can be started.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// Program and arguments. It is never empty.
+    line: Vec<String>,
+    working_dir: Option<PathBuf>,
+    environment: BTreeMap<String, String>,
+}
+
+/// Variables of systemd for the service itself: a program that used them would speak in its name.
+const NOT_INHERITED: &[&str] =
+    &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS"];
+
+impl Program {
+    /// The program of a source, with its environment.
+    pub(crate) fn new(
+        line: Vec<String>,
+        working_dir: Option<PathBuf>,
+        own: &BTreeMap<String, String>,
+        cx: &Context,
+    ) -> Self {
+        let mut environment = BTreeMap::from([
+            // Python writes to a pipe in blocks of 8 KiB otherwise: a stream would seem silent.
+            ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
+            ("SMARTMETER_SOURCE".to_owned(), cx.name().to_owned()),
+            ("SMARTMETER_STATE_DIR".to_owned(), cx.state_dir().display().to_string()),
+        ]);
+        environment.extend(own.clone());
+        Self { line, working_dir, environment }
+    }
+
+    /// Returns its name: the first item of `command`.
+    pub(crate) fn name(&self) -> &str {
+        self.line.first().map_or("", String::as_str)
+    }
+
+    /// Returns the command that starts it.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(self.name());
+        command.args(self.line.iter().skip(1)).envs(&self.environment);
+        NOT_INHERITED.iter().for_each(|name| {
+            command.env_remove(name);
+        });
+        if let Some(folder) = &self.working_dir {
+            command.current_dir(folder);
+        }
+        command
+    }
+
+    /// Adds the remedy to the error of a start.
+    pub(crate) fn explain(&self, error: io::Error) -> io::Error {
+        const ENOEXEC: i32 = 8;
+        let program = Path::new(self.name());
+        let is_path = self.name().contains('/');
+        let folder = self.working_dir.as_deref().filter(|folder| !folder.is_dir());
+        let advice = match error.kind() {
+            _ if folder.is_some() => "`working_dir` is not a folder that this user may enter".to_owned(),
+            io::ErrorKind::NotFound if is_path && program.exists() => {
+                "the program in its first line (`#!…`) does not exist".to_owned()
+            }
+            io::ErrorKind::NotFound if is_path => "check the path in `command`".to_owned(),
+            io::ErrorKind::NotFound => "it is in no folder of `PATH`: write its whole path".to_owned(),
+            io::ErrorKind::PermissionDenied => {
+                let path = program.display();
+                format!("the user of this service must be allowed to run it: `chmod a+rx {path}`")
+            }
+            io::ErrorKind::InvalidInput => "no argument may contain a NUL".to_owned(),
+            _ if error.raw_os_error() == Some(ENOEXEC) => {
+                "a script needs a first line such as `#!/usr/bin/env python3`".to_owned()
+            }
+            _ => return error,
+        };
+        io::Error::new(error.kind(), format!("{error}: {advice}"))
+    }
+}
+
+/// Checks a program of the configuration.
+///
+/// # Errors
+/// Fails if it is empty.
+pub(crate) fn check(key: &'static str, line: &[String]) -> Result<(), ConfigError> {
+    if line.first().is_none_or(String::is_empty) {
+        let example = "write the program and its arguments: `[\"/opt/heatpump.py\", \"--once\"]`";
+        return Err(ConfigError::key(key, "the program is missing").hint(example));
+    }
+    if line.iter().any(|item| item.contains('\0')) {
+        return Err(ConfigError::key(key, "no argument may contain a NUL"));
+    }
+    Ok(())
+}
