@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{Decimal, Role, Text, Timestamp, journal::Journal};
+use crate::{
+    Decimal, Role, Text, Timestamp,
+    journal::{Journal, ReadError},
+};
 
 /// Context of one source, publisher or endpoint: its name, its state directory, its statistics.
 #[derive(Debug, Clone)]
@@ -156,6 +159,32 @@ impl SourceContext {
         journal.wait_open(limit);
         let (micros, number) = journal.last(&self.name, name, unit)?;
         Some((Timestamp::from_microsecond(micros).ok()?, number))
+    }
+
+    /// Saves a few bytes in the journal, in a form of the source's own, which replace those that it saved before. They are
+    /// on the disk after the journal's next sync: that spares a memory card a file that is synced as often. The end of
+    /// the process may lose them, so they also belong into a file in the [runtime folder](Context::runtime_dir).
+    pub fn save_state(&self, state: &[u8]) {
+        if let Some(journal) = self.journal.get() {
+            journal.save(&self.name, state);
+        }
+    }
+
+    /// The time between two syncs of the journal, while they succeed; `None` while the source must look after its state
+    /// by itself.
+    pub fn state_is_saved_every(&self) -> Option<Duration> {
+        self.journal.get()?.saves_every()
+    }
+
+    /// The state that an earlier run saved last. Blocks until the journal was opened, but not for longer than `limit`.
+    ///
+    /// # Errors
+    /// Returns an error if the journal is not open then.
+    pub fn saved_state(&self, limit: Duration) -> Result<Option<Vec<u8>>, ReadError> {
+        let off = || ReadError::Unavailable("the journal is off".to_owned());
+        let journal = self.journal.get().ok_or_else(off)?;
+        journal.wait_open(limit);
+        journal.saved(&self.name)
     }
 
     /// Connects the journal that records the source, once, when the program runs.

@@ -244,6 +244,67 @@ fn with_a_runtime_folder_a_kill_loses_nothing_and_a_power_cut_at_most_the_sync_i
     program.until("/data/heat", "kept", |json| json["pulses"] == 2007);
 }
 
+/// Copies what a power cut would leave of a state folder.
+fn copy_state(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for file in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        // A segment may be removed meanwhile.
+        let _ = fs::copy(file.path(), to.join(file.file_name()));
+    }
+}
+
+/// Returns whether a segment of the log has this count.
+fn is_in_log(state: &Path, pulses: u64) -> bool {
+    let files = fs::read_dir(state).unwrap().map(Result::unwrap);
+    let segments = files.filter(|file| file.file_name().to_string_lossy().contains("-tail."));
+    let wanted = pulses.to_le_bytes();
+    let has = |slot: &[u8]| slot.starts_with(b"s0count\x01") && slot[16..24] == wanted;
+    segments.into_iter().any(|file| fs::read(file.path()).is_ok_and(|bytes| bytes.windows(36).any(has)))
+}
+
+#[test]
+fn the_journal_keeps_the_count_so_that_the_count_file_is_not_written_each_minute_and_a_power_cut_loses_no_more()
+ {
+    let [folder, runtime] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let adapter = line();
+    let config =
+        format!("{}sync_interval = \"1s\"\n[journal]\nsync_interval = \"1s\"\n", s0("heat", adapter.path()));
+    let state = folder.path().join("state");
+    let program = with_runtime(folder.path(), &config, runtime.path());
+    program.until("/data/heat", "there", |json| json["pulses"] == 0);
+    program.until("/health", "open", |json| json["journal"]["state"] == "recording");
+    let at_start = fs::read(state.join("heat.count")).unwrap();
+    let mut cuts = Vec::new();
+    for pulses in [100, 200, 300] {
+        send(&adapter, &[0; 100]);
+        program.until("/data/heat", "in the log on the disk", |_| is_in_log(&state, pulses));
+        let copy = folder.path().join(format!("cut-{pulses}"));
+        copy_state(&state, &copy);
+        assert_eq!(fs::read(copy.join("heat.count")).unwrap(), at_start, "the file is not written");
+        cuts.push((pulses, copy));
+    }
+    // A lower count, which the file has at once.
+    program.post("/cmd", r#"{"name": "set_s0", "args": {"value": 0.05}}"#);
+    let copy = folder.path().join("cut-set");
+    copy_state(&state, &copy);
+    cuts.push((50, copy));
+    send(&adapter, &[0; 1]);
+    program.until("/data/heat", "in the log on the disk", |_| is_in_log(&state, 51));
+    let copy = folder.path().join("cut-after");
+    copy_state(&state, &copy);
+    cuts.push((51, copy));
+    drop(program);
+    for (pulses, copy) in cuts {
+        fs::remove_dir_all(&state).unwrap();
+        fs::rename(copy, &state).unwrap();
+        let empty = tempfile::tempdir().unwrap();
+        let program = with_runtime(folder.path(), &config, empty.path());
+        program.until("/data/heat", "kept", |json| json["pulses"] == pulses);
+        assert_eq!(problem(&program), None);
+        assert_eq!(program.terminate().code(), Some(0));
+    }
+}
+
 #[test]
 fn after_a_power_cut_the_count_is_no_less_than_the_journal_has() {
     let folder = tempfile::tempdir().unwrap();

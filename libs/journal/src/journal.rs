@@ -131,6 +131,33 @@ impl Journal {
         }
     }
 
+    /// Saves a few bytes of a source, which replace those that it saved before: its state, in a form of its own. It is on
+    /// the disk after the next sync. The end of the process may lose it, and a power cut what came after the last sync.
+    pub fn save(&self, section: &Text, state: &[u8]) {
+        if let Some(shared) = &self.0 {
+            shared.wal.save(section, state);
+        }
+    }
+
+    /// Returns the time between two syncs, if they succeed.
+    pub fn saves_every(&self) -> Option<Duration> {
+        let shared = self.0.as_ref()?;
+        let status = lock(&shared.status);
+        let is_well = shared.wal.is_open() && status.open && status.problem.is_none();
+        (is_well && shared.wal.log().problem().is_none()).then_some(shared.settings.sync_interval)
+    }
+
+    /// Returns the state that an earlier run of a source saved last.
+    ///
+    /// # Errors
+    /// Returns [`ReadError::Unavailable`] while the journal is not open.
+    pub fn saved(&self, section: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        match &self.0 {
+            Some(shared) if shared.wal.is_open() => Ok(shared.wal.log().saved_earlier(section)),
+            _ => Err(ReadError::Unavailable("the journal is not open".to_owned())),
+        }
+    }
+
     /// Returns the newest number of a series, or what a command set it to since, and its time, or the start of its
     /// minute; `None` if there is none, or the journal cannot be read. Blocks while the disk is read.
     pub fn last(&self, section: &str, name: &str, unit: &str) -> Option<(Micros, Decimal)> {

@@ -231,6 +231,7 @@ impl Keeper {
             newest: database.newest()?,
             epoch: database.epoch()?,
             cursors: database.cursors()?,
+            states: database.states()?,
             lost: notice.is_some(),
             ..Recovered::default()
         };
@@ -309,7 +310,7 @@ impl Keeper {
     pub fn sync(&mut self) {
         self.check_place();
         self.shared.wal.log().tick();
-        self.shared.wal.log().keep_cursors();
+        self.shared.wal.log().keep_cursors_and_states();
         self.shared.wal.log().sync();
         let mut status = lock(&self.shared.status);
         status.clock = Some(self.shared.wal.log().lead()).filter(|lead| *lead > 0).map(|lead| {

@@ -176,7 +176,8 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-fn encode(count: Count) -> [u8; SLOT] {
+/// Returns the bytes of a slot.
+pub(crate) fn encode(count: Count) -> [u8; SLOT] {
     let mut slot = [0; SLOT];
     slot[..8].copy_from_slice(&MAGIC);
     slot[8..16].copy_from_slice(&count.sequence.to_le_bytes());
@@ -187,7 +188,8 @@ fn encode(count: Count) -> [u8; SLOT] {
     slot
 }
 
-fn decode(slot: &[u8; SLOT]) -> Option<Count> {
+/// Returns the content of a slot; `None` if it is damaged.
+pub(crate) fn decode(slot: &[u8; SLOT]) -> Option<Count> {
     let number = |at| slot[at..].first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
     let crc = slot.last_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes))?;
     if slot[..8] != MAGIC || crc != CRC.checksum(&slot[..32]) {

@@ -14,7 +14,7 @@ use crate::{
         corrections::correct,
         counter_resets, events, minute_of, rollup_tables,
         rows::row_key,
-        state::{keep_cursor, keep_epoch, keep_folded},
+        state::{keep_cursor, keep_epoch, keep_folded, keep_state},
     },
     series::Sample,
     time::Micros,
@@ -66,6 +66,8 @@ struct Checkpoint<'a> {
     open: BTreeMap<u16, (i64, Block)>,
     /// Last cursor of each publisher; a segment has thousands of them.
     cursors: BTreeMap<Text, Position>,
+    /// Last state of each source, of which there is one for each sync.
+    states: BTreeMap<Text, Vec<u8>>,
 }
 
 impl<'a> Checkpoint<'a> {
@@ -76,6 +78,7 @@ impl<'a> Checkpoint<'a> {
             rows,
             open: BTreeMap::new(),
             cursors: BTreeMap::new(),
+            states: BTreeMap::new(),
         })
     }
 
@@ -90,6 +93,10 @@ impl<'a> Checkpoint<'a> {
             Entry::Epoch(epoch) => keep_epoch(self.rows.connection, &epoch),
             Entry::Cursor { publisher, position } => {
                 self.cursors.insert(publisher, position);
+                Ok(())
+            }
+            Entry::State { section, state } => {
+                self.states.insert(section, state.to_vec());
                 Ok(())
             }
         }
@@ -133,6 +140,9 @@ impl<'a> Checkpoint<'a> {
         self.close()?;
         for (publisher, position) in &self.cursors {
             keep_cursor(self.rows.connection, publisher, *position)?;
+        }
+        for (section, state) in &self.states {
+            keep_state(self.rows.connection, section, state)?;
         }
         rollup_tables::roll_up(&self.rows, zone)?;
         counter_resets::update(&self.rows, &self.catalogue)

@@ -60,7 +60,8 @@ impl Database {
             let from = open_for_reading(&damaged)?;
             let mut rows = from.prepare(
                 "SELECT key, value FROM state \
-                 WHERE key IN ('folded', 'epoch') OR key >= 'cursor.' AND key < 'cursor/'",
+                 WHERE key IN ('folded', 'epoch') OR key >= 'cursor.' AND key < 'cursor/' \
+                 OR key >= 'source.' AND key < 'source/'",
             )?;
             let mut rows = rows.query([])?;
             while let Some(row) = rows.next()? {

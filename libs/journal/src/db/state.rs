@@ -1,8 +1,8 @@
-//! Table `state`: the last segment, the clock's epoch, and the cursors of publishers.
+//! Table `state`: the last segment, the clock's epoch, the cursors of publishers, and the states of sources.
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, ToSql};
+use rusqlite::{Connection, OptionalExtension, ToSql, types::Value};
 use serde_json::json;
 
 use crate::{
@@ -64,6 +64,22 @@ impl Database {
         }
         Ok(cursors)
     }
+
+    /// Returns the states that sources saved, among them some that are not configured any more.
+    pub(crate) fn states(&self) -> Result<BTreeMap<Text, Vec<u8>>, DatabaseError> {
+        let sql = "SELECT key, value FROM state WHERE key >= 'source.' AND key < 'source/'";
+        let mut rows = self.connection.prepare(sql)?;
+        let rows = rows.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Value>(1)?)))?;
+        let mut states = BTreeMap::new();
+        for row in rows {
+            if let (key, Value::Blob(state)) = row?
+                && let Some(section) = key.strip_prefix("source.")
+            {
+                states.insert(section.into(), state);
+            }
+        }
+        Ok(states)
+    }
 }
 
 /// Returns the number of the last segment that the database has, as a reader's transaction sees it; 0 = none.
@@ -85,6 +101,11 @@ pub(crate) fn keep_epoch(connection: &Connection, epoch: &Epoch) -> rusqlite::Re
 /// Writes the cursor of a publisher.
 pub(crate) fn keep_cursor(connection: &Connection, publisher: &str, at: Position) -> rusqlite::Result<()> {
     keep(connection, &format!("cursor.{publisher}"), json!(at).to_string())
+}
+
+/// Writes the state of a source.
+pub(crate) fn keep_state(connection: &Connection, section: &str, state: &[u8]) -> rusqlite::Result<()> {
+    keep(connection, &format!("source.{section}"), state)
 }
 
 pub(super) fn keep(connection: &Connection, key: &str, value: impl ToSql) -> rusqlite::Result<()> {

@@ -141,6 +141,60 @@ fn with_a_folder_in_memory_a_power_cut_loses_what_was_not_synced() {
     assert_eq!(numbers(&journal), upto(20));
 }
 
+/// The state of the source `heat` that an earlier run saved.
+fn saved(journal: &Journal) -> Option<Vec<u8>> {
+    journal.saved("heat").unwrap()
+}
+
+#[test]
+fn what_a_source_saves_is_on_the_disk_after_the_next_sync_and_stays_through_checkpoints_and_power_cuts() {
+    let place = Place::new();
+    let heat = "heat".into();
+    let (journal, mut keeper) = Journal::new(place.settings());
+    journal.save(&heat, b"before the journal is open");
+    assert!(journal.saved("heat").is_err() && journal.saves_every().is_none());
+    keeper.open();
+    assert_eq!(saved(&journal), None);
+    assert_eq!(journal.saves_every(), Some(place.settings().sync_interval));
+    keeper.sync();
+    let disk = place.bytes().0;
+    journal.save(&heat, b"lost");
+    assert_eq!(place.bytes().0, disk, "nothing is written before the next sync");
+    drop((journal, keeper));
+    place.cut_power();
+    let mut before = b"before the journal is open".to_vec();
+    for (round, checkpointed) in [false, true, true, false].into_iter().enumerate() {
+        let (journal, mut keeper) = place.open();
+        assert_eq!(saved(&journal), Some(before), "round {round}");
+        keeper.checkpoint(); // of the segments of earlier runs
+        before = vec![round as u8; 40];
+        journal.save(&heat, b"replaced");
+        journal.save(&heat, &before);
+        if checkpointed {
+            place.record(&journal, 1..=1);
+            keeper.checkpoint();
+        }
+        keeper.sync();
+        drop((journal, keeper));
+        place.cut_power();
+    }
+    assert_eq!(saved(&place.open().0), Some(before));
+}
+
+#[test]
+fn what_a_source_saved_survives_a_damaged_database() {
+    let place = Place::new();
+    let (journal, mut keeper) = place.open();
+    journal.save(&"heat".into(), b"42");
+    place.record(&journal, 1..=5);
+    keeper.checkpoint();
+    place.record(&journal, 6..=6);
+    keeper.sync();
+    drop((journal, keeper));
+    fs::write(place.state.path().join("journal.db"), [7; 40_000]).unwrap();
+    assert_eq!(saved(&place.open().0), Some(b"42".to_vec()), "each segment begins with it");
+}
+
 #[test]
 fn with_a_folder_in_memory_an_export_and_an_import_see_everything() {
     let place = Place::new();

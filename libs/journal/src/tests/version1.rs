@@ -55,7 +55,7 @@ fn segments_of_version_1_are_read_checkpointed_and_delivered() {
     assert_eq!(entries(&bytes, |_| count += 1), bytes.len());
     assert_eq!((count, open(&bytes).unwrap().0), (2, 7));
     let mut newer = bytes.clone();
-    newer[6] = 4;
+    newer[6] = 5;
     assert!(open(&newer).is_none() && open(&bytes[..HEADER - 1]).is_none());
 
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());

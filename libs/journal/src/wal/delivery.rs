@@ -1,4 +1,4 @@
-//! Services of the log for queues: pieces of segments, and cursors.
+//! Services of the log for queues and sources: pieces of segments, cursors, and states.
 
 use std::{
     fs::File,
@@ -11,6 +11,7 @@ use crate::{
     time::TimeCorrection,
     wal::{Log, Position, State, YEAR_2025},
 };
+use reading::Text;
 
 /// Answer to a read from a position on.
 #[derive(Debug)]
@@ -85,12 +86,28 @@ impl Log {
         }
     }
 
-    /// Writes all cursors that moved.
-    pub(crate) fn keep_cursors(&self) {
+    /// Appends all cursors that moved, and all states that changed.
+    pub(crate) fn keep_cursors_and_states(&self) {
         let now = self.clock.now().boottime;
         let mut state = lock(&self.state);
-        let State { cursors, open, .. } = &mut *state;
+        let State { cursors, saved, open, .. } = &mut *state;
         cursors.keep(open, now);
+        saved.write(open);
+    }
+
+    /// Replaces the state of a source, which is written at the next sync.
+    pub(crate) fn save(&self, section: &Text, state: &[u8]) {
+        lock(&self.state).saved.set(section, state);
+    }
+
+    /// Returns the state of a source that an earlier run saved last.
+    pub(crate) fn saved_earlier(&self, section: &str) -> Option<Vec<u8>> {
+        lock(&self.state).saved.earlier.get(section).cloned()
+    }
+
+    /// Takes over the states that another log has.
+    pub(crate) fn take_over(&self, before: &Self) {
+        lock(&self.state).saved.take_over(&mut lock(&before.state).saved);
     }
 
     /// Notes that the database has a segment, which is removed unless a publisher needs it.

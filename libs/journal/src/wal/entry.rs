@@ -25,6 +25,11 @@ pub(crate) enum Entry<'a> {
         publisher: Text,
         position: Position,
     },
+    /// State that a source saved.
+    State {
+        section: Text,
+        state: &'a [u8],
+    },
 }
 
 /// Step of a counter that a command set to another number: no consumption.

@@ -1,7 +1,7 @@
 //! Bytes of a segment: frames, each with a checksum, so that a torn end and damage are seen.
 //!
 //! ```text
-//! segment = magic "smtail", version 3, line feed · number (u64, little endian) · frames
+//! segment = magic "smtail", version 4, line feed · number (u64, little endian) · frames
 //! frame   = length of the payload · payload · CRC-32 (ISO-HDLC) of the payload, little endian
 //! payload = 0 layout: index, section, columns (name, unit, OBIS code, scale, kind)
 //!         | 1 batch: index of its layout, time, a mantissa for each column
@@ -10,10 +10,12 @@
 //!         | 4 epoch: boot, since, wall offset, offset, confirmed
 //!         | 5 cursor: publisher, segment, offset
 //!         | 6 whole batch: as a batch, and not encoded as a difference to those before it
+//!         | 7 state of a source: section, bytes up to the end
 //! kind    = 0 not stated | 1 counter | 2 net | 3 gauge | 4 maximum | 5 state
 //! ```
 //!
-//! Versions 1 and 2, which are still read, have no indexes in layouts, and version 1 has no kinds.
+//! Versions 1 to 3 are still read. Version 3 has no states, versions 1 and 2 have no indexes in layouts, and version 1
+//! has no kinds.
 //!
 //! Integers are variable (see `varint`). Within a layout, times are delta-of-delta encoded, mantissas delta
 //! encoded. A batch of eight registers a second takes about twenty bytes. After damage, the batches of a layout can be
@@ -34,9 +36,9 @@ use crate::{
 };
 use reading::{Decimal, Kind, Obis, Text};
 
-const MAGIC: [u8; 8] = *b"smtail\x03\n";
+const MAGIC: [u8; 8] = *b"smtail\x04\n";
 /// Version of the segments that are written.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// Place of the version in the magic.
 const VERSION_AT: usize = 6;
 /// Kinds by their bytes.
@@ -53,6 +55,7 @@ const TIME_CORRECTION: u8 = 3;
 const EPOCH: u8 = 4;
 const CURSOR: u8 = 5;
 const WHOLE_BATCH: u8 = 6;
+const STATE: u8 = 7;
 
 /// Batches of a layout after which one is written whole, and the time after which one is, as then a difference saves
 /// little: this much is lost after damage.
@@ -269,6 +272,14 @@ impl Encoder {
         put(&mut payload, position.offset);
         frame(out, &payload);
     }
+
+    /// Appends the state of a source.
+    pub(crate) fn state(&mut self, out: &mut Vec<u8>, section: &str, state: &[u8]) {
+        let mut payload = vec![STATE];
+        put_text(&mut payload, section);
+        payload.extend_from_slice(state);
+        frame(out, &payload);
+    }
 }
 
 fn names_match(layout: &Layout, cells: &[Cell<'_>]) -> bool {
@@ -362,7 +373,7 @@ pub(crate) fn unframe(bytes: &[u8]) -> Result<(&[u8], &[u8]), Stop> {
     };
     let before = bytes.len() - input.0.len();
     // Quick to see, as after damage each byte is tried.
-    if len == 0 || input.0.first().is_some_and(|kind| *kind > WHOLE_BATCH) {
+    if len == 0 || input.0.first().is_some_and(|kind| *kind > STATE) {
         return Err(Stop::Damaged);
     }
     let len = usize::try_from(len).map_err(|_| Stop::Damaged)?;
@@ -448,6 +459,10 @@ impl Reader {
                 publisher: input.text()?.into(),
                 position: Position { segment: input.unsigned()?, offset: input.unsigned()? },
             }),
+            STATE => {
+                let section = input.text()?.into();
+                visit(Entry::State { section, state: std::mem::take(&mut input.0) });
+            }
             _ => return None,
         }
         input.is_empty().then_some(())

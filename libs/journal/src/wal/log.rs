@@ -18,7 +18,8 @@ use crate::{
     series::SeriesName,
     time::{ClockReading, ClockSource, Dating, Micros, TimeCorrection},
     wal::{
-        Closed, CounterSet, Cursors, Intake, OnDisk, Open, Position, Recovered, Request, remove, segment_path,
+        Closed, CounterSet, Cursors, Intake, OnDisk, Open, Position, Recovered, Request, Saved, remove,
+        segment_path,
     },
 };
 use reading::{Batch, Decimal, Text};
@@ -66,6 +67,7 @@ pub(super) struct State {
     /// Last segment that the database has.
     pub(super) checkpointed: u64,
     pub(super) cursors: Cursors,
+    pub(super) saved: Saved,
     /// Corrections of the clock in this run, each with the place after it.
     pub(super) corrections: Vec<(Position, TimeCorrection)>,
     /// Number of corrections in this run.
@@ -113,6 +115,7 @@ impl Log {
         }
         let mut state = State::new(dating, open, cursors);
         (state.closed, state.checkpointed) = (left.closed, left.checkpointed);
+        state.saved.earlier = left.states;
         let log = Self::with(settings, requests, live, true, state);
         if correction.is_some() || lock(&log.state).unchecked().next().is_some() {
             log.want_checkpoint();
@@ -328,6 +331,7 @@ impl State {
             closed: Vec::new(),
             checkpointed: 0,
             cursors,
+            saved: Saved::default(),
             corrections: Vec::new(),
             corrected: 0,
             recorded_before: 0,
@@ -365,6 +369,7 @@ impl State {
     pub(super) fn close_open(&mut self, memory: usize) {
         let mut next = Open::new(self.open.number + 1, self.dating.epoch());
         self.cursors.begin(&mut next);
+        self.saved.begin(&mut next);
         self.recorded_before += self.open.encoder.batches();
         self.closed.push(std::mem::replace(&mut self.open, next).close());
         let mut extra = self.closed.iter().map(Closed::memory).sum::<usize>().saturating_sub(memory);

@@ -10,6 +10,7 @@ pub(crate) mod live;
 pub(crate) mod log;
 pub(crate) mod queue;
 pub(crate) mod recovery;
+pub(crate) mod saved;
 pub(crate) mod segment;
 mod stream;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub(crate) use self::{
     frame::{Cell, Encoder},
     log::Log,
     recovery::Recovered,
+    saved::Saved,
     segment::{remove, segment_numbers, segment_path},
 };
 use crate::{Settings, lock, series::SeriesName, time::clock_source::ClockReading};
@@ -116,6 +118,15 @@ impl Wal {
         );
     }
 
+    /// Saves the state of a source; see [`Journal::save`](crate::Journal::save).
+    pub(crate) fn save(&self, section: &Text, state: &[u8]) {
+        if !self.is_open() {
+            let _early = lock(&self.early); // the log is not opened meanwhile
+            return self.log().save(section, state);
+        }
+        self.log().save(section, state);
+    }
+
     /// Records into the log, and keeps the recording where that is not the last word.
     fn keep_early(&self, recording: impl FnOnce() -> Recording, record: impl FnOnce(&Log)) {
         if !self.is_open() {
@@ -149,6 +160,7 @@ impl Wal {
                 }
             }
         }
+        log.take_over(&self.before);
         let log = self.opened.get_or_init(|| log);
         drop(early);
         self.before.clear();

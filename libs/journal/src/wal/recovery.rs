@@ -35,6 +35,8 @@ pub(crate) struct Recovered {
     pub(crate) closed: Vec<Closed>,
     /// Cursors of all publishers, among them some that are not configured any more.
     pub(crate) cursors: BTreeMap<Text, Position>,
+    /// States of all sources that saved one.
+    pub(crate) states: BTreeMap<Text, Vec<u8>>,
     /// Highest number of a segment.
     pub(crate) number: u64,
     /// Time of the newest reading.
@@ -93,6 +95,7 @@ impl Recovered {
             }
             Entry::CounterSet(_) => {}
             Entry::Cursor { publisher, position } => _ = self.cursors.insert(publisher, position),
+            Entry::State { section, state } => _ = self.states.insert(section, state.to_vec()),
         });
         match &gaps[..] {
             [] => {}

@@ -42,7 +42,7 @@ pub(crate) struct Open {
     pub(crate) bytes: Vec<u8>,
     pub(crate) encoder: Encoder,
     pub(crate) on_disk: OnDisk,
-    /// Bytes of what every segment has: the epoch and the cursors.
+    /// Bytes of what every segment has: the epoch, the cursors, and the states of sources.
     common: usize,
 }
 
@@ -64,7 +64,7 @@ impl Open {
         Self { number, bytes, encoder, on_disk: OnDisk::default(), common }
     }
 
-    /// Returns whether it holds nothing but the epoch and cursors.
+    /// Returns whether it holds nothing but the epoch, cursors and states.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.len() <= self.common
     }
@@ -78,6 +78,13 @@ impl Open {
     pub(crate) fn cursor(&mut self, publisher: &str, position: Position) {
         let before = self.bytes.len();
         self.encoder.cursor(&mut self.bytes, publisher, position);
+        self.common += self.bytes.len() - before;
+    }
+
+    /// Appends the state of a source, which is no reason for another segment either.
+    pub(crate) fn state(&mut self, section: &str, state: &[u8]) {
+        let before = self.bytes.len();
+        self.encoder.state(&mut self.bytes, section, state);
         self.common += self.bytes.len() - before;
     }
 

@@ -25,12 +25,15 @@ use crate::{
 const SHORTEST_SYNC: Duration = Duration::from_millis(100);
 /// Time between two looks at the files, and two log lines about commands.
 const TURN: Duration = Duration::from_secs(60);
+/// Time between two commits to the file in the state folder while the journal saves the count.
+const COMMIT_EVERY: Duration = Duration::from_secs(3600);
 
 /// Pulses of a source, shared by its acquisition and its commands.
 ///
 /// Each change is written at once, which survives the end of the process: into the runtime folder if there is one, else
-/// into the state folder. It is committed to the file in the state folder and synced each `sync_interval`, which survives
-/// a power cut and spares an SD card.
+/// into the state folder. What survives a power cut is committed each `sync_interval`. The journal does that if it can,
+/// beside the readings, as a page more each minute would wear an SD card; else the file in the state folder is written
+/// and synced.
 ///
 /// The thread that counts also writes, so that no count is shown that a crash could lose. A write ends in the system's
 /// memory within microseconds; if a disk hangs so badly that it does not, the worker of this source waits for it, and
@@ -58,8 +61,13 @@ struct State {
     pulses: u64,
     /// Number of the last change, the same in both files.
     sequence: u64,
-    /// Number of the change that was written to the disk last.
+    /// Number of the change that was written to the disk last, and the time of that.
     committed: u64,
+    committed_at: Option<Instant>,
+    /// Number of the change that this run synced last.
+    synced: u64,
+    /// Count at the start, while the journal could not be asked for a newer one.
+    unasked: Option<Count>,
     home: Home,
     /// The file in the runtime folder.
     live: Option<Slots>,
@@ -131,6 +139,7 @@ impl Total {
         self.load().map_err(|error| error.to_string())?;
         let mut state = self.state();
         let before = std::mem::replace(&mut state.pulses, pulses);
+        state.unasked = None;
         if let Home::Memory { base } = &mut state.home {
             *base = None;
         }
@@ -195,12 +204,35 @@ impl Total {
         self.state().syncing = true;
         let total = Arc::clone(self);
         spawn_blocking(move || {
-            let _ = total.sync(); // reported
+            let _ = total.turn(); // reported
             let mut state = total.state();
             state.syncing = false;
             total.log_sets(&mut state);
             total.changed.notify_one();
         });
+    }
+
+    /// Does what is due each minute: syncs the count, unless the journal does.
+    ///
+    /// # Errors
+    /// Returns the text of the I/O error, which is reported already.
+    pub(super) fn turn(&self) -> Result<(), String> {
+        self.ask_again();
+        let mut state = self.state();
+        let is_there = matches!(&state.home, Home::File(slots) if slots.is_at(&self.path));
+        if is_there && self.is_saved_by_journal(&state) {
+            (state.sync_at, state.looked_at) = (None, Some(Instant::now()));
+            return Ok(());
+        }
+        drop(state);
+        self.sync()
+    }
+
+    /// Returns whether a power cut loses nothing that a sync would keep: the journal saves what is in the runtime folder.
+    fn is_saved_by_journal(&self, state: &State) -> bool {
+        let is_recent = state.committed_at.is_some_and(|at| at.elapsed() < COMMIT_EVERY);
+        let is_alive = state.live.is_some() && state.failure.is_none() && state.unasked.is_none();
+        is_recent && is_alive && self.cx.state_is_saved_every().is_some_and(|time| time <= self.sync_interval)
     }
 
     /// Syncs the count, so that it survives a power cut; a file that was deleted, replaced or unwritable comes back. It
@@ -227,17 +259,21 @@ impl Total {
             committed.inspect_err(|_| state.sync_at = self.in_an_interval())?;
         }
         let Home::File(slots) = &state.home else { return Ok(()) };
-        let file = Arc::clone(&slots.file);
+        let (file, committed) = (Arc::clone(&slots.file), state.committed);
         if state.sync_at.take().is_none() {
             return Ok(());
         }
         drop(state); // a slow disk must not block the count
-        file.sync_data().map_err(|error| {
-            let mut state = self.state();
+        let synced = file.sync_data();
+        let mut state = self.state();
+        if let Err(error) = synced {
             // The kernel takes data that it could not sync for clean, so it must be written again.
             let _ = self.commit(&mut state); // reported
-            self.complain(&mut state, "sync", &error)
-        })
+            return Err(self.complain(&mut state, "sync", &error));
+        }
+        state.synced = committed;
+        self.save(&state);
+        Ok(())
     }
 
     /// Writes a change where it survives the end of the process.
@@ -248,15 +284,19 @@ impl Total {
         }
         self.notice_loss(state);
         let count = self.count(state);
-        match state.live.as_mut().map(|live| live.write(count)) {
+        let written = match state.live.as_mut().map(|live| live.write(count)) {
             Some(Ok(())) => {
                 state.sync_at = state.sync_at.or(self.in_an_interval());
-                return Ok(());
+                Ok(())
             }
-            Some(Err(error)) => self.lose_live(state, &error),
-            None => {}
-        }
-        self.commit(state)
+            Some(Err(error)) => {
+                self.lose_live(state, &error);
+                self.commit(state)
+            }
+            None => self.commit(state),
+        };
+        self.save(state);
+        written
     }
 
     /// Writes the count into its file on the disk, if that is open.
@@ -267,6 +307,7 @@ impl Total {
             return Err(self.complain(state, "write", &error));
         }
         state.committed = count.sequence;
+        state.committed_at = Some(Instant::now());
         state.sync_at = state.sync_at.or(self.in_an_interval());
         self.saved(state);
         Ok(())

@@ -12,7 +12,7 @@ use framework::Timestamp;
 use tracing::{error, info, warn};
 
 use super::{Home, State, Total};
-use crate::slots::{self, Count, Found, OpenError, Slots};
+use crate::slots::{self, Count, Found, OpenError, Slots, decode, encode};
 
 /// Step of the sequence at each start: what a run writes is newer than what any run before has written, also where one of
 /// them did not have the runtime folder.
@@ -48,16 +48,21 @@ impl Total {
                 let count = self.count(state);
                 let is_saved =
                     on_disk.is_some_and(|disk| (disk.pulses, disk.rate) == (count.pulses, count.rate));
-                let written = match found {
-                    Found::Whole if is_saved => Ok(()),
+                // Also where nothing is to be written, as a kill may have come before the last sync.
+                let saved = match found {
+                    Found::Whole if is_saved => slots.file.sync_data(),
                     Found::Whole | Found::OneDamaged => {
-                        slots.write(count).map(|()| state.sync_at = self.in_an_interval())
+                        slots.write(count).and_then(|()| slots.file.sync_data())
                     }
                     Found::New | Found::Unusable(_) => slots.fill(&self.path, count),
                 };
                 state.home = Home::File(slots);
-                match written {
-                    Ok(()) => state.committed = count.sequence,
+                match saved {
+                    Ok(()) => {
+                        (state.committed, state.committed_at) = (count.sequence, Some(Instant::now()));
+                        state.synced =
+                            if is_saved { on_disk } else { Some(count) }.map_or(0, |count| count.sequence);
+                    }
                     Err(error) => drop(self.complain(state, "write", &error)),
                 }
             }
@@ -72,8 +77,41 @@ impl Total {
         }
         state.looked_at = Some(Instant::now());
         self.fill_live(state);
+        self.save(state);
         self.report(state);
         Ok(())
+    }
+
+    /// Returns the count that the journal has of the run before, if that is newer than `start`, the one in the files. Where
+    /// it cannot be asked yet, that is tried again.
+    fn in_journal(&self, state: &mut State, start: Option<Count>, limit: Duration) -> Option<Count> {
+        let saved = self.cx.saved_state(limit);
+        let start = start.unwrap_or(Count { sequence: 0, pulses: 0, rate: self.rate });
+        state.unasked = saved.is_err().then_some(start);
+        newer(&saved.ok()??, start)
+    }
+
+    /// Has the journal save the count, with the number of the last one that was synced.
+    pub(super) fn save(&self, state: &State) {
+        let mut bytes = encode(self.count(state)).to_vec();
+        bytes.extend_from_slice(&state.synced.to_le_bytes());
+        self.cx.save_state(&bytes);
+    }
+
+    /// Asks the journal for a newer count than that of the start, if it could not be asked then.
+    pub(super) fn ask_again(&self) {
+        let mut state = self.state();
+        let Some(start) = state.unasked else { return };
+        let Ok(saved) = self.cx.saved_state(Duration::ZERO) else { return };
+        state.unasked = None;
+        if let Some(saved) = saved.and_then(|bytes| newer(&bytes, start)) {
+            let converted = |count: Count| self.rate.converted(count.pulses, count.rate);
+            let missing = converted(saved).saturating_sub(converted(start));
+            state.sequence = state.sequence.max(saved.sequence);
+            state.pulses = state.pulses.saturating_add(missing);
+            info!("the journal has a newer count: continuing from {} kWh", self.rate.kwh(state.pulses));
+            let _ = self.write(&mut state); // reported
+        }
     }
 
     pub(super) fn open(&self) -> Result<Opened, OpenError> {
@@ -84,7 +122,11 @@ impl Total {
 
     /// Chooses the count to continue from: the newest of the files, or that of the journal.
     fn restore(&self, state: &mut State, on_disk: Option<Count>, in_live: Option<Count>, found: &Found) {
-        let newest = on_disk.into_iter().chain(in_live).max_by_key(|count| count.sequence);
+        let in_files = on_disk.into_iter().chain(in_live).max_by_key(|count| count.sequence);
+        // Nothing is newer than a count in the runtime folder.
+        let limit = if in_live.is_some() { Duration::ZERO } else { JOURNAL_LIMIT };
+        let in_journal = self.in_journal(state, in_files, limit);
+        let newest = in_files.into_iter().chain(in_journal).max_by_key(|count| count.sequence);
         let kept = newest.map(|count| self.rate.converted(count.pulses, count.rate));
         state.sequence = newest.map_or(0, |count| count.sequence).saturating_add(RUN);
         if let Some(count) = newest.filter(|count| count.rate != self.rate) {
@@ -95,7 +137,6 @@ impl Total {
                 self.rate.kwh(kept.unwrap_or_default())
             );
         }
-        // Nothing is newer than a count in the runtime folder.
         let recorded = if in_live.is_some() { None } else { self.recorded(kept, found) };
         state.pulses = recorded.or(kept).unwrap_or_default();
         let origin = match (recorded, kept) {
@@ -177,7 +218,8 @@ impl Total {
         if let Err(error) = slots.fill(&self.path, count) {
             return Err(self.complain(state, "write", &error));
         }
-        (state.home, state.committed, state.sync_at) = (Home::File(slots), count.sequence, None);
+        (state.home, state.sync_at) = (Home::File(slots), None);
+        (state.committed, state.committed_at) = (count.sequence, Some(Instant::now()));
         self.fill_live(state);
         info!("counting in {} again", self.path.display());
         self.saved(state);
@@ -231,4 +273,13 @@ impl Total {
             self.fill_live(state);
         }
     }
+}
+
+/// Returns the count that the journal saved, if it is newer than that of the files. A file that is older than the journal
+/// knew it to be was put there by somebody, and is what they want.
+fn newer(bytes: &[u8], start: Count) -> Option<Count> {
+    let (slot, synced) = bytes.split_first_chunk()?;
+    let (saved, synced) = (decode(slot)?, u64::from_le_bytes(*synced.first_chunk()?));
+    let is_replaced = start.sequence > 0 && start.sequence < synced;
+    (saved.sequence > start.sequence && !is_replaced).then_some(saved)
 }
