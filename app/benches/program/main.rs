@@ -1,13 +1,14 @@
 //! Cost of the program: the real binary on real pseudo terminals.
 //!
 //! `cargo bench -p smartmeter --bench program [NAME…]` runs all or some of
-//! `throughput latency http idle start many`.
+//! `throughput latency http idle start many`. `card`, which takes an hour (`CARD_MINUTES`), runs if it is named.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)] // a measuring instrument, not a service
 
 #[path = "../../../tests/program/mod.rs"]
 mod program;
 
+mod card;
 mod http;
 #[path = "../process.rs"]
 mod process;
@@ -37,6 +38,9 @@ fn main() {
         ("idle", idle),
         ("many", many),
     ];
+    if wanted.iter().any(|wanted| wanted == "card") {
+        card::card();
+    }
     for (name, bench) in benches {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             bench();
