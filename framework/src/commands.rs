@@ -76,8 +76,9 @@ impl Commands {
             let spec = entry.command.spec();
             // `<source>.<alias>` is a full name too.
             let alias_of =
-                entry.full_name.strip_suffix(spec.name).and_then(|prefix| name.strip_prefix(prefix));
-            spec.name == name || spec.aliases.iter().any(|alias| *alias == name || Some(*alias) == alias_of)
+                entry.full_name.strip_suffix(spec.name.as_str()).and_then(|prefix| name.strip_prefix(prefix));
+            spec.name == name
+                || spec.aliases.iter().any(|alias| *alias == name || Some(alias.as_str()) == alias_of)
         };
         let found: Vec<_> = self.all.iter().filter(called).collect();
         match found[..] {
@@ -125,21 +126,10 @@ mod tests {
     use super::*;
     use crate::CommandSpec;
 
-    struct Fake(CommandSpec);
-
-    #[async_trait::async_trait]
-    impl Command for Fake {
-        fn spec(&self) -> &CommandSpec {
-            &self.0
-        }
-        async fn run(&self, _: Args) -> Result<Json, CommandError> {
-            panic!("a bug in a plugin")
-        }
-    }
-
     fn commands(sources: &[&str]) -> Commands {
-        let spec = CommandSpec { name: "set", aliases: &["setValue", "old.setValue"], about: "", args: &[] };
-        let command: [Arc<dyn Command>; 1] = [Arc::new(Fake(spec))];
+        let spec = CommandSpec::new("set", "").alias("setValue").alias("old.setValue");
+        let panics = async |_| -> Result<Json, CommandError> { panic!("a bug in a plugin") };
+        let command: [Arc<dyn Command>; 1] = [Arc::new(spec.run(panics))];
         Commands::new(sources.iter().map(|name| (*name, &command[..], Handle::current())))
     }
 
@@ -158,24 +148,15 @@ mod tests {
         assert_eq!(two.resolve("set").map(|e| &e.full_name), Err(ResolveError::Ambiguous(both)));
     }
 
-    #[derive(Default)]
-    struct Counts(AtomicU64);
-
-    #[async_trait::async_trait]
-    impl Command for Counts {
-        fn spec(&self) -> &CommandSpec {
-            &CommandSpec { name: "count", aliases: &[], about: "", args: &[] }
-        }
-        async fn run(&self, _: Args) -> Result<Json, CommandError> {
-            self.0.fetch_add(1, Relaxed);
-            Ok(Json::Null)
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_command_that_timed_out_does_not_run_later() {
-        let counts = Arc::new(Counts::default());
-        let command: [Arc<dyn Command>; 1] = [counts.clone()];
+        let counts = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&counts);
+        let count = CommandSpec::new("count", "").run(async move |_| {
+            counted.fetch_add(1, Relaxed);
+            Ok(())
+        });
+        let command: [Arc<dyn Command>; 1] = [Arc::new(count)];
         // Its thread is blocked, until it runs at the end.
         let blocked = std::thread::spawn(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
         let blocked = blocked.join().unwrap();
@@ -187,7 +168,7 @@ mod tests {
         assert_eq!(errors[16], "`heat.count` is busy: 16 calls are already running");
         let ends = std::thread::spawn(move || blocked.block_on(tokio::task::yield_now()));
         ends.join().unwrap();
-        assert_eq!(counts.0.load(Relaxed), 0);
+        assert_eq!(counts.load(Relaxed), 0);
         assert_eq!(commands.all()[0].slots.available_permits(), 16, "none of them waits");
     }
 

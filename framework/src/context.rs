@@ -12,6 +12,7 @@ use std::{
 
 use crate::{
     Decimal, Role, Text, Timestamp,
+    inputs::Inputs,
     journal::{Journal, ReadError},
 };
 
@@ -128,13 +129,14 @@ pub struct SourceContext {
     context: Context,
     stale_after: Duration,
     journal: Arc<OnceLock<Journal>>,
+    inputs: Inputs,
 }
 
 impl SourceContext {
     /// The context of a source. The framework and tests make it.
     #[doc(hidden)]
     pub fn new(context: Context, stale_after: Duration) -> Self {
-        Self { context, stale_after, journal: Arc::default() }
+        Self { context, stale_after, journal: Arc::default(), inputs: Inputs::default() }
     }
 
     /// The time without a batch after which the source counts as stale. A source without news repeats its last
@@ -185,6 +187,11 @@ impl SourceContext {
         let journal = self.journal.get().ok_or_else(off)?;
         journal.wait_open(limit);
         journal.saved(&self.name)
+    }
+
+    /// The inputs that it has asked for.
+    pub(crate) fn inputs(&self) -> &Inputs {
+        &self.inputs
     }
 
     /// Connects the journal that records the source, once, when the program runs.

@@ -21,6 +21,7 @@ mod endpoint;
 mod faults;
 #[doc(hidden)]
 pub mod http;
+mod inputs;
 mod latest;
 mod panic;
 mod period;
@@ -47,7 +48,7 @@ pub use reading::{
 
 pub use crate::{
     backoff::Backoff,
-    command::{ArgKind, ArgSpec, Args, Command, CommandError, CommandSpec},
+    command::{Arg, ArgKind, ArgValue, Args, Command, CommandError, CommandSpec},
     commands::{Commands, InstalledCommand, ResolveError},
     config::{
         Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, ENDPOINT_KEYS, JournalConfig,
@@ -56,6 +57,7 @@ pub use crate::{
     context::{Context, Counter, Fact, SourceContext, Stats},
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},
     faults::Faults,
+    inputs::Input,
     period::Period,
     plugin::{PluginInfo, Role, plugins},
     publish::Route,
@@ -64,7 +66,7 @@ pub use crate::{
     service::{Service, listen},
     source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin},
     store::{Section, Snapshot, State, Store, View},
-    table::{ConfigError, Diagnostics},
+    table::{ConfigError, ConfigString, Diagnostics, Place},
 };
 
 /// Number of log lines that could not be written, for `/health` and `/metrics`. Who writes the log counts them.

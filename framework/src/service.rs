@@ -16,7 +16,7 @@ use tracing::{error, error_span, info};
 
 use crate::{
     Commands, Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, JournalConfig,
-    PublisherContext, Text, http,
+    PublisherContext, Text, http, inputs,
     journal::{Journal, Settings},
     publish::{Delivery, Runner},
     scheduler::{Supervisor, Worker, keep_running, raise_open_files},
@@ -86,6 +86,8 @@ impl Service {
         let names = publishers.iter().map(|(publisher, ..)| Text::from(&publisher.name)).collect();
         let (journal, keeper) = start_journal(&journal, server.runtime_dir.clone(), names)?;
         let store = Store::new(sources.iter().map(|(_, section, _)| Arc::clone(section)));
+        let inputs = sources.iter().map(|(source, section, _)| (source.context.inputs(), section));
+        inputs::connect(inputs, &store);
         let commands = Commands::new(sources.iter().map(|(source, _, worker)| {
             (source.name.as_str(), &source.commands[..], worker.handle().clone())
         }));

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 pub use crate::status::State;
 pub(crate) use crate::status::WorkerStatus;
@@ -47,6 +47,10 @@ pub struct Section {
     began: Instant,
     /// Microseconds from `began` to the last time that the device had nothing new; 0 = never.
     confirmed: AtomicU64,
+    /// Wakes the sources that read this one, if there are any.
+    readers: OnceLock<watch::Sender<()>>,
+    /// Sources without which its batch is stale.
+    needed: OnceLock<Box<[Arc<Section>]>>,
 }
 
 /// A batch in the store. It never changes.
@@ -136,7 +140,8 @@ impl Store {
             plugin: section.plugin,
             number,
             batch,
-            arrived: Instant::now(),
+            // As tokio counts it, so that time can be paused in tests.
+            arrived: tokio::time::Instant::now().into_std(),
             members: OnceLock::new(),
         });
         section.health.batches.increment();
@@ -144,6 +149,9 @@ impl Store {
         section.latest.set(Arc::clone(&snapshot));
         // After the batch, and apart from its number: a reader that sees the new version must find the batch.
         self.version.fetch_add(1, Ordering::AcqRel);
+        if let Some(readers) = section.readers.get() {
+            readers.send_replace(());
+        }
         if self.events.receiver_count() > 0 {
             let _ = self.events.send(snapshot);
         }
@@ -155,7 +163,17 @@ impl Section {
     pub fn new(name: impl Into<Text>, plugin: &'static str, stale_after: Duration, stats: Stats) -> Self {
         let health = Health { status: WorkerStatus::new(stats), ..Health::default() };
         let (began, confirmed) = (Instant::now(), AtomicU64::new(0));
-        Self { name: name.into(), plugin, stale_after, health, latest: Latest::default(), began, confirmed }
+        Self {
+            name: name.into(),
+            plugin,
+            stale_after,
+            health,
+            latest: Latest::default(),
+            began,
+            confirmed,
+            readers: OnceLock::new(),
+            needed: OnceLock::new(),
+        }
     }
 
     /// Notes that the device has nothing new: its last readings still hold. Only the section's supervisor calls this.
@@ -169,9 +187,44 @@ impl Section {
     /// Returns the newest batch at `now`; `None` before the first.
     pub fn view(&self, now: Instant) -> Option<View> {
         let snapshot = self.latest.get()?;
-        let confirmed = self.began + Duration::from_micros(self.confirmed.load(Ordering::Relaxed));
-        let stale_from = snapshot.arrived.max(confirmed) + self.stale_after;
+        let mut stale_from = self.own_stale_from(&snapshot);
+        if let Some(needed) = self.needed.get() {
+            let batches = needed.iter().filter_map(|input| Some(input.own_stale_from(&*input.latest.get()?)));
+            stale_from = batches.fold(stale_from, Instant::min);
+        }
         Some(View { snapshot, stale: now >= stale_from, stale_from })
+    }
+}
+
+/// For sources that read other ones.
+impl Section {
+    /// Returns the time at which its newest batch turns stale if only its own device counts.
+    fn own_stale_from(&self, newest: &Snapshot) -> Instant {
+        let last = match self.confirmed.load(Ordering::Relaxed) {
+            0 => newest.arrived,
+            confirmed => newest.arrived.max(self.began + Duration::from_micros(confirmed)),
+        };
+        last + self.stale_after
+    }
+
+    /// Makes its batches stale as soon as one of these sections is, unless that has no batch yet: it cannot have been
+    /// used. Called once, before the first batch.
+    pub(crate) fn need(&self, sections: Box<[Arc<Section>]>) {
+        let _ = self.needed.set(sections);
+    }
+
+    /// Wakes readers at each batch from now on.
+    pub(crate) fn wake_readers(&self) {
+        self.readers.get_or_init(watch::Sender::default);
+    }
+
+    /// Returns the news of its batches; `None` unless it wakes readers.
+    pub(crate) fn news(&self) -> Option<watch::Receiver<()>> {
+        self.readers.get().map(watch::Sender::subscribe)
+    }
+
+    pub(crate) fn has_batch(&self) -> bool {
+        self.latest.get().is_some()
     }
 }
 

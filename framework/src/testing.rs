@@ -36,12 +36,10 @@ pub fn check<P: SourcePlugin>() {
     let mut names = BTreeSet::new();
     for command in &source.commands {
         let spec = command.spec();
-        assert!(is_word(spec.name), "command `{}` must be lower case letters, digits and `_`", spec.name);
-        assert!(names.insert(spec.name), "two commands are called `{}`", spec.name);
+        assert_eq!(spec.mistake(), None);
+        assert!(names.insert(spec.name.clone()), "two commands are called `{}`", spec.name);
         assert!(!spec.about.is_empty(), "command `{}` has no description", spec.name);
-        let mut args = BTreeSet::new();
-        for arg in spec.args {
-            assert!(is_word(arg.name) && args.insert(arg.name), "argument `{}` of `{}`", arg.name, spec.name);
+        for arg in &spec.args {
             assert!(!arg.about.is_empty(), "argument `{}` of `{}` has no description", arg.name, spec.name);
         }
     }
@@ -175,6 +173,14 @@ pub fn update_source(context: &PublisherContext, source: &str, batch: Batch) {
         Some(section) => context.store.publish(section, batch),
         None => panic!("there is no source `{source}`"),
     }
+}
+
+/// Connects the inputs of a source with the program of a context, as the running program does. If that has a section of
+/// the source itself, it turns stale with its inputs.
+pub fn connect_inputs(source: &ConfiguredSource, context: &PublisherContext) {
+    let unread = Arc::new(crate::store::Section::new("", "test", source.stale_after, Stats::default()));
+    let section = context.store.section(&source.name).unwrap_or(&unread);
+    crate::inputs::connect([(source.context.inputs(), section)], &context.store);
 }
 
 /// Returns the keys of `[server]` or `[journal]`.

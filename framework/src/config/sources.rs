@@ -12,8 +12,11 @@ use jiff::civil;
 
 use super::Reader;
 use crate::{
-    Command, Context, DataAcquisition, Mode, Period, PluginInfo, Role, Schedule, Source, SourceContext,
-    plugin::Build, table::Table,
+    Command, ConfigError, Context, DataAcquisition, Mode, Period, PluginInfo, Role, Schedule, Source,
+    SourceContext, Text,
+    inputs::{self, Asked},
+    plugin::Build,
+    table::Table,
 };
 
 /// The framework's own keys in each `[sources.<name>]`.
@@ -45,13 +48,17 @@ impl<'a> Reader<'a> {
     /// Checks all sources, and that no two of them need one device.
     pub(super) fn sources(
         &self,
-        sources: Vec<(String, Table<'a>)>,
+        mut sources: Vec<(String, Table<'a>)>,
         context: impl Fn(&str) -> Context,
     ) -> Vec<ConfiguredSource> {
         let mut devices = Vec::<(DeviceId, String, String)>::new();
         let mut built = Vec::new();
-        for (name, mut section) in sources {
-            let (source, device) = self.source(context(&name), &mut section);
+        let mut asked = Vec::new();
+        for (name, section) in &mut sources {
+            let enabled = section.table.get("enabled").and_then(|enabled| enabled.get_ref().as_bool());
+            let (source, device) = self.source(context(name), section);
+            let inputs = source.as_ref().map(|source| source.context.inputs().all());
+            asked.push((Text::from(&*name), enabled != Some(false), inputs.unwrap_or_default()));
             built.extend(source);
             let Some(device) = device else { continue };
             let id = DeviceId::of(&device);
@@ -63,8 +70,9 @@ impl<'a> Reader<'a> {
                 };
                 section.note(section.span.clone(), format!("`{name}` and `{other}` both {what}"), Some(hint));
             }
-            devices.push((id, name, device));
+            devices.push((id, name.clone(), device));
         }
+        check_inputs(&sources, &asked);
         built
     }
 
@@ -120,6 +128,30 @@ impl<'a> Reader<'a> {
             context,
         };
         (is_right.then_some(source), device)
+    }
+}
+
+/// Checks that each input is enabled, and that no sources read each other in a circle. `asked` has the name of each
+/// source, whether it is enabled, and its inputs.
+fn check_inputs(sources: &[(String, Table<'_>)], asked: &[(Text, bool, Vec<Asked>)]) {
+    let section_of = |name: &str| sources.iter().find(|(known, _)| known == name).map(|(_, section)| section);
+    let is_disabled = |name: &Text| asked.iter().any(|(known, enabled, _)| known == name && !enabled);
+    for ((name, _, inputs), (_, section)) in asked.iter().zip(sources) {
+        for input in inputs.iter().filter(|input| !input.is_optional() && is_disabled(&input.source)) {
+            let message = format!("`{name}` reads `{}`, which is not enabled", input.source);
+            let hint = "enable it, or write `enabled = false` here too";
+            section.refuse(&ConfigError::section(message).at(input.place.clone()).hint(hint));
+        }
+    }
+    for (circle, place) in inputs::circles(asked) {
+        let Some(section) = circle.first().and_then(|name| section_of(name)) else { continue };
+        let way = circle.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" → ");
+        let message = match circle.len() {
+            2 => format!("a source cannot read itself: {way}"),
+            _ => format!("these sources read each other in a circle: {way}"),
+        };
+        let hint = "a source reads what others have computed before: leave one of them out";
+        section.refuse(&ConfigError::section(message).at(place).hint(hint));
     }
 }
 

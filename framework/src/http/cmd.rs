@@ -14,8 +14,15 @@ use warp::{
     reply::Response,
 };
 
-use super::{ApiError, Peer, access::Access, connections::Progress, reply};
-use crate::{CommandError, CommandSpec, Commands, InstalledCommand, ResolveError, ServerConfig};
+use super::{
+    ApiError, Peer,
+    access::Access,
+    connections::Progress,
+    reply::{self, Members},
+};
+use crate::{
+    Arg, ArgKind, CommandError, CommandSpec, Commands, InstalledCommand, ResolveError, ServerConfig,
+};
 
 /// Longest body of a command, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -38,8 +45,11 @@ pub(super) struct Cmd {
 
 /// `/cmds`, `/cmd`, and `/` for raspend's clients.
 pub(super) fn routes(cmd: &Arc<Cmd>) -> BoxedFilter<(Response,)> {
-    let list = cmd.list.clone();
-    let list = reply::read_only("cmds", move |_| ready(reply::json(StatusCode::OK, list.clone())));
+    let this = Arc::clone(cmd);
+    let list = reply::read_only("cmds", move |query| {
+        let list = if query == "details" { list(this.commands.all(), true) } else { this.list.clone() };
+        ready(reply::json(StatusCode::OK, list))
+    });
 
     let query = warp::query::<Vec<(String, String)>>();
     let progress = warp::ext::optional::<Arc<Progress>>();
@@ -85,7 +95,7 @@ struct Call {
 
 impl Cmd {
     pub(super) fn new(commands: Commands, server: &ServerConfig) -> Self {
-        let list = list(commands.all());
+        let list = list(commands.all(), false);
         Self {
             commands,
             list,
@@ -224,28 +234,41 @@ async fn read(
     Ok(whole)
 }
 
-/// Returns raspend's list of commands.
-fn list(all: &[InstalledCommand]) -> Bytes {
+/// Returns raspend's list of commands. With `details`, units and limits of the arguments are members of their own.
+fn list(all: &[InstalledCommand], details: bool) -> Bytes {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct Shown<'a> {
         name: &'a str,
-        args: Map<String, Json>,
+        args: Members<&'a str, ArgKind>,
         #[serde(rename = "URL")]
         url: String,
         /// One sentence for people; raspend has no such member.
         about: &'a str,
-        args_about: Map<String, Json>,
+        args_about: Members<&'a str, String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        args_details: Option<Members<&'a str, &'a Arg>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shown_by: Option<&'a str>,
+    }
+    /// Returns something of each argument, in the declared order.
+    fn each<'a, T>(spec: &'a CommandSpec, of: impl Fn(&'a Arg) -> T) -> Members<&'a str, T> {
+        Members(spec.args.iter().map(|arg| (arg.name.as_str(), of(arg))).collect())
     }
     let shown = all.iter().map(|InstalledCommand { full_name, command, .. }| {
-        let &CommandSpec { about, args, .. } = command.spec();
-        let keys: String = args.iter().map(|arg| format!("&{}=", arg.name)).collect();
-        let kinds = args.iter().map(|arg| (arg.name.to_owned(), arg.kind.as_str().into())).collect();
-        let args_about = args.iter().map(|arg| (arg.name.to_owned(), arg.about.into())).collect();
-        let url = format!("/cmd?name={full_name}{keys}");
-        let shown = Shown { name: full_name, args: kinds, url, about, args_about };
-        std::collections::BTreeMap::from([("Command", shown)])
+        let spec = command.spec();
+        let keys: String = spec.args.iter().map(|arg| format!("&{}=", arg.name)).collect();
+        let shown = Shown {
+            name: full_name,
+            args: each(spec, |arg| arg.kind),
+            url: format!("/cmd?name={full_name}{keys}"),
+            about: &spec.about,
+            args_about: each(spec, Arg::description),
+            args_details: details.then(|| each(spec, |arg| arg)),
+            shown_by: spec.shown_by.as_deref().filter(|_| details),
+        };
+        Members(vec![("Command", shown)])
     });
-    let list = std::collections::BTreeMap::from([("Commands", shown.collect::<Vec<_>>())]);
-    serde_json::to_vec(&list).expect("strings only").into()
+    let list = Members(vec![("Commands", shown.collect::<Vec<_>>())]);
+    serde_json::to_vec(&list).expect("a value with texts as keys").into()
 }

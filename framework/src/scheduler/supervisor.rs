@@ -203,7 +203,7 @@ impl Outlet<'_> {
         if let Some(news) = self.section.health.status.news(self.log, "running") {
             info!("{news}");
         }
-        self.section.confirm(std::time::Instant::now());
+        self.section.confirm(Instant::now().into_std());
     }
 
     fn deliver_due(&mut self, batch: Option<Batch>) {

@@ -1,5 +1,9 @@
 //! Errors that go beyond a wrong type, with the name that was probably meant.
 
+use std::ops::Range;
+
+use super::Place;
+
 /// A mistake in a configuration whose types are right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -10,6 +14,8 @@ pub struct ConfigError {
     pub message: String,
     /// Advice: the text to write instead.
     pub hint: Option<String>,
+    /// Bytes of the file with the mistake, where they are known more closely than by the key.
+    pub(super) bytes: Option<Range<usize>>,
     /// Further mistakes.
     others: Vec<ConfigError>,
 }
@@ -30,12 +36,12 @@ pub(crate) fn expected<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
 impl ConfigError {
     /// A wrong value of `key`.
     pub fn key(key: &'static str, message: impl Into<String>) -> Self {
-        Self { key: Some(key), message: message.into(), hint: None, others: Vec::new() }
+        Self { key: Some(key), message: message.into(), hint: None, bytes: None, others: Vec::new() }
     }
 
     /// A mistake of the whole section: keys that contradict each other, or a key that needs another one.
     pub fn section(message: impl Into<String>) -> Self {
-        Self { key: None, message: message.into(), hint: None, others: Vec::new() }
+        Self { key: None, message: message.into(), hint: None, bytes: None, others: Vec::new() }
     }
 
     /// A name in the value of `key` that is none of `known`: `what` is the kind of thing that it names.
@@ -48,6 +54,15 @@ impl ConfigError {
         let known = known.into_iter();
         let hint = did_you_mean(name, known.clone());
         Self { hint, ..Self::key(key, format!("unknown {what} `{name}`, {}", expected(known))) }
+    }
+
+    /// Moves it to a place: the value of a key, or a part of a text.
+    #[must_use]
+    pub fn at(self, place: impl Into<Place>) -> Self {
+        match place.into() {
+            Place::Key(key) => Self { key: Some(key), bytes: None, ..self },
+            Place::Bytes(bytes) => Self { key: None, bytes: Some(bytes), ..self },
+        }
     }
 
     /// Joins both mistakes: a user sees all of them at once.

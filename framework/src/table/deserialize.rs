@@ -25,7 +25,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{ConfigText, Table, quoted};
+use super::{ConfigString, ConfigText, Table, place::CONFIG_STRING, quoted};
 
 /// A mistake that ended a pass.
 #[derive(Debug)]
@@ -230,7 +230,7 @@ impl<'p, 'de> Value<'p, 'de> {
     }
 }
 
-const TEXT: &str = "a text in quotes";
+pub(super) const TEXT: &str = "a text in quotes";
 
 /// Returns what a visitor expects, in words where it is a type of Rust.
 fn expecting<'de>(visitor: &impl Visitor<'de>) -> String {
@@ -356,6 +356,22 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         visitor.visit_newtype_struct(self)
     }
 
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match self.value.get_ref() {
+            DeValue::String(text) if name == CONFIG_STRING && !self.is_placeholder() => {
+                let parts = ConfigString::parts(text, self.value.span(), self.pass.table.text);
+                visitor.visit_seq(SeqDeserializer::new(parts.into_iter()))
+            }
+            _ if name == CONFIG_STRING => self.deserialize_str(visitor),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -370,7 +386,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 
     forward_to_deserialize_any! {
-        i128 u128 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
+        i128 u128 char bytes byte_buf unit unit_struct tuple identifier ignored_any
     }
 }
 

@@ -13,6 +13,12 @@ pub(crate) struct ConfigText {
 }
 
 impl ConfigText {
+    /// Returns the name of the file, the line and the column of a byte, as reports of mistakes show them.
+    pub(crate) fn position(&self, at: usize) -> (String, usize, usize) {
+        let line = Line::of(&self.text, at);
+        (self.name.clone(), line.number, line.column(at))
+    }
+
     /// Returns the span of the n-th option of the command line.
     pub(crate) fn option_span(&self, n: usize) -> Range<usize> {
         let at = self.text.len() + 1 + n;

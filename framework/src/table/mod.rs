@@ -3,6 +3,7 @@
 mod config_error;
 mod deserialize;
 mod diagnostic;
+mod place;
 
 use std::{cell::RefCell, ops::Range, time::Duration};
 
@@ -12,7 +13,11 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-pub use self::{config_error::ConfigError, diagnostic::Diagnostics};
+pub use self::{
+    config_error::ConfigError,
+    diagnostic::Diagnostics,
+    place::{ConfigString, Place},
+};
 use self::{
     config_error::new_name,
     deserialize::{ErrorKind, Pass, Value, Wrong},
@@ -84,6 +89,7 @@ impl<'a> Table<'a> {
             let text = [Some(&error.message), error.hint.as_ref()];
             let names = |key: &String| text.into_iter().flatten().any(|text| text.contains(key));
             let is_result = match error.key {
+                None if error.bytes.is_some() => left_out.iter().any(names),
                 Some(key) => left_out.iter().any(|name| &name[1..] == key) || left_out.iter().any(names),
                 None => !left_out.is_empty(),
             };
@@ -172,7 +178,8 @@ impl<'a> Table<'a> {
     }
 
     fn note_error(&self, error: &ConfigError) {
-        let at = error.key.map_or_else(|| self.span.clone(), |key| self.place(key));
+        let key = || error.key.map_or_else(|| self.span.clone(), |key| self.place(key));
+        let at = error.bytes.clone().unwrap_or_else(key);
         self.note(at, &error.message, error.hint.clone());
     }
 }

@@ -4,6 +4,7 @@
 
 mod config;
 mod endpoints;
+mod inputs;
 mod isolation;
 mod plugins;
 

@@ -1,8 +1,8 @@
 //! Exact decimal numbers, as meters send them.
 
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
-use serde::{Serialize, Serializer, ser::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::Error as _};
 use serde_json::value::RawValue;
 
 /// Decimal number with the digits of the wire: `mantissa / 10^scale`.
@@ -89,6 +89,13 @@ impl Decimal {
         Self::parse(value.to_string().as_bytes())
     }
 
+    /// Returns the shortest decimal that reads back as `value`: 21.3 for the register of a device with 32-bit floats.
+    ///
+    /// Returns `None` if `value` is not finite or needs more digits than fit.
+    pub fn from_f32(value: f32) -> Option<Self> {
+        if value.is_finite() { Self::parse(value.to_string().as_bytes()) } else { None }
+    }
+
     /// Returns `value` rounded to `scale` decimals; `None` if it is not finite or too large.
     pub fn rounded(value: f64, scale: u8) -> Option<Self> {
         let scaled = value * *POWERS.get(usize::from(scale))? as f64;
@@ -113,6 +120,49 @@ impl Decimal {
         let more = scale.checked_sub(self.scale)?;
         let factor = i64::try_from(*POWERS.get(usize::from(more))?).ok()?;
         self.mantissa.checked_mul(factor)
+    }
+
+    /// Returns the number times `10^power`, as Modbus registers and SML state theirs; `None` if digits do not fit.
+    pub fn shifted(self, power: i32) -> Option<Self> {
+        let scale = i32::from(self.scale).checked_sub(power)?;
+        if let Ok(scale) = u8::try_from(scale) {
+            return Self::new(self.mantissa, scale);
+        }
+        let factor = 10i64.checked_pow(scale.min(0).unsigned_abs()).filter(|_| scale < 0)?;
+        Some(self.mantissa.checked_mul(factor)?.into())
+    }
+
+    /// Returns the exact sum; `None` if it does not fit.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let scale = self.scale.max(other.scale);
+        let sum = self.mantissa_at(scale)?.checked_add(other.mantissa_at(scale)?)?;
+        Self::new(sum, scale)
+    }
+
+    /// Returns the exact difference; `None` if it does not fit.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.checked_add(Self { mantissa: other.mantissa.checked_neg()?, ..other })
+    }
+
+    /// Compares the numbers: unlike for `==`, 1 and 1.0 are equal.
+    pub fn compare(self, other: Self) -> Ordering {
+        self.finest().cmp(&other.finest())
+    }
+
+    /// Returns the number in units of `10^-18`: at most 37 digits.
+    fn finest(self) -> i128 {
+        i128::from(self.mantissa) * i128::from(POWERS[usize::from(MAX_SCALE - self.scale)])
+    }
+
+    /// Returns whether it is a multiple of `step`; nothing is one of 0.
+    pub fn is_multiple_of(self, step: Self) -> bool {
+        self.finest().checked_rem(step.finest()) == Some(0)
+    }
+
+    /// Returns it as an integer; `None` if it is not a whole number.
+    pub fn to_integer(self) -> Option<i64> {
+        let one = POWERS[usize::from(self.scale)] as i64;
+        (self.mantissa % one == 0).then_some(self.mantissa / one)
     }
 
     /// Returns the nearest binary floating point number.
@@ -190,6 +240,41 @@ impl Serialize for Decimal {
         let mut text = [0; LONGEST];
         let start = self.text(&mut text);
         serde_json::from_slice::<&RawValue>(&text[start..]).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+/// A number, or its text: of a number only the text is sure to have every digit.
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Decimal;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number with at most 18 digits, such as `0.25`")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Decimal, E> {
+                Ok(number.into())
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Decimal, E> {
+                i64::try_from(number)
+                    .map(Decimal::from)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Decimal, E> {
+                Decimal::from_f64(number)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Float(number), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Decimal, E> {
+                Decimal::parse(text.as_bytes())
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{info, warn};
 
-use crate::topics::Topics;
+use crate::{discovery::main_arg, topics::Topics};
 
 /// Commands that may wait; a further one is refused.
 const CAPACITY: usize = 4;
@@ -75,43 +75,45 @@ fn read<'h>(
     Ok((entry, args))
 }
 
-/// Parses the payload of a command.
-///
-/// Without arguments, any payload will do: Home Assistant's buttons send `PRESS`. A single argument may be a bare
-/// value. A JSON object is always possible.
+/// Parses the payload of a command: a JSON object with the arguments, or the bare value of the [main
+/// argument](main_arg). Without one, any payload will do: Home Assistant's buttons send `PRESS`.
 fn arguments(spec: &CommandSpec, payload: &[u8]) -> Result<Map<String, Json>, String> {
     let text = std::str::from_utf8(payload).map_err(|_| "expected text (UTF-8)")?.trim();
     if text.starts_with('{') {
         return serde_json::from_str(text).map_err(|error| format!("not a valid JSON object: {error}"));
     }
-    match spec.args {
-        [] => Ok(Map::new()),
-        [arg] => Ok(Map::from_iter([(arg.name.to_owned(), text.into())])),
-        _ => Err("expected a JSON object with the arguments".to_owned()),
-    }
+    let arg = main_arg(spec).ok_or("expected a JSON object with the arguments")?;
+    Ok(arg.map(|arg| (arg.name.to_string(), text.into())).into_iter().collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use framework::{ArgKind, ArgSpec};
+    use framework::Arg;
 
     use super::*;
 
-    const ARG: ArgSpec = ArgSpec { name: "value", about: "energy in kWh", kind: ArgKind::Number };
+    fn spec(args: usize) -> CommandSpec {
+        let arg = Arg::number("value", "energy").unit("kWh");
+        CommandSpec { args: vec![arg; args], ..CommandSpec::new("set", "sets it") }
+    }
 
-    fn read(args: &'static [ArgSpec], payload: &str) -> Result<String, String> {
-        let spec = CommandSpec { name: "set", aliases: &[], about: "sets it", args };
-        arguments(&spec, payload.as_bytes()).map(|args| Json::Object(args).to_string())
+    fn read(args: usize, payload: &str) -> Result<String, String> {
+        arguments(&spec(args), payload.as_bytes()).map(|args| Json::Object(args).to_string())
     }
 
     #[test]
     fn a_payload_is_the_argument_or_an_object() {
-        assert_eq!(read(&[], "PRESS").unwrap(), "{}");
-        assert_eq!(read(&[ARG], " 13756.57 ").unwrap(), r#"{"value":"13756.57"}"#);
-        assert_eq!(read(&[ARG], r#"{"value": 1.5}"#).unwrap(), r#"{"value":1.5}"#);
-        assert_eq!(read(&[ARG, ARG], "1").unwrap_err(), "expected a JSON object with the arguments");
-        assert!(read(&[ARG], r#"{"value": "#).unwrap_err().starts_with("not a valid JSON object: "));
-        let spec = CommandSpec { name: "set", aliases: &[], about: "", args: &[ARG] };
-        assert_eq!(arguments(&spec, b"\xff").unwrap_err(), "expected text (UTF-8)");
+        assert_eq!(read(0, "PRESS").unwrap(), "{}");
+        assert_eq!(read(1, " 13756.57 ").unwrap(), r#"{"value":"13756.57"}"#);
+        assert_eq!(read(1, r#"{"value": 1.5}"#).unwrap(), r#"{"value":1.5}"#);
+        let more = spec(1).arg(Arg::integer("minutes", "time").optional());
+        assert_eq!(Json::Object(arguments(&more, b"1.5").unwrap()).to_string(), r#"{"value":"1.5"}"#);
+        let none = CommandSpec::new("start", "")
+            .arg(Arg::bool("a", "").default(true))
+            .arg(Arg::text("b", "").optional());
+        assert_eq!(arguments(&none, b"PRESS").unwrap(), Map::new());
+        assert_eq!(read(2, "1").unwrap_err(), "expected a JSON object with the arguments");
+        assert!(read(1, r#"{"value": "#).unwrap_err().starts_with("not a valid JSON object: "));
+        assert_eq!(arguments(&spec(1), b"\xff").unwrap_err(), "expected text (UTF-8)");
     }
 }

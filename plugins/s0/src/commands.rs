@@ -2,44 +2,29 @@
 
 use std::sync::Arc;
 
-use framework::{ArgKind, ArgSpec, Args, Command, CommandError, CommandSpec, Decimal, async_trait};
-use serde_json::Value as Json;
+use framework::{Arg, Command, CommandError, CommandSpec, Decimal};
 use tokio::task::spawn_blocking;
 
 use crate::total::Total;
 
 /// Sets the count to the meter's own reading.
-pub(crate) const SET: CommandSpec = CommandSpec {
-    name: "set_s0",
-    aliases: &["setValue", "s0Interface.setValue"],
-    about: "sets the count to what the meter shows",
-    args: &[ArgSpec { name: "value", about: "energy in kWh, 0 to 1000000000", kind: ArgKind::Number }],
-};
-
-/// Sets the count to 0.
-pub(crate) const RESET: CommandSpec =
-    CommandSpec { name: "reset_s0", aliases: &[], about: "sets the count to 0", args: &[] };
-
-/// [`SET`] or [`RESET`].
-pub(crate) struct SetCount {
-    pub(crate) spec: CommandSpec,
-    pub(crate) total: Arc<Total>,
+pub(crate) fn set(total: Arc<Total>) -> impl Command {
+    CommandSpec::new("set_s0", "sets the count to what the meter shows")
+        .alias("setValue")
+        .alias("s0Interface.setValue")
+        .arg(Arg::number("value", "energy").unit("kWh").min(0).max(1_000_000_000))
+        .run(async move |args| set_count(total, args.number("value")?).await)
 }
 
-#[async_trait]
-impl Command for SetCount {
-    fn spec(&self) -> &CommandSpec {
-        &self.spec
-    }
+/// Sets the count to 0.
+pub(crate) fn reset(total: Arc<Total>) -> impl Command {
+    CommandSpec::new("reset_s0", "sets the count to 0").run(async move |_| set_count(total, 0.into()).await)
+}
 
-    async fn run(&self, args: Args) -> Result<Json, CommandError> {
-        let kwh = if self.spec.args.is_empty() { Decimal::from(0) } else { args.number("value")? };
-        let pulses = self.total.rate.pulses(kwh).ok_or_else(|| {
-            CommandError::BadArgument(format!("argument `value` is {kwh}, expected kWh from 0 to 1000000000"))
-        })?;
-        let total = Arc::clone(&self.total);
-        let done = spawn_blocking(move || total.set(pulses)).await;
-        done.map_err(|panic| panic.to_string()).flatten().map_err(CommandError::Failed)?;
-        Ok(Json::Bool(true))
-    }
+async fn set_count(total: Arc<Total>, kwh: Decimal) -> Result<bool, CommandError> {
+    let pulses = total.rate.pulses(kwh);
+    let pulses = pulses.ok_or_else(|| CommandError::BadArgument(format!("{kwh} kWh cannot be counted")))?;
+    let done = spawn_blocking(move || total.set(pulses)).await;
+    done.map_err(|panic| panic.to_string()).flatten().map_err(CommandError::Failed)?;
+    Ok(true)
 }

@@ -27,11 +27,7 @@ use std::sync::Arc;
 use framework::{ConfigError, Mode, Source, SourceContext, SourcePlugin};
 
 pub use crate::config::Config;
-use crate::{
-    commands::{RESET, SET, SetCount},
-    source::S0Source,
-    total::Total,
-};
+use crate::{source::S0Source, total::Total};
 
 /// The plugin `s0`.
 #[derive(Debug)]
@@ -52,8 +48,8 @@ impl SourcePlugin for S0 {
         let total = Arc::new(Total::new(cx, settings.rate, settings.sync_interval));
         let device = settings.device.to_string();
         Ok(Source::new(S0Source::new(settings, Arc::clone(&total), cx))
-            .command(SetCount { spec: RESET, total: Arc::clone(&total) })
-            .command(SetCount { spec: SET, total })
+            .command(commands::reset(Arc::clone(&total)))
+            .command(commands::set(total))
             .exclusive(device))
     }
 }

@@ -19,6 +19,66 @@ async fn the_list_is_raspends() {
     assert_eq!((none.status, &*none.body), (200, r#"{"Commands":[]}"#));
 }
 
+/// Returns a heater with a command that has every kind of argument.
+fn heater() -> Setup {
+    let spec = CommandSpec::new("heat", "heats")
+        .arg(Arg::number("target", "temperature").unit("°C").min(-5).max(30).step(0.5))
+        .arg(Arg::one_of("mode", "mode", ["eco", "boost"]).default("eco"))
+        .arg(Arg::bool("fan", "whether the fan runs").default(false))
+        .arg(Arg::integer("minutes", "time").optional())
+        .arg(Arg::text("by", "who says so").optional())
+        .shown_by("target")
+        .run(async |args| Ok(serde_json::to_string(&args).unwrap()));
+    Setup {
+        commands: vec![("room", vec![Arc::new(spec)])],
+        config: "allow_get_commands = true",
+        ..Setup::default()
+    }
+}
+
+#[tokio::test]
+async fn the_list_shows_kinds_limits_and_defaults_in_the_declared_order() {
+    let program = heater().start().await;
+    let list = concat!(
+        r#"{"Commands":[{"Command":{"Name":"room.heat","#,
+        r#""Args":{"target":"float","mode":"str","fan":"bool","minutes":"int","by":"str"},"#,
+        r#""URL":"/cmd?name=room.heat&target=&mode=&fan=&minutes=&by=","About":"heats","ArgsAbout":{"#,
+        r#""target":"temperature in °C, -5 to 30, in steps of 0.5","#,
+        r#""mode":"mode, one of `eco`, `boost`, `eco` by default","fan":"whether the fan runs, false by default","#,
+        r#""minutes":"time, optional","by":"who says so, optional"}"#,
+    );
+    assert_eq!(program.get("/cmds").await.body, format!("{list}}}}}]}}"));
+    let details = concat!(
+        r#","ArgsDetails":{"target":{"unit":"°C","min":-5,"max":30,"step":0.5},"#,
+        r#""mode":{"choices":["eco","boost"],"optional":true,"default":"eco"},"#,
+        r#""fan":{"optional":true,"default":false},"minutes":{"optional":true},"by":{"optional":true}},"#,
+        r#""ShownBy":"target"}}]}"#,
+    );
+    assert_eq!(program.get("/cmds?details").await.body, format!("{list}{details}"));
+}
+
+#[tokio::test]
+async fn a_link_and_a_body_are_checked_alike() {
+    let program = heater().start().await;
+    let given = r#"{"target":-4.5,"mode":"boost","fan":true,"minutes":3}"#;
+    let link = "/cmd?name=heat&target=-4.5&mode=boost&fan=on&minutes=3";
+    let posted = format!(r#"{{"name":"heat","args":{given}}}"#);
+    let texts = r#"{"name":"heat","args":{"target":"-4.5","mode":"boost","fan":"true","minutes":"3"}}"#;
+    // A link is answered with the result alone.
+    assert_eq!(program.get(link).await.json(), given);
+    for body in [&posted[..], texts] {
+        assert_eq!(program.post("/cmd", body).await.json()["result"], given, "{body}");
+    }
+    // The template of /cmds leaves the values empty.
+    let defaults = program.get("/cmd?name=heat&target=20&mode=&fan=&minutes=").await;
+    assert_eq!(defaults.json(), r#"{"target":20,"mode":"eco","fan":false}"#);
+    let beyond = "argument `target` is -5.5, expected °C from -5 to 30";
+    let posted = program.post("/cmd", r#"{"name":"heat","args":{"target":-5.5}}"#).await;
+    for answer in [program.get("/cmd?name=heat&target=-5.5").await, posted] {
+        assert_eq!((answer.error(), answer.message().as_str()), ((400, "bad_argument".to_owned()), beyond));
+    }
+}
+
 #[tokio::test]
 async fn a_command_runs_in_our_form_and_in_raspends() {
     let (setup, runs) = with_commands("");

@@ -31,8 +31,8 @@ use tokio::{
 
 use super::*;
 use crate::{
-    ArgKind, ArgSpec, Args, Batch, Command, CommandError, CommandSpec, Config, Context, Decimal, Obis,
-    Reading, store::Section,
+    Arg, Args, Batch, Command, CommandError, CommandSpec, Config, Context, Decimal, Obis, Reading,
+    store::Section,
 };
 
 /// Longest wait for something that must happen.
@@ -274,7 +274,7 @@ impl Command for Fake {
 
     async fn run(&self, args: Args) -> Result<Json, CommandError> {
         self.runs.fetch_add(1, Ordering::Relaxed);
-        match self.spec.name {
+        match self.spec.name.as_str() {
             "set" => Ok(Json::String(args.number("value")?.to_string())),
             "echo" => Ok(args.text("text")?.into()),
             "fail" => Err(CommandError::Failed("the device did not answer".to_owned())),
@@ -283,22 +283,17 @@ impl Command for Fake {
     }
 }
 
-const VALUE: &[ArgSpec] = &[ArgSpec { name: "value", about: "energy in kWh", kind: ArgKind::Number }];
-const TEXT: &[ArgSpec] = &[ArgSpec { name: "text", about: "what to say", kind: ArgKind::Text }];
-
 /// Returns two sources with a command `set` each, and the number of calls.
 fn with_commands(config: &'static str) -> (Setup, Arc<AtomicUsize>) {
     let runs = Arc::new(AtomicUsize::new(0));
-    let fake = |name, args| -> Arc<dyn Command> {
-        let spec = CommandSpec { name, aliases: &["old.setValue"], about: "", args };
+    let fake = |name, about, arg: Option<Arg>| -> Arc<dyn Command> {
+        let spec = CommandSpec::new(name, about).alias(if name == "echo" { "say" } else { "old.setValue" });
+        let spec = CommandSpec { args: arg.into_iter().collect(), ..spec };
         Arc::new(Fake { spec, runs: Arc::clone(&runs) })
     };
-    let mut echo = Fake {
-        spec: CommandSpec { name: "echo", aliases: &["say"], about: "", args: TEXT },
-        runs: Arc::clone(&runs),
-    };
-    echo.spec.about = "says it";
-    let heat = vec![fake("set", VALUE), Arc::new(echo), fake("fail", &[]), fake("panic", &[])];
-    let commands = vec![("heat", heat), ("car", vec![fake("set", VALUE)])];
+    let set = || fake("set", "", Some(Arg::number("value", "energy in kWh")));
+    let echo = fake("echo", "says it", Some(Arg::text("text", "what to say")));
+    let heat = vec![set(), echo, fake("fail", "", None), fake("panic", "", None)];
+    let commands = vec![("heat", heat), ("car", vec![set()])];
     (Setup { commands, config, ..Setup::default() }, runs)
 }

@@ -11,11 +11,11 @@ mod types;
 
 use framework::Config;
 
-fn parse(text: &str) -> Result<Config, String> {
+pub(crate) fn parse(text: &str) -> Result<Config, String> {
     Config::parse("config.toml", text, &[]).map_err(|mistakes| mistakes.to_string())
 }
 
-fn mistakes(text: &str) -> String {
+pub(crate) fn mistakes(text: &str) -> String {
     match parse(text) {
         Ok(_) => panic!("accepted: {text}"),
         Err(mistakes) => mistakes,

@@ -26,6 +26,7 @@ use framework::{CommandSpec, PublisherContext, Reading, Text};
 use rumqttc::ClientError;
 use tokio::time::Instant;
 
+pub(crate) use self::entities::main_arg;
 use self::entities::{Device, number, object};
 use crate::{
     config::{Config, Discovery, Settings},

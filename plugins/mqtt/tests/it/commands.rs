@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use framework::{
-    ArgKind, ArgSpec, Args, Batch, Command, CommandError, CommandSpec, Commands, PublisherContext, Timestamp,
-    async_trait, testing::publisher_context,
+    Arg, Args, Batch, Command, CommandError, CommandSpec, Commands, PublisherContext, Timestamp, async_trait,
+    testing::publisher_context,
 };
 use serde_json::Value as Json;
 use tokio::{runtime::Handle, sync::Notify};
@@ -41,15 +41,14 @@ impl Command for Fake {
     }
 }
 
-const VALUE: ArgSpec = ArgSpec { name: "value", about: "energy in kWh, 0 to 100", kind: ArgKind::Number };
-
 fn context() -> (PublisherContext, Arc<Done>) {
     let done = Arc::<Done>::default();
-    let command = |name, args| -> Arc<dyn Command> {
-        let spec = CommandSpec { name, aliases: &[], about: "does it", args };
-        Arc::new(Fake(spec, Arc::clone(&done)))
-    };
-    let all = [command("reset_s0", &[]), command("set_s0", &[VALUE])];
+    let command = |spec| -> Arc<dyn Command> { Arc::new(Fake(spec, Arc::clone(&done))) };
+    let value = Arg::number("value", "energy").unit("kWh").min(0).max(20_000);
+    let all = [
+        command(CommandSpec::new("reset_s0", "does it")),
+        command(CommandSpec::new("set_s0", "does it").arg(value)),
+    ];
     let mut cx = publisher_context(&[("grid", Batch::now(grid(0))), ("heat", Batch::now(grid(0)))]);
     let here = Handle::current;
     cx.commands = Commands::new([("grid", &all[..], here()), ("heat", &all[..1], here())]);

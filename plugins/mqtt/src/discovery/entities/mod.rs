@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use framework::{ArgKind, CommandSpec, Kind, Quantity, Reading, Route, Text, Value};
+use framework::{Arg, ArgKind, CommandSpec, Kind, Quantity, Reading, Route, Text, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::classes::{self, Class};
@@ -114,27 +114,26 @@ impl Device<'_> {
         Entity { platform: "sensor", object, config }
     }
 
-    /// Returns a button for a command without arguments, or a number for one with a number.
+    /// Returns the entity for a command that a bare value calls: a button, or one with its argument's type.
     fn command(&self, spec: &CommandSpec, topics: &Topics) -> Option<Entity> {
         // Unique, as two digits follow each `-` in the object of a reading.
         let object = format!("command-{}", spec.name);
-        let (platform, number) = match spec.args {
-            [] => ("button", None),
-            [arg] if arg.kind == ArgKind::Number => ("number", Some(arg)),
-            _ => return None,
+        let (platform, own) = match main_arg(spec)? {
+            None => ("button", Json::Null),
+            Some(arg) => of_argument(arg),
         };
-        let of_number = |value: Json| number.map(|_| value);
-        let config = members(json!({
-            "name": classes::entity_name(spec.name),
+        let mut config = members(json!({
+            "name": classes::entity_name(&spec.name),
             "unique_id": self.unique_id(&object),
-            "command_topic": topics.command(self.section, spec.name),
+            "command_topic": topics.command(self.section, &spec.name),
             "entity_category": "config",
-            "mode": of_number("box".into()),
-            "min": of_number(0.into()),
-            "max": of_number(1_000_000_000.into()),
-            "step": of_number(0.001.into()),
-            "unit_of_measurement": number.and_then(|arg| unit_in(arg.about)),
         }));
+        config.extend(members(own));
+        let shown = self.readings.iter().find(|reading| spec.shown_by.as_ref() == Some(&reading.name));
+        if let Some(reading) = shown.filter(|_| platform != "button") {
+            config.insert("state_topic".to_owned(), topics.state(self.section).into());
+            config.insert("value_template".to_owned(), template(reading).into());
+        }
         Some(Entity { platform, object, config })
     }
 
@@ -160,10 +159,41 @@ fn template(reading: &Reading) -> String {
     }
 }
 
-/// Finds the unit in an argument's description, such as "energy in kWh, 0 to 1000".
-fn unit_in(about: &str) -> Option<&'static str> {
-    let (_, rest) = about.split_once(" in ")?;
-    classes::unit(rest.split([' ', ',']).next()?)
+/// Returns the argument that a bare value stands for, the only required one or else the only one; `Some(None)` if the
+/// command needs no value, and `None` if a bare value cannot call it.
+pub(crate) fn main_arg(spec: &CommandSpec) -> Option<Option<&Arg>> {
+    let required: Vec<_> = spec.args.iter().filter(|arg| !arg.optional).collect();
+    match (&required[..], &spec.args[..]) {
+        ([arg], _) => Some(Some(arg)),
+        ([], [arg]) => Some(Some(arg)),
+        ([], _) => Some(None),
+        _ => None,
+    }
+}
+
+/// Limits of a number without limits: Home Assistant takes 1 to 100 otherwise.
+const UNLIMITED: i32 = 1_000_000_000;
+
+/// Returns the platform for an argument, and what its configuration needs.
+fn of_argument(arg: &Arg) -> (&'static str, Json) {
+    match arg.kind {
+        ArgKind::Number | ArgKind::Integer => {
+            let step = if arg.kind == ArgKind::Integer { json!(1) } else { json!(0.001) };
+            let unit = arg.unit.as_deref().map(|unit| classes::unit(unit).unwrap_or(unit));
+            let config = json!({
+                "mode": "box",
+                "min": arg.min.map_or(json!(-UNLIMITED), |min| json!(min)),
+                "max": arg.max.map_or(json!(UNLIMITED), |max| json!(max)),
+                "step": arg.step.map_or(step, |step| json!(step)),
+                "unit_of_measurement": unit,
+            });
+            ("number", config)
+        }
+        // As in the state, which has 1 or 0 for them.
+        ArgKind::Bool => ("switch", json!({"payload_on": "1", "payload_off": "0"})),
+        ArgKind::Text if arg.choices.is_empty() => ("text", json!({"max": 255})),
+        ArgKind::Text => ("select", json!({"options": arg.choices})),
+    }
 }
 
 /// Encodes a name for a discovery topic. Each byte that is not allowed there becomes `-` and two hexadecimal digits, so

@@ -1,22 +1,16 @@
-use framework::{ArgSpec, Decimal, Obis, Reading};
+use framework::{Arg, Decimal, Obis, Reading};
 
 use super::*;
 
-const SPECS: [CommandSpec; 3] = [
-    CommandSpec { name: "reset_s0", aliases: &[], about: "sets the count to 0", args: &[] },
-    CommandSpec {
-        name: "set_s0",
-        aliases: &[],
-        about: "sets the count",
-        args: &[ArgSpec { name: "value", about: "energy in kWh, 0 to 1000000000", kind: ArgKind::Number }],
-    },
-    CommandSpec {
-        name: "say",
-        aliases: &[],
-        about: "sends a text",
-        args: &[ArgSpec { name: "text", about: "what", kind: ArgKind::Text }],
-    },
-];
+fn specs() -> Vec<CommandSpec> {
+    let spec = CommandSpec::new;
+    vec![
+        spec("reset_s0", "sets the count to 0"),
+        spec("set_s0", "sets the count")
+            .arg(Arg::number("value", "energy").unit("kWh").min(0).max(1_000_000_000)),
+        spec("say", "sends a text").arg(Arg::text("text", "what")),
+    ]
+}
 
 fn messages(form: Discovery) -> BTreeMap<String, Json> {
     let readings = [
@@ -25,12 +19,13 @@ fn messages(form: Discovery) -> BTreeMap<String, Json> {
             .obis(Obis::parse(b"1-0:1.8.0*255").unwrap()),
         Reading::text("C.5'0", "ok"),
     ];
+    let specs = specs();
     let device = Device {
         id: "smartmeter_1EBZ01",
         section: "grid",
         number: Some("1EBZ01"),
         readings: readings.iter().collect(),
-        commands: SPECS.iter().collect(),
+        commands: specs.iter().collect(),
     };
     let topics = Topics { prefix: "smartmeter".into(), discovery: "homeassistant".into() };
     let messages = device.messages(form, &topics).into_iter();
@@ -59,6 +54,10 @@ fn components() -> Json {
             "command_topic": "smartmeter/grid/command/set_s0", "entity_category": "config",
             "mode": "box", "min": 0, "max": 1_000_000_000, "step": 0.001, "unit_of_measurement": "kWh",
         },
+        "command-say": {
+            "name": "Say", "unique_id": "smartmeter_1EBZ01_command-say",
+            "command_topic": "smartmeter/grid/command/say", "entity_category": "config", "max": 255,
+        },
     })
 }
 
@@ -71,11 +70,12 @@ fn shared() -> Json {
     })
 }
 
-const PLATFORMS: [(&str, &str); 4] = [
+const PLATFORMS: [(&str, &str); 5] = [
     ("POWER_IMPORT", "sensor"),
     ("C-2e5-270", "sensor"),
     ("command-reset_s0", "button"),
     ("command-set_s0", "number"),
+    ("command-say", "text"),
 ];
 
 #[test]
@@ -136,4 +136,70 @@ fn the_only_counter_without_a_code_is_named_by_its_quantity() {
     assert_eq!(names(&[total.clone(), pulses]), ["\"Energy\"", "\"Pulses\""]);
     let today = Reading::counter("today", 7).unit("kWh");
     assert_eq!(names(&[total, today]), ["\"Total\"", "\"Today\""]);
+}
+
+/// Returns the entity of a command that a reading shows.
+fn entity(arg: Option<Arg>, shown: Option<Reading>) -> (&'static str, Json) {
+    let spec = CommandSpec::new("do", "does it");
+    let spec = CommandSpec {
+        args: arg.into_iter().collect(),
+        shown_by: shown.as_ref().map(|reading| reading.name.clone()),
+        ..spec
+    };
+    let readings = shown.iter().collect();
+    let device = Device { id: "x", section: "heat", number: None, readings, commands: vec![&spec] };
+    let topics = Topics { prefix: "smartmeter".into(), discovery: "homeassistant".into() };
+    let mut entity = device.entities(&topics).pop().unwrap();
+    for shared in ["name", "unique_id", "command_topic", "entity_category"] {
+        assert!(entity.config.remove(shared).is_some(), "{shared}");
+    }
+    (entity.platform, Json::Object(entity.config))
+}
+
+#[test]
+fn each_kind_of_argument_has_its_platform_and_its_real_limits() {
+    let target = Arg::number("value", "temperature").unit("°C").min(-5).max(30).step(0.5);
+    let number =
+        |min: Json, max: Json, step: Json| json!({"mode": "box", "min": min, "max": max, "step": step});
+    let mut degrees = number(json!(-5), json!(30), json!(0.5));
+    degrees["unit_of_measurement"] = "°C".into();
+    let modes = || Arg::one_of("mode", "mode", ["eco", "boost"]);
+    for (arg, platform, config) in [
+        (None, "button", json!({})),
+        (Some(target), "number", degrees),
+        (Some(Arg::integer("n", "n").min(-2)), "number", number(json!(-2), json!(UNLIMITED), json!(1))),
+        (
+            Some(Arg::number("n", "n").default(2)),
+            "number",
+            number(json!(-UNLIMITED), json!(UNLIMITED), json!(0.001)),
+        ),
+        (Some(Arg::bool("on", "on")), "switch", json!({"payload_on": "1", "payload_off": "0"})),
+        (Some(modes()), "select", json!({"options": ["eco", "boost"]})),
+        (Some(Arg::text("text", "text")), "text", json!({"max": 255})),
+    ] {
+        assert_eq!(entity(arg, None), (platform, config));
+    }
+}
+
+#[test]
+fn a_reading_shows_the_state_of_its_command() {
+    let state = |arg, reading| {
+        let (_, config) = entity(Some(arg), Some(reading));
+        (config["state_topic"].clone(), config["value_template"].clone())
+    };
+    let topic = || Json::from("smartmeter/heat/state");
+    let shown = state(Arg::bool("on", "on"), Reading::flag("pump", true));
+    assert_eq!(shown, (topic(), "{{ value_json['pump'] | default('') }}".into()));
+    let shown = state(Arg::one_of("mode", "mode", ["eco"]), Reading::text("mode", "eco"));
+    assert_eq!(shown, (topic(), "{{ (value_json['mode'] | default('') | string)[:255] }}".into()));
+    let (_, config) = entity(None, Some(Reading::flag("pump", true)));
+    assert_eq!(config, json!({}), "a button has no state");
+}
+
+#[test]
+fn a_command_with_several_required_arguments_has_no_entity() {
+    let two = CommandSpec::new("do", "").arg(Arg::bool("a", "a")).arg(Arg::bool("b", "b"));
+    assert_eq!(main_arg(&two), None);
+    let optional = CommandSpec::new("do", "").arg(Arg::bool("a", "a")).arg(Arg::bool("b", "b").optional());
+    assert_eq!(main_arg(&optional).flatten().map(|arg| &*arg.name), Some("a"));
 }
