@@ -2,84 +2,24 @@
 
 use std::{
     io,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
-    time::{sleep, timeout},
-};
+use tokio::{runtime::Handle, sync::mpsc, time::sleep};
 use warp::{Reply as _, reply::Response};
 
-use super::{ApiError, columns::Format};
+use super::{ApiError, columns::Format, turns::Turn};
 use crate::journal::ReadError;
 
-/// Answers that are written at the same time.
-const AT_ONCE: usize = 4;
-/// Most requests that wait for their turn.
-const WAITING: usize = 32;
-/// Longest wait for a turn; shorter than the limit of a request.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes that are sent at once.
 pub(super) const CHUNK: usize = 16 * 1024;
 /// Time that a slow reader may take while others wait for its turn, and the bytes a second that extend it.
-const SLOW: Duration = Duration::from_secs(5);
+const SLOW: Duration = Duration::from_secs(2);
 const BYTES_A_SECOND: f64 = 256.0 * 1024.0;
-
-/// Turns of the long answers.
-pub(super) struct Turns {
-    free: Arc<Semaphore>,
-    slow: Duration,
-    waiting: watch::Sender<usize>,
-}
-
-/// Turn of one answer.
-pub(super) struct Turn {
-    _permit: OwnedSemaphorePermit,
-    slow: Duration,
-    waiting: watch::Receiver<usize>,
-}
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self { free: Arc::new(Semaphore::new(AT_ONCE)), slow: SLOW, waiting: watch::Sender::default() }
-    }
-}
-
-impl Turns {
-    /// Waits for a turn.
-    ///
-    /// # Errors
-    /// Returns 503 if too many others wait, or none is free for long.
-    pub(super) async fn next(&self) -> Result<Turn, ApiError> {
-        let busy = || ApiError::busy("too many long answers are being written: ask again in a few seconds");
-        if *self.waiting.borrow() >= WAITING {
-            return Err(busy());
-        }
-        self.waiting.send_modify(|waiting| *waiting += 1);
-        // Dropped with the request, if its client goes.
-        let _waits = Waits(&self.waiting);
-        match timeout(PATIENCE, Arc::clone(&self.free).acquire_owned()).await {
-            Ok(Ok(permit)) => {
-                Ok(Turn { _permit: permit, slow: self.slow, waiting: self.waiting.subscribe() })
-            }
-            _ => Err(busy()),
-        }
-    }
-}
-
-/// One request that waits.
-struct Waits<'t>(&'t watch::Sender<usize>);
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|waiting| *waiting -= 1);
-    }
-}
+/// Time that it may take for a chunk then; the system keeps a few chunks for it.
+const STALLED: Duration = Duration::from_millis(500);
 
 /// Part of an answer.
 enum Part {
@@ -111,15 +51,15 @@ impl Chunks {
     }
 
     fn send(&mut self, part: Part) {
-        let limit = self.turn.slow + Duration::from_secs_f64(self.sent as f64 / BYTES_A_SECOND);
-        let (parts, waiting) = (&self.parts, &mut self.turn.waiting);
-        let rest = limit.saturating_sub(self.begun.elapsed());
+        let limit = SLOW + Duration::from_secs_f64(self.sent as f64 / BYTES_A_SECOND);
+        let (parts, turn) = (&self.parts, &mut self.turn);
+        let rest = limit.saturating_sub(self.begun.elapsed()).min(STALLED);
         self.gone = self.gone
             || Handle::current().block_on(async {
                 tokio::select! {
                     biased;
                     sent = parts.send(part) => sent.is_err(),
-                    _ = async { sleep(rest).await; waiting.wait_for(|waiting| *waiting > 0).await } => true,
+                    () = async { sleep(rest).await; turn.wanted().await } => true,
                 }
             });
     }
@@ -175,7 +115,10 @@ pub(super) async fn answer(
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::http::turns::Turns;
 
     const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -192,36 +135,11 @@ mod tests {
 
     #[tokio::test]
     async fn readers_of_long_answers_who_stop_reading_make_room_for_those_who_wait() {
-        let turns = Turns { slow: Duration::ZERO, ..Turns::default() };
+        let turns = Turns::default();
         let mut unread = Vec::new();
-        for _ in 0..AT_ONCE * 3 {
-            let turn = timeout(DEADLINE, turns.next()).await.expect("a turn in time");
+        for _ in 0..5 {
+            let turn = timeout(DEADLINE, turns.next([127, 0, 0, 1].into())).await.expect("a turn in time");
             unread.push(endless(turn.expect("a turn")).await);
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_beyond_those_that_wait_is_busy_and_one_that_waits_for_long_too() {
-        let turns = Arc::new(Turns::default());
-        let mut taken = Vec::new();
-        for _ in 0..AT_ONCE {
-            taken.push(turns.next().await.expect("a turn"));
-        }
-        let waiting: Vec<_> = (0..WAITING)
-            .map(|_| {
-                let turns = Arc::clone(&turns);
-                tokio::spawn(async move { turns.next().await.is_ok() })
-            })
-            .collect();
-        while *turns.waiting.borrow() < WAITING {
-            tokio::task::yield_now().await;
-        }
-        let busy: Response = turns.next().await.err().expect("no room to wait").into();
-        assert_eq!((busy.status().as_u16(), &busy.headers()["retry-after"]), (503, &"3".parse().unwrap()));
-        for waited in waiting {
-            assert!(!waited.await.unwrap());
-        }
-        drop(taken);
-        assert!(turns.next().await.is_ok());
     }
 }

@@ -2,15 +2,17 @@
 //!
 //! The journal is read on threads that may block, a few at a time, so that no query holds up `/data`.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Instant};
 
 use warp::{Filter, filters::BoxedFilter, http::StatusCode, path::Tail, reply::Response};
 
 use super::{
-    ApiError,
-    chunks::{self, Chunks, Turns},
+    ApiError, Peer,
+    chunks::{self, Chunks},
     columns::{self, Format, Head},
+    connections::network,
     reply,
+    turns::Turns,
 };
 use crate::{
     Store, Timestamp,
@@ -29,22 +31,24 @@ pub(super) struct History {
 
 /// `/history/<source>/<name>` and `/series`.
 pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
+    let peer = warp::ext::optional::<Peer>();
     let this = Arc::clone(history);
-    let series = reply::read_only("series", move |_| {
+    let series = peer.then(move |peer| {
         let this = Arc::clone(&this);
         async move {
             let store = Arc::clone(&this.store);
-            this.answer(Format::Json, move |view, out| series(view, out, &store)).await
+            this.answer(peer, Format::Json, move |view, out| series(view, out, &store)).await
         }
     });
+    let series = warp::path("series").and(warp::path::end()).and(reply::readable(series.boxed()));
     let this = Arc::clone(history);
     let query = warp::query::<Vec<(String, String)>>();
-    let node = warp::path::tail().and(query).then(move |path: Tail, query| {
+    let node = warp::path::tail().and(peer).and(query).then(move |path: Tail, peer, query| {
         let this = Arc::clone(&this);
         async move {
             match Question::parse(path.as_str(), query) {
                 Ok(question) => {
-                    this.answer(question.format, move |view, out| question.answer(view, out)).await
+                    this.answer(peer, question.format, move |view, out| question.answer(view, out)).await
                 }
                 Err(error) => error.into(),
             }
@@ -61,11 +65,13 @@ impl History {
     /// Answers with what `ask` writes.
     pub(super) async fn answer(
         &self,
+        peer: Option<Peer>,
         format: Format,
         ask: impl FnOnce(&View<'_>, &mut Chunks) -> Result<(), ReadError> + Send + 'static,
     ) -> Response {
         let journal = self.journal.clone();
-        match self.turns.next().await {
+        let client = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |Peer(ip)| network(ip));
+        match self.turns.next(client).await {
             Ok(turn) => chunks::answer(turn, format, move |out| journal.read(|view| ask(view, out))).await,
             Err(busy) => busy.into(),
         }

@@ -38,6 +38,7 @@ mod reply;
 mod server;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod visitors;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};

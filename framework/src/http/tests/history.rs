@@ -1,7 +1,10 @@
 use super::*;
-use crate::journal::{
-    SECOND,
-    testing::{Household, at, named, sample},
+use crate::{
+    http::columns::Format,
+    journal::{
+        SECOND,
+        testing::{Household, at, named, sample},
+    },
 };
 
 /// A journal with a counter and a power, a reading every ten seconds from 06:00 to 06:30, the last minute
@@ -256,6 +259,37 @@ async fn a_journal_that_is_off_or_broken_is_an_error() {
     }
 }
 
+fn client(number: u8) -> Option<Peer> {
+    Some(Peer([192, 168, 1, number].into()))
+}
+
+#[tokio::test]
+async fn many_long_queries_of_one_client_hold_up_no_other_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = Arc::new(crate::http::history::History::new(journal(&folder), store(&[])));
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Arc::new(std::sync::Mutex::new(wait));
+    for _ in 0..8 {
+        let (history, wait) = (Arc::clone(&history), Arc::clone(&wait));
+        tokio::spawn(async move {
+            let answer = history.answer(client(1), Format::Json, move |_, _| {
+                let _ = wait.lock().unwrap().recv();
+                Ok(())
+            });
+            answer.await
+        });
+    }
+    tokio::task::yield_now().await;
+    for number in [2, 3] {
+        let answer = history.answer(client(number), Format::Json, |_, out| {
+            out.buffer.extend_from_slice(b"{}");
+            Ok(())
+        });
+        assert_eq!(soon("an answer", answer).await.status(), 200);
+    }
+    drop(go);
+}
+
 #[tokio::test]
 async fn queries_wait_for_their_turn_and_hold_up_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -265,11 +299,11 @@ async fn queries_wait_for_their_turn_and_hold_up_nothing() {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let wait = Arc::new(std::sync::Mutex::new(wait));
     let asked: Vec<_> = (0..8)
-        .map(|_| {
+        .map(|number| {
             let (history, wait) = (Arc::clone(&history), Arc::clone(&wait));
             let (running, most) = (Arc::clone(&running), Arc::clone(&most));
             tokio::spawn(async move {
-                let answer = history.answer(crate::http::columns::Format::Json, move |_, out| {
+                let answer = history.answer(client(number % 4), Format::Json, move |_, out| {
                     most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     wait.lock().unwrap().recv().unwrap();
                     running.fetch_sub(1, Ordering::SeqCst);
