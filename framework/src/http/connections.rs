@@ -93,12 +93,17 @@ impl Connections {
     }
 
     /// Ends the connection that has waited longest, of the client with most connections, but of none with fewer than the
-    /// newcomer's client has. A few connections of this machine come last.
+    /// newcomer's client has. A few connections of this machine come last. A client with half of all may be a hoarder
+    /// and others at the same address, behind a proxy perhaps: those get room soon.
     pub(super) fn make_room(&mut self, newcomer: IpAddr) {
         let (newcomer, half, hold) = (network(newcomer), self.limit / 2, self.hold);
         self.end_one(Some(newcomer), |open, count| {
-            let hoards = count > half && open.client != newcomer;
-            open.progress.waited().filter(|waited| hoards || *waited >= hold)
+            let hold = match (count > half, open.client == newcomer) {
+                (true, false) => Duration::ZERO,
+                (true, true) => hold / 20,
+                (false, _) => hold,
+            };
+            open.progress.waited().filter(|waited| *waited >= hold)
         });
     }
 

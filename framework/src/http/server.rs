@@ -101,7 +101,7 @@ async fn serve_all(listener: TcpListener, front: Front) {
                 continue;
             }
             // By then another connection may have waited long enough.
-            () = sleep(front.limits.hold / 10), if newcomer.is_some() => continue,
+            () = sleep(front.limits.hold / 50), if newcomer.is_some() => continue,
             () = front.stop.cancelled() => break,
         };
         match accepted {

@@ -213,6 +213,17 @@ async fn a_client_that_hoards_connections_delays_nobody_for_long() {
 }
 
 #[tokio::test]
+async fn others_at_the_address_of_a_client_that_hoards_get_room_soon() {
+    // Longer than this test waits.
+    let hold = DEADLINE * 2;
+    let limits = Limits { connections: 8, hold, head: HOUR, linger: HOUR, ..Limits::default() };
+    let program = Setup { limits, ..Setup::default() }.start().await;
+    let hoarded = hoard(&program, 8, "127.0.0.1").await;
+    assert_eq!(soon("an answer", program.get("/data")).await.status, 200);
+    drop(hoarded);
+}
+
+#[tokio::test]
 async fn a_newcomer_takes_the_place_of_the_client_with_most_connections() {
     let limits = Limits { connections: 8, hold: SHORT, head: HOUR, linger: HOUR, ..Limits::default() };
     let program = Setup { limits, ..Setup::default() }.start().await;
