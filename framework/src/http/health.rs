@@ -40,7 +40,7 @@ pub(super) fn routes(report: &Arc<Report>) -> BoxedFilter<(Response,)> {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+pub(super) struct Body<'a> {
     status: &'static str,
     simulated: bool,
     version: &'static str,
@@ -123,7 +123,14 @@ impl Report {
     }
 
     fn answer(&self, query: &str) -> Response {
-        let now = Instant::now();
+        let body = self.body(Instant::now());
+        // Browsers log any status but 200 as an error of the page.
+        let is_ok = body.status == "ok" || query == ALWAYS;
+        let status = if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        reply::serialized(status, &body)
+    }
+
+    pub(super) fn body(&self, now: Instant) -> Body<'_> {
         let sections = self.store.sections().iter();
         let sources: Vec<_> = sections.map(|section| (&*section.name, source(section, now))).collect();
         let is_delivering = |source: &PluginHealth| source.state == State::Delivering.as_str();
@@ -133,7 +140,7 @@ impl Report {
             && self.journal.status().is_none_or(|journal| journal.problem.is_none());
         let endpoints = self.endpoints.iter().map(|status| (&*status.name, endpoint(status)));
         let publishers = self.publishers.iter().map(|delivery| (&*delivery.name, publisher(delivery)));
-        let body = Body {
+        Body {
             status: if ok { "ok" } else { "degraded" },
             simulated: self.simulated,
             version: env!("CARGO_PKG_VERSION"),
@@ -144,10 +151,7 @@ impl Report {
             sources: Members(sources),
             publishers: Members(publishers.collect()),
             endpoints: Members(endpoints.collect()),
-        };
-        // Browsers log any status but 200 as an error of the page.
-        let status = if ok || query == ALWAYS { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        reply::serialized(status, &body)
+        }
     }
 }
 

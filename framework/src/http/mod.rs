@@ -49,6 +49,13 @@ use warp::{Filter, filters::BoxedFilter, http::Method, path::FullPath, reply::Re
 use self::{error::ApiError, reply::Members};
 use crate::{Commands, ServerConfig, Store, journal::Journal, publish::Delivery, serving::EndpointStatus};
 
+/// Returns `/health` of sources in a test of a plugin.
+#[cfg(feature = "testing")]
+pub(crate) fn health(store: &Arc<Store>, now: std::time::Instant) -> serde_json::Value {
+    let report = health::Report::new(Arc::clone(store), Journal::off(), Vec::new(), Vec::new(), false);
+    serde_json::to_value(report.body(now)).unwrap_or_default()
+}
+
 pub use self::server::serve;
 pub(crate) use self::{server::serve_routes, visitors::Visitors};
 

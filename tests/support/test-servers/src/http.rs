@@ -52,6 +52,20 @@ impl From<u16> for Reply {
     }
 }
 
+/// Makes a reply with status 200.
+impl From<&str> for Reply {
+    fn from(body: &str) -> Self {
+        body.to_owned().into()
+    }
+}
+
+/// Makes a reply with status 200.
+impl From<String> for Reply {
+    fn from(body: String) -> Self {
+        Self::Status(200, body)
+    }
+}
+
 /// HTTP server on a port of its own, until it is dropped.
 #[derive(Debug)]
 pub struct Server {

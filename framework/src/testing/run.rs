@@ -1,0 +1,271 @@
+//! Sources that run on a paused clock.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::broadcast::error::RecvError,
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{Dispatch, Instrument as _, Level, dispatcher, error_span};
+
+use super::{
+    real_time::{RealTime, push_clock, wait},
+    section::parse,
+};
+use crate::{
+    CommandError, Commands, ConfiguredSource, Record, ResolveError, Section, Store, http, inputs,
+    journal::Journal,
+    scheduler::{Supervisor, keep_running},
+};
+
+/// Turns at the end of a [`Run::for_`] are those of the next one.
+const BEFORE: Duration = Duration::from_millis(1);
+
+/// Running sources, whose time passes only in [`Run::for_`].
+pub struct Run {
+    runtime: Option<Runtime>,
+    store: Arc<Store>,
+    commands: Commands,
+    supervisors: JoinSet<()>,
+    until: Instant,
+    seen: Arc<Mutex<Vec<Record>>>,
+    log: Lines,
+    dispatch: Dispatch,
+    stop: CancellationToken,
+    _state_dir: TempDir,
+}
+
+/// Result of a [`Run::for_`].
+#[derive(Debug)]
+pub struct Outcome {
+    /// Batches of this time, of all sources, in their order.
+    pub batches: Vec<Record>,
+    /// Newest readings, as `/data` shows them at its end.
+    pub data: Json,
+    /// Status at its end, as `/health` shows it.
+    pub health: Json,
+    /// Lines of the log from this time: `WARN source{name=heat}: /dev/heat is not available`.
+    pub log: Vec<String>,
+}
+
+/// Starts the sources of a configuration, each under the scheduler of the program. Their clock is paused: an hour of
+/// polls takes as long as the polls. A device may be real; while it is read, time passes 25 times as fast as it really
+/// does.
+///
+/// There is no journal, and the state folder is a new one unless the configuration names another. The function makes a
+/// runtime of its own, so the test is `#[test]`, not `#[tokio::test]`.
+///
+/// ```text
+/// let run = testing::run(Thermal::SAMPLE).for_(Duration::from_secs(60));
+/// assert_eq!(run.batches.len(), 6);
+/// assert_eq!(run.health["status"], "ok");
+/// assert!(run.log.iter().all(|line| !line.starts_with("WARN")));
+/// ```
+///
+/// # Panics
+/// Panics if the configuration is wrong, or has publishers or endpoints, or if the test has a runtime.
+pub fn run(config: &str) -> Run {
+    assert!(
+        Handle::try_current().is_err(),
+        "testing::run makes a runtime of its own: write #[test] instead of #[tokio::test]"
+    );
+    let state_dir = TempDir::new().unwrap_or_else(|error| panic!("could not make a state folder: {error}"));
+    let own_folder = (!config.contains("state_dir")).then_some(state_dir.path());
+    let config = parse(config, own_folder);
+    assert!(
+        config.publishers.is_empty() && config.endpoints.is_empty(),
+        "testing::run runs sources only: for the others there are testing::publisher and testing::endpoint"
+    );
+    let log = Lines::default();
+    let dispatch = log.dispatch();
+    let of_threads = dispatch.clone();
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        // Blocking threads log to the same lines until they end.
+        .on_thread_start(move || std::mem::forget(dispatcher::set_default(&of_threads)))
+        .build()
+        .unwrap_or_else(|error| panic!("could not make a runtime: {error}"));
+    let logged = dispatcher::set_default(&dispatch);
+    let sections = config.sources.iter().map(|source| {
+        Section::new(&*source.name, source.plugin.kind, source.stale_after, source.context.stats().clone())
+    });
+    let store = Store::new(sections);
+    inputs::connect(
+        config.sources.iter().map(|source| source.context.inputs()).zip(store.sections()),
+        &store,
+    );
+    let sources = config.sources.iter();
+    let commands = Commands::new(
+        sources.map(|source| (source.name.as_str(), &source.commands[..], runtime.handle().clone())),
+    );
+    let (mut supervisors, stop, seen) = (JoinSet::new(), CancellationToken::new(), Arc::default());
+    let _entered = runtime.enter();
+    runtime.spawn(collect(Arc::clone(&store), Arc::clone(&seen)));
+    for source in config.sources {
+        supervisors.spawn(supervise(source, &store, stop.clone()));
+    }
+    let until = Instant::now();
+    drop(logged);
+    Run {
+        store,
+        commands,
+        supervisors,
+        until,
+        seen,
+        log,
+        dispatch,
+        stop,
+        _state_dir: state_dir,
+        runtime: Some(runtime),
+    }
+}
+
+fn supervise(
+    source: ConfiguredSource,
+    store: &Arc<Store>,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let span = error_span!("source", name = %source.name);
+    let section = store.section(&source.name).unwrap_or_else(|| unreachable!("each source has a section"));
+    let supervisor = Supervisor::new(
+        (Box::new(RealTime::new(source.acquisition, source.mode)), source.device),
+        (source.mode, source.schedule),
+        Arc::clone(section),
+        Arc::clone(store),
+        Journal::off(),
+    );
+    keep_running(supervisor, stop).instrument(span)
+}
+
+/// Collects the batches of all sources.
+async fn collect(store: Arc<Store>, seen: Arc<Mutex<Vec<Record>>>) {
+    let mut news = store.subscribe();
+    loop {
+        match news.recv().await {
+            Ok(snapshot) => {
+                lock(&seen).push(Record { section: snapshot.section.clone(), batch: snapshot.batch.clone() })
+            }
+            Err(RecvError::Lagged(missed)) => {
+                panic!("a source emitted {missed} batches more than a test can follow")
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+impl Run {
+    /// Lets time pass, and returns what happened in it. What is due at its end belongs to the next time.
+    pub fn for_(&mut self, time: Duration) -> Outcome {
+        self.until += time;
+        let until = self.until - BEFORE;
+        let (health, data) = self.block_on(async {
+            sleep_until(until).await;
+            let now = Instant::now().into_std();
+            (http::health(&self.store, now), self.data(now))
+        });
+        let batches = std::mem::take(&mut *lock(&self.seen));
+        Outcome { batches, data, health, log: self.log.take() }
+    }
+
+    /// Calls a command by its name, as `/cmd` does, with a JSON object of arguments: `{"level": 3}`. The sources go on
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// Returns the mistake in the arguments, or the error of the command.
+    ///
+    /// # Panics
+    /// Panics if no command, or more than one, has the name, or if `arguments` is not a JSON object.
+    pub fn call(&mut self, command: &str, arguments: &str) -> Result<Json, CommandError> {
+        let Ok(Json::Object(arguments)) = serde_json::from_str(arguments) else {
+            panic!("the arguments must be a JSON object, such as {{\"level\": 3}}: {arguments}")
+        };
+        let installed = self.commands.resolve(command).unwrap_or_else(|error| match error {
+            ResolveError::Unknown => {
+                panic!("there is no command `{command}`, only {:?}", self.commands.all())
+            }
+            ResolveError::Ambiguous(names) => panic!("`{command}` can be any of {names:?}"),
+        });
+        self.block_on(async { wait(self.commands.run(installed, arguments)).await })
+    }
+
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        let Some(runtime) = &self.runtime else { unreachable!("it is there until the drop") };
+        let _logged = dispatcher::set_default(&self.dispatch);
+        runtime.block_on(async {
+            tokio::select! {
+                result = work => result,
+                never = push_clock() => match never {},
+            }
+        })
+    }
+
+    /// Returns `/data`.
+    fn data(&self, now: std::time::Instant) -> Json {
+        let views = self.store.sections().iter().filter_map(|section| Some((section, section.view(now)?)));
+        let members = views.map(|(section, view)| {
+            let mut object = Vec::new();
+            view.write_to(&mut object);
+            (section.name.to_string(), serde_json::from_slice(&object).unwrap_or_default())
+        });
+        Json::Object(members.collect())
+    }
+}
+
+/// Closes the devices, as the end of the program does.
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        let mut supervisors = std::mem::take(&mut self.supervisors);
+        // Without a further panic in a test that has failed.
+        if !std::thread::panicking() {
+            let ended = async { while supervisors.join_next().await.is_some() {} };
+            let _ = self.block_on(async { timeout(Duration::from_secs(1), ended).await });
+        }
+        if let Some(runtime) = self.runtime.take() {
+            // A thread that the plugin blocks must not hold up the test.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Lines of the log.
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn dispatch(&self) -> Dispatch {
+        let lines = self.clone();
+        let log = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_target(false).without_time();
+        log.with_ansi(false).with_writer(move || lines.clone()).into()
+    }
+
+    fn take(&self) -> Vec<String> {
+        let lines = std::mem::take(&mut *lock(&self.0));
+        String::from_utf8_lossy(&lines).lines().map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        lock(&self.0).extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
