@@ -69,15 +69,26 @@ fn lines_for_systemds_journal_have_its_priorities() {
         let line = line();
         let stderr = File::options().append(true).open(&path).unwrap();
         let env = [("JOURNAL_STREAM", stream)];
-        let program = Program::with_stderr(folder.path(), &sources(line.path()), stderr.into(), &env);
-        program.until("/health", "waiting", |health| health["sources"]["missing"]["state"] == "waiting");
+        // A journal that cannot be written is an error, and a device that is missing a warning.
+        let broken = "[journal]\npath = \"/proc/nowhere/journal.db\"\n";
+        let config = format!("{broken}{}", sources(line.path()));
+        let program = Program::with_stderr(folder.path(), &config, stderr.into(), &env);
+        program.until("/health", "waiting", |health| {
+            health["sources"]["missing"]["state"] == "waiting" && health["journal"]["state"] == "degraded"
+        });
         assert!(program.terminate().success());
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.ends_with("ended\n"), "{text}");
-        let is_prefixed =
-            |line: &str| line.starts_with("<4>") == line.contains(" WARN ") && line.starts_with('<');
+        let priorities = [("<3>", "ERROR "), ("<4>", " WARN "), ("<6>", " INFO ")];
+        let is_prefixed = |line: &str| {
+            priorities.iter().any(|(priority, level)| line.starts_with(&format!("{priority}{level}")))
+        };
         assert!(text.lines().all(|line| is_prefixed(line) == is_journal || !is_journal), "{text}");
-        assert_eq!(text.contains("<4> WARN "), is_journal, "{text}");
-        assert_eq!(text.contains("<6> INFO "), is_journal, "{text}");
+        for (priority, level) in priorities {
+            assert!(
+                text.contains(level) && text.contains(&format!("{priority}{level}")) == is_journal,
+                "{text}"
+            );
+        }
     }
 }

@@ -23,11 +23,32 @@ fn a_mistake_in_the_configuration_is_not_tried_again_but_a_busy_port_is() {
         let status = output(&["--config", config.to_str().unwrap()]).status.code().unwrap();
         assert_eq!(!prevented.contains(&status), is_tried, "{text} ends with {status}");
     }
-    let limits =
-        ["Restart=always", "StartLimitIntervalSec=", "StartLimitBurst=", "RuntimeDirectoryPreserve=yes"];
-    for line in limits {
-        assert!(unit().lines().any(|found| found.starts_with(line)), "the unit lacks {line}");
-    }
+}
+
+#[test]
+fn what_was_missing_for_an_afternoon_is_found_again_and_the_log_stays_small() {
+    let unit = unit();
+    let key = |key: &str| {
+        let mut values = unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        let value = values.next();
+        assert_eq!(values.next(), None, "{key} is there twice");
+        value
+    };
+    assert_eq!(key("Restart"), Some("always"));
+    // No limit of starts: one that was reached would need a person.
+    assert_eq!((key("StartLimitIntervalSec"), key("StartLimitBurst")), (Some("0"), None));
+    let pause = |name: &str| -> framework::Period { key(name).unwrap().replace("min", "m").parse().unwrap() };
+    let (first, last) = (pause("RestartSec").as_secs(), pause("RestartMaxDelaySec").as_secs());
+    assert!((5..=30).contains(&first) && (60..=600).contains(&last), "{first} to {last} seconds");
+    assert!(key("RestartSteps").is_some_and(|steps| steps.parse::<u32>().is_ok_and(|steps| steps > 1)));
+    // What is not committed yet must survive each of these starts.
+    assert_eq!(key("RuntimeDirectoryPreserve"), Some("yes"));
+}
+
+/// Returns the version of systemd, where it is installed.
+fn systemd() -> Option<u32> {
+    let said = Command::new("systemd-analyze").arg("--version").output().ok()?.stdout;
+    String::from_utf8(said).ok()?.split_whitespace().nth(1)?.parse().ok()
 }
 
 #[test]
@@ -35,7 +56,11 @@ fn systemd_understands_the_unit_where_it_is_installed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("smartmeter.service");
     fs::write(&path, unit().replace("/usr/local/bin/smartmeter", env!("CARGO_BIN_EXE_smartmeter"))).unwrap();
-    let Ok(checked) = Command::new("systemd-analyze").arg("verify").arg(&path).output() else { return };
+    let Some(version) = systemd() else { return };
+    let checked = Command::new("systemd-analyze").arg("verify").arg(&path).output().unwrap();
     let said = String::from_utf8_lossy(&checked.stderr);
-    assert!(!said.contains("smartmeter.service"), "{said}");
+    // The only keys that an old one need not know.
+    let is_new = |line: &str| line.contains("'RestartSteps'") || line.contains("'RestartMaxDelaySec'");
+    let mut faults = said.lines().filter(|line| line.contains("smartmeter.service"));
+    assert!(faults.all(|line| version < 254 && is_new(line)), "{said}");
 }
