@@ -26,6 +26,7 @@ mod latest;
 mod panic;
 mod period;
 mod plugin;
+mod problems;
 mod publish;
 mod publisher;
 mod scheduler;

@@ -1,6 +1,7 @@
 //! The running program: each source, publisher and endpoint on a thread of its own, HTTP on the caller's.
 
 use std::{
+    collections::HashMap,
     future::Future,
     io,
     net::{SocketAddr, TcpListener},
@@ -18,6 +19,7 @@ use crate::{
     Commands, Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, JournalConfig,
     PublisherContext, Text, http, inputs,
     journal::{Journal, Settings},
+    problems::Problems,
     publish::{Delivery, Runner},
     scheduler::{Supervisor, Worker, keep_running, raise_open_files},
     serving::{EndpointStatus, Serving},
@@ -30,9 +32,6 @@ const END_LIMIT: Duration = Duration::from_millis(700);
 const WORK_LIMIT: Duration = Duration::from_millis(550);
 /// Longest wait of the sources for the journal.
 const JOURNAL_LIMIT: Duration = Duration::from_secs(2);
-
-/// Interval in which a problem that stays is logged again.
-const PROBLEM_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// A program that is ready to run.
 pub struct Service {
@@ -105,14 +104,15 @@ impl Service {
         let mut servers = JoinSet::new();
         listener.set_nonblocking(true)?;
         servers.spawn(http::serve(tokio::net::TcpListener::from_std(listener)?, api, cancel.clone()));
-        let of_problem = journal.clone();
-        let problem = move || of_problem.status().and_then(|status| status.problem);
-        servers.spawn(
-            cancel
-                .clone()
-                .run_until_cancelled_owned(repeat(problem, |problem| error!("{problem}")))
-                .map(drop),
-        );
+        let problems = Problems {
+            journal: journal.clone(),
+            store: Arc::clone(&store),
+            publishers: publishers.iter().map(|(_, delivery, _)| Arc::clone(delivery)).collect(),
+            endpoints: endpoints.iter().map(|(_, status, ..)| Arc::clone(status)).collect(),
+            successes: HashMap::new(),
+        };
+        let repeated = problems.repeat(|problem| error!("{problem}"));
+        servers.spawn(cancel.clone().run_until_cancelled_owned(repeated).map(drop));
         let mut workers = Vec::new();
         for (ConfiguredEndpoint { endpoint, .. }, status, worker, listener) in endpoints {
             info!(endpoint = %status.name, "listening on {}", status.address);
@@ -210,14 +210,6 @@ fn start_journal(
     Ok((journal, Some(keeper)))
 }
 
-/// Says a problem of the journal again each hour: who reads the log of today need not know that of last week.
-async fn repeat(problem: impl Fn() -> Option<String>, say: impl Fn(String)) {
-    loop {
-        tokio::time::sleep(PROBLEM_INTERVAL).await;
-        problem().map(&say);
-    }
-}
-
 /// Listens at an address; `keys` are the configuration keys and options that choose it, for the hint of an error.
 ///
 /// # Errors
@@ -264,30 +256,4 @@ fn listener_at(port: u16) -> Option<String> {
         let name = std::fs::read_to_string(process.path().join("comm")).ok()?;
         files.any(is_it).then(|| format!("`{}` (process {pid})", name.trim_end()))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::{Cell, RefCell};
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_disk_that_stays_full_is_said_again_each_hour() {
-        let (full, said) = (Cell::new(false), RefCell::new(Vec::new()));
-        let problem = || full.get().then(|| "the disk is full".to_owned());
-        let repeated = repeat(problem, |problem| said.borrow_mut().push(problem));
-        let hours = async {
-            for (hour, is_full) in [true, true, true, false, false].into_iter().enumerate() {
-                full.set(is_full);
-                tokio::time::sleep(PROBLEM_INTERVAL).await;
-                tokio::task::yield_now().await;
-                assert_eq!(said.borrow().len(), (hour + 1).min(3));
-            }
-        };
-        tokio::select! {
-            () = repeated => {}
-            () = hours => {}
-        }
-    }
 }

@@ -212,12 +212,12 @@ impl PluginHealth {
 }
 
 /// Returns whether batches arrive, and the newest is not stale.
-pub(super) fn is_delivering(section: &Section, now: Instant) -> bool {
+pub(crate) fn is_delivering(section: &Section, now: Instant) -> bool {
     state(section, now) == State::Delivering.as_str()
 }
 
 /// Returns whether records arrive, or there was none to deliver yet.
-pub(super) fn is_well(delivery: &Delivery) -> bool {
+pub(crate) fn is_well(delivery: &Delivery) -> bool {
     match delivery.state() {
         State::Delivering => true,
         State::Starting => delivery.backlog() == 0,

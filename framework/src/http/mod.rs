@@ -57,7 +57,11 @@ pub(crate) fn health(store: &Arc<Store>, now: std::time::Instant) -> serde_json:
 }
 
 pub use self::server::serve;
-pub(crate) use self::{server::serve_routes, visitors::Visitors};
+pub(crate) use self::{
+    health::{is_delivering, is_well},
+    server::serve_routes,
+    visitors::Visitors,
+};
 
 /// Everything that is served.
 pub struct Api {

@@ -295,7 +295,11 @@ impl Runner {
             }
         };
         if let Some(text) = self.faults.note(kind, &message) {
-            warn!("{text}; the journal keeps the readings");
+            let text = format!("{text}; the journal keeps the readings");
+            match kind {
+                "misconfigured" | "refused" | "panic" => error!("{text}"),
+                _ => warn!("{text}"),
+            }
         }
         self.delivery.status.fault(message);
         self.delivery.status.set_state(State::Waiting);

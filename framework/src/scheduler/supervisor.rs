@@ -227,8 +227,10 @@ impl Outlet<'_> {
 /// Logs a fault, if it is news, and keeps it for `/health`.
 fn note(fault: &AcquireError, section: &Section, log: &mut FaultLog) {
     let message = chain(fault);
-    if let Some(text) = log.note(discriminant(fault), &message) {
-        warn!("{text}");
+    match (log.note(discriminant(fault), &message), fault) {
+        (Some(text), AcquireError::Misconfigured { .. }) => error!("{text}"),
+        (Some(text), _) => warn!("{text}"),
+        (None, _) => {}
     }
     section.health.status.fault(message);
 }
