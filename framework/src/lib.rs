@@ -38,6 +38,7 @@ mod store;
 mod table;
 #[doc(hidden)]
 pub mod testing;
+mod time_of_day;
 
 pub use ::journal::{self, Record};
 pub use async_trait::async_trait;
@@ -68,6 +69,7 @@ pub use crate::{
     source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin},
     store::{Section, Snapshot, State, Store, View},
     table::{ConfigError, ConfigString, Diagnostics, Place},
+    time_of_day::TimeOfDay,
 };
 
 /// Number of log lines that could not be written, for `/health` and `/metrics`. Who writes the log counts them.

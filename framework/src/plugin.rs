@@ -4,6 +4,7 @@ use reading::words;
 
 use crate::{
     Context, Endpoint, EndpointPlugin, Mode, Publisher, PublisherPlugin, Source, SourceContext, SourcePlugin,
+    command::check_commands,
     table::{Built, Table, keys_of},
 };
 
@@ -67,6 +68,7 @@ impl PluginInfo {
                 let mode = P::mode(&config);
                 let cx = context(mode);
                 let source = P::build(config, &cx)?;
+                check_commands(&source.commands)?;
                 let mode = source.mode.unwrap_or(mode);
                 Ok((source, mode, cx))
             })

@@ -5,13 +5,15 @@ mod args;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 pub use self::{
     arg::{Arg, ArgKind},
     args::{ArgValue, Args},
 };
-use crate::Text;
+use crate::{ConfigError, Text};
 
 /// An action of a source. [`CommandSpec::run`] makes one of a closure.
 #[async_trait::async_trait]
@@ -107,6 +109,19 @@ impl CommandSpec {
     {
         Closure { spec: self, action }
     }
+}
+
+/// Checks the specs of a source's commands: a configuration may have made them.
+///
+/// # Errors
+/// Returns the mistakes.
+pub(crate) fn check_commands(commands: &[Arc<dyn Command>]) -> Result<(), ConfigError> {
+    let specs = || commands.iter().map(|command| command.spec());
+    ConfigError::all(specs().enumerate().filter_map(|(n, spec)| {
+        let is_second = specs().take(n).any(|other| other.name == spec.name);
+        let twice = is_second.then(|| format!("two commands are called `{}`", spec.name));
+        spec.mistake().or(twice).map(ConfigError::section)
+    }))
 }
 
 /// Returns whether a text is a name of commands, arguments and plugins.

@@ -1,7 +1,5 @@
 //! Errors that go beyond a wrong type, with the name that was probably meant.
 
-use std::ops::Range;
-
 use super::Place;
 
 /// A mistake in a configuration whose types are right.
@@ -14,8 +12,8 @@ pub struct ConfigError {
     pub message: String,
     /// Advice: the text to write instead.
     pub hint: Option<String>,
-    /// Bytes of the file with the mistake, where they are known more closely than by the key.
-    pub(super) bytes: Option<Range<usize>>,
+    /// The place, where it is known more closely than by the key.
+    pub(super) place: Option<Place>,
     /// Further mistakes.
     others: Vec<ConfigError>,
 }
@@ -34,19 +32,19 @@ pub(crate) fn expected<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
 }
 
 impl ConfigError {
-    /// A wrong value of `key`.
-    pub fn key(key: &'static str, message: impl Into<String>) -> Self {
-        Self { key: Some(key), message: message.into(), hint: None, bytes: None, others: Vec::new() }
+    /// A wrong value of a key. A value in a list or a table has a path: `format!("registers[{n}].unit")`.
+    pub fn key(key: impl Into<Place>, message: impl Into<String>) -> Self {
+        Self::section(message).at(key)
     }
 
     /// A mistake of the whole section: keys that contradict each other, or a key that needs another one.
     pub fn section(message: impl Into<String>) -> Self {
-        Self { key: None, message: message.into(), hint: None, bytes: None, others: Vec::new() }
+        Self { key: None, message: message.into(), hint: None, place: None, others: Vec::new() }
     }
 
     /// A name in the value of `key` that is none of `known`: `what` is the kind of thing that it names.
     pub fn unknown<'k>(
-        key: &'static str,
+        key: impl Into<Place>,
         what: &str,
         name: &str,
         known: impl IntoIterator<Item = &'k str, IntoIter: Clone>,
@@ -56,12 +54,12 @@ impl ConfigError {
         Self { hint, ..Self::key(key, format!("unknown {what} `{name}`, {}", expected(known))) }
     }
 
-    /// Moves it to a place: the value of a key, or a part of a text.
+    /// Moves it to a place: the value of a key or of a path, or a part of a text.
     #[must_use]
     pub fn at(self, place: impl Into<Place>) -> Self {
         match place.into() {
-            Place::Key(key) => Self { key: Some(key), bytes: None, ..self },
-            Place::Bytes(bytes) => Self { key: None, bytes: Some(bytes), ..self },
+            Place::Key(key) => Self { key: Some(key), place: None, ..self },
+            place => Self { key: None, place: Some(place), ..self },
         }
     }
 

@@ -5,18 +5,13 @@
 //! once more. A required entry that was left out is read as a placeholder, so that the other keys can be checked too.
 //! Single values are read by `toml`.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeSet,
-    fmt,
-    ops::Range,
-};
+use std::{borrow::Cow, cell::RefCell, vec};
 
 use serde::{
     Deserializer,
     de::{
-        self, IntoDeserializer, Visitor,
-        value::{MapDeserializer, SeqDeserializer},
+        self, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+        value::{CowStrDeserializer, MapAccessDeserializer, SeqDeserializer},
     },
     forward_to_deserialize_any,
 };
@@ -25,114 +20,12 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{ConfigString, ConfigText, Table, place::CONFIG_STRING, quoted};
-
-/// A mistake that ended a pass.
-#[derive(Debug)]
-pub(super) struct Error {
-    /// Place of the value with the mistake, and start of the innermost entry or element that has it: the next pass
-    /// leaves that out. `None` outside of a table.
-    pub(super) place: Option<(Range<usize>, usize)>,
-    pub(super) kind: ErrorKind,
-}
-
-#[derive(Debug)]
-pub(super) enum ErrorKind {
-    Missing(&'static str),
-    /// An entry that was left out is required: the next pass reads a placeholder for it.
-    LeftOut(usize),
-    /// Another type than expected. A password of digits is one, where a text was expected.
-    Type {
-        message: String,
-        of_text: bool,
-    },
-    Other(String),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            ErrorKind::Missing(key) => write!(f, "missing key `{key}`"),
-            ErrorKind::Type { message, .. } | ErrorKind::Other(message) => f.write_str(message),
-            ErrorKind::LeftOut(_) => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl de::Error for Error {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { place: None, kind: ErrorKind::Other(message.to_string()) }
-    }
-
-    fn missing_field(key: &'static str) -> Self {
-        Self { place: None, kind: ErrorKind::Missing(key) }
-    }
-}
-
-impl From<toml::de::Error> for Error {
-    fn from(error: toml::de::Error) -> Self {
-        de::Error::custom(error.message())
-    }
-}
-
-/// Parts of a table with mistakes.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Wrong {
-    /// Starts of the entries that are wrong.
-    pub(super) entries: BTreeSet<usize>,
-    /// Required keys that are missing.
-    pub(super) missing: BTreeSet<&'static str>,
-    /// Whether one of these was required: what was read has a placeholder in its place.
-    pub(super) has_placeholders: bool,
-}
-
-impl Wrong {
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.missing.is_empty()
-    }
-}
-
-/// State that all values of a table share.
-pub(super) struct Pass<'p> {
-    pub(super) wrong: RefCell<Wrong>,
-    /// Starts of those that are read as placeholders.
-    pub(super) replaced: RefCell<BTreeSet<usize>>,
-    /// The table itself, in which unknown keys are noted.
-    table: &'p Table<'p>,
-    /// The keys of the struct that the table becomes.
-    keys: Cell<&'static [&'static str]>,
-    /// Value that is being read, and start of its entry.
-    current: RefCell<Option<(Range<usize>, usize)>>,
-    /// Value of a placeholder for a missing key.
-    nothing: Spanned<DeValue<'static>>,
-}
-
-/// Start of the entry of a missing key.
-const NOWHERE: usize = usize::MAX;
-
-impl<'p> Pass<'p> {
-    pub(super) fn new(table: &'p Table<'p>, wrong: Wrong) -> Self {
-        Self {
-            nothing: Spanned::new(table.span.clone(), DeValue::Boolean(false)),
-            wrong: wrong.into(),
-            replaced: BTreeSet::from([NOWHERE]).into(),
-            table,
-            keys: Cell::default(),
-            current: RefCell::default(),
-        }
-    }
-}
-
-impl Pass<'_> {
-    pub(super) fn into_wrong(self) -> Wrong {
-        let wrong = self.wrong.into_inner();
-        // NOWHERE is always among the replaced ones.
-        let has_placeholders = !wrong.missing.is_empty() || self.replaced.into_inner().len() > 1;
-        Wrong { has_placeholders, ..wrong }
-    }
-}
+use super::{
+    ConfigString, ConfigText, Table, did_you_mean, expected,
+    pass::{Error, ErrorKind, NOWHERE, Pass, Spot, Wrong},
+    place::CONFIG_STRING,
+    quoted,
+};
 
 /// Text of a placeholder: right for names, and for durations.
 const PLACEHOLDER: &str = "1s";
@@ -143,47 +36,55 @@ pub(super) struct Value<'p, 'de> {
     value: &'p Spanned<DeValue<'de>>,
     /// Start of the innermost entry or element that it is in; `None` for the whole value.
     entry: Option<usize>,
+    /// Start of the entry or element around that.
+    parent: Option<usize>,
     pass: &'p Pass<'p>,
 }
 
 impl<'p, 'de> Value<'p, 'de> {
     pub(super) fn whole(value: &'p Spanned<DeValue<'de>>, pass: &'p Pass<'p>) -> Self {
-        Self { value, entry: None, pass }
+        Self { value, entry: None, parent: None, pass }
     }
 
-    /// Returns a value inside, and notes that it is read; `None` if it is left out.
+    pub(super) fn spot(self) -> Spot {
+        Spot { at: self.value.span(), entry: self.entry, parent: self.parent }
+    }
+
+    /// Returns a value inside; `None` if it is left out.
     fn inside(self, entry: usize, value: &'p Spanned<DeValue<'de>>) -> Option<Self> {
         let is_left_out = self.pass.wrong.borrow().entries.contains(&entry)
             && !self.pass.replaced.borrow().contains(&entry);
-        (!is_left_out).then(|| {
-            self.pass.current.replace(Some((value.span(), entry)));
-            Self { value, entry: Some(entry), pass: self.pass }
-        })
+        (!is_left_out).then_some(Self { value, entry: Some(entry), parent: self.entry, pass: self.pass })
     }
 
     fn is_placeholder(self) -> bool {
         self.entry.is_some_and(|entry| self.pass.replaced.borrow().contains(&entry))
     }
 
+    /// Returns the entries of a table that are not left out, and placeholders of those that are missing.
+    fn entries(self, table: &'p DeTable<'de>) -> Entries<'p, 'de> {
+        let wrong = self.pass.wrong.borrow();
+        let nothing = Value { value: &self.pass.nothing, entry: Some(NOWHERE), parent: self.entry, ..self };
+        let missing = wrong.missing.iter().filter(|(of, _)| *of == self.entry);
+        let missing = missing.map(|(_, key)| (Cow::Borrowed(*key), nothing));
+        let entries = table.iter().filter_map(|(key, value)| {
+            Some((Cow::Borrowed(&**key.get_ref()), self.inside(key.span().start, value)?))
+        });
+        let mut entries: Vec<_> = entries.chain(missing).collect();
+        let hopeless = self.pass.hopeless.borrow();
+        entries.sort_by_key(|(_, value)| {
+            (value.entry.is_some_and(|entry| hopeless.contains(&entry)), value.entry)
+        });
+        Entries { entries: entries.into_iter(), value: None }
+    }
+
     fn map<V: Visitor<'de>>(self, table: &'p DeTable<'de>, visitor: V) -> Result<V::Value, Error> {
-        let mut entries: Vec<_> = table.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
-        let missing = self.pass.wrong.borrow().missing.clone();
-        let missing = missing.into_iter().filter(|_| self.entry.is_none());
-        let entries = entries
-            .into_iter()
-            .filter_map(|(key, value)| Some((key.get_ref().clone(), self.inside(key.span().start, value)?)));
-        let placeholder = Value { value: &self.pass.nothing, entry: Some(NOWHERE), pass: self.pass };
-        let read = visitor
-            .visit_map(MapDeserializer::new(entries.chain(missing.map(|key| (key.into(), placeholder)))));
-        read.map_err(|error: Error| match error.kind {
-            _ if error.place.is_some() => error,
-            ErrorKind::LeftOut(_) => error,
-            ErrorKind::Missing(key) => match table.get_key_value(key) {
-                Some((key, _)) => Error { place: None, kind: ErrorKind::LeftOut(key.span().start) },
-                None => Error { place: self.entry.map(|entry| (self.value.span(), entry)), ..error },
+        visitor.visit_map(self.entries(table)).map_err(|error| match error.kind {
+            ErrorKind::Missing(key) if error.spot.is_none() => match table.get_key_value(key) {
+                Some((key, _)) => Error { spot: None, kind: ErrorKind::LeftOut(key.span().start) },
+                None => Error { spot: Some(self.spot()), ..error },
             },
-            _ => Error { place: self.pass.current.take(), ..error },
+            _ => error,
         })
     }
 
@@ -208,7 +109,7 @@ impl<'p, 'de> Value<'p, 'de> {
         };
         let message = format!("expected {}, not {found}", expected(&visitor));
         let of_text = expecting(&visitor) == TEXT;
-        Err(Error { place: None, kind: ErrorKind::Type { message, of_text } })
+        Err(Error { spot: None, kind: ErrorKind::Type { message, of_text } })
     }
 
     fn integer(self) -> Option<i128> {
@@ -264,10 +165,12 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.value.get_ref() {
+            _ if self.is_placeholder() => visitor.visit_u64(1),
             DeValue::Table(table) => self.map(table, visitor),
-            DeValue::Array(array) => visitor.visit_seq(SeqDeserializer::new(
-                array.iter().filter_map(|value| self.inside(value.span().start, value)),
-            )),
+            DeValue::Array(array) => {
+                let elements = array.iter().filter_map(|value| self.inside(value.span().start, value));
+                visitor.visit_seq(Elements(elements.collect::<Vec<_>>().into_iter()))
+            }
             _ => self.single(true, expecting, visitor),
         }
     }
@@ -309,6 +212,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.value.get_ref().is_array() {
+            _ if self.is_placeholder() => visitor.visit_seq(Elements(Vec::new().into_iter())),
             true => self.deserialize_any(visitor),
             false => self.single(false, expecting, visitor),
         }
@@ -316,6 +220,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.value.get_ref().is_table() {
+            _ if self.is_placeholder() => visitor.visit_map(Entries::default()),
             true => self.deserialize_any(visitor),
             false => self.single(false, expecting, visitor),
         }
@@ -327,6 +232,10 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         keys: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
+        if self.is_placeholder() {
+            let entries: Vec<_> = keys.iter().map(|key| (Cow::Borrowed(*key), self)).collect();
+            return visitor.visit_map(Entries { entries: entries.into_iter(), value: None });
+        }
         let DeValue::Table(table) = self.value.get_ref() else {
             return self.single(false, expecting, visitor);
         };
@@ -378,15 +287,64 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        if !self.value.get_ref().is_str() {
-            let expected = |_: &V| format!("one of {}, in quotes", quoted(variants.iter().copied()));
-            return self.single(false, expected, visitor);
+        let words = || variants.iter().copied();
+        match self.value.get_ref() {
+            _ if self.is_placeholder() => {
+                visitor.visit_enum(variants.first().copied().unwrap_or_default().into_deserializer())
+            }
+            DeValue::Table(table) => visitor.visit_enum(MapAccessDeserializer::new(self.entries(table))),
+            DeValue::String(word) if !variants.contains(&&**word) => {
+                let message = format!("unknown value `{word}`, {}", expected(words()));
+                Err(Error {
+                    spot: None,
+                    kind: ErrorKind::Word { message, hint: did_you_mean(word, words()) },
+                })
+            }
+            DeValue::String(_) => {
+                Ok(self.value.clone().into_deserializer().deserialize_enum(name, variants, visitor)?)
+            }
+            _ => self.single(false, |_| format!("one of {}, in quotes", quoted(words())), visitor),
         }
-        Ok(self.value.clone().into_deserializer().deserialize_enum(name, variants, visitor)?)
     }
 
     forward_to_deserialize_any! {
         i128 u128 char bytes byte_buf unit unit_struct tuple identifier ignored_any
+    }
+}
+
+/// Entries of a table. An error in a value gets its place.
+#[derive(Default)]
+struct Entries<'p, 'de> {
+    entries: vec::IntoIter<(Cow<'p, str>, Value<'p, 'de>)>,
+    value: Option<Value<'p, 'de>>,
+}
+
+impl<'de> MapAccess<'de> for Entries<'_, 'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        self.value = Some(value);
+        let key = seed.deserialize(CowStrDeserializer::<Error>::new(key));
+        key.map(Some).map_err(|error| error.within(value))
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+        let value =
+            self.value.take().ok_or_else(|| <Error as de::Error>::custom("a value before its key"))?;
+        seed.deserialize(value).map_err(|error| error.within(value))
+    }
+}
+
+/// Elements of a list. An error in one gets its place.
+struct Elements<'p, 'de>(vec::IntoIter<Value<'p, 'de>>);
+
+impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
+    type Error = Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+        let Some(value) = self.0.next() else { return Ok(None) };
+        seed.deserialize(value).map(Some).map_err(|error| error.within(value))
     }
 }
 

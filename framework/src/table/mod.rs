@@ -3,6 +3,7 @@
 mod config_error;
 mod deserialize;
 mod diagnostic;
+mod pass;
 mod place;
 
 use std::{cell::RefCell, ops::Range, time::Duration};
@@ -20,7 +21,9 @@ pub use self::{
 };
 use self::{
     config_error::new_name,
-    deserialize::{ErrorKind, Pass, Value, Wrong},
+    deserialize::Value,
+    pass::{ErrorKind, Pass, Spot, Wrong},
+    place::{Step, steps},
 };
 pub(crate) use self::{
     config_error::{did_you_mean, expected, quoted},
@@ -80,26 +83,26 @@ impl<'a> Table<'a> {
             Ok(built) => return Built::Wrong(Some(built).filter(|_| !wrong.has_placeholders)),
             Err(error) => error,
         };
-        let entries = || self.table.keys().map(|key| (key.span().start, &**key.get_ref()));
-        let left_out = entries().filter(|(entry, _)| wrong.entries.contains(entry)).map(|(_, key)| key);
-        let left_out: Vec<_> =
-            left_out.chain(wrong.missing.iter().copied()).map(|key| format!("`{key}")).collect();
+        let touched = self.table.iter().filter(|(key, value)| wrong.has(key.span().start, value));
+        let touched = touched.map(|(key, _)| &**key.get_ref());
+        let missing = wrong.missing.iter().filter(|(of, _)| of.is_none()).map(|(_, key)| *key);
+        let left_out: Vec<_> = touched.chain(missing).map(|key| format!("`{key}`")).collect();
+        let mut refused = Vec::new();
         for error in error.each() {
             // Of a value that was left out, nothing is known.
             let text = [Some(&error.message), error.hint.as_ref()];
             let names = |key: &String| text.into_iter().flatten().any(|text| text.contains(key));
-            let is_result = match error.key {
-                None if error.bytes.is_some() => left_out.iter().any(names),
-                Some(key) => left_out.iter().any(|name| &name[1..] == key) || left_out.iter().any(names),
-                None => !left_out.is_empty(),
+            let found = self.find(error, &wrong);
+            let is_result = match (error.key, &error.place) {
+                (None, None) => !left_out.is_empty(),
+                _ => found.is_left_out || left_out.iter().any(names),
             };
             if !is_result {
-                self.note_error(error);
+                self.note(found.at, &error.message, error.hint.clone());
             }
-            wrong
-                .entries
-                .extend(entries().filter(|(_, key)| Some(*key) == error.key).map(|(entry, _)| entry));
+            refused.extend(found.entry);
         }
+        wrong.entries.extend(refused);
         // The rest of it is compared with other sections.
         let mistakes = RefCell::default();
         let (span, table) = (self.span.clone(), self.table.clone());
@@ -122,26 +125,34 @@ impl<'a> Table<'a> {
                 Ok(read) => return Some((read, pass.into_wrong())),
                 Err(error) => error,
             };
-            let at = error.place.clone().map_or_else(|| value.span(), |(at, _)| at);
-            let entry = error.place.as_ref().map(|(_, entry)| *entry);
+            let Spot { at, entry, parent } =
+                error.spot.clone().unwrap_or_else(|| Value::whole(value, &pass).spot());
+            let is_placeholder = entry.is_some_and(|entry| pass.replaced.borrow().contains(&entry));
             match &error.kind {
                 ErrorKind::LeftOut(entry) if pass.replaced.borrow_mut().insert(*entry) => continue,
                 ErrorKind::LeftOut(_) => return None,
+                _ if is_placeholder => {}
                 ErrorKind::Missing(key) => {
                     self.note(at, error.to_string(), self.example(key));
-                    if entry.is_none() && pass.wrong.borrow_mut().missing.insert(key) {
+                    if pass.wrong.borrow_mut().missing.insert((entry, key)) {
                         continue;
                     }
+                    return None;
                 }
                 ErrorKind::Other(message) => self.note_quoting(at, message, false, None),
+                ErrorKind::Word { message, hint } => self.note_quoting(at, message, false, hint.clone()),
                 ErrorKind::Type { message, of_text } => {
                     let named = self.table.keys().find(|key| Some(key.span().start) == entry);
                     let key = named.map_or(key, |key| &**key.get_ref());
                     self.note_quoting(at, message, *of_text, self.example(key));
                 }
             }
-            let entry = entry?;
-            if !pass.wrong.borrow_mut().entries.insert(entry) {
+            let leave_out = |entry| pass.wrong.borrow_mut().entries.insert(entry);
+            let goes_on = match is_placeholder {
+                false => leave_out(entry?),
+                true => pass.hopeless.borrow_mut().insert(entry?) || leave_out(parent?),
+            };
+            if !goes_on {
                 return None;
             }
         }
@@ -178,10 +189,50 @@ impl<'a> Table<'a> {
     }
 
     fn note_error(&self, error: &ConfigError) {
-        let key = || error.key.map_or_else(|| self.span.clone(), |key| self.place(key));
-        let at = error.bytes.clone().unwrap_or_else(key);
-        self.note(at, &error.message, error.hint.clone());
+        self.note(self.find(error, &Wrong::default()).at, &error.message, error.hint.clone());
     }
+
+    /// Finds the place of a mistake in what was read without the entries that are `wrong`.
+    fn find(&self, error: &ConfigError, wrong: &Wrong) -> Found {
+        let path = match (error.key, &error.place) {
+            (Some(key), _) => key,
+            (None, Some(Place::Path(path))) => path,
+            (None, Some(Place::Bytes(bytes))) => {
+                return Found { at: bytes.clone(), entry: None, is_left_out: false };
+            }
+            _ => "",
+        };
+        let whole = Spanned::new(self.span.clone(), DeValue::Table(self.table.clone()));
+        let (mut value, mut found) =
+            (&whole, Found { at: self.span.clone(), entry: None, is_left_out: false });
+        for step in steps(path) {
+            let inside = match (step, value.get_ref()) {
+                (Step::Key(key), DeValue::Table(table)) => {
+                    found.is_left_out |= wrong.missing.iter().any(|missing| *missing == (found.entry, key));
+                    table.get_key_value(key).map(|(key, value)| (key.span().start, value))
+                }
+                (Step::Index(index), DeValue::Array(array)) => {
+                    let entries = array.iter().map(|value| (value.span().start, value));
+                    entries.filter(|(entry, _)| !wrong.entries.contains(entry)).nth(index)
+                }
+                _ => None,
+            };
+            let Some((entry, inner)) = inside else { return found };
+            found.is_left_out |= wrong.entries.contains(&entry);
+            (value, found.at, found.entry) = (inner, inner.span(), Some(entry));
+        }
+        found.is_left_out |= found.entry.is_some_and(|entry| wrong.has(entry, value));
+        found
+    }
+}
+
+/// Place of a mistake that a plugin found.
+struct Found {
+    at: Range<usize>,
+    /// Start of the innermost entry or element.
+    entry: Option<usize>,
+    /// Whether that was left out, or a part of it: nothing is known of it.
+    is_left_out: bool,
 }
 
 /// What a section configures.

@@ -14,6 +14,8 @@ use super::{ConfigError, diagnostic::ConfigText};
 pub enum Place {
     /// The value of a key.
     Key(&'static str),
+    /// A value in a list or a table, from a key on: `registers[2].unit`. The first element is 0.
+    Path(String),
     /// Bytes of the file: a part of a [`ConfigString`].
     Bytes(Range<usize>),
 }
@@ -22,6 +24,28 @@ impl From<&'static str> for Place {
     fn from(key: &'static str) -> Self {
         Self::Key(key)
     }
+}
+
+impl From<String> for Place {
+    fn from(path: String) -> Self {
+        Self::Path(path)
+    }
+}
+
+/// Step of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// Returns the steps of a path such as `registers[2].unit`.
+pub(super) fn steps(path: &str) -> impl Iterator<Item = Step<'_>> {
+    let parts = path.split(['.', '[']).filter(|part| !part.is_empty());
+    parts.map(|part| match part.strip_suffix(']').and_then(|index| index.parse().ok()) {
+        Some(index) => Step::Index(index),
+        None => Step::Key(part),
+    })
 }
 
 /// Text of the configuration that knows its place, so that a mistake inside of it is reported at its own line and column:

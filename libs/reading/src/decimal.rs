@@ -251,7 +251,7 @@ impl<'de> Deserialize<'de> for Decimal {
             type Value = Decimal;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number with at most 18 digits, such as `0.25`")
+                f.write_str("a number such as `0.25`")
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Decimal, E> {
@@ -259,20 +259,20 @@ impl<'de> Deserialize<'de> for Decimal {
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Decimal, E> {
-                i64::try_from(number)
-                    .map(Decimal::from)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+                i64::try_from(number).map(Decimal::from).map_err(|_| invalid(&number))
             }
 
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<Decimal, E> {
-                Decimal::from_f64(number)
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Float(number), &self))
+                Decimal::from_f64(number).ok_or_else(|| invalid(&number))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Decimal, E> {
-                Decimal::parse(text.as_bytes())
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+                Decimal::parse(text.as_bytes()).ok_or_else(|| invalid(&text))
             }
+        }
+
+        fn invalid<E: de::Error>(found: &dyn fmt::Display) -> E {
+            E::custom(format!("`{found}` is not a valid number: expected at most 18 digits, such as `0.25`"))
         }
         deserializer.deserialize_any(Visitor)
     }
@@ -346,6 +346,88 @@ mod tests {
         assert_eq!(Decimal::rounded(1234.56, 1).unwrap().to_string(), "1234.6");
         assert_eq!(Decimal::rounded(f64::NAN, 1), None);
         assert_eq!(Decimal::from_f64(1e30), None);
+    }
+
+    #[test]
+    fn a_float_of_32_bits_has_its_shortest_digits() {
+        for (value, expected) in [
+            (21.3, Some("21.3")),
+            (0.1, Some("0.1")),
+            (-1.5e-7, Some("-0.00000015")),
+            (16_777_216.0, Some("16777216")),
+        ] {
+            assert_eq!(Decimal::from_f32(value).map(|number| number.to_string()).as_deref(), expected);
+        }
+        for value in [f32::NAN, f32::INFINITY, f32::MAX, f32::MIN_POSITIVE] {
+            assert_eq!(Decimal::from_f32(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_shift_by_powers_of_ten_is_exact_or_refused() {
+        let shifted = |text: &str, power| {
+            let number = Decimal::parse(text.as_bytes()).unwrap().shifted(power);
+            number.map(|number| number.to_string())
+        };
+        for (text, power, expected) in [
+            ("2304", -1, Some("230.4")),
+            ("-5", -3, Some("-0.005")),
+            ("1.25", 1, Some("12.5")),
+            ("1.25", 2, Some("125")),
+            ("1.25", 4, Some("12500")),
+            ("0", 300, None),
+            ("9", 18, Some("9000000000000000000")),
+            ("9", 19, None),
+            ("1", -18, Some("0.000000000000000001")),
+            ("1", -19, None),
+            ("1", i32::MIN, None),
+            ("1", i32::MAX, None),
+        ] {
+            assert_eq!(shifted(text, power).as_deref(), expected, "{text} by {power}");
+        }
+    }
+
+    #[test]
+    fn sums_and_comparisons_are_exact_or_refused() {
+        let number = |text: &str| Decimal::parse(text.as_bytes()).unwrap();
+        assert_eq!(number("0.1").checked_add(number("0.2")), Some(number("0.3")));
+        assert_eq!(number("13756.57").checked_sub(number("13756")), Some(number("0.57")));
+        assert_eq!(number("9223372036854775807").checked_add(number("1")), None);
+        assert_eq!(number("9223372036854775807").checked_add(number("0.1")), None);
+        assert_eq!(number("1").checked_sub(Decimal::from(i64::MIN)), None);
+        assert_eq!(number("1.0").compare(number("1")), Ordering::Equal);
+        assert_eq!(number("-5").compare(number("-4.999999999999999999")), Ordering::Less);
+        assert_eq!(Decimal::from(i64::MAX).compare(Decimal::new(i64::MIN, 18).unwrap()), Ordering::Greater);
+        assert!(
+            number("20.5").is_multiple_of(number("0.5")) && !number("20.3").is_multiple_of(number("0.5"))
+        );
+        assert!(!number("1").is_multiple_of(number("0")));
+        assert_eq!((number("3.00").to_integer(), number("3.01").to_integer()), (Some(3), None));
+        assert_eq!(
+            (Decimal::new(i64::MIN, 18).unwrap().to_integer(), number("-0.0").to_integer()),
+            (None, Some(0))
+        );
+    }
+
+    #[test]
+    fn a_number_or_its_text_is_read_with_every_digit() {
+        let read = |json: &str| serde_json::from_str::<Decimal>(json).map_err(|error| error.to_string());
+        for (json, expected) in [
+            ("3", "3"),
+            ("-0.25", "-0.25"),
+            ("\"002714.12830185\"", "2714.12830185"),
+            ("\"0.123456789012345678\"", "0.123456789012345678"),
+        ] {
+            assert_eq!(read(json).unwrap().to_string(), expected, "{json}");
+        }
+        for json in ["\"1,5\"", "\"\"", "1e300", "18446744073709551615"] {
+            let error = read(json).unwrap_err();
+            assert!(
+                error.contains("is not a valid number: expected at most 18 digits, such as `0.25`"),
+                "{error}"
+            );
+        }
+        assert!(read("true").unwrap_err().contains("expected a number such as `0.25`"));
     }
 
     #[test]

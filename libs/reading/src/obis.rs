@@ -151,6 +151,29 @@ impl serde::Serialize for Obis {
     }
 }
 
+/// The text form, such as `"1-0:1.8.0*255"` or `"1.8.0"`.
+impl<'de> serde::Deserialize<'de> for Obis {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Obis;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an OBIS code in quotes, such as `1-0:1.8.0*255` or `1.8.0`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Obis, E> {
+                Obis::parse(text.as_bytes()).ok_or_else(|| {
+                    E::custom(format!(
+                        "`{text}` is not a valid OBIS code: expected one such as `1-0:1.8.0*255` or `1.8.0`"
+                    ))
+                })
+            }
+        }
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +208,19 @@ mod tests {
             }
             assert_eq!(parsed.map(|c| c.to_string()).as_deref(), Some(code));
         }
+    }
+
+    #[test]
+    fn a_code_is_read_from_its_text() {
+        let read = |json: &str| serde_json::from_str::<Obis>(json).map_err(|error| error.to_string());
+        assert_eq!(read("\"1-0:1.8.0*255\"").unwrap(), Obis::full([1, 0, 1, 8, 0, 255]));
+        assert_eq!(read("\"F.F\"").unwrap().to_string(), "F.F");
+        assert!(
+            read("\"energy\"")
+                .unwrap_err()
+                .starts_with("`energy` is not a valid OBIS code: expected one such as")
+        );
+        assert!(read("1.8").unwrap_err().contains("expected an OBIS code in quotes"));
     }
 
     #[test]

@@ -137,7 +137,7 @@ impl Config {
             Some(tls::client(self.ca_file.as_deref(), client)?)
         } else if let Some((key, _)) = files.iter().find(|(_, file)| file.is_some()) {
             let message = format!("`{key}` is for `mqtts://`, and `url` is `mqtt://`");
-            return Err(ConfigError::key(key, message));
+            return Err(ConfigError::key(*key, message));
         } else {
             None
         };

@@ -5,6 +5,7 @@ mod endpoints;
 mod file;
 mod journal;
 mod publishers;
+mod registers;
 mod server;
 mod sources;
 mod types;

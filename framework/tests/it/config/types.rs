@@ -126,7 +126,7 @@ does = "nothing"
         "config.toml:24:13: `b` and `a` both use the mailbox at `mail`",
         "config.toml:27:1: unknown key `unknown`",
         "config.toml:30:10: `[server]` listens on 127.0.0.1:8081 already",
-        "config.toml:31:8: unknown variant `nothing`",
+        "config.toml:31:8: unknown value `nothing`",
     ] {
         assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
     }

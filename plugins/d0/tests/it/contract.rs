@@ -23,7 +23,7 @@ fn values_that_make_no_sense_are_refused_with_what_to_write() {
         ("port = \"/dev/x\"\nsilent_after = \"0s\"", "must be greater than 0"),
         (
             "port = \"/dev/x\"\nframing = \"7n1\"",
-            "unknown variant `7n1`, expected one of `auto`, `7e1`, `7o1`, `8n1`",
+            "unknown value `7n1`, expected one of `auto`, `7e1`, `7o1`, `8n1`",
         ),
     ]);
 }

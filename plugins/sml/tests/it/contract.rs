@@ -19,11 +19,11 @@ fn values_that_make_no_sense_are_refused_with_what_to_write() {
         ("port = \"/dev/x\"\nsilent_after = \"0s\"", "must be greater than 0"),
         (
             "port = \"/dev/x\"\ncrc = \"none\"",
-            "unknown variant `none`, expected one of `auto`, `x25`, `kermit`",
+            "unknown value `none`, expected one of `auto`, `x25`, `kermit`",
         ),
         (
             "port = \"/dev/x\"\npower_sign = \"x\"",
-            "unknown variant `x`, expected one of `auto`, `value`, `status`",
+            "unknown value `x`, expected one of `auto`, `value`, `status`",
         ),
     ]);
 }

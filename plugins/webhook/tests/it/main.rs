@@ -119,7 +119,7 @@ fn every_mistake_is_reported_without_secrets() {
         let text = config("ftp://nas", more);
         framework::Config::parse("config.toml", &text, &[]).err().unwrap().to_string()
     };
-    assert!(mistakes(more).contains("unknown variant `GET`, expected `POST` or `PUT`"));
+    assert!(mistakes(more).contains("unknown value `GET`, expected one of `POST`, `PUT`"));
     let found = mistakes("batch_size = 0\nheaders = { \"a b\" = \"x\" }");
     for message in
         ["`batch_size` must be 1 to 10000", "`a b` is not a valid name of a header", "not a valid HTTP URL"]
