@@ -10,15 +10,16 @@ use serde::{
 use wildmatch::WildMatch;
 
 use crate::{
+    command_config::{CommandConfig, Plan},
     format::{Format, Parser},
-    program::{Program, check},
+    program::{EXAMPLE, Program, check},
 };
 
 /// Keys of a `[sources.<name>]` with `plugin = "exec"`. The README explains each.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    command: Vec<String>,
+    pub(crate) command: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) mode: RunMode,
     #[serde(default)]
@@ -30,6 +31,8 @@ pub struct Config {
     #[serde(default)]
     environment: BTreeMap<String, String>,
     silent_after: Option<Period>,
+    #[serde(default)]
+    commands: InOrder<CommandConfig>,
 }
 
 /// Way in which a program runs.
@@ -97,17 +100,25 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for InOrder<T> {
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) program: Program,
+    /// Whether the program is to run; if not, the source has commands only.
+    pub(crate) has_program: bool,
     pub(crate) mode: RunMode,
     pub(crate) parser: Parser,
     pub(crate) descriptions: Descriptions,
     pub(crate) silent_after: Option<Duration>,
+    pub(crate) plans: Vec<Plan>,
 }
 
 impl Config {
     /// Checks what a type cannot.
     pub(crate) fn settings(self, cx: &SourceContext) -> Result<Settings, ConfigError> {
-        let Self { command, mode, format, tags, readings, working_dir, environment, silent_after } = self;
-        let mut mistakes: Vec<_> = check("command", &command).err().into_iter().collect();
+        let Self { command, mode, format, tags, readings, working_dir, environment, silent_after, commands } =
+            self;
+        let mut mistakes: Vec<_> = command.iter().filter_map(|line| check("command", line).err()).collect();
+        if command.is_none() && commands.0.is_empty() {
+            let hint = format!("write the program and its arguments, `command = {EXAMPLE}`, or `commands`");
+            mistakes.push(ConfigError::section("missing key `command`").hint(hint));
+        }
         if tags.is_some() && format == Format::Json {
             let hint = "`format = \"influx\"` and `format = \"flat-json\"` have tags";
             mistakes.push(ConfigError::key("tags", "`format = \"json\"` has no tags").hint(hint));
@@ -128,9 +139,19 @@ impl Config {
         if environment.values().any(|value| value.contains('\0')) {
             mistakes.push(ConfigError::key("environment", "no value may contain a NUL"));
         }
+        let is_stream = command.is_some() && mode == RunMode::Stream;
+        let mut plans = Vec::new();
+        for (name, command) in commands.0 {
+            match command.plan(&name, is_stream) {
+                Ok(plan) => plans.push(plan),
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
         ConfigError::all(mistakes)?;
         Ok(Settings {
-            program: Program::new(command, working_dir, &environment, cx),
+            has_program: command.is_some(),
+            program: Program::new(command.unwrap_or_default(), working_dir, &environment, cx),
+            plans,
             mode,
             parser: Parser { format, tags },
             descriptions: Descriptions::new(readings),

@@ -3,13 +3,17 @@
 //! ```text
 //!            ┌ stdout ──▶ lines ──▶ format ──▶ readings ──▶ batch
 //! program ◀──┤
-//! (process)  └ stderr ──▶ log, /health
+//! (process)  ├ stderr ──▶ log, /health
+//!            └ stdin  ◀── input ◀── commands
 //! ```
 //!
 //! `format` does no I/O. `process` ends the whole process group of a program with its source.
 
+mod command_config;
+mod commands;
 mod config;
 mod format;
+mod input;
 mod lines;
 mod outcome;
 mod poll;
@@ -18,12 +22,20 @@ mod program;
 mod stderr;
 mod stream;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use framework::{ConfigError, Mode, Source, SourceContext, SourcePlugin};
 
 pub use crate::config::Config;
-use crate::{config::RunMode, outcome::Outcome, poll::Poll, stream::Stream};
+use crate::{
+    command_config::Work,
+    commands::{Action, ExecCommand},
+    config::RunMode,
+    input::Input,
+    outcome::Outcome,
+    poll::Poll,
+    stream::Stream,
+};
 
 /// The plugin `exec`.
 #[derive(Debug)]
@@ -44,11 +56,28 @@ impl SourcePlugin for Exec {
 
     fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let settings = config.settings(cx)?;
-        let outcome = Outcome::new(cx);
-        Ok(match settings.mode {
+        let (outcome, input) = (Outcome::new(cx), Arc::new(Input::default()));
+        let commands: Vec<_> = settings
+            .plans
+            .iter()
+            .map(|plan| {
+                let action = match &plan.work {
+                    Work::Run(items) => Action::Run {
+                        program: settings.program.clone(),
+                        items: items.clone(),
+                        log: outcome.log(),
+                    },
+                    Work::Write(line) => Action::Write { line: line.clone(), input: Arc::clone(&input) },
+                };
+                ExecCommand { spec: plan.spec.clone(), action }
+            })
+            .collect();
+        let source = match settings.mode {
+            _ if !settings.has_program => Source::commands_only(),
             RunMode::Poll => Source::new(Poll::new(settings, outcome)),
-            RunMode::Stream => Source::new(Stream::new(settings, outcome)),
-        })
+            RunMode::Stream => Source::new(Stream::new(settings, outcome, input)),
+        };
+        Ok(commands.into_iter().fold(source, Source::command))
     }
 }
 

@@ -47,6 +47,11 @@ impl Outcome {
         }
     }
 
+    /// The log of standard error, for the programs of commands.
+    pub(crate) fn log(&self) -> ErrorLog {
+        Arc::clone(&self.log)
+    }
+
     /// Starts the program.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use tokio::process::Command;
 /// A program that can be started.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
-    /// Program and arguments. It is never empty.
+    /// Program and arguments; empty for a source that has commands only.
     line: Vec<String>,
     working_dir: Option<PathBuf>,
     environment: BTreeMap<String, String>,
@@ -38,6 +38,16 @@ impl Program {
         ]);
         environment.extend(own.clone());
         Self { line, working_dir, environment }
+    }
+
+    /// Returns the same place and environment with another program.
+    pub(crate) fn with_line(&self, line: Vec<String>) -> Self {
+        Self { line, ..self.clone() }
+    }
+
+    /// Adds a variable to the environment.
+    pub(crate) fn set(&mut self, name: String, value: String) {
+        self.environment.insert(name, value);
     }
 
     /// Returns its name: the first item of `command`.
@@ -85,14 +95,17 @@ impl Program {
     }
 }
 
+/// Example of a program in the configuration.
+pub(crate) const EXAMPLE: &str = r#"["/opt/heatpump.py", "--once"]"#;
+
 /// Checks a program of the configuration.
 ///
 /// # Errors
 /// Fails if it is empty.
 pub(crate) fn check(key: &'static str, line: &[String]) -> Result<(), ConfigError> {
     if line.first().is_none_or(String::is_empty) {
-        let example = "write the program and its arguments: `[\"/opt/heatpump.py\", \"--once\"]`";
-        return Err(ConfigError::key(key, "the program is missing").hint(example));
+        let hint = format!("write the program and its arguments: `{EXAMPLE}`");
+        return Err(ConfigError::key(key, "the program is missing").hint(hint));
     }
     if line.iter().any(|item| item.contains('\0')) {
         return Err(ConfigError::key(key, "no argument may contain a NUL"));

@@ -1,6 +1,6 @@
 //! A program that keeps running, and writes a line whenever it has news.
 
-use std::{future::pending, io, process::ExitStatus, time::Duration};
+use std::{future::pending, io, process::ExitStatus, sync::Arc, time::Duration};
 
 use framework::{AcquireError, Backoff, Batch, DataAcquisition, async_trait};
 use tokio::{
@@ -9,8 +9,10 @@ use tokio::{
 };
 
 use crate::{
+    command_config::Work,
     config::Settings,
     format::Line,
+    input::Input,
     lines::{Lines, MAX_LINE, NoLine},
     outcome::{Outcome, unavailable},
     process::Process,
@@ -29,6 +31,8 @@ const END: Duration = Duration::from_millis(500);
 pub(crate) struct Stream {
     settings: Settings,
     outcome: Outcome,
+    /// For the commands that write to the program.
+    input: Arc<Input>,
     running: Option<Running>,
     retry: Backoff,
 }
@@ -62,8 +66,8 @@ enum Next {
 }
 
 impl Stream {
-    pub(crate) fn new(settings: Settings, outcome: Outcome) -> Self {
-        Self { settings, outcome, running: None, retry: RETRY }
+    pub(crate) fn new(settings: Settings, outcome: Outcome, input: Arc<Input>) -> Self {
+        Self { settings, outcome, input, running: None, retry: RETRY }
     }
 }
 
@@ -75,13 +79,18 @@ impl DataAcquisition for Stream {
         let mut process = started.map_err(|error| error.retry_after(self.retry.pause()))?;
         let lost = || unavailable(&self.settings, io::ErrorKind::BrokenPipe.into());
         let lines = Lines::new(process.stdout.take().ok_or_else(lost)?);
+        if self.settings.plans.iter().any(|plan| matches!(plan.work, Work::Write(_)))
+            && let Some(stdin) = process.stdin.take()
+        {
+            self.input.connect(stdin);
+        }
         let now = Instant::now();
         self.running = Some(Running { process, lines, since: now, heard: now, joined: None, ended: None });
         Ok(())
     }
 
     async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
-        let Self { settings, outcome, running, retry } = self;
+        let Self { settings, outcome, running, retry, .. } = self;
         let Some(running) = running else {
             return Err(unavailable(settings, io::ErrorKind::NotConnected.into()));
         };
@@ -114,6 +123,7 @@ impl DataAcquisition for Stream {
     }
 
     async fn close(&mut self) {
+        self.input.close();
         if let Some(running) = self.running.take() {
             running.process.end().await;
         }

@@ -95,6 +95,7 @@ fn mistakes_in_the_configuration_are_reported_at_once() {
     };
     for (keys, expected) in [
         ("", "missing key `command`"),
+        ("mode = \"stream\"", "missing key `command`"),
         ("command = []", "the program is missing"),
         ("command = [\"\"]", "the program is missing"),
         ("command = \"/bin/true\"", "expected a list in brackets, not the text `/bin/true`"),

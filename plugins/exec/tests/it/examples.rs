@@ -8,12 +8,12 @@ use std::{
 
 use super::*;
 
-fn example(name: &str) -> String {
+pub(crate) fn example(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").join(name).display().to_string()
 }
 
 /// A heat pump. Returns its address, and the bodies that it is sent.
-fn heat_pump() -> (String, mpsc::Receiver<String>) {
+pub(crate) fn heat_pump() -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (sent, bodies) = mpsc::channel();

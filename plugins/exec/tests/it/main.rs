@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test's own files and processes
 
 mod bad_programs;
+mod commands;
 mod examples;
 mod runs;
 mod streams;
