@@ -1,0 +1,227 @@
+//! Programs as sources, in the real binary.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::Signal;
+
+use crate::program::{DEADLINE, Program, root};
+
+/// Configuration of a source that runs a script of the shell.
+fn shell(name: &str, script: &str, keys: &str) -> String {
+    let script = serde_json::to_string(script).unwrap(); // as TOML writes it, too
+    format!("[sources.{name}]\nplugin = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", {script}]\n{keys}\n")
+}
+
+/// State of a process: `S` sleeps, `Z` is a zombie, `None` is gone.
+fn state(pid: &str) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim().chars().next()
+}
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < DEADLINE, "never {what}");
+        thread::sleep(Duration::from_millis(5)); // between two looks, not for timing
+    }
+}
+
+/// Process numbers that scripts have written to files of this folder.
+fn pids(folder: &Path, number: usize) -> Vec<String> {
+    let files = || -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "pids")).collect()
+    };
+    until("started", || files().len() == number);
+    let text: Vec<_> = files().iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    text.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect()
+}
+
+#[test]
+fn sigterm_ends_every_program_with_its_process_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let note = |name: &str| {
+        format!("echo $$ $! > {0}/{name}.new; mv {0}/{name}.new {0}/{name}.pids", folder.path().display())
+    };
+    let scripts = [
+        shell("polite", &format!("sleep 1000 & {}; wait", note("polite")), "mode = \"stream\""),
+        shell(
+            "stubborn",
+            &format!("trap '' TERM; sleep 1000 & {}; while :; do wait; done", note("stubborn")),
+            "mode = \"stream\"",
+        ),
+        shell("run", &format!("sleep 1000 & {}; wait", note("run")), ""),
+    ];
+    let program = Program::with_config(folder.path(), &scripts.concat());
+    let pids = pids(folder.path(), 3);
+    assert_eq!(pids.len(), 6);
+    assert!(program.terminate().success());
+    // Those that the programs started are orphans now: somebody else waits for them.
+    for pid in pids {
+        until("ended", || matches!(state(&pid), None | Some('Z')));
+    }
+}
+
+#[test]
+fn after_kill_9_a_stream_ends_with_its_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = root().join("docs/examples/heatpump.py");
+    let config = format!(
+        "[sources.heatpump]\nplugin = \"exec\"\ncommand = [\"{}\"]\nmode = \"stream\"\n\
+         environment = {{ HEATPUMP_URL = \"http://127.0.0.1:1\", HEATPUMP_INTERVAL = \"1000\" }}\n",
+        example.display()
+    );
+    let program = Program::with_config(folder.path(), &config);
+    // It has begun to wait.
+    let refused = program.until("/health", "refused", |health| {
+        health["sources"]["heatpump"]["facts"]["stderr"].as_str().is_some_and(|text| text.contains("refused"))
+    });
+    let pid = refused["sources"]["heatpump"]["facts"]["pid"].as_str().unwrap().to_owned();
+    assert!(state(&pid).is_some());
+    program.signal(Signal::KILL);
+    program.ended();
+    until("ended", || matches!(state(&pid), None | Some('Z')));
+}
+
+#[test]
+fn bad_programs_are_named_in_log_and_health_and_hurt_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = [
+        ("missing", "exec /nonexistent/program", "stream", "exit status 127; standard error: "),
+        (
+            "dies",
+            "echo 'no port' >&2; exit 3",
+            "stream",
+            "it ended with exit status 3; standard error: no port",
+        ),
+        ("endless", "exec cat /dev/zero", "stream", "it wrote 1 MiB without the end of a line, and is ended"),
+        (
+            "closes",
+            "exec >&-; exec sleep 1000",
+            "stream",
+            "closed its standard output, but goes on, and is ended",
+        ),
+        ("garbage", "while :; do echo garbage; done", "stream", "not valid JSON: "),
+        ("chatty", "while :; do echo chat >&2; done", "stream", ""),
+        (
+            "fails",
+            "echo 'no device' >&2; exit 1",
+            "poll",
+            "it ended with exit status 1; standard error: no device",
+        ),
+        ("floods", "exec cat /dev/zero", "poll", "wrote more than 1048576 bytes in one run"),
+        ("hangs", "exec sleep 1000", "poll", ""),
+    ];
+    let mut config = shell("good", "while :; do echo '{\"n\": 1}'; sleep 0.05; done", "mode = \"stream\"");
+    for (name, script, mode, _) in rows {
+        config += &shell(name, script, &format!("mode = \"{mode}\""));
+    }
+    config += "[sources.not_there]\nplugin = \"exec\"\ncommand = [\"/nonexistent/program\"]\n";
+    let program = Program::with_config(folder.path(), &config);
+    for (name, .., expected) in rows.into_iter().chain([("not_there", "", "", "check the path in `command`")])
+    {
+        program.until("/health", expected, |health| {
+            let source = &health["sources"][name];
+            expected.is_empty()
+                || source["last_error"]["message"].as_str().is_some_and(|text| text.contains(expected))
+        });
+    }
+    let batches =
+        |json: &serde_json::Value| json["sources"]["good"]["counts"]["batches"].as_u64().unwrap_or_default();
+    let before = batches(&program.get("/health").1);
+    program.until("/health", "read on", |health| batches(health) >= before + 10);
+    // Each kind of fault once a minute, however often it happens.
+    let log = program.log();
+    assert!(log.lines().filter(|line| line.contains("garbage")).count() <= 3, "{log}");
+    assert!(log.lines().filter(|line| line.contains("chat")).count() <= 2, "{log}");
+    assert!(program.terminate().success());
+}
+
+#[test]
+fn a_hundred_runs_leave_no_process_and_no_open_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "sleep 1000 & echo '{\"n\": 1}'; echo x >&2";
+    let program = Program::with_config(folder.path(), &shell("run", script, "interval = \"10ms\""));
+    let proc = PathBuf::from(format!("/proc/{}", program.pid()));
+    let files = || fs::read_dir(proc.join("fd")).unwrap().count();
+    let children = || -> usize {
+        let tasks = fs::read_dir(proc.join("task")).unwrap().flatten();
+        let lists = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default());
+        lists.map(|list| list.split_whitespace().count()).sum()
+    };
+    until("ran", || program.count("run", "starts") >= 5);
+    let before = files();
+    until("ran", || program.count("run", "starts") >= 100);
+    // A run has three pipes and the number of its process open.
+    assert!(files() <= before + 8, "{} open files, {before} before", files());
+    assert!(children() <= 2, "{} processes", children());
+}
+
+/// Figures of `/proc/<pid>/status`, in kilobytes or as they are.
+fn figure(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
+
+/// Times that the threads of a process have slept, by thread name.
+fn sleeps(pid: u32, thread: &str) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    tasks
+        .filter_map(|task| {
+            let status = fs::read_to_string(task.path().join("status")).ok()?;
+            let name = status.lines().next()?.split_whitespace().nth(1)?.to_owned();
+            let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+            name.starts_with(thread).then(|| sleeps.trim().parse::<u64>().ok())?
+        })
+        .sum()
+}
+
+/// Processor time of a process, in clock ticks of 10 ms.
+fn ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn two_hundred_idle_streams_wake_nobody() {
+    const STREAMS: usize = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let start = |number: usize| {
+        let one = |n| {
+            shell(
+                &format!("idle{n:03}"),
+                "echo '{\"n\": 1}'; exec sleep 1000",
+                "mode = \"stream\"\nstale_after = \"1h\"",
+            )
+        };
+        let config: String = (0..number).map(one).collect();
+        let program = Program::with_config(folder.path(), &config);
+        program.until("/health", "all of them", |health| {
+            let sources = health["sources"].as_object().unwrap();
+            sources.len() == number && sources.values().all(|source| source["state"] == "delivering")
+        });
+        program
+    };
+    let alone = figure(start(1).pid(), "VmRSS");
+    let program = start(STREAMS);
+    let pid = program.pid();
+    let memory = figure(pid, "VmRSS");
+    let (before, ticks_before, since) = (sleeps(pid, "idle"), ticks(pid), Instant::now());
+    thread::sleep(Duration::from_secs(2)); // time in which nothing is to happen
+    let (slept, used) = (sleeps(pid, "idle") - before, ticks(pid) - ticks_before);
+    println!(
+        "{STREAMS} idle streams: {:.2} % of a core, {slept} wake-ups of their threads in {:.1} s, {} kB each, {memory} kB in all",
+        used as f64 / since.elapsed().as_secs_f64(),
+        since.elapsed().as_secs_f64(),
+        (memory - alone) / (STREAMS as u64 - 1),
+    );
+    assert!(slept < STREAMS as u64, "{slept} wake-ups of {STREAMS} idle streams");
+    assert!(program.terminate().success());
+}
