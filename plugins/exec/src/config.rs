@@ -31,6 +31,7 @@ pub struct Config {
     #[serde(default)]
     environment: BTreeMap<String, String>,
     silent_after: Option<Period>,
+    expire_after: Option<Period>,
     #[serde(default)]
     commands: InOrder<CommandConfig>,
 }
@@ -106,14 +107,25 @@ pub(crate) struct Settings {
     pub(crate) parser: Parser,
     pub(crate) descriptions: Descriptions,
     pub(crate) silent_after: Option<Duration>,
+    pub(crate) expire_after: Option<Duration>,
     pub(crate) plans: Vec<Plan>,
 }
 
 impl Config {
     /// Checks what a type cannot.
     pub(crate) fn settings(self, cx: &SourceContext) -> Result<Settings, ConfigError> {
-        let Self { command, mode, format, tags, readings, working_dir, environment, silent_after, commands } =
-            self;
+        let Self {
+            command,
+            mode,
+            format,
+            tags,
+            readings,
+            working_dir,
+            environment,
+            silent_after,
+            expire_after,
+            commands,
+        } = self;
         let mut mistakes: Vec<_> = command.iter().filter_map(|line| check("command", line).err()).collect();
         if command.is_none() && commands.0.is_empty() {
             let hint = format!("write the program and its arguments, `command = {EXAMPLE}`, or `commands`");
@@ -123,13 +135,18 @@ impl Config {
             let hint = "`format = \"influx\"` and `format = \"flat-json\"` have tags";
             mistakes.push(ConfigError::key("tags", "`format = \"json\"` has no tags").hint(hint));
         }
-        if silent_after.is_some() && mode == RunMode::Poll {
-            let hint = "`timeout` limits the time of a run";
-            let message = "`silent_after` is for `mode = \"stream\"`";
-            mistakes.push(ConfigError::key("silent_after", message).hint(hint));
-        }
-        if silent_after.is_some_and(|time| time.is_zero()) {
-            mistakes.push(ConfigError::key("silent_after", "`silent_after` must be greater than 0"));
+        let hint = "`timeout` limits the time of a run, and each run writes all readings";
+        for (key, time) in [("silent_after", silent_after), ("expire_after", expire_after)] {
+            match time {
+                Some(_) if mode == RunMode::Poll => {
+                    let message = format!("`{key}` is for `mode = \"stream\"`");
+                    mistakes.push(ConfigError::key(key, message).hint(hint));
+                }
+                Some(time) if time.is_zero() => {
+                    mistakes.push(ConfigError::key(key, format!("`{key}` must be greater than 0")));
+                }
+                _ => {}
+            }
         }
         let is_variable = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
         if let Some(name) = environment.keys().find(is_variable) {
@@ -156,6 +173,7 @@ impl Config {
             parser: Parser { format, tags },
             descriptions: Descriptions::new(readings),
             silent_after: silent_after.map(|time| *time),
+            expire_after: expire_after.map(|time| *time),
         })
     }
 }
@@ -175,6 +193,6 @@ impl Descriptions {
             return;
         };
         reading.unit = reading.unit.take().or_else(|| about.unit.clone());
-        reading.kind = about.kind.map(|kind| kind.0).or(reading.kind);
+        reading.kind = reading.kind.or(about.kind.map(|kind| kind.0));
     }
 }

@@ -19,6 +19,7 @@ mod outcome;
 mod poll;
 mod process;
 mod program;
+mod recent;
 mod stderr;
 mod stream;
 
@@ -56,7 +57,7 @@ impl SourcePlugin for Exec {
 
     fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let settings = config.settings(cx)?;
-        let (outcome, input) = (Outcome::new(cx), Arc::new(Input::default()));
+        let (outcome, input) = (Outcome::new(cx, &settings), Arc::new(Input::default()));
         let commands: Vec<_> = settings
             .plans
             .iter()

@@ -8,12 +8,14 @@ use std::{
 };
 
 use framework::{AcquireError, Batch, Counter, Fact, Faults, Reading, SourceContext, Text, Timestamp};
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
     config::{Descriptions, Settings},
     format::Line,
     process::{Process, in_words},
+    recent::Recent,
     stderr::ErrorLog,
 };
 
@@ -31,10 +33,11 @@ pub(crate) struct Outcome {
     log: ErrorLog,
     faults: Faults<&'static str>,
     names: HashSet<Text>,
+    recent: Option<Recent>,
 }
 
 impl Outcome {
-    pub(crate) fn new(cx: &SourceContext) -> Self {
+    pub(crate) fn new(cx: &SourceContext, settings: &Settings) -> Self {
         Self {
             starts: cx.counter("starts"),
             refused: cx.counter("refused_names"),
@@ -44,6 +47,7 @@ impl Outcome {
             log: Arc::new(Mutex::default()),
             faults: Faults::default(),
             names: HashSet::new(),
+            recent: settings.expire_after.map(Recent::new),
         }
     }
 
@@ -88,7 +92,13 @@ impl Outcome {
             descriptions.describe(reading);
             self.is_known(reading)
         });
-        if readings.is_empty() { None } else { Some(Batch { taken_at, readings }) }
+        if readings.is_empty() {
+            return None;
+        }
+        if let Some(recent) = &mut self.recent {
+            readings = recent.with(readings, taken_at, Instant::now());
+        }
+        Some(Batch { taken_at, readings })
     }
 
     fn is_known(&mut self, reading: &Reading) -> bool {

@@ -104,6 +104,10 @@ fn mistakes_in_the_configuration_are_reported_at_once() {
         ("command = [\"x\"]\ntags = [\"a\"]", "`format = \"json\"` has no tags"),
         ("command = [\"x\"]\nsilent_after = \"5s\"", "`silent_after` is for `mode = \"stream\"`"),
         (
+            "command = [\"x\"]\nmode = \"stream\"\nexpire_after = \"0s\"",
+            "`expire_after` must be greater than 0",
+        ),
+        (
             "command = [\"x\"]\nreadings = { a = { kind = \"gage\" } }",
             "unknown kind `gage`, expected one of `counter`",
         ),

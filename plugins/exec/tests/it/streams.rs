@@ -31,6 +31,15 @@ async fn a_radio_receiver_s_sensors_have_names_of_their_own() {
 }
 
 #[tokio::test]
+async fn readings_of_sensors_that_were_heard_before_stay_for_a_while() {
+    let keys = "format = \"flat-json\"\ntags = [\"model\", \"id\"]\nexpire_after = \"1h\"";
+    let found = batches(&mut recording("rtl_433.json", keys), 2).await;
+    assert!(found[1].starts_with("@2026-01-31T11:00:16Z "), "{}", found[1]);
+    assert!(found[1].contains(" Acurite-Tower_4242_temperature_C=21.4 "), "{}", found[1]);
+    assert!(found[1].contains(" Bresser-3CH_77_temperature_C=-4.556 "), "{}", found[1]);
+}
+
+#[tokio::test]
 async fn telegraf_s_lines_keep_their_digits_and_are_joined_by_time() {
     let found = batches(&mut recording("telegraf.txt", "format = \"influx\""), 2).await;
     assert_eq!(
