@@ -56,6 +56,8 @@ impl Worker {
         let of_blocking = span.clone();
         let own = runtime::Builder::new_current_thread()
             .enable_all()
+            // Few files, so few events at once: room for the usual 1024 would be 12 KiB for each source.
+            .max_io_events_per_tick(16)
             .thread_name(name)
             // Its blocking threads stay in the span until they end.
             .on_thread_start(move || std::mem::forget(of_blocking.clone().entered()))
