@@ -128,18 +128,29 @@ impl Row<6> for Amount {
 }
 
 impl Cell {
-    /// Appends the cell. Writing into memory cannot fail.
+    /// Appends the cell.
     fn write(&self, out: &mut Vec<u8>, format: Format) {
-        let _ = match (self, format) {
-            (Self::Time(time), Format::Json) => write!(out, "{}", time.div_euclid(1000)),
-            (Self::Time(time), Format::Csv) => write!(out, "{}", utc(*time)),
-            (Self::Exact(number), _) => write!(out, "{number}"),
-            (Self::Number(Some(number)), _) if number.is_finite() => write!(out, "{number}"),
-            (Self::Number(_), Format::Json) => write!(out, "null"),
-            (Self::Number(_), Format::Csv) => Ok(()),
-            (Self::Count(count), _) => write!(out, "{count}"),
-            (Self::Flag(flag), _) => write!(out, "{flag}"),
-        };
+        match (self, format) {
+            (Self::Time(time), Format::Json) => Decimal::from(time.div_euclid(1000)).write(out),
+            (Self::Time(time), Format::Csv) => out.extend_from_slice(utc(*time).as_bytes()),
+            (Self::Exact(number), _) => number.write(out),
+            (Self::Number(Some(number)), _) if number.is_finite() => write_shortest(out, *number),
+            (Self::Number(_), Format::Json) => out.extend_from_slice(b"null"),
+            (Self::Number(_), Format::Csv) => {}
+            (Self::Count(count), _) => Decimal::from(*count).write(out),
+            (Self::Flag(flag), _) => out.extend_from_slice(if *flag { b"true" } else { b"false" }),
+        }
+    }
+}
+
+/// Appends the shortest decimal that reads back as the same number, without an exponent.
+fn write_shortest(out: &mut Vec<u8>, number: f64) {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(number);
+    if text.contains('e') {
+        let _ = write!(out, "{number}"); // writing into memory cannot fail
+    } else {
+        out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
     }
 }
 
@@ -269,4 +280,29 @@ fn rounded(number: f64) -> f64 {
     let rounded = (number * 1e6).round() / 1e6;
     // Adding zero removes the sign of a zero. A number too large for the product has no decimals anyway.
     if rounded.is_finite() { rounded + 0.0 } else { number }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shortest(number: f64) -> String {
+        let mut out = Vec::new();
+        write_shortest(&mut out, number);
+        String::from_utf8(out).unwrap()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn numbers_are_the_shortest_decimals_without_an_exponent(number in proptest::num::f64::NORMAL) {
+            proptest::prop_assert_eq!(shortest(number), number.to_string());
+        }
+    }
+
+    #[test]
+    fn whole_large_and_small_numbers_have_no_exponent_and_no_fraction() {
+        for number in [0.0, -0.0, 1.0, -17.0, 230.5, 1e15, 1e16, 1e17, 1e300, 1e-4, 1e-5, 1e-7, 5e-324] {
+            assert_eq!(shortest(number), number.to_string());
+        }
+    }
 }

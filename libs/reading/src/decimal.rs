@@ -204,6 +204,13 @@ impl Decimal {
         }
         at
     }
+
+    /// Appends the number as text, without the detour of a formatter.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let mut text = [0; LONGEST];
+        let start = self.text(&mut text);
+        out.extend_from_slice(&text[start..]);
+    }
 }
 
 impl From<i64> for Decimal {

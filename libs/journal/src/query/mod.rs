@@ -86,7 +86,7 @@ impl<'v> View<'v> {
                 found.push(Series { name, stated, stored, recent, zone: self.zone });
             }
         }
-        for (unit, (stated, recent)) in Recent::read(self.segments, section, name) {
+        for (unit, stated, recent) in Recent::read(self.segments, section, name) {
             match found.iter_mut().find(|series| series.name.unit == unit) {
                 Some(series) => {
                     series.recent = recent;

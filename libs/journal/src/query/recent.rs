@@ -1,7 +1,5 @@
 //! Readings of one series that are in the log only.
 
-use std::collections::BTreeMap;
-
 use crate::{
     series::{Sample, Stated},
     time::Micros,
@@ -19,26 +17,27 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    /// Reads all series of a name from segments, by their units.
-    pub(crate) fn read(segments: &[&[u8]], section: &str, name: &str) -> BTreeMap<Text, (Stated, Self)> {
-        let mut found = BTreeMap::<Text, (Stated, Self)>::new();
+    /// Reads all series of a name from segments, each with its unit.
+    pub(crate) fn read(segments: &[&[u8]], section: &str, name: &str) -> Vec<(Text, Stated, Self)> {
+        // A name has one unit, or two where its device was changed.
+        let mut found = Vec::<(Text, Stated, Self)>::new();
         entries(segments, |entry| match entry {
             Entry::Batch { layout, time, mantissas } if layout.section == section => {
                 for (column, &mantissa) in layout.columns.iter().zip(mantissas) {
                     if column.name == name
                         && let Some(value) = Decimal::new(mantissa, column.scale)
                     {
-                        let (stated, recent) = found.entry(column.unit.clone()).or_default();
+                        let (_, stated, recent) = of_unit(&mut found, &column.unit);
                         stated.update(&column.obis, column.kind);
                         recent.samples.push(Sample { time, value });
                     }
                 }
             }
             Entry::CounterSet(set) if set.series.section == section && set.series.name == name => {
-                found.entry(set.series.unit.clone()).or_default().1.sets.push(set);
+                of_unit(&mut found, &set.series.unit).2.sets.push(set);
             }
             Entry::TimeCorrection(correction) => {
-                for (_, recent) in found.values_mut() {
+                for (.., recent) in &mut found {
                     let times = recent.samples.iter_mut().map(|sample| &mut sample.time);
                     for time in times.chain(recent.sets.iter_mut().map(|set| &mut set.time)) {
                         *time = correction.apply(*time);
@@ -47,7 +46,7 @@ impl Recent {
             }
             _ => {}
         });
-        for (_, recent) in found.values_mut() {
+        for (.., recent) in &mut found {
             // Stable: of two with one time the one that came first stays.
             recent.samples.sort_by_key(|sample| sample.time);
             recent.samples.dedup_by_key(|sample| sample.time);
@@ -73,6 +72,15 @@ impl Recent {
         let at = self.sets.partition_point(|set| set.time < from);
         self.sets.get(at).is_some_and(|set| set.time <= to)
     }
+}
+
+/// Returns the series of a unit, which may be new.
+fn of_unit<'f>(found: &'f mut Vec<(Text, Stated, Recent)>, unit: &Text) -> &'f mut (Text, Stated, Recent) {
+    let at = found.iter().position(|(of, ..)| of == unit).unwrap_or_else(|| {
+        found.push((unit.clone(), Stated::default(), Recent::default()));
+        found.len() - 1
+    });
+    &mut found[at]
 }
 
 /// Visits the entries of all segments, in the order of recording.
