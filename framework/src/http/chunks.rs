@@ -7,14 +7,21 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::{runtime::Handle, sync::mpsc, time::sleep};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc::{self, error::TrySendError},
+    time::sleep,
+};
 use warp::{Reply as _, reply::Response};
 
 use super::{ApiError, columns::Format, turns::Turn};
 use crate::journal::ReadError;
 
-/// Bytes that are sent at once.
+/// Bytes that are sent at once. Much more than the system's buffer for a connection takes would wait for the
+/// acknowledgement that a client delays.
 pub(super) const CHUNK: usize = 16 * 1024;
+/// Chunks of an answer that wait to be sent: the writer and the thread of HTTP rarely wait for each other.
+const WAITING_CHUNKS: usize = 4;
 /// Time that a slow reader may take while others wait for its turn, and the bytes a second that extend it.
 const SLOW: Duration = Duration::from_secs(2);
 const BYTES_A_SECOND: f64 = 256.0 * 1024.0;
@@ -51,17 +58,24 @@ impl Chunks {
     }
 
     fn send(&mut self, part: Part) {
+        // Where there is room, no timer is needed.
+        let part = match self.parts.try_send(part) {
+            Err(TrySendError::Full(part)) if !self.gone => part,
+            sent => {
+                self.gone |= sent.is_err();
+                return;
+            }
+        };
         let limit = SLOW + Duration::from_secs_f64(self.sent as f64 / BYTES_A_SECOND);
         let (parts, turn) = (&self.parts, &mut self.turn);
         let rest = limit.saturating_sub(self.begun.elapsed()).min(STALLED);
-        self.gone = self.gone
-            || Handle::current().block_on(async {
-                tokio::select! {
-                    biased;
-                    sent = parts.send(part) => sent.is_err(),
-                    () = async { sleep(rest).await; turn.wanted().await } => true,
-                }
-            });
+        self.gone = Handle::current().block_on(async {
+            tokio::select! {
+                biased;
+                sent = parts.send(part) => sent.is_err(),
+                () = async { sleep(rest).await; turn.wanted().await } => true,
+            }
+        });
     }
 }
 
@@ -82,7 +96,7 @@ pub(super) async fn answer(
     format: Format,
     write: impl FnOnce(&mut Chunks) -> Result<(), ReadError> + Send + 'static,
 ) -> Response {
-    let (sender, mut parts) = mpsc::channel(1);
+    let (sender, mut parts) = mpsc::channel(WAITING_CHUNKS);
     tokio::task::spawn_blocking(move || {
         let begun = Instant::now();
         let mut out = Chunks { buffer: Vec::new(), parts: sender, turn, begun, sent: 0, gone: false };
