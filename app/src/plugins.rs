@@ -2,6 +2,7 @@
 //!
 //! The linker drops a crate that nothing names, and its registration with it: so there is a line for each.
 
+use plugin_csv as _;
 use plugin_d0 as _;
 use plugin_exec as _;
 use plugin_influx as _;

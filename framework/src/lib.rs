@@ -45,7 +45,7 @@ pub use async_trait::async_trait;
 pub use futures_util::stream;
 pub use reading::{
     Batch, Decimal, DeviceTime, Direction, Factor, Kind, Meaning, Medium, Obis, Phase, Quantity, Reading,
-    SPELLINGS, Scaled, Text, Timestamp, Unit, Value, json,
+    SPELLINGS, Scaled, Text, Timestamp, Unit, Value, json, spreadsheet,
 };
 
 pub use crate::{

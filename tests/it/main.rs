@@ -6,6 +6,7 @@
 mod check;
 mod command_line;
 mod contract;
+mod csv;
 mod documents;
 mod exec;
 mod greedy_clients;

@@ -10,12 +10,13 @@ use csv::{Reader, ReaderBuilder, StringRecord, Terminator, Trim};
 use framework::{
     Decimal, Text, is_name,
     journal::{Imported, Labels},
+    spreadsheet::unguarded,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::text::{READING, ROLLUP, unguarded};
+use super::text::{READING, ROLLUP};
 
 /// Microseconds.
 const DAY: i64 = 86_400_000_000;

@@ -1,11 +1,12 @@
 //! Rows of an export, as CSV or JSON lines.
 
-use std::{borrow::Cow, io};
+use std::io;
 
 use clap::ValueEnum;
 use framework::{
     Decimal,
     journal::{Labels, Rollup},
+    spreadsheet::guarded,
 };
 use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::{Serializer as _, ser::SerializeMap as _};
@@ -18,9 +19,6 @@ pub(super) const ROLLUP: [&str; 11] =
     ["time", "section", "name", "first", "last", "min", "max", "mean", "count", "unit", "obis"];
 /// Columns of text; all others are numbers.
 const TEXT: [&str; 5] = ["time", "section", "name", "unit", "obis"];
-
-/// First letters of a text that a spreadsheet takes for a formula, and the one that says that it is a text.
-const GUARDED: [char; 5] = ['=', '+', '-', '@', '\''];
 
 /// Decimals of a mean. Further digits are the rounding errors of a binary fraction.
 const MEAN_SCALE: u8 = 6;
@@ -104,16 +102,6 @@ impl<W: io::Write> Export<W> {
             Self::Jsonl(out) => out.flush(),
         }
     }
-}
-
-/// Returns a text so that a spreadsheet shows it instead of calculating it: with an apostrophe in front.
-fn guarded(text: &str) -> Cow<'_, str> {
-    if text.starts_with(GUARDED) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
-}
-
-/// Returns a text without the apostrophe of [`guarded`].
-pub(super) fn unguarded(text: &str) -> &str {
-    text.strip_prefix('\'').filter(|rest| rest.starts_with(GUARDED)).unwrap_or(text)
 }
 
 fn io_error(error: csv::Error) -> io::Error {

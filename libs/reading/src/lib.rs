@@ -11,6 +11,7 @@ mod meaning;
 mod obis;
 mod reading;
 mod scaled;
+pub mod spreadsheet;
 mod unit;
 mod words;
 
