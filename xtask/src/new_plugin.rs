@@ -1,0 +1,175 @@
+//! A new plugin: its folder, and its lines in the lists.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::workspace::{read, write};
+
+/// Longest name: it is part of file names and log lines.
+const MAX_NAME: usize = 32;
+
+/// Kind of plugin, with its files.
+#[derive(Clone, Copy)]
+pub(crate) struct Role {
+    name: &'static str,
+    /// Heading in `docs/configuration.md` below which its plugins are.
+    heading: &'static str,
+    guide: &'static str,
+    /// Keys with default and meaning, in the rows of its tables.
+    rows: &'static str,
+    /// Path and text of each file.
+    files: [(&'static str, &'static str); 5],
+}
+
+macro_rules! files {
+    ($folder:literal) => {
+        [
+            ("Cargo.toml", include_str!(concat!("../templates/", $folder, "/Cargo.toml"))),
+            ("README.md", include_str!(concat!("../templates/", $folder, "/README.md"))),
+            ("sample.toml", include_str!(concat!("../templates/", $folder, "/sample.toml"))),
+            ("src/lib.rs", include_str!(concat!("../templates/", $folder, "/lib.rs"))),
+            ("tests/it/main.rs", include_str!(concat!("../templates/", $folder, "/tests.rs"))),
+        ]
+    };
+}
+
+const ROLES: [Role; 3] = [
+    Role {
+        name: "source",
+        heading: "## `[sources.<name>]`",
+        guide: "docs/writing-a-plugin.md",
+        rows: "| `path` | `\"/proc/loadavg\"` | file with a number at its beginning |\n",
+        files: files!("source"),
+    },
+    Role {
+        name: "publisher",
+        heading: "## `[publishers.<name>]`",
+        guide: "docs/writing-a-publisher.md",
+        rows: "| `path` | required | file that gets a line for each number |\n",
+        files: files!("publisher"),
+    },
+    Role {
+        name: "endpoint",
+        heading: "## `[endpoints.<name>]`",
+        guide: "docs/writing-a-plugin.md",
+        rows: "| `listen` | required | address and port: `\"127.0.0.1:8082\"` |\n",
+        files: files!("endpoint"),
+    },
+];
+
+impl Role {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        ROLES.into_iter().find(|role| role.name == name)
+    }
+}
+
+/// Files to write for a new plugin.
+pub(crate) struct NewPlugin {
+    role: Role,
+    name: String,
+    files: Vec<(PathBuf, String)>,
+}
+
+impl NewPlugin {
+    /// Checks the name, and prepares all files. Nothing is written yet, so that a mistake leaves nothing half done.
+    pub(crate) fn new(root: &Path, role: Role, name: &str) -> Result<Self, String> {
+        check_name(name)?;
+        let folder = root.join("plugins").join(name);
+        if folder.symlink_metadata().is_ok() {
+            return Err(format!(
+                "error: plugins/{name} is there already: choose another name, or remove it\n"
+            ));
+        }
+        if let Some(taken) = kinds(root)?.into_iter().find(|kind| kind == name) {
+            return Err(format!("error: a plugin is called `{taken}` already: choose another name\n"));
+        }
+        let mut files: Vec<_> =
+            role.files.iter().map(|(path, text)| (folder.join(path), text.replace("NAME", name))).collect();
+        let mut edit = |path: &str, edited: fn(&str, &Role, &str) -> Option<String>| {
+            let path = root.join(path);
+            let text = read(&path)?;
+            let text = edited(&text, &role, name).ok_or_else(|| {
+                format!("error: `{}` has no place for the plugin: is this a changed copy?\n", path.display())
+            })?;
+            files.push((path, text));
+            Ok::<_, String>(())
+        };
+        edit("app/Cargo.toml", |text, _, name| {
+            sorted_in(text, "plugin-", &format!("plugin-{name} = {{ path = \"../plugins/{name}\" }}"))
+        })?;
+        edit("app/src/plugins.rs", |text, _, name| {
+            sorted_in(text, "use plugin_", &format!("use plugin_{name} as _;"))
+        })?;
+        edit("docs/configuration.md", documented)?;
+        Ok(Self { role, name: name.to_owned(), files })
+    }
+
+    /// Writes the files.
+    pub(crate) fn write(&self) -> Result<(), String> {
+        self.files.iter().try_for_each(|(path, text)| write(path, text))
+    }
+
+    /// Returns what to do next.
+    pub(crate) fn next_steps(&self) -> String {
+        let Self { role: Role { guide, .. }, name, .. } = self;
+        format!(
+            "wrote plugins/{name}, and its lines in app/Cargo.toml, app/src/plugins.rs and docs/configuration.md\n\n\
+             next:\n\
+             \x20 cargo test -p plugin-{name}               its tests, which pass\n\
+             \x20 cargo run -- sample {name} > {name}.toml   a configuration\n\
+             \x20 cargo run -- --config {name}.toml         the program: http://127.0.0.1:8080/data\n\n\
+             then write your own into plugins/{name}/src/lib.rs, as {guide} explains\n"
+        )
+    }
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let starts = name.starts_with(|first: char| first.is_ascii_lowercase());
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if starts && name.bytes().all(is_word) && name.len() <= MAX_NAME && !name.ends_with('_') {
+        return Ok(());
+    }
+    let better: String =
+        name.to_ascii_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let better = better.trim_start_matches(|c: char| !c.is_ascii_lowercase()).trim_end_matches('_');
+    let hint = match name.is_ascii() && !better.is_empty() && better.len() <= MAX_NAME {
+        true => format!("hint: write `{better}`\n"),
+        false => String::new(),
+    };
+    Err(format!(
+        "error: `{name}` cannot be the name of a plugin: expected at most {MAX_NAME} lower case letters, digits and \
+         `_`, with a letter first\n{hint}"
+    ))
+}
+
+/// Returns the names of all plugins: those of their folders.
+fn kinds(root: &Path) -> Result<Vec<String>, String> {
+    let folders =
+        fs::read_dir(root.join("plugins")).map_err(|error| format!("error: no plugins: {error}\n"))?;
+    Ok(folders.flatten().filter_map(|folder| folder.file_name().into_string().ok()).collect())
+}
+
+/// Returns a text with a new line among those with this prefix, in their order.
+fn sorted_in(text: &str, prefix: &str, new: &str) -> Option<String> {
+    let mut lines: Vec<_> = text.lines().collect();
+    let first = lines.iter().position(|line| line.starts_with(prefix))?;
+    let count = lines[first..].iter().take_while(|line| line.starts_with(prefix)).count();
+    let key = |line: &str| line.trim_start_matches(prefix).split([' ', '=']).next().map(str::to_owned);
+    let before = lines[first..first + count].iter().take_while(|line| key(line) < key(new)).count();
+    lines.insert(first + before, new);
+    Some(lines.join("\n") + "\n")
+}
+
+/// Returns the reference of the configuration with the plugin's section, in the order of the names.
+fn documented(text: &str, role: &Role, name: &str) -> Option<String> {
+    let begin = text.find(&format!("{}\n", role.heading))? + role.heading.len() + 1;
+    let end = text[begin..].find("\n## ").map_or(text.len(), |at| begin + at + 1);
+    let heading = |name: &str| format!("### `plugin = \"{name}\"`");
+    let sections = text[begin..end].match_indices("### `plugin = \"").map(|(at, _)| begin + at);
+    let after = sections.into_iter().find(|at| text[*at..].lines().next() > Some(heading(name).as_str()));
+    let at = after.unwrap_or(end);
+    let section = format!("{}\n\n| key | default | meaning |\n|---|---|---|\n{}\n", heading(name), role.rows);
+    Some(format!("{}{section}{}", &text[..at], &text[at..]))
+}
