@@ -103,7 +103,11 @@ impl Journal {
 
     /// Returns the status; `None` if the journal is off.
     pub fn status(&self) -> Option<Status> {
-        self.0.as_ref().map(|shared| lock(&shared.status).clone())
+        let shared = self.0.as_ref()?;
+        let mut status = lock(&shared.status).clone();
+        // The log knows of a write that failed before the keeper does.
+        status.problem = status.problem.or_else(|| shared.wal.log().problem());
+        Some(status)
     }
 
     /// Waits until the journal was opened or could not be, but not longer than `limit`.
@@ -209,6 +213,26 @@ impl Shared {
             Err(error) => tracing::warn!("could not check the journal for damage: {error}"),
             Ok(()) => {}
         }
+    }
+
+    /// Returns what no disk took, in sentences for the end of the program: what is lost, and what is in memory only.
+    pub(crate) fn unsaved(&self) -> (Option<String>, Option<String>) {
+        let log = self.wal.log();
+        let (waiting, (lost, in_memory)) = (self.wal.waiting(), log.unsaved());
+        let path = self.settings.path.display();
+        let problem = lock(&self.status).problem.clone().or_else(|| log.problem()).unwrap_or_default();
+        let lost = match (waiting, lost) {
+            (0, 0) => None,
+            (0, lost) => Some(format!("{lost} batches are lost, as {path} could not be written: {problem}")),
+            _ => Some(format!("{waiting} batches are lost, as the journal {path} was never open: {problem}")),
+        };
+        let in_memory = (in_memory > 0).then(|| {
+            format!(
+                "{in_memory} batches are in the folder in memory only, as {path} could not be written: the next start \
+                 brings them to the disk, unless the machine is switched off before"
+            )
+        });
+        (lost, in_memory)
     }
 
     /// Has the keeper replace the database.

@@ -1,7 +1,13 @@
 //! Disks that take nothing, files that cannot be read, clocks that are wrong: what was recorded is not lost.
 
 use reading::DeviceTime;
-use std::{fs, path::Path, sync::atomic::Ordering::Relaxed, sync::mpsc, thread, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, atomic::Ordering::Relaxed, mpsc},
+    thread,
+    time::Duration,
+};
 
 use rusqlite::Connection;
 
@@ -64,6 +70,72 @@ fn a_full_disk_costs_nothing_that_memory_can_hold() {
     assert_eq!(samples(&journal).len(), 11, "{:?}", samples(&journal));
     keeper.sync();
     assert_eq!(journal.status().unwrap().problem, None);
+}
+
+/// Puts the full device in the place of the file that a segment is written into on the disk.
+fn disk_is_full(folder: &Path, journal: &Journal, is_live: bool) {
+    let path = segment_file(folder);
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+    let file = Some(Arc::new(fs::OpenOptions::new().write(true).open("/dev/full").unwrap()));
+    journal.0.as_ref().unwrap().wal.log().with_open_file(|on_disk| {
+        *(if is_live { &mut on_disk.disk } else { &mut on_disk.file }) = file;
+    });
+}
+
+#[test]
+fn a_full_disk_is_degraded_at_once_and_at_the_end_it_is_said_how_many_batches_are_lost_or_in_memory_only() {
+    for in_memory in [false, true] {
+        let [dir, runtime] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let clock = Clock::new();
+        let runtime_dir = in_memory.then(|| runtime.path().to_owned());
+        let (journal, mut keeper) = Journal::new(Settings { runtime_dir, ..clock.settings(dir.path()) });
+        keeper.open();
+        let unsaved = || journal.0.as_ref().unwrap().unsaved();
+        for n in 0..10 {
+            clock.record(&journal, &n.to_string());
+        }
+        keeper.sync();
+        assert_eq!(unsaved(), (None, None));
+        disk_is_full(dir.path(), &journal, in_memory);
+        for n in 10..17 {
+            clock.record(&journal, &n.to_string());
+        }
+        if in_memory {
+            keeper.sync();
+        }
+        let problem = journal.status().unwrap().problem.unwrap();
+        assert!(problem.starts_with("could not write beside"), "{problem}");
+        let (lost, kept) = unsaved();
+        if in_memory {
+            assert_eq!(lost, None);
+            assert!(kept.unwrap().starts_with("17 batches are in the folder in memory only"));
+        } else {
+            let lost = lost.unwrap();
+            assert!(lost.starts_with("7 batches are lost, as"), "{lost}");
+            assert!(lost.contains("could not write beside"), "{lost}");
+        }
+        drop((journal, keeper));
+        fs::remove_file(segment_file(dir.path())).unwrap(); // the device
+        if in_memory {
+            let runtime_dir = Some(runtime.path().to_owned());
+            let (journal, mut keeper) = Journal::new(Settings { runtime_dir, ..clock.settings(dir.path()) });
+            keeper.open();
+            assert_eq!(samples(&journal).len(), 17, "the next start has them");
+        }
+    }
+}
+
+#[test]
+fn what_waits_for_a_journal_that_is_never_opened_is_counted_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::new();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let (journal, mut keeper) = clock.journal(&dir.path().join("file/state"));
+    (0..5).for_each(|n| clock.record(&journal, &n.to_string()));
+    keeper.sync();
+    let (lost, _) = journal.0.as_ref().unwrap().unsaved();
+    assert!(lost.as_ref().unwrap().starts_with("5 batches are lost, as the journal"), "{lost:?}");
 }
 
 #[test]

@@ -1,11 +1,16 @@
 //! Files that are removed or replaced while the journal is recording: it goes on, and what is in memory is not lost.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Journal, Keeper,
     tests::whole::{Clock, samples, tails},
-    wal::{segment, tests::queue},
+    wal::{Request, segment, tests::queue},
 };
 
 /// A journal in a folder of a folder, with "1" in the database and "2" in the log.
@@ -165,4 +170,109 @@ fn a_place_that_cannot_be_made_again_is_a_problem_until_it_can() {
     keeper.sync();
     assert_eq!(journal.status().unwrap().problem, None);
     assert_eq!(killed(&folder, &clock, journal, keeper), ["2", "3", "4"]);
+}
+
+/// Waits until something is so, while `again` is done again and again.
+fn until(what: &str, mut again: impl FnMut(), is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never {what}");
+        again();
+        thread::sleep(Duration::from_millis(5)); // between two attempts, not for timing
+    }
+}
+
+#[test]
+fn a_folder_or_segment_that_is_removed_is_noticed_by_the_next_recordings_and_not_only_at_the_next_sync() {
+    type Removal = fn(&Path);
+    let removals: [(&str, Removal); 3] = [
+        ("deleted", |folder| fs::remove_dir_all(folder).unwrap()),
+        ("moved", |folder| fs::rename(folder, folder.with_file_name("moved")).unwrap()),
+        ("without its segment", |folder| {
+            let number = segment::segment_numbers(&folder.join("journal.db")).unwrap()[0];
+            fs::remove_file(segment::segment_path(&folder.join("journal.db"), number)).unwrap();
+        }),
+    ];
+    for (what, remove) in removals {
+        for in_memory in [false, true] {
+            let [dir, runtime] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+            let (folder, clock) = (dir.path().join("state"), Clock::new());
+            let runtime_dir = in_memory.then(|| runtime.path().to_owned());
+            let sync_interval = Duration::from_secs(3600);
+            let settings = crate::Settings { runtime_dir, sync_interval, ..clock.settings(&folder) };
+            let (journal, running) = Journal::start(settings).unwrap();
+            journal.wait_open(Duration::from_secs(20));
+            clock.record(&journal, "1");
+            let disk = || tails(&folder) == 1;
+            journal.0.as_ref().unwrap().wal.requests.send(Request::Sync).unwrap();
+            until("synced", || (), || folder.exists() && disk());
+            remove(&folder);
+            until(what, || clock.record(&journal, "2"), || said(&journal).contains("removed or replaced"));
+            until("on the disk", || (), || folder.join("journal.db").exists() && disk());
+            let recorded = samples(&journal).len();
+            // As kill -9 would leave it.
+            let copy = tempfile::tempdir().unwrap();
+            for file in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+                if !file.path().is_symlink() {
+                    fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+                }
+            }
+            let (after, _keeper) = clock.journal(copy.path());
+            assert_eq!(samples(&after).len(), recorded, "{what}");
+            running.stop();
+        }
+    }
+}
+
+#[test]
+fn the_backlog_of_earlier_runs_is_not_lost_with_the_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, clock) = (dir.path().join("state"), Clock::new());
+    for run in 0..3 {
+        let (journal, mut keeper) = queue::open(&clock, &folder, &["far"]);
+        queue::record(&clock, &journal, 1 + run * 10..=10 + run * 10);
+        keeper.checkpoint();
+        keeper.sync();
+    }
+    let (journal, mut keeper) = queue::open(&clock, &folder, &["far"]);
+    let mut far = journal.queue("far");
+    assert_eq!(queue::read(&mut far, 5), [1, 2, 3, 4, 5]);
+    queue::record(&clock, &journal, 31..=35);
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(queue::read(&mut far, 7), (6..=12).collect::<Vec<_>>(), "before anybody has noticed");
+    keeper.sync();
+    assert_eq!(queue::read(&mut far, 100), (13..=35).collect::<Vec<_>>());
+    drop((journal, keeper, far));
+    let (journal, _keeper) = queue::open(&clock, &folder, &["far"]);
+    assert_eq!(queue::deliver(&mut journal.queue("far")), (1..=35).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_database_that_is_gone_at_the_start_beside_the_files_of_an_earlier_one_is_said() {
+    for in_memory in [false, true] {
+        let [dir, runtime] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let clock = Clock::new();
+        let open = || {
+            let runtime_dir = in_memory.then(|| runtime.path().to_owned());
+            let (journal, mut keeper) =
+                Journal::new(crate::Settings { runtime_dir, ..clock.settings(dir.path()) });
+            keeper.open();
+            (journal, keeper)
+        };
+        let (journal, mut keeper) = open();
+        assert_eq!(said(&journal), "", "a first start is no fault");
+        clock.record(&journal, "1");
+        keeper.checkpoint();
+        clock.record(&journal, "2");
+        drop((journal, keeper));
+        assert_eq!(said(&open().0), "", "nor is a second one");
+        fs::remove_file(dir.path().join("journal.db")).unwrap();
+        let (journal, mut keeper) = open();
+        assert!(said(&journal).contains("journal.db is gone, while"), "{}", said(&journal));
+        assert!(said(&journal).contains("only what the log has is in it"), "{}", said(&journal));
+        assert_eq!(samples(&journal).into_iter().map(|sample| sample.1).collect::<Vec<_>>(), ["2"]);
+        keeper.checkpoint();
+        drop((journal, keeper));
+        assert_eq!(said(&open().0), "", "it is said once");
+    }
 }

@@ -1,15 +1,11 @@
 //! Services of the log for queues and sources: pieces of segments, cursors, and states.
 
-use std::{
-    fs::File,
-    io::{self, Read as _, Seek as _, SeekFrom},
-    path::Path,
-};
+use std::io;
 
 use crate::{
     lock,
     time::TimeCorrection,
-    wal::{Log, Position, State, YEAR_2025},
+    wal::{Log, Position, State, YEAR_2025, segment},
 };
 use reading::Text;
 
@@ -56,9 +52,10 @@ impl Log {
         if let Some(bytes) = &closed.bytes {
             return Ok(Piece::Bytes(bytes[from..to].to_vec()));
         }
-        let path = self.path_of(at.segment, &closed.on_disk);
+        let (path, held) = (self.path_of(at.segment, &closed.on_disk), closed.file());
         drop(state);
-        match read_piece(&path, at.offset, to - from) {
+        match segment::open(&path, held.as_ref()).and_then(|file| segment::read(&file, at.offset, to - from))
+        {
             Ok(bytes) => Ok(Piece::Bytes(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Piece::Gone(next)),
             Err(error) => {
@@ -150,13 +147,4 @@ impl Log {
     pub(crate) fn is_settled(&self) -> bool {
         self.lead() <= 0 && self.clock.now().wall >= YEAR_2025
     }
-}
-
-/// Reads bytes of a file; fewer where it ends.
-fn read_piece(path: &Path, from: u64, len: usize) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(from))?;
-    let mut bytes = Vec::with_capacity(len);
-    file.take(len as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -12,8 +12,7 @@ use tracing::{info, warn};
 
 use crate::{
     lock,
-    place::FileId,
-    wal::{Closed, Log, OnDisk, Request, State, create, remove, segment_path},
+    wal::{Closed, Log, OnDisk, Request, State, create, remove},
 };
 
 /// Longest wait for a write of another thread: a disk that takes longer for a few bytes hangs.
@@ -66,37 +65,6 @@ impl Log {
             );
         }
         let _ = self.requests.try_send(Request::Sync);
-    }
-
-    /// Returns whether the files that are open are those that the folder shows. Without the bytes in memory, a file that
-    /// is gone is waited for.
-    pub(crate) fn has_its_files(&self) -> bool {
-        let mut state = lock(&self.state);
-        let State { closed, open, .. } = &mut *state;
-        let closed = closed.iter().filter(|closed| closed.bytes.is_some());
-        let closed = closed.map(|closed| (closed.number, &closed.on_disk));
-        let files = closed.chain([(open.number, &open.on_disk)]);
-        let mut all = Vec::new();
-        for (number, on_disk) in files {
-            let base = self.live.as_ref().filter(|_| on_disk.is_live).unwrap_or(&self.path);
-            all.extend(on_disk.file.clone().map(|file| (segment_path(base, number), file)));
-            all.extend(on_disk.disk.clone().map(|file| (segment_path(&self.path, number), file)));
-        }
-        drop(state);
-        all.iter().all(|(path, file)| FileId::is_open(path, file))
-    }
-
-    /// Forgets files that are gone: what is in memory is written into new ones. Where the whole folder is gone, so is what
-    /// is not in memory.
-    pub(crate) fn forget_files(&self, all: bool) {
-        let mut state = lock(&self.state);
-        let State { closed, open, .. } = &mut *state;
-        let is_there =
-            |closed: &Closed| closed.bytes.is_some() || segment_path(&self.path, closed.number).exists();
-        closed.retain(|closed| !all || is_there(closed));
-        let with_bytes = closed.iter_mut().filter(|closed| closed.bytes.is_some());
-        with_bytes.for_each(|closed| closed.on_disk = OnDisk::default());
-        open.on_disk = OnDisk::default();
     }
 
     /// Makes what was recorded survive a power cut. Blocks for as long as the disk takes.
@@ -175,6 +143,12 @@ impl Log {
             }
         }
         done.map_err(|error: io::Error| state.complain(&self.path, &error)).is_ok()
+    }
+
+    /// Changes where the open segment is written.
+    #[cfg(test)]
+    pub(crate) fn with_open_file(&self, change: impl FnOnce(&mut OnDisk)) {
+        change(&mut lock(&self.state).open.on_disk);
     }
 
     /// Makes the file of the first segment.

@@ -1,7 +1,8 @@
 //! Log: the open segment, the closed ones, and what is known of their entries.
 
 use std::{
-    fs, io,
+    fs::File,
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
@@ -18,8 +19,8 @@ use crate::{
     series::SeriesName,
     time::{ClockReading, ClockSource, Dating, Micros, TimeCorrection},
     wal::{
-        Closed, CounterSet, Cursors, Intake, OnDisk, Open, Position, Recovered, Request, Saved, remove,
-        segment_path,
+        Closed, CounterSet, Cursors, Entry, Intake, OnDisk, Open, Position, Recovered, Request, Saved, Watch,
+        frame, remove, segment, segment_path,
     },
 };
 use reading::{Batch, Decimal, Text};
@@ -78,6 +79,7 @@ pub(super) struct State {
     pub(super) writing: Option<Instant>,
     /// Error of the disk, until everything is on it.
     pub(super) problem: Option<String>,
+    pub(super) watch: Watch,
 }
 
 impl Log {
@@ -161,7 +163,11 @@ impl Log {
         }
         // Without files there are no checkpoints.
         let limit = if self.has_files { IN_MEMORY * self.checkpoint_size } else { self.checkpoint_size };
+        let is_look_due = state.watch.is_due();
         self.write_out(state, number, end);
+        if is_look_due {
+            self.look();
+        }
         if end >= limit {
             self.rotate();
         }
@@ -236,11 +242,13 @@ impl Log {
         let state = lock(&self.state);
         let closed: Vec<_> = state
             .unchecked()
-            .map(|c| (c.number, c.bytes.clone(), self.path_of(c.number, &c.on_disk)))
+            .map(|c| (c.number, c.bytes.clone(), self.path_of(c.number, &c.on_disk), c.file()))
             .collect();
         let open = (state.open.number, Arc::from(&*state.open.bytes));
         drop(state);
-        let load = |(number, bytes, path): (_, _, PathBuf)| Some((number, load(&path, bytes).ok()?));
+        let load = |(number, bytes, path, file): (_, _, PathBuf, Option<Arc<File>>)| {
+            Some((number, load(&path, file.as_ref(), bytes).ok()?))
+        };
         closed.into_iter().filter_map(load).chain([open]).collect()
     }
 
@@ -263,6 +271,23 @@ impl Log {
     /// Returns the error that keeps readings off the disk.
     pub(crate) fn problem(&self) -> Option<String> {
         lock(&self.state).problem.clone()
+    }
+
+    /// Returns how many batches no file has, and how many only the folder in memory.
+    pub(crate) fn unsaved(&self) -> (u64, u64) {
+        let state = lock(&self.state);
+        let closed =
+            state.closed.iter().filter_map(|closed| Some((closed.bytes.as_deref()?, &closed.on_disk)));
+        let open = (&*state.open.bytes, &state.open.on_disk);
+        let (mut lost, mut in_memory) = (0, 0);
+        for (bytes, on_disk) in closed.chain([open]).filter(|(bytes, on_disk)| on_disk.synced < bytes.len()) {
+            let written = batches(&bytes[..on_disk.written]);
+            lost += batches(bytes) - written;
+            if on_disk.is_live {
+                in_memory += written - batches(&bytes[..on_disk.synced]);
+            }
+        }
+        (lost, in_memory)
     }
 
     /// Returns the number of the open segment.
@@ -294,9 +319,9 @@ impl Log {
         let state = lock(&self.state);
         let closed = state.unchecked().next()?;
         let (number, bytes) = (closed.number, closed.bytes.clone());
-        let path = self.path_of(number, &closed.on_disk);
+        let (path, file) = (self.path_of(number, &closed.on_disk), closed.file());
         drop(state);
-        Some((number, load(&path, bytes)))
+        Some((number, load(&path, file.as_ref(), bytes)))
     }
 
     /// Notes that the database has all segments up to this one, and no others.
@@ -310,9 +335,21 @@ impl Log {
     }
 }
 
+/// Returns how many batches the first bytes of a segment have.
+fn batches(bytes: &[u8]) -> u64 {
+    let mut count = 0;
+    frame::entries(bytes, |entry| count += u64::from(matches!(entry, Entry::Batch { .. })));
+    count
+}
+
 /// Returns the bytes of a segment, from its file where they are not in memory.
-fn load(path: &Path, bytes: Option<Arc<[u8]>>) -> io::Result<Arc<[u8]>> {
-    bytes.map_or_else(|| fs::read(path).map(Arc::from), Ok)
+fn load(path: &Path, held: Option<&Arc<File>>, bytes: Option<Arc<[u8]>>) -> io::Result<Arc<[u8]>> {
+    let load = || {
+        let file = segment::open(path, held)?;
+        let len = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        Ok(segment::read(&file, 0, len)?.into())
+    };
+    bytes.map_or_else(load, Ok)
 }
 
 /// Returns whether the newest reading tells more of the time than the clock does: not one that an earlier, wrong clock
@@ -337,6 +374,7 @@ impl State {
             recorded_before: 0,
             writing: None,
             problem: None,
+            watch: Watch::default(),
         }
     }
 

@@ -15,6 +15,7 @@ pub(crate) mod segment;
 mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
+mod watch;
 
 use std::{
     collections::VecDeque,
@@ -28,6 +29,7 @@ use self::{
     intake::Intake,
     log::{CORRECTIONS, State, YEAR_2025},
     segment::{Closed, OnDisk, Open, create},
+    watch::Watch,
 };
 pub(crate) use self::{
     entry::{Column, CounterSet, Entry, Layout, Position},
@@ -96,6 +98,11 @@ impl Wal {
     /// Returns the log that is in use.
     pub(crate) fn log(&self) -> &Log {
         self.opened.get().unwrap_or(&self.before)
+    }
+
+    /// Returns how many recordings wait for the journal to be opened.
+    pub(crate) fn waiting(&self) -> usize {
+        lock(&self.early).waiting.len()
     }
 
     pub(crate) fn is_open(&self) -> bool {

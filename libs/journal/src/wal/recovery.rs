@@ -70,8 +70,9 @@ impl Recovered {
             kept.into_iter().partition(|number| needed.is_none_or(|needed| *number < needed.segment));
         done.into_iter().for_each(|number| remove(database, number));
         let kept = kept.into_iter().filter_map(|number| {
-            let len = fs::metadata(segment_path(database, number)).ok()?.len();
-            Some(Closed::on_disk(number, usize::try_from(len).ok()?))
+            let file = File::open(segment_path(database, number)).ok()?;
+            let len = file.metadata().ok()?.len();
+            Some(Closed::on_disk(number, usize::try_from(len).ok()?, Some(file)))
         });
         self.closed.splice(..0, kept);
         Ok(())
@@ -120,8 +121,9 @@ impl Recovered {
             }
         }
         // After a kill it may be in the page cache only, while the next checkpoint relies on it.
-        File::open(&path)?.sync_data()?;
-        Ok(Some(Closed::on_disk(number, bytes.len())))
+        let file = File::open(&path)?;
+        file.sync_data()?;
+        Ok(Some(Closed::on_disk(number, bytes.len(), Some(file))))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -53,6 +53,8 @@ pub(crate) struct Closed {
     /// `None` where only the file has it.
     pub(crate) bytes: Option<Arc<[u8]>>,
     pub(crate) on_disk: OnDisk,
+    /// File that is not written any more. It can still be read when somebody has removed its name.
+    pub(crate) held: Option<Arc<File>>,
 }
 
 impl Open {
@@ -90,14 +92,20 @@ impl Open {
 
     /// Closes it.
     pub(crate) fn close(self) -> Closed {
-        Closed { number: self.number, bytes: Some(self.bytes.into()), on_disk: self.on_disk }
+        Closed { number: self.number, bytes: Some(self.bytes.into()), on_disk: self.on_disk, held: None }
     }
 }
 
 impl Closed {
-    /// Returns one of which only the file has the bytes.
-    pub(crate) fn on_disk(number: u64, len: usize) -> Self {
-        Self { number, bytes: None, on_disk: OnDisk { written: len, synced: len, ..OnDisk::default() } }
+    /// Returns one of which only this file has the bytes.
+    pub(crate) fn on_disk(number: u64, len: usize, file: Option<File>) -> Self {
+        let on_disk = OnDisk { written: len, synced: len, ..OnDisk::default() };
+        Self { number, bytes: None, on_disk, held: file.map(Arc::new) }
+    }
+
+    /// Returns its file, if that is open.
+    pub(crate) fn file(&self) -> Option<Arc<File>> {
+        self.on_disk.file.clone().or_else(|| self.held.clone())
     }
 
     /// Returns how many bytes it takes in memory.
@@ -120,10 +128,11 @@ impl Closed {
         self.on_disk.synced >= self.len()
     }
 
-    /// Frees memory and file handle if everything is on the disk.
+    /// Frees its memory if everything is on the disk.
     pub(crate) fn rest(&mut self) {
         if self.is_synced() {
-            (self.bytes, self.on_disk.file) = (None, None);
+            self.bytes = None;
+            self.held = self.on_disk.file.take().or(self.held.take());
         }
     }
 
@@ -162,9 +171,32 @@ pub(crate) fn segment_numbers(database: &Path) -> io::Result<Vec<u64>> {
 /// Creates the file of a segment. Its name is on the disk when this returns.
 pub(crate) fn create(database: &Path, number: u64) -> io::Result<File> {
     let path = segment_path(database, number);
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&path)?;
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(MODE).open(&path)?;
     File::open(folder(&path))?.sync_all()?;
     Ok(file)
+}
+
+/// Opens a file of a segment; `held` if its name is gone.
+pub(crate) fn open(path: &Path, held: Option<&Arc<File>>) -> io::Result<Arc<File>> {
+    match (File::open(path), held) {
+        (Err(error), Some(held)) if error.kind() == io::ErrorKind::NotFound => Ok(Arc::clone(held)),
+        (file, _) => file.map(Arc::new),
+    }
+}
+
+/// Reads bytes of a file; fewer where it ends.
+pub(crate) fn read(file: &File, from: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; len];
+    let mut at = 0;
+    while at < len {
+        match file.read_at(&mut bytes[at..], from + at as u64)? {
+            0 => break,
+            more => at += more,
+        }
+    }
+    bytes.truncate(at);
+    Ok(bytes)
 }
 
 /// Removes a segment's file. One that stays is ignored, as the database knows its number.

@@ -21,6 +21,8 @@ use crate::{
     slots::{Count, Slots, with_suffix},
 };
 
+/// Advice where no folder in memory takes the count.
+const RUNTIME_HINT: &str = ", or start the program with `RUNTIME_DIRECTORY`, a folder in memory that keeps the count through a restart";
 /// Least time between two attempts to sync a failing disk.
 const SHORTEST_SYNC: Duration = Duration::from_millis(100);
 /// Time between two looks at the files, and two log lines about commands.
@@ -354,8 +356,9 @@ impl Total {
         };
         let advice = format!(
             "{message}; counting in {place} from {} kWh, which {risk} loses, and trying again: free space, make the file \
-             and its directory writable, or choose another with `state_dir`",
-            self.rate.kwh(state.pulses)
+             and its directory writable, or choose another with `state_dir`{}",
+            self.rate.kwh(state.pulses),
+            if self.live_path.is_none() { RUNTIME_HINT } else { "" }
         );
         if let Some(text) = state.faults.note("disk", &advice) {
             error!("{text}");
