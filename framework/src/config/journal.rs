@@ -7,6 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
+use super::paths::check_journal;
 use crate::{
     ConfigError, Period,
     table::{Built, Table, keys_of},
@@ -67,6 +68,7 @@ impl JournalConfig {
             ConfigError::key("path", format!("`{}` is not a file name", path.display()))
                 .hint("write the database's own name, with its folder: `/var/lib/smartmeter/journal.db`")
         });
+        let no_file = no_file.or_else(|| check_journal(&path, state_dir).filter(|_| keys.enabled));
         let sync = (!(MIN_SYNC..=MAX_SYNC).contains(&keys.sync_interval)).then(|| {
             let message =
                 format!("`sync_interval` must be {MIN_SYNC} to {MAX_SYNC}, not {}", keys.sync_interval);

@@ -4,13 +4,20 @@ mod endpoints;
 mod exposure;
 mod file;
 mod journal;
+mod paths;
 mod publishers;
 mod secret;
 mod server;
 mod setting;
 mod sources;
 
-use std::{borrow::Cow, cell::RefCell, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use toml::{
     Spanned,
@@ -98,9 +105,19 @@ impl Config {
         let text = file::read(path).map_err(|(message, hint)| {
             Diagnostics::new(vec![Diagnostic::file(&name, message, Some(hint))])
         })?;
-        let config = Self::parse(&name, &text, &settings(&text))?;
-        Ok(Self { warnings: exposure::warnings(path, &text), ..config })
+        let mut config = Self::parse(&name, &text, &settings(&text))?;
+        config.warnings.extend(exposure::warnings(path, &text));
+        Ok(config)
     }
+}
+
+/// Returns the problems that sources have before they run.
+fn problems(sources: &[ConfiguredSource]) -> Vec<String> {
+    let problem = |source: &ConfiguredSource| {
+        let problem = source.context.stats().problem()?;
+        Some(format!("source `{}`: {problem}", source.name))
+    };
+    sources.iter().filter_map(problem).collect()
 }
 
 /// An entry of a table: its key and its value.
@@ -133,6 +150,7 @@ impl<'a> Reader<'a> {
     }
 
     fn config(&self, mut root: DeTable<'a>) -> Option<Config> {
+        let named_paths = paths::named(&root);
         let [server, journal, sources, publishers, endpoints] = TABLES.map(|key| root.remove_entry(key));
         for key in root.keys() {
             let section = self.section(key.span(), DeTable::new());
@@ -154,7 +172,17 @@ impl<'a> Reader<'a> {
         let (server, server_is_right) = ServerConfig::read(&or_empty(server)).known();
         // A plugin is checked whatever else is wrong: then against a folder that is there in any case.
         let state_dir = server.as_ref().map_or_else(PathBuf::new, |server| server.state_dir.clone());
-        let journal = JournalConfig::read(&or_empty(journal), &state_dir).right();
+        let journal_section = or_empty(journal);
+        let journal = JournalConfig::read(&journal_section, &state_dir).right();
+        let own = journal.as_ref().filter(|journal| journal.enabled).map(|journal| &journal.path);
+        if let Some(path) = own {
+            let others = named_paths.iter().map(PathBuf::as_path).chain([Path::new(&self.text.name)]);
+            if others.into_iter().any(|other| paths::are_same(path, other)) {
+                let message = format!("`{}` has another use in this configuration", path.display());
+                let hint = "write a file of the journal's own: `/var/lib/smartmeter/journal.db`".to_owned();
+                journal_section.note(journal_section.place("path"), message, Some(hint));
+            }
+        }
         let sources = self.named(Role::Source, sources);
         let publishers = self.named(Role::Publisher, publishers);
         let endpoints = self.named(Role::Endpoint, endpoints);
@@ -175,10 +203,10 @@ impl<'a> Reader<'a> {
         Some(Config {
             server: server.filter(|_| server_is_right)?,
             journal: journal?,
+            warnings: problems(&sources),
             sources,
             publishers,
             endpoints,
-            warnings: Vec::new(),
         })
     }
 

@@ -23,27 +23,19 @@ impl Secret {
         file: Option<&Path>,
     ) -> Result<Option<Self>, ConfigError> {
         let [key, file_key] = keys;
-        let (key, text) = match (written, file) {
-            (Some(_), Some(_)) => {
-                let message = format!("`{key}` and `{file_key}` exclude each other");
-                return Err(ConfigError::key(file_key, message));
-            }
-            (None, None) => return Ok(None),
-            (Some(secret), None) => (key, secret.0),
-            (None, Some(path)) => {
-                let text = fs::read_to_string(path).map_err(|error| {
-                    ConfigError::key(file_key, format!("could not read `{}`: {error}", path.display()))
-                })?;
-                (file_key, text.trim().to_owned())
-            }
-        };
-        match &*text {
-            blank if blank.trim().is_empty() => Err(ConfigError::key(key, format!("`{key}` is empty"))),
-            text if text.contains(char::is_control) => {
-                Err(ConfigError::key(key, format!("`{key}` has a line break or another control character")))
-            }
-            _ => Ok(Some(Self(text))),
-        }
+        let both = (written.is_some() && file.is_some())
+            .then(|| ConfigError::key(file_key, format!("`{key}` and `{file_key}` exclude each other")));
+        let written = written.map(|secret| checked(key, secret.0)).transpose();
+        let read = file.map(|path| {
+            let text = fs::read_to_string(path).map_err(|error| {
+                ConfigError::key(file_key, format!("could not read `{}`: {error}", path.display()))
+            });
+            text.and_then(|text| checked(file_key, text.trim().to_owned()))
+        });
+        let read = read.transpose();
+        let wrong = [both.as_ref(), written.as_ref().err(), read.as_ref().err()];
+        ConfigError::all(wrong.into_iter().flatten().cloned())?;
+        Ok(written?.or(read?))
     }
 
     /// Returns the text itself.
@@ -55,6 +47,17 @@ impl Secret {
     pub fn matches(&self, given: &[u8]) -> bool {
         use subtle::ConstantTimeEq;
         self.0.as_bytes().ct_eq(given).into()
+    }
+}
+
+/// Returns a text as a secret, if it can be one.
+fn checked(key: &'static str, text: String) -> Result<Secret, ConfigError> {
+    match &*text {
+        blank if blank.trim().is_empty() => Err(ConfigError::key(key, format!("`{key}` is empty"))),
+        text if text.contains(char::is_control) => {
+            Err(ConfigError::key(key, format!("`{key}` has a line break or another control character")))
+        }
+        _ => Ok(Secret(text)),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use rustix::fs::{Access, access};
 use serde::Deserialize;
 
-use super::Secret;
+use super::{Secret, paths::check_state_dir};
 use crate::{
     ConfigError,
     table::{Built, Table, keys_of},
@@ -91,6 +91,7 @@ impl ServerConfig {
         let proxies = keys.trusted_proxies.iter().map(|proxy| proxy.parse::<Network>());
         let (proxies, wrong_proxies): (Vec<_>, Vec<_>) = proxies.partition(Result::is_ok);
         wrong.extend(wrong_proxies.into_iter().filter_map(Result::err));
+        wrong.extend(keys.state_dir.as_deref().and_then(check_state_dir));
         let found = [listen.as_ref().err(), token.as_ref().err()];
         ConfigError::all(found.into_iter().flatten().cloned().chain(wrong))?;
         Ok(Self {

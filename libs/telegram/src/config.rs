@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framework::{ConfigError, Period};
-use transport::{Port, is_baud_rate};
+use transport::{Port, check_speed, is_baud_rate};
 
 use crate::{DEFAULT_MAX_POWER, Settings};
 
@@ -28,14 +28,16 @@ pub fn settings(
     bauds: Vec<u32>,
     more: impl IntoIterator<Item = ConfigError>,
 ) -> Result<Settings, ConfigError> {
-    let port = port
-        .parse::<Port>()
-        .and_then(Port::of_device)
-        .map_err(|error| ConfigError::key("port", error))
-        .and_then(|port| {
-            port.at_speed(replay_speed.unwrap_or(1.0))
-                .map_err(|error| ConfigError::key("replay_speed", error))
-        });
+    let speed = replay_speed.unwrap_or(1.0);
+    let port =
+        port.parse::<Port>().and_then(Port::of_device).map_err(|error| ConfigError::key("port", error));
+    // Whatever is wrong with the port: a speed must be one.
+    let (port, slow) = match port.map(|port| port.at_speed(speed)) {
+        Ok(Ok(port)) => (Ok(port), None),
+        Ok(Err(error)) => (Err(ConfigError::key("replay_speed", error)), None),
+        Err(error) => (Err(error), check_speed(speed).err()),
+    };
+    let slow = slow.map(|error| ConfigError::key("replay_speed", error));
     let max_power_w = max_power.map_or(Ok(DEFAULT_MAX_POWER), |text| {
         let wrong = || ConfigError::key("max_power", format!("`{text}` is not a valid power"));
         watts(text).ok_or_else(|| wrong().hint("write watts or kilowatts: `43kW`, `11000W`"))
@@ -47,7 +49,7 @@ pub fn settings(
         period => Ok(period.unwrap_or(SILENT_AFTER)),
     };
     let found = [port.as_ref().err(), max_power_w.as_ref().err(), silent_after.as_ref().err()];
-    ConfigError::all(found.into_iter().flatten().cloned().chain(more))?;
+    ConfigError::all(found.into_iter().flatten().cloned().chain(slow).chain(more))?;
     Ok(Settings {
         port: port?,
         bauds,

@@ -14,6 +14,6 @@ mod replay;
 pub use crate::{
     connection::Connection,
     pacer::Pacer,
-    port::{Port, is_baud_rate},
+    port::{Port, check_speed, is_baud_rate},
     recording::{Chunk, Header, MAX_CHUNK, Origin, Recorder, Recording},
 };

@@ -1,6 +1,6 @@
 //! `port = "…"` in the configuration.
 
-use std::{fmt, fs, path::PathBuf, str::FromStr};
+use std::{fmt, fs, io, path::PathBuf, str::FromStr};
 
 /// Example of a serial port.
 const USUAL: &str = "/dev/ttyUSB0";
@@ -16,6 +16,17 @@ const BAUD_RATES: [u32; 40] = [
 /// Returns whether a serial port has this baud rate.
 pub fn is_baud_rate(baud: u32) -> bool {
     BAUD_RATES.contains(&baud)
+}
+
+/// Checks the speed of a replay, in multiples of that of the recording.
+///
+/// # Errors
+/// Fails for a number that is not finite and greater than 0.
+pub fn check_speed(speed: f64) -> Result<(), String> {
+    match speed.is_finite() && speed > 0.0 {
+        true => Ok(()),
+        false => Err(format!("invalid speed `{speed}`: expected a number greater than 0, such as 10 or 0.5")),
+    }
 }
 
 /// Address of a device: `/dev/ttyUSB0`, `tcp://host:port`, or `replay:FILE` for a recorded one.
@@ -40,11 +51,7 @@ impl Port {
     /// # Errors
     /// Fails for a speed that is not a finite number greater than 0, and for another speed than 1 of a real port.
     pub fn at_speed(self, speed: f64) -> Result<Self, String> {
-        if !(speed.is_finite() && speed > 0.0) {
-            return Err(format!(
-                "invalid speed `{speed}`: expected a number greater than 0, such as 10 or 0.5"
-            ));
-        }
+        check_speed(speed)?;
         match self {
             Self::Replay { file, .. } => Ok(Self::Replay { file, speed }),
             device if speed == 1.0 => Ok(device),
@@ -54,15 +61,26 @@ impl Port {
         }
     }
 
-    /// Returns it unless its path names something that cannot be a serial port: a folder, or a file. Nothing is opened,
-    /// and what is missing may come.
+    /// Returns it unless its path names something else: a folder or a file cannot be a serial port, and a recording must
+    /// be there. Nothing is opened, and a device that is missing may come.
     ///
     /// # Errors
     /// Returns what was found instead, and what to write.
     pub fn of_device(self) -> Result<Self, String> {
-        let Self::Serial(path) = &self else { return Ok(self) };
+        let (path, is_replay) = match &self {
+            Self::Serial(path) => (path, false),
+            Self::Replay { file, .. } => (file, true),
+            Self::Tcp(_) => return Ok(self),
+        };
         let shown = path.display();
         match fs::metadata(path).map(|found| found.file_type()) {
+            Err(error) if is_replay && error.kind() == io::ErrorKind::NotFound => Err(format!(
+                "there is no recording `{shown}`: expected a file that `smartmeter record` wrote, or of raw bytes"
+            )),
+            Ok(found) if is_replay && found.is_dir() => {
+                Err(format!("`{shown}` is a folder: expected the recording in it, `replay:{shown}/FILE`"))
+            }
+            _ if is_replay => Ok(self),
             Ok(found) if found.is_dir() => {
                 Err(format!("`{shown}` is a folder: expected a serial port in it, such as `{}`", USUAL))
             }
@@ -158,6 +176,16 @@ mod tests {
         assert!(checked(folder).unwrap_err().contains("is a folder: expected a serial port"));
         assert!(checked(&file).unwrap_err().contains("or `replay:"));
         assert!(checked("/dev/null".as_ref()).is_ok() && checked("/dev/tty-of-nobody".as_ref()).is_ok());
+    }
+
+    #[test]
+    fn a_recording_must_be_there() {
+        let folder = env!("CARGO_MANIFEST_DIR");
+        let checked = |file: &str| format!("replay:{file}").parse::<Port>().unwrap().of_device();
+        assert!(checked(&format!("{folder}/Cargo.toml")).is_ok() && checked("/dev/zero").is_ok());
+        assert!(checked(folder).unwrap_err().contains("is a folder: expected the recording in it"));
+        let missing = format!("{folder}/no-such-file.txt");
+        assert!(checked(&missing).unwrap_err().contains(&format!("there is no recording `{missing}`")));
     }
 
     #[test]

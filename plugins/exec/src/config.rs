@@ -149,10 +149,9 @@ impl Config {
             }
         }
         let is_variable = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
-        if let Some(name) = environment.keys().find(is_variable) {
-            let message = format!("`{name}` is not a valid name of a variable");
-            mistakes.push(ConfigError::key("environment", message));
-        }
+        mistakes.extend(environment.keys().filter(is_variable).map(|name| {
+            ConfigError::key("environment", format!("`{name}` is not a valid name of a variable"))
+        }));
         if environment.values().any(|value| value.contains('\0')) {
             mistakes.push(ConfigError::key("environment", "no value may contain a NUL"));
         }

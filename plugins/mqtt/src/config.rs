@@ -114,33 +114,32 @@ impl Config {
     }
 
     fn broker(&self) -> Result<Broker, ConfigError> {
-        let (with_tls, host, port) = parse_url(&self.url).map_err(|what| {
+        let url = parse_url(&self.url).map_err(|what| {
             ConfigError::key("url", format!("`url` {what}"))
                 .hint("write `mqtt://host` or `mqtts://host`, with a port unless it is 1883 or 8883")
-        })?;
+        });
         let files = [
             ("ca_file", &self.ca_file),
             ("client_cert", &self.client_cert),
             ("client_key", &self.client_key),
         ];
-        let tls = if with_tls {
-            let client = match (&self.client_cert, &self.client_key) {
-                (Some(cert), Some(key)) => Some((cert.as_path(), key.as_path())),
-                (None, None) => None,
-                (Some(_), None) => {
-                    return Err(ConfigError::key("client_cert", "`client_cert` needs its `client_key`"));
-                }
-                (None, Some(_)) => {
-                    return Err(ConfigError::key("client_key", "`client_key` needs its `client_cert`"));
-                }
-            };
-            Some(tls::client(self.ca_file.as_deref(), client)?)
-        } else if let Some((key, _)) = files.iter().find(|(_, file)| file.is_some()) {
-            let message = format!("`{key}` is for `mqtts://`, and `url` is `mqtt://`");
-            return Err(ConfigError::key(*key, message));
-        } else {
-            None
+        // Of a wrong URL nothing is known: then files that are given are checked, whatever they are for.
+        let tls = match &url {
+            Ok((false, ..)) => {
+                let useless = files.iter().filter(|(_, file)| file.is_some()).map(|(key, _)| {
+                    ConfigError::key(*key, format!("`{key}` is for `mqtts://`, and `url` is `mqtt://`"))
+                });
+                ConfigError::all(useless).map(|()| None)
+            }
+            Err(_) if files.iter().all(|(_, file)| file.is_none()) => Ok(None),
+            _ => {
+                let [ca_file, cert, key] = files.map(|(_, file)| file.as_deref());
+                tls::client(ca_file, cert, key).map(Some)
+            }
         };
+        let found = [url.as_ref().err(), tls.as_ref().err()];
+        ConfigError::all(found.into_iter().flatten().cloned())?;
+        let ((_, host, port), tls) = (url?, tls?);
         Ok(Broker { url: self.url.clone(), host, port, tls })
     }
 
@@ -149,12 +148,12 @@ impl Config {
             ["password", "password_file"],
             self.password.clone(),
             self.password_file.as_deref(),
-        )?;
-        if given.is_some() && self.username.is_none() {
-            let key = if self.password.is_some() { "password" } else { "password_file" };
-            return Err(ConfigError::key(key, format!("`{key}` needs a `username`")));
-        }
-        Ok(given)
+        );
+        let key = if self.password.is_some() { "password" } else { "password_file" };
+        let nameless = (!matches!(given, Ok(None)) && self.username.is_none())
+            .then(|| ConfigError::key(key, format!("`{key}` needs a `username`")));
+        ConfigError::all(given.as_ref().err().cloned().into_iter().chain(nameless))?;
+        given
     }
 }
 
@@ -272,6 +271,39 @@ mod tests {
             (r#"{"url": "mqtt://h", "client_id": ""}"#, "client_id: `client_id` is empty"),
         ] {
             assert_eq!(settings(keys).map(|_| ()).unwrap_err(), expected, "{keys}");
+        }
+    }
+
+    #[test]
+    fn no_mistake_hides_another() {
+        let keys = "url = \"broker\"\npassword = \"x\"\npassword_file = \"/no/such\"\nca_file = \"/no/ca\"\n\
+            client_cert = \"/no/cert\"\ntopic = \"/a\"\ndiscovery_prefix = \"b/\"\nclient_id = \"\"\nlate = \"no\"\n";
+        for (keys, expected) in [
+            (
+                keys.to_owned(),
+                &[
+                    "`url` must begin with",
+                    "`password` and `password_file` exclude",
+                    "could not read `/no/such`",
+                    "`password` needs a `username`",
+                    "could not read `/no/ca`",
+                    "could not read `/no/cert`",
+                    "`client_cert` needs its `client_key`",
+                    "`/a` is not a valid beginning",
+                    "`b/` is not a valid beginning",
+                    "`client_id` is empty",
+                ][..],
+            ),
+            (
+                "url = \"mqtt://h\"\nca_file = \"/a\"\nclient_key = \"/b\"\n".to_owned(),
+                &["`ca_file` is for `mqtts://`", "`client_key` is for `mqtts://`"],
+            ),
+        ] {
+            let text = format!("[publishers.home]\nplugin = \"mqtt\"\n{keys}");
+            let shown = framework::Config::parse("config.toml", &text, &[]).err().unwrap().to_string();
+            for message in expected {
+                assert_eq!(shown.matches(message).count(), 1, "{message} in:\n{shown}");
+            }
         }
     }
 

@@ -11,26 +11,39 @@ use rumqttc::tokio_rustls::rustls::{
 
 /// Returns TLS settings that trust the authorities in `ca_file`, or else those of the system, and that present the
 /// certificate, if one is given with its key.
+///
+/// # Errors
+/// Returns every mistake.
 pub(crate) fn client(
     ca_file: Option<&Path>,
-    certificate: Option<(&Path, &Path)>,
+    certificate: Option<&Path>,
+    key: Option<&Path>,
 ) -> Result<Arc<ClientConfig>, ConfigError> {
-    let roots = match ca_file {
-        Some(path) => authorities(path)?,
-        None => system_authorities()?,
+    let roots = ca_file.map_or_else(system_authorities, authorities);
+    let alone = match (certificate, key) {
+        (Some(_), None) => Some(("client_cert", "client_key")),
+        (None, Some(_)) => Some(("client_key", "client_cert")),
+        _ => None,
     };
+    let alone = alone.map(|(key, other)| ConfigError::key(key, format!("`{key}` needs its `{other}`")));
+    let chain = certificate.map(|path| certificates("client_cert", path)).transpose();
+    let key = key.map(private_key).transpose();
+    let wrong = [roots.as_ref().err(), alone.as_ref(), chain.as_ref().err(), key.as_ref().err()];
+    ConfigError::all(wrong.into_iter().flatten().cloned())?;
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| ConfigError::section(format!("could not set up TLS: {error}")))?
-        .with_root_certificates(roots);
-    let Some((cert, key)) = certificate else { return Ok(Arc::new(builder.with_no_client_auth())) };
-    let chain = certificates("client_cert", cert)?;
-    let file = key.display();
-    let key = PrivateKeyDer::from_pem_slice(&read("client_key", key)?).map_err(|error| {
-        ConfigError::key("client_key", format!("`{file}` contains no private key in PEM format: {error}"))
-    })?;
+        .with_root_certificates(roots?);
+    let (Some(chain), Some(key)) = (chain?, key?) else { return Ok(Arc::new(builder.with_no_client_auth())) };
     builder.with_client_auth_cert(chain, key).map(Arc::new).map_err(|error| {
         let message = format!("`client_cert` and `client_key` cannot be used together: {error}");
+        ConfigError::key("client_key", message)
+    })
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
+    PrivateKeyDer::from_pem_slice(&read("client_key", path)?).map_err(|error| {
+        let message = format!("`{}` contains no private key in PEM format: {error}", path.display());
         ConfigError::key("client_key", message)
     })
 }

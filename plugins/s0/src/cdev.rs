@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Chip of a line that is configured by its number alone.
-const FIRST_CHIP: &str = "/dev/gpiochip0";
+pub(crate) const FIRST_CHIP: &str = "/dev/gpiochip0";
 /// Edges that the kernel keeps for one line.
 const KERNEL_BUFFER: u32 = 1024;
 /// Most edges that one read returns.

@@ -1,12 +1,16 @@
 //! Configuration keys, and the checks that need several of them.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use framework::{ConfigError, Period};
 use serde::Deserialize;
 use transport::{Port, is_baud_rate};
 
-use crate::rate::Rate;
+use crate::{cdev::FIRST_CHIP, rate::Rate};
 
 /// Keys of a source. The plugin's README explains each.
 #[derive(Debug, Deserialize)]
@@ -136,34 +140,40 @@ impl Config {
 
     fn device(&self) -> Result<Device, ConfigError> {
         match (self.pin, self.line, &self.port) {
-            (Some(pin), None, None) => self.gpio(Where::Pin(pin)),
-            (None, Some(line), None) => self.gpio(Where::Line(line)),
-            (None, None, Some(port)) => self.serial(port),
-            (None, None, None) => Err(ConfigError::section("expected `pin`, `line` or `port`").hint(
-                "write `pin = 21` on a Raspberry Pi, `chip` and `line` on another board, or `port` for a serial line",
-            )),
-            _ => Err(ConfigError::section("only one of `pin`, `line` and `port` is allowed")
-                .hint("keep the one that the meter is connected to")),
+            (Some(pin), None, None) => return self.gpio(Where::Pin(pin)),
+            (None, Some(line), None) => return self.gpio(Where::Line(line)),
+            (None, None, Some(port)) => return self.serial(port),
+            _ => {}
         }
+        let port = self.port.as_deref().map(device_port);
+        let error = match (self.pin, self.line, &port) {
+            (None, None, None) => ConfigError::section("expected `pin`, `line` or `port`").hint(
+                "write `pin = 21` on a Raspberry Pi, `chip` and `line` on another board, or `port` for a serial line",
+            ),
+            _ => ConfigError::section("only one of `pin`, `line` and `port` is allowed")
+                .hint("keep the one that the meter is connected to"),
+        };
+        let further = [self.no_pin(), self.no_speed(), port.and_then(Result::err)];
+        Err(further.into_iter().flatten().fold(error, ConfigError::and))
+    }
+
+    /// Returns the mistake in `pin`, if there is one.
+    fn no_pin(&self) -> Option<ConfigError> {
+        let pin = self.pin.filter(|pin| *pin > LAST_PIN)?;
+        let error = ConfigError::key("pin", format!("there is no pin `{pin}`"));
+        Some(error.hint("it is the BCM number, 0 to 27 on a Raspberry Pi's header, not the position on it"))
+    }
+
+    /// Returns the mistake in `baud`, if there is one.
+    fn no_speed(&self) -> Option<ConfigError> {
+        let baud = self.baud.filter(|baud| !is_baud_rate(*baud))?;
+        let error = ConfigError::key("baud", format!("`{baud}` baud is not a valid speed"));
+        Some(error.hint("9600 suits most adapters"))
     }
 
     fn serial(&self, port: &str) -> Result<Device, ConfigError> {
-        let port = port
-            .parse::<Port>()
-            .and_then(Port::of_device)
-            .map_err(|message| ConfigError::key("port", message));
-        let port = port.and_then(|port| match port.is_replay() {
-            true => Err(ConfigError::key(
-                "port",
-                "a recording cannot be a source of pulses: they would count as if they came now",
-            )),
-            false => Ok(port),
-        });
+        let port = device_port(port);
         let baud = self.baud.unwrap_or(DEFAULT_BAUD);
-        let hung_up = (!is_baud_rate(baud)).then(|| {
-            ConfigError::key("baud", format!("`{baud}` baud is not a valid speed"))
-                .hint("9600 suits most adapters")
-        });
         let gpio_keys = [
             ("chip", self.chip.is_some()),
             ("backend", self.backend != Backend::Auto),
@@ -174,15 +184,11 @@ impl Config {
             ConfigError::key(key, format!("`{key}` has no effect with `port`"))
                 .hint("it belongs to a GPIO line: remove it")
         });
-        ConfigError::all(port.as_ref().err().cloned().into_iter().chain(hung_up).chain(useless))?;
+        ConfigError::all(port.as_ref().err().cloned().into_iter().chain(self.no_speed()).chain(useless))?;
         Ok(Device::Serial { port: port?, baud })
     }
 
     fn gpio(&self, line: Where) -> Result<Device, ConfigError> {
-        let pin = self.pin.filter(|pin| *pin > LAST_PIN).map(|pin| {
-            ConfigError::key("pin", format!("there is no pin `{pin}`"))
-                .hint("it is the BCM number, 0 to 27 on a Raspberry Pi's header, not the position on it")
-        });
         let baud = self
             .baud
             .map(|_| ConfigError::key("baud", "`baud` has no effect without `port`").hint("remove it"));
@@ -191,12 +197,35 @@ impl Config {
             ConfigError::key("backend", "`rppal` knows no chips and lines, only a Raspberry Pi's pins")
                 .hint("write `pin`, or use the backend `cdev`")
         });
-        ConfigError::all([pin, baud, backend].into_iter().flatten())?;
+        ConfigError::all([self.no_pin(), baud, backend].into_iter().flatten())?;
         let pull = self.pull.unwrap_or(Pull::Up);
         // The resistor holds the line at rest, so a pulse pulls it the other way.
         let edge = self.edge.unwrap_or(if pull == Pull::Down { Side::Rising } else { Side::Falling });
         let chip = self.chip.as_ref().map(|chip| PathBuf::from("/dev").join(chip));
         Ok(Device::Gpio(Gpio { line, chip, backend: self.backend, pull, active_high: edge == Side::Rising }))
+    }
+}
+
+/// Reads `port`.
+fn device_port(port: &str) -> Result<Port, ConfigError> {
+    let port = port.parse::<Port>().and_then(|port| match port.is_replay() {
+        true => Err("a recording cannot be a source of pulses: they would count as if they came now".into()),
+        false => port.of_device(),
+    });
+    port.map_err(|message| ConfigError::key("port", message))
+}
+
+impl Gpio {
+    /// Returns the name of the line among all sources: a pin and the line of the same number on the first chip are one,
+    /// whatever the chip is called. Nothing is opened to find it.
+    pub(crate) fn identity(&self) -> String {
+        let real = |chip: &Path| fs::canonicalize(chip).unwrap_or_else(|_| chip.to_owned());
+        let chip = self.chip.as_deref().map(real).filter(|chip| *chip != real(FIRST_CHIP.as_ref()));
+        let (Where::Pin(number) | Where::Line(number)) = self.line;
+        match chip {
+            None => format!("gpio {number}"),
+            Some(chip) => format!("{} line {number}", chip.display()),
+        }
     }
 }
 
@@ -206,6 +235,16 @@ impl fmt::Display for Gpio {
             (Where::Pin(pin), None) => write!(f, "gpio {pin}"),
             (Where::Line(n), None) => write!(f, "/dev/gpiochip0 line {n}"),
             (Where::Pin(n) | Where::Line(n), Some(chip)) => write!(f, "{} line {n}", chip.display()),
+        }
+    }
+}
+
+impl Device {
+    /// Returns its name among all sources.
+    pub(crate) fn identity(&self) -> String {
+        match self {
+            Self::Gpio(gpio) => gpio.identity(),
+            Self::Serial { port, .. } => port.to_string(),
         }
     }
 }
@@ -265,6 +304,25 @@ mod tests {
         ] {
             assert_eq!(settings(keys).unwrap().device.to_string(), device);
         }
+    }
+
+    #[test]
+    fn a_line_has_one_identity_whatever_it_is_called() {
+        for keys in [
+            json!({"pin": 21}),
+            json!({"line": 21}),
+            json!({"line": 21, "chip": "gpiochip0"}),
+            json!({"pin": 21, "chip": "/dev/../dev/gpiochip0", "pull": "down"}),
+        ] {
+            // Paths with links are compared where they exist.
+            let is_there = Path::new(FIRST_CHIP).exists() || !keys.to_string().contains("..");
+            assert!(!is_there || gpio(keys.clone()).identity() == "gpio 21", "{keys}");
+        }
+        assert_eq!(gpio(json!({"line": 21, "chip": "gpiochip4"})).identity(), "/dev/gpiochip4 line 21");
+        let text = "[sources.a]\nplugin = \"s0\"\npin = 21\n\
+            [sources.b]\nplugin = \"s0\"\nchip = \"gpiochip0\"\nline = 21\n";
+        let shown = framework::Config::parse("config.toml", text, &[]).err().unwrap().to_string();
+        assert!(shown.contains("`b` and `a` both use gpio 21"), "{shown}");
     }
 
     #[test]
@@ -330,6 +388,14 @@ mod tests {
             (
                 "pin = 54\nbaud = 300\nchip = \"gpiochip1\"\nbackend = \"rppal\"",
                 &["no pin `54`", "`baud` has no effect", "`rppal` knows no chips"],
+            ),
+            (
+                "pin = 54\nport = \"ttyS1\"\nbaud = 1\ndebounce = \"1m\"",
+                &["only one of", "no pin `54`", "expected `/dev/…`", "`1` baud", "`1m` would swallow"],
+            ),
+            (
+                "baud = 1\npulses_per_kwh = 0",
+                &["expected `pin`, `line`", "`1` baud", "`0` is not a valid number"],
             ),
         ] {
             let text = format!("[sources.heat]\nplugin = \"s0\"\n{keys}\n");

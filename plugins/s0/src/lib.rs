@@ -46,7 +46,7 @@ impl SourcePlugin for S0 {
     fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let settings = config.settings()?;
         let total = Arc::new(Total::new(cx, settings.rate, settings.sync_interval));
-        let device = settings.device.to_string();
+        let device = settings.device.identity();
         Ok(Source::new(S0Source::new(settings, Arc::clone(&total), cx))
             .command(commands::reset(Arc::clone(&total)))
             .command(commands::set(total))

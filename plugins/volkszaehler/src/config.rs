@@ -85,6 +85,13 @@ impl Config {
                     "the frontend shows the UUID of each channel",
                 ));
             }
+            let number = Decimal::from_f64(factor).filter(|factor| factor.mantissa() != 0);
+            if number.is_none() {
+                wrong.push(refused(
+                    format!("`{series}`: {factor} is not a valid factor"),
+                    "write `1000.0` to convert kWh to Wh",
+                ));
+            }
             let Some((section, name)) =
                 series.split_once('/').filter(|(a, b)| !a.is_empty() && !b.is_empty())
             else {
@@ -99,13 +106,7 @@ impl Config {
                 let known = sources.iter().map(Text::as_str);
                 wrong.push(ConfigError::unknown("channels", "source", section, known));
             }
-            let Some(factor) = Decimal::from_f64(factor).filter(|factor| factor.mantissa() != 0) else {
-                wrong.push(refused(
-                    format!("`{series}`: {factor} is not a valid factor"),
-                    "write `1000.0` to convert kWh to Wh",
-                ));
-                continue;
-            };
+            let Some(factor) = number else { continue };
             if let Some(other) = channels.iter().find(|other| other.uuid() == uuid) {
                 let message = format!("`{series}` and `{}` go to the same channel", other.series());
                 wrong.push(refused(message, "give each a channel of its own"));

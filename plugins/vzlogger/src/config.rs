@@ -31,7 +31,8 @@ impl Config {
         let mut uuids = BTreeMap::new();
         let mut wrong = Vec::new();
         for (series, written) in self.uuids {
-            match uuid(&series, &written, sources, &uuids) {
+            wrong.extend(check_series(&series, sources));
+            match uuid(&series, &written, &uuids) {
                 Ok(uuid) => {
                     uuids.insert(series, uuid);
                 }
@@ -43,21 +44,19 @@ impl Config {
     }
 }
 
-/// Returns the UUID that was written for a series.
-fn uuid(
-    series: &str,
-    written: &str,
-    sources: &[Text],
-    others: &BTreeMap<String, Uuid>,
-) -> Result<Uuid, ConfigError> {
-    let refused = |message: String| ConfigError::key("uuids", message);
+/// Returns the mistake in the name of a series, if there is one.
+fn check_series(series: &str, sources: &[Text]) -> Option<ConfigError> {
     let Some((source, _)) = series.split_once('/').filter(|(_, name)| !name.is_empty()) else {
         let message = format!("`{series}` is not a series: write a source and a reading, `source/READING`");
-        return Err(refused(message));
+        return Some(ConfigError::key("uuids", message));
     };
-    if !sources.iter().any(|known| known == source) {
-        return Err(ConfigError::unknown("uuids", "source", source, sources.iter().map(Text::as_str)));
-    }
+    let is_known = sources.iter().any(|known| known == source);
+    (!is_known).then(|| ConfigError::unknown("uuids", "source", source, sources.iter().map(Text::as_str)))
+}
+
+/// Returns the UUID that was written for a series.
+fn uuid(series: &str, written: &str, others: &BTreeMap<String, Uuid>) -> Result<Uuid, ConfigError> {
+    let refused = |message: String| ConfigError::key("uuids", message);
     // The usual form only: a client compares text.
     let uuid = Uuid::try_parse(written).ok().filter(|_| written.len() == 36).ok_or_else(|| {
         let hint = "one looks like `7ccc2b59-f55b-5d1d-a200-dcde964734ba`";

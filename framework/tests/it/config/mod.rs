@@ -4,6 +4,7 @@ mod diagnostics;
 mod endpoints;
 mod file;
 mod journal;
+mod paths;
 mod publishers;
 mod registers;
 mod server;

@@ -1,0 +1,68 @@
+//! Paths that cannot be right.
+
+use std::fs;
+
+use framework::Config;
+
+use super::{mistakes, parse};
+
+#[test]
+fn a_state_directory_in_which_nothing_can_be_kept_is_refused() {
+    let file = format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR"));
+    for (path, expected) in [
+        ("", "`state_dir` is empty"),
+        ("/proc/x", "`/proc/x` is in a file system of the kernel, which keeps no files"),
+        ("/proc/self/x/y", "`/proc/self/x/y` is in a file system of the kernel"),
+        ("/sys", "`/sys` is in a file system of the kernel"),
+        ("/dev/x", "`/dev/x` is among the devices, which are lost"),
+        (&*file, "Cargo.toml` is a file, expected a folder"),
+        (&*format!("{file}/x"), "Cargo.toml` is a file, expected a folder"),
+    ] {
+        let shown = mistakes(&format!("[server]\nstate_dir = \"{path}\"\n"));
+        let place = "config.toml:2:13: ";
+        assert!(shown.contains(expected) && shown.contains(place), "{path}:\n{shown}");
+        assert!(shown.contains("hint: write a folder on a disk: `/var/lib/smartmeter`"), "{shown}");
+    }
+    for path in ["state", "/nonexistent/state", "/tmp", "/tmp/new/folder", "/dev/shm/x"] {
+        assert!(parse(&format!("[server]\nstate_dir = \"{path}\"\n")).is_ok(), "{path}");
+    }
+}
+
+#[test]
+fn a_journal_in_the_place_of_another_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let (state, token) = (folder.path().join("state"), folder.path().join("token"));
+    fs::write(&token, "a long secret").unwrap();
+    std::os::unix::fs::symlink(&token, folder.path().join("link")).unwrap();
+    for (path, expected) in [
+        ("heat.count", "heat.count` is the name of a file with a count of pulses"),
+        ("sources/m/x.db", "is in the folder of the sources' own files"),
+        ("publishers/p.db", "is in the folder of the publishers' own files"),
+        ("../config.toml", "config.toml` has another use in this configuration"),
+        ("../token", "token` has another use in this configuration"),
+        ("../link", "link` has another use in this configuration"),
+        ("/nonexistent/port", "`/nonexistent/port` has another use in this configuration"),
+        ("/proc/journal.db", "`/proc` is in a file system of the kernel"),
+        ("../token/journal.db", "token` is a file, expected a folder"),
+    ] {
+        let text = |journal: &str| {
+            format!(
+                "[journal]\n{journal}path = \"{path}\"\n[server]\nstate_dir = \"{}\"\ntoken_file = \"{}\"\n\
+                 [sources.heat]\nplugin = \"fake\"\nport = \"/nonexistent/port\"\n",
+                state.display(),
+                token.display()
+            )
+        };
+        fs::create_dir_all(&state).unwrap();
+        fs::write(&config, text("")).unwrap();
+        let shown = Config::load(&config, |_| Vec::new()).err().expect(path).to_string();
+        assert!(shown.contains(expected) && shown.contains("config.toml:2:8: "), "{path}:\n{shown}");
+        // One that is off writes nothing.
+        fs::write(&config, text("enabled = false\n")).unwrap();
+        assert!(Config::load(&config, |_| Vec::new()).is_ok(), "{path}");
+    }
+    let text = format!("[server]\nstate_dir = \"{}\"\n[journal]\npath = \"counts.db\"\n", state.display());
+    fs::write(&config, text).unwrap();
+    assert!(Config::load(&config, |_| Vec::new()).is_ok());
+}
