@@ -78,3 +78,89 @@ fn a_check_says_which_file_it_read_and_warns_of_open_secrets() {
         program.log()
     );
 }
+
+/// Words of serde and names of types of Rust.
+const FOREIGN: [&str; 24] = [
+    "invalid type",
+    "invalid value",
+    "invalid length",
+    "unknown variant",
+    "unknown field",
+    "missing field",
+    "duplicate field",
+    "did not match",
+    "untagged",
+    "a string",
+    "a sequence",
+    "a map",
+    "a boolean",
+    "an array",
+    "struct ",
+    "newtype",
+    "floating point",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "i64",
+    "i128",
+    "f64",
+];
+
+/// Values of every type, of which most are wrong for any key.
+const VALUES: [&str; 18] = [
+    "5",
+    "-1",
+    "1.5",
+    "inf",
+    "99999999999999999999999",
+    "true",
+    "\"x\"",
+    "\"\"",
+    "1979-05-27",
+    "[]",
+    "[5]",
+    "[\"x\"]",
+    "[[5]]",
+    "[{ x = 5 }]",
+    "{}",
+    "{ x = 5 }",
+    "{ \"grid/A\" = \"x\" }",
+    "{ \"grid/A\" = { uuid = 5, factor = \"x\", unknown = true } }",
+];
+
+#[test]
+fn no_value_of_any_key_is_answered_with_words_of_serde() {
+    let mut texts = Vec::new();
+    for plugin in framework::plugins() {
+        let role = plugin.role;
+        let of_role = match role {
+            framework::Role::Source => framework::SOURCE_KEYS,
+            framework::Role::Publisher => framework::PUBLISHER_KEYS,
+            framework::Role::Endpoint => framework::ENDPOINT_KEYS,
+        };
+        let section = format!("[{role}s.x]\nplugin = \"{}\"\n", plugin.kind);
+        for key in (plugin.keys)().iter().chain(of_role).filter(|key| **key != "plugin") {
+            texts.extend(VALUES.map(|value| format!("{section}{key} = {value}\n")));
+        }
+    }
+    for table in ["server", "journal"] {
+        for key in framework::testing::table_keys(table) {
+            texts.extend(VALUES.map(|value| format!("[{table}]\n{key} = {value}\n")));
+        }
+    }
+    texts.extend(VALUES.map(|value| format!("[sources.x]\nplugin = {value}\n")));
+    texts.extend(["server", "journal", "sources", "publishers"].map(|table| format!("{table} = 5\n")));
+    assert!(texts.len() > 1000);
+    for text in texts {
+        let Err(mistakes) = framework::Config::parse("config.toml", &text, &[]) else { continue };
+        // The line itself is shown, too.
+        let mistakes = mistakes.to_string();
+        let said =
+            mistakes.lines().filter(|line| line.starts_with("config.toml:") || line.starts_with("hint:"));
+        for line in said {
+            let found = FOREIGN.iter().find(|word| line.contains(**word));
+            assert_eq!(found, None, "{text}:\n{line}");
+        }
+    }
+}

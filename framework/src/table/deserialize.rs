@@ -3,12 +3,12 @@
 //! serde stops at the first mistake, and names types of Rust. This deserializer knows the place of each mistake by
 //! construction, and says in words what was expected: the caller notes it, leaves that entry out, and reads the table
 //! once more. A required entry that was left out is read as a placeholder, so that the other keys can be checked too.
-//! Single values are read by `toml`.
+//! Floats and times are read by `toml`.
 
 use std::{borrow::Cow, cell::RefCell, vec};
 
 use serde::{
-    Deserializer,
+    Deserialize as _, Deserializer,
     de::{
         self, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
         value::{CowStrDeserializer, MapAccessDeserializer, SeqDeserializer},
@@ -21,7 +21,7 @@ use toml::{
 };
 
 use super::{
-    ConfigString, ConfigText, Table, did_you_mean, expected,
+    ConfigString, ConfigText, Table,
     pass::{Error, ErrorKind, NOWHERE, Pass, Spot, Wrong},
     place::CONFIG_STRING,
     quoted,
@@ -96,7 +96,7 @@ impl<'p, 'de> Value<'p, 'de> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         if fits {
-            return Ok(self.value.clone().into_deserializer().deserialize_any(visitor)?);
+            return self.visit(visitor);
         }
         let found = match self.value.get_ref() {
             DeValue::String(text) => format!("the text `{text}`"),
@@ -107,9 +107,24 @@ impl<'p, 'de> Value<'p, 'de> {
             DeValue::Array(_) => "a list".to_owned(),
             DeValue::Table(_) => "a table".to_owned(),
         };
-        let message = format!("expected {}, not {found}", expected(&visitor));
-        let of_text = expecting(&visitor) == TEXT;
-        Err(Error { spot: None, kind: ErrorKind::Type { message, of_text } })
+        Err(Error::of_type(&expected(&visitor), &found))
+    }
+
+    /// Passes a single value to a visitor, whose errors are ours and not those of `toml`.
+    fn visit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match (self.value.get_ref(), self.integer()) {
+            (DeValue::String(text), _) => visitor.visit_str(text),
+            (DeValue::Boolean(word), _) => visitor.visit_bool(*word),
+            (_, Some(number)) => match (i64::try_from(number), u64::try_from(number)) {
+                (Ok(number), _) => visitor.visit_i64(number),
+                (_, Ok(number)) => visitor.visit_u64(number),
+                _ => visitor.visit_i128(number),
+            },
+            (DeValue::Float(_), _) => {
+                visitor.visit_f64(f64::deserialize(self.value.clone().into_deserializer())?)
+            }
+            _ => Ok(self.value.clone().into_deserializer().deserialize_any(visitor)?),
+        }
     }
 
     fn integer(self) -> Option<i128> {
@@ -131,16 +146,9 @@ impl<'p, 'de> Value<'p, 'de> {
     }
 }
 
-pub(super) const TEXT: &str = "a text in quotes";
-
-/// Returns what a visitor expects, in words where it is a type of Rust.
+/// Returns what a visitor expects, in the words of serde.
 fn expecting<'de>(visitor: &impl Visitor<'de>) -> String {
-    match (visitor as &dyn de::Expected).to_string().as_str() {
-        "a string" | "path string" => TEXT.to_owned(),
-        table if table.starts_with("struct ") || table == "a map" => "a table in braces".to_owned(),
-        "a sequence" => "a list in brackets".to_owned(),
-        words => words.to_owned(),
-    }
+    (visitor as &dyn de::Expected).to_string()
 }
 
 /// Defines methods that read whole numbers.
@@ -294,11 +302,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             }
             DeValue::Table(table) => visitor.visit_enum(MapAccessDeserializer::new(self.entries(table))),
             DeValue::String(word) if !variants.contains(&&**word) => {
-                let message = format!("unknown value `{word}`, {}", expected(words()));
-                Err(Error {
-                    spot: None,
-                    kind: ErrorKind::Word { message, hint: did_you_mean(word, words()) },
-                })
+                Err(Error::unknown("value", word, variants))
             }
             DeValue::String(_) => {
                 Ok(self.value.clone().into_deserializer().deserialize_enum(name, variants, visitor)?)

@@ -10,7 +10,7 @@ use std::{
 use serde::de;
 use toml::{Spanned, de::DeValue};
 
-use super::{Table, deserialize::Value};
+use super::{Table, deserialize::Value, did_you_mean, expected};
 
 /// A mistake that ended a pass.
 #[derive(Debug)]
@@ -79,6 +79,81 @@ impl de::Error for Error {
 
     fn missing_field(key: &'static str) -> Self {
         Self { spot: None, kind: ErrorKind::Missing(key) }
+    }
+
+    fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::of_type(&expected.to_string(), &described(found))
+    }
+
+    fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::of_type(&expected.to_string(), &described(found))
+    }
+
+    fn invalid_length(length: usize, expected: &dyn de::Expected) -> Self {
+        let unit = if length == 1 { "element" } else { "elements" };
+        Self::of_type(&expected.to_string(), &format!("{length} {unit}"))
+    }
+
+    fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {
+        Self::unknown("value", word, known)
+    }
+
+    fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {
+        Self::unknown("key", key, known)
+    }
+
+    fn duplicate_field(key: &'static str) -> Self {
+        Self { spot: None, kind: ErrorKind::Other(format!("duplicate key `{key}`")) }
+    }
+}
+
+impl Error {
+    /// A value of another type: `expected` is in the words of serde.
+    pub(super) fn of_type(expected: &str, found: &str) -> Self {
+        let expected = in_words(expected);
+        let message = format!("expected {expected}, not {found}");
+        Self { spot: None, kind: ErrorKind::Type { message, of_text: expected == TEXT } }
+    }
+
+    /// A word that is none of the possible ones.
+    pub(super) fn unknown(what: &str, word: &str, known: &'static [&'static str]) -> Self {
+        let known = || known.iter().copied();
+        let message = format!("unknown {what} `{word}`, {}", expected(known()));
+        Self { spot: None, kind: ErrorKind::Word { message, hint: did_you_mean(word, known()) } }
+    }
+}
+
+/// What is expected of a text.
+pub(super) const TEXT: &str = "a text in quotes";
+
+/// Returns what serde expects without names of types: those of Rust say nothing to a user.
+fn in_words(expected: &str) -> String {
+    match expected {
+        "a string" | "a borrowed string" | "path string" | "a character" => TEXT.to_owned(),
+        "a map" => "a table in braces".to_owned(),
+        table if table.starts_with("struct ") => "a table in braces".to_owned(),
+        "a sequence" | "an array" => "a list in brackets".to_owned(),
+        "a boolean" => "`true` or `false`".to_owned(),
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number".to_owned(),
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "a whole number, 0 or more".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        words => words.to_owned(),
+    }
+}
+
+/// Returns what was found, as a user calls it.
+fn described(found: de::Unexpected<'_>) -> String {
+    use de::Unexpected as U;
+    match found {
+        U::Bool(word) => format!("`{word}`"),
+        U::Unsigned(number) => format!("the number `{number}`"),
+        U::Signed(number) => format!("the number `{number}`"),
+        U::Float(number) => format!("the number `{number}`"),
+        U::Char(text) => format!("the text `{text}`"),
+        U::Str(text) => format!("the text `{text}`"),
+        U::Seq => "a list".to_owned(),
+        U::Map | U::NewtypeStruct | U::Enum | U::StructVariant => "a table".to_owned(),
+        other => other.to_string(),
     }
 }
 

@@ -162,7 +162,7 @@ impl<'de> Visitor<'de> for Parts {
     type Value = ConfigString;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(super::deserialize::TEXT)
+        f.write_str(super::pass::TEXT)
     }
 
     /// A text without a place, from another deserializer.
