@@ -29,8 +29,8 @@ mod tests;
 pub use self::{
     contract::{check, check_endpoint, check_publisher},
     program::{
-        connect_inputs, endpoint_context, publisher_context, publisher_context_stale_after, table_keys,
-        update_source,
+        connect_inputs, endpoint_context, publisher_context, publisher_context_stale_after,
+        source_has_nothing_new, table_keys, update_source,
     },
     section::{call, endpoint, first_batch, publisher, source},
 };

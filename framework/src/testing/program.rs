@@ -41,6 +41,15 @@ pub fn update_source(context: &PublisherContext, source: &str, batch: Batch) {
     }
 }
 
+/// Has a source say that it is well and has nothing new, as one that has commands only.
+///
+/// # Panics
+/// Panics if there is no such source.
+pub fn source_has_nothing_new(context: &PublisherContext, source: &str) {
+    let Some(section) = context.store.section(source) else { panic!("there is no source `{source}`") };
+    section.confirm(std::time::Instant::now());
+}
+
 /// Connects the inputs of a source with the program of a context, as the running program does. If that has a section of
 /// the source itself, it turns stale with its inputs.
 pub fn connect_inputs(source: &ConfiguredSource, context: &PublisherContext) {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use framework::{PublisherContext, Text};
+use framework::{PublisherContext, Reading, Section, State, Text, Timestamp, Value};
 use rumqttc::{ClientError, Publish};
 use tokio::{
     sync::{mpsc, watch},
@@ -14,7 +14,7 @@ use crate::{
     config::{Discovery, Settings},
     connection::{Connection, Link, Message},
     discovery::Announcer,
-    state::Seen,
+    state::{self, Seen},
 };
 
 /// Interval of checks for changes.
@@ -30,6 +30,8 @@ pub(crate) struct Presence {
     runner: Runner,
     /// Availability of each source, as sent on this connection.
     available: BTreeMap<Text, bool>,
+    /// Time of the newest state of each source without numbers, as sent on this connection.
+    texts: BTreeMap<Text, Timestamp>,
     /// Whether the subscriptions were made on this connection.
     subscribed: bool,
 }
@@ -50,6 +52,7 @@ impl Presence {
             announcer: Announcer::default(),
             runner,
             available: BTreeMap::new(),
+            texts: BTreeMap::new(),
             subscribed: false,
         }
     }
@@ -62,6 +65,7 @@ impl Presence {
             tokio::select! {
                 () = self.link.changed() => {
                     self.available.clear();
+                    self.texts.clear();
                     self.subscribed = false;
                     self.announcer.reset();
                 }
@@ -91,18 +95,66 @@ impl Presence {
         }
         let wanted = |name: &str| self.cx.route.has_source(name);
         for section in self.cx.store.sections().iter().filter(|section| wanted(&section.name)) {
-            let available = section.view(std::time::Instant::now()).is_some_and(|view| !view.stale);
+            let available = match section.view(std::time::Instant::now()) {
+                Some(view) => !view.stale,
+                None => has_no_readings(section),
+            };
             if self.available.get(&section.name) != Some(&available) {
                 let word = if available { "online" } else { "offline" };
                 connection.send(Message::retained(topics.availability(&section.name), word))?;
                 self.available.insert(section.name.clone(), available);
             }
         }
+        self.report_texts(connection)?;
+        let Settings { keys, .. } = &*self.settings;
         if keys.discovery != Discovery::Off {
+            for section in
+                self.cx.store.sections().iter().filter(|section| self.cx.route.has_source(&section.name))
+            {
+                if keys.allow_commands && has_no_readings(section) {
+                    self.announcer.learn(&Seen::from([(section.name.clone(), BTreeMap::new())]));
+                }
+            }
             if self.seen.has_changed().unwrap_or(false) {
                 self.announcer.learn(&self.seen.borrow_and_update());
             }
             self.announcer.update(&self.settings, &self.cx, connection)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the state of each source without numbers. The journal has numbers only, so there are no records of it.
+    fn report_texts(&mut self, connection: &Connection) -> Result<(), ClientError> {
+        let Self { settings, cx, link, seen, announcer, texts, .. } = self;
+        let is_number = |reading: &&Reading| matches!(reading.value, Value::Number(_));
+        let sections = cx.store.sections().iter().filter(|section| cx.route.has_source(&section.name));
+        for Section { name, .. } in sections.map(|section| &**section) {
+            let view = cx.store.section(name).and_then(|section| section.view(std::time::Instant::now()));
+            let Some(view) = view else { continue };
+            let batch = &view.snapshot.batch;
+            let readings = batch.readings.iter().filter(|reading| cx.route.has_series(&reading.name));
+            let readings: Vec<_> = readings.take(state::MAX_MEMBERS).collect();
+            let has_records =
+                seen.borrow().get(name).is_some_and(|seen| seen.values().any(|one| is_number(&one)));
+            if readings.is_empty()
+                || has_records
+                || readings.iter().any(is_number)
+                || texts.get(name) == Some(&batch.taken_at)
+            {
+                continue;
+            }
+            let members = readings.iter().map(|reading| (&*reading.name, &reading.value, None));
+            let message = Message {
+                topic: settings.topics.state(name),
+                payload: state::object(batch.taken_at, members),
+                retain: settings.keys.retain,
+                time: Some(batch.taken_at),
+            };
+            connection.send(message.clone())?;
+            link.sent(&message);
+            texts.insert(name.clone(), batch.taken_at);
+            let readings = readings.into_iter().map(|reading| (reading.name.clone(), reading.clone()));
+            announcer.learn(&Seen::from([(name.clone(), readings.collect())]));
         }
         Ok(())
     }
@@ -123,4 +175,9 @@ impl Presence {
             self.runner.call(topics, topic, message);
         }
     }
+}
+
+/// Returns whether a source works without any readings: it has commands only.
+fn has_no_readings(section: &Section) -> bool {
+    section.health.status.state() == State::Delivering && section.view(std::time::Instant::now()).is_none()
 }

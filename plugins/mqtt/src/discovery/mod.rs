@@ -96,10 +96,11 @@ impl Announcer {
         self.sections.values_mut().for_each(Section::has_news);
     }
 
-    /// Adds the readings that were seen.
+    /// Adds the readings that were seen; none of a source that has commands only.
     pub(crate) fn learn(&mut self, seen: &Seen) {
         for (name, readings) in seen {
             let section = self.sections.entry(name.clone()).or_default();
+            section.grown.get_or_insert_with(Instant::now);
             for (name, reading) in readings {
                 if !section.readings.contains_key(name) {
                     section.readings.insert(name.clone(), reading.clone());
@@ -148,8 +149,10 @@ impl Announcer {
     fn identify(&mut self, settings: &Settings, cx: &PublisherContext) {
         for (name, section) in &mut self.sections {
             let view = cx.store.section(name).and_then(|section| section.view(std::time::Instant::now()));
-            let Some(view) = view else { continue };
-            let readings = &view.snapshot.batch.readings;
+            if view.is_none() && !section.readings.is_empty() {
+                continue;
+            }
+            let readings = view.as_ref().map_or(&[][..], |view| &view.snapshot.batch.readings);
             if let Some((rank, text)) = number(readings, &cx.route)
                 && section.number.as_ref().is_none_or(|(known, _)| rank <= *known)
             {

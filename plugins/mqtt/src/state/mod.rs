@@ -22,7 +22,7 @@ const LATE: Duration = Duration::from_secs(30);
 /// later.
 const SAME: Duration = Duration::from_secs(1);
 /// Maximum number of members in a source's object. Only a device that makes up names has more.
-const MAX_MEMBERS: usize = 2500;
+pub(crate) const MAX_MEMBERS: usize = 2500;
 
 /// Readings that were seen, by source and name, each as it came first.
 pub(crate) type Seen = BTreeMap<Text, BTreeMap<Text, Reading>>;
@@ -245,7 +245,7 @@ fn time_name(reading: &str) -> String {
 }
 
 /// Returns `{"timestampUTC":"…","POWER_IMPORT":4457.153,…}`. A member may have a time of its own.
-fn object<'m>(
+pub(crate) fn object<'m>(
     time: Timestamp,
     members: impl IntoIterator<Item = (&'m str, &'m Value, Option<Timestamp>)>,
 ) -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use framework::{
     Arg, Args, Batch, Command, CommandError, CommandSpec, Commands, PublisherContext, Timestamp, async_trait,
-    testing::publisher_context,
+    testing::{publisher_context, source_has_nothing_new},
 };
 use serde_json::Value as Json;
 use tokio::{runtime::Handle, sync::Notify};
@@ -96,6 +96,87 @@ pub(crate) async fn a_button_runs_its_command() {
     watcher.send("smartmeter/grid/command/set_s0", "much", false).await;
     watcher.send(number["command_topic"].as_str().unwrap(), "13756.57", false).await;
     assert_eq!(done.until(2).await, ["reset_s0 ", "set_s0 13756.57"]);
+}
+
+pub(crate) async fn every_kind_of_value_is_entered_and_checked() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let done = Arc::<Done>::default();
+    let command = |name: &str, arg| -> Arc<dyn Command> {
+        let (name, done) = (name.to_owned(), Arc::clone(&done));
+        let spec = CommandSpec::new(name.clone(), "does it").arg(arg).shown_by("CURRENT_POWER_SUM");
+        Arc::new(spec.run(async move |args| {
+            done.log.lock().unwrap().push(format!("{name} {}", serde_json::to_string(&args).unwrap()));
+            done.news.notify_one();
+            Ok(())
+        }))
+    };
+    let all = [
+        command("target", Arg::number("x", "temperature").unit("°C").min(-5).max(30)),
+        command("minutes", Arg::integer("x", "time").unit("min").max(90)),
+        command("pump", Arg::bool("x", "whether it runs")),
+        command("mode", Arg::one_of("x", "mode", ["eco", "boost"])),
+        command("note", Arg::text("x", "note")),
+    ];
+    let mut cx = publisher_context(&[("grid", Batch::now(grid(0)))]);
+    cx.commands = Commands::new([("grid", &all[..], Handle::current())]);
+    let mut home = open(&broker.url(), "allow_commands = true", &cx).await;
+    ready(&watcher, &mut home).await;
+    let message: Json =
+        serde_json::from_str(&watcher.on("homeassistant/device/smartmeter_grid/config")[0]).unwrap();
+    let entity = |name: &str| message["cmps"][format!("command-{name}")].clone();
+    assert_eq!((&entity("target")["min"], &entity("target")["max"]), (&(-5).into(), &30.into()));
+    for (name, platform) in [
+        ("target", "number"),
+        ("minutes", "number"),
+        ("pump", "switch"),
+        ("mode", "select"),
+        ("note", "text"),
+    ] {
+        assert_eq!(entity(name)["p"], platform);
+        assert_eq!(entity(name)["state_topic"], "smartmeter/grid/state");
+    }
+    let payload_on = entity("pump")["payload_on"].clone();
+    for (name, payload) in [
+        ("target", "-5"),
+        ("target", "-5.5"), // ignored, as three of the next ones
+        ("minutes", "90"),
+        ("minutes", "91"),
+        ("pump", payload_on.as_str().unwrap()),
+        ("pump", "maybe"),
+        ("pump", "off"),
+        ("mode", "fast"),
+        ("mode", "boost"),
+        ("note", "good night"),
+    ] {
+        let topic = entity(name)["command_topic"].as_str().unwrap().to_owned();
+        let count = done.log.lock().unwrap().len();
+        watcher.send(&topic, payload, false).await;
+        if !["-5.5", "91", "maybe", "fast"].contains(&payload) {
+            done.until(count + 1).await;
+        }
+    }
+    let ran = done.log.lock().unwrap().join(" ");
+    let expected = r#"target {"x":-5} minutes {"x":90} pump {"x":true} pump {"x":false} mode {"x":"boost"} note {"x":"good night"}"#;
+    assert_eq!(ran, expected);
+}
+
+pub(crate) async fn a_source_that_has_commands_only_is_announced() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let (mut cx, done) = context();
+    let stats = framework::Stats::default();
+    let heat = framework::Section::new("heat", "test", std::time::Duration::from_secs(30), stats);
+    cx.store = framework::Store::new([heat]);
+    source_has_nothing_new(&cx, "heat");
+    let _home = open(&broker.url(), "allow_commands = true", &cx).await;
+    watcher.until_last("smartmeter/heat/availability", "online").await;
+    let device = "homeassistant/device/smartmeter_heat/config";
+    watcher.until("announcement", |heard| heard.iter().any(|heard| heard.topic == device)).await;
+    let message: Json = serde_json::from_str(&watcher.on(device)[0]).unwrap();
+    assert_eq!(message["cmps"].as_object().unwrap().keys().collect::<Vec<_>>(), ["command-reset_s0"]);
+    watcher.send("smartmeter/heat/command/reset_s0", "PRESS", false).await;
+    assert_eq!(done.until(1).await, ["reset_s0 "]);
 }
 
 pub(crate) async fn commands_are_run_in_order() {

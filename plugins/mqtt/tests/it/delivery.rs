@@ -275,6 +275,30 @@ pub(crate) async fn a_source_without_a_batch_is_offline() {
     watcher.until_last("smartmeter/dead/availability", "offline").await;
 }
 
+pub(crate) async fn a_source_of_texts_has_a_state() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let lock = |state: &str| Batch::now(vec![Reading::text("state", state), Reading::text("by", "anna")]);
+    let cx = publisher_context(&[("lock", lock("open")), ("grid", Batch::now(grid(0)))]);
+    let mut home = open(&broker.url(), "", &cx).await;
+    let state = "smartmeter/lock/state";
+    let shows = |heard: &[Heard], word: &str| {
+        let states = heard.iter().filter(|heard| heard.topic == state);
+        states.filter(|heard| heard.payload.contains(&format!(r#""state":"{word}","by":"anna""#))).count()
+    };
+    watcher.until("the text", |heard| shows(heard, "open") == 1).await;
+    update_source(&cx, "lock", lock("closed"));
+    watcher.until("the next text", |heard| shows(heard, "closed") == 1).await;
+    let device = "homeassistant/device/smartmeter_lock/config";
+    watcher.until("announcement", |heard| heard.iter().any(|heard| heard.topic == device)).await;
+    assert!(watcher.on(device)[0].contains("value_json['state']"));
+    let later = Watcher::latecomer(broker.port).await;
+    later.until("retained text", |heard| shows(heard, "closed") == 1).await;
+    // Records have the texts of a source with numbers.
+    deliver(&mut home, &[record("grid", Timestamp::now(), grid(1))]).await;
+    assert_eq!(watcher.on("smartmeter/grid/state").len(), 1);
+}
+
 pub(crate) async fn a_source_that_is_gone_is_offline() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
