@@ -1,5 +1,7 @@
 //! Commands on the page: from this machine and from others, with a token and without.
 
+use std::path::Path;
+
 use super::{
     household::{CONSUMER, Household, METER, Plan, TOKEN},
     now::nothing_amiss,
@@ -11,6 +13,7 @@ pub const TESTS: &[Test] = &[
     ("a_command_is_confirmed_and_done", from_here),
     ("a_command_from_elsewhere_needs_the_token", with_token),
     ("without_a_configured_token_the_page_explains_the_refusal", refused),
+    ("each_argument_has_the_field_of_its_kind_with_its_limits", fields),
     ("everything_a_meter_sends_is_in_its_table", readings),
 ];
 
@@ -106,6 +109,88 @@ fn refused() {
     let text = || format!("{} {}", browser.text("dialog"), browser.text("toast"));
     browser.until("the reason", || text().contains("token"));
     assert_eq!(count(&household), before);
+}
+
+/// A source without a device, whose command has every kind of argument. It writes them to a file.
+fn room(file: &Path) -> String {
+    let args = ["target", "minutes", "fan", "mode", "by"]
+        .map(|arg| format!("$SMARTMETER_ARG_{}", arg.to_uppercase()));
+    format!(
+        r#"
+[sources.room]
+plugin = "exec"
+[sources.room.commands.heat]
+about = "heats"
+command = ["/bin/sh", "-c", 'echo "{}" > {}']
+args = [
+  {{ name = "target", about = "temperature", unit = "°C", min = -5, max = 30, step = 0.5 }},
+  {{ name = "minutes", kind = "integer", about = "time", unit = "min", max = 90, optional = true }},
+  {{ name = "fan", kind = "bool", about = "fan", default = false }},
+  {{ name = "mode", kind = "text", about = "mode", choices = ["eco", "boost"], default = "eco" }},
+  {{ name = "by", kind = "text", about = "who says so", optional = true }},
+]
+"#,
+        args.join(","),
+        file.display()
+    )
+}
+
+fn fields() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("args");
+    let household = Household::start(&Plan { more: &room(&file), ..Plan::default() });
+    let browser = household.open("de-DE");
+    browser.click("nav-sources");
+    let field = |arg: &str| format!("arg-room.heat-{arg}");
+    browser.await_shown(&field("target"));
+    let kind = |arg: &str| {
+        let body = "const e = document.querySelector(`[data-test=\"${arguments[0]}\"]`); return `${e.localName} ${e.type} ${e.value}`;";
+        browser.script(body, &[field(arg).into()])
+    };
+    for (arg, expected) in [
+        ("target", "input text "),
+        ("minutes", "input text "),
+        ("fan", "input checkbox on"),
+        ("mode", "select select-one eco"),
+        ("by", "input text "),
+    ] {
+        assert_eq!(kind(arg), expected);
+    }
+    let form = browser.text("command-room.heat");
+    for expected in
+        ["temperature (°C)", "-5 °C bis 30 °C, in Schritten von 0,5", "höchstens 90 min, freiwillig"]
+    {
+        let form = form.replace('\u{a0}', " ").replace('−', "-");
+        assert!(form.contains(expected), "{expected} is not in {form}");
+    }
+    // Each of these is told before anything is sent, in the field's own place.
+    let problem = |arg: &str, text: &str| {
+        browser.enter(&field(arg), text);
+        browser.click("run-room.heat");
+        assert!(!browser.shows("dialog"));
+        browser.text(&format!("#arg-room\\.heat-{arg}-problem")).replace('\u{a0}', " ").replace('−', "-")
+    };
+    for text in ["-5,5", "31", "20,3"] {
+        let limits = "Bitte eine passende Zahl eingeben: -5 °C bis 30 °C, in Schritten von 0,5.";
+        assert_eq!(problem("target", text), limits, "{text}");
+    }
+    assert!(problem("target", "warm").starts_with("Bitte eine Zahl eingeben, zum Beispiel"));
+    assert!(problem("target", "").starts_with("Bitte eine Zahl eingeben, zum Beispiel"));
+    assert_eq!(problem("minutes", "1,5"), "Bitte eine ganze Zahl eingeben, zum Beispiel 3.");
+    assert!(!file.exists());
+    browser.enter(&field("target"), "-4,5");
+    browser.enter(&field("minutes"), "");
+    browser.click(&field("fan"));
+    browser.click(&format!("{} option[value=boost]", field("mode")));
+    browser.click("run-room.heat");
+    browser.await_shown("dialog");
+    let question = browser.text("dialog-text").replace('\u{a0}', " ").replace('−', "-");
+    assert!(question.contains("target = -4,5 °C, fan = ja, mode = boost"), "{question}");
+    browser.click("confirm");
+    let done = || std::fs::read_to_string(&file).unwrap_or_default();
+    browser.until("done", || done().trim() == "-4.5,,true,boost,");
+    browser.until("said", || browser.attribute("toast", "data-kind").as_deref() == Some("good"));
+    nothing_amiss(&browser, &household.url());
 }
 
 fn readings() {

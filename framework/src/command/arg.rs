@@ -29,7 +29,6 @@ pub struct Arg {
     #[serde(skip)]
     pub name: Text,
     /// A few words for people, without unit and limits.
-    #[serde(skip)]
     pub about: Text,
     /// Its type.
     #[serde(skip)]

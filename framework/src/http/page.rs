@@ -36,7 +36,7 @@ macro_rules! assets {
 }
 
 /// Returns all files of the page; the first one is the page itself.
-fn assets() -> [Asset; 23] {
+fn assets() -> [Asset; 24] {
     assets![
         "index.html",
         "style.css",
@@ -61,6 +61,7 @@ fn assets() -> [Asset; 23] {
         "history.js",
         "sources.js",
         "command.js",
+        "field.js",
     ]
 }
 

@@ -1,7 +1,8 @@
 // Commands: a form for each, a dialog that explains the effect, and the token if one is needed.
 
 import { button, elements, h, on, say, set, show, write } from './dom.js';
-import { exact, number, separators } from './format.js';
+import { field } from './field.js';
+import { exact } from './format.js';
 import { house, nameOf } from './live.js';
 import { sumOf } from './model.js';
 import { known, t } from './text.js';
@@ -33,19 +34,17 @@ export function start(message) {
   document.body.append(element);
 }
 
-// Returns the form of a command, as shown by /cmds.
+// Returns the form of a command, as shown by `/cmds?details`.
 export function form(section, command) {
   const { Name: name, Args: args, About: about } = command;
   const short = name.slice(section.length + 1);
+  const shown = house.sections.get(section)?.readings[command.ShownBy];
+  const current = Object.keys(args).length === 1 ? (shown?.value ?? shown) : null;
   const fields = Object.entries(args).map(([arg, kind]) => {
-    const id = `arg-${name}-${arg}`;
-    // As text, so that a decimal comma works in every browser.
-    const attributes = { type: 'text', autocomplete: 'off', 'aria-describedby': `${id}-problem` };
-    const input = h('input', { id, 'data-test': id, ...attributes });
-    if (kind === 'float') set(input, { inputmode: 'decimal' });
-    const said = known(`arg_${short}_${arg}`) ?? command.ArgsAbout?.[arg] ?? known(`arg_${arg}`) ?? arg;
-    const problem = h('small.problem', { id: `${id}-problem`, hidden: true });
-    return { arg, kind, input, problem, element: h('div.field', h('label', { for: id }, said), input, problem) };
+    const details = command.ArgsDetails[arg];
+    const unit = details.unit ? ` (${details.unit})` : '';
+    const label = known(`arg_${short}_${arg}`) ?? (details.about ? details.about + unit : known(`arg_${arg}`)) ?? arg;
+    return field(`arg-${name}-${arg}`, { arg, kind, label, current, ...details });
   });
   const title = known(`command_${short}`) ?? short;
   const element = h(
@@ -58,47 +57,26 @@ export function form(section, command) {
   );
   on(element, 'submit', (event) => {
     event.preventDefault();
-    const values = {};
-    let fine = true;
-    for (const { arg, kind, input, problem } of fields) {
-      const value = kind === 'float' ? parsed(input.value) : input.value;
-      const wrong = value === null || value === '';
-      const wanted = kind === 'float' ? t('bad_number', { example: number(13756.57, 2) }) : t('bad_text');
-      say(problem, wrong ? wanted : null);
-      set(input, { 'aria-invalid': wrong ? 'true' : null });
-      if (wrong && fine) input.focus();
-      fine &&= !wrong;
-      values[arg] = value;
-    }
-    if (fine) question({ section, name, short, title, values });
+    // All of them, so that each shows its problem; the first one with a problem gets the focus.
+    const wrong = fields.filter((one) => !one.check());
+    if (wrong.length) return wrong[0].focus();
+    const given = fields.filter((one) => one.value() !== undefined);
+    const values = Object.fromEntries(given.map((one) => [one.arg, one.value()]));
+    question({ section, name, short, title, values, told: given.map((one) => one.told()) });
   });
   return element;
 }
 
-// Parses a number as people type it, with the locale's marks, or as programs write it. `null` if it is not valid.
-export function parsed(text) {
-  const plain = text.trim().replace(/[\s'’\u202f\u00a0]/g, '');
-  const marks = plain.match(/[.,]/g) ?? [];
-  // `13.756` has decimals where people write `13,756` for thousands, and the other way round.
-  const thousands =
-    /^-?\d{1,3}([.,])\d{3}(\1\d{3})*$/.test(plain) && (marks.length > 1 || marks[0] === separators.group);
-  const last = thousands ? plain.length : Math.max(plain.lastIndexOf(','), plain.lastIndexOf('.'), -1);
-  const [whole, decimals] = last < 0 ? [plain, ''] : [plain.slice(0, last), plain.slice(last + 1)];
-  const joined = `${whole.replace(/[.,]/g, '')}.${decimals}`;
-  return /^-?\d+\.\d*$/.test(joined) ? Number(joined) : null;
-}
-
 // Returns the effect of a command in words.
-function explained({ section, short, title, values }) {
+function explained({ section, short, title, values, told }) {
   const source = nameOf(section);
   const counter = house.subjects.find((subject) => subject.section === section && subject.imports);
   const count = counter && sumOf(counter.imports, house.sections.get(section).readings);
   const from = typeof count === 'number' ? exact(count, counter.unit) : t('unknown_value');
   const about = `about_${short}`;
   if (known(about)) return t(about, { source, now: from, value: exact(values.value ?? 0, 'kWh') });
-  const args = Object.entries(values).map(([name, value]) => `${name} = ${exact(value, '')}`);
-  const told = args.length ? ` ${t('about_with', { args: args.join(', ') })}` : '';
-  return t('about_any', { command: title, source }) + told;
+  const withArgs = told.length ? ` ${t('about_with', { args: told.join(', ') })}` : '';
+  return t('about_any', { command: title, source }) + withArgs;
 }
 
 function question(command) {

@@ -207,7 +207,17 @@ export default {
   not_allowed_text:
     'smartmeter nimmt sie nur vom eigenen Rechner an, solange in [server] der Konfiguration kein Token steht.',
   bad_number: 'Bitte eine Zahl eingeben, zum Beispiel {example}.',
+  bad_whole: 'Bitte eine ganze Zahl eingeben, zum Beispiel {example}.',
+  bad_limits: 'Bitte eine passende Zahl eingeben: {limits}.',
   bad_text: 'Bitte ausfüllen.',
+  choose: 'Bitte auswählen',
+  from_to: '{from} bis {to}',
+  at_least: 'mindestens {from}',
+  at_most: 'höchstens {to}',
+  in_steps: 'in Schritten von {step}',
+  optional: 'freiwillig',
+  yes: 'ja',
+  no: 'nein',
   command_failed: 'Das hat nicht geklappt: {reason}',
   // Readings by OBIS code
   q_import: 'Bezogene Energie',

@@ -204,7 +204,17 @@ export default {
   not_allowed_text:
     'smartmeter takes them from its own machine only, until a token is set in [server] of the configuration.',
   bad_number: 'Please enter a number, such as {example}.',
+  bad_whole: 'Please enter a whole number, such as {example}.',
+  bad_limits: 'Please enter a number that fits: {limits}.',
   bad_text: 'Please fill this in.',
+  choose: 'Please choose',
+  from_to: '{from} to {to}',
+  at_least: 'at least {from}',
+  at_most: 'at most {to}',
+  in_steps: 'in steps of {step}',
+  optional: 'optional',
+  yes: 'yes',
+  no: 'no',
   command_failed: 'That did not work: {reason}',
   // Readings by OBIS code
   q_import: 'Imported energy',

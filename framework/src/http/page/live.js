@@ -201,7 +201,7 @@ async function readZone() {
 
 async function readCommands() {
   try {
-    const { json } = await ask('cmds');
+    const { json } = await ask('cmds?details');
     house.commands = json.Commands.map(({ Command }) => Command);
   } catch {
     house.commands = [];

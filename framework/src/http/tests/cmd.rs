@@ -49,9 +49,10 @@ async fn the_list_shows_kinds_limits_and_defaults_in_the_declared_order() {
     );
     assert_eq!(program.get("/cmds").await.body, format!("{list}}}}}]}}"));
     let details = concat!(
-        r#","ArgsDetails":{"target":{"unit":"°C","min":-5,"max":30,"step":0.5},"#,
-        r#""mode":{"choices":["eco","boost"],"optional":true,"default":"eco"},"#,
-        r#""fan":{"optional":true,"default":false},"minutes":{"optional":true},"by":{"optional":true}},"#,
+        r#","ArgsDetails":{"target":{"about":"temperature","unit":"°C","min":-5,"max":30,"step":0.5},"#,
+        r#""mode":{"about":"mode","choices":["eco","boost"],"optional":true,"default":"eco"},"#,
+        r#""fan":{"about":"whether the fan runs","optional":true,"default":false},"#,
+        r#""minutes":{"about":"time","optional":true},"by":{"about":"who says so","optional":true}},"#,
         r#""ShownBy":"target"}}]}"#,
     );
     assert_eq!(program.get("/cmds?details").await.body, format!("{list}{details}"));
