@@ -227,6 +227,17 @@ mod tests {
     }
 
     #[test]
+    fn a_window_has_the_last_state_of_a_switch_and_not_its_mean() {
+        let (mut window, mut out) = (Window::new(MINUTE), Waiting::default());
+        for (seconds, is_on) in [(1, true), (2, true), (3, false)] {
+            let batch = Batch { taken_at: at(seconds), readings: vec![Reading::flag("pump", is_on)] };
+            window.take(Record { section: "a".into(), batch }, place(1), at(0), &mut out);
+        }
+        window.finish(&mut out);
+        assert_eq!(drained(&mut out), [("a".to_owned(), 3, "0".to_owned(), Some(1))]);
+    }
+
+    #[test]
     fn an_old_record_passes_unchanged_and_completes_no_window() {
         let (mut window, mut out) = (Window::new(MINUTE), Waiting::default());
         window.take(record("a", 70, "1.0", "1"), place(1), at(0), &mut out);

@@ -132,6 +132,14 @@ mod tests {
     ];
 
     #[test]
+    fn a_state_of_a_switch_is_1_or_0() {
+        let mut out = Exposition::default();
+        add(&mut out, "m", &Reading::flag("pump", true));
+        let text = String::from_utf8(out.text()).unwrap();
+        assert!(text.contains(r#"meter_reading{meter="m",reading="pump",unit=""} 1"#), "{text}");
+    }
+
+    #[test]
     fn each_register_has_its_metric() {
         for (code, number, unit, expected) in METRICS {
             assert_eq!(line(code, number, unit), *expected);
