@@ -143,7 +143,7 @@ fn bad_programs_are_named_in_log_and_health_and_hurt_nobody() {
 }
 
 #[test]
-fn a_hundred_runs_leave_no_process_and_no_open_file() {
+fn many_runs_leave_no_process_and_no_open_file() {
     let folder = tempfile::tempdir().unwrap();
     let script = "sleep 1000 & echo '{\"n\": 1}'; echo x >&2";
     let program = Program::with_config(folder.path(), &shell("run", script, "interval = \"10ms\""));
@@ -156,10 +156,60 @@ fn a_hundred_runs_leave_no_process_and_no_open_file() {
     };
     until("ran", || program.count("run", "starts") >= 5);
     let before = files();
-    until("ran", || program.count("run", "starts") >= 100);
+    until("ran", || program.count("run", "starts") >= 50);
     // A run has three pipes and the number of its process open.
     assert!(files() <= before + 8, "{} open files, {before} before", files());
     assert!(children() <= 2, "{} processes", children());
+}
+
+#[test]
+fn each_sensor_of_a_receiver_is_in_data_and_once_in_the_history() {
+    let folder = tempfile::tempdir().unwrap();
+    // Two sensors in turns, as `rtl_433 -M time:unix` writes them.
+    let start = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() - 60;
+    let line = |second: u64, id: u32, value: &str| {
+        let time = start + second;
+        format!("{{\"time\":\"{time}\",\"model\":\"T\",\"id\":{id},\"temperature_C\":{value}}}")
+    };
+    let lines = [line(0, 1, "21.30"), line(10, 2, "-4.5"), line(20, 1, "21.40"), line(30, 1, "21.50")];
+    let script = format!("printf '%s\\n' '{}'; exec sleep 1000", lines.join("' '"));
+    let keys = "mode = \"stream\"\nformat = \"flat-json\"\ntags = [\"model\", \"id\"]\nexpire_after = \"1h\"\n\
+                readings = { \"*_temperature_C\" = { unit = \"°C\" } }";
+    let program = Program::with_config(folder.path(), &shell("radio", &script, keys));
+    let data = program.until("/data/radio", "heard", |data| data["T_1_temperature_C"] == 21.5);
+    assert_eq!(data["T_2_temperature_C"], -4.5);
+    let history = "/history/radio/T_2_temperature_C?from=-1h&step=raw";
+    let history = program.until(history, "recorded", |history| history.to_string().contains("-4.5"));
+    assert_eq!(history.to_string().matches("-4.5").count(), 1, "{history}");
+}
+
+#[test]
+fn commands_of_a_program_are_listed_checked_and_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "echo '{\"flow\": 30}'; while read -r word value; do echo \"{\\\"flow\\\": $value}\"; done";
+    let mut config = shell("heatpump", script, "mode = \"stream\"");
+    config += "[sources.heatpump.commands.set_flow]\n\
+               about = \"sets the flow temperature\"\n\
+               write = \"flow {value}\"\n\
+               args = [{ name = \"value\", about = \"temperature\", unit = \"°C\", min = 20, max = 55, step = 0.5 }]\n\
+               shown_by = \"flow\"\n\
+               [sources.heatpump.commands.version]\n\
+               about = \"says its version\"\n\
+               command = [\"/bin/echo\", \"1.5\"]\n";
+    let program = Program::with_config(folder.path(), &config);
+    let (_, list) = program.get("/cmds");
+    let first = &list["Commands"][0]["Command"];
+    assert_eq!(first["Name"], "heatpump.set_flow");
+    assert_eq!(first["Args"]["value"], "float");
+    program.until("/data/heatpump", "running", |data| data["flow"] == 30);
+    let (status, answer) = program.post("/cmd", r#"{"name": "set_flow", "args": {"value": 42.5}}"#);
+    assert_eq!((status, &answer["result"]), (200, &true.into()));
+    program.until("/data/heatpump", "set", |data| data["flow"] == 42.5);
+    let (status, answer) = program.post("/cmd", r#"{"name": "set_flow", "args": {"value": 60}}"#);
+    assert_eq!(status, 400);
+    assert!(answer.to_string().contains("from 20 to 55"), "{answer}");
+    let (status, answer) = program.post("/cmd", r#"{"name": "heatpump.version"}"#);
+    assert_eq!((status, &answer["result"]), (200, &1.5.into()));
 }
 
 /// Figures of `/proc/<pid>/status`, in kilobytes or as they are.
