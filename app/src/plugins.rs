@@ -4,6 +4,7 @@
 
 use plugin_csv as _;
 use plugin_d0 as _;
+use plugin_derived as _;
 use plugin_exec as _;
 use plugin_influx as _;
 use plugin_mqtt as _;

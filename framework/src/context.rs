@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     Decimal, Role, Text, Timestamp,
-    inputs::Inputs,
+    inputs::{CounterStep, CounterSteps, Inputs},
     journal::{Journal, ReadError},
 };
 
@@ -130,13 +130,20 @@ pub struct SourceContext {
     stale_after: Duration,
     journal: Arc<OnceLock<Journal>>,
     inputs: Inputs,
+    counter_steps: CounterSteps,
 }
 
 impl SourceContext {
     /// The context of a source. The framework and tests make it.
     #[doc(hidden)]
     pub fn new(context: Context, stale_after: Duration) -> Self {
-        Self { context, stale_after, journal: Arc::default(), inputs: Inputs::default() }
+        Self {
+            context,
+            stale_after,
+            journal: Arc::default(),
+            inputs: Inputs::default(),
+            counter_steps: CounterSteps::default(),
+        }
     }
 
     /// The time without a batch after which the source counts as stale. A source without news repeats its last
@@ -148,6 +155,7 @@ impl SourceContext {
     /// Reports that a command has set a counter, so that the step does not count as consumption. Call it before a
     /// batch shows the new value; `name` and `unit` are those of the reading.
     pub fn counter_was_set(&self, name: &str, unit: &str, before: Decimal, after: Decimal) {
+        self.counter_steps.note(CounterStep { name: name.into(), at: Timestamp::now(), before, after });
         if let Some(journal) = self.journal.get() {
             journal.counter_set(&self.name, name, unit, before, after);
         }
@@ -187,6 +195,11 @@ impl SourceContext {
         let journal = self.journal.get().ok_or_else(off)?;
         journal.wait_open(limit);
         journal.saved(&self.name)
+    }
+
+    /// The steps that commands have made in its counters.
+    pub(crate) fn counter_steps(&self) -> &CounterSteps {
+        &self.counter_steps
     }
 
     /// The inputs that it has asked for.

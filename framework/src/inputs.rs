@@ -5,7 +5,7 @@
 //! program connects each input with its section of the store before any source is read.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    ConfigError, Place, SourceContext, Store, Text,
+    ConfigError, Decimal, Place, SourceContext, Store, Text, Timestamp,
     store::{Section, View},
 };
 
@@ -33,6 +33,7 @@ pub struct Input {
 #[derive(Debug, Default)]
 struct Link {
     section: OnceLock<Arc<Section>>,
+    counter_steps: OnceLock<CounterSteps>,
     is_optional: AtomicBool,
 }
 
@@ -75,6 +76,13 @@ impl Input {
         std::future::pending().await
     }
 
+    /// Returns the newest steps that commands have made in a counter, in order of time. Such a step is no consumption. A
+    /// batch that was taken after it shows it.
+    pub fn counter_steps(&self, name: &str) -> Vec<CounterStep> {
+        let steps = self.link.counter_steps.get().map(CounterSteps::all).unwrap_or_default();
+        steps.into_iter().filter(|step| step.name == name).collect()
+    }
+
     fn news(&mut self) -> Option<&mut watch::Receiver<()>> {
         if self.news.is_none() {
             let section = self.link.section.get()?;
@@ -85,6 +93,40 @@ impl Input {
             self.news = Some(news);
         }
         self.news.as_mut()
+    }
+}
+
+/// Step of a counter that a command has set to another number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CounterStep {
+    /// Name of the reading.
+    pub name: Text,
+    /// Time of the command.
+    pub at: Timestamp,
+    /// Number just before.
+    pub before: Decimal,
+    /// Number just after.
+    pub after: Decimal,
+}
+
+/// Newest steps of the counters of one source.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CounterSteps(Arc<Mutex<VecDeque<CounterStep>>>);
+
+/// Most steps that are kept: a reader takes them within a moment.
+const MOST_STEPS: usize = 64;
+
+impl CounterSteps {
+    pub(crate) fn note(&self, step: CounterStep) {
+        let mut steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if steps.len() == MOST_STEPS {
+            steps.pop_front();
+        }
+        steps.push_back(step);
+    }
+
+    fn all(&self) -> Vec<CounterStep> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
@@ -132,16 +174,24 @@ impl SourceContext {
 }
 
 /// Connects the inputs of each source with the sections that they read.
-pub(crate) fn connect<'s>(sources: impl IntoIterator<Item = (&'s Inputs, &'s Arc<Section>)>, store: &Store) {
+pub(crate) fn connect<'s>(
+    sources: impl IntoIterator<Item = (&'s SourceContext, &'s Arc<Section>)> + Clone,
+    store: &Store,
+) {
+    let of_source = sources.clone().into_iter().map(|(cx, section)| (&*section.name, cx.counter_steps()));
+    let counter_steps: BTreeMap<&str, &CounterSteps> = of_source.collect();
     let mut needs = BTreeMap::<&str, (&Arc<Section>, Vec<Arc<Section>>)>::new();
-    for (inputs, section) in sources {
-        let asked = inputs.all();
+    for (cx, section) in sources {
+        let asked = cx.inputs().all();
         let mut needed = Vec::new();
         for input in &asked {
             let Some(read) = store.section(&input.source) else { continue };
             // Also a source that is never asked for a wake-up: its handle may be cloned later.
             read.wake_readers();
             let _ = input.link.section.set(Arc::clone(read));
+            if let Some(steps) = counter_steps.get(&*input.source) {
+                let _ = input.link.counter_steps.set((*steps).clone());
+            }
             if !input.is_optional() {
                 needed.push(Arc::clone(read));
             }
@@ -223,7 +273,7 @@ mod tests {
             asked.collect()
         };
         let inputs = contexts.iter().zip(sources).map(ask).collect();
-        connect(contexts.iter().map(SourceContext::inputs).zip(store.sections()), &store);
+        connect(contexts.iter().zip(store.sections()), &store);
         (store, inputs)
     }
 

@@ -59,7 +59,7 @@ pub use crate::{
     context::{Context, Counter, Fact, SourceContext, Stats},
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},
     faults::Faults,
-    inputs::Input,
+    inputs::{CounterStep, Input},
     period::Period,
     plugin::{PluginInfo, Role, plugins},
     publish::Route,

@@ -85,7 +85,7 @@ impl Service {
         let names = publishers.iter().map(|(publisher, ..)| Text::from(&publisher.name)).collect();
         let (journal, keeper) = start_journal(&journal, server.runtime_dir.clone(), names)?;
         let store = Store::new(sources.iter().map(|(_, section, _)| Arc::clone(section)));
-        let inputs = sources.iter().map(|(source, section, _)| (source.context.inputs(), section));
+        let inputs = sources.iter().map(|(source, section, _)| (&source.context, section));
         inputs::connect(inputs, &store);
         let commands = Commands::new(sources.iter().map(|(source, _, worker)| {
             (source.name.as_str(), &source.commands[..], worker.handle().clone())

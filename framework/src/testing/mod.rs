@@ -29,7 +29,7 @@ mod tests;
 pub use self::{
     contract::{check, check_endpoint, check_publisher},
     program::{
-        connect_inputs, endpoint_context, publisher_context, publisher_context_stale_after,
+        connect_inputs, endpoint_context, program_of, publisher_context, publisher_context_stale_after,
         source_has_nothing_new, table_keys, update_source,
     },
     section::{call, endpoint, first_batch, publisher, source},

@@ -24,6 +24,13 @@ pub fn publisher_context_stale_after(batches: &[(&str, Batch)], stale_after: Dur
     context
 }
 
+/// Returns the context of a program that has these sources, without batches, which turn stale after such a time.
+pub fn program_of(sources: &[impl AsRef<str>], stale_after: Duration) -> PublisherContext {
+    let section = |name: &str| crate::store::Section::new(name, "test", stale_after, Stats::default());
+    let store = Store::new(sources.iter().map(|name| section(name.as_ref())));
+    PublisherContext { store, commands: Commands::default(), route: Arc::default() }
+}
+
 /// Returns the context of an endpoint in the same program.
 pub fn endpoint_context(context: &PublisherContext) -> EndpointContext {
     let visitors = Arc::new(Visitors::new(&parse("", None).server));
@@ -50,12 +57,18 @@ pub fn source_has_nothing_new(context: &PublisherContext, source: &str) {
     section.confirm(std::time::Instant::now());
 }
 
-/// Connects the inputs of a source with the program of a context, as the running program does. If that has a section of
-/// the source itself, it turns stale with its inputs.
-pub fn connect_inputs(source: &ConfiguredSource, context: &PublisherContext) {
-    let unread = Arc::new(crate::store::Section::new("", "test", source.stale_after, Stats::default()));
-    let section = context.store.section(&source.name).unwrap_or(&unread);
-    crate::inputs::connect([(source.context.inputs(), section)], &context.store);
+/// Connects the inputs of sources with the program of a context, as the running program does. Those that have a section
+/// there turn stale with their inputs.
+pub fn connect_inputs(sources: &[ConfiguredSource], context: &PublisherContext) {
+    let section = |source: &ConfiguredSource| match context.store.section(&source.name) {
+        Some(section) => Arc::clone(section),
+        None => {
+            let stats = source.context.stats().clone();
+            Arc::new(crate::store::Section::new(&*source.name, "test", source.stale_after, stats))
+        }
+    };
+    let sections: Vec<_> = sources.iter().map(section).collect();
+    crate::inputs::connect(sources.iter().map(|source| &source.context).zip(&sections), &context.store);
 }
 
 /// Returns the keys of `[server]` or `[journal]`.

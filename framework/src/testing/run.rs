@@ -100,10 +100,7 @@ pub fn run(config: &str) -> Run {
         Section::new(&*source.name, source.plugin.kind, source.stale_after, source.context.stats().clone())
     });
     let store = Store::new(sections);
-    inputs::connect(
-        config.sources.iter().map(|source| source.context.inputs()).zip(store.sections()),
-        &store,
-    );
+    inputs::connect(config.sources.iter().map(|source| &source.context).zip(store.sections()), &store);
     let sources = config.sources.iter();
     let commands = Commands::new(
         sources.map(|source| (source.name.as_str(), &source.commands[..], runtime.handle().clone())),

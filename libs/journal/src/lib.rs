@@ -71,6 +71,7 @@ mod wal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::{
+    db::counter_resets::is_counter_reset,
     db::rollup::{Level, Rollup},
     journal::{Journal, Record, Status},
     keeper::{JournalThread, Keeper},

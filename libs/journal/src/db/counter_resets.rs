@@ -11,7 +11,7 @@ use crate::{
     series::Sample,
     time::Micros,
 };
-use reading::{Kind, Meaning, Quantity};
+use reading::{Decimal, Kind, Meaning, Quantity};
 
 /// Counter, and what of its steps is possible.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,6 +65,13 @@ impl Counter {
         let possible = self.max_rate * (seconds + (SHORT_FACTOR - 1.0) * seconds.min(SHORT));
         if self.net { rise.abs() > possible } else { rise < 0.0 || rise > possible }
     }
+}
+
+/// Returns whether the step from one number of a counter to the next does not count as consumption: another meter, a
+/// reset or a slip. Times are in microseconds since 1970.
+pub fn is_counter_reset(meaning: &Meaning, before: (Micros, Decimal), after: (Micros, Decimal)) -> bool {
+    let point = |(time, number): (Micros, Decimal)| (time, number.to_f64());
+    Counter::of(meaning).is_some_and(|counter| counter.is_reset(point(before), point(after)))
 }
 
 /// Returns a sample as a point.

@@ -1,0 +1,247 @@
+//! Values of a configuration.
+
+use framework::{ConfigError, ConfigString, Period, SourceContext, Text};
+
+use super::{ReadSource, StatedUnit, Used, UsedReading, Value, Values};
+use crate::{
+    config::{ValueConfig, check_name},
+    expression::{Dimension, Expression, Mistake, Units},
+    integral,
+};
+
+/// Longest time without a reading that an integral bridges, if the configuration has none.
+const MAX_GAP: Period = Period(std::time::Duration::from_secs(300));
+/// Most digits after the point.
+const MOST_DECIMALS: u8 = 12;
+
+impl Values {
+    /// Checks the values of a configuration.
+    ///
+    /// # Errors
+    /// Returns every mistake: one of the grammar, an unknown source or value, a circle of values, units that cannot be
+    /// added.
+    pub(crate) fn build(config: Vec<(String, ValueConfig)>, cx: &SourceContext) -> Result<Self, ConfigError> {
+        if config.is_empty() {
+            let hint = "write one: `values.HOUSE = { expression = \"grid.POWER + pv.power\", unit = \"W\" }`";
+            return Err(ConfigError::key("values", "there are no values").hint(hint));
+        }
+        let mut mistakes = Vec::new();
+        let mut values = Vec::new();
+        for (name, config) in config {
+            mistakes.extend(check_name(&name).err());
+            match value(name, config) {
+                Ok(value) => values.push(value),
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        // What refers to a value that is wrong itself cannot be judged.
+        ConfigError::all(mistakes)?;
+        let mut all = Self { inputs: Vec::new(), readings: Vec::new(), values, order: Vec::new() };
+        ConfigError::all(all.connect(cx))?;
+        all.order = all.in_order()?;
+        ConfigError::all(all.check_units())?;
+        Ok(all)
+    }
+
+    /// Finds what each operand refers to.
+    fn connect(&mut self, cx: &SourceContext) -> Vec<ConfigError> {
+        let names: Vec<Text> = self.values.iter().map(|value| value.name.clone()).collect();
+        let mut mistakes = Vec::new();
+        for (at, value) in self.values.iter_mut().enumerate() {
+            for (n, operand) in value.expression.operands.iter().enumerate() {
+                let place = value.text.place(operand.part.clone());
+                if operand.source == cx.name() {
+                    match names.iter().position(|name| *name == operand.reading) {
+                        Some(other) => value.operands.push(Used::Value(other)),
+                        None => {
+                            let names = names.iter().map(Text::as_str);
+                            let unknown = ConfigError::unknown("values", "value", &operand.reading, names);
+                            mistakes.push(unknown.at(place));
+                        }
+                    }
+                    continue;
+                }
+                let input = match self.inputs.iter().position(|read| read.input.source() == operand.source) {
+                    Some(input) => input,
+                    None => match cx.input(place, &operand.source) {
+                        Ok(input) => {
+                            self.inputs.push(ReadSource { input, is_optional: true });
+                            self.inputs.len() - 1
+                        }
+                        Err(mistake) => {
+                            mistakes.push(mistake);
+                            continue;
+                        }
+                    },
+                };
+                self.inputs[input].is_optional &= operand.is_optional;
+                let is_it = |known: &UsedReading| known.input == input && known.name == operand.reading;
+                let reading = self.readings.iter().position(is_it).unwrap_or_else(|| {
+                    self.readings.push(UsedReading {
+                        input,
+                        name: operand.reading.as_str().into(),
+                        full_name: format!("{}.{}", operand.source, operand.reading),
+                        used_by: (at, n),
+                        is_optional: true,
+                    });
+                    self.readings.len() - 1
+                });
+                let known = &mut self.readings[reading];
+                if known.is_optional && !operand.is_optional {
+                    (known.is_optional, known.used_by) = (false, (at, n));
+                }
+                value.operands.push(Used::Reading(reading));
+            }
+        }
+        for read in self.inputs.iter_mut().filter(|read| read.is_optional) {
+            read.input = read.input.clone().optional();
+        }
+        mistakes
+    }
+
+    /// Returns the order in which the values can be computed.
+    fn in_order(&self) -> Result<Vec<usize>, ConfigError> {
+        let mut order = Vec::with_capacity(self.values.len());
+        let mut is_done = vec![false; self.values.len()];
+        loop {
+            let before = order.len();
+            for (at, value) in self.values.iter().enumerate() {
+                let is_ready =
+                    value.operands.iter().all(|used| !matches!(used, Used::Value(other) if !is_done[*other]));
+                if is_ready && !is_done[at] {
+                    is_done[at] = true;
+                    order.push(at);
+                }
+            }
+            if order.len() == self.values.len() {
+                return Ok(order);
+            }
+            if order.len() == before {
+                return Err(self.circle(&is_done));
+            }
+        }
+    }
+
+    /// Returns the mistake of values that refer to each other in a circle: each that is not done needs another one.
+    fn circle(&self, is_done: &[bool]) -> ConfigError {
+        let next = |at: usize| {
+            let operands = self.values[at].operands.iter().enumerate();
+            operands.into_iter().find_map(|(n, used)| match used {
+                Used::Value(other) if !is_done[*other] => Some((n, *other)),
+                _ => None,
+            })
+        };
+        let mut way: Vec<(usize, usize)> = Vec::new();
+        let mut at = is_done.iter().position(|done| !done).unwrap_or_default();
+        while let Some((operand, other)) = next(at) {
+            if way.iter().any(|(known, _)| *known == at) {
+                break;
+            }
+            way.push((at, operand));
+            at = other;
+        }
+        let start = way.iter().position(|(known, _)| *known == at).unwrap_or_default();
+        let (first, operand) = way.get(start).copied().unwrap_or_default();
+        let names = way[start..].iter().map(|(at, _)| *at).chain([first]);
+        let names: Vec<_> = names.map(|at| format!("`{}`", self.values[at].name)).collect();
+        let value = &self.values[first];
+        let part = value.expression.operands.get(operand).map_or(0..0, |operand| operand.part.clone());
+        value.text.error(part, format!("these values need each other in a circle: {}", names.join(" → ")))
+    }
+
+    /// Checks the units that the configuration tells.
+    fn check_units(&self) -> Vec<ConfigError> {
+        let mut known = vec![Dimension::Unknown; self.values.len()];
+        let mut mistakes = Vec::new();
+        for &at in &self.order {
+            let value = &self.values[at];
+            let operands = value.operands.iter().map(|used| match used {
+                Used::Reading(_) => Dimension::Unknown,
+                Used::Value(other) => known[*other].clone(),
+            });
+            match value.check(operands.collect()) {
+                Ok(dimension) => known[at] = dimension,
+                Err(mistake) => mistakes.push(located(&value.text, mistake)),
+            }
+        }
+        mistakes
+    }
+}
+
+impl Value {
+    /// Checks the units of the expression, with operands of these dimensions. Returns that of the value.
+    ///
+    /// # Errors
+    /// Returns the first mistake.
+    pub(super) fn check(&self, operands: Vec<Dimension>) -> Result<Dimension, Mistake> {
+        let mut units = Units::of_result(self.expression_unit());
+        let operands: Vec<_> = operands.iter().map(|operand| units.working_dimension(operand)).collect();
+        let result = self.expression.dimension(&operands, &mut units)?;
+        self.check_result(&result)?;
+        Ok(self.unit.as_ref().map_or(result, |stated| stated.dimension.clone()))
+    }
+}
+
+/// Checks one value by itself.
+fn value(name: String, config: ValueConfig) -> Result<Value, ConfigError> {
+    let wrong = |message: String| ConfigError::key("values", format!("`{name}` {message}"));
+    let is_integral = config.integrate.is_some();
+    let text = match (config.expression, config.integrate) {
+        (Some(text), None) | (None, Some(text)) => text,
+        (Some(_), Some(text)) => {
+            let whole = 0..text.as_str().len();
+            return Err(text
+                .error(whole, "`expression` and `integrate` exclude each other")
+                .hint("keep one of them"));
+        }
+        (None, None) => return Err(wrong("needs an `expression`, or something to `integrate`".to_owned())),
+    };
+    let whole = || 0..text.as_str().len();
+    let expression = Expression::parse(text.as_str()).map_err(|mistake| located(&text, mistake))?;
+    let unit = config.unit.as_ref().filter(|unit| !unit.as_str().trim().is_empty());
+    let stated = unit.map(|unit| StatedUnit {
+        dimension: Dimension::of(Some(unit.as_str())),
+        text: unit.as_str().trim().into(),
+    });
+    if is_integral {
+        let known = stated.as_ref().and_then(|stated| match stated.dimension {
+            Dimension::Unit(unit) => integral::rate(unit),
+            _ => None,
+        });
+        if known.is_none() {
+            let hint = "write `unit = \"kWh\"` for power, `\"m³\"` for a flow";
+            let message = "an integral needs a unit of energy, volume or charge";
+            let mistake = match &config.unit {
+                Some(unit) => unit.error(0..unit.as_str().len(), message),
+                None => text.error(whole(), message),
+            };
+            return Err(mistake.hint(hint));
+        }
+        if expression.operands.is_empty() {
+            return Err(text.error(whole(), "an integral needs a reading"));
+        }
+    } else if config.max_gap.is_some() {
+        return Err(text.error(whole(), "`max_gap` belongs to `integrate`"));
+    }
+    if config.decimals.is_some_and(|decimals| decimals > MOST_DECIMALS) {
+        return Err(wrong(format!("has `decimals` above {MOST_DECIMALS}")));
+    }
+    Ok(Value {
+        name: name.into(),
+        text,
+        expression,
+        operands: Vec::new(),
+        unit: stated,
+        kind: config.kind.map(Into::into),
+        decimals: config.decimals,
+        integral: is_integral.then(|| *config.max_gap.unwrap_or(MAX_GAP)),
+    })
+}
+
+fn located(text: &ConfigString, mistake: Mistake) -> ConfigError {
+    let error = text.error(mistake.part, mistake.message);
+    match mistake.hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}

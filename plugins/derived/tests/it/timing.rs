@@ -1,0 +1,121 @@
+//! When a batch is computed, and which moment it has, on a paused clock.
+
+use std::time::Duration;
+
+use framework::{AcquireError, Reading, testing};
+use tokio::time::{Instant, timeout};
+
+use super::house::{House, STALE_AFTER, shown};
+
+const SUM: &str = "values.SUM = { expression = \"grid.P + pv.P\", unit = \"W\" }\n";
+const ALONE: &str = "values.SUM = { expression = \"grid.P + or(pv.P, 0)\", unit = \"W\" }\n";
+
+fn power(watts: i64) -> Vec<Reading> {
+    vec![Reading::gauge("P", watts).unit("W")]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_computed_at_each_change_of_an_input_and_has_the_moment_of_the_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::new(SUM, folder.path());
+    house.publish("grid", power(100));
+    let early = timeout(Duration::from_secs(1), house.acquire()).await;
+    assert!(early.is_err(), "nothing can be computed before each input has a batch");
+    for (source, watts, now, expected) in [
+        ("pv", 50, 10, "SUM 150 W"),
+        ("grid", 200, 20, "SUM 250 W"),
+        ("grid", 200, 15, "SUM 250 W"),
+        ("pv", 0, 30, "SUM 200 W"),
+    ] {
+        house.now = 1_700_000_000 + now;
+        house.publish(source, power(watts));
+        let batch = house.acquire().await.unwrap().unwrap();
+        assert_eq!((shown(&batch), batch.taken_at.as_second()), (vec![expected.to_owned()], house.now));
+    }
+    let quiet = timeout(Duration::from_secs(1), house.acquire()).await;
+    assert!(quiet.is_err(), "nothing has changed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_batches_is_computed_with_ten_times_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::new(SUM, folder.path());
+    house.publish("pv", power(0));
+    let (start, mut batches) = (Instant::now(), 0);
+    while start.elapsed() < Duration::from_secs(10) {
+        for _ in 0..1000 {
+            house.publish("grid", power(batches));
+        }
+        assert_eq!(house.next().await, [format!("SUM {batches} W")], "the newest of them");
+        batches += 1;
+        if batches > 1000 {
+            break;
+        }
+    }
+    assert!((99..=102).contains(&batches), "{batches}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_still_holds_is_confirmed_and_an_input_that_is_silent_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::new(SUM, folder.path());
+    house.publish("grid", power(100));
+    house.publish("pv", power(50));
+    assert_eq!(house.next().await, ["SUM 150 W"]);
+    assert!(house.acquire().await.unwrap().is_none(), "it still holds");
+    house.publish("grid", power(100));
+    assert_eq!(house.next().await, ["SUM 150 W"]);
+    let mut keep = tokio::time::interval(Duration::from_secs(10));
+    let silent = loop {
+        tokio::select! {
+            acquired = house.source.acquisition.acquire() => match acquired {
+                Ok(batch) => assert!(batch.is_none_or(|batch| shown(&batch) == ["SUM 150 W"])),
+                Err(fault) => break fault,
+            },
+            _ = keep.tick() => {
+                testing::update_source(&house.context, "grid", framework::Batch::now(power(100)));
+            }
+        }
+    };
+    assert!(matches!(&silent, AcquireError::Silent { .. }), "{silent}");
+    assert!(silent.to_string().contains("source `pv`"), "{silent}");
+    house.publish("pv", power(1));
+    assert_eq!(house.next().await, ["SUM 101 W"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_do_without_an_input_is_computed_again_when_that_turns_stale() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::new(ALONE, folder.path());
+    house.publish("grid", power(100));
+    assert_eq!(house.next().await, ["SUM 100 W"], "it has sent nothing yet");
+    let start = Instant::now();
+    house.publish("pv", power(50));
+    assert_eq!(house.next().await, ["SUM 150 W"]);
+    let mut keep = tokio::time::interval(Duration::from_secs(10));
+    let alone = loop {
+        tokio::select! {
+            batch = house.source.acquisition.acquire() => {
+                let Some(batch) = batch.unwrap() else { continue };
+                if shown(&batch) == ["SUM 100 W"] {
+                    break batch;
+                }
+            }
+            _ = keep.tick() => {
+                testing::update_source(&house.context, "grid", framework::Batch::now(power(100)));
+            }
+        }
+    };
+    assert_eq!(start.elapsed().as_secs(), STALE_AFTER.as_secs());
+    assert!(alone.taken_at.as_second() > house.now, "a matter of now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_of_constants_has_one_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house =
+        House::new("values.PRICE = { expression = \"0.3149\", unit = \"EUR/kWh\" }\n", folder.path());
+    assert_eq!(house.next().await, ["PRICE 0.3149 EUR/kWh"]);
+    assert!(house.acquire().await.unwrap().is_none());
+    assert!(house.acquire().await.unwrap().is_none());
+}
