@@ -61,7 +61,7 @@ pub use crate::{
     faults::Faults,
     inputs::{CounterStep, Input},
     period::Period,
-    plugin::{PluginInfo, Role, plugins},
+    plugin::{NoConfig, PluginInfo, Role, plugins},
     publish::Route,
     publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},
     scheduler::Schedule,

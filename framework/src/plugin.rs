@@ -47,6 +47,11 @@ pub struct PluginInfo {
     pub(crate) build: Build,
 }
 
+/// Configuration of a plugin that has no keys of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoConfig {}
+
 /// A source, with its mode and its context.
 type BuiltSource = (Source, Mode, SourceContext);
 
