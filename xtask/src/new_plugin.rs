@@ -128,12 +128,14 @@ impl NewPlugin {
 fn check_name(name: &str) -> Result<(), String> {
     let starts = name.starts_with(|first: char| first.is_ascii_lowercase());
     let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    if starts && name.bytes().all(is_word) && name.len() <= MAX_NAME && !name.ends_with('_') {
+    let is_snake = !name.contains("__") && !name.ends_with('_');
+    if starts && name.bytes().all(is_word) && name.len() <= MAX_NAME && is_snake {
         return Ok(());
     }
     let better: String =
         name.to_ascii_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let better = better.trim_start_matches(|c: char| !c.is_ascii_lowercase()).trim_end_matches('_');
+    let better = better.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    let better = better.split('_').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_");
     let hint = match name.is_ascii() && !better.is_empty() && better.len() <= MAX_NAME {
         true => format!("hint: write `{better}`\n"),
         false => String::new(),

@@ -16,11 +16,16 @@ fn keeps_the_contract() {
 
 #[tokio::test]
 async fn a_client_gets_a_line_for_each_number() {
-    let config = "[endpoints.NAME]\nplugin = \"NAME\"\nlisten = \"127.0.0.1:0\"\n";
+    let config = r#"
+        [endpoints.NAME]
+        plugin = "NAME"
+        listen = "127.0.0.1:0"
+    "#;
     let mut endpoint = testing::endpoint::<Plugin>(config).endpoint;
     let listener = TcpListener::bind(endpoint.listen()).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let program = testing::publisher_context(&[("grid", Batch::now(vec![Reading::gauge("power", 312).unit("W")]))]);
+    let batch = Batch::now(vec![Reading::gauge("power", 312).unit("W")]);
+    let program = testing::publisher_context(&[("grid", batch)]);
     let context = testing::endpoint_context(&program);
     tokio::spawn(async move { endpoint.serve(listener, context).await });
 

@@ -20,7 +20,14 @@ fn record(number: i64) -> Record {
 async fn each_number_is_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("readings.txt");
-    let config = format!("[publishers.NAME]\nplugin = \"NAME\"\npath = \"{}\"\n", path.display());
+    let config = format!(
+        r#"
+        [publishers.NAME]
+        plugin = "NAME"
+        path = "{}"
+        "#,
+        path.display()
+    );
     let mut publisher = testing::publisher::<Plugin>(&config).publisher;
     assert_eq!(publisher.publish(&[record(1), record(2)]).await, Ok(2));
     let lines = fs::read_to_string(&path).unwrap();

@@ -30,7 +30,7 @@ impl SourcePlugin for Plugin {
         Ok(Source::blocking(move || {
             let text = fs::read_to_string(&path)?;
             let number = text.split_whitespace().next().and_then(|word| Decimal::parse(word.as_bytes()));
-            let number = number.ok_or_else(|| AcquireError::malformed("the file does not begin with a number"))?;
+            let number = number.ok_or_else(|| AcquireError::malformed("there is no number"))?;
             Ok(Some(Batch::now(vec![Reading::gauge("load", number)])))
         }))
     }
