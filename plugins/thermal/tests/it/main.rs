@@ -1,6 +1,5 @@
-//! The plugin against zones in a folder, and the guide that shows its code.
+//! The plugin against zones in a folder.
 
 #![allow(clippy::unwrap_used)] // a test's own files
 
-mod guide;
 mod zones;
