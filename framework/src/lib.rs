@@ -64,7 +64,7 @@ pub use crate::{
     plugin::{NoConfig, PluginInfo, Role, plugins},
     publish::Route,
     publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},
-    scheduler::Schedule,
+    scheduler::{Cron, Schedule},
     service::{Service, listen},
     source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin},
     store::{Section, Snapshot, State, Store, View},

@@ -21,7 +21,7 @@ use crate::{
     journal::{Journal, Settings},
     problems::Problems,
     publish::{Delivery, Runner},
-    scheduler::{Supervisor, Worker, keep_running, raise_open_files},
+    scheduler::{Plan, Supervisor, WallClock, Watched, Worker, keep_running, raise_open_files, watch},
     serving::{EndpointStatus, Serving},
     store::{Section, Store},
 };
@@ -126,10 +126,21 @@ impl Service {
         let opening = journal.clone();
         let _ = tokio::task::spawn_blocking(move || opening.wait_open(JOURNAL_LIMIT)).await;
         let mut supervisors = JoinSet::new();
+        let watched = sources.iter().map(|(source, section, worker)| {
+            Watched::new(Arc::clone(section), worker.handle().clone(), source.timeout)
+        });
+        servers.spawn(cancel.clone().run_until_cancelled_owned(watch(watched.collect())).map(drop));
         for (source, section, worker) in sources {
             source.context.record_in(journal.clone());
-            let (device, times) = ((source.acquisition, source.device), (source.mode, source.schedule));
-            let supervisor = Supervisor::new(device, times, section, Arc::clone(&store), journal.clone());
+            let plan = Plan {
+                mode: source.mode,
+                schedule: source.schedule,
+                timeout: source.timeout,
+                at_line_speed: source.at_line_speed,
+                clock: WallClock::default(),
+            };
+            let device = (source.acquisition, source.device);
+            let supervisor = Supervisor::new(device, plan, section, Arc::clone(&store), journal.clone());
             supervisors.spawn_on(keep_running(supervisor, cancel.clone()), worker.handle());
             workers.push(worker);
         }

@@ -17,6 +17,8 @@ words! {
     State {
         /// It is being opened for the first time, or is open without a success yet.
         Starting = "starting",
+        /// It waits for its first turn, which `daily` or `cron` names.
+        Scheduled = "scheduled",
         /// Batches arrive.
         Delivering = "delivering",
         /// Its device or server is missing or failed; it is tried again and again.

@@ -16,10 +16,16 @@ use tokio::sync::{broadcast, watch};
 
 pub use crate::status::State;
 pub(crate) use crate::status::WorkerStatus;
-use crate::{Batch, Counter, Stats, Text, Timestamp, latest::Latest};
+use crate::{Batch, Counter, Stats, Text, Timestamp, latest::Latest, scheduler::Progress};
 
 /// Batches that a reader of events may be behind before it misses some.
 const EVENT_BACKLOG: usize = 256;
+
+/// Reason for slowing a source down.
+pub(crate) const BRAKED: &str = "`acquire` returns without a pause, so the source is slowed down to 100 batches a second: its plugin must wait for \
+     the device, or `interval` thin the batches";
+/// Time for which `/health` reports it.
+const BRAKED_FOR: Duration = Duration::from_secs(60);
 
 /// Sections of all sources, shared by supervisors, HTTP, publishers and endpoints.
 #[derive(Debug)]
@@ -51,6 +57,8 @@ pub struct Section {
     readers: OnceLock<watch::Sender<()>>,
     /// Sources without which its batch is stale.
     needed: OnceLock<Box<[Arc<Section>]>>,
+    /// The same to the last time that the source was slowed down.
+    braked: AtomicU64,
 }
 
 /// A batch in the store. It never changes.
@@ -162,26 +170,43 @@ impl Section {
     /// An empty section.
     pub fn new(name: impl Into<Text>, plugin: &'static str, stale_after: Duration, stats: Stats) -> Self {
         let health = Health { status: WorkerStatus::new(stats), ..Health::default() };
-        let (began, confirmed) = (Instant::now(), AtomicU64::new(0));
         Self {
             name: name.into(),
             plugin,
             stale_after,
             health,
             latest: Latest::default(),
-            began,
-            confirmed,
+            began: Instant::now(),
+            confirmed: AtomicU64::new(0),
+            braked: AtomicU64::new(0),
             readers: OnceLock::new(),
             needed: OnceLock::new(),
         }
     }
 
+    /// Returns the microseconds that `now` is after the beginning, at least one.
+    fn since(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.began).as_micros();
+        u64::try_from(since).unwrap_or(u64::MAX).max(1)
+    }
+
     /// Notes that the device has nothing new: its last readings still hold. Only the section's supervisor calls this.
     pub(crate) fn confirm(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.began).as_micros();
-        let since = u64::try_from(since).unwrap_or(u64::MAX);
-        self.confirmed.store(since.max(1), Ordering::Relaxed);
+        self.confirmed.store(self.since(now), Ordering::Relaxed);
         self.health.status.success(Timestamp::now());
+    }
+
+    /// Notes that the source was slowed down. Only the section's supervisor calls this.
+    pub(crate) fn braked(&self, now: Instant) {
+        self.health.braked.increment();
+        self.braked.store(self.since(now), Ordering::Relaxed);
+    }
+
+    /// Returns what the scheduler has against the source, although readings arrive.
+    pub(crate) fn problem(&self, now: Instant) -> Option<&'static str> {
+        let braked = self.braked.load(Ordering::Relaxed);
+        let is_recent = braked > 0 && self.since(now).saturating_sub(braked) < BRAKED_FOR.as_micros() as u64;
+        is_recent.then_some(BRAKED)
     }
 
     /// Returns the newest batch at `now`; `None` before the first.
@@ -241,6 +266,13 @@ pub struct Health {
     pub malformed: Counter,
     /// Number of times that the device was opened again after a fault.
     pub reopened: Counter,
+    /// Pauses of a source that returned too often.
+    pub braked: Counter,
+    /// Readings that broke the rules of a batch, and were left out.
+    pub left_out: Counter,
+    /// Batches whose time was wrong.
+    pub redated: Counter,
+    pub(crate) progress: Progress,
 }
 
 #[cfg(test)]

@@ -2,25 +2,26 @@
 
 use std::{
     fs,
-    ops::Range,
     os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     sync::Arc,
     time::Duration,
 };
 
-use jiff::civil;
+use toml::{Spanned, de::DeValue};
 
 use super::Reader;
 use crate::{
     Command, ConfigError, Context, DataAcquisition, Mode, Period, PluginInfo, Role, Schedule, Source,
-    SourceContext, Text,
+    SourceContext, Text, TimeOfDay,
     inputs::{self, Asked},
     plugin::Build,
+    scheduler::Cron,
     table::Table,
 };
 
 /// The framework's own keys in each `[sources.<name>]`.
-pub const SOURCE_KEYS: &[&str] = &["plugin", "enabled", "interval", "daily", "stale_after"];
+pub const SOURCE_KEYS: &[&str] =
+    &["plugin", "enabled", "interval", "daily", "cron", "timeout", "stale_after"];
 
 /// One `[sources.<name>]`, built and ready to be run.
 pub struct ConfiguredSource {
@@ -34,6 +35,10 @@ pub struct ConfiguredSource {
     pub schedule: Schedule,
     /// The time without a batch after which it counts as stale.
     pub stale_after: Duration,
+    /// The longest time that its `open` or `acquire` may take.
+    pub timeout: Duration,
+    /// Its line limits how often it returns.
+    pub at_line_speed: bool,
     /// The acquisition that the plugin built.
     pub acquisition: Box<dyn DataAcquisition>,
     /// Its commands.
@@ -85,29 +90,22 @@ impl<'a> Reader<'a> {
     ) -> (Option<ConfiguredSource>, Option<String>) {
         section.known = SOURCE_KEYS;
         let enabled = section.take("enabled").unwrap_or(true);
-        let interval = section.take_period("interval");
         let stale_at = section.place("stale_after");
         let stale_after = section.take_period("stale_after");
-        let daily_at = section.table.contains_key("daily").then(|| section.place("daily"));
-        let daily = section.take::<String>("daily").and_then(|text| time_of_day(section, &text, &daily_at));
-        if let (Some(_), Some(at)) = (interval, daily_at) {
-            let hint = "keep one of them".to_owned();
-            section.note(at, "`interval` and `daily` exclude each other", Some(hint));
-        }
+        let timeout = section.take_period("timeout");
+        let times = times(section);
         let Some(plugin) = self.plugin(section, Role::Source) else { return (None, None) };
         let Build::Source(build) = plugin.build else { return (None, None) };
-        let schedule = |mode| match (daily, interval, mode) {
-            (Some(time), _, _) => Schedule::Daily(time),
-            (None, Some(period), _) | (None, None, Mode::Poll(period)) => Schedule::Every(period),
-            (None, None, Mode::Push) => Schedule::Continuous,
+        let schedule = |mode| match (&times, mode) {
+            (Some(times), _) => times.clone(),
+            (None, Mode::Poll(period)) => Schedule::Every(period),
+            (None, Mode::Push) => Schedule::Continuous,
         };
         let stale = |mode| stale_after.unwrap_or_else(|| schedule(mode).default_stale_after());
         let of_mode = |mode| SourceContext::new(context.clone(), stale(mode));
         let (built, is_right) = build(section, &of_mode).known();
-        let Some((Source { acquisition, commands, device, .. }, mode, context)) = built.filter(|_| enabled)
-        else {
-            return (None, None);
-        };
+        let Some((source, mode, context)) = built.filter(|_| enabled) else { return (None, None) };
+        let Source { acquisition, commands, device, at_line_speed, .. } = source;
         let (schedule, stale_after) = (schedule(mode), stale(mode));
         if let Some(period) = schedule.period().filter(|period| stale_after < *period) {
             let period = Period(period);
@@ -115,6 +113,13 @@ impl<'a> Reader<'a> {
             let hint = "a section turns stale if nothing arrives for that long: leave it out, or write three times the interval";
             section.note(stale_at, message, Some(hint.to_owned()));
         }
+        let timeout = timeout.or(source.timeout).unwrap_or_else(|| match mode {
+            Mode::Poll(_) => schedule.default_timeout(),
+            // It waits for other sources, each of which has a limit.
+            Mode::Push if !context.inputs().all().is_empty() => Duration::MAX,
+            // Until then, silence is what the section's readers expect of it.
+            Mode::Push => schedule.default_timeout().max(stale_after),
+        });
         let name = context.name().to_owned();
         let source = ConfiguredSource {
             name,
@@ -122,6 +127,8 @@ impl<'a> Reader<'a> {
             mode,
             schedule,
             stale_after,
+            timeout,
+            at_line_speed,
             acquisition,
             commands,
             device: device.clone(),
@@ -174,11 +181,39 @@ impl DeviceId {
     }
 }
 
-fn time_of_day(section: &Table<'_>, text: &str, at: &Option<Range<usize>>) -> Option<civil::Time> {
-    let time = text.parse().ok();
-    if time.is_none() {
-        let at = at.clone().unwrap_or_else(|| section.span.clone());
-        section.note(at, format!("`{text}` is not a valid time of day: expected one such as `03:00`"), None);
+/// Takes the times of the turns out of a section: `interval`, `daily` or `cron`.
+fn times(section: &mut Table<'_>) -> Option<Schedule> {
+    let given: Vec<_> = ["interval", "daily", "cron"]
+        .into_iter()
+        .filter(|key| section.table.contains_key(*key))
+        .map(|key| (key, section.place(key)))
+        .collect();
+    if let [first, .., (second, at)] = &given[..] {
+        let message = format!("`{}` and `{second}` exclude each other", first.0);
+        section.note(at.clone(), message, Some("keep one of them".to_owned()));
     }
-    time
+    let place =
+        |key| given.iter().find(|(given, _)| *given == key).map(|(_, at)| at.clone()).unwrap_or_default();
+    let interval = section.take_period("interval").map(Schedule::Every);
+    let is_list = matches!(section.table.get("daily").map(Spanned::get_ref), Some(DeValue::Array(_)));
+    let daily = match is_list {
+        true => section.take::<Vec<TimeOfDay>>("daily"),
+        false => section.take::<TimeOfDay>("daily").map(|time| vec![time]),
+    };
+    let daily = daily.and_then(|times| {
+        if times.is_empty() {
+            let message = "`daily` names no time: expected one such as `03:00`, or a list of them";
+            section.note(place("daily"), message, None);
+            return None;
+        }
+        Some(Schedule::Daily(times.into_iter().map(|time| time.0).collect()))
+    });
+    let cron = section.take::<String>("cron").and_then(|text| match text.parse::<Cron>() {
+        Ok(cron) => Some(Schedule::Cron(Arc::new(cron))),
+        Err(message) => {
+            section.note(place("cron"), message, None);
+            None
+        }
+    });
+    daily.or(interval).or(cron)
 }

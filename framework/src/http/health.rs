@@ -133,8 +133,7 @@ impl Report {
     pub(super) fn body(&self, now: Instant) -> Body<'_> {
         let sections = self.store.sections().iter();
         let sources: Vec<_> = sections.map(|section| (&*section.name, source(section, now))).collect();
-        let is_delivering = |source: &PluginHealth| source.state == State::Delivering.as_str();
-        let ok = sources.iter().all(|(_, source)| is_delivering(source) && source.problem.is_none())
+        let ok = sources.iter().all(|(_, source)| is_healthy(source.state) && source.problem.is_none())
             && self.publishers.iter().all(|delivery| is_well(delivery))
             && self.endpoints.iter().all(|endpoint| endpoint.status.state() == State::Delivering)
             && self.journal.status().is_none_or(|journal| journal.problem.is_none());
@@ -163,7 +162,14 @@ fn source(section: &Section, now: Instant) -> PluginHealth {
         ("malformed", &health.malformed),
         ("reopened", &health.reopened),
     ];
-    PluginHealth::new(section.plugin, state(section, now), None, &health.status, &counts)
+    let mut shown = PluginHealth::new(section.plugin, state(section, now), None, &health.status, &counts);
+    let rare = [("braked", &health.braked), ("left_out", &health.left_out), ("redated", &health.redated)];
+    shown
+        .counts
+        .0
+        .extend(rare.map(|(name, count)| (name, count.get())).into_iter().filter(|(_, count)| *count > 0));
+    shown.problem = shown.problem.or_else(|| section.problem(now).map(str::to_owned));
+    shown
 }
 
 fn publisher(delivery: &Delivery) -> PluginHealth {
@@ -211,16 +217,20 @@ impl PluginHealth {
     }
 }
 
-/// Returns whether batches arrive, and the newest is not stale.
+/// Returns whether batches arrive and the newest is not stale, or the first turn is still to come.
 pub(crate) fn is_delivering(section: &Section, now: Instant) -> bool {
-    state(section, now) == State::Delivering.as_str()
+    is_healthy(state(section, now))
+}
+
+fn is_healthy(state: &str) -> bool {
+    [State::Delivering, State::Scheduled].iter().any(|healthy| healthy.as_str() == state)
 }
 
 /// Returns whether records arrive, or there was none to deliver yet.
 pub(crate) fn is_well(delivery: &Delivery) -> bool {
     match delivery.state() {
         State::Delivering => true,
-        State::Starting => delivery.backlog() == 0,
+        State::Starting | State::Scheduled => delivery.backlog() == 0,
         State::Waiting | State::Failed | State::Stopped => false,
     }
 }

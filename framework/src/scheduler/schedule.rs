@@ -1,69 +1,120 @@
 //! Times at which a source emits batches.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use jiff::{Zoned, civil};
-use tokio::time::Instant;
+use jiff::{Timestamp, ToSpan as _, Zoned, civil};
+
+use super::{Cron, local_time};
 
 /// Times at which a source emits a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Schedule {
     /// Every batch, as it arrives.
     Continuous,
     /// At most one batch in each interval (raspend: a worker).
     Every(Duration),
-    /// One batch a day at this local time (raspend: a scheduled worker).
-    Daily(civil::Time),
+    /// A batch at each of these local times (raspend: a scheduled worker).
+    Daily(Arc<[civil::Time]>),
+    /// A batch at each local time that a cron expression matches.
+    Cron(Arc<Cron>),
 }
 
-/// Margin against a wall clock that is set back a little during the day, which must not repeat a turn.
-const SLIP: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Intervals that divide it are the same in all time zones: their offsets from UTC are multiples of it.
+const QUARTER: Duration = Duration::from_secs(900);
+/// Time without a batch that no source is blamed for, and that any may take for one.
+const USUAL: Duration = Duration::from_secs(30);
+/// Longest time that a device may take for one batch by default.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl Schedule {
     /// Returns the time without a batch after which a source counts as stale by default.
-    pub fn default_stale_after(self) -> Duration {
+    pub fn default_stale_after(&self) -> Duration {
         match self {
-            Self::Continuous => Duration::from_secs(30),
-            Self::Every(period) => Duration::from_secs(30).max(period * 3),
-            Self::Daily(_) => Duration::from_secs(26 * 3600), // the 25 hours of a long day, and some
+            Self::Continuous => USUAL,
+            Self::Every(period) => USUAL.max(*period * 3),
+            // An hour for the 25 hours of a long day, and some.
+            Self::Daily(_) => self.period().unwrap_or(DAY) + 2 * HOUR,
+            Self::Cron(cron) if cron.longest_gap <= HOUR => cron.longest_gap * 3,
+            Self::Cron(cron) => cron.longest_gap + 2 * HOUR,
         }
     }
 
-    /// Returns the time between two batches, if there is a fixed one.
-    pub(crate) fn period(self) -> Option<Duration> {
+    /// Returns the longest time that `open` or `acquire` may take by default: three intervals, but 30 s at least and
+    /// five minutes at most.
+    pub(crate) fn default_timeout(&self) -> Duration {
+        match self {
+            Self::Every(period) => (*period * 3).clamp(USUAL, LONGEST_TIMEOUT),
+            _ => USUAL,
+        }
+    }
+
+    /// Returns the longest time between two batches, if there is one.
+    pub(crate) fn period(&self) -> Option<Duration> {
         match self {
             Self::Continuous => None,
-            Self::Every(period) => Some(period),
-            Self::Daily(_) => Some(Duration::from_secs(24 * 3600)),
+            Self::Every(period) => Some(*period),
+            Self::Daily(times) => Some(longest_gap(times)),
+            Self::Cron(cron) => Some(cron.longest_gap),
         }
     }
 
-    /// Returns the next turn after `now`. The previous one was due at `last`.
-    ///
-    /// Turns keep their grid, so that small delays do not add up. Missed turns are dropped.
-    pub(crate) fn next(self, last: Instant, now: Instant) -> Instant {
+    /// Returns whether its turns are so rare that one which failed is repeated before the next.
+    pub(super) fn is_rare(&self) -> bool {
+        matches!(self, Self::Daily(_) | Self::Cron(_))
+    }
+
+    /// Returns whether its turns are those of a local clock: `daily`, `cron`, and an interval that divides a day.
+    pub(super) fn has_clock(&self) -> bool {
         match self {
-            Self::Continuous => now,
-            Self::Every(period) => {
-                let due = last + period;
-                if due >= now { due } else { now + period }
+            Self::Continuous => false,
+            Self::Every(period) => !period.is_zero() && DAY.as_nanos().is_multiple_of(period.as_nanos()),
+            Self::Daily(_) | Self::Cron(_) => true,
+        }
+    }
+
+    /// Returns the first turn after a moment; `None` if it has no clock, or the calendar ends.
+    pub(super) fn next_after(&self, now: &Zoned) -> Option<Timestamp> {
+        match self {
+            Self::Continuous => None,
+            Self::Every(period) if QUARTER.as_nanos().is_multiple_of(period.as_nanos()) => {
+                let period = i128::try_from(period.as_nanos()).ok()?;
+                let over = now.timestamp().as_nanosecond().rem_euclid(period);
+                Timestamp::from_nanosecond(now.timestamp().as_nanosecond() + period - over).ok()
             }
-            Self::Daily(time) => now + SLIP + until_daily(&(Zoned::now() + SLIP), time),
+            Self::Every(period) => {
+                // An hour that comes twice has turns twice, but a longer interval is never cut short by it.
+                local_time::next(now, *period <= HOUR, |local| next_multiple(local, *period))
+            }
+            Self::Daily(times) => local_time::next(now, false, |local| next_of(local, times)),
+            Self::Cron(cron) => local_time::next(now, cron.is_hourly, |local| cron.after(local)),
         }
     }
 }
 
-/// Returns the time from `now` to the next local `time`. A time that a clock change skips is the moment after it.
-fn until_daily(now: &Zoned, time: civil::Time) -> Duration {
-    let at = |date: civil::Date| date.to_datetime(time).to_zoned(now.time_zone().clone());
-    let today = at(now.date());
-    let next = match today {
-        Ok(today) if today > *now => Ok(today),
-        _ => now.date().tomorrow().and_then(at),
+/// Returns the next multiple of a time since midnight.
+fn next_multiple(local: civil::DateTime, period: Duration) -> Option<civil::DateTime> {
+    let midnight = local.date().to_datetime(civil::Time::midnight());
+    let since = Duration::try_from(local.duration_since(midnight)).ok()?;
+    let turn = since.as_nanos() / period.as_nanos() + 1;
+    midnight.checked_add(period.checked_mul(u32::try_from(turn).ok()?)?).ok()
+}
+
+/// Returns the next of some times of day.
+fn next_of(local: civil::DateTime, times: &[civil::Time]) -> Option<civil::DateTime> {
+    let of_day = |date: civil::Date| times.iter().map(move |time| date.to_datetime(*time));
+    let today = of_day(local.date()).filter(|time| *time > local).min();
+    today.or_else(|| of_day(local.date().checked_add(1.day()).ok()?).min())
+}
+
+/// Returns the longest time from one of some times of day to the next.
+fn longest_gap(times: &[civil::Time]) -> Duration {
+    let gap = |time: &civil::Time| {
+        let local = civil::date(2026, 1, 1).to_datetime(*time);
+        Duration::try_from(next_of(local, times)?.duration_since(local)).ok()
     };
-    next.ok()
-        .and_then(|next| Duration::try_from(now.duration_until(&next)).ok())
-        .unwrap_or(Duration::from_secs(24 * 3600))
+    times.iter().filter_map(gap).max().unwrap_or(DAY)
 }
 
 #[cfg(test)]
@@ -71,28 +122,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_keep_their_grid_and_missed_ones_are_dropped() {
-        let start = Instant::now();
-        let every = Schedule::Every(Duration::from_secs(5));
-        let seconds = |s: u64| start + Duration::from_secs(s);
-        assert_eq!(every.next(start, seconds(1)), seconds(5));
-        assert_eq!(every.next(start, seconds(12)), seconds(17));
-        assert_eq!(Schedule::Continuous.next(start, seconds(3)), seconds(3));
-    }
-
-    #[test]
-    fn a_daily_turn_follows_the_local_clock() {
-        // Central Europe's rule, written out: the test needs no time zone database.
-        let berlin = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
-        let wait = |now: &str, time: &str| {
-            let now = now.parse::<civil::DateTime>().unwrap().to_zoned(berlin.clone()).unwrap();
-            until_daily(&now, time.parse().unwrap()).as_secs()
-        };
-        assert_eq!(wait("2026-11-23T02:00", "03:00"), 3600);
-        assert_eq!(wait("2026-11-23T03:00", "03:00"), 86_400);
-        // The night that loses an hour, and the one that gains one.
-        assert_eq!(wait("2026-03-28T12:00", "12:00"), 23 * 3600);
-        assert_eq!(wait("2026-10-24T12:00", "12:00"), 25 * 3600);
-        assert_eq!(wait("2026-03-29T01:30", "02:30"), 3600);
+    fn staleness_and_timeouts_follow_the_turns() {
+        let daily =
+            |times: &[&str]| Schedule::Daily(times.iter().map(|time| time.parse().unwrap()).collect());
+        let cron = |text: &str| Schedule::Cron(Arc::new(text.parse().unwrap()));
+        let every = |seconds| Schedule::Every(Duration::from_secs(seconds));
+        for (schedule, stale_after, timeout) in [
+            (Schedule::Continuous, 30, 30),
+            (every(5), 30, 30),
+            (every(60), 180, 180),
+            (every(900), 2700, 300),
+            (daily(&["03:00"]), 26 * 3600, 30),
+            (daily(&["06:30", "18:00"]), 14 * 3600 + 1800, 30),
+            (cron("*/15 * * * *"), 2700, 30),
+            (cron("0 8 * * Mon-Fri"), 74 * 3600, 30),
+        ] {
+            let shown = (schedule.default_stale_after().as_secs(), schedule.default_timeout().as_secs());
+            assert_eq!(shown, (stale_after, timeout), "{schedule:?}");
+        }
     }
 }

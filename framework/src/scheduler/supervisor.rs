@@ -1,45 +1,61 @@
 //! Loop of one source: open, acquire, emit; after a fault close, wait, reopen.
 
-use std::{
-    convert::Infallible,
-    error::Error,
-    fmt::Write as _,
-    mem::{Discriminant, discriminant},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-use super::{Schedule, thinner::Thinner, worker::Work};
+use super::{
+    Schedule, WallClock,
+    brake::Brake,
+    outlet::{Outlet, Pace, within},
+    thinner::Thinner,
+    turns::Turns,
+    worker::Work,
+};
 use crate::{
-    AcquireError, Backoff, Batch, DataAcquisition, Mode,
-    faults::Faults,
+    AcquireError, Backoff, DataAcquisition, Mode,
     journal::Journal,
     panic::caught,
     status::{State, WorkerStatus},
     store::{Section, Store},
 };
 
-/// Pauses before a device is opened again: a replugged head is back within two seconds.
-const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(1));
+/// First pause before a device is opened again.
+const RETRY: Duration = Duration::from_millis(250);
+/// Longest pause of a device that pushes: a replugged head is back within two seconds.
+const LONGEST_PUSHED: Duration = Duration::from_secs(1);
+/// Longest pause of a device that is polled, if its interval is not shorter.
+const LONGEST_POLLED: Duration = Duration::from_secs(300);
+/// Longest pause that a device may ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
 /// Pauses after a panic. It is a bug, not a loose cable, and gets more and more time.
 const PANIC_RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 /// Time that a source may take to release its device.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
+
+/// When and how a source is read.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) mode: Mode,
+    pub(crate) schedule: Schedule,
+    /// Longest time that `open` or `acquire` may take.
+    pub(crate) timeout: Duration,
+    /// The device's line limits how often it returns.
+    pub(crate) at_line_speed: bool,
+    pub(crate) clock: WallClock,
+}
 
 /// Supervisor of one source: runs it, and brings its batches into journal and store.
 pub(crate) struct Supervisor {
     acquisition: Box<dyn DataAcquisition>,
     /// Name of its device, for errors that lack it.
     device: Option<String>,
-    mode: Mode,
-    schedule: Schedule,
-    section: Arc<Section>,
-    store: Arc<Store>,
-    journal: Journal,
+    timeout: Duration,
+    pace: Pace,
+    retry: Backoff,
+    outlet: Outlet,
 }
 
 /// Reason for the end of a run.
@@ -53,34 +69,54 @@ impl Supervisor {
     /// The supervisor of the source whose batches go to `section` of `store`.
     pub(crate) fn new(
         (acquisition, device): (Box<dyn DataAcquisition>, Option<String>),
-        (mode, schedule): (Mode, Schedule),
+        plan: Plan,
         section: Arc<Section>,
         store: Arc<Store>,
         journal: Journal,
     ) -> Self {
-        Self { acquisition, device, mode, schedule, section, store, journal }
+        let Plan { mode, schedule, timeout, at_line_speed, clock } = plan;
+        let longest = match mode {
+            Mode::Push => LONGEST_PUSHED,
+            Mode::Poll(_) => schedule.period().unwrap_or(LONGEST_POLLED).clamp(RETRY, LONGEST_POLLED),
+        };
+        let turns = Turns::new(schedule, mode, clock);
+        let pace = match mode {
+            Mode::Push => Pace::Push(Thinner::new(turns), (!at_line_speed).then(Brake::new)),
+            Mode::Poll(_) => Pace::Poll { turns, is_owed: false },
+        };
+        let outlet = Outlet::new(section, store, journal, at_line_speed);
+        Self { acquisition, device, timeout, pace, retry: Backoff::new(RETRY, longest), outlet }
     }
 
-    async fn run_once(&mut self, stop: &CancellationToken, log: &mut FaultLog) -> Ended {
-        let Self { acquisition, device, mode, schedule, section, store, journal } = self;
+    async fn run_once(&mut self, stop: &CancellationToken) -> Ended {
+        let Self { acquisition, device, timeout: limit, pace, retry, outlet } = self;
+        let section = Arc::clone(outlet.section());
+        let progress = &section.health.progress;
         let ended = {
             let work = async {
-                acquisition.open().await?;
-                let mut outlet = Outlet { schedule: *schedule, section, store, journal, log };
-                match mode {
-                    Mode::Push => outlet.push(acquisition.as_mut()).await,
-                    Mode::Poll(_) => outlet.poll(acquisition.as_mut()).await,
+                within(*limit, acquisition.open()).await?;
+                match pace {
+                    Pace::Push(thinner, brake) => outlet.push(acquisition.as_mut(), thinner, brake).await,
+                    Pace::Poll { turns, is_owed } => {
+                        outlet.poll(acquisition.as_mut(), turns, is_owed, *limit, retry).await
+                    }
                 }
             };
-            tokio::select! {
+            let fault = tokio::select! {
                 ended = caught(work) => match ended {
-                    Ok(Err(fault)) => Ended::Fault(fault.of_device(device.as_deref().unwrap_or("the device"))),
+                    Ok(Err(fault)) => Ok(fault),
                     Ok(Ok(never)) => match never {},
-                    Err(message) => Ended::Panicked(message),
+                    Err(message) => Err(Ended::Panicked(message)),
                 },
-                () = stop.cancelled() => Ended::Cancelled,
-            }
+                () = progress.overdue() => Ok(AcquireError::silent(*limit)),
+                () = stop.cancelled() => Err(Ended::Cancelled),
+            };
+            fault.map_or_else(
+                |ended| ended,
+                |fault| Ended::Fault(fault.of_device(device.as_deref().unwrap_or("the device"))),
+            )
         };
+        progress.rest();
         if timeout(CLOSE_LIMIT, caught(acquisition.close())).await.is_err() {
             warn!("did not close within {CLOSE_LIMIT:?}");
         }
@@ -90,18 +126,16 @@ impl Supervisor {
 
 impl Work for Supervisor {
     fn status(&self) -> &WorkerStatus {
-        &self.section.health.status
+        &self.outlet.section().health.status
     }
 
     async fn run(&mut self, stop: &CancellationToken) -> Result<(), String> {
-        let mut log = FaultLog::default();
-        let (mut retry, mut panic_retry) = (RETRY, PANIC_RETRY);
+        let mut panic_retry = PANIC_RETRY;
         loop {
-            let batches = self.section.health.batches.get();
-            let ended = self.run_once(stop, &mut log).await;
-            // A device that opens and then sends nothing has not recovered: only a batch counts.
-            if self.section.health.batches.get() > batches {
-                retry.reset();
+            let ended = self.run_once(stop).await;
+            // A device that opens and then sends nothing has not recovered: only an answer counts.
+            if self.outlet.take_answered() {
+                self.retry.reset();
                 panic_retry.reset();
             }
             let pause = match ended {
@@ -116,8 +150,14 @@ impl Work for Supervisor {
                     return Ok(());
                 }
                 Ended::Fault(fault) => {
-                    note(&fault, &self.section, &mut log);
-                    retry.pause()
+                    self.outlet.note(&fault);
+                    let pause = self.retry.pause();
+                    match fault {
+                        AcquireError::Unavailable { retry_after: Some(asked), .. } => {
+                            pause.max(asked.min(LONGEST_ASKED))
+                        }
+                        _ => pause,
+                    }
                 }
                 Ended::Panicked(message) => {
                     self.status().panics.increment();
@@ -127,121 +167,8 @@ impl Work for Supervisor {
                 }
             };
             self.status().set_state(State::Waiting);
-            self.section.health.reopened.increment();
+            self.outlet.section().health.reopened.increment();
             stop.run_until_cancelled(sleep(pause)).await;
         }
     }
-}
-
-type FaultLog = Faults<Discriminant<AcquireError>>;
-
-/// Way of the batches of one run into journal and store.
-struct Outlet<'a> {
-    schedule: Schedule,
-    section: &'a Section,
-    store: &'a Store,
-    journal: &'a Journal,
-    log: &'a mut FaultLog,
-}
-
-impl Outlet<'_> {
-    /// Reads a pushed source without a pause, and emits the batches that are due.
-    async fn push(&mut self, source: &mut dyn DataAcquisition) -> Result<Infallible, AcquireError> {
-        let mut thinner = Thinner::new(self.schedule, Instant::now());
-        loop {
-            let mut acquired = source.acquire();
-            let acquired = loop {
-                match thinner.deadline() {
-                    None => break acquired.await,
-                    Some(deadline) => tokio::select! {
-                        acquired = &mut acquired => break acquired,
-                        () = sleep_until(deadline) => self.deliver_due(thinner.take(Instant::now())),
-                    },
-                }
-            };
-            match acquired {
-                Ok(Some(batch)) => {
-                    self.deliver_due(thinner.arrived(batch, Instant::now(), &self.section.health.superseded))
-                }
-                Ok(None) => self.nothing_new(),
-                Err(fault) => self.unusable(fault)?,
-            }
-        }
-    }
-
-    /// Polls a source at each of its turns, the first one at once.
-    async fn poll(&mut self, source: &mut dyn DataAcquisition) -> Result<Infallible, AcquireError> {
-        let mut due = Instant::now();
-        if matches!(self.schedule, Schedule::Daily(_)) {
-            due = self.schedule.next(due, due);
-        }
-        loop {
-            sleep_until(due).await;
-            match source.acquire().await {
-                Ok(Some(batch)) => self.deliver(batch),
-                Ok(None) => self.nothing_new(),
-                Err(fault @ AcquireError::Silent { .. }) => note(&fault, self.section, self.log),
-                Err(fault) => self.unusable(fault)?,
-            }
-            due = self.schedule.next(due, Instant::now());
-            // A schedule without a period would spin on a device that answers at once.
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn deliver(&mut self, batch: Batch) {
-        if let Some(news) = self.section.health.status.news(self.log, "receiving readings") {
-            info!("{news}");
-        }
-        // Before the store, so that a batch that somebody has seen is never lost.
-        self.journal.record(&self.section.name, &batch);
-        self.store.publish(self.section, batch);
-    }
-
-    /// Notes that the device is well, and that its last readings still hold.
-    fn nothing_new(&mut self) {
-        if let Some(news) = self.section.health.status.news(self.log, "running") {
-            info!("{news}");
-        }
-        self.section.confirm(Instant::now().into_std());
-    }
-
-    fn deliver_due(&mut self, batch: Option<Batch>) {
-        if let Some(batch) = batch {
-            self.deliver(batch);
-        }
-    }
-
-    /// Notes a batch that cannot be used; any other fault ends the run.
-    fn unusable(&mut self, fault: AcquireError) -> Result<(), AcquireError> {
-        match &fault {
-            AcquireError::Malformed { .. } => self.section.health.malformed.increment(),
-            AcquireError::Misconfigured { .. } => {}
-            _ => return Err(fault),
-        }
-        note(&fault, self.section, self.log);
-        Ok(())
-    }
-}
-
-/// Logs a fault, if it is news, and keeps it for `/health`.
-fn note(fault: &AcquireError, section: &Section, log: &mut FaultLog) {
-    let message = chain(fault);
-    match (log.note(discriminant(fault), &message), fault) {
-        (Some(text), AcquireError::Misconfigured { .. }) => error!("{text}"),
-        (Some(text), _) => warn!("{text}"),
-        (None, _) => {}
-    }
-    section.health.status.fault(message);
-}
-
-/// Returns an error with its causes, on one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

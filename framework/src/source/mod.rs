@@ -93,12 +93,21 @@ pub struct Source {
     pub(crate) device: Option<String>,
     /// Its mode, whatever the plugin's is.
     pub(crate) mode: Option<Mode>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) at_line_speed: bool,
 }
 
 impl Source {
     /// A source without commands.
     pub fn new(acquisition: impl DataAcquisition) -> Self {
-        Self { acquisition: Box::new(acquisition), commands: Vec::new(), device: None, mode: None }
+        Self {
+            acquisition: Box::new(acquisition),
+            commands: Vec::new(),
+            device: None,
+            mode: None,
+            timeout: None,
+            at_line_speed: false,
+        }
     }
 
     /// A source that is one closure, which may block: it runs on a thread for blocking work. It is
@@ -119,12 +128,26 @@ impl Source {
 
     /// A source without a device: it has commands only.
     pub fn commands_only() -> Self {
-        Self { mode: Some(Mode::Push), ..Self::new(CommandsOnly::default()) }
+        Self { mode: Some(Mode::Push), timeout: Some(Duration::MAX), ..Self::new(CommandsOnly::default()) }
     }
 
     /// Adds a command.
     pub fn command(mut self, command: impl Command) -> Self {
         self.commands.push(Arc::new(command));
+        self
+    }
+
+    /// Lets `open` and `acquire` take this long, where the configuration does not say otherwise. The usual limit is three
+    /// intervals, but 30 s at least and five minutes at most.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Reads the source as fast as it returns: its line limits how much can come, and its batches keep the rules of
+    /// [`Batch`] by construction. Any other source that pushes is slowed down to 100 batches a second.
+    pub fn at_line_speed(mut self) -> Self {
+        self.at_line_speed = true;
         self
     }
 

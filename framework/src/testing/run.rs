@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::civil;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use tokio::{
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     CommandError, Commands, ConfiguredSource, Record, ResolveError, Section, Store, http, inputs,
     journal::Journal,
-    scheduler::{Supervisor, keep_running},
+    scheduler::{Plan, Supervisor, WallClock, Watched, keep_running, watch},
 };
 
 /// Turns at the end of a [`Run::for_`] are those of the next one.
@@ -57,8 +58,8 @@ pub struct Outcome {
     pub log: Vec<String>,
 }
 
-/// Starts the sources of a configuration, each under the scheduler of the program. Their clock is paused: an hour of
-/// polls takes as long as the polls. A device may be real; while it is read, time passes 25 times as fast as it really
+/// Starts the sources of a configuration, each under the scheduler of the program, at midnight UTC. Their clock is
+/// paused: an hour of polls takes as long as the polls. A device may be real; while it is read, time passes 25 times as fast as it really
 /// does.
 ///
 /// There is no journal, and the state folder is a new one unless the configuration names another. The function makes a
@@ -108,8 +109,14 @@ pub fn run(config: &str) -> Run {
     let (mut supervisors, stop, seen) = (JoinSet::new(), CancellationToken::new(), Arc::default());
     let _entered = runtime.enter();
     runtime.spawn(collect(Arc::clone(&store), Arc::clone(&seen)));
+    let watched =
+        config.sources.iter().zip(store.sections()).map(|(source, section)| {
+            Watched::new(Arc::clone(section), runtime.handle().clone(), source.timeout)
+        });
+    runtime.spawn(watch(watched.collect()));
+    let clock = WallClock::starting_at(civil::date(2026, 1, 1).in_tz("UTC").unwrap_or_default());
     for source in config.sources {
-        supervisors.spawn(supervise(source, &store, stop.clone()));
+        supervisors.spawn(supervise(source, clock.clone(), &store, stop.clone()));
     }
     let until = Instant::now();
     drop(logged);
@@ -129,6 +136,7 @@ pub fn run(config: &str) -> Run {
 
 fn supervise(
     source: ConfiguredSource,
+    clock: WallClock,
     store: &Arc<Store>,
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
@@ -136,7 +144,13 @@ fn supervise(
     let section = store.section(&source.name).unwrap_or_else(|| unreachable!("each source has a section"));
     let supervisor = Supervisor::new(
         (Box::new(RealTime::new(source.acquisition, source.mode)), source.device),
-        (source.mode, source.schedule),
+        Plan {
+            mode: source.mode,
+            schedule: source.schedule,
+            timeout: source.timeout,
+            at_line_speed: source.at_line_speed,
+            clock,
+        },
         Arc::clone(section),
         Arc::clone(store),
         Journal::off(),

@@ -121,7 +121,7 @@ impl SourcePlugin for D0 {
             Polled::WhenSilent => source.polled_when_silent(request, cx),
             Polled::Never => source,
         };
-        Ok(Source::new(source).exclusive(device))
+        Ok(source.into_source().exclusive(device))
     }
 }
 

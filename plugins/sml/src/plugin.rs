@@ -59,7 +59,7 @@ impl SourcePlugin for Sml {
         let settings = config::settings(&port, replay_speed, max_power, silent_after, bauds, wrong)?;
         let device = settings.port.to_string();
         let decoder = Decoder::new(Quirks { crc, power_sign, unsigned_power });
-        Ok(Source::new(telegram::Source::new(decoder, settings, cx)).exclusive(device))
+        Ok(telegram::Source::new(decoder, settings, cx).into_source().exclusive(device))
     }
 }
 

@@ -35,12 +35,18 @@ fn a_configuration_is_read() {
     .unwrap();
     assert_eq!(config.server.listen.to_string(), "0.0.0.0:9000");
     assert_eq!(format!("{:?}", config.server.token), "Some(Secret(…))");
-    let shown: Vec<_> =
-        config.sources.iter().map(|s| (s.name.as_str(), s.schedule, s.stale_after.as_secs())).collect();
+    let shown: Vec<_> = config
+        .sources
+        .iter()
+        .map(|s| (s.name.as_str(), s.schedule.clone(), s.stale_after.as_secs()))
+        .collect();
     let three = "03:00".parse().unwrap();
     assert_eq!(
         shown,
-        [("b", Schedule::Every(Duration::from_secs(5)), 60), ("a", Schedule::Daily(three), 26 * 3600)]
+        [
+            ("b", Schedule::Every(Duration::from_secs(5)), 60),
+            ("a", Schedule::Daily([three].into()), 26 * 3600)
+        ]
     );
 }
 

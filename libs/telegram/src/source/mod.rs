@@ -125,6 +125,14 @@ impl<D: Decoder> Source<D> {
     }
 }
 
+impl<D: Decoder> Source<D> {
+    /// Returns the framework's source. It limits its own waits, and the line limits its rate.
+    pub fn into_source(self) -> framework::Source {
+        let limit = self.meter.settings.silent_after.saturating_add(polling::LONGEST_TURN);
+        framework::Source::new(self).timeout(limit).at_line_speed()
+    }
+}
+
 impl<D: Decoder> Meter<D> {
     /// Waits for the next batch.
     async fn acquire(&mut self, connection: &mut Connection) -> Result<Batch, AcquireError> {

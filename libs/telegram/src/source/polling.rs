@@ -16,6 +16,8 @@ const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(2);
 /// Longest time of an answer: 64 KiB at 1200 baud.
 const LONGEST: Duration = Duration::from_secs(600);
+/// Longest time of a turn: all its requests, and what comes before their answers.
+pub(super) const LONGEST_TURN: Duration = Duration::from_secs(ATTEMPTS as u64 * 660);
 
 /// Dialogue that makes a meter send its readout.
 #[framework::async_trait]

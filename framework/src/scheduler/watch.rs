@@ -1,0 +1,137 @@
+//! Watch over sources that do not come back: one task looks after all of them.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::Notify,
+    time::{Instant, sleep},
+};
+use tracing::{error, info};
+
+use crate::store::{Section, State};
+
+/// Interval in which the sources are looked at.
+const LOOK: Duration = Duration::from_secs(5);
+/// Time without progress after which the thread of a source must show that it is not blocked.
+const SUSPICIOUS: Duration = Duration::from_secs(30);
+
+/// Progress of one source: its supervisor writes it, the watchdog reads it.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Number of steps that began or ended: odd while a pushed source is read.
+    steps: AtomicU64,
+    /// Tells the supervisor that its device has not come back for too long.
+    overdue: Notify,
+}
+
+impl Progress {
+    /// Notes that a batch or fault came. It has one writer, so that this costs no more than a memory access.
+    pub(super) fn step(&self) {
+        self.steps.store(self.steps.load(Relaxed).wrapping_add(2), Relaxed);
+    }
+
+    /// Begins to expect steps.
+    pub(super) fn expect(&self) {
+        self.steps.store(self.steps.load(Relaxed).wrapping_add(2) | 1, Relaxed);
+    }
+
+    /// Expects no more steps.
+    pub(super) fn rest(&self) {
+        self.steps.store((self.steps.load(Relaxed) | 1).wrapping_add(1), Relaxed);
+    }
+
+    /// Waits until a step is overdue.
+    pub(super) async fn overdue(&self) {
+        self.overdue.notified().await;
+    }
+}
+
+/// Source that is watched.
+pub(crate) struct Watched {
+    section: Arc<Section>,
+    /// Runtime on the source's thread.
+    thread: Handle,
+    /// Longest time between two steps.
+    limit: Duration,
+    steps: u64,
+    since: Instant,
+    /// Sign of life that the thread was asked for.
+    asked: Option<(Instant, Arc<AtomicBool>)>,
+    is_blocked: bool,
+}
+
+impl Watched {
+    pub(crate) fn new(section: Arc<Section>, thread: Handle, limit: Duration) -> Self {
+        let since = Instant::now();
+        Self { section, thread, limit, steps: 0, since, asked: None, is_blocked: false }
+    }
+
+    fn look(&mut self) {
+        let now = Instant::now();
+        let steps = self.section.health.progress.steps.load(Relaxed);
+        let is_alive = self.asked.as_ref().is_none_or(|(_, alive)| alive.load(Relaxed));
+        if steps != self.steps {
+            (self.steps, self.since) = (steps, now);
+        }
+        if is_alive && std::mem::take(&mut self.is_blocked) {
+            info!(source = %self.section.name, "its thread is no longer blocked");
+        }
+        let waited = now - self.since;
+        if waited < SUSPICIOUS {
+            if is_alive {
+                self.asked = None;
+            }
+            return;
+        }
+        match &self.asked {
+            Some((asked, _)) if !is_alive => {
+                let blocked = (now - *asked).as_secs();
+                self.blocked(blocked);
+            }
+            // It is asked again in a while: an idle source must not be woken often.
+            Some((asked, _)) if now - *asked < SUSPICIOUS => {}
+            _ => self.ask(now),
+        }
+        if steps % 2 == 1 && waited > self.limit && is_alive {
+            // Without a permit for later: a run that begins just now is not meant.
+            self.section.health.progress.overdue.notify_waiters();
+            self.since = now;
+        }
+    }
+
+    /// Asks the thread for a sign of life.
+    fn ask(&mut self, now: Instant) {
+        let alive = Arc::new(AtomicBool::new(false));
+        let sign = Arc::clone(&alive);
+        self.thread.spawn(async move { sign.store(true, Relaxed) });
+        self.asked = Some((now, alive));
+    }
+
+    fn blocked(&mut self, seconds: u64) {
+        let status = &self.section.health.status;
+        let message = format!(
+            "blocks its thread for {seconds} s and cannot be stopped: its plugin must wait with `await`, or use \
+             `Source::blocking`"
+        );
+        if !std::mem::replace(&mut self.is_blocked, true) {
+            error!(source = %self.section.name, "{message}");
+        }
+        status.fault(message);
+        status.set_state(State::Waiting);
+    }
+}
+
+/// Watches sources, for ever.
+pub(crate) async fn watch(mut sources: Vec<Watched>) {
+    loop {
+        sleep(LOOK).await;
+        sources.iter_mut().for_each(Watched::look);
+    }
+}
