@@ -125,7 +125,7 @@ pub(crate) fn check_commands(commands: &[Arc<dyn Command>]) -> Result<(), Config
 }
 
 /// Returns whether a text is a name of commands, arguments and plugins.
-fn is_word(text: &str) -> bool {
+pub(crate) fn is_word(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }

@@ -7,6 +7,7 @@
 
 use std::{borrow::Cow, cell::RefCell, vec};
 
+use reading::DECIMAL;
 use serde::{
     Deserialize as _, Deserializer,
     de::{
@@ -267,10 +268,16 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self)
+        match self.value.get_ref() {
+            // A float would lose digits. Only exponents are read as one.
+            DeValue::Float(number) if name == DECIMAL && !number.as_str().contains(char::is_alphabetic) => {
+                visitor.visit_str(number.as_str())
+            }
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(

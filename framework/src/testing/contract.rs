@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::{endpoint, publisher, source};
 use crate::{
     Config, ENDPOINT_KEYS, EndpointPlugin, Mode, PUBLISHER_KEYS, PluginInfo, PublisherPlugin, Role,
-    SOURCE_KEYS, SourcePlugin, plugins,
+    SOURCE_KEYS, SourcePlugin, command::is_word, plugins,
 };
 
 /// Checks the contract of a source plugin:
@@ -125,11 +125,6 @@ fn with_unknown_key(sample: &str, role: Role, kind: &str) -> String {
     let at = plugin.span().end;
     let at = sample[at..].find('\n').map_or(sample.len(), |end| at + end);
     format!("{}\nno_such_key = 1{}\n", &sample[..at], &sample[at..])
-}
-
-fn is_word(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 #[cfg(test)]

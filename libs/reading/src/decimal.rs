@@ -250,15 +250,26 @@ impl Serialize for Decimal {
     }
 }
 
-/// A number, or its text: of a number only the text is sure to have every digit.
+/// Name by which a deserializer that has the text of a number knows a [`Decimal`], to pass the text.
+#[doc(hidden)]
+pub const DECIMAL: &str = "$reading::Decimal";
+
+/// A number, or its text. Of a number in JSON only the text is sure to have every digit; the configuration has all.
 impl<'de> Deserialize<'de> for Decimal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
-        impl de::Visitor<'_> for Visitor {
+        impl<'de> de::Visitor<'de> for Visitor {
             type Value = Decimal;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number such as `0.25`")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Decimal, D::Error> {
+                deserializer.deserialize_any(self)
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Decimal, E> {
@@ -281,7 +292,7 @@ impl<'de> Deserialize<'de> for Decimal {
         fn invalid<E: de::Error>(found: &dyn fmt::Display) -> E {
             E::custom(format!("`{found}` is not a valid number: expected at most 18 digits, such as `0.25`"))
         }
-        deserializer.deserialize_any(Visitor)
+        deserializer.deserialize_newtype_struct(DECIMAL, Visitor)
     }
 }
 

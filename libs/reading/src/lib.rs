@@ -16,7 +16,7 @@ mod unit;
 mod words;
 
 pub use crate::{
-    decimal::Decimal,
+    decimal::{DECIMAL, Decimal},
     meaning::{Direction, Kind, Meaning, Medium, Phase},
     obis::Obis,
     reading::{Batch, DeviceTime, Reading, Text, Timestamp, Value},

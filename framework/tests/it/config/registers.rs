@@ -74,7 +74,8 @@ impl SourcePlugin for Registers {
         for (n, register) in config.registers.iter().enumerate() {
             let key = |key: &str| format!("registers[{n}].{key}");
             if register.address >= 50_000 {
-                errors.push(ConfigError::key(key("address"), "addresses are below 50000"));
+                let factor = register.factor.map(|factor| format!(" (factor {factor})")).unwrap_or_default();
+                errors.push(ConfigError::key(key("address"), format!("addresses are below 50000{factor}")));
             }
             let is_taken = config.registers[..n].iter().any(|other| other.name == register.name);
             if is_taken || register.name.is_empty() {
@@ -182,10 +183,31 @@ fn an_inline_list_is_checked_like_a_list_of_tables() {
 }
 
 #[test]
-fn values_of_a_list_keep_every_digit() {
-    let config = "[sources.r]\nplugin = \"registers\"\nat = [\"06:30\"]\n[[sources.r.registers]]\nname = \"a\"\n\
-                  address = 0x10\ntype = \"uint16\"\nfactor = \"0.123456789012345678\"\nlimits = [-5, 30.5]\n";
-    assert!(parse(config).is_ok());
+fn a_decimal_has_every_digit_of_the_file() {
+    for (written, expected) in [
+        ("0.123456789012345678", "0.123456789012345678"),
+        ("\"0.123456789012345678\"", "0.123456789012345678"),
+        ("1_234.50", "1234.5"),
+        ("-0x10", ""),
+        ("-16", "-16"),
+        ("1e3", "1000"),
+        ("0.1234567890123456789", ""),
+        ("inf", ""),
+        ("nan", ""),
+    ] {
+        // The plugin repeats it in its answer to an address that does not exist.
+        let config = format!(
+            "[sources.r]\nplugin = \"registers\"\nat = [\"06:30\"]\n[[sources.r.registers]]\nname = \"a\"\n\
+             address = 50000\ntype = \"uint16\"\nfactor = {written}\n"
+        );
+        let shown = mistakes(&config);
+        let is_read =
+            shown.contains(&format!("config.toml:6:11: addresses are below 50000 (factor {expected})"));
+        assert!(is_read != expected.is_empty(), "{written}: {shown}");
+    }
+    let right = "[sources.r]\nplugin = \"registers\"\n[[sources.r.registers]]\nname = \"a\"\naddress = 0x10\n\
+                 type = \"uint16\"\nlimits = [-5, 30.5]\n";
+    assert!(parse(right).is_ok());
 }
 
 #[test]
