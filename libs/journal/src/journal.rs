@@ -107,6 +107,7 @@ impl Journal {
         let mut status = lock(&shared.status).clone();
         // The log knows of a write that failed before the keeper does.
         status.problem = status.problem.or_else(|| shared.wal.log().problem());
+        status.notice = status.notice.or_else(|| shared.wal.log().damage());
         Some(status)
     }
 

@@ -91,6 +91,7 @@ impl<'a> Checkpoint<'a> {
                 correct(&mut self.rows, change)
             }
             Entry::Epoch(epoch) => keep_epoch(self.rows.connection, &epoch),
+            Entry::Synced { .. } => Ok(()),
             Entry::Cursor { publisher, position } => {
                 self.cursors.insert(publisher, position);
                 Ok(())

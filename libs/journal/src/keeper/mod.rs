@@ -171,7 +171,7 @@ impl Keeper {
     pub fn sync(&mut self) {
         self.check_place();
         self.shared.wal.log().tick();
-        self.shared.wal.log().keep_cursors_and_states();
+        self.shared.wal.log().before_sync();
         self.shared.wal.log().sync();
         let mut status = lock(&self.shared.status);
         status.clock = Some(self.shared.wal.log().lead()).filter(|lead| *lead > 0).map(|lead| {

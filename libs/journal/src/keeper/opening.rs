@@ -11,9 +11,8 @@ use super::Keeper;
 use crate::{
     db::{Database, DatabaseError, Found},
     lock,
-    paths::with_suffix,
     place::{FileId, lock_path, locked},
-    wal::{Recovered, live, segment_path},
+    wal::{Recovered, frame::HEADER, live, segment_path},
 };
 
 /// Reason why the journal cannot be opened.
@@ -173,14 +172,14 @@ impl Keeper {
     }
 }
 
-/// Returns the names of files beside a database that only one that was opened leaves.
+/// Returns the names of segments beside a database, which are begun after that is on the disk. Its `-wal` file is no sign:
+/// a power cut at the first start may leave that alone.
 fn signs_of_history(path: &Path) -> Vec<String> {
-    let segments = live::numbers(path).unwrap_or_default();
-    let segments = segments.into_iter().map(|number| segment_path(path, number));
-    let others =
-        ["-wal", "-shm"].map(|suffix| with_suffix(path, suffix)).into_iter().filter(|path| path.exists());
-    let name = |path: PathBuf| Some(path.file_name()?.to_string_lossy().into_owned());
-    others.chain(segments).filter_map(name).collect()
+    let segments = live::numbers(path).unwrap_or_default().into_iter();
+    let segments =
+        segments.filter(|number| live::read(path, *number).is_ok_and(|bytes| bytes.len() > HEADER));
+    let name = |number| Some(segment_path(path, number).file_name()?.to_string_lossy().into_owned());
+    segments.filter_map(name).collect()
 }
 
 /// Reports a database that is gone although files beside it are those of an earlier one. Returns the notice for

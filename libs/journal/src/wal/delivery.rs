@@ -84,7 +84,7 @@ impl Log {
     }
 
     /// Appends all cursors that moved, and all states that changed.
-    pub(crate) fn keep_cursors_and_states(&self) {
+    pub(crate) fn before_sync(&self) {
         let now = self.clock.now().boottime;
         let mut state = lock(&self.state);
         let State { cursors, saved, open, .. } = &mut *state;

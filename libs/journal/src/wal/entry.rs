@@ -25,6 +25,10 @@ pub(crate) enum Entry<'a> {
         publisher: Text,
         position: Position,
     },
+    /// Number of bytes of the segment that were on the disk when this was written: a power cut does not damage them.
+    Synced {
+        bytes: u64,
+    },
     /// State that a source saved.
     State {
         section: Text,

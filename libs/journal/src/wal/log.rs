@@ -80,6 +80,8 @@ pub(super) struct State {
     /// Error of the disk, until everything is on it.
     pub(super) problem: Option<String>,
     pub(super) watch: Watch,
+    /// Damage of a segment that a publisher needs.
+    pub(super) damage: Option<String>,
 }
 
 impl Log {
@@ -156,6 +158,7 @@ impl Log {
         let (mut state, now) = self.observed(clock);
         let time = state.dating.date(batch.taken_at.as_microsecond(), &now);
         let State { dating, intake, open, .. } = &mut *state;
+        open.note_synced();
         intake.append((&mut open.encoder, &mut open.bytes), section, batch, time, dating.epoch());
         let (number, end) = state.end();
         if end >= self.checkpoint_size {
@@ -375,6 +378,7 @@ impl State {
             writing: None,
             problem: None,
             watch: Watch::default(),
+            damage: None,
         }
     }
 

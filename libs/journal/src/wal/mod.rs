@@ -1,6 +1,7 @@
 //! Write-ahead log: what was recorded and is not checkpointed yet, or not delivered.
 
 pub(crate) mod cursors;
+mod damage;
 mod delivery;
 pub(crate) mod entry;
 mod files;

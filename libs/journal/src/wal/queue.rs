@@ -177,6 +177,7 @@ impl Place {
             }
             true
         })?;
+        ahead.found.iter().for_each(|number| log.report_damage(*number, publisher));
         let recorded = if let Read::End { recorded } = read { recorded.cast_signed() } else { count };
         let cursor = Mark { at, sequence: recorded - count, has_files: log.has_files };
         let mut place = Self { stream, cursor, read: cursor.sequence, corrections, known: ahead.at };

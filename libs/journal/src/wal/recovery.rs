@@ -4,24 +4,20 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use tracing::{error, info, warn};
 
 use crate::{
-    paths::with_suffix,
-    time::{Epoch, Micros, utc},
+    time::{Epoch, Micros},
     wal::{
         Closed, Entry, Position,
-        frame::{self, Gap},
-        remove, segment_numbers, segment_path,
+        damage::{Cause, damaged_path, keep_copy, torn},
+        frame, remove, segment_numbers, segment_path,
     },
 };
 use reading::Text;
-
-/// A power cut tears a few frames off the end; more than a page may be damage, and is worth keeping. In bytes.
-const TORN: usize = 4 << 10;
 
 /// Longest file that may be a segment, in bytes.
 const LONGEST: u64 = 256 << 20;
@@ -88,6 +84,7 @@ impl Recovered {
                 return Ok(None);
             }
         };
+        let mut synced = 0;
         let gaps = frame::entries_and_gaps(&bytes, |entry| match entry {
             Entry::Batch { time, .. } => self.newest = self.newest.max(Some(time)),
             Entry::Epoch(epoch) => self.epoch = Some(epoch),
@@ -95,29 +92,23 @@ impl Recovered {
                 self.newest = self.newest.map(|newest| correction.apply(newest))
             }
             Entry::CounterSet(_) => {}
+            Entry::Synced { bytes } => synced = synced.max(bytes),
             Entry::Cursor { publisher, position } => _ = self.cursors.insert(publisher, position),
             Entry::State { section, state } => _ = self.states.insert(section, state.to_vec()),
         });
-        match &gaps[..] {
-            [] => {}
-            // A kill or a power cut came between the creation of the file and its first write.
-            [_] if bytes.len() < frame::HEADER => {}
-            [torn]
-                if torn.bytes.end == bytes.len()
-                    && (1..TORN).contains(&torn.bytes.len())
-                    && torn.bytes.start > 0 =>
-            {
-                info!("the last {} bytes of {} were torn by a power cut", torn.bytes.len(), path.display());
+        let is_same_boot = self.epoch.as_ref().is_some_and(|epoch| epoch.boot == boot);
+        match Cause::of(&bytes, &gaps, synced, is_same_boot) {
+            Cause::None => {}
+            Cause::Kill => info!("the last write to {} was interrupted; nothing is lost", path.display()),
+            Cause::PowerCut => warn!("{}", torn(&path, &gaps)),
+            Cause::Hole => {
+                let message = keep_copy(&path, &gaps);
+                warn!("{message}");
             }
-            damage => {
-                let message = keep_copy(&path, damage);
-                // Since another boot the power may have failed, which leaves holes in what was not synced.
-                if self.epoch.as_ref().is_some_and(|epoch| epoch.boot == boot) {
-                    error!("{message}");
-                    self.damage = Some(message);
-                } else {
-                    warn!("{message}");
-                }
+            Cause::Damage => {
+                let message = keep_copy(&path, &gaps);
+                error!("{message}");
+                self.damage = Some(message);
             }
         }
         // After a kill it may be in the page cache only, while the next checkpoint relies on it.
@@ -125,23 +116,6 @@ impl Recovered {
         file.sync_data()?;
         Ok(Some(Closed::on_disk(number, bytes.len(), Some(file))))
     }
-}
-
-/// Keeps a copy of a damaged segment, which is removed once its readable part is checkpointed. Returns what is lost.
-fn keep_copy(path: &Path, damage: &[Gap]) -> String {
-    let copy = damaged_path(path);
-    let kept = match fs::copy(path, &copy) {
-        Ok(_) => format!("a copy is kept as {}", copy.display()),
-        Err(error) => format!("no copy could be made: {error}"),
-    };
-    let bytes: usize = damage.iter().map(|gap| gap.bytes.len()).sum();
-    let when = |time: Option<Micros>, unknown: &str| time.map_or_else(|| unknown.to_owned(), utc);
-    let missing = damage
-        .iter()
-        .map(|gap| format!("from {} to {}", when(gap.after, "its beginning"), when(gap.before, "its end")));
-    let missing = missing.collect::<Vec<_>>().join(", ");
-    let path = path.display();
-    format!("{bytes} bytes of {path} are damaged: readings are missing {missing}; {kept}")
 }
 
 /// Reads a segment. One of a size that none has would fill the memory.
@@ -156,8 +130,4 @@ fn set_aside(path: &Path) {
     if let Err(error) = fs::rename(path, damaged_path(path)) {
         error!("could not rename {}: {error}", path.display());
     }
-}
-
-fn damaged_path(path: &Path) -> PathBuf {
-    with_suffix(path, ".damaged")
 }

@@ -44,6 +44,8 @@ pub(crate) struct Open {
     pub(crate) on_disk: OnDisk,
     /// Bytes of what every segment has: the epoch, the cursors, and the states of sources.
     common: usize,
+    /// Bytes that were synced when that was noted last.
+    noted: usize,
 }
 
 /// Segment that grows no more.
@@ -63,7 +65,7 @@ impl Open {
         let (mut bytes, mut encoder) = (frame::header(number), Encoder::default());
         encoder.epoch(&mut bytes, epoch);
         let common = bytes.len();
-        Self { number, bytes, encoder, on_disk: OnDisk::default(), common }
+        Self { number, bytes, encoder, on_disk: OnDisk::default(), common, noted: 0 }
     }
 
     /// Returns whether it holds nothing but the epoch, cursors and states.
@@ -88,6 +90,15 @@ impl Open {
         let before = self.bytes.len();
         self.encoder.state(&mut self.bytes, section, state);
         self.common += self.bytes.len() - before;
+    }
+
+    /// Appends how much of it was synced, if that is more than was noted.
+    pub(crate) fn note_synced(&mut self) {
+        let synced = self.on_disk.synced;
+        if synced > self.noted {
+            self.encoder.synced(&mut self.bytes, synced);
+            self.noted = synced;
+        }
     }
 
     /// Closes it.

@@ -28,8 +28,10 @@ pub(crate) struct Stream {
     used: usize,
     /// Whether the last bytes could not be read.
     damaged: bool,
-    /// Publisher for which a warning is logged where a segment cannot be read.
+    /// Publisher for which it is logged where a segment cannot be read.
     pub(crate) told: Option<Text>,
+    /// Segments in which it met damage.
+    pub(crate) found: Vec<u64>,
     /// Segments that are skipped.
     pub(crate) unreadable: Vec<u64>,
 }
@@ -54,13 +56,23 @@ impl Stream {
     pub(crate) fn new(from: Position, unreadable: Vec<u64>) -> Self {
         // What an entry says depends on those before it in its segment.
         let (at, frames) = (Position::start(from.segment), Reader::default());
-        Self { at, from, frames, piece: Vec::new(), used: 0, damaged: false, told: None, unreadable }
+        Self {
+            at,
+            from,
+            frames,
+            piece: Vec::new(),
+            used: 0,
+            damaged: false,
+            told: None,
+            found: Vec::new(),
+            unreadable,
+        }
     }
 
     /// Returns a copy that reads the same from here on, and takes little memory until then.
     pub(crate) fn here(&self) -> Self {
         let (frames, told, unreadable) = (self.frames.clone(), self.told.clone(), self.unreadable.clone());
-        Self { piece: Vec::new(), used: 0, frames, told, unreadable, ..*self }
+        Self { piece: Vec::new(), used: 0, frames, told, found: Vec::new(), unreadable, ..*self }
     }
 
     /// Passes entries on, each with the position after it, until `visit` returns false.
@@ -148,8 +160,8 @@ impl Stream {
 
     /// Skips a byte where no frame can be read: the next whole one may begin at any.
     fn skip(&mut self) {
-        if !self.damaged {
-            self.tell("is damaged, or was torn by a power cut");
+        if self.told.is_some() && !self.found.contains(&self.at.segment) {
+            self.found.push(self.at.segment);
         }
         self.damaged = true;
         self.frames.lose();

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::{
-    BATCH, COUNTER_SET, CURSOR, EPOCH, KINDS, LAYOUT, STATE, TIME_CORRECTION, WHOLE_BATCH, frame, last::Last,
+    BATCH, COUNTER_SET, CURSOR, EPOCH, KINDS, LAYOUT, STATE, SYNCED, TIME_CORRECTION, WHOLE_BATCH, frame,
+    last::Last,
 };
 use crate::{
     time::{Epoch, Micros, TimeCorrection},
@@ -155,6 +156,13 @@ impl Encoder {
         put_text(&mut payload, publisher);
         put(&mut payload, position.segment);
         put(&mut payload, position.offset);
+        frame(out, &payload);
+    }
+
+    /// Appends how many bytes of the segment are on the disk.
+    pub(crate) fn synced(&mut self, out: &mut Vec<u8>, bytes: usize) {
+        let mut payload = vec![SYNCED];
+        put(&mut payload, bytes as u64);
         frame(out, &payload);
     }
 

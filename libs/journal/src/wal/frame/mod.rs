@@ -11,10 +11,11 @@
 //!         | 5 cursor: publisher, segment, offset
 //!         | 6 whole batch: as a batch, and not encoded as a difference to those before it
 //!         | 7 state of a source: section, bytes up to the end
+//!         | 8 synced: bytes of the segment that were on the disk when this was written
 //! kind    = 0 not stated | 1 counter | 2 net | 3 gauge | 4 maximum | 5 state
 //! ```
 //!
-//! Versions 1 to 3 are still read. Version 3 has no states, versions 1 and 2 have no indexes in layouts, and version 1
+//! Versions 1 to 3 are still read. Version 3 has no states and no notes of syncs, versions 1 and 2 have no indexes in layouts, and version 1
 //! has no kinds.
 //!
 //! Integers are variable (see `varint`). Within a layout, times are delta-of-delta encoded, mantissas delta
@@ -54,6 +55,7 @@ const EPOCH: u8 = 4;
 const CURSOR: u8 = 5;
 const WHOLE_BATCH: u8 = 6;
 const STATE: u8 = 7;
+const SYNCED: u8 = 8;
 
 /// Returns the first bytes of a segment.
 pub(crate) fn header(number: u64) -> Vec<u8> {
@@ -97,7 +99,7 @@ pub(crate) fn unframe(bytes: &[u8]) -> Result<(&[u8], &[u8]), Stop> {
     };
     let before = bytes.len() - input.0.len();
     // Quick to see, as after damage each byte is tried.
-    if len == 0 || input.0.first().is_some_and(|kind| *kind > STATE) {
+    if len == 0 || input.0.first().is_some_and(|kind| *kind > SYNCED) {
         return Err(Stop::Damaged);
     }
     let len = usize::try_from(len).map_err(|_| Stop::Damaged)?;

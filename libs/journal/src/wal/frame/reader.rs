@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{
-    BATCH, COUNTER_SET, CURSOR, EPOCH, HEADER, KINDS, LAYOUT, STATE, TIME_CORRECTION, WHOLE_BATCH,
+    BATCH, COUNTER_SET, CURSOR, EPOCH, HEADER, KINDS, LAYOUT, STATE, SYNCED, TIME_CORRECTION, WHOLE_BATCH,
     last::Last, open, unframe,
 };
 use crate::{
@@ -144,6 +144,7 @@ impl Reader {
                 publisher: input.text()?.into(),
                 position: Position { segment: input.unsigned()?, offset: input.unsigned()? },
             }),
+            SYNCED => visit(Entry::Synced { bytes: input.unsigned()? }),
             STATE => {
                 let section = input.text()?.into();
                 visit(Entry::State { section, state: std::mem::take(&mut input.0) });

@@ -1,6 +1,9 @@
 //! Damage inside a segment costs what is damaged, and not what comes after it.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     tests::whole::{Clock, samples},
@@ -8,7 +11,7 @@ use crate::{
         Encoder, Entry, frame,
         frame::Cell,
         segment,
-        tests::queue::{deliver, newest_file, open, record},
+        tests::queue::{deliver, newest_file, open, read, record},
     },
 };
 use reading::{Decimal, Text};
@@ -137,4 +140,104 @@ fn publishers_get_what_comes_after_damage() {
     let found = deliver(&mut queue);
     assert!(found.is_sorted() && (8800..9000).contains(&found.len()), "{}", found.len());
     assert_eq!((found.last(), queue.backlog()), (Some(&9000), 0));
+}
+
+/// Records 3000 batches, of which 2000 were on the disk before the last sync, and returns the file of the segment.
+fn synced_in_part(folder: &Path) -> PathBuf {
+    let clock = Clock::new();
+    let (journal, mut keeper) = clock.journal(folder);
+    for n in 0..3000 {
+        clock.record(&journal, &n.to_string());
+        if n % 1000 == 0 {
+            keeper.sync();
+        }
+    }
+    drop((journal, keeper));
+    newest_file(folder)
+}
+
+#[test]
+fn after_another_boot_damage_of_what_was_synced_is_told_from_what_a_power_cut_took() {
+    type Damage = (&'static str, fn(&mut Vec<u8>), Option<&'static str>, bool);
+    // What is left of the end after a power cut, what is said in `/health`, and whether there is a copy.
+    let damages: [Damage; 6] = [
+        (
+            "a bit early on",
+            |bytes| flip(bytes, 1, 10),
+            Some("damaged: readings are missing from 2026-11-23T12:0"),
+            true,
+        ),
+        ("a page early on", |bytes| bytes[4096..8192].fill(0), Some("damaged: readings are missing"), true),
+        ("the second half", |bytes| bytes.truncate(bytes.len() / 2), None, false),
+        ("a short end", |bytes| bytes.truncate(bytes.len() - 7), None, false),
+        ("a bit in the last part", |bytes| flip(bytes, 9, 10), None, true),
+        ("a page in the last part", |bytes| zeros_before_the_end(bytes, 6000), None, true),
+    ];
+    for (what, damage, notice, has_copy) in damages {
+        let dir = tempfile::tempdir().unwrap();
+        let path = synced_in_part(dir.path());
+        let mut bytes = fs::read(&path).unwrap();
+        damage(&mut bytes);
+        fs::write(&path, &bytes).unwrap();
+        let clock = Clock { boot: "after a power cut", ..Clock::new() };
+        let (journal, _keeper) = clock.journal(dir.path());
+        let said = journal.status().unwrap().notice;
+        assert_eq!(said.is_some(), notice.is_some(), "{what}: {said:?}");
+        assert!(said.iter().zip(notice).all(|(said, notice)| said.contains(notice)), "{what}: {said:?}");
+        let copy = path.with_file_name(format!("{}.damaged", path.file_name().unwrap().to_str().unwrap()));
+        assert_eq!(fs::read(copy).is_ok_and(|copy| copy == bytes), has_copy, "{what}");
+    }
+}
+
+fn flip(bytes: &mut [u8], part: usize, of: usize) {
+    let at = bytes.len() * part / of;
+    bytes[at] ^= 1;
+}
+
+fn zeros_before_the_end(bytes: &mut [u8], before: usize) {
+    let start = bytes.len() - before;
+    bytes[start..start + 4096].fill(0);
+}
+
+#[test]
+fn in_the_same_boot_an_end_of_garbage_is_damage_and_a_write_that_was_interrupted_is_not() {
+    for (garbage, is_said) in [(&b"\x14\x01\x00\x02"[..], false), (&b"\x05garbage"[..], true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = synced_in_part(dir.path());
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.extend_from_slice(garbage);
+        fs::write(&path, &bytes).unwrap();
+        let (journal, _keeper) = Clock::new().journal(dir.path());
+        assert_eq!(journal.status().unwrap().notice.is_some(), is_said, "{garbage:?}");
+        assert_eq!(samples(&journal).len(), 3000);
+    }
+}
+
+#[test]
+fn a_damaged_segment_that_only_a_publisher_needs_is_said_with_what_is_missing_and_a_copy_is_kept() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = open(&clock, dir.path(), &["far"]);
+    let file = newest_file(dir.path());
+    record(&clock, &journal, 1..=3000);
+    keeper.checkpoint();
+    keeper.sync();
+    drop((journal, keeper));
+    let mut bytes = fs::read(&file).unwrap();
+    flip(&mut bytes, 1, 2);
+    fs::write(&file, &bytes).unwrap();
+    for start in ["first", "second"] {
+        let (journal, _keeper) = open(&clock, dir.path(), &["far"]);
+        let mut queue = journal.queue("far");
+        let found = read(&mut queue, 5000);
+        assert!((2980..3000).contains(&found.len()), "{}", found.len());
+        let notice = journal.status().unwrap().notice.unwrap_or_default();
+        if start == "first" {
+            assert!(notice.contains("are damaged: readings are missing from 2026-11-23T12:2"), "{notice}");
+            assert!(notice.contains("for publishers; the database has them"), "{notice}");
+        } else {
+            assert_eq!(notice, "", "it is said once");
+        }
+        let copy = file.with_file_name(format!("{}.damaged", file.file_name().unwrap().to_str().unwrap()));
+        assert_eq!(fs::read(copy).unwrap(), bytes);
+    }
 }
