@@ -35,26 +35,24 @@ pub(crate) struct Gap {
 pub(crate) fn entries_and_gaps(bytes: &[u8], mut visit: impl FnMut(Entry<'_>)) -> Vec<Gap> {
     let gap = |bytes, after| Gap { bytes, after, before: None };
     let Some((_, mut reader)) = open(bytes) else { return vec![gap(0..bytes.len(), None)] };
-    let (mut at, mut gaps, mut last) = (HEADER, Vec::<Gap>::new(), None);
+    let (mut at, mut gaps) = (HEADER, Vec::<Gap>::new());
     while at < bytes.len() {
-        let (rest, mut time) = (&bytes[at..], None);
-        let each = |entry: Entry<'_>| {
-            time = if let Entry::Batch { time, .. } = entry { Some(time) } else { None };
-            visit(entry);
-        };
+        let rest = &bytes[at..];
         match unframe(rest) {
-            Ok((payload, after)) if reader.entry(payload, each).is_some() => {
+            Ok((payload, after)) if reader.entry(payload, &mut visit).is_some() => {
                 at += rest.len() - after.len();
                 if let Some(gap) = gaps.last_mut() {
-                    gap.before = gap.before.or(time);
+                    gap.before = gap.before.or(reader.time);
                 }
-                last = time.or(last);
             }
             // The next whole frame may begin at any byte.
             _ => {
                 match gaps.last_mut().filter(|gap| gap.bytes.end == at) {
                     Some(gap) => gap.bytes.end += 1,
-                    None => gaps.push(gap(at..at + 1, last)),
+                    None => {
+                        let last = reader.time.take().or(gaps.last().and_then(|gap| gap.after));
+                        gaps.push(gap(at..at + 1, last));
+                    }
                 }
                 reader.lose();
                 at += 1;
@@ -69,6 +67,8 @@ pub(crate) fn entries_and_gaps(bytes: &[u8], mut visit: impl FnMut(Entry<'_>)) -
 pub(crate) struct Reader {
     version: u8,
     layouts: BTreeMap<u64, Known>,
+    /// Time of the last batch.
+    time: Option<Micros>,
     /// Whether a frame was lost, so that nobody knows how many layouts there were.
     lost: bool,
 }
@@ -119,6 +119,7 @@ impl Reader {
                 for mantissa in &mut last.mantissas {
                     *mantissa = mantissa.wrapping_add(input.signed()?);
                 }
+                self.time = Some(last.time);
                 visit(Entry::Batch { layout: &last.layout, time: last.time, mantissas: &last.mantissas });
             }
             COUNTER_SET => {
