@@ -1,6 +1,7 @@
 //! Speed of decoding, judging and converting telegrams: `cargo bench -p plugin-sml`.
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/it/support.rs"]
+#[allow(dead_code, reason = "a bench uses a part of it")]
 mod support;
 
 use plugin_sml::decoder::Decoder;

@@ -108,11 +108,14 @@ impl Recognizer {
         let old = self.recent.len().saturating_sub(WINDOW);
         self.recent.drain(..old);
         self.recent.extend_from_slice(bytes);
+        if let Some(protocol) = Protocol::of_upright(&self.recent) {
+            return Some(protocol);
+        }
         let mut is_inverted = false;
         for inverted in &mut self.inverted {
             is_inverted |= bytes.iter().fold(false, |found, byte| found | inverted.take(*byte));
         }
-        Protocol::of_upright(&self.recent).or(is_inverted.then_some(Protocol::InvertedText))
+        is_inverted.then_some(Protocol::InvertedText)
     }
 
     /// Returns whether the bytes so far may be text over an inverted line, though too few to be certain.

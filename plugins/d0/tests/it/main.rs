@@ -1,12 +1,13 @@
-//! Tests of the plugin that need no corpus.
+//! Tests of the plugin.
 
 #![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
+#![allow(clippy::print_stdout, reason = "the measured rates are printed")]
 
 mod anonymise;
-#[path = "../anonymised/mod.rs"]
 mod anonymised;
 mod contract;
 mod convert;
+mod corpus;
 mod decoder;
 mod field;
 mod foreign;
@@ -16,3 +17,4 @@ mod properties;
 mod quirks;
 mod request;
 mod sub_meters;
+mod zero_alloc;

@@ -1,10 +1,11 @@
-//! Tests of the plugin that need no corpus.
+//! Tests of the plugin.
 
 #![allow(clippy::unwrap_used, reason = "helpers outside of a test function are not seen to be tests")]
 #![allow(clippy::print_stdout, reason = "the number of damaged telegrams is printed")]
 
 mod anonymise;
 mod contract;
+mod corpus;
 mod corruption;
 mod decoder;
 mod field;
@@ -13,5 +14,5 @@ mod golden;
 mod properties;
 mod quirks;
 mod second_opinion;
-#[path = "../support/mod.rs"]
 mod support;
+mod zero_alloc;

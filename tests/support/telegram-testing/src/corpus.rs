@@ -2,15 +2,19 @@
 //! workspace, where it exists.
 
 use std::{
+    error::Error,
     fs,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
-use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use telegram::Decoder;
 
 use crate::{Found, decode};
+
+/// Reason why a test fails.
+pub type Failed = Box<dyn Error + Send + Sync>;
 
 /// Test of the bytes of a file by what is known of it.
 pub type Test = fn(&[u8], &Value) -> Result<(), Failed>;
@@ -29,37 +33,40 @@ pub fn files(folders: &[&str], extension: &str) -> Vec<(PathBuf, Vec<u8>)> {
     folders.iter().flat_map(|name| crate::files(corpus.join(name), extension)).collect()
 }
 
-/// Runs trials; a test without the harness ends with it.
-pub fn run(trials: impl IntoIterator<Item = Trial>) -> ! {
-    libtest_mimic::run(&Arguments::from_args(), trials.into_iter().collect()).exit()
-}
-
-/// Returns one trial for each file of `folders` that is of one of these `kinds` or of none; where there is no corpus,
-/// one that is ignored.
+/// Judges each file of this folder of the corpus that is of one of these `kinds` or of none; where there is no corpus,
+/// none.
 ///
 /// # Panics
-/// Panics when `expected.json` of a folder is missing or malformed.
-pub fn trials(kinds: &[&str], folders: &[(&str, Test)]) -> Vec<Trial> {
-    match folder() {
-        Some(corpus) => {
-            folders.iter().flat_map(|(name, test)| trials_in(&corpus, kinds, name, *test)).collect()
-        }
-        None => vec![Trial::test("corpus (needs ../shared/corpus)", || Ok(())).with_ignored_flag(true)],
-    }
-}
-
-fn trials_in(corpus: &Path, kinds: &[&str], name: &str, test: Test) -> Vec<Trial> {
-    let folder = corpus.join(name);
+/// Panics with the names of all files of which `test` fails, and when the folder's `expected.json` is missing or
+/// malformed.
+pub fn judge(kinds: &[&str], folder_name: &str, test: Test) {
+    let Some(corpus) = folder() else { return };
+    let folder = corpus.join(folder_name);
     let expected = fs::read_to_string(folder.join("expected.json")).unwrap();
     let expected: Value = serde_json::from_str(&expected).unwrap();
     let files = expected["files"].as_object().unwrap().iter();
-    files
-        .filter(|(_, file)| file["kind"].as_str().is_none_or(|kind| kinds.contains(&kind)))
-        .map(|(file, known)| {
-            let (path, known) = (folder.join(file), known.clone());
-            Trial::test(format!("{name}/{file}"), move || test(&fs::read(&path).unwrap(), &known))
-        })
-        .collect()
+    let files = files.filter(|(_, file)| file["kind"].as_str().is_none_or(|kind| kinds.contains(&kind)));
+    judge_each(files.map(|(file, known)| {
+        let bytes = fs::read(folder.join(file)).unwrap();
+        (format!("{folder_name}/{file}"), move || test(&bytes, known))
+    }));
+}
+
+/// Judges each of these named things, and fails with the names of all that fail.
+///
+/// # Panics
+/// Panics when one fails.
+pub fn judge_each<T: FnOnce() -> Result<(), Failed>>(things: impl IntoIterator<Item = (String, T)>) {
+    let mut failed = Vec::new();
+    for (name, test) in things {
+        match catch_unwind(AssertUnwindSafe(test)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => failed.push(format!("{name}: {error}")),
+            // The panic's message was printed when it happened.
+            Err(_) => failed.push(format!("{name}: it panicked")),
+        }
+    }
+    assert!(failed.is_empty(), "{} fail:\n{}", failed.len(), failed.join("\n"));
 }
 
 /// Decodes `bytes` at once, byte by byte and in odd chunks, with the same result.

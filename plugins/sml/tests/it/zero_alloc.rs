@@ -1,10 +1,9 @@
 //! A meter's thousandth telegram costs no allocation.
 
-mod support;
-
 use plugin_sml::decoder::Decoder;
-use support::*;
 use telegram_testing::allocations;
+
+use crate::support::*;
 
 #[test]
 fn telegrams_are_decoded_and_judged_without_allocations() {

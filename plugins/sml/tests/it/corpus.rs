@@ -1,10 +1,7 @@
-//! Recorded and damaged telegrams that are not part of this project (their licences differ): one trial
-//! per file where the folder beside the workspace exists, one ignored trial where it does not.
-
-#![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
+//! Recorded and damaged telegrams that are not part of this project (their licences differ), where the folder beside the
+//! workspace exists.
 
 use framework::{Decimal, SourcePlugin as _};
-use libtest_mimic::Failed;
 use plugin_sml::{
     Sml,
     decoder::Decoder,
@@ -12,10 +9,20 @@ use plugin_sml::{
     reject::{Reason, Rejected},
 };
 use serde_json::Value;
-use telegram_testing::{Found, Owned, Shown, accepted, corpus, decode};
+use telegram_testing::{
+    Found, Owned, Shown, accepted,
+    corpus::{self, Failed},
+    decode,
+};
 
-fn main() {
-    corpus::run(corpus::trials(&["sml"], &[("sml", recorded), ("malformed", damaged)]));
+#[test]
+fn recorded_telegrams_have_the_registers_that_the_corpus_expects() {
+    corpus::judge(&["sml"], "sml", recorded);
+}
+
+#[test]
+fn damaged_telegrams_are_judged_as_the_corpus_expects() {
+    corpus::judge(&["sml"], "malformed", damaged);
 }
 
 /// A file of `sml`: what a meter sent.

@@ -1,7 +1,5 @@
 //! Builds SML files from their parts: all lengths and checksums are right, all numbers are invented.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
-
 use crc::{CRC_16_IBM_SDLC, CRC_16_KERMIT, Crc};
 use plugin_sml::{decoder::Decoder, quirks::Quirks, reject::Reason};
 use telegram_testing::{Found, Owned, Shown};
@@ -13,7 +11,6 @@ pub(crate) const ID: [u8; 6] = [1, 0, 96, 1, 0, 255];
 pub(crate) const KEY: [u8; 6] = [129, 129, 199, 130, 5, 255];
 pub(crate) const IMPORT: [u8; 6] = [1, 0, 1, 8, 0, 255];
 pub(crate) const POWER: [u8; 6] = [1, 0, 16, 7, 0, 255];
-pub(crate) const POWER_ABSOLUTE: [u8; 6] = [1, 0, 15, 7, 0, 255];
 
 /// A checksum as its two bytes are sent.
 pub(crate) type Checksum = fn(&[u8]) -> [u8; 2];

@@ -7,10 +7,12 @@
 use std::{collections::BTreeSet, env, fmt, time::Duration};
 
 use framework::{Batch, SourceContext, Timestamp, Value};
-use libtest_mimic::{Failed, Trial};
 use plugin_d0::{decoder::Decoder, framing::Framing, telegram::Check};
 use telegram::{DEFAULT_MAX_POWER, Decoder as _, Fault, Reader, Telegram as _};
-use telegram_testing::{corpus, files, read};
+use telegram_testing::{
+    corpus::{self, Failed},
+    files, read,
+};
 use test_meters::{
     faults::{Damage, Random},
     uart::seven_e_one,
@@ -22,27 +24,16 @@ const CLASSES: usize = 4;
 /// Most good telegrams after a damaged one until one is accepted again.
 const PATIENCE: usize = 4;
 
-/// Measures one class of telegrams, and fails where something passes that can be kept out.
-type Class = fn() -> Result<(), Failed>;
-
-pub(crate) fn trials() -> Vec<Trial> {
-    let trials: [(&str, Class); CLASSES] = [
-        ("seven_even_lets_no_wrong_bit_pass", seven_even),
-        ("a_block_check_lets_nothing_but_swapped_bytes_pass", block_check),
-        ("a_crc_lets_no_wrong_number_pass", crc),
-        ("what_passes_without_parity_and_check_is_measured", unchecked),
-    ];
-    trials.map(|(name, test)| Trial::test(name, test)).into()
-}
-
-fn seven_even() -> Result<(), Failed> {
+#[test]
+fn seven_even_lets_no_wrong_bit_pass() -> Result<(), Failed> {
     let samples = samples().into_iter().filter_map(Sample::in_seven_even);
     let passed = measure("7E1", samples.collect(), Damage::bit)?;
     expect(&passed, |_| false)
 }
 
 /// The XOR over all bytes does not change when two of them change places.
-fn block_check() -> Result<(), Failed> {
+#[test]
+fn a_block_check_lets_nothing_but_swapped_bytes_pass() -> Result<(), Failed> {
     let samples = samples().into_iter().filter(|sample| sample.check == Check::Bcc);
     let passed = measure("BCC", samples.collect(), Damage::any)?;
     expect(&passed, |wrong| matches!(wrong.damage, Damage::Swapped(..)))
@@ -50,7 +41,8 @@ fn block_check() -> Result<(), Failed> {
 
 /// Shifted bytes agree with a CRC of 16 bits once in 65,536 times. In a number, the guard sees the digit
 /// that is lost; in a text, nothing can.
-fn crc() -> Result<(), Failed> {
+#[test]
+fn a_crc_lets_no_wrong_number_pass() -> Result<(), Failed> {
     let samples = samples().into_iter().filter(|sample| sample.check == Check::Crc16);
     let passed = measure("CRC16", samples.collect(), Damage::any)?;
     expect(&passed, |wrong| {
@@ -58,7 +50,8 @@ fn crc() -> Result<(), Failed> {
     })
 }
 
-fn unchecked() -> Result<(), Failed> {
+#[test]
+fn what_passes_without_parity_and_check_is_measured() -> Result<(), Failed> {
     let eight = |sample: &Sample| sample.framing == Framing::Eight && sample.check == Check::None;
     measure("8N1 without check", samples().into_iter().filter(eight).collect(), Damage::any).map(drop)
 }

@@ -1,20 +1,19 @@
 //! Anonymised telegrams: they lose their numbers and keep their values.
 
-use libtest_mimic::Trial;
 use telegram_testing::corpus;
 
 use crate::anonymised::{anonymised, shown};
 
-pub(crate) fn trials() -> Vec<Trial> {
+#[test]
+fn anonymised_telegrams_lose_their_numbers_and_keep_their_values() {
     let files = corpus::files(&["d0", "dsmr", "malformed"], "txt").into_iter();
-    let trial = |(path, bytes): (std::path::PathBuf, Vec<u8>)| {
-        let name = format!("anonymised {}", path.file_name().unwrap_or_default().display());
-        Trial::test(name, move || {
+    corpus::judge_each(files.map(|(path, bytes)| {
+        let judged = move || {
             judge(&bytes);
             Ok(())
-        })
-    };
-    files.map(trial).collect()
+        };
+        (path.display().to_string(), judged)
+    }));
 }
 
 fn judge(bytes: &[u8]) {

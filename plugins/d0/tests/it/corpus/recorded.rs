@@ -2,13 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use libtest_mimic::{Failed, Trial};
 use plugin_d0::{data_line::read_line, decoder::Decoder};
 use serde_json::Value;
-use telegram_testing::{Shown, accepted, corpus};
+use telegram_testing::{
+    Shown, accepted,
+    corpus::{self, Failed},
+};
 
-pub(crate) fn trials() -> Vec<Trial> {
-    corpus::trials(&["d0", "dsmr"], &[("d0", recorded), ("dsmr", judged), ("malformed", damaged)])
+/// Files without a kind, and those for this plugin.
+const KINDS: &[&str] = &["d0", "dsmr"];
+
+#[test]
+fn recorded_telegrams_have_the_registers_that_the_corpus_expects() {
+    corpus::judge(KINDS, "d0", recorded);
+}
+
+#[test]
+fn recorded_p1_telegrams_are_judged_as_the_corpus_expects() {
+    corpus::judge(KINDS, "dsmr", judged);
+}
+
+#[test]
+fn damaged_telegrams_are_judged_as_the_corpus_expects() {
+    corpus::judge(KINDS, "malformed", damaged);
 }
 
 /// A file of `d0`: what a meter sent.
