@@ -1,17 +1,7 @@
 //! At-least-once delivery: a broker and a database are stopped repeatedly, and the program is killed meanwhile. At the
 //! end both have every reading of the journal, in order.
 //!
-//! `SMARTMETER_ROUNDS=200 cargo test -p smartmeter --test nothing_lost` is the long run.
-
-#![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test without the harness is not seen to be one"
-)]
-
-#[path = "program/mod.rs"]
-mod program;
+//! `SMARTMETER_ROUNDS=200 cargo test -p smartmeter --test servers outages` is the long run.
 
 use std::{
     path::Path,
@@ -23,18 +13,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use program::*;
+use libtest_mimic::{Failed, Trial};
 use rumqttc::{Event, MqttOptions, Packet, QoS};
 use rustix::termios::ioctl_tiocnxcl;
 use simulator::Pty;
 use test_servers::{Server, free_port};
 
+use crate::program::*;
+
 const METER: &str = "smartmeter_d0";
 /// Limit for the end of a round, which takes seconds on a calm machine.
 const ROUND: Duration = Duration::from_secs(120);
 
-fn main() {
+pub(crate) fn trials() -> Vec<Trial> {
     let needed = ["mosquitto", "influxd"];
     let missing: Vec<_> = needed.into_iter().filter(|program| !test_servers::is_installed(program)).collect();
     let name = match missing.is_empty() {
@@ -45,7 +36,7 @@ fn main() {
     let name = "a_wrong_path_at_victoria_metrics_loses_nothing (needs victoria-metrics)";
     let is_missing = !test_servers::is_installed("victoria-metrics");
     let wrong_path = Trial::test(name, wrong_path).with_ignored_flag(is_missing);
-    libtest_mimic::run(&Arguments::from_args(), vec![outages, wrong_path]).exit();
+    vec![outages, wrong_path]
 }
 
 fn outages() -> Result<(), Failed> {

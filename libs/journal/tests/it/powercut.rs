@@ -5,11 +5,6 @@
 //! its writes (`support/recorder.c`). From the notes it makes the folders that power cuts leave
 //! (`support/disk.rs` has the model), and opens the journal in each of them.
 
-#![cfg(all(target_os = "linux", target_pointer_width = "64"))]
-#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test's own files and processes; the figures
-
-mod support;
-
 use std::{
     collections::BTreeSet,
     fs,
@@ -22,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use support::{
+use crate::support::{
     Random,
     disk::{Files, Recording},
     load::{ABREAST, Found, Load},
@@ -162,7 +157,7 @@ fn survives(kills: u64, live: bool) {
 
 /// Makes the library that notes writes.
 fn recorder() -> (tempfile::TempDir, PathBuf) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/recorder.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/recorder.c");
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let library = dir.path().join("recorder.so");
     let cc = Command::new("cc")
@@ -197,7 +192,7 @@ fn record(
         program.env(RUNTIME, runtime.path());
     }
     let output = program
-        .args(["program", "--exact", "--nocapture", "--test-threads=1"])
+        .args(["powercut::program", "--exact", "--nocapture", "--test-threads=1"])
         .env(FOLDER, &path)
         .env(BATCHES, format!("{} {}", batches.start, batches.end))
         .env("LD_PRELOAD", recorder)

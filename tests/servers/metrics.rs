@@ -1,10 +1,5 @@
 //! `/metrics` of the real program, checked by Prometheus itself.
 
-#![allow(clippy::unwrap_used, reason = "a test without the harness is not seen to be one")]
-
-#[path = "program/mod.rs"]
-mod program;
-
 use std::{
     fs,
     io::Write as _,
@@ -14,25 +9,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use program::*;
+use libtest_mimic::{Failed, Trial};
 use serde_json::Value as Json;
 use test_servers::{Server, is_installed};
 
-fn main() {
-    let args = Arguments::from_args();
+use crate::program::*;
+
+pub(crate) fn trials() -> Vec<Trial> {
     let (promtool, prometheus) = (is_installed("promtool"), is_installed("prometheus"));
     let trial = |name: &str, needs: &str, there: bool, test: fn() -> Result<(), Failed>| {
         Trial::test(format!("{name} (needs {needs})"), test).with_ignored_flag(!there)
     };
-    let trials = vec![
+    vec![
         trial("a meter and pulses are right", "promtool", promtool, a_meter_and_pulses_are_right),
         trial("every kind of unit is right", "promtool", promtool, every_kind_of_unit_is_right),
         trial("hostile names are right", "promtool", promtool, hostile_names_are_right),
         trial("a server scrapes and asks", "prometheus", prometheus, a_server_scrapes_and_asks),
         Trial::test("a stale meter's readings are absent", a_stale_meters_readings_are_absent),
-    ];
-    libtest_mimic::run(&args, trials).exit();
+    ]
 }
 
 /// Runs `promtool check metrics`: the grammar, and the rules for names, types and help texts.

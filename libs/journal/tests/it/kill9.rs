@@ -1,11 +1,6 @@
 //! kill -9 of a program that records, syncs and checkpoints all the time: all recorded readings are there, each once.
 //!
-//! The test runs itself again as the program that is killed. `tests/journal_kill9.rs` kills the real one.
-
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test's own processes; the numbers are printed for the parent
-
-mod support;
+//! The test runs itself again as the program that is killed. `tests/it/journal_kill9.rs` of the workspace kills the real one.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -20,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use support::{
+use crate::support::{
     Random,
     load::{Found, Load},
 };
@@ -91,7 +86,7 @@ fn survives_kill_9(runtime: Option<tempfile::TempDir>) {
     for round in 0..KILLS {
         let first = round * BETWEEN;
         let mut program = Command::new(std::env::current_exe().unwrap())
-            .args(["program", "--exact", "--nocapture", "--test-threads=1"])
+            .args(["kill9::program", "--exact", "--nocapture", "--test-threads=1"])
             .env(FOLDER, dir.path())
             .env(FIRST, first.to_string())
             .envs(runtime.map(|folder| (RUNTIME, folder)))
