@@ -38,6 +38,9 @@ impl ConfigFile {
 
     /// Returns the options of the original program, as keys of the configuration in `file`.
     pub(crate) fn settings(&self, file: &str) -> Vec<Setting> {
+        if !self.has_keys() {
+            return Vec::new();
+        }
         // The framework reports a file that is not TOML.
         let file: toml::Table = file.parse().unwrap_or_default();
         let mut settings = Vec::new();

@@ -43,7 +43,7 @@ impl FromStr for Period {
             }
             Some(duration) => Ok(Self(duration)),
             None => Err(format!(
-                "`{text}` is not a valid duration: expected numbers and units, such as `5s`, `15m`, `1h30m` or `250ms`"
+                "`{text}` is not a valid duration: expected numbers with the units `d`, `h`, `m`, `s` or `ms`, such as `5s`, `15m`, `1h30m` or `250ms`"
             )),
         }
     }

@@ -8,6 +8,11 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
+/// Everything that a run has written.
+fn text_of(output: &std::process::Output) -> String {
+    format!("{}{}", text(&output.stdout), text(&output.stderr))
+}
+
 #[test]
 fn a_check_knows_what_real_plugins_cannot_be_given() {
     let folder = tempfile::tempdir().unwrap();
@@ -108,12 +113,13 @@ const FOREIGN: [&str; 24] = [
 ];
 
 /// Values of every type, of which most are wrong for any key.
-const VALUES: [&str; 18] = [
+const VALUES: [&str; 19] = [
     "5",
     "-1",
     "1.5",
     "inf",
     "99999999999999999999999",
+    "9999999999999999999999999999999999999999999999",
     "true",
     "\"x\"",
     "\"\"",
@@ -128,6 +134,51 @@ const VALUES: [&str; 18] = [
     "{ \"grid/A\" = \"x\" }",
     "{ \"grid/A\" = { uuid = 5, factor = \"x\", unknown = true } }",
 ];
+
+#[test]
+fn a_check_knows_what_cannot_be_kept_or_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let check = |text: &str| {
+        fs::write(&config, text).unwrap();
+        let output = output(&["check", "--config", config.to_str().unwrap()]);
+        (output.status.code(), text_of(&output))
+    };
+    for (text, expected) in [
+        ("[server]\nstate_dir = \"\"\n", "config.toml:2:13: `state_dir` is empty"),
+        ("[server]\nstate_dir = \"/proc/x\"\n", "`/proc/x` is in a file system of the kernel"),
+        (
+            "[sources.m]\nplugin = \"d0\"\nport = \"replay:/no/such.txt\"\n",
+            "config.toml:3:8: there is no recording `/no/such.txt`",
+        ),
+        (
+            "[sources.heat]\nplugin = \"s0\"\npin = 21\n[sources.car]\nplugin = \"s0\"\nchip = \"gpiochip0\"\nline = 21\n",
+            "`car` and `heat` both use gpio 21",
+        ),
+        (
+            "[journal]\npath = \"heat.count\"\n[sources.heat]\nplugin = \"s0\"\npin = 21\n",
+            "heat.count` is the name of a file with a count of pulses",
+        ),
+    ] {
+        let (code, shown) = check(text);
+        assert!(code == Some(2) && shown.contains(expected), "{text}\n{shown}");
+    }
+    let (code, shown) = check("[sources.machine]\nplugin = \"thermal\"\npath = \"/no/zones\"\n");
+    assert!(shown.contains("warning: source `machine`: there is no folder `/no/zones`"), "{shown}");
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn a_state_directory_of_the_kernel_ends_the_start_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    fs::write(&config, "[server]\nlisten = \"127.0.0.1:0\"\n").unwrap();
+    let output = output(&["--config", config.to_str().unwrap(), "--state-dir", "/proc/x"]);
+    assert_eq!(output.status.code(), Some(2));
+    let shown = text_of(&output);
+    assert!(shown.starts_with("--state-dir: `/proc/x` is in a file system of the kernel"), "{shown}");
+    assert!(!shown.contains("INFO") && !shown.contains("ERROR"), "{shown}");
+}
 
 #[test]
 fn no_value_of_any_key_is_answered_with_words_of_serde() {

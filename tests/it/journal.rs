@@ -177,7 +177,7 @@ fn a_reading_of_the_future_ends_the_import() {
             format!("standard input:3: {time} is more than a day ahead: the clock of this machine is at ");
         assert!(shown.starts_with(&start), "{shown}");
         assert!(shown.contains("\nhint: correct the time or the clock; "), "{shown}");
-        assert!(shown.contains("\nnothing was imported from this line on; 1 readings before it"), "{shown}");
+        assert!(shown.contains("\nnothing was imported from this line on; 1 reading before it"), "{shown}");
         assert_eq!(journal.export(&[]).lines().count(), 2);
     }
 }
@@ -319,7 +319,7 @@ fn an_invalid_line_ends_the_import() {
         assert_eq!(output.status.code(), Some(2), "{shown}");
         assert!(shown.starts_with("standard input:3: ") && shown.contains(expected), "{expected}: {shown}");
         assert!(
-            shown.contains("nothing was imported from this line on; 1 readings before it are in `"),
+            shown.contains("nothing was imported from this line on; 1 reading before it is in `"),
             "{shown}"
         );
         assert_eq!(journal.export(&[]).lines().count(), 2, "{line}");

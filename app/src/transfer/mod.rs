@@ -208,10 +208,11 @@ pub(crate) fn import(import: &Import) -> Result<(), Failure> {
     };
     let count = journal.finish().map_err(failure)?;
     let into = path.display();
+    let (readings, are) = if count == 1 { ("reading", "is") } else { ("readings", "are") };
     match mistake {
-        None => Ok(writeln!(io::stdout(), "{count} readings of {name} are in `{into}`")?),
+        None => Ok(writeln!(io::stdout(), "{count} {readings} of {name} {are} in `{into}`")?),
         Some(message) => Err(Failure::usage(format!(
-            "{name}:{}: {message}\nnothing was imported from this line on; {count} readings before it are in `{into}`\n",
+            "{name}:{}: {message}\nnothing was imported from this line on; {count} {readings} before it {are} in `{into}`\n",
             number.max(1)
         ))),
     }

@@ -10,39 +10,39 @@ const OTHERS: u32 = 0o004;
 /// Ends of the names of keys whose values are secrets. With `_file` after them, the value names a file with one.
 const SECRETS: [&str; 5] = ["token", "password", "secret", "client_key", "api_key"];
 
-/// Returns a warning for each file with a secret that everybody can read: the configuration, and those that it names.
-pub(super) fn warnings(path: &Path, text: &str) -> Vec<String> {
-    let Ok(table) = DeTable::parse(text) else { return Vec::new() };
-    let mut found = Found::default();
-    found.look(table.get_ref());
-    let mut warnings = Vec::new();
-    if let Some(key) = found.written
-        && is_open(path)
-    {
-        let shown = path.display();
-        warnings.push(format!(
-            "everybody on this machine can read the secret `{key}` in {shown}\nhint: write it into a file of its own (docs/configuration.md, Secrets), or `chmod o-r {shown}`"
-        ));
-    }
-    warnings.extend(found.files.iter().filter(|file| is_open(Path::new(file))).map(|file| {
-        format!("everybody on this machine can read the secret in {file}\nhint: `chmod o-r {file}`")
-    }));
-    warnings
-}
-
-fn is_open(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| found.permissions().mode() & OTHERS != 0)
-}
-
+/// Secrets in a configuration.
 #[derive(Default)]
-struct Found {
+pub(super) struct Secrets {
     /// The first key with a secret in the text itself.
     written: Option<String>,
     /// Files with secrets.
     files: Vec<String>,
 }
 
-impl Found {
+impl Secrets {
+    pub(super) fn of(table: &DeTable<'_>) -> Self {
+        let mut found = Self::default();
+        found.look(table);
+        found
+    }
+
+    /// Returns a warning for each file with a secret that everybody can read: the configuration, and those that it names.
+    pub(super) fn warnings(self, path: &Path) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(key) = self.written
+            && is_open(path)
+        {
+            let shown = path.display();
+            warnings.push(format!(
+                "everybody on this machine can read the secret `{key}` in {shown}\nhint: write it into a file of its own (docs/configuration.md, Secrets), or `chmod o-r {shown}`"
+            ));
+        }
+        warnings.extend(self.files.iter().filter(|file| is_open(Path::new(file))).map(|file| {
+            format!("everybody on this machine can read the secret in {file}\nhint: `chmod o-r {file}`")
+        }));
+        warnings
+    }
+
     fn look(&mut self, table: &DeTable<'_>) {
         for (key, value) in table {
             match value.get_ref() {
@@ -61,4 +61,8 @@ impl Found {
             self.written.get_or_insert_with(|| key.to_owned());
         }
     }
+}
+
+fn is_open(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.permissions().mode() & OTHERS != 0)
 }

@@ -24,6 +24,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use self::exposure::Secrets;
 pub use self::{
     endpoints::{ConfiguredEndpoint, ENDPOINT_KEYS},
     journal::JournalConfig,
@@ -72,6 +73,10 @@ impl Config {
     /// # Errors
     /// Returns every mistake, each with its place.
     pub fn parse(name: &str, text: &str, settings: &[Setting]) -> Result<Self, Diagnostics> {
+        Self::checked(name, text, settings).map(|(config, _)| config)
+    }
+
+    fn checked(name: &str, text: &str, settings: &[Setting]) -> Result<(Self, Secrets), Diagnostics> {
         let options = settings.iter().map(Setting::option).collect();
         let text = ConfigText { name: name.to_owned(), text: text.to_owned(), options };
         let (table, errors) = DeTable::parse_recoverable(&text.text);
@@ -81,6 +86,7 @@ impl Config {
             });
             return Err(Diagnostics::new(found.collect()));
         }
+        let secrets = Secrets::of(table.get_ref());
         let mut root = table.into_inner();
         for (n, setting) in settings.iter().enumerate() {
             setting.apply(&mut root, text.option_span(n));
@@ -88,7 +94,7 @@ impl Config {
         let mistakes = RefCell::new(Vec::new());
         let config = Reader { text: &text, mistakes: &mistakes }.config(root);
         match (config, mistakes.into_inner()) {
-            (Some(config), mistakes) if mistakes.is_empty() => Ok(config),
+            (Some(config), mistakes) if mistakes.is_empty() => Ok((config, secrets)),
             (_, mistakes) => Err(Diagnostics::new(mistakes)),
         }
     }
@@ -105,8 +111,8 @@ impl Config {
         let text = file::read(path).map_err(|(message, hint)| {
             Diagnostics::new(vec![Diagnostic::file(&name, message, Some(hint))])
         })?;
-        let mut config = Self::parse(&name, &text, &settings(&text))?;
-        config.warnings.extend(exposure::warnings(path, &text));
+        let (mut config, secrets) = Self::checked(&name, &text, &settings(&text))?;
+        config.warnings.extend(secrets.warnings(path));
         Ok(config)
     }
 }

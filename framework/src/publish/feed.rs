@@ -156,6 +156,11 @@ impl Feed {
         self.skip_unwanted();
     }
 
+    /// Removes the record at this place, which is delivered before its turn.
+    pub(super) fn remove_at(&mut self, place: usize) {
+        self.waiting.remove_at(place);
+    }
+
     /// Moves the cursor past unwanted batches, if no wanted one waits before them.
     fn skip_unwanted(&mut self) {
         let is_open = self.window.as_ref().is_some_and(Window::is_open);

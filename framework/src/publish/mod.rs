@@ -6,6 +6,7 @@
 //!       └────────────────────── cursor ◀──────────────────────┘
 //! ```
 
+mod call;
 mod feed;
 mod route;
 mod runner;
@@ -58,7 +59,7 @@ impl Delivery {
     /// A plugin that blocks its thread cannot report that itself, and would look healthy for ever: so whoever reads
     /// the state looks at the clock.
     pub fn state(&self) -> State {
-        match lock(&self.entered).is_some_and(|entered| entered.elapsed() > runner::PUBLISH_LIMIT) {
+        match lock(&self.entered).is_some_and(|entered| entered.elapsed() > call::PUBLISH_LIMIT) {
             true => State::Waiting,
             false => self.status.state(),
         }

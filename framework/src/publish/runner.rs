@@ -1,6 +1,6 @@
 //! Delivery loop of one publisher: batches, retries, rate.
 
-use std::{iter, slice, sync::Arc, time::Duration};
+use std::{iter, sync::Arc, time::Duration};
 
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
@@ -9,7 +9,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Delivery, feed::Feed};
+use super::{
+    Delivery,
+    call::{Fault, accepts, limited},
+    feed::Feed,
+};
 use crate::{
     Backoff, PublishError, Publisher, PublisherContext, Record, Timestamp,
     faults::Faults,
@@ -26,11 +30,12 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_s
 const RETRY_LATER: Duration = Duration::from_secs(60);
 /// Longest pause that a server may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
-/// Limit of one call into a plugin. Plugins have shorter ones; this one is for those that forgot.
-pub(super) const PUBLISH_LIMIT: Duration = Duration::from_secs(120);
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// Longest wait for a clock that is not set yet.
 const CLOCK_LIMIT: Duration = Duration::from_secs(120);
+/// Time for which refused records are tried again while a new one may come that shows whether the server refuses
+/// everything. Then one that it has already must show that.
+const STUCK_LIMIT: Duration = Duration::from_secs(120);
 /// Consecutive panics after which the record that causes them is searched for.
 const PANICS: u32 = 3;
 /// Interval in which the backlog is reported while nothing is delivered.
@@ -50,6 +55,8 @@ pub(crate) struct Runner {
     batch_limit: usize,
     /// Last record that the server accepted. Sent again, it shows whether the server refuses everything.
     accepted: Option<Record>,
+    /// Time since which no record that waits is accepted.
+    stuck_since: Option<Instant>,
     /// Number of the oldest records among which a refused one is searched for.
     suspects: usize,
     /// Whether the server has accepted others of them.
@@ -79,6 +86,7 @@ impl Runner {
             opened: false,
             batch_limit: usize::MAX,
             accepted: None,
+            stuck_since: None,
             suspects: 0,
             is_selective: false,
             panics: 0,
@@ -188,17 +196,21 @@ impl Runner {
     }
 
     fn delivered(&mut self, count: usize) {
+        self.feed.remove(count);
+        self.note_delivered(count);
+    }
+
+    fn note_delivered(&mut self, count: usize) {
         if let Some(news) = self.delivery.status.news(&mut self.faults, "delivering records") {
             info!("{news}");
         }
-        self.feed.remove(count);
         self.delivery.records.add(count as u64);
         self.delivery.status.success(Timestamp::now());
         self.feed.report();
         self.free_at = self.free_at.max(Instant::now()) + Duration::from_secs(count as u64) / self.max_rate;
         self.retry.reset();
         self.suspects = self.suspects.saturating_sub(count);
-        (self.panics, self.is_selective) = (0, true);
+        (self.panics, self.is_selective, self.stuck_since) = (0, true, None);
         self.batch_limit = self.batch_limit.saturating_mul(2);
     }
 
@@ -213,44 +225,54 @@ impl Runner {
             return;
         }
         match self.accepts_others().await {
-            Ok(Some(delivered)) => {
+            Ok(Proof::Accepts(place)) => {
+                if let Some(place) = place {
+                    self.feed.remove_at(place);
+                }
                 self.skip(reason);
-                if delivered > 0 {
-                    self.delivered(delivered);
+                if place.is_some() {
+                    self.note_delivered(1);
                 }
             }
-            Ok(None) => {
+            Ok(Proof::RefusesAll) => {
                 let advice = "it accepts no record at all, so none is skipped; check `url` and the server";
                 self.failed(PublishError::misconfigured(format!("{reason}; {advice}")).into()).await;
+            }
+            Ok(Proof::None) => {
+                let wait = "the next record will show whether it accepts others";
+                let pause = if self.feed.waiting().len() > 1 { RETRY_LATER } else { Duration::ZERO };
+                self.failed(Fault::Stuck(format!("{reason}; {wait}"), pause)).await;
             }
             Err(fault) => self.failed(fault).await,
         }
     }
 
-    /// Returns whether the server accepts another record than the oldest, as the number of those after it that it has
-    /// accepted now. Tries the next one, the last one that was accepted, and some that come later: they may arrive
-    /// twice.
-    async fn accepts_others(&mut self) -> Result<Option<usize>, Fault> {
+    /// Finds out whether the server accepts another record than the oldest: one of those that wait, which is delivered by
+    /// that. Only if all of them have been refused for long, the last one that was accepted is sent again.
+    async fn accepts_others(&mut self) -> Result<Proof, Fault> {
         if self.is_selective {
-            return Ok(Some(0));
+            return Ok(Proof::Accepts(None));
         }
         self.try_open().await?;
-        let later = self.feed.waiting().get(1..).unwrap_or_default();
-        let places =
-            iter::successors(Some(1), |place| Some(place * 2)).take_while(|place| *place < later.len());
-        let far = places.filter_map(|place| later.get(place)).chain(later.last());
-        let others = later.first().into_iter().map(|next| (1, next));
-        for (delivered, other) in others.chain(self.accepted.iter().chain(far).map(|other| (0, other))) {
-            match limited(&self.delivery, self.publisher.publish(slice::from_ref(other))).await {
-                Ok(0) | Err(Fault::Error(PublishError::Refused { .. })) => {}
-                Ok(_) => {
-                    self.accepted = Some(other.clone());
-                    return Ok(Some(delivered));
-                }
-                Err(fault) => return Err(fault),
+        let waiting = self.feed.waiting();
+        let last = waiting.len() - 1;
+        let places = iter::successors(Some(1), |place| Some(place * 2)).take_while(|place| *place < last);
+        for place in places.chain((last > 0).then_some(last)) {
+            if accepts(&self.delivery, &mut *self.publisher, &waiting[place]).await? {
+                self.accepted = Some(waiting[place].clone());
+                return Ok(Proof::Accepts(Some(place)));
             }
         }
-        Ok(None)
+        let since = *self.stuck_since.get_or_insert_with(Instant::now);
+        if (last == 0 || self.accepted.is_some()) && since.elapsed() < STUCK_LIMIT {
+            return Ok(Proof::None);
+        }
+        match &self.accepted {
+            Some(accepted) if accepts(&self.delivery, &mut *self.publisher, accepted).await? => {
+                Ok(Proof::Accepts(None))
+            }
+            _ => Ok(Proof::RefusesAll),
+        }
     }
 
     /// Skips the oldest record, which the server will never accept.
@@ -288,6 +310,7 @@ impl Runner {
             }
             Fault::Error(PublishError::Misconfigured { reason }) => ("misconfigured", RETRY_LATER, reason),
             Fault::Error(PublishError::Refused { reason }) => ("refused", RETRY_LATER, reason),
+            Fault::Stuck(reason, pause) => ("stuck", pause, reason),
             Fault::Journal(reason) => ("journal", Duration::ZERO, reason),
             Fault::Panic(panic) => {
                 self.panicked().await;
@@ -335,30 +358,11 @@ impl Work for Runner {
     }
 }
 
-/// Cause of a failed attempt.
-enum Fault {
-    Error(PublishError),
-    Journal(String),
-    Panic(String),
-}
-
-impl From<PublishError> for Fault {
-    fn from(error: PublishError) -> Self {
-        Self::Error(error)
-    }
-}
-
-/// Calls into the plugin, which may fail, panic or hang. One that blocks its thread shows in [`Delivery::state`].
-async fn limited<T>(
-    delivery: &Delivery,
-    work: impl Future<Output = Result<T, PublishError>>,
-) -> Result<T, Fault> {
-    delivery.enter_plugin();
-    let result = timeout(PUBLISH_LIMIT, caught(work)).await;
-    delivery.leave_plugin();
-    match result {
-        Ok(Ok(result)) => result.map_err(Fault::Error),
-        Ok(Err(panic)) => Err(Fault::Panic(panic)),
-        Err(_) => Err(PublishError::unavailable(format!("no response within {PUBLISH_LIMIT:?}")).into()),
-    }
+/// Result of a look whether a server that refuses a record accepts another.
+enum Proof {
+    /// It accepts the record at this place among those that wait, or has accepted another.
+    Accepts(Option<usize>),
+    RefusesAll,
+    /// No record that waits is accepted, and one that comes may be.
+    None,
 }

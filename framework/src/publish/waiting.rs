@@ -58,4 +58,14 @@ impl Waiting {
         self.records.drain(..count);
         self.origins.drain(..count).filter_map(|origin| origin.done).next_back()
     }
+
+    /// Removes the record at this place, which is not the oldest. What is done with it is done with the one before.
+    pub(super) fn remove_at(&mut self, place: usize) {
+        self.records.remove(place);
+        if let Some(Origin { done: Some(done), .. }) = self.origins.remove(place)
+            && let Some(before) = place.checked_sub(1).and_then(|place| self.origins.get_mut(place))
+        {
+            before.done = Some(done);
+        }
+    }
 }

@@ -116,11 +116,13 @@ impl<'p, 'de> Value<'p, 'de> {
         match (self.value.get_ref(), self.integer()) {
             (DeValue::String(text), _) => visitor.visit_str(text),
             (DeValue::Boolean(word), _) => visitor.visit_bool(*word),
-            (_, Some(number)) => match (i64::try_from(number), u64::try_from(number)) {
-                (Ok(number), _) => visitor.visit_i64(number),
-                (_, Ok(number)) => visitor.visit_u64(number),
-                _ => visitor.visit_i128(number),
-            },
+            (DeValue::Integer(written), number) => {
+                match (number.map(i64::try_from), number.map(u64::try_from)) {
+                    (Some(Ok(number)), _) => visitor.visit_i64(number),
+                    (_, Some(Ok(number))) => visitor.visit_u64(number),
+                    _ => Err(Error::of_type(&expecting(&visitor), &format!("the number `{written}`"))),
+                }
+            }
             (DeValue::Float(_), _) => {
                 visitor.visit_f64(f64::deserialize(self.value.clone().into_deserializer())?)
             }

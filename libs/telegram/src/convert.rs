@@ -1,6 +1,9 @@
 //! From telegrams to readings.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+};
 
 use framework::{Batch, DeviceTime, Reading, Text, Timestamp, Value};
 use jiff::SignedDuration;
@@ -14,7 +17,8 @@ use crate::{Decoded, Decoder, Register, Rejected, Telegram, sub_meters::SubMeter
 /// the later one is called by its code as sent, and by `code_2`, `code_3` … where that is taken too.
 ///
 /// Decoders take a meter's time for Central European Time. Where the meter's clock differs from ours by whole quarters of
-/// an hour, it is in another time zone, and its times are moved by as much.
+/// an hour, it is in another time zone, and its times are moved by as much. A clock of ours that is known not to be set
+/// yet does not count.
 #[derive(Debug, Default)]
 pub struct Converter {
     /// Code as sent and name, in the order of the telegram.
@@ -23,6 +27,8 @@ pub struct Converter {
     /// Time by which the meter's times are moved, and whether the configuration says so.
     shift: SignedDuration,
     is_fixed: bool,
+    /// The system's `/run`, unless a test has its own.
+    run_dir: Option<PathBuf>,
 }
 
 /// Seconds of a quarter of an hour.
@@ -36,6 +42,13 @@ impl Converter {
     /// A converter that moves the meter's times by `shift`; `None` finds out.
     pub fn new(shift: Option<SignedDuration>) -> Self {
         Self { shift: shift.unwrap_or_default(), is_fixed: shift.is_some(), ..Self::default() }
+    }
+
+    /// The same with another folder for the system's `/run`, for tests.
+    #[doc(hidden)]
+    pub fn with_run_dir(mut self, folder: &Path) -> Self {
+        self.run_dir = Some(folder.to_owned());
+        self
     }
 
     /// Returns the readings of `telegram`, which was complete at `taken_at`.
@@ -70,8 +83,13 @@ impl Converter {
     /// Learns the time zone from the seconds by which our clock is ahead of the meter's.
     fn judge_clock(&mut self, ahead: i64) {
         let quarters = (ahead + QUARTER / 2).div_euclid(QUARTER);
-        if quarters.abs() <= MOST_QUARTERS && (ahead - quarters * QUARTER).abs() <= CLOCK_ERROR {
-            self.shift = SignedDuration::from_secs(quarters * QUARTER);
+        let shift = SignedDuration::from_secs(quarters * QUARTER);
+        if shift != self.shift
+            && quarters.abs() <= MOST_QUARTERS
+            && (ahead - quarters * QUARTER).abs() <= CLOCK_ERROR
+            && is_clock_set(self.run_dir.as_deref().unwrap_or(Path::new("/run")))
+        {
+            self.shift = shift;
         }
     }
 
@@ -84,6 +102,13 @@ impl Converter {
     pub fn news(&mut self) -> Option<String> {
         self.meters.news()
     }
+}
+
+/// Returns whether this machine's clock is not known to be wrong. Where systemd-timesyncd runs, it has a folder, and makes
+/// a file there when it has set the clock (systemd-timesyncd.service(8)); of other services nothing is known.
+fn is_clock_set(run: &Path) -> bool {
+    let folder = run.join("systemd/timesync");
+    !folder.is_dir() || folder.join("synchronized").exists()
 }
 
 fn layout(telegram: &impl Telegram, meters: &SubMeters) -> Vec<(Text, Text)> {

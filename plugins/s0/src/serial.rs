@@ -81,8 +81,9 @@ impl SerialInput {
 /// Counter of bytes: a burst without a pause of `debounce` is one pulse.
 ///
 /// The kernel does not stamp bytes. While this process is stalled, the bytes of several pulses gather, and are one burst
-/// when it reads them. So it wakes once between two pulses: if it was late for that, the burst has as many pulses as its
-/// bytes make up, by the number of bytes that pulses had which stood alone.
+/// when it reads them. So it wakes where the next pulse is overdue: if it was late for that, the burst has as many pulses
+/// as its bytes make up, by the number of bytes that pulses had which stood alone. While pulses come as often as before,
+/// this costs no wake-up, and two of them cannot gather before it is due.
 #[derive(Debug)]
 struct Bursts {
     debounce: Duration,
@@ -143,13 +144,13 @@ impl Bursts {
     /// Returns the time until this process must wake to see whether it is stalled; `None` if that does not matter yet.
     fn look_after(&self, now: Duration) -> Option<Duration> {
         let (gap, last) = self.gap.zip(self.last).filter(|_| !self.debounce.is_zero())?;
-        // The fewer pulses come, the longer must a stall be to swallow one. A second look would fall behind the next pulse.
-        Some(gap.max(now.saturating_sub(last)) * 3 / 5)
+        // The fewer pulses come, the longer must a stall be to swallow one.
+        Some(gap.max(now.saturating_sub(last)) * 5 / 4)
     }
 
     /// Takes note that this process runs.
     fn woke(&mut self, now: Duration) {
-        let late = self.look_after(self.awake).map(|look| look * 5 / 4 + SLACK);
+        let late = self.look_after(self.awake).map(|look| look * 6 / 5 + SLACK);
         if late.is_some_and(|late| now.saturating_sub(self.awake) > late) {
             self.stalled = Some(now);
         }
@@ -318,8 +319,8 @@ mod tests {
         idle.bytes(1, ms(9000));
         assert_eq!(idle.look_after(ms(9001)), None, "one pulse has no distance");
         idle.bytes(1, ms(11_000));
-        assert_eq!(idle.look_after(ms(11_000)), Some(ms(1200)));
-        assert_eq!(idle.look_after(ms(51_000)), Some(ms(24_000)), "the longer there is none, the less often");
+        assert_eq!(idle.look_after(ms(11_000)), Some(ms(2500)));
+        assert_eq!(idle.look_after(ms(51_000)), Some(ms(50_000)), "the longer there is none, the less often");
         let mut every = bursts(Duration::ZERO);
         every.bytes(1, ms(9000));
         every.bytes(1, ms(9100));

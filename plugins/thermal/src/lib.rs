@@ -33,9 +33,19 @@ impl SourcePlugin for Thermal {
     const SAMPLE: &'static str = include_str!("../sample.toml");
     type Config = Config;
 
-    fn build(Config { path }: Config, _: &SourceContext) -> Result<Source, ConfigError> {
+    fn build(Config { path }: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
+        let missing = (!path.is_dir()).then(|| format!("there is no folder `{}`", path.display()));
+        cx.set_problem(missing.as_deref());
+        let cx = cx.clone();
         Ok(Source::blocking(move || match read(&path) {
-            Ok(readings) => Ok(Some(Batch::now(readings))),
+            Ok(readings) if readings.is_empty() => Err(AcquireError::misconfigured(format!(
+                "no thermal zone in `{}` has a temperature: remove this source, or write another `path`",
+                path.display()
+            ))),
+            Ok(readings) => {
+                cx.set_problem(None);
+                Ok(Some(Batch::now(readings)))
+            }
             Err(error) => Err(AcquireError::from(error).of_device(path.to_string_lossy())),
         }))
     }

@@ -28,12 +28,16 @@ pub(super) use families;
 
 /// Samples, grouped by family as the format demands.
 #[derive(Debug, Default)]
-pub(super) struct Exposition(Vec<(&'static Family, Vec<u8>)>);
+pub(super) struct Exposition {
+    families: Vec<(&'static Family, Vec<u8>)>,
+    length: usize,
+}
 
 impl Exposition {
     /// Adds a sample. A label without text is omitted, which means the same.
     pub(super) fn add(&mut self, family: &'static Family, labels: &[(&str, &str)], value: impl Display) {
         let lines = self.lines(family);
+        let before = lines.len();
         lines.extend_from_slice(family.name.as_bytes());
         let mut open = b'{';
         for (name, text) in labels.iter().filter(|(_, text)| !text.is_empty()) {
@@ -49,21 +53,28 @@ impl Exposition {
         }
         // Writing into memory cannot fail.
         let _ = writeln!(lines, " {value}");
+        let added = lines.len() - before;
+        self.length += added;
+    }
+
+    /// Returns the bytes of all samples so far.
+    pub(super) fn length(&self) -> usize {
+        self.length
     }
 
     fn lines(&mut self, family: &'static Family) -> &mut Vec<u8> {
-        let there = self.0.iter().position(|(known, _)| ptr::eq(*known, family));
+        let there = self.families.iter().position(|(known, _)| ptr::eq(*known, family));
         let at = there.unwrap_or_else(|| {
-            self.0.push((family, Vec::new()));
-            self.0.len() - 1
+            self.families.push((family, Vec::new()));
+            self.families.len() - 1
         });
-        &mut self.0[at].1
+        &mut self.families[at].1
     }
 
     /// Returns the text: the families in the order of their first samples.
     pub(super) fn text(self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.0.iter().map(|(_, lines)| lines.len() + 200).sum());
-        for (Family { name, help, kind }, lines) in self.0 {
+        let mut out = Vec::with_capacity(self.length + 200 * self.families.len());
+        for (Family { name, help, kind }, lines) in self.families {
             let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
             out.extend_from_slice(&lines);
         }

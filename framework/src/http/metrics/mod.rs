@@ -40,6 +40,7 @@ families! {
     OLDEST: gauge "smartmeter_publisher_oldest_seconds" "Age of the oldest reading that waits; 0 if none does.";
     LAST_SUCCESS: gauge "smartmeter_publisher_last_success_timestamp_seconds" "Time of the last delivery.";
     JOURNAL_UP: gauge "smartmeter_journal_up" "1 while readings are recorded safely, else 0.";
+    OMITTED: gauge "smartmeter_readings_omitted" "Readings left out, as this answer would be too long.";
     BUILD: gauge "smartmeter_build_info" "The value 1, labelled with the program's version.";
 }
 
@@ -48,6 +49,9 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; c
 
 /// Most readings of a source that are shown: a meter that makes up registers must not fill a database.
 const MOST_READINGS: usize = 500;
+/// Length of an answer, in bytes, from which on further readings are left out: 30,000 readings of real meters. The
+/// memory for an answer must not depend on what meters send.
+const LONGEST: usize = 4 << 20;
 
 /// `/metrics`.
 pub(super) fn routes(report: &Arc<Report>) -> BoxedFilter<(Response,)> {
@@ -58,8 +62,12 @@ pub(super) fn routes(report: &Arc<Report>) -> BoxedFilter<(Response,)> {
 fn answer(report: &Report) -> Response {
     let now = Instant::now();
     let mut out = Exposition::default();
+    let mut omitted = 0;
     for section in report.store.sections() {
-        add_section(&mut out, section, now);
+        add_section(&mut out, section, now, &mut omitted);
+    }
+    if omitted > 0 {
+        out.add(&OMITTED, &[], omitted);
     }
     for publisher in &report.publishers {
         add_publisher(&mut out, publisher, Timestamp::now());
@@ -74,13 +82,18 @@ fn answer(report: &Report) -> Response {
     response
 }
 
-fn add_section(out: &mut Exposition, section: &Section, now: Instant) {
+fn add_section(out: &mut Exposition, section: &Section, now: Instant, omitted: &mut usize) {
     let (meter, health) = (("meter", &*section.name), &section.health);
     let view = section.view(now);
     // A stale reading is absent, because a level line in a graph would be wrong.
     if let Some(view) = view.as_ref().filter(|view| !view.stale) {
         let readings = view.snapshot.batch.readings.iter();
-        readings.take(MOST_READINGS).for_each(|reading| reading::add(out, meter.1, reading));
+        for reading in readings.take(MOST_READINGS) {
+            match out.length() < LONGEST {
+                true => reading::add(out, meter.1, reading),
+                false => *omitted += 1,
+            }
+        }
     }
     if let Some(view) = &view {
         out.add(&LAST_READING, &[meter], Scaled::seconds(view.snapshot.batch.taken_at));

@@ -81,6 +81,27 @@ async fn a_meter_cannot_fill_a_database_with_registers() {
 }
 
 #[tokio::test]
+async fn the_length_of_the_answer_is_bounded_whatever_meters_send() {
+    let names: Vec<_> = (0..60).map(|n| format!("meter{n}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let program = Setup { store: store(&names), ..Setup::default() }.start().await;
+    for name in &names {
+        let reading = |n| Reading::number(format!("{n:0>128}"), number("1")).unit("\\".repeat(128));
+        publish(&program.store, name, Batch::now((0..500).map(reading).collect()));
+    }
+    let text = program.get("/metrics").await.body;
+    // What is not of a meter's own is there in any case.
+    assert!(text.len() < (4 << 20) + 64 * 1024, "{} bytes", text.len());
+    assert_eq!(lines(&text, "meter_reader_up").len(), 60);
+    let shown = lines(&text, "meter_reading").len();
+    assert!(shown > 5000, "{shown}");
+    assert_eq!(
+        lines(&text, "smartmeter_readings_omitted"),
+        [format!("smartmeter_readings_omitted {}", 60 * 500 - shown)]
+    );
+}
+
+#[tokio::test]
 async fn publishers_are_shown() {
     let cx = Context::new("home", "");
     cx.counter("reconnects").add(4);

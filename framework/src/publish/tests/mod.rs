@@ -310,6 +310,41 @@ async fn many_refused_records_do_not_block_others_that_the_server_accepts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_proof_that_the_server_accepts_others_sends_no_record_twice() {
+    let mut run = Run::plain();
+    run.send(0, 3);
+    run.arrived(3).await;
+    // Refused ones that come alone, and several at once with others after them.
+    for (refused, count) in [(&[4][..], 1), (&[5, 6, 7, 9], 6), (&[11], 3)] {
+        run.server.refuses.lock().unwrap().extend(refused);
+        run.send(0, count);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+    run.send(0, 3);
+    run.until(|run| run.delivery.records.get() == 10 && run.delivery.backlog() == 0).await;
+    assert_eq!(run.delivery.refused.get(), 6);
+    let mut numbers = run.numbers();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 3, 8, 10, 12, 13, 14, 15, 16], "{:?}", run.numbers());
+    run.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_record_after_which_none_comes_is_skipped_in_the_end() {
+    let mut run = Run::plain();
+    run.send(0, 1);
+    run.arrived(1).await;
+    run.server.refuses.lock().unwrap().push(2);
+    run.send(0, 1);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((run.delivery.refused.get(), run.numbers()), (0, vec![1]));
+    let message = "no such unit; the next record will show whether it accepts others";
+    assert_eq!(run.delivery.status.last_error().unwrap().1, message);
+    run.until(|run| run.delivery.refused.get() == 1 && run.delivery.backlog() == 0).await;
+    run.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_record_waits_until_the_server_accepts_another() {
     let mut run = Run::plain();
     run.server.refuses.lock().unwrap().push(1);

@@ -1,5 +1,7 @@
 //! Meters that are connected to a P1 port, and clocks in other time zones.
 
+use std::fs;
+
 use framework::{Batch, Kind, Timestamp, Value};
 use jiff::SignedDuration;
 use plugin_d0::decoder::Decoder;
@@ -178,4 +180,27 @@ fn a_time_zone_is_judged_by_the_clock_in_whole_quarters_of_an_hour() {
         let utc = batch.get("GAS").unwrap().time.as_ref().unwrap().utc;
         assert_eq!(utc, Some(expected.parse().unwrap()));
     }
+}
+
+#[test]
+fn a_time_zone_is_not_judged_by_a_clock_of_ours_that_is_not_set_yet() {
+    let run = tempfile::tempdir().unwrap();
+    let folder = run.path().join("systemd/timesync");
+    let mut port = Port { converter: Converter::new(None).with_run_dir(run.path()), ..Port::new(None) };
+    // The meter is an hour ahead of Central European Time.
+    let shift = |port: &mut Port| {
+        port.batch(&telegram("260115130000W", ""));
+        port.converter.shift()
+    };
+    fs::create_dir_all(&folder).unwrap();
+    assert_eq!(shift(&mut port), SignedDuration::ZERO, "the service has not set the clock yet");
+    fs::write(folder.join("synchronized"), "").unwrap();
+    assert_eq!(shift(&mut port), SignedDuration::from_hours(-1));
+    // What was judged stays, whatever our clock says after a start without Internet.
+    fs::remove_file(folder.join("synchronized")).unwrap();
+    port.now += SignedDuration::from_hours(2);
+    assert_eq!(shift(&mut port), SignedDuration::from_hours(-1));
+    // Without the service, nothing tells.
+    fs::remove_dir(&folder).unwrap();
+    assert_eq!(shift(&mut port), SignedDuration::from_hours(1));
 }

@@ -139,7 +139,7 @@ impl Sections {
         let is_newest = newest.is_some_and(|newest| !is_before(taken_at, newest, SAME));
         let is_unknown = !self.retain && taken_at < self.opened;
         let is_late =
-            self.late != Late::State && !is_newest && (is_unknown || is_before(taken_at, now, LATE));
+            !is_newest && (is_unknown || self.late != Late::State && is_before(taken_at, now, LATE));
         let topic = self.topics.state(&record.section);
         let section = self.sections.entry(record.section.clone()).or_default();
         let shown = match self.shown.get_mut(&topic) {

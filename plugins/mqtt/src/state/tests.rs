@@ -193,8 +193,14 @@ async fn a_register_alone_does_not_take_the_state_back() {
 
 #[tokio::test]
 async fn without_retained_states_only_records_of_this_run_are_states() {
+    for late in [Late::History, Late::State] {
+        only_records_of_this_run_are_states(late);
+    }
+}
+
+fn only_records_of_this_run_are_states(late: Late) {
     let cx = publisher_context(&[]);
-    let mut sections = sections(&cx, Late::History);
+    let mut sections = sections(&cx, late);
     sections.retain = false;
     let topic = |sections: &mut Sections, time: &str| {
         let record = record(time, vec![number("P", 1, 0)]);

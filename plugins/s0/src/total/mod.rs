@@ -1,6 +1,7 @@
 //! Count of a source, in memory and in its files; shared with its commands.
 
 mod restore;
+mod set_log;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use framework::{Counter, Fact, Faults, SourceContext};
 use tokio::{sync::Notify, task::spawn_blocking};
 use tracing::{error, info};
 
+use self::set_log::SetLog;
 use crate::{
     rate::Rate,
     slots::{Count, Slots, with_suffix},
@@ -85,9 +87,8 @@ struct State {
     syncing: bool,
     /// Limits the log lines about failures.
     faults: Faults<&'static str>,
-    /// Number of commands that are not logged yet, and what the last one set.
-    unlogged_sets: (u64, u64),
-    set_logged_at: Option<Instant>,
+    /// Limits the log lines about commands.
+    set_log: SetLog,
 }
 
 #[derive(Debug, Default)]
@@ -159,28 +160,14 @@ impl Total {
         match done {
             Ok(()) => {
                 let mut state = self.state();
-                state.unlogged_sets = (state.unlogged_sets.0 + 1, pulses);
-                self.log_sets(&mut state);
+                let lines = [state.set_log.rest(), state.set_log.note(self.rate.kwh(pulses))];
+                lines.into_iter().flatten().for_each(|line| info!("{line}"));
                 Ok(())
             }
             Err(problem) => {
                 Err(format!("the count is {} kWh now, but may be lost: {problem}", self.rate.kwh(pulses)))
             }
         }
-    }
-
-    /// Logs that commands set the count, once a minute at most: a client may repeat them without end.
-    fn log_sets(&self, state: &mut State) {
-        if state.unlogged_sets.0 == 0 || state.set_logged_at.is_some_and(|at| at.elapsed() < TURN) {
-            return;
-        }
-        let (times, pulses) = std::mem::take(&mut state.unlogged_sets);
-        let kwh = self.rate.kwh(pulses);
-        match times {
-            1 => info!("count set to {kwh} kWh"),
-            _ => info!("count set {times} times in the last minute, at last to {kwh} kWh"),
-        }
-        state.set_logged_at = Some(Instant::now());
     }
 
     /// Waits until a command changes the count, or a sync ends.
@@ -209,7 +196,9 @@ impl Total {
             let _ = total.turn(); // reported
             let mut state = total.state();
             state.syncing = false;
-            total.log_sets(&mut state);
+            if let Some(line) = state.set_log.rest() {
+                info!("{line}");
+            }
             total.changed.notify_one();
         });
     }

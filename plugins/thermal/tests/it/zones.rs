@@ -41,3 +41,27 @@ async fn a_machine_without_zones_says_so() {
         testing::first_batch::<Thermal>(&config(Path::new("/nonexistent")), Path::new("/nonexistent")).await;
     assert!(matches!(error, Err(AcquireError::Unavailable { device, .. }) if device == "/nonexistent"));
 }
+
+#[tokio::test]
+async fn a_machine_without_a_zone_has_nothing_to_read_and_is_not_well() {
+    let folder = tempfile::tempdir().unwrap();
+    zone(folder.path(), 2, "off\n", "");
+    let error = testing::first_batch::<Thermal>(&config(folder.path()), folder.path()).await.err();
+    let reason = error.unwrap().to_string();
+    assert!(reason.contains("no thermal zone in `") && reason.contains("remove this source"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_check_warns_of_a_folder_that_is_not_there_until_zones_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let zones = folder.path().join("zones");
+    let config = config(&zones);
+    let warnings = framework::Config::parse("config.toml", &config, &[]).unwrap().warnings;
+    assert_eq!(warnings, [format!("source `machine`: there is no folder `{}`", zones.display())]);
+    let mut source = testing::source::<Thermal>(&config, folder.path());
+    fs::create_dir(&zones).unwrap();
+    zone(&zones, 0, "cpu-thermal\n", "61835\n");
+    assert!(source.context.stats().problem().is_some());
+    assert!(source.acquisition.acquire().await.unwrap().is_some());
+    assert!(source.context.stats().problem().is_none());
+}

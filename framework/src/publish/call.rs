@@ -1,0 +1,54 @@
+//! Calls into a publisher's plugin, which may fail, panic or hang.
+
+use std::{slice, time::Duration};
+
+use tokio::time::timeout;
+
+use super::Delivery;
+use crate::{PublishError, Publisher, Record, panic::caught};
+
+/// Limit of one call into a plugin. Plugins have shorter ones; this one is for those that forgot.
+pub(super) const PUBLISH_LIMIT: Duration = Duration::from_secs(120);
+
+/// Cause of a failed attempt.
+pub(super) enum Fault {
+    Error(PublishError),
+    /// The records that wait are refused; they are tried again after this pause at least.
+    Stuck(String, Duration),
+    Journal(String),
+    Panic(String),
+}
+
+impl From<PublishError> for Fault {
+    fn from(error: PublishError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Calls into the plugin, which may fail, panic or hang. One that blocks its thread shows in [`Delivery::state`].
+pub(super) async fn limited<T>(
+    delivery: &Delivery,
+    work: impl Future<Output = Result<T, PublishError>>,
+) -> Result<T, Fault> {
+    delivery.enter_plugin();
+    let result = timeout(PUBLISH_LIMIT, caught(work)).await;
+    delivery.leave_plugin();
+    match result {
+        Ok(Ok(result)) => result.map_err(Fault::Error),
+        Ok(Err(panic)) => Err(Fault::Panic(panic)),
+        Err(_) => Err(PublishError::unavailable(format!("no response within {PUBLISH_LIMIT:?}")).into()),
+    }
+}
+
+/// Returns whether the server accepts this record.
+pub(super) async fn accepts(
+    delivery: &Delivery,
+    publisher: &mut dyn Publisher,
+    record: &Record,
+) -> Result<bool, Fault> {
+    match limited(delivery, publisher.publish(slice::from_ref(record))).await {
+        Ok(0) | Err(Fault::Error(PublishError::Refused { .. })) => Ok(false),
+        Ok(_) => Ok(true),
+        Err(fault) => Err(fault),
+    }
+}
