@@ -93,11 +93,7 @@ impl<'a> Table<'a> {
             let text = [Some(&error.message), error.hint.as_ref()];
             let names = |key: &String| text.into_iter().flatten().any(|text| text.contains(key));
             let found = self.find(error, &wrong);
-            let is_result = match (error.key, &error.place) {
-                (None, None) => !left_out.is_empty(),
-                _ => found.is_left_out || left_out.iter().any(names),
-            };
-            if !is_result {
+            if !found.is_left_out && !left_out.iter().any(names) {
                 self.note(found.at, &error.message, error.hint.clone());
             }
             refused.extend(found.entry);

@@ -130,7 +130,7 @@ impl Config {
                 }
                 None if needed => {
                     let message = format!("missing key `{key}`, which version `{name}` needs");
-                    let hint = "`database` for InfluxDB 1 and 3, `org` and `bucket` for InfluxDB 2";
+                    let hint = "`database` for InfluxDB 1 and 3, `org` and `bucket` for InfluxDB 2; `version` chooses one";
                     wrong.push(ConfigError::section(message).hint(hint));
                 }
                 _ => {}
@@ -138,8 +138,8 @@ impl Config {
         }
         let may_write = [self.token.is_some(), self.token_file.is_some(), self.username.is_some()];
         if version == Version::V2 && !may_write.contains(&true) {
-            let hint =
-                "InfluxDB 2 shows one at \"API Tokens\": write it into a file, and `token_file = \"…\"`";
+            let hint = "InfluxDB 2 shows one at \"API Tokens\": write it into a file, and that file's name as `token_file`; \
+                        `username` and `password`, or another `version`, do without";
             wrong.push(ConfigError::section("missing key `token`, which version `v2` needs").hint(hint));
         }
         if self.preset.is_some() && !self.fields.is_empty() {
@@ -191,6 +191,23 @@ mod tests {
             (json!({"database": "house", "token": "t", "version": "v1"}), "/write?precision=ns&db=house"),
         ] {
             assert_eq!(database(keys).unwrap().path, path);
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_wrong_type_hides_no_key_that_is_missing() {
+        for (keys, missing, guessed) in [
+            ("bucket = \"b\"\ngzip = 5\n", &["`org`", "`token`"][..], &["`database`"][..]),
+            ("gzip = 5\n", &["`database`"], &["`org`", "`token`"]),
+            // What a wrong value would have said is not guessed.
+            ("bucket = 5\n", &[], &["`database`", "`org`", "`token`"]),
+            ("bucket = \"b\"\norg = \"o\"\ntoken_file = 5\n", &[], &["`token`"]),
+            ("version = \"v9\"\n", &[], &["`database`", "`org`", "`token`"]),
+        ] {
+            let text = format!("[publishers.x]\nplugin = \"influx\"\nurl = \"http://nas\"\n{keys}");
+            let shown = framework::Config::parse("config.toml", &text, &[]).err().unwrap().to_string();
+            let is_said = |key: &&str| shown.contains(&format!("missing key {key}"));
+            assert!(missing.iter().all(is_said) && !guessed.iter().any(is_said), "{keys}{shown}");
         }
     }
 
