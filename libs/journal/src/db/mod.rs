@@ -9,6 +9,7 @@ mod database;
 pub(crate) mod db_series;
 mod error;
 mod events;
+mod first_page;
 mod rice;
 pub(crate) mod rollup;
 mod rollup_tables;

@@ -14,7 +14,9 @@ use rusqlite::{Connection, Row, types::Value};
 
 use crate::{
     db::{
-        Block, Database, DatabaseError, Level, Rollup, Rows, open_for_reading, rollup_tables,
+        Block, Database, DatabaseError, Level, Rollup, Rows,
+        first_page::{open_damaged, remove_copy},
+        open_for_reading, rollup_tables,
         schema::TABLES,
         state,
         walk::{Key, Walk},
@@ -57,7 +59,7 @@ impl Database {
     pub(crate) fn salvage_state(&self, path: &Path) -> Result<(), DatabaseError> {
         let Some(damaged) = self.damaged(path)? else { return Ok(()) };
         let copy = || {
-            let from = open_for_reading(&damaged)?;
+            let from = open_damaged(&damaged)?;
             let mut rows = from.prepare(
                 "SELECT key, value FROM state \
                  WHERE key IN ('folded', 'epoch') OR key >= 'cursor.' AND key < 'cursor/' \
@@ -84,7 +86,7 @@ impl Database {
         pause: &mut dyn FnMut(),
     ) -> Result<Option<Vec<String>>, DatabaseError> {
         let Some(damaged) = self.damaged(path)? else { return Ok(None) };
-        let lost = match open_for_reading(&damaged) {
+        let lost = match open_damaged(&damaged) {
             Ok(from) => {
                 let (to, paused_at) = (&mut self.connection, Instant::now());
                 let mut salvage = Salvage { from: &from, to, zone, lost: Vec::new(), pause, paused_at };
@@ -94,6 +96,7 @@ impl Database {
             Err(error) => vec![format!("everything in it: {error}")],
         };
         self.connection.execute("DELETE FROM state WHERE key = 'salvage'", [])?;
+        remove_copy(&damaged);
         Ok(Some(lost))
     }
 

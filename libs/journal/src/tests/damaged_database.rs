@@ -185,3 +185,28 @@ fn an_export_leaves_out_damaged_pages_only_and_says_which() {
     }
     assert!(said > 3, "{said}");
 }
+
+#[test]
+fn a_first_page_that_is_overwritten_costs_nothing_as_the_schema_is_known() {
+    for content in [0x55, 0, 0xff] {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = filled(dir.path());
+        let tables = ["section", "series", "raw", "minute", "quarter", "hour", "day"];
+        let before = tables.map(|table| rows(dir.path(), table));
+        let path = dir.path().join("journal.db");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[..PAGE].fill(content);
+        fs::write(&path, &bytes).unwrap();
+        let (journal, mut keeper) = clock.journal(dir.path());
+        let notice = journal.status().unwrap().notice.unwrap();
+        assert!(notice.contains("was damaged") && notice.ends_with("lost: nothing"), "{notice}");
+        assert_eq!(tables.map(|table| rows(dir.path(), table)), before);
+        ask(&journal);
+        clock.record(&journal, "7");
+        keeper.checkpoint();
+        let left =
+            fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let left: Vec<_> = left.filter(|name| name.contains(".copy") || name.ends_with(".part")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
