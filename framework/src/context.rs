@@ -14,6 +14,7 @@ use crate::{
     Decimal, Role, Text, Timestamp,
     inputs::{CounterStep, CounterSteps, Inputs},
     journal::{Journal, ReadError},
+    stated_units::Statement,
 };
 
 /// Context of one source, publisher or endpoint: its name, its state directory, its statistics.
@@ -131,6 +132,7 @@ pub struct SourceContext {
     journal: Arc<OnceLock<Journal>>,
     inputs: Inputs,
     counter_steps: CounterSteps,
+    statement: Statement,
 }
 
 impl SourceContext {
@@ -143,6 +145,7 @@ impl SourceContext {
             journal: Arc::default(),
             inputs: Inputs::default(),
             counter_steps: CounterSteps::default(),
+            statement: Statement::default(),
         }
     }
 
@@ -195,6 +198,11 @@ impl SourceContext {
         let journal = self.journal.get().ok_or_else(off)?;
         journal.wait_open(limit);
         journal.saved(&self.name)
+    }
+
+    /// What it states about its readings.
+    pub(crate) fn statement(&self) -> &Statement {
+        &self.statement
     }
 
     /// The steps that commands have made in its counters.

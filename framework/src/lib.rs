@@ -33,6 +33,7 @@ mod scheduler;
 mod service;
 mod serving;
 mod source;
+mod stated_units;
 mod status;
 mod store;
 mod table;
@@ -67,6 +68,7 @@ pub use crate::{
     scheduler::{Cron, Schedule},
     service::{Service, listen},
     source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin},
+    stated_units::StatedUnits,
     store::{Section, Snapshot, State, Store, View},
     table::{ConfigError, ConfigString, Diagnostics, Place},
     time_of_day::TimeOfDay,

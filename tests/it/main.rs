@@ -7,6 +7,7 @@ mod check;
 mod command_line;
 mod contract;
 mod csv;
+mod derived;
 mod documents;
 mod exec;
 mod greedy_clients;

@@ -12,7 +12,7 @@ use toml::{Spanned, de::DeValue};
 use super::Reader;
 use crate::{
     Command, ConfigError, Context, DataAcquisition, Mode, Period, PluginInfo, Role, Schedule, Source,
-    SourceContext, Text, TimeOfDay,
+    SourceContext, StatedUnits, Text, TimeOfDay,
     inputs::{self, Asked},
     plugin::Build,
     scheduler::Cron,
@@ -78,6 +78,13 @@ impl<'a> Reader<'a> {
             devices.push((id, name.clone(), device));
         }
         check_inputs(&sources, &asked);
+        let units = StatedUnits::of(built.iter().map(|source| &source.context));
+        for source in &built {
+            let section = sources.iter().find(|(name, _)| *name == source.name);
+            if let (Some((_, section)), Err(mistake)) = (section, source.context.run_check(&units)) {
+                section.refuse(&mistake);
+            }
+        }
         built
     }
 

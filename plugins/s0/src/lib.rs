@@ -47,6 +47,8 @@ impl SourcePlugin for S0 {
         let settings = config.settings()?;
         let total = Arc::new(Total::new(cx, settings.rate, settings.sync_interval));
         let device = settings.device.identity();
+        cx.state_unit("count", "kWh");
+        cx.state_unit("power", "W");
         Ok(Source::new(S0Source::new(settings, Arc::clone(&total), cx))
             .command(commands::reset(Arc::clone(&total)))
             .command(commands::set(total))

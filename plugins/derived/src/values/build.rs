@@ -1,5 +1,7 @@
 //! Values of a configuration.
 
+use std::sync::Arc;
+
 use framework::{ConfigError, ConfigString, Period, SourceContext, Text};
 
 use super::{ReadSource, StatedUnit, Used, UsedReading, Value, Values};
@@ -36,136 +38,163 @@ impl Values {
         }
         // What refers to a value that is wrong itself cannot be judged.
         ConfigError::all(mistakes)?;
-        let mut all = Self { inputs: Vec::new(), readings: Vec::new(), values, order: Vec::new() };
-        ConfigError::all(all.connect(cx))?;
-        all.order = all.in_order()?;
-        ConfigError::all(all.check_units())?;
+        let (mut inputs, mut readings) = (Vec::new(), Vec::new());
+        ConfigError::all(connect(&mut values, &mut inputs, &mut readings, cx))?;
+        let order = in_order(&values)?.into();
+        let all = Self { inputs, readings, values: values.into(), order };
+        for value in &*all.values {
+            if let Some(stated) = &value.unit {
+                cx.state_unit(value.name.clone(), stated.text.clone());
+            }
+        }
+        // Now with what this section tells, and once more with what the others do.
+        ConfigError::all(check_units(
+            &all.values,
+            &all.order,
+            &vec![Dimension::Unknown; all.readings.len()],
+        ))?;
+        let of_reading =
+            |used: &UsedReading| (all.inputs[used.input].input.source().into(), used.name.clone());
+        let readings: Vec<(Text, Text)> = all.readings.iter().map(of_reading).collect();
+        let (values, order) = (Arc::clone(&all.values), Arc::clone(&all.order));
+        cx.check_units(move |units| {
+            let known = readings.iter().map(|(source, reading)| match units.unit(source, reading) {
+                Some(unit) => Dimension::of(Some(unit)),
+                None => Dimension::Unknown,
+            });
+            ConfigError::all(check_units(&values, &order, &known.collect::<Vec<_>>()))
+        });
         Ok(all)
     }
+}
 
-    /// Finds what each operand refers to.
-    fn connect(&mut self, cx: &SourceContext) -> Vec<ConfigError> {
-        let names: Vec<Text> = self.values.iter().map(|value| value.name.clone()).collect();
-        let mut mistakes = Vec::new();
-        for (at, value) in self.values.iter_mut().enumerate() {
-            for (n, operand) in value.expression.operands.iter().enumerate() {
-                let place = value.text.place(operand.part.clone());
-                if operand.source == cx.name() {
-                    match names.iter().position(|name| *name == operand.reading) {
-                        Some(other) => value.operands.push(Used::Value(other)),
-                        None => {
-                            let names = names.iter().map(Text::as_str);
-                            let unknown = ConfigError::unknown("values", "value", &operand.reading, names);
-                            mistakes.push(unknown.at(place));
-                        }
+/// Finds what each operand refers to.
+fn connect(
+    values: &mut [Value],
+    inputs: &mut Vec<ReadSource>,
+    readings: &mut Vec<UsedReading>,
+    cx: &SourceContext,
+) -> Vec<ConfigError> {
+    let names: Vec<Text> = values.iter().map(|value| value.name.clone()).collect();
+    let mut mistakes = Vec::new();
+    for (at, value) in values.iter_mut().enumerate() {
+        for (n, operand) in value.expression.operands.iter().enumerate() {
+            let place = value.text.place(operand.part.clone());
+            if operand.source == cx.name() {
+                match names.iter().position(|name| *name == operand.reading) {
+                    Some(other) => value.operands.push(Used::Value(other)),
+                    None => {
+                        let names = names.iter().map(Text::as_str);
+                        let unknown = ConfigError::unknown("values", "value", &operand.reading, names);
+                        mistakes.push(unknown.at(place));
                     }
-                    continue;
                 }
-                let input = match self.inputs.iter().position(|read| read.input.source() == operand.source) {
-                    Some(input) => input,
-                    None => match cx.input(place, &operand.source) {
-                        Ok(input) => {
-                            self.inputs.push(ReadSource { input, is_optional: true });
-                            self.inputs.len() - 1
-                        }
-                        Err(mistake) => {
-                            mistakes.push(mistake);
-                            continue;
-                        }
-                    },
-                };
-                self.inputs[input].is_optional &= operand.is_optional;
-                let is_it = |known: &UsedReading| known.input == input && known.name == operand.reading;
-                let reading = self.readings.iter().position(is_it).unwrap_or_else(|| {
-                    self.readings.push(UsedReading {
-                        input,
-                        name: operand.reading.as_str().into(),
-                        full_name: format!("{}.{}", operand.source, operand.reading),
-                        used_by: (at, n),
-                        is_optional: true,
-                    });
-                    self.readings.len() - 1
+                continue;
+            }
+            let input = match inputs.iter().position(|read| read.input.source() == operand.source) {
+                Some(input) => input,
+                None => match cx.input(place, &operand.source) {
+                    Ok(input) => {
+                        inputs.push(ReadSource { input, is_optional: true });
+                        inputs.len() - 1
+                    }
+                    Err(mistake) => {
+                        mistakes.push(mistake);
+                        continue;
+                    }
+                },
+            };
+            inputs[input].is_optional &= operand.is_optional;
+            let is_it = |known: &UsedReading| known.input == input && known.name == operand.reading;
+            let reading = readings.iter().position(is_it).unwrap_or_else(|| {
+                readings.push(UsedReading {
+                    input,
+                    name: operand.reading.as_str().into(),
+                    full_name: format!("{}.{}", operand.source, operand.reading),
+                    used_by: (at, n),
+                    is_optional: true,
                 });
-                let known = &mut self.readings[reading];
-                if known.is_optional && !operand.is_optional {
-                    (known.is_optional, known.used_by) = (false, (at, n));
-                }
-                value.operands.push(Used::Reading(reading));
-            }
-        }
-        for read in self.inputs.iter_mut().filter(|read| read.is_optional) {
-            read.input = read.input.clone().optional();
-        }
-        mistakes
-    }
-
-    /// Returns the order in which the values can be computed.
-    fn in_order(&self) -> Result<Vec<usize>, ConfigError> {
-        let mut order = Vec::with_capacity(self.values.len());
-        let mut is_done = vec![false; self.values.len()];
-        loop {
-            let before = order.len();
-            for (at, value) in self.values.iter().enumerate() {
-                let is_ready =
-                    value.operands.iter().all(|used| !matches!(used, Used::Value(other) if !is_done[*other]));
-                if is_ready && !is_done[at] {
-                    is_done[at] = true;
-                    order.push(at);
-                }
-            }
-            if order.len() == self.values.len() {
-                return Ok(order);
-            }
-            if order.len() == before {
-                return Err(self.circle(&is_done));
-            }
-        }
-    }
-
-    /// Returns the mistake of values that refer to each other in a circle: each that is not done needs another one.
-    fn circle(&self, is_done: &[bool]) -> ConfigError {
-        let next = |at: usize| {
-            let operands = self.values[at].operands.iter().enumerate();
-            operands.into_iter().find_map(|(n, used)| match used {
-                Used::Value(other) if !is_done[*other] => Some((n, *other)),
-                _ => None,
-            })
-        };
-        let mut way: Vec<(usize, usize)> = Vec::new();
-        let mut at = is_done.iter().position(|done| !done).unwrap_or_default();
-        while let Some((operand, other)) = next(at) {
-            if way.iter().any(|(known, _)| *known == at) {
-                break;
-            }
-            way.push((at, operand));
-            at = other;
-        }
-        let start = way.iter().position(|(known, _)| *known == at).unwrap_or_default();
-        let (first, operand) = way.get(start).copied().unwrap_or_default();
-        let names = way[start..].iter().map(|(at, _)| *at).chain([first]);
-        let names: Vec<_> = names.map(|at| format!("`{}`", self.values[at].name)).collect();
-        let value = &self.values[first];
-        let part = value.expression.operands.get(operand).map_or(0..0, |operand| operand.part.clone());
-        value.text.error(part, format!("these values need each other in a circle: {}", names.join(" → ")))
-    }
-
-    /// Checks the units that the configuration tells.
-    fn check_units(&self) -> Vec<ConfigError> {
-        let mut known = vec![Dimension::Unknown; self.values.len()];
-        let mut mistakes = Vec::new();
-        for &at in &self.order {
-            let value = &self.values[at];
-            let operands = value.operands.iter().map(|used| match used {
-                Used::Reading(_) => Dimension::Unknown,
-                Used::Value(other) => known[*other].clone(),
+                readings.len() - 1
             });
-            match value.check(operands.collect()) {
-                Ok(dimension) => known[at] = dimension,
-                Err(mistake) => mistakes.push(located(&value.text, mistake)),
+            let known = &mut readings[reading];
+            if known.is_optional && !operand.is_optional {
+                (known.is_optional, known.used_by) = (false, (at, n));
+            }
+            value.operands.push(Used::Reading(reading));
+        }
+    }
+    for read in inputs.iter_mut().filter(|read| read.is_optional) {
+        read.input = read.input.clone().optional();
+    }
+    mistakes
+}
+
+/// Returns the order in which the values can be computed.
+fn in_order(values: &[Value]) -> Result<Vec<usize>, ConfigError> {
+    let mut order = Vec::with_capacity(values.len());
+    let mut is_done = vec![false; values.len()];
+    loop {
+        let before = order.len();
+        for (at, value) in values.iter().enumerate() {
+            let is_ready =
+                value.operands.iter().all(|used| !matches!(used, Used::Value(other) if !is_done[*other]));
+            if is_ready && !is_done[at] {
+                is_done[at] = true;
+                order.push(at);
             }
         }
-        mistakes
+        if order.len() == values.len() {
+            return Ok(order);
+        }
+        if order.len() == before {
+            return Err(circle(values, &is_done));
+        }
     }
+}
+
+/// Returns the mistake of values that refer to each other in a circle: each that is not done needs another one.
+fn circle(values: &[Value], is_done: &[bool]) -> ConfigError {
+    let next = |at: usize| {
+        let operands = values[at].operands.iter().enumerate();
+        operands.into_iter().find_map(|(n, used)| match used {
+            Used::Value(other) if !is_done[*other] => Some((n, *other)),
+            _ => None,
+        })
+    };
+    let mut way: Vec<(usize, usize)> = Vec::new();
+    let mut at = is_done.iter().position(|done| !done).unwrap_or_default();
+    while let Some((operand, other)) = next(at) {
+        if way.iter().any(|(known, _)| *known == at) {
+            break;
+        }
+        way.push((at, operand));
+        at = other;
+    }
+    let start = way.iter().position(|(known, _)| *known == at).unwrap_or_default();
+    let (first, operand) = way.get(start).copied().unwrap_or_default();
+    let names = way[start..].iter().map(|(at, _)| *at).chain([first]);
+    let names: Vec<_> = names.map(|at| format!("`{}`", values[at].name)).collect();
+    let value = &values[first];
+    let part = value.expression.operands.get(operand).map_or(0..0, |operand| operand.part.clone());
+    value.text.error(part, format!("these values need each other in a circle: {}", names.join(" → ")))
+}
+
+/// Checks the units that are known of these readings.
+fn check_units(values: &[Value], order: &[usize], readings: &[Dimension]) -> Vec<ConfigError> {
+    let mut known = vec![Dimension::Unknown; values.len()];
+    let mut mistakes = Vec::new();
+    for &at in order {
+        let value = &values[at];
+        let operands = value.operands.iter().map(|used| match used {
+            Used::Reading(n) => readings[*n].clone(),
+            Used::Value(other) => known[*other].clone(),
+        });
+        match value.check(operands.collect()) {
+            Ok(dimension) => known[at] = dimension,
+            Err(mistake) => mistakes.push(located(&value.text, mistake)),
+        }
+    }
+    mistakes
 }
 
 impl Value {

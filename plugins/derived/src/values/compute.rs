@@ -66,7 +66,7 @@ impl Values {
             return Err(Fault::Misfit(misfits));
         }
         let mut results = vec![None; self.values.len()];
-        for &at in &self.order {
+        for &at in &*self.order {
             let value = &self.values[at];
             let operands: Vec<Option<Operand>> = value
                 .operands

@@ -8,7 +8,7 @@
 mod build;
 mod compute;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use framework::{ConfigString, Input, Kind, Text, Unit};
 
@@ -23,9 +23,9 @@ pub(crate) struct Values {
     /// Readings of these that are used, each once.
     readings: Vec<UsedReading>,
     /// In the order of the file.
-    values: Vec<Value>,
+    values: Arc<[Value]>,
     /// The order in which they are computed: each after those that it uses.
-    order: Vec<usize>,
+    order: Arc<[usize]>,
 }
 
 /// A source that is read.

@@ -97,6 +97,32 @@ fn a_unit_that_another_value_states_is_checked_before_any_reading() {
 }
 
 #[test]
+fn a_unit_that_another_source_states_is_checked_at_the_start_wherever_that_stands() {
+    let house = "[sources.house]\nplugin = \"derived\"\nvalues.V = { expression = \"5 kWh + later.S\" }\n\
+                 values.W = { expression = \"2 * (later.S + other.P)\", unit = \"V\" }\n";
+    let later = "[sources.later]\nplugin = \"meter\"\nstates = \"kW\"\n";
+    let other = "[sources.other]\nplugin = \"derived\"\nvalues.P = { expression = \"later.unknown\", unit = \"W\" }\n";
+    let shown = match Config::parse("config.toml", &format!("{house}{later}{other}"), &[]) {
+        Ok(_) => panic!("accepted"),
+        Err(mistakes) => mistakes.to_string(),
+    };
+    for expected in [
+        "config.toml:3:28: energy (`kWh`) and power (`kW`) cannot be added",
+        "config.toml:4:28: the result is power (`kW`), and `unit` is voltage (`V`)",
+    ] {
+        assert!(shown.contains(expected), "{expected}\n{shown}");
+    }
+    assert!(
+        Config::parse(
+            "",
+            &format!("{house}{later}{other}").replace("\"V\"", "\"W\"").replace("5 kWh", "5 W"),
+            &[]
+        )
+        .is_ok()
+    );
+}
+
+#[test]
 fn an_expression_of_any_shape_is_read_or_refused_without_harm() {
     let deep =
         |open: &str, n: usize| format!("{}1{}", open.repeat(n), ")".repeat(open.matches('(').count() * n));

@@ -13,7 +13,10 @@ struct Meter;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MeterConfig {}
+struct MeterConfig {
+    /// Unit of its reading `S`, stated before any batch.
+    states: Option<String>,
+}
 
 impl SourcePlugin for Meter {
     const KIND: &'static str = "meter";
@@ -21,7 +24,10 @@ impl SourcePlugin for Meter {
     const SAMPLE: &'static str = "";
     type Config = MeterConfig;
 
-    fn build(_: MeterConfig, _: &SourceContext) -> Result<Source, ConfigError> {
+    fn build(config: MeterConfig, cx: &SourceContext) -> Result<Source, ConfigError> {
+        if let Some(unit) = config.states {
+            cx.state_unit("S", unit);
+        }
         Ok(Source::new(Silent))
     }
 }
