@@ -76,8 +76,8 @@ impl Input {
         std::future::pending().await
     }
 
-    /// Returns the newest steps that commands have made in a counter, in order of time. Such a step is no consumption. A
-    /// batch that was taken after it shows it.
+    /// Returns the newest steps that commands have made in a counter, in order of time. Such a step is no consumption.
+    /// A batch that was taken after it shows it.
     pub fn counter_steps(&self, name: &str) -> Vec<CounterStep> {
         let steps = self.link.counter_steps.get().map(CounterSteps::all).unwrap_or_default();
         steps.into_iter().filter(|step| step.name == name).collect()

@@ -12,7 +12,7 @@ use crate::program::*;
 
 const VALUES: &str = r#"[sources.house]
 plugin = "derived"
-values.HOUSE = { expression = "grid.'power now' + pv.power", unit = "W" }
+values.HOUSE = { expression = "grid.'power' + pv.power", unit = "W" }
 values.TOTAL = { expression = "grid.energy + pv.energy", unit = "kWh" }
 values.USED = { integrate = "house.HOUSE", unit = "kWh" }
 "#;
@@ -26,9 +26,8 @@ fn meter(name: &str, folder: &Path, keys: &str) -> String {
 }
 
 fn send_reading(folder: &Path, name: &str, power: f64, energy: f64) {
-    let power_name = if name == "grid" { "power now" } else { "power" };
     let line = format!(
-        "{{\"{power_name}\": {{\"value\": {power}, \"unit\": \"W\", \"kind\": \"gauge\"}}, \
+        "{{\"power\": {{\"value\": {power}, \"unit\": \"W\", \"kind\": \"gauge\"}}, \
          \"energy\": {{\"value\": {energy}, \"unit\": \"kWh\", \"kind\": \"counter\"}}}}\n"
     );
     OpenOptions::new().append(true).open(folder.join(name)).unwrap().write_all(line.as_bytes()).unwrap();
@@ -109,6 +108,7 @@ fn mistakes_between_sources_end_the_check_with_line_and_column() {
     assert_eq!(checked.status.code(), Some(2), "{said}");
     for expected in [
         ":3:28: these sources read each other in a circle: `a` → `b` → `a`",
+        ":9:28: power (`W`) and energy (`kWh`) cannot be added",
         ":10:28: unknown source `gird`",
         "did you mean `grid`?",
     ] {

@@ -48,8 +48,8 @@ pub(super) fn steps(path: &str) -> impl Iterator<Item = Step<'_>> {
     })
 }
 
-/// Text of the configuration that knows its place, so that a mistake inside of it is reported at its own line and column:
-/// for keys whose values have a grammar.
+/// Text of the configuration that knows its place, so that a mistake inside of it is reported at its own line and
+/// column: for keys whose values have a grammar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigString {
     text: String,

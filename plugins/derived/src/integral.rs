@@ -13,6 +13,9 @@ use crate::Number;
 /// Digits after the point of the power that is summed up: of W, a millionth.
 const DIGITS: u32 = 6;
 
+/// Most microseconds by which a reading is late. One that is later shows a clock that was set back.
+const LATE: i64 = 60_000_000;
+
 /// Integral of a value since it was first computed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Integral {
@@ -37,7 +40,11 @@ impl Integral {
         let passed = time.saturating_sub(self.time);
         let max_gap = i64::try_from(max_gap.as_micros()).unwrap_or(i64::MAX);
         let is_gap = passed > max_gap;
-        // A clock that was set back: the time is counted once.
+        // No time is counted twice: readings of several sources overtake each other a little.
+        if (-LATE..=0).contains(&passed) {
+            self.last = power;
+            return Some(true);
+        }
         if passed > 0 && !is_gap {
             let added = self.last.checked_add(power)?.checked_mul(passed.into())?;
             self.doubled = self.doubled.checked_add(added)?;

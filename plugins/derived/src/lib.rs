@@ -52,8 +52,8 @@ fn number(decimal: Decimal) -> Number {
     Number::from_i128_with_scale(decimal.mantissa().into(), decimal.scale().into())
 }
 
-/// Returns a number with at most `decimals` digits after the point, or with all that fit; `None` if it has too many before
-/// the point.
+/// Returns a number with `decimals` digits after the point, or with all that fit; `None` if it has too many before the
+/// point.
 fn decimal(number: Number, decimals: Option<u32>) -> Option<Decimal> {
     let most = decimals.unwrap_or(number.scale()).min(18);
     (0..=most).rev().find_map(|decimals| {

@@ -33,6 +33,8 @@ pub(crate) struct Derived {
     last: Instant,
     /// Numbers of the batches that were computed with; `None` for a missing one.
     used: Option<Vec<Option<u64>>>,
+    /// Whether they had a result.
+    is_right: bool,
 }
 
 /// Newest batches of the inputs, those that are there and not stale.
@@ -56,6 +58,7 @@ impl Derived {
             not_before: Instant::now(),
             last: Instant::now(),
             used: None,
+            is_right: false,
         }
     }
 
@@ -122,12 +125,13 @@ impl DataAcquisition for Derived {
                 self.not_before = Instant::now() + PAUSE;
                 let batch = self.compute(&found).await;
                 self.used = Some(numbers);
+                self.is_right = batch.is_ok();
                 self.last = Instant::now();
                 return batch.map(Some);
             }
             // What was computed still holds while its inputs do.
             let (limit, holds) = match &found.lacking {
-                None => (self.last + stale_after / CONFIRMATIONS, true),
+                None => (self.last + stale_after / CONFIRMATIONS, self.is_right),
                 Some(_) => (self.last + stale_after, false),
             };
             let wake = found.stale_from.map_or(limit, |stale_from| stale_from.min(limit));
@@ -140,6 +144,10 @@ impl DataAcquisition for Derived {
                     self.last = Instant::now();
                     if holds {
                         return Ok(None);
+                    }
+                    if found.lacking.is_none() {
+                        self.used = None; // It is still wrong, and that is said again.
+                        continue;
                     }
                     let device = found.lacking.map(|source| format!("source `{source}`")).unwrap_or_default();
                     return Err(AcquireError::Silent { device, waited: stale_after });

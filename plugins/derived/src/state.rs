@@ -1,8 +1,8 @@
 //! State that survives a restart: offsets of counters, and sums of integrals.
 //!
-//! It is written before a batch shows it, so that no number runs backwards after the end of the process. Each state goes
-//! to a file that is not synced, in memory if there is a folder; one a minute and the last one are synced to the memory
-//! card, for the end of the machine.
+//! It is written before a batch shows it, so that no number runs backwards after the end of the process. Each state
+//! goes to a file that is not synced, in memory if there is a folder; one a minute and the last one are synced to the
+//! memory card, for the end of the machine.
 
 use std::{
     collections::BTreeMap,
@@ -41,7 +41,8 @@ pub(crate) struct Files {
     /// The one that has each state.
     fleeting: PathBuf,
     written: State,
-    synced: Option<Instant>,
+    /// Time of the last sync, and the number of the state that it kept.
+    synced: Option<(Instant, u64)>,
 }
 
 impl Files {
@@ -86,8 +87,7 @@ impl Files {
         state.number = self.written.number + 1;
         write(&self.fleeting, state, false)?;
         self.written = state.clone();
-        if self.synced.is_none_or(|last| last.elapsed() >= SYNC_INTERVAL) {
-            self.synced = Some(Instant::now());
+        if self.synced.is_none_or(|(last, _)| last.elapsed() >= SYNC_INTERVAL) {
             self.sync().await?;
         }
         Ok(())
@@ -97,10 +97,12 @@ impl Files {
     ///
     /// # Errors
     /// Returns the file that cannot be written, and the system's error.
-    pub(crate) async fn sync(&self) -> Result<(), String> {
-        if self.written.number == 0 {
+    pub(crate) async fn sync(&mut self) -> Result<(), String> {
+        let number = self.written.number;
+        if number == self.synced.map_or(0, |(_, number)| number) {
             return Ok(());
         }
+        self.synced = Some((Instant::now(), number));
         let (path, state) = (self.lasting.clone(), self.written.clone());
         // A memory card may take its time.
         let written = tokio::task::spawn_blocking(move || write(&path, &state, true)).await;

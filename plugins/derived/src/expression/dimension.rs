@@ -152,7 +152,8 @@ impl Expression {
                     (right, left) if left == right => Dimension::Number,
                     (right, left) => {
                         let message = format!(
-                            "{} cannot be divided by {}: they must have the same quantity, or the second one must be a number",
+                            "{} cannot be divided by {}: they must have the same quantity, or the second one \
+                             must be a number",
                             left.words(),
                             right.words()
                         );

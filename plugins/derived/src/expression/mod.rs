@@ -22,8 +22,8 @@ pub(crate) use self::{
 };
 use crate::Number;
 
-/// An expression as a program for a stack: operands before their operator. It has no depth, so that no expression is too
-/// long for the stack of a thread.
+/// An expression as a program for a stack: operands before their operator. It has no depth, so that no expression is
+/// too long for the stack of a thread.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Expression {
     nodes: Vec<Node>,

@@ -169,7 +169,8 @@ impl Parser<'_> {
     }
 
     fn reading(&mut self, source: String, part: Range<usize>) -> Result<Range<usize>, Mistake> {
-        let quoted = "a name with other characters than letters, digits and `_` is quoted: `grid.'1-0:16.7.0'`, `'heat-pump'.power`";
+        let quoted = "a name with other characters than letters, digits and `_` is quoted: \
+                      `grid.'1-0:16.7.0'`, `'heat-pump'.power`";
         if !self.takes('.') {
             let message =
                 format!("`{source}` is not a reading: expected a source and a reading, such as `grid.power`");

@@ -58,7 +58,8 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<(Token, Range<usize>)>, Mistake> 
             _ => {
                 let mistake =
                     Mistake::new(at..at + first.len_utf8(), format!("`{first}` is not an operator"));
-                return Err(mistake.hint("the operators are `+`, `-`, `*` and `/`; a name with other characters than letters, digits and `_` is quoted: `grid.'1-0:16.7.0'`"));
+                return Err(mistake.hint("the operators are `+`, `-`, `*` and `/`; a name with other characters than letters, digits \
+                     and `_` is quoted: `grid.'1-0:16.7.0'`"));
             }
         };
         found.push((token, at..at + len));

@@ -29,6 +29,7 @@ impl Values {
         }
         let mut mistakes = Vec::new();
         let mut values = Vec::new();
+        let names: Vec<String> = config.iter().map(|(name, _)| name.clone()).collect();
         for (name, config) in config {
             mistakes.extend(check_name(&name).err());
             match value(name, config) {
@@ -36,23 +37,21 @@ impl Values {
                 Err(mistake) => mistakes.push(mistake),
             }
         }
-        // What refers to a value that is wrong itself cannot be judged.
-        ConfigError::all(mistakes)?;
         let (mut inputs, mut readings) = (Vec::new(), Vec::new());
-        ConfigError::all(connect(&mut values, &mut inputs, &mut readings, cx))?;
-        let order = in_order(&values)?.into();
-        let all = Self { inputs, readings, values: values.into(), order };
+        mistakes.extend(connect(&mut values, &names, &mut inputs, &mut readings, cx));
+        let order = match in_order(&values) {
+            Ok(order) => order,
+            Err(circle) => return Err(mistakes.into_iter().fold(circle, ConfigError::and)),
+        };
+        // Now with what this section tells, and once more with what the others do.
+        mistakes.extend(check_units(&values, &order, &vec![Dimension::Unknown; readings.len()]));
+        ConfigError::all(mistakes)?;
+        let all = Self { inputs, readings, values: values.into(), order: order.into() };
         for value in &*all.values {
             if let Some(stated) = &value.unit {
                 cx.state_unit(value.name.clone(), stated.text.clone());
             }
         }
-        // Now with what this section tells, and once more with what the others do.
-        ConfigError::all(check_units(
-            &all.values,
-            &all.order,
-            &vec![Dimension::Unknown; all.readings.len()],
-        ))?;
         let of_reading =
             |used: &UsedReading| (all.inputs[used.input].input.source().into(), used.name.clone());
         let readings: Vec<(Text, Text)> = all.readings.iter().map(of_reading).collect();
@@ -68,27 +67,32 @@ impl Values {
     }
 }
 
-/// Finds what each operand refers to.
+/// Finds what each operand refers to. `names` are those of all values, also of those that are wrong.
 fn connect(
     values: &mut [Value],
+    names: &[String],
     inputs: &mut Vec<ReadSource>,
     readings: &mut Vec<UsedReading>,
     cx: &SourceContext,
 ) -> Vec<ConfigError> {
-    let names: Vec<Text> = values.iter().map(|value| value.name.clone()).collect();
+    let right: Vec<Text> = values.iter().map(|value| value.name.clone()).collect();
     let mut mistakes = Vec::new();
     for (at, value) in values.iter_mut().enumerate() {
         for (n, operand) in value.expression.operands.iter().enumerate() {
             let place = value.text.place(operand.part.clone());
             if operand.source == cx.name() {
-                match names.iter().position(|name| *name == operand.reading) {
-                    Some(other) => value.operands.push(Used::Value(other)),
+                let used = match right.iter().position(|name| *name == operand.reading) {
+                    Some(other) => Used::Value(other),
                     None => {
-                        let names = names.iter().map(Text::as_str);
-                        let unknown = ConfigError::unknown("values", "value", &operand.reading, names);
-                        mistakes.push(unknown.at(place));
+                        let known = names.iter().map(String::as_str);
+                        if !known.clone().any(|name| name == operand.reading) {
+                            let unknown = ConfigError::unknown("values", "value", &operand.reading, known);
+                            mistakes.push(unknown.at(place));
+                        }
+                        Used::Wrong
                     }
-                }
+                };
+                value.operands.push(used);
                 continue;
             }
             let input = match inputs.iter().position(|read| read.input.source() == operand.source) {
@@ -100,6 +104,7 @@ fn connect(
                     }
                     Err(mistake) => {
                         mistakes.push(mistake);
+                        value.operands.push(Used::Wrong);
                         continue;
                     }
                 },
@@ -187,6 +192,7 @@ fn check_units(values: &[Value], order: &[usize], readings: &[Dimension]) -> Vec
         let value = &values[at];
         let operands = value.operands.iter().map(|used| match used {
             Used::Reading(n) => readings[*n].clone(),
+            Used::Wrong => Dimension::Unknown,
             Used::Value(other) => known[*other].clone(),
         });
         match value.check(operands.collect()) {

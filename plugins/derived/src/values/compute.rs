@@ -46,7 +46,7 @@ struct Operand {
 }
 
 impl Values {
-    /// Computes all values from the newest batches of the inputs. One that an input has not, or that is stale, is missing.
+    /// Computes all values from the newest batches of the inputs; `None` where there is none, or a stale one.
     ///
     /// # Errors
     /// Returns what does not fit, each with file, line and column.
@@ -74,6 +74,7 @@ impl Values {
                 .map(|used| match used {
                     Used::Reading(n) => found[*n].clone(),
                     Used::Value(n) => results[*n].clone(),
+                    Used::Wrong => None,
                 })
                 .collect();
             let dimensions = operands.iter().map(|operand| match operand {

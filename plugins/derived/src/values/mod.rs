@@ -76,6 +76,8 @@ enum Used {
     Reading(usize),
     /// Another value of the same source.
     Value(usize),
+    /// Something that was refused, while the rest is checked.
+    Wrong,
 }
 
 impl Value {

@@ -70,7 +70,10 @@ fn every_mistake_in_an_expression_is_reported_at_its_line_and_column() {
         (r#"{ expression = "grid.P", decimals = 13 }"#, "`V` has `decimals` above 12"),
         (r#"{ expresion = "grid.P" }"#, "unknown key `expresion`, expected one of `expression`"),
         (r#"{ expression = 5 }"#, "expected a text in quotes, not the number `5`"),
-        (r#"{ expression = "grid.P", kind = "state" }"#, "unknown variant `state`"),
+        (
+            r#"{ expression = "grid.P", kind = "state" }"#,
+            "unknown value `state`, expected one of `counter`, `net`, `gauge`",
+        ),
     ] {
         let shown = mistakes(&format!("values.V = {value}\n"));
         assert!(shown.contains(expected), "{value}: expected {expected}\n{shown}");
@@ -87,6 +90,20 @@ fn values_that_need_each_other_are_refused_with_the_way_and_others_come_in_any_o
     );
     let sorted = "values.A = { expression = \"house.B\" }\nvalues.B = { expression = \"grid.P\" }\n";
     assert!(Config::parse("", &config(sorted), &[]).is_ok());
+}
+
+#[test]
+fn all_mistakes_of_a_section_are_reported_at_once() {
+    let shown = mistakes(
+        "values.A = { expression = \"grid.P +\" }\nvalues.B = { expression = \"house.A + gird.P\" }\n\
+         values.C = { expression = \"house.B * (5 W + 1 kWh)\" }\nvalues.D = { unit = \"W\" }\n",
+    );
+    for expected in
+        [":9:36: expected", ":10:38: unknown source `gird`", ":11:39: power (`W`) and energy", "`D` needs"]
+    {
+        assert!(shown.contains(expected), "{expected}\n{shown}");
+    }
+    assert_eq!(shown.matches("config.toml").count(), 4, "{shown}");
 }
 
 #[test]

@@ -135,6 +135,9 @@ async fn power_makes_energy_and_a_gap_makes_none() {
     assert_eq!(house.energy(-300, "-1200").await, "E -62.0 Wh");
     assert_eq!(house.energy(0, "-1200").await, "E -62.0 Wh");
     assert_eq!(house.energy(36, "-1200").await, "E -74.0 Wh");
+    // A reading of another source that comes a little late.
+    assert_eq!(house.energy(-18, "-1200").await, "E -74.0 Wh");
+    assert_eq!(house.energy(18, "-1200").await, "E -74.0 Wh");
     let now = house.now;
     let mut house = House { now, ..House::new(ENERGY, folder.path()) };
     assert_eq!(house.energy(36, "-1200").await, "E -86.0 Wh", "the restart is no gap");

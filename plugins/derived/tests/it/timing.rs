@@ -111,6 +111,24 @@ async fn what_can_do_without_an_input_is_computed_again_when_that_turns_stale() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_mistake_stays_one_until_the_readings_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::new(SUM, folder.path());
+    house.publish("grid", power(100));
+    house.publish("pv", vec![Reading::counter("P", 5).unit("kWh")]);
+    for _ in 0..2 {
+        let refused = house.acquire().await.unwrap_err();
+        assert!(matches!(refused, AcquireError::Misconfigured { .. }), "{refused}");
+        assert!(
+            refused.to_string().contains("config.toml:9:30: power (`W`) and energy (`kWh`)"),
+            "{refused}"
+        );
+    }
+    house.publish("pv", power(5));
+    assert_eq!(house.next().await, ["SUM 105 W"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_source_of_constants_has_one_batch() {
     let folder = tempfile::tempdir().unwrap();
     let mut house =
