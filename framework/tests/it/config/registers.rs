@@ -15,8 +15,8 @@ struct Registers;
 struct Config {
     #[serde(default)]
     registers: Vec<Register>,
-    #[serde(default)]
-    at: Vec<TimeOfDay>,
+    #[serde(default, rename = "at")]
+    _at: Vec<TimeOfDay>,
     #[serde(default)]
     command: Option<String>,
 }
