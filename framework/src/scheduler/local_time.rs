@@ -20,7 +20,7 @@ pub(super) fn next(
     let usual = (0..MOST_TRIED).find_map(|_| {
         local = after(local)?;
         let at = zone.to_ambiguous_timestamp(local);
-        let later = at.clone().later().ok().filter(|_| twice);
+        let later = at.later().ok().filter(|_| twice);
         [at.compatible().ok(), later].into_iter().flatten().find(|at| *at > moment)
     })?;
     let change =

@@ -23,7 +23,7 @@ mod real_time;
 #[cfg(feature = "testing")]
 mod run;
 mod section;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
 
 pub use self::{

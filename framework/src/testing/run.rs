@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::civil;
+use jiff::{civil, tz::TimeZone};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use tokio::{
@@ -58,9 +58,9 @@ pub struct Outcome {
     pub log: Vec<String>,
 }
 
-/// Starts the sources of a configuration, each under the scheduler of the program, at midnight UTC. Their clock is
-/// paused: an hour of polls takes as long as the polls. A device may be real; while it is read, time passes 25 times as fast as it really
-/// does.
+/// Starts the sources of a configuration, each under the scheduler of the program. Their clock is paused: an hour of
+/// polls takes as long as the polls. It begins at midnight, 1 January 2026, UTC. A device may be real; while it is read,
+/// time passes 25 times as fast as it really does.
 ///
 /// There is no journal, and the state folder is a new one unless the configuration names another. The function makes a
 /// runtime of its own, so the test is `#[test]`, not `#[tokio::test]`.
@@ -114,7 +114,7 @@ pub fn run(config: &str) -> Run {
             Watched::new(Arc::clone(section), runtime.handle().clone(), source.timeout)
         });
     runtime.spawn(watch(watched.collect()));
-    let clock = WallClock::starting_at(civil::date(2026, 1, 1).in_tz("UTC").unwrap_or_default());
+    let clock = WallClock::starting_at(civil::date(2026, 1, 1).to_zoned(TimeZone::UTC).unwrap_or_default());
     for source in config.sources {
         supervisors.spawn(supervise(source, clock.clone(), &store, stop.clone()));
     }

@@ -1,6 +1,7 @@
 //! The harness with plugins that keep the contract, break it, and read real devices.
 
 use std::{
+    collections::BTreeMap,
     panic::catch_unwind,
     sync::{
         Arc,
@@ -35,9 +36,11 @@ struct PumpConfig {
     address: Option<String>,
     #[serde(default, rename = "registers")]
     _registers: Vec<Register>,
+    /// It takes any key.
+    #[serde(default, rename = "names")]
+    _names: BTreeMap<String, u16>,
 }
 
-/// Entry of a list that takes any key.
 #[derive(Debug, Deserialize)]
 struct Register {
     #[serde(rename = "number")]
@@ -86,7 +89,7 @@ impl SourcePlugin for Pump {
     const KIND: &'static str = "pump";
     const ABOUT: &'static str = "for these tests";
     const SAMPLE: &'static str = "[sources.pump]\nplugin = \"pump\"\n# address = \"10.0.0.9:80\"\n\n\
-                                  [[sources.pump.registers]]\nnumber = 1\n";
+                                  [[sources.pump.registers]]\nnumber = 1\n\n[sources.pump.names]\npower = 1\n";
     type Config = PumpConfig;
 
     fn mode(_: &PumpConfig) -> Mode {
@@ -135,7 +138,7 @@ struct Stuck;
 #[async_trait]
 impl DataAcquisition for Stuck {
     async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
-        let _ = tokio::task::spawn_blocking(|| std::thread::park()).await;
+        let _ = tokio::task::spawn_blocking(std::thread::park).await;
         Err(AcquireError::Fatal("woken".to_owned()))
     }
 }
@@ -145,7 +148,7 @@ fn breach(check: impl FnOnce() + std::panic::UnwindSafe) -> String {
 }
 
 #[test]
-fn a_sample_may_end_with_a_list_of_tables_that_takes_any_key() {
+fn a_sample_may_have_lists_of_tables_and_end_with_a_table_that_takes_any_key() {
     check::<Pump>();
 }
 
