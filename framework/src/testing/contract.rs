@@ -118,7 +118,8 @@ fn with_unknown_key(sample: &str, role: Role, kind: &str) -> String {
         .into_iter()
         .flat_map(|sections| sections.values())
         .filter_map(|section| section.get_ref().as_table().and_then(|section| section.get("plugin")));
-    let mut of_kind = plugins.filter(|plugin| matches!(plugin.get_ref(), DeValue::String(name) if name == kind));
+    let mut of_kind =
+        plugins.filter(|plugin| matches!(plugin.get_ref(), DeValue::String(name) if name == kind));
     let Some(plugin) = of_kind.next() else {
         panic!("sample.toml of `{kind}` has no section `[{role}s.…]` with `plugin = \"{kind}\"`")
     };
