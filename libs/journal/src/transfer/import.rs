@@ -12,7 +12,7 @@ use crate::{
     paths::folder,
     place::locked,
     series::SeriesName,
-    transfer::{Labels, TransferError, export::read_segments},
+    transfer::{Labels, TransferError, files::read_segments},
     wal::{Cell, CounterSet, Encoder, frame, live, remove, segment_numbers},
 };
 use reading::Decimal;

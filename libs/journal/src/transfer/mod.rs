@@ -1,6 +1,7 @@
 //! Export beside a running program, and import without one.
 
 mod export;
+mod files;
 mod import;
 
 use std::{

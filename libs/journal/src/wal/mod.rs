@@ -13,6 +13,7 @@ pub(crate) mod queue;
 pub(crate) mod recovery;
 pub(crate) mod saved;
 pub(crate) mod segment;
+mod state;
 mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -28,8 +29,9 @@ use self::{
     cursors::Cursors,
     delivery::Piece,
     intake::Intake,
-    log::{CORRECTIONS, State, YEAR_2025},
+    log::{CORRECTIONS, YEAR_2025},
     segment::{Closed, OnDisk, Open, create},
+    state::State,
     watch::Watch,
 };
 pub(crate) use self::{
