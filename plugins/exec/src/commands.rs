@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::{
     input::Input,
-    poll::{TooMuch, run},
+    poll::{NoOutput, run},
     process::{Process, in_words},
     program::Program,
     stderr::ErrorLog,
@@ -107,10 +107,10 @@ async fn run_program(
     };
     let output = match output {
         Ok(output) if output.len() <= MAX_ANSWER => output,
-        Ok(_) | Err(TooMuch::Output) => {
+        Ok(_) | Err(NoOutput::TooMuch) => {
             return Err(failed(format!("answered with more than {MAX_ANSWER} bytes")));
         }
-        Err(TooMuch::Failed(error)) => return Err(error.into()),
+        Err(NoOutput::Failed(error)) => return Err(error.into()),
     };
     let status = status?;
     if !status.success() {

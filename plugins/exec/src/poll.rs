@@ -42,10 +42,10 @@ impl DataAcquisition for Poll {
         let exit = outcome.ended(process, status).await;
         *running = None;
         let output = output.map_err(|error| match error {
-            TooMuch::Output => AcquireError::malformed(format!(
+            NoOutput::TooMuch => AcquireError::malformed(format!(
                 "wrote more than {MAX_OUTPUT} bytes in one run, and was ended"
             )),
-            TooMuch::Failed(error) => unavailable(settings, error),
+            NoOutput::Failed(error) => unavailable(settings, error),
         })?;
         if !is_success {
             return Err(unavailable(settings, io::Error::other(format!("it ended with {exit}"))));
@@ -62,18 +62,20 @@ impl DataAcquisition for Poll {
 }
 
 /// Reason for a missing output.
-pub(crate) enum TooMuch {
-    Output,
+pub(crate) enum NoOutput {
+    /// It is longer than [`MAX_OUTPUT`].
+    TooMuch,
+    /// Any other error.
     Failed(io::Error),
 }
 
 /// Reads what a program writes until it ends.
 pub(crate) async fn run(
     process: &mut Process,
-) -> (io::Result<std::process::ExitStatus>, Result<Vec<u8>, TooMuch>) {
+) -> (io::Result<std::process::ExitStatus>, Result<Vec<u8>, NoOutput>) {
     let mut output = Vec::new();
     let Some(mut stdout) = process.stdout.take() else {
-        return (process.ended().await, Err(TooMuch::Failed(io::ErrorKind::BrokenPipe.into())));
+        return (process.ended().await, Err(NoOutput::Failed(io::ErrorKind::BrokenPipe.into())));
     };
     let (status, read) = {
         let mut reading = std::pin::pin!(read(&mut stdout, &mut output));
@@ -91,10 +93,10 @@ pub(crate) async fn run(
     (status, read.map(|()| output))
 }
 
-async fn read(stdout: &mut ChildStdout, output: &mut Vec<u8>) -> Result<(), TooMuch> {
-    while stdout.read_buf(output).await.map_err(TooMuch::Failed)? > 0 {
+async fn read(stdout: &mut ChildStdout, output: &mut Vec<u8>) -> Result<(), NoOutput> {
+    while stdout.read_buf(output).await.map_err(NoOutput::Failed)? > 0 {
         if output.len() > MAX_OUTPUT {
-            return Err(TooMuch::Output);
+            return Err(NoOutput::TooMuch);
         }
     }
     Ok(())
