@@ -143,6 +143,42 @@ fn bad_programs_are_named_in_log_and_health_and_hurt_nobody() {
 }
 
 #[test]
+fn a_run_that_takes_longer_than_timeout_is_ended_and_the_next_one_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!(
+        "sleep 1000 & echo $$ $! > {0}/$$.new; mv {0}/$$.new {0}/$$.pids; wait",
+        folder.path().display()
+    );
+    let program = Program::with_config(
+        folder.path(),
+        &shell("run", &script, "interval = \"50ms\"\ntimeout = \"500ms\""),
+    );
+    let health = program.until("/health", "noticed", |health| {
+        let source = &health["sources"]["run"];
+        source["last_error"].is_object() && source["counts"]["starts"].as_u64() >= Some(2)
+    });
+    let message = health["sources"]["run"]["last_error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("500ms"), "{message}");
+    let first = || {
+        fs::read_dir(folder.path())
+            .unwrap()
+            .flatten()
+            .find(|file| file.file_name().to_string_lossy().ends_with(".pids"))
+    };
+    until("started", || first().is_some());
+    assert!(program.terminate().success());
+    for file in fs::read_dir(folder.path())
+        .unwrap()
+        .flatten()
+        .filter(|file| file.file_name().to_string_lossy().ends_with(".pids"))
+    {
+        for pid in fs::read_to_string(file.path()).unwrap().split_whitespace() {
+            until("ended", || matches!(state(pid), None | Some('Z')));
+        }
+    }
+}
+
+#[test]
 fn many_runs_leave_no_process_and_no_open_file() {
     let folder = tempfile::tempdir().unwrap();
     let script = "sleep 1000 & echo '{\"n\": 1}'; echo x >&2";

@@ -30,7 +30,6 @@ pub struct Config {
     working_dir: Option<PathBuf>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
-    silent_after: Option<Period>,
     expire_after: Option<Period>,
     #[serde(default)]
     commands: InOrder<CommandConfig>,
@@ -106,7 +105,6 @@ pub(crate) struct Settings {
     pub(crate) mode: RunMode,
     pub(crate) parser: Parser,
     pub(crate) descriptions: Descriptions,
-    pub(crate) silent_after: Option<Duration>,
     pub(crate) expire_after: Option<Duration>,
     pub(crate) plans: Vec<Plan>,
 }
@@ -114,18 +112,8 @@ pub(crate) struct Settings {
 impl Config {
     /// Checks what a type cannot.
     pub(crate) fn settings(self, cx: &SourceContext) -> Result<Settings, ConfigError> {
-        let Self {
-            command,
-            mode,
-            format,
-            tags,
-            readings,
-            working_dir,
-            environment,
-            silent_after,
-            expire_after,
-            commands,
-        } = self;
+        let Self { command, mode, format, tags, readings, working_dir, environment, expire_after, commands } =
+            self;
         let mut mistakes: Vec<_> = command.iter().filter_map(|line| check("command", line).err()).collect();
         if command.is_none() && commands.0.is_empty() {
             let hint = format!("write the program and its arguments, `command = {EXAMPLE}`, or `commands`");
@@ -135,18 +123,16 @@ impl Config {
             let hint = "`format = \"influx\"` and `format = \"flat-json\"` have tags";
             mistakes.push(ConfigError::key("tags", "`format = \"json\"` has no tags").hint(hint));
         }
-        let hint = "`timeout` limits the time of a run, and each run writes all readings";
-        for (key, time) in [("silent_after", silent_after), ("expire_after", expire_after)] {
-            match time {
-                Some(_) if mode == RunMode::Poll => {
-                    let message = format!("`{key}` is for `mode = \"stream\"`");
-                    mistakes.push(ConfigError::key(key, message).hint(hint));
-                }
-                Some(time) if time.is_zero() => {
-                    mistakes.push(ConfigError::key(key, format!("`{key}` must be greater than 0")));
-                }
-                _ => {}
+        match expire_after {
+            Some(_) if mode == RunMode::Poll => {
+                let message = "`expire_after` is for `mode = \"stream\"`";
+                let hint = "leave it out: each run writes all readings";
+                mistakes.push(ConfigError::key("expire_after", message).hint(hint));
             }
+            Some(time) if time.is_zero() => {
+                mistakes.push(ConfigError::key("expire_after", "`expire_after` must be greater than 0"));
+            }
+            _ => {}
         }
         let is_variable = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
         mistakes.extend(environment.keys().filter(is_variable).map(|name| {
@@ -171,7 +157,6 @@ impl Config {
             mode,
             parser: Parser { format, tags },
             descriptions: Descriptions::new(readings),
-            silent_after: silent_after.map(|time| *time),
             expire_after: expire_after.map(|time| *time),
         })
     }

@@ -76,7 +76,8 @@ impl SourcePlugin for Exec {
         let source = match settings.mode {
             _ if !settings.has_program => Source::commands_only(),
             RunMode::Poll => Source::new(Poll::new(settings, outcome)),
-            RunMode::Stream => Source::new(Stream::new(settings, outcome, input)),
+            // A door's sensor has news once a week: only the user knows how long silence may last.
+            RunMode::Stream => Source::new(Stream::new(settings, outcome, input)).timeout(Duration::MAX),
         };
         Ok(commands.into_iter().fold(source, Source::command))
     }

@@ -42,8 +42,6 @@ struct Running {
     process: Process,
     lines: Lines<ChildStdout>,
     since: Instant,
-    /// Time of its last line.
-    heard: Instant,
     /// Lines of one time, which may not be all of them yet.
     joined: Option<Joined>,
     /// Its end. What it wrote before that is still read.
@@ -58,8 +56,6 @@ struct Joined {
 /// What comes next of a program.
 enum Next {
     Line(Line),
-    /// The program wrote nothing for the time of `silent_after`.
-    Silent(Duration),
     /// No more lines belong to the ones before.
     Complete,
     End(Option<&'static str>),
@@ -84,8 +80,7 @@ impl DataAcquisition for Stream {
         {
             self.input.connect(stdin);
         }
-        let now = Instant::now();
-        self.running = Some(Running { process, lines, since: now, heard: now, joined: None, ended: None });
+        self.running = Some(Running { process, lines, since: Instant::now(), joined: None, ended: None });
         Ok(())
     }
 
@@ -103,9 +98,6 @@ impl DataAcquisition for Stream {
                 }
                 Next::Line(line) => Some(line),
                 Next::Complete => running.joined.take().map(|joined| joined.line),
-                Next::Silent(waited) => {
-                    return Err(AcquireError::silent(waited).of_device(settings.program.name()));
-                }
                 Next::End(reason) => {
                     if let Some(joined) = running.joined.take() {
                         return Ok(outcome.batch(joined.line, &settings.descriptions));
@@ -133,8 +125,7 @@ impl DataAcquisition for Stream {
 impl Running {
     /// Waits for the next line, or the reason for having none.
     async fn next(&mut self, settings: &Settings) -> Result<Next, AcquireError> {
-        let Self { process, lines, heard, joined, ended, .. } = self;
-        let silent_at = settings.silent_after.map(|time| (*heard + time, time));
+        let Self { process, lines, joined, ended, .. } = self;
         let joined_at = joined.as_ref().map(|joined| joined.deadline);
         let end_at = ended.as_ref().map(|(_, deadline)| *deadline);
         let line = tokio::select! {
@@ -146,17 +137,11 @@ impl Running {
                 return Box::pin(self.next(settings)).await;
             }
             () = until(joined_at) => return Ok(Next::Complete),
-            () = until(silent_at.map(|(at, _)| at)) => {
-                return Ok(Next::Silent(silent_at.map_or(Duration::ZERO, |(_, time)| time)));
-            }
             // A process that left the group holds the pipe open.
             () = until(end_at) => return Ok(Next::End(None)),
         };
         match line {
-            Ok(line) => {
-                *heard = Instant::now();
-                settings.parser.line(line).map(Next::Line).map_err(AcquireError::malformed)
-            }
+            Ok(line) => settings.parser.line(line).map(Next::Line).map_err(AcquireError::malformed),
             Err(NoLine::TooLong) => {
                 Err(AcquireError::malformed(format!("a line of more than {MAX_LINE} bytes is left out")))
             }

@@ -102,7 +102,7 @@ fn mistakes_in_the_configuration_are_reported_at_once() {
         ("command = [\"x\"]\nmode = \"pull\"", "`pull`"),
         ("command = [\"x\"]\nformat = \"xml\"", "`xml`"),
         ("command = [\"x\"]\ntags = [\"a\"]", "`format = \"json\"` has no tags"),
-        ("command = [\"x\"]\nsilent_after = \"5s\"", "`silent_after` is for `mode = \"stream\"`"),
+        ("command = [\"x\"]\nexpire_after = \"5s\"", "`expire_after` is for `mode = \"stream\"`"),
         (
             "command = [\"x\"]\nmode = \"stream\"\nexpire_after = \"0s\"",
             "`expire_after` must be greater than 0",
@@ -117,7 +117,7 @@ fn mistakes_in_the_configuration_are_reported_at_once() {
         let mistakes = refused(keys);
         assert!(mistakes.contains(expected), "{keys}:\n{mistakes}");
     }
-    let all = refused("command = []\ntags = []\nsilent_after = \"5s\"\n");
+    let all = refused("command = []\ntags = []\nexpire_after = \"5s\"\n");
     assert!(
         ["the program is missing", "has no tags", "is for `mode"].iter().all(|text| all.contains(text)),
         "{all}"

@@ -165,16 +165,6 @@ async fn closing_asks_a_program_to_end_before_it_kills_it() {
 }
 
 #[tokio::test]
-async fn a_stream_that_falls_silent_is_noticed() {
-    let mut source =
-        shell("echo '{\"a\": 1}'; exec sleep 1000", "mode = \"stream\"\nsilent_after = \"50ms\"");
-    assert_eq!(shown(&first(&mut source).await.unwrap().unwrap()), "a=1");
-    let error = acquire(&mut source).await.unwrap_err();
-    assert_eq!(error.to_string(), "nothing arrived from /bin/sh for 50ms");
-    source.acquisition.close().await;
-}
-
-#[tokio::test]
 async fn dropping_a_source_ends_its_program() {
     let mut source = shell("echo '{\"a\": 1}'; exec sleep 1000", "mode = \"stream\"");
     first(&mut source).await.unwrap();
