@@ -177,7 +177,14 @@ fn a_state_directory_of_the_kernel_ends_the_start_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
     fs::write(&config, "[server]\nlisten = \"127.0.0.1:0\"\n").unwrap();
-    let output = output(&["--config", config.to_str().unwrap(), "--state-dir", "/proc/x"]);
+    let args = ["--config", config.to_str().unwrap(), "--state-dir", "/proc/x"];
+    let mut program = smartmeter().args(args).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let start = std::time::Instant::now();
+    while program.try_wait().unwrap().is_none() && start.elapsed() < DEADLINE {
+        std::thread::sleep(std::time::Duration::from_millis(5)); // between two looks, not for timing
+    }
+    let _ = program.kill();
+    let output = program.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let shown = text_of(&output);
     assert!(shown.starts_with("--state-dir: `/proc/x` is in a file system of the kernel"), "{shown}");
