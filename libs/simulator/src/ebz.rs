@@ -79,23 +79,11 @@ fn watts(power: Centiwatts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Household;
-
-    fn moment() -> Moment {
-        Moment {
-            second: 15,
-            phases: [-45_890, 1564, -7],
-            decivolts: [2324, 2317, 2309],
-            import: 2_714_128 * WATT_HOUR + 108_667, // 0.30185… Wh
-            export: 1_206 * WATT_HOUR,
-            ..Household::new(0).advance()
-        }
-    }
 
     #[test]
     fn the_full_data_set() {
         assert_eq!(
-            telegram(&moment(), DataSet::Full),
+            telegram(&Moment::sample(), DataSet::Full),
             "/EBZ5DD32R06ETA_107\r\n\
              \r\n\
              1-0:0.0.0*255(1EBZ0100000042)\r\n\
@@ -114,15 +102,15 @@ mod tests {
 
     #[test]
     fn voltages_are_added_after_the_powers() {
-        let text = telegram(&moment(), DataSet::Voltages);
+        let text = telegram(&Moment::sample(), DataSet::Voltages);
         let voltages = "1-0:32.7.0*255(232.4*V)\r\n1-0:52.7.0*255(231.7*V)\r\n1-0:72.7.0*255(230.9*V)\r\n";
         assert!(text.contains(voltages), "{text}");
-        assert_eq!(text.replace(voltages, ""), telegram(&moment(), DataSet::Full));
+        assert_eq!(text.replace(voltages, ""), telegram(&Moment::sample(), DataSet::Full));
     }
 
     #[test]
     fn before_the_pin_there_are_whole_kilowatt_hours_only() {
-        let text = telegram(&moment(), DataSet::Reduced);
+        let text = telegram(&Moment::sample(), DataSet::Reduced);
         assert!(text.contains("1-0:1.8.0*255(002714*kWh)\r\n1-0:2.8.0*255(000001*kWh)\r\n"), "{text}");
         assert!(!text.contains(".7.0"), "{text}");
     }

@@ -72,6 +72,20 @@ pub struct Moment {
     pub heat_pump_energy: CentiwattSeconds,
 }
 
+impl Moment {
+    /// Returns a moment with a digit in each place, for tests of what meters send.
+    pub fn sample() -> Self {
+        Self {
+            second: 15,
+            phases: [-45_890, 1564, -7],
+            decivolts: [2324, 2317, 2309],
+            import: 2_714_128 * WATT_HOUR + 108_667, // 0.30185… Wh
+            export: 1_206 * WATT_HOUR,
+            ..Household::new(0).advance()
+        }
+    }
+}
+
 impl Household {
     /// A household at its start: at 10:30, with the heat pump just switched on.
     pub fn new(seed: u64) -> Self {

@@ -1,27 +1,10 @@
 //! Meters whose protocol no plugin reads yet.
 
-use std::{fs, path::Path};
-
-use framework::{AcquireError, testing};
 use plugin_d0::D0;
 
 use telegram::Protocol;
-use telegram_testing::corpus;
+use telegram_testing::{contract, corpus};
 use test_meters::uart::seven_e_one;
-
-/// Returns the first error of a source that reads these bytes, over and over.
-async fn error(bytes: &[u8]) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("bytes");
-    fs::write(&file, bytes.repeat(20)).unwrap();
-    let config = format!("[sources.m]\nplugin = \"d0\"\nport = \"replay:{}\"\n", file.display());
-    let mut source = testing::source::<D0>(&config, Path::new("/nonexistent")).acquisition;
-    source.open().await.unwrap();
-    match source.acquire().await {
-        Err(AcquireError::Misconfigured { reason }) => reason,
-        other => panic!("{}: {other:?}", bytes.escape_ascii()),
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_foreign_protocol_is_named_and_not_called_misalignment() {
@@ -36,7 +19,7 @@ async fn a_foreign_protocol_is_named_and_not_called_misalignment() {
         (p1, "sends encrypted DLMS/COSEM", "ask the grid operator"),
         (&inverted, "with an inverted signal", "inverts the signal"),
     ] {
-        let error = error(bytes).await;
+        let error = contract::hears::<D0>(bytes).await;
         assert!(error.contains(named) && error.contains(advice), "{error}");
     }
 }

@@ -167,19 +167,10 @@ fn hex(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use simulator::Household;
-
     use super::*;
 
     fn moment() -> Moment {
-        Moment {
-            second: 15,
-            phases: [-45_890, 156_440, -7],
-            decivolts: [2324, 2317, 2309],
-            import: 2_714_128 * WATT_HOUR + 108_667,
-            export: 1_206_000 * WATT_HOUR,
-            ..Household::new(0).advance()
-        }
+        Moment { phases: [-45_890, 156_440, -7], export: 1_206_000 * WATT_HOUR, ..Moment::sample() }
     }
 
     #[test]

@@ -128,20 +128,7 @@ fn signed(value: i32) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use simulator::Household;
-
     use super::*;
-
-    fn moment() -> Moment {
-        Moment {
-            second: 15,
-            phases: [-45_890, 1564, -7],
-            decivolts: [2324, 2317, 2309],
-            import: 2_714_128 * WATT_HOUR + 108_667, // 0.30185… Wh
-            export: 1_206 * WATT_HOUR,
-            ..Household::new(0).advance()
-        }
-    }
 
     fn contains(bytes: &[u8], part: &[u8]) -> bool {
         bytes.windows(part.len()).any(|window| window == part)
@@ -149,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_full_data_set() {
-        let bytes = telegram(&moment(), DataSet::Full);
+        let bytes = telegram(&Moment::sample(), DataSet::Full);
         assert_eq!(bytes[..8], [0x1b, 0x1b, 0x1b, 0x1b, 1, 1, 1, 1]);
         // 2714128.30185 Wh and -443.33 W
         assert!(contains(
@@ -165,12 +152,12 @@ mod tests {
 
     #[test]
     fn voltages_come_when_asked_for_and_before_the_pin_there_are_whole_kilowatt_hours_only() {
-        let bytes = telegram(&moment(), DataSet::Voltages);
+        let bytes = telegram(&Moment::sample(), DataSet::Voltages);
         assert!(contains(
             &bytes,
             b"\x07\x01\x00\x20\x07\x00\xff\x01\x01\x62\x23\x52\xff\x69\0\0\0\0\0\0\x09\x14\x01"
         ));
-        let bytes = telegram(&moment(), DataSet::Reduced);
+        let bytes = telegram(&Moment::sample(), DataSet::Reduced);
         assert!(contains(&bytes, b"\x01\x08\x00\xff\x01\x01\x62\x1e\x52\x03\x69\0\0\0\0\0\0\x0a\x9a\x01"));
         assert!(!contains(&bytes, &[0x62, WATT]));
     }
@@ -178,7 +165,7 @@ mod tests {
     #[test]
     fn every_checksum_is_right_and_every_message_ends() {
         for data_set in [DataSet::Full, DataSet::Voltages, DataSet::Reduced] {
-            let bytes = telegram(&moment(), data_set);
+            let bytes = telegram(&Moment::sample(), data_set);
             assert_eq!(bytes.len() % 4, 0);
             let (checked, crc) = bytes.split_at(bytes.len() - 2);
             assert_eq!(crc, crc::x25(checked).to_le_bytes());
