@@ -10,8 +10,10 @@ use crate::Number;
 pub(crate) enum Dimension {
     /// Not known yet.
     Unknown,
-    /// A number in the expression, which takes the unit of what it is added to.
+    /// Zero, which fits everything.
     Any,
+    /// Another number in the expression, which takes the unit of what it is added to.
+    Bare,
     /// A number without a unit.
     Number,
     /// A unit of the table.
@@ -32,7 +34,7 @@ impl Dimension {
     /// Returns its unit's text.
     pub(crate) fn symbol(&self) -> Option<Text> {
         match self {
-            Self::Unknown | Self::Any | Self::Number => None,
+            Self::Unknown | Self::Any | Self::Bare | Self::Number => None,
             Self::Unit(unit) => Some(unit.symbol().into()),
             Self::Other(text) => Some(text.clone()),
         }
@@ -41,7 +43,7 @@ impl Dimension {
     /// Returns words for it.
     pub(crate) fn words(&self) -> String {
         match self {
-            Self::Unknown | Self::Any | Self::Number => "a number without a unit".to_owned(),
+            Self::Unknown | Self::Any | Self::Bare | Self::Number => "a number without a unit".to_owned(),
             Self::Unit(unit) => {
                 format!("{} (`{}`)", unit.quantity().as_str().replace('_', " "), unit.symbol())
             }
@@ -52,22 +54,46 @@ impl Dimension {
 
 /// Units in which an expression is computed: one for each quantity, so that sums need no conversion.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Units(Vec<Unit>);
+pub(crate) struct Units {
+    working: Vec<Unit>,
+    /// Units of operands that are converted.
+    converted: Vec<Unit>,
+}
 
 impl Units {
     /// Units of an expression whose result has this unit.
     pub(crate) fn of_result(unit: Option<Unit>) -> Self {
-        Self(unit.into_iter().collect())
+        Self { working: unit.into_iter().collect(), converted: Vec::new() }
     }
 
     /// Returns the unit in which an operand with this unit is computed.
     pub(crate) fn working(&mut self, unit: Unit) -> Unit {
-        match self.0.iter().find(|known| known.quantity() == unit.quantity()) {
-            Some(known) => *known,
+        match self.working.iter().find(|known| known.quantity() == unit.quantity()).copied() {
+            Some(known) => {
+                if known != unit {
+                    self.converted.push(unit);
+                }
+                known
+            }
             None => {
-                self.0.push(unit);
+                self.working.push(unit);
                 unit
             }
+        }
+    }
+
+    /// Checks that a number without a unit can only be in this unit, as all of its quantity are.
+    fn check_bare(&self, unit: Unit) -> Result<(), Misfit> {
+        match self.converted.iter().find(|other| other.quantity() == unit.quantity()) {
+            None => Ok(()),
+            Some(other) => Err(Misfit {
+                message: format!(
+                    "the number may be in `{}` or in `{}`: write its unit behind it",
+                    other.symbol(),
+                    unit.symbol()
+                ),
+                hint: Some("such as `100 W`"),
+            }),
         }
     }
 
@@ -104,7 +130,8 @@ impl Expression {
             let mut pop = || stack.pop().unwrap_or(Dimension::Any);
             let misfit = |message| Mistake::new(node.part.clone(), message);
             let found = match &node.op {
-                Op::Literal(_) => Dimension::Any,
+                Op::Literal(number) if number.is_zero() => Dimension::Any,
+                Op::Literal(_) => Dimension::Bare,
                 Op::Amount(_, unit) => Dimension::Unit(units.working(*unit)),
                 Op::Operand(n) => operands.get(*n).cloned().unwrap_or(Dimension::Unknown),
                 Op::Negate | Op::Absolute => pop(),
@@ -113,7 +140,7 @@ impl Expression {
                     let is_sum = matches!(node.op, Op::Add);
                     match temperatures(&left, &right, is_sum) {
                         Some(temperature) => temperature,
-                        None => same(left, right, if is_sum { "added" } else { "subtracted" })
+                        None => same(left, right, if is_sum { "added" } else { "subtracted" }, units)
                             .map_err(|mistake| mistake.at(node))?,
                     }
                 }
@@ -125,12 +152,14 @@ impl Expression {
                     };
                     let mut all = pop();
                     for _ in 1..*count {
-                        all = same(pop(), all, what).map_err(|mistake| mistake.at(node))?;
+                        all = same(pop(), all, what, units).map_err(|mistake| mistake.at(node))?;
                     }
                     all
                 }
                 Op::Multiply => match (pop(), pop()) {
-                    (Dimension::Any, other) | (other, Dimension::Any) => other,
+                    (Dimension::Any | Dimension::Bare, other) | (other, Dimension::Any | Dimension::Bare) => {
+                        other
+                    }
                     // What is not known must be a number, if the other one is none.
                     (Dimension::Unknown, other @ (Dimension::Unit(_) | Dimension::Other(_)))
                     | (other @ (Dimension::Unit(_) | Dimension::Other(_)), Dimension::Unknown) => other,
@@ -146,7 +175,7 @@ impl Expression {
                     }
                 },
                 Op::Divide => match (pop(), pop()) {
-                    (Dimension::Any | Dimension::Number, left) => left,
+                    (Dimension::Any | Dimension::Bare | Dimension::Number, left) => left,
                     // It may be a number, or the same quantity.
                     (Dimension::Unknown, _) | (_, Dimension::Unknown) => Dimension::Unknown,
                     (right, left) if left == right => Dimension::Number,
@@ -203,9 +232,13 @@ impl Misfit {
     }
 }
 
-fn same(left: Dimension, right: Dimension, what: &str) -> Result<Dimension, Misfit> {
+fn same(left: Dimension, right: Dimension, what: &str, units: &Units) -> Result<Dimension, Misfit> {
     match (left, right) {
         (Dimension::Any, other) | (other, Dimension::Any) => Ok(other),
+        (Dimension::Bare, Dimension::Unit(unit)) | (Dimension::Unit(unit), Dimension::Bare) => {
+            units.check_bare(unit).map(|()| Dimension::Unit(unit))
+        }
+        (Dimension::Bare, other) | (other, Dimension::Bare) => Ok(other),
         (Dimension::Unknown, other) | (other, Dimension::Unknown) => Ok(other),
         (left, right) if left == right => Ok(left),
         (left, right) => {

@@ -96,7 +96,9 @@ impl Value {
         let Some(stated) = &self.unit else { return Ok(()) };
         let (is_right, expected) = match (&stated.dimension, self.integral, result) {
             // A number takes the unit of the configuration.
-            (_, _, Dimension::Any | Dimension::Unknown | Dimension::Number) => (true, String::new()),
+            (_, _, Dimension::Any | Dimension::Bare | Dimension::Unknown | Dimension::Number) => {
+                (true, String::new())
+            }
             (Dimension::Unit(_), _, Dimension::Unit(found)) => {
                 let unit = self.expression_unit();
                 let is_right = unit.is_some_and(|unit| unit.quantity() == found.quantity());

@@ -52,7 +52,7 @@ fn results_have_every_digit_and_the_unit_of_the_configuration() {
         ("max(-grid.'1-0:16.7.0', 0)", "W", "250 W"),
         ("max(grid.'1-0:16.7.0', 0)", "W", "0 W"),
         ("grid.\\\"it's\\\" * 2", "", "6"),
-        ("grid.P - 100", "W", "1400.0 W"),
+        ("grid.P - 1", "kW", "0.5 kW"),
         ("grid.P - 100 W", "kW", "1.4 kW"),
         ("grid.E + pv.E", "kWh", "2715.12830285 kWh"),
         ("grid.E + grid.E + grid.E - 3 * grid.E", "kWh", "0.0 kWh"),
@@ -94,6 +94,13 @@ fn results_have_every_digit_and_the_unit_of_the_configuration() {
             "W",
             "a number without a unit and power (`W`) cannot be added (multiply a reading without a unit by one: `plug.power * 1 W`)",
         ),
+        (
+            "grid.P * 2 - 100",
+            "W",
+            "config.toml:9:28: the number may be in `kW` or in `W`: write its unit behind it (such as `100 W`)",
+        ),
+        ("grid.P + pv.P + 5", "", "the number may be in `W` or in `kW`"),
+        ("max(pv.P, grid.P, 20)", "W", "the number may be in `kW` or in `W`"),
         ("grid.P * pv.P", "", "cannot be multiplied: one of them must be a number"),
         ("1 + grid.P / pv.zero", "", "config.toml:9:32: division by zero"),
         (
