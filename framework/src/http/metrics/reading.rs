@@ -136,7 +136,7 @@ mod tests {
         let mut out = Exposition::default();
         add(&mut out, "m", &Reading::flag("pump", true));
         let text = String::from_utf8(out.text()).unwrap();
-        assert!(text.contains(r#"meter_reading{meter="m",reading="pump",unit=""} 1"#), "{text}");
+        assert!(text.contains(r#"meter_reading{meter="m",reading="pump"} 1"#), "{text}");
     }
 
     #[test]
