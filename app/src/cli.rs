@@ -63,6 +63,7 @@ enum Command {
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
+    framework::log_panics();
     let cli = Cli::parse();
     let misplaced = cli.command.is_some() && (cli.run.demo || cli.run.file.has_keys());
     let result = match cli.command {

@@ -52,8 +52,6 @@ pub(crate) fn start() -> Log {
     } else {
         log.with_ansi(io::stderr().is_terminal()).init();
     }
-    // The supervisor logs a panic with its source; the default hook would print a second line.
-    std::panic::set_hook(Box::new(|panic| tracing::debug!("{panic}")));
     Log(queue)
 }
 

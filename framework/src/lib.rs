@@ -61,6 +61,7 @@ pub use crate::{
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},
     faults::Faults,
     inputs::{CounterStep, Input},
+    panic::log_panics,
     period::Period,
     plugin::{NoConfig, PluginInfo, Role, plugins},
     publish::Route,

@@ -2,11 +2,58 @@
 
 use std::{
     any::Any,
+    cell::{Cell, RefCell},
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{self, AssertUnwindSafe, catch_unwind},
+    sync::{Mutex, PoisonError},
 };
 
 use futures_util::FutureExt as _;
+use tracing::{dispatcher, error};
+
+use crate::Faults;
+
+thread_local! {
+    /// A panic on this thread becomes a mistake of the configuration, which is not logged.
+    static IS_CHECKING: Cell<bool> = const { Cell::new(false) };
+    /// File and line of the last panic of a check.
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Logs every panic with its file and line, each place once a minute at most. A thread's span names its source.
+pub fn log_panics() {
+    let without_log = panic::take_hook();
+    let faults = Mutex::new(Faults::default());
+    panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map_or_else(String::new, |at| format!("{}:{}", at.file(), at.line()));
+        if IS_CHECKING.get() {
+            return PLACE.set(Some(place));
+        }
+        if !dispatcher::has_been_set() {
+            return without_log(panic);
+        }
+        let message = panic.payload_as_str().unwrap_or("without a message");
+        let mut faults = faults.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = faults.note(place.clone(), &format!("panicked at {place}: {message}")) {
+            drop(faults);
+            error!("{text}");
+        }
+    }));
+}
+
+/// Runs a check; a panic in it becomes its place and message.
+///
+/// # Errors
+/// Returns `at src/lib.rs:12: …`.
+pub(crate) fn checked<T>(check: impl FnOnce() -> T) -> Result<T, String> {
+    let is_checking = IS_CHECKING.replace(true);
+    let checked = catch_unwind(AssertUnwindSafe(check));
+    IS_CHECKING.set(is_checking);
+    checked.map_err(|panic| match PLACE.take() {
+        Some(place) => format!("at {place}: {}", message(panic)),
+        None => message(panic),
+    })
+}
 
 /// Awaits `work`; a panic in it becomes its message.
 ///

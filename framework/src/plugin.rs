@@ -1,10 +1,13 @@
 //! Registry of linked plugins, whatever their role.
 
 use reading::words;
+use serde::de::DeserializeOwned;
 
 use crate::{
-    Context, Endpoint, EndpointPlugin, Mode, Publisher, PublisherPlugin, Source, SourceContext, SourcePlugin,
+    ConfigError, Context, Endpoint, EndpointPlugin, Mode, Publisher, PublisherPlugin, Source, SourceContext,
+    SourcePlugin,
     command::check_commands,
+    panic::checked,
     table::{Built, Table, keys_of},
 };
 
@@ -69,7 +72,7 @@ pub(crate) enum Build {
 impl PluginInfo {
     pub const fn source<P: SourcePlugin>() -> Self {
         let build = Build::Source(|section, context| {
-            section.build(|config| {
+            build(P::KIND, section, |config| {
                 let mode = P::mode(&config);
                 let cx = context(mode);
                 let source = P::build(config, &cx)?;
@@ -83,16 +86,30 @@ impl PluginInfo {
     }
 
     pub const fn publisher<P: PublisherPlugin>() -> Self {
-        let build = Build::Publisher(|section, cx| section.build(|config| P::build(config, cx)));
+        let build = Build::Publisher(|section, cx| build(P::KIND, section, |config| P::build(config, cx)));
         let (role, keys) = (Role::Publisher, keys_of::<P::Config> as fn() -> _);
         Self { role, kind: P::KIND, about: P::ABOUT, sample: P::SAMPLE, keys, build }
     }
 
     pub const fn endpoint<P: EndpointPlugin>() -> Self {
-        let build = Build::Endpoint(|section, cx| section.build(|config| P::build(config, cx)));
+        let build = Build::Endpoint(|section, cx| build(P::KIND, section, |config| P::build(config, cx)));
         let (role, keys) = (Role::Endpoint, keys_of::<P::Config> as fn() -> _);
         Self { role, kind: P::KIND, about: P::ABOUT, sample: P::SAMPLE, keys, build }
     }
+}
+
+/// Builds what a section configures. A panic of its plugin is a mistake like any other: the rest is checked, too.
+fn build<C: DeserializeOwned, T>(
+    kind: &str,
+    section: &Table<'_>,
+    build: impl Fn(C) -> Result<T, ConfigError>,
+) -> Built<T> {
+    checked(|| section.build(build)).unwrap_or_else(|panic| {
+        let message = format!("plugin `{kind}` panicked {panic}");
+        let hint = "this is a bug of the plugin: please report it; without this section, the program runs";
+        section.note(section.span.clone(), message, Some(hint.to_owned()));
+        Built::Wrong(None)
+    })
 }
 
 inventory::collect!(PluginInfo);

@@ -83,6 +83,7 @@ impl SourcePlugin for Fake {
     }
 
     fn build(config: FakeConfig, _: &SourceContext) -> Result<Source, ConfigError> {
+        assert!(config.pin != 13, "a bug in build");
         if config.pin > 27 {
             return Err(ConfigError::key("pin", format!("pin {} does not exist", config.pin))
                 .hint("BCM pins are 0 to 27"));

@@ -186,3 +186,17 @@ fn the_command_line_sets_keys() {
     let error = Config::parse("config.toml", "sources = 1", &[port("x")]).err().unwrap().to_string();
     assert!(error.contains("`sources` must be a table, not an integer"), "{error}");
 }
+
+#[test]
+fn a_panic_in_build_is_a_mistake_of_that_section_beside_all_others() {
+    framework::log_panics();
+    let source =
+        |name: &str, pin| format!("[sources.{name}]\nplugin = \"fake\"\nport = \"{name}\"\npin = {pin}\n");
+    let shown = mistakes(&format!("{}{}", source("a", 13), source("b", 99)));
+    assert!(
+        shown.contains("config.toml:1:10: plugin `fake` panicked at framework/tests/it/plugins.rs:"),
+        "{shown}"
+    );
+    assert!(shown.contains(": a bug in build\n"), "{shown}");
+    assert!(shown.contains("config.toml:8:7: pin 99 does not exist"), "{shown}");
+}
