@@ -69,12 +69,16 @@ fn lines_for_systemds_journal_have_its_priorities() {
         let line = line();
         let stderr = File::options().append(true).open(&path).unwrap();
         let env = [("JOURNAL_STREAM", stream)];
-        // A journal that cannot be written is an error, and a device that is missing a warning.
-        let broken = "[journal]\npath = \"/proc/nowhere/journal.db\"\n";
-        let config = format!("{broken}{}", sources(line.path()));
+        // A wrong plugin is an error, and a device that is missing a warning.
+        let foreign = self::line();
+        let wrong = format!("[sources.wrong]\nplugin = \"sml\"\nport = \"{}\"\n", foreign.path().display());
+        let config = format!("{}{wrong}", sources(line.path()));
         let program = Program::with_stderr(folder.path(), &config, stderr.into(), &env);
+        send(&foreign, &telegram("000125.00000000", "000211.00"));
         program.until("/health", "waiting", |health| {
-            health["sources"]["missing"]["state"] == "waiting" && health["journal"]["state"] == "degraded"
+            let of_wrong = &health["sources"]["wrong"]["last_error"]["message"];
+            health["sources"]["missing"]["state"] == "waiting"
+                && of_wrong.as_str().is_some_and(|message| message.contains("write `plugin = \"d0\"`"))
         });
         assert!(program.terminate().success());
         let text = fs::read_to_string(&path).unwrap();
