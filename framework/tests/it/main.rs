@@ -4,6 +4,7 @@
 
 mod config;
 mod endpoints;
+mod examples;
 mod inputs;
 mod isolation;
 mod plugins;

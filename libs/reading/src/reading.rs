@@ -104,6 +104,17 @@ impl Reading {
 }
 
 /// All readings of one moment: one telegram, one poll of a sensor. It is delivered whole or not at all.
+///
+/// Rules that a source keeps. The scheduler mends a batch that breaks them, counts it in `/health`, and logs the first of
+/// each kind:
+///
+/// | rule | otherwise |
+/// |---|---|
+/// | a name is a text of 1 to 128 bytes, and none of `timestampUTC` and `stale` | the reading is left out |
+/// | names are unique | the first reading counts |
+/// | there are at most 1000 readings | the first ones count |
+/// | a unit is a text of at most 32 bytes | the reading has no unit |
+/// | `taken_at` is at most a day old, at most a minute ahead, and not before that of the last batch | the time of arrival |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// Time at which the device's message was complete.
