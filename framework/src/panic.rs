@@ -32,7 +32,9 @@ pub fn log_panics() {
         if !dispatcher::has_been_set() {
             return without_log(panic);
         }
-        let message = panic.payload_as_str().unwrap_or("without a message");
+        let text = panic.payload().downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str));
+        let message = text.unwrap_or("without a message");
         let mut faults = faults.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(text) = faults.note(place.clone(), &format!("panicked at {place}: {message}")) {
             drop(faults);

@@ -135,3 +135,31 @@ pub(crate) async fn watch(mut sources: Vec<Watched>) {
         sources.iter_mut().for_each(Watched::look);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stats;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_blocks_its_thread_is_named_until_it_goes_on() {
+        // Its tasks do not run until the end.
+        let blocked = std::thread::spawn(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
+        let blocked = blocked.join().unwrap();
+        let section = Arc::new(Section::new("heat", "test", Duration::from_secs(30), Stats::default()));
+        let mut watched = Watched::new(Arc::clone(&section), blocked.handle().clone(), Duration::MAX);
+        section.health.progress.expect();
+        for _ in 0..8 {
+            watched.look();
+            sleep(LOOK).await;
+        }
+        let status = &section.health.status;
+        assert_eq!(status.state(), State::Waiting);
+        let error = status.last_error().unwrap().1.clone();
+        assert!(error.starts_with("blocks its thread for 5 s and cannot be stopped"), "{error}");
+        let ends = std::thread::spawn(move || blocked.block_on(tokio::task::yield_now()));
+        ends.join().unwrap();
+        watched.look();
+        assert!(!watched.is_blocked);
+    }
+}
