@@ -65,6 +65,7 @@ mod tests {
         fs::{File, Permissions},
         os::unix::fs::PermissionsExt as _,
         process::{Command, Stdio},
+        time::{Duration, Instant},
     };
 
     use super::*;
@@ -78,13 +79,14 @@ mod tests {
         // It has the file as its output, and waits for its input.
         let mut reader = reader.stdin(Stdio::piped()).stdout(file).spawn().unwrap();
         let pid = reader.id();
+        let deadline = Instant::now() + Duration::from_secs(10);
         let named = loop {
             // Until the child has become `cat`.
             let named = for_busy(&path);
             if named.contains("`cat`") {
                 break named;
             }
-            assert!(reader.try_wait().unwrap().is_none(), "{named}");
+            assert!(reader.try_wait().unwrap().is_none() && Instant::now() < deadline, "{named}");
         };
         assert_eq!(
             named,
