@@ -70,18 +70,11 @@ fn sigterm_ends_every_program_with_its_process_group() {
 #[test]
 fn after_kill_9_a_stream_ends_with_its_standard_input() {
     let folder = tempfile::tempdir().unwrap();
-    let example = root().join("docs/examples/heatpump.py");
-    let config = format!(
-        "[sources.heatpump]\nplugin = \"exec\"\ncommand = [\"{}\"]\nmode = \"stream\"\n\
-         environment = {{ HEATPUMP_URL = \"http://127.0.0.1:1\", HEATPUMP_INTERVAL = \"1000\" }}\n",
-        example.display()
-    );
-    let program = Program::with_config(folder.path(), &config);
-    // It has begun to wait.
-    let refused = program.until("/health", "refused", |health| {
-        health["sources"]["heatpump"]["facts"]["stderr"].as_str().is_some_and(|text| text.contains("refused"))
-    });
-    let pid = refused["sources"]["heatpump"]["facts"]["pid"].as_str().unwrap().to_owned();
+    let script = "echo '{\"a\": 1}'; exec cat > /dev/null";
+    let program = Program::with_config(folder.path(), &shell("reader", script, "mode = \"stream\""));
+    let started =
+        program.until("/health", "started", |health| health["sources"]["reader"]["state"] == "delivering");
+    let pid = started["sources"]["reader"]["facts"]["pid"].as_str().unwrap().to_owned();
     assert!(state(&pid).is_some());
     program.signal(Signal::KILL);
     program.ended();

@@ -5,14 +5,6 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-/// Calls a command of a source.
-async fn call(source: &ConfiguredSource, name: &str, args: Json) -> Result<Json, CommandError> {
-    let command = source.commands.iter().find(|command| command.spec().name == name).unwrap();
-    let Json::Object(args) = args else { panic!("{args}") };
-    let args = framework::Args::check(args, command.spec())?;
-    tokio::time::timeout(DEADLINE, command.run(args)).await.expect("it waits for ever")
-}
-
 fn failure(result: Result<Json, CommandError>) -> String {
     result.unwrap_err().to_string()
 }
@@ -171,33 +163,6 @@ async fn a_line_that_is_not_read_is_an_error_and_is_never_written_later() {
     std::fs::write(&go, "").unwrap();
     while call(&source, "say", json!({"text": "end"})).await.is_err() {}
     assert_eq!(shown(&acquire(&mut source).await.unwrap().unwrap()), format!("lines={written}"));
-    source.acquisition.close().await;
-}
-
-#[tokio::test]
-async fn the_python_example_takes_commands_both_ways() {
-    let (address, bodies) = examples::heat_pump();
-    let program = examples::example("heatpump.py");
-    let mut source = source(&format!(
-        "command = [\"{program}\"]\nmode = \"stream\"\n\
-         environment = {{ HEATPUMP_URL = \"{address}\", HEATPUMP_INTERVAL = \"1000\" }}\n\
-         [sources.program.commands.set_flow]\n\
-         about = \"sets the flow temperature\"\n\
-         args = [{{ name = \"value\", unit = \"°C\", min = 20, max = 55 }}]\n\
-         [sources.program.commands.set_flow_once]\n\
-         about = \"sets the flow temperature\"\n\
-         command = [\"{program}\", \"--set\", \"{{value}}\"]\n\
-         args = [{{ name = \"value\", unit = \"°C\", min = 20, max = 55 }}]\n"
-    ));
-    assert!(first(&mut source).await.unwrap().is_some());
-    let sent = || tokio::task::spawn_blocking(|| ());
-    assert_eq!(call(&source, "set_flow_once", json!({"value": 40.5})).await.unwrap(), json!(true));
-    sent().await.unwrap();
-    assert_eq!(bodies.recv_timeout(DEADLINE).unwrap(), "{\"value\": 40.5}");
-    assert_eq!(call(&source, "set_flow", json!({"value": 42.5})).await.unwrap(), json!(true));
-    // It reads the device again at once.
-    assert!(acquire(&mut source).await.unwrap().is_some());
-    assert_eq!(bodies.recv_timeout(DEADLINE).unwrap(), "{\"value\": 42.5}");
     source.acquisition.close().await;
 }
 

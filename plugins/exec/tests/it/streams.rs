@@ -54,15 +54,6 @@ async fn telegraf_s_lines_keep_their_digits_and_are_joined_by_time() {
 }
 
 #[tokio::test]
-async fn a_stream_in_python_needs_no_flush() {
-    let script = "import json, time\nprint(json.dumps({'n': 1}))\ntime.sleep(1000)";
-    let script = serde_json::to_string(script).unwrap();
-    let mut source = source(&format!("command = [\"python3\", \"-c\", {script}]\nmode = \"stream\""));
-    assert_eq!(shown(&first(&mut source).await.unwrap().unwrap()), "n=1");
-    source.acquisition.close().await;
-}
-
-#[tokio::test]
 async fn each_line_is_a_batch_and_a_bad_one_costs_only_itself() {
     let script = "echo '{\"a\": 1}'; echo; echo garbage; head -c 70000 /dev/zero | tr '\\0' x; echo; echo '{\"a\": 2}'; exec sleep 1000";
     let mut source = shell(script, "mode = \"stream\"");
