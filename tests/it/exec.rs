@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::program::{DEADLINE, Program, root};
+use crate::program::{DEADLINE, Program};
 
 /// Configuration of a source that runs a script of the shell.
 fn shell(name: &str, script: &str, keys: &str) -> String {

@@ -1,6 +1,6 @@
 //! `/history` of the real program through restarts, kills and a journal that cannot be written.
 
-use std::fs;
+use std::{fs, os::unix::fs::symlink};
 
 use crate::program::*;
 
@@ -67,7 +67,7 @@ fn a_journal_that_cannot_be_written_is_one_error_and_readings_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let meter = line();
     let place = folder.path().join("no-folder");
-    fs::write(&place, "a file").unwrap();
+    symlink("nowhere/at-all", &place).unwrap();
     let journal = format!("[journal]\npath = \"{}/journal.db\"\n", place.display());
     let program = Program::with_config(folder.path(), &(journal + &d0("smartmeter_d0", meter.path())));
     send(&meter, &seven_e_one(telegram("002714.12830185", "000458.90")));
