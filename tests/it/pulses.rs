@@ -1,6 +1,6 @@
 //! Pulses on a serial line, counts and commands over HTTP.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{fs, os::unix::fs::symlink, path::Path, thread, time::Duration};
 
 use rustix::process::Signal;
 
@@ -200,7 +200,7 @@ fn a_count_that_is_in_memory_only_is_not_well() {
     let folder = tempfile::tempdir().unwrap();
     let adapter = line();
     let state = folder.path().join("state");
-    fs::write(&state, "").unwrap(); // like a disk that is mounted late
+    symlink("mounted/later", &state).unwrap();
     let program = Program::with_config(folder.path(), &s0("heat", adapter.path()));
     send(&adapter, &[0; 5]);
     program.until("/data/heat", "counted", |json| json["pulses"] == 5);
