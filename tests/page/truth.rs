@@ -172,8 +172,10 @@ fn alarm() {
     assert_eq!(browser.text("summary"), "This needs attention:");
     assert!(!browser.text("reason-far_away").is_empty());
 
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let more = format!("[journal]\npath = \"{}/journal.db\"\n", file.path().display());
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("gone");
+    std::os::unix::fs::symlink("nowhere/at-all", &place).unwrap();
+    let more = format!("[journal]\npath = \"{}/journal.db\"\n", place.display());
     let household = Household::start(&Plan { more: &more, ..Plan::default() });
     household.show(&browser, "");
     browser.await_shown("alarm");
