@@ -226,29 +226,6 @@ fn decode_names_a_protocol_that_no_plugin_reads() {
     }
 }
 
-/// Over files that are no part of the repository.
-#[test]
-fn decode_explains_each_foreign_recording_beside_the_workspace() {
-    let named = |bytes: &str| bytes.contains("this is ");
-    for (folder, prefixes, expected) in [
-        ("../shared/corpus/dlms", &["hdlc-", "mbus-", "p1-", "llc-"][..], &named as &dyn Fn(&str) -> bool),
-        ("../shared/corpus/tic", &["historique-", "standard-"], &named),
-        ("../shared/field", &["own-05", "own-07"], &named),
-        ("../shared/field", &["own-15"], &|said| said.contains("at byte 0: the CRC is ")),
-    ] {
-        let Ok(files) = fs::read_dir(root().join(folder)) else { continue };
-        for path in files.map(|file| file.unwrap().path()) {
-            let name = path.file_name().unwrap().to_str().unwrap();
-            let is_recording =
-                path.extension().is_some_and(|extension| extension == "bin" || extension == "txt");
-            if is_recording && prefixes.iter().any(|prefix| name.starts_with(prefix)) {
-                let decoded = output(&["decode", path.to_str().unwrap()]);
-                assert!(expected(text(&decoded.stderr)), "{name}: {}", text(&decoded.stderr));
-            }
-        }
-    }
-}
-
 #[test]
 fn signals_end_the_program_in_order() {
     use rustix::process::Signal;

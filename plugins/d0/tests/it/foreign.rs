@@ -1,10 +1,7 @@
 //! Meters whose protocol no plugin reads yet.
 
 use plugin_d0::D0;
-
-use telegram::Protocol;
-use telegram_testing::{contract, corpus};
-use test_meters::uart::seven_e_one;
+use telegram_testing::contract;
 
 #[tokio::test(start_paused = true)]
 async fn a_foreign_protocol_is_named_and_not_called_misalignment() {
@@ -21,32 +18,5 @@ async fn a_foreign_protocol_is_named_and_not_called_misalignment() {
     ] {
         let error = contract::hears::<D0>(bytes).await;
         assert!(error.contains(named) && error.contains(advice), "{error}");
-    }
-}
-
-#[test]
-fn recorded_frames_are_recognized_and_text_is_not_taken_for_them() {
-    for (path, bytes) in corpus::files(&["dlms"], "bin") {
-        let name = path.file_stem().unwrap().to_string_lossy();
-        let expected = match name.split('-').next() {
-            Some("hdlc") => Protocol::Hdlc,
-            Some("mbus") => Protocol::DlmsOverMbus,
-            Some("p1") => Protocol::EncryptedP1,
-            _ => continue,
-        };
-        assert_eq!(Protocol::of(&bytes), Some(expected), "{name}");
-    }
-    for (path, mut bytes) in corpus::files(&["d0", "dsmr", "malformed"], "txt") {
-        let name = path.display();
-        let text = |found| matches!(found, None | Some(Protocol::Iec62056_21));
-        assert!(text(Protocol::of(&bytes)), "{name}");
-        if bytes.is_ascii() {
-            seven_e_one(&mut bytes);
-            assert!(text(Protocol::of(&bytes)), "{name}");
-        }
-    }
-    for (path, bytes) in corpus::files(&["sml"], "bin") {
-        let found = Protocol::of(&bytes);
-        assert!(matches!(found, None | Some(Protocol::Sml)), "{}: {found:?}", path.display());
     }
 }

@@ -3,7 +3,9 @@
 
 use plugin_d0::{D0, decoder::Decoder, framing::Framing, telegram::Check};
 use telegram::Telegram as _;
-use telegram_testing::golden;
+use telegram_testing::{files, golden};
+
+use crate::damage;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams");
 
@@ -41,4 +43,24 @@ fn framing_and_check_are_those_of_the_meter() {
     let expected =
         expected.map(|(name, framing, check, offset, len)| (name.to_owned(), (framing, check, offset, len)));
     assert_eq!(found, expected);
+}
+
+#[test]
+fn seven_even_lets_no_wrong_bit_pass() -> Result<(), String> {
+    damage::seven_even(files(FOLDER, "txt"))
+}
+
+#[test]
+fn a_block_check_lets_nothing_but_swapped_bytes_pass() -> Result<(), String> {
+    damage::block_check(files(FOLDER, "txt"))
+}
+
+#[test]
+fn a_crc_lets_no_wrong_number_pass() -> Result<(), String> {
+    damage::crc(files(FOLDER, "txt"))
+}
+
+#[test]
+fn what_passes_without_parity_and_check_is_measured() -> Result<(), String> {
+    damage::unchecked(files(FOLDER, "txt"))
 }

@@ -3,7 +3,9 @@
 
 use plugin_sml::{Sml, decoder::Decoder};
 use telegram::Telegram as _;
-use telegram_testing::golden;
+use telegram_testing::{files, golden};
+
+use crate::{damage, second_reader};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams");
 
@@ -28,4 +30,14 @@ fn quirks_are_those_of_the_meter() {
     });
     let expected = expected.map(|(name, variant, offset, len)| (name.to_owned(), (variant, offset, len)));
     assert_eq!(found, expected);
+}
+
+#[test]
+fn no_damage_lets_a_wrong_value_through() {
+    damage::judge(files(FOLDER, "bin"));
+}
+
+#[test]
+fn two_readers_agree() {
+    second_reader::judge(files(FOLDER, "bin"));
 }

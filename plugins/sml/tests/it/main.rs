@@ -5,14 +5,12 @@
 
 mod anonymise;
 mod contract;
-mod corpus;
-mod corruption;
+mod damage;
 mod decoder;
-mod field;
 mod foreign;
 mod golden;
 mod properties;
 mod quirks;
-mod second_opinion;
+mod second_reader;
 mod support;
 mod zero_alloc;

@@ -73,6 +73,25 @@ pub fn decode<D: Decoder>(mut decoder: D, bytes: &[u8], cuts: &[usize]) -> Vec<F
     all
 }
 
+/// Decodes `bytes` at once, byte by byte and in odd chunks, with the same result.
+///
+/// # Panics
+/// Panics when the results differ.
+pub fn decode_all_ways<D: Decoder + Default>(bytes: &[u8]) -> Vec<Found<D::Reason>> {
+    let cut = |cuts: Vec<usize>| decode(D::default(), bytes, &cuts);
+    let at_once = cut(vec![]);
+    assert_eq!(cut((0..bytes.len()).collect()), at_once, "byte by byte");
+    for seed in 1..20 {
+        let mut state: u64 = seed;
+        let random = |at: &usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            Some(at + (state >> 33) as usize % 97 + 1).filter(|&at| at < bytes.len())
+        };
+        assert_eq!(cut(std::iter::successors(Some(0), random).collect()), at_once, "chunks {seed}");
+    }
+    at_once
+}
+
 /// Reads all of `bytes` as a source does, at the time `now`.
 pub fn read<D: Decoder>(
     reader: &mut Reader<D>,

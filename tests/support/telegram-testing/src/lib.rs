@@ -13,7 +13,6 @@
 
 pub mod allocations;
 pub mod contract;
-pub mod corpus;
 mod found;
 pub mod golden;
 pub mod properties;
@@ -26,7 +25,7 @@ use std::{
 
 use telegram::{ProtocolRegistration, protocols};
 
-pub use crate::found::{Found, Owned, Shown, accepted, decode, read};
+pub use crate::found::{Found, Owned, Shown, accepted, decode, decode_all_ways, read};
 
 /// Returns the files with this extension in a folder, in the order of their names.
 ///

@@ -2,34 +2,30 @@
 
 use std::collections::BTreeMap;
 
+use libtest_mimic::{Failed, Trial};
 use plugin_d0::{data_line::read_line, decoder::Decoder};
 use serde_json::Value;
-use telegram_testing::{
-    Shown, accepted,
-    corpus::{self, Failed},
-};
+use telegram_testing::{Shown, accepted, decode_all_ways};
+
+use crate::shared::each_expected;
 
 /// Files without a kind, and those for this plugin.
 const KINDS: &[&str] = &["d0", "dsmr"];
 
-#[test]
-fn recorded_telegrams_have_the_registers_that_the_corpus_expects() {
-    corpus::judge(KINDS, "d0", recorded);
-}
-
-#[test]
-fn recorded_p1_telegrams_are_judged_as_the_corpus_expects() {
-    corpus::judge(KINDS, "dsmr", judged);
-}
-
-#[test]
-fn damaged_telegrams_are_judged_as_the_corpus_expects() {
-    corpus::judge(KINDS, "malformed", damaged);
+pub(crate) fn trials() -> Vec<Trial> {
+    [
+        each_expected("d0::recorded", "corpus/d0", KINDS, recorded),
+        each_expected("d0::recorded", "corpus/dsmr", KINDS, judged),
+        each_expected("d0::recorded", "corpus/malformed", KINDS, damaged),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A file of `d0`: what a meter sent.
 fn recorded(bytes: &[u8], file: &Value) -> Result<(), Failed> {
-    let found = corpus::decode_all_ways::<Decoder>(bytes);
+    let found = decode_all_ways::<Decoder>(bytes);
     let telegrams = file["telegrams"].as_array().unwrap();
     match telegrams[0]["accept"].as_str().unwrap().split(':').next().unwrap() {
         "yes" => {
@@ -68,7 +64,7 @@ fn recorded(bytes: &[u8], file: &Value) -> Result<(), Failed> {
 
 /// A file of `dsmr`: what a meter sent at its P1 port.
 fn judged(bytes: &[u8], file: &Value) -> Result<(), Failed> {
-    let found = corpus::decode_all_ways::<Decoder>(bytes);
+    let found = decode_all_ways::<Decoder>(bytes);
     let telegrams = file["telegrams"].as_array().unwrap().iter();
     let expected: Vec<_> = telegrams.filter(|telegram| telegram["accept"] == "yes").collect();
     let accepted = accepted(&found);
@@ -145,7 +141,7 @@ fn moment(sent: &str) -> Option<String> {
 
 /// A file of `malformed`: what was done to a telegram, and what may still come out.
 fn damaged(bytes: &[u8], file: &Value) -> Result<(), Failed> {
-    let found = corpus::decode_all_ways::<Decoder>(bytes);
+    let found = decode_all_ways::<Decoder>(bytes);
     let accepted = accepted(&found);
     if let Some(count) = file["telegrams_that_must_come_out"].as_u64() {
         assert_eq!(accepted.len() as u64, count, "{found:?}");

@@ -1,7 +1,7 @@
-//! Recorded and damaged telegrams that are not part of this project (their licences differ), where the folder beside the
-//! workspace exists.
+//! Recorded and damaged telegrams: exactly the registers that the corpus expects.
 
 use framework::{Decimal, SourcePlugin as _};
+use libtest_mimic::{Failed, Trial};
 use plugin_sml::{
     Sml,
     decoder::Decoder,
@@ -9,25 +9,19 @@ use plugin_sml::{
     reject::{Reason, Rejected},
 };
 use serde_json::Value;
-use telegram_testing::{
-    Found, Owned, Shown, accepted,
-    corpus::{self, Failed},
-    decode,
-};
+use telegram_testing::{Found, Owned, Shown, accepted, decode, decode_all_ways};
 
-#[test]
-fn recorded_telegrams_have_the_registers_that_the_corpus_expects() {
-    corpus::judge(&["sml"], "sml", recorded);
-}
+use crate::shared::each_expected;
 
-#[test]
-fn damaged_telegrams_are_judged_as_the_corpus_expects() {
-    corpus::judge(&["sml"], "malformed", damaged);
+pub(crate) fn trials() -> Vec<Trial> {
+    let recorded = each_expected("sml::recorded", "corpus/sml", &["sml"], recorded);
+    let damaged = each_expected("sml::recorded", "corpus/malformed", &["sml"], damaged);
+    [recorded, damaged].into_iter().flatten().collect()
 }
 
 /// A file of `sml`: what a meter sent.
 fn recorded(bytes: &[u8], file: &Value) -> Result<(), Failed> {
-    let found = corpus::decode_all_ways::<Decoder>(bytes);
+    let found = decode_all_ways::<Decoder>(bytes);
     let frames = file["frames"].as_array().unwrap();
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for frame in frames {
@@ -105,7 +99,7 @@ fn same_readings(registers: &[Shown], expected: &[Value]) {
 
 /// A file of `malformed`: what was done to a telegram, and what may still come out.
 fn damaged(bytes: &[u8], file: &Value) -> Result<(), Failed> {
-    let found = corpus::decode_all_ways::<Decoder>(bytes);
+    let found = decode_all_ways::<Decoder>(bytes);
     let accepted = accepted(&found);
     if let Some(count) = file["telegrams_that_must_come_out"].as_u64() {
         assert_eq!(accepted.len() as u64, count, "{found:?}");

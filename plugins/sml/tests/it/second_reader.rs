@@ -1,5 +1,7 @@
 //! Comparison with another reader of SML: the same registers with the same numbers.
 
+use std::path::PathBuf;
+
 use framework::Decimal;
 use plugin_sml::{
     decoder::Decoder,
@@ -10,7 +12,6 @@ use sml_rs::parser::{
     complete::{MessageBody, parse},
 };
 use telegram::{Decoder as _, Telegram as _};
-use telegram_testing::{corpus, files};
 
 /// Codes, and the numbers of those that have one.
 type File = Vec<(String, Option<Decimal>)>;
@@ -63,11 +64,13 @@ fn registers(payload: &[u8]) -> Option<File> {
     (!registers.is_empty()).then_some(registers)
 }
 
-#[test]
-fn two_readers_agree() {
+/// Reads files in both ways.
+///
+/// # Panics
+/// Panics when the results differ.
+pub(crate) fn judge(files: Vec<(PathBuf, Vec<u8>)>) {
     let (mut count, mut both, mut ours_only) = (0, 0, Vec::new());
-    let golden = files(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams"), "bin");
-    for (path, bytes) in corpus::files(&["sml"], "bin").into_iter().chain(golden) {
+    for (path, bytes) in files {
         let mut theirs = theirs(&bytes).into_iter().peekable();
         for file in ours(&bytes) {
             if theirs.next_if_eq(&file).is_some() {

@@ -1,0 +1,85 @@
+//! Telegrams of protocols that no plugin reads yet.
+
+use std::{fs, path::Path};
+
+use libtest_mimic::{Failed, Trial};
+use telegram::Protocol;
+use test_meters::uart::seven_e_one;
+
+use crate::{program::output, shared::each_file};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let is_bin = |name: &str| name.ends_with(".bin");
+    let is_text = |name: &str| name.ends_with(".txt");
+    let is_frame = |name: &str| is_bin(name) && frame(name).is_some();
+    let begins = |prefixes: &'static [&str]| {
+        move |name: &str| {
+            (is_bin(name) || is_text(name)) && prefixes.iter().any(|prefix| name.starts_with(prefix))
+        }
+    };
+    let dlms = begins(&["hdlc-", "mbus-", "p1-", "llc-"]);
+    let tic = begins(&["historique-", "standard-"]);
+    let encrypted = begins(&["own-05", "own-07"]);
+    [
+        each_file("foreign::recognized", "corpus/dlms", is_frame, recognized),
+        each_file("foreign::text_is_no_frame", "corpus/d0", is_text, text_is_no_frame),
+        each_file("foreign::text_is_no_frame", "corpus/dsmr", is_text, text_is_no_frame),
+        each_file("foreign::text_is_no_frame", "corpus/malformed", is_text, text_is_no_frame),
+        each_file("foreign::sml_is_no_frame", "corpus/sml", is_bin, sml_is_no_frame),
+        each_file("foreign::decode_names_it", "corpus/dlms", dlms, decode_names_it),
+        each_file("foreign::decode_names_it", "corpus/tic", tic, decode_names_it),
+        each_file("foreign::decode_names_it", "field", encrypted, decode_names_it),
+        each_file("foreign::decode_names_the_crc", "field", begins(&["own-15"]), decode_names_the_crc),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Returns the protocol of a file by its name.
+fn frame(name: &str) -> Option<Protocol> {
+    match name.split('-').next() {
+        Some("hdlc") => Some(Protocol::Hdlc),
+        Some("mbus") => Some(Protocol::DlmsOverMbus),
+        Some("p1") => Some(Protocol::EncryptedP1),
+        _ => None,
+    }
+}
+
+fn recognized(path: &Path) -> Result<(), Failed> {
+    let expected = frame(path.file_name().unwrap().to_str().unwrap());
+    assert_eq!(Protocol::of(&fs::read(path)?), expected);
+    Ok(())
+}
+
+fn text_is_no_frame(path: &Path) -> Result<(), Failed> {
+    let mut bytes = fs::read(path)?;
+    let text = |found| matches!(found, None | Some(Protocol::Iec62056_21));
+    assert!(text(Protocol::of(&bytes)));
+    if bytes.is_ascii() {
+        seven_e_one(&mut bytes);
+        assert!(text(Protocol::of(&bytes)), "in 7E1");
+    }
+    Ok(())
+}
+
+fn sml_is_no_frame(path: &Path) -> Result<(), Failed> {
+    let found = Protocol::of(&fs::read(path)?);
+    assert!(matches!(found, None | Some(Protocol::Sml)), "{found:?}");
+    Ok(())
+}
+
+fn decode_names_it(path: &Path) -> Result<(), Failed> {
+    decode_says(path, "this is ")
+}
+
+fn decode_names_the_crc(path: &Path) -> Result<(), Failed> {
+    decode_says(path, "at byte 0: the CRC is ")
+}
+
+fn decode_says(path: &Path, expected: &str) -> Result<(), Failed> {
+    let decoded = output(&["decode", path.to_str().unwrap()]);
+    let said = String::from_utf8(decoded.stderr)?;
+    assert!(said.contains(expected), "{said}");
+    Ok(())
+}
