@@ -221,11 +221,14 @@ impl Shared {
         let log = self.wal.log();
         let (waiting, (lost, in_memory)) = (self.wal.waiting(), log.unsaved());
         let path = self.settings.path.display();
-        let problem = lock(&self.status).problem.clone().or_else(|| log.problem()).unwrap_or_default();
         let lost = match (waiting, lost) {
             (0, 0) => None,
-            (0, lost) => Some(format!("{lost} batches are lost, as {path} could not be written: {problem}")),
-            _ => Some(format!("{waiting} batches are lost, as the journal {path} was never open: {problem}")),
+            (0, lost) => {
+                Some(format!("{lost} batches are lost, as {path} could not be written (see the error above)"))
+            }
+            _ => Some(format!(
+                "{waiting} batches are lost, as the journal {path} was never open (see the error above)"
+            )),
         };
         let in_memory = (in_memory > 0).then(|| {
             format!(

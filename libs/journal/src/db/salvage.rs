@@ -192,11 +192,17 @@ impl Salvage<'_> {
             transaction.commit()?;
             self.breathe();
         }
-        let gaps =
-            rows.gaps.iter().take(NAMED).map(|(from, to)| format!("from {} to {}", name(*from), name(*to)));
-        let gaps: Vec<_> = gaps.collect();
+        // The first page of a table may be damaged, or the last.
+        let begin = |key: Key| if key.1 == i64::MIN { "the first".to_owned() } else { name(key) };
+        let end = |key: Key| if key.1 == i64::MAX { "the last".to_owned() } else { name(key) };
+        let gaps = rows.gaps.iter().take(NAMED);
+        let gaps: Vec<_> = gaps.map(|(from, to)| format!("from {} to {}", begin(*from), end(*to))).collect();
         if !gaps.is_empty() {
-            self.lost.push(format!("rows of `{table}` {}", gaps.join(", ")));
+            let made_again = match table {
+                "minute" | "quarter" | "hour" | "day" => ", but for those that could be computed again",
+                _ => "",
+            };
+            self.lost.push(format!("rows of `{table}` {}{made_again}", gaps.join(", ")));
         }
         Ok(())
     }
