@@ -118,6 +118,7 @@ fn connect(
                     full_name: format!("{}.{}", operand.source, operand.reading),
                     used_by: (at, n),
                     is_optional: true,
+                    was_seen: false,
                 });
                 readings.len() - 1
             });

@@ -50,7 +50,11 @@ impl Values {
     ///
     /// # Errors
     /// Returns what does not fit, each with file, line and column.
-    pub(crate) fn compute(&self, views: &[Option<View>], state: &mut State) -> Result<Computed, Fault> {
+    pub(crate) fn compute(&mut self, views: &[Option<View>], state: &mut State) -> Result<Computed, Fault> {
+        for used in &mut self.readings {
+            let view = views.get(used.input).and_then(Option::as_ref);
+            used.was_seen |= view.is_some_and(|view| view.snapshot.batch.get(&used.name).is_some());
+        }
         let mut computed = Computed::default();
         let (mut found, mut misfits) = (Vec::new(), Vec::new());
         for used in &self.readings {
@@ -103,7 +107,7 @@ impl Values {
         Ok(computed)
     }
 
-    /// Returns a reading of an input; `None` if it is missing and may be.
+    /// Returns a reading of an input; `None` if it is missing and may be: its source is silent, or has sent it before.
     fn read(
         &self,
         used: &UsedReading,
@@ -119,7 +123,7 @@ impl Values {
         let Some(view) = views.get(used.input).and_then(Option::as_ref) else { return Ok(None) };
         let batch = &view.snapshot.batch;
         let Some(reading) = batch.get(&used.name) else {
-            if used.is_optional {
+            if used.is_optional && used.was_seen {
                 return Ok(None);
             }
             let names: Vec<_> =

@@ -46,6 +46,8 @@ struct UsedReading {
     /// A value that uses it, and the operand there, for messages. One that cannot do without, if there is one.
     used_by: (usize, usize),
     is_optional: bool,
+    /// Whether any batch had it since the start. One that none had is probably misspelt.
+    was_seen: bool,
 }
 
 /// One value.

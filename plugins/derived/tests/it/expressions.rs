@@ -68,8 +68,8 @@ fn results_have_every_digit_and_the_unit_of_the_configuration() {
         ("grid.bare * 1 W + pv.P", "W", "307.25 W"),
         ("min(grid.P, pv.P, 1 W)", "W", "1.0 W"),
         ("abs(grid.'1-0:16.7.0') * 0.5", "W", "125.0 W"),
-        ("or(grid.NONE, pv.P)", "W", "300.25 W"),
-        ("or(grid.NONE, pv.NONE, 0)", "W", "0 W"),
+        ("or('heat-pump'.P, pv.P)", "W", "300.25 W"),
+        ("or('heat-pump'.P, 'heat-pump'.Q, 0)", "W", "0 W"),
         ("1 + 2 * 3 - 4 / 2 - -1", "", "6.0"),
         ("2 - 3 - 4", "", "-5"),
         ("-(1 + 2) * 3", "", "-9"),
@@ -107,6 +107,11 @@ fn results_have_every_digit_and_the_unit_of_the_configuration() {
             "grid.POWR",
             "",
             "config.toml:9:28: there is no reading `grid.POWR`, expected one of `P`, `1-0:16.7.0`",
+        ),
+        (
+            "grid.P + or(grid.POWR, 0)",
+            "",
+            "config.toml:9:40: there is no reading `grid.POWR`, expected one of `P`, `1-0:16.7.0`",
         ),
         ("pv.P * 9999999999 * 9999999999 * 9999999999", "W", "the result is too large"),
         ("pv.P * 9999999999 * 9999999999", "W", "the result has more than 18 digits"),
@@ -181,7 +186,7 @@ fn expression() -> impl Strategy<Value = (String, i128)> {
             two.prop_map(|(a, b)| (format!("min( {} , {} )", a.0, b.0), a.1.min(b.1))),
             inner.clone().prop_map(|a| (format!("-{}", a.0), -a.1)),
             inner.clone().prop_map(|a| (format!("abs({})", a.0), a.1.abs())),
-            inner.prop_map(|a| (format!("or(grid.none, {})", a.0), a.1)),
+            inner.prop_map(|a| (format!("or('heat-pump'.P, {})", a.0), a.1)),
         ]
     })
 }

@@ -111,6 +111,24 @@ async fn what_can_do_without_an_input_is_computed_again_when_that_turns_stale() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reading_in_or_must_be_in_a_batch_once_and_may_be_missing_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::new(ALONE, folder.path());
+    house.publish("grid", power(100));
+    assert_eq!(house.next().await, ["SUM 100 W"], "its source is silent");
+    let other = || vec![Reading::gauge("Q", 7).unit("W")];
+    house.publish("pv", other());
+    let refused = house.acquire().await.unwrap_err();
+    assert!(matches!(refused, AcquireError::Misconfigured { .. }), "{refused}");
+    let expected = "config.toml:9:42: there is no reading `pv.P`, expected one of `Q`";
+    assert_eq!(refused.to_string(), expected);
+    house.publish("pv", power(50));
+    assert_eq!(house.next().await, ["SUM 150 W"]);
+    house.publish("pv", other());
+    assert_eq!(house.next().await, ["SUM 100 W"], "not every batch has it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_mistake_stays_one_until_the_readings_change() {
     let folder = tempfile::tempdir().unwrap();
     let mut house = House::new(SUM, folder.path());
