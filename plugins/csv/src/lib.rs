@@ -3,7 +3,11 @@
 mod file;
 mod table;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Component, Path, PathBuf},
+    time::Duration,
+};
 
 use framework::{
     Batching, ConfigError, Context, Period, PublishError, Publisher, PublisherPlugin, Record, async_trait,
@@ -68,7 +72,7 @@ impl Publisher for Files {
     }
 
     fn exclusive(&self) -> Vec<String> {
-        vec![format!("folder `{}`", self.folder.display())]
+        vec![format!("folder `{}`", resolved(&self.folder).display())]
     }
 
     /// Blocks its thread, which nobody else uses: a call that is cancelled on another one would go on writing.
@@ -93,8 +97,25 @@ impl Publisher for Files {
     }
 }
 
+/// Returns the one name of a folder that can be written in several ways: without links, `..` and double slashes. What
+/// does not exist yet is taken as it is written.
+fn resolved(folder: &Path) -> PathBuf {
+    let existing = folder.ancestors().find_map(|parent| Some((parent, parent.canonicalize().ok()?)));
+    let Some((parent, mut resolved)) = existing else { return folder.to_owned() };
+    for part in folder.strip_prefix(parent).unwrap_or(folder).components() {
+        match part {
+            Component::ParentDir => {
+                resolved.pop();
+            }
+            Component::Normal(name) => resolved.push(name),
+            Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
+        }
+    }
+    resolved
+}
+
 /// Returns the error of a file or folder.
-fn fault(what: &str, path: &std::path::Path, error: &io::Error) -> PublishError {
+fn fault(what: &str, path: &Path, error: &io::Error) -> PublishError {
     let message = format!("could not {what} `{}`: {error}", path.display());
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {

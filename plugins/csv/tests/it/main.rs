@@ -150,6 +150,28 @@ async fn a_missing_folder_is_not_made_but_named() {
     assert_eq!(publisher.publish(&[record]).await, Ok(1));
 }
 
+#[test]
+fn two_ways_of_writing_a_folder_are_one_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, path) = (folder.path().display(), |name: &str| folder.path().join(name));
+    fs::create_dir(path("csv")).unwrap();
+    std::os::unix::fs::symlink(path("csv"), path("link")).unwrap();
+    let used = |folder: &str| publisher(Path::new(folder), "").exclusive();
+    for (one, other) in [
+        ("csv", "csv/"),
+        ("csv", "/csv"),
+        ("csv", "./csv"),
+        ("csv", "csv/../csv"),
+        ("csv", "link"),
+        ("missing", "csv/../missing//"),
+        ("missing/deep", "missing/../missing/deep"),
+        ("link/missing", "csv/missing"),
+    ] {
+        assert_eq!(used(&format!("{base}/{one}")), used(&format!("{base}/{other}")), "{one} and {other}");
+    }
+    assert_ne!(used(&format!("{base}/csv")), used(&format!("{base}/csv/deep")));
+}
+
 #[tokio::test]
 async fn a_source_with_ever_new_names_does_not_fill_the_folder() {
     let folder = tempfile::tempdir().unwrap();
