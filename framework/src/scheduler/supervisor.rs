@@ -1,7 +1,8 @@
 //! Loop of one source: open, acquire, emit; after a fault close, wait, reopen.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -93,15 +94,7 @@ impl Supervisor {
         let section = Arc::clone(outlet.section());
         let progress = &section.health.progress;
         let ended = {
-            let work = async {
-                within(*limit, acquisition.open()).await?;
-                match pace {
-                    Pace::Push(thinner, brake) => outlet.push(acquisition.as_mut(), thinner, brake).await,
-                    Pace::Poll { turns, is_owed } => {
-                        outlet.poll(acquisition.as_mut(), turns, is_owed, *limit, retry).await
-                    }
-                }
-            };
+            let work = work(acquisition.as_mut(), pace, outlet, *limit, retry);
             let fault = tokio::select! {
                 ended = caught(work) => match ended {
                     Ok(Err(fault)) => Ok(fault),
@@ -122,6 +115,25 @@ impl Supervisor {
         }
         ended
     }
+}
+
+/// Opens a source and reads it until a fault. Made in a function of its own, and kept on the heap: the room that making
+/// it takes would stay on the stack of each source's thread.
+#[inline(never)]
+fn work<'s>(
+    source: &'s mut dyn DataAcquisition,
+    pace: &'s mut Pace,
+    outlet: &'s mut Outlet,
+    limit: Duration,
+    retry: &'s mut Backoff,
+) -> BoxFuture<'s, Result<Infallible, AcquireError>> {
+    Box::pin(async move {
+        within(limit, source.open()).await?;
+        match pace {
+            Pace::Push(thinner, brake) => outlet.push(source, thinner, brake).await,
+            Pace::Poll { turns, is_owed } => outlet.poll(source, turns, is_owed, limit, retry).await,
+        }
+    })
 }
 
 impl Work for Supervisor {
