@@ -12,6 +12,8 @@ use std::{
 };
 
 use bytes::Bytes;
+#[cfg(feature = "testing")]
+use tokio::sync::mpsc;
 use tokio::sync::{broadcast, watch};
 
 pub use crate::status::State;
@@ -36,6 +38,9 @@ pub struct Store {
     /// Number of batches that readers can see.
     version: AtomicU64,
     events: broadcast::Sender<Arc<Snapshot>>,
+    /// Gets every batch, however late it is read: the other end is a test.
+    #[cfg(feature = "testing")]
+    recorder: OnceLock<mpsc::UnboundedSender<Arc<Snapshot>>>,
 }
 
 /// Place of one source in the store.
@@ -117,7 +122,20 @@ impl Store {
     pub fn new(sections: impl IntoIterator<Item = impl Into<Arc<Section>>>) -> Arc<Self> {
         let sections = sections.into_iter().map(Into::into).collect();
         let (numbers, version) = (AtomicU64::new(0), AtomicU64::new(0));
-        Arc::new(Self { sections, numbers, version, events: broadcast::Sender::new(EVENT_BACKLOG) })
+        Arc::new(Self {
+            sections,
+            numbers,
+            version,
+            events: broadcast::Sender::new(EVENT_BACKLOG),
+            #[cfg(feature = "testing")]
+            recorder: OnceLock::new(),
+        })
+    }
+
+    /// Sends every batch from now on to a test, which misses none.
+    #[cfg(feature = "testing")]
+    pub(crate) fn record(&self, recorder: mpsc::UnboundedSender<Arc<Snapshot>>) {
+        let _ = self.recorder.set(recorder);
     }
 
     /// Returns all sections, in the order of the configuration.
@@ -159,6 +177,10 @@ impl Store {
         self.version.fetch_add(1, Ordering::AcqRel);
         if let Some(readers) = section.readers.get() {
             readers.send_replace(());
+        }
+        #[cfg(feature = "testing")]
+        if let Some(recorder) = self.recorder.get() {
+            let _ = recorder.send(Arc::clone(&snapshot));
         }
         if self.events.receiver_count() > 0 {
             let _ = self.events.send(snapshot);

@@ -25,6 +25,8 @@ mod run;
 mod section;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "testing")]
+mod thread;
 
 pub use self::{
     contract::{check, check_endpoint, check_publisher},

@@ -14,6 +14,7 @@ use tokio::{
     time::{Instant, advance, sleep_until},
 };
 
+use super::thread::Pulse;
 use crate::{AcquireError, Batch, DataAcquisition, Mode};
 
 /// Real time in which the clock stands still, so that sockets can answer: a timeout of 30 s takes 1.2 s.
@@ -67,7 +68,8 @@ async fn wait_since<T>(next_pause: &mut Instant, step: Duration, call: impl Futu
 }
 
 /// Moves the clock on while something keeps it from jumping: work that blocks a thread, perhaps for ever.
-pub(super) async fn push_clock() -> Infallible {
+/// Each of its ticks shows that the thread is not blocked.
+pub(super) async fn push_clock(pulse: &Pulse) -> Infallible {
     let ticks = Arc::new(Notify::new());
     let weak = Arc::downgrade(&ticks);
     thread::spawn(move || {
@@ -81,6 +83,7 @@ pub(super) async fn push_clock() -> Infallible {
         let before = Instant::now();
         for _ in 0..STUCK_PAUSES {
             ticks.notified().await;
+            pulse.beat();
         }
         if Instant::now() == before {
             advance(STUCK_STEP).await;
@@ -90,32 +93,36 @@ pub(super) async fn push_clock() -> Infallible {
 
 /// Acquisition that gets real time for its device.
 pub(super) struct RealTime {
+    /// Name in the message about a blocked thread.
+    name: String,
     acquisition: Box<dyn DataAcquisition>,
     mode: Mode,
     next_pause: Instant,
+    pulse: Pulse,
 }
 
 impl RealTime {
-    pub(super) fn new(acquisition: Box<dyn DataAcquisition>, mode: Mode) -> Self {
-        Self { acquisition, mode, next_pause: Instant::now() }
+    pub(super) fn new(source: &str, acquisition: Box<dyn DataAcquisition>, mode: Mode, pulse: Pulse) -> Self {
+        Self { name: format!("source `{source}`"), acquisition, mode, next_pause: Instant::now(), pulse }
     }
 }
 
 #[async_trait]
 impl DataAcquisition for RealTime {
     async fn open(&mut self) -> Result<(), AcquireError> {
-        wait(self.acquisition.open()).await
+        wait(self.pulse.during(&self.name, self.acquisition.open())).await
     }
 
     async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
-        let Self { acquisition, mode, next_pause } = self;
+        let Self { name, acquisition, mode, next_pause, pulse } = self;
+        let call = pulse.during(name, acquisition.acquire());
         match mode {
-            Mode::Push => wait_since(next_pause, PUSH_STEP, acquisition.acquire()).await,
-            Mode::Poll(_) => wait(acquisition.acquire()).await,
+            Mode::Push => wait_since(next_pause, PUSH_STEP, call).await,
+            Mode::Poll(_) => wait(call).await,
         }
     }
 
     async fn close(&mut self) {
-        wait(self.acquisition.close()).await;
+        wait(self.pulse.during(&self.name, self.acquisition.close())).await;
     }
 }

@@ -10,8 +10,8 @@ use jiff::{civil, tz::TimeZone};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use tokio::{
-    runtime::{Builder, Handle, Runtime},
-    sync::broadcast::error::RecvError,
+    runtime::{Builder, Handle},
+    sync::mpsc::{self, UnboundedReceiver},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
@@ -21,11 +21,13 @@ use tracing::{Dispatch, Instrument as _, Level, dispatcher, error_span};
 use super::{
     real_time::{RealTime, push_clock, wait},
     section::parse,
+    thread::{Pulse, RuntimeThread},
 };
 use crate::{
     CommandError, Commands, ConfiguredSource, Record, ResolveError, Section, Store, http, inputs,
     journal::Journal,
     scheduler::{Plan, Supervisor, WallClock, Watched, keep_running, watch},
+    store::Snapshot,
 };
 
 /// Turns at the end of a [`Run::for_`] are those of the next one.
@@ -33,12 +35,13 @@ const BEFORE: Duration = Duration::from_millis(1);
 
 /// Running sources, whose time passes only in [`Run::for_`].
 pub struct Run {
-    runtime: Option<Runtime>,
+    pub(super) thread: RuntimeThread,
+    pulse: Pulse,
     store: Arc<Store>,
     commands: Commands,
     supervisors: JoinSet<()>,
     until: Instant,
-    seen: Arc<Mutex<Vec<Record>>>,
+    batches: UnboundedReceiver<Arc<Snapshot>>,
     log: Lines,
     dispatch: Dispatch,
     stop: CancellationToken,
@@ -59,8 +62,9 @@ pub struct Outcome {
 }
 
 /// Starts the sources of a configuration, each under the scheduler of the program. Their clock is paused: an hour of
-/// polls takes as long as the polls. It begins at midnight, 1 January 2026, UTC. A device may be real; while it is read,
-/// time passes 25 times as fast as it really does.
+/// polls takes as long as the polls. For `interval`, `daily` and `cron` it begins at midnight, 1 January 2026, UTC;
+/// `Timestamp::now` and `Batch::now` are still the machine's time. A device may be real; while it is read, time passes
+/// 25 times as fast as it really does.
 ///
 /// There is no journal, and the state folder is a new one unless the configuration names another. The function makes a
 /// runtime of its own, so the test is `#[test]`, not `#[tokio::test]`.
@@ -73,7 +77,8 @@ pub struct Outcome {
 /// ```
 ///
 /// # Panics
-/// Panics if the configuration is wrong, or has publishers or endpoints, or if the test has a runtime.
+/// Panics if the configuration is wrong, or has publishers or endpoints, or if the test has a runtime. [`Run::for_`] and
+/// [`Run::call`] panic with the name of the source if its plugin blocks its thread for a minute of real time.
 pub fn run(config: &str) -> Run {
     assert!(
         Handle::try_current().is_err(),
@@ -106,9 +111,10 @@ pub fn run(config: &str) -> Run {
     let commands = Commands::new(
         sources.map(|source| (source.name.as_str(), &source.commands[..], runtime.handle().clone())),
     );
-    let (mut supervisors, stop, seen) = (JoinSet::new(), CancellationToken::new(), Arc::default());
-    let _entered = runtime.enter();
-    runtime.spawn(collect(Arc::clone(&store), Arc::clone(&seen)));
+    let (mut supervisors, stop, pulse) = (JoinSet::new(), CancellationToken::new(), Pulse::default());
+    let (recorder, batches) = mpsc::unbounded_channel();
+    store.record(recorder);
+    let entered = runtime.enter();
     let watched =
         config.sources.iter().zip(store.sections()).map(|(source, section)| {
             Watched::new(Arc::clone(section), runtime.handle().clone(), source.timeout)
@@ -116,21 +122,22 @@ pub fn run(config: &str) -> Run {
     runtime.spawn(watch(watched.collect()));
     let clock = WallClock::starting_at(civil::date(2026, 1, 1).to_zoned(TimeZone::UTC).unwrap_or_default());
     for source in config.sources {
-        supervisors.spawn(supervise(source, clock.clone(), &store, stop.clone()));
+        supervisors.spawn(supervise(source, clock.clone(), &store, stop.clone(), pulse.clone()));
     }
     let until = Instant::now();
-    drop(logged);
+    drop((logged, entered));
     Run {
+        thread: RuntimeThread::start(runtime, pulse.clone()),
+        pulse,
         store,
         commands,
         supervisors,
         until,
-        seen,
+        batches,
         log,
         dispatch,
         stop,
         _state_dir: state_dir,
-        runtime: Some(runtime),
     }
 }
 
@@ -139,11 +146,12 @@ fn supervise(
     clock: WallClock,
     store: &Arc<Store>,
     stop: CancellationToken,
+    pulse: Pulse,
 ) -> impl Future<Output = ()> + use<> {
     let span = error_span!("source", name = %source.name);
     let section = store.section(&source.name).unwrap_or_else(|| unreachable!("each source has a section"));
     let supervisor = Supervisor::new(
-        (Box::new(RealTime::new(source.acquisition, source.mode)), source.device),
+        (Box::new(RealTime::new(&source.name, source.acquisition, source.mode, pulse)), source.device),
         Plan {
             mode: source.mode,
             schedule: source.schedule,
@@ -158,33 +166,20 @@ fn supervise(
     keep_running(supervisor, stop).instrument(span)
 }
 
-/// Collects the batches of all sources.
-async fn collect(store: Arc<Store>, seen: Arc<Mutex<Vec<Record>>>) {
-    let mut news = store.subscribe();
-    loop {
-        match news.recv().await {
-            Ok(snapshot) => {
-                lock(&seen).push(Record { section: snapshot.section.clone(), batch: snapshot.batch.clone() })
-            }
-            Err(RecvError::Lagged(missed)) => {
-                panic!("a source emitted {missed} batches more than a test can follow")
-            }
-            Err(RecvError::Closed) => return,
-        }
-    }
-}
-
 impl Run {
     /// Lets time pass, and returns what happened in it. What is due at its end belongs to the next time.
     pub fn for_(&mut self, time: Duration) -> Outcome {
         self.until += time;
-        let until = self.until - BEFORE;
-        let (health, data) = self.block_on(async {
+        let (until, store) = (self.until - BEFORE, Arc::clone(&self.store));
+        let (health, data) = self.block_on(async move {
             sleep_until(until).await;
             let now = Instant::now().into_std();
-            (http::health(&self.store, now), self.data(now))
+            (http::health(&store, now), data(&store, now))
         });
-        let batches = std::mem::take(&mut *lock(&self.seen));
+        let snapshots = std::iter::from_fn(|| self.batches.try_recv().ok());
+        let batches = snapshots
+            .map(|snapshot| Record { section: snapshot.section.clone(), batch: snapshot.batch.clone() })
+            .collect();
         Outcome { batches, data, health, log: self.log.take() }
     }
 
@@ -206,30 +201,33 @@ impl Run {
             }
             ResolveError::Ambiguous(names) => panic!("`{command}` can be any of {names:?}"),
         });
-        self.block_on(async { wait(self.commands.run(installed, arguments)).await })
+        let (commands, installed) = (self.commands.clone(), installed.clone());
+        self.block_on(async move { wait(commands.run(&installed, arguments)).await })
     }
 
-    fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
-        let Some(runtime) = &self.runtime else { unreachable!("it is there until the drop") };
-        let _logged = dispatcher::set_default(&self.dispatch);
-        runtime.block_on(async {
-            tokio::select! {
-                result = work => result,
-                never = push_clock() => match never {},
-            }
+    fn block_on<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        let (dispatch, pulse) = (self.dispatch.clone(), self.pulse.clone());
+        self.thread.run(move |runtime| {
+            let _logged = dispatcher::set_default(&dispatch);
+            runtime.block_on(async {
+                tokio::select! {
+                    result = work => result,
+                    never = push_clock(&pulse) => match never {},
+                }
+            })
         })
     }
+}
 
-    /// Returns `/data`.
-    fn data(&self, now: std::time::Instant) -> Json {
-        let views = self.store.sections().iter().filter_map(|section| Some((section, section.view(now)?)));
-        let members = views.map(|(section, view)| {
-            let mut object = Vec::new();
-            view.write_to(&mut object);
-            (section.name.to_string(), serde_json::from_slice(&object).unwrap_or_default())
-        });
-        Json::Object(members.collect())
-    }
+/// Returns `/data`.
+fn data(store: &Store, now: std::time::Instant) -> Json {
+    let views = store.sections().iter().filter_map(|section| Some((section, section.view(now)?)));
+    let members = views.map(|(section, view)| {
+        let mut object = Vec::new();
+        view.write_to(&mut object);
+        (section.name.to_string(), serde_json::from_slice(&object).unwrap_or_default())
+    });
+    Json::Object(members.collect())
 }
 
 /// Closes the devices, as the end of the program does.
@@ -239,12 +237,8 @@ impl Drop for Run {
         let mut supervisors = std::mem::take(&mut self.supervisors);
         // Without a further panic in a test that has failed.
         if !std::thread::panicking() {
-            let ended = async { while supervisors.join_next().await.is_some() {} };
+            let ended = async move { while supervisors.join_next().await.is_some() {} };
             let _ = self.block_on(async { timeout(Duration::from_secs(1), ended).await });
-        }
-        if let Some(runtime) = self.runtime.take() {
-            // A thread that the plugin blocks must not hold up the test.
-            runtime.shutdown_background();
         }
     }
 }

@@ -251,3 +251,72 @@ async fn a_run_in_a_runtime_says_what_to_write() {
     let breach = breach(|| drop(run(Pump::SAMPLE)));
     assert!(breach.contains("write #[test] instead of #[tokio::test]"), "{breach}");
 }
+
+/// Push source without a pause, or one that blocks the thread.
+struct Rude;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RudeConfig {
+    #[serde(default)]
+    blocks: bool,
+}
+
+struct Rudeness {
+    blocks: bool,
+}
+
+#[async_trait]
+impl DataAcquisition for Rudeness {
+    async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
+        if self.blocks {
+            loop {
+                std::thread::park();
+            }
+        }
+        Ok(Some(Batch::now(vec![Reading::gauge("level", 1)])))
+    }
+}
+
+impl SourcePlugin for Rude {
+    const KIND: &'static str = "rude";
+    const ABOUT: &'static str = "for these tests";
+    const SAMPLE: &'static str = "[sources.rude]\nplugin = \"rude\"\n# blocks = true\n";
+    type Config = RudeConfig;
+
+    fn mode(_: &RudeConfig) -> Mode {
+        Mode::Push
+    }
+
+    fn build(RudeConfig { blocks }: RudeConfig, _: &SourceContext) -> Result<Source, ConfigError> {
+        Ok(Source::new(Rudeness { blocks }))
+    }
+}
+
+crate::register_source!(Rude);
+
+#[test]
+fn every_batch_of_a_flood_is_seen() {
+    let mut run = run(Rude::SAMPLE);
+    for _ in 0..2 {
+        let before =
+            run.for_(Duration::from_millis(1)).health["sources"]["rude"]["counts"]["batches"].clone();
+        let seen = run.for_(MINUTE);
+        let batches = seen.health["sources"]["rude"]["counts"]["batches"].as_u64().unwrap();
+        let emitted = batches - before.as_u64().unwrap();
+        assert!(emitted > 1000, "{emitted}");
+        assert_eq!(seen.batches.len() as u64, emitted);
+    }
+}
+
+#[test]
+fn a_source_that_blocks_its_thread_ends_the_test_and_is_named() {
+    let config = format!("[sources.lame]\nplugin = \"rude\"\nblocks = true\n{}", Pump::SAMPLE);
+    let mut run = run(&config);
+    run.thread.limit = Duration::from_millis(500);
+    let breach = breach(std::panic::AssertUnwindSafe(move || drop(run.for_(MINUTE))));
+    assert!(
+        breach.starts_with("source `lame` has blocked its thread for 0 s: its plugin must wait"),
+        "{breach}"
+    );
+}
