@@ -78,9 +78,7 @@ impl NewPlugin {
         check_name(name)?;
         let folder = root.join("plugins").join(name);
         if folder.symlink_metadata().is_ok() {
-            return Err(format!(
-                "error: plugins/{name} is there already: choose another name, or remove it\n"
-            ));
+            return Err(is_there(root, name)?);
         }
         if let Some(taken) = kinds(root)?.into_iter().find(|kind| kind == name) {
             return Err(format!("error: a plugin is called `{taken}` already: choose another name\n"));
@@ -96,12 +94,8 @@ impl NewPlugin {
             files.push((path, text));
             Ok::<_, String>(())
         };
-        edit("app/Cargo.toml", |text, _, name| {
-            sorted_in(text, "plugin-", &format!("plugin-{name} = {{ path = \"../plugins/{name}\" }}"))
-        })?;
-        edit("app/src/plugins.rs", |text, _, name| {
-            sorted_in(text, "use plugin_", &format!("use plugin_{name} as _;"))
-        })?;
+        edit("app/Cargo.toml", |text, _, name| sorted_in(text, "plugin-", &dependency(name)))?;
+        edit("app/src/plugins.rs", |text, _, name| sorted_in(text, "use plugin_", &import(name)))?;
         edit("docs/configuration.md", documented)?;
         Ok(Self { role, name: name.to_owned(), files })
     }
@@ -119,7 +113,8 @@ impl NewPlugin {
              next:\n\
              \x20 cargo test -p plugin-{name}               its tests, which pass\n\
              \x20 cargo run -- sample {name} > {name}.toml   a configuration\n\
-             \x20 cargo run -- --config {name}.toml         the program: http://127.0.0.1:8080/data\n\n\
+             \x20 cargo run -- --config {name}.toml --state-dir target/{name}\n\
+             \x20                                           the program: http://127.0.0.1:8080/data\n\n\
              then write your own into plugins/{name}/src/lib.rs, as {guide} explains\n"
         )
     }
@@ -146,6 +141,41 @@ fn check_name(name: &str) -> Result<(), String> {
     ))
 }
 
+/// Returns the error about a plugin that is there, with everything that belongs to it: without its folder alone, cargo
+/// would not start.
+fn is_there(root: &Path, name: &str) -> Result<String, String> {
+    let mut message = format!(
+        "error: plugins/{name} is there already: choose another name, or remove the plugin from all its places:\n\
+         - the folder plugins/{name}\n"
+    );
+    let lines = [
+        ("app/Cargo.toml", "the line ", dependency(name)),
+        ("app/src/plugins.rs", "the line ", import(name)),
+        ("docs/configuration.md", "the section ", heading(name)),
+    ];
+    for (path, what, line) in lines {
+        if read(&root.join(path))?.lines().any(|found| found == line) {
+            message += &format!("- in {path}, {what}{line}\n");
+        }
+    }
+    Ok(message)
+}
+
+/// Returns its line in `app/Cargo.toml`.
+fn dependency(name: &str) -> String {
+    format!("plugin-{name} = {{ path = \"../plugins/{name}\" }}")
+}
+
+/// Returns its line in `app/src/plugins.rs`.
+fn import(name: &str) -> String {
+    format!("use plugin_{name} as _;")
+}
+
+/// Returns the heading of its section in `docs/configuration.md`.
+fn heading(name: &str) -> String {
+    format!("### `plugin = \"{name}\"`")
+}
+
 /// Returns the names of all plugins: those of their folders.
 fn kinds(root: &Path) -> Result<Vec<String>, String> {
     let folders =
@@ -153,9 +183,12 @@ fn kinds(root: &Path) -> Result<Vec<String>, String> {
     Ok(folders.flatten().filter_map(|folder| folder.file_name().into_string().ok()).collect())
 }
 
-/// Returns a text with a new line among those with this prefix, in their order.
+/// Returns a text with a line among those with this prefix, in their order. One that is there is not added again.
 fn sorted_in(text: &str, prefix: &str, new: &str) -> Option<String> {
     let mut lines: Vec<_> = text.lines().collect();
+    if lines.contains(&new) {
+        return Some(text.to_owned());
+    }
     let first = lines.iter().position(|line| line.starts_with(prefix))?;
     let count = lines[first..].iter().take_while(|line| line.starts_with(prefix)).count();
     let key = |line: &str| line.trim_start_matches(prefix).split([' ', '=']).next().map(str::to_owned);
@@ -164,11 +197,14 @@ fn sorted_in(text: &str, prefix: &str, new: &str) -> Option<String> {
     Some(lines.join("\n") + "\n")
 }
 
-/// Returns the reference of the configuration with the plugin's section, in the order of the names.
+/// Returns the reference of the configuration with the plugin's section, in the order of the names. One that is there
+/// is not added again.
 fn documented(text: &str, role: &Role, name: &str) -> Option<String> {
     let begin = text.find(&format!("{}\n", role.heading))? + role.heading.len() + 1;
     let end = text[begin..].find("\n## ").map_or(text.len(), |at| begin + at + 1);
-    let heading = |name: &str| format!("### `plugin = \"{name}\"`");
+    if text.lines().any(|line| line == heading(name)) {
+        return Some(text.to_owned());
+    }
     let sections = text[begin..end].match_indices("### `plugin = \"").map(|(at, _)| begin + at);
     let after = sections.into_iter().find(|at| text[*at..].lines().next() > Some(heading(name).as_str()));
     let at = after.unwrap_or(end);

@@ -94,7 +94,14 @@ fn names_that_cannot_be_are_refused_with_a_better_one_and_nothing_is_written() {
         assert_eq!(refusal.split_once('\n').unwrap().1, hint, "{name}");
     }
     let taken = refusal(folder.path(), &["new-plugin", "publisher", "thermal"]);
-    assert_eq!(taken, "error: plugins/thermal is there already: choose another name, or remove it\n");
+    assert_eq!(
+        taken,
+        "error: plugins/thermal is there already: choose another name, or remove the plugin from all its places:\n\
+         - the folder plugins/thermal\n\
+         - in app/Cargo.toml, the line plugin-thermal = { path = \"../plugins/thermal\" }\n\
+         - in app/src/plugins.rs, the line use plugin_thermal as _;\n\
+         - in docs/configuration.md, the section ### `plugin = \"thermal\"`\n"
+    );
     let role = refusal(folder.path(), &["new-plugin", "sink", "tide"]);
     assert!(
         role.starts_with("error: `sink` is not a kind of plugin: expected `source`, `publisher` or"),
@@ -135,6 +142,17 @@ fn a_new_plugin_is_in_the_lists_in_their_order_and_the_next_step_is_said() {
         "### `plugin = \"zzz\"`",
     ];
     assert!(places.map(place).is_sorted());
+}
+
+#[test]
+fn lines_that_a_removed_plugin_left_are_not_added_twice() {
+    let folder = sketch();
+    let begin = || xtask(folder.path(), &["new-plugin", "source", "tide"]);
+    assert!(begin().status.success());
+    let before = lists(folder.path());
+    fs::remove_dir_all(folder.path().join("plugins/tide")).unwrap();
+    assert!(begin().status.success());
+    assert_eq!(lists(folder.path()), before);
 }
 
 #[test]
