@@ -63,14 +63,14 @@ impl Tidy {
                 if !unit.is_empty() {
                     let (name, unit) = (&reading.name, excerpt(unit));
                     self.log(Breach::Unit, || {
-                        format!("the unit `{unit}` of `{name}` is not a text of at most {LONGEST_UNIT} bytes, and is left out")
+                        format!("the unit `{unit}` of `{name}` is not a text of at most {LONGEST_UNIT} bytes without control characters, and is left out")
                     });
                 }
                 reading.unit = None;
             }
             let name = &reading.name;
             let (breach, what) = match () {
-                () if !is_plain(name, LONGEST_NAME) => (Breach::Name, "is not a text of 1 to 128 bytes"),
+                () if !is_plain(name, LONGEST_NAME) => (Breach::Name, "is not a text of 1 to 128 bytes without control characters"),
                 () if RESERVED.contains(&name.as_str()) => (Breach::Reserved, "is reserved in `/data`"),
                 () if names.len() == MOST_READINGS => (Breach::TooMany, "is one of more than 1000 in a batch"),
                 () if !names.insert(name.clone()) => (Breach::Duplicate, "is in the batch twice"),
