@@ -27,6 +27,7 @@ const MAX_NAMES: usize = 1000;
 pub(crate) struct Outcome {
     starts: Counter,
     refused: Counter,
+    wrong_values: Counter,
     pid: Fact,
     exit: Fact,
     stderr: Fact,
@@ -41,6 +42,7 @@ impl Outcome {
         Self {
             starts: cx.counter("starts"),
             refused: cx.counter("refused_names"),
+            wrong_values: cx.counter("wrong_values"),
             pid: cx.fact("pid"),
             exit: cx.fact("exit"),
             stderr: cx.fact("stderr"),
@@ -87,6 +89,13 @@ impl Outcome {
     /// Returns the batch of what the program wrote; `None` if that is nothing.
     pub(crate) fn batch(&mut self, line: Line, descriptions: &Descriptions) -> Option<Batch> {
         let taken_at = line.time.unwrap_or_else(Timestamp::now);
+        for mistake in &line.mistakes {
+            self.wrong_values.increment();
+            let message = format!("a reading is left out: {mistake}");
+            if let Some(text) = self.faults.note("values", &message) {
+                warn!("{text}");
+            }
+        }
         let mut readings = line.readings;
         readings.retain_mut(|reading| {
             descriptions.describe(reading);

@@ -1,6 +1,6 @@
 //! Readings of earlier lines: a program that hears several devices writes a line for each, and `/data` shows them all.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use framework::{DeviceTime, Reading, Timestamp};
 use tokio::time::Instant;
@@ -20,7 +20,12 @@ impl Recent {
     /// Returns the readings of a line that was taken at `time`, and those of earlier lines. Each has a time of its own, so
     /// that the journal records it once.
     pub(crate) fn with(&mut self, line: Vec<Reading>, time: Timestamp, now: Instant) -> Vec<Reading> {
+        let (mut names, mut repeated) = (HashSet::new(), Vec::new());
         for mut reading in line {
+            if !names.insert(reading.name.clone()) {
+                repeated.push(reading);
+                continue;
+            }
             let earlier = self.readings.iter_mut().find(|(earlier, _)| earlier.name == reading.name);
             let own = earlier.as_ref().and_then(|(earlier, _)| Some((earlier, earlier.time.as_ref()?.utc?)));
             // Times of whole seconds repeat: another value is another reading all the same.
@@ -37,7 +42,8 @@ impl Recent {
             }
         }
         self.readings.retain(|(_, heard)| now.duration_since(*heard) < self.expire_after);
-        self.readings.iter().map(|(reading, _)| reading.clone()).collect()
+        // The scheduler counts those whose name is in the line twice.
+        self.readings.iter().map(|(reading, _)| reading.clone()).chain(repeated).collect()
     }
 }
 
@@ -64,6 +70,10 @@ mod tests {
         assert_eq!(shown("a", 1, 0), "a=1@0", "the same again");
         assert_eq!(shown("a", 2, 0), "a=2@1", "another value in the same second");
         assert_eq!(shown("b", 5, 30), "a=2@1 b=5@30000000");
+        let twice = [("d", 1), ("d", 2)].map(|(name, value)| Reading::number(name.to_owned(), value)).into();
+        let time = Timestamp::from_second(1_769_860_800).unwrap();
+        let found = Recent::new(Duration::from_secs(60)).with(twice, time, start);
+        assert_eq!(found.len(), 2, "the scheduler counts the second");
         assert_eq!(shown("c", 7, 60), "b=5@30000000 c=7@60000000", "a has not been heard for a minute");
     }
 }

@@ -230,13 +230,12 @@ fn described(name: &str, members: Vec<(Cow<'_, str>, &RawValue)>, line: &mut Lin
     {
         match number::decimal(digits) {
             Some(number) => value = Scalar::Decimal(number),
-            None if kind.is_some_and(|kind| kind != Kind::State) => {
-                return Err(format!(
-                    "`value` of `{name}` is `{}`, expected a number",
-                    excerpt(digits.as_bytes())
-                ));
+            None => {
+                let found = excerpt(digits.as_bytes());
+                line.mistakes
+                    .push(format!("`value` of `{name}` is `{found}`, expected a number such as 12.5"));
+                return Ok(());
             }
-            None => {}
         }
     }
     if let Some(unit) = &unit {

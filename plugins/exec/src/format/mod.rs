@@ -13,6 +13,8 @@ mod number;
 mod tests;
 mod time;
 
+use std::collections::HashMap;
+
 use framework::{Reading, Timestamp};
 use serde::Deserialize;
 
@@ -49,7 +51,10 @@ pub(crate) struct Parser {
 pub(crate) struct Line {
     /// Its time, if it has one.
     pub(crate) time: Option<Timestamp>,
+    /// Names may repeat: the scheduler keeps the first, and counts the others.
     pub(crate) readings: Vec<Reading>,
+    /// What is wrong with readings that are left out.
+    pub(crate) mistakes: Vec<String>,
 }
 
 impl Parser {
@@ -66,7 +71,7 @@ impl Parser {
             Format::Json | Format::FlatJson => json::object(line, self),
             Format::Influx => text(line).and_then(|line| influx::line(line, self)),
         };
-        parsed.map_err(|reason| format!("{reason}: `{}`", excerpt(line)))
+        parsed.and_then(Line::checked).map_err(|reason| format!("{reason}: `{}`", excerpt(line)))
     }
 
     /// Parses everything that a run wrote. JSON may stretch over several lines.
@@ -82,12 +87,9 @@ impl Parser {
         };
         let mut all = Line::default();
         for line in lines {
-            all.time = all.time.max(line.time);
-            for reading in line.readings {
-                all.add(reading)?;
-            }
+            all.add_line(line)?;
         }
-        Ok(all)
+        all.checked()
     }
 
     /// Whether lines of one time belong together: `influx` has a line for each set of tags, and other programs one for
@@ -98,16 +100,36 @@ impl Parser {
 }
 
 impl Line {
-    /// Adds a reading; it replaces an earlier one of its name.
+    /// Adds a reading.
     fn add(&mut self, reading: Reading) -> Result<(), String> {
         if self.readings.len() == MAX_READINGS {
             return Err(format!("more than {MAX_READINGS} readings: select those that are needed"));
         }
-        match self.readings.iter_mut().find(|other| other.name == reading.name) {
-            Some(other) => *other = reading,
-            None => self.readings.push(reading),
+        self.readings.push(reading);
+        Ok(())
+    }
+
+    /// Adds a later line of the same run. Its readings replace earlier ones of their names, and not each other.
+    fn add_line(&mut self, line: Line) -> Result<(), String> {
+        self.time = self.time.max(line.time);
+        self.mistakes.extend(line.mistakes);
+        let mut earlier: HashMap<_, _> =
+            self.readings.iter().enumerate().rev().map(|(n, reading)| (reading.name.clone(), n)).collect();
+        for reading in line.readings {
+            match earlier.remove(&reading.name) {
+                Some(n) => self.readings[n] = reading,
+                None => self.add(reading)?,
+            }
         }
         Ok(())
+    }
+
+    /// Returns the line, or the first mistake if it has nothing else.
+    fn checked(self) -> Result<Self, String> {
+        match self.mistakes.first() {
+            Some(mistake) if self.readings.is_empty() => Err(mistake.clone()),
+            _ => Ok(self),
+        }
     }
 
     /// Adds the readings of a line of the same time. Returns that line if it is not one of the same time, or repeats a
@@ -121,6 +143,7 @@ impl Line {
             return Some(line);
         }
         self.readings.extend(line.readings);
+        self.mistakes.extend(line.mistakes);
         None
     }
 }

@@ -70,7 +70,9 @@ fn json_lines_keep_every_digit_and_their_units() {
             ),
             (r#"{"phases": [1.5, 2.5, {"u": 3}]}"#, "phases_0=1.5; phases_1=2.5; phases_2_u=3"),
             (r#"{"a b/c": 1, "1-0:1.8.0*255": 2, "Wärme": 3}"#, "a_b_c=1; 1-0:1.8.0*255=2; Wärme=3"),
-            (r#"{"a": 1, "a": 2}"#, "a=2"),
+            // The scheduler keeps the first, and counts the second.
+            (r#"{"a": 1, "a": 2}"#, "a=1; a=2"),
+            (r#"{"a b": 1, "a_b": 2}"#, "a_b=1; a_b=2"),
             (
                 r#"{"big": 18446744073709551616, "small": 1.5e-3, "huge": 1e300}"#,
                 "big=\"18446744073709551616\"; small=0.0015; huge=\"1e300\"",
@@ -112,7 +114,11 @@ fn a_line_that_is_not_as_expected_is_refused_with_the_remedy() {
             ),
             (
                 r#"{"a": {"value": "x", "kind": "gauge"}}"#,
-                "`value` of `a` is `x`, expected a number: `{\"a\": {\"value\": \"x\", \"kind\": \"gauge\"}}`",
+                "`value` of `a` is `x`, expected a number such as 12.5: `{\"a\": {\"value\": \"x\", \"kind\": \"gauge\"}}`",
+            ),
+            (
+                r#"{"p": {"value": "12,5", "unit": "W"}}"#,
+                "`value` of `p` is `12,5`, expected a number such as 12.5: `{\"p\": {\"value\": \"12,5\", \"unit\": \"W\"}}`",
             ),
             (r#"{"": 1}"#, "a reading without a name: `{\"\": 1}`"),
         ],
@@ -217,6 +223,11 @@ fn the_output_of_a_run_is_one_batch() {
         all("{\"a\": 1, \"time\": 1769860800}\n{\"b\": 2}\n{\"a\": 3}").as_deref(),
         Ok("@2026-01-31T12:00:00Z a=3; b=2")
     );
+    // Names that repeat in one line stay two.
+    assert_eq!(all("{\"a\": 1}\n{\"a\": 2, \"a\": 3}").as_deref(), Ok("a=2; a=3"));
+    let comma = "{\"p\": {\"value\": \"12,5\", \"unit\": \"W\"}}";
+    assert_eq!(all(&format!("{comma}\n{{\"b\": 1}}")).as_deref(), Ok("b=1"));
+    assert_eq!(all(comma).unwrap_err(), "`value` of `p` is `12,5`, expected a number such as 12.5");
     assert!(all("{\"a\": 1}\nTraceback\n").unwrap_err().starts_with("not valid JSON"));
     let influx = parser(Format::Influx, None);
     let output = influx.output(b"a,t=1 x=1\n\na,t=2 x=2\n").unwrap();

@@ -92,6 +92,16 @@ async fn a_process_that_leaves_the_group_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn a_value_with_a_unit_that_is_no_number_costs_only_itself_and_is_counted() {
+    let line = r#"{"p": {"value": "12,5", "unit": "W"}, "s": {"value": "on", "kind": "state"}, "a": 1}"#;
+    for mode in ["poll", "stream"] {
+        let mut source = shell(&format!("echo '{line}'"), &format!("mode = \"{mode}\""));
+        assert_eq!(shown(&first(&mut source).await.unwrap().unwrap()), "s=\"on\" state a=1");
+        assert!(source.context.stats().counters().contains(&("wrong_values", 1)), "{mode}");
+    }
+}
+
+#[tokio::test]
 async fn names_are_bounded_over_the_life_of_a_source() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("n");
