@@ -29,8 +29,7 @@ struct ArgConfig {
     min: Option<Decimal>,
     max: Option<Decimal>,
     step: Option<Decimal>,
-    #[serde(default)]
-    choices: Vec<Text>,
+    choices: Option<Vec<Text>>,
     #[serde(default)]
     optional: bool,
     default: Option<Json>,
@@ -66,6 +65,10 @@ impl CommandConfig {
     /// Checks what a type cannot.
     pub(crate) fn plan(self, name: &str, is_stream: bool) -> Result<Plan, ConfigError> {
         let wrong = |message: String| ConfigError::key("commands", message);
+        if self.about.trim().is_empty() {
+            let message = format!("`about` of the command `{name}` is empty: write a sentence for people");
+            return Err(wrong(message));
+        }
         let mut spec = CommandSpec::new(name, self.about);
         spec.shown_by = self.shown_by;
         for arg in self.args {
@@ -143,6 +146,18 @@ impl ArgConfig {
         let Self { name, about, kind, unit, min, max, step, choices, optional, default } = self;
         let place = format!("argument `{name}` of the command `{command}`");
         let wrong = |message: &str| ConfigError::key("commands", format!("{place}: {message}"));
+        if about.as_ref().is_some_and(|about| about.trim().is_empty()) {
+            return Err(wrong("`about` is empty: write a few words for people, or leave it out"));
+        }
+        if choices.as_ref().is_some_and(Vec::is_empty) {
+            return Err(wrong("`choices` is empty: write the possible texts, or leave it out"));
+        }
+        let choices = choices.unwrap_or_default();
+        let repeated =
+            choices.iter().enumerate().find(|(n, choice)| choices[..*n].iter().any(|other| other == *choice));
+        if let Some((_, choice)) = repeated {
+            return Err(wrong(&format!("`choices` has `{choice}` twice")));
+        }
         let kind = kind.unwrap_or(if choices.is_empty() { Kind::Number } else { Kind::Text });
         let is_number = matches!(kind, Kind::Number | Kind::Integer);
         if !is_number && (unit.is_some() || min.is_some() || max.is_some() || step.is_some()) {

@@ -25,6 +25,7 @@ const MAX_NAMES: usize = 1000;
 
 /// Counters and facts of a program.
 pub(crate) struct Outcome {
+    context: SourceContext,
     starts: Counter,
     refused: Counter,
     wrong_values: Counter,
@@ -39,7 +40,12 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     pub(crate) fn new(cx: &SourceContext, settings: &Settings) -> Self {
+        if settings.has_program {
+            // The first turn may be a day away.
+            cx.set_problem(settings.program.folder_problem().as_deref());
+        }
         Self {
+            context: cx.clone(),
             starts: cx.counter("starts"),
             refused: cx.counter("refused_names"),
             wrong_values: cx.counter("wrong_values"),
@@ -66,6 +72,8 @@ impl Outcome {
         let process =
             Process::start(&settings.program, with_stdin, Some(self.stderr.clone()), Arc::clone(&self.log))
                 .map_err(|error| unavailable(settings, error))?;
+        // The folder may have been mounted meanwhile.
+        self.context.set_problem(None);
         self.starts.increment();
         if let Some(id) = process.id() {
             self.pid.set(id.to_string());

@@ -68,6 +68,16 @@ impl Program {
         command
     }
 
+    /// Returns what is wrong with the folder in which it runs.
+    pub(crate) fn folder_problem(&self) -> Option<String> {
+        let folder = self.working_dir.as_deref().filter(|folder| !folder.is_dir())?;
+        let advice = "create it, or correct the path";
+        Some(format!(
+            "the program cannot start: its `working_dir` `{}` is not a folder: {advice}",
+            folder.display()
+        ))
+    }
+
     /// Adds the remedy to the error of a start.
     pub(crate) fn explain(&self, error: io::Error) -> io::Error {
         const ENOEXEC: i32 = 8;

@@ -45,6 +45,19 @@ async fn a_program_that_does_not_start_is_an_error_with_the_remedy() {
 }
 
 #[tokio::test]
+async fn a_missing_working_dir_is_a_problem_before_the_first_turn_until_it_is_there() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("usb");
+    let mut source = source(&format!("command = [\"/bin/pwd\"]\nworking_dir = \"{}\"", folder.display()));
+    let problem = source.context.stats().problem().unwrap();
+    let expected = format!("its `working_dir` `{}` is not a folder", folder.display());
+    assert!(problem.contains(&expected), "{problem}");
+    fs::create_dir(&folder).unwrap();
+    let _ = first(&mut source).await;
+    assert_eq!(source.context.stats().problem(), None);
+}
+
+#[tokio::test]
 async fn a_run_that_fails_says_its_exit_status_and_its_last_words() {
     for (script, expected) in [
         ("echo '{\"a\": 1}'; exit 3", "it ended with exit status 3"),

@@ -218,6 +218,24 @@ fn mistakes_in_commands_are_reported_with_the_remedy() {
             format!("{command} command = [\"x\"], args = [{{ name = \"a\", default = \"x\" }}] }}"),
             "its default is wrong",
         ),
+        (
+            "commands.set = { about = \" \", command = [\"x\"] }".to_owned(),
+            "`about` of the command `set` is empty",
+        ),
+        (
+            format!("{command} command = [\"x\"], args = [{{ name = \"a\", about = \"\" }}] }}"),
+            "argument `a` of the command `set`: `about` is empty",
+        ),
+        (
+            format!("{command} command = [\"x\"], args = [{{ name = \"a\", choices = [] }}] }}"),
+            "argument `a` of the command `set`: `choices` is empty",
+        ),
+        (
+            format!(
+                "{command} command = [\"x\"], args = [{{ name = \"a\", choices = [\"on\", \"off\", \"on\"] }}] }}"
+            ),
+            "argument `a` of the command `set`: `choices` has `on` twice",
+        ),
     ] {
         let mistakes = refused(&keys);
         assert!(mistakes.contains(expected), "{keys}:\n{mistakes}");
