@@ -18,6 +18,8 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(100);
 /// Confirmations of a batch that still holds, in `stale_after`.
 const CONFIRMATIONS: u32 = 3;
+/// Most seconds by which the last batch may be ahead of the clock. More shows a clock that was set back.
+const AHEAD: i64 = 60;
 
 /// Acquisition of the values of one source.
 pub(crate) struct Derived {
@@ -35,6 +37,8 @@ pub(crate) struct Derived {
     used: Option<Vec<Option<u64>>>,
     /// Whether they had a result.
     is_right: bool,
+    /// Moment of the last batch.
+    last_taken: Option<Timestamp>,
 }
 
 /// Newest batches of the inputs, those that are there and not stale.
@@ -59,6 +63,7 @@ impl Derived {
             last: Instant::now(),
             used: None,
             is_right: false,
+            last_taken: None,
         }
     }
 
@@ -108,7 +113,13 @@ impl Derived {
         });
         // Without a new batch, an input turned stale: that is a matter of now.
         let taken_at = newest.filter(|_| is_new).map(|view| view.snapshot.batch.taken_at);
-        Ok(Batch { taken_at: taken_at.unwrap_or_else(Timestamp::now), readings: computed.readings })
+        let now = Timestamp::now();
+        let taken_at = taken_at.unwrap_or(now);
+        // Inputs overtake each other, and a batch must not be older than the one before it.
+        let before = self.last_taken.filter(|last| last.as_second() <= now.as_second() + AHEAD);
+        let taken_at = before.map_or(taken_at, |before| before.max(taken_at));
+        self.last_taken = Some(taken_at);
+        Ok(Batch { taken_at, readings: computed.readings })
     }
 }
 

@@ -15,22 +15,27 @@ fn power(watts: i64) -> Vec<Reading> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_is_computed_at_each_change_of_an_input_and_has_the_moment_of_the_newest() {
+async fn a_batch_is_computed_at_each_change_of_an_input_and_its_moment_never_runs_backwards() {
     let folder = tempfile::tempdir().unwrap();
     let mut house = House::new(SUM, folder.path());
     house.publish("grid", power(100));
     let early = timeout(Duration::from_secs(1), house.acquire()).await;
     assert!(early.is_err(), "nothing can be computed before each input has a batch");
-    for (source, watts, now, expected) in [
-        ("pv", 50, 10, "SUM 150 W"),
-        ("grid", 200, 20, "SUM 250 W"),
-        ("grid", 200, 15, "SUM 250 W"),
-        ("pv", 0, 30, "SUM 200 W"),
+    let ahead = framework::Timestamp::now().as_second() + 3600;
+    for (source, watts, now, moment, expected) in [
+        ("pv", 50, 1_700_000_010, 1_700_000_010, "SUM 150 W"),
+        ("grid", 200, 1_700_000_020, 1_700_000_020, "SUM 250 W"),
+        // Overtaken by the other one.
+        ("pv", 60, 1_700_000_015, 1_700_000_020, "SUM 260 W"),
+        ("pv", 0, 1_700_000_030, 1_700_000_030, "SUM 200 W"),
+        // The clock was an hour ahead, and is set back.
+        ("pv", 1, ahead, ahead, "SUM 201 W"),
+        ("pv", 2, ahead - 3600, ahead - 3600, "SUM 202 W"),
     ] {
-        house.now = 1_700_000_000 + now;
+        house.now = now;
         house.publish(source, power(watts));
         let batch = house.acquire().await.unwrap().unwrap();
-        assert_eq!((shown(&batch), batch.taken_at.as_second()), (vec![expected.to_owned()], house.now));
+        assert_eq!((shown(&batch), batch.taken_at.as_second()), (vec![expected.to_owned()], moment));
     }
     let quiet = timeout(Duration::from_secs(1), house.acquire()).await;
     assert!(quiet.is_err(), "nothing has changed");
