@@ -105,7 +105,8 @@ impl Derived {
         }
         self.gaps.add(computed.gaps.len() as u64);
         // Before anybody sees the numbers: they must not run backwards when the process ends.
-        self.context.set_problem(self.files.save(state).await.err().as_deref());
+        let failure = self.files.save(state).await.err();
+        self.context.set_problem(failure.as_deref().or(self.files.lost()));
         let newest = found.views.iter().flatten().max_by_key(|view| view.snapshot.number);
         let is_new = newest.is_some_and(|newest| {
             let used = self.used.iter().flatten().flatten();

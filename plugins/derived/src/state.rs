@@ -12,10 +12,10 @@ use std::{
     time::Duration,
 };
 
-use framework::SourceContext;
+use framework::{SourceContext, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::{counters::Counter, integral::Integral};
 
@@ -43,6 +43,8 @@ pub(crate) struct Files {
     written: State,
     /// Time of the last sync, and the number of the state that it kept.
     synced: Option<(Instant, u64)>,
+    /// Message that no state could be read although there was one.
+    lost: Option<String>,
 }
 
 impl Files {
@@ -53,27 +55,39 @@ impl Files {
             None => cx.state_dir().join("recent.json"),
         };
         let lasting = cx.state_dir().join("derived.json");
-        Self { lasting, fleeting, written: State::default(), synced: None }
+        Self { lasting, fleeting, written: State::default(), synced: None, lost: None }
     }
 
-    /// Reads the latest state.
+    /// Reads the latest state. A file that cannot be used is kept aside; where no other is left, [`Self::lost`] says so.
     pub(crate) fn load(&mut self) -> State {
-        let found = [&self.lasting, &self.fleeting].into_iter().filter_map(|path| {
-            let text = match fs::read(path) {
-                Ok(text) => text,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-                Err(error) => {
-                    warn!("could not read {}: {error}; counters may begin again", path.display());
-                    return None;
-                }
-            };
-            let state = serde_json::from_slice::<State>(&text);
-            state
-                .inspect_err(|error| warn!("{} is damaged: {error}; an older state is taken", path.display()))
-                .ok()
-        });
-        self.written = found.max_by_key(|state| state.number).unwrap_or_default();
+        let (mut found, mut defects) = (Vec::new(), Vec::new());
+        for path in [&self.lasting, &self.fleeting] {
+            match read(path) {
+                Ok(state) => found.extend(state),
+                Err(defect) => defects.push(format!("{} {defect}{}", path.display(), keep_aside(path))),
+            }
+        }
+        let defects = defects.join("; ");
+        let newest = found.into_iter().max_by_key(|state: &State| state.number);
+        match &newest {
+            _ if defects.is_empty() => {}
+            Some(_) => warn!("{defects}: the state of the other file is taken, which may be older"),
+            None => {
+                let today = Timestamp::now().strftime("%Y-%m-%d");
+                let lost = format!(
+                    "{defects}: no other state is left, so counters and integrals begin again on {today}"
+                );
+                error!("{lost}");
+                self.lost = Some(lost);
+            }
+        }
+        self.written = newest.unwrap_or_default();
         self.written.clone()
+    }
+
+    /// Returns what was lost at the start, until the next one.
+    pub(crate) fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
     }
 
     /// Writes a state, unless it is the last one.
@@ -107,6 +121,29 @@ impl Files {
         // A memory card may take its time.
         let written = tokio::task::spawn_blocking(move || write(&path, &state, true)).await;
         written.unwrap_or_else(|error| Err(error.to_string()))
+    }
+}
+
+/// Reads a state; `None` if there is no file.
+fn read(path: &Path) -> Result<Option<State>, String> {
+    match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| format!("is damaged ({error})")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("cannot be read ({error})")),
+    }
+}
+
+/// Renames a file that cannot be used, so that no state replaces it. Returns the end of a message about it.
+fn keep_aside(path: &Path) -> String {
+    let asides = (1_u32..).map(|n| {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(format!(".damaged-{n}"));
+        PathBuf::from(aside)
+    });
+    let Some(aside) = asides.take(100).find(|aside| !aside.exists()) else { return String::new() };
+    match fs::rename(path, &aside) {
+        Ok(()) => format!(" and is kept as {}", aside.display()),
+        Err(error) => format!(" and cannot be kept as {} ({error})", aside.display()),
     }
 }
 

@@ -88,6 +88,34 @@ async fn the_state_of_the_end_is_on_the_memory_card_and_a_damaged_file_is_no_end
         fs::write(state.join("recent.json"), damage).unwrap();
         let mut house = House { now, ..House::new(SUM, folder.path()) };
         assert_eq!(house.sum(60, "0.5", "1").await, "SUM 5.0 kWh", "{damage:?}");
+        assert_eq!(house.source.context.stats().problem(), None, "the other file had the state");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_of_which_every_file_is_damaged_is_a_problem_until_the_next_start_and_kept_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("sources/house");
+    fs::create_dir_all(&state).unwrap();
+    for n in 1..3 {
+        let files = ["derived.json", "recent.json"];
+        for name in files {
+            fs::write(state.join(name), format!("{{{n}")).unwrap();
+        }
+        let mut house = House::new(SUM, folder.path());
+        for seconds in [0, 60] {
+            assert_eq!(house.sum(seconds, "0.5", "1").await, "SUM 1.5 kWh");
+            let problem = house.source.context.stats().problem().unwrap();
+            for name in files {
+                let aside = state.join(format!("{name}.damaged-{n}"));
+                assert_eq!(fs::read_to_string(&aside).unwrap(), format!("{{{n}"));
+                assert!(problem.contains(&format!("and is kept as {}", aside.display())), "{problem}");
+            }
+            assert!(problem.contains("counters and integrals begin again on 20"), "{problem}");
+        }
+        let mut house = House::new(SUM, folder.path());
+        house.sum(120, "0.5", "1").await;
+        assert_eq!(house.source.context.stats().problem(), None);
     }
 }
 
