@@ -256,13 +256,17 @@ fn value(name: String, config: ValueConfig) -> Result<Value, ConfigError> {
         if expression.operands.is_empty() {
             return Err(text.error(whole(), "an integral needs a reading"));
         }
+        if config.max_gap.as_ref().is_some_and(|max_gap| max_gap.is_zero()) {
+            let zero = "has `max_gap = \"0s\"`, which never adds anything: expected a time such as `5m`";
+            return Err(wrong(zero.to_owned()));
+        }
     } else if config.max_gap.is_some() {
         return Err(text.error(whole(), "`max_gap` belongs to `integrate`"));
     }
     if config.decimals.is_some_and(|decimals| decimals > MOST_DECIMALS) {
         return Err(wrong(format!("has `decimals` above {MOST_DECIMALS}")));
     }
-    Ok(Value {
+    let value = Value {
         name: name.into(),
         text,
         expression,
@@ -271,7 +275,13 @@ fn value(name: String, config: ValueConfig) -> Result<Value, ConfigError> {
         kind: config.kind.map(Into::into),
         decimals: config.decimals,
         integral: is_integral.then(|| *config.max_gap.unwrap_or(MAX_GAP)),
-    })
+    };
+    // What has no readings has its result now.
+    if value.expression.operands.is_empty() {
+        let mut units = Units::of_result(value.expression_unit());
+        value.expression.evaluate(&[], &mut units).map_err(|mistake| located(&value.text, mistake))?;
+    }
+    Ok(value)
 }
 
 fn located(text: &ConfigString, mistake: Mistake) -> ConfigError {

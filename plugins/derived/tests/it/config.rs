@@ -60,7 +60,14 @@ fn every_mistake_in_an_expression_is_reported_at_its_line_and_column() {
         ),
         (r#"{ integrate = "grid.P" }"#, "9:27: an integral needs a unit of energy, volume or charge"),
         (r#"{ integrate = "5 W", unit = "kWh" }"#, "9:27: an integral needs a reading"),
+        // Results of constants.
+        (r#"{ expression = "1 + 1/0" }"#, "9:32: division by zero"),
+        (r#"{ expression = "5 kW / (2 - 2)", unit = "W" }"#, "9:28: division by zero"),
         // Keys.
+        (
+            r#"{ integrate = "grid.P", unit = "kWh", max_gap = "0s" }"#,
+            "`V` has `max_gap = \"0s\"`, which never adds anything: expected a time such as `5m`",
+        ),
         (
             r#"{ expression = "grid.P", integrate = "grid.P" }"#,
             "`expression` and `integrate` exclude each other",
