@@ -14,6 +14,7 @@ use crate::{
     Decimal, Role, Text, Timestamp,
     inputs::{CounterStep, CounterSteps, Inputs},
     journal::{Journal, ReadError},
+    one_line::one_line,
     stated_units::Statement,
 };
 
@@ -95,9 +96,10 @@ impl Context {
     /// Reports what a person must look at although readings arrive: `/health` shows it, and is not `ok` until `None`
     /// ends it.
     pub fn set_problem(&self, problem: Option<&str>) {
+        let problem = problem.map(one_line);
         let mut stats = self.stats.lock();
-        if stats.problem.as_deref() != problem {
-            stats.problem = problem.map(Text::from);
+        if stats.problem.as_deref() != problem.as_deref() {
+            stats.problem = problem.as_deref().map(Text::from);
         }
     }
 
@@ -260,8 +262,8 @@ pub struct Fact {
 impl Fact {
     /// Replaces the text. Setting the same text again is cheap.
     pub fn set(&self, value: impl AsRef<str>) {
+        let value = &*one_line(value.as_ref());
         let mut stats = self.stats.lock();
-        let value = value.as_ref();
         match stats.facts.iter_mut().find(|(name, _)| *name == self.name) {
             Some((_, old)) if old == value => {}
             Some((_, old)) => *old = value.into(),

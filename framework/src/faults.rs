@@ -4,6 +4,8 @@ use std::{collections::HashMap, hash::Hash, time::Duration};
 
 use tokio::time::Instant;
 
+use crate::one_line::one_line;
+
 /// Shortest time between two log lines of one kind.
 const PERIOD: Duration = Duration::from_secs(60);
 
@@ -35,20 +37,22 @@ impl<K> Default for Faults<K> {
 }
 
 impl<K: Eq + Hash> Faults<K> {
-    /// Returns the line to log; `None` if this kind was logged within the last minute.
+    /// Returns the line to log; `None` if this kind was logged within the last minute. Control characters of the message
+    /// are escaped, and it is cut to 1000 characters.
     pub fn note(&mut self, kind: K, message: &str) -> Option<String> {
         let now = Instant::now();
         let Some((last, unlogged)) = self.kinds.get_mut(&kind) else {
             self.kinds.insert(kind, (now, 0));
             self.logged = true;
-            return Some(message.to_owned());
+            return Some(one_line(message).into_owned());
         };
         if now.duration_since(*last) < PERIOD {
             *unlogged += 1;
             return None;
         }
+        let message = one_line(message);
         let text = match *unlogged {
-            0 => message.to_owned(),
+            0 => message.into_owned(),
             n => format!("{message} (and {n} more like this in the last minute)"),
         };
         (*last, *unlogged) = (now, 0);

@@ -23,6 +23,7 @@ mod faults;
 pub mod http;
 mod inputs;
 mod latest;
+mod one_line;
 mod panic;
 mod period;
 mod plugin;

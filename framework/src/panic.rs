@@ -11,7 +11,7 @@ use std::{
 use futures_util::FutureExt as _;
 use tracing::{dispatcher, error};
 
-use crate::Faults;
+use crate::{Faults, one_line::one_line};
 
 thread_local! {
     /// A panic on this thread becomes a mistake of the configuration, which is not logged.
@@ -67,7 +67,7 @@ pub(crate) fn caught<T>(work: impl Future<Output = T>) -> impl Future<Output = R
     AssertUnwindSafe(work).catch_unwind().map(|result| result.map_err(message))
 }
 
-/// Returns the message of a panic.
+/// Returns the message of a panic, on one line.
 pub(crate) fn message(panic: Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
@@ -75,5 +75,5 @@ pub(crate) fn message(panic: Box<dyn Any + Send>) -> String {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(again);
     }
-    text.unwrap_or_else(|| "without a message".to_owned())
+    text.map_or_else(|| "without a message".to_owned(), |text| one_line(&text).into_owned())
 }

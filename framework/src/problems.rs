@@ -119,9 +119,9 @@ mod tests {
             );
         };
         let lost = &store.section("lost").unwrap().health.status;
-        lost.fault("no such device".to_owned());
+        lost.fault("no such device");
         lost.set_state(State::Waiting);
-        away.status.fault("the password is wrong".to_owned());
+        away.status.fault("the password is wrong");
         away.status.set_state(State::Waiting);
         cx.set_problem(Some("the count is in memory only"));
         let expected = [

@@ -10,7 +10,7 @@ use std::{
 
 use reading::words;
 
-use crate::{Counter, Faults, Stats, Timestamp, latest::Latest};
+use crate::{Counter, Faults, Stats, Timestamp, latest::Latest, one_line::one_line};
 
 words! {
     /// State of a source, publisher or endpoint, with its word in `/health`.
@@ -82,7 +82,8 @@ impl WorkerStatus {
         self.state.store(state as u8, Relaxed);
     }
 
-    pub(crate) fn fault(&self, message: String) {
+    pub(crate) fn fault(&self, message: impl AsRef<str>) {
+        let message = one_line(message.as_ref()).into_owned();
         self.last_error.set(Arc::new((Timestamp::now(), message)));
     }
 

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     AcquireError, Backoff, DataAcquisition, Mode,
     journal::Journal,
+    one_line::one_line,
     panic::caught,
     status::{State, WorkerStatus},
     store::{Section, Store},
@@ -156,7 +157,7 @@ impl Work for Supervisor {
                     return Ok(());
                 }
                 Ended::Fault(AcquireError::Fatal(reason)) => {
-                    error!("stopped permanently: {reason}");
+                    error!("stopped permanently: {}", one_line(&reason));
                     self.status().fault(reason);
                     self.status().set_state(State::Failed);
                     return Ok(());

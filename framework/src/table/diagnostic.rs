@@ -1,6 +1,11 @@
 //! Mistakes in the configuration, each with its line.
 
-use std::{fmt, ops::Range};
+use std::{
+    fmt::{self, Write},
+    ops::Range,
+};
+
+use crate::one_line::is_special;
 
 /// A text with a configuration, and the name of its file.
 #[derive(Debug, Default)]
@@ -83,6 +88,7 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Visible(f);
         writeln!(f, "{}: {}", self.place, self.message)?;
         if let Some(snippet) = &self.snippet {
             f.write_str(snippet)?;
@@ -91,6 +97,19 @@ impl fmt::Display for Diagnostic {
             Some(hint) => writeln!(f, "hint: {hint}"),
             None => Ok(()),
         }
+    }
+}
+
+/// Text for a terminal, which a file must not control.
+struct Visible<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl Write for Visible<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let is_shown = |char| matches!(char, '\n' | '\t') || !is_special(char);
+        text.chars().try_for_each(|char| match is_shown(char) {
+            true => self.0.write_char(char),
+            false => write!(self.0, "{}", char.escape_debug()),
+        })
     }
 }
 

@@ -320,3 +320,90 @@ fn a_source_that_blocks_its_thread_ends_the_test_and_is_named() {
         "{breach}"
     );
 }
+
+/// Source that gives the answers of its configuration, the last one again and again.
+struct Scripted;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Script {
+    answers: Vec<String>,
+    #[serde(default)]
+    says: String,
+    #[serde(default)]
+    counts: Option<String>,
+}
+
+struct Speaker {
+    script: Script,
+    cx: SourceContext,
+}
+
+#[async_trait]
+impl DataAcquisition for Speaker {
+    async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
+        let answers = &mut self.script.answers;
+        let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+        let says = self.script.says.clone();
+        Err(match &*answer {
+            "batch" => return Ok(Some(Batch::now(vec![Reading::number("n", 1)]))),
+            "nothing" => return Ok(None),
+            "problem" => {
+                self.cx.set_problem(Some(&says));
+                return Ok(None);
+            }
+            "malformed" => AcquireError::malformed(says),
+            "misconfigured" => AcquireError::misconfigured(says),
+            "unavailable" => AcquireError::unavailable(says),
+            "silent" => AcquireError::silent(MINUTE).of_device(says),
+            "fatal" => AcquireError::fatal(says),
+            _ => panic!("{says}"),
+        })
+    }
+}
+
+impl SourcePlugin for Scripted {
+    const KIND: &'static str = "scripted";
+    const ABOUT: &'static str = "for these tests";
+    const SAMPLE: &'static str = "[sources.scripted]\nplugin = \"scripted\"\nanswers = [\"batch\"]\n";
+    type Config = Script;
+
+    fn mode(_: &Script) -> Mode {
+        Mode::Poll(Duration::from_secs(10))
+    }
+
+    fn build(script: Script, cx: &SourceContext) -> Result<Source, ConfigError> {
+        if let Some(name) = &script.counts {
+            cx.counter(name.clone().leak());
+        }
+        Ok(Source::new(Speaker { script, cx: cx.clone() }))
+    }
+}
+
+crate::register_source!(Scripted);
+
+#[test]
+fn what_a_device_says_stays_on_its_line_and_is_cut() {
+    let says = "a\\nERROR forged\\u001b[31m\\u007f";
+    let long = "x".repeat(1_000_000);
+    for says in [says, &long] {
+        for answer in ["problem", "malformed", "misconfigured", "unavailable", "silent", "fatal", "panic"] {
+            let config =
+                format!("[sources.x]\nplugin = \"scripted\"\nanswers = [\"{answer}\"]\nsays = \"{says}\"\n");
+            let ran = run(&config).for_(MINUTE);
+            for line in &ran.log {
+                let level = line.split(' ').next().unwrap();
+                assert!(["ERROR", "WARN", "INFO", "DEBUG"].contains(&level), "{answer}: {line}");
+                assert!(!line.starts_with("ERROR forged") && !line.contains(char::is_control), "{line}");
+                assert!(line.len() < 1300, "{answer}: {} bytes", line.len());
+            }
+            let source = &ran.health["sources"]["x"];
+            let shown =
+                if answer == "problem" { &source["problem"] } else { &source["last_error"]["message"] };
+            let shown = shown.as_str().unwrap();
+            assert!(!shown.contains(char::is_control), "{answer}: {shown}");
+            assert!(shown.len() < 1300, "{answer}: {} bytes", shown.len());
+            assert!(shown.contains("a\\nERROR forged\\u{1b}[31m\\u{7f}") || shown.contains("xxx"), "{shown}");
+        }
+    }
+}

@@ -38,7 +38,7 @@ async fn a_source_is_well_while_it_delivers() {
 
     publish(&program.store, "a", meter());
     a.health.malformed.increment();
-    a.health.status.fault("a `telegram` of \"rubbish\"".to_owned());
+    a.health.status.fault("a `telegram` of \"rubbish\"");
     let answer = program.get("/health").await;
     assert_eq!(answer.status, 200);
     let json = &answer.json()["sources"]["a"];
@@ -113,7 +113,7 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
     assert_eq!(program.get("/health").await.status, 503, "something waits, and it has delivered nothing");
     home.status.success(moment);
     home.refused.add(2);
-    home.status.fault("the broker is away".to_owned());
+    home.status.fault("the broker is away");
     let answer = program.get("/health").await;
     assert_eq!(answer.status, 200, "it delivers, so what waits is on its way");
     let shown = &answer.json()["publishers"]["home"];
