@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, watch};
 
 pub use crate::status::State;
 pub(crate) use crate::status::WorkerStatus;
-use crate::{Batch, Counter, Stats, Text, Timestamp, latest::Latest, scheduler::Progress};
+use crate::{AcquireError, Batch, Counter, Stats, Text, Timestamp, latest::Latest, scheduler::Progress};
 
 /// Batches that a reader of events may be behind before it misses some.
 const EVENT_BACKLOG: usize = 256;
@@ -64,6 +64,10 @@ pub struct Section {
     needed: OnceLock<Box<[Arc<Section>]>>,
     /// The same to the last time that the source was slowed down.
     braked: AtomicU64,
+    /// The newest answer was a fault.
+    fails: AtomicBool,
+    /// The newest answer was that the configuration does not fit it.
+    misfit: AtomicBool,
 }
 
 /// A batch in the store. It never changes.
@@ -201,6 +205,8 @@ impl Section {
             began: Instant::now(),
             confirmed: AtomicU64::new(0),
             braked: AtomicU64::new(0),
+            fails: AtomicBool::new(false),
+            misfit: AtomicBool::new(false),
             readers: OnceLock::new(),
             needed: OnceLock::new(),
         }
@@ -224,11 +230,22 @@ impl Section {
         self.braked.store(self.since(now), Ordering::Relaxed);
     }
 
-    /// Returns what the scheduler has against the source, although readings arrive.
-    pub(crate) fn problem(&self, now: Instant) -> Option<&'static str> {
+    /// Notes whether its newest answer is a fault. Only the section's supervisor calls this.
+    pub(crate) fn answered(&self, fault: Option<&AcquireError>) {
+        let is_misfit = matches!(fault, Some(AcquireError::Misconfigured { .. }));
+        self.fails.store(fault.is_some(), Ordering::Relaxed);
+        self.misfit.store(is_misfit, Ordering::Relaxed);
+    }
+
+    /// Returns what the scheduler has against the source, although it answers.
+    pub(crate) fn problem(&self, now: Instant) -> Option<String> {
+        if self.misfit.load(Ordering::Relaxed) {
+            return self.health.status.last_error().map(|error| error.1.clone());
+        }
+
         let braked = self.braked.load(Ordering::Relaxed);
         let is_recent = braked > 0 && self.since(now).saturating_sub(braked) < BRAKED_FOR.as_micros() as u64;
-        is_recent.then_some(BRAKED)
+        is_recent.then(|| BRAKED.to_owned())
     }
 
     /// Returns the newest batch at `now`; `None` before the first.
@@ -240,6 +257,18 @@ impl Section {
             stale_from = batches.fold(stale_from, Instant::min);
         }
         Some(View { snapshot, stale: now >= stale_from, stale_from })
+    }
+
+    /// Returns whether its device has been silent for `stale_after`, or one that its newest batch is made of. Without a
+    /// batch, a source may have nothing new for ever, but not fail.
+    pub(crate) fn is_stale(&self, now: Instant) -> bool {
+        match (self.view(now), self.confirmed.load(Ordering::Relaxed)) {
+            (Some(view), _) => view.stale,
+            (None, confirmed) => {
+                self.fails.load(Ordering::Relaxed)
+                    && now >= self.began + Duration::from_micros(confirmed) + self.stale_after
+            }
+        }
     }
 }
 
@@ -339,6 +368,20 @@ mod tests {
         let view = section.view(later + Duration::from_secs(29)).unwrap();
         assert!(!view.stale && view.stale_from > later);
         assert!(section.view(later + Duration::from_secs(30)).unwrap().stale);
+    }
+
+    #[test]
+    fn a_source_without_readings_is_well_for_ever_unless_it_fails() {
+        let store = store_of("commands", None);
+        let section = store.section("commands").unwrap();
+        let now = Instant::now();
+        section.confirm(now);
+        assert!(!section.is_stale(now + Duration::from_secs(3600)));
+        section.answered(Some(&AcquireError::malformed("noise")));
+        assert!(!section.is_stale(now + Duration::from_secs(29)));
+        assert!(section.is_stale(now + Duration::from_secs(30)));
+        section.answered(None);
+        assert!(!section.is_stale(now + Duration::from_secs(30)));
     }
 
     #[test]

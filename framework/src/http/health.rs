@@ -168,7 +168,7 @@ fn source(section: &Section, now: Instant) -> PluginHealth {
         .counts
         .0
         .extend(rare.map(|(name, count)| (name, count.get())).into_iter().filter(|(_, count)| *count > 0));
-    shown.problem = shown.problem.or_else(|| section.problem(now).map(str::to_owned));
+    shown.problem = shown.problem.or_else(|| section.problem(now));
     shown
 }
 
@@ -237,8 +237,8 @@ pub(crate) fn is_well(delivery: &Delivery) -> bool {
 
 /// Returns the word for its state; a source that should deliver but has been silent is `stale`.
 fn state(section: &Section, now: Instant) -> &'static str {
-    match (section.health.status.state(), section.view(now)) {
-        (State::Delivering, Some(view)) if view.stale => "stale",
-        (state, _) => state.as_str(),
+    match section.health.status.state() {
+        State::Delivering if section.is_stale(now) => "stale",
+        state => state.as_str(),
     }
 }

@@ -73,10 +73,11 @@ impl Outlet {
         brake: &mut Option<Brake>,
     ) -> Result<Infallible, AcquireError> {
         let is_rare = thinner.is_rare();
+        let mut has_failed = false;
         let section = Arc::clone(&self.section);
         section.health.progress.expect();
         loop {
-            if is_rare {
+            if is_rare && !has_failed {
                 self.wait_for_turn();
             }
             let mut acquired = source.acquire();
@@ -90,6 +91,7 @@ impl Outlet {
                 }
             };
             section.health.progress.step();
+            has_failed = acquired.is_err();
             let is_costly = match acquired {
                 Ok(Some(batch)) => self.deliver_due(thinner.arrived(batch, &section.health.superseded)),
                 Ok(None) => {
@@ -157,6 +159,7 @@ impl Outlet {
             info!("{news}");
         }
         self.answered = true;
+        self.section.answered(None);
         // Before the store, so that a batch that somebody has seen is never lost.
         self.journal.record(&self.section.name, &batch);
         self.store.publish(&self.section, batch);
@@ -177,6 +180,7 @@ impl Outlet {
             info!("{news}");
         }
         self.answered = true;
+        self.section.answered(None);
         self.section.confirm(Instant::now().into_std());
     }
 
@@ -211,7 +215,12 @@ impl Outlet {
             (Some(text), _) => warn!("{text}"),
             (None, _) => {}
         }
-        self.section.health.status.fault(message);
+        let status = &self.section.health.status;
+        status.fault(message);
+        if matches!(status.state(), State::Starting | State::Scheduled) {
+            status.set_state(State::Waiting);
+        }
+        self.section.answered(Some(fault));
     }
 
     fn braked(&mut self) {

@@ -407,3 +407,29 @@ fn what_a_device_says_stays_on_its_line_and_is_cut() {
         }
     }
 }
+
+#[test]
+fn a_source_that_only_fails_is_not_well_whatever_it_answered_before() {
+    for (answers, seconds, status, state, problem) in [
+        ("'nothing'", 600, "ok", "delivering", None),
+        ("'batch', 'nothing'", 600, "ok", "delivering", None),
+        ("'nothing', 'malformed'", 15, "ok", "delivering", None),
+        ("'nothing', 'malformed'", 600, "degraded", "stale", None),
+        ("'batch', 'malformed'", 600, "degraded", "stale", None),
+        ("'malformed'", 5, "degraded", "waiting", None),
+        ("'silent'", 5, "degraded", "waiting", None),
+        ("'misconfigured'", 5, "degraded", "waiting", Some("write `x = 1`")),
+        ("'nothing', 'misconfigured'", 15, "degraded", "delivering", Some("write `x = 1`")),
+        ("'batch', 'misconfigured'", 15, "degraded", "delivering", Some("write `x = 1`")),
+        ("'nothing', 'misconfigured'", 600, "degraded", "stale", Some("write `x = 1`")),
+        ("'misconfigured', 'nothing'", 15, "ok", "delivering", None),
+        ("'misconfigured', 'batch'", 15, "ok", "delivering", None),
+    ] {
+        let config =
+            format!("[sources.x]\nplugin = \"scripted\"\nanswers = [{answers}]\nsays = \"write `x = 1`\"\n");
+        let health = run(&config).for_(Duration::from_secs(seconds)).health;
+        let source = &health["sources"]["x"];
+        let seen = (&health["status"], &source["state"], source.get("problem").and_then(Json::as_str));
+        assert_eq!(seen, (&status.into(), &state.into(), problem), "{answers} after {seconds} s");
+    }
+}
