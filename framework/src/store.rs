@@ -24,7 +24,10 @@ use crate::{AcquireError, Batch, Counter, Stats, Text, Timestamp, latest::Latest
 const EVENT_BACKLOG: usize = 256;
 
 /// Reason for slowing a source down.
-pub(crate) const BRAKED: &str = "`acquire` returns without a pause, so the source is slowed down to 100 batches a second: its plugin must wait for \
+pub(crate) const BRAKED: &str = "`acquire` returns without a pause, so the source is slowed down to 100 answers a second: its plugin must wait for \
+     the device";
+/// The same for a source with batches.
+pub(crate) const BRAKED_BATCHES: &str = "`acquire` returns without a pause, so the source is slowed down to 100 answers a second: its plugin must wait for \
      the device, or `interval` thin the batches";
 /// Time for which `/health` reports it.
 const BRAKED_FOR: Duration = Duration::from_secs(60);
@@ -64,6 +67,8 @@ pub struct Section {
     needed: OnceLock<Box<[Arc<Section>]>>,
     /// The same to the last time that the source was slowed down.
     braked: AtomicU64,
+    /// There were batches among the answers for which it was.
+    braked_batches: AtomicBool,
     /// The newest answer was a fault.
     fails: AtomicBool,
     /// The newest answer was that the configuration does not fit it.
@@ -206,6 +211,7 @@ impl Section {
             confirmed: AtomicU64::new(0),
             braked: AtomicU64::new(0),
             fails: AtomicBool::new(false),
+            braked_batches: AtomicBool::new(false),
             misfit: AtomicBool::new(false),
             readers: OnceLock::new(),
             needed: OnceLock::new(),
@@ -225,8 +231,9 @@ impl Section {
     }
 
     /// Notes that the source was slowed down. Only the section's supervisor calls this.
-    pub(crate) fn braked(&self, now: Instant) {
+    pub(crate) fn braked(&self, now: Instant, has_batches: bool) {
         self.health.braked.increment();
+        self.braked_batches.store(has_batches, Ordering::Relaxed);
         self.braked.store(self.since(now), Ordering::Relaxed);
     }
 
@@ -245,7 +252,8 @@ impl Section {
 
         let braked = self.braked.load(Ordering::Relaxed);
         let is_recent = braked > 0 && self.since(now).saturating_sub(braked) < BRAKED_FOR.as_micros() as u64;
-        is_recent.then(|| BRAKED.to_owned())
+        let has_batches = self.braked_batches.load(Ordering::Relaxed);
+        is_recent.then(|| if has_batches { BRAKED_BATCHES } else { BRAKED }.to_owned())
     }
 
     /// Returns the newest batch at `now`; `None` before the first.

@@ -19,7 +19,7 @@ use crate::{
     AcquireError, Backoff, Batch, DataAcquisition, Faults, Period, Timestamp,
     journal::Journal,
     status::State,
-    store::{BRAKED, Section, Store},
+    store::{BRAKED, BRAKED_BATCHES, Section, Store},
 };
 
 /// Way of the batches of one source into journal and store, whatever its runs.
@@ -73,7 +73,7 @@ impl Outlet {
         brake: &mut Option<Brake>,
     ) -> Result<Infallible, AcquireError> {
         let is_rare = thinner.is_rare();
-        let mut has_failed = false;
+        let (mut has_failed, mut has_batches) = (false, false);
         let section = Arc::clone(&self.section);
         section.health.progress.expect();
         loop {
@@ -92,6 +92,7 @@ impl Outlet {
             };
             section.health.progress.step();
             has_failed = acquired.is_err();
+            has_batches |= matches!(acquired, Ok(Some(_)));
             let is_costly = match acquired {
                 Ok(Some(batch)) => self.deliver_due(thinner.arrived(batch, &section.health.superseded)),
                 Ok(None) => {
@@ -104,7 +105,7 @@ impl Outlet {
                 }
             };
             if let Some(rest) = brake.as_mut().and_then(|brake| brake.spend(is_costly)) {
-                self.braked();
+                self.braked(std::mem::take(&mut has_batches));
                 sleep(rest).await;
             }
         }
@@ -223,9 +224,10 @@ impl Outlet {
         self.section.answered(Some(fault));
     }
 
-    fn braked(&mut self) {
-        self.section.braked(Instant::now().into_std());
-        if let Some(text) = self.log.note(Kind::Braked, BRAKED) {
+    fn braked(&mut self, has_batches: bool) {
+        self.section.braked(Instant::now().into_std(), has_batches);
+        let message = if has_batches { BRAKED_BATCHES } else { BRAKED };
+        if let Some(text) = self.log.note(Kind::Braked, message) {
             warn!("{text}");
         }
     }

@@ -385,7 +385,10 @@ async fn a_source_that_returns_at_once_is_slowed_down_and_health_says_so() {
         let counted = count() - before;
         assert!((rate * 8..=rate * 12).contains(&counted), "{counted} in ten seconds");
         let now = Instant::now().into_std();
-        assert!(run.section.problem(now).unwrap().contains("slowed down"));
+        let problem = run.section.problem(now).unwrap();
+        assert!(problem.contains("slowed down to 100 answers a second"), "{problem}");
+        let has_batches = run.section.health.batches.get() > 0;
+        assert_eq!(problem.contains("`interval`"), has_batches, "{problem}");
         assert_eq!(run.section.problem(now + Duration::from_secs(61)), None);
         assert!(run.section.health.braked.get() > 0);
         run.stop.cancel();
