@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use tracing::warn;
 
-use crate::{Batch, Reading, Text, Timestamp, store::Health};
+use crate::{Batch, Reading, Text, Timestamp, Value, store::Health};
 
 /// Members of a source's object in `/data` that are no readings.
 const RESERVED: [&str; 2] = ["timestampUTC", "stale"];
@@ -14,6 +14,8 @@ const MOST_READINGS: usize = 1000;
 const LONGEST_NAME: usize = 128;
 /// Longest unit, in bytes.
 const LONGEST_UNIT: usize = 32;
+/// Longest text of a reading, in bytes.
+const LONGEST_TEXT: usize = 1024;
 /// A batch that was taken earlier or later than this has the time of a clock that is wrong.
 const OLDEST_SECONDS: i64 = 24 * 3600;
 const NEWEST_SECONDS: i64 = 60;
@@ -36,6 +38,7 @@ enum Breach {
     Reserved,
     TooMany,
     Unit,
+    Text,
     Time,
 }
 
@@ -44,7 +47,7 @@ impl Tidy {
     pub(super) fn mend(&mut self, batch: &mut Batch, now: Timestamp, health: &Health) {
         self.mend_time(batch, now, health);
         let is_known = |(reading, (name, unit)): (&Reading, &(Text, Option<Text>))| {
-            reading.name == *name && reading.unit == *unit
+            reading.name == *name && reading.unit == *unit && !is_too_long(&reading.value)
         };
         let readings = &batch.readings;
         if readings.len() != self.known.len() || !readings.iter().zip(&self.known).all(is_known) {
@@ -70,14 +73,15 @@ impl Tidy {
             }
             let name = &reading.name;
             let (breach, what) = match () {
-                () if !is_plain(name, LONGEST_NAME) => (Breach::Name, "is not a text of 1 to 128 bytes without control characters"),
-                () if RESERVED.contains(&name.as_str()) => (Breach::Reserved, "is reserved in `/data`"),
+                () if !is_plain(name, LONGEST_NAME) => (Breach::Name, "has a name that is not a text of 1 to 128 bytes without control characters"),
+                () if RESERVED.contains(&name.as_str()) => (Breach::Reserved, "has a name that is reserved in `/data`"),
                 () if names.len() == MOST_READINGS => (Breach::TooMany, "is one of more than 1000 in a batch"),
+                () if is_too_long(&reading.value) => (Breach::Text, "has a text of more than 1024 bytes"),
                 () if !names.insert(name.clone()) => (Breach::Duplicate, "is in the batch twice"),
                 () => return true,
             };
             health.left_out.increment();
-            self.log(breach, || format!("a reading is left out: its name `{}` {what}", excerpt(name)));
+            self.log(breach, || format!("the reading `{}` is left out: it {what}", excerpt(name)));
             false
         });
         let after = batch.readings.iter().map(|reading| (&reading.name, &reading.unit));
@@ -110,6 +114,10 @@ impl Tidy {
 
 fn is_plain(text: &str, longest: usize) -> bool {
     !text.trim().is_empty() && text.len() <= longest && !text.contains(char::is_control)
+}
+
+fn is_too_long(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if text.len() > LONGEST_TEXT)
 }
 
 fn excerpt(text: &str) -> String {
@@ -161,6 +169,18 @@ mod tests {
         let (shown, left_out) = mended(&mut tidy, many);
         assert_eq!((shown.len(), left_out), (1000, 9000));
         assert_eq!(shown[999], "r999=999");
+    }
+
+    #[test]
+    fn a_long_text_is_left_out_also_after_short_ones_and_said_once() {
+        let mut tidy = Tidy::default();
+        let readings = |length: usize| vec![Reading::text("id", "x".repeat(length)), Reading::number("a", 1)];
+        for (length, left_out) in [(1024, 0), (1025, 1), (20_000_000, 1), (3, 0), (1025, 1)] {
+            let (shown, count) = mended(&mut tidy, readings(length));
+            assert_eq!((shown.len(), count), (2 - left_out as usize, left_out), "{length} bytes");
+            assert_eq!(shown.last().unwrap(), "a=1");
+        }
+        assert_eq!(tidy.logged.len(), 1);
     }
 
     #[test]

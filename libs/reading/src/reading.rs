@@ -113,6 +113,7 @@ impl Reading {
 /// | a name is a text of 1 to 128 bytes, and none of `timestampUTC` and `stale` | the reading is left out |
 /// | names are unique | the first reading counts |
 /// | there are at most 1000 readings | the first ones count |
+/// | a text has at most 1024 bytes | the reading is left out |
 /// | a unit is a text of at most 32 bytes | the reading has no unit |
 /// | `taken_at` is at most a day old, at most a minute ahead, and not before that of the last batch | the time of arrival |
 #[derive(Clone, Debug, PartialEq, Eq)]
