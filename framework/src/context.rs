@@ -18,6 +18,22 @@ use crate::{
     stated_units::Statement,
 };
 
+/// Counters of the framework in `/health`, of sources and of publishers.
+const COUNTERS: [&str; 12] = [
+    "batches",
+    "superseded",
+    "malformed",
+    "reopened",
+    "braked",
+    "left_out",
+    "redated",
+    "records",
+    "failures",
+    "refused",
+    "expired",
+    "panics",
+];
+
 /// Context of one source, publisher or endpoint: its name, its state directory, its statistics.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -105,7 +121,11 @@ impl Context {
 
     /// Returns the counter called `name`, such as `parity_errors`, which `/health` shows with the source or publisher.
     /// The same name is the same counter.
+    ///
+    /// # Panics
+    /// Panics if the name is not of lower-case letters, digits and `_`, or is one of the framework's, such as `batches`.
     pub fn counter(&self, name: &'static str) -> Counter {
+        check_name("counter", name, &COUNTERS);
         let mut stats = self.stats.lock();
         if let Some((_, counter)) = stats.counters.iter().find(|(known, _)| *known == name) {
             return counter.clone();
@@ -116,7 +136,11 @@ impl Context {
     }
 
     /// Registers a text that `/health` shows, such as the `framing` of a device.
+    ///
+    /// # Panics
+    /// Panics if the name is not of lower-case letters, digits and `_`, or is `listen`, which is the framework's.
     pub fn fact(&self, name: &'static str) -> Fact {
+        check_name("fact", name, &["listen"]);
         Fact { name, stats: self.stats.clone() }
     }
 
@@ -124,6 +148,17 @@ impl Context {
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
+}
+
+/// Panics unless the name can be a member of `/health` beside these: a second one of that name would be lost.
+fn check_name(what: &str, name: &str, taken: &[&str]) {
+    let is_word = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    assert!(
+        is_word,
+        "`{name}` is no name of a {what}: expected lower-case letters, digits and `_`, such as `parity_errors`"
+    );
+    assert!(!taken.contains(&name), "the {what} `{name}` is the framework's: choose another name");
 }
 
 /// Context of one source: a [`Context`], and what only a source has.

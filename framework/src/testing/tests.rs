@@ -433,3 +433,23 @@ fn a_source_that_only_fails_is_not_well_whatever_it_answered_before() {
         assert_eq!(seen, (&status.into(), &state.into(), problem), "{answers} after {seconds} s");
     }
 }
+
+#[test]
+fn a_counter_with_a_name_that_health_cannot_show_is_a_mistake_of_its_section() {
+    let checked = |name: &str| {
+        let config =
+            format!("[sources.x]\nplugin = \"scripted\"\nanswers = [\"batch\"]\ncounts = \"{name}\"\n");
+        catch_unwind(|| drop(run(&config))).map_err(crate::panic::message)
+    };
+    for name in ["parity_errors", "crc16"] {
+        assert_eq!(checked(name), Ok(()));
+    }
+    for name in ["", "a b", "Errors", "a\\nb", "a\\\"b", "é"] {
+        let message = checked(name).unwrap_err();
+        assert!(message.contains("expected lower-case letters, digits and `_`"), "{name}: {message}");
+    }
+    for name in ["batches", "panics", "refused", "redated"] {
+        let message = checked(name).unwrap_err();
+        assert!(message.contains(&format!("the counter `{name}` is the framework's")), "{message}");
+    }
+}
