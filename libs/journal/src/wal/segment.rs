@@ -8,16 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::FallocateFlags;
-
 use crate::{
     paths::{MODE, folder, with_suffix},
     time::Epoch,
     wal::{Encoder, Position, frame},
 };
-
-/// Bytes for which a new file gets room: what a household records until the next checkpoint.
-const RESERVED: u64 = 512 * 1024;
 
 /// Part of a segment that is in its file.
 #[derive(Debug, Default)]
@@ -189,9 +184,6 @@ pub(crate) fn create(database: &Path, number: u64) -> io::Result<File> {
     let path = segment_path(database, number);
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(MODE).open(&path)?;
-    // Blocks that are assigned one by one would cost two more written pages each time, which wears a memory card. Where a
-    // file system cannot do it in advance, it does so later.
-    let _ = rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, RESERVED);
     File::open(folder(&path))?.sync_all()?;
     Ok(file)
 }
