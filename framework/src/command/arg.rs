@@ -236,10 +236,7 @@ impl Arg {
         let is_more = self.max.is_some_and(|max| number.compare(max).is_gt());
         if is_less || is_more {
             return Some(match (self.min, self.max) {
-                (Some(min), Some(max)) => match &self.unit {
-                    Some(unit) => format!("{min} to {max} {unit}"),
-                    None => format!("{} from {min} to {max}", self.noun()),
-                },
+                (Some(min), Some(max)) => format!("{unit} from {min} to {max}"),
                 (Some(min), None) => format!("{unit}, at least {min}"),
                 (_, max) => format!("{unit}, at most {}", max.unwrap_or(number)),
             });

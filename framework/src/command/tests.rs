@@ -54,8 +54,8 @@ fn a_wrong_value_is_answered_with_what_was_expected() {
         ),
         (target(), vec![json!("warm")], "must be a number, such as -5"),
         (target().default(21), vec![json!("warm")], "must be a number, such as 21"),
-        (target(), vec![json!(-5.5)], "is -5.5, expected -5 to 30 °C"),
-        (target(), vec![json!("30.5")], "is 30.5, expected -5 to 30 °C"),
+        (target(), vec![json!(-5.5)], "is -5.5, expected °C from -5 to 30"),
+        (target(), vec![json!("30.5")], "is 30.5, expected °C from -5 to 30"),
         (target(), vec![json!(20.3)], "is 20.3, expected °C in steps of 0.5 from -5"),
         (
             Arg::integer("x", ""),

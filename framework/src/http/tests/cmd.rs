@@ -73,7 +73,7 @@ async fn a_link_and_a_body_are_checked_alike() {
     // The template of /cmds leaves the values empty.
     let defaults = program.get("/cmd?name=heat&target=20&mode=&fan=&minutes=").await;
     assert_eq!(defaults.json(), r#"{"target":20,"mode":"eco","fan":false}"#);
-    let beyond = "argument `target` is -5.5, expected -5 to 30 °C";
+    let beyond = "argument `target` is -5.5, expected °C from -5 to 30";
     let posted = program.post("/cmd", r#"{"name":"heat","args":{"target":-5.5}}"#).await;
     for answer in [program.get("/cmd?name=heat&target=-5.5").await, posted] {
         assert_eq!((answer.error(), answer.message().as_str()), ((400, "bad_argument".to_owned()), beyond));

