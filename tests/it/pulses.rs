@@ -329,7 +329,8 @@ fn after_a_power_cut_the_count_is_no_less_than_the_journal_has() {
     drop(program);
     fs::write(&disk, &committed).unwrap();
     let program = Program::with_config(folder.path(), &config);
-    program.until("/data/heat", "as in the file", |json| json["pulses"] == 10);
+    // Unless the journal had saved the count already, by which it knows that the file is older.
+    program.until("/data/heat", "as in the file", |json| json["pulses"] == 10 || json["pulses"] == 1000);
     assert_eq!(problem(&program), None);
 }
 
