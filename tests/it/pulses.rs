@@ -1,6 +1,12 @@
 //! Pulses on a serial line, counts and commands over HTTP.
 
-use std::{fs, os::unix::fs::symlink, path::Path, thread, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use rustix::process::Signal;
 
@@ -328,9 +334,11 @@ fn after_a_power_cut_the_count_is_no_less_than_the_journal_has() {
     program.until("/data/heat", "set", |json| json["pulses"] == 1000);
     drop(program);
     fs::write(&disk, &committed).unwrap();
+    // File systems keep the time of a coarse clock, which may be that of before the last reading.
+    let later = SystemTime::now() + Duration::from_secs(1);
+    fs::File::options().write(true).open(&disk).unwrap().set_modified(later).unwrap();
     let program = Program::with_config(folder.path(), &config);
-    // Unless the journal had saved the count already, by which it knows that the file is older.
-    program.until("/data/heat", "as in the file", |json| json["pulses"] == 10 || json["pulses"] == 1000);
+    program.until("/data/heat", "as in the file", |json| json["pulses"] == 10);
     assert_eq!(problem(&program), None);
 }
 
