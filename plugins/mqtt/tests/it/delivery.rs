@@ -298,6 +298,7 @@ pub(crate) async fn a_source_of_texts_has_a_state() {
     deliver(&mut home, &[record("grid", Timestamp::now(), grid(1))]).await;
     let grid = |heard: &[Heard]| heard.iter().filter(|heard| heard.topic == "smartmeter/grid/state").count();
     watcher.until("the numbers", |heard| grid(heard) > 0).await;
+    assert_eq!(watcher.on("smartmeter/grid/state").len(), 1);
 }
 
 pub(crate) async fn a_source_that_is_gone_is_offline() {
