@@ -26,8 +26,9 @@ pub const TESTS: &[Test] = &[
 /// page lets go of them with the next reading, the history with the clock.
 fn until_complete(household: &Household, browser: &Browser) {
     const COMPARED: usize = 50;
-    let body =
-        "return Array.from(document.querySelectorAll('.spark tbody tr'), (row) => row.cells[1].textContent);";
+    // The card is made anew when the page has the list of series, with its table closed.
+    let body = "for (const details of document.querySelectorAll('.spark details')) details.open = true; \
+                return Array.from(document.querySelectorAll('.spark tbody tr'), (row) => row.cells[1].textContent);";
     browser.until("the last hour without holes", || {
         let path = format!("/history/{METER}/CURRENT_POWER_SUM?from=-60m&step=1m");
         let means = household.program().get(&path).1["mean"].clone();
@@ -55,7 +56,6 @@ fn after_return() {
     browser.until("live", || digits(&browser.text("hero-power")) == "459");
     household.send(&reading(500.0));
     browser.until("live", || digits(&browser.text("hero-power")) == "500");
-    browser.script("document.querySelector('.spark details').open = true;", &[]);
     browser.hide(true);
     unheard(&household);
     browser.hide(false);
@@ -71,7 +71,6 @@ fn after_reconnection() {
     let browser = Browser::open("en-US");
     browser.goto(&proxy.url());
     browser.until("live", || digits(&browser.text("hero-power")) == "459");
-    browser.script("document.querySelector('.spark details').open = true;", &[]);
     proxy.fail(Fault::Cut);
     browser.await_shown("offline");
     unheard(&household);
