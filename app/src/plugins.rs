@@ -2,15 +2,22 @@
 //!
 //! The linker drops a crate that nothing names, and its registration with it: so there is a line for each.
 
-use plugin_csv as _;
-use plugin_d0 as _;
-use plugin_derived as _;
-use plugin_exec as _;
-use plugin_influx as _;
-use plugin_mqtt as _;
-use plugin_s0 as _;
-use plugin_sml as _;
-use plugin_thermal as _;
-use plugin_volkszaehler as _;
-use plugin_vzlogger as _;
-use plugin_webhook as _;
+/// Links each plugin whose feature is on.
+macro_rules! link {
+    ($($feature:literal => $plugin:ident,)*) => { $(#[cfg(feature = $feature)] use $plugin as _;)* };
+}
+
+link! {
+    "csv" => plugin_csv,
+    "d0" => plugin_d0,
+    "derived" => plugin_derived,
+    "exec" => plugin_exec,
+    "influx" => plugin_influx,
+    "mqtt" => plugin_mqtt,
+    "s0" => plugin_s0,
+    "sml" => plugin_sml,
+    "thermal" => plugin_thermal,
+    "volkszaehler" => plugin_volkszaehler,
+    "vzlogger" => plugin_vzlogger,
+    "webhook" => plugin_webhook,
+}

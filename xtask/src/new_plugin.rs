@@ -94,8 +94,14 @@ impl NewPlugin {
             files.push((path, text));
             Ok::<_, String>(())
         };
-        edit("app/Cargo.toml", |text, _, name| sorted_in(text, "plugin-", &dependency(name)))?;
-        edit("app/src/plugins.rs", |text, _, name| sorted_in(text, "use plugin_", &import(name)))?;
+        edit("app/Cargo.toml", |text, _, name| {
+            let text = sorted_in(text, |line| line.starts_with("    \""), &in_default(name))?;
+            let text = sorted_in(&text, |line| line.contains("[\"dep:plugin-"), &feature(name))?;
+            sorted_in(&text, |line| line.starts_with("plugin-"), &dependency(name))
+        })?;
+        edit("app/src/plugins.rs", |text, _, name| {
+            sorted_in(text, |line| line.contains("\" => plugin_"), &link(name))
+        })?;
         edit("docs/configuration.md", documented)?;
         Ok(Self { role, name: name.to_owned(), files })
     }
@@ -149,26 +155,38 @@ fn is_there(root: &Path, name: &str) -> Result<String, String> {
          - the folder plugins/{name}\n"
     );
     let lines = [
+        ("app/Cargo.toml", "the line ", in_default(name)),
+        ("app/Cargo.toml", "the line ", feature(name)),
         ("app/Cargo.toml", "the line ", dependency(name)),
-        ("app/src/plugins.rs", "the line ", import(name)),
+        ("app/src/plugins.rs", "the line ", link(name)),
         ("docs/configuration.md", "the section ", heading(name)),
     ];
     for (path, what, line) in lines {
         if read(&root.join(path))?.lines().any(|found| found == line) {
-            message += &format!("- in {path}, {what}{line}\n");
+            message += &format!("- in {path}, {what}{}\n", line.trim());
         }
     }
     Ok(message)
 }
 
-/// Returns its line in `app/Cargo.toml`.
+/// Returns its line in `app/Cargo.toml`, below `default`.
+fn in_default(name: &str) -> String {
+    format!("    \"{name}\",")
+}
+
+/// Returns its line in `app/Cargo.toml`, below `[features]`.
+fn feature(name: &str) -> String {
+    format!("{name} = [\"dep:plugin-{name}\"]")
+}
+
+/// Returns its line in `app/Cargo.toml`, below `[dependencies]`.
 fn dependency(name: &str) -> String {
-    format!("plugin-{name} = {{ path = \"../plugins/{name}\" }}")
+    format!("plugin-{name} = {{ path = \"../plugins/{name}\", optional = true }}")
 }
 
 /// Returns its line in `app/src/plugins.rs`.
-fn import(name: &str) -> String {
-    format!("use plugin_{name} as _;")
+fn link(name: &str) -> String {
+    format!("    \"{name}\" => plugin_{name},")
 }
 
 /// Returns the heading of its section in `docs/configuration.md`.
@@ -183,16 +201,15 @@ fn kinds(root: &Path) -> Result<Vec<String>, String> {
     Ok(folders.flatten().filter_map(|folder| folder.file_name().into_string().ok()).collect())
 }
 
-/// Returns a text with a line among those with this prefix, in their order. One that is there is not added again.
-fn sorted_in(text: &str, prefix: &str, new: &str) -> Option<String> {
+/// Returns a text with a line among the first ones that are `like` it, in their order. One that is there is not added
+/// again.
+fn sorted_in(text: &str, like: impl Fn(&str) -> bool, new: &str) -> Option<String> {
     let mut lines: Vec<_> = text.lines().collect();
     if lines.contains(&new) {
         return Some(text.to_owned());
     }
-    let first = lines.iter().position(|line| line.starts_with(prefix))?;
-    let count = lines[first..].iter().take_while(|line| line.starts_with(prefix)).count();
-    let key = |line: &str| line.trim_start_matches(prefix).split([' ', '=']).next().map(str::to_owned);
-    let before = lines[first..first + count].iter().take_while(|line| key(line) < key(new)).count();
+    let first = lines.iter().position(|line| like(line))?;
+    let before = lines[first..].iter().take_while(|line| like(line) && **line < new).count();
     lines.insert(first + before, new);
     Some(lines.join("\n") + "\n")
 }

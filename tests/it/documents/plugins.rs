@@ -36,16 +36,24 @@ fn forgotten(
                 lacks(&format!("{own}/{file}"), "add this file".to_owned());
             }
         }
-        let dependency = format!("plugin-{folder} = {{ path = \"../plugins/{folder}\" }}");
-        if !has_line(MANIFEST, &dependency) {
-            lacks(MANIFEST, format!("add below [dependencies]: {dependency}"));
+        for (table, line) in [
+            ("`default` in [features]", format!("\"{folder}\",")),
+            ("[features]", format!("{folder} = [\"dep:plugin-{folder}\"]")),
+            (
+                "[dependencies]",
+                format!("plugin-{folder} = {{ path = \"../plugins/{folder}\", optional = true }}"),
+            ),
+        ] {
+            if !has_line(MANIFEST, &line) {
+                lacks(MANIFEST, format!("add below {table}: {line}"));
+            }
         }
-        let import = format!("use plugin_{} as _;", folder.replace('-', "_"));
-        if !has_line(LIST, &import) {
-            lacks(LIST, format!("add the line: {import}"));
+        let link = format!("\"{folder}\" => plugin_{folder},");
+        if !has_line(LIST, &link) {
+            lacks(LIST, format!("add the line: {link}"));
         }
         let is_linked = linked.iter().any(|plugin| plugin.kind == folder);
-        if !is_linked && has_line(LIST, &import) {
+        if !is_linked && has_line(LIST, &link) {
             let macros = "register_source!, register_publisher! or register_endpoint!";
             lacks(
                 &format!("{own}/src/lib.rs"),
@@ -118,8 +126,12 @@ fn every_plugin_is_linked_and_documented() {
 #[test]
 fn every_forgotten_place_is_named_at_once() {
     let complete = [
-        ("app/Cargo.toml", "[dependencies]\nplugin-tide = { path = \"../plugins/tide\" }\n"),
-        ("app/src/plugins.rs", "use plugin_tide as _;\n"),
+        (
+            "app/Cargo.toml",
+            "[features]\ndefault = [\n    \"tide\",\n]\ntide = [\"dep:plugin-tide\"]\n\n\
+             [dependencies]\nplugin-tide = { path = \"../plugins/tide\", optional = true }\n",
+        ),
+        ("app/src/plugins.rs", "link! {\n    \"tide\" => plugin_tide,\n}\n"),
         ("docs/configuration.md", "### `plugin = \"tide\"`\n\n| `port` | | |\n| `height` | | |\n"),
         ("plugins/tide/Cargo.toml", ""),
         ("plugins/tide/README.md", "## Configuration\n\n| `port` | | |\n| `height` | | |\n"),
@@ -144,8 +156,10 @@ fn every_forgotten_place_is_named_at_once() {
             "plugins/wind/README.md: add this file",
             "plugins/wind/sample.toml: add this file",
             "plugins/wind/src/lib.rs: add this file",
-            "app/Cargo.toml: add below [dependencies]: plugin-wind = { path = \"../plugins/wind\" }",
-            "app/src/plugins.rs: add the line: use plugin_wind as _;",
+            "app/Cargo.toml: add below `default` in [features]: \"wind\",",
+            "app/Cargo.toml: add below [features]: wind = [\"dep:plugin-wind\"]",
+            "app/Cargo.toml: add below [dependencies]: plugin-wind = { path = \"../plugins/wind\", optional = true }",
+            "app/src/plugins.rs: add the line: \"wind\" => plugin_wind,",
             "docs/configuration.md: add a section ### `plugin = \"wind\"` with a row for each key",
             "docs/configuration.md: below ### `plugin = \"tide\"`: add the row | `height` | … | … |",
             "docs/configuration.md: below ### `plugin = \"tide\"`: remove the row of `depth`, which is not a key",

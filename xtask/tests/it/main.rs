@@ -98,8 +98,10 @@ fn names_that_cannot_be_are_refused_with_a_better_one_and_nothing_is_written() {
         taken,
         "error: plugins/thermal is there already: choose another name, or remove the plugin from all its places:\n\
          - the folder plugins/thermal\n\
-         - in app/Cargo.toml, the line plugin-thermal = { path = \"../plugins/thermal\" }\n\
-         - in app/src/plugins.rs, the line use plugin_thermal as _;\n\
+         - in app/Cargo.toml, the line \"thermal\",\n\
+         - in app/Cargo.toml, the line thermal = [\"dep:plugin-thermal\"]\n\
+         - in app/Cargo.toml, the line plugin-thermal = { path = \"../plugins/thermal\", optional = true }\n\
+         - in app/src/plugins.rs, the line \"thermal\" => plugin_thermal,\n\
          - in docs/configuration.md, the section ### `plugin = \"thermal\"`\n"
     );
     let role = refusal(folder.path(), &["new-plugin", "sink", "tide"]);
@@ -126,8 +128,13 @@ fn a_new_plugin_is_in_the_lists_in_their_order_and_the_next_step_is_said() {
         assert!(refusal(&below, &["new-plugin", role, name]).contains("is there already"));
     }
     let [manifest, list, reference] = lists(folder.path()).try_into().unwrap();
-    for (text, prefix) in [(&manifest, "plugin-"), (&list, "use plugin_")] {
-        let lines: Vec<_> = text.lines().filter(|line| line.starts_with(prefix)).collect();
+    for (text, part) in [
+        (&manifest, " = { path = \"../plugins/"),
+        (&manifest, " = [\"dep:plugin-"),
+        (&manifest, "    \""),
+        (&list, "\" => plugin_"),
+    ] {
+        let lines: Vec<_> = text.lines().filter(|line| line.contains(part)).collect();
         assert!(lines.is_sorted() && lines.iter().any(|line| line.contains("tide")), "{lines:?}");
     }
     let place = |heading: &str| reference.find(heading).unwrap_or_else(|| panic!("{heading}"));
