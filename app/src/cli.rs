@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{config_file::ConfigFile, decode, demo, failure::Failure, probe, record, run, transfer};
+use crate::{config_file::ConfigFile, decode, demo, failure::Failure, health, probe, record, run, transfer};
 
 /// Reads the energy meters of a household and serves them as JSON.
 #[derive(Parser)]
@@ -33,6 +33,8 @@ struct RunArgs {
 enum Command {
     /// Check the configuration, and report every mistake
     Check(ConfigFile),
+    /// Ask the running program for its health: status 0 if everything works
+    Health(health::Health),
     /// List the plugins of this program
     Plugins,
     /// Print a plugin's commented configuration
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
         None if cli.run.demo => demo::run(&cli.run.file),
         None => cli.run.file.load().map_err(Failure::from).and_then(|(_, config)| run::run(config, None)),
         Some(Command::Check(file)) => check(&file),
+        Some(Command::Health(health)) => health::run(&health),
         Some(Command::Plugins) => plugins(),
         Some(Command::Sample { plugin }) => sample(&plugin),
         Some(Command::Decode { file }) => decode::run(&file),

@@ -5,6 +5,7 @@ mod config_file;
 mod decode;
 mod demo;
 mod failure;
+mod health;
 mod log;
 mod plugins;
 mod probe;

@@ -11,6 +11,7 @@ mod derived;
 mod documents;
 mod exec;
 mod greedy_clients;
+mod health;
 mod history;
 mod journal;
 mod journal_document;
