@@ -73,7 +73,7 @@ pub fn main() -> ExitCode {
             "these options are for a run of the program: before a command, only `--config` is possible\n",
         )),
         None if cli.run.demo => demo::run(&cli.run.file),
-        None => cli.run.file.load().map_err(Failure::from).and_then(|(_, config)| run::run(config, None)),
+        None => cli.run.file.files().map_err(Failure::from).and_then(run::run_files),
         Some(Command::Check(file)) => check(&file),
         Some(Command::Health(health)) => health::run(&health),
         Some(Command::Plugins) => plugins(),
@@ -94,9 +94,17 @@ pub fn main() -> ExitCode {
 }
 
 fn check(file: &ConfigFile) -> Result<(), Failure> {
-    let (name, config) = file.load()?;
+    let files = file.files()?;
+    let config = files.load()?;
+    let name = files.path().map_or_else(
+        || files.name(),
+        |path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string(),
+    );
     let mut out = io::stdout().lock();
     writeln!(out, "{name}: configuration OK; serves http://{}/data", config.server.listen)?;
+    for file in config.files.iter().skip(1) {
+        writeln!(out, "  and {file}")?;
+    }
     for source in &config.sources {
         let device = source.device.as_deref().unwrap_or("no device");
         writeln!(out, "  {}: plugin {}, {device}", source.name, source.plugin.kind)?;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use framework::{Config, Diagnostics, Setting};
+use framework::{Config, ConfigFiles, Diagnostics, Setting};
 
 /// The configuration file, and the options of the original program that set its keys.
-#[derive(Args, Default)]
+#[derive(Args, Clone, Default)]
 pub(crate) struct ConfigFile {
     /// The configuration [default: config.toml, else /etc/smartmeter/config.toml]
     #[arg(long, value_name = "FILE", global = true)]
@@ -36,13 +36,16 @@ impl ConfigFile {
         self.port.is_some() || self.serial_port.is_some() || self.s0_pin.is_some() || self.state_dir.is_some()
     }
 
-    /// Returns the options of the original program, as keys of the configuration in `file`.
-    pub(crate) fn settings(&self, file: &str) -> Vec<Setting> {
+    /// Returns the options of the original program, as keys of the configuration in these files.
+    pub(crate) fn settings(&self, files: &[&str]) -> Vec<Setting> {
         if !self.has_keys() {
             return Vec::new();
         }
-        // The framework reports a file that is not TOML.
-        let file: toml::Table = file.parse().unwrap_or_default();
+        let mut file = toml::Table::new();
+        for text in files {
+            // The framework reports a file that is not TOML.
+            merge(&mut file, text.parse().unwrap_or_default());
+        }
         let mut settings = Vec::new();
         if let Some(port) = self.port {
             let server = file.get("server").and_then(|server| server.get("listen"));
@@ -68,29 +71,39 @@ impl ConfigFile {
         settings
     }
 
-    /// Reads and checks the configuration. Returns the name of its file, too.
-    pub(crate) fn load(&self) -> Result<(String, Config), Diagnostics> {
-        match self.path() {
-            Some(path) => {
-                let config = Config::load(&path, |text| self.settings(text))?;
-                let path = std::path::absolute(&path).unwrap_or(path);
-                Ok((path.display().to_string(), config))
-            }
-            None if self.serial_port.is_some() || self.s0_pin.is_some() => {
-                let name = "command line";
-                Ok((name.to_owned(), Config::parse(name, "", &self.settings(""))?))
-            }
-            None => Err(Diagnostics::file(
+    /// Returns the files of the configuration, with the keys that the options set.
+    pub(crate) fn files(&self) -> Result<ConfigFiles, Diagnostics> {
+        let path = self.path();
+        if path.is_none() && self.serial_port.is_none() && self.s0_pin.is_none() {
+            return Err(Diagnostics::file(
                 "config.toml",
                 "there is no such file here, and no /etc/smartmeter/config.toml",
                 "`smartmeter --demo` runs without one; `smartmeter sample d0 > config.toml` begins one",
-            )),
+            ));
         }
+        let options = self.clone();
+        Ok(ConfigFiles::new(path).with_settings(move |files| options.settings(files)))
+    }
+
+    /// Reads and checks the configuration.
+    pub(crate) fn load(&self) -> Result<Config, Diagnostics> {
+        self.files()?.load()
     }
 
     fn path(&self) -> Option<PathBuf> {
         let usual = || ["config.toml", "/etc/smartmeter/config.toml"].map(PathBuf::from);
         self.config.clone().or_else(|| usual().into_iter().find(|path| path.exists()))
+    }
+}
+
+/// Adds the keys of a file to those of earlier ones.
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(there)), toml::Value::Table(table)) => merge(there, table),
+            (Some(_), _) => {}
+            (None, value) => drop(into.insert(key, value)),
+        }
     }
 }
 

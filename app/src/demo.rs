@@ -23,8 +23,8 @@ pub(crate) fn run(options: &ConfigFile) -> Result<(), Failure> {
         household.meter_port().display(),
         household.pulse_port().display(),
     );
-    let config = Config::parse("demo", &text, &options.settings(&text))?;
-    run::run(config, Some(SIMULATED))
+    let config = Config::parse("demo", &text, &options.settings(&[&text]))?;
+    run::run(config, None, Some(SIMULATED))
 }
 
 /// Folder for the state of a simulated household, removed at the end.

@@ -31,7 +31,7 @@ pub(crate) struct Health {
 
 /// Prints the status, and succeeds if it is `ok`.
 pub(crate) fn run(health: &Health) -> Result<(), Failure> {
-    let (_, config) = health.file.load()?;
+    let config = health.file.load()?;
     let address = reachable(config.server.listen);
     let body = ask(address).map_err(|error| {
         Failure::fault(format!(

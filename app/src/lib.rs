@@ -11,6 +11,7 @@ mod plugins;
 mod probe;
 mod record;
 mod run;
+mod setup;
 mod transfer;
 
 pub use crate::cli::main;

@@ -1,13 +1,25 @@
 //! Runs a configuration until a signal ends it.
 
-use framework::{Config, Service};
+use std::sync::Arc;
+
+use framework::{Config, ConfigFiles, Service, Setup};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::{failure::Failure, log};
+use crate::{failure::Failure, log, setup::Machine};
+
+/// Runs the configuration of these files until Ctrl+C or SIGTERM.
+pub(crate) fn run_files(files: ConfigFiles) -> Result<(), Failure> {
+    let config = files.load()?;
+    run(config, Some(Setup::new(files, Arc::new(Machine))), None)
+}
 
 /// Runs the configuration until Ctrl+C or SIGTERM. `simulated` is the log line about devices that are not real.
-pub(crate) fn run(config: Config, simulated: Option<&'static str>) -> Result<(), Failure> {
+pub(crate) fn run(
+    config: Config,
+    setup: Option<Setup>,
+    simulated: Option<&'static str>,
+) -> Result<(), Failure> {
     let _log = log::start();
     for warning in &config.warnings {
         warn!("{warning}");
@@ -29,7 +41,10 @@ pub(crate) fn run(config: Config, simulated: Option<&'static str>) -> Result<(),
             info!("no source is configured; `smartmeter sample d0` prints one");
         }
     });
-    let service = Service::new(config).listen(listener);
+    let mut service = Service::new(config).listen(listener);
+    if let Some(setup) = setup {
+        service = service.with_setup(setup);
+    }
     if simulated.is_some() { service.simulated() } else { service }.run(stop)?;
     info!("ended");
     Ok(())

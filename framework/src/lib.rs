@@ -33,6 +33,7 @@ mod publisher;
 mod scheduler;
 mod service;
 mod serving;
+mod setup;
 mod source;
 mod stated_units;
 mod status;
@@ -55,8 +56,9 @@ pub use crate::{
     command::{Arg, ArgKind, ArgValue, Args, Command, CommandError, CommandSpec},
     commands::{Commands, InstalledCommand, ResolveError},
     config::{
-        Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, ENDPOINT_KEYS, JournalConfig,
-        Network, PUBLISHER_KEYS, SOURCE_KEYS, Secret, ServerConfig, Setting, is_name, listen_address,
+        Config, ConfigFiles, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, DropIn,
+        ENDPOINT_KEYS, JournalConfig, Network, Outline, Outlined, PUBLISHER_KEYS, SOURCE_KEYS, Secret,
+        ServerConfig, Setting, SourceRole, is_name, listen_address,
     },
     context::{Context, Counter, Fact, SourceContext, Stats},
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},
@@ -69,10 +71,14 @@ pub use crate::{
     publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},
     scheduler::{Cron, Schedule},
     service::{Service, listen},
+    setup::{
+        Devices, DropInError, DropIns, LineInfo, PortInfo, ProbeEvent, ProbedReading, SaveError, Saved,
+        Setup, test_connection,
+    },
     source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin},
     stated_units::StatedUnits,
     store::{Section, Snapshot, State, Store, View},
-    table::{ConfigError, ConfigString, Diagnostics, Place},
+    table::{ConfigError, ConfigString, Diagnostics, Mistake, Place},
     time_of_day::TimeOfDay,
 };
 

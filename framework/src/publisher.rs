@@ -69,6 +69,16 @@ pub trait Publisher: Send + 'static {
     /// The future is dropped when the program ends or after two minutes. Its records are passed again.
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError>;
 
+    /// Connects to the remote server, logs in, and finds out whether it would take records: for a person who sets the
+    /// publisher up. Returns what was found, such as `logged in at broker:1883`. Called instead of
+    /// [`open`](Self::open), while another publisher of the same configuration may run.
+    ///
+    /// # Errors
+    /// Returns the reason for which nothing could be delivered, and what the person can do.
+    async fn test(&mut self) -> Result<String, PublishError> {
+        Ok("this plugin has no test without sending: the first record will show it".to_owned())
+    }
+
     /// Closes the connection, within half a second.
     async fn close(&mut self) {}
 }

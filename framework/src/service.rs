@@ -17,7 +17,7 @@ use tracing::{error, error_span, info};
 
 use crate::{
     Commands, Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, JournalConfig,
-    PublisherContext, Text, http, inputs,
+    PublisherContext, Setup, Text, http, inputs,
     journal::{Journal, Settings},
     problems::Problems,
     publish::{Delivery, Runner},
@@ -38,17 +38,24 @@ pub struct Service {
     config: Config,
     listener: Option<TcpListener>,
     simulated: bool,
+    setup: Option<Arc<Setup>>,
 }
 
 impl Service {
     /// The program of this configuration.
     pub fn new(config: Config) -> Self {
-        Self { config, listener: None, simulated: false }
+        Self { config, listener: None, simulated: false, setup: None }
     }
 
     /// Serves HTTP on `listener` instead of one for `[server] listen`.
     pub fn listen(mut self, listener: TcpListener) -> Self {
         self.listener = Some(listener);
+        self
+    }
+
+    /// Serves the setup of this program below `/setup`.
+    pub fn with_setup(mut self, setup: Setup) -> Self {
+        self.setup = Some(Arc::new(setup));
         self
     }
 
@@ -98,7 +105,8 @@ impl Service {
             endpoints.iter().map(|(_, status, ..)| Arc::clone(status)).collect(),
             &server,
             self.simulated,
-        );
+        )
+        .with_setup(self.setup);
         let visitors = api.visitors();
         let cancel = CancellationToken::new();
         let mut servers = JoinSet::new();

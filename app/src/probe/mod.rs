@@ -12,25 +12,34 @@ mod section;
 use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc, task::JoinSet};
 use transport::Port;
 
-use self::{search::Found, section::Section};
+pub(crate) use self::{
+    ports::{adapter_name, serial as serial_ports},
+    search::{Found, NotFound},
+    section::Section,
+};
 use crate::failure::Failure;
+
+/// Patience of a person who waits for `smartmeter probe`: also a meter that must be woken up answers by then.
+const THOROUGH: Duration = Duration::from_secs(600);
 
 /// Looks at `ports` at the same time; without any, at all serial ports of the machine.
 /// Prints a section for each meter, and adds it to the file `write`.
 pub(crate) fn run(ports: Vec<Port>, write: Option<&Path>) -> Result<(), Failure> {
-    let ports = if ports.is_empty() { ports::serial(Path::new("/dev")) } else { ports };
+    let ports = if ports.is_empty() { serial_ports(Path::new("/dev")) } else { ports };
     if ports.is_empty() {
         return Err(Failure::fault(
             "no serial port on this machine\nhint: plug the reading head in; `ls /dev/serial/by-id` shows it\n",
         ));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let found = runtime.block_on(search_all(ports));
+    let found = runtime.block_on(search_and_say(ports));
     if found.is_empty() {
         return Err(Failure::fault("no meter was found\n"));
     }
@@ -41,25 +50,63 @@ pub(crate) fn run(ports: Vec<Port>, write: Option<&Path>) -> Result<(), Failure>
     }
 }
 
-/// Returns the meters found, in the order of the ports.
-async fn search_all(ports: Vec<Port>) -> Vec<Found> {
-    let mut searches = JoinSet::new();
-    for (place, port) in ports.into_iter().enumerate() {
-        searches.spawn(async move { (place, search::search(&port).await, port) });
-    }
+/// Returns the meters found, in the order of the ports, and says on standard error what happens.
+async fn search_and_say(ports: Vec<Port>) -> Vec<Found> {
+    let mut steps = search_all(ports.clone(), THOROUGH);
     let mut all = Vec::new();
-    while let Some(Ok((place, found, port))) = searches.join_next().await {
-        match found {
-            Ok(found) => {
+    while let Some(step) = steps.recv().await {
+        match step {
+            Step::Trying(port, what) => say(&port, &what),
+            Step::Found(port, found) => {
                 say(&port, &format!("found {}", found.what()));
-                advice::of(&found.readings).into_iter().for_each(|advice| say(&port, advice));
-                all.push((place, found));
+                found.advice().into_iter().for_each(|advice| say(&port, advice));
+                all.push((ports.iter().position(|known| *known == port), found));
             }
-            Err(not_found) => say(&port, &not_found.to_string()),
+            Step::NotFound(port, not_found) => say(&port, &not_found.to_string()),
         }
     }
     all.sort_by_key(|(place, _)| *place);
-    all.into_iter().map(|(_, found)| found).collect()
+    all.into_iter().map(|(_, found)| *found).collect()
+}
+
+/// Step of a search.
+pub(crate) enum Step {
+    /// What is tried at a port now.
+    Trying(Port, String),
+    /// A meter was found; the search at its port has ended.
+    Found(Port, Box<Found>),
+    /// The search at a port has ended without a meter.
+    NotFound(Port, NotFound),
+}
+
+/// Looks at all ports at the same time, and gives one up at which nothing was heard for `patience`. Each step is sent at
+/// once. Dropping the receiver ends the search, and releases the ports.
+pub(crate) fn search_all(ports: Vec<Port>, patience: Duration) -> mpsc::UnboundedReceiver<Step> {
+    // Bounded by the steps of a search, a few dozen for each port.
+    let (steps, receiver) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut searches = JoinSet::new();
+        for port in ports {
+            let steps = steps.clone();
+            searches.spawn(async move {
+                let trying = steps.clone();
+                let report: search::Report = Arc::new(move |port, what| {
+                    let _ = trying.send(Step::Trying(port.clone(), what.to_owned()));
+                });
+                let step = match search::search(&port, patience, &report).await {
+                    Ok(found) => Step::Found(port, Box::new(found)),
+                    Err(not_found) => Step::NotFound(port, not_found),
+                };
+                let _ = steps.send(step);
+            });
+        }
+        // Dropping the searches ends them.
+        tokio::select! {
+            () = async { while searches.join_next().await.is_some() {} } => {}
+            () = steps.closed() => {}
+        }
+    });
+    receiver
 }
 
 /// Prints a line about a port, for the person who waits.

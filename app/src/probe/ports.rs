@@ -11,7 +11,7 @@ use transport::Port;
 const PREFIXES: [&str; 3] = ["ttyUSB", "ttyACM", "ttyAMA"];
 
 /// Returns the serial ports under `dev`: by the names that stay after replugging, then those without one.
-pub(super) fn serial(dev: &Path) -> Vec<Port> {
+pub(crate) fn serial(dev: &Path) -> Vec<Port> {
     let lasting = files(&dev.join("serial/by-id"));
     let known: Vec<_> = lasting.iter().filter_map(|path| path.canonicalize().ok()).collect();
     let others = files(dev).into_iter().filter(|path| {
@@ -27,6 +27,25 @@ pub(super) fn by_id(dev: &Path, port: &Path) -> Option<PathBuf> {
     let device = port.canonicalize().ok()?;
     let mut names = files(&dev.join("serial/by-id")).into_iter();
     names.find(|name| name.canonicalize().is_ok_and(|other| other == device))
+}
+
+/// Returns the name of the adapter of a port, as its maker has written it into the adapter: `FTDI FT232R USB UART`.
+pub(crate) fn adapter_name(sys: &Path, port: &Path) -> Option<String> {
+    let device = port.canonicalize().ok()?;
+    let node = sys.join("class/tty").join(device.file_name()?).join("device").canonicalize().ok()?;
+    // The tty is a child of the interface, and that one of the adapter.
+    node.ancestors().take(4).find_map(|folder| {
+        let read = |name: &str| {
+            let text = fs::read_to_string(folder.join(name)).ok()?;
+            let text: String = text.trim().chars().filter(|char| !char.is_control()).take(60).collect();
+            Some(text).filter(|text| !text.is_empty())
+        };
+        let product = read("product")?;
+        Some(match read("manufacturer") {
+            Some(maker) if !product.starts_with(&maker) => format!("{maker} {product}"),
+            _ => product,
+        })
+    })
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

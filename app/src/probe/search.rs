@@ -1,6 +1,6 @@
 //! Search at one port.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use framework::{Config, Reading};
 use telegram::{EVEN_BAUDS, Protocol, protocols};
@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep};
 use transport::{Connection, Port};
 
 use super::{
+    advice,
     listen::{Heard, Telegram, listen},
-    say,
 };
 
 /// Time of listening at the usual baud rate first: most meters push every second.
@@ -36,19 +36,19 @@ const FOREIGN_BAUDS: [u32; 2] = [2400, 1200];
 const SLOW_PUSHES: [u32; 2] = [115_200, 2400];
 
 /// Meter that was found.
-pub(super) struct Found {
+pub(crate) struct Found {
     pub(super) port: Port,
-    pub(super) plugin: &'static str,
+    pub(crate) plugin: &'static str,
     /// Identification that it sends.
     pub(super) ident: Option<String>,
     pub(super) baud: Option<u32>,
     /// Further keys of its section, one a line.
     pub(super) keys: String,
-    pub(super) readings: Vec<Reading>,
+    pub(crate) readings: Vec<Reading>,
 }
 
 /// Reason why no meter was found.
-pub(super) enum NotFound {
+pub(crate) enum NotFound {
     Unavailable(io::Error),
     /// Bytes came that no protocol has, at any baud rate.
     Garbage,
@@ -60,8 +60,13 @@ pub(super) enum NotFound {
 }
 
 impl Found {
+    /// Returns what a person can do about registers that are missing.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        advice::of(&self.readings)
+    }
+
     /// Describes the meter in a few words.
-    pub(super) fn what(&self) -> String {
+    pub(crate) fn what(&self) -> String {
         let ident = self.ident.as_deref().map_or_else(|| "a meter".to_owned(), |ident| format!("`{ident}`"));
         let baud = self.baud.map_or_else(String::new, |baud| format!(", {baud} baud"));
         let polled = if self.keys.contains("request") { ", it must be polled" } else { "" };
@@ -69,19 +74,32 @@ impl Found {
     }
 }
 
+impl NotFound {
+    /// Returns what was found instead of a meter that can be read, and what to do.
+    pub(crate) fn explained(&self) -> (String, &'static str) {
+        match self {
+            // The system's reason says what to do.
+            Self::Unavailable(error) => (format!("could not be opened: {error}"), ""),
+            Self::Garbage => (
+                "bytes arrive, but at no known baud rate".to_owned(),
+                "check the alignment of the head (cable downwards, no light from the side)",
+            ),
+            Self::Silent => (
+                "nothing arrives".to_owned(),
+                "check that the head sits on the meter's infrared port and is plugged in; some meters push only after \
+                 a PIN or a setting at the meter",
+            ),
+            Self::Foreign(protocol) => (format!("the meter sends {protocol}"), protocol.advice()),
+            Self::Unreadable(reason) => (format!("a meter answers, but it cannot be read: {reason}"), ""),
+        }
+    }
+}
+
 impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unavailable(error) => write!(f, "could not be opened: {error}"),
-            Self::Garbage => f.write_str(
-                "bytes arrive, but at no known baud rate: check the alignment of the head (cable downwards, no light from the side)",
-            ),
-            Self::Silent => f.write_str(
-                "nothing arrives: check that the head sits on the meter's infrared port and is plugged in; some meters \
-                 push only after a PIN or a setting at the meter",
-            ),
-            Self::Foreign(protocol) => write!(f, "the meter sends {protocol}: {}", protocol.advice()),
-            Self::Unreadable(reason) => write!(f, "a meter answers, but it cannot be read: {reason}"),
+        match self.explained() {
+            (text, "") => f.write_str(&text),
+            (text, hint) => write!(f, "{text}: {hint}"),
         }
     }
 }
@@ -98,9 +116,13 @@ impl From<io::Error> for End {
     }
 }
 
-/// Looks for a meter at `port`: pushed first, then polled.
-pub(super) async fn search(port: &Port) -> Result<Found, NotFound> {
-    let mut search = Search { port, connection: None, garbage: false, began: Instant::now() };
+/// Report of what is tried at a port.
+pub(super) type Report = Arc<dyn Fn(&Port, &str) + Send + Sync>;
+
+/// Looks for a meter at `port`: pushed first, then polled. A port at which nothing was heard for `patience` is given up.
+pub(super) async fn search(port: &Port, patience: Duration, report: &Report) -> Result<Found, NotFound> {
+    let began = Instant::now();
+    let mut search = Search { port, connection: None, garbage: false, began, patience, report };
     match search.run().await {
         Err(End::Found(found)) => Ok(*found),
         Err(End::NotFound(reason)) => Err(reason),
@@ -114,6 +136,8 @@ struct Search<'a> {
     /// Bytes came that no protocol has.
     garbage: bool,
     began: Instant,
+    patience: Duration,
+    report: &'a Report,
 }
 
 impl Search<'_> {
@@ -130,6 +154,9 @@ impl Search<'_> {
         }
         if !self.garbage {
             for attempt in 1..protocols().iter().map(|protocol| protocol.polling.len()).max().unwrap_or(0) {
+                if self.began.elapsed() + WAKE_UP > self.patience {
+                    break;
+                }
                 self.ask(attempt, WAKE_UP).await?;
             }
             return Ok(());
@@ -162,7 +189,7 @@ impl Search<'_> {
             connection.set_even_parity(is_even)?;
             connection.set_baud(baud)?;
             let parity = if is_even { ", 8E1" } else { "" };
-            say(self.port, &format!("listening at {baud} baud{parity}"));
+            (self.report)(self.port, &format!("listening at {baud} baud{parity}"));
         }
         let baud = connection.has_baud().then_some(baud);
         let mut until = Instant::now() + patience;
@@ -192,6 +219,10 @@ impl Search<'_> {
         }
     }
 
+    fn say(&self, what: &str) {
+        (self.report)(self.port, what);
+    }
+
     fn found(&self, telegram: Telegram, baud: Option<u32>, keys: String) -> End {
         let Telegram { plugin, ident, readings } = telegram;
         End::Found(Box::new(Found { port: self.port.clone(), plugin, ident, baud, keys, readings }))
@@ -202,7 +233,7 @@ impl Search<'_> {
         for protocol in protocols() {
             let (plugin, Some(keys)) = (protocol.kind, protocol.polling.get(attempt)) else { continue };
             self.connection = None; // the source opens the port
-            say(self.port, &format!("polling ({})", keys.replace('\n', ", ")));
+            self.say(&format!("polling ({})", keys.replace('\n', ", ")));
             self.ask_with(plugin, keys, patience).await?;
         }
         Ok(())

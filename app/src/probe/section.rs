@@ -10,11 +10,11 @@ use std::{
 use framework::Config;
 use transport::Port;
 
-use super::{Found, advice, lasting};
+use super::{Found, lasting};
 use crate::failure::Failure;
 
 /// Table `[sources.…]` without its name.
-pub(super) struct Section {
+pub(crate) struct Section {
     plugin: &'static str,
     port: String,
     /// Comments above it, a line each.
@@ -23,18 +23,18 @@ pub(super) struct Section {
 }
 
 impl Section {
-    pub(super) fn of(found: Found) -> Self {
+    pub(crate) fn of(found: Found) -> Self {
         let port = match &found.port {
             Port::Serial(path) => lasting(path).display().to_string(),
             other => other.to_string(),
         };
-        let advice = advice::of(&found.readings).map(str::to_owned);
+        let advice = found.advice().map(str::to_owned);
         let comments = [Some(found.what()), advice].into_iter().flatten().collect();
         Self { plugin: found.plugin, port, comments, keys: found.keys }
     }
 
-    /// Returns the section, with a name that is not `taken` yet.
-    fn text(&self, taken: &mut BTreeSet<String>) -> String {
+    /// Returns the section with a name that is not `taken` yet, and the name.
+    pub(crate) fn named(&self, taken: &mut BTreeSet<String>) -> (String, String) {
         let first = format!("smartmeter_{}", self.plugin);
         let others = (2..).map(|number| format!("{first}_{number}"));
         let mut names = std::iter::once(first.clone()).chain(others);
@@ -43,7 +43,12 @@ impl Section {
             self.comments.iter().map(|comment| format!("# {}\n", plain(comment))).collect();
         text +=
             &format!("[sources.{name}]\nplugin = \"{}\"\nport = {:?}\n{}", self.plugin, self.port, self.keys);
-        text.trim_end().to_owned() + "\n"
+        (name, text.trim_end().to_owned() + "\n")
+    }
+
+    /// Returns the section, with a name that is not `taken` yet.
+    fn text(&self, taken: &mut BTreeSet<String>) -> String {
+        self.named(taken).1
     }
 }
 

@@ -39,7 +39,7 @@ impl Place {
     fn path(&self) -> Result<PathBuf, Failure> {
         match &self.journal {
             Some(path) => Ok(path.clone()),
-            None => Ok(ConfigFile::named(self.config.clone()).load()?.1.journal.path),
+            None => Ok(ConfigFile::named(self.config.clone()).load()?.journal.path),
         }
     }
 }

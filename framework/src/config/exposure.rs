@@ -54,13 +54,21 @@ impl Secrets {
     }
 
     fn look_at(&mut self, key: &str, text: &str) {
-        let is_secret = |key: &str| SECRETS.iter().any(|end| key.to_ascii_lowercase().ends_with(end));
-        if key == "client_key" || key.strip_suffix("_file").is_some_and(is_secret) {
+        if key == "client_key" || key.strip_suffix("_file").is_some_and(ends_as_secret) {
             self.files.push(text.to_owned());
-        } else if is_secret(key) || key.eq_ignore_ascii_case("authorization") {
+        } else if is_secret_key(key) {
             self.written.get_or_insert_with(|| key.to_owned());
         }
     }
+}
+
+/// Returns whether the value of a key is a secret itself.
+pub(crate) fn is_secret_key(key: &str) -> bool {
+    key != "client_key" && (ends_as_secret(key) || key.eq_ignore_ascii_case("authorization"))
+}
+
+fn ends_as_secret(key: &str) -> bool {
+    SECRETS.iter().any(|end| key.to_ascii_lowercase().ends_with(end))
 }
 
 fn is_open(path: &Path) -> bool {

@@ -12,18 +12,29 @@ use rustix::fs::OFlags;
 /// Largest file: a thousand sources fit into it.
 const MAX_SIZE: u64 = 1024 * 1024;
 
+/// Use of a file, for the hints.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// `config.toml`, which `--config` chooses.
+    Main,
+    /// A file in `config.d`.
+    DropIn,
+}
+
 /// Reads a file as text.
 ///
 /// # Errors
 /// Returns the mistake, and a hint.
-pub(super) fn read(path: &Path) -> Result<String, (String, String)> {
+pub(super) fn read(path: &Path, of: Use) -> Result<String, (String, String)> {
     let shown = path.display();
     let unreadable = |error: io::Error| {
         let hint = match error.kind() {
+            io::ErrorKind::NotFound if of == Use::DropIn => "remove the link, or make its file".to_owned(),
             io::ErrorKind::NotFound => format!("`smartmeter sample d0 > {shown}` begins one"),
             io::ErrorKind::PermissionDenied => format!(
                 "this user may not read it, or may not enter its folder: `ls -l {shown}` shows who may, `sudo chmod a+r {shown}` lets everybody"
             ),
+            _ if of == Use::DropIn => format!("remove it: `rm {shown}`"),
             _ => "choose another file with `--config`".to_owned(),
         };
         (format!("could not read this file: {error}"), hint)
@@ -31,11 +42,19 @@ pub(super) fn read(path: &Path) -> Result<String, (String, String)> {
     // A pipe would block, and a device would never end.
     let found = fs::metadata(path).map_err(unreadable)?;
     if found.is_dir() {
-        let hint = format!("write the file's own name: `--config {}`", path.join("config.toml").display());
+        let hint = match of {
+            Use::Main => {
+                format!("write the file's own name: `--config {}`", path.join("config.toml").display())
+            }
+            Use::DropIn => "move it elsewhere: a drop-in is a file".to_owned(),
+        };
         return Err(("this is a folder, not a file".to_owned(), hint));
     }
     if !found.is_file() {
-        let hint = "write the text into a file, and choose that with `--config`".to_owned();
+        let hint = match of {
+            Use::Main => "write the text into a file, and choose that with `--config`".to_owned(),
+            Use::DropIn => format!("remove it: `rm {shown}`"),
+        };
         return Err(("this is a device or a pipe, not a regular file".to_owned(), hint));
     }
     let mut bytes = Vec::new();

@@ -1,9 +1,11 @@
-//! `config.toml`: read once, checked completely before any device is opened, never written.
+//! `config.toml` and its drop-ins: checked completely before any device is opened. The program writes drop-ins only.
 
 mod endpoints;
 mod exposure;
 mod file;
+mod files;
 mod journal;
+mod outline;
 mod paths;
 mod publishers;
 mod secret;
@@ -24,16 +26,19 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use self::exposure::Secrets;
 pub use self::{
     endpoints::{ConfiguredEndpoint, ENDPOINT_KEYS},
+    files::{ConfigFiles, DropIn},
     journal::JournalConfig,
+    outline::{Outline, Outlined},
     publishers::{ConfiguredPublisher, PUBLISHER_KEYS},
     secret::Secret,
     server::{Network, ServerConfig, listen_address},
     setting::Setting,
-    sources::{ConfiguredSource, SOURCE_KEYS},
+    sources::{ConfiguredSource, SOURCE_KEYS, SourceRole},
 };
+use self::{exposure::Secrets, files::Texts};
+pub(crate) use self::{exposure::is_secret_key, files::drop_ins};
 use crate::{
     Context, Diagnostics, PluginInfo, Role, Text, plugins,
     table::{ConfigText, Diagnostic, Table, did_you_mean, quoted},
@@ -65,6 +70,10 @@ pub struct Config {
     pub endpoints: Vec<ConfiguredEndpoint>,
     /// What is no mistake, but should be changed: a secret that everybody can read.
     pub warnings: Vec<String>,
+    /// The main file, and the drop-ins in the order in which they were read.
+    pub files: Vec<String>,
+    /// Folder of the drop-ins, if they were looked for. It need not exist.
+    pub drop_in_dir: Option<PathBuf>,
 }
 
 impl Config {
@@ -73,47 +82,21 @@ impl Config {
     /// # Errors
     /// Returns every mistake, each with its place.
     pub fn parse(name: &str, text: &str, settings: &[Setting]) -> Result<Self, Diagnostics> {
-        Self::checked(name, text, settings).map(|(config, _)| config)
+        Self::checked(&Texts::single(name, text, settings), settings).map(|(config, _)| config)
     }
 
-    fn checked(name: &str, text: &str, settings: &[Setting]) -> Result<(Self, Secrets), Diagnostics> {
-        let options = settings.iter().map(Setting::option).collect();
-        let text = ConfigText { name: name.to_owned(), text: text.to_owned(), options };
-        let (table, errors) = DeTable::parse_recoverable(&text.text);
-        if !errors.is_empty() {
-            let found = errors.iter().map(|error| {
-                Diagnostic::quoting(&text, error.span().unwrap_or(0..0), error.message(), false, None)
-            });
-            return Err(Diagnostics::new(found.collect()));
-        }
-        let secrets = Secrets::of(table.get_ref());
-        let mut root = table.into_inner();
+    /// Checks what was read. Returns the secrets of each file, too.
+    fn checked(texts: &Texts, settings: &[Setting]) -> Result<(Self, Vec<Secrets>), Diagnostics> {
+        let (mut root, secrets) = texts.table().map_err(Diagnostics::new)?;
         for (n, setting) in settings.iter().enumerate() {
-            setting.apply(&mut root, text.option_span(n));
+            setting.apply(&mut root, texts.whole.option_span(n));
         }
         let mistakes = RefCell::new(Vec::new());
-        let config = Reader { text: &text, mistakes: &mistakes }.config(root);
+        let config = Reader { text: &texts.whole, mistakes: &mistakes }.config(root);
         match (config, mistakes.into_inner()) {
             (Some(config), mistakes) if mistakes.is_empty() => Ok((config, secrets)),
             (_, mistakes) => Err(Diagnostics::new(mistakes)),
         }
-    }
-
-    /// Reads and checks a file. `settings` makes its replacements of keys from the file's text.
-    ///
-    /// # Errors
-    /// Returns every mistake, or the reason why the file cannot be read.
-    pub fn load(
-        path: &std::path::Path,
-        settings: impl FnOnce(&str) -> Vec<Setting>,
-    ) -> Result<Self, Diagnostics> {
-        let name = path.display().to_string();
-        let text = file::read(path).map_err(|(message, hint)| {
-            Diagnostics::new(vec![Diagnostic::file(&name, message, Some(hint))])
-        })?;
-        let (mut config, secrets) = Self::checked(&name, &text, &settings(&text))?;
-        config.warnings.extend(secrets.warnings(path));
-        Ok(config)
     }
 }
 
@@ -129,7 +112,7 @@ fn problems(sources: &[ConfiguredSource]) -> Vec<String> {
 /// An entry of a table: its key and its value.
 type Entry<'a> = (Spanned<Cow<'a, str>>, Spanned<DeValue<'a>>);
 
-/// Check of one file.
+/// Check of all files.
 struct Reader<'a> {
     text: &'a ConfigText,
     mistakes: &'a RefCell<Vec<Diagnostic>>,
@@ -175,14 +158,16 @@ impl<'a> Reader<'a> {
                 .and_then(|entry| self.table(entry, None))
                 .unwrap_or_else(|| self.section(0..0, DeTable::new()))
         };
-        let (server, server_is_right) = ServerConfig::read(&or_empty(server)).known();
+        let server = or_empty(server);
+        self.check_state_dir(&server);
+        let (server, server_is_right) = ServerConfig::read(&server).known();
         // A plugin is checked whatever else is wrong: then against a folder that is there in any case.
         let state_dir = server.as_ref().map_or_else(PathBuf::new, |server| server.state_dir.clone());
         let journal_section = or_empty(journal);
         let journal = JournalConfig::read(&journal_section, &state_dir).right();
         let own = journal.as_ref().filter(|journal| journal.enabled).map(|journal| &journal.path);
         if let Some(path) = own {
-            let others = named_paths.iter().map(PathBuf::as_path).chain([Path::new(&self.text.name)]);
+            let others = named_paths.iter().map(PathBuf::as_path).chain(self.text.names().map(Path::new));
             if others.into_iter().any(|other| paths::are_same(path, other)) {
                 let message = format!("`{}` has another use in this configuration", path.display());
                 let hint = "write a file of the journal's own: `/var/lib/smartmeter/journal.db`".to_owned();
@@ -210,10 +195,22 @@ impl<'a> Reader<'a> {
             server: server.filter(|_| server_is_right)?,
             journal: journal?,
             warnings: problems(&sources),
+            files: self.text.names().map(str::to_owned).collect(),
+            drop_in_dir: None,
             sources,
             publishers,
             endpoints,
         })
+    }
+
+    /// Checks that no drop-in chooses the folder in which it is found.
+    fn check_state_dir(&self, server: &Table<'a>) {
+        let Some(at) = server.table.get("state_dir").map(Spanned::span) else { return };
+        if at.start < self.text.text.len() && self.text.file_of(at.start) > 0 {
+            let main = self.text.names().next().unwrap_or_default();
+            let message = "a drop-in cannot choose the `state_dir` in which it is";
+            server.note(at, message, Some(format!("write it into {main}")));
+        }
     }
 
     /// Returns the sections in a table, in the order of the file.

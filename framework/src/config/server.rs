@@ -166,7 +166,7 @@ fn runtime_dir() -> Option<PathBuf> {
 
 /// Returns `/var/lib/smartmeter` if this user may write there, else a folder of the user's own. It is created with the
 /// first file in it.
-fn default_state_dir() -> PathBuf {
+pub(super) fn default_state_dir() -> PathBuf {
     let writable = |path: &Path| access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     let system = Path::new("/var/lib/smartmeter");
     if writable(if system.exists() { system } else { Path::new("/var/lib") }) {

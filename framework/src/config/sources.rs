@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use reading::words;
 use toml::{Spanned, de::DeValue};
 
 use super::Reader;
@@ -14,6 +15,7 @@ use crate::{
     Command, ConfigError, Context, DataAcquisition, Mode, Period, PluginInfo, Role, Schedule, Source,
     SourceContext, StatedUnits, Text, TimeOfDay,
     inputs::{self, Asked},
+    one_line::is_special,
     plugin::Build,
     scheduler::Cron,
     table::Table,
@@ -21,12 +23,39 @@ use crate::{
 
 /// The framework's own keys in each `[sources.<name>]`.
 pub const SOURCE_KEYS: &[&str] =
-    &["plugin", "enabled", "interval", "daily", "cron", "timeout", "stale_after"];
+    &["plugin", "enabled", "label", "role", "interval", "daily", "cron", "timeout", "stale_after"];
+
+/// Longest label, in characters.
+const MAX_LABEL: usize = 64;
+
+words! {
+    /// Part of the household that a source measures, for clients that show or add up energy.
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    SourceRole {
+        /// The connection to the grid.
+        Grid = "grid",
+        /// What the household makes itself, such as with a photovoltaic system.
+        Production = "production",
+        /// A device that consumes, measured by a meter of its own beside the others.
+        Consumer = "consumer",
+        /// A part of what another meter measures, too.
+        Submeter = "submeter",
+        /// A battery.
+        Storage = "storage",
+        /// Nothing that people look at.
+        Hidden = "hidden",
+    }
+}
 
 /// One `[sources.<name>]`, built and ready to be run.
 pub struct ConfiguredSource {
     /// Its name.
     pub name: String,
+    /// Its name for people, if it has one.
+    pub label: Option<Text>,
+    /// Part of the household that it measures, if that is known.
+    pub role: Option<SourceRole>,
     /// Its plugin.
     pub plugin: &'static PluginInfo,
     /// Its mode: the device pushes, or is polled.
@@ -97,6 +126,8 @@ impl<'a> Reader<'a> {
     ) -> (Option<ConfiguredSource>, Option<String>) {
         section.known = SOURCE_KEYS;
         let enabled = section.take("enabled").unwrap_or(true);
+        let label = label(section);
+        let role = section.take("role");
         let stale_at = section.place("stale_after");
         let stale_after = section.take_period("stale_after");
         let timeout = section.take_period("timeout");
@@ -130,6 +161,8 @@ impl<'a> Reader<'a> {
         let name = context.name().to_owned();
         let source = ConfiguredSource {
             name,
+            label,
+            role,
             plugin,
             mode,
             schedule,
@@ -186,6 +219,20 @@ impl DeviceId {
             _ => Self::Name(device.to_owned()),
         }
     }
+}
+
+/// Takes the label out of a section.
+fn label(section: &mut Table<'_>) -> Option<Text> {
+    let at = section.place("label");
+    let label = section.take::<String>("label")?;
+    let is_right = (1..=MAX_LABEL).contains(&label.chars().count())
+        && !label.chars().any(is_special)
+        && label.trim() == label;
+    if !is_right {
+        let message = "`label` must have 1 to 64 characters, without line ends or other control characters, and without spaces around it";
+        section.note(at, message, Some("write a name for people: `label = \"Heat pump\"`".to_owned()));
+    }
+    is_right.then(|| label.into())
 }
 
 /// Takes the times of the turns out of a section: `interval`, `daily` or `cron`.

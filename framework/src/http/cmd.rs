@@ -20,9 +20,7 @@ use super::{
     connections::Progress,
     reply::{self, Members},
 };
-use crate::{
-    Arg, ArgKind, CommandError, CommandSpec, Commands, InstalledCommand, ResolveError, ServerConfig,
-};
+use crate::{Arg, ArgKind, CommandError, CommandSpec, Commands, InstalledCommand, ResolveError};
 
 /// Longest body of a command, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -37,7 +35,7 @@ pub(super) struct Cmd {
     commands: Commands,
     /// Answer to `/cmds`, which never changes.
     list: Bytes,
-    access: Access,
+    access: Arc<Access>,
     allow_get: bool,
     /// Long bodies that may be received at the same time.
     long: Semaphore,
@@ -94,15 +92,9 @@ struct Call {
 }
 
 impl Cmd {
-    pub(super) fn new(commands: Commands, server: &ServerConfig) -> Self {
+    pub(super) fn new(commands: Commands, access: Arc<Access>, allow_get: bool) -> Self {
         let list = list(commands.all(), false);
-        Self {
-            commands,
-            list,
-            access: Access::new(server),
-            allow_get: server.allow_get_commands,
-            long: Semaphore::new(LONG),
-        }
+        Self { commands, list, access, allow_get, long: Semaphore::new(LONG) }
     }
 
     /// Runs a command from JSON, in the own form or in raspend's.
@@ -200,13 +192,14 @@ impl Cmd {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Returns whether the body is declared to be JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// Reads the whole body. Its length is limited as declared by the head, and as received.
-async fn read(
+pub(super) async fn read(
     headers: &HeaderMap,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
     long: &Semaphore,

@@ -25,6 +25,11 @@ impl ApiError {
         Self { status, code, message: message.into(), retry_after: None }
     }
 
+    /// Returns the reason.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Adds the seconds until the same request may succeed.
     pub(super) fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }

@@ -9,6 +9,7 @@
 //! | `GET /health` | status of sources, publishers, endpoints and the journal | `health` |
 //! | `GET /metrics` | readings and status, for Prometheus | `metrics` |
 //! | `GET /events` | server-sent events, one for each batch | `events` |
+//! | `GET /setup`, `POST /setup/<action>` | drop-ins, devices, the search for meters | `setup`, after `access` |
 //! | `GET /series`, `/history/<source>/<name>` | recorded readings | `history`, `columns` |
 //!
 //! warp's filters route and parse the requests. `server` drives them over hyper, because warp's own server has neither
@@ -36,6 +37,7 @@ mod proxies;
 mod readings;
 mod reply;
 mod server;
+mod setup;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -47,7 +49,9 @@ use tokio_util::sync::CancellationToken;
 use warp::{Filter, filters::BoxedFilter, http::Method, path::FullPath, reply::Response};
 
 use self::{error::ApiError, reply::Members};
-use crate::{Commands, ServerConfig, Store, journal::Journal, publish::Delivery, serving::EndpointStatus};
+use crate::{
+    Commands, ServerConfig, Setup, Store, journal::Journal, publish::Delivery, serving::EndpointStatus,
+};
 
 /// Returns `/health` of sources in a test of a plugin.
 #[cfg(feature = "testing")]
@@ -68,6 +72,8 @@ pub struct Api {
     store: Arc<Store>,
     data: Arc<data::Data>,
     commands: Arc<cmd::Cmd>,
+    access: Arc<access::Access>,
+    setup: Option<Arc<Setup>>,
     report: Arc<health::Report>,
     history: Arc<history::History>,
     memory: memory::Memory,
@@ -131,17 +137,25 @@ impl Api {
         simulated: bool,
     ) -> Self {
         let memory = memory::Memory::default();
+        let access = Arc::new(access::Access::new(server));
         let (of_report, of_journal) = (Arc::clone(&store), journal.clone());
         Self {
             data: Arc::new(data::Data::new(Arc::clone(&store), memory.clone())),
             memory,
             visitors: Arc::new(Visitors::new(server)),
-            commands: Arc::new(cmd::Cmd::new(commands, server)),
+            commands: Arc::new(cmd::Cmd::new(commands, Arc::clone(&access), server.allow_get_commands)),
+            access,
+            setup: None,
             report: Arc::new(health::Report::new(of_report, of_journal, publishers, endpoints, simulated)),
             history: Arc::new(history::History::new(journal, Arc::clone(&store))),
             store,
             limits: Limits::default(),
         }
+    }
+
+    /// Returns it with the routes of the setup.
+    pub(crate) fn with_setup(self, setup: Option<Arc<Setup>>) -> Self {
+        Self { setup, ..self }
     }
 
     /// Returns the rules for readers, which hold for endpoints, too.
@@ -158,6 +172,7 @@ impl Api {
     /// Returns all routes. Event streams end with `stop`. The last route accepts everything.
     fn routes(&self, stop: CancellationToken) -> BoxedFilter<(Response,)> {
         let nothing_there = warp::path::full().and(warp::method()).map(no_such_path);
+        let setup = self.setup.as_ref().map(|setup| setup::routes(setup, &self.access, stop.clone()));
         let routes = [
             history::routes(&self.history),
             events::routes(Arc::clone(&self.store), &self.limits, stop),
@@ -169,7 +184,7 @@ impl Api {
             data::routes(&self.data),
         ];
         let last = nothing_there.boxed();
-        routes.into_iter().fold(last, |others, route| route.or(others).unify().boxed())
+        routes.into_iter().chain(setup).fold(last, |others, route| route.or(others).unify().boxed())
     }
 }
 

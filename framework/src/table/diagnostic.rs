@@ -7,21 +7,44 @@ use std::{
 
 use crate::one_line::is_special;
 
-/// A text with a configuration, and the name of its file.
+/// The texts of a configuration's files, one after the other, so that a place in any of them is a place in the whole.
 #[derive(Debug, Default)]
 pub(crate) struct ConfigText {
-    /// The name that the user gave.
-    pub(crate) name: String,
+    /// The name of each file, as the user knows it, and its start.
+    files: Vec<(String, usize)>,
     pub(crate) text: String,
     /// Command-line options that set keys. The span of the n-th is the n-th byte after the text.
     pub(crate) options: Vec<&'static str>,
 }
 
 impl ConfigText {
+    /// Adds a file. Returns its place.
+    pub(crate) fn add(&mut self, name: &str, text: &str) -> Range<usize> {
+        if !self.files.is_empty() {
+            // The end of a file is a place in it, which must not be the start of the next.
+            self.text.push('\n');
+        }
+        let start = self.text.len();
+        self.files.push((name.to_owned(), start));
+        self.text.push_str(text);
+        start..self.text.len()
+    }
+
+    /// Returns the number of the file that has a byte, from 0 in the order in which they were added.
+    pub(crate) fn file_of(&self, at: usize) -> usize {
+        self.files.partition_point(|(_, start)| *start <= at).saturating_sub(1)
+    }
+
     /// Returns the name of the file, the line and the column of a byte, as reports of mistakes show them.
     pub(crate) fn position(&self, at: usize) -> (String, usize, usize) {
-        let line = Line::of(&self.text, at);
-        (self.name.clone(), line.number, line.column(at))
+        let line = Line::of(self, at);
+        let name = self.files.get(self.file_of(at)).map(|(name, _)| name.clone());
+        (name.unwrap_or_default(), line.number, line.column(at))
+    }
+
+    /// Returns the names of the files.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(name, _)| name.as_str())
     }
 
     /// Returns the span of the n-th option of the command line.
@@ -34,7 +57,7 @@ impl ConfigText {
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
-    place: String,
+    place: Place,
     message: String,
     snippet: Option<String>,
     hint: Option<String>,
@@ -50,7 +73,7 @@ impl Diagnostic {
         no_text: bool,
         hint: Option<String>,
     ) -> Self {
-        let secret = span.start <= source.text.len() && Line::of(&source.text, span.start).secret().is_some();
+        let secret = span.start <= source.text.len() && Line::of(source, span.start).secret().is_some();
         let message = match message {
             // A password of digits is an integer.
             _ if secret && no_text => {
@@ -70,11 +93,11 @@ impl Diagnostic {
     ) -> Self {
         let (message, mut snippet) = (message.into(), None);
         let place = match span.start.checked_sub(source.text.len() + 1).and_then(|n| source.options.get(n)) {
-            Some(option) => (*option).to_owned(),
+            Some(option) => Place::Whole((*option).to_owned()),
             None => {
-                let shown = Line::of(&source.text, span.start);
-                snippet = Some(shown.with_caret(&span));
-                format!("{}:{}:{}", source.name, shown.number, shown.column(span.start))
+                snippet = Some(Line::of(source, span.start).with_caret(&span));
+                let (file, line, column) = source.position(span.start);
+                Place::At { file, line, column }
             }
         };
         Self { place, message, snippet, hint, at: span.start }
@@ -82,7 +105,28 @@ impl Diagnostic {
 
     /// A mistake of a whole file, such as one that cannot be read.
     pub(crate) fn file(name: &str, message: impl Into<String>, hint: Option<String>) -> Self {
-        Self { place: name.to_owned(), message: message.into(), snippet: None, hint, at: 0 }
+        Self { place: Place::Whole(name.to_owned()), message: message.into(), snippet: None, hint, at: 0 }
+    }
+}
+
+/// Place of a mistake, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    At {
+        file: String,
+        line: usize,
+        column: usize,
+    },
+    /// A file, or an option of the command line.
+    Whole(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At { file, line, column } => write!(f, "{file}:{line}:{column}"),
+            Self::Whole(name) => f.write_str(name),
+        }
     }
 }
 
@@ -121,12 +165,14 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn of(source: &'a str, at: usize) -> Self {
+    fn of(whole: &'a ConfigText, at: usize) -> Self {
+        let source = whole.text.as_str();
         let at = at.min(source.len());
+        let file = whole.files.get(whole.file_of(at)).map_or(0, |(_, start)| *start);
         let start =
             source.as_bytes()[..at].iter().rposition(|&b| b == b'\n').map_or(0, |newline| newline + 1);
         let text = source[start..].lines().next().unwrap_or_default();
-        let number = source.as_bytes()[..start].iter().filter(|&&b| b == b'\n').count() + 1;
+        let number = source.as_bytes()[file..start].iter().filter(|&&b| b == b'\n').count() + 1;
         Self { number, start, text }
     }
 
@@ -174,6 +220,24 @@ impl<'a> Line<'a> {
     }
 }
 
+/// One mistake of a configuration, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Mistake<'a> {
+    /// The file, or the option of the command line.
+    pub file: &'a str,
+    /// The line, from 1; `None` if the whole file is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The column in characters, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// What is wrong, and what was expected.
+    pub message: &'a str,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<&'a str>,
+}
+
 /// All mistakes of a configuration, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics(Vec<Diagnostic>);
@@ -183,6 +247,17 @@ impl Diagnostics {
         all.sort_by_key(|mistake| mistake.at);
         all.dedup();
         Self(all)
+    }
+
+    /// Returns the mistakes with their places, for programs.
+    pub fn each(&self) -> impl Iterator<Item = Mistake<'_>> {
+        self.0.iter().map(|Diagnostic { place, message, hint, .. }| {
+            let (file, line, column) = match place {
+                Place::At { file, line, column } => (file, Some(*line), Some(*column)),
+                Place::Whole(name) => (name, None, None),
+            };
+            Mistake { file, line, column, message, hint: hint.as_deref() }
+        })
     }
 
     /// The only mistake of a whole file, and what to do about it.

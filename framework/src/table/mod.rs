@@ -16,7 +16,7 @@ use toml::{
 
 pub use self::{
     config_error::ConfigError,
-    diagnostic::Diagnostics,
+    diagnostic::{Diagnostics, Mistake},
     place::{ConfigString, Place},
 };
 use self::{
@@ -265,6 +265,8 @@ allow_get_commands = false
 command_origins = ["http://panel.home"]
 state_dir = "/var/lib/smartmeter"
 enabled = true
+label = "Heat pump"
+role = "consumer"
 path = "/var/lib/smartmeter/journal.db"
 sync_interval = "60s"
 raw_retention = "30d"

@@ -14,6 +14,7 @@ mod commands;
 mod config;
 mod counter;
 mod gpio;
+mod lines;
 mod power;
 mod raspberry;
 mod rate;
@@ -26,7 +27,10 @@ use std::sync::Arc;
 
 use framework::{ConfigError, Mode, Source, SourceContext, SourcePlugin};
 
-pub use crate::config::Config;
+pub use crate::{
+    config::Config,
+    lines::{Line, lines},
+};
 use crate::{source::S0Source, total::Total};
 
 /// The plugin `s0`.

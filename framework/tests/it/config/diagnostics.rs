@@ -9,7 +9,7 @@ fn an_unknown_field_is_shown_with_line_caret_and_hint() {
     assert_eq!(
         mistakes("\n[sources.m]\nplugin = \"fake\"\nport = \"/dev/a\"\nintervall = \"5s\"\n"),
         "\
-config.toml:5:1: unknown key `intervall`, expected one of `port`, `pin`, `does`, `plugin`, `enabled`, `interval`, `daily`, `cron`, `timeout`, `stale_after`
+config.toml:5:1: unknown key `intervall`, expected one of `port`, `pin`, `does`, `plugin`, `enabled`, `label`, `role`, `interval`, `daily`, `cron`, `timeout`, `stale_after`
   |
 5 | intervall = \"5s\"
   | ^^^^^^^^^

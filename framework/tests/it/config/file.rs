@@ -6,10 +6,14 @@ use std::{
     path::Path,
 };
 
-use framework::Config;
+use framework::ConfigFiles;
 
 fn load(path: &Path) -> String {
-    Config::load(path, |_| Vec::new()).err().map(|mistakes| mistakes.to_string()).unwrap_or_default()
+    ConfigFiles::new(Some(path.to_owned()))
+        .load()
+        .err()
+        .map(|mistakes| mistakes.to_string())
+        .unwrap_or_default()
 }
 
 #[test]
@@ -82,8 +86,11 @@ fn a_secret_that_everybody_can_read_is_warned_of() {
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         fs::set_permissions(&token, Permissions::from_mode(of_token)).unwrap();
-        let warnings =
-            Config::load(&path, |_| Vec::new()).map_err(|mistakes| mistakes.to_string()).unwrap().warnings;
+        let warnings = ConfigFiles::new(Some(path.clone()))
+            .load()
+            .map_err(|mistakes| mistakes.to_string())
+            .unwrap()
+            .warnings;
         assert_eq!(warnings.len(), expected.len(), "{text} {mode:o}: {warnings:?}");
         for (warning, expected) in warnings.iter().zip(expected) {
             assert!(warning.contains(expected) && warning.contains("chmod o-r"), "{warning}");

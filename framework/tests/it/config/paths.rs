@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use framework::Config;
+use framework::ConfigFiles;
 
 use super::{mistakes, parse};
 
@@ -56,13 +56,13 @@ fn a_journal_in_the_place_of_another_file_is_refused() {
         };
         fs::create_dir_all(&state).unwrap();
         fs::write(&config, text("")).unwrap();
-        let shown = Config::load(&config, |_| Vec::new()).err().expect(path).to_string();
+        let shown = ConfigFiles::new(Some(config.clone())).load().err().expect(path).to_string();
         assert!(shown.contains(expected) && shown.contains("config.toml:2:8: "), "{path}:\n{shown}");
         // One that is off writes nothing.
         fs::write(&config, text("enabled = false\n")).unwrap();
-        assert!(Config::load(&config, |_| Vec::new()).is_ok(), "{path}");
+        assert!(ConfigFiles::new(Some(config.clone())).load().is_ok(), "{path}");
     }
     let text = format!("[server]\nstate_dir = \"{}\"\n[journal]\npath = \"counts.db\"\n", state.display());
     fs::write(&config, text).unwrap();
-    assert!(Config::load(&config, |_| Vec::new()).is_ok());
+    assert!(ConfigFiles::new(Some(config.clone())).load().is_ok());
 }

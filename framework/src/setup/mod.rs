@@ -1,0 +1,176 @@
+//! Setup of the running program: its drop-ins, the devices of this machine, and the search for meters.
+
+mod connection;
+mod devices;
+mod drop_ins;
+mod secrets;
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    connection::test_connection,
+    devices::{Devices, LineInfo, PortInfo, ProbeEvent, ProbedReading},
+    drop_ins::{DropInError, DropIns},
+};
+use crate::{ConfigFiles, Diagnostics, DropIn, Outline};
+
+/// Findings of a search that wait for a client who reads slowly.
+const EVENTS: usize = 64;
+
+/// Setup of the running program.
+pub struct Setup {
+    files: ConfigFiles,
+    devices: Arc<dyn Devices>,
+    /// Held while a drop-in is checked, written and applied: one writer at a time.
+    writing: Mutex<()>,
+    /// The search for meters, of which there is one at a time: it opens ports exclusively.
+    searching: Arc<Semaphore>,
+}
+
+/// Reason why a change was not saved.
+#[derive(Debug)]
+pub enum SaveError {
+    /// The whole configuration would be wrong with it. Nothing was written.
+    Wrong(Diagnostics),
+    /// It cannot be written.
+    DropIn(DropInError),
+}
+
+/// What a change has done.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Saved {
+    /// The drop-in.
+    pub file: String,
+    /// Sources, publishers and endpoints that were started.
+    pub started: Vec<String>,
+    /// Those that were stopped.
+    pub stopped: Vec<String>,
+    /// Those that were started again with other keys.
+    pub restarted: Vec<String>,
+    /// Number of the others.
+    pub unchanged: usize,
+    /// What takes effect only when the program starts again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<String>,
+}
+
+impl Setup {
+    /// Setup of a program with this configuration, on a machine with these devices.
+    pub fn new(files: ConfigFiles, devices: Arc<dyn Devices>) -> Self {
+        Self { files, devices, writing: Mutex::default(), searching: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// The files of the configuration.
+    pub(crate) fn files(&self) -> &ConfigFiles {
+        &self.files
+    }
+
+    /// Returns the sections as they are written, and the texts of the drop-ins, without secrets.
+    pub(crate) async fn outline(&self) -> Result<(Outline, Vec<DropIn>), Diagnostics> {
+        let files = self.files.clone();
+        blocking(move || {
+            let outline = files.outline()?;
+            let texts = DropIns::new(&outline.folder).masked();
+            Ok((outline, texts))
+        })
+        .await
+    }
+
+    /// Returns the devices of this machine, and the sources that read them.
+    pub(crate) async fn devices(&self, outline: Option<&Outline>) -> (Vec<PortInfo>, Vec<LineInfo>) {
+        let (devices, outline) = (Arc::clone(&self.devices), outline.cloned());
+        blocking(move || {
+            let mut ports = devices.ports();
+            for port in &mut ports {
+                let reader = outline.as_ref().and_then(|outline| outline.reader_of(&port.device));
+                port.used_by = reader.map(str::to_owned);
+            }
+            (ports, devices.lines())
+        })
+        .await
+    }
+
+    /// Checks the whole configuration as it would be with a drop-in.
+    pub(crate) async fn check(&self, change: DropIn) -> Result<(), SaveError> {
+        self.load_with(change).await.map(drop)
+    }
+
+    /// Returns the configuration as it would be with a drop-in, and the drop-in with its secrets.
+    async fn load_with(&self, change: DropIn) -> Result<(crate::Config, DropIn), SaveError> {
+        let files = self.files.clone();
+        blocking(move || {
+            let folder = files.folder().map_err(SaveError::Wrong)?;
+            let change = DropIns::new(&folder).with_secrets(change).map_err(SaveError::DropIn)?;
+            let config = files.load_with(Some(&change)).map_err(SaveError::Wrong)?;
+            Ok((config, change))
+        })
+        .await
+    }
+
+    /// Connects to the remote server of the only publisher of a drop-in, as it would be with that drop-in.
+    pub(crate) async fn test(
+        &self,
+        change: DropIn,
+    ) -> Result<Result<String, crate::PublishError>, SaveError> {
+        let names = connection::publishers_of(change.text.as_deref().unwrap_or_default());
+        let (mut config, _) = self.load_with(change).await?;
+        config.publishers.retain(|publisher| names.contains(&publisher.name));
+        let Some(publisher) = config.publishers.pop() else {
+            return Err(SaveError::DropIn(DropInError::NoPublisher));
+        };
+        Ok(test_connection(publisher).await)
+    }
+
+    /// Writes a drop-in, or removes it, and applies the configuration. A change that makes it wrong is not written.
+    pub(crate) async fn save(&self, change: DropIn) -> Result<Saved, SaveError> {
+        let _one = self.writing.lock().await;
+        let (config, change) = self.load_with(change).await?;
+        let file = change.file.clone();
+        let folder = config.drop_in_dir.clone().unwrap_or_else(PathBuf::new);
+        drop(config);
+        blocking(move || DropIns::new(&folder).write(&change)).await.map_err(SaveError::DropIn)?;
+        let restart = Some("the change takes effect when the program starts again".to_owned());
+        Ok(Saved { file, restart, ..Saved::default() })
+    }
+
+    /// Looks for meters, on a thread of its own: opening a port may block. Returns the findings; dropping them ends the
+    /// search. `None` while another search runs.
+    pub(crate) async fn probe(
+        &self,
+        ports: Vec<String>,
+        stop: CancellationToken,
+    ) -> Option<mpsc::Receiver<ProbeEvent>> {
+        let permit = Arc::clone(&self.searching).try_acquire_owned().ok()?;
+        let known = self.outline().await.map(|(outline, _)| outline).unwrap_or_default();
+        let (events, findings) = mpsc::channel(EVENTS);
+        let gone = events.clone();
+        let devices = Arc::clone(&self.devices);
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            if let Ok(runtime) = runtime {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = devices.probe(ports, known, events) => {}
+                        () = gone.closed() => {}
+                        () = stop.cancelled() => {}
+                    }
+                });
+                runtime.shutdown_background();
+            }
+            drop(permit);
+        };
+        std::thread::Builder::new().name("probe".to_owned()).spawn(run).ok()?;
+        Some(findings)
+    }
+}
+
+/// Runs what blocks for a disk.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
