@@ -1,29 +1,28 @@
 //! The running program: each source, publisher and endpoint on a thread of its own, HTTP on the caller's.
 
+mod instances;
+mod listen;
+
 use std::{
-    collections::HashMap,
-    future::Future,
-    io,
-    net::{SocketAddr, TcpListener},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
+    collections::HashMap, future::Future, io, net::TcpListener, path::PathBuf, sync::Arc, time::Duration,
 };
 
 use futures_util::FutureExt as _;
 use tokio::{runtime, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, error_span, info};
+use tracing::{error, info};
 
+use self::instances::{wire_endpoint, wire_publisher, wire_source};
+pub use self::listen::listen;
 use crate::{
-    Commands, Config, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, JournalConfig,
-    PublisherContext, Setup, Text, http, inputs,
+    Commands, Config, ConfiguredEndpoint, ConfiguredPublisher, JournalConfig, PublisherContext, Setup, Text,
+    http, inputs,
     journal::{Journal, Settings},
     problems::Problems,
-    publish::{Delivery, Runner},
-    scheduler::{Plan, Supervisor, WallClock, Watched, Worker, keep_running, raise_open_files, watch},
-    serving::{EndpointStatus, Serving},
-    store::{Section, Store},
+    publish::Runner,
+    scheduler::{Plan, Supervisor, WallClock, Watched, keep_running, raise_open_files, watch},
+    serving::Serving,
+    store::Store,
 };
 
 /// Time for the orderly end. Sources and open connections are cut off then.
@@ -181,36 +180,6 @@ impl Service {
     }
 }
 
-fn wire_source(source: ConfiguredSource) -> io::Result<(ConfiguredSource, Arc<Section>, Worker)> {
-    let stats = source.context.stats().clone();
-    let section = Section::new(&*source.name, source.plugin.kind, source.stale_after, stats);
-    let span = error_span!("source", name = %section.name);
-    let worker = Worker::start(&section.name, span, Arc::clone(&section.health.status))?;
-    Ok((source, Arc::new(section), worker))
-}
-
-fn wire_publisher(
-    publisher: ConfiguredPublisher,
-) -> io::Result<(ConfiguredPublisher, Arc<Delivery>, Worker)> {
-    let stats = publisher.context.stats().clone();
-    let delivery = Delivery::new(&*publisher.name, publisher.plugin.kind, stats);
-    let span = error_span!("publisher", name = %delivery.name);
-    let worker = Worker::start(&delivery.name, span, Arc::clone(&delivery.status))?;
-    Ok((publisher, Arc::new(delivery), worker))
-}
-
-fn wire_endpoint(
-    endpoint: ConfiguredEndpoint,
-) -> io::Result<(ConfiguredEndpoint, Arc<EndpointStatus>, Worker, TcpListener)> {
-    let listener = listen(endpoint.endpoint.listen(), &format!("`[endpoints.{}] listen`", endpoint.name))?;
-    listener.set_nonblocking(true)?;
-    let (address, stats) = (listener.local_addr()?, endpoint.context.stats().clone());
-    let status = EndpointStatus::new(&*endpoint.name, endpoint.plugin.kind, address, stats);
-    let span = error_span!("endpoint", name = %status.name);
-    let worker = Worker::start(&status.name, span, Arc::clone(&status.status))?;
-    Ok((endpoint, Arc::new(status), worker, listener))
-}
-
 fn start_journal(
     config: &JournalConfig,
     runtime_dir: Option<PathBuf>,
@@ -227,52 +196,4 @@ fn start_journal(
         ..Settings::new(&config.path)
     })?;
     Ok((journal, Some(keeper)))
-}
-
-/// Listens at an address; `keys` are the configuration keys and options that choose it, for the hint of an error.
-///
-/// # Errors
-/// Returns the system's error, with a hint on a line of its own.
-pub fn listen(address: SocketAddr, keys: &str) -> io::Result<TcpListener> {
-    TcpListener::bind(address).map_err(|error| {
-        let hint = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                let other =
-                    listener_at(address.port()).unwrap_or_else(|| "perhaps a second smartmeter".to_owned());
-                format!("another program serves there, {other}: stop it, or choose another port with {keys}")
-            }
-            io::ErrorKind::PermissionDenied => {
-                "ports below 1024 belong to root: choose a higher one".to_owned()
-            }
-            _ => format!("{keys} must be an address of this machine, or 0.0.0.0 for all of them"),
-        };
-        io::Error::new(error.kind(), format!("could not listen on {address}: {error}\nhint: {hint}"))
-    })
-}
-
-/// Returns the program that listens on a TCP port, if this user can see it in `/proc` (proc(5)).
-fn listener_at(port: u16) -> Option<String> {
-    // `  0: 0100007F:1F90 00000000:0000 0A … inode`: addresses are hexadecimal, and state 0A listens.
-    let inodes: Vec<_> = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .flat_map(|table| {
-            std::fs::read_to_string(table).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>()
-        })
-        .filter_map(|line| {
-            let fields: Vec<_> = line.split_ascii_whitespace().collect();
-            let (_, at) = fields.get(1)?.rsplit_once(':')?;
-            let listens = u16::from_str_radix(at, 16) == Ok(port) && fields.get(3) == Some(&"0A");
-            listens.then(|| Some(format!("socket:[{}]", fields.get(9)?)))?
-        })
-        .collect();
-    let is_it = |file: std::fs::DirEntry| {
-        let target = std::fs::read_link(file.path()).unwrap_or_default();
-        inodes.iter().any(|inode| target.as_os_str() == inode.as_str())
-    };
-    std::fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
-        let mut files = std::fs::read_dir(process.path().join("fd")).ok()?.flatten();
-        let pid = process.file_name().to_str()?.parse::<u32>().ok()?;
-        let name = std::fs::read_to_string(process.path().join("comm")).ok()?;
-        files.any(is_it).then(|| format!("`{}` (process {pid})", name.trim_end()))
-    })
 }

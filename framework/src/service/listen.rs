@@ -1,0 +1,54 @@
+//! Listening sockets, and the reason why one cannot be had.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
+
+/// Listens at an address; `keys` are the configuration keys and options that choose it, for the hint of an error.
+///
+/// # Errors
+/// Returns the system's error, with a hint on a line of its own.
+pub fn listen(address: SocketAddr, keys: &str) -> io::Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                let other =
+                    listener_at(address.port()).unwrap_or_else(|| "perhaps a second smartmeter".to_owned());
+                format!("another program serves there, {other}: stop it, or choose another port with {keys}")
+            }
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 belong to root: choose a higher one".to_owned()
+            }
+            _ => format!("{keys} must be an address of this machine, or 0.0.0.0 for all of them"),
+        };
+        io::Error::new(error.kind(), format!("could not listen on {address}: {error}\nhint: {hint}"))
+    })
+}
+
+/// Returns the program that listens on a TCP port, if this user can see it in `/proc` (proc(5)).
+fn listener_at(port: u16) -> Option<String> {
+    // `  0: 0100007F:1F90 00000000:0000 0A … inode`: addresses are hexadecimal, and state 0A listens.
+    let inodes: Vec<_> = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .flat_map(|table| {
+            std::fs::read_to_string(table).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .filter_map(|line| {
+            let fields: Vec<_> = line.split_ascii_whitespace().collect();
+            let (_, at) = fields.get(1)?.rsplit_once(':')?;
+            let listens = u16::from_str_radix(at, 16) == Ok(port) && fields.get(3) == Some(&"0A");
+            listens.then(|| Some(format!("socket:[{}]", fields.get(9)?)))?
+        })
+        .collect();
+    let is_it = |file: std::fs::DirEntry| {
+        let target = std::fs::read_link(file.path()).unwrap_or_default();
+        inodes.iter().any(|inode| target.as_os_str() == inode.as_str())
+    };
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
+        let mut files = std::fs::read_dir(process.path().join("fd")).ok()?.flatten();
+        let pid = process.file_name().to_str()?.parse::<u32>().ok()?;
+        let name = std::fs::read_to_string(process.path().join("comm")).ok()?;
+        files.any(is_it).then(|| format!("`{}` (process {pid})", name.trim_end()))
+    })
+}
