@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{config_file::ConfigFile, decode, demo, failure::Failure, health, probe, record, run, transfer};
 
@@ -61,6 +61,11 @@ enum Command {
     Export(transfer::Export),
     /// Import into the journal what `export` printed; the program must be stopped
     Import(transfer::Import),
+}
+
+/// Returns the command line's grammar, for manual pages and shell completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program with the process's arguments.
