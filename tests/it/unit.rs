@@ -1,11 +1,16 @@
 //! The unit for systemd, and the program as it runs there.
 
-use std::{fs, net::TcpListener, process::Command};
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::program::*;
 
 fn unit() -> String {
-    fs::read_to_string(root().join("packaging/smartmeter.service")).unwrap()
+    fs::read_to_string(root().join("packaging/systemd/smartmeter.service")).unwrap()
 }
 
 #[test]
@@ -45,6 +50,15 @@ fn what_was_missing_for_an_afternoon_is_found_again_and_the_log_stays_small() {
     assert_eq!(key("RuntimeDirectoryPreserve"), Some("yes"));
 }
 
+/// The unit as systemd's tools can check it here: with the program of this test.
+fn checked_unit(folder: &Path) -> PathBuf {
+    let path = folder.join("smartmeter.service");
+    // No manual of this machine has the page yet.
+    let unit = unit().replace("/usr/bin/smartmeter", env!("CARGO_BIN_EXE_smartmeter"));
+    fs::write(&path, unit.replace("man:smartmeter(1) ", "")).unwrap();
+    path
+}
+
 /// Returns the version of systemd, where it is installed.
 fn systemd() -> Option<u32> {
     let said = Command::new("systemd-analyze").arg("--version").output().ok()?.stdout;
@@ -54,13 +68,25 @@ fn systemd() -> Option<u32> {
 #[test]
 fn systemd_understands_the_unit_where_it_is_installed() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("smartmeter.service");
-    fs::write(&path, unit().replace("/usr/local/bin/smartmeter", env!("CARGO_BIN_EXE_smartmeter"))).unwrap();
     let Some(version) = systemd() else { return };
-    let checked = Command::new("systemd-analyze").arg("verify").arg(&path).output().unwrap();
+    let unit = checked_unit(folder.path());
+    let checked = Command::new("systemd-analyze").arg("verify").arg(unit).output().unwrap();
     let said = String::from_utf8_lossy(&checked.stderr);
     // The only keys that an old one need not know.
     let is_new = |line: &str| line.contains("'RestartSteps'") || line.contains("'RestartMaxDelaySec'");
     let mut faults = said.lines().filter(|line| line.contains("smartmeter.service"));
     assert!(faults.all(|line| version < 254 && is_new(line)), "{said}");
+}
+
+#[test]
+fn systemd_finds_the_service_well_confined_where_it_is_installed() {
+    let folder = tempfile::tempdir().unwrap();
+    if systemd().is_none() {
+        return;
+    }
+    let unit = checked_unit(folder.path());
+    // 15 is an exposure of 1.5 of 10.
+    let security = ["security", "--offline=true", "--threshold=15", "--no-pager"];
+    let rated = Command::new("systemd-analyze").args(security).arg(unit).output().unwrap();
+    assert!(rated.status.success(), "{}", String::from_utf8_lossy(&rated.stdout));
 }
