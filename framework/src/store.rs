@@ -18,7 +18,9 @@ use tokio::sync::{broadcast, watch};
 
 pub use crate::status::State;
 pub(crate) use crate::status::WorkerStatus;
-use crate::{AcquireError, Batch, Counter, Stats, Text, Timestamp, latest::Latest, scheduler::Progress};
+use crate::{
+    AcquireError, Batch, Counter, SourceRole, Stats, Text, Timestamp, latest::Latest, scheduler::Progress,
+};
 
 /// Batches that a reader of events may be behind before it misses some.
 const EVENT_BACKLOG: usize = 256;
@@ -55,6 +57,10 @@ pub struct Section {
     pub plugin: &'static str,
     /// Time without a batch after which it counts as stale.
     pub stale_after: Duration,
+    /// Its name for people, if it has one.
+    pub label: Option<Text>,
+    /// Part of the household that it measures, if that is known.
+    pub role: Option<SourceRole>,
     /// Its status.
     pub health: Health,
     latest: Latest<Snapshot>,
@@ -205,6 +211,8 @@ impl Section {
             name: name.into(),
             plugin,
             stale_after,
+            label: None,
+            role: None,
             health,
             latest: Latest::default(),
             began: Instant::now(),
@@ -216,6 +224,11 @@ impl Section {
             readers: OnceLock::new(),
             needed: OnceLock::new(),
         }
+    }
+
+    /// Returns it with a name for people, and the part of the household that it measures.
+    pub fn labelled(self, label: Option<Text>, role: Option<SourceRole>) -> Self {
+        Self { label, role, ..self }
     }
 
     /// Returns the microseconds that `now` is after the beginning, at least one.

@@ -10,11 +10,11 @@ use warp::{
 
 use super::{
     chunks::{CHUNK, Chunks},
-    readings::Described,
+    readings::{Described, Source},
     reply,
 };
 use crate::{
-    Decimal, Kind,
+    Decimal, Kind, Store,
     journal::{Amount, Listed, Micros, ReadError, Rollup, SECOND, Sample, SeriesName, utc},
     json,
 };
@@ -242,10 +242,12 @@ struct Series<'a> {
     meaning: Described<'a>,
     from: String,
     to: String,
+    #[serde(flatten)]
+    source: Source,
 }
 
-impl<'a> From<&'a Listed> for Series<'a> {
-    fn from(listed: &'a Listed) -> Self {
+impl<'a> Series<'a> {
+    fn new(listed: &'a Listed, store: &Store) -> Self {
         let Listed { name: SeriesName { section, name, unit }, obis, meaning, from, to } = listed;
         Self {
             section,
@@ -253,26 +255,27 @@ impl<'a> From<&'a Listed> for Series<'a> {
             unit,
             obis,
             counter: matches!(meaning.kind, Kind::Counter | Kind::Net),
-            meaning: Described::new(*meaning, unit),
+            meaning: Described::new(*meaning, unit, Source::default()),
             from: utc(*from),
             to: utc(*to),
+            source: store.section(section).map(|section| Source::of(section)).unwrap_or_default(),
         }
     }
 }
 
 /// Writes the list of all series, and the time since when every reading of them is kept.
-pub(super) fn series(out: &mut Chunks, all: &[Listed], raw_from: Option<Micros>) {
+pub(super) fn series(out: &mut Chunks, all: &[Listed], store: &Store, raw_from: Option<Micros>) {
     #[derive(Serialize)]
     struct List<'a> {
         #[serde(serialize_with = "each")]
-        series: &'a [Listed],
+        series: (&'a [Listed], &'a Store),
         raw_from: Option<String>,
     }
-    fn each<S: Serializer>(all: &&[Listed], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(all.iter().map(Series::from))
+    fn each<S: Serializer>((all, store): &(&[Listed], &Store), serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(all.iter().map(|listed| Series::new(listed, store)))
     }
     // It fails only where the client has gone.
-    let _ = serde_json::to_writer(out, &List { series: all, raw_from: raw_from.map(utc) });
+    let _ = serde_json::to_writer(out, &List { series: (all, store), raw_from: raw_from.map(utc) });
 }
 
 /// Rounds to six decimals, which removes the tail of a computed number.

@@ -11,7 +11,7 @@ use warp::{filters::BoxedFilter, http::StatusCode, reply::Response};
 
 use super::{Members, reply};
 use crate::{
-    Counter, LOG_LINES_DROPPED, Store, Timestamp,
+    Counter, LOG_LINES_DROPPED, SourceRole, Store, Text, Timestamp,
     journal::{Journal, Status},
     json::timestamp,
     publish::Delivery,
@@ -84,6 +84,9 @@ impl From<Status> for JournalHealth {
 struct PluginHealth {
     plugin: &'static str,
     state: &'static str,
+    /// Only a source has them.
+    #[serde(flatten)]
+    of_source: OfSource,
     /// Only a publisher has it.
     #[serde(flatten)]
     waiting: Option<Waiting>,
@@ -94,6 +97,15 @@ struct PluginHealth {
     last_error: Option<Fault>,
     counts: Members<&'static str, u64>,
     facts: Members<&'static str, String>,
+}
+
+/// What a person has said about a source.
+#[derive(Default, Serialize)]
+struct OfSource {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<SourceRole>,
 }
 
 /// Records that wait for a publisher.
@@ -168,6 +180,7 @@ fn source(section: &Section, now: Instant) -> PluginHealth {
         .counts
         .0
         .extend(rare.map(|(name, count)| (name, count.get())).into_iter().filter(|(_, count)| *count > 0));
+    shown.of_source = OfSource { label: section.label.clone(), role: section.role };
     shown.problem = shown.problem.or_else(|| section.problem(now));
     shown
 }
@@ -205,6 +218,7 @@ impl PluginHealth {
         Self {
             plugin,
             state,
+            of_source: OfSource::default(),
             waiting,
             problem: status.stats.problem().map(|problem| problem.to_string()),
             last_success: status.last_success().map(timestamp),

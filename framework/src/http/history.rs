@@ -112,7 +112,7 @@ fn series(view: &View<'_>, out: &mut Chunks, store: &Store) -> Result<(), ReadEr
             listed.meaning = reading.meaning();
         }
     }
-    columns::series(out, &all, view.raw_from()?);
+    columns::series(out, &all, store, view.raw_from()?);
     Ok(())
 }
 

@@ -9,7 +9,9 @@ use serde::Serialize;
 use warp::{filters::BoxedFilter, http::StatusCode, reply::Response};
 
 use super::{Members, reply};
-use crate::{Direction, Kind, Meaning, Medium, Phase, Quantity, Reading, Store};
+use crate::{
+    Direction, Kind, Meaning, Medium, Phase, Quantity, Reading, SourceRole, Store, Text, store::Section,
+};
 
 /// Meaning of a reading, as clients see it.
 #[derive(Serialize)]
@@ -31,10 +33,27 @@ pub(super) struct Described<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tariff: Option<u8>,
     live: bool,
+    #[serde(flatten)]
+    source: Source,
+}
+
+/// What a person has said about the source of a reading.
+#[derive(Clone, Default, Serialize)]
+pub(super) struct Source {
+    #[serde(rename = "source_label", skip_serializing_if = "Option::is_none")]
+    label: Option<Text>,
+    #[serde(rename = "source_role", skip_serializing_if = "Option::is_none")]
+    role: Option<SourceRole>,
+}
+
+impl Source {
+    pub(super) fn of(section: &Section) -> Self {
+        Self { label: section.label.clone(), role: section.role }
+    }
 }
 
 impl<'a> Described<'a> {
-    pub(super) fn new(meaning: Meaning, own_unit: &'a str) -> Self {
+    pub(super) fn new(meaning: Meaning, own_unit: &'a str, source: Source) -> Self {
         let Meaning { quantity, kind, unit, medium, phase, direction, tariff, live } = meaning;
         Self {
             kind,
@@ -46,11 +65,12 @@ impl<'a> Described<'a> {
             direction,
             tariff,
             live,
+            source,
         }
     }
 
-    fn of(reading: &'a Reading) -> Self {
-        Self::new(reading.meaning(), reading.unit.as_deref().unwrap_or_default())
+    fn of(reading: &'a Reading, source: Source) -> Self {
+        Self::new(reading.meaning(), reading.unit.as_deref().unwrap_or_default(), source)
     }
 }
 
@@ -65,7 +85,9 @@ fn answer(store: &Store) -> Response {
     let views: Vec<_> = views.collect();
     let sections = views.iter().map(|(section, view)| {
         let readings = view.snapshot.batch.readings.iter();
-        let described = readings.map(|reading| (reading.name.as_str(), Described::of(reading)));
+        let source = Source::of(section);
+        let described =
+            readings.map(|reading| (reading.name.as_str(), Described::of(reading, source.clone())));
         (section.name.as_str(), Members(described.collect()))
     });
     reply::serialized(StatusCode::OK, &Members(sections.collect()))

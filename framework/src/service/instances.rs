@@ -12,7 +12,8 @@ use crate::{
 
 pub(super) fn wire_source(source: ConfiguredSource) -> io::Result<(ConfiguredSource, Arc<Section>, Worker)> {
     let stats = source.context.stats().clone();
-    let section = Section::new(&*source.name, source.plugin.kind, source.stale_after, stats);
+    let section = Section::new(&*source.name, source.plugin.kind, source.stale_after, stats)
+        .labelled(source.label.clone(), source.role);
     let span = error_span!("source", name = %section.name);
     let worker = Worker::start(&section.name, span, Arc::clone(&section.health.status))?;
     Ok((source, Arc::new(section), worker))

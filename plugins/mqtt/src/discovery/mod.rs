@@ -210,9 +210,11 @@ impl Section {
             Step::Collect => {}
             Step::Announced => return Plan::Nothing,
         }
+        let label = cx.store.section(name).and_then(|section| section.label.clone());
         let device = Device {
             id: &self.id,
             section: name,
+            name: label.as_deref().unwrap_or(name),
             number: self.number.as_ref().map(|(_, number)| number.as_str()),
             readings: self.readings.values().collect(),
             commands: if *allow_commands { commands(cx, name) } else { Vec::new() },

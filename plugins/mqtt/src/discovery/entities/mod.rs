@@ -18,6 +18,8 @@ pub(crate) struct Device<'a> {
     /// Identifier, as written by [`object`].
     pub(crate) id: &'a str,
     pub(crate) section: &'a str,
+    /// Name for people.
+    pub(crate) name: &'a str,
     /// The meter's number.
     pub(crate) number: Option<&'a str>,
     pub(crate) readings: Vec<&'a Reading>,
@@ -65,7 +67,7 @@ impl Device<'_> {
     fn shared(&self, topics: &Topics) -> Map<String, Json> {
         let availability =
             [topics.status(), topics.availability(self.section)].map(|topic| json!({"topic": topic}));
-        let device = json!({"identifiers": [self.id], "name": self.section, "serial_number": self.number});
+        let device = json!({"identifiers": [self.id], "name": self.name, "serial_number": self.number});
         members(json!({
             "dev": members(device),
             "o": {"name": "smartmeter", "sw": env!("CARGO_PKG_VERSION")},

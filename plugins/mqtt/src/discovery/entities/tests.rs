@@ -23,6 +23,7 @@ fn messages(form: Discovery) -> BTreeMap<String, Json> {
     let device = Device {
         id: "smartmeter_1EBZ01",
         section: "grid",
+        name: "Electricity at home",
         number: Some("1EBZ01"),
         readings: readings.iter().collect(),
         commands: specs.iter().collect(),
@@ -63,7 +64,7 @@ fn components() -> Json {
 
 fn shared() -> Json {
     json!({
-        "dev": {"identifiers": ["smartmeter_1EBZ01"], "name": "grid", "serial_number": "1EBZ01"},
+        "dev": {"identifiers": ["smartmeter_1EBZ01"], "name": "Electricity at home", "serial_number": "1EBZ01"},
         "o": {"name": "smartmeter", "sw": env!("CARGO_PKG_VERSION")},
         "availability": [{"topic": "smartmeter/status"}, {"topic": "smartmeter/grid/availability"}],
         "availability_mode": "all",
@@ -128,7 +129,8 @@ fn the_only_counter_without_a_code_is_named_by_its_quantity() {
     let topics = Topics { prefix: "smartmeter".into(), discovery: "homeassistant".into() };
     let names = |readings: &[Reading]| {
         let readings = readings.iter().collect();
-        let device = Device { id: "x", section: "s0", number: None, readings, commands: Vec::new() };
+        let device =
+            Device { id: "x", section: "s0", name: "s0", number: None, readings, commands: Vec::new() };
         let names = device.entities(&topics).into_iter().map(|entity| entity.config["name"].to_string());
         names.collect::<Vec<_>>()
     };
@@ -147,7 +149,8 @@ fn entity(arg: Option<Arg>, shown: Option<Reading>) -> (&'static str, Json) {
         ..spec
     };
     let readings = shown.iter().collect();
-    let device = Device { id: "x", section: "heat", number: None, readings, commands: vec![&spec] };
+    let device =
+        Device { id: "x", section: "heat", name: "heat", number: None, readings, commands: vec![&spec] };
     let topics = Topics { prefix: "smartmeter".into(), discovery: "homeassistant".into() };
     let mut entity = device.entities(&topics).pop().unwrap();
     for shared in ["name", "unique_id", "command_topic", "entity_category"] {
