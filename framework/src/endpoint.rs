@@ -13,7 +13,7 @@ use warp::{Filter, reply::Response};
 
 use crate::{
     ConfigError, Context, Store,
-    http::{self, Visitors},
+    http::{self, Access},
     store::Snapshot,
 };
 
@@ -55,13 +55,13 @@ pub trait Endpoint: Send + 'static {
 #[derive(Debug, Clone)]
 pub struct EndpointContext {
     store: Arc<Store>,
-    visitors: Arc<Visitors>,
+    access: Arc<Access>,
     stop: CancellationToken,
 }
 
 impl EndpointContext {
-    pub(crate) fn new(store: Arc<Store>, visitors: Arc<Visitors>, stop: CancellationToken) -> Self {
-        Self { store, visitors, stop }
+    pub(crate) fn new(store: Arc<Store>, access: Arc<Access>, stop: CancellationToken) -> Self {
+        Self { store, access, stop }
     }
 
     /// Returns the newest batch of each source, in the order of the configuration. A source whose batch is stale is
@@ -83,7 +83,7 @@ impl EndpointContext {
     where
         F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
     {
-        http::serve_routes(listener, routes, Arc::clone(&self.visitors), self.stop.clone()).await;
+        http::serve_routes(listener, routes, Arc::clone(&self.access), self.stop.clone()).await;
     }
 }
 

@@ -57,8 +57,8 @@ pub use crate::{
     commands::{Commands, InstalledCommand, ResolveError},
     config::{
         Config, ConfigFiles, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, DropIn,
-        ENDPOINT_KEYS, JournalConfig, Network, Outline, Outlined, PUBLISHER_KEYS, SOURCE_KEYS, Secret,
-        ServerConfig, Setting, SourceRole, is_name, listen_address,
+        ENDPOINT_KEYS, JournalConfig, Network, NotANetwork, Outline, Outlined, PUBLISHER_KEYS, SOURCE_KEYS,
+        Secret, ServerConfig, Setting, SourceRole, TlsFiles, is_name, listen_address,
     },
     context::{Context, Counter, Fact, SourceContext, Stats},
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Endpoint, EndpointContext, Stats, Store, Text, Timestamp, http::Visitors, scheduler::Work,
+    Endpoint, EndpointContext, Stats, Store, Text, Timestamp, http::Access, scheduler::Work,
     status::WorkerStatus,
 };
 
@@ -36,7 +36,7 @@ pub(crate) struct Serving {
     pub(crate) listener: std::net::TcpListener,
     pub(crate) status: Arc<EndpointStatus>,
     pub(crate) store: Arc<Store>,
-    pub(crate) visitors: Arc<Visitors>,
+    pub(crate) access: Arc<Access>,
 }
 
 impl Work for Serving {
@@ -49,8 +49,8 @@ impl Work for Serving {
         let listener = self.listener.try_clone().and_then(TcpListener::from_std);
         let listener = listener.map_err(|error| format!("could not listen: {error}"))?;
         self.status().success(Timestamp::now());
-        let (store, visitors) = (Arc::clone(&self.store), Arc::clone(&self.visitors));
-        self.endpoint.serve(listener, EndpointContext::new(store, visitors, stop.clone())).await;
+        let (store, access) = (Arc::clone(&self.store), Arc::clone(&self.access));
+        self.endpoint.serve(listener, EndpointContext::new(store, access, stop.clone())).await;
         if stop.is_cancelled() { Ok(()) } else { Err("stopped by itself".to_owned()) }
     }
 }

@@ -33,7 +33,7 @@ pub use self::{
     outline::{Outline, Outlined},
     publishers::{ConfiguredPublisher, PUBLISHER_KEYS},
     secret::Secret,
-    server::{Network, ServerConfig, listen_address},
+    server::{Network, NotANetwork, ServerConfig, TlsFiles, listen_address},
     setting::Setting,
     sources::{ConfiguredSource, SOURCE_KEYS, SourceRole},
 };

@@ -15,6 +15,15 @@ use crate::{
     table::{Built, Table, keys_of},
 };
 
+/// Certificate and key of HTTPS, both in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and after it those of its issuers.
+    pub cert: PathBuf,
+    /// The key of the certificate.
+    pub key: PathBuf,
+}
+
 /// `[server]`, checked.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
@@ -22,16 +31,24 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// The token that commands from other machines must carry.
     pub token: Option<Secret>,
+    /// The token that readers of other machines must carry; without one, everybody may read.
+    pub read_token: Option<Secret>,
     /// Permission for `GET /cmd` to run commands, as in raspend.
     pub allow_get_commands: bool,
     /// Origins of web pages that may send commands.
     pub command_origins: Vec<String>,
     /// Origins of web pages that may read; `*` for all.
     pub cors_origins: Vec<String>,
+    /// Origins of web pages that may show the page in a frame.
+    pub frame_origins: Vec<String>,
     /// Further names of this machine; `*` for any.
     pub allowed_hosts: Vec<String>,
     /// Proxies whose word on the client's address counts.
     pub trusted_proxies: Vec<Network>,
+    /// Proxies that check who their users are: those may read and send commands.
+    pub authenticating_proxies: Vec<Network>,
+    /// Certificate and key of HTTPS.
+    pub tls: Option<TlsFiles>,
     /// Folder for counts that must survive a restart.
     pub state_dir: PathBuf,
     /// Folder in memory that survives the process, where the system has made one.
@@ -44,6 +61,8 @@ struct Keys {
     listen: Option<String>,
     token: Option<Secret>,
     token_file: Option<PathBuf>,
+    read_token: Option<Secret>,
+    read_token_file: Option<PathBuf>,
     #[serde(default)]
     allow_get_commands: bool,
     #[serde(default)]
@@ -51,9 +70,15 @@ struct Keys {
     #[serde(default)]
     cors_origins: Vec<String>,
     #[serde(default)]
+    frame_origins: Vec<String>,
+    #[serde(default)]
     allowed_hosts: Vec<String>,
     #[serde(default)]
     trusted_proxies: Vec<String>,
+    #[serde(default)]
+    authenticating_proxies: Vec<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
     state_dir: Option<PathBuf>,
 }
 
@@ -71,41 +96,98 @@ impl ServerConfig {
         // This machine only: the owner decides who else may see the readings.
         let listen = listen_address(keys.listen.as_deref().unwrap_or("127.0.0.1:8080"));
         let token = Secret::given(["token", "token_file"], keys.token, keys.token_file.as_deref());
-        let is_origin = |origin: &&String| origin.contains("://") && !origin.ends_with('/');
-        let wrong_origins = |key, origins: &[String]| {
-            let wrong = origins.iter().filter(|origin| !is_origin(origin));
-            let wrong = wrong.filter(|origin| key != "cors_origins" || *origin != "*").map(|wrong| {
-                ConfigError::key(key, format!("`{wrong}` is not an origin"))
-                    .hint("write scheme and host, without a path: `http://panel.home`")
-            });
-            wrong.collect::<Vec<_>>()
-        };
-        let mut wrong = wrong_origins("command_origins", &keys.command_origins);
-        wrong.extend(wrong_origins("cors_origins", &keys.cors_origins));
+        let read_token = Secret::given(
+            ["read_token", "read_token_file"],
+            keys.read_token,
+            keys.read_token_file.as_deref(),
+        );
+        let lists = [
+            ("command_origins", &keys.command_origins),
+            ("cors_origins", &keys.cors_origins),
+            ("frame_origins", &keys.frame_origins),
+        ];
+        let mut wrong: Vec<_> =
+            lists.into_iter().flat_map(|(key, origins)| wrong_origins(key, origins)).collect();
         let hosts =
             keys.allowed_hosts.iter().filter(|host| host.is_empty() || host.contains(['/', ':', ' ']));
         wrong.extend(hosts.map(|wrong| {
             ConfigError::key("allowed_hosts", format!("`{wrong}` is not a host name"))
                 .hint("write the name as in a browser, without scheme and port: `meter.example.org`")
         }));
-        let proxies = keys.trusted_proxies.iter().map(|proxy| proxy.parse::<Network>());
-        let (proxies, wrong_proxies): (Vec<_>, Vec<_>) = proxies.partition(Result::is_ok);
-        wrong.extend(wrong_proxies.into_iter().filter_map(Result::err));
+        let (trusted_proxies, wrong_proxies) = networks("trusted_proxies", &keys.trusted_proxies);
+        wrong.extend(wrong_proxies);
+        let (authenticating_proxies, wrong_proxies) =
+            networks("authenticating_proxies", &keys.authenticating_proxies);
+        wrong.extend(wrong_proxies);
+        let tls = match (keys.tls_cert, keys.tls_key) {
+            (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+            (None, None) => None,
+            (Some(_), None) => {
+                let hint = "write the file of the certificate's key: `tls_key = \"/etc/smartmeter/key.pem\"`";
+                wrong.push(ConfigError::key("tls_cert", "`tls_cert` needs `tls_key`").hint(hint));
+                None
+            }
+            (None, Some(_)) => {
+                let hint = "write the file of the certificate: `tls_cert = \"/etc/smartmeter/cert.pem\"`";
+                wrong.push(ConfigError::key("tls_key", "`tls_key` needs `tls_cert`").hint(hint));
+                None
+            }
+        };
         wrong.extend(keys.state_dir.as_deref().and_then(check_state_dir));
-        let found = [listen.as_ref().err(), token.as_ref().err()];
+        let found = [listen.as_ref().err(), token.as_ref().err(), read_token.as_ref().err()];
         ConfigError::all(found.into_iter().flatten().cloned().chain(wrong))?;
         Ok(Self {
             listen: listen?,
             token: token?,
+            read_token: read_token?,
             allow_get_commands: keys.allow_get_commands,
             command_origins: keys.command_origins,
             cors_origins: keys.cors_origins,
+            frame_origins: keys.frame_origins,
             allowed_hosts: keys.allowed_hosts,
-            trusted_proxies: proxies.into_iter().flatten().collect(),
+            trusted_proxies,
+            authenticating_proxies,
+            tls,
             state_dir: keys.state_dir.unwrap_or_else(default_state_dir),
             runtime_dir: runtime_dir(),
         })
     }
+}
+
+/// Returns the mistakes in a list of origins.
+fn wrong_origins(key: &'static str, origins: &[String]) -> Vec<ConfigError> {
+    let wrong =
+        origins.iter().filter(|origin| !is_origin(origin) && !(key == "cors_origins" && *origin == "*"));
+    let mistakes = wrong.map(|wrong| {
+        ConfigError::key(key, format!("`{wrong}` is not an origin"))
+            .hint("write scheme and host, without a path: `http://panel.home`")
+    });
+    mistakes.collect()
+}
+
+/// Returns whether a text is scheme, host and perhaps a port. It goes into a header, where others signs have a meaning.
+fn is_origin(text: &str) -> bool {
+    let is_name = |part: &str, others: &[char]| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(&c))
+    };
+    text.split_once("://").is_some_and(|(scheme, host)| {
+        is_name(scheme, &['+', '-', '.']) && is_name(host, &['-', '.', '_', ':', '[', ']'])
+    })
+}
+
+/// Returns the networks in a list, and its mistakes.
+fn networks(key: &'static str, texts: &[String]) -> (Vec<Network>, Vec<ConfigError>) {
+    let (mut networks, mut mistakes) = (Vec::new(), Vec::new());
+    for text in texts {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(NotANetwork) => mistakes.push(
+                ConfigError::key(key, format!("`{text}` is not an address"))
+                    .hint("write an IP address, or a network: `127.0.0.1`, `172.18.0.0/16`"),
+            ),
+        }
+    }
+    (networks, mistakes)
 }
 
 /// Network, or a single address.
@@ -128,10 +210,14 @@ impl Network {
     }
 }
 
-impl FromStr for Network {
-    type Err = ConfigError;
+/// Text that is neither an address nor a network.
+#[derive(Debug)]
+pub struct NotANetwork;
 
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
+impl FromStr for Network {
+    type Err = NotANetwork;
+
+    fn from_str(text: &str) -> Result<Self, NotANetwork> {
         let (address, bits) =
             text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let network = address.parse::<IpAddr>().ok().and_then(|address| {
@@ -139,10 +225,7 @@ impl FromStr for Network {
             let bits = bits.map_or(Some(all), |bits| bits.parse().ok()).filter(|bits| *bits <= all)?;
             Some(Self { address, bits })
         });
-        network.ok_or_else(|| {
-            ConfigError::key("trusted_proxies", format!("`{text}` is not an address"))
-                .hint("write an IP address, or a network: `127.0.0.1`, `172.18.0.0/16`")
-        })
+        network.ok_or(NotANetwork)
     }
 }
 

@@ -36,7 +36,6 @@ pub(super) struct Cmd {
     /// Answer to `/cmds`, which never changes.
     list: Bytes,
     access: Arc<Access>,
-    allow_get: bool,
     /// Long bodies that may be received at the same time.
     long: Semaphore,
 }
@@ -92,9 +91,9 @@ struct Call {
 }
 
 impl Cmd {
-    pub(super) fn new(commands: Commands, access: Arc<Access>, allow_get: bool) -> Self {
+    pub(super) fn new(commands: Commands, access: Arc<Access>) -> Self {
         let list = list(commands.all(), false);
-        Self { commands, list, access, allow_get, long: Semaphore::new(LONG) }
+        Self { commands, list, access, long: Semaphore::new(LONG) }
     }
 
     /// Runs a command from JSON, in the own form or in raspend's.
@@ -154,7 +153,7 @@ impl Cmd {
         headers: &HeaderMap,
         query: Vec<(String, String)>,
     ) -> Result<Json, ApiError> {
-        if !self.allow_get {
+        if !self.access.allows_get_commands() {
             let message = "a link must not change a device: send POST, or set `allow_get_commands = true` in `[server]`";
             return Err(ApiError::new(StatusCode::FORBIDDEN, "get_commands_disabled", message));
         }

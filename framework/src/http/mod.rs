@@ -26,14 +26,12 @@ mod connections;
 mod data;
 mod error;
 mod events;
-mod guesses;
 mod health;
 mod history;
 mod linger;
 mod memory;
 mod metrics;
 mod page;
-mod proxies;
 mod readings;
 mod reply;
 mod server;
@@ -41,7 +39,6 @@ mod setup;
 #[cfg(test)]
 mod tests;
 mod turns;
-mod visitors;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -62,9 +59,9 @@ pub(crate) fn health(store: &Arc<Store>, now: std::time::Instant) -> serde_json:
 
 pub use self::server::serve;
 pub(crate) use self::{
+    access::Access,
     health::{is_delivering, is_well},
     server::serve_routes,
-    visitors::Visitors,
 };
 
 /// Everything that is served.
@@ -72,12 +69,11 @@ pub struct Api {
     store: Arc<Store>,
     data: Arc<data::Data>,
     commands: Arc<cmd::Cmd>,
-    access: Arc<access::Access>,
+    access: Arc<Access>,
     setup: Option<Arc<Setup>>,
     report: Arc<health::Report>,
     history: Arc<history::History>,
     memory: memory::Memory,
-    visitors: Arc<Visitors>,
     limits: Limits,
 }
 
@@ -137,13 +133,12 @@ impl Api {
         simulated: bool,
     ) -> Self {
         let memory = memory::Memory::default();
-        let access = Arc::new(access::Access::new(server));
+        let access = Arc::new(Access::new(server));
         let (of_report, of_journal) = (Arc::clone(&store), journal.clone());
         Self {
             data: Arc::new(data::Data::new(Arc::clone(&store), memory.clone())),
             memory,
-            visitors: Arc::new(Visitors::new(server)),
-            commands: Arc::new(cmd::Cmd::new(commands, Arc::clone(&access), server.allow_get_commands)),
+            commands: Arc::new(cmd::Cmd::new(commands, Arc::clone(&access))),
             access,
             setup: None,
             report: Arc::new(health::Report::new(of_report, of_journal, publishers, endpoints, simulated)),
@@ -158,9 +153,9 @@ impl Api {
         Self { setup, ..self }
     }
 
-    /// Returns the rules for readers, which hold for endpoints, too.
-    pub(crate) fn visitors(&self) -> Arc<Visitors> {
-        Arc::clone(&self.visitors)
+    /// Returns the rules for clients, part of which hold for endpoints, too.
+    pub(crate) fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access)
     }
 
     /// Returns it with other limits: tests cannot wait for the real ones.
@@ -180,7 +175,7 @@ impl Api {
             health::routes(&self.report),
             readings::routes(&self.store),
             cmd::routes(&self.commands),
-            page::routes(),
+            page::routes(&self.access),
             data::routes(&self.data),
         ];
         let last = nothing_there.boxed();

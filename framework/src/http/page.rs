@@ -1,7 +1,7 @@
 //! `/` and `/page`: the live page, embedded in this binary.
 //!
 //! The page is plain HTML, CSS and JavaScript modules, without a build step and without files from elsewhere.
-//! [`POLICY`] restricts it: even if a meter's text became markup, no script of it would run or reach another host.
+//! Its policy (`access`) restricts it: even if a meter's text became markup, no script of it would run or reach another host.
 
 use std::sync::Arc;
 
@@ -14,13 +14,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{ApiError, reply};
-
-/// Allows scripts, styles, pictures and data of this program only, and nothing inline.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-     manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
-);
+use super::{ApiError, access::Access, reply};
 
 /// File of the page.
 struct Asset {
@@ -84,11 +78,11 @@ impl Asset {
     }
 
     /// Answers with the file, or 304 if the browser has this version.
-    fn answer(&self, known: Option<&str>) -> Response {
+    fn answer(&self, known: Option<&str>, access: &Access) -> Response {
         let mut response = reply::versioned(Bytes::from_static(self.content), &self.etag, known);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.kind());
-        headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+        headers.insert(header::CONTENT_SECURITY_POLICY, access.page_policy());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         response
@@ -96,18 +90,19 @@ impl Asset {
 }
 
 /// `GET /` and `/page/<file>`. Other methods of `/` are for raspend's clients: see `cmd`.
-pub(super) fn routes() -> BoxedFilter<(Response,)> {
+pub(super) fn routes(access: &Arc<Access>) -> BoxedFilter<(Response,)> {
     let assets = Arc::new(assets());
     let index = warp::path::end().and(warp::get().or(warp::head()).unify()).and(reply::known()).map({
-        let assets = Arc::clone(&assets);
-        move |known: Option<String>| assets[0].answer(known.as_deref())
+        let (assets, access) = (Arc::clone(&assets), Arc::clone(access));
+        move |known: Option<String>| assets[0].answer(known.as_deref(), &access)
     });
+    let access = Arc::clone(access);
     let file = warp::path::param().and(warp::path::end()).and(warp::method()).and(reply::known());
     let file = file.map(move |name: String, method: Method, known: Option<String>| {
         let asset = assets.iter().find(|asset| asset.name == name);
         match asset {
             _ if !matches!(method, Method::GET | Method::HEAD) => reply::other_method(&method, reply::READ),
-            Some(asset) => asset.answer(known.as_deref()),
+            Some(asset) => asset.answer(known.as_deref(), &access),
             None => ApiError::no_such_path().into(),
         }
     });

@@ -42,11 +42,11 @@ use crate::Faults;
 
 use super::{
     Api, ApiError, Limits, Peer,
+    access::{Access, Reading, settle_host},
     connections::{Connections, Progress},
     data::Data,
     linger,
     memory::{Memory, SMALL, Watched},
-    visitors::{Reading, Visitors, settle_host},
 };
 
 /// Pause after a failure to accept a connection.
@@ -66,14 +66,14 @@ pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) {
 pub(crate) async fn serve_routes<F>(
     listener: TcpListener,
     routes: F,
-    visitors: Arc<Visitors>,
+    access: Arc<Access>,
     stop: CancellationToken,
 ) where
     F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
 {
     let limits = Limits { connections: ENDPOINT_CONNECTIONS, ..Limits::default() };
     let (routes, memory) = (service(routes.boxed()), Memory::default());
-    serve_all(listener, Front { data: None, routes, visitors, limits, memory, stop }).await;
+    serve_all(listener, Front { data: None, routes, access, limits, memory, stop }).await;
 }
 
 async fn serve_all(listener: TcpListener, front: Front) {
@@ -150,7 +150,7 @@ pub(super) struct Front {
     /// Shortcut for `GET /data`; an endpoint has neither that path nor commands.
     data: Option<Arc<Data>>,
     routes: Routes,
-    visitors: Arc<Visitors>,
+    access: Arc<Access>,
     limits: Limits,
     memory: Memory,
     stop: CancellationToken,
@@ -159,8 +159,8 @@ pub(super) struct Front {
 /// Returns the routes of `api` with everything that serves them.
 pub(super) fn front(api: Api, stop: CancellationToken) -> Front {
     let routes = service(api.routes(stop.clone()));
-    let Api { data, visitors, limits, memory, .. } = api;
-    Front { data: Some(data), routes, visitors, limits, memory, stop }
+    let Api { data, access, limits, memory, .. } = api;
+    Front { data: Some(data), routes, access, limits, memory, stop }
 }
 
 fn service(routes: BoxedFilter<(Response,)>) -> Routes {
@@ -211,7 +211,7 @@ impl Front {
         }
         let settled = settle_host(&mut request);
         in_lower_case(&mut request);
-        let (reading, refused) = self.visit(&request);
+        let (reading, refused) = self.visit(&request, peer);
         if let Some(refused) = settled.err().map(Response::from).or(refused) {
             return Either::Left(ready(Ok(refused.map(|body| Watched::new(body, progress, None)))));
         }
@@ -237,20 +237,35 @@ impl Front {
     }
 
     /// Returns what a web page of another host may read of the answer, and the answer to a request that was meant for
-    /// another machine. Commands have rules of their own.
-    fn visit(&self, request: &Request<Incoming>) -> (Reading, Option<Response>) {
+    /// another machine, or that may not read. Commands have rules of their own.
+    fn visit(&self, request: &Request<Incoming>, peer: IpAddr) -> (Reading, Option<Response>) {
         let has_commands = self.data.is_some();
+        let is_read = || matches!(*request.method(), Method::GET | Method::HEAD);
         // `POST /` is a command, too.
         let (reads, may_be_page) = match request.uri().path() {
             "/cmd" if has_commands => (false, false),
-            "/" if has_commands => (matches!(*request.method(), Method::GET | Method::HEAD), false),
-            _ if has_commands => (matches!(*request.method(), Method::GET | Method::HEAD), true),
+            "/" if has_commands => (is_read(), false),
+            _ if has_commands => (is_read(), true),
             _ => (true, true),
         };
-        let headers = request.headers();
-        let reading = if may_be_page { self.visitors.grant(headers) } else { Reading::default() };
-        (reading, reads.then(|| self.visitors.check(headers).err()).flatten().map(Response::from))
+        let (headers, peer) = (request.headers(), Some(Peer(peer)));
+        let reading = if may_be_page { self.access.grant(headers) } else { Reading::default() };
+        let checked = || {
+            self.access.check_host(peer, headers)?;
+            // The clients of an endpoint know no token: whom it serves is said by its `listen`.
+            if has_commands && !is_public(request.uri().path()) {
+                self.access.check_reader(peer, headers)?;
+            }
+            Ok::<_, ApiError>(())
+        };
+        let refused = if reads { checked().err().map(Response::from) } else { None };
+        (reading, refused)
     }
+}
+
+/// Returns whether a path has nothing of the household: the files of the page are the same everywhere.
+fn is_public(path: &str) -> bool {
+    path.starts_with("/page/")
 }
 
 /// Lowers the capitals of raspend's three paths, which it accepted in any case.

@@ -106,7 +106,7 @@ impl Service {
             self.simulated,
         )
         .with_setup(self.setup);
-        let visitors = api.visitors();
+        let access = api.access();
         let cancel = CancellationToken::new();
         let mut servers = JoinSet::new();
         listener.set_nonblocking(true)?;
@@ -123,8 +123,8 @@ impl Service {
         let mut workers = Vec::new();
         for (ConfiguredEndpoint { endpoint, .. }, status, worker, listener) in endpoints {
             info!(endpoint = %status.name, "listening on {}", status.address);
-            let (store, visitors) = (Arc::clone(&store), Arc::clone(&visitors));
-            let serving = Serving { endpoint, listener, status, store, visitors };
+            let (store, access) = (Arc::clone(&store), Arc::clone(&access));
+            let serving = Serving { endpoint, listener, status, store, access };
             servers.spawn_on(keep_running(serving, cancel.clone()), worker.handle());
             workers.push(worker);
         }

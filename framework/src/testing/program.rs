@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::section::parse;
 use crate::{
     Batch, Commands, ConfiguredSource, EndpointContext, JournalConfig, PublisherContext, ServerConfig, Stats,
-    Store, http::Visitors,
+    Store, http::Access,
 };
 
 /// Returns the context of a publisher in a program that has these batches, by source, and no commands.
@@ -33,8 +33,8 @@ pub fn program_of(sources: &[impl AsRef<str>], stale_after: Duration) -> Publish
 
 /// Returns the context of an endpoint in the same program.
 pub fn endpoint_context(context: &PublisherContext) -> EndpointContext {
-    let visitors = Arc::new(Visitors::new(&parse("", None).server));
-    EndpointContext::new(Arc::clone(&context.store), visitors, CancellationToken::new())
+    let access = Arc::new(Access::new(&parse("", None).server));
+    EndpointContext::new(Arc::clone(&context.store), access, CancellationToken::new())
 }
 
 /// Publishes a batch as from its source.

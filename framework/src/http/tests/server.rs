@@ -243,8 +243,8 @@ async fn idle_connections_to_an_endpoint_delay_its_next_client_only_briefly() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let routes = warp::any().map(Response::default);
-    let visitors = Setup::default().api().visitors();
-    tokio::spawn(crate::http::serve_routes(listener, routes, visitors, stop.clone()));
+    let access = Setup::default().api().access();
+    tokio::spawn(crate::http::serve_routes(listener, routes, access, stop.clone()));
     let mut idle = Vec::new();
     for _ in 0..200 {
         idle.push(TcpStream::connect(address).await.unwrap());

@@ -103,8 +103,8 @@ async fn an_endpoint_checks_the_host_of_every_request() {
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let routes = warp::any().map(Response::default);
     let setup = Setup { config: "allowed_hosts = [\"meter.example\"]", ..Setup::default() };
-    let visitors = setup.api().visitors();
-    let served = tokio::spawn(crate::http::serve_routes(listener, routes, visitors, stop.clone()));
+    let access = setup.api().access();
+    let served = tokio::spawn(crate::http::serve_routes(listener, routes, access, stop.clone()));
     let running = Running { store: setup.store, address, stop, served };
     for (host, status) in [
         ("Host: localhost\r\n", 200),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use warp::http::HeaderMap;
 
-use crate::{Network, ServerConfig};
+use crate::Network;
 
 /// Headers that proxies add, besides those that begin with one of [`BEGINNINGS`].
 const NAMES: [&str; 12] = [
@@ -47,8 +47,13 @@ const CLIENTS: [&str; 7] = [
 pub(super) struct Proxies(Vec<Network>);
 
 impl Proxies {
-    pub(super) fn new(server: &ServerConfig) -> Self {
-        Self(server.trusted_proxies.clone())
+    pub(super) fn new(networks: Vec<Network>) -> Self {
+        Self(networks)
+    }
+
+    /// Returns whether one of them has passed the request on.
+    pub(super) fn forwards(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        is_forwarded(headers) && self.trusts(peer)
     }
 
     /// Returns the client of a request; `None` where a proxy forwards it that is not trusted, or does not say for whom.

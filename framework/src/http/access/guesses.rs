@@ -5,8 +5,7 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::connections::network;
-use crate::Faults;
+use crate::{Faults, http::connections::network};
 
 /// Wrong tokens that cost nothing: somebody mistypes.
 const FREE: u32 = 5;
@@ -57,7 +56,7 @@ impl Guesses {
     }
 
     fn log(&mut self, client: IpAddr) {
-        if let Some(text) = self.faults.note((), &format!("a command from {client} had a wrong token")) {
+        if let Some(text) = self.faults.note((), &format!("a request from {client} had a wrong token")) {
             warn!("{text}");
         }
     }

@@ -1,4 +1,4 @@
-//! Who may read: under which names this machine answers, and web pages of which other hosts read along.
+//! Names of this machine, and web pages of other hosts that may read.
 //!
 //! A web page that somebody at home opens can send requests here. It cannot read the answers, unless it is listed, or
 //! its own name was made to point here: so the name in `Host` must be one of this machine.
@@ -10,15 +10,14 @@ use warp::{
     reply::Response,
 };
 
-use super::ApiError;
-use crate::ServerConfig;
+use crate::{ServerConfig, http::ApiError};
 
 /// Value that allows all.
 const ALL: &str = "*";
 
 /// Rules for readers.
 #[derive(Debug)]
-pub(crate) struct Visitors {
+pub(super) struct Visitors {
     /// Names of this machine; `None` if any is one.
     hosts: Option<Vec<String>>,
     origins: Vec<String>,
@@ -26,19 +25,19 @@ pub(crate) struct Visitors {
 
 impl Visitors {
     /// Rules of the configuration, with the names that the system has for this machine.
-    pub(crate) fn new(server: &ServerConfig) -> Self {
+    pub(super) fn new(server: &ServerConfig) -> Self {
         let hosts = server.allowed_hosts.iter().cloned().chain(own_names());
         let any = server.allowed_hosts.iter().any(|host| host == ALL);
         Self { hosts: (!any).then(|| hosts.collect()), origins: server.cors_origins.clone() }
     }
 
-    /// Checks that a request is meant for this machine. Only browsers can be misled, and they send `Host`; a client of
+    /// Checks that a request for `host` is meant for this machine. Only browsers can be misled, and they send `Host`; a client of
     /// HTTP/1.0 without one is none.
     ///
     /// # Errors
     /// Returns 421 if the name in `Host` is that of another machine.
-    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let (Some(hosts), Some(host)) = (&self.hosts, headers.get(header::HOST)) else { return Ok(()) };
+    pub(super) fn check(&self, host: Option<&HeaderValue>) -> Result<(), ApiError> {
+        let (Some(hosts), Some(host)) = (&self.hosts, host) else { return Ok(()) };
         let text = host.to_str().unwrap_or_default();
         if is_address(text) || hosts.iter().any(|own| own.eq_ignore_ascii_case(name(text))) {
             return Ok(());
@@ -69,7 +68,7 @@ impl Visitors {
 ///
 /// # Errors
 /// Returns 400 if there are several, or none where HTTP/1.1 needs one (RFC 9112, 3.2).
-pub(super) fn settle_host<B>(request: &mut Request<B>) -> Result<(), ApiError> {
+pub(in crate::http) fn settle_host<B>(request: &mut Request<B>) -> Result<(), ApiError> {
     let count = request.headers().get_all(header::HOST).iter().count();
     if count > 1 {
         return Err(ApiError::bad_request("the request has several `Host` headers, expected one"));
@@ -87,7 +86,7 @@ pub(super) fn settle_host<B>(request: &mut Request<B>) -> Result<(), ApiError> {
 
 /// Permission of a web page to read an answer.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
+pub(in crate::http) struct Reading {
     origin: Option<HeaderValue>,
     /// Whether other pages get other answers, which a cache must know.
     varies: bool,
@@ -95,7 +94,7 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Lets the page read the answer.
-    pub(super) fn open(self, response: &mut Response) {
+    pub(in crate::http) fn open(self, response: &mut Response) {
         if let Some(origin) = self.origin {
             response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         }

@@ -1,0 +1,178 @@
+//! Access of clients: who may read, who may send commands, and which web pages may do so in a browser.
+//!
+//! This machine may do both, and any client with the token. "This machine" includes its web browser, which loads
+//! untrusted web pages: hence the checks of `Host` (a foreign name that was made to point here) and `Origin` (a foreign
+//! page). Readers of other machines need a token only if `read_token` is configured.
+
+mod guesses;
+mod proxies;
+mod rules;
+mod visitors;
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use warp::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    reply::Response,
+};
+
+pub(super) use self::visitors::{Reading, settle_host};
+use self::{guesses::Guesses, rules::Rules};
+use super::{ApiError, Peer};
+use crate::ServerConfig;
+
+/// Access of clients, by rules that the configuration may change while the program runs.
+pub(crate) struct Access {
+    /// The rules in force. Every request takes a copy of the pointer; `apply` replaces it.
+    rules: RwLock<Arc<Rules>>,
+    /// Wrong tokens, which a new configuration does not forgive. Every check of a token holds the lock for a moment.
+    guesses: Mutex<Guesses>,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// Rules of a configuration.
+    pub(crate) fn new(server: &ServerConfig) -> Self {
+        Self { rules: RwLock::new(Arc::new(Rules::new(server))), guesses: Mutex::default() }
+    }
+
+    /// Puts the rules of another configuration in force, for every request from now on.
+    pub(crate) fn apply(&self, server: &ServerConfig) {
+        let rules = Arc::new(Rules::new(server));
+        // A pointer is never half written, so poison means nothing.
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Checks that a request may send commands. An unknown client counts as another machine.
+    ///
+    /// # Errors
+    /// Returns 401, 403 or 429 with the reason.
+    pub(super) fn check(&self, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), ApiError> {
+        let rules = self.rules();
+        if rules.is_authenticated(peer, headers) {
+            return rules.check_own_page(peer, headers);
+        }
+        let client = rules.client(peer, headers);
+        let here = client.is_some_and(is_this_machine);
+        match (&rules.token, headers.get(header::AUTHORIZATION)) {
+            (Some(token), Some(shown)) => {
+                let is_right = bearer(shown).is_some_and(|given| token.matches(given));
+                // Whoever it forwards for, the guesses of a proxy without trust are its own.
+                self.check_token(client.or(peer.map(|Peer(ip)| ip)), is_right)
+            }
+            (None, _) if !here => Err(forbidden(
+                "commands are taken from this machine only, because `[server]` configures no `token`",
+            )),
+            (None, Some(_)) => Err(unauthorized("no token is right, because `[server]` configures none")),
+            (Some(_), None) if !here => Err(unauthorized("a command from another machine needs the token")),
+            (_, None) => rules.check_page(headers),
+        }
+    }
+
+    /// Checks that a request may read. An unknown client counts as another machine.
+    ///
+    /// # Errors
+    /// Returns 401 or 429 with the reason.
+    pub(super) fn check_reader(&self, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), ApiError> {
+        let rules = self.rules();
+        if rules.read_token.is_none() || rules.is_authenticated(peer, headers) {
+            return Ok(());
+        }
+        let client = rules.client(peer, headers);
+        match headers.get(header::AUTHORIZATION).and_then(bearer) {
+            Some(given) => self.check_token(client.or(peer.map(|Peer(ip)| ip)), rules.may_read(given)),
+            None if client.is_some_and(is_this_machine) => Ok(()),
+            None => Err(unauthorized(
+                "readings are shown to other machines with `Authorization: Bearer` and the token only",
+            )),
+        }
+    }
+
+    /// Checks that a request is meant for this machine.
+    ///
+    /// # Errors
+    /// Returns 421 if its name is that of another machine.
+    pub(super) fn check_host(&self, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), ApiError> {
+        self.rules().check_host(peer, headers)
+    }
+
+    /// Checks a token, unless the client has to wait after wrong ones: then a right one would tell it so.
+    fn check_token(&self, client: Option<IpAddr>, is_right: bool) -> Result<(), ApiError> {
+        let Some(client) = client else {
+            return if is_right { Ok(()) } else { Err(unauthorized("the token is wrong")) };
+        };
+        // Plain numbers are never half written, so poison means nothing.
+        let mut guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wait) = guesses.wait(client) {
+            let seconds = wait.as_secs() + 1;
+            let message = format!("too many wrong tokens came from {client}: wait for {seconds} s");
+            let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_guesses", message);
+            return Err(error.retry_after(seconds));
+        }
+        if is_right {
+            guesses.right(client);
+            return Ok(());
+        }
+        guesses.wrong(client);
+        Err(unauthorized("the token is wrong"))
+    }
+
+    /// Returns what a web page of another host may read of the answer.
+    pub(super) fn grant(&self, headers: &HeaderMap) -> Reading {
+        self.rules().visitors.grant(headers)
+    }
+
+    /// Lets web pages that may send commands read the answer.
+    pub(super) fn readable_by_allowed(&self, request: &HeaderMap, response: &mut Response) {
+        let rules = self.rules();
+        if let Some(origin) = request.get(header::ORIGIN).filter(|origin| rules.allows(origin)) {
+            let headers = response.headers_mut();
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+        }
+    }
+
+    /// Returns whether a link may run commands.
+    pub(super) fn allows_get_commands(&self) -> bool {
+        self.rules().allow_get_commands
+    }
+
+    /// Returns the `Content-Security-Policy` of the page.
+    pub(super) fn page_policy(&self) -> HeaderValue {
+        self.rules().page_policy.clone()
+    }
+}
+
+/// Returns whether a client is this machine.
+fn is_this_machine(client: IpAddr) -> bool {
+    client.to_canonical().is_loopback()
+}
+
+/// Returns the token that an `Authorization` shows, if it is `Bearer`.
+fn bearer(shown: &HeaderValue) -> Option<&[u8]> {
+    // The scheme's case does not matter (RFC 9110, 11.1).
+    let is_bearer = |scheme: &[u8; 7]| scheme.eq_ignore_ascii_case(b"bearer ");
+    let (_, given) = shown.as_bytes().split_first_chunk().filter(|(scheme, _)| is_bearer(scheme))?;
+    Some(given.trim_ascii())
+}
+
+fn unauthorized(message: &str) -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+}
+
+fn forbidden(message: &str) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
+}
