@@ -213,6 +213,7 @@ def test_ingress():
             if not link.startswith(("#", "data:")):
                 assert by_ingress("GET", f"/{link}")[0] == 200, link
         assert by_ingress("GET", "/data")[0] == 200
+        assert json.loads(by_ingress("GET", "/setup")[1])["allowed"] is True
 
         call = {"name": "heat.set_s0", "args": {"value": 42.5}}
         assert by_ingress("POST", "/cmd", call)[0] == 200, by_ingress("POST", "/cmd", call)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Builds the add-on from target/debian, and runs it beside a supervisor of the test. Needs root, mmdebstrap, buildah,
-# mosquitto and mosquitto-clients.
+# mosquitto, mosquitto-clients and python3-yaml.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . packaging/container/images.sh
 
 packaging/home-assistant/build.sh
-python3 packaging/home-assistant/check.py target/home-assistant
+/usr/bin/python3 packaging/home-assistant/check.py target/home-assistant
 base_image
 build_image smartmeter-add-on target/home-assistant/smartmeter --quiet >/dev/null
 container=$(images from smartmeter-add-on)

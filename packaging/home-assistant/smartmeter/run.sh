@@ -32,7 +32,7 @@ server() {
 [server]
 listen = "0.0.0.0:8099"
 # The supervisor, which forwards requests of users of Home Assistant.
-trusted_proxies = ["172.30.32.2"]
+authenticating_proxies = ["172.30.32.2"]
 TOML
     jq --raw-output 'select((.token // "") != "") | "token = \(.token | tojson)"' /data/options.json
 }
