@@ -120,6 +120,31 @@ impl Client {
         sent.await.unwrap_or_else(|_| Err(lost()))
     }
 
+    /// Asks for the head of the configured URL, for a test of the connection: nothing is delivered. Returns the response,
+    /// whatever its status.
+    ///
+    /// # Errors
+    /// Fails if there is no response, or if the server's certificate is not trusted.
+    pub async fn reach(&self) -> Result<Response, PublishError> {
+        let (agent, url, origin) = (self.agent.clone(), self.url(""), self.origin.clone());
+        let (authorization, timeout) = (self.authorization.clone(), self.timeout);
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut builder = agent.head(url);
+            if let Some(authorization) = authorization {
+                builder = builder.header(header::AUTHORIZATION, authorization.reveal());
+            }
+            let found = builder.call();
+            found.map_err(|error| explain(&error, &origin, timeout)).map(|found| response(found, origin))
+        });
+        let lost = || PublishError::unavailable(format!("the request to `{}` was interrupted", self.origin));
+        asked.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// Returns scheme and host of the server.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         // A request without a path goes to the URL as configured, with or without a `/` at its end.
         let front = if path.is_empty() { &*self.path } else { self.path.trim_end_matches('/') };

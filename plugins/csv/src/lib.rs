@@ -4,6 +4,7 @@ mod file;
 mod table;
 
 use std::{
+    fs::{self, File},
     io,
     path::{Component, Path, PathBuf},
     time::Duration,
@@ -75,13 +76,21 @@ impl Publisher for Files {
         vec![format!("folder `{}`", resolved(&self.folder).display())]
     }
 
+    async fn test(&mut self) -> Result<String, PublishError> {
+        let draft = self.folder.join(format!(".smartmeter-{}.tmp", std::process::id()));
+        let written = self.checked_folder().and_then(|()| {
+            let written = File::options().write(true).create_new(true).open(&draft);
+            written.map_err(|error| fault("write into", &self.folder, &error))
+        });
+        if written.is_ok() {
+            let _ = fs::remove_file(&draft);
+        }
+        written.map(|_| format!("files can be written into `{}`", self.folder.display()))
+    }
+
     /// Blocks its thread, which nobody else uses: a call that is cancelled on another one would go on writing.
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
-        if !self.folder.is_dir() {
-            let advice = "create it, or mount its disk; this user must be able to write there";
-            let message = format!("there is no folder `{}`: {advice}", self.folder.display());
-            return Err(PublishError::misconfigured(message));
-        }
+        self.checked_folder()?;
         let mut written = Vec::new();
         for table in Table::all(records, &self.format) {
             match file::append(&self.folder, &table, &self.format) {
@@ -94,6 +103,17 @@ impl Publisher for Files {
             }
         }
         Ok(records.len())
+    }
+}
+
+impl Files {
+    fn checked_folder(&self) -> Result<(), PublishError> {
+        if self.folder.is_dir() {
+            return Ok(());
+        }
+        let advice = "create it, or mount its disk; this user must be able to write there";
+        let message = format!("there is no folder `{}`: {advice}", self.folder.display());
+        Err(PublishError::misconfigured(message))
     }
 }
 

@@ -109,6 +109,11 @@ impl Publisher for MqttPublisher {
         Ok(())
     }
 
+    /// Logs in as somebody else: the broker closes a connection for another one of the same client.
+    async fn test(&mut self) -> Result<String, PublishError> {
+        connection::test(&self.settings).await
+    }
+
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
         let Some(Open { sections, link, connector, presence }) = &mut self.open else {
             return Err(PublishError::unavailable("not open"));

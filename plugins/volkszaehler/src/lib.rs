@@ -62,6 +62,10 @@ impl Publisher for Channels {
         Ok(())
     }
 
+    async fn test(&mut self) -> Result<String, PublishError> {
+        self.middleware.test(self.channels.len()).await
+    }
+
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
         self.named.check();
         // If one channel fails, the same records are passed again: each channel knows which of them it has.

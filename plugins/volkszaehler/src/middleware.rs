@@ -32,6 +32,20 @@ impl Middleware {
         Self { client }
     }
 
+    /// Asks whether the middleware is there. Only a value shows whether it knows a channel, and none is sent.
+    pub(crate) async fn test(&self, channels: usize) -> Result<String, PublishError> {
+        let response = self.client.reach().await?;
+        match response.status {
+            404 => return Err(response.misconfigured("check `url`: it ends with `/middleware.php`")),
+            401 | 403 | 500.. => response.check()?,
+            _ => {}
+        }
+        let (origin, status) = (self.client.origin(), response.status);
+        Ok(format!(
+            "{origin} answers (status {status}); whether it knows the {channels} channels shows when the first values are sent"
+        ))
+    }
+
     /// Stores values in a channel, in the order of their times. `series` is its name in messages. Returns the
     /// middleware's response if it does not know the channel, and has stored nothing.
     pub(crate) async fn add(

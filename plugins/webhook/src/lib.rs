@@ -45,6 +45,18 @@ impl Publisher for Hook {
         self.batching
     }
 
+    /// A hook may do anything with a body, so none is sent.
+    async fn test(&mut self) -> Result<String, PublishError> {
+        let response = self.client.reach().await?;
+        if matches!(response.status, 401 | 403) || response.status >= 500 {
+            response.check()?;
+        }
+        let (origin, status) = (self.client.origin(), response.status);
+        Ok(format!(
+            "{origin} answers (status {status}); whether it takes readings shows when the first ones are sent"
+        ))
+    }
+
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
         let headers = self.headers.filled(records.len());
         let request = Request { method: self.method, headers, body: body(records), ..Request::default() };

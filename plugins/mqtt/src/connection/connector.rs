@@ -143,7 +143,10 @@ impl Connector {
 
     /// Runs one connection, from its beginning to its end.
     async fn connect(&mut self, again: bool) -> End {
-        let (client, mut events) = open(&self.settings);
+        let mut options = options(&self.settings, &self.settings.client_id);
+        let will = self.settings.topics.status();
+        options.set_last_will(LastWill::new(will, "offline", QoS::AtLeastOnce, true));
+        let (client, mut events) = open(&self.settings.broker, options);
         let connection = Connection {
             client,
             abandoned: Arc::default(),
@@ -311,16 +314,39 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-fn open(settings: &Settings) -> (AsyncClient, EventLoop) {
+/// Logs in at the broker as another client, and returns its answer.
+///
+/// # Errors
+/// Returns the reason for which the broker takes nothing.
+pub(crate) async fn test(settings: &Settings) -> Result<String, PublishError> {
+    let name = format!("{}-test", settings.client_id);
+    let (client, mut events) = open(&settings.broker, options(settings, &name));
+    loop {
+        match events.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => break,
+            Ok(_) => {}
+            Err(error) => return Err(fault::explain(settings, error, None, 0)),
+        }
+    }
+    // The broker writes a connection that just ends into its log as a fault.
+    let _ = client.try_disconnect();
+    let _ = timeout(PROBE_LIMIT, async { while events.poll().await.is_ok() {} }).await;
+    Ok(match &settings.keys.username {
+        Some(name) => format!("{} has accepted the login of `{name}`", settings.broker.url),
+        None => format!("{} has accepted the connection, without a login", settings.broker.url),
+    })
+}
+
+/// Returns the options of a client, without its last will.
+fn options(settings: &Settings, client_id: &str) -> MqttOptions {
     let broker = &settings.broker;
-    let mut options = MqttOptions::new(&settings.client_id, rumqttc::Broker::tcp(&broker.host, broker.port));
+    let mut options = MqttOptions::new(client_id, rumqttc::Broker::tcp(&broker.host, broker.port));
     options
         .set_keep_alive(KEEP_ALIVE)
         .set_inflight(IN_FLIGHT)
         // Messages that are written to the socket at once.
         .set_max_request_batch(100)
-        .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING)
-        .set_last_will(LastWill::new(settings.topics.status(), "offline", QoS::AtLeastOnce, true));
+        .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING);
     match (&settings.keys.username, &settings.password) {
         (Some(name), Some(password)) => {
             options.set_credentials(name, password.reveal().to_owned());
@@ -333,6 +359,10 @@ fn open(settings: &Settings) -> (AsyncClient, EventLoop) {
     if let Some(tls) = &broker.tls {
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))));
     }
+    options
+}
+
+fn open(broker: &Broker, mut options: MqttOptions) -> (AsyncClient, EventLoop) {
     if broker.host.contains(':') {
         // rumqttc joins host and port with a colon, for which an IPv6 address needs brackets.
         let address = format!("[{}]:{}", broker.host, broker.port);

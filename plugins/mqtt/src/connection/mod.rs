@@ -17,7 +17,7 @@
 
 mod connector;
 
-pub(crate) use self::connector::start;
+pub(crate) use self::connector::{start, test};
 use std::{
     collections::BTreeMap,
     mem,
