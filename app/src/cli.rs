@@ -8,7 +8,10 @@ use std::{
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
-use crate::{config_file::ConfigFile, decode, demo, failure::Failure, health, probe, record, run, transfer};
+use crate::{
+    config_file::ConfigFile, decode, demo, failure::Failure, health, probe, record, run, setup, token,
+    transfer,
+};
 
 /// Reads the energy meters of a household and serves them as JSON.
 #[derive(Parser)]
@@ -55,6 +58,13 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         write: Option<PathBuf>,
     },
+    /// Set the running program up in a dialogue: meters, pulses, MQTT, InfluxDB, labels
+    Setup {
+        /// Ports to look for meters at: serial ports, or `tcp://host:port` [default: all serial ports]
+        ports: Vec<transport::Port>,
+    },
+    /// Make a token, with which other machines may change something, and show it with a QR code
+    Token(token::Token),
     /// Record the bytes of a meter, to decode them, to replay them or to show them to others
     Record(record::Record),
     /// Print the recordings of the journal as CSV or JSON lines; the program may be running
@@ -85,6 +95,8 @@ pub fn main() -> ExitCode {
         Some(Command::Sample { plugin }) => sample(&plugin),
         Some(Command::Decode { file }) => decode::run(&file),
         Some(Command::Probe { ports, write }) => probe::run(ports, write.as_deref()),
+        Some(Command::Setup { ports }) => setup::dialogue(&cli.run.file, &ports),
+        Some(Command::Token(token)) => token::run(&cli.run.file, &token),
         Some(Command::Record(record)) => record::run(&record),
         Some(Command::Export(export)) => transfer::export(&export),
         Some(Command::Import(import)) => transfer::import(&import),

@@ -1,23 +1,13 @@
 //! `health`: what the program that runs on this machine says in `/health`, as an exit status.
 //!
-//! A container has no other client to look with. The request is written by hand, because the only client in the program
-//! belongs to publishers, which a small build leaves out.
+//! A container has no other client to look with.
 
-use std::{
-    io::{self, Read as _, Write as _},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
-    time::Duration,
-};
+use std::io::{self, Write as _};
 
 use clap::Args;
 use serde_json::Value as Json;
 
-use crate::{config_file::ConfigFile, failure::Failure};
-
-/// Limit for connecting, and for each part of the answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Longest answer that is read.
-const LONGEST: u64 = 4 << 20;
+use crate::{config_file::ConfigFile, failure::Failure, local::Local};
 
 /// Options of `health`.
 #[derive(Args)]
@@ -32,8 +22,9 @@ pub(crate) struct Health {
 /// Prints the status, and succeeds if it is `ok`.
 pub(crate) fn run(health: &Health) -> Result<(), Failure> {
     let config = health.file.load()?;
-    let address = reachable(config.server.listen);
-    let body = ask(address).map_err(|error| {
+    let local = Local::new(config.server.listen);
+    let address = local.address();
+    let body = ask(&local).map_err(|error| {
         Failure::fault(format!(
             "no smartmeter answers on {address}: {error}\nhint: is it running, and with this configuration?\n"
         ))
@@ -58,26 +49,8 @@ pub(crate) fn run(health: &Health) -> Result<(), Failure> {
     Err(Failure::fault(text))
 }
 
-/// Returns the address at which this machine reaches a server that listens on `listen`.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
-}
-
-/// Asks for `/health`. The end of an answer of HTTP/1.0 is that of the connection.
-fn ask(address: SocketAddr) -> io::Result<Json> {
-    let mut server = TcpStream::connect_timeout(&address, PATIENCE)?;
-    server.set_read_timeout(Some(PATIENCE))?;
-    server.set_write_timeout(Some(PATIENCE))?;
-    server.write_all(format!("GET /health?code=200 HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
-    let mut answer = Vec::new();
-    server.take(LONGEST).read_to_end(&mut answer)?;
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(answer.len(), |end| end + 4);
-    let body = answer.get(end..).unwrap_or_default();
-    let body = serde_json::from_slice::<Json>(body).ok().filter(|body| body["status"].is_string());
+fn ask(local: &Local) -> io::Result<Json> {
+    let (_, body) = local.get("/health?code=200")?;
+    let body = Some(body).filter(|body| body["status"].is_string());
     body.ok_or_else(|| io::Error::other("the answer is not that of a smartmeter"))
 }

@@ -6,12 +6,14 @@ mod decode;
 mod demo;
 mod failure;
 mod health;
+mod local;
 mod log;
 mod plugins;
 mod probe;
 mod record;
 mod run;
 mod setup;
+mod token;
 mod transfer;
 
 pub use crate::cli::main;

@@ -23,7 +23,7 @@ const MODE: u32 = 0o640;
 /// Permissions of their folder.
 const FOLDER_MODE: u32 = 0o750;
 /// Longest name of a drop-in.
-const MAX_NAME: usize = 64;
+const MAX_NAME: usize = 96;
 /// Largest drop-in that is written, in bytes.
 const MAX_SIZE: usize = 64 * 1024;
 
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn only_two_digits_and_a_name_make_a_drop_in_that_is_written() {
-        let long = format!("10-{}.toml", "a".repeat(80));
+        let long = format!("10-{}.toml", "a".repeat(90));
         for file in ["10-house.toml", "00-a.toml", "99-Heat_pump-2.toml"] {
             assert!(is_name(file), "{file}");
         }
