@@ -1,9 +1,15 @@
 //! Runs a configuration until a signal ends it.
 
-use std::sync::Arc;
+use std::{
+    io::{self, IsTerminal as _},
+    sync::Arc,
+};
 
-use framework::{Config, ConfigFiles, Service, Setup};
-use tokio::signal::unix::{SignalKind, signal};
+use framework::{Config, ConfigFiles, Reloader, Service, Setup};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
 use tracing::{info, warn};
 
 use crate::{failure::Failure, log, setup::Machine};
@@ -11,13 +17,13 @@ use crate::{failure::Failure, log, setup::Machine};
 /// Runs the configuration of these files until Ctrl+C or SIGTERM.
 pub(crate) fn run_files(files: ConfigFiles) -> Result<(), Failure> {
     let config = files.load()?;
-    run(config, Some(Setup::new(files, Arc::new(Machine))), None)
+    run(config, Some(files), None)
 }
 
-/// Runs the configuration until Ctrl+C or SIGTERM. `simulated` is the log line about devices that are not real.
+/// Runs the configuration until Ctrl+C or SIGTERM, and reloads it from its `files` on SIGHUP. `simulated` is the log line about devices that are not real.
 pub(crate) fn run(
     config: Config,
-    setup: Option<Setup>,
+    files: Option<ConfigFiles>,
     simulated: Option<&'static str>,
 ) -> Result<(), Failure> {
     let _log = log::start();
@@ -27,7 +33,8 @@ pub(crate) fn run(
     let listener = framework::listen(config.server.listen, "`[server] listen` or `--port`")?;
     let address = listener.local_addr()?;
     let sources = config.sources.len();
-    let stop = ended(move || {
+    let hung_up = Arc::new(Notify::new());
+    let stop = ended(Arc::clone(&hung_up), move || {
         info!("smartmeter {} serves http://{address}/", env!("CARGO_PKG_VERSION"));
         if let Some(what) = simulated {
             info!("{what}");
@@ -42,17 +49,36 @@ pub(crate) fn run(
         }
     });
     let mut service = Service::new(config).listen(listener);
-    if let Some(setup) = setup {
-        service = service.with_setup(setup);
+    if let Some(files) = files {
+        let again = files.clone();
+        service = service.with_loader(move || again.load());
+        service = service.with_setup(Setup::new(files, Arc::new(Machine)));
     }
+    let reloader = service.reloader();
+    service = service.beside(reload_on_hangup(reloader, hung_up));
     if simulated.is_some() { service.simulated() } else { service }.run(stop)?;
     info!("ended");
     Ok(())
 }
 
+/// Reloads the configuration at each SIGHUP. One that says that the terminal is gone ends the program instead, by
+/// `hung_up`.
+async fn reload_on_hangup(reloader: Reloader, hung_up: Arc<Notify>) {
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
+    let in_terminal = io::stdin().is_terminal();
+    while hangups.recv().await.is_some() {
+        // A terminal that was closed is none any more.
+        if in_terminal && !io::stdin().is_terminal() {
+            return hung_up.notify_one();
+        }
+        // The log has the result.
+        let _ = reloader.reload().await;
+    }
+}
+
 /// Waits for the first signal; the second one ends the process at once. `ready` is called when a signal would end the
 /// program in order.
-async fn ended(ready: impl FnOnce()) {
+async fn ended(hung_up: Arc<Notify>, ready: impl FnOnce()) {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
@@ -64,6 +90,7 @@ async fn ended(ready: impl FnOnce()) {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            () = hung_up.notified() => {}
         }
     };
     ready();

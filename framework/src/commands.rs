@@ -1,21 +1,32 @@
 //! Commands of all sources, found by name.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
+    time::Duration,
+};
 
 use serde_json::{Map, Value as Json};
 use tokio::{runtime::Handle, sync::Semaphore};
 
-use crate::{Args, Command, CommandError};
+use crate::{Args, Command, CommandError, latest::Latest};
 
 /// Longest run of a command. It has failed after that.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Maximum number of calls of a source that run, or wait for a source that blocks its thread.
 const MAX_CALLS: usize = 16;
 
-/// Commands of all sources.
+/// Commands of all sources that run. A clone has the same ones.
 #[derive(Debug, Clone, Default)]
 pub struct Commands {
-    all: Arc<[InstalledCommand]>,
+    all: Arc<Latest<[InstalledCommand]>>,
+    /// Number of replacements.
+    generation: Arc<AtomicU64>,
 }
 
 /// A command of a source.
@@ -44,33 +55,53 @@ impl std::fmt::Debug for InstalledCommand {
     }
 }
 
+impl InstalledCommand {
+    /// Returns the commands of a source, which run on its runtime.
+    pub(crate) fn install(source: &str, commands: &[Arc<dyn Command>], runtime: &Handle) -> Vec<Self> {
+        let slots = Arc::new(Semaphore::new(MAX_CALLS));
+        let installed = commands.iter().map(|command| Self {
+            full_name: format!("{source}.{}", command.spec().name),
+            command: Arc::clone(command),
+            runtime: runtime.clone(),
+            slots: Arc::clone(&slots),
+        });
+        installed.collect()
+    }
+}
+
 impl Commands {
     /// Commands by source, each with the runtime of its source, on which they run.
     pub fn new<'a>(sources: impl IntoIterator<Item = (&'a str, &'a [Arc<dyn Command>], Handle)>) -> Self {
-        let entries = sources.into_iter().flat_map(|(source, commands, runtime)| {
-            let slots = Arc::new(Semaphore::new(MAX_CALLS));
-            commands.iter().map(move |command| InstalledCommand {
-                full_name: format!("{source}.{}", command.spec().name),
-                command: Arc::clone(command),
-                runtime: runtime.clone(),
-                slots: Arc::clone(&slots),
-            })
-        });
-        Self { all: entries.collect() }
+        let entries = sources
+            .into_iter()
+            .flat_map(|(source, commands, runtime)| InstalledCommand::install(source, commands, &runtime));
+        Self { all: Arc::new(entries.collect::<Vec<_>>().into()), generation: Arc::default() }
+    }
+
+    /// Replaces all of them: those of unchanged sources stay the same.
+    pub(crate) fn replace(&self, all: Vec<InstalledCommand>) {
+        self.all.set(all.into());
+        self.generation.fetch_add(1, Release);
+    }
+
+    /// Returns a number that changes with them.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Acquire)
     }
 
     /// Returns all of them, in the order of the configuration.
-    pub fn all(&self) -> &[InstalledCommand] {
-        &self.all
+    pub fn all(&self) -> Arc<[InstalledCommand]> {
+        self.all.all()
     }
 
     /// Returns the command called `name`: its full name, or its short name or an alias if that is unique.
     ///
     /// # Errors
     /// Fails if no command or more than one has the name.
-    pub fn resolve(&self, name: &str) -> Result<&InstalledCommand, ResolveError> {
-        if let Some(entry) = self.all.iter().find(|entry| entry.full_name == name) {
-            return Ok(entry);
+    pub fn resolve(&self, name: &str) -> Result<InstalledCommand, ResolveError> {
+        let all = self.all();
+        if let Some(entry) = all.iter().find(|entry| entry.full_name == name) {
+            return Ok(entry.clone());
         }
         let called = |entry: &&InstalledCommand| {
             let spec = entry.command.spec();
@@ -80,10 +111,10 @@ impl Commands {
             spec.name == name
                 || spec.aliases.iter().any(|alias| *alias == name || Some(alias.as_str()) == alias_of)
         };
-        let found: Vec<_> = self.all.iter().filter(called).collect();
+        let found: Vec<_> = all.iter().filter(called).collect();
         match found[..] {
             [] => Err(ResolveError::Unknown),
-            [only] => Ok(only),
+            [only] => Ok(only.clone()),
             _ => Err(ResolveError::Ambiguous(found.iter().map(|entry| entry.full_name.clone()).collect())),
         }
     }
@@ -121,7 +152,7 @@ impl Commands {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::sync::atomic::Ordering::Relaxed;
 
     use super::*;
     use crate::CommandSpec;
@@ -137,15 +168,15 @@ mod tests {
     async fn names_are_resolved_while_they_are_unique() {
         let one = commands(&["heat"]);
         for name in ["heat.set", "set", "setValue", "old.setValue", "heat.setValue"] {
-            assert_eq!(one.resolve(name).map(|e| e.full_name.as_str()), Ok("heat.set"), "{name}");
+            assert_eq!(one.resolve(name).map(|e| e.full_name).as_deref(), Ok("heat.set"), "{name}");
         }
         for name in ["heat", "heat.", "other.set", "", "x"] {
-            assert_eq!(one.resolve(name).map(|e| &e.full_name), Err(ResolveError::Unknown), "{name}");
+            assert_eq!(one.resolve(name).map(|e| e.full_name), Err(ResolveError::Unknown), "{name}");
         }
         let two = commands(&["heat", "car"]);
-        assert_eq!(two.resolve("car.setValue").map(|e| e.full_name.as_str()), Ok("car.set"));
+        assert_eq!(two.resolve("car.setValue").map(|e| e.full_name).as_deref(), Ok("car.set"));
         let both = vec!["heat.set".to_owned(), "car.set".to_owned()];
-        assert_eq!(two.resolve("set").map(|e| &e.full_name), Err(ResolveError::Ambiguous(both)));
+        assert_eq!(two.resolve("set").map(|e| e.full_name), Err(ResolveError::Ambiguous(both)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -161,7 +192,8 @@ mod tests {
         let blocked = std::thread::spawn(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
         let blocked = blocked.join().unwrap();
         let commands = Commands::new([("heat", &command[..], blocked.handle().clone())]);
-        let calls = (0..20).map(|_| commands.run(commands.resolve("count").unwrap(), Map::new()));
+        let count = commands.resolve("count").unwrap();
+        let calls = (0..20).map(|_| commands.run(&count, Map::new()));
         let errors = futures_util::future::join_all(calls).await;
         let errors: Vec<_> = errors.into_iter().map(|result| result.unwrap_err().to_string()).collect();
         assert_eq!(errors[15], "`heat.count` did not finish within 10s");
@@ -175,7 +207,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_a_command_is_an_error_of_the_call() {
         let commands = commands(&["heat"]);
-        let error = commands.run(commands.resolve("set").unwrap(), Map::new()).await.unwrap_err();
+        let error = commands.run(&commands.resolve("set").unwrap(), Map::new()).await.unwrap_err();
         assert_eq!(error.to_string(), "`heat.set` stopped with an internal error");
     }
 }

@@ -68,7 +68,8 @@ impl EndpointContext {
     /// absent: a client must not take an old value for a new one.
     pub fn latest(&self) -> impl Iterator<Item = Arc<Snapshot>> {
         let now = Instant::now();
-        let views = self.store.sections().iter().filter_map(move |section| section.view(now));
+        let sections = self.store.sections();
+        let views = (0..sections.len()).filter_map(move |at| sections[at].view(now));
         views.filter(|view| !view.stale).map(|view| view.snapshot)
     }
 

@@ -188,12 +188,12 @@ pub(crate) fn connect<'s>(
             let Some(read) = store.section(&input.source) else { continue };
             // Also a source that is never asked for a wake-up: its handle may be cloned later.
             read.wake_readers();
-            let _ = input.link.section.set(Arc::clone(read));
+            let _ = input.link.section.set(Arc::clone(&read));
             if let Some(steps) = counter_steps.get(&*input.source) {
                 let _ = input.link.counter_steps.set((*steps).clone());
             }
             if !input.is_optional() {
-                needed.push(Arc::clone(read));
+                needed.push(read);
             }
         }
         needs.insert(&section.name, (section, needed));
@@ -273,12 +273,12 @@ mod tests {
             asked.collect()
         };
         let inputs = contexts.iter().zip(sources).map(ask).collect();
-        connect(contexts.iter().zip(store.sections()), &store);
+        connect(contexts.iter().zip(&*store.sections()), &store);
         (store, inputs)
     }
 
     fn publish(store: &Store, name: &str) {
-        store.publish(store.section(name).unwrap(), Batch::now(vec![]));
+        store.publish(&store.section(name).unwrap(), Batch::now(vec![]));
     }
 
     #[test]

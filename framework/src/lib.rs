@@ -30,6 +30,7 @@ mod plugin;
 mod problems;
 mod publish;
 mod publisher;
+mod roster;
 mod scheduler;
 mod service;
 mod serving;
@@ -70,7 +71,7 @@ pub use crate::{
     publish::Route,
     publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},
     scheduler::{Cron, Schedule},
-    service::{Service, listen},
+    service::{Changes, ReloadError, Reloader, Service, listen},
     setup::{
         Devices, DropInError, DropIns, LineInfo, PortInfo, ProbeEvent, ProbedReading, SaveError, Saved,
         Setup, test_connection,

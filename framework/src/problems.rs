@@ -8,8 +8,7 @@ use crate::{
     Store, Text, Timestamp,
     http::{is_delivering, is_well},
     journal::Journal,
-    publish::Delivery,
-    serving::EndpointStatus,
+    roster::Roster,
     status::{State, WorkerStatus},
 };
 
@@ -20,8 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(3600);
 pub(crate) struct Problems {
     pub(crate) journal: Journal,
     pub(crate) store: Arc<Store>,
-    pub(crate) publishers: Vec<Arc<Delivery>>,
-    pub(crate) endpoints: Vec<Arc<EndpointStatus>>,
+    pub(crate) roster: Arc<Roster>,
     /// Last success of each at the look before.
     pub(crate) successes: HashMap<(&'static str, Text), Option<Timestamp>>,
 }
@@ -39,15 +37,15 @@ impl Problems {
     /// before and do not work now.
     fn look(&mut self) -> Vec<String> {
         let now = std::time::Instant::now();
-        let sources =
-            self.store.sections().iter().map(|section| {
-                ("source", &section.name, &section.health.status, is_delivering(section, now))
-            });
-        let publishers = self
-            .publishers
+        let sections = self.store.sections();
+        let sources = sections
+            .iter()
+            .map(|section| ("source", &section.name, &section.health.status, is_delivering(section, now)));
+        let (publishers, endpoints) = (self.roster.publishers(), self.roster.endpoints());
+        let publishers = publishers
             .iter()
             .map(|delivery| ("publisher", &delivery.name, &delivery.status, is_well(delivery)));
-        let endpoints = self.endpoints.iter().map(|endpoint| {
+        let endpoints = endpoints.iter().map(|endpoint| {
             let works = endpoint.status.state() == State::Delivering;
             ("endpoint", &endpoint.name, &endpoint.status, works)
         });
@@ -81,6 +79,8 @@ mod tests {
     use crate::{
         Batch, Context, Stats,
         journal::{JournalThread, Settings},
+        publish::Delivery,
+        serving::EndpointStatus,
         store::Section,
     };
 
@@ -96,11 +96,13 @@ mod tests {
             |name: &'static str, stats| Section::new(name, "test", Duration::from_secs(3600), stats);
         let delivery = Delivery::new("away", "test", Stats::default());
         let address = "127.0.0.1:1".parse().unwrap();
+        let closed = EndpointStatus::new("closed", "test", address, Stats::default());
+        let roster = Arc::<Roster>::default();
+        roster.replace(vec![Arc::new(delivery)], vec![Arc::new(closed)]);
         Problems {
             journal,
             store: Store::new([section("lost", Stats::default()), section("well", stats)]),
-            publishers: vec![Arc::new(delivery)],
-            endpoints: vec![Arc::new(EndpointStatus::new("closed", "test", address, Stats::default()))],
+            roster,
             successes: HashMap::new(),
         }
     }
@@ -111,14 +113,15 @@ mod tests {
         let problem = journal.status().unwrap().problem.unwrap();
         let cx = Context::new("well", Path::new("/nonexistent"));
         let mut problems = problems(journal, cx.stats().clone());
-        let (store, away) = (Arc::clone(&problems.store), Arc::clone(&problems.publishers[0]));
+        let (store, away) = (Arc::clone(&problems.store), Arc::clone(&problems.roster.publishers()[0]));
         let emit = |name: &str| {
             store.publish(
-                store.section(name).unwrap(),
+                &store.section(name).unwrap(),
                 Batch { taken_at: Timestamp::now(), readings: vec![] },
             );
         };
-        let lost = &store.section("lost").unwrap().health.status;
+        let lost = store.section("lost").unwrap();
+        let lost = &lost.health.status;
         lost.fault("no such device");
         lost.set_state(State::Waiting);
         away.status.fault("the password is wrong");
@@ -144,7 +147,7 @@ mod tests {
         assert_eq!(problems.look().len(), 5);
         emit("lost");
         away.status.success(Timestamp::now());
-        problems.endpoints[0].status.success(Timestamp::now());
+        problems.roster.endpoints()[0].status.success(Timestamp::now());
         cx.set_problem(None);
         emit("well");
         assert_eq!(problems.look(), [&*problem]);

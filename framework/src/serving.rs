@@ -33,7 +33,8 @@ impl EndpointStatus {
 /// Server of one endpoint.
 pub(crate) struct Serving {
     pub(crate) endpoint: Box<dyn Endpoint>,
-    pub(crate) listener: std::net::TcpListener,
+    /// Shared with whoever takes it over at a reload.
+    pub(crate) listener: Arc<std::net::TcpListener>,
     pub(crate) status: Arc<EndpointStatus>,
     pub(crate) store: Arc<Store>,
     pub(crate) access: Arc<Access>,

@@ -37,12 +37,15 @@ const BRAKED_FOR: Duration = Duration::from_secs(60);
 /// Sections of all sources, shared by supervisors, HTTP, publishers and endpoints.
 #[derive(Debug)]
 pub struct Store {
-    sections: Vec<Arc<Section>>,
+    /// Those of the sources that run, in the order of the configuration. Readers copy the pointer; a reload replaces it.
+    sections: Latest<[Arc<Section>]>,
     /// Number of the last batch.
     numbers: AtomicU64,
     /// Number of batches that readers can see.
     version: AtomicU64,
     events: broadcast::Sender<Arc<Snapshot>>,
+    /// Number of replacements of the sections, for those who show which sources there are.
+    replacements: watch::Sender<u64>,
     /// Gets every batch, however late it is read: the other end is a test.
     #[cfg(feature = "testing")]
     recorder: OnceLock<mpsc::UnboundedSender<Arc<Snapshot>>>,
@@ -135,13 +138,14 @@ impl View {
 impl Store {
     /// A store with these sections, all of them empty.
     pub fn new(sections: impl IntoIterator<Item = impl Into<Arc<Section>>>) -> Arc<Self> {
-        let sections = sections.into_iter().map(Into::into).collect();
+        let sections = sections.into_iter().map(Into::into).collect::<Vec<_>>().into();
         let (numbers, version) = (AtomicU64::new(0), AtomicU64::new(0));
         Arc::new(Self {
             sections,
             numbers,
             version,
             events: broadcast::Sender::new(EVENT_BACKLOG),
+            replacements: watch::Sender::new(0),
             #[cfg(feature = "testing")]
             recorder: OnceLock::new(),
         })
@@ -154,16 +158,29 @@ impl Store {
     }
 
     /// Returns all sections, in the order of the configuration.
-    pub fn sections(&self) -> &[Arc<Section>] {
-        &self.sections
+    pub fn sections(&self) -> Arc<[Arc<Section>]> {
+        self.sections.all()
     }
 
     /// Returns the section of a source.
-    pub fn section(&self, name: &str) -> Option<&Arc<Section>> {
-        self.sections.iter().find(|section| section.name == name)
+    pub fn section(&self, name: &str) -> Option<Arc<Section>> {
+        self.sections().iter().find(|section| section.name == name).cloned()
     }
 
-    /// Returns a number that grows with every batch of any source.
+    /// Replaces the sections: those of unchanged sources stay the same.
+    pub(crate) fn replace(&self, sections: Vec<Arc<Section>>) {
+        self.sections.set(sections.into());
+        // After the sections, as after a batch.
+        self.version.fetch_add(1, Ordering::AcqRel);
+        self.replacements.send_modify(|count| *count += 1);
+    }
+
+    /// Returns the news that the sections were replaced, from now on.
+    pub(crate) fn replacements(&self) -> watch::Receiver<u64> {
+        self.replacements.subscribe()
+    }
+
+    /// Returns a number that grows with every batch of any source, and with every change of the sources.
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
@@ -358,7 +375,7 @@ mod tests {
 
     fn store_of(name: &str, batch: Option<Batch>) -> Arc<Store> {
         let store = Store::new([section(name)]);
-        batch.into_iter().for_each(|batch| store.publish(&store.sections[0], batch));
+        batch.into_iter().for_each(|batch| store.publish(&store.sections()[0], batch));
         store
     }
 
@@ -409,12 +426,12 @@ mod tests {
     fn no_reader_ever_sees_half_a_batch_or_an_older_one() {
         let store = store_of("meter", Some(batch(0)));
         std::thread::scope(|scope| {
-            scope.spawn(|| (1..20_000).for_each(|n| store.publish(&store.sections[0], batch(n))));
+            scope.spawn(|| (1..20_000).for_each(|n| store.publish(&store.sections()[0], batch(n))));
             scope.spawn(|| {
                 let mut last = 0;
                 while last < 19_999 {
                     let version = store.version();
-                    let view = store.sections[0].view(Instant::now()).unwrap();
+                    let view = store.sections()[0].view(Instant::now()).unwrap();
                     assert!(view.snapshot.number >= version, "the version was there before the batch");
                     assert_eq!(view.snapshot.batch.readings[0].value, view.snapshot.batch.readings[1].value);
                     assert!(view.snapshot.number >= last);
@@ -428,8 +445,9 @@ mod tests {
     fn each_batch_of_any_section_has_a_number_of_its_own() {
         let store = Store::new([section("one"), section("two")]);
         let mut events = store.subscribe();
+        let sections = store.sections();
         std::thread::scope(|scope| {
-            for section in store.sections() {
+            for section in &*sections {
                 let store = &store;
                 scope.spawn(move || (0..100).for_each(|n| store.publish(section, batch(n))));
             }
@@ -444,7 +462,7 @@ mod tests {
     fn a_slow_reader_is_told_what_it_missed() {
         let store = store_of("meter", None);
         let mut events = store.subscribe();
-        (0..300).for_each(|n| store.publish(&store.sections[0], batch(n)));
+        (0..300).for_each(|n| store.publish(&store.sections()[0], batch(n)));
         assert!(matches!(events.try_recv(), Err(broadcast::error::TryRecvError::Lagged(44))));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Reader, ServerConfig};
+use super::{Fingerprint, Reader, ServerConfig};
 use crate::{ConfigError, Context, Endpoint, PluginInfo, Role, plugin::Build, table::Table};
 
 /// The framework's own keys in each `[endpoints.<name>]`.
@@ -18,6 +18,8 @@ pub struct ConfiguredEndpoint {
     pub endpoint: Box<dyn Endpoint>,
     /// Its context, which holds its statistics.
     pub context: Context,
+    /// Fingerprint of its section.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl<'a> Reader<'a> {
@@ -33,6 +35,7 @@ impl<'a> Reader<'a> {
         let mut built = Vec::new();
         for (name, mut section) in endpoints {
             section.known = ENDPOINT_KEYS;
+            let fingerprint = Fingerprint::of(&section.table);
             let enabled = section.take("enabled").unwrap_or(true);
             let Some(plugin) = self.plugin(&mut section, Role::Endpoint) else { continue };
             let Build::Endpoint(build) = plugin.build else { continue };
@@ -46,14 +49,20 @@ impl<'a> Reader<'a> {
                     .refuse(&ConfigError::key("listen", message).hint("choose another port, such as 8081"));
             }
             taken.push((format!("[endpoints.{name}]"), listen));
-            built.extend(is_right.then_some(ConfiguredEndpoint { name, plugin, endpoint, context }));
+            built.extend(is_right.then_some(ConfiguredEndpoint {
+                name,
+                plugin,
+                endpoint,
+                context,
+                fingerprint,
+            }));
         }
         built
     }
 }
 
 /// Returns whether a program cannot listen on both. An unspecified address stands for all addresses of the machine.
-fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+pub(crate) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     let all = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && (all || one.ip() == other.ip())
 }

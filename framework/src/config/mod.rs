@@ -4,6 +4,7 @@ mod endpoints;
 mod exposure;
 mod file;
 mod files;
+mod fingerprint;
 mod journal;
 mod outline;
 mod paths;
@@ -26,6 +27,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+pub(crate) use self::{endpoints::clash, exposure::is_secret_key, files::drop_ins, fingerprint::Fingerprint};
 pub use self::{
     endpoints::{ConfiguredEndpoint, ENDPOINT_KEYS},
     files::{ConfigFiles, DropIn},
@@ -38,7 +40,6 @@ pub use self::{
     sources::{ConfiguredSource, SOURCE_KEYS, SourceRole},
 };
 use self::{exposure::Secrets, files::Texts};
-pub(crate) use self::{exposure::is_secret_key, files::drop_ins};
 use crate::{
     Context, Diagnostics, PluginInfo, Role, Text, plugins,
     table::{ConfigText, Diagnostic, Table, did_you_mean, quoted},
@@ -60,6 +61,8 @@ pub fn is_name(name: &str) -> bool {
 pub struct Config {
     /// `[server]`.
     pub server: ServerConfig,
+    /// Fingerprint of `[server]`.
+    pub(crate) server_fingerprint: Fingerprint,
     /// `[journal]`.
     pub journal: JournalConfig,
     /// The enabled `[sources.<name>]`, in the order of the file.
@@ -160,6 +163,7 @@ impl<'a> Reader<'a> {
         };
         let server = or_empty(server);
         self.check_state_dir(&server);
+        let server_fingerprint = Fingerprint::of(&server.table);
         let (server, server_is_right) = ServerConfig::read(&server).known();
         // A plugin is checked whatever else is wrong: then against a folder that is there in any case.
         let state_dir = server.as_ref().map_or_else(PathBuf::new, |server| server.state_dir.clone());
@@ -193,6 +197,7 @@ impl<'a> Reader<'a> {
         let endpoints = self.endpoints(endpoints, server.as_ref(), of(Role::Endpoint));
         Some(Config {
             server: server.filter(|_| server_is_right)?,
+            server_fingerprint,
             journal: journal?,
             warnings: problems(&sources),
             files: self.text.names().map(str::to_owned).collect(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 use wildmatch::WildMatch;
 
-use super::Reader;
+use super::{Fingerprint, Reader};
 use crate::{
     Context, Period, PluginInfo, Publisher, Role, Text,
     plugin::Build,
@@ -29,6 +29,8 @@ pub struct ConfiguredPublisher {
     pub route: Route,
     /// Its context, which holds its statistics.
     pub context: Context,
+    /// Fingerprint of its section.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -69,6 +71,7 @@ impl<'a> Reader<'a> {
         is_recorded: bool,
     ) -> (Option<ConfiguredPublisher>, bool) {
         section.known = PUBLISHER_KEYS;
+        let fingerprint = Fingerprint::of(&section.table);
         let enabled = section.take("enabled").unwrap_or(true);
         let defaults = Route::default();
         let interval_at = section.place("interval");
@@ -101,7 +104,7 @@ impl<'a> Reader<'a> {
             section.note(section.span.clone(), message, Some(hint));
         }
         let route = Route { sources, series, interval, max_backlog_age, max_rate };
-        (Some(ConfiguredPublisher { name, plugin, publisher, route, context }), is_right)
+        (Some(ConfiguredPublisher { name, plugin, publisher, route, context, fingerprint }), is_right)
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use reading::words;
 use toml::{Spanned, de::DeValue};
 
-use super::Reader;
+use super::{Fingerprint, Reader};
 use crate::{
     Command, ConfigError, Context, DataAcquisition, Mode, Period, PluginInfo, Role, Schedule, Source,
     SourceContext, StatedUnits, Text, TimeOfDay,
@@ -76,6 +76,8 @@ pub struct ConfiguredSource {
     pub device: Option<String>,
     /// Its context, which holds its statistics.
     pub context: SourceContext,
+    /// Fingerprint of its section.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl<'a> Reader<'a> {
@@ -125,6 +127,7 @@ impl<'a> Reader<'a> {
         section: &mut Table<'a>,
     ) -> (Option<ConfiguredSource>, Option<String>) {
         section.known = SOURCE_KEYS;
+        let fingerprint = Fingerprint::of(&section.table);
         let enabled = section.take("enabled").unwrap_or(true);
         let label = label(section);
         let role = section.take("role");
@@ -173,6 +176,7 @@ impl<'a> Reader<'a> {
             commands,
             device: device.clone(),
             context,
+            fingerprint,
         };
         (is_right.then_some(source), device)
     }

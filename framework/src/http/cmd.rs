@@ -20,7 +20,9 @@ use super::{
     connections::Progress,
     reply::{self, Members},
 };
-use crate::{Arg, ArgKind, CommandError, CommandSpec, Commands, InstalledCommand, ResolveError};
+use crate::{
+    Arg, ArgKind, CommandError, CommandSpec, Commands, InstalledCommand, ResolveError, latest::Latest,
+};
 
 /// Longest body of a command, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -33,8 +35,9 @@ const CALL: &str = "GET, POST, OPTIONS";
 /// Commands, as clients see them.
 pub(super) struct Cmd {
     commands: Commands,
-    /// Answer to `/cmds`, which never changes.
-    list: Bytes,
+    /// Answer to `/cmds`, and the generation of the commands that it lists. It holds none of them: each may hold a file
+    /// of its source.
+    list: Latest<(u64, Bytes)>,
     access: Arc<Access>,
     /// Long bodies that may be received at the same time.
     long: Semaphore,
@@ -44,7 +47,7 @@ pub(super) struct Cmd {
 pub(super) fn routes(cmd: &Arc<Cmd>) -> BoxedFilter<(Response,)> {
     let this = Arc::clone(cmd);
     let list = reply::read_only("cmds", move |query| {
-        let list = if query == "details" { list(this.commands.all(), true) } else { this.list.clone() };
+        let list = if query == "details" { list(&this.commands.all(), true) } else { this.list() };
         ready(reply::json(StatusCode::OK, list))
     });
 
@@ -92,8 +95,19 @@ struct Call {
 
 impl Cmd {
     pub(super) fn new(commands: Commands, access: Arc<Access>) -> Self {
-        let list = list(commands.all(), false);
-        Self { commands, list, access, long: Semaphore::new(LONG) }
+        Self { commands, list: Latest::default(), access, long: Semaphore::new(LONG) }
+    }
+
+    /// Returns the answer to `/cmds`, which is the same until a reload.
+    fn list(&self) -> Bytes {
+        // Read before the commands: a generation that is too old only costs another encoding.
+        let generation = self.commands.generation();
+        if let Some(made) = self.list.get().filter(|made| made.0 == generation) {
+            return made.1.clone();
+        }
+        let list = list(&self.commands.all(), false);
+        self.list.set(Arc::new((generation, list.clone())));
+        list
     }
 
     /// Runs a command from JSON, in the own form or in raspend's.
@@ -180,7 +194,7 @@ impl Cmd {
                 ApiError::new(StatusCode::CONFLICT, "ambiguous_command", message)
             }
         })?;
-        self.commands.run(entry, args).await.map_err(|error| match error {
+        self.commands.run(&entry, args).await.map_err(|error| match error {
             CommandError::BadArgument(message) => {
                 ApiError::new(StatusCode::BAD_REQUEST, "bad_argument", message)
             }

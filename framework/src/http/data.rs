@@ -111,7 +111,7 @@ impl Data {
     fn encode(&self, version: u64, now: Instant) -> Document {
         let mut body = vec![b'{'];
         let (mut stale, mut valid_until) = (0, None);
-        for section in self.store.sections() {
+        for section in &*self.store.sections() {
             let Some(view) = section.view(now) else { continue };
             if view.stale {
                 stale += 1;
@@ -144,10 +144,10 @@ impl Data {
             return Err(ApiError::not_found("ask for /data"));
         };
         let section = self.store.section(name).ok_or_else(|| {
-            let names = self.store.sections().iter().map(|section| &*section.name);
-            missing("section", name, "/data", names)
+            let sections = self.store.sections();
+            missing("section", name, "/data", sections.iter().map(|section| &*section.name))
         })?;
-        let view = section.view(Instant::now()).ok_or_else(|| no_reading_yet(section))?;
+        let view = section.view(Instant::now()).ok_or_else(|| no_reading_yet(&section))?;
         let mut body = Vec::new();
         write_node(&mut body, &view, below)?;
         let etag = self.etag(view.snapshot.number, u32::from(view.stale));
@@ -225,7 +225,7 @@ mod tests {
     fn store(stale_after: Duration) -> Arc<Store> {
         let section = |name| Section::new(name, "test", stale_after, Context::new(name, "").stats().clone());
         let store = Store::new([section("a"), section("b")]);
-        for section in store.sections() {
+        for section in &*store.sections() {
             store.publish(section, Batch::now(vec![Reading::number("x", Decimal::from(1))]));
         }
         store

@@ -47,15 +47,20 @@ impl Events {
             return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", message).into();
         };
         // The slot is free again when the client's stream is dropped.
-        let events = stream::unfold((self.store.subscribe(), slot), async |(mut batches, slot)| {
-            let event = match batches.recv().await {
-                Ok(snapshot) => event(&snapshot),
-                Err(RecvError::Lagged(missed)) => {
-                    Event::default().event("lagged").data(format!("{{\"missed\": {missed}}}"))
-                }
-                Err(RecvError::Closed) => return None,
+        let store = Arc::clone(&self.store);
+        let readers = (store.subscribe(), store.replacements(), store, slot);
+        let events = stream::unfold(readers, async |(mut batches, mut reloads, store, slot)| {
+            let event = tokio::select! {
+                batch = batches.recv() => match batch {
+                    Ok(snapshot) => event(&snapshot),
+                    Err(RecvError::Lagged(missed)) => {
+                        Event::default().event("lagged").data(format!("{{\"missed\": {missed}}}"))
+                    }
+                    Err(RecvError::Closed) => return None,
+                },
+                Ok(()) = reloads.changed() => reloaded(&store),
             };
-            Some((Ok::<_, Infallible>(event), (batches, slot)))
+            Some((Ok::<_, Infallible>(event), (batches, reloads, store, slot)))
         });
         let events = events.take_until(stop.cancelled_owned());
         sse::reply(sse::keep_alive().interval(self.keep_alive).stream(events)).into_response()
@@ -116,6 +121,19 @@ impl Drop for Slot {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A list is never left half changed, so poison means nothing.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns the news of a reload: the names of all sources that run now.
+fn reloaded(store: &Store) -> Event {
+    let mut data = b"{\"sources\":[".to_vec();
+    for (n, section) in store.sections().iter().enumerate() {
+        if n > 0 {
+            data.push(b',');
+        }
+        json::write(&mut data, &section.name);
+    }
+    data.extend_from_slice(b"]}");
+    Event::default().event("reload").data(String::from_utf8_lossy(&data))
 }
 
 /// Returns a batch as an event.

@@ -15,6 +15,7 @@ use crate::{
     journal::{Journal, Status},
     json::timestamp,
     publish::Delivery,
+    roster::Roster,
     serving::EndpointStatus,
     store::{Section, State, WorkerStatus},
 };
@@ -26,8 +27,7 @@ const ALWAYS: &str = "code=200";
 pub(super) struct Report {
     pub(super) store: Arc<Store>,
     pub(super) journal: Journal,
-    pub(super) publishers: Vec<Arc<Delivery>>,
-    endpoints: Vec<Arc<EndpointStatus>>,
+    pub(super) roster: Arc<Roster>,
     simulated: bool,
     pub(super) started: Timestamp,
     running: Instant,
@@ -40,7 +40,7 @@ pub(super) fn routes(report: &Arc<Report>) -> BoxedFilter<(Response,)> {
 }
 
 #[derive(Serialize)]
-pub(super) struct Body<'a> {
+pub(super) struct Body {
     status: &'static str,
     simulated: bool,
     version: &'static str,
@@ -51,9 +51,9 @@ pub(super) struct Body<'a> {
     log_lines_dropped: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<JournalHealth>,
-    sources: Members<&'a str, PluginHealth>,
-    publishers: Members<&'a str, PluginHealth>,
-    endpoints: Members<&'a str, PluginHealth>,
+    sources: Members<Text, PluginHealth>,
+    publishers: Members<Text, PluginHealth>,
+    endpoints: Members<Text, PluginHealth>,
 }
 
 /// Status of the journal.
@@ -123,15 +123,9 @@ struct Fault {
 }
 
 impl Report {
-    pub(super) fn new(
-        store: Arc<Store>,
-        journal: Journal,
-        publishers: Vec<Arc<Delivery>>,
-        endpoints: Vec<Arc<EndpointStatus>>,
-        simulated: bool,
-    ) -> Self {
+    pub(super) fn new(store: Arc<Store>, journal: Journal, roster: Arc<Roster>, simulated: bool) -> Self {
         let (started, running) = (Timestamp::now(), Instant::now());
-        Self { store, journal, publishers, endpoints, simulated, started, running }
+        Self { store, journal, roster, simulated, started, running }
     }
 
     fn answer(&self, query: &str) -> Response {
@@ -142,15 +136,17 @@ impl Report {
         reply::serialized(status, &body)
     }
 
-    pub(super) fn body(&self, now: Instant) -> Body<'_> {
-        let sections = self.store.sections().iter();
-        let sources: Vec<_> = sections.map(|section| (&*section.name, source(section, now))).collect();
+    pub(super) fn body(&self, now: Instant) -> Body {
+        let sections = self.store.sections();
+        let (publishers, endpoints) = (self.roster.publishers(), self.roster.endpoints());
+        let sources: Vec<_> =
+            sections.iter().map(|section| (section.name.clone(), source(section, now))).collect();
         let ok = sources.iter().all(|(_, source)| is_healthy(source.state) && source.problem.is_none())
-            && self.publishers.iter().all(|delivery| is_well(delivery))
-            && self.endpoints.iter().all(|endpoint| endpoint.status.state() == State::Delivering)
+            && publishers.iter().all(|delivery| is_well(delivery))
+            && endpoints.iter().all(|endpoint| endpoint.status.state() == State::Delivering)
             && self.journal.status().is_none_or(|journal| journal.problem.is_none());
-        let endpoints = self.endpoints.iter().map(|status| (&*status.name, endpoint(status)));
-        let publishers = self.publishers.iter().map(|delivery| (&*delivery.name, publisher(delivery)));
+        let endpoints = endpoints.iter().map(|status| (status.name.clone(), endpoint(status)));
+        let publishers = publishers.iter().map(|delivery| (delivery.name.clone(), publisher(delivery)));
         Body {
             status: if ok { "ok" } else { "degraded" },
             simulated: self.simulated,

@@ -47,13 +47,14 @@ use warp::{Filter, filters::BoxedFilter, http::Method, path::FullPath, reply::Re
 
 use self::{error::ApiError, reply::Members};
 use crate::{
-    Commands, ServerConfig, Setup, Store, journal::Journal, publish::Delivery, serving::EndpointStatus,
+    Commands, ServerConfig, Setup, Store, journal::Journal, publish::Delivery, roster::Roster,
+    serving::EndpointStatus,
 };
 
 /// Returns `/health` of sources in a test of a plugin.
 #[cfg(feature = "testing")]
 pub(crate) fn health(store: &Arc<Store>, now: std::time::Instant) -> serde_json::Value {
-    let report = health::Report::new(Arc::clone(store), Journal::off(), Vec::new(), Vec::new(), false);
+    let report = health::Report::new(Arc::clone(store), Journal::off(), Arc::default(), false);
     serde_json::to_value(report.body(now)).unwrap_or_default()
 }
 
@@ -61,7 +62,7 @@ pub use self::server::serve;
 pub(crate) use self::{
     access::Access,
     health::{is_delivering, is_well},
-    server::serve_routes,
+    server::{serve_at, serve_routes},
 };
 
 /// Everything that is served.
@@ -72,6 +73,7 @@ pub struct Api {
     access: Arc<Access>,
     setup: Option<Arc<Setup>>,
     report: Arc<health::Report>,
+    roster: Arc<Roster>,
     history: Arc<history::History>,
     memory: memory::Memory,
     limits: Limits,
@@ -135,14 +137,17 @@ impl Api {
         let memory = memory::Memory::default();
         let access = Arc::new(Access::new(server));
         let (of_report, of_journal) = (Arc::clone(&store), journal.clone());
+        let roster = Arc::<Roster>::default();
+        roster.replace(publishers, endpoints);
         Self {
             data: Arc::new(data::Data::new(Arc::clone(&store), memory.clone())),
             memory,
             commands: Arc::new(cmd::Cmd::new(commands, Arc::clone(&access))),
             access,
             setup: None,
-            report: Arc::new(health::Report::new(of_report, of_journal, publishers, endpoints, simulated)),
+            report: Arc::new(health::Report::new(of_report, of_journal, Arc::clone(&roster), simulated)),
             history: Arc::new(history::History::new(journal, Arc::clone(&store))),
+            roster,
             store,
             limits: Limits::default(),
         }
@@ -151,6 +156,11 @@ impl Api {
     /// Returns it with the routes of the setup.
     pub(crate) fn with_setup(self, setup: Option<Arc<Setup>>) -> Self {
         Self { setup, ..self }
+    }
+
+    /// Returns the list of publishers and endpoints that is reported.
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster)
     }
 
     /// Returns the rules for clients, part of which hold for endpoints, too.

@@ -81,7 +81,8 @@ pub(super) fn routes(store: &Arc<Store>) -> BoxedFilter<(Response,)> {
 }
 
 fn answer(store: &Store) -> Response {
-    let views = store.sections().iter().filter_map(|section| Some((section, section.view(Instant::now())?)));
+    let sections = store.sections();
+    let views = sections.iter().filter_map(|section| Some((section, section.view(Instant::now())?)));
     let views: Vec<_> = views.collect();
     let sections = views.iter().map(|(section, view)| {
         let readings = view.snapshot.batch.readings.iter();

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn, ready},
+    io,
     net::IpAddr,
     pin::Pin,
     sync::Arc,
@@ -26,6 +27,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -59,7 +61,18 @@ const ENDPOINT_CONNECTIONS: usize = 64;
 
 /// Serves clients until `stop`; then open requests get a moment to end, and event streams end at once.
 pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) {
-    serve_all(listener, front(api, stop)).await;
+    let (_same, listeners) = mpsc::channel(1);
+    serve_all(listener, listeners, front(api, stop)).await;
+}
+
+/// Serves clients until `stop`, at another address as soon as `listeners` has one. Connections stay.
+pub(crate) async fn serve_at(
+    listener: TcpListener,
+    listeners: mpsc::Receiver<TcpListener>,
+    api: Api,
+    stop: CancellationToken,
+) {
+    serve_all(listener, listeners, front(api, stop)).await;
 }
 
 /// Serves the routes of an endpoint until `stop`, with the same rules and limits but fewer connections.
@@ -73,10 +86,11 @@ pub(crate) async fn serve_routes<F>(
 {
     let limits = Limits { connections: ENDPOINT_CONNECTIONS, ..Limits::default() };
     let (routes, memory) = (service(routes.boxed()), Memory::default());
-    serve_all(listener, Front { data: None, routes, access, limits, memory, stop }).await;
+    let (_same, listeners) = mpsc::channel(1);
+    serve_all(listener, listeners, Front { data: None, routes, access, limits, memory, stop }).await;
 }
 
-async fn serve_all(listener: TcpListener, front: Front) {
+async fn serve_all(mut listener: TcpListener, mut listeners: mpsc::Receiver<TcpListener>, front: Front) {
     limit_buffers(&listener);
     let mut connections = Connections::new(front.limits.connections, front.limits.hold);
     let (mut tasks, mut faults, mut newcomer) = (JoinSet::new(), Faults::default(), None);
@@ -102,6 +116,11 @@ async fn serve_all(listener: TcpListener, front: Front) {
             }
             // By then another connection may have waited long enough.
             () = sleep(front.limits.hold / 50), if newcomer.is_some() => continue,
+            Some(other) = listeners.recv() => {
+                limit_buffers(&other);
+                listener = other;
+                continue;
+            }
             () = front.stop.cancelled() => break,
         };
         match accepted {
@@ -109,6 +128,8 @@ async fn serve_all(listener: TcpListener, front: Front) {
                 prepare(&stream, &front.limits);
                 newcomer = Some((stream, peer.ip()));
             }
+            // A reload has shut it down, as another one needs its address.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => sleep(ACCEPT_PAUSE).await,
             Err(error) => {
                 if let Some(text) = faults.note((), &format!("could not accept a connection: {error}")) {
                     warn!("{text}");

@@ -34,6 +34,6 @@ pub use self::{cron::Cron, schedule::Schedule};
 pub(crate) use self::{
     supervisor::{Plan, Supervisor},
     wall_clock::WallClock,
-    watch::{Progress, Watched, watch},
+    watch::{Progress, Watch, Watched},
     worker::{Work, Worker, keep_running, raise_open_files},
 };

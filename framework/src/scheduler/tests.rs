@@ -10,7 +10,7 @@ use std::{
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Plan, Schedule, Supervisor, WallClock, Watched, keep_running, watch};
+use super::{Plan, Schedule, Supervisor, WallClock, Watch, Watched, keep_running};
 use crate::{
     AcquireError, Batch, Context, DataAcquisition, Decimal, Mode, Reading,
     store::{Section, State, Store},
@@ -152,7 +152,9 @@ fn run_at(time: &str, mode: Mode, schedule: Schedule, steps: impl IntoIterator<I
     );
     let task = tokio::spawn(keep_running(supervisor, stop.clone()));
     let watched = Watched::new(Arc::clone(&section), tokio::runtime::Handle::current(), limit);
-    tokio::spawn(stop.clone().run_until_cancelled_owned(watch(vec![watched])));
+    let watch = Watch::default();
+    watch.add(watched);
+    tokio::spawn(stop.clone().run_until_cancelled_owned(async move { watch.run().await }));
     Run { script, section, stop, task, events }
 }
 

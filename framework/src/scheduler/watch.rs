@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -128,11 +128,32 @@ impl Watched {
     }
 }
 
-/// Watches sources, for ever.
-pub(crate) async fn watch(mut sources: Vec<Watched>) {
-    loop {
-        sleep(LOOK).await;
-        sources.iter_mut().for_each(Watched::look);
+/// Sources that are watched. A reload adds and removes some while the watch looks at them.
+#[derive(Default)]
+pub(crate) struct Watch(Mutex<Vec<Watched>>);
+
+impl Watch {
+    /// Adds a source.
+    pub(crate) fn add(&self, source: Watched) {
+        self.lock().push(source);
+    }
+
+    /// Removes the source with this section.
+    pub(crate) fn remove(&self, section: &Arc<Section>) {
+        self.lock().retain(|source| !Arc::ptr_eq(&source.section, section));
+    }
+
+    /// Watches the sources, for ever.
+    pub(crate) async fn run(&self) {
+        loop {
+            sleep(LOOK).await;
+            self.lock().iter_mut().for_each(Watched::look);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Watched>> {
+        // What is noted of a source holds whatever became of another: poison means nothing.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

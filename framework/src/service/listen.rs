@@ -2,8 +2,60 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{Shutdown, SocketAddr, TcpListener},
+    sync::Arc,
 };
+
+use socket2::SockRef;
+
+use crate::config::clash;
+
+/// Clients that the system lets wait for an answer; it may allow fewer.
+const BACKLOG: i32 = 4096;
+
+/// Sockets of a reload that gave up their addresses for others.
+#[derive(Default)]
+pub(super) struct Moves(Vec<Arc<TcpListener>>);
+
+impl Moves {
+    /// Listens at an address. Those of `movable` that are in its way give up theirs.
+    ///
+    /// # Errors
+    /// Returns the system's error, with a hint on a line of its own.
+    pub(super) fn listen(
+        &mut self,
+        address: SocketAddr,
+        keys: &str,
+        movable: &[Arc<TcpListener>],
+    ) -> io::Result<TcpListener> {
+        listen(address, keys).or_else(|error| {
+            let is_in_way =
+                |socket: &&Arc<TcpListener>| socket.local_addr().is_ok_and(|other| clash(other, address));
+            let in_way: Vec<_> = movable.iter().filter(is_in_way).collect();
+            if error.kind() != io::ErrorKind::AddrInUse || in_way.is_empty() {
+                return Err(error);
+            }
+            for socket in in_way {
+                close(socket);
+                self.0.push(Arc::clone(socket));
+            }
+            listen(address, keys)
+        })
+    }
+
+    /// Makes the sockets listen again. Those that took their addresses must be closed.
+    pub(super) fn undo(self) {
+        for socket in self.0 {
+            // Nobody else can have the address: it is still bound.
+            let _ = SockRef::from(&*socket).listen(BACKLOG);
+        }
+    }
+}
+
+/// Stops listening at a socket, whoever else has it open.
+pub(super) fn close(socket: &TcpListener) {
+    let _ = SockRef::from(socket).shutdown(Shutdown::Both);
+}
 
 /// Listens at an address; `keys` are the configuration keys and options that choose it, for the hint of an error.
 ///

@@ -1,27 +1,44 @@
 //! The running program: each source, publisher and endpoint on a thread of its own, HTTP on the caller's.
+//!
+//! | file | content |
+//! |---|---|
+//! | `mod` | start and orderly end of the program |
+//! | `instances` | start and stop of one source, publisher or endpoint |
+//! | `reload` | handle for a reload, and its result |
+//! | `running` | all that run, and who sees them |
+//! | `apply` | difference between what runs and a new configuration, and its application |
+//! | `listen` | listening sockets |
 
+mod apply;
 mod instances;
 mod listen;
+mod reload;
+mod running;
 
 use std::{
-    collections::HashMap, future::Future, io, net::TcpListener, path::PathBuf, sync::Arc, time::Duration,
+    collections::HashMap, future::Future, io, net::TcpListener, path::PathBuf, pin::Pin, sync::Arc,
+    time::Duration,
 };
 
 use futures_util::FutureExt as _;
-use tokio::{runtime, task::JoinSet};
+use tokio::{runtime, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::error;
 
-use self::instances::{wire_endpoint, wire_publisher, wire_source};
-pub use self::listen::listen;
+pub use self::{
+    listen::listen,
+    reload::{Changes, ReloadError, Reloader},
+};
+use self::{
+    reload::Request,
+    running::{Loader, Running},
+};
 use crate::{
-    Commands, Config, ConfiguredEndpoint, ConfiguredPublisher, JournalConfig, PublisherContext, Setup, Text,
-    http, inputs,
-    journal::{Journal, Settings},
+    Commands, Config, Diagnostics, JournalConfig, Setup, Text, http,
+    journal::{Journal, JournalThread, Settings},
     problems::Problems,
-    publish::Runner,
-    scheduler::{Plan, Supervisor, WallClock, Watched, keep_running, raise_open_files, watch},
-    serving::Serving,
+    roster::Roster,
+    scheduler::{Watch, raise_open_files},
     store::Store,
 };
 
@@ -38,12 +55,30 @@ pub struct Service {
     listener: Option<TcpListener>,
     simulated: bool,
     setup: Option<Arc<Setup>>,
+    loader: Option<Loader>,
+    reloader: Reloader,
+    requests: mpsc::Receiver<Request>,
+    beside: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+/// Parts of the program that stay whatever its configuration.
+struct Program {
+    store: Arc<Store>,
+    commands: Commands,
+    journal: Journal,
+    roster: Arc<Roster>,
+    access: Arc<http::Access>,
+    watch: Arc<Watch>,
+    /// Ends everything.
+    cancel: CancellationToken,
 }
 
 impl Service {
     /// The program of this configuration.
     pub fn new(config: Config) -> Self {
-        Self { config, listener: None, simulated: false, setup: None }
+        let (reloader, requests) = Reloader::new();
+        let (listener, setup, loader) = (None, None, None);
+        Self { config, listener, simulated: false, setup, loader, reloader, requests, beside: Vec::new() }
     }
 
     /// Serves HTTP on `listener` instead of one for `[server] listen`.
@@ -58,10 +93,30 @@ impl Service {
         self
     }
 
+    /// Reads and checks the configuration of a reload with `load`, which may block.
+    pub fn with_loader(
+        mut self,
+        load: impl Fn() -> Result<Config, Diagnostics> + Send + Sync + 'static,
+    ) -> Self {
+        self.loader = Some(Arc::new(load));
+        self
+    }
+
     /// Reports in `/health` that the devices are simulated.
     pub fn simulated(mut self) -> Self {
         self.simulated = true;
         self
+    }
+
+    /// Runs a task from the start on, on the thread of HTTP, until it ends or the program does.
+    pub fn beside(mut self, task: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.beside.push(Box::pin(task));
+        self
+    }
+
+    /// Returns the handle that reloads the configuration while the program runs.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Runs until `stop` is done, then ends in order.
@@ -80,111 +135,96 @@ impl Service {
     }
 
     async fn serve(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Config { server, journal, sources, publishers, endpoints, .. } = self.config;
-        let listener = match self.listener {
+        let Self { config, listener, simulated, setup, loader, reloader, mut requests, beside } = self;
+        // Only handles keep requests coming.
+        drop(reloader);
+        let cancel = CancellationToken::new();
+        let mut servers = JoinSet::new();
+        for task in beside {
+            servers.spawn(cancel.clone().run_until_cancelled_owned(task).map(drop));
+        }
+        let listener = match listener {
             Some(listener) => listener,
-            None => listen(server.listen, "`[server] listen`")?,
+            None => listen(config.server.listen, "`[server] listen`")?,
         };
-        let endpoints: Vec<_> = endpoints.into_iter().map(wire_endpoint).collect::<io::Result<_>>()?;
-        let sources: Vec<_> = sources.into_iter().map(wire_source).collect::<io::Result<_>>()?;
-        let publishers: Vec<_> = publishers.into_iter().map(wire_publisher).collect::<io::Result<_>>()?;
-        let names = publishers.iter().map(|(publisher, ..)| Text::from(&publisher.name)).collect();
-        let (journal, keeper) = start_journal(&journal, server.runtime_dir.clone(), names)?;
-        let store = Store::new(sources.iter().map(|(_, section, _)| Arc::clone(section)));
-        let inputs = sources.iter().map(|(source, section, _)| (&source.context, section));
-        inputs::connect(inputs, &store);
-        let commands = Commands::new(sources.iter().map(|(source, _, worker)| {
-            (source.name.as_str(), &source.commands[..], worker.handle().clone())
-        }));
+        listener.set_nonblocking(true)?;
+        let runtime_dir = config.server.runtime_dir.clone();
+        let names = config.publishers.iter().map(|publisher| Text::from(&publisher.name)).collect();
+        let (journal_config, server) = (config.journal.clone(), config.server.clone());
+        let ready = running::Ready::first(config)?;
+        let (journal, keeper) = start_journal(&journal_config, runtime_dir, names)?;
+        let (store, commands) = (Store::new(Vec::<crate::Section>::new()), Commands::default());
         let api = http::Api::new(
             Arc::clone(&store),
             commands.clone(),
             journal.clone(),
-            publishers.iter().map(|(_, delivery, _)| Arc::clone(delivery)).collect(),
-            endpoints.iter().map(|(_, status, ..)| Arc::clone(status)).collect(),
+            Vec::new(),
+            Vec::new(),
             &server,
-            self.simulated,
+            simulated,
         )
-        .with_setup(self.setup);
-        let access = api.access();
-        let cancel = CancellationToken::new();
-        let mut servers = JoinSet::new();
-        listener.set_nonblocking(true)?;
-        servers.spawn(http::serve(tokio::net::TcpListener::from_std(listener)?, api, cancel.clone()));
+        .with_setup(setup);
+        let (roster, access, watch) = (api.roster(), api.access(), Arc::<Watch>::default());
+        let program = Program { store, commands, journal, roster, access, watch, cancel };
+        let (moved, listeners) = mpsc::channel(1);
+        let shared = Arc::new(listener.try_clone()?);
+        let mut running = Running::new(program, loader, server, journal_config, (shared, moved));
+        running.show(&ready);
+        let Program { store, journal, roster, watch, cancel, .. } = running.program();
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        servers.spawn(http::serve_at(listener, listeners, api, cancel.clone()));
         let problems = Problems {
             journal: journal.clone(),
-            store: Arc::clone(&store),
-            publishers: publishers.iter().map(|(_, delivery, _)| Arc::clone(delivery)).collect(),
-            endpoints: endpoints.iter().map(|(_, status, ..)| Arc::clone(status)).collect(),
+            store: Arc::clone(store),
+            roster: Arc::clone(roster),
             successes: HashMap::new(),
         };
         let repeated = problems.repeat(|problem| error!("{problem}"));
         servers.spawn(cancel.clone().run_until_cancelled_owned(repeated).map(drop));
-        let mut workers = Vec::new();
-        for (ConfiguredEndpoint { endpoint, .. }, status, worker, listener) in endpoints {
-            info!(endpoint = %status.name, "listening on {}", status.address);
-            let (store, access) = (Arc::clone(&store), Arc::clone(&access));
-            let serving = Serving { endpoint, listener, status, store, access };
-            servers.spawn_on(keep_running(serving, cancel.clone()), worker.handle());
-            workers.push(worker);
-        }
-
-        // Readings wait in memory until the journal is open, and kill -9 would take them.
-        let opening = journal.clone();
-        let _ = tokio::task::spawn_blocking(move || opening.wait_open(JOURNAL_LIMIT)).await;
-        let mut supervisors = JoinSet::new();
-        let watched = sources.iter().map(|(source, section, worker)| {
-            Watched::new(Arc::clone(section), worker.handle().clone(), source.timeout)
+        let (watch, ended, opening) = (Arc::clone(watch), cancel.clone(), journal.clone());
+        servers.spawn(async move {
+            ended.run_until_cancelled(watch.run()).await;
         });
-        servers.spawn(cancel.clone().run_until_cancelled_owned(watch(watched.collect())).map(drop));
-        for (source, section, worker) in sources {
-            source.context.record_in(journal.clone());
-            let plan = Plan {
-                mode: source.mode,
-                schedule: source.schedule,
-                timeout: source.timeout,
-                at_line_speed: source.at_line_speed,
-                clock: WallClock::default(),
-            };
-            let device = (source.acquisition, source.device);
-            let supervisor = Supervisor::new(device, plan, section, Arc::clone(&store), journal.clone());
-            supervisors.spawn_on(keep_running(supervisor, cancel.clone()), worker.handle());
-            workers.push(worker);
-        }
-        let mut runners = JoinSet::new();
-        for (ConfiguredPublisher { name, publisher, route, .. }, delivery, worker) in publishers {
-            let (store, commands) = (Arc::clone(&store), commands.clone());
-            let context = PublisherContext { store, commands, route: Arc::new(route) };
-            let runner = Runner::new(publisher, journal.queue(&name), context, delivery);
-            runners.spawn_on(keep_running(runner, cancel.clone()), worker.handle());
-            workers.push(worker);
-        }
+        let ready = running.start_endpoints(ready);
+        // Readings wait in memory until the journal is open, and kill -9 would take them.
+        let _ = tokio::task::spawn_blocking(move || opening.wait_open(JOURNAL_LIMIT)).await;
+        running.start(ready);
 
-        stop.await;
-        cancel.cancel();
-        // Sources first: a pulse counter syncs its file here. The journal after all that use it: it keeps the
-        // publishers' cursors.
-        let _ = tokio::time::timeout(END_LIMIT, async {
-            let _ = tokio::time::timeout(WORK_LIMIT, async {
-                while supervisors.join_next().await.is_some() {}
-                while runners.join_next().await.is_some() {}
-            })
-            .await;
-            if let Some(keeper) = keeper {
-                let _ = tokio::task::spawn_blocking(|| keeper.stop()).await;
+        // A reload that is going on finishes fast, and further ones are not begun.
+        let ending = CancellationToken::new();
+        let reloads = async {
+            while let Some(Some(request)) = ending.run_until_cancelled(requests.recv()).await {
+                request.answer(running.reload(&ending).await);
             }
-            while servers.join_next().await.is_some() {}
-        })
-        .await;
+        };
+        tokio::join!(stop.map(|()| ending.cancel()), reloads);
+        drop(requests);
+        end(running, keeper, servers).await;
         Ok(())
     }
+}
+
+/// Ends in order.
+async fn end(mut running: Running, keeper: Option<JournalThread>, mut servers: JoinSet<()>) {
+    running.program().cancel.cancel();
+    // Sources first: a pulse counter syncs its file here. The journal after all that use it: it keeps the publishers'
+    // cursors.
+    let _ = tokio::time::timeout(END_LIMIT, async {
+        let _ = tokio::time::timeout(WORK_LIMIT, running.recorders_ended()).await;
+        if let Some(keeper) = keeper {
+            let _ = tokio::task::spawn_blocking(|| keeper.stop()).await;
+        }
+        running.endpoints_ended().await;
+        while servers.join_next().await.is_some() {}
+    })
+    .await;
 }
 
 fn start_journal(
     config: &JournalConfig,
     runtime_dir: Option<PathBuf>,
     publishers: Vec<Text>,
-) -> io::Result<(Journal, Option<crate::journal::JournalThread>)> {
+) -> io::Result<(Journal, Option<JournalThread>)> {
     if !config.enabled {
         return Ok((Journal::off(), None));
     }

@@ -43,7 +43,7 @@ pub fn endpoint_context(context: &PublisherContext) -> EndpointContext {
 /// Panics if there is no such source.
 pub fn update_source(context: &PublisherContext, source: &str, batch: Batch) {
     match context.store.section(source) {
-        Some(section) => context.store.publish(section, batch),
+        Some(section) => context.store.publish(&section, batch),
         None => panic!("there is no source `{source}`"),
     }
 }
@@ -61,7 +61,7 @@ pub fn source_has_nothing_new(context: &PublisherContext, source: &str) {
 /// there turn stale with their inputs.
 pub fn connect_inputs(sources: &[ConfiguredSource], context: &PublisherContext) {
     let section = |source: &ConfiguredSource| match context.store.section(&source.name) {
-        Some(section) => Arc::clone(section),
+        Some(section) => section,
         None => {
             let stats = source.context.stats().clone();
             Arc::new(crate::store::Section::new(&*source.name, "test", source.stale_after, stats))

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     CommandError, Commands, ConfiguredSource, Record, ResolveError, Section, Store, http, inputs,
     journal::Journal,
-    scheduler::{Plan, Supervisor, WallClock, Watched, keep_running, watch},
+    scheduler::{Plan, Supervisor, WallClock, Watch, Watched, keep_running},
     store::Snapshot,
 };
 
@@ -106,7 +106,8 @@ pub fn run(config: &str) -> Run {
         Section::new(&*source.name, source.plugin.kind, source.stale_after, source.context.stats().clone())
     });
     let store = Store::new(sections);
-    inputs::connect(config.sources.iter().map(|source| &source.context).zip(store.sections()), &store);
+    let installed = store.sections();
+    inputs::connect(config.sources.iter().map(|source| &source.context).zip(&*installed), &store);
     let sources = config.sources.iter();
     let commands = Commands::new(
         sources.map(|source| (source.name.as_str(), &source.commands[..], runtime.handle().clone())),
@@ -115,11 +116,11 @@ pub fn run(config: &str) -> Run {
     let (recorder, batches) = mpsc::unbounded_channel();
     store.record(recorder);
     let entered = runtime.enter();
-    let watched =
-        config.sources.iter().zip(store.sections()).map(|(source, section)| {
-            Watched::new(Arc::clone(section), runtime.handle().clone(), source.timeout)
-        });
-    runtime.spawn(watch(watched.collect()));
+    let watch = Watch::default();
+    for (source, section) in config.sources.iter().zip(&*installed) {
+        watch.add(Watched::new(Arc::clone(section), runtime.handle().clone(), source.timeout));
+    }
+    runtime.spawn(async move { watch.run().await });
     let clock = WallClock::starting_at(civil::date(2026, 1, 1).to_zoned(TimeZone::UTC).unwrap_or_default());
     for source in config.sources {
         supervisors.spawn(supervise(source, clock.clone(), &store, stop.clone(), pulse.clone()));
@@ -159,7 +160,7 @@ fn supervise(
             at_line_speed: source.at_line_speed,
             clock,
         },
-        Arc::clone(section),
+        section,
         Arc::clone(store),
         Journal::off(),
     );
@@ -221,7 +222,8 @@ impl Run {
 
 /// Returns `/data`.
 fn data(store: &Store, now: std::time::Instant) -> Json {
-    let views = store.sections().iter().filter_map(|section| Some((section, section.view(now)?)));
+    let sections = store.sections();
+    let views = sections.iter().filter_map(|section| Some((section, section.view(now)?)));
     let members = views.map(|(section, view)| {
         let mut object = Vec::new();
         view.write_to(&mut object);

@@ -119,6 +119,20 @@ impl Journal {
         }
     }
 
+    /// Adds a publisher while the journal runs. It begins with what is recorded from now on.
+    pub fn add_publisher(&self, name: &Text) {
+        if let Some(shared) = &self.0 {
+            shared.wal.add_publisher(name);
+        }
+    }
+
+    /// Removes a publisher while the journal runs: nothing is kept for it any more.
+    pub fn remove_publisher(&self, name: &str) {
+        if let Some(shared) = &self.0 {
+            shared.wal.remove_publisher(name);
+        }
+    }
+
     /// Records every number of a batch. When this returns, the end of the process loses none of it, provided the file
     /// can be written. A disk that hangs is not waited for.
     pub fn record(&self, section: &Text, batch: &Batch) {

@@ -32,9 +32,7 @@ impl Runner {
     /// Queues the command that a message asks for.
     pub(crate) fn call(&mut self, topics: &Topics, topic: &str, message: &Publish) {
         let called = read(topics, &self.cx, topic, message).and_then(|(entry, args)| {
-            self.waiting
-                .try_send((entry.clone(), args))
-                .map_err(|_| "too many commands are waiting".to_owned())
+            self.waiting.try_send((entry, args)).map_err(|_| "too many commands are waiting".to_owned())
         });
         if let Err(reason) = called {
             let message = format!("ignored a message on `{topic}`: {reason}");
@@ -56,12 +54,12 @@ async fn run(cx: PublisherContext, mut commands: mpsc::Receiver<(InstalledComman
 }
 
 /// Parses the command that a message asks for, and its arguments.
-fn read<'h>(
+fn read(
     topics: &Topics,
-    cx: &'h PublisherContext,
+    cx: &PublisherContext,
     topic: &str,
     message: &Publish,
-) -> Result<(&'h InstalledCommand, Map<String, Json>), String> {
+) -> Result<(InstalledCommand, Map<String, Json>), String> {
     if message.retain {
         return Err(
             "the broker retained it, and would repeat it at each start; send it without `retain`".into()

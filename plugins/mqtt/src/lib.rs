@@ -96,9 +96,10 @@ impl Publisher for MqttPublisher {
         self.open = None;
         let sections = Sections::new(cx, &self.settings);
         let topics = &self.settings.topics;
-        let states = sections.names().map(|name| topics.state(name));
+        let states = sections.names().into_iter().map(|name| topics.state(&name));
         // Another publisher may report the sources that this one does not.
-        let all = cx.store.sections().iter().map(|section| topics.availability(&section.name));
+        let sections_now = cx.store.sections();
+        let all = sections_now.iter().map(|section| topics.availability(&section.name));
         let (link, connector, inbox) =
             connection::start(Arc::clone(&self.settings), self.report.clone(), states.chain(all).collect());
         let mut presence = JoinSet::new();
@@ -158,7 +159,7 @@ impl Publisher for MqttPublisher {
         // After the next start some may be gone from the configuration, and would seem online with all others.
         if let Some(connection) = link.now() {
             for section in sections.names() {
-                let topic = self.settings.topics.availability(section);
+                let topic = self.settings.topics.availability(&section);
                 let _ = connection.send(Message::retained(topic, "offline"));
             }
         }

@@ -94,7 +94,8 @@ impl Presence {
             self.subscribed = true;
         }
         let wanted = |name: &str| self.cx.route.has_source(name);
-        for section in self.cx.store.sections().iter().filter(|section| wanted(&section.name)) {
+        let sections = self.cx.store.sections();
+        for section in sections.iter().filter(|section| wanted(&section.name)) {
             let available = match section.view(std::time::Instant::now()) {
                 Some(view) => !view.stale,
                 None => has_no_readings(section),
@@ -108,9 +109,7 @@ impl Presence {
         self.report_texts(connection)?;
         let Settings { keys, .. } = &*self.settings;
         if keys.discovery != Discovery::Off {
-            for section in
-                self.cx.store.sections().iter().filter(|section| self.cx.route.has_source(&section.name))
-            {
+            for section in sections.iter().filter(|section| self.cx.route.has_source(&section.name)) {
                 if keys.allow_commands && has_no_readings(section) {
                     self.announcer.learn(&Seen::from([(section.name.clone(), BTreeMap::new())]));
                 }
@@ -127,7 +126,8 @@ impl Presence {
     fn report_texts(&mut self, connection: &Connection) -> Result<(), ClientError> {
         let Self { settings, cx, link, seen, announcer, texts, .. } = self;
         let is_number = |reading: &&Reading| matches!(reading.value, Value::Number(_));
-        let sections = cx.store.sections().iter().filter(|section| cx.route.has_source(&section.name));
+        let sections = cx.store.sections();
+        let sections = sections.iter().filter(|section| cx.route.has_source(&section.name));
         for Section { name, .. } in sections.map(|section| &**section) {
             let view = cx.store.section(name).and_then(|section| section.view(std::time::Instant::now()));
             let Some(view) = view else { continue };

@@ -63,13 +63,13 @@ fn answer(report: &Report) -> Response {
     let now = Instant::now();
     let mut out = Exposition::default();
     let mut omitted = 0;
-    for section in report.store.sections() {
+    for section in &*report.store.sections() {
         add_section(&mut out, section, now, &mut omitted);
     }
     if omitted > 0 {
         out.add(&OMITTED, &[], omitted);
     }
-    for publisher in &report.publishers {
+    for publisher in &*report.roster.publishers() {
         add_publisher(&mut out, publisher, Timestamp::now());
     }
     if let Some(status) = report.journal.status() {

@@ -19,7 +19,7 @@ async fn nothing_configured_is_well() {
 #[tokio::test]
 async fn a_source_is_well_while_it_delivers() {
     let program = Setup { store: store(&["z", "a"]), ..Setup::default() }.start().await;
-    let [z, a] = program.store.sections() else { panic!() };
+    let [z, a] = &*program.store.sections() else { panic!() };
     publish(&program.store, "z", meter());
     let answer = program.get("/health").await;
     assert_eq!(answer.status, 503, "one of two is not enough");

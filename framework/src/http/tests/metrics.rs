@@ -10,7 +10,7 @@ fn lines<'a>(text: &'a str, metric: &str) -> Vec<&'a str> {
 async fn a_meter_is_shown_with_readings_and_status() {
     let program = Setup { store: store(&["meter", "silent"]), ..Setup::default() }.start().await;
     publish(&program.store, "meter", meter());
-    let [_, silent] = program.store.sections() else { panic!() };
+    let [_, silent] = &*program.store.sections() else { panic!() };
     silent.health.malformed.add(2);
     let answer = program.get("/metrics").await;
     assert_eq!(answer.status, 200);

@@ -236,7 +236,7 @@ fn store(names: &[&str]) -> Arc<Store> {
 }
 
 fn publish(store: &Store, section: &str, batch: Batch) {
-    store.publish(store.section(section).unwrap(), batch);
+    store.publish(&store.section(section).unwrap(), batch);
 }
 
 fn number(text: &str) -> Decimal {

@@ -95,7 +95,7 @@ impl Keeper {
             live::absorb(path, live.as_deref(), left.checkpointed).map_err(io)?;
         }
         live::point(path, live.as_deref()).map_err(io)?;
-        left.read_segments(path, &self.shared.settings.publishers, self.shared.settings.clock.boot())
+        left.read_segments(path, &self.shared.wal.publishers(), self.shared.settings.clock.boot())
             .map_err(io)?;
         if self.shared.wal.is_open() {
             left.checkpointed = self.adopt(&mut database, &left)?;

@@ -33,6 +33,18 @@ impl Cursors {
         Self(publishers.iter().map(cursor).collect())
     }
 
+    /// Adds one at the end of the open segment, and appends it there.
+    pub(crate) fn add(&mut self, publisher: &Text, open: &mut Open) {
+        let at = open.end();
+        let mut cursor = Cursor { publisher: publisher.clone(), at, kept: at, kept_at: Micros::MIN };
+        cursor.keep(open);
+        self.0.push(cursor);
+    }
+
+    pub(crate) fn remove(&mut self, publisher: &str) {
+        self.0.retain(|cursor| cursor.publisher != publisher);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

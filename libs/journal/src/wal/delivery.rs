@@ -92,6 +92,19 @@ impl Log {
         saved.write(open);
     }
 
+    /// Adds a publisher, which begins with what is recorded from now on.
+    pub(crate) fn add_publisher(&self, name: &Text) {
+        let mut state = lock(&self.state);
+        let State { cursors, open, .. } = &mut *state;
+        cursors.add(name, open);
+    }
+
+    /// Removes a publisher, and the segments that only it needs.
+    pub(crate) fn remove_publisher(&self, name: &str) {
+        lock(&self.state).cursors.remove(name);
+        self.release();
+    }
+
     /// Replaces the state of a source, which is written at the next sync.
     pub(crate) fn save(&self, section: &Text, state: &[u8]) {
         lock(&self.state).saved.set(section, state);

@@ -65,6 +65,8 @@ pub(crate) enum Request {
 #[derive(Debug)]
 pub(crate) struct Wal {
     settings: Settings,
+    /// Publishers that are configured now: a reload adds and removes some.
+    publishers: Mutex<Vec<Text>>,
     pub(crate) requests: SyncSender<Request>,
     /// Log in memory, for the time before.
     before: Log,
@@ -92,6 +94,7 @@ impl Wal {
         Self {
             before: Log::in_memory(settings, requests.clone()),
             settings: settings.clone(),
+            publishers: Mutex::new(settings.publishers.clone()),
             requests,
             early: Mutex::default(),
             opened: OnceLock::new(),
@@ -137,6 +140,27 @@ impl Wal {
         self.log().save(section, state);
     }
 
+    /// Returns the publishers that are configured.
+    pub(crate) fn publishers(&self) -> Vec<Text> {
+        lock(&self.publishers).clone()
+    }
+
+    /// Adds a publisher; see [`Journal::add_publisher`](crate::Journal::add_publisher).
+    pub(crate) fn add_publisher(&self, name: &Text) {
+        let mut publishers = lock(&self.publishers);
+        if !publishers.contains(name) {
+            publishers.push(name.clone());
+            self.log().add_publisher(name);
+        }
+    }
+
+    /// Removes a publisher, with what only it needs.
+    pub(crate) fn remove_publisher(&self, name: &str) {
+        let mut publishers = lock(&self.publishers);
+        publishers.retain(|known| known != name);
+        self.log().remove_publisher(name);
+    }
+
     /// Records into the log, and keeps the recording where that is not the last word.
     fn keep_early(&self, recording: impl FnOnce() -> Recording, record: impl FnOnce(&Log)) {
         if !self.is_open() {
@@ -161,7 +185,10 @@ impl Wal {
         // Dates begin with the first recording, so that each has the time at which it came.
         let now = waiting.front().map_or_else(|| self.settings.clock.now(), |(clock, _)| clock.clone());
         let above = self.before.newest_segment();
-        let log = Log::open(&self.settings, self.requests.clone(), (left, live), &now, above);
+        // Held until the log is in use: a publisher that comes meanwhile waits for it.
+        let publishers = lock(&self.publishers);
+        let settings = Settings { publishers: publishers.clone(), ..self.settings.clone() };
+        let log = Log::open(&settings, self.requests.clone(), (left, live), &now, above);
         for (clock, recording) in &waiting {
             match recording {
                 Recording::Batch(section, batch) => log.record(Some(clock), section, batch),
@@ -172,6 +199,7 @@ impl Wal {
         }
         log.take_over(&self.before);
         let log = self.opened.get_or_init(|| log);
+        drop(publishers);
         drop(early);
         self.before.clear();
         log.make_first_file();

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use framework::{CommandSpec, PublisherContext, Reading, Text};
+use framework::{CommandSpec, InstalledCommand, PublisherContext, Reading, Text};
 use rumqttc::ClientError;
 use tokio::time::Instant;
 
@@ -211,13 +211,14 @@ impl Section {
             Step::Announced => return Plan::Nothing,
         }
         let label = cx.store.section(name).and_then(|section| section.label.clone());
+        let all = cx.commands.all();
         let device = Device {
             id: &self.id,
             section: name,
             name: label.as_deref().unwrap_or(name),
             number: self.number.as_ref().map(|(_, number)| number.as_str()),
             readings: self.readings.values().collect(),
-            commands: if *allow_commands { commands(cx, name) } else { Vec::new() },
+            commands: if *allow_commands { commands(&all, name) } else { Vec::new() },
         };
         let announcement = device.messages(*discovery, topics);
         let remove = |topic: &String| Message::retained(topic.clone(), "");
@@ -248,9 +249,8 @@ impl Section {
 }
 
 /// Returns the commands of a source.
-fn commands<'h>(cx: &'h PublisherContext, section: &str) -> Vec<&'h CommandSpec> {
+fn commands<'a>(all: &'a [InstalledCommand], section: &str) -> Vec<&'a CommandSpec> {
     let of_section =
         |full_name: &str| full_name.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
-    let all = cx.commands.all().iter();
-    all.filter(|entry| of_section(&entry.full_name)).map(|entry| entry.command.spec()).collect()
+    all.iter().filter(|entry| of_section(&entry.full_name)).map(|entry| entry.command.spec()).collect()
 }

@@ -116,9 +116,10 @@ impl Sections {
     }
 
     /// Returns the names of all selected sources.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        let names = self.store.sections().iter().map(|section| section.name.as_str());
-        names.filter(|name| self.route.has_source(name))
+    pub(crate) fn names(&self) -> Vec<Text> {
+        let sections = self.store.sections();
+        let names = sections.iter().map(|section| section.name.clone());
+        names.filter(|name| self.route.has_source(name)).collect()
     }
 
     /// Takes the states that the broker retains, by topic. It may lack those that were sent last.

@@ -1,0 +1,97 @@
+//! Handle for a reload of the configuration, and its result.
+
+use std::{io, time::Duration};
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Diagnostics;
+
+/// Reloads that wait for the one that is going on.
+const WAITING: usize = 16;
+
+/// Handle that reloads the configuration of a running program. A clone is the same handle.
+#[derive(Debug, Clone)]
+pub struct Reloader(mpsc::Sender<Request>);
+
+/// A request, and the place for its answer.
+#[derive(Debug)]
+pub(super) struct Request(oneshot::Sender<Result<Changes, ReloadError>>);
+
+/// What a reload has changed. Names are those of the tables: `sources.house`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Changes {
+    /// Those that are new.
+    pub started: Vec<String>,
+    /// Those that are gone.
+    pub stopped: Vec<String>,
+    /// Those whose keys, secrets or inputs have changed.
+    pub restarted: Vec<String>,
+    /// Number of the others, which went on without a gap.
+    pub unchanged: usize,
+    /// Whether `[server]` has changed, and is in force.
+    pub server: bool,
+    /// Keys that take effect only when the program starts again: `[journal] path`.
+    pub needs_restart: Vec<String>,
+    /// Those that block their thread, and could not be stopped.
+    pub stuck: Vec<String>,
+    /// Time that it took.
+    #[serde(skip)]
+    pub took: Duration,
+}
+
+impl Changes {
+    /// Returns whether nothing had to be done.
+    pub fn is_empty(&self) -> bool {
+        let lists = [&self.started, &self.stopped, &self.restarted, &self.needs_restart];
+        !self.server && lists.iter().all(|list| list.is_empty())
+    }
+}
+
+/// Reason why a reload has changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The configuration has mistakes.
+    #[error("the configuration has mistakes, so nothing was changed:\n{0}")]
+    Wrong(Diagnostics),
+    /// These keys cannot be changed while the program runs, and everything that is started anew depends on them.
+    #[error("{} cannot be changed while the program runs, so nothing was changed: it needs a restart", .0.join(", "))]
+    NeedsRestart(Vec<String>),
+    /// A port is in use, or the system refuses a thread.
+    #[error("nothing was changed: {0}")]
+    System(io::Error),
+    /// The program has no files to read its configuration from.
+    #[error("this program has no configuration files to reload")]
+    NoFiles,
+    /// The program is ending.
+    #[error("the program is ending, so nothing was changed")]
+    Ending,
+}
+
+impl Reloader {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Request>) {
+        let (requests, received) = mpsc::channel(WAITING);
+        (Self(requests), received)
+    }
+
+    /// Reads the configuration, checks all of it, and applies what has changed. Waits for a reload that is going on, and
+    /// for the end of the program's start.
+    ///
+    /// # Errors
+    /// Returns the reason why nothing was changed.
+    ///
+    /// # Cancel safety
+    /// The reload goes on if the future is dropped.
+    pub async fn reload(&self) -> Result<Changes, ReloadError> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Request(answer)).await.map_err(|_| ReloadError::Ending)?;
+        answered.await.unwrap_or(Err(ReloadError::Ending))
+    }
+}
+
+impl Request {
+    pub(super) fn answer(self, result: Result<Changes, ReloadError>) {
+        // Who asked may be gone.
+        let _ = self.0.send(result);
+    }
+}
