@@ -258,7 +258,7 @@ impl<'a> Series<'a> {
             meaning: Described::new(*meaning, unit, Source::default()),
             from: utc(*from),
             to: utc(*to),
-            source: store.section(section).map(|section| Source::of(section)).unwrap_or_default(),
+            source: store.section(section).map(|section| Source::of(&section)).unwrap_or_default(),
         }
     }
 }
