@@ -139,7 +139,12 @@ fn first_start() {
     let browser = Browser::open("en-US");
     browser.goto(&program.url("/"));
     browser.await_shown("first-start");
-    assert!(browser.text("first-start").contains("smartmeter probe"), "{}", browser.text("first-start"));
+    assert!(browser.text("first-find").contains("Find my meter"), "{}", browser.text("first-start"));
+    let loaded = browser.requests();
+    assert!(
+        !loaded.iter().any(|url| url.contains("setup")),
+        "the setup is loaded before it is opened: {loaded:?}"
+    );
     assert!(!browser.shows("hero") && !browser.shows("demo"));
     nothing_amiss(&browser, &program.url("/"));
 }

@@ -30,7 +30,7 @@ macro_rules! assets {
 }
 
 /// Returns all files of the page; the first one is the page itself.
-fn assets() -> [Asset; 24] {
+fn assets() -> [Asset; 34] {
     assets![
         "index.html",
         "style.css",
@@ -40,6 +40,7 @@ fn assets() -> [Asset; 24] {
         "main.js",
         "dom.js",
         "text.js",
+        "token.js",
         "en.js",
         "de.js",
         "format.js",
@@ -56,6 +57,15 @@ fn assets() -> [Asset; 24] {
         "sources.js",
         "command.js",
         "field.js",
+        "setup.js",
+        "setup.css",
+        "setup-en.js",
+        "setup-de.js",
+        "find.js",
+        "add.js",
+        "saved.js",
+        "toml.js",
+        "failure.js",
     ]
 }
 

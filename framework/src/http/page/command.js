@@ -6,8 +6,8 @@ import { exact } from './format.js';
 import { house, nameOf } from './live.js';
 import { sumOf } from './model.js';
 import { known, t } from './text.js';
+import { keepToken, send as post, token as kept } from './token.js';
 
-const KEY = 'token';
 let dialog;
 let toast;
 let asked; // the command that the dialog is about
@@ -97,12 +97,13 @@ function work(begun) {
 
 async function send() {
   const command = asked;
-  const token = dialog.token.value.trim() || sessionStorage.getItem(KEY);
+  const token = dialog.token.value.trim() || kept();
   work(true);
-  const answer = await post(command, token);
+  const { name, values } = command;
+  const answer = await post('cmd', { name, args: values }, { value: token });
   work(false);
   if (answer.ok) {
-    if (token) sessionStorage.setItem(KEY, token);
+    if (token) keepToken(token);
     if (asked === command) dialog.element.close();
     tell('good', t('done', { command: command.title, source: nameOf(command.section) }));
     return;
@@ -110,7 +111,7 @@ async function send() {
   // The dialog was closed meanwhile, so only the message is shown.
   if (asked !== command) return tell('bad', t('command_failed', { reason: answer.reason }));
   if (answer.status === 401) {
-    sessionStorage.removeItem(KEY);
+    keepToken(null);
     show(dialog.entry, true);
     say(dialog.problem, token ? t('token_wrong') : null);
     dialog.token.value = '';
@@ -123,20 +124,8 @@ async function send() {
   }
 }
 
-async function post({ name, values }, token) {
-  const headers = { 'Content-Type': 'application/json' };
-  try {
-    if (token) headers.Authorization = `Bearer ${token}`;
-    const body = JSON.stringify({ name, args: values });
-    const response = await fetch('cmd', { method: 'POST', headers, body, signal: AbortSignal.timeout(20_000) });
-    const json = await response.json();
-    return { ok: response.ok, status: response.status, reason: json.error?.message ?? '' };
-  } catch (error) {
-    return { ok: false, status: 0, reason: error.message };
-  }
-}
-
-function tell(kind, text) {
+// Shows a message for a moment.
+export function tell(kind, text) {
   clearTimeout(fading);
   say(set(toast, { 'data-kind': kind }), text);
   fading = setTimeout(() => show(toast, false), 8000);

@@ -43,12 +43,12 @@ function limitsOf({ min, max, step, unit }) {
 
 // Returns the field of an argument; `spec` is the argument in /cmds, with its label and the state that it changes.
 export function field(id, spec) {
-  const { arg, kind, label, choices, optional, default: usual, unit, current } = spec;
+  const { arg, kind, label, choices, optional, default: usual, unit, current, secret, help, must } = spec;
   const start = usual ?? current ?? null;
   const isNumber = kind === 'float' || kind === 'int';
   const isBox = kind === 'bool' && !(optional && usual == null);
   // What is chosen in place of typed: value and text of each.
-  const chosen = choices?.map((choice) => [choice, choice]) ?? [[true, t('yes')], [false, t('no')]];
+  const chosen = choices?.map((choice) => (Array.isArray(choice) ? choice : [choice, choice])) ?? [[true, t('yes')], [false, t('no')]];
   const attributes = { id, 'data-test': id, 'aria-describedby': `${id}-about ${id}-problem` };
   let input;
   if (isBox) {
@@ -56,16 +56,18 @@ export function field(id, spec) {
     input.checked = [true, 1, 'on', 'true', '1'].includes(start);
   } else if (kind === 'bool' || choices) {
     const options = chosen.map(([value, text]) => h('option', { value }, text));
-    input = h('select', attributes, h('option', { value: '' }, optional ? '–' : t('choose')), options);
+    const none = must ? null : h('option', { value: '' }, optional ? '–' : t('choose'));
+    input = h('select', attributes, none, options);
     if (chosen.some(([value]) => value === start)) input.value = String(start);
   } else {
     // As text, so that a decimal comma works in every browser. Some keyboards for numbers have no minus.
-    input = h('input', { type: 'text', autocomplete: 'off', ...attributes });
+    input = h('input', { type: secret ? 'password' : 'text', autocomplete: 'off', dir: 'auto', ...attributes });
     if (isNumber && spec.min >= 0) set(input, { inputmode: kind === 'int' ? 'numeric' : 'decimal' });
-    if (start !== null) input.value = typeof start === 'number' ? number(start, 9, 0).replace('−', '-') : start;
+    // A port is a number without a thousand.
+    if (start !== null) input.value = typeof start === 'number' && !spec.plain ? number(start, 9, 0).replace('−', '-') : start;
   }
-  const limits = isNumber ? limitsOf(spec) : '';
-  const about = h('small', { id: `${id}-about` }, [limits, optional ? t('optional') : ''].filter(Boolean).join(', '));
+  const limits = isNumber && !spec.plain ? limitsOf(spec) : '';
+  const about = h('small', { id: `${id}-about` }, [help, limits, optional ? t('optional') : ''].filter(Boolean).join(', '));
   const problem = h('small.problem', { id: `${id}-problem`, 'data-test': `${id}-problem`, role: 'alert', hidden: true });
   const isEmpty = () => !isBox && input.value.trim() === '' && (kind !== 'str' || choices || optional);
   // `undefined` if it is left out; `null` if it is not a number.
@@ -83,6 +85,7 @@ export function field(id, spec) {
   };
   return {
     arg,
+    input,
     value,
     element: h(isBox ? 'div.field.box' : 'div.field', h('label', { for: id }, label), input, about, problem),
     focus: () => input.focus(),
@@ -91,6 +94,11 @@ export function field(id, spec) {
       say(problem, text);
       set(input, { 'aria-invalid': text ? 'true' : null });
       return !text;
+    },
+    // Shows what the program says about it.
+    fail(text) {
+      say(problem, text);
+      set(input, { 'aria-invalid': 'true' });
     },
     // The argument in words, for the question.
     told() {

@@ -3,8 +3,8 @@
 import { Chart } from './chart.js';
 import { button, elements, h, icon, on, set, show, write } from './dom.js';
 import { setZone } from './format.js';
-import { house, now, onRestart, readSeries } from './live.js';
-import { labelOf, mainOf, subjectsOf } from './model.js';
+import { house, now, onRestart, readSeries, saidOf } from './live.js';
+import { arranged, isConsumer, labelOf, mainOf, subjectsOf } from './model.js';
 import { KINDS, Period } from './period.js';
 import { columns, curves, totals } from './plots.js';
 import { consumption, course } from './query.js';
@@ -105,11 +105,12 @@ function readSubjects() {
   const order = Object.keys(house.health?.sources ?? {});
   const place = (name) => order.indexOf(name) + 1 || Infinity;
   const names = [...sections.keys()].sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
-  subjects = names.flatMap((name) => {
+  const all = names.flatMap((name) => {
     const entries = [...sections.get(name).values()];
     const first = Math.min(...entries.map(({ from }) => from));
     return subjectsOf(name, entries).map((subject) => ({ ...subject, first }));
   });
+  subjects = arranged(all, saidOf);
   const main = mainOf(subjects);
   if (main) subjects = [main, ...subjects.filter((subject) => subject !== main)];
   subject = subjects.find(({ key }) => key === subject?.key) ?? subjects[0];
@@ -131,7 +132,9 @@ function move(count) {
 
 // The consumers that belong to the main meter.
 const consumersOf = (chosen) =>
-  chosen === mainOf(subjects) ? subjects.filter(({ kind }) => kind === 'consumer').slice(0, COLOURS) : [];
+  chosen === mainOf(subjects)
+    ? subjects.filter((subject) => subject !== chosen && isConsumer(subject) && subject.imports).slice(0, COLOURS)
+    : [];
 
 async function load() {
   pending?.abort();

@@ -4,7 +4,7 @@
 // batch of each section is kept.
 
 import { setZone } from './format.js';
-import { labelOf, subjectsOf } from './model.js';
+import { arranged, labelOf, subjectsOf } from './model.js';
 import { t } from './text.js';
 
 const LOOK_EVERY = 10_000;
@@ -85,14 +85,21 @@ function take(name, readings, heard) {
   mark(name);
 }
 
-// The subjects in the order of the configuration.
+// The subjects by role, then in the order of the configuration.
 export function sort() {
   const names = Object.keys(house.health?.sources ?? {});
   const rest = [...house.sections.keys()].filter((name) => !names.includes(name));
-  house.subjects = [...names, ...rest].flatMap((name) => {
+  const subjects = [...names, ...rest].flatMap((name) => {
     const section = house.sections.get(name);
     return section ? subjectsOf(name, numbersOf(section)) : [];
   });
+  house.subjects = arranged(subjects, saidOf);
+}
+
+// Label and role of a source, as a person wrote them.
+export function saidOf(section) {
+  const { label, role } = house.health?.sources[section] ?? {};
+  return { label, role };
 }
 
 // The readings of a section: `[name, reading]`, as in /data.
@@ -145,20 +152,23 @@ async function readData() {
 
 let looked = 0;
 let looking = 0;
-async function look() {
+// Reads /health now, and then now and then.
+export async function look() {
   clearTimeout(looking);
   looked = performance.now();
   try {
     const { json } = await ask('health?code=200');
     const again = house.health?.started !== json.started;
-    const order = Object.keys(json.sources).join('\n') !== Object.keys(house.health?.sources ?? {}).join('\n');
+    const shapeOf = (health) => JSON.stringify(Object.entries(health?.sources ?? {}).map(([name, { plugin, label, role }]) => [name, plugin, label, role]));
+    const order = shapeOf(json) !== shapeOf(house.health);
     house.health = json;
     house.offlineSince = null;
     if (order) {
       for (const name of house.sections.keys()) if (!(name in json.sources)) house.sections.delete(name);
       sort();
     }
-    if (again) restart();
+    // Other sources have other commands, and another history.
+    if (again || order) restart();
   } catch {
     house.offlineSince ??= now();
   }
@@ -245,7 +255,7 @@ function connect() {
 // Returns the name of a source for people.
 export function nameOf(section) {
   const kind = house.subjects.find((subject) => subject.section === section)?.kind ?? 'other';
-  return labelOf({ section, key: section, kind });
+  return labelOf({ section, key: section, kind, ...saidOf(section) });
 }
 
 // Returns the fault that a status has now: one before the last success is over.

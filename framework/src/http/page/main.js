@@ -1,33 +1,52 @@
 // Starts the page, and shows one of its views.
 
 import * as command from './command.js';
-import { say, set, show, write } from './dom.js';
+import { h, say, set, show, write } from './dom.js';
 import { moment } from './format.js';
-import * as history from './history.js';
+import * as past from './history.js';
 import * as live from './live.js';
 import * as now from './now.js';
 import * as sources from './sources.js';
 import { language, t } from './text.js';
+import { takeToken } from './token.js';
 
-const VIEWS = ['now', 'history', 'sources'];
+const VIEWS = ['now', 'history', 'sources', 'setup'];
+// The setup belongs to the sources.
+const TABS = { setup: 'sources' };
 const find = (test) => document.querySelector(`[data-test="${test}"]`);
 
 set(document.documentElement, { lang: language });
 for (const element of document.querySelectorAll('[data-text]')) write(element, t(element.dataset.text));
 
+// The setup is loaded when it is opened for the first time. `#find` starts the search at once.
+async function openSetup(isSearch) {
+  if (isSearch) history.replaceState(null, '', '#setup');
+  const view = find('view-setup');
+  try {
+    const setup = await import('./setup.js');
+    await setup.open(view, isSearch);
+  } catch {
+    view.replaceChildren(h('p.banner', { role: 'alert' }, t('unreachable')));
+  }
+}
+
 function navigate() {
-  const wanted = VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : 'now';
+  takeToken();
+  const name = location.hash.slice(1);
+  const isSearch = name === 'find';
+  const wanted = isSearch ? 'setup' : VIEWS.includes(name) ? name : 'now';
   for (const name of VIEWS) {
     show(find(`view-${name}`), name === wanted);
-    set(find(`nav-${name}`), { 'aria-current': name === wanted ? 'page' : null });
+    if (!TABS[name]) set(find(`nav-${name}`), { 'aria-current': name === (TABS[wanted] ?? wanted) ? 'page' : null });
   }
   document.title = `${t(wanted)} – smartmeter`;
-  ({ now: now.refresh, history: history.open, sources: sources.update })[wanted]();
+  const open = { now: now.refresh, history: past.open, sources: sources.update, setup: () => openSetup(isSearch) };
+  open[wanted]();
   scrollTo(0, 0);
 }
 
 now.start(find('view-now'));
-history.start(find('view-history'));
+past.start(find('view-history'));
 sources.start(find('view-sources'));
 command.start(find('toast'));
 

@@ -68,18 +68,40 @@ const listed = (...terms) => {
   return there.length ? there : null;
 };
 
-// Returns the main subject of the page: the first with power and import, else the first with power.
+// Roles of sources, in the order in which they are shown; one without a role comes after these.
+export const ROLES = ['grid', 'production', 'storage', 'consumer', 'submeter', 'hidden'];
+
+// Returns the subjects with what a person said about their sources, in the order of the roles, without hidden ones.
+export function arranged(subjects, saidOf) {
+  const place = ({ role }) => (ROLES.indexOf(role) + 1 || ROLES.length);
+  return subjects
+    .map((subject) => ({ ...subject, ...saidOf(subject.section) }))
+    .filter(({ role }) => role !== 'hidden')
+    .sort((a, b) => place(a) - place(b));
+}
+
+const isElectric = ({ kind }) => kind === 'electricity' || kind === 'consumer';
+
+// Returns whether a subject is a consumer beside the main meter.
+export const isConsumer = (subject) =>
+  subject.role ? ['consumer', 'submeter'].includes(subject.role) && isElectric(subject) : subject.kind === 'consumer';
+
+// Returns the main subject of the page: that of the grid, else the first with power and import, else the first with
+// power.
 export function mainOf(subjects) {
-  const meters = subjects.filter(({ kind }) => kind === 'electricity');
+  const ofGrid = subjects.filter((subject) => subject.role === 'grid' && isElectric(subject));
+  const others = subjects.filter(({ kind, role }) => kind === 'electricity' && !role);
+  const meters = ofGrid.length ? ofGrid : others;
   return (
     meters.find(({ power, imports }) => power && imports) ?? meters.find(({ power }) => power) ?? meters[0] ?? null
   );
 }
 
 // Returns a name for people: that of the section for its first subject, unless it is one of several of its kind. The
-// names that the program proposes for sections say no more than the kind.
-export function labelOf({ section, kind, main, key, several }) {
+// names that the program proposes for sections say no more than the kind. A label is shown as it is.
+export function labelOf({ section, kind, main, key, several, label }) {
   const own = main && (several || key !== section);
+  if (label) return own ? `${label}: ${labelOf({ section, kind, main, key, several })}` : label;
   const name = own ? main.name : section;
   const said = own && known(name.toLowerCase());
   if (said) return said;

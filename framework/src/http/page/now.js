@@ -3,8 +3,8 @@
 import { Hour } from './hour.js';
 import { elements, h, icon, say, set, show, write } from './dom.js';
 import { age, amount, exact, guessed, joined, moment, number, percent, power, rounded, time, watts } from './format.js';
-import { ageOf, house, now, onChange, onRestart, onResume, stateOf } from './live.js';
-import { labelOf, mainOf, sumOf, valueOf } from './model.js';
+import { ageOf, house, now, onChange, onRestart, onResume, saidOf, stateOf } from './live.js';
+import { isConsumer, labelOf, mainOf, sumOf, valueOf } from './model.js';
 import * as today from './today.js';
 import { t } from './text.js';
 
@@ -36,7 +36,8 @@ export const refresh = () => cards.forEach((card) => card.update());
 function build() {
   if (!house.health && !house.sections.size) return false;
   const names = Object.keys(house.health?.sources ?? {});
-  const silent = names.filter((name) => !house.subjects.some(({ section }) => section === name));
+  const isShown = (name) => house.subjects.some(({ section }) => section === name);
+  const silent = names.filter((name) => !isShown(name) && saidOf(name).role !== 'hidden');
   const wanted = JSON.stringify([house.subjects, silent, Boolean(house.health)]);
   if (wanted === shape) return false;
   shape = wanted;
@@ -46,9 +47,10 @@ function build() {
     return true;
   }
   const main = mainOf(house.subjects);
-  const consumers = house.subjects.filter(({ kind }) => kind === 'consumer');
-  const others = house.subjects.filter((subject) => subject !== main && subject.kind !== 'consumer');
-  const made = main ? [hero(main), ...(main.phases.length ? [phases(main)] : [])] : [];
+  const beside = house.subjects.filter((subject) => subject !== main);
+  const consumers = beside.filter(isConsumer);
+  const others = beside.filter((subject) => !isConsumer(subject));
+  const made = main ? [hero(main), ...(main.phases?.length ? [phases(main)] : [])] : [];
   const groups = elements(made);
   const group = (name, members, note) => {
     made.push(...members);
@@ -68,9 +70,10 @@ const listed = (name, rows, note) =>
   h(`section.card.${name}`, h('header', h('h2', t(name)), note), h('div.list', elements(rows)));
 
 function welcome() {
-  const probe = h('pre', 'smartmeter probe --write config.toml');
-  const steps = [h('li', t('welcome_1')), h('li', t('welcome_2'), probe), h('li', t('welcome_3'))];
-  const texts = [h('h1', t('welcome')), h('p', t('welcome_text')), h('ol', steps)];
+  const steps = ['welcome_1', 'welcome_2', 'welcome_3'].map((key) => h('li', t(key)));
+  const find = h('a.button.primary', { href: '#find', 'data-test': 'first-find' }, t('find'));
+  const others = h('a.button', { href: '#setup', 'data-test': 'first-add' }, t('add_other'));
+  const texts = [h('h1', t('welcome')), h('p', t('welcome_text')), h('ol', steps), h('p.buttons', find, others)];
   return h('section.card.welcome', { 'data-test': 'first-start' }, texts);
 }
 
@@ -243,7 +246,7 @@ function phases(subject) {
 function entry(subject, kind, name, below, fill) {
   const { section, key } = subject;
   const [value, stale] = [h('strong.value'), staleness(section)];
-  const head = h('p', h('span.name', labelOf(subject)), value);
+  const head = h('p', h('bdi.name', labelOf(subject)), value);
   return {
     section,
     element: h(`div.${kind}`, { 'data-test': name, title: key }, head, below, stale.elements),
@@ -292,7 +295,7 @@ function consumer(subject, main, bars) {
 }
 
 // Subject of a source without readings so far.
-const unheard = (section) => ({ section, key: section, kind: 'other' });
+const unheard = (section) => ({ section, key: section, kind: 'other', ...saidOf(section) });
 
 // Card of any other subject: its main value, and its consumption today.
 function other(subject) {

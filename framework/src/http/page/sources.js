@@ -3,7 +3,7 @@
 import { form } from './command.js';
 import { elements, h, on, say, set, show, write } from './dom.js';
 import { age, exact, moment, number } from './format.js';
-import { faultOf, house, nameOf, now, onChange, readingsOf, stateOf } from './live.js';
+import { faultOf, house, nameOf, now, onChange, readingsOf, saidOf, stateOf } from './live.js';
 import { describe, titled, valueOf } from './model.js';
 import { known, t } from './text.js';
 
@@ -31,7 +31,7 @@ export function update() {
   if (!house.health) return;
   const groups = { sources: source, publishers: publisher, endpoints: endpoint };
   const names = Object.keys(groups).map((group) => Object.keys(house.health[group]));
-  const wanted = JSON.stringify([names, house.commands]);
+  const wanted = JSON.stringify([names, house.commands, names[0].map(saidOf)]);
   if (wanted !== shape) {
     shape = wanted;
     const made = Object.values(groups).map((card, i) => names[i].map((name) => card(name)));
@@ -40,7 +40,8 @@ export function update() {
       const title = group === 'sources' ? null : h('h2.above', t(group));
       return made[i].length ? [title, h('div.cards', elements(made[i]))] : [];
     });
-    view.replaceChildren(h('header.summary', Object.values(head)), ...lists.filter(Boolean));
+    const add = h('a.button', { href: '#setup', 'data-test': 'add' }, t('add'));
+    view.replaceChildren(h('header.summary', Object.values(head), h('p', add)), ...lists.filter(Boolean));
   }
   summary();
   for (const card of cards) card.update();
@@ -115,7 +116,7 @@ function card(name, label, test, more) {
   const state = h('span.state', { 'data-test': `state-${name}` });
   const reason = h('p.reason', { lang: 'en', 'data-test': `reason-${name}`, hidden: true });
   const isSame = label.toLowerCase() === name.replaceAll('_', ' ').toLowerCase();
-  const title = h('h2', label, isSame ? null : h('small', name));
+  const title = h('h2', h('bdi', label), isSame ? null : h('small', name));
   const [main, details] = [pairs('main'), pairs('more')];
   const folded = h('details', h('summary', t('details')), details.element);
   return {
@@ -147,8 +148,9 @@ function source(name) {
       const status = house.health.sources[name];
       if (!status) return;
       const { state, since, reason } = stateOf(name);
-      const { last_error: error, counts } = status;
+      const { last_error: error, counts, role } = status;
       update(status, withProblem(state, status), reason ?? (state === 'unknown' ? null : status.problem), [
+        [t('role'), role ? t(`role_${role}`) : ''],
         [t('last_reading'), when(since) || t('never')],
         [t('count_batches'), number(counts.batches)],
         // A fault that is over is worth a line, no alarm.

@@ -7,7 +7,10 @@ const wanted = (navigator.languages ?? [navigator.language]).find((tag) => /^(de
 export const language = wanted.slice(0, 2).toLowerCase();
 // The browser's own locale, because de-AT formats numbers differently than de-DE.
 export const locale = wanted;
-const texts = language === 'de' ? de : en;
+const texts = { ...(language === 'de' ? de : en) };
+
+// Adds the texts of a part of the page that is loaded later.
+export const learn = (more) => Object.assign(texts, more);
 
 // Returns the text of a key, with its {places} filled in.
 export const t = (key, values = {}) => (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');

@@ -1,0 +1,283 @@
+// Find my meter: a search over the ports, shown while it runs, and what it finds.
+
+import { button, h, on, set, show, write } from './dom.js';
+import { failureOf } from './failure.js';
+import { ROLES } from './model.js';
+import { known, t } from './text.js';
+import { withToken } from './token.js';
+import { fileOf, withKeys } from './toml.js';
+
+// Readings of a meter that are shown at once.
+const FIRST = 6;
+
+// Makers by the letters that begin a meter's identification (as assigned by the FLAG Association).
+const MAKERS = {
+  ACE: 'Itron', APA: 'Apator', DZG: 'DZG', EBZ: 'eBZ', EFR: 'EFR', ELS: 'Elster', ELV: 'Elvaco', EMH: 'EMH metering',
+  ESY: 'EasyMeter', FML: 'Siconia', HAG: 'Hager', HLY: 'Holley', ISK: 'Iskraemeco', ITR: 'Itron', KAM: 'Kamstrup',
+  KFM: 'Kaifa', KMP: 'Kamstrup', LGZ: 'Landis+Gyr', LOG: 'Logarex', NZR: 'NZR', SAG: 'Sagemcom', XMX: 'Xemex',
+};
+
+// Reads server-sent events, and calls `handler` with name and data of each.
+async function listen(response, handler) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const blocks = (text + value.replaceAll('\r', '')).split('\n\n');
+    text = blocks.pop();
+    for (const block of blocks) {
+      const fields = block.split('\n').map((line) => /^(\w+): ?(.*)$/.exec(line)).filter(Boolean);
+      const name = fields.find(([, field]) => field === 'event')?.[2];
+      const data = fields.filter(([, field]) => field === 'data').map(([, , rest]) => rest);
+      if (name) handler(name, JSON.parse(data.join('\n') || '{}'));
+    }
+  }
+}
+
+export class Finder {
+  #save;
+  #search = null; // the running search
+  #rows = new Map(); // port → row
+  #found = [];
+  #ports = [];
+  #done = 0;
+  #parts;
+
+  constructor(save) {
+    this.#save = save;
+    const start = button({ 'data-test': 'find', class: 'primary' }, t('find'), () => this.start());
+    const stop = button({ 'data-test': 'find-stop', hidden: true }, t('stop'), () => this.stop());
+    const all = button({ 'data-test': 'find-save-all', class: 'primary', hidden: true }, t('save_all'), () => this.#keep(this.#found));
+    const status = h('p', { role: 'status', 'data-test': 'find-status' });
+    const bar = h('progress', { 'aria-label': t('find_progress'), hidden: true });
+    const failure = h('div.error', { role: 'alert', 'data-test': 'find-failure', hidden: true });
+    const list = h('ul.ports', { 'data-test': 'find-list' });
+    const attributes = { id: 'find-port', 'data-test': 'find-port', type: 'text', autocomplete: 'off', spellcheck: 'false' };
+    const port = h('input', attributes);
+    const field = h('div.field', h('label', { for: 'find-port' }, t('find_port')), port, h('small', t('find_port_text')));
+    const here = h('p.hint', { 'data-test': 'find-ports' });
+    const advice = h('div.advice', { 'data-test': 'find-advice', hidden: true }, h('p', t('advice')), h('ul', ['advice_1', 'advice_2', 'advice_3'].map((key) => h('li', t(key)))));
+    const form = h('form.stack', h('details', h('summary', t('find_elsewhere')), field), h('p.buttons', stop, start));
+    on(port, 'keydown', (event) => {
+      if (event.key !== 'Enter') return;
+      event.preventDefault();
+      this.start();
+    });
+    const texts = [h('h2', t('find')), h('p', t('find_text')), here];
+    this.#parts = { start, stop, all, status, bar, failure, list, port, here, advice };
+    this.element = h('section.card.stack', { 'data-test': 'finder' }, texts, form, h('div.meter', bar, status), failure, list, advice, h('p.buttons', all));
+  }
+
+  // Takes the ports of the machine.
+  update(ports) {
+    this.#ports = ports;
+    const told = ports.map(({ name, device, port, used_by: user }) => {
+      const title = name ? `${name} (${device ?? port})` : (device ?? port);
+      return user ? t('port_used', { port: title, source: user }) : title;
+    });
+    write(this.#parts.here, told.length ? t('find_ports', { ports: told.join(', ') }) : t('find_no_port'));
+  }
+
+  async start() {
+    if (this.#search) return;
+    const search = new AbortController();
+    this.#search = search;
+    const { start, stop, all, status, bar, failure, list, port, advice } = this.#parts;
+    const wanted = port.value.trim();
+    this.#rows.clear();
+    this.#found = [];
+    this.#done = 0;
+    list.replaceChildren();
+    for (const element of [failure, all, advice]) show(element, false);
+    bar.removeAttribute('value');
+    show(bar, true);
+    const hadFocus = document.activeElement === start;
+    show(start, false);
+    show(stop, true);
+    if (hadFocus) stop.focus();
+    write(status, t('find_running'));
+    let isWhole = false;
+    try {
+      const response = await fetch('setup/probe', {
+        method: 'POST',
+        headers: withToken({ 'Content-Type': 'application/json' }),
+        body: JSON.stringify(wanted ? { ports: [wanted] } : {}),
+        signal: search.signal,
+      });
+      if (!response.ok) {
+        const json = await response.json();
+        throw Object.assign(new Error('refused'), { answer: { json, reason: json.error?.message, status: response.status } });
+      }
+      await listen(response, (name, data) => {
+        if (name === 'end') isWhole = true;
+        else this.#take(name, data);
+      });
+      if (!isWhole) throw new Error(t('find_broken'));
+      write(status, this.#found.length ? t('find_found', { count: this.#found.length }) : t('find_none'));
+      show(advice, !this.#found.length);
+    } catch (error) {
+      if (search.signal.aborted) {
+        write(status, t('find_stopped'));
+      } else {
+        write(status, '');
+        failure.replaceChildren(...(error.answer ? failureOf(error.answer) : [h('strong', t('did_not_work')), h('span', error.message)]));
+        show(failure, true);
+      }
+    } finally {
+      this.#search = null;
+      const stopHadFocus = document.activeElement === stop;
+      show(bar, false);
+      show(stop, false);
+      write(show(start, true), t('find_again'));
+      start.classList.toggle('primary', !this.#found.length);
+      for (const row of this.#rows.values()) row.end();
+      show(all, this.#found.length > 1);
+      if (stopHadFocus) (this.#found[0]?.button ?? start).focus();
+    }
+  }
+
+  stop() {
+    this.#search?.abort();
+  }
+
+  #take(event, data) {
+    const { bar, list, status } = this.#parts;
+    const { port } = data;
+    if (!this.#rows.has(port)) {
+      const row = new Row(this.#titleOf(port));
+      this.#rows.set(port, row);
+      list.append(row.element);
+    }
+    const row = this.#rows.get(port);
+    if (event === 'progress') {
+      row.progress(data.text);
+      set(bar, { max: data.of, value: data.done || null });
+      return;
+    }
+    this.#done += 1;
+    if (bar.max > 1) set(bar, { value: this.#done });
+    if (event === 'problem') row.problem(data);
+    if (event === 'found') {
+      const found = row.found(data, (one) => this.#keep([one]));
+      this.#found.push(found);
+      write(status, t('find_one', { port: this.#titleOf(port) }));
+    }
+  }
+
+  #titleOf(port) {
+    const of = this.#ports.find((one) => one.port === port || one.device === port);
+    return of?.name ? `${of.name} (${of.device})` : port || t('find_machine');
+  }
+
+  // Saves what was found, with the names that a person gave.
+  async #keep(all) {
+    const wanted = all.filter(({ isSaved }) => !isSaved);
+    for (const one of wanted) one.work(true);
+    const answers = await this.#save(wanted.map((one) => ({ file: fileOf(10, one.name), toml: one.toml() })));
+    answers.forEach((answer, i) => wanted[i].done(answer));
+  }
+}
+
+// A port in the list, and what is found there.
+class Row {
+  constructor(title) {
+    this.text = h('span.what', { 'data-test': 'find-what' });
+    this.body = h('div.stack');
+    this.element = h('li', { 'data-state': 'running', 'data-test': 'find-row' }, h('p.head', h('strong', title), this.text), this.body);
+  }
+
+  progress(text) {
+    write(set(this.text, { lang: 'en' }), text);
+  }
+
+  problem({ text, hint }) {
+    set(this.element, { 'data-state': 'problem', 'data-test': 'find-problem' });
+    write(this.text, text);
+    this.body.replaceChildren(...(hint ? [h('p.hint', { lang: 'en' }, hint)] : []));
+  }
+
+  // The search has ended: a port without a finding was not looked at to the end.
+  end() {
+    if (this.element.dataset.state !== 'running') return;
+    set(this.element, { 'data-state': 'stopped' });
+    write(this.text, t('find_port_stopped'));
+  }
+
+  found({ text, plugin, name, toml, readings }, save) {
+    set(this.element, { 'data-state': 'found', 'data-test': 'find-found' });
+    write(this.text, t('find_meter'));
+    const facts = explained(text, plugin, readings);
+    const list = h('dl.main', facts.map(([title, value]) => h('div', h('dt', t(title)), h('dd', { dir: 'auto' }, value))));
+    const id = `find-label-${name}`;
+    const label = h('input', { id, 'data-test': id, type: 'text', maxlength: 64, dir: 'auto', autocomplete: 'off' });
+    const field = h('div.field', h('label', { for: id }, t('label')), label, h('small', t('label_text')));
+    const role = h('select', { id: `${id}-role` }, [h('option', { value: '' }, t('role_none')), ...roleOptions()]);
+    const roles = h('div.field', h('label', { for: `${id}-role` }, t('role')), role);
+    const written = () => {
+      const keys = { label: label.value.trim(), role: role.value };
+      return keys.label || keys.role ? withKeys(toml, name, keys) : toml;
+    };
+    const pre = h('pre', { 'data-test': 'find-toml' }, toml);
+    const update = () => write(pre, written());
+    on(on(label, 'input', update), 'change', update);
+    on(role, 'change', update);
+    const failure = h('div.error', { role: 'alert', 'data-test': 'find-save-failure', hidden: true });
+    const result = { name, toml: written, isSaved: false };
+    const keep = button({ class: 'primary', 'data-test': `find-save-${name}` }, t('save'), () => save(result));
+    this.body.replaceChildren(
+      list,
+      readingsOf(readings),
+      h('div.fields', field, roles),
+      h('details', { 'data-test': 'find-section' }, h('summary', t('find_section')), pre),
+      failure,
+      h('p.buttons', keep),
+    );
+    return Object.assign(result, {
+      button: keep,
+      work(begun) {
+        keep.disabled = begun;
+        write(keep, t(begun ? 'working' : 'save'));
+      },
+      done: (answer) => {
+        result.work(false);
+        show(failure, !answer.ok);
+        if (!answer.ok) return failure.replaceChildren(...failureOf(answer));
+        result.isSaved = true;
+        write(this.text, t('is_saved'));
+        keep.disabled = true;
+      },
+    });
+  }
+}
+
+export const roleOptions = (chosen) => ROLES.map((role) => h('option', { value: role, selected: role === chosen }, t(`role_${role}`)));
+
+// Maker, model, protocol and connection of a meter, as far as they are known.
+function explained(text, plugin, readings) {
+  const [, ident] = /`([^`]*)`/.exec(text) ?? [];
+  const [, way] = /\(([^)]*)\)/.exec(text) ?? [];
+  const [, advice] = /\): (.*)$/s.exec(text) ?? [];
+  const number = readings.map(({ value }) => value).find((value) => /^\d?[A-Z]{3}\d{10}$/.test(value));
+  const letters = /^\/?([A-Za-z]{3})\d/.exec(ident ?? '')?.[1] ?? /^\d?([A-Z]{3})/.exec(ident ?? number ?? '')?.[1];
+  const maker = MAKERS[letters?.toUpperCase()];
+  const rest = (way ?? '').split(', ').filter((part) => part !== plugin);
+  return [
+    ['maker', maker],
+    ['model', ident],
+    ['meter_number', number === ident ? null : number],
+    ['protocol', known(`protocol_${plugin}`) ?? plugin],
+    ['connection', rest.join(', ')],
+    ['good_to_know', advice],
+  ].filter(([, value]) => value);
+}
+
+// The first readings, and the others folded.
+function readingsOf(readings) {
+  if (!readings.length) return h('p.hint', t('no_readings_yet'));
+  const row = ({ name, value, unit }) => h('tr', h('th', { scope: 'row' }, name), h('td', [value, unit].filter(Boolean).join('\u00a0')));
+  const list = (all, label) => h('div.scroll', h('table.readings', { 'aria-label': label }, h('tbody', all.map(row))));
+  const rest = readings.slice(FIRST);
+  const more = rest.length ? h('details', h('summary', t('more_readings', { count: rest.length })), list(rest, t('more_readings', { count: rest.length }))) : null;
+  return h('div', { 'data-test': 'find-readings' }, h('h3', t('first_readings')), list(readings.slice(0, FIRST), t('first_readings')), more);
+}
