@@ -88,9 +88,15 @@ impl Pty {
         // Settings outlive their maker. Only after a first opening and closing does the system tell this end whether
         // the other one is open.
         let slave = open_slave(&path)?;
-        let mut settings = tcgetattr(&slave)?;
-        settings.make_raw();
-        tcsetattr(&slave, OptionalActions::Now, &settings)?;
+        match tcgetattr(&slave) {
+            Ok(mut settings) => {
+                settings.make_raw();
+                tcsetattr(&slave, OptionalActions::Now, &settings)?;
+            }
+            // qemu-user lacks the system call. The program that opens the other end makes its own settings.
+            Err(Errno::NOSYS) => {}
+            Err(err) => return Err(err.into()),
+        }
         Ok(Self { master, path, link: None, held: None, wire: None })
     }
 
