@@ -14,7 +14,11 @@ import urllib.request
 
 from disk import Disk
 
-PATIENCE = 240  # seconds; emulation without KVM takes its time to boot
+PATIENCE = 300  # seconds; emulation without KVM takes its time to boot
+
+# What this machine does not need, and an emulated one takes a minute for.
+QUICKER = ("modprobe.blacklist=kvm,kvm_amd,kvm_intel,iTCO_wdt,lpc_ich,i2c_i801,cfg80211,rfkill,pcspkr,powernow_k8 "
+           "systemd.mask=e2scrub_reap.service systemd.mask=systemd-logind.service systemd.mask=systemd-binfmt.service quiet")
 
 
 class Wrong(Exception):
@@ -28,6 +32,8 @@ def until(what, look, seconds=PATIENCE):
         try:
             if found := look():
                 return found
+        except urllib.error.HTTPError as error:
+            last = f"{error}: {error.read(300).decode(errors='replace')}"
         except (Wrong, OSError, ValueError, KeyError) as error:
             last = error
         time.sleep(0.2)  # between two looks, not for timing
@@ -103,7 +109,7 @@ class Guest:
         return [
             *machine, "-accel", "kvm" if options.kvm else "tcg", "-m", str(self.memory), "-smp", "1", "-nodefaults",
             "-display", "none", "-no-reboot", "-rtc", f"base={rtc}", "-kernel", f"{files}/vmlinuz", "-initrd",
-            f"{files}/initrd", "-append", f"root=/dev/vda console=ttyS0 panic=-1 net.ifnames=0 mitigations=off {kernel_options}", *serial,
+            f"{files}/initrd", "-append", f"root=/dev/vda console=ttyS0 panic=-1 net.ifnames=0 mitigations=off {QUICKER} {kernel_options}", *serial,
             "-drive", f"file={self.root},if=none,id=root", "-device", "virtio-blk-pci,drive=root",
             "-drive", f"file=nbd+unix:///?socket={folder}/disk.sock,format=raw,if=none,id=state",
             "-device", "virtio-blk-pci,drive=state",
@@ -166,6 +172,8 @@ class Guest:
         except OSError as error:
             raise Wrong(f"the guest did not answer `{command}`: {error}; see {self.folder}") from None
         answer = json.loads(answer)
+        with open(self.folder / "shell.log", "a") as log:
+            print(f"{time.strftime('%T')} {command}\n{answer['output']}[{answer['status']}]", file=log)
         if check and answer["status"] != 0:
             raise Wrong(f"`{command}` ended with {answer['status']}: {answer['output'].strip()[-600:]}")
         return answer["output"]
