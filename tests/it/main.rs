@@ -25,5 +25,6 @@ mod probe;
 mod program;
 mod pulses;
 mod record;
+mod reload;
 mod unit;
 mod vzlogger;

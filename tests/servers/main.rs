@@ -11,10 +11,11 @@ mod metrics;
 mod nothing_lost;
 #[path = "../program/mod.rs"]
 mod program;
+mod reload;
 
 use libtest_mimic::Arguments;
 
 fn main() {
-    let trials = metrics::trials().into_iter().chain(nothing_lost::trials());
+    let trials = metrics::trials().into_iter().chain(nothing_lost::trials()).chain(reload::trials());
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }

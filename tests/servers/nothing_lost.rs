@@ -21,7 +21,7 @@ use test_servers::{Server, free_port};
 
 use crate::program::*;
 
-const METER: &str = "smartmeter_d0";
+pub(crate) const METER: &str = "smartmeter_d0";
 /// Limit for the end of a round, which takes seconds on a calm machine.
 const ROUND: Duration = Duration::from_secs(120);
 
@@ -154,7 +154,7 @@ fn wrong_path() -> Result<(), Failed> {
     Ok(())
 }
 
-fn start_broker(folder: &Path, port: u16) -> Server {
+pub(crate) fn start_broker(folder: &Path, port: u16) -> Server {
     // Messages that are acknowledged but not yet forwarded must survive the broker's end.
     let keep =
         format!("persistence true\npersistence_location {}/\nmax_queued_messages 0\n", folder.display());
@@ -165,7 +165,7 @@ fn pause(random: &mut Random, most: u64) {
     thread::sleep(Duration::from_millis(random.below(most))); // a random moment
 }
 
-fn until(program: &Program, what: &str, mut wanted: impl FnMut() -> bool) {
+pub(crate) fn until(program: &Program, what: &str, mut wanted: impl FnMut() -> bool) {
     let start = Instant::now();
     while !wanted() {
         if start.elapsed() > ROUND {
@@ -176,7 +176,7 @@ fn until(program: &Program, what: &str, mut wanted: impl FnMut() -> bool) {
 }
 
 /// Sends telegrams with a running number.
-fn send_all(meter: &Pty, sent: &AtomicU64, stop: &AtomicBool) {
+pub(crate) fn send_all(meter: &Pty, sent: &AtomicU64, stop: &AtomicBool) {
     for number in 1.. {
         if stop.load(Relaxed) {
             return;
@@ -193,7 +193,7 @@ fn number(import: f64) -> u64 {
 }
 
 /// Running numbers in the journal.
-fn recorded(program: &Program) -> Vec<u64> {
+pub(crate) fn recorded(program: &Program) -> Vec<u64> {
     let (status, history) = program.get(&format!("/history/{METER}/POWER_IMPORT?step=raw&from=0"));
     assert_eq!(status, 200, "{history}");
     history["value"].as_array().unwrap().iter().map(|value| number(value.as_f64().unwrap())).collect()
@@ -233,14 +233,14 @@ fn without_repetitions(received: &[u64], recorded: &[u64]) -> usize {
 }
 
 /// Subscriber to everything, whose session the broker keeps.
-struct Subscriber {
+pub(crate) struct Subscriber {
     numbers: Arc<Mutex<Vec<u64>>>,
     /// Those on the state topic.
     shown: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Subscriber {
-    fn start(port: u16) -> Self {
+    pub(crate) fn start(port: u16) -> Self {
         let numbers = Arc::new(Mutex::new(Vec::new()));
         let shown = Arc::new(Mutex::new(Vec::new()));
         let this = Self { numbers: Arc::clone(&numbers), shown: Arc::clone(&shown) };
@@ -274,7 +274,7 @@ impl Subscriber {
         this
     }
 
-    fn numbers(&self) -> Vec<u64> {
+    pub(crate) fn numbers(&self) -> Vec<u64> {
         self.numbers.lock().unwrap().clone()
     }
 }

@@ -106,6 +106,14 @@ impl Presence {
                 self.available.insert(section.name.clone(), available);
             }
         }
+        // A reload may have removed a source.
+        let is_gone = |name: &Text| !sections.iter().any(|section| section.name == *name);
+        for (name, available) in
+            self.available.iter_mut().filter(|(name, available)| **available && is_gone(name))
+        {
+            connection.send(Message::retained(topics.availability(name), "offline"))?;
+            *available = false;
+        }
         self.report_texts(connection)?;
         let Settings { keys, .. } = &*self.settings;
         if keys.discovery != Discovery::Off {
