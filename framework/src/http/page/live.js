@@ -241,6 +241,8 @@ function connect() {
   };
   // The page was too slow for some of the events.
   mine.addEventListener('lagged', () => readData().catch(() => {}));
+  // A reload of the configuration has started or stopped sources.
+  mine.addEventListener('reload', () => look());
   mine.onerror = () => {
     if (stream !== mine) return;
     mine.close();
