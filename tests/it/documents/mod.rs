@@ -47,6 +47,63 @@ fn the_readme_has_the_two_commands() {
     }
 }
 
+/// Calls of the program in code, in blocks and in lines, without comments.
+fn commands(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut is_block = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            is_block = !is_block;
+            continue;
+        }
+        let spans: Vec<_> = if is_block { vec![line] } else { line.split('`').skip(1).step_by(2).collect() };
+        let calls = spans.into_iter().map(|span| span.split(['#', '[', '|']).next().unwrap().trim());
+        let calls =
+            calls.map(|call| call.trim_start_matches("sudo ").trim_start_matches("podman exec smartmeter "));
+        found.extend(calls.filter(|call| call.starts_with("smartmeter ")));
+    }
+    found
+}
+
+#[test]
+fn commands_and_files_of_the_documents_exist() {
+    let help = |args: &[&str]| String::from_utf8(output(&[args, &["--help"]].concat()).stdout).unwrap();
+    let program = help(&[]);
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for document in ["README.md", "docs/install.md", "packaging/home-assistant/smartmeter/DOCS.md"] {
+        let text = read(document);
+        for command in commands(&text) {
+            let words: Vec<_> = command.split_whitespace().skip(1).collect();
+            let name = words.first().filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
+            let is_known = name
+                .is_none_or(|name| program.lines().any(|line| line.trim().starts_with(&format!("{name} "))));
+            let options = name.filter(|_| is_known).map_or_else(|| program.clone(), |name| help(&[name]));
+            let mut keys =
+                words.iter().filter(|word| word.starts_with("--")).map(|key| key.split('=').next().unwrap());
+            if !is_known || keys.any(|key| !options.contains(key)) {
+                wrong.push(format!("{document}: `{command}` is no command"));
+            }
+            count += 1;
+        }
+        let paths = text.split(|c: char| c.is_whitespace() || "`()".contains(c));
+        for path in paths.filter(|path| path.starts_with("packaging/")) {
+            if !root().join(path.split('#').next().unwrap()).exists() {
+                wrong.push(format!("{document}: there is no {path}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count > 20, "{count}");
+}
+
+#[test]
+fn the_add_on_has_the_version_of_the_program() {
+    let config = read("packaging/home-assistant/smartmeter/config.yaml");
+    let version = format!("version: \"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(config.lines().any(|line| line == version), "config.yaml of the add-on lacks `{version}`");
+}
+
 #[test]
 fn links_and_lengths_of_documents_are_right() {
     let mut documents = Vec::new();
