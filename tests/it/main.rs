@@ -26,5 +26,6 @@ mod program;
 mod pulses;
 mod record;
 mod reload;
+mod systemd;
 mod unit;
 mod vzlogger;

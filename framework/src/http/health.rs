@@ -232,7 +232,8 @@ pub(crate) fn is_delivering(section: &Section, now: Instant) -> bool {
     is_healthy(state(section, now))
 }
 
-fn is_healthy(state: &str) -> bool {
+/// Returns whether a source in this state needs nobody.
+pub(crate) fn is_healthy(state: &str) -> bool {
     [State::Delivering, State::Scheduled].iter().any(|healthy| healthy.as_str() == state)
 }
 
@@ -246,7 +247,7 @@ pub(crate) fn is_well(delivery: &Delivery) -> bool {
 }
 
 /// Returns the word for its state; a source that should deliver but has been silent is `stale`.
-fn state(section: &Section, now: Instant) -> &'static str {
+pub(crate) fn state(section: &Section, now: Instant) -> &'static str {
     match section.health.status.state() {
         State::Delivering if section.is_stale(now) => "stale",
         state => state.as_str(),

@@ -61,7 +61,7 @@ pub(crate) fn health(store: &Arc<Store>, now: std::time::Instant) -> serde_json:
 pub use self::server::serve;
 pub(crate) use self::{
     access::Access,
-    health::{is_delivering, is_well},
+    health::{is_delivering, is_healthy, is_well, state},
     server::{serve_at, serve_routes},
 };
 

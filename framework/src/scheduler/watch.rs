@@ -143,11 +143,13 @@ impl Watch {
         self.lock().retain(|source| !Arc::ptr_eq(&source.section, section));
     }
 
-    /// Watches the sources, for ever.
-    pub(crate) async fn run(&self) {
+    /// Watches the sources, for ever. After each look, `also` returns the longest time to the next one.
+    pub(crate) async fn run(&self, mut also: impl FnMut() -> Duration) {
+        let mut pause = LOOK;
         loop {
-            sleep(LOOK).await;
+            sleep(pause.min(LOOK)).await;
             self.lock().iter_mut().for_each(Watched::look);
+            pause = also();
         }
     }
 

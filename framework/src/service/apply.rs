@@ -19,6 +19,7 @@ use super::{
     Changes, ReloadError,
     instances::{Named, ReadyEndpoint, ReadyPublisher, ReadySource, Run},
     listen::{Moves, close},
+    notify::Reloading,
     running::{Ready, Running, Slot, keys_of},
 };
 use crate::{Config, ConfiguredSource, JournalConfig, Role, Text, config::Fingerprint};
@@ -46,6 +47,7 @@ type Known<'a> = Vec<(&'a str, Fingerprint)>;
 impl Running {
     /// Reads the configuration, checks all of it, and applies what has changed. It returns soon after `ending`.
     pub(super) async fn reload(&mut self, ending: &CancellationToken) -> Result<Changes, ReloadError> {
+        let _reloading = Reloading::begin();
         let result = self.try_reload(ending).await;
         match &result {
             Ok(changes) => log(changes),
@@ -84,6 +86,9 @@ impl Running {
         if let Some((shared, socket)) = socket {
             info!("serving http://{}/", server.listen);
             let old = std::mem::replace(&mut self.listener, shared);
+            if let Ok(address) = self.listener.local_addr() {
+                self.program.address.set(Arc::new(address));
+            }
             if self.listeners.send(socket).await.is_ok() && !ready.takes(&old) {
                 close(&old);
             }

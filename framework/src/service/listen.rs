@@ -8,6 +8,7 @@ use std::{
 
 use socket2::SockRef;
 
+use super::sockets;
 use crate::config::clash;
 
 /// Clients that the system lets wait for an answer; it may allow fewer.
@@ -47,22 +48,37 @@ impl Moves {
     pub(super) fn undo(self) {
         for socket in self.0 {
             // Nobody else can have the address: it is still bound.
-            let _ = SockRef::from(&*socket).listen(BACKLOG);
+            if SockRef::from(&*socket).listen(BACKLOG).is_ok()
+                && let Ok(address) = socket.local_addr()
+            {
+                sockets::keep(address, &socket);
+            }
         }
     }
 }
 
 /// Stops listening at a socket, whoever else has it open.
 pub(super) fn close(socket: &TcpListener) {
-    let _ = SockRef::from(socket).shutdown(Shutdown::Both);
+    let socket = SockRef::from(socket);
+    // One that was closed before has left its address to another socket.
+    if socket.is_listener().unwrap_or(false)
+        && let Some(address) = socket.local_addr().ok().and_then(|address| address.as_socket())
+    {
+        sockets::forget(address);
+    }
+    let _ = socket.shutdown(Shutdown::Both);
 }
 
-/// Listens at an address; `keys` are the configuration keys and options that choose it, for the hint of an error.
+/// Listens at an address, with the socket that systemd passed for it if there is one. `keys` are the configuration keys
+/// and options that choose it, for the hint of an error.
 ///
 /// # Errors
 /// Returns the system's error, with a hint on a line of its own.
 pub fn listen(address: SocketAddr, keys: &str) -> io::Result<TcpListener> {
-    TcpListener::bind(address).map_err(|error| {
+    if let Some(listener) = sockets::take(address) {
+        return Ok(listener);
+    }
+    let listener = TcpListener::bind(address).map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 let other =
@@ -75,7 +91,9 @@ pub fn listen(address: SocketAddr, keys: &str) -> io::Result<TcpListener> {
             _ => format!("{keys} must be an address of this machine, or 0.0.0.0 for all of them"),
         };
         io::Error::new(error.kind(), format!("could not listen on {address}: {error}\nhint: {hint}"))
-    })
+    })?;
+    sockets::keep(address, &listener);
+    Ok(listener)
 }
 
 /// Returns the program that listens on a TCP port, if this user can see it in `/proc` (proc(5)).

@@ -8,37 +8,50 @@
 //! | `running` | all that run, and who sees them |
 //! | `apply` | difference between what runs and a new configuration, and its application |
 //! | `listen` | listening sockets |
+//! | `sockets` | those that systemd keeps over a restart |
+//! | `notify` | messages to systemd |
+//! | `manager`, `summary` | what systemd hears, and its status line |
+//! | `watchdog` | signs of life, while there is life |
 
 mod apply;
 mod instances;
 mod listen;
+mod manager;
+mod notify;
 mod reload;
 mod running;
+mod sockets;
+mod summary;
+mod watchdog;
 
 use std::{
-    collections::HashMap, future::Future, io, net::TcpListener, path::PathBuf, pin::Pin, sync::Arc,
+    collections::HashMap, future::Future, io, net::{SocketAddr, TcpListener}, path::PathBuf, pin::Pin, sync::Arc,
     time::Duration,
 };
 
 use futures_util::FutureExt as _;
 use tokio::{runtime, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{Span, error};
 
 pub use self::{
     listen::listen,
     reload::{Changes, ReloadError, Reloader},
 };
 use self::{
+    manager::Manager,
     reload::Request,
     running::{Loader, Running},
+    watchdog::{Http, Watchdog},
 };
 use crate::{
-    Commands, Config, Diagnostics, JournalConfig, Setup, Text, http,
+    Commands, Config, Diagnostics, JournalConfig, Setup, Stats, Text, http,
     journal::{Journal, JournalThread, Settings},
+    latest::Latest,
     problems::Problems,
     roster::Roster,
-    scheduler::{Watch, raise_open_files},
+    scheduler::{Watch, Worker, raise_open_files},
+    status::WorkerStatus,
     store::Store,
 };
 
@@ -69,6 +82,8 @@ struct Program {
     roster: Arc<Roster>,
     access: Arc<http::Access>,
     watch: Arc<Watch>,
+    /// Address at which HTTP listens now.
+    address: Arc<Latest<SocketAddr>>,
     /// Ends everything.
     cancel: CancellationToken,
 }
@@ -152,6 +167,7 @@ impl Service {
         let names = config.publishers.iter().map(|publisher| Text::from(&publisher.name)).collect();
         let (journal_config, server) = (config.journal.clone(), config.server.clone());
         let ready = running::Ready::first(config)?;
+        sockets::forget_rest();
         let (journal, keeper) = start_journal(&journal_config, runtime_dir, names)?;
         let (store, commands) = (Store::new(Vec::<crate::Section>::new()), Commands::default());
         let api = http::Api::new(
@@ -165,12 +181,14 @@ impl Service {
         )
         .with_setup(setup);
         let (roster, access, watch) = (api.roster(), api.access(), Arc::<Watch>::default());
-        let program = Program { store, commands, journal, roster, access, watch, cancel };
+        let address = Arc::<Latest<SocketAddr>>::default();
+        address.set(Arc::new(listener.local_addr()?));
+        let program = Program { store, commands, journal, roster, access, watch, address, cancel };
         let (moved, listeners) = mpsc::channel(1);
         let shared = Arc::new(listener.try_clone()?);
         let mut running = Running::new(program, loader, server, journal_config, (shared, moved));
         running.show(&ready);
-        let Program { store, journal, roster, watch, cancel, .. } = running.program();
+        let Program { store, journal, roster, watch, address, cancel, .. } = running.program();
         let listener = tokio::net::TcpListener::from_std(listener)?;
         servers.spawn(http::serve_at(listener, listeners, api, cancel.clone()));
         let problems = Problems {
@@ -181,13 +199,27 @@ impl Service {
         };
         let repeated = problems.repeat(|problem| error!("{problem}"));
         servers.spawn(cancel.clone().run_until_cancelled_owned(repeated).map(drop));
+        let mut manager = Manager {
+            store: Arc::clone(store),
+            journal: journal.clone(),
+            roster: Arc::clone(roster),
+            watchdog: notify::watchdog().map(|limit| {
+                let http = Http::new(Arc::clone(address), runtime::Handle::current());
+                Watchdog::new(limit, journal.watch_keeper(), http)
+            }),
+            sent: None,
+        };
         let (watch, ended, opening) = (Arc::clone(watch), cancel.clone(), journal.clone());
-        servers.spawn(async move {
-            ended.run_until_cancelled(watch.run()).await;
-        });
         let ready = running.start_endpoints(ready);
         // Readings wait in memory until the journal is open, and kill -9 would take them.
         let _ = tokio::task::spawn_blocking(move || opening.wait_open(JOURNAL_LIMIT)).await;
+        manager.look();
+        // A thread of its own: HTTP that hangs must not stop the scheduler, nor be the one that says so.
+        let scheduler = Worker::start("scheduler", Span::none(), WorkerStatus::new(Stats::default()))?;
+        let watching = async move {
+            ended.run_until_cancelled(watch.run(move || manager.look())).await;
+        };
+        servers.spawn_on(watching, scheduler.handle());
         running.start(ready);
 
         // A reload that is going on finishes fast, and further ones are not begun.
@@ -197,7 +229,11 @@ impl Service {
                 request.answer(running.reload(&ending).await);
             }
         };
-        tokio::join!(stop.map(|()| ending.cancel()), reloads);
+        let stopped = stop.map(|()| {
+            notify::stopping();
+            ending.cancel();
+        });
+        tokio::join!(stopped, reloads);
         drop(requests);
         end(running, keeper, servers).await;
         Ok(())

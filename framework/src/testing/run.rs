@@ -120,7 +120,7 @@ pub fn run(config: &str) -> Run {
     for (source, section) in config.sources.iter().zip(&*installed) {
         watch.add(Watched::new(Arc::clone(section), runtime.handle().clone(), source.timeout));
     }
-    runtime.spawn(async move { watch.run().await });
+    runtime.spawn(async move { watch.run(|| Duration::MAX).await });
     let clock = WallClock::starting_at(civil::date(2026, 1, 1).to_zoned(TimeZone::UTC).unwrap_or_default());
     for source in config.sources {
         supervisors.spawn(supervise(source, clock.clone(), &store, stop.clone(), pulse.clone()));

@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use crate::{
     JournalThread, Keeper, Settings,
     db::{self, Database, DatabaseError},
+    keeper::life::Life,
     lock,
     query::{ReadError, View, readers::Readers},
     series::SeriesName,
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) is_suspect: AtomicBool,
     /// Signals that the journal was opened, or could not be.
     pub(crate) opened: Condvar,
+    /// Signs of life of the keeper.
+    pub(crate) life: Life,
 }
 
 /// Status of the journal, for `/health`.
@@ -97,6 +100,7 @@ impl Journal {
             status: Mutex::default(),
             is_suspect: AtomicBool::new(false),
             opened: Condvar::new(),
+            life: Life::default(),
         });
         (Self(Some(Arc::clone(&shared))), Keeper::new(shared, requests))
     }

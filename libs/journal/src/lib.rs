@@ -74,7 +74,7 @@ pub use self::{
     db::counter_resets::is_counter_reset,
     db::rollup::{Level, Rollup},
     journal::{Journal, Record, Status},
-    keeper::{JournalThread, Keeper},
+    keeper::{JournalThread, Keeper, life::KeeperWatch},
     query::{
         Listed, ReadError, View,
         consumption::{Amount, Per},

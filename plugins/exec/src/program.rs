@@ -20,7 +20,7 @@ pub(crate) struct Program {
 
 /// Variables of systemd for the service itself: a program that used them would speak in its name.
 const NOT_INHERITED: &[&str] =
-    &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS"];
+    &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
 impl Program {
     /// The program of a source, with its environment.

@@ -1,5 +1,6 @@
 //! Keeper: opens the database, syncs the log, checkpoints it, and removes what is too old.
 
+pub(crate) mod life;
 mod opening;
 
 use std::{
@@ -92,6 +93,7 @@ impl Keeper {
     }
 
     fn run(&mut self) {
+        self.shared.life.begin();
         self.guarded(Self::open);
         let sync_interval = self.shared.settings.sync_interval;
         let turn = sync_interval.min(TURN);
@@ -122,6 +124,7 @@ impl Keeper {
             }
             self.check_pages();
             self.guarded(|keeper| keeper.turn(due, request == Ok(Request::Checkpoint)));
+            self.shared.life.turn();
         }
     }
 

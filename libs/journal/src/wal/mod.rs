@@ -53,6 +53,8 @@ const EARLY: usize = 200_000;
 pub(crate) enum Request {
     Checkpoint,
     Sync,
+    /// Nothing but a turn, as a sign of life.
+    Wake,
     Stop,
 }
 
