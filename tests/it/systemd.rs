@@ -93,6 +93,16 @@ impl Manager {
         Program::with_stderr(self.folder.path(), sources, log.into(), &self.env(watchdog))
     }
 
+    /// Configuration of a journal that cannot be opened, as another program has it.
+    fn taken_journal(&self) -> (Program, String) {
+        let journal = format!("[journal]\npath = \"{}\"\n", self.path("journal.db").display());
+        let folder = self.path("other");
+        fs::create_dir(&folder).unwrap();
+        let other = Program::with_config(&folder, &journal);
+        other.until("/health", "open", |health| health["journal"]["state"] == "recording");
+        (other, journal)
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap()
     }
@@ -124,8 +134,8 @@ fn systemd_hears_when_it_is_ready_what_it_does_and_when_it_ends() {
 #[test]
 fn a_journal_that_cannot_be_opened_does_not_hold_up_the_start() {
     let manager = Manager::new();
-    let journal = "[journal]\npath = \"/proc/nowhere/journal.db\"\n";
-    let _program = manager.start(journal, None);
+    let (_other, journal) = manager.taken_journal();
+    let _program = manager.start(&journal, None);
     let ready = manager.until("READY=1");
     assert!(ready.text.contains("STATUS=no source yet, journal degraded"), "{}", ready.text);
 }
@@ -187,24 +197,27 @@ fn the_watchdog_starves_when_scheduler_journal_or_http_stops_while_the_others_go
             thread::sleep(Duration::from_millis(5)); // between two looks, not for timing
         }
         // The others go on.
-        send(&line, &telegram("000125.00000000", "000211.00"));
+        for second in 0..5 {
+            send(&line, &telegram(&format!("000125.{second:04}0000"), "000211.00"));
+        }
         if thread != "smartmeter" {
             program
                 .until("/health", "a reading", |health| health["sources"]["meter"]["state"] == "delivering");
         }
         drop(frozen);
         assert!(manager.is_fed_within(DEADLINE), "not fed after `{thread}` goes on");
-        program.until("/health", "a reading", |health| health["sources"]["meter"]["counts"]["batches"] == 1);
+        program
+            .until("/health", "all readings", |health| health["sources"]["meter"]["counts"]["batches"] == 5);
         assert!(program.terminate().success());
     }
 }
 
 #[test]
-fn a_source_that_hangs_and_a_disk_that_is_full_do_not_starve_the_watchdog() {
+fn a_source_that_hangs_and_a_journal_that_cannot_be_opened_do_not_starve_the_watchdog() {
     const LIMIT: Duration = Duration::from_secs(3);
     let manager = Manager::new();
     let line = line();
-    let journal = "[journal]\npath = \"/proc/nowhere/journal.db\"\n";
+    let (_other, journal) = manager.taken_journal();
     let config = format!("{journal}{}", d0("meter", line.path()));
     let program = manager.start(&config, Some(LIMIT));
     manager.until("WATCHDOG=1");
@@ -301,6 +314,7 @@ fn a_kept_socket_whose_address_is_no_longer_configured_is_given_back() {
     command.envs(manager.env(None)).env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", &name);
     command.stdin(OwnedFd::from(old)).stderr(fs::File::create(manager.path("log")).unwrap());
     let mut program = command.spawn().unwrap();
+    drop(command); // it has the old socket, too
     let removed = manager.until("FDSTOREREMOVE=1");
     assert!(removed.text.contains(&format!("FDNAME={name}")), "{}", removed.text);
     manager.until("READY=1");
