@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::{
+    net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
+    process::Signal,
+};
 
 use crate::program::*;
 
@@ -122,11 +125,7 @@ fn systemd_hears_when_it_is_ready_what_it_does_and_when_it_ends() {
     assert_eq!(program.get("/health").1["journal"]["state"], "recording");
     send(&line, &telegram("000125.00000000", "000211.00"));
     manager.until("STATUS=2 sources, 1 waiting, 1 publisher with a problem");
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(i32::try_from(program.pid()).unwrap()).unwrap(),
-        rustix::process::Signal::TERM,
-    )
-    .unwrap();
+    program.signal(Signal::TERM);
     manager.until("STOPPING=1");
     assert!(program.ended().success());
 }
@@ -322,4 +321,27 @@ fn a_kept_socket_whose_address_is_no_longer_configured_is_given_back() {
     assert!(TcpStream::connect(is).is_ok());
     program.kill().unwrap();
     program.wait().unwrap();
+}
+
+#[test]
+fn a_reload_is_reported_and_gives_back_the_sockets_that_are_no_longer_served() {
+    let manager = Manager::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let endpoint = format!("[endpoints.evcc]\nplugin = \"vzlogger\"\nlisten = \"{free}\"\n");
+    let program = manager.start(&endpoint, None);
+    manager.until("READY=1");
+    let config = fs::read_to_string(manager.path("config.toml")).unwrap();
+    fs::write(manager.path("config.toml"), config.replace(&endpoint, "")).unwrap();
+    program.signal(Signal::HUP);
+    let begins = manager.until("RELOADING=1");
+    assert!(begins.text.contains("MONOTONIC_USEC="), "{}", begins.text);
+    manager.until(&format!("FDNAME=listen-{}", free.to_string().replace(':', "_")));
+    manager.until("READY=1");
+    assert!(TcpStream::connect(free).is_err());
+    // A wrong one changes nothing, and is over as well.
+    fs::write(manager.path("config.toml"), "[server]\nlistn = 1\n").unwrap();
+    program.signal(Signal::HUP);
+    manager.until("RELOADING=1");
+    manager.until("READY=1");
+    assert!(TcpStream::connect(program.address()).is_ok());
 }

@@ -25,7 +25,13 @@ mod summary;
 mod watchdog;
 
 use std::{
-    collections::HashMap, future::Future, io, net::{SocketAddr, TcpListener}, path::PathBuf, pin::Pin, sync::Arc,
+    collections::HashMap,
+    future::Future,
+    io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
     time::Duration,
 };
 
