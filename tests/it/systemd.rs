@@ -123,7 +123,9 @@ fn systemd_hears_when_it_is_ready_what_it_does_and_when_it_ends() {
     assert!(ready.text.contains("STATUS=2 sources"), "{}", ready.text);
     // The journal was open, and the port, too.
     assert_eq!(program.get("/health").1["journal"]["state"], "recording");
-    send(&line, &telegram("000125.00000000", "000211.00"));
+    for second in 0..5 {
+        send(&line, &telegram(&format!("000125.{second:04}0000"), "000211.00"));
+    }
     manager.until("STATUS=2 sources, 1 waiting, 1 publisher with a problem");
     program.signal(Signal::TERM);
     manager.until("STOPPING=1");
@@ -184,7 +186,9 @@ fn the_watchdog_starves_when_scheduler_journal_or_http_stops_while_the_others_go
     ] {
         let manager = Manager::new();
         let line = line();
-        let program = manager.start(&d0("meter", line.path()), Some(LIMIT));
+        // At a known speed, so that nothing is lost in a search for it.
+        let config = format!("{}baud = 9600\n", d0("meter", line.path()));
+        let program = manager.start(&config, Some(LIMIT));
         manager.until("WATCHDOG=1");
         let frozen = Frozen::new(program.pid(), thread);
         // One may be on its way.
