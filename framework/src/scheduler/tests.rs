@@ -154,7 +154,7 @@ fn run_at(time: &str, mode: Mode, schedule: Schedule, steps: impl IntoIterator<I
     let watched = Watched::new(Arc::clone(&section), tokio::runtime::Handle::current(), limit);
     let watch = Watch::default();
     watch.add(watched);
-    tokio::spawn(stop.clone().run_until_cancelled_owned(async move { watch.run().await }));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(async move { watch.run(|| Duration::MAX).await }));
     Run { script, section, stop, task, events }
 }
 
