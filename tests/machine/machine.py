@@ -109,7 +109,7 @@ class Guest:
         return [
             *machine, "-accel", "kvm" if options.kvm else "tcg", "-m", str(self.memory), "-smp", "1", "-nodefaults",
             "-display", "none", "-no-reboot", "-rtc", f"base={rtc}", "-kernel", f"{files}/vmlinuz", "-initrd",
-            f"{files}/initrd", "-append", f"root=/dev/vda console=ttyS0 panic=-1 net.ifnames=0 mitigations=off {QUICKER} {kernel_options}", *serial,
+            f"{files}/initrd", "-append", f"root=/dev/vda console=ttyS0 panic=-1 net.ifnames=0 mitigations=off no_timer_check {QUICKER} {kernel_options}", *serial,
             "-drive", f"file={self.root},if=none,id=root", "-device", "virtio-blk-pci,drive=root",
             "-drive", f"file=nbd+unix:///?socket={folder}/disk.sock,format=raw,if=none,id=state",
             "-device", "virtio-blk-pci,drive=state",
