@@ -26,6 +26,7 @@ mod program;
 mod pulses;
 mod record;
 mod reload;
+mod setup;
 mod systemd;
 mod unit;
 mod vzlogger;

@@ -18,7 +18,7 @@ use test_meters::{PolledMeter, PolledOptions, foreign, p1, polled, sml, uart};
 /// Time that a probe of one port may take.
 const GOAL: Duration = Duration::from_secs(15);
 
-fn pushing(
+pub(crate) fn pushing(
     baud: u32,
     interval: u64,
     telegram: impl FnMut(&Moment) -> Vec<u8> + Send + 'static,
@@ -37,7 +37,7 @@ fn pushing_at(
     PushingMeter::start(line, timing, move || telegram(&household.advance())).unwrap()
 }
 
-fn seven_even(text: String) -> Vec<u8> {
+pub(crate) fn seven_even(text: String) -> Vec<u8> {
     seven_e_one(text.into_bytes())
 }
 

@@ -1,6 +1,7 @@
 //! Configurations: right ones are read, every mistake of wrong ones is reported.
 
 mod diagnostics;
+mod drop_ins;
 mod endpoints;
 mod file;
 mod journal;

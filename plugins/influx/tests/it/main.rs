@@ -18,6 +18,7 @@ fn main() {
             responses::a_server_that_closes_the_connection_is_unavailable,
         },
         "influxd" {
+            servers::a_test_of_the_connection_checks_login_and_database_and_writes_nothing,
             servers::repeated_readings_are_stored_once,
             servers::names_survive_the_round_trip,
             servers::the_preset_writes_the_fields_of_the_original,

@@ -20,6 +20,20 @@ async fn deliver(publisher: &mut dyn Publisher, records: &[Record]) {
     assert_eq!(publisher.publish(records).await, Ok(records.len()));
 }
 
+pub(crate) async fn a_test_of_the_connection_checks_login_and_database_and_writes_nothing() {
+    let (server, client) = with_database("house").await;
+    let (mut publisher, _) = server.publisher("database = \"house\"");
+    let answer = publisher.test().await.unwrap();
+    assert!(answer.ends_with("answers, accepts the login, and has the place for readings"), "{answer}");
+    assert_eq!(client.query("house", "SHOW MEASUREMENTS").await, Vec::<Vec<Value>>::new());
+    let (mut publisher, _) = server.publisher("database = \"nowhere\"");
+    let error = publisher.test().await.unwrap_err();
+    assert_eq!(kind(&error), "misconfigured");
+    drop(server);
+    let error = publisher.test().await.unwrap_err();
+    assert_eq!(kind(&error), "unavailable");
+}
+
 pub(crate) async fn repeated_readings_are_stored_once() {
     let (server, client) = with_database("house").await;
     let records = [

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::{
     mosquitto::Mosquitto,
-    support::{ago, context, deliver, grid, only, open, power, record},
+    support::{ago, configured, context, deliver, grid, only, open, power, record},
     watcher::{Heard, Watcher},
 };
 
@@ -35,6 +35,24 @@ pub(crate) async fn every_record_arrives_once_and_in_order() {
     assert_eq!(watcher.on("smartmeter/status"), ["online"]);
     let facts = home.context.stats().facts();
     assert_eq!(facts, [("broker", format!("connected to {}", broker.url()).into())]);
+}
+
+pub(crate) async fn a_test_of_the_connection_logs_in_and_disturbs_nobody() {
+    let broker = Mosquitto::start();
+    let cx = context();
+    let watcher = Watcher::new(broker.port).await;
+    let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
+    deliver(&mut home, &records(10)).await;
+    let mut tried = configured(&broker.url(), "discovery = 'off'");
+    let answer = tried.publisher.test().await.unwrap();
+    assert_eq!(answer, format!("{} has accepted the connection, without a login", broker.url()));
+    // The running publisher has the same client id: it keeps its connection.
+    deliver(&mut home, &records(10)).await;
+    assert_eq!(watcher.on("smartmeter/status"), ["online"]);
+    assert_eq!(home.context.stats().counters().iter().find(|(name, _)| *name == "reconnects").unwrap().1, 0);
+    drop(broker);
+    let error = tried.publisher.test().await.unwrap_err();
+    assert!(matches!(error, PublishError::Unavailable { .. }), "{error:?}");
 }
 
 pub(crate) async fn the_newest_state_is_retained() {

@@ -20,6 +20,7 @@ fn main() {
     trials::run(tests![
         "mosquitto" {
             delivery::every_record_arrives_once_and_in_order,
+            delivery::a_test_of_the_connection_logs_in_and_disturbs_nobody,
             delivery::the_newest_state_is_retained,
             delivery::a_state_does_not_go_back_after_a_kill,
             delivery::a_state_does_not_go_back_if_the_broker_forgets,

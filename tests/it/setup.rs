@@ -1,0 +1,455 @@
+//! First start of the real binary: meters are found, saved, labelled and taken away while it runs.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    thread,
+    time::Instant,
+};
+
+use serde_json::{Value as Json, json};
+use simulator::{
+    Pty, PushingMeter,
+    ebz::{self, DataSet},
+};
+use test_meters::foreign;
+
+use crate::{
+    probe::{pushing, seven_even},
+    program::*,
+};
+
+fn meter() -> PushingMeter {
+    pushing(9600, 1, |moment| seven_even(ebz::telegram(moment, DataSet::Full)))
+}
+
+/// Returns the events of a search at these ports, each with its name.
+fn probed(program: &Program, ports: &[&Path]) -> Vec<(String, Json)> {
+    let mut answer = ureq::post(program.url("/setup/probe"))
+        .header("Content-Type", "application/json")
+        .send(json!({"ports": ports}).to_string())
+        .unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let (mut events, mut name) = (Vec::new(), String::new());
+    for line in BufReader::new(answer.body_mut().as_reader()).lines().map_while(Result::ok) {
+        if let Some(word) = line.strip_prefix("event:") {
+            name = word.trim().to_owned();
+        } else if let Some(data) = line.strip_prefix("data:") {
+            events.push((name.clone(), serde_json::from_str(data).unwrap()));
+        }
+    }
+    events
+}
+
+fn only<'e>(events: &'e [(String, Json)], wanted: &str) -> Vec<&'e Json> {
+    events.iter().filter(|(name, _)| name == wanted).map(|(_, data)| data).collect()
+}
+
+fn drop_in(folder: &Path, file: &str) -> PathBuf {
+    folder.join("state/config.d").join(file)
+}
+
+fn save(program: &Program, file: &str, toml: &str) -> (u16, Json) {
+    program.post("/setup/save", &json!({"file": file, "toml": toml}).to_string())
+}
+
+fn listed(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(drop_in(folder, "")).into_iter().flatten().flatten();
+    let mut names: Vec<_> = files.map(|file| file.file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_meter_is_found_saved_read_and_taken_away_without_an_editor() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), "");
+    let config = fs::read(folder.path().join("config.toml")).unwrap();
+    let meter = meter();
+    let setup = program.get("/setup").1;
+    assert_eq!((&setup["needed"], &setup["allowed"]), (&json!(true), &json!(true)), "{setup:#}");
+    assert!(setup["plugins"].as_array().unwrap().iter().any(|plugin| plugin["kind"] == "s0"));
+
+    let start = Instant::now();
+    let events = probed(&program, &[meter.port()]);
+    assert_eq!(events.last().unwrap().0, "end");
+    assert!(!only(&events, "progress").is_empty());
+    let [found] = only(&events, "found")[..] else { panic!("{events:#?}") };
+    assert_eq!((&found["plugin"], &found["name"]), (&json!("d0"), &json!("smartmeter_d0")));
+    assert!(
+        found["readings"].as_array().unwrap().iter().any(|reading| reading["unit"] == "kWh"),
+        "{found:#}"
+    );
+    let toml = found["toml"].as_str().unwrap();
+    let check = program.post("/setup/check", &json!({"toml": toml}).to_string());
+    assert_eq!(check, (200, json!({})));
+    assert_eq!(listed(folder.path()), [""; 0], "a check writes nothing");
+
+    let (status, saved) = save(&program, "10-smartmeter_d0.toml", toml);
+    assert_eq!(status, 200, "{saved:#}");
+    let path = drop_in(folder.path(), "10-smartmeter_d0.toml");
+    assert_eq!(fs::read_to_string(&path).unwrap(), toml);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(saved["started"], json!(["sources.smartmeter_d0"]), "{saved:#}");
+    program.until("/data", "a value", |data| data["smartmeter_d0"]["power"].is_object());
+    println!("from the search to the first value: {:.1?} (the goal is 10 s)", start.elapsed());
+
+    // The port is the source's now.
+    let events = probed(&program, &[meter.port()]);
+    let [problem, ..] = only(&events, "problem")[..] else { panic!("{events:#?}") };
+    assert_eq!(problem["text"], "the source `smartmeter_d0` reads this port");
+
+    let label = "[sources.smartmeter_d0]\nlabel = \"Strom im Haus\"\nrole = \"grid\"\n";
+    assert_eq!(save(&program, "50-label.toml", label).0, 200);
+    let health = program.until("/health?code=200", "a label", |health| {
+        health["sources"]["smartmeter_d0"]["label"] == "Strom im Haus"
+    });
+    assert_eq!(health["sources"]["smartmeter_d0"]["role"], "grid");
+    let setup = program.get("/setup").1;
+    assert_eq!(setup["needed"], false);
+    let source = &setup["sources"][0];
+    assert_eq!(
+        (&source["label"], &source["where"]),
+        (&json!("Strom im Haus"), &json!("10-smartmeter_d0.toml"))
+    );
+
+    for file in ["50-label.toml", "10-smartmeter_d0.toml"] {
+        let (status, deleted) = program.post("/setup/delete", &json!({"file": file}).to_string());
+        assert_eq!(status, 200, "{deleted:#}");
+    }
+    program.until("/data", "empty", |data| data.get("smartmeter_d0").is_none());
+    assert_eq!(listed(folder.path()), [""; 0]);
+    assert_eq!(fs::read(folder.path().join("config.toml")).unwrap(), config, "config.toml is never written");
+}
+
+#[test]
+fn a_search_explains_what_is_at_each_port_and_answers_for_a_fast_one_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), "");
+    let silent = Pty::open().unwrap();
+    let known = meter();
+    let foreign = pushing(9600, 1, |_| foreign::hdlc());
+    let events = probed(
+        &program,
+        &[silent.path(), known.port(), foreign.port(), Path::new("/etc/passwd"), Path::new("/dev/nowhere")],
+    );
+    let of = |port: &Path| {
+        let at =
+            |(name, data): &&(String, Json)| name != "progress" && data["port"] == port.to_str().unwrap();
+        events.iter().find(at).unwrap_or_else(|| panic!("{events:#?}"))
+    };
+    assert_eq!(of(known.port()).0, "found");
+    let (name, data) = of(foreign.port());
+    assert!(name == "problem" && data["text"] == "the meter sends DLMS/COSEM in HDLC frames", "{data}");
+    assert!(data["hint"].as_str().unwrap().contains("no plugin reads it yet"), "{data}");
+    let (name, data) = of(silent.path());
+    assert!(name == "problem" && data["text"] == "nothing arrives", "{data}");
+    assert_eq!(of(Path::new("/etc/passwd")).1["text"], "this is not a serial port");
+    assert_eq!(of(Path::new("/dev/nowhere")).0, "problem");
+    let place = |port: &Path| events.iter().position(|event| event == of(port)).unwrap();
+    assert!(place(known.port()) < place(silent.path()), "{events:#?}");
+}
+
+#[test]
+fn a_second_search_is_refused_and_one_ends_when_its_client_goes_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), "");
+    let silent = Pty::open().unwrap();
+    let body = json!({"ports": [silent.path()]}).to_string();
+    let first = ureq::post(program.url("/setup/probe"))
+        .header("Content-Type", "application/json")
+        .send(&body)
+        .unwrap();
+    let (status, refused) = program.post("/setup/probe", &body);
+    assert_eq!((status, &refused["error"]["code"]), (409, &json!("search_running")), "{refused}");
+    drop(first);
+    let start = Instant::now();
+    while silent.has_reader().unwrap() {
+        assert!(start.elapsed() < DEADLINE, "the port is still open");
+        thread::sleep(std::time::Duration::from_millis(5)); // between two looks, not for timing
+    }
+    let end = |events: Vec<(String, Json)>| events.last().unwrap().0.clone();
+    assert_eq!(end(probed(&program, &[Path::new("/dev/nowhere")])), "end");
+}
+
+#[test]
+fn a_change_that_is_wrong_or_unsafe_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), "[sources.old]\nplugin = \"s0\"\npin = 17\n");
+    for file in [
+        "../10-x.toml",
+        "/etc/10-x.toml",
+        "10-../../x.toml",
+        "10-a/b.toml",
+        ".10-x.toml",
+        "10-x.toml~",
+        "x.toml",
+        "10-x\u{0}.toml",
+        "",
+    ] {
+        let (status, answer) = save(&program, file, "");
+        assert_eq!((status, &answer["error"]["code"]), (422, &json!("bad_drop_in")), "{file}: {answer}");
+        let (status, _) = program.post("/setup/delete", &json!({"file": file}).to_string());
+        assert_eq!(status, 404, "{file}");
+    }
+    for (toml, line, column, message) in [
+        ("[server]\nlisten = \"0.0.0.0:1\"\n", 2, 1, "`server.listen` is set twice"),
+        ("[sources.x]\nplugin = \"d0\"\nprot = \"/dev/x\"\n", 3, 1, "unknown key `prot`"),
+        ("[sources.old]\npin = 18\n", 2, 1, "`sources.old.pin` is set twice"),
+        ("[sources.x]\nplugin = \"d1\"\n", 2, 10, "unknown source plugin `d1`"),
+        ("[sources.x\n", 1, 11, ""),
+    ] {
+        for action in ["check", "save"] {
+            let body = json!({"file": "10-x.toml", "toml": toml}).to_string();
+            let (status, answer) = program.post(&format!("/setup/{action}"), &body);
+            assert_eq!(status, 422, "{answer}");
+            let mistake = &answer["mistakes"][0];
+            assert_eq!((&mistake["line"], &mistake["column"]), (&json!(line), &json!(column)), "{answer}");
+            assert!(mistake["message"].as_str().unwrap().starts_with(message), "{answer}");
+        }
+    }
+    let body = json!({"file": "10-x.toml", "toml": "# ".repeat(40_000)}).to_string();
+    assert_eq!(program.post("/setup/save", &body).0, 413);
+    let post = |headers: &[(&str, &str)]| {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut request = agent.post(program.url("/setup/save"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send(json!({"file": "10-x.toml", "toml": ""}).to_string()).unwrap().status().as_u16()
+    };
+    let json_type = ("Content-Type", "application/json");
+    // A page of another site, a name that was made to point here, and a proxy without trust.
+    assert_eq!(post(&[json_type, ("Origin", "http://evil.example")]), 403);
+    assert_eq!(post(&[json_type, ("Host", "evil.example")]), 403);
+    assert_eq!(post(&[json_type, ("X-Forwarded-For", "192.0.2.7")]), 403);
+    assert_eq!(post(&[("Content-Type", "text/plain")]), 415);
+    assert_eq!(listed(folder.path()), [""; 0]);
+}
+
+#[test]
+fn a_foreign_page_sees_nothing_of_the_setup_but_whether_it_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), "[sources.old]\nplugin = \"s0\"\npin = 17\n");
+    let mut answer = ureq::get(program.url("/setup")).header("Origin", "http://evil.example").call().unwrap();
+    let setup: Json = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+    assert_eq!(setup["allowed"], false);
+    let members: Vec<_> = setup.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, ["allowed", "needed", "reason"]);
+}
+
+#[test]
+fn a_secret_that_was_saved_is_never_shown_and_stays_when_the_text_is_saved_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), "");
+    let toml = "[publishers.broker]\nplugin = \"mqtt\"\nurl = \"mqtt://127.0.0.1:9\"\nusername = \"me\"\npassword = \"geheim & more\"\n";
+    assert_eq!(save(&program, "30-mqtt.toml", toml).0, 200);
+    let setup = program.get("/setup").1;
+    assert!(!setup.to_string().contains("geheim"), "{setup:#}");
+    let shown = setup["drop_ins"][0]["text"].as_str().unwrap().replace("\"me\"", "\"you\"");
+    assert!(shown.contains("password = \"********\""), "{shown}");
+    assert_eq!(save(&program, "30-mqtt.toml", &shown).0, 200);
+    let written = fs::read_to_string(drop_in(folder.path(), "30-mqtt.toml")).unwrap();
+    assert_eq!(written, toml.replace("\"me\"", "\"you\""));
+    let (status, answer) = save(&program, "31-mqtt.toml", &shown.replace("broker", "other"));
+    assert_eq!(status, 422, "{answer}");
+    // Nothing listens there.
+    let (status, answer) =
+        program.post("/setup/test", &json!({"file": "30-mqtt.toml", "toml": shown}).to_string());
+    assert_eq!((status, &answer["error"]["code"]), (502, &json!("not_connected")), "{answer}");
+    assert!(!answer.to_string().contains("geheim"), "{answer}");
+}
+
+#[test]
+fn saves_at_the_same_time_leave_a_configuration_that_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), "");
+    let text = |n: usize| format!("[sources.p{n}]\nplugin = \"s0\"\nport = \"/dev/nowhere{n}\"\n");
+    thread::scope(|scope| {
+        for n in 0..8 {
+            let program = &program;
+            scope.spawn(move || assert_eq!(save(program, &format!("10-p{n}.toml"), &text(n)).0, 200));
+            // All of these have one source: one of them wins.
+            let same = text(100).replace("nowhere", &format!("same{n}"));
+            scope.spawn(move || {
+                let status = save(program, &format!("20-same{n}.toml"), &same).0;
+                assert!(status == 200 || status == 422, "{status}");
+            });
+        }
+    });
+    assert_eq!(listed(folder.path()).len(), 9);
+    let config = folder.path().join("config.toml");
+    let checked = output(&["check", "--config", config.to_str().unwrap()]);
+    let shown = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stderr));
+    assert_eq!(shown.matches("\n  and ").count(), 9, "{shown}");
+}
+
+#[test]
+fn a_token_is_made_for_the_running_program_and_before_its_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = folder.path().join("config.toml");
+    let text = format!(
+        "[server]\nlisten = \"{address}\"\nstate_dir = \"{}\"\n",
+        folder.path().join("state").display()
+    );
+    fs::write(&config, text).unwrap();
+    let config = config.to_str().unwrap();
+    let token = |args: &[&str]| {
+        let done = output(&[&["--config", config, "token"], args].concat());
+        let shown = String::from_utf8(done.stdout).unwrap();
+        assert_eq!(done.status.code(), Some(0), "{shown}{}", String::from_utf8_lossy(&done.stderr));
+        shown.lines().next().unwrap().strip_prefix("token: ").unwrap().to_owned()
+    };
+    let none = output(&["--config", config, "token", "--show"]);
+    assert!(
+        String::from_utf8_lossy(&none.stderr).contains("there is no token yet\nhint: `smartmeter token`")
+    );
+    let first = token(&[]);
+    assert_eq!(token(&["--show"]), first);
+    let path = drop_in(folder.path(), "90-token.toml");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+
+    let program = Program::start(&["--config", config]);
+    let as_another_machine = |token: &str| {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let bearer = format!("Bearer {token}");
+        let request = agent.post(program.url("/setup/check")).header("Authorization", bearer);
+        let request = request.header("Content-Type", "application/json");
+        request.send(json!({"toml": ""}).to_string()).unwrap().status().as_u16()
+    };
+    assert_eq!(as_another_machine(&first), 200);
+    let second = token(&[]);
+    assert_ne!(first, second);
+    assert_eq!((as_another_machine(&second), as_another_machine(&first)), (200, 401));
+}
+
+#[test]
+fn a_token_for_a_program_on_the_lan_is_shown_with_a_qr_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    fs::write(&config, format!("[server]\nstate_dir = \"{}\"\n", folder.path().join("state").display()))
+        .unwrap();
+    let done = output(&["--port", "1", "token"]);
+    assert_eq!(done.status.code(), Some(2), "options of a run have no place here");
+    let done = output(&["--config", config.to_str().unwrap(), "check"]);
+    assert_eq!(done.status.code(), Some(0));
+    let text = fs::read_to_string(&config).unwrap() + "listen = \"192.0.2.7:1\"\ntoken = \"a-b\"\n";
+    fs::write(&config, text).unwrap();
+    let done = output(&["--config", config.to_str().unwrap(), "token", "--show"]);
+    let shown = String::from_utf8(done.stdout).unwrap();
+    assert!(shown.contains("link:  http://192.0.2.7:1/#token=a-b\n") && shown.contains("▀"), "{shown}");
+    // The program would have the token twice.
+    let done = output(&["--config", config.to_str().unwrap(), "token"]);
+    let shown = String::from_utf8(done.stderr).unwrap();
+    assert!(shown.contains("`server.token` is set twice"), "{shown}");
+}
+
+/// `smartmeter setup` at a pseudo terminal.
+struct Person {
+    terminal: Pty,
+    child: Child,
+    seen: String,
+}
+
+impl Person {
+    fn new(config: &Path, ports: &[&Path]) -> Self {
+        let terminal = Pty::open().unwrap();
+        let side = || File::options().read(true).write(true).open(terminal.path()).unwrap();
+        let mut command = smartmeter();
+        command.arg("--config").arg(config).arg("setup").args(ports);
+        command.stdin(side()).stdout(side()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        Self { terminal, child, seen: String::new() }
+    }
+
+    /// Waits for a question, and answers it.
+    fn answers(&mut self, question: &str, answer: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.seen.contains(question) {
+            let mut buffer = [0; 4096];
+            let count = self.terminal.read(&mut buffer, deadline).unwrap();
+            assert!(count > 0 && Instant::now() < deadline, "no `{question}` in:\n{}", self.seen);
+            self.seen += &String::from_utf8_lossy(&buffer[..count]);
+        }
+        // What comes before the answer is not an answer to it.
+        let rest = self.seen.split_off(self.seen.find(question).unwrap() + question.len());
+        println!("{}{question}", self.seen);
+        self.seen = rest;
+        self.terminal.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_dialogue_in_a_terminal_finds_a_meter_and_adds_pulses_and_mqtt() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = folder.path().join("config.toml");
+    let text = format!(
+        "[server]\nlisten = \"{address}\"\nstate_dir = \"{}\"\n",
+        folder.path().join("state").display()
+    );
+    fs::write(&config, text).unwrap();
+    let none = output(&["--config", config.to_str().unwrap(), "setup"]);
+    assert!(
+        String::from_utf8_lossy(&none.stderr).contains("`setup` is a dialogue, and this is not a terminal")
+    );
+
+    let program = Program::start(&["--config", config.to_str().unwrap()]);
+    let meter = meter();
+    let mut person = Person::new(&config, &[meter.port()]);
+    person.answers("find the meters at the serial ports? (y/n)", "");
+    person.answers("save this? (y/n)", "y");
+    person.answers("label, a name for people", "Haus");
+    person.answers("saved: 10-smartmeter_d0.toml", "2");
+    person.answers("pin (BCM number)", "23");
+    person.answers("pulses per kWh", "2000");
+    person.answers("name of the source", "heat");
+    person.answers("saved: 20-heat.toml", "3");
+    person.answers("broker", "mqtt://127.0.0.1:9");
+    person.answers("user", "");
+    person.answers("save it all the same? (y/n)", "n");
+    person.answers("your choice", "6");
+    person.answers("file to remove", "20-heat.toml");
+    person.answers("removed: 20-heat.toml", "q");
+    assert!(person.child.wait().unwrap().success());
+    assert_eq!(listed(folder.path()), ["10-smartmeter_d0.toml"]);
+    program.until("/health?code=200", "its label", |health| {
+        health["sources"]["smartmeter_d0"]["label"] == "Haus"
+    });
+}
+
+#[test]
+fn a_dialogue_that_is_interrupted_leaves_nothing_half() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = folder.path().join("config.toml");
+    let text = format!(
+        "[server]\nlisten = \"{address}\"\nstate_dir = \"{}\"\n",
+        folder.path().join("state").display()
+    );
+    fs::write(&config, text).unwrap();
+    let _program = Program::start(&["--config", config.to_str().unwrap()]);
+    let meter = meter();
+    let mut person = Person::new(&config, &[meter.port()]);
+    person.answers("find the meters at the serial ports? (y/n)", "y");
+    person.answers("save this? (y/n)", "y");
+    person.answers("label, a name for people", "");
+    let pid = rustix::process::Pid::from_child(&person.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    person.child.wait().unwrap();
+    let checked = output(&["check", "--config", config.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stderr));
+    assert!(listed(folder.path()).iter().all(|file| !file.starts_with('.')));
+}
