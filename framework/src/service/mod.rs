@@ -110,6 +110,7 @@ impl Service {
 
     /// Serves the setup of this program below `/setup`.
     pub fn with_setup(mut self, setup: Setup) -> Self {
+        setup.reload_by(self.reloader());
         self.setup = Some(Arc::new(setup));
         self
     }

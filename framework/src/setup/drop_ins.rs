@@ -138,6 +138,21 @@ impl DropIns {
         Ok(DropIn { file, text: Some(text) })
     }
 
+    /// Writes a drop-in, or removes it. Returns what was there before.
+    ///
+    /// # Errors
+    /// Returns the reason why it was not written. Nothing has changed then.
+    pub(super) fn replace(&self, change: &DropIn) -> Result<DropIn, DropInError> {
+        let path = self.folder.join(&change.file);
+        let before = match fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(DropInError::Io { path, error }),
+        };
+        self.write(change)?;
+        Ok(DropIn { file: change.file.clone(), text: before })
+    }
+
     /// Writes a drop-in, or removes it. After a power cut, either the old or the new one is there, whole.
     ///
     /// # Errors
@@ -146,12 +161,12 @@ impl DropIns {
         let path = self.folder.join(&change.file);
         let failed = |error| DropInError::Io { path: path.clone(), error };
         match &change.text {
-            Some(text) => self.replace(&path, &change.file, text).map_err(failed),
+            Some(text) => self.put(&path, &change.file, text).map_err(failed),
             None => fs::remove_file(&path).and_then(|()| self.sync()).map_err(failed),
         }
     }
 
-    fn replace(&self, path: &Path, file: &str, text: &str) -> io::Result<()> {
+    fn put(&self, path: &Path, file: &str, text: &str) -> io::Result<()> {
         let owner = self.make_folder()?;
         // Hidden, so that it is no drop-in if it stays.
         let draft = self.folder.join(format!(".{file}.tmp"));

@@ -5,7 +5,10 @@ mod devices;
 mod drop_ins;
 mod secrets;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +18,7 @@ pub use self::{
     devices::{Devices, LineInfo, PortInfo, ProbeEvent, ProbedReading},
     drop_ins::{DropInError, DropIns},
 };
-use crate::{ConfigFiles, Diagnostics, DropIn, Outline};
+use crate::{Changes, ConfigFiles, Diagnostics, DropIn, Outline, ReloadError, Reloader};
 
 /// Findings of a search that wait for a client who reads slowly.
 const EVENTS: usize = 64;
@@ -24,6 +27,8 @@ const EVENTS: usize = 64;
 pub struct Setup {
     files: ConfigFiles,
     devices: Arc<dyn Devices>,
+    /// Handle of the running program, once it has one.
+    reloader: OnceLock<Reloader>,
     /// Held while a drop-in is checked, written and applied: one writer at a time.
     writing: Mutex<()>,
     /// The search for meters, of which there is one at a time: it opens ports exclusively.
@@ -37,6 +42,8 @@ pub enum SaveError {
     Wrong(Diagnostics),
     /// It cannot be written.
     DropIn(DropInError),
+    /// The running program refuses it. The drop-in is as it was before.
+    Refused(String),
 }
 
 /// What a change has done.
@@ -57,10 +64,25 @@ pub struct Saved {
     pub restart: Option<String>,
 }
 
+impl Saved {
+    fn of(file: String, changes: Changes) -> Self {
+        let Changes { started, stopped, restarted, unchanged, needs_restart, .. } = changes;
+        let restart = (!needs_restart.is_empty())
+            .then(|| format!("{} take effect when the program starts again", needs_restart.join(", ")));
+        Self { file, started, stopped, restarted, unchanged, restart }
+    }
+}
+
 impl Setup {
     /// Setup of a program with this configuration, on a machine with these devices.
     pub fn new(files: ConfigFiles, devices: Arc<dyn Devices>) -> Self {
-        Self { files, devices, writing: Mutex::default(), searching: Arc::new(Semaphore::new(1)) }
+        let (reloader, writing) = (OnceLock::new(), Mutex::default());
+        Self { files, devices, reloader, writing, searching: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Applies changes by this handle from now on.
+    pub(crate) fn reload_by(&self, reloader: Reloader) {
+        let _ = self.reloader.set(reloader);
     }
 
     /// The files of the configuration.
@@ -131,9 +153,29 @@ impl Setup {
         let file = change.file.clone();
         let folder = config.drop_in_dir.clone().unwrap_or_else(PathBuf::new);
         drop(config);
-        blocking(move || DropIns::new(&folder).write(&change)).await.map_err(SaveError::DropIn)?;
-        let restart = Some("the change takes effect when the program starts again".to_owned());
-        Ok(Saved { file, restart, ..Saved::default() })
+        let replaced = {
+            let folder = folder.clone();
+            blocking(move || DropIns::new(&folder).replace(&change)).await.map_err(SaveError::DropIn)?
+        };
+        let unknown = ReloadError::NoFiles;
+        let reloaded = match self.reloader.get() {
+            Some(reloader) => reloader.reload().await,
+            None => Err(unknown),
+        };
+        match reloaded {
+            Ok(changes) => Ok(Saved::of(file, changes)),
+            // Everything is right: it only has to wait.
+            Err(error @ (ReloadError::NeedsRestart(_) | ReloadError::NoFiles | ReloadError::Ending)) => {
+                Ok(Saved { file, restart: Some(error.to_string()), ..Saved::default() })
+            }
+            Err(error) => {
+                blocking(move || DropIns::new(&folder).write(&replaced)).await.map_err(SaveError::DropIn)?;
+                Err(match error {
+                    ReloadError::Wrong(mistakes) => SaveError::Wrong(mistakes),
+                    error => SaveError::Refused(error.to_string()),
+                })
+            }
+        }
     }
 
     /// Looks for meters, on a thread of its own: opening a port may block. Returns the findings; dropping them ends the

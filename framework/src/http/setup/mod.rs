@@ -20,7 +20,9 @@ use warp::{
 };
 
 use super::{ApiError, Peer, access::Access, cmd, connections::Progress, reply};
-use crate::{Diagnostics, DropIn, Outlined, PublishError, SaveError, Setup, plugins, setup::DropInError};
+use crate::{
+    Diagnostics, DropIn, Outlined, PublishError, SaveError, Saved, Setup, plugins, setup::DropInError,
+};
 
 /// Name of a drop-in that is only checked.
 const UNSAVED: &str = "99-unsaved.toml";
@@ -163,6 +165,15 @@ impl Routes {
         cmd::read(headers, pin!(body), &self.long).await
     }
 
+    /// Saves a change to its end, even if the client goes away meanwhile.
+    async fn save(&self, change: DropIn) -> Result<Result<Saved, SaveError>, ApiError> {
+        let setup = Arc::clone(&self.setup);
+        let saved = tokio::spawn(async move { setup.save(change).await }).await;
+        saved.map_err(|_| {
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the change was broken off")
+        })
+    }
+
     async fn change(&self, action: &str, body: &[u8]) -> Result<Response, ApiError> {
         if action == "probe" {
             let Ports { ports } = parse(body)?;
@@ -170,7 +181,7 @@ impl Routes {
         }
         if action == "delete" {
             let Removed { file } = parse(body)?;
-            return Ok(answer(self.setup.save(DropIn { file, text: None }).await, None));
+            return Ok(answer(self.save(DropIn { file, text: None }).await?, None));
         }
         let Text { toml, file } = parse(body)?;
         let file = match file {
@@ -180,7 +191,7 @@ impl Routes {
         let change = DropIn { file: file.clone(), text: Some(toml) };
         Ok(match action {
             "check" => answer(self.setup.check(change).await.map(|()| json!({})), Some(&file)),
-            "save" => answer(self.setup.save(change).await, Some(&file)),
+            "save" => answer(self.save(change).await?, Some(&file)),
             _ => match self.setup.test(change).await {
                 Ok(Ok(text)) => reply::serialized(StatusCode::OK, &json!({"text": text})),
                 Ok(Err(error)) => unconnected(&error),
@@ -220,6 +231,7 @@ fn answer<T: serde::Serialize>(result: Result<T, SaveError>, file: Option<&str>)
             let body = json!({"error": error, "mistakes": mistakes_of(&mistakes, file)});
             reply::serialized(StatusCode::UNPROCESSABLE_ENTITY, &body)
         }
+        Err(SaveError::Refused(message)) => failure(StatusCode::CONFLICT, "not_applied", &message, None),
         Err(SaveError::DropIn(error)) => {
             let (status, code) = match &error {
                 DropInError::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "not_written"),
