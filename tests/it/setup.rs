@@ -211,6 +211,15 @@ fn a_change_that_is_wrong_or_unsafe_writes_nothing() {
             assert!(mistake["message"].as_str().unwrap().starts_with(message), "{answer}");
         }
     }
+    // The token is for commands of devices, not for those of a shell.
+    for toml in [
+        "[sources.x]\nplugin = \"exec\"\ncommand = [\"/bin/true\"]\n",
+        "[sources.x]\nplugin = \"exec\"\ncommand = [\"/bin/true\"]\nenabled = false\n",
+    ] {
+        let (status, answer) = save(&program, "10-x.toml", toml);
+        assert_eq!((status, &answer["error"]["code"]), (422, &json!("bad_drop_in")), "{answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().starts_with("`x` runs a program"), "{answer}");
+    }
     let body = json!({"file": "10-x.toml", "toml": "# ".repeat(40_000)}).to_string();
     assert_eq!(program.post("/setup/save", &body).0, 413);
     let post = |headers: &[(&str, &str)]| {

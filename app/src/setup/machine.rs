@@ -38,6 +38,10 @@ impl Devices for Machine {
         gpio_lines()
     }
 
+    fn may_be_saved(&self, plugin: &str) -> bool {
+        plugin != "exec"
+    }
+
     async fn probe(&self, ports: Vec<String>, known: Outline, events: mpsc::Sender<ProbeEvent>) {
         search(ports, known, events).await;
     }

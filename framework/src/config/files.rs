@@ -211,7 +211,15 @@ impl ConfigFiles {
     /// # Errors
     /// Returns the reason why a file cannot be read, and what is not TOML.
     pub fn outline(&self) -> Result<Outline, Diagnostics> {
-        let (mut texts, settings, folder) = self.read(None)?;
+        self.outline_with(None)
+    }
+
+    /// Returns the sections as they would be with this drop-in.
+    ///
+    /// # Errors
+    /// Returns the reason why a file cannot be read, and what is not TOML.
+    pub fn outline_with(&self, change: Option<&DropIn>) -> Result<Outline, Diagnostics> {
+        let (mut texts, settings, folder) = self.read(change)?;
         texts.whole.options = settings.iter().map(Setting::option).collect();
         let (mut root, _) = texts.table().map_err(Diagnostics::new)?;
         for (n, setting) in settings.iter().enumerate() {

@@ -12,11 +12,11 @@ use crate::{ConfiguredPublisher, PublishError};
 /// Longest test of a connection.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Returns the names of the publishers in a text.
-pub(super) fn publishers_of(text: &str) -> Vec<String> {
+/// Returns the names in a table of a text: in `publishers`, or in `sources`.
+pub(super) fn names_in(key: &str, text: &str) -> Vec<String> {
     let Ok(table) = DeTable::parse(text) else { return Vec::new() };
-    match table.get_ref().get("publishers").map(Spanned::get_ref) {
-        Some(DeValue::Table(publishers)) => publishers.keys().map(|key| key.get_ref().to_string()).collect(),
+    match table.get_ref().get(key).map(Spanned::get_ref) {
+        Some(DeValue::Table(sections)) => sections.keys().map(|key| key.get_ref().to_string()).collect(),
         _ => Vec::new(),
     }
 }

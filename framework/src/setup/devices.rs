@@ -15,6 +15,10 @@ pub trait Devices: Send + Sync + 'static {
     /// Returns the GPIO lines.
     fn lines(&self) -> Vec<LineInfo>;
 
+    /// Returns whether sections of a plugin may be saved by a client. Those of one that runs programs may not: whoever has
+    /// the token could run any.
+    fn may_be_saved(&self, plugin: &str) -> bool;
+
     /// Looks for meters at these ports, all at the same time; without any, at all serial ports. A port that a source of
     /// `known` reads is left alone. Each finding is sent at once. Dropping the future ends the search, and releases the
     /// ports.

@@ -50,6 +50,9 @@ pub enum DropInError {
     /// A secret that is not shown is not known either.
     #[error("`{0}` is `{mask}`, which stands for a secret that is not shown, and none is known here: write the secret", mask = secrets::MASK)]
     Masked(String),
+    /// A source of it runs a program.
+    #[error("`{0}` runs a program, which no client may choose: write that source into `config.toml`")]
+    Program(String),
     /// The text has not exactly one publisher.
     #[error("the text has no publisher that could be tested: expected one `[publishers.<name>]`")]
     NoPublisher,

@@ -122,11 +122,17 @@ impl Setup {
 
     /// Returns the configuration as it would be with a drop-in, and the drop-in with its secrets.
     async fn load_with(&self, change: DropIn) -> Result<(crate::Config, DropIn), SaveError> {
-        let files = self.files.clone();
+        let (files, devices) = (self.files.clone(), Arc::clone(&self.devices));
         blocking(move || {
             let folder = files.folder().map_err(SaveError::Wrong)?;
             let change = DropIns::new(&folder).with_secrets(change).map_err(SaveError::DropIn)?;
             let config = files.load_with(Some(&change)).map_err(SaveError::Wrong)?;
+            let outline = files.outline_with(Some(&change)).map_err(SaveError::Wrong)?;
+            let touched = connection::names_in("sources", change.text.as_deref().unwrap_or_default());
+            let mut sources = outline.sources.into_iter().filter(|source| touched.contains(&source.name));
+            if let Some(refused) = sources.find(|source| !devices.may_be_saved(&source.plugin)) {
+                return Err(SaveError::DropIn(DropInError::Program(refused.name)));
+            }
             Ok((config, change))
         })
         .await
@@ -137,7 +143,7 @@ impl Setup {
         &self,
         change: DropIn,
     ) -> Result<Result<String, crate::PublishError>, SaveError> {
-        let names = connection::publishers_of(change.text.as_deref().unwrap_or_default());
+        let names = connection::names_in("publishers", change.text.as_deref().unwrap_or_default());
         let (mut config, _) = self.load_with(change).await?;
         config.publishers.retain(|publisher| names.contains(&publisher.name));
         let Some(publisher) = config.publishers.pop() else {
