@@ -118,7 +118,8 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
         |path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string(),
     );
     let mut out = io::stdout().lock();
-    writeln!(out, "{name}: configuration OK; serves http://{}/data", config.server.listen)?;
+    let (scheme, listen) = (config.server.scheme(), config.server.listen);
+    writeln!(out, "{name}: configuration OK; serves {scheme}://{listen}/data")?;
     for file in config.files.iter().skip(1) {
         writeln!(out, "  and {file}")?;
     }

@@ -32,10 +32,10 @@ pub(crate) fn run(
     }
     let listener = framework::listen(config.server.listen, "`[server] listen` or `--port`")?;
     let address = listener.local_addr()?;
-    let sources = config.sources.len();
+    let (sources, scheme) = (config.sources.len(), config.server.scheme());
     let hung_up = Arc::new(Notify::new());
     let stop = ended(Arc::clone(&hung_up), move || {
-        info!("smartmeter {} serves http://{address}/", env!("CARGO_PKG_VERSION"));
+        info!("smartmeter {} serves {scheme}://{address}/", env!("CARGO_PKG_VERSION"));
         if let Some(what) = simulated {
             info!("{what}");
         } else if address.ip().is_loopback() {

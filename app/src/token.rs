@@ -43,11 +43,12 @@ pub(crate) fn run(file: &ConfigFile, options: &Token) -> Result<(), Failure> {
         let Some(token) = &config.server.token else {
             return Err(Failure::fault("there is no token yet\nhint: `smartmeter token` makes one\n"));
         };
-        return shown(token.reveal(), config.server.listen);
+        return shown(token.reveal(), config.server.scheme(), config.server.listen);
     }
     let token = new_token()?;
     // Without permission for the drop-ins, the program is asked at the usual address.
-    let listen = files.load().map_or(USUAL, |config| config.server.listen);
+    let (scheme, listen) =
+        files.load().map_or(("http", USUAL), |config| (config.server.scheme(), config.server.listen));
     let local = Local::new(listen);
     let setup = local.get("/setup");
     let present = match &setup {
@@ -86,7 +87,7 @@ pub(crate) fn run(file: &ConfigFile, options: &Token) -> Result<(), Failure> {
         }
     }
     let listen = opened.and_then(|listen| listen.parse().ok()).unwrap_or(listen);
-    shown(&token, listen)
+    shown(&token, scheme, listen)
 }
 
 /// Writes the drop-in while no program runs.
@@ -123,26 +124,26 @@ fn new_token() -> io::Result<String> {
 }
 
 /// Prints the token, the addresses at which it is of use, and a QR code of the first one.
-fn shown(token: &str, listen: SocketAddr) -> Result<(), Failure> {
+fn shown(token: &str, scheme: &str, listen: SocketAddr) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "token: {token}")?;
     if listen.ip().is_loopback() {
-        writeln!(out, "only this machine can reach the program, at http://{listen}/")?;
+        writeln!(out, "only this machine can reach the program, at {scheme}://{listen}/")?;
         writeln!(out, "hint: `smartmeter token --listen` makes it reachable from the LAN")?;
         return Ok(());
     }
     let port = listen.port();
     let ip = if listen.ip().is_unspecified() { lan_address() } else { Some(listen.ip()) };
     if let Some(name) = host_name() {
-        writeln!(out, "page:  http://{name}.local:{port}/")?;
+        writeln!(out, "page:  {scheme}://{name}.local:{port}/")?;
     }
     let Some(ip) = ip else {
         writeln!(out, "hint: this machine has no address on a LAN yet")?;
         return Ok(());
     };
     let page = SocketAddr::new(ip, port);
-    writeln!(out, "page:  http://{page}/")?;
-    let link = format!("http://{page}/#token={token}");
+    writeln!(out, "page:  {scheme}://{page}/")?;
+    let link = format!("{scheme}://{page}/#token={token}");
     writeln!(out, "link:  {link}\n")?;
     if let Ok(code) = QrCode::encode_text(&link, QrCodeEcc::Low) {
         out.write_all(drawn(&code).as_bytes())?;

@@ -43,6 +43,8 @@ mod table;
 #[doc(hidden)]
 pub mod testing;
 mod time_of_day;
+#[cfg_attr(not(feature = "tls"), path = "tls/off.rs")]
+mod tls;
 
 pub use ::journal::{self, Record};
 pub use async_trait::async_trait;

@@ -70,7 +70,8 @@ impl Browser {
                 "--enable-precise-memory-info", format!("--lang={language}")],
             "prefs": {"intl.accept_languages": language},
         });
-        let capabilities = json!({"browserName": "chrome", "goog:chromeOptions": options,
+        let capabilities = json!({"browserName": "chrome", "acceptInsecureCerts": true,
+            "goog:chromeOptions": options,
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}});
         let answer = browser.post("", &json!({"capabilities": {"alwaysMatch": capabilities}}));
         browser.session += &format!("/{}", answer["sessionId"].as_str().unwrap());

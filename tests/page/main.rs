@@ -18,6 +18,7 @@ mod figures;
 mod history;
 mod household;
 mod looks;
+mod nginx;
 mod now;
 #[path = "../program/mod.rs"]
 mod program;
@@ -41,7 +42,11 @@ fn main() {
         figures::TESTS,
     ]
     .concat();
-    let trials = tests.into_iter().map(|(name, test)| {
+    let behind_nginx = nginx::TESTS.iter().map(|test| (*test, &["nginx", "openssl"][..]));
+    let all = tests.into_iter().map(|test| (test, &[][..])).chain(behind_nginx);
+    let trials = all.map(|((name, test), more)| {
+        let more = more.iter().copied().filter(|it| !test_servers::is_installed(it));
+        let missing: Vec<_> = missing.iter().copied().chain(more).collect();
         let name = match missing.is_empty() {
             true => name.to_owned(),
             false => format!("{name} (needs {})", missing.join(" and ")),

@@ -10,6 +10,9 @@ const OTHERS: u32 = 0o004;
 /// Ends of the names of keys whose values are secrets. With `_file` after them, the value names a file with one.
 const SECRETS: [&str; 5] = ["token", "password", "secret", "client_key", "api_key"];
 
+/// Keys whose values name files with secrets.
+const FILES: [&str; 2] = ["client_key", "tls_key"];
+
 /// Secrets in a configuration.
 #[derive(Default)]
 pub(super) struct Secrets {
@@ -54,7 +57,7 @@ impl Secrets {
     }
 
     fn look_at(&mut self, key: &str, text: &str) {
-        if key == "client_key" || key.strip_suffix("_file").is_some_and(ends_as_secret) {
+        if FILES.contains(&key) || key.strip_suffix("_file").is_some_and(ends_as_secret) {
             self.files.push(text.to_owned());
         } else if is_secret_key(key) {
             self.written.get_or_insert_with(|| key.to_owned());

@@ -195,11 +195,13 @@ impl<'a> Reader<'a> {
         let is_recorded = journal.as_ref().is_none_or(|journal| journal.enabled);
         let publishers = self.publishers(publishers, of(Role::Publisher), is_recorded);
         let endpoints = self.endpoints(endpoints, server.as_ref(), of(Role::Endpoint));
+        let server = server.filter(|_| server_is_right)?;
+        let warnings = [problems(&sources), server.warnings(&endpoints)].concat();
         Some(Config {
-            server: server.filter(|_| server_is_right)?,
+            server,
             server_fingerprint,
             journal: journal?,
-            warnings: problems(&sources),
+            warnings,
             files: self.text.names().map(str::to_owned).collect(),
             drop_in_dir: None,
             sources,

@@ -9,10 +9,11 @@ use std::{
 use rustix::fs::{Access, access};
 use serde::Deserialize;
 
-use super::{Secret, paths::check_state_dir};
+use super::{ConfiguredEndpoint, Secret, paths::check_state_dir};
 use crate::{
     ConfigError,
     table::{Built, Table, keys_of},
+    tls,
 };
 
 /// Certificate and key of HTTPS, both in PEM.
@@ -49,6 +50,8 @@ pub struct ServerConfig {
     pub authenticating_proxies: Vec<Network>,
     /// Certificate and key of HTTPS.
     pub tls: Option<TlsFiles>,
+    /// What is wrong with the certificate now, although it can be used.
+    pub(super) tls_problem: Option<String>,
     /// Folder for counts that must survive a restart.
     pub state_dir: PathBuf,
     /// Folder in memory that survives the process, where the system has made one.
@@ -92,6 +95,23 @@ impl ServerConfig {
         keys_of::<Keys>()
     }
 
+    /// Returns the scheme of the page's address.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Returns what is no mistake, but should be changed.
+    pub(super) fn warnings(&self, endpoints: &[ConfiguredEndpoint]) -> Vec<String> {
+        let listens = endpoints.iter().map(|endpoint| (&endpoint.name, endpoint.endpoint.listen()));
+        let open = listens.filter(|(_, listen)| self.read_token.is_some() && !listen.ip().is_loopback());
+        let open = open.map(|(name, listen)| {
+            format!(
+                "whoever reaches `[endpoints.{name}]` at {listen} reads without the `read_token`: its clients know no token\nhint: `listen = \"127.0.0.1:{}\"` if they run on this machine", listen.port()
+            )
+        });
+        open.chain(self.tls_problem.clone()).collect()
+    }
+
     fn check(keys: Keys) -> Result<Self, ConfigError> {
         // This machine only: the owner decides who else may see the readings.
         let listen = listen_address(keys.listen.as_deref().unwrap_or("127.0.0.1:8080"));
@@ -119,8 +139,16 @@ impl ServerConfig {
         let (authenticating_proxies, wrong_proxies) =
             networks("authenticating_proxies", &keys.authenticating_proxies);
         wrong.extend(wrong_proxies);
+        let mut tls_problem = None;
         let tls = match (keys.tls_cert, keys.tls_key) {
-            (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+            (Some(cert), Some(key)) => {
+                let files = TlsFiles { cert, key };
+                match tls::check(&files) {
+                    Ok(problem) => tls_problem = problem,
+                    Err(mistake) => wrong.push(mistake),
+                }
+                Some(files)
+            }
             (None, None) => None,
             (Some(_), None) => {
                 let hint = "write the file of the certificate's key: `tls_key = \"/etc/smartmeter/key.pem\"`";
@@ -148,6 +176,7 @@ impl ServerConfig {
             trusted_proxies,
             authenticating_proxies,
             tls,
+            tls_problem,
             state_dir: keys.state_dir.unwrap_or_else(default_state_dir),
             runtime_dir: runtime_dir(),
         })

@@ -25,6 +25,10 @@ impl ApiError {
         Self { status, code, message: message.into(), retry_after: None }
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Returns the reason.
     pub(super) fn message(&self) -> &str {
         &self.message

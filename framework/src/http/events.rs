@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use warp::{
     Filter as _, Reply as _,
     filters::BoxedFilter,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     reply::Response,
     sse::{self, Event},
 };
@@ -63,7 +63,11 @@ impl Events {
             Some((Ok::<_, Infallible>(event), (batches, reloads, store, slot)))
         });
         let events = events.take_until(stop.cancelled_owned());
-        sse::reply(sse::keep_alive().interval(self.keep_alive).stream(events)).into_response()
+        let mut response =
+            sse::reply(sse::keep_alive().interval(self.keep_alive).stream(events)).into_response();
+        // nginx would hold events back until its buffer is full.
+        response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+        response
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `GET /metrics` | readings and status, for Prometheus | `metrics` |
 //! | `GET /events` | server-sent events, one for each batch | `events` |
 //! | `GET /setup`, `POST /setup/<action>` | drop-ins, devices, the search for meters | `setup`, after `access` |
+//! | `GET /login`, `POST /login`, `POST /logout` | a session in place of the token | `login`, after `access` |
 //! | `GET /series`, `/history/<source>/<name>` | recorded readings | `history`, `columns` |
 //!
 //! warp's filters route and parse the requests. `server` drives them over hyper, because warp's own server has neither
@@ -29,6 +30,7 @@ mod events;
 mod health;
 mod history;
 mod linger;
+mod login;
 mod memory;
 mod metrics;
 mod page;
@@ -123,6 +125,10 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy)]
 struct Peer(IpAddr);
 
+/// Mark of a request that came over TLS. The server adds it.
+#[derive(Debug, Clone, Copy)]
+struct Encrypted;
+
 impl Api {
     /// Returns the API over these readings, commands and publishers.
     pub fn new(
@@ -185,6 +191,7 @@ impl Api {
             health::routes(&self.report),
             readings::routes(&self.store),
             cmd::routes(&self.commands),
+            login::routes(&self.access),
             page::routes(&self.access),
             data::routes(&self.data),
         ];

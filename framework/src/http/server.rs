@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     future::{Future, poll_fn, ready},
     io,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -36,18 +36,19 @@ use tracing::warn;
 use warp::{
     Filter,
     filters::BoxedFilter,
-    http::{self, Method, Request, StatusCode},
+    http::{self, HeaderValue, Method, Request, StatusCode, header},
     reply::Response,
 };
 
 use crate::Faults;
 
 use super::{
-    Api, ApiError, Limits, Peer,
+    Api, ApiError, Encrypted, Limits, Peer,
     access::{Access, Reading, settle_host},
     connections::{Connections, Progress},
     data::Data,
-    linger,
+    health::Stranger,
+    linger, login,
     memory::{Memory, SMALL, Watched},
 };
 
@@ -58,6 +59,9 @@ const SEND_BUFFER: usize = 32 * 1024;
 const RECEIVE_BUFFER: usize = 16 * 1024;
 /// Connections of an endpoint: a LAN has few clients of one kind.
 const ENDPOINT_CONNECTIONS: usize = 64;
+
+/// First byte of a TLS handshake (RFC 8446, 5.1).
+const HANDSHAKE: u8 = 22;
 
 /// Serves clients until `stop`; then open requests get a moment to end, and event streams end at once.
 pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) {
@@ -98,7 +102,7 @@ async fn serve_all(mut listener: TcpListener, mut listeners: mpsc::Receiver<TcpL
         if let Some((stream, peer)) = newcomer.take_if(|_| !connections.is_full()) {
             let (front, progress) = (front.clone(), Progress::new());
             let watched = Arc::clone(&progress);
-            let task = tasks.spawn(async move { front.serve(stream, peer, &watched).await });
+            let task = tasks.spawn(async move { front.welcome(stream, peer, &watched).await });
             connections.add(peer, progress, task);
         } else if let Some((_, peer)) = &newcomer {
             connections.make_room(*peer);
@@ -189,7 +193,48 @@ fn service(routes: BoxedFilter<(Response,)>) -> Routes {
     Arc::new(move |request| service.call(request).map(|Ok(response)| response).boxed())
 }
 
+/// How a client speaks to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Channel {
+    Plain,
+    Tls,
+    /// Plain HTTP from another machine, where TLS is expected.
+    Unencrypted,
+}
+
 impl Front {
+    /// Serves one client, after its handshake where TLS is configured. This machine may speak plain HTTP there, too: its
+    /// own programs do, and nobody listens in.
+    async fn welcome(&self, stream: TcpStream, peer: IpAddr, progress: &Arc<Progress>) {
+        // Whoever has this machine's address is this machine: the kernel takes such packets from nowhere else.
+        let is_own = stream.local_addr().is_ok_and(|own| own.ip().to_canonical() == peer.to_canonical());
+        let peer = if is_own { Ipv4Addr::LOCALHOST.into() } else { peer };
+        // The clients of an endpoint know no TLS.
+        let Some(tls) = self.data.as_ref().and_then(|_| self.access.tls()) else {
+            return self.serve(stream, peer, progress).await;
+        };
+        let handshake = async {
+            let mut first = [0];
+            match stream.peek(&mut first).await {
+                Ok(1) if first == [HANDSHAKE] => tls.accept(stream).await.map(Either::Left),
+                Ok(1) => Some(Either::Right(stream)),
+                _ => None,
+            }
+        };
+        let limited = timeout(self.limits.head, Box::pin(handshake));
+        match self.stop.run_until_cancelled(limited).await {
+            Some(Ok(Some(Either::Left(stream)))) => {
+                self.serve_on(Channel::Tls, stream, peer, progress).await;
+            }
+            Some(Ok(Some(Either::Right(stream)))) => {
+                let is_here = peer.to_canonical().is_loopback();
+                let channel = if is_here { Channel::Plain } else { Channel::Unencrypted };
+                self.serve_on(channel, stream, peer, progress).await;
+            }
+            _ => {}
+        }
+    }
+
     /// Serves one client.
     pub(super) async fn serve(
         &self,
@@ -197,7 +242,28 @@ impl Front {
         peer: IpAddr,
         progress: &Arc<Progress>,
     ) {
-        let service = service_fn(|request| self.answer(request, peer, progress));
+        self.serve_on(Channel::Plain, stream, peer, progress).await;
+    }
+
+    /// Serves plain HTTP as to another machine, where TLS is expected.
+    #[cfg(test)]
+    pub(super) async fn serve_unencrypted(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        peer: IpAddr,
+        progress: &Arc<Progress>,
+    ) {
+        self.serve_on(Channel::Unencrypted, stream, peer, progress).await;
+    }
+
+    async fn serve_on(
+        &self,
+        channel: Channel,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        peer: IpAddr,
+        progress: &Arc<Progress>,
+    ) {
+        let service = service_fn(|request| self.answer(request, peer, channel, progress));
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
@@ -223,6 +289,7 @@ impl Front {
         &self,
         mut request: Request<Incoming>,
         peer: IpAddr,
+        channel: Channel,
         progress: &Arc<Progress>,
     ) -> impl Future<Output = Result<http::Response<impl AnyBody + use<>>, Infallible>> + Unpin {
         let progress = Arc::clone(progress);
@@ -232,8 +299,9 @@ impl Front {
         }
         let settled = settle_host(&mut request);
         in_lower_case(&mut request);
-        let (reading, refused) = self.visit(&request, peer);
-        if let Some(refused) = settled.err().map(Response::from).or(refused) {
+        let (reading, refused) = self.visit(&mut request, peer);
+        let unencrypted = || (channel == Channel::Unencrypted).then(|| self.ask_for_tls(&request, peer));
+        if let Some(refused) = settled.err().map(Response::from).or_else(unencrypted).or(refused) {
             return Either::Left(ready(Ok(refused.map(|body| Watched::new(body, progress, None)))));
         }
         if let Some(mut response) = self.data.as_ref().and_then(|data| data.shortcut(&request)) {
@@ -242,6 +310,9 @@ impl Front {
             return Either::Left(ready(Ok(response.map(|body| Watched::new(body, progress, None)))));
         }
         request.extensions_mut().insert(Peer(peer));
+        if channel == Channel::Tls {
+            request.extensions_mut().insert(Encrypted);
+        }
         request.extensions_mut().insert(Arc::clone(&progress));
         // The head of an event stream is an answer at once, however long the stream lasts.
         let (answer, limit, memory) = ((self.routes)(request), self.limits.request, self.memory.clone());
@@ -257,36 +328,67 @@ impl Front {
         }))
     }
 
+    /// Answers plain HTTP where TLS is expected: a browser is led there.
+    fn ask_for_tls(&self, request: &Request<Incoming>, peer: IpAddr) -> Response {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let is_known = self.access.check_host(Some(Peer(peer)), request.headers()).is_ok();
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let target =
+            request.uri().path_and_query().map_or("/", |target| target.as_str().trim_end_matches('?'));
+        let location = host
+            .filter(|_| is_read && is_known)
+            .and_then(|host| HeaderValue::try_from(format!("https://{host}{target}")).ok());
+        let message = "this port speaks HTTPS: write `https://` in place of `http://`";
+        let mut response = Response::from(ApiError::new(StatusCode::BAD_REQUEST, "https_required", message));
+        if let Some(location) = location {
+            *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response
+    }
+
     /// Returns what a web page of another host may read of the answer, and the answer to a request that was meant for
     /// another machine, or that may not read. Commands have rules of their own.
-    fn visit(&self, request: &Request<Incoming>, peer: IpAddr) -> (Reading, Option<Response>) {
+    fn visit(&self, request: &mut Request<Incoming>, peer: IpAddr) -> (Reading, Option<Response>) {
         let has_commands = self.data.is_some();
-        let is_read = || matches!(*request.method(), Method::GET | Method::HEAD);
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         // `POST /` is a command, too.
-        let (reads, may_be_page) = match request.uri().path() {
+        let (is_checked, may_be_page) = match request.uri().path() {
             "/cmd" if has_commands => (false, false),
-            "/" if has_commands => (is_read(), false),
-            _ if has_commands => (is_read(), true),
+            "/" if has_commands => (is_read, false),
+            "/login" | "/logout" if has_commands => (true, false),
+            _ if has_commands => (is_read, true),
             _ => (true, true),
         };
         let (headers, peer) = (request.headers(), Some(Peer(peer)));
         let reading = if may_be_page { self.access.grant(headers) } else { Reading::default() };
-        let checked = || {
-            self.access.check_host(peer, headers)?;
-            // The clients of an endpoint know no token: whom it serves is said by its `listen`.
-            if has_commands && !is_public(request.uri().path()) {
-                self.access.check_reader(peer, headers)?;
+        if !is_checked {
+            return (reading, None);
+        }
+        if let Err(foreign) = self.access.check_host(peer, headers) {
+            return (reading, Some(foreign.into()));
+        }
+        // The clients of an endpoint know no token: whom it serves is said by its `listen`.
+        if !has_commands || is_public(request.uri().path()) {
+            return (reading, None);
+        }
+        let Err(refused) = self.access.check_reader(peer, headers) else { return (reading, None) };
+        let shows_token = headers.contains_key(header::AUTHORIZATION);
+        let instead = match request.uri().path() {
+            "/" => login::instead_of_page(&self.access, headers),
+            "/health" if !shows_token => {
+                request.extensions_mut().insert(Stranger);
+                return (reading, None);
             }
-            Ok::<_, ApiError>(())
+            _ => None,
         };
-        let refused = if reads { checked().err().map(Response::from) } else { None };
-        (reading, refused)
+        (reading, Some(instead.unwrap_or_else(|| refused.into())))
     }
 }
 
 /// Returns whether a path has nothing of the household: the files of the page are the same everywhere.
 fn is_public(path: &str) -> bool {
-    path.starts_with("/page/")
+    path.starts_with("/page/") || matches!(path, "/login" | "/logout")
 }
 
 /// Lowers the capitals of raspend's three paths, which it accepted in any case.

@@ -7,6 +7,7 @@
 mod guesses;
 mod proxies;
 mod rules;
+mod sessions;
 mod visitors;
 
 use std::{
@@ -21,9 +22,9 @@ use warp::{
 };
 
 pub(super) use self::visitors::{Reading, settle_host};
-use self::{guesses::Guesses, rules::Rules};
+use self::{guesses::Guesses, rules::Rules, sessions::Sessions};
 use super::{ApiError, Peer};
-use crate::ServerConfig;
+use crate::{ServerConfig, tls::Tls};
 
 /// Access of clients, by rules that the configuration may change while the program runs.
 pub(crate) struct Access {
@@ -31,6 +32,9 @@ pub(crate) struct Access {
     rules: RwLock<Arc<Rules>>,
     /// Wrong tokens, which a new configuration does not forgive. Every check of a token holds the lock for a moment.
     guesses: Mutex<Guesses>,
+    sessions: Sessions,
+    /// The certificate in use. Every connection takes a copy of the pointer; `apply` replaces it.
+    tls: RwLock<Option<Arc<Tls>>>,
 }
 
 impl fmt::Debug for Access {
@@ -42,7 +46,12 @@ impl fmt::Debug for Access {
 impl Access {
     /// Rules of a configuration.
     pub(crate) fn new(server: &ServerConfig) -> Self {
-        Self { rules: RwLock::new(Arc::new(Rules::new(server))), guesses: Mutex::default() }
+        Self {
+            rules: RwLock::new(Arc::new(Rules::new(server))),
+            guesses: Mutex::default(),
+            sessions: Sessions::new(&server.state_dir, server.listen.port()),
+            tls: RwLock::new(server.tls.clone().map(|files| Arc::new(Tls::new(files)))),
+        }
     }
 
     /// Puts the rules of another configuration in force, for every request from now on.
@@ -50,6 +59,16 @@ impl Access {
         let rules = Arc::new(Rules::new(server));
         // A pointer is never half written, so poison means nothing.
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        let mut tls = self.tls.write().unwrap_or_else(PoisonError::into_inner);
+        match tls.as_ref().filter(|tls| Some(tls.files()) == server.tls.as_ref()) {
+            Some(same) => same.look_again(),
+            None => *tls = server.tls.clone().map(|files| Arc::new(Tls::new(files))),
+        }
+    }
+
+    /// Returns the certificate for connections; `None` for plain HTTP.
+    pub(super) fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn rules(&self) -> Arc<Rules> {
@@ -62,7 +81,7 @@ impl Access {
     /// Returns 401, 403 or 429 with the reason.
     pub(super) fn check(&self, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), ApiError> {
         let rules = self.rules();
-        if rules.is_authenticated(peer, headers) {
+        if rules.is_authenticated(peer, headers) || self.sessions.has(headers, rules.token.as_ref()) {
             return rules.check_own_page(peer, headers);
         }
         let client = rules.client(peer, headers);
@@ -88,7 +107,10 @@ impl Access {
     /// Returns 401 or 429 with the reason.
     pub(super) fn check_reader(&self, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), ApiError> {
         let rules = self.rules();
-        if rules.read_token.is_none() || rules.is_authenticated(peer, headers) {
+        if rules.read_token.is_none()
+            || rules.is_authenticated(peer, headers)
+            || self.has_session_by(&rules, headers)
+        {
             return Ok(());
         }
         let client = rules.client(peer, headers);
@@ -96,9 +118,80 @@ impl Access {
             Some(given) => self.check_token(client.or(peer.map(|Peer(ip)| ip)), rules.may_read(given)),
             None if client.is_some_and(is_this_machine) => Ok(()),
             None => Err(unauthorized(
-                "readings are shown to other machines with `Authorization: Bearer` and the token only",
+                "another machine needs a token to read: send `Authorization: Bearer …`, or log in at /login",
             )),
         }
+    }
+
+    /// Returns whether a browser has logged in.
+    pub(super) fn has_session(&self, headers: &HeaderMap) -> bool {
+        self.has_session_by(&self.rules(), headers)
+    }
+
+    fn has_session_by(&self, rules: &Rules, headers: &HeaderMap) -> bool {
+        rules.tokens().any(|token| self.sessions.has(headers, Some(token)))
+    }
+
+    /// Returns whether there is a token to log in with.
+    pub(super) fn has_login(&self) -> bool {
+        self.rules().tokens().next().is_some()
+    }
+
+    /// Opens a session for who has a token, and returns the `Set-Cookie`.
+    ///
+    /// # Errors
+    /// Returns 401, 403 or 429 with the reason.
+    pub(super) fn log_in(
+        &self,
+        peer: Option<Peer>,
+        is_encrypted: bool,
+        headers: &HeaderMap,
+        given: &str,
+    ) -> Result<HeaderValue, ApiError> {
+        let rules = self.rules();
+        if rules.tokens().next().is_none() {
+            return Err(forbidden("there is nothing to log in to, because `[server]` configures no token"));
+        }
+        let client = rules.client(peer, headers).or(peer.map(|Peer(ip)| ip));
+        self.check_token(client, rules.may_read(given.as_bytes()))?;
+        let token = rules.tokens().find(|token| token.matches(given.as_bytes()));
+        let value = token.and_then(|token| self.sessions.open(token).ok());
+        let value = value.ok_or_else(|| ApiError::busy("the system has no random numbers: try again"))?;
+        self.cookie(&value, sessions::LIFETIME, is_encrypted || rules.is_encrypted(peer, headers))
+    }
+
+    /// Ends the session of a browser, and returns the `Set-Cookie` that removes the cookie.
+    ///
+    /// # Errors
+    /// Returns 403 if another page asks for it.
+    pub(super) fn log_out(
+        &self,
+        peer: Option<Peer>,
+        is_encrypted: bool,
+        headers: &HeaderMap,
+    ) -> Result<HeaderValue, ApiError> {
+        let rules = self.rules();
+        rules.check_own_page(peer, headers)?;
+        self.sessions.end(headers);
+        self.cookie("", 0, is_encrypted || rules.is_encrypted(peer, headers))
+    }
+
+    fn cookie(&self, value: &str, lifetime: i64, is_encrypted: bool) -> Result<HeaderValue, ApiError> {
+        let text = self.sessions.set_cookie(value, lifetime, is_encrypted);
+        HeaderValue::try_from(text).map_err(|_| ApiError::bad_request("the cookie is not valid"))
+    }
+
+    /// Writes the sessions to their file. It blocks.
+    pub(super) fn save_sessions(&self) {
+        self.sessions.save();
+    }
+
+    /// Refuses the requests that a page of another site makes a browser send.
+    ///
+    /// # Errors
+    /// Returns 403 with the reason.
+    pub(super) fn check_own_page(&self, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), ApiError> {
+        self.rules().check_own_page(peer, headers)
     }
 
     /// Checks that a request is meant for this machine.
@@ -148,6 +241,11 @@ impl Access {
     /// Returns whether a link may run commands.
     pub(super) fn allows_get_commands(&self) -> bool {
         self.rules().allow_get_commands
+    }
+
+    /// Returns the `Content-Security-Policy` of the login page.
+    pub(super) fn login_policy(&self) -> HeaderValue {
+        self.rules().login_policy.clone()
     }
 
     /// Returns the `Content-Security-Policy` of the page.

@@ -19,6 +19,10 @@ use crate::{
 const PAGE: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
+/// Policy of the login page, which has a form and no script.
+const LOGIN: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
+    form-action 'self'; frame-ancestors 'self'";
+
 /// Rules for access.
 pub(super) struct Rules {
     pub(super) token: Option<Secret>,
@@ -26,6 +30,7 @@ pub(super) struct Rules {
     pub(super) allow_get_commands: bool,
     pub(super) visitors: Visitors,
     pub(super) page_policy: HeaderValue,
+    pub(super) login_policy: HeaderValue,
     command_origins: Vec<String>,
     /// Proxies whose word on the client counts, with those of `authenticating`.
     trusted: Proxies,
@@ -34,15 +39,18 @@ pub(super) struct Rules {
 
 impl Rules {
     pub(super) fn new(server: &ServerConfig) -> Self {
-        let ancestors = server.frame_origins.iter().map(|origin| format!(" {origin}"));
-        let policy = PAGE.to_owned() + &ancestors.collect::<String>();
+        let ancestors: String = server.frame_origins.iter().map(|origin| format!(" {origin}")).collect();
+        // The configuration accepts no origin that a header cannot have.
+        let policy = |text: &'static str| {
+            HeaderValue::try_from(text.to_owned() + &ancestors).unwrap_or(HeaderValue::from_static(text))
+        };
         Self {
             token: server.token.clone(),
             read_token: server.read_token.clone(),
             allow_get_commands: server.allow_get_commands,
             visitors: Visitors::new(server),
-            // The configuration accepts no origin that a header cannot have.
-            page_policy: HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(PAGE)),
+            page_policy: policy(PAGE),
+            login_policy: policy(LOGIN),
             command_origins: server.command_origins.clone(),
             trusted: Proxies::new([&server.trusted_proxies[..], &server.authenticating_proxies].concat()),
             authenticating: Proxies::new(server.authenticating_proxies.clone()),
@@ -57,6 +65,17 @@ impl Rules {
     /// Returns whether a proxy forwards the request that has checked who sends it.
     pub(super) fn is_authenticated(&self, peer: Option<Peer>, headers: &HeaderMap) -> bool {
         peer.is_some_and(|Peer(ip)| self.authenticating.forwards(ip, headers))
+    }
+
+    /// Returns the tokens; the one that allows more is the first.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = &Secret> {
+        self.token.iter().chain(&self.read_token)
+    }
+
+    /// Returns whether a trusted proxy says that it was asked over TLS.
+    pub(super) fn is_encrypted(&self, peer: Option<Peer>, headers: &HeaderMap) -> bool {
+        let is_trusted = peer.is_some_and(|Peer(ip)| self.trusted.forwards(ip, headers));
+        is_trusted && proxies_word(headers, "x-forwarded-proto").is_some_and(|it| it == "https")
     }
 
     /// Returns whether a token allows reading.

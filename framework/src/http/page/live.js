@@ -57,6 +57,8 @@ function tell() {
 // Returns the answer of a path, whatever its status; throws if there is none.
 export async function ask(path, signal = AbortSignal.timeout(PATIENCE)) {
   const response = await fetch(path, { signal });
+  // The session has ended: the address shows the login now.
+  if (response.status === 401) location.reload();
   const date = Date.parse(response.headers.get('date') ?? '');
   // The header has whole seconds, so less than two is not a difference.
   if (date) skew = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;

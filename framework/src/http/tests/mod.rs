@@ -8,8 +8,10 @@ mod health;
 mod history;
 mod metrics;
 mod page;
+mod readers;
 mod readings;
 mod server;
+mod tls;
 mod visitors;
 
 use std::{

@@ -112,6 +112,15 @@ pub fn answers(port: u16, path: &str) -> bool {
         && [&b" 200"[..], b" 204"].iter().any(|status| head.ends_with(status))
 }
 
+/// Starts nginx with this configuration, which must stay in the foreground.
+pub fn nginx(folder: &Path, port: u16, config: &str) -> Server {
+    let file = folder.join("nginx.conf");
+    fs::write(&file, config).unwrap();
+    let mut command = program("nginx");
+    command.arg("-p").arg(folder).arg("-c").arg(&file);
+    Server::start(command, port, listens)
+}
+
 /// Starts Mosquitto with these additional lines of configuration. Everybody may connect, unless they have
 /// `allow_anonymous`.
 pub fn mosquitto(folder: &Path, port: u16, more: &str) -> Server {
