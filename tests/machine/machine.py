@@ -53,7 +53,7 @@ class Meter:
 
     def __init__(self):
         self.sent = {}  # Wh -> time at which the telegram was sent
-        self.number = 1_000_000
+        self.number = int(time.time()) - 1_790_000_000  # it goes on where an earlier scenario's meter ended
         self.line = None
         threading.Thread(target=self.run, daemon=True).start()
 
@@ -85,10 +85,10 @@ class Guest:
         self.meter = Meter()
         self.process = None
         self.root = self.folder / "root.qcow2"
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", backing.suffix[1:].replace("img", "raw"), "-b", backing.resolve(), self.root],
-                       check=True)
+        kind = "raw" if backing.suffix == ".img" else "qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", backing.resolve(), self.root], check=True)
         state = self.folder / "state.img"
-        subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", "state", state, "64M"], check=True)
+        subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", "state", state, "64M"], check=True, capture_output=True)
         self.disk = Disk(state, str(self.folder / "disk.sock"), options.seed)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
