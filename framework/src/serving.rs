@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -38,6 +38,8 @@ pub(crate) struct Serving {
     pub(crate) status: Arc<EndpointStatus>,
     pub(crate) store: Arc<Store>,
     pub(crate) access: Arc<Access>,
+    /// Told when its socket was shut down and listens again, which what waits for clients does not notice.
+    pub(crate) again: Arc<Notify>,
 }
 
 impl Work for Serving {
@@ -46,12 +48,18 @@ impl Work for Serving {
     }
 
     async fn run(&mut self, stop: &CancellationToken) -> Result<(), String> {
-        // A clone, so that the port stays this program's after a panic.
-        let listener = self.listener.try_clone().and_then(TcpListener::from_std);
-        let listener = listener.map_err(|error| format!("could not listen: {error}"))?;
-        self.status().success(Timestamp::now());
-        let (store, access) = (Arc::clone(&self.store), Arc::clone(&self.access));
-        self.endpoint.serve(listener, EndpointContext::new(store, access, stop.clone())).await;
+        loop {
+            // A clone, so that the port stays this program's after a panic.
+            let listener = self.listener.try_clone().and_then(TcpListener::from_std);
+            let listener = listener.map_err(|error| format!("could not listen: {error}"))?;
+            self.status().success(Timestamp::now());
+            let (store, access) = (Arc::clone(&self.store), Arc::clone(&self.access));
+            let serving = self.endpoint.serve(listener, EndpointContext::new(store, access, stop.clone()));
+            tokio::select! {
+                () = serving => break,
+                () = self.again.notified() => {}
+            }
+        }
         if stop.is_cancelled() { Ok(()) } else { Err("stopped by itself".to_owned()) }
     }
 }

@@ -76,10 +76,13 @@ impl Running {
         let mut moves = Moves::default();
         let ready = self.ready(config, &leaving, &mut moves);
         let ready = ready.and_then(|ready| Ok((ready, self.moved(server.listen, &leaving, &mut moves)?)));
-        let (ready, socket) = ready.map_err(|error| {
-            moves.undo();
-            ReloadError::System(error)
-        })?;
+        let (ready, socket) = match ready {
+            Ok(ready) => ready,
+            Err(error) => {
+                self.listen_again(moves).await;
+                return Err(ReloadError::System(error));
+            }
+        };
 
         // Nothing fails from here on.
         self.stop(&leaving, &ready, &mut changes, ending).await;
@@ -201,6 +204,20 @@ impl Running {
         socket.set_nonblocking(true)?;
         let shared = Arc::new(socket.try_clone()?);
         Ok(Some((shared, tokio::net::TcpListener::from_std(socket)?)))
+    }
+
+    /// Has the sockets listen again that were in the way of others.
+    async fn listen_again(&self, moves: Moves) {
+        for socket in moves.undo() {
+            for endpoint in self.endpoints.iter().filter(|one| Arc::ptr_eq(&one.listener, &socket)) {
+                endpoint.again.notify_one();
+            }
+            if Arc::ptr_eq(&self.listener, &socket)
+                && let Ok(socket) = socket.try_clone().and_then(tokio::net::TcpListener::from_std)
+            {
+                let _ = self.listeners.send(socket).await;
+            }
+        }
     }
 
     /// Returns the sockets of endpoints that are stopped.

@@ -2,7 +2,7 @@
 
 use std::{io, net::TcpListener, sync::Arc};
 
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error_span, info};
 
@@ -155,6 +155,8 @@ pub(super) struct Endpoint {
     /// Its socket, with the address in the configuration. One that listens there, too, takes it over.
     pub(super) listener: Arc<TcpListener>,
     pub(super) listen: std::net::SocketAddr,
+    /// Has it listen again, after its socket was shut down.
+    pub(super) again: Arc<Notify>,
     pub(super) fingerprint: Fingerprint,
     pub(super) run: Run,
 }
@@ -189,9 +191,11 @@ impl ReadyEndpoint {
         let listen = endpoint.listen();
         let (store, access) = (Arc::clone(&program.store), Arc::clone(&program.access));
         let (own, shared) = (Arc::clone(&status), Arc::clone(&listener));
-        let serving = Serving { endpoint, listener: shared, status: own, store, access };
+        let again = Arc::new(Notify::new());
+        let told = Arc::clone(&again);
+        let serving = Serving { endpoint, listener: shared, status: own, store, access, again: told };
         let run = Run::start(serving, worker, &program.cancel);
-        Endpoint { status, listener, listen, fingerprint, run }
+        Endpoint { status, listener, listen, again, fingerprint, run }
     }
 }
 

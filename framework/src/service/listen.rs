@@ -44,16 +44,17 @@ impl Moves {
         })
     }
 
-    /// Makes the sockets listen again. Those that took their addresses must be closed.
-    pub(super) fn undo(self) {
-        for socket in self.0 {
+    /// Makes the sockets listen again, and returns them. Those that took their addresses must be closed.
+    pub(super) fn undo(self) -> Vec<Arc<TcpListener>> {
+        for socket in &self.0 {
             // Nobody else can have the address: it is still bound.
-            if SockRef::from(&*socket).listen(BACKLOG).is_ok()
+            if SockRef::from(&**socket).listen(BACKLOG).is_ok()
                 && let Ok(address) = socket.local_addr()
             {
-                sockets::keep(address, &socket);
+                sockets::keep(address, socket);
             }
         }
+        self.0
     }
 }
 

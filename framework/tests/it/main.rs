@@ -8,6 +8,7 @@ mod examples;
 mod inputs;
 mod isolation;
 mod plugins;
+mod reload;
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,0 +1,165 @@
+//! Reload of a running program: what hangs, what cannot be had, and what comes at a bad moment.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use framework::{Changes, Config, ReloadError, Reloader, Service};
+use tokio::sync::oneshot;
+
+use crate::{Running, get};
+
+/// A program whose configuration is a text that tests replace.
+struct Reloadable {
+    running: Running,
+    text: Arc<Mutex<String>>,
+    reloader: Reloader,
+}
+
+fn parse(text: &str) -> Result<Config, framework::Diagnostics> {
+    Config::parse("config.toml", text, &[])
+}
+
+impl Reloadable {
+    fn start(text: &str) -> Self {
+        let config = parse(text).map_err(|mistakes| mistakes.to_string()).unwrap();
+        let listener = TcpListener::bind(config.server.listen).unwrap();
+        let address = listener.local_addr().unwrap();
+        let text = Arc::new(Mutex::new(text.to_owned()));
+        let read = Arc::clone(&text);
+        let service = Service::new(config).listen(listener);
+        let service = service.with_loader(move || parse(&read.lock().unwrap()));
+        let reloader = service.reloader();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let service = thread::spawn(move || {
+            service.run(async move {
+                let _ = stopped.await;
+            })
+        });
+        Self { running: Running { address, stop: Some(stop), service }, text, reloader }
+    }
+
+    fn reload(&self, text: &str) -> Result<Changes, ReloadError> {
+        *self.text.lock().unwrap() = text.to_owned();
+        wait(self.reloader.reload())
+    }
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+fn source(name: &str, does: &str) -> String {
+    format!("[sources.{name}]\nplugin = \"fake\"\nport = \"{name}\"\ndoes = \"{does}\"\n")
+}
+
+fn endpoint(name: &str, listen: SocketAddr) -> String {
+    format!("[endpoints.{name}]\nplugin = \"served\"\nlisten = \"{listen}\"\n")
+}
+
+fn server(folder: &tempfile::TempDir, listen: &str) -> String {
+    format!("[server]\nlisten = \"{listen}\"\nstate_dir = {:?}\n", folder.path())
+}
+
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn a_source_that_hangs_is_left_behind_and_named_while_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder, "127.0.0.1:0");
+    let work = source("work", "work");
+    let program = Reloadable::start(&format!("{server}{work}{}", source("hang", "block")));
+    program.running.until(|health| health["sources"]["work"]["counts"]["batches"].as_u64() > Some(5));
+    let changes = program.reload(&format!("{server}{work}{}", source("new", "work"))).unwrap();
+    assert_eq!((changes.started, changes.unchanged), (vec!["sources.new".to_owned()], 1));
+    assert_eq!((&changes.stopped, &changes.stuck), (&vec!["sources.hang".to_owned()], &changes.stopped));
+    let health = program.running.until(|health| health["sources"]["new"]["state"] == "delivering");
+    assert!(health["sources"]["hang"].is_null() && health["sources"]["work"]["counts"]["reopened"] == 0);
+    program.running.stop();
+}
+
+#[test]
+fn an_added_publisher_begins_with_what_is_recorded_from_then_on_and_a_changed_one_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = server(&folder, "127.0.0.1:0") + &source("work", "work");
+    let program = Reloadable::start(&text);
+    let batches =
+        |health: &serde_json::Value| health["sources"]["work"]["counts"]["batches"].as_u64().unwrap();
+    let records =
+        |health: &serde_json::Value| health["publishers"]["far"]["counts"]["records"].as_u64().unwrap();
+    let before = batches(&program.running.until(|health| batches(health) > 100));
+    let far = format!("{text}[publishers.far]\nplugin = \"far\"\nurl = \"a\"\n");
+    assert_eq!(program.reload(&far).unwrap().started, ["publishers.far"]);
+    let health = program.running.until(|health| records(health) > 0);
+    // A batch is delivered after it is recorded, and counted before that.
+    let health = program.running.until(|_| batches(&health) > 0);
+    assert!(records(&health) <= batches(&health) - before, "{health:#}");
+    let changed = program.reload(&far.replace("\"a\"", "\"b\"")).unwrap();
+    assert_eq!((changed.restarted, changed.unchanged), (vec!["publishers.far".to_owned()], 1));
+    program.running.until(|health| records(health) > 10);
+    assert_eq!(program.reload(&text).unwrap().stopped, ["publishers.far"]);
+    assert!(program.running.get("/health")["publishers"]["far"].is_null());
+    program.running.stop();
+}
+
+#[test]
+fn ports_are_swapped_widened_and_moved_and_one_that_is_taken_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, a, b) = (free(), free(), free());
+    let work = source("work", "work");
+    let with = |listen: SocketAddr, one: SocketAddr, two: SocketAddr| {
+        server(&folder, &listen.to_string()) + &work + &endpoint("one", one) + &endpoint("two", two)
+    };
+    let program = Reloadable::start(&with(own, a, b));
+    program.running.until(|health| health["endpoints"]["two"]["state"] == "delivering");
+    program.running.until(|health| health["sources"]["work"]["state"] == "delivering");
+
+    let changes = program.reload(&with(own, b, a)).unwrap();
+    assert_eq!((changes.restarted.len(), changes.unchanged), (2, 1));
+    assert_eq!((get(a, "/"), get(b, "/")), ("work".to_owned(), "work".to_owned()));
+
+    // All addresses of the machine at the port of one of them, where the old socket is in the way.
+    let wide = |address: SocketAddr| SocketAddr::from(([0, 0, 0, 0], address.port()));
+    let changes = program.reload(&with(wide(own), wide(b), a)).unwrap();
+    assert!(changes.server && changes.restarted == ["endpoints.one"], "{changes:?}");
+    assert_eq!((get(a, "/"), get(b, "/")), ("work".to_owned(), "work".to_owned()));
+    assert!(get(own, "/data").contains("\"work\""));
+
+    // The second of two new addresses is taken, so the first change is undone, too.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let holder = TcpListener::bind(taken).unwrap();
+    let error = program.reload(&with(taken, b, a)).unwrap_err().to_string();
+    assert!(error.starts_with("nothing was changed: could not listen on"), "{error}");
+    drop(holder);
+    assert_eq!((get(a, "/"), get(b, "/")), ("work".to_owned(), "work".to_owned()));
+    assert!(get(own, "/data").contains("\"work\""));
+    program.running.stop();
+}
+
+#[test]
+fn reloads_before_the_start_at_the_same_time_and_at_the_end_all_get_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = server(&folder, "127.0.0.1:0") + &source("work", "work");
+    // The thread of the program has hardly begun.
+    let program = Reloadable::start(&text);
+    let reloader = program.reloader.clone();
+    let all = async move { futures_util::future::join_all((0..40).map(|_| reloader.reload())).await };
+    assert!(wait(all).into_iter().all(|result| result.unwrap().is_empty()));
+    let reloader = program.reloader.clone();
+    let others = thread::spawn(move || {
+        let mut done = 0;
+        loop {
+            match wait(reloader.reload()) {
+                Ok(_) => done += 1,
+                Err(ReloadError::Ending) => return done,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    });
+    program.running.stop();
+    let _ = others.join().unwrap();
+}
