@@ -1,7 +1,7 @@
 //! Cost of the program: the real binary on real pseudo terminals.
 //!
 //! `cargo bench -p smartmeter --bench program [NAME…]` runs all or some of
-//! `throughput latency http idle start many`. `card`, which takes an hour (`CARD_MINUTES`), runs if it is named.
+//! `throughput latency http idle start many reload`. `card`, which takes an hour (`CARD_MINUTES`), runs if it is named.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)] // a measuring instrument, not a service
 
@@ -12,6 +12,7 @@ mod card;
 mod http;
 #[path = "../process.rs"]
 mod process;
+mod reload;
 
 use std::{
     io,
@@ -30,13 +31,14 @@ fn main() {
         return http::bare_server();
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let benches: [(&str, fn()); 6] = [
+    let benches: [(&str, fn()); 7] = [
         ("throughput", throughput),
         ("latency", latency),
         ("http", http::ratio),
         ("start", start),
         ("idle", idle),
         ("many", many),
+        ("reload", reload::reload),
     ];
     if wanted.iter().any(|wanted| wanted == "card") {
         card::card();
