@@ -63,7 +63,7 @@ make_chroot() {
     mkdir "$folder"
     tar -xf "$archive" -C "$folder"
     mount -t proc proc "$folder/proc"
-    mount --rbind /dev "$folder/dev"
+    make_dev "$folder/dev"
     cp /etc/resolv.conf "$folder/etc/resolv.conf"
     mkdir -p "$folder/packages" "$folder/run/systemd/system"
     chroot=$folder
@@ -78,6 +78,21 @@ case "$*" in *is-active*|*start*|*stop*|*reload*) exit 0 ;; esac
 exec /usr/bin/systemctl.real --root=/ "$@"
 SH
     chmod +x "$folder/usr/bin/systemctl"
+}
+
+# Makes the devices that a program needs, with pseudo terminals that no program outside of the chroot sees.
+make_dev() {
+    local name
+    mount -t tmpfs -o mode=755 dev "$1"
+    mkdir "$1/pts" "$1/shm"
+    chmod 1777 "$1/shm"
+    mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts "$1/pts"
+    ln -s pts/ptmx "$1/ptmx"
+    ln -s /proc/self/fd "$1/fd"
+    for name in null:3 zero:5 full:7 random:8 urandom:9; do
+        mknod -m 666 "$1/${name%:*}" c 1 "${name#*:}"
+    done
+    mknod -m 666 "$1/tty" c 5 0
 }
 
 inside() {
@@ -160,6 +175,8 @@ packages_of() {
 
 # shellcheck source=packaging/tests/native.sh
 . packaging/tests/native.sh
+# shellcheck source=packaging/tests/udev.sh
+. packaging/tests/udev.sh
 # shellcheck source=packaging/tests/foreign.sh
 . packaging/tests/foreign.sh
 

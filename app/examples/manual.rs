@@ -18,8 +18,12 @@ The configuration. \fBsmartmeter sample\fR \fIPLUGIN\fR prints a commented secti
 mistake.
 .TP
 \fI/var/lib/smartmeter\fR
-Recorded readings, pulse counts, and the queues of publishers.
+Recorded readings, pulse counts, and the queues of publishers. \fIconfig.d\fR in it has what was set on the page: files
+that are read after the configuration.
 .SH SIGNALS
+.TP
+\fBSIGHUP\fR
+Read the configuration again. One with mistakes changes nothing.
 .TP
 \fBSIGTERM\fR, \fBSIGINT\fR
 End the program: recordings are saved, connections are closed.

@@ -1,17 +1,27 @@
 # shellcheck shell=bash disable=SC2154
 # A package of a foreign architecture, under qemu-user. Part of packaging/test.sh.
 
-# The kernel must know which interpreter runs the programs of the architecture.
+# Makes the kernel run programs of the architecture by the qemu-user of Debian 13, unpacked beside the compiler: that of
+# Debian 12 has no TCGETS2, so that no serial port can be opened.
 register_qemu() {
-    local name
+    local name folder=/proc/sys/fs/binfmt_misc cross=$root/target/cross
     case $1 in
         arm64) name=qemu-aarch64 ;;
         armhf) name=qemu-arm ;;
         amd64) name=qemu-x86_64 ;;
     esac
-    local folder=/proc/sys/fs/binfmt_misc
+    if [ ! -e "$cross/qemu/usr/bin/$name" ]; then
+        packaging/rust-web.sh "$cross" "$host" "$1" >"$work/log" 2>&1 || fail 'no package lists'
+        mkdir -p "$cross/qemu"
+        (cd "$cross/qemu" && APT_CONFIG=$cross/apt/apt.conf apt-get -qq download qemu-user) >"$work/log" 2>&1 ||
+            fail 'no qemu-user'
+        dpkg-deb -x "$cross"/qemu/qemu-user_*.deb "$cross/qemu"
+    fi
     [ -e $folder/register ] || mount -t binfmt_misc binfmt_misc $folder
-    [ -e $folder/$name ] || cat "/usr/lib/binfmt.d/$name.conf" >$folder/register
+    # The newest entry for an architecture counts.
+    [ ! -e "$folder/smartmeter-$name" ] || echo -1 >"$folder/smartmeter-$name"
+    sed -E "s|^:[^:]*:(.*):[^:]*:[A-Z]*$|:smartmeter-$name:\\1:$cross/qemu/usr/bin/$name:OF|" "/usr/lib/binfmt.d/$name.conf" \
+        >$folder/register
 }
 
 test_foreign() {

@@ -16,6 +16,7 @@ test_native() {
     test_removal
     test_purge
     test_speed
+    test_udev
 }
 
 test_old_processor() {
