@@ -55,8 +55,8 @@ added=$((($(size smartmeter) - $(size localhost/smartmeter-base)) / 1000000))
 [ "$added" -le 20 ] || fail "it adds $added MB to Debian, at most 20 are wanted"
 
 # What an engine does at a start: a root, the volume, and the devices of `--device`.
-mkdir "$work/root" "$work/volume"
-chown 10001:10001 "$work/volume"
+mkdir --parents "$work/root" "$work/volume/config.d"
+chown -R 10001:10001 "$work/volume"
 container=$(images from smartmeter)
 mount --bind "$(images mount "$container")" "$work/root"
 mount --bind "$work/volume" "$work/root/var/lib/smartmeter"
@@ -93,7 +93,6 @@ reads() {
 
 coproc python3 packaging/container/meter.py
 read -r port <&"${COPROC[0]}"
-mkdir -p "$work/volume/config.d"
 printf '[sources.house]\nplugin = "d0"\nport = "%s"\n' "$port" >"$work/volume/config.d/10-house.toml"
 
 start ''
