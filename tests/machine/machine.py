@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -212,9 +213,15 @@ class Guest:
         return [(round(float(row["value"]) * 1000), seconds(row["time"])) for row in rows]
 
     def restarts(self):
-        """Returns the times at which the service of this boot was not running, with some seconds on each side."""
-        text = self.shell("journalctl -u smartmeter -b -o short-unix --no-pager | grep -E 'systemd.*(Stopping|Started|Main process exited)'; true")
-        return [(float(line.split()[0]) - 8, float(line.split()[0]) + 8) for line in text.splitlines()]
+        """Returns the times of this boot in which no program had the meter's port: pairs, with a telegram on each side."""
+        pairs, begin = [], None
+        for line in self.shell("journalctl -u smartmeter -b -o short-unix --no-pager").splitlines():
+            if re.search(r"Stopping|Main process exited|: +INFO ending", line):
+                begin = begin or float(line.split()[0])
+            elif begin and "name=house}: receiving readings" in line:
+                pairs.append((begin - 2, float(line.split()[0]) + 1))
+                begin = None
+        return pairs
 
     def close(self):
         if self.process and self.process.poll() is None:
