@@ -186,7 +186,7 @@ impl ServerConfig {
 /// Returns the mistakes in a list of origins.
 fn wrong_origins(key: &'static str, origins: &[String]) -> Vec<ConfigError> {
     let wrong =
-        origins.iter().filter(|origin| !is_origin(origin) && !(key == "cors_origins" && *origin == "*"));
+        origins.iter().filter(|origin| !(is_origin(origin) || key == "cors_origins" && *origin == "*"));
     let mistakes = wrong.map(|wrong| {
         ConfigError::key(key, format!("`{wrong}` is not an origin"))
             .hint("write scheme and host, without a path: `http://panel.home`")
@@ -194,7 +194,7 @@ fn wrong_origins(key: &'static str, origins: &[String]) -> Vec<ConfigError> {
     mistakes.collect()
 }
 
-/// Returns whether a text is scheme, host and perhaps a port. It goes into a header, where others signs have a meaning.
+/// Returns whether a text is scheme, host and perhaps a port. It goes into a header, where other signs have a meaning.
 fn is_origin(text: &str) -> bool {
     let is_name = |part: &str, others: &[char]| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(&c))
