@@ -149,13 +149,16 @@ fn links_and_lengths_of_documents_are_right() {
 }
 
 #[test]
-fn decisions_have_a_status_and_a_date() {
+fn decisions_have_a_number_a_status_and_a_date() {
     let is_date = |date: &str| {
         let parts: Vec<_> = date.split('-').map(str::len).collect();
         parts == [4, 2, 2] && date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
     };
+    let mut numbers = std::collections::HashSet::new();
     for entry in fs::read_dir(root().join("docs/decisions")).unwrap() {
         let path = entry.unwrap().path();
+        let number = path.file_name().unwrap().to_str().unwrap()[..4].to_owned();
+        assert!(numbers.insert(number), "{}: another decision has this number", path.display());
         let text = fs::read_to_string(&path).unwrap();
         let line = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
         assert!(
