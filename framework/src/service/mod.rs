@@ -220,13 +220,12 @@ impl Service {
         let ready = running.start_endpoints(ready);
         // Readings wait in memory until the journal is open, and kill -9 would take them.
         let _ = tokio::task::spawn_blocking(move || opening.wait_open(JOURNAL_LIMIT)).await;
-        manager.look();
         // A thread of its own: HTTP that hangs must not stop the scheduler, nor be the one that says so.
         let scheduler = Worker::start("scheduler", Span::none(), WorkerStatus::new(Stats::default()))?;
         let watching = async move {
+            manager.look();
             ended.run_until_cancelled(watch.run(move || manager.look())).await;
         };
-        servers.spawn_on(watching, scheduler.handle());
         running.start(ready);
 
         // A reload that is going on finishes fast, and further ones are not begun.
@@ -240,7 +239,9 @@ impl Service {
             notify::stopping();
             ending.cancel();
         });
-        tokio::join!(stopped, reloads);
+        // After `stop` was polled, which begins to listen to signals: who hears that the program is ready may end it.
+        let reports = async { drop(servers.spawn_on(watching, scheduler.handle())) };
+        tokio::join!(biased; stopped, reloads, reports);
         drop(requests);
         end(running, keeper, servers).await;
         Ok(())
