@@ -333,6 +333,25 @@ fn a_machine_that_boots_with_an_old_clock_records_after_what_is_there() {
     assert_eq!(samples(&journal), expected(&[(1, "1.0"), (7200, "2.0"), (7201, "3.0")]));
 }
 
+/// Without a clock of its own, a machine with systemd begins at the date at which that was built.
+#[test]
+fn a_clock_that_begins_months_behind_moves_no_older_reading_when_it_is_set() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    clock.record(&journal, "1.0");
+    keeper.checkpoint();
+    drop((journal, keeper));
+    let behind = Clock { boot: "other", ..Clock::unset() };
+    behind.wall_offset.store(NOON - 214 * 86_400 * SECOND, Relaxed);
+    let (journal, mut keeper) = behind.journal(dir.path());
+    behind.record(&journal, "2.0");
+    // Somebody sets it by hand: nothing confirms it.
+    behind.wall_offset.store(NOON + 7200 * SECOND - behind.boottime.load(Relaxed), Relaxed);
+    behind.record(&journal, "3.0");
+    keeper.checkpoint();
+    assert_eq!(samples(&journal), expected(&[(1, "1.0"), (7200, "2.0"), (7201, "3.0")]));
+}
+
 #[test]
 fn a_counter_that_is_set_keeps_its_total() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());

@@ -31,7 +31,8 @@ const IN_MEMORY: usize = 4;
 const SLEWED: u64 = 100_000;
 /// A clock before this has not been set. In microseconds.
 pub(super) const YEAR_2025: Micros = 1_735_689_600_000_000;
-const MONTH: Micros = 30 * 86_400_000_000;
+/// A clock that nobody has set may begin at the date at which systemd was built, and a release is maintained for years.
+const YEARS: Micros = 5 * 365 * 86_400_000_000;
 /// Corrections of the clock that are kept for what is not delivered yet. Only a clock that flutters makes more.
 pub(super) const CORRECTIONS: usize = 1000;
 
@@ -329,5 +330,5 @@ fn load(path: &Path, held: Option<&Arc<File>>, bytes: Option<Arc<[u8]>>) -> io::
 /// Returns whether the newest reading tells more of the time than the clock does: not one that an earlier, wrong clock
 /// dated years ahead.
 fn plausible(newest: Micros, now: &ClockReading) -> bool {
-    now.wall < YEAR_2025 || newest.saturating_sub(now.wall) < MONTH
+    now.wall < YEAR_2025 || newest.saturating_sub(now.wall) < YEARS
 }
