@@ -9,6 +9,7 @@ use crate::{Test, browser::Browser};
 
 pub const TESTS: &[Test] = &[
     ("behind_nginx_below_a_path_the_page_asks_for_the_token_and_is_live", plain),
+    ("the_token_of_a_qr_code_logs_in_and_a_wrong_one_is_tried_once", from_a_qr_code),
     ("behind_nginx_over_tls_the_cookie_is_secure_and_commands_need_no_token", over_tls),
 ];
 
@@ -78,6 +79,22 @@ fn plain() {
     let outside: Vec<_> = outside.filter(|url| !url.starts_with(&format!("{site}/meter"))).collect();
     assert_eq!(outside, Vec::<String>::new());
     assert_eq!(browser.script("return document.cookie;", &[]), "");
+}
+
+fn from_a_qr_code() {
+    let (folder, household) = (tempfile::tempdir().unwrap(), Household::start(&plan()));
+    let (_nginx, site) = nginx(folder.path(), &household, false);
+    let browser = Browser::open("en-US");
+    browser.goto(&format!("{site}/meter/#token=only-to-read"));
+    browser.until("interactive", || interactive(&browser));
+    assert_eq!(browser.script("return location.href;", &[]), format!("{site}/meter/"));
+    // A wrong one is tried once, and the form stays.
+    let other = Browser::open("en-US");
+    other.goto(&format!("{site}/meter/#token=a-guess"));
+    other.until("the refusal", || other.text("login-problem").contains("wrong"));
+    assert_eq!(other.script("return sessionStorage.getItem('login-tried');", &[]), "a-guess");
+    log_in(&other, "only-to-read");
+    other.until("interactive", || interactive(&other));
 }
 
 fn over_tls() {

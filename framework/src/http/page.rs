@@ -30,7 +30,7 @@ macro_rules! assets {
 }
 
 /// Returns all files of the page; the first one is the page itself.
-fn assets() -> [Asset; 34] {
+fn assets() -> [Asset; 35] {
     assets![
         "index.html",
         "style.css",
@@ -41,6 +41,7 @@ fn assets() -> [Asset; 34] {
         "dom.js",
         "text.js",
         "token.js",
+        "login.js",
         "en.js",
         "de.js",
         "format.js",

@@ -19,9 +19,9 @@ use crate::{
 const PAGE: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
-/// Policy of the login page, which has a form and no script.
-const LOGIN: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
-    form-action 'self'; frame-ancestors 'self'";
+/// Policy of the login page, whose form is sent to this program only.
+const LOGIN: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+    base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
 
 /// Rules for access.
 pub(super) struct Rules {
