@@ -23,6 +23,7 @@ mod now;
 #[path = "../program/mod.rs"]
 mod program;
 mod proxy;
+mod setup;
 mod truth;
 
 use libtest_mimic::{Arguments, Trial};
@@ -31,7 +32,6 @@ use libtest_mimic::{Arguments, Trial};
 type Test = (&'static str, fn());
 
 fn main() {
-    let missing: Vec<_> = browser::NEEDED.into_iter().filter(|it| !test_servers::is_installed(it)).collect();
     let tests = [
         now::TESTS,
         history::TESTS,
@@ -40,13 +40,17 @@ fn main() {
         truth::TESTS,
         charts::TESTS,
         figures::TESTS,
+        setup::TESTS,
     ]
     .concat();
+    let in_browser = tests.into_iter().map(|test| (test, &[][..]));
     let behind_nginx = nginx::TESTS.iter().map(|test| (*test, &["nginx", "openssl"][..]));
-    let all = tests.into_iter().map(|test| (test, &[][..])).chain(behind_nginx);
+    let beside_broker =
+        setup::BROKER_TESTS.iter().map(|test| (*test, &["mosquitto", "mosquitto_passwd"][..]));
+    let all = in_browser.chain(behind_nginx).chain(beside_broker);
     let trials = all.map(|((name, test), more)| {
-        let more = more.iter().copied().filter(|it| !test_servers::is_installed(it));
-        let missing: Vec<_> = missing.iter().copied().chain(more).collect();
+        let needed = browser::NEEDED.iter().chain(more);
+        let missing: Vec<_> = needed.copied().filter(|it| !test_servers::is_installed(it)).collect();
         let name = match missing.is_empty() {
             true => name.to_owned(),
             false => format!("{name} (needs {})", missing.join(" and ")),

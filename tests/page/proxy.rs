@@ -43,10 +43,15 @@ impl Proxy {
     }
 
     fn with_header(household: &Household, header: &'static str) -> Self {
+        Self::to(household.port, header)
+    }
+
+    /// Starts a proxy to this port, which adds a header to each request.
+    pub fn to(port_of_program: u16, header: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (fault, open) = (Mutex::new(Fault::None), Mutex::default());
-        let line = Arc::new(Line { to: household.port, header, fault, open });
+        let line = Arc::new(Line { to: port_of_program, header, fault, open });
         let forwarding = Arc::clone(&line);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
