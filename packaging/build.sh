@@ -42,29 +42,34 @@ command -v dh >/dev/null || fail 'no dh: install the packages debhelper, dpkg-de
 # Compiles for all architectures but this machine's at once, so that their last steps, which have one thread each, share
 # the processors.
 compile() {
-    local cross=() arch target name
+    local cross=() targets=() arch target
     for arch in "$@"; do
         if [ "$arch" = "$host" ]; then
             cargo build --locked --release -p smartmeter
             continue
         fi
         target=$(rust_target "$arch")
-        cross+=(--target "$target")
-        name=${target//-/_}
-        export "CARGO_TARGET_${name^^}_LINKER=$(gcc_of "$arch")"
-        rust_for "$arch" "$target"
+        cross+=("$arch")
+        targets+=(--target "$target")
+        target=${target//-/_}
+        export "CARGO_TARGET_${target^^}_LINKER=$(gcc_of "$arch")"
     done
-    [ ${#cross[@]} = 0 ] || RUSTC=$rustc cargo build --locked --release -p smartmeter "${cross[@]}"
+    [ ${#cross[@]} -gt 0 ] || return 0
+    choose_rustc "${cross[@]}"
+    RUSTC=$rustc cargo build --locked --release -p smartmeter "${targets[@]}"
 }
 
-# Sets `rustc` to a compiler that has the standard library of the target: this machine's, else Debian's.
-rustc=rustc
-rust_for() {
-    if [ "$rustc" = rustc ] && [ -d "$(rustc --print target-libdir --target "$2")" ]; then
-        return
-    fi
-    packaging/rust-web.sh "$root/target/cross" "$host" "$1"
-    rustc=$root/target/cross/rustc
+# Sets `rustc` to a compiler that has the standard libraries of all these architectures: this machine's, else Debian's.
+choose_rustc() {
+    local arch
+    rustc=rustc
+    for arch in "$@"; do
+        if [ ! -d "$(rustc --print target-libdir --target "$(rust_target "$arch")")" ]; then
+            packaging/rust-web.sh "$root/target/cross" "$host" "$@"
+            rustc=$root/target/cross/rustc
+            return
+        fi
+    done
 }
 
 binary_of() {
@@ -104,9 +109,10 @@ pack() {
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 maintainer="${DEBFULLNAME:-the smartmeter authors} <${DEBEMAIL:-smartmeter@packages.invalid}>"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
-export SOURCE_DATE_EPOCH DEB_BUILD_OPTIONS=noautodbgsym
 
 compile "$@"
+# Not before: build scripts look at the first one, and C code would be compiled again for each commit.
+export SOURCE_DATE_EPOCH DEB_BUILD_OPTIONS=noautodbgsym
 rm -rf "$out/manual"
 mkdir -p "$out/manual/man"
 cargo run --locked --quiet -p smartmeter --example manual -- "$out/manual"
