@@ -176,6 +176,10 @@ impl<'a> Reader<'a> {
                 let message = format!("`{}` has another use in this configuration", path.display());
                 let hint = "write a file of the journal's own: `/var/lib/smartmeter/journal.db`".to_owned();
                 journal_section.note(journal_section.place("path"), message, Some(hint));
+            } else if ::journal::is_other_file(path) {
+                let message = format!("`{}` is there, and is not a journal", path.display());
+                let hint = "name another path, or move that file away: it is never overwritten".to_owned();
+                journal_section.note(journal_section.place("path"), message, Some(hint));
             }
         }
         let sources = self.named(Role::Source, sources);

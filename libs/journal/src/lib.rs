@@ -72,6 +72,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::{
     db::counter_resets::is_counter_reset,
+    db::is_other_file,
     db::rollup::{Level, Rollup},
     journal::{Journal, Record, Status},
     keeper::{JournalThread, Keeper, life::KeeperWatch},

@@ -66,3 +66,23 @@ fn a_journal_in_the_place_of_another_file_is_refused() {
     fs::write(&config, text).unwrap();
     assert!(ConfigFiles::new(Some(config.clone())).load().is_ok());
 }
+
+#[test]
+fn a_journal_at_the_path_of_a_file_that_is_none_is_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    let text = |enabled| format!("[journal]\npath = \"{}\"\nenabled = {enabled}\n", path.display());
+    assert!(parse(&text(true)).is_ok());
+    fs::write(&path, "milk\nbread\n").unwrap();
+    let shown = mistakes(&text(true));
+    assert!(shown.contains("config.toml:2:8: "), "{shown}");
+    assert!(shown.contains("notes.txt` is there, and is not a journal"), "{shown}");
+    assert!(shown.contains("hint: name another path, or move that file away"), "{shown}");
+    assert!(parse(&text(false)).is_ok());
+    // An empty file becomes a journal, and one with a log beside it was one.
+    fs::write(folder.path().join("notes.txt-wal"), "log").unwrap();
+    assert!(parse(&text(true)).is_ok());
+    fs::remove_file(folder.path().join("notes.txt-wal")).unwrap();
+    fs::write(&path, "").unwrap();
+    assert!(parse(&text(true)).is_ok());
+}

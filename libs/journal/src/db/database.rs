@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, config::DbCo
 
 use crate::{
     db::{
-        DatabaseError,
+        DatabaseError, is_other_file,
         schema::{APPLICATION, SCHEMA, TABLES, VERSION, check_header, identify, is_empty, upgrade},
     },
     paths::{MODE, create_folder, folder, with_suffix},
@@ -47,6 +47,10 @@ impl Database {
             create_folder(path).map_err(|e| io::Error::new(e.kind(), message(&e)))?;
         }
         match Self::open_whole(path) {
+            Err(error) if error.is_damage() && is_other_file(path) => {
+                tracing::debug!("`{}` is not a journal: {error}", path.display());
+                Err(DatabaseError::NoJournal { path: path.to_path_buf() })
+            }
             Err(error) if error.is_damage() => {
                 tracing::error!("`{}` cannot be read: {error}", path.display());
                 Self::replace(path)

@@ -11,6 +11,8 @@ pub(crate) enum DatabaseError {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("`{}` belongs to another program; set another `[journal] path`", .path.display())]
     Foreign { path: PathBuf },
+    #[error("`{}` is not a journal, and was left alone: name another path with `[journal] path`", .path.display())]
+    NoJournal { path: PathBuf },
     #[error("the database is damaged: {0}")]
     Damaged(&'static str),
     #[error(transparent)]
@@ -25,7 +27,7 @@ impl DatabaseError {
         match self {
             Self::Damaged(_) => true,
             Self::Sqlite(error) => Self::is_damaged(error),
-            Self::Newer { .. } | Self::Foreign { .. } | Self::Io(_) => false,
+            Self::Newer { .. } | Self::Foreign { .. } | Self::NoJournal { .. } | Self::Io(_) => false,
         }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod db_series;
 mod error;
 mod events;
 mod first_page;
+mod other_file;
 mod rice;
 pub(crate) mod rollup;
 mod rollup_tables;
@@ -23,6 +24,7 @@ pub(crate) mod walk;
 
 #[cfg(test)]
 use self::database::set_aside;
+pub use self::other_file::is_other_file;
 pub(crate) use self::{
     block::{Block, minute_of},
     counter_resets::{Counter, Reset},

@@ -88,7 +88,7 @@ impl TransferError {
                 }
                 _ => error.into(),
             },
-            error @ DatabaseError::Damaged(_) => error.into(),
+            error @ (DatabaseError::Damaged(_) | DatabaseError::NoJournal { .. }) => error.into(),
         }
     }
 

@@ -184,6 +184,44 @@ fn another_programs_database_stays_as_it_is() {
 }
 
 #[test]
+fn a_file_that_never_was_a_journal_is_left_alone() {
+    let (folder, of_others) = folder();
+    Connection::open(&of_others).unwrap().execute_batch("CREATE TABLE contact (name TEXT)").unwrap();
+    let mut damaged = fs::read(&of_others).unwrap();
+    damaged[18..20].fill(9);
+    let noise = (0..9000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let path = folder.path().join("notes.txt");
+    for bytes in [b"milk\nbread\n".to_vec(), b"x".to_vec(), vec![0; 8192], noise, damaged] {
+        fs::write(&path, &bytes).unwrap();
+        let error = Database::open(&path).unwrap_err();
+        let expected = format!(
+            "`{}` is not a journal, and was left alone: name another path with `[journal] path`",
+            path.display()
+        );
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+    // With a segment of its log beside it, it was one.
+    fs::write(folder.path().join("notes.txt-tail.1"), segment(1, 0..70)).unwrap();
+    assert!(matches!(Database::open(&path).unwrap().1, Found::SetAside(_)));
+}
+
+#[test]
+fn a_damaged_journal_of_another_name_is_still_set_aside() {
+    let (folder, whole) = folder();
+    filled(&whole);
+    let bytes = fs::read(&whole).unwrap();
+    for damage in [0..16, 16..18, 0..100, 100..3000] {
+        let path = folder.path().join(format!("energy-{}-{}.db", damage.start, damage.end));
+        let mut bytes = bytes.clone();
+        bytes[damage.clone()].fill(0x55);
+        fs::write(&path, &bytes).unwrap();
+        assert!(matches!(Database::open(&path).unwrap().1, Found::SetAside(_)), "{damage:?}");
+    }
+}
+
+#[test]
 fn a_newer_one_is_left_alone() {
     let (_folder, path) = folder();
     filled(&path);
