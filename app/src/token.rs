@@ -7,14 +7,12 @@ use std::{
 };
 
 use clap::Args;
-use framework::{ConfigFiles, DropIn, DropIns};
+use framework::{ConfigFiles, DropIn, DropIns, TOKEN_FILE as FILE};
 use qrcodegen::{QrCode, QrCodeEcc};
 use serde_json::json;
 
 use crate::{config_file::ConfigFile, failure::Failure, local::Local, setup::mistakes_of};
 
-/// The drop-in with the token.
-const FILE: &str = "90-token.toml";
 /// Letters and digits that nobody takes for each other: 5 bits each.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Characters of a token: 140 bits.

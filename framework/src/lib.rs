@@ -76,7 +76,7 @@ pub use crate::{
     service::{Changes, ReloadError, Reloader, Service, listen},
     setup::{
         Devices, DropInError, DropIns, LineInfo, PortInfo, ProbeEvent, ProbedReading, SaveError, Saved,
-        Setup, test_connection,
+        Setup, TOKEN_FILE, test_connection,
     },
     source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin},
     stated_units::StatedUnits,

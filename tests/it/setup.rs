@@ -258,11 +258,18 @@ fn a_secret_that_was_saved_is_never_shown_and_stays_when_the_text_is_saved_again
     assert_eq!(save(&program, "30-mqtt.toml", toml).0, 200);
     let setup = program.get("/setup").1;
     assert!(!setup.to_string().contains("geheim"), "{setup:#}");
-    let shown = setup["drop_ins"][0]["text"].as_str().unwrap().replace("\"me\"", "\"you\"");
+    let shown = format!("# mine\n{}", setup["drop_ins"][0]["text"].as_str().unwrap());
     assert!(shown.contains("password = \"********\""), "{shown}");
     assert_eq!(save(&program, "30-mqtt.toml", &shown).0, 200);
     let written = fs::read_to_string(drop_in(folder.path(), "30-mqtt.toml")).unwrap();
-    assert_eq!(written, toml.replace("\"me\"", "\"you\""));
+    assert_eq!(written, format!("# mine\n{toml}"));
+    for action in ["save", "check", "test"] {
+        let moved = json!({"file": "30-mqtt.toml", "toml": shown.replace("127.0.0.1:9", "127.0.0.2:9")});
+        let (status, answer) = program.post(&format!("/setup/{action}"), &moved.to_string());
+        assert_eq!(status, 422, "{answer}");
+        let message = "write `publishers.broker.password` again, because `url` was changed";
+        assert_eq!(answer["error"]["message"], message);
+    }
     let (status, answer) = save(&program, "31-mqtt.toml", &shown.replace("broker", "other"));
     assert_eq!(status, 422, "{answer}");
     // Nothing listens there.

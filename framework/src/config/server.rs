@@ -139,6 +139,15 @@ impl ServerConfig {
         let (authenticating_proxies, wrong_proxies) =
             networks("authenticating_proxies", &keys.authenticating_proxies);
         wrong.extend(wrong_proxies);
+        if authenticating_proxies.iter().any(|network| network.bits == 0) {
+            wrong.push(
+                ConfigError::key(
+                    "authenticating_proxies",
+                    "a network of all addresses would let anybody send commands",
+                )
+                .hint("write the address of the proxy alone: `172.30.32.2`"),
+            );
+        }
         let mut tls_problem = None;
         let tls = match (keys.tls_cert, keys.tls_key) {
             (Some(cert), Some(key)) => {

@@ -27,6 +27,9 @@ const MAX_NAME: usize = 96;
 /// Largest drop-in that is written, in bytes.
 const MAX_SIZE: usize = 64 * 1024;
 
+/// Name of the drop-in that `smartmeter token` writes again each time.
+pub const TOKEN_FILE: &str = "90-token.toml";
+
 /// The folder of the drop-ins.
 #[derive(Debug)]
 pub struct DropIns {
@@ -50,6 +53,20 @@ pub enum DropInError {
     /// A secret that is not shown is not known either.
     #[error("`{0}` is `{mask}`, which stands for a secret that is not shown, and none is known here: write the secret", mask = secrets::MASK)]
     Masked(String),
+    /// A secret would be sent elsewhere than it was saved for.
+    #[error("write `{secret}` again, because `{changed}` was changed")]
+    Moved {
+        /// The key of the secret.
+        secret: String,
+        /// The key with another value than before.
+        changed: &'static str,
+    },
+    /// A key of it names a file, or opens the program to others.
+    #[error("`{0}` cannot be set here: write it into `config.toml`")]
+    Key(String),
+    /// The file of the token has something else in it.
+    #[error("`{TOKEN_FILE}` is for `[server]` with `token` alone: save the rest under another name")]
+    TokenFile,
     /// A source of it runs a program.
     #[error("`{0}` runs a program, which no client may choose: write that source into `config.toml`")]
     Program(String),
@@ -137,7 +154,7 @@ impl DropIns {
             return Err(DropInError::Large);
         }
         let old = fs::read_to_string(self.folder.join(&file)).unwrap_or_default();
-        let text = secrets::unmasked(&text, &old).map_err(DropInError::Masked)?;
+        let text = secrets::unmasked(&text, &old)?;
         Ok(DropIn { file, text: Some(text) })
     }
 

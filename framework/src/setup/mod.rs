@@ -3,6 +3,7 @@
 mod connection;
 mod devices;
 mod drop_ins;
+mod permitted;
 mod secrets;
 
 use std::{
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     connection::test_connection,
     devices::{Devices, LineInfo, PortInfo, ProbeEvent, ProbedReading},
-    drop_ins::{DropInError, DropIns},
+    drop_ins::{DropInError, DropIns, TOKEN_FILE},
 };
 use crate::{Changes, ConfigFiles, Diagnostics, DropIn, Outline, ReloadError, Reloader};
 
@@ -126,6 +127,9 @@ impl Setup {
         blocking(move || {
             let folder = files.folder().map_err(SaveError::Wrong)?;
             let change = DropIns::new(&folder).with_secrets(change).map_err(SaveError::DropIn)?;
+            if let Some(text) = &change.text {
+                permitted::check(&change.file, text).map_err(SaveError::DropIn)?;
+            }
             let config = files.load_with(Some(&change)).map_err(SaveError::Wrong)?;
             let outline = files.outline_with(Some(&change)).map_err(SaveError::Wrong)?;
             let touched = connection::names_in("sources", change.text.as_deref().unwrap_or_default());
