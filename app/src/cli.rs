@@ -63,7 +63,7 @@ enum Command {
         /// Ports to look for meters at: serial ports, or `tcp://host:port` [default: all serial ports]
         ports: Vec<transport::Port>,
     },
-    /// Make a token, with which other machines may change something, and show it with a QR code
+    /// Show the token with which other machines may change something, and its QR code; make it if there is none
     Token(token::Token),
     /// Record the bytes of a meter, to decode them, to replay them or to show them to others
     Record(record::Record),
@@ -138,7 +138,10 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
         writeln!(out, "warning: {warning}")?;
     }
     if config.sources.is_empty() {
-        writeln!(out, "hint: no source is configured yet; `smartmeter sample d0` prints one")?;
+        writeln!(
+            out,
+            "hint: no source is configured yet; `smartmeter setup` finds meters, and so does the page at {scheme}://{listen}/"
+        )?;
     }
     Ok(())
 }

@@ -1,9 +1,19 @@
 //! The configuration file, and the options that set its keys.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::Args;
 use framework::{Config, ConfigFiles, Diagnostics, Setting};
+use toml::de::DeTable;
+
+/// The address of a program without `listen`.
+const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// The drop-ins of the service, where the configuration does not say.
+const DROP_INS: &str = "/var/lib/smartmeter/config.d";
 
 /// The configuration file, and the options of the original program that set its keys.
 #[derive(Args, Clone, Default)]
@@ -88,6 +98,24 @@ impl ConfigFile {
     /// Reads and checks the configuration.
     pub(crate) fn load(&self) -> Result<Config, Diagnostics> {
         self.files()?.load()
+    }
+
+    /// Returns the address in a configuration that has mistakes: where the program that runs probably listens.
+    pub(crate) fn probable_listen(&self) -> SocketAddr {
+        let folder = self.files().and_then(|files| files.folder()).unwrap_or_else(|_| DROP_INS.into());
+        let drop_ins = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let drop_ins = drop_ins.filter(|path| path.extension().is_some_and(|end| end == "toml"));
+        let texts = self.path().into_iter().chain(drop_ins).filter_map(|path| fs::read_to_string(path).ok());
+        let mut usual = texts.filter_map(|text| {
+            let (table, _) = DeTable::parse_recoverable(&text);
+            let server = table.get_ref().get("server")?.get_ref().as_table()?;
+            let listen = server.get("listen")?.get_ref().as_str()?;
+            let port = |ip| SocketAddr::new(ip, USUAL.port());
+            listen.parse().ok().or_else(|| listen.parse().ok().map(port))
+        });
+        let mut listen = usual.next().unwrap_or(USUAL);
+        listen.set_port(self.port.unwrap_or(listen.port()));
+        listen
     }
 
     fn path(&self) -> Option<PathBuf> {

@@ -21,8 +21,12 @@ pub(crate) struct Health {
 
 /// Prints the status, and succeeds if it is `ok`.
 pub(crate) fn run(health: &Health) -> Result<(), Failure> {
-    let config = health.file.load()?;
-    let local = Local::new(config.server.listen);
+    let listen = health.file.load().map(|config| config.server.listen).unwrap_or_else(|mistakes| {
+        // The program goes on with what it has read before the mistake was made.
+        let _ = write!(io::stderr(), "{mistakes}");
+        health.file.probable_listen()
+    });
+    let local = Local::new(listen);
     let address = local.address();
     let body = ask(&local).map_err(|error| {
         Failure::fault(format!(

@@ -45,7 +45,9 @@ pub(crate) fn run(
             );
         }
         if sources == 0 {
-            info!("no source is configured; `smartmeter sample d0` prints one");
+            info!(
+                "no source is configured; {scheme}://{address}/ finds meters, and so does `smartmeter setup`"
+            );
         }
     });
     let mut service = Service::new(config).listen(listener);

@@ -1,4 +1,4 @@
-//! `token`: makes the token with which other machines may send commands and set the program up.
+//! `token`: makes and shows the token with which other machines may send commands and set the program up.
 
 use std::{
     fs::{self, File},
@@ -10,6 +10,7 @@ use clap::Args;
 use framework::{ConfigFiles, DropIn, DropIns, TOKEN_FILE as FILE};
 use qrcodegen::{QrCode, QrCodeEcc};
 use serde_json::json;
+use toml::de::DeTable;
 
 use crate::{config_file::ConfigFile, failure::Failure, local::Local, setup::mistakes_of};
 
@@ -19,13 +20,14 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const LENGTH: usize = 28;
 /// Characters between two hyphens.
 const GROUP: usize = 4;
-/// The address of a program without `listen`.
-const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// Options of `token`.
 #[derive(Args)]
 pub(crate) struct Token {
-    /// Show the present token, and make no new one
+    /// Make a new token in place of the one that there is: devices that use it must log in again
+    #[arg(long, conflicts_with = "show")]
+    new: bool,
+    /// Show the token that there is, and make none
     #[arg(long)]
     show: bool,
     /// Make the program reachable from the LAN, too: `listen = "0.0.0.0:8080"`
@@ -33,31 +35,68 @@ pub(crate) struct Token {
     listen: bool,
 }
 
-/// Makes a token, or shows the present one.
+/// Shows the token, and makes it if there is none.
 pub(crate) fn run(file: &ConfigFile, options: &Token) -> Result<(), Failure> {
     let files = file.files()?;
-    if options.show {
-        let config = files.load()?;
-        let Some(token) = &config.server.token else {
-            return Err(Failure::fault("there is no token yet\nhint: `smartmeter token` makes one\n"));
-        };
-        return shown(token.reveal(), config.server.scheme(), config.server.listen);
-    }
-    let token = new_token()?;
-    // Without permission for the drop-ins, the program is asked at the usual address.
-    let (scheme, listen) =
-        files.load().map_or(("http", USUAL), |config| (config.server.scheme(), config.server.listen));
+    let loaded = files.load();
+    // Without permission for the drop-ins, the program is asked at its probable address.
+    let (scheme, listen) = loaded.as_ref().map_or_else(
+        |_| ("http", file.probable_listen()),
+        |config| (config.server.scheme(), config.server.listen),
+    );
     let local = Local::new(listen);
     let setup = local.get("/setup");
-    let present = match &setup {
-        Ok((_, setup)) => drop_in_of(setup["drop_ins"].as_array().into_iter().flatten()),
-        Err(_) => files.folder().ok().and_then(|folder| fs::read_to_string(folder.join(FILE)).ok()),
+    let read = files.folder().ok().and_then(|folder| fs::read_to_string(folder.join(FILE)).ok());
+    let readable = read.is_some();
+    let text = read.or_else(|| {
+        let (_, setup) = setup.as_ref().ok()?;
+        drop_in_of(setup["drop_ins"].as_array().into_iter().flatten())
+    });
+    let written_key = |key: &str| text.as_deref().and_then(|text| key_of(text, key));
+    let saved = written_key("token");
+    let old = match &loaded {
+        Ok(config) => config.server.token.as_ref().map(|token| token.reveal().to_owned()),
+        Err(_) => saved.clone(),
+    };
+    if options.show && old.is_none() {
+        return Err(Failure::fault("there is no token yet\nhint: `smartmeter token` makes one\n"));
+    }
+    // The program shows a mask in place of a token.
+    if loaded.is_err() && !readable && old.is_some() && !options.new {
+        return Err(Failure::fault(
+            "there is a token, but this user may not read it\nhint: run it with `sudo`\n",
+        ));
+    }
+    let others = || {
+        let names = loaded.as_ref().map(|config| config.files.clone()).unwrap_or_default();
+        let main = files.path().map(|path| path.display().to_string());
+        let all = if names.is_empty() { main.into_iter().collect() } else { names };
+        all.into_iter().filter(|name| !name.ends_with(FILE)).collect::<Vec<_>>()
+    };
+    if options.new && saved.is_none() {
+        not_set_in(&others(), &["token", "token_file"])?;
+    }
+    let opens = options.listen && listen.ip().is_loopback();
+    if opens && written_key("listen").is_none() {
+        not_set_in(&others(), &["listen"])?;
+    }
+    if let Some(token) = old.as_deref().filter(|_| !options.new && !opens) {
+        return shown(token, scheme, listen);
+    }
+    let token = match &old {
+        Some(old) if !options.new => old.clone(),
+        _ => new_token()?,
     };
     // A new token does not take back what an earlier `--listen` has done.
-    let opened = present.and_then(|text| listen_of(&text));
-    let opened = opened.or_else(|| options.listen.then(|| format!("0.0.0.0:{}", listen.port())));
-    let line = opened.as_ref().map_or_else(String::new, |listen| format!("listen = \"{listen}\"\n"));
-    let text = format!("# made by `smartmeter token`\n[server]\ntoken = \"{token}\"\n{line}");
+    let opened = if opens { Some(format!("0.0.0.0:{}", listen.port())) } else { written_key("listen") };
+    let mut text = "# made by `smartmeter token`\n[server]\n".to_owned();
+    // One that is set elsewhere stays there.
+    if old.is_none() || saved.is_some() || options.new {
+        text += &format!("token = \"{token}\"\n");
+    }
+    if let Some(listen) = &opened {
+        text += &format!("listen = \"{listen}\"\n");
+    }
     match setup {
         Ok((_, setup)) if setup["allowed"] == true => {
             let saved = local.post("/setup/save", &json!({"file": FILE, "toml": text}))?;
@@ -79,10 +118,14 @@ pub(crate) fn run(file: &ConfigFile, options: &Token) -> Result<(), Failure> {
             written(&files, text)?;
             let _ = writeln!(
                 io::stderr(),
-                "no smartmeter runs on {}: it takes effect at the start",
+                "no smartmeter runs on {}: the token counts from the next start",
                 local.address()
             );
         }
+    }
+    if options.new && old.is_some() {
+        let _ =
+            writeln!(io::stderr(), "the old token is no longer valid: devices that use it must log in again");
     }
     let listen = opened.and_then(|listen| listen.parse().ok()).unwrap_or(listen);
     shown(&token, scheme, listen)
@@ -106,10 +149,28 @@ fn drop_in_of<'a>(mut drop_ins: impl Iterator<Item = &'a serde_json::Value>) -> 
     present["text"].as_str().map(str::to_owned)
 }
 
-/// Returns the `listen` of a drop-in.
-fn listen_of(text: &str) -> Option<String> {
+/// Returns a key of `[server]` in a drop-in.
+fn key_of(text: &str, key: &str) -> Option<String> {
     let table = text.parse::<toml::Table>().ok()?;
-    Some(table.get("server")?.get("listen")?.as_str()?.to_owned())
+    Some(table.get("server")?.get(key)?.as_str()?.to_owned())
+}
+
+/// Succeeds if none of these files sets one of these keys of `[server]`: the drop-in can then set it.
+fn not_set_in(files: &[String], keys: &[&str]) -> Result<(), Failure> {
+    for file in files {
+        let Ok(text) = fs::read_to_string(file) else { continue };
+        let (table, _) = DeTable::parse_recoverable(&text);
+        let Some(server) = table.get_ref().get("server").and_then(|server| server.get_ref().as_table())
+        else {
+            continue;
+        };
+        for (name, _) in server.iter().filter(|(name, _)| keys.contains(&&**name.get_ref())) {
+            let line = text[..name.span().start].matches('\n').count() + 1;
+            let name = name.get_ref();
+            return Err(Failure::usage(format!("`{name}` is set in {file}:{line}: change it there\n")));
+        }
+    }
+    Ok(())
 }
 
 /// Returns a token of the system's random numbers.

@@ -31,6 +31,14 @@ fn health_tells_a_program_that_works_from_one_that_does_not_and_from_none() {
     program.until("/health", "delivering", |health| health["status"] == "ok");
     assert_eq!(health(&config, &address, &[]), (Some(0), "ok\n  grid: delivering\n".to_owned()));
 
+    // A mistake of later says nothing about the program that runs.
+    let right = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{right}\n[sources.new]\nplugin = \"nothing\"\n[broken")).unwrap();
+    let (status, text) = health(&config, &address, &["--alive"]);
+    assert_eq!(status, Some(0), "{text}");
+    assert!(text.starts_with("ok\n") && text.contains("config.toml:"), "{text}");
+    std::fs::write(&config, right).unwrap();
+
     program.terminate();
     for more in [&[][..], &["--alive"]] {
         let (status, text) = health(&config, &address, more);

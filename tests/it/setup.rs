@@ -339,7 +339,8 @@ fn a_token_is_made_for_the_running_program_and_before_its_start() {
         request.send(json!({"toml": ""}).to_string()).unwrap().status().as_u16()
     };
     assert_eq!(as_another_machine(&first), 200);
-    let second = token(&[]);
+    assert_eq!((token(&[]), as_another_machine(&first)), (first.clone(), 200), "the token is kept");
+    let second = token(&["--new"]);
     assert_ne!(first, second);
     assert_eq!((as_another_machine(&second), as_another_machine(&first)), (200, 401));
 }
@@ -360,9 +361,19 @@ fn a_token_for_a_program_on_the_lan_is_shown_with_a_qr_code() {
     let shown = String::from_utf8(done.stdout).unwrap();
     assert!(shown.contains("link:  http://192.0.2.7:1/#token=a-b\n") && shown.contains("▀"), "{shown}");
     // The program would have the token twice.
-    let done = output(&["--config", config.to_str().unwrap(), "token"]);
+    let done = output(&["--config", config.to_str().unwrap(), "token", "--new"]);
     let shown = String::from_utf8(done.stderr).unwrap();
-    assert!(shown.contains("`server.token` is set twice"), "{shown}");
+    assert!(
+        shown.contains("`token` is set in ") && shown.contains("config.toml:4: change it there"),
+        "{shown}"
+    );
+    fs::write(&config, fs::read_to_string(&config).unwrap().replace("192.0.2.7", "127.0.0.1")).unwrap();
+    let done = output(&["--config", config.to_str().unwrap(), "token", "--listen"]);
+    let shown = String::from_utf8(done.stderr).unwrap();
+    assert!(
+        shown.contains("`listen` is set in ") && shown.contains("config.toml:3: change it there"),
+        "{shown}"
+    );
 }
 
 /// `smartmeter setup` at a pseudo terminal.

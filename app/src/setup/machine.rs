@@ -99,7 +99,7 @@ async fn search(ports: Vec<String>, known: Outline, events: mpsc::Sender<ProbeEv
     }
     if free.is_empty() {
         let hint = "plug the reading head in, and look again; `ls /dev/serial/by-id` shows it";
-        let text = "there is no serial port that no source reads";
+        let text = "no serial port is left to look at";
         return problem(&events, String::new(), text.to_owned(), hint).await;
     }
     let mut taken: BTreeSet<_> = known.sources.iter().map(|source| source.name.clone()).collect();

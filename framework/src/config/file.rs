@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path, of: Use) -> Result<String, (String, String)> {
             io::ErrorKind::NotFound if of == Use::DropIn => "remove the link, or make its file".to_owned(),
             io::ErrorKind::NotFound => format!("`smartmeter sample d0 > {shown}` begins one"),
             io::ErrorKind::PermissionDenied => format!(
-                "this user may not read it, or may not enter its folder: `ls -l {shown}` shows who may, `sudo chmod a+r {shown}` lets everybody"
+                "this user may not read it, or may not enter its folder: run it with `sudo`; `ls -l {shown}` shows who may"
             ),
             _ if of == Use::DropIn => format!("remove it: `rm {shown}`"),
             _ => "choose another file with `--config`".to_owned(),

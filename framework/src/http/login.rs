@@ -191,8 +191,8 @@ fn page(
         .replace(
             "{hint}",
             text(
-                "<code>smartmeter token</code> on the machine shows it.",
-                "<code>smartmeter token</code> auf dem Gerät zeigt es an.",
+                "<code>sudo smartmeter token</code> on the machine shows it.",
+                "<code>sudo smartmeter token</code> auf dem Gerät zeigt es an.",
             ),
         )
         .replace("{submit}", text("Log in", "Anmelden"))

@@ -69,7 +69,7 @@ impl Saved {
     fn of(file: String, changes: Changes) -> Self {
         let Changes { started, stopped, restarted, unchanged, needs_restart, .. } = changes;
         let restart = (!needs_restart.is_empty())
-            .then(|| format!("{} take effect when the program starts again", needs_restart.join(", ")));
+            .then(|| format!("{} takes effect when the program starts again", needs_restart.join(", ")));
         Self { file, started, stopped, restarted, unchanged, restart }
     }
 }
