@@ -164,7 +164,7 @@ fn not_set_in(files: &[String], keys: &[&str]) -> Result<(), Failure> {
         else {
             continue;
         };
-        for (name, _) in server.iter().filter(|(name, _)| keys.contains(&&**name.get_ref())) {
+        if let Some((name, _)) = server.iter().find(|(name, _)| keys.contains(&&**name.get_ref())) {
             let line = text[..name.span().start].matches('\n').count() + 1;
             let name = name.get_ref();
             return Err(Failure::usage(format!("`{name}` is set in {file}:{line}: change it there\n")));
