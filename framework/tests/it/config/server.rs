@@ -115,3 +115,12 @@ fn a_mistyped_token_is_never_shown() {
     let shown = mistakes("[publishers.x]\nplugin = \"far\"\nurll = \"http://there:80\"");
     assert!(shown.contains("http://there:80"), "{shown}");
 }
+
+#[test]
+fn a_proxy_that_checks_its_users_is_not_everybody() {
+    for network in ["0.0.0.0/0", "::/0"] {
+        let all = mistakes(&format!("[server]\nauthenticating_proxies = [\"{network}\"]"));
+        assert!(all.contains("would let anybody send commands"), "{all}");
+        assert!(parse(&format!("[server]\ntrusted_proxies = [\"{network}\"]")).is_ok());
+    }
+}
