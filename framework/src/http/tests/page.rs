@@ -19,6 +19,9 @@ const LATER: [&str; 9] = [
     "failure.js",
 ];
 
+/// The script of the login page.
+const LOGIN: &str = "login.js";
+
 /// The files of the page, as they lie in the source.
 fn files() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/page");
@@ -92,7 +95,7 @@ fn all_files_that_the_page_names_exist_and_load_in_one_round() {
         for module in between(text, " from './", "'") {
             assert!(files.contains_key(module), "{name} names `{module}`");
         }
-        let is_later = LATER.contains(&&**name);
+        let is_later = LATER.contains(&&**name) || name == LOGIN;
         assert_ne!(
             named.contains(&&**name),
             is_later,
@@ -102,8 +105,9 @@ fn all_files_that_the_page_names_exist_and_load_in_one_round() {
         let waits = between(text, " from './", "'").any(|module| LATER.contains(&module));
         assert!(is_later || !waits, "{name} waits for the setup");
     }
-    // The page itself, and what is loaded later.
-    named.push("index.html");
+    // The page itself, and what is loaded later, or before it.
+    named.extend(["index.html", LOGIN]);
+    assert!(include_str!("../login.html").contains("\"page/login.js\""));
     named.extend(LATER);
     for name in files.keys() {
         assert!(named.contains(&&**name), "nothing names `{name}`");
