@@ -201,16 +201,16 @@ fn kinds(root: &Path) -> Result<Vec<String>, String> {
     Ok(folders.flatten().filter_map(|folder| folder.file_name().into_string().ok()).collect())
 }
 
-/// Returns a text with a line among the first ones that are `like` it, in their order. One that is there is not added
-/// again.
+/// Returns a text with a line among those that are `like` it, in their order. One that is there is not added again.
 fn sorted_in(text: &str, like: impl Fn(&str) -> bool, new: &str) -> Option<String> {
     let mut lines: Vec<_> = text.lines().collect();
     if lines.contains(&new) {
         return Some(text.to_owned());
     }
-    let first = lines.iter().position(|line| like(line))?;
-    let before = lines[first..].iter().take_while(|line| like(line) && **line < new).count();
-    lines.insert(first + before, new);
+    let among: Vec<_> = (0..lines.len()).filter(|&n| like(lines[n])).collect();
+    let next = among.iter().find(|&&n| lines[n] > new).copied();
+    let place = next.or_else(|| among.last().map(|last| last + 1))?;
+    lines.insert(place, new);
     Some(lines.join("\n") + "\n")
 }
 
