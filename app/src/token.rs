@@ -3,11 +3,11 @@
 use std::{
     fs::{self, File},
     io::{self, Read as _, Write as _},
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    net::SocketAddr,
 };
 
 use clap::Args;
-use framework::{ConfigFiles, DropIn, DropIns, TOKEN_FILE as FILE};
+use framework::{ConfigFiles, DropIn, DropIns, TOKEN_FILE as FILE, page_addresses};
 use qrcodegen::{QrCode, QrCodeEcc};
 use serde_json::json;
 use toml::de::DeTable;
@@ -191,37 +191,20 @@ fn shown(token: &str, scheme: &str, listen: SocketAddr) -> Result<(), Failure> {
         writeln!(out, "hint: `smartmeter token --listen` makes it reachable from the LAN")?;
         return Ok(());
     }
-    let port = listen.port();
-    let ip = if listen.ip().is_unspecified() { lan_address() } else { Some(listen.ip()) };
-    if let Some(name) = host_name() {
-        writeln!(out, "page:  {scheme}://{name}.local:{port}/")?;
-    }
-    let Some(ip) = ip else {
-        writeln!(out, "hint: this machine has no address on a LAN yet")?;
+    let pages = page_addresses(scheme, listen);
+    let Some(page) = pages.first() else {
+        writeln!(out, "hint: this machine has no network yet")?;
         return Ok(());
     };
-    let page = SocketAddr::new(ip, port);
-    writeln!(out, "page:  {scheme}://{page}/")?;
-    let link = format!("{scheme}://{page}/#token={token}");
+    for page in &pages {
+        writeln!(out, "page:  {page}")?;
+    }
+    let link = format!("{page}#token={token}");
     writeln!(out, "link:  {link}\n")?;
     if let Ok(code) = QrCode::encode_text(&link, QrCodeEcc::Low) {
         out.write_all(drawn(&code).as_bytes())?;
     }
     Ok(())
-}
-
-/// Returns the address from which this machine reaches the LAN. Nothing is sent.
-fn lan_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    // An address for documentation: the system only looks up the route.
-    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
-}
-
-fn host_name() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    let name = name.trim().split('.').next()?.to_owned();
-    Some(name).filter(|name| !name.is_empty() && name != "localhost")
 }
 
 /// Draws a code for a dark terminal, two rows in a line: what is light in the code is drawn.

@@ -22,6 +22,7 @@ mod faults;
 #[doc(hidden)]
 pub mod http;
 mod inputs;
+mod lan;
 mod latest;
 mod one_line;
 mod panic;
@@ -67,6 +68,7 @@ pub use crate::{
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},
     faults::Faults,
     inputs::{CounterStep, Input},
+    lan::page_addresses,
     panic::log_panics,
     period::Period,
     plugin::{NoConfig, PluginInfo, Role, plugins},

@@ -48,6 +48,15 @@ fn only<'e>(events: &'e [(String, Json)], wanted: &str) -> Vec<&'e Json> {
     events.iter().filter(|(name, _)| name == wanted).map(|(_, data)| data).collect()
 }
 
+/// Writes a configuration for a free port of this address, and returns its path.
+fn configured(folder: &Path, ip: &str, server: &str) -> PathBuf {
+    let (config, port) = (folder.join("config.toml"), test_servers::free_port());
+    let state = folder.join("state");
+    let text = format!("[server]\nlisten = \"{ip}:{port}\"\nstate_dir = \"{}\"\n{server}", state.display());
+    fs::write(&config, text).unwrap();
+    config
+}
+
 fn drop_in(folder: &Path, file: &str) -> PathBuf {
     folder.join("state/config.d").join(file)
 }
@@ -251,6 +260,34 @@ fn a_foreign_page_sees_nothing_of_the_setup_but_whether_it_is_needed() {
 }
 
 #[test]
+fn the_setup_says_where_a_phone_reaches_the_page_and_whether_it_may_read() {
+    for (ip, server, is_reachable, may_read) in [
+        ("127.0.0.1", "", false, false),
+        ("0.0.0.0", "", true, true),
+        ("0.0.0.0", "read_token = \"s3cret\"\n", true, false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = configured(folder.path(), ip, server);
+        let program = Program::start(&["--config", config.to_str().unwrap()]);
+        let (_, port) = program.address().rsplit_once(':').unwrap();
+        let lan = &program.get("/setup").1["lan"];
+        let addresses = lan["addresses"].as_array().unwrap();
+        let reason = match (addresses.is_empty(), is_reachable, may_read) {
+            (_, false, _) => json!("this_machine_only"),
+            // A machine for tests may have no network.
+            (true, ..) => json!("no_network"),
+            (false, _, true) => Json::Null,
+            (false, _, false) => json!("token_needed"),
+        };
+        assert_eq!((&lan["reason"], &lan["may_read"]), (&reason, &json!(reason.is_null())), "{lan:#}");
+        let Some(address) = addresses.first().and_then(Json::as_str) else { continue };
+        assert!(is_reachable && address.ends_with(&format!(":{port}/")), "{address}");
+        let status = ureq::get(format!("{address}health?code=200")).call().unwrap().status();
+        assert_eq!(status, 200, "the address works");
+    }
+}
+
+#[test]
 fn a_secret_that_was_saved_is_never_shown_and_stays_when_the_text_is_saved_again() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::with_config(folder.path(), "");
@@ -307,13 +344,7 @@ fn saves_at_the_same_time_leave_a_configuration_that_is_right() {
 #[test]
 fn a_token_is_made_for_the_running_program_and_before_its_start() {
     let folder = tempfile::tempdir().unwrap();
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = folder.path().join("config.toml");
-    let text = format!(
-        "[server]\nlisten = \"{address}\"\nstate_dir = \"{}\"\n",
-        folder.path().join("state").display()
-    );
-    fs::write(&config, text).unwrap();
+    let config = configured(folder.path(), "127.0.0.1", "");
     let config = config.to_str().unwrap();
     let token = |args: &[&str]| {
         let done = output(&[&["--config", config, "token"], args].concat());
@@ -421,13 +452,7 @@ impl Drop for Person {
 #[test]
 fn the_dialogue_in_a_terminal_finds_a_meter_and_adds_pulses_and_mqtt() {
     let folder = tempfile::tempdir().unwrap();
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = folder.path().join("config.toml");
-    let text = format!(
-        "[server]\nlisten = \"{address}\"\nstate_dir = \"{}\"\n",
-        folder.path().join("state").display()
-    );
-    fs::write(&config, text).unwrap();
+    let config = configured(folder.path(), "127.0.0.1", "");
     let none = output(&["--config", config.to_str().unwrap(), "setup"]);
     assert!(
         String::from_utf8_lossy(&none.stderr).contains("`setup` is a dialogue, and this is not a terminal")
@@ -460,13 +485,7 @@ fn the_dialogue_in_a_terminal_finds_a_meter_and_adds_pulses_and_mqtt() {
 #[test]
 fn a_dialogue_that_is_interrupted_leaves_nothing_half() {
     let folder = tempfile::tempdir().unwrap();
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = folder.path().join("config.toml");
-    let text = format!(
-        "[server]\nlisten = \"{address}\"\nstate_dir = \"{}\"\n",
-        folder.path().join("state").display()
-    );
-    fs::write(&config, text).unwrap();
+    let config = configured(folder.path(), "127.0.0.1", "");
     let _program = Program::start(&["--config", config.to_str().unwrap()]);
     let meter = meter();
     let mut person = Person::new(&config, &[meter.port()]);

@@ -8,7 +8,7 @@ use super::household::{CONSUMER, Household, Plan, TOKEN, interactive, reading};
 use crate::{Test, browser::Browser};
 
 pub const TESTS: &[Test] = &[
-    ("behind_nginx_below_a_path_the_page_asks_for_the_token_and_is_live", plain),
+    ("behind_nginx_below_a_path_the_page_asks_for_the_token_is_live_and_logs_out", plain),
     ("the_token_of_a_qr_code_logs_in_and_a_wrong_one_is_tried_once", from_a_qr_code),
     ("behind_nginx_over_tls_the_cookie_is_secure_and_commands_need_no_token", over_tls),
 ];
@@ -79,6 +79,12 @@ fn plain() {
     let outside: Vec<_> = outside.filter(|url| !url.starts_with(&format!("{site}/meter"))).collect();
     assert_eq!(outside, Vec::<String>::new());
     assert_eq!(browser.script("return document.cookie;", &[]), "");
+    // Whoever logs out is asked for the token again, also after a reload.
+    browser.click("nav-sources");
+    browser.click("log-out");
+    browser.await_shown("login-submit");
+    browser.goto(&format!("{site}/meter/"));
+    browser.await_shown("login-submit");
 }
 
 fn from_a_qr_code() {

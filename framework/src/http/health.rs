@@ -7,9 +7,14 @@ use std::{
 };
 
 use serde::Serialize;
-use warp::{Filter as _, filters::BoxedFilter, http::StatusCode, reply::Response};
+use warp::{
+    Filter as _,
+    filters::BoxedFilter,
+    http::{HeaderMap, StatusCode},
+    reply::Response,
+};
 
-use super::{Members, reply};
+use super::{Members, access::Access, reply};
 use crate::{
     Counter, LOG_LINES_DROPPED, SourceRole, Store, Text, Timestamp,
     journal::{Journal, Status},
@@ -34,12 +39,14 @@ pub(super) struct Report {
 }
 
 /// `/health`.
-pub(super) fn routes(report: &Arc<Report>) -> BoxedFilter<(Response,)> {
-    let report = Arc::clone(report);
+pub(super) fn routes(report: &Arc<Report>, access: &Arc<Access>) -> BoxedFilter<(Response,)> {
+    let (report, access) = (Arc::clone(report), Arc::clone(access));
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let answer = query.and(warp::ext::optional::<Stranger>()).then(
-        move |query: String, stranger: Option<Stranger>| ready(report.answer(&query, stranger.is_some())),
-    );
+    let request = query.and(warp::ext::optional::<Stranger>()).and(warp::header::headers_cloned());
+    let answer = request.then(move |query: String, stranger: Option<Stranger>, headers: HeaderMap| {
+        let has_session = access.has_session(&headers);
+        ready(report.answer(&query, stranger.is_some(), has_session))
+    });
     warp::path("health").and(warp::path::end()).and(reply::readable(answer.boxed())).boxed()
 }
 
@@ -54,6 +61,9 @@ pub(super) struct Body {
     version: &'static str,
     started: String,
     uptime_seconds: u64,
+    /// Whether the browser that asks has logged in, and can log out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    session: bool,
     /// Lines that could not be written, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     log_lines_dropped: Option<u64>,
@@ -136,8 +146,8 @@ impl Report {
         Self { store, journal, roster, simulated, started, running }
     }
 
-    fn answer(&self, query: &str, is_stranger: bool) -> Response {
-        let body = self.body(Instant::now());
+    fn answer(&self, query: &str, is_stranger: bool, has_session: bool) -> Response {
+        let body = Body { session: has_session, ..self.body(Instant::now()) };
         // Browsers log any status but 200 as an error of the page.
         let is_ok = body.status == "ok" || query == ALWAYS;
         let status = if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -161,6 +171,7 @@ impl Report {
         Body {
             status: if ok { "ok" } else { "degraded" },
             simulated: self.simulated,
+            session: false,
             version: env!("CARGO_PKG_VERSION"),
             started: timestamp(self.started),
             uptime_seconds: now.saturating_duration_since(self.running).as_secs(),

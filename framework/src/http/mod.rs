@@ -10,6 +10,7 @@
 //! | `GET /metrics` | readings and status, for Prometheus | `metrics` |
 //! | `GET /events` | server-sent events, one for each batch | `events` |
 //! | `GET /setup`, `POST /setup/<action>` | drop-ins, devices, the search for meters | `setup`, after `access` |
+//! | `GET /qr` | the page's address as a QR code | `qr` |
 //! | `GET /login`, `POST /login`, `POST /logout` | a session in place of the token | `login`, after `access` |
 //! | `GET /series`, `/history/<source>/<name>` | recorded readings | `history`, `columns` |
 //!
@@ -34,6 +35,7 @@ mod login;
 mod memory;
 mod metrics;
 mod page;
+mod qr;
 mod readings;
 mod reply;
 mod server;
@@ -188,11 +190,12 @@ impl Api {
             history::routes(&self.history),
             events::routes(Arc::clone(&self.store), &self.limits, stop),
             metrics::routes(&self.report),
-            health::routes(&self.report),
+            health::routes(&self.report, &self.access),
             readings::routes(&self.store),
             cmd::routes(&self.commands),
             login::routes(&self.access),
             page::routes(&self.access),
+            qr::routes(),
             data::routes(&self.data),
         ];
         let last = nothing_there.boxed();

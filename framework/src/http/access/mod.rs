@@ -5,6 +5,7 @@
 //! page). Readers of other machines need a token only if `read_token` is configured.
 
 mod guesses;
+mod lan;
 mod proxies;
 mod rules;
 mod sessions;
@@ -22,7 +23,7 @@ use warp::{
 };
 
 pub(super) use self::visitors::{Reading, settle_host};
-use self::{guesses::Guesses, rules::Rules, sessions::Sessions};
+use self::{guesses::Guesses, lan::Lan, rules::Rules, sessions::Sessions};
 use super::{ApiError, Peer};
 use crate::{ServerConfig, tls::Tls};
 
@@ -121,6 +122,11 @@ impl Access {
                 "another machine needs a token to read: send `Authorization: Bearer …`, or log in at /login",
             )),
         }
+    }
+
+    /// Returns where other machines reach the page, and whether they may read there.
+    pub(super) fn lan(&self) -> Lan {
+        Lan::of(&self.rules())
     }
 
     /// Returns whether a browser has logged in.

@@ -1,6 +1,6 @@
 //! Rules of one configuration. They are made anew whenever it changes, and keep nothing of a client.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use warp::http::{HeaderMap, HeaderValue, header};
 
@@ -27,6 +27,8 @@ const LOGIN: &str = "default-src 'none'; script-src 'self'; style-src 'self'; im
 pub(super) struct Rules {
     pub(super) token: Option<Secret>,
     pub(super) read_token: Option<Secret>,
+    pub(super) scheme: &'static str,
+    pub(super) listen: SocketAddr,
     pub(super) allow_get_commands: bool,
     pub(super) visitors: Visitors,
     pub(super) page_policy: HeaderValue,
@@ -47,6 +49,8 @@ impl Rules {
         Self {
             token: server.token.clone(),
             read_token: server.read_token.clone(),
+            scheme: server.scheme(),
+            listen: server.listen,
             allow_get_commands: server.allow_get_commands,
             visitors: Visitors::new(server),
             page_policy: policy(PAGE),

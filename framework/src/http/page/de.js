@@ -33,6 +33,7 @@ export default {
   // Setup
   setup: 'Einrichtung',
   add: 'Hinzufügen oder ändern …',
+  log_out: 'Abmelden',
   role: 'Rolle',
   role_grid: 'Netzanschluss',
   role_production: 'Erzeugung',

@@ -33,6 +33,7 @@ export default {
   // Setup
   setup: 'Setup',
   add: 'Add or change …',
+  log_out: 'Log out',
   role: 'Role',
   role_grid: 'Grid connection',
   role_production: 'Production',

@@ -1,11 +1,12 @@
 // Sources: the status of each one, all its readings, and its commands.
 
 import { form } from './command.js';
-import { elements, h, on, say, set, show, write } from './dom.js';
+import { button, elements, h, on, say, set, show, write } from './dom.js';
 import { age, exact, moment, number } from './format.js';
 import { faultOf, house, nameOf, now, onChange, readingsOf, saidOf, stateOf } from './live.js';
 import { describe, titled, valueOf } from './model.js';
 import { known, t } from './text.js';
+import { keepToken, token } from './token.js';
 
 let view;
 let cards = [];
@@ -17,6 +18,7 @@ const head = {
   program: h('p.hint'),
   journal: h('p.hint', { 'data-test': 'journal' }),
 };
+const leave = button({ 'data-test': 'log-out', hidden: true }, '', logOut);
 
 export function start(section) {
   view = section;
@@ -41,7 +43,7 @@ export function update() {
       return made[i].length ? [title, h('div.cards', elements(made[i]))] : [];
     });
     const add = h('a.button', { href: '#setup', 'data-test': 'add' }, t('add'));
-    view.replaceChildren(h('header.summary', Object.values(head), h('p', add)), ...lists.filter(Boolean));
+    view.replaceChildren(h('header.summary', Object.values(head), h('p.buttons', add, leave)), ...lists.filter(Boolean));
   }
   summary();
   for (const card of cards) card.update();
@@ -73,6 +75,8 @@ export function problems() {
 function summary() {
   const { version, started, journal, sources } = house.health;
   const found = problems();
+  write(leave, t('log_out'));
+  show(leave, Boolean(house.health.session || token()));
   const none = Object.keys(sources).length ? 'all_well' : 'no_source';
   write(head.state, t(house.offlineSince ? 'unreachable' : found.length ? 'some_ill' : none));
   show(head.problems, found.length > 0);
@@ -82,6 +86,19 @@ function summary() {
   const reasons = [journal?.problem, journal?.notice, journal?.clock].filter(Boolean).join('; ');
   const state = `${t('journal')} ${t(`journal_${journal?.state ?? 'none'}`)}${reasons ? `: ${reasons}` : '.'}`;
   say(head.journal, house.offlineSince ? null : state);
+}
+
+// Ends the session, and forgets a token that was typed in here.
+async function logOut() {
+  leave.disabled = true;
+  try {
+    await fetch('logout', { method: 'POST' });
+    keepToken(null);
+    location.reload();
+  } catch {
+    // Without the program there is nothing to log out from; the page says that it cannot be reached.
+    leave.disabled = false;
+  }
 }
 
 // Facts of a source or publisher as pairs: a list whose rows are made once and then only rewritten.

@@ -123,6 +123,7 @@ impl Routes {
         let mut body = json!({
             "needed": is_needed,
             "allowed": true,
+            "lan": self.access.lan(),
             "config": self.setup.files().name(),
             "drop_ins": [],
             "sources": [],

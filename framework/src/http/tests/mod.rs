@@ -8,6 +8,7 @@ mod health;
 mod history;
 mod metrics;
 mod page;
+mod qr;
 mod readers;
 mod readings;
 mod server;

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, path::Path};
 use super::*;
 
 /// All that may be loaded before the first picture, in bytes.
-const LIMIT: usize = 155_000;
+const LIMIT: usize = 160_000;
 /// All that may be loaded when the setup is opened.
 const LATER_LIMIT: usize = 55_000;
 /// Files that are loaded when the setup is opened: one of the languages among them.

@@ -130,6 +130,13 @@ async fn a_browser_logs_in_by_a_form_and_then_reads_with_its_cookie() {
     for path in ["/", "/data", "/readings", "/metrics", "/cmds"] {
         assert_eq!(ask(&setup, "192.168.1.9", &format!("GET {path}"), &cookie).await.status, 200, "{path}");
     }
+    let health = |headers: String| {
+        let setup = &setup;
+        async move { ask(setup, "192.168.1.9", "GET /health?code=200", &headers).await.json() }
+    };
+    assert_eq!(health(cookie.clone()).await["session"], true, "the page offers to log out");
+    assert!(health(String::new()).await.get("session").is_none());
+    assert!(health("Authorization: Bearer r3ader\r\n".to_owned()).await.get("session").is_none());
     // After a restart, and for another client with the same cookie, as a phone changes its address.
     assert_eq!(ask(&setup, "192.168.1.77", "GET /data", &cookie).await.status, 200);
 
