@@ -1,12 +1,18 @@
 //! `/` and `/page`: the live page, embedded in this binary.
 //!
 //! The page is plain HTML, CSS and JavaScript modules, without a build step and without files from elsewhere.
+//! Each file is sent compressed to clients that take gzip.
 //! Its policy (`access`) restricts it: even if a meter's text became markup, no script of it would run or reach another host.
 
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    io::Write as _,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use crc::{CRC_64_XZ, Crc};
+use flate2::{Compression, write::GzEncoder};
 use warp::{
     Filter,
     filters::BoxedFilter,
@@ -19,63 +25,88 @@ use super::{ApiError, access::Access, reply};
 /// File of the page.
 struct Asset {
     name: &'static str,
-    content: &'static [u8],
+    plain: Version,
+    /// Compressed file, made for the first client that takes it; `None` if it is not smaller.
+    gzip: OnceLock<Option<Version>>,
+}
+
+/// Content in one encoding, with the tag of that encoding.
+struct Version {
+    content: Bytes,
     etag: HeaderValue,
 }
 
 macro_rules! assets {
     ($($name:literal),* $(,)?) => {
-        [$(Asset::new($name, include_bytes!(concat!("page/", $name)))),*]
+        vec![$(Asset::new($name, include_bytes!(concat!("page/", $name)))),*]
     };
 }
 
-/// Returns all files of the page; the first one is the page itself.
-fn assets() -> [Asset; 35] {
+/// Returns all files of the page.
+fn assets() -> Vec<Asset> {
     assets![
-        "index.html",
-        "style.css",
-        "parts.css",
-        "icon.svg",
-        "manifest.json",
-        "main.js",
-        "dom.js",
-        "text.js",
-        "token.js",
-        "login.js",
-        "en.js",
-        "de.js",
-        "format.js",
-        "model.js",
-        "live.js",
-        "query.js",
-        "now.js",
-        "today.js",
-        "hour.js",
+        "add.js",
+        "address.js",
+        "bars.js",
         "chart.js",
+        "command.js",
+        "curves.js",
+        "de.js",
+        "dom.js",
+        "en.js",
+        "failure.js",
+        "field.js",
+        "find.js",
+        "format.js",
+        "history.js",
+        "hour.js",
+        "icon.svg",
+        "index.html",
+        "live.js",
+        "login.js",
+        "main.js",
+        "manifest.json",
+        "model.js",
+        "now.js",
+        "parts.css",
         "period.js",
         "plots.js",
-        "history.js",
-        "sources.js",
-        "command.js",
-        "field.js",
-        "setup.js",
-        "setup.css",
-        "setup-en.js",
-        "setup-de.js",
-        "find.js",
-        "add.js",
+        "query.js",
         "saved.js",
+        "scale.js",
+        "setup-de.js",
+        "setup-en.js",
+        "setup.css",
+        "setup.js",
+        "sources.js",
+        "style.css",
+        "text.js",
+        "today.js",
+        "token.js",
         "toml.js",
-        "failure.js",
+        "tooltip.js",
+        "views.js",
     ]
+}
+
+impl Version {
+    fn new(content: Bytes) -> Self {
+        let tag = format!("\"{:016x}\"", Crc::<u64>::new(&CRC_64_XZ).checksum(&content));
+        let etag = HeaderValue::from_maybe_shared(Bytes::from(tag)).expect("hexadecimal digits and quotes");
+        Self { content, etag }
+    }
+
+    fn gzip(&self) -> Option<Self> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&self.content).ok()?;
+        let small = encoder.finish().ok()?;
+        (small.len() < self.content.len()).then(|| Self::new(small.into()))
+    }
 }
 
 impl Asset {
     fn new(name: &'static str, content: &'static [u8]) -> Self {
-        let version = format!("\"{:016x}\"", Crc::<u64>::new(&CRC_64_XZ).checksum(content));
-        let etag =
-            HeaderValue::from_maybe_shared(Bytes::from(version)).expect("hexadecimal digits and quotes");
-        Self { name, content, etag }
+        Self { name, plain: Version::new(Bytes::from_static(content)), gzip: OnceLock::new() }
     }
 
     fn kind(&self) -> HeaderValue {
@@ -89,10 +120,16 @@ impl Asset {
     }
 
     /// Answers with the file, or 304 if the browser has this version.
-    fn answer(&self, known: Option<&str>, access: &Access) -> Response {
-        let mut response = reply::versioned(Bytes::from_static(self.content), &self.etag, known);
+    fn answer(&self, client: &Client, access: &Access) -> Response {
+        let gzip = client.takes_gzip.then(|| self.gzip.get_or_init(|| self.plain.gzip()).as_ref()).flatten();
+        let Version { content, etag } = gzip.unwrap_or(&self.plain);
+        let mut response = reply::versioned(content.clone(), etag, client.known.as_deref());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.kind());
+        if gzip.is_some() {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
         headers.insert(header::CONTENT_SECURITY_POLICY, access.page_policy());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -100,22 +137,53 @@ impl Asset {
     }
 }
 
+/// What a browser has and takes.
+struct Client {
+    /// The `If-None-Match` of its request.
+    known: Option<String>,
+    takes_gzip: bool,
+}
+
+impl Client {
+    fn filter() -> impl Filter<Extract = (Self,), Error = Infallible> + Copy + Send + Sync {
+        let encodings = warp::header::optional("accept-encoding").or(warp::any().map(|| None)).unify();
+        reply::known().and(encodings).map(|known, encodings: Option<String>| Self {
+            known,
+            takes_gzip: encodings.is_some_and(|encodings| takes_gzip(&encodings)),
+        })
+    }
+}
+
+/// Returns whether an `Accept-Encoding` takes gzip (RFC 9110, 12.5.3).
+fn takes_gzip(encodings: &str) -> bool {
+    let weight = |wanted: &str| {
+        encodings.split(',').find_map(|one| {
+            let (name, parameter) = one.split_once(';').unwrap_or((one, "q=1"));
+            let weight = || parameter.trim().split_once('=')?.1.trim().parse::<f32>().ok();
+            name.trim().eq_ignore_ascii_case(wanted).then(|| weight().unwrap_or(0.0))
+        })
+    };
+    weight("gzip").or_else(|| weight("*")).is_some_and(|weight| weight > 0.0)
+}
+
 /// `GET /` and `/page/<file>`. Other methods of `/` are for raspend's clients: see `cmd`.
 pub(super) fn routes(access: &Arc<Access>) -> BoxedFilter<(Response,)> {
-    let assets = Arc::new(assets());
-    let index = warp::path::end().and(warp::get().or(warp::head()).unify()).and(reply::known()).map({
-        let (assets, access) = (Arc::clone(&assets), Arc::clone(access));
-        move |known: Option<String>| assets[0].answer(known.as_deref(), &access)
-    });
-    let access = Arc::clone(access);
-    let file = warp::path::param().and(warp::path::end()).and(warp::method()).and(reply::known());
-    let file = file.map(move |name: String, method: Method, known: Option<String>| {
-        let asset = assets.iter().find(|asset| asset.name == name);
-        match asset {
-            _ if !matches!(method, Method::GET | Method::HEAD) => reply::other_method(&method, reply::READ),
-            Some(asset) => asset.answer(known.as_deref(), &access),
-            None => ApiError::no_such_path().into(),
+    let answer = {
+        let (assets, access) = (assets(), Arc::clone(access));
+        move |name: &str, client: &Client| {
+            let asset = assets.iter().find(|asset| asset.name == name);
+            asset.map_or_else(|| ApiError::no_such_path().into(), |asset| asset.answer(client, &access))
         }
+    };
+    let answer = Arc::new(answer);
+    let index = warp::path::end().and(warp::get().or(warp::head()).unify()).and(Client::filter()).map({
+        let answer = Arc::clone(&answer);
+        move |client: Client| answer("index.html", &client)
+    });
+    let file = warp::path::param().and(warp::path::end()).and(warp::method()).and(Client::filter());
+    let file = file.map(move |name: String, method: Method, client: Client| match method {
+        Method::GET | Method::HEAD => answer(&name, &client),
+        _ => reply::other_method(&method, reply::READ),
     });
     index.or(warp::path("page").and(file)).unify().boxed()
 }

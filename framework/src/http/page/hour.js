@@ -1,9 +1,10 @@
 // The last hour as a small chart beside the big figure.
 
-import { areas, extent, runs } from './chart.js';
+import { areas, runs } from './curves.js';
 import { h, on, s, set, show, table, write } from './dom.js';
 import { power, time } from './format.js';
 import { now } from './live.js';
+import { extent } from './scale.js';
 import { t } from './text.js';
 import { LastHour } from './today.js';
 

@@ -1,56 +1,79 @@
 // Starts the page, and shows one of its views.
 
+import { current } from './address.js';
 import * as command from './command.js';
-import { h, say, set, show, write } from './dom.js';
+import { h, s, say, set, show, write } from './dom.js';
 import { moment } from './format.js';
-import * as past from './history.js';
 import * as live from './live.js';
-import * as now from './now.js';
 import * as sources from './sources.js';
 import { language, t } from './text.js';
 import { takeToken } from './token.js';
+import { ALIASES, VIEWS } from './views.js';
 
-const VIEWS = ['now', 'history', 'sources', 'setup'];
-// The setup belongs to the sources.
-const TABS = { setup: 'sources' };
 const find = (test) => document.querySelector(`[data-test="${test}"]`);
 
 set(document.documentElement, { lang: language });
 for (const element of document.querySelectorAll('[data-text]')) write(element, t(element.dataset.text));
 
-// The setup is loaded when it is opened for the first time. `#find` starts the search at once.
-async function openSetup(isSearch) {
-  if (isSearch) history.replaceState(null, '', '#setup');
-  const view = find('view-setup');
+const alarm = h('i.alarm', { 'data-test': 'alarm', role: 'img', hidden: true });
+const tab = ({ name, icon }) => {
+  const picture = s('svg', { 'aria-hidden': 'true', viewBox: '0 0 24 24' }, s('path', { d: icon }));
+  const attributes = { href: `#${name}`, 'data-test': `nav-${name}` };
+  return h('a', attributes, picture, h('span', t(name)), name === 'sources' ? alarm : null);
+};
+const tabs = new Map(VIEWS.filter(({ icon }) => icon).map((view) => [view.name, tab(view)]));
+document.querySelector('nav').replaceChildren(...tabs.values());
+
+const sections = new Map(
+  VIEWS.map(({ name }) => [name, h(`section.view.${name}`, { 'data-test': `view-${name}`, hidden: true })]),
+);
+document.querySelector('main').replaceChildren(...sections.values());
+
+// Modules of the views that have been started.
+const started = new Map();
+
+// Returns the module of a view, which is loaded when it is shown for the first time.
+async function loaded({ name, load }) {
+  const section = sections.get(name);
   try {
-    const setup = await import('./setup.js');
-    await setup.open(view, isSearch);
+    const module = await load();
+    if (!started.has(name)) {
+      started.set(name, module);
+      section.replaceChildren();
+      module.start(section);
+    }
+    return started.get(name);
   } catch {
-    view.replaceChildren(h('p.banner', { role: 'alert' }, t('unreachable')));
+    section.replaceChildren(h('p.banner', { role: 'alert' }, t('unreachable')));
+    return null;
   }
 }
 
-function navigate() {
+let shown;
+
+async function navigate() {
   takeToken();
-  const name = location.hash.slice(1);
-  const isSearch = name === 'find';
-  const wanted = isSearch ? 'setup' : VIEWS.includes(name) ? name : 'now';
-  for (const name of VIEWS) {
-    show(find(`view-${name}`), name === wanted);
-    if (!TABS[name]) set(find(`nav-${name}`), { 'aria-current': name === (TABS[wanted] ?? wanted) ? 'page' : null });
-  }
-  document.title = `${t(wanted)} – smartmeter`;
-  const open = { now: now.refresh, history: past.open, sources: sources.update, setup: () => openSetup(isSearch) };
-  open[wanted]();
-  scrollTo(0, 0);
+  const address = current();
+  const wanted = ALIASES[address.view] ?? address.view;
+  const view = VIEWS.find(({ name }) => name === wanted) ?? VIEWS[0];
+  for (const [name, section] of sections) show(section, name === view.name);
+  for (const [name, tab] of tabs) set(tab, { 'aria-current': name === (view.tab ?? view.name) ? 'page' : null });
+  document.title = `${t(view.name)} – smartmeter`;
+  if (shown !== view) scrollTo(0, 0);
+  shown = view;
+  const module = started.get(view.name) ?? (await loaded(view));
+  // Another view may have been chosen meanwhile.
+  if (shown === view) module?.open(address);
 }
 
-now.start(find('view-now'));
-past.start(find('view-history'));
-sources.start(find('view-sources'));
+for (const { name, module } of VIEWS) {
+  if (!module) continue;
+  started.set(name, module);
+  module.start(sections.get(name));
+}
 command.start(find('toast'));
 
-const [offline, demo, alarm] = [find('offline'), find('demo'), document.querySelector('.alarm')];
+const [offline, demo] = [find('offline'), find('demo')];
 live.onChange(() => {
   const { offlineSince, health } = live.house;
   say(offline, offlineSince && t('offline', { time: moment(offlineSince, live.now()) }));

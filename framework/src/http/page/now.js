@@ -25,12 +25,13 @@ export function start(section) {
   onRestart(() => {
     shape = '';
     // The totals come a moment later than the numbers.
-    today.refresh(true).then(refresh);
+    today.refresh(true).then(open);
   });
   onResume(() => cards.forEach((card) => card.resume?.()));
 }
 
-export const refresh = () => cards.forEach((card) => card.update());
+// Called when the view is shown.
+export const open = () => cards.forEach((card) => card.update());
 
 // Rebuilds the cards if there are other things to show than before.
 function build() {

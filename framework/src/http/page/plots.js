@@ -2,10 +2,10 @@
 //
 // All take `{subject, period, curve, imports, exports, consumers, before, compared}`: see `read` in history.js.
 
-import { extent } from './chart.js';
 import { amount, guessed, joined, moment, number, percent, power, rounded } from './format.js';
 import { now } from './live.js';
 import { labelOf, titled } from './model.js';
+import { extent } from './scale.js';
 import { t } from './text.js';
 
 const sum = (side) => side.amount.reduce((total, value) => total + (value ?? 0), 0);

@@ -3,6 +3,7 @@
 // Loaded when it is opened for the first time, with its texts and its looks.
 
 import { forms } from './add.js';
+import { replace } from './address.js';
 import { tell } from './command.js';
 import { button, h, on, say, set, show, write } from './dom.js';
 import { mistakesOf } from './failure.js';
@@ -28,10 +29,15 @@ let known = { drop_ins: [], sources: [], publishers: [], ports: [], gpio: [], pl
 let view;
 let parts;
 
-// Called when the view is shown.
-export async function open(section, isSearch) {
+export function start(section) {
   view = section;
-  if (!parts) build();
+  build();
+}
+
+// Called when the view is shown. `#find` starts the search at once, and not again when the page is reloaded.
+export async function open({ view: name }) {
+  const isSearch = name === 'find';
+  if (isSearch) replace({ view: 'setup' });
   await read();
   parts.title.focus();
   if (isSearch && known.allowed) parts.finder.start();

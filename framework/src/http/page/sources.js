@@ -23,13 +23,14 @@ const leave = button({ 'data-test': 'log-out', hidden: true }, '', logOut);
 export function start(section) {
   view = section;
   onChange(() => {
-    if (!view.hidden) update();
+    if (!view.hidden) open();
   });
   // Ages grow also without events.
-  setInterval(() => !view.hidden && !document.hidden && update(), 1000);
+  setInterval(() => !view.hidden && !document.hidden && open(), 1000);
 }
 
-export function update() {
+// Called when the view is shown, and when something has changed.
+export function open() {
   if (!house.health) return;
   const groups = { sources: source, publishers: publisher, endpoints: endpoint };
   const names = Object.keys(groups).map((group) => Object.keys(house.health[group]));

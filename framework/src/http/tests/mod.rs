@@ -140,6 +140,18 @@ impl Running {
         .await
     }
 
+    /// Returns the head of an answer, and a body that need not be text.
+    async fn get_bytes(&self, path: &str, headers: &str) -> (Answer, Vec<u8>) {
+        let mut client = self.connect().await;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.address);
+        client.0.write_all(request.as_bytes()).await.unwrap();
+        let mut head = client.rest().await;
+        let end = head.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let body = head.split_off(end);
+        (Answer::parse(&head), body)
+    }
+
     async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, "").await
     }
