@@ -80,6 +80,7 @@ pub use self::{
         Listed, ReadError, View,
         consumption::{Amount, Per},
         history::{History, Spanned, Step},
+        register::{Register, Registered, Swap},
         series::Series,
     },
     series::{Sample, SeriesName},

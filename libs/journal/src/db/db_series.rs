@@ -116,7 +116,7 @@ impl<'v> DbSeries<'v> {
     }
 
     /// Returns the start of the last minute with a reading that begins before a second.
-    fn last_minute_before(&self, second: i64) -> rusqlite::Result<Option<i64>> {
+    pub(crate) fn last_minute_before(&self, second: i64) -> rusqlite::Result<Option<i64>> {
         let mut minute = self.statement(MINUTE)?;
         let mut before = second;
         while let Some(quarter) = self.quarter_before(before)? {

@@ -80,13 +80,7 @@ impl Series<'_> {
     /// Returns [`ReadError::BadRequest`] if the series is not a counter or there are too many periods.
     pub fn consumption(&self, from: Micros, to: Micros, per: Per) -> Result<Vec<Amount>, ReadError> {
         check_range(from, to)?;
-        let Some(counter) = Counter::of(&self.meaning()) else {
-            let (name, unit) = (&self.name.name, &self.name.unit);
-            let unit = if unit.is_empty() { "has no unit".into() } else { format!("has the unit `{unit}`") };
-            let message =
-                format!("`{name}` is not a counter, it {unit}: `per` needs one, such as of energy or volume");
-            return Err(ReadError::BadRequest(message));
-        };
+        let counter = self.counter()?;
         let fits = |span: Span| span.count(from, to) <= MAX_PERIODS;
         let (_, _, span) = PERIODS[per as usize];
         if !fits(span) {
@@ -105,6 +99,33 @@ impl Series<'_> {
         let periods = ends.iter().zip(ends.iter().skip(1));
         let periods = periods.map(|(start, end)| ledger.amount(start, end, extent));
         Ok(periods.collect())
+    }
+}
+
+impl Series<'_> {
+    /// Returns the counter.
+    pub(crate) fn counter(&self) -> Result<Counter, ReadError> {
+        Counter::of(&self.meaning()).ok_or_else(|| {
+            let (name, unit) = (&self.name.name, &self.name.unit);
+            let unit = if unit.is_empty() { "has no unit".into() } else { format!("has the unit `{unit}`") };
+            let message =
+                format!("`{name}` is not a counter, it {unit}: `per` needs one, such as of energy or volume");
+            ReadError::BadRequest(message)
+        })
+    }
+
+    /// Returns whether nothing was read between two quarters for longer than is usual around there: two and a half
+    /// times the median of the distances of quarters with readings.
+    pub(crate) fn is_gap(&self, before: i64, after: i64) -> Result<bool, ReadError> {
+        let is_long = |usual: i64| (after - before) * 2 > usual * 5;
+        if !is_long(Quarter::SECONDS) {
+            return Ok(false);
+        }
+        let (old, new) = self.quarters_around(before, after, NEIGHBOURS)?;
+        let pairs = old.windows(2).chain(new.windows(2));
+        let mut distances: Vec<_> = pairs.map(|pair| pair[1] - pair[0]).collect();
+        distances.sort_unstable();
+        Ok(is_long(distances.get(distances.len() / 2).copied().unwrap_or(Quarter::SECONDS)))
     }
 }
 
@@ -217,27 +238,13 @@ impl<'s> Ledger<'s> {
             let stretch = (before.end(), after.start);
             let is_gap = match known {
                 Some((of, is_gap)) if of == stretch => is_gap,
-                _ => before.count.min(after.count) >= OFTEN || self.is_gap(before.start, after.start)?,
+                _ => before.count.min(after.count) >= OFTEN || self.series.is_gap(before.start, after.start)?,
             };
             known = Some((stretch, is_gap));
             let share = (at - stretch.0) as f64 / (stretch.1 - stretch.0).max(1) as f64;
             Ok(End { at, total: Some(low + (high - low) * share), gap: Some(stretch).filter(|_| is_gap) })
         };
         edges.iter().map(end).collect()
-    }
-
-    /// Returns whether nothing was read between two quarters for longer than is usual around there: two and a half
-    /// times the median of the distances of quarters with readings.
-    fn is_gap(&self, before: i64, after: i64) -> Result<bool, ReadError> {
-        let is_long = |usual: i64| (after - before) * 2 > usual * 5;
-        if !is_long(Quarter::SECONDS) {
-            return Ok(false);
-        }
-        let (old, new) = self.series.quarters_around(before, after, NEIGHBOURS)?;
-        let pairs = old.windows(2).chain(new.windows(2));
-        let mut distances: Vec<_> = pairs.map(|pair| pair[1] - pair[0]).collect();
-        distances.sort_unstable();
-        Ok(is_long(distances.get(distances.len() / 2).copied().unwrap_or(Quarter::SECONDS)))
     }
 
     fn amount(&self, start: &End, end: &End, extent: Option<(Micros, Micros)>) -> Amount {

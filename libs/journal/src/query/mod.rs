@@ -4,6 +4,7 @@ pub(crate) mod consumption;
 pub(crate) mod history;
 pub(crate) mod readers;
 pub(crate) mod recent;
+pub(crate) mod register;
 pub(crate) mod series;
 #[cfg(test)]
 mod tests;

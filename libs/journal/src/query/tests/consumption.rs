@@ -34,17 +34,17 @@ fn shown(amounts: &[Amount]) -> Vec<String> {
     amounts.iter().map(show).collect()
 }
 
-fn energy() -> crate::SeriesName {
+pub(super) fn energy() -> crate::SeriesName {
     named("d0", "E", "kWh")
 }
 
 /// A reading a minute with 10 Wh between two, from `number` on.
-fn steady(from: Micros, minutes: i64, number: i64) -> Vec<Sample> {
+pub(super) fn steady(from: Micros, minutes: i64, number: i64) -> Vec<Sample> {
     (0..minutes).map(|i| sample(from + i * 60 * SECOND, number + 10 * i)).collect()
 }
 
 /// All of it stored, all of it recent, and half of each.
-fn households(samples: &[Sample], sets: &[CounterSet]) -> Vec<Household> {
+pub(super) fn households(samples: &[Sample], sets: &[CounterSet]) -> Vec<Household> {
     let cut = |cut: usize| {
         let mut household = Household::new();
         let (old, new) = samples.split_at(cut);

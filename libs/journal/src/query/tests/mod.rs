@@ -3,4 +3,5 @@
 
 mod consumption;
 mod history;
+mod register;
 mod view;
