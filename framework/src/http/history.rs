@@ -2,7 +2,7 @@
 //!
 //! The journal is read on threads that may block, a few at a time, so that no query holds up `/data`.
 
-use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Instant};
+use std::{net::Ipv4Addr, sync::Arc, time::Instant};
 
 use warp::{Filter, filters::BoxedFilter, http::StatusCode, path::Tail, reply::Response};
 
@@ -11,13 +11,13 @@ use super::{
     chunks::{self, Chunks},
     columns::{self, Format, Head},
     connections::network,
+    parameters::{Day, Parameters, moment},
     reply,
     turns::Turns,
 };
 use crate::{
-    Store, Timestamp,
-    journal::{Journal, Per, ReadError, Step, View, parse_time},
-    table::quoted,
+    Store,
+    journal::{Journal, Listed, Per, ReadError, Step, View},
 };
 
 const PARAMETERS: [&str; 6] = ["from", "to", "step", "per", "format", "unit"];
@@ -62,6 +62,11 @@ impl History {
         Self { journal, store, turns: Turns::default() }
     }
 
+    /// Returns the newest readings.
+    pub(super) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
     /// Answers with what `ask` writes.
     pub(super) async fn answer(
         &self,
@@ -98,9 +103,15 @@ impl From<ReadError> for ApiError {
 }
 
 /// Returns all series, and the time since when every reading is kept.
+fn series(view: &View<'_>, out: &mut Chunks, store: &Store) -> Result<(), ReadError> {
+    columns::series(out, &listed(view, store)?, store, view.raw_from()?);
+    Ok(())
+}
+
+/// Returns all series.
 ///
 /// The newest reading tells more of a series than the journal, which keeps the short form of its code.
-fn series(view: &View<'_>, out: &mut Chunks, store: &Store) -> Result<(), ReadError> {
+pub(super) fn listed(view: &View<'_>, store: &Store) -> Result<Vec<Listed>, ReadError> {
     let mut all = view.series()?;
     for listed in &mut all {
         let name = &listed.name;
@@ -112,8 +123,7 @@ fn series(view: &View<'_>, out: &mut Chunks, store: &Store) -> Result<(), ReadEr
             listed.meaning = reading.meaning();
         }
     }
-    columns::series(out, &all, store, view.raw_from()?);
-    Ok(())
+    Ok(all)
 }
 
 /// Query for one series.
@@ -135,26 +145,17 @@ impl Question {
         let [section, name] = &names[..] else {
             return Err(ApiError::not_found("expected /history/<source>/<name>: see /series"));
         };
-        let mut given = HashMap::new();
-        for (key, value) in query {
-            let Some(known) = PARAMETERS.into_iter().find(|known| *known == key) else {
-                let known = quoted(PARAMETERS);
-                return Err(ApiError::bad_request(format!("unknown parameter `{key}`: expected {known}")));
-            };
-            if given.insert(known, value).is_some() {
-                return Err(ApiError::bad_request(format!("duplicate parameter `{known}`")));
-            }
-        }
+        let mut given = Parameters::parse(query, &PARAMETERS)?;
         let per = |word: &str| Per::ALL.into_iter().find(|per| per.word() == word);
         let question = Self {
             section: section.to_string(),
             name: name.to_string(),
-            step: one_of(&given, "step", Step::named, Step::words())?,
-            per: one_of(&given, "per", per, Per::ALL.map(Per::word))?,
-            format: one_of(&given, "format", Format::named, ["json", "csv"])?.unwrap_or_default(),
-            from: given.remove("from"),
-            to: given.remove("to"),
-            unit: given.remove("unit"),
+            step: given.one_of("step", Step::named, Step::words())?,
+            per: given.one_of("per", per, Per::ALL.map(Per::word))?,
+            format: given.one_of("format", Format::named, ["json", "csv"])?.unwrap_or_default(),
+            from: given.take("from"),
+            to: given.take("to"),
+            unit: given.take("unit"),
         };
         if question.per.is_some() && question.step.is_some() {
             let message = "`step` (readings) and `per` (consumption) exclude each other";
@@ -164,11 +165,8 @@ impl Question {
     }
 
     fn answer(self, view: &View<'_>, out: &mut Chunks) -> Result<(), ReadError> {
-        let now = Timestamp::now().to_zoned(view.zone.clone());
-        let read = |key: &str, text: Option<String>, default: &str| {
-            let moment = parse_time(text.as_deref().unwrap_or(default), &now);
-            let moment = moment.map_err(|error| ReadError::BadRequest(format!("`{key}`: {error}")))?;
-            Ok::<_, ReadError>(moment.as_microsecond())
+        let read = |key, text: Option<String>, default| {
+            moment(view, key, text.as_deref().unwrap_or(default), Day::Begin)
         };
         let (from, to) = (read("from", self.from, "-24h")?, read("to", self.to, "now")?);
         let series = view.find(&self.section, &self.name, self.unit.as_deref())?;
@@ -190,16 +188,4 @@ impl Question {
             head.write(out, self.format, history.about, |visit| history.spans(visit))
         }
     }
-}
-
-/// Returns the value of a parameter, or an error that lists the valid ones.
-fn one_of<T>(
-    given: &HashMap<&str, String>,
-    key: &str,
-    named: impl Fn(&str) -> Option<T>,
-    words: impl IntoIterator<Item = &'static str>,
-) -> Result<Option<T>, ApiError> {
-    let Some(word) = given.get(key) else { return Ok(None) };
-    let wrong = || ApiError::bad_request(format!("`{key}` is `{word}`: expected {}", quoted(words)));
-    named(word).map(Some).ok_or_else(wrong)
 }

@@ -13,6 +13,7 @@
 //! | `GET /qr` | the page's address as a QR code | `qr` |
 //! | `GET /login`, `POST /login`, `POST /logout` | a session in place of the token | `login`, after `access` |
 //! | `GET /series`, `/history/<source>/<name>` | recorded readings | `history`, `columns` |
+//! | `GET /registers` | what the counters showed at a moment | `registers` |
 //!
 //! warp's filters route and parse the requests. `server` drives them over hyper, because warp's own server has neither
 //! timeouts nor a limit of connections. A request that is not HTTP gets hyper's own answer: 400 or 431 without a body.
@@ -35,8 +36,10 @@ mod login;
 mod memory;
 mod metrics;
 mod page;
+mod parameters;
 mod qr;
 mod readings;
+mod registers;
 mod reply;
 mod server;
 mod setup;
@@ -188,6 +191,7 @@ impl Api {
         let setup = self.setup.as_ref().map(|setup| setup::routes(setup, &self.access, stop.clone()));
         let routes = [
             history::routes(&self.history),
+            registers::routes(&self.history),
             events::routes(Arc::clone(&self.store), &self.limits, stop),
             metrics::routes(&self.report),
             health::routes(&self.report, &self.access),

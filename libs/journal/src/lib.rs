@@ -89,7 +89,7 @@ pub use self::{
         Micros, SECOND,
         clock_source::{ClockReading, ClockSource},
         span::utc,
-        time_spec::parse_time,
+        time_spec::{parse_end, parse_time},
     },
     transfer::{Archive, Import, Imported, Labels, Selection, Summary, TransferError},
     wal::{

@@ -11,6 +11,7 @@ mod page;
 mod qr;
 mod readers;
 mod readings;
+mod registers;
 mod server;
 mod tls;
 mod visitors;

@@ -238,7 +238,9 @@ impl<'s> Ledger<'s> {
             let stretch = (before.end(), after.start);
             let is_gap = match known {
                 Some((of, is_gap)) if of == stretch => is_gap,
-                _ => before.count.min(after.count) >= OFTEN || self.series.is_gap(before.start, after.start)?,
+                _ => {
+                    before.count.min(after.count) >= OFTEN || self.series.is_gap(before.start, after.start)?
+                }
             };
             known = Some((stretch, is_gap));
             let share = (at - stretch.0) as f64 / (stretch.1 - stretch.0).max(1) as f64;

@@ -30,6 +30,18 @@ pub fn parse_time(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     }
 }
 
+/// Parses a time as [`parse_time`] does, but a date is the moment at which it ends.
+///
+/// # Errors
+/// Returns a message with the forms that are understood.
+pub fn parse_end(text: &str, now: &Zoned) -> Result<Timestamp, String> {
+    let begin = parse_time(text, now)?;
+    let text = text.trim();
+    let date = text.parse::<civil::Date>().ok().filter(|_| text.len() <= DATE);
+    let end = date.and_then(|date| date.tomorrow().ok()?.to_zoned(now.time_zone().clone()).ok());
+    Ok(end.map_or(begin, |end| end.timestamp()))
+}
+
 fn read(text: &str, now: &Zoned) -> Option<Timestamp> {
     if text == "now" {
         return Some(now.timestamp());
@@ -117,6 +129,19 @@ mod tests {
         ] {
             assert_eq!(parse_time(text, &now()), Ok(expected.parse().unwrap()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_date_ends_at_the_next_midnight() {
+        for (text, expected) in [
+            ("2026-12-31", "2026-12-31T23:00:00Z"),
+            ("2026-10-25", "2026-10-25T23:00:00Z"), // 25 hours
+            ("2026-12-31T00:00", "2026-12-30T23:00:00Z"),
+            ("now", "2026-11-23T12:00:00Z"),
+        ] {
+            assert_eq!(parse_end(text, &now()), Ok(expected.parse().unwrap()), "{text}");
+        }
+        assert!(parse_end("2026-02-30", &now()).is_err());
     }
 
     #[test]
