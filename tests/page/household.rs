@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use simulator::Pty;
 use tempfile::TempDir;
 
+use super::pv_house;
 use crate::{
     browser::Browser,
     program::{
@@ -30,29 +31,30 @@ pub const IMAGE: &str = "<img src=x onerror=document.title=1>";
 /// The meter's counters at the end of the recorded year, in kWh.
 pub const IMPORT: f64 = 4457.0;
 pub const EXPORT: f64 = 2713.0;
-const COUNT: f64 = 1206.0;
+/// The heat pump's counter at that moment, in kWh.
+pub const COUNT: f64 = 1206.0;
 
-/// Puts a journal with a recorded year into `state`. It is imported once by the first test that needs it; a lock makes
-/// the others wait, also where each test is a process of its own.
-fn record_year(state: &Path) {
+/// Puts a recorded journal into `state`: one of `record`, with the CSV up to a moment. It is imported once by the first
+/// test that needs it; a lock makes the others wait, also where each test is a process of its own.
+fn put_recorded(state: &Path, name: &str, end: i64, record: impl Fn(i64) -> String) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let lock = File::create(folder.join("page-year.lock")).unwrap();
+    let lock = File::create(folder.join(format!("{name}.lock"))).unwrap();
     lock.lock().unwrap();
-    let end = (Timestamp::now().as_second() / 900 - 1) * 900;
-    let (recorded, cache) = (format!("page-year-{end}.db"), folder.join("page-year"));
+    let (recorded, cache) = (format!("{name}-{end}.db"), folder.join(name));
     let written_at = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
     let program = written_at(Path::new(env!("CARGO_BIN_EXE_smartmeter")));
     if written_at(&cache.join(&recorded)).is_none_or(|time| Some(time) < program) {
         let _ = fs::remove_dir_all(&cache);
         fs::create_dir(&cache).unwrap();
         let journal = Journal::new();
-        let output = journal.run("import", &[], &year(end), Some(ZONE));
+        let rows = record(end);
+        let output = journal.run("import", &[], &rows, Some(ZONE));
         assert!(output.status.success(), "{}", errors(&output));
         // No import takes such names, but an older journal may have them.
         let database = journal.database();
         for (plain, markup) in [("script", SCRIPT), ("image", IMAGE)] {
             let renamed = database.execute("UPDATE section SET name = ?2 WHERE name = ?1", [plain, markup]);
-            assert_eq!(renamed, Ok(1));
+            assert_eq!(renamed, Ok(usize::from(rows.contains(&format!(",{plain},")))));
         }
         // The last connection writes everything into the file that is copied.
         drop(database);
@@ -65,7 +67,7 @@ fn record_year(state: &Path) {
 }
 
 /// CSV of a year: a row each quarter of an hour in the last week, up to a few minutes ago, and each two hours before.
-/// There is sun by day, a heat pump in winter, and two sources that `record_year` renames.
+/// There is sun by day, a heat pump in winter, and two sources that `put_recorded` renames.
 fn year(end: i64) -> String {
     let week = end - 8 * 86_400;
     let moments = (end - 365 * 86_400..week).step_by(7200).chain((week..=end).step_by(900));
@@ -116,6 +118,8 @@ fn year(end: i64) -> String {
 pub struct Plan<'a> {
     /// Whether the journal has a recorded year.
     pub year: bool,
+    /// Whether it is the house with photovoltaics (see `pv_house`), which has recorded fourteen months.
+    pub pv: bool,
     /// CSV that the journal has recorded, in place of the year.
     pub recorded: &'a str,
     /// More keys of `[server]`.
@@ -141,7 +145,7 @@ impl Household {
     pub fn start(plan: &Plan<'_>) -> Self {
         let household = Self::silent(plan);
         household.send(&reading(458.9));
-        if plan.year {
+        if plan.year || plan.pv {
             // The count goes on where the recorded year ends. Its start at 0 must be recorded first.
             household.program().until("/data", "there", |data| data[CONSUMER].is_object());
             let count = format!("{{\"name\": \"set_s0\", \"args\": {{\"value\": {COUNT}}}}}");
@@ -158,7 +162,11 @@ impl Household {
         let (meter, adapter) = (line(), line());
         let state = folder.path().join("state");
         if plan.year {
-            record_year(&state);
+            put_recorded(&state, "page-year", pv_house::last_quarter(), year);
+        }
+        let more = if plan.pv { pv_house::sources() } else { String::new() };
+        if plan.pv {
+            put_recorded(&state, "page-pv", pv_house::end(), pv_house::csv);
         }
         if !plan.recorded.is_empty() {
             let journal = Journal::new();
@@ -169,7 +177,7 @@ impl Household {
         }
         let port = test_servers::free_port();
         let text = format!(
-            "[server]\nlisten = \"127.0.0.1:{port}\"\nstate_dir = \"{}\"\n{}\n{}{}\n{}{}",
+            "[server]\nlisten = \"127.0.0.1:{port}\"\nstate_dir = \"{}\"\n{}\n{}{}\n{}{more}{}",
             state.display(),
             plan.server,
             d0(METER, meter.path()),

@@ -23,6 +23,7 @@ mod now;
 #[path = "../program/mod.rs"]
 mod program;
 mod proxy;
+mod pv_house;
 mod setup;
 mod truth;
 
@@ -40,6 +41,7 @@ fn main() {
         truth::TESTS,
         charts::TESTS,
         figures::TESTS,
+        pv_house::TESTS,
         setup::TESTS,
     ]
     .concat();
