@@ -108,6 +108,20 @@ impl Manager {
         (other, journal)
     }
 
+    /// Starts the program with a socket of an earlier run, and another address. Returns it, and the socket's name.
+    fn restart_at(&self, listen: &str, kept: TcpListener) -> (Child, String) {
+        let state = self.path("state");
+        let text = format!("[server]\nlisten = \"{listen}\"\nstate_dir = \"{}\"\n", state.display());
+        fs::write(self.path("config.toml"), text).unwrap();
+        let name = format!("listen-{}", kept.local_addr().unwrap()).replace(':', "_");
+        let run = "LISTEN_PID=$$ exec \"$0\" --config \"$1\" 3<&0 </dev/null";
+        let mut command = Command::new("sh");
+        command.args(["-c", run, env!("CARGO_BIN_EXE_smartmeter")]).arg(self.path("config.toml"));
+        command.envs(self.env(None)).env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", &name);
+        command.stdin(OwnedFd::from(kept)).stderr(fs::File::create(self.path("log")).unwrap());
+        (command.spawn().unwrap(), name)
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap()
     }
@@ -308,17 +322,7 @@ fn a_kept_socket_whose_address_is_no_longer_configured_is_given_back() {
     let (old, new) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
     let (was, is) = (old.local_addr().unwrap(), new.local_addr().unwrap());
     drop(new);
-    let state = manager.path("state");
-    let text = format!("[server]\nlisten = \"{is}\"\nstate_dir = \"{}\"\n", state.display());
-    fs::write(manager.path("config.toml"), text).unwrap();
-    let run = "LISTEN_PID=$$ exec \"$0\" --config \"$1\" 3<&0 </dev/null";
-    let mut command = Command::new("sh");
-    command.args(["-c", run, env!("CARGO_BIN_EXE_smartmeter")]).arg(manager.path("config.toml"));
-    let name = format!("listen-{was}").replace(':', "_");
-    command.envs(manager.env(None)).env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", &name);
-    command.stdin(OwnedFd::from(old)).stderr(fs::File::create(manager.path("log")).unwrap());
-    let mut program = command.spawn().unwrap();
-    drop(command); // it has the old socket, too
+    let (mut program, name) = manager.restart_at(&is.to_string(), old);
     let removed = manager.until("FDSTOREREMOVE=1");
     assert!(removed.text.contains(&format!("FDNAME={name}")), "{}", removed.text);
     manager.until("READY=1");
@@ -326,6 +330,32 @@ fn a_kept_socket_whose_address_is_no_longer_configured_is_given_back() {
     assert!(TcpStream::connect(is).is_ok());
     program.kill().unwrap();
     program.wait().unwrap();
+}
+
+#[test]
+fn a_restart_with_an_address_that_includes_a_kept_sockets_own_listens_there() {
+    for (was, is) in [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1")] {
+        let manager = Manager::new();
+        let old = TcpListener::bind((was, 0)).unwrap();
+        let port = old.local_addr().unwrap().port();
+        // systemd's own; the program cannot close it.
+        let systemds = old.try_clone().unwrap();
+        let (mut program, name) = manager.restart_at(&format!("{is}:{port}"), old);
+        let removed = manager.until("FDSTOREREMOVE=1");
+        assert!(removed.text.contains(&format!("FDNAME={name}")), "{}", removed.text);
+        let kept = manager.until("FDSTORE=1");
+        assert!(kept.text.contains(&format!("FDNAME=listen-{is}_{port}")), "{}", kept.text);
+        manager.until("READY=1");
+        let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        client.write_all(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1."), "{answer}\n{}", manager.log());
+        program.kill().unwrap();
+        program.wait().unwrap();
+        drop(systemds);
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@ pub fn listen(address: SocketAddr, keys: &str) -> io::Result<TcpListener> {
     if let Some(listener) = sockets::take(address) {
         return Ok(listener);
     }
-    let listener = TcpListener::bind(address).map_err(|error| {
+    let listener = bind(address).map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 let other =
@@ -95,6 +95,18 @@ pub fn listen(address: SocketAddr, keys: &str) -> io::Result<TcpListener> {
     })?;
     sockets::keep(address, &listener);
     Ok(listener)
+}
+
+/// Binds an address. A socket that systemd kept for an address of an earlier run may be in its way: `127.0.0.1:8080` is in
+/// that of `0.0.0.0:8080`. systemd has it open as well, so that closing it here would not be enough.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).or_else(|error| {
+        if error.kind() != io::ErrorKind::AddrInUse {
+            return Err(error);
+        }
+        sockets::take_in_way(address).iter().for_each(close);
+        TcpListener::bind(address)
+    })
 }
 
 /// Returns the program that listens on a TCP port, if this user can see it in `/proc` (proc(5)).

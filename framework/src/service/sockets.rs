@@ -11,6 +11,7 @@ use listenfd::ListenFd;
 use tracing::{debug, warn};
 
 use super::notify;
+use crate::config::clash;
 
 /// First bytes of the name of each socket that this program has given to systemd.
 const OURS: &str = "listen-";
@@ -52,6 +53,14 @@ pub(super) fn take(address: SocketAddr) -> Option<TcpListener> {
     let socket = passed.swap_remove(at);
     debug!("listening on {address} with the socket `{}` from systemd", socket.name);
     Some(socket.listener)
+}
+
+/// Returns the sockets of earlier runs that keep this program from listening at an address.
+pub(super) fn take_in_way(address: SocketAddr) -> Vec<TcpListener> {
+    let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let in_way =
+        passed.extract_if(.., |socket| socket.name.starts_with(OURS) && clash(socket.address, address));
+    in_way.map(|socket| socket.listener).collect()
 }
 
 /// Has systemd keep a socket over restarts. One on a port of the system's choice would not be found again.
