@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    config_file::ConfigFile, decode, demo, failure::Failure, health, probe, record, run, setup, token,
+    config_file::ConfigFile, decode, demo, failure::Failure, health, log, probe, record, run, setup, token,
     transfer,
 };
 
@@ -104,7 +104,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = write!(io::stderr(), "{failure}");
+            log::write_error(&failure.to_string());
             failure.status()
         }
     }

@@ -21,6 +21,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that wait at most: an hour's worth, if nobody reads them.
 const QUEUE: usize = 1000;
+/// Priority of an error in syslog and sd-daemon(3).
+const ERROR: &str = "<3>";
 /// Longest wait for standard error at the end of the program.
 const END_LIMIT: Duration = Duration::from_millis(200);
 
@@ -74,6 +76,23 @@ fn write_all(lines: &Receiver<Entry>) {
     }
 }
 
+/// Writes the reason for the end of a command. systemd's journal shows it among the errors, also where `ExecReload=` has run
+/// the command.
+pub(crate) fn write_error(text: &str) {
+    let priority = if is_journal() { ERROR } else { "" };
+    let _ = io::stderr().write_all(&prefixed(text.as_bytes(), priority));
+}
+
+/// Returns the lines with a priority before each: the journal takes each one for an entry of its own.
+fn prefixed(text: &[u8], priority: &str) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(text.len() + priority.len());
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        lines.extend_from_slice(priority.as_bytes());
+        lines.extend_from_slice(line);
+    }
+    lines
+}
+
 /// Returns whether standard error is systemd's journal: `JOURNAL_STREAM` has its device and inode (systemd.exec(5)).
 /// A child process whose standard error goes elsewhere inherits the variable.
 fn is_journal() -> bool {
@@ -97,10 +116,9 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 
     fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line<'a> {
-        // Priorities of syslog, as in sd-daemon(3).
         let priority = match *meta.level() {
             _ if !self.is_journal => "",
-            Level::ERROR => "<3>",
+            Level::ERROR => ERROR,
             Level::WARN => "<4>",
             Level::INFO => "<6>",
             _ => "<7>",
@@ -116,13 +134,7 @@ struct Line<'a> {
 
 impl Write for Line<'_> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        let mut entry = Vec::with_capacity(text.len() + self.priority.len());
-        // The journal takes each line of a message for an entry of its own.
-        for line in text.split_inclusive(|&byte| byte == b'\n') {
-            entry.extend_from_slice(self.priority.as_bytes());
-            entry.extend_from_slice(line);
-        }
-        if self.lines.queue.try_send(Entry::Line(entry)).is_err() {
+        if self.lines.queue.try_send(Entry::Line(prefixed(text, self.priority))).is_err() {
             LOG_LINES_DROPPED.fetch_add(1, Relaxed);
         }
         Ok(text.len())

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Write as _},
     os::unix::fs::MetadataExt as _,
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -94,5 +94,25 @@ fn lines_for_systemds_journal_have_its_priorities() {
                 "{text}"
             );
         }
+    }
+}
+
+#[test]
+fn mistakes_in_the_configuration_are_errors_in_systemds_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, log) = (folder.path().join("config.toml"), folder.path().join("log"));
+    fs::write(&config, "[sources.meter]\nplugin = \"d0\"\nport = \"/dev/null\"\nnonsense = 1\n").unwrap();
+    let file = File::create(&log).unwrap();
+    let found = file.metadata().unwrap();
+    for command in [&["check"][..], &[]] {
+        file.set_len(0).unwrap();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_smartmeter"));
+        program.args(command).arg("--config").arg(&config);
+        program.env("JOURNAL_STREAM", format!("{}:{}", found.dev(), found.ino()));
+        let status = program.stderr(File::options().append(true).open(&log).unwrap()).status().unwrap();
+        assert_eq!(status.code(), Some(2));
+        let text = fs::read_to_string(&log).unwrap();
+        assert!(text.contains("unknown key `nonsense`"), "{text}");
+        assert!(text.lines().all(|line| line.starts_with("<3>")), "{text}");
     }
 }
