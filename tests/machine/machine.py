@@ -95,6 +95,7 @@ class Guest:
             listener.bind(("127.0.0.1", 0))
             self.port = listener.getsockname()[1]
         self.boots = self.requests = 0
+        self.small_kernel = False
         self.meter_port = "/dev/ttyS1" if options.arch == "amd64" else "/dev/ttyAMA0"
 
     def command(self, kernel_options, rtc):
@@ -107,10 +108,12 @@ class Guest:
         else:
             machine = ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a53"]
             serial += ["-serial", "chardev:meter", "-device", "pci-serial,chardev=console"]
+        kernel = ["-kernel", f"{files}/vmlinuz", "-initrd", f"{files}/initrd"]
+        if self.small_kernel:
+            kernel = ["-kernel", f"{files}/vmlinuz-small"]
         return [
             *machine, "-accel", "kvm" if options.kvm else "tcg", "-m", str(self.memory), "-smp", "1", "-nodefaults",
-            "-display", "none", "-no-reboot", "-rtc", f"base={rtc}", "-kernel", f"{files}/vmlinuz", "-initrd",
-            f"{files}/initrd", "-append", f"root=/dev/vda console=ttyS0 panic=-1 net.ifnames=0 mitigations=off no_timer_check {QUICKER} {kernel_options}", *serial,
+            "-display", "none", "-no-reboot", "-rtc", f"base={rtc}", *kernel, "-append", f"root=/dev/vda console=ttyS0 panic=-1 net.ifnames=0 mitigations=off no_timer_check {QUICKER} {kernel_options}", *serial,
             "-drive", f"file={self.root},if=none,id=root", "-device", "virtio-blk-pci,drive=root",
             "-drive", f"file=nbd+unix:///?socket={folder}/disk.sock,format=raw,if=none,id=state",
             "-device", "virtio-blk-pci,drive=state",
