@@ -17,6 +17,7 @@ mod commands;
 mod figures;
 mod history;
 mod household;
+mod languages;
 mod looks;
 mod nginx;
 mod now;
@@ -43,6 +44,7 @@ fn main() {
         figures::TESTS,
         pv_house::TESTS,
         setup::TESTS,
+        languages::TESTS,
     ]
     .concat();
     let in_browser = tests.into_iter().map(|test| (test, &[][..]));

@@ -1,6 +1,6 @@
 // Setup: the search for meters, further sources and publishers, names and roles, and the files that this page wrote.
 //
-// Loaded when it is opened for the first time, with its texts and its looks.
+// Loaded when it is opened for the first time, with its looks.
 
 import { forms } from './add.js';
 import { replace } from './address.js';
@@ -10,11 +10,8 @@ import { mistakesOf } from './failure.js';
 import { Finder } from './find.js';
 import { look } from './live.js';
 import { dropIns, names } from './saved.js';
-import { language, learn, t } from './text.js';
+import { t } from './text.js';
 import { keepToken, send, token, withToken } from './token.js';
-
-const { default: texts } = await import(`./setup-${language}.js`);
-learn(texts);
 
 // The looks come before the first picture, so that nothing moves.
 await new Promise((done) => {

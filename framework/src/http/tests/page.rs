@@ -15,6 +15,9 @@ const SETUP_LIMIT: usize = 50_000;
 /// Language of the sizes: one has its own files only.
 const LANGUAGE: &str = "de";
 
+/// Words of the program that the page translates: states, and usual names of sections.
+const WORDS: [&str; 5] = ["waiting", "gas", "water", "warm_water", "cold"];
+
 /// The script of the login page.
 const LOGIN: &str = "login.js";
 
@@ -126,10 +129,15 @@ fn imports<'a>(text: &'a str, how: &'a str) -> impl Iterator<Item = &'a str> {
 const AT_ONCE: &str = " from './";
 const LATER: &str = "import('./";
 
-/// The language that a file is for: `de` of `de.js` and `setup-de.js`.
+/// The language that a file is for: `de` of `de.js`.
 fn language(name: &str) -> Option<&str> {
-    let tag = name.strip_suffix(".js")?.rsplit('-').next()?;
-    (tag.len() == 2).then_some(tag)
+    name.strip_suffix(".js").filter(|tag| tag.len() == 2)
+}
+
+/// The languages, of which a browser loads one: a file each.
+fn languages(files: &BTreeMap<String, String>) -> Vec<String> {
+    let list = between(&files["language.js"], "const LANGUAGES = [", "]").next().unwrap_or_default();
+    list.split('\'').skip(1).step_by(2).map(|name| format!("{name}.js")).collect()
 }
 
 /// A module and all that it imports at once.
@@ -201,14 +209,11 @@ fn all_files_that_the_page_names_exist_and_load_in_one_round() {
     for (_, text) in scripts {
         known.extend(between(text, "'page/", "'"));
     }
-    let of_a_language = |name: &str| {
-        let stem = name.strip_suffix(".js").and_then(|stem| stem.rsplit_once('-')).map(|(stem, _)| stem);
-        stem.is_some_and(|stem| {
-            files.values().any(|text| text.contains(&format!("./{stem}-${{language}}.js")))
-        })
-    };
+    // The language is asked for without waiting for anything else.
+    assert!(index.contains("<script type=\"module\" async src=\"page/language.js\">"));
+    let languages = languages(&files);
     for name in files.keys() {
-        assert!(known.contains(&**name) || of_a_language(name), "nothing names `{name}`");
+        assert!(known.contains(&**name) || languages.contains(name), "nothing names `{name}`");
     }
 }
 
@@ -259,22 +264,26 @@ fn places(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn both_languages_say_the_same_things() {
+fn every_language_has_every_text_and_none_is_unused() {
     let files = files();
-    let both = |first: &str, later: &str| {
-        let mut texts = dictionary(&files[first]);
-        for (key, text) in dictionary(&files[later]) {
-            assert!(texts.insert(key.clone(), text).is_none(), "`{key}` is in {first} and {later}");
+    let languages = languages(&files);
+    assert!(languages.len() >= 4, "{languages:?}");
+    let en = dictionary(&files["en.js"]);
+    assert!(en.len() > 300, "{}", en.len());
+    for name in &languages {
+        let texts = dictionary(&files[name]);
+        let lacks: Vec<_> = en.keys().filter(|key| !texts.contains_key(*key)).collect();
+        let more: Vec<_> = texts.keys().filter(|key| !en.contains_key(*key)).collect();
+        assert!(
+            lacks.is_empty() && more.is_empty(),
+            "{name} lacks {lacks:?} of en.js, and has besides {more:?}"
+        );
+        for (key, text) in &en {
+            assert_eq!(places(text), places(&texts[key]), "{name}: {key}");
         }
-        texts
-    };
-    let (en, de) = (both("en.js", "setup-en.js"), both("de.js", "setup-de.js"));
-    assert!(en.len() > 150, "{}", en.len());
-    assert_eq!(en.keys().collect::<Vec<_>>(), de.keys().collect::<Vec<_>>());
-    for (key, text) in &en {
-        assert_eq!(places(text), places(&de[key]), "{key}");
     }
-    for (name, text) in &files {
+    let scripts = || files.iter().filter(|(name, _)| name.ends_with(".js") && !languages.contains(name));
+    for (name, text) in scripts().chain(files.get_key_value("index.html")) {
         let keys = between(text, "t('", "'").filter(|_| name.ends_with(".js"));
         // Only whole words before `t(`: not `set('…`.
         let keys =
@@ -283,4 +292,17 @@ fn both_languages_say_the_same_things() {
             assert!(en.contains_key(key), "{name} says `{key}`, which no language has");
         }
     }
+    // A key is written out in a script or the page, or made of a part that is: `fact_${name}`, `${name}_today`.
+    let written: String = scripts().map(|(_, text)| text.as_str()).collect::<String>() + &files["index.html"];
+    let is_made = |key: &str| {
+        key.char_indices().filter(|(_, c)| *c == '_').any(|(at, _)| {
+            written.contains(&format!("`{}${{", &key[..=at]))
+                || written.contains(&format!("}}{}`", &key[at..]))
+        })
+    };
+    let is_written =
+        |key: &str| ['\'', '"'].iter().any(|quote| written.contains(&format!("{quote}{key}{quote}")));
+    let is_word = |key: &str| written.contains(&format!(" {key}:")) || WORDS.contains(&key);
+    let unused: Vec<_> = en.keys().filter(|key| !is_written(key) && !is_made(key) && !is_word(key)).collect();
+    assert!(unused.is_empty(), "nothing says {unused:?}");
 }

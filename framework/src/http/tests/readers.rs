@@ -111,8 +111,19 @@ async fn a_browser_logs_in_by_a_form_and_then_reads_with_its_cookie() {
     assert_eq!(asked.header("cache-control"), Some("no-store"));
     let policy = asked.header("content-security-policy").unwrap();
     assert!(policy.contains("form-action 'self'") && policy.contains("script-src 'self';"), "{policy}");
-    let german = ask(&setup, "192.168.1.9", "GET /login", "Accept-Language: de-AT,en;q=0.5\r\n").await;
-    assert!(german.status == 200 && german.body.contains("Anmelden"), "{}", german.body);
+    for (accepted, language, word) in [
+        ("de-AT,en;q=0.5", "de", "Anmelden"),
+        ("it,fr-CH;q=0.9,de;q=0.8", "fr", "Se connecter"),
+        ("NL;q=1", "nl", "Inloggen"),
+        ("frr, it", "en", "Log in"),
+        ("en-GB,de;q=0.9", "en", "Log in"),
+    ] {
+        let form =
+            ask(&setup, "192.168.1.9", "GET /login", &format!("Accept-Language: {accepted}\r\n")).await;
+        let has_language = form.body.contains(&format!("<html lang=\"{language}\">"));
+        assert!(form.status == 200 && has_language && form.body.contains(word), "{accepted}: {}", form.body);
+        assert!(!form.body.contains(['{', '}']), "{}", form.body);
+    }
     assert_eq!(ask(&setup, "192.168.1.9", "GET /", "").await.error().0, 401, "a program");
 
     let logged_in = log_in(&setup, "192.168.1.9", "r3ader", HTML).await;

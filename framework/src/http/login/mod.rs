@@ -2,7 +2,9 @@
 //!
 //! The page is a form without a script. All its addresses are relative, so that it works below any path of a proxy.
 
-use std::sync::Arc;
+mod texts;
+
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Buf;
 use futures_util::Stream;
@@ -16,7 +18,7 @@ use warp::{
 
 use super::{ApiError, Encrypted, Peer, access::Access, cmd, connections::Progress, reply};
 
-const HTML: &str = include_str!("login.html");
+const HTML: &str = include_str!("../login.html");
 /// Long bodies that may be received at the same time.
 const LONG: usize = 4;
 /// Methods of `/login` and `/logout`.
@@ -165,37 +167,23 @@ fn page(
     problem: Option<Problem<'_>>,
     refreshes: bool,
 ) -> Response {
-    let is_german = prefers_german(headers);
-    let text = |english: &'static str, german: &'static str| if is_german { german } else { english };
+    let texts = texts::preferred(headers);
     let problem = match problem {
-        None => String::new(),
-        Some(Problem::Wrong) => text("The token is wrong.", "Das Token ist falsch.").to_owned(),
-        Some(Problem::TooMany) => {
-            text("Too many wrong tokens. Wait a minute.", "Zu viele falsche Token. Warte eine Minute.").to_owned()
-        }
-        Some(Problem::NoCookie) => text(
-            "The browser has kept no cookie. It keeps none in a frame of another site: open this page by itself.",
-            "Der Browser hat kein Cookie behalten. Im Rahmen einer fremden Seite behält er keines: öffne diese \
-             Seite für sich.",
-        )
-        .to_owned(),
-        Some(Problem::Other(message)) => escaped(message),
+        None => Cow::Borrowed(""),
+        Some(Problem::Wrong) => texts.wrong.into(),
+        Some(Problem::TooMany) => texts.too_many.into(),
+        Some(Problem::NoCookie) => texts.no_cookie.into(),
+        Some(Problem::Other(message)) => escaped(message).into(),
     };
     let html = HTML
-        .replace("{lang}", text("en", "de"))
+        .replace("{lang}", texts.language)
         .replace(
             "{refresh}",
             if refreshes { "\n<meta http-equiv=\"refresh\" content=\"0;url=login\">" } else { "" },
         )
-        .replace("{token}", text("Token", "Token"))
-        .replace(
-            "{hint}",
-            text(
-                "<code>sudo smartmeter token</code> on the machine shows it.",
-                "<code>sudo smartmeter token</code> auf dem Gerät zeigt es an.",
-            ),
-        )
-        .replace("{submit}", text("Log in", "Anmelden"))
+        .replace("{token}", texts.token)
+        .replace("{hint}", texts.hint)
+        .replace("{submit}", texts.submit)
         .replace("{problem}", &problem);
     let mut response = Response::new(html.into());
     *response.status_mut() = status;
@@ -227,15 +215,6 @@ fn accepts_html(headers: &HeaderMap) -> bool {
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())
         .is_some_and(|it| it.contains("text/html"))
-}
-
-/// Returns whether German is the first of the two languages in `Accept-Language`: browsers list them in order.
-fn prefers_german(headers: &HeaderMap) -> bool {
-    let list = headers.get(header::ACCEPT_LANGUAGE).and_then(|list| list.to_str().ok()).unwrap_or_default();
-    let mut languages = list.split(',').map(|language| language.trim().get(..2).unwrap_or_default());
-    languages
-        .find(|it| ["de", "en"].iter().any(|own| it.eq_ignore_ascii_case(own)))
-        .is_some_and(|it| it.eq_ignore_ascii_case("de"))
 }
 
 fn escaped(text: &str) -> String {
