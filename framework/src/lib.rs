@@ -13,6 +13,7 @@
 //! `docs/writing-a-plugin.md` builds a whole plugin; `framework::testing` checks its contract.
 
 mod backoff;
+mod balance;
 mod command;
 mod commands;
 mod config;

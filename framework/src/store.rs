@@ -327,6 +327,11 @@ impl Section {
         let _ = self.needed.set(sections);
     }
 
+    /// Returns whether its batches are made of those of other sources.
+    pub(crate) fn is_computed(&self) -> bool {
+        self.needed.get().is_some()
+    }
+
     /// Wakes readers at each batch from now on.
     pub(crate) fn wake_readers(&self) {
         self.readers.get_or_init(watch::Sender::default);

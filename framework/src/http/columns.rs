@@ -143,6 +143,32 @@ impl Cell {
     }
 }
 
+/// Appends a column of numbers: a JSON list.
+pub(super) fn numbers(out: &mut Vec<u8>, numbers: impl Iterator<Item = Option<f64>>) {
+    list(out, numbers.map(|number| Cell::Number(number.map(rounded))));
+}
+
+/// Appends a column of flags.
+pub(super) fn flags(out: &mut Vec<u8>, flags: impl Iterator<Item = bool>) {
+    list(out, flags.map(Cell::Flag));
+}
+
+/// Appends a column of times, which are in seconds since 1970.
+pub(super) fn times(out: &mut Vec<u8>, seconds: impl Iterator<Item = i64>) {
+    list(out, seconds.map(|second| Cell::Time(second.saturating_mul(SECOND))));
+}
+
+fn list(out: &mut Vec<u8>, cells: impl Iterator<Item = Cell>) {
+    out.push(b'[');
+    for (i, cell) in cells.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        cell.write(out, Format::Json);
+    }
+    out.push(b']');
+}
+
 /// Appends the shortest decimal that reads back as the same number, without an exponent.
 fn write_shortest(out: &mut Vec<u8>, number: f64) {
     let mut buffer = zmij::Buffer::new();

@@ -13,6 +13,7 @@
 //! | `GET /qr` | the page's address as a QR code | `qr` |
 //! | `GET /login`, `POST /login`, `POST /logout` | a session in place of the token | `login`, after `access` |
 //! | `GET /series`, `/history/<source>/<name>` | recorded readings | `history`, `columns` |
+//! | `GET /balance` | consumption, self-consumption and self-sufficiency of the household | `balance` |
 //! | `GET /registers` | what the counters showed at a moment | `registers` |
 //!
 //! warp's filters route and parse the requests. `server` drives them over hyper, because warp's own server has neither
@@ -22,6 +23,7 @@
 //! a wrong method 405. Handlers return a [`Response`] also for errors; a rejection only means "not my route".
 
 mod access;
+mod balance;
 mod chunks;
 mod cmd;
 mod columns;
@@ -192,6 +194,7 @@ impl Api {
         let routes = [
             history::routes(&self.history),
             registers::routes(&self.history),
+            balance::routes(&self.history),
             events::routes(Arc::clone(&self.store), &self.limits, stop),
             metrics::routes(&self.report),
             health::routes(&self.report, &self.access),

@@ -78,7 +78,7 @@ pub use self::{
     keeper::{JournalThread, Keeper, life::KeeperWatch},
     query::{
         Listed, ReadError, View,
-        consumption::{Amount, Per},
+        consumption::{Amount, Per, quarter_hours},
         history::{History, Spanned, Step},
         register::{Register, Registered, Swap},
         series::Series,

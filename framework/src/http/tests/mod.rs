@@ -1,6 +1,7 @@
 //! A real server, and clients that send bytes.
 
 mod access;
+mod balance;
 mod cmd;
 mod data;
 mod events;

@@ -9,6 +9,8 @@
 //! proportion to time. The stretch is a gap if it is long for this series: many meters are read once an hour, or once a
 //! day.
 
+use jiff::tz::TimeZone;
+
 use crate::{
     db::{Counter, Quarter, Reset},
     query::{ReadError, Series, history::check_range},
@@ -53,6 +55,34 @@ impl Per {
     pub fn word(self) -> &'static str {
         PERIODS[self as usize].1
     }
+
+    /// Returns the starts of the periods that a range touches, and the end of the last, in seconds since 1970.
+    ///
+    /// # Errors
+    /// Returns [`ReadError::BadRequest`] if there are too many.
+    pub fn edges(self, from: Micros, to: Micros, zone: &TimeZone) -> Result<Vec<i64>, ReadError> {
+        edges(PERIODS[self as usize].2, from, to, zone)
+    }
+}
+
+/// Returns the quarter-hours that a range touches, and the end of the last, in seconds since 1970.
+///
+/// # Errors
+/// Returns [`ReadError::BadRequest`] if there are too many.
+pub fn quarter_hours(from: Micros, to: Micros, zone: &TimeZone) -> Result<Vec<i64>, ReadError> {
+    edges(Span::Fixed(Quarter::SECONDS), from, to, zone)
+}
+
+fn edges(span: Span, from: Micros, to: Micros, zone: &TimeZone) -> Result<Vec<i64>, ReadError> {
+    check_range(from, to)?;
+    let fits = |span: Span| span.count(from, to) <= MAX_PERIODS;
+    if fits(span) {
+        return Ok(span.edges(from, to, zone));
+    }
+    let longer = PERIODS.into_iter().find(|period| fits(period.2));
+    let longer = longer.map_or("a shorter range".into(), |(_, word, _)| format!("`per={word}`"));
+    let message = format!("the range has more than {MAX_PERIODS} periods: ask for {longer}");
+    Err(ReadError::BadRequest(message))
 }
 
 /// Amount that was counted in a period.
@@ -79,23 +109,28 @@ impl Series<'_> {
     /// # Errors
     /// Returns [`ReadError::BadRequest`] if the series is not a counter or there are too many periods.
     pub fn consumption(&self, from: Micros, to: Micros, per: Per) -> Result<Vec<Amount>, ReadError> {
-        check_range(from, to)?;
         let counter = self.counter()?;
-        let fits = |span: Span| span.count(from, to) <= MAX_PERIODS;
-        let (_, _, span) = PERIODS[per as usize];
-        if !fits(span) {
-            let longer = PERIODS.into_iter().find(|period| fits(period.2));
-            let longer = longer.map_or("a shorter range".into(), |(_, word, _)| format!("`per={word}`"));
-            let message = format!("the range has more than {MAX_PERIODS} periods: ask for {longer}");
-            return Err(ReadError::BadRequest(message));
-        }
-        let edges = span.edges(from, to, self.zone);
+        let edges = per.edges(from, to, self.zone)?;
+        self.amounts(counter, &edges, per == Per::Hour)
+    }
+
+    /// Returns what was counted between each two adjoining ones of these moments, which are whole quarter-hours in
+    /// order: seconds since 1970. With `all`, the readings between them are read in one pass, which is faster where the
+    /// moments are close to each other.
+    ///
+    /// # Errors
+    /// Returns [`ReadError::BadRequest`] if the series is not a counter.
+    pub fn consumption_between(&self, edges: &[i64], all: bool) -> Result<Vec<Amount>, ReadError> {
+        self.amounts(self.counter()?, edges, all)
+    }
+
+    fn amounts(&self, counter: Counter, edges: &[i64], all: bool) -> Result<Vec<Amount>, ReadError> {
         // The end of checkpointed readings is that of a minute, at which nothing was read; a recent end is that of a
         // reading.
         let read_at = |end| self.recent.samples.last().is_some_and(|last| last.time == end);
         let extent = self.extent()?.map(|(first, last)| (first, last + Micros::from(read_at(last))));
-        let ledger = Ledger::new(self, counter, per, &edges)?;
-        let ends = ledger.ends(&edges)?;
+        let ledger = Ledger::new(self, counter, all, edges)?;
+        let ends = ledger.ends(edges)?;
         let periods = ends.iter().zip(ends.iter().skip(1));
         let periods = periods.map(|(start, end)| ledger.amount(start, end, extent));
         Ok(periods.collect())
@@ -151,8 +186,8 @@ struct Ledger<'s> {
 }
 
 impl<'s> Ledger<'s> {
-    fn new(series: &'s Series<'s>, counter: Counter, per: Per, edges: &[i64]) -> Result<Self, ReadError> {
-        let quarters = series.quarters(edges, per == Per::Hour)?;
+    fn new(series: &'s Series<'s>, counter: Counter, all: bool, edges: &[i64]) -> Result<Self, ReadError> {
+        let quarters = series.quarters(edges, all)?;
         let (first, last) = (edges.first().copied().unwrap_or(0), edges.last().copied().unwrap_or(0));
         let (before, after) = (around(&quarters, first).0, around(&quarters, last).1);
         let from = before.map_or(first, |quarter| quarter.start);

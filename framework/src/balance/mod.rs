@@ -1,0 +1,332 @@
+//! Energy balance of the household: what it consumed, and how much of that it made itself.
+//!
+//! ```text
+//! consumption      = drawn + produced + discharged − fed in − charged
+//! self-used        = produced − fed in, at least 0
+//! self-consumption = self-used / produced
+//! self-sufficiency = 1 − drawn / consumption, from 0 to 1
+//! ```
+//!
+//! Counters add energy up over time, so the first two are right for a period of any length, and those of its parts add
+//! up. The shares are those of the period's sums. `docs/balance.md` has the definitions for users.
+//!
+//! All counters of a row end at the same moment. Where one is read later than the others, the row ends with it and is
+//! partial; rows after it have no sums. A source other than the grid takes part from its first reading on.
+
+mod course;
+pub(crate) mod roles;
+
+use self::course::{Cell, quarter, sum};
+pub(crate) use self::roles::{Part, Register, parts};
+use crate::{
+    SourceRole,
+    journal::{Micros, ReadError, SECOND, View},
+};
+
+/// Distance of the last readings that is no delay.
+const SAME: Micros = 900 * SECOND;
+/// Delay of a consumer for which the others wait: it is read once a day.
+const LATE: Micros = 25 * 3600 * SECOND;
+/// Energy that differs where meters are read at different moments, in kWh and as a share.
+const NOISE: (f64, f64) = (0.05, 0.01);
+/// Cells up to this length are read in one pass, in seconds.
+const SHORT: i64 = 6 * 3600;
+
+/// Row of a balance. Energies are in kWh.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Row {
+    /// Start of the period in seconds since 1970.
+    pub(crate) start: i64,
+    /// End of the period.
+    pub(crate) end: i64,
+    /// What the household consumed.
+    pub(crate) consumption: Option<f64>,
+    /// From the grid.
+    pub(crate) drawn: Option<f64>,
+    /// To the grid.
+    pub(crate) fed: Option<f64>,
+    /// Made.
+    pub(crate) produced: Option<f64>,
+    /// Made and not fed in.
+    pub(crate) self_used: Option<f64>,
+    /// Into the battery.
+    pub(crate) charged: Option<f64>,
+    /// Out of the battery.
+    pub(crate) discharged: Option<f64>,
+    /// Of each consumer.
+    pub(crate) consumers: Vec<Option<f64>>,
+    /// What no consumer's meter counts.
+    pub(crate) other: Option<f64>,
+    /// Whether readings are missing in a good part of it.
+    pub(crate) gap: bool,
+    /// Whether readings begin or end in it.
+    pub(crate) partial: bool,
+}
+
+impl Row {
+    /// Returns the share of the production that was used in the household.
+    pub(crate) fn self_consumption(&self) -> Option<f64> {
+        share(self.self_used?, self.produced?)
+    }
+
+    /// Returns the share of the consumption that did not come from the grid.
+    pub(crate) fn self_sufficiency(&self) -> Option<f64> {
+        let consumption = self.consumption?;
+        share(consumption - self.drawn?, consumption)
+    }
+}
+
+fn share(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| (part / whole).clamp(0.0, 1.0))
+}
+
+/// Reason for which a balance is unsure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// No meter counts what is drawn from the grid.
+    NoGrid,
+    /// Energy was fed in that no source made.
+    NoProduction,
+    /// A source has not been read for long.
+    Silent,
+}
+
+impl Reason {
+    /// Returns the code.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::NoGrid => "no_grid",
+            Self::NoProduction => "no_production",
+            Self::Silent => "source_silent",
+        }
+    }
+}
+
+/// Balance of a household over some periods.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Balance {
+    pub(crate) rows: Vec<Row>,
+    /// Moment up to which all sources were read, if one is late, in seconds since 1970.
+    pub(crate) until: Option<i64>,
+    /// What makes it unsure.
+    pub(crate) reason: Option<Reason>,
+}
+
+/// Flows of the household in one cell.
+#[derive(Debug, Clone, Copy)]
+struct Flows {
+    drawn: Cell,
+    fed: Cell,
+    produced: Cell,
+    charged: Cell,
+    discharged: Cell,
+}
+
+/// Counters of the household, by what they count.
+#[derive(Debug, Default)]
+struct Counted {
+    drawn: Vec<Register>,
+    fed: Vec<Register>,
+    produced: Vec<Register>,
+    charged: Vec<Register>,
+    discharged: Vec<Register>,
+}
+
+impl Counted {
+    fn of(parts: &[Part]) -> Self {
+        let mut counted = Self::default();
+        for part in parts {
+            let (import, export) = (part.import.iter().cloned(), part.export.iter().cloned());
+            match part.role {
+                SourceRole::Grid => {
+                    counted.drawn.extend(import);
+                    counted.fed.extend(export);
+                }
+                SourceRole::Production => counted.produced.extend(export),
+                SourceRole::Storage => {
+                    counted.charged.extend(import);
+                    counted.discharged.extend(export);
+                }
+                _ => {}
+            }
+        }
+        counted
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Register> {
+        [&self.drawn, &self.fed, &self.produced, &self.charged, &self.discharged].into_iter().flatten()
+    }
+
+    /// Returns the counters of what can be fed in or used.
+    fn sources(&self) -> impl Iterator<Item = &Register> {
+        self.produced.iter().chain(&self.discharged)
+    }
+}
+
+/// Returns the consumers among the parts.
+pub(crate) fn consumers(parts: &[Part]) -> impl Iterator<Item = &Part> {
+    parts.iter().filter(|part| matches!(part.role, SourceRole::Consumer | SourceRole::Submeter))
+}
+
+/// Returns the balance of each period between two adjoining edges, which are whole quarter-hours in seconds since 1970.
+///
+/// # Errors
+/// Returns the error of the journal.
+pub(crate) fn balance(view: &View<'_>, parts: &[Part], edges: &[i64]) -> Result<Balance, ReadError> {
+    let counted = Counted::of(parts);
+    let extent = Extent::of(&counted, parts);
+    let (first, last) = (edges.first().copied().unwrap_or(0), edges.last().copied().unwrap_or(0));
+    let (low, high) = (first.max(extent.since), last.min(extent.until.unwrap_or(last)));
+    // Production that began within a period must not be compared with what was fed in before.
+    let begins = counted.all().map(|register| quarter(register.from()));
+    let mut cells: Vec<_> = edges.iter().copied().chain(begins).chain([low, high]).collect();
+    cells.retain(|edge| (low..=high).contains(edge));
+    cells.sort_unstable();
+    cells.dedup();
+    let all = high.saturating_sub(low) / (cells.len().max(2) as i64 - 1) <= SHORT;
+    let of = |registers: &[Register]| sum(view, registers, &cells, all);
+    let (mut drawn, fed, produced) = (of(&counted.drawn)?, of(&counted.fed)?, of(&counted.produced)?);
+    if counted.drawn.is_empty() {
+        drawn.fill(Cell::default());
+    }
+    let (charged, discharged) = (of(&counted.charged)?, of(&counted.discharged)?);
+    let consumers: Vec<_> =
+        consumers(parts).map(|part| Ok((part.role, of(&part.import)?))).collect::<Result<_, ReadError>>()?;
+    let flows = |at: usize| Flows {
+        drawn: drawn[at],
+        fed: fed[at],
+        produced: produced[at],
+        charged: charged[at],
+        discharged: discharged[at],
+    };
+    let mut reason = extent.reason;
+    let rows = edges.windows(2).map(|edges| {
+        let (start, end) = (edges[0], edges[1]);
+        let from = cells.partition_point(|edge| *edge < start);
+        let to = cells.partition_point(|edge| *edge < end).min(cells.len().saturating_sub(1));
+        let range = from..to.max(from);
+        let is_unmade = |at: usize| {
+            let is_there = |register: &Register| quarter(register.from()) <= cells[at];
+            fed[at].kwh.is_some_and(|fed| fed > NOISE.0) && !counted.sources().any(is_there)
+        };
+        let consumed = consumers.iter().map(|(role, cells)| (*role, join(cells, range.clone())));
+        let mut row = Row { start, end, ..Row::default() };
+        if range.is_empty() {
+            row.consumers = consumers.iter().map(|_| None).collect();
+            row.partial = true;
+            row.gap = extent.until.is_some_and(|until| start >= until) && start < quarter(extent.newest);
+            return row;
+        }
+        let flows = range.clone().map(flows).reduce(Flows::add);
+        let is_unmade = range.clone().any(is_unmade);
+        if is_unmade {
+            reason = reason.or(Some(Reason::NoProduction));
+        }
+        let within = start.saturating_mul(SECOND)..end.saturating_mul(SECOND);
+        let begins = counted.all().any(|register| within.contains(&register.from()));
+        row.partial = start < extent.since || end > high || end > extent.end() || begins;
+        flows.unwrap_or_else(Flows::default).fill(&mut row, is_unmade);
+        let consumed: Vec<_> = consumed.collect();
+        row.other = other(row.consumption, &consumed);
+        row.consumers = consumed.iter().map(|(_, cell)| cell.kwh.filter(|_| !cell.is_absent)).collect();
+        row
+    });
+    let rows = rows.collect();
+    Ok(Balance { rows, until: extent.until, reason })
+}
+
+fn join(cells: &[Cell], range: std::ops::Range<usize>) -> Cell {
+    let cells = cells.get(range).unwrap_or_default().iter().copied();
+    cells.reduce(Cell::add).unwrap_or_default()
+}
+
+/// Returns what is consumed beside the consumers. Submeters are parts of other meters.
+fn other(consumption: Option<f64>, consumers: &[(SourceRole, Cell)]) -> Option<f64> {
+    let mut other = consumption?;
+    for (_, cell) in consumers.iter().filter(|(role, _)| *role == SourceRole::Consumer) {
+        other -= cell.kwh?;
+    }
+    settled(other, consumption?)
+}
+
+/// Returns 0 for a number below it that different moments of reading explain, and `None` for any other.
+fn settled(number: f64, whole: f64) -> Option<f64> {
+    (number >= -(NOISE.0 + NOISE.1 * whole)).then_some(number.max(0.0))
+}
+
+impl Default for Flows {
+    fn default() -> Self {
+        let cell = Cell::default();
+        Self { drawn: cell, fed: cell, produced: cell, charged: cell, discharged: cell }
+    }
+}
+
+impl Flows {
+    fn add(self, later: Self) -> Self {
+        Self {
+            drawn: self.drawn.add(later.drawn),
+            fed: self.fed.add(later.fed),
+            produced: self.produced.add(later.produced),
+            charged: self.charged.add(later.charged),
+            discharged: self.discharged.add(later.discharged),
+        }
+    }
+
+    /// Writes the energies of a row. Without a source of what was fed in, nobody knows the consumption.
+    fn fill(self, row: &mut Row, is_unmade: bool) {
+        let Self { drawn, fed, produced, charged, discharged } = self;
+        (row.drawn, row.fed, row.produced) = (drawn.kwh, fed.kwh, produced.kwh);
+        (row.charged, row.discharged) = (charged.kwh, discharged.kwh);
+        let all = [drawn, fed, produced, charged, discharged];
+        let known = all.map(|cell| cell.kwh.filter(|_| !is_unmade));
+        if let [Some(drawn), Some(fed), Some(produced), Some(charged), Some(discharged)] = known {
+            let came = drawn + produced + discharged;
+            row.consumption = settled(came - fed - charged, came);
+            row.self_used = Some((produced - fed).max(0.0)).filter(|_| row.consumption.is_some());
+        }
+        row.gap = all.iter().any(|cell| cell.gap) || row.consumption.is_none();
+    }
+}
+
+/// Times between which all counters of the household were read.
+#[derive(Debug)]
+struct Extent {
+    /// Start of the first quarter-hour, in seconds since 1970.
+    since: i64,
+    /// End of the last one, if a source is late.
+    until: Option<i64>,
+    /// Time of the newest reading.
+    newest: Micros,
+    reason: Option<Reason>,
+}
+
+impl Extent {
+    fn of(counted: &Counted, parts: &[Part]) -> Self {
+        let begin = |registers: &mut dyn Iterator<Item = &Register>| registers.map(Register::from).min();
+        let grid = begin(&mut counted.drawn.iter());
+        let last = |registers: &mut dyn Iterator<Item = &Register>| {
+            registers.filter(|register| !register.is_given_up).map(Register::to).collect::<Vec<_>>()
+        };
+        let needed = last(&mut counted.all());
+        let consumers = last(&mut consumers(parts).flat_map(|part| &part.import));
+        let newest = needed.iter().max().copied().unwrap_or(Micros::MIN);
+        let late = consumers.into_iter().filter(|to| to.saturating_add(LATE) >= newest);
+        let oldest = needed.iter().copied().chain(late).min().unwrap_or(Micros::MIN);
+        let is_late = oldest.saturating_add(SAME) < newest;
+        let reason = match grid {
+            None => Some(Reason::NoGrid),
+            _ if oldest.saturating_add(LATE) < newest => Some(Reason::Silent),
+            _ => None,
+        };
+        let since = grid.or_else(|| begin(&mut counted.all())).map_or(i64::MAX, quarter);
+        Self { since, until: is_late.then(|| quarter(oldest)), newest, reason }
+    }
+
+    /// Returns the end of the newest reading, in seconds since 1970.
+    fn end(&self) -> i64 {
+        self.newest.div_euclid(SECOND)
+    }
+}
+
+#[cfg(test)]
+mod tests;

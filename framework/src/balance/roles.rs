@@ -1,0 +1,175 @@
+//! Parts of the household: which counters of which source are drawn, fed in, produced, stored and consumed.
+
+use std::sync::Arc;
+
+use crate::{
+    Direction, Kind, Medium, Quantity, SourceRole, Text, Unit,
+    journal::{Listed, Micros, SECOND, SeriesName},
+    store::Section,
+};
+
+/// Time after which a register counts as given up if others of its source go on: a meter was replaced.
+const GIVEN_UP: Micros = 25 * 3600 * SECOND;
+
+/// Source with its part of the household's energy.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Part {
+    /// Its name.
+    pub(crate) source: Text,
+    /// Its name for people.
+    pub(crate) label: Option<Text>,
+    /// What it measures.
+    pub(crate) role: SourceRole,
+    /// Counters of what it draws: from the grid, into the battery, or as a consumer.
+    pub(crate) import: Vec<Register>,
+    /// Counters of what it delivers: to the grid, from the battery, or as production.
+    pub(crate) export: Vec<Register>,
+}
+
+/// Counter of one name; it has several series if its unit changed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Register {
+    /// Its name.
+    pub(crate) name: Text,
+    /// Its series, each with the factor from its unit to kWh.
+    pub(crate) series: Vec<Recorded>,
+    /// Whether others of its source were read long after it.
+    pub(crate) is_given_up: bool,
+}
+
+/// Series with the times of its readings.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Recorded {
+    pub(crate) name: SeriesName,
+    pub(crate) factor: f64,
+    pub(crate) from: Micros,
+    pub(crate) to: Micros,
+}
+
+impl Register {
+    /// Returns the time of the first reading.
+    pub(crate) fn from(&self) -> Micros {
+        self.series.iter().map(|of| of.from).min().unwrap_or(Micros::MAX)
+    }
+
+    /// Returns the time of the last reading.
+    pub(crate) fn to(&self) -> Micros {
+        self.series.iter().map(|of| of.to).max().unwrap_or(Micros::MIN)
+    }
+}
+
+/// Returns the parts of a household, in the order of the configuration: by the roles of the sources, else by what their
+/// counters tell.
+pub(crate) fn parts(sections: &[Arc<Section>], listed: &[Listed]) -> Vec<Part> {
+    let counters = |section: &Section| Counters::of(section, listed);
+    let has_grid = sections.iter().any(|section| section.role == Some(SourceRole::Grid));
+    let is_candidate = |section: &Section| section.role.is_none() && !section.is_computed();
+    let meter = |is: &dyn Fn(&Counters) -> bool| {
+        let found = |section: &&Arc<Section>| is_candidate(section) && is(&counters(section));
+        sections.iter().find(found).map(|section| section.name.clone())
+    };
+    let grid = if has_grid {
+        None
+    } else {
+        meter(&|of| !of.import.is_empty() && !of.export.is_empty())
+            .or_else(|| meter(&|of| !of.import.is_empty()))
+    };
+    let part = |section: &Arc<Section>| {
+        let of = counters(section);
+        let role = match section.role {
+            Some(role) => role,
+            None if grid.as_ref() == Some(&section.name) => SourceRole::Grid,
+            // Pulses have no direction.
+            None if is_candidate(section) && of.import.is_empty() && of.undirected.len() == 1 => {
+                SourceRole::Consumer
+            }
+            None => return None,
+        };
+        let (import, export) = of.of_role(role)?;
+        Some(Part { source: section.name.clone(), label: section.label.clone(), role, import, export })
+    };
+    sections.iter().filter_map(part).collect()
+}
+
+/// Counters of electrical energy of one source.
+#[derive(Debug, Default)]
+struct Counters {
+    import: Vec<Register>,
+    export: Vec<Register>,
+    /// Those without a direction.
+    undirected: Vec<Register>,
+}
+
+impl Counters {
+    fn of(section: &Section, listed: &[Listed]) -> Self {
+        let of_source = || listed.iter().filter(|of| of.name.section == section.name);
+        let newest = of_source().map(|of| of.to).max().unwrap_or(Micros::MIN);
+        let all: Vec<_> = of_source().filter(|of| is_energy(of)).collect();
+        let directed = |directions: &[Option<Direction>]| {
+            let of_direction = all.iter().filter(|of| directions.contains(&of.meaning.direction));
+            let (totals, tariffs): (Vec<_>, Vec<_>) =
+                of_direction.partition(|of| of.meaning.tariff.is_none());
+            // The total has the tariffs in it.
+            registers(if totals.is_empty() { &tariffs } else { &totals }, newest)
+        };
+        Self {
+            import: directed(&[Some(Direction::Import)]),
+            export: directed(&[Some(Direction::Export)]),
+            undirected: directed(&[None, Some(Direction::Absolute)]),
+        }
+    }
+
+    /// Returns the counters of what a part draws and delivers; `None` for one that takes no part.
+    fn of_role(self, role: SourceRole) -> Option<(Vec<Register>, Vec<Register>)> {
+        let Self { import, export, undirected } = self;
+        let or = |first: Vec<Register>, second: Vec<Register>| if first.is_empty() { second } else { first };
+        Some(match role {
+            SourceRole::Grid => (or(import, undirected), export),
+            SourceRole::Consumer | SourceRole::Submeter => (or(import, undirected), Vec::new()),
+            // Some meters of production are connected the other way round.
+            SourceRole::Production => (Vec::new(), or(export, or(undirected, import))),
+            SourceRole::Storage if import.is_empty() && export.is_empty() => {
+                let (discharged, charged) = undirected.into_iter().partition(|of| is_discharge(&of.name));
+                (charged, discharged)
+            }
+            SourceRole::Storage => (import, export),
+            SourceRole::Hidden => return None,
+        })
+    }
+}
+
+/// Returns whether the counter of a battery that states no direction counts what it delivers: only its name tells.
+fn is_discharge(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("discharg")
+}
+
+fn is_energy(of: &Listed) -> bool {
+    let meaning = &of.meaning;
+    meaning.quantity == Quantity::Energy
+        && meaning.kind == Kind::Counter
+        && meaning.live
+        && meaning.phase.is_none()
+        && matches!(meaning.medium, None | Some(Medium::Electricity))
+}
+
+/// Joins the series of one name.
+fn registers(listed: &[&&Listed], newest: Micros) -> Vec<Register> {
+    let mut registers = Vec::<Register>::new();
+    for of in listed {
+        let Some(factor) = of.meaning.unit.and_then(|unit| unit.factor_to(Unit::KilowattHour)) else {
+            continue;
+        };
+        let recorded = Recorded { name: of.name.clone(), factor: factor.to_f64(), from: of.from, to: of.to };
+        match registers.iter_mut().find(|register| register.name == of.name.name) {
+            Some(register) => register.series.push(recorded),
+            None => {
+                let (name, series) = (of.name.name.clone(), vec![recorded]);
+                registers.push(Register { name, series, is_given_up: false });
+            }
+        }
+    }
+    for register in &mut registers {
+        register.is_given_up = register.to().saturating_add(GIVEN_UP) < newest;
+    }
+    registers
+}
