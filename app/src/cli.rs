@@ -9,9 +9,28 @@ use std::{
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    config_file::ConfigFile, decode, demo, failure::Failure, health, log, probe, record, run, setup, token,
-    transfer,
+    config_file::ConfigFile, decode, demo, failure::Failure, health, log, output::output, probe, record, run,
+    setup, token, transfer,
 };
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  smartmeter check
+  sudo smartmeter check --config /etc/smartmeter/config.toml && sudo systemctl reload smartmeter";
+const HEALTH_EXAMPLES: &str = "\
+Examples:
+  smartmeter health
+  smartmeter health --alive || sudo systemctl restart smartmeter";
+const SETUP_EXAMPLES: &str = "\
+Examples:
+  smartmeter setup
+  smartmeter setup /dev/ttyUSB0 tcp://192.168.1.5:2000
+  ssh -t pi@meterpi smartmeter setup";
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  sudo smartmeter token --listen   make the token, and let the LAN reach the program
+  sudo smartmeter token            show it again
+  sudo smartmeter token --new      replace it: devices that use it must log in again";
 
 /// Reads the energy meters of a household and serves them as JSON.
 #[derive(Parser)]
@@ -35,8 +54,16 @@ struct RunArgs {
 #[derive(Subcommand)]
 enum Command {
     /// Check the configuration, and report every mistake
+    ///
+    /// Reads `config.toml` and its drop-ins, and opens no device. The exit status is 0 if the program can start with them,
+    /// else 2, and every mistake is printed with its file, line and column.
+    #[command(after_long_help = CHECK_EXAMPLES)]
     Check(ConfigFile),
     /// Ask the running program for its health: status 0 if everything works
+    ///
+    /// The exit status is 0 if all sources, publishers and endpoints work, and 1 if one does not, or if no program
+    /// answers; the reasons are printed. The program is looked for at the address in its configuration.
+    #[command(after_long_help = HEALTH_EXAMPLES)]
     Health(health::Health),
     /// List the plugins of this program
     Plugins,
@@ -59,11 +86,19 @@ enum Command {
         write: Option<PathBuf>,
     },
     /// Set the running program up in a dialogue: meters, pulses, MQTT, InfluxDB, labels
+    ///
+    /// It asks the program that runs on this machine, which saves each answer into a file of its own in the folder
+    /// `config.d` of its state folder, and applies it at once. `config.toml` is never written.
+    #[command(after_long_help = SETUP_EXAMPLES)]
     Setup {
         /// Ports to look for meters at: serial ports, or `tcp://host:port` [default: all serial ports]
         ports: Vec<transport::Port>,
     },
     /// Show the token with which other machines may change something, and its QR code; make it if there is none
+    ///
+    /// A phone that scans the code opens the page with the token. Without it, other machines can only read. It is kept in
+    /// `90-token.toml` in the folder `config.d` of the state folder.
+    #[command(after_long_help = TOKEN_EXAMPLES)]
     Token(token::Token),
     /// Record the bytes of a meter, to decode them, to replay them or to show them to others
     Record(record::Record),
@@ -117,7 +152,7 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
         || files.name(),
         |path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string(),
     );
-    let mut out = io::stdout().lock();
+    let mut out = output();
     let (scheme, listen) = (config.server.scheme(), config.server.listen);
     writeln!(out, "{name}: configuration OK; serves {scheme}://{listen}/data")?;
     for file in config.files.iter().skip(1) {
@@ -147,7 +182,7 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
 }
 
 fn plugins() -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    let mut out = output();
     for plugin in framework::plugins() {
         writeln!(out, "{:<13} {:<10} {}", plugin.kind, plugin.role, plugin.about)?;
     }
@@ -161,5 +196,5 @@ fn sample(name: &str) -> Result<(), Failure> {
         let list = kinds.join(", ");
         return Err(Failure::usage(format!("unknown plugin `{name}`, expected one of {list}\n")));
     };
-    Ok(io::stdout().lock().write_all(plugin.sample.as_bytes())?)
+    Ok(output().write_all(plugin.sample.as_bytes())?)
 }

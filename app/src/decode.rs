@@ -9,7 +9,7 @@ use std::{
 use telegram::{Decoded, Protocol, ProtocolRegistration, json_line, plugin_for, protocols};
 use transport::Recording;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, output::output};
 
 /// Prints a line of JSON for each accepted telegram, and a line on standard error for each rejected one.
 ///
@@ -31,7 +31,7 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
         return Err(Failure::fault("no plugin reads telegrams\n"));
     };
 
-    let (mut out, mut err) = (BufWriter::new(io::stdout().lock()), BufWriter::new(io::stderr().lock()));
+    let (mut out, mut err) = (BufWriter::new(output()), BufWriter::new(io::stderr().lock()));
     let mut written = Ok(());
     (protocol.decode)(&bytes, &mut |found| {
         let result = match found {

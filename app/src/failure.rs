@@ -4,12 +4,14 @@ use std::{fmt, io, process::ExitCode};
 
 use framework::Diagnostics;
 
+use crate::output::is_unread;
+
 /// A failure while running.
 const FAULT: u8 = 1;
 /// A mistake in the command line or the configuration.
 const USAGE: u8 = 2;
 
-/// Reason for the end of the program, with its exit status.
+/// Reason for the end of the program, with its exit status. It is none if nobody reads the output any more.
 pub(crate) struct Failure {
     status: u8,
     text: String,
@@ -46,6 +48,9 @@ impl From<Diagnostics> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
+        if is_unread(&error) {
+            return Self { status: 0, text: String::new() };
+        }
         Self::fault(format!("smartmeter: {error}\n"))
     }
 }

@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use clap::Args;
 use serde_json::Value as Json;
 
-use crate::{config_file::ConfigFile, failure::Failure, local::Local};
+use crate::{config_file::ConfigFile, failure::Failure, local::Local, output::output};
 
 /// Options of `health`.
 #[derive(Args)]
@@ -48,7 +48,7 @@ pub(crate) fn run(health: &Health) -> Result<(), Failure> {
         text += &format!("  journal: {problem}\n");
     }
     if status == "ok" || health.alive {
-        return Ok(io::stdout().lock().write_all(text.as_bytes())?);
+        return Ok(output().write_all(text.as_bytes())?);
     }
     Err(Failure::fault(text))
 }

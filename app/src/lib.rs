@@ -8,6 +8,7 @@ mod failure;
 mod health;
 mod local;
 mod log;
+mod output;
 mod plugins;
 mod probe;
 mod record;

@@ -314,3 +314,48 @@ fn a_selection_without_a_match_is_logged() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_every_command_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), "[journal]\n");
+    let address = program.address().to_owned();
+    let (config, recording) = (folder.path().join("config.toml"), folder.path().join("recording"));
+    let state = folder.path().join("state");
+    let server =
+        format!("[server]\nlisten = \"{address}\"\ntoken = \"a-b\"\nstate_dir = \"{}\"\n", state.display());
+    fs::write(&config, server).unwrap();
+    fs::write(&recording, simulator::ebz::telegram(&Household::new(1).advance(), DataSet::Full)).unwrap();
+    let (config, recording) = (config.to_str().unwrap(), recording.to_str().unwrap());
+    for args in [
+        &["plugins"][..],
+        &["sample", "d0"],
+        &["check", "--config", config],
+        &["health", "--config", config],
+        &["--config", config, "token", "--show"],
+        &["decode", recording],
+        &["export", "--config", config],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let done = smartmeter().args(args).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!((done.status.code(), text(&done.stderr)), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn the_help_of_what_a_newcomer_needs_says_what_it_does_and_has_an_example() {
+    for (command, words) in [
+        ("check", &["exit status is 0", "sudo smartmeter check --config"][..]),
+        ("health", &["exit status is 0", "smartmeter health --alive"]),
+        ("setup", &["`config.toml` is never written", "smartmeter setup /dev/ttyUSB0"]),
+        ("token", &["90-token.toml", "sudo smartmeter token --listen"]),
+    ] {
+        let done = output(&[command, "--help"]);
+        let shown = text(&done.stdout);
+        assert_eq!(done.status.code(), Some(0));
+        for word in words.iter().chain(&["Examples:", "--config <FILE>"]) {
+            assert!(shown.contains(word), "`{word}` is missing in:\n{shown}");
+        }
+    }
+}

@@ -24,7 +24,7 @@ pub(crate) use self::{
     search::{Found, NotFound},
     section::Section,
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, output::output};
 
 /// Patience of a person who waits for `smartmeter probe`: also a meter that must be woken up answers by then.
 const THOROUGH: Duration = Duration::from_secs(600);
@@ -46,7 +46,7 @@ pub(crate) fn run(ports: Vec<Port>, write: Option<&Path>) -> Result<(), Failure>
     let sections = found.into_iter().map(Section::of).collect();
     match write {
         Some(file) => section::add(file, sections),
-        None => Ok(io::stdout().lock().write_all(section::text(sections).as_bytes())?),
+        None => Ok(output().write_all(section::text(sections).as_bytes())?),
     }
 }
 

@@ -11,7 +11,7 @@ use framework::Config;
 use transport::Port;
 
 use super::{Found, lasting};
-use crate::failure::Failure;
+use crate::{failure::Failure, output::output};
 
 /// Table `[sources.…]` without its name.
 pub(crate) struct Section {
@@ -108,7 +108,7 @@ pub(super) fn add(file: &Path, sections: Vec<Section>) -> Result<(), Failure> {
         file.sync_all()
     });
     written.map_err(|error| Failure::fault(format!("could not write `{shown}`: {error}\n")))?;
-    io::stdout().lock().write_all(new.trim_start().as_bytes())?;
+    output().write_all(new.trim_start().as_bytes())?;
     let _ = writeln!(io::stderr(), "added to `{shown}`");
     Ok(())
 }

@@ -17,7 +17,11 @@ use self::{
     rows::Rows,
     text::{Format, READING, ROLLUP},
 };
-use crate::{config_file::ConfigFile, failure::Failure};
+use crate::{
+    config_file::ConfigFile,
+    failure::Failure,
+    output::{is_unread, output},
+};
 
 /// Maximum number of damaged times that are listed.
 const MAX_GAPS: usize = 20;
@@ -119,7 +123,7 @@ pub(crate) fn export(export: &Export) -> Result<(), Failure> {
     };
     let printed = || {
         let columns = if level.is_some() { &ROLLUP[..] } else { &READING };
-        let mut out = text::Export::new(export.format, BufWriter::new(io::stdout().lock()), columns)?;
+        let mut out = text::Export::new(export.format, BufWriter::new(output()), columns)?;
         let summary = match level {
             None => archive.readings(&selection, |labels, time, value, set_from| {
                 out.reading(labels, time, value, set_from)
@@ -133,7 +137,7 @@ pub(crate) fn export(export: &Export) -> Result<(), Failure> {
     };
     match printed() {
         // The reader has seen enough: `| head`.
-        Err(TransferError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(TransferError::Io(error)) if is_unread(&error) => Ok(()),
         Err(error) => Err(failure(error)),
         Ok(Summary { damaged: 0, gaps, .. }) if gaps.is_empty() => Ok(()),
         Ok(summary) => Err(Failure::fault(missing(&summary))),
@@ -210,7 +214,7 @@ pub(crate) fn import(import: &Import) -> Result<(), Failure> {
     let into = path.display();
     let (readings, are) = if count == 1 { ("reading", "is") } else { ("readings", "are") };
     match mistake {
-        None => Ok(writeln!(io::stdout(), "{count} {readings} of {name} {are} in `{into}`")?),
+        None => Ok(writeln!(output(), "{count} {readings} of {name} {are} in `{into}`")?),
         Some(message) => Err(Failure::usage(format!(
             "{name}:{}: {message}\nnothing was imported from this line on; {count} {readings} before it {are} in `{into}`\n",
             number.max(1)
