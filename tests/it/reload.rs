@@ -57,17 +57,17 @@ fn a_reload_starts_new_sources_restarts_changed_ones_removes_others_and_leaves_t
 
     // Comments and order are no change.
     write(folder.path(), &format!("# two first\n{two}{one}"));
-    assert!(reload(&program).contains("nothing has changed; 2 go on"), "{}", program.log());
+    assert!(reload(&program).contains("nothing to do; 2 unchanged"), "{}", program.log());
 
     write(folder.path(), &format!("{one}{}{three}", two.replace("\"n\": 2", "\"n\": 22")));
     let said = reload(&program);
-    assert!(said.contains("started sources.three; restarted sources.two; 1 go on"), "{said}");
+    assert!(said.contains("started sources.three; restarted sources.two; 1 unchanged"), "{said}");
     program.until("/data", "changed", |data| data["two"]["n"] == 22 && data["three"]["n"] == 3);
     assert!(program.count("one", "batches") >= batches, "it was started again");
 
     write(folder.path(), &one);
     let said = reload(&program);
-    assert!(said.contains("stopped sources.two, sources.three; 1 go on"), "{said}");
+    assert!(said.contains("stopped sources.two, sources.three; 1 unchanged"), "{said}");
     assert_eq!(names(&program.get("/data").1), ["one"]);
     assert_eq!(names(&program.get("/health").1["sources"]), ["one"]);
     assert!(!program.text("/metrics").contains("\"two\""));
@@ -145,7 +145,7 @@ fn threads_and_files_do_not_grow_over_100_reloads() {
     let before = few();
     for n in 1..=100 {
         write(folder.path(), &format!("{one}{}", printing("two", n)));
-        assert!(reload(&program).contains("restarted sources.two; 1 go on"), "{}", program.log());
+        assert!(reload(&program).contains("restarted sources.two; 1 unchanged"), "{}", program.log());
     }
     program.until("/data", "the last one", |data| data["two"]["n"] == 100);
     let start = Instant::now();

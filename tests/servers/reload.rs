@@ -74,7 +74,7 @@ fn reloads() -> Result<(), Failed> {
         let mut longest = Duration::ZERO;
         for round in 1..=rounds {
             fs::write(folder.join("config.toml"), format!("{server}{}", config(round))).unwrap();
-            let done = || program.log().matches("restarted sources.changed; 8 go on").count();
+            let done = || program.log().matches("restarted sources.changed; 8 unchanged").count();
             let start = Instant::now();
             program.signal(Signal::HUP);
             until(&program, "reloaded", || done() == round);

@@ -369,8 +369,8 @@ fn log(changes: &Changes) {
     if changes.server {
         done.push("applied `[server]`".to_owned());
     }
-    let done = if done.is_empty() { "nothing has changed".to_owned() } else { done.join("; ") };
-    info!("reloaded the configuration: {done}; {unchanged} go on");
+    let done = if done.is_empty() { "nothing to do".to_owned() } else { done.join("; ") };
+    info!("reloaded the configuration: {done}; {unchanged} unchanged");
     if !needs_restart.is_empty() {
         warn!("{} takes effect when the program starts again", needs_restart.join(", "));
     }
