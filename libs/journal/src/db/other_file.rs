@@ -1,7 +1,6 @@
 //! Files that never were a journal. They are left alone: a path that is wrong by a letter must not cost anybody a file.
 
 use std::{
-    ffi::OsStr,
     fs::{self, File},
     io::Read as _,
     path::Path,
@@ -13,8 +12,6 @@ use crate::{
     wal::live,
 };
 
-/// Name that a journal has unless another is configured, which no other file has by mistake.
-const DEFAULT_NAME: &str = "journal.db";
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// Returns whether there is a file that never was a journal, not even one that is damaged now: neither is anything of
@@ -23,9 +20,7 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 /// Reads one page. A file that cannot be read is none.
 #[must_use]
 pub fn is_other_file(path: &Path) -> bool {
-    if path.file_name() == Some(OsStr::new(DEFAULT_NAME))
-        || !fs::metadata(path).is_ok_and(|found| found.is_file())
-    {
+    if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
         return false;
     }
     let mut page = Vec::new();
@@ -36,7 +31,8 @@ pub fn is_other_file(path: &Path) -> bool {
     let has_no_table =
         page.starts_with(MAGIC) && page.get(100) == Some(&13) && page.get(103..105) == Some(&[0, 0]);
     let is_cut = MAGIC.starts_with(&page);
-    let has_id = page.get(68..72).is_some_and(|id| i64::from(be(id)) == APPLICATION);
+    let id = page.get(68..).and_then(|rest| rest.first_chunk());
+    let has_id = id.is_some_and(|id| i64::from(u32::from_be_bytes(*id)) == APPLICATION);
     let table = SCHEMA.trim_start().split(',').next().unwrap_or(SCHEMA).as_bytes();
     let has_schema = page.windows(table.len()).any(|text| text == table);
     let has_files = || {
@@ -44,8 +40,4 @@ pub fn is_other_file(path: &Path) -> bool {
             || live::numbers(path).is_ok_and(|numbers| !numbers.is_empty())
     };
     !(has_no_table || is_cut || has_id || has_schema || has_files())
-}
-
-fn be(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0, |n, byte| n << 8 | u32::from(*byte))
 }

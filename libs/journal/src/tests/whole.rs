@@ -203,13 +203,19 @@ fn a_folder_that_cannot_be_written_is_one_clear_trouble() {
 #[test]
 fn a_damaged_database_is_set_aside_and_a_new_one_begun() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    {
+        let (journal, mut keeper) = clock.journal(dir.path());
+        clock.record(&journal, "1.0");
+        keeper.sync();
+    }
+    // The log beside it shows that it was a journal.
     fs::write(dir.path().join("journal.db"), vec![7; 5000]).unwrap();
     let (journal, mut keeper) = clock.journal(dir.path());
     let notice = journal.status().unwrap().notice.unwrap();
     assert!(notice.contains("was damaged: it was renamed to"), "{notice}");
-    clock.record(&journal, "1.0");
+    clock.record(&journal, "2.0");
     keeper.checkpoint();
-    assert_eq!(samples(&journal), expected(&[(1, "1.0")]));
+    assert_eq!(samples(&journal), expected(&[(1, "1.0"), (2, "2.0")]));
     let kept = fs::read_dir(dir.path()).unwrap().filter_map(Result::ok);
     assert!(
         kept.into_iter()
