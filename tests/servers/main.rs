@@ -7,15 +7,18 @@
     reason = "a test without the harness is not seen to be one"
 )]
 
+mod full_disk;
 mod metrics;
 mod nothing_lost;
 #[path = "../program/mod.rs"]
 mod program;
 mod reload;
+mod unit;
 
 use libtest_mimic::Arguments;
 
 fn main() {
-    let trials = metrics::trials().into_iter().chain(nothing_lost::trials()).chain(reload::trials());
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    let all =
+        [full_disk::trials(), metrics::trials(), nothing_lost::trials(), reload::trials(), unit::trials()];
+    libtest_mimic::run(&Arguments::from_args(), all.into_iter().flatten().collect()).exit();
 }

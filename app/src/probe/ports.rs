@@ -77,4 +77,42 @@ mod tests {
         assert_eq!(by_id(dev, &dev.join("ttyUSB0")), None);
         assert!(serial(&dev.join("nowhere")).is_empty());
     }
+
+    #[test]
+    fn an_adapter_has_the_name_that_its_maker_gave_it_and_a_pin_has_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dev, sys) = (folder.path().join("dev"), folder.path().join("sys"));
+        let write = |path: &str, text: &str| {
+            let path = sys.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        // As the kernel shows a USB adapter: the port is in an interface, and that in the device.
+        for (port, texts) in [
+            ("ttyUSB0", &[("manufacturer", "FTDI\n"), ("product", "FT232R USB UART\n")][..]),
+            ("ttyUSB1", &[("manufacturer", "Silicon Labs"), ("product", "Silicon Labs CP2102")]),
+            ("ttyACM0", &[("product", "Head\u{1b}[31m \u{7}1")]),
+            ("ttyAMA0", &[("manufacturer", "nobody")]),
+        ] {
+            let device = format!("devices/usb1/{port}");
+            texts.iter().for_each(|(name, text)| write(&format!("{device}/{name}"), text));
+            write(&format!("{device}/interface/{port}/uevent"), "");
+            fs::create_dir_all(sys.join("class/tty").join(port)).unwrap();
+            let link = sys.join("class/tty").join(port).join("device");
+            symlink(sys.join(format!("{device}/interface/{port}")), link).unwrap();
+            fs::create_dir_all(&dev).unwrap();
+            fs::write(dev.join(port), "").unwrap();
+        }
+        symlink(dev.join("ttyUSB0"), dev.join("lasting-name")).unwrap();
+        for (port, expected) in [
+            ("ttyUSB0", Some("FTDI FT232R USB UART")),
+            ("lasting-name", Some("FTDI FT232R USB UART")),
+            ("ttyUSB1", Some("Silicon Labs CP2102")),
+            ("ttyACM0", Some("Head[31m 1")),
+            ("ttyAMA0", None),
+            ("nowhere", None),
+        ] {
+            assert_eq!(adapter_name(&sys, &dev.join(port)).as_deref(), expected, "{port}");
+        }
+    }
 }

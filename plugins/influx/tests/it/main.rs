@@ -13,6 +13,7 @@ fn main() {
         "" {
             responses::each_version_has_its_own_requests,
             responses::the_response_decides_the_error,
+            responses::a_test_of_the_connection_understands_what_versions_2_and_3_answer,
             responses::readings_too_old_for_version_2_are_dropped,
             responses::a_busy_server_gets_its_pause,
             responses::a_server_that_closes_the_connection_is_unavailable,

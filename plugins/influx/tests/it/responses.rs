@@ -106,3 +106,33 @@ pub(crate) async fn a_server_that_closes_the_connection_is_unavailable() {
     let (result, _) = publish(&server, "database = \"house\"").await;
     assert_eq!(kind(&result.unwrap_err()), "unavailable");
 }
+
+/// The replies of InfluxDB 2 and 3 as their references show them (`/api/v2/write`, `/api/v3/write_lp`).
+pub(crate) async fn a_test_of_the_connection_understands_what_versions_2_and_3_answer() {
+    const V2: (&str, &str) =
+        ("org = \"o\"\nbucket = \"b\"\ntoken = \"t\"", "/api/v2/write?precision=ns&org=o&bucket=b");
+    const V3: (&str, &str) =
+        ("version = \"v3\"\ndatabase = \"d\"\ntoken = \"t\"", "/api/v3/write_lp?precision=nanosecond&db=d");
+    for ((keys, path), status, body, expected) in [
+        (V2, 204, "", "works"),
+        (V2, 400, r#"{"code":"invalid","message":"no points were written"}"#, "works"),
+        (V2, 401, r#"{"code":"unauthorized","message":"unauthorized access"}"#, "misconfigured"),
+        (V2, 404, r#"{"code":"not found","message":"bucket \"b\" not found"}"#, "misconfigured"),
+        (V2, 404, r#"{"code":"not found","message":"organization name \"o\" not found"}"#, "misconfigured"),
+        (V2, 503, r#"{"code":"unavailable","message":"the service is starting"}"#, "unavailable"),
+        (V3, 204, "", "works"),
+        (V3, 400, r#"{"error":"parsing failed for write_lp endpoint","data":[]}"#, "works"),
+        (V3, 401, r#"{"error":"the request was not authenticated"}"#, "misconfigured"),
+        (V3, 403, r#"{"error":"the request was not authorized"}"#, "misconfigured"),
+        (V3, 404, "", "misconfigured"),
+        (V3, 500, r#"{"error":"internal error"}"#, "unavailable"),
+    ] {
+        let server = Server::start(move |_| Reply::Status(status, body.to_owned()));
+        let tested = configured(&server.url(), keys).publisher.test().await;
+        let found = tested.as_ref().map_or_else(kind, |_| "works");
+        assert_eq!(found, expected, "{keys} {status}: {tested:?}");
+        let received = server.received().pop().unwrap();
+        assert_eq!((received.method.as_str(), received.path.as_str()), ("POST", path));
+        assert!(received.body.lines().all(|line| line.starts_with('#')), "it writes a reading: {received:?}");
+    }
+}
