@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    Decimal, Role, Text, Timestamp,
+    Decimal, FaultCode, Role, Text, Timestamp,
     inputs::{CounterStep, CounterSteps, Inputs},
     journal::{Journal, ReadError},
     one_line::one_line,
@@ -109,13 +109,14 @@ impl Context {
         self.runtime_dir.as_deref()
     }
 
-    /// Reports what a person must look at although readings arrive: `/health` shows it, and is not `ok` until `None`
-    /// ends it.
-    pub fn set_problem(&self, problem: Option<&str>) {
-        let problem = problem.map(one_line);
+    /// Reports what a person must look at although readings arrive, with its kind: `/health` shows it, and is not `ok`
+    /// until `None` ends it.
+    pub fn set_problem(&self, problem: Option<(FaultCode, &str)>) {
+        let problem = problem.map(|(code, text)| (code, one_line(text)));
         let mut stats = self.stats.lock();
-        if stats.problem.as_deref() != problem.as_deref() {
-            stats.problem = problem.as_deref().map(Text::from);
+        let known = stats.problem.as_ref().map(|(code, text)| (*code, &**text));
+        if known != problem.as_ref().map(|(code, text)| (*code, &**text)) {
+            stats.problem = problem.map(|(code, text)| (code, Text::from(&*text)));
         }
     }
 
@@ -315,7 +316,7 @@ pub struct Stats(Arc<Mutex<Reported>>);
 struct Reported {
     counters: Vec<(&'static str, Counter)>,
     facts: Vec<(&'static str, Text)>,
-    problem: Option<Text>,
+    problem: Option<(FaultCode, Text)>,
 }
 
 impl Stats {
@@ -331,7 +332,12 @@ impl Stats {
 
     /// What a person must look at.
     pub fn problem(&self) -> Option<Text> {
-        self.lock().problem.clone()
+        self.lock().problem.as_ref().map(|(_, text)| text.clone())
+    }
+
+    /// The kind of what a person must look at.
+    pub fn problem_code(&self) -> Option<FaultCode> {
+        self.lock().problem.as_ref().map(|(code, _)| *code)
     }
 
     /// The facts by name.

@@ -19,6 +19,7 @@ mod commands;
 mod config;
 mod context;
 mod endpoint;
+mod fault_code;
 mod faults;
 #[doc(hidden)]
 pub mod http;
@@ -67,6 +68,7 @@ pub use crate::{
     },
     context::{Context, Counter, Fact, SourceContext, Stats},
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},
+    fault_code::FaultCode,
     faults::Faults,
     inputs::{CounterStep, Input},
     lan::page_addresses,
@@ -84,7 +86,7 @@ pub use crate::{
     source::{AcquireError, DataAcquisition, Mode, Source, SourcePlugin},
     stated_units::StatedUnits,
     store::{Section, Snapshot, State, Store, View},
-    table::{ConfigError, ConfigString, Diagnostics, Mistake, Place},
+    table::{ConfigError, ConfigString, Diagnostics, Mistake, MistakeCode, Place},
     time_of_day::TimeOfDay,
 };
 

@@ -65,8 +65,8 @@ impl Problems {
 
 /// Returns its last fault, if there was one since its last success.
 fn reason(status: &WorkerStatus) -> String {
-    let fault = status.last_error().filter(|fault| status.last_success() <= Some(fault.0));
-    fault.map_or_else(String::new, |fault| format!(": {}", fault.1))
+    let fault = status.last_error().filter(|fault| status.last_success() <= Some(fault.at));
+    fault.map_or_else(String::new, |fault| format!(": {}", fault.message))
 }
 
 #[cfg(test)]
@@ -122,11 +122,11 @@ mod tests {
         };
         let lost = store.section("lost").unwrap();
         let lost = &lost.health.status;
-        lost.fault("no such device");
+        lost.fault(crate::FaultCode::DeviceMissing, "no such device");
         lost.set_state(State::Waiting);
-        away.status.fault("the password is wrong");
+        away.status.fault(crate::FaultCode::WrongConfiguration, "the password is wrong");
         away.status.set_state(State::Waiting);
-        cx.set_problem(Some("the count is in memory only"));
+        cx.set_problem(Some((crate::FaultCode::NotSaved, "the count is in memory only")));
         let expected = [
             &*problem,
             "source `lost` has not worked for an hour: no such device",

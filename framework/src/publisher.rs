@@ -5,7 +5,7 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
-use crate::{Commands, ConfigError, Context, Record, Store, publish::Route};
+use crate::{Commands, ConfigError, Context, FaultCode, Record, Store, publish::Route};
 
 /// Kind of publisher. One crate implements it once and registers it with
 /// [`register_publisher!`](crate::register_publisher).
@@ -127,6 +127,15 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// Returns its kind, for clients that say it in their own words.
+    pub fn code(&self) -> FaultCode {
+        match self {
+            Self::Unavailable { .. } => FaultCode::Unreachable,
+            Self::Refused { .. } => FaultCode::Refused,
+            Self::Misconfigured { .. } => FaultCode::WrongConfiguration,
+        }
+    }
+
     /// Builds an [`Unavailable`](Self::Unavailable) without a pause of the server's.
     pub fn unavailable(reason: impl Into<String>) -> Self {
         Self::Unavailable { reason: reason.into(), retry_after: None }

@@ -10,7 +10,7 @@ use std::{
 
 use reading::words;
 
-use crate::{Counter, Faults, Stats, Timestamp, latest::Latest, one_line::one_line};
+use crate::{Counter, FaultCode, Faults, Stats, Timestamp, latest::Latest, one_line::one_line};
 
 words! {
     /// State of a source, publisher or endpoint, with its word in `/health`.
@@ -30,6 +30,17 @@ words! {
     }
 }
 
+/// The last fault of a source, publisher or endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastError {
+    /// Its time.
+    pub at: Timestamp,
+    /// Its kind.
+    pub code: FaultCode,
+    /// Its cause, for people.
+    pub message: String,
+}
+
 /// Status of one source, publisher or endpoint. Its worker writes it; anybody reads it.
 #[derive(Debug, Default)]
 pub struct WorkerStatus {
@@ -37,7 +48,7 @@ pub struct WorkerStatus {
     state: AtomicU8,
     /// Microseconds since 1970; 0 = never.
     last_success: AtomicU64,
-    last_error: Latest<(Timestamp, String)>,
+    last_error: Latest<LastError>,
     /// Panics of the plugin.
     pub panics: Counter,
     /// Counters and facts that the plugin reports.
@@ -61,7 +72,7 @@ impl WorkerStatus {
     }
 
     /// Returns the last fault, which may be over.
-    pub fn last_error(&self) -> Option<Arc<(Timestamp, String)>> {
+    pub fn last_error(&self) -> Option<Arc<LastError>> {
         self.last_error.get()
     }
 
@@ -82,9 +93,9 @@ impl WorkerStatus {
         self.state.store(state as u8, Relaxed);
     }
 
-    pub(crate) fn fault(&self, message: impl AsRef<str>) {
+    pub(crate) fn fault(&self, code: FaultCode, message: impl AsRef<str>) {
         let message = one_line(message.as_ref()).into_owned();
-        self.last_error.set(Arc::new((Timestamp::now(), message)));
+        self.last_error.set(Arc::new(LastError { at: Timestamp::now(), code, message }));
     }
 
     pub(crate) fn success(&self, at: Timestamp) {

@@ -19,7 +19,8 @@ use tokio::sync::{broadcast, watch};
 pub use crate::status::State;
 pub(crate) use crate::status::WorkerStatus;
 use crate::{
-    AcquireError, Batch, Counter, SourceRole, Stats, Text, Timestamp, latest::Latest, scheduler::Progress,
+    AcquireError, Batch, Counter, FaultCode, SourceRole, Stats, Text, Timestamp, latest::Latest,
+    scheduler::Progress,
 };
 
 /// Batches that a reader of events may be behind before it misses some.
@@ -275,15 +276,16 @@ impl Section {
     }
 
     /// Returns what the scheduler has against the source, although it answers.
-    pub(crate) fn problem(&self, now: Instant) -> Option<String> {
+    pub(crate) fn problem(&self, now: Instant) -> Option<(FaultCode, String)> {
         if self.misfit.load(Ordering::Relaxed) {
-            return self.health.status.last_error().map(|error| error.1.clone());
+            return self.health.status.last_error().map(|error| (error.code, error.message.clone()));
         }
 
         let braked = self.braked.load(Ordering::Relaxed);
         let is_recent = braked > 0 && self.since(now).saturating_sub(braked) < BRAKED_FOR.as_micros() as u64;
         let has_batches = self.braked_batches.load(Ordering::Relaxed);
-        is_recent.then(|| if has_batches { BRAKED_BATCHES } else { BRAKED }.to_owned())
+        let text = if has_batches { BRAKED_BATCHES } else { BRAKED };
+        is_recent.then(|| (FaultCode::TooFast, text.to_owned()))
     }
 
     /// Returns the newest batch at `now`; `None` before the first.

@@ -212,7 +212,7 @@ fn no_reading_yet(section: &Section) -> ApiError {
     let mut message = format!("`{}` has no reading yet", section.name);
     if let Some(error) = section.health.status.last_error() {
         message.push_str(": ");
-        message.push_str(&error.1);
+        message.push_str(&error.message);
     }
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_reading_yet", message)
 }

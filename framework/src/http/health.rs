@@ -16,7 +16,7 @@ use warp::{
 
 use super::{Members, access::Access, reply};
 use crate::{
-    Counter, LOG_LINES_DROPPED, SourceRole, Store, Text, Timestamp,
+    Counter, FaultCode, LOG_LINES_DROPPED, SourceRole, Store, Text, Timestamp,
     journal::{Journal, Status},
     json::timestamp,
     publish::Delivery,
@@ -111,6 +111,8 @@ struct PluginHealth {
     /// What a person must look at although it delivers.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem_code: Option<FaultCode>,
     last_success: Option<String>,
     last_error: Option<Fault>,
     counts: Members<&'static str, u64>,
@@ -137,6 +139,7 @@ struct Waiting {
 #[derive(Serialize)]
 struct Fault {
     at: String,
+    code: FaultCode,
     message: String,
 }
 
@@ -199,7 +202,9 @@ fn source(section: &Section, now: Instant) -> PluginHealth {
         .0
         .extend(rare.map(|(name, count)| (name, count.get())).into_iter().filter(|(_, count)| *count > 0));
     shown.of_source = OfSource { label: section.label.clone(), role: section.role };
-    shown.problem = shown.problem.or_else(|| section.problem(now));
+    if shown.problem.is_none() {
+        (shown.problem_code, shown.problem) = section.problem(now).unzip();
+    }
     shown
 }
 
@@ -239,10 +244,13 @@ impl PluginHealth {
             of_source: OfSource::default(),
             waiting,
             problem: status.stats.problem().map(|problem| problem.to_string()),
+            problem_code: status.stats.problem_code(),
             last_success: status.last_success().map(timestamp),
-            last_error: status
-                .last_error()
-                .map(|error| Fault { at: timestamp(error.0), message: error.1.clone() }),
+            last_error: status.last_error().map(|error| Fault {
+                at: timestamp(error.at),
+                code: error.code,
+                message: error.message.clone(),
+            }),
             counts: Members(counts.chain(status.stats.counters()).collect()),
             facts: Members(facts.collect()),
         }

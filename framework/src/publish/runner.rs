@@ -15,7 +15,7 @@ use super::{
     feed::Feed,
 };
 use crate::{
-    Backoff, PublishError, Publisher, PublisherContext, Record, Timestamp,
+    Backoff, FaultCode, PublishError, Publisher, PublisherContext, Record, Timestamp,
     faults::Faults,
     journal::Queue,
     panic::caught,
@@ -285,7 +285,7 @@ impl Runner {
         if let Some(text) = self.faults.note("skipped", &message) {
             error!("{text}");
         }
-        self.delivery.status.fault(message);
+        self.delivery.status.fault(FaultCode::Refused, message);
         self.delivery.failures.increment();
         self.delivery.refused.increment();
         self.feed.remove(1);
@@ -304,6 +304,12 @@ impl Runner {
     async fn failed(&mut self, fault: Fault) {
         self.delivery.failures.increment();
         self.suspects = 0;
+        let code = match &fault {
+            Fault::Error(error) => error.code(),
+            Fault::Stuck(..) => FaultCode::Refused,
+            Fault::Journal(_) => FaultCode::Unreadable,
+            Fault::Panic(_) => FaultCode::Bug,
+        };
         let (kind, least, message) = match fault {
             Fault::Error(PublishError::Unavailable { reason, retry_after }) => {
                 ("unavailable", retry_after.unwrap_or_default().min(RETRY_AFTER_MAX), reason)
@@ -324,7 +330,7 @@ impl Runner {
                 _ => warn!("{text}"),
             }
         }
-        self.delivery.status.fault(message);
+        self.delivery.status.fault(code, message);
         self.delivery.status.set_state(State::Waiting);
         self.back_off(least).await;
     }

@@ -217,7 +217,7 @@ impl Outlet {
             (None, _) => {}
         }
         let status = &self.section.health.status;
-        status.fault(message);
+        status.fault(fault.code(), message);
         if matches!(status.state(), State::Starting | State::Scheduled) {
             status.set_state(State::Waiting);
         }

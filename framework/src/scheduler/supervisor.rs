@@ -16,7 +16,7 @@ use super::{
     worker::Work,
 };
 use crate::{
-    AcquireError, Backoff, DataAcquisition, Mode,
+    AcquireError, Backoff, DataAcquisition, FaultCode, Mode,
     journal::Journal,
     one_line::one_line,
     panic::caught,
@@ -158,7 +158,7 @@ impl Work for Supervisor {
                 }
                 Ended::Fault(AcquireError::Fatal(reason)) => {
                     error!("stopped permanently: {}", one_line(&reason));
-                    self.status().fault(reason);
+                    self.status().fault(FaultCode::Stopped, reason);
                     self.status().set_state(State::Failed);
                     return Ok(());
                 }
@@ -175,7 +175,7 @@ impl Work for Supervisor {
                 Ended::Panicked(message) => {
                     self.status().panics.increment();
                     error!("panicked, which is a bug of its plugin: {message}");
-                    self.status().fault(format!("panicked: {message}"));
+                    self.status().fault(FaultCode::Bug, format!("panicked: {message}"));
                     panic_retry.pause()
                 }
             };

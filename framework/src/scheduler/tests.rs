@@ -192,7 +192,7 @@ async fn a_device_that_comes_back_is_read_again_within_two_seconds() {
     assert_eq!(got[0].1, 250 + 500 + 48 * 1000);
     assert_eq!(run.section.health.reopened.get(), 50);
     assert_eq!(run.section.health.status.state(), State::Delivering);
-    assert!(run.section.health.status.last_error().unwrap().1.starts_with("/dev/x is not available: "));
+    assert!(run.section.health.status.last_error().unwrap().message.starts_with("/dev/x is not available: "));
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,7 +200,8 @@ async fn an_error_of_the_system_gets_the_device_s_name() {
     let mut run = run(Mode::Push, Schedule::Continuous, [Step::Gone, Step::Opens, Step::Batch(0, 1)]);
     run.next(1).await;
     let error = run.section.health.status.last_error().unwrap();
-    assert_eq!(error.1, "/dev/y is not available: entity not found");
+    assert_eq!(error.code, crate::FaultCode::DeviceMissing);
+    assert_eq!(error.message, "/dev/y is not available: entity not found");
 }
 
 #[tokio::test(start_paused = true)]
@@ -236,7 +237,7 @@ async fn a_panic_stops_nothing_but_this_run_of_the_source() {
     // After a batch a second, then two.
     assert_eq!(run.next(2).await, [(1, 0), (2, 3000)]);
     assert_eq!(run.section.health.status.panics.get(), 2);
-    assert_eq!(run.section.health.status.last_error().unwrap().1, "panicked: a bug in open");
+    assert_eq!(run.section.health.status.last_error().unwrap().message, "panicked: a bug in open");
 }
 
 #[tokio::test(start_paused = true)]
@@ -292,7 +293,7 @@ async fn a_mistake_in_the_configuration_is_noted_and_the_device_stays_open() {
     );
     assert_eq!(run.next(1).await, [(7, 0)]);
     assert_eq!(run.section.health.malformed.get(), 0);
-    assert_eq!(run.section.health.status.last_error().unwrap().1, "write `plugin = \"x\"`");
+    assert_eq!(run.section.health.status.last_error().unwrap().message, "write `plugin = \"x\"`");
     assert_eq!(run.script.said(), "open");
 }
 
@@ -303,7 +304,9 @@ async fn a_polled_source_that_is_silent_is_polled_again_at_its_next_turn() {
     let mut run = run(Mode::Poll(Duration::from_secs(1)), every, steps);
     assert_eq!(run.next(2).await, [(1, 0), (2, 30_000)]);
     assert_eq!(run.section.health.malformed.get(), 0);
-    assert!(run.section.health.status.last_error().unwrap().1.starts_with("nothing arrived from /dev/x"));
+    assert!(
+        run.section.health.status.last_error().unwrap().message.starts_with("nothing arrived from /dev/x")
+    );
     assert_eq!(run.script.said(), "open");
 }
 
@@ -351,7 +354,7 @@ async fn an_open_or_acquire_that_hangs_is_noticed_and_the_device_is_opened_again
         assert!((30_000..31_000).contains(&got[0].1), "{got:?}");
         // A pushed source is looked at every five seconds.
         assert!((60_000..78_000).contains(&got[1].1), "{got:?}");
-        let error = run.section.health.status.last_error().unwrap().1.clone();
+        let error = run.section.health.status.last_error().unwrap().message.clone();
         let expected = match mode {
             Mode::Push => "nothing arrived from /dev/y for 30s",
             Mode::Poll(_) => {
@@ -387,7 +390,8 @@ async fn a_source_that_returns_at_once_is_slowed_down_and_health_says_so() {
         let counted = count() - before;
         assert!((rate * 8..=rate * 12).contains(&counted), "{counted} in ten seconds");
         let now = Instant::now().into_std();
-        let problem = run.section.problem(now).unwrap();
+        let (code, problem) = run.section.problem(now).unwrap();
+        assert_eq!(code, crate::FaultCode::TooFast);
         assert!(problem.contains("slowed down to 100 answers a second"), "{problem}");
         let has_batches = run.section.health.batches.get() > 0;
         assert_eq!(problem.contains("`interval`"), has_batches, "{problem}");

@@ -15,7 +15,10 @@ use tokio::{
 };
 use tracing::{error, info};
 
-use crate::store::{Section, State};
+use crate::{
+    FaultCode,
+    store::{Section, State},
+};
 
 /// Interval in which the sources are looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -123,7 +126,7 @@ impl Watched {
         if !std::mem::replace(&mut self.is_blocked, true) {
             error!(source = %self.section.name, "{message}");
         }
-        status.fault(message);
+        status.fault(FaultCode::Bug, message);
         status.set_state(State::Waiting);
     }
 }
@@ -178,7 +181,7 @@ mod tests {
         }
         let status = &section.health.status;
         assert_eq!(status.state(), State::Waiting);
-        let error = status.last_error().unwrap().1.clone();
+        let error = status.last_error().unwrap().message.clone();
         assert!(error.starts_with("blocks its thread for 5 s and cannot be stopped"), "{error}");
         let ends = std::thread::spawn(move || blocked.block_on(tokio::task::yield_now()));
         ends.join().unwrap();

@@ -14,7 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{Span, error};
 
 use crate::{
-    Backoff,
+    Backoff, FaultCode,
     panic::{caught, message},
     status::{State, WorkerStatus},
 };
@@ -84,7 +84,7 @@ impl Worker {
 fn keep_thread(status: &WorkerStatus, run: impl Fn()) {
     let mut pauses = RETRY;
     while let Err(panic) = catch_unwind(AssertUnwindSafe(&run)) {
-        note(status, format!("its thread panicked: {}", message(panic)));
+        note(status, FaultCode::Bug, format!("its thread panicked: {}", message(panic)));
         thread::sleep(pauses.pause());
     }
 }
@@ -105,24 +105,24 @@ pub(crate) trait Work: Send + 'static {
 pub(crate) async fn keep_running(mut work: impl Work, stop: CancellationToken) {
     let mut pauses = RETRY;
     while !stop.is_cancelled() {
-        let fault = match caught(work.run(&stop)).await {
+        let (code, fault) = match caught(work.run(&stop)).await {
             Ok(Ok(())) => return,
-            Ok(Err(fault)) => fault,
+            Ok(Err(fault)) => (FaultCode::Unreachable, fault),
             Err(panic) => {
                 work.status().panics.increment();
-                format!("panicked: {panic}")
+                (FaultCode::Bug, format!("panicked: {panic}"))
             }
         };
-        note(work.status(), fault);
+        note(work.status(), code, fault);
         work.status().set_state(State::Waiting);
         stop.run_until_cancelled(tokio::time::sleep(pauses.pause())).await;
     }
     work.status().set_state(State::Stopped);
 }
 
-fn note(status: &WorkerStatus, fault: String) {
+fn note(status: &WorkerStatus, code: FaultCode, fault: String) {
     error!("{fault}");
-    status.fault(fault);
+    status.fault(code, fault);
 }
 
 #[cfg(test)]
@@ -140,6 +140,6 @@ mod tests {
             assert!(runs.get() > 1, "a bug in the runtime");
         });
         assert_eq!(runs.get(), 2);
-        assert_eq!(status.last_error().unwrap().1, "its thread panicked: a bug in the runtime");
+        assert_eq!(status.last_error().unwrap().message, "its thread panicked: a bug in the runtime");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{error::Error, io, time::Duration};
 
+use crate::FaultCode;
+
 /// Reason for a missing batch. The variant decides what happens next.
 #[derive(Debug, thiserror::Error)]
 pub enum AcquireError {
@@ -49,6 +51,17 @@ impl From<io::Error> for AcquireError {
 }
 
 impl AcquireError {
+    /// Returns its kind, for clients that say it in their own words.
+    pub fn code(&self) -> FaultCode {
+        match self {
+            Self::Unavailable { source, .. } => source.into(),
+            Self::Silent { .. } => FaultCode::Silent,
+            Self::Malformed { .. } => FaultCode::Unreadable,
+            Self::Misconfigured { .. } => FaultCode::WrongConfiguration,
+            Self::Fatal(_) => FaultCode::Stopped,
+        }
+    }
+
     /// The device is missing or went away. `cause` is an error or a text; the scheduler adds the name of an
     /// [exclusive](crate::Source::exclusive) device.
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

@@ -5,6 +5,8 @@ use std::{
     ops::Range,
 };
 
+use reading::words;
+
 use crate::one_line::is_special;
 
 /// The texts of a configuration's files, one after the other, so that a place in any of them is a place in the whole.
@@ -54,9 +56,32 @@ impl ConfigText {
     }
 }
 
+words! {
+    /// Kind of a mistake, for clients that explain it in another language.
+    MistakeCode {
+        /// A file that cannot be read, or a folder of them.
+        UnreadableFile = "unreadable_file",
+        /// The text is not TOML.
+        NotToml = "not_toml",
+        /// A key is set in two files.
+        SetTwice = "set_twice",
+        /// There is no such key.
+        UnknownKey = "unknown_key",
+        /// A required key is missing.
+        MissingKey = "missing_key",
+        /// A text in place of a number, and the like.
+        WrongType = "wrong_type",
+        /// A word that is none of the possible ones.
+        UnknownWord = "unknown_word",
+        /// Any other value that cannot be, alone or beside others.
+        WrongValue = "wrong_value",
+    }
+}
+
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
+    code: MistakeCode,
     place: Place,
     message: String,
     snippet: Option<String>,
@@ -100,12 +125,26 @@ impl Diagnostic {
                 Place::At { file, line, column }
             }
         };
-        Self { place, message, snippet, hint, at: span.start }
+        Self { code: MistakeCode::WrongValue, place, message, snippet, hint, at: span.start }
     }
 
     /// A mistake of a whole file, such as one that cannot be read.
     pub(crate) fn file(name: &str, message: impl Into<String>, hint: Option<String>) -> Self {
-        Self { place: Place::Whole(name.to_owned()), message: message.into(), snippet: None, hint, at: 0 }
+        let (code, place) = (MistakeCode::UnreadableFile, Place::Whole(name.to_owned()));
+        Self { code, place, message: message.into(), snippet: None, hint, at: 0 }
+    }
+
+    /// Says its kind more closely.
+    pub(crate) fn with_code(self, code: MistakeCode) -> Self {
+        Self { code, ..self }
+    }
+}
+
+impl Diagnostic {
+    /// Returns the file and the message: a change of other lines moves a mistake, and makes no new one.
+    fn without_line(&self) -> (&str, &str) {
+        let (Place::At { file, .. } | Place::Whole(file)) = &self.place;
+        (file, &self.message)
     }
 }
 
@@ -223,6 +262,8 @@ impl<'a> Line<'a> {
 /// One mistake of a configuration, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Mistake<'a> {
+    /// Its kind.
+    pub code: MistakeCode,
     /// The file, or the option of the command line.
     pub file: &'a str,
     /// The line, from 1; `None` if the whole file is meant.
@@ -251,13 +292,28 @@ impl Diagnostics {
 
     /// Returns the mistakes with their places, for programs.
     pub fn each(&self) -> impl Iterator<Item = Mistake<'_>> {
-        self.0.iter().map(|Diagnostic { place, message, hint, .. }| {
+        self.0.iter().map(|Diagnostic { code, place, message, hint, .. }| {
             let (file, line, column) = match place {
                 Place::At { file, line, column } => (file, Some(*line), Some(*column)),
                 Place::Whole(name) => (name, None, None),
             };
-            Mistake { file, line, column, message, hint: hint.as_deref() }
+            Mistake { code: *code, file, line, column, message, hint: hint.as_deref() }
         })
+    }
+
+    /// Returns whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the mistakes that are not among `known`, wherever in their file those are.
+    pub(crate) fn beyond(&self, known: &Self) -> Self {
+        let mut known: Vec<_> = known.0.iter().map(Diagnostic::without_line).collect();
+        let added = self.0.iter().filter(|mistake| {
+            let same = known.iter().position(|known| *known == mistake.without_line());
+            same.map(|at| known.swap_remove(at)).is_none()
+        });
+        Self(added.cloned().collect())
     }
 
     /// The only mistake of a whole file, and what to do about it.

@@ -16,7 +16,7 @@ use toml::{
 
 pub use self::{
     config_error::ConfigError,
-    diagnostic::{Diagnostics, Mistake},
+    diagnostic::{Diagnostics, Mistake, MistakeCode},
     place::{ConfigString, Place},
 };
 use self::{
@@ -129,18 +129,22 @@ impl<'a> Table<'a> {
                 ErrorKind::LeftOut(_) => return None,
                 _ if is_placeholder => {}
                 ErrorKind::Missing(key) => {
-                    self.note(at, error.to_string(), self.example(key));
+                    self.note_as(MistakeCode::MissingKey, at, error.to_string(), self.example(key));
                     if pass.wrong.borrow_mut().missing.insert((entry, key)) {
                         continue;
                     }
                     return None;
                 }
-                ErrorKind::Other(message) => self.note_quoting(at, message, false, None),
-                ErrorKind::Word { message, hint } => self.note_quoting(at, message, false, hint.clone()),
+                ErrorKind::Other(message) => {
+                    self.note_quoting(MistakeCode::WrongValue, at, message, false, None);
+                }
+                ErrorKind::Word { message, hint } => {
+                    self.note_quoting(MistakeCode::UnknownWord, at, message, false, hint.clone());
+                }
                 ErrorKind::Type { message, of_text } => {
                     let named = self.table.keys().find(|key| Some(key.span().start) == entry);
                     let key = named.map_or(key, |key| &**key.get_ref());
-                    self.note_quoting(at, message, *of_text, self.example(key));
+                    self.note_quoting(MistakeCode::WrongType, at, message, *of_text, self.example(key));
                 }
             }
             let leave_out = |entry| pass.wrong.borrow_mut().entries.insert(entry);
@@ -168,15 +172,35 @@ impl<'a> Table<'a> {
         known: impl Iterator<Item = &'k str> + Clone,
     ) {
         let hint = new_name(key, known.clone()).or_else(|| did_you_mean(key, known.clone()));
-        self.note(at, format!("unknown key `{key}`, expected one of {}", quoted(known)), hint);
+        let message = format!("unknown key `{key}`, expected one of {}", quoted(known));
+        self.note_as(MistakeCode::UnknownKey, at, message, hint);
     }
 
     pub(crate) fn note(&self, at: Range<usize>, message: impl Into<String>, hint: Option<String>) {
-        self.mistakes.borrow_mut().push(Diagnostic::new(self.text, at, message, hint));
+        self.note_as(MistakeCode::WrongValue, at, message, hint);
     }
 
-    fn note_quoting(&self, at: Range<usize>, message: &str, no_text: bool, hint: Option<String>) {
-        self.mistakes.borrow_mut().push(Diagnostic::quoting(self.text, at, message, no_text, hint));
+    /// Notes a mistake of a kind.
+    pub(crate) fn note_as(
+        &self,
+        code: MistakeCode,
+        at: Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        self.mistakes.borrow_mut().push(Diagnostic::new(self.text, at, message, hint).with_code(code));
+    }
+
+    fn note_quoting(
+        &self,
+        code: MistakeCode,
+        at: Range<usize>,
+        message: &str,
+        no_text: bool,
+        hint: Option<String>,
+    ) {
+        let mistake = Diagnostic::quoting(self.text, at, message, no_text, hint);
+        self.mistakes.borrow_mut().push(mistake.with_code(code));
     }
 
     /// Notes the mistakes that a plugin found.

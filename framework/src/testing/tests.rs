@@ -349,7 +349,7 @@ impl DataAcquisition for Speaker {
             "batch" => return Ok(Some(Batch::now(vec![Reading::number("n", 1)]))),
             "nothing" => return Ok(None),
             "problem" => {
-                self.cx.set_problem(Some(&says));
+                self.cx.set_problem(Some((crate::FaultCode::NotSaved, &says)));
                 return Ok(None);
             }
             "malformed" => AcquireError::malformed(says),

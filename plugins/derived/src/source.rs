@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, future::pending, time::Duration};
 
 use framework::{
-    AcquireError, Batch, Counter, DataAcquisition, SourceContext, Text, Timestamp, View, async_trait,
+    AcquireError, Batch, Counter, DataAcquisition, FaultCode, SourceContext, Text, Timestamp, View,
+    async_trait,
 };
 use futures_util::future::select_all;
 use tokio::time::{Instant, sleep_until};
@@ -106,7 +107,9 @@ impl Derived {
         self.gaps.add(computed.gaps.len() as u64);
         // Before anybody sees the numbers: they must not run backwards when the process ends.
         let failure = self.files.save(state).await.err();
-        self.context.set_problem(failure.as_deref().or(self.files.lost()));
+        let failure = failure.as_deref().map(|failure| (FaultCode::NotSaved, failure));
+        let lost = self.files.lost().map(|lost| (FaultCode::Unconfirmed, lost));
+        self.context.set_problem(failure.or(lost));
         let newest = found.views.iter().flatten().max_by_key(|view| view.snapshot.number);
         let is_new = newest.is_some_and(|newest| {
             let used = self.used.iter().flatten().flatten();
@@ -170,7 +173,7 @@ impl DataAcquisition for Derived {
 
     async fn close(&mut self) {
         if let Err(problem) = self.files.sync().await {
-            self.context.set_problem(Some(&problem));
+            self.context.set_problem(Some((FaultCode::NotSaved, &problem)));
         }
     }
 }

@@ -7,7 +7,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use framework::{AcquireError, Batch, Counter, Fact, Faults, Reading, SourceContext, Text, Timestamp};
+use framework::{
+    AcquireError, Batch, Counter, Fact, FaultCode, Faults, Reading, SourceContext, Text, Timestamp,
+};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -42,7 +44,8 @@ impl Outcome {
     pub(crate) fn new(cx: &SourceContext, settings: &Settings) -> Self {
         if settings.has_program {
             // The first turn may be a day away.
-            cx.set_problem(settings.program.folder_problem().as_deref());
+            let problem = settings.program.folder_problem();
+            cx.set_problem(problem.as_deref().map(|problem| (FaultCode::WrongConfiguration, problem)));
         }
         Self {
             context: cx.clone(),

@@ -8,7 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use framework::{AcquireError, Batch, ConfigError, Decimal, Reading, Source, SourceContext, SourcePlugin};
+use framework::{
+    AcquireError, Batch, ConfigError, Decimal, FaultCode, Reading, Source, SourceContext, SourcePlugin,
+};
 use serde::Deserialize;
 
 /// The plugin.
@@ -35,7 +37,7 @@ impl SourcePlugin for Thermal {
 
     fn build(Config { path }: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let missing = (!path.is_dir()).then(|| format!("there is no folder `{}`", path.display()));
-        cx.set_problem(missing.as_deref());
+        cx.set_problem(missing.as_deref().map(|missing| (FaultCode::DeviceMissing, missing)));
         let cx = cx.clone();
         Ok(Source::blocking(move || match read(&path) {
             Ok(readings) if readings.is_empty() => Err(AcquireError::misconfigured(format!(

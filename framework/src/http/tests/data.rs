@@ -119,7 +119,13 @@ async fn a_section_without_a_batch_is_503_and_says_why() {
     let answer = program.get("/data/meter").await;
     assert_eq!(answer.error(), (503, "no_reading_yet".to_owned()));
     assert_eq!(answer.message(), "`meter` has no reading yet");
-    program.store.section("meter").unwrap().health.status.fault("could not open `/dev/ttyUSB0`");
+    program
+        .store
+        .section("meter")
+        .unwrap()
+        .health
+        .status
+        .fault(crate::FaultCode::DeviceMissing, "could not open `/dev/ttyUSB0`");
     let answer = program.get("/data/meter/x").await;
     assert_eq!(answer.message(), "`meter` has no reading yet: could not open `/dev/ttyUSB0`");
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::State;
+use crate::{FaultCode, store::State};
 
 #[tokio::test]
 async fn nothing_configured_is_well() {
@@ -38,13 +38,14 @@ async fn a_source_is_well_while_it_delivers() {
 
     publish(&program.store, "a", meter());
     a.health.malformed.increment();
-    a.health.status.fault("a `telegram` of \"rubbish\"");
+    a.health.status.fault(FaultCode::Unreadable, "a `telegram` of \"rubbish\"");
     let answer = program.get("/health").await;
     assert_eq!(answer.status, 200);
     let json = &answer.json()["sources"]["a"];
     assert_eq!(json["state"], "delivering");
     assert_eq!(json["last_success"], "2020-02-06T21:37:51.607046+00:00");
     assert_eq!(json["last_error"]["message"], "a `telegram` of \"rubbish\"");
+    assert_eq!(json["last_error"]["code"], "unreadable", "for a page in another language");
     assert!(json["last_error"]["at"].as_str().unwrap().ends_with("+00:00"));
     assert_eq!(json["counts"]["batches"], 1);
     assert_eq!(json["counts"]["malformed"], 1);
@@ -64,7 +65,7 @@ async fn a_source_with_a_problem_is_not_well_although_it_delivers() {
     let house = Setup { store: Store::new([section]), ..Setup::default() }.start().await;
     publish(&house.store, "heat", meter());
     assert_eq!(house.get("/health").await.status, 200);
-    cx.set_problem(Some("the count is in memory only"));
+    cx.set_problem(Some((FaultCode::NotSaved, "the count is in memory only")));
     let answer = house.get("/health").await;
     assert_eq!((answer.status, &answer.json()["status"]), (503, &"degraded".into()));
     let shown = &answer.json()["sources"]["heat"];
@@ -72,6 +73,7 @@ async fn a_source_with_a_problem_is_not_well_although_it_delivers() {
         (&shown["state"], &shown["problem"]),
         (&"delivering".into(), &"the count is in memory only".into())
     );
+    assert_eq!(shown["problem_code"], "not_saved");
     cx.set_problem(None);
     let answer = house.get("/health").await;
     assert_eq!((answer.status, answer.json()["sources"]["heat"].get("problem")), (200, None));
@@ -113,7 +115,7 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
     assert_eq!(program.get("/health").await.status, 503, "something waits, and it has delivered nothing");
     home.status.success(moment);
     home.refused.add(2);
-    home.status.fault("the broker is away");
+    home.status.fault(FaultCode::Unreachable, "the broker is away");
     let answer = program.get("/health").await;
     assert_eq!(answer.status, 200, "it delivers, so what waits is on its way");
     let shown = &answer.json()["publishers"]["home"];

@@ -198,7 +198,7 @@ async fn a_publisher_whose_work_ended_by_a_panic_says_so_and_begins_again() {
     run.server.bug.store(true, Relaxed);
     run.send(0, 2);
     run.until(|run| run.delivery.status.state() == State::Waiting).await;
-    assert_eq!(run.delivery.status.last_error().unwrap().1, "panicked: a bug in batching");
+    assert_eq!(run.delivery.status.last_error().unwrap().message, "panicked: a bug in batching");
     assert_eq!(run.delivery.status.panics.get(), 1);
     run.arrived(5).await;
     assert_eq!((run.server.opened.get(), run.delivery.status.state()), (2, State::Delivering));
@@ -232,7 +232,7 @@ async fn records_that_failed_are_retried_in_order() {
     run.send(1, 5);
     run.arrived(15).await;
     assert_eq!(run.delivery.failures.get(), 3);
-    assert_eq!(run.delivery.status.last_error().unwrap().1, "the server accepted no records");
+    assert_eq!(run.delivery.status.last_error().unwrap().message, "the server accepted no records");
     assert_eq!(run.delivery.oldest(), None);
     run.end().await;
 }
@@ -262,7 +262,14 @@ async fn the_refused_record_is_found_and_skipped() {
     let wanted: Vec<_> = (1..=200).filter(|n| ![1, 37, 38, 200].contains(n)).collect();
     assert_eq!(run.numbers(), wanted);
     assert!(run.server.attempts.get() < 80, "{} attempts", run.server.attempts.get());
-    assert!(run.delivery.status.last_error().unwrap().1.starts_with("no such unit: the readings of `meter`"));
+    assert!(
+        run.delivery
+            .status
+            .last_error()
+            .unwrap()
+            .message
+            .starts_with("no such unit: the readings of `meter`")
+    );
     run.end().await;
 }
 
@@ -278,7 +285,7 @@ async fn a_server_that_refuses_everything_is_misconfigured_and_nothing_is_skippe
         run.send(0, 2000);
         let message =
             "no such unit; it accepts no record at all, so none is skipped; check `url` and the server";
-        let said = |run: &Run| run.delivery.status.last_error().is_some_and(|error| error.1 == message);
+        let said = |run: &Run| run.delivery.status.last_error().is_some_and(|error| error.message == message);
         run.until(said).await;
         // It is tried again, but not all the time.
         tokio::time::sleep(Duration::from_secs(600)).await;
@@ -339,7 +346,7 @@ async fn a_refused_record_after_which_none_comes_is_skipped_in_the_end() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!((run.delivery.refused.get(), run.numbers()), (0, vec![1]));
     let message = "no such unit; the next record will show whether it accepts others";
-    assert_eq!(run.delivery.status.last_error().unwrap().1, message);
+    assert_eq!(run.delivery.status.last_error().unwrap().message, message);
     run.until(|run| run.delivery.refused.get() == 1 && run.delivery.backlog() == 0).await;
     run.end().await;
 }

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use framework::{Counter, Fact, Faults, SourceContext};
+use framework::{Counter, Fact, FaultCode, Faults, SourceContext};
 use tokio::{sync::Notify, task::spawn_blocking};
 use tracing::{error, info};
 
@@ -361,7 +361,9 @@ impl Total {
     fn report(&self, state: &State) {
         let path = self.path.to_string_lossy();
         self.file.set(state.failure.as_deref().unwrap_or(&path));
-        self.cx.set_problem(state.failure.as_deref().or(state.doubt.as_deref()));
+        let failure = state.failure.as_deref().map(|failure| (FaultCode::NotSaved, failure));
+        let doubt = state.doubt.as_deref().map(|doubt| (FaultCode::Unconfirmed, doubt));
+        self.cx.set_problem(failure.or(doubt));
     }
 
     /// Returns the content of a slot.
