@@ -12,7 +12,7 @@ use qrcodegen::{QrCode, QrCodeEcc};
 use serde_json::json;
 use toml::de::DeTable;
 
-use crate::{config_file::ConfigFile, failure::Failure, local::Local, setup::mistakes_of};
+use crate::{config_file::ConfigFile, failure::Failure, local::Local, output::output, setup::mistakes_of};
 
 /// Letters and digits that nobody takes for each other: 5 bits each.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -138,7 +138,7 @@ fn written(files: &ConfigFiles, text: String) -> Result<(), Failure> {
         let hint = error.hint().map_or_else(String::new, |hint| format!("hint: {hint}\n"));
         Failure::fault(format!("{error}\n{hint}"))
     };
-    let change = drop_ins.with_secrets(DropIn { file: FILE.to_owned(), text: Some(text) }).map_err(failed)?;
+    let change = DropIn { file: FILE.to_owned(), text: Some(text) };
     files.load_with(Some(&change))?;
     drop_ins.write(&change).map_err(failed)
 }
@@ -184,7 +184,7 @@ fn new_token() -> io::Result<String> {
 
 /// Prints the token, the addresses at which it is of use, and a QR code of the first one.
 fn shown(token: &str, scheme: &str, listen: SocketAddr) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    let mut out = output();
     writeln!(out, "token: {token}")?;
     if listen.ip().is_loopback() {
         writeln!(out, "only this machine can reach the program, at {scheme}://{listen}/")?;

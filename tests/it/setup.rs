@@ -10,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use rustix::termios::LocalModes;
 use serde_json::{Value as Json, json};
 use simulator::{
     Pty, PushingMeter,
@@ -155,7 +156,7 @@ fn a_search_explains_what_is_at_each_port_and_answers_for_a_fast_one_first() {
     assert!(name == "problem" && data["text"] == "the meter sends DLMS/COSEM in HDLC frames", "{data}");
     assert!(data["hint"].as_str().unwrap().contains("no plugin reads it yet"), "{data}");
     let (name, data) = of(silent.path());
-    assert!(name == "problem" && data["text"] == "nothing arrives", "{data}");
+    assert!(name == "problem" && data["text"] == "nothing arrives" && data["code"] == "silent", "{data}");
     assert_eq!(of(Path::new("/etc/passwd")).1["text"], "this is not a serial port");
     assert_eq!(of(Path::new("/dev/nowhere")).0, "problem");
     let place = |port: &Path| events.iter().position(|event| event == of(port)).unwrap();
@@ -204,12 +205,18 @@ fn a_change_that_is_wrong_or_unsafe_writes_nothing() {
         let (status, _) = program.post("/setup/delete", &json!({"file": file}).to_string());
         assert_eq!(status, 404, "{file}");
     }
-    for (toml, line, column, message) in [
-        ("[server]\nlisten = \"0.0.0.0:1\"\n", 2, 1, "`server.listen` is set twice"),
-        ("[sources.x]\nplugin = \"d0\"\nport = \"/dev/x\"\nprot = 5\n", 4, 1, "unknown key `prot`"),
-        ("[sources.old]\npin = 18\n", 2, 1, "`sources.old.pin` is set twice"),
-        ("[sources.x]\nplugin = \"d1\"\n", 2, 10, "unknown source plugin `d1`"),
-        ("[sources.x\n", 1, 11, ""),
+    for (toml, line, column, message, code) in [
+        ("[server]\nlisten = \"0.0.0.0:1\"\n", 2, 1, "`server.listen` is set twice", "set_twice"),
+        (
+            "[sources.x]\nplugin = \"d0\"\nport = \"/dev/x\"\nprot = 5\n",
+            4,
+            1,
+            "unknown key `prot`",
+            "unknown_key",
+        ),
+        ("[sources.old]\npin = 18\n", 2, 1, "`sources.old.pin` is set twice", "set_twice"),
+        ("[sources.x]\nplugin = \"d1\"\n", 2, 10, "unknown source plugin `d1`", "unknown_word"),
+        ("[sources.x\n", 1, 11, "", "not_toml"),
     ] {
         for action in ["check", "save"] {
             let body = json!({"file": "10-x.toml", "toml": toml}).to_string();
@@ -218,6 +225,7 @@ fn a_change_that_is_wrong_or_unsafe_writes_nothing() {
             let mistake = &answer["mistakes"][0];
             assert_eq!((&mistake["line"], &mistake["column"]), (&json!(line), &json!(column)), "{answer}");
             assert!(mistake["message"].as_str().unwrap().starts_with(message), "{answer}");
+            assert_eq!(mistake["code"], code, "{answer}");
         }
     }
     // The token is for commands of devices, not for those of a shell.
@@ -256,7 +264,7 @@ fn a_foreign_page_sees_nothing_of_the_setup_but_whether_it_is_needed() {
     let setup: Json = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
     assert_eq!(setup["allowed"], false);
     let members: Vec<_> = setup.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(members, ["allowed", "needed", "reason"]);
+    assert_eq!(members, ["allowed", "code", "needed", "reason"]);
 }
 
 #[test]
@@ -306,6 +314,7 @@ fn a_secret_that_was_saved_is_never_shown_and_stays_when_the_text_is_saved_again
         assert_eq!(status, 422, "{answer}");
         let message = "write `publishers.broker.password` again, because `url` was changed";
         assert_eq!(answer["error"]["message"], message);
+        assert_eq!(answer["error"]["cause"], "secret_needed");
     }
     let (status, answer) = save(&program, "31-mqtt.toml", &shown.replace("broker", "other"));
     assert_eq!(status, 422, "{answer}");
@@ -313,7 +322,95 @@ fn a_secret_that_was_saved_is_never_shown_and_stays_when_the_text_is_saved_again
     let (status, answer) =
         program.post("/setup/test", &json!({"file": "30-mqtt.toml", "toml": shown}).to_string());
     assert_eq!((status, &answer["error"]["code"]), (502, &json!("not_connected")), "{answer}");
+    assert_eq!(answer["error"]["cause"], "unreachable");
     assert!(!answer.to_string().contains("geheim"), "{answer}");
+}
+
+#[test]
+fn a_secret_and_its_address_in_two_files_are_not_sent_elsewhere() {
+    let secret = "[publishers.broker]\nplugin = \"mqtt\"\nusername = \"me\"\npassword = \"geheim\"\n";
+    let address = "[publishers.broker]\nurl = \"mqtt://127.0.0.1:9\"\n";
+    for (main, drop_in_text) in [("", secret), (secret, "# nothing\n")] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(drop_in(folder.path(), "")).unwrap();
+        fs::write(drop_in(folder.path(), "10-secret.toml"), drop_in_text).unwrap();
+        fs::write(drop_in(folder.path(), "20-address.toml"), address).unwrap();
+        let program = Program::with_config(folder.path(), main);
+        for action in ["save", "check", "test"] {
+            let evil = json!({"file": "20-address.toml", "toml": address.replace("127.0.0.1", "127.0.0.2")});
+            let (status, answer) = program.post(&format!("/setup/{action}"), &evil.to_string());
+            assert_eq!((status, &answer["error"]["code"]), (422, &json!("bad_drop_in")), "{answer}");
+            let message = answer["error"]["message"].as_str().unwrap();
+            assert!(message.starts_with("`url` decides where `publishers.broker.password` in "), "{answer}");
+        }
+        assert_eq!(fs::read_to_string(drop_in(folder.path(), "20-address.toml")).unwrap(), address);
+        let more = format!("{address}topic = \"other\"\n");
+        let (status, answer) = save(&program, "20-address.toml", &more);
+        assert_eq!(status, 200, "{answer}");
+    }
+}
+
+#[test]
+fn files_that_are_wrong_do_not_keep_each_other_from_being_removed_or_corrected() {
+    let (no_toml, wrong) =
+        ("[sources.a\n", "[sources.b]\nplugin = \"s0\"\nport = \"/dev/nowhere\"\nprot = 5\n");
+    let delete =
+        |program: &Program, file: &str| program.post("/setup/delete", &json!({"file": file}).to_string());
+    let count = |answer: &Json| answer["mistakes"].as_array().map_or(0, Vec::len);
+    for order in [["10-a.toml", "20-b.toml"], ["20-b.toml", "10-a.toml"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let program = Program::with_config(folder.path(), "");
+        fs::create_dir_all(drop_in(folder.path(), "")).unwrap();
+        fs::write(drop_in(folder.path(), "10-a.toml"), no_toml).unwrap();
+        fs::write(drop_in(folder.path(), "20-b.toml"), wrong).unwrap();
+        let setup = program.get("/setup").1;
+        assert_eq!((setup["drop_ins"].as_array().unwrap().len(), count(&setup)), (2, 2), "{setup:#}");
+        // What makes it worse is refused, and so is what cannot be judged while a file is no TOML.
+        for (file, toml) in [
+            ("20-b.toml", wrong.replace("prot", "port")),
+            ("20-b.toml", wrong.replace("prot", "plugin_")),
+            ("20-b.toml", "[sources.b]\nplugin = \"exec\"\ncommand = [\"/bin/true\"]\n".to_owned()),
+            ("30-c.toml", "[sources.c]\nplugin = \"s0\"\nport = \"/dev/nowhere2\"\n".to_owned()),
+            ("30-c.toml", "[sources.a]\npulses_per_kwh = 5\n".to_owned()),
+        ] {
+            let (status, answer) = save(&program, file, &toml);
+            assert_eq!(status, 422, "{file} {toml}: {answer}");
+        }
+        let right = wrong.replace("prot = 5\n", "");
+        let (status, answer) = save(&program, "20-b.toml", &right);
+        assert_eq!((status, count(&answer)), (200, 1), "{answer}");
+        fs::write(drop_in(folder.path(), "20-b.toml"), wrong).unwrap();
+        let (status, answer) = delete(&program, order[0]);
+        assert_eq!((status, count(&answer)), (200, 1), "{answer}");
+        let (status, answer) = delete(&program, order[1]);
+        assert_eq!((status, answer.get("mistakes")), (200, None), "{answer}");
+        assert_eq!(listed(folder.path()), [""; 0]);
+        assert!(program.get("/setup").1.get("mistakes").is_none());
+    }
+}
+
+#[test]
+fn the_file_of_the_token_is_saved_without_one_only_if_it_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let state = folder.path().join("state");
+    let text = format!("[server]\ntoken = \"a-b\"\nstate_dir = \"{}\"\n", state.display());
+    fs::write(&config, text).unwrap();
+    let port = test_servers::free_port().to_string();
+    let program = Program::start(&["--config", config.to_str().unwrap(), "--port", &port]);
+    // As `smartmeter token --listen` writes it where the token is in `config.toml`.
+    let listen = "[server]\nlisten = \"0.0.0.0:8080\"\n";
+    let (status, answer) = save(&program, "90-token.toml", listen);
+    assert_eq!(status, 200, "{answer}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), "");
+    let token = "[server]\ntoken = \"a-b\"\n";
+    assert_eq!(save(&program, "90-token.toml", token).0, 200);
+    let (status, answer) = save(&program, "90-token.toml", "[server]\nread_token = \"c-d\"\n");
+    assert_eq!((status, &answer["error"]["code"]), (422, &json!("bad_drop_in")), "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("which this text lacks"), "{answer}");
+    assert_eq!(fs::read_to_string(drop_in(folder.path(), "90-token.toml")).unwrap(), token);
 }
 
 #[test]
@@ -411,18 +508,26 @@ fn a_token_for_a_program_on_the_lan_is_shown_with_a_qr_code() {
 struct Person {
     terminal: Pty,
     child: Child,
+    /// What is on the terminal since the last question.
     seen: String,
+    /// All that was on the terminal before.
+    past: String,
 }
 
 impl Person {
     fn new(config: &Path, ports: &[&Path]) -> Self {
         let terminal = Pty::open().unwrap();
+        // As a person's terminal is: it shows what is typed.
+        let line = File::open(terminal.path()).unwrap();
+        let mut modes = rustix::termios::tcgetattr(&line).unwrap();
+        modes.local_modes |= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
+        rustix::termios::tcsetattr(&line, rustix::termios::OptionalActions::Now, &modes).unwrap();
         let side = || File::options().read(true).write(true).open(terminal.path()).unwrap();
         let mut command = smartmeter();
         command.arg("--config").arg(config).arg("setup").args(ports);
         command.stdin(side()).stdout(side()).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
-        Self { terminal, child, seen: String::new() }
+        Self { terminal, child, seen: String::new(), past: String::new() }
     }
 
     /// Waits for a question, and answers it.
@@ -437,8 +542,22 @@ impl Person {
         // What comes before the answer is not an answer to it.
         let rest = self.seen.split_off(self.seen.find(question).unwrap() + question.len());
         println!("{}{question}", self.seen);
-        self.seen = rest;
+        self.past += &std::mem::replace(&mut self.seen, rest);
         self.terminal.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    }
+}
+
+impl Person {
+    /// Returns whether the terminal shows what is typed.
+    fn is_shown(&self) -> bool {
+        let terminal = File::open(self.terminal.path()).unwrap();
+        let modes = rustix::termios::tcgetattr(&terminal).unwrap();
+        modes.local_modes.contains(LocalModes::ECHO)
+    }
+
+    fn interrupt(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     }
 }
 
@@ -465,17 +584,31 @@ fn the_dialogue_in_a_terminal_finds_a_meter_and_adds_pulses_and_mqtt() {
     person.answers("save this? (y/n)", "y");
     person.answers("label, a name for people", "Haus");
     person.answers("saved: 10-smartmeter_d0.toml", "2");
-    person.answers("pin (BCM number)", "23");
+    person.answers("pin (BCM number)", "x");
+    person.answers("`x` is not a whole number", "23");
     person.answers("pulses per kWh", "2000");
-    person.answers("name of the source", "heat");
+    // A name that cannot be is refused at once, and not after the last question.
+    person.answers("name of the source", "my heat");
+    person.answers("`my heat` cannot be a name", "smartmeter_d0");
+    person.answers("there is a source `smartmeter_d0` already", "heat");
     person.answers("saved: 20-heat.toml", "3");
     person.answers("broker", "mqtt://127.0.0.1:9");
-    person.answers("user", "");
+    person.answers("user", "me");
+    person.answers("password (not shown)", "geheim");
     person.answers("save it all the same? (y/n)", "n");
-    person.answers("your choice", "6");
-    person.answers("file to remove", "20-heat.toml");
+    person.answers("your choice", "5");
+    person.answers("source [smartmeter_d0]", "cellar");
+    person.answers("`cellar` is none of these: write a number from 1 to 2", "2");
+    person.answers("label, a name for people", "Wärmepumpe");
+    person.answers("role [none]", "4");
+    person.answers("saved: 50-heat.toml", "6");
+    person.answers("file to remove [none]", "0");
+    person.answers("`0` is none of these", "3");
+    person.answers("removed: 50-heat.toml", "6");
+    person.answers("file to remove [none]", "20-heat.toml");
     person.answers("removed: 20-heat.toml", "q");
     assert!(person.child.wait().unwrap().success());
+    assert!(person.past.contains("Wärmepumpe") && !person.past.contains("geheim"), "{}", person.past);
     assert_eq!(listed(folder.path()), ["10-smartmeter_d0.toml"]);
     program.until("/health?code=200", "its label", |health| {
         health["sources"]["smartmeter_d0"]["label"] == "Haus"
@@ -492,10 +625,54 @@ fn a_dialogue_that_is_interrupted_leaves_nothing_half() {
     person.answers("find the meters at the serial ports? (y/n)", "y");
     person.answers("save this? (y/n)", "y");
     person.answers("label, a name for people", "");
-    let pid = rustix::process::Pid::from_child(&person.child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    person.interrupt();
     person.child.wait().unwrap();
     let checked = output(&["check", "--config", config.to_str().unwrap()]);
     assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stderr));
-    assert!(listed(folder.path()).iter().all(|file| !file.starts_with('.')));
+    // The program may just be writing what was sent before.
+    let deadline = Instant::now() + DEADLINE;
+    while listed(folder.path()).iter().any(|file| file.starts_with('.')) {
+        assert!(Instant::now() < deadline, "{:?}", listed(folder.path()));
+        thread::sleep(std::time::Duration::from_millis(5)); // between two looks, not for timing
+    }
+}
+
+#[test]
+fn a_password_is_not_shown_and_an_interrupted_question_leaves_the_terminal_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = configured(folder.path(), "127.0.0.1", "");
+    let _program = Program::start(&["--config", config.to_str().unwrap()]);
+    let mut person = Person::new(&config, &[]);
+    person.answers("find the meters at the serial ports? (y/n)", "n");
+    person.answers("your choice", "3");
+    person.answers("broker", "mqtt://127.0.0.1:9");
+    person.answers("user", "me");
+    let deadline = Instant::now() + DEADLINE;
+    while person.is_shown() {
+        assert!(Instant::now() < deadline, "the terminal shows what is typed");
+        thread::sleep(std::time::Duration::from_millis(5)); // between two looks, not for timing
+    }
+    person.interrupt();
+    assert_eq!(person.child.wait().unwrap().code(), Some(130));
+    assert!(person.is_shown());
+}
+
+#[test]
+fn the_dialogue_removes_a_file_that_makes_the_configuration_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = configured(folder.path(), "127.0.0.1", "");
+    let program = Program::start(&["--config", config.to_str().unwrap()]);
+    fs::create_dir_all(drop_in(folder.path(), "")).unwrap();
+    fs::write(drop_in(folder.path(), "10-a.toml"), "[sources.a\n").unwrap();
+    fs::write(drop_in(folder.path(), "20-b.toml"), "[server]\nprot = 5\n").unwrap();
+    let mut person = Person::new(&config, &[]);
+    person.answers("the configuration has mistakes", "n");
+    person.answers("your choice", "6");
+    person.answers("file to remove [none]", "1");
+    person.answers("nothing is applied until these mistakes are corrected", "6");
+    person.answers("file to remove [none]", "1");
+    person.answers("removed: 20-b.toml", "q");
+    assert!(person.child.wait().unwrap().success());
+    assert_eq!(listed(folder.path()), [""; 0]);
+    assert!(program.get("/setup").1.get("mistakes").is_none());
 }

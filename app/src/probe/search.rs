@@ -2,7 +2,7 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use framework::{Config, Reading};
+use framework::{Config, FaultCode, Reading};
 use telegram::{EVEN_BAUDS, Protocol, protocols};
 use tokio::time::{Instant, sleep};
 use transport::{Connection, Port};
@@ -75,6 +75,17 @@ impl Found {
 }
 
 impl NotFound {
+    /// Returns its kind, for clients that say it in their own words.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable(error) => FaultCode::from(error).as_str(),
+            Self::Garbage => "no_protocol",
+            Self::Silent => FaultCode::Silent.as_str(),
+            Self::Foreign(_) => "foreign_protocol",
+            Self::Unreadable(_) => FaultCode::Unreadable.as_str(),
+        }
+    }
+
     /// Returns what was found instead of a meter that can be read, and what to do.
     pub(crate) fn explained(&self) -> (String, &'static str) {
         match self {

@@ -2,23 +2,34 @@
 
 use std::io::{self, IsTerminal as _};
 
+use framework::is_name;
 use serde_json::{Value as Json, json};
 use transport::Port;
 
-use super::terminal::{Ended, Terminal};
-use crate::{config_file::ConfigFile, failure::Failure, local::Local};
+use super::terminal::{Choice, Ended, Terminal};
+use crate::{config_file::ConfigFile, failure::Failure, local::Local, output::output};
 
 /// Roles of a source.
-const ROLES: [&str; 6] = ["grid", "production", "consumer", "submeter", "storage", "hidden"];
+const ROLES: [(&str, &str); 6] = [
+    ("grid", "the connection to the grid"),
+    ("production", "what the household makes itself"),
+    ("consumer", "a part of the consumption"),
+    ("submeter", "a part that another meter counts, too"),
+    ("storage", "a battery"),
+    ("hidden", "not on the page"),
+];
+/// Answer for no choice.
+const NONE: &str = "none";
 
 /// Runs the dialogue until the person ends it. Ctrl+C ends it at any time: whatever is saved was saved whole.
 pub(crate) fn run(file: &ConfigFile, ports: &[Port]) -> Result<(), Failure> {
-    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+    if !io::stdin().is_terminal() || !output().is_terminal() {
         return Err(Failure::usage(
             "`setup` is a dialogue, and this is not a terminal\nhint: `ssh -t` makes one; `smartmeter probe --write FILE` asks nothing\n",
         ));
     }
-    let listen = file.files()?.load()?.server.listen;
+    // Files that are wrong can be removed here; the program goes on with what it has read before.
+    let listen = file.load().map_or_else(|_| file.probable_listen(), |config| config.server.listen);
     let local = Local::new(listen);
     let setup = local.get("/setup").map_err(|error| {
         let address = local.address();
@@ -31,7 +42,11 @@ pub(crate) fn run(file: &ConfigFile, ports: &[Port]) -> Result<(), Failure> {
         return Err(Failure::fault(format!("the program on {} refuses: {reason}\n", local.address())));
     }
     let dialogue =
-        Dialogue { local, terminal: Terminal, ports: ports.iter().map(ToString::to_string).collect() };
+        Dialogue { local, terminal: Terminal::new(), ports: ports.iter().map(ToString::to_string).collect() };
+    let mistakes = mistakes_in(&setup.1);
+    if !mistakes.is_empty() {
+        dialogue.terminal.say(&format!("the configuration has mistakes:\n{}", mistakes.trim_end()));
+    }
     match dialogue.run(setup.1["needed"] == true) {
         Ok(()) | Err(End::Person) => Ok(()),
         Err(End::Fault(error)) => Err(Failure::fault(format!(
@@ -142,17 +157,25 @@ impl Dialogue {
             self.terminal
                 .say("this machine shows no GPIO lines; a serial port works, too: docs/configuration.md");
         }
+        let sources = names_in(&setup["sources"]);
         for line in
             lines.iter().filter(|line| line["name"].as_str().is_some_and(|name| name.starts_with("GPIO")))
         {
             let used = line["used_by"].as_str().map_or_else(String::new, |user| format!(" (used by {user})"));
             self.terminal.say(&format!("  {}{used}", line["name"].as_str().unwrap_or_default()));
         }
-        let Some(pin) = self.number("pin (BCM number)", "17")? else { return Ok(()) };
-        let Some(rate) = self.number("pulses per kWh, as printed on the meter", "1000")? else {
-            return Ok(());
+        let pin = self.number("pin (BCM number)", "17")?;
+        let rate = self.number("pulses per kWh, as printed on the meter", "1000")?;
+        let free = |name: &str| match name {
+            name if !is_name(name) => {
+                Err(format!("`{name}` cannot be a name: use at most 64 letters, digits, `_` and `-`"))
+            }
+            name if sources.iter().any(|(known, _)| known == name) => {
+                Err(format!("there is a source `{name}` already: write another name"))
+            }
+            name => Ok(name.to_owned()),
         };
-        let name = self.terminal.ask("name of the source", &format!("s0_{pin}"))?;
+        let name = self.terminal.ask_until("name of the source", &format!("s0_{pin}"), free)?;
         let toml =
             format!("[sources.{}]\nplugin = \"s0\"\npin = {pin}\npulses_per_kwh = {rate}\n", quoted(&name));
         self.save(&file_of(20, &name), &toml)
@@ -164,7 +187,7 @@ impl Dialogue {
         let mut toml = format!("[publishers.mqtt]\nplugin = \"mqtt\"\nurl = {}\n", quoted(&url));
         let user = self.terminal.ask("user; empty for none", "")?;
         if !user.is_empty() {
-            let password = self.terminal.ask("password (it is shown while you type)", "")?;
+            let password = self.terminal.ask_secret("password")?;
             toml += &format!("username = {}\npassword = {}\n", quoted(&user), quoted(&password));
         }
         self.save_tested("30-mqtt.toml", &toml)
@@ -173,26 +196,30 @@ impl Dialogue {
     fn add_influx(&self) -> Result<(), End> {
         let url = self.terminal.ask("address of InfluxDB", "http://localhost:8086")?;
         let mut toml = format!("[publishers.influx]\nplugin = \"influx\"\nurl = {}\n", quoted(&url));
-        match &*self.terminal.ask("version: 1, 2 or 3", "2")? {
+        let versions =
+            [("1", ""), ("2", ""), ("3", "")].map(|(value, text)| (value.to_owned(), text.to_owned()));
+        let ask = |question: &str, usual: &str| self.terminal.ask(question, usual);
+        match &*self.terminal.choose("version", &versions, "2")? {
             "2" => {
-                let (org, bucket) =
-                    (self.terminal.ask("organization", "")?, self.terminal.ask("bucket", "")?);
-                let token = self.terminal.ask("token (it is shown while you type)", "")?;
-                let (org, bucket, token) = (quoted(&org), quoted(&bucket), quoted(&token));
-                toml += &format!("org = {org}\nbucket = {bucket}\ntoken = {token}\n");
+                let (org, bucket) = (ask("organization", "")?, ask("bucket", "")?);
+                toml += &format!("org = {}\nbucket = {}\n", quoted(&org), quoted(&bucket));
+                toml += &format!("token = {}\n", quoted(&self.terminal.ask_secret("token")?));
             }
-            version => {
-                let version = if version == "3" { "v3" } else { "v1" };
-                let database = self.terminal.ask("database", "smartmeter")?;
-                toml += &format!("version = \"{version}\"\ndatabase = {}\n", quoted(&database));
-                let user = self
-                    .terminal
-                    .ask("user, or empty for none; for version 3 empty, and a token next", "")?;
-                let secret = self.terminal.ask("password or token; empty for none", "")?;
+            "3" => {
+                toml +=
+                    &format!("version = \"v3\"\ndatabase = {}\n", quoted(&ask("database", "smartmeter")?));
+                let token = self.terminal.ask_secret("token; empty for none")?;
+                if !token.is_empty() {
+                    toml += &format!("token = {}\n", quoted(&token));
+                }
+            }
+            _ => {
+                toml +=
+                    &format!("version = \"v1\"\ndatabase = {}\n", quoted(&ask("database", "smartmeter")?));
+                let user = ask("user; empty for none", "")?;
                 if !user.is_empty() {
-                    toml += &format!("username = {}\npassword = {}\n", quoted(&user), quoted(&secret));
-                } else if !secret.is_empty() {
-                    toml += &format!("token = {}\n", quoted(&secret));
+                    let password = self.terminal.ask_secret("password")?;
+                    toml += &format!("username = {}\npassword = {}\n", quoted(&user), quoted(&password));
                 }
             }
         }
@@ -201,18 +228,19 @@ impl Dialogue {
 
     fn label(&self) -> Result<(), End> {
         let (_, setup) = self.local.get("/setup")?;
-        let sources = setup["sources"].as_array().cloned().unwrap_or_default();
-        let names: Vec<_> = sources.iter().filter_map(|source| source["name"].as_str()).collect();
-        if names.is_empty() {
+        let sources = names_in(&setup["sources"]);
+        let [(first, _), ..] = &sources[..] else {
             self.terminal.say("there is no source yet");
             return Ok(());
-        }
-        let name = self.terminal.ask(&format!("source ({})", names.join(", ")), names[0])?;
+        };
+        let name = self.terminal.choose("source", &sources, first)?;
         let label = self.terminal.ask("label, a name for people; empty for none", "")?;
-        let role = self.terminal.ask(&format!("role ({}); empty for none", ROLES.join(", ")), "")?;
+        let roles = [(NONE, "")].into_iter().chain(ROLES);
+        let roles: Vec<_> = roles.map(|(role, about)| (role.to_owned(), about.to_owned())).collect();
+        let role = self.terminal.choose("role", &roles, NONE)?;
         let mut toml = format!("[sources.{}]\n", quoted(&name));
         for (key, value) in [("label", label), ("role", role)] {
-            if !value.is_empty() {
+            if !value.is_empty() && value != NONE {
                 toml += &format!("{key} = {}\n", quoted(&value));
             }
         }
@@ -228,10 +256,14 @@ impl Dialogue {
         }
         for drop_in in &drop_ins {
             let (file, text) = (drop_in["file"].as_str(), drop_in["text"].as_str());
-            self.terminal.say(&format!("{}:\n{}", file.unwrap_or_default(), text.unwrap_or_default()));
+            let text = text.unwrap_or("(not TOML, or not readable)");
+            self.terminal.say(&format!("{}:\n{text}", file.unwrap_or_default()));
         }
-        let file = self.terminal.ask("file to remove; empty for none", "")?;
-        if !file.is_empty() {
+        let none = (NONE.to_owned(), String::new());
+        let files = drop_ins.iter().filter_map(|drop_in| drop_in["file"].as_str());
+        let files: Vec<_> = files.map(|file| (file.to_owned(), String::new())).chain([none]).collect();
+        let file = self.terminal.choose("file to remove", &files, NONE)?;
+        if file != NONE {
             let answer = self.local.post("/setup/delete", &json!({"file": file}))?;
             self.tell(answer, "removed");
         }
@@ -271,18 +303,26 @@ impl Dialogue {
         if let Some(restart) = answer["restart"].as_str() {
             text += &format!("\n  {restart}");
         }
+        let mistakes = mistakes_in(&answer);
+        if !mistakes.is_empty() {
+            text +=
+                &format!("\nnothing is applied until these mistakes are corrected:\n{}", mistakes.trim_end());
+        }
         self.terminal.say(&text);
     }
 
-    /// Asks for a whole number; `None` if it is none.
-    fn number(&self, question: &str, usual: &str) -> Result<Option<u32>, End> {
-        let text = self.terminal.ask(question, usual)?;
-        let number = text.parse().ok();
-        if number.is_none() {
-            self.terminal.say(&format!("`{text}` is not a whole number"));
-        }
-        Ok(number)
+    /// Asks for a whole number.
+    fn number(&self, question: &str, usual: &str) -> Result<u32, End> {
+        let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is not a whole number"));
+        Ok(self.terminal.ask_until(question, usual, number)?)
     }
+}
+
+/// Returns the names of sections, each with its label.
+fn names_in(sections: &Json) -> Vec<Choice> {
+    let text = |section: &Json, key: &str| section[key].as_str().unwrap_or_default().to_owned();
+    let sections = sections.as_array().into_iter().flatten();
+    sections.map(|section| (text(section, "name"), text(section, "label"))).collect()
 }
 
 /// Returns the name of the drop-in of a section.
@@ -313,6 +353,12 @@ pub(crate) fn mistakes_of(answer: &Json) -> String {
     if let Some(hint) = error["hint"].as_str() {
         text += &format!("hint: {hint}\n");
     }
+    text + &mistakes_in(answer)
+}
+
+/// Returns the mistakes in an answer of the program as lines for a person.
+fn mistakes_in(answer: &Json) -> String {
+    let mut text = String::new();
     for mistake in answer["mistakes"].as_array().into_iter().flatten() {
         let text_of = |key: &str| mistake[key].as_str();
         let place =

@@ -74,13 +74,14 @@ async fn search(ports: Vec<String>, known: Outline, events: mpsc::Sender<ProbeEv
                 match text.parse::<Port>() {
                     Ok(Port::Serial(path)) if !is_device(&path) => {
                         let hint = "write its path below `/dev`, or `tcp://host:port`";
-                        problem(&events, text, "this is not a serial port".to_owned(), hint).await;
+                        problem(&events, "wrong_port", text, "this is not a serial port".to_owned(), hint)
+                            .await;
                     }
                     Ok(port @ (Port::Serial(_) | Port::Tcp(_))) => all.push(port),
                     Ok(Port::Replay { .. }) => {
-                        problem(&events, text, "a recording has no meter".to_owned(), "").await;
+                        problem(&events, "wrong_port", text, "a recording has no meter".to_owned(), "").await;
                     }
-                    Err(error) => problem(&events, text, error.to_string(), "").await,
+                    Err(error) => problem(&events, "wrong_port", text, error.to_string(), "").await,
                 }
             }
             all
@@ -92,7 +93,7 @@ async fn search(ports: Vec<String>, known: Outline, events: mpsc::Sender<ProbeEv
             Some(source) => {
                 let text = format!("the source `{source}` reads this port");
                 let hint = "it is left alone: to look there, remove that source first";
-                problem(&events, port.to_string(), text, hint).await;
+                problem(&events, "port_in_use", port.to_string(), text, hint).await;
             }
             None => free.push(port),
         }
@@ -100,7 +101,7 @@ async fn search(ports: Vec<String>, known: Outline, events: mpsc::Sender<ProbeEv
     if free.is_empty() {
         let hint = "plug the reading head in, and look again; `ls /dev/serial/by-id` shows it";
         let text = "no serial port is left to look at";
-        return problem(&events, String::new(), text.to_owned(), hint).await;
+        return problem(&events, "no_port", String::new(), text.to_owned(), hint).await;
     }
     let mut taken: BTreeSet<_> = known.sources.iter().map(|source| source.name.clone()).collect();
     let (mut done, of) = (0, free.len());
@@ -150,9 +151,15 @@ fn described(port: &Port, found: Found, taken: &mut BTreeSet<String>) -> ProbeEv
 /// Returns the reason why there is no meter at a port.
 fn unread(port: &Port, reason: &NotFound) -> ProbeEvent {
     let (text, hint) = reason.explained();
-    ProbeEvent::Problem { port: port.to_string(), text, hint: hint.to_owned() }
+    ProbeEvent::Problem { port: port.to_string(), code: reason.code(), text, hint: hint.to_owned() }
 }
 
-async fn problem(events: &mpsc::Sender<ProbeEvent>, port: String, text: String, hint: &str) {
-    let _ = events.send(ProbeEvent::Problem { port, text, hint: hint.to_owned() }).await;
+async fn problem(
+    events: &mpsc::Sender<ProbeEvent>,
+    code: &'static str,
+    port: String,
+    text: String,
+    hint: &str,
+) {
+    let _ = events.send(ProbeEvent::Problem { port, code, text, hint: hint.to_owned() }).await;
 }

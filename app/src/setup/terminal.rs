@@ -1,9 +1,20 @@
 //! Questions to a person at a terminal.
 
-use std::io::{self, BufRead as _, Write as _};
+use std::{
+    io::{self, BufRead as _, Write as _},
+    process,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A dialogue over lines: works over ssh, and on a serial console.
-pub(super) struct Terminal;
+pub(super) struct Terminal {
+    /// The terminal's usual modes while it does not show what is typed. The thread that waits for signals restores them.
+    usual: Arc<Mutex<Option<Termios>>>,
+}
 
 /// The person has ended the dialogue.
 pub(super) struct Ended;
@@ -14,7 +25,19 @@ impl From<io::Error> for Ended {
     }
 }
 
+/// An answer that can be chosen: its value, and the text that explains it.
+pub(super) type Choice = (String, String);
+
 impl Terminal {
+    /// The terminal of this process. A signal that ends the process leaves it as it was.
+    pub(super) fn new() -> Self {
+        let usual = Arc::default();
+        let restored = Arc::clone(&usual);
+        // Without the thread, a signal ends the process at once, as always.
+        let _ = thread::Builder::new().name("signals".to_owned()).spawn(move || end_on_signal(&restored));
+        Self { usual }
+    }
+
     /// Prints a line.
     pub(super) fn say(&self, text: &str) {
         // A text of a meter or a server must not control the terminal.
@@ -37,14 +60,90 @@ impl Terminal {
         Ok(if line.is_empty() { usual } else { line }.to_owned())
     }
 
-    /// Asks until the answer is yes or no; an empty line is yes.
-    pub(super) fn agrees(&self, question: &str) -> Result<bool, Ended> {
+    /// Asks until the answer is right: `check` returns what it means, or what is wrong with it.
+    pub(super) fn ask_until<T>(
+        &self,
+        question: &str,
+        usual: &str,
+        check: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, Ended> {
         loop {
-            match &*self.ask(&format!("{question} (y/n)"), "y")?.to_lowercase() {
-                "y" | "yes" | "j" | "ja" => return Ok(true),
-                "n" | "no" | "nein" => return Ok(false),
-                _ => self.say("please answer `y` or `n`"),
+            match check(&self.ask(question, usual)?) {
+                Ok(answer) => return Ok(answer),
+                Err(wrong) => self.say(&wrong),
             }
         }
+    }
+
+    /// Returns the answer to a question for a secret, which is not shown while it is typed.
+    pub(super) fn ask_secret(&self, question: &str) -> Result<String, Ended> {
+        let keep = |modes| *self.usual.lock().unwrap_or_else(PoisonError::into_inner) = modes;
+        let usual = tcgetattr(io::stdin()).ok();
+        keep(usual.clone());
+        if let Some(mut hidden) = usual {
+            hidden.local_modes.remove(LocalModes::ECHO);
+            // The end of the line is shown.
+            hidden.local_modes.insert(LocalModes::ECHONL);
+            let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &hidden);
+        }
+        let answer = self.ask(&format!("{question} (not shown)"), "");
+        restore(&self.usual);
+        answer
+    }
+
+    /// Returns the chosen one of these answers: a person writes its number, or its value.
+    pub(super) fn choose(&self, question: &str, choices: &[Choice], usual: &str) -> Result<String, Ended> {
+        for (n, (value, text)) in choices.iter().enumerate() {
+            let text = if text.is_empty() { String::new() } else { format!("  {text}") };
+            self.say(&format!("  {}  {value}{text}", n + 1));
+        }
+        let values = || choices.iter().map(|(value, _)| value);
+        let chosen = |answer: &str| {
+            let number = answer.parse::<usize>().ok().and_then(|n| choices.get(n.checked_sub(1)?));
+            let value = values().find(|value| *value == answer).or(number.map(|(value, _)| value));
+            value.cloned().ok_or_else(|| {
+                format!("`{answer}` is none of these: write a number from 1 to {}", choices.len())
+            })
+        };
+        self.ask_until(question, usual, chosen)
+    }
+
+    /// Asks until the answer is yes or no; an empty line is yes.
+    pub(super) fn agrees(&self, question: &str) -> Result<bool, Ended> {
+        self.ask_until(&format!("{question} (y/n)"), "y", |answer| match &*answer.to_lowercase() {
+            "y" | "yes" | "j" | "ja" => Ok(true),
+            "n" | "no" | "nein" => Ok(false),
+            _ => Err("please answer `y` or `n`".to_owned()),
+        })
+    }
+}
+
+/// Lets the terminal show again what is typed.
+fn restore(usual: &Mutex<Option<Termios>>) {
+    if let Some(modes) = usual.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &modes);
+    }
+}
+
+/// Ends the process at Ctrl+C, or when it is told to end, with the terminal as it was.
+fn end_on_signal(usual: &Mutex<Option<Termios>>) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    let number = runtime.block_on(async {
+        let kinds =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
+        let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up), Ok(mut quit)] = kinds.map(signal) else {
+            return None;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => Some(2),
+            _ = terminate.recv() => Some(15),
+            _ = hang_up.recv() => Some(1),
+            _ = quit.recv() => Some(3),
+        }
+    });
+    if let Some(number) = number {
+        restore(usual);
+        // As a shell reports a process that a signal has ended.
+        process::exit(128 + number);
     }
 }

@@ -46,6 +46,17 @@ impl Secrets {
         warnings
     }
 
+    /// Returns the path of each key in a table that is a secret or names a file with one, and its place. `path` is that of
+    /// the table.
+    pub(super) fn paths(table: &DeTable<'_>, path: &str) -> Vec<(String, usize)> {
+        let mut found = Vec::new();
+        for (key, value) in table {
+            let (name, at) = (key.get_ref(), key.span().start);
+            collect(name, at, value.get_ref(), format!("{path}.{name}"), &mut found);
+        }
+        found
+    }
+
     fn look(&mut self, table: &DeTable<'_>) {
         for (key, value) in table {
             match value.get_ref() {
@@ -57,7 +68,7 @@ impl Secrets {
     }
 
     fn look_at(&mut self, key: &str, text: &str) {
-        if FILES.contains(&key) || key.strip_suffix("_file").is_some_and(ends_as_secret) {
+        if names_secret(key) {
             self.files.push(text.to_owned());
         } else if is_secret_key(key) {
             self.written.get_or_insert_with(|| key.to_owned());
@@ -65,9 +76,33 @@ impl Secrets {
     }
 }
 
+fn collect(key: &str, at: usize, value: &DeValue<'_>, path: String, found: &mut Vec<(String, usize)>) {
+    match value {
+        DeValue::Table(inner) => found.extend(Secrets::paths(inner, &path)),
+        DeValue::Array(list) => {
+            for (n, value) in list.iter().enumerate() {
+                collect(key, at, value.get_ref(), format!("{path}[{n}]"), found);
+            }
+        }
+        DeValue::String(text) if is_secret(key, text) || names_secret(key) => found.push((path, at)),
+        _ if is_secret_key(key) => found.push((path, at)),
+        _ => {}
+    }
+}
+
 /// Returns whether the value of a key is a secret itself.
 pub(crate) fn is_secret_key(key: &str) -> bool {
     key != "client_key" && (ends_as_secret(key) || key.eq_ignore_ascii_case("authorization"))
+}
+
+/// Returns whether a text is a secret, or an address with a user and a password.
+pub(crate) fn is_secret(key: &str, text: &str) -> bool {
+    is_secret_key(key) || (text.contains("://") && text.contains('@'))
+}
+
+/// Returns whether the value of a key names a file with a secret.
+fn names_secret(key: &str) -> bool {
+    FILES.contains(&key) || key.strip_suffix("_file").is_some_and(ends_as_secret)
 }
 
 fn ends_as_secret(key: &str) -> bool {

@@ -15,7 +15,7 @@ use toml::{
 use super::{Config, Secrets, Setting, file, outline::Outline, server};
 use crate::{
     Diagnostics,
-    table::{ConfigText, Diagnostic},
+    table::{ConfigText, Diagnostic, MistakeCode},
 };
 
 /// Folder of the drop-ins, in the state folder.
@@ -50,6 +50,41 @@ pub(super) struct Texts {
     pub(super) places: Vec<(Option<PathBuf>, Range<usize>)>,
 }
 
+/// What could be read of all files.
+struct Read {
+    texts: Texts,
+    settings: Vec<Setting>,
+    /// Folder of the drop-ins.
+    folder: PathBuf,
+    /// Reasons why drop-ins could not be read.
+    unread: Vec<Diagnostic>,
+}
+
+impl Read {
+    /// Returns it, if nothing is missing.
+    fn whole(self) -> Result<Self, Diagnostics> {
+        if self.unread.is_empty() { Ok(self) } else { Err(Diagnostics::new(self.unread)) }
+    }
+
+    fn apply_settings<'a>(&'a self, root: &mut DeTable<'a>) {
+        for (n, setting) in self.settings.iter().enumerate() {
+            setting.apply(root, self.texts.whole.option_span(n));
+        }
+    }
+}
+
+/// Check of all files that goes on after any mistake.
+pub(crate) struct Examined {
+    /// The sections of the files that could be read.
+    pub(crate) outline: Outline,
+    /// The configuration, if it has no mistake.
+    pub(crate) config: Option<Config>,
+    /// Whether a file could not be read, or is not TOML: what it has is not known.
+    pub(crate) is_partial: bool,
+    /// All mistakes. Some may only follow from others: a section in a file that is not TOML lacks all of its keys.
+    pub(crate) mistakes: Diagnostics,
+}
+
 impl Texts {
     fn add(&mut self, name: &str, path: Option<&Path>, text: &str) {
         let at = self.whole.add(name, text);
@@ -74,6 +109,13 @@ impl Texts {
     /// # Errors
     /// Returns what is not TOML, and each key that is set twice.
     pub(super) fn table(&self) -> Result<(DeTable<'_>, Vec<Secrets>), Vec<Diagnostic>> {
+        let (merged, secrets, mistakes) = self.merged();
+        if mistakes.is_empty() { Ok((merged, secrets)) } else { Err(mistakes) }
+    }
+
+    /// Parses all files, and merges the tables of those that are TOML. Returns the secrets of each file, and the mistakes,
+    /// too.
+    fn merged(&self) -> (DeTable<'_>, Vec<Secrets>, Vec<Diagnostic>) {
         let mut mistakes = Vec::new();
         let mut merged = DeTable::new();
         let mut secrets = Vec::new();
@@ -81,7 +123,8 @@ impl Texts {
             let (table, errors) = DeTable::parse_recoverable(&self.whole.text[at.clone()]);
             mistakes.extend(errors.iter().map(|error| {
                 let span = shifted(error.span().unwrap_or(0..0), at.start);
-                Diagnostic::quoting(&self.whole, span, error.message(), false, None)
+                let mistake = Diagnostic::quoting(&self.whole, span, error.message(), false, None);
+                mistake.with_code(MistakeCode::NotToml)
             }));
             let table = moved(table.into_inner(), at.start);
             secrets.push(Secrets::of(&table));
@@ -89,7 +132,7 @@ impl Texts {
                 self.merge(&mut merged, table, "", &mut mistakes);
             }
         }
-        if mistakes.is_empty() { Ok((merged, secrets)) } else { Err(mistakes) }
+        (merged, secrets, mistakes)
     }
 
     /// Adds the keys of a table. A table that is there already is merged; anything else must not be set twice.
@@ -115,7 +158,7 @@ impl Texts {
                     let message = format!("`{path}` is set twice: here, and at {file}:{line}");
                     let hint = "a drop-in adds keys, and replaces none: remove one of the two";
                     let mistake = Diagnostic::new(&self.whole, second, message, Some(hint.to_owned()));
-                    mistakes.push(mistake);
+                    mistakes.push(mistake.with_code(MistakeCode::SetTwice));
                 }
             }
         }
@@ -187,7 +230,7 @@ impl ConfigFiles {
     /// # Errors
     /// Returns every mistake, or the reason why a file cannot be read.
     pub fn load_with(&self, change: Option<&DropIn>) -> Result<Config, Diagnostics> {
-        let (texts, settings, folder) = self.read(change)?;
+        let Read { texts, settings, folder, .. } = self.read(change)?.whole()?;
         let (mut config, secrets) = Config::checked(&texts, &settings)?;
         for (secrets, (path, _)) in secrets.into_iter().zip(&texts.places) {
             config.warnings.extend(path.as_ref().map(|path| secrets.warnings(path)).into_iter().flatten());
@@ -206,30 +249,29 @@ impl ConfigFiles {
         self.folder_of(&texts)
     }
 
-    /// Returns the sections of all files, without building what they configure.
+    /// Checks all files as they would be with this drop-in, whatever else is wrong.
     ///
     /// # Errors
-    /// Returns the reason why a file cannot be read, and what is not TOML.
-    pub fn outline(&self) -> Result<Outline, Diagnostics> {
-        self.outline_with(None)
-    }
-
-    /// Returns the sections as they would be with this drop-in.
-    ///
-    /// # Errors
-    /// Returns the reason why a file cannot be read, and what is not TOML.
-    pub fn outline_with(&self, change: Option<&DropIn>) -> Result<Outline, Diagnostics> {
-        let (mut texts, settings, folder) = self.read(change)?;
-        texts.whole.options = settings.iter().map(Setting::option).collect();
-        let (mut root, _) = texts.table().map_err(Diagnostics::new)?;
-        for (n, setting) in settings.iter().enumerate() {
-            setting.apply(&mut root, texts.whole.option_span(n));
-        }
-        Ok(Outline::of(&texts, &root, folder))
+    /// Returns the mistakes of the main file, which chooses the folder of the drop-ins.
+    pub(crate) fn examine(&self, change: Option<&DropIn>) -> Result<Examined, Diagnostics> {
+        let mut read = self.read(change)?;
+        let unread = std::mem::take(&mut read.unread);
+        let (mut root, _, mut mistakes) = read.texts.merged();
+        let is_toml = |text| DeTable::parse(text).is_ok();
+        let is_partial = !unread.is_empty() || !read.texts.each().into_iter().all(is_toml);
+        mistakes.extend(unread);
+        read.apply_settings(&mut root);
+        let outline = Outline::of(&read.texts, &root, read.folder.clone());
+        let (config, mistakes) = Config::examined(&read.texts, root, mistakes);
+        let config = config.map(|config| Config { drop_in_dir: Some(read.folder.clone()), ..config });
+        Ok(Examined { outline, config, is_partial, mistakes })
     }
 
     /// Reads the texts of all files.
-    fn read(&self, change: Option<&DropIn>) -> Result<(Texts, Vec<Setting>, PathBuf), Diagnostics> {
+    ///
+    /// # Errors
+    /// Returns the mistakes of the main file, which chooses the folder of the drop-ins.
+    fn read(&self, change: Option<&DropIn>) -> Result<Read, Diagnostics> {
         let mut texts = Texts::default();
         self.read_main(&mut texts)?;
         let folder = self.folder_of(&texts)?;
@@ -258,12 +300,9 @@ impl ConfigFiles {
                 Err((message, hint)) => mistakes.push(Diagnostic::file(&name, message, Some(hint))),
             }
         }
-        if !mistakes.is_empty() {
-            return Err(Diagnostics::new(mistakes));
-        }
         let settings = (self.settings)(&texts.each());
         texts.whole.options = settings.iter().map(Setting::option).collect();
-        Ok((texts, settings, folder))
+        Ok(Read { texts, settings, folder, unread: mistakes })
     }
 
     fn read_main(&self, texts: &mut Texts) -> Result<(), Diagnostics> {

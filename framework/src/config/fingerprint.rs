@@ -24,6 +24,12 @@ impl Fingerprint {
         add_table(&mut hasher, table);
         Self(hasher.finish())
     }
+
+    pub(super) fn of_value(value: &DeValue<'_>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        add(&mut hasher, value);
+        Self(hasher.finish())
+    }
 }
 
 fn add_table(hasher: &mut DefaultHasher, table: &DeTable<'_>) {

@@ -27,7 +27,13 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-pub(crate) use self::{endpoints::clash, exposure::is_secret_key, files::drop_ins, fingerprint::Fingerprint};
+pub(crate) use self::{
+    endpoints::clash,
+    exposure::{is_secret, is_secret_key},
+    files::{Examined, drop_ins},
+    fingerprint::Fingerprint,
+    outline::{OutlinedSecret, RECEIVER},
+};
 pub use self::{
     endpoints::{ConfiguredEndpoint, ENDPOINT_KEYS},
     files::{ConfigFiles, DropIn},
@@ -42,7 +48,7 @@ pub use self::{
 use self::{exposure::Secrets, files::Texts};
 use crate::{
     Context, Diagnostics, PluginInfo, Role, Text, plugins,
-    table::{ConfigText, Diagnostic, Table, did_you_mean, quoted},
+    table::{ConfigText, Diagnostic, MistakeCode, Table, did_you_mean, quoted},
 };
 
 /// The tables of the file.
@@ -94,12 +100,16 @@ impl Config {
         for (n, setting) in settings.iter().enumerate() {
             setting.apply(&mut root, texts.whole.option_span(n));
         }
-        let mistakes = RefCell::new(Vec::new());
+        let (config, mistakes) = Self::examined(texts, root, Vec::new());
+        config.map(|config| (config, secrets)).ok_or(mistakes)
+    }
+
+    /// Checks a table. Returns the mistakes with those that are known already, and the configuration if there is none.
+    fn examined(texts: &Texts, root: DeTable<'_>, known: Vec<Diagnostic>) -> (Option<Self>, Diagnostics) {
+        let mistakes = RefCell::new(known);
         let config = Reader { text: &texts.whole, mistakes: &mistakes }.config(root);
-        match (config, mistakes.into_inner()) {
-            (Some(config), mistakes) if mistakes.is_empty() => Ok((config, secrets)),
-            (_, mistakes) => Err(Diagnostics::new(mistakes)),
-        }
+        let mistakes = mistakes.into_inner();
+        (config.filter(|_| mistakes.is_empty()), Diagnostics::new(mistakes))
     }
 }
 
@@ -150,7 +160,12 @@ impl<'a> Reader<'a> {
                 "vzlogger" => {
                     let hint =
                         "it is an endpoint now: write `[endpoints.vzlogger]` with `plugin = \"vzlogger\"`";
-                    section.note(key.span(), "unknown key `vzlogger`", Some(hint.to_owned()));
+                    section.note_as(
+                        MistakeCode::UnknownKey,
+                        key.span(),
+                        "unknown key `vzlogger`",
+                        Some(hint.to_owned()),
+                    );
                 }
                 unknown => section.unknown_key(key.span(), unknown, TABLES.into_iter()),
             }
@@ -253,7 +268,7 @@ impl<'a> Reader<'a> {
         let at = section.place("plugin");
         if !section.table.contains_key("plugin") {
             let message = format!("missing key `plugin`, expected one of {}", quoted(kinds()));
-            section.note(at, message, None);
+            section.note_as(MistakeCode::MissingKey, at, message, None);
             return None;
         }
         let kind = section.take::<String>("plugin")?;
@@ -268,7 +283,7 @@ impl<'a> Reader<'a> {
             None => did_you_mean(&kind, kinds()),
         };
         let message = format!("unknown {role} plugin `{kind}`, expected one of {}", quoted(kinds()));
-        section.note(at, message, hint);
+        section.note_as(MistakeCode::UnknownWord, at, message, hint);
         None
     }
 }

@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::files::Texts;
+use super::{Fingerprint, exposure::Secrets, files::Texts};
 
 /// The sections of all files.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +41,23 @@ pub struct Outlined {
     pub enabled: bool,
     /// The file that begins it.
     pub file: String,
+    /// Its secrets, and the files with secrets that it names.
+    pub(crate) secrets: Vec<OutlinedSecret>,
+    /// Fingerprint of each of [`RECEIVER`] that it has.
+    pub(crate) receiver: [Option<Fingerprint>; RECEIVER.len()],
 }
+
+/// A secret of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OutlinedSecret {
+    /// The path of its key: `publishers.broker.password`.
+    pub(crate) path: String,
+    /// The file that has it.
+    pub(crate) file: String,
+}
+
+/// Keys of a section that say where its secrets are sent, and as whose.
+pub(crate) const RECEIVER: [&str; 7] = ["plugin", "url", "host", "server", "port", "username", "user"];
 
 impl Outline {
     /// Returns the name of the enabled source that reads a port, by any name of the port's.
@@ -54,15 +70,24 @@ impl Outline {
     }
 
     pub(super) fn of(texts: &Texts, root: &DeTable<'_>, folder: PathBuf) -> Self {
-        let sections = |key: &str| {
-            let Some(DeValue::Table(table)) = root.get(key).map(Spanned::get_ref) else { return Vec::new() };
+        let sections = |table_name: &str| {
+            let Some(DeValue::Table(table)) = root.get(table_name).map(Spanned::get_ref) else {
+                return Vec::new();
+            };
             let mut all: Vec<_> = table.iter().collect();
             all.sort_by_key(|(key, _)| key.span().start);
             let sections = all.into_iter().filter_map(|(key, value)| {
                 let DeValue::Table(section) = value.get_ref() else { return None };
                 let text = |key: &str| Some(section.get(key)?.get_ref().as_str()?.to_owned());
+                let name = key.get_ref();
+                let secrets = Secrets::paths(section, &format!("{table_name}.{name}"));
+                let secrets = secrets
+                    .into_iter()
+                    .map(|(path, at)| OutlinedSecret { path, file: texts.whole.position(at).0 });
                 Some(Outlined {
-                    name: key.get_ref().to_string(),
+                    secrets: secrets.collect(),
+                    receiver: RECEIVER.map(|key| Some(Fingerprint::of_value(section.get(key)?.get_ref()))),
+                    name: name.to_string(),
                     plugin: text("plugin").unwrap_or_default(),
                     label: text("label"),
                     role: text("role"),

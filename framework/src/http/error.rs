@@ -29,6 +29,10 @@ impl ApiError {
         self.status
     }
 
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// Returns the reason.
     pub(super) fn message(&self) -> &str {
         &self.message

@@ -84,6 +84,8 @@ pub enum ProbeEvent {
     Problem {
         /// The port.
         port: String,
+        /// Its kind.
+        code: &'static str,
         /// What was found instead.
         text: String,
         /// What to do; may be empty.

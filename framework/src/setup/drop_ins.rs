@@ -15,8 +15,8 @@ use rustix::{
     process::geteuid,
 };
 
-use super::secrets;
-use crate::DropIn;
+use super::{permitted, secrets};
+use crate::{DropIn, FaultCode};
 
 /// Permissions of a drop-in, which may hold a secret.
 const MODE: u32 = 0o640;
@@ -61,12 +61,25 @@ pub enum DropInError {
         /// The key with another value than before.
         changed: &'static str,
     },
+    /// A secret in another file would be sent elsewhere than it was written for.
+    #[error("`{changed}` decides where `{secret}` in {place} is sent: change both in one file")]
+    Apart {
+        /// The key of the secret.
+        secret: String,
+        /// The key with another value than before.
+        changed: &'static str,
+        /// The file with the secret.
+        place: String,
+    },
     /// A key of it names a file, or opens the program to others.
     #[error("`{0}` cannot be set here: write it into `config.toml`")]
     Key(String),
     /// The file of the token has something else in it.
-    #[error("`{TOKEN_FILE}` is for `[server]` with `token` alone: save the rest under another name")]
+    #[error("`{TOKEN_FILE}` is for `[server]` alone: save the rest under another name")]
     TokenFile,
+    /// The token would be lost.
+    #[error("`{TOKEN_FILE}` has the token, which this text lacks: keep its line `token`, or remove the file")]
+    TokenLost,
     /// A source of it runs a program.
     #[error("`{0}` runs a program, which no client may choose: write that source into `config.toml`")]
     Program(String),
@@ -84,6 +97,23 @@ pub enum DropInError {
 }
 
 impl DropInError {
+    /// Returns its kind, for clients that say it in their own words.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Name(_) => "wrong_name",
+            Self::Large => "body_too_large",
+            Self::Missing(_) => "not_found",
+            Self::Masked(_) | Self::Moved { .. } => "secret_needed",
+            Self::Apart { .. } => "secret_elsewhere",
+            Self::Key(_) => "key_not_permitted",
+            Self::TokenFile => "token_alone",
+            Self::TokenLost => "token_lost",
+            Self::Program(_) => "program_not_permitted",
+            Self::NoPublisher => "no_publisher",
+            Self::Io { error, .. } => FaultCode::from(error).as_str(),
+        }
+    }
+
     /// Returns what to do about it.
     pub fn hint(&self) -> Option<String> {
         let Self::Io { path, error } = self else { return None };
@@ -134,16 +164,17 @@ impl DropIns {
         drop_ins.collect()
     }
 
-    /// Checks the name and the size of a change, and replaces the masks in it by the secrets of the present file.
+    /// Checks that a change may be written, and replaces the masks in it by the secrets of the present file. Returns the
+    /// paths of their keys, too.
     ///
     /// # Errors
     /// Returns the reason why it cannot be written.
-    pub fn with_secrets(&self, change: DropIn) -> Result<DropIn, DropInError> {
+    pub(super) fn permitted(&self, change: DropIn) -> Result<(DropIn, Vec<String>), DropInError> {
         let DropIn { file, text } = change;
         let Some(text) = text else {
             let known = crate::config::drop_ins(&self.folder).unwrap_or_default();
             return match known.contains(&file) {
-                true => Ok(DropIn { file, text: None }),
+                true => Ok((DropIn { file, text: None }, Vec::new())),
                 false => Err(DropInError::Missing(file)),
             };
         };
@@ -154,8 +185,9 @@ impl DropIns {
             return Err(DropInError::Large);
         }
         let old = fs::read_to_string(self.folder.join(&file)).unwrap_or_default();
-        let text = secrets::unmasked(&text, &old)?;
-        Ok(DropIn { file, text: Some(text) })
+        let (text, restored) = secrets::unmasked(&text, &old)?;
+        permitted::check(&file, &text, &old)?;
+        Ok((DropIn { file, text: Some(text) }, restored))
     }
 
     /// Writes a drop-in, or removes it. Returns what was there before.

@@ -19,7 +19,9 @@ pub use self::{
     devices::{Devices, LineInfo, PortInfo, ProbeEvent, ProbedReading},
     drop_ins::{DropInError, DropIns, TOKEN_FILE},
 };
-use crate::{Changes, ConfigFiles, Diagnostics, DropIn, Outline, ReloadError, Reloader};
+use crate::{
+    Changes, ConfigFiles, Diagnostics, DropIn, Outline, Outlined, ReloadError, Reloader, config::Examined,
+};
 
 /// Findings of a search that wait for a client who reads slowly.
 const EVENTS: usize = 64;
@@ -34,6 +36,15 @@ pub struct Setup {
     writing: Mutex<()>,
     /// The search for meters, of which there is one at a time: it opens ports exclusively.
     searching: Arc<Semaphore>,
+}
+
+/// A change that may be written.
+struct Checked {
+    change: DropIn,
+    /// Folder of the drop-ins.
+    folder: PathBuf,
+    /// The configuration with it; its mistakes, if it had them before.
+    config: Result<crate::Config, Diagnostics>,
 }
 
 /// Reason why a change was not saved.
@@ -63,6 +74,9 @@ pub struct Saved {
     /// What takes effect only when the program starts again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart: Option<String>,
+    /// Mistakes that the configuration has had before: until they are corrected, nothing is applied.
+    #[serde(skip)]
+    pub mistakes: Option<Diagnostics>,
 }
 
 impl Saved {
@@ -70,7 +84,7 @@ impl Saved {
         let Changes { started, stopped, restarted, unchanged, needs_restart, .. } = changes;
         let restart = (!needs_restart.is_empty())
             .then(|| format!("{} takes effect when the program starts again", needs_restart.join(", ")));
-        Self { file, started, stopped, restarted, unchanged, restart }
+        Self { file, started, stopped, restarted, unchanged, restart, mistakes: None }
     }
 }
 
@@ -91,13 +105,13 @@ impl Setup {
         &self.files
     }
 
-    /// Returns the sections as they are written, and the texts of the drop-ins, without secrets.
-    pub(crate) async fn outline(&self) -> Result<(Outline, Vec<DropIn>), Diagnostics> {
+    /// Returns the sections as they are written, with all mistakes, and the texts of the drop-ins, without secrets.
+    pub(crate) async fn outline(&self) -> Result<(Outline, Diagnostics, Vec<DropIn>), Diagnostics> {
         let files = self.files.clone();
         blocking(move || {
-            let outline = files.outline()?;
+            let Examined { outline, mistakes, .. } = files.examine(None)?;
             let texts = DropIns::new(&outline.folder).masked();
-            Ok((outline, texts))
+            Ok((outline, mistakes, texts))
         })
         .await
     }
@@ -118,26 +132,44 @@ impl Setup {
 
     /// Checks the whole configuration as it would be with a drop-in.
     pub(crate) async fn check(&self, change: DropIn) -> Result<(), SaveError> {
-        self.load_with(change).await.map(drop)
+        self.checked(change).await?.config.map(drop).map_err(SaveError::Wrong)
     }
 
-    /// Returns the configuration as it would be with a drop-in, and the drop-in with its secrets.
-    async fn load_with(&self, change: DropIn) -> Result<(crate::Config, DropIn), SaveError> {
+    /// Checks a change.
+    async fn checked(&self, change: DropIn) -> Result<Checked, SaveError> {
         let (files, devices) = (self.files.clone(), Arc::clone(&self.devices));
         blocking(move || {
-            let folder = files.folder().map_err(SaveError::Wrong)?;
-            let change = DropIns::new(&folder).with_secrets(change).map_err(SaveError::DropIn)?;
-            if let Some(text) = &change.text {
-                permitted::check(&change.file, text).map_err(SaveError::DropIn)?;
-            }
-            let config = files.load_with(Some(&change)).map_err(SaveError::Wrong)?;
-            let outline = files.outline_with(Some(&change)).map_err(SaveError::Wrong)?;
+            let before = files.examine(None).map_err(SaveError::Wrong)?;
+            let drop_ins = DropIns::new(&before.outline.folder);
+            let (change, restored) = drop_ins.permitted(change).map_err(SaveError::DropIn)?;
+            let after = files.examine(Some(&change)).map_err(SaveError::Wrong)?;
             let touched = connection::names_in("sources", change.text.as_deref().unwrap_or_default());
-            let mut sources = outline.sources.into_iter().filter(|source| touched.contains(&source.name));
-            if let Some(refused) = sources.find(|source| !devices.may_be_saved(&source.plugin)) {
-                return Err(SaveError::DropIn(DropInError::Program(refused.name)));
+            if let Some(refused) =
+                sources_of(&after.outline, &touched).find(|source| !devices.may_be_saved(&source.plugin))
+            {
+                return Err(SaveError::DropIn(DropInError::Program(refused.name.clone())));
             }
-            Ok((config, change))
+            secrets::check(&before.outline, &after.outline, &change.file, &restored)
+                .map_err(SaveError::DropIn)?;
+            let Some(config) = after.config else {
+                // A file that is wrong must not keep others from being corrected or removed.
+                let added = after.mistakes.beyond(&before.mistakes);
+                if before.mistakes.is_empty() {
+                    return Err(SaveError::Wrong(files.load_with(Some(&change)).err().unwrap_or(added)));
+                }
+                if !added.is_empty() {
+                    return Err(SaveError::Wrong(added));
+                }
+                // A file that cannot be read may have secrets, or the plugin of a section.
+                let is_vague = after.is_partial
+                    && (secrets::has_new_receiver(&before.outline, &after.outline)
+                        || sources_of(&after.outline, &touched).any(|source| source.plugin.is_empty()));
+                if is_vague {
+                    return Err(SaveError::Wrong(after.mistakes));
+                }
+                return Ok(Checked { change, folder: after.outline.folder, config: Err(after.mistakes) });
+            };
+            Ok(Checked { change, folder: after.outline.folder, config: Ok(config) })
         })
         .await
     }
@@ -148,7 +180,7 @@ impl Setup {
         change: DropIn,
     ) -> Result<Result<String, crate::PublishError>, SaveError> {
         let names = connection::names_in("publishers", change.text.as_deref().unwrap_or_default());
-        let (mut config, _) = self.load_with(change).await?;
+        let mut config = self.checked(change).await?.config.map_err(SaveError::Wrong)?;
         config.publishers.retain(|publisher| names.contains(&publisher.name));
         let Some(publisher) = config.publishers.pop() else {
             return Err(SaveError::DropIn(DropInError::NoPublisher));
@@ -156,17 +188,20 @@ impl Setup {
         Ok(test_connection(publisher).await)
     }
 
-    /// Writes a drop-in, or removes it, and applies the configuration. A change that makes it wrong is not written.
+    /// Writes a drop-in, or removes it, and applies the configuration. A change that makes it wrong, or more wrong than it
+    /// is, is not written.
     pub(crate) async fn save(&self, change: DropIn) -> Result<Saved, SaveError> {
         let _one = self.writing.lock().await;
-        let (config, change) = self.load_with(change).await?;
+        let Checked { change, folder, config } = self.checked(change).await?;
         let file = change.file.clone();
-        let folder = config.drop_in_dir.clone().unwrap_or_else(PathBuf::new);
-        drop(config);
+        let mistakes = config.err();
         let replaced = {
             let folder = folder.clone();
             blocking(move || DropIns::new(&folder).replace(&change)).await.map_err(SaveError::DropIn)?
         };
+        if mistakes.is_some() {
+            return Ok(Saved { file, mistakes, ..Saved::default() });
+        }
         let unknown = ReloadError::NoFiles;
         let reloaded = match self.reloader.get() {
             Some(reloader) => reloader.reload().await,
@@ -196,7 +231,7 @@ impl Setup {
         stop: CancellationToken,
     ) -> Option<mpsc::Receiver<ProbeEvent>> {
         let permit = Arc::clone(&self.searching).try_acquire_owned().ok()?;
-        let known = self.outline().await.map(|(outline, _)| outline).unwrap_or_default();
+        let known = self.outline().await.map(|(outline, ..)| outline).unwrap_or_default();
         let (events, findings) = mpsc::channel(EVENTS);
         let gone = events.clone();
         let devices = Arc::clone(&self.devices);
@@ -217,6 +252,11 @@ impl Setup {
         std::thread::Builder::new().name("probe".to_owned()).spawn(run).ok()?;
         Some(findings)
     }
+}
+
+/// Returns the sources with these names.
+fn sources_of<'o>(outline: &'o Outline, names: &'o [String]) -> impl Iterator<Item = &'o Outlined> {
+    outline.sources.iter().filter(|source| names.contains(&source.name))
 }
 
 /// Runs what blocks for a disk.

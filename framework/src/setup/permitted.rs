@@ -1,4 +1,7 @@
 //! Keys that a client may save: none that makes the program read or write a file of the client's choice.
+//!
+//! The names of the keys decide, and not the types in the plugins' `Config`: a plugin reads its files while it is built, so
+//! a text must be judged before any of it is.
 
 use toml::{
     Spanned,
@@ -12,17 +15,22 @@ const SERVER: [&str; 3] = ["listen", "token", "read_token"];
 /// Last words of keys that name a file or a folder.
 const FILES: [&str; 8] = ["file", "files", "path", "folder", "dir", "directory", "cert", "certs"];
 
-/// Checks that a client may save a text under a name. What is not TOML is left to the check of the configuration.
+/// Checks that a client may save a text under a name, in place of the `old` one. What is not TOML is left to the check of
+/// the configuration.
 ///
 /// # Errors
-/// Returns the first key that belongs into `config.toml`.
-pub(super) fn check(file: &str, text: &str) -> Result<(), DropInError> {
+/// Returns the first key that belongs into `config.toml`, or what the file of the token would lose or get.
+pub(super) fn check(file: &str, text: &str, old: &str) -> Result<(), DropInError> {
     let Ok(table) = DeTable::parse(text) else { return Ok(()) };
     let root = table.get_ref();
     let server = root.get("server").and_then(|server| server.get_ref().as_table());
-    let has_token = server.is_some_and(|server| server.contains_key("token"));
-    if file == TOKEN_FILE && !(has_token && root.len() == 1) {
-        return Err(DropInError::TokenFile);
+    if file == TOKEN_FILE {
+        if root.keys().any(|key| key.get_ref() != "server") {
+            return Err(DropInError::TokenFile);
+        }
+        if has_token(&DeTable::parse_recoverable(old).0) && !has_token(&table) {
+            return Err(DropInError::TokenLost);
+        }
     }
     if root.contains_key("journal") {
         return Err(DropInError::Key("journal".to_owned()));
@@ -33,6 +41,11 @@ pub(super) fn check(file: &str, text: &str) -> Result<(), DropInError> {
         return Err(DropInError::Key(format!("server.{}", key.get_ref())));
     }
     refused(root, "").map_or(Ok(()), |path| Err(DropInError::Key(path)))
+}
+
+fn has_token(table: &Spanned<DeTable<'_>>) -> bool {
+    let server = table.get_ref().get("server").and_then(|server| server.get_ref().as_table());
+    server.is_some_and(|server| server.contains_key("token"))
 }
 
 /// Returns the path of the first key that names a file.
@@ -90,7 +103,7 @@ mod tests {
             ("server.state_dir = \"/etc\"", "server.state_dir"),
             ("[server]\nauthenticating_proxies = []", "server.authenticating_proxies"),
         ] {
-            let error = check("10-a.toml", text).unwrap_err().to_string();
+            let error = check("10-a.toml", text, "").unwrap_err().to_string();
             assert_eq!(
                 error,
                 format!("`{refused}` cannot be set here: write it into `config.toml`"),
@@ -106,16 +119,27 @@ mod tests {
             "[server]\nlisten = \"0.0.0.0:8080\"\ntoken = \"x\"\nread_token = \"y\"",
             "[broken",
         ] {
-            assert!(check("10-a.toml", text).is_ok(), "{text}");
+            assert!(check("10-a.toml", text, "").is_ok(), "{text}");
         }
     }
 
     #[test]
-    fn the_file_of_the_token_takes_nothing_else() {
-        assert!(check(TOKEN_FILE, "[server]\ntoken = \"x\"\nlisten = \"0.0.0.0:1\"").is_ok());
-        for text in ["", "[server]\nlisten = \"0.0.0.0:1\"", "[server]\ntoken = \"x\"\n[sources.a]\npin = 1"]
+    fn the_file_of_the_token_takes_nothing_else_and_keeps_the_token_that_it_has() {
+        let listen = "[server]\nlisten = \"0.0.0.0:1\"\n";
+        let token = "[server]\ntoken = \"x\"\n";
+        let both = "[server]\ntoken = \"y\"\nlisten = \"0.0.0.0:1\"\n";
+        for (text, old) in [(token, ""), (both, ""), (both, token), (listen, ""), (listen, listen), ("", "")]
         {
-            assert!(matches!(check(TOKEN_FILE, text), Err(DropInError::TokenFile)), "{text}");
+            assert!(check(TOKEN_FILE, text, old).is_ok(), "{text} after {old}");
+        }
+        for (text, old) in [(listen, token), ("", both), (listen, "[server]\ntoken = \"x\"\n[broken")] {
+            assert!(
+                matches!(check(TOKEN_FILE, text, old), Err(DropInError::TokenLost)),
+                "{text} after {old}"
+            );
+        }
+        for text in ["[sources.a]\npin = 1", "[server]\ntoken = \"x\"\n[sources.a]\npin = 1"] {
+            assert!(matches!(check(TOKEN_FILE, text, ""), Err(DropInError::TokenFile)), "{text}");
         }
     }
 }

@@ -195,6 +195,17 @@ fn the_plugins_of_this_test_are_those_of_the_binary() {
 }
 
 #[test]
+fn every_kind_of_a_fault_and_of_a_mistake_is_documented() {
+    let reference = read("docs/http.md");
+    let faults = framework::FaultCode::ALL.iter().map(|code| code.as_str());
+    let mistakes = framework::MistakeCode::ALL.iter().map(|code| code.as_str());
+    let table = &reference[reference.find("### Kinds of faults").unwrap()..];
+    for code in faults.chain(mistakes) {
+        assert!(table.contains(&format!("`{code}`")), "docs/http.md lacks `{code}`");
+    }
+}
+
+#[test]
 fn every_error_code_is_documented() {
     let reference = read("docs/http.md");
     let mut codes = 0;

@@ -109,13 +109,14 @@ impl Routes {
     /// Answers `GET /setup`: all of it to who may change something, to others only whether there is something to do.
     async fn overview(&self, peer: Option<Peer>, headers: &HeaderMap) -> Response {
         let read = self.setup.outline().await;
-        let is_needed = read.as_ref().is_ok_and(|(outline, _)| outline.sources.is_empty());
+        let is_needed = read.as_ref().is_ok_and(|(outline, ..)| outline.sources.is_empty());
         if let Err(refused) = self.access.check(peer, headers) {
             let reason = refused.message();
-            let body = json!({"needed": is_needed, "allowed": false, "reason": reason});
+            let code = refused.code();
+            let body = json!({"needed": is_needed, "allowed": false, "reason": reason, "code": code});
             return reply::serialized(StatusCode::OK, &body);
         }
-        let outline = read.as_ref().ok().map(|(outline, _)| outline);
+        let outline = read.as_ref().ok().map(|(outline, ..)| outline);
         let (ports, lines) = self.setup.devices(outline).await;
         let plugins = plugins().into_iter().map(|plugin| {
             json!({"role": plugin.role, "kind": plugin.kind, "about": plugin.about, "sample": plugin.sample})
@@ -134,7 +135,7 @@ impl Routes {
             "plugins": plugins.collect::<Vec<_>>(),
         });
         match &read {
-            Ok((outline, texts)) => {
+            Ok((outline, mistakes, texts)) => {
                 let folder = outline.folder.display().to_string();
                 let sections = |all: &[Outlined]| -> Json {
                     all.iter().map(|section| described(section, &folder)).collect()
@@ -144,6 +145,9 @@ impl Routes {
                 body["sources"] = sections(&outline.sources);
                 body["publishers"] = sections(&outline.publishers);
                 body["endpoints"] = sections(&outline.endpoints);
+                if !mistakes.is_empty() {
+                    body["mistakes"] = mistakes_of(mistakes, None);
+                }
             }
             Err(mistakes) => body["mistakes"] = mistakes_of(mistakes, None),
         }
@@ -182,7 +186,7 @@ impl Routes {
         }
         if action == "delete" {
             let Removed { file } = parse(body)?;
-            return Ok(answer(self.save(DropIn { file, text: None }).await?, None));
+            return Ok(saved(self.save(DropIn { file, text: None }).await?, None));
         }
         let Text { toml, file } = parse(body)?;
         let file = match file {
@@ -192,7 +196,7 @@ impl Routes {
         let change = DropIn { file: file.clone(), text: Some(toml) };
         Ok(match action {
             "check" => answer(self.setup.check(change).await.map(|()| json!({})), Some(&file)),
-            "save" => answer(self.save(change).await?, Some(&file)),
+            "save" => saved(self.save(change).await?, Some(&file)),
             _ => match self.setup.test(change).await {
                 Ok(Ok(text)) => reply::serialized(StatusCode::OK, &json!({"text": text})),
                 Ok(Err(error)) => unconnected(&error),
@@ -214,12 +218,24 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 
 /// Returns a section as it is written. A drop-in is named as in `drop_ins`.
 fn described(section: &Outlined, folder: &str) -> Json {
-    let Outlined { name, plugin, label, role, port, enabled, file } = section;
+    let Outlined { name, plugin, label, role, port, enabled, file, .. } = section;
     let place = file.strip_prefix(folder).map_or(file.as_str(), |file| file.trim_start_matches('/'));
     json!({
         "name": name, "plugin": plugin, "label": label, "role": role, "port": port, "enabled": enabled,
         "where": place,
     })
+}
+
+/// Returns the answer to a change of `file` that was to be written.
+fn saved(result: Result<Saved, SaveError>, file: Option<&str>) -> Response {
+    let shown = result.map(|saved| {
+        let mut shown = json!(saved);
+        if let Some(mistakes) = &saved.mistakes {
+            shown["mistakes"] = mistakes_of(mistakes, None);
+        }
+        shown
+    });
+    answer(shown, file)
 }
 
 /// Returns the answer to a change of `file`.
@@ -232,7 +248,9 @@ fn answer<T: serde::Serialize>(result: Result<T, SaveError>, file: Option<&str>)
             let body = json!({"error": error, "mistakes": mistakes_of(&mistakes, file)});
             reply::serialized(StatusCode::UNPROCESSABLE_ENTITY, &body)
         }
-        Err(SaveError::Refused(message)) => failure(StatusCode::CONFLICT, "not_applied", &message, None),
+        Err(SaveError::Refused(message)) => {
+            failure(StatusCode::CONFLICT, "not_applied", None, &message, None)
+        }
         Err(SaveError::DropIn(error)) => {
             let (status, code) = match &error {
                 DropInError::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "not_written"),
@@ -240,7 +258,7 @@ fn answer<T: serde::Serialize>(result: Result<T, SaveError>, file: Option<&str>)
                 DropInError::Large => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
                 _ => (StatusCode::UNPROCESSABLE_ENTITY, "bad_drop_in"),
             };
-            failure(status, code, &error.to_string(), error.hint().as_deref())
+            failure(status, code, Some(error.code()), &error.to_string(), error.hint().as_deref())
         }
     }
 }
@@ -250,11 +268,21 @@ fn unconnected(error: &PublishError) -> Response {
     let text = error.to_string();
     let (message, hint) =
         text.split_once("\nhint: ").map_or((&*text, None), |(message, hint)| (message, Some(hint)));
-    failure(StatusCode::BAD_GATEWAY, "not_connected", message, hint)
+    failure(StatusCode::BAD_GATEWAY, "not_connected", Some(error.code().as_str()), message, hint)
 }
 
-fn failure(status: StatusCode, code: &str, message: &str, hint: Option<&str>) -> Response {
+/// Returns an error with its code, and with its cause, unless that says no more.
+fn failure(
+    status: StatusCode,
+    code: &str,
+    cause: Option<&str>,
+    message: &str,
+    hint: Option<&str>,
+) -> Response {
     let mut error = json!({"code": code, "message": message});
+    if let Some(cause) = cause.filter(|cause| *cause != code) {
+        error["cause"] = cause.into();
+    }
     if let Some(hint) = hint {
         error["hint"] = hint.into();
     }

@@ -47,8 +47,8 @@ fn event(finding: &ProbeEvent) -> Event {
                 "readings": readings,
             }),
         ),
-        ProbeEvent::Problem { port, text, hint } => {
-            ("problem", json!({"port": port, "text": text, "hint": hint}))
+        ProbeEvent::Problem { port, code, text, hint } => {
+            ("problem", json!({"port": port, "code": code, "text": text, "hint": hint}))
         }
     };
     Event::default().event(name).data(data.to_string())
