@@ -24,6 +24,7 @@ mod faults;
 #[doc(hidden)]
 pub mod http;
 mod inputs;
+mod insights;
 mod lan;
 mod latest;
 mod one_line;

@@ -165,14 +165,36 @@ impl Counted {
 
 /// Returns the consumers among the parts.
 pub(crate) fn consumers(parts: &[Part]) -> impl Iterator<Item = &Part> {
-    parts.iter().filter(|part| matches!(part.role, SourceRole::Consumer | SourceRole::Submeter))
+    parts.iter().filter(|part| part.is_consumer())
 }
+
+/// Returns what some counters counted together between each two edges, in kWh; `None` where it is not known, or only by
+/// spreading it over a gap.
+///
+/// # Errors
+/// Returns the error of the journal.
+pub(crate) fn energies(
+    view: &View<'_>,
+    registers: &[Register],
+    edges: &[i64],
+) -> Result<Vec<Option<f64>>, ReadError> {
+    let cells = sum(view, registers, edges, false)?;
+    Ok(cells.into_iter().map(|cell| cell.kwh.filter(|_| !cell.gap && !cell.is_absent)).collect())
+}
+
+/// Most numbers of one answer: rows by sources.
+const MOST: usize = 200_000;
 
 /// Returns the balance of each period between two adjoining edges, which are whole quarter-hours in seconds since 1970.
 ///
 /// # Errors
 /// Returns the error of the journal.
 pub(crate) fn balance(view: &View<'_>, parts: &[Part], edges: &[i64]) -> Result<Balance, ReadError> {
+    if edges.len().saturating_mul(parts.len() + 8) > MOST {
+        let message =
+            "the range has too many periods for so many sources: ask for a longer `per`, or a shorter range";
+        return Err(ReadError::BadRequest(message.to_owned()));
+    }
     let counted = Counted::of(parts);
     let extent = Extent::of(&counted, parts);
     let (first, last) = (edges.first().copied().unwrap_or(0), edges.last().copied().unwrap_or(0));

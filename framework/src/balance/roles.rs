@@ -26,6 +26,13 @@ pub(crate) struct Part {
     pub(crate) export: Vec<Register>,
 }
 
+impl Part {
+    /// Returns whether it consumes and does nothing else.
+    pub(crate) fn is_consumer(&self) -> bool {
+        matches!(self.role, SourceRole::Consumer | SourceRole::Submeter)
+    }
+}
+
 /// Counter of one name; it has several series if its unit changed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Register {

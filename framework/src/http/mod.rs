@@ -14,6 +14,7 @@
 //! | `GET /login`, `POST /login`, `POST /logout` | a session in place of the token | `login`, after `access` |
 //! | `GET /series`, `/history/<source>/<name>` | recorded readings | `history`, `columns` |
 //! | `GET /balance` | consumption, self-consumption and self-sufficiency of the household | `balance` |
+//! | `GET /insights` | standby power, peaks, heat pump, voltage | `insights` |
 //! | `GET /registers` | what the counters showed at a moment | `registers` |
 //!
 //! warp's filters route and parse the requests. `server` drives them over hyper, because warp's own server has neither
@@ -33,6 +34,7 @@ mod error;
 mod events;
 mod health;
 mod history;
+mod insights;
 mod linger;
 mod login;
 mod memory;
@@ -195,6 +197,7 @@ impl Api {
             history::routes(&self.history),
             registers::routes(&self.history),
             balance::routes(&self.history),
+            insights::routes(&self.history),
             events::routes(Arc::clone(&self.store), &self.limits, stop),
             metrics::routes(&self.report),
             health::routes(&self.report, &self.access),

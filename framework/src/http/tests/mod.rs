@@ -7,6 +7,7 @@ mod data;
 mod events;
 mod health;
 mod history;
+mod insights;
 mod metrics;
 mod page;
 mod qr;

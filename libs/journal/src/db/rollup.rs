@@ -46,7 +46,7 @@ impl Rollup {
     }
 
     /// Adds the roll-up of a later span.
-    pub(crate) fn append(&mut self, later: &Self) {
+    pub fn append(&mut self, later: &Self) {
         let count = self.count.saturating_add(later.count);
         if later.count > 0 {
             self.last = later.last;

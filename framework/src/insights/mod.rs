@@ -1,0 +1,190 @@
+//! Figures worth knowing: standby power, peaks of power, the greatest day, the heat pump and the outside temperature,
+//! and the quality of the voltage.
+//!
+//! All are made of quarter-hours of the balance, of daily means and of means over ten minutes, read month by month, so
+//! that a request takes bounded time and memory. Where data is thin, a figure is `unsure` and says why.
+
+mod heat;
+mod months;
+mod peaks;
+#[cfg(test)]
+mod tests;
+mod voltage;
+
+use std::sync::Arc;
+
+use jiff::{Timestamp, ToSpan as _, civil::Date};
+use reading::words;
+use serde::Serialize;
+
+pub(crate) use self::peaks::{Rule, Rules};
+use self::{
+    heat::HeatPump,
+    months::{Day, Month, Standby},
+    peaks::Peak,
+    voltage::Phase,
+};
+use crate::{
+    Text,
+    balance::{Balance, Part, balance, parts},
+    journal::{Listed, ReadError, SECOND, View, quarter_hours},
+    store::Section,
+};
+
+/// Months of a trend, and of the Belgian rule.
+const MONTHS: usize = 12;
+/// Months of quarter-hours that are in memory at once.
+const AT_ONCE: usize = 3;
+/// Share of the quarter-hours that must be known.
+const COVERAGE: f64 = 0.9;
+
+words! {
+    /// Reason for which a figure is unsure.
+    Reason {
+        /// No meter counts what is drawn from the grid.
+        NoGrid = "no_grid",
+        /// The consumption is not known.
+        NoConsumption = "no_consumption",
+        /// Quarter-hours or days are missing.
+        FewReadings = "few_readings",
+        /// The meter is read less often than each quarter of an hour.
+        SparseReadings = "sparse_readings",
+        /// The counter has too few digits for a quarter of an hour.
+        CoarseCounter = "coarse_counter",
+        /// There are fewer months than the rule takes.
+        FewMonths = "few_months",
+        /// There are fewer days than the rule takes.
+        FewDays = "few_days",
+        /// No consumer is a heat pump.
+        NoHeatPump = "no_heat_pump",
+        /// No reading is the outside temperature.
+        NoTemperature = "no_temperature",
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Question {
+    /// First day of the month.
+    pub(crate) month: Date,
+    /// Rules of the peaks.
+    pub(crate) rules: Rules,
+    /// Source of the heat pump.
+    pub(crate) heat_pump: Option<Text>,
+    /// Source and name of the outside temperature.
+    pub(crate) temperature: Option<(Text, Text)>,
+}
+
+/// The figures.
+#[derive(Debug, Serialize)]
+pub(crate) struct Insights {
+    month: String,
+    from: i64,
+    to: i64,
+    standby: Standby,
+    peaks: Vec<Peak>,
+    greatest_day: Option<Day>,
+    heat_pump: HeatPump,
+    voltage: Vec<Phase>,
+}
+
+/// Returns the figures of a month, and of the year up to its end.
+///
+/// # Errors
+/// Returns the error of the journal.
+pub(crate) fn insights(
+    view: &View<'_>,
+    sections: &[Arc<Section>],
+    listed: &[Listed],
+    question: &Question,
+    now: Timestamp,
+) -> Result<Insights, ReadError> {
+    let parts = parts(sections, listed);
+    let months = months(view, &parts, listed, question.month, now)?;
+    let (from, to) = bounds(view, question.month);
+    let end = to.min(now.as_second()).max(from + 1);
+    Ok(Insights {
+        month: word(question.month),
+        from: ms(from),
+        to: ms(to),
+        standby: Standby::of(&months),
+        peaks: question.rules.peaks(&months),
+        greatest_day: Day::greatest(&months),
+        heat_pump: heat::pump(view, &parts, listed, question, end)?,
+        voltage: voltage::phases(view, &parts, listed, end)?,
+    })
+}
+
+/// Returns what is known of each month up to the one that is asked for.
+fn months(
+    view: &View<'_>,
+    parts: &[Part],
+    listed: &[Listed],
+    last: Date,
+    now: Timestamp,
+) -> Result<Vec<Month>, ReadError> {
+    // Consumers are no part of these figures, and each would have to be read.
+    let parts: Vec<_> = parts.iter().filter(|part| !part.is_consumer()).cloned().collect();
+    let firsts = (0..MONTHS as i64).rev().filter_map(|n| last.checked_sub(n.months()).ok());
+    let mut months: Vec<_> =
+        firsts.map(|first| Month::new(first, bounds(view, first), now.as_second())).collect();
+    for months in months.chunks_mut(AT_ONCE) {
+        let (Some(first), Some(last)) = (months.first(), months.last()) else { continue };
+        let (from, to) = (first.start, last.end.min(now.as_second() / 900 * 900));
+        if from >= to {
+            continue;
+        }
+        let edges = quarter_hours(from * SECOND, to * SECOND, view.zone)?;
+        let Balance { rows, reason, .. } = balance(view, &parts, &edges)?;
+        for month in months {
+            let within = |second: i64| rows.partition_point(|row| row.start < second);
+            month.take(&rows[within(month.start)..within(month.end)], view.zone);
+            month.reason = reason;
+        }
+    }
+    for month in &mut months {
+        month.is_sparse = is_sparse(view, &parts, listed, month)?;
+    }
+    Ok(months)
+}
+
+/// Returns whether the meter of the grid is read less often than each quarter of an hour.
+fn is_sparse(view: &View<'_>, parts: &[Part], listed: &[Listed], month: &Month) -> Result<bool, ReadError> {
+    let grid = parts.iter().filter(|part| part.role == crate::SourceRole::Grid);
+    let Some(recorded) = grid.flat_map(|part| &part.import).flat_map(|register| &register.series).next()
+    else {
+        return Ok(false);
+    };
+    if !listed.iter().any(|of| of.name == recorded.name) || month.known == 0 {
+        return Ok(false);
+    }
+    let name = &recorded.name;
+    let series = view.find(&name.section, &name.name, Some(&*name.unit))?;
+    let mut count = 0;
+    let step = crate::journal::Step::named("1d");
+    series.history(month.start * SECOND, month.end * SECOND, step)?.spans(|(_, rollup)| {
+        count += rollup.map_or(0, |of| of.count);
+        true
+    })?;
+    Ok((count as f64) < month.known as f64 * COVERAGE)
+}
+
+/// Returns the start and the end of a month, in seconds since 1970.
+fn bounds(view: &View<'_>, first: Date) -> (i64, i64) {
+    let begin = |day: Date| day.to_zoned(view.zone.clone()).map_or(0, |start| start.timestamp().as_second());
+    (begin(first), first.checked_add(1.month()).map_or(i64::MAX / SECOND, begin))
+}
+
+/// Returns a month as people write it: `2026-11`.
+fn word(first: Date) -> String {
+    first.strftime("%Y-%m").to_string()
+}
+
+fn ms(second: i64) -> i64 {
+    second.saturating_mul(1000)
+}
+
+/// Rounds to three decimals.
+fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3 + 0.0
+}
