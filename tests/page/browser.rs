@@ -48,6 +48,11 @@ pub struct Browser {
 impl Browser {
     /// Opens a browser in this language, such as `"de-DE"`, on a screen of 1280 × 900.
     pub fn open(language: &str) -> Self {
+        Self::with_text_of(language, 16)
+    }
+
+    /// Opens a browser whose user reads letters of this size in pixels.
+    pub fn with_text_of(language: &str, size: u32) -> Self {
         let port = test_servers::free_port();
         let mut command = Command::new("chromedriver");
         let folder = tempfile::tempdir().unwrap();
@@ -68,7 +73,7 @@ impl Browser {
             // Chromium has no sandbox for root, and a container has little shared memory.
             "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
                 "--enable-precise-memory-info", format!("--lang={language}")],
-            "prefs": {"intl.accept_languages": language},
+            "prefs": {"intl.accept_languages": language, "webkit.webprefs.default_font_size": size},
         });
         let capabilities = json!({"browserName": "chrome", "acceptInsecureCerts": true,
             "goog:chromeOptions": options,
@@ -295,7 +300,7 @@ pub fn selector(at: &str) -> String {
 }
 
 /// Decodes base64 (RFC 4648, 4).
-fn base64(text: &str) -> Vec<u8> {
+pub fn base64(text: &str) -> Vec<u8> {
     let digit = |c: u8| match c {
         b'A'..=b'Z' => c - b'A',
         b'a'..=b'z' => c - b'a' + 26,

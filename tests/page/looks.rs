@@ -78,7 +78,7 @@ fn fold(browser: &Browser) {
     browser.script("for (const it of document.querySelectorAll('details')) it.open = false;", &[]);
 }
 
-fn pictures() -> PathBuf {
+pub fn pictures() -> PathBuf {
     let folder = std::env::var_os("SMARTMETER_PICTURES");
     folder.map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("page"), PathBuf::from)
 }

@@ -14,6 +14,7 @@
 mod browser;
 mod charts;
 mod commands;
+mod everybody;
 mod figures;
 mod history;
 mod household;
@@ -45,6 +46,7 @@ fn main() {
         pv_house::TESTS,
         setup::TESTS,
         languages::TESTS,
+        everybody::TESTS,
     ]
     .concat();
     let in_browser = tests.into_iter().map(|test| (test, &[][..]));

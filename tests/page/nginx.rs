@@ -4,12 +4,16 @@ use std::{fs, path::Path, process::Command};
 
 use test_servers::Server;
 
-use super::household::{CONSUMER, Household, Plan, TOKEN, interactive, reading};
+use super::{
+    everybody::await_worker,
+    household::{CONSUMER, Household, Plan, TOKEN, interactive, reading},
+};
 use crate::{Test, browser::Browser};
 
 pub const TESTS: &[Test] = &[
     ("behind_nginx_below_a_path_the_page_asks_for_the_token_is_live_and_logs_out", plain),
     ("the_token_of_a_qr_code_logs_in_and_a_wrong_one_is_tried_once", from_a_qr_code),
+    ("behind_nginx_the_frame_outlasts_the_program_and_the_login_is_not_kept", frame),
     ("behind_nginx_over_tls_the_cookie_is_secure_and_commands_need_no_token", over_tls),
 ];
 
@@ -85,6 +89,33 @@ fn plain() {
     browser.await_shown("login-submit");
     browser.goto(&format!("{site}/meter/"));
     browser.await_shown("login-submit");
+}
+
+fn frame() {
+    let (folder, mut household) = (tempfile::tempdir().unwrap(), Household::start(&plan()));
+    let (_nginx, site) = nginx(folder.path(), &household, false);
+    let browser = Browser::open("en-US");
+    browser.goto(&format!("{site}/meter/"));
+    log_in(&browser, "only-to-read");
+    browser.until("interactive", || interactive(&browser));
+    await_worker(&browser);
+    let scope = "return navigator.serviceWorker.ready.then(({ scope }) => scope);";
+    assert_eq!(browser.script(scope, &[]), format!("{site}/meter/"));
+    // nginx answers that it reaches no program.
+    household.kill();
+    browser.goto("about:blank");
+    browser.goto(&format!("{site}/meter/"));
+    browser.await_shown("offline");
+    assert_eq!(browser.text("hero-power"), "");
+    household.start_again();
+    household.send(&reading(612.0));
+    browser.until("live again", || browser.text("hero-power") == "612");
+    // Without its session, the browser gets the form, and not the frame.
+    browser.devtools("Network.clearBrowserCookies", serde_json::json!({}));
+    browser.goto("about:blank");
+    browser.goto(&format!("{site}/meter/"));
+    log_in(&browser, "only-to-read");
+    browser.until("interactive", || interactive(&browser));
 }
 
 fn from_a_qr_code() {

@@ -22,6 +22,9 @@ use warp::{
 
 use super::{ApiError, access::Access, reply};
 
+/// The service worker, which may serve the page's own path above its own.
+const WORKER: &str = "worker.js";
+
 /// File of the page.
 struct Asset {
     name: &'static str,
@@ -44,7 +47,7 @@ macro_rules! assets {
 
 /// Returns all files of the page.
 fn assets() -> Vec<Asset> {
-    assets![
+    let mut assets = assets![
         "add.js",
         "address.js",
         "bars.js",
@@ -59,15 +62,26 @@ fn assets() -> Vec<Asset> {
         "find.js",
         "format.js",
         "fr.js",
+        "glance.js",
         "history.js",
         "hour.js",
+        "icon-192.png",
+        "icon-512.png",
+        "icon-export.svg",
+        "icon-import.svg",
+        "icon-maskable.png",
+        "icon-none.svg",
         "icon.svg",
         "index.html",
+        "install.js",
+        "kiosk.css",
+        "kiosk.js",
         "language.js",
         "live.js",
         "login.js",
         "main.js",
         "manifest.json",
+        "media.css",
         "model.js",
         "nl.js",
         "now.js",
@@ -87,7 +101,26 @@ fn assets() -> Vec<Asset> {
         "toml.js",
         "tooltip.js",
         "views.js",
-    ]
+        "worker.js",
+    ];
+    complete_worker(&mut assets);
+    assets
+}
+
+/// Writes the list and the version of all files into the service worker, so that browsers install it anew when any of
+/// them has changed.
+fn complete_worker(assets: &mut [Asset]) {
+    let crc = Crc::<u64>::new(&CRC_64_XZ);
+    let mut version = crc.digest();
+    assets.iter().for_each(|asset| version.update(&asset.plain.content));
+    let version = format!("{:016x}", version.finalize());
+    let names: Vec<_> = assets.iter().map(|asset| asset.name).filter(|name| *name != WORKER).collect();
+    let names = names.join(" ");
+    for asset in assets.iter_mut().filter(|asset| asset.name == WORKER) {
+        let text = String::from_utf8_lossy(&asset.plain.content);
+        let text = text.replace("{version}", &version).replace("{files}", &names);
+        asset.plain = Version::new(text.into());
+    }
 }
 
 impl Version {
@@ -116,6 +149,7 @@ impl Asset {
             Some((_, "css")) => "text/css; charset=utf-8",
             Some((_, "js")) => "text/javascript; charset=utf-8",
             Some((_, "svg")) => "image/svg+xml",
+            Some((_, "png")) => "image/png",
             _ => "application/manifest+json",
         })
     }
@@ -131,6 +165,9 @@ impl Asset {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        if self.name == WORKER {
+            headers.insert("service-worker-allowed", HeaderValue::from_static("../"));
+        }
         headers.insert(header::CONTENT_SECURITY_POLICY, access.page_policy());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

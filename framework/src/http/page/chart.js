@@ -7,7 +7,8 @@ import { extent, scale } from './scale.js';
 import { t } from './text.js';
 import { Tooltip } from './tooltip.js';
 
-const [LEAST_LEFT, RIGHT, TOP, BOTTOM] = [46, 8, 12, 26];
+// Space around the picture for letters of 12 pixels.
+const [LEAST_LEFT, RIGHT, SPACE_ABOVE, SPACE_BELOW] = [46, 8, 12, 26];
 
 export class Chart {
   #svg = s('svg', { role: 'img', tabindex: 0 });
@@ -56,15 +57,18 @@ export class Chart {
     this.#width = width;
     this.#tooltip.hide();
     if (!width) return;
-    const height = Math.round(Math.max(200, Math.min(340, width * 0.45)));
+    // Letters grow with those of the page, and their space with them.
+    const grown = Math.max(1, parseFloat(getComputedStyle(this.#title).fontSize) / 15.2);
+    const [top, bottom] = [SPACE_ABOVE * grown, SPACE_BELOW * grown];
+    const height = Math.round(Math.max(200, Math.min(340, width * 0.45)) * Math.min(grown, 1.5));
     set(this.#svg, { viewBox: `0 0 ${width} ${height}`, width, height });
     const values = [
       ...courses.flatMap(({ mean, min = [], max = [] }) => [mean, min, max].flat()),
       ...bars.flatMap(({ columns, before }) => [...columns.flatMap(stack).map(({ to }) => to), ...before]),
     ];
-    const axis = scale(extent(values, least, free), height / 56);
-    const y = (value) => TOP + ((axis.high - value) / (axis.high - axis.low)) * (height - TOP - BOTTOM);
-    const texts = axis.marks.map((mark) => s('text', { y: y(mark) + 4, 'text-anchor': 'end' }, axisText(mark)));
+    const axis = scale(extent(values, least, free), height / (56 * grown));
+    const y = (value) => top + ((axis.high - value) / (axis.high - axis.low)) * (height - top - bottom);
+    const texts = axis.marks.map((mark) => s('text', { y: y(mark) + 4 * grown, 'text-anchor': 'end' }, axisText(mark)));
     this.#svg.replaceChildren(...texts);
     const left = Math.max(LEAST_LEFT, 10 + Math.max(...texts.map((text) => text.getComputedTextLength())));
     const x = (at) => left + ((at - from) / (to - from)) * (width - left - RIGHT);
@@ -73,20 +77,20 @@ export class Chart {
       return s(`line.${kind}`, { x1: left, x2: width - RIGHT, y1: y(mark), y2: y(mark) });
     });
     nodes.push(...texts.map((text) => set(text, { x: left - 8 })));
-    const wide = 12 + 8 * Math.max(...ticks.map(({ text }) => text.length));
+    const wide = 12 + 8 * grown * Math.max(...ticks.map(({ text }) => text.length));
     const room = Math.max(1, Math.floor((width - left - RIGHT) / wide));
     const every = [1, 2, 3, 4, 6, 7, 12, 24].find((n) => Math.floor(ticks.length / n) <= room) ?? ticks.length;
     ticks.forEach(({ at, text }, i) => {
       if (i % every === 0 && x(at) <= width - RIGHT + 1) {
-        const last = x(at) > width - 20;
-        nodes.push(s('text', { x: last ? width : x(at), y: height - 6, 'text-anchor': last ? 'end' : 'middle' }, text));
+        const last = x(at) > width - 20 * grown;
+        nodes.push(s('text', { x: last ? width : x(at), y: height - 6 * grown, 'text-anchor': last ? 'end' : 'middle' }, text));
       }
     });
     const frame = { x, y, width, height, id: this.#name };
     if (bars.length) nodes.push(hatches(this.#name, keys.map(({ name }) => name)));
     nodes.push(...bars.flatMap((bar) => barNodes(bar, frame, bars.length)));
     for (const course of courses) nodes.push(...curveNodes(course, frame));
-    this.#tooltip.take(this.#spec, x, width, TOP, height - BOTTOM);
+    this.#tooltip.take(this.#spec, x, width, top, height - bottom);
     this.#svg.replaceChildren(...nodes, this.#tooltip.cursor);
   }
 

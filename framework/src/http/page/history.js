@@ -23,7 +23,7 @@ let pending; // the running requests
 let loaded = 0; // time of the last successful load
 
 // A phone's chart has no room for more points.
-const narrow = matchMedia('(max-width: 699px)');
+const narrow = matchMedia('(max-width: 43.74em)');
 const parts = {};
 
 export function start(section) {

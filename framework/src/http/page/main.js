@@ -4,6 +4,7 @@ import { current } from './address.js';
 import * as command from './command.js';
 import { h, s, say, set, show, write } from './dom.js';
 import { moment } from './format.js';
+import * as glance from './glance.js';
 import * as live from './live.js';
 import * as sources from './sources.js';
 import { language, t } from './text.js';
@@ -58,7 +59,7 @@ async function navigate() {
   const view = VIEWS.find(({ name }) => name === wanted) ?? VIEWS[0];
   for (const [name, section] of sections) show(section, name === view.name);
   for (const [name, tab] of tabs) set(tab, { 'aria-current': name === (view.tab ?? view.name) ? 'page' : null });
-  document.title = `${t(view.name)} – smartmeter`;
+  glance.entitle(t(view.name));
   if (shown !== view) scrollTo(0, 0);
   shown = view;
   const module = started.get(view.name) ?? (await loaded(view));
@@ -72,6 +73,8 @@ for (const { name, module } of VIEWS) {
   module.start(sections.get(name));
 }
 command.start(find('toast'));
+glance.start();
+if (new URLSearchParams(location.search).has('kiosk')) import('./kiosk.js');
 
 const [offline, demo] = [find('offline'), find('demo')];
 live.onChange(() => {
@@ -87,4 +90,8 @@ navigate();
 
 // The first frame after the first data: the page is complete and interactive.
 const first = () => requestAnimationFrame(() => performance.mark('interactive'));
-live.start().then(first);
+live
+  .start()
+  .then(first)
+  .then(() => import('./install.js'))
+  .then(({ install }) => install());

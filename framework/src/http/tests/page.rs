@@ -22,13 +22,20 @@ const WORDS: [&str; 5] = ["waiting", "gas", "water", "warm_water", "cold"];
 const LOGIN: &str = "login.js";
 
 /// The files of the page, as they lie in the source.
-fn files() -> BTreeMap<String, String> {
+fn all_files() -> BTreeMap<String, Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/page");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    files
-        .map(|file| (file.file_name().into_string().unwrap(), std::fs::read_to_string(file.path()).unwrap()))
-        .collect()
+    files.map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())).collect()
 }
+
+/// Those that are texts: all but the pictures of an installed page.
+fn files() -> BTreeMap<String, String> {
+    let texts = all_files().into_iter().filter(|(name, _)| !name.ends_with(".png"));
+    texts.map(|(name, content)| (name, String::from_utf8(content).unwrap())).collect()
+}
+
+/// The service worker, into which the program writes the list and the version of the files.
+const WORKER: &str = "worker.js";
 
 /// Texts between `before` and `after`.
 fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
@@ -38,7 +45,8 @@ fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<
 #[tokio::test]
 async fn every_file_is_served_with_a_strict_policy() {
     let program = Setup::default().start().await;
-    let paths = files().into_iter().map(|(name, text)| (format!("/page/{name}"), text));
+    let files_as_they_are = files().into_iter().filter(|(name, _)| name != WORKER);
+    let paths = files_as_they_are.map(|(name, text)| (format!("/page/{name}"), text));
     let index = files().remove("index.html").unwrap();
     for (path, text) in paths.chain([("/".to_owned(), index)]) {
         let answer = program.get(&path).await;
@@ -77,10 +85,56 @@ async fn every_file_is_served_with_a_strict_policy() {
 }
 
 #[tokio::test]
+async fn the_service_worker_knows_all_files_and_changes_with_each_of_them() {
+    let program = Setup::default().start().await;
+    let answer = program.get("/page/worker.js?de").await;
+    // It serves the page itself, which is above its own folder, and below any path of a proxy.
+    assert_eq!(answer.header("service-worker-allowed"), Some("../"));
+    let list = between(&answer.body, "const FILES = '", "'").next().unwrap();
+    let list: Vec<_> = list.split(' ').collect();
+    let files = all_files();
+    assert_eq!(list, files.keys().map(String::as_str).filter(|name| *name != WORKER).collect::<Vec<_>>());
+    let version = between(&answer.body, "const VERSION = '", "'").next().unwrap();
+    let crc = crc::Crc::<u64>::new(&crc::CRC_64_XZ);
+    let mut digest = crc.digest();
+    files.values().for_each(|content| digest.update(content));
+    assert_eq!(version, format!("{:016x}", digest.finalize()));
+    assert!(!answer.body.contains("{version}") && !answer.body.contains("{files}"));
+}
+
+#[tokio::test]
+async fn the_manifest_can_be_installed_and_its_icons_are_pictures_of_their_size() {
+    let program = Setup::default().start().await;
+    let manifest: serde_json::Value =
+        serde_json::from_str(&program.get("/page/manifest.json").await.body).unwrap();
+    for (key, value) in
+        [("id", "smartmeter"), ("start_url", "../"), ("scope", "../"), ("display", "standalone")]
+    {
+        assert_eq!(manifest[key], value, "{key}");
+    }
+    let icons = manifest["icons"].as_array().unwrap();
+    let mut pictures = Vec::new();
+    for icon in icons.iter().filter(|icon| icon["type"] == "image/png") {
+        let path = format!("/page/{}", icon["src"].as_str().unwrap());
+        let (head, content) = program.get_bytes(&path, "").await;
+        assert_eq!((head.status, head.header("content-type")), (200, Some("image/png")), "{path}");
+        // PNG 5.2 and 11.2.2: width and height are the first numbers of the first chunk.
+        assert_eq!(content[..8], *b"\x89PNG\r\n\x1a\n", "{path}");
+        let number = |at: usize| u32::from_be_bytes(content[at..at + 4].try_into().unwrap());
+        assert_eq!(icon["sizes"], format!("{}x{}", number(16), number(20)), "{path}");
+        assert!(content.len() < 6_000, "{path} has {} bytes", content.len());
+        pictures.push((number(16), icon["purpose"].as_str().unwrap_or("any").to_owned()));
+    }
+    pictures.sort();
+    let wanted = [(192, "any"), (512, "any"), (512, "maskable")];
+    assert_eq!(pictures, wanted.map(|(size, purpose)| (size, purpose.to_owned())));
+}
+
+#[tokio::test]
 async fn a_client_that_takes_gzip_gets_each_file_compressed_under_a_tag_of_its_own() {
     let program = Setup::default().start().await;
     let (mut plain, mut sent) = (0, 0);
-    for (name, text) in files() {
+    for (name, text) in files().into_iter().filter(|(name, _)| name != WORKER) {
         let path = format!("/page/{name}");
         let tag = program.get(&path).await.header("etag").unwrap().to_owned();
         let (head, body) = program.get_bytes(&path, "Accept-Encoding: br, gzip;q=0.8\r\n").await;
@@ -194,7 +248,7 @@ fn all_files_that_the_page_names_exist_and_load_in_one_round() {
     let index = &files["index.html"];
     let named: BTreeSet<_> = between(index, "\"page/", "\"").collect();
     for name in &named {
-        assert!(files.contains_key(*name), "index.html names `{name}`");
+        assert!(all_files().contains_key(*name), "index.html names `{name}`");
     }
     // What comes with the page must not wait for its imports to be read.
     let first = closure(&files, "main.js");
@@ -209,10 +263,13 @@ fn all_files_that_the_page_names_exist_and_load_in_one_round() {
     for (_, text) in scripts {
         known.extend(between(text, "'page/", "'"));
     }
+    // The icons of the tab, by the direction of the power; those of an installed page.
+    known.extend(["icon-import.svg", "icon-export.svg", "icon-none.svg"]);
+    known.extend(between(&files["manifest.json"], "\"src\": \"", "\""));
     // The language is asked for without waiting for anything else.
     assert!(index.contains("<script type=\"module\" async src=\"page/language.js\">"));
     let languages = languages(&files);
-    for name in files.keys() {
+    for name in all_files().keys() {
         assert!(known.contains(&**name) || languages.contains(name), "nothing names `{name}`");
     }
 }
