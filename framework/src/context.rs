@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    Decimal, FaultCode, Role, Text, Timestamp,
+    Costs, Decimal, FaultCode, Role, Text, Timestamp,
     inputs::{CounterStep, CounterSteps, Inputs},
     journal::{Journal, ReadError},
     one_line::one_line,
@@ -168,6 +168,7 @@ pub struct SourceContext {
     context: Context,
     stale_after: Duration,
     journal: Arc<OnceLock<Journal>>,
+    costs: Arc<OnceLock<Arc<Costs>>>,
     inputs: Inputs,
     counter_steps: CounterSteps,
     statement: Statement,
@@ -181,6 +182,7 @@ impl SourceContext {
             context,
             stale_after,
             journal: Arc::default(),
+            costs: Arc::default(),
             inputs: Inputs::default(),
             counter_steps: CounterSteps::default(),
             statement: Statement::default(),
@@ -238,6 +240,11 @@ impl SourceContext {
         journal.saved(&self.name)
     }
 
+    /// What the energy in the journal costs; `None` while the program does not run. Its methods may block.
+    pub fn costs(&self) -> Option<&Arc<Costs>> {
+        self.costs.get()
+    }
+
     /// What it states about its readings.
     pub(crate) fn statement(&self) -> &Statement {
         &self.statement
@@ -256,6 +263,11 @@ impl SourceContext {
     /// Connects the journal that records the source, once, when the program runs.
     pub(crate) fn record_in(&self, journal: Journal) {
         let _ = self.journal.set(journal);
+    }
+
+    /// Connects the costs, once, when the program runs.
+    pub(crate) fn pay_by(&self, costs: Arc<Costs>) {
+        let _ = self.costs.set(costs);
     }
 }
 

@@ -18,6 +18,7 @@ mod command;
 mod commands;
 mod config;
 mod context;
+mod costs;
 mod endpoint;
 mod fault_code;
 mod faults;
@@ -68,6 +69,7 @@ pub use crate::{
         Secret, ServerConfig, Setting, SourceRole, TlsFiles, is_name, listen_address,
     },
     context::{Context, Counter, Fact, SourceContext, Stats},
+    costs::{Costs, CostsToday, Tariffs},
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},
     fault_code::FaultCode,
     faults::Faults,

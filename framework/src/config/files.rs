@@ -153,6 +153,10 @@ impl Texts {
             let (first, second) = (there.span(), key.span());
             match (there.get_mut(), value.into_inner()) {
                 (DeValue::Table(there), DeValue::Table(table)) => self.merge(there, table, &path, mistakes),
+                // A drop-in adds tariffs as it adds sections.
+                (DeValue::Array(there), DeValue::Array(more)) if path == "tariffs" => {
+                    more.into_iter().for_each(|tariff| there.push(tariff))
+                }
                 _ => {
                     let (file, line, _) = self.whole.position(first.start);
                     let message = format!("`{path}` is set twice: here, and at {file}:{line}");

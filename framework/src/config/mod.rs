@@ -13,6 +13,7 @@ mod secret;
 mod server;
 mod setting;
 mod sources;
+mod tariffs;
 
 use std::{
     borrow::Cow,
@@ -47,12 +48,12 @@ pub use self::{
 };
 use self::{exposure::Secrets, files::Texts};
 use crate::{
-    Context, Diagnostics, PluginInfo, Role, Text, plugins,
+    Context, Diagnostics, PluginInfo, Role, Tariffs, Text, plugins,
     table::{ConfigText, Diagnostic, MistakeCode, Table, did_you_mean, quoted},
 };
 
 /// The tables of the file.
-const TABLES: [&str; 5] = ["server", "journal", "sources", "publishers", "endpoints"];
+const TABLES: [&str; 6] = ["server", "journal", "sources", "publishers", "endpoints", "tariffs"];
 
 /// Longest name of a source, publisher or endpoint.
 const MAX_NAME: usize = 64;
@@ -77,6 +78,8 @@ pub struct Config {
     pub publishers: Vec<ConfiguredPublisher>,
     /// The enabled `[endpoints.<name>]`, in the order of the file.
     pub endpoints: Vec<ConfiguredEndpoint>,
+    /// The `[[tariffs]]`, in the order of the file.
+    pub tariffs: Arc<Tariffs>,
     /// What is no mistake, but should be changed: a secret that everybody can read.
     pub warnings: Vec<String>,
     /// The main file, and the drop-ins in the order in which they were read.
@@ -153,7 +156,8 @@ impl<'a> Reader<'a> {
 
     fn config(&self, mut root: DeTable<'a>) -> Option<Config> {
         let named_paths = paths::named(&root);
-        let [server, journal, sources, publishers, endpoints] = TABLES.map(|key| root.remove_entry(key));
+        let [server, journal, sources, publishers, endpoints, tariffs] =
+            TABLES.map(|key| root.remove_entry(key));
         for key in root.keys() {
             let section = self.section(key.span(), DeTable::new());
             match &**key.get_ref() {
@@ -201,6 +205,7 @@ impl<'a> Reader<'a> {
         let publishers = self.named(Role::Publisher, publishers);
         let endpoints = self.named(Role::Endpoint, endpoints);
         let names: Arc<[Text]> = sources.iter().map(|(name, _)| Text::from(name)).collect();
+        let tariffs = self.tariffs(tariffs, &names);
         let runtime_dir = server.as_ref().and_then(|server| server.runtime_dir.as_deref());
         let of = |role| {
             let (state_dir, names) = (&state_dir, &names);
@@ -226,6 +231,7 @@ impl<'a> Reader<'a> {
             sources,
             publishers,
             endpoints,
+            tariffs: Arc::new(Tariffs::new(tariffs)),
         })
     }
 

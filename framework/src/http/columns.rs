@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     Decimal, Kind, Store,
+    costs::Cost,
     journal::{Amount, Listed, Micros, ReadError, Rollup, SECOND, Sample, SeriesName, utc},
     json,
 };
@@ -63,6 +64,8 @@ pub(super) struct Head<'a> {
     pub(super) per: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) zone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) currency: Option<&'a str>,
     from: String,
     to: String,
 }
@@ -79,7 +82,7 @@ pub(super) trait Row<const N: usize> {
 pub(super) enum Cell {
     /// Unix milliseconds for a program, RFC 3339 for a table.
     Time(Micros),
-    Exact(Decimal),
+    Exact(Option<Decimal>),
     /// Shortest decimal that reads back as the same number.
     Number(Option<f64>),
     Count(u64),
@@ -90,7 +93,7 @@ impl Row<2> for Sample {
     const COLUMNS: [&str; 2] = ["time", "value"];
 
     fn cells(&self) -> [Cell; 2] {
-        [Cell::Time(self.time), Cell::Exact(self.value)]
+        [Cell::Time(self.time), Cell::Exact(Some(self.value))]
     }
 }
 
@@ -127,16 +130,26 @@ impl Row<6> for Amount {
     }
 }
 
+impl Row<8> for (Amount, Cost) {
+    const COLUMNS: [&str; 8] = ["start", "end", "amount", "gap", "swap", "partial", "cost", "cost_gap"];
+
+    fn cells(&self) -> [Cell; 8] {
+        let (amount, cost) = self;
+        let [start, end, number, gap, swap, partial] = amount.cells();
+        [start, end, number, gap, swap, partial, Cell::Exact(cost.cost), Cell::Flag(cost.gap)]
+    }
+}
+
 impl Cell {
     /// Appends the cell.
     fn write(&self, out: &mut Vec<u8>, format: Format) {
         match (self, format) {
             (Self::Time(time), Format::Json) => Decimal::from(time.div_euclid(1000)).write(out),
             (Self::Time(time), Format::Csv) => out.extend_from_slice(utc(*time).as_bytes()),
-            (Self::Exact(number), _) => number.write(out),
+            (Self::Exact(Some(number)), _) => number.write(out),
             (Self::Number(Some(number)), _) if number.is_finite() => write_shortest(out, *number),
-            (Self::Number(_), Format::Json) => out.extend_from_slice(b"null"),
-            (Self::Number(_), Format::Csv) => {}
+            (Self::Exact(None) | Self::Number(_), Format::Json) => out.extend_from_slice(b"null"),
+            (Self::Exact(None) | Self::Number(_), Format::Csv) => {}
             (Self::Count(count), _) => Decimal::from(*count).write(out),
             (Self::Flag(flag), _) => out.extend_from_slice(if *flag { b"true" } else { b"false" }),
         }
@@ -183,7 +196,8 @@ fn write_shortest(out: &mut Vec<u8>, number: f64) {
 impl<'a> Head<'a> {
     pub(super) fn new(name: &'a SeriesName, obis: &'a str, from: Micros, to: Micros) -> Self {
         let SeriesName { section, name, unit } = name;
-        Self { section, name, unit, obis, step: None, per: None, zone: None, from: utc(from), to: utc(to) }
+        let (from, to) = (utc(from), utc(to));
+        Self { section, name, unit, obis, step: None, per: None, zone: None, currency: None, from, to }
     }
 
     /// Writes the answer with these rows, of which there are `about` so many. `each` visits them all in order, each time

@@ -16,15 +16,15 @@ use super::{
     turns::Turns,
 };
 use crate::{
-    Store,
-    journal::{Journal, Listed, Per, ReadError, Step, View},
+    Costs, Store, Tariffs, costs,
+    journal::{Listed, Per, ReadError, Step, View},
 };
 
-const PARAMETERS: [&str; 6] = ["from", "to", "step", "per", "format", "unit"];
+const PARAMETERS: [&str; 7] = ["from", "to", "step", "per", "cost", "format", "unit"];
 
 /// Journal, as clients see it.
 pub(super) struct History {
-    journal: Journal,
+    costs: Arc<Costs>,
     store: Arc<Store>,
     turns: Turns,
 }
@@ -48,7 +48,11 @@ pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
         async move {
             match Question::parse(path.as_str(), query) {
                 Ok(question) => {
-                    this.answer(peer, question.format, move |view, out| question.answer(view, out)).await
+                    let format = question.format;
+                    let tariffs = this.costs.tariffs();
+                    let answer =
+                        move |view: &View<'_>, out: &mut Chunks| question.answer(view, &tariffs, out);
+                    this.answer(peer, format, answer).await
                 }
                 Err(error) => error.into(),
             }
@@ -58,8 +62,13 @@ pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
 }
 
 impl History {
-    pub(super) fn new(journal: Journal, store: Arc<Store>) -> Self {
-        Self { journal, store, turns: Turns::default() }
+    pub(super) fn new(costs: Arc<Costs>, store: Arc<Store>) -> Self {
+        Self { costs, store, turns: Turns::default() }
+    }
+
+    /// Returns the costs.
+    pub(super) fn costs(&self) -> &Arc<Costs> {
+        &self.costs
     }
 
     /// Returns the newest readings.
@@ -74,7 +83,7 @@ impl History {
         format: Format,
         ask: impl FnOnce(&View<'_>, &mut Chunks) -> Result<(), ReadError> + Send + 'static,
     ) -> Response {
-        let journal = self.journal.clone();
+        let journal = self.costs.journal.clone();
         let client = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |Peer(ip)| network(ip));
         match self.turns.next(client).await {
             Ok(turn) => chunks::answer(turn, format, move |out| journal.read(|view| ask(view, out))).await,
@@ -135,6 +144,7 @@ struct Question {
     to: Option<String>,
     step: Option<Step>,
     per: Option<Per>,
+    cost: bool,
     format: Format,
     unit: Option<String>,
 }
@@ -152,6 +162,7 @@ impl Question {
             name: name.to_string(),
             step: given.one_of("step", Step::named, Step::words())?,
             per: given.one_of("per", per, Per::ALL.map(Per::word))?,
+            cost: given.one_of("cost", |word| word.parse().ok(), ["true", "false"])?.unwrap_or(false),
             format: given.one_of("format", Format::named, ["json", "csv"])?.unwrap_or_default(),
             from: given.take("from"),
             to: given.take("to"),
@@ -161,10 +172,13 @@ impl Question {
             let message = "`step` (readings) and `per` (consumption) exclude each other";
             return Err(ApiError::bad_request(message));
         }
+        if question.cost && question.per.is_none() {
+            return Err(ApiError::bad_request("`cost=true` needs periods: add `per=day` or another `per`"));
+        }
         Ok(question)
     }
 
-    fn answer(self, view: &View<'_>, out: &mut Chunks) -> Result<(), ReadError> {
+    fn answer(self, view: &View<'_>, tariffs: &Tariffs, out: &mut Chunks) -> Result<(), ReadError> {
         let read = |key, text: Option<String>, default| {
             moment(view, key, text.as_deref().unwrap_or(default), Day::Begin)
         };
@@ -175,6 +189,15 @@ impl Question {
             head.per = Some(per.word());
             head.zone = Some(view.zone.iana_name().unwrap_or("local"));
             let amounts = series.consumption(from, to, per)?;
+            if self.cost {
+                head.currency = Some(tariffs.currency());
+                let costs = costs::costs(view, tariffs, &series, &amounts)?;
+                let rows: Vec<_> = amounts.into_iter().zip(costs).collect();
+                return head.write(out, self.format, rows.len(), |visit| {
+                    let _ = rows.iter().all(visit);
+                    Ok(())
+                });
+            }
             return head.write(out, self.format, amounts.len(), |visit| {
                 let _ = amounts.iter().all(visit);
                 Ok(())

@@ -16,6 +16,7 @@
 //! | `GET /balance` | consumption, self-consumption and self-sufficiency of the household | `balance` |
 //! | `GET /insights` | standby power, peaks, heat pump, voltage | `insights` |
 //! | `GET /registers` | what the counters showed at a moment | `registers` |
+//! | `GET /tariffs`, `/bill`, `/forecast` | what energy costs, and what it will cost | `costs` |
 //!
 //! warp's filters route and parse the requests. `server` drives them over hyper, because warp's own server has neither
 //! timeouts nor a limit of connections. A request that is not HTTP gets hyper's own answer: 400 or 431 without a body.
@@ -29,6 +30,7 @@ mod chunks;
 mod cmd;
 mod columns;
 mod connections;
+mod costs;
 mod data;
 mod error;
 mod events;
@@ -58,7 +60,7 @@ use warp::{Filter, filters::BoxedFilter, http::Method, path::FullPath, reply::Re
 
 use self::{error::ApiError, reply::Members};
 use crate::{
-    Commands, ServerConfig, Setup, Store, journal::Journal, publish::Delivery, roster::Roster,
+    Commands, Costs, ServerConfig, Setup, Store, journal::Journal, publish::Delivery, roster::Roster,
     serving::EndpointStatus,
 };
 
@@ -152,6 +154,7 @@ impl Api {
         let memory = memory::Memory::default();
         let access = Arc::new(Access::new(server));
         let (of_report, of_journal) = (Arc::clone(&store), journal.clone());
+        let costs = Arc::new(Costs::new(journal, Arc::default()));
         let roster = Arc::<Roster>::default();
         roster.replace(publishers, endpoints);
         Self {
@@ -161,7 +164,7 @@ impl Api {
             access,
             setup: None,
             report: Arc::new(health::Report::new(of_report, of_journal, Arc::clone(&roster), simulated)),
-            history: Arc::new(history::History::new(journal, Arc::clone(&store))),
+            history: Arc::new(history::History::new(costs, Arc::clone(&store))),
             roster,
             store,
             limits: Limits::default(),
@@ -176,6 +179,11 @@ impl Api {
     /// Returns the list of publishers and endpoints that is reported.
     pub(crate) fn roster(&self) -> Arc<Roster> {
         Arc::clone(&self.roster)
+    }
+
+    /// Returns the costs that are served.
+    pub(crate) fn costs(&self) -> Arc<Costs> {
+        Arc::clone(self.history.costs())
     }
 
     /// Returns the rules for clients, part of which hold for endpoints, too.
@@ -198,6 +206,7 @@ impl Api {
             registers::routes(&self.history),
             balance::routes(&self.history),
             insights::routes(&self.history),
+            costs::routes(&self.history),
             events::routes(Arc::clone(&self.store), &self.limits, stop),
             metrics::routes(&self.report),
             health::routes(&self.report, &self.access),

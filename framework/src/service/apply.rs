@@ -71,7 +71,8 @@ impl Running {
             server: config.server_fingerprint != self.server_fingerprint,
             ..Changes::default()
         };
-        let server = config.server.clone();
+        let (server, tariffs) = (config.server.clone(), Arc::clone(&config.tariffs));
+        changes.tariffs = tariffs != self.program.costs.tariffs();
         let leaving = self.compare(&config, &mut changes);
         let mut moves = Moves::default();
         let ready = self.ready(config, &leaving, &mut moves);
@@ -97,6 +98,7 @@ impl Running {
             }
         }
         self.program.access.apply(&server);
+        self.program.costs.replace(tariffs);
         self.server = server;
         for slot in &ready.publishers {
             if let Slot::Ready(publisher) = slot {
@@ -368,6 +370,9 @@ fn log(changes: &Changes) {
         .collect();
     if changes.server {
         done.push("applied `[server]`".to_owned());
+    }
+    if changes.tariffs {
+        done.push("applied `[[tariffs]]`".to_owned());
     }
     let done = if done.is_empty() { "nothing to do".to_owned() } else { done.join("; ") };
     info!("reloaded the configuration: {done}; {unchanged} unchanged");

@@ -93,6 +93,7 @@ impl ReadySource {
     pub(super) fn start(self, program: &Program) -> Source {
         let Self { configured: source, section, commands, worker } = self;
         source.context.record_in(program.journal.clone());
+        source.context.pay_by(Arc::clone(&program.costs));
         let watched = Watched::new(Arc::clone(&section), worker.handle().clone(), source.timeout);
         program.watch.add(watched);
         let plan = Plan {

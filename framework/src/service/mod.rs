@@ -51,7 +51,7 @@ use self::{
     watchdog::{Http, Watchdog},
 };
 use crate::{
-    Commands, Config, Diagnostics, JournalConfig, Setup, Stats, Text, http,
+    Commands, Config, Costs, Diagnostics, JournalConfig, Setup, Stats, Text, http,
     journal::{Journal, JournalThread, Settings},
     latest::Latest,
     problems::Problems,
@@ -86,6 +86,7 @@ struct Program {
     commands: Commands,
     journal: Journal,
     roster: Arc<Roster>,
+    costs: Arc<Costs>,
     access: Arc<http::Access>,
     watch: Arc<Watch>,
     /// Address at which HTTP listens now.
@@ -173,6 +174,7 @@ impl Service {
         let runtime_dir = config.server.runtime_dir.clone();
         let names = config.publishers.iter().map(|publisher| Text::from(&publisher.name)).collect();
         let (journal_config, server) = (config.journal.clone(), config.server.clone());
+        let tariffs = Arc::clone(&config.tariffs);
         let ready = running::Ready::first(config)?;
         sockets::forget_rest();
         let (journal, keeper) = start_journal(&journal_config, runtime_dir, names)?;
@@ -188,9 +190,11 @@ impl Service {
         )
         .with_setup(setup);
         let (roster, access, watch) = (api.roster(), api.access(), Arc::<Watch>::default());
+        let costs = api.costs();
+        costs.replace(tariffs);
         let address = Arc::<Latest<SocketAddr>>::default();
         address.set(Arc::new(listener.local_addr()?));
-        let program = Program { store, commands, journal, roster, access, watch, address, cancel };
+        let program = Program { store, commands, journal, roster, costs, access, watch, address, cancel };
         let (moved, listeners) = mpsc::channel(1);
         let shared = Arc::new(listener.try_clone()?);
         let mut running = Running::new(program, loader, server, journal_config, (shared, moved));

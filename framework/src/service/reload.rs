@@ -31,6 +31,8 @@ pub struct Changes {
     pub unchanged: usize,
     /// Whether `[server]` has changed, and is in force.
     pub server: bool,
+    /// Whether `[[tariffs]]` have changed, and are in force.
+    pub tariffs: bool,
     /// Keys that take effect only when the program starts again: `[journal] path`.
     pub needs_restart: Vec<String>,
     /// Those that block their thread, and could not be stopped.
@@ -44,7 +46,7 @@ impl Changes {
     /// Returns whether nothing had to be done.
     pub fn is_empty(&self) -> bool {
         let lists = [&self.started, &self.stopped, &self.restarted, &self.needs_restart];
-        !self.server && lists.iter().all(|list| list.is_empty())
+        !self.server && !self.tariffs && lists.iter().all(|list| list.is_empty())
     }
 }
 

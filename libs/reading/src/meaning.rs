@@ -97,7 +97,7 @@ impl Meaning {
         let quantity = unit.map_or(Quantity::Other, Unit::quantity);
         let kind = match quantity {
             _ if quantity.is_additive() => Kind::Counter,
-            Quantity::Duration => Kind::State,
+            Quantity::Duration | Quantity::Money => Kind::State,
             Quantity::Other if text.is_empty() => Kind::State,
             _ => Kind::Gauge,
         };

@@ -46,6 +46,10 @@ words! {
         Angle = "angle",
         /// Base unit: s.
         Duration = "duration",
+        /// Money. Base unit: EUR. Currencies that are not in the table have no unit.
+        Money = "money",
+        /// Price of energy. Base unit: EUR/kWh.
+        EnergyPrice = "energy_price",
         /// Number of a meter.
         MeterNumber = "meter_number",
         /// Firmware of a device.
@@ -170,6 +174,10 @@ units! {
     Minute              "min"   Duration (6, 1) [];
     Hour                "h"     Duration (36, 2) [];
     Day                 "d"     Duration (864, 2) [];
+    Euro                "EUR"   Money (1, 0) ["€"];
+    EuroPerKilowattHour "EUR/kWh" EnergyPrice (1, 0) ["€/kWh"];
+    CentPerKilowattHour "ct/kWh" EnergyPrice (1, -2) ["cent/kWh"];
+    EuroPerMegawattHour "EUR/MWh" EnergyPrice (1, -3) ["€/MWh"];
 }
 
 impl Unit {

@@ -23,6 +23,11 @@ pub(super) fn journal(folder: &tempfile::TempDir) -> Journal {
     household.open(&path)
 }
 
+/// The journal, without tariffs.
+fn costs(folder: &tempfile::TempDir) -> Arc<crate::Costs> {
+    Arc::new(crate::Costs::new(journal(folder), Arc::default()))
+}
+
 async fn program(folder: &tempfile::TempDir) -> Running {
     Setup { journal: journal(folder), ..Setup::default() }.start().await
 }
@@ -266,7 +271,7 @@ fn client(number: u8) -> Option<Peer> {
 #[tokio::test]
 async fn many_long_queries_of_one_client_hold_up_no_other_client() {
     let folder = tempfile::tempdir().unwrap();
-    let history = Arc::new(crate::http::history::History::new(journal(&folder), store(&[])));
+    let history = Arc::new(crate::http::history::History::new(costs(&folder), store(&[])));
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let wait = Arc::new(std::sync::Mutex::new(wait));
     for _ in 0..8 {
@@ -293,7 +298,7 @@ async fn many_long_queries_of_one_client_hold_up_no_other_client() {
 #[tokio::test]
 async fn queries_wait_for_their_turn_and_hold_up_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let history = crate::http::history::History::new(journal(&folder), store(&[]));
+    let history = crate::http::history::History::new(costs(&folder), store(&[]));
     let history = Arc::new(history);
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (go, wait) = std::sync::mpsc::channel::<()>();

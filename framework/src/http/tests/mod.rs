@@ -3,6 +3,7 @@
 mod access;
 mod balance;
 mod cmd;
+mod costs;
 mod data;
 mod events;
 mod health;

@@ -10,6 +10,7 @@ mod publishers;
 mod registers;
 mod server;
 mod sources;
+mod tariffs;
 mod types;
 
 use framework::Config;

@@ -10,6 +10,7 @@
 //! day.
 
 use jiff::tz::TimeZone;
+use reading::Decimal;
 
 use crate::{
     db::{Counter, Quarter, Reset},
@@ -94,6 +95,8 @@ pub struct Amount {
     pub end: i64,
     /// Amount in the unit of the counter; `None` where no reading is near.
     pub amount: Option<f64>,
+    /// Amount with the digits of the counter, at most nine after the point: those of adjoining periods add up exactly.
+    pub exact: Option<Decimal>,
     /// Whether more than a tenth of it lies in a gap that reaches to its ends or beyond. What was counted in a gap is
     /// spread evenly over it.
     pub gap: bool,
@@ -297,6 +300,12 @@ impl<'s> Ledger<'s> {
             }
             end - start
         });
+        let exact = totals.filter(|_| amount.is_some()).and_then(|(start, end)| {
+            if self.counter.is_reset((from, start), (to, end)) {
+                return Some(Decimal::from(0));
+            }
+            with_digits(end)?.checked_sub(with_digits(start)?)
+        });
         let within = |gap: (i64, i64)| gap.1.min(end.at) - gap.0.max(start.at);
         let gaps = [start.gap, end.gap.filter(|_| start.gap != end.gap)];
         let gap: i64 = gaps.into_iter().flatten().map(within).sum();
@@ -304,11 +313,25 @@ impl<'s> Ledger<'s> {
             start: start.at,
             end: end.at,
             amount,
+            exact,
             gap: amount.is_some() && gap * 10 > end.at - start.at,
             swap,
             partial: touched.is_none_or(|(first, last)| from < first || last < to),
         }
     }
+}
+
+/// Returns the total of a counter with the digits that the meter sent: a sum over resets, or a part of a gap, has a tail
+/// in binary that they have not.
+fn with_digits(total: f64) -> Option<Decimal> {
+    const SCALE: u8 = 9;
+    // Up to here, each multiple of the last digit has a number of its own.
+    const EXACT: f64 = 9_007_199.0;
+    if total.abs() < EXACT {
+        return Decimal::rounded(total, SCALE);
+    }
+    let shortest = Decimal::from_f64(total).filter(|number| number.scale() <= SCALE);
+    shortest.or_else(|| (0..SCALE).rev().find_map(|scale| Decimal::rounded(total, scale)))
 }
 
 /// Returns the last quarter that begins before an edge, and the first one after that.

@@ -39,7 +39,7 @@ impl Series<'_> {
 
     /// Returns the times of the first reading and the last; of checkpointed ones the start of the first minute and the
     /// end of the last.
-    pub(crate) fn extent(&self) -> Result<Option<(Micros, Micros)>, ReadError> {
+    pub fn extent(&self) -> Result<Option<(Micros, Micros)>, ReadError> {
         let stored = self.stored.as_ref().map(DbSeries::extent).transpose()?.flatten();
         Ok(match (stored, self.recent.extent()) {
             (Some(stored), Some(recent)) => Some(join(stored, recent)),

@@ -1,0 +1,178 @@
+//! Counters of a source that are billed.
+
+use tariff::{Number, Tariff, WorkPrice, number};
+
+use crate::{
+    Decimal, Direction, Kind, Meaning, Quantity, Unit,
+    journal::{Listed, ReadError, Series, View},
+};
+
+/// Counter whose energy has a price.
+#[derive(Debug)]
+pub(super) struct Billed<'v> {
+    pub(super) series: Series<'v>,
+    /// Register: T1, T2, …
+    pub(super) register: Option<u8>,
+    /// Fed into the grid, and not drawn.
+    pub(super) is_export: bool,
+    unit: Conversion,
+}
+
+/// Way from the unit of a counter to kWh.
+#[derive(Debug, Clone, Copy)]
+enum Conversion {
+    /// Energy, times a factor.
+    Energy { factor: Number, divisor: Number },
+    /// Gas, times a factor in m³.
+    Volume { factor: Number, divisor: Number },
+}
+
+impl<'v> Billed<'v> {
+    /// Returns a series as a counter with a price; `None` if it counts neither energy nor volume, or runs both ways.
+    pub(super) fn new(series: Series<'v>, meaning: &Meaning) -> Option<Self> {
+        let conversion = |to: Unit| {
+            let from = meaning.unit?;
+            let one = |factor: Option<crate::Factor>| {
+                factor.and_then(|of| of.apply(Decimal::from(1)).decimal()).map(number)
+            };
+            match (one(from.factor_to(to)), one(to.factor_to(from))) {
+                (Some(factor), _) => Some((factor, Number::ONE)),
+                (None, Some(divisor)) => Some((Number::ONE, divisor)),
+                (None, None) => None,
+            }
+        };
+        let unit = match meaning.quantity {
+            Quantity::Energy => conversion(Unit::KilowattHour)
+                .map(|(factor, divisor)| Conversion::Energy { factor, divisor })?,
+            Quantity::Volume => conversion(Unit::CubicMetre)
+                .map(|(factor, divisor)| Conversion::Volume { factor, divisor })?,
+            _ => return None,
+        };
+        let is_export = meaning.direction == Some(Direction::Export);
+        (meaning.kind == Kind::Counter).then_some(Self { series, register: meaning.tariff, is_export, unit })
+    }
+
+    /// Returns an amount of the counter in kWh; `None` where a tariff has no factor for it.
+    pub(super) fn energy(&self, amount: Decimal, tariff: &Tariff) -> Option<Number> {
+        let convert =
+            |factor: Number, divisor: Number| number(amount).checked_mul(factor)?.checked_div(divisor);
+        match self.unit {
+            Conversion::Energy { factor, divisor } => convert(factor, divisor),
+            Conversion::Volume { factor, divisor } => tariff.gas_energy(convert(factor, divisor)?),
+        }
+    }
+
+    /// Returns whether a tariff has a price for this counter as it is: one by register needs a register.
+    pub(super) fn fits(&self, tariff: &Tariff) -> bool {
+        self.is_export || self.register.is_some() || !is_by_register(tariff)
+    }
+}
+
+/// Returns whether a counter of a source counts under a tariff: where the price is one by register, the registers stand
+/// for the total, else the total stands for them.
+pub(super) fn counts(counters: &[Billed<'_>], counter: &Billed<'_>, tariff: Option<&Tariff>) -> bool {
+    let is_drawn = |other: &&Billed<'_>| !other.is_export;
+    let has_registers = counters.iter().filter(is_drawn).any(|other| other.register.is_some());
+    let has_total = counters.iter().filter(is_drawn).any(|other| other.register.is_none());
+    let by_register = tariff.map_or(!has_total, is_by_register);
+    match (counter.is_export, counter.register) {
+        (true, _) => true,
+        (false, Some(_)) => by_register || !has_total,
+        (false, None) => !by_register || !has_registers,
+    }
+}
+
+/// Returns whether the work price of a tariff is one by register.
+pub(super) fn is_by_register(tariff: &Tariff) -> bool {
+    matches!(tariff.work, WorkPrice::Registers(_))
+}
+
+/// Returns whether a series counts what a household pays or is paid for.
+fn is_billed(listed: &Listed, source: &str, quantity: Quantity) -> bool {
+    let Meaning { kind, phase, live, .. } = listed.meaning;
+    &*listed.name.section == source
+        && listed.meaning.quantity == quantity
+        && kind == Kind::Counter
+        && phase.is_none()
+        && live
+}
+
+/// Returns a listed series as a counter.
+fn found<'v>(view: &View<'v>, listed: &Listed) -> Result<Option<Billed<'v>>, ReadError> {
+    let name = &listed.name;
+    let series = view.find(&name.section, &name.name, Some(&name.unit))?;
+    Ok(Billed::new(series, &listed.meaning))
+}
+
+/// Returns the registers T1, T2, … beside a counter, which count the same.
+pub(super) fn registers_of<'v>(view: &View<'v>, counter: &Series<'_>) -> Result<Vec<Billed<'v>>, ReadError> {
+    let meaning = counter.meaning();
+    let is_part = |listed: &&Listed| {
+        is_billed(listed, &counter.name.section, meaning.quantity)
+            && listed.meaning.direction == meaning.direction
+            && listed.meaning.tariff.is_some()
+    };
+    let all = view.series()?;
+    let parts = all.iter().filter(is_part).map(|listed| found(view, listed));
+    Ok(parts.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// Returns the counters of a source that are billed: those that its tariffs have prices for.
+///
+/// # Errors
+/// Returns an error if the source has none, or several of which none is the one of the grid.
+pub(super) fn billed<'v>(
+    view: &View<'v>,
+    source: &str,
+    tariffs: &[&Tariff],
+) -> Result<Vec<Billed<'v>>, ReadError> {
+    let is_gas = tariffs.iter().any(|tariff| tariff.gas_factor.is_some());
+    let quantity = if is_gas { Quantity::Volume } else { Quantity::Energy };
+    let all = view.series()?;
+    let listed: Vec<_> = all.iter().filter(|listed| is_billed(listed, source, quantity)).collect();
+    if listed.is_empty() {
+        let what = if is_gas { "gas" } else { "energy" };
+        return Err(ReadError::NotFound(format!(
+            "`{source}` has no counter of {what} in the journal: see /series"
+        )));
+    }
+    let of = |direction: Option<Direction>, by_register: bool| {
+        let has = |listed: &&&Listed| {
+            listed.meaning.direction == direction && listed.meaning.tariff.is_some() == by_register
+        };
+        listed.iter().filter(has).copied().collect::<Vec<_>>()
+    };
+    let wants_registers = tariffs.iter().any(|tariff| is_by_register(tariff));
+    let wants_total = tariffs.iter().any(|tariff| !is_by_register(tariff));
+    let mut chosen = Vec::new();
+    // A meter counts what is drawn, or both directions, or does not say.
+    let drawn = [Some(Direction::Import), None, Some(Direction::Absolute)];
+    for direction in drawn
+        .into_iter()
+        .filter(|direction| is_gas || *direction != Some(Direction::Absolute) || listed.len() == 1)
+    {
+        let (totals, registers) = (of(direction, false), of(direction, true));
+        if totals.is_empty() && registers.is_empty() {
+            continue;
+        }
+        if totals.len() > 1 {
+            let names =
+                totals.iter().map(|listed| format!("`{}`", listed.name.name)).collect::<Vec<_>>().join(", ");
+            let message = format!(
+                "`{source}` has several counters, and none says that it is the one to pay for: {names}"
+            );
+            return Err(ReadError::BadRequest(message));
+        }
+        if wants_registers || totals.is_empty() {
+            chosen.extend(registers);
+        }
+        if wants_total || chosen.is_empty() {
+            chosen.extend(totals);
+        }
+        break;
+    }
+    let exported = of(Some(Direction::Export), false);
+    chosen.extend(if exported.is_empty() { of(Some(Direction::Export), true) } else { exported });
+    let counters = chosen.into_iter().map(|listed| found(view, listed));
+    Ok(counters.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}

@@ -1,0 +1,169 @@
+//! Forecast: cost of this month and this year, as it is expected.
+//!
+//! For each quarter-hour to come, the amount of the same one 52 weeks ago stands, where the journal has that year; it is
+//! paid by the tariff that will hold then. Otherwise the newest whole weeks are repeated, at most four, and the answer
+//! says that it is unsure.
+
+use jiff::{Timestamp, civil::Date};
+use serde::Serialize;
+use tariff::{Number, QUARTER_HOUR, Tariff, decimal, settle};
+
+use super::{
+    Tariffs,
+    bill::{Accounts, tariffs_of},
+    counters::{Billed, billed},
+};
+use crate::{
+    Decimal,
+    journal::{ReadError, SECOND, View},
+};
+
+const DAY: i64 = 86_400;
+/// A year in whole weeks.
+const YEAR: i64 = 364 * DAY;
+/// Most days that are repeated.
+const MAX_REPEATED: i64 = 28;
+
+/// Forecast, as clients see it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Forecast {
+    currency: String,
+    source: String,
+    month: Period,
+    year: Period,
+    unsure: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Period {
+    so_far: Option<Decimal>,
+    expected: Option<Decimal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instalment: Option<Decimal>,
+}
+
+/// Earlier time that stands for the time to come.
+#[derive(Debug, Clone, Copy)]
+enum Reference {
+    /// The same time of last year.
+    LastYear,
+    /// The newest days, again and again.
+    Days(i64),
+}
+
+/// Returns the forecast.
+///
+/// # Errors
+/// Returns an error if there are no tariffs, or the journal cannot be read.
+pub(crate) fn forecast(
+    view: &View<'_>,
+    tariffs: &Tariffs,
+    source: Option<&str>,
+    now: Timestamp,
+) -> Result<Forecast, ReadError> {
+    let (source, of_source) = tariffs_of(tariffs, source)?;
+    if of_source.is_empty() {
+        let message = format!("`{source}` has no tariffs: add `[[tariffs]]` with `source = \"{source}\"`");
+        return Err(ReadError::BadRequest(message));
+    }
+    let counters = billed(view, &source, &of_source)?;
+    let today = now.to_zoned(view.zone.clone()).date();
+    let first = first_reading(&counters)?;
+    let now = now.as_second() - now.as_second().rem_euclid(QUARTER_HOUR);
+    let past = first.map_or(0, |first| (now - first) / DAY);
+    let reference = match past {
+        0 => None,
+        1..7 => Some(Reference::Days(past)),
+        _ if first.is_some_and(|first| first <= now - YEAR) => Some(Reference::LastYear),
+        _ => Some(Reference::Days((past / 7 * 7).min(MAX_REPEATED))),
+    };
+    let year_start = start(view, today.first_of_year());
+    let reason = match reference {
+        None => Some("no_readings"),
+        Some(Reference::Days(..7)) => Some("short_history"),
+        _ if of_source.iter().any(|tariff| tariff.spot().is_some()) => Some("spot_price"),
+        Some(Reference::Days(_)) => Some("no_last_year"),
+        Some(Reference::LastYear) => first.filter(|first| *first > year_start).map(|_| "short_history"),
+    };
+    let period = |from: Date, to: Date| {
+        let bounds = (start(view, from), start(view, to));
+        let soon = bounds.0.max(now.saturating_add(QUARTER_HOUR)).min(bounds.1);
+        let mut accounts = Accounts::new(view, &of_source, bounds.0, soon);
+        accounts.add(view, &of_source, &counters, (bounds.0, now.max(bounds.0)), 0)?;
+        let so_far = decimal(settle(&accounts.accounts).total, 2);
+        let expected = match reference {
+            Some(reference) => Some(expected(view, &of_source, &counters, bounds, now, reference)?),
+            None => None,
+        };
+        let instalment = instalment(&of_source, from, to);
+        Ok::<_, ReadError>(Period { so_far, expected: expected.and_then(|sum| decimal(sum, 2)), instalment })
+    };
+    let next = |day: jiff::civil::Date| day.tomorrow().unwrap_or(Date::MAX);
+    Ok(Forecast {
+        currency: tariffs.currency().to_owned(),
+        month: period(today.first_of_month(), next(today.last_of_month()))?,
+        year: period(today.first_of_year(), next(today.last_of_year()))?,
+        unsure: reason.is_some(),
+        reason,
+        source,
+    })
+}
+
+fn start(view: &View<'_>, day: Date) -> i64 {
+    day.to_zoned(view.zone.clone()).map_or(0, |start| start.timestamp().as_second())
+}
+
+/// Returns the second of the first reading of all counters.
+fn first_reading(counters: &[Billed<'_>]) -> Result<Option<i64>, ReadError> {
+    let mut first = None;
+    for counter in counters.iter().filter(|counter| !counter.is_export) {
+        if let Some((from, _)) = counter.series.extent()? {
+            let from = from.div_euclid(SECOND);
+            first = Some(first.map_or(from, |first: i64| first.min(from)));
+        }
+    }
+    Ok(first)
+}
+
+/// Returns the whole cost of a period, a part of which is to come.
+fn expected(
+    view: &View<'_>,
+    tariffs: &[&Tariff],
+    counters: &[Billed<'_>],
+    (from, to): (i64, i64),
+    now: i64,
+    reference: Reference,
+) -> Result<Number, ReadError> {
+    let mut accounts = Accounts::new(view, tariffs, from, to);
+    let now = now.clamp(from, to);
+    accounts.add(view, tariffs, counters, (from, now), 0)?;
+    match reference {
+        Reference::LastYear => accounts.add(view, tariffs, counters, (now, to), YEAR)?,
+        Reference::Days(days) => {
+            let length = days * DAY;
+            let (mut at, mut earlier) = (now, length);
+            while at < to {
+                let end = (at + length).min(to);
+                accounts.add(view, tariffs, counters, (at, end), earlier)?;
+                (at, earlier) = (end, earlier + length);
+            }
+        }
+    }
+    Ok(settle(&accounts.accounts).total)
+}
+
+/// Returns the sum of the instalments of a period; `None` if there are none.
+fn instalment(tariffs: &[&Tariff], from: Date, to: Date) -> Option<Decimal> {
+    let (mut sum, mut has_any, mut month) = (Number::ZERO, false, from.first_of_month());
+    while month < to {
+        if let Some(instalment) =
+            tariffs.iter().find(|tariff| tariff.holds(month)).and_then(|tariff| tariff.instalment)
+        {
+            (sum, has_any) = (sum.saturating_add(instalment), true);
+        }
+        month = month.last_of_month().tomorrow().ok()?;
+    }
+    decimal(sum, 2).filter(|_| has_any)
+}

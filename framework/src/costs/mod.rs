@@ -1,0 +1,70 @@
+//! Costs: what was paid for the energy in the journal. They are computed for each answer, and never stored.
+//!
+//! | file | content |
+//! |---|---|
+//! | `tariffs` | all tariffs of the configuration |
+//! | `counters` | the counters of a source that are billed |
+//! | `walk` | amounts of quarter-hours, each with its tariff and its spot price |
+//! | `periods` | cost of each period of a series |
+//! | `bill` | bill of a source between two moments |
+//! | `forecast` | cost of this month and this year, as it is expected |
+//! | `today` | cost until now, for the source with the costs |
+
+mod bill;
+mod counters;
+mod forecast;
+mod periods;
+mod tariffs;
+mod today;
+mod walk;
+
+use std::sync::Arc;
+
+pub(crate) use self::{
+    bill::{Question, bill},
+    forecast::forecast,
+    periods::{Cost, costs},
+};
+pub use self::{tariffs::Tariffs, today::CostsToday};
+use crate::{
+    journal::{Journal, ReadError, View},
+    latest::Latest,
+};
+
+/// Digits after the point of an amount of money that is not rounded to cents.
+pub(crate) const MONEY_DECIMALS: u32 = 9;
+
+/// The journal, and the tariffs by which its energy is paid.
+#[derive(Debug)]
+pub struct Costs {
+    pub(crate) journal: Journal,
+    /// The program replaces them when the configuration is loaded again.
+    tariffs: Latest<Tariffs>,
+}
+
+impl Costs {
+    pub(crate) fn new(journal: Journal, tariffs: Arc<Tariffs>) -> Self {
+        let latest = Latest::default();
+        latest.set(tariffs);
+        Self { journal, tariffs: latest }
+    }
+
+    /// Returns the tariffs.
+    pub fn tariffs(&self) -> Arc<Tariffs> {
+        self.tariffs.get().unwrap_or_default()
+    }
+
+    /// Replaces the tariffs. All costs are other ones from now on, as none is stored.
+    pub(crate) fn replace(&self, tariffs: Arc<Tariffs>) {
+        self.tariffs.set(tariffs);
+    }
+
+    /// Passes the journal and the tariffs to `ask`. It may block.
+    pub(crate) fn read<T>(
+        &self,
+        ask: impl FnOnce(&View<'_>, &Tariffs) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let tariffs = self.tariffs();
+        self.journal.read(|view| ask(view, &tariffs))
+    }
+}
