@@ -8,6 +8,7 @@ macro_rules! link {
 }
 
 link! {
+    "balance" => plugin_balance,
     "csv" => plugin_csv,
     "d0" => plugin_d0,
     "derived" => plugin_derived,

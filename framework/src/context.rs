@@ -11,9 +11,9 @@ use std::{
 };
 
 use crate::{
-    Costs, Decimal, FaultCode, Role, Text, Timestamp,
+    Costs, Decimal, FaultCode, Role, SourceRole, Text, Timestamp,
     inputs::{CounterStep, CounterSteps, Inputs},
-    journal::{Journal, ReadError},
+    journal::{Journal, ReadError, View},
     one_line::one_line,
     stated_units::Statement,
 };
@@ -42,6 +42,7 @@ pub struct Context {
     state_dir: PathBuf,
     runtime_dir: Option<PathBuf>,
     sources: Arc<[Text]>,
+    roles: Arc<[(Text, SourceRole)]>,
     stats: Stats,
 }
 
@@ -55,6 +56,7 @@ impl Context {
             state_dir: state_dir.into(),
             runtime_dir: None,
             sources: Arc::default(),
+            roles: Arc::default(),
             stats: Stats::default(),
         }
     }
@@ -74,6 +76,13 @@ impl Context {
         self
     }
 
+    /// Adds the roles of the sources that have one.
+    #[doc(hidden)]
+    pub fn with_roles(mut self, roles: Arc<[(Text, SourceRole)]>) -> Self {
+        self.roles = roles;
+        self
+    }
+
     /// Adds the folder that survives the process, but not the machine's end.
     #[doc(hidden)]
     pub fn with_runtime_dir(mut self, folder: Option<&Path>) -> Self {
@@ -89,6 +98,11 @@ impl Context {
     /// The names of all sources in the configuration, for keys that name one.
     pub fn sources(&self) -> &[Text] {
         &self.sources
+    }
+
+    /// The roles of the sources that have one, in the order of the configuration.
+    pub fn roles(&self) -> &[(Text, SourceRole)] {
+        &self.roles
     }
 
     /// Its own folder for files that must survive a restart, `sources/<name>` in the program's state folder. It need
@@ -243,6 +257,17 @@ impl SourceContext {
     /// What the energy in the journal costs; `None` while the program does not run. Its methods may block.
     pub fn costs(&self) -> Option<&Arc<Costs>> {
         self.costs.get()
+    }
+
+    /// Answers a question from the journal. Blocks while the disk is read.
+    pub(crate) fn read_journal<T>(
+        &self,
+        ask: impl FnOnce(&View<'_>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        match self.journal.get() {
+            Some(journal) => journal.read(ask),
+            None => Err(ReadError::Unavailable("the program does not run".to_owned())),
+        }
     }
 
     /// What it states about its readings.

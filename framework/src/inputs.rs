@@ -59,6 +59,11 @@ impl Input {
         self.link.section.get()?.view(tokio::time::Instant::now().into_std())
     }
 
+    /// Returns the section that it reads; `None` while the program does not run.
+    pub(crate) fn section(&self) -> Option<Arc<Section>> {
+        self.link.section.get().cloned()
+    }
+
     /// Waits for a batch that [`latest`](Self::latest) has not returned. Batches that arrive in the meantime are one
     /// wake-up: the reader sees the newest.
     ///

@@ -61,6 +61,7 @@ pub use reading::{
 
 pub use crate::{
     backoff::Backoff,
+    balance::{Household, Powers, SharesToday},
     command::{Arg, ArgKind, ArgValue, Args, Command, CommandError, CommandSpec},
     commands::{Commands, InstalledCommand, ResolveError},
     config::{

@@ -14,9 +14,11 @@
 //! partial; rows after it have no sums. A source other than the grid takes part from its first reading on.
 
 mod course;
+mod household;
 pub(crate) mod roles;
 
 use self::course::{Cell, quarter, sum};
+pub use self::household::{Household, Powers, SharesToday};
 pub(crate) use self::roles::{Part, Register, parts};
 use crate::{
     SourceRole,

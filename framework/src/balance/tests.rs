@@ -366,3 +366,25 @@ fn thirty_consumers_are_told_apart_and_add_up() {
     rows[0].consumers.iter().for_each(|amount| same(*amount, load, "a consumer"));
     same(rows[0].other, load, "other");
 }
+
+#[test]
+fn the_shares_of_today_are_those_of_the_balance() {
+    let house = House::new("2026-05-01T00:00:00Z", 40);
+    let kept = kept(&all(&house), 0.8);
+    let store = crate::Store::new(sections(&ROLES));
+    let names = ROLES.map(|(name, role)| (Text::from(name), role));
+    let context = crate::Context::new("balance", "")
+        .with_sources(names.iter().map(|(name, _)| name.clone()).collect())
+        .with_roles(names.into());
+    let cx = crate::SourceContext::new(context, Duration::from_secs(60));
+    let household = super::Household::new(&cx).unwrap();
+    let own = Arc::new(Section::new("balance", "test", Duration::from_secs(60), Stats::default()));
+    crate::inputs::connect([(&cx, &own)], &store);
+    cx.record_in(kept.journal.clone());
+    let (midnight, now) = (at("2026-05-02T00:00:00Z") / SECOND, at("2026-05-02T16:00:00Z") / SECOND);
+    let shares = household.shares(crate::Timestamp::from_second(now).unwrap()).unwrap();
+    let sum = |of: fn(&Truth) -> i64| house.sum(midnight, now, of);
+    let (made, fed) = (sum(|of| of.produced), sum(|of| of.fed));
+    same(shares.self_consumption, (made - fed) / made, "self-consumption");
+    same(shares.self_sufficiency, 1.0 - sum(|of| of.drawn) / sum(|of| of.load), "self-sufficiency");
+}

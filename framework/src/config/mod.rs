@@ -207,11 +207,19 @@ impl<'a> Reader<'a> {
         let names: Arc<[Text]> = sources.iter().map(|(name, _)| Text::from(name)).collect();
         let tariffs = self.tariffs(tariffs, &names);
         let runtime_dir = server.as_ref().and_then(|server| server.runtime_dir.as_deref());
+        let role = |(name, section): &(String, Table<'_>)| {
+            let word = section.table.get("role")?.get_ref().as_str()?;
+            Some((Text::from(name), SourceRole::parse(word)?))
+        };
+        let roles: Arc<[_]> = sources.iter().filter_map(role).collect();
         let of = |role| {
-            let (state_dir, names) = (&state_dir, &names);
+            let (state_dir, names, roles) = (&state_dir, &names, &roles);
             move |name: &str| {
                 let context = Context::new(name, state_dir).with_role(role);
-                context.with_runtime_dir(runtime_dir).with_sources(Arc::clone(names))
+                context
+                    .with_runtime_dir(runtime_dir)
+                    .with_sources(Arc::clone(names))
+                    .with_roles(Arc::clone(roles))
             }
         };
 
