@@ -9,6 +9,7 @@ macro_rules! link {
 
 link! {
     "balance" => plugin_balance,
+    "cost" => plugin_cost,
     "csv" => plugin_csv,
     "d0" => plugin_d0,
     "derived" => plugin_derived,

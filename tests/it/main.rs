@@ -6,6 +6,7 @@
 mod check;
 mod command_line;
 mod contract;
+mod costs;
 mod csv;
 mod derived;
 mod documents;

@@ -103,7 +103,7 @@ fn code(processing: Processing, quantity: Quantity) -> Option<String> {
 fn kind(form: Form, quantity: Quantity) -> Kind {
     match form {
         Form::Stated(kind) => kind,
-        Form::Plain if quantity == Quantity::Duration => Kind::State,
+        Form::Plain if matches!(quantity, Quantity::Duration | Quantity::Money) => Kind::State,
         Form::Plain if quantity.is_additive() => Kind::Counter,
         Form::Plain => Kind::Gauge,
         Form::Register(Processing::Total) => Kind::Counter,
@@ -356,6 +356,7 @@ fn every_consumer_sees_the_same_in_every_spelling_and_kind() {
             // Home Assistant.
             let class = plugin_mqtt::class(&reading);
             let state = match kind {
+                _ if quantity == Quantity::Money => Some("total"),
                 Kind::Counter => Some("total_increasing"),
                 Kind::Net => Some("total"),
                 Kind::Gauge | Kind::Maximum => Some("measurement"),

@@ -34,6 +34,7 @@ pub(crate) use self::{
     files::{Examined, drop_ins},
     fingerprint::Fingerprint,
     outline::{OutlinedSecret, RECEIVER},
+    tariffs::tariff_keys,
 };
 pub use self::{
     endpoints::{ConfiguredEndpoint, ENDPOINT_KEYS},

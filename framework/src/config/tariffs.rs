@@ -16,7 +16,7 @@ use toml::{Spanned, de::DeValue};
 use super::{Entry, Reader};
 use crate::{
     ConfigError, Decimal, Text,
-    table::{Built, Table},
+    table::{Built, Table, keys_of},
 };
 
 /// Keys of a tariff with examples, for hints about missing and wrong ones.
@@ -353,6 +353,11 @@ impl Mistakes {
             }
         }
     }
+}
+
+/// Returns the keys of a tariff.
+pub(crate) fn tariff_keys() -> &'static [&'static str] {
+    keys_of::<Keys>()
 }
 
 impl<'a> Reader<'a> {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::section::parse;
 use crate::{
     Batch, Commands, ConfiguredSource, EndpointContext, JournalConfig, PublisherContext, ServerConfig, Stats,
-    Store, http::Access,
+    Store, config::tariff_keys, http::Access,
 };
 
 /// Returns the context of a publisher in a program that has these batches, by source, and no commands.
@@ -79,6 +79,7 @@ pub fn table_keys(table: &str) -> &'static [&'static str] {
     match table {
         "server" => ServerConfig::keys(),
         "journal" => JournalConfig::keys(),
+        "tariffs" => tariff_keys(),
         _ => panic!("`{table}` has no keys of its own"),
     }
 }

@@ -23,10 +23,10 @@ pub fn rounded(number: Number, decimals: u32) -> Number {
     number.round_dp_with_strategy(decimals, MidpointAwayFromZero).normalize()
 }
 
-/// Returns a number for readers, with at most `decimals` digits after the point; `None` if it has too many before it.
+/// Returns a number for readers, with at most `decimals` digits after the point and no zeros at the end; `None` if it has too many before it.
 pub fn decimal(number: Number, decimals: u32) -> Option<Decimal> {
     (0..=decimals.min(18)).rev().find_map(|decimals| {
-        let rounded = number.round_dp_with_strategy(decimals, MidpointAwayFromZero);
+        let rounded = number.round_dp_with_strategy(decimals, MidpointAwayFromZero).normalize();
         Decimal::new(i64::try_from(rounded.mantissa()).ok()?, u8::try_from(rounded.scale()).ok()?)
     })
 }

@@ -30,6 +30,8 @@ pub fn class(reading: &Reading) -> Class {
     Class {
         device: device_class(&meaning),
         state: match meaning.kind {
+            // The only one that it takes for money.
+            _ if meaning.quantity == Quantity::Money => Some("total"),
             Kind::Counter => Some("total_increasing"),
             Kind::Net => Some("total"),
             Kind::Gauge | Kind::Maximum => Some("measurement"),
@@ -40,7 +42,7 @@ pub fn class(reading: &Reading) -> Class {
             Quantity::PowerFactor => Some(2),
             _ => meaning.unit.map(precision),
         },
-        diagnostic: meaning.kind == Kind::State
+        diagnostic: meaning.kind == Kind::State && meaning.quantity != Quantity::Money
             || matches!(meaning.quantity, Quantity::Angle | Quantity::Duration | Quantity::Other)
             || (meaning.unit.is_none() && meaning.quantity != Quantity::PowerFactor),
     }
@@ -74,6 +76,7 @@ fn device_class(meaning: &Meaning) -> Option<&'static str> {
         (Quantity::Pressure, _) => "pressure",
         (Quantity::Humidity, _) => "humidity",
         (Quantity::Duration, _) => "duration",
+        (Quantity::Money, _) => "monetary",
         _ => return None,
     })
 }
@@ -103,7 +106,8 @@ fn precision(unit: Unit) -> u8 {
         U::Litre | U::LitrePerHour | U::Pascal | U::Second | U::Minute | U::Hour | U::Day => 0,
         U::Volt | U::Megajoule | U::Celsius | U::Kelvin | U::Percent | U::RelativeHumidity | U::Degree => 1,
         U::LitrePerMinute | U::Hectopascal | U::Kilopascal | U::Millibar => 1,
-        U::Ampere | U::AmpereHour | U::Hertz | U::Bar => 2,
+        U::Ampere | U::AmpereHour | U::Hertz | U::Bar | U::Euro => 2,
+        U::EuroPerKilowattHour => 4,
         _ => 3,
     }
 }
