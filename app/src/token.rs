@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use framework::{ConfigFiles, DropIn, DropIns, TOKEN_FILE as FILE, page_addresses};
+use framework::{ConfigFiles, DropIn, DropIns, TOKEN_FILE, page_addresses};
 use qrcodegen::{QrCode, QrCodeEcc};
 use serde_json::json;
 use toml::de::DeTable;
@@ -46,7 +46,7 @@ pub(crate) fn run(file: &ConfigFile, options: &Token) -> Result<(), Failure> {
     );
     let local = Local::new(listen);
     let setup = local.get("/setup");
-    let read = files.folder().ok().and_then(|folder| fs::read_to_string(folder.join(FILE)).ok());
+    let read = files.folder().ok().and_then(|folder| fs::read_to_string(folder.join(TOKEN_FILE)).ok());
     let readable = read.is_some();
     let text = read.or_else(|| {
         let (_, setup) = setup.as_ref().ok()?;
@@ -71,7 +71,7 @@ pub(crate) fn run(file: &ConfigFile, options: &Token) -> Result<(), Failure> {
         let names = loaded.as_ref().map(|config| config.files.clone()).unwrap_or_default();
         let main = files.path().map(|path| path.display().to_string());
         let all = if names.is_empty() { main.into_iter().collect() } else { names };
-        all.into_iter().filter(|name| !name.ends_with(FILE)).collect::<Vec<_>>()
+        all.into_iter().filter(|name| !name.ends_with(TOKEN_FILE)).collect::<Vec<_>>()
     };
     if options.new && saved.is_none() {
         not_set_in(&others(), &["token", "token_file"])?;
@@ -99,7 +99,7 @@ pub(crate) fn run(file: &ConfigFile, options: &Token) -> Result<(), Failure> {
     }
     match setup {
         Ok((_, setup)) if setup["allowed"] == true => {
-            let saved = local.post("/setup/save", &json!({"file": FILE, "toml": text}))?;
+            let saved = local.post("/setup/save", &json!({"file": TOKEN_FILE, "toml": text}))?;
             if saved.0 != 200 {
                 return Err(Failure::fault(mistakes_of(&saved.1)));
             }
@@ -138,14 +138,14 @@ fn written(files: &ConfigFiles, text: String) -> Result<(), Failure> {
         let hint = error.hint().map_or_else(String::new, |hint| format!("hint: {hint}\n"));
         Failure::fault(format!("{error}\n{hint}"))
     };
-    let change = DropIn { file: FILE.to_owned(), text: Some(text) };
+    let change = DropIn { file: TOKEN_FILE.to_owned(), text: Some(text) };
     files.load_with(Some(&change))?;
     drop_ins.write(&change).map_err(failed)
 }
 
 /// Returns the text of the drop-in among those that the program shows.
 fn drop_in_of<'a>(mut drop_ins: impl Iterator<Item = &'a serde_json::Value>) -> Option<String> {
-    let present = drop_ins.find(|drop_in| drop_in["file"] == FILE)?;
+    let present = drop_ins.find(|drop_in| drop_in["file"] == TOKEN_FILE)?;
     present["text"].as_str().map(str::to_owned)
 }
 

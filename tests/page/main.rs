@@ -53,7 +53,8 @@ fn main() {
     let behind_nginx = nginx::TESTS.iter().map(|test| (*test, &["nginx", "openssl"][..]));
     let beside_broker =
         setup::BROKER_TESTS.iter().map(|test| (*test, &["mosquitto", "mosquitto_passwd"][..]));
-    let all = in_browser.chain(behind_nginx).chain(beside_broker);
+    let beside_influx = setup::INFLUX_TESTS.iter().map(|test| (*test, &["influxd"][..]));
+    let all = in_browser.chain(behind_nginx).chain(beside_broker).chain(beside_influx);
     let trials = all.map(|((name, test), more)| {
         let needed = browser::NEEDED.iter().chain(more);
         let missing: Vec<_> = needed.copied().filter(|it| !test_servers::is_installed(it)).collect();

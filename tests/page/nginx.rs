@@ -12,6 +12,7 @@ use crate::{Test, browser::Browser};
 
 pub const TESTS: &[Test] = &[
     ("behind_nginx_below_a_path_the_page_asks_for_the_token_is_live_and_logs_out", plain),
+    ("the_setup_works_behind_nginx_below_a_path", setup),
     ("the_token_of_a_qr_code_logs_in_and_a_wrong_one_is_tried_once", from_a_qr_code),
     ("behind_nginx_the_frame_outlasts_the_program_and_the_login_is_not_kept", frame),
     ("behind_nginx_over_tls_the_cookie_is_secure_and_commands_need_no_token", over_tls),
@@ -116,6 +117,34 @@ fn frame() {
     browser.goto(&format!("{site}/meter/"));
     log_in(&browser, "only-to-read");
     browser.until("interactive", || interactive(&browser));
+}
+
+fn setup() {
+    let (folder, household) = (tempfile::tempdir().unwrap(), Household::start(&plan()));
+    let (_nginx, site) = nginx(folder.path(), &household, false);
+    let browser = Browser::open("en-US");
+    browser.goto(&format!("{site}/meter/"));
+    log_in(&browser, TOKEN);
+    browser.until("interactive", || interactive(&browser));
+    browser.click("nav-sources");
+    browser.click("add");
+    browser.await_shown("finder");
+    browser.enter(&format!("label-{CONSUMER}"), "Wärmepumpe");
+    browser.click(&format!("names-save-{CONSUMER}"));
+    household.program().until("/health?code=200", "its label", |health| {
+        health["sources"][CONSUMER]["label"] == "Wärmepumpe"
+    });
+    let file = format!("60-{CONSUMER}.toml");
+    browser.await_shown(&format!("file-{file}"));
+    browser.click(&format!("file-{file} summary"));
+    browser.click(&format!("remove-{file}"));
+    browser.click("remove-confirm");
+    household
+        .program()
+        .until("/health?code=200", "no label", |health| health["sources"][CONSUMER].get("label").is_none());
+    let outside = browser.requests().into_iter().filter(|url| url.starts_with("http"));
+    let outside: Vec<_> = outside.filter(|url| !url.starts_with(&format!("{site}/meter"))).collect();
+    assert_eq!(outside, Vec::<String>::new());
 }
 
 fn from_a_qr_code() {

@@ -1,6 +1,6 @@
 //! Secrets in a drop-in that somebody looks at: a mask stands for each.
 
-use std::{ops::Range, path::Path};
+use std::ops::Range;
 
 use toml::{
     Spanned,
@@ -63,14 +63,14 @@ pub(super) fn check(
     restored: &[String],
 ) -> Result<(), DropInError> {
     let nowhere = [None; RECEIVER.len()];
+    let own = after.folder.join(file).display().to_string();
     for (old, new) in pairs(before, after) {
         let was = old.map_or(&nowhere, |old| &old.receiver);
         let Some(n) = (0..RECEIVER.len()).find(|&n| was[n] != new.receiver[n]) else { continue };
         let changed = RECEIVER[n];
         for OutlinedSecret { path, file: place } in &new.secrets {
             let secret = path.clone();
-            // The change is named by the file alone, the outline by its whole path.
-            if Path::new(place).file_name() != Some(file.as_ref()) {
+            if *place != own {
                 return Err(DropInError::Apart { secret, changed, place: place.clone() });
             }
             if restored.contains(path) {
