@@ -16,6 +16,7 @@ mod charts;
 mod commands;
 mod everybody;
 mod figures;
+mod forms;
 mod history;
 mod household;
 mod languages;
@@ -45,6 +46,7 @@ fn main() {
         figures::TESTS,
         pv_house::TESTS,
         setup::TESTS,
+        forms::TESTS,
         languages::TESTS,
         everybody::TESTS,
     ]
@@ -52,8 +54,8 @@ fn main() {
     let in_browser = tests.into_iter().map(|test| (test, &[][..]));
     let behind_nginx = nginx::TESTS.iter().map(|test| (*test, &["nginx", "openssl"][..]));
     let beside_broker =
-        setup::BROKER_TESTS.iter().map(|test| (*test, &["mosquitto", "mosquitto_passwd"][..]));
-    let beside_influx = setup::INFLUX_TESTS.iter().map(|test| (*test, &["influxd"][..]));
+        forms::BROKER_TESTS.iter().map(|test| (*test, &["mosquitto", "mosquitto_passwd"][..]));
+    let beside_influx = forms::INFLUX_TESTS.iter().map(|test| (*test, &["influxd"][..]));
     let all = in_browser.chain(behind_nginx).chain(beside_broker).chain(beside_influx);
     let trials = all.map(|((name, test), more)| {
         let needed = browser::NEEDED.iter().chain(more);

@@ -85,6 +85,20 @@ async fn https_answers_with_the_certificate_and_renewed_files_need_no_restart() 
 }
 
 #[tokio::test]
+async fn a_renewed_certificate_is_noticed_within_a_minute_without_a_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = write(folder.path());
+    let program = Setup { config: config(folder.path()), ..Setup::default() }.start().await;
+    assert!(ask_over_tls(&program, &first, GET).await.is_some());
+    let second = write(folder.path());
+    assert!(ask_over_tls(&program, &first, GET).await.is_some(), "the files are not looked at each time");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::resume();
+    assert_eq!(ask_over_tls(&program, &second, GET).await.map(|answer| answer.status), Some(200));
+}
+
+#[tokio::test]
 async fn plain_http_from_another_machine_is_led_to_https() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path());
