@@ -28,6 +28,7 @@ mod program;
 mod proxy;
 mod pv_house;
 mod setup;
+mod take;
 mod truth;
 
 use libtest_mimic::{Arguments, Trial};
@@ -49,6 +50,7 @@ fn main() {
         forms::TESTS,
         languages::TESTS,
         everybody::TESTS,
+        take::TESTS,
     ]
     .concat();
     let in_browser = tests.into_iter().map(|test| (test, &[][..]));

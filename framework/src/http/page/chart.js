@@ -2,7 +2,9 @@
 
 import { barNodes, hatches, stack } from './bars.js';
 import { curveNodes } from './curves.js';
-import { h, on, s, say, set, table, write } from './dom.js';
+import { full } from './digits.js';
+import { button, h, on, s, say, set, table, write } from './dom.js';
+import { parts } from './format.js';
 import { extent, scale } from './scale.js';
 import { t } from './text.js';
 import { Tooltip } from './tooltip.js';
@@ -18,6 +20,7 @@ export class Chart {
   #marks = h('p.hint.marks', { hidden: true });
   #details = h('details', h('summary', t('as_table')), this.#caption, h('div.scroll'));
   #title = h('h2');
+  #take = h('p.take');
   #spec = null;
   #width = 0;
   #name;
@@ -28,8 +31,10 @@ export class Chart {
     this.#tooltip = new Tooltip(this.#svg, plot);
     plot.append(this.#tooltip.element);
     const caption = h('figcaption', this.#title, this.#legend);
-    this.element = h('figure.chart.card', { 'data-test': `chart-${name}` }, caption, plot, this.#marks, this.#details);
+    this.element = h('figure.chart.card', { 'data-test': `chart-${name}` }, caption, plot, this.#marks, this.#details, this.#take);
     on(this.#details, 'toggle', () => this.#fillTable());
+    const take = (kind) => button({ 'data-test': `${kind}-${name}` }, kind.toUpperCase(), () => this.#save(kind));
+    this.#take.append(t('take'), ...['csv', 'png', 'svg'].map(take));
     new ResizeObserver(() => {
       if (this.#spec && plot.clientWidth !== this.#width) this.#draw();
     }).observe(plot);
@@ -46,9 +51,24 @@ export class Chart {
     write(this.#title, spec.title);
     this.#legend.replaceChildren(...spec.keys.map(({ name, text }) => h(`span.key.${name}`, text)));
     set(this.#svg, { 'aria-label': `${spec.label} ${t('keys_hint')}` });
+    for (const button of this.#take.children) {
+      set(button, { 'aria-label': t('take_label', { name: spec.title, kind: button.textContent }) });
+    }
     say(this.#marks, spec.marks);
     this.#draw();
     this.#fillTable();
+  }
+
+  // Saves all series, or the picture.
+  async #save(kind) {
+    const { title, from } = this.#spec;
+    const { year, month, day } = parts(from);
+    const name = [title, year, ...[month, day].map((part) => String(part).padStart(2, '0'))].join('-');
+    if (kind === 'csv') return (await import('./take.js')).saveChart(name, this.#spec);
+    this.#tooltip.hide();
+    const { svgOf, saveSvg, savePng } = await import('./picture.js');
+    const svg = svgOf(this.#svg, title, [...this.#legend.children]);
+    return kind === 'svg' ? saveSvg(name, svg) : savePng(name, svg);
   }
 
   #draw() {
@@ -97,8 +117,10 @@ export class Chart {
   // Only once somebody looks: a year of quarters is many rows.
   #fillTable() {
     if (!this.#spec) return;
-    const { heads, items, label } = this.#spec;
-    const rows = (this.#details.open ? items : []).map(({ title, cells }) => [title, ...cells]);
+    const { heads, items, label, unit } = this.#spec;
+    // Shown rounded, and copied with all digits.
+    const cellOf = (text, value) => (typeof value === 'number' ? h('span', { 'data-exact': full(value, unit) }, text) : text);
+    const rows = (this.#details.open ? items : []).map(({ title, cells, values }) => [title, ...cells.map((cell, i) => cellOf(cell, values?.[i]))]);
     write(this.#caption, label);
     this.#details.lastChild.replaceChildren(table([t('time'), ...heads], rows, label));
   }

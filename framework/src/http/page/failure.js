@@ -1,15 +1,15 @@
 // What an answer says that is not OK.
 
 import { h } from './dom.js';
+import { reasonOf } from './reasons.js';
 import { t } from './text.js';
 
 // Mistakes of a configuration: line and reason of each.
 export function mistakesOf(mistakes = []) {
   const place = ({ file, line }) => [file, line && t('line', { line })].filter(Boolean).join(', ');
   const item = (mistake) => {
-    const { message, hint } = mistake;
     const at = place(mistake);
-    return h('li', at ? h('strong', `${at}: `) : null, h('span', { lang: 'en' }, [message, hint].filter(Boolean).join('. ')));
+    return h('li', at ? h('strong', `${at}: `) : null, reasonOf({ code: mistake.code, message: [mistake.message, mistake.hint].filter(Boolean).join('. ') }));
   };
   return h('ul.mistakes', { 'data-test': 'mistakes' }, mistakes.map(item));
 }
@@ -17,5 +17,7 @@ export function mistakesOf(mistakes = []) {
 // What an answer that is not OK says.
 export const failureOf = ({ json, reason, status }) => {
   if (json.mistakes?.length) return [h('strong', t('not_saved_wrong')), mistakesOf(json.mistakes)];
-  return [h('strong', t('did_not_work')), h('span', { lang: 'en' }, reason || t(status ? 'unknown_reason' : 'unreachable'))];
+  if (!reason) return [h('strong', t('did_not_work')), t(status ? 'unknown_reason' : 'unreachable')];
+  const { code, cause = code } = json.error ?? {};
+  return [h('strong', t('did_not_work')), h('span', reasonOf({ code: cause, message: reason }))];
 };

@@ -3,6 +3,7 @@
 import { button, h, on, set, show, write } from './dom.js';
 import { failureOf } from './failure.js';
 import { ROLES } from './model.js';
+import { explain } from './reasons.js';
 import { known, t } from './text.js';
 import { withToken } from './token.js';
 import { fileOf, withKeys } from './toml.js';
@@ -191,9 +192,9 @@ class Row {
     write(set(this.text, { lang: 'en' }), text);
   }
 
-  problem({ text, hint }) {
+  problem({ code, text, hint }) {
     set(this.element, { 'data-state': 'problem', 'data-test': 'find-problem' });
-    write(this.text, text);
+    explain(this.text, { code, message: text });
     this.body.replaceChildren(...(hint ? [h('p.hint', { lang: 'en' }, hint)] : []));
   }
 

@@ -71,6 +71,8 @@ export function setZone(name) {
   }
 }
 
+export const zoneName = () => zone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone;
+
 export function formatter(options, timeZone = zone, tag = locale) {
   const key = JSON.stringify([options, timeZone, tag]);
   return kept(key, () => new Intl.DateTimeFormat(tag, { ...options, timeZone }));
@@ -87,6 +89,15 @@ export function parts(ms) {
   const options = { ...digits, second: 'numeric', hourCycle: 'h23' };
   const found = formatter(options, zone, 'en-u-ca-iso8601-nu-latn').formatToParts(ms);
   return Object.fromEntries(found.map(({ type, value }) => [type, Number(value)]));
+}
+
+// Returns the distance of local time from UTC, such as `+02:00`.
+export function offset(ms) {
+  const { year, month, day, hour, minute, second } = parts(ms);
+  const minutes = Math.round((Date.UTC(year, month - 1, day, hour, minute, second) - ms) / 60_000);
+  const two = (number) => String(number).padStart(2, '0');
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  return `${minutes < 0 ? '-' : '+'}${two(hours)}:${two(rest)}`;
 }
 
 // Formats a moment: the time of today, else with the date.

@@ -262,9 +262,9 @@ export function nameOf(section) {
   return labelOf({ section, key: section, kind, ...saidOf(section) });
 }
 
-// Returns the fault that a status has now: one before the last success is over.
+// Returns the fault that a status has now, `{code, message}`: one before the last success is over.
 export function faultOf({ last_error: error, last_success: success }) {
-  return error && !(Date.parse(error.at) < Date.parse(success)) ? error.message : null;
+  return error && !(Date.parse(error.at) < Date.parse(success)) ? error : null;
 }
 
 // State of a source for people: `live`, or the time and the reason. It is `unknown` while the program cannot be asked.

@@ -2,6 +2,7 @@
 
 import { current } from './address.js';
 import * as command from './command.js';
+import * as copy from './copy.js';
 import { h, s, say, set, show, write } from './dom.js';
 import { moment } from './format.js';
 import * as glance from './glance.js';
@@ -73,6 +74,7 @@ for (const { name, module } of VIEWS) {
   module.start(sections.get(name));
 }
 command.start(find('toast'));
+copy.start();
 glance.start();
 if (new URLSearchParams(location.search).has('kiosk')) import('./kiosk.js');
 

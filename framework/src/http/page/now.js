@@ -3,8 +3,10 @@
 import { Hour } from './hour.js';
 import { elements, h, icon, say, set, show, write } from './dom.js';
 import { age, amount, exact, guessed, joined, moment, number, percent, power, rounded, time, watts } from './format.js';
+import { digits, full } from './digits.js';
 import { ageOf, house, now, onChange, onRestart, onResume, saidOf, stateOf } from './live.js';
 import { isConsumer, labelOf, mainOf, sumOf, valueOf } from './model.js';
+import { explain } from './reasons.js';
 import * as today from './today.js';
 import { t } from './text.js';
 
@@ -80,7 +82,7 @@ function welcome() {
 
 // Lines that say that a live number is older than usual; or that a number is not live, since when and why.
 function staleness(name) {
-  const [since, reason] = [h('strong'), h('span', { lang: 'en' })];
+  const [since, reason] = [h('strong'), h('span')];
   const stale = h(
     'p.stale',
     { 'data-test': `stale-${name}`, hidden: true },
@@ -99,7 +101,7 @@ function staleness(name) {
       if (!state.live) {
         const key = unknown ? 'last_at' : 'stale';
         write(since, state.since ? t(key, { time: moment(state.since, now()) }) : t('waiting_first'));
-        write(reason, state.reason ?? '');
+        explain(reason, state.reason);
       }
       return state.live;
     },
@@ -136,7 +138,9 @@ function hero(subject) {
       const text = subject.power ? watts(Math.abs(value ?? NaN)) : rounded(count ?? NaN, 'kWh');
       const flow = !live || Math.abs(value) <= 0.5 ? 'none' : value > 0 ? 'import' : 'export';
       set(element, { 'data-direction': flow, 'data-stale': String(!live) });
-      write(figure, live ? text.figure : '–');
+      // The figure may be in kW.
+      const exact = (subject.power ? Math.abs(value ?? NaN) : count) / (text.unit === 'kW' ? 1000 : 1);
+      set(write(figure, live ? text.figure : '–'), { 'data-exact': live && Number.isFinite(exact) ? digits(exact) : null });
       write(unit, live ? text.unit : '');
       line.classList.toggle('long', live && text.figure.length > 5);
       if (shown !== flow && subject.power) arrow.replaceChildren(icon(flow));
@@ -160,7 +164,7 @@ function tile(subject, side) {
     update() {
       const days = today.of(subject, side);
       show(element, days.today.value !== null);
-      write(value, counted(days.today, 'kWh'));
+      set(write(value, counted(days.today, 'kWh')), { 'data-exact': exactly(days.today.value, 'kWh') });
       const since = days.today.since && t('since', { time: time(days.today.since) });
       write(
         before,
@@ -234,7 +238,7 @@ function phases(subject) {
       rows.forEach((row) => {
         const watts = live ? sumOf(row.terms, readings) : null;
         bars.set(row.name, watts);
-        write(row.value, watts === null ? '–' : power(watts));
+        set(write(row.value, watts === null ? '–' : power(watts)), { 'data-exact': exactly(watts, 'W') });
         const volts = live ? sumOf(row.voltage, readings) : null;
         write(row.volts, volts === null ? '' : joined({ figure: number(volts), unit: 'V' }));
       });
@@ -257,10 +261,15 @@ function entry(subject, kind, name, below, fill) {
       const watts = sumOf(subject.power, readings);
       const { today: used } = today.of(subject, 'imports');
       const text = fill({ live, readings, watts, used });
-      write(value, live ? text : '–');
+      const own = kind === 'other' && subject.kind !== 'electricity' && subject.main && valueOf(readings?.[subject.main.name]);
+      const exact = typeof own === 'number' ? exactly(own, subject.unit) : exactly(watts, 'W');
+      set(write(value, live ? text : '–'), { 'data-exact': live ? exact : null });
     },
   };
 }
+
+// What is copied of a number that is shown rounded.
+const exactly = (value, unit) => (typeof value === 'number' ? full(value, unit) : null);
 
 const counted = ({ value, guess }, unit) => guessed(amount(value, unit), guess);
 const usedToday = (used, unit) => {

@@ -58,7 +58,8 @@ function compared(period, imports, before) {
 const listed = (count, itemOf) =>
   Array.from({ length: count }, (_, i) => itemOf(i))
     .filter(({ values }) => values.some((value) => value != null))
-    .map(({ values, format, note, ...item }) => {
+    .map(({ format, note, ...item }) => {
+      const { values } = item;
       const cells = values.map((value, column) => (typeof value === 'number' ? format(value, column) : ''));
       return { ...item, cells: note === undefined ? cells : [...cells, note] };
     });
@@ -92,6 +93,7 @@ export function curves({ subject, period, curve, before }) {
   }
   const items = listed(curve.time.length, (i) => ({
     at: middle[i],
+    start: curve.time[i],
     title: period.title(curve.time[i]),
     values: columns.map((column) => column[i]),
     format,
@@ -104,6 +106,7 @@ export function curves({ subject, period, curve, before }) {
     ticks: period.ticks(),
     least: watts ? 200 : 1,
     free: !watts,
+    unit: watts ? 'W' : subject.unit,
     keys,
     heads,
     items,
@@ -152,6 +155,7 @@ export function columns(answers, counted, sentence) {
   };
   const items = listed(bars.length, (i) => ({
     at: (bars[i].start + bars[i].end) / 2,
+    start: bars[i].start,
     title: period.title(bars[i].start, bars[i].end),
     values: shown.map(({ side }) => side.amount[i]),
     format: (value, column) => guessed(amount(value, unit), shown[column].side.gap[i]),
@@ -166,6 +170,7 @@ export function columns(answers, counted, sentence) {
     to: Math.max(period.end, counted.end.at(-1)),
     ticks: period.ticks(),
     least: 0.1,
+    unit,
     items,
     keys: shown,
     bars,

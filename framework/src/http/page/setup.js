@@ -9,6 +9,8 @@ import { button, h, on, say, set, show, write } from './dom.js';
 import { mistakesOf } from './failure.js';
 import { Finder } from './find.js';
 import { look } from './live.js';
+import { reach } from './reach.js';
+import { explain } from './reasons.js';
 import { dropIns, names } from './saved.js';
 import { t } from './text.js';
 import { keepToken, send, token, withToken } from './token.js';
@@ -48,10 +50,11 @@ function build() {
     problem: h('div.card.error', { role: 'alert', 'data-test': 'setup-problem', hidden: true }),
     access: access(),
     add: h('div.group'),
+    reach: h('div.group'),
     names: h('div.group'),
     files: h('div.group'),
   };
-  parts.body = h('div.group', finder.element, parts.add, parts.names, parts.files);
+  parts.body = h('div.group', finder.element, parts.add, parts.names, parts.reach, parts.files);
   const back = h('p', h('a', { href: '#sources', 'data-test': 'setup-back' }, t('setup_back')));
   const head = h('header.summary', parts.title, h('p.hint', t('setup_text')), back);
   view.replaceChildren(head, parts.access.element, parts.problem, parts.body);
@@ -70,8 +73,8 @@ async function read() {
     return show(parts.problem, true);
   }
   known = { ...known, ...answer };
-  const { allowed, reason, mistakes } = known;
-  parts.access.update(allowed, reason);
+  const { allowed, reason, code, mistakes, lan } = known;
+  parts.access.update(allowed, reason && { code, message: reason });
   show(parts.body, allowed);
   const broken = allowed && answer.mistakes;
   if (broken) parts.problem.replaceChildren(h('strong', t('setup_broken')), mistakesOf(mistakes), retry());
@@ -80,6 +83,7 @@ async function read() {
   parts.finder.update(known.ports);
   parts.add.replaceChildren(...forms(known, save));
   parts.names.replaceChildren(...names(known, save, remove));
+  parts.reach.replaceChildren(...(lan ? [reach(lan, known.config ?? 'config.toml')] : []));
   parts.files.replaceChildren(...dropIns(known, remove));
 }
 
@@ -87,7 +91,7 @@ const retry = () => button({ 'data-test': 'setup-retry' }, t('retry'), read);
 
 // Card for who may not change anything from here.
 function access() {
-  const reason = h('p', { lang: 'en', 'data-test': 'setup-reason' });
+  const reason = h('p', { 'data-test': 'setup-reason' });
   const wrong = h('p.problem', { role: 'alert', 'data-test': 'setup-token-wrong', hidden: true });
   const input = h('input', { type: 'password', id: 'setup-token', autocomplete: 'off', 'data-test': 'setup-token' });
   const field = h('div.field', h('label', { for: 'setup-token' }, t('token')), input);
@@ -111,8 +115,8 @@ function access() {
   });
   return {
     element,
-    update(allowed, text) {
-      write(reason, text ?? '');
+    update(allowed, why) {
+      explain(reason, why);
       show(element, !allowed);
       const isWrong = !allowed && Boolean(token());
       // A wrong token must not be sent with commands from now on.

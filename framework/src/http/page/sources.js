@@ -1,10 +1,12 @@
 // Sources: the status of each one, all its readings, and its commands.
 
 import { form } from './command.js';
+import { full } from './digits.js';
 import { button, elements, h, on, say, set, show, write } from './dom.js';
 import { age, exact, moment, number } from './format.js';
 import { faultOf, house, nameOf, now, onChange, readingsOf, saidOf, stateOf } from './live.js';
 import { describe, titled, valueOf } from './model.js';
+import { explain, told } from './reasons.js';
 import { known, t } from './text.js';
 import { keepToken, token } from './token.js';
 
@@ -19,6 +21,23 @@ const head = {
   journal: h('p.hint', { 'data-test': 'journal' }),
 };
 const leave = button({ 'data-test': 'log-out', hidden: true }, '', logOut);
+
+const saves = button({ 'data-test': 'csv-readings' }, t('take_readings'), saveReadings);
+
+// Saves the newest readings of all sources as a table.
+async function saveReadings() {
+  const { saveCsv, timeHeads } = await import('./take.js');
+  const rows = [...house.sections].flatMap(([section, known]) =>
+    readingsOf(known).map(([name, reading]) => {
+      const value = valueOf(reading);
+      const at = Date.parse(reading?.timestampUTC ?? '') || known.time;
+      const unit = known.meanings[name]?.unit ?? reading?.unit;
+      return [{ at }, nameOf(section), name, reading?.OBIS_Code, typeof value === 'number' ? value : String(value), unit];
+    }),
+  );
+  const heads = ['meter', 'name', 'code', 'value', 'unit'].map((key) => t(key));
+  saveCsv(`${t('readings')}-${new Date(now()).toISOString().slice(0, 10)}`, [...timeHeads(), ...heads], rows);
+}
 
 export function start(section) {
   view = section;
@@ -44,13 +63,16 @@ export function open() {
       return made[i].length ? [title, h('div.cards', elements(made[i]))] : [];
     });
     const add = h('a.button', { href: '#setup', 'data-test': 'add' }, t('add'));
-    view.replaceChildren(h('header.summary', Object.values(head), h('p.buttons', add, leave)), ...lists.filter(Boolean));
+    view.replaceChildren(h('header.summary', Object.values(head), h('p.buttons', add, saves, leave)), ...lists.filter(Boolean));
   }
   summary();
   for (const card of cards) card.update();
 }
 
 const stateText = (state) => t(state === 'stale' ? 'state_stale' : state);
+
+// What needs attention of one that works nevertheless.
+const problemOf = ({ problem, problem_code: code }) => (problem ? { code, message: problem } : null);
 
 // State in a card: one that works may have a problem nevertheless, such as a count that cannot be saved.
 const withProblem = (state, { problem }) => (state === 'delivering' && problem ? 'problem' : state);
@@ -65,7 +87,10 @@ export function problems() {
   const said = (all, titleOf) =>
     Object.entries(all)
       .filter(([, status]) => !isWell(status))
-      .map(([name, { state, problem }]) => `${titleOf(name)}: ${problem ?? stateText(state)}`);
+      .map(([name, status]) => {
+        const problem = problemOf(status);
+        return `${titleOf(name)}: ${problem ? told(problem) : stateText(status.state)}`;
+      });
   const found = [...said(sources, nameOf), ...said(publishers, words), ...said(endpoints, words)];
   const isSlow = journal?.state === 'opening' && uptime >= 60;
   if (journal?.state === 'degraded' || isSlow) found.push(`${t('history')}: ${t(`journal_${journal.state}`)}`);
@@ -132,7 +157,7 @@ const when = (at) => (at ? `${moment(at, now())} (${age(at, now())})` : '');
 // Card of a source or publisher: its name, its state and the reason for it, facts, `more`, and details.
 function card(name, label, test, more) {
   const state = h('span.state', { 'data-test': `state-${name}` });
-  const reason = h('p.reason', { lang: 'en', 'data-test': `reason-${name}`, hidden: true });
+  const reason = h('p.reason', { 'data-test': `reason-${name}`, hidden: true });
   const isSame = label.toLowerCase() === name.replaceAll('_', ' ').toLowerCase();
   const title = h('h2', h('bdi', label), isSame ? null : h('small', name));
   const [main, details] = [pairs('main'), pairs('more')];
@@ -144,10 +169,10 @@ function card(name, label, test, more) {
       [h('header', title, state), reason, main.element, ...more],
       folded,
     ),
-    update(status, word, text, values) {
+    update(status, word, why, values) {
       set(state, { 'data-state': word });
       write(state, stateText(word));
-      say(reason, text);
+      explain(reason, why);
       main.update(values);
       details.update(facts(status));
     },
@@ -167,12 +192,12 @@ function source(name) {
       if (!status) return;
       const { state, since, reason } = stateOf(name);
       const { last_error: error, counts, role } = status;
-      update(status, withProblem(state, status), reason ?? (state === 'unknown' ? null : status.problem), [
+      update(status, withProblem(state, status), reason ?? (state === 'unknown' ? null : problemOf(status)), [
         [t('role'), role ? t(`role_${role}`) : ''],
         [t('last_reading'), when(since) || t('never')],
         [t('count_batches'), number(counts.batches)],
         // A fault that is over is worth a line, no alarm.
-        [t('last_fault'), error && !reason ? `${moment(Date.parse(error.at), now())}: ${error.message}` : ''],
+        [t('last_fault'), error && !reason ? `${moment(Date.parse(error.at), now())}: ${told(error)}` : ''],
       ]);
       readings.update();
     },
@@ -189,7 +214,7 @@ function passer(name, group, test, valuesOf) {
       if (!status) return;
       const state = house.offlineSince ? 'unknown' : status.state;
       const isIll = state !== 'delivering' && state !== 'unknown';
-      const problem = state === 'unknown' ? null : status.problem;
+      const problem = state === 'unknown' ? null : problemOf(status);
       update(status, withProblem(state, status), isIll ? (faultOf(status) ?? problem) : problem, valuesOf(status));
     },
   };
@@ -234,7 +259,9 @@ function registers(section) {
     entries.forEach(([name, reading], i) => {
       const unit = meanings[name]?.unit ?? reading?.unit;
       const more = reading?.more?.length ? ` (${reading.more.join(', ')})` : '';
-      write(rows[i].value, exact(valueOf(reading) ?? '–', unit) + more);
+      const value = valueOf(reading);
+      write(rows[i].value, exact(value ?? '–', unit) + more);
+      set(rows[i].value, { 'data-exact': typeof value === 'number' && !more ? full(value, unit) : null });
       write(rows[i].age, age(Date.parse(reading?.timestampUTC ?? '') || time, now()));
     });
   };
