@@ -29,6 +29,7 @@ pub const TAB: &str = "\u{e004}";
 pub const ENTER: &str = "\u{e007}";
 pub const SPACE: &str = "\u{e00d}";
 pub const ESCAPE: &str = "\u{e00c}";
+pub const LEFT: &str = "\u{e012}";
 pub const RIGHT: &str = "\u{e014}";
 
 /// Browser with one tab.
@@ -221,6 +222,27 @@ impl Browser {
         let [down, up] = ["pointerDown", "pointerUp"].map(|kind| json!({"type": kind, "button": 0}));
         let finger = json!({"type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"},
             "actions": [there, down, up]});
+        self.post("/actions", &json!({"actions": [finger]}));
+    }
+
+    /// Clicks where the mouse is.
+    pub fn press_mouse(&self) {
+        let [down, up] = ["pointerDown", "pointerUp"].map(|kind| json!({"type": kind, "button": 0}));
+        let mouse = json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"},
+            "actions": [down, up]});
+        self.post("/actions", &json!({"actions": [mouse]}));
+    }
+
+    /// Swipes with a finger over the element, by this distance in pixels.
+    pub fn swipe(&self, at: &str, x: i32, y: i32) {
+        self.of(at, "e.scrollIntoView({block: 'center', behavior: 'instant'})");
+        let origin = json!({ELEMENT: self.element(at)});
+        let there = json!({"type": "pointerMove", "duration": 0, "origin": origin, "x": -x / 2, "y": 0});
+        let [down, up] = ["pointerDown", "pointerUp"].map(|kind| json!({"type": kind, "button": 0}));
+        let [half, rest] = [x / 2, x - x / 2]
+            .map(|x| json!({"type": "pointerMove", "duration": 30, "origin": "pointer", "x": x, "y": y / 2}));
+        let finger = json!({"type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"},
+            "actions": [there, down, half, rest, up]});
         self.post("/actions", &json!({"actions": [finger]}));
     }
 

@@ -11,6 +11,7 @@
     reason = "a test without the harness is not seen to be one"
 )]
 
+mod addresses;
 mod browser;
 mod charts;
 mod commands;
@@ -23,6 +24,7 @@ mod languages;
 mod looks;
 mod nginx;
 mod now;
+mod past;
 #[path = "../program/mod.rs"]
 mod program;
 mod proxy;
@@ -30,6 +32,7 @@ mod pv_house;
 mod setup;
 mod take;
 mod truth;
+mod types;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -40,6 +43,8 @@ fn main() {
     let tests = [
         now::TESTS,
         history::TESTS,
+        addresses::TESTS,
+        past::TESTS,
         commands::TESTS,
         looks::TESTS,
         truth::TESTS,
@@ -72,5 +77,14 @@ fn main() {
         };
         Trial::test(name, run).with_ignored_flag(!missing.is_empty())
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    let checks = types::TESTS.iter().map(|(name, test)| {
+        let missing = types::missing();
+        let name = missing.map_or((*name).to_owned(), |what| format!("{name} (needs {what})"));
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(missing.is_some())
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.chain(checks).collect()).exit();
 }

@@ -117,6 +117,17 @@ pub fn amount(rows: &[Row], counter: Counter, from: &Zoned, to: &Zoned) -> f64 {
     count(to) - count(from)
 }
 
+/// Least and greatest value of `of` for a period that begins and ends up to a quarter of an hour earlier or later: the
+/// journal knows older readings by their quarter only.
+pub fn bounds(from: &Zoned, to: &Zoned, of: impl Fn(&Zoned, &Zoned) -> f64) -> [f64; 2] {
+    let values = [-QUARTER, -QUARTER / 2, 0, QUARTER / 2, QUARTER].map(|shift| {
+        let [from, to] =
+            [from, to].map(|moment| moment.checked_add(jiff::Span::new().seconds(shift)).unwrap());
+        of(&from, &to)
+    });
+    [values.into_iter().fold(f64::INFINITY, f64::min), values.into_iter().fold(f64::NEG_INFINITY, f64::max)]
+}
+
 /// CSV of the house, as `smartmeter import` takes it.
 pub fn csv(end: i64) -> String {
     let mut text = "time,section,name,value,unit,obis\n".to_owned();

@@ -28,8 +28,10 @@ const WORKER: &str = "worker.js";
 /// File of the page.
 struct Asset {
     name: &'static str,
-    plain: Version,
-    /// Compressed file, made for the first client that takes it; `None` if it is not smaller.
+    source: &'static [u8],
+    /// What is served, made for the first client that asks for it.
+    plain: OnceLock<Version>,
+    /// The same, compressed; `None` if it is not smaller.
     gzip: OnceLock<Option<Version>>,
 }
 
@@ -50,8 +52,10 @@ fn assets() -> Vec<Asset> {
     let mut assets = assets![
         "add.js",
         "address.js",
+        "answers.js",
         "bars.js",
         "chart.js",
+        "choice.js",
         "command.js",
         "copy.js",
         "curves.js",
@@ -84,6 +88,7 @@ fn assets() -> Vec<Asset> {
         "main.js",
         "manifest.json",
         "media.css",
+        "memory.js",
         "model.js",
         "nl.js",
         "now.js",
@@ -100,8 +105,10 @@ fn assets() -> Vec<Asset> {
         "setup.js",
         "sources.js",
         "style.css",
+        "swipe.js",
         "take.js",
         "text.js",
+        "tiles.js",
         "today.js",
         "token.js",
         "toml.js",
@@ -118,14 +125,14 @@ fn assets() -> Vec<Asset> {
 fn complete_worker(assets: &mut [Asset]) {
     let crc = Crc::<u64>::new(&CRC_64_XZ);
     let mut version = crc.digest();
-    assets.iter().for_each(|asset| version.update(&asset.plain.content));
+    assets.iter().for_each(|asset| version.update(asset.source));
     let version = format!("{:016x}", version.finalize());
     let names: Vec<_> = assets.iter().map(|asset| asset.name).filter(|name| *name != WORKER).collect();
     let names = names.join(" ");
     for asset in assets.iter_mut().filter(|asset| asset.name == WORKER) {
-        let text = String::from_utf8_lossy(&asset.plain.content);
+        let text = String::from_utf8_lossy(asset.source);
         let text = text.replace("{version}", &version).replace("{files}", &names);
-        asset.plain = Version::new(text.into());
+        asset.plain = OnceLock::from(Version::new(text.into()));
     }
 }
 
@@ -144,9 +151,30 @@ impl Version {
     }
 }
 
+/// Returns a script without its comments on lines of their own: they are a fifth of it, and no browser needs them. Their
+/// lines stay, empty, so that all others keep their numbers.
+fn without_comments(script: &[u8]) -> Option<String> {
+    let mut is_inside = false;
+    let lines = std::str::from_utf8(script).ok()?.split_inclusive('\n').map(|line| {
+        let text = line.trim();
+        let is_block =
+            is_inside || (text.starts_with("/**") && (text.ends_with("*/") || !text.contains("*/")));
+        is_inside = is_block && !text.ends_with("*/");
+        if is_block || text.starts_with("//") { "\n" } else { line }
+    });
+    Some(lines.collect())
+}
+
 impl Asset {
     fn new(name: &'static str, content: &'static [u8]) -> Self {
-        Self { name, plain: Version::new(Bytes::from_static(content)), gzip: OnceLock::new() }
+        Self { name, source: content, plain: OnceLock::new(), gzip: OnceLock::new() }
+    }
+
+    fn plain(&self) -> &Version {
+        self.plain.get_or_init(|| {
+            let script = self.name.ends_with(".js").then(|| without_comments(self.source)).flatten();
+            Version::new(script.map_or_else(|| Bytes::from_static(self.source), Bytes::from))
+        })
     }
 
     fn kind(&self) -> HeaderValue {
@@ -162,8 +190,9 @@ impl Asset {
 
     /// Answers with the file, or 304 if the browser has this version.
     fn answer(&self, client: &Client, access: &Access) -> Response {
-        let gzip = client.takes_gzip.then(|| self.gzip.get_or_init(|| self.plain.gzip()).as_ref()).flatten();
-        let Version { content, etag } = gzip.unwrap_or(&self.plain);
+        let gzip =
+            client.takes_gzip.then(|| self.gzip.get_or_init(|| self.plain().gzip()).as_ref()).flatten();
+        let Version { content, etag } = gzip.unwrap_or_else(|| self.plain());
         let mut response = reply::versioned(content.clone(), etag, client.known.as_deref());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.kind());

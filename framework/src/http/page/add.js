@@ -10,7 +10,9 @@ import { fileOf, keyAt, nameFor, section } from './toml.js';
 const PORTS = { min: 1, max: 65_535, kind: 'int', plain: true };
 
 // Returns the forms: one for each plugin that the program has.
+/** @type {(known: Setup, save: Save) => HTMLElement[]} */
 export function forms(known, save) {
+  /** @type {(kind: string) => boolean} */
   const has = (kind) => known.plugins.some((plugin) => plugin.kind === kind);
   const all = { s0, mqtt, influx };
   const made = Object.entries(all).filter(([kind]) => has(kind)).map(([kind, make]) => form(kind, make(known), save));
@@ -18,18 +20,33 @@ export function forms(known, save) {
 }
 
 // A host as people write it: also with a scheme, or an IPv6 address without brackets.
+/** @type {(text: string) => string} */
 function hostOf(text) {
   const host = text.replace(/^[a-z+]+:\/\//i, '').replace(/\/+$/, '');
   return /^[0-9a-f]*:[0-9a-f:]+$/i.test(host) ? `[${host}]` : host;
 }
 
-// The description of a form: its fields, when each is shown, and the section of its values. `keys` says which field has
-// a key of the section.
+/** @typedef {Record<string, any>} Values */
+/**
+ * The description of a form: its fields, when each is shown, and the section of its values. `keys` says which field has
+ * a key of the section.
+ * @typedef {object} Description
+ * @property {number} file
+ * @property {(Omit<Argument, 'label'> & {when?: (values: Values) => boolean})[]} fields
+ * @property {Record<string, string>} keys
+ * @property {boolean} [canTest]
+ * @property {string | null} [empty]
+ * @property {(values: Values) => {name: string, toml: string}} write
+ */
+
+/** @type {(setup: Setup) => Description} */
 function s0({ gpio, ports, sources, publishers }) {
+  /** @type {[string, string][]} */
   const pins = gpio.map(({ chip, line, name, used_by: user }) => [
     JSON.stringify([chip, line]),
     `${name || t('line_number', { line })} (${chip}, ${line})${user ? ` – ${t('pin_used', { user })}` : ''}`,
   ]);
+  /** @type {[string, string][]} */
   const lines = ports.filter(({ used_by: user }) => !user).map(({ port, name, device }) => [port, name ? `${name} (${device})` : port]);
   const taken = [...sources, ...(publishers ?? [])].map(({ name }) => name);
   return {
@@ -52,6 +69,7 @@ function s0({ gpio, ports, sources, publishers }) {
   };
 }
 
+/** @type {(setup: Setup) => Description} */
 function mqtt({ publishers }) {
   const taken = (publishers ?? []).map(({ name }) => name);
   return {
@@ -76,8 +94,10 @@ function mqtt({ publishers }) {
   };
 }
 
+/** @type {(setup: Setup) => Description} */
 function influx({ publishers }) {
   const taken = (publishers ?? []).map(({ name }) => name);
+  /** @type {(...versions: string[]) => (values: Values) => boolean} */
   const only = (...versions) => ({ version }) => versions.includes(version);
   return {
     file: 40,
@@ -104,13 +124,17 @@ function influx({ publishers }) {
 }
 
 // Returns the form of a description, folded.
+/** @type {(kind: string, description: Description, save: Save) => HTMLElement} */
 function form(kind, description, save) {
   const { file, fields: specs, keys, canTest, empty } = description;
+  /** @type {(name: string) => string} */
   const id = (name) => `${kind}-${name}`;
   const title = h('summary', { 'data-test': id('open') }, h('strong', t(`add_${kind}`)));
   const about = h('p.hint', t(`add_${kind}_text`));
+  /** @type {(...content: Child[]) => HTMLElement} */
   const frame = (...content) => h('details.card.add', { 'data-test': `add-${kind}` }, title, h('div.stack', about, content));
   if (empty) return frame(h('p', empty));
+  /** @type {(arg: string) => string} */
   const labelOf = (arg) => t(`f_${arg}`);
   const fields = specs.map((spec) => field(id(spec.arg), { ...spec, label: labelOf(spec.arg), default: spec.default }));
   const shownOf = () => {
@@ -126,9 +150,10 @@ function form(kind, description, save) {
   const box = h('div.fields');
   const answer = h('div.answer', { role: 'status', 'data-test': id('answer') });
   const failure = h('div.error', { role: 'alert', 'data-test': id('failure'), hidden: true });
-  const test = canTest && button({ 'data-test': id('test') }, t('test'), () => act('test', test));
+  /** @type {HTMLButtonElement | null} */
+  const test = !canTest ? null : button({ 'data-test': id('test') }, t('test'), () => test && act('test', test));
   const keep = h('button.primary', { type: 'submit', 'data-test': id('save') }, t('save'));
-  const element = h('form.stack', { novalidate: true }, box, answer, failure, h('p.buttons', test || null, keep));
+  const element = h('form.stack', { novalidate: true }, box, answer, failure, h('p.buttons', test, keep));
   on(element, 'change', update);
   on(element, 'submit', (event) => {
     event.preventDefault();
@@ -136,6 +161,7 @@ function form(kind, description, save) {
   });
   update();
 
+  /** @type {(action: string, clicked: HTMLButtonElement) => Promise<void>} */
   async function act(action, clicked) {
     if (clicked.disabled) return;
     const shown = shownOf();
@@ -143,13 +169,15 @@ function form(kind, description, save) {
     write(answer, '');
     show(failure, false);
     if (wrong.length) return wrong[0].focus();
+    /** @type {(value: unknown) => unknown} */
     const trimmed = (value) => (typeof value === 'string' ? value.trim() : value);
     // A secret may begin with a blank.
     const values = Object.fromEntries(shown.map((one) => [one.arg, one.input.type === 'password' ? one.value() : trimmed(one.value())]));
     const { name, toml } = description.write(values);
     const target = fileOf(file, name);
     const text = clicked.textContent;
-    const both = [test, keep].filter(Boolean);
+    const both = test ? [test, keep] : [keep];
+    /** @type {(begun: boolean) => void} */
     const work = (begun) => {
       for (const one of both) one.disabled = begun;
       write(clicked, begun ? t(action === 'test' ? 'testing' : 'working') : text);
@@ -166,12 +194,13 @@ function form(kind, description, save) {
   }
 
   // Shows each mistake at its field; what belongs to none is below the fields.
+  /** @type {(sent: Answered, toml: string) => void} */
   function tellMistakes(sent, toml) {
     const rest = [];
     let first = null;
     for (const mistake of sent.json.mistakes ?? []) {
       const key = mistake.file ? null : keyAt(toml, mistake.line);
-      const one = fields.find(({ arg }) => arg === (keys[key] ?? key));
+      const one = fields.find(({ arg }) => arg === (keys[key ?? ''] ?? key));
       if (!one) {
         rest.push(mistake);
         continue;

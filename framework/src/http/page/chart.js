@@ -21,10 +21,12 @@ export class Chart {
   #details = h('details', h('summary', t('as_table')), this.#caption, h('div.scroll'));
   #title = h('h2');
   #take = h('p.take');
+  /** @type {Spec | null} */
   #spec = null;
   #width = 0;
   #name;
 
+  /** @param {string} name */
   constructor(name) {
     this.#name = name;
     const plot = h('div.plot', this.#svg);
@@ -33,6 +35,7 @@ export class Chart {
     const caption = h('figcaption', this.#title, this.#legend);
     this.element = h('figure.chart.card', { 'data-test': `chart-${name}` }, caption, plot, this.#marks, this.#details, this.#take);
     on(this.#details, 'toggle', () => this.#fillTable());
+    /** @type {(kind: string) => HTMLButtonElement} */
     const take = (kind) => button({ 'data-test': `${kind}-${name}` }, kind.toUpperCase(), () => this.#save(kind));
     this.#take.append(t('take'), ...['csv', 'png', 'svg'].map(take));
     new ResizeObserver(() => {
@@ -40,12 +43,9 @@ export class Chart {
     }).observe(plot);
   }
 
-  // Shows `spec`: {title, from, to, ticks, axisText, label, marks, least, free, keys, courses, bars, items}.
-  //   keys:    [{name, text}] what the colours mean; `name` is a class
-  //   courses: [{name, times, mean, min, max, filled}]
-  //   bars:    [{start, end, columns: [[{name, value, guess}]], before: [value], uncertain}]; negative values hang below
-  //            zero, guesses are hatched
-  //   items:   [{at, title, cells}] what pointer and table show, in order of time; heads: their titles
+  // `items` is what pointer and table show, in order of time, and `heads` their titles. Negative values of bars hang below
+  // zero, guesses are hatched.
+  /** @param {Spec} spec */
   show(spec) {
     this.#spec = spec;
     write(this.#title, spec.title);
@@ -60,7 +60,9 @@ export class Chart {
   }
 
   // Saves all series, or the picture.
+  /** @param {string} kind */
   async #save(kind) {
+    if (!this.#spec) return;
     const { title, from } = this.#spec;
     const { year, month, day } = parts(from);
     const name = [title, year, ...[month, day].map((part) => String(part).padStart(2, '0'))].join('-');
@@ -72,8 +74,9 @@ export class Chart {
   }
 
   #draw() {
+    if (!this.#spec) return;
     const { from, to, ticks, axisText, least, free, keys, courses = [], bars = [] } = this.#spec;
-    const width = this.#svg.parentElement.clientWidth;
+    const width = this.#svg.parentElement?.clientWidth ?? 0;
     this.#width = width;
     this.#tooltip.hide();
     if (!width) return;
@@ -87,11 +90,14 @@ export class Chart {
       ...bars.flatMap(({ columns, before }) => [...columns.flatMap(stack).map(({ to }) => to), ...before]),
     ];
     const axis = scale(extent(values, least, free), height / (56 * grown));
+    /** @type {(value: number) => number} */
     const y = (value) => top + ((axis.high - value) / (axis.high - axis.low)) * (height - top - bottom);
     const texts = axis.marks.map((mark) => s('text', { y: y(mark) + 4 * grown, 'text-anchor': 'end' }, axisText(mark)));
     this.#svg.replaceChildren(...texts);
     const left = Math.max(LEAST_LEFT, 10 + Math.max(...texts.map((text) => text.getComputedTextLength())));
+    /** @type {(at: number) => number} */
     const x = (at) => left + ((at - from) / (to - from)) * (width - left - RIGHT);
+    /** @type {SVGElement[]} */
     const nodes = axis.marks.map((mark) => {
       const kind = Math.abs(mark) < 1e-9 ? 'zero' : 'grid';
       return s(`line.${kind}`, { x1: left, x2: width - RIGHT, y1: y(mark), y2: y(mark) });
@@ -119,9 +125,10 @@ export class Chart {
     if (!this.#spec) return;
     const { heads, items, label, unit } = this.#spec;
     // Shown rounded, and copied with all digits.
+    /** @type {(text: string, value: unknown) => Child} */
     const cellOf = (text, value) => (typeof value === 'number' ? h('span', { 'data-exact': full(value, unit) }, text) : text);
     const rows = (this.#details.open ? items : []).map(({ title, cells, values }) => [title, ...cells.map((cell, i) => cellOf(cell, values?.[i]))]);
     write(this.#caption, label);
-    this.#details.lastChild.replaceChildren(table([t('time'), ...heads], rows, label));
+    this.#details.lastElementChild?.replaceChildren(table([t('time'), ...heads], rows, label));
   }
 }

@@ -4,17 +4,31 @@ import { button, elements, h, on, say, set, show, write } from './dom.js';
 import { field } from './field.js';
 import { exact } from './format.js';
 import { house, nameOf } from './live.js';
-import { sumOf } from './model.js';
+import { sumOf, valueOf } from './model.js';
 import { known, t } from './text.js';
 import { keepToken, send as post, token as kept } from './token.js';
 
+/**
+ * A command with the values that were given.
+ * @typedef {{section: string, name: string, short: string, title: string, values: Record<string, unknown>, told: string[]}} Call
+ */
+
+/** @type {ReturnType<typeof build>} */
 let dialog;
+/** @type {HTMLElement} */
 let toast;
-let asked; // the command that the dialog is about
+/** @type {Call | null} */
+let asked = null; // what the dialog is about
 let fading = 0;
 
+/** @param {HTMLElement} message */
 export function start(message) {
   toast = message;
+  dialog = build();
+  document.body.append(dialog.element);
+}
+
+function build() {
   const title = h('h2', { id: 'dialog-title' }, t('confirm_title'));
   const text = h('p', { 'data-test': 'dialog-text' });
   const problem = h('p.problem', { role: 'alert', hidden: true });
@@ -30,17 +44,17 @@ export function start(message) {
     event.preventDefault();
     send();
   });
-  dialog = { element, text, problem, token, entry, yes, no };
-  document.body.append(element);
+  return { element, text, problem, token, entry, yes, no };
 }
 
 // Returns the form of a command, as shown by `/cmds?details`.
+/** @type {(section: string, command: any) => HTMLFormElement} */
 export function form(section, command) {
   const { Name: name, Args: args, About: about } = command;
   const short = name.slice(section.length + 1);
   const shown = house.sections.get(section)?.readings[command.ShownBy];
-  const current = Object.keys(args).length === 1 ? (shown?.value ?? shown) : null;
-  const fields = Object.entries(args).map(([arg, kind]) => {
+  const current = Object.keys(args).length === 1 ? valueOf(shown) : null;
+  const fields = Object.entries(/** @type {Record<string, string>} */ (args)).map(([arg, kind]) => {
     const details = command.ArgsDetails[arg];
     const unit = details.unit ? ` (${details.unit})` : '';
     const label = known(`arg_${short}_${arg}`) ?? (details.about ? details.about + unit : known(`arg_${arg}`)) ?? arg;
@@ -68,17 +82,19 @@ export function form(section, command) {
 }
 
 // Returns the effect of a command in words.
+/** @type {(call: Call) => string} */
 function explained({ section, short, title, values, told }) {
   const source = nameOf(section);
   const counter = house.subjects.find((subject) => subject.section === section && subject.imports);
-  const count = counter && sumOf(counter.imports, house.sections.get(section).readings);
-  const from = typeof count === 'number' ? exact(count, counter.unit) : t('unknown_value');
+  const count = counter && sumOf(counter.imports, house.sections.get(section)?.readings);
+  const from = counter && typeof count === 'number' ? exact(count, counter.unit) : t('unknown_value');
   const about = `about_${short}`;
   if (known(about)) return t(about, { source, now: from, value: exact(values.value ?? 0, 'kWh') });
   const withArgs = told.length ? ` ${t('about_with', { args: told.join(', ') })}` : '';
   return t('about_any', { command: title, source }) + withArgs;
 }
 
+/** @param {Call} command */
 function question(command) {
   asked = command;
   write(dialog.text, explained(command));
@@ -90,6 +106,7 @@ function question(command) {
   dialog.no.focus();
 }
 
+/** @param {boolean} begun */
 function work(begun) {
   dialog.yes.disabled = begun;
   write(dialog.yes, t(begun ? 'working' : 'confirm'));
@@ -97,6 +114,7 @@ function work(begun) {
 
 async function send() {
   const command = asked;
+  if (!command) return;
   const token = dialog.token.value.trim() || kept();
   work(true);
   const { name, values } = command;
@@ -125,6 +143,7 @@ async function send() {
 }
 
 // Shows a message for a moment.
+/** @type {(kind: string, text: string) => void} */
 export function tell(kind, text) {
   clearTimeout(fading);
   say(set(toast, { 'data-kind': kind }), text);

@@ -5,8 +5,12 @@ import { reasonOf } from './reasons.js';
 import { t } from './text.js';
 
 // Mistakes of a configuration: line and reason of each.
+/** @typedef {{file?: string, line?: number, message: string, hint?: string}} Mistake */
+/** @type {(mistakes?: Mistake[]) => HTMLElement} */
 export function mistakesOf(mistakes = []) {
+  /** @type {(mistake: Mistake) => string} */
   const place = ({ file, line }) => [file, line && t('line', { line })].filter(Boolean).join(', ');
+  /** @type {(mistake: Mistake) => HTMLElement} */
   const item = (mistake) => {
     const at = place(mistake);
     return h('li', at ? h('strong', `${at}: `) : null, reasonOf({ code: mistake.code, message: [mistake.message, mistake.hint].filter(Boolean).join('. ') }));
@@ -15,6 +19,7 @@ export function mistakesOf(mistakes = []) {
 }
 
 // What an answer that is not OK says.
+/** @type {(answer: {json: any, reason?: string, status: number}) => HTMLElement[]} */
 export const failureOf = ({ json, reason, status }) => {
   if (json.mistakes?.length) return [h('strong', t('not_saved_wrong')), mistakesOf(json.mistakes)];
   if (!reason) return [h('strong', t('did_not_work')), t(status ? 'unknown_reason' : 'unreachable')];

@@ -5,6 +5,7 @@ import { exact, number, separators } from './format.js';
 import { t } from './text.js';
 
 // Parses a number as people type it, with the locale's marks, or as programs write it. `null` if it is not valid.
+/** @type {(text: string) => number | null} */
 export function parsed(text) {
   const plain = text.trim().replace(/[\s'’\u202f\u00a0]/g, '');
   const marks = plain.match(/[.,]/g) ?? [];
@@ -18,8 +19,10 @@ export function parsed(text) {
 }
 
 // Returns what is wrong with a number, or `null`.
+/** @type {(value: number | null, argument: Argument, limits: string) => string | null} */
 function problemOf(value, { kind, min, max, step }, limits) {
-  const example = [kind === 'int' ? 3 : 13756.57, min, max].find((one) => one >= (min ?? one) && one <= (max ?? one));
+  const usual = kind === 'int' ? 3 : 13756.57;
+  const example = [usual, min, max].find((one) => one != null && one >= (min ?? one) && one <= (max ?? one));
   if (value === null) return t(kind === 'int' ? 'bad_whole' : 'bad_number', { example: number(example ?? 0, 9, 0) });
   if (kind === 'int' && !Number.isInteger(value)) return t('bad_whole', { example: number(example ?? 0, 9, 0) });
   const steps = (value - (min ?? 0)) / (step ?? 1);
@@ -28,6 +31,7 @@ function problemOf(value, { kind, min, max, step }, limits) {
 }
 
 // Returns the limits of a number in words.
+/** @type {(argument: Argument) => string} */
 function limitsOf({ min, max, step, unit }) {
   const [from, to] = [min, max].map((limit) => exact(limit, unit ?? ''));
   const range =
@@ -42,18 +46,23 @@ function limitsOf({ min, max, step, unit }) {
 }
 
 // Returns the field of an argument; `spec` is the argument in /cmds, with its label and the state that it changes.
+/** @typedef {ReturnType<typeof field>} Field */
+/** @param {string} id @param {Argument} spec */
 export function field(id, spec) {
   const { arg, kind, label, choices, optional, default: usual, unit, current, secret, help, must } = spec;
   const start = usual ?? current ?? null;
   const isNumber = kind === 'float' || kind === 'int';
   const isBox = kind === 'bool' && !(optional && usual == null);
   // What is chosen in place of typed: value and text of each.
-  const chosen = choices?.map((choice) => (Array.isArray(choice) ? choice : [choice, choice])) ?? [[true, t('yes')], [false, t('no')]];
+  /** @type {[any, string][]} */
+  const chosen = choices?.map((choice) => (Array.isArray(choice) ? choice : [choice, String(choice)])) ?? [[true, t('yes')], [false, t('no')]];
   const attributes = { id, 'data-test': id, 'aria-describedby': `${id}-about ${id}-problem` };
+  /** @type {HTMLInputElement | HTMLSelectElement} */
   let input;
+  const check = h('input', { type: 'checkbox', ...attributes });
   if (isBox) {
-    input = h('input', { type: 'checkbox', ...attributes });
-    input.checked = [true, 1, 'on', 'true', '1'].includes(start);
+    input = check;
+    check.checked = [true, 1, 'on', 'true', '1'].includes(/** @type {any} */ (start));
   } else if (kind === 'bool' || choices) {
     const options = chosen.map(([value, text]) => h('option', { value }, text));
     const none = must ? null : h('option', { value: '' }, optional ? '–' : t('choose'));
@@ -62,9 +71,9 @@ export function field(id, spec) {
   } else {
     // As text, so that a decimal comma works in every browser. Some keyboards for numbers have no minus.
     input = h('input', { type: secret ? 'password' : 'text', autocomplete: 'off', dir: 'auto', ...attributes });
-    if (isNumber && spec.min >= 0) set(input, { inputmode: kind === 'int' ? 'numeric' : 'decimal' });
+    if (isNumber && (spec.min ?? -1) >= 0) set(input, { inputmode: kind === 'int' ? 'numeric' : 'decimal' });
     // A port is a number without a thousand.
-    if (start !== null) input.value = typeof start === 'number' && !spec.plain ? number(start, 9, 0).replace('−', '-') : start;
+    if (start !== null) input.value = typeof start === 'number' && !spec.plain ? number(start, 9, 0).replace('−', '-') : String(start);
   }
   const limits = isNumber && !spec.plain ? limitsOf(spec) : '';
   const about = h('small', { id: `${id}-about` }, [help, limits, optional ? t('optional') : ''].filter(Boolean).join(', '));
@@ -72,7 +81,7 @@ export function field(id, spec) {
   const isEmpty = () => !isBox && input.value.trim() === '' && (kind !== 'str' || choices || optional);
   // `undefined` if it is left out; `null` if it is not a number.
   const value = () => {
-    if (isBox) return input.checked;
+    if (isBox) return check.checked;
     if (isEmpty()) return undefined;
     if (isNumber) return parsed(input.value);
     return kind === 'bool' ? input.value === 'true' : input.value;
@@ -80,7 +89,7 @@ export function field(id, spec) {
   const wrong = () => {
     const given = value();
     if (given === undefined && optional) return null;
-    if (isNumber) return problemOf(given ?? null, spec, limits);
+    if (isNumber) return problemOf(typeof given === 'number' ? given : null, spec, limits);
     return given === undefined || given === '' ? t(choices ? 'choose' : 'bad_text') : null;
   };
   return {
@@ -96,6 +105,7 @@ export function field(id, spec) {
       return !text;
     },
     // Shows what the program says about it.
+    /** @param {string} text */
     fail(text) {
       say(problem, text);
       set(input, { 'aria-invalid': 'true' });

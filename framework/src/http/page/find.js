@@ -12,6 +12,7 @@ import { fileOf, withKeys } from './toml.js';
 const FIRST = 6;
 
 // Makers by the letters that begin a meter's identification (as assigned by the FLAG Association).
+/** @type {Record<string, string>} */
 const MAKERS = {
   ACE: 'Itron', APA: 'Apator', DZG: 'DZG', EBZ: 'eBZ', EFR: 'EFR', ELS: 'Elster', ELV: 'Elvaco', EMH: 'EMH metering',
   ESY: 'EasyMeter', FML: 'Siconia', HAG: 'Hager', HLY: 'Holley', ISK: 'Iskraemeco', ITR: 'Itron', KAM: 'Kamstrup',
@@ -19,16 +20,18 @@ const MAKERS = {
 };
 
 // Reads server-sent events, and calls `handler` with name and data of each.
+/** @type {(response: Response, handler: (name: string, data: any) => void) => Promise<void>} */
 async function listen(response, handler) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  if (!reader) return;
   let text = '';
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
     const blocks = (text + value.replaceAll('\r', '')).split('\n\n');
-    text = blocks.pop();
+    text = blocks.pop() ?? '';
     for (const block of blocks) {
-      const fields = block.split('\n').map((line) => /^(\w+): ?(.*)$/.exec(line)).filter(Boolean);
+      const fields = block.split('\n').flatMap((line) => [/^(\w+): ?(.*)$/.exec(line) ?? []]);
       const name = fields.find(([, field]) => field === 'event')?.[2];
       const data = fields.filter(([, field]) => field === 'data').map(([, , rest]) => rest);
       if (name) handler(name, JSON.parse(data.join('\n') || '{}'));
@@ -36,15 +39,41 @@ async function listen(response, handler) {
   }
 }
 
+/** @typedef {{name: string, value: string, unit?: string}} FoundReading */
+/**
+ * A meter that was found.
+ * @typedef {object} Found
+ * @property {string} name
+ * @property {() => string} toml
+ * @property {boolean} isSaved
+ * @property {HTMLElement} [button]
+ * @property {(begun: boolean) => void} work
+ * @property {(answer: Answered) => void} done
+ */
+
+// A search that the program refuses.
+class Refusal extends Error {
+  /** @param {{json: any, reason?: string, status: number}} answer */
+  constructor(answer) {
+    super('refused');
+    this.answer = answer;
+  }
+}
+
 export class Finder {
   #save;
+  /** @type {AbortController | null} */
   #search = null; // the running search
-  #rows = new Map(); // port → row
+  /** @type {Map<string, Row>} */
+  #rows = new Map(); // of each port
+  /** @type {Found[]} */
   #found = [];
+  /** @type {Setup['ports']} */
   #ports = [];
   #done = 0;
   #parts;
 
+  /** @param {(found: {file: string, toml: string}[]) => Promise<Answered[]>} save */
   constructor(save) {
     this.#save = save;
     const start = button({ 'data-test': 'find', class: 'primary' }, t('find'), () => this.start());
@@ -71,6 +100,7 @@ export class Finder {
   }
 
   // Takes the ports of the machine.
+  /** @param {Setup['ports']} ports */
   update(ports) {
     this.#ports = ports;
     const told = ports.map(({ name, device, port, used_by: user }) => {
@@ -108,7 +138,7 @@ export class Finder {
       });
       if (!response.ok) {
         const json = await response.json();
-        throw Object.assign(new Error('refused'), { answer: { json, reason: json.error?.message, status: response.status } });
+        throw new Refusal({ json, reason: json.error?.message, status: response.status });
       }
       await listen(response, (name, data) => {
         if (name === 'end') isWhole = true;
@@ -122,7 +152,8 @@ export class Finder {
         write(status, t('find_stopped'));
       } else {
         write(status, '');
-        failure.replaceChildren(...(error.answer ? failureOf(error.answer) : [h('strong', t('did_not_work')), h('span', error.message)]));
+        const unknown = () => [h('strong', t('did_not_work')), h('span', String(error instanceof Error ? error.message : error))];
+        failure.replaceChildren(...(error instanceof Refusal ? failureOf(error.answer) : unknown()));
         show(failure, true);
       }
     } finally {
@@ -142,15 +173,16 @@ export class Finder {
     this.#search?.abort();
   }
 
+  /** @type {(event: string, data: any) => void} */
   #take(event, data) {
     const { bar, list, status } = this.#parts;
     const { port } = data;
-    if (!this.#rows.has(port)) {
-      const row = new Row(this.#titleOf(port));
+    let row = this.#rows.get(port);
+    if (!row) {
+      row = new Row(this.#titleOf(port));
       this.#rows.set(port, row);
       list.append(row.element);
     }
-    const row = this.#rows.get(port);
     if (event === 'progress') {
       row.progress(data.text);
       set(bar, { max: data.of, value: data.done || null });
@@ -166,12 +198,14 @@ export class Finder {
     }
   }
 
+  /** @param {string} port */
   #titleOf(port) {
     const of = this.#ports.find((one) => one.port === port || one.device === port);
     return of?.name ? `${of.name} (${of.device})` : port || t('find_machine');
   }
 
   // Saves what was found, with the names that a person gave.
+  /** @param {Found[]} all */
   async #keep(all) {
     const wanted = all.filter(({ isSaved }) => !isSaved);
     for (const one of wanted) one.work(true);
@@ -182,16 +216,19 @@ export class Finder {
 
 // A port in the list, and what is found there.
 class Row {
+  /** @param {string} title */
   constructor(title) {
     this.text = h('span.what', { 'data-test': 'find-what' });
     this.body = h('div.stack');
     this.element = h('li', { 'data-state': 'running', 'data-test': 'find-row' }, h('p.head', h('strong', title), this.text), this.body);
   }
 
+  /** @param {string} text */
   progress(text) {
     write(set(this.text, { lang: 'en' }), text);
   }
 
+  /** @param {{code?: string, text: string, hint?: string}} problem */
   problem({ code, text, hint }) {
     set(this.element, { 'data-state': 'problem', 'data-test': 'find-problem' });
     explain(this.text, { code, message: text });
@@ -205,6 +242,7 @@ class Row {
     write(this.text, t('find_port_stopped'));
   }
 
+  /** @type {(data: {text: string, plugin: string, name: string, toml: string, readings: FoundReading[]}, save: (found: Found) => void) => Found} */
   found({ text, plugin, name, toml, readings }, save) {
     set(this.element, { 'data-state': 'found', 'data-test': 'find-found' });
     write(this.text, t('find_meter'));
@@ -224,7 +262,8 @@ class Row {
     on(on(label, 'input', update), 'change', update);
     on(role, 'change', update);
     const failure = h('div.error', { role: 'alert', 'data-test': 'find-save-failure', hidden: true });
-    const result = { name, toml: written, isSaved: false };
+    /** @type {Found} */
+    const result = { name, toml: written, isSaved: false, work: () => {}, done: () => {} };
     const keep = button({ class: 'primary', 'data-test': `find-save-${name}` }, t('save'), () => save(result));
     this.body.replaceChildren(
       list,
@@ -236,10 +275,12 @@ class Row {
     );
     return Object.assign(result, {
       button: keep,
+      /** @param {boolean} begun */
       work(begun) {
         keep.disabled = begun;
         write(keep, t(begun ? 'working' : 'save'));
       },
+      /** @param {Answered} answer */
       done: (answer) => {
         result.work(false);
         show(failure, !answer.ok);
@@ -252,31 +293,38 @@ class Row {
   }
 }
 
+/** @type {(chosen?: string) => HTMLOptionElement[]} */
 export const roleOptions = (chosen) => ROLES.map((role) => h('option', { value: role, selected: role === chosen }, t(`role_${role}`)));
 
 // Maker, model, protocol and connection of a meter, as far as they are known.
+/** @type {(text: string, plugin: string, readings: FoundReading[]) => [string, string][]} */
 function explained(text, plugin, readings) {
   const [, ident] = /`([^`]*)`/.exec(text) ?? [];
   const [, way] = /\(([^)]*)\)/.exec(text) ?? [];
   const [, advice] = /\): (.*)$/s.exec(text) ?? [];
   const number = readings.map(({ value }) => value).find((value) => /^\d?[A-Z]{3}\d{10}$/.test(value));
   const letters = /^\/?([A-Za-z]{3})\d/.exec(ident ?? '')?.[1] ?? /^\d?([A-Z]{3})/.exec(ident ?? number ?? '')?.[1];
-  const maker = MAKERS[letters?.toUpperCase()];
+  const maker = MAKERS[letters?.toUpperCase() ?? ''];
   const rest = (way ?? '').split(', ').filter((part) => part !== plugin);
-  return [
+  /** @type {[string, string | null | undefined][]} */
+  const facts = [
     ['maker', maker],
     ['model', ident],
     ['meter_number', number === ident ? null : number],
     ['protocol', known(`protocol_${plugin}`) ?? plugin],
     ['connection', rest.join(', ')],
     ['good_to_know', advice],
-  ].filter(([, value]) => value);
+  ];
+  return facts.flatMap(([name, value]) => (value ? [[name, value]] : []));
 }
 
 // The first readings, and the others folded.
+/** @type {(readings: FoundReading[]) => HTMLElement} */
 function readingsOf(readings) {
   if (!readings.length) return h('p.hint', t('no_readings_yet'));
+  /** @type {(reading: FoundReading) => HTMLElement} */
   const row = ({ name, value, unit }) => h('tr', h('th', { scope: 'row' }, name), h('td', [value, unit].filter(Boolean).join('\u00a0')));
+  /** @type {(all: FoundReading[], label: string) => HTMLElement} */
   const list = (all, label) => h('div.scroll', h('table.readings', { 'aria-label': label }, h('tbody', all.map(row))));
   const rest = readings.slice(FIRST);
   const more = rest.length ? h('details', h('summary', t('more_readings', { count: rest.length })), list(rest, t('more_readings', { count: rest.length }))) : null;

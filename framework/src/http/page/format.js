@@ -2,19 +2,22 @@
 
 import { locale, t } from './text.js';
 
+/** @type {Map<string, any>} */
 const formats = new Map();
 // Formats are expensive to make, so each one is kept.
+/** @type {<F>(key: string, make: () => F) => F} */
 function kept(key, make) {
   if (!formats.has(key)) formats.set(key, make());
   return formats.get(key);
 }
 
 // Formats a number with `least` to `most` decimals.
+/** @type {(value: unknown, most?: number, least?: number) => string} */
 export function number(value, most = 0, least = most) {
   if (typeof value !== 'number' || !Number.isFinite(value)) return '–';
   const options = { maximumFractionDigits: most, minimumFractionDigits: least };
   // A minus of full width, and never minus zero.
-  return kept(most * 32 + least, () => new Intl.NumberFormat(locale, options))
+  return kept(`${most}.${least}`, () => new Intl.NumberFormat(locale, options))
     .format(value)
     .replace(/^-(?=[0.,]*$)/, '')
     .replace('-', '−');
@@ -25,33 +28,52 @@ export const separators = Object.fromEntries(
   new Intl.NumberFormat(locale).formatToParts(1_234_567.5).map(({ type, value }) => [type, value]),
 );
 
+/** @type {(share: number) => string} */
 export const percent = (share) =>
   kept('percent', () => new Intl.NumberFormat(locale, { style: 'percent' })).format(share);
 
+// Formats money; a price of a unit has up to `most` decimals.
+/** @type {(value: unknown, currency: string | undefined, most?: number) => string} */
+export function money(value, currency, most = 2) {
+  if (typeof value !== 'number' || !currency) return '–';
+  /** @type {Intl.NumberFormatOptions} */
+  const options = { style: 'currency', currency, minimumFractionDigits: 2, maximumFractionDigits: most };
+  return kept(`${currency}${most}`, () => new Intl.NumberFormat(locale, options)).format(value).replace('-', '−');
+}
+
+/** @typedef {{figure: string, unit?: string}} Figure */
+
+/** @type {(figure: Figure) => string} */
 export const joined = ({ figure, unit }) => (unit ? `${figure}\u00a0${unit}` : figure);
 
 // Returns watts as a figure and its unit.
+/** @type {(value: number) => Figure} */
 export function watts(value) {
   const large = Math.abs(value) >= 9999.5;
   return { figure: number(large ? value / 1000 : value, large ? 1 : 0), unit: large ? 'kW' : 'W' };
 }
 
+/** @type {(value: number) => string} */
 export const power = (value) => joined(watts(value));
 
 // Formats an amount of energy or volume, with about three digits.
+/** @type {(value: number, unit: string) => string} */
 export function amount(value, unit) {
   const decimals = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return joined({ figure: number(value, decimals), unit });
 }
 
 // Marks an amount that is a guess.
+/** @type {(text: string, isGuess: boolean | undefined) => string} */
 export const guessed = (text, isGuess) => (isGuess ? `≈\u00a0${text}` : text);
 
 // Formats a value of any unit with all its digits.
+/** @type {(value: unknown, unit?: string) => string} */
 export const exact = (value, unit) =>
   joined({ figure: typeof value === 'number' ? number(value, 9, 0) : String(value), unit });
 
 // Rounds a value of any unit for a card.
+/** @type {(value: unknown, unit?: string) => Figure} */
 export function rounded(value, unit) {
   if (typeof value !== 'number') return { figure: String(value), unit };
   if (unit === 'W') return watts(value);
@@ -60,8 +82,10 @@ export function rounded(value, unit) {
 }
 
 // Time zone of the machine once it is known; the browser's until then.
+/** @type {string | undefined} */
 let zone;
 
+/** @type {(name: string) => void} */
 export function setZone(name) {
   try {
     new Intl.DateTimeFormat('en', { timeZone: name });
@@ -73,19 +97,26 @@ export function setZone(name) {
 
 export const zoneName = () => zone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone;
 
+/** @type {(options: Intl.DateTimeFormatOptions, timeZone?: string, tag?: string) => Intl.DateTimeFormat} */
 export function formatter(options, timeZone = zone, tag = locale) {
   const key = JSON.stringify([options, timeZone, tag]);
   return kept(key, () => new Intl.DateTimeFormat(tag, { ...options, timeZone }));
 }
 
+/** @type {Intl.DateTimeFormatOptions} */
 const DAY = { day: 'numeric', month: 'short' };
+/** @type {Intl.DateTimeFormatOptions} */
 export const DATE = { ...DAY, year: 'numeric' };
 
+/** @type {(ms: number) => string} */
 export const time = (ms) => formatter({ timeStyle: 'short' }).format(ms);
 
 // Returns the local calendar's parts of a moment as numbers.
+/** @type {(ms: number) => Record<string, number>} */
 export function parts(ms) {
+  /** @type {Intl.DateTimeFormatOptions} */
   const digits = { year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric' };
+  /** @type {Intl.DateTimeFormatOptions} */
   const options = { ...digits, second: 'numeric', hourCycle: 'h23' };
   const found = formatter(options, zone, 'en-u-ca-iso8601-nu-latn').formatToParts(ms);
   return Object.fromEntries(found.map(({ type, value }) => [type, Number(value)]));
@@ -101,6 +132,7 @@ export function offset(ms) {
 }
 
 // Formats a moment: the time of today, else with the date.
+/** @type {(ms: number, now: number) => string} */
 export function moment(ms, now) {
   const [then, today] = [parts(ms), parts(now)];
   const [year, day] = [then.year === today.year, then.month === today.month && then.day === today.day];
@@ -108,9 +140,11 @@ export function moment(ms, now) {
 }
 
 const relative = new Intl.RelativeTimeFormat(locale, { style: 'narrow', numeric: 'always' });
-const spans = Object.entries({ second: 1, minute: 60, hour: 3600, day: 86400 });
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
+const spans = /** @type {any} */ (Object.entries({ second: 1, minute: 60, hour: 3600, day: 86400 }));
 
 // Formats the time since a moment.
+/** @type {(ms: number | null | undefined, now: number) => string} */
 export function age(ms, now) {
   if (!ms) return t('never');
   const seconds = Math.max(0, (now - ms) / 1000);

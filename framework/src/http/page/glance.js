@@ -6,8 +6,8 @@ import { house, onChange, stateOf } from './live.js';
 import { mainOf, sumOf } from './model.js';
 import { t } from './text.js';
 
-const icon = document.querySelector('link[rel="icon"]');
-const brand = document.querySelector('[data-test="household"]');
+const icon = /** @type {Element} */ (document.querySelector('link[rel="icon"]'));
+const brand = /** @type {Element} */ (document.querySelector('[data-test="household"]'));
 const WORDS = { import: 'from_grid', export: 'into_grid', none: 'balanced' };
 
 let view = '';
@@ -18,6 +18,7 @@ export function start() {
 }
 
 // Takes the title of the view that is shown.
+/** @param {string} text */
 export function entitle(text) {
   view = text;
   update();
@@ -33,6 +34,7 @@ function update() {
   set(icon, { href: `page/icon${flow ? `-${flow}` : ''}.svg` });
 }
 
+/** @type {(main: Subject | null) => {flow?: keyof typeof WORDS, text?: string}} */
 function shown(main) {
   const section = main && house.sections.get(main.section);
   if (!section || !main.power) return {};

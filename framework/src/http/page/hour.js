@@ -25,6 +25,7 @@ export class Hour {
     'data-test': 'spark',
   });
 
+  /** @param {Subject} subject */
   constructor(subject) {
     this.#subject = subject;
     this.element = h('figure.spark', { hidden: true }, this.#svg, this.#details);
@@ -38,11 +39,13 @@ export class Hour {
     this.update(this.#live, true);
   }
 
+  /** @type {(at: number, value: number) => void} */
   add(at, value) {
     if (at !== this.#at) this.#last.add(at, value);
     this.#at = at;
   }
 
+  /** @type {(live: boolean, force?: boolean) => void} */
   update(live, force = false) {
     this.#live = live;
     set(this.element, { 'data-stale': String(!live) });
@@ -55,14 +58,17 @@ export class Hour {
     const values = points.map(({ value }) => value);
     const [least, most] = extent(values, 100);
     const end = now();
+    /** @type {(at: number) => number} */
     const x = (at) => WIDTH * (1 - (end - at) / 3_600_000);
+    /** @type {(value: number) => number} */
     const y = (value) => HEIGHT - 4 - ((value - least) / (most - least)) * (HEIGHT - 8);
     const times = points.map(({ at }) => at);
+    /** @type {(i: number) => [number, number]} */
     const point = (i) => [Math.min(WIDTH, x(times[i] + 30_000)), y(values[i])];
     const lines = runs(times, values).map((run) => run.map(point));
     const zero = s('line.grid', { x1: 0, x2: WIDTH, y1: y(0), y2: y(0) });
     this.#svg.replaceChildren(zero, ...areas(lines, y(0), WIDTH, HEIGHT, 'spark'));
-    const [min, max, newest] = [Math.min(...values), Math.max(...values), values.at(-1)].map(power);
+    const [min, max, newest] = [Math.min(...values), Math.max(...values), values.at(-1) ?? 0].map(power);
     set(this.#svg, { 'aria-label': t('last_hour_label', { min, max, now: newest }) });
     write(this.#range, t('last_hour_range', { min, max }));
     this.#fillTable();
@@ -72,6 +78,6 @@ export class Hour {
   #fillTable() {
     const points = this.#details.open ? this.#last.points() : [];
     const rows = points.reverse().map(({ at, value }) => [time(at), power(value)]);
-    this.#details.lastChild.replaceChildren(table([t('time'), t('power')], rows, t('last_hour')));
+    this.#details.lastElementChild?.replaceChildren(table([t('time'), t('power')], rows, t('last_hour')));
   }
 }

@@ -1,6 +1,7 @@
 // Language of the page: the browser's, or English. Only its file is loaded, at the same time as everything else.
 
 const LANGUAGES = ['de', 'en', 'fr', 'nl'];
+/** @type {(tag: string) => string} */
 const languageOf = (tag) => tag.split('-')[0].toLowerCase();
 
 // The browser's own locale, because de-AT formats numbers differently than de-DE.

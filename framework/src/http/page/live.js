@@ -4,7 +4,7 @@
 // batch of each section is kept.
 
 import { setZone } from './format.js';
-import { arranged, labelOf, subjectsOf } from './model.js';
+import { arranged, labelOf, subjectsOf, valueOf } from './model.js';
 import { t } from './text.js';
 
 const LOOK_EVERY = 10_000;
@@ -16,8 +16,9 @@ const MOST_MEANINGS = 500;
 const BRIEF = 2500;
 const UNKNOWN = 10_000;
 
+/** @type {House} */
 export const house = {
-  sections: new Map(), // name → {readings, meanings, time, arrived, gap, heard}; `heard`: since the stream began
+  sections: new Map(),
   subjects: [],
   health: null,
   series: null, // null until known, [] where there is no history
@@ -27,21 +28,27 @@ export const house = {
   paused: false, // the tab was hidden: its numbers are old until the program has answered
 };
 
+/** @type {{change: ((names: Set<string>) => void)[], restart: (() => void)[], resume: (() => void)[]}} */
 const watchers = { change: [], restart: [], resume: [] };
 
 // Calls `handler` at most once per frame with the names of the sections that changed; never in a hidden tab.
+/** @type {(handler: (names: Set<string>) => void) => unknown} */
 export const onChange = (handler) => watchers.change.push(handler);
 // Calls `handler` when the program has started, for the first time or again.
+/** @type {(handler: () => void) => unknown} */
 export const onRestart = (handler) => watchers.restart.push(handler);
 // Calls `handler` when the event stream goes on after a pause: batches were missed.
+/** @type {(handler: () => void) => unknown} */
 export const onResume = (handler) => watchers.resume.push(handler);
 
 let skew = 0;
 // The program's time, as a tablet's clock may be wrong.
 export const now = () => Date.now() + skew;
 
+/** @type {Set<string>} */
 const changed = new Set();
 let frame = 0;
+/** @type {(name: string) => void} */
 function mark(name) {
   changed.add(name);
   if (!frame && !document.hidden) frame = requestAnimationFrame(tell);
@@ -55,6 +62,7 @@ function tell() {
 }
 
 // Returns the answer of a path, whatever its status; throws if there is none.
+/** @type {(path: string, signal?: AbortSignal) => Promise<{ok: boolean, status: number, json: any}>} */
 export async function ask(path, signal = AbortSignal.timeout(PATIENCE)) {
   const response = await fetch(path, { signal });
   // The session has ended: the address shows the login now.
@@ -65,15 +73,17 @@ export async function ask(path, signal = AbortSignal.timeout(PATIENCE)) {
   return { ok: response.ok, status: response.status, json: await response.json() };
 }
 
+/** @type {(name: string, readings: Readings, heard: boolean) => void} */
 function take(name, readings, heard) {
   const before = house.sections.get(name);
-  const time = Date.parse(readings.timestampUTC);
+  const time = Date.parse(String(readings.timestampUTC));
   // An answer has the newest batch, which may be old.
   const arrived = performance.now() - (heard ? 0 : Math.max(0, now() - time));
-  const entry = before ?? { gap: 0, heard: false, meanings: {}, shape: '' };
+  /** @type {Section} */
+  const entry = before ?? { gap: 0, heard: false, meanings: {}, shape: '', readings, time, arrived };
   const pause = arrived - entry.arrived;
   if (heard && entry.heard) entry.gap = entry.gap ? 0.7 * entry.gap + 0.3 * pause : pause;
-  const shape = JSON.stringify(Object.entries(readings).map(([key, reading]) => [key, reading?.unit]));
+  const shape = JSON.stringify(Object.entries(readings).map(([key, reading]) => [key, unitOf(reading)]));
   const same = shape === entry.shape;
   Object.assign(entry, { readings, shape, time, arrived, heard: heard || entry.heard });
   house.sections.set(name, entry);
@@ -99,41 +109,51 @@ export function sort() {
 }
 
 // Label and role of a source, as a person wrote them.
+/** @type {(section: string) => {label?: string, role?: Role}} */
 export function saidOf(section) {
   const { label, role } = house.health?.sources[section] ?? {};
   return { label, role };
 }
 
 // The readings of a section: `[name, reading]`, as in /data.
+/** @type {(section: {readings: Readings}) => [string, Reading][]} */
 export const readingsOf = ({ readings }) =>
   Object.entries(readings).filter(([key]) => key !== 'timestampUTC' && key !== 'stale');
 
+/** @type {(reading: Reading) => string | undefined} */
+const unitOf = (reading) => (reading !== null && typeof reading === 'object' ? reading.unit : undefined);
+
 // A reading whose unit changed means something else.
-const isDescribed = ({ meanings }, key, reading) => key in meanings && meanings[key].own === reading?.unit;
+/** @type {(section: Section, key: string, reading: Reading) => boolean} */
+const isDescribed = ({ meanings }, key, reading) => key in meanings && meanings[key].own === unitOf(reading);
 
-const isNumber = (reading) => typeof reading === 'number' || typeof reading?.value === 'number';
+/** @type {(reading: Reading) => boolean} */
+const isNumber = (reading) => typeof valueOf(reading) === 'number';
 
+/** @type {(section: Section) => Entry[]} */
 const numbersOf = (section) =>
   readingsOf(section)
     .filter(([key, reading]) => isNumber(reading) && key in section.meanings)
     .map(([name]) => ({ name, meaning: section.meanings[name] }));
 
+/** @type {Promise<void> | null} */
 let describing = null;
 // Requests the meanings of all readings; concurrent calls share one request.
 function readMeanings() {
   describing ??= describe().finally(() => (describing = null));
 }
 
+const NO_ANSWER = { ok: false, json: null };
+
 async function describe() {
-  const { ok, json } = await ask('readings').catch(() => ({}));
+  const { ok, json } = await ask('readings').catch(() => NO_ANSWER);
   if (!ok) return;
-  for (const [name, meanings] of Object.entries(json)) {
+  for (const [name, meanings] of Object.entries(/** @type {Record<string, Record<string, Meaning>>} */ (json))) {
     const section = house.sections.get(name);
     if (!section) continue;
     // Some meters send two lists of readings in turn, so meanings of the other list are kept.
     const known = Object.keys(section.meanings).length < MOST_MEANINGS ? section.meanings : {};
-    const own = (key) => section.readings[key]?.unit;
-    for (const key of Object.keys(meanings)) known[key] = { ...meanings[key], own: own(key) };
+    for (const key of Object.keys(meanings)) known[key] = { ...meanings[key], own: unitOf(section.readings[key]) };
     section.meanings = known;
   }
   sort();
@@ -147,7 +167,8 @@ async function readData() {
   house.paused = false;
   for (const [name, readings] of Object.entries(json)) {
     // A batch that came as an event meanwhile is newer.
-    if (!(house.sections.get(name)?.heard && house.sections.get(name).arrived > heard)) take(name, readings, false);
+    const known = house.sections.get(name);
+    if (!(known?.heard && known.arrived > heard)) take(name, readings, false);
   }
   await describing;
 }
@@ -161,7 +182,11 @@ export async function look() {
   try {
     const { json } = await ask('health?code=200');
     const again = house.health?.started !== json.started;
-    const shapeOf = (health) => JSON.stringify(Object.entries(health?.sources ?? {}).map(([name, { plugin, label, role }]) => [name, plugin, label, role]));
+    /** @type {(health: Health | null) => string} */
+    const shapeOf = (health) => {
+      const entries = Object.entries(health?.sources ?? {});
+      return JSON.stringify(entries.map(([name, { plugin, label, role }]) => [name, plugin, label, role]));
+    };
     const order = shapeOf(json) !== shapeOf(house.health);
     house.health = json;
     house.offlineSince = null;
@@ -204,23 +229,24 @@ export async function readSeries() {
 
 // The time zone of the machine comes with any consumption.
 async function readZone() {
-  const counter = house.series.find((series) => series.counter);
+  const counter = house.series?.find((series) => series.counter);
   if (!counter) return;
   const path = [counter.section, counter.name].map(encodeURIComponent).join('/');
-  const { ok, json } = await ask(`history/${path}?from=-1h&per=day`).catch(() => ({}));
+  const { ok, json } = await ask(`history/${path}?from=-1h&per=day`).catch(() => NO_ANSWER);
   if (ok) setZone(json.zone);
 }
 
 async function readCommands() {
   try {
     const { json } = await ask('cmds?details');
-    house.commands = json.Commands.map(({ Command }) => Command);
+    house.commands = json.Commands.map((/** @type {{Command: unknown}} */ { Command }) => Command);
   } catch {
     house.commands = [];
   }
 }
 
-let stream;
+/** @type {EventSource | null} */
+let stream = null;
 let opened = false;
 let pause = 0;
 let retry = 0;
@@ -257,17 +283,20 @@ function connect() {
 }
 
 // Returns the name of a source for people.
+/** @type {(section: string) => string} */
 export function nameOf(section) {
   const kind = house.subjects.find((subject) => subject.section === section)?.kind ?? 'other';
   return labelOf({ section, key: section, kind, ...saidOf(section) });
 }
 
-// Returns the fault that a status has now, `{code, message}`: one before the last success is over.
+// Returns the fault that a status has now: one before the last success is over.
+/** @type {(status: Status) => Fault | null} */
 export function faultOf({ last_error: error, last_success: success }) {
-  return error && !(Date.parse(error.at) < Date.parse(success)) ? error : null;
+  return error && !(Date.parse(error.at) < Date.parse(success ?? '')) ? error : null;
 }
 
 // State of a source for people: `live`, or the time and the reason. It is `unknown` while the program cannot be asked.
+/** @type {(name: string) => {live: boolean, state: string, since: number | null, reason: string | null}} */
 export function stateOf(name) {
   const status = house.health?.sources[name];
   const section = house.sections.get(name);
@@ -280,6 +309,7 @@ export function stateOf(name) {
 }
 
 // Returns the age of a live number in milliseconds once it is older than usual, else `null`.
+/** @type {(name: string) => number | null} */
 export function ageOf(name) {
   const section = house.sections.get(name);
   if (!section || !stateOf(name).live) return null;
@@ -289,9 +319,13 @@ export function ageOf(name) {
 
 // Polls /health early if a source is silent for longer than usual: only the program knows whether that is a fault.
 function listenForSilence() {
-  const ages = [...house.sections.keys()].map((name) => [name, ageOf(name)]).filter(([, age]) => age !== null);
-  for (const [name] of ages) mark(name);
-  const recent = ([name, age]) => house.sections.get(name).heard && age < 60_000;
+  const ages = [...house.sections].flatMap(([name, { heard }]) => {
+    const age = ageOf(name);
+    return age === null ? [] : [{ name, heard, age }];
+  });
+  for (const { name } of ages) mark(name);
+  /** @type {(one: {heard: boolean, age: number}) => boolean} */
+  const recent = ({ heard, age }) => heard && age < 60_000;
   if (performance.now() - looked > 2000 && ages.some(recent)) look();
 }
 

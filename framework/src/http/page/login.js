@@ -11,6 +11,6 @@ const value = token();
 const stays = !document.querySelector('meta[http-equiv=refresh]');
 if (stays && value && sessionStorage.getItem(TRIED) !== value) {
   sessionStorage.setItem(TRIED, value);
-  document.getElementById('token').value = value;
-  document.querySelector('form').requestSubmit();
+  /** @type {HTMLInputElement} */ (document.getElementById('token')).value = value;
+  document.querySelector('form')?.requestSubmit();
 }

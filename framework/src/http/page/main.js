@@ -12,45 +12,54 @@ import { language, t } from './text.js';
 import { takeToken } from './token.js';
 import { ALIASES, VIEWS } from './views.js';
 
-const find = (test) => document.querySelector(`[data-test="${test}"]`);
+/** @type {(selector: string) => HTMLElement} */
+const at = (selector) => /** @type {HTMLElement} */ (document.querySelector(selector));
+/** @type {(test: string) => HTMLElement} */
+const find = (test) => at(`[data-test="${test}"]`);
 
 set(document.documentElement, { lang: language });
-for (const element of document.querySelectorAll('[data-text]')) write(element, t(element.dataset.text));
+for (const element of document.querySelectorAll('[data-text]')) write(element, t(element.getAttribute('data-text') ?? ''));
 
 const alarm = h('i.alarm', { 'data-test': 'alarm', role: 'img', hidden: true });
+/** @type {(view: View) => HTMLElement} */
 const tab = ({ name, icon }) => {
   const picture = s('svg', { 'aria-hidden': 'true', viewBox: '0 0 24 24' }, s('path', { d: icon }));
   const attributes = { href: `#${name}`, 'data-test': `nav-${name}` };
   return h('a', attributes, picture, h('span', t(name)), name === 'sources' ? alarm : null);
 };
 const tabs = new Map(VIEWS.filter(({ icon }) => icon).map((view) => [view.name, tab(view)]));
-document.querySelector('nav').replaceChildren(...tabs.values());
+at('nav').replaceChildren(...tabs.values());
 
 const sections = new Map(
   VIEWS.map(({ name }) => [name, h(`section.view.${name}`, { 'data-test': `view-${name}`, hidden: true })]),
 );
-document.querySelector('main').replaceChildren(...sections.values());
+at('main').replaceChildren(...sections.values());
+/** @type {(name: string) => HTMLElement} */
+const sectionOf = (name) => /** @type {HTMLElement} */ (sections.get(name));
 
 // Modules of the views that have been started.
+/** @type {Map<string, ViewModule>} */
 const started = new Map();
 
 // Returns the module of a view, which is loaded when it is shown for the first time.
+/** @type {(view: View) => Promise<ViewModule | null>} */
 async function loaded({ name, load }) {
-  const section = sections.get(name);
+  const section = sectionOf(name);
   try {
-    const module = await load();
-    if (!started.has(name)) {
+    const module = await load?.();
+    if (module && !started.has(name)) {
       started.set(name, module);
       section.replaceChildren();
       module.start(section);
     }
-    return started.get(name);
+    return started.get(name) ?? null;
   } catch {
     section.replaceChildren(h('p.banner', { role: 'alert' }, t('unreachable')));
     return null;
   }
 }
 
+/** @type {View | undefined} */
 let shown;
 
 async function navigate() {
@@ -71,7 +80,7 @@ async function navigate() {
 for (const { name, module } of VIEWS) {
   if (!module) continue;
   started.set(name, module);
-  module.start(sections.get(name));
+  module.start(sectionOf(name));
 }
 command.start(find('toast'));
 copy.start();
@@ -81,7 +90,7 @@ if (new URLSearchParams(location.search).has('kiosk')) import('./kiosk.js');
 const [offline, demo] = [find('offline'), find('demo')];
 live.onChange(() => {
   const { offlineSince, health } = live.house;
-  say(offline, offlineSince && t('offline', { time: moment(offlineSince, live.now()) }));
+  say(offline, offlineSince === null ? null : t('offline', { time: moment(offlineSince, live.now()) }));
   show(demo, Boolean(health?.simulated));
   const problems = sources.problems();
   show(set(alarm, { 'aria-label': `${t('some_ill')} ${problems.join('; ')}` }), problems.length > 0);
@@ -95,5 +104,6 @@ const first = () => requestAnimationFrame(() => performance.mark('interactive'))
 live
   .start()
   .then(first)
+  .then(() => Promise.all(VIEWS.map(({ soon, load }) => soon && load?.().catch(() => {}))))
   .then(() => import('./install.js'))
   .then(({ install }) => install());

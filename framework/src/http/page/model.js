@@ -7,24 +7,32 @@
 import { known, t } from './text.js';
 
 // Units in which numbers are shown, as factors to the base units.
-const SHOWN = { __proto__: null, power: 1, energy: 3.6e6, voltage: 1 };
+/** @type {Record<string, number>} */
+const SHOWN = /** @type {any} */ ({ __proto__: null, power: 1, energy: 3.6e6, voltage: 1 });
 
-// Returns the subjects of a section from its numbers: `{name, meaning}`, with a meaning as in /readings.
+// Returns the subjects of a section from its numbers, with a meaning as in /readings.
+/** @type {(section: string, entries: Entry[]) => Subject[]} */
 export function subjectsOf(section, entries) {
   const live = entries.filter(({ meaning }) => meaning.live && meaning.factor);
-  const term = ({ name, meaning }) => ({ name, factor: meaning.factor / SHOWN[meaning.quantity] });
+  /** @type {(entry: Entry) => Term} */
+  const term = ({ name, meaning }) => ({ name, factor: (meaning.factor ?? 0) / SHOWN[meaning.quantity ?? ''] });
+  /** @type {(quantity: string, wanted: Partial<Meaning>) => Term | undefined} */
   const find = (quantity, wanted) => {
     const all = { quantity, medium: 'electricity', phase: null, tariff: null, ...wanted };
-    const fits = ({ meaning }) => Object.entries(all).every(([key, value]) => (meaning[key] ?? null) === value);
+    /** @type {(entry: Entry) => boolean} */
+    const fits = ({ meaning }) => Object.entries(all).every(([key, value]) => (/** @type {Record<string, unknown>} */ ({ ...meaning })[key] ?? null) === value);
     const entry = live.find(fits);
     return entry && term(entry);
   };
+  /** @type {(quantity: string, wanted: Partial<Meaning>) => Term[] | null} */
   const one = (quantity, wanted) => listed(find(quantity, wanted));
+  /** @type {(phase?: string | null) => Term[] | null} */
   const difference = (phase = null) => {
     const [drawn, fed] = ['import', 'export'].map((direction) => find('power', { direction, phase }));
     return drawn || fed ? listed(drawn, fed && { ...fed, factor: -fed.factor }) : null;
   };
   // Some meters count the tariffs only, without their total.
+  /** @type {(direction: string) => Term[] | null} */
   const counted = (direction) =>
     one('energy', { direction, kind: 'counter' }) ??
     listed(...[1, 2, 3, 4].map((tariff) => find('energy', { direction, kind: 'counter', tariff })));
@@ -34,13 +42,15 @@ export function subjectsOf(section, entries) {
     one('power', { direction: 'net' }) ??
     difference() ??
     one('power', { direction: 'absolute' }) ??
-    (phases.every(Boolean) ? phases.flat() : null);
+    (phases.every(Boolean) ? phases.flatMap((terms) => terms ?? []) : null);
   const imports = counted('import') ?? counted('absolute');
   const exports = counted('export');
+  /** @type {Subject[]} */
   const subjects = [];
+  /** @type {(kind: string, more: Partial<Subject> & {unit: string}) => void} */
   const add = (kind, more) => {
     const key = subjects.length ? `${section}/${more.main?.name ?? kind}` : section;
-    subjects.push({ key, section, kind, power: null, imports: null, exports: null, ...more });
+    subjects.push({ key, section, kind, power: null, imports: null, exports: null, first: 0, ...more });
   };
   if (power || imports || exports) {
     const voltages = ['L1', 'L2', 'L3'].map((phase) => one('voltage', { phase }));
@@ -59,35 +69,43 @@ export function subjectsOf(section, entries) {
     else if (separate && meaning.quantity === 'temperature') add('temperature', shared);
   }
   if (!subjects.length && entries.length) add('other', { main: entries[0], unit: entries[0].meaning.unit });
+  /** @type {(subject: Subject) => boolean} */
   const several = ({ kind }) => subjects.filter((other) => other.kind === kind).length > 1;
   return subjects.map((subject) => ({ ...subject, several: several(subject) }));
 }
 
+/** @type {(...terms: (Term | null | undefined)[]) => Term[] | null} */
 const listed = (...terms) => {
-  const there = terms.filter(Boolean);
+  const there = terms.flatMap((term) => term ?? []);
   return there.length ? there : null;
 };
 
 // Roles of sources, in the order in which they are shown; one without a role comes after these.
+/** @type {Role[]} */
 export const ROLES = ['grid', 'production', 'storage', 'consumer', 'submeter', 'hidden'];
 
 // Returns the subjects with what a person said about their sources, in the order of the roles, without hidden ones.
+/** @type {(subjects: Subject[], saidOf: (section: string) => {label?: string, role?: Role}) => Subject[]} */
 export function arranged(subjects, saidOf) {
-  const place = ({ role }) => (ROLES.indexOf(role) + 1 || ROLES.length);
+  /** @type {(subject: Subject) => number} */
+  const place = ({ role }) => (role ? ROLES.indexOf(role) + 1 : ROLES.length);
   return subjects
     .map((subject) => ({ ...subject, ...saidOf(subject.section) }))
     .filter(({ role }) => role !== 'hidden')
     .sort((a, b) => place(a) - place(b));
 }
 
+/** @type {(subject: Subject) => boolean} */
 const isElectric = ({ kind }) => kind === 'electricity' || kind === 'consumer';
 
 // Returns whether a subject is a consumer beside the main meter.
+/** @type {(subject: Subject) => boolean} */
 export const isConsumer = (subject) =>
   subject.role ? ['consumer', 'submeter'].includes(subject.role) && isElectric(subject) : subject.kind === 'consumer';
 
 // Returns the main subject of the page: that of the grid, else the first with power and import, else the first with
 // power.
+/** @type {(subjects: Subject[]) => Subject | null} */
 export function mainOf(subjects) {
   const ofGrid = subjects.filter((subject) => subject.role === 'grid' && isElectric(subject));
   const others = subjects.filter(({ kind, role }) => kind === 'electricity' && !role);
@@ -99,11 +117,13 @@ export function mainOf(subjects) {
 
 // Returns a name for people: that of the section for its first subject, unless it is one of several of its kind. The
 // names that the program proposes for sections say no more than the kind. A label is shown as it is.
+/** @typedef {Pick<Subject, 'section' | 'kind' | 'key'> & Partial<Subject>} Named */
+/** @type {(subject: Named) => string} */
 export function labelOf({ section, kind, main, key, several, label }) {
   const own = main && (several || key !== section);
   if (label) return own ? `${label}: ${labelOf({ section, kind, main, key, several })}` : label;
   const name = own ? main.name : section;
-  const said = own && known(name.toLowerCase());
+  const said = own ? known(name.toLowerCase()) : null;
   if (said) return said;
   const [, plugin, number = ''] = /^smartmeter_(d0|sml|s0)(_\d+)?$/.exec(name) ?? [];
   const silent = plugin === 's0' ? 'consumer' : 'electricity';
@@ -111,12 +131,15 @@ export function labelOf({ section, kind, main, key, several, label }) {
   return titled(words.replaceAll('_', ' ').trim() || name);
 }
 
+/** @type {(words: string) => string} */
 export const titled = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
 // Returns the bare value of a reading in /data.
+/** @type {(reading: Reading | undefined) => unknown} */
 export const valueOf = (reading) => (reading !== null && typeof reading === 'object' ? reading.value : reading);
 
 // Returns a sum's value in a section of /data; `null` if a part is missing.
+/** @type {(terms: Term[] | null | undefined, readings: Readings | undefined) => Value} */
 export function sumOf(terms, readings) {
   if (!terms) return null;
   let sum = 0;
@@ -128,14 +151,14 @@ export function sumOf(terms, readings) {
   return sum;
 }
 
+/** @type {(meaning: Meaning) => string | null | undefined} */
 function nameOf({ quantity, kind, direction, medium, live }) {
   const counts = kind === 'counter' || kind === 'net';
   if (quantity === 'power') {
-    if (live) return { import: 'q_power_import', export: 'q_power_export' }[direction] ?? 'q_power';
-    return { gauge: 'q_average', maximum: 'q_max' }[kind];
+    if (live) return direction === 'import' ? 'q_power_import' : direction === 'export' ? 'q_power_export' : 'q_power';
+    return kind === 'gauge' ? 'q_average' : kind === 'maximum' ? 'q_max' : null;
   }
-  if (quantity === 'energy' && live && direction)
-    return { import: 'q_import', export: 'q_export', absolute: 'q_absolute', net: 'q_net' }[direction];
+  if (quantity === 'energy' && live && direction) return `q_${direction}`;
   if (quantity === 'duration') return medium && 'q_uptime';
   const measured = counts || live || kind === 'state' || quantity === 'angle';
   if (quantity === 'energy') return counts && live ? 'q_energy' : null;
@@ -143,11 +166,12 @@ function nameOf({ quantity, kind, direction, medium, live }) {
 }
 
 // Returns the meaning in words; `null` if it adds nothing to the reading's name.
+/** @type {(meaning: Meaning | null | undefined) => string | null} */
 export function describe(meaning) {
   const key = meaning && nameOf(meaning);
   if (!key) return null;
   const { phase, tariff, kind } = meaning;
   const name = phase ? t('q_phase', { name: t(key), phase }) : t(key);
   const counts = kind === 'counter' || kind === 'net';
-  return counts && tariff < 64 ? t('q_tariff', { name, tariff }) : name;
+  return counts && tariff != null && tariff < 64 ? t('q_tariff', { name, tariff }) : name;
 }

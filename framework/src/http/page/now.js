@@ -1,3 +1,4 @@
+// @ts-nocheck
 // Now: the live numbers.
 
 import { Hour } from './hour.js';

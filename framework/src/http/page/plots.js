@@ -1,106 +1,92 @@
-// Content of the history's charts: the course, the amounts, and a sentence about them.
-//
-// All take `{subject, period, curve, imports, exports, consumers, before, compared}`: see `read` in history.js.
+// Content of the history's charts: the course of a power or of other readings, and the amounts.
 
-import { amount, guessed, joined, moment, number, percent, power, rounded } from './format.js';
-import { now } from './live.js';
-import { labelOf, titled } from './model.js';
-import { extent } from './scale.js';
+import { amount, guessed, joined, money, number, power, rounded } from './format.js';
+import { labelOf } from './model.js';
 import { t } from './text.js';
+import { countedAs, figures, has, knowsProduction, sum } from './tiles.js';
 
-const sum = (side) => side.amount.reduce((total, value) => total + (value ?? 0), 0);
+/** @typedef {import('./answers.js').Answers} Answers */
+/** @typedef {{amount: (Value | undefined)[], gap: boolean[], swap?: boolean[], partial?: boolean[]}} Side */
+/**
+ * Column of the table. `place`: the stack of its bars (0: where it came from, 1: what it was used for), `null` if it has
+ * none; `sign` is -1 where it hangs below zero.
+ * @typedef {{name: string, text: string, side: Side, place: 0 | 1 | null, sign: 1 | -1}} Shown
+ */
 
-// Returns whether a total is a guess: what was used in a gap at its beginning or end may belong to the period beside it.
-function isGuess({ amount, gap }) {
-  const known = [...amount.keys()].filter((i) => amount[i] !== null);
-  return gap[known[0]] || gap[known.at(-1)];
-}
+// Consumers that have a colour of their own; the rest of a longer list shares one.
+const COLOURS = 12;
 
-// Returns the totals as a sentence.
-export function totals({ subject, period, imports, exports, consumers, before }) {
-  const unit = subject.unit;
-  const single = subject.kind !== 'electricity' || !subject.exports;
-  const total = (side, unit) => guessed(amount(sum(side), unit), isGuess(side));
-  const said = consumers.map(({ subject, counted }) =>
-    t('used_by', { name: labelOf(subject), value: total(counted, 'kWh') }),
-  );
-  if (exports) said.unshift(t('fed', { value: total(exports, unit) }));
-  if (imports) {
-    const change = before.imports && compared(period, imports, before.imports);
-    const used = t(single ? 'used' : 'drawn', { value: total(imports, unit) });
-    said.unshift(change ? `${used} (${change})` : used);
-  }
-  const { first } = subject;
-  const begins = first > period.start && first < period.end && period.kind !== 'all';
-  return (begins ? `${titled(t('since', { time: moment(first, now()) }))}: ` : '') + said.join(', ');
-}
+/** @type {(name: string, text: string, side: Side | null | undefined, place: 0 | 1 | null, sign?: 1 | -1) => Shown[]} */
+const shownAs = (name, text, side, place, sign = 1) => (side ? [{ name, text, side, place, sign }] : []);
 
-// Returns the period before, up to the same time if this one still runs.
-function compared(period, imports, before) {
-  const running = period.contains(now());
-  let then = 0;
-  before.amount.forEach((value, i) => {
-    const [start, end] = [imports.start[i] ?? period.end, imports.end[i] ?? period.end];
-    const passed = running ? Math.max(0, Math.min(1, (now() - start) / (end - start || 1))) : 1;
-    then += (value ?? 0) * passed;
-  });
-  // A period that was not read from its beginning is not a measure, and a guess is not compared.
-  if (then < 0.005 || before.amount[0] === null || before.partial[0]) return null;
-  if (isGuess(imports) || isGuess(before)) return null;
-  const change = sum(imports) / then - 1;
-  const earlier = t(`before_${period.kind}`);
-  const words = running ? t('so_far', { before: earlier }) : earlier;
-  if (Math.abs(change) < 0.005) return t('same', { before: words });
-  return t(change < 0 ? 'less' : 'more_than', { share: percent(Math.abs(change)), before: words });
-}
-
-// Returns what pointer and table show: an item for each index that has a value.
-const listed = (count, itemOf) =>
-  Array.from({ length: count }, (_, i) => itemOf(i))
-    .filter(({ values }) => values.some((value) => value != null))
-    .map(({ format, note, ...item }) => {
-      const { values } = item;
-      const cells = values.map((value, column) => (typeof value === 'number' ? format(value, column) : ''));
-      return { ...item, cells: note === undefined ? cells : [...cells, note] };
+/**
+ * Returns what pointer and table show: an item for each index that has a value.
+ * @param {number} count
+ * @param {(i: number) => {at: number, title: string, values: (Value | undefined)[], note?: string, start?: number}} itemOf
+ * @param {(value: number, column: number, i: number) => string} format
+ * @returns {Item[]}
+ */
+const listed = (count, itemOf, format) =>
+  Array.from({ length: count }, (_, i) => ({ i, ...itemOf(i) }))
+    .filter(({ values }) => has(values))
+    .map(({ values, note, i, at, title, start }) => {
+      const cells = values.map((value, column) => (typeof value === 'number' ? format(value, column, i) : ''));
+      return { at, title, start, values, cells: note === undefined ? cells : [...cells, note] };
     });
 
-const withUnit = (text, { unit }) => (unit ? `${text} (${unit})` : text);
+/** @type {(text: string, unit: string) => string} */
+const withUnit = (text, unit) => (unit ? `${text} (${unit})` : text);
+
+/** @type {(unit: string) => (value: number) => string} */
+const formatOf = (unit) => (value) => (unit === 'W' ? power(value) : joined(rounded(value, unit)));
+/** @type {(watts: boolean) => (value: number) => string} */
+const axisOf = (watts) => (value) => number(watts ? value / 1000 : value, 3, 0);
+
+/** @type {(curve: Course) => number[]} */
+const middles = ({ time }) => {
+  const half = (time[1] - time[0]) / 2 || 0;
+  return time.map((at) => at + half);
+};
 
 // Returns the chart of the course: mean and band, and the mean of the period before.
-export function curves({ subject, period, curve, before }) {
-  const watts = subject.power;
-  const format = (value) => (watts ? power(value) : joined(rounded(value, subject.unit)));
-  const half = (curve.time[1] - curve.time[0]) / 2 || 0;
-  const middle = curve.time.map((at) => at + half);
-  const later = before.curve ? period.start - period.moved(-1).start : 0;
-  const values = curve.mean.filter((value) => value !== null);
-  const mean = values.reduce((total, value) => total + value, 0) / values.length;
-  const [least, most] = [extent(curve.min, 0, true)[0], extent(curve.max, 0, true)[1]];
-  const both = watts && (subject.exports || least < 0);
+/** @type {(answers: Answers) => Spec} */
+export function curves({ wish, curve: read, before }) {
+  const { subject, period } = wish;
+  const curve = /** @type {Course} */ (read);
+  const watts = Boolean(subject.power);
+  const unit = watts ? 'W' : subject.unit;
+  const format = formatOf(unit);
+  const middle = middles(curve);
+  const { average, least, most } = figures(curve);
+  const both = watts && (Boolean(subject.exports) || least < 0);
+  /** @type {Curve[]} */
   const courses = [{ ...curve, name: both ? 'flow' : 'import', times: middle, filled: watts }];
   const heads = [t('average'), t('least'), t('most')];
+  /** @type {(Value | undefined)[][]} */
   const columns = [curve.mean, curve.min, curve.max];
   const keys = [];
   if (watts) keys.push({ name: 'import', text: t(both ? 'from_grid' : 'power') });
   if (both) keys.push({ name: 'export', text: t('into_grid') });
-  if (before.curve) {
+  if (before.curve && before.period) {
     const { time, mean } = before.curve;
+    const later = period.start - before.period.start;
     const at = new Map(time.map((at, i) => [at + later, mean[i]]));
-    courses.push({ name: 'before', times: time.map((at) => at + half + later), mean });
-    keys.push({ name: 'before', text: t('period_before') });
-    heads.push(t('period_before'));
+    courses.push({ name: 'before', times: middles(before.curve).map((at) => at + later), mean });
+    keys.push({ name: 'before', text: earlierOf(wish) });
+    heads.push(earlierOf(wish));
     columns.push(curve.time.map((time) => at.get(time)));
   }
-  const items = listed(curve.time.length, (i) => ({
+  const itemOf = (/** @type {number} */ i) => ({
     at: middle[i],
     start: curve.time[i],
     title: period.title(curve.time[i]),
     values: columns.map((column) => column[i]),
-    format,
-  }));
+  });
+  const name = watts ? t('power') : labelOf(subject);
+  const [mean, min, max] = [average, least, most].map(format);
   return {
-    title: watts ? `${t('power')} (kW)` : withUnit(labelOf(subject), subject),
-    axisText: (value) => number(watts ? value / 1000 : value, 3, 0),
+    title: watts ? `${name} (kW)` : withUnit(name, unit),
+    axisText: axisOf(watts),
     from: period.start,
     to: period.end,
     ticks: period.ticks(),
@@ -109,75 +95,204 @@ export function curves({ subject, period, curve, before }) {
     unit: watts ? 'W' : subject.unit,
     keys,
     heads,
-    items,
+    items: listed(curve.time.length, itemOf, format),
     courses,
-    label: t('power_label', {
-      name: watts ? t('power') : labelOf(subject),
-      period: period.label,
-      mean: format(mean),
-      min: format(least),
-      max: format(most),
-    }),
+    label: t('power_label', { name, period: period.label, mean, min, max }),
   };
 }
 
-// Returns the chart of the amounts: a bar for each part of the period.
-export function columns(answers, counted, sentence) {
-  const { subject, period, imports, exports, consumers, before } = answers;
-  const unit = subject.unit;
+// Returns the chart of phases, voltages, or another reading: a line for each.
+/** @type {(answers: Answers) => Spec} */
+export function linesOf({ wish, lines }) {
+  const { choice, period } = wish;
+  const { unit, text } = /** @type {NonNullable<typeof choice>} */ (choice);
+  const watts = unit === 'W';
+  const format = formatOf(unit);
+  const there = lines.flatMap((line, i) => (line.curve ? [{ text: line.text, curve: line.curve, name: `c${i + 1}` }] : []));
+  const longest = there.reduce((a, b) => (b.curve.time.length > a.curve.time.length ? b : a)).curve;
+  const middle = middles(longest);
+  const single = there.length === 1;
+  const columns = single ? [longest.mean, longest.min, longest.max] : there.map(({ curve }) => curve.mean);
+  const keys = single ? [] : there.map(({ text, name }) => ({ name, text }));
+  const all = there.map(({ curve }) => figures(curve));
+  const [least, most] = [Math.min(...all.map(({ least }) => least)), Math.max(...all.map(({ most }) => most))];
+  const average = all.reduce((total, { average }) => total + average, 0) / all.length;
+  const [mean, min, max] = [average, least, most].map(format);
+  const itemOf = (/** @type {number} */ i) => ({
+    at: middle[i],
+    start: longest.time[i],
+    title: period.title(longest.time[i]),
+    values: columns.map((column) => column[i]),
+  });
+  return {
+    title: withUnit(text, watts ? 'kW' : unit),
+    axisText: axisOf(watts),
+    from: period.start,
+    to: period.end,
+    ticks: period.ticks(),
+    least: watts ? 200 : 1,
+    free: !watts,
+    unit,
+    keys,
+    heads: single ? [t('average'), t('least'), t('most')] : there.map(({ text }) => text),
+    items: listed(longest.time.length, itemOf, format),
+    // Bands of several lines would hide each other.
+    courses: there.map(({ curve, name }) => ({
+      name,
+      times: middles(curve),
+      mean: curve.mean,
+      ...(single ? { min: curve.min, max: curve.max } : {}),
+    })),
+    label: t('power_label', { name: text, period: period.label, mean, min, max }),
+  };
+}
+
+/** @type {(wish: Answers['wish']) => string} */
+const earlierOf = ({ compare }) => t(compare === 'year' ? 'period_year' : 'period_before');
+
+// The columns of energy: where it came from, and what it was used for.
+/** @type {(answers: Answers) => Shown[]} */
+function energies(answers) {
+  const { wish, imports, exports, balance, consumers, lines } = answers;
+  const { subject, choice } = wish;
+  if (choice) return lines.flatMap(({ text, counted }, i) => shownAs(`c${i + 1}`, text, counted, 0));
   const single = subject.kind !== 'electricity' || !subject.exports;
-  // What pointer and table show of each bar: amounts with the name of their colour.
-  const shown = [
-    { side: imports, name: 'import', text: t(single ? 'consumption' : 'import') },
-    { side: exports, name: 'export', text: t('export') },
-    ...consumers.map(({ subject, counted }, i) => ({ side: counted, name: `c${i + 1}`, text: labelOf(subject) })),
-    { side: answers.compared && (before.imports ?? before.exports), name: 'before', text: t('period_before') },
-  ].filter(({ side }) => side);
-  const bar = (side, name, i, sign = 1) => ({ name, value: sign * (side?.amount[i] ?? 0), guess: side?.gap[i] });
-  // What was not read is no measure for others.
-  const earlier = (side, i) => (answers.compared && !side?.gap[i] && side?.amount[i]) || 0;
+  const known = knowsProduction(answers);
+  /** @type {(key: keyof Balance) => Side | null} */
+  const side = (key) => {
+    const values = /** @type {Value[] | undefined} */ (balance?.[key]);
+    return balance && has(values) ? { amount: values ?? [], gap: balance.gap } : null;
+  };
+  return [
+    ...(known ? shownAs('own', t('own'), side('self_used'), 0) : []),
+    ...(sum(balance?.discharged) ? shownAs('storage', t('discharged'), side('discharged'), 0) : []),
+    ...shownAs('import', t(countedAs(subject)), imports, 0),
+    ...shownAs('export', t('export'), exports, 0, -1),
+    ...(sum(balance?.charged) ? shownAs('storage', t('charged'), side('charged'), 0, -1) : []),
+    ...coloured(consumers),
+    ...(consumers.length && (known || single) ? shownAs('rest', t('rest'), side('other'), 1) : []),
+  ];
+}
+
+// The consumers in their order. Where there are more of them than colours, the smallest ones share a bar; one that is a
+// part of another has none.
+/** @type {(consumers: Answers['consumers']) => Shown[]} */
+function coloured(consumers) {
+  const counting = consumers.filter(({ counted }) => has(counted.amount));
+  const there = counting.filter(({ isPart }) => !isPart);
+  const bySize = [...there].sort((a, b) => sum(b.counted.amount) - sum(a.counted.amount));
+  const own = there.length > COLOURS ? new Set(bySize.slice(0, COLOURS - 1)) : new Set(there);
+  const few = there.filter((consumer) => own.has(consumer));
+  const others = there.filter((consumer) => !own.has(consumer));
+  const together = others[0]?.counted.amount.map((_, i) => sum(others.map(({ counted }) => counted.amount[i])));
+  const gap = others[0]?.counted.gap;
+  return [
+    ...few.flatMap(({ text, counted }, i) => shownAs(`c${i + 1}`, text, counted, 1)),
+    ...(others.length ? shownAs('others', t('more_of', { count: String(others.length) }), { amount: together, gap }, 1) : []),
+    ...others.flatMap(({ text, counted }) => shownAs('none', text, counted, null)),
+    ...counting.flatMap(({ text, counted, isPart }) => (isPart ? shownAs('part', text, counted, null) : [])),
+  ];
+}
+
+// The columns of money: what it cost, and what was earned.
+/** @type {(answers: Answers) => Shown[]} */
+function moneys({ imports, exports, balance }) {
+  /** @type {(counted: Consumption | null) => Side | null} */
+  const side = (counted) => {
+    const { cost, gap = [], cost_gap: unpriced = [] } = counted ?? {};
+    return cost && has(cost) ? { amount: cost, gap: gap.map((is, i) => is || unpriced[i]) } : null;
+  };
+  const saved = balance && has(balance.saved) ? { amount: balance.saved ?? [], gap: balance.gap } : null;
+  return [
+    ...shownAs('import', t('cost'), side(imports), 0),
+    ...shownAs('export', t('income'), side(exports), 0, -1),
+    ...shownAs('part', t('money_saved'), saved, null),
+  ];
+}
+
+// Returns whether what is shown has a price.
+/** @type {(answers: Answers) => boolean} */
+export const hasMoney = (answers) => !answers.wish.choice && moneys(answers).length > 0;
+
+// Returns the chart of the amounts: a bar for each part of the period.
+/** @type {(answers: Answers, label: string, open: (at: number) => void) => Spec} */
+export function columns(answers, label, open) {
+  const { wish, imports, exports, before, lines } = answers;
+  const { subject, choice, period } = wish;
+  const inMoney = wish.money && hasMoney(answers);
+  const currency = imports?.currency ?? exports?.currency ?? '';
+  const unit = choice?.unit ?? subject.unit;
+  const counted = /** @type {Consumption} */ (imports ?? exports ?? lines.find(({ counted }) => counted)?.counted);
+  const columnsOf = inMoney ? moneys : energies;
+  const shown = columnsOf(answers);
+  const isCompared = Boolean(wish.compare && before.period);
+  const earlier = isCompared ? columnsOf({ ...answers, ...before, consumers: [], lines: linesBefore(answers) }) : [];
+  /** @type {(i: number, sign: 1 | -1) => Value} */
+  const then = (i, sign) => {
+    // What was not read is no measure for others.
+    const values = earlier.flatMap((one) => (one.place === 0 && one.sign === sign && !one.side.gap[i] ? [one.side.amount[i]] : []));
+    return has(values) ? sum(values.map((value) => value ?? null)) : null;
+  };
+  const ups = counted.start.map((_, i) => then(i, 1));
+  const stacks = /** @type {const} */ ([0, 1]);
   const bars = counted.start.map((start, i) => ({
     start,
     end: counted.end[i],
-    columns: [
-      [bar(imports, 'import', i), bar(exports, 'export', i, -1)],
-      consumers.map(({ counted }, c) => bar(counted, `c${c + 1}`, i)),
-    ].filter((column) => column.length),
-    before: [earlier(before.imports, i), -earlier(before.exports, i)],
-    uncertain: shown.some(({ name, side }) => name !== 'before' && side.swap[i]),
+    columns: stacks
+      .map((place) =>
+        shown
+          .filter((one) => one.place === place)
+          .map(({ name, side, sign }) => ({ name, value: sign * (side.amount[i] ?? 0), guess: side.gap[i] })),
+      )
+      .filter((column) => column.length),
+    before: [ups[i] ?? 0, -(then(i, -1) ?? 0)],
+    uncertain: shown.some(({ side }) => side.swap?.[i]),
   }));
+  /** @type {(i: number) => string} */
   const note = (i) => {
-    const is = (key) => shown.some(({ name, side }) => name !== 'before' && side[key][i]);
-    return ['gap', 'swap', 'partial']
-      .filter(is)
+    const keys = /** @type {const} */ (['gap', 'swap', 'partial']);
+    return keys
+      .filter((key) => shown.some(({ side }) => side[key]?.[i]))
       .map((key) => t(key))
       .join(', ');
   };
-  const items = listed(bars.length, (i) => ({
-    at: (bars[i].start + bars[i].end) / 2,
-    start: bars[i].start,
-    title: period.title(bars[i].start, bars[i].end),
-    values: shown.map(({ side }) => side.amount[i]),
-    format: (value, column) => guessed(amount(value, unit), shown[column].side.gap[i]),
-    note: note(i),
-  }));
+  const extra = isCompared && has(ups) ? [earlierOf(wish)] : [];
+  const items = listed(
+    bars.length,
+    (i) => ({
+      at: (bars[i].start + bars[i].end) / 2,
+      start: bars[i].start,
+      title: period.title(bars[i].start, bars[i].end),
+      values: [...shown.map(({ side }) => side.amount[i]), ...(extra.length ? [ups[i]] : [])],
+      note: note(i),
+    }),
+    (value, column, i) =>
+      guessed(inMoney ? money(value, currency) : amount(value, unit), Boolean(shown[column]?.side.gap[i])),
+  );
   const marks = [
     bars.some(({ columns }) => columns.flat().some(({ value, guess }) => value && guess)) && t('hatched'),
     bars.some(({ uncertain }) => uncertain) && t('marks'),
   ];
+  const keys = shown.filter(({ place }) => place !== null).map(({ name, text }) => ({ name, text }));
+  const title = choice?.text ?? t(['electricity', 'consumer'].includes(subject.kind) ? 'energy' : 'amounts');
   return {
     from: period.start,
-    to: Math.max(period.end, counted.end.at(-1)),
+    to: Math.max(period.end, counted.end.at(-1) ?? 0),
     ticks: period.ticks(),
     least: 0.1,
     unit,
     items,
-    keys: shown,
+    keys: [...keys, ...extra.map((text) => ({ name: 'before', text }))],
     bars,
     marks: marks.filter(Boolean).join(' '),
-    heads: [...shown.map(({ text }) => text), t('note')],
-    title: withUnit(t(subject.kind === 'electricity' || subject.kind === 'consumer' ? 'energy' : 'amounts'), subject),
+    heads: [...shown.map(({ text }) => text), ...extra, t('note')],
+    title: withUnit(inMoney ? t('money') : title, inMoney ? currency : unit),
     axisText: (value) => number(value, 3, 0),
-    label: t('energy_label', { period: period.label, totals: sentence }),
+    label: t('energy_label', { period: period.label, totals: label }),
+    quiet: shown.filter(({ name }) => name === 'none').map(({ text }) => text),
+    open: ({ start }) => start !== undefined && open(start),
   };
 }
+
+/** @type {(answers: Answers) => Answers['lines']} */
+const linesBefore = ({ lines }) => lines.map(({ text, before }) => ({ text, counted: before ?? undefined }));

@@ -6,9 +6,10 @@ import { roleOptions } from './find.js';
 import { t } from './text.js';
 import { fileOf, hasKey, withKeys } from './toml.js';
 
-const KEYS = ['label', 'role'];
+const KEYS = /** @type {const} */ (['label', 'role']);
 
 // Returns the forms with label and role of each source.
+/** @type {(setup: Setup, save: Save, remove: Remove) => HTMLElement[]} */
 export function names({ sources, drop_ins: files }, save, remove) {
   if (!sources.length) return [];
   return [
@@ -17,20 +18,25 @@ export function names({ sources, drop_ins: files }, save, remove) {
   ];
 }
 
+/** @type {(source: Setup['sources'][0], files: DropIn[], save: Save, remove: Remove) => HTMLElement} */
 function named(source, files, save, remove) {
   const { name, plugin, label, role, where } = source;
   const own = fileOf(60, name);
+  /** @type {(file: string | undefined, key: string) => boolean} */
   const has = (file, key) => hasKey(files.find((one) => one.file === file)?.text, name, key);
   // A key that another file sets can only be changed there.
+  /** @type {(key: string) => string | undefined} */
   const placeOf = (key) => [own, where].find((file) => has(file, key)) ?? files.find((one) => hasKey(one.text, name, key))?.file;
-  const isElsewhere = (key, value) => value && !placeOf(key);
+  /** @type {(key: string, value?: string) => boolean} */
+  const isElsewhere = (key, value) => Boolean(value) && !placeOf(key);
   const isDropIn = files.some(({ file, text }) => file === where && text);
+  /** @type {(key: string, element: HTMLInputElement | HTMLSelectElement, value?: string) => HTMLElement} */
   const input = (key, element, value) => {
     const id = `${key}-${name}`;
     const fixed = isElsewhere(key, value);
     for (const [attribute, it] of Object.entries({ id, 'data-test': id })) element.setAttribute(attribute, it);
     element.disabled = fixed;
-    return h('div.field', h('label', { for: id }, t(key)), element, fixed ? h('small', t('set_elsewhere', { file: where })) : null);
+    return h('div.field', h('label', { for: id }, t(key)), element, fixed ? h('small', t('set_elsewhere', { file: where ?? '' })) : null);
   };
   const text = h('input', { type: 'text', maxlength: 64, dir: 'auto', autocomplete: 'off', value: label ?? '' });
   const choice = h('select', [h('option', { value: '' }, t('role_none')), ...roleOptions(role)]);
@@ -45,7 +51,7 @@ function named(source, files, save, remove) {
     // Each key is changed in the file that has it; new ones go to the source's own file.
     const changes = new Map();
     for (const key of KEYS.filter((key) => !(key === 'label' ? text : choice).disabled)) {
-      const file = placeOf(key) ?? (isDropIn ? where : own);
+      const file = placeOf(key) ?? (isDropIn && where ? where : own);
       changes.set(file, { ...changes.get(file), [key]: wanted[key] });
     }
     keep.disabled = true;
@@ -66,6 +72,7 @@ function named(source, files, save, remove) {
 }
 
 // Returns the drop-ins with their texts.
+/** @type {(setup: Setup, remove: Remove) => HTMLElement[]} */
 export function dropIns({ drop_ins: files, config }, remove) {
   const note = h('p.hint', t('files_text', { config: config ?? 'config.toml' }));
   const list = files.map((file) => dropIn(file, remove));
@@ -73,6 +80,7 @@ export function dropIns({ drop_ins: files, config }, remove) {
   return [h('h2.above', t('files')), h('section.card.stack', { 'data-test': 'drop-ins' }, note, content)];
 }
 
+/** @type {(file: DropIn, remove: Remove) => HTMLElement} */
 function dropIn({ file, text }, remove) {
   const failure = h('div.error', { role: 'alert', hidden: true });
   const away = button({ 'data-test': `remove-${file}` }, t('remove'), async () => {
@@ -88,6 +96,7 @@ function dropIn({ file, text }, remove) {
 }
 
 // Asks before something is taken away.
+/** @type {(text: string) => Promise<boolean>} */
 function isSure(text) {
   return new Promise((answered) => {
     const no = button({ 'data-test': 'remove-cancel' }, t('cancel'), () => dialog.close('no'));

@@ -2,10 +2,11 @@
 
 // Returns the range of an axis: at least `least` wide, and with zero in it unless it is `free`. (No spread of
 // arguments, because there may be too many.)
+/** @type {(values: readonly (Value | undefined)[], least: number, free?: boolean) => [number, number]} */
 export function extent(values, least, free = false) {
   let [low, high] = free ? [Infinity, -Infinity] : [0, 0];
   for (const value of values) {
-    if (value === null) continue;
+    if (value == null) continue;
     if (value < low) low = value;
     if (value > high) high = value;
   }
@@ -15,10 +16,11 @@ export function extent(values, least, free = false) {
 }
 
 // Round steps: 1, 2 or 5 times a power of ten.
+/** @type {(range: [number, number], count: number) => {low: number, high: number, marks: number[]}} */
 export function scale([low, high], count) {
   const raw = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= raw) * power;
+  const step = ([1, 2, 5, 10].find((factor) => factor * power >= raw) ?? 10) * power;
   const [from, to] = [Math.floor(low / step + 1e-9), Math.ceil(high / step - 1e-9)];
   return {
     low: from * step,

@@ -23,17 +23,24 @@ await new Promise((done) => {
 });
 
 // What `/setup` has answered last.
+/** @type {Setup} */
 let known = { drop_ins: [], sources: [], publishers: [], ports: [], gpio: [], plugins: [] };
 
+/** @type {HTMLElement} */
 let view;
-let parts;
+const parts = build();
 
+/** @param {HTMLElement} section */
 export function start(section) {
   view = section;
-  build();
+  const back = h('p', h('a', { href: '#sources', 'data-test': 'setup-back' }, t('setup_back')));
+  const head = h('header.summary', parts.title, h('p.hint', t('setup_text')), back);
+  parts.body.append(parts.finder.element, parts.add, parts.names, parts.reach, parts.files);
+  view.replaceChildren(head, parts.access.element, parts.problem, parts.body);
 }
 
 // Called when the view is shown. `#find` starts the search at once, and not again when the page is reloaded.
+/** @param {{view: string}} address */
 export async function open({ view: name }) {
   const isSearch = name === 'find';
   if (isSearch) replace({ view: 'setup' });
@@ -43,9 +50,8 @@ export async function open({ view: name }) {
 }
 
 function build() {
-  const finder = new Finder(saveAll);
-  parts = {
-    finder,
+  return {
+    finder: new Finder(saveAll),
     title: h('h1', { tabindex: -1, 'data-test': 'setup-title' }, t('setup')),
     problem: h('div.card.error', { role: 'alert', 'data-test': 'setup-problem', hidden: true }),
     access: access(),
@@ -53,11 +59,8 @@ function build() {
     reach: h('div.group'),
     names: h('div.group'),
     files: h('div.group'),
+    body: h('div.group'),
   };
-  parts.body = h('div.group', finder.element, parts.add, parts.names, parts.reach, parts.files);
-  const back = h('p', h('a', { href: '#sources', 'data-test': 'setup-back' }, t('setup_back')));
-  const head = h('header.summary', parts.title, h('p.hint', t('setup_text')), back);
-  view.replaceChildren(head, parts.access.element, parts.problem, parts.body);
 }
 
 // Reads `/setup`, and shows it.
@@ -69,12 +72,12 @@ async function read() {
     if (!response.ok) throw new Error(answer.error?.message ?? String(response.status));
   } catch (error) {
     show(parts.body, false);
-    parts.problem.replaceChildren(h('strong', t('setup_failed')), h('span', error.message), retry());
+    parts.problem.replaceChildren(h('strong', t('setup_failed')), h('span', String(error instanceof Error ? error.message : error)), retry());
     return show(parts.problem, true);
   }
   known = { ...known, ...answer };
-  const { allowed, reason, code, mistakes, lan } = known;
-  parts.access.update(allowed, reason && { code, message: reason });
+  const { allowed = false, reason, code, mistakes, lan } = known;
+  parts.access.update(allowed, reason ? { code, message: reason } : undefined);
   show(parts.body, allowed);
   const broken = allowed && answer.mistakes;
   if (broken) parts.problem.replaceChildren(h('strong', t('setup_broken')), mistakesOf(mistakes), retry());
@@ -115,6 +118,7 @@ function access() {
   });
   return {
     element,
+    /** @type {(allowed: boolean, why?: Fault) => void} */
     update(allowed, why) {
       explain(reason, why);
       show(element, !allowed);
@@ -129,14 +133,17 @@ function access() {
 }
 
 // Writes a drop-in. Returns the answer; the page shows what has changed.
+/** @type {Save} */
 async function save(file, toml) {
   return changed(await send('setup/save', { file, toml }), file);
 }
 
+/** @type {Remove} */
 async function remove(file) {
   return changed(await send('setup/delete', { file }), file);
 }
 
+/** @type {(answer: Answered, file: string) => Promise<Answered>} */
 async function changed(answer, file) {
   if (answer.status === 401 || answer.status === 403) await read();
   if (!answer.ok) return answer;
@@ -148,6 +155,7 @@ async function changed(answer, file) {
 }
 
 // Saves meters that were found, one after the other. Returns the answer to each.
+/** @type {(found: {file: string, toml: string}[]) => Promise<Answered[]>} */
 async function saveAll(found) {
   const answers = [];
   for (const { file, toml } of found) answers.push(await send('setup/save', { file, toml }));

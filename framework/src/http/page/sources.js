@@ -1,3 +1,4 @@
+// @ts-nocheck
 // Sources: the status of each one, all its readings, and its commands.
 
 import { form } from './command.js';

@@ -6,7 +6,9 @@ export { language, locale };
 const texts = await loading;
 
 // Returns the text of a key, with its {places} filled in.
-export const t = (key, values = {}) => (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
+/** @type {(key: string, values?: Record<string, string | number>) => string} */
+export const t = (key, values = {}) => (texts[key] ?? key).replace(/\{(\w+)\}/g, (/** @type {string} */ _, /** @type {string} */ name) => String(values[name] ?? ''));
 
 // Returns the text of a key that may not exist.
+/** @type {(key: string) => string | null} */
 export const known = (key) => (Object.hasOwn(texts, key) ? texts[key] : null);

@@ -11,20 +11,28 @@ const SOON = 30_000;
 const MOST = 100;
 const MINUTE = 60_000;
 const MINUTES = 60;
+/** @typedef {'imports' | 'exports'} Side */
+/** @type {Side[]} */
 const SIDES = ['imports', 'exports'];
+/** @typedef {{value: Value, guess: boolean, since: number | null}} Day */
+/** @type {Day} */
 const NOTHING = { value: null, guess: false, since: null };
 
-// key of a subject → {imports, exports}: each {today, before, base}
+// key of a subject → what was counted
+/** @typedef {{today: Day, before: Day, base: Value, at: number}} Counted */
+/** @type {Map<string, Partial<Record<Side, Counted>>>} */
 const counted = new Map();
 let due = 0;
 let ends = Infinity;
 
 // Returns what the history has of a sum: its parts.
+/** @type {(subject: Subject, key: Side | 'power') => Series[]} */
 const recordsOf = ({ section, ...sums }, key) =>
-  sums[key].flatMap(({ name }) => house.series.find((one) => one.section === section && one.name === name) ?? []);
+  (sums[key] ?? []).flatMap(({ name }) => house.series?.find((one) => one.section === section && one.name === name) ?? []);
 
 // Returns whether the history has all parts of a sum: unknown ones are not requested.
-const recorded = (subject, key) => recordsOf(subject, key).length === subject[key].length;
+/** @type {(subject: Subject, key: Side | 'power') => boolean} */
+const recorded = (subject, key) => recordsOf(subject, key).length === subject[key]?.length;
 
 // Requests the totals now and then, at midnight, and after a start.
 export async function refresh(force = false) {
@@ -37,6 +45,7 @@ export async function refresh(force = false) {
   }
   if (!house.series.length) return;
   // A source that has just started may not be in the list yet.
+  /** @type {(subject: Subject) => boolean} */
   const isNew = (subject) => SIDES.some((side) => subject[side] && !recorded(subject, side));
   if (house.subjects.some(isNew)) {
     due = now() + SOON;
@@ -46,6 +55,7 @@ export async function refresh(force = false) {
   for (const key of counted.keys()) if (!known.has(key)) counted.delete(key);
   await Promise.allSettled(
     house.subjects.map(async (subject) => {
+      /** @type {Partial<Record<Side, Counted>>} */
       const entry = {};
       for (const side of SIDES) {
         const terms = subject[side];
@@ -53,11 +63,12 @@ export async function refresh(force = false) {
         const days = await consumption(subject.section, terms, 'from=-24h&per=day');
         if (!days.amount.length) continue;
         setZone(days.zone);
-        ends = days.end.at(-1);
+        ends = days.end.at(-1) ?? Infinity;
         const base = sumOf(terms, house.sections.get(subject.section)?.readings);
-        const day = (i) => ({ value: days.amount.at(i) ?? null, guess: days.gap.at(i) });
+        /** @type {(i: number) => Day} */
+        const day = (i) => ({ value: days.amount.at(i) ?? null, guess: days.gap.at(i) ?? false, since: null });
         const since = Math.max(...recordsOf(subject, side).map(({ from }) => Date.parse(from)));
-        const today = { ...day(-1), since: since > days.start.at(-1) ? since : null };
+        const today = { ...day(-1), since: since > (days.start.at(-1) ?? 0) ? since : null };
         // A day that was not read from its beginning says nothing about yesterday.
         entry[side] = { today, before: days.partial.at(-2) ? NOTHING : day(-2), base, at: now() };
       }
@@ -66,10 +77,10 @@ export async function refresh(force = false) {
   );
 }
 
-// Returns the amounts of today and yesterday for one side of a subject: `{value, guess, since}`. The value is `null` if it
-// is not known, and a guess if the meter was not read all the time; `since` is there if nothing was read before.
+// Returns the amounts of today and yesterday for one side of a subject. The value is `null` if it is not known, and a guess if the meter was not read all the time; `since` is there if nothing was read before.
+/** @type {(subject: Subject, side: Side) => {today: Day, before: Day}} */
 export function of(subject, side) {
-  const { today = NOTHING, before = NOTHING, base, at } = counted.get(subject.key)?.[side] ?? {};
+  const { today = NOTHING, before = NOTHING, base = null, at = 0 } = counted.get(subject.key)?.[side] ?? {};
   const value = sumOf(subject[side], house.sections.get(subject.section)?.readings);
   if (today.value === null || value === null || base === null) return { today, before };
   const risen = value - base;
@@ -82,20 +93,24 @@ export function of(subject, side) {
 
 // The power of the last hour, a value for each minute; never more than an hour of them.
 export class LastHour {
-  #bins = new Map(); // minute → {mean, count}
+  /** @type {Map<number, {mean: number, count: number}>} */
+  #bins = new Map(); // of a minute
   #loaded = 0; // time up to which the history has all readings
 
+  /** @param {Subject} subject */
   async load(subject) {
     if (!house.series || !recorded(subject, 'power')) return;
-    const { time, mean, count } = await course(subject.section, subject.power, 'from=-60m&step=1m');
+    const { time, mean, count } = await course(subject.section, subject.power ?? [], 'from=-60m&step=1m');
     this.#loaded = now();
     time.forEach((at, i) => {
       // The history has more readings of the current minute than the page.
-      const more = !(this.#bins.get(at)?.count >= count[i]);
-      if (mean[i] !== null && more) this.#bins.set(at, { mean: mean[i], count: count[i] });
+      const more = !((this.#bins.get(at)?.count ?? -1) >= count[i]);
+      const value = mean[i];
+      if (value !== null && more) this.#bins.set(at, { mean: value, count: count[i] });
     });
   }
 
+  /** @type {(at: number, value: number) => void} */
   add(at, value) {
     if (at <= this.#loaded) return;
     const minute = Math.floor(at / MINUTE) * MINUTE;

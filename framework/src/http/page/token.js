@@ -4,6 +4,7 @@ const KEY = 'token';
 
 export const token = () => sessionStorage.getItem(KEY);
 
+/** @type {(value: string | null | undefined) => void} */
 export function keepToken(value) {
   if (value) sessionStorage.setItem(KEY, value);
   else sessionStorage.removeItem(KEY);
@@ -21,9 +22,11 @@ export function takeToken() {
   history.replaceState(null, '', location.pathname + location.search);
 }
 
+/** @type {(headers: Record<string, string>, value?: string | null) => Record<string, string>} */
 export const withToken = (headers, value = token()) => (value ? { ...headers, Authorization: `Bearer ${value}` } : headers);
 
-// Sends a request that changes something: `{ok, status, json, reason}`. The status is 0 if there is no answer.
+// Sends a request that changes something. The status is 0 if there is no answer.
+/** @type {(path: string, body: unknown, options?: {value?: string | null, signal?: AbortSignal}) => Promise<{ok: boolean, status: number, json: any, reason: string}>} */
 export async function send(path, body, { value, signal = AbortSignal.timeout(20_000) } = {}) {
   const headers = withToken({ 'Content-Type': 'application/json' }, value);
   try {
@@ -33,6 +36,6 @@ export async function send(path, body, { value, signal = AbortSignal.timeout(20_
     const reason = [error.message, error.hint].filter(Boolean).join(': ');
     return { ok: response.ok, status: response.status, json, reason };
   } catch (error) {
-    return { ok: false, status: 0, json: {}, reason: error.message };
+    return { ok: false, status: 0, json: {}, reason: String(error instanceof Error ? error.message : error) };
   }
 }

@@ -6,26 +6,49 @@ export class Tooltip {
   element = h('div.tooltip', { role: 'status', hidden: true });
   cursor = s('line.cursor', { visibility: 'hidden' });
   #svg;
+  /** @type {Item[]} */
   #items = [];
+  /** @type {string[]} */
   #heads = [];
+  /** @type {Key[]} */
   #keys = [];
+  /** @type {(at: number) => number} */
   #x = () => 0;
   #width = 0;
   #chosen = -1;
 
-  // `plot` holds the picture and the values.
+  /** @type {Set<string>} */
+  #quiet = new Set();
+  /** @type {((item: Item) => void) | null} */
+  #open = null;
+
+  /**
+   * @param {SVGSVGElement} svg
+   * @param {HTMLElement} plot holds the picture and the values
+   */
   constructor(svg, plot) {
     this.#svg = svg;
-    for (const kind of ['pointermove', 'pointerdown']) on(svg, kind, (event) => this.#point(event));
-    for (const kind of ['pointercancel', 'blur']) on(svg, kind, () => this.hide());
+    for (const kind of /** @type {const} */ (['pointermove', 'pointerdown'])) on(svg, kind, (event) => this.#point(event));
+    for (const kind of /** @type {const} */ (['pointercancel', 'blur'])) on(svg, kind, () => this.hide());
     // A finger leaves when it is lifted; its value stays until another place is tapped.
     on(svg, 'pointerleave', ({ pointerType }) => pointerType !== 'touch' && this.hide());
-    on(document, 'pointerdown', ({ target }) => plot.contains(target) || this.hide());
+    on(document, 'pointerdown', ({ target }) => plot.contains(/** @type {Node | null} */ (target)) || this.hide());
     on(svg, 'keydown', (event) => this.#key(event));
+    // A finger's first tap shows the values, and the next one opens them.
+    let before = -1;
+    on(svg, 'pointerdown', () => (before = this.#chosen), { capture: true });
+    on(svg, 'click', (event) => {
+      const index = this.at(event.clientX);
+      if (event.pointerType !== 'touch' || index === before) this.#openItem(index);
+    });
   }
 
-  // Takes what is shown: `{items, heads, keys}` of the chart, and where an item's time stands in a picture this wide.
-  take({ items, heads, keys }, x, width, top, bottom) {
+  // Takes what is shown, and where an item's time stands in a picture this wide.
+  /** @type {(spec: Spec, x: (at: number) => number, width: number, top: number, bottom: number) => void} */
+  take({ items, heads, keys, quiet, open }, x, width, top, bottom) {
+    this.#quiet = new Set(quiet);
+    this.#open = open ?? null;
+    set(this.#svg, { class: open ? 'opens' : null });
     this.#items = items;
     this.#heads = heads;
     this.#keys = keys;
@@ -39,6 +62,7 @@ export class Tooltip {
   }
 
   // Returns the index of the item that is nearest to a place on the screen; -1 if there is none.
+  /** @param {number} clientX */
   at(clientX) {
     if (!this.#items.length || !this.#width) return -1;
     const at = clientX - this.#svg.getBoundingClientRect().left;
@@ -51,25 +75,36 @@ export class Tooltip {
     return at - this.#x(this.#items[low].at) < this.#x(this.#items[high].at) - at ? low : high;
   }
 
+  /** @param {PointerEvent} event */
   #point(event) {
     const index = this.at(event.clientX);
     if (index >= 0) this.#choose(index);
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     const last = this.#items.length - 1;
-    const to = {
+    /** @type {Record<string, number>} */
+    const places = {
       ArrowLeft: Math.max(0, (this.#chosen < 0 ? last + 1 : this.#chosen) - 1),
       ArrowRight: Math.min(last, this.#chosen + 1),
       Home: 0,
       End: last,
       Escape: -1,
-    }[event.key];
+    };
+    const to = places[event.key];
+    if (event.key === 'Enter') this.#openItem(this.#chosen);
     if (to === undefined || last < 0) return;
     event.preventDefault();
     this.#choose(to);
   }
 
+  /** @param {number} index */
+  #openItem(index) {
+    if (this.#items[index]) this.#open?.(this.#items[index]);
+  }
+
+  /** @param {number} index */
   #choose(index) {
     const item = this.#items[index];
     if (this.#chosen === index && item) return;
@@ -79,7 +114,7 @@ export class Tooltip {
     if (!item) return;
     const lines = item.cells.flatMap((cell, i) => {
       const key = this.#keys.find(({ text }) => text === this.#heads[i]);
-      return cell === '' ? [] : [h(key ? `span.key.${key.name}` : 'span', this.#heads[i]), h('b', cell)];
+      return cell === '' || this.#quiet.has(this.#heads[i]) ? [] : [h(key ? `span.key.${key.name}` : 'span', this.#heads[i]), h('b', cell)];
     });
     this.element.replaceChildren(h('strong', item.title), ...lines);
     const at = this.#x(item.at);

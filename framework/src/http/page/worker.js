@@ -7,21 +7,24 @@
 const VERSION = '{version}';
 const FILES = '{files}'.split(' ');
 
+const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
 const base = new URL('../', location.href);
 const language = location.search.slice(1);
 // One origin may have the pages of several programs, each below its own path.
 const mine = `smartmeter ${base.pathname} `;
-const name = `${mine}${VERSION} ${language}`;
+const version = `${mine}${VERSION} ${language}`;
 const PATIENCE = 4000;
 // Tabs that were opened without the program: all their files are of one version.
 const detached = new Set();
 
+/** @type {(file: string) => boolean} */
 const isForeign = (file) => /^[a-z]{2}\.js$/.test(file) && file !== `${language}.js`;
+/** @type {(file: string) => string} */
 const addressOf = (file) => new URL(file === 'index.html' ? './' : `page/${file}`, base).href;
 
-addEventListener('install', (event) => event.waitUntil(keep()));
-addEventListener('activate', (event) => event.waitUntil(takeOver()));
-addEventListener('fetch', (event) => {
+worker.addEventListener('install', (event) => event.waitUntil(keep()));
+worker.addEventListener('activate', (event) => event.waitUntil(takeOver()));
+worker.addEventListener('fetch', (event) => {
   const { request } = event;
   const { origin, pathname } = new URL(request.url);
   if (request.method !== 'GET' || origin !== base.origin || !pathname.startsWith(base.pathname)) return;
@@ -31,28 +34,31 @@ addEventListener('fetch', (event) => {
 });
 
 async function keep() {
-  const cache = await caches.open(name);
+  const cache = await caches.open(version);
   await cache.addAll(FILES.filter((file) => !isForeign(file)).map(addressOf));
-  await skipWaiting();
+  await worker.skipWaiting();
 }
 
 async function takeOver() {
   const names = await caches.keys();
-  const old = names.filter((other) => other.startsWith(mine) && other !== name);
+  const old = names.filter((other) => other.startsWith(mine) && other !== version);
   await Promise.all(old.map((other) => caches.delete(other)));
-  await registration.navigationPreload?.enable();
-  await clients.claim();
+  await worker.registration.navigationPreload?.enable();
+  await worker.clients.claim();
 }
 
-const kept = async (request) => (await caches.open(name)).match(request, { ignoreSearch: true });
+/** @type {(request: Request) => Promise<Response | undefined>} */
+const kept = async (request) => (await caches.open(version)).match(request, { ignoreSearch: true });
 
 // The page: from the program; from here if that is gone, or takes too long to say so.
+/** @param {FetchEvent} event */
 async function page(event) {
   const asked = Promise.resolve(event.preloadResponse).then((answer) => answer ?? fetch(event.request));
   // A proxy answers for a program that is not there.
   const real = asked.then((answer) => (answer.status >= 502 && answer.status <= 504 ? null : answer)).catch(() => null);
   const copy = await kept(event.request);
   if (!copy) return asked;
+  /** @type {Promise<null>} */
   const late = new Promise((resolve) => setTimeout(resolve, PATIENCE, null));
   const answer = await Promise.race([real, late]);
   if (answer) return answer;
@@ -60,6 +66,7 @@ async function page(event) {
   return copy;
 }
 
+/** @param {FetchEvent} event */
 async function file(event) {
   const copy = () => kept(event.request);
   if (detached.has(event.clientId)) return (await copy()) ?? fetch(event.request);
