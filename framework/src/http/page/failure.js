@@ -5,7 +5,7 @@ import { reasonOf } from './reasons.js';
 import { t } from './text.js';
 
 // Mistakes of a configuration: line and reason of each.
-/** @typedef {{file?: string, line?: number, message: string, hint?: string}} Mistake */
+/** @typedef {Fault & {file?: string, line?: number, hint?: string}} Mistake */
 /** @type {(mistakes?: Mistake[]) => HTMLElement} */
 export function mistakesOf(mistakes = []) {
   /** @type {(mistake: Mistake) => string} */
@@ -19,7 +19,7 @@ export function mistakesOf(mistakes = []) {
 }
 
 // What an answer that is not OK says.
-/** @type {(answer: {json: any, reason?: string, status: number}) => HTMLElement[]} */
+/** @type {(answer: {json: any, reason?: string, status: number}) => (HTMLElement | string)[]} */
 export const failureOf = ({ json, reason, status }) => {
   if (json.mistakes?.length) return [h('strong', t('not_saved_wrong')), mistakesOf(json.mistakes)];
   if (!reason) return [h('strong', t('did_not_work')), t(status ? 'unknown_reason' : 'unreachable')];

@@ -123,9 +123,11 @@ export function parts(ms) {
 }
 
 // Returns the distance of local time from UTC, such as `+02:00`.
+/** @type {(ms: number) => string} */
 export function offset(ms) {
   const { year, month, day, hour, minute, second } = parts(ms);
   const minutes = Math.round((Date.UTC(year, month - 1, day, hour, minute, second) - ms) / 60_000);
+  /** @type {(number: number) => string} */
   const two = (number) => String(number).padStart(2, '0');
   const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
   return `${minutes < 0 ? '-' : '+'}${two(hours)}:${two(rest)}`;

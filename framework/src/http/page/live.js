@@ -296,7 +296,7 @@ export function faultOf({ last_error: error, last_success: success }) {
 }
 
 // State of a source for people: `live`, or the time and the reason. It is `unknown` while the program cannot be asked.
-/** @type {(name: string) => {live: boolean, state: string, since: number | null, reason: string | null}} */
+/** @type {(name: string) => {live: boolean, state: string, since: number | null, reason: Fault | null}} */
 export function stateOf(name) {
   const status = house.health?.sources[name];
   const section = house.sections.get(name);

@@ -5,7 +5,7 @@
 import { forms } from './add.js';
 import { replace } from './address.js';
 import { tell } from './command.js';
-import { button, h, on, say, set, show, write } from './dom.js';
+import { button, h, on, say, set, show } from './dom.js';
 import { mistakesOf } from './failure.js';
 import { Finder } from './find.js';
 import { look } from './live.js';

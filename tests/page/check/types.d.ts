@@ -1,0 +1,334 @@
+// Types of the program's answers (docs/http.md), and of what the page's modules pass to each other.
+
+/** Number of a column, `null` where nothing was read. */
+type Value = number | null;
+type Role = 'grid' | 'production' | 'storage' | 'consumer' | 'submeter' | 'hidden';
+
+/** Meaning of a reading, as in /readings and /series. */
+interface Meaning {
+  quantity?: string | null;
+  kind?: string | null;
+  direction?: string | null;
+  medium?: string | null;
+  phase?: string | null;
+  tariff?: number | null;
+  live?: boolean;
+  factor?: number | null;
+  unit: string;
+}
+
+/** Series of /series. */
+interface Series {
+  section: string;
+  name: string;
+  unit: string;
+  obis: string;
+  counter: boolean;
+  meaning: Meaning;
+  from: string;
+  to: string;
+}
+
+/** Error that any answer may be. */
+interface Refused {
+  error?: { code: string; message: string; hint?: string };
+}
+
+/** Course of a reading: /history with `step`. */
+interface Course {
+  time: number[];
+  mean: Value[];
+  min: Value[];
+  max: Value[];
+  count: number[];
+}
+
+/** Consumption of a counter: /history with `per`. */
+interface Consumption {
+  zone: string;
+  start: number[];
+  end: number[];
+  amount: Value[];
+  gap: boolean[];
+  swap: boolean[];
+  partial: boolean[];
+  currency?: string;
+  cost?: Value[];
+  cost_gap?: boolean[];
+}
+
+/** What the house used, and where it came from: /balance. */
+interface Balance {
+  zone?: string;
+  currency?: string;
+  start: number[];
+  end: number[];
+  consumption: Value[];
+  drawn: Value[];
+  fed: Value[];
+  produced: Value[];
+  self_used: Value[];
+  charged: Value[];
+  discharged: Value[];
+  self_consumption: Value[];
+  self_sufficiency: Value[];
+  consumers: { source: string; label?: string; role?: Role; amount: Value[] }[];
+  other: Value[];
+  gap: boolean[];
+  partial: boolean[];
+  cost?: Value[];
+  income?: Value[];
+  saved?: Value[];
+}
+
+interface Tariffs {
+  currency: string;
+  tariffs: { name: string; source: string; from: string; to?: string }[];
+}
+
+/** Part of a sum over readings. */
+interface Term {
+  name: string;
+  factor: number;
+}
+
+/** One thing that people look at: see model.js. */
+interface Subject {
+  key: string;
+  section: string;
+  kind: string;
+  unit: string;
+  power: Term[] | null;
+  imports: Term[] | null;
+  exports: Term[] | null;
+  phases?: (Term[] | null)[];
+  voltages?: (Term[] | null)[];
+  main?: Entry;
+  several?: boolean;
+  label?: string;
+  role?: Role;
+  /** Moment of the first reading, in the history. */
+  first: number;
+}
+
+/** Reading with its meaning. */
+interface Entry {
+  name: string;
+  meaning: Meaning;
+}
+
+/** Address of a view: see address.js. */
+interface Address {
+  view: string;
+  path?: (string | null | undefined)[];
+  query?: Record<string, string | null | undefined>;
+}
+
+/** Module of a view. */
+interface ViewModule {
+  start(section: HTMLElement): void;
+  open(address: { view: string; path: string[]; query: Record<string, string> }): unknown;
+}
+
+interface View {
+  name: string;
+  icon?: string;
+  tab?: string;
+  module?: ViewModule;
+  load?: () => Promise<ViewModule>;
+  soon?: boolean;
+}
+
+/** Attributes of an element; `null` and `false` take one away. */
+type Attributes = Record<string, string | number | boolean | null | undefined>;
+/** Children of an element. */
+type Child = Node | string | false | null | undefined | Child[];
+
+/** Meaning of a colour: the class `name`, and a text. */
+interface Key {
+  name: string;
+  text: string;
+}
+
+/** Part of a stacked bar. */
+interface Part {
+  name: string;
+  value: number;
+  guess?: boolean;
+}
+
+interface Bar {
+  start: number;
+  end: number;
+  columns: Part[][];
+  before: number[];
+  uncertain?: boolean;
+}
+
+interface Curve {
+  name: string;
+  times: number[];
+  mean: (Value | undefined)[];
+  min?: Value[];
+  max?: Value[];
+  filled?: boolean;
+}
+
+/** What pointer and table show of one moment. */
+interface Item {
+  at: number;
+  title: string;
+  cells: string[];
+  /** Its numbers with all their digits. */
+  values?: (Value | undefined)[];
+  /** Beginning of its bar. */
+  start?: number;
+}
+
+/** What a chart shows: see chart.js. */
+interface Spec {
+  title: string;
+  label: string;
+  from: number;
+  to: number;
+  ticks: { at: number; text: string }[];
+  axisText: (value: number) => string;
+  least: number;
+  free?: boolean;
+  unit?: string;
+  keys: Key[];
+  heads: string[];
+  items: Item[];
+  courses?: Curve[];
+  bars?: Bar[];
+  marks?: string;
+  /** Heads whose cells are in the table only. */
+  quiet?: string[];
+  /** Opens what an item is made of. */
+  open?: (item: Item) => unknown;
+}
+
+/** Picture of a chart: where a time and a value stand. */
+interface Frame {
+  x: (at: number) => number;
+  y: (value: number) => number;
+  width: number;
+  height: number;
+  id: string;
+}
+
+/** Reading of /data: a bare value, or one with its unit. */
+type Reading = null | string | number | boolean | { value: unknown; unit?: string; obis?: string };
+type Readings = Record<string, Reading>;
+
+/** Reason of a fault: its kind, and the program's text. */
+interface Fault {
+  code?: string;
+  message: string;
+}
+
+/** Status of a source, publisher or endpoint in /health. */
+interface Status {
+  state: string;
+  plugin?: string;
+  label?: string;
+  role?: Role;
+  last_success?: string | null;
+  last_error?: (Fault & { at: string }) | null;
+  [more: string]: any;
+}
+
+/** What /health answers. */
+interface Health {
+  started: string;
+  simulated?: boolean;
+  journal?: any;
+  sources: Record<string, Status>;
+  publishers: Record<string, Status>;
+  endpoints: Record<string, Status>;
+  [more: string]: any;
+}
+
+/** Section of /data with what the page knows about it. `heard`: since the stream began. */
+interface Section {
+  readings: Readings;
+  meanings: Record<string, Meaning & { own?: string }>;
+  shape: string;
+  time: number;
+  arrived: number;
+  gap: number;
+  heard: boolean;
+}
+
+/** State of the page: see live.js. */
+interface House {
+  sections: Map<string, Section>;
+  subjects: Subject[];
+  health: Health | null;
+  /** `null` until known, empty where there is no history. */
+  series: Series[] | null;
+  /** The reason, if the history cannot be read. */
+  historyError: string | null;
+  commands: any[];
+  offlineSince: number | null;
+  /** The tab was hidden: its numbers are old until the program has answered. */
+  paused: boolean;
+}
+
+/** Name of the element in `p.hint`. */
+type TagOf<T extends string> = T extends `${infer K}.${string}` ? K : T;
+type HtmlElement<T extends string> =
+  TagOf<T> extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[TagOf<T>] : HTMLElement;
+type SvgElement<T extends string> =
+  TagOf<T> extends keyof SVGElementTagNameMap ? SVGElementTagNameMap[TagOf<T>] : SVGElement;
+
+/** Argument of a command in /cmds, or key of a section. */
+interface Argument {
+  arg: string;
+  kind: string;
+  label: string;
+  choices?: (string | [unknown, string])[];
+  optional?: boolean;
+  default?: unknown;
+  unit?: string;
+  current?: unknown;
+  secret?: boolean;
+  help?: string;
+  must?: boolean;
+  plain?: boolean;
+  min?: number;
+  max?: number;
+  step?: number;
+}
+
+/** Answer to something that changes the setup: see token.js. */
+interface Answered {
+  ok: boolean;
+  status: number;
+  json: any;
+  reason: string;
+}
+type Save = (file: string, toml: string) => Promise<Answered>;
+type Remove = (file: string) => Promise<Answered>;
+
+/** File of `config.d`. */
+interface DropIn {
+  file: string;
+  text?: string | null;
+}
+
+/** What /setup answers. */
+interface Setup {
+  allowed?: boolean;
+  reason?: string;
+  code?: string;
+  config?: string;
+  lan?: { addresses: string[]; may_read: boolean; reason?: string };
+  mistakes?: (Fault & { file?: string; line?: number; hint?: string })[];
+  drop_ins: DropIn[];
+  sources: { name: string; plugin: string; label?: string; role?: Role; where?: string }[];
+  publishers: { name: string }[];
+  ports: { port: string; name?: string; device?: string; used_by?: string }[];
+  gpio: { chip: string; line: number; name?: string; used_by?: string }[];
+  plugins: { kind: string }[];
+}
