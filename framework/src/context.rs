@@ -15,6 +15,7 @@ use crate::{
     inputs::{CounterStep, CounterSteps, Inputs},
     journal::{Journal, ReadError, View},
     one_line::one_line,
+    service::KeptFiles,
     stated_units::Statement,
 };
 
@@ -186,6 +187,7 @@ pub struct SourceContext {
     inputs: Inputs,
     counter_steps: CounterSteps,
     statement: Statement,
+    kept_files: KeptFiles,
 }
 
 impl SourceContext {
@@ -200,6 +202,7 @@ impl SourceContext {
             inputs: Inputs::default(),
             counter_steps: CounterSteps::default(),
             statement: Statement::default(),
+            kept_files: KeptFiles::default(),
         }
     }
 
@@ -283,6 +286,11 @@ impl SourceContext {
     /// The inputs that it has asked for.
     pub(crate) fn inputs(&self) -> &Inputs {
         &self.inputs
+    }
+
+    /// The places for its open files that outlive a run.
+    pub(crate) fn kept_files(&self) -> &KeptFiles {
+        &self.kept_files
     }
 
     /// Connects the journal that records the source, once, when the program runs.

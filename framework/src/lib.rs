@@ -82,7 +82,7 @@ pub use crate::{
     publish::Route,
     publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},
     scheduler::{Cron, Schedule},
-    service::{Changes, ReloadError, Reloader, Service, listen},
+    service::{Changes, KeptFile, ReloadError, Reloader, Service, listen},
     setup::{
         Devices, DropInError, DropIns, LineInfo, PortInfo, ProbeEvent, ProbedReading, SaveError, Saved,
         Setup, TOKEN_FILE, test_connection,

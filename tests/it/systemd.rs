@@ -69,12 +69,18 @@ impl Manager {
 
     /// Waits for a message with this line.
     fn until(&self, line: &str) -> Message {
+        self.until_with(line, |_| ())
+    }
+
+    /// Waits for a message with this line, and checks those before it.
+    fn until_with(&self, line: &str, check: impl Fn(&Message)) -> Message {
         let start = Instant::now();
         let mut others = String::new();
         while let Some(message) = self.next() {
             if message.text.lines().any(|found| found == line) {
                 return message;
             }
+            check(&message);
             others += &message.text;
             assert!(start.elapsed() < DEADLINE, "no {line} in:\n{others}");
         }
@@ -356,6 +362,45 @@ fn a_restart_with_an_address_that_includes_a_kept_sockets_own_listens_there() {
         program.wait().unwrap();
         drop(systemds);
     }
+}
+
+#[test]
+fn a_line_that_systemd_keeps_stays_open_for_its_source_and_is_given_back_once_its_settings_have_changed() {
+    let manager = Manager::new();
+    let heat = |pull: &str| format!("[sources.heat]\nplugin = \"s0\"\nline = 0\npull = \"{pull}\"\n");
+    let name = "source-heat-%2Fdev%2Fgpiochip0%20line%200%20Up%20low";
+    let start = |sources: &str, file: &OwnedFd| {
+        let state = manager.path("state");
+        let config =
+            format!("[server]\nlisten = \"127.0.0.1:0\"\nstate_dir = \"{}\"\n{sources}", state.display());
+        fs::write(manager.path("config.toml"), config).unwrap();
+        let run = "LISTEN_PID=$$ exec \"$0\" --config \"$1\" 3<&0 </dev/null";
+        let mut command = Command::new("sh");
+        command.args(["-c", run, env!("CARGO_BIN_EXE_smartmeter")]).arg(manager.path("config.toml"));
+        command.envs(manager.env(None)).env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", name);
+        command.stdin(file.try_clone().unwrap()).stderr(fs::File::create(manager.path("log")).unwrap());
+        command.spawn().unwrap()
+    };
+    let end = |mut program: Child| {
+        program.kill().unwrap();
+        program.wait().unwrap();
+    };
+    // Nobody has a GPIO chip here: a pipe shows who has the file open.
+    let (line, mut kernel) = std::io::pipe().unwrap();
+    let line = OwnedFd::from(line);
+    let program = start(&heat("up"), &line);
+    let ready = manager.until_with("READY=1", |message| {
+        assert!(!message.text.contains("FDSTOREREMOVE"), "{}", message.text);
+    });
+    assert!(!ready.text.contains("FDSTORE"), "{}", ready.text);
+    end(program);
+    let program = start(&heat("down"), &line);
+    drop(line);
+    let removed = manager.until("FDSTOREREMOVE=1");
+    assert!(removed.text.contains(&format!("FDNAME={name}")), "{}", removed.text);
+    manager.until("READY=1");
+    assert!(kernel.write_all(&[0; 48]).is_err(), "the line is still open");
+    end(program);
 }
 
 #[test]

@@ -8,13 +8,15 @@
 //! | `running` | all that run, and who sees them |
 //! | `apply` | difference between what runs and a new configuration, and its application |
 //! | `listen` | listening sockets |
-//! | `sockets` | those that systemd keeps over a restart |
+//! | `kept` | open files that outlive a run, which systemd keeps over a restart |
+//! | `sockets` | listening sockets among them |
 //! | `notify` | messages to systemd |
 //! | `manager`, `summary` | what systemd hears, and its status line |
 //! | `watchdog` | signs of life, while there is life |
 
 mod apply;
 mod instances;
+mod kept;
 mod listen;
 mod manager;
 mod notify;
@@ -40,7 +42,9 @@ use tokio::{runtime, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, error};
 
+pub(crate) use self::kept::KeptFiles;
 pub use self::{
+    kept::KeptFile,
     listen::listen,
     reload::{Changes, ReloadError, Reloader},
 };

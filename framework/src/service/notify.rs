@@ -1,6 +1,6 @@
 //! Messages to systemd (sd_notify(3)). Where nobody waits for them they go nowhere.
 
-use std::{net::TcpListener, os::fd::AsFd as _, time::Duration};
+use std::{os::fd::BorrowedFd, time::Duration};
 
 use sd_notify::NotifyState;
 use tracing::debug;
@@ -44,13 +44,13 @@ pub(super) fn alive() {
     send(&[NotifyState::Watchdog]);
 }
 
-/// Has systemd keep a listening socket over restarts.
-pub(super) fn keep(name: &str, listener: &TcpListener) {
+/// Has systemd keep an open file over restarts.
+pub(super) fn keep(name: &str, file: BorrowedFd<'_>) {
     let states = [NotifyState::FdStore, NotifyState::FdName(name)];
-    log(sd_notify::notify_with_fds(&states, &[listener.as_fd()]));
+    log(sd_notify::notify_with_fds(&states, &[file]));
 }
 
-/// Has systemd close a socket that it keeps.
+/// Has systemd close a file that it keeps.
 pub(super) fn forget(name: &str) {
     send(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
 }

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::{
     Program,
     instances::{Endpoint, Named, Publisher, ReadyEndpoint, ReadyPublisher, ReadySource, Run, Source},
+    kept::Kept,
     listen,
 };
 use crate::{Config, Diagnostics, JournalConfig, ServerConfig, Text, config::Fingerprint, inputs};
@@ -27,6 +28,8 @@ pub(super) struct Running {
     pub(super) sources: Vec<Source>,
     pub(super) publishers: Vec<Publisher>,
     pub(super) endpoints: Vec<Endpoint>,
+    /// Open files that the sources keep while they restart.
+    kept: Kept,
     /// Work that did not end when it was asked to, as it blocks its thread.
     pub(super) stuck: Vec<Run>,
 }
@@ -93,6 +96,7 @@ impl Running {
             sources: Vec::new(),
             publishers: Vec::new(),
             endpoints: Vec::new(),
+            kept: Kept::left(),
             stuck: Vec::new(),
         }
     }
@@ -102,7 +106,7 @@ impl Running {
     }
 
     /// Shows what will run to all who read or report it, and connects the inputs of sources.
-    pub(super) fn show(&self, ready: &Ready) {
+    pub(super) fn show(&mut self, ready: &Ready) {
         let program = &self.program;
         let of = |all: &[Source], name: &Text| all.iter().position(|source| source.name() == name);
         let (mut sections, mut commands, mut contexts) = (Vec::new(), Vec::new(), Vec::new());
@@ -135,6 +139,7 @@ impl Running {
         program.roster.replace(publishers.collect(), endpoints.collect());
         program.commands.replace(commands);
         program.store.replace(sections.clone());
+        self.kept.retain(contexts.iter().copied());
         inputs::connect(contexts.into_iter().zip(&sections), &program.store);
     }
 

@@ -1,12 +1,22 @@
 //! Reload of a running program: what hangs, what cannot be had, and what comes at a bad moment.
 
 use std::{
+    fs::File,
+    io::{self, PipeWriter, Read as _, Write as _},
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex},
+    os::fd::OwnedFd,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     thread,
 };
 
-use framework::{Changes, Config, ReloadError, Reloader, Service};
+use framework::{
+    Batch, Changes, Config, ConfigError, Reading, ReloadError, Reloader, Service, Source, SourceContext,
+    SourcePlugin,
+};
+use rustix::fs::{OFlags, fcntl_setfl};
 use tokio::sync::oneshot;
 
 use crate::{Running, get};
@@ -162,4 +172,72 @@ fn reloads_before_the_start_at_the_same_time_and_at_the_end_all_get_an_answer() 
     });
     program.running.stop();
     let _ = others.join().unwrap();
+}
+
+/// A pipe that is kept over restarts: it reads what is in it when it starts, and then once an hour.
+struct Keeper;
+
+#[derive(Debug, serde::Deserialize)]
+struct KeeperConfig {
+    key: String,
+}
+
+/// The other ends of the pipes, and the number of bytes that were read.
+static PIPES: Mutex<Vec<PipeWriter>> = Mutex::new(Vec::new());
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+impl SourcePlugin for Keeper {
+    const KIND: &'static str = "keeper";
+    const ABOUT: &'static str = "a pipe that is kept";
+    const SAMPLE: &'static str = "[sources.pipe]\nplugin = \"keeper\"\nkey = \"a\"\n";
+    type Config = KeeperConfig;
+
+    fn build(config: KeeperConfig, cx: &SourceContext) -> Result<Source, ConfigError> {
+        let place = cx.kept_file(&config.key);
+        Ok(Source::blocking(move || {
+            let mut pipe = match place.get() {
+                Some(kept) => File::from(kept),
+                None => {
+                    let (pipe, writer) = io::pipe()?;
+                    fcntl_setfl(&pipe, OFlags::NONBLOCK).map_err(io::Error::from)?;
+                    place.keep(&pipe);
+                    PIPES.lock().unwrap().push(writer);
+                    File::from(OwnedFd::from(pipe))
+                }
+            };
+            let read = pipe.read(&mut [0; 64]).unwrap_or_default();
+            BYTES.fetch_add(read, Relaxed);
+            Ok(Some(Batch::now(vec![Reading::counter("bytes", read as u64)])))
+        }))
+    }
+}
+
+framework::register_source!(Keeper);
+
+#[test]
+fn a_file_that_a_source_keeps_stays_open_while_it_restarts_and_is_closed_when_its_key_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder, "127.0.0.1:0");
+    let keeper = |key: &str, stale_after: &str| {
+        format!(
+            "{server}[sources.pipe]\nplugin = \"keeper\"\nkey = {key:?}\ninterval = \"1h\"\nstale_after = {stale_after:?}\n"
+        )
+    };
+    let program = Reloadable::start(&keeper("a", "2h"));
+    let has_read = |health: &serde_json::Value| health["sources"]["pipe"]["counts"]["batches"] == 1;
+    program.running.until(has_read);
+    // Nobody reads it now, as while the source restarts.
+    PIPES.lock().unwrap()[0].write_all(b"12345").unwrap();
+    let changes = program.reload(&keeper("a", "3h")).unwrap();
+    assert_eq!(changes.restarted, ["sources.pipe"]);
+    program.running.until(has_read);
+    assert_eq!((BYTES.load(Relaxed), PIPES.lock().unwrap().len()), (5, 1));
+    program.reload(&keeper("another: key", "3h")).unwrap();
+    program.running.until(has_read);
+    assert_eq!(PIPES.lock().unwrap().len(), 2);
+    assert!(PIPES.lock().unwrap()[0].write_all(b"6").is_err(), "the old one is still open");
+    PIPES.lock().unwrap()[1].write_all(b"6").unwrap();
+    program.reload(&server).unwrap();
+    assert!(PIPES.lock().unwrap()[1].write_all(b"7").is_err(), "a source that is gone keeps its file");
+    program.running.stop();
 }

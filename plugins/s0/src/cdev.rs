@@ -4,16 +4,20 @@
 //! them for a reader that is late.
 
 use std::{
+    fs::File,
     io,
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use framework::KeptFile;
 use gpiocdev::{
     Chip, Request,
-    line::{Bias, EdgeDetection, EdgeKind, EventClock, Value},
-    tokio::AsyncRequest,
+    line::{Bias, EdgeDetection, EventClock, Info},
 };
+use gpiocdev_uapi::v2::{LineEdgeEvent, LineValues, get_line_values, has_event, read_event};
+use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     config::{Gpio, Pull, Where},
@@ -22,51 +26,79 @@ use crate::{
 
 /// Chip of a line that is configured by its number alone.
 pub(crate) const FIRST_CHIP: &str = "/dev/gpiochip0";
-/// Edges that the kernel keeps for one line.
-const KERNEL_BUFFER: u32 = 1024;
+/// Edges that the kernel keeps for one line: as many as it allows.
+pub(crate) const KERNEL_BUFFER: u32 = 1024;
 /// Most edges that one read returns.
 const AT_ONCE: usize = 256;
+/// Name of this program beside the line, for other programs.
+const CONSUMER: &str = "smartmeter s0";
+/// The kernel's number for an edge after which the line is high (`GPIO_V2_LINE_EVENT_RISING_EDGE`).
+const RISING: u32 = 1;
 
 /// GPIO line that is requested from the kernel.
 #[derive(Debug)]
 pub(crate) struct Cdev {
     // Exactly one of the two is there: the runtime watches the line, or it does not while the line naps.
-    watched: Option<AsyncRequest>,
-    unwatched: Option<Request>,
+    watched: Option<AsyncFd<File>>,
+    unwatched: Option<File>,
     active_high: bool,
     buffer: Vec<u64>,
 }
 
+/// State in which a line was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// It was requested; the level, where that is certain.
+    Requested(Option<bool>),
+    /// The kernel has watched it since an earlier run, and queued its edges.
+    Kept,
+}
+
 impl Cdev {
-    /// Requests a line. Also returns whether it is active, where that is certain, and its full name.
+    /// Opens a line: the one that was kept over a restart, or one that is requested, and kept from now on. Also returns its
+    /// full name.
     ///
     /// # Errors
     /// Fails if the line does not exist, is in use, or may not be used; the text says what to do.
-    pub(crate) fn open(gpio: &Gpio) -> io::Result<(Self, Option<bool>, String)> {
+    pub(crate) fn open(gpio: &Gpio, place: &KeptFile) -> io::Result<(Self, Start, String)> {
         let (chip, offset) = find(gpio);
-        let device = describe(&chip, offset)?;
+        if let Some(file) = place.get().map(File::from) {
+            let info = line_info(&chip, offset)?;
+            if fits(&info, gpio) && level(&file).is_ok() {
+                return Ok((Self::new(file, gpio.active_high), Start::Kept, describe(&chip, &info)));
+            }
+            place.close();
+        }
+        let info = line_info(&chip, offset)?;
+        let device = describe(&chip, &info);
+        if info.used {
+            let by = if info.consumer.is_empty() { "the kernel" } else { &info.consumer };
+            let text = format!("{device} is in use by `{by}`; stop that, or use another line");
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+        }
         let request = Request::builder()
             .on_chip(&chip)
-            .with_consumer("smartmeter s0")
+            .with_consumer(CONSUMER)
             .with_line(offset)
             .as_input()
-            .with_bias(match gpio.pull {
-                Pull::Up => Some(Bias::PullUp),
-                Pull::Down => Some(Bias::PullDown),
-                Pull::None => None, // left as the boot configuration set it
-            })
+            .with_bias(bias(gpio.pull))
             .with_edge_detection(EdgeDetection::BothEdges)
             .with_event_clock(EventClock::Monotonic)
             .with_kernel_event_buffer_size(KERNEL_BUFFER)
             .request()
             .map_err(system_error)?;
-        let value = request.lone_value().map_err(system_error)?;
+        let file = File::from(request.as_fd().try_clone_to_owned()?);
+        let is_high = level(&file)?;
         // If no edge came until now, the level is the one before the first edge.
-        let certain = !request.has_edge_event().map_err(system_error)?;
-        let level = certain.then_some((value == Value::Active) == gpio.active_high);
-        let buffer = vec![0; AT_ONCE * request.edge_event_u64_size()];
-        let cdev = Self { watched: None, unwatched: Some(request), active_high: gpio.active_high, buffer };
-        Ok((cdev, level, device))
+        let is_certain = !has_event(&file).map_err(uapi_error)?;
+        let start = Start::Requested(is_certain.then_some(is_high == gpio.active_high));
+        place.keep(&file);
+        Ok((Self::new(file, gpio.active_high), start, device))
+    }
+
+    fn new(line: File, active_high: bool) -> Self {
+        let buffer = vec![0; AT_ONCE * LineEdgeEvent::u64_size()];
+        Self { watched: None, unwatched: Some(line), active_high, buffer }
     }
 
     /// Waits for edges, and adds them.
@@ -77,14 +109,31 @@ impl Cdev {
     /// # Cancel safety
     /// Edges that were read are in `read`.
     pub(crate) async fn read(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
-        if let Some(request) = self.unwatched.take() {
-            self.watched = Some(request.into());
+        if let Some(line) = self.unwatched.take() {
+            self.watched = Some(watch(line)?);
         }
-        // Read through `AsyncRequest` only: it takes a line for readable until it has itself read the last edge,
-        // and would spin if that edge was read from the request beneath it.
-        let request = self.watched.as_ref().ok_or_else(gone)?;
-        let words = request.read_edge_events_into_slice(&mut self.buffer).await.map_err(system_error)?;
-        parse(request.as_ref(), &self.buffer[..words], self.active_high, read)
+        let line = self.watched.as_ref().ok_or_else(gone)?;
+        loop {
+            let mut ready = line.readable().await?;
+            let is_there = has_event(line.get_ref()).map_err(uapi_error)?;
+            if is_there {
+                take(line.get_ref(), &mut self.buffer, self.active_high, read)?;
+            }
+            // The runtime takes a line for readable until it is told that it is not, and would spin.
+            if !has_event(line.get_ref()).map_err(uapi_error)? {
+                ready.clear_ready();
+            }
+            if is_there {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Has further edges not wake this process until the next [`read`](Self::read).
+    pub(crate) fn nap(&mut self) {
+        if let Some(line) = self.watched.take() {
+            self.unwatched = Some(line.into_inner());
+        }
     }
 
     /// Adds the edges that are there. Further ones do not wake this process until the next [`read`](Self::read).
@@ -92,14 +141,11 @@ impl Cdev {
     /// # Errors
     /// Returns any I/O error.
     pub(crate) fn drain(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
-        if let Some(request) = self.watched.take() {
-            self.unwatched = Some(request.into());
-        }
-        let request = self.unwatched.as_ref().ok_or_else(gone)?;
+        self.nap();
+        let line = self.unwatched.as_ref().ok_or_else(gone)?;
         // A storm of edges must not keep this loop running.
-        while read.len() < KERNEL_BUFFER as usize && request.has_edge_event().map_err(system_error)? {
-            let words = request.read_edge_events_into_slice(&mut self.buffer).map_err(system_error)?;
-            parse(request, &self.buffer[..words], self.active_high, read)?;
+        while read.len() < KERNEL_BUFFER as usize && has_event(line).map_err(uapi_error)? {
+            take(line, &mut self.buffer, self.active_high, read)?;
         }
         Ok(())
     }
@@ -109,17 +155,38 @@ impl Cdev {
     /// # Errors
     /// Returns the I/O error of a chip that is gone.
     pub(crate) fn check(&self) -> io::Result<()> {
-        let request = self.watched.as_ref().map(AsRef::as_ref).or(self.unwatched.as_ref());
-        request.ok_or_else(gone)?.lone_value().map(drop).map_err(system_error)
+        let line = self.watched.as_ref().map(AsyncFd::get_ref).or(self.unwatched.as_ref());
+        level(line.ok_or_else(gone)?).map(drop)
     }
 }
 
-fn parse(request: &Request, words: &[u64], active_high: bool, read: &mut Vec<Edge>) -> io::Result<()> {
-    for event in words.chunks_exact(request.edge_event_u64_size()) {
-        let event = request.edge_event_from_slice(event).map_err(system_error)?;
+/// Has the runtime watch a line.
+#[expect(
+    deprecated,
+    reason = "what replaces it is unsafe; a `File` has the same descriptor until it is closed"
+)]
+fn watch(line: File) -> io::Result<AsyncFd<File>> {
+    AsyncFd::with_interest(line, Interest::READABLE)
+}
+
+/// Returns whether a line is high.
+fn level(line: &File) -> io::Result<bool> {
+    let mut values = LineValues::from_slice(&[false]);
+    get_line_values(line, &mut values).map_err(uapi_error)?;
+    Ok(values.get(0) == Some(true))
+}
+
+/// Reads the edges that are there.
+fn take(line: &File, buffer: &mut [u64], active_high: bool, read: &mut Vec<Edge>) -> io::Result<()> {
+    let words = read_event(line, buffer).map_err(uapi_error)?;
+    if words == 0 {
+        return Err(gone());
+    }
+    for event in buffer[..words].chunks_exact(LineEdgeEvent::u64_size()) {
+        let event = LineEdgeEvent::from_slice(event).map_err(uapi_error)?;
         read.push(Edge {
             time: Duration::from_nanos(event.timestamp_ns),
-            active: (event.kind == EdgeKind::Rising) == active_high,
+            active: (event.kind == RISING) == active_high,
             seqno: event.line_seqno,
         });
     }
@@ -128,6 +195,24 @@ fn parse(request: &Request, words: &[u64], active_high: bool, read: &mut Vec<Edg
 
 fn gone() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the line is not open")
+}
+
+/// Returns the resistor to ask for; `None` leaves it as the boot configuration set it.
+fn bias(pull: Pull) -> Option<Bias> {
+    match pull {
+        Pull::Up => Some(Bias::PullUp),
+        Pull::Down => Some(Bias::PullDown),
+        Pull::None => None,
+    }
+}
+
+/// Returns whether a line that was kept is watched as the configuration asks for.
+fn fits(info: &Info, gpio: &Gpio) -> bool {
+    info.used
+        && info.consumer == CONSUMER
+        && info.edge_detection == Some(EdgeDetection::BothEdges)
+        && matches!(info.event_clock, None | Some(EventClock::Monotonic))
+        && bias(gpio.pull).is_none_or(|bias| info.bias == Some(bias))
 }
 
 /// Returns chip and offset of the configured line.
@@ -149,24 +234,23 @@ fn find(gpio: &Gpio) -> (PathBuf, u32) {
     }
 }
 
-/// Returns the line's full name, if the line is there and free.
-fn describe(path: &Path, offset: u32) -> io::Result<String> {
+/// Returns what the kernel knows of a line.
+fn line_info(path: &Path, offset: u32) -> io::Result<Info> {
     let chip = Chip::from_path(path).map_err(|error| explain(path, system_error(error)))?;
     let lines = chip.info().map_err(system_error)?.num_lines;
-    let shown = path.display();
     if offset >= lines {
+        let shown = path.display();
         let text =
             format!("{shown} has {lines} lines, counted from 0; choose another with `chip` and `line`");
         return Err(io::Error::new(io::ErrorKind::NotFound, text));
     }
-    let info = chip.line_info(offset).map_err(system_error)?;
+    chip.line_info(offset).map_err(system_error)
+}
+
+/// Returns a line's full name.
+fn describe(chip: &Path, info: &Info) -> String {
     let name = if info.name.is_empty() { String::new() } else { format!(" ({})", info.name) };
-    if info.used {
-        let by = if info.consumer.is_empty() { "the kernel" } else { &info.consumer };
-        let text = format!("{shown} line {offset}{name} is in use by `{by}`; stop that, or use another line");
-        return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
-    }
-    Ok(format!("{shown} line {offset}{name}"))
+    format!("{} line {}{name}", chip.display(), info.offset)
 }
 
 fn explain(chip: &Path, error: io::Error) -> io::Error {
@@ -187,5 +271,49 @@ fn system_error(error: gpiocdev::Error) -> io::Error {
     match error {
         gpiocdev::Error::Os(errno) => io::Error::from_raw_os_error(errno.0),
         error => io::Error::other(error.to_string()), // its text includes the cause
+    }
+}
+
+fn uapi_error(error: gpiocdev_uapi::Error) -> io::Error {
+    match error {
+        gpiocdev_uapi::Error::Os(errno) => io::Error::from_raw_os_error(errno.0),
+        error => io::Error::other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// Record of an edge, as the kernel writes it.
+    fn record(time: u64, kind: u32, seqno: u32) -> Vec<u8> {
+        let mut record = time.to_ne_bytes().to_vec();
+        // Kind, offset, number among all lines, number of this line, and six words for later.
+        [kind, 17, 9999, seqno].iter().for_each(|word| record.extend_from_slice(&word.to_ne_bytes()));
+        record.resize(48, 0);
+        record
+    }
+
+    #[tokio::test]
+    async fn edges_that_the_kernel_queued_while_nobody_read_are_all_read() {
+        let (queue, mut kernel) = io::pipe().unwrap();
+        let queued: Vec<_> =
+            (1..=1024).flat_map(|n| record(u64::from(n) * 1000, 1 + (n + 1) % 2, n)).collect();
+        kernel.write_all(&queued).unwrap();
+        let mut line = Cdev::new(File::from(std::os::fd::OwnedFd::from(queue)), true);
+        let mut read = Vec::new();
+        line.read(&mut read).await.unwrap();
+        line.drain(&mut read).unwrap();
+        let expected =
+            (1..=1024).map(|n| Edge { time: Duration::from_micros(n), active: n % 2 == 1, seqno: n as u32 });
+        assert!(read.iter().copied().eq(expected));
+        read.clear();
+        kernel.write_all(&record(5, 2, 1025)).unwrap();
+        line.read(&mut read).await.unwrap();
+        assert_eq!(read, [Edge { time: Duration::from_nanos(5), active: false, seqno: 1025 }]);
+        drop(kernel);
+        assert!(line.read(&mut read).await.is_err(), "a line that is gone");
     }
 }

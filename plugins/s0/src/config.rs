@@ -229,6 +229,14 @@ impl Gpio {
     }
 }
 
+impl Gpio {
+    /// Returns all that the kernel is asked for, and that its edges depend on.
+    pub(crate) fn key(&self) -> String {
+        let Self { pull, active_high, .. } = self;
+        format!("{self} {pull:?} {}", if *active_high { "high" } else { "low" })
+    }
+}
+
 impl fmt::Display for Gpio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.line, &self.chip) {

@@ -37,6 +37,19 @@ pub(crate) struct Tally {
     pub(crate) lost: framework::Counter,
 }
 
+/// Everything that a counter knows of its line, so that another one can go on, also in another process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LineState {
+    /// Number of the last edge that was taken.
+    pub(crate) seqno: u32,
+    /// The level since `since`; `None` until it is known.
+    pub(crate) level: Option<bool>,
+    /// Time of the kernel's monotonic clock.
+    pub(crate) since: Duration,
+    /// The last level that held.
+    pub(crate) stable: bool,
+}
+
 /// Tells pulses from bounces.
 #[derive(Debug)]
 pub(crate) struct Counter {
@@ -46,7 +59,8 @@ pub(crate) struct Counter {
     since: Duration,
     /// The last level that held.
     stable: bool,
-    seqno: u32,
+    /// Number of the last edge; `None` if the next one may have any.
+    seqno: Option<u32>,
     pub(crate) tally: Tally,
 }
 
@@ -56,17 +70,34 @@ impl Counter {
     ///
     /// With a `hold` of zero every activation is a pulse.
     pub(crate) fn new(hold: Duration, level: Option<bool>, now: Duration, tally: Tally) -> Self {
-        Self { hold, level, since: now, stable: level.unwrap_or_default(), seqno: 0, tally }
+        Self { hold, level, since: now, stable: level.unwrap_or_default(), seqno: Some(0), tally }
+    }
+
+    /// Returns the counter of a line that the kernel has watched since another counter was in this state. Where that is
+    /// not known, the first edge shows the level before it.
+    pub(crate) fn resumed(hold: Duration, line: Option<LineState>, now: Duration, tally: Tally) -> Self {
+        match line {
+            Some(LineState { seqno, level, since, stable }) => {
+                Self { hold, level, since, stable, seqno: Some(seqno), tally }
+            }
+            None => Self { seqno: None, ..Self::new(hold, None, now, tally) },
+        }
+    }
+
+    /// Returns its state; `None` until it knows the number of an edge.
+    pub(crate) fn line(&self) -> Option<LineState> {
+        let Self { level, since, stable, .. } = *self;
+        Some(LineState { seqno: self.seqno?, level, since, stable })
     }
 
     /// Takes the next edge; pulses that it makes certain are added to `found`.
     pub(crate) fn edge(&mut self, edge: Edge, found: &mut Vec<Pulses>) {
         self.tally.arrived.increment();
-        let mut lost = edge.seqno.wrapping_sub(self.seqno).wrapping_sub(1);
+        let mut lost = self.seqno.map_or(0, |last| edge.seqno.wrapping_sub(last).wrapping_sub(1));
         if lost > u32::MAX / 2 {
             lost = 0; // the numbers started again
         }
-        self.seqno = edge.seqno;
+        self.seqno = Some(edge.seqno);
         // Levels alternate, also through the lost edges: the level before an edge is the opposite one.
         let first = edge.active ^ lost.is_multiple_of(2);
         if self.level.is_none() {
@@ -313,9 +344,23 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_which_nothing_is_known_is_counted_from_its_first_edge_on() {
+        let train = Train::pulses(20, ms(30), ms(30));
+        for (first, expected) in [(10, 15), (11, 14)] {
+            let tally = Tally::default();
+            let mut counter = Counter::resumed(HOLD, None, train.now, tally.clone());
+            assert_eq!(counter.line(), None);
+            let mut found = Vec::new();
+            train.edges[first..].iter().for_each(|edge| counter.edge(*edge, &mut found));
+            counter.settle(train.now, &mut found);
+            assert_eq!((found.len(), tally.lost.get()), (expected, 0));
+        }
+    }
+
+    #[test]
     fn edge_numbers_wrap_and_may_restart() {
         let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO, Tally::default());
-        counter.seqno = u32::MAX - 3;
+        counter.seqno = Some(u32::MAX - 3);
         let mut found = Vec::new();
         for n in 0..8u32 {
             let edge = Edge {
@@ -366,6 +411,54 @@ mod tests {
             prop_assert_eq!(found.iter().map(|pulses| pulses.count).sum::<u64>(), changes.len() as u64);
             prop_assert_eq!(train.count(HOLD).0, changes.len() as u64);
             prop_assert_eq!(counter.tally.lost.get(), 0);
+        }
+
+        #[test]
+        fn a_counter_that_goes_on_after_another_at_any_moment_counts_each_pulse_once(
+            changes in proptest::collection::vec((change(), change()), 1..30),
+            ends in proptest::collection::vec((any::<proptest::sample::Index>(), 0u64..600_000), 1..5),
+        ) {
+            let mut train = Train::new();
+            for (press, release) in &changes {
+                press.iter().chain(release).for_each(|us| { train.then(Duration::from_micros(*us)); });
+            }
+            let mut ends: Vec<_> =
+                ends.into_iter().map(|(end, late)| (end.index(train.edges.len()), late)).collect();
+            ends.sort_unstable();
+            let tally = Tally::default();
+            let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO, tally.clone());
+            let mut found = Vec::new();
+            for (i, edge) in train.edges.iter().enumerate() {
+                counter.edge(*edge, &mut found);
+                let next = train.edges.get(i + 1).map_or(train.now, |next| next.time);
+                for (_, late) in ends.iter().filter(|(end, _)| *end == i) {
+                    counter.settle((edge.time + Duration::from_micros(*late)).min(next), &mut found);
+                    // The time at which the other one begins does not matter.
+                    counter = Counter::resumed(HOLD, counter.line(), train.now, tally.clone());
+                }
+            }
+            counter.settle(train.now, &mut found);
+            prop_assert_eq!(found.iter().map(|pulses| pulses.count).sum::<u64>(), changes.len() as u64);
+            prop_assert_eq!(tally.lost.get(), 0);
+        }
+
+        #[test]
+        fn edges_that_a_killed_process_took_without_saving_them_cost_no_pulse_of_a_clean_train(
+            pulses in 1u64..50,
+            saved: proptest::sample::Index,
+            taken in 0usize..5,
+        ) {
+            let train = Train::pulses(pulses, ms(30), ms(30));
+            let saved = saved.index(train.edges.len());
+            let tally = Tally::default();
+            let mut counter = Counter::new(HOLD, Some(false), Duration::ZERO, tally.clone());
+            let mut found = Vec::new();
+            train.edges[..saved].iter().for_each(|edge| counter.edge(*edge, &mut found));
+            let mut counter = Counter::resumed(HOLD, counter.line(), train.now, tally);
+            let first = (saved + taken).min(train.edges.len() - 1);
+            train.edges[first..].iter().for_each(|edge| counter.edge(*edge, &mut found));
+            counter.settle(train.now, &mut found);
+            prop_assert_eq!(found.iter().map(|pulses| pulses.count).sum::<u64>(), pulses);
         }
 
         #[test]

@@ -2,13 +2,15 @@
 
 use std::{io, time::Duration};
 
+use framework::KeptFile;
 use tokio::{sync::mpsc, time::sleep};
+use tracing::{info, warn};
 
 use crate::{
-    cdev::Cdev,
+    cdev::{Cdev, KERNEL_BUFFER, Start},
     clock,
     config::{Backend, Gpio, Where},
-    counter::{Counter, Edge, Pulses, Tally},
+    counter::{Counter, Edge, LineState, Pulses, Tally},
     raspberry,
 };
 
@@ -24,6 +26,10 @@ pub(crate) struct GpioInput {
     /// Edges that were read and not counted yet: a dropped read leaves them here.
     read: Vec<Edge>,
     counter: Counter,
+    /// Full name of a line that was kept over a restart, until the edges that the kernel queued are read.
+    kept: Option<String>,
+    /// Edges that the kernel queued while nobody read them.
+    queued: framework::Counter,
 }
 
 /// Backend that delivers edges.
@@ -36,7 +42,8 @@ pub(crate) enum Edges {
 }
 
 impl GpioInput {
-    /// Starts to watch a line. Also returns the backend, `cdev` or `rppal`, and the line's full name:
+    /// Starts to watch a line, or goes on with the one that was kept in `place`, of which `line` is the last known state.
+    /// Also returns the backend, `cdev` or `rppal`, and the line's full name:
     /// `/dev/gpiochip0 line 21 (GPIO21)`.
     ///
     /// # Errors
@@ -45,20 +52,33 @@ impl GpioInput {
         gpio: &Gpio,
         debounce: Duration,
         tally: Tally,
+        (place, line, queued): (&KeptFile, Option<LineState>, framework::Counter),
     ) -> io::Result<(Self, &'static str, String)> {
         // A Raspberry Pi whose kernel has no usable character device.
         let chipless = || gpiocdev::chip::chips().is_ok_and(|chips| chips.is_empty());
         let is_pin = matches!((gpio.line, &gpio.chip), (Where::Pin(_), None));
         let with_rppal =
             gpio.backend == Backend::Rppal || gpio.backend == Backend::Auto && is_pin && chipless();
-        let (edges, level, backend, device) = if with_rppal {
-            (Edges::Channel(raspberry::open(gpio)?), None, "rppal", gpio.to_string())
+        let (edges, start, backend, device) = if with_rppal {
+            (Edges::Channel(raspberry::open(gpio)?), Start::Requested(None), "rppal", gpio.to_string())
         } else {
-            let (cdev, level, device) = Cdev::open(gpio)?;
-            (Edges::Cdev(Box::new(cdev)), level, "cdev", device)
+            let (cdev, start, device) = Cdev::open(gpio, place)?;
+            (Edges::Cdev(Box::new(cdev)), start, "cdev", device)
         };
-        let counter = Counter::new(debounce, level, clock::now(), tally);
-        Ok((Self { edges, read: Vec::new(), counter }, backend, device))
+        let now = clock::now();
+        let (counter, kept) = match start {
+            Start::Requested(level) => (Counter::new(debounce, level, now, tally), None),
+            Start::Kept => (Counter::resumed(debounce, line, now, tally), Some(device.clone())),
+        };
+        Ok((Self { edges, read: Vec::new(), counter, kept, queued }, backend, device))
+    }
+
+    /// Returns the state of a line that is kept over a restart.
+    pub(crate) fn line(&self) -> Option<LineState> {
+        match self.edges {
+            Edges::Cdev(_) => self.counter.line(),
+            Edges::Channel(_) => None,
+        }
     }
 
     /// Waits for edges, or until a level has held; adds the pulses that became certain.
@@ -70,12 +90,16 @@ impl GpioInput {
     /// Dropped at any time, it loses nothing.
     pub(crate) async fn pulses(&mut self, found: &mut Vec<Pulses>) -> io::Result<()> {
         let mut held = None;
-        if self.read.is_empty() {
+        if let Some(device) = self.kept.take() {
+            self.edges.drain(&mut self.read)?;
+            self.report_queued(&device, found);
+        } else if self.read.is_empty() {
             match self.counter.deadline() {
                 None => self.edges.read(&mut self.read).await?,
                 Some(deadline) => {
-                    // A contact that bounces need not wake this process each time: the kernel has the times.
-                    self.edges.drain(&mut self.read)?;
+                    // A contact that bounces need not wake this process each time: the kernel has the times, and keeps
+                    // the edges if this process ends meanwhile.
+                    self.edges.nap();
                     sleep((deadline + LATENCY).saturating_sub(clock::now()).min(LONGEST_NAP)).await;
                     held = Some(clock::now());
                     self.edges.drain(&mut self.read)?;
@@ -87,6 +111,20 @@ impl GpioInput {
             self.counter.settle(now.saturating_sub(LATENCY), found);
         }
         Ok(())
+    }
+
+    /// Counts the edges that the kernel queued while nobody read them, and reports how many they are.
+    fn report_queued(&mut self, device: &str, found: &mut Vec<Pulses>) {
+        let (edges, before) = (self.read.len() as u64, self.counter.tally.lost.get());
+        self.read.drain(..).for_each(|edge| self.counter.edge(edge, found));
+        self.queued.add(edges);
+        match self.counter.tally.lost.get() - before {
+            0 => info!("went on with {device}: the kernel had queued {edges} edges"),
+            lost => warn!(
+                "went on with {device}: the kernel had queued {edges} edges, and {lost} more are missing, as it queues \
+                 at most {KERNEL_BUFFER}; their pulses are estimated"
+            ),
+        }
     }
 
     /// Checks that the line is still there.
@@ -117,6 +155,13 @@ impl Edges {
         }
     }
 
+    /// Has further edges not wake this process until the next [`read`](Self::read).
+    fn nap(&mut self) {
+        if let Self::Cdev(cdev) = self {
+            cdev.nap();
+        }
+    }
+
     /// Adds the edges that are there. Further ones do not wake this process until the next [`read`](Self::read).
     fn drain(&mut self, read: &mut Vec<Edge>) -> io::Result<()> {
         match self {
@@ -138,7 +183,8 @@ mod tests {
     fn input(hold: Duration) -> (GpioInput, mpsc::Sender<io::Result<Edge>>) {
         let (sender, edges) = mpsc::channel(1024);
         let counter = Counter::new(hold, Some(false), clock::now(), Tally::default());
-        (GpioInput { edges: Edges::Channel(edges), read: Vec::new(), counter }, sender)
+        let (kept, queued) = (None, framework::Counter::default());
+        (GpioInput { edges: Edges::Channel(edges), read: Vec::new(), counter, kept, queued }, sender)
     }
 
     fn edge(time: Duration, active: bool, seqno: u32) -> io::Result<Edge> {

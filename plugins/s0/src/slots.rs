@@ -6,6 +6,11 @@
 //!                        pulses                          u64
 //!                        pulses per kWh, in millionths   u64
 //!                        CRC-32 (ISO-HDLC) of the above  u32
+//!                        what the counter knows of its line, if that is kept over a restart:
+//!                        flags: level known, level, held u32
+//!                        number of the last edge         u32
+//!                        time of that level, in ns       u64
+//!                        CRC-32 of all but the first one u32
 //! ```
 //!
 //! The slot with the higher sequence is valid. A write goes to the other one, so that an interruption leaves the last
@@ -17,14 +22,18 @@ use std::{
     os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 
-use crate::rate::Rate;
+use crate::{counter::LineState, rate::Rate};
 
 const MAGIC: [u8; 8] = *b"s0count\x01";
 const SLOT: usize = 36;
+/// Length with the state of a line. An earlier version of this program reads and writes the count only: the second checksum
+/// does not fit then.
+const SLOT_WITH_LINE: usize = 56;
 const OFFSETS: [u64; 2] = [0, 4096];
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 /// The readings of a household are nobody else's business.
@@ -48,6 +57,8 @@ pub(crate) struct Count {
     pub(crate) pulses: u64,
     /// Rate that converts them to energy.
     pub(crate) rate: Rate,
+    /// State of the line after exactly these pulses, if it is kept over a restart.
+    pub(crate) line: Option<LineState>,
 }
 
 /// State in which a count file was found.
@@ -114,7 +125,12 @@ impl Slots {
     /// Returns any I/O error; the last count is still there then.
     pub(crate) fn write(&mut self, count: Count) -> io::Result<()> {
         let slot = 1 - self.newest;
-        self.file.write_all_at(&encode(count), OFFSETS[slot])?;
+        let bytes = encode(count);
+        match count.line {
+            None => self.file.write_all_at(&bytes, OFFSETS[slot])?,
+            // In one write, as the two must not be apart.
+            Some(line) => self.file.write_all_at(&with_line(&bytes, line), OFFSETS[slot])?,
+        }
         self.newest = slot;
         Ok(())
     }
@@ -176,7 +192,7 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Returns the bytes of a slot.
+/// Returns the bytes of a count.
 pub(crate) fn encode(count: Count) -> [u8; SLOT] {
     let mut slot = [0; SLOT];
     slot[..8].copy_from_slice(&MAGIC);
@@ -188,21 +204,71 @@ pub(crate) fn encode(count: Count) -> [u8; SLOT] {
     slot
 }
 
-/// Returns the content of a slot; `None` if it is damaged.
+/// Returns the count of a slot; `None` if it is damaged.
 pub(crate) fn decode(slot: &[u8; SLOT]) -> Option<Count> {
     let number = |at| slot[at..].first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
     let crc = slot.last_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes))?;
     if slot[..8] != MAGIC || crc != CRC.checksum(&slot[..32]) {
         return None;
     }
-    Some(Count { sequence: number(8)?, pulses: number(16)?, rate: Rate::from_micro(number(24)?)? })
+    Some(Count {
+        sequence: number(8)?,
+        pulses: number(16)?,
+        rate: Rate::from_micro(number(24)?)?,
+        line: None,
+    })
+}
+
+/// Returns the bytes of a count and the state of its line.
+fn with_line(count: &[u8; SLOT], line: LineState) -> [u8; SLOT_WITH_LINE] {
+    let flags = u32::from(line.level.is_some())
+        | u32::from(line.level == Some(true)) << 1
+        | u32::from(line.stable) << 2;
+    let since = u64::try_from(line.since.as_nanos()).unwrap_or(u64::MAX);
+    let mut slot = [0; SLOT_WITH_LINE];
+    slot[..36].copy_from_slice(count);
+    slot[36..40].copy_from_slice(&flags.to_le_bytes());
+    slot[40..44].copy_from_slice(&line.seqno.to_le_bytes());
+    slot[44..52].copy_from_slice(&since.to_le_bytes());
+    let crc = line_checksum(&slot);
+    slot[52..].copy_from_slice(&crc.to_le_bytes());
+    slot
+}
+
+/// Returns the checksum of a count and the state of its line. That of the count alone is left out: it would make the result
+/// the same for every count.
+fn line_checksum(slot: &[u8; SLOT_WITH_LINE]) -> u32 {
+    let mut digest = CRC.digest();
+    digest.update(&slot[..32]);
+    digest.update(&slot[36..52]);
+    digest.finalize()
+}
+
+/// Returns the state of the line in a slot; `None` if there is none that belongs to its count.
+fn decode_line(slot: &[u8; SLOT_WITH_LINE]) -> Option<LineState> {
+    let word = |at| slot[at..].first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes));
+    let since = slot[44..].first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes))?;
+    if word(52)? != line_checksum(slot) {
+        return None;
+    }
+    let flags = word(36)?;
+    Some(LineState {
+        seqno: word(40)?,
+        level: (flags & 1 > 0).then_some(flags & 2 > 0),
+        since: Duration::from_nanos(since),
+        stable: flags & 4 > 0,
+    })
 }
 
 /// Returns the newer slot, its count, and the file's state; `None` if both are damaged.
 fn newest(file: &File) -> io::Result<Option<(usize, Count, Found)>> {
     let mut bytes = Vec::new();
-    file.take(OFFSETS[1] + SLOT as u64).read_to_end(&mut bytes)?;
-    let slot = |offset: u64| bytes.get(offset as usize..).and_then(<[u8]>::first_chunk).and_then(decode);
+    file.take(OFFSETS[1] + SLOT_WITH_LINE as u64).read_to_end(&mut bytes)?;
+    let slot = |offset: u64| {
+        let slot = bytes.get(offset as usize..)?;
+        let line = slot.first_chunk().and_then(decode_line);
+        Some(Count { line, ..decode(slot.first_chunk()?)? })
+    };
     Ok(match OFFSETS.map(slot) {
         [Some(first), Some(second)] if second.sequence > first.sequence => Some((1, second, Found::Whole)),
         [Some(first), Some(_)] => Some((0, first, Found::Whole)),
@@ -223,7 +289,7 @@ mod tests {
     /// Writes the next count.
     fn write(slots: &mut Slots, pulses: u64) {
         let sequence = newest(&reopened(slots)).unwrap().unwrap().1.sequence + 1;
-        slots.write(Count { sequence, pulses, rate: rate() }).unwrap();
+        slots.write(Count { sequence, pulses, rate: rate(), line: None }).unwrap();
     }
 
     /// The file of open slots, to be read from its beginning.
@@ -235,7 +301,7 @@ mod tests {
     /// Opens a file, and fills it if it is new.
     fn open(path: &Path) -> (Slots, u64, Found) {
         let (mut slots, count, found) = Slots::open(path).unwrap();
-        let count = count.unwrap_or(Count { sequence: 1, pulses: 0, rate: rate() });
+        let count = count.unwrap_or(Count { sequence: 1, pulses: 0, rate: rate(), line: None });
         if !matches!(found, Found::Whole | Found::OneDamaged) {
             slots.fill(path, count).unwrap();
         }
@@ -264,6 +330,44 @@ mod tests {
             write(&mut slots, pulses + 1);
         }
         assert_eq!(fs::metadata(&path).unwrap().len(), 4096 + SLOT as u64);
+    }
+
+    #[test]
+    fn the_state_of_a_line_belongs_to_its_count_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s0.count");
+        counted(&path);
+        let read = || Slots::open(&path).unwrap().1.unwrap();
+        for (n, (level, stable)) in
+            [(None, false), (Some(false), true), (Some(true), false), (Some(true), true)]
+                .into_iter()
+                .enumerate()
+        {
+            let line =
+                LineState { seqno: u32::MAX - n as u32, level, since: Duration::from_nanos(77), stable };
+            let count = Count { sequence: 100 + n as u64, pulses: 50, rate: rate(), line: Some(line) };
+            Slots::open(&path).unwrap().0.write(count).unwrap();
+            assert_eq!(read(), count);
+        }
+        // An earlier version writes the next counts over it.
+        for sequence in 200..202 {
+            let count = Count { sequence, pulses: 51, rate: rate(), line: None };
+            Slots::open(&path).unwrap().0.write(count).unwrap();
+            assert_eq!(read(), count);
+        }
+        let line = LineState { seqno: 7, level: Some(true), since: Duration::from_secs(5), stable: true };
+        let count = Count { sequence: 300, pulses: 52, rate: rate(), line: Some(line) };
+        let mut slots = Slots::open(&path).unwrap().0;
+        slots.write(count).unwrap();
+        let offset = OFFSETS[slots.newest] as usize;
+        drop(slots);
+        let good = fs::read(&path).unwrap();
+        for at in offset + SLOT..offset + SLOT_WITH_LINE {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&path, &bad).unwrap();
+            assert_eq!(read(), Count { line: None, ..count }, "byte {at}");
+        }
     }
 
     #[test]

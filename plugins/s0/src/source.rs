@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     clock,
     config::{Device, Settings},
-    counter::{Pulses, Tally},
+    counter::{LineState, Pulses, Tally},
     gpio::GpioInput,
     power::Power,
     serial::SerialInput,
@@ -38,6 +38,9 @@ pub(crate) struct S0Source {
     /// Bytes of a pulse on a serial line.
     learned: Fact,
     tally: Tally,
+    /// Edges that the kernel queued while nobody read them.
+    queued: Counter,
+    cx: SourceContext,
     open: Option<Open>,
 }
 
@@ -64,10 +67,13 @@ struct Shown {
 
 impl S0Source {
     pub(crate) fn new(settings: Settings, total: Arc<Total>, cx: &SourceContext) -> Self {
-        let (arrived, bounces, lost) = match settings.device {
-            Device::Gpio(_) => ("edges", "bounces", cx.counter("lost_edges")),
+        let (arrived, bounces, lost, queued) = match &settings.device {
+            Device::Gpio(gpio) => {
+                cx.kept_file(&gpio.key());
+                ("edges", "bounces", cx.counter("lost_edges"), cx.counter("queued_edges"))
+            }
             // A serial port does not report lost bytes.
-            Device::Serial { .. } => ("bytes", "merged_bytes", Counter::default()),
+            Device::Serial { .. } => ("bytes", "merged_bytes", Counter::default(), Counter::default()),
         };
         Self {
             settings,
@@ -77,6 +83,8 @@ impl S0Source {
             device: cx.fact("device"),
             learned: cx.fact("bytes_per_pulse"),
             tally: Tally { arrived: cx.counter(arrived), bounces: cx.counter(bounces), lost },
+            queued,
+            cx: cx.clone(),
             open: None,
         }
     }
@@ -98,8 +106,11 @@ impl DataAcquisition for S0Source {
         let Settings { device, debounce, rate, power_timeout, .. } = &self.settings;
         let tally = self.tally.clone();
         let opened = match device {
-            Device::Gpio(gpio) => GpioInput::open(gpio, *debounce, tally)
-                .map(|(input, backend, line)| (Input::Gpio(input), backend, line)),
+            Device::Gpio(gpio) => {
+                let place = self.cx.kept_file(&gpio.key());
+                GpioInput::open(gpio, *debounce, tally, (&place, self.total.line(), self.queued.clone()))
+                    .map(|(input, backend, line)| (Input::Gpio(input), backend, line))
+            }
             Device::Serial { port, baud } => {
                 SerialInput::open(port, *baud, *debounce, tally, self.learned.clone())
                     .await
@@ -153,7 +164,7 @@ impl DataAcquisition for S0Source {
 
     async fn close(&mut self) {
         if let Some(mut open) = self.open.take() {
-            // A pulse that has begun would be lost: the next `open` does not count it.
+            // A pulse that has begun would be lost where the line is not kept.
             let _ =
                 timeout(LAST_LOOK, async { while open.input.pulses(&mut open.found).await.is_ok() {} }).await;
             open.count(&self.total);
@@ -168,11 +179,8 @@ impl Open {
     /// Counts the pulses that were found; returns the count.
     fn count(&mut self, total: &Total) -> u64 {
         let new = self.found.iter().map(|pulses| pulses.count).sum();
-        if new > 0 {
-            total.add(new);
-        }
         self.found.drain(..).for_each(|pulses| self.power.pulses(pulses));
-        total.pulses()
+        total.count_to(new, self.input.line())
     }
 
     /// Returns the time of the next batch without a pulse: when the power has fallen, or as a heartbeat.
@@ -195,6 +203,14 @@ impl Open {
 }
 
 impl Input {
+    /// Returns the state of a line that is kept over a restart.
+    fn line(&self) -> Option<LineState> {
+        match self {
+            Self::Gpio(input) => input.line(),
+            Self::Serial(_) => None,
+        }
+    }
+
     /// Waits for the device, and adds the pulses that became certain.
     async fn pulses(&mut self, found: &mut Vec<Pulses>) -> io::Result<()> {
         match self {

@@ -198,6 +198,7 @@ export default {
   count_edges: 'Flanken',
   count_bounces: 'Prellen',
   count_lost_edges: 'Verlorene Flanken',
+  count_queued_edges: 'Flanken, die gewartet haben',
   count_merged_bytes: 'Zusammengefasste Bytes',
   count_set_aside: 'Zurückgelegt',
   count_beyond_retention: 'Älter als die Aufbewahrung',

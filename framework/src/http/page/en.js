@@ -197,6 +197,7 @@ export default {
   count_edges: 'Edges',
   count_bounces: 'Bounces',
   count_lost_edges: 'Lost edges',
+  count_queued_edges: 'Edges queued while nobody read',
   count_merged_bytes: 'Merged bytes',
   count_set_aside: 'Set aside',
   count_beyond_retention: 'Beyond retention',

@@ -19,6 +19,7 @@ use tracing::{error, info};
 
 use self::set_log::SetLog;
 use crate::{
+    counter::LineState,
     rate::Rate,
     slots::{Count, Slots, with_suffix},
 };
@@ -63,6 +64,8 @@ pub(crate) struct Total {
 #[derive(Debug, Default)]
 struct State {
     pulses: u64,
+    /// State of the line after these pulses, if it is kept over a restart.
+    line: Option<LineState>,
     /// Number of the last change, the same in both files.
     sequence: u64,
     /// Number of the change that was written to the disk last, and the time of that.
@@ -122,16 +125,28 @@ impl Total {
         }
     }
 
-    /// Returns the count.
-    pub(crate) fn pulses(&self) -> u64 {
-        self.state().pulses
+    /// Returns the state of the line after all pulses so far, if that was saved.
+    pub(crate) fn line(&self) -> Option<LineState> {
+        self.state().line
     }
 
-    /// Adds `n` pulses. They survive the end of the process when this returns, if a file can be written.
-    pub(crate) fn add(&self, n: u64) {
+    /// Adds `n` pulses, after which the line is in this state: the two are saved as one. Returns the count. They survive the
+    /// end of the process when this returns, if a file can be written.
+    pub(crate) fn count_to(&self, n: u64, line: Option<LineState>) -> u64 {
         let mut state = self.state();
+        let is_same = std::mem::replace(&mut state.line, line) == line;
         state.pulses = state.pulses.saturating_add(n);
-        let _ = self.write(&mut state); // reported
+        if n > 0 {
+            let _ = self.write(&mut state); // reported
+        } else if !is_same && !matches!(state.home, Home::Closed) {
+            state.sequence = state.sequence.saturating_add(1);
+            let count = self.count(&state);
+            // A disk gets it with the next pulse, or at the end.
+            if let Some(Err(error)) = state.live.as_mut().map(|live| live.write(count)) {
+                self.lose_live(&mut state, &error);
+            }
+        }
+        state.pulses
     }
 
     /// Sets the count, and syncs it before this returns. It blocks for as long as the disk takes.
@@ -368,7 +383,7 @@ impl Total {
 
     /// Returns the content of a slot.
     fn count(&self, state: &State) -> Count {
-        Count { sequence: state.sequence, pulses: state.pulses, rate: self.rate }
+        Count { sequence: state.sequence, pulses: state.pulses, rate: self.rate, line: state.line }
     }
 
     /// Returns the file that keeps the reason to doubt the count, for the next start.

@@ -86,7 +86,7 @@ impl Total {
     /// it cannot be asked yet, that is tried again.
     fn in_journal(&self, state: &mut State, start: Option<Count>, limit: Duration) -> Option<Count> {
         let saved = self.cx.saved_state(limit);
-        let start = start.unwrap_or(Count { sequence: 0, pulses: 0, rate: self.rate });
+        let start = start.unwrap_or(Count { sequence: 0, pulses: 0, rate: self.rate, line: None });
         state.unasked = saved.is_err().then_some(start);
         newer(&saved.ok()??, start)
     }
@@ -139,6 +139,7 @@ impl Total {
         }
         let recorded = if in_live.is_some() { None } else { self.recorded(kept, found) };
         state.pulses = recorded.or(kept).unwrap_or_default();
+        state.line = newest.filter(|_| recorded.is_none()).and_then(|count| count.line);
         let origin = match (recorded, kept) {
             (Some(_), _) => "the last reading in the journal",
             (None, Some(_)) => "the newest count that is left",

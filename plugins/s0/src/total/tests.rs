@@ -20,6 +20,15 @@ fn problem(cx: &SourceContext) -> Option<String> {
 }
 
 impl Total {
+    fn pulses(&self) -> u64 {
+        self.state().pulses
+    }
+
+    fn add(&self, n: u64) {
+        let line = self.line();
+        self.count_to(n, line);
+    }
+
     fn sync_due(&self) -> Option<Instant> {
         self.state().sync_at
     }
@@ -430,4 +439,47 @@ fn a_full_disk_is_reported_and_tried_again_at_the_next_pulse() {
     let (again, _) = self::total(dir.path(), 1000.0);
     again.load().unwrap();
     assert_eq!(again.pulses(), 5);
+}
+
+#[test]
+fn the_state_of_the_line_goes_with_the_newest_count_and_with_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, runtime) = (dir.path().join("state"), dir.path().join("run"));
+    fs::create_dir(&runtime).unwrap();
+    let line = |seqno| {
+        Some(LineState {
+            seqno,
+            level: Some(false),
+            since: Duration::from_secs(u64::from(seqno)),
+            stable: true,
+        })
+    };
+    let start = |runtime| {
+        let (total, _) = total_in(&state, runtime, 1000.0);
+        total.load().unwrap();
+        total
+    };
+    let total = start(Some(&*runtime));
+    assert_eq!(total.line(), None);
+    assert_eq!(total.count_to(2, line(4)), 2);
+    // An edge that is not a pulse yet.
+    assert_eq!(total.count_to(0, line(5)), 2);
+    drop(total); // killed
+    let total = start(Some(&*runtime));
+    assert_eq!((total.pulses(), total.line()), (2, line(5)));
+    total.count_to(1, line(7));
+    drop(total);
+    // Without the runtime folder, at each pulse and in an orderly end.
+    let total = start(None);
+    assert_eq!((total.pulses(), total.line()), (2, line(5)), "the file on the disk is older");
+    total.count_to(3, line(20));
+    total.count_to(0, line(21));
+    total.sync().unwrap();
+    drop(total);
+    let total = start(None);
+    assert_eq!((total.pulses(), total.line()), (5, line(21)));
+    drop(total);
+    // What the runtime folder has is older than that.
+    let total = start(Some(&*runtime));
+    assert_eq!((total.pulses(), total.line()), (5, line(21)));
 }
