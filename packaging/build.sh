@@ -95,6 +95,7 @@ pack() {
     cp -r docs "$stage/docs"
     rm -r "$stage/docs/examples" "$stage/docs/decisions"
     cp packaging/systemd/smartmeter.service "$stage/debian/smartmeter.service"
+    cp packaging/systemd/back-off.conf "$stage/back-off.conf"
     sed -i "s|@MAINTAINER@|$maintainer|" "$stage/debian/control"
     printf 'smartmeter (%s) stable; urgency=medium\n\n  * CHANGELOG.md beside this file says what changed.\n\n -- %s  %s\n' \
         "$version" "$maintainer" "$(date -Rud "@$SOURCE_DATE_EPOCH")" >"$stage/debian/changelog"

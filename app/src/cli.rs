@@ -5,8 +5,8 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    config_file::ConfigFile, decode, demo, failure::Failure, health, log, output::output, probe, record, run,
-    setup, token, transfer,
+    config_file::ConfigFile, decode, demo, failure::Failure, health, log, output::output, probe, record, reload,
+    run, setup, token, transfer,
 };
 
 const CHECK_EXAMPLES: &str = "\
@@ -61,6 +61,11 @@ enum Command {
     /// answers; the reasons are printed. The program is looked for at the address in its configuration.
     #[command(after_long_help = HEALTH_EXAMPLES)]
     Health(health::Health),
+    /// Have the running program reload its configuration: status 0 if it did
+    ///
+    /// Prints what has changed. If the configuration has mistakes, they are printed, the exit status is 1, and the program
+    /// goes on as before. Only root and the user that runs the program can ask for it.
+    Reload(ConfigFile),
     /// List the plugins of this program
     Plugins,
     /// Print a plugin's commented configuration
@@ -122,6 +127,7 @@ pub fn main() -> ExitCode {
         None => cli.run.file.files().map_err(Failure::from).and_then(run::run_files),
         Some(Command::Check(file)) => check(&file),
         Some(Command::Health(health)) => health::run(&health),
+        Some(Command::Reload(file)) => reload::run(&file),
         Some(Command::Plugins) => plugins(),
         Some(Command::Sample { plugin }) => sample(&plugin),
         Some(Command::Decode { file }) => decode::run(&file),

@@ -12,6 +12,7 @@ mod output;
 mod plugins;
 mod probe;
 mod record;
+mod reload;
 mod run;
 mod setup;
 mod token;

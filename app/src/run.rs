@@ -12,7 +12,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{failure::Failure, log, setup::Machine};
+use crate::{failure::Failure, log, reload, setup::Machine};
 
 /// Runs the configuration of these files until Ctrl+C or SIGTERM.
 pub(crate) fn run_files(files: ConfigFiles) -> Result<(), Failure> {
@@ -50,6 +50,7 @@ pub(crate) fn run(
             );
         }
     });
+    let control = reload::socket(&config.server);
     let mut service = Service::new(config).listen(listener);
     if let Some(files) = files {
         let again = files.clone();
@@ -57,6 +58,7 @@ pub(crate) fn run(
         service = service.with_setup(Setup::new(files, Arc::new(Machine)));
     }
     let reloader = service.reloader();
+    service = service.beside(reload::serve(control, reloader.clone()));
     service = service.beside(reload_on_hangup(reloader, hung_up));
     if simulated.is_some() { service.simulated() } else { service }.run(stop)?;
     info!("ended");

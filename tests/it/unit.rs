@@ -8,6 +8,11 @@ fn unit() -> String {
     fs::read_to_string(root().join("packaging/systemd/smartmeter.service")).unwrap()
 }
 
+/// The keys that only a newer systemd knows.
+fn back_off() -> String {
+    fs::read_to_string(root().join("packaging/systemd/back-off.conf")).unwrap()
+}
+
 #[test]
 fn a_mistake_in_the_configuration_is_not_tried_again_but_a_busy_port_is() {
     let folder = tempfile::tempdir().unwrap();
@@ -27,7 +32,7 @@ fn a_mistake_in_the_configuration_is_not_tried_again_but_a_busy_port_is() {
 
 #[test]
 fn what_was_missing_for_an_afternoon_is_found_again_and_the_log_stays_small() {
-    let unit = unit();
+    let unit = unit() + &back_off();
     let key = |key: &str| {
         let mut values = unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         let value = values.next();
