@@ -12,6 +12,8 @@ pub(crate) struct Usage {
     /// Bytes in memory, with those of mapped files.
     pub(crate) resident: u64,
     pub(crate) anonymous: u64,
+    /// The same with a part of what other processes have in memory, too (PSS).
+    pub(crate) proportional: u64,
 }
 
 impl Usage {
@@ -25,16 +27,18 @@ impl Usage {
             cpu += numbers.next().unwrap();
             switches += numbers.nth(1).unwrap();
         }
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let kilobytes = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        let [status, maps] =
+            ["status", "smaps_rollup"].map(|name| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap());
+        let kilobytes = |text: &str, key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
             line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
         };
         Self {
             cpu: Duration::from_nanos(cpu),
             switches,
-            resident: kilobytes("VmRSS:"),
-            anonymous: kilobytes("RssAnon:"),
+            resident: kilobytes(&status, "VmRSS:"),
+            anonymous: kilobytes(&status, "RssAnon:"),
+            proportional: kilobytes(&maps, "Pss:"),
         }
     }
 }

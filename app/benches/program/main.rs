@@ -223,9 +223,10 @@ fn idle() {
     let after = Usage::of(program.pid());
     let telegrams = program.count("m", "batches") - telegrams;
     println!(
-        "idle: {:.2} MB resident ({:.2} MB of it anonymous), {:.3} ms CPU a second, {:.1} wake-ups a second; {telegrams} telegrams in 30 s",
+        "idle: {:.2} MB resident ({:.2} MB of it anonymous), {:.2} MB proportional (PSS), {:.3} ms CPU a second, {:.1} wake-ups a second; {telegrams} telegrams in 30 s",
         after.resident as f64 / 1e6,
         after.anonymous as f64 / 1e6,
+        after.proportional as f64 / 1e6,
         (after.cpu - before.cpu).as_secs_f64() * 1e3 / 30.0,
         (after.switches - before.switches) as f64 / 30.0,
     );
