@@ -102,20 +102,30 @@ impl ConfigFile {
 
     /// Returns the address in a configuration that has mistakes: where the program that runs probably listens.
     pub(crate) fn probable_listen(&self) -> SocketAddr {
+        let port = |ip| SocketAddr::new(ip, USUAL.port());
+        let read = |listen: &str| listen.parse().ok().or_else(|| listen.parse().ok().map(port));
+        let mut listen = self.probable("listen", read).unwrap_or(USUAL);
+        listen.set_port(self.port.unwrap_or(listen.port()));
+        listen
+    }
+
+    /// Returns the state folder in a configuration that has mistakes: that of the program that runs, probably.
+    pub(crate) fn probable_state_dir(&self) -> Option<PathBuf> {
+        self.state_dir.clone().or_else(|| self.probable("state_dir", |folder| Some(PathBuf::from(folder))))
+    }
+
+    /// Returns the first value of a key of `[server]` that can be read.
+    fn probable<T>(&self, key: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         let folder = self.files().and_then(|files| files.folder()).unwrap_or_else(|_| DROP_INS.into());
         let drop_ins = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
         let drop_ins = drop_ins.filter(|path| path.extension().is_some_and(|end| end == "toml"));
         let texts = self.path().into_iter().chain(drop_ins).filter_map(|path| fs::read_to_string(path).ok());
-        let mut usual = texts.filter_map(|text| {
+        let mut values = texts.filter_map(|text| {
             let (table, _) = DeTable::parse_recoverable(&text);
             let server = table.get_ref().get("server")?.get_ref().as_table()?;
-            let listen = server.get("listen")?.get_ref().as_str()?;
-            let port = |ip| SocketAddr::new(ip, USUAL.port());
-            listen.parse().ok().or_else(|| listen.parse().ok().map(port))
+            read(server.get(key)?.get_ref().as_str()?)
         });
-        let mut listen = usual.next().unwrap_or(USUAL);
-        listen.set_port(self.port.unwrap_or(listen.port()));
-        listen
+        values.next()
     }
 
     fn path(&self) -> Option<PathBuf> {

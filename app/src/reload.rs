@@ -92,7 +92,10 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 impl Answer {
     fn of(result: &Result<Changes, ReloadError>) -> Self {
         match result {
-            Ok(changes) => Self { done: true, text: format!("{changes}\n") },
+            Ok(changes) => {
+                let restart = changes.restart().map(|restart| format!("{restart}\n")).unwrap_or_default();
+                Self { done: true, text: format!("{changes}\n{restart}") }
+            }
             Err(error) => Self { done: false, text: format!("{error}\n") },
         }
     }
@@ -102,7 +105,8 @@ impl Answer {
 pub(crate) fn run(file: &ConfigFile) -> Result<(), Failure> {
     let of_service = [env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from), Some(OF_SERVICE.into())];
     // A configuration with mistakes may be the one to reload; the program says so.
-    let of_config = file.load().ok().map(|config| config.server.state_dir);
+    let of_config =
+        file.load().map_or_else(|_| file.probable_state_dir(), |config| Some(config.server.state_dir));
     let places: Vec<_> =
         of_service.into_iter().chain([of_config]).flatten().map(|folder| folder.join(SOCKET)).collect();
     let mut reason = io::Error::from(io::ErrorKind::NotFound);

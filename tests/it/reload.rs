@@ -173,3 +173,40 @@ fn a_pulse_counter_that_is_changed_goes_on_from_its_count() {
     assert_eq!(program.post("/cmd", r#"{"name": "set_s0", "args": {"value": 3}}"#).0, 200);
     program.until("/data/heat", "set", |json| json["pulses"] == 3000);
 }
+
+#[test]
+fn the_command_reload_waits_for_the_result_and_returns_it_with_its_status_wherever_http_listens() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = printing("one", 1);
+    let program = Program::with_config(folder.path(), &one);
+    let path = folder.path().join("config.toml");
+    let reload = || {
+        let output = output(&["--config", path.to_str().unwrap(), "reload"]);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let done = |changes: &str| (Some(0), format!("reloaded the configuration: {changes}\n"), String::new());
+    assert_eq!(reload(), done("nothing has changed; 1 go on"));
+    write(folder.path(), &format!("{one}{}", printing("two", 2)));
+    assert_eq!(reload(), done("started sources.two; 1 go on"));
+    assert!(program.get("/health").1["sources"]["two"].is_object(), "it has not waited");
+    // A mistake is told with its place, and changes nothing.
+    write(folder.path(), &format!("{one}{}intervall = \"1s\"\n", printing("two", 2)));
+    let (status, out, errors) = reload();
+    assert_eq!((status, &*out), (Some(1), ""));
+    assert!(errors.starts_with("the configuration has mistakes, so nothing was changed:"), "{errors}");
+    assert!(errors.contains("unknown key `intervall`") && errors.contains("config.toml:"), "{errors}");
+    assert!(program.get("/health").1["sources"]["two"].is_object());
+    // The address at which the program listens may be what has changed.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    write(folder.path(), &one);
+    let text = fs::read_to_string(&path).unwrap();
+    let listen = text.lines().find(|line| line.starts_with("listen")).unwrap();
+    fs::write(&path, text.replace(listen, &format!("listen = \"{free}\""))).unwrap();
+    assert_eq!(reload(), done("stopped sources.two; applied `[server]`; 1 go on"));
+    assert!(std::net::TcpStream::connect(free).is_ok());
+    assert!(program.terminate().success());
+    let (status, _, errors) = reload();
+    assert_eq!(status, Some(1));
+    assert!(errors.starts_with("no smartmeter that runs could be reached"), "{errors}");
+}
