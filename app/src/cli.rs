@@ -5,8 +5,8 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    config_file::ConfigFile, decode, demo, failure::Failure, health, log, output::output, probe, record, reload,
-    run, setup, token, transfer,
+    config_file::ConfigFile, decode, demo, failure::Failure, health, log, output::output, probe, record,
+    reload, run, setup, token, transfer,
 };
 
 const CHECK_EXAMPLES: &str = "\

@@ -26,6 +26,7 @@ mod faults;
 pub mod http;
 mod inputs;
 mod insights;
+mod labels;
 mod lan;
 mod latest;
 mod one_line;
@@ -35,6 +36,7 @@ mod plugin;
 mod problems;
 mod publish;
 mod publisher;
+mod roles;
 mod roster;
 mod scheduler;
 mod service;
@@ -75,12 +77,14 @@ pub use crate::{
     fault_code::FaultCode,
     faults::Faults,
     inputs::{CounterStep, Input},
+    labels::{Label, Labels},
     lan::page_addresses,
     panic::log_panics,
     period::Period,
     plugin::{NoConfig, PluginInfo, Role, plugins},
     publish::Route,
     publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},
+    roles::KnownRole,
     scheduler::{Cron, Schedule},
     service::{Changes, KeptFile, ReloadError, Reloader, Service, listen},
     setup::{

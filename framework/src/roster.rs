@@ -1,8 +1,8 @@
-//! Publishers and endpoints that run, for those who report on them.
+//! Publishers and endpoints that run, and the name of the household, for those who report on them.
 
 use std::sync::Arc;
 
-use crate::{latest::Latest, publish::Delivery, serving::EndpointStatus};
+use crate::{Text, latest::Latest, publish::Delivery, serving::EndpointStatus};
 
 /// List of the publishers and endpoints that run, in the order of the configuration. Readers copy a pointer; a reload
 /// replaces it.
@@ -10,6 +10,7 @@ use crate::{latest::Latest, publish::Delivery, serving::EndpointStatus};
 pub(crate) struct Roster {
     publishers: Latest<[Arc<Delivery>]>,
     endpoints: Latest<[Arc<EndpointStatus>]>,
+    household: Latest<Option<Text>>,
 }
 
 impl Roster {
@@ -21,6 +22,16 @@ impl Roster {
     /// Returns the endpoints.
     pub(crate) fn endpoints(&self) -> Arc<[Arc<EndpointStatus>]> {
         self.endpoints.all()
+    }
+
+    /// Returns the name of the household.
+    pub(crate) fn household(&self) -> Option<Text> {
+        self.household.get().and_then(|name| (*name).clone())
+    }
+
+    /// Replaces the name of the household.
+    pub(crate) fn set_household(&self, name: Option<Text>) {
+        self.household.set(Arc::new(name));
     }
 
     /// Replaces both: those that are unchanged stay the same.

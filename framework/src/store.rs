@@ -19,8 +19,8 @@ use tokio::sync::{broadcast, watch};
 pub use crate::status::State;
 pub(crate) use crate::status::WorkerStatus;
 use crate::{
-    AcquireError, Batch, Counter, FaultCode, SourceRole, Stats, Text, Timestamp, latest::Latest,
-    scheduler::Progress,
+    AcquireError, Batch, Counter, FaultCode, Reading, Stats, Text, Timestamp, labels::Labels, latest::Latest,
+    roles::Counted, scheduler::Progress,
 };
 
 /// Batches that a reader of events may be behind before it misses some.
@@ -61,13 +61,13 @@ pub struct Section {
     pub plugin: &'static str,
     /// Time without a batch after which it counts as stale.
     pub stale_after: Duration,
-    /// Its name for people, if it has one.
-    pub label: Option<Text>,
-    /// Part of the household that it measures, if that is known.
-    pub role: Option<SourceRole>,
     /// Its status.
     pub health: Health,
+    /// What a person has said about it, which a reload replaces.
+    labels: Latest<Labels>,
     latest: Latest<Snapshot>,
+    /// What its batches count, beside the number of readings of the one of which that was found out; 0 = never.
+    counted: AtomicU64,
     began: Instant,
     /// Microseconds from `began` to the last time that the device had nothing new; 0 = never.
     confirmed: AtomicU64,
@@ -229,10 +229,10 @@ impl Section {
             name: name.into(),
             plugin,
             stale_after,
-            label: None,
-            role: None,
             health,
+            labels: Latest::default(),
             latest: Latest::default(),
+            counted: AtomicU64::new(0),
             began: Instant::now(),
             confirmed: AtomicU64::new(0),
             braked: AtomicU64::new(0),
@@ -244,9 +244,37 @@ impl Section {
         }
     }
 
-    /// Returns it with a name for people, and the part of the household that it measures.
-    pub fn labelled(self, label: Option<Text>, role: Option<SourceRole>) -> Self {
-        Self { label, role, ..self }
+    /// Returns it with what a person has said about it.
+    pub fn labelled(self, labels: Labels) -> Self {
+        self.relabel(labels);
+        self
+    }
+
+    /// Replaces what a person has said about it.
+    pub(crate) fn relabel(&self, labels: Labels) {
+        self.labels.set(Arc::new(labels));
+    }
+
+    /// Returns what a person has said about it and its readings.
+    pub fn labels(&self) -> Arc<Labels> {
+        self.labels.get().unwrap_or_default()
+    }
+
+    /// Returns what its newest batch counts; nothing if it is made of those of other sources.
+    pub(crate) fn counted(&self) -> Counted {
+        let Some(snapshot) = self.latest.get().filter(|_| !self.is_computed()) else {
+            return Counted::Nothing;
+        };
+        // Looked at again only if it has other readings: that takes longer than all else of an answer.
+        let readings = &snapshot.batch.readings;
+        let of = (readings.len() as u64 + 1) << 8;
+        let known = self.counted.load(Ordering::Relaxed);
+        let known = (known & !0xFF == of).then(|| Counted::ALL.get((known & 0xFF) as usize).copied());
+        known.flatten().unwrap_or_else(|| {
+            let counted = Counted::of(readings.iter().map(Reading::meaning));
+            self.counted.store(of | counted as u64, Ordering::Relaxed);
+            counted
+        })
     }
 
     /// Returns the microseconds that `now` is after the beginning, at least one.

@@ -186,9 +186,9 @@ fn the_command_reload_waits_for_the_result_and_returns_it_with_its_status_wherev
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     };
     let done = |changes: &str| (Some(0), format!("reloaded the configuration: {changes}\n"), String::new());
-    assert_eq!(reload(), done("nothing has changed; 1 go on"));
+    assert_eq!(reload(), done("nothing to do; 1 unchanged"));
     write(folder.path(), &format!("{one}{}", printing("two", 2)));
-    assert_eq!(reload(), done("started sources.two; 1 go on"));
+    assert_eq!(reload(), done("started sources.two; 1 unchanged"));
     assert!(program.get("/health").1["sources"]["two"].is_object(), "it has not waited");
     // A mistake is told with its place, and changes nothing.
     write(folder.path(), &format!("{one}{}intervall = \"1s\"\n", printing("two", 2)));
@@ -203,7 +203,7 @@ fn the_command_reload_waits_for_the_result_and_returns_it_with_its_status_wherev
     let text = fs::read_to_string(&path).unwrap();
     let listen = text.lines().find(|line| line.starts_with("listen")).unwrap();
     fs::write(&path, text.replace(listen, &format!("listen = \"{free}\""))).unwrap();
-    assert_eq!(reload(), done("stopped sources.two; applied `[server]`; 1 go on"));
+    assert_eq!(reload(), done("stopped sources.two; applied `[server]`; 1 unchanged"));
     assert!(std::net::TcpStream::connect(free).is_ok());
     assert!(program.terminate().success());
     let (status, _, errors) = reload();

@@ -295,7 +295,7 @@ impl Dialogue {
             return self.terminal.say(mistakes_of(&answer).trim_end());
         }
         let mut text = format!("{done}: {}", answer["file"].as_str().unwrap_or_default());
-        for what in ["started", "stopped", "restarted"] {
+        for what in ["started", "stopped", "restarted", "relabelled"] {
             for name in answer[what].as_array().into_iter().flatten().filter_map(Json::as_str) {
                 text += &format!("\n  {what} {name}");
             }

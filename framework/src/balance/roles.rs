@@ -1,10 +1,11 @@
 //! Parts of the household: which counters of which source are drawn, fed in, produced, stored and consumed.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    Direction, Kind, Medium, Quantity, SourceRole, Text, Unit,
+    Direction, Kind, KnownRole, Medium, Quantity, SourceRole, Text, Unit,
     journal::{Listed, Micros, SECOND, SeriesName},
+    roles::{Counted, roles},
     store::Section,
 };
 
@@ -68,34 +69,27 @@ impl Register {
 /// Returns the parts of a household, in the order of the configuration: by the roles of the sources, else by what their
 /// counters tell.
 pub(crate) fn parts(sections: &[Arc<Section>], listed: &[Listed]) -> Vec<Part> {
-    let counters = |section: &Section| Counters::of(section, listed);
-    let has_grid = sections.iter().any(|section| section.role == Some(SourceRole::Grid));
-    let is_candidate = |section: &Section| section.role.is_none() && !section.is_computed();
-    let meter = |is: &dyn Fn(&Counters) -> bool| {
-        let found = |section: &&Arc<Section>| is_candidate(section) && is(&counters(section));
-        sections.iter().find(found).map(|section| section.name.clone())
+    let meanings = |section: &Section| {
+        let of_source = listed.iter().filter(|of| of.name.section == section.name);
+        of_source.map(|of| (&of.name.name, of.meaning)).collect::<BTreeMap<_, _>>().into_values()
     };
-    let grid = if has_grid {
-        None
-    } else {
-        meter(&|of| !of.import.is_empty() && !of.export.is_empty())
-            .or_else(|| meter(&|of| !of.import.is_empty()))
+    let sources = sections.iter().map(|section| {
+        let counted = if section.is_computed() { Counted::Nothing } else { Counted::of(meanings(section)) };
+        (section.labels().source.role, counted)
+    });
+    let roles = roles(&sources.collect::<Vec<_>>());
+    let part = |(section, role): (&Arc<Section>, Option<KnownRole>)| {
+        let role = role?.role;
+        let (import, export) = Counters::of(section, listed).of_role(role)?;
+        Some(Part {
+            source: section.name.clone(),
+            label: section.labels().source.label.clone(),
+            role,
+            import,
+            export,
+        })
     };
-    let part = |section: &Arc<Section>| {
-        let of = counters(section);
-        let role = match section.role {
-            Some(role) => role,
-            None if grid.as_ref() == Some(&section.name) => SourceRole::Grid,
-            // Pulses have no direction.
-            None if is_candidate(section) && of.import.is_empty() && of.undirected.len() == 1 => {
-                SourceRole::Consumer
-            }
-            None => return None,
-        };
-        let (import, export) = of.of_role(role)?;
-        Some(Part { source: section.name.clone(), label: section.label.clone(), role, import, export })
-    };
-    sections.iter().filter_map(part).collect()
+    sections.iter().zip(roles).filter_map(part).collect()
 }
 
 /// Counters of electrical energy of one source.

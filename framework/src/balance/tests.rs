@@ -111,7 +111,9 @@ fn all(house: &House) -> Vec<Series> {
 fn sections(roles: &[(&str, SourceRole)]) -> Vec<Arc<Section>> {
     let section = |(name, role): &(&str, SourceRole)| {
         let section = Section::new(*name, "test", Duration::from_secs(60), Stats::default());
-        Arc::new(section.labelled(Some(Text::from(format!("The {name}"))), Some(*role)))
+        Arc::new(
+            section.labelled(crate::Labels::of_source(Some(Text::from(format!("The {name}"))), Some(*role))),
+        )
     };
     roles.iter().map(section).collect()
 }

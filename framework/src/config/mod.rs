@@ -6,6 +6,7 @@ mod file;
 mod files;
 mod fingerprint;
 mod journal;
+mod labels;
 mod outline;
 mod paths;
 mod publishers;

@@ -9,9 +9,13 @@ use std::{
 use rustix::fs::{Access, access};
 use serde::Deserialize;
 
-use super::{ConfiguredEndpoint, Secret, paths::check_state_dir};
+use super::{
+    ConfiguredEndpoint, Secret,
+    labels::{RULE, is_label},
+    paths::check_state_dir,
+};
 use crate::{
-    ConfigError,
+    ConfigError, Text,
     table::{Built, Table, keys_of},
     tls,
 };
@@ -28,6 +32,8 @@ pub struct TlsFiles {
 /// `[server]`, checked.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
+    /// Name of the household, for people.
+    pub name: Option<Text>,
     /// Address of the HTTP server.
     pub listen: SocketAddr,
     /// The token that commands from other machines must carry.
@@ -61,6 +67,7 @@ pub struct ServerConfig {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {
+    name: Option<String>,
     listen: Option<String>,
     token: Option<Secret>,
     token_file: Option<PathBuf>,
@@ -128,6 +135,11 @@ impl ServerConfig {
         ];
         let mut wrong: Vec<_> =
             lists.into_iter().flat_map(|(key, origins)| wrong_origins(key, origins)).collect();
+        let name = keys.name.map(Text::from);
+        wrong.extend(name.as_deref().filter(|name| !is_label(name)).map(|_| {
+            ConfigError::key("name", format!("`name` {RULE}"))
+                .hint("write a name for people: `name = \"Miller family\"`")
+        }));
         let hosts =
             keys.allowed_hosts.iter().filter(|host| host.is_empty() || host.contains(['/', ':', ' ']));
         wrong.extend(hosts.map(|wrong| {
@@ -174,6 +186,7 @@ impl ServerConfig {
         let found = [listen.as_ref().err(), token.as_ref().err(), read_token.as_ref().err()];
         ConfigError::all(found.into_iter().flatten().cloned().chain(wrong))?;
         Ok(Self {
+            name,
             listen: listen?,
             token: token?,
             read_token: read_token?,

@@ -10,12 +10,15 @@ use std::{
 use reading::words;
 use toml::{Spanned, de::DeValue};
 
-use super::{Fingerprint, Reader};
+use super::{
+    Fingerprint, Reader,
+    labels::{labels, refuse_rest},
+};
 use crate::{
     Command, ConfigError, Context, DataAcquisition, Mode, Period, PluginInfo, Role, Schedule, Source,
     SourceContext, StatedUnits, Text, TimeOfDay,
     inputs::{self, Asked},
-    one_line::is_special,
+    labels::Labels,
     plugin::Build,
     scheduler::Cron,
     table::Table,
@@ -24,9 +27,6 @@ use crate::{
 /// The framework's own keys in each `[sources.<name>]`.
 pub const SOURCE_KEYS: &[&str] =
     &["plugin", "enabled", "label", "role", "interval", "daily", "cron", "timeout", "stale_after"];
-
-/// Longest label, in characters.
-const MAX_LABEL: usize = 64;
 
 words! {
     /// Part of the household that a source measures, for clients that show or add up energy.
@@ -52,10 +52,8 @@ words! {
 pub struct ConfiguredSource {
     /// Its name.
     pub name: String,
-    /// Its name for people, if it has one.
-    pub label: Option<Text>,
-    /// Part of the household that it measures, if that is known.
-    pub role: Option<SourceRole>,
+    /// What a person has said about it and its readings.
+    pub labels: Labels,
     /// Its plugin.
     pub plugin: &'static PluginInfo,
     /// Its mode: the device pushes, or is polled.
@@ -127,15 +125,18 @@ impl<'a> Reader<'a> {
         section: &mut Table<'a>,
     ) -> (Option<ConfiguredSource>, Option<String>) {
         section.known = SOURCE_KEYS;
-        let fingerprint = Fingerprint::of(&section.table);
         let enabled = section.take("enabled").unwrap_or(true);
-        let label = label(section);
-        let role = section.take("role");
+        // What people call it changes nothing of its work: a reload need not restart it.
+        let labels = labels(section);
+        let fingerprint = Fingerprint::of(&section.table);
         let stale_at = section.place("stale_after");
         let stale_after = section.take_period("stale_after");
         let timeout = section.take_period("timeout");
         let times = times(section);
         let Some(plugin) = self.plugin(section, Role::Source) else { return (None, None) };
+        if !(plugin.keys)().contains(&"readings") {
+            refuse_rest(section);
+        }
         let Build::Source(build) = plugin.build else { return (None, None) };
         let schedule = |mode| match (&times, mode) {
             (Some(times), _) => times.clone(),
@@ -164,8 +165,7 @@ impl<'a> Reader<'a> {
         let name = context.name().to_owned();
         let source = ConfiguredSource {
             name,
-            label,
-            role,
+            labels,
             plugin,
             mode,
             schedule,
@@ -223,20 +223,6 @@ impl DeviceId {
             _ => Self::Name(device.to_owned()),
         }
     }
-}
-
-/// Takes the label out of a section.
-fn label(section: &mut Table<'_>) -> Option<Text> {
-    let at = section.place("label");
-    let label = section.take::<String>("label")?;
-    let is_right = (1..=MAX_LABEL).contains(&label.chars().count())
-        && !label.chars().any(is_special)
-        && label.trim() == label;
-    if !is_right {
-        let message = "`label` must have 1 to 64 characters, without line ends or other control characters, and without spaces around it";
-        section.note(at, message, Some("write a name for people: `label = \"Heat pump\"`".to_owned()));
-    }
-    is_right.then(|| label.into())
 }
 
 /// Takes the times of the turns out of a section: `interval`, `daily` or `cron`.

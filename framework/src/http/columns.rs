@@ -1,6 +1,6 @@
 //! Answers of the journal in the form that clients plot: JSON with a list for each column, or CSV.
 
-use std::io::Write as _;
+use std::{collections::HashMap, io::Write as _, sync::Arc};
 
 use serde::{Serialize, Serializer};
 use warp::{
@@ -10,11 +10,11 @@ use warp::{
 
 use super::{
     chunks::{CHUNK, Chunks},
-    readings::{Described, Source},
+    readings::{Described, Place},
     reply,
 };
 use crate::{
-    Decimal, Kind, Store,
+    Decimal, Kind, KnownRole, Labels, Store,
     costs::Cost,
     journal::{Amount, Listed, Micros, ReadError, Rollup, SECOND, Sample, SeriesName, utc},
     json,
@@ -271,6 +271,9 @@ impl Text {
     }
 }
 
+/// What people call each source, and its role.
+type Sources = HashMap<crate::Text, (Arc<Labels>, Option<KnownRole>)>;
+
 /// Series in the list.
 #[derive(Serialize)]
 struct Series<'a> {
@@ -283,11 +286,11 @@ struct Series<'a> {
     from: String,
     to: String,
     #[serde(flatten)]
-    source: Source,
+    place: Place,
 }
 
 impl<'a> Series<'a> {
-    fn new(listed: &'a Listed, store: &Store) -> Self {
+    fn new(listed: &'a Listed, sources: &Sources) -> Self {
         let Listed { name: SeriesName { section, name, unit }, obis, meaning, from, to } = listed;
         Self {
             section,
@@ -295,10 +298,13 @@ impl<'a> Series<'a> {
             unit,
             obis,
             counter: matches!(meaning.kind, Kind::Counter | Kind::Net),
-            meaning: Described::new(*meaning, unit, Source::default()),
+            meaning: Described::new(*meaning, unit, Place::default()),
             from: utc(*from),
             to: utc(*to),
-            source: store.section(section).map(|section| Source::of(&section)).unwrap_or_default(),
+            place: sources
+                .get(&**section)
+                .map(|(labels, role)| Place::of(name, labels, *role))
+                .unwrap_or_default(),
         }
     }
 }
@@ -308,14 +314,17 @@ pub(super) fn series(out: &mut Chunks, all: &[Listed], store: &Store, raw_from: 
     #[derive(Serialize)]
     struct List<'a> {
         #[serde(serialize_with = "each")]
-        series: (&'a [Listed], &'a Store),
+        series: (&'a [Listed], &'a Sources),
         raw_from: Option<String>,
     }
-    fn each<S: Serializer>((all, store): &(&[Listed], &Store), serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(all.iter().map(|listed| Series::new(listed, store)))
+    fn each<S: Serializer>((all, sources): &(&[Listed], &Sources), serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(all.iter().map(|listed| Series::new(listed, sources)))
     }
+    let sources =
+        store.roles().into_iter().map(|(section, role)| (section.name.clone(), (section.labels(), role)));
+    let sources = &sources.collect();
     // It fails only where the client has gone.
-    let _ = serde_json::to_writer(out, &List { series: (all, store), raw_from: raw_from.map(utc) });
+    let _ = serde_json::to_writer(out, &List { series: (all, sources), raw_from: raw_from.map(utc) });
 }
 
 /// Rounds to six decimals, which removes the tail of a computed number.

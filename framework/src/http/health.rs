@@ -16,7 +16,7 @@ use warp::{
 
 use super::{Members, access::Access, reply};
 use crate::{
-    Counter, FaultCode, LOG_LINES_DROPPED, SourceRole, Store, Text, Timestamp,
+    Counter, FaultCode, KnownRole, LOG_LINES_DROPPED, SourceRole, Store, Text, Timestamp,
     journal::{Journal, Status},
     json::timestamp,
     publish::Delivery,
@@ -57,6 +57,9 @@ pub(super) struct Stranger;
 #[derive(Serialize)]
 pub(super) struct Body {
     status: &'static str,
+    /// Name of the household.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<Text>,
     simulated: bool,
     version: &'static str,
     started: String,
@@ -119,13 +122,15 @@ struct PluginHealth {
     facts: Members<&'static str, String>,
 }
 
-/// What a person has said about a source.
+/// What is known of a source's place in the household.
 #[derive(Default, Serialize)]
 struct OfSource {
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<SourceRole>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    role_guessed: bool,
 }
 
 /// Records that wait for a publisher.
@@ -161,10 +166,12 @@ impl Report {
     }
 
     pub(super) fn body(&self, now: Instant) -> Body {
-        let sections = self.store.sections();
+        let sections = self.store.roles();
         let (publishers, endpoints) = (self.roster.publishers(), self.roster.endpoints());
-        let sources: Vec<_> =
-            sections.iter().map(|section| (section.name.clone(), source(section, now))).collect();
+        let sources: Vec<_> = sections
+            .iter()
+            .map(|(section, role)| (section.name.clone(), source(section, *role, now)))
+            .collect();
         let ok = sources.iter().all(|(_, source)| is_healthy(source.state) && source.problem.is_none())
             && publishers.iter().all(|delivery| is_well(delivery))
             && endpoints.iter().all(|endpoint| endpoint.status.state() == State::Delivering)
@@ -172,6 +179,7 @@ impl Report {
         let endpoints = endpoints.iter().map(|status| (status.name.clone(), endpoint(status)));
         let publishers = publishers.iter().map(|delivery| (delivery.name.clone(), publisher(delivery)));
         Body {
+            name: self.roster.household(),
             status: if ok { "ok" } else { "degraded" },
             simulated: self.simulated,
             session: false,
@@ -187,7 +195,7 @@ impl Report {
     }
 }
 
-fn source(section: &Section, now: Instant) -> PluginHealth {
+fn source(section: &Section, role: Option<KnownRole>, now: Instant) -> PluginHealth {
     let health = &section.health;
     let counts = [
         ("batches", &health.batches),
@@ -201,7 +209,11 @@ fn source(section: &Section, now: Instant) -> PluginHealth {
         .counts
         .0
         .extend(rare.map(|(name, count)| (name, count.get())).into_iter().filter(|(_, count)| *count > 0));
-    shown.of_source = OfSource { label: section.label.clone(), role: section.role };
+    shown.of_source = OfSource {
+        label: section.labels().source.label.clone(),
+        role: role.map(|known| known.role),
+        role_guessed: role.is_some_and(|known| known.guessed),
+    };
     if shown.problem.is_none() {
         (shown.problem_code, shown.problem) = section.problem(now).unzip();
     }

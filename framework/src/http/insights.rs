@@ -106,7 +106,7 @@ impl Question {
         let month = month.unwrap_or_else(|| today.first_of_month());
         let question = insights::Question { month, rules, heat_pump, temperature };
         let sections = store.sections();
-        let part = |of: &Arc<Section>| (of.name.clone(), of.label.clone(), of.role);
+        let part = |of: &Arc<Section>| (of.name.clone(), of.labels().source.clone());
         let parts: Vec<_> = sections.iter().map(part).collect();
         let key = format!("{question:?}{parts:?}");
         if let Some(known) = kept.find(&key) {

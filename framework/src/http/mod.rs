@@ -157,6 +157,7 @@ impl Api {
         let costs = Arc::new(Costs::new(journal, Arc::default()));
         let roster = Arc::<Roster>::default();
         roster.replace(publishers, endpoints);
+        roster.set_household(server.name.clone());
         Self {
             data: Arc::new(data::Data::new(Arc::clone(&store), memory.clone())),
             memory,

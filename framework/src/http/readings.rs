@@ -10,7 +10,8 @@ use warp::{filters::BoxedFilter, http::StatusCode, reply::Response};
 
 use super::{Members, reply};
 use crate::{
-    Direction, Kind, Meaning, Medium, Phase, Quantity, Reading, SourceRole, Store, Text, store::Section,
+    Direction, Kind, KnownRole, Label, Labels, Meaning, Medium, Phase, Quantity, Reading, SourceRole, Store,
+    Text,
 };
 
 /// Meaning of a reading, as clients see it.
@@ -34,26 +35,40 @@ pub(super) struct Described<'a> {
     tariff: Option<u8>,
     live: bool,
     #[serde(flatten)]
-    source: Source,
+    place: Place,
 }
 
-/// What a person has said about the source of a reading.
+/// What is known of a reading and its source, beyond what they measure.
 #[derive(Clone, Default, Serialize)]
-pub(super) struct Source {
-    #[serde(rename = "source_label", skip_serializing_if = "Option::is_none")]
+pub(super) struct Place {
+    #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<Text>,
-    #[serde(rename = "source_role", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<SourceRole>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_label: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_role: Option<SourceRole>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    role_guessed: bool,
 }
 
-impl Source {
-    pub(super) fn of(section: &Section) -> Self {
-        Self { label: section.label.clone(), role: section.role }
+impl Place {
+    /// Returns that of a reading, by the labels and the role of its source.
+    pub(super) fn of(reading: &str, labels: &Labels, role: Option<KnownRole>) -> Self {
+        let Label { label, role: own } = labels.reading(reading);
+        Self {
+            label,
+            role: own,
+            source_label: labels.source.label.clone(),
+            source_role: role.map(|known| known.role),
+            role_guessed: role.is_some_and(|known| known.guessed),
+        }
     }
 }
 
 impl<'a> Described<'a> {
-    pub(super) fn new(meaning: Meaning, own_unit: &'a str, source: Source) -> Self {
+    pub(super) fn new(meaning: Meaning, own_unit: &'a str, place: Place) -> Self {
         let Meaning { quantity, kind, unit, medium, phase, direction, tariff, live } = meaning;
         Self {
             kind,
@@ -65,12 +80,12 @@ impl<'a> Described<'a> {
             direction,
             tariff,
             live,
-            source,
+            place,
         }
     }
 
-    fn of(reading: &'a Reading, source: Source) -> Self {
-        Self::new(reading.meaning(), reading.unit.as_deref().unwrap_or_default(), source)
+    fn of(reading: &'a Reading, place: Place) -> Self {
+        Self::new(reading.meaning(), reading.unit.as_deref().unwrap_or_default(), place)
     }
 }
 
@@ -81,14 +96,16 @@ pub(super) fn routes(store: &Arc<Store>) -> BoxedFilter<(Response,)> {
 }
 
 fn answer(store: &Store) -> Response {
-    let sections = store.sections();
-    let views = sections.iter().filter_map(|section| Some((section, section.view(Instant::now())?)));
+    let sections = store.roles();
+    let views = sections.iter().filter_map(|(section, role)| {
+        Some((section, section.labels(), *role, section.view(Instant::now())?))
+    });
     let views: Vec<_> = views.collect();
-    let sections = views.iter().map(|(section, view)| {
+    let sections = views.iter().map(|(section, labels, role, view)| {
         let readings = view.snapshot.batch.readings.iter();
-        let source = Source::of(section);
-        let described =
-            readings.map(|reading| (reading.name.as_str(), Described::of(reading, source.clone())));
+        let described = readings.map(|reading| {
+            (reading.name.as_str(), Described::of(reading, Place::of(&reading.name, labels, *role)))
+        });
         (section.name.as_str(), Members(described.collect()))
     });
     reply::serialized(StatusCode::OK, &Members(sections.collect()))

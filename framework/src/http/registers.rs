@@ -14,7 +14,7 @@ use super::{
     reply,
 };
 use crate::{
-    Decimal, Direction, Kind, SourceRole, Store, Text,
+    Decimal, Direction, Kind, Label, SourceRole, Store, Text,
     journal::{Listed, Micros, ReadError, Register, Registered, Sample, Swap, View},
     json,
 };
@@ -95,7 +95,8 @@ impl Question {
                 continue;
             }
             let section = store.section(&listed.name.section);
-            let (label, role) = section.map_or((None, None), |of| (of.label.clone(), of.role));
+            let Label { label, role } =
+                section.map(|section| section.labels().shown(&listed.name.name)).unwrap_or_default();
             if role == Some(SourceRole::Hidden) && self.source.is_none() {
                 continue;
             }

@@ -42,7 +42,7 @@ struct Kept {
 
 fn section(name: &str, label: &str, role: Option<SourceRole>) -> Arc<Section> {
     let section = Section::new(name, "test", Duration::from_secs(60), Stats::default());
-    Arc::new(section.labelled(Some(label.into()), role))
+    Arc::new(section.labelled(crate::Labels::of_source(Some(label.into()), role)))
 }
 
 fn kept(fill: impl FnOnce(&mut Household)) -> Kept {

@@ -22,7 +22,9 @@ use super::{
     notify::Reloading,
     running::{Ready, Running, Slot, keys_of},
 };
-use crate::{Config, ConfiguredSource, JournalConfig, Role, Text, config::Fingerprint};
+use crate::{
+    Config, ConfiguredSource, JournalConfig, Role, Text, config::Fingerprint, labels::Labels, store::Section,
+};
 
 /// Time for the end of sources, publishers and endpoints. A source has half a second of it to close its device.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
@@ -74,6 +76,7 @@ impl Running {
         let (server, tariffs) = (config.server.clone(), Arc::clone(&config.tariffs));
         changes.tariffs = tariffs != self.program.costs.tariffs();
         let leaving = self.compare(&config, &mut changes);
+        let relabelled = self.relabelled(&config, &leaving, &mut changes);
         let mut moves = Moves::default();
         let ready = self.ready(config, &leaving, &mut moves);
         let ready = ready.and_then(|ready| Ok((ready, self.moved(server.listen, &leaving, &mut moves)?)));
@@ -99,13 +102,17 @@ impl Running {
         }
         self.program.access.apply(&server);
         self.program.costs.replace(tariffs);
+        self.program.roster.set_household(server.name.clone());
+        for (section, labels) in &relabelled {
+            section.relabel(labels.clone());
+        }
         self.server = server;
         for slot in &ready.publishers {
             if let Slot::Ready(publisher) = slot {
                 self.program.journal.add_publisher(&publisher.delivery.name);
             }
         }
-        if !leaving.is_empty() || !changes.started.is_empty() {
+        if !leaving.is_empty() || !changes.started.is_empty() || !relabelled.is_empty() {
             self.show(&ready);
         }
         let ready = self.start_endpoints(ready);
@@ -152,6 +159,26 @@ impl Running {
         let new = config.endpoints.iter().map(|one| (&*one.name, one.fingerprint)).collect();
         let endpoints = sorted_out(Role::Endpoint, &touched(&running, &new), &running, &new, changes);
         Leaving { sources, publishers, endpoints }
+    }
+
+    /// Returns the sections of sources that go on with other labels.
+    fn relabelled(
+        &self,
+        config: &Config,
+        leaving: &Leaving,
+        changes: &mut Changes,
+    ) -> Vec<(Arc<Section>, Labels)> {
+        let go_on = self.sources.iter().filter(|source| !leaving.sources.contains(source.name()));
+        let relabelled: Vec<_> = go_on
+            .filter_map(|source| {
+                let labels = &config.sources.iter().find(|new| *source.name() == *new.name)?.labels;
+                (*source.section.labels() != *labels).then(|| (Arc::clone(&source.section), labels.clone()))
+            })
+            .collect();
+        changes.relabelled =
+            relabelled.iter().map(|(section, _)| shown(Role::Source, &section.name)).collect();
+        changes.unchanged -= relabelled.len();
+        relabelled
     }
 
     /// Makes threads and sockets ready for what is to be started.
@@ -361,22 +388,8 @@ fn shown(role: Role, name: &str) -> String {
 }
 
 fn log(changes: &Changes) {
-    let Changes { started, stopped, restarted, unchanged, needs_restart, .. } = changes;
-    let lists = [("started", started), ("stopped", stopped), ("restarted", restarted)];
-    let mut done: Vec<_> = lists
-        .iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| format!("{what} {}", names.join(", ")))
-        .collect();
-    if changes.server {
-        done.push("applied `[server]`".to_owned());
-    }
-    if changes.tariffs {
-        done.push("applied `[[tariffs]]`".to_owned());
-    }
-    let done = if done.is_empty() { "nothing to do".to_owned() } else { done.join("; ") };
-    info!("reloaded the configuration: {done}; {unchanged} unchanged");
-    if !needs_restart.is_empty() {
-        warn!("{} takes effect when the program starts again", needs_restart.join(", "));
+    info!("{changes}");
+    if let Some(restart) = changes.restart() {
+        warn!("{restart}");
     }
 }

@@ -77,7 +77,7 @@ impl ReadySource {
     pub(super) fn new(mut configured: ConfiguredSource) -> io::Result<Self> {
         let stats = configured.context.stats().clone();
         let section = Section::new(&*configured.name, configured.plugin.kind, configured.stale_after, stats)
-            .labelled(configured.label.clone(), configured.role);
+            .labelled(configured.labels.clone());
         let span = error_span!("source", name = %section.name);
         let worker = Worker::start(&section.name, span, Arc::clone(&section.health.status))?;
         let commands = std::mem::take(&mut configured.commands);

@@ -1,6 +1,6 @@
 //! Handle for a reload of the configuration, and its result.
 
-use std::{io, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
@@ -27,6 +27,8 @@ pub struct Changes {
     pub stopped: Vec<String>,
     /// Those whose keys, secrets or inputs have changed.
     pub restarted: Vec<String>,
+    /// Those of which only what people call them has changed, which went on without a gap.
+    pub relabelled: Vec<String>,
     /// Number of the others, which went on without a gap.
     pub unchanged: usize,
     /// Whether `[server]` has changed, and is in force.
@@ -43,10 +45,41 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Returns the sentence on what waits for a restart, if there is anything.
+    pub fn restart(&self) -> Option<String> {
+        (!self.needs_restart.is_empty())
+            .then(|| format!("{} takes effect when the program starts again", self.needs_restart.join(", ")))
+    }
+
     /// Returns whether nothing had to be done.
     pub fn is_empty(&self) -> bool {
-        let lists = [&self.started, &self.stopped, &self.restarted, &self.needs_restart];
+        let lists = [&self.started, &self.stopped, &self.restarted, &self.relabelled, &self.needs_restart];
         !self.server && !self.tariffs && lists.iter().all(|list| list.is_empty())
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { started, stopped, restarted, relabelled, unchanged, .. } = self;
+        let lists = [
+            ("started", started),
+            ("stopped", stopped),
+            ("restarted", restarted),
+            ("relabelled", relabelled),
+        ];
+        let mut done: Vec<_> = lists
+            .iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{what} {}", names.join(", ")))
+            .collect();
+        if self.server {
+            done.push("applied `[server]`".to_owned());
+        }
+        if self.tariffs {
+            done.push("applied `[[tariffs]]`".to_owned());
+        }
+        let done = if done.is_empty() { "nothing to do".to_owned() } else { done.join("; ") };
+        write!(f, "reloaded the configuration: {done}; {unchanged} unchanged")
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Saved {
     pub stopped: Vec<String>,
     /// Those that were started again with other keys.
     pub restarted: Vec<String>,
+    /// Those that people call otherwise now, and which went on.
+    pub relabelled: Vec<String>,
     /// Number of the others.
     pub unchanged: usize,
     /// What takes effect only when the program starts again.
@@ -81,10 +83,9 @@ pub struct Saved {
 
 impl Saved {
     fn of(file: String, changes: Changes) -> Self {
-        let Changes { started, stopped, restarted, unchanged, needs_restart, .. } = changes;
-        let restart = (!needs_restart.is_empty())
-            .then(|| format!("{} takes effect when the program starts again", needs_restart.join(", ")));
-        Self { file, started, stopped, restarted, unchanged, restart, mistakes: None }
+        let restart = changes.restart();
+        let Changes { started, stopped, restarted, relabelled, unchanged, .. } = changes;
+        Self { file, started, stopped, restarted, relabelled, unchanged, restart, mistakes: None }
     }
 }
 

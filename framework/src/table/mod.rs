@@ -282,6 +282,7 @@ impl<T> Built<T> {
 
 /// Examples of the framework's own keys.
 const EXAMPLES: &str = r#"
+name = "Miller family"
 listen = "127.0.0.1:8080"
 token = "a long random text"
 token_file = "/etc/smartmeter/token"

@@ -32,7 +32,7 @@ pub use self::{
     contract::{check, check_endpoint, check_publisher},
     program::{
         connect_inputs, endpoint_context, program_of, publisher_context, publisher_context_stale_after,
-        source_has_nothing_new, table_keys, update_source,
+        relabel_source, source_has_nothing_new, table_keys, update_source,
     },
     section::{call, endpoint, first_batch, publisher, source},
 };

@@ -48,6 +48,15 @@ pub fn update_source(context: &PublisherContext, source: &str, batch: Batch) {
     }
 }
 
+/// Replaces what people call a source and its readings, as a reload does.
+///
+/// # Panics
+/// Panics if there is no such source.
+pub fn relabel_source(context: &PublisherContext, source: &str, labels: crate::Labels) {
+    let Some(section) = context.store.section(source) else { panic!("there is no source `{source}`") };
+    section.relabel(labels);
+}
+
 /// Has a source say that it is well and has nothing new, as one that has commands only.
 ///
 /// # Panics

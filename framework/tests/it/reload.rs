@@ -2,14 +2,15 @@
 
 use std::{
     fs::File,
-    io::{self, PipeWriter, Read as _, Write as _},
-    net::{SocketAddr, TcpListener},
+    io::{self, BufRead as _, BufReader, PipeWriter, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
     os::fd::OwnedFd,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     thread,
+    time::Duration,
 };
 
 use framework::{
@@ -239,5 +240,42 @@ fn a_file_that_a_source_keeps_stays_open_while_it_restarts_and_is_closed_when_it
     PIPES.lock().unwrap()[1].write_all(b"6").unwrap();
     program.reload(&server).unwrap();
     assert!(PIPES.lock().unwrap()[1].write_all(b"7").is_err(), "a source that is gone keeps its file");
+    program.running.stop();
+}
+
+#[test]
+fn another_label_role_or_household_name_is_shown_while_the_source_goes_on_without_a_pause() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder, "127.0.0.1:0");
+    let with = |name: &str, keys: &str| format!("{server}{name}\n{}{keys}", source("work", "work"));
+    let program = Reloadable::start(&with("", ""));
+    program.running.until(|health| health["sources"]["work"]["counts"]["batches"].as_u64() > Some(3));
+    let mut events = TcpStream::connect(program.running.address).unwrap();
+    events.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    events.write_all(b"GET /events HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut events = BufReader::new(events).lines().map_while(Result::ok);
+    events.find(|line| line.is_empty()).unwrap(); // the end of the head
+    let keys = "label = \"Wärmepumpe\"\nrole = \"consumer\"\nreadings.n.label = \"Zahl\"\n";
+    let changes = program.reload(&with("name = \"Haus Müller\"", keys)).unwrap();
+    assert_eq!((&*changes.relabelled, changes.unchanged), (&["sources.work".to_owned()][..], 0));
+    assert!(changes.restarted.is_empty() && changes.server && !changes.is_empty());
+    assert!(
+        changes.to_string().ends_with("relabelled sources.work; applied `[server]`; 0 unchanged"),
+        "{changes}"
+    );
+    assert!(events.any(|line| line.replace(' ', "") == "event:reload"), "no event");
+    let health = program.running.until(|health| health["sources"]["work"]["label"] == "Wärmepumpe");
+    assert_eq!(
+        (&health["sources"]["work"]["role"], &health["name"]),
+        (&"consumer".into(), &"Haus Müller".into())
+    );
+    assert_eq!(health["sources"]["work"]["counts"]["reopened"], 0);
+    let count = health["sources"]["work"]["counts"]["batches"].as_u64();
+    assert!(count > Some(3), "it was started again: {count:?}");
+    // Nothing is left of them.
+    let changes = program.reload(&with("", "")).unwrap();
+    assert_eq!(changes.relabelled, ["sources.work"]);
+    let health = program.running.get("/health");
+    assert!(health["name"].is_null() && health["sources"]["work"]["label"].is_null());
     program.running.stop();
 }

@@ -24,7 +24,7 @@ async fn program(folder: &tempfile::TempDir) -> Running {
     }
     let section = |name: &str, role| {
         let section = Section::new(name, "test", Duration::from_secs(3600), crate::Stats::default());
-        section.labelled(Some(name.to_uppercase().into()), Some(role))
+        section.labelled(crate::Labels::of_source(Some(name.to_uppercase().into()), Some(role)))
     };
     let store = Store::new([
         section("grid", SourceRole::Grid),

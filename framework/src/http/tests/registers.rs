@@ -31,7 +31,7 @@ fn journal(folder: &tempfile::TempDir) -> Journal {
 async fn program(folder: &tempfile::TempDir) -> Running {
     let section = |name: &str, label: Option<&str>, role| {
         let section = Section::new(name, "test", Duration::from_secs(3600), crate::Stats::default());
-        section.labelled(label.map(Into::into), role)
+        section.labelled(crate::Labels::of_source(label.map(Into::into), role))
     };
     let store = Store::new([
         section("grid", Some("Strom"), Some(SourceRole::Grid)),

@@ -55,8 +55,8 @@ fn drop_ins_add_tables_and_keys_in_the_order_of_their_names() {
     let config = files.load().unwrap();
     let names: Vec<_> = config.sources.iter().map(|source| source.name.as_str()).collect();
     assert_eq!(names, ["level", "pool", "tank"]);
-    assert_eq!(config.sources[0].label.as_deref(), Some("Füllstand im Keller"));
-    assert_eq!(config.sources[2].role, Some(SourceRole::Hidden));
+    assert_eq!(config.sources[0].labels.source.label.as_deref(), Some("Füllstand im Keller"));
+    assert_eq!(config.sources[2].labels.source.role, Some(SourceRole::Hidden));
     let read: Vec<_> = config.files.iter().map(|file| file.rsplit('/').next().unwrap()).collect();
     assert_eq!(read, ["config.toml", "10-first.toml", "20-more.toml", "50-label.toml"]);
 }

@@ -124,3 +124,18 @@ fn a_proxy_that_checks_its_users_is_not_everybody() {
         assert!(parse(&format!("[server]\ntrusted_proxies = [\"{network}\"]")).is_ok());
     }
 }
+
+#[test]
+fn the_household_has_a_name_in_any_script_without_control_characters() {
+    let name = |name: &str| parse(&format!("[server]\nname = {name}\n"));
+    for right in ["Haus Müller", "ミラー家", "بيت ميلر", "🏠"] {
+        assert_eq!(name(&format!("{right:?}")).unwrap().server.name.as_deref(), Some(right));
+    }
+    for wrong in ["\"\"", "\" a\"", "\"a\\nb\"", "\"a\\u202Eb\"", &format!("{:?}", "x".repeat(65))] {
+        let shown = name(wrong).err().unwrap();
+        assert!(
+            shown.starts_with("config.toml:2:8: `name` must have 1 to 64 characters"),
+            "{wrong}: {shown}"
+        );
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::symlink;
 
+use framework::SourceRole;
+
 use super::{mistakes, parse};
 
 fn two(one: &str, two: &str) -> String {
@@ -55,4 +57,33 @@ fn a_source_must_be_given_the_time_to_its_next_reading() {
     }
     let shown = mistakes(&format!("{source}interval = \"36526d\"\nstale_after = \"999999d\""));
     assert_eq!(shown.matches("expected at most 100 years").count(), 2, "{shown}");
+}
+
+#[test]
+fn readings_have_labels_and_roles_of_their_own_and_other_labels_are_no_other_source() {
+    let source = "[sources.m]\nplugin = \"fake\"\nport = \"x\"\n";
+    let keys = "label = \"Haus\"\n[sources.m.readings]\n\"POWER*\" = { role = \"hidden\" }\n\
+                POWER_L1 = { label = \"Küche 台所\", role = \"consumer\" }\n";
+    let config = parse(&format!("{source}{keys}")).unwrap();
+    let labels = &config.sources[0].labels;
+    let of = |name: &str| {
+        let label = labels.reading(name);
+        (label.label.map(|label| label.to_string()), label.role)
+    };
+    assert_eq!(labels.source.label.as_deref(), Some("Haus"));
+    assert_eq!(of("POWER_L1"), (Some("Küche 台所".to_owned()), Some(SourceRole::Consumer)));
+    assert_eq!(of("POWER_L2"), (None, Some(SourceRole::Hidden)));
+    assert_eq!(of("ENERGY"), (None, None));
+    let long = "x".repeat(65);
+    for (keys, expected) in [
+        ("A = { label = \"a\\u0007b\" }", "5:15: `label` must have 1 to 64 characters"),
+        (&*format!("A = {{ label = \"{long}\" }}"), "5:15: `label` must have 1 to 64 characters"),
+        ("A = { lable = \"a\" }", "5:7: unknown key `lable`, expected one of `label`, `role`"),
+        ("A = { role = \"nobody\" }", "5:14: "),
+        ("A = 5", "5:5: expected a table with the tables of readings"),
+    ] {
+        let shown = mistakes(&format!("{source}[sources.m.readings]\n{keys}\n"));
+        assert!(shown.starts_with(&format!("config.toml:{expected}")), "{keys}: {shown}");
+        assert_eq!(shown.matches("config.toml:").count(), 1, "{shown}");
+    }
 }

@@ -19,10 +19,11 @@ mod tests;
 pub use self::classes::{Class, class};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
-use framework::{CommandSpec, InstalledCommand, PublisherContext, Reading, Text};
+use framework::{CommandSpec, InstalledCommand, Labels, PublisherContext, Reading, Text};
 use rumqttc::ClientError;
 use tokio::time::Instant;
 
@@ -60,6 +61,8 @@ struct Section {
     announced: BTreeSet<String>,
     /// Topics with retained messages of the other form.
     others: BTreeSet<String>,
+    /// What people call the source and its readings.
+    labels: Arc<Labels>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +134,7 @@ impl Announcer {
         connection: &Connection,
     ) -> Result<(), ClientError> {
         self.identify(settings, cx);
+        self.take_labels(cx);
         for (name, section) in &mut self.sections {
             let plan = section.plan(name, settings, cx);
             match &plan {
@@ -143,6 +147,17 @@ impl Announcer {
             section.done(plan);
         }
         Ok(())
+    }
+
+    /// Announces the sources again that people call otherwise since a reload.
+    fn take_labels(&mut self, cx: &PublisherContext) {
+        for (name, section) in &mut self.sections {
+            let Some(labels) = cx.store.section(name).map(|section| section.labels()) else { continue };
+            if *labels != *section.labels {
+                section.labels = labels;
+                section.has_news();
+            }
+        }
     }
 
     /// Determines the identifiers of all sources with a batch.
@@ -210,12 +225,12 @@ impl Section {
             Step::Collect => {}
             Step::Announced => return Plan::Nothing,
         }
-        let label = cx.store.section(name).and_then(|section| section.label.clone());
         let all = cx.commands.all();
         let device = Device {
             id: &self.id,
             section: name,
-            name: label.as_deref().unwrap_or(name),
+            name: self.labels.source.label.as_deref().unwrap_or(name),
+            labels: &self.labels,
             number: self.number.as_ref().map(|(_, number)| number.as_str()),
             readings: self.readings.values().collect(),
             commands: if *allow_commands { commands(&all, name) } else { Vec::new() },

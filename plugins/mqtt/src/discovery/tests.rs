@@ -1,4 +1,4 @@
-use framework::{Batch, ConfigError, Context, Decimal, testing};
+use framework::{Batch, ConfigError, Context, Decimal, Label, testing};
 
 use super::*;
 use crate::config::Config;
@@ -78,4 +78,34 @@ async fn one_number_at_two_sources_is_two_devices() {
     announcer.identify(&settings, &cx);
     let ids: Vec<_> = announcer.sections.values().map(|section| section.id.as_str()).collect();
     assert_eq!(ids, ["smartmeter_1_grid", "smartmeter_1_heat"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn home_assistant_gets_the_labels_of_a_source_and_its_readings_and_new_ones_after_a_reload() {
+    let (settings, cx) = (settings().unwrap(), testing::publisher_context(&[("grid", batch("1EBZ01"))]));
+    let mut announcer = Announcer::default();
+    let power =
+        [("POWER".into(), Reading::number("POWER", Decimal::from(1)).unit("W"))].into_iter().collect();
+    announcer.learn(&Seen::from([("grid".into(), power)]));
+    tokio::time::advance(QUIET).await;
+    step(&mut announcer, &settings, &cx);
+    let names = |announcer: &mut Announcer| {
+        announcer.take_labels(&cx);
+        let section = announcer.sections.get_mut("grid").unwrap();
+        let plan = section.plan("grid", &settings, &cx);
+        let Plan::Send(messages) = &plan else { return None };
+        let message: serde_json::Value = serde_json::from_slice(&messages.last()?.payload).ok()?;
+        section.done(plan);
+        Some(
+            [&message["dev"]["name"], &message["cmps"]["POWER"]["name"]]
+                .map(|name| name.as_str().unwrap().to_owned()),
+        )
+    };
+    assert_eq!(names(&mut announcer), Some(["grid".to_owned(), "Power".to_owned()]));
+    assert_eq!(names(&mut announcer), None, "nothing is new");
+    let said = |label: &str| Label { label: Some(label.into()), role: None };
+    let labels = Labels::new(said("Zähler"), [("POWER", said("Leistung"))]);
+    testing::relabel_source(&cx, "grid", labels);
+    assert_eq!(names(&mut announcer), Some(["Zähler".to_owned(), "Leistung".to_owned()]));
+    assert_eq!(names(&mut announcer), None);
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use framework::{Arg, ArgKind, CommandSpec, Kind, Quantity, Reading, Route, Text, Value};
+use framework::{Arg, ArgKind, CommandSpec, Kind, Labels, Quantity, Reading, Route, Text, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::classes::{self, Class};
@@ -20,6 +20,8 @@ pub(crate) struct Device<'a> {
     pub(crate) section: &'a str,
     /// Name for people.
     pub(crate) name: &'a str,
+    /// What a person has said about the readings.
+    pub(crate) labels: &'a Labels,
     /// The meter's number.
     pub(crate) number: Option<&'a str>,
     pub(crate) readings: Vec<&'a Reading>,
@@ -80,8 +82,11 @@ impl Device<'_> {
         let main = self.main_counter();
         let sensors = self.readings.iter().map(|reading| {
             let is_main = main.is_some_and(|main| main.name == reading.name);
-            let name =
-                if is_main { classes::quantity_name(reading) } else { classes::entity_name(&reading.name) };
+            let name = match self.labels.reading(&reading.name).label {
+                Some(label) => label.to_string(),
+                None if is_main => classes::quantity_name(reading),
+                None => classes::entity_name(&reading.name),
+            };
             self.sensor(reading, name, topics)
         });
         let commands = self.commands.iter().filter_map(|spec| self.command(spec, topics));

@@ -24,6 +24,7 @@ fn messages(form: Discovery) -> BTreeMap<String, Json> {
         id: "smartmeter_1EBZ01",
         section: "grid",
         name: "Electricity at home",
+        labels: &Labels::default(),
         number: Some("1EBZ01"),
         readings: readings.iter().collect(),
         commands: specs.iter().collect(),
@@ -129,8 +130,15 @@ fn the_only_counter_without_a_code_is_named_by_its_quantity() {
     let topics = Topics { prefix: "smartmeter".into(), discovery: "homeassistant".into() };
     let names = |readings: &[Reading]| {
         let readings = readings.iter().collect();
-        let device =
-            Device { id: "x", section: "s0", name: "s0", number: None, readings, commands: Vec::new() };
+        let device = Device {
+            id: "x",
+            section: "s0",
+            name: "s0",
+            labels: &Labels::default(),
+            number: None,
+            readings,
+            commands: Vec::new(),
+        };
         let names = device.entities(&topics).into_iter().map(|entity| entity.config["name"].to_string());
         names.collect::<Vec<_>>()
     };
@@ -149,8 +157,15 @@ fn entity(arg: Option<Arg>, shown: Option<Reading>) -> (&'static str, Json) {
         ..spec
     };
     let readings = shown.iter().collect();
-    let device =
-        Device { id: "x", section: "heat", name: "heat", number: None, readings, commands: vec![&spec] };
+    let device = Device {
+        id: "x",
+        section: "heat",
+        name: "heat",
+        labels: &Labels::default(),
+        number: None,
+        readings,
+        commands: vec![&spec],
+    };
     let topics = Topics { prefix: "smartmeter".into(), discovery: "homeassistant".into() };
     let mut entity = device.entities(&topics).pop().unwrap();
     for shared in ["name", "unique_id", "command_topic", "entity_category"] {
