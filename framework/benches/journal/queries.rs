@@ -36,7 +36,7 @@ pub(crate) fn run(folder: &Path) {
         runtime.block_on(async move {
             let config = Config::parse("bench", "", &[]).unwrap();
             let api = Api::new(
-                Store::new(Vec::<framework::Section>::new()),
+                Store::new(["smartmeter_d0", "smartmeter_s0"].map(section)),
                 Commands::default(),
                 journal,
                 Vec::new(),
@@ -62,6 +62,10 @@ pub(crate) fn run(folder: &Path) {
     server.join().unwrap();
 }
 
+fn section(name: &str) -> framework::Section {
+    framework::Section::new(name, "bench", Duration::from_secs(60), framework::Stats::default())
+}
+
 /// Asks each question a few times, up to the second `last`.
 fn questions(address: SocketAddr, last: i64) {
     let range = |days: i64| format!("from={}&to={last}", last - days * DAY);
@@ -80,10 +84,17 @@ fn questions(address: SocketAddr, last: i64) {
         ("ten years per month", format!("{METER}/POWER_IMPORT?{}&per=month", range(3650)), 120, f64::NAN),
         ("a month per hour", format!("{METER}/POWER_IMPORT?{}&per=hour", range(31)), 744, f64::NAN),
         ("/series", "/series".to_owned(), 0, f64::NAN),
+        ("all registers at two dates of ten years", format!("/registers?{}", range(3650)), 0, f64::NAN),
+        ("the balance of ten years per month", format!("/balance?{}&per=month", range(3650)), 120, f64::NAN),
+        ("the balance of ten years per day", format!("/balance?{}&per=day", range(3650)), 3650, f64::NAN),
+        ("the balance of a week of quarter-hours", format!("/balance?{}&step=15m", range(7)), 672, f64::NAN),
+        // An answer is kept, so each round asks another question.
+        ("figures worth knowing", "/insights?hours=".to_owned(), 0, f64::NAN),
     ] {
         let mut times = Vec::new();
         let mut body = String::new();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
+            let path = if path.ends_with('=') { format!("{path}{}", round % 10 + 1) } else { path.clone() };
             let start = Instant::now();
             body = get(address, &path);
             times.push(start.elapsed());
@@ -114,6 +125,21 @@ fn years(folder: &Path) -> i64 {
         [],
     );
     println!("   {} days of all series", added.unwrap());
+    // Quarters of the counters, each with one minute, which is where a reading is looked for.
+    for table in ["quarter", "minute"] {
+        let sql = format!(
+            "WITH RECURSIVE back(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM back WHERE n < 3653), \
+             counter AS (SELECT series.id, max(last) - min(first) AS rise FROM series JOIN quarter \
+                 ON quarter.series = series.id AND quarter.ts >= {START} AND quarter.ts < {START} + {DAY} \
+                 WHERE series.unit = 'kWh' GROUP BY series.id) \
+             INSERT OR IGNORE INTO {table} (series, ts, first, last, min, max, mean, count) \
+             SELECT series, newest.ts - n * {DAY}, first - n * rise, last - n * rise, min - n * rise, max - n * rise, \
+                 mean - n * rise, count \
+             FROM quarter AS newest JOIN counter ON counter.id = newest.series JOIN back \
+             WHERE newest.ts >= {START} AND newest.ts < {START} + {DAY}"
+        );
+        println!("   {} rows of {table}", database.execute(&sql, []).unwrap());
+    }
     one("SELECT max(ts) FROM minute") + 60
 }
 

@@ -15,10 +15,12 @@
 
 mod course;
 mod household;
+mod money;
 pub(crate) mod roles;
 
 use self::course::{Cell, quarter, sum};
 pub use self::household::{Household, Powers, SharesToday};
+pub(crate) use self::money::{Money, money};
 pub(crate) use self::roles::{Part, Register, parts};
 use crate::{
     SourceRole,

@@ -6,6 +6,7 @@
 //! | `counters` | the counters of a source that are billed |
 //! | `walk` | amounts of quarter-hours, each with its tariff and its spot price |
 //! | `periods` | cost of each period of a series |
+//! | `saved` | price of what was not drawn |
 //! | `bill` | bill of a source between two moments |
 //! | `forecast` | cost of this month and this year, as it is expected |
 //! | `today` | cost until now, for the source with the costs |
@@ -14,6 +15,7 @@ mod bill;
 mod counters;
 mod forecast;
 mod periods;
+mod saved;
 mod tariffs;
 mod today;
 mod walk;
@@ -24,6 +26,7 @@ pub(crate) use self::{
     bill::{Question, bill},
     forecast::forecast,
     periods::{Cost, costs},
+    saved::prices,
 };
 pub use self::{tariffs::Tariffs, today::CostsToday};
 use crate::{

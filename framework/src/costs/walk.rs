@@ -155,11 +155,17 @@ impl<'t> Walk<'_, '_, 't> {
 
 /// Spot prices of a part of the time.
 #[derive(Default)]
-struct Spots(HashMap<(String, String, i64), HashMap<i64, Number>>);
+pub(super) struct Spots(HashMap<(String, String, i64), HashMap<i64, Number>>);
 
 impl Spots {
     /// Reads the prices of a range of seconds.
-    fn read(&mut self, view: &View<'_>, spot: &SpotPrice, from: i64, to: i64) -> Result<(), ReadError> {
+    pub(super) fn read(
+        &mut self,
+        view: &View<'_>,
+        spot: &SpotPrice,
+        from: i64,
+        to: i64,
+    ) -> Result<(), ReadError> {
         let key = (spot.source.clone(), spot.reading.clone(), spot.resolution.seconds());
         if self.0.contains_key(&key) {
             return Ok(());
@@ -197,7 +203,7 @@ impl Spots {
     }
 
     /// Returns the price at a second.
-    fn at(&self, spot: &SpotPrice, second: i64) -> Option<Number> {
+    pub(super) fn at(&self, spot: &SpotPrice, second: i64) -> Option<Number> {
         let length = spot.resolution.seconds();
         let prices = self.0.get(&(spot.source.clone(), spot.reading.clone(), length))?;
         prices.get(&(second - second.rem_euclid(length))).copied()

@@ -8,19 +8,19 @@ use warp::{Filter, filters::BoxedFilter, reply::Response};
 use super::{
     ApiError, Peer,
     chunks::Chunks,
-    columns::{Format, flags, numbers, times},
+    columns::{Format, decimals, flags, numbers, times},
     history::{History, listed},
     parameters::{Day, Parameters, moment},
     reply,
 };
 use crate::{
-    SourceRole, Store, Text,
-    balance::{Balance, Part, Register, Row, balance, consumers, parts},
+    Decimal, SourceRole, Store, Tariffs, Text,
+    balance::{Balance, Money, Part, Register, Row, balance, consumers, money, parts},
     journal::{Per, ReadError, View, quarter_hours},
     json,
 };
 
-const PARAMETERS: [&str; 4] = ["from", "to", "per", "step"];
+const PARAMETERS: [&str; 5] = ["from", "to", "per", "step", "cost"];
 /// The only step, the word of `/history` for it.
 const STEP: &str = "15m";
 
@@ -34,8 +34,10 @@ pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
         async move {
             match Question::parse(query) {
                 Ok(question) => {
-                    let store = this.store();
-                    this.answer(peer, Format::Json, move |view, out| question.answer(view, out, &store)).await
+                    let (store, tariffs) = (this.store(), this.costs().tariffs());
+                    let ask =
+                        move |view: &View<'_>, out: &mut Chunks| question.answer(view, out, &store, &tariffs);
+                    this.answer(peer, Format::Json, ask).await
                 }
                 Err(error) => error.into(),
             }
@@ -51,6 +53,7 @@ struct Question {
     to: Option<String>,
     /// Length of the periods; `None` for quarter-hours.
     per: Option<Per>,
+    cost: bool,
 }
 
 impl Question {
@@ -63,10 +66,19 @@ impl Question {
             return Err(ApiError::bad_request("`step` and `per` exclude each other"));
         }
         let per = if step.is_some() { None } else { Some(per.unwrap_or(Per::Day)) };
-        Ok(Self { from: given.take("from"), to: given.take("to"), per })
+        let words = ["true", "false"];
+        let cost =
+            given.one_of("cost", |word| words.iter().position(|known| *known == word), words)? == Some(0);
+        Ok(Self { from: given.take("from"), to: given.take("to"), per, cost })
     }
 
-    fn answer(self, view: &View<'_>, out: &mut Chunks, store: &Store) -> Result<(), ReadError> {
+    fn answer(
+        self,
+        view: &View<'_>,
+        out: &mut Chunks,
+        store: &Store,
+        tariffs: &Tariffs,
+    ) -> Result<(), ReadError> {
         let read = |key, text: &Option<String>, default| {
             moment(view, key, text.as_deref().unwrap_or(default), Day::Begin)
         };
@@ -77,6 +89,7 @@ impl Question {
         };
         let parts = parts(&store.sections(), &listed(view, store)?);
         let Balance { rows, until, reason } = balance(view, &parts, &edges)?;
+        let money = if self.cost { Some(money(view, &parts, tariffs, &rows)?) } else { None };
         let head = Head {
             from: from.div_euclid(1000),
             to: to.div_euclid(1000),
@@ -84,6 +97,7 @@ impl Question {
             step: self.per.is_none().then_some(STEP),
             zone: view.zone.iana_name().unwrap_or("local"),
             unit: "kWh",
+            currency: self.cost.then(|| tariffs.currency()),
             until: until.map(|second| second.saturating_mul(1000)),
             unsure: reason.is_some(),
             reason: reason.map(|reason| reason.code()),
@@ -91,13 +105,13 @@ impl Question {
         };
         json::write(&mut out.buffer, &head);
         out.buffer.pop();
-        write(out, &rows, &parts);
+        write(out, &rows, &parts, money.as_deref());
         Ok(())
     }
 }
 
 /// Appends the columns.
-fn write(out: &mut Chunks, rows: &[Row], parts: &[Part]) {
+fn write(out: &mut Chunks, rows: &[Row], parts: &[Part], money: Option<&[Money]>) {
     let name = |out: &mut Chunks, name: &str| {
         out.buffer.extend_from_slice(format!(",\"{name}\":").as_bytes());
         out.goes_on()
@@ -141,6 +155,16 @@ fn write(out: &mut Chunks, rows: &[Row], parts: &[Part]) {
     flags(&mut out.buffer, rows.iter().map(|row| row.gap));
     name(out, "partial");
     flags(&mut out.buffer, rows.iter().map(|row| row.partial));
+    if let Some(money) = money {
+        let columns: [(&str, fn(&Money) -> Option<Decimal>); 3] =
+            [("cost", |of| of.cost), ("income", |of| of.income), ("saved", |of| of.saved)];
+        for (column, number) in columns {
+            name(out, column);
+            decimals(&mut out.buffer, money.iter().map(number));
+        }
+        name(out, "cost_gap");
+        flags(&mut out.buffer, money.iter().map(|of| of.gap));
+    }
     out.buffer.push(b'}');
 }
 
@@ -155,6 +179,8 @@ struct Head<'a> {
     step: Option<&'a str>,
     zone: &'a str,
     unit: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<i64>,
     unsure: bool,

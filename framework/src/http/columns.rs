@@ -161,6 +161,11 @@ pub(super) fn numbers(out: &mut Vec<u8>, numbers: impl Iterator<Item = Option<f6
     list(out, numbers.map(|number| Cell::Number(number.map(rounded))));
 }
 
+/// Appends a column of exact numbers.
+pub(super) fn decimals(out: &mut Vec<u8>, numbers: impl Iterator<Item = Option<Decimal>>) {
+    list(out, numbers.map(Cell::Exact));
+}
+
 /// Appends a column of flags.
 pub(super) fn flags(out: &mut Vec<u8>, flags: impl Iterator<Item = bool>) {
     list(out, flags.map(Cell::Flag));

@@ -9,6 +9,11 @@ use crate::{
 
 /// Two hours with a reading a minute: 10 Wh drawn, 30 Wh made, 20 Wh fed in, 5 Wh into a heat pump.
 async fn program(folder: &tempfile::TempDir) -> Running {
+    program_with(folder, "").await
+}
+
+/// The same with tariffs.
+async fn program_with(folder: &tempfile::TempDir, tariffs: &str) -> Running {
     let path = folder.path().join("journal.db");
     let mut household = Household::at(&path);
     let start = at("2026-06-01T09:59:00Z");
@@ -31,7 +36,15 @@ async fn program(folder: &tempfile::TempDir) -> Running {
         section("roof", SourceRole::Production),
         section("heat", SourceRole::Consumer),
     ]);
-    Setup { journal: household.open(&path), store, ..Setup::default() }.start().await
+    let setup = Setup { journal: household.open(&path), store, ..Setup::default() };
+    let api = setup.api();
+    let config = format!("[sources.grid]\nplugin = \"greedy\"\n{tariffs}");
+    let config = Config::parse("config.toml", &config, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    api.costs().replace(config.tariffs);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let served = tokio::spawn(serve(listener, api, stop.clone()));
+    Running { store: setup.store, address, stop, served }
 }
 
 #[tokio::test]
@@ -80,4 +93,40 @@ async fn a_balance_that_is_not_understood_is_refused() {
         let answer = program.get(&format!("/balance?{query}")).await;
         assert_eq!(answer.error(), (400, "bad_request".to_owned()), "{query}");
     }
+}
+
+#[tokio::test]
+async fn the_balance_says_what_was_paid_earned_and_saved_also_with_prices_that_change_with_the_hour() {
+    let constant =
+        "[[tariffs]]\nsource = \"grid\"\nfrom = \"2026-01-01\"\nwork_price = 0.30\nfeed_in_price = 0.08\n";
+    let windows = "[[tariffs]]\nsource = \"grid\"\nfrom = \"2026-01-01\"\nwork_price = 0.30\nfeed_in_price = 0.08\n\
+                   windows = [{ price = 0.10, hours = \"10:00-11:00\" }]\n";
+    let path = "/balance?from=2026-06-01T10:00:00Z&to=2026-06-01T12:00:00Z&cost=true&per=";
+    // Each hour 0.6 kWh are drawn, 1.2 fed in, and 0.6 of one's own are used.
+    for (tariffs, per, cost, saved) in [
+        (constant, "hour", serde_json::json!([0.18, 0.18]), serde_json::json!([0.18, 0.18])),
+        (windows, "hour", serde_json::json!([0.06, 0.18]), serde_json::json!([0.06, 0.18])),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let found = program_with(&folder, tariffs).await.get(&format!("{path}{per}")).await.json();
+        assert_eq!((&found["cost"], &found["saved"]), (&cost, &saved), "{found}");
+        assert_eq!(found["income"], serde_json::json!([0.096, 0.096]));
+        assert_eq!(
+            (&found["currency"], &found["cost_gap"]),
+            (&"EUR".into(), &serde_json::json!([false, false]))
+        );
+    }
+    // Over the day, of 129 minutes from 9:59 on, each quarter-hour has its price: those from 10 to 11 a third.
+    let folder = tempfile::tempdir().unwrap();
+    let found = program_with(&folder, windows).await.get(&format!("{path}day")).await.json();
+    let saved = found["saved"][0].as_f64().unwrap();
+    // 0.6 kWh at 0.10, and the rest, of which the last quarter-hour is not whole, at 0.30.
+    let rest = (129.0 - 60.0) * 0.01 * 0.30;
+    assert!((saved - (0.06 + rest)).abs() < 0.0061, "{saved} {}", 0.06 + rest);
+    let folder = tempfile::tempdir().unwrap();
+    let none = program(&folder).await.get(&format!("{path}hour")).await.json();
+    assert_eq!(
+        (&none["cost"], &none["saved"]),
+        (&serde_json::json!([null, null]), &serde_json::json!([null, null]))
+    );
 }

@@ -1,0 +1,34 @@
+//! Price of what a household used of its own, and so did not have to draw.
+
+use tariff::{Number, QUARTER_HOUR, Tariff, local};
+
+use super::{Tariffs, tariffs::seconds, walk::Spots};
+use crate::journal::{ReadError, View};
+
+/// Returns what one more kWh from the grid would have cost in each quarter-hour, by its start in seconds since 1970;
+/// `None` where there is no price, or one by register.
+///
+/// # Errors
+/// Returns the error of the journal.
+pub(crate) fn prices(
+    view: &View<'_>,
+    tariffs: &Tariffs,
+    source: &str,
+    quarters: &[i64],
+) -> Result<Vec<Option<Number>>, ReadError> {
+    let of_source = tariffs.of(source);
+    let held: Vec<_> = of_source.iter().map(|tariff| (seconds(tariff, view.zone), *tariff)).collect();
+    let mut spots = Spots::default();
+    if let (Some(first), Some(last)) = (quarters.first(), quarters.last()) {
+        for spot in of_source.iter().filter_map(|tariff| tariff.spot()) {
+            spots.read(view, spot, *first, last + QUARTER_HOUR)?;
+        }
+    }
+    let price = |second: &i64| {
+        let holds = |((begin, end), _): &&((i64, i64), &Tariff)| begin <= second && second < end;
+        let (_, tariff) = held.iter().rev().find(holds)?;
+        let spot = tariff.spot().and_then(|spot| spots.at(spot, *second));
+        tariff.price_per_kwh(local(*second, view.zone), None, spot)
+    };
+    Ok(quarters.iter().map(price).collect())
+}
