@@ -281,7 +281,7 @@ impl ConfigFiles {
         let folder = self.folder_of(&texts)?;
         let mut mistakes = Vec::new();
         let mut files = drop_ins(&folder).unwrap_or_else(|mistake| {
-            mistakes.push(mistake);
+            mistakes.push(*mistake);
             Vec::new()
         });
         if let Some(DropIn { file, text }) = change {
@@ -341,7 +341,7 @@ impl ConfigFiles {
 
 /// Returns the names of the drop-ins in a folder, in their order. Hidden files, and those with another ending, such as
 /// an editor's backups, are none.
-pub(crate) fn drop_ins(folder: &Path) -> Result<Vec<String>, Diagnostic> {
+pub(crate) fn drop_ins(folder: &Path) -> Result<Vec<String>, Box<Diagnostic>> {
     let shown = folder.display().to_string();
     let unreadable = |error: io::Error| {
         let hint = match error.kind() {
@@ -351,7 +351,7 @@ pub(crate) fn drop_ins(folder: &Path) -> Result<Vec<String>, Diagnostic> {
             _ => "it is the folder of the drop-ins: make it a folder, or remove it".to_owned(),
         };
         let message = format!("could not read this folder: {error}");
-        Diagnostic::file(&shown, message, Some(hint))
+        Box::new(Diagnostic::file(&shown, message, Some(hint)))
     };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -367,7 +367,8 @@ pub(crate) fn drop_ins(folder: &Path) -> Result<Vec<String>, Diagnostic> {
         }
         let Some(name) = name.to_str() else {
             let message = format!("the name of the drop-in {} is not UTF-8", name.display());
-            return Err(Diagnostic::file(&shown, message, Some("rename it: `10-house.toml`".to_owned())));
+            let hint = Some("rename it: `10-house.toml`".to_owned());
+            return Err(Box::new(Diagnostic::file(&shown, message, hint)));
         };
         names.push(name.to_owned());
     }

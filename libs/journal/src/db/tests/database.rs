@@ -185,10 +185,14 @@ fn another_programs_database_stays_as_it_is() {
 
 #[test]
 fn a_file_that_never_was_a_journal_is_left_alone() {
-    let (folder, of_others) = folder();
+    let (folder, usual) = folder();
+    let of_others = folder.path().join("contacts.db");
     Connection::open(&of_others).unwrap().execute_batch("CREATE TABLE contact (name TEXT)").unwrap();
     let mut damaged = fs::read(&of_others).unwrap();
     damaged[18..20].fill(9);
+    fs::write(&usual, &damaged).unwrap();
+    assert!(Database::open(&usual).is_err(), "also under the usual name");
+    assert_eq!(fs::read(&usual).unwrap(), damaged);
     let noise = (0..9000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let path = folder.path().join("notes.txt");
     for bytes in [b"milk\nbread\n".to_vec(), b"x".to_vec(), vec![0; 8192], noise, damaged] {
@@ -200,7 +204,7 @@ fn a_file_that_never_was_a_journal_is_left_alone() {
         );
         assert_eq!(error.to_string(), expected);
         assert_eq!(fs::read(&path).unwrap(), bytes);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
     }
     // With a segment of its log beside it, it was one.
     fs::write(folder.path().join("notes.txt-tail.1"), segment(1, 0..70)).unwrap();
