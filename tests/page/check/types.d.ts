@@ -218,7 +218,7 @@ interface Frame {
 }
 
 /** Reading of /data: a bare value, or one with its unit. */
-type Reading = null | string | number | boolean | { value: unknown; unit?: string; obis?: string };
+type Reading = null | string | number | boolean | { value: unknown; unit?: string; OBIS_Code?: string; timestampUTC?: string; more?: string[] };
 type Readings = Record<string, Reading>;
 
 /** Reason of a fault: its kind, and the program's text. */

@@ -76,7 +76,7 @@ export async function read(wish, subjects, signal, labelOf) {
   /** @type {(when: Period | null) => Promise<Balance | null>} */
   const balanced = async (when) => {
     if (!when || when.kind === 'hour' || !isMain || !hasBalance(subjects)) return null;
-    return answer(`balance?${when.range}&per=${when.per}`, signal).catch((error) => {
+    return answer(`balance?${when.range}&per=${when.per}${cost}`, signal).catch((error) => {
       if (signal.aborted) throw error;
       return null;
     });
