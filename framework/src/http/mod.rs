@@ -214,7 +214,7 @@ impl Api {
             readings::routes(&self.store),
             cmd::routes(&self.commands),
             login::routes(&self.access),
-            page::routes(&self.access),
+            page::routes(&self.access, &self.roster),
             qr::routes(),
             data::routes(&self.data),
         ];

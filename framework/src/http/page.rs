@@ -16,14 +16,18 @@ use flate2::{Compression, write::GzEncoder};
 use warp::{
     Filter,
     filters::BoxedFilter,
-    http::{HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     reply::Response,
 };
 
-use super::{ApiError, access::Access, reply};
+use super::{ApiError, Peer, access::Access, reply};
+use crate::roster::Roster;
 
 /// The service worker, which may serve the page's own path above its own.
 const WORKER: &str = "worker.js";
+
+/// Description of the page for browsers that install it.
+const MANIFEST: &str = "manifest.json";
 
 /// File of the page.
 struct Asset {
@@ -190,6 +194,16 @@ impl Asset {
         })
     }
 
+    /// Returns the manifest with the name of the household.
+    fn named(&self, household: &str) -> Option<Self> {
+        let mut manifest: serde_json::Map<_, _> = serde_json::from_slice(self.source).ok()?;
+        for key in ["name", "short_name"] {
+            manifest.insert(key.to_owned(), household.into());
+        }
+        let plain = Version::new(serde_json::to_vec(&manifest).ok()?.into());
+        Some(Self { name: self.name, source: self.source, plain: plain.into(), gzip: OnceLock::new() })
+    }
+
     /// Answers with the file, or 304 if the browser has this version.
     fn answer(&self, client: &Client, access: &Access) -> Response {
         let gzip =
@@ -217,15 +231,22 @@ struct Client {
     /// The `If-None-Match` of its request.
     known: Option<String>,
     takes_gzip: bool,
+    peer: Option<Peer>,
+    headers: HeaderMap,
 }
 
 impl Client {
     fn filter() -> impl Filter<Extract = (Self,), Error = Infallible> + Copy + Send + Sync {
         let encodings = warp::header::optional("accept-encoding").or(warp::any().map(|| None)).unify();
-        reply::known().and(encodings).map(|known, encodings: Option<String>| Self {
-            known,
-            takes_gzip: encodings.is_some_and(|encodings| takes_gzip(&encodings)),
-        })
+        let client = warp::ext::optional::<Peer>().and(warp::header::headers_cloned());
+        reply::known().and(encodings).and(client).map(
+            |known, encodings: Option<String>, peer: Option<Peer>, headers: HeaderMap| Self {
+                known,
+                takes_gzip: encodings.is_some_and(|encodings| takes_gzip(&encodings)),
+                peer,
+                headers,
+            },
+        )
     }
 }
 
@@ -242,12 +263,18 @@ fn takes_gzip(encodings: &str) -> bool {
 }
 
 /// `GET /` and `/page/<file>`. Other methods of `/` are for raspend's clients: see `cmd`.
-pub(super) fn routes(access: &Arc<Access>) -> BoxedFilter<(Response,)> {
+pub(super) fn routes(access: &Arc<Access>, roster: &Arc<Roster>) -> BoxedFilter<(Response,)> {
     let answer = {
-        let (assets, access) = (assets(), Arc::clone(access));
+        let (assets, access, roster) = (assets(), Arc::clone(access), Arc::clone(roster));
         move |name: &str, client: &Client| {
-            let asset = assets.iter().find(|asset| asset.name == name);
-            asset.map_or_else(|| ApiError::no_such_path().into(), |asset| asset.answer(client, &access))
+            let Some(asset) = assets.iter().find(|asset| asset.name == name) else {
+                return ApiError::no_such_path().into();
+            };
+            // The name of the household is for whoever may read; the rest of the page is for everybody.
+            let may_read = || access.check_reader(client.peer, &client.headers).is_ok();
+            let household = (name == MANIFEST).then(|| roster.household().filter(|_| may_read())).flatten();
+            let named = household.and_then(|household| asset.named(&household));
+            named.as_ref().unwrap_or(asset).answer(client, &access)
         }
     };
     let answer = Arc::new(answer);

@@ -15,6 +15,11 @@ interface Meaning {
   live?: boolean;
   factor?: number | null;
   unit: string;
+  /** What the configuration says of the reading itself, and of its source. */
+  label?: string;
+  role?: Role;
+  source_label?: string;
+  source_role?: Role;
 }
 
 /** Series of /series. */
@@ -107,6 +112,9 @@ interface Subject {
   several?: boolean;
   label?: string;
   role?: Role;
+  /** Label and role of its readings, in place of those of the source. */
+  own?: { label: string; role: Role; isOwn: true };
+  isOwn?: boolean;
   /** Moment of the first reading, in the history. */
   first: number;
 }

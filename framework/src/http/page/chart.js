@@ -49,7 +49,7 @@ export class Chart {
   show(spec) {
     this.#spec = spec;
     write(this.#title, spec.title);
-    this.#legend.replaceChildren(...spec.keys.map(({ name, text }) => h(`span.key.${name}`, text)));
+    this.#legend.replaceChildren(...spec.keys.map(({ name, text }) => h(`span.key.${name}`, h('bdi', text))));
     set(this.#svg, { 'aria-label': `${spec.label} ${t('keys_hint')}` });
     for (const button of this.#take.children) {
       set(button, { 'aria-label': t('take_label', { name: spec.title, kind: button.textContent }) });

@@ -299,7 +299,7 @@ export const roleOptions = (chosen) => ROLES.map((role) => h('option', { value: 
 // Maker, model, protocol and connection of a meter, as far as they are known.
 /** @type {(text: string, plugin: string, readings: FoundReading[]) => [string, string][]} */
 function explained(text, plugin, readings) {
-  const [, ident] = /`([^`]*)`/.exec(text) ?? [];
+  const [, ident] = /\x60([^\x60]*)\x60/.exec(text) ?? [];
   const [, way] = /\(([^)]*)\)/.exec(text) ?? [];
   const [, advice] = /\): (.*)$/s.exec(text) ?? [];
   const number = readings.map(({ value }) => value).find((value) => /^\d?[A-Z]{3}\d{10}$/.test(value));

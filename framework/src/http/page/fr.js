@@ -195,6 +195,7 @@ export default {
   count_write_errors: 'Erreurs d’écriture',
   count_reconnects: 'Reconnexions',
   count_edges: 'Fronts',
+  count_queued_edges: 'Fronts en attente de lecture',
   count_bounces: 'Rebonds',
   count_lost_edges: 'Fronts perdus',
   count_merged_bytes: 'Octets fusionnés',

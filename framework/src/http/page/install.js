@@ -4,7 +4,7 @@ import { language } from './text.js';
 
 const WORKER = 'page/worker.js';
 
-export async function install() {
+export async function start() {
   try {
     await navigator.serviceWorker?.register(`${WORKER}?${language}`, { scope: './', updateViaCache: 'none' });
   } catch {

@@ -108,10 +108,12 @@ export function sort() {
   house.subjects = arranged(subjects, saidOf);
 }
 
-// Label and role of a source, as a person wrote them.
+// Label and role of a source: as a person wrote them, the role else as the program guesses it. Readings come first, and
+// say the same.
 /** @type {(section: string) => {label?: string, role?: Role}} */
 export function saidOf(section) {
-  const { label, role } = house.health?.sources[section] ?? {};
+  const [meaning] = Object.values(house.sections.get(section)?.meanings ?? {});
+  const { label, role } = house.health?.sources[section] ?? { label: meaning?.source_label, role: meaning?.source_role };
   return { label, role };
 }
 
@@ -269,8 +271,11 @@ function connect() {
   };
   // The page was too slow for some of the events.
   mine.addEventListener('lagged', () => readData().catch(() => {}));
-  // A reload of the configuration has started or stopped sources.
-  mine.addEventListener('reload', () => look());
+  // A reload of the configuration has started or stopped sources, or named readings.
+  mine.addEventListener('reload', () => {
+    look();
+    readMeanings();
+  });
   mine.onerror = () => {
     if (stream !== mine) return;
     mine.close();

@@ -2,7 +2,6 @@
 
 import { current } from './address.js';
 import * as command from './command.js';
-import * as copy from './copy.js';
 import { h, s, say, set, show, write } from './dom.js';
 import { moment } from './format.js';
 import * as glance from './glance.js';
@@ -83,7 +82,6 @@ for (const { name, module } of VIEWS) {
   module.start(sectionOf(name));
 }
 command.start(find('toast'));
-copy.start();
 glance.start();
 if (new URLSearchParams(location.search).has('kiosk')) import('./kiosk.js');
 
@@ -105,5 +103,6 @@ live
   .start()
   .then(first)
   .then(() => Promise.all(VIEWS.map(({ soon, load }) => soon && load?.().catch(() => {}))))
-  .then(() => import('./install.js'))
-  .then(({ install }) => install());
+  // What nobody needs at once comes last.
+  .then(() => Promise.all([import('./copy.js'), import('./install.js')]))
+  .then((modules) => modules.forEach(({ start }) => start()));

@@ -10,9 +10,32 @@ import { known, t } from './text.js';
 /** @type {Record<string, number>} */
 const SHOWN = /** @type {any} */ ({ __proto__: null, power: 1, energy: 3.6e6, voltage: 1 });
 
-// Returns the subjects of a section from its numbers, with a meaning as in /readings.
+// Returns the subjects of a section from its numbers, with a meaning as in /readings. Readings with a
+// role of their own are subjects of their own, those of one name together; hidden ones are left out.
 /** @type {(section: string, entries: Entry[]) => Subject[]} */
 export function subjectsOf(section, entries) {
+  /** @type {Map<string, Entry[]>} */
+  const groups = new Map();
+  for (const entry of entries) {
+    const { role, label } = entry.meaning;
+    const key = role ? JSON.stringify([role, label]) : '';
+    groups.set(key, [...(groups.get(key) ?? []), entry]);
+  }
+  const rest = groups.get('') ?? [];
+  const subjects = rest.length ? subjectsOfRest(section, rest) : [];
+  for (const [key, group] of groups) {
+    const { role, label } = group[0].meaning;
+    if (!key || !role || role === 'hidden') continue;
+    /** @type {Subject['own']} */
+    const own = { role, label: label ?? titled(group[0].name.replaceAll('_', ' ')), isOwn: true };
+    const [first] = subjectsOfRest(section, group);
+    if (first) subjects.push({ ...first, key: `${section}/${group[0].name}`, own });
+  }
+  return subjects;
+}
+
+/** @type {(section: string, entries: Entry[]) => Subject[]} */
+function subjectsOfRest(section, entries) {
   const live = entries.filter(({ meaning }) => meaning.live && meaning.factor);
   /** @type {(entry: Entry) => Term} */
   const term = ({ name, meaning }) => ({ name, factor: (meaning.factor ?? 0) / SHOWN[meaning.quantity ?? ''] });
@@ -90,7 +113,7 @@ export function arranged(subjects, saidOf) {
   /** @type {(subject: Subject) => number} */
   const place = ({ role }) => (role ? ROLES.indexOf(role) + 1 : ROLES.length);
   return subjects
-    .map((subject) => ({ ...subject, ...saidOf(subject.section) }))
+    .map((subject) => ({ ...subject, ...saidOf(subject.section), ...subject.own }))
     .filter(({ role }) => role !== 'hidden')
     .sort((a, b) => place(a) - place(b));
 }
@@ -98,10 +121,10 @@ export function arranged(subjects, saidOf) {
 /** @type {(subject: Subject) => boolean} */
 const isElectric = ({ kind }) => kind === 'electricity' || kind === 'consumer';
 
-// Returns whether a subject is a consumer beside the main meter.
+// Returns whether a subject is a consumer beside the main meter. The program knows the roles, and guesses them where
+// nobody has said them.
 /** @type {(subject: Subject) => boolean} */
-export const isConsumer = (subject) =>
-  subject.role ? ['consumer', 'submeter'].includes(subject.role) && isElectric(subject) : subject.kind === 'consumer';
+export const isConsumer = (subject) => ['consumer', 'submeter'].includes(subject.role ?? '') && isElectric(subject);
 
 // Returns the main subject of the page: that of the grid, else the first with power and import, else the first with
 // power.
@@ -119,8 +142,10 @@ export function mainOf(subjects) {
 // names that the program proposes for sections say no more than the kind. A label is shown as it is.
 /** @typedef {Pick<Subject, 'section' | 'kind' | 'key'> & Partial<Subject>} Named */
 /** @type {(subject: Named) => string} */
-export function labelOf({ section, kind, main, key, several, label }) {
+export function labelOf({ section, kind, main, key, several, label, isOwn }) {
+  if (isOwn && label) return label;
   const own = main && (several || key !== section);
+  if (own && main.meaning?.label) return main.meaning.label;
   if (label) return own ? `${label}: ${labelOf({ section, kind, main, key, several })}` : label;
   const name = own ? main.name : section;
   const said = own ? known(name.toLowerCase()) : null;
@@ -168,6 +193,7 @@ function nameOf({ quantity, kind, direction, medium, live }) {
 // Returns the meaning in words; `null` if it adds nothing to the reading's name.
 /** @type {(meaning: Meaning | null | undefined) => string | null} */
 export function describe(meaning) {
+  if (meaning?.label) return meaning.label;
   const key = meaning && nameOf(meaning);
   if (!key) return null;
   const { phase, tariff, kind } = meaning;

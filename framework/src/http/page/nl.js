@@ -195,6 +195,7 @@ export default {
   count_write_errors: 'Schrijffouten',
   count_reconnects: 'Opnieuw verbonden',
   count_edges: 'Flanken',
+  count_queued_edges: 'Flanken die op uitlezing wachtten',
   count_bounces: 'Contactdender',
   count_lost_edges: 'Verloren flanken',
   count_merged_bytes: 'Samengevoegde bytes',

@@ -114,7 +114,7 @@ export class Tooltip {
     if (!item) return;
     const lines = item.cells.flatMap((cell, i) => {
       const key = this.#keys.find(({ text }) => text === this.#heads[i]);
-      return cell === '' || this.#quiet.has(this.#heads[i]) ? [] : [h(key ? `span.key.${key.name}` : 'span', this.#heads[i]), h('b', cell)];
+      return cell === '' || this.#quiet.has(this.#heads[i]) ? [] : [h(key ? `span.key.${key.name}` : 'span', h('bdi', this.#heads[i])), h('b', cell)];
     });
     this.element.replaceChildren(h('strong', item.title), ...lines);
     const at = this.#x(item.at);

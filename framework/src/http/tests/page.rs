@@ -176,6 +176,22 @@ async fn the_manifest_can_be_installed_and_its_icons_are_pictures_of_their_size(
 }
 
 #[tokio::test]
+async fn an_installed_page_has_the_name_of_the_household_for_whoever_may_read() {
+    let config = "name = \"Haus Müller\"\nread_token = \"r3ader\"\ntrusted_proxies = [\"127.0.0.1\"]";
+    let program = Setup { config, ..Setup::default() }.start().await;
+    let name = async |headers: &str| {
+        let answer = program.ask("GET", "/page/manifest.json", headers).await;
+        let manifest: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(manifest["id"], "smartmeter");
+        manifest["name"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(name("").await, "Haus Müller");
+    let elsewhere = "X-Forwarded-For: 192.168.1.9\r\n";
+    assert_eq!(name(elsewhere).await, "smartmeter");
+    assert_eq!(name(&format!("{elsewhere}Authorization: Bearer r3ader\r\n")).await, "Haus Müller");
+}
+
+#[tokio::test]
 async fn a_client_that_takes_gzip_gets_each_file_compressed_under_a_tag_of_its_own() {
     let program = Setup::default().start().await;
     let (mut plain, mut sent) = (0, 0);
