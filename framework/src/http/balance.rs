@@ -110,6 +110,9 @@ impl Question {
     }
 }
 
+/// Name of a column, and its number in each row.
+type Column<R, N> = (&'static str, fn(&R) -> Option<N>);
+
 /// Appends the columns.
 fn write(out: &mut Chunks, rows: &[Row], parts: &[Part], money: Option<&[Money]>) {
     let name = |out: &mut Chunks, name: &str| {
@@ -120,7 +123,7 @@ fn write(out: &mut Chunks, rows: &[Row], parts: &[Part], money: Option<&[Money]>
         name(out, column);
         times(&mut out.buffer, rows.iter().map(second));
     }
-    let columns: [(&str, fn(&Row) -> Option<f64>); 9] = [
+    let columns: [Column<Row, f64>; 9] = [
         ("consumption", |row| row.consumption),
         ("drawn", |row| row.drawn),
         ("fed", |row| row.fed),
@@ -156,7 +159,7 @@ fn write(out: &mut Chunks, rows: &[Row], parts: &[Part], money: Option<&[Money]>
     name(out, "partial");
     flags(&mut out.buffer, rows.iter().map(|row| row.partial));
     if let Some(money) = money {
-        let columns: [(&str, fn(&Money) -> Option<Decimal>); 3] =
+        let columns: [Column<Money, Decimal>; 3] =
             [("cost", |of| of.cost), ("income", |of| of.income), ("saved", |of| of.saved)];
         for (column, number) in columns {
             name(out, column);

@@ -128,9 +128,12 @@ fn month(text: &str) -> Result<Date, ApiError> {
     month.filter(|month| (2..=9998).contains(&month.year())).ok_or_else(wrong)
 }
 
+/// Question, and its answer at a time.
+type Answer = (String, Instant, Arc<[u8]>);
+
 /// Answers of the last minutes.
 #[derive(Debug, Default)]
-struct Kept(Mutex<VecDeque<(String, Instant, Arc<[u8]>)>>);
+struct Kept(Mutex<VecDeque<Answer>>);
 
 impl Kept {
     fn find(&self, key: &str) -> Option<Arc<[u8]>> {
