@@ -15,7 +15,7 @@ import urllib.request
 
 from disk import Disk
 
-PATIENCE = 300  # seconds; emulation without KVM takes its time to boot
+PATIENCE = 300  # seconds; emulation without KVM takes its time to boot. `--patience` changes it.
 
 # What this machine does not need, and an emulated one takes a minute for.
 QUICKER = ("modprobe.blacklist=kvm,kvm_amd,kvm_intel,iTCO_wdt,lpc_ich,i2c_i801,cfg80211,rfkill,pcspkr,powernow_k8 "
@@ -26,8 +26,9 @@ class Wrong(Exception):
     """What a check found."""
 
 
-def until(what, look, seconds=PATIENCE):
+def until(what, look, seconds=None):
     """Looks until `look` returns something true, and returns that."""
+    seconds = seconds or PATIENCE
     end, last = time.monotonic() + seconds, None
     while time.monotonic() < end:
         try:
@@ -106,7 +107,7 @@ class Guest:
             machine = ["qemu-system-x86_64", "-machine", "q35", "-cpu", "host" if options.kvm else "max,-svm,-la57"]
             serial += ["-serial", "chardev:console", "-serial", "chardev:meter"]
         else:
-            machine = ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a53"]
+            machine = ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57"]
             serial += ["-serial", "chardev:meter", "-device", "pci-serial,chardev=console"]
         kernel = ["-kernel", f"{files}/vmlinuz", "-initrd", f"{files}/initrd"]
         if self.small_kernel:
@@ -137,7 +138,7 @@ class Guest:
         self.made = []  # times of this boot's pulses
         self.stopped = threading.Event()
         threading.Thread(target=self.hear_pulses, args=(self.pulse_port, self.made, self.stopped), daemon=True).start()
-        self.shell("true", seconds=PATIENCE)
+        self.shell("true")
 
     @staticmethod
     def hear_pulses(port, made, stopped):
@@ -160,8 +161,9 @@ class Guest:
         if not self.stopped.wait(60):
             raise Wrong("the pulses did not stop within 60 s")
 
-    def shell(self, command, seconds=120, check=True):
+    def shell(self, command, seconds=None, check=True):
         """Runs a command in the guest, and returns what it printed."""
+        seconds = seconds or PATIENCE
         self.requests += 1
         text = json.dumps({"id": self.requests, "command": command, "timeout": seconds})
         self.agent.settimeout(seconds + 30)
