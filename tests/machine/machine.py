@@ -19,7 +19,8 @@ PATIENCE = 300  # seconds; emulation without KVM takes its time to boot. `--pati
 
 # What this machine does not need, and an emulated one takes a minute for.
 QUICKER = ("modprobe.blacklist=kvm,kvm_amd,kvm_intel,iTCO_wdt,lpc_ich,i2c_i801,cfg80211,rfkill,pcspkr,powernow_k8 "
-           "systemd.mask=e2scrub_reap.service systemd.mask=systemd-logind.service systemd.mask=systemd-binfmt.service quiet")
+           "systemd.mask=e2scrub_reap.service systemd.mask=systemd-logind.service systemd.mask=systemd-binfmt.service "
+           "systemd.mask=serial-getty@ttyS0.service systemd.default_timeout_start_sec=30min quiet")
 
 
 class Wrong(Exception):
