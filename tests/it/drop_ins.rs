@@ -1,6 +1,10 @@
 //! Drop-ins that are saved and removed over HTTP: secrets stay where they are, and mistakes block nothing.
 
-use std::fs;
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+};
 
 use serde_json::{Value as Json, json};
 
@@ -101,4 +105,25 @@ fn files_that_are_wrong_do_not_keep_each_other_from_being_removed_or_corrected()
         assert_eq!(listed(folder.path()), [""; 0]);
         assert!(program.get("/setup").1.get("mistakes").is_none());
     }
+}
+
+#[test]
+fn drop_ins_in_systemds_state_folder_are_read_also_when_it_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, state) = (folder.path().join("config.toml"), folder.path().join("state"));
+    fs::write(&config, "").unwrap();
+    fs::create_dir_all(state.join("config.d")).unwrap();
+    fs::write(
+        state.join("config.d/10-house.toml"),
+        "[sources.house]\nplugin = \"d0\"\nport = \"/dev/null\"\n",
+    )
+    .unwrap();
+    // root may write all the same.
+    fs::set_permissions(&state, Permissions::from_mode(0o555)).unwrap();
+    let mut check = Command::new(env!("CARGO_BIN_EXE_smartmeter"));
+    check.arg("check").arg("--config").arg(&config).env("STATE_DIRECTORY", &state);
+    let output = check.env("XDG_STATE_HOME", folder.path()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("house: plugin d0"), "{text}");
+    fs::set_permissions(&state, Permissions::from_mode(0o755)).unwrap();
 }

@@ -298,9 +298,19 @@ fn runtime_dir() -> Option<PathBuf> {
     std::env::split_paths(&folders).next().filter(|folder| folder.is_dir())
 }
 
-/// Returns `/var/lib/smartmeter` if this user may write there, else a folder of the user's own. It is created with the
-/// first file in it.
+/// Returns the folder that systemd made for `StateDirectory=`. It has the counts, the history and the drop-ins, so no other
+/// may take its place when its disk has become read-only.
+fn systemds_state_dir() -> Option<PathBuf> {
+    let folders = std::env::var_os("STATE_DIRECTORY")?;
+    std::env::split_paths(&folders).next().filter(|folder| folder.is_dir())
+}
+
+/// Returns the folder that systemd made, else `/var/lib/smartmeter` if this user may write there, else a folder of the
+/// user's own. It is created with the first file in it.
 pub(super) fn default_state_dir() -> PathBuf {
+    if let Some(folder) = systemds_state_dir() {
+        return folder;
+    }
     let writable = |path: &Path| access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     let system = Path::new("/var/lib/smartmeter");
     if writable(if system.exists() { system } else { Path::new("/var/lib") }) {
