@@ -280,7 +280,7 @@ export function columns(answers, label, open) {
     to: Math.max(period.end, counted.end.at(-1) ?? 0),
     ticks: period.ticks(),
     least: 0.1,
-    unit,
+    unit: inMoney ? currency : unit,
     items,
     keys: [...keys, ...extra.map((text) => ({ name: 'before', text }))],
     bars,
