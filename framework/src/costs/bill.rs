@@ -123,12 +123,17 @@ pub(super) struct Accounts<'t> {
 
 impl<'t> Accounts<'t> {
     /// Accounts of the days of a range, without energy yet.
-    pub(super) fn new(view: &View<'_>, tariffs: &[&'t Tariff], from: i64, to: i64) -> Self {
+    pub(super) fn new(view: &View<'_>, source: &str, tariffs: &[&'t Tariff], from: i64, to: i64) -> Self {
         let first = local(from, view.zone).date();
         let end = local(to.saturating_sub(1), view.zone).date().tomorrow().unwrap_or(Date::MAX);
         let held = tariffs.iter().filter_map(|tariff| {
             let (from, to) = (tariff.from.max(first), tariff.to.map_or(end, |to| to.min(end)));
-            (from < to).then(|| Account::new(tariff, from, to))
+            let account = || match Account::new(tariff, from, to) {
+                account if tariff.source == source => account,
+                // Its own bill has no base price: the meter before it has.
+                account => account.without_standing(),
+            };
+            (from < to).then(account)
         });
         Self { accounts: held.collect(), gaps: Vec::new(), seen: BTreeMap::new() }
     }
@@ -210,7 +215,7 @@ pub(crate) fn bill(view: &View<'_>, tariffs: &Tariffs, question: &Question) -> R
         return Err(ReadError::BadRequest(message));
     }
     let counters = billed(view, &source, &of_source)?;
-    let mut accounts = Accounts::new(view, &of_source, from, to);
+    let mut accounts = Accounts::new(view, &source, &of_source, from, to);
     accounts.add(view, &of_source, &counters, (from, to), 0)?;
     let settled = settle(&accounts.accounts);
     let shown = |number: Number| decimal(number, MONEY_DECIMALS);

@@ -90,11 +90,13 @@ pub(crate) fn forecast(
     let period = |from: Date, to: Date| {
         let bounds = (start(view, from), start(view, to));
         let soon = bounds.0.max(now.saturating_add(QUARTER_HOUR)).min(bounds.1);
-        let mut accounts = Accounts::new(view, &of_source, bounds.0, soon);
+        let mut accounts = Accounts::new(view, &source, &of_source, bounds.0, soon);
         accounts.add(view, &of_source, &counters, (bounds.0, now.max(bounds.0)), 0)?;
         let so_far = decimal(settle(&accounts.accounts).total, 2);
         let expected = match reference {
-            Some(reference) => Some(expected(view, &of_source, &counters, bounds, now, reference)?),
+            Some(reference) => {
+                Some(expected(view, (&source, &of_source), &counters, bounds, now, reference)?)
+            }
             None => None,
         };
         let instalment = instalment(&of_source, from, to);
@@ -130,13 +132,13 @@ fn first_reading(counters: &[Billed<'_>]) -> Result<Option<i64>, ReadError> {
 /// Returns the whole cost of a period, a part of which is to come.
 fn expected(
     view: &View<'_>,
-    tariffs: &[&Tariff],
+    (source, tariffs): (&str, &[&Tariff]),
     counters: &[Billed<'_>],
     (from, to): (i64, i64),
     now: i64,
     reference: Reference,
 ) -> Result<Number, ReadError> {
-    let mut accounts = Accounts::new(view, tariffs, from, to);
+    let mut accounts = Accounts::new(view, source, tariffs, from, to);
     let now = now.clamp(from, to);
     accounts.add(view, tariffs, counters, (from, now), 0)?;
     match reference {

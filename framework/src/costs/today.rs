@@ -64,7 +64,8 @@ impl Costs {
                         true => (&mut sums.fed_in, tariff.feed_in),
                         false => {
                             let per_kwh = tariff.price_per_kwh(piece.time, counter.register, piece.spot);
-                            if piece.to >= end {
+                            // Nobody says which register counts now.
+                            if piece.to >= end && counter.register.is_none() {
                                 price = per_kwh;
                             }
                             (&mut sums.drawn, per_kwh)

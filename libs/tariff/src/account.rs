@@ -44,6 +44,7 @@ pub struct Account<'t> {
     to: Date,
     sums: BTreeMap<Charge, Sum>,
     fed_in: Number,
+    has_standing: bool,
     /// Energy without a price.
     pub unpriced: Number,
 }
@@ -52,7 +53,13 @@ impl<'t> Account<'t> {
     /// An account of the days from one to before another, without energy yet.
     pub fn new(tariff: &'t Tariff, from: Date, to: Date) -> Self {
         let (fed_in, unpriced) = (Number::ZERO, Number::ZERO);
-        Self { tariff, from, to, sums: BTreeMap::new(), fed_in, unpriced }
+        Self { tariff, from, to, sums: BTreeMap::new(), fed_in, has_standing: true, unpriced }
+    }
+
+    /// Leaves out what is paid per month or year: for energy behind the meter that is billed.
+    #[must_use]
+    pub fn without_standing(self) -> Self {
+        Self { has_standing: false, ..self }
     }
 
     /// Returns its first day, and the day after its last.
@@ -171,7 +178,7 @@ impl<'t> Account<'t> {
             LevyPrice::Standing(price) => Some(("levy", &*levy.name, price)),
             LevyPrice::PerKwh(_) => None,
         });
-        for (kind, text, standing) in standing.chain(levies) {
+        for (kind, text, standing) in standing.chain(levies).filter(|_| self.has_standing) {
             let Standing { price, per } = standing;
             let count = standing.count(self.from, self.to);
             let net = tariff.net(count * price);

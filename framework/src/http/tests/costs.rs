@@ -270,6 +270,32 @@ async fn what_is_fed_into_the_grid_has_an_income_and_registers_have_prices_of_th
 }
 
 #[tokio::test]
+async fn what_is_behind_the_meter_costs_as_much_and_has_no_base_price() {
+    let text = "[[tariffs]]\nsource = \"grid\"\nfrom = \"2026-01-01\"\nwork_price = 0.30\n\
+                base_price_per_month = 12\nsubmeters = [\"heat_pump\"]\n";
+    let fill = |household: &mut Household| {
+        steady(household);
+        let samples = counted(at("2026-11-01T00:00:00Z"), 7_000, std::iter::repeat_n(100, 96));
+        household.store(&named("heat_pump", "ENERGY", "Wh"), "", &samples, &[]);
+        let gas = counted(at("2026-11-01T00:00:00Z"), 7_000, std::iter::repeat_n(100, 96));
+        household.store(&named("gas", "VOLUME", "m3"), "", &gas, &[]);
+    };
+    let gas =
+        "[[tariffs]]\nsource = \"gas\"\nfrom = \"2026-01-01\"\nwork_price = 0.1\ngas_factor = 10.9450638\n";
+    let served = Served::start(fill, tariffs(&format!("{text}{gas}"))).await;
+    let path = "/history/heat_pump/ENERGY?from=2026-11-01&to=2026-11-02&per=day&cost=true";
+    // 9.6 Wh · 0.30 €/kWh.
+    assert_eq!(served.column(path, "cost").await, "[0.00288]");
+    let bill = served.program.get("/bill?source=heat_pump&from=2026-11-01&to=2026-11-01").await.json();
+    assert_eq!((&bill["total"], bill["items"].as_array().map(Vec::len)), (&0.into(), Some(1)), "{bill}");
+    // 9.6 m³ · 10.9450638 · 0.1 €/kWh.
+    let path = "/history/gas/VOLUME?from=2026-11-01&to=2026-11-02&per=day&cost=true";
+    assert_eq!(served.column(path, "cost").await, "[10.507261248]");
+    let bill = served.program.get("/bill?source=gas&from=2026-11-01&to=2026-11-01").await.json();
+    assert_eq!(bill["total"], 10.51, "{bill}");
+}
+
+#[tokio::test]
 async fn another_meter_and_a_pause_do_no_harm_to_costs() {
     let start = at("2026-11-01T00:00:00Z");
     let fill = |household: &mut Household| {
@@ -322,4 +348,27 @@ async fn a_forecast_repeats_the_newest_weeks_and_says_so() {
         (&75.into(), &900.into())
     );
     assert!(forecast["month"]["so_far"].as_f64().unwrap() <= expected, "{forecast}");
+}
+
+#[tokio::test]
+#[ignore = "takes a minute: prints the time of an answer over ten years"]
+async fn ten_years_of_months_with_windows_are_right() {
+    let text = "[[tariffs]]\nsource = \"grid\"\nfrom = \"2010-01-01\"\nwork_price = 0.25\n\
+                windows = [{ price = 0.32, hours = \"06:00-22:00\" }]\n";
+    let fill = |household: &mut Household| {
+        let start = at("2016-01-01T00:00:00Z") - SECOND;
+        for year in 0..10 {
+            let hours = (year * 8766..=(year + 1) * 8766).map(|hour| {
+                crate::journal::testing::sample(start + hour * 4 * QUARTER, 1_000_000 + hour * 1000)
+            });
+            household.store(&named("grid", "IMPORT", "kWh"), "1.8.0", &hours.collect::<Vec<_>>(), &[]);
+        }
+    };
+    let served = Served::start(fill, tariffs(text)).await;
+    let path = "/history/grid/IMPORT?from=2016-01-01&to=2025-12-31&per=month&cost=true";
+    let began = std::time::Instant::now();
+    let answer = served.program.get(path).await.json();
+    println!("{:?} for {} months", began.elapsed(), answer["cost"].as_array().map_or(0, Vec::len));
+    // 24 kWh a day: 16 · 0.32 + 8 · 0.25 = 7.12 €; January has 31 days.
+    assert!((answer["cost"][12].as_f64().unwrap() - 31.0 * 7.12).abs() < 1e-6, "{}", answer["cost"][12]);
 }
