@@ -67,8 +67,8 @@ pub struct ServerConfig {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {
-    name: Option<String>,
     listen: Option<String>,
+    name: Option<String>,
     token: Option<Secret>,
     token_file: Option<PathBuf>,
     read_token: Option<Secret>,
