@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixListener,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tracing::warn;
 
@@ -30,6 +30,8 @@ const OF_SERVICE: &str = "/run/smartmeter";
 const RELOAD: &str = "reload\n";
 /// Limit for a question, and for its client to take the answer.
 const PROMPT: Duration = Duration::from_secs(5);
+/// Pause after a client that could not be accepted.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Limit for an answer: files may be on a slow disk.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest question and answer.
@@ -58,7 +60,12 @@ pub(crate) async fn serve(path: PathBuf, reloader: Reloader) {
             );
         }
     };
-    while let Ok((mut client, _)) = listener.accept().await {
+    loop {
+        // The system may have no file left for a moment.
+        let Ok((mut client, _)) = listener.accept().await else {
+            sleep(PAUSE).await;
+            continue;
+        };
         let mut question = String::new();
         let mut read = tokio::io::BufReader::new((&mut client).take(RELOAD.len() as u64));
         let asked = timeout(PROMPT, read.read_line(&mut question)).await;

@@ -101,7 +101,7 @@ async fn home_assistant_gets_the_labels_of_a_source_and_its_readings_and_new_one
                 .map(|name| name.as_str().unwrap().to_owned()),
         )
     };
-    assert_eq!(names(&mut announcer), Some(["grid".to_owned(), "Power".to_owned()]));
+    assert_eq!(names(&mut announcer), Some(["grid".to_owned(), "Energy".to_owned()]));
     assert_eq!(names(&mut announcer), None, "nothing is new");
     let said = |label: &str| Label { label: Some(label.into()), role: None };
     let labels = Labels::new(said("Zähler"), [("POWER", said("Leistung"))]);
