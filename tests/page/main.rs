@@ -15,10 +15,12 @@ mod addresses;
 mod browser;
 mod charts;
 mod commands;
+mod costs;
 mod everybody;
 mod figures;
 mod forms;
 mod history;
+mod home;
 mod household;
 mod languages;
 mod looks;
@@ -51,6 +53,8 @@ fn main() {
         charts::TESTS,
         figures::TESTS,
         pv_house::TESTS,
+        home::TESTS,
+        costs::TESTS,
         setup::TESTS,
         forms::TESTS,
         languages::TESTS,

@@ -140,6 +140,7 @@ interface ViewModule {
 
 interface View {
   name: string;
+  label?: string;
   icon?: string;
   tab?: string;
   module?: ViewModule;

@@ -56,6 +56,11 @@ export function watts(value) {
 /** @type {(value: number) => string} */
 export const power = (value) => joined(watts(value));
 
+// Formats a count of months or years.
+/** @type {(value: number, unit: string) => string} */
+export const inWords = (value, unit) =>
+  kept(`in ${unit}`, () => new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' })).format(value);
+
 // Formats an amount of energy or volume, with about three digits.
 /** @type {(value: number, unit: string) => string} */
 export function amount(value, unit) {
@@ -131,6 +136,13 @@ export function offset(ms) {
   const two = (number) => String(number).padStart(2, '0');
   const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
   return `${minutes < 0 ? '-' : '+'}${two(hours)}:${two(rest)}`;
+}
+
+// Returns the local day of a moment, as addresses write it: `2025-12-31`.
+/** @type {(at: number) => string} */
+export function localDay(at) {
+  const { year, month, day } = parts(at);
+  return new Date(Date.UTC(year, month - 1, day)).toISOString().slice(0, 10);
 }
 
 // Formats a moment: the time of today, else with the date.

@@ -21,10 +21,10 @@ for (const element of document.querySelectorAll('[data-text]')) write(element, t
 
 const alarm = h('i.alarm', { 'data-test': 'alarm', role: 'img', hidden: true });
 /** @type {(view: View) => HTMLElement} */
-const tab = ({ name, icon }) => {
+const tab = ({ name, label = name, icon }) => {
   const picture = s('svg', { 'aria-hidden': 'true', viewBox: '0 0 24 24' }, s('path', { d: icon }));
   const attributes = { href: `#${name}`, 'data-test': `nav-${name}` };
-  return h('a', attributes, picture, h('span', t(name)), name === 'sources' ? alarm : null);
+  return h('a', attributes, picture, h('span', t(label)), name === 'sources' ? alarm : null);
 };
 const tabs = new Map(VIEWS.filter(({ icon }) => icon).map((view) => [view.name, tab(view)]));
 at('nav').replaceChildren(...tabs.values());

@@ -1,10 +1,12 @@
 // @ts-nocheck
 // Now: the live numbers.
 
-import { Hour } from './hour.js';
+import { costTile, ownTile, refresh as refreshBalance } from './balance.js';
 import { elements, h, icon, say, set, show, write } from './dom.js';
+import { flow, hasFlow } from './flow.js';
 import { age, amount, exact, guessed, joined, moment, number, percent, power, rounded, time, watts } from './format.js';
 import { digits, full } from './digits.js';
+import { Hour } from './hour.js';
 import { ageOf, house, now, onChange, onRestart, onResume, saidOf, stateOf } from './live.js';
 import { isConsumer, labelOf, mainOf, sumOf, valueOf } from './model.js';
 import { explain } from './reasons.js';
@@ -14,6 +16,7 @@ import { t } from './text.js';
 let view;
 let cards = []; // {section, update}
 let shape = '';
+let main = null;
 
 export function start(section) {
   view = section;
@@ -22,13 +25,15 @@ export function start(section) {
     if (other) names = null;
     if (view.hidden) return;
     today.refresh(other);
+    refreshBalance(main, hasFlow(main), other);
     const every = !names || names.has('');
-    for (const card of cards) if (every || names.has(card.section)) card.update();
+    const isOf = (card) => names.has(card.section) || card.sections?.some((name) => names.has(name));
+    for (const card of cards) if (every || isOf(card)) card.update();
   });
   onRestart(() => {
     shape = '';
     // The totals come a moment later than the numbers.
-    today.refresh(true).then(open);
+    Promise.all([today.refresh(true), refreshBalance(main, hasFlow(main), true)]).then(open);
   });
   onResume(() => cards.forEach((card) => card.resume?.()));
 }
@@ -50,7 +55,7 @@ function build() {
     view.replaceChildren(welcome());
     return true;
   }
-  const main = mainOf(house.subjects);
+  main = mainOf(house.subjects);
   const beside = house.subjects.filter((subject) => subject !== main);
   const consumers = beside.filter(isConsumer);
   const others = beside.filter((subject) => !isConsumer(subject));
@@ -119,17 +124,21 @@ function hero(subject) {
   const stale = staleness(section);
   const hour = subject.power && new Hour(subject);
   const hint = h('p.hint', { hidden: Boolean(subject.power) }, t('no_power'), ' ', t('no_power_hint'));
-  const tiles = ['imports', 'exports'].filter((side) => subject[side]).map((side) => tile(subject, side));
+  const counted = ['imports', 'exports'].filter((side) => subject[side]).map((side) => tile(subject, side));
+  const tiles = [...counted, ownTile(), costTile()];
+  const picture = hasFlow(subject) ? flow(subject) : null;
   const element = h(
     'article.card.hero',
     { 'data-test': 'hero', 'aria-label': labelOf(subject) },
     h('div.flow', h('p.direction', arrow, words), line, stale.elements, hint),
+    picture?.element,
     hour?.element,
     h('div.tiles', elements(tiles)),
   );
   let shown;
   return {
     section,
+    sections: picture?.sections,
     element,
     resume: () => hour?.load(),
     update() {
@@ -150,6 +159,7 @@ function hero(subject) {
       write(words, !live ? labelOf(subject) : subject.power ? t(direction) : t('meter_reading'));
       if (live && value !== null) hour?.add(house.sections.get(section).time, value);
       hour?.update(live);
+      picture?.update();
       for (const tile of tiles) tile.update();
     },
   };
@@ -313,7 +323,7 @@ function other(subject) {
   const { main, kind, key, unit } = subject;
   const note = h('small');
   return entry(subject, 'other', `card-${key}`, note, ({ live, readings, watts, used }) => {
-    const flow = t(watts === null ? 'meter_reading' : watts < 0 ? 'into_grid' : 'from_grid');
+    const flow = flowWords(subject, watts);
     const fed = today.of(subject, 'exports').today;
     const both = used.value !== null && fed.value !== null;
     const day = both
@@ -321,6 +331,14 @@ function other(subject) {
       : usedToday(used, unit);
     write(note, [live && kind === 'electricity' ? flow : null, day].filter(Boolean).join(' · '));
     if (kind !== 'electricity') return joined(rounded((main && valueOf(readings?.[main.name])) ?? '–', unit));
-    return watts === null ? reading(subject, readings) : power(watts);
+    // A producer's power has the sign of its wiring.
+    return watts === null ? reading(subject, readings) : power(subject.role === 'production' ? Math.abs(watts) : watts);
   });
+}
+
+function flowWords({ role }, watts) {
+  if (role === 'production') return t('role_production');
+  if (watts === null) return t('meter_reading');
+  if (role === 'storage') return t(watts < 0 ? 'flow_storage_in' : 'flow_storage_out');
+  return t(watts < 0 ? 'into_grid' : 'from_grid');
 }

@@ -236,9 +236,9 @@ function registers(section) {
   const body = h('tbody');
   const head = (key) => h(`th.${key}`, { scope: 'col', role: 'columnheader' }, t(key));
   const heads = h('thead', h('tr', { role: 'row' }, ['code', 'name', 'value', 'age'].map(head)));
-  const attributes = { role: 'table', 'aria-label': t('readings'), 'data-test': `table-${section}` };
+  const attributes = { role: 'table', 'aria-label': t('all_readings'), 'data-test': `table-${section}` };
   const list = h('table.registers', attributes, heads, body);
-  const summary = h('summary', t('readings'));
+  const summary = h('summary', t('all_readings'));
   const element = h('details', { 'data-test': `readings-${section}` }, summary, h('div.scroll', list));
   let rows = [];
   let names = '';

@@ -1,0 +1,253 @@
+// Costs: today, this month and this year; the bill of a period; the tariffs in words.
+
+import { current, go } from './address.js';
+import { tell } from './command.js';
+import { dayField, field, heading, later, named, notice, shortcuts, spans, today, valid } from './days.js';
+import { button, h, on, say, set, show, table } from './dom.js';
+import { parsed } from './field.js';
+import { exact, guessed, inWords, money, number } from './format.js';
+import { ask, house, look, nameOf, onRestart } from './live.js';
+import { mainOf } from './model.js';
+import { known, t } from './text.js';
+import { send } from './token.js';
+import { quoted } from './toml.js';
+
+/** @type {HTMLElement} */
+let view;
+/** @type {any} */
+let parts;
+let asked = 0;
+/** @type {string | undefined} */
+let source;
+
+/** @param {HTMLElement} section */
+export function start(section) {
+  view = section;
+  /** @type {(name: string) => [string, [string, () => unknown]]} */
+  const usual = (name) => [name, [t(name), () => choose(...spans()[name])]];
+  const changed = () => parts.from.get() && parts.to.get() && choose(parts.from.get(), parts.to.get());
+  const decimal = { type: 'text', inputmode: 'decimal', autocomplete: 'off' };
+  parts = {
+    from: dayField('costs-from', t('from'), changed),
+    to: dayField('costs-to', t('until'), changed),
+    price: field('costs-price', t('price_kwh'), decimal),
+    base: field('costs-base', `${t('bill_base')} (${t('month')})`, decimal),
+    problem: h('p.problem', { role: 'alert', 'data-test': 'costs-problem', hidden: true }),
+    source: on(h('select', { 'data-test': 'costs-source', 'aria-label': t('meter'), hidden: true }), 'change', () => {
+      source = parts.source.value;
+      changed();
+    }),
+    tiles: h('div.tiles', { 'data-test': 'costs-tiles' }),
+    bill: h('div.stack', { 'data-test': 'bill', 'aria-live': 'polite' }),
+    tariffs: h('section.card.stack', { 'data-test': 'tariffs', hidden: true }),
+  };
+  const saves = button({ 'data-test': 'costs-save' }, t('save_tariff'), save);
+  const calculate = h('p.buttons', saves, h('button.primary', { type: 'submit', 'data-test': 'costs-check' }, t('calculate')));
+  const own = h('details', { 'data-test': 'costs-own' }, h('summary', t('other_price')));
+  own.append(h('div.fields', parts.price.element, parts.base.element), h('p.hint', t('other_price_hint')), calculate);
+  const days = h('div.fields', parts.from.element, parts.to.element);
+  const form = h('form.stack', h('h2', t('bill')), parts.source, days, shortcuts('costs', Object.fromEntries(Object.keys(spans()).map(usual))), own, parts.problem);
+  on(form, 'submit', (event) => {
+    event.preventDefault();
+    changed();
+  });
+  view.append(...heading('costs'), parts.tiles, h('section.card.stack', form, parts.bill), parts.tariffs);
+  onRestart(() => view.hidden || open(current()));
+}
+
+// Reads the prices of the form: `{price, base}`, each `null` if it is empty; says what is wrong, and returns `null` then.
+/** @type {(needsPrice: boolean) => {price: number | null, base: number | null} | null} */
+function prices(needsPrice) {
+  /** @type {Record<string, number | null>} */
+  const given = {};
+  let isWrong = false;
+  for (const name of ['price', 'base']) {
+    const { input } = parts[name];
+    const isEmpty = input.value.trim() === '';
+    const value = isEmpty ? null : parsed(input.value);
+    const wrong = !isEmpty && !(value !== null && value >= 0);
+    given[name] = value;
+    set(input, { 'aria-invalid': wrong ? 'true' : null });
+    isWrong ||= wrong;
+  }
+  const lacks = given.price === null && (needsPrice || given.base !== null);
+  say(parts.problem, isWrong ? t('bad_number', { example: number(0.3125, 4) }) : lacks ? t('price_first') : null);
+  return isWrong || lacks ? null : { price: given.price, base: given.base };
+}
+
+/** @type {(value: number | null) => string | null} */
+const text = (value) => (value === null ? null : String(value));
+
+// Goes to the address of a bill. The prices that it is checked with are part of that.
+/** @type {(from: string, to: string) => void} */
+function choose(from, to) {
+  const query = prices(false);
+  if (query && to < from) say(parts.problem, t('wrong_span'));
+  else if (query) go({ view: 'costs', path: [from, to], query: { source: parts.source.hidden ? null : source, price: text(query.price), base: text(query.base) } });
+}
+
+// Writes the prices of the form as a tariff from the first day on, in a file of its own.
+async function save() {
+  const given = prices(true);
+  const from = parts.from.get();
+  if (!given || !from) return;
+  const base = given.base === null ? '' : `base_price_per_month = ${given.base}\n`;
+  const toml = `[[tariffs]]\nsource = ${quoted(source ?? '')}\nfrom = "${from}"\nwork_price = ${given.price}\n${base}`;
+  const { ok, status, reason } = await send('setup/save', { file: `60-tariff-${from}.toml`, toml });
+  const isDenied = status === 401 || status === 403;
+  if (!ok) return say(parts.problem, isDenied ? t('not_allowed') : t('command_failed', { reason }));
+  tell('good', t('saved', { file: t('tariffs') }));
+  for (const name of ['price', 'base']) parts[name].input.value = '';
+  await look();
+  choose(from, parts.to.get() ?? from);
+  open(current());
+}
+
+// Called when the view is shown: `path` has the first and the last day of a bill, `query` other prices for it.
+/** @param {{path: string[], query: Record<string, string>}} address */
+export async function open({ path, query }) {
+  if (!house.health) return;
+  const [first, last] = spans().this_month;
+  const from = valid(path[0]) ?? first;
+  const to = valid(path[1]) && path[1] >= from ? path[1] : valid(path[0]) ? from : last;
+  const isOver = to < today();
+  parts.from.set(from);
+  parts.to.set(to);
+  for (const name of ['price', 'base']) parts[name].input.value = query[name] ? number(Number(query[name]), 6, 0) : '';
+  parts.price.input.closest('details').open ||= Boolean(query.price);
+  asked += 1;
+  const mine = asked;
+  set(view, { 'data-ready': 'false' });
+  /** @type {(path: string) => Promise<any>} */
+  const got = async (path) => {
+    const { ok, json } = await ask(path).catch(() => ({ ok: false, json: {} }));
+    return ok ? json : { error: json.error?.message ?? t('unreachable') };
+  };
+  const main = mainOf(house.subjects);
+  const rates = await got('tariffs');
+  /** @type {string[]} */
+  const sources = [...new Set((rates.tariffs ?? []).map((/** @type {any} */ { source }) => source))];
+  source = [query.source, main?.section].find((name) => name && sources.includes(name)) ?? sources[0] ?? main?.section;
+  const has = sources.length > 0;
+  const asks = new URLSearchParams({ source: source ?? '', from, to: isOver ? `${later(to, 1)}T00:00` : 'now' });
+  for (const name of ['price', 'base']) if (query[name]) asks.set(name, query[name]);
+  const [bill, forecast, day] = await Promise.all([
+    source && (has || query.price) ? got(`bill?${asks}`) : null,
+    has ? got(`forecast?${new URLSearchParams({ source: source ?? '' })}`) : null,
+    has ? got(`bill?${new URLSearchParams({ source: source ?? '', from: today(), to: 'now' })}`) : null,
+  ]);
+  if (mine !== asked) return;
+  parts.source.replaceChildren(...sources.map((name) => h('option', { value: name, selected: name === source }, nameOf(name))));
+  show(parts.source, sources.length > 1);
+  tiles(forecast, day);
+  parts.bill.replaceChildren(...(bill ? billOf(bill, from, isOver ? to : today()) : rates.error ? [notice('costs-failed', rates.error)] : noTariff(source)));
+  tariffs(rates.tariffs ?? [], sources.length > 1);
+  set(view, { 'data-ready': 'true' });
+}
+
+/** @type {(source: string | undefined) => Child[]} */
+const noTariff = (source) => [
+  h('p.hint', { 'data-test': 'no-tariff' }, t('no_tariff')),
+  h('pre', `[[tariffs]]\nsource = "${source}"\nfrom = "${spans().this_year[0]}"\nwork_price = 0.3125\nbase_price_per_month = 12.90`),
+];
+
+// Tiles: what today cost, and the month and the year, with what is expected beside the instalment.
+/** @type {(forecast: any, day: any) => void} */
+function tiles(forecast, day) {
+  /** @type {(name: string, text: string, ...notes: Child[]) => HTMLElement} */
+  const tile = (name, text, ...notes) =>
+    h('p.tile', { 'data-test': `cost-${name}` }, h('span', t(name)), h('strong', text), notes.filter(Boolean).map((note) => h('small', note)));
+  const made = [];
+  if (day && !day.error) made.push(tile('today', guessed(money(day.total, day.currency), isUnsure(day)), ...missing(day)));
+  if (forecast && !forecast.error) {
+    const { currency, unsure, reason } = forecast;
+    for (const name of ['month', 'year']) {
+      const { so_far: soFar, expected, instalment } = forecast[name] ?? {};
+      if (soFar == null) continue;
+      const rest = expected != null && instalment != null ? instalment - expected : null;
+      made.push(
+        tile(
+          `this_${name}`,
+          money(soFar, currency),
+          expected != null && t('expected', { value: guessed(money(expected, currency), unsure) }),
+          rest !== null && t(rest < 0 ? 'above_instalment' : 'below_instalment', { value: money(Math.abs(rest), currency), instalment: money(instalment, currency) }),
+          unsure && known(`why_${reason}`),
+        ),
+      );
+    }
+  }
+  parts.tiles.replaceChildren(...made);
+  show(parts.tiles, made.length > 0);
+}
+
+/** @type {(bill: any) => boolean} */
+const isUnsure = ({ gaps }) => gaps.length > 0;
+
+// What a bill lacks, in words: a text for each reason.
+/** @type {(bill: any) => string[]} */
+function missing({ gaps }) {
+  const hours = new Map();
+  for (const { reason, from, to } of gaps) hours.set(reason, (hours.get(reason) ?? 0) + (to - from) / 3_600_000);
+  return [...hours].map(([reason, sum]) => known(`gap_${reason}`)?.replace('{hours}', number(sum, 2, 0)) ?? reason);
+}
+
+// An amount of an item: kWh, or months and years in words.
+/** @type {(item: any) => string} */
+const amountOf = ({ amount, unit }) =>
+  amount == null || !unit ? '' : unit === 'month' || unit === 'year' ? inWords(amount, unit) : exact(amount, unit);
+
+// The bill: its lines, its sum, what the counters showed, and what is uncertain about it.
+/** @type {(bill: any, from: string, to: string) => Child[]} */
+function billOf(bill, from, to) {
+  if (bill.error) return [notice('bill-failed', bill.error)];
+  const { currency, items, total } = bill;
+  const title = t('bill_of', { from: named(from), to: named(to) });
+  /** @type {(item: any) => Child[]} */
+  const row = (item) => {
+    const price = item.price == null ? '' : money(item.price, currency, 6);
+    const factors = amountOf(item) && h('small', `${amountOf(item)} × ${price}`);
+    return [[t(`bill_${item.kind}`), item.text ? `, ${item.text}` : '', factors], money(item.net, currency)];
+  };
+  const isTax = (/** @type {any} */ { kind }) => kind === 'vat';
+  const taxes = items.filter(isTax);
+  const rows = items.filter((/** @type {any} */ item) => !isTax(item)).map(row);
+  const lines = set(table([t('name'), t('value')], rows, title), { class: 'counters' });
+  /** @type {(key: string, text: string, value: Value) => HTMLElement} */
+  const sum = (key, text, value) => {
+    const cells = [h('th', { scope: 'row' }, text), h('td', guessed(money(value, currency), isUnsure(bill)))];
+    return h('tr', { 'data-test': `bill-${key}` }, cells);
+  };
+  const ofTax = (/** @type {any} */ { text, net }) => sum('vat', `${t('bill_vat')}, ${text}`, net);
+  const net = taxes.length ? sum('net', `${t('total')} – ${t('bill_vat')}`, bill.net) : null;
+  lines.append(h('tfoot', net, taxes.map(ofTax), sum('total', t('total'), total)));
+  const lacks = missing(bill).map((text) => h('p.hint', { 'data-test': 'bill-gap' }, text));
+  return [h('h3', title), h('div.scroll', lines), ...lacks];
+}
+
+// The tariffs in words, the newest first.
+/** @type {(all: any[], several: boolean) => void} */
+function tariffs(all, several) {
+  /** @type {(tariff: any) => string} */
+  const words = (tariff) => {
+    const { currency } = tariff;
+    const each = [
+      tariff.work.replace(/\d+\.\d+/g, (/** @type {string} */ digits) => number(Number(digits), 9, 0)),
+      tariff.base_per_month && t('tariff_base', { value: money(tariff.base_per_month, currency, 6) }),
+      tariff.feed_in && t('tariff_feed_in', { value: money(tariff.feed_in, currency, 6) }),
+      tariff.vat && t('tariff_vat', { value: number(tariff.vat, 2, 0) }),
+      tariff.instalment_per_month && t('tariff_instalment', { value: money(tariff.instalment_per_month, currency) }),
+    ];
+    return each.filter(Boolean).join(', ');
+  };
+  // A tariff ends before the day on which the next one begins.
+  /** @type {(tariff: any) => string} */
+  const time = ({ from, to }) =>
+    to ? t('from_to', { from: named(from), to: named(later(to, -1)) }) : t('since', { time: named(from) });
+  /** @type {(tariff: any) => HTMLElement} */
+  const row = (tariff) => {
+    const name = several ? `${tariff.name} (${nameOf(tariff.source)})` : tariff.name;
+    return h('li', h('strong', name), ', ', time(tariff), h('br'), words(tariff));
+  };
+  parts.tariffs.replaceChildren(h('h2', t('tariffs')), h('ul.plain', all.map(row).reverse()));
+  show(parts.tariffs, all.length > 0);
+}

@@ -1,0 +1,82 @@
+// Calendar days as people and addresses write them (`2025-12-31`), and the form that asks for a span of them.
+
+import { button, h, on, set } from './dom.js';
+import { DATE, formatter, localDay, parts } from './format.js';
+import { now } from './live.js';
+import { t } from './text.js';
+
+/** @type {(utc: number) => string} */
+const iso = (utc) => new Date(utc).toISOString().slice(0, 10);
+
+// Returns a calendar day from its year, its month from 1, and its day; those beyond the end of a month run on.
+/** @type {(year: number, month?: number, day?: number) => string} */
+export const dayOf = (year, month = 1, day = 1) => iso(Date.UTC(year, month - 1, day));
+
+export const today = () => localDay(now());
+
+// Returns the day that comes some days after another.
+/** @type {(day: string, days: number) => string} */
+export const later = (day, days) => iso(Date.parse(day) + days * 86_400_000);
+
+// Returns the day if it is one: an address may have any text.
+/** @type {(text: string | undefined) => string | null} */
+export function valid(text) {
+  const at = /^\d{4}-\d\d-\d\d$/.test(text ?? '') ? Date.parse(text ?? '') : NaN;
+  return text && Number.isFinite(at) && iso(at) === text ? text : null;
+}
+
+/** @type {(day: string) => string} */
+export const named = (day) => formatter(DATE, 'UTC').format(Date.parse(day));
+
+// Names a month, from any day in it.
+/** @type {(day: string) => string} */
+export const month = (day) => formatter({ month: 'long', year: 'numeric' }, 'UTC').format(Date.parse(day));
+
+// The months and the year that are asked for most, as spans of days: the last day belongs to them.
+/** @returns {Record<string, [string, string]>} */
+export function spans() {
+  const { year, month } = parts(now());
+  return {
+    this_month: [dayOf(year, month), dayOf(year, month + 1, 0)],
+    last_month: [dayOf(year, month - 1), dayOf(year, month, 0)],
+    this_year: [dayOf(year), dayOf(year, 12, 31)],
+    last_year: [dayOf(year - 1), dayOf(year - 1, 12, 31)],
+  };
+}
+
+// A labelled field of a form; `id` is also its hook for tests.
+/** @type {(id: string, label: string, attributes: Attributes) => {input: HTMLInputElement, element: HTMLElement}} */
+export function field(id, label, attributes) {
+  const input = /** @type {HTMLInputElement} */ (h('input', { id, 'data-test': id, ...attributes }));
+  return { input, element: h('div.field', h('label', { for: id }, label), input) };
+}
+
+// A field for a day.
+/** @typedef {{element: HTMLElement, set: (day: string | null) => unknown, get: () => string | null}} DayField */
+/** @type {(id: string, label: string, changed: () => unknown) => DayField} */
+export function dayField(id, label, changed) {
+  const { input, element } = field(id, label, { type: 'date', min: '2000-01-01', max: '2099-12-31' });
+  on(input, 'change', changed);
+  return { element, set: (day) => (input.value = day ?? ''), get: () => valid(input.value) };
+}
+
+// Buttons that fill a form in: `{name: [text, handler]}`.
+/** @type {(form: string, entries: Record<string, [string, () => unknown]>) => HTMLElement} */
+export const shortcuts = (form, entries) =>
+  h('p.shortcuts', Object.entries(entries).map(([name, [text, handler]]) => button({ 'data-test': `${form}-${name}` }, text, handler)));
+
+// The parts of the view of the household, each at its address.
+const PLACES = ['readings', 'costs', 'insights'];
+
+// Heading of a part, with the links to all of them.
+/** @type {(chosen: string) => HTMLElement[]} */
+export function heading(chosen) {
+  /** @type {(name: string) => HTMLElement} */
+  const link = (name) =>
+    set(h('a', { href: `#${name}`, 'data-test': `to-${name}` }, t(name)), { 'aria-current': name === chosen ? 'page' : null });
+  return [h('nav.chips.places', { 'aria-label': t('household') }, PLACES.map(link)), h('h1.unseen', t(chosen))];
+}
+
+// Card that says why there is nothing to show.
+/** @type {(test: string, text: string) => HTMLElement} */
+export const notice = (test, text) => h('p.card.hint', { 'data-test': test, role: 'status' }, text);

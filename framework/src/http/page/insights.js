@@ -1,0 +1,181 @@
+// Worth knowing: standby, peaks, the greatest day, the heat pump over the weather, and the voltage; each leads to its
+// place in the history.
+
+import { current, go } from './address.js';
+import { heading, month, named, notice, valid } from './days.js';
+import { h, on, s, set, table } from './dom.js';
+import { amount, guessed, joined, localDay, moment, number, power } from './format.js';
+import { ask, house, now, onRestart } from './live.js';
+import { scale, extent } from './scale.js';
+import { known, t } from './text.js';
+
+/** @type {HTMLElement} */
+let view;
+/** @type {HTMLElement} */
+let body;
+let asked = 0;
+
+/** @param {HTMLElement} section */
+export function start(section) {
+  view = section;
+  body = h('div.masonry', { 'data-test': 'insights' });
+  view.append(...heading('insights'), body);
+  onRestart(() => view.hidden || open(current()));
+}
+
+// Called when the view is shown: `path` has the rule by which peaks are shown, and a month such as `2026-11`.
+/** @param {{path: string[]}} address */
+export async function open({ path: [rule, wanted] }) {
+  if (!house.health) return;
+  set(view, { 'data-ready': 'false' });
+  asked += 1;
+  const mine = asked;
+  const chosen = valid(`${wanted}-01`) ? wanted : null;
+  const { ok, json } = await ask(`insights${chosen ? `?month=${chosen}` : ''}`).catch(() => ({ ok: false, json: {} }));
+  if (mine !== asked) return;
+  set(view, { 'data-ready': 'true' });
+  if (!ok) return void body.replaceChildren(notice('insights-failed', json.error?.message ?? t('unreachable')));
+  const { standby, peaks, greatest_day: day, heat_pump: pump, voltage } = json;
+  const recent = standby.trend.filter((/** @type {any} */ { watts }) => watts !== null);
+  const cards = [
+    standby.watts !== null && standbyCard(standby, recent),
+    peaks.some((/** @type {any} */ { kw }) => kw !== null) && peaksCard(peaks, rule, json.month, recent),
+    day && dayCard(day),
+    pump.points.length && pumpCard(pump),
+    voltage.length && voltageCard(voltage),
+  ].filter(Boolean);
+  body.replaceChildren(...(cards.length ? cards : [notice('insights-none', t('no_insight'))]));
+}
+
+// Card of one thing that is worth knowing. What is unsure says so, and why.
+/** @type {(name: string, sure: any, ...content: Child[]) => HTMLElement} */
+const card = (name, { unsure, reason } = {}, ...content) =>
+  h(
+    'article.card.insight.stack',
+    { 'data-test': `insight-${name}` },
+    h('h2', t(name)),
+    ...content,
+    unsure ? h('p.hint', { 'data-test': `${name}-why` }, `≈ ${known(`why_${reason}`) ?? t('why_thin')}`) : null,
+  );
+
+/** @type {(text: string, unsure: boolean) => HTMLElement} */
+const figure = (text, unsure) => h('p.insight-figure', guessed(text, unsure));
+
+// Link to a day or a month in the history.
+/** @type {(kind: string, date: string, text: string) => HTMLElement} */
+const place = (kind, date, text) => h('a', { href: `#history/${kind}/${date}` }, text);
+/** @type {(at: number) => HTMLElement} */
+const placeOf = (at) => place('day', localDay(at), moment(at, now()));
+
+// A list of values with bars on one scale: `[title, value, text]`.
+/** @typedef {[Child, Value, string]} Row */
+/** @type {(rows: Row[], label: string) => HTMLElement} */
+function bars(rows, label) {
+  const most = Math.max(...rows.map(([, value]) => value ?? 0)) || 1;
+  /** @type {(row: Row) => HTMLElement} */
+  const row = ([title, value, text]) => {
+    const bar = h('span.bar');
+    bar.style.setProperty('--share', Math.max(0, (value ?? 0) / most).toFixed(3));
+    return h('li', h('span', title), h('span.track', { 'aria-hidden': 'true' }, bar), h('strong.value', text));
+  };
+  return h('ul.plain.scale-list', { 'aria-label': label }, rows.map(row));
+}
+
+/** @type {(name: string) => string} */
+const monthName = (name) => month(`${name}-01`);
+/** @type {(name: string) => HTMLElement} */
+const monthOf = (name) => place('month', name, monthName(name));
+
+/** @type {(standby: any, recent: any[]) => HTMLElement} */
+function standbyCard({ watts, ...sure }, recent) {
+  const year = t('standby_year', { value: amount((watts * 8760) / 1000, 'kWh') });
+  /** @type {(month: any) => Row} */
+  const row = ({ month, watts, unsure }) => [monthOf(month), watts, guessed(power(watts), unsure)];
+  const trend = recent.length > 1 ? bars(recent.map(row), t('history')) : null;
+  return card('standby', sure, figure(power(watts), sure.unsure), h('p.hint', `${t('standby_text')} ${year}`), trend);
+}
+
+// A list of choices; each has an address.
+/**
+ * @param {string} test
+ * @param {string} title
+ * @param {[string, string][]} options
+ * @param {string} chosen
+ * @param {(value: string) => string[]} pathOf
+ */
+function choice(test, title, options, chosen, pathOf) {
+  const list = /** @type {HTMLSelectElement} */ (h('select', { 'data-test': test }, options.map(([value, text]) => h('option', { value, selected: value === chosen }, text))));
+  return h('label.choice', title, on(list, 'change', () => go({ view: 'insights', path: pathOf(list.value) })));
+}
+
+// Peak of a month by the rule of a grid operator, and the moments that it is made of.
+/** @type {(peaks: any[], wanted: string, shown: string, recent: any[]) => HTMLElement} */
+function peaksCard(peaks, wanted, shown, recent) {
+  const peak = peaks.find(({ rule }) => rule === wanted) ?? peaks[0];
+  /** @type {(value: number) => string} */
+  const kw = (value) => joined({ figure: number(value, 2), unit: 'kW' });
+  /** @type {[string, string][]} */
+  const rules = peaks.map(({ rule }) => [rule, t(`rule_${rule}`)]);
+  /** @type {[string, string][]} */
+  const months = [...new Set([...recent.map(({ month }) => month), shown])].map((day) => [day, monthName(day)]);
+  /** @type {any[]} */
+  const moments = peak.parts ?? (peak.at ? [{ at: peak.at, kw: peak.kw }] : []);
+  return card(
+    'peaks',
+    peak,
+    choice('peak-month', t('month'), months, shown, (month) => [peak.rule, month]),
+    choice('peak-rule', t('peak_rule'), rules, peak.rule, (rule) => [rule, shown]),
+    figure(peak.kw === null ? '–' : kw(peak.kw), peak.unsure),
+    h('p.hint', known(`rule_${peak.rule}_text`) ?? ''),
+    bars(moments.map(({ at, kw: value }) => [placeOf(at), value, kw(value)]), t('peaks')),
+  );
+}
+
+/** @type {(day: any) => HTMLElement} */
+function dayCard({ day, kwh, ...sure }) {
+  return card('greatest_day', sure, figure(amount(kwh, 'kWh'), sure.unsure), h('p', place('day', day, named(day))));
+}
+
+// Points of the heat pump: a day each, its energy over the temperature outside.
+/** @type {(pump: any) => HTMLElement} */
+function pumpCard({ points, ...sure }) {
+  const [wide, high, left, bottom] = [360, 220, 40, 34];
+  /** @type {(value: number) => string} */
+  const degrees = (value) => joined({ figure: number(value, 1), unit: '°C' });
+  const axes = ['temperature', 'kwh'].map((key) => scale(extent(points.map((/** @type {any} */ point) => point[key]), 1, key === 'temperature'), 5));
+  /** @type {(value: number) => number} */
+  const x = (value) => left + ((value - axes[0].low) / (axes[0].high - axes[0].low)) * (wide - left - 12);
+  /** @type {(value: number) => number} */
+  const y = (value) => 10 + ((axes[1].high - value) / (axes[1].high - axes[1].low)) * (high - bottom - 10);
+  const marks = [
+    ...axes[1].marks.flatMap((mark) => [s('line.grid', { x1: left, x2: wide - 12, y1: y(mark), y2: y(mark) }), s('text', { x: left - 6, y: y(mark) + 4, 'text-anchor': 'end' }, number(mark, 1, 0))]),
+    ...axes[0].marks.map((mark) => s('text', { x: x(mark), y: high - bottom + 16, 'text-anchor': 'middle' }, number(mark, 1, 0))),
+    s('text', { x: wide - 12, y: high - 4, 'text-anchor': 'end' }, `${t('outside')} (°C)`),
+  ];
+  const dots = points.map((/** @type {any} */ { day, temperature, kwh }) => {
+    const title = s('title', `${named(day)}: ${amount(kwh, 'kWh')}, ${degrees(temperature)}`);
+    const dot = s('circle.dot', { cx: x(temperature).toFixed(1), cy: y(kwh).toFixed(1), r: 4 }, title);
+    return s('a', { href: `#history/day/${day}`, tabindex: -1 }, dot);
+  });
+  const sorted = points.toSorted((/** @type {any} */ a, /** @type {any} */ b) => a.temperature - b.temperature);
+  const [cold, warm] = [sorted[0], sorted.at(-1)];
+  const label = t('pump_label', { count: number(points.length), cold: degrees(cold.temperature), most: amount(cold.kwh, 'kWh'), warm: degrees(warm.temperature), least: amount(warm.kwh, 'kWh') });
+  const picture = s('svg', { viewBox: `0 0 ${wide} ${high}`, role: 'img', 'aria-label': label, 'data-test': 'pump-chart' }, marks, dots);
+  const rows = points.map((/** @type {any} */ { day, temperature, kwh }) => [place('day', day, named(day)), degrees(temperature), amount(kwh, 'kWh')]);
+  const details = h('details', h('summary', t('as_table')), h('div.scroll', table([t('day'), t('outside'), t('energy')], rows, label)));
+  return card('heat_pump', sure, h('p.hint', label), h('figure', h('div.plot.scatter', picture), details));
+}
+
+/** @type {(phases: any[]) => HTMLElement} */
+function voltageCard(phases) {
+  /** @type {(value: number) => string} */
+  const volts = (value) => joined({ figure: number(value, 1), unit: 'V' });
+  /** @type {(phase: any) => HTMLElement} */
+  const row = ({ phase, name, min, mean, max, outside_minutes: outside, at }) => {
+    const range = t('voltage_range', { min: volts(min), max: volts(max), mean: volts(mean) });
+    const beyond = outside ? h('small', ` ${t('voltage_outside', { count: number(outside) })}: `, at ? placeOf(at) : '') : null;
+    return h('li', h('strong', phase ?? name), ` ${range}`, beyond);
+  };
+  const rows = h('ul.plain', phases.map(row));
+  return card('voltage', phases.find(({ unsure }) => unsure), h('p.hint', t('voltage_text')), rows);
+}

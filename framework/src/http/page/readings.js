@@ -1,0 +1,149 @@
+// Meter readings: what each register showed at a day, or at both ends of a span, to be copied into a supplier's form.
+
+import { current, go } from './address.js';
+import { tell } from './command.js';
+import { dayField, dayOf, heading, later, named, notice, shortcuts, today, valid } from './days.js';
+import { digits } from './digits.js';
+import { button, h, set, table } from './dom.js';
+import { exact, guessed, moment, parts, separators, setZone } from './format.js';
+import { ask, nameOf, now, onRestart } from './live.js';
+import { titled } from './model.js';
+import { known, t } from './text.js';
+
+/** @type {HTMLElement} */
+let view;
+/** @type {Record<'from' | 'to', import('./days.js').DayField>} */
+let form;
+/** @type {HTMLElement} */
+let usual;
+/** @type {HTMLElement} */
+let result;
+let asked = 0;
+
+/** @param {HTMLElement} section */
+export function start(section) {
+  view = section;
+  const chosen = () => {
+    const [from, to] = [form.from.get(), form.to.get()];
+    if (from) go({ view: 'readings', path: [from, to] });
+  };
+  form = { from: dayField('readings-from', t('day_or_from'), chosen), to: dayField('readings-to', `${t('until')} (${t('optional')})`, chosen) };
+  usual = h('div');
+  result = h('div.ranges', { 'data-test': 'registers', 'aria-live': 'polite' });
+  const fields = h('div.fields', form.from.element, form.to.element);
+  view.append(...heading('readings'), h('section.card.stack', fields, usual, h('p.hint', t('readings_hint'))), result);
+  onRestart(() => view.hidden || open(current()));
+}
+
+// Buttons for the days that are asked for most. They depend on the time zone, which the first answer has.
+function fillUsual() {
+  const { year, month } = parts(now());
+  /** @type {(day: string | null, text: string) => [string, () => unknown]} */
+  const one = (day, text) => [text, () => go({ view: 'readings', path: [day] })];
+  const [first, last] = [dayOf(year, month), dayOf(year - 1, 12, 31)];
+  const days = { today: one(null, t('today')), month: one(first, named(first)), year: one(last, named(last)) };
+  usual.replaceChildren(shortcuts('readings', days));
+}
+
+// Called when the view is shown: `path` has a day, or both days of a span.
+/** @param {{path: string[]}} address */
+export async function open({ path: [first, last] }) {
+  const from = valid(first) ?? today();
+  const to = valid(last) && last >= from ? last : null;
+  form.from.set(from);
+  form.to.set(to);
+  set(view, { 'data-ready': 'false' });
+  asked += 1;
+  const mine = asked;
+  const answer = await ask(`registers?${queryOf(from, to)}`).catch(() => null);
+  if (mine !== asked) return;
+  set(view, { 'data-ready': 'true' });
+  if (!answer?.ok) return void result.replaceChildren(notice('readings-failed', answer?.json.error?.message ?? t('unreachable')));
+  const { registers, zone } = answer.json;
+  setZone(zone);
+  fillUsual();
+  if (!registers.length) return void result.replaceChildren(notice('readings-none', t('no_register')));
+  const bill = h('a.button', { href: `#costs/${from}/${to}`, 'data-test': 'readings-bill' }, t('check_bill'));
+  const sources = new Set(registers.map((/** @type {any} */ { source }) => source));
+  const of = (/** @type {string} */ source) => registers.filter((/** @type {any} */ register) => register.source === source);
+  const cards = [...sources].map((source) => card(of(source), from, to));
+  result.replaceChildren(...cards, ...(to ? [h('p.buttons', bill)] : []));
+}
+
+// A day counts from its beginning if it begins a month, as a contract does, and else to its end, as a bill does. Today
+// has no end yet.
+/** @type {(day: string) => boolean} */
+const isBeginning = (day) => day.endsWith('-01');
+// The program takes a date for its end.
+/** @type {(day: string) => string} */
+const momentOf = (day) => (day >= today() ? 'now' : isBeginning(day) ? later(day, -1) : day);
+/** @type {(day: string) => string} */
+const titleOf = (day) => (day >= today() ? t('now') : `${named(day)}, ${t(isBeginning(day) ? 'day_begins' : 'day_ends')}`);
+
+/** @type {(from: string, to: string | null) => string} */
+const queryOf = (from, to) => (to ? `from=${from}&to=${to >= today() ? 'now' : to}` : `at=${momentOf(from)}`);
+
+// Card of a source: a table for each register.
+/** @type {(registers: any[], from: string, to: string | null) => HTMLElement} */
+function card(registers, from, to) {
+  const [{ source, label }] = registers;
+  const last = !to || to >= today() ? t('now') : `${named(to)}, ${t('day_ends')}`;
+  const tables = registers.map((register) => {
+    const { begin, end = register, amount, unit, direction, swaps = [] } = register;
+    /** @type {Child[][]} */
+    const rows = to ? [[`${named(from)}, ${t('day_begins')}`, reading(begin, unit)], [last, reading(end, unit)]] : [[titleOf(from), reading(end, unit)]];
+    const isGuess = amount != null && !(begin?.exact && end.exact);
+    if (to) rows.push([t(direction === 'export' ? 'export' : 'consumption'), h('strong', amount == null ? '–' : guessed(exact(amount, unit), isGuess))]);
+    /** @type {(swap: {time: number, from: number, to: number}) => string} */
+    const change = ({ time, from, to }) => t('meter_swapped', { time: moment(time, now()), from: exact(from, unit), to: exact(to, unit) });
+    const words = wordsOf(register);
+    return [
+      h('h3', words, ' ', h('small', register.obis || register.name)),
+      set(table([t('time'), t('meter_reading')], rows, words), { class: 'counters', 'data-test': `register-${source}-${register.name}` }),
+      ...swaps.map((/** @type {any} */ swap) => h('p.hint', { 'data-test': 'swap' }, change(swap))),
+    ];
+  });
+  return h('section.card.stack', { 'data-test': `registers-${source}` }, h('h2', h('bdi', label ?? nameOf(source))), tables.flat());
+}
+
+// What a register counts, in words.
+/** @type {(register: any) => string} */
+function wordsOf({ name, direction, tariff, medium }) {
+  /** @type {Record<string, string>} */
+  const keys = { import: 'q_import', export: 'q_export', absolute: 'q_absolute', net: 'q_net' };
+  const key = keys[direction];
+  const words = key && (!medium || medium === 'electricity') ? t(key) : (known(name.toLowerCase()) ?? titled(name.replaceAll('_', ' ')));
+  return tariff ? t('q_tariff', { name: words, tariff }) : words;
+}
+
+// A number as a meter shows it, to be copied with all its digits; below it how sure it is.
+/** @type {(register: any, unit: string) => Child} */
+function reading({ value, at, before, after, exact: isExact, gap }, unit) {
+  if (value == null) return [h('span', '–'), h('small', before ? t('read_last', { time: moment(before.time, now()) }) : t('read_never'))];
+  const text = digits(value);
+  const [whole, decimals = ''] = text.split(separators.decimal ?? '.');
+  const shown = h('span.digits', isExact ? '' : '≈\u00a0', whole, decimals && h('small', `${separators.decimal}${decimals}`), h('small', `\u00a0${unit}`));
+  const sure =
+    isExact || !before
+      ? t('read_exactly', { time: moment(at, now()) })
+      : after
+        ? t('read_between', { before: exact(before.value, unit), before_time: moment(before.time, now()), after: exact(after.value, unit), after_time: moment(after.time, now()) })
+        : t('read_last', { time: moment(before.time, now()) });
+  const copies = button({ 'data-test': 'copy', 'aria-label': `${t('copy')} ${text}` }, t('copy'), () => copy(text));
+  return h('div.reading', shown, copies, h('small', gap ? `${sure}, ${t('gap')}` : sure));
+}
+
+/** @param {string} text */
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Browsers have the clipboard over TLS and on the machine itself only.
+    const field = /** @type {HTMLTextAreaElement} */ (h('textarea.unseen', text));
+    document.body.append(field);
+    field.select();
+    document.execCommand('copy');
+    field.remove();
+  }
+  tell('good', t('copied', { value: text }));
+}

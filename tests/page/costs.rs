@@ -1,0 +1,154 @@
+//! Costs on the page: bills, prices, tariffs, and what has no price.
+
+use jiff::{Span, civil::Date};
+
+use super::{
+    home::{hash, now, plain, show, zone},
+    household::{Household, METER, Plan},
+    now::{digits, nothing_amiss},
+};
+use crate::{
+    Test,
+    browser::{Browser, ENTER},
+};
+
+pub const TESTS: &[Test] = &[
+    ("a_bill_is_that_of_the_tariff_to_the_cent", bill),
+    ("a_bill_can_be_checked_with_another_price", checked_bill),
+    ("without_a_tariff_the_page_says_how_to_add_one", no_tariff),
+    ("costs_say_what_has_no_price", unpriced),
+    ("a_tariff_is_saved_from_the_page_and_holds_at_once", saved),
+];
+
+/// CSV of this year's January: 10 kWh a day.
+fn january() -> (Date, String) {
+    let first = Date::new(now().year(), 1, 1).unwrap();
+    let start = first.to_zoned(zone()).unwrap();
+    let mut text = "time,section,name,value,unit,obis\n".to_owned();
+    for hour in (0..=31 * 24).step_by(6) {
+        let time = start.checked_add(Span::new().hours(hour)).unwrap().timestamp();
+        text += &format!("{time},{METER},POWER_IMPORT,{:.3},kWh,1.8.0\n", 1000.0 + 10.0 * hour as f64 / 24.0);
+    }
+    (first, text)
+}
+
+/// Euros in cents.
+fn cents(text: &str) -> i64 {
+    let sign = if text.contains(['-', '−']) { -1 } else { 1 };
+    sign * digits(text).parse::<i64>().unwrap_or_else(|_| panic!("`{text}` is not an amount of money"))
+}
+
+/// What must be paid for net items in euros, each rounded to cents, with 19 % tax.
+fn with_tax(net: &[f64]) -> i64 {
+    let net: i64 = net.iter().map(|item| (item * 100.0).round() as i64).sum();
+    net + (net as f64 * 0.19).round() as i64
+}
+
+const TARIFF: &str = "[[tariffs]]\nname = \"Basic\"\nsource = \"smartmeter_d0\"\nfrom = \"2020-01-01\"\nvat = 19\n\
+                      work_price = 0.30\nbase_price_per_month = 12.00\ninstalment_per_month = 95\n";
+
+fn bill() {
+    let (first, recorded) = january();
+    let household = Household::start(&Plan { recorded: &recorded, more: TARIFF, ..Plan::default() });
+    let browser = Browser::open("en-GB");
+    show(&household, &browser, &format!("#costs/{first}/{}", first.last_of_month()));
+    browser.await_shown("bill-total");
+    // 310 kWh at 30 cents and a month at 12 euros, both with tax.
+    let wanted = with_tax(&[310.0 * 0.30 / 1.19, 12.0 / 1.19]);
+    assert_eq!(cents(&browser.text("bill-total td")), wanted, "{}", browser.text("bill"));
+    let text = plain(&browser.text("bill"));
+    for part in
+        ["Energy, Basic", "310 kWh × €0.252101", "Base price, Basic", "1 month × €10.084034", "Tax, 19 %"]
+    {
+        assert!(text.contains(part), "`{part}` is not in {text}");
+    }
+    assert!(browser.text("tariffs").contains("Basic"));
+    // Nothing is a guess: the month was read throughout.
+    assert!(!text.contains('≈'), "{text}");
+    // This month and this year are tiles, with the instalments beside them.
+    let year = plain(&browser.text("cost-this_year"));
+    let forecast = household.program().get(&format!("/forecast?source={METER}")).1;
+    let so_far = forecast["year"]["so_far"].as_f64().unwrap();
+    assert!(year.contains(&format!("€{so_far:.2}")), "{so_far} is not in {year}");
+    nothing_amiss(&browser, &household.url());
+}
+
+fn checked_bill() {
+    let (first, recorded) = january();
+    let household = Household::start(&Plan { recorded: &recorded, more: TARIFF, ..Plan::default() });
+    let browser = Browser::open("de-DE");
+    let last = first.last_of_month();
+    show(&household, &browser, &format!("#costs/{first}/{last}"));
+    browser.click("costs-own summary");
+    browser.enter("costs-price", "nichts");
+    browser.press(ENTER);
+    browser.await_shown("costs-problem");
+    browser.enter("costs-price", "0,25");
+    browser.enter("costs-base", "10");
+    browser.click("costs-check");
+    browser.until("its address", || hash(&browser) == format!("#costs/{first}/{last}?price=0.25&base=10"));
+    let wanted = with_tax(&[310.0 * 0.25 / 1.19, 10.0 / 1.19]);
+    browser.until("the other bill", || {
+        let total = browser.text("bill-total td");
+        !total.is_empty() && cents(&total) == wanted
+    });
+    // The link says it all.
+    browser.script("location.reload();", &[]);
+    browser.until("the same again", || {
+        let total = browser.text("bill-total td");
+        !total.is_empty() && cents(&total) == wanted
+    });
+    let price = browser.script("return document.querySelector('#costs-price').value;", &[]);
+    assert_eq!(price, "0,25");
+    nothing_amiss(&browser, &household.url());
+}
+
+fn no_tariff() {
+    let household = Household::start(&Plan::default());
+    let browser = Browser::open("en-US");
+    show(&household, &browser, "#costs");
+    browser.await_shown("no-tariff");
+    assert!(browser.text("view-costs").contains("[[tariffs]]"));
+    assert!(!browser.shows("tariffs") && !browser.shows("costs-tiles"));
+    // A bill can be checked nevertheless.
+    browser.click("costs-own summary");
+    browser.enter("costs-price", "0.25");
+    browser.press(ENTER);
+    browser.await_shown("bill-total");
+    household.show(&browser, "");
+    browser.until("live", || digits(&browser.text("hero-power")) == "459");
+    assert!(!browser.shows("today-cost"));
+    nothing_amiss(&browser, &household.url());
+}
+
+fn unpriced() {
+    let (first, recorded) = january();
+    // The tariff begins in the middle of the month.
+    let begin = first.with().day(16).build().unwrap();
+    let tariff = TARIFF.replace("2020-01-01", &begin.to_string());
+    let household = Household::start(&Plan { recorded: &recorded, more: &tariff, ..Plan::default() });
+    let browser = Browser::open("en-GB");
+    show(&household, &browser, &format!("#costs/{first}/{}", first.last_of_month()));
+    browser.await_shown("bill-gap");
+    let text = plain(&browser.text("bill-gap"));
+    assert!(text.contains("No tariff") && text.contains("360 h"), "{text}");
+    assert!(browser.text("bill-total").contains('≈'));
+}
+
+fn saved() {
+    let (first, recorded) = january();
+    let household = Household::start(&Plan { recorded: &recorded, ..Plan::default() });
+    let browser = Browser::open("en-GB");
+    show(&household, &browser, &format!("#costs/{first}/{}", first.last_of_month()));
+    browser.click("costs-own summary");
+    browser.enter("costs-price", "0.30");
+    browser.enter("costs-base", "12");
+    browser.click("costs-save");
+    browser.await_shown("tariffs");
+    // Without a tax rate, what a tariff says is what is paid.
+    browser.until("its bill", || browser.text("bill-total td") == "€105.00");
+    let tariffs = household.program().get("/tariffs").1;
+    assert_eq!(tariffs["tariffs"][0]["from"], first.to_string());
+    assert_eq!(tariffs["tariffs"][0]["source"], METER);
+    nothing_amiss(&browser, &household.url());
+}
