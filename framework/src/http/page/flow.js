@@ -22,17 +22,20 @@ const MOST = 10_000;
 /** @type {(sum: number | null, value: number | null | undefined) => number | null} */
 const added = (sum, value) => (sum === null || value === null ? null : sum + (value ?? 0));
 
+// The power of a subject; of one that has nothing else, its reading.
+/** @type {(subject: Subject) => Term[] | null} */
+const powerOf = ({ power, main }) =>
+  power ?? (main?.meaning.quantity === 'power' ? [{ name: main.name, factor: main.meaning.factor ?? 1 }] : null);
+
 // Returns the power that each part gives to the house in W, negative if it takes it; `null` if it is not known now.
 /** @type {(main: Subject) => Record<string, number | null | undefined>} */
 export function flowsOf(main) {
   /** @type {(subject: Subject) => number | null} */
   const live = (subject) =>
-    subject.power && stateOf(subject.section).live
-      ? sumOf(subject.power, house.sections.get(subject.section)?.readings)
-      : null;
+    stateOf(subject.section).live ? sumOf(powerOf(subject), house.sections.get(subject.section)?.readings) : null;
   /** @type {(role: Role) => number | null | undefined} */
   const total = (role) => {
-    const values = house.subjects.filter((each) => each.role === role && each.power).map(live);
+    const values = house.subjects.filter((each) => each.role === role && powerOf(each)).map(live);
     return values.length ? values.reduce(added, 0) : undefined;
   };
   const [made, stored] = [total('production'), total('storage')];
@@ -45,7 +48,7 @@ export function flowsOf(main) {
 // Returns whether there is more to show than the grid.
 /** @type {(main: Subject | null) => boolean} */
 export const hasFlow = (main) =>
-  Boolean(main?.power) && house.subjects.some(({ role, power }) => role === 'production' && power !== null);
+  Boolean(main?.power) && house.subjects.some((each) => each.role === 'production' && powerOf(each) !== null);
 
 /** @param {Subject} main */
 export function flow(main) {

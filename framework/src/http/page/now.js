@@ -330,7 +330,7 @@ function other(subject) {
       ? `${t('drawn', { value: usedToday(used, unit) })}, ${t('fed', { value: counted(fed, unit) })}`
       : usedToday(used, unit);
     write(note, [live && kind === 'electricity' ? flow : null, day].filter(Boolean).join(' · '));
-    if (kind !== 'electricity') return joined(rounded((main && valueOf(readings?.[main.name])) ?? '–', unit));
+    if (kind !== 'electricity' && watts === null) return joined(rounded((main && valueOf(readings?.[main.name])) ?? '–', unit));
     // A producer's power has the sign of its wiring.
     return watts === null ? reading(subject, readings) : power(subject.role === 'production' ? Math.abs(watts) : watts);
   });
