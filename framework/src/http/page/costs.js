@@ -186,8 +186,15 @@ const isUnsure = ({ gaps }) => gaps.length > 0;
 // What a bill lacks, in words: a text for each reason.
 /** @type {(bill: any) => string[]} */
 function missing({ gaps }) {
+  // Registers lack the same hours, which count once.
   const hours = new Map();
-  for (const { reason, from, to } of gaps) hours.set(reason, (hours.get(reason) ?? 0) + (to - from) / 3_600_000);
+  for (const { register } of gaps) {
+    const own = new Map();
+    for (const gap of gaps) {
+      if (gap.register === register) own.set(gap.reason, (own.get(gap.reason) ?? 0) + (gap.to - gap.from) / 3_600_000);
+    }
+    for (const [reason, sum] of own) hours.set(reason, Math.max(sum, hours.get(reason) ?? 0));
+  }
   return [...hours].map(([reason, sum]) => known(`gap_${reason}`)?.replace('{hours}', number(sum, 2, 0)) ?? reason);
 }
 
