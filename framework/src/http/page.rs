@@ -173,8 +173,14 @@ fn without_comments(script: &[u8]) -> Option<String> {
         rest = after;
     }
     code += rest;
-    let lines = code.lines().map(str::trim).map(|line| if line.starts_with("//") { "" } else { line });
-    Some(lines.flat_map(|line| [line, "\n"]).collect())
+    Some(without_indentation(&code))
+}
+
+/// Returns a script or style sheet without indentation and comments on lines of their own.
+fn without_indentation(code: &str) -> String {
+    let is_comment = |line: &str| line.starts_with("//") || line.starts_with("/*") && line.ends_with("*/");
+    let lines = code.lines().map(str::trim).map(|line| if is_comment(line) { "" } else { line });
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 impl Asset {
@@ -184,8 +190,12 @@ impl Asset {
 
     fn plain(&self) -> &Version {
         self.plain.get_or_init(|| {
-            let script = self.name.ends_with(".js").then(|| without_comments(self.source)).flatten();
-            Version::new(script.map_or_else(|| Bytes::from_static(self.source), Bytes::from))
+            let code = match self.name.rsplit_once('.') {
+                Some((_, "js")) => without_comments(self.source),
+                Some((_, "css")) => std::str::from_utf8(self.source).ok().map(without_indentation),
+                _ => None,
+            };
+            Version::new(code.map_or_else(|| Bytes::from_static(self.source), Bytes::from))
         })
     }
 

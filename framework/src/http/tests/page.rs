@@ -42,8 +42,13 @@ fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<
     text.split(before).skip(1).map(move |rest| rest.split(after).next().unwrap_or_default())
 }
 
-/// A file as it is served: a script without indentation, types, and comments on lines of their own.
+/// A file as it is served: a script without indentation, types, and comments on lines of their own; a style sheet alike.
 fn served(name: &str, text: &str) -> String {
+    if name.ends_with(".css") {
+        let lines = text.lines().map(str::trim);
+        let lines = lines.map(|line| if line.starts_with("/*") && line.ends_with("*/") { "" } else { line });
+        return lines.flat_map(|line| [line, "\n"]).collect();
+    }
     if !name.ends_with(".js") {
         return text.to_owned();
     }
