@@ -1,6 +1,4 @@
-// @ts-nocheck
 // Now: the live numbers.
-
 import { costTile, ownTile, refresh as refreshBalance } from './balance.js';
 import { elements, h, icon, say, set, show, write } from './dom.js';
 import { flow, hasFlow } from './flow.js';
@@ -13,21 +11,27 @@ import { explain } from './reasons.js';
 import * as today from './today.js';
 import { t } from './text.js';
 
+/** @typedef {{section: string, element: HTMLElement, sections?: string[], update: () => void, resume?: () => void}} Card */
+
+/** @type {HTMLElement} */
 let view;
-let cards = []; // {section, update}
+/** @type {Card[]} */
+let cards = [];
 let shape = '';
+/** @type {Subject | null} */
 let main = null;
 
+/** @param {HTMLElement} section */
 export function start(section) {
   view = section;
   onChange((names) => {
     const other = build();
-    if (other) names = null;
     if (view.hidden) return;
     today.refresh(other);
     refreshBalance(main, hasFlow(main), other);
-    const every = !names || names.has('');
-    const isOf = (card) => names.has(card.section) || card.sections?.some((name) => names.has(name));
+    const every = other || names.has('');
+    /** @type {(card: Card) => boolean} */
+    const isOf = (card) => names.has(card.section) || Boolean(card.sections?.some((name) => names.has(name)));
     for (const card of cards) if (every || isOf(card)) card.update();
   });
   onRestart(() => {
@@ -45,6 +49,7 @@ export const open = () => cards.forEach((card) => card.update());
 function build() {
   if (!house.health && !house.sections.size) return false;
   const names = Object.keys(house.health?.sources ?? {});
+  /** @type {(name: string) => boolean} */
   const isShown = (name) => house.subjects.some(({ section }) => section === name);
   const silent = names.filter((name) => !isShown(name) && saidOf(name).role !== 'hidden');
   const wanted = JSON.stringify([house.subjects, silent, Boolean(house.health)]);
@@ -59,13 +64,16 @@ function build() {
   const beside = house.subjects.filter((subject) => subject !== main);
   const consumers = beside.filter(isConsumer);
   const others = beside.filter((subject) => !isConsumer(subject));
+  /** @type {Card[]} */
   const made = main ? [hero(main), ...(main.phases?.length ? [phases(main)] : [])] : [];
   const groups = elements(made);
+  /** @type {(name: string, members: Card[], note?: HTMLElement) => void} */
   const group = (name, members, note) => {
     made.push(...members);
     if (members.length) groups.push(listed(name, members, note));
   };
   const bars = new Bars('consumers', 500);
+  /** @type {(subject: Subject) => Card} */
   const ofMain = (subject) => consumer(subject, main, bars);
   group('consumers', consumers.map(ofMain), bars.note);
   group('more', [...others, ...silent.map(unheard)].map(other));
@@ -75,6 +83,7 @@ function build() {
 }
 
 // Card with a title, a note beside it, and a list.
+/** @type {(name: string, rows: {element: HTMLElement}[], note?: HTMLElement) => HTMLElement} */
 const listed = (name, rows, note) =>
   h(`section.card.${name}`, h('header', h('h2', t(name)), note), h('div.list', elements(rows)));
 
@@ -87,6 +96,7 @@ function welcome() {
 }
 
 // Lines that say that a live number is older than usual; or that a number is not live, since when and why.
+/** @param {string} name */
 function staleness(name) {
   const [since, reason] = [h('strong'), h('span')];
   const stale = h(
@@ -114,6 +124,7 @@ function staleness(name) {
   };
 }
 
+/** @type {(subject: Subject) => Card} */
 function hero(subject) {
   const { section } = subject;
   const readings = () => house.sections.get(section)?.readings;
@@ -124,7 +135,7 @@ function hero(subject) {
   const stale = staleness(section);
   const hour = subject.power && new Hour(subject);
   const hint = h('p.hint', { hidden: Boolean(subject.power) }, t('no_power'), ' ', t('no_power_hint'));
-  const counted = ['imports', 'exports'].filter((side) => subject[side]).map((side) => tile(subject, side));
+  const counted = today.SIDES.filter((side) => subject[side]).map((side) => tile(subject, side));
   const tiles = [...counted, ownTile(), costTile()];
   const picture = hasFlow(subject) ? flow(subject) : null;
   const element = h(
@@ -135,29 +146,31 @@ function hero(subject) {
     hour?.element,
     h('div.tiles', elements(tiles)),
   );
+  /** @type {string | undefined} */
   let shown;
   return {
     section,
     sections: picture?.sections,
     element,
-    resume: () => hour?.load(),
+    resume: () => void hour?.load(),
     update() {
       const live = stale.update();
       const value = subject.power ? sumOf(subject.power, readings()) : null;
       const count = sumOf(subject.imports, readings());
       const text = subject.power ? watts(Math.abs(value ?? NaN)) : rounded(count ?? NaN, 'kWh');
-      const flow = !live || Math.abs(value) <= 0.5 ? 'none' : value > 0 ? 'import' : 'export';
+      const flow = !live || value === null || Math.abs(value) <= 0.5 ? 'none' : value > 0 ? 'import' : 'export';
       set(element, { 'data-direction': flow, 'data-stale': String(!live) });
       // The figure may be in kW.
-      const exact = (subject.power ? Math.abs(value ?? NaN) : count) / (text.unit === 'kW' ? 1000 : 1);
+      const exact = (subject.power ? Math.abs(value ?? NaN) : (count ?? NaN)) / (text.unit === 'kW' ? 1000 : 1);
       set(write(figure, live ? text.figure : '–'), { 'data-exact': live && Number.isFinite(exact) ? digits(exact) : null });
-      write(unit, live ? text.unit : '');
+      write(unit, live ? (text.unit ?? '') : '');
       line.classList.toggle('long', live && text.figure.length > 5);
       if (shown !== flow && subject.power) arrow.replaceChildren(icon(flow));
       shown = flow;
       const direction = { import: 'from_grid', export: 'into_grid', none: 'balanced' }[flow];
       write(words, !live ? labelOf(subject) : subject.power ? t(direction) : t('meter_reading'));
-      if (live && value !== null) hour?.add(house.sections.get(section).time, value);
+      const time = house.sections.get(section)?.time;
+      if (live && value !== null && time) hour?.add(time, value);
       hour?.update(live);
       picture?.update();
       for (const tile of tiles) tile.update();
@@ -165,6 +178,7 @@ function hero(subject) {
   };
 }
 
+/** @type {(subject: Subject, side: 'imports' | 'exports') => {element: HTMLElement, update: () => void}} */
 function tile(subject, side) {
   const name = side === 'exports' ? 'export' : subject.exports ? 'import' : 'consumption';
   const [value, before] = [h('strong'), h('small')];
@@ -176,7 +190,7 @@ function tile(subject, side) {
       const days = today.of(subject, side);
       show(element, days.today.value !== null);
       set(write(value, counted(days.today, 'kWh')), { 'data-exact': exactly(days.today.value, 'kWh') });
-      const since = days.today.since && t('since', { time: time(days.today.since) });
+      const since = days.today.since === null ? null : t('since', { time: time(days.today.since) });
       write(
         before,
         since ?? (days.before.value === null ? '' : t('yesterday', { value: counted(days.before, 'kWh') })),
@@ -190,9 +204,12 @@ function tile(subject, side) {
 class Bars {
   #least;
   #both;
-  #bars = new Map(); // name → {element, value}
+  /** @type {Map<string, {element: HTMLElement, value: number}>} */
+  #bars = new Map(); // by name
+  /** @type {Map<number, number>} */
   #peaks = new Map(); // minute → largest value
 
+  /** @param {string} card @param {number} least */
   constructor(card, least, both = false) {
     this.#least = least;
     this.#both = both;
@@ -200,6 +217,7 @@ class Bars {
   }
 
   // Returns the track of a new bar.
+  /** @param {string} name */
   add(name) {
     const element = h('span.bar');
     this.#bars.set(name, { element, value: 0 });
@@ -207,15 +225,17 @@ class Bars {
   }
 
   // Sets watts; a negative value goes to the other side.
+  /** @type {(name: string, value: Value) => void} */
   set(name, value) {
-    this.#bars.get(name).value = value ?? 0;
+    const own = this.#bars.get(name);
+    if (own) own.value = value ?? 0;
     const minute = Math.floor(performance.now() / 60_000);
     this.#peaks.set(minute, Math.max(this.#peaks.get(minute) ?? 0, Math.abs(value ?? 0)));
     for (const old of this.#peaks.keys()) if (old <= minute - 10) this.#peaks.delete(old);
     const peak = Math.max(...this.#peaks.values());
     let limit = this.#least;
     while (limit < peak) limit *= 2;
-    this.#both ||= value < 0;
+    this.#both ||= (value ?? 0) < 0;
     write(
       this.note,
       t(this.#both ? 'scale_both' : 'scale', { value: joined({ figure: number(limit / 1000, 1, 0), unit: 'kW' }) }),
@@ -223,23 +243,24 @@ class Bars {
     for (const { element, value } of this.#bars.values()) {
       element.style.setProperty('--share', (value / limit).toFixed(3));
       element.classList.toggle('out', value < 0);
-      element.parentElement.classList.toggle('both', this.#both);
+      element.parentElement?.classList.toggle('both', this.#both);
     }
   }
 }
 
+/** @type {(subject: Subject) => Card} */
 function phases(subject) {
-  const { section } = subject;
+  const { section, voltages = [] } = subject;
   const bars = new Bars('phases', 1000, Boolean(subject.exports));
-  const rows = subject.phases.flatMap((terms, i) => {
+  const rows = (subject.phases ?? []).flatMap((terms, i) => {
     if (!terms) return [];
     const [value, volts] = [h('strong.value'), h('small')];
     const name = `L${i + 1}`;
     const element = h('p.phase', { 'data-test': `phase-${name}` }, h('span', name), bars.add(name), value, volts);
-    return [{ name, terms, value, volts, element, voltage: subject.voltages[i] }];
+    return [{ name, terms, value, volts, element, voltage: voltages[i] }];
   });
   const element = listed('phases', rows, bars.note);
-  element.classList.toggle('volts', subject.voltages.some(Boolean));
+  element.classList.toggle('volts', voltages.some(Boolean));
   return {
     section,
     element,
@@ -259,6 +280,8 @@ function phases(subject) {
 
 // A subject in a list: its name and its value, what else is `below`, and whether that is live. `fill` writes what is
 // below, and returns the value.
+/** @typedef {{live: boolean, readings: Readings | undefined, watts: Value, used: import('./today.js').Day}} Shown */
+/** @type {(subject: Subject, kind: string, name: string, below: Child, fill: (shown: Shown) => string) => Card} */
 function entry(subject, kind, name, below, fill) {
   const { section, key } = subject;
   const [value, stale] = [h('strong.value'), staleness(section)];
@@ -280,16 +303,21 @@ function entry(subject, kind, name, below, fill) {
 }
 
 // What is copied of a number that is shown rounded.
+/** @type {(value: unknown, unit?: string) => string | null} */
 const exactly = (value, unit) => (typeof value === 'number' ? full(value, unit) : null);
 
-const counted = ({ value, guess }, unit) => guessed(amount(value, unit), guess);
+/** @type {(day: import('./today.js').Day, unit: string) => string} */
+const counted = ({ value, guess }, unit) => guessed(amount(value ?? NaN, unit), guess);
+/** @type {(used: import('./today.js').Day, unit: string) => string | null} */
 const usedToday = (used, unit) => {
   if (used.value === null) return null;
   const value = counted(used, unit);
   return used.since ? t('today_since', { value, time: time(used.since) }) : t('today_value', { value });
 };
+/** @type {(subject: Subject, readings: Readings | undefined) => string} */
 const reading = (subject, readings) => exact(sumOf(subject.imports, readings) ?? '–', subject.unit);
 
+/** @type {(subject: Subject, main: Subject | null, bars: Bars) => Card} */
 function consumer(subject, main, bars) {
   const { section } = subject;
   const day = h('small', { 'data-test': `today-${section}` });
@@ -303,10 +331,8 @@ function consumer(subject, main, bars) {
       // Of what was drawn, where nothing else feeds the house.
       const drawn = main && !main.exports ? today.of(main, 'imports').today : used;
       const known = drawn !== used && !drawn.guess && !used.guess && used.value !== null;
-      const share =
-        known && drawn.value > 0 && used.value <= drawn.value
-          ? t('share', { share: percent(used.value / drawn.value) })
-          : null;
+      const [part, all] = [used.value ?? 0, drawn.value ?? 0];
+      const share = known && all > 0 && part <= all ? t('share', { share: percent(part / all) }) : null;
       // The power follows from the distance of two pulses; until then there is the count only.
       const count = live && watts === null ? t('no_power_yet', { value: reading(subject, readings) }) : null;
       write(day, [count, usedToday(used, 'kWh'), share].filter(Boolean).join(' · '));
@@ -315,10 +341,14 @@ function consumer(subject, main, bars) {
   );
 }
 
+const NOTHING = { unit: '', power: null, imports: null, exports: null, first: 0 };
+
 // Subject of a source without readings so far.
-const unheard = (section) => ({ section, key: section, kind: 'other', ...saidOf(section) });
+/** @type {(section: string) => Subject} */
+const unheard = (section) => ({ ...NOTHING, section, key: section, kind: 'other', ...saidOf(section) });
 
 // Card of any other subject: its main value, and its consumption today.
+/** @type {(subject: Subject) => Card} */
 function other(subject) {
   const { main, kind, key, unit } = subject;
   const note = h('small');
@@ -327,7 +357,7 @@ function other(subject) {
     const fed = today.of(subject, 'exports').today;
     const both = used.value !== null && fed.value !== null;
     const day = both
-      ? `${t('drawn', { value: usedToday(used, unit) })}, ${t('fed', { value: counted(fed, unit) })}`
+      ? `${t('drawn', { value: usedToday(used, unit) ?? '' })}, ${t('fed', { value: counted(fed, unit) })}`
       : usedToday(used, unit);
     write(note, [live && kind === 'electricity' ? flow : null, day].filter(Boolean).join(' · '));
     if (kind !== 'electricity' && watts === null) return joined(rounded((main && valueOf(readings?.[main.name])) ?? '–', unit));
@@ -336,6 +366,7 @@ function other(subject) {
   });
 }
 
+/** @type {(subject: Subject, watts: Value) => string} */
 function flowWords({ role }, watts) {
   if (role === 'production') return t('role_production');
   if (watts === null) return t('meter_reading');

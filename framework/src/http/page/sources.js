@@ -1,6 +1,4 @@
-// @ts-nocheck
 // Sources: the status of each one, all its readings, and its commands.
-
 import { form } from './command.js';
 import { full } from './digits.js';
 import { button, elements, h, on, say, set, show, write } from './dom.js';
@@ -11,7 +9,12 @@ import { explain, told } from './reasons.js';
 import { known, t } from './text.js';
 import { keepToken, token } from './token.js';
 
+/** @typedef {{element: HTMLElement, update: () => void}} Card */
+/** @typedef {import('./reasons.js').Reason} Reason */
+
+/** @type {HTMLElement} */
 let view;
+/** @type {Card[]} */
 let cards = [];
 let shape = '';
 let listed = ''; // the problems that are shown
@@ -25,21 +28,27 @@ const leave = button({ 'data-test': 'log-out', hidden: true }, '', logOut);
 
 const saves = button({ 'data-test': 'csv-readings' }, t('take_readings'), saveReadings);
 
+// What a reading of /data says beside its value.
+/** @type {(reading: Reading) => {timestampUTC?: string, unit?: string, OBIS_Code?: string, more?: string[]}} */
+const detailsOf = (reading) => (reading !== null && typeof reading === 'object' ? reading : {});
+
 // Saves the newest readings of all sources as a table.
 async function saveReadings() {
   const { saveCsv, timeHeads } = await import('./take.js');
   const rows = [...house.sections].flatMap(([section, known]) =>
     readingsOf(known).map(([name, reading]) => {
       const value = valueOf(reading);
-      const at = Date.parse(reading?.timestampUTC ?? '') || known.time;
-      const unit = known.meanings[name]?.unit ?? reading?.unit;
-      return [{ at }, nameOf(section), name, reading?.OBIS_Code, typeof value === 'number' ? value : String(value), unit];
+      const { timestampUTC, unit: own, OBIS_Code: code } = detailsOf(reading);
+      const at = Date.parse(timestampUTC ?? '') || known.time;
+      const unit = known.meanings[name]?.unit ?? own;
+      return [{ at }, nameOf(section), name, code, typeof value === 'number' ? value : String(value), unit];
     }),
   );
   const heads = ['meter', 'name', 'code', 'value', 'unit'].map((key) => t(key));
   saveCsv(`${t('readings')}-${new Date(now()).toISOString().slice(0, 10)}`, [...timeHeads(), ...heads], rows);
 }
 
+/** @param {HTMLElement} section */
 export function start(section) {
   view = section;
   onChange(() => {
@@ -51,9 +60,10 @@ export function start(section) {
 
 // Called when the view is shown, and when something has changed.
 export function open() {
-  if (!house.health) return;
+  const { health } = house;
+  if (!health) return;
   const groups = { sources: source, publishers: publisher, endpoints: endpoint };
-  const names = Object.keys(groups).map((group) => Object.keys(house.health[group]));
+  const names = Object.keys(groups).map((group) => Object.keys(health[group]));
   const wanted = JSON.stringify([names, house.commands, names[0].map(saidOf)]);
   if (wanted !== shape) {
     shape = wanted;
@@ -64,18 +74,21 @@ export function open() {
       return made[i].length ? [title, h('div.cards', elements(made[i]))] : [];
     });
     const add = h('a.button', { href: '#setup', 'data-test': 'add' }, t('add'));
-    view.replaceChildren(h('header.summary', Object.values(head), h('p.buttons', add, saves, leave)), ...lists.filter(Boolean));
+    view.replaceChildren(h('header.summary', Object.values(head), h('p.buttons', add, saves, leave)), ...lists.flatMap((one) => one ?? []));
   }
   summary();
   for (const card of cards) card.update();
 }
 
+/** @type {(state: string) => string} */
 const stateText = (state) => t(state === 'stale' ? 'state_stale' : state);
 
 // What needs attention of one that works nevertheless.
+/** @type {(status: Status) => Reason | null} */
 const problemOf = ({ problem, problem_code: code }) => (problem ? { code, message: problem } : null);
 
 // State in a card: one that works may have a problem nevertheless, such as a count that cannot be saved.
+/** @type {(state: string, status: Status) => string} */
 const withProblem = (state, { problem }) => (state === 'delivering' && problem ? 'problem' : state);
 
 // Returns what needs attention, as texts. Nothing is known while the program cannot be reached.
@@ -83,8 +96,10 @@ export function problems() {
   if (!house.health || house.offlineSince) return [];
   const { uptime_seconds: uptime, journal, sources, publishers, endpoints } = house.health;
   // A source takes a moment to begin, and a publisher waits for something to deliver.
+  /** @type {(status: Status) => boolean} */
   const isWell = ({ state, backlog, problem }) =>
     !problem && (state === 'delivering' || (state === 'starting' && (backlog === 0 || uptime < 60)));
+  /** @type {(all: Record<string, Status>, titleOf: (name: string) => string) => string[]} */
   const said = (all, titleOf) =>
     Object.entries(all)
       .filter(([, status]) => !isWell(status))
@@ -100,6 +115,7 @@ export function problems() {
 }
 
 function summary() {
+  if (!house.health) return;
   const { version, started, journal, sources } = house.health;
   const found = problems();
   write(leave, t('log_out'));
@@ -128,34 +144,46 @@ async function logOut() {
   }
 }
 
+/** @typedef {[string, string]} Pair */
+
 // Facts of a source or publisher as pairs: a list whose rows are made once and then only rewritten.
+/** @param {string} kind */
 function pairs(kind) {
+  /** @type {Map<string, HTMLElement>} */
   const rows = new Map();
   const element = h(`dl.${kind}`);
   return {
     element,
+    /** @param {Pair[]} values */
     update(values) {
       for (const [title, text] of values) {
-        if (!rows.has(title)) {
-          rows.set(title, h('dd'));
-          element.append(h('div', h('dt', title), rows.get(title)));
+        let row = rows.get(title);
+        if (!row) {
+          row = h('dd');
+          rows.set(title, row);
+          element.append(h('div', h('dt', title), row));
         }
-        show(write(rows.get(title), text).parentElement, text !== '');
+        const { parentElement } = write(row, text);
+        if (parentElement) show(parentElement, text !== '');
       }
     },
   };
 }
 
+/** @type {(name: string) => string} */
 const words = (name) => titled(name.replaceAll('_', ' '));
 // What a card shows only in its details.
+/** @type {(status: Status) => Pair[]} */
 const facts = ({ plugin, facts: { listen, ...facts }, counts: { batches, ...counts } }) => [
-  [t('plugin'), plugin],
-  ...Object.entries(facts).map(([name, fact]) => [known(`fact_${name}`) ?? words(name), fact]),
-  ...Object.entries(counts).map(([name, count]) => [known(`count_${name}`) ?? words(name), number(count)]),
+  [t('plugin'), plugin ?? ''],
+  ...Object.entries(facts).map(([name, fact]) => /** @type {Pair} */ ([known(`fact_${name}`) ?? words(name), fact])),
+  ...Object.entries(counts).map(([name, count]) => /** @type {Pair} */ ([known(`count_${name}`) ?? words(name), number(count)])),
 ];
+/** @type {(at: number | null) => string} */
 const when = (at) => (at ? `${moment(at, now())} (${age(at, now())})` : '');
 
 // Card of a source or publisher: its name, its state and the reason for it, facts, `more`, and details.
+/** @type {(name: string, label: string, test: string, more: Child[]) => {element: HTMLElement, update: (status: Status, word: string, why: Reason | null, values: Pair[]) => void}} */
 function card(name, label, test, more) {
   const state = h('span.state', { 'data-test': `state-${name}` });
   const reason = h('p.reason', { 'data-test': `reason-${name}`, hidden: true });
@@ -180,6 +208,7 @@ function card(name, label, test, more) {
   };
 }
 
+/** @type {(name: string) => Card} */
 function source(name) {
   const readings = registers(name);
   const { element, update } = card(name, nameOf(name), `source-${name}`, [readings.element]);
@@ -189,7 +218,7 @@ function source(name) {
   return {
     element,
     update() {
-      const status = house.health.sources[name];
+      const status = house.health?.sources[name];
       if (!status) return;
       const { state, since, reason } = stateOf(name);
       const { last_error: error, counts, role } = status;
@@ -206,12 +235,13 @@ function source(name) {
 }
 
 // Card of what serves the readings to others; `valuesOf` returns the facts that are always shown.
+/** @type {(name: string, group: 'publishers' | 'endpoints', test: string, valuesOf: (status: Status) => Pair[]) => Card} */
 function passer(name, group, test, valuesOf) {
   const { element, update } = card(name, words(name), `${test}-${name}`, []);
   return {
     element,
     update() {
-      const status = house.health[group][name];
+      const status = house.health?.[group][name];
       if (!status) return;
       const state = house.offlineSince ? 'unknown' : status.state;
       const isIll = state !== 'delivering' && state !== 'unknown';
@@ -221,25 +251,30 @@ function passer(name, group, test, valuesOf) {
   };
 }
 
+/** @type {(name: string) => Card} */
 const publisher = (name) =>
   passer(name, 'publishers', 'publisher', ({ last_success: success, backlog, oldest }) => [
-    [t('last_success'), when(Date.parse(success)) || t('never')],
+    [t('last_success'), when(Date.parse(success ?? '')) || t('never')],
     [t('backlog'), number(backlog)],
     [t('oldest'), when(Date.parse(oldest))],
   ]);
 
+/** @type {(name: string) => Card} */
 const endpoint = (name) =>
   passer(name, 'endpoints', 'endpoint', ({ facts }) => [[t('fact_listen'), facts.listen ?? '']]);
 
 // Table of all readings of a source; updated only while it is open.
+/** @type {(section: string) => Card} */
 function registers(section) {
   const body = h('tbody');
+  /** @type {(key: string) => HTMLElement} */
   const head = (key) => h(`th.${key}`, { scope: 'col', role: 'columnheader' }, t(key));
   const heads = h('thead', h('tr', { role: 'row' }, ['code', 'name', 'value', 'age'].map(head)));
   const attributes = { role: 'table', 'aria-label': t('all_readings'), 'data-test': `table-${section}` };
   const list = h('table.registers', attributes, heads, body);
   const summary = h('summary', t('all_readings'));
   const element = h('details', { 'data-test': `readings-${section}` }, summary, h('div.scroll', list));
+  /** @type {ReturnType<typeof registerRow>[]} */
   let rows = [];
   let names = '';
   const update = () => {
@@ -248,7 +283,7 @@ function registers(section) {
     if (!element.open || !known) return;
     const { meanings, time } = known;
     const entries = readingsOf(known);
-    list.classList.toggle('uncoded', !entries.some(([, reading]) => reading?.OBIS_Code));
+    list.classList.toggle('uncoded', !entries.some(([, reading]) => detailsOf(reading).OBIS_Code));
     const wanted = JSON.stringify(entries.map(([name]) => [name, describe(meanings[name])]));
     if (wanted !== names) {
       names = wanted;
@@ -258,12 +293,13 @@ function registers(section) {
     const { live } = stateOf(section);
     list.classList.toggle('old', !live);
     entries.forEach(([name, reading], i) => {
-      const unit = meanings[name]?.unit ?? reading?.unit;
-      const more = reading?.more?.length ? ` (${reading.more.join(', ')})` : '';
+      const { unit: own, more: others, timestampUTC } = detailsOf(reading);
+      const unit = meanings[name]?.unit ?? own;
+      const more = others?.length ? ` (${others.join(', ')})` : '';
       const value = valueOf(reading);
       write(rows[i].value, exact(value ?? '–', unit) + more);
       set(rows[i].value, { 'data-exact': typeof value === 'number' && !more ? full(value, unit) : null });
-      write(rows[i].age, age(Date.parse(reading?.timestampUTC ?? '') || time, now()));
+      write(rows[i].age, age(Date.parse(timestampUTC ?? '') || time, now()));
     });
   };
   on(element, 'toggle', update);
@@ -271,8 +307,9 @@ function registers(section) {
 }
 
 // Rows have explicit roles, because their layout in two lines on a phone would lose them.
+/** @type {(name: string, reading: Reading, meaning: Meaning) => {element: HTMLElement, value: HTMLElement, age: HTMLElement}} */
 function registerRow(name, reading, meaning) {
-  const code = reading?.OBIS_Code ?? '';
+  const code = detailsOf(reading).OBIS_Code ?? '';
   const said = describe(meaning);
   const [cell, value, old] = ['code', 'value', 'age'].map((name) => h(`td.${name}`, { role: 'cell' }));
   const technical = name.split('_').flatMap((part, i) => (i ? ['_', h('wbr'), part] : [part]));

@@ -13,7 +13,7 @@ const MINUTE = 60_000;
 const MINUTES = 60;
 /** @typedef {'imports' | 'exports'} Side */
 /** @type {Side[]} */
-const SIDES = ['imports', 'exports'];
+export const SIDES = ['imports', 'exports'];
 /** @typedef {{value: Value, guess: boolean, since: number | null}} Day */
 /** @type {Day} */
 const NOTHING = { value: null, guess: false, since: null };
