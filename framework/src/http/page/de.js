@@ -200,7 +200,7 @@ export default {
   save_tariff: 'Als meinen Tarif speichern',
   price_first: 'Bitte auch einen Preis je kWh eingeben.',
   wrong_span: 'Der letzte Tag liegt vor dem ersten.',
-  no_tariff: 'Ohne Tarif hat nichts einen Preis. Trage deinen in die Konfiguration ein, wie docs/tariffs.md es zeigt, oder gib seinen Preis oben ein und speichere ihn:',
+  no_tariff: 'Ohne Tarif hat nichts einen Preis. Tragen Sie Ihren in die Konfiguration ein, wie docs/tariffs.md es zeigt, oder geben Sie seinen Preis oben ein und speichern Sie ihn:',
   gap_no_price: 'Für {hours} h ist kein Preis bekannt: Sie sind nicht in der Summe.',
   gap_no_tariff: 'Für {hours} h gilt kein Tarif: Sie sind nicht in der Summe.',
   gap_no_reading: 'Für {hours} h fehlen Zählerstände: Sie sind nicht in der Summe.',

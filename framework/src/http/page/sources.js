@@ -45,7 +45,7 @@ async function saveReadings() {
     }),
   );
   const heads = ['meter', 'name', 'code', 'value', 'unit'].map((key) => t(key));
-  saveCsv(`${t('readings')}-${new Date(now()).toISOString().slice(0, 10)}`, [...timeHeads(), ...heads], rows);
+  saveCsv(`${t('all_readings')}-${new Date(now()).toISOString().slice(0, 10)}`, [...timeHeads(), ...heads], rows);
 }
 
 /** @param {HTMLElement} section */
