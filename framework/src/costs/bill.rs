@@ -174,10 +174,12 @@ impl<'t> Accounts<'t> {
         };
         self.seen.entry((at, n)).or_default().gap |= piece.gap && !is_nothing;
         let account = &mut self.accounts[at];
-        let has_price = match counter.is_export {
+        let has_price = if counter.is_export {
             // Energy that nobody pays for is no gap of the bill.
-            true => account.feed(energy) || true,
-            false => account.draw(piece.time, counter.register, energy, piece.spot),
+            account.feed(energy);
+            true
+        } else {
+            account.draw(piece.time, counter.register, energy, piece.spot)
         };
         if !has_price && !is_nothing {
             self.gap(name, piece, "no_price");

@@ -185,7 +185,7 @@ impl Spots {
         let meaning = series.meaning();
         let per_kwh = match (meaning.quantity, meaning.unit) {
             (Quantity::EnergyPrice, Some(unit)) => {
-                unit.factor_to(Unit::EuroPerKilowattHour).or_else(|| Some(crate::Factor::ONE))
+                unit.factor_to(Unit::EuroPerKilowattHour).or(Some(crate::Factor::ONE))
             }
             _ => Some(crate::Factor::ONE),
         };
