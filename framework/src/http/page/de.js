@@ -167,7 +167,7 @@ export default {
   flow_storage_none: 'Batterie',
   self_sufficiency: 'Eigener Strom heute',
   self_consumption_text: '{value} der Erzeugung selbst genutzt',
-  // Household: meter readings, costs, worth knowing
+  // Household (meter readings, costs, worth knowing)
   household: 'Haushalt',
   readings: 'Zählerstände',
   costs: 'Kosten',

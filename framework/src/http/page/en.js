@@ -166,7 +166,7 @@ export default {
   flow_storage_none: 'battery',
   self_sufficiency: 'Own power today',
   self_consumption_text: '{value} of the production used at home',
-  // Household: meter readings, costs, worth knowing
+  // Household (meter readings, costs, worth knowing)
   household: 'Household',
   readings: 'Meter readings',
   costs: 'Costs',

@@ -165,7 +165,7 @@ export default {
   flow_storage_none: 'batterie',
   self_sufficiency: 'Électricité propre du jour',
   self_consumption_text: '{value} de la production utilisés sur place',
-  // Household: meter readings, costs, worth knowing
+  // Household (meter readings, costs, worth knowing)
   household: 'Foyer',
   readings: 'Relevés',
   costs: 'Coûts',

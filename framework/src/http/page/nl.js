@@ -165,7 +165,7 @@ export default {
   flow_storage_none: 'batterij',
   self_sufficiency: 'Eigen stroom vandaag',
   self_consumption_text: '{value} van de opwek zelf gebruikt',
-  // Household: meter readings, costs, worth knowing
+  // Household (meter readings, costs, worth knowing)
   household: 'Huishouden',
   readings: 'Meterstanden',
   costs: 'Kosten',
