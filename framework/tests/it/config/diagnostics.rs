@@ -54,7 +54,7 @@ plugin = "mqtt"
         "config.toml:8:7: expected a whole number, not the text `x`",
         "config.toml:5:10: missing key `port`",
         "config.toml:9:12: `interval` must be greater than 0",
-        "config.toml:11:10: unknown source plugin `fak`, expected one of `counting`, `fake`, `level`, `listener`, `load`, `registers`",
+        "config.toml:11:10: unknown source plugin `fak`, expected one of `counting`, `fake`, `keeper`, `level`, `listener`, `load`, `registers`",
         "hint: did you mean `fake`?",
         "config.toml:15:7: pin 99 does not exist",
         "hint: BCM pins are 0 to 27",
