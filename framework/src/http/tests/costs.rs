@@ -349,26 +349,3 @@ async fn a_forecast_repeats_the_newest_weeks_and_says_so() {
     );
     assert!(forecast["month"]["so_far"].as_f64().unwrap() <= expected, "{forecast}");
 }
-
-#[tokio::test]
-#[ignore = "takes a minute: prints the time of an answer over ten years"]
-async fn ten_years_of_months_with_windows_are_right() {
-    let text = "[[tariffs]]\nsource = \"grid\"\nfrom = \"2010-01-01\"\nwork_price = 0.25\n\
-                windows = [{ price = 0.32, hours = \"06:00-22:00\" }]\n";
-    let fill = |household: &mut Household| {
-        let start = at("2016-01-01T00:00:00Z") - SECOND;
-        for year in 0..10 {
-            let hours = (year * 8766..=(year + 1) * 8766).map(|hour| {
-                crate::journal::testing::sample(start + hour * 4 * QUARTER, 1_000_000 + hour * 1000)
-            });
-            household.store(&named("grid", "IMPORT", "kWh"), "1.8.0", &hours.collect::<Vec<_>>(), &[]);
-        }
-    };
-    let served = Served::start(fill, tariffs(text)).await;
-    let path = "/history/grid/IMPORT?from=2016-01-01&to=2025-12-31&per=month&cost=true";
-    let began = std::time::Instant::now();
-    let answer = served.program.get(path).await.json();
-    println!("{:?} for {} months", began.elapsed(), answer["cost"].as_array().map_or(0, Vec::len));
-    // 24 kWh a day: 16 · 0.32 + 8 · 0.25 = 7.12 €; January has 31 days.
-    assert!((answer["cost"][12].as_f64().unwrap() - 31.0 * 7.12).abs() < 1e-6, "{}", answer["cost"][12]);
-}
