@@ -88,7 +88,7 @@ fn results_have_every_digit_and_the_unit_of_the_configuration() {
             "config.toml:9:33: power (`kW`) and temperature (`°C`) cannot be subtracted",
         ),
         ("grid.E", "W", "config.toml:9:28: the result is energy (`kWh`), and `unit` is power (`W`)"),
-        ("grid.ct + grid.P", "", "`ct/kWh` and power (`kW`) cannot be added"),
+        ("grid.ct + grid.P", "", "energy price (`ct/kWh`) and power (`kW`) cannot be added"),
         (
             "grid.bare + grid.P",
             "W",
