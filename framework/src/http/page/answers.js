@@ -3,6 +3,7 @@
 import { house } from './live.js';
 import { isConsumer } from './model.js';
 import { answer, consumption, course, risen } from './query.js';
+import { has } from './tiles.js';
 
 /** @typedef {import('./choice.js').Choice} Choice */
 /** @typedef {import('./period.js').Period} Period */
@@ -98,7 +99,8 @@ export async function read(wish, subjects, signal, labelOf) {
   const terms = isShort ? (subject.power ?? (imports || !main ? null : [{ name: main.name, factor: 1 }])) : null;
   const own = async () => {
     const balance = await balanced(period);
-    if (balance) return { balance, consumers: consumersOf(balance, subjects, labelOf) };
+    // What cannot be balanced has no gaps of its consumers.
+    if (balance && has(balance.consumption)) return { balance, consumers: consumersOf(balance, subjects, labelOf) };
     const counted = wish.consumers.map(async (subject) => ({
       text: labelOf(subject),
       isPart: subject.role === 'submeter',
