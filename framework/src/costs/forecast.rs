@@ -74,7 +74,8 @@ pub(crate) fn forecast(
     let now = now.as_second() - now.as_second().rem_euclid(QUARTER_HOUR);
     let past = first.map_or(0, |first| (now - first) / DAY);
     let reference = match past {
-        0 => None,
+        // The first reading may lie after a clock that is not set yet.
+        ..=0 => None,
         1..7 => Some(Reference::Days(past)),
         _ if first.is_some_and(|first| first <= now - YEAR) => Some(Reference::LastYear),
         _ => Some(Reference::Days((past / 7 * 7).min(MAX_REPEATED))),

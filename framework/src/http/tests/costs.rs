@@ -349,3 +349,18 @@ async fn a_forecast_repeats_the_newest_weeks_and_says_so() {
     );
     assert!(forecast["month"]["so_far"].as_f64().unwrap() <= expected, "{forecast}");
 }
+
+#[tokio::test]
+async fn a_forecast_of_readings_that_lie_ahead_of_the_clock_ends_and_expects_nothing() {
+    let now = crate::Timestamp::now().as_second();
+    let start = (now - now.rem_euclid(86_400) + 3 * 86_400) * SECOND;
+    let fill = |household: &mut Household| {
+        let samples = counted(start, 1_000_000, std::iter::repeat_n(250, 96));
+        household.store(&named("grid", "IMPORT", "kWh"), "1.8.0", &samples, &[]);
+    };
+    let text = "[[tariffs]]\nsource = \"grid\"\nfrom = \"2020-01-01\"\nwork_price = 0.30\n";
+    let served = Served::start(fill, tariffs(text)).await;
+    let forecast = served.program.get("/forecast").await.json();
+    assert_eq!(forecast["month"]["expected"], serde_json::Value::Null, "{forecast}");
+    assert_eq!((&forecast["unsure"], &forecast["reason"]), (&true.into(), &"no_readings".into()));
+}
