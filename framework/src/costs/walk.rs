@@ -74,6 +74,7 @@ impl<'t> Walk<'_, '_, 't> {
     ) -> Result<(), ReadError> {
         let stretches = self.stretches(periods);
         let is_single = |stretch: &Stretch<'t>| stretch.has_one_price(self.counter.is_export);
+        let (first_read, last_read) = self.extent()?;
         for run in stretches.chunk_by(|a, b| a.to == b.from && is_single(a) == is_single(b)) {
             let Some(first) = run.first() else { continue };
             if is_single(first) {
@@ -82,20 +83,43 @@ impl<'t> Walk<'_, '_, 't> {
             }
             let mut part = Vec::new();
             for stretch in run {
-                let mut from = stretch.from;
-                while from < stretch.to {
-                    let to = (from + QUARTER_HOUR).min(stretch.to);
-                    part.push(Stretch { from, to, ..*stretch });
-                    from = to;
-                    if part.len() == AT_ONCE {
+                let start = first_read.clamp(stretch.from, stretch.to);
+                let end = last_read.clamp(start, stretch.to);
+                for (mut from, end) in [(stretch.from, start), (start, end), (end, stretch.to)] {
+                    // A range may end in thousands of years: what was not read is one piece.
+                    if end - from > QUARTER_HOUR && (from >= last_read || end <= first_read) {
                         self.read(&part, &mut visit)?;
                         part.clear();
+                        visit(self.unread(Stretch { from, to: end, ..*stretch }))?;
+                        continue;
+                    }
+                    while from < end {
+                        let to = (from + QUARTER_HOUR).min(end);
+                        part.push(Stretch { from, to, ..*stretch });
+                        from = to;
+                        if part.len() == AT_ONCE {
+                            self.read(&part, &mut visit)?;
+                            part.clear();
+                        }
                     }
                 }
             }
             self.read(&part, &mut visit)?;
         }
         Ok(())
+    }
+
+    /// Returns the start of the first quarter-hour with a reading and the end of the last, in seconds since 1970.
+    fn extent(&self) -> Result<(i64, i64), ReadError> {
+        let start = |time: i64| time.div_euclid(SECOND * QUARTER_HOUR) * QUARTER_HOUR + self.earlier;
+        let extent = self.counter.series.extent()?;
+        Ok(extent.map_or((i64::MAX, i64::MAX), |(first, last)| (start(first), start(last) + QUARTER_HOUR)))
+    }
+
+    /// Returns a stretch without readings as a piece.
+    fn unread(&self, Stretch { period, from, to, tariff }: Stretch<'t>) -> Piece<'t> {
+        let time = local(from, self.view.zone);
+        Piece { period, from, to, time, tariff, energy: None, amount: None, spot: None, gap: false }
     }
 
     /// Cuts periods where a tariff ends.
@@ -212,5 +236,45 @@ impl Spots {
         let length = spot.resolution.seconds();
         let prices = self.0.get(&(spot.source.clone(), spot.reading.clone(), length))?;
         prices.get(&(second - second.rem_euclid(length))).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Config,
+        costs::counters::billed,
+        journal::testing::{Household, at, named, sample},
+    };
+
+    #[test]
+    fn a_range_far_longer_than_the_journal_is_cut_where_it_was_read_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let mut household = Household::at(&path);
+        let start = at("2026-11-01T00:00:00Z");
+        let samples: Vec<_> = (0..8).map(|n| sample(start + n * 900 * SECOND, n * 250)).collect();
+        household.store(&named("grid", "IMPORT", "kWh"), "1.8.0", &samples, &[]);
+        let text = "[sources.grid]\nplugin = \"greedy\"\n[[tariffs]]\nsource = \"grid\"\nfrom = \"2020-01-01\"\n\
+                    work_price = 0.25\nwindows = [{ price = 0.32, hours = \"06:00-22:00\" }]\n";
+        let tariffs = Config::parse("config.toml", text, &[]).unwrap_or_else(|bad| panic!("{bad}")).tariffs;
+        let tariffs = tariffs.of("grid");
+        let (from, to) = (at("2021-01-01T00:00:00Z") / SECOND, at("2060-01-01T00:00:00Z") / SECOND);
+        let pieces = household.open(&path).read(|view| {
+            let counters = billed(view, "grid", &tariffs)?;
+            let walk = Walk { view, counter: &counters[0], tariffs: &tariffs, earlier: 0 };
+            let mut pieces = Vec::new();
+            walk.visit(&[(from, to)], |piece| {
+                pieces.push((piece.from, piece.to, piece.amount.is_some()));
+                Ok(())
+            })?;
+            Ok(pieces)
+        });
+        let pieces = pieces.unwrap();
+        assert_eq!(pieces.len(), 10, "eight quarter-hours, what is before, and what is after them");
+        assert_eq!((pieces[0].0, pieces[9].1), (from, to));
+        assert!(pieces.windows(2).all(|pair| pair[0].1 == pair[1].0), "without holes: {pieces:?}");
+        assert!(!pieces[0].2 && pieces[1..9].iter().all(|piece| piece.2) && !pieces[9].2, "{pieces:?}");
     }
 }

@@ -364,3 +364,24 @@ async fn a_forecast_of_readings_that_lie_ahead_of_the_clock_ends_and_expects_not
     assert_eq!(forecast["month"]["expected"], serde_json::Value::Null, "{forecast}");
     assert_eq!((&forecast["unsure"], &forecast["reason"]), (&true.into(), &"no_readings".into()));
 }
+
+#[tokio::test]
+async fn a_range_far_longer_than_the_journal_is_paid_as_what_was_read() {
+    let served = Served::start(steady, tariffs(TWO)).await;
+    let path = "/history/grid/IMPORT?from=2024-01-01&to=2060-01-01&per=year&cost=true";
+    let years = |in_2026: &str, other: &str| {
+        let year = |year| if year == 2026 { in_2026 } else { other };
+        format!("[{}]", (2024..2060).map(year).collect::<Vec<_>>().join(","))
+    };
+    assert_eq!(served.column(path, "cost").await, years("28.64", "null"));
+    assert_eq!(served.column(path, "cost_gap").await, years("false", "false"));
+    let bill = served.program.get("/bill?from=2026-11-01&to=2059-12-31").await.json();
+    let energies = bill["energy"].as_array().unwrap().iter();
+    assert_eq!(energies.map(|row| row["amount"].as_f64().unwrap()).sum::<f64>(), 96.0, "{bill}");
+    let ms = |text: &str| at(text) / 1000;
+    let unread = serde_json::json!([{
+        "register": "IMPORT", "from": ms("2026-11-05T00:00:00Z"), "to": ms("2060-01-01T00:00:00Z"),
+        "reason": "no_reading"
+    }]);
+    assert_eq!(bill["gaps"], unread);
+}
