@@ -112,6 +112,7 @@ pub(super) fn tariffs_of<'t>(
 #[derive(Debug, Default, Clone, Copy)]
 struct Seen {
     gap: bool,
+    energy: Number,
 }
 
 /// Accounts of all tariffs of a source, and what was noticed.
@@ -172,7 +173,9 @@ impl<'t> Accounts<'t> {
             }
             return;
         };
-        self.seen.entry((at, n)).or_default().gap |= piece.gap && !is_nothing;
+        let seen = self.seen.entry((at, n)).or_default();
+        seen.gap |= piece.gap && !is_nothing;
+        seen.energy = seen.energy.saturating_add(energy);
         let account = &mut self.accounts[at];
         let has_price = if counter.is_export {
             // Energy that nobody pays for is no gap of the bill.
@@ -280,7 +283,7 @@ fn energies(
                 })
             };
             if counter.is_export {
-                let (fed_in, price) = (account.fed_in(), account.tariff().feed_in);
+                let (fed_in, price) = (seen.energy, account.tariff().feed_in);
                 energies.push(row(fed_in, price, -fed_in.saturating_mul(price.unwrap_or_default()))?);
                 continue;
             }

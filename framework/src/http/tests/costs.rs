@@ -385,3 +385,24 @@ async fn a_range_far_longer_than_the_journal_is_paid_as_what_was_read() {
     }]);
     assert_eq!(bill["gaps"], unread);
 }
+
+#[tokio::test]
+async fn a_bill_has_the_energy_of_each_export_register_once() {
+    let text =
+        "[[tariffs]]\nsource = \"grid\"\nfrom = \"2026-01-01\"\nwork_price = 0.30\nfeed_in_price = 0.08\n";
+    let fill = |household: &mut Household| {
+        let day = |amount| counted(at("2026-11-01T00:00:00Z"), 5_000_000, std::iter::repeat_n(amount, 96));
+        for (name, code, amount) in [("SUM", "1.8.0", 300), ("FED1", "2.8.1", 200), ("FED2", "2.8.2", 50)] {
+            household.store(&named("grid", name, "kWh"), code, &day(amount), &[]);
+        }
+    };
+    let served = Served::start(fill, tariffs(text)).await;
+    let bill = served.program.get("/bill?from=2026-11-01&to=2026-11-01").await.json();
+    let row = |register: &str| {
+        let rows = bill["energy"].as_array().unwrap().iter();
+        let rows: Vec<_> = rows.filter(|row| row["register"] == register).collect();
+        assert_eq!(rows.len(), 1, "{bill}");
+        (rows[0]["amount"].as_f64().unwrap(), rows[0]["net"].as_f64().unwrap())
+    };
+    assert_eq!((row("FED1"), row("FED2")), ((19.2, -1.536), (4.8, -0.384)), "{bill}");
+}
