@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::Serialize;
 use tariff::{
-    Account, ChargeKind, Number, Per, PriceBasis, Standing, Tariff, TimedPrice, WorkPrice, decimal, local,
-    settle,
+    Account, ChargeKind, Number, Per, PriceBasis, QUARTER_HOUR, Standing, Tariff, TimedPrice, WorkPrice,
+    decimal, local, settle,
 };
 
 use super::{
@@ -27,7 +27,7 @@ const MAX_GAPS: usize = 100;
 pub(crate) struct Question {
     /// Source; that of the first tariff without one.
     pub(crate) source: Option<String>,
-    /// Start and end in seconds since 1970.
+    /// Start and end in seconds since 1970. The quarter-hours in which they lie belong to it.
     pub(crate) from: i64,
     pub(crate) to: i64,
     /// Gross price per kWh and per month, in place of the tariffs.
@@ -209,7 +209,7 @@ impl<'t> Accounts<'t> {
 /// # Errors
 /// Returns an error if nothing says what to pay for, or the journal cannot be read.
 pub(crate) fn bill(view: &View<'_>, tariffs: &Tariffs, question: &Question) -> Result<Bill, ReadError> {
-    let Question { from, to, price, base, .. } = *question;
+    let Question { price, base, .. } = *question;
     let (source, configured) = tariffs_of(tariffs, question.source.as_deref())?;
     let own = made_up(&source, tariffs, &configured, price, base);
     let of_source = own.as_ref().map_or(configured, |own| vec![own]);
@@ -220,6 +220,8 @@ pub(crate) fn bill(view: &View<'_>, tariffs: &Tariffs, question: &Question) -> R
         return Err(ReadError::BadRequest(message));
     }
     let counters = billed(view, &source, &of_source)?;
+    let from = question.from - question.from.rem_euclid(QUARTER_HOUR);
+    let to = end(&counters, from, question.to)?;
     let mut accounts = Accounts::new(view, &source, &of_source, from, to);
     accounts.add(view, &of_source, &counters, (from, to), 0)?;
     let settled = settle(&accounts.accounts);
@@ -245,6 +247,20 @@ pub(crate) fn bill(view: &View<'_>, tariffs: &Tariffs, question: &Question) -> R
         gaps: accounts.gaps,
         source,
     })
+}
+
+/// Returns the end of the quarter-hour in which a moment lies, or its start if nothing was read in it yet.
+fn end(counters: &[Billed<'_>], from: i64, to: i64) -> Result<i64, ReadError> {
+    let begun = to - to.rem_euclid(QUARTER_HOUR);
+    if begun == to {
+        return Ok(to);
+    }
+    for counter in counters {
+        if counter.series.extent()?.is_some_and(|(_, last)| last > begun.saturating_mul(SECOND)) {
+            return Ok(begun + QUARTER_HOUR);
+        }
+    }
+    Ok(if begun > from { begun } else { begun + QUARTER_HOUR })
 }
 
 /// Returns the energy of each register and price.

@@ -20,8 +20,6 @@ use crate::{
     journal::{ReadError, SECOND, View},
 };
 
-/// Length of the step in which prices change, in seconds.
-const STEP: i64 = tariff::QUARTER_HOUR;
 /// Digits after the point of a price.
 const DECIMALS: u32 = 9;
 
@@ -71,16 +69,14 @@ async fn bill(history: Arc<History>, peer: Option<Peer>, query: Vec<(String, Str
     let [source, from, to] = ["source", "from", "to"].map(|key| given.take(key));
     let tariffs = history.costs().tariffs();
     let answer = move |view: &View<'_>, out: &mut Chunks| {
-        let read = |key: &str, text: &str, day| {
-            let second = moment(view, key, text, day)?.div_euclid(SECOND);
-            Ok::<_, ReadError>(second - second.rem_euclid(STEP))
-        };
+        let read = |key: &str, text: &str, day| moment(view, key, text, day);
         let year = Timestamp::now().to_zoned(view.zone.clone()).date().first_of_year().to_string();
         let from = read("from", from.as_deref().unwrap_or(&year), Day::Begin)?;
         let to = read("to", to.as_deref().unwrap_or("now"), Day::End)?;
         if from >= to {
             return Err(ReadError::BadRequest("`from` must be before `to`".to_owned()));
         }
+        let (from, to) = (from.div_euclid(SECOND), to.saturating_add(SECOND - 1).div_euclid(SECOND));
         let bill = costs::bill(view, &tariffs, &Question { source, from, to, price, base })?;
         // It fails only where the client has gone.
         let _ = serde_json::to_writer(out, &bill);

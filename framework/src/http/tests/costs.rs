@@ -366,6 +366,27 @@ async fn a_forecast_of_readings_that_lie_ahead_of_the_clock_ends_and_expects_not
 }
 
 #[tokio::test]
+async fn a_bill_has_the_energy_of_each_export_register_once() {
+    let text =
+        "[[tariffs]]\nsource = \"grid\"\nfrom = \"2026-01-01\"\nwork_price = 0.30\nfeed_in_price = 0.08\n";
+    let fill = |household: &mut Household| {
+        let day = |amount| counted(at("2026-11-01T00:00:00Z"), 5_000_000, std::iter::repeat_n(amount, 96));
+        for (name, code, amount) in [("SUM", "1.8.0", 300), ("FED1", "2.8.1", 200), ("FED2", "2.8.2", 50)] {
+            household.store(&named("grid", name, "kWh"), code, &day(amount), &[]);
+        }
+    };
+    let served = Served::start(fill, tariffs(text)).await;
+    let bill = served.program.get("/bill?from=2026-11-01&to=2026-11-01").await.json();
+    let row = |register: &str| {
+        let rows = bill["energy"].as_array().unwrap().iter();
+        let rows: Vec<_> = rows.filter(|row| row["register"] == register).collect();
+        assert_eq!(rows.len(), 1, "{bill}");
+        (rows[0]["amount"].as_f64().unwrap(), rows[0]["net"].as_f64().unwrap())
+    };
+    assert_eq!((row("FED1"), row("FED2")), ((19.2, -1.536), (4.8, -0.384)), "{bill}");
+}
+
+#[tokio::test]
 async fn a_range_far_longer_than_the_journal_is_paid_as_what_was_read() {
     let served = Served::start(steady, tariffs(TWO)).await;
     let path = "/history/grid/IMPORT?from=2024-01-01&to=2060-01-01&per=year&cost=true";
@@ -387,22 +408,13 @@ async fn a_range_far_longer_than_the_journal_is_paid_as_what_was_read() {
 }
 
 #[tokio::test]
-async fn a_bill_has_the_energy_of_each_export_register_once() {
-    let text =
-        "[[tariffs]]\nsource = \"grid\"\nfrom = \"2026-01-01\"\nwork_price = 0.30\nfeed_in_price = 0.08\n";
-    let fill = |household: &mut Household| {
-        let day = |amount| counted(at("2026-11-01T00:00:00Z"), 5_000_000, std::iter::repeat_n(amount, 96));
-        for (name, code, amount) in [("SUM", "1.8.0", 300), ("FED1", "2.8.1", 200), ("FED2", "2.8.2", 50)] {
-            household.store(&named("grid", name, "kWh"), code, &day(amount), &[]);
-        }
-    };
-    let served = Served::start(fill, tariffs(text)).await;
-    let bill = served.program.get("/bill?from=2026-11-01&to=2026-11-01").await.json();
-    let row = |register: &str| {
-        let rows = bill["energy"].as_array().unwrap().iter();
-        let rows: Vec<_> = rows.filter(|row| row["register"] == register).collect();
-        assert_eq!(rows.len(), 1, "{bill}");
-        (rows[0]["amount"].as_f64().unwrap(), rows[0]["net"].as_f64().unwrap())
-    };
-    assert_eq!((row("FED1"), row("FED2")), ((19.2, -1.536), (4.8, -0.384)), "{bill}");
+async fn a_bill_has_the_quarter_hour_that_has_begun() {
+    let served = Served::start(steady, tariffs(TWO)).await;
+    let bill = served.program.get("/bill?from=2026-11-02T00:00&to=2026-11-02T00:05").await.json();
+    assert_eq!((&bill["energy"][0]["amount"], &bill["to"]), (&0.25.into(), &"2026-11-02T00:15:00Z".into()));
+    // Nothing was read in the one after the last reading: it is no gap.
+    let bill = served.program.get("/bill?from=2026-11-04&to=2026-11-05T00:05").await.json();
+    assert_eq!((&bill["gaps"], &bill["to"]), (&serde_json::json!([]), &"2026-11-05T00:00:00Z".into()));
+    let empty = served.program.get("/bill?from=2026-11-02T00:05&to=2026-11-02T00:05").await;
+    assert_eq!(empty.status, 400);
 }
