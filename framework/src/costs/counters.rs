@@ -155,14 +155,7 @@ pub(super) fn billed<'v>(
         if totals.is_empty() && registers.is_empty() {
             continue;
         }
-        if totals.len() > 1 {
-            let names =
-                totals.iter().map(|listed| format!("`{}`", listed.name.name)).collect::<Vec<_>>().join(", ");
-            let message = format!(
-                "`{source}` has several counters, and none says that it is the one to pay for: {names}"
-            );
-            return Err(ReadError::BadRequest(message));
-        }
+        at_most_one(source, &totals, "to pay for")?;
         if wants_registers || totals.is_empty() {
             chosen.extend(registers);
         }
@@ -175,4 +168,17 @@ pub(super) fn billed<'v>(
     chosen.extend(if exported.is_empty() { of(Some(Direction::Export), true) } else { exported });
     let counters = chosen.into_iter().map(|listed| found(view, listed));
     Ok(counters.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+    at_most_one(source, &exported, "that is paid for")?;
+
+/// Refuses several totals: which one is on the bill?
+fn at_most_one(source: &str, totals: &[&Listed], which: &str) -> Result<(), ReadError> {
+    if totals.len() <= 1 {
+        return Ok(());
+    }
+    let names: Vec<_> = totals.iter().map(|listed| format!("`{}`", listed.name.name)).collect();
+    let names = names.join(", ");
+    let message =
+        format!("`{source}` has several counters, and none says that it is the one {which}: {names}");
+    Err(ReadError::BadRequest(message))
 }

@@ -418,3 +418,18 @@ async fn a_bill_has_the_quarter_hour_that_has_begun() {
     let empty = served.program.get("/bill?from=2026-11-02T00:05&to=2026-11-02T00:05").await;
     assert_eq!(empty.status, 400);
 }
+
+#[tokio::test]
+async fn several_totals_of_what_was_fed_in_are_refused_as_those_of_what_was_drawn() {
+    let fill = |household: &mut Household| {
+        steady(household);
+        for name in ["FED", "FED_TOO"] {
+            let day = counted(at("2026-11-01T00:00:00Z"), 5_000_000, std::iter::repeat_n(100, 96));
+            household.store(&named("grid", name, "kWh"), "2.8.0", &day, &[]);
+        }
+    };
+    let served = Served::start(fill, tariffs(TWO)).await;
+    let answer = served.program.get("/bill?from=2026-11-01&to=2026-11-02").await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(answer.message().ends_with("paid for: `FED`, `FED_TOO`"), "{}", answer.message());
+}
