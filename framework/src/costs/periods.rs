@@ -45,7 +45,7 @@ impl Sum {
 }
 
 /// Returns what is paid for one more kWh in a piece, or what the household is paid.
-fn price(piece: &Piece<'_>, counter: &Billed<'_>) -> Option<Number> {
+pub(super) fn price(piece: &Piece<'_>, counter: &Billed<'_>) -> Option<Number> {
     let tariff = piece.tariff?;
     match counter.is_export {
         true => tariff.feed_in,

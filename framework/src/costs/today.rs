@@ -7,6 +7,7 @@ use super::{
     Costs, MONEY_DECIMALS,
     bill::tariffs_of,
     counters::{billed, counts},
+    periods::price as price_of,
     walk::Walk,
 };
 use crate::{Decimal, journal::ReadError};
@@ -24,13 +25,33 @@ pub struct CostsToday {
     pub income_today: Option<Decimal>,
     /// What one more kWh costs now.
     pub price: Option<Decimal>,
+    /// Names of the sums that are not known, as a part of their energy has no price.
+    pub unpriced: Vec<&'static str>,
+}
+
+/// Sum of money.
+#[derive(Default, Clone, Copy)]
+struct Sum {
+    money: Option<Number>,
+    /// A part of the energy has no price.
+    is_partial: bool,
+}
+
+impl Sum {
+    fn add(&mut self, other: Self) {
+        self.money = match (self.money, other.money) {
+            (Some(sum), Some(more)) => Some(sum.saturating_add(more)),
+            (sum, more) => sum.or(more),
+        };
+        self.is_partial |= other.is_partial;
+    }
 }
 
 /// Sums of a stretch of time.
 #[derive(Default)]
 struct Sums {
-    drawn: Option<Number>,
-    fed_in: Option<Number>,
+    drawn: Sum,
+    fed_in: Sum,
 }
 
 impl Costs {
@@ -49,48 +70,53 @@ impl Costs {
             };
             let (month, today) = (start(day.first_of_month()), start(day));
             // The whole quarter-hour that has begun: its amount is that until now.
-            let end = second - second.rem_euclid(QUARTER_HOUR) + QUARTER_HOUR;
+            let begun = second - second.rem_euclid(QUARTER_HOUR);
+            let end = begun + QUARTER_HOUR;
             let mut sums = [Sums::default(), Sums::default()];
             let mut price = None;
             for counter in &counters {
                 let walk = Walk { view, counter, tariffs: &of_source, earlier: 0 };
-                walk.visit(&[(month, today), (today, end)], |piece| {
-                    let Some(tariff) = piece.tariff.filter(|_| counts(&counters, counter, piece.tariff))
-                    else {
+                walk.visit(&[(month, today), (today, begun), (begun, end)], |piece| {
+                    let is_unpaid =
+                        counter.is_export && piece.tariff.is_some_and(|tariff| tariff.feed_in.is_none());
+                    if is_unpaid || !counts(&counters, counter, piece.tariff) {
                         return Ok(());
-                    };
-                    let sums = &mut sums[piece.period];
-                    let (sum, per_kwh) = match counter.is_export {
-                        true => (&mut sums.fed_in, tariff.feed_in),
-                        false => {
-                            let per_kwh = tariff.price_per_kwh(piece.time, counter.register, piece.spot);
-                            // Nobody says which register counts now.
-                            if piece.to >= end && counter.register.is_none() {
-                                price = per_kwh;
-                            }
-                            (&mut sums.drawn, per_kwh)
-                        }
-                    };
-                    if let Some(cost) =
-                        per_kwh.zip(piece.energy).and_then(|(price, energy)| energy.checked_mul(price))
-                    {
-                        *sum = Some(sum.unwrap_or_default().saturating_add(cost));
                     }
+                    let per_kwh = price_of(&piece, counter);
+                    let sums = &mut sums[usize::from(piece.from >= today)];
+                    // Nobody says which register counts now.
+                    if piece.from >= begun && !counter.is_export && counter.register.is_none() {
+                        price = per_kwh;
+                    }
+                    let money =
+                        per_kwh.zip(piece.energy).and_then(|(price, energy)| energy.checked_mul(price));
+                    let is_something = piece.amount.is_some_and(|amount| amount.mantissa() != 0);
+                    let sum = if counter.is_export { &mut sums.fed_in } else { &mut sums.drawn };
+                    sum.add(Sum { money, is_partial: money.is_none() && is_something });
                     Ok(())
                 })?;
             }
             let [before, today] = sums;
             let shown = |number: Number| decimal(number, MONEY_DECIMALS);
-            let month = match (before.drawn, today.drawn) {
-                (Some(before), Some(today)) => Some(before.saturating_add(today)),
-                (before, today) => before.or(today),
+            let mut month = before.drawn;
+            month.add(today.drawn);
+            let mut unpriced = Vec::new();
+            let mut known = |name: &'static str, sum: Sum| {
+                if sum.is_partial {
+                    unpriced.push(name);
+                    return None;
+                }
+                sum.money.and_then(shown)
             };
+            let (cost_today, cost_month) = (known("cost_today", today.drawn), known("cost_month", month));
+            let income_today = known("income_today", today.fed_in);
             Ok(CostsToday {
                 currency: tariffs.currency().to_owned(),
-                cost_today: today.drawn.and_then(shown),
-                cost_month: month.and_then(shown),
-                income_today: today.fed_in.and_then(shown),
+                cost_today,
+                cost_month,
+                income_today,
                 price: price.and_then(shown),
+                unpriced,
             })
         })
     }

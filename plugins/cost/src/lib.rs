@@ -37,10 +37,17 @@ impl SourcePlugin for Cost {
             return Err(ConfigError::unknown("source", "source", source, names.iter().map(Text::as_str)));
         }
         let cx = cx.clone();
+        let (unpriced, mut is_said) = (cx.fact("unpriced"), false);
         Ok(Source::blocking(move || {
             let Some(costs) = cx.costs() else { return Ok(None) };
             match costs.today(source.as_deref(), Timestamp::now()) {
-                Ok(today) => Ok(Some(Batch::now(readings(today)))),
+                Ok(today) => {
+                    if is_said || !today.unpriced.is_empty() {
+                        unpriced.set(today.unpriced.join(", "));
+                        is_said = true;
+                    }
+                    Ok(Some(Batch::now(readings(today))))
+                }
                 Err(ReadError::BadRequest(reason) | ReadError::NotFound(reason)) => {
                     Err(AcquireError::misconfigured(reason))
                 }
@@ -54,7 +61,7 @@ framework::register_source!(Cost);
 
 /// Returns the readings of what is known.
 fn readings(today: CostsToday) -> Vec<Reading> {
-    let CostsToday { currency, cost_today, cost_month, income_today, price } = today;
+    let CostsToday { currency, cost_today, cost_month, income_today, price, unpriced: _ } = today;
     let reading = |name: &str, number: Option<Decimal>, kind, unit: &str| {
         let number = number?;
         // Only the last sum counts: each begins anew, and may fall where prices are negative.

@@ -433,3 +433,31 @@ async fn several_totals_of_what_was_fed_in_are_refused_as_those_of_what_was_draw
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert!(answer.message().ends_with("paid for: `FED`, `FED_TOO`"), "{}", answer.message());
 }
+
+#[tokio::test]
+async fn a_sum_of_which_a_part_has_no_price_is_left_out_and_said() {
+    let text = "[[tariffs]]\nsource = \"grid\"\nfrom = \"2026-01-01\"\n\
+                spot = { source = \"market\", reading = \"price\" }\n";
+    let fill = |household: &mut Household| {
+        steady(household);
+        // The price of the first quarter-hour of the month was not read.
+        let start = at("2026-11-01T00:00:00Z");
+        let prices: Vec<_> = (1..2 * 96)
+            .map(|quarter| crate::journal::testing::sample(start + quarter * QUARTER + 5 * SECOND, 200_000))
+            .collect();
+        household.store(&named("market", "price", "EUR/MWh"), "", &prices, &[]);
+    };
+    let served = Served::start(fill, tariffs(text)).await;
+    let today = |moment: &str| {
+        let now = jiff::Timestamp::from_microsecond(at(moment)).unwrap();
+        served.costs.today(None, now).unwrap()
+    };
+    let partial = today("2026-11-02T11:59:00Z");
+    assert_eq!(partial.cost_today.map(|cost| cost.to_string()).as_deref(), Some("2.4"));
+    assert_eq!(partial.cost_month, None, "a part of it has no price");
+    assert_eq!(partial.unpriced, ["cost_month"]);
+    served.costs.replace(tariffs(TWO));
+    let whole = today("2026-11-02T11:59:00Z");
+    assert_eq!(whole.cost_month.map(|cost| cost.to_string()).as_deref(), Some("10.8"));
+    assert!(whole.unpriced.is_empty());
+}
