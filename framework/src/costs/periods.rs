@@ -27,12 +27,18 @@ pub(crate) struct Cost {
 struct Sum {
     cost: Option<Number>,
     gap: bool,
+    /// Nobody pays for what was fed into the grid.
+    is_unpaid: bool,
 }
 
 impl Sum {
     fn add(&mut self, piece: &Piece<'_>, counter: &Billed<'_>) {
         let Some(amount) = piece.amount else { return };
         let is_nothing = amount.mantissa() == 0;
+        if counter.is_export && piece.tariff.is_some_and(|tariff| tariff.feed_in.is_none()) {
+            self.is_unpaid = true;
+            return;
+        }
         let price = price(piece, counter);
         let cost = price.zip(piece.energy).and_then(|(price, energy)| energy.checked_mul(price));
         match cost {
@@ -93,7 +99,7 @@ pub(crate) fn costs(
     let cost = |(sum, amount): (&Sum, &Amount)| Cost {
         cost: sum.cost.and_then(|cost| decimal(cost, MONEY_DECIMALS)),
         gap: amount.exact.is_some_and(|amount| amount.mantissa() != 0)
-            && (sum.gap || sum.cost.is_none() || amount.gap),
+            && (sum.gap || (sum.cost.is_none() && !sum.is_unpaid) || (amount.gap && sum.cost.is_some())),
     };
     Ok(sums.iter().zip(amounts).map(cost).collect())
 }

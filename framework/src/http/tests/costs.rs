@@ -461,3 +461,18 @@ async fn a_sum_of_which_a_part_has_no_price_is_left_out_and_said() {
     assert_eq!(whole.cost_month.map(|cost| cost.to_string()).as_deref(), Some("10.8"));
     assert!(whole.unpriced.is_empty());
 }
+
+#[tokio::test]
+async fn energy_that_nobody_pays_for_is_no_gap_of_its_cost() {
+    let fill = |household: &mut Household| {
+        let day = counted(at("2026-11-01T00:00:00Z"), 5_000_000, std::iter::repeat_n(100, 96));
+        household.store(&named("grid", "FED", "kWh"), "2.8.0", &day, &[]);
+    };
+    let without = TWO.replace("feed_in_price = 0.0803", "");
+    let served = Served::start(fill, tariffs(&without)).await;
+    let path = "/history/grid/FED?from=2026-11-01&to=2026-11-02&per=day&cost=true";
+    assert_eq!(served.column(path, "cost").await, "[null]");
+    assert_eq!(served.column(path, "cost_gap").await, "[false]");
+    served.costs.replace(Arc::default());
+    assert_eq!(served.column(path, "cost_gap").await, "[true]", "no tariff is a gap");
+}
