@@ -3,7 +3,7 @@
 use tariff::{Number, Tariff, WorkPrice, number};
 
 use crate::{
-    Decimal, Direction, Kind, Meaning, Quantity, Unit,
+    Decimal, Direction, Kind, Meaning, Medium, Quantity, Unit,
     journal::{Listed, ReadError, Series, View},
 };
 
@@ -49,7 +49,12 @@ impl<'v> Billed<'v> {
             _ => return None,
         };
         let is_export = meaning.direction == Some(Direction::Export);
-        (meaning.kind == Kind::Counter).then_some(Self { series, register: meaning.tariff, is_export, unit })
+        (meaning.kind == Kind::Counter && is_of_tariffs(meaning)).then_some(Self {
+            series,
+            register: meaning.tariff,
+            is_export,
+            unit,
+        })
     }
 
     /// Returns an amount of the counter in kWh; `None` where a tariff has no factor for it.
@@ -87,6 +92,13 @@ pub(super) fn is_by_register(tariff: &Tariff) -> bool {
     matches!(tariff.work, WorkPrice::Registers(_))
 }
 
+/// Returns whether a counter counts what tariffs are for: electricity as energy, gas as volume. Heat has kWh, too, and
+/// water m³.
+fn is_of_tariffs(meaning: &Meaning) -> bool {
+    let medium = if meaning.quantity == Quantity::Volume { Medium::Gas } else { Medium::Electricity };
+    meaning.medium.is_none_or(|of| of == medium)
+}
+
 /// Returns whether a series counts what a household pays or is paid for.
 fn is_billed(listed: &Listed, source: &str, quantity: Quantity) -> bool {
     let Meaning { kind, phase, live, .. } = listed.meaning;
@@ -95,6 +107,7 @@ fn is_billed(listed: &Listed, source: &str, quantity: Quantity) -> bool {
         && kind == Kind::Counter
         && phase.is_none()
         && live
+        && is_of_tariffs(&listed.meaning)
 }
 
 /// Returns a listed series as a counter.
@@ -165,11 +178,11 @@ pub(super) fn billed<'v>(
         break;
     }
     let exported = of(Some(Direction::Export), false);
+    at_most_one(source, &exported, "that is paid for")?;
     chosen.extend(if exported.is_empty() { of(Some(Direction::Export), true) } else { exported });
     let counters = chosen.into_iter().map(|listed| found(view, listed));
     Ok(counters.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
-    at_most_one(source, &exported, "that is paid for")?;
 
 /// Refuses several totals: which one is on the bill?
 fn at_most_one(source: &str, totals: &[&Listed], which: &str) -> Result<(), ReadError> {

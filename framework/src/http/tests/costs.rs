@@ -476,3 +476,21 @@ async fn energy_that_nobody_pays_for_is_no_gap_of_its_cost() {
     served.costs.replace(Arc::default());
     assert_eq!(served.column(path, "cost_gap").await, "[true]", "no tariff is a gap");
 }
+
+#[tokio::test]
+async fn heat_in_kwh_is_not_billed_as_electricity() {
+    let text = "[[tariffs]]\nsource = \"heat_pump\"\nfrom = \"2026-01-01\"\nwork_price = 0.30\n\
+                [[tariffs]]\nsource = \"grid\"\nfrom = \"2026-01-01\"\nwork_price = 0.30\n";
+    let fill = |household: &mut Household| {
+        let day = |amount| counted(at("2026-11-01T00:00:00Z"), 5_000_000, std::iter::repeat_n(amount, 96));
+        household.store(&named("heat_pump", "ENERGY", "kWh"), "", &day(100), &[]);
+        household.store(&named("heat_pump", "HEAT", "kWh"), "6-0:1.0.0", &day(400), &[]);
+        household.store(&named("grid", "HEAT", "kWh"), "6-0:1.0.0", &day(400), &[]);
+    };
+    let served = Served::start(fill, tariffs(text)).await;
+    let bill = served.program.get("/bill?source=heat_pump&from=2026-11-01&to=2026-11-01").await;
+    assert_eq!(bill.json()["total"], 2.88, "{}", bill.body);
+    assert_eq!(served.program.get("/bill?source=grid&from=2026-11-01&to=2026-11-01").await.status, 404);
+    let path = "/history/grid/HEAT?from=2026-11-01&to=2026-11-02&per=day&cost=true";
+    assert_eq!(served.column(path, "cost").await, "[null]");
+}
