@@ -334,7 +334,11 @@ fn every_consumer_sees_the_same_in_every_spelling_and_kind() {
             // What is known of the source stands beside the meaning there.
             let mut alone = meaning.clone();
             for member in ["source_role", "role_guessed"] {
-                assert_eq!(alone.as_object_mut().unwrap().remove(member), series.get(member).cloned(), "{what}");
+                assert_eq!(
+                    alone.as_object_mut().unwrap().remove(member),
+                    series.get(member).cloned(),
+                    "{what}"
+                );
             }
             assert_eq!(series["meaning"], alone, "/series: {what}");
             assert_eq!(series["counter"], counts, "/series: {what}");
