@@ -38,13 +38,8 @@ impl Counted {
     pub(crate) fn of(meanings: impl IntoIterator<Item = Meaning>) -> Self {
         let (mut import, mut export, mut undirected) = (false, false, 0);
         for meaning in meanings {
-            let is_counted = meaning.live
-                && meaning.quantity == Quantity::Energy
-                && meaning.kind == Kind::Counter
-                && meaning.phase.is_none()
-                && matches!(meaning.medium, None | Some(Medium::Electricity));
             match meaning.direction {
-                _ if !is_counted => {}
+                _ if !is_counted(&meaning) => {}
                 Some(Direction::Import) => import = true,
                 Some(Direction::Export) => export = true,
                 None | Some(Direction::Absolute) => undirected += 1,
@@ -60,6 +55,15 @@ impl Counted {
             (false, false, _) => Self::Nothing,
         }
     }
+}
+
+/// Returns whether a number counts the electrical energy of all phases.
+pub(crate) fn is_counted(meaning: &Meaning) -> bool {
+    meaning.live
+        && meaning.quantity == Quantity::Energy
+        && meaning.kind == Kind::Counter
+        && meaning.phase.is_none()
+        && matches!(meaning.medium, None | Some(Medium::Electricity))
 }
 
 /// Returns the role of each source, by what a person has said about it and what it counts; `None` where it is not known.

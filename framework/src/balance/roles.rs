@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    Direction, Kind, KnownRole, Medium, Quantity, SourceRole, Text, Unit,
+    Direction, KnownRole, SourceRole, Text, Unit,
     journal::{Listed, Micros, SECOND, SeriesName},
-    roles::{Counted, roles},
+    roles::{Counted, is_counted, roles},
     store::Section,
 };
 
@@ -105,7 +105,7 @@ impl Counters {
     fn of(section: &Section, listed: &[Listed]) -> Self {
         let of_source = || listed.iter().filter(|of| of.name.section == section.name);
         let newest = of_source().map(|of| of.to).max().unwrap_or(Micros::MIN);
-        let all: Vec<_> = of_source().filter(|of| is_energy(of)).collect();
+        let all: Vec<_> = of_source().filter(|of| is_counted(&of.meaning)).collect();
         let directed = |directions: &[Option<Direction>]| {
             let of_direction = all.iter().filter(|of| directions.contains(&of.meaning.direction));
             let (totals, tariffs): (Vec<_>, Vec<_>) =
@@ -142,15 +142,6 @@ impl Counters {
 /// Returns whether the counter of a battery that states no direction counts what it delivers: only its name tells.
 fn is_discharge(name: &str) -> bool {
     name.to_ascii_lowercase().contains("discharg")
-}
-
-fn is_energy(of: &Listed) -> bool {
-    let meaning = &of.meaning;
-    meaning.quantity == Quantity::Energy
-        && meaning.kind == Kind::Counter
-        && meaning.live
-        && meaning.phase.is_none()
-        && matches!(meaning.medium, None | Some(Medium::Electricity))
 }
 
 /// Joins the series of one name.
