@@ -186,7 +186,7 @@ pub(crate) fn energies(
     Ok(cells.into_iter().map(|cell| cell.kwh.filter(|_| !cell.gap && !cell.is_absent)).collect())
 }
 
-/// Most numbers of one answer: rows by sources.
+/// Most numbers of one answer: rows by columns.
 const MOST: usize = 200_000;
 
 /// Returns the balance of each period between two adjoining edges, which are whole quarter-hours in seconds since 1970.
@@ -194,9 +194,9 @@ const MOST: usize = 200_000;
 /// # Errors
 /// Returns the error of the journal.
 pub(crate) fn balance(view: &View<'_>, parts: &[Part], edges: &[i64]) -> Result<Balance, ReadError> {
-    if edges.len().saturating_mul(parts.len() + 8) > MOST {
-        let message =
-            "the range has too many periods for so many sources: ask for a longer `per`, or a shorter range";
+    // Other parts are added up, one after the other.
+    if edges.len().saturating_mul(consumers(parts).count() + 8) > MOST {
+        let message = "the range has too many periods for so many consumers: ask for a longer `per`, or a shorter range";
         return Err(ReadError::BadRequest(message.to_owned()));
     }
     let counted = Counted::of(parts);

@@ -253,3 +253,13 @@ fn voltage_is_judged_by_means_over_ten_minutes() {
     let mean = (0..minutes).map(volts).sum::<i64>() as f64 / minutes as f64 / 1000.0;
     assert!((phase["mean"].as_f64().unwrap() - mean).abs() < 0.001);
 }
+
+#[test]
+fn figures_are_made_of_as_many_sources_as_there_are() {
+    let mut kept = two_months();
+    let alone = kept.insights("2026-05", "2026-06-10T00:00:00Z");
+    kept.sections.extend(
+        (0..100).map(|n| section(&format!("roof{n}"), &format!("Dach {n}"), Some(SourceRole::Production))),
+    );
+    assert_eq!(kept.insights("2026-05", "2026-06-10T00:00:00Z"), alone);
+}
