@@ -1,12 +1,14 @@
 //! Money of a balance: what the grid's energy cost and brought, and what the energy of one's own saved.
 
-use tariff::{Number, decimal, number};
+use std::ops::Range;
 
-use super::{Part, Register, Row, balance};
+use tariff::{Number, QUARTER_HOUR, decimal, number};
+
+use super::{Part, Register, Row, balance, quarter};
 use crate::{
     Decimal, SourceRole, Tariffs,
     costs::{MONEY_DECIMALS, costs, prices},
-    journal::{ReadError, SECOND, View, quarter_hours},
+    journal::{ReadError, View},
 };
 
 /// Digits of a computed energy.
@@ -27,7 +29,7 @@ pub(crate) struct Money {
     pub(crate) gap: bool,
 }
 
-/// Returns the money of each row.
+/// Returns the money of each row. It stops, and leaves the rest unknown, once `goes_on` returns false.
 ///
 /// # Errors
 /// Returns the error of the journal.
@@ -36,22 +38,41 @@ pub(crate) fn money(
     parts: &[Part],
     tariffs: &Tariffs,
     rows: &[Row],
+    goes_on: &mut dyn FnMut() -> bool,
 ) -> Result<Vec<Money>, ReadError> {
+    let mut all = vec![Money::default(); rows.len()];
+    // A range may begin or end centuries away from all readings: there is no energy, and no price is looked for.
+    let read = read(parts);
+    let first = rows.partition_point(|row| row.end <= read.start);
+    let last = rows.partition_point(|row| row.start < read.end).max(first);
+    let (rows, money) = (&rows[first..last], &mut all[first..last]);
     let grid: Vec<_> = parts.iter().filter(|part| part.role == SourceRole::Grid).collect();
-    let edges: Vec<_> = rows.iter().map(|row| row.start).chain(rows.last().map(|row| row.end)).collect();
-    let mut money = vec![Money::default(); rows.len()];
+    let edges = rows.iter().map(|row| row.start).chain(rows.last().map(|row| row.end));
+    let edges: Vec<_> = edges.map(|edge| edge.max(read.start).min(read.end)).collect();
     let registers = |of: fn(&Part) -> &[Register]| grid.iter().flat_map(move |part| of(part));
     let cost = summed(view, tariffs, registers(|part| &part.import), &edges)?;
+    if !goes_on() {
+        return Ok(all);
+    }
     let income = summed(view, tariffs, registers(|part| &part.export), &edges)?;
     for ((money, cost), income) in money.iter_mut().zip(cost).zip(income) {
         (money.cost, money.income, money.gap) = (shown(cost.0), shown(income.0), cost.1 || income.1);
     }
-    let Some(source) = grid.first().map(|part| &part.source) else { return Ok(money) };
+    let Some(source) = grid.first().map(|part| &part.source) else { return Ok(all) };
     let parts: Vec<_> = parts.iter().filter(|part| !part.is_consumer()).cloned().collect();
-    for (money, row) in money.iter_mut().zip(rows) {
-        money.saved = shown(saved(view, &parts, tariffs, source, row)?);
+    let saved = Saved { view, parts: &parts, tariffs, source, read };
+    for (money, saved) in money.iter_mut().zip(saved.of(rows, goes_on)?) {
+        money.saved = shown(saved);
     }
-    Ok(money)
+    Ok(all)
+}
+
+/// Returns the quarter-hours from the first reading to the last one, in seconds since 1970.
+fn read(parts: &[Part]) -> Range<i64> {
+    let registers = || parts.iter().flat_map(|part| part.import.iter().chain(&part.export));
+    let since = registers().map(Register::from).min().map_or(0, quarter);
+    let until = registers().map(Register::to).max().map_or(since, |to| quarter(to) + QUARTER_HOUR);
+    since..until
 }
 
 fn shown(number: Option<Number>) -> Option<Decimal> {
@@ -80,45 +101,77 @@ fn summed<'r>(
     Ok(sums)
 }
 
-/// Returns what the self-used energy of a row would have cost: of each quarter-hour at its price, unless that is one.
-fn saved(
-    view: &View<'_>,
-    parts: &[Part],
-    tariffs: &Tariffs,
-    source: &str,
-    row: &Row,
-) -> Result<Option<Number>, ReadError> {
-    let Some(used) = row.self_used else { return Ok(None) };
-    let (from, to) = (row.start.saturating_mul(SECOND), row.end.saturating_mul(SECOND));
-    let edges = quarter_hours(from, to, view.zone);
-    // Longer than all quarter-hours that an answer may have: a year and more.
-    let edges = edges.unwrap_or_else(|_| (row.start..=row.end).step_by(900).collect());
-    let mut sum = Some(Number::default());
-    let mut single = None;
-    let quarters = edges.get(..edges.len().saturating_sub(1)).unwrap_or_default();
-    for part in quarters.chunks(AT_ONCE) {
-        let prices = prices(view, tariffs, source, part)?;
-        let first = prices.first().copied().flatten();
-        if single.is_none_or(|known| known == first) && prices.iter().all(|price| *price == first) {
-            single = Some(first);
-            continue;
+/// What the self-used energy would have cost: of each quarter-hour at its price, unless that is one.
+struct Saved<'s, 'v> {
+    view: &'s View<'v>,
+    parts: &'s [Part],
+    tariffs: &'s Tariffs,
+    source: &'s str,
+    /// Quarter-hours that were read.
+    read: Range<i64>,
+}
+
+impl Saved<'_, '_> {
+    /// Returns the money of each row, in one walk over all quarter-hours.
+    fn of(&self, rows: &[Row], goes_on: &mut dyn FnMut() -> bool) -> Result<Vec<Option<Number>>, ReadError> {
+        let mut all = vec![None; rows.len()];
+        let mut done = 0;
+        while let Some(first) = rows.get(done).filter(|_| goes_on()) {
+            let begin = self.within(first).start;
+            // Whole rows, of which one may be a year: only that tells whether a row has one price.
+            let fits = |row: &&Row| self.within(row).end - begin <= AT_ONCE as i64 * QUARTER_HOUR;
+            let next = done + rows[done..].iter().take_while(fits).count().max(1);
+            self.read(&rows[done..next], &mut all[done..next], goes_on)?;
+            done = next;
         }
-        single = None;
-        break;
+        Ok(all)
     }
-    let value =
-        |kwh: f64, price: Option<Number>| number(Decimal::rounded(kwh, ENERGY_DECIMALS)?).checked_mul(price?);
-    if let Some(price) = single {
-        return Ok(value(used, price));
+
+    fn within(&self, row: &Row) -> Range<i64> {
+        row.start.max(self.read.start)..row.end.min(self.read.end)
     }
-    for part in quarters.chunks(AT_ONCE) {
-        let prices = prices(view, tariffs, source, part)?;
-        let edges: Vec<_> = part.iter().copied().chain(part.last().map(|last| last + 900)).collect();
-        for (of, price) in balance(view, parts, &edges)?.rows.iter().zip(prices) {
-            // What is not known of the row's own sum, such as the quarter-hour that runs, is not in it either.
-            let Some(used) = of.self_used.filter(|used| *used > 0.0) else { continue };
-            sum = sum.zip(value(used, price)).map(|(sum, value)| sum.saturating_add(value));
+
+    fn read(
+        &self,
+        rows: &[Row],
+        saved: &mut [Option<Number>],
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<(), ReadError> {
+        let quarters = rows.iter().flat_map(|row| self.within(row).step_by(QUARTER_HOUR as usize));
+        let quarters: Vec<_> = quarters.collect();
+        let prices = prices(self.view, self.tariffs, self.source, &quarters)?;
+        let mut has_several = vec![false; rows.len()];
+        for ((row, saved), has_several) in rows.iter().zip(&mut *saved).zip(&mut has_several) {
+            let Some(used) = row.self_used else { continue };
+            let from = quarters.partition_point(|start| *start < row.start);
+            let to = quarters.partition_point(|start| *start < row.end);
+            let price = prices.get(from).copied().flatten();
+            *has_several = prices[from..to].iter().any(|other| *other != price);
+            *saved = if *has_several { Some(Number::default()) } else { value(used, price) };
         }
+        if !has_several.contains(&true) {
+            return Ok(());
+        }
+        for (quarters, prices) in quarters.chunks(AT_ONCE).zip(prices.chunks(AT_ONCE)) {
+            if !goes_on() {
+                break;
+            }
+            let end = quarters.last().map(|last| last + QUARTER_HOUR);
+            let edges: Vec<_> = quarters.iter().copied().chain(end).collect();
+            for (of, price) in balance(self.view, self.parts, &edges)?.rows.iter().zip(prices) {
+                let row = rows.partition_point(|row| row.end <= of.start);
+                // What is not known of the row's own sum, such as the quarter-hour that runs, is not in it either.
+                let Some(used) = of.self_used.filter(|used| *used > 0.0 && has_several[row]) else {
+                    continue;
+                };
+                saved[row] =
+                    saved[row].zip(value(used, *price)).map(|(sum, value)| sum.saturating_add(value));
+            }
+        }
+        Ok(())
     }
-    Ok(sum)
+}
+
+fn value(kwh: f64, price: Option<Number>) -> Option<Number> {
+    number(Decimal::rounded(kwh, ENERGY_DECIMALS)?).checked_mul(price?)
 }

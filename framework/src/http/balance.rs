@@ -89,7 +89,8 @@ impl Question {
         };
         let parts = parts(&store.sections(), &listed(view, store)?);
         let Balance { rows, until, reason } = balance(view, &parts, &edges)?;
-        let money = if self.cost { Some(money(view, &parts, tariffs, &rows)?) } else { None };
+        let money =
+            if self.cost { Some(money(view, &parts, tariffs, &rows, &mut || out.goes_on())?) } else { None };
         let head = Head {
             from: from.div_euclid(1000),
             to: to.div_euclid(1000),

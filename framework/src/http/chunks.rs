@@ -54,6 +54,7 @@ impl Chunks {
             self.sent += chunk.len();
             self.send(Part::Chunk(chunk.into()));
         }
+        self.gone |= self.parts.is_closed();
         !self.gone
     }
 

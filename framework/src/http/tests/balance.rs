@@ -130,3 +130,31 @@ async fn the_balance_says_what_was_paid_earned_and_saved_also_with_prices_that_c
         (&serde_json::json!([null, null]), &serde_json::json!([null, null]))
     );
 }
+
+#[tokio::test]
+async fn the_money_of_a_range_is_that_of_what_was_read_however_far_the_range_reaches() {
+    let windows = "[[tariffs]]\nsource = \"grid\"\nfrom = \"0001-01-01\"\nwork_price = 0.30\nfeed_in_price = 0.08\n\
+                   windows = [{ price = 0.10, hours = \"10:00-11:00\" }]\n";
+    let folder = tempfile::tempdir().unwrap();
+    let program = program_with(&folder, windows).await;
+    let year = program.get("/balance?from=2026-01-01&to=2026-12-31&per=year&cost=true").await.json();
+    let answer = program.get("/balance?from=1970-01-01&to=9999-01-01&per=year&cost=true").await;
+    let found = unchunked(&answer.body);
+    let at = found["start"].as_array().unwrap().iter().position(|start| *start == year["start"][0]).unwrap();
+    for column in ["cost", "income", "saved", "cost_gap"] {
+        assert!(!year[column][0].is_null(), "{column}");
+        assert_eq!(found[column][at], year[column][0], "{column}");
+    }
+    assert_eq!(found["cost"][at + 1], serde_json::Value::Null);
+}
+
+/// Returns the JSON of an answer that was sent in chunks.
+fn unchunked(mut body: &str) -> serde_json::Value {
+    let mut whole = String::new();
+    while let Some((length, rest)) = body.split_once("\r\n") {
+        let (chunk, rest) = rest.split_at(usize::from_str_radix(length, 16).unwrap());
+        whole.push_str(chunk);
+        body = rest.trim_start_matches("\r\n");
+    }
+    serde_json::from_str(&whole).unwrap()
+}
