@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    Costs, Decimal, FaultCode, Role, SourceRole, Text, Timestamp,
+    Costs, Decimal, FaultCode, Role, SourceRole, Store, Text, Timestamp,
     inputs::{CounterStep, CounterSteps, Inputs},
     journal::{Journal, ReadError, View},
     one_line::one_line,
@@ -184,6 +184,7 @@ pub struct SourceContext {
     stale_after: Duration,
     journal: Arc<OnceLock<Journal>>,
     costs: Arc<OnceLock<Arc<Costs>>>,
+    store: Arc<OnceLock<Arc<Store>>>,
     inputs: Inputs,
     counter_steps: CounterSteps,
     statement: Statement,
@@ -199,6 +200,7 @@ impl SourceContext {
             stale_after,
             journal: Arc::default(),
             costs: Arc::default(),
+            store: Arc::default(),
             inputs: Inputs::default(),
             counter_steps: CounterSteps::default(),
             statement: Statement::default(),
@@ -262,6 +264,11 @@ impl SourceContext {
         self.costs.get()
     }
 
+    /// The sources of the program; `None` while it does not run.
+    pub(crate) fn store(&self) -> Option<&Arc<Store>> {
+        self.store.get()
+    }
+
     /// Answers a question from the journal. Blocks while the disk is read.
     pub(crate) fn read_journal<T>(
         &self,
@@ -296,6 +303,11 @@ impl SourceContext {
     /// Connects the journal that records the source, once, when the program runs.
     pub(crate) fn record_in(&self, journal: Journal) {
         let _ = self.journal.set(journal);
+    }
+
+    /// Connects the sources of the program, once, when it runs.
+    pub(crate) fn join(&self, store: &Arc<Store>) {
+        let _ = self.store.set(Arc::clone(store));
     }
 
     /// Connects the costs, once, when the program runs.

@@ -59,11 +59,6 @@ impl Input {
         self.link.section.get()?.view(tokio::time::Instant::now().into_std())
     }
 
-    /// Returns the section that it reads; `None` while the program does not run.
-    pub(crate) fn section(&self) -> Option<Arc<Section>> {
-        self.link.section.get().cloned()
-    }
-
     /// Waits for a batch that [`latest`](Self::latest) has not returned. Batches that arrive in the meantime are one
     /// wake-up: the reader sees the newest.
     ///
@@ -181,12 +176,13 @@ impl SourceContext {
 /// Connects the inputs of each source with the sections that they read.
 pub(crate) fn connect<'s>(
     sources: impl IntoIterator<Item = (&'s SourceContext, &'s Arc<Section>)> + Clone,
-    store: &Store,
+    store: &Arc<Store>,
 ) {
     let of_source = sources.clone().into_iter().map(|(cx, section)| (&*section.name, cx.counter_steps()));
     let counter_steps: BTreeMap<&str, &CounterSteps> = of_source.collect();
     let mut needs = BTreeMap::<&str, (&Arc<Section>, Vec<Arc<Section>>)>::new();
     for (cx, section) in sources {
+        cx.join(store);
         let asked = cx.inputs().all();
         let mut needed = Vec::new();
         for input in &asked {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    AcquireError, ConfigError, Decimal, Direction, Input, Kind, Medium, Quantity, Reading, SourceContext,
+    AcquireError, ConfigError, Decimal, Direction, Kind, KnownRole, Medium, Quantity, Reading, SourceContext,
     SourceRole, Timestamp, Unit, Value,
     balance::{balance, parts},
     journal::{Per, ReadError},
@@ -16,7 +16,6 @@ const ROLES: [SourceRole; 3] = [SourceRole::Grid, SourceRole::Production, Source
 /// Sources that make up the household's balance.
 #[derive(Debug)]
 pub struct Household {
-    inputs: Vec<(SourceRole, Input)>,
     context: SourceContext,
 }
 
@@ -39,41 +38,54 @@ pub struct SharesToday {
 }
 
 impl Household {
-    /// Returns the sources with the roles of a balance as inputs of a source.
+    /// Returns the household for a source, whose batches turn stale with those of the sources that a person has given
+    /// a role. Sources with a guessed role are found when they were read.
     ///
     /// # Errors
     /// Returns an error if a source cannot be an input.
     pub fn new(cx: &SourceContext) -> Result<Self, ConfigError> {
-        let of_role = |wanted: SourceRole| {
-            let named = cx.roles().iter().filter(move |(name, role)| *role == wanted && name != cx.name());
-            named.map(move |(name, role)| Ok((*role, cx.input("plugin", name)?)))
-        };
-        let inputs: Vec<_> = ROLES.into_iter().flat_map(of_role).collect::<Result<_, ConfigError>>()?;
-        Ok(Self { inputs, context: cx.clone() })
+        for (name, _) in cx.roles().iter().filter(|(name, role)| ROLES.contains(role) && name != cx.name()) {
+            cx.input("plugin", name)?;
+        }
+        Ok(Self { context: cx.clone() })
     }
 
     /// Returns the powers of the newest readings.
     ///
     /// # Errors
     /// Returns an error that names a source that is stale, or has no readings yet, or says that none is the grid's.
-    pub fn powers(&mut self) -> Result<Powers, AcquireError> {
-        if !self.inputs.iter().any(|(role, _)| *role == SourceRole::Grid) {
-            return Err(AcquireError::misconfigured(
-                "a balance needs the meter of the grid: write `role = \"grid\"` in the section of that source",
-            ));
-        }
+    pub fn powers(&self) -> Result<Powers, AcquireError> {
+        let mut sources = self.context.store().map(|store| store.roles()).unwrap_or_default();
+        sources.retain(|(section, _)| *section.name != *self.context.name());
         let waited = self.context.stale_after();
-        let (mut consumption, mut storage) = (Some(Decimal::from(0)), None);
-        for (role, input) in &mut self.inputs {
-            let view = input.latest().filter(|view| !view.stale);
-            let Some(view) = view else {
-                return Err(AcquireError::Silent { device: format!("source `{}`", input.source()), waited });
+        let silent =
+            |section: &Section| AcquireError::Silent { device: format!("source `{}`", section.name), waited };
+        if !sources.iter().any(|(_, role)| role.is_some_and(|known| known.role == SourceRole::Grid)) {
+            // What it counts may tell that it is that of the grid.
+            let is_unread = |(section, role): &&(Arc<Section>, Option<KnownRole>)| {
+                role.is_none() && !section.is_computed() && !section.has_batch()
             };
-            let power = power(*role, &view);
-            if *role == SourceRole::Storage {
+            return Err(match sources.iter().find(is_unread) {
+                Some((unread, _)) => silent(unread),
+                None => AcquireError::misconfigured(
+                    "a balance needs the meter of the grid: write `role = \"grid\"` in the section of that source",
+                ),
+            });
+        }
+        let now = tokio::time::Instant::now().into_std();
+        let (mut consumption, mut storage) = (Some(Decimal::from(0)), None);
+        for (section, role) in &sources {
+            let Some(role) = role.map(|known| known.role).filter(|role| ROLES.contains(role)) else {
+                continue;
+            };
+            let Some(view) = section.view(now).filter(|view| !view.stale) else {
+                return Err(silent(section));
+            };
+            let power = power(role, &view);
+            if role == SourceRole::Storage {
                 storage = sum(storage.or(Some(Decimal::from(0))), power, false);
             }
-            consumption = sum(consumption, power, *role == SourceRole::Storage);
+            consumption = sum(consumption, power, role == SourceRole::Storage);
         }
         // Meters are not read at the same moment.
         let consumption =
@@ -86,8 +98,9 @@ impl Household {
     /// # Errors
     /// Returns an error if the journal cannot be read.
     pub fn shares(&self, now: Timestamp) -> Result<SharesToday, ReadError> {
-        let sections: Vec<Arc<Section>> =
-            self.inputs.iter().filter_map(|(_, input)| input.section()).collect();
+        let all = self.context.store().map(|store| store.sections()).unwrap_or_default();
+        let others = all.iter().filter(|section| *section.name != *self.context.name());
+        let sections: Vec<_> = others.cloned().collect();
         self.context.read_journal(|view| {
             let micros = now.as_microsecond();
             let edges = Per::Day.edges(micros, micros + 1, view.zone)?;
@@ -133,14 +146,18 @@ fn power(role: SourceRole, view: &View) -> Option<Decimal> {
     };
     let [net, import, export] =
         [Direction::Net, Direction::Import, Direction::Export].map(|direction| find(Some(direction)));
+    let undirected = || find(None).or_else(|| find(Some(Direction::Absolute)));
     let zero = Decimal::from(0);
-    let net = net.or_else(|| import.unwrap_or(zero).checked_sub(export?)).or(import);
     match role {
-        // As its counters: the export, or what has no direction, or the import of one that is connected the other way.
-        SourceRole::Production => match (export.or(find(None)), net) {
-            (None, Some(net)) if import.is_none() => zero.checked_sub(net),
-            (made, _) => made.or(import),
-        },
-        _ => net.or_else(|| find(None)),
+        SourceRole::Production => {
+            let net = || zero.checked_sub(net?);
+            let made = export.or_else(net).or_else(undirected).or(import)?;
+            // At night an inverter draws a little, which is the household's.
+            Some(if made.mantissa() < 0 { zero } else { made })
+        }
+        _ => {
+            let both = || import.unwrap_or(zero).checked_sub(export?);
+            net.or_else(both).or(import).or_else(undirected)
+        }
     }
 }

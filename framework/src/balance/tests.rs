@@ -390,3 +390,66 @@ fn the_shares_of_today_are_those_of_the_balance() {
     same(shares.self_consumption, (made - fed) / made, "self-consumption");
     same(shares.self_sufficiency, 1.0 - sum(|of| of.drawn) / sum(|of| of.load), "self-sufficiency");
 }
+
+/// Returns the household of sources that connect with this store.
+fn household(store: &Arc<crate::Store>, roles: &[(&str, SourceRole)]) -> super::Household {
+    let names = store.sections().iter().map(|section| section.name.clone()).collect();
+    let roles = roles.iter().map(|(name, role)| (Text::from(*name), *role)).collect();
+    let context = crate::Context::new("balance", "").with_sources(names).with_roles(roles);
+    let cx = crate::SourceContext::new(context, Duration::from_secs(60));
+    let household = super::Household::new(&cx).unwrap();
+    let own = Arc::new(Section::new("balance", "test", Duration::from_secs(60), Stats::default()));
+    crate::inputs::connect([(&cx, &own)], store);
+    household
+}
+
+/// Publishes powers in W, and counters in kWh, by their codes.
+fn publish(store: &crate::Store, source: &str, readings: &[(&str, i64)]) {
+    let reading = |(code, number): &(&str, i64)| {
+        let number = crate::Decimal::from(*number);
+        let reading = match code.contains(".8.") {
+            true => crate::Reading::counter(*code, number).unit("kWh"),
+            false => crate::Reading::gauge(*code, number).unit("W"),
+        };
+        match crate::Obis::parse(code.as_bytes()) {
+            Some(code) => reading.obis(code),
+            None => reading,
+        }
+    };
+    store.publish(&store.section(source).unwrap(), crate::Batch::now(readings.iter().map(reading).collect()));
+}
+
+#[test]
+fn powers_are_those_of_the_guessed_roles_where_nobody_has_said_one() {
+    let section = |name: &str| Section::new(name, "test", Duration::from_secs(60), Stats::default());
+    let store = crate::Store::new(["meter", "roof"].map(section));
+    let household = household(&store, &[]);
+    let silent = household.powers().unwrap_err();
+    assert!(matches!(silent, crate::AcquireError::Silent { .. }), "{silent}");
+    publish(&store, "meter", &[("1-0:1.8.0*255", 5), ("1-0:2.8.0*255", 5), ("1-0:16.7.0*255", -200)]);
+    publish(&store, "roof", &[("1-0:2.8.0*255", 5), ("1-0:2.7.0*255", 900)]);
+    assert_eq!(household.powers().unwrap().consumption, Some(crate::Decimal::from(700)));
+}
+
+#[test]
+fn production_is_export_or_negative_net_or_any_other_power_and_never_below_0() {
+    let store = crate::Store::new(sections(&[("grid", SourceRole::Grid), ("roof", SourceRole::Production)]));
+    let household = household(&store, &[("grid", SourceRole::Grid), ("roof", SourceRole::Production)]);
+    publish(&store, "grid", &[("1-0:16.7.0*255", 100)]);
+    for (readings, made) in [
+        (&[("1-0:2.7.0*255", 900)][..], 900),
+        (&[("1-0:1.7.0*255", 8), ("1-0:2.7.0*255", 0)], 0),
+        (&[("1-0:16.7.0*255", -900)], 900),
+        (&[("1-0:16.7.0*255", 8)], 0),
+        (&[("P", 900)], 900),
+        (&[("P", -8)], 0),
+        (&[("1-0:1.7.0*255", 900)], 900),
+    ] {
+        publish(&store, "roof", readings);
+        assert_eq!(
+            household.powers().unwrap().consumption,
+            Some(crate::Decimal::from(100 + made)),
+            "{readings:?}"
+        );
+    }
+}

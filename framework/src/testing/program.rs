@@ -77,6 +77,9 @@ pub fn connect_inputs(sources: &[ConfiguredSource], context: &PublisherContext) 
         }
     };
     let sections: Vec<_> = sources.iter().map(section).collect();
+    for (source, section) in sources.iter().zip(&sections) {
+        section.relabel(source.labels.clone());
+    }
     crate::inputs::connect(sources.iter().map(|source| &source.context).zip(&sections), &context.store);
 }
 

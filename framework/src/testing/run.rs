@@ -103,7 +103,9 @@ pub fn run(config: &str) -> Run {
         .unwrap_or_else(|error| panic!("could not make a runtime: {error}"));
     let logged = dispatcher::set_default(&dispatch);
     let sections = config.sources.iter().map(|source| {
-        Section::new(&*source.name, source.plugin.kind, source.stale_after, source.context.stats().clone())
+        let stats = source.context.stats().clone();
+        let section = Section::new(&*source.name, source.plugin.kind, source.stale_after, stats);
+        section.labelled(source.labels.clone())
     });
     let store = Store::new(sections);
     let installed = store.sections();

@@ -22,7 +22,7 @@ impl SourcePlugin for Balance {
     type Config = NoConfig;
 
     fn build(_: NoConfig, cx: &SourceContext) -> Result<Source, ConfigError> {
-        let mut household = Household::new(cx)?;
+        let household = Household::new(cx)?;
         let mut shares = None::<(Instant, SharesToday)>;
         Ok(Source::blocking(move || {
             let powers = household.powers()?;
