@@ -1,7 +1,7 @@
 //! `reload`: has the program that runs on this machine reload its configuration, and returns the result.
 //!
-//! It is asked through a socket in its runtime folder, else in its state folder: HTTP may listen where this command does
-//! not look, as `listen` may be what was changed. Only its user and root can open the socket.
+//! It is asked through a socket in the state folder of the configuration, else in the runtime folder of the service: HTTP
+//! may listen where this command does not look, as `listen` may be what was changed. Only its user and root can open the socket.
 
 use std::{
     env, fs,
@@ -114,8 +114,9 @@ pub(crate) fn run(file: &ConfigFile) -> Result<(), Failure> {
     // A configuration with mistakes may be the one to reload; the program says so.
     let of_config =
         file.load().map_or_else(|_| file.probable_state_dir(), |config| Some(config.server.state_dir));
+    // Its own program first: the service may run beside it.
     let places: Vec<_> =
-        of_service.into_iter().chain([of_config]).flatten().map(|folder| folder.join(SOCKET)).collect();
+        [of_config].into_iter().chain(of_service).flatten().map(|folder| folder.join(SOCKET)).collect();
     let mut reason = io::Error::from(io::ErrorKind::NotFound);
     for place in &places {
         match UnixStream::connect(place) {

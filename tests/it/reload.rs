@@ -210,3 +210,28 @@ fn the_command_reload_waits_for_the_result_and_returns_it_with_its_status_wherev
     assert_eq!(status, Some(1));
     assert!(errors.starts_with("no smartmeter that runs could be reached"), "{errors}");
 }
+
+#[test]
+fn the_command_reload_asks_the_program_of_the_named_configuration_before_the_service() {
+    let (of_service, of_mine) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let runtime = of_service.path().join("run");
+    fs::create_dir(&runtime).unwrap();
+    let (one, two) = (printing("one", 1), printing("two", 2));
+    let config = of_service.path().join("config.toml");
+    let state = of_service.path().join("state");
+    fs::write(&config, format!("[server]\nlisten = \"127.0.0.1:0\"\nstate_dir = {state:?}\n{one}")).unwrap();
+    let mut command = smartmeter();
+    command.arg("--config").arg(&config).env("RUNTIME_DIRECTORY", &runtime);
+    let _service = Program::run(command);
+    let mine = Program::with_config(of_mine.path(), &one);
+    let reload = |config: &Path| {
+        let mut command = smartmeter();
+        command.arg("--config").arg(config).arg("reload").env("RUNTIME_DIRECTORY", &runtime);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    write(of_mine.path(), &format!("{one}{two}"));
+    let said = reload(&of_mine.path().join("config.toml"));
+    assert_eq!(said, "reloaded the configuration: started sources.two; 1 unchanged\n");
+    assert!(mine.get("/health").1["sources"]["two"].is_object());
+    assert_eq!(reload(&config), "reloaded the configuration: nothing to do; 1 unchanged\n");
+}
