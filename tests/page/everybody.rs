@@ -16,6 +16,8 @@ pub const TESTS: &[Test] = &[
     ("title_and_icon_of_the_tab_follow_the_power", tab),
     ("without_the_program_the_page_shows_its_frame_and_no_number", offline),
     ("the_service_worker_serves_the_programs_files_and_clears_its_own_old_ones", refreshed),
+    ("a_page_opened_without_the_program_keeps_to_the_files_of_one_version", one_version),
+    ("a_link_that_runs_a_command_runs_it_once", once),
     ("a_kiosk_uses_all_of_1920_pixels_and_has_nothing_to_tap", kiosk),
     ("text_of_200_percent_is_neither_cut_off_nor_covered", large),
     ("in_forced_colours_bars_and_choices_are_told_apart", forced),
@@ -287,4 +289,53 @@ fn fingers() {
         }
     }
     assert!(bad.is_empty(), "{METER}: {}", bad.join("\n"));
+}
+
+fn one_version() {
+    let mut household = Household::start(&Plan::default());
+    let browser = household.open("en-US");
+    await_worker(&browser);
+    household.kill();
+    browser.goto("about:blank");
+    browser.goto(&household.url());
+    browser.await_shown("offline");
+    // The kept file differs from the program's, as that of an older program would.
+    let mark = "return caches.keys().then((names) => names.find((name) => name.startsWith('smartmeter / '))) \
+                .then((name) => caches.open(name)).then((cache) => cache.put('page/insights.js', new Response( \
+                'export const start = (view) => (view.textContent = \"kept\"); export const open = () => {};', \
+                { headers: { 'Content-Type': 'text/javascript' } }))).then(() => true);";
+    assert_eq!(browser.script(mark, &[]), true);
+    household.start_again();
+    household.send(&reading(765.4));
+    browser.until("live again", || browser.text("hero-power") == "765");
+    // Browsers end a worker that has nothing to do.
+    browser.devtools("ServiceWorker.enable", json!({}));
+    browser.devtools("ServiceWorker.stopAllWorkers", json!({}));
+    browser.script("location.hash = '#insights';", &[]);
+    browser.until("a view", || !browser.text("view-insights").is_empty());
+    assert_eq!(browser.text("view-insights"), "kept");
+    // The page of the program has the program's files.
+    browser.script("location.reload();", &[]);
+    let state = || browser.attribute("view-insights", "data-ready");
+    browser.until("the program's file", || state().as_deref() == Some("true"));
+}
+
+fn once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs");
+    let more = format!(
+        "[sources.room]\nplugin = \"exec\"\n[sources.room.commands.heat]\nabout = \"heats\"\n\
+         command = [\"/bin/sh\", \"-c\", 'echo run >> {}']\n",
+        file.display()
+    );
+    let server = "allow_get_commands = true\n";
+    let household = Household::start(&Plan { server, more: &more, ..Plan::default() });
+    let browser = household.open("en-US");
+    await_worker(&browser);
+    // A link of the page: the browser asks by itself, and through the worker.
+    browser.script("location.href = 'cmd?name=room.heat';", &[]);
+    browser.until("its answer", || browser.script("return location.pathname;", &[]) == "/cmd");
+    browser.until("it has run", || file.exists());
+    household.program().get("/health");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "run\n");
 }

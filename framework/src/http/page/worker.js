@@ -14,8 +14,10 @@ const language = location.search.slice(1);
 const mine = `smartmeter ${base.pathname} `;
 const version = `${mine}${VERSION} ${language}`;
 const PATIENCE = 4000;
-// Tabs that were opened without the program: all their files are of one version.
-const detached = new Set();
+// Mark of a tab that was opened without the program: all its files are of one version. It lies beside those files, as
+// browsers end an idle worker, and a newer one takes over.
+/** @type {(tab: string) => string} */
+const markOf = (tab) => new URL(`page/?${tab}`, base).href;
 
 /** @type {(file: string) => boolean} */
 const isForeign = (file) => /^[a-z]{2}\.js$/.test(file) && file !== `${language}.js`;
@@ -40,11 +42,23 @@ async function keep() {
 }
 
 async function takeOver() {
-  const names = await caches.keys();
-  const old = names.filter((other) => other.startsWith(mine) && other !== version);
-  await Promise.all(old.map((other) => caches.delete(other)));
-  await worker.registration.navigationPreload?.enable();
+  for (const name of await names()) {
+    const tabs = await tabsOf(name);
+    if (name !== version && !tabs.length) await caches.delete(name);
+  }
   await worker.clients.claim();
+}
+
+const names = async () => (await caches.keys()).filter((name) => name.startsWith(mine));
+
+// Returns the open tabs that take their files from a cache; marks of closed ones are removed.
+/** @type {(name: string) => Promise<Request[]>} */
+async function tabsOf(name) {
+  const cache = await caches.open(name);
+  const marks = (await cache.keys()).filter(({ url }) => url.startsWith(markOf('')));
+  const open = await Promise.all(marks.map(({ url }) => worker.clients.get(new URL(url).search.slice(1))));
+  await Promise.all(marks.map((mark, i) => open[i] || cache.delete(mark)));
+  return marks.filter((_, i) => open[i]);
 }
 
 /** @type {(request: Request) => Promise<Response | undefined>} */
@@ -53,7 +67,7 @@ const kept = async (request) => (await caches.open(version)).match(request, { ig
 // The page: from the program; from here if that is gone, or takes too long to say so.
 /** @param {FetchEvent} event */
 async function page(event) {
-  const asked = Promise.resolve(event.preloadResponse).then((answer) => answer ?? fetch(event.request));
+  const asked = fetch(event.request);
   // A proxy answers for a program that is not there.
   const real = asked.then((answer) => (answer.status >= 502 && answer.status <= 504 ? null : answer)).catch(() => null);
   const copy = await kept(event.request);
@@ -62,18 +76,22 @@ async function page(event) {
   const late = new Promise((resolve) => setTimeout(resolve, PATIENCE, null));
   const answer = await Promise.race([real, late]);
   if (answer) return answer;
-  detached.add(event.resultingClientId);
+  await tabsOf(version);
+  await (await caches.open(version)).put(markOf(event.resultingClientId), new Response());
   return copy;
 }
 
 /** @param {FetchEvent} event */
 async function file(event) {
-  const copy = () => kept(event.request);
-  if (detached.has(event.clientId)) return (await copy()) ?? fetch(event.request);
+  for (const name of await names()) {
+    const cache = await caches.open(name);
+    const copy = (await cache.match(markOf(event.clientId))) && (await cache.match(event.request, { ignoreSearch: true }));
+    if (copy) return copy;
+  }
   try {
     return await fetch(event.request);
   } catch (error) {
-    const found = await copy();
+    const found = await kept(event.request);
     if (found) return found;
     throw error;
   }
