@@ -74,8 +74,9 @@ export function tiles(answers) {
   if (known && balance) {
     add('produced', 'produced', column(answers, 'produced'), column(earlier, 'produced'));
     add('own', 'own', column(answers, 'self_used'), column(earlier, 'self_used'), balance.saved, [], balance.currency);
+    // Shares are those of the time whose consumption is known: before the first reading of the production, it is not.
     const [used, drawn, produced, own] = ['consumption', 'drawn', 'produced', 'self_used'].map((key) =>
-      sum(/** @type {Value[]} */ (balance[/** @type {keyof Balance} */ (key)])),
+      sum(/** @type {Value[]} */ (balance[/** @type {keyof Balance} */ (key)]).filter((_, i) => balance.consumption[i] !== null)),
     );
     const guess = balance.gap.some(Boolean);
     /** @type {(name: string, share: number) => void} */
