@@ -33,15 +33,18 @@ export function flowsOf(main) {
   /** @type {(subject: Subject) => number | null} */
   const live = (subject) =>
     stateOf(subject.section).live ? sumOf(powerOf(subject), house.sections.get(subject.section)?.readings) : null;
-  /** @type {(role: Role) => number | null | undefined} */
-  const total = (role) => {
-    const values = house.subjects.filter((each) => each.role === role && powerOf(each)).map(live);
+  /** @type {(role: Role, given: (watts: number, subject: Subject) => number) => number | null | undefined} */
+  const total = (role, given) => {
+    const each = house.subjects.filter((each) => each.role === role && powerOf(each));
+    const values = each.map((subject) => {
+      const watts = live(subject);
+      return watts === null ? null : given(watts, subject);
+    });
     return values.length ? values.reduce(added, 0) : undefined;
   };
-  const [made, stored] = [total('production'), total('storage')];
-  // A meter of production counts in either direction, as it was built in; a battery draws what it stores.
-  const production = made === null ? null : Math.abs(made ?? 0);
-  const storage = stored === undefined ? undefined : stored === null ? null : 0 - stored;
+  // What is drawn counts from the grid's side as more than 0: at night an inverter draws some watts, and makes none.
+  const production = total('production', (watts, { isNet }) => Math.max(0, isNet ? -watts : watts));
+  const storage = total('storage', (watts) => 0 - watts);
   return { grid: live(main), production, storage };
 }
 

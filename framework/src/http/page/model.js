@@ -66,6 +66,9 @@ function subjectsOfRest(section, entries) {
     difference() ??
     one('power', { direction: 'absolute' }) ??
     (phases.every(Boolean) ? phases.flatMap((terms) => terms ?? []) : null);
+  /** @type {(entry: Entry) => boolean} */
+  const isNegated = ({ name, meaning: { direction } }) =>
+    (direction === 'net' || direction === 'export') && Boolean(power?.some((term) => term.name === name));
   const imports = counted('import') ?? counted('absolute');
   const exports = counted('export');
   /** @type {Subject[]} */
@@ -77,7 +80,7 @@ function subjectsOfRest(section, entries) {
   };
   if (power || imports || exports) {
     const voltages = ['L1', 'L2', 'L3'].map((phase) => one('voltage', { phase }));
-    add('electricity', { power, imports, exports, phases: phases.some(Boolean) ? phases : [], voltages, unit: 'kWh' });
+    add('electricity', { power, isNet: live.some(isNegated), imports, exports, phases: phases.some(Boolean) ? phases : [], voltages, unit: 'kWh' });
   }
   const separate = !subjects.length;
   const count = separate && one('energy', { kind: 'counter', medium: null });
