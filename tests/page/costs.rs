@@ -1,10 +1,12 @@
 //! Costs on the page: bills, prices, tariffs, and what has no price.
 
 use jiff::{Span, civil::Date};
+use serde_json::json;
 
 use super::{
-    home::{hash, now, plain, show, zone},
-    household::{Household, METER, Plan},
+    history::drawn,
+    home::{hash, now, plain, ready, show, zone},
+    household::{CONSUMER, Household, METER, Plan},
     now::{digits, nothing_amiss},
 };
 use crate::{
@@ -18,6 +20,8 @@ pub const TESTS: &[Test] = &[
     ("without_a_tariff_the_page_says_how_to_add_one", no_tariff),
     ("costs_say_what_has_no_price", unpriced),
     ("a_tariff_is_saved_from_the_page_and_holds_at_once", saved),
+    ("tariffs_of_two_meters_that_begin_on_one_day_are_both_kept_in_their_currency", saved_for_two),
+    ("the_history_shows_money_as_soon_as_a_tariff_is_saved", shown_at_once),
 ];
 
 /// CSV of this year's January: 10 kWh a day.
@@ -153,5 +157,54 @@ fn saved() {
     let tariffs = household.program().get("/tariffs").1;
     assert_eq!(tariffs["tariffs"][0]["from"], first.to_string());
     assert_eq!(tariffs["tariffs"][0]["source"], METER);
+    nothing_amiss(&browser, &household.url());
+}
+
+fn saved_for_two() {
+    let tariff = |source: &str| {
+        format!(
+            "[[tariffs]]\nsource = \"{source}\"\nfrom = \"2020-01-01\"\ncurrency = \"CHF\"\nwork_price = 0.20\n"
+        )
+    };
+    let (first, recorded) = january();
+    let more = tariff(METER) + &tariff(CONSUMER);
+    let household = Household::start(&Plan { recorded: &recorded, more: &more, ..Plan::default() });
+    let browser = Browser::open("en-GB");
+    for (count, source) in [(3, METER), (4, CONSUMER)] {
+        let address = format!("#costs/{first}/{}?source={source}", first.last_of_month());
+        show(&household, &browser, &address);
+        browser.until("its form", || {
+            browser.script("return document.querySelector('[data-test=costs-source]').value;", &[]) == source
+        });
+        browser.script("document.querySelector('[data-test=costs-own]').open = true;", &[]);
+        browser.enter("costs-price", "0.30");
+        browser.click("costs-save");
+        browser.await_shown("toast");
+        let tariffs = household.program().get("/tariffs").1;
+        let list = tariffs["tariffs"].as_array().unwrap();
+        assert_eq!(list.len(), count, "{tariffs}");
+        assert!(list.iter().all(|tariff| tariff["currency"] == "CHF"), "{tariffs}");
+        browser.until("no message", || !browser.shows("toast"));
+    }
+    nothing_amiss(&browser, &household.url());
+}
+
+fn shown_at_once() {
+    let (first, recorded) = january();
+    let household = Household::start(&Plan { recorded: &recorded, ..Plan::default() });
+    let browser = Browser::open("en-GB");
+    let history = format!("#history/month/{}", first.strftime("%Y-%m"));
+    household.show(&browser, &history);
+    drawn(&browser);
+    assert!(!browser.text("tile-import").contains('€'));
+    let go = |to: &str| browser.script("location.hash = arguments[0];", &[json!(to)]);
+    go(&format!("#costs/{first}/{}", first.last_of_month()));
+    ready(&browser, "costs");
+    browser.click("costs-own summary");
+    browser.enter("costs-price", "0.30");
+    browser.click("costs-save");
+    browser.until("its bill", || browser.text("bill-total td") == "€93.00");
+    go(&history);
+    browser.until("money", || browser.text("tile-import").contains("€93"));
     nothing_amiss(&browser, &household.url());
 }

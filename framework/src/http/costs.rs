@@ -128,6 +128,8 @@ struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     feed_in: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    gas_factor: Option<Decimal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     instalment_per_month: Option<Decimal>,
 }
 
@@ -163,6 +165,7 @@ impl<'a> Shown<'a> {
             }),
             base_per_year: base(tariff::Per::Year),
             feed_in: tariff.feed_in.and_then(shown),
+            gas_factor: tariff.gas_factor.and_then(shown),
             instalment_per_month: tariff.instalment.and_then(shown),
         }
     }

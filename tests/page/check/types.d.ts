@@ -104,6 +104,8 @@ interface Subject {
   kind: string;
   unit: string;
   power: Term[] | null;
+  /** Whether its power is more than 0 for what is drawn, and less for what is fed in. */
+  isNet?: boolean;
   imports: Term[] | null;
   exports: Term[] | null;
   phases?: (Term[] | null)[];
@@ -280,6 +282,8 @@ interface House {
   historyError: string | null;
   commands: any[];
   offlineSince: number | null;
+  /** Grows when the configuration may have changed. */
+  revision: number;
   /** The tab was hidden: its numbers are old until the program has answered. */
   paused: boolean;
 }

@@ -36,19 +36,18 @@ import { has } from './tiles.js';
 // A power curve of more than a week shows nothing but noise.
 const OF_A_WEEK = ['hour', 'day', 'week'];
 
-/** @type {Tariffs | null | undefined} */
-let tariffs;
+/** @type {Tariffs | null} */
+let tariffs = null;
 let tariffsOf = '';
 
 // Returns the tariffs; `null` if no price is known.
 export async function readTariffs() {
-  const started = house.health?.started ?? '';
-  if (tariffs === undefined || tariffsOf !== started) {
-    tariffsOf = started;
-    const known = await answer('tariffs').catch(() => null);
-    tariffs = known?.tariffs?.length ? known : null;
+  const state = `${house.health?.started} ${house.revision}`;
+  if (!tariffs || tariffsOf !== state) {
+    tariffs = await answer('tariffs').catch(() => null);
+    tariffsOf = state;
   }
-  return tariffs ?? null;
+  return tariffs?.tariffs.length ? tariffs : null;
 }
 
 /** @type {(subjects: Subject[]) => boolean} */

@@ -2,7 +2,7 @@
 
 import { h, icon, say, show, write } from './dom.js';
 import { guessed, localDay, money, percent } from './format.js';
-import { ask, house, now } from './live.js';
+import { askLong, house, now } from './live.js';
 import { t } from './text.js';
 
 const EVERY = 5 * 60_000;
@@ -17,7 +17,7 @@ let due = 0;
 
 /** @type {(path: string) => Promise<any>} */
 const got = async (path) => {
-  const answer = await ask(path).catch(() => null);
+  const answer = await askLong(path).catch(() => null);
   return answer?.ok ? answer.json : null;
 };
 

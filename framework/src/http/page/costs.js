@@ -6,7 +6,7 @@ import { dayField, field, heading, later, named, notice, shortcuts, spans, today
 import { button, h, on, say, set, show, table } from './dom.js';
 import { parsed } from './field.js';
 import { exact, guessed, inWords, money, number } from './format.js';
-import { ask, house, look, nameOf, onRestart } from './live.js';
+import { askLong, house, look, nameOf, onRestart } from './live.js';
 import { mainOf } from './model.js';
 import { known, t } from './text.js';
 import { send } from './token.js';
@@ -19,6 +19,9 @@ let parts;
 let asked = 0;
 /** @type {string | undefined} */
 let source;
+// Tariffs as the program knows them.
+/** @type {any[]} */
+let rates = [];
 
 /** @param {HTMLElement} section */
 export function start(section) {
@@ -92,12 +95,18 @@ async function save() {
   const from = parts.from.get();
   if (!given || !from) return;
   const base = given.base === null ? '' : `base_price_per_month = ${given.base}\n`;
-  const toml = `[[tariffs]]\nsource = ${quoted(source ?? '')}\nfrom = "${from}"\nwork_price = ${given.price}\n${base}`;
-  const { ok, status, reason } = await send('setup/save', { file: `60-tariff-${from}.toml`, toml });
+  // What the form does not ask for stays as it was.
+  const before = rates.findLast((tariff) => tariff.source === source);
+  const { currency } = before ?? rates.at(-1) ?? {};
+  const factor = before?.gas_factor;
+  const kept = (currency ? `currency = ${quoted(currency)}\n` : '') + (factor ? `gas_factor = ${factor}\n` : '');
+  const toml = `[[tariffs]]\nsource = ${quoted(source ?? '')}\nfrom = "${from}"\nwork_price = ${given.price}\n${base}${kept}`;
+  const { ok, status, reason } = await send('setup/save', { file: `60-tariff-${from}-${source}.toml`, toml });
   const isDenied = status === 401 || status === 403;
   if (!ok) return say(parts.problem, isDenied ? t('not_allowed') : t('command_failed', { reason }));
   tell('good', t('saved', { file: t('tariffs') }));
   for (const name of ['price', 'base']) parts[name].input.value = '';
+  house.revision += 1;
   await look();
   choose(from, parts.to.get() ?? from);
   open(current());
@@ -120,13 +129,14 @@ export async function open({ path, query }) {
   set(view, { 'data-ready': 'false' });
   /** @type {(path: string) => Promise<any>} */
   const got = async (path) => {
-    const { ok, json } = await ask(path).catch(() => ({ ok: false, json: {} }));
+    const { ok, json } = await askLong(path).catch(() => ({ ok: false, json: {} }));
     return ok ? json : { error: json.error?.message ?? t('unreachable') };
   };
   const main = mainOf(house.subjects);
-  const rates = await got('tariffs');
+  const known = await got('tariffs');
+  rates = known.tariffs ?? [];
   /** @type {string[]} */
-  const sources = [...new Set((rates.tariffs ?? []).map((/** @type {any} */ { source }) => source))];
+  const sources = [...new Set(rates.map(({ source }) => source))];
   source = [query.source, main?.section].find((name) => name && sources.includes(name)) ?? sources[0] ?? main?.section;
   const has = sources.length > 0;
   const asks = new URLSearchParams({ source: source ?? '', from, to: isOver ? `${later(to, 1)}T00:00` : 'now' });
@@ -140,8 +150,8 @@ export async function open({ path, query }) {
   parts.source.replaceChildren(...sources.map((name) => h('option', { value: name, selected: name === source }, nameOf(name))));
   show(parts.source, sources.length > 1);
   tiles(forecast, day);
-  parts.bill.replaceChildren(...(bill ? billOf(bill, from, isOver ? to : today()) : rates.error ? [notice('costs-failed', rates.error)] : noTariff(source)));
-  tariffs(rates.tariffs ?? [], sources.length > 1);
+  parts.bill.replaceChildren(...(bill ? billOf(bill, from, isOver ? to : today()) : known.error ? [notice('costs-failed', known.error)] : noTariff(source)));
+  tariffs(rates, sources.length > 1);
   set(view, { 'data-ready': 'true' });
 }
 

@@ -5,7 +5,7 @@ import { current, go } from './address.js';
 import { heading, month, named, notice, valid } from './days.js';
 import { h, on, s, set, table } from './dom.js';
 import { amount, guessed, joined, localDay, moment, number, power } from './format.js';
-import { ask, house, now, onRestart } from './live.js';
+import { askLong, house, now, onRestart } from './live.js';
 import { scale, extent } from './scale.js';
 import { known, t } from './text.js';
 
@@ -31,7 +31,7 @@ export async function open({ path: [rule, wanted] }) {
   asked += 1;
   const mine = asked;
   const chosen = valid(`${wanted}-01`) ? wanted : null;
-  const { ok, json } = await ask(`insights${chosen ? `?month=${chosen}` : ''}`).catch(() => ({ ok: false, json: {} }));
+  const { ok, json } = await askLong(`insights${chosen ? `?month=${chosen}` : ''}`).catch(() => ({ ok: false, json: {} }));
   if (mine !== asked) return;
   set(view, { 'data-ready': 'true' });
   if (!ok) return void body.replaceChildren(notice('insights-failed', json.error?.message ?? t('unreachable')));

@@ -9,6 +9,8 @@ import { t } from './text.js';
 
 const LOOK_EVERY = 10_000;
 const PATIENCE = 5_000;
+// A year of readings takes a small board this long.
+const LONG = 30_000;
 const LONGEST_PAUSE = 8_000;
 const MOST_MEANINGS = 500;
 // Silence after which a number gets an age: three of the source's usual pauses, at least `BRIEF`, and `UNKNOWN` as long
@@ -25,6 +27,7 @@ export const house = {
   historyError: null, // the reason, if the history cannot be read
   commands: [],
   offlineSince: null,
+  revision: 0, // grows when the configuration may have changed
   paused: false, // the tab was hidden: its numbers are old until the program has answered
 };
 
@@ -71,6 +74,17 @@ export async function ask(path, signal = AbortSignal.timeout(PATIENCE)) {
   // The header has whole seconds, so less than two is not a difference.
   if (date) skew = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
   return { ok: response.ok, status: response.status, json: await response.json() };
+}
+
+/** @type {Map<string, ReturnType<typeof ask>>} */
+const pending = new Map();
+// Returns the answer of a path that takes long to calculate. Whoever asks meanwhile gets the same.
+/** @type {(path: string) => ReturnType<typeof ask>} */
+export function askLong(path) {
+  const key = `${house.revision} ${path}`;
+  const asked = pending.get(key) ?? ask(path, AbortSignal.timeout(LONG)).finally(() => pending.delete(key));
+  pending.set(key, asked);
+  return asked;
 }
 
 /** @type {(name: string, readings: Readings, heard: boolean) => void} */
@@ -263,6 +277,8 @@ function connect() {
     pause = 0;
     for (const section of house.sections.values()) section.heard = false;
     readData().catch(() => {});
+    // A reload may have been missed, too.
+    house.revision += 1;
     if (opened) for (const handler of watchers.resume) handler();
     opened = true;
   };
@@ -273,6 +289,7 @@ function connect() {
   mine.addEventListener('lagged', () => readData().catch(() => {}));
   // A reload of the configuration has started or stopped sources, or named readings.
   mine.addEventListener('reload', () => {
+    house.revision += 1;
     look();
     readMeanings();
   });

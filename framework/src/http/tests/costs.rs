@@ -288,6 +288,12 @@ async fn what_is_behind_the_meter_costs_as_much_and_has_no_base_price() {
     assert_eq!(served.column(path, "cost").await, "[0.00288]");
     let bill = served.program.get("/bill?source=heat_pump&from=2026-11-01&to=2026-11-01").await.json();
     assert_eq!((&bill["total"], bill["items"].as_array().map(Vec::len)), (&0.into(), Some(1)), "{bill}");
+    let shown = served.program.get("/tariffs").await.json();
+    let factor = |source: &str| {
+        let list = shown["tariffs"].as_array().unwrap();
+        list.iter().find(|tariff| tariff["source"] == source).unwrap()["gas_factor"].clone()
+    };
+    assert_eq!((factor("gas"), factor("grid")), (10.945_063_8.into(), serde_json::Value::Null));
     // 9.6 m³ · 10.9450638 · 0.1 €/kWh.
     let path = "/history/gas/VOLUME?from=2026-11-01&to=2026-11-02&per=day&cost=true";
     assert_eq!(served.column(path, "cost").await, "[10.507261248]");
