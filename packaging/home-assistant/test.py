@@ -138,7 +138,8 @@ def request(method, path, source, headers=None, body=None):
     client = http.client.HTTPConnection(ADD_ON, 8099, timeout=10, source_address=(source, 0))
     client.request(method, path, body, headers or {})
     response = client.getresponse()
-    return response.status, response.read().decode()
+    # Icons are no text.
+    return response.status, response.read().decode(errors="replace")
 
 
 def watchdog():
