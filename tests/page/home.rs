@@ -251,8 +251,9 @@ fn addresses() {
         browser.click(&format!("view-{from} [data-test=to-{view}]"));
         browser.await_shown(&format!("view-{view}"));
         let link = format!("view-{view} [data-test=to-{view}]");
-        assert_eq!(browser.attribute(&link, "aria-current").as_deref(), Some("page"));
-        assert_eq!(browser.attribute("nav-readings", "aria-current").as_deref(), Some("page"));
+        // The part is loaded when it is opened for the first time.
+        let is_current = |at: &str| browser.attribute(at, "aria-current").as_deref() == Some("page");
+        browser.until("its link is the current one", || is_current(&link) && is_current("nav-readings"));
     }
     nothing_amiss(&browser, &household.url());
 }
