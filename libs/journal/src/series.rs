@@ -1,7 +1,7 @@
 //! Series and their samples: what all parts of the journal speak about.
 
 use crate::time::Micros;
-use reading::{Decimal, Kind, Meaning, Obis, Text};
+use reading::{Decimal, Kind, Meaning, Medium, Obis, Text};
 
 /// One number of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,22 +30,24 @@ pub(crate) struct Stated {
     pub(crate) obis: Text,
     /// Kind; `None` where unit and OBIS code tell.
     pub(crate) kind: Option<Kind>,
+    /// Medium; `None` where OBIS code, unit and name tell.
+    pub(crate) medium: Option<Medium>,
 }
 
 impl Stated {
-    /// Takes over what later readings state: the first code, and the last kind.
-    pub(crate) fn update(&mut self, obis: &str, kind: Option<Kind>) {
+    /// Takes over what later readings state: the first code, and the last kind and medium.
+    pub(crate) fn update(&mut self, obis: &str, kind: Option<Kind>, medium: Option<Medium>) {
         if self.obis.is_empty() {
             self.obis = obis.into();
         }
         self.kind = kind.or(self.kind);
+        self.medium = medium.or(self.medium);
     }
 
     /// Returns the meaning of the numbers of a series.
     pub(crate) fn meaning(&self, name: &SeriesName) -> Meaning {
         let unit = Some(&*name.unit).filter(|unit| !unit.is_empty());
-        let derived = Meaning::of(&name.name, unit, Obis::parse(self.obis.as_bytes()));
-        Meaning { kind: self.kind.unwrap_or(derived.kind), ..derived }
+        Meaning::of(&name.name, unit, Obis::parse(self.obis.as_bytes())).stated(self.kind, self.medium)
     }
 }
 

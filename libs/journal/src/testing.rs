@@ -99,8 +99,14 @@ fn write(
 ) {
     let obis = Text::from(obis);
     for sample in samples {
-        let cell =
-            Cell { name: &series.name, unit: &series.unit, obis: &obis, kind: None, value: sample.value };
+        let cell = Cell {
+            name: &series.name,
+            unit: &series.unit,
+            obis: &obis,
+            kind: None,
+            medium: None,
+            value: sample.value,
+        };
         encoder.batch(segment, &series.section, sample.time, &[cell]);
     }
     for set in sets {

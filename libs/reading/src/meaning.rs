@@ -55,8 +55,10 @@ words! {
     Medium {
         /// Electricity.
         Electricity = "electricity",
-        /// Heat or cold.
+        /// Heat, for heating or of warm water.
         Heat = "heat",
+        /// Cold, of a cooling system.
+        Cooling = "cooling",
         /// Gas.
         Gas = "gas",
         /// Cold or warm water.
@@ -120,10 +122,12 @@ impl Meaning {
         meaning
     }
 
-    /// Returns it with the kind that a source states, if it states one.
+    /// Returns it with what a source states: the kind, and the medium that its meter counts.
+    ///
+    /// A source that states the medium knows its meter: what the name and the unit suggest does not count then.
     #[must_use]
-    pub fn stated(self, kind: Option<Kind>) -> Self {
-        Self { kind: kind.unwrap_or(self.kind), ..self }
+    pub fn stated(self, kind: Option<Kind>, medium: Option<Medium>) -> Self {
+        Self { kind: kind.unwrap_or(self.kind), medium: medium.or(self.medium), ..self }
     }
 
     /// Adds the meaning of an OBIS code.
@@ -280,7 +284,8 @@ fn direction(register: u8) -> Option<Direction> {
 
 fn medium_of_code(a: u8) -> Option<Medium> {
     match a {
-        5 | 6 => Some(Medium::Heat),
+        5 => Some(Medium::Cooling),
+        6 => Some(Medium::Heat),
         7 => Some(Medium::Gas),
         8 | 9 => Some(Medium::Water),
         _ => None,
@@ -295,7 +300,9 @@ fn medium_of_name(name: &str) -> Option<Medium> {
         ("WATER", Medium::Water),
         ("WARM_WATER", Medium::Water),
         ("HEAT", Medium::Heat),
-        ("COLD", Medium::Heat),
+        ("COLD_WATER", Medium::Water),
+        ("COLD", Medium::Cooling),
+        ("COOLING", Medium::Cooling),
         ("ELECTRICITY", Medium::Electricity),
     ];
     let begins = |word: &str| name.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::{Decimal, Kind, Meaning, Obis, json::timestamp};
+use crate::{Decimal, Kind, Meaning, Medium, Obis, json::timestamp};
 
 /// Short text: up to 23 bytes are stored without an allocation, longer ones are shared.
 pub use smol_str::SmolStr as Text;
@@ -32,6 +32,8 @@ pub struct Reading {
     pub unit: Option<Text>,
     /// Behaviour over time, where the source states it; `None` where unit and OBIS code tell.
     pub kind: Option<Kind>,
+    /// Medium that the meter counts, where the source states it; `None` where OBIS code, unit and name tell.
+    pub medium: Option<Medium>,
     /// Time at which the device took this value, if it sends one for this value: a gas meter's is an hour old.
     pub time: Option<DeviceTime>,
     /// Status word of the register, if it has one.
@@ -81,18 +83,34 @@ impl Reading {
     }
 
     fn new(name: Text, value: Value, kind: Option<Kind>) -> Self {
-        Self { name, obis: None, value, unit: None, kind, time: None, status: None, more: Vec::new() }
+        Self {
+            name,
+            obis: None,
+            value,
+            unit: None,
+            kind,
+            medium: None,
+            time: None,
+            status: None,
+            more: Vec::new(),
+        }
     }
 
-    /// Returns what the value means: by its stated kind, its unit and its OBIS code.
+    /// Returns what the value means: by its stated kind and medium, its unit and its OBIS code.
     pub fn meaning(&self) -> Meaning {
         let text = matches!(self.value, Value::Text(_)).then_some(Kind::State);
-        Meaning::of(&self.name, self.unit.as_deref(), self.obis).stated(self.kind.or(text))
+        Meaning::of(&self.name, self.unit.as_deref(), self.obis).stated(self.kind.or(text), self.medium)
     }
 
     /// Sets the unit.
     pub fn unit(mut self, unit: impl Into<Text>) -> Self {
         self.unit = Some(unit.into());
+        self
+    }
+
+    /// States the medium that the meter counts: a heat meter's energy is heat, its volume no drinking water.
+    pub fn medium(mut self, medium: Medium) -> Self {
+        self.medium = Some(medium);
         self
     }
 
@@ -224,5 +242,26 @@ mod tests {
         assert_eq!(Reading::flag("open", true).meaning().kind, Kind::State);
         assert_eq!(Reading::text("energy", "5x").unit("kWh").meaning().kind, Kind::State);
         assert_eq!(Reading::number("energy", 5).unit("kWh").meaning().kind, Kind::Counter);
+    }
+
+    #[test]
+    fn a_stated_medium_holds_whatever_name_and_unit_tell() {
+        let meaning = |reading: Reading| {
+            let meaning = reading.meaning();
+            (meaning.quantity, meaning.kind, meaning.medium)
+        };
+        let energy = Reading::number("energy", 5).unit("kWh");
+        assert_eq!(meaning(energy.clone()), (Quantity::Energy, Kind::Counter, None));
+        for medium in [Medium::Heat, Medium::Cooling, Medium::Gas] {
+            let energy = energy.clone().medium(medium);
+            assert_eq!(meaning(energy), (Quantity::Energy, Kind::Counter, Some(medium)));
+        }
+        let volume = Reading::number("water_volume", 5).unit("m3");
+        assert_eq!(meaning(volume.clone()), (Quantity::Volume, Kind::Counter, Some(Medium::Water)));
+        assert_eq!(meaning(volume.medium(Medium::Heat)).2, Some(Medium::Heat), "a heat meter's own water");
+        let flow = Reading::number("flow_temperature", 5).unit("°C").medium(Medium::Heat);
+        assert_eq!(meaning(flow), (Quantity::Temperature, Kind::Gauge, Some(Medium::Heat)));
+        let last_month = Reading { kind: Some(Kind::State), ..energy.medium(Medium::Heat) };
+        assert_eq!(meaning(last_month), (Quantity::Energy, Kind::State, Some(Medium::Heat)));
     }
 }

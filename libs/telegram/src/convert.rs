@@ -145,6 +145,7 @@ fn reading(name: Text, register: &Register<'_>, trim: bool) -> Reading {
         // A star without a unit after it tells no more than no star.
         unit: register.unit.filter(|unit| !unit.is_empty()).map(Text::new),
         kind: None,
+        medium: None,
         time: register.time.map(|time| DeviceTime { sent: text(time.sent), utc: time.utc }),
         status: register.status,
         more: register.more().map(text).collect(),

@@ -9,7 +9,7 @@ use crate::{
     series::{SeriesName, Stated},
     wal::Layout,
 };
-use reading::{Kind, Text};
+use reading::{Kind, Medium, Text};
 
 /// Ids of all sections and series. A new one gets its id when it is first met.
 #[derive(Debug, Default)]
@@ -41,13 +41,15 @@ impl Catalogue {
             names.insert(id, name.clone());
             catalogue.sections.insert(name, id);
         }
-        let mut rows = connection.prepare("SELECT section, id, name, unit, obis, kind FROM series")?;
+        let mut rows =
+            connection.prepare("SELECT section, id, name, unit, obis, kind, medium FROM series")?;
         let mut rows = rows.query([])?;
         while let Some(row) = rows.next()? {
             let (section, id): (u16, u32) = (row.get(0)?, row.get(1)?);
             let text = |column| Ok::<_, rusqlite::Error>(Text::from(row.get_ref(column)?.as_str()?));
             let (name, unit) = (text(2)?, text(3)?);
-            let stated = Stated { obis: text(4)?, kind: Kind::parse(&text(5)?) };
+            let (kind, medium) = (Kind::parse(&text(5)?), Medium::parse(&text(6)?));
+            let stated = Stated { obis: text(4)?, kind, medium };
             let Some(of) = names.get(&section) else { continue };
             let name = SeriesName { section: of.clone(), name, unit };
             catalogue.series.insert(id, Series::new(section, &name, stated));
@@ -70,7 +72,8 @@ impl Catalogue {
             for column in &layout.columns {
                 let (name, unit) = (column.name.clone(), column.unit.clone());
                 let name = SeriesName { section: layout.section.clone(), name, unit };
-                columns.push(self.id(connection, section, &name, &column.obis, column.kind)?);
+                let stated = Stated { obis: column.obis.clone(), kind: column.kind, medium: column.medium };
+                columns.push(self.id(connection, section, &name, stated)?);
             }
             self.layouts.entry(layout.section.clone()).or_default().push((layout.clone(), columns));
         }
@@ -86,7 +89,7 @@ impl Catalogue {
         name: &SeriesName,
     ) -> rusqlite::Result<Option<u32>> {
         let Some(section) = self.section(connection, &name.section)? else { return Ok(None) };
-        self.id(connection, section, name, "", None).map(Some)
+        self.id(connection, section, name, Stated::default()).map(Some)
     }
 
     /// Returns the section and the counter of a series; `None` if it does not count.
@@ -119,26 +122,28 @@ impl Catalogue {
         connection: &Connection,
         section: u16,
         name: &SeriesName,
-        obis: &str,
-        kind: Option<Kind>,
+        new: Stated,
     ) -> rusqlite::Result<u32> {
-        let word = |kind: Option<Kind>| kind.map_or("", Kind::as_str);
+        let words = |stated: &Stated| {
+            (stated.kind.map_or("", Kind::as_str), stated.medium.map_or("", Medium::as_str))
+        };
         if let Some(&id) = self.ids.get(name) {
             let Some(known) = self.series.get_mut(&id) else { return Ok(id) };
             let mut stated = known.stated.clone();
-            stated.update(obis, kind);
+            stated.update(&new.obis, new.kind, new.medium);
             if stated != known.stated {
-                let sql = "UPDATE series SET obis = ?2, kind = ?3 WHERE id = ?1";
-                connection.execute(sql, (id, stated.obis.as_str(), word(stated.kind)))?;
+                let sql = "UPDATE series SET obis = ?2, kind = ?3, medium = ?4 WHERE id = ?1";
+                let (kind, medium) = words(&stated);
+                connection.execute(sql, (id, stated.obis.as_str(), kind, medium))?;
                 *known = Series::new(section, name, stated);
             }
             return Ok(id);
         }
-        let sql =
-            "INSERT INTO series (section, name, unit, obis, kind) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id";
-        let values = (section, name.name.as_str(), name.unit.as_str(), obis, word(kind));
+        let sql = "INSERT INTO series (section, name, unit, obis, kind, medium) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id";
+        let (kind, medium) = words(&new);
+        let values = (section, name.name.as_str(), name.unit.as_str(), new.obis.as_str(), kind, medium);
         let id = connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
-        self.series.insert(id, Series::new(section, name, Stated { obis: obis.into(), kind }));
+        self.series.insert(id, Series::new(section, name, new));
         self.ids.insert(name.clone(), id);
         Ok(id)
     }

@@ -7,7 +7,7 @@ use crate::{
     series::{ReadAt, Sample, SeriesName, Stated},
     time::{Micros, SECOND},
 };
-use reading::{Kind, Text};
+use reading::{Kind, Medium, Text};
 
 /// One series in the database.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ impl Reset {
     }
 }
 
-const SERIES: &str = "SELECT section.name, series.name, series.unit, series.obis, series.kind, section.id, series.id \
+const SERIES: &str = "SELECT section.name, series.name, series.unit, series.obis, series.kind, series.medium, section.id, series.id \
                       FROM series JOIN section ON section.id = series.section";
 
 /// Roll-up of one minute.
@@ -84,8 +84,9 @@ impl<'v> DbSeries<'v> {
     fn from_row(database: &'v Connection, row: &Row<'_>) -> rusqlite::Result<Found<'v>> {
         let text = |column| row.get_ref(column).and_then(|text| Ok(Text::from(text.as_str()?)));
         let name = SeriesName { section: text(0)?, name: text(1)?, unit: text(2)? };
-        let stated = Stated { obis: text(3)?, kind: Kind::parse(&text(4)?) };
-        Ok((name, stated, Self { database, section: row.get(5)?, series: row.get(6)? }))
+        let (kind, medium) = (Kind::parse(&text(4)?), Medium::parse(&text(5)?));
+        let stated = Stated { obis: text(3)?, kind, medium };
+        Ok((name, stated, Self { database, section: row.get(6)?, series: row.get(7)? }))
     }
 
     /// Returns the oldest minute of which there are all readings: its start in seconds since 1970.

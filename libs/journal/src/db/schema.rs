@@ -12,12 +12,13 @@ use crate::db::DatabaseError;
 
 /// "smtr", which tells a journal from the databases of other programs.
 pub(crate) const APPLICATION: i64 = 0x736d_7472;
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE section (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE series (id INTEGER PRIMARY KEY, section INTEGER NOT NULL REFERENCES section(id), name TEXT NOT NULL,
-    unit TEXT NOT NULL DEFAULT '', obis TEXT NOT NULL DEFAULT '', kind TEXT NOT NULL DEFAULT '', UNIQUE (section, name, unit));
+    unit TEXT NOT NULL DEFAULT '', obis TEXT NOT NULL DEFAULT '', kind TEXT NOT NULL DEFAULT '', medium TEXT NOT NULL DEFAULT '',
+    UNIQUE (section, name, unit));
 CREATE TABLE raw (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE minute (ts INTEGER NOT NULL, series INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
     min REAL NOT NULL, max REAL NOT NULL, mean REAL NOT NULL, count INTEGER NOT NULL,
@@ -90,15 +91,17 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<(), Datab
 
 /// Brings a database of an older version up to date.
 ///
-/// Version 2 added the kind of a series. The column itself is looked for, so that a damaged version number does no
-/// harm.
+/// Version 2 added the kind of a series, version 3 its medium. The columns themselves are looked for, so that a damaged
+/// version number does no harm.
 pub(crate) fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
-    let sql = "SELECT count(*) FROM pragma_table_info('series') WHERE name = 'kind'";
-    if connection.query_row(sql, [], |row| row.get::<_, i64>(0))? == 0 {
-        connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; ALTER TABLE series ADD COLUMN kind TEXT NOT NULL DEFAULT '';
-             PRAGMA user_version = {VERSION}; COMMIT"
-        ))?;
+    for column in ["kind", "medium"] {
+        let sql = "SELECT count(*) FROM pragma_table_info('series') WHERE name = ?1";
+        if connection.query_row(sql, [column], |row| row.get::<_, i64>(0))? == 0 {
+            connection.execute_batch(&format!(
+                "BEGIN IMMEDIATE; ALTER TABLE series ADD COLUMN {column} TEXT NOT NULL DEFAULT '';
+                 PRAGMA user_version = {VERSION}; COMMIT"
+            ))?;
+        }
     }
     Ok(())
 }

@@ -94,7 +94,7 @@ impl<'v> View<'v> {
                     if let Some(stored) = &series.stored {
                         stored.retain_new(&mut series.recent.samples)?;
                     }
-                    series.stated.update(&stated.obis, stated.kind);
+                    series.stated.update(&stated.obis, stated.kind, stated.medium);
                 }
                 None => {
                     let name = SeriesName { section: section.into(), name: name.into(), unit };
@@ -159,7 +159,7 @@ impl<'v> View<'v> {
                 let (name, unit) = (column.name, column.unit);
                 let name = SeriesName { section: layout.section.clone(), name, unit };
                 let (stated, known) = all.entry(name).or_default();
-                stated.update(&column.obis, column.kind);
+                stated.update(&column.obis, column.kind, column.medium);
                 *known = Some(known.map_or(times, |known| join(known, times)));
             }
         }

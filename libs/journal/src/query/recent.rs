@@ -28,7 +28,7 @@ impl Recent {
                         && let Some(value) = Decimal::new(mantissa, column.scale)
                     {
                         let (_, stated, recent) = of_unit(&mut found, &column.unit);
-                        stated.update(&column.obis, column.kind);
+                        stated.update(&column.obis, column.kind, column.medium);
                         recent.samples.push(Sample { time, value });
                     }
                 }

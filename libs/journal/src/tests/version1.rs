@@ -12,7 +12,7 @@ use crate::{
         segment_path,
     },
 };
-use reading::{Decimal, Kind, Reading};
+use reading::{Decimal, Kind, Medium, Reading};
 
 /// Schema of version 1, apart from the tables that are the same.
 const SERIES: &str = "CREATE TABLE series (id INTEGER PRIMARY KEY, section INTEGER NOT NULL REFERENCES section(id), name TEXT NOT NULL,
@@ -55,7 +55,7 @@ fn segments_of_version_1_are_read_checkpointed_and_delivered() {
     assert_eq!(entries(&bytes, |_| count += 1), bytes.len());
     assert_eq!((count, open(&bytes).unwrap().0), (2, 7));
     let mut newer = bytes.clone();
-    newer[6] = 5;
+    newer[6] = 6;
     assert!(open(&newer).is_none() && open(&bytes[..HEADER - 1]).is_none());
 
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
@@ -107,7 +107,7 @@ fn a_database_of_version_1_is_brought_up_to_date() {
         database.connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     let stored: String =
         database.connection.query_row("SELECT kind FROM series", [], |row| row.get(0)).unwrap();
-    assert_eq!((version, &*stored), (2, "gauge"));
+    assert_eq!((version, &*stored), (3, "gauge"));
 }
 
 #[test]
@@ -135,4 +135,22 @@ fn a_stated_kind_reaches_publishers_and_decides_what_counts() {
         assert_eq!(hours.unwrap().iter().filter_map(|hour| hour.amount).sum::<f64>(), 2.0);
         keeper.checkpoint();
     }
+}
+
+#[test]
+fn a_stated_medium_reaches_publishers_and_outlives_a_checkpoint() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (journal, mut keeper) = clock.journal(dir.path());
+    clock.pass(SECOND);
+    let heat = Reading::number("energy", Decimal::from(3)).unit("kWh").medium(Medium::Heat);
+    journal.record(&"cellar".into(), &clock.batch(vec![heat]));
+    let medium = |journal: &crate::Journal| {
+        journal.read(|view| Ok(view.find("cellar", "energy", None)?.meaning().medium)).unwrap()
+    };
+    assert_eq!(medium(&journal), Some(Medium::Heat), "from the log");
+    keeper.checkpoint();
+    assert_eq!(medium(&journal), Some(Medium::Heat), "from the database");
+    drop((journal, keeper));
+    let (journal, _keeper) = clock.journal(dir.path());
+    assert_eq!(medium(&journal), Some(Medium::Heat), "after a restart");
 }

@@ -142,6 +142,7 @@ impl Import {
                 unit,
                 obis,
                 kind: None,
+                medium: None,
                 value: *value,
             })
             .collect();

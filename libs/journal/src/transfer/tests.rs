@@ -60,8 +60,8 @@ impl Segment {
         let texts = ["count", "kWh", "power", "W", ""].map(Text::from);
         let [count_name, kwh, power_name, watt, none] = &texts;
         let cells = [
-            Cell { name: count_name, unit: kwh, obis: none, kind: None, value: count },
-            Cell { name: power_name, unit: watt, obis: none, kind: None, value: power },
+            Cell { name: count_name, unit: kwh, obis: none, kind: None, medium: None, value: count },
+            Cell { name: power_name, unit: watt, obis: none, kind: None, medium: None, value: power },
         ];
         self.encoder.batch(&mut self.bytes, &"s0".into(), (T + second) * 1_000_000, &cells);
         self

@@ -5,7 +5,7 @@ use crate::{
     series::SeriesName,
     time::{Epoch, Micros, TimeCorrection},
 };
-use reading::{Decimal, Kind, Obis, Text};
+use reading::{Decimal, Kind, Medium, Obis, Text};
 use serde::{Deserialize, Serialize};
 
 /// Entry of a segment, in the order of recording.
@@ -75,6 +75,8 @@ pub(crate) struct Column {
     pub(crate) code: Option<Obis>,
     /// Kind, where the source states it.
     pub(crate) kind: Option<Kind>,
+    /// Medium, where the source states it.
+    pub(crate) medium: Option<Medium>,
     /// Decimals of the column's mantissas.
     pub(crate) scale: u8,
 }

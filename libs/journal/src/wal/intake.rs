@@ -67,7 +67,8 @@ impl Intake {
             let of_time = numbers.iter().filter(|number| number.time == time);
             let cell = |number| {
                 let Number { reading, unit, obis, value, .. }: &Number<'_> = number;
-                Cell { name: &reading.name, unit, obis, kind: reading.kind, value: *value }
+                let (kind, medium) = (reading.kind, reading.medium);
+                Cell { name: &reading.name, unit, obis, kind, medium, value: *value }
             };
             encoder.batch(out, section, time, &of_time.map(cell).collect::<Vec<_>>());
             numbers.retain(|number| number.time != time);

@@ -260,6 +260,7 @@ fn readings(layout: &Layout, mantissas: &[i64]) -> Vec<Reading> {
             value: Value::Number(Decimal::new(*mantissa, column.scale)?),
             unit: Some(column.unit.clone()).filter(|unit| !unit.is_empty()),
             kind: column.kind,
+            medium: column.medium,
             time: None,
             status: None,
             more: Vec::new(),

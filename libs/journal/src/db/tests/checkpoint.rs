@@ -37,7 +37,7 @@ impl Segment {
         let values = values.iter().map(|(_, value)| Decimal::parse(value.as_bytes()).unwrap());
         let cell = |(text, value)| {
             let [name, unit, obis]: &[Text; 3] = text;
-            Cell { name, unit, obis, kind: None, value }
+            Cell { name, unit, obis, kind: None, medium: None, value }
         };
         let cells: Vec<_> = texts.iter().zip(values).map(cell).collect();
         self.encoder.batch(&mut self.bytes, &section.into(), time, &cells);
@@ -296,7 +296,7 @@ fn names_units_and_codes_make_series() {
     let mut journal = Journal::new();
     let batch = |segment: &mut Segment, unit: &str, obis: &str| {
         let [name, unit, obis] = ["x", unit, obis].map(Text::from);
-        let cell = Cell { name: &name, unit: &unit, obis: &obis, kind: None, value: 1.into() };
+        let cell = Cell { name: &name, unit: &unit, obis: &obis, kind: None, medium: None, value: 1.into() };
         segment.encoder.batch(&mut segment.bytes, &"d0".into(), 0, &[cell]);
     };
     let series = "SELECT id, unit, obis FROM series ORDER BY id";

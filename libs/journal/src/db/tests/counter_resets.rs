@@ -11,7 +11,7 @@ use crate::{
 use reading::Kind;
 
 fn counter(unit: &str, obis: &str, kind: Option<Kind>) -> Option<Counter> {
-    Counter::of(&Stated { obis: obis.into(), kind }.meaning(&named("d0", "x", unit)))
+    Counter::of(&Stated { obis: obis.into(), kind, medium: None }.meaning(&named("d0", "x", unit)))
 }
 
 #[test]

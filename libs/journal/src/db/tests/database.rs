@@ -27,7 +27,7 @@ fn segment(number: u64, seconds: std::ops::Range<i64>) -> Vec<u8> {
     let (name, unit, obis) = ("energy".into(), "kWh".into(), "1.8.0".into());
     for second in seconds.step_by(7) {
         let value = reading::Decimal::new(second * 3, 3).unwrap();
-        let cell = Cell { name: &name, unit: &unit, obis: &obis, kind: None, value };
+        let cell = Cell { name: &name, unit: &unit, obis: &obis, kind: None, medium: None, value };
         encoder.batch(&mut out, &"meter".into(), second * 1_000_000, &[cell]);
     }
     out
@@ -62,7 +62,7 @@ fn a_new_one_is_made_with_its_folder_and_found_again() {
     };
     assert_eq!(pragma("journal_mode"), "wal".to_string().into());
     let numbers =
-        [("page_size", 4096), ("application_id", 0x736d_7472), ("user_version", 2), ("synchronous", 2)];
+        [("page_size", 4096), ("application_id", 0x736d_7472), ("user_version", 3), ("synchronous", 2)];
     for (name, number) in numbers {
         assert_eq!(pragma(name), number.into(), "{name}");
     }
@@ -229,9 +229,9 @@ fn a_damaged_journal_of_another_name_is_still_set_aside() {
 fn a_newer_one_is_left_alone() {
     let (_folder, path) = folder();
     filled(&path);
-    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 3").unwrap();
+    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 4").unwrap();
     for error in [Database::open(&path).unwrap_err(), open_for_reading(&path).unwrap_err()] {
-        assert!(matches!(error, DatabaseError::Newer { found: 3, known: 2, .. }), "{error}");
+        assert!(matches!(error, DatabaseError::Newer { found: 4, known: 3, .. }), "{error}");
         assert!(!error.is_damage());
     }
 }

@@ -85,7 +85,7 @@ fn check(journal: &Journal) {
         if !name.ends_with('e') {
             continue;
         }
-        let stated = Stated { obis: "1.8.0".into(), kind: None };
+        let stated = Stated { obis: "1.8.0".into(), kind: None, medium: None };
         let counter = Counter::of(&stated.meaning(&named("d0", "e", "kWh"))).unwrap();
         let times = |kind| -> Vec<i64> {
             let sql =

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use super::{
-    BATCH, COUNTER_SET, CURSOR, EPOCH, KINDS, LAYOUT, STATE, SYNCED, TIME_CORRECTION, WHOLE_BATCH, frame,
-    last::Last,
+    BATCH, COUNTER_SET, CURSOR, EPOCH, LAYOUT, STATE, SYNCED, TIME_CORRECTION, WHOLE_BATCH, frame,
+    last::Last, stated_byte,
 };
 use crate::{
     time::{Epoch, Micros, TimeCorrection},
     varint::{put, put_signed, put_text},
     wal::{Column, CounterSet, Layout, Position},
 };
-use reading::{Decimal, Kind, Obis, Text};
+use reading::{Decimal, Kind, Medium, Obis, Text};
 
 /// Batches of a layout after which it is repeated.
 const REPEAT_EVERY: u32 = 512;
@@ -23,6 +23,7 @@ pub(crate) struct Cell<'a> {
     pub(crate) unit: &'a Text,
     pub(crate) obis: &'a Text,
     pub(crate) kind: Option<Kind>,
+    pub(crate) medium: Option<Medium>,
     pub(crate) value: Decimal,
 }
 
@@ -83,6 +84,7 @@ impl Encoder {
             obis: cell.obis.clone(),
             code: Obis::parse(cell.obis.as_bytes()),
             kind: cell.kind,
+            medium: cell.medium,
             scale: Some(cell.value.scale().max(scale(i)))
                 .filter(|scale| cell.value.mantissa_at(*scale).is_some())
                 .unwrap_or(cell.value.scale()),
@@ -112,7 +114,7 @@ impl Encoder {
             put_text(&mut self.payload, &column.unit);
             put_text(&mut self.payload, &column.obis);
             self.payload.push(column.scale);
-            self.payload.push(KINDS.iter().position(|kind| *kind == column.kind).unwrap_or(0) as u8);
+            self.payload.push(stated_byte(column.kind, column.medium));
         }
         frame(out, &self.payload);
     }
@@ -181,6 +183,7 @@ fn names_match(layout: &Layout, cells: &[Cell<'_>]) -> bool {
             && column.unit == *cell.unit
             && column.obis == *cell.obis
             && column.kind == cell.kind
+            && column.medium == cell.medium
     };
     layout.columns.len() == cells.len() && layout.columns.iter().zip(cells).all(same)
 }

@@ -1,9 +1,9 @@
 //! Bytes of a segment: frames, each with a checksum, so that a torn end and damage are seen.
 //!
 //! ```text
-//! segment = magic "smtail", version 4, line feed · number (u64, little endian) · frames
+//! segment = magic "smtail", version 5, line feed · number (u64, little endian) · frames
 //! frame   = length of the payload · payload · CRC-32 (ISO-HDLC) of the payload, little endian
-//! payload = 0 layout: index, section, columns (name, unit, OBIS code, scale, kind)
+//! payload = 0 layout: index, section, columns (name, unit, OBIS code, scale, stated)
 //!         | 1 batch: index of its layout, time, a mantissa for each column
 //!         | 2 counter set: section, name, unit, time, before (mantissa, scale), after (the same)
 //!         | 3 time correction: since, delta
@@ -12,10 +12,12 @@
 //!         | 6 whole batch: as a batch, and not encoded as a difference to those before it
 //!         | 7 state of a source: section, bytes up to the end
 //!         | 8 synced: bytes of the segment that were on the disk when this was written
+//! stated  = kind + 8 * medium
 //! kind    = 0 not stated | 1 counter | 2 net | 3 gauge | 4 maximum | 5 state
+//! medium  = 0 not stated | 1 electricity | 2 heat | 3 cooling | 4 gas | 5 water
 //! ```
 //!
-//! Versions 1 to 3 are still read. Version 3 has no states and no notes of syncs, versions 1 and 2 have no indexes in layouts, and version 1
+//! Versions 1 to 4 are still read. Version 4 has no media, version 3 has no states and no notes of syncs, versions 1 and 2 have no indexes in layouts, and version 1
 //! has no kinds.
 //!
 //! Integers are variable (see `varint`). Within a layout, times are delta-of-delta encoded, mantissas delta
@@ -27,7 +29,7 @@ mod last;
 mod reader;
 
 use crc::{CRC_32_ISO_HDLC, Crc};
-use reading::Kind;
+use reading::{Kind, Medium};
 
 pub(crate) use self::{
     encoder::{Cell, Encoder},
@@ -35,14 +37,25 @@ pub(crate) use self::{
 };
 use crate::varint::{Input, put};
 
-const MAGIC: [u8; 8] = *b"smtail\x04\n";
+const MAGIC: [u8; 8] = *b"smtail\x05\n";
 /// Version of the segments that are written.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 /// Place of the version in the magic.
 const VERSION_AT: usize = 6;
 /// Kinds by their bytes.
 const KINDS: [Option<Kind>; 6] =
     [None, Some(Kind::Counter), Some(Kind::Net), Some(Kind::Gauge), Some(Kind::Maximum), Some(Kind::State)];
+/// Media by their numbers.
+const MEDIA: [Option<Medium>; 6] = [
+    None,
+    Some(Medium::Electricity),
+    Some(Medium::Heat),
+    Some(Medium::Cooling),
+    Some(Medium::Gas),
+    Some(Medium::Water),
+];
+/// Factor of the medium in a column's byte.
+const MEDIUM: u8 = 8;
 /// Magic and number.
 pub(crate) const HEADER: usize = 16;
 pub(crate) const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
@@ -73,6 +86,19 @@ pub(crate) fn open(bytes: &[u8]) -> Option<(u64, Reader)> {
     let known = *magic == expected && (1..=VERSION).contains(&version);
     let number = u64::from_le_bytes(*rest.first_chunk()?);
     known.then(|| (number, Reader::new(version)))
+}
+
+/// Returns the byte of what a source states of a column.
+fn stated_byte(kind: Option<Kind>, medium: Option<Medium>) -> u8 {
+    let place = |place: Option<usize>| place.unwrap_or(0) as u8;
+    place(KINDS.iter().position(|known| *known == kind))
+        + MEDIUM * place(MEDIA.iter().position(|known| *known == medium))
+}
+
+/// Returns what a source states of a column, by its byte; `None` where there is no such byte.
+fn stated(byte: u8) -> Option<(Option<Kind>, Option<Medium>)> {
+    let kind = KINDS.get(usize::from(byte % MEDIUM))?;
+    Some((*kind, *MEDIA.get(usize::from(byte / MEDIUM))?))
 }
 
 pub(in crate::wal) fn frame(out: &mut Vec<u8>, payload: &[u8]) {

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{
-    BATCH, COUNTER_SET, CURSOR, EPOCH, HEADER, KINDS, LAYOUT, STATE, SYNCED, TIME_CORRECTION, WHOLE_BATCH,
-    last::Last, open, unframe,
+    BATCH, COUNTER_SET, CURSOR, EPOCH, HEADER, LAYOUT, STATE, SYNCED, TIME_CORRECTION, WHOLE_BATCH,
+    last::Last, open, stated, unframe,
 };
 use crate::{
     series::SeriesName,
@@ -163,8 +163,8 @@ fn layout(input: &mut Input<'_>, kinds: bool) -> Option<Layout> {
         let [name, unit, obis] = [input.text()?, input.text()?, input.text()?].map(Text::from);
         let scale = input.byte()?;
         let code = Obis::parse(obis.as_bytes());
-        let kind = if kinds { *KINDS.get(usize::from(input.byte()?))? } else { None };
-        Decimal::new(0, scale).map(|_| Column { name, unit, obis, code, kind, scale })
+        let (kind, medium) = if kinds { stated(input.byte()?)? } else { (None, None) };
+        Decimal::new(0, scale).map(|_| Column { name, unit, obis, code, kind, medium, scale })
     };
     let columns = (0..columns).map(column).collect::<Option<_>>()?;
     Some(Layout { section, columns })

@@ -26,8 +26,14 @@ fn segment(number: u64, size: usize) -> (Vec<u8>, i64) {
         let noise = |i: usize| (count + i as i64).wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed()) >> 16;
         let value = |i| Decimal::from(if i == 0 { count } else { noise(i) });
         let cells = names.iter().enumerate();
-        let cells =
-            cells.map(|(i, name)| Cell { name, unit: &none, obis: &none, kind: None, value: value(i) });
+        let cells = cells.map(|(i, name)| Cell {
+            name,
+            unit: &none,
+            obis: &none,
+            kind: None,
+            medium: None,
+            value: value(i),
+        });
         encoder.batch(
             &mut bytes,
             &section,
@@ -80,7 +86,8 @@ fn a_frame_that_is_longer_than_a_piece_is_read() {
     let (mut encoder, mut bytes) = (Encoder::default(), frame::header(7));
     let names: Vec<_> = (0..1000).map(|i| Text::from(format!("{i:0200}"))).collect();
     let none = Text::default();
-    let cell = |name| Cell { name, unit: &none, obis: &none, kind: None, value: Decimal::from(7) };
+    let cell =
+        |name| Cell { name, unit: &none, obis: &none, kind: None, medium: None, value: Decimal::from(7) };
     encoder.batch(&mut bytes, &"meter".into(), 5, &names.iter().map(cell).collect::<Vec<_>>());
     assert!(bytes.len() > 3 * PIECE);
     fs::write(segment_path(&path, 7), &bytes).unwrap();

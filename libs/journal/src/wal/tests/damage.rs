@@ -33,7 +33,14 @@ fn segment(count: i64) -> Vec<u8> {
     let [name, none]: [Text; 2] = ["energy".into(), Text::default()];
     for n in 0..count {
         let mut batch = |section: &str| {
-            let cell = Cell { name: &name, unit: &none, obis: &none, kind: None, value: Decimal::from(n) };
+            let cell = Cell {
+                name: &name,
+                unit: &none,
+                obis: &none,
+                kind: None,
+                medium: None,
+                value: Decimal::from(n),
+            };
             encoder.batch(&mut bytes, &section.into(), 1_795_000_000_000_000 + n * 1_000_000, &[cell]);
         };
         batch("fast");

@@ -20,7 +20,7 @@ fn write(encoder: &mut Encoder, out: &mut Vec<u8>, section: &str, time: Micros, 
     let (unit, obis) = ("kWh".into(), "1.8.0".into());
     let cells: Vec<_> = cells
         .iter()
-        .map(|(name, value)| Cell { name, unit: &unit, obis: &obis, kind: None, value: *value })
+        .map(|(name, value)| Cell { name, unit: &unit, obis: &obis, kind: None, medium: None, value: *value })
         .collect();
     encoder.batch(out, &section.into(), time, &cells);
 }
