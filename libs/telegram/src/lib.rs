@@ -20,6 +20,7 @@ mod registry;
 mod scanner;
 mod source;
 mod sub_meters;
+mod units;
 
 pub use crate::{
     convert::{Converter, decode},
@@ -31,6 +32,7 @@ pub use crate::{
     registry::{AnonymiseFn, DecodeFn, Decoded, ProtocolRegistration, json_line, plugin_for, protocols},
     scanner::Scanner,
     source::{Answer, Conversation, EVEN_BAUDS, Settings, Source},
+    units::dlms_unit,
 };
 
 #[doc(hidden)]

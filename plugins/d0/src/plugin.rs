@@ -3,17 +3,13 @@
 use std::time::Duration;
 
 use framework::{ConfigError, Mode, Period, Source, SourceContext, SourcePlugin};
+use iec62056::{anonymise, decoder::Decoder, framing::Framing};
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use telegram::{Decoder as _, ProtocolRegistration, config};
 use transport::Port;
 
-use crate::{
-    anonymise::anonymise,
-    decoder::Decoder,
-    framing::Framing,
-    request::{INITIAL_BAUD, Request},
-};
+use crate::request::{INITIAL_BAUD, Request};
 
 /// Source plugin of meters that send IEC 62056-21 text.
 pub struct D0;

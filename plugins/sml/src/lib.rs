@@ -19,7 +19,6 @@ mod server_id;
 mod sign;
 pub mod telegram;
 mod tlv;
-mod units;
 mod wire;
 
 pub use crate::{

@@ -3,9 +3,9 @@
 use std::io::Write as _;
 
 use framework::{Decimal, Obis, Text, Timestamp};
-use telegram::{Register, RegisterTime};
+use telegram::{Register, RegisterTime, dlms_unit};
 
-use crate::{tlv::Element, units};
+use crate::tlv::Element;
 
 /// Year of the oldest meters of this kind, in seconds since 1970.
 const YEAR_2010: i64 = 1_262_304_000;
@@ -135,7 +135,7 @@ impl Registers {
         };
         // Some firmware may send the code as a signed number.
         let code = unit.unsigned().or_else(|| unit.signed().and_then(|code| code.try_into().ok()));
-        let unit = code.and_then(units::unit);
+        let unit = code.and_then(dlms_unit);
         // A counter of energy, by its code, must not come out as energy in another unit.
         let doubtful =
             matches!(groups, [1, _, 1..=80, 8, ..]) && !matches!(unit, Some("Wh" | "varh" | "VAh" | "J"));

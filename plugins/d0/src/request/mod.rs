@@ -17,8 +17,8 @@ use telegram::{Answer, Conversation};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use transport::Connection;
 
-use crate::{
-    characters::begins_code,
+use iec62056::{
+    begins_code,
     framing::Framing,
     head::Head,
     reject::Excerpt,

@@ -1,11 +1,11 @@
-//! Unit codes (IEC 62056-6-2, enumeration of physical units).
+//! Unit codes of DLMS/COSEM, which SML uses too (IEC 62056-6-2, enumeration of physical units).
 
 /// Unit of a code that is not in the table: such a number must not pass for one without a unit, whose meaning its OBIS
 /// code may give.
 const UNKNOWN: &str = "?";
 
-/// Returns the unit with this code; `None` for a bare number.
-pub(crate) fn unit(code: u64) -> Option<&'static str> {
+/// Returns the unit with this code of DLMS/COSEM; `None` for a bare number, `?` for a code that is not in the table.
+pub fn dlms_unit(code: u64) -> Option<&'static str> {
     Some(match code {
         1 => "a",
         2 => "mo",
@@ -41,6 +41,10 @@ pub(crate) fn unit(code: u64) -> Option<&'static str> {
         36 => "V/m",
         37 => "F",
         38 => "Ω",
+        39 => "Ωm²/m",
+        40 => "Wb",
+        41 => "T",
+        42 => "A/m",
         43 => "H",
         44 => "Hz",
         45 => "1/Wh",
@@ -51,13 +55,22 @@ pub(crate) fn unit(code: u64) -> Option<&'static str> {
         50 => "kg/s",
         51 => "S",
         52 => "K",
+        53 => "1/(V²h)",
+        54 => "1/(A²h)",
         55 => "1/m³",
         56 => "%",
         57 => "Ah",
         60 => "Wh/m³",
         61 => "J/m³",
+        62 => "mol%",
+        63 => "g/m³",
+        64 => "Pa·s",
         65 => "J/kg",
+        66 => "g/cm²",
+        67 => "atm",
         70 => "dBm",
+        71 => "dBµV",
+        72 => "dB",
         0 | 254 | 255 => return None,
         _ => UNKNOWN,
     })

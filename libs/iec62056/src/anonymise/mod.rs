@@ -26,7 +26,7 @@ const SERIAL_NUMBER: usize = 5;
 /// Meter numbers are the values of registers that identify (`0.0.0`, `C.1.0`, `0-n:96.1.x`, `42.0.0`, a heat meter's
 /// `9.20` and `9.21`), texts (`96.13.x`), serial numbers in ident lines and requests, and the same numbers everywhere
 /// else, in hexadecimal too. A number in a line whose code is lost is overwritten as well.
-pub(crate) fn anonymise(bytes: &mut [u8]) -> usize {
+pub fn anonymise(bytes: &mut [u8]) -> usize {
     let mut text = Text::of(bytes);
     let checks = Checks::find(&text);
     let mut numbers = Numbers::default();

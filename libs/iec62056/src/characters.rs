@@ -56,7 +56,7 @@ pub(crate) fn is_unit(unit: &[u8]) -> bool {
 }
 
 /// Returns whether `byte` may begin a data line. It matters only in a telegram that begins with STX.
-pub(crate) fn begins_code(byte: u8) -> bool {
+pub fn begins_code(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }
 

@@ -19,7 +19,7 @@ pub enum Framing {
 
 impl Framing {
     /// Returns the usual name.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Eight => "8N1",
             Self::SevenEven => "7E1",
@@ -31,7 +31,7 @@ impl Framing {
     ///
     /// Wrong are bytes of odd parity under 7E1, of even parity under 7O1, and with bit 7 set under 8N1. A line of plain
     /// 7-bit text is 8N1, whatever its parity.
-    pub(crate) fn detect(line: &[u8]) -> Self {
+    pub fn detect(line: &[u8]) -> Self {
         let high = line.iter().filter(|&&byte| byte >= 0x80).count();
         if high == 0 {
             return Self::Eight;
@@ -49,12 +49,12 @@ impl Framing {
     }
 
     /// Returns the character of a byte, whatever its parity.
-    pub(crate) fn character(self, byte: u8) -> u8 {
+    pub fn character(self, byte: u8) -> u8 {
         if self == Self::Eight { byte } else { byte & 0x7f }
     }
 
     /// Returns CR, LF and ETX as they look on the line.
-    pub(crate) fn line_ends(self) -> (u8, u8, u8) {
+    pub fn line_ends(self) -> (u8, u8, u8) {
         match self {
             Self::Eight => (b'\r', b'\n', ETX),
             Self::SevenEven => (b'\r' | 0x80, b'\n', ETX),
@@ -64,7 +64,7 @@ impl Framing {
 
     /// Appends the characters of `bytes` to `text`; returns the number of those with the wrong parity.
     #[inline]
-    pub(crate) fn read(self, bytes: &[u8], text: &mut Vec<u8>) -> usize {
+    pub fn read(self, bytes: &[u8], text: &mut Vec<u8>) -> usize {
         let from = text.len();
         text.extend_from_slice(bytes);
         if self == Self::Eight {

@@ -9,7 +9,7 @@ use crate::{
 
 /// Verdict on bytes that begin with `/` or STX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Head {
+pub enum Head {
     /// Too few bytes to tell.
     More,
     /// No beginning of a telegram: a request's echo `/?!`, a `/` in a text, a stray byte.
@@ -24,7 +24,7 @@ pub(crate) enum Head {
 
 impl Head {
     /// Judges `bytes`, parity bits still in them.
-    pub(crate) fn of(bytes: &[u8]) -> Self {
+    pub fn of(bytes: &[u8]) -> Self {
         if bytes.first().is_some_and(|&byte| byte & 0x7f == STX) {
             Self::message(bytes)
         } else {
@@ -33,7 +33,7 @@ impl Head {
     }
 
     /// Returns whether the whole `line` is an ident line, or the first line of a data message.
-    pub(crate) fn is_line(line: &[u8]) -> bool {
+    pub fn is_line(line: &[u8]) -> bool {
         if line.first().is_some_and(|&byte| byte & 0x7f == STX) {
             line.get(1).is_some_and(|&byte| begins_code(byte & 0x7f))
         } else {
@@ -42,13 +42,13 @@ impl Head {
     }
 
     /// Returns the place inside `line` of an ident line that goes on to its end.
-    pub(crate) fn inside(line: &[u8]) -> Option<usize> {
+    pub fn inside(line: &[u8]) -> Option<usize> {
         let starts = (0..line.len()).filter(|&at| line[at] & 0x7f == b'/');
         starts.into_iter().find(|&at| matches!(Self::whole(&line[at..]), Self::Ident(_)))
     }
 
     /// Returns whether bytes without a line end are the beginning of an ident line, and more than a slash by chance.
-    pub(crate) fn begins_ident(bytes: &[u8]) -> bool {
+    pub fn begins_ident(bytes: &[u8]) -> bool {
         bytes.len() > 3 && begins_ident(bytes)
     }
 
@@ -114,7 +114,7 @@ fn end(bytes: &[u8], is_end: impl Fn(u8) -> bool) -> Option<usize> {
 }
 
 /// Returns whether `byte` may begin a telegram, in any framing.
-pub(crate) fn begins_telegram(byte: u8, forced: Option<Framing>) -> bool {
+pub fn begins_telegram(byte: u8, forced: Option<Framing>) -> bool {
     let character = forced.map_or(byte & 0x7f, |framing| framing.character(byte));
     matches!(character, b'/' | STX)
 }

@@ -87,7 +87,8 @@ pub struct Excerpt {
 impl Excerpt {
     const MAX: usize = 40;
 
-    pub(crate) fn of(line: &[u8]) -> Self {
+    /// Returns the beginning of a line.
+    pub fn of(line: &[u8]) -> Self {
         let mut bytes = [0; Self::MAX];
         let kept = line.len().min(Self::MAX);
         bytes[..kept].copy_from_slice(&line[..kept]);
