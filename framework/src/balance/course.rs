@@ -1,7 +1,7 @@
 //! Course of one counter over the cells of a balance.
 
 use super::roles::Register;
-use crate::journal::{Amount, Micros, ReadError, SECOND, View};
+use crate::journal::{Amount, Micros, ReadError, SECOND, View, quarter_start};
 
 /// What a counter counted in one cell: a period, or a part of one.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -77,5 +77,5 @@ fn course(view: &View<'_>, register: &Register, edges: &[i64], all: bool) -> Res
 
 /// Returns the start of the quarter-hour in which a moment lies, in seconds since 1970.
 pub(super) fn quarter(time: Micros) -> i64 {
-    time.div_euclid(900 * SECOND) * 900
+    quarter_start(time.div_euclid(SECOND))
 }

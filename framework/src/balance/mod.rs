@@ -24,11 +24,11 @@ pub(crate) use self::money::{Money, money};
 pub(crate) use self::roles::{Part, Register, parts};
 use crate::{
     SourceRole,
-    journal::{Micros, ReadError, SECOND, View},
+    journal::{Micros, QUARTER_HOUR, ReadError, SECOND, View},
 };
 
 /// Distance of the last readings that is no delay.
-const SAME: Micros = 900 * SECOND;
+const SAME: Micros = QUARTER_HOUR * SECOND;
 /// Delay of a consumer for which the others wait: it is read once a day.
 const LATE: Micros = 25 * 3600 * SECOND;
 /// Energy that differs where meters are read at different moments, in kWh and as a share.

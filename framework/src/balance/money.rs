@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use tariff::{Number, QUARTER_HOUR, decimal, number};
+use tariff::{Number, decimal, number};
 
 use super::{Part, Register, Row, balance, quarter};
 use crate::{
     Decimal, SourceRole, Tariffs,
     costs::{MONEY_DECIMALS, costs, prices},
-    journal::{ReadError, View},
+    journal::{QUARTER_HOUR, ReadError, View, quarters},
 };
 
 /// Digits of a computed energy.
@@ -137,8 +137,8 @@ impl Saved<'_, '_> {
         saved: &mut [Option<Number>],
         goes_on: &mut dyn FnMut() -> bool,
     ) -> Result<(), ReadError> {
-        let quarters = rows.iter().flat_map(|row| self.within(row).step_by(QUARTER_HOUR as usize));
-        let quarters: Vec<_> = quarters.collect();
+        let quarters = rows.iter().flat_map(|row| quarters(self.within(row)));
+        let quarters: Vec<_> = quarters.map(|quarter| quarter.start).collect();
         let prices = prices(self.view, self.tariffs, self.source, &quarters)?;
         let mut has_several = vec![false; rows.len()];
         for ((row, saved), has_several) in rows.iter().zip(&mut *saved).zip(&mut has_several) {

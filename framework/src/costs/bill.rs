@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::Serialize;
 use tariff::{
-    Account, ChargeKind, Number, Per, PriceBasis, QUARTER_HOUR, Standing, Tariff, TimedPrice, WorkPrice,
-    decimal, local, settle,
+    Account, ChargeKind, Number, Per, PriceBasis, Standing, Tariff, TimedPrice, WorkPrice, decimal, local,
+    settle,
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Decimal,
-    journal::{ReadError, SECOND, View},
+    journal::{QUARTER_HOUR, ReadError, SECOND, View, quarter_start},
 };
 
 /// Most gaps in an answer.
@@ -220,7 +220,7 @@ pub(crate) fn bill(view: &View<'_>, tariffs: &Tariffs, question: &Question) -> R
         return Err(ReadError::BadRequest(message));
     }
     let counters = billed(view, &source, &of_source)?;
-    let from = question.from - question.from.rem_euclid(QUARTER_HOUR);
+    let from = quarter_start(question.from);
     let to = end(&counters, from, question.to)?;
     let mut accounts = Accounts::new(view, &source, &of_source, from, to);
     accounts.add(view, &of_source, &counters, (from, to), 0)?;
@@ -251,7 +251,7 @@ pub(crate) fn bill(view: &View<'_>, tariffs: &Tariffs, question: &Question) -> R
 
 /// Returns the end of the quarter-hour in which a moment lies, or its start if nothing was read in it yet.
 fn end(counters: &[Billed<'_>], from: i64, to: i64) -> Result<i64, ReadError> {
-    let begun = to - to.rem_euclid(QUARTER_HOUR);
+    let begun = quarter_start(to);
     if begun == to {
         return Ok(to);
     }
@@ -273,10 +273,8 @@ fn energies(
 ) -> Result<Vec<Energy>, ReadError> {
     let mut energies = Vec::new();
     for (at, account) in accounts.accounts.iter().enumerate() {
-        let start =
-            |day: Date| day.to_zoned(view.zone.clone()).map_or(0, |start| start.timestamp().as_second());
         let (first, last) = account.days();
-        let (from, to) = (start(first).max(from), start(last).min(to));
+        let (from, to) = (view.day_start(first).max(from), view.day_start(last).min(to));
         for (n, counter) in counters.iter().enumerate() {
             let Some(seen) = accounts.seen.get(&(at, n)) else { continue };
             let number = |second: i64| counter.series.register(second.saturating_mul(SECOND));

@@ -6,7 +6,7 @@
 
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
-use tariff::{Number, QUARTER_HOUR, Tariff, decimal, settle};
+use tariff::{Number, Tariff, decimal, settle};
 
 use super::{
     Tariffs,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Decimal,
-    journal::{ReadError, SECOND, View},
+    journal::{QUARTER_HOUR, ReadError, SECOND, View, quarter_start},
 };
 
 const DAY: i64 = 86_400;
@@ -71,7 +71,7 @@ pub(crate) fn forecast(
     let counters = billed(view, &source, &of_source)?;
     let today = now.to_zoned(view.zone.clone()).date();
     let first = first_reading(&counters)?;
-    let now = now.as_second() - now.as_second().rem_euclid(QUARTER_HOUR);
+    let now = quarter_start(now.as_second());
     let past = first.map_or(0, |first| (now - first) / DAY);
     let reference = match past {
         // The first reading may lie after a clock that is not set yet.
@@ -80,7 +80,7 @@ pub(crate) fn forecast(
         _ if first.is_some_and(|first| first <= now - YEAR) => Some(Reference::LastYear),
         _ => Some(Reference::Days((past / 7 * 7).min(MAX_REPEATED))),
     };
-    let year_start = start(view, today.first_of_year());
+    let year_start = view.day_start(today.first_of_year());
     let reason = match reference {
         None => Some("no_readings"),
         Some(Reference::Days(..7)) => Some("short_history"),
@@ -89,7 +89,7 @@ pub(crate) fn forecast(
         Some(Reference::LastYear) => first.filter(|first| *first > year_start).map(|_| "short_history"),
     };
     let period = |from: Date, to: Date| {
-        let bounds = (start(view, from), start(view, to));
+        let bounds = (view.day_start(from), view.day_start(to));
         let soon = bounds.0.max(now.saturating_add(QUARTER_HOUR)).min(bounds.1);
         let mut accounts = Accounts::new(view, &source, &of_source, bounds.0, soon);
         accounts.add(view, &of_source, &counters, (bounds.0, now.max(bounds.0)), 0)?;
@@ -112,10 +112,6 @@ pub(crate) fn forecast(
         reason,
         source,
     })
-}
-
-fn start(view: &View<'_>, day: Date) -> i64 {
-    day.to_zoned(view.zone.clone()).map_or(0, |start| start.timestamp().as_second())
 }
 
 /// Returns the second of the first reading of all counters.

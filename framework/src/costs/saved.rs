@@ -1,9 +1,9 @@
 //! Price of what a household used of its own, and so did not have to draw.
 
-use tariff::{Number, QUARTER_HOUR, Tariff, local};
+use tariff::{Number, Tariff, local};
 
 use super::{Tariffs, tariffs::seconds, walk::Spots};
-use crate::journal::{ReadError, View};
+use crate::journal::{QUARTER_HOUR, ReadError, View};
 
 /// Returns what one more kWh from the grid would have cost in each quarter-hour, by its start in seconds since 1970;
 /// `None` where there is no price, or one by register.
@@ -17,7 +17,7 @@ pub(crate) fn prices(
     quarters: &[i64],
 ) -> Result<Vec<Option<Number>>, ReadError> {
     let of_source = tariffs.of(source);
-    let held: Vec<_> = of_source.iter().map(|tariff| (seconds(tariff, view.zone), *tariff)).collect();
+    let held: Vec<_> = of_source.iter().map(|tariff| (seconds(tariff, view), *tariff)).collect();
     let mut spots = Spots::default();
     if let (Some(first), Some(last)) = (quarters.first(), quarters.last()) {
         for spot in of_source.iter().filter_map(|tariff| tariff.spot()) {

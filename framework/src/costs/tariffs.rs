@@ -2,8 +2,9 @@
 
 use std::ops::Deref;
 
-use jiff::tz::TimeZone;
 use tariff::Tariff;
+
+use crate::journal::View;
 
 /// The tariffs, in the order of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,10 +51,7 @@ impl Deref for Tariffs {
     }
 }
 
-/// Returns the second since 1970 at which a tariff begins in a time zone, and the one at which it ends.
-pub(super) fn seconds(tariff: &Tariff, zone: &TimeZone) -> (i64, i64) {
-    let start = |day: jiff::civil::Date| {
-        day.to_zoned(zone.clone()).map_or(i64::MIN, |start| start.timestamp().as_second())
-    };
-    (start(tariff.from), tariff.to.map_or(i64::MAX, start))
+/// Returns the second since 1970 at which a tariff begins, and the one at which it ends.
+pub(super) fn seconds(tariff: &Tariff, view: &View<'_>) -> (i64, i64) {
+    (view.day_start(tariff.from), tariff.to.map_or(i64::MAX, |to| view.day_start(to)))
 }

@@ -1,7 +1,7 @@
 //! Cost until now, for the source with the costs.
 
-use jiff::{Timestamp, civil::Date};
-use tariff::{Number, QUARTER_HOUR, decimal, local};
+use jiff::Timestamp;
+use tariff::{Number, decimal, local};
 
 use super::{
     Costs, MONEY_DECIMALS,
@@ -10,7 +10,10 @@ use super::{
     periods::price as price_of,
     walk::Walk,
 };
-use crate::{Decimal, journal::ReadError};
+use crate::{
+    Decimal,
+    journal::{QUARTER_HOUR, ReadError, quarter_start},
+};
 
 /// Costs until now.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -65,12 +68,9 @@ impl Costs {
             let counters = billed(view, &source, &of_source)?;
             let second = now.as_second();
             let day = local(second, view.zone).date();
-            let start = |day: Date| {
-                day.to_zoned(view.zone.clone()).map_or(second, |start| start.timestamp().as_second())
-            };
-            let (month, today) = (start(day.first_of_month()), start(day));
+            let (month, today) = (view.day_start(day.first_of_month()), view.day_start(day));
             // The whole quarter-hour that has begun: its amount is that until now.
-            let begun = second - second.rem_euclid(QUARTER_HOUR);
+            let begun = quarter_start(second);
             let end = begun + QUARTER_HOUR;
             let mut sums = [Sums::default(), Sums::default()];
             let mut price = None;

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 
 use jiff::civil::DateTime;
-use tariff::{Number, QUARTER_HOUR, Resolution, SpotPrice, Tariff, local, number};
+use tariff::{Number, Resolution, SpotPrice, Tariff, local, number};
 
 use super::{counters::Billed, tariffs::seconds};
 use crate::{
     Decimal, Quantity, Unit,
-    journal::{Amount, ReadError, SECOND, Step, View},
+    journal::{Amount, QUARTER_HOUR, ReadError, SECOND, Step, View, quarter_start, quarters},
 };
 
 /// Most quarter-hours that are read at once: a quarter of a year.
@@ -85,7 +85,7 @@ impl<'t> Walk<'_, '_, 't> {
             for stretch in run {
                 let start = first_read.clamp(stretch.from, stretch.to);
                 let end = last_read.clamp(start, stretch.to);
-                for (mut from, end) in [(stretch.from, start), (start, end), (end, stretch.to)] {
+                for (from, end) in [(stretch.from, start), (start, end), (end, stretch.to)] {
                     // A range may end in thousands of years: what was not read is one piece.
                     if end - from > QUARTER_HOUR && (from >= last_read || end <= first_read) {
                         self.read(&part, &mut visit)?;
@@ -93,10 +93,8 @@ impl<'t> Walk<'_, '_, 't> {
                         visit(self.unread(Stretch { from, to: end, ..*stretch }))?;
                         continue;
                     }
-                    while from < end {
-                        let to = (from + QUARTER_HOUR).min(end);
-                        part.push(Stretch { from, to, ..*stretch });
-                        from = to;
+                    for quarter in quarters(from..end) {
+                        part.push(Stretch { from: quarter.start, to: quarter.end, ..*stretch });
                         if part.len() == AT_ONCE {
                             self.read(&part, &mut visit)?;
                             part.clear();
@@ -111,7 +109,7 @@ impl<'t> Walk<'_, '_, 't> {
 
     /// Returns the start of the first quarter-hour with a reading and the end of the last, in seconds since 1970.
     fn extent(&self) -> Result<(i64, i64), ReadError> {
-        let start = |time: i64| time.div_euclid(SECOND * QUARTER_HOUR) * QUARTER_HOUR + self.earlier;
+        let start = |time: i64| quarter_start(time.div_euclid(SECOND)) + self.earlier;
         let extent = self.counter.series.extent()?;
         Ok(extent.map_or((i64::MAX, i64::MAX), |(first, last)| (start(first), start(last) + QUARTER_HOUR)))
     }
@@ -124,8 +122,7 @@ impl<'t> Walk<'_, '_, 't> {
 
     /// Cuts periods where a tariff ends.
     fn stretches(&self, periods: &[(i64, i64)]) -> Vec<Stretch<'t>> {
-        let zone = self.view.zone;
-        let held: Vec<_> = self.tariffs.iter().map(|tariff| (seconds(tariff, zone), *tariff)).collect();
+        let held: Vec<_> = self.tariffs.iter().map(|tariff| (seconds(tariff, self.view), *tariff)).collect();
         let mut stretches = Vec::new();
         for (period, &(start, end)) in periods.iter().enumerate() {
             let mut from = start;

@@ -27,7 +27,7 @@ use self::{
 use crate::{
     Text,
     balance::{Balance, Part, balance, parts},
-    journal::{Listed, ReadError, SECOND, View, quarter_hours},
+    journal::{Listed, ReadError, SECOND, View, quarter_hours, quarter_start},
     store::Section,
 };
 
@@ -130,7 +130,7 @@ fn months(
         firsts.map(|first| Month::new(first, bounds(view, first), now.as_second())).collect();
     for months in months.chunks_mut(AT_ONCE) {
         let (Some(first), Some(last)) = (months.first(), months.last()) else { continue };
-        let (from, to) = (first.start, last.end.min(now.as_second() / 900 * 900));
+        let (from, to) = (first.start, last.end.min(quarter_start(now.as_second())));
         if from >= to {
             continue;
         }
@@ -171,8 +171,8 @@ fn is_sparse(view: &View<'_>, parts: &[Part], listed: &[Listed], month: &Month) 
 
 /// Returns the start and the end of a month, in seconds since 1970.
 fn bounds(view: &View<'_>, first: Date) -> (i64, i64) {
-    let begin = |day: Date| day.to_zoned(view.zone.clone()).map_or(0, |start| start.timestamp().as_second());
-    (begin(first), first.checked_add(1.month()).map_or(i64::MAX / SECOND, begin))
+    let next = first.checked_add(1.month()).unwrap_or(Date::MAX);
+    (view.day_start(first), view.day_start(next))
 }
 
 /// Returns a month as people write it: `2026-11`.

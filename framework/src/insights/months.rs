@@ -4,7 +4,10 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::Serialize;
 
 use super::{COVERAGE, Reason, ms, rounded, word};
-use crate::balance::{self, Row};
+use crate::{
+    balance::{self, Row},
+    journal::QUARTER_HOUR,
+};
 
 /// Local hours of the night, in which a household has least to do.
 const NIGHT: std::ops::Range<i8> = 0..5;
@@ -42,7 +45,7 @@ pub(super) struct Month {
 
 impl Month {
     pub(super) fn new(first: Date, (start, end): (i64, i64), now: i64) -> Self {
-        let expected = usize::try_from((end.min(now) - start) / 900).unwrap_or(0);
+        let expected = usize::try_from((end.min(now) - start) / QUARTER_HOUR).unwrap_or(0);
         Self {
             first,
             start,

@@ -9,6 +9,7 @@ use super::{
     months::{Energy, Month},
     ms, rounded, word,
 };
+use crate::journal::QUARTER_HOUR;
 
 /// Least peak of a month by the Belgian rule, in kW.
 const BELGIAN_FLOOR: f64 = 2.5;
@@ -84,7 +85,7 @@ impl Rules {
         let Some(last) = months.last() else { return Vec::new() };
         let hours = |count, any_day| greatest(&last.hours, count, any_day);
         let peak = |rule: &Rule| match rule {
-            Rule::QuarterHour => Peak::of(*rule, last, &quarter(last), 1, 900),
+            Rule::QuarterHour => Peak::of(*rule, last, &quarter(last), 1, QUARTER_HOUR),
             Rule::Hour => Peak::of(*rule, last, &hours(1, true), 1, 3600),
             Rule::No => Peak::of(*rule, last, &hours(HOURS, false), HOURS, 3600),
             Rule::Se => Peak::of(*rule, last, &hours(self.hours, self.any_day), self.hours, 3600),
@@ -117,10 +118,10 @@ fn belgian(last: &Month, months: &[Month]) -> Peak {
     let known: Vec<_> = months.iter().filter(|month| month.quarter.is_some()).collect();
     let spans: Vec<_> = known.iter().flat_map(|month| quarter(month)).collect();
     let floored: Vec<_> = spans.iter().map(|span| Span { kw: span.kw.max(BELGIAN_FLOOR), ..*span }).collect();
-    let mut peak = Peak::of(Rule::Be, last, &floored, MONTHS, 900);
+    let mut peak = Peak::of(Rule::Be, last, &floored, MONTHS, QUARTER_HOUR);
     // The greatest one as it was drawn is that of the month.
     if let Some(own) = quarter(last).first() {
-        (peak.at, peak.from, peak.to) = (Some(ms(own.at)), Some(ms(own.at)), Some(ms(own.at + 900)));
+        (peak.at, peak.from, peak.to) = (Some(ms(own.at)), Some(ms(own.at)), Some(ms(own.at + QUARTER_HOUR)));
     }
     let doubt = known.iter().find_map(|month| month.doubt());
     peak.reason = doubt.or((known.len() < MONTHS).then_some(Reason::FewMonths));

@@ -88,6 +88,7 @@ pub use self::{
     time::{
         Micros, SECOND,
         clock_source::{ClockReading, ClockSource},
+        quarter::{QUARTER_HOUR, quarter_start, quarters},
         span::utc,
         time_spec::{parse_end, parse_time},
     },

@@ -5,7 +5,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 use crate::{
     db::{Block, Level, Reset, Rollup, minute_of, rollup_tables},
     series::{ReadAt, Sample, SeriesName, Stated},
-    time::{Micros, SECOND},
+    time::{Micros, QUARTER_HOUR, SECOND},
 };
 use reading::{Kind, Medium, Text};
 
@@ -29,10 +29,8 @@ pub(crate) struct Quarter {
 }
 
 impl Quarter {
-    pub(crate) const SECONDS: i64 = 900;
-
     pub(crate) fn end(&self) -> i64 {
-        self.start.saturating_add(Self::SECONDS)
+        self.start.saturating_add(QUARTER_HOUR)
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -141,7 +139,7 @@ impl<'v> DbSeries<'v> {
         mut visit: impl FnMut(i64, Rollup) -> bool,
     ) -> rusqlite::Result<()> {
         let mut minute = self.statement(MINUTE)?;
-        let mut next = from.saturating_sub(Quarter::SECONDS - 1);
+        let mut next = from.saturating_sub(QUARTER_HOUR - 1);
         while let Some(quarter) = self.quarter_from(next)?.filter(|quarter| quarter.start < to) {
             next = quarter.end();
             for start in (quarter.start..next.min(to)).step_by(60).filter(|start| *start >= from) {

@@ -3,7 +3,10 @@
 use jiff::tz::TimeZone;
 use rusqlite::Row;
 
-use crate::{series::Sample, time::Span};
+use crate::{
+    series::Sample,
+    time::{QUARTER_HOUR, Span},
+};
 
 /// Roll-up of the numbers of one series within one span.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,7 +90,7 @@ impl Level {
     fn span(self) -> Span {
         match self {
             Self::Minute => Span::Fixed(60),
-            Self::Quarter => Span::Fixed(900),
+            Self::Quarter => Span::Fixed(QUARTER_HOUR),
             Self::Hour => Span::Fixed(3600),
             Self::Day => Span::Day,
         }

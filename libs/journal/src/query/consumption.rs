@@ -16,7 +16,7 @@ use crate::{
     db::{Counter, Quarter, Reset},
     query::{ReadError, Series, history::check_range},
     series::ReadAt,
-    time::{Micros, SECOND, Span},
+    time::{Micros, QUARTER_HOUR, SECOND, Span},
 };
 
 /// Most periods in one answer.
@@ -71,7 +71,7 @@ impl Per {
 /// # Errors
 /// Returns [`ReadError::BadRequest`] if there are too many.
 pub fn quarter_hours(from: Micros, to: Micros, zone: &TimeZone) -> Result<Vec<i64>, ReadError> {
-    edges(Span::Fixed(Quarter::SECONDS), from, to, zone)
+    edges(Span::Fixed(QUARTER_HOUR), from, to, zone)
 }
 
 fn edges(span: Span, from: Micros, to: Micros, zone: &TimeZone) -> Result<Vec<i64>, ReadError> {
@@ -156,14 +156,14 @@ impl Series<'_> {
     /// times the median of the distances of quarters with readings.
     pub(crate) fn is_gap(&self, before: i64, after: i64) -> Result<bool, ReadError> {
         let is_long = |usual: i64| (after - before) * 2 > usual * 5;
-        if !is_long(Quarter::SECONDS) {
+        if !is_long(QUARTER_HOUR) {
             return Ok(false);
         }
         let (old, new) = self.quarters_around(before, after, NEIGHBOURS)?;
         let pairs = old.windows(2).chain(new.windows(2));
         let mut distances: Vec<_> = pairs.map(|pair| pair[1] - pair[0]).collect();
         distances.sort_unstable();
-        Ok(is_long(distances.get(distances.len() / 2).copied().unwrap_or(Quarter::SECONDS)))
+        Ok(is_long(distances.get(distances.len() / 2).copied().unwrap_or(QUARTER_HOUR)))
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     db::{Level, Rollup},
     query::{ReadError, Series},
     series::Sample,
-    time::{Micros, SECOND, Span, utc},
+    time::{Micros, QUARTER_HOUR, SECOND, Span, utc},
 };
 
 /// Most points of a chart, where the request sets no step.
@@ -28,7 +28,7 @@ const RAW: Step = Step { word: "raw", spans: None };
 const SPACED: [Step; 8] = [
     Step::of("1m", Span::Fixed(60), Level::Minute),
     Step::of("5m", Span::Fixed(300), Level::Minute),
-    Step::of("15m", Span::Fixed(900), Level::Quarter),
+    Step::of("15m", Span::Fixed(QUARTER_HOUR), Level::Quarter),
     Step::of("1h", Span::Fixed(3600), Level::Hour),
     Step::of("6h", Span::Fixed(21_600), Level::Hour),
     Step::of("1d", Span::Day, Level::Day),

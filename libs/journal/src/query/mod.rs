@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::tz::TimeZone;
+use jiff::{civil::Date, tz::TimeZone};
 use rusqlite::Connection;
 
 pub(crate) use self::series::Series;
@@ -23,7 +23,7 @@ use crate::{
     db::DbSeries,
     quoted,
     series::{SeriesName, Stated},
-    time::{Micros, SECOND},
+    time::{Micros, SECOND, span::day_start},
     wal::{Entry, Layout},
 };
 use reading::{Meaning, Text};
@@ -75,6 +75,11 @@ pub enum ReadError {
 }
 
 impl<'v> View<'v> {
+    /// Returns the second since 1970 at which a local day begins.
+    pub fn day_start(&self, day: Date) -> i64 {
+        day_start(day, self.zone)
+    }
+
     /// Returns the series of a name. Without a unit: of several the one that was read last.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::{
     db::{Counter, DbSeries, Reset},
     query::{ReadError, Series, history::check_range},
     series::{ReadAt, Sample},
-    time::{Micros, SECOND, Span},
+    time::{Micros, SECOND, quarter_start},
 };
 use reading::Decimal;
 
@@ -17,7 +17,6 @@ const NEAR: Micros = 60 * SECOND;
 const MINUTE: i64 = 60;
 /// Fewest digits after the point of a number that was computed.
 const DECIMALS: u8 = 3;
-const QUARTER: Span = Span::Fixed(900);
 
 /// Number of a counter at a moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,7 +154,7 @@ impl Series<'_> {
             let total = resets.total(&read);
             return Ok((register(Some(read.value), read.earliest, true, false), Some(total)));
         }
-        let quarter = |time: Micros| QUARTER.start(time.div_euclid(SECOND), self.zone);
+        let quarter = |time: Micros| quarter_start(time.div_euclid(SECOND));
         match (before, after) {
             (None, _) => Ok((register(None, at, false, true), None)),
             (Some(before), None) => {

@@ -9,7 +9,7 @@ use crate::{
     },
     query::{ReadError, Recent},
     series::{ReadAt, Sample, SeriesName, Stated},
-    time::{Micros, SECOND, Span},
+    time::{Micros, QUARTER_HOUR, SECOND, quarter_start},
     wal::CounterSet,
 };
 use reading::{Decimal, Meaning, Text};
@@ -83,7 +83,7 @@ impl Series<'_> {
         let mut quarters = Vec::new();
         for within in self.recent.samples.chunk_by(|a, b| self.quarter_of(a) == self.quarter_of(b)) {
             let Some(start) = within.first().map(|first| self.quarter_of(first)) else { continue };
-            let ends = self.ends(start, start.saturating_add(Quarter::SECONDS))?;
+            let ends = self.ends(start, start.saturating_add(QUARTER_HOUR))?;
             let count = within.len() as i64;
             let quarter = |(first, last): (ReadAt, ReadAt)| Quarter {
                 start,
@@ -97,7 +97,7 @@ impl Series<'_> {
     }
 
     fn quarter_of(&self, sample: &Sample) -> i64 {
-        Span::Fixed(Quarter::SECONDS).start(sample.time.div_euclid(SECOND), self.zone)
+        quarter_start(sample.time.div_euclid(SECOND))
     }
 
     /// Returns the starts of quarters with readings: at most `count` up to `before`, and as many from `after` on.

@@ -2,6 +2,7 @@
 
 pub(crate) mod clock_source;
 pub(crate) mod dating;
+pub(crate) mod quarter;
 pub(crate) mod span;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ pub(crate) mod time_spec;
 pub(crate) use self::{
     clock_source::{ClockReading, ClockSource},
     dating::Dating,
+    quarter::{QUARTER_HOUR, quarter_start},
     span::{Span, utc},
 };
 use reading::Text;

@@ -74,7 +74,7 @@ impl Span {
                     .map_or(0, |moment| i64::from(zone.to_offset(moment).seconds()));
                 (second + offset).div_euclid(3600) * 3600 - offset
             }
-            _ => self.first_day(second, zone).map_or_else(|| floor(86_400), |(_, start)| start),
+            _ => self.first_day(second, zone).map_or_else(|| floor(86_400), |day| day_start(day, zone)),
         }
     }
 
@@ -84,36 +84,37 @@ impl Span {
         match self {
             Self::Fixed(_) | Self::Hour => usual,
             _ => {
-                let next = self.first_day(start, zone).and_then(|(day, _)| {
+                let next = self.first_day(start, zone).and_then(|day| {
                     let step = match self {
                         Self::Week => 7.days(),
                         Self::Month => 1.month(),
                         Self::Year => 1.year(),
                         _ => 1.day(),
                     };
-                    begin(day.checked_add(step).ok()?, zone)
+                    Some(day_start(day.checked_add(step).ok()?, zone))
                 });
                 next.filter(|&next| next > start).unwrap_or(usual)
             }
         }
     }
 
-    /// Returns the first day of the span in which `second` lies, and the moment at which it begins.
-    fn first_day(self, second: i64, zone: &TimeZone) -> Option<(Date, i64)> {
+    /// Returns the first day of the span in which `second` lies.
+    fn first_day(self, second: i64, zone: &TimeZone) -> Option<Date> {
         let day = Timestamp::from_second(second).ok()?.to_zoned(zone.clone()).date();
-        let day = match self {
+        Some(match self {
             Self::Week => day.checked_sub(i64::from(day.weekday().to_monday_zero_offset()).days()).ok()?,
             Self::Month => day.first_of_month(),
             Self::Year => day.first_of_year(),
             _ => day,
-        };
-        Some((day, begin(day, zone)?))
+        })
     }
 }
 
-/// Returns the first moment of a day.
-fn begin(day: Date, zone: &TimeZone) -> Option<i64> {
-    Some(day.to_zoned(zone.clone()).ok()?.timestamp().as_second())
+/// Returns the second since 1970 at which a local day begins; that of the first moment or the last for a day at the end of
+/// the calendar, which is beyond all moments.
+pub(crate) fn day_start(day: Date, zone: &TimeZone) -> i64 {
+    let beyond = if day.year() < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    day.to_zoned(zone.clone()).map_or(beyond, |start| start.timestamp()).as_second()
 }
 
 /// Formats a time as clients see it: RFC 3339 in UTC, with as many decimals as it has.
