@@ -6,15 +6,18 @@
 //! | what a wired meter answers | [`Answer`] | EN 13757-3, EN 13757-7 clause 5 |
 //! | header: who sends, status | [`Header`] | EN 13757-7, clause 7 |
 //! | data records | [`records`] | EN 13757-3, clause 6 |
+//! | readings: names and meaning of records | [`naming`] | |
 //!
 //! A record is lent out: it borrows the bytes of its telegram, and decoding allocates nothing.
 
 mod answer;
+mod drivers;
 mod fixed;
 pub mod frame;
 mod header;
 mod latin1;
 pub mod medium;
+pub mod naming;
 mod order;
 mod record;
 pub mod request;

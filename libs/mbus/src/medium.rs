@@ -49,13 +49,9 @@ pub const fn of(device_type: u8) -> Option<reading::Medium> {
     Some(match device_type {
         0x02 => Medium::Electricity,
         0x03 => Medium::Gas,
-        0x04 | 0x0a..=0x0d => Medium::Heat,
+        0x04 | 0x0c | 0x0d => Medium::Heat,
+        0x0a | 0x0b => Medium::Cooling,
         0x06 | 0x07 | 0x15..=0x17 => Medium::Water,
         _ => return None,
     })
-}
-
-/// Returns whether what it counts is cold: a cooling meter's energy.
-pub const fn is_cooling(device_type: u8) -> bool {
-    matches!(device_type, 0x0a | 0x0b)
 }

@@ -1,6 +1,9 @@
 //! Secondary address: who a meter is, whatever line it is on.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Write as _},
+    str::FromStr,
+};
 
 use crate::Order;
 
@@ -12,19 +15,17 @@ impl Manufacturer {
     /// Returns the code of three capital letters.
     pub fn parse(letters: &str) -> Option<Self> {
         let [a, b, c] = *letters.as_bytes() else { return None };
-        let letter = |byte: u8| byte.is_ascii_uppercase().then(|| u16::from(byte - 64));
+        let letter = |byte: u8| (64..96).contains(&byte).then(|| u16::from(byte - 64));
         Some(Self(letter(a)? << 10 | letter(b)? << 5 | letter(c)?))
     }
 }
 
-/// Its letters; the number where these are no letters.
+/// Its letters. A meter without a code has `@@@`.
 impl fmt::Display for Manufacturer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letters = [10, 5, 0].map(|shift| (self.0 >> shift & 31) as u8);
-        if letters.iter().all(|letter| (1..=26).contains(letter)) {
-            return letters.iter().try_for_each(|letter| write!(f, "{}", char::from(letter + 64)));
-        }
-        write!(f, "{:04X}", self.0)
+        [10, 5, 0]
+            .into_iter()
+            .try_for_each(|shift| f.write_char(char::from((self.0 >> shift & 31) as u8 + 64)))
     }
 }
 
