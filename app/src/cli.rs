@@ -74,10 +74,7 @@ enum Command {
         plugin: String,
     },
     /// Decode recorded bytes of a meter to JSON, one line for each telegram
-    Decode {
-        /// A file, or `-` for standard input
-        file: PathBuf,
-    },
+    Decode(decode::Decode),
     /// Find the meters at serial ports, and print their configuration
     Probe {
         /// Serial ports, or `tcp://host:port` [default: all that there are]
@@ -130,7 +127,7 @@ pub fn main() -> ExitCode {
         Some(Command::Reload(file)) => reload::run(&file),
         Some(Command::Plugins) => plugins(),
         Some(Command::Sample { plugin }) => sample(&plugin),
-        Some(Command::Decode { file }) => decode::run(&file),
+        Some(Command::Decode(decode)) => decode::run(&decode),
         Some(Command::Probe { ports, write }) => probe::run(ports, write.as_deref()),
         Some(Command::Setup { ports }) => setup::dialogue(&cli.run.file, &ports),
         Some(Command::Token(token)) => token::run(&cli.run.file, &token),

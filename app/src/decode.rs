@@ -3,18 +3,29 @@
 use std::{
     fs,
     io::{self, BufWriter, Read as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use telegram::{Decoded, Protocol, ProtocolRegistration, json_line, plugin_for, protocols};
+use clap::Args;
+use telegram::{Decoded, Keys, Protocol, ProtocolRegistration, json_line, plugin_for, protocols};
 use transport::Recording;
 
-use crate::{failure::Failure, output::output};
+use crate::{failure::Failure, keys::KeyArgs, output::output};
+
+/// Arguments of `smartmeter decode`.
+#[derive(Args)]
+pub(crate) struct Decode {
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// A file, or `-` for standard input
+    file: PathBuf,
+}
 
 /// Prints a line of JSON for each accepted telegram, and a line on standard error for each rejected one.
 ///
 /// The protocol is the one that accepts the most telegrams.
-pub(crate) fn run(file: &Path) -> Result<(), Failure> {
+pub(crate) fn run(Decode { keys, file }: &Decode) -> Result<(), Failure> {
+    let keys = keys.keys()?;
     let bytes = if file == Path::new("-") {
         let mut bytes = Vec::new();
         io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
@@ -26,17 +37,17 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
         .map_err(|error| Failure::fault(format!("could not read `{}`: {error}\n", file.display())))?;
 
     // Decodes twice instead of keeping everything found: a recording may be long.
-    let verdict = Verdict::of(&bytes);
+    let verdict = Verdict::of(&bytes, &keys);
     let Some(Judged { protocol, accepted, .. }) = verdict.best() else {
         return Err(Failure::fault("no plugin reads telegrams\n"));
     };
 
     let (mut out, mut err) = (BufWriter::new(output()), BufWriter::new(io::stderr().lock()));
     let mut written = Ok(());
-    (protocol.decode)(&bytes, &mut |found| {
+    (protocol.decode)(&bytes, &keys, &mut |found| {
         let result = match found {
-            Decoded::Telegram { ident, readings, .. } => {
-                out.write_all(&json_line(protocol.kind, ident.as_deref(), &readings))
+            Decoded::Telegram { ident, members, readings, .. } => {
+                out.write_all(&json_line(protocol.kind, ident.as_deref(), &members, &readings))
             }
             Decoded::Rejected { offset, reason } => {
                 writeln!(err, "byte {offset}: {reason}")
@@ -91,8 +102,8 @@ struct Candidate {
 }
 
 impl Verdict {
-    pub(crate) fn of(bytes: &[u8]) -> Self {
-        let all = protocols().into_iter().map(|protocol| Judged::of(protocol, bytes)).collect();
+    pub(crate) fn of(bytes: &[u8], keys: &Keys) -> Self {
+        let all = protocols().into_iter().map(|protocol| Judged::of(protocol, bytes, keys)).collect();
         Self { all, shown: Protocol::of(bytes) }
     }
 
@@ -100,7 +111,7 @@ impl Verdict {
     /// the longest candidate.
     fn best(&self) -> Option<&Judged> {
         self.all.iter().max_by_key(|judged| {
-            let is_shown = self.shown == Some(judged.protocol.protocol);
+            let is_shown = self.shown.is_some_and(|shown| judged.protocol.protocols.contains(&shown));
             (judged.accepted, is_shown, judged.candidate.as_ref().map(|candidate| candidate.len))
         })
     }
@@ -125,9 +136,9 @@ impl Verdict {
         let nearly = self.best().and_then(|best| Some((best, best.candidate.as_ref()?)));
         match (nearly, self.shown) {
             (Some((Judged { protocol, .. }, Candidate { offset, reason, .. })), _) => {
-                let protocol = protocol.protocol;
+                let family = protocol.protocols.first().map_or("", |protocol| protocol.family());
                 format!(
-                    "no telegram was accepted; the best candidate is {protocol} at byte {offset}: {reason}{doubt}"
+                    "no telegram was accepted; the best candidate is {family} at byte {offset}: {reason}{doubt}"
                 )
             }
             (None, Some(protocol)) => {
@@ -139,10 +150,10 @@ impl Verdict {
 }
 
 impl Judged {
-    fn of(protocol: &'static ProtocolRegistration, bytes: &[u8]) -> Self {
+    fn of(protocol: &'static ProtocolRegistration, bytes: &[u8], keys: &Keys) -> Self {
         let mut judged = Self { protocol, accepted: 0, rejected: 0, candidate: None };
         let mut open = None;
-        (protocol.decode)(bytes, &mut |found| {
+        (protocol.decode)(bytes, keys, &mut |found| {
             let (Decoded::Telegram { offset, .. } | Decoded::Rejected { offset, .. }) = found;
             judged.compare(open.take(), offset);
             match found {

@@ -6,6 +6,7 @@ mod decode;
 mod demo;
 mod failure;
 mod health;
+mod keys;
 mod local;
 mod log;
 mod output;

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use framework::Reading;
-use telegram::{Decoded, Protocol, Recognizer, plugin_for, protocols};
+use telegram::{Decoded, Keys, Protocol, Recognizer, plugin_for, protocols};
 use tokio::time::{Instant, timeout};
 use transport::Connection;
 
@@ -94,8 +94,9 @@ pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::R
 pub(super) fn telegram(bytes: &[u8]) -> Option<Telegram> {
     protocols().into_iter().find_map(|protocol| {
         let mut last = None;
-        (protocol.decode)(bytes, &mut |found| {
+        (protocol.decode)(bytes, &Keys::default(), &mut |found| {
             if let Decoded::Telegram { ident, readings, .. } = found {
+                let readings = readings.into_iter().map(|decoded| decoded.reading).collect();
                 last = Some(Telegram { plugin: protocol.kind, ident, readings });
             }
         });

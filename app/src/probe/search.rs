@@ -3,9 +3,9 @@
 use std::{fmt, io, sync::Arc, time::Duration};
 
 use framework::{Config, FaultCode, Reading};
-use telegram::{EVEN_BAUDS, Protocol, protocols};
+use telegram::{FOREIGN_LINES, Protocol, protocols};
 use tokio::time::{Instant, sleep};
-use transport::{Connection, Port};
+use transport::{Connection, Line, Parity, Port};
 
 use super::{
     advice,
@@ -154,14 +154,14 @@ struct Search<'a> {
 impl Search<'_> {
     /// Tries one way after the other; `Ok` is the end of all of them.
     async fn run(&mut self) -> Result<(), End> {
-        self.at(9600, false, FIRST).await?;
+        self.at(Line::plain(9600), FIRST).await?;
         // Bytes at a wrong baud rate are pushed too, so there is no meter to ask.
-        let mut bauds = vec![115_200, 9600];
+        let mut lines = vec![Line::plain(115_200), Line::plain(9600)];
         if !self.garbage {
             self.ask(0, ANSWER).await?;
             // A fast line shows the bytes of a slower one at once, so this is the place to wait for a slow meter.
-            self.at(115_200, false, SLOWEST).await?;
-            bauds.insert(0, 9600);
+            self.at(Line::plain(115_200), SLOWEST).await?;
+            lines.insert(0, Line::plain(9600));
         }
         if !self.garbage {
             for attempt in 1..protocols().iter().map(|protocol| protocol.polling.len()).max().unwrap_or(0) {
@@ -172,37 +172,35 @@ impl Search<'_> {
             }
             return Ok(());
         }
-        let known = protocols().into_iter().flat_map(|protocol| protocol.bauds);
-        for baud in known.chain(&FOREIGN_BAUDS) {
-            if !bauds.contains(baud) {
-                bauds.push(*baud);
+        let known = protocols().into_iter().flat_map(|protocol| protocol.lines);
+        for line in known.chain(&FOREIGN_BAUDS.map(Line::plain)).chain(&FOREIGN_LINES) {
+            if !lines.contains(line) {
+                lines.push(*line);
             }
         }
-        for baud in bauds {
-            self.at(baud, false, if SLOW_PUSHES.contains(&baud) { SLOWEST } else { EACH }).await?;
-        }
-        for baud in EVEN_BAUDS {
-            self.at(baud, true, if SLOW_PUSHES.contains(&baud) { SLOWEST } else { EACH }).await?;
+        lines.sort_by_key(|line| line.parity == Parity::Even);
+        for line in lines {
+            let patience = if SLOW_PUSHES.contains(&line.baud) { SLOWEST } else { EACH };
+            self.at(line, patience).await?;
         }
         Ok(())
     }
 
-    /// Listens at one baud rate, to characters with a parity bit (8E1) or without (8N1).
-    async fn at(&mut self, baud: u32, is_even: bool, patience: Duration) -> Result<(), End> {
+    /// Listens at one line.
+    async fn at(&mut self, line: Line, patience: Duration) -> Result<(), End> {
         if self.connection.is_none() {
-            self.connection = Some(Connection::open(self.port, baud).await?);
+            self.connection = Some(Connection::open(self.port, line.baud).await?);
         }
         let Some(connection) = &mut self.connection else { return Ok(()) };
-        if is_even && !connection.has_baud() {
+        if line.parity == Parity::Even && !connection.has_baud() {
             return Ok(());
         }
         if connection.has_baud() {
-            connection.set_even_parity(is_even)?;
-            connection.set_baud(baud)?;
-            let parity = if is_even { ", 8E1" } else { "" };
-            (self.report)(self.port, &format!("listening at {baud} baud{parity}"));
+            connection.set_line(line)?;
+            let parity = if line.parity == Parity::Even { ", 8E1" } else { "" };
+            (self.report)(self.port, &format!("listening at {} baud{parity}", line.baud));
         }
-        let baud = connection.has_baud().then_some(baud);
+        let baud = connection.has_baud().then_some(line.baud);
         let mut until = Instant::now() + patience;
         let mut part = None;
         loop {

@@ -11,7 +11,7 @@ use std::{
 
 use clap::Args;
 use framework::Period;
-use telegram::ProtocolRegistration;
+use telegram::{Keys, ProtocolRegistration};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{interval, sleep},
@@ -22,6 +22,7 @@ use self::input::Input;
 use crate::{
     decode::{Judged, Verdict},
     failure::Failure,
+    keys::KeyArgs,
 };
 
 /// Bytes that are kept in memory, to recognize and to anonymise them.
@@ -47,9 +48,12 @@ pub(crate) struct Record {
     /// End after this time (`60s`, `1h`) instead of at Ctrl+C
     #[arg(long = "for", value_name = "TIME")]
     time: Option<Period>,
-    /// Overwrite meter numbers; the file is written at the end
+    /// Overwrite meter numbers; the file is written at the end. Encrypted telegrams need their keys, and are encrypted
+    /// again with public ones
     #[arg(long)]
     anonymise: bool,
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// Bytes so far.
@@ -78,6 +82,7 @@ impl Record {
         if self.file.exists() {
             return Err(self.exists());
         }
+        let keys = self.keys.keys()?;
         let unavailable = |error| Failure::fault(format!("could not read `{}`: {error}\n", self.port));
         let mut input = Input::open(&self.port, self.baud).await.map_err(unavailable)?;
         let header = input.header();
@@ -95,7 +100,7 @@ impl Record {
             self.listen(&mut input, &mut heard, Some(&mut recorder)).await
         }?;
         drop(input); // the port is free for others
-        let written = self.finish(&header, &mut heard, &mut out);
+        let written = self.finish(&keys, &header, &mut heard, &mut out);
         if written.is_err() {
             // The file is empty, or must not be passed on.
             let _ = fs::remove_file(&self.file);
@@ -154,7 +159,13 @@ impl Record {
     }
 
     /// Reports what was recorded, and writes the rest.
-    fn finish(&self, header: &Header, heard: &mut Heard, out: &mut BufWriter<File>) -> Result<(), Failure> {
+    fn finish(
+        &self,
+        keys: &Keys,
+        header: &Header,
+        heard: &mut Heard,
+        out: &mut BufWriter<File>,
+    ) -> Result<(), Failure> {
         if heard.count == 0 {
             return Err(Failure::fault(format!(
                 "nothing came from `{}`, so nothing is recorded\n\
@@ -162,7 +173,7 @@ impl Record {
                 self.port
             )));
         }
-        let verdict = Verdict::of(&heard.bytes);
+        let verdict = Verdict::of(&heard.bytes, keys);
         say(format_args!(
             "{} bytes in {:.1} s: {}",
             heard.count,
@@ -170,7 +181,7 @@ impl Record {
             verdict.text("`--baud`")
         ));
         if self.anonymise {
-            let places = anonymise(&mut heard.bytes, &verdict.all)?;
+            let places = anonymise(&mut heard.bytes, keys, &verdict.all)?;
             say(format_args!("{places} places overwritten: look through it before you pass it on"));
             self.write_all(header, heard, out).map_err(|error| self.unwritable(&error))?;
         }
@@ -185,6 +196,8 @@ impl Record {
             recorder.write(after, bytes)?;
             rest = later;
         }
+        // Anonymised telegrams may be longer.
+        recorder.write(heard.after, rest)?;
         recorder.flush()
     }
 
@@ -219,7 +232,7 @@ impl Heard {
 }
 
 /// Overwrites everything that identifies the meter, by the plugins that read it; returns the number of places.
-fn anonymise(bytes: &mut [u8], judged: &[Judged]) -> Result<usize, Failure> {
+fn anonymise(bytes: &mut Vec<u8>, keys: &Keys, judged: &[Judged]) -> Result<usize, Failure> {
     let refused = |why: &str| Failure::fault(format!("{why}, so nothing is written\n"));
     let read = |good: fn(&&Judged) -> bool| -> Vec<&ProtocolRegistration> {
         judged.iter().filter(good).map(|judged| judged.protocol).collect()
@@ -230,7 +243,11 @@ fn anonymise(bytes: &mut [u8], judged: &[Judged]) -> Result<usize, Failure> {
     let mut places = 0;
     for protocol in &protocols {
         match protocol.anonymise {
-            Some(anonymise) => places += anonymise(bytes),
+            Some(anonymise) => {
+                let anonymised = anonymise(bytes, keys).map_err(|why| refused(&why))?;
+                *bytes = anonymised.bytes;
+                places += anonymised.places;
+            }
             None if whole.is_empty() => {}
             None => return Err(refused(&format!("`{}` telegrams cannot be anonymised yet", protocol.kind))),
         }

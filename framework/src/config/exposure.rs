@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 const OTHERS: u32 = 0o004;
 
 /// Ends of the names of keys whose values are secrets. With `_file` after them, the value names a file with one.
-const SECRETS: [&str; 5] = ["token", "password", "secret", "client_key", "api_key"];
+const SECRETS: [&str; 6] = ["token", "password", "secret", "client_key", "api_key", "authentication_key"];
 
 /// Keys whose values name files with secrets.
 const FILES: [&str; 2] = ["client_key", "tls_key"];
@@ -106,7 +106,8 @@ fn names_secret(key: &str) -> bool {
 }
 
 fn ends_as_secret(key: &str) -> bool {
-    SECRETS.iter().any(|end| key.to_ascii_lowercase().ends_with(end))
+    // A meter's key is called `key`, and nothing else ends so without being named above.
+    key.eq_ignore_ascii_case("key") || SECRETS.iter().any(|end| key.to_ascii_lowercase().ends_with(end))
 }
 
 fn is_open(path: &Path) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framework::{ConfigError, Period};
-use transport::{Port, check_speed, is_baud_rate};
+use transport::{Line, Parity, Port, check_speed, is_baud_rate};
 
 use crate::{DEFAULT_MAX_POWER, Settings};
 
@@ -16,7 +16,20 @@ pub fn check_baud(key: &'static str, baud: Option<u32>, hint: &str) -> Option<Co
     Some(ConfigError::key(key, format!("{baud} is not a valid baud rate")).hint(hint))
 }
 
-/// Returns the settings of a source that listens at `bauds`; the other arguments are keys as they are written.
+/// Returns the lines to listen at: of the `usual` ones those with this baud rate and parity, or the one line that both say.
+pub fn lines(baud: Option<u32>, parity: Option<Parity>, usual: &[Line]) -> Vec<Line> {
+    let is_meant = |line: &Line| {
+        baud.is_none_or(|baud| line.baud == baud) && parity.is_none_or(|parity| line.parity == parity)
+    };
+    let mut lines: Vec<_> = usual.iter().copied().filter(is_meant).collect();
+    if lines.is_empty() {
+        let first = usual.first().map_or(9600, |line| line.baud);
+        lines.push(Line { baud: baud.unwrap_or(first), parity: parity.unwrap_or_default() });
+    }
+    lines
+}
+
+/// Returns the settings of a source that listens at `lines`; the other arguments are keys as they are written.
 ///
 /// # Errors
 /// Returns every mistake in these keys, and `more` mistakes in others.
@@ -25,7 +38,7 @@ pub fn settings(
     replay_speed: Option<f64>,
     max_power: Option<&str>,
     silent_after: Option<Period>,
-    bauds: Vec<u32>,
+    lines: Vec<Line>,
     more: impl IntoIterator<Item = ConfigError>,
 ) -> Result<Settings, ConfigError> {
     let speed = replay_speed.unwrap_or(1.0);
@@ -52,7 +65,7 @@ pub fn settings(
     ConfigError::all(found.into_iter().flatten().cloned().chain(slow).chain(more))?;
     Ok(Settings {
         port: port?,
-        bauds,
+        lines,
         max_power_w: max_power_w?,
         silent_after: silent_after?,
         time_shift: None,
@@ -73,6 +86,21 @@ fn watts(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_baud_rate_and_a_parity_choose_among_the_usual_lines() {
+        let usual = [Line::even(2400), Line::plain(2400), Line::plain(9600)];
+        for (baud, parity, expected) in [
+            (None, None, &usual[..]),
+            (Some(2400), None, &usual[..2]),
+            (None, Some(Parity::None), &usual[1..]),
+            (Some(2400), Some(Parity::Even), &usual[..1]),
+            (Some(300), None, &[Line::plain(300)]),
+            (Some(9600), Some(Parity::Even), &[Line::even(9600)]),
+        ] {
+            assert_eq!(lines(baud, parity, &usual), expected, "{baud:?} {parity:?}");
+        }
+    }
 
     #[test]
     fn powers_are_read() {

@@ -8,7 +8,7 @@ use std::{
 use framework::{Batch, DeviceTime, Reading, Text, Timestamp, Value};
 use jiff::SignedDuration;
 
-use crate::{Decoded, Decoder, Register, Rejected, Telegram, sub_meters::SubMeters};
+use crate::{Decoded, DecodedReading, Decoder, Register, Rejected, Telegram, sub_meters::SubMeters};
 
 /// Converter of telegrams to batches; it remembers the names of the telegram before.
 ///
@@ -153,16 +153,13 @@ fn reading(name: Text, register: &Register<'_>, trim: bool) -> Reading {
 }
 
 /// Decodes a recording: readings are called by their codes, and texts are exactly as sent.
-pub fn decode<D: Decoder + Default>(bytes: &[u8], found: &mut dyn FnMut(Decoded)) {
-    let mut decoder = D::default();
+pub fn decode<D: Decoder>(mut decoder: D, bytes: &[u8], found: &mut dyn FnMut(Decoded)) {
     let mut each = |result: Result<D::Telegram<'_>, Rejected<D::Reason>>| match result {
         Ok(telegram) => found(Decoded::Telegram {
             offset: telegram.offset(),
             ident: telegram.ident().map(str::to_owned),
-            readings: telegram
-                .registers()
-                .map(|register| reading(register.code.into(), &register, false))
-                .collect(),
+            members: telegram.members(),
+            readings: telegram.registers().map(|register| decoded::<D>(&register)).collect(),
         }),
         Err(rejected) => {
             found(Decoded::Rejected { offset: rejected.offset, reason: rejected.to_string() });
@@ -173,4 +170,12 @@ pub fn decode<D: Decoder + Default>(bytes: &[u8], found: &mut dyn FnMut(Decoded)
     while let Some(result) = decoder.next() {
         each(result);
     }
+}
+
+fn decoded<D: Decoder>(register: &Register<'_>) -> DecodedReading {
+    let mut members = vec![(D::CODE, Value::Text(register.code.into()))];
+    if let Some(obis) = register.obis.filter(|_| D::CODE != "obis") {
+        members.push(("obis", Value::Text(obis.to_string().into())));
+    }
+    DecodedReading { members, reading: reading(register.code.into(), register, false) }
 }

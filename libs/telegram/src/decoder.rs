@@ -4,15 +4,18 @@ use std::fmt;
 
 use framework::{Decimal, Obis, Timestamp};
 
-use crate::{Protocol, Scanner};
+use crate::{Member, Protocol, Scanner};
 
 /// Finds telegrams in a stream of bytes that were read as 8N1. It does no I/O, and has no clock and no log.
 ///
 /// Bytes go into its [`scanner`](Self::scanner), telegrams come out of [`next`](Self::next) until it returns `None`. It
 /// makes no difference where the chunks are cut, and memory is bounded.
 pub trait Decoder: Send + 'static {
-    /// Protocol that it reads.
-    const PROTOCOL: Protocol;
+    /// Protocols that it reads, the usual one first.
+    const PROTOCOLS: &'static [Protocol];
+    /// Member that has a register's code in the output of `smartmeter decode`. Where it is another one, the OBIS code has a
+    /// member of its own.
+    const CODE: &'static str = "obis";
     /// Name of [`Telegram::variant`] in `/health`.
     const VARIANT: &'static str;
     /// Telegram, lent by the decoder.
@@ -29,6 +32,11 @@ pub trait Decoder: Send + 'static {
     /// Returns whether the telegram that has begun proves itself by a checksum, so that it may go on after a pause that is
     /// longer than a meter makes inside a telegram. Some Wi-Fi bridges make one.
     fn outlasts_pauses(&self) -> bool {
+        false
+    }
+
+    /// Returns whether such bytes can only be read with another configuration: a key is missing or wrong.
+    fn is_misconfigured(_reason: &Self::Reason) -> bool {
         false
     }
 
@@ -81,6 +89,10 @@ pub trait Telegram {
     /// Returns further peculiarities of the meter for `/health`, if there are any.
     fn quirks(&self) -> [Option<&'static str>; 2] {
         [None; 2]
+    }
+    /// Returns what else it tells of itself, for `smartmeter decode`: `system_title`, `frame_counter`.
+    fn members(&self) -> Vec<Member> {
+        Vec::new()
     }
     /// Returns whether checksums cover all of it. A new list of registers is then not damage.
     fn is_checksummed(&self) -> bool;

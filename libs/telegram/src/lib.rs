@@ -7,12 +7,13 @@
 //!
 //! A plugin brings its [`Decoder`] and its configuration. [`Source`] does the rest: it opens the port, finds the baud
 //! rate, polls a meter that pushes nothing ([`Conversation`]), and explains faults. Everything but [`Source`] does no
-//! I/O and has no clock. [`register_protocol!`] tells the commands `decode`, `record` and `probe` about a protocol.
+//! I/O and has no clock. [`Keys`] open telegrams that are encrypted. [`register_protocol!`] tells the commands `decode`, `record` and `probe` about a protocol.
 
 pub mod config;
 mod convert;
 mod decoder;
 mod guard;
+mod keys;
 mod names;
 mod protocol;
 mod reader;
@@ -26,12 +27,16 @@ pub use crate::{
     convert::{Converter, decode},
     decoder::{Decoder, Register, RegisterTime, Rejected, Telegram},
     guard::{CONFIRMATIONS, DEFAULT_MAX_POWER, Guard, Held, Implausible, MAX_LAYOUTS, What},
+    keys::{InvalidKey, Key, Keys},
     names::{NAMES, name},
     protocol::{Protocol, Recognizer},
     reader::{Fault, Reader},
-    registry::{AnonymiseFn, DecodeFn, Decoded, ProtocolRegistration, json_line, plugin_for, protocols},
+    registry::{
+        AnonymiseFn, Anonymised, DecodeFn, Decoded, DecodedReading, DescribeFn, Description, Member,
+        ProtocolRegistration, json_line, plugin_for, protocols,
+    },
     scanner::Scanner,
-    source::{Answer, Conversation, EVEN_BAUDS, Settings, Source},
+    source::{Answer, Conversation, FOREIGN_LINES, Settings, Source},
     units::dlms_unit,
 };
 

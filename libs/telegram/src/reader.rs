@@ -43,6 +43,8 @@ struct Holding {
 pub enum Fault {
     /// Its bytes must not be trusted.
     Rejected(String),
+    /// Its bytes can only be read with another configuration.
+    Misconfigured(String),
     /// It is whole, but this meter cannot have sent it.
     Implausible(Implausible),
 }
@@ -51,6 +53,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(reason) => write!(f, "a telegram was rejected: {reason}"),
+            Self::Misconfigured(reason) => f.write_str(reason),
             Self::Implausible(implausible) => write!(f, "a telegram is implausible: {implausible}"),
         }
     }
@@ -110,7 +113,11 @@ impl<D: Decoder> Reader<D> {
             Ok(telegram) => telegram,
             Err(rejected) => {
                 self.rejected.increment();
-                return Some(Err(Fault::Rejected(rejected.to_string())));
+                let reason = rejected.to_string();
+                return Some(Err(match D::is_misconfigured(&rejected.reason) {
+                    true => Fault::Misconfigured(reason),
+                    false => Fault::Rejected(reason),
+                }));
             }
         };
         self.len = telegram.len();

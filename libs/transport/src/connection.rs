@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{fs::OFlags, net::sockopt, termios::isatty};
-use serialport::{Parity, SerialPort as _, TTYPort};
+use serialport::{SerialPort as _, TTYPort};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_serial::SerialStream;
 
-use crate::{Port, advice, replay::Replay};
+use crate::{Line, Parity, Port, advice, replay::Replay};
 
 /// Longest time to establish a TCP connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -140,18 +140,27 @@ impl Connection {
         Ok(())
     }
 
-    /// Makes characters of a serial port have an even parity bit (8E1), or none (8N1), as after the opening; does nothing
-    /// for others.
-    ///
-    /// Without it, a port drops or garbles the characters of 8E1 whose parity bit is low: it takes that for the stop bit.
+    /// Changes the parity of a serial port, which has none after the opening; does nothing for others.
     ///
     /// # Errors
     /// Returns the system's error.
-    pub fn set_even_parity(&mut self, is_even: bool) -> io::Result<()> {
+    pub fn set_parity(&mut self, parity: Parity) -> io::Result<()> {
         if let Device::Serial(port) = &mut self.device {
-            port.set_parity(if is_even { Parity::Even } else { Parity::None })?;
+            port.set_parity(match parity {
+                Parity::None => serialport::Parity::None,
+                Parity::Even => serialport::Parity::Even,
+            })?;
         }
         Ok(())
+    }
+
+    /// Changes parity and baud rate of a serial port; does nothing for others.
+    ///
+    /// # Errors
+    /// Returns the system's error.
+    pub fn set_line(&mut self, line: Line) -> io::Result<()> {
+        self.set_parity(line.parity)?;
+        self.set_baud(line.baud)
     }
 
     /// Returns the baud rate as far as this end knows it.

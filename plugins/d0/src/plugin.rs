@@ -6,17 +6,25 @@ use framework::{ConfigError, Mode, Period, Source, SourceContext, SourcePlugin};
 use iec62056::{anonymise, decoder::Decoder, framing::Framing};
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, de::Error as _};
-use telegram::{Decoder as _, ProtocolRegistration, config};
-use transport::Port;
+use telegram::{Anonymised, Decoder as _, ProtocolRegistration, config};
+use transport::{Line, Port};
 
 use crate::request::{INITIAL_BAUD, Request};
 
 /// Source plugin of meters that send IEC 62056-21 text.
 pub struct D0;
 
-/// Baud rates at which meters push. Each is listened at for some seconds, the usual one first: optical heads, the P1
+/// Lines at which meters push. Each is listened at for some seconds, the usual one first: optical heads, the P1
 /// port of DSMR 4 and later, mode D of the standard.
-const BAUDS: &[u32] = &[9600, 115_200, 2400, 4800, 19_200, 38_400, 57_600];
+const LINES: &[Line] = &[
+    Line::plain(9600),
+    Line::plain(115_200),
+    Line::plain(2400),
+    Line::plain(4800),
+    Line::plain(19_200),
+    Line::plain(38_400),
+    Line::plain(57_600),
+];
 /// Time between two requests, where the configuration has none.
 const PERIOD: Duration = Duration::from_secs(60);
 /// Most characters of a device address (IEC 62056-21, clause 6.3.1).
@@ -87,18 +95,14 @@ impl SourcePlugin for D0 {
     fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let polled = config.polled();
         let initial = config.baud.filter(|_| polled == Polled::Always).unwrap_or(INITIAL_BAUD);
-        let bauds = match (polled, config.baud) {
-            (Polled::Always, _) => vec![initial],
-            (_, Some(baud)) => vec![baud],
-            (_, None) => BAUDS.to_vec(),
-        };
+        let baud = if polled == Polled::Always { Some(initial) } else { config.baud };
         let time_shift = config.time_zone.as_deref().map(time_shift);
         let mut settings = config::settings(
             &config.port,
             config.replay_speed,
             config.max_power.as_deref(),
             config.silent_after,
-            bauds,
+            config::lines(baud, None, LINES),
             config.speeds().chain(config.requests()).chain(config.zone()),
         )?;
         settings.time_shift = time_shift.flatten();
@@ -197,9 +201,10 @@ framework::register_source!(D0);
 
 telegram::register_protocol!(ProtocolRegistration {
     kind: D0::KIND,
-    protocol: Decoder::PROTOCOL,
-    decode: telegram::decode::<Decoder>,
-    anonymise: Some(anonymise),
-    bauds: BAUDS,
+    protocols: Decoder::PROTOCOLS,
+    decode: |bytes, _, found| telegram::decode(Decoder::default(), bytes, found),
+    describe: None,
+    anonymise: Some(|bytes, _| Ok(Anonymised::in_place(bytes, anonymise))),
+    lines: LINES,
     polling: &["request = true", "request = true\nwake_up = true"],
 });

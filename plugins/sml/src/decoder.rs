@@ -79,7 +79,7 @@ impl Decoder {
 }
 
 impl telegram::Decoder for Decoder {
-    const PROTOCOL: Protocol = Protocol::Sml;
+    const PROTOCOLS: &'static [Protocol] = &[Protocol::Sml];
     const VARIANT: &'static str = "quirk";
     type Telegram<'a> = Telegram<'a>;
     type Reason = Reason;

@@ -2,7 +2,8 @@
 
 use framework::{ConfigError, Mode, Period, Source, SourceContext, SourcePlugin};
 use serde::Deserialize;
-use telegram::{Decoder as _, ProtocolRegistration, config};
+use telegram::{Anonymised, Decoder as _, ProtocolRegistration, config};
+use transport::Line;
 
 use crate::{
     anonymise::anonymise,
@@ -10,8 +11,16 @@ use crate::{
     quirks::{Crc, PowerSign, Quirks},
 };
 
-/// Baud rates at which meters push, the usual one first.
-const BAUDS: [u32; 7] = [9600, 115_200, 57_600, 19_200, 38_400, 4800, 2400];
+/// Lines at which meters push, the usual one first.
+const LINES: [Line; 7] = [
+    Line::plain(9600),
+    Line::plain(115_200),
+    Line::plain(57_600),
+    Line::plain(19_200),
+    Line::plain(38_400),
+    Line::plain(4800),
+    Line::plain(2400),
+];
 
 /// Source plugin of meters that push SML.
 pub struct Sml;
@@ -53,10 +62,10 @@ impl SourcePlugin for Sml {
     fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let Config { port, baud, replay_speed, max_power, silent_after, crc, power_sign, unsigned_power } =
             config;
-        let bauds = baud.map_or(BAUDS.to_vec(), |baud| vec![baud]);
+        let lines = config::lines(baud, None, &LINES);
         let wrong = config::check_baud("baud", baud, "nearly all meters use 9600");
         let max_power = max_power.as_deref();
-        let settings = config::settings(&port, replay_speed, max_power, silent_after, bauds, wrong)?;
+        let settings = config::settings(&port, replay_speed, max_power, silent_after, lines, wrong)?;
         let device = settings.port.to_string();
         let decoder = Decoder::new(Quirks { crc, power_sign, unsigned_power });
         Ok(telegram::Source::new(decoder, settings, cx).into_source().exclusive(device))
@@ -67,9 +76,10 @@ framework::register_source!(Sml);
 
 telegram::register_protocol!(ProtocolRegistration {
     kind: Sml::KIND,
-    protocol: Decoder::PROTOCOL,
-    decode: telegram::decode::<Decoder>,
-    anonymise: Some(anonymise),
-    bauds: &[9600],
+    protocols: Decoder::PROTOCOLS,
+    decode: |bytes, _, found| telegram::decode(Decoder::default(), bytes, found),
+    describe: None,
+    anonymise: Some(|bytes, _| Ok(Anonymised::in_place(bytes, anonymise))),
+    lines: &[Line::plain(9600)],
     polling: &[],
 });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framework::{SourceContext, SourcePlugin, Timestamp};
-use telegram::{Decoder, Reader, protocols};
+use telegram::{Decoder, Keys, Reader, protocols};
 
 /// Arbitrary bytes into the decoder, the guard and the names of a plugin, cut at arbitrary places.
 pub fn meter<P: SourcePlugin, D: Decoder + Default>(bytes: &[u8]) {
@@ -25,11 +25,12 @@ pub fn meter<P: SourcePlugin, D: Decoder + Default>(bytes: &[u8]) {
     reader.scanner().finish();
     while reader.next(Duration::from_secs(seconds), Timestamp::UNIX_EPOCH).is_some() {}
 
-    // What is shown to others must be as long, and must not fail either.
+    // What is shown to others must not panic either.
     let protocol = protocols().into_iter().find(|protocol| protocol.kind == P::KIND);
     if let Some(anonymise) = protocol.and_then(|protocol| protocol.anonymise) {
-        let mut hidden = bytes.to_vec();
-        anonymise(&mut hidden);
-        assert_eq!(hidden.len(), bytes.len());
+        let hidden = anonymise(bytes, &Keys::PUBLIC);
+        if let (Ok(hidden), "d0" | "sml") = (hidden, P::KIND) {
+            assert_eq!(hidden.bytes.len(), bytes.len());
+        }
     }
 }

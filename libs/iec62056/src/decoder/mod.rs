@@ -87,7 +87,7 @@ impl Decoder {
 }
 
 impl telegram::Decoder for Decoder {
-    const PROTOCOL: Protocol = Protocol::Iec62056_21;
+    const PROTOCOLS: &'static [Protocol] = &[Protocol::Iec62056_21];
     const VARIANT: &'static str = "framing";
     type Telegram<'a> = Telegram<'a>;
     type Reason = Reason;

@@ -56,6 +56,17 @@ impl Protocol {
         if has_data_lines(bytes, plain) { Some(Self::Iec62056_21) } else { foreign::recognize(bytes) }
     }
 
+    /// Returns the name of what a plugin for it reads.
+    pub fn family(self) -> &'static str {
+        match self {
+            Self::Iec62056_21 | Self::InvertedText => "D0 text (IEC 62056-21)",
+            Self::Sml => "SML",
+            Self::Hdlc | Self::DlmsOverMbus | Self::Dlms | Self::EncryptedP1 => "DLMS/COSEM",
+            Self::Mbus => "M-Bus",
+            Self::Tic => "TIC",
+        }
+    }
+
     /// Returns what a person can do about a protocol that no plugin reads.
     pub fn advice(self) -> &'static str {
         match self {

@@ -20,7 +20,7 @@ use framework::{AcquireError, Batch, Counter, DataAcquisition, Fact, SourceConte
 use jiff::SignedDuration;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
-use transport::{Connection, Pacer, Port};
+use transport::{Connection, Line, Pacer, Port};
 
 use self::{flow::Flow, noise::Noise, polling::Polling, search::Search};
 use crate::{Decoder, Fault, Reader};
@@ -30,17 +30,16 @@ pub use self::polling::{Answer, Conversation};
 /// Longest pause inside a telegram: IEC 62056-21 allows 1.5 s between two characters.
 const PAUSE: Duration = Duration::from_millis(1500);
 
-/// Baud rates of M-Bus, whose characters have a parity bit (8E1). Where none is expected, half of them lack their stop bit
-/// and are lost or garbled, so that its frames would not even be recognized.
-pub const EVEN_BAUDS: [u32; 2] = [2400, 9600];
+/// Lines of other protocols that a search listens at too, to name their plugin: those of M-Bus.
+pub const FOREIGN_LINES: [Line; 2] = [Line::even(2400), Line::even(9600)];
 
 /// Configuration of a source.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Port of the meter.
     pub port: Port,
-    /// Baud rates at which it may push, the usual one first. They are tried in turn until a telegram was found.
-    pub bauds: Vec<u32>,
+    /// Lines at which it may push, the usual one first. They are tried in turn until a telegram was found.
+    pub lines: Vec<Line>,
     /// Power in watts that energy counters may rise with.
     pub max_power_w: f64,
     /// Time without a byte after which the port is closed and opened again.
@@ -60,7 +59,7 @@ struct Meter<D> {
     settings: Settings,
     phase: Phase,
     polling: Option<Polling>,
-    /// Index of the present baud rate, in `settings.bauds` and, after them, [`EVEN_BAUDS`].
+    /// Index of the present line, in `settings.lines` and, after them, [`FOREIGN_LINES`].
     place: usize,
     reader: Reader<D>,
     pacer: Pacer,
@@ -173,7 +172,10 @@ impl<D: Decoder> Meter<D> {
                 }
             }
             self.noise = Noise::default();
-            return Some(found.map_err(|fault| AcquireError::Malformed { reason: fault.to_string() }));
+            return Some(found.map_err(|fault| match fault {
+                Fault::Misconfigured(reason) => AcquireError::Misconfigured { reason },
+                fault => AcquireError::Malformed { reason: fault.to_string() },
+            }));
         }
     }
 
@@ -242,23 +244,16 @@ impl<D: Decoder> Meter<D> {
         self.rested == Some(self.heard)
     }
 
-    /// Returns the present baud rate.
-    fn baud_rate(&self) -> u32 {
-        let bauds = &self.settings.bauds;
-        bauds.iter().chain(&EVEN_BAUDS).nth(self.place).copied().unwrap_or(9600)
+    /// Returns the present line.
+    fn line(&self) -> Line {
+        let lines = &self.settings.lines;
+        lines.iter().chain(&FOREIGN_LINES).nth(self.place).copied().unwrap_or(Line::plain(9600))
     }
 
-    /// Returns whether it listens to characters with a parity bit now.
-    fn is_even(&self) -> bool {
-        self.place > 0 && self.place >= self.settings.bauds.len()
-    }
-
-    /// Sets the present baud rate and parity.
+    /// Sets the present line.
     fn set_line(&self, connection: &mut Connection) -> io::Result<()> {
-        connection.set_even_parity(self.is_even())?;
-        connection.set_baud(self.baud_rate())?;
-        let parity = if self.is_even() { ", 8E1" } else { "" };
-        self.baud.set(format!("{}{parity}", self.baud_rate()));
+        connection.set_line(self.line())?;
+        self.baud.set(self.line().to_string());
         Ok(())
     }
 
@@ -296,7 +291,7 @@ impl<D: Decoder> Meter<D> {
 }
 
 fn misaligned<D: Decoder>(heard: &str) -> AcquireError {
-    let protocol = D::PROTOCOL;
+    let protocol = D::PROTOCOLS.first().map_or("", |protocol| protocol.family());
     AcquireError::Malformed {
         reason: format!(
             "{heard}: check the alignment of the head, `baud`, whether the signal of a P1 port is inverted as it must be, and whether \
@@ -309,7 +304,7 @@ fn misaligned<D: Decoder>(heard: &str) -> AcquireError {
 impl<D: Decoder> DataAcquisition for Source<D> {
     async fn open(&mut self) -> Result<(), AcquireError> {
         let Self { connection, meter } = self;
-        let opened = Connection::open(&meter.settings.port, meter.baud_rate()).await;
+        let opened = Connection::open(&meter.settings.port, meter.line().baud).await;
         let opened = opened.and_then(|mut opened| meter.set_line(&mut opened).map(|()| opened));
         *connection = Some(opened.map_err(|error| meter.named(error.into()))?);
         meter.counted = 0;

@@ -86,7 +86,7 @@ impl<D: Decoder> Meter<D> {
         if let Phase::Searching(search) = &mut self.phase {
             search.polled = true;
         }
-        connection.set_even_parity(false)?;
+        connection.set_parity(transport::Parity::None)?;
         match self.ask_once(connection).await {
             Ok(batch) => {
                 self.place = 0;

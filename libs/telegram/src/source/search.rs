@@ -4,7 +4,7 @@ use framework::{AcquireError, Batch};
 use tokio::time::Duration;
 use transport::Connection;
 
-use super::{EVEN_BAUDS, Meter, Noise, PAUSE, Phase, misaligned};
+use super::{FOREIGN_LINES, Meter, Noise, PAUSE, Phase, misaligned};
 use crate::{Decoder, Protocol, Recognizer, plugin_for};
 
 /// Time without a byte after which a meter may be one to ask. The longest pause between pushed telegrams is that of a
@@ -54,12 +54,12 @@ impl<D: Decoder> Meter<D> {
         if self.read(connection, self.heard + patience).await? {
             self.recognize()?;
             if self.noise.is_long(true) {
-                self.next_baud(connection)?;
+                self.next_line(connection)?;
             }
         } else if pending {
             self.pause();
         } else if noisy {
-            self.next_baud(connection)?;
+            self.next_line(connection)?;
         } else if may_ask {
             return self.ask_silent(connection).await;
         } else {
@@ -73,28 +73,32 @@ impl<D: Decoder> Meter<D> {
         let Phase::Searching(search) = &mut self.phase else { return Ok(()) };
         let Some(protocol) = search.shown.take() else { return Ok(()) };
         self.noise = Noise::default(); // the baud rate is right
-        if protocol == D::PROTOCOL {
+        if D::PROTOCOLS.contains(&protocol) {
             return Ok(());
         }
         search.reset();
         search.foreign = true;
-        let (port, ours) = (&self.settings.port, D::PROTOCOL);
-        let hint = match (plugin_for(protocol), plugin_for(ours)) {
+        let port = &self.settings.port;
+        let ours = D::PROTOCOLS.first().copied();
+        let hint = match (plugin_for(protocol), ours.and_then(plugin_for)) {
             (Some(right), Some(wrong)) => {
                 format!("write `plugin = \"{right}\"` instead of `plugin = \"{wrong}\"`")
             }
-            _ => format!("this plugin reads {ours}; {}", protocol.advice()),
+            _ => {
+                let ours = ours.map_or("", Protocol::family);
+                format!("this plugin reads {ours}; {}", protocol.advice())
+            }
         };
         Err(AcquireError::Misconfigured { reason: format!("the meter on {port} sends {protocol}: {hint}") })
     }
 
-    /// Listens at the next baud rate; fails after the last one, and where there is no other.
-    fn next_baud(&mut self, connection: &mut Connection) -> Result<(), AcquireError> {
-        let count = self.settings.bauds.len();
+    /// Listens at the next line; fails after the last one, and where there is no other.
+    fn next_line(&mut self, connection: &mut Connection) -> Result<(), AcquireError> {
+        let count = self.settings.lines.len();
         if count < 2 || !connection.has_baud() {
             return Err(self.no_telegram(connection));
         }
-        self.place = (self.place + 1) % (count + EVEN_BAUDS.len());
+        self.place = (self.place + 1) % (count + FOREIGN_LINES.len());
         self.set_line(connection)?;
         self.reader.scanner().reset();
         self.noise = Noise::default();
@@ -104,8 +108,8 @@ impl<D: Decoder> Meter<D> {
         if self.place > 0 {
             return Ok(());
         }
-        let (port, bauds) = (&self.settings.port, &self.settings.bauds);
-        let (least, most) = (bauds.iter().min().copied(), bauds.iter().max().copied());
+        let (port, bauds) = (&self.settings.port, self.settings.lines.iter().map(|line| line.baud));
+        let (least, most) = (bauds.clone().min(), bauds.max());
         let (least, most) = (least.unwrap_or_default(), most.unwrap_or_default());
         Err(misaligned::<D>(&format!(
             "bytes arrive from {port}, but no telegram at any baud rate from {least} to {most}"

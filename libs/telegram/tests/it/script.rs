@@ -1,7 +1,7 @@
 //! Decoder of a protocol that is as simple as can be.
 //!
 //! A telegram is a line of registers, `1.8.0(123.4*kWh) 0-1:24.2.1(time)(5*m3)`. A line that begins with `!` is
-//! rejected, with the rest as reason; other lines are noise.
+//! rejected, with the rest as reason (`encrypted` is one that a key would help); other lines are noise.
 
 use std::fmt;
 
@@ -38,10 +38,14 @@ impl fmt::Display for Reason {
 }
 
 impl Decoder for Script {
-    const PROTOCOL: Protocol = Protocol::Iec62056_21;
+    const PROTOCOLS: &'static [Protocol] = &[Protocol::Iec62056_21];
     const VARIANT: &'static str = "variant";
     type Telegram<'a> = Line<'a>;
     type Reason = Reason;
+
+    fn is_misconfigured(reason: &Reason) -> bool {
+        reason.0.starts_with("encrypted")
+    }
 
     fn scanner(&mut self) -> &mut Scanner {
         &mut self.scanner

@@ -13,7 +13,7 @@ use telegram::{Answer, Conversation, Protocol, ProtocolRegistration, Settings, S
 use tempfile::TempDir;
 use test_meters::{foreign, uart};
 use tokio::time::Instant;
-use transport::Connection;
+use transport::{Connection, Line};
 
 use crate::script::Script;
 
@@ -29,10 +29,10 @@ struct Fixture {
 }
 
 fn settings(port: &str) -> Settings {
-    let bauds = vec![9600, 1200];
+    let lines = vec![Line::plain(9600), Line::plain(1200)];
     Settings {
         port: port.parse().unwrap(),
-        bauds,
+        lines,
         max_power_w: 50_000.0,
         silent_after: SILENT_AFTER,
         time_shift: None,
@@ -136,16 +136,26 @@ async fn bytes_without_a_telegram_are_reported_sooner_before_the_first_one() {
     assert_eq!(fixture.turn().await.1, 17);
 }
 
-framework::inventory::submit! { registration("script", Protocol::Iec62056_21) }
-framework::inventory::submit! { registration("other", Protocol::Sml) }
+#[tokio::test(start_paused = true)]
+async fn an_encrypted_telegram_is_a_mistake_in_the_configuration_and_not_damage() {
+    let mut fixture = Fixture::of(&[(1, "!encrypted: write `key`\n"), (2, &line())]).await;
+    let (result, _) = fixture.turn().await;
+    let expected = AcquireError::Misconfigured { reason: "encrypted: write `key`".into() };
+    assert_eq!(result.unwrap_err(), expected.to_string());
+    assert_eq!(fixture.turn().await, (good(), 1));
+}
 
-const fn registration(kind: &'static str, protocol: Protocol) -> ProtocolRegistration {
+framework::inventory::submit! { registration("script", &[Protocol::Iec62056_21]) }
+framework::inventory::submit! { registration("other", &[Protocol::Sml]) }
+
+const fn registration(kind: &'static str, protocols: &'static [Protocol]) -> ProtocolRegistration {
     ProtocolRegistration {
         kind,
-        protocol,
-        decode: telegram::decode::<Script>,
+        protocols,
+        decode: |bytes, _, found| telegram::decode(Script::default(), bytes, found),
+        describe: None,
         anonymise: None,
-        bauds: &[],
+        lines: &[],
         polling: &[],
     }
 }

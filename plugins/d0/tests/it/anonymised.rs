@@ -4,7 +4,7 @@
 
 use framework::{Obis, SourcePlugin as _};
 use plugin_d0::D0;
-use telegram::Decoded;
+use telegram::{Decoded, DecodedReading, Keys};
 
 /// Returns the number of places that were overwritten, and the bytes.
 pub fn anonymised(bytes: &[u8]) -> (usize, Vec<u8>) {
@@ -14,10 +14,10 @@ pub fn anonymised(bytes: &[u8]) -> (usize, Vec<u8>) {
 /// Shows the decoded telegrams, a line for each telegram, register and fault; without the values that identify.
 pub fn shown(bytes: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
-    (telegram_testing::protocol(D0::KIND).decode)(bytes, &mut |found| match found {
+    (telegram_testing::protocol(D0::KIND).decode)(bytes, &Keys::default(), &mut |found| match found {
         Decoded::Telegram { offset, readings, .. } => {
             lines.push(format!("{offset} telegram"));
-            for reading in readings {
+            for DecodedReading { reading, .. } in readings {
                 let identifies = match reading.obis.map(Obis::cde) {
                     Some((0 | 42, 0, _) | (96, 1 | 13 | 90, _)) => true,
                     Some((9, 20 | 21, _)) => reading.unit.is_none(),

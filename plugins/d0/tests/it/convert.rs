@@ -66,16 +66,19 @@ fn the_names_follow_a_changed_layout() {
 #[test]
 fn recordings_are_decoded_as_sent() {
     let mut found = Vec::new();
-    decode::<Decoder>(b"noise/ABC5x\r\n0.0.0( 42)\r\n1.8.0(01*kWh)\r\n!/ABC5x\r\n1.8.0(0", &mut |decoded| {
-        found.push(decoded)
-    });
-    let [Decoded::Telegram { offset: 5, ident: Some(ident), readings }, Decoded::Rejected { offset, reason }] =
-        &found[..]
+    let recording = b"noise/ABC5x\r\n0.0.0( 42)\r\n1.8.0(01*kWh)\r\n!/ABC5x\r\n1.8.0(0";
+    decode(Decoder::default(), recording, &mut |decoded| found.push(decoded));
+    let [
+        Decoded::Telegram { offset: 5, ident: Some(ident), readings, .. },
+        Decoded::Rejected { offset, reason },
+    ] = &found[..]
     else {
         panic!("{found:?}");
     };
     assert_eq!(ident, "/ABC5x");
-    assert_eq!(readings[0], Reading::text("0.0.0", " 42").obis(readings[0].obis.unwrap()));
+    assert_eq!(readings[0].members, [("obis", Value::Text("0.0.0".into()))]);
+    let readings: Vec<_> = readings.iter().map(|decoded| &decoded.reading).collect();
+    assert_eq!(*readings[0], Reading::text("0.0.0", " 42").obis(readings[0].obis.unwrap()));
     assert_eq!((readings[1].name.as_str(), readings[1].unit.as_deref()), ("1.8.0", Some("kWh")));
     assert_eq!((*offset, reason.as_str()), (41, "it has no end mark `!`"));
 }

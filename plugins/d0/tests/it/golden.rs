@@ -11,7 +11,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telegrams");
 
 #[test]
 fn each_telegram_decodes_as_expected() {
-    golden::check::<D0, Decoder>(FOLDER, "txt");
+    golden::check::<D0>(FOLDER, "txt");
 }
 
 #[test]
