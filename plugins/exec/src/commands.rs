@@ -5,14 +5,12 @@ use std::{sync::Arc, time::Duration};
 use framework::{ArgValue, Args, Command, CommandError, CommandSpec, async_trait};
 use serde::Serialize;
 use serde_json::Value as Json;
+use subprocess::{ErrorLog, Process, Program, in_words};
 use tokio::time::timeout;
 
 use crate::{
     input::Input,
     poll::{NoOutput, run},
-    process::{Process, in_words},
-    program::Program,
-    stderr::ErrorLog,
 };
 
 /// Longest run of a program. The framework gives a command 10 s.

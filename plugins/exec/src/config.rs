@@ -7,12 +7,12 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
+use subprocess::{EXAMPLE, Program, check};
 use wildmatch::WildMatch;
 
 use crate::{
     command_config::{CommandConfig, Plan},
     format::{Format, Parser},
-    program::{EXAMPLE, Program, check},
 };
 
 /// Keys of a `[sources.<name>]` with `plugin = "exec"`. The README explains each.

@@ -7,20 +7,16 @@
 //!            └ stdin  ◀── input ◀── commands
 //! ```
 //!
-//! `format` does no I/O. `process` ends the whole process group of a program with its source.
+//! `format` does no I/O. The library `subprocess` ends the whole process group of a program with its source.
 
 mod command_config;
 mod commands;
 mod config;
 mod format;
 mod input;
-mod lines;
 mod outcome;
 mod poll;
-mod process;
-mod program;
 mod recent;
-mod stderr;
 mod stream;
 
 use std::{sync::Arc, time::Duration};

@@ -10,15 +10,14 @@ use std::{
 use framework::{
     AcquireError, Batch, Counter, Fact, FaultCode, Faults, Reading, SourceContext, Text, Timestamp,
 };
+use subprocess::{ErrorLog, Process, in_words};
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
     config::{Descriptions, Settings},
     format::Line,
-    process::{Process, in_words},
     recent::Recent,
-    stderr::ErrorLog,
 };
 
 /// Maximum number of names that a source may use in its life: each is a series in the journal and elsewhere. A radio

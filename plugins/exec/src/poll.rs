@@ -3,12 +3,12 @@
 use std::{io, time::Duration};
 
 use framework::{AcquireError, Batch, DataAcquisition, async_trait};
+use subprocess::Process;
 use tokio::{io::AsyncReadExt as _, process::ChildStdout, time::timeout};
 
 use crate::{
     config::Settings,
     outcome::{Outcome, unavailable},
-    process::Process,
 };
 
 /// Longest output of a run, in bytes.

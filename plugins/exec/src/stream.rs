@@ -3,6 +3,7 @@
 use std::{future::pending, io, process::ExitStatus, sync::Arc, time::Duration};
 
 use framework::{AcquireError, Backoff, Batch, DataAcquisition, async_trait};
+use subprocess::{Lines, MAX_LINE, NoLine, Process};
 use tokio::{
     process::ChildStdout,
     time::{Instant, sleep_until, timeout_at},
@@ -13,9 +14,7 @@ use crate::{
     config::Settings,
     format::Line,
     input::Input,
-    lines::{Lines, MAX_LINE, NoLine},
     outcome::{Outcome, unavailable},
-    process::Process,
 };
 
 /// Pauses before a program is started again.

@@ -24,15 +24,18 @@ const GRACE: Duration = Duration::from_millis(250);
 const KILL_LIMIT: Duration = Duration::from_millis(150);
 
 /// A running program, and all processes of its group. Dropping it kills them.
-pub(crate) struct Process {
+pub struct Process {
     /// `None` only while it is dropped.
     child: Option<Child>,
     /// Its process group, which has the number of the program; `None` once all of it was killed. The kernel gives the
     /// number to nobody else as long as the program is not waited for, or another process is in the group.
     group: Option<Pid>,
-    pub(crate) stdin: Option<ChildStdin>,
-    pub(crate) stdout: Option<ChildStdout>,
-    pub(crate) stderr: Stderr,
+    /// Its standard input, if it has one.
+    pub stdin: Option<ChildStdin>,
+    /// Its standard output, until somebody takes it.
+    pub stdout: Option<ChildStdout>,
+    /// Its standard error.
+    pub stderr: Stderr,
 }
 
 impl Process {
@@ -40,7 +43,7 @@ impl Process {
     ///
     /// # Errors
     /// Returns the system's error, with the remedy.
-    pub(crate) fn start(
+    pub fn start(
         program: &Program,
         with_stdin: bool,
         fact: Option<framework::Fact>,
@@ -58,12 +61,15 @@ impl Process {
     }
 
     /// Returns its process number, while it runs.
-    pub(crate) fn id(&self) -> Option<u32> {
+    pub fn id(&self) -> Option<u32> {
         self.child.as_ref()?.id()
     }
 
     /// Waits until the program itself ends; then the rest of its group is killed. Its output may still hold something.
-    pub(crate) async fn ended(&mut self) -> io::Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// Returns the system's error.
+    pub async fn ended(&mut self) -> io::Result<ExitStatus> {
         let Some(child) = &mut self.child else { return Err(io::ErrorKind::NotFound.into()) };
         let status = child.wait().await;
         self.kill();
@@ -71,7 +77,7 @@ impl Process {
     }
 
     /// Asks the group to end, and kills it if it does not. Its standard input is closed first.
-    pub(crate) async fn end(mut self) {
+    pub async fn end(mut self) {
         self.stdin = None;
         if let Some(group) = self.group {
             let _ = kill_process_group(group, Signal::TERM);
@@ -82,7 +88,7 @@ impl Process {
     }
 
     /// Kills all processes of the group, once.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(group) = self.group.take() {
             // The group may have ended by itself.
             let _ = kill_process_group(group, Signal::KILL);
@@ -103,6 +109,6 @@ impl Drop for Process {
 }
 
 /// Returns an exit status in words: `exit status 1`, `signal 9 (SIGKILL)`.
-pub(crate) fn in_words(status: ExitStatus) -> String {
+pub fn in_words(status: ExitStatus) -> String {
     status.to_string().replacen(": ", " ", 1)
 }

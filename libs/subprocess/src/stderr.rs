@@ -24,24 +24,24 @@ const MAX_RATE: usize = 1024 * 1024;
 const LAST_LINES: Duration = Duration::from_millis(100);
 
 /// Log of standard error, rate limited over all runs of a program.
-pub(crate) type ErrorLog = Arc<Mutex<Faults<()>>>;
+pub type ErrorLog = Arc<Mutex<Faults<()>>>;
 
 /// Reader of standard error, until it is dropped.
-pub(crate) struct Stderr {
+pub struct Stderr {
     lines: Arc<Mutex<VecDeque<String>>>,
     task: JoinHandle<()>,
 }
 
 impl Stderr {
     /// Reads `stderr`, so that the program never waits for it. `fact` shows the last line.
-    pub(crate) fn new(stderr: ChildStderr, fact: Option<Fact>, log: ErrorLog) -> Self {
+    pub fn new(stderr: ChildStderr, fact: Option<Fact>, log: ErrorLog) -> Self {
         let lines = Arc::default();
         let task = tokio::spawn(read(stderr, Arc::clone(&lines), fact, log));
         Self { lines, task }
     }
 
     /// Returns the last lines of a program that ended, as one text; empty if it wrote none.
-    pub(crate) async fn last(&mut self) -> String {
+    pub async fn last(&mut self) -> String {
         // A process that left the group may hold the pipe open.
         let _ = timeout(LAST_LINES, &mut self.task).await;
         lock(&self.lines).make_contiguous().join(" | ")

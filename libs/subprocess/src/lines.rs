@@ -5,15 +5,15 @@ use std::{io, ops::Range};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// Longest line, in bytes.
-pub(crate) const MAX_LINE: usize = 64 * 1024;
+pub const MAX_LINE: usize = 64 * 1024;
 /// Most bytes without the end of a line. A program that writes more is ended.
-pub(crate) const MAX_ENDLESS: usize = 1024 * 1024;
+pub const MAX_ENDLESS: usize = 1024 * 1024;
 /// Bytes that are read at once. A stream that is idle holds no more than this.
 const READ: usize = 1024;
 
 /// Reader of lines. Dropping a call of [`next`](Self::next) loses nothing.
 #[derive(Debug)]
-pub(crate) struct Lines<R> {
+pub struct Lines<R> {
     input: R,
     buffer: Vec<u8>,
     /// Bytes of the buffer that were returned already.
@@ -27,7 +27,7 @@ pub(crate) struct Lines<R> {
 
 /// Reason for a missing line.
 #[derive(Debug)]
-pub(crate) enum NoLine {
+pub enum NoLine {
     /// The program closed its standard output.
     End,
     /// A line is longer than [`MAX_LINE`]: it is left out.
@@ -39,12 +39,16 @@ pub(crate) enum NoLine {
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    pub(crate) fn new(input: R) -> Self {
+    /// Reader of what `input` returns.
+    pub fn new(input: R) -> Self {
         Self { input, buffer: Vec::new(), taken: 0, searched: 0, dropped: 0, ended: false }
     }
 
     /// Waits for the next line, without its end. The last one need not have an end.
-    pub(crate) async fn next(&mut self) -> Result<&[u8], NoLine> {
+    ///
+    /// # Errors
+    /// Returns the reason for a missing line.
+    pub async fn next(&mut self) -> Result<&[u8], NoLine> {
         let line = self.find().await?;
         Ok(&self.buffer[line])
     }

@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 /// A program that can be started.
 #[derive(Debug, Clone)]
-pub(crate) struct Program {
+pub struct Program {
     /// Program and arguments; empty for a source that has commands only.
     line: Vec<String>,
     working_dir: Option<PathBuf>,
@@ -24,7 +24,7 @@ const NOT_INHERITED: &[&str] =
 
 impl Program {
     /// The program of a source, with its environment.
-    pub(crate) fn new(
+    pub fn new(
         line: Vec<String>,
         working_dir: Option<PathBuf>,
         own: &BTreeMap<String, String>,
@@ -41,22 +41,22 @@ impl Program {
     }
 
     /// Returns the same place and environment with another program.
-    pub(crate) fn with_line(&self, line: Vec<String>) -> Self {
+    pub fn with_line(&self, line: Vec<String>) -> Self {
         Self { line, ..self.clone() }
     }
 
     /// Adds a variable to the environment.
-    pub(crate) fn set(&mut self, name: String, value: String) {
+    pub fn set(&mut self, name: String, value: String) {
         self.environment.insert(name, value);
     }
 
     /// Returns its name: the first item of `command`.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.line.first().map_or("", String::as_str)
     }
 
     /// Returns the command that starts it.
-    pub(crate) fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new(self.name());
         command.args(self.line.iter().skip(1)).envs(&self.environment);
         NOT_INHERITED.iter().for_each(|name| {
@@ -69,7 +69,7 @@ impl Program {
     }
 
     /// Returns what is wrong with the folder in which it runs.
-    pub(crate) fn folder_problem(&self) -> Option<String> {
+    pub fn folder_problem(&self) -> Option<String> {
         let folder = self.working_dir.as_deref().filter(|folder| !folder.is_dir())?;
         let advice = "create it, or correct the path";
         Some(format!(
@@ -79,7 +79,7 @@ impl Program {
     }
 
     /// Adds the remedy to the error of a start.
-    pub(crate) fn explain(&self, error: io::Error) -> io::Error {
+    pub fn explain(&self, error: io::Error) -> io::Error {
         const ENOEXEC: i32 = 8;
         let program = Path::new(self.name());
         let is_path = self.name().contains('/');
@@ -106,13 +106,13 @@ impl Program {
 }
 
 /// Example of a program in the configuration.
-pub(crate) const EXAMPLE: &str = r#"["/opt/heatpump.py", "--once"]"#;
+pub const EXAMPLE: &str = r#"["/opt/heatpump.py", "--once"]"#;
 
 /// Checks a program of the configuration.
 ///
 /// # Errors
 /// Fails if it is empty.
-pub(crate) fn check(key: &'static str, line: &[String]) -> Result<(), ConfigError> {
+pub fn check(key: &'static str, line: &[String]) -> Result<(), ConfigError> {
     if line.first().is_none_or(String::is_empty) {
         let hint = format!("write the program and its arguments: `{EXAMPLE}`");
         return Err(ConfigError::key(key, "the program is missing").hint(hint));
