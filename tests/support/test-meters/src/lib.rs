@@ -4,6 +4,7 @@
 //! - [`uart`] computes the bytes that a program at the wrong baud rate reads.
 //! - [`foreign`] writes protocols that the program only names.
 //! - [`faults`] damages a telegram in the ways of real lines.
+//! - [`radio`] encodes what meters send by wireless M-Bus, and what receivers make of it.
 //! - [`Port`] is the program's end of a line.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests must fail visibly")]
@@ -14,6 +15,7 @@ pub mod foreign;
 pub mod p1;
 pub mod polled;
 mod port;
+pub mod radio;
 pub mod sml;
 pub mod uart;
 

@@ -1,0 +1,5 @@
+//! Tests of the decoder.
+
+#![allow(clippy::unwrap_used, reason = "tests must fail visibly")]
+
+mod radio;
