@@ -1,11 +1,15 @@
-//! Listening to a port at one baud rate.
+//! Listening at one line.
 
 use std::{io, time::Duration};
 
 use framework::Reading;
-use telegram::{Decoded, Keys, Protocol, Recognizer, plugin_for, protocols};
+use telegram::{
+    Decoded, Description, Keys, Protocol, ProtocolRegistration, Recognizer, plugin_for, protocols,
+};
 use tokio::time::{Instant, timeout};
-use transport::Connection;
+use transport::{Connection, Line, Parity};
+
+use super::speed;
 
 /// A pause of this length ends a burst of bytes.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -18,14 +22,16 @@ const MOST: usize = 64 * 1024;
 
 /// Result of listening.
 pub(super) enum Heard {
-    /// A whole telegram.
+    /// A whole telegram, or one that a key is missing for.
     Telegram(Telegram),
     /// No telegram was whole, but the baud rate is right: this plugin reads its protocol.
     Part(&'static str),
     /// The baud rate is right, and no plugin reads this protocol.
     Foreign(Protocol),
-    /// Bytes of no protocol: most likely the baud rate is wrong.
+    /// Bytes of no protocol: most likely the line is another one.
     Garbage,
+    /// Bytes that were sent this many times as slowly.
+    Slower(u32),
     Nothing,
 }
 
@@ -34,11 +40,20 @@ pub(super) struct Telegram {
     pub(super) plugin: &'static str,
     pub(super) ident: Option<String>,
     pub(super) readings: Vec<Reading>,
+    /// Description of an encrypted telegram.
+    pub(super) description: Option<Description>,
+}
+
+impl Telegram {
+    /// A telegram of which nothing is known but who reads it.
+    pub(super) fn of(plugin: &'static str) -> Self {
+        Self { plugin, ident: None, readings: Vec::new(), description: None }
+    }
 }
 
 /// Listens until the bytes are recognized, at most until `until`. A part of a telegram is enough where the whole one
 /// does not follow in time.
-pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::Result<Heard> {
+pub(super) async fn listen(connection: &mut Connection, line: Line, until: Instant) -> io::Result<Heard> {
     let began = Instant::now();
     let (mut bytes, mut recognizer) = (Vec::new(), Recognizer::default());
     let mut part = None;
@@ -57,13 +72,20 @@ pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::R
                         return Ok(Heard::Foreign(protocol));
                     }
                 }
-                if part.is_none() && !joined && bytes.len() >= ENOUGH && !may_be_known(&bytes, &recognizer) {
-                    return Ok(Heard::Garbage);
+                if part.is_none() && bytes.len() >= ENOUGH {
+                    match speed::judge(&bytes, line) {
+                        Some(times) if connection.has_baud() => return Ok(Heard::Slower(times)),
+                        _ if line.parity == Parity::Even && speed::lacks_parity(&bytes) => {
+                            return Ok(Heard::Garbage);
+                        }
+                        _ if !joined && !may_be_known(&bytes, &recognizer) => return Ok(Heard::Garbage),
+                        _ => {}
+                    }
                 }
             }
             // A pause: the bytes so far can be judged.
             Err(_) => {
-                if let Some(telegram) = telegram(&bytes) {
+                if let Some(telegram) = telegram(&bytes, part) {
                     return Ok(Heard::Telegram(telegram));
                 }
                 if bytes.len() > ENOUGH && part.is_none() && !joined {
@@ -77,10 +99,10 @@ pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::R
         }
         // A meter may not pause between its telegrams.
         if bytes.len() > MOST {
-            return Ok(telegram(&bytes).map_or(Heard::Garbage, Heard::Telegram));
+            return Ok(telegram(&bytes, part).map_or(Heard::Garbage, Heard::Telegram));
         }
         if Instant::now() >= until {
-            return Ok(match (telegram(&bytes), part) {
+            return Ok(match (telegram(&bytes, part), part) {
                 (Some(telegram), _) => Heard::Telegram(telegram),
                 (None, Some(plugin)) => Heard::Part(plugin),
                 (None, None) if bytes.is_empty() => Heard::Nothing,
@@ -90,17 +112,37 @@ pub(super) async fn listen(connection: &mut Connection, until: Instant) -> io::R
     }
 }
 
-/// Returns the last whole telegram in `bytes`, of any protocol.
-pub(super) fn telegram(bytes: &[u8]) -> Option<Telegram> {
-    protocols().into_iter().find_map(|protocol| {
-        let mut last = None;
-        (protocol.decode)(bytes, &Keys::default(), &mut |found| {
-            if let Decoded::Telegram { ident, readings, .. } = found {
-                let readings = readings.into_iter().map(|decoded| decoded.reading).collect();
-                last = Some(Telegram { plugin: protocol.kind, ident, readings });
-            }
-        });
-        last
+/// Returns the last whole telegram in `bytes`, of any protocol, or an encrypted one. `part` is the plugin of what the bytes
+/// show.
+pub(super) fn telegram(bytes: &[u8], part: Option<&str>) -> Option<Telegram> {
+    let mut all = protocols();
+    all.sort_by_key(|protocol| Some(protocol.kind) != part);
+    all.iter().find_map(|protocol| whole(protocol, bytes)).or_else(|| {
+        let shown = all.into_iter().find(|protocol| Some(protocol.kind) == part)?;
+        encrypted(shown, bytes)
+    })
+}
+
+/// Returns the last telegram that a plugin can read.
+fn whole(protocol: &ProtocolRegistration, bytes: &[u8]) -> Option<Telegram> {
+    let mut last = None;
+    (protocol.decode)(bytes, &Keys::default(), &mut |found| {
+        if let Decoded::Telegram { ident, readings, .. } = found {
+            let readings = readings.into_iter().map(|decoded| decoded.reading).collect();
+            last = Some(Telegram { ident, readings, ..Telegram::of(protocol.kind) });
+        }
+    });
+    last
+}
+
+/// Returns a telegram that a plugin reads once it has the keys.
+fn encrypted(protocol: &ProtocolRegistration, bytes: &[u8]) -> Option<Telegram> {
+    let description = (protocol.describe?)(bytes, &Keys::default())?;
+    let is_encrypted = !description.keys.is_empty();
+    is_encrypted.then(|| Telegram {
+        ident: description.ident.clone(),
+        description: Some(description),
+        ..Telegram::of(protocol.kind)
     })
 }
 

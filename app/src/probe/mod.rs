@@ -1,13 +1,14 @@
 //! `smartmeter probe`: finds the meters at serial ports, and writes their configuration.
 //!
-//! `ports` lists the ports, `search` looks at one of them, `listen` recognizes pushed bytes, `advice` names missing
-//! registers, `section` writes the configuration.
+//! `ports` lists the ports, `search` looks at one of them, `listen` recognizes pushed bytes, `speed` tells a slower line,
+//! `advice` names missing registers, `section` writes the configuration.
 
 mod advice;
 mod listen;
 mod ports;
 mod search;
 mod section;
+mod speed;
 
 use std::{
     io::{self, Write as _},
@@ -59,7 +60,7 @@ async fn search_and_say(ports: Vec<Port>) -> Vec<Found> {
             Step::Trying(port, what) => say(&port, &what),
             Step::Found(port, found) => {
                 say(&port, &format!("found {}", found.what()));
-                found.advice().into_iter().for_each(|advice| say(&port, advice));
+                found.advice().into_iter().for_each(|advice| say(&port, &advice));
                 all.push((ports.iter().position(|known| *known == port), found));
             }
             Step::NotFound(port, not_found) => say(&port, &not_found.to_string()),

@@ -1,9 +1,9 @@
 //! Search at one port.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, io, sync::Arc, time::Duration};
 
 use framework::{Config, FaultCode, Reading};
-use telegram::{FOREIGN_LINES, Protocol, protocols};
+use telegram::{Description, FOREIGN_LINES, Protocol, protocols};
 use tokio::time::{Instant, sleep};
 use transport::{Connection, Line, Parity, Port};
 
@@ -16,6 +16,8 @@ use super::{
 const FIRST: Duration = Duration::from_millis(1500);
 /// Longest wait for an answer at 300 baud; the ident line takes most of it.
 const ANSWER: Duration = Duration::from_secs(3);
+/// Most bytes of a request that a head may echo; more are pushed.
+const MOST_ECHO: u64 = 16;
 /// Longest time of a readout.
 const READOUT: Duration = Duration::from_secs(25);
 /// Longest wait for the answer of a meter that must be woken first, which takes four seconds.
@@ -29,9 +31,6 @@ const WHOLE: Duration = Duration::from_millis(4300);
 /// Longest search for the ident of a meter whose protocol and baud rate are known.
 const NAMED: Duration = Duration::from_millis(14_500);
 
-/// Usual baud rates of protocols that are only named: DLMS/COSEM over M-Bus, and French meters.
-const FOREIGN_BAUDS: [u32; 2] = [2400, 1200];
-
 /// Baud rates at which meters push as seldom as [`SLOWEST`]: P1, and DLMS/COSEM.
 const SLOW_PUSHES: [u32; 2] = [115_200, 2400];
 
@@ -41,10 +40,13 @@ pub(crate) struct Found {
     pub(crate) plugin: &'static str,
     /// Identification that it sends.
     pub(super) ident: Option<String>,
-    pub(super) baud: Option<u32>,
+    /// Line at which it pushes, where this end sets it.
+    pub(super) line: Option<Line>,
     /// Further keys of its section, one a line.
     pub(super) keys: String,
     pub(crate) readings: Vec<Reading>,
+    /// Description of a meter that encrypts.
+    pub(super) description: Option<Description>,
 }
 
 /// Reason why no meter was found.
@@ -60,17 +62,26 @@ pub(crate) enum NotFound {
 }
 
 impl Found {
-    /// Returns what a person can do about registers that are missing.
-    pub(crate) fn advice(&self) -> Option<&'static str> {
-        advice::of(&self.readings)
+    /// Returns what a person can do about a missing key, or about registers that are missing.
+    pub(crate) fn advice(&self) -> Option<String> {
+        match &self.description {
+            Some(description) => description.advice.clone(),
+            None => advice::of(&self.readings).map(str::to_owned),
+        }
+    }
+
+    /// Returns the names of the keys without which the meter cannot be read.
+    pub(crate) fn missing_keys(&self) -> &'static [&'static str] {
+        self.description.as_ref().map_or(&[], |description| description.keys)
     }
 
     /// Describes the meter in a few words.
     pub(crate) fn what(&self) -> String {
         let ident = self.ident.as_deref().map_or_else(|| "a meter".to_owned(), |ident| format!("`{ident}`"));
-        let baud = self.baud.map_or_else(String::new, |baud| format!(", {baud} baud"));
+        let line = self.line.map_or_else(String::new, |line| format!(", {}", described(line)));
         let polled = if self.keys.contains("request") { ", it must be polled" } else { "" };
-        format!("{ident} ({}{baud}{polled})", self.plugin)
+        let what = self.description.as_ref().map_or_else(String::new, |known| format!(": {}", known.what));
+        format!("{ident} ({}{line}{polled}){what}", self.plugin)
     }
 }
 
@@ -133,7 +144,7 @@ pub(super) type Report = Arc<dyn Fn(&Port, &str) + Send + Sync>;
 /// Looks for a meter at `port`: pushed first, then polled. A port at which nothing was heard for `patience` is given up.
 pub(super) async fn search(port: &Port, patience: Duration, report: &Report) -> Result<Found, NotFound> {
     let began = Instant::now();
-    let mut search = Search { port, connection: None, garbage: false, began, patience, report };
+    let mut search = Search { port, connection: None, garbage: false, slower: None, began, patience, report };
     match search.run().await {
         Err(End::Found(found)) => Ok(*found),
         Err(End::NotFound(reason)) => Err(reason),
@@ -146,6 +157,8 @@ struct Search<'a> {
     connection: Option<Connection>,
     /// Bytes came that no protocol has.
     garbage: bool,
+    /// Baud rate that the bytes show, read at another one.
+    slower: Option<u32>,
     began: Instant,
     patience: Duration,
     report: &'a Report,
@@ -156,12 +169,14 @@ impl Search<'_> {
     async fn run(&mut self) -> Result<(), End> {
         self.at(Line::plain(9600), FIRST).await?;
         // Bytes at a wrong baud rate are pushed too, so there is no meter to ask.
-        let mut lines = vec![Line::plain(115_200), Line::plain(9600)];
+        let mut lines = vec![Line::plain(115_200), Line::plain(9600), Line::even(9600)];
         if !self.garbage {
             self.ask(0, ANSWER).await?;
+            lines.insert(0, Line::plain(9600));
+        }
+        if !self.garbage {
             // A fast line shows the bytes of a slower one at once, so this is the place to wait for a slow meter.
             self.at(Line::plain(115_200), SLOWEST).await?;
-            lines.insert(0, Line::plain(9600));
         }
         if !self.garbage {
             for attempt in 1..protocols().iter().map(|protocol| protocol.polling.len()).max().unwrap_or(0) {
@@ -173,17 +188,25 @@ impl Search<'_> {
             return Ok(());
         }
         let known = protocols().into_iter().flat_map(|protocol| protocol.lines);
-        for line in known.chain(&FOREIGN_BAUDS.map(Line::plain)).chain(&FOREIGN_LINES) {
+        for line in known.chain(&FOREIGN_LINES) {
             if !lines.contains(line) {
                 lines.push(*line);
             }
         }
-        lines.sort_by_key(|line| line.parity == Parity::Even);
-        for line in lines {
+        let mut lines = VecDeque::from(lines);
+        loop {
+            if let Some(baud) = self.slower.take() {
+                // A wrong parity shows at once where one is expected.
+                let is_plain = |line: &Line| line.parity == Parity::None;
+                lines.make_contiguous().sort_by_key(|line| match line.baud == baud {
+                    true => 1 + u8::from(is_plain(line)),
+                    false => 3,
+                });
+            }
+            let Some(line) = lines.pop_front() else { return Ok(()) };
             let patience = if SLOW_PUSHES.contains(&line.baud) { SLOWEST } else { EACH };
             self.at(line, patience).await?;
         }
-        Ok(())
     }
 
     /// Listens at one line.
@@ -197,14 +220,13 @@ impl Search<'_> {
         }
         if connection.has_baud() {
             connection.set_line(line)?;
-            let parity = if line.parity == Parity::Even { ", 8E1" } else { "" };
-            (self.report)(self.port, &format!("listening at {} baud{parity}", line.baud));
+            (self.report)(self.port, &format!("listening at {}", described(line)));
         }
-        let baud = connection.has_baud().then_some(line.baud);
+        let sets_line = connection.has_baud().then_some(line);
         let mut until = Instant::now() + patience;
         let mut part = None;
         loop {
-            let telegram = match (listen(connection, until).await?, part) {
+            let telegram = match (listen(connection, line, until).await?, part) {
                 (Heard::Telegram(telegram), _) => telegram,
                 // The whole telegram also has the ident.
                 (Heard::Part(plugin), None) => {
@@ -215,16 +237,18 @@ impl Search<'_> {
                 (Heard::Foreign(protocol), None) => {
                     return Err(End::NotFound(NotFound::Foreign(protocol)));
                 }
-                (Heard::Part(plugin), Some(_)) | (_, Some(plugin)) => {
-                    Telegram { plugin, ident: None, readings: Vec::new() }
-                }
+                (Heard::Part(plugin), Some(_)) | (_, Some(plugin)) => Telegram::of(plugin),
                 (Heard::Garbage, None) => {
                     self.garbage = true;
                     return Ok(());
                 }
+                (Heard::Slower(times), None) => {
+                    (self.garbage, self.slower) = (true, Some(line.baud / times));
+                    return Ok(());
+                }
                 (Heard::Nothing, None) => return Ok(()),
             };
-            return Err(self.found(telegram, baud, keys(baud)));
+            return Err(self.found(telegram, sets_line, keys(sets_line)));
         }
     }
 
@@ -232,9 +256,10 @@ impl Search<'_> {
         (self.report)(self.port, what);
     }
 
-    fn found(&self, telegram: Telegram, baud: Option<u32>, keys: String) -> End {
-        let Telegram { plugin, ident, readings } = telegram;
-        End::Found(Box::new(Found { port: self.port.clone(), plugin, ident, baud, keys, readings }))
+    fn found(&self, telegram: Telegram, line: Option<Line>, keys: String) -> End {
+        let Telegram { plugin, ident, readings, description } = telegram;
+        let port = self.port.clone();
+        End::Found(Box::new(Found { port, plugin, ident, line, keys, readings, description }))
     }
 
     /// Asks as each plugin does with its keys at index `attempt`; an answer must begin within `patience`.
@@ -275,10 +300,15 @@ impl Search<'_> {
         };
         let unreadable = match answer {
             Some(Ok(Some(batch))) => {
-                let telegram = Telegram { plugin, ident: fact("ident"), readings: batch.readings };
+                let (ident, readings) = (fact("ident"), batch.readings);
+                let telegram = Telegram { ident, readings, ..Telegram::of(plugin) };
                 return Err(self.found(telegram, None, format!("{keys}\ninterval = \"1m\"\n")));
             }
-            _ if fact("mode").is_none() => return Ok(()),
+            _ if fact("mode").is_none() => {
+                let bytes = stats.counters().into_iter().find(|(name, _)| *name == "bytes");
+                self.garbage |= bytes.is_some_and(|(_, count)| count > MOST_ECHO);
+                return Ok(());
+            }
             Some(Ok(None)) => "it has nothing new".to_owned(),
             Some(Err(error)) => error.to_string(),
             None => format!("its readout did not end within {READOUT:?}"),
@@ -287,7 +317,16 @@ impl Search<'_> {
     }
 }
 
-/// Returns the key for an unusual baud rate.
-fn keys(baud: Option<u32>) -> String {
-    baud.filter(|baud| *baud != 9600).map_or_else(String::new, |baud| format!("baud = {baud}\n"))
+/// Returns the keys for an unusual line.
+fn keys(line: Option<Line>) -> String {
+    let Some(Line { baud, parity }) = line else { return String::new() };
+    let baud = if baud == 9600 { String::new() } else { format!("baud = {baud}\n") };
+    let parity = if parity == Parity::Even { "parity = \"even\"\n" } else { "" };
+    baud + parity
+}
+
+/// Describes a line: `9600 baud`, `2400 baud, 8E1`.
+fn described(line: Line) -> String {
+    let parity = if line.parity == Parity::Even { ", 8E1" } else { "" };
+    format!("{} baud{parity}", line.baud)
 }

@@ -28,9 +28,11 @@ impl Section {
             Port::Serial(path) => lasting(path).display().to_string(),
             other => other.to_string(),
         };
-        let advice = found.advice().map(str::to_owned);
+        let advice = found.advice();
         let comments = [Some(found.what()), advice].into_iter().flatten().collect();
-        Self { plugin: found.plugin, port, comments, keys: found.keys }
+        let missing = found.missing_keys().iter().map(|key| format!("# {key} = \"32 hexadecimal digits\"\n"));
+        let keys = found.keys.clone() + &missing.collect::<String>();
+        Self { plugin: found.plugin, port, comments, keys }
     }
 
     /// Returns the section with a name that is not `taken` yet, and the name.

@@ -143,9 +143,9 @@ fn described(port: &Port, found: Found, taken: &mut BTreeSet<String>) -> ProbeEv
         ProbedReading { name: reading.name.to_string(), value, unit }
     });
     let readings = readings.collect();
-    let plugin = found.plugin;
+    let (plugin, keys) = (found.plugin, found.missing_keys());
     let (name, toml) = Section::of(found).named(taken);
-    ProbeEvent::Found { port: port.to_string(), text, plugin, name, toml, readings }
+    ProbeEvent::Found { port: port.to_string(), text, plugin, name, toml, keys, readings }
 }
 
 /// Returns the reason why there is no meter at a port.

@@ -77,6 +77,9 @@ pub enum ProbeEvent {
         name: String,
         /// The section that reads it.
         toml: String,
+        /// The keys of the section that must be added before the meter can be read, such as `key`: each is a secret of 32
+        /// hexadecimal digits.
+        keys: &'static [&'static str],
         /// The readings of its telegram.
         readings: Vec<ProbedReading>,
     },

@@ -40,11 +40,11 @@ fn event(finding: &ProbeEvent) -> Event {
         ProbeEvent::Progress { port, text, done, of } => {
             ("progress", json!({"port": port, "text": text, "done": done, "of": of}))
         }
-        ProbeEvent::Found { port, text, plugin, name, toml, readings } => (
+        ProbeEvent::Found { port, text, plugin, name, toml, keys, readings } => (
             "found",
             json!({
                 "port": port, "text": text, "plugin": plugin, "name": name, "toml": toml,
-                "readings": readings,
+                "keys": keys, "readings": readings,
             }),
         ),
         ProbeEvent::Problem { port, code, text, hint } => {

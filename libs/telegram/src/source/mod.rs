@@ -23,15 +23,17 @@ use tracing::debug;
 use transport::{Connection, Line, Pacer, Port};
 
 use self::{flow::Flow, noise::Noise, polling::Polling, search::Search};
-use crate::{Decoder, Fault, Reader};
+use crate::{Decoder, Fault, Reader, protocols};
 
 pub use self::polling::{Answer, Conversation};
 
 /// Longest pause inside a telegram: IEC 62056-21 allows 1.5 s between two characters.
 const PAUSE: Duration = Duration::from_millis(1500);
 
-/// Lines of other protocols that a search listens at too, to name their plugin: those of M-Bus.
-pub const FOREIGN_LINES: [Line; 2] = [Line::even(2400), Line::even(9600)];
+/// Lines of protocols whose plugin may not be linked: those of M-Bus, of DLMS/COSEM, and of French meters. A search listens
+/// there too, to name the protocol.
+pub const FOREIGN_LINES: [Line; 4] =
+    [Line::even(2400), Line::even(9600), Line::plain(2400), Line::plain(1200)];
 
 /// Configuration of a source.
 #[derive(Debug, Clone)]
@@ -59,7 +61,9 @@ struct Meter<D> {
     settings: Settings,
     phase: Phase,
     polling: Option<Polling>,
-    /// Index of the present line, in `settings.lines` and, after them, [`FOREIGN_LINES`].
+    /// Lines of other plugins' protocols, for the search.
+    foreign: Vec<Line>,
+    /// Index of the present line, in `settings.lines` and, after them, `foreign`.
     place: usize,
     reader: Reader<D>,
     pacer: Pacer,
@@ -94,6 +98,7 @@ impl<D: Decoder> Source<D> {
         let flow = matches!(settings.port, Port::Tcp(_)).then(|| Flow::new(cx));
         let meter = Meter {
             reader: Reader::new(decoder, settings.max_power_w, cx).in_time_zone(settings.time_shift),
+            foreign: foreign_lines(&settings.lines),
             settings,
             phase: Phase::Searching(Search::default()),
             polling: None,
@@ -247,7 +252,7 @@ impl<D: Decoder> Meter<D> {
     /// Returns the present line.
     fn line(&self) -> Line {
         let lines = &self.settings.lines;
-        lines.iter().chain(&FOREIGN_LINES).nth(self.place).copied().unwrap_or(Line::plain(9600))
+        lines.iter().chain(&self.foreign).nth(self.place).copied().unwrap_or(Line::plain(9600))
     }
 
     /// Sets the present line.
@@ -288,6 +293,18 @@ impl<D: Decoder> Meter<D> {
             search.reset();
         }
     }
+}
+
+/// Returns the lines beside `own` at which a search can find out which plugin reads the meter.
+fn foreign_lines(own: &[Line]) -> Vec<Line> {
+    let mut foreign = Vec::new();
+    let linked = protocols().into_iter().flat_map(|protocol| protocol.lines);
+    for line in linked.chain(&FOREIGN_LINES) {
+        if !own.contains(line) && !foreign.contains(line) {
+            foreign.push(*line);
+        }
+    }
+    foreign
 }
 
 fn misaligned<D: Decoder>(heard: &str) -> AcquireError {

@@ -4,7 +4,7 @@ use framework::{AcquireError, Batch};
 use tokio::time::Duration;
 use transport::Connection;
 
-use super::{FOREIGN_LINES, Meter, Noise, PAUSE, Phase, misaligned};
+use super::{Meter, Noise, PAUSE, Phase, misaligned};
 use crate::{Decoder, Protocol, Recognizer, plugin_for};
 
 /// Time without a byte after which a meter may be one to ask. The longest pause between pushed telegrams is that of a
@@ -98,7 +98,7 @@ impl<D: Decoder> Meter<D> {
         if count < 2 || !connection.has_baud() {
             return Err(self.no_telegram(connection));
         }
-        self.place = (self.place + 1) % (count + FOREIGN_LINES.len());
+        self.place = (self.place + 1) % (count + self.foreign.len());
         self.set_line(connection)?;
         self.reader.scanner().reset();
         self.noise = Noise::default();
