@@ -7,7 +7,9 @@ use std::{
 };
 
 use clap::Args;
-use telegram::{Decoded, Keys, Protocol, ProtocolRegistration, json_line, plugin_for, protocols};
+use telegram::{
+    Decoded, Description, Keys, Protocol, ProtocolRegistration, json_line, plugin_for, protocols,
+};
 use transport::Recording;
 
 use crate::{failure::Failure, keys::KeyArgs, output::output};
@@ -80,6 +82,8 @@ pub(crate) struct Verdict {
     pub(crate) all: Vec<Judged>,
     /// Protocol that the bytes show, whether or not a telegram is whole.
     shown: Option<Protocol>,
+    /// Description of what cannot be read, and what to add to the command; only where nothing was accepted.
+    described: Option<(Description, String)>,
 }
 
 /// Telegrams of one protocol among recorded bytes.
@@ -104,7 +108,15 @@ struct Candidate {
 impl Verdict {
     pub(crate) fn of(bytes: &[u8], keys: &Keys) -> Self {
         let all = protocols().into_iter().map(|protocol| Judged::of(protocol, bytes, keys)).collect();
-        Self { all, shown: Protocol::of(bytes) }
+        let mut verdict = Self { all, shown: Protocol::of(bytes), described: None };
+        if let Some(best) = verdict.best().filter(|best| best.accepted == 0) {
+            let description = best.protocol.describe.and_then(|describe| describe(bytes, keys));
+            verdict.described = description.map(|description| {
+                let remedy = remedy(&description, keys);
+                (description, remedy)
+            });
+        }
+        verdict
     }
 
     /// Returns the protocol that accepts the most telegrams; where none does, the one that the bytes show, or that has
@@ -132,6 +144,9 @@ impl Verdict {
         if let Some(foreign) = self.shown.filter(|protocol| plugin_for(*protocol).is_none()) {
             return format!("no telegram was recognized: this is {foreign}; {}", foreign.advice());
         }
+        if let Some((Description { what, .. }, remedy)) = &self.described {
+            return format!("no telegram was accepted: {what}{remedy}");
+        }
         let doubt = if self.shown.is_none() { format!("; is {baud} right?") } else { String::new() };
         let nearly = self.best().and_then(|best| Some((best, best.candidate.as_ref()?)));
         match (nearly, self.shown) {
@@ -146,6 +161,20 @@ impl Verdict {
             }
             (None, None) => format!("no telegram was recognized{doubt}"),
         }
+    }
+}
+
+/// Returns the option for a key that was not given, or else the plugin's advice.
+fn remedy(description: &Description, keys: &Keys) -> String {
+    let options =
+        [("key", "`--key`", keys.key), ("authentication_key", "`--auth-key`", keys.authentication_key)];
+    let missing =
+        options.iter().filter(|(name, _, given)| given.is_none() && description.keys.contains(name));
+    let missing: Vec<_> = missing.map(|(_, option, _)| *option).collect();
+    match (missing.is_empty(), &description.advice) {
+        (false, _) => format!(": give {}", missing.join(" and ")),
+        (true, Some(advice)) => format!(": {advice}"),
+        (true, None) => String::new(),
     }
 }
 

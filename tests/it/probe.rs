@@ -52,7 +52,7 @@ fn found(port: &Path) -> (String, String) {
     let (output, took) = probe(port, &[]);
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!(output.status.code(), Some(0), "{err}");
-    println!("found within {took:.1?} (the goal is {GOAL:?}):\n{out}");
+    println!("found within {took:.1?} (the goal is {GOAL:?}):\n{err}{out}");
     assert!(out.contains(&format!("port = {:?}", port.display().to_string())), "{out}");
     (out, err)
 }

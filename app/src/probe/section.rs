@@ -20,6 +20,8 @@ pub(crate) struct Section {
     /// Comments above it, a line each.
     comments: Vec<String>,
     keys: String,
+    /// Lines for keys that only the user knows.
+    missing: String,
 }
 
 impl Section {
@@ -31,8 +33,8 @@ impl Section {
         let advice = found.advice();
         let comments = [Some(found.what()), advice].into_iter().flatten().collect();
         let missing = found.missing_keys().iter().map(|key| format!("# {key} = \"32 hexadecimal digits\"\n"));
-        let keys = found.keys.clone() + &missing.collect::<String>();
-        Self { plugin: found.plugin, port, comments, keys }
+        let missing = missing.collect();
+        Self { plugin: found.plugin, port, comments, keys: found.keys, missing }
     }
 
     /// Returns the section with a name that is not `taken` yet, and the name.
@@ -48,9 +50,9 @@ impl Section {
         (name, text.trim_end().to_owned() + "\n")
     }
 
-    /// Returns the section, with a name that is not `taken` yet.
+    /// Returns the section, with a name that is not `taken` yet, and comments for missing keys.
     fn text(&self, taken: &mut BTreeSet<String>) -> String {
-        self.named(taken).1
+        self.named(taken).1 + &self.missing
     }
 }
 

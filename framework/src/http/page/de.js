@@ -442,6 +442,9 @@ export default {
   // Names and roles
   label: 'Name',
   label_text: 'So, wie Sie ihn sehen möchten, zum Beispiel „Haus“ oder „Wärmepumpe“.',
+  meter_key: 'Schlüssel (GUEK)',
+  meter_authentication_key: 'Authentifizierungsschlüssel',
+  meter_key_text: 'Der Zähler verschlüsselt: Fragen Sie Ihren Netzbetreiber nach diesem Schlüssel. Er hat 32 Stellen, 0 bis 9 und A bis F.',
   role_none: 'keine',
   names: 'Namen und Rollen',
   names_text: 'Namen erscheinen überall. Die Rolle bestimmt, was auf der Seite groß steht und was ein Verbraucher ist; ausgeblendete Quellen stehen nur auf der Seite „Quellen“.',

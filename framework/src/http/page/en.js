@@ -439,6 +439,9 @@ export default {
   // Names and roles
   label: 'Name',
   label_text: 'As you want to see it, such as “House” or “Heat pump”.',
+  meter_key: 'Key (GUEK)',
+  meter_authentication_key: 'Authentication key',
+  meter_key_text: 'The meter encrypts: ask your grid operator for this key. It has 32 digits, 0 to 9 and A to F.',
   role_none: 'none',
   names: 'Names and roles',
   names_text: 'Names are shown everywhere. The role decides what is large on the page, and what is a consumer; hidden sources are on the page “Sources” only.',

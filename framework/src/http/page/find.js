@@ -242,8 +242,8 @@ class Row {
     write(this.text, t('find_port_stopped'));
   }
 
-  /** @type {(data: {text: string, plugin: string, name: string, toml: string, readings: FoundReading[]}, save: (found: Found) => void) => Found} */
-  found({ text, plugin, name, toml, readings }, save) {
+  /** @type {(data: {text: string, plugin: string, name: string, toml: string, keys?: string[], readings: FoundReading[]}, save: (found: Found) => void) => Found} */
+  found({ text, plugin, name, toml, keys: missing = [], readings }, save) {
     set(this.element, { 'data-state': 'found', 'data-test': 'find-found' });
     write(this.text, t('find_meter'));
     const facts = explained(text, plugin, readings);
@@ -253,14 +253,24 @@ class Row {
     const field = h('div.field', h('label', { for: id }, t('label')), label, h('small', t('label_text')));
     const role = h('select', { id: `${id}-role` }, [h('option', { value: '' }, t('role_none')), ...roleOptions()]);
     const roles = h('div.field', h('label', { for: `${id}-role` }, t('role')), role);
+    // A meter that encrypts is read once the keys of its grid operator are known.
+    const secrets = missing.map((key) => {
+      const attributes = { id: `${id}-${key}`, 'data-test': `find-${key}-${name}`, type: 'text', maxlength: 64 };
+      return { key, input: h('input', { ...attributes, autocomplete: 'off', spellcheck: 'false' }) };
+    });
+    const locks = secrets.map(({ key, input }) =>
+      h('div.field', h('label', { for: input.id }, t(`meter_${key}`)), input, h('small', t('meter_key_text'))),
+    );
     const written = () => {
-      const keys = { label: label.value.trim(), role: role.value };
-      return keys.label || keys.role ? withKeys(toml, name, keys) : toml;
+      const given = secrets.map(({ key, input }) => [key, input.value.trim()]);
+      const keys = { label: label.value.trim(), role: role.value, ...Object.fromEntries(given) };
+      return Object.values(keys).some(Boolean) ? withKeys(toml, name, keys) : toml;
     };
     const pre = h('pre', { 'data-test': 'find-toml' }, toml);
     const update = () => write(pre, written());
     on(on(label, 'input', update), 'change', update);
     on(role, 'change', update);
+    for (const { input } of secrets) on(input, 'input', update);
     const failure = h('div.error', { role: 'alert', 'data-test': 'find-save-failure', hidden: true });
     /** @type {Found} */
     const result = { name, toml: written, isSaved: false, work: () => {}, done: () => {} };
@@ -268,7 +278,7 @@ class Row {
     this.body.replaceChildren(
       list,
       readingsOf(readings),
-      h('div.fields', field, roles),
+      h('div.fields', locks, field, roles),
       h('details', { 'data-test': 'find-section' }, h('summary', t('find_section')), pre),
       failure,
       h('p.buttons', keep),

@@ -439,6 +439,9 @@ export default {
   // Names and roles
   label: 'Nom',
   label_text: 'Tel que vous voulez le voir, par exemple « Maison » ou « Pompe à chaleur ».',
+  meter_key: 'Clé (GUEK)',
+  meter_authentication_key: 'Clé d’authentification',
+  meter_key_text: 'Le compteur chiffre ses données : demandez cette clé à votre gestionnaire de réseau. Elle a 32 caractères, 0 à 9 et A à F.',
   role_none: 'aucun',
   names: 'Noms et rôles',
   names_text: 'Les noms apparaissent partout. Le rôle détermine ce qui est mis en avant sur la page et ce qui est un consommateur ; les sources masquées ne figurent que sur la page « Sources ».',

@@ -439,6 +439,9 @@ export default {
   // Names and roles
   label: 'Naam',
   label_text: 'Zoals u hem wilt zien, bijvoorbeeld “Huis” of “Warmtepomp”.',
+  meter_key: 'Sleutel (GUEK)',
+  meter_authentication_key: 'Authenticatiesleutel',
+  meter_key_text: 'De meter versleutelt: vraag deze sleutel aan uw netbeheerder. Hij heeft 32 tekens, 0 tot 9 en A tot F.',
   role_none: 'geen',
   names: 'Namen en rollen',
   names_text: 'Namen verschijnen overal. De rol bepaalt wat er groot op de pagina staat en wat een verbruiker is; verborgen bronnen staan alleen op de pagina “Bronnen”.',
