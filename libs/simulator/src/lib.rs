@@ -5,13 +5,16 @@
 //!
 //! - [`Demo`] is the whole household: a meter and a pulse adapter, ready to be read.
 //! - [`Household`] is the model; [`ebz`] writes its state as a meter does.
+//! - [`dlms`] and [`tic`] write it as meters of other countries do, [`dlms`] also encrypted.
 //! - [`PushingMeter`] and [`PulseAdapter`] send it over a [`Pty`].
 
+pub mod dlms;
 pub mod ebz;
 mod household;
 mod meter;
 mod pty;
 mod pulses;
+pub mod tic;
 mod worker;
 
 use std::{io, path::Path};

@@ -1,0 +1,54 @@
+//! Meters on pseudo terminals, to be read by the program: `cargo run -p simulator --example meters > config.toml`.
+//!
+//! The first lines that it prints are the configuration for them. It runs until Ctrl+C.
+
+use std::{io, thread, time::Duration};
+
+use simulator::{
+    Household, Moment, Pty, PushingMeter, Timing,
+    dlms::{DlmsMeter, Framing},
+    tic::{self, Mode},
+};
+
+/// Keys that everybody knows: the examples of DLMS UA's Green Book.
+const KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+fn main() -> io::Result<()> {
+    let mut dlms = DlmsMeter::new(Framing::Mbus).encrypted(KEY, None);
+    let meters = [
+        ("dlms", meter(5, 2400, move |moment| dlms.telegram(moment))?),
+        ("linky_historique", linky(Mode::Historique)?),
+        ("linky_standard", linky(Mode::Standard)?),
+    ];
+    for (name, meter) in &meters {
+        let port = meter.port();
+        match *name {
+            "dlms" => {
+                let key: String = KEY.iter().map(|byte| format!("{byte:02x}")).collect();
+                println!("[sources.{name}]\nplugin = \"dlms\"\nport = {port:?}\nkey = \"{key}\"\n");
+            }
+            _ => println!("[sources.{name}]\nplugin = \"tic\"\nport = {port:?}\n"),
+        }
+    }
+    loop {
+        thread::park();
+    }
+}
+
+fn linky(mode: Mode) -> io::Result<PushingMeter> {
+    meter(2, mode.baud(), move |moment| tic::frame(moment, mode))
+}
+
+fn meter(
+    seconds: u64,
+    baud: u32,
+    mut telegram: impl FnMut(&Moment) -> Vec<u8> + Send + 'static,
+) -> io::Result<PushingMeter> {
+    let timing = Timing { interval: Duration::from_secs(seconds), baud: Some(baud) };
+    let mut household = Household::new(1);
+    PushingMeter::start(Pty::open()?, timing, move || {
+        let mut moment = household.advance();
+        (1..seconds).for_each(|_| moment = household.advance());
+        telegram(&moment)
+    })
+}
