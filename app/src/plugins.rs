@@ -13,6 +13,7 @@ link! {
     "csv" => plugin_csv,
     "d0" => plugin_d0,
     "derived" => plugin_derived,
+    "dlms" => plugin_dlms,
     "exec" => plugin_exec,
     "influx" => plugin_influx,
     "mqtt" => plugin_mqtt,

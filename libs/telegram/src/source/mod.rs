@@ -132,8 +132,13 @@ impl<D: Decoder> Source<D> {
 impl<D: Decoder> Source<D> {
     /// Returns the framework's source. It limits its own waits, and the line limits its rate.
     pub fn into_source(self) -> framework::Source {
-        let limit = self.meter.settings.silent_after.saturating_add(polling::LONGEST_TURN);
+        let limit = self.time_limit();
         framework::Source::new(self).timeout(limit).at_line_speed()
+    }
+
+    /// Returns the longest time that one turn takes.
+    pub fn time_limit(&self) -> Duration {
+        self.meter.settings.silent_after.saturating_add(polling::LONGEST_TURN)
     }
 }
 
