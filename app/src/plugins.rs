@@ -20,6 +20,7 @@ link! {
     "s0" => plugin_s0,
     "sml" => plugin_sml,
     "thermal" => plugin_thermal,
+    "tic" => plugin_tic,
     "volkszaehler" => plugin_volkszaehler,
     "vzlogger" => plugin_vzlogger,
     "webhook" => plugin_webhook,

@@ -18,7 +18,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         }
     };
     let dlms = begins(&["hdlc-", "mbus-", "p1-", "llc-"]);
-    let tic = begins(&["historique-", "standard-"]);
     let encrypted = begins(&["own-05", "own-07"]);
     [
         each_file("foreign::recognized", "corpus/dlms", is_frame, recognized),
@@ -27,7 +26,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         each_file("foreign::text_is_no_frame", "corpus/malformed", is_text, text_is_no_frame),
         each_file("foreign::sml_is_no_frame", "corpus/sml", is_bin, sml_is_no_frame),
         each_file("foreign::decode_names_it", "corpus/dlms", dlms, decode_names_it),
-        each_file("foreign::decode_names_it", "corpus/tic", tic, decode_names_it),
         each_file("foreign::decode_names_it", "field", encrypted, decode_names_it),
         each_file("foreign::decode_names_the_crc", "field", begins(&["own-15"]), decode_names_the_crc),
     ]

@@ -12,6 +12,7 @@ mod d0;
 mod foreign;
 mod shared;
 mod sml;
+mod tic;
 
 #[path = "../program/mod.rs"]
 mod program;
@@ -19,6 +20,7 @@ mod program;
 use libtest_mimic::Arguments;
 
 fn main() {
-    let trials = [d0::trials(), sml::trials(), foreign::trials()].into_iter().flatten().collect();
+    let trials =
+        [d0::trials(), sml::trials(), tic::trials(), foreign::trials()].into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use framework::{Batch, DeviceTime, Reading, Text, Timestamp, Value};
+use framework::{Batch, DeviceTime, Obis, Reading, Text, Timestamp, Value};
 use jiff::SignedDuration;
 
 use crate::{Decoded, DecodedReading, Decoder, Register, Rejected, Telegram, sub_meters::SubMeters};
@@ -116,9 +116,10 @@ fn layout(telegram: &impl Telegram, meters: &SubMeters) -> Vec<(Text, Text)> {
     let mut taken = HashSet::from([Text::new_static("timestampUTC"), Text::new_static("stale")]);
     let mut counts: HashMap<Text, u32> = HashMap::new();
     let mut unique = |register: &Register<'_>| -> Text {
-        let Register { code, obis, .. } = *register;
-        let known =
-            obis.map(|obis| meters.name(obis, code).unwrap_or_else(|| obis.reduced().to_string().into()));
+        let Register { code, obis, name, .. } = *register;
+        let of_code =
+            |obis: Obis| meters.name(obis, code).unwrap_or_else(|| obis.reduced().to_string().into());
+        let known = name.map(Text::new_static).or_else(|| obis.map(of_code));
         for name in known.into_iter().chain([Text::new(code)]) {
             if taken.insert(name.clone()) {
                 return name;
@@ -144,7 +145,7 @@ fn reading(name: Text, register: &Register<'_>, trim: bool) -> Reading {
         value: register.number.map_or_else(|| Value::Text(text(register.value)), Value::Number),
         // A star without a unit after it tells no more than no star.
         unit: register.unit.filter(|unit| !unit.is_empty()).map(Text::new),
-        kind: None,
+        kind: register.kind,
         medium: None,
         time: register.time.map(|time| DeviceTime { sent: text(time.sent), utc: time.utc }),
         status: register.status,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use framework::{Decimal, Obis, Timestamp};
+use framework::{Decimal, Kind, Obis, Timestamp};
 
 use crate::{Member, Protocol, Scanner};
 
@@ -16,6 +16,8 @@ pub trait Decoder: Send + 'static {
     /// Member that has a register's code in the output of `smartmeter decode`. Where it is another one, the OBIS code has a
     /// member of its own.
     const CODE: &'static str = "obis";
+    /// Whether such a meter may change to another line while it runs, so that noise and silence begin the search again.
+    const CHANGES_LINE: bool = false;
     /// Name of [`Telegram::variant`] in `/health`.
     const VARIANT: &'static str;
     /// Telegram, lent by the decoder.
@@ -119,6 +121,10 @@ pub struct Register<'a> {
     pub status: Option<u64>,
     /// Further groups of a data set, with their brackets.
     pub groups: &'a str,
+    /// Name in `/data`, where the plugin knows a better one than the code's.
+    pub name: Option<&'static str>,
+    /// Kind, where the plugin knows it and the code and the unit do not tell.
+    pub kind: Option<Kind>,
 }
 
 /// Time of one register by the meter's clock.
@@ -133,7 +139,18 @@ pub struct RegisterTime<'a> {
 impl<'a> Register<'a> {
     /// A register with nothing but a code.
     pub fn new(code: &'a str, obis: Option<Obis>) -> Self {
-        Self { code, obis, value: "", unit: None, number: None, time: None, status: None, groups: "" }
+        Self {
+            code,
+            obis,
+            value: "",
+            unit: None,
+            number: None,
+            time: None,
+            status: None,
+            groups: "",
+            name: None,
+            kind: None,
+        }
     }
 
     /// Returns the texts in the further brackets, such as the time of a maximum demand.

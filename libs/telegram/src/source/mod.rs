@@ -181,7 +181,10 @@ impl<D: Decoder> Meter<D> {
                     self.phase = Phase::Pushing;
                 }
             }
-            self.noise = Noise::default();
+            // What it takes another line's bytes for is noise.
+            if !D::CHANGES_LINE || !matches!(found, Err(Fault::Rejected(_))) {
+                self.noise = Noise::default();
+            }
             return Some(found.map_err(|fault| match fault {
                 Fault::Misconfigured(reason) => AcquireError::Misconfigured { reason },
                 fault => AcquireError::Malformed { reason: fault.to_string() },
@@ -200,14 +203,28 @@ impl<D: Decoder> Meter<D> {
         }
         let patience = if pending && !self.rests() { PAUSE } else { self.settings.silent_after };
         match self.read(connection, self.heard + patience).await? {
-            true if self.noise.is_long(false) => Err(self.no_telegram(connection)),
+            true if self.noise.is_long(false) => {
+                let error = self.search_again().then(|| self.next_line(connection));
+                error.unwrap_or_else(|| Err(self.no_telegram(connection)))
+            }
             true => Ok(()),
             false if pending => {
                 self.pause();
                 Ok(())
             }
-            false => Err(self.silent()),
+            false => {
+                self.search_again();
+                Err(self.silent())
+            }
         }
+    }
+
+    /// Begins the search again where the meter may have changed its line; returns whether it has.
+    fn search_again(&mut self) -> bool {
+        if D::CHANGES_LINE {
+            self.phase = Phase::Searching(Search::default());
+        }
+        D::CHANGES_LINE
     }
 
     /// Reads the bytes that are there or come until `deadline`; returns whether there were any.

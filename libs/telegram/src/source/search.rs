@@ -93,7 +93,7 @@ impl<D: Decoder> Meter<D> {
     }
 
     /// Listens at the next line; fails after the last one, and where there is no other.
-    fn next_line(&mut self, connection: &mut Connection) -> Result<(), AcquireError> {
+    pub(super) fn next_line(&mut self, connection: &mut Connection) -> Result<(), AcquireError> {
         let count = self.settings.lines.len();
         if count < 2 || !connection.has_baud() {
             return Err(self.no_telegram(connection));

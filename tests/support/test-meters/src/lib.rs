@@ -1,6 +1,6 @@
 //! Meters that only tests need, beside those of the [`simulator`]'s household.
 //!
-//! - A [`PolledMeter`] waits for a request; [`sml`] and [`p1`] write the household's state as other meters do.
+//! - A [`PolledMeter`] waits for a request; [`sml`], [`p1`] and [`tic`] write the household's state as other meters do.
 //! - [`uart`] computes the bytes that a program at the wrong baud rate reads.
 //! - [`foreign`] writes protocols that the program only names.
 //! - [`faults`] damages a telegram in the ways of real lines.
@@ -17,6 +17,7 @@ pub mod polled;
 mod port;
 pub mod radio;
 pub mod sml;
+pub mod tic;
 pub mod uart;
 
 pub use crate::{

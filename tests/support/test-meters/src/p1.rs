@@ -140,7 +140,7 @@ fn thousandths(value: i64, digits: usize) -> String {
 
 /// Formats a time, in seconds since the start of the first day, as `YYMMDDhhmmss`. It is always summer time, as the sun
 /// of the household shines as on a summer day.
-fn time(second: u64) -> String {
+pub(crate) fn time(second: u64) -> String {
     let (mut year, mut month, mut day) = (26, 6, 20 + second / DAY);
     loop {
         let length = match month {
