@@ -46,9 +46,9 @@ words! {
         Angle = "angle",
         /// Base unit: s.
         Duration = "duration",
-        /// Money. Base unit: EUR. Currencies that are not in the table have no unit.
+        /// Money. Base unit: that of its currency; one that is not in the table has no unit.
         Money = "money",
-        /// Price of energy. Base unit: EUR/kWh.
+        /// Price of energy. Base unit: its currency per kWh.
         EnergyPrice = "energy_price",
         /// Number of a meter.
         MeterNumber = "meter_number",
@@ -178,6 +178,34 @@ units! {
     EuroPerKilowattHour "EUR/kWh" EnergyPrice (1, 0) ["€/kWh"];
     CentPerKilowattHour "ct/kWh" EnergyPrice (1, -2) ["cent/kWh"];
     EuroPerMegawattHour "EUR/MWh" EnergyPrice (1, -3) ["€/MWh"];
+    SwissFranc          "CHF"   Money (1, 0) ["Fr."];
+    SwissFrancPerKilowattHour "CHF/kWh" EnergyPrice (1, 0) ["Fr./kWh"];
+    SwissFrancPerMegawattHour "CHF/MWh" EnergyPrice (1, -3) ["Fr./MWh"];
+    NorwegianKrone      "NOK"   Money (1, 0) [];
+    NorwegianKronePerKilowattHour "NOK/kWh" EnergyPrice (1, 0) [];
+    NorwegianKronePerMegawattHour "NOK/MWh" EnergyPrice (1, -3) [];
+    SwedishKrona        "SEK"   Money (1, 0) [];
+    SwedishKronaPerKilowattHour "SEK/kWh" EnergyPrice (1, 0) [];
+    SwedishKronaPerMegawattHour "SEK/MWh" EnergyPrice (1, -3) [];
+    DanishKrone         "DKK"   Money (1, 0) [];
+    DanishKronePerKilowattHour "DKK/kWh" EnergyPrice (1, 0) [];
+    DanishKronePerMegawattHour "DKK/MWh" EnergyPrice (1, -3) [];
+    PolishZloty         "PLN"   Money (1, 0) ["zł"];
+    PolishZlotyPerKilowattHour "PLN/kWh" EnergyPrice (1, 0) ["zł/kWh"];
+    PolishZlotyPerMegawattHour "PLN/MWh" EnergyPrice (1, -3) ["zł/MWh"];
+    PoundSterling       "GBP"   Money (1, 0) ["£"];
+    PoundSterlingPerKilowattHour "GBP/kWh" EnergyPrice (1, 0) ["£/kWh"];
+    PoundSterlingPerMegawattHour "GBP/MWh" EnergyPrice (1, -3) ["£/MWh"];
+    CzechKoruna         "CZK"   Money (1, 0) ["Kč"];
+    CzechKorunaPerKilowattHour "CZK/kWh" EnergyPrice (1, 0) ["Kč/kWh"];
+    CzechKorunaPerMegawattHour "CZK/MWh" EnergyPrice (1, -3) ["Kč/MWh"];
+    HungarianForint     "HUF"   Money (1, 0) ["Ft"];
+    HungarianForintPerKilowattHour "HUF/kWh" EnergyPrice (1, 0) ["Ft/kWh"];
+    HungarianForintPerMegawattHour "HUF/MWh" EnergyPrice (1, -3) ["Ft/MWh"];
+    RappenPerKilowattHour "Rp/kWh" EnergyPrice (1, -2) ["Rp./kWh"];
+    OrePerKilowattHour  "öre/kWh" EnergyPrice (1, -2) [];
+    GroszPerKilowattHour "gr/kWh" EnergyPrice (1, -2) [];
+    PennyPerKilowattHour "p/kWh" EnergyPrice (1, -2) [];
 }
 
 impl Unit {
@@ -199,11 +227,33 @@ impl Unit {
         })
     }
 
+    /// Returns the currency of money or of a price, as its code of ISO 4217; `None` for everything else.
+    pub fn currency(self) -> Option<&'static str> {
+        match self {
+            Self::CentPerKilowattHour => Some("EUR"),
+            Self::RappenPerKilowattHour => Some("CHF"),
+            Self::OrePerKilowattHour => Some("SEK"),
+            Self::GroszPerKilowattHour => Some("PLN"),
+            Self::PennyPerKilowattHour => Some("GBP"),
+            // `EUR`, `EUR/kWh`.
+            _ => match self.quantity() {
+                Quantity::Money | Quantity::EnergyPrice => self.symbol().get(..3),
+                _ => None,
+            },
+        }
+    }
+
+    /// Returns whether a number in one of them can be converted to the other: they measure the same, and not money in
+    /// two currencies.
+    pub fn is_like(self, other: Self) -> bool {
+        self.quantity() == other.quantity() && self.currency() == other.currency()
+    }
+
     /// Returns the factor to another unit of the same quantity; `None` if there is none, or if it is not a finite
     /// decimal number (joules in watt hours).
     pub fn factor_to(self, other: Self) -> Option<Factor> {
         let (from, to) = (self.factor(), other.factor());
-        let exact = self.quantity() == other.quantity() && from.digits % to.digits == 0;
+        let exact = self.is_like(other) && from.digits % to.digits == 0;
         exact.then(|| Factor { digits: from.digits / to.digits, exponent: from.exponent - to.exponent })
     }
 
@@ -214,7 +264,7 @@ impl Unit {
             return Some(factor.apply(number));
         }
         let factor = self.factor().to_f64() / other.factor().to_f64();
-        let rounded = (self.quantity() == other.quantity()).then_some(number.to_f64() * factor)?;
+        let rounded = self.is_like(other).then_some(number.to_f64() * factor)?;
         Decimal::rounded(rounded, 6).map(Scaled::from)
     }
 }
@@ -295,6 +345,21 @@ mod tests {
             let unit = Unit::parse(text);
             assert!(unit.is_none() || text == "mw " && unit == Some(Unit::Milliwatt), "{text:?}: {unit:?}");
         }
+    }
+
+    #[test]
+    fn money_is_not_converted_into_another_currency() {
+        for (text, currency) in
+            [("€", "EUR"), ("CHF", "CHF"), ("Rp./kWh", "CHF"), ("SEK/MWh", "SEK"), ("p/kWh", "GBP")]
+        {
+            assert_eq!(Unit::parse(text).and_then(Unit::currency), Some(currency), "{text}");
+        }
+        assert_eq!(Unit::KilowattHour.currency(), None);
+        let unit = |text| Unit::parse(text).unwrap();
+        assert_eq!(unit("NOK").factor_to(unit("SEK")), None);
+        assert!(unit("CHF/kWh").convert(Decimal::from(1), unit("EUR/kWh")).is_none());
+        let factor = unit("GBP/MWh").factor_to(unit("p/kWh")).unwrap();
+        assert_eq!((factor.digits, factor.exponent), (1, -1));
     }
 
     #[test]

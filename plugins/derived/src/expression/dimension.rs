@@ -68,7 +68,7 @@ impl Units {
 
     /// Returns the unit in which an operand with this unit is computed.
     pub(crate) fn working(&mut self, unit: Unit) -> Unit {
-        match self.working.iter().find(|known| known.quantity() == unit.quantity()).copied() {
+        match self.working.iter().find(|known| known.is_like(unit)).copied() {
             Some(known) => {
                 if known != unit {
                     self.converted.push(unit);
@@ -84,7 +84,7 @@ impl Units {
 
     /// Checks that a number without a unit can only be in this unit, as all of its quantity are.
     fn check_bare(&self, unit: Unit) -> Result<(), Misfit> {
-        match self.converted.iter().find(|other| other.quantity() == unit.quantity()) {
+        match self.converted.iter().find(|other| other.is_like(unit)) {
             None => Ok(()),
             Some(other) => Err(Misfit {
                 message: format!(

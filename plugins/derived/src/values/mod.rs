@@ -103,7 +103,7 @@ impl Value {
             }
             (Dimension::Unit(_), _, Dimension::Unit(found)) => {
                 let unit = self.expression_unit();
-                let is_right = unit.is_some_and(|unit| unit.quantity() == found.quantity());
+                let is_right = unit.is_some_and(|unit| unit.is_like(*found));
                 (is_right, unit.map_or_else(String::new, |unit| Dimension::Unit(unit).words()))
             }
             (stated, _, found) => (stated == found, stated.words()),

@@ -4,7 +4,7 @@
 //! entity"). It refuses an entity whose unit does not fit its class, so a unit that only newer versions accept has no
 //! class here.
 
-use framework::{Kind, Meaning, Medium, Quantity, Reading, Unit, Value};
+use framework::{Factor, Kind, Meaning, Medium, Quantity, Reading, Unit, Value};
 
 /// Treatment of a sensor by Home Assistant.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -106,8 +106,9 @@ fn precision(unit: Unit) -> u8 {
         U::Litre | U::LitrePerHour | U::Pascal | U::Second | U::Minute | U::Hour | U::Day => 0,
         U::Volt | U::Megajoule | U::Celsius | U::Kelvin | U::Percent | U::RelativeHumidity | U::Degree => 1,
         U::LitrePerMinute | U::Hectopascal | U::Kilopascal | U::Millibar => 1,
-        U::Ampere | U::AmpereHour | U::Hertz | U::Bar | U::Euro => 2,
-        U::EuroPerKilowattHour => 4,
+        U::Ampere | U::AmpereHour | U::Hertz | U::Bar => 2,
+        _ if unit.quantity() == Quantity::Money => 2,
+        _ if unit.symbol().ends_with("/kWh") && unit.factor() == Factor::ONE => 4,
         _ => 3,
     }
 }
