@@ -72,7 +72,7 @@ pub use crate::{
         Secret, ServerConfig, Setting, SourceRole, TlsFiles, is_name, listen_address,
     },
     context::{Context, Counter, Fact, SourceContext, Stats},
-    costs::{Costs, CostsToday, Tariffs},
+    costs::{Costs, CostsToday, KnownCost, Tariffs},
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},
     fault_code::FaultCode,
     faults::Faults,

@@ -23,7 +23,7 @@ pub(crate) struct Money {
     pub(crate) cost: Option<Decimal>,
     /// Income for what was fed in.
     pub(crate) income: Option<Decimal>,
-    /// What the self-used energy would have cost.
+    /// What the self-used energy would have cost, as far as its price is known.
     pub(crate) saved: Option<Decimal>,
     /// Whether a part of the energy has no price, or was spread over a gap.
     pub(crate) gap: bool,
@@ -62,7 +62,8 @@ pub(crate) fn money(
     let parts: Vec<_> = parts.iter().filter(|part| !part.is_consumer()).cloned().collect();
     let saved = Saved { view, parts: &parts, tariffs, source, read };
     for (money, saved) in money.iter_mut().zip(saved.of(rows, goes_on)?) {
-        money.saved = shown(saved);
+        money.saved = shown(saved.sum);
+        money.gap |= saved.gap;
     }
     Ok(all)
 }
@@ -93,12 +94,30 @@ fn summed<'r>(
         let amounts = series.consumption_between(edges, false)?;
         for ((sum, gap), cost) in sums.iter_mut().zip(costs(view, tariffs, &series, &amounts)?) {
             if let Some(cost) = cost.cost {
-                *sum = Some(sum.unwrap_or_default().saturating_add(number(cost)));
+                *sum = Some(sum.unwrap_or_default().saturating_add(cost));
             }
             *gap |= cost.gap;
         }
     }
     Ok(sums)
+}
+
+/// Sum of money that was saved in a row.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    /// That of the energy whose price is known.
+    sum: Option<Number>,
+    /// Other energy has no price.
+    gap: bool,
+}
+
+impl Sum {
+    fn add(&mut self, kwh: f64, price: Option<Number>) {
+        match value(kwh, price) {
+            Some(value) => self.sum = Some(self.sum.unwrap_or_default().saturating_add(value)),
+            None => self.gap |= kwh > 0.0,
+        }
+    }
 }
 
 /// What the self-used energy would have cost: of each quarter-hour at its price, unless that is one.
@@ -113,8 +132,8 @@ struct Saved<'s, 'v> {
 
 impl Saved<'_, '_> {
     /// Returns the money of each row, in one walk over all quarter-hours.
-    fn of(&self, rows: &[Row], goes_on: &mut dyn FnMut() -> bool) -> Result<Vec<Option<Number>>, ReadError> {
-        let mut all = vec![None; rows.len()];
+    fn of(&self, rows: &[Row], goes_on: &mut dyn FnMut() -> bool) -> Result<Vec<Sum>, ReadError> {
+        let mut all = vec![Sum::default(); rows.len()];
         let mut done = 0;
         while let Some(first) = rows.get(done).filter(|_| goes_on()) {
             let begin = self.within(first).start;
@@ -134,7 +153,7 @@ impl Saved<'_, '_> {
     fn read(
         &self,
         rows: &[Row],
-        saved: &mut [Option<Number>],
+        saved: &mut [Sum],
         goes_on: &mut dyn FnMut() -> bool,
     ) -> Result<(), ReadError> {
         let quarters = rows.iter().flat_map(|row| quarters(self.within(row)));
@@ -147,7 +166,9 @@ impl Saved<'_, '_> {
             let to = quarters.partition_point(|start| *start < row.end);
             let price = prices.get(from).copied().flatten();
             *has_several = prices[from..to].iter().any(|other| *other != price);
-            *saved = if *has_several { Some(Number::default()) } else { value(used, price) };
+            if !*has_several {
+                saved.add(used, price);
+            }
         }
         if !has_several.contains(&true) {
             return Ok(());
@@ -164,8 +185,13 @@ impl Saved<'_, '_> {
                 let Some(used) = of.self_used.filter(|used| *used > 0.0 && has_several[row]) else {
                     continue;
                 };
-                saved[row] =
-                    saved[row].zip(value(used, *price)).map(|(sum, value)| sum.saturating_add(value));
+                saved[row].add(used, *price);
+            }
+        }
+        // Nothing was used of one's own.
+        for ((row, saved), has_several) in rows.iter().zip(saved).zip(has_several) {
+            if has_several && row.self_used.is_some() && saved.sum.is_none() && !saved.gap {
+                saved.sum = Some(Number::default());
             }
         }
         Ok(())

@@ -48,7 +48,7 @@ pub use self::{
     setting::Setting,
     sources::{ConfiguredSource, SOURCE_KEYS, SourceRole},
 };
-use self::{exposure::Secrets, files::Texts};
+use self::{exposure::Secrets, files::Texts, tariffs::doubts};
 use crate::{
     Context, Diagnostics, PluginInfo, Role, Tariffs, Text, plugins,
     table::{ConfigText, Diagnostic, MistakeCode, Table, did_you_mean, quoted},
@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
         let publishers = self.publishers(publishers, of(Role::Publisher), is_recorded);
         let endpoints = self.endpoints(endpoints, server.as_ref(), of(Role::Endpoint));
         let server = server.filter(|_| server_is_right)?;
-        let warnings = [problems(&sources), server.warnings(&endpoints)].concat();
+        let warnings = [problems(&sources), server.warnings(&endpoints), doubts(&tariffs)].concat();
         Some(Config {
             server,
             server_fingerprint,

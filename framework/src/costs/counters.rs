@@ -1,6 +1,6 @@
 //! Counters of a source that are billed.
 
-use tariff::{Number, Tariff, WorkPrice, number};
+use tariff::{KwhPrice, Number, Tariff, number};
 
 use crate::{
     Decimal, Direction, Kind, Meaning, Medium, Quantity, Unit,
@@ -69,27 +69,26 @@ impl<'v> Billed<'v> {
 
     /// Returns whether a tariff has a price for this counter as it is: one by register needs a register.
     pub(super) fn fits(&self, tariff: &Tariff) -> bool {
-        self.is_export || self.register.is_some() || !is_by_register(tariff)
+        self.register.is_some() || !is_by_register(tariff, self.is_export)
     }
 }
 
 /// Returns whether a counter of a source counts under a tariff: where the price is one by register, the registers stand
 /// for the total, else the total stands for them.
 pub(super) fn counts(counters: &[Billed<'_>], counter: &Billed<'_>, tariff: Option<&Tariff>) -> bool {
-    let is_drawn = |other: &&Billed<'_>| !other.is_export;
-    let has_registers = counters.iter().filter(is_drawn).any(|other| other.register.is_some());
-    let has_total = counters.iter().filter(is_drawn).any(|other| other.register.is_none());
-    let by_register = tariff.map_or(!has_total, is_by_register);
-    match (counter.is_export, counter.register) {
-        (true, _) => true,
-        (false, Some(_)) => by_register || !has_total,
-        (false, None) => !by_register || !has_registers,
+    let others = || counters.iter().filter(|other| other.is_export == counter.is_export);
+    let has_registers = others().any(|other| other.register.is_some());
+    let has_total = others().any(|other| other.register.is_none());
+    let by_register = tariff.map_or(!has_total, |tariff| is_by_register(tariff, counter.is_export));
+    match counter.register {
+        Some(_) => by_register || !has_total,
+        None => !by_register || !has_registers,
     }
 }
 
-/// Returns whether the work price of a tariff is one by register.
-pub(super) fn is_by_register(tariff: &Tariff) -> bool {
-    matches!(tariff.work, WorkPrice::Registers(_))
+/// Returns whether the price of what is drawn, or of what is fed in, is one by register.
+pub(super) fn is_by_register(tariff: &Tariff, is_export: bool) -> bool {
+    tariff.kwh_price(is_export).is_some_and(KwhPrice::is_by_register)
 }
 
 /// Returns whether a counter counts what tariffs are for: electricity as energy, gas as volume. Heat has kWh, too, and
@@ -155,8 +154,19 @@ pub(super) fn billed<'v>(
         };
         listed.iter().filter(has).copied().collect::<Vec<_>>()
     };
-    let wants_registers = tariffs.iter().any(|tariff| is_by_register(tariff));
-    let wants_total = tariffs.iter().any(|tariff| !is_by_register(tariff));
+    let choose = |direction: Option<Direction>, is_export: bool, which: &str| {
+        let (totals, registers) = (of(direction, false), of(direction, true));
+        at_most_one(source, &totals, which)?;
+        let wants = |by_register| tariffs.iter().any(|of| is_by_register(of, is_export) == by_register);
+        let mut chosen = Vec::new();
+        if wants(true) || totals.is_empty() {
+            chosen.extend(registers);
+        }
+        if wants(false) || chosen.is_empty() {
+            chosen.extend(totals);
+        }
+        Ok::<_, ReadError>(chosen)
+    };
     let mut chosen = Vec::new();
     // A meter counts what is drawn, or both directions, or does not say.
     let drawn = [Some(Direction::Import), None, Some(Direction::Absolute)];
@@ -164,22 +174,12 @@ pub(super) fn billed<'v>(
         .into_iter()
         .filter(|direction| is_gas || *direction != Some(Direction::Absolute) || listed.len() == 1)
     {
-        let (totals, registers) = (of(direction, false), of(direction, true));
-        if totals.is_empty() && registers.is_empty() {
-            continue;
+        chosen = choose(direction, false, "to pay for")?;
+        if !chosen.is_empty() {
+            break;
         }
-        at_most_one(source, &totals, "to pay for")?;
-        if wants_registers || totals.is_empty() {
-            chosen.extend(registers);
-        }
-        if wants_total || chosen.is_empty() {
-            chosen.extend(totals);
-        }
-        break;
     }
-    let exported = of(Some(Direction::Export), false);
-    at_most_one(source, &exported, "that is paid for")?;
-    chosen.extend(if exported.is_empty() { of(Some(Direction::Export), true) } else { exported });
+    chosen.extend(choose(Some(Direction::Export), true, "that is paid for")?);
     let counters = chosen.into_iter().map(|listed| found(view, listed));
     Ok(counters.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }

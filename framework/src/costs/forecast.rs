@@ -10,12 +10,13 @@ use tariff::{Number, Tariff, decimal, settle};
 
 use super::{
     Tariffs,
-    bill::{Accounts, tariffs_of},
+    accounts::Accounts,
+    asked::{no_tariffs, tariffs_of},
     counters::{Billed, billed},
 };
 use crate::{
     Decimal,
-    journal::{QUARTER_HOUR, ReadError, SECOND, View, quarter_start},
+    journal::{Amount, QUARTER_HOUR, ReadError, SECOND, View, quarter_start},
 };
 
 const DAY: i64 = 86_400;
@@ -63,10 +64,9 @@ pub(crate) fn forecast(
     source: Option<&str>,
     now: Timestamp,
 ) -> Result<Forecast, ReadError> {
-    let (source, of_source) = tariffs_of(tariffs, source)?;
+    let (source, of_source) = tariffs_of(tariffs, source, "")?;
     if of_source.is_empty() {
-        let message = format!("`{source}` has no tariffs: add `[[tariffs]]` with `source = \"{source}\"`");
-        return Err(ReadError::BadRequest(message));
+        return Err(no_tariffs(&source, ""));
     }
     let counters = billed(view, &source, &of_source)?;
     let today = now.to_zoned(view.zone.clone()).date();
@@ -81,10 +81,20 @@ pub(crate) fn forecast(
         _ => Some(Reference::Days((past / 7 * 7).min(MAX_REPEATED))),
     };
     let year_start = view.day_start(today.first_of_year());
+    let year_end = view.day_start(next(today.last_of_year()));
+    let lacks_readings = match reference {
+        None => false,
+        Some(reference) => {
+            let begin = year_start.max(first.unwrap_or(now));
+            lacks_readings(&counters, (begin, now))?
+                || lacks_readings(&counters, reference.range(now, year_end))?
+        }
+    };
     let reason = match reference {
         None => Some("no_readings"),
         Some(Reference::Days(..7)) => Some("short_history"),
-        _ if of_source.iter().any(|tariff| tariff.spot().is_some()) => Some("spot_price"),
+        _ if lacks_readings => Some("missing_readings"),
+        _ if of_source.iter().any(|tariff| tariff.work.spot().is_some()) => Some("spot_price"),
         Some(Reference::Days(_)) => Some("no_last_year"),
         Some(Reference::LastYear) => first.filter(|first| *first > year_start).map(|_| "short_history"),
     };
@@ -103,7 +113,6 @@ pub(crate) fn forecast(
         let instalment = instalment(&of_source, from, to);
         Ok::<_, ReadError>(Period { so_far, expected: expected.and_then(|sum| decimal(sum, 2)), instalment })
     };
-    let next = |day: jiff::civil::Date| day.tomorrow().unwrap_or(Date::MAX);
     Ok(Forecast {
         currency: tariffs.currency().to_owned(),
         month: period(today.first_of_month(), next(today.last_of_month()))?,
@@ -112,6 +121,34 @@ pub(crate) fn forecast(
         reason,
         source,
     })
+}
+
+impl Reference {
+    /// Returns the seconds that stand for those from `now` on, until the end of the year.
+    fn range(self, now: i64, year_end: i64) -> (i64, i64) {
+        match self {
+            Self::LastYear => (now - YEAR, year_end - YEAR),
+            Self::Days(days) => (now - days * DAY, now),
+        }
+    }
+}
+
+fn next(day: Date) -> Date {
+    day.tomorrow().unwrap_or(Date::MAX)
+}
+
+/// Returns whether more than a day between two seconds lies in gaps of the readings, or after the last one.
+fn lacks_readings(counters: &[Billed<'_>], (from, to): (i64, i64)) -> Result<bool, ReadError> {
+    let edges = (from..to).step_by(DAY as usize).map(quarter_start);
+    let edges: Vec<_> = edges.chain([to]).collect();
+    for counter in counters.iter().filter(|counter| !counter.is_export) {
+        let amounts = counter.series.consumption_between(&edges, false)?;
+        let is_lacking = |amount: &&Amount| amount.exact.is_none() || amount.gap;
+        if amounts.iter().filter(is_lacking).count() > 1 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns the second of the first reading of all counters.

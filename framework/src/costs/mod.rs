@@ -4,18 +4,26 @@
 //! |---|---|
 //! | `tariffs` | all tariffs of the configuration |
 //! | `counters` | the counters of a source that are billed |
-//! | `walk` | amounts of quarter-hours, each with its tariff and its spot price |
+//! | `spots` | prices of a market |
+//! | `walk` | amounts of pieces with one price, each with its tariff and its spot price |
 //! | `periods` | cost of each period of a series |
 //! | `saved` | price of what was not drawn |
+//! | `accounts` | energy of a source by tariff, and what of it is not as it should be |
+//! | `asked` | a tariff of the prices in a question |
+//! | `energies` | energy of each register and price, with the numbers of the counter |
 //! | `bill` | bill of a source between two moments |
 //! | `forecast` | cost of this month and this year, as it is expected |
 //! | `today` | cost until now, for the source with the costs |
 
+mod accounts;
+mod asked;
 mod bill;
 mod counters;
+mod energies;
 mod forecast;
 mod periods;
 mod saved;
+mod spots;
 mod tariffs;
 mod today;
 mod walk;
@@ -24,17 +32,21 @@ use std::sync::Arc;
 
 pub(crate) use self::{
     bill::{Question, bill},
+    energies::Times,
     forecast::forecast,
     periods::{Cost, costs},
     saved::prices,
 };
-pub use self::{tariffs::Tariffs, today::CostsToday};
+pub use self::{
+    tariffs::Tariffs,
+    today::{CostsToday, KnownCost},
+};
 use crate::{
     journal::{Journal, ReadError, View},
     latest::Latest,
 };
 
-/// Digits after the point of an amount of money that is not rounded to cents.
+/// Digits after the point of an amount of money in an answer that is not rounded to cents. Nothing is rounded before.
 pub(crate) const MONEY_DECIMALS: u32 = 9;
 
 /// The journal, and the tariffs by which its energy is paid.

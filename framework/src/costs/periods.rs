@@ -16,10 +16,17 @@ use crate::{
 /// the income.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Cost {
-    /// `None` where no price applies.
-    pub(crate) cost: Option<Decimal>,
+    /// Exact; `None` where no price applies.
+    pub(crate) cost: Option<Number>,
     /// A part of the energy has no price, or was spread evenly over a gap of the readings.
     pub(crate) gap: bool,
+}
+
+impl Cost {
+    /// Returns the cost for readers.
+    pub(crate) fn shown(&self) -> Option<Decimal> {
+        decimal(self.cost?, MONEY_DECIMALS)
+    }
 }
 
 /// Sum over a period.
@@ -54,7 +61,7 @@ impl Sum {
 pub(super) fn price(piece: &Piece<'_>, counter: &Billed<'_>) -> Option<Number> {
     let tariff = piece.tariff?;
     match counter.is_export {
-        true => tariff.feed_in,
+        true => tariff.feed_in_price(piece.time, counter.register, piece.spot),
         false => tariff.price_per_kwh(piece.time, counter.register, piece.spot),
     }
 }
@@ -83,7 +90,7 @@ pub(crate) fn costs(
         let mut add = |counter: &Billed<'_>, is_part: bool| {
             let walk = Walk { view, counter, tariffs: &of_source, earlier: 0 };
             walk.visit(&periods, |piece| {
-                let by_register = !counter.is_export && piece.tariff.is_some_and(is_by_register);
+                let by_register = piece.tariff.is_some_and(|of| is_by_register(of, counter.is_export));
                 // Where the price is one by register, the registers stand for the total.
                 if !has_registers || is_part == by_register {
                     sums[piece.period].add(&piece, counter);
@@ -97,7 +104,7 @@ pub(crate) fn costs(
         }
     }
     let cost = |(sum, amount): (&Sum, &Amount)| Cost {
-        cost: sum.cost.and_then(|cost| decimal(cost, MONEY_DECIMALS)),
+        cost: sum.cost,
         gap: amount.exact.is_some_and(|amount| amount.mantissa() != 0)
             && (sum.gap || (sum.cost.is_none() && !sum.is_unpaid) || (amount.gap && sum.cost.is_some())),
     };

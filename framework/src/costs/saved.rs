@@ -1,8 +1,8 @@
-//! Price of what a household used of its own, and so did not have to draw.
+//! Price of what was not drawn.
 
-use tariff::{Number, Tariff, local};
+use tariff::{Number, local};
 
-use super::{Tariffs, tariffs::seconds, walk::Spots};
+use super::{Tariffs, spots::Spots, tariffs::Timeline};
 use crate::journal::{QUARTER_HOUR, ReadError, View};
 
 /// Returns what one more kWh from the grid would have cost in each quarter-hour, by its start in seconds since 1970;
@@ -17,17 +17,16 @@ pub(crate) fn prices(
     quarters: &[i64],
 ) -> Result<Vec<Option<Number>>, ReadError> {
     let of_source = tariffs.of(source);
-    let held: Vec<_> = of_source.iter().map(|tariff| (seconds(tariff, view), *tariff)).collect();
+    let timeline = Timeline::new(&of_source, view);
     let mut spots = Spots::default();
     if let (Some(first), Some(last)) = (quarters.first(), quarters.last()) {
-        for spot in of_source.iter().filter_map(|tariff| tariff.spot()) {
+        for spot in of_source.iter().filter_map(|tariff| tariff.work.spot()) {
             spots.read(view, spot, *first, last + QUARTER_HOUR)?;
         }
     }
     let price = |second: &i64| {
-        let holds = |((begin, end), _): &&((i64, i64), &Tariff)| begin <= second && second < end;
-        let (_, tariff) = held.iter().rev().find(holds)?;
-        let spot = tariff.spot().and_then(|spot| spots.at(spot, *second));
+        let tariff = timeline.at(*second)?;
+        let spot = tariff.work.spot().and_then(|spot| spots.at(spot, *second));
         tariff.price_per_kwh(local(*second, view.zone), None, spot)
     };
     Ok(quarters.iter().map(price).collect())

@@ -51,7 +51,30 @@ impl Deref for Tariffs {
     }
 }
 
-/// Returns the second since 1970 at which a tariff begins, and the one at which it ends.
-pub(super) fn seconds(tariff: &Tariff, view: &View<'_>) -> (i64, i64) {
-    (view.day_start(tariff.from), tariff.to.map_or(i64::MAX, |to| view.day_start(to)))
+/// Tariffs of a source, each with the seconds since 1970 at which it begins and ends.
+#[derive(Debug)]
+pub(super) struct Timeline<'t>(Vec<(i64, i64, &'t Tariff)>);
+
+impl<'t> Timeline<'t> {
+    pub(super) fn new(tariffs: &[&'t Tariff], view: &View<'_>) -> Self {
+        let end = |tariff: &Tariff| tariff.to.map_or(i64::MAX, |to| view.day_start(to));
+        Self(tariffs.iter().map(|tariff| (view.day_start(tariff.from), end(tariff), *tariff)).collect())
+    }
+
+    /// Returns the tariff that holds at a second; `None` where there is none.
+    pub(super) fn at(&self, second: i64) -> Option<&'t Tariff> {
+        self.holding(second).map(|(_, _, tariff)| tariff)
+    }
+
+    /// Returns the second at which another tariff begins to hold, or none does.
+    pub(super) fn next(&self, second: i64) -> i64 {
+        match self.holding(second) {
+            Some((_, end, _)) => end,
+            None => self.0.iter().map(|of| of.0).filter(|begin| *begin > second).min().unwrap_or(i64::MAX),
+        }
+    }
+
+    fn holding(&self, second: i64) -> Option<(i64, i64, &'t Tariff)> {
+        self.0.iter().rev().find(|(begin, end, _)| (*begin..*end).contains(&second)).copied()
+    }
 }

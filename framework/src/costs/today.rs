@@ -5,7 +5,7 @@ use tariff::{Number, decimal, local};
 
 use super::{
     Costs, MONEY_DECIMALS,
-    bill::tariffs_of,
+    asked::tariffs_of,
     counters::{billed, counts},
     periods::price as price_of,
     walk::Walk,
@@ -15,38 +15,55 @@ use crate::{
     journal::{QUARTER_HOUR, ReadError, quarter_start},
 };
 
-/// Costs until now.
+/// Costs until now. A sum is that of the energy whose price is known.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CostsToday {
     /// Currency.
     pub currency: String,
     /// Cost of the energy that was drawn today.
-    pub cost_today: Option<Decimal>,
+    pub cost_today: Option<KnownCost>,
     /// Cost of the energy that was drawn this month.
-    pub cost_month: Option<Decimal>,
+    pub cost_month: Option<KnownCost>,
     /// What is paid for the energy that was fed into the grid today.
-    pub income_today: Option<Decimal>,
+    pub income_today: Option<KnownCost>,
     /// What one more kWh costs now.
     pub price: Option<Decimal>,
-    /// Names of the sums that are not known, as a part of their energy has no price.
-    pub unpriced: Vec<&'static str>,
 }
 
-/// Sum of money.
-#[derive(Default, Clone, Copy)]
+/// Sum of money of the energy whose price is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KnownCost {
+    /// The sum.
+    pub money: Decimal,
+    /// Minutes whose energy has no price, and is not in the sum.
+    pub gap_minutes: i64,
+}
+
+/// Sum of a stretch of time.
+#[derive(Default)]
 struct Sum {
     money: Option<Number>,
-    /// A part of the energy has no price.
-    is_partial: bool,
+    /// Seconds between which energy has no price. Those of several registers may overlap.
+    gaps: Vec<(i64, i64)>,
 }
 
 impl Sum {
-    fn add(&mut self, other: Self) {
-        self.money = match (self.money, other.money) {
+    fn add(&mut self, money: Option<Number>) {
+        self.money = match (self.money, money) {
             (Some(sum), Some(more)) => Some(sum.saturating_add(more)),
             (sum, more) => sum.or(more),
         };
-        self.is_partial |= other.is_partial;
+    }
+
+    /// Returns the sum for readers; `None` where nothing has a price.
+    fn known(mut self) -> Option<KnownCost> {
+        self.gaps.sort_unstable();
+        let (mut seconds, mut end) = (0, i64::MIN);
+        for (from, to) in self.gaps {
+            seconds += (to - from.max(end)).max(0);
+            end = end.max(to);
+        }
+        Some(KnownCost { money: decimal(self.money?, MONEY_DECIMALS)?, gap_minutes: seconds / 60 })
     }
 }
 
@@ -64,7 +81,7 @@ impl Costs {
     /// Returns an error if there are no tariffs, or the journal cannot be read.
     pub fn today(&self, source: Option<&str>, now: Timestamp) -> Result<CostsToday, ReadError> {
         self.read(|view, tariffs| {
-            let (source, of_source) = tariffs_of(tariffs, source)?;
+            let (source, of_source) = tariffs_of(tariffs, source, "")?;
             let counters = billed(view, &source, &of_source)?;
             let second = now.as_second();
             let day = local(second, view.zone).date();
@@ -90,33 +107,25 @@ impl Costs {
                     }
                     let money =
                         per_kwh.zip(piece.energy).and_then(|(price, energy)| energy.checked_mul(price));
-                    let is_something = piece.amount.is_some_and(|amount| amount.mantissa() != 0);
                     let sum = if counter.is_export { &mut sums.fed_in } else { &mut sums.drawn };
-                    sum.add(Sum { money, is_partial: money.is_none() && is_something });
+                    sum.add(money);
+                    // Nothing costs nothing, whatever its price would have been.
+                    if money.is_none() && piece.amount.is_some_and(|amount| amount.mantissa() != 0) {
+                        sum.gaps.push((piece.from, piece.to));
+                    }
                     Ok(())
                 })?;
             }
             let [before, today] = sums;
-            let shown = |number: Number| decimal(number, MONEY_DECIMALS);
             let mut month = before.drawn;
-            month.add(today.drawn);
-            let mut unpriced = Vec::new();
-            let mut known = |name: &'static str, sum: Sum| {
-                if sum.is_partial {
-                    unpriced.push(name);
-                    return None;
-                }
-                sum.money.and_then(shown)
-            };
-            let (cost_today, cost_month) = (known("cost_today", today.drawn), known("cost_month", month));
-            let income_today = known("income_today", today.fed_in);
+            month.add(today.drawn.money);
+            month.gaps.extend(&today.drawn.gaps);
             Ok(CostsToday {
                 currency: tariffs.currency().to_owned(),
-                cost_today,
-                cost_month,
-                income_today,
-                price: price.and_then(shown),
-                unpriced,
+                cost_today: today.drawn.known(),
+                cost_month: month.known(),
+                income_today: today.fed_in.known(),
+                price: price.and_then(|price| decimal(price, MONEY_DECIMALS)),
             })
         })
     }

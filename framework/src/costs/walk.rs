@@ -1,22 +1,22 @@
-//! Amounts of a counter in stretches with one price: quarter-hours where the price changes with time, else as long as a
-//! tariff holds. They are read in parts, so that ten years of quarter-hours need no memory.
+//! Amounts of a counter in pieces with one price: quarter-hours where a market sets it, the hours of a window where it
+//! changes with time, else as long as a tariff holds. They are read in parts, so that ten years need no memory.
 
-use std::collections::HashMap;
+use jiff::civil::{Date, DateTime};
+use tariff::{Changes, KwhPrice, Number, Tariff, local};
 
-use jiff::civil::DateTime;
-use tariff::{Number, Resolution, SpotPrice, Tariff, local, number};
-
-use super::{counters::Billed, tariffs::seconds};
+use super::{counters::Billed, spots::Spots, tariffs::Timeline};
 use crate::{
-    Decimal, Quantity, Unit,
-    journal::{Amount, QUARTER_HOUR, ReadError, SECOND, Step, View, quarter_start, quarters},
+    Decimal,
+    journal::{Amount, QUARTER_HOUR, ReadError, SECOND, View, quarter_start, quarters},
 };
 
-/// Most quarter-hours that are read at once: a quarter of a year.
+/// Most pieces that are read at once: quarter-hours of a quarter of a year.
 const AT_ONCE: usize = 92 * 96;
 
 /// Longest distance of edges that are close to each other, in seconds.
 const CLOSE: i64 = 3 * 3600;
+
+const DAY: i64 = 86_400;
 
 /// Amount of a counter in a stretch with one price.
 #[derive(Debug)]
@@ -59,9 +59,44 @@ struct Stretch<'t> {
     tariff: Option<&'t Tariff>,
 }
 
-impl Stretch<'_> {
-    fn has_one_price(&self, is_export: bool) -> bool {
-        is_export || self.tariff.is_none_or(Tariff::is_constant)
+/// Where a price may change within a stretch.
+enum Cuts<'t> {
+    /// In each quarter-hour.
+    Quarters,
+    /// With the windows of the day.
+    Windows { changes: Changes<'t>, day: (i64, i64), edges: Vec<i64> },
+}
+
+impl<'t> Cuts<'t> {
+    fn of(tariff: &'t Tariff, is_export: bool) -> Self {
+        match tariff.kwh_price(is_export).and_then(KwhPrice::spot) {
+            Some(_) => Self::Quarters,
+            None => Self::Windows {
+                changes: Changes::new(tariff, is_export),
+                day: (i64::MAX, i64::MIN),
+                edges: Vec::new(),
+            },
+        }
+    }
+
+    /// Returns where the piece that begins at a second ends.
+    fn next(&mut self, from: i64, view: &View<'_>) -> i64 {
+        let Self::Windows { changes, day, edges } = self else { return quarter_start(from) + QUARTER_HOUR };
+        if !(day.0..day.1).contains(&from) {
+            let date = local(from, view.zone).date();
+            *day = (view.day_start(date), view.day_start(date.tomorrow().unwrap_or(Date::MAX)));
+            edges.clear();
+            match day.1 - day.0 {
+                DAY => {
+                    let start = |quarter: &u8| day.0 + i64::from(*quarter) * QUARTER_HOUR;
+                    edges.extend(changes.of_day(date).iter().map(start));
+                }
+                // The clocks change: its quarter-hours are not those of the clock on the wall.
+                _ => edges.extend(quarters(day.0..day.1).map(|quarter| quarter.start)),
+            }
+        }
+        let at = edges.partition_point(|edge| *edge <= from);
+        edges.get(at).copied().unwrap_or(day.1).max(from + QUARTER_HOUR)
     }
 }
 
@@ -73,19 +108,25 @@ impl<'t> Walk<'_, '_, 't> {
         mut visit: impl FnMut(Piece<'t>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
         let stretches = self.stretches(periods);
-        let is_single = |stretch: &Stretch<'t>| stretch.has_one_price(self.counter.is_export);
+        let is_export = self.counter.is_export;
+        let is_whole = |stretch: &Stretch<'t>| stretch.tariff.is_none_or(|of| of.is_constant(is_export));
         let (first_read, last_read) = self.extent()?;
-        for run in stretches.chunk_by(|a, b| a.to == b.from && is_single(a) == is_single(b)) {
-            let Some(first) = run.first() else { continue };
-            if is_single(first) {
+        // Periods of one tariff share what is known of its days.
+        let mut cuts: Option<(&Tariff, Cuts<'t>)> = None;
+        for run in stretches.chunk_by(|a, b| a.to == b.from && is_whole(a) == is_whole(b)) {
+            if run.first().is_none_or(is_whole) {
                 self.read(run, &mut visit)?;
                 continue;
             }
             let mut part = Vec::new();
             for stretch in run {
+                let Some(tariff) = stretch.tariff else { continue };
+                if cuts.as_ref().is_none_or(|(of, _)| !std::ptr::eq(*of, tariff)) {
+                    cuts = Some((tariff, Cuts::of(tariff, is_export)));
+                }
                 let start = first_read.clamp(stretch.from, stretch.to);
                 let end = last_read.clamp(start, stretch.to);
-                for (from, end) in [(stretch.from, start), (start, end), (end, stretch.to)] {
+                for (mut from, end) in [(stretch.from, start), (start, end), (end, stretch.to)] {
                     // A range may end in thousands of years: what was not read is one piece.
                     if end - from > QUARTER_HOUR && (from >= last_read || end <= first_read) {
                         self.read(&part, &mut visit)?;
@@ -93,8 +134,11 @@ impl<'t> Walk<'_, '_, 't> {
                         visit(self.unread(Stretch { from, to: end, ..*stretch }))?;
                         continue;
                     }
-                    for quarter in quarters(from..end) {
-                        part.push(Stretch { from: quarter.start, to: quarter.end, ..*stretch });
+                    while from < end {
+                        let next = cuts.as_mut().map_or(end, |(_, cuts)| cuts.next(from, self.view));
+                        let to = next.min(end);
+                        part.push(Stretch { from, to, ..*stretch });
+                        from = to;
                         if part.len() == AT_ONCE {
                             self.read(&part, &mut visit)?;
                             part.clear();
@@ -122,23 +166,13 @@ impl<'t> Walk<'_, '_, 't> {
 
     /// Cuts periods where a tariff ends.
     fn stretches(&self, periods: &[(i64, i64)]) -> Vec<Stretch<'t>> {
-        let held: Vec<_> = self.tariffs.iter().map(|tariff| (seconds(tariff, self.view), *tariff)).collect();
+        let timeline = Timeline::new(self.tariffs, self.view);
         let mut stretches = Vec::new();
         for (period, &(start, end)) in periods.iter().enumerate() {
             let mut from = start;
             while from < end {
-                let holding = held.iter().rev().find(|((begin, end), _)| *begin <= from && from < *end);
-                let to = match holding {
-                    Some(((_, to), _)) => *to,
-                    None => held
-                        .iter()
-                        .map(|((begin, _), _)| *begin)
-                        .filter(|begin| *begin > from)
-                        .min()
-                        .unwrap_or(end),
-                };
-                let to = to.min(end);
-                stretches.push(Stretch { period, from, to, tariff: holding.map(|(_, tariff)| *tariff) });
+                let to = timeline.next(from).min(end);
+                stretches.push(Stretch { period, from, to, tariff: timeline.at(from) });
                 from = to;
             }
         }
@@ -155,84 +189,30 @@ impl<'t> Walk<'_, '_, 't> {
         let start = first.from - self.earlier;
         let edges = std::iter::once(start).chain(stretches.iter().map(|stretch| stretch.to - self.earlier));
         let edges: Vec<_> = edges.collect();
-        let is_fine = !first.has_one_price(self.counter.is_export);
         // Where the edges are close to each other, one pass is faster than a search for each.
         let length = (last.to - first.from) / i64::try_from(stretches.len()).unwrap_or(i64::MAX);
         let amounts = self.counter.series.consumption_between(&edges, length <= CLOSE)?;
         let mut spots = Spots::default();
-        if is_fine {
-            for tariff in self.tariffs {
-                if let Some(spot) = tariff.spot() {
-                    spots.read(self.view, spot, start, last.to - self.earlier)?;
-                }
+        let price = |tariff: &'t Tariff| tariff.kwh_price(self.counter.is_export);
+        let spot_of = |tariff| price(tariff).and_then(KwhPrice::spot);
+        let mut known: Option<&Tariff> = None;
+        for tariff in stretches.iter().filter_map(|stretch| stretch.tariff) {
+            if known.is_none_or(|known| !std::ptr::eq(known, tariff))
+                && let Some(spot) = spot_of(tariff)
+            {
+                spots.read(self.view, spot, start, last.to - self.earlier)?;
             }
+            known = Some(tariff);
         }
         for (stretch, amount) in stretches.iter().zip(amounts) {
             let Stretch { period, from, to, tariff } = *stretch;
             let Amount { exact, gap, .. } = amount;
-            let spot = tariff.and_then(Tariff::spot).and_then(|spot| spots.at(spot, from - self.earlier));
+            let spot = tariff.and_then(spot_of).and_then(|spot| spots.at(spot, from - self.earlier));
             let energy = exact.zip(tariff).and_then(|(amount, tariff)| self.counter.energy(amount, tariff));
             let time = local(from, self.view.zone);
             visit(Piece { period, from, to, time, tariff, energy, amount: exact, spot, gap })?;
         }
         Ok(())
-    }
-}
-
-/// Spot prices of a part of the time.
-#[derive(Default)]
-pub(super) struct Spots(HashMap<(String, String, i64), HashMap<i64, Number>>);
-
-impl Spots {
-    /// Reads the prices of a range of seconds.
-    pub(super) fn read(
-        &mut self,
-        view: &View<'_>,
-        spot: &SpotPrice,
-        from: i64,
-        to: i64,
-    ) -> Result<(), ReadError> {
-        let key = (spot.source.clone(), spot.reading.clone(), spot.resolution.seconds());
-        if self.0.contains_key(&key) {
-            return Ok(());
-        }
-        let prices = self.0.entry(key).or_default();
-        let series = match view.find(&spot.source, &spot.reading, None) {
-            Ok(series) => series,
-            // Nothing was read yet.
-            Err(ReadError::NotFound(_)) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let meaning = series.meaning();
-        let per_kwh = match (meaning.quantity, meaning.unit) {
-            (Quantity::EnergyPrice, Some(unit)) => {
-                unit.factor_to(Unit::EuroPerKilowattHour).or(Some(crate::Factor::ONE))
-            }
-            _ => Some(crate::Factor::ONE),
-        };
-        let scaled = |value: f64| {
-            let value = Decimal::from_f64(value)?;
-            per_kwh?.apply(value).decimal().map(number)
-        };
-        let step = match spot.resolution {
-            Resolution::QuarterHour => "15m",
-            Resolution::Hour => "1h",
-        };
-        let history =
-            series.history(from.saturating_mul(SECOND), to.saturating_mul(SECOND), Step::named(step))?;
-        history.spans(|(start, rollup)| {
-            if let Some(price) = rollup.as_ref().and_then(|rollup| scaled(rollup.last)) {
-                prices.insert(*start, price);
-            }
-            true
-        })
-    }
-
-    /// Returns the price at a second.
-    pub(super) fn at(&self, spot: &SpotPrice, second: i64) -> Option<Number> {
-        let length = spot.resolution.seconds();
-        let prices = self.0.get(&(spot.source.clone(), spot.reading.clone(), length))?;
-        prices.get(&(second - second.rem_euclid(length))).copied()
     }
 }
 

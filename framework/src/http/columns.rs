@@ -136,7 +136,7 @@ impl Row<8> for (Amount, Cost) {
     fn cells(&self) -> [Cell; 8] {
         let (amount, cost) = self;
         let [start, end, number, gap, swap, partial] = amount.cells();
-        [start, end, number, gap, swap, partial, Cell::Exact(cost.cost), Cell::Flag(cost.gap)]
+        [start, end, number, gap, swap, partial, Cell::Exact(cost.shown()), Cell::Flag(cost.gap)]
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use tariff::{Number, PriceBasis, Standing, Tariff, TimedPrice, WorkPrice, decimal};
+use tariff::{KwhPrice, Levy, LevyPrice, Number, PriceBasis, Standing, Tariff, TimedPrice, Window, decimal};
 use warp::{Filter, filters::BoxedFilter, http::StatusCode, reply::Response};
 
 use super::{
@@ -16,12 +16,14 @@ use super::{
 };
 use crate::{
     Decimal, Tariffs, Timestamp,
-    costs::{self, Question},
-    journal::{ReadError, SECOND, View},
+    costs::{self, Question, Times},
+    journal::{ReadError, SECOND, View, utc},
 };
 
 /// Digits after the point of a price.
-const DECIMALS: u32 = 9;
+const DECIMALS: u32 = 10;
+/// Greatest price in a question.
+const MAX_PRICE: i64 = 1_000_000;
 
 /// `/tariffs`, `/bill` and `/forecast`.
 pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
@@ -50,34 +52,45 @@ async fn bill(history: Arc<History>, peer: Option<Peer>, query: Vec<(String, Str
     let mut price = |key: &str| match given.take(key) {
         None => Ok(None),
         Some(text) => {
-            let most = Decimal::from(1_000_000);
             let is_sane = |price: &Decimal| {
-                price.compare(most).is_le()
-                    && price.compare(Decimal::from(-1_000_000)).is_ge()
-                    && price.scale() <= 10
+                price.compare(Decimal::from(MAX_PRICE)).is_le()
+                    && price.compare(Decimal::from(-MAX_PRICE)).is_ge()
+                    && u32::from(price.scale()) <= DECIMALS
             };
             let price = Decimal::parse(text.trim().as_bytes()).filter(is_sane);
-            let wrong =
-                || ApiError::bad_request(format!("`{key}` is `{text}`: expected a price such as `0.319`"));
+            let wrong = || {
+                ApiError::bad_request(format!(
+                    "`{key}` is `{text}`: expected a price such as `0.319`, from -{MAX_PRICE} to {MAX_PRICE}, with at \
+                     most {DECIMALS} digits after the point"
+                ))
+            };
             price.map(Some).ok_or_else(wrong)
         }
     };
-    let (price, base) = match (price("price"), price("base")) {
-        (Ok(price), Ok(base)) => (price, base),
+    let price = match (price("price"), price("base")) {
+        (Ok(Some(price)), Ok(base)) => Some((price, base)),
+        (Ok(None), Ok(None)) => None,
+        (Ok(None), Ok(Some(_))) => {
+            let message = "`base` needs `price`, which is the price per kWh beside it: add `price=0.319`";
+            return ApiError::bad_request(message).into();
+        }
         (Err(error), _) | (_, Err(error)) => return error.into(),
     };
     let [source, from, to] = ["source", "from", "to"].map(|key| given.take(key));
     let tariffs = history.costs().tariffs();
     let answer = move |view: &View<'_>, out: &mut Chunks| {
         let read = |key: &str, text: &str, day| moment(view, key, text, day);
-        let year = Timestamp::now().to_zoned(view.zone.clone()).date().first_of_year().to_string();
+        let now = Timestamp::now();
+        let year = now.to_zoned(view.zone.clone()).date().first_of_year().to_string();
         let from = read("from", from.as_deref().unwrap_or(&year), Day::Begin)?;
         let to = read("to", to.as_deref().unwrap_or("now"), Day::End)?;
         if from >= to {
-            return Err(ReadError::BadRequest("`from` must be before `to`".to_owned()));
+            let message = format!("`from` must be before `to`: they are {} and {}", utc(from), utc(to));
+            return Err(ReadError::BadRequest(message));
         }
         let (from, to) = (from.div_euclid(SECOND), to.saturating_add(SECOND - 1).div_euclid(SECOND));
-        let bill = costs::bill(view, &tariffs, &Question { source, from, to, price, base })?;
+        let question = Question { source, from, to, price, now: now.as_second() };
+        let bill = costs::bill(view, &tariffs, &question)?;
         // It fails only where the client has gone.
         let _ = serde_json::to_writer(out, &bill);
         Ok(())
@@ -121,16 +134,43 @@ struct Shown<'a> {
     vat: Option<Decimal>,
     prices: &'static str,
     work: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    windows: Vec<Priced>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    levies: Vec<ShownLevy<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_per_day: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     base_per_month: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     base_per_year: Option<Decimal>,
+    /// The one price of what is fed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     feed_in: Option<Decimal>,
+    /// Several, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feed_in_prices: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gas_factor: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     instalment_per_month: Option<Decimal>,
+}
+
+/// Price that holds at certain times.
+#[derive(Serialize)]
+struct Priced {
+    price: Option<Decimal>,
+    #[serde(flatten)]
+    times: Times,
+}
+
+#[derive(Serialize)]
+struct ShownLevy<'a> {
+    name: &'a str,
+    price: Option<Decimal>,
+    per: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    windows: Vec<Priced>,
 }
 
 impl<'a> List<'a> {
@@ -156,7 +196,13 @@ impl<'a> Shown<'a> {
                 PriceBasis::Gross => "gross",
                 PriceBasis::Net => "net",
             },
-            work: work(tariff),
+            work: kwh(&tariff.work, &tariff.currency),
+            windows: match &tariff.work {
+                KwhPrice::Timed(price) => windows(price),
+                KwhPrice::Registers(_) | KwhPrice::Spot(_) => Vec::new(),
+            },
+            levies: tariff.levies.iter().map(levy).collect(),
+            base_per_day: base(tariff::Per::Day),
             // A price per year is shown per month, too: that is what people compare.
             base_per_month: base(tariff::Per::Month).or_else(|| {
                 let per_year = tariff.base.filter(|base| base.per == tariff::Per::Year)?;
@@ -164,23 +210,42 @@ impl<'a> Shown<'a> {
                 decimal(price / Number::from(12), 6)
             }),
             base_per_year: base(tariff::Per::Year),
-            feed_in: tariff.feed_in.and_then(shown),
+            feed_in: tariff.feed_in.as_ref().and_then(KwhPrice::as_single).and_then(shown),
+            feed_in_prices: tariff
+                .feed_in
+                .as_ref()
+                .filter(|price| price.as_single().is_none())
+                .map(|price| kwh(price, &tariff.currency)),
             gas_factor: tariff.gas_factor.and_then(shown),
             instalment_per_month: tariff.instalment.and_then(shown),
         }
     }
 }
 
-/// Returns the work price in words without a language: numbers, names and signs.
-fn work(tariff: &Tariff) -> String {
-    let list = match &tariff.work {
-        WorkPrice::Timed(price) => timed(price),
-        WorkPrice::Registers(prices) => prices
+fn windows(price: &TimedPrice) -> Vec<Priced> {
+    let priced =
+        |window: &Window| Priced { price: decimal(window.price, DECIMALS), times: Times::of(window) };
+    price.windows.iter().map(priced).collect()
+}
+
+fn levy(levy: &Levy) -> ShownLevy<'_> {
+    let (price, per, windows) = match &levy.price {
+        LevyPrice::PerKwh(price) => (price.otherwise, "kWh", windows(price)),
+        LevyPrice::Standing(standing) => (Some(standing.price), standing.per.word(), Vec::new()),
+    };
+    ShownLevy { name: &levy.name, price: price.and_then(|price| decimal(price, DECIMALS)), per, windows }
+}
+
+/// Returns a price in words without a language: numbers, names, times and signs.
+fn kwh(price: &KwhPrice, currency: &str) -> String {
+    let list = match price {
+        KwhPrice::Timed(price) => timed(price),
+        KwhPrice::Registers(prices) => prices
             .iter()
             .map(|(register, price)| format!("T{register} {price}"))
             .collect::<Vec<_>>()
             .join(", "),
-        WorkPrice::Spot(spot) => {
+        KwhPrice::Spot(spot) => {
             let mut text = format!("{}/{}", spot.source, spot.reading);
             if spot.factor != Number::ONE {
                 text.push_str(&format!(" × {}", spot.factor));
@@ -191,13 +256,10 @@ fn work(tariff: &Tariff) -> String {
             text
         }
     };
-    format!("{list} {}/kWh", tariff.currency)
+    format!("{list} {currency}/kWh")
 }
 
 fn timed(price: &TimedPrice) -> String {
-    let windows = price.windows.iter().enumerate().map(|(n, window)| {
-        let name = window.name.clone().unwrap_or_else(|| (n + 1).to_string());
-        format!("{name} {}", window.price)
-    });
+    let windows = price.windows.iter().map(|window| format!("{} {}", window.text(), window.price));
     price.otherwise.map(|price| price.to_string()).into_iter().chain(windows).collect::<Vec<_>>().join(", ")
 }

@@ -6,7 +6,9 @@
 //! | `timed` | a price by time: windows of days, hours and months |
 //! | `words` | the words of a window: `Mon-Fri`, `22:00-06:00`, `Jan-Mar` |
 //! | `holidays` | holidays: lists of dates, and the rules of some countries |
-//! | `account` | the amounts of a tariff's days, and the bill that they make |
+//! | `changes` | the quarter-hours of a day at which the price changes |
+//! | `account` | the amounts of a tariff's days |
+//! | `bill` | the bill that they make |
 //! | `number` | conversions, and the one rule of rounding |
 //!
 //! # Rounding
@@ -16,6 +18,8 @@
 //! and adds the rounded items up, as suppliers do.
 
 mod account;
+mod bill;
+mod changes;
 mod holidays;
 mod number;
 mod tariff;
@@ -23,10 +27,12 @@ mod timed;
 mod words;
 
 pub use self::{
-    account::{Account, Bill, Charge, ChargeKind, Item, settle},
+    account::{Account, Charge, ChargeKind, Charged},
+    bill::{Bill, Item, settle},
+    changes::Changes,
     holidays::{Country, Holidays},
     number::{Number, cents, decimal, number, rounded},
-    tariff::{Levy, LevyPrice, Per, PriceBasis, Resolution, SpotPrice, Standing, Tariff, WorkPrice},
+    tariff::{KwhPrice, Levy, LevyPrice, Per, PriceBasis, Resolution, SpotPrice, Standing, Tariff},
     timed::{Coverage, TimedPrice, Window, local},
     words::{DaySet, HourSet, MonthSet},
 };

@@ -23,14 +23,14 @@ pub struct Tariff {
     pub vat: Number,
     /// Whether the prices contain value-added tax.
     pub prices: PriceBasis,
-    /// Work price, per kWh.
-    pub work: WorkPrice,
+    /// Work price.
+    pub work: KwhPrice,
     /// Levies and fees.
     pub levies: Vec<Levy>,
     /// Base price.
     pub base: Option<Standing>,
-    /// Price per kWh that is paid for energy fed into the grid, as it is paid.
-    pub feed_in: Option<Number>,
+    /// Price that is paid for energy fed into the grid, as it is paid.
+    pub feed_in: Option<KwhPrice>,
     /// kWh in a cubic metre of gas: calorific value times volume correction number.
     pub gas_factor: Option<Number>,
     /// What is paid in advance each month, with value-added tax.
@@ -48,15 +48,70 @@ pub enum PriceBasis {
     Net,
 }
 
-/// Work price per kWh.
+/// Price per kWh.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WorkPrice {
+pub enum KwhPrice {
     /// By time, or the same at all times.
     Timed(TimedPrice),
     /// By register: T1, T2, …
     Registers(Vec<(u8, Number)>),
     /// That of a market.
     Spot(SpotPrice),
+}
+
+impl KwhPrice {
+    /// One price for all energy.
+    pub fn single(price: Number) -> Self {
+        Self::Timed(TimedPrice::single(price))
+    }
+
+    /// Returns the one price, if it is the same for all energy.
+    pub fn as_single(&self) -> Option<Number> {
+        match self {
+            Self::Timed(price) if price.is_single() => price.otherwise,
+            _ => None,
+        }
+    }
+
+    /// Returns whether it is the same at all times.
+    pub fn is_constant(&self) -> bool {
+        match self {
+            Self::Timed(price) => price.is_single(),
+            Self::Registers(_) => true,
+            Self::Spot(_) => false,
+        }
+    }
+
+    /// Returns whether it is one by register.
+    pub fn is_by_register(&self) -> bool {
+        matches!(self, Self::Registers(_))
+    }
+
+    /// Returns the market's price, if it is one.
+    pub fn spot(&self) -> Option<&SpotPrice> {
+        match self {
+            Self::Spot(spot) => Some(spot),
+            Self::Timed(_) | Self::Registers(_) => None,
+        }
+    }
+
+    /// Returns the price as stated, and its level: at a local time, of a register, with the spot price of that time.
+    pub fn at(
+        &self,
+        time: DateTime,
+        register: Option<u8>,
+        spot: Option<Number>,
+        holidays: &Holidays,
+    ) -> Option<(usize, Number)> {
+        match self {
+            Self::Timed(price) => price.at(time, holidays),
+            Self::Registers(prices) => {
+                let level = prices.iter().position(|(of, _)| Some(*of) == register)?;
+                Some((level, prices[level].1))
+            }
+            Self::Spot(of) => Some((0, spot?.checked_mul(of.factor)?.checked_add(of.surcharge)?)),
+        }
+    }
 }
 
 /// Price of a market, which a source reads.
@@ -123,6 +178,8 @@ pub struct Standing {
 /// Time for which a standing price holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Per {
+    /// A day.
+    Day,
     /// A month.
     Month,
     /// A year.
@@ -133,6 +190,7 @@ impl Per {
     /// Returns its word.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Day => "day",
             Self::Month => "month",
             Self::Year => "year",
         }
@@ -140,11 +198,13 @@ impl Per {
 }
 
 impl Standing {
-    /// Returns how many months or years lie between two days: whole ones, and of the others the part of their days.
+    /// Returns how many days, months or years lie between two days: whole ones, and of the others the part of their
+    /// days.
     pub fn count(&self, from: Date, to: Date) -> Number {
         let (mut day, mut count) = (from, Number::ZERO);
         while day < to {
             let (first, next) = match self.per {
+                Per::Day => return Number::from(days(from, to)),
                 Per::Month => (day.first_of_month(), day.last_of_month().tomorrow()),
                 Per::Year => (day.first_of_year(), day.last_of_year().tomorrow()),
             };
@@ -168,43 +228,32 @@ impl Tariff {
         self.from <= day && self.to.is_none_or(|to| day < to)
     }
 
-    /// Returns whether the prices per kWh are the same at all times.
-    pub fn is_constant(&self) -> bool {
-        let work = match &self.work {
-            WorkPrice::Timed(price) => price.is_single(),
-            WorkPrice::Registers(_) => true,
-            WorkPrice::Spot(_) => false,
-        };
-        let levies = self.levies.iter().all(|levy| match &levy.price {
-            LevyPrice::PerKwh(price) => price.is_single(),
-            LevyPrice::Standing(_) => true,
-        });
-        work && levies
+    /// Returns the price of what is drawn from the grid, or of what is fed into it; `None` where nobody pays for that.
+    pub fn kwh_price(&self, is_export: bool) -> Option<&KwhPrice> {
+        if is_export { self.feed_in.as_ref() } else { Some(&self.work) }
     }
 
-    /// Returns the spot price, if the work price is one.
-    pub fn spot(&self) -> Option<&SpotPrice> {
-        match &self.work {
-            WorkPrice::Spot(spot) => Some(spot),
+    /// Returns whether all that is paid per kWh is the same at all times.
+    pub fn is_constant(&self, is_export: bool) -> bool {
+        let levies = || self.timed_levies().all(TimedPrice::is_single);
+        self.kwh_price(is_export).is_none_or(KwhPrice::is_constant) && (is_export || levies())
+    }
+
+    /// Returns the levies per kWh.
+    fn timed_levies(&self) -> impl Iterator<Item = &TimedPrice> {
+        self.levies.iter().filter_map(|levy| match &levy.price {
+            LevyPrice::PerKwh(price) => Some(price),
+            LevyPrice::Standing(_) => None,
+        })
+    }
+
+    /// Returns the prices by time that what is drawn has, or what is fed in.
+    pub(crate) fn timed_prices(&self, is_export: bool) -> impl Iterator<Item = &TimedPrice> {
+        let own = match self.kwh_price(is_export) {
+            Some(KwhPrice::Timed(price)) => Some(price),
             _ => None,
-        }
-    }
-
-    /// Returns the work price as stated, and its level: at a local time, of a register, with the spot price of that time.
-    pub fn work_price(
-        &self,
-        time: DateTime,
-        register: Option<u8>,
-        spot: Option<Number>,
-    ) -> Option<(usize, Number)> {
-        match &self.work {
-            WorkPrice::Timed(price) => price.at(time, &self.holidays),
-            WorkPrice::Registers(prices) => {
-                let level = prices.iter().position(|(of, _)| Some(*of) == register)?;
-                Some((level, prices[level].1))
-            }
-            WorkPrice::Spot(of) => Some((0, spot?.checked_mul(of.factor)?.checked_add(of.surcharge)?)),
-        }
+        };
+        own.into_iter().chain(self.timed_levies().filter(move |_| !is_export))
     }
 
     /// Returns all that is paid for one more kWh, with value-added tax.
@@ -214,16 +263,24 @@ impl Tariff {
         register: Option<u8>,
         spot: Option<Number>,
     ) -> Option<Number> {
-        let (_, mut price) = self.work_price(time, register, spot)?;
-        for levy in &self.levies {
-            if let LevyPrice::PerKwh(levy) = &levy.price {
-                price = price.checked_add(levy.at(time, &self.holidays)?.1)?;
-            }
+        let (_, mut price) = self.work.at(time, register, spot, &self.holidays)?;
+        for levy in self.timed_levies() {
+            price = price.checked_add(levy.at(time, &self.holidays)?.1)?;
         }
         match self.prices {
             PriceBasis::Gross => Some(price),
             PriceBasis::Net => price.checked_mul(Number::ONE + self.vat),
         }
+    }
+
+    /// Returns what is paid for one more kWh that is fed into the grid.
+    pub fn feed_in_price(
+        &self,
+        time: DateTime,
+        register: Option<u8>,
+        spot: Option<Number>,
+    ) -> Option<Number> {
+        self.feed_in.as_ref()?.at(time, register, spot, &self.holidays).map(|(_, price)| price)
     }
 
     /// Returns the energy of cubic metres of gas in kWh; `None` without a gas factor.

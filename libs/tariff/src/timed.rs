@@ -26,6 +26,24 @@ pub struct Window {
     pub months: MonthSet,
 }
 
+impl Window {
+    /// Returns the name, or else the times in words without a language: `Mon-Fri 17:00-21:00 Oct-Mar`.
+    pub fn text(&self) -> String {
+        match &self.name {
+            Some(name) => name.clone(),
+            None => {
+                let words = [self.days.words(), self.hours.words(), self.months.words()];
+                words
+                    .iter()
+                    .filter(|words| !words.is_empty())
+                    .map(|words| words.join(","))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            }
+        }
+    }
+}
+
 /// Price that may change with time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TimedPrice {
@@ -58,22 +76,29 @@ impl TimedPrice {
     /// Returns the price at a local time, and the index of its level: that of the window, or their number for the price
     /// outside of them.
     pub fn at(&self, time: DateTime, holidays: &Holidays) -> Option<(usize, Number)> {
-        if !self.windows.is_empty() {
-            let (day, quarter) = (day_of(time.date(), holidays), quarter_of(time));
-            let month = u8::try_from(time.month() - 1).unwrap_or(0);
-            let holds = |window: &Window| {
-                window.days.has(day) && window.hours.has(quarter) && window.months.has(month)
-            };
-            if let Some(level) = self.windows.iter().position(holds) {
-                return Some((level, self.windows[level].price));
+        let level = match self.windows.is_empty() {
+            true => None,
+            false => {
+                let month = u8::try_from(time.month() - 1).unwrap_or(0);
+                self.window_at(day_of(time.date(), holidays), quarter_of(time), month)
             }
+        };
+        match level {
+            Some(level) => Some((level, self.windows[level].price)),
+            None => self.otherwise.map(|price| (self.windows.len(), price)),
         }
-        self.otherwise.map(|price| (self.windows.len(), price))
     }
 
-    /// Returns the name of a level, where it has one.
-    pub fn level_name(&self, level: usize) -> Option<&str> {
-        self.windows.get(level)?.name.as_deref()
+    /// Returns the index of the window that holds in a quarter-hour of a day, in a month counted from 0.
+    pub(crate) fn window_at(&self, day: u8, quarter: u8, month: u8) -> Option<usize> {
+        let holds =
+            |window: &Window| window.days.has(day) && window.hours.has(quarter) && window.months.has(month);
+        self.windows.iter().position(holds)
+    }
+
+    /// Returns the window of a level; `None` for the price outside of them.
+    pub fn window(&self, level: usize) -> Option<&Window> {
+        self.windows.get(level)
     }
 
     /// Checks that exactly one price holds at each time. Holidays count where there are any.
@@ -111,7 +136,7 @@ impl TimedPrice {
 }
 
 /// Returns the index of a day: Monday is 0, Sunday 6, a holiday 7.
-fn day_of(day: Date, holidays: &Holidays) -> u8 {
+pub(crate) fn day_of(day: Date, holidays: &Holidays) -> u8 {
     match holidays.contains(day) {
         true => HOLIDAY_INDEX,
         false => u8::try_from(day.weekday().to_monday_zero_offset()).unwrap_or(0),

@@ -59,10 +59,25 @@ impl DaySet {
         Ok(Self(days.into_iter().fold(0, |set, day| set | 1 << day)))
     }
 
-    /// Returns the days of both.
+    /// Returns the days of either.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Returns whether a day is in both.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Returns the words of the days, as they are parsed: `Mon-Fri`, `holiday`. None for all days.
+    pub fn words(self) -> Vec<String> {
+        if self == Self::ALL {
+            return Vec::new();
+        }
+        let holiday = self.has_holidays().then(|| HOLIDAY.to_owned());
+        let is_in = |day: usize| self.0 >> day & 1 == 1;
+        runs(DAYS.len(), is_in).into_iter().map(|run| range(&DAYS, run)).chain(holiday).collect()
     }
 
     /// Returns whether holidays are among them.
@@ -109,10 +124,30 @@ impl HourSet {
         }
     }
 
-    /// Returns the hours of both.
+    /// Returns the hours of either.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Returns whether a quarter-hour is in both.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Returns the ranges of the hours, as they are parsed: `06:00-22:00`. None for the whole day.
+    pub fn words(self) -> Vec<String> {
+        if self == Self::ALL {
+            return Vec::new();
+        }
+        let is_in = |quarter: usize| self.0 >> quarter & 1 == 1;
+        let runs = runs(OF_DAY as usize, is_in).into_iter();
+        // The end of a day is 24:00, unless the range goes on at its beginning.
+        let end = |(first, count): (usize, usize)| match first + count {
+            end if end <= OF_DAY as usize => end,
+            end => end - OF_DAY as usize,
+        };
+        runs.map(|run| format!("{}-{}", clock(run.0), clock(end(run)))).collect()
     }
 
     pub(crate) fn has(self, quarter: u8) -> bool {
@@ -131,8 +166,31 @@ impl HourSet {
     pub(crate) fn first(self) -> String {
         let from = self.0.trailing_zeros().min(OF_DAY);
         let to = from + (self.0 >> from).trailing_ones();
-        let time = |quarter: u32| format!("{:02}:{:02}", quarter / 4, quarter % 4 * 15);
-        format!("{}-{}", time(from), time(to))
+        format!("{}-{}", clock(from as usize), clock(to as usize))
+    }
+}
+
+/// Returns the time of day at which a quarter-hour begins.
+fn clock(quarter: usize) -> String {
+    format!("{:02}:{:02}", quarter / 4, quarter % 4 * 15)
+}
+
+/// Returns the stretches of a cycle, each as its first place and its length. One that goes over the end is the last.
+fn runs(count: usize, is_in: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
+    if (0..count).all(&is_in) {
+        return vec![(0, count)];
+    }
+    let begins = (0..count).filter(|at| is_in(*at) && !is_in((at + count - 1) % count));
+    let length = |from: usize| (0..count).take_while(|step| is_in((from + step) % count)).count();
+    begins.map(|from| (from, length(from))).collect()
+}
+
+/// Returns the words of a stretch: `Sat`, `Mon-Fri`.
+fn range(words: &[&str], (first, count): (usize, usize)) -> String {
+    let word = |at: usize| words.get(at % words.len()).copied().unwrap_or_default();
+    match count {
+        1 => word(first).to_owned(),
+        _ => format!("{}-{}", word(first), word(first + count - 1)),
     }
 }
 
@@ -164,10 +222,24 @@ impl MonthSet {
         Ok(Self(months.into_iter().fold(0, |set, month| set | 1 << month)))
     }
 
-    /// Returns the months of both.
+    /// Returns the months of either.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Returns whether a month is in both.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Returns the words of the months, as they are parsed: `Oct-Mar`. None for the whole year.
+    pub fn words(self) -> Vec<String> {
+        if self == Self::ALL {
+            return Vec::new();
+        }
+        let is_in = |month: usize| self.0 >> month & 1 == 1;
+        runs(MONTHS.len(), is_in).into_iter().map(|run| range(&MONTHS, run)).collect()
     }
 
     /// Returns whether the month, counted from 0, is among them.
@@ -200,6 +272,28 @@ mod tests {
         assert_eq!(hours("22:00-06:00"), Ok(32));
         assert_eq!(hours("00:00-24:00"), Ok(96));
         assert_eq!(HourSet::parse("22:00-06:00").unwrap().first(), "00:00-06:00");
+    }
+
+    #[test]
+    fn a_set_is_written_in_the_words_that_it_is_parsed_from() {
+        for text in ["Mon-Fri", "Sat-Sun", "Wed", "Sat-Mon", "holiday"] {
+            assert_eq!(DaySet::parse(text).unwrap().words(), [text]);
+        }
+        assert_eq!(
+            DaySet::parse("Mon").unwrap().union(DaySet::parse("Wed").unwrap()).words(),
+            ["Mon", "Wed"]
+        );
+        for text in ["06:00-22:00", "22:00-06:00", "00:00-06:15", "22:00-24:00"] {
+            assert_eq!(HourSet::parse(text).unwrap().words(), [text]);
+        }
+        for text in ["Jan", "Oct-Mar", "Jun-Aug"] {
+            assert_eq!(MonthSet::parse(text).unwrap().words(), [text]);
+        }
+        // All seven days without holidays are a stretch of their own.
+        let week = DaySet::parse("Mon-Sun").unwrap();
+        assert_eq!(week.words(), ["Mon-Sun"]);
+        let all = [DaySet::ALL.words(), HourSet::ALL.words(), MonthSet::ALL.words()];
+        assert_eq!(all.concat(), Vec::<String>::new());
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::{io, time::Duration};
 
 use framework::{
-    AcquireError, Batch, ConfigError, CostsToday, Decimal, Kind, Mode, Reading, Source, SourceContext,
-    SourcePlugin, Text, Timestamp, journal::ReadError,
+    AcquireError, Batch, ConfigError, CostsToday, Decimal, Kind, KnownCost, Mode, Reading, Source,
+    SourceContext, SourcePlugin, Text, Timestamp, journal::ReadError,
 };
 use serde::Deserialize;
 
@@ -42,8 +42,9 @@ impl SourcePlugin for Cost {
             let Some(costs) = cx.costs() else { return Ok(None) };
             match costs.today(source.as_deref(), Timestamp::now()) {
                 Ok(today) => {
-                    if is_said || !today.unpriced.is_empty() {
-                        unpriced.set(today.unpriced.join(", "));
+                    let partial = partial(&today);
+                    if is_said || !partial.is_empty() {
+                        unpriced.set(partial.join(", "));
                         is_said = true;
                     }
                     Ok(Some(Batch::now(readings(today))))
@@ -59,19 +60,31 @@ impl SourcePlugin for Cost {
 
 framework::register_source!(Cost);
 
-/// Returns the readings of what is known.
+/// Returns the names of the sums that lack energy without a price.
+fn partial(today: &CostsToday) -> Vec<&'static str> {
+    let has_gap = |(_, sum): &(_, Option<KnownCost>)| sum.is_some_and(|sum| sum.gap_minutes > 0);
+    sums(today).into_iter().filter(has_gap).map(|(name, _)| name).collect()
+}
+
+fn sums(today: &CostsToday) -> [(&'static str, Option<KnownCost>); 3] {
+    let CostsToday { cost_today, cost_month, income_today, .. } = *today;
+    [("cost_today", cost_today), ("cost_month", cost_month), ("income_today", income_today)]
+}
+
+/// Returns the readings of what is known, and beside each sum the minutes whose energy is not in it.
 fn readings(today: CostsToday) -> Vec<Reading> {
-    let CostsToday { currency, cost_today, cost_month, income_today, price, unpriced: _ } = today;
-    let reading = |name: &str, number: Option<Decimal>, kind, unit: &str| {
-        let number = number?;
+    let mut readings = Vec::new();
+    for (name, sum) in sums(&today) {
+        let Some(KnownCost { money, gap_minutes }) = sum else { continue };
         // Only the last sum counts: each begins anew, and may fall where prices are negative.
-        Some(Reading { kind: Some(kind), ..Reading::number(name, number).unit(unit) })
-    };
-    let all = [
-        reading("cost_today", cost_today, Kind::State, &currency),
-        reading("cost_month", cost_month, Kind::State, &currency),
-        reading("income_today", income_today, Kind::State, &currency),
-        reading("price", price, Kind::Gauge, &format!("{currency}/kWh")),
-    ];
-    all.into_iter().flatten().collect()
+        let money = Reading::number(name, money).unit(&*today.currency);
+        readings.push(Reading { kind: Some(Kind::State), ..money });
+        let gap = Reading::number(format!("{name}_gap"), Decimal::from(gap_minutes)).unit("min");
+        readings.push(Reading { kind: Some(Kind::State), ..gap });
+    }
+    if let Some(price) = today.price {
+        let price = Reading::number("price", price).unit(format!("{}/kWh", today.currency));
+        readings.push(Reading { kind: Some(Kind::Gauge), ..price });
+    }
+    readings
 }

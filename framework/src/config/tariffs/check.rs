@@ -1,15 +1,13 @@
 //! Check of one tariff.
 
-use std::collections::BTreeMap;
-
 use tariff::{
-    Country, Holidays, Levy, LevyPrice, Number, Per, PriceBasis, Resolution, SpotPrice, Standing, Tariff,
-    TimedPrice, WorkPrice,
+    Country, Holidays, KwhPrice, Levy, LevyPrice, Number, Per, PriceBasis, Standing, Tariff, TimedPrice,
 };
 
 use super::{
-    keys::{Keys, LevyKeys, Prices, SpotKeys, Steps, WindowKeys, Words, day},
+    keys::{Keys, LevyKeys, Prices, Words, day},
     mistakes::Mistakes,
+    per_kwh::PriceKeys,
 };
 use crate::{ConfigError, Decimal, Text};
 
@@ -29,24 +27,34 @@ pub(super) fn check(keys: Keys, sources: &[Text]) -> Result<Tariff, ConfigError>
     for (n, name) in keys.submeters.iter().enumerate() {
         check_source(format!("submeters[{n}]").into(), name);
     }
-    if let Some(spot) = &keys.spot {
-        check_source("spot.source".to_owned().into(), &spot.source);
+    for (key, spot) in [("spot", &keys.spot), ("feed_in_spot", &keys.feed_in_spot)] {
+        if let Some(spot) = spot {
+            check_source(format!("{key}.source").into(), &spot.source);
+        }
+    }
+    if let Some(n) = keys.submeters.iter().position(|name| *name == keys.source) {
+        mistakes.add(
+            format!("submeters[{n}]"),
+            format!("`{}` cannot be behind itself", keys.source),
+            "name the other meters behind it: those whose energy it counts, too",
+        );
     }
     let holidays = holidays(&keys.holidays, &mut mistakes);
     let levies = levies(keys.levies, &holidays, &mut mistakes);
-    let base = match (keys.base_price_per_month, keys.base_price_per_year) {
-        (Some(_), Some(_)) => {
-            let message = "`base_price_per_month` and `base_price_per_year` exclude each other";
-            mistakes.add("base_price_per_year", message, "keep one of them");
-            None
-        }
-        (price @ Some(_), None) => mistakes
-            .not_negative("base_price_per_month", price)
-            .map(|price| Standing { price, per: Per::Month }),
-        (None, price) => mistakes
-            .not_negative("base_price_per_year", price)
-            .map(|price| Standing { price, per: Per::Year }),
-    };
+    let base = [
+        ("base_price_per_day", keys.base_price_per_day, Per::Day),
+        ("base_price_per_month", keys.base_price_per_month, Per::Month),
+        ("base_price_per_year", keys.base_price_per_year, Per::Year),
+    ];
+    let mut given = base.into_iter().filter(|(_, price, _)| price.is_some());
+    let base = given.next();
+    if let (Some((first, ..)), Some((second, ..))) = (base, given.next()) {
+        mistakes.add(second, format!("`{first}` and `{second}` exclude each other"), "keep one of them");
+    }
+    let base = base.and_then(|(key, price, per)| {
+        let price = mistakes.not_negative(key, price)?;
+        Some(Standing { price, per })
+    });
     let vat = mistakes.not_negative("vat", keys.vat).unwrap_or_default();
     if vat > Number::from(100) {
         mistakes.add("vat", "`vat` must be at most 100", "write it in percent: `vat = 19`");
@@ -73,13 +81,26 @@ pub(super) fn check(keys: Keys, sources: &[Text]) -> Result<Tariff, ConfigError>
             "it is the calorific value times the volume correction number, both on the bill: about 10",
         );
     }
-    let work = WorkKeys {
+    let work = PriceKeys {
+        names: ["work_price", "registers", "windows", "spot"],
         single: keys.work_price,
         registers: keys.registers,
         windows: keys.windows,
         spot: keys.spot,
     };
+    let feed_in = PriceKeys {
+        names: ["feed_in_price", "feed_in_registers", "feed_in_windows", "feed_in_spot"],
+        single: keys.feed_in_price,
+        registers: keys.feed_in_registers,
+        windows: keys.feed_in_windows,
+        spot: keys.feed_in_spot,
+    };
+    let feed_in = feed_in.read(&holidays, &mut mistakes);
     let work = work.read(&holidays, &mut mistakes);
+    if work.is_none() {
+        let hint = "write `work_price`, `registers`, `windows` or `spot`: `work_price = 0.3190`";
+        mistakes.0.push(ConfigError::section("the tariff has no work price").hint(hint));
+    }
     let name = keys.name.unwrap_or_else(|| keys.source.clone());
     if name.is_empty() || name.chars().count() > 64 || name.chars().any(crate::one_line::is_special) {
         mistakes.add(
@@ -100,100 +121,17 @@ pub(super) fn check(keys: Keys, sources: &[Text]) -> Result<Tariff, ConfigError>
             Prices::Gross => PriceBasis::Gross,
             Prices::Net => PriceBasis::Net,
         },
-        work,
+        // One that lacks is a mistake.
+        work: work.unwrap_or(KwhPrice::Registers(Vec::new())),
         levies,
         base,
-        feed_in: keys.feed_in_price.map(|price| mistakes.price("feed_in_price".to_owned(), price)),
+        feed_in,
         gas_factor,
         instalment: mistakes.not_negative("instalment_per_month", keys.instalment_per_month),
         holidays,
     };
     ConfigError::all(mistakes.0)?;
     Ok(tariff)
-}
-
-/// Keys of the work price.
-struct WorkKeys {
-    single: Option<Decimal>,
-    registers: Option<BTreeMap<String, Decimal>>,
-    windows: Vec<WindowKeys>,
-    spot: Option<SpotKeys>,
-}
-
-impl WorkKeys {
-    fn read(self, holidays: &Holidays, mistakes: &mut Mistakes) -> WorkPrice {
-        let given = [
-            ("registers", self.registers.is_some()),
-            ("spot", self.spot.is_some()),
-            ("windows", !self.windows.is_empty()),
-            ("work_price", self.single.is_some()),
-        ];
-        let given: Vec<_> = given.iter().filter(|(_, given)| *given).map(|(key, _)| *key).collect();
-        match given[..] {
-            [] => {
-                let hint = "write `work_price`, `registers`, `windows` or `spot`: `work_price = 0.3190`";
-                mistakes.0.push(ConfigError::section("the tariff has no work price").hint(hint));
-            }
-            [_] | ["windows", "work_price"] => {}
-            [first, second, ..] => {
-                let message = format!("`{first}` and `{second}` exclude each other");
-                mistakes.add(first, message, "keep one of them: only `windows` may stand beside `work_price`, which is the price outside of them");
-            }
-        }
-        if let Some(registers) = self.registers {
-            return WorkPrice::Registers(read_registers(registers, mistakes));
-        }
-        if let Some(spot) = self.spot {
-            let or = |price: Option<Decimal>, key: &str, default, mistakes: &mut Mistakes| {
-                price.map_or(default, |price| mistakes.price(format!("spot.{key}"), price))
-            };
-            return WorkPrice::Spot(SpotPrice {
-                source: spot.source,
-                reading: spot.reading,
-                resolution: match spot.resolution {
-                    Steps::QuarterHour => Resolution::QuarterHour,
-                    Steps::Hour => Resolution::Hour,
-                },
-                factor: or(spot.factor, "factor", Number::ONE, mistakes),
-                surcharge: or(spot.surcharge, "surcharge", Number::ZERO, mistakes),
-            });
-        }
-        let otherwise = self.single.map(|price| mistakes.price("work_price".to_owned(), price));
-        let price = TimedPrice { otherwise, windows: mistakes.windows("windows", self.windows) };
-        mistakes.coverage(
-            "windows",
-            &price,
-            holidays,
-            "add a window for it, or `work_price`, the price outside of all windows",
-        );
-        WorkPrice::Timed(price)
-    }
-}
-
-fn read_registers(registers: BTreeMap<String, Decimal>, mistakes: &mut Mistakes) -> Vec<(u8, Number)> {
-    if registers.is_empty() {
-        mistakes.add(
-            "registers",
-            "there are no registers",
-            "write `registers = { T1 = 0.3215, T2 = 0.2710 }`",
-        );
-    }
-    let mut prices = Vec::new();
-    for (name, price) in registers {
-        let register = name
-            .strip_prefix(['T', 't'])
-            .and_then(|number| number.parse().ok())
-            .filter(|number| (1..=63).contains(number));
-        match register {
-            Some(register) => prices.push((register, mistakes.price(format!("registers.{name}"), price))),
-            None => mistakes.add(
-                format!("registers.{name}"),
-                format!("`{name}` is not a register: expected `T1` to `T63`"),
-                "the last number of the OBIS code is the register: 1.8.2 is `T2`",
-            ),
-        }
-    }
-    prices
 }
 
 fn holidays(words: &Words, mistakes: &mut Mistakes) -> Holidays {
@@ -224,8 +162,15 @@ fn levies(keys: Vec<LevyKeys>, holidays: &Holidays, mistakes: &mut Mistakes) -> 
         let standing = |price: Decimal, key: &str, per, mistakes: &mut Mistakes| {
             LevyPrice::Standing(Standing { price: mistakes.price(format!("{path}.{key}"), price), per })
         };
-        let price = match (keys.per_kwh, keys.per_month, keys.per_year) {
-            (otherwise, None, None) if otherwise.is_some() || !windows.is_empty() => {
+        let standing_prices = [
+            (keys.per_day, "per_day", Per::Day),
+            (keys.per_month, "per_month", Per::Month),
+            (keys.per_year, "per_year", Per::Year),
+        ];
+        let given: Vec<_> =
+            standing_prices.into_iter().filter_map(|(price, key, per)| Some((price?, key, per))).collect();
+        let price = match (keys.per_kwh, &given[..]) {
+            (otherwise, []) if otherwise.is_some() || !windows.is_empty() => {
                 let otherwise = otherwise.map(|price| mistakes.price(format!("{path}.per_kwh"), price));
                 let price = TimedPrice { otherwise, windows };
                 mistakes.coverage(
@@ -236,15 +181,11 @@ fn levies(keys: Vec<LevyKeys>, holidays: &Holidays, mistakes: &mut Mistakes) -> 
                 );
                 LevyPrice::PerKwh(price)
             }
-            (None, Some(price), None) if windows.is_empty() => {
-                standing(price, "per_month", Per::Month, mistakes)
-            }
-            (None, None, Some(price)) if windows.is_empty() => {
-                standing(price, "per_year", Per::Year, mistakes)
-            }
+            (None, [(price, key, per)]) if windows.is_empty() => standing(*price, key, *per, mistakes),
             _ => {
                 let message = format!(
-                    "the levy `{}` needs exactly one price: `per_kwh` (perhaps with `windows`), `per_month` or `per_year`",
+                    "the levy `{}` needs exactly one price: `per_kwh` (perhaps with `windows`), `per_day`, \
+                     `per_month` or `per_year`",
                     keys.name
                 );
                 mistakes.add(path, message, "write several levies, each with its own price");

@@ -22,7 +22,11 @@ vat = 19
 work_price = 0.3190
 base_price_per_month = 12.90
 base_price_per_year = 154.80
+base_price_per_day = 0.42
 feed_in_price = 0.0803
+feed_in_registers = { T1 = 0.0803, T2 = 0.0710 }
+feed_in_windows = [{ price = 0.1200, hours = "17:00-21:00" }]
+feed_in_spot = { source = "market", reading = "price" }
 gas_factor = 10.945
 instalment_per_month = 95
 holidays = "DE"
@@ -35,6 +39,7 @@ days = "Mon-Fri"
 hours = "22:00-06:00"
 months = "Jan-Mar"
 per_kwh = 0.0825
+per_day = 0.05
 per_month = 2.50
 per_year = 20.00
 reading = "price"
@@ -62,9 +67,14 @@ pub(super) struct Keys {
     pub(super) spot: Option<SpotKeys>,
     #[serde(default)]
     pub(super) levies: Vec<LevyKeys>,
+    pub(super) base_price_per_day: Option<Decimal>,
     pub(super) base_price_per_month: Option<Decimal>,
     pub(super) base_price_per_year: Option<Decimal>,
     pub(super) feed_in_price: Option<Decimal>,
+    pub(super) feed_in_registers: Option<BTreeMap<String, Decimal>>,
+    #[serde(default)]
+    pub(super) feed_in_windows: Vec<WindowKeys>,
+    pub(super) feed_in_spot: Option<SpotKeys>,
     pub(super) gas_factor: Option<Decimal>,
     pub(super) instalment_per_month: Option<Decimal>,
     #[serde(default)]
@@ -94,6 +104,7 @@ pub(super) struct WindowKeys {
 pub(super) struct LevyKeys {
     pub(super) name: String,
     pub(super) per_kwh: Option<Decimal>,
+    pub(super) per_day: Option<Decimal>,
     pub(super) per_month: Option<Decimal>,
     pub(super) per_year: Option<Decimal>,
     #[serde(default)]

@@ -9,6 +9,36 @@ use crate::{ConfigError, Decimal};
 const MOST: i64 = 1_000_000;
 /// Most digits after the point.
 const MOST_DECIMALS: u8 = 10;
+
+/// Set of times that a list of words means.
+trait Set: Copy {
+    const ALL: Self;
+    const NONE: Self;
+    fn parse(word: &str) -> Result<Self, String>;
+    fn union(self, other: Self) -> Self;
+    fn overlaps(self, other: Self) -> bool;
+}
+
+macro_rules! sets {
+    ($($set:ident),*) => {$(
+        impl Set for $set {
+            const ALL: Self = $set::ALL;
+            const NONE: Self = $set::NONE;
+            fn parse(word: &str) -> Result<Self, String> {
+                $set::parse(word)
+            }
+            fn union(self, other: Self) -> Self {
+                $set::union(self, other)
+            }
+            fn overlaps(self, other: Self) -> bool {
+                $set::overlaps(self, other)
+            }
+        }
+    )*};
+}
+
+sets!(DaySet, HourSet, MonthSet);
+
 /// Collects mistakes.
 #[derive(Default)]
 pub(super) struct Mistakes(pub(super) Vec<ConfigError>);
@@ -46,20 +76,17 @@ impl Mistakes {
     }
 
     /// Reads one word after the other, and joins what they mean.
-    pub(super) fn set<S: Copy>(
-        &mut self,
-        key: &str,
-        words: Option<Words>,
-        all: S,
-        none: S,
-        parse: fn(&str) -> Result<S, String>,
-        and: fn(S, S) -> S,
-    ) -> S {
-        let Some(Words(words)) = words else { return all };
-        let mut set = none;
+    fn set<S: Set>(&mut self, key: &str, words: Option<Words>) -> S {
+        let Some(Words(words)) = words else { return S::ALL };
+        let mut set = S::NONE;
         for word in &words {
-            match parse(word) {
-                Ok(more) => set = and(set, more),
+            match S::parse(word) {
+                Ok(more) if set.overlaps(more) => self.add(
+                    key.to_owned(),
+                    format!("`{word}` overlaps what is in the list before it"),
+                    "write each time once",
+                ),
+                Ok(more) => set = set.union(more),
                 Err(message) => self.0.push(ConfigError::key(key.to_owned(), message)),
             }
         }
@@ -76,23 +103,9 @@ impl Mistakes {
             windows.push(Window {
                 name: keys.name,
                 price: self.price(at("price"), keys.price),
-                days: self.set(&at("days"), keys.days, DaySet::ALL, DaySet::NONE, DaySet::parse, DaySet::and),
-                hours: self.set(
-                    &at("hours"),
-                    keys.hours,
-                    HourSet::ALL,
-                    HourSet::NONE,
-                    HourSet::parse,
-                    HourSet::and,
-                ),
-                months: self.set(
-                    &at("months"),
-                    keys.months,
-                    MonthSet::ALL,
-                    MonthSet::NONE,
-                    MonthSet::parse,
-                    MonthSet::and,
-                ),
+                days: self.set(&at("days"), keys.days),
+                hours: self.set(&at("hours"), keys.hours),
+                months: self.set(&at("months"), keys.months),
             });
         }
         windows

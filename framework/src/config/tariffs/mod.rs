@@ -4,11 +4,15 @@
 //! |---|---|
 //! | `keys` | the keys, as they are written |
 //! | `check` | check of one tariff |
+//! | `per_kwh` | check of a price per kWh |
+//! | `doubts` | prices that are allowed, and most likely wrong |
 //! | `mistakes` | prices and windows, and the mistakes in them |
 
 mod check;
+mod doubts;
 mod keys;
 mod mistakes;
+mod per_kwh;
 
 use tariff::Tariff;
 use toml::{
@@ -16,6 +20,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+pub(super) use self::doubts::doubts;
 use self::{
     check::check,
     keys::{Keys, SAMPLE},

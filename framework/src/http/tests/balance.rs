@@ -14,8 +14,18 @@ async fn program(folder: &tempfile::TempDir) -> Running {
 
 /// The same with tariffs.
 async fn program_with(folder: &tempfile::TempDir, tariffs: &str) -> Running {
+    program_filled(folder, tariffs, |_| ()).await
+}
+
+/// The same with more readings.
+async fn program_filled(
+    folder: &tempfile::TempDir,
+    tariffs: &str,
+    fill: impl FnOnce(&mut Household),
+) -> Running {
     let path = folder.path().join("journal.db");
     let mut household = Household::at(&path);
+    fill(&mut household);
     let start = at("2026-06-01T09:59:00Z");
     for (source, name, code, rise) in [
         ("grid", "IMPORT", "1.8.0", 10),
@@ -146,6 +156,25 @@ async fn the_money_of_a_range_is_that_of_what_was_read_however_far_the_range_rea
         assert_eq!(found[column][at], year[column][0], "{column}");
     }
     assert_eq!(found["cost"][at + 1], serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn what_was_saved_is_that_of_the_quarter_hours_with_a_price_and_the_others_are_said() {
+    // From 11:00 on the clock, nothing says what energy costs: the tariff is one of a market that was read until then.
+    let text = "[[tariffs]]\nsource = \"grid\"\nfrom = \"2026-01-01\"\nfeed_in_price = 0.08\n\
+                spot = { source = \"grid\", reading = \"PRICE\" }\n";
+    let folder = tempfile::tempdir().unwrap();
+    let fill = |household: &mut Household| {
+        let start = at("2026-06-01T10:00:00Z");
+        let prices: Vec<_> = (0..5).map(|n| sample(start + n * 900 * SECOND, 300 + n * 20)).collect();
+        household.store(&named("grid", "PRICE", "EUR/kWh"), "", &prices, &[]);
+    };
+    let program = program_filled(&folder, text, fill).await;
+    let path = "/balance?from=2026-06-01T10:00:00Z&to=2026-06-01T12:00:00Z&cost=true&per=hour";
+    let found = program.get(path).await.json();
+    // Each quarter-hour 0.15 kWh of one's own: at 0.30, 0.32, 0.34 and 0.36; then one at 0.38, and three without a price.
+    assert_eq!(found["saved"], serde_json::json!([0.198, 0.057]), "{found}");
+    assert_eq!(found["cost_gap"], serde_json::json!([false, true]), "{found}");
 }
 
 /// Returns the JSON of an answer that was sent in chunks.

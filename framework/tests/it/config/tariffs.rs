@@ -141,3 +141,88 @@ fn windows_days_months_holidays_levies_and_a_spot_price_are_read() {
          [[tariffs.levies]]\nname = \"meter\"\nper_year = 20\n",
     ));
 }
+
+#[test]
+fn a_meter_behind_itself_and_times_that_are_written_twice_are_mistakes() {
+    let at = |keys: &str, expected: &[&str]| {
+        let mistakes = mistakes(&tariff(keys));
+        for expected in expected {
+            assert!(mistakes.contains(expected), "expected `{expected}` in:\n{mistakes}");
+        }
+    };
+    at(
+        "work_price = 0.3\nsubmeters = [\"market\", \"grid\"]\n",
+        &["config.toml:11:24", "`grid` cannot be behind itself", "the other meters behind it"],
+    );
+    for (list, word) in [
+        ("hours = [\"06:00-12:00\", \"11:45-14:00\"]", "`11:45-14:00`"),
+        ("days = [\"Mon-Fri\", \"Wed\"]", "`Wed`"),
+        ("months = [\"Oct-Mar\", \"Jan\"]", "`Jan`"),
+    ] {
+        let keys = format!("work_price = 0.3\nwindows = [{{ price = 0.2, {list} }}]\n");
+        at(&keys, &["config.toml:11:", &format!("{word} overlaps what is in the list before it")]);
+    }
+    at(
+        "work_price = 0.3\nbase_price_per_day = 0.4\nbase_price_per_year = 120\n",
+        &["config.toml:12:23", "`base_price_per_day` and `base_price_per_year` exclude each other"],
+    );
+    at(
+        "work_price = 0.3\nfeed_in_price = 0.08\nfeed_in_registers = { T1 = 0.08 }\n",
+        &["config.toml:12:21", "`feed_in_registers` and `feed_in_price` exclude each other"],
+    );
+    at(
+        "work_price = 0.3\nfeed_in_windows = [{ price = 0.08, hours = \"06:00-22:00\" }]\n",
+        &[
+            "config.toml:11:19",
+            "no price holds on Mon 00:00-06:00 in Jan",
+            "`feed_in_price`, the price outside",
+        ],
+    );
+    // The levels of a network fee must cover all times, too.
+    at(
+        "work_price = 0.3\nlevies = [{ name = \"fee\", windows = [{ price = 0.1, hours = \"06:00-22:00\" }] }]\n",
+        &["no price holds on Mon 00:00-06:00 in Jan", "`per_kwh`, the price outside"],
+    );
+}
+
+#[test]
+fn prices_that_are_most_likely_in_cents_or_below_zero_are_warned_of() {
+    let warnings = |keys: &str| read(&tariff(keys)).warnings;
+    let of = "tariff of `grid` from 2026-01-01";
+    for (keys, warning) in [
+        ("work_price = 31.9", "`work_price` is 31.9 EUR per kWh: is this in hundredths (cents)? write 0.319"),
+        (
+            "registers = { T1 = 0.32, T2 = 27.1 }",
+            "`registers.T2` is 27.1 EUR per kWh: is this in hundredths (cents)? write 0.271",
+        ),
+        (
+            "work_price = 0.3\nwindows = [{ price = 25, hours = \"22:00-06:00\" }]",
+            "`windows[0].price` is 25 EUR per kWh: is this in hundredths (cents)? write 0.25",
+        ),
+        (
+            "work_price = 0.3\nfeed_in_price = 8.03",
+            "`feed_in_price` is 8.03 EUR per kWh: is this in hundredths (cents)? write 0.0803",
+        ),
+        (
+            "work_price = 0.3\nlevies = [{ name = \"fee\", per_kwh = 8.25 }]",
+            "`levies[0].per_kwh` is 8.25 EUR per kWh: is this in hundredths (cents)? write 0.0825",
+        ),
+        (
+            "currency = \"SEK\"\nwork_price = 85",
+            "`work_price` is 85 SEK per kWh: is this in hundredths (cents)? write 0.85",
+        ),
+        ("work_price = -0.3", "`work_price` is below zero (-0.3): write it without the sign"),
+    ] {
+        assert_eq!(warnings(&format!("{keys}\n")), [format!("{of}: {warning}")], "{keys}");
+    }
+    for keys in [
+        "work_price = 0.3190",
+        "work_price = 0",
+        "currency = \"SEK\"\nwork_price = 4.85",
+        "currency = \"JPY\"\nwork_price = 31",
+        "work_price = 0.3\nlevies = [{ name = \"rebate\", per_kwh = -0.05 }]",
+        "spot = { source = \"market\", reading = \"price\", surcharge = -0.01 }",
+    ] {
+        assert_eq!(warnings(&format!("{keys}\n")), [""; 0], "{keys}");
+    }
+}

@@ -2,30 +2,11 @@
 
 use jiff::civil::date;
 use tariff::{
-    Account, Bill, Country, Holidays, Levy, LevyPrice, Number, Per, PriceBasis, Resolution, SpotPrice,
-    Tariff, TimedPrice, WorkPrice, local, settle,
+    Account, Country, Holidays, KwhPrice, Levy, LevyPrice, Per, PriceBasis, Resolution, SpotPrice, Tariff,
+    TimedPrice, settle,
 };
 
 use super::*;
-
-/// Each item as `kind amount price net`, then net, tax and total.
-fn shown(bill: &Bill) -> Vec<String> {
-    let item = |item: &tariff::Item| {
-        let number =
-            |number: Option<Number>| number.map_or("-".to_owned(), |number| number.normalize().to_string());
-        format!("{} {} {} {}", item.kind, number(item.amount), number(item.price), item.net)
-    };
-    let sums = format!("{} + {} = {}", bill.net, bill.vat, bill.total);
-    bill.items.iter().map(item).chain([sums]).collect()
-}
-
-/// Draws the same amount in each quarter-hour of an account's days.
-fn draw(account: &mut Account<'_>, register: Option<u8>, amount: &str) {
-    let (from, to) = account.days();
-    for second in quarters(from, to) {
-        assert!(account.draw(local(second, &zone()), register, n(amount), None));
-    }
-}
 
 /// A year with a change of the price on 1 July, and a base price per year.
 ///
@@ -70,7 +51,7 @@ fn one_price_that_changes_within_the_year() {
 fn two_registers_from_the_middle_of_a_month_on() {
     let mut tariff = single(date(2026, 1, 15), None, "0");
     tariff.prices = PriceBasis::Gross;
-    tariff.work = WorkPrice::Registers(vec![(1, n("0.3451")), (2, n("0.2737"))]);
+    tariff.work = KwhPrice::Registers(vec![(1, n("0.3451")), (2, n("0.2737"))]);
     tariff.base = per("9.90", Per::Month);
     tariff.levies =
         vec![Levy { name: "meter".to_owned(), price: LevyPrice::Standing(per("1.19", Per::Month).unwrap()) }];
@@ -151,8 +132,8 @@ fn network_fees_in_three_levels_by_time_of_day_and_quarter_of_the_year() {
 #[test]
 fn spot_prices_that_are_negative_or_missing() {
     let mut tariff = single(date(2026, 1, 1), None, "0");
-    tariff.feed_in = Some(n("0.0803"));
-    tariff.work = WorkPrice::Spot(SpotPrice {
+    tariff.feed_in = Some(KwhPrice::single(n("0.0803")));
+    tariff.work = KwhPrice::Spot(SpotPrice {
         source: "market".to_owned(),
         reading: "price".to_owned(),
         resolution: Resolution::QuarterHour,
@@ -165,7 +146,7 @@ fn spot_prices_that_are_negative_or_missing() {
         let time = date(2026, 1, 1).at(12, 15 * i8::try_from(quarter).unwrap(), 0, 0);
         assert_eq!(account.draw(time, None, n(amount), spot.map(n)), spot.is_some());
     }
-    assert!(account.feed(n("25")));
+    assert!(account.feed(date(2026, 1, 1).at(12, 0, 0, 0), None, n("25"), None));
     assert_eq!(account.unpriced, n("2.0"));
     assert_eq!(
         shown(&settle([&account])),
@@ -207,7 +188,7 @@ fn a_high_price_on_weekdays_that_are_no_holidays() {
     let mut tariff = single(date(2026, 1, 1), None, "0");
     tariff.holidays = Holidays { countries: [Country::parse("DE").unwrap()].into(), ..Holidays::default() };
     let windows = vec![window("HT", "0.2879", "Mon-Fri", &["06:00-22:00"], &[])];
-    tariff.work = WorkPrice::Timed(TimedPrice { otherwise: Some(n("0.2233")), windows });
+    tariff.work = KwhPrice::Timed(TimedPrice { otherwise: Some(n("0.2233")), windows });
     let mut account = Account::new(&tariff, date(2026, 5, 1), date(2026, 6, 1));
     draw(&mut account, None, "0.25");
     assert_eq!(

@@ -1,6 +1,7 @@
 //! Prices, windows and whole bills, worked out by hand.
 #![allow(clippy::unwrap_used)] // a test
 
+mod contracts;
 mod invoices;
 mod properties;
 
@@ -10,8 +11,8 @@ use jiff::{
     tz::TimeZone,
 };
 use tariff::{
-    DaySet, Holidays, HourSet, MonthSet, Number, Per, PriceBasis, QUARTER_HOUR, Standing, Tariff, TimedPrice,
-    Window, WorkPrice, local,
+    Account, Bill, DaySet, Holidays, HourSet, KwhPrice, MonthSet, Number, Per, PriceBasis, QUARTER_HOUR,
+    Standing, Tariff, TimedPrice, Window, local,
 };
 
 /// Central Europe's rule, written out: the tests need no time zone database.
@@ -43,7 +44,7 @@ fn single(from: Date, to: Option<Date>, price: &str) -> Tariff {
         currency: "EUR".to_owned(),
         vat: n("0.19"),
         prices: PriceBasis::Net,
-        work: WorkPrice::Timed(TimedPrice::single(n(price))),
+        work: KwhPrice::Timed(TimedPrice::single(n(price))),
         levies: Vec::new(),
         base: None,
         feed_in: None,
@@ -57,6 +58,25 @@ fn per(price: &str, per: Per) -> Option<Standing> {
     Some(Standing { price: n(price), per })
 }
 
+/// Each item as `kind amount price net`, then net, tax and total.
+fn shown(bill: &Bill) -> Vec<String> {
+    let item = |item: &tariff::Item| {
+        let number =
+            |number: Option<Number>| number.map_or("-".to_owned(), |number| number.normalize().to_string());
+        format!("{} {} {} {}", item.kind, number(item.amount), number(item.price), item.net)
+    };
+    let sums = format!("{} + {} = {}", bill.net, bill.vat, bill.total);
+    bill.items.iter().map(item).chain([sums]).collect()
+}
+
+/// Draws the same amount in each quarter-hour of an account's days.
+fn draw(account: &mut Account<'_>, register: Option<u8>, amount: &str) {
+    let (from, to) = account.days();
+    for second in quarters(from, to) {
+        assert!(account.draw(local(second, &zone()), register, n(amount), None));
+    }
+}
+
 fn window(name: &str, price: &str, days: &str, hours: &[&str], months: &[&str]) -> Window {
     let hours = hours.iter().map(|hours| HourSet::parse(hours).unwrap());
     let months = months.iter().map(|months| MonthSet::parse(months).unwrap());
@@ -64,8 +84,8 @@ fn window(name: &str, price: &str, days: &str, hours: &[&str], months: &[&str]) 
         name: Some(name.to_owned()),
         price: n(price),
         days: if days.is_empty() { DaySet::ALL } else { DaySet::parse(days).unwrap() },
-        hours: hours.reduce(HourSet::and).unwrap_or(HourSet::ALL),
-        months: months.reduce(MonthSet::and).unwrap_or(MonthSet::ALL),
+        hours: hours.reduce(HourSet::union).unwrap_or(HourSet::ALL),
+        months: months.reduce(MonthSet::union).unwrap_or(MonthSet::ALL),
     }
 }
 
@@ -94,7 +114,7 @@ fn a_holiday_is_no_day_of_the_week() {
     let holidays = Holidays { days: [date(2026, 10, 5)].into(), ..Holidays::default() };
     let weekdays = window("week", "0.30", "Mon-Fri", &[], &[]);
     let others = Window {
-        days: DaySet::parse("Sat-Sun").unwrap().and(DaySet::parse("holiday").unwrap()),
+        days: DaySet::parse("Sat-Sun").unwrap().union(DaySet::parse("holiday").unwrap()),
         ..window("rest", "0.25", "", &[], &[])
     };
     let price = TimedPrice { otherwise: None, windows: vec![weekdays, others] };

@@ -52,7 +52,7 @@ proptest! {
         split in 0usize..40,
     ) {
         let mut tariff = single(date(2026, 1, 1), None, "0");
-        tariff.work = WorkPrice::Timed(TimedPrice::single(Number::new(price, 6)));
+        tariff.work = KwhPrice::Timed(TimedPrice::single(Number::new(price, 6)));
         let time = date(2026, 1, 1).at(0, 0, 0, 0);
         let cost = |amounts: &[i64]| {
             let price = tariff.price_per_kwh(time, None, None).unwrap();
@@ -85,7 +85,7 @@ proptest! {
     fn a_bill_adds_up_to_the_cent(amounts in prop::collection::vec((1u8..4, 0i64..9_000_000), 1..30), vat in 0i64..30) {
         let mut tariff = single(date(2026, 1, 1), None, "0");
         tariff.vat = Number::new(vat, 2);
-        tariff.work = WorkPrice::Registers(vec![(1, n("0.3215")), (2, n("0.2710")), (3, n("-0.0333"))]);
+        tariff.work = KwhPrice::Registers(vec![(1, n("0.3215")), (2, n("0.2710")), (3, n("-0.0333"))]);
         let mut account = Account::new(&tariff, date(2026, 1, 1), date(2026, 2, 1));
         for (register, amount) in &amounts {
             prop_assert!(account.draw(date(2026, 1, 1).at(0, 0, 0, 0), Some(*register), Number::new(*amount, 3), None));
