@@ -24,4 +24,5 @@ link! {
     "volkszaehler" => plugin_volkszaehler,
     "vzlogger" => plugin_vzlogger,
     "webhook" => plugin_webhook,
+    "wmbus" => plugin_wmbus,
 }

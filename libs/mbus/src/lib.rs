@@ -7,6 +7,7 @@
 //! | header: who sends, status | [`Header`] | EN 13757-7, clause 7 |
 //! | data records | [`records`] | EN 13757-3, clause 6 |
 //! | readings: names and meaning of records | [`naming`] | |
+//! | the output of `smartmeter decode` | [`members`] | |
 //! | telegrams by radio | [`radio`] | EN 13757-4, EN 13757-7, OMS volume 2 |
 //!
 //! A record is lent out: it borrows the bytes of its telegram, and decoding allocates nothing.
@@ -18,6 +19,7 @@ pub mod frame;
 mod header;
 mod latin1;
 pub mod medium;
+pub mod members;
 pub mod naming;
 mod order;
 pub mod radio;

@@ -148,18 +148,27 @@ struct Layers<'a> {
 impl Outline {
     /// Returns the meter's address.
     pub fn address(&self) -> SecondaryAddress {
-        let [m0, m1, i0, i1, i2, i3, version, medium] = self.meter;
-        SecondaryAddress {
-            id: u32::from_le_bytes([i0, i1, i2, i3]),
-            manufacturer: Manufacturer(u16::from_le_bytes([m0, m1])),
-            version,
-            medium,
-        }
+        secondary_address(self.meter)
+    }
+
+    /// Returns the address of the radio, which may be another device than the meter.
+    pub fn sender_address(&self) -> SecondaryAddress {
+        secondary_address(self.sender)
     }
 
     /// Returns whether nobody can read it without a key.
     pub fn is_encrypted(&self) -> bool {
         self.encryption != Encryption::Plain
+    }
+}
+
+fn secondary_address(address: LinkAddress) -> SecondaryAddress {
+    let [m0, m1, i0, i1, i2, i3, version, medium] = address;
+    SecondaryAddress {
+        id: u32::from_le_bytes([i0, i1, i2, i3]),
+        manufacturer: Manufacturer(u16::from_le_bytes([m0, m1])),
+        version,
+        medium,
     }
 }
 

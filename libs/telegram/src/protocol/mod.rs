@@ -22,6 +22,8 @@ pub enum Protocol {
     Dlms,
     /// Another M-Bus protocol.
     Mbus,
+    /// M-Bus by radio, as a receiver delivers it.
+    WirelessMbus,
     /// Télé-information client of French meters.
     Tic,
     /// Encrypted DLMS/COSEM without frames, as at some P1 ports.
@@ -63,6 +65,7 @@ impl Protocol {
             Self::Sml => "SML",
             Self::Hdlc | Self::DlmsOverMbus | Self::Dlms | Self::EncryptedP1 => "DLMS/COSEM",
             Self::Mbus => "M-Bus",
+            Self::WirelessMbus => "wireless M-Bus",
             Self::Tic => "TIC",
         }
     }
@@ -70,7 +73,7 @@ impl Protocol {
     /// Returns what a person can do about a protocol that no plugin reads.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::Iec62056_21 | Self::Sml => "write the plugin that reads it",
+            Self::Iec62056_21 | Self::Sml | Self::WirelessMbus => "write the plugin that reads it",
             Self::Hdlc | Self::DlmsOverMbus | Self::Dlms | Self::Mbus | Self::Tic => {
                 "no plugin reads it yet; see whether the meter has another port, or can be set to send text or SML"
             }
@@ -93,6 +96,7 @@ impl fmt::Display for Protocol {
             Self::DlmsOverMbus => "DLMS/COSEM over M-Bus",
             Self::Dlms => "DLMS/COSEM without frames",
             Self::Mbus => "M-Bus",
+            Self::WirelessMbus => "wireless M-Bus",
             Self::Tic => "TIC, the text of French meters",
             Self::EncryptedP1 => "encrypted DLMS/COSEM, as some P1 ports do",
             Self::InvertedText => "D0 text (IEC 62056-21) with an inverted signal",

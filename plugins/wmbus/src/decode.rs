@@ -1,0 +1,162 @@
+//! Telegrams of a recording: for `smartmeter decode`, `probe` and `record`.
+
+use framework::{Decimal, Value};
+use mbus::{
+    Header, Status, members,
+    radio::{
+        Decoder, Encryption, Failure, Format, Framing, Outline, Reason, Receiver, Reception, Unreceived,
+    },
+};
+use telegram::{Anonymised, Decoded, DecodedReading, Description, Keys, Member};
+
+use crate::meters::described;
+
+/// Bytes at the start of a recording that tell the receiver.
+const ENOUGH: usize = 64 * 1024;
+/// Meters that a description names.
+const MAX_NAMED: usize = 16;
+
+/// Decodes what any receiver has delivered.
+pub(crate) fn decode(bytes: &[u8], keys: &Keys, found: &mut dyn FnMut(Decoded)) {
+    let start = &bytes[..bytes.len().min(ENOUGH)];
+    let receiver = Receiver::of(start).unwrap_or(Receiver::Bare);
+    let mut decoder = Decoder::default();
+    let key = keys.key.map(|key| *key.reveal());
+    Framing::new(receiver).decode(bytes, &mut |reception| {
+        let Reception { offset, frame, format, rssi } = match reception {
+            Ok(reception) => reception,
+            Err(Unreceived { offset, reason }) => {
+                return found(Decoded::Rejected { offset, reason: reason.to_string() });
+            }
+        };
+        found(match decoder.open(frame, format, |_| key) {
+            Ok(telegram) => {
+                let outline = &telegram.outline;
+                let device_type = Some(outline.address().medium);
+                let readings = mbus::records(telegram.records).flatten().filter_map(|record| {
+                    let reading = members::reading(&record, device_type)?;
+                    Some(DecodedReading { members: members::of_record(&record), reading })
+                });
+                Decoded::Telegram {
+                    offset,
+                    ident: Some(outline.address().to_string()),
+                    members: telegram_members(outline, receiver, format, rssi),
+                    readings: readings.collect(),
+                }
+            }
+            Err(Failure { outline, reason }) => {
+                Decoded::Rejected { offset, reason: explained(outline, reason) }
+            }
+        });
+    });
+}
+
+/// Returns what a telegram tells beside its readings.
+fn telegram_members(outline: &Outline, receiver: Receiver, format: Format, rssi: Option<i16>) -> Vec<Member> {
+    let text = |text: String| Value::Text(text.into());
+    let number = |number: i64| Value::Number(Decimal::from(number));
+    let mut members = members::of_header(&header(outline));
+    if outline.sender != outline.meter {
+        members.push(("sender", text(outline.sender_address().to_string())));
+    }
+    match outline.encryption {
+        Encryption::Plain => {}
+        Encryption::LinkLayer => members.push(("encryption", text("link layer".to_owned()))),
+        Encryption::Mode(mode) => members.push(("security_mode", number(mode.into()))),
+    }
+    members.extend(outline.counter.map(|counter| ("message_counter", number(counter.into()))));
+    members.push(("frame", text(format.to_string())));
+    members.push(("receiver", text(receiver.to_string())));
+    members.extend(rssi.map(|rssi| ("rssi", number(rssi.into()))));
+    members
+}
+
+fn header(outline: &Outline) -> Header {
+    Header {
+        address: Some(outline.address()),
+        access: outline.access,
+        status: outline.status.map(Status),
+        configuration: None,
+    }
+}
+
+/// Returns the reason for which a telegram is not read, after all that it tells without a key.
+fn explained(outline: Option<Outline>, reason: Reason) -> String {
+    let Some(outline) = outline else { return reason.to_string() };
+    let mut told = vec![described(outline.address())];
+    if outline.sender != outline.meter {
+        told.push(format!("sent by {}", described(outline.sender_address())));
+    }
+    told.extend(outline.access.map(|access| format!("access number {access}")));
+    if let Some(status) = outline.status {
+        let flags: Vec<_> = Status(status).flags().collect();
+        told.push(match flags.is_empty() {
+            true => format!("status {status}"),
+            false => format!("status {status} ({})", flags.join(", ").replace('_', " ")),
+        });
+    }
+    match outline.encryption {
+        Encryption::Plain => {}
+        Encryption::LinkLayer => told.push("encrypted in the link layer".to_owned()),
+        Encryption::Mode(mode) => told.push(format!("security mode {mode}")),
+    }
+    told.extend(outline.counter.map(|counter| format!("message counter {counter}")));
+    format!("{}: {reason}", told.join(", "))
+}
+
+/// Describes the meters that are heard, whoever can read them.
+pub(crate) fn describe(bytes: &[u8], keys: &Keys) -> Option<Description> {
+    let start = &bytes[..bytes.len().min(ENOUGH)];
+    let receiver = Receiver::of(start)?;
+    let mut decoder = Decoder::default();
+    let key = keys.key.map(|key| *key.reveal());
+    let (mut meters, mut count, mut needs_key, mut is_key_wrong) = (Vec::new(), 0, false, false);
+    Framing::new(receiver).decode(start, &mut |reception| {
+        let Ok(Reception { frame, format, .. }) = reception else { return };
+        let outline = match decoder.open(frame, format, |_| key) {
+            Ok(telegram) => telegram.outline,
+            Err(Failure { outline: Some(outline), reason }) => {
+                // Without a checksum, arbitrary bytes may look like a telegram.
+                let is_sure = reason.is_about_key() || reason == Reason::Repeated || format != Format::Bare;
+                if !is_sure && receiver == Receiver::Bare {
+                    return;
+                }
+                needs_key |= reason == Reason::Encrypted;
+                is_key_wrong |= matches!(reason, Reason::WrongKey(_));
+                outline
+            }
+            Err(Failure { outline: None, .. }) => return,
+        };
+        count += 1;
+        if !meters.contains(&outline.address()) {
+            meters.push(outline.address());
+        }
+    });
+    let first = *meters.first()?;
+    let named: Vec<_> = meters.iter().take(MAX_NAMED).map(|address| described(*address)).collect();
+    let more = if meters.len() > MAX_NAMED { ", and more" } else { "" };
+    let advice = match (needs_key, is_key_wrong) {
+        (true, _) => Some(
+            "encrypted: ask your supplier for the key of your meter, and write it as `key = \"…\"` into \
+             `[sources.NAME.meters.METER]`, with the number on the meter as `id`",
+        ),
+        (_, true) => {
+            Some("the key does not fit: each meter has its own, compare the number with the supplier's")
+        }
+        _ => None,
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    Some(Description {
+        what: format!("{count} radio telegram{plural} (receiver `{receiver}`) of {}{more}", named.join(", ")),
+        ident: Some(first.to_string()),
+        keys: if needs_key || is_key_wrong { &["key"] } else { &[] },
+        advice: advice.map(str::to_owned),
+    })
+}
+
+/// Refuses: numbers stand in encrypted and checksummed parts of each receiver's own form.
+pub(crate) fn anonymise(_: &[u8], _: &Keys) -> Result<Anonymised, String> {
+    Err("the numbers of meters by radio cannot be replaced: leave out `--anonymise`, and give the recording to nobody \
+         who must not know them"
+        .to_owned())
+}

@@ -1,0 +1,257 @@
+//! Source of the meters that one receiver hears.
+
+use std::time::Duration;
+
+use framework::{AcquireError, Batch, Counter, DataAcquisition, Fact, SourceContext, Timestamp, async_trait};
+use mbus::radio::{Decoder, Failure, Framing, Reason, Reception, Unreceived};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    config::{Origin, Settings},
+    input::{Input, Starter},
+    meters::Meter,
+    strangers::Strangers,
+};
+
+/// Time without a telegram after which a stick is set up again. One that was reset has lost its mode.
+const SET_UP_AFTER: Duration = Duration::from_secs(5 * 60);
+/// Time without a byte after which the rest of a telegram does not come. At 9600 baud a byte takes a millisecond.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Bytes that are read at once.
+const READ: usize = 1024;
+
+/// Source of the meters that one receiver hears.
+pub(crate) struct WmbusSource {
+    settings: Settings,
+    cx: SourceContext,
+    starter: Starter,
+    input: Option<Input>,
+    framing: Framing,
+    decoder: Decoder,
+    strangers: Strangers,
+    /// Start of the source.
+    began: Option<Instant>,
+    /// Time of the last telegram, whoever sent it; at first that of the opening.
+    heard: Instant,
+    /// Time of the last set-up.
+    set_up: Instant,
+    /// Time of the last result.
+    told: Instant,
+    counters: Counters,
+    meters: Fact,
+    unknown: Fact,
+}
+
+/// Counters in `/health`.
+struct Counters {
+    telegrams: Counter,
+    foreign: Counter,
+    repeated: Counter,
+    replayed: Counter,
+    damaged: Counter,
+    unreadable: Counter,
+    set_ups: Counter,
+}
+
+/// What a telegram has changed.
+#[derive(PartialEq, Eq)]
+enum Effect {
+    Readings,
+    Nothing,
+}
+
+impl WmbusSource {
+    pub(crate) fn new(settings: Settings, cx: &SourceContext) -> Self {
+        let now = Instant::now();
+        Self {
+            starter: Starter::new(cx),
+            input: None,
+            framing: Framing::new(settings.receiver),
+            decoder: Decoder::default(),
+            strangers: Strangers::default(),
+            began: None,
+            heard: now,
+            set_up: now,
+            told: now,
+            counters: Counters {
+                telegrams: cx.counter("telegrams"),
+                foreign: cx.counter("foreign_telegrams"),
+                repeated: cx.counter("repeated_telegrams"),
+                replayed: cx.counter("old_telegrams"),
+                damaged: cx.counter("damaged_telegrams"),
+                unreadable: cx.counter("unreadable_telegrams"),
+                set_ups: cx.counter("set_ups"),
+            },
+            meters: cx.fact("meters"),
+            unknown: cx.fact("unknown_meters"),
+            cx: cx.clone(),
+            settings,
+        }
+    }
+
+    /// Looks at the next telegram of those that were read; `None` if there is none.
+    fn next_telegram(&mut self, at_end: bool) -> Option<Effect> {
+        let found = if at_end { self.framing.rest() } else { self.framing.next() }?;
+        let (now, time) = (Instant::now(), Timestamp::now());
+        let Ok(Reception { frame, format, rssi, .. }) = found.inspect_err(|Unreceived { .. }| {
+            self.counters.damaged.increment();
+        }) else {
+            return Some(Effect::Nothing);
+        };
+        self.heard = now;
+        let meters = &mut self.settings.meters;
+        let opened = self.decoder.open(frame, format, |outline| {
+            let meter = meters.iter().find(|meter| meter.is_sender(outline))?;
+            meter.key().map(|key| *key.reveal())
+        });
+        let (outline, opened) = match opened {
+            Ok(telegram) => (telegram.outline, Ok(telegram)),
+            Err(Failure { outline: Some(outline), reason }) => (outline, Err(reason)),
+            Err(Failure { outline: None, .. }) => {
+                self.counters.damaged.increment();
+                return Some(Effect::Nothing);
+            }
+        };
+        let Some(meter) = meters.iter_mut().find(|meter| meter.is_sender(&outline)) else {
+            self.counters.foreign.increment();
+            self.strangers.heard(&outline, rssi, time);
+            self.unknown.set(self.strangers.to_string());
+            return Some(Effect::Nothing);
+        };
+        let mut effect = Effect::Nothing;
+        match opened {
+            Ok(telegram) => {
+                self.counters.telegrams.increment();
+                meter.succeeded(&telegram, rssi, time, now);
+                effect = Effect::Readings;
+            }
+            Err(Reason::Repeated) => {
+                self.counters.repeated.increment();
+                meter.repeated(&outline, rssi, time, now);
+            }
+            Err(Reason::Replayed { .. }) => self.counters.replayed.increment(),
+            Err(reason) => {
+                self.counters.unreadable.increment();
+                meter.failed(&outline, reason);
+            }
+        }
+        Some(effect)
+    }
+
+    /// Says in `/health` what is heard, and what is wrong.
+    fn report(&mut self, now: Instant) {
+        let meters = &self.settings.meters;
+        let began = *self.began.get_or_insert(now);
+        self.meters.set(meters.iter().map(Meter::describe).collect::<Vec<_>>().join("; "));
+        let problems: Vec<_> =
+            meters.iter().filter_map(|meter| meter.problem(began, now, self.settings.expire_after)).collect();
+        let text = problems.iter().map(|(_, text)| &**text).collect::<Vec<_>>().join("; ");
+        self.cx.set_problem(problems.first().map(|(code, _)| (*code, &*text)));
+    }
+
+    /// Returns all readings that are still shown.
+    fn batch(&self) -> Batch {
+        Batch::now(self.settings.meters.iter().flat_map(Meter::readings).collect())
+    }
+
+    /// Returns the time at which something is due although nothing comes.
+    fn due(&self) -> Instant {
+        let limit = self.settings.expire_after;
+        let expiry = self.settings.meters.iter().filter_map(|meter| meter.expires(limit)).min();
+        let silent = self.heard + self.settings.silent_after;
+        let again = self.heard.max(self.set_up) + SET_UP_AFTER;
+        let still_here = self.told + self.cx.stale_after() / 2;
+        let due = silent.min(again).min(still_here);
+        let due = expiry.map_or(due, |expiry| due.min(expiry));
+        if self.framing.waiting() > 0 { due.min(Instant::now() + PAUSE) } else { due }
+    }
+
+    /// Does what is due: forgets readings, sets a stick up again, ends the wait for a receiver that is silent.
+    async fn rest(&mut self) -> Result<Option<Option<Batch>>, AcquireError> {
+        let now = Instant::now();
+        if now.duration_since(self.heard) >= self.settings.silent_after {
+            let device = match &self.settings.origin {
+                Origin::Port(port, _) => port.to_string(),
+                Origin::Program(program) => program.name().to_owned(),
+            };
+            return Err(AcquireError::silent(now.duration_since(self.heard)).of_device(device));
+        }
+        if now.duration_since(self.heard.max(self.set_up)) >= SET_UP_AFTER {
+            self.set_up = now;
+            if let Some(input) = &mut self.input
+                && !self.settings.setup.is_empty()
+            {
+                self.counters.set_ups.increment();
+                input.set_up(&self.settings.setup).await?;
+            }
+        }
+        let limit = self.settings.expire_after;
+        let expired =
+            self.settings.meters.iter_mut().filter_map(|meter| meter.expire(now, limit).then_some(()));
+        if expired.count() > 0 {
+            self.report(now);
+            return Ok(Some(Some(self.batch())));
+        }
+        if now.duration_since(self.told) >= self.cx.stale_after() / 2 {
+            self.report(now);
+            return Ok(Some(None));
+        }
+        Ok(None)
+    }
+
+    fn told<T>(&mut self, result: T) -> T {
+        self.told = Instant::now();
+        result
+    }
+}
+
+#[async_trait]
+impl DataAcquisition for WmbusSource {
+    async fn open(&mut self) -> Result<(), AcquireError> {
+        self.close().await;
+        let input = match &self.settings.origin {
+            Origin::Program(program) => self.starter.start(program)?,
+            Origin::Port(port, baud) => Input::open(port, *baud, &self.settings.setup).await?,
+        };
+        self.input = Some(input);
+        self.framing = Framing::new(self.settings.receiver);
+        let now = Instant::now();
+        (self.heard, self.set_up, self.told) = (now, now, now);
+        self.report(now);
+        Ok(())
+    }
+
+    async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
+        let mut at_end = false;
+        loop {
+            while let Some(effect) = self.next_telegram(at_end) {
+                self.report(Instant::now());
+                if effect == Effect::Readings {
+                    let batch = self.batch();
+                    return Ok(self.told(Some(batch)));
+                }
+            }
+            at_end = false;
+            let due = self.due();
+            let mut bytes = [0; READ];
+            let Some(input) = &mut self.input else {
+                return Err(AcquireError::unavailable("the receiver is closed"));
+            };
+            match timeout_at(due, input.read(&mut bytes, &mut self.starter)).await {
+                Ok(count) => self.framing.push(&bytes[..count?]),
+                Err(_) => {
+                    at_end = self.framing.waiting() > 0;
+                    if let Some(result) = self.rest().await? {
+                        return Ok(self.told(result));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn close(&mut self) {
+        if let Some(input) = self.input.take() {
+            input.close().await;
+        }
+    }
+}

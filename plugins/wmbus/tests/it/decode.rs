@@ -1,0 +1,78 @@
+//! The registration for `smartmeter decode` and `probe`.
+
+use framework::SourcePlugin as _;
+use plugin_wmbus::Wmbus;
+use telegram::{Decoded, Keys, ProtocolRegistration, json_line, protocols};
+use test_meters::radio::{Frame, KEY, RadioMeter, Security, cul, frame};
+
+use crate::support::telegram;
+
+fn registration() -> &'static ProtocolRegistration {
+    protocols().into_iter().find(|protocol| protocol.kind == Wmbus::KIND).unwrap()
+}
+
+fn keys() -> Keys {
+    Keys { key: Some(telegram::Key::new(KEY)), ..Keys::default() }
+}
+
+/// Lines of accepted telegrams, and reasons of the others.
+fn decoded(bytes: &[u8], keys: &Keys) -> (Vec<String>, Vec<String>) {
+    let (mut lines, mut reasons) = (Vec::new(), Vec::new());
+    (registration().decode)(bytes, keys, &mut |found| match found {
+        Decoded::Telegram { ident, members, readings, .. } => {
+            let line = json_line(Wmbus::KIND, ident.as_deref(), &members, &readings);
+            lines.push(String::from_utf8(line).unwrap());
+        }
+        Decoded::Rejected { offset, reason } => reasons.push(format!("{offset}: {reason}")),
+    });
+    (lines, reasons)
+}
+
+#[test]
+fn a_telegram_and_a_recording_of_a_stick_are_decoded_with_their_members() {
+    let mut meter = RadioMeter::water(0x1234_5678);
+    let first = telegram(&mut meter, Security::Mode7, 1234);
+    let (lines, reasons) = decoded(&frame(Frame::A, &first), &keys());
+    assert_eq!(reasons, [""; 0]);
+    assert_eq!(
+        lines,
+        [
+            "{\"protocol\":\"wmbus\",\"ident\":\"12345678-TST-01-07\",\"id\":\"12345678\",\"manufacturer\":\"TST\",\
+          \"version\":1,\"medium\":7,\"medium_name\":\"water\",\"access\":1,\"status\":0,\"security_mode\":7,\
+          \"message_counter\":1,\"frame\":\"format A\",\"receiver\":\"rc1180\",\"readings\":[\
+          {\"quantity\":\"volume\",\"function\":\"inst\",\"storage\":0,\"tariff\":0,\"subunit\":0,\"value\":1.234,\
+          \"unit\":\"m3\"},{\"quantity\":\"volume_flow\",\"function\":\"inst\",\"storage\":0,\"tariff\":0,\
+          \"subunit\":0,\"value\":0.005,\"unit\":\"m3/h\"}]}\n"
+        ]
+    );
+    let stick: String = [Frame::A, Frame::B, Frame::A]
+        .map(|format| cul(format, &telegram(&mut meter, Security::LinkLayer, 5)))
+        .concat();
+    let (lines, reasons) = decoded(stick.as_bytes(), &keys());
+    assert_eq!((lines.len(), reasons.len()), (3, 0));
+    assert!(lines[0].contains("\"receiver\":\"cul\",\"rssi\":-98"), "{}", lines[0]);
+}
+
+#[test]
+fn without_a_key_a_telegram_is_told_of_with_all_that_can_be_read() {
+    let mut meter = RadioMeter::water(0x1234_5678);
+    let bytes = telegram(&mut meter, Security::Mode7, 5);
+    let (lines, reasons) = decoded(&bytes, &Keys::default());
+    assert_eq!(lines, [""; 0]);
+    assert_eq!(
+        reasons,
+        [
+            "0: 12345678-TST-01-07 water, access number 1, status 0, security mode 7, message counter 1: it is \
+          encrypted: ask your supplier for the meter's key (AES-128, 32 hex digits)"
+        ]
+    );
+    let description = (registration().describe.unwrap())(&bytes, &Keys::default()).unwrap();
+    assert_eq!(description.what, "1 radio telegram (receiver `rc1180`) of 12345678-TST-01-07 water");
+    assert!(description.advice.unwrap().starts_with("encrypted: ask your supplier for the key"));
+}
+
+#[test]
+fn a_recording_that_cannot_be_anonymised_is_refused() {
+    let refusal = (registration().anonymise.unwrap())(b"", &Keys::default()).unwrap_err();
+    assert!(refusal.contains("leave out `--anonymise`"), "{refusal}");
+}

@@ -1,0 +1,9 @@
+//! The plugin with real programs and real pseudo terminals.
+
+#![allow(clippy::unwrap_used, reason = "tests must fail visibly")]
+
+mod contract;
+mod decode;
+mod programs;
+mod sticks;
+mod support;

@@ -1,0 +1,132 @@
+//! Programs that receive.
+
+use std::time::Duration;
+
+use framework::testing;
+use test_meters::radio::{RadioMeter, Security, rtl_wmbus};
+
+use crate::support::{key, program, source, telegram};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// An encrypted meter and its configuration.
+fn kitchen() -> (RadioMeter, String) {
+    let keys = format!("[sources.radio.meters.kitchen]\nid = \"11111111\"\nkey = \"{}\"\n", key());
+    (RadioMeter::water(0x1111_1111), keys)
+}
+
+#[test]
+fn each_meter_of_rtl_wmbus_is_a_group_of_readings_and_strangers_can_be_picked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut kitchen, keys) = kitchen();
+    let (mut cellar, mut neighbour) = (RadioMeter::water(0x2222_2222), RadioMeter::water(0x3333_3333));
+    neighbour.medium = 4;
+    let lines: String = [
+        telegram(&mut kitchen, Security::Mode7, 1234),
+        telegram(&mut neighbour, Security::Mode5 { plain: 0 }, 1),
+        telegram(&mut cellar, Security::Plain, 7),
+        telegram(&mut kitchen, Security::Mode7, 1235),
+    ]
+    .iter()
+    .map(|telegram| rtl_wmbus(telegram))
+    .collect();
+    let config = program(
+        folder.path(),
+        &lines,
+        &format!("{keys}[sources.radio.meters.cellar]\nid = \"22222222-TST-01-07\"\n"),
+    );
+    let seen = testing::run(&config).for_(MINUTE);
+    assert_eq!(seen.batches.len(), 3, "a batch for each telegram of its own meters");
+    let data = &seen.data["radio"];
+    assert_eq!(data["kitchen_volume"], serde_json::json!(1.235), "{data}");
+    assert_eq!(data["kitchen_volume_flow"], serde_json::json!(0.005));
+    assert_eq!(data["cellar_volume"], serde_json::json!(0.007));
+    assert_eq!(data["cellar_low_battery"], 0);
+    let source = source(&seen.health);
+    assert_eq!(source["state"], "delivering", "{source}");
+    let strangers = source["facts"]["unknown_meters"].as_str().unwrap();
+    assert!(strangers.starts_with("33333333-TST-01-04 heat (outlet), encrypted, 2"), "{strangers}");
+    let meters = source["facts"]["meters"].as_str().unwrap();
+    assert!(meters.contains("kitchen: 11111111-TST-01-07 water, 2"), "{meters}");
+    assert!(source["problem"].is_null(), "{source}");
+}
+
+#[test]
+fn readings_of_a_meter_keep_their_time_when_another_meter_sends() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut kitchen, keys) = kitchen();
+    let mut cellar = RadioMeter::water(0x2222_2222);
+    let lines = [
+        rtl_wmbus(&telegram(&mut kitchen, Security::Plain, 1)),
+        rtl_wmbus(&telegram(&mut cellar, Security::Plain, 2)),
+    ]
+    .concat();
+    let config =
+        program(folder.path(), &lines, &format!("{keys}[sources.radio.meters.cellar]\nid = \"22222222\"\n"));
+    let seen = testing::run(&config).for_(MINUTE);
+    let [first, second] = &seen.batches[..] else { panic!("{:?}", seen.batches.len()) };
+    let time = |batch: &framework::Batch, name: &str| batch.get(name).unwrap().time.clone().unwrap().utc;
+    assert!(first.batch.get("cellar_volume").is_none());
+    assert_eq!(time(&first.batch, "kitchen_volume"), time(&second.batch, "kitchen_volume"));
+    assert!(time(&second.batch, "cellar_volume") > time(&second.batch, "kitchen_volume"));
+}
+
+#[test]
+fn a_wrong_key_and_a_missing_one_are_told_of_with_the_address() {
+    for (key, expected) in [
+        (
+            "key = \"00112233445566778899AABBCCDDEEFF\"",
+            "`kitchen` (11111111-TST-01-07): wrong key: the message authentication code does not verify; compare `key`",
+        ),
+        ("", "`kitchen` (11111111-TST-01-07): it is encrypted: ask your supplier for the meter's key"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let line = rtl_wmbus(&telegram(&mut RadioMeter::water(0x1111_1111), Security::Mode7, 5));
+        let keys = format!("[sources.radio.meters.kitchen]\nid = \"11111111\"\n{key}\n");
+        let seen = testing::run(&program(folder.path(), &line, &keys)).for_(MINUTE);
+        assert_eq!(seen.batches.len(), 0);
+        let source = source(&seen.health);
+        let problem = source["problem"].as_str().unwrap();
+        assert!(problem.starts_with(expected), "{problem}");
+        assert_eq!(source["problem_code"], "wrong_configuration");
+        assert!(!source.to_string().contains("00112233"), "{source}");
+    }
+}
+
+#[test]
+fn a_meter_that_is_not_heard_any_more_loses_its_readings_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut kitchen, keys) = kitchen();
+    let line = rtl_wmbus(&telegram(&mut kitchen, Security::Mode7, 5));
+    let keys = format!("expire_after = \"1h\"\nsilent_after = \"5h\"\n{keys}");
+    let mut run = testing::run(&program(folder.path(), &line, &keys));
+    let seen = run.for_(HOUR / 2);
+    assert_eq!(seen.data["radio"]["kitchen_volume"], serde_json::json!(0.005));
+    assert_eq!(seen.health["status"], "ok", "{}", source(&seen.health));
+    let seen = run.for_(HOUR);
+    assert!(seen.data["radio"]["kitchen_volume"].is_null(), "{}", seen.data);
+    let problem = source(&seen.health)["problem"].as_str().unwrap().to_owned();
+    assert!(problem.starts_with("`kitchen` (11111111-TST-01-07) has not been heard for 1 h"), "{problem}");
+}
+
+#[test]
+fn a_repeated_reception_makes_no_batch_and_keeps_the_meter_alive() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut kitchen, keys) = kitchen();
+    let line = rtl_wmbus(&telegram(&mut kitchen, Security::Mode7, 5));
+    let seen = testing::run(&program(folder.path(), &line.repeat(3), &keys)).for_(MINUTE);
+    assert_eq!(seen.batches.len(), 1);
+    assert_eq!(source(&seen.health)["counts"]["repeated_telegrams"], 2);
+}
+
+#[test]
+fn a_program_that_ends_is_started_again_and_its_standard_error_is_shown() {
+    let config = "[sources.radio]\nplugin = \"wmbus\"\nreceiver = \"rtl_433\"\n\
+                  command = [\"/bin/sh\", \"-c\", \"echo no device found >&2; exit 3\"]\n";
+    let seen = testing::run(config).for_(MINUTE);
+    let source = source(&seen.health);
+    let error = source["last_error"]["message"].as_str().unwrap();
+    assert!(error.contains("ended with exit status 3; standard error: no device found"), "{error}");
+    assert!(source["counts"]["reopened"].as_u64().unwrap() >= 3, "{source}");
+}
