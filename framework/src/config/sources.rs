@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
         mut sources: Vec<(String, Table<'a>)>,
         context: impl Fn(&str) -> Context,
     ) -> Vec<ConfiguredSource> {
-        let mut devices = Vec::<(DeviceId, String, String)>::new();
+        let mut devices = Vec::<(DeviceId, Needed)>::new();
         let mut built = Vec::new();
         let mut asked = Vec::new();
         for (name, section) in &mut sources {
@@ -94,9 +94,11 @@ impl<'a> Reader<'a> {
             let inputs = source.as_ref().map(|source| source.context.inputs().all());
             asked.push((Text::from(&*name), enabled != Some(false), inputs.unwrap_or_default()));
             built.extend(source);
-            let Some(device) = device else { continue };
+            let Some((device, sharing)) = device else { continue };
             let id = DeviceId::of(&device);
-            if let Some((_, other, same)) = devices.iter().find(|(known, ..)| *known == id) {
+            let is_taken = |needed: &Needed| sharing.is_none() || needed.sharing != sharing;
+            let taken = devices.iter().find(|(known, needed)| *known == id && is_taken(needed));
+            if let Some((_, Needed { source: other, device: same, .. })) = taken {
                 let hint = "a device can be read by one source only".to_owned();
                 let what = match *same == device {
                     true => format!("use {device}"),
@@ -104,7 +106,7 @@ impl<'a> Reader<'a> {
                 };
                 section.note(section.span.clone(), format!("`{name}` and `{other}` both {what}"), Some(hint));
             }
-            devices.push((id, name.clone(), device));
+            devices.push((id, Needed { source: name.clone(), device, sharing }));
         }
         check_inputs(&sources, &asked);
         let units = StatedUnits::of(built.iter().map(|source| &source.context));
@@ -118,12 +120,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks one `[sources.<name>]`. Returns it unless it is wrong or not enabled, and the device that it needs, if it
-    /// is enabled and that is known.
+    /// is enabled and that is known, with the plugin whose sources share it.
     fn source(
         &self,
         context: Context,
         section: &mut Table<'a>,
-    ) -> (Option<ConfiguredSource>, Option<String>) {
+    ) -> (Option<ConfiguredSource>, Option<(String, Option<&'static str>)>) {
         section.known = SOURCE_KEYS;
         let enabled = section.take("enabled").unwrap_or(true);
         // What people call it changes nothing of its work: a reload need not restart it.
@@ -147,7 +149,7 @@ impl<'a> Reader<'a> {
         let of_mode = |mode| SourceContext::new(context.clone(), stale(mode));
         let (built, is_right) = build(section, &of_mode).known();
         let Some((source, mode, context)) = built.filter(|_| enabled) else { return (None, None) };
-        let Source { acquisition, commands, device, at_line_speed, .. } = source;
+        let Source { acquisition, commands, device, is_shared, at_line_speed, .. } = source;
         let (schedule, stale_after) = (schedule(mode), stale(mode));
         if let Some(period) = schedule.period().filter(|period| stale_after < *period) {
             let period = Period(period);
@@ -178,7 +180,8 @@ impl<'a> Reader<'a> {
             context,
             fingerprint,
         };
-        (is_right.then_some(source), device)
+        let sharing = is_shared.then_some(plugin.kind);
+        (is_right.then_some(source), device.map(|device| (device, sharing)))
     }
 }
 
@@ -204,6 +207,14 @@ fn check_inputs(sources: &[(String, Table<'_>)], asked: &[(Text, bool, Vec<Asked
         let hint = "a source reads what others have computed before: leave one of them out";
         section.refuse(&ConfigError::section(message).at(place).hint(hint));
     }
+}
+
+/// Device that a source needs.
+struct Needed {
+    source: String,
+    device: String,
+    /// The plugin whose sources share it.
+    sharing: Option<&'static str>,
 }
 
 /// Identity of a device, whatever its name: a link and its target are one, and so are two nodes of one device. Nothing

@@ -91,6 +91,8 @@ pub struct Source {
     pub(crate) acquisition: Box<dyn DataAcquisition>,
     pub(crate) commands: Vec<Arc<dyn Command>>,
     pub(crate) device: Option<String>,
+    /// Sources of the same plugin may use the device too.
+    pub(crate) is_shared: bool,
     /// Its mode, whatever the plugin's is.
     pub(crate) mode: Option<Mode>,
     pub(crate) timeout: Option<Duration>,
@@ -104,6 +106,7 @@ impl Source {
             acquisition: Box::new(acquisition),
             commands: Vec::new(),
             device: None,
+            is_shared: false,
             mode: None,
             timeout: None,
             at_line_speed: false,
@@ -155,6 +158,12 @@ impl Source {
     pub fn exclusive(mut self, device: impl Into<String>) -> Self {
         self.device = Some(device.into());
         self
+    }
+
+    /// Makes this source and others of its plugin the only ones that may use `device`: a bus with several meters.
+    pub fn shared(mut self, device: impl Into<String>) -> Self {
+        self.is_shared = true;
+        self.exclusive(device)
     }
 }
 
