@@ -16,6 +16,7 @@ link! {
     "dlms" => plugin_dlms,
     "exec" => plugin_exec,
     "influx" => plugin_influx,
+    "mbus" => plugin_mbus,
     "mqtt" => plugin_mqtt,
     "s0" => plugin_s0,
     "sml" => plugin_sml,

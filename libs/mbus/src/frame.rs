@@ -95,6 +95,27 @@ pub fn all(bytes: &[u8]) -> impl Iterator<Item = (usize, Frame<'_>)> {
     })
 }
 
+/// Finds what looks like a long frame in `bytes`, of which no whole one begins there, and says why it is none. `all` are
+/// the same bytes with those after them. Returns its position, the reason, and the length that it announces.
+pub fn damaged(bytes: &[u8], all: &[u8]) -> Option<(usize, String, usize)> {
+    let start = bytes.windows(4).position(
+        |start| matches!(*start, [LONG, len, again, LONG] if len == again && len >= 3 && len != LONG),
+    )?;
+    let len = usize::from(bytes[start + 1]);
+    let rest = all.get(start + 4..).unwrap_or_default();
+    let reason = match rest.get(..len + 2) {
+        None => format!("the frame announces {} bytes, and {} are left", len + 2, rest.len()),
+        Some(&[.., stop]) if stop != STOP => {
+            format!("the frame ends with {stop:02X} instead of {STOP:02X}")
+        }
+        Some(&[.., sum, _]) => {
+            format!("the checksum is {sum:02X}, expected {:02X}", checksum(&rest[..len]))
+        }
+        Some(_) => return None,
+    };
+    Some((start, reason, len + 6))
+}
+
 enum Start<'a> {
     Frame { frame: Frame<'a>, len: usize },
     Incomplete,

@@ -6,11 +6,13 @@
 //! - [`Demo`] is the whole household: a meter and a pulse adapter, ready to be read.
 //! - [`Household`] is the model; [`ebz`] writes its state as a meter does.
 //! - [`dlms`] and [`tic`] write it as meters of other countries do, [`dlms`] also encrypted.
+//! - [`mbus`] has a wired bus with its meters.
 //! - [`PushingMeter`] and [`PulseAdapter`] send it over a [`Pty`].
 
 pub mod dlms;
 pub mod ebz;
 mod household;
+pub mod mbus;
 mod meter;
 mod pty;
 mod pulses;

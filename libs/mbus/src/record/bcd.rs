@@ -16,6 +16,16 @@ impl<'a> Bcd<'a> {
         Self { bytes, order }
     }
 
+    /// Returns the number of its bytes.
+    pub fn len(self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Returns whether it has no digits.
+    pub fn is_empty(self) -> bool {
+        self.bytes.is_empty()
+    }
+
     fn nibbles(self) -> impl Iterator<Item = u8> + 'a {
         self.order.from_the_top(self.bytes).flat_map(|byte| [byte >> 4, byte & 15])
     }

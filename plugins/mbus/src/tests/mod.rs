@@ -1,0 +1,7 @@
+//! Tests of the readout on a simulated line, whose time is the paused clock's.
+
+mod exchange;
+mod line;
+mod pace;
+mod readout;
+mod search;
