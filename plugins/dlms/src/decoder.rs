@@ -135,7 +135,7 @@ impl Decoder {
                         Joined::Whole(framing) => {
                             let offset = self.input.offset(begun);
                             (self.input.begun, self.input.at) = (None, end);
-                            let read = self.judge(framing, offset, end - begun);
+                            let read = self.judge(framing, offset, end - begun, true);
                             self.message.clear();
                             return Some(read.map_err(|reason| Rejected { offset, reason }));
                         }
@@ -144,7 +144,7 @@ impl Decoder {
                         Joined::Bad(reason) => return Some(Err(self.give_up(begun, end, reason))),
                     }
                 }
-                Found::Bare { at, framing, len, data } => {
+                Found::Bare { at, is_boundary, framing, len, data } => {
                     let offset = self.input.offset(start.unwrap_or(at));
                     if start.is_some() {
                         (self.input.begun, self.input.at) = (None, at);
@@ -152,7 +152,7 @@ impl Decoder {
                         return Some(Err(Rejected { offset, reason: Reason::NoEnd }));
                     }
                     self.message.set(&self.input[data]);
-                    let read = self.judge(framing, offset, len);
+                    let read = self.judge(framing, offset, len, is_boundary);
                     self.message.clear();
                     // What cannot be read may be a false start, and a good frame inside of it.
                     let is_whole = matches!(read, Ok(_) | Err(Reason::Replay { .. }));
@@ -171,8 +171,8 @@ impl Decoder {
         Rejected { offset: self.input.offset(begun), reason }
     }
 
-    /// Reads the whole message.
-    fn judge(&mut self, framing: Framing, offset: u64, len: usize) -> Result<Facts, Reason> {
+    /// Reads the whole message. Where it has no frame, it must prove itself.
+    fn judge(&mut self, framing: Framing, offset: u64, len: usize, is_framed: bool) -> Result<Facts, Reason> {
         let message = self.message.bytes();
         let mut facts = Facts {
             offset,
@@ -209,6 +209,9 @@ impl Decoder {
                     rest = &rest[scanner.take(rest)..];
                 }
                 scanner.finish();
+            }
+            (Some(&NOTIFICATION), _) if !is_framed && facts.proof != Proof::Verified => {
+                return Err(Reason::Unproven);
             }
             (Some(&NOTIFICATION), _) => {
                 let head = self.read_list()?;

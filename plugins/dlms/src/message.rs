@@ -95,7 +95,7 @@ impl Message {
             return Joined::More;
         }
         if self.next_block.is_none() && self.segments.first() != Some(&BLOCK) {
-            std::mem::swap(&mut self.bytes, &mut self.segments);
+            self.bytes.extend_from_slice(&self.segments);
             return Joined::Whole(Framing::Hdlc);
         }
         let joined = self.block();

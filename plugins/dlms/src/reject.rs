@@ -60,6 +60,8 @@ pub enum Reason {
     Empty,
     /// The text in it is not a good telegram.
     Text,
+    /// It has no frame and no tag, and stands between other bytes.
+    Unproven,
 }
 
 impl fmt::Display for Reason {
@@ -108,6 +110,9 @@ impl fmt::Display for Reason {
             Self::Structure { at } => write!(f, "its list of values is not valid at byte {at}"),
             Self::Length => f.write_str("its list of values does not end with the message"),
             Self::Empty => f.write_str("it has no value of a known kind"),
+            Self::Unproven => {
+                f.write_str("nothing proves it: it has no whole frame, and no tag that is checked")
+            }
             Self::Text => f.write_str("the text in it is not a good P1 telegram"),
         }
     }

@@ -48,6 +48,8 @@ pub(crate) enum Found {
     /// Message without a frame.
     Bare {
         at: usize,
+        /// It stands where one may begin; elsewhere it must prove itself.
+        is_boundary: bool,
         framing: Framing,
         len: usize,
         data: Range<usize>,
@@ -204,7 +206,7 @@ impl Search {
             Ok(None) => Look::More,
             Ok(Some((_, rest))) => {
                 let len = link + message.len() - rest.len();
-                Look::Found(Found::Bare { at, framing, len, data: at + link..at + len })
+                Look::Found(Found::Bare { at, is_boundary, framing, len, data: at + link..at + len })
             }
             Err(_) if message.len() < 10 => Look::Nothing,
             Err(reason) => Look::Found(Found::Rejected { at, next: at + 1, reason }),
@@ -235,7 +237,7 @@ impl Search {
         match message.get(len - link..) {
             Some([] | [0xe6] | [0xe6, 0xe7]) if !is_finished => Look::More,
             Some([] | [NOTIFICATION | CIPHERED | 0x00 | 0xff, ..] | [0xe6, 0xe7, 0x00, ..]) => {
-                Look::Found(Found::Bare { at, framing, len, data: at + link..at + len })
+                Look::Found(Found::Bare { at, is_boundary: true, framing, len, data: at + link..at + len })
             }
             _ => Look::Found(Found::Rejected { at, next: at + 1, reason: Reason::Length }),
         }
