@@ -11,8 +11,19 @@ use telegram::{Converter, Decoder, Guard};
 ///
 /// # Panics
 /// Panics when they are not, and when one of them is not good and plausible.
-pub fn none_for_telegrams<D: Decoder + Default>(warm_up: u64, telegram: impl Fn(u64) -> Vec<u8>) {
-    let mut decoder = D::default();
+pub fn none_for_telegrams<D: Decoder + Default>(warm_up: u64, telegram: impl FnMut(u64) -> Vec<u8>) {
+    none_for_telegrams_by(D::default(), warm_up, telegram);
+}
+
+/// The same for a decoder that has keys.
+///
+/// # Panics
+/// Panics when they are not, and when one of them is not good and plausible.
+pub fn none_for_telegrams_by<D: Decoder>(
+    mut decoder: D,
+    warm_up: u64,
+    mut telegram: impl FnMut(u64) -> Vec<u8>,
+) {
     let mut guard = Guard::default();
     let mut accepted = 0;
     let mut read = |second: u64, bytes: &[u8]| {

@@ -78,7 +78,15 @@ pub fn decode<D: Decoder>(mut decoder: D, bytes: &[u8], cuts: &[usize]) -> Vec<F
 /// # Panics
 /// Panics when the results differ.
 pub fn decode_all_ways<D: Decoder + Default>(bytes: &[u8]) -> Vec<Found<D::Reason>> {
-    let cut = |cuts: Vec<usize>| decode(D::default(), bytes, &cuts);
+    decode_all_ways_by(D::default, bytes)
+}
+
+/// The same with decoders that have keys: `new` makes each.
+///
+/// # Panics
+/// Panics when the results differ.
+pub fn decode_all_ways_by<D: Decoder>(new: impl Fn() -> D, bytes: &[u8]) -> Vec<Found<D::Reason>> {
+    let cut = |cuts: Vec<usize>| decode(new(), bytes, &cuts);
     let at_once = cut(vec![]);
     assert_eq!(cut((0..bytes.len()).collect()), at_once, "byte by byte");
     for seed in 1..20 {

@@ -13,6 +13,7 @@
 
 pub mod allocations;
 pub mod contract;
+pub mod damage;
 mod found;
 pub mod golden;
 pub mod properties;
@@ -25,7 +26,7 @@ use std::{
 
 use telegram::{Anonymised, Keys, ProtocolRegistration, protocols};
 
-pub use crate::found::{Found, Owned, Shown, accepted, decode, decode_all_ways, read};
+pub use crate::found::{Found, Owned, Shown, accepted, decode, decode_all_ways, decode_all_ways_by, read};
 
 /// Returns the files with this extension in a folder, in the order of their names.
 ///

@@ -19,9 +19,16 @@ pub const TELEGRAMS: u64 = 20_000;
 /// # Panics
 /// Panics when one of them is rejected.
 pub fn decode<D: Decoder + Default>(name: &str, recording: &[u8]) {
-    let mut decoder = D::default();
+    decode_by(D::default, name, recording);
+}
+
+/// The same by decoders that have keys: `decoder` returns the one of each repetition, as frame counters must rise.
+///
+/// # Panics
+/// Panics when a telegram is rejected.
+pub fn decode_by<D: Decoder>(mut decoder: impl FnMut() -> D, name: &str, recording: &[u8]) {
     let mut work = || {
-        each_telegram(&mut decoder, recording, &mut |telegram| {
+        each_telegram(&mut decoder(), recording, &mut |telegram| {
             black_box(telegram.registers().filter_map(|register| register.number).count());
         });
     };
