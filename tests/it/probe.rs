@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::program::*;
+use simulator::dlms::{DlmsMeter, Framing};
 use simulator::{
     Household, Moment, Pty, PushingMeter, Timing,
     ebz::{self, DataSet},
@@ -106,6 +107,60 @@ fn a_meter_that_pushes_slowly_is_found() {
     assert!(out.contains("plugin = \"d0\"") && out.contains("baud = 2400"), "{out}");
 }
 
+/// DLMS meter on a line with or without parity; `encrypted` has a key, and perhaps an authentication key.
+fn dlms_meter(
+    uart: fn(Pty, u32) -> Pty,
+    baud: u32,
+    interval: u64,
+    framing: Framing,
+    encrypted: Option<Option<[u8; 16]>>,
+) -> PushingMeter {
+    let mut meter = DlmsMeter::new(framing);
+    if let Some(authentication_key) = encrypted {
+        meter = meter.encrypted([0x42; 16], authentication_key);
+    }
+    pushing_at(uart(Pty::open().unwrap(), baud), baud, interval, move |moment| meter.telegram(moment))
+}
+
+#[test]
+fn a_dlms_meter_is_found_on_lines_with_parity_and_without() {
+    let meters = [(uart::at_8e1 as fn(_, _) -> _, true, 5), (uart::at, false, 2)];
+    thread::scope(|scope| {
+        for (uart, is_even, interval) in meters {
+            scope.spawn(move || {
+                let meter = dlms_meter(uart, 2400, interval, Framing::Hdlc, None);
+                let (out, _) = found(meter.port());
+                assert!(out.contains("plugin = \"dlms\"") && out.contains("baud = 2400"), "{out}");
+                assert_eq!(out.contains("parity = \"even\""), is_even, "{out}");
+                assert!(!out.contains("key"), "{out}");
+            });
+        }
+    });
+}
+
+#[test]
+fn an_encrypted_meter_is_found_without_its_key_and_the_grid_operator_is_named() {
+    let mbus = || dlms_meter(uart::at_8e1, 2400, 5, Framing::Mbus, Some(None));
+    let p1 = || dlms_meter(uart::at, 115_200, 10, Framing::Bare, Some(Some([0x43; 16])));
+    let meters: [(&(dyn Fn() -> PushingMeter + Sync), bool); 2] = [(&mbus, false), (&p1, true)];
+    thread::scope(|scope| {
+        for (meter, has_tag) in meters {
+            scope.spawn(move || {
+                let meter = meter();
+                let (out, err) = found(meter.port());
+                assert!(out.contains("plugin = \"dlms\""), "{out}");
+                assert!(out.contains("\n# key = \"32 hexadecimal digits\"\n"), "{out}");
+                assert_eq!(out.contains("\n# authentication_key = "), has_tag, "{out}");
+                for text in
+                    ["Landis+Gyr", "4C475A1000", "ask your grid operator for the", "GUEK", "write `key = "]
+                {
+                    assert!(out.contains(text) && err.contains(text), "{text}: {err}{out}");
+                }
+            });
+        }
+    });
+}
+
 fn polled_meter(ident: &str) -> PolledMeter {
     let options = PolledOptions { ident: ident.to_owned(), real_time: true, ..PolledOptions::default() };
     let mut household = Household::new(1);
@@ -151,16 +206,7 @@ fn silence_and_garbage_are_told_apart() {
 #[test]
 fn a_protocol_that_no_plugin_reads_is_named_with_what_to_do() {
     type Message = fn() -> Vec<u8>;
-    type Uart = fn(Pty, u32) -> Pty;
-    let (none, even): (Uart, Uart) = (uart::at, uart::at_8e1);
-    let meters: [(u32, Message, &str); 5] = [
-        (2400, foreign::hdlc, "the meter sends DLMS/COSEM in HDLC frames: no plugin reads it yet"),
-        (2400, foreign::dlms_over_mbus, "the meter sends DLMS/COSEM over M-Bus: no plugin reads it yet"),
-        (
-            115_200,
-            foreign::encrypted_p1,
-            "the meter sends encrypted DLMS/COSEM, as some P1 ports do: no plugin",
-        ),
+    let meters: [(u32, Message, &str); 2] = [
         (
             115_200,
             foreign::inverted_p1,
@@ -168,20 +214,29 @@ fn a_protocol_that_no_plugin_reads_is_named_with_what_to_do() {
         ),
         (1200, foreign::tic, "the meter sends TIC, the text of French meters: no plugin reads it yet"),
     ];
-    let lines = meters.map(|(baud, message, expected)| (none, baud, 2, message, expected));
-    let even_lines: [(Uart, u32, u64, Message, &str); 2] = [
-        (even, 2400, 5, foreign::hdlc, "the meter sends DLMS/COSEM in HDLC frames: no plugin reads it yet"),
-        (even, 2400, 5, foreign::dlms_over_mbus, "the meter sends DLMS/COSEM over M-Bus: no plugin reads it"),
-    ];
     thread::scope(|scope| {
-        for (uart, baud, interval, message, expected) in lines.into_iter().chain(even_lines) {
+        for (baud, message, expected) in meters {
             scope.spawn(move || {
-                let line = uart(Pty::open().unwrap(), baud);
-                let meter = pushing_at(line, baud, interval, move |_| message());
+                let meter = pushing(baud, 2, move |_| message());
                 let (output, _) = probe(meter.port(), &[]);
                 let err = String::from_utf8(output.stderr).unwrap();
                 assert!(err.contains(expected) && !err.contains("alignment"), "{expected}: {err}");
                 assert_eq!(output.status.code(), Some(1));
+            });
+        }
+    });
+}
+
+#[test]
+fn a_frame_whose_content_is_unknown_is_enough_to_name_its_plugin() {
+    let messages: [fn() -> Vec<u8>; 2] = [foreign::hdlc, foreign::dlms_over_mbus];
+    thread::scope(|scope| {
+        for message in messages {
+            scope.spawn(move || {
+                let line = uart::at_8e1(Pty::open().unwrap(), 2400);
+                let meter = pushing_at(line, 2400, 5, move |_| message());
+                let (out, _) = found(meter.port());
+                assert!(out.contains("# a meter (dlms, 2400 baud, 8E1)"), "{out}");
             });
         }
     });

@@ -231,7 +231,8 @@ impl Search<'_> {
                 // The whole telegram also has the ident.
                 (Heard::Part(plugin), None) => {
                     part = Some(plugin);
-                    until = (Instant::now() + WHOLE).min(self.began + NAMED);
+                    let whole = if SLOW_PUSHES.contains(&line.baud) { SLOWEST } else { WHOLE };
+                    until = (Instant::now() + whole).min(self.began + NAMED);
                     continue;
                 }
                 (Heard::Foreign(protocol), None) => {
