@@ -10,7 +10,12 @@ use std::{
 };
 
 use crate::program::*;
-use simulator::{Household, ebz::DataSet};
+use simulator::{
+    Household,
+    dlms::{DlmsMeter, Framing},
+    ebz::DataSet,
+    tic::{self, Contract},
+};
 use test_meters::{foreign, p1, sml};
 
 fn text(bytes: &[u8]) -> &str {
@@ -204,18 +209,20 @@ fn decode_says_why_nothing_was_accepted_and_where() {
 }
 
 #[test]
-fn decode_names_a_protocol_that_no_plugin_reads() {
+fn decode_names_what_it_cannot_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("recording");
     for (bytes, expected) in [
-        (foreign::hdlc(), "this is DLMS/COSEM in HDLC frames; no plugin reads it yet"),
-        (foreign::dlms_over_mbus(), "this is DLMS/COSEM over M-Bus; no plugin reads it yet"),
-        (foreign::encrypted_p1(), "this is encrypted DLMS/COSEM, as some P1 ports do; no plugin decrypts it"),
+        (foreign::hdlc(), "the best candidate is DLMS/COSEM at byte "),
+        (foreign::dlms_over_mbus(), "the best candidate is DLMS/COSEM at byte "),
+        (
+            foreign::encrypted_p1(),
+            "(encrypted P1, system title 58595A0102030405): give `--key` and `--auth-key`",
+        ),
         (
             foreign::inverted_p1(),
             "with an inverted signal; use a cable or an adapter that inverts the signal",
         ),
-        (foreign::tic(), "this is TIC, the text of French meters; no plugin reads it yet"),
     ] {
         // The recording begins and ends in the middle of a message.
         fs::write(&file, [&bytes[20..], &bytes, &bytes[..20]].concat()).unwrap();
@@ -223,6 +230,71 @@ fn decode_names_a_protocol_that_no_plugin_reads() {
         let said = text(&decoded.stderr);
         assert_eq!((decoded.status.code(), text(&decoded.stdout)), (Some(1), ""), "{said}");
         assert!(said.lines().last().unwrap_or_default().contains(expected), "{expected}: {said}");
+    }
+}
+
+#[test]
+fn decode_finds_the_protocol_by_itself_and_takes_keys_as_digits_and_as_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, key_file, auth_file] = ["recording", "guek", "gak"].map(|name| folder.path().join(name));
+    let [file, key_path, auth_path] = [&file, &key_file, &auth_file].map(|path| path.to_str().unwrap());
+    let (key, auth) = ("42".repeat(16), "43".repeat(16));
+    fs::write(&key_file, format!("{key}\n")).unwrap();
+    fs::write(&auth_file, &auth).unwrap();
+    let moment = Household::new(1).advance();
+    let decoded = |bytes: &[u8], args: &[&str]| {
+        fs::write(file, bytes).unwrap();
+        let output = output(&[&["decode"], args, &[file]].concat());
+        (output.status.code(), text(&output.stdout).to_owned(), text(&output.stderr).to_owned())
+    };
+    for framing in [Framing::Hdlc, Framing::Mbus, Framing::Bare] {
+        let mut meter = DlmsMeter::new(framing).encrypted([0x42; 16], Some([0x43; 16]));
+        let bytes = [meter.telegram(&moment), meter.telegram(&moment)].concat();
+        for keys in
+            [["--key", &key, "--auth-key", &auth], ["--key-file", key_path, "--auth-key-file", auth_path]]
+        {
+            let (status, out, err) = decoded(&bytes, &keys);
+            assert_eq!((status, out.lines().count()), (Some(0), 2), "{framing:?}: {err}");
+            for member in [
+                r#""protocol":"dlms""#,
+                r#""system_title":"4C475A100000002A""#,
+                r#""frame_counter":4097"#,
+                r#"{"obis":"1-0:1.8.0*255","value":1204816,"unit":"Wh"}"#,
+            ] {
+                assert!(out.lines().next().unwrap().contains(member), "{member}: {out}");
+            }
+        }
+        // Nothing comes out without the keys, and the reason names what is there.
+        let (status, out, err) = decoded(&bytes, &[]);
+        assert_eq!((status, &*out), (Some(1), ""), "{framing:?}");
+        assert!(err.contains("2 encrypted telegrams of a Landis+Gyr meter"), "{err}");
+        assert!(
+            err.contains("system title 4C475A100000002A") && err.ends_with("give `--key` and `--auth-key`\n"),
+            "{err}"
+        );
+        assert!(err.lines().filter(|line| line.starts_with("byte ")).count() >= 2, "{err}");
+        let (status, out, err) = decoded(&bytes, &["--key", &auth, "--auth-key", &key]);
+        assert_eq!((status, &*out), (Some(1), ""), "{framing:?}");
+        assert!(err.contains("the tag does not verify: wrong key?") && !err.contains(&key), "{err}");
+    }
+    for bytes in [tic::historique(&moment, Contract::Tempo), tic::standard(&moment)] {
+        let (status, out, err) = decoded(&seven_e_one(bytes), &[]);
+        assert_eq!((status, out.lines().count()), (Some(0), 1), "{err}");
+        assert!(
+            out.starts_with(r#"{"protocol":"tic","#)
+                && out.contains(r#""label":"PREF""#) != out.contains(r#""label":"PAPP""#),
+            "{out}"
+        );
+    }
+    for (args, expected) in [
+        (&["--key", "42"][..], "a key has 32 hexadecimal digits, and this one has 2"),
+        (&["--key", &key, "--key-file", key_path], "cannot be used with"),
+        (&["--key-file", "/nonexistent"], "could not read `/nonexistent`"),
+        (&["--key-file", file], "is not a key file: a key has 32 hexadecimal digits"),
+    ] {
+        let (status, _, err) = decoded(b"x", args);
+        assert_eq!(status, Some(2), "{err}");
+        assert!(err.contains(expected), "{expected}: {err}");
     }
 }
 

@@ -9,10 +9,11 @@ use std::{
 };
 
 use crate::program::*;
-use simulator::dlms::{DlmsMeter, Framing};
 use simulator::{
     Household, Moment, Pty, PushingMeter, Timing,
+    dlms::{DlmsMeter, Framing},
     ebz::{self, DataSet},
+    tic::{self, Contract},
 };
 use test_meters::{PolledMeter, PolledOptions, foreign, p1, polled, sml, uart};
 
@@ -161,6 +162,22 @@ fn an_encrypted_meter_is_found_without_its_key_and_the_grid_operator_is_named() 
     });
 }
 
+#[test]
+fn a_linky_is_found_in_both_modes() {
+    let historique: fn(&Moment) -> Vec<u8> = |moment| tic::historique(moment, Contract::OffPeak);
+    thread::scope(|scope| {
+        for (baud, telegram) in [(1200, historique), (9600, tic::standard)] {
+            scope.spawn(move || {
+                let meter = pushing(baud, 2, move |moment| seven_e_one(telegram(moment)));
+                let (out, _) = found(meter.port());
+                assert!(out.contains("plugin = \"tic\""), "{out}");
+                assert_eq!(out.contains("baud = 1200"), baud == 1200, "{out}");
+                assert!(out.contains(tic::ADDRESS), "{out}");
+            });
+        }
+    });
+}
+
 fn polled_meter(ident: &str) -> PolledMeter {
     let options = PolledOptions { ident: ident.to_owned(), real_time: true, ..PolledOptions::default() };
     let mut household = Household::new(1);
@@ -206,14 +223,11 @@ fn silence_and_garbage_are_told_apart() {
 #[test]
 fn a_protocol_that_no_plugin_reads_is_named_with_what_to_do() {
     type Message = fn() -> Vec<u8>;
-    let meters: [(u32, Message, &str); 2] = [
-        (
-            115_200,
-            foreign::inverted_p1,
-            "with an inverted signal: use a cable or an adapter that inverts the signal",
-        ),
-        (1200, foreign::tic, "the meter sends TIC, the text of French meters: no plugin reads it yet"),
-    ];
+    let meters: [(u32, Message, &str); 1] = [(
+        115_200,
+        foreign::inverted_p1,
+        "with an inverted signal: use a cable or an adapter that inverts the signal",
+    )];
     thread::scope(|scope| {
         for (baud, message, expected) in meters {
             scope.spawn(move || {

@@ -12,6 +12,7 @@ use std::{
 use serde_json::{Value as Json, json};
 use simulator::{
     Pty, PushingMeter,
+    dlms::{DlmsMeter, Framing},
     ebz::{self, DataSet},
 };
 use test_meters::foreign;
@@ -139,10 +140,19 @@ fn a_search_explains_what_is_at_each_port_and_answers_for_a_fast_one_first() {
     let program = Program::with_config(folder.path(), "");
     let silent = Pty::open().unwrap();
     let known = meter();
-    let foreign = pushing(9600, 1, |_| foreign::hdlc());
+    let foreign = pushing(115_200, 1, |_| foreign::inverted_p1());
+    let mut meter_with_key = DlmsMeter::new(Framing::Hdlc).encrypted([7; 16], None);
+    let encrypted = pushing(9600, 1, move |moment| meter_with_key.telegram(moment));
     let events = probed(
         &program,
-        &[silent.path(), known.port(), foreign.port(), Path::new("/etc/passwd"), Path::new("/dev/nowhere")],
+        &[
+            silent.path(),
+            known.port(),
+            foreign.port(),
+            encrypted.port(),
+            Path::new("/etc/passwd"),
+            Path::new("/dev/nowhere"),
+        ],
     );
     let of = |port: &Path| {
         let at =
@@ -151,12 +161,18 @@ fn a_search_explains_what_is_at_each_port_and_answers_for_a_fast_one_first() {
     };
     assert_eq!(of(known.port()).0, "found");
     let (name, data) = of(foreign.port());
-    assert!(name == "problem" && data["text"] == "the meter sends DLMS/COSEM in HDLC frames", "{data}");
-    assert!(data["hint"].as_str().unwrap().contains("no plugin reads it yet"), "{data}");
+    assert!(
+        name == "problem" && data["text"] == "the meter sends D0 text (IEC 62056-21) with an inverted signal",
+        "{data}"
+    );
+    assert!(data["hint"].as_str().unwrap().contains("inverts the signal"), "{data}");
     let (name, data) = of(silent.path());
     assert!(name == "problem" && data["text"] == "nothing arrives" && data["code"] == "silent", "{data}");
     assert_eq!(of(Path::new("/etc/passwd")).1["text"], "this is not a serial port");
     assert_eq!(of(Path::new("/dev/nowhere")).0, "problem");
+    let (name, data) = of(encrypted.port());
+    assert!(name == "found" && data["keys"] == json!(["key"]) && data["readings"] == json!([]), "{data}");
+    assert!(!data["toml"].as_str().unwrap().contains("\n# key"), "{data}");
     let place = |port: &Path| events.iter().position(|event| event == of(port)).unwrap();
     assert!(place(known.port()) < place(silent.path()), "{events:#?}");
 }

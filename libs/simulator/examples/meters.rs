@@ -7,7 +7,8 @@ use std::{io, thread, time::Duration};
 use simulator::{
     Household, Moment, Pty, PushingMeter, Timing,
     dlms::{DlmsMeter, Framing},
-    tic::{self, Mode},
+    ebz::seven_e_one,
+    tic::{self, Contract},
 };
 
 /// Keys that everybody knows: the examples of DLMS UA's Green Book.
@@ -17,8 +18,8 @@ fn main() -> io::Result<()> {
     let mut dlms = DlmsMeter::new(Framing::Mbus).encrypted(KEY, None);
     let meters = [
         ("dlms", meter(5, 2400, move |moment| dlms.telegram(moment))?),
-        ("linky_historique", linky(Mode::Historique)?),
-        ("linky_standard", linky(Mode::Standard)?),
+        ("linky_historique", linky(1200, |moment| tic::historique(moment, Contract::OffPeak))?),
+        ("linky_standard", linky(9600, tic::standard)?),
     ];
     for (name, meter) in &meters {
         let port = meter.port();
@@ -35,8 +36,12 @@ fn main() -> io::Result<()> {
     }
 }
 
-fn linky(mode: Mode) -> io::Result<PushingMeter> {
-    meter(2, mode.baud(), move |moment| tic::frame(moment, mode))
+fn linky(baud: u32, telegram: fn(&Moment) -> Vec<u8>) -> io::Result<PushingMeter> {
+    meter(2, baud, move |moment| {
+        let mut bytes = telegram(moment);
+        seven_e_one(&mut bytes);
+        bytes
+    })
 }
 
 fn meter(

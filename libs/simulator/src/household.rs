@@ -217,6 +217,27 @@ fn in_three(power: Centiwatts) -> [Centiwatts; 3] {
     [third, third, power - 2 * third]
 }
 
+/// Formats a time, in seconds since the start of the first day, as `YYMMDDhhmmss`. It is always summer time, as the sun
+/// of the household shines as on a summer day.
+pub fn time(second: u64) -> String {
+    const DAY: u64 = 24 * HOUR;
+    let (mut year, mut month, mut day) = (26, 6, 20 + second / DAY);
+    loop {
+        let length = match month {
+            2 => 28 + u64::from(year % 4 == 0),
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        if day < length {
+            break;
+        }
+        day -= length;
+        (year, month) = if month == 12 { ((year + 1) % 100, 1) } else { (year, month + 1) };
+    }
+    let (hour, minute, second) = (second % DAY / 3600, second / 60 % 60, second % 60);
+    format!("{year:02}{month:02}{:02}{hour:02}{minute:02}{second:02}", day + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ mod worker;
 use std::{io, path::Path};
 
 pub use crate::{
-    household::{CentiwattSeconds, Centiwatts, Household, Moment, START_OF_DAY, WATT_HOUR},
+    household::{CentiwattSeconds, Centiwatts, Household, Moment, START_OF_DAY, WATT_HOUR, time},
     meter::{PushingMeter, Timing, time_of},
     pty::{Line, Pty, Wire},
     pulses::PulseAdapter,

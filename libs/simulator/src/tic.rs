@@ -1,139 +1,228 @@
-//! Linky, the French meter, single-phase: its télé-information client in both modes (Enedis-NOI-CPT_54E).
+//! French meters at their customer output, TIC (Enedis-NOI-CPT_54E): a Linky in both modes, and groups one by one.
 //!
-//! A frame is one group after the other between STX and ETX; a group is a line with a label, a value and a check
-//! character of six bits. Characters are 7E1.
+//! Characters have no parity bits here; [`seven_e_one`](crate::ebz::seven_e_one) adds them, as on the line.
 
-use std::fmt::Write;
+use crate::{Moment, START_OF_DAY, WATT_HOUR, household::time};
 
-use crate::{
-    ebz::seven_e_one,
-    household::{Centiwatts, Moment, START_OF_DAY, WATT_HOUR},
-};
+/// Address of the meter. No real one has it.
+pub const ADDRESS: &str = "000000000042";
+/// Number of its delivery point. No real one has it.
+pub const DELIVERY_POINT: &str = "00000000000043";
 
-/// Number of the meter. No real one has it.
-pub const METER_NUMBER: &str = "020000000042";
-
-/// Mode of the meter; the supplier changes it from afar.
+/// Contract of a household in the mode historique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Historic: 1200 baud, off-peak contract.
-    Historique,
-    /// Standard: 9600 baud.
-    Standard,
+pub enum Contract {
+    /// One price.
+    Base,
+    /// Cheaper at night.
+    OffPeak,
+    /// Expensive on 22 days of a year.
+    Ejp,
+    /// Blue, white and red days.
+    Tempo,
 }
 
-impl Mode {
-    /// Returns the baud rate.
-    pub fn baud(self) -> u32 {
+/// Indexes of a contract in kWh; the last one is that of the running tariff, which alone rises.
+type Indexes = &'static [(&'static str, i64)];
+
+impl Contract {
+    /// Returns what the meter calls it, its indexes, and the tariff that runs.
+    const fn words(self) -> (&'static str, Indexes, &'static str) {
         match self {
-            Self::Historique => 1200,
-            Self::Standard => 9600,
+            Self::Base => ("BASE", &[("BASE", 0)], "TH.."),
+            Self::OffPeak => ("HC..", &[("HCHC", 350), ("HCHP", 0)], "HP.."),
+            Self::Ejp => ("EJP.", &[("EJPHN", 900), ("EJPHPM", 0)], "PM.."),
+            Self::Tempo => (
+                "BBR(",
+                &[
+                    ("BBRHCJB", 300),
+                    ("BBRHPJB", 400),
+                    ("BBRHCJW", 80),
+                    ("BBRHPJW", 120),
+                    ("BBRHCJR", 40),
+                    ("BBRHPJR", 0),
+                ],
+                "HPJR",
+            ),
         }
     }
 }
 
-/// Returns the frame of this moment, as 7E1 arrives at a port opened as 8N1.
-pub fn frame(moment: &Moment, mode: Mode) -> Vec<u8> {
-    let mut text = String::from("\x02");
-    let mut group = |label: &str, stamp: Option<&str>, value: &str| {
-        let _ = match (mode, stamp) {
-            (Mode::Historique, _) => write!(text, "\n{}\r", checked(&format!("{label} {value}"), ' ', "")),
-            (Mode::Standard, None) => {
-                write!(text, "\n{}\r", checked(&format!("{label}\t{value}"), '\t', "\t"))
-            }
-            (Mode::Standard, Some(stamp)) => {
-                write!(text, "\n{}\r", checked(&format!("{label}\t{stamp}\t{value}"), '\t', "\t"))
-            }
-        };
-    };
+/// Returns a telegram of a single-phase meter in the mode historique: all of the household is on its phase.
+pub fn historique(moment: &Moment, contract: Contract) -> Vec<u8> {
+    let (option, indexes, tariff) = contract.words();
+    let apparent = apparent(moment, 0..3);
+    let mut groups = vec![group("ADCO", ADDRESS), group("OPTARIF", option), group("ISOUSC", "60")];
+    groups.extend(split(moment.import / WATT_HOUR, indexes).map(|(label, index)| group(label, &index)));
+    if contract == Contract::Ejp {
+        groups.push(group("PEJP", "30"));
+    }
+    groups.push(group("PTEC", tariff));
+    if contract == Contract::Tempo {
+        groups.push(group("DEMAIN", "BLAN"));
+    }
+    groups.push(group("IINST", &format!("{:03}", apparent / 230)));
+    groups.push(group("IMAX", "090"));
+    // Rounded to 10 VA.
+    groups.push(group("PAPP", &format!("{:05}", apparent / 10 * 10)));
+    groups.extend([group("HHPHC", "A"), group("MOTDETAT", "000000")]);
+    telegram(groups)
+}
+
+/// Returns a long telegram of a three-phase meter in the mode historique, with the contract at one price.
+pub fn historique_three_phase(moment: &Moment) -> Vec<u8> {
+    let mut groups = vec![group("ADCO", ADDRESS), group("OPTARIF", "BASE"), group("ISOUSC", "20")];
+    groups.push(group("BASE", &format!("{:09}", moment.import / WATT_HOUR)));
+    groups.push(group("PTEC", "TH.."));
+    groups.extend(currents(moment, "IINST"));
+    groups.extend([group("IMAX1", "060"), group("IMAX2", "060"), group("IMAX3", "060")]);
+    groups.push(group("PMAX", "02910"));
+    groups.push(group("PAPP", &format!("{:05}", apparent(moment, 0..3) / 10 * 10)));
+    groups.extend([group("HHPHC", "A"), group("MOTDETAT", "000000"), group("PPOT", "00")]);
+    telegram(groups)
+}
+
+/// Returns a short telegram, as a three-phase meter sends while its second phase carries too much.
+pub fn historique_short(moment: &Moment) -> Vec<u8> {
+    let mut groups = vec![group("ADIR2", "034"), group("ADCO", ADDRESS)];
+    groups.extend(currents(moment, "IINST"));
+    telegram(groups)
+}
+
+/// Returns a telegram of a three-phase meter of a producer in the mode standard.
+pub fn standard(moment: &Moment) -> Vec<u8> {
+    let second = START_OF_DAY + moment.second;
+    let stamp = |second: u64| format!("E{}", time(second));
     let energy = moment.import / WATT_HOUR;
-    let (low, high) = (energy / 3, energy - energy / 3);
-    let drawn = volt_amperes(moment.grid());
-    let amperes = drawn / 230;
-    match mode {
-        Mode::Historique => {
-            group("ADCO", None, METER_NUMBER);
-            group("OPTARIF", None, "HC..");
-            group("ISOUSC", None, "45");
-            group("HCHC", None, &format!("{low:09}"));
-            group("HCHP", None, &format!("{high:09}"));
-            group("PTEC", None, "HP..");
-            group("IINST", None, &format!("{amperes:03}"));
-            group("IMAX", None, "090");
-            group("PAPP", None, &format!("{:05}", drawn / 10 * 10));
-            group("HHPHC", None, "A");
-            group("MOTDETAT", None, "000000");
-        }
-        Mode::Standard => {
-            let second = START_OF_DAY + moment.second;
-            let clock = format!(
-                "E2606{:02}{:02}{:02}{:02}",
-                21 + second / 86_400 % 9,
-                second / 3600 % 24,
-                second / 60 % 60,
-                second % 60
-            );
-            group("ADSC", None, METER_NUMBER);
-            group("VTIC", None, "02");
-            group("DATE", Some(&clock), "");
-            group("NGTF", None, "H PLEINE/CREUSE ");
-            group("LTARF", None, "HEURE PLEINE    ");
-            group("EAST", None, &format!("{energy:09}"));
-            group("EASF01", None, &format!("{low:09}"));
-            group("EASF02", None, &format!("{high:09}"));
-            group("EASD01", None, &format!("{low:09}"));
-            group("EASD02", None, &format!("{high:09}"));
-            group("IRMS1", None, &format!("{amperes:03}"));
-            group("URMS1", None, &format!("{:03}", moment.decivolts[0] / 10));
-            group("PREF", None, "09");
-            group("PCOUP", None, "09");
-            group("SINSTS", None, &format!("{drawn:05}"));
-            group("SMAXSN", Some("E260621072514"), "04210");
-            group("SMAXSN-1", Some("E260620190122"), "05180");
-            group("STGE", None, "003A0001");
-            group("MSG1", None, "PAS DE          MESSAGE         ");
-            group("PRM", None, "00000000000042");
-            group("RELAIS", None, "000");
-            group("NTARF", None, "02");
-            group("NJOURF", None, "00");
-            group("NJOURF+1", None, "00");
-        }
+    let drawn = |phases: std::ops::Range<usize>| if moment.grid() > 0 { apparent(moment, phases) } else { 0 };
+    let mut groups = vec![
+        standard_group("ADSC", ADDRESS),
+        standard_group("VTIC", "02"),
+        stamped_group("DATE", &stamp(second), ""),
+        standard_group("NGTF", "   HC et HP     "),
+        standard_group("LTARF", "  HEURE PLEINE  "),
+        standard_group("EAST", &format!("{energy:09}")),
+    ];
+    let indexes = &[("EASF01", 350), ("EASF02", 0)];
+    groups.extend(split(energy, indexes).map(|(label, index)| standard_group(label, &index)));
+    groups.extend((3..=10).map(|tariff| standard_group(&format!("EASF{tariff:02}"), "000000000")));
+    groups.push(standard_group("EASD01", &format!("{energy:09}")));
+    groups.extend((2..=4).map(|tariff| standard_group(&format!("EASD{tariff:02}"), "000000000")));
+    groups.push(standard_group("EAIT", &format!("{:09}", moment.export / WATT_HOUR)));
+    for (quadrant, varh) in [2_970_842, 204_084, 84_948, 774_332].into_iter().enumerate() {
+        groups.push(standard_group(&format!("ERQ{}", quadrant + 1), &format!("{varh:09}")));
     }
-    text.push('\x03');
-    let mut bytes = text.into_bytes();
-    seven_e_one(&mut bytes);
-    bytes
+    for phase in 0..3 {
+        let amperes = apparent(moment, phase..phase + 1) * 10 / i64::from(moment.decivolts[phase]);
+        groups.push(standard_group(&format!("IRMS{}", phase + 1), &format!("{amperes:03}")));
+    }
+    for (phase, decivolts) in moment.decivolts.into_iter().enumerate() {
+        groups.push(standard_group(&format!("URMS{}", phase + 1), &format!("{:03}", decivolts / 10)));
+    }
+    groups.extend([standard_group("PREF", "12"), standard_group("PCOUP", "12")]);
+    groups.push(standard_group("SINSTS", &format!("{:05}", drawn(0..3))));
+    for phase in 0..3 {
+        let power = if moment.phases[phase] > 0 { apparent(moment, phase..phase + 1) } else { 0 };
+        groups.push(standard_group(&format!("SINSTS{}", phase + 1), &format!("{power:05}")));
+    }
+    let injected = if moment.grid() < 0 { apparent(moment, 0..3) } else { 0 };
+    let half_hour = second - second % 1800;
+    groups.extend([
+        stamped_group("SMAXSN", &stamp(second - 7200), "06360"),
+        stamped_group("SMAXSN-1", "E260620190512", "07422"),
+        standard_group("SINSTI", &format!("{injected:05}")),
+        stamped_group("SMAXIN", &stamp(second - 3600), "05861"),
+        stamped_group("CCASN", &stamp(half_hour), "00806"),
+        stamped_group("CCASN-1", &stamp(half_hour - 1800), "00764"),
+        stamped_group("CCAIN", &stamp(half_hour), "00012"),
+        stamped_group("UMOY1", &stamp(second - second % 600), "231"),
+        // A closed breaker, a producer, the second tariff, a blue day.
+        standard_group("STGE", "013A0501"),
+        standard_group("MSG1", "PAS DE          MESSAGE         "),
+        standard_group("PRM", DELIVERY_POINT),
+        standard_group("RELAIS", "000"),
+        standard_group("NTARF", "02"),
+        standard_group("NJOURF", "00"),
+        standard_group("NJOURF+1", "00"),
+        standard_group("PJOURF+1", &format!("00004001 06004002 22004001{}", " NONUTILE".repeat(8))),
+    ]);
+    telegram(groups)
 }
 
-/// Returns a group with its separator and check character; the sum of the standard mode includes that separator.
-fn checked(group: &str, separator: char, also: &str) -> String {
-    let sum: u32 = group.bytes().chain(also.bytes()).map(u32::from).sum();
-    let check = char::from((sum & 0x3f) as u8 + 0x20);
-    format!("{group}{separator}{check}")
+/// Returns a telegram of these groups.
+pub fn telegram(groups: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+    let groups: Vec<u8> = groups.into_iter().flatten().collect();
+    [&[0x02][..], &groups, &[0x03]].concat()
 }
 
-/// Returns the apparent power that is drawn: none while the household feeds in.
-fn volt_amperes(power: Centiwatts) -> i64 {
-    power.max(0) / 100
+/// Returns a group of the mode historique.
+pub fn group(label: &str, data: &str) -> Vec<u8> {
+    let content = format!("{label} {data}");
+    finish(&content, check(content.as_bytes()), ' ')
+}
+
+/// Returns a group of the mode standard.
+pub fn standard_group(label: &str, data: &str) -> Vec<u8> {
+    let content = format!("{label}\t{data}\t");
+    finish(content.trim_end_matches('\t'), check(content.as_bytes()), '\t')
+}
+
+/// Returns a group of the mode standard with a stamp.
+pub fn stamped_group(label: &str, stamp: &str, data: &str) -> Vec<u8> {
+    let content = format!("{label}\t{stamp}\t{data}\t");
+    [b"\n", content.as_bytes(), &[check(content.as_bytes()), b'\r']].concat()
+}
+
+fn finish(content: &str, check: u8, separator: char) -> Vec<u8> {
+    [b"\n", content.as_bytes(), &[separator as u8, check, b'\r']].concat()
+}
+
+/// Returns the check character of what it covers.
+fn check(content: &[u8]) -> u8 {
+    let sum: u32 = content.iter().map(|byte| u32::from(*byte)).sum();
+    (sum & 0x3f) as u8 + 0x20
+}
+
+/// Returns the currents of a three-phase meter.
+fn currents(moment: &Moment, label: &str) -> [Vec<u8>; 3] {
+    [0, 1, 2].map(|phase| {
+        let amperes = apparent(moment, phase..phase + 1) / 230;
+        group(&format!("{label}{}", phase + 1), &format!("{amperes:03}"))
+    })
+}
+
+/// Returns the apparent power in VA of some phases: the sum's amount, with a power factor of 0.95.
+fn apparent(moment: &Moment, phases: std::ops::Range<usize>) -> i64 {
+    moment.phases[phases].iter().sum::<i64>().abs() / 95
+}
+
+/// Splits an energy in Wh among indexes.
+fn split(energy: i64, indexes: Indexes) -> impl Iterator<Item = (&'static str, String)> {
+    let others: i64 = indexes.iter().map(|(_, kwh)| kwh * 1000).sum();
+    indexes.iter().enumerate().map(move |(place, (label, kwh))| {
+        let is_running = place + 1 == indexes.len();
+        (*label, format!("{:09}", if is_running { energy - others } else { kwh * 1000 }))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(mode: Mode) -> String {
-        frame(&Moment::sample(), mode).into_iter().map(|byte| char::from(byte & 0x7f)).collect()
+    /// Telegrams of a Linky as Enedis' paper has them in its examples, with other numbers.
+    #[test]
+    fn groups_have_the_check_characters_of_the_paper() {
+        assert_eq!(group("HHPHC", "A"), b"\nHHPHC A ,\r");
+        assert_eq!(group("PTEC", "HP.."), b"\nPTEC HP..  \r");
+        assert_eq!(standard_group("VTIC", "02"), b"\nVTIC\t02\tJ\r");
     }
 
     #[test]
-    fn both_modes_have_their_separators_and_check_characters() {
-        let historic = text(Mode::Historique);
-        assert!(historic.starts_with("\x02\nADCO 020000000042 "), "{historic}");
-        // The worked example of the standard: `ADCO` and 12 digits, the last blank left out.
-        assert!(historic.contains("\nOPTARIF HC.. <\r\nISOUSC 45 ?\r"), "{historic}");
-        assert!(historic.ends_with("\r\x03"), "{historic}");
-        let standard = text(Mode::Standard);
-        assert!(standard.contains("\nVTIC\t02\tJ\r\nDATE\tE260621103015\t\t"), "{standard}");
-        assert!(standard.contains("\nEAST\t002714128\t"), "{standard}");
+    fn a_tempo_contract_and_a_producer() {
+        let moment = Moment { phases: [-45_890, 156_440, -7], ..Moment::sample() };
+        let text = String::from_utf8(historique(&moment, Contract::Tempo)).unwrap();
+        assert!(text.contains("\nOPTARIF BBR( S\r") && text.contains("\nDEMAIN BLAN "), "{text}");
+        let text = String::from_utf8(standard(&moment)).unwrap();
+        assert!(text.contains("\nDATE\tE260621103015\t\t") && text.contains("\nSINSTS1\t00000\t"), "{text}");
     }
 }

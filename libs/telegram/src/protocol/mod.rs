@@ -70,16 +70,15 @@ impl Protocol {
         }
     }
 
-    /// Returns what a person can do about a protocol that no plugin reads.
+    /// Returns what a person can do about a protocol that no linked plugin reads.
     pub fn advice(self) -> &'static str {
         match self {
             Self::Iec62056_21 | Self::Sml | Self::WirelessMbus => "write the plugin that reads it",
-            Self::Hdlc | Self::DlmsOverMbus | Self::Dlms | Self::Mbus | Self::Tic => {
-                "no plugin reads it yet; see whether the meter has another port, or can be set to send text or SML"
+            Self::Hdlc | Self::DlmsOverMbus | Self::Dlms | Self::EncryptedP1 => {
+                "this program was built without the plugin `dlms`, which reads it"
             }
-            Self::EncryptedP1 => {
-                "no plugin decrypts it yet; ask the grid operator whether the port can send without encryption"
-            }
+            Self::Mbus => "this program was built without the plugin `mbus`, which reads it",
+            Self::Tic => "this program was built without the plugin `tic`, which reads it",
             Self::InvertedText => {
                 "use a cable or an adapter that inverts the signal, as a P1 port needs, or set the adapter to do so"
             }

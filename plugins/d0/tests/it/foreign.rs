@@ -1,4 +1,4 @@
-//! Meters whose protocol no plugin reads yet.
+//! Meters whose protocol another plugin reads, or none.
 
 use plugin_d0::D0;
 use telegram_testing::contract;
@@ -11,9 +11,9 @@ async fn a_foreign_protocol_is_named_and_not_called_misalignment() {
     let text = "/XYZ5P1\r\n\r\n1-3:0.2.8(50)\r\n1-0:1.8.1(000123.456*kWh)\r\n1-0:1.7.0(00.301*kW)\r\n!\r\n";
     let inverted: Vec<u8> = text.bytes().map(|byte| !byte << 1 | 1).collect();
     for (bytes, named, advice) in [
-        (&hdlc[..], "sends DLMS/COSEM in HDLC frames", "another port"),
-        (mbus, "sends DLMS/COSEM over M-Bus", "another port"),
-        (p1, "sends encrypted DLMS/COSEM", "ask the grid operator"),
+        (&hdlc[..], "sends DLMS/COSEM in HDLC frames", "without the plugin `dlms`"),
+        (mbus, "sends DLMS/COSEM over M-Bus", "without the plugin `dlms`"),
+        (p1, "sends encrypted DLMS/COSEM", "without the plugin `dlms`"),
         (&inverted, "with an inverted signal", "inverts the signal"),
     ] {
         let error = contract::hears::<D0>(bytes).await;

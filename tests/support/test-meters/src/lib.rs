@@ -17,8 +17,9 @@ pub mod polled;
 mod port;
 pub mod radio;
 pub mod sml;
-pub mod tic;
 pub mod uart;
+
+pub use simulator::tic;
 
 pub use crate::{
     polled::{Event, PolledMeter, PolledOptions, WakeUp},

@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use simulator::{CentiwattSeconds, Centiwatts, Moment, START_OF_DAY, WATT_HOUR};
+use simulator::{CentiwattSeconds, Centiwatts, Moment, START_OF_DAY, WATT_HOUR, time};
 
 use crate::crc;
 
@@ -33,8 +33,6 @@ const LOW_EXPORT: CentiwattSeconds = 214_056 * WATT_HOUR;
 const GAS: u64 = 3_199_256;
 /// Seconds between two dm³ of gas: the household is heated by the heat pump.
 const GAS_PACE: u64 = 173;
-
-const DAY: u64 = 24 * 3600;
 
 /// Returns the telegram of this moment, in plain ASCII. The first one is of 21 June 2026, 10:30:01.
 pub fn telegram(moment: &Moment, version: Version) -> String {
@@ -138,26 +136,6 @@ fn thousandths(value: i64, digits: usize) -> String {
     format!("{:0digits$}.{:03}", value / 1000, value % 1000)
 }
 
-/// Formats a time, in seconds since the start of the first day, as `YYMMDDhhmmss`. It is always summer time, as the sun
-/// of the household shines as on a summer day.
-pub(crate) fn time(second: u64) -> String {
-    let (mut year, mut month, mut day) = (26, 6, 20 + second / DAY);
-    loop {
-        let length = match month {
-            2 => 28 + u64::from(year % 4 == 0),
-            4 | 6 | 9 | 11 => 30,
-            _ => 31,
-        };
-        if day < length {
-            break;
-        }
-        day -= length;
-        (year, month) = if month == 12 { ((year + 1) % 100, 1) } else { (year, month + 1) };
-    }
-    let (hour, minute, second) = (second % DAY / 3600, second / 60 % 60, second % 60);
-    format!("{year:02}{month:02}{:02}{hour:02}{minute:02}{second:02}", day + 1)
-}
-
 fn hex(text: &str) -> String {
     text.bytes().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02X}");
@@ -168,6 +146,8 @@ fn hex(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DAY: u64 = 24 * 3600;
 
     fn moment() -> Moment {
         Moment { phases: [-45_890, 156_440, -7], export: 1_206_000 * WATT_HOUR, ..Moment::sample() }
