@@ -12,6 +12,7 @@ pub mod decoder;
 mod group;
 pub mod labels;
 mod plugin;
+mod power;
 mod registers;
 pub mod reject;
 mod stamp;

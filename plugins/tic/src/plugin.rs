@@ -1,12 +1,14 @@
 //! `plugin = "tic"` in the configuration.
 
+use std::time::Duration;
+
 use framework::{ConfigError, Mode, Period, Source, SourceContext, SourcePlugin};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use telegram::{Anonymised, Decoder as _, ProtocolRegistration, config};
 use transport::Line;
 
-use crate::{anonymise::anonymise, decoder::Decoder};
+use crate::{anonymise::anonymise, decoder::Decoder, power::Powers};
 
 /// Lines of the modes, the usual one first. 7E1 is read as 8N1: its parity shows in bit 7.
 const LINES: [Line; 2] = [Line::plain(9600), Line::plain(1200)];
@@ -54,7 +56,15 @@ impl SourcePlugin for Tic {
         // Stamps say whether they are of summer or of winter, in France.
         settings.time_shift = Some(SignedDuration::ZERO);
         let device = settings.port.to_string();
-        Ok(telegram::Source::new(Decoder::completing(), settings, cx).into_source().exclusive(device))
+        let source = telegram::Source::new(Decoder::completing(), settings, cx);
+        let mut powers = Powers::default();
+        // Within a replay, time passes faster or slower.
+        let speed = replay_speed.unwrap_or(1.0);
+        let source = source.completed_by(move |batch, now| {
+            let passed = Duration::try_from_secs_f64(now.as_secs_f64() * speed);
+            powers.complete(batch, passed.unwrap_or(now));
+        });
+        Ok(source.into_source().exclusive(device))
     }
 }
 

@@ -79,7 +79,12 @@ struct Meter<D> {
     /// Number of the connection's bytes that `bytes` includes.
     counted: u64,
     baud: Fact,
+    /// Adds readings that are computed from those of more than one telegram.
+    complete: Option<Complete>,
 }
+
+/// Completer of a batch that was taken at a time since any fixed moment.
+type Complete = Box<dyn FnMut(&mut Batch, Duration) + Send>;
 
 enum Phase {
     /// No telegram was found yet: listens at each baud rate in turn.
@@ -112,6 +117,7 @@ impl<D: Decoder> Source<D> {
             bytes: cx.counter("bytes"),
             counted: 0,
             baud: cx.fact("baud"),
+            complete: None,
         };
         Self { connection: None, meter }
     }
@@ -125,6 +131,13 @@ impl<D: Decoder> Source<D> {
     /// The same for an unknown meter: it is polled when it pushes nothing.
     pub fn polled_when_silent(mut self, conversation: impl Conversation, cx: &SourceContext) -> Self {
         self.meter.polling = Some(Polling::new(conversation, cx));
+        self
+    }
+
+    /// The same for a meter whose batches get further readings, computed from those of several telegrams. `complete` gets
+    /// each batch with its time since any fixed moment.
+    pub fn completed_by(mut self, complete: impl FnMut(&mut Batch, Duration) + Send + 'static) -> Self {
+        self.meter.complete = Some(Box::new(complete));
         self
     }
 }
@@ -360,7 +373,11 @@ impl<D: Decoder> DataAcquisition for Source<D> {
             Some(connection) => meter.acquire(connection).await,
             None => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
         };
-        batch.map(Some).map_err(|error| meter.named(error))
+        let mut batch = batch.map_err(|error| meter.named(error))?;
+        if let Some(complete) = &mut meter.complete {
+            complete(&mut batch, meter.began.elapsed());
+        }
+        Ok(Some(batch))
     }
 
     async fn close(&mut self) {

@@ -1,13 +1,24 @@
 //! The plugin: its configuration, its readings, and what it says of a line.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
 use framework::{Batch, Context, Kind, Medium, SourceContext, Value, testing};
 use plugin_tic::{Tic, decoder::Decoder};
-use simulator::Moment;
+use simulator::{Household, Moment, Pty, PushingMeter, Timing, tic};
 use telegram::Reader;
 use telegram_testing::{contract, read};
-use test_meters::tic::{Contract, group, historique, historique_short, standard, standard_group, telegram};
+use test_meters::{
+    tic::{Contract, group, historique, historique_short, standard, standard_group, telegram},
+    uart,
+};
 
 #[test]
 fn keeps_the_contract() {
@@ -263,7 +274,7 @@ async fn a_meter_of_another_protocol_is_named() {
 fn a_recording_is_anonymised_with_and_without_parity() {
     let plain = standard(&Moment::sample());
     let mut even = plain.clone();
-    test_meters::uart::seven_e_one(&mut even);
+    uart::seven_e_one(&mut even);
     for bytes in [plain, even, historique(&Moment::sample(), Contract::Tempo)] {
         let real = numbered(&bytes);
         let (count, anonymous) = telegram_testing::anonymised("tic", &real);
@@ -296,7 +307,46 @@ fn numbered(bytes: &[u8]) -> Vec<u8> {
     let text = with(text, "ADCO", "000000000042", "061234567890", false);
     let mut bytes = text.into_bytes();
     if has_parity {
-        test_meters::uart::seven_e_one(&mut bytes);
+        uart::seven_e_one(&mut bytes);
     }
     bytes
+}
+
+#[tokio::test]
+async fn a_mode_that_is_changed_from_afar_is_found_again() {
+    let (pty, set_baud) = uart::changing(Pty::open().unwrap(), 9600);
+    let is_standard = Arc::new(AtomicBool::new(true));
+    let mode = Arc::clone(&is_standard);
+    let mut household = Household::new(1);
+    let telegrams = move || {
+        let moment = household.advance();
+        let is_standard = mode.load(Relaxed);
+        set_baud(if is_standard { 9600 } else { 1200 });
+        tic::frame(&moment, if is_standard { tic::Mode::Standard } else { tic::Mode::Historique })
+    };
+    let timing = Timing { interval: Duration::from_millis(500), baud: None };
+    let meter = PushingMeter::start(pty, timing, telegrams).unwrap();
+    let config = format!("[sources.m]\nplugin = \"tic\"\nport = \"{}\"\n", meter.port().display());
+    let mut source = testing::source::<Tic>(&config, Path::new("/nonexistent")).acquisition;
+    source.open().await.unwrap();
+    let limit = Instant::now() + Duration::from_secs(120);
+    for (standard, name) in [(true, "VOLTAGE_L1"), (false, "TIMETABLE")] {
+        is_standard.store(standard, Relaxed);
+        while !source.acquire().await.is_ok_and(|batch| batch.is_some_and(|batch| batch.get(name).is_some()))
+        {
+            assert!(Instant::now() < limit, "{name} never comes");
+        }
+    }
+}
+
+/// The simulator writes telegrams of its own.
+#[test]
+fn the_simulated_meter_is_read_in_both_modes() {
+    let mut household = Household::new(1);
+    for mode in [tic::Mode::Historique, tic::Mode::Standard] {
+        let moment = household.advance();
+        let found = read(&mut reader(), &tic::frame(&moment, mode), Duration::ZERO);
+        let [Ok(batch)] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(number(batch, "POWER_IMPORT"), Some(moment.import / simulator::WATT_HOUR));
+    }
 }

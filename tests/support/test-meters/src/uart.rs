@@ -20,6 +20,13 @@ pub fn at(pty: Pty, baud: u32) -> Pty {
     pty.through(Uart::new(baud))
 }
 
+/// The same for a device that changes its baud rate while it runs: the function that is returned does it.
+pub fn changing(pty: Pty, baud: u32) -> (Pty, impl Fn(u32) + Clone + Send + 'static) {
+    let uart = Uart::new(baud);
+    let changed = uart.clone();
+    (pty.through(uart), move |baud| changed.set_baud(baud))
+}
+
 /// The same for a device that sends 8E1: a program that expects no parity bit reads garbage too.
 pub fn at_8e1(pty: Pty, baud: u32) -> Pty {
     let uart = Uart::new(baud);
