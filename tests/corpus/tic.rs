@@ -99,7 +99,8 @@ fn damaged(bytes: &[u8], file: &Value) -> Result<(), Failed> {
                 let of_label = |register: &&Shown| Some(&*register.code) == expected["label"].as_str();
                 same(accepted[0].registers.iter().find(of_label).expect("the others stay"), expected);
             }
-            let impossible = |(sent, utc): &(String, _)| utc.is_none() && sent.starts_with(['E', 'H']);
+            let impossible =
+                |(sent, utc): &(String, Option<_>)| utc.is_none() && sent.starts_with(['E', 'H']);
             assert!(accepted[0].registers.iter().all(|r| !r.time.as_ref().is_some_and(impossible)));
         }
         // Nothing comes from a cooked terminal; of a label that occurs twice neither does.
