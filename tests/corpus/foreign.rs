@@ -6,7 +6,7 @@ use libtest_mimic::{Failed, Trial};
 use telegram::Protocol;
 use test_meters::uart::seven_e_one;
 
-use crate::{program::output, shared::each_file};
+use crate::{dlms, program::output, shared::each_file};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let is_bin = |name: &str| name.ends_with(".bin");
@@ -17,7 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             (is_bin(name) || is_text(name)) && prefixes.iter().any(|prefix| name.starts_with(prefix))
         }
     };
-    let dlms = begins(&["hdlc-", "mbus-", "p1-", "llc-"]);
+    let is_dlms = begins(&["hdlc-", "mbus-", "p1-", "llc-", "raw-"]);
     let encrypted = begins(&["own-05", "own-07"]);
     [
         each_file("foreign::recognized", "corpus/dlms", is_frame, recognized),
@@ -25,7 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         each_file("foreign::text_is_no_frame", "corpus/dsmr", is_text, text_is_no_frame),
         each_file("foreign::text_is_no_frame", "corpus/malformed", is_text, text_is_no_frame),
         each_file("foreign::sml_is_no_frame", "corpus/sml", is_bin, sml_is_no_frame),
-        each_file("foreign::decode_names_it", "corpus/dlms", dlms, decode_names_it),
+        each_file("dlms::printed", "corpus/dlms", is_dlms, dlms::printed),
         each_file("foreign::decode_names_it", "field", encrypted, decode_names_it),
         each_file("foreign::decode_names_the_crc", "field", begins(&["own-15"]), decode_names_the_crc),
     ]

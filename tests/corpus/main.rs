@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, reason = "the measured rates are printed")]
 
 mod d0;
+mod dlms;
 mod foreign;
 mod shared;
 mod sml;
@@ -20,7 +21,9 @@ mod program;
 use libtest_mimic::Arguments;
 
 fn main() {
-    let trials =
-        [d0::trials(), sml::trials(), tic::trials(), foreign::trials()].into_iter().flatten().collect();
+    let trials = [d0::trials(), dlms::trials(), sml::trials(), tic::trials(), foreign::trials()]
+        .into_iter()
+        .flatten()
+        .collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
