@@ -14,6 +14,7 @@ mod foreign;
 mod shared;
 mod sml;
 mod tic;
+mod wmbus;
 
 #[path = "../program/mod.rs"]
 mod program;
@@ -21,9 +22,10 @@ mod program;
 use libtest_mimic::Arguments;
 
 fn main() {
-    let trials = [d0::trials(), dlms::trials(), sml::trials(), tic::trials(), foreign::trials()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let trials =
+        [d0::trials(), dlms::trials(), sml::trials(), tic::trials(), wmbus::trials(), foreign::trials()]
+            .into_iter()
+            .flatten()
+            .collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
