@@ -27,6 +27,7 @@ mod probe;
 #[path = "../program/mod.rs"]
 mod program;
 mod pulses;
+mod radio;
 mod record;
 mod reload;
 mod setup;

@@ -17,6 +17,8 @@ const PAUSE: Duration = Duration::from_millis(150);
 const JOINED: Duration = Duration::from_millis(60);
 /// Bytes that are looked at before they count as garbage.
 const ENOUGH: usize = 24;
+/// Time of listening for further meters, where one receiver hears several.
+const GATHER: Duration = Duration::from_secs(8);
 /// Most bytes that are kept.
 const MOST: usize = 64 * 1024;
 
@@ -49,11 +51,16 @@ impl Telegram {
     pub(super) fn of(plugin: &'static str) -> Self {
         Self { plugin, ident: None, readings: Vec::new(), description: None }
     }
+
+    /// Returns whether a receiver delivers it, which hears several meters.
+    fn has_senders(&self) -> bool {
+        self.description.as_ref().is_some_and(|description| !description.section.is_empty())
+    }
 }
 
 /// Listens until the bytes are recognized, at most until `until`. A part of a telegram is enough where the whole one
 /// does not follow in time.
-pub(super) async fn listen(connection: &mut Connection, line: Line, until: Instant) -> io::Result<Heard> {
+pub(super) async fn listen(connection: &mut Connection, line: Line, mut until: Instant) -> io::Result<Heard> {
     let began = Instant::now();
     let (mut bytes, mut recognizer) = (Vec::new(), Recognizer::default());
     let mut part = None;
@@ -85,8 +92,18 @@ pub(super) async fn listen(connection: &mut Connection, line: Line, until: Insta
             }
             // A pause: the bytes so far can be judged.
             Err(_) => {
-                if let Some(telegram) = telegram(&bytes, part) {
-                    return Ok(Heard::Telegram(telegram));
+                match telegram(&bytes, part) {
+                    // The next telegram is another meter's.
+                    Some(telegram) if telegram.has_senders() => {
+                        until = until.max(began + GATHER);
+                        if Instant::now() >= until {
+                            return Ok(Heard::Telegram(telegram));
+                        }
+                        part = Some(telegram.plugin);
+                        continue;
+                    }
+                    Some(telegram) => return Ok(Heard::Telegram(telegram)),
+                    None => {}
                 }
                 if bytes.len() > ENOUGH && part.is_none() && !joined {
                     return Ok(Heard::Garbage);
@@ -118,8 +135,11 @@ pub(super) fn telegram(bytes: &[u8], part: Option<&str>) -> Option<Telegram> {
     let mut all = protocols();
     all.sort_by_key(|protocol| Some(protocol.kind) != part);
     all.iter().find_map(|protocol| whole(protocol, bytes)).or_else(|| {
-        let shown = all.into_iter().find(|protocol| Some(protocol.kind) == part)?;
-        encrypted(shown, bytes)
+        let shown = all.iter().find(|protocol| Some(protocol.kind) == part);
+        // Nothing but their telegrams shows what a receiver is.
+        let received =
+            || all.iter().filter_map(|protocol| encrypted(protocol, bytes)).find(Telegram::has_senders);
+        shown.and_then(|protocol| encrypted(protocol, bytes)).or_else(received)
     })
 }
 
@@ -132,7 +152,10 @@ fn whole(protocol: &ProtocolRegistration, bytes: &[u8]) -> Option<Telegram> {
             last = Some(Telegram { ident, readings, ..Telegram::of(protocol.kind) });
         }
     });
-    last
+    let described =
+        last.as_ref().and(protocol.describe).and_then(|describe| describe(bytes, &Keys::default()));
+    let description = described.filter(|description| !description.section.is_empty());
+    last.map(|telegram| Telegram { description, ..telegram })
 }
 
 /// Returns a telegram that a plugin reads once it has the keys.
@@ -152,6 +175,7 @@ fn may_be_known(bytes: &[u8], recognizer: &Recognizer) -> bool {
     is_text(bytes)
         || may_be_sml(bytes)
         || may_be_mbus(bytes)
+        || may_be_radio(bytes)
         || is_text(&inverted())
         || recognizer.may_be_inverted()
 }
@@ -173,4 +197,13 @@ fn may_be_sml(bytes: &[u8]) -> bool {
 /// Returns whether a frame of M-Bus begins near the start: its length comes twice. The rest is up to 255 bytes.
 fn may_be_mbus(bytes: &[u8]) -> bool {
     bytes.windows(4).take(ENOUGH).any(|start| matches!(start, [0x68, a, b, 0x68] if a == b && *a > 2))
+}
+
+/// Returns whether a radio telegram begins near the start: sent without an answer (44), by a maker with three letters.
+fn may_be_radio(bytes: &[u8]) -> bool {
+    let is_letter = |word: u16, shift: u16| (1..=26).contains(&(word >> shift & 31));
+    bytes.windows(3).take(ENOUGH).any(|start| {
+        let maker = u16::from_le_bytes([start[1], start[2]]);
+        start[0] == 0x44 && maker >> 15 == 0 && [0, 5, 10].into_iter().all(|shift| is_letter(maker, shift))
+    })
 }

@@ -72,7 +72,8 @@ impl Found {
 
     /// Returns the names of the keys without which the meter cannot be read.
     pub(crate) fn missing_keys(&self) -> &'static [&'static str] {
-        self.description.as_ref().map_or(&[], |description| description.keys)
+        let description = self.description.as_ref().filter(|description| description.section.is_empty());
+        description.map_or(&[], |description| description.keys)
     }
 
     /// Describes the meter in a few words.
@@ -260,6 +261,8 @@ impl Search<'_> {
     fn found(&self, telegram: Telegram, line: Option<Line>, keys: String) -> End {
         let Telegram { plugin, ident, readings, description } = telegram;
         let port = self.port.clone();
+        let section = description.as_ref().map_or("", |description| &description.section);
+        let keys = keys + section;
         End::Found(Box::new(Found { port, plugin, ident, line, keys, readings, description }))
     }
 

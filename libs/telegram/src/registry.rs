@@ -60,6 +60,9 @@ pub struct Description {
     pub keys: &'static [&'static str],
     /// What to do, in a clause such as "encrypted: ask your grid operator for the key (GUEK) and write `key = "…"`".
     pub advice: Option<String>,
+    /// Further lines of the section, where one receiver hears several meters: `receiver = "cul"`, and a comment for each
+    /// meter. The places of the keys are among them.
+    pub section: String,
 }
 
 /// Named value of a telegram or of a reading, in the output of `smartmeter decode`.

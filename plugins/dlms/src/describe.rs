@@ -60,7 +60,9 @@ pub(crate) fn describe(bytes: &[u8], keys: &Keys) -> Option<Description> {
     };
     let title = sender.map(|(_, title)| title);
     Some(match best? {
-        Best::Readable(ident) => Description { what, ident: ident.or(title), keys: &[], advice: None },
+        Best::Readable(ident) => {
+            Description { what, ident: ident.or(title), keys: &[], ..Description::default() }
+        }
         Best::Locked(reason, header) => {
             let is_wrong = matches!(reason, Reason::Tag(_) | Reason::WrongKey(_));
             let names: &[&str] =
@@ -78,7 +80,7 @@ pub(crate) fn describe(bytes: &[u8], keys: &Keys) -> Option<Description> {
                 ),
             };
             let names = if is_wrong || matches!(reason, Reason::NoKey(_)) { names } else { &[] };
-            Description { what, ident: title, keys: names, advice: Some(advice) }
+            Description { what, ident: title, keys: names, advice: Some(advice), ..Description::default() }
         }
     })
 }

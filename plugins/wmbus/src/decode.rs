@@ -146,11 +146,18 @@ pub(crate) fn describe(bytes: &[u8], keys: &Keys) -> Option<Description> {
         _ => None,
     };
     let plural = if count == 1 { "" } else { "s" };
+    let example = if needs_key { ", key = \"32 hexadecimal digits\"" } else { "" };
+    let mut section = format!("receiver = \"{receiver}\"\n");
+    for address in meters.iter().take(MAX_NAMED) {
+        let (id, what) = (address.id, described(*address));
+        section += &format!("# meters.meter_{id:08x} = {{ id = \"{id:08X}\"{example} }}    # {what}\n");
+    }
     Some(Description {
         what: format!("{count} radio telegram{plural} (receiver `{receiver}`) of {}{more}", named.join(", ")),
         ident: Some(first.to_string()),
         keys: if needs_key || is_key_wrong { &["key"] } else { &[] },
         advice: advice.map(str::to_owned),
+        section,
     })
 }
 
