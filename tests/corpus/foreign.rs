@@ -68,7 +68,7 @@ fn sml_is_no_frame(path: &Path) -> Result<(), Failed> {
 }
 
 fn decode_names_it(path: &Path) -> Result<(), Failed> {
-    decode_says(path, "this is ")
+    decode_says(path, "DLMS")
 }
 
 fn decode_names_the_crc(path: &Path) -> Result<(), Failed> {

@@ -35,6 +35,11 @@ impl FrameCounter {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).last
     }
 
+    /// Forgets the counter.
+    pub fn reset(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+    }
+
     /// Takes up the counter of an earlier run.
     pub fn resume(&self, state: &[u8]) {
         let Some((title, counter)) = state.split_first_chunk::<8>() else { return };

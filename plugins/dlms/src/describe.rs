@@ -47,7 +47,9 @@ pub(crate) fn describe(bytes: &[u8], keys: &Keys) -> Option<Description> {
     let line = framing.map_or_else(|| by_protocol(bytes), by_framing);
     let telegrams = if count == 1 { "1 telegram".to_owned() } else { format!("{count} telegrams") };
     let sender = header.map(|header| {
-        let maker = maker::name(header.title).map(|maker| format!(" of a {maker} meter")).unwrap_or_default();
+        let maker = maker::name(header.title)
+            .map(|maker| format!(" of {} {maker} meter", article(&maker)))
+            .unwrap_or_default();
         (maker, hex(&header.title))
     });
     let kind = header.map_or("", |header| if header.is_encrypted() { "encrypted " } else { "" });
@@ -102,4 +104,9 @@ fn by_protocol(bytes: &[u8]) -> &'static str {
         Some(Protocol::EncryptedP1) => "encrypted P1",
         _ => "DLMS/COSEM",
     }
+}
+
+/// Returns the article before a maker's name.
+fn article(maker: &str) -> &'static str {
+    if maker.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" }
 }

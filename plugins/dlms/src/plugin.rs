@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use framework::{ConfigError, Mode, Period, Secret, Source, SourceContext, SourcePlugin};
 use serde::Deserialize;
 use telegram::{Decoder as _, Keys, ProtocolRegistration, config};
-use transport::{Line, Parity};
+use transport::{Line, Parity, Port};
 
 use crate::{
     anonymise::anonymise,
@@ -89,11 +89,12 @@ impl SourcePlugin for Dlms {
             wrong.into_iter().chain(keys.as_ref().err().cloned()).chain(scales.as_ref().err().cloned()),
         )?;
         let device = settings.port.to_string();
+        let is_replay = matches!(settings.port, Port::Replay { .. });
         let counter = FrameCounter::default();
         let swapped_tags = config.swapped_tags;
         let options = Options { keys: keys?, scales: scales?, swapped_tags, counter: counter.clone() };
         let source = telegram::Source::new(Decoder::new(options), settings, cx);
-        Ok(Counted::new(source, counter, cx).into_source().exclusive(device))
+        Ok(Counted::new(source, counter, is_replay, cx).into_source().exclusive(device))
     }
 }
 

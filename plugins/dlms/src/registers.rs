@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     raw: Option<i128>,
     number: Option<Decimal>,
     unit: Option<&'static str>,
+    /// Scale and unit came with it, be it none.
+    has_scale: bool,
     /// The number needs a scale that is neither sent nor known.
     pub(crate) is_unscaled: bool,
     is_clock: bool,
@@ -98,15 +100,39 @@ impl Registers {
         self.entries.len()
     }
 
-    /// Returns the registers.
+    /// Returns the registers. A clock and a meter number without codes have their usual ones.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Register<'_>> {
-        self.entries.iter().zip(&self.known).map(|(entry, known)| Register {
-            value: self.text.get(entry.text.0 as usize..entry.text.1 as usize).unwrap_or_default(),
-            unit: entry.unit,
-            // A number of an unknown scale must not be counted with.
-            number: entry.number.filter(|_| !entry.is_unscaled),
-            ..Register::new(&known.code, known.obis)
+        let last = self.last_number();
+        self.entries.iter().zip(&self.known).enumerate().map(move |(place, (entry, known))| {
+            let register = match known.groups {
+                None if entry.is_clock => {
+                    Register::new("0-0:1.0.0*255", Some(Obis::full([0, 0, 1, 0, 0, 255])))
+                }
+                None if Some(place) == last => {
+                    Register::new("0-0:96.1.0*255", Some(Obis::full([0, 0, 96, 1, 0, 255])))
+                }
+                _ => Register::new(&known.code, known.obis),
+            };
+            Register {
+                value: self.text_at(entry),
+                unit: entry.unit,
+                // A number of an unknown scale must not be counted with.
+                number: entry.number.filter(|_| !entry.is_unscaled),
+                ..register
+            }
         })
+    }
+
+    fn text_at(&self, entry: &Entry) -> &str {
+        self.text.get(entry.text.0 as usize..entry.text.1 as usize).unwrap_or_default()
+    }
+
+    /// Returns the place of the meter number that some meters send last, without a code.
+    fn last_number(&self) -> Option<usize> {
+        let place = self.entries.len().checked_sub(1)?;
+        let (entry, known) = (&self.entries[place], &self.known[place]);
+        let is_number = place > 0 && known.groups.is_none() && entry.raw.is_none() && !entry.is_clock;
+        (is_number && !self.text_at(entry).is_empty()).then_some(place)
     }
 
     /// Returns the registers as `smartmeter decode` shows them: with numbers whose scale is not known, which have no unit.
@@ -142,14 +168,7 @@ impl Registers {
         let number = |number: [u8; 3]| {
             self.text_of(|code| matches!(code, Some([_, _, c, d, e, _]) if [c, d, e] == number))
         };
-        // Some meters send it last, without a code.
-        let last = || {
-            let (entry, known) = self.entries.last().zip(self.known.get(self.entries.len() - 1))?;
-            let is_number = known.groups.is_none() && !entry.is_clock && self.entries.len() > 1;
-            self.text
-                .get(entry.text.0 as usize..entry.text.1 as usize)
-                .filter(|text| is_number && !text.is_empty())
-        };
+        let last = || self.last_number().map(|place| self.text_at(&self.entries[place]));
         NUMBERS.into_iter().find_map(number).filter(|text| !text.is_empty()).or_else(last)
     }
 
@@ -182,6 +201,7 @@ impl Registers {
             raw: None,
             number: None,
             unit: None,
+            has_scale: false,
             is_unscaled: false,
             is_clock: false,
             text: (from, from),
@@ -222,7 +242,7 @@ impl Registers {
         // A counter of energy, by its code, must not come out as energy in another unit.
         let doubtful = matches!(known.groups, Some([1, _, 1..=80, 8, ..]))
             && !matches!(unit, Some("Wh" | "varh" | "VAh" | "J"));
-        entry.unit = unit;
+        (entry.unit, entry.has_scale) = (unit, true);
         entry.number = match entry.raw {
             Some(raw) => decimal(raw, scaler),
             None => entry.number.and_then(|number| number.shifted(scaler.into())),
@@ -239,9 +259,9 @@ impl Registers {
 }
 
 impl Entry {
-    /// Returns whether it is an integer without a unit.
+    /// Returns whether it is an integer that came without scale and unit.
     pub(crate) fn is_bare(&self) -> bool {
-        self.raw.is_some() && self.unit.is_none()
+        self.raw.is_some() && !self.has_scale
     }
 
     /// Gives it a scale and a unit that are known of its meter.

@@ -56,7 +56,7 @@ pub enum Reason {
     },
     /// The list of values ends before the message does, or after it.
     Length,
-    /// No value in it is known.
+    /// Its values have no codes, and its layout is not known.
     Empty,
     /// The text in it is not a good telegram.
     Text,
@@ -109,7 +109,7 @@ impl fmt::Display for Reason {
             }
             Self::Structure { at } => write!(f, "its list of values is not valid at byte {at}"),
             Self::Length => f.write_str("its list of values does not end with the message"),
-            Self::Empty => f.write_str("it has no value of a known kind"),
+            Self::Empty => f.write_str("its values have no codes, and it is not a known list"),
             Self::Unproven => {
                 f.write_str("nothing proves it: it has no whole frame, and no tag that is checked")
             }

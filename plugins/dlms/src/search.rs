@@ -19,6 +19,9 @@ use crate::{
     wire::{LLC, MAX_TELEGRAM},
 };
 
+/// Most bytes of a ciphered message inside other bytes: three times the longest text of a P1 port.
+const MAX_P1: usize = 4096;
+
 /// Place of the search in the stream.
 #[derive(Debug, Default)]
 pub(crate) struct Search {
@@ -196,9 +199,9 @@ impl Search {
         {
             return Look::Nothing;
         }
-        if let Ok(Some(((header, _), _))) = Ciphered::head(message)
+        if let Ok(Some(((header, length), _))) = Ciphered::head(message)
             && !is_boundary
-            && !header.is_plausible()
+            && !(header.is_plausible() && length <= MAX_P1)
         {
             return Look::Nothing;
         }

@@ -20,14 +20,21 @@ pub(crate) struct Counted {
     source: telegram::Source<Decoder>,
     counter: FrameCounter,
     cx: SourceContext,
+    /// A recording may be played again.
+    is_replay: bool,
     is_restored: bool,
     /// Last counter in the journal, and when it was saved.
     saved: Option<(Last, Timestamp)>,
 }
 
 impl Counted {
-    pub(crate) fn new(source: telegram::Source<Decoder>, counter: FrameCounter, cx: &SourceContext) -> Self {
-        Self { source, counter, cx: cx.clone(), is_restored: false, saved: None }
+    pub(crate) fn new(
+        source: telegram::Source<Decoder>,
+        counter: FrameCounter,
+        is_replay: bool,
+        cx: &SourceContext,
+    ) -> Self {
+        Self { source, counter, cx: cx.clone(), is_replay, is_restored: false, saved: None }
     }
 
     /// Returns the framework's source.
@@ -38,6 +45,9 @@ impl Counted {
 
     /// Takes up the counter of the run before.
     async fn restore(&mut self) {
+        if self.is_replay {
+            return self.counter.reset();
+        }
         if std::mem::replace(&mut self.is_restored, true) {
             return;
         }
@@ -51,7 +61,7 @@ impl Counted {
 
     /// Saves the counter as often as the journal is written to the disk.
     fn save(&mut self, now: Timestamp) {
-        let Some(last) = self.counter.last() else { return };
+        let Some(last) = self.counter.last().filter(|_| !self.is_replay) else { return };
         let interval = self.cx.state_is_saved_every().unwrap_or(INTERVAL);
         let is_due = self.saved.is_none_or(|(saved, at)| {
             saved.title != last.title || saved != last && now.duration_since(at).unsigned_abs() >= interval
@@ -79,7 +89,7 @@ impl DataAcquisition for Counted {
     }
 
     async fn close(&mut self) {
-        if let Some(last) = self.counter.last() {
+        if let Some(last) = self.counter.last().filter(|_| !self.is_replay) {
             self.cx.save_state(&last.state());
         }
         self.source.close().await;

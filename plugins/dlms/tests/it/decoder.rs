@@ -211,6 +211,20 @@ fn a_number_without_a_scale_is_not_one_to_count_with() {
 }
 
 #[test]
+fn a_factor_that_is_sent_with_a_scale_and_no_unit_is_a_number() {
+    let found = decode(&hdlc(&notification(&[], structure(&[code(13, 7), u16(987), scale(-3, NO_UNIT)]))));
+    assert_eq!(texts(accepted(&found)[0]), ["1-0:13.7.0*255=0.987"]);
+}
+
+#[test]
+fn a_clock_and_a_meter_number_without_codes_have_their_usual_ones() {
+    let body = structure(&[octets(&TIME), code(1, 8), u32(5), scale(0, WATT_HOURS), octets(b"178200000042")]);
+    let expected =
+        ["0-0:1.0.0*255=2026-07-14T10:15:05+02:00", "1-0:1.8.0*255=5 Wh", "0-0:96.1.0*255=178200000042"];
+    assert_eq!(texts(accepted(&decode(&hdlc(&notification(&[], body))))[0]), expected);
+}
+
+#[test]
 fn swapped_tags_are_read_where_the_list_or_the_configuration_says_so() {
     let swapped = structure(&[vec![6, 9, 1, 0, 31, 7, 0, 255], i16(244), scale(-2, AMPERES)]);
     let message = |name: &str| {
