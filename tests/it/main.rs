@@ -10,6 +10,7 @@ mod costs;
 mod csv;
 mod derived;
 mod dialogue;
+mod dlms;
 mod documents;
 mod drop_ins;
 mod exec;

@@ -122,10 +122,8 @@ impl Work {
                             block_head(&segments.iter().map(|place| input[*place]).collect::<Vec<_>>(), part);
                         places.extend(segments.drain(..).skip(head));
                     }
-                    if let Joined::Whole(_) = joined {
-                        if self.message(message.bytes(), &places) {
-                            frames.iter().for_each(|frame| repair(&mut self.bytes, frame));
-                        }
+                    if matches!(joined, Joined::Whole(_)) && self.message(message.bytes(), &places) {
+                        frames.iter().for_each(|frame| repair(&mut self.bytes, frame));
                     }
                     if joined != Joined::More {
                         message.clear();

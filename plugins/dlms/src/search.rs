@@ -192,11 +192,9 @@ impl Search {
 
     fn ciphered(message: &[u8], at: usize, link: usize, framing: Framing, is_boundary: bool) -> Look {
         // Inside other bytes, a sender without a maker's letters is none.
-        let is_sender = |title: &[u8]| title.iter().take(3).all(u8::is_ascii_uppercase);
-        if !is_boundary
-            && !(message.get(1).is_none_or(|len| *len == 8)
-                && is_sender(message.get(2..).unwrap_or_default()))
-        {
+        let has_length = message.get(1).is_none_or(|len| *len == 8);
+        let has_letters = message.iter().skip(2).take(3).all(u8::is_ascii_uppercase);
+        if !(is_boundary || has_length && has_letters) {
             return Look::Nothing;
         }
         if let Ok(Some(((header, length), _))) = Ciphered::head(message)
