@@ -21,6 +21,7 @@ mod journal;
 mod journal_document;
 mod journal_kill9;
 mod log;
+mod mbus;
 mod meaning;
 mod meter;
 mod polled;

@@ -37,7 +37,7 @@ pub enum Value<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Absent {
     /// Letters in a number, as the meter's display shows them.
-    #[error("a digit of the number is none")]
+    #[error("it has letters in place of digits")]
     Letters,
     /// A floating point number that is not finite.
     #[error("the number is not finite")]
