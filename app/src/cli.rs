@@ -79,6 +79,9 @@ enum Command {
     Probe {
         /// Serial ports, or `tcp://host:port` [default: all that there are]
         ports: Vec<transport::Port>,
+        /// Search the bus behind a level converter for its meters, by secondary and primary address
+        #[arg(long)]
+        mbus: bool,
         /// Add the configuration to this file
         #[arg(long, value_name = "FILE")]
         write: Option<PathBuf>,
@@ -128,7 +131,8 @@ pub fn main() -> ExitCode {
         Some(Command::Plugins) => plugins(),
         Some(Command::Sample { plugin }) => sample(&plugin),
         Some(Command::Decode(decode)) => decode::run(&decode),
-        Some(Command::Probe { ports, write }) => probe::run(ports, write.as_deref()),
+        Some(Command::Probe { ports, mbus: true, write }) => probe::run_mbus(&ports, write.as_deref()),
+        Some(Command::Probe { ports, write, .. }) => probe::run(ports, write.as_deref()),
         Some(Command::Setup { ports }) => setup::dialogue(&cli.run.file, &ports),
         Some(Command::Token(token)) => token::run(&cli.run.file, &token),
         Some(Command::Record(record)) => record::run(&record),

@@ -11,6 +11,7 @@
 mod d0;
 mod dlms;
 mod foreign;
+mod mbus;
 mod shared;
 mod sml;
 mod tic;
@@ -22,10 +23,15 @@ mod program;
 use libtest_mimic::Arguments;
 
 fn main() {
-    let trials =
-        [d0::trials(), dlms::trials(), sml::trials(), tic::trials(), wmbus::trials(), foreign::trials()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let trials = [
+        d0::trials(),
+        dlms::trials(),
+        sml::trials(),
+        tic::trials(),
+        mbus::trials(),
+        wmbus::trials(),
+        foreign::trials(),
+    ];
+    let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -1,5 +1,10 @@
 //! Meters on a wired M-Bus, on a real pseudo terminal.
 
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
+
 use crate::program::*;
 use simulator::mbus::{five_meters, heat_records, water_records};
 
@@ -149,4 +154,40 @@ fn mistakes_in_the_addresses_of_meters_are_all_told_of_with_what_to_write() {
     ] {
         assert!(text.contains(expected), "{expected}\n--- in\n{text}");
     }
+}
+
+#[test]
+fn probe_finds_every_meter_of_a_bus_by_its_secondary_address() {
+    let converter = five_meters().unwrap();
+    let mut command = smartmeter();
+    command.args(["probe", "--mbus"]).arg(converter.port()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut missing = vec![
+        "found meter 10000001 by TST, heat (outlet), version 1, address 1",
+        "found meter 10000002 by TST, water, version 1, address 2",
+        "found meter 10000003 by TST, water, version 1, address 2",
+        "found meter 10000004 by TST, water, version 1, address 3",
+        "found meter 10000005 by TST, heat (outlet), version 1, address 4",
+    ];
+    // The search of primary addresses, for meters that have no other, takes more than a minute: it is not waited for.
+    for line in BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok) {
+        missing.retain(|meter| !line.contains(meter));
+        if missing.is_empty() || line.contains("no meter") {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn probe_of_a_bus_without_a_port_says_what_to_write() {
+    let output = output(&["probe", "--mbus"]);
+    let said = text(output.stderr);
+    assert!(said.contains("`smartmeter probe --mbus /dev/ttyUSB0`"), "{said}");
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
 }

@@ -5,6 +5,8 @@
 
 mod advice;
 mod listen;
+#[cfg(feature = "mbus")]
+mod mbus;
 mod ports;
 mod search;
 mod section;
@@ -29,6 +31,17 @@ use crate::{failure::Failure, output::output};
 
 /// Patience of a person who waits for `smartmeter probe`: also a meter that must be woken up answers by then.
 const THOROUGH: Duration = Duration::from_secs(600);
+
+/// Searches the buses behind `ports` for their meters.
+pub(crate) fn run_mbus(ports: &[Port], write: Option<&Path>) -> Result<(), Failure> {
+    #[cfg(feature = "mbus")]
+    return mbus::run(ports, write);
+    #[cfg(not(feature = "mbus"))]
+    {
+        let _ = (ports, write);
+        Err(Failure::usage("this program was built without the plugin `mbus`\n"))
+    }
+}
 
 /// Looks at `ports` at the same time; without any, at all serial ports of the machine.
 /// Prints a section for each meter, and adds it to the file `write`.

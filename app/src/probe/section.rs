@@ -37,6 +37,12 @@ impl Section {
         Self { plugin: found.plugin, port, comments, keys: found.keys, missing }
     }
 
+    /// Returns the section of a bus, whose meters are among the keys.
+    #[cfg(feature = "mbus")]
+    pub(super) fn of_bus(plugin: &'static str, port: String, keys: String) -> Self {
+        Self { plugin, port, comments: Vec::new(), keys, missing: String::new() }
+    }
+
     /// Returns the section with a name that is not `taken` yet, and the name.
     pub(crate) fn named(&self, taken: &mut BTreeSet<String>) -> (String, String) {
         let first = format!("smartmeter_{}", self.plugin);

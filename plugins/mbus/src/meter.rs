@@ -10,6 +10,9 @@ use crate::readout::{Failure, Link, Readout, Target};
 /// Longest pause between two attempts at a silent meter, where its interval is shorter.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
+/// Most time by which a readout may come before its time.
+const EARLIEST: Duration = Duration::from_secs(5);
+
 /// One meter of a source.
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -59,7 +62,7 @@ impl Meter {
         self.baud
     }
 
-    /// Returns whether it is to be read in this turn; `period` is the shortest time between two turns.
+    /// Returns whether it is to be read in the turn that begins now, `period` after the last one.
     pub(crate) fn is_due(&self, now: Instant, period: Duration) -> bool {
         let Some(tried) = self.tried else { return true };
         let interval = self.interval.unwrap_or_default();
@@ -72,12 +75,12 @@ impl Meter {
             }
         };
         // A turn is not exactly one period after the last.
-        now - tried + period / 2 >= pause
+        now - tried + (pause / 10).min(EARLIEST) >= pause
     }
 
-    /// Notes that it is tried now.
-    pub(crate) fn begin(&mut self, now: Instant) {
-        self.tried = Some(now);
+    /// Notes that it is tried in the turn that began at this moment.
+    pub(crate) fn begin(&mut self, turn: Instant) {
+        self.tried = Some(turn);
     }
 
     /// Notes what it has sent.

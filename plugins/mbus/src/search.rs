@@ -1,9 +1,9 @@
 //! Search for the meters on a bus: secondary addresses with wildcards, then the primary ones.
 
-use std::{io, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use mbus::{
-    Answer, AnswerError, Header, Selection,
+    Answer, AnswerError, Header, Order, SecondaryAddress, Selection,
     frame::{self, Frame},
     medium, request,
 };
@@ -29,6 +29,44 @@ pub struct FoundMeter {
     pub address: u8,
     /// Header of its answer; it has the secondary address, if the meter has one.
     pub header: Header,
+}
+
+impl FoundMeter {
+    /// A meter with this primary address that sends no header.
+    pub const fn without_header(address: u8) -> Self {
+        Self { address, header: Header::NONE }
+    }
+
+    /// A meter with this primary address and the long header of an answer; `None` if that is not whole.
+    pub fn of_header(address: u8, header: &[u8]) -> Option<Self> {
+        let (header, _) = Header::long(header, Order::LowFirst).ok()?;
+        Some(Self { address, header })
+    }
+
+    /// Returns a word for what it counts, for its name: `heat`, `water`.
+    pub fn word(&self) -> &'static str {
+        match self.header.address.map(|address| address.medium) {
+            Some(0x02) => "electricity",
+            Some(0x03) => "gas",
+            Some(0x04 | 0x0c | 0x0d) => "heat",
+            Some(0x06 | 0x15) => "warm_water",
+            Some(0x07 | 0x16 | 0x17) => "water",
+            Some(0x08) => "heat_cost",
+            Some(0x0a | 0x0b) => "cooling",
+            _ => "meter",
+        }
+    }
+}
+
+/// Number, maker, medium, version and primary address.
+impl fmt::Display for FoundMeter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, header } = self;
+        let Some(secondary) = header.address else { return write!(f, "a meter at address {address}") };
+        let SecondaryAddress { id, manufacturer, version, medium } = secondary;
+        let medium = medium::name(medium).unwrap_or("unknown medium");
+        write!(f, "meter {id:08X} by {manufacturer}, {medium}, version {version}, address {address}")
+    }
 }
 
 /// News of a search.
@@ -173,7 +211,7 @@ fn meter(bytes: &[u8]) -> Option<FoundMeter> {
     let (_, frame @ Frame::Long { address, .. }) = frame::all(bytes).next()? else { return None };
     match Answer::parse(frame) {
         Ok(answer) => Some(FoundMeter { address, header: answer.header }),
-        Err(AnswerError::Application(_)) => Some(FoundMeter { address, header: Header::NONE }),
+        Err(AnswerError::Application(_)) => Some(FoundMeter::without_header(address)),
         Err(_) => None,
     }
 }

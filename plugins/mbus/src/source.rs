@@ -19,7 +19,9 @@ pub(crate) struct MbusSource {
     bus: Arc<Bus>,
     port: String,
     timing: Timing,
+    /// Time between the last two turns.
     period: Duration,
+    last_turn: Option<Instant>,
     meters: Vec<Meter>,
     is_open: bool,
     cx: SourceContext,
@@ -37,6 +39,7 @@ impl MbusSource {
             port: port.to_string(),
             timing,
             period,
+            last_turn: None,
             meters,
             is_open: false,
             cx: cx.clone(),
@@ -55,13 +58,17 @@ impl MbusSource {
 
     /// Reads the meters that are due; returns whether one was read.
     async fn turn(&mut self, now: Instant) -> io::Result<bool> {
+        // The configuration's `interval` is the framework's: the turns show it.
+        if let Some(last) = self.last_turn.replace(now) {
+            self.period = now - last;
+        }
         let mut any = false;
         for i in 0..self.meters.len() {
             if !self.meters[i].is_due(now, self.period) {
                 continue;
             }
             let meter = &mut self.meters[i];
-            meter.begin(Instant::now());
+            meter.begin(now);
             let mut turn = self.bus.turn(self.timing).await?;
             let read = read(turn.line()?, self.timing, meter).await;
             match read {

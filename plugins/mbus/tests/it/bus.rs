@@ -1,0 +1,100 @@
+//! Meters on a bus behind a real pseudo terminal.
+
+use std::path::Path;
+
+use framework::{AcquireError, Batch, testing};
+use plugin_mbus::Mbus;
+use simulator::{
+    Pty,
+    mbus::{MbusBus, MbusConverter, MbusMeter, five_meters, water_records},
+};
+
+/// Reads once with this configuration.
+async fn read(config: &str) -> Result<Option<Batch>, AcquireError> {
+    let mut source = testing::source::<Mbus>(config, Path::new("/nonexistent")).acquisition;
+    source.open().await?;
+    let batch = source.acquire().await;
+    source.close().await;
+    batch
+}
+
+fn section(port: &Path, keys: &str) -> String {
+    format!("[sources.m]\nplugin = \"mbus\"\nport = \"{}\"\n{keys}", port.display())
+}
+
+fn shown(batch: &Batch, name: &str) -> String {
+    let reading = batch.get(name).unwrap_or_else(|| panic!("{name} in {batch:?}"));
+    serde_json::to_string(&reading.value).unwrap()
+}
+
+#[tokio::test]
+async fn five_meters_of_one_bus_are_read_whatever_they_do() {
+    let converter = five_meters().unwrap();
+    let config = section(
+        converter.port(),
+        "[sources.m.meters.slow]\naddress = 1\n\
+         [sources.m.meters.left]\nsecondary = \"10000002\"\n\
+         [sources.m.meters.right]\nsecondary = \"10000003-TST-01-07\"\n\
+         [sources.m.meters.shaky]\naddress = 3\n\
+         [sources.m.meters.long]\naddress = 4\n",
+    );
+    let batch = read(&config).await.unwrap().unwrap();
+    for (name, expected) in [
+        ("slow_energy", "12345000"),
+        ("left_volume", "111.222"),
+        ("right_volume", "333.444"),
+        ("shaky_volume", "555.666"),
+        ("long_energy", "98765000"),
+        ("long_power", "1500"),
+    ] {
+        assert_eq!(shown(&batch, name), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn sources_of_two_threads_share_the_bus() {
+    let converter = five_meters().unwrap();
+    let configs = ["address = 4", "secondary = \"10000002\"", "secondary = \"10000003\""]
+        .map(|keys| section(converter.port(), keys));
+    // A runtime each, as in the program.
+    let threads = configs.map(|config| {
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut source = testing::source::<Mbus>(&config, Path::new("/nonexistent")).acquisition;
+                source.open().await.unwrap();
+                let mut batches = Vec::new();
+                for _ in 0..3 {
+                    batches.extend(source.acquire().await.unwrap());
+                }
+                source.close().await;
+                batches
+            })
+        })
+    });
+    let batches = threads.map(|thread| thread.join().unwrap());
+    assert_eq!(shown(&batches[0][0], "energy"), "98765000");
+    assert_eq!(shown(&batches[1][0], "volume"), "111.222");
+    assert_eq!(shown(&batches[2][0], "volume"), "333.444");
+}
+
+#[tokio::test]
+async fn a_meter_that_speaks_slower_is_told_to_change_its_speed() {
+    let mut meter = MbusMeter::new(7, 0x77, 7, water_records(7007));
+    meter.baud = Some(2400);
+    let converter = MbusConverter::start(Pty::open().unwrap(), MbusBus::new([meter])).unwrap();
+    let config = section(converter.port(), "[sources.m.meters.fast]\naddress = 7\nbaud = 9600\n");
+    let batch = read(&config).await.unwrap().unwrap();
+    assert_eq!(shown(&batch, "fast_volume"), "7.007");
+    converter.change(|bus| assert_eq!(bus.meters()[0].baud, Some(9600)));
+}
+
+#[tokio::test]
+async fn a_silent_bus_is_told_of_as_silence_and_a_collision_as_damage() {
+    let converter = five_meters().unwrap();
+    let silent = read(&section(converter.port(), "address = 99\n")).await.unwrap_err();
+    assert!(matches!(silent, AcquireError::Silent { .. }), "{silent:?}");
+    let collision = read(&section(converter.port(), "address = 2\n")).await.unwrap_err();
+    let AcquireError::Malformed { reason } = collision else { panic!("{collision:?}") };
+    assert!(reason.contains("if two meters have this address"), "{reason}");
+}
