@@ -8,6 +8,7 @@ mod command_line;
 mod contract;
 mod costs;
 mod csv;
+mod damage;
 mod derived;
 mod dialogue;
 mod dlms;

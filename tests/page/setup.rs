@@ -7,7 +7,10 @@ use std::{
 };
 
 use serde_json::json;
-use simulator::{PushingMeter, Timing};
+use simulator::{
+    Household, PushingMeter, Timing,
+    dlms::{DlmsMeter, Framing},
+};
 
 use super::{
     household::{TOKEN, telegram_of},
@@ -22,6 +25,7 @@ use crate::{
 
 pub const TESTS: &[Test] = &[
     ("a_meter_is_found_and_saved_and_its_first_value_is_live_without_a_reload_of_the_page", find),
+    ("an_encrypted_meter_is_found_and_live_once_its_key_was_entered", encrypted),
     ("a_search_that_finds_nothing_says_what_to_do_and_can_be_stopped", stopped),
     ("the_setup_works_with_the_keyboard_on_a_phone_in_german", keyboard),
     ("from_elsewhere_the_setup_needs_the_token_which_a_qr_code_brings", elsewhere),
@@ -90,6 +94,36 @@ fn find() {
     browser.until("removed", || !file.exists() && browser.count("[data-test^=file-]") == 0);
     browser.click("nav-now");
     browser.await_shown("first-start");
+    nothing_amiss(&browser, &program.url("/"));
+}
+
+fn encrypted() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::with_config(folder.path(), "");
+    let (mut meter, mut household) =
+        (DlmsMeter::new(Framing::Hdlc).encrypted([0x42; 16], None), Household::new(1));
+    let telegram = move || meter.telegram(&household.advance());
+    let meter = PushingMeter::start(simulator::Pty::open().unwrap(), Timing::default(), telegram).unwrap();
+    let browser = Browser::open("en-US");
+    open(&browser, &program);
+    search(&browser, meter.port());
+    browser.await_shown("find-found");
+    let found = browser.text("find-found");
+    for wanted in ["Meter found", "Landis+Gyr", "Key (GUEK)", "ask your grid operator"] {
+        assert!(found.contains(wanted), "{wanted} is not in {found}");
+    }
+    assert!(!found.contains("Authentication key"), "{found}");
+    browser.enter("find-key-smartmeter_dlms", &"42".repeat(16));
+    browser.click("find-save-smartmeter_dlms");
+    browser.until("live", || {
+        browser.count("[data-test=hero-power]") == 1 && !digits(&browser.text("hero-power")).is_empty()
+    });
+    let file = drop_in(folder.path(), "10-smartmeter_dlms.toml");
+    assert!(fs::read_to_string(&file).unwrap().contains(&format!("key = \"{}\"", "42".repeat(16))));
+    // Who looks at the file later sees a mask.
+    open(&browser, &program);
+    browser.click("file-10-smartmeter_dlms.toml summary");
+    assert!(!browser.text("file-10-smartmeter_dlms.toml").contains("4242"), "the key is shown");
     nothing_amiss(&browser, &program.url("/"));
 }
 
