@@ -47,15 +47,16 @@ pub(crate) fn read(
         if let Some(code) = code.filter(|_| entry.is_bare()) {
             match scales.of_code(code) {
                 Some((scale, unit)) => entry.scale(scale, unit),
-                None => entry.is_unscaled = code[0] == 1 && is_measured(code),
+                None => entry.is_unscaled = is_measured(code),
             }
         }
     }
 }
 
 /// Returns whether a code is that of something with a unit or a scale.
-fn is_measured([_, _, c, d, ..]: [u8; 6]) -> bool {
-    matches!(c, 1..=81) && matches!(d, 1..=63)
+fn is_measured([a, b, c, d, ..]: [u8; 6]) -> bool {
+    let is_counter_of_another_meter = a == 0 && b > 0 && (c, d) == (24, 2);
+    a > 0 && matches!(c, 1..=81) && matches!(d, 1..=63) || is_counter_of_another_meter
 }
 
 /// Returns the code in an octet string.

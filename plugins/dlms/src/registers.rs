@@ -113,13 +113,10 @@ impl Registers {
                 }
                 _ => Register::new(&known.code, known.obis),
             };
-            Register {
-                value: self.text_at(entry),
-                unit: entry.unit,
-                // A number of an unknown scale must not be counted with.
-                number: entry.number.filter(|_| !entry.is_unscaled),
-                ..register
-            }
+            // A number of an unknown scale must not be counted with.
+            let number = entry.number.filter(|_| !entry.is_unscaled);
+            let value = if number.is_some() { "" } else { self.text_at(entry) };
+            Register { value, unit: entry.unit, number, ..register }
         })
     }
 

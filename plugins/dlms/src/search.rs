@@ -209,7 +209,7 @@ impl Search {
                 let len = link + message.len() - rest.len();
                 Look::Found(Found::Bare { at, is_boundary, framing, len, data: at + link..at + len })
             }
-            Err(_) if message.len() < 10 => Look::Nothing,
+            Err(Reason::TitleLength) => Look::Nothing,
             Err(reason) => Look::Found(Found::Rejected { at, next: at + 1, reason }),
         }
     }

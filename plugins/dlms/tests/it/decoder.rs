@@ -208,6 +208,11 @@ fn a_number_without_a_scale_is_not_one_to_count_with() {
     let found = decode(&hdlc(&notification(&[], push_list(&[([1, 0, 31, 7, 0, 255], u16(9))]))));
     let register = &accepted(&found)[0].registers[0];
     assert_eq!((register.number, register.value.as_str(), register.unit.as_deref()), (None, "9", None));
+    // A gas meter that is connected, and a state.
+    let list = push_list(&[([0, 1, 24, 2, 1, 255], u32(981_443)), ([0, 1, 96, 3, 10, 255], vec![0x16, 1])]);
+    let found = decode(&hdlc(&notification(&[], list)));
+    let numbers: Vec<_> = accepted(&found)[0].registers.iter().map(|register| register.number).collect();
+    assert_eq!(numbers, [None, Some(1.into())]);
 }
 
 #[test]
