@@ -29,6 +29,7 @@ mod balance;
 mod chunks;
 mod cmd;
 mod columns;
+mod compact;
 mod connections;
 mod costs;
 mod data;

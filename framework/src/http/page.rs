@@ -1,7 +1,7 @@
 //! `/` and `/page`: the live page, embedded in this binary.
 //!
 //! The page is plain HTML, CSS and JavaScript modules, without a build step and without files from elsewhere.
-//! Each file is sent compressed to clients that take gzip.
+//! Scripts and style sheets are served without comments and blanks (`compact`), and compressed to clients that take gzip.
 //! Its policy (`access`) restricts it: even if a meter's text became markup, no script of it would run or reach another host.
 
 use std::{
@@ -15,12 +15,12 @@ use crc::{CRC_64_XZ, Crc};
 use flate2::{Compression, write::GzEncoder};
 use warp::{
     Filter,
-    filters::BoxedFilter,
+    filters::{BoxedFilter, path::Tail},
     http::{HeaderMap, HeaderValue, Method, header},
     reply::Response,
 };
 
-use super::{ApiError, Peer, access::Access, reply};
+use super::{ApiError, Peer, access::Access, compact, reply};
 use crate::roster::Roster;
 
 /// The service worker, which may serve the page's own path above its own.
@@ -66,16 +66,22 @@ fn assets() -> Vec<Asset> {
         "costs.js",
         "curves.js",
         "days.js",
-        "de.js",
+        "de/household.js",
+        "de/page.js",
+        "de/setup.js",
         "digits.js",
         "dom.js",
-        "en.js",
+        "en/household.js",
+        "en/page.js",
+        "en/setup.js",
         "failure.js",
         "field.js",
         "find.js",
         "flow.js",
         "format.js",
-        "fr.js",
+        "fr/household.js",
+        "fr/page.js",
+        "fr/setup.js",
         "glance.js",
         "history.js",
         "hour.js",
@@ -99,7 +105,9 @@ fn assets() -> Vec<Asset> {
         "media.css",
         "memory.js",
         "model.js",
-        "nl.js",
+        "nl/household.js",
+        "nl/page.js",
+        "nl/setup.js",
         "now.js",
         "parts.css",
         "period.js",
@@ -142,8 +150,7 @@ fn complete_worker(assets: &mut [Asset]) {
     for asset in assets.iter_mut().filter(|asset| asset.name == WORKER) {
         let text = String::from_utf8_lossy(asset.source);
         let text = text.replace("{version}", &version).replace("{files}", &names);
-        let script = without_comments(text.as_bytes()).unwrap_or(text);
-        asset.plain = OnceLock::from(Version::new(script.into()));
+        asset.plain = OnceLock::from(Version::new(compact::script(&text).into()));
     }
 }
 
@@ -162,27 +169,6 @@ impl Version {
     }
 }
 
-/// Returns a script without indentation, types (`/** … */`) and comments on lines of their own: they are a quarter of it,
-/// and no browser needs them. Lines stay, if empty, so that all keep their numbers.
-fn without_comments(script: &[u8]) -> Option<String> {
-    let (mut code, mut rest) = (String::with_capacity(script.len()), std::str::from_utf8(script).ok()?);
-    while let Some((before, comment)) = rest.split_once("/**") {
-        let (comment, after) = comment.split_once("*/")?;
-        code += before;
-        code.extend(comment.matches('\n'));
-        rest = after;
-    }
-    code += rest;
-    Some(without_indentation(&code))
-}
-
-/// Returns a script or style sheet without indentation and comments on lines of their own.
-fn without_indentation(code: &str) -> String {
-    let is_comment = |line: &str| line.starts_with("//") || line.starts_with("/*") && line.ends_with("*/");
-    let lines = code.lines().map(str::trim).map(|line| if is_comment(line) { "" } else { line });
-    lines.flat_map(|line| [line, "\n"]).collect()
-}
-
 impl Asset {
     fn new(name: &'static str, content: &'static [u8]) -> Self {
         Self { name, source: content, plain: OnceLock::new(), gzip: OnceLock::new() }
@@ -190,9 +176,9 @@ impl Asset {
 
     fn plain(&self) -> &Version {
         self.plain.get_or_init(|| {
-            let code = match self.name.rsplit_once('.') {
-                Some((_, "js")) => without_comments(self.source),
-                Some((_, "css")) => std::str::from_utf8(self.source).ok().map(without_indentation),
+            let code = match (self.name.rsplit_once('.'), std::str::from_utf8(self.source)) {
+                (Some((_, "js")), Ok(source)) => Some(compact::script(source)),
+                (Some((_, "css")), Ok(source)) => Some(compact::style(source)),
                 _ => None,
             };
             Version::new(code.map_or_else(|| Bytes::from_static(self.source), Bytes::from))
@@ -278,7 +264,7 @@ fn takes_gzip(encodings: &str) -> bool {
     weight("gzip").or_else(|| weight("*")).is_some_and(|weight| weight > 0.0)
 }
 
-/// `GET /` and `/page/<file>`. Other methods of `/` are for raspend's clients: see `cmd`.
+/// `GET /` and `/page/<file>`, such as `/page/main.js` and `/page/de/page.js`. Other methods of `/` are for raspend's clients: see `cmd`.
 pub(super) fn routes(access: &Arc<Access>, roster: &Arc<Roster>) -> BoxedFilter<(Response,)> {
     let answer = {
         let (assets, access, roster) = (assets(), Arc::clone(access), Arc::clone(roster));
@@ -298,9 +284,9 @@ pub(super) fn routes(access: &Arc<Access>, roster: &Arc<Roster>) -> BoxedFilter<
         let answer = Arc::clone(&answer);
         move |client: Client| answer("index.html", &client)
     });
-    let file = warp::path::param().and(warp::path::end()).and(warp::method()).and(Client::filter());
-    let file = file.map(move |name: String, method: Method, client: Client| match method {
-        Method::GET | Method::HEAD => answer(&name, &client),
+    let file = warp::path::tail().and(warp::method()).and(Client::filter());
+    let file = file.map(move |name: Tail, method: Method, client: Client| match method {
+        Method::GET | Method::HEAD => answer(name.as_str(), &client),
         _ => reply::other_method(&method, reply::READ),
     });
     index.or(warp::path("page").and(file)).unify().boxed()

@@ -3,7 +3,10 @@
 import { button, h, on, set } from './dom.js';
 import { DATE, formatter, localDay, parts } from './format.js';
 import { now } from './live.js';
-import { t } from './text.js';
+import { loadTexts, t } from './text.js';
+
+// Everything that uses this module is a view of the household.
+await loadTexts('household');
 
 /** @type {(utc: number) => string} */
 const iso = (utc) => new Date(utc).toISOString().slice(0, 10);

@@ -1,4 +1,5 @@
-// Language of the page: the browser's, or English. Only its file is loaded, at the same time as everything else.
+// Language of the page: the browser's, or English. Each has a folder: the texts of the page are loaded at the same time
+// as everything else, those of the household's views and of the setup with these.
 
 const LANGUAGES = ['de', 'en', 'fr', 'nl'];
 /** @type {(tag: string) => string} */
@@ -8,4 +9,6 @@ const languageOf = (tag) => tag.split('-')[0].toLowerCase();
 export const locale =
   (navigator.languages ?? [navigator.language]).find((tag) => LANGUAGES.includes(languageOf(tag))) ?? 'en-GB';
 export const language = languageOf(locale);
-export const texts = import(`./${language}.js`).then((file) => file.default);
+/** @type {(part: string) => Promise<Record<string, string>>} */
+export const textsOf = (part) => import(`./${language}/${part}.js`).then((file) => file.default);
+export const texts = textsOf('page');

@@ -12,15 +12,16 @@ import { look } from './live.js';
 import { reach } from './reach.js';
 import { explain } from './reasons.js';
 import { dropIns, names } from './saved.js';
-import { t } from './text.js';
+import { loadTexts, t } from './text.js';
 import { keepToken, send, token, withToken } from './token.js';
 
 // The looks come before the first picture, so that nothing moves.
-await new Promise((done) => {
+const looks = new Promise((done) => {
   const sheet = h('link', { rel: 'stylesheet', href: 'page/setup.css' });
   on(on(sheet, 'load', done), 'error', done);
   document.head.append(sheet);
 });
+await Promise.all([looks, loadTexts('setup')]);
 
 // What `/setup` has answered last.
 /** @type {Setup} */

@@ -1,9 +1,13 @@
 // Texts of the page in the browser's language.
 
-import { language, locale, texts as loading } from './language.js';
+import { language, locale, texts as loading, textsOf } from './language.js';
 
 export { language, locale };
 const texts = await loading;
+
+// Loads the texts of a part that is not always there.
+/** @type {(part: string) => Promise<unknown>} */
+export const loadTexts = async (part) => Object.assign(texts, await textsOf(part));
 
 // Returns the text of a key, with its {places} filled in.
 /** @type {(key: string, values?: Record<string, string | number>) => string} */

@@ -20,7 +20,7 @@ const PATIENCE = 4000;
 const markOf = (tab) => new URL(`page/?${tab}`, base).href;
 
 /** @type {(file: string) => boolean} */
-const isForeign = (file) => /^[a-z]{2}\.js$/.test(file) && file !== `${language}.js`;
+const isForeign = (file) => /^[a-z]{2}\//.test(file) && !file.startsWith(`${language}/`);
 /** @type {(file: string) => string} */
 const addressOf = (file) => new URL(file === 'index.html' ? './' : `page/${file}`, base).href;
 
