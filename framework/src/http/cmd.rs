@@ -62,8 +62,8 @@ pub(super) fn routes(cmd: &Arc<Cmd>) -> BoxedFilter<(Response,)> {
             async move {
                 let whole = || progress.iter().for_each(|progress| progress.answering());
                 let mut response = match method {
-                    Method::POST => answer(this.post(peer, &headers, body, whole).await),
-                    Method::GET if allow == CALL => answer(this.get(peer, &headers, query).await),
+                    Method::POST => answer(&headers, this.post(peer, &headers, body, whole).await),
+                    Method::GET if allow == CALL => answer(&headers, this.get(peer, &headers, query).await),
                     _ => reply::other_method(&method, allow),
                 };
                 this.access.readable_by_allowed(&headers, &mut response);
@@ -77,9 +77,11 @@ pub(super) fn routes(cmd: &Arc<Cmd>) -> BoxedFilter<(Response,)> {
     list.or(calls).unify().or(root).unify().boxed()
 }
 
-fn answer(result: Result<Json, ApiError>) -> Response {
+/// Answers as recorded in `tests/it/contract`; a client that sends `Prefer: cause` also gets the cause of an error.
+fn answer(headers: &HeaderMap, result: Result<Json, ApiError>) -> Response {
     match result {
         Ok(json) => reply::json(StatusCode::OK, json.to_string()),
+        Err(error) if headers.get("prefer").is_some_and(|wish| wish == "cause") => error.with_cause(),
         Err(error) => error.into(),
     }
 }

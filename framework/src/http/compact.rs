@@ -6,7 +6,20 @@
 
 /// Words after which a `/` begins a regular expression, although a value would not.
 const BEFORE_VALUES: [&str; 14] = [
-    "await", "case", "delete", "do", "else", "in", "instanceof", "new", "of", "return", "throw", "typeof", "void", "yield",
+    "await",
+    "case",
+    "delete",
+    "do",
+    "else",
+    "in",
+    "instanceof",
+    "new",
+    "of",
+    "return",
+    "throw",
+    "typeof",
+    "void",
+    "yield",
 ];
 
 /// Returns a script in its compact form.
@@ -128,7 +141,9 @@ impl Output {
     /// Returns whether a value comes next: then a `/` begins a regular expression, else it divides.
     fn expects_value(&self) -> bool {
         let code = self.code.trim_end();
-        let word = &code[code.rfind(|c| !is_word(c)).map_or(0, |at| at + code[at..].chars().next().map_or(1, char::len_utf8))..];
+        let word = &code[code
+            .rfind(|c| !is_word(c))
+            .map_or(0, |at| at + code[at..].chars().next().map_or(1, char::len_utf8))..];
         let ends_value = !word.is_empty() || code.ends_with([')', ']', '}', '\'', '"', '`']);
         BEFORE_VALUES.contains(&word) || !ends_value
     }

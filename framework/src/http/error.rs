@@ -16,13 +16,15 @@ pub(super) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
+    /// What the code does not tell apart.
+    cause: Option<&'static str>,
     /// Seconds until the same request may succeed.
     retry_after: Option<u64>,
 }
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None }
+        Self { status, code, message: message.into(), cause: None, retry_after: None }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -36,6 +38,32 @@ impl ApiError {
     /// Returns the reason.
     pub(super) fn message(&self) -> &str {
         &self.message
+    }
+
+    /// Adds what the code does not tell apart. Only clients that ask for it see it.
+    pub(super) fn because(self, cause: &'static str) -> Self {
+        Self { cause: Some(cause), ..self }
+    }
+
+    /// Returns the answer to a client that asked for the cause beside the code.
+    pub(super) fn with_cause(self) -> Response {
+        let cause = self.cause;
+        self.answer(cause)
+    }
+
+    fn answer(self, cause: Option<&str>) -> Response {
+        let mut error = serde_json::json!({"code": self.code, "message": self.message});
+        if let Some(cause) = cause {
+            error["cause"] = cause.into();
+        }
+        let mut response = reply::json(self.status, serde_json::json!({"error": error}).to_string());
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 
     /// Adds the seconds until the same request may succeed.
@@ -73,14 +101,6 @@ impl ApiError {
 
 impl From<ApiError> for Response {
     fn from(error: ApiError) -> Self {
-        let body = serde_json::json!({"error": {"code": error.code, "message": error.message}});
-        let mut response = reply::json(error.status, body.to_string());
-        if error.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        if let Some(seconds) = error.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
-        response
+        error.answer(None)
     }
 }

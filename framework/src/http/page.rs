@@ -59,6 +59,7 @@ fn assets() -> Vec<Asset> {
         "answers.js",
         "balance.js",
         "bars.js",
+        "calendar.js",
         "chart.js",
         "choice.js",
         "command.js",

@@ -86,9 +86,130 @@ interface Balance {
   saved?: Value[];
 }
 
+/** What /tariffs answers. */
 interface Tariffs {
   currency: string;
-  tariffs: { name: string; source: string; from: string; to?: string }[];
+  tariffs: Tariff[];
+}
+interface Tariff {
+  name: string;
+  source: string;
+  from: string;
+  to?: string;
+  currency: string;
+  vat: Value;
+  work: string;
+  base_per_month?: number;
+  feed_in?: number;
+  gas_factor?: number;
+  instalment_per_month?: number;
+}
+
+/** What /bill answers. */
+interface Bill {
+  currency: string;
+  source: string;
+  energy: BillEnergy[];
+  items: BillItem[];
+  net: Value;
+  total: Value;
+  gaps: { register: string; from: number; to: number; reason: string }[];
+}
+/** Energy of a register with one price, and what its counter showed. */
+interface BillEnergy {
+  register: string;
+  tariff?: number;
+  direction: string;
+  from: number;
+  to: number;
+  unit: string;
+  begin: Value;
+  end: Value;
+  estimated: boolean;
+}
+interface BillItem {
+  kind: string;
+  text: string;
+  amount?: number;
+  unit?: string;
+  price?: number;
+  net: Value;
+}
+
+/** What /forecast answers. */
+interface Forecast {
+  currency: string;
+  month: ForecastOf;
+  year: ForecastOf;
+  unsure: boolean;
+  reason?: string;
+}
+interface ForecastOf {
+  so_far: Value;
+  expected: Value;
+  instalment?: number;
+}
+
+/** What a counter showed at a moment: /registers. */
+interface Shown {
+  value: Value;
+  at: number;
+  before?: { value: number; time: number } | null;
+  after?: { value: number; time: number } | null;
+  exact: boolean;
+  gap: boolean;
+}
+interface Register extends Shown {
+  source: string;
+  label?: string;
+  name: string;
+  obis: string;
+  unit: string;
+  direction?: string;
+  tariff?: number | null;
+  medium?: string | null;
+  begin?: Shown;
+  amount?: Value;
+  swaps?: { time: number; from: number; to: number }[];
+}
+
+/** How sure a figure of /insights is. */
+interface Sure {
+  unsure: boolean;
+  reason?: string;
+}
+/** What /insights answers. */
+interface Insights {
+  month: string;
+  standby: Sure & { watts: Value; trend: Standby[] };
+  peaks: Peak[];
+  greatest_day: (Sure & { day: string; kwh: number }) | null;
+  heat_pump: HeatPump;
+  voltage: Voltage[];
+}
+interface Standby {
+  month: string;
+  watts: Value;
+  unsure: boolean;
+}
+interface Peak extends Sure {
+  rule: string;
+  month: string;
+  kw: Value;
+  at: number | null;
+  parts?: { at: number; kw: number }[];
+}
+interface HeatPump extends Sure {
+  points: { day: string; temperature: number; kwh: number }[];
+}
+interface Voltage extends Sure {
+  name: string;
+  phase?: string;
+  min: number;
+  mean: number;
+  max: number;
+  outside_minutes: number;
+  at: number | null;
 }
 
 /** Part of a sum over readings. */

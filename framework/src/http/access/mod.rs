@@ -94,6 +94,7 @@ impl Access {
                 self.check_token(client.or(peer.map(|Peer(ip)| ip)), is_right)
             }
             (None, _) if !here => Err(forbidden(
+                "no_token",
                 "commands are taken from this machine only, because `[server]` configures no `token`",
             )),
             (None, Some(_)) => Err(unauthorized("no token is right, because `[server]` configures none")),
@@ -156,7 +157,10 @@ impl Access {
     ) -> Result<HeaderValue, ApiError> {
         let rules = self.rules();
         if rules.tokens().next().is_none() {
-            return Err(forbidden("there is nothing to log in to, because `[server]` configures no token"));
+            return Err(forbidden(
+                "no_token",
+                "there is nothing to log in to, because `[server]` configures no token",
+            ));
         }
         let client = rules.client(peer, headers).or(peer.map(|Peer(ip)| ip));
         self.check_token(client, rules.may_read(given.as_bytes()))?;
@@ -277,6 +281,6 @@ fn unauthorized(message: &str) -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
 }
 
-fn forbidden(message: &str) -> ApiError {
-    ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
+fn forbidden(cause: &'static str, message: &str) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "forbidden", message).because(cause)
 }

@@ -111,6 +111,7 @@ impl Rules {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         if !host.is_some_and(is_address) {
             return Err(forbidden(
+                "foreign_host",
                 "without a token, `Host` must be `localhost` or an IP address for a command",
             ));
         }
@@ -118,12 +119,12 @@ impl Rules {
             // A link or a picture of a foreign page has no origin, but the browser says where it is.
             let is_foreign = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
             let message = "a page of another site must not send commands by a link";
-            return if is_foreign { Err(forbidden(message)) } else { Ok(()) };
+            return if is_foreign { Err(forbidden("foreign_page", message)) } else { Ok(()) };
         };
         if is_of(origin, headers.get(header::HOST)) || self.allows(origin) {
             return Ok(());
         }
-        Err(forbidden("this page's origin is not in `command_origins` in `[server]`"))
+        Err(forbidden("foreign_page", "this page's origin is not in `command_origins` in `[server]`"))
     }
 
     /// Refuses the requests of pages of strangers in a browser that says by itself who its user is, with a cookie or
@@ -133,7 +134,7 @@ impl Rules {
         let Some(origin) = headers.get(header::ORIGIN) else {
             let is_own = matches!(site, None | Some(b"same-origin" | b"none"));
             let message = "a page of another site must not send commands by a link";
-            return if is_own { Ok(()) } else { Err(forbidden(message)) };
+            return if is_own { Ok(()) } else { Err(forbidden("foreign_page", message)) };
         };
         // The browser knows the page's own address, which a proxy may not have passed on.
         let is_own = site == Some(b"same-origin")
@@ -143,6 +144,7 @@ impl Rules {
             return Ok(());
         }
         Err(forbidden(
+            "foreign_page",
             "this page's origin is neither that of `Host` nor in `command_origins` in `[server]`: \
              a proxy must pass `Host` on",
         ))

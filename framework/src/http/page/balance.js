@@ -1,17 +1,18 @@
 // Balance and cost of today, as tiles of the live view: from the program, now and then.
 
+import { localDay } from './calendar.js';
 import { h, icon, say, show, write } from './dom.js';
-import { guessed, localDay, money, percent } from './format.js';
+import { guessed, money, percent } from './format.js';
 import { askLong, house, now } from './live.js';
 import { t } from './text.js';
 
 const EVERY = 5 * 60_000;
 
-// What the program has answered last: `{own, used, guess}` and `{cost, unsure, month, currency}`; `null` where it says
+// What the program has answered last: `{own, used, guess}` and `{cost, unsure, month, year, currency}`; `null` where it says
 // nothing.
 /** @type {{own: Value, used: Value, guess: boolean} | null} */
 let shares = null;
-/** @type {{cost: Value, unsure: boolean, month: Value, currency: string} | null} */
+/** @type {{cost: Value, unsure: boolean, month: Value, year: Value, currency: string} | null} */
 let costs = null;
 let due = 0;
 
@@ -35,8 +36,9 @@ async function readCosts(source) {
   const asked = new URLSearchParams({ source });
   const forecast = got(`forecast?${asked}`);
   const bill = await got(`bill?${asked}&from=${localDay(now())}&to=now`);
-  const month = (await forecast)?.month?.so_far ?? null;
-  costs = bill && { cost: bill.total, unsure: bill.gaps.length > 0, month, currency: bill.currency };
+  const { month, year } = (await forecast) ?? {};
+  const soFar = { month: month?.so_far ?? null, year: year?.so_far ?? null };
+  costs = bill && { cost: bill.total, unsure: bill.gaps.length > 0, ...soFar, currency: bill.currency };
 }
 
 // Requests today's balance of a household that produces power, and its cost where there is a tariff.
@@ -76,9 +78,10 @@ export function costTile() {
     update() {
       show(element, costs?.cost != null);
       if (costs?.cost == null) return;
-      const { cost, unsure, month, currency } = costs;
+      const { cost, unsure, month, year, currency } = costs;
       write(value, guessed(money(cost, currency), unsure));
-      say(more, month === null ? null : t('cost_month', { value: money(month, currency) }));
+      const sums = Object.entries({ month, year }).filter(([, value]) => value !== null);
+      say(more, sums.map(([name, value]) => t(`cost_${name}`, { value: money(value, currency) })).join(', ') || null);
     },
   };
 }

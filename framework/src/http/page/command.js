@@ -135,8 +135,8 @@ async function send() {
     dialog.token.value = '';
     dialog.token.focus();
   } else if (answer.status === 403) {
-    const untold = answer.reason.includes('token') && !answer.reason.includes('Host');
-    say(dialog.problem, `${t('not_allowed')} ${untold ? t('not_allowed_text') : answer.reason}`);
+    const hasNoToken = answer.json.error?.cause === 'no_token';
+    say(dialog.problem, `${t('not_allowed')} ${hasNoToken ? t('not_allowed_text') : answer.reason}`);
   } else {
     say(dialog.problem, t('command_failed', { reason: answer.reason }));
   }

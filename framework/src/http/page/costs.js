@@ -1,11 +1,12 @@
 // Costs: today, this month and this year; the bill of a period; the tariffs in words.
 
 import { current, go } from './address.js';
+import { later, valid } from './calendar.js';
 import { tell } from './command.js';
-import { dayField, field, heading, later, named, notice, shortcuts, spans, today, valid } from './days.js';
+import { dayField, field, heading, named, notice, shortcuts, spans, takeCsv, today } from './days.js';
 import { button, h, on, say, set, show, table } from './dom.js';
 import { parsed } from './field.js';
-import { exact, guessed, inWords, money, number } from './format.js';
+import { exact, guessed, inWords, money, number, symbol } from './format.js';
 import { askLong, house, look, nameOf, onRestart } from './live.js';
 import { mainOf } from './model.js';
 import { known, t } from './text.js';
@@ -20,7 +21,7 @@ let asked = 0;
 /** @type {string | undefined} */
 let source;
 // Tariffs as the program knows them.
-/** @type {any[]} */
+/** @type {Tariff[]} */
 let rates = [];
 
 /** @param {HTMLElement} section */
@@ -112,6 +113,24 @@ async function save() {
   open(current());
 }
 
+/**
+ * What an answer has, or why there is none.
+ * @template T
+ * @typedef {Partial<T> & {error?: string}} Got
+ */
+/** @type {(path: string) => Promise<any>} */
+async function got(path) {
+  const { ok, json } = await askLong(path).catch(() => ({ ok: false, json: /** @type {Refused} */ ({}) }));
+  return ok ? json : { error: json.error?.message ?? t('unreachable') };
+}
+
+/**
+ * @template T
+ * @param {Got<T> | null} answer
+ * @returns {answer is T & {error?: undefined}}
+ */
+const isThere = (answer) => answer !== null && !answer.error;
+
 // Called when the view is shown: `path` has the first and the last day of a bill, `query` other prices for it.
 /** @param {{path: string[], query: Record<string, string>}} address */
 export async function open({ path, query }) {
@@ -127,20 +146,16 @@ export async function open({ path, query }) {
   asked += 1;
   const mine = asked;
   set(view, { 'data-ready': 'false' });
-  /** @type {(path: string) => Promise<any>} */
-  const got = async (path) => {
-    const { ok, json } = await askLong(path).catch(() => ({ ok: false, json: {} }));
-    return ok ? json : { error: json.error?.message ?? t('unreachable') };
-  };
   const main = mainOf(house.subjects);
+  /** @type {Got<Tariffs>} */
   const known = await got('tariffs');
   rates = known.tariffs ?? [];
-  /** @type {string[]} */
   const sources = [...new Set(rates.map(({ source }) => source))];
   source = [query.source, main?.section].find((name) => name && sources.includes(name)) ?? sources[0] ?? main?.section;
   const has = sources.length > 0;
   const asks = new URLSearchParams({ source: source ?? '', from, to: isOver ? `${later(to, 1)}T00:00` : 'now' });
   for (const name of ['price', 'base']) if (query[name]) asks.set(name, query[name]);
+  /** @type {[Got<Bill> | null, Got<Forecast> | null, Got<Bill> | null]} */
   const [bill, forecast, day] = await Promise.all([
     source && (has || query.price) ? got(`bill?${asks}`) : null,
     has ? got(`forecast?${new URLSearchParams({ source: source ?? '' })}`) : null,
@@ -150,7 +165,9 @@ export async function open({ path, query }) {
   parts.source.replaceChildren(...sources.map((name) => h('option', { value: name, selected: name === source }, nameOf(name))));
   show(parts.source, sources.length > 1);
   tiles(forecast, day);
-  parts.bill.replaceChildren(...(bill ? billOf(bill, from, isOver ? to : today()) : known.error ? [notice('costs-failed', known.error)] : noTariff(source)));
+  const end = isOver ? to : today();
+  const taken = isThere(bill) ? [takeCsv('costs', `${from}-${end}`, () => csvOf(bill, forecast, day))] : [];
+  parts.bill.replaceChildren(...(bill ? [...billOf(bill, from, end), ...taken] : known.error ? [notice('costs-failed', known.error)] : noTariff(source)));
   tariffs(rates, sources.length > 1);
   set(view, { 'data-ready': 'true' });
 }
@@ -162,16 +179,16 @@ const noTariff = (source) => [
 ];
 
 // Tiles: what today cost, and the month and the year, with what is expected beside the instalment.
-/** @type {(forecast: any, day: any) => void} */
+/** @type {(forecast: Got<Forecast> | null, day: Got<Bill> | null) => void} */
 function tiles(forecast, day) {
   /** @type {(name: string, text: string, ...notes: Child[]) => HTMLElement} */
   const tile = (name, text, ...notes) =>
     h('p.tile', { 'data-test': `cost-${name}` }, h('span', t(name)), h('strong', text), notes.filter(Boolean).map((note) => h('small', note)));
   const made = [];
-  if (day && !day.error) made.push(tile('today', guessed(money(day.total, day.currency), isUnsure(day)), ...missing(day)));
-  if (forecast && !forecast.error) {
+  if (isThere(day)) made.push(tile('today', guessed(money(day.total, day.currency), isUnsure(day)), ...missing(day)));
+  if (isThere(forecast)) {
     const { currency, unsure, reason } = forecast;
-    for (const name of ['month', 'year']) {
+    for (const name of /** @type {const} */ (['month', 'year'])) {
       const { so_far: soFar, expected, instalment } = forecast[name] ?? {};
       if (soFar == null) continue;
       const rest = expected != null && instalment != null ? instalment - expected : null;
@@ -190,11 +207,11 @@ function tiles(forecast, day) {
   show(parts.tiles, made.length > 0);
 }
 
-/** @type {(bill: any) => boolean} */
+/** @type {(bill: Bill) => boolean} */
 const isUnsure = ({ gaps }) => gaps.length > 0;
 
 // What a bill lacks, in words: a text for each reason.
-/** @type {(bill: any) => string[]} */
+/** @type {(bill: Bill) => string[]} */
 function missing({ gaps }) {
   // Registers lack the same hours, which count once.
   const hours = new Map();
@@ -209,46 +226,99 @@ function missing({ gaps }) {
 }
 
 // An amount of an item: kWh, or months and years in words.
-/** @type {(item: any) => string} */
+/** @type {(item: BillItem) => string} */
 const amountOf = ({ amount, unit }) =>
   amount == null || !unit ? '' : unit === 'month' || unit === 'year' ? inWords(amount, unit) : exact(amount, unit);
 
 // The bill: its lines, its sum, what the counters showed, and what is uncertain about it.
-/** @type {(bill: any, from: string, to: string) => Child[]} */
+/** @type {(bill: Got<Bill>, from: string, to: string) => Child[]} */
 function billOf(bill, from, to) {
-  if (bill.error) return [notice('bill-failed', bill.error)];
+  if (!isThere(bill)) return [notice('bill-failed', bill.error ?? '')];
   const { currency, items, total } = bill;
   const title = t('bill_of', { from: named(from), to: named(to) });
-  /** @type {(item: any) => Child[]} */
+  /** @type {(item: BillItem) => Child[]} */
   const row = (item) => {
     const price = item.price == null ? '' : money(item.price, currency, 6);
     const factors = amountOf(item) && h('small', `${amountOf(item)} × ${price}`);
-    return [[t(`bill_${item.kind}`), item.text ? `, ${item.text}` : '', factors], money(item.net, currency)];
+    return [[itemName(item), factors], money(item.net, currency)];
   };
-  const isTax = (/** @type {any} */ { kind }) => kind === 'vat';
   const taxes = items.filter(isTax);
-  const rows = items.filter((/** @type {any} */ item) => !isTax(item)).map(row);
+  const rows = items.filter((item) => !isTax(item)).map(row);
   const lines = set(table([t('name'), t('value')], rows, title), { class: 'counters' });
   /** @type {(key: string, text: string, value: Value) => HTMLElement} */
   const sum = (key, text, value) => {
     const cells = [h('th', { scope: 'row' }, text), h('td', guessed(money(value, currency), isUnsure(bill)))];
     return h('tr', { 'data-test': `bill-${key}` }, cells);
   };
-  const ofTax = (/** @type {any} */ { text, net }) => sum('vat', `${t('bill_vat')}, ${text}`, net);
-  const net = taxes.length ? sum('net', `${t('total')} – ${t('bill_vat')}`, bill.net) : null;
+  const ofTax = (/** @type {BillItem} */ item) => sum('vat', itemName(item), item.net);
+  const net = taxes.length ? sum('net', t('bill_net'), bill.net) : null;
   lines.append(h('tfoot', net, taxes.map(ofTax), sum('total', t('total'), total)));
   const lacks = missing(bill).map((text) => h('p.hint', { 'data-test': 'bill-gap' }, text));
-  return [h('h3', title), h('div.scroll', lines), ...lacks];
+  return [h('h3', title), h('div.scroll', lines), ...lacks, ...countersOf(bill)];
+}
+
+/** @type {(item: BillItem) => boolean} */
+const isTax = ({ kind }) => kind === 'vat';
+/** @type {(item: BillItem) => string} */
+const itemName = ({ kind, text }) => [t(`bill_${kind}`), text].filter(Boolean).join(', ');
+
+// What each counter showed at the beginning and at the end. Where the tariff changed, that is one span.
+/** @type {(bill: Bill) => BillEnergy[]} */
+function spansOf({ energy }) {
+  /** @type {Map<string, BillEnergy>} */
+  const spans = new Map();
+  for (const part of energy) {
+    const { begin, from } = spans.get(part.register) ?? part;
+    spans.set(part.register, { ...part, begin, from });
+  }
+  return [...spans.values()];
+}
+
+// The counters of a bill, as they are on one.
+/** @type {(bill: Bill) => Child[]} */
+function countersOf(bill) {
+  const spans = spansOf(bill).filter(({ begin, end }) => begin != null && end != null);
+  /** @type {(span: BillEnergy) => Child[]} */
+  const row = (span) => [registerName(span), [exact(span.begin, span.unit), ' → ', exact(span.end, span.unit)]];
+  const title = t('meter_reading');
+  const lines = set(table([t('name'), title], spans.map(row), title), { class: 'counters', 'data-test': 'bill-counters' });
+  return spans.length ? [h('h3', title), h('div.scroll', lines)] : [];
+}
+
+/** @type {(span: BillEnergy) => string} */
+const registerName = ({ direction, tariff }) => {
+  const name = t(direction === 'export' ? 'q_export' : 'q_import');
+  return tariff ? t('q_tariff', { name, tariff }) : name;
+};
+
+// All of it for a spreadsheet: the lines of the bill, its counters, and the sums of today, the month and the year.
+/** @type {(bill: Bill, forecast: Got<Forecast> | null, day: Got<Bill> | null) => [string[], import('./days.js').Cell[][]]} */
+function csvOf(bill, forecast, day) {
+  const sign = symbol(bill.currency);
+  const heads = [t('name'), t('amount'), t('unit'), `${t('price')} (${sign})`, `${t('bill_net')} (${sign})`, t('counter_begin'), t('counter_end'), t('note')];
+  /** @type {(name: string, net: Value | undefined, note?: string) => import('./days.js').Cell[]} */
+  const sum = (name, net, note = '') => [name, null, null, null, net, null, null, note];
+  const rows = [
+    ...bill.items.map((item) => [itemName(item), item.amount, item.unit, item.price, item.net]),
+    sum(t('total'), bill.total, missing(bill).join(' ')),
+    ...spansOf(bill).map((span) => [registerName(span), null, span.unit, null, null, span.begin, span.end, span.estimated ? t('gap') : '']),
+  ];
+  if (isThere(day)) rows.push(sum(t('today'), day.total, missing(day).join(' ')));
+  if (isThere(forecast)) {
+    for (const name of /** @type {const} */ (['month', 'year'])) rows.push(sum(t(`this_${name}`), forecast[name]?.so_far));
+  }
+  // Every row has all columns.
+  return [heads, rows.map((row) => heads.map((_, i) => row[i] ?? null))];
 }
 
 // The tariffs in words, the newest first.
-/** @type {(all: any[], several: boolean) => void} */
+/** @type {(all: Tariff[], several: boolean) => void} */
 function tariffs(all, several) {
-  /** @type {(tariff: any) => string} */
+  /** @type {(tariff: Tariff) => string} */
   const words = (tariff) => {
     const { currency } = tariff;
     const each = [
-      tariff.work.replace(/\d+\.\d+/g, (/** @type {string} */ digits) => number(Number(digits), 9, 0)),
+      tariff.work.replace(/\d+\.\d+/g, (digits) => number(Number(digits), 9, 0)),
       tariff.base_per_month && t('tariff_base', { value: money(tariff.base_per_month, currency, 6) }),
       tariff.feed_in && t('tariff_feed_in', { value: money(tariff.feed_in, currency, 6) }),
       tariff.vat && t('tariff_vat', { value: number(tariff.vat, 2, 0) }),
@@ -257,10 +327,10 @@ function tariffs(all, several) {
     return each.filter(Boolean).join(', ');
   };
   // A tariff ends before the day on which the next one begins.
-  /** @type {(tariff: any) => string} */
+  /** @type {(tariff: {from: string, to?: string}) => string} */
   const time = ({ from, to }) =>
     to ? t('from_to', { from: named(from), to: named(later(to, -1)) }) : t('since', { time: named(from) });
-  /** @type {(tariff: any) => HTMLElement} */
+  /** @type {(tariff: Tariff) => HTMLElement} */
   const row = (tariff) => {
     const name = several ? `${tariff.name} (${nameOf(tariff.source)})` : tariff.name;
     return h('li', h('strong', name), ', ', time(tariff), h('br'), words(tariff));

@@ -1,32 +1,15 @@
-// Calendar days as people and addresses write them (`2025-12-31`), and the form that asks for a span of them.
+// What the views of the household share: days in words, the form that asks for a span of them, their heading, their CSV.
 
+import { dayOf, localDay, valid } from './calendar.js';
 import { button, h, on, set } from './dom.js';
-import { DATE, formatter, localDay, parts } from './format.js';
+import { DATE, formatter, parts } from './format.js';
 import { now } from './live.js';
 import { loadTexts, t } from './text.js';
 
 // Everything that uses this module is a view of the household.
 await loadTexts('household');
 
-/** @type {(utc: number) => string} */
-const iso = (utc) => new Date(utc).toISOString().slice(0, 10);
-
-// Returns a calendar day from its year, its month from 1, and its day; those beyond the end of a month run on.
-/** @type {(year: number, month?: number, day?: number) => string} */
-export const dayOf = (year, month = 1, day = 1) => iso(Date.UTC(year, month - 1, day));
-
 export const today = () => localDay(now());
-
-// Returns the day that comes some days after another.
-/** @type {(day: string, days: number) => string} */
-export const later = (day, days) => iso(Date.parse(day) + days * 86_400_000);
-
-// Returns the day if it is one: an address may have any text.
-/** @type {(text: string | undefined) => string | null} */
-export function valid(text) {
-  const at = /^\d{4}-\d\d-\d\d$/.test(text ?? '') ? Date.parse(text ?? '') : NaN;
-  return text && Number.isFinite(at) && iso(at) === text ? text : null;
-}
 
 /** @type {(day: string) => string} */
 export const named = (day) => formatter(DATE, 'UTC').format(Date.parse(day));
@@ -78,6 +61,16 @@ export function heading(chosen) {
   const link = (name) =>
     set(h('a', { href: `#${name}`, 'data-test': `to-${name}` }, t(name)), { 'aria-current': name === chosen ? 'page' : null });
   return [h('nav.chips.places', { 'aria-label': t('household') }, PLACES.map(link)), h('h1.unseen', t(chosen))];
+}
+
+/** @typedef {import('./take.js').Cell} Cell */
+// Button that saves what a view shows: its heads, and its rows when it is pressed.
+/** @type {(view: string, of: string, table: () => [string[], Cell[][]]) => HTMLElement} */
+export function takeCsv(view, of, table) {
+  const name = `${t(view)}-${of}`;
+  const save = async () => (await import('./take.js')).saveCsv(name, ...table());
+  const taken = button({ 'data-test': `csv-${view}`, 'aria-label': t('take_label', { name: t(view), kind: 'CSV' }) }, 'CSV', save);
+  return h('p.take', t('take'), taken);
 }
 
 // Card that says why there is nothing to show.

@@ -41,6 +41,11 @@ export function money(value, currency, most = 2) {
   return kept(`${currency}${most}`, () => new Intl.NumberFormat(locale, options)).format(value).replace('-', '−');
 }
 
+// Returns how a currency is written in the locale, such as `€`.
+/** @type {(currency: string) => string} */
+export const symbol = (currency) =>
+  new Intl.NumberFormat(locale, { style: 'currency', currency }).formatToParts(0).find(({ type }) => type === 'currency')?.value ?? currency;
+
 /** @typedef {{figure: string, unit?: string}} Figure */
 
 /** @type {(figure: Figure) => string} */
@@ -136,13 +141,6 @@ export function offset(ms) {
   const two = (number) => String(number).padStart(2, '0');
   const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
   return `${minutes < 0 ? '-' : '+'}${two(hours)}:${two(rest)}`;
-}
-
-// Returns the local day of a moment, as addresses write it: `2025-12-31`.
-/** @type {(at: number) => string} */
-export function localDay(at) {
-  const { year, month, day } = parts(at);
-  return new Date(Date.UTC(year, month - 1, day)).toISOString().slice(0, 10);
 }
 
 // Formats a moment: the time of today, else with the date.

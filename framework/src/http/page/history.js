@@ -13,7 +13,7 @@ import { house, now, onRestart, readSeries } from './live.js';
 import { recall, remember } from './memory.js';
 import { isConsumer, labelOf, mainOf } from './model.js';
 import { KINDS, Period } from './period.js';
-import { columns, curves, hasMoney, linesOf } from './plots.js';
+import { columns, courses, hasMoney } from './plots.js';
 import { onSwipe } from './swipe.js';
 import { t } from './text.js';
 import { has, sentence, since, tiles, used } from './tiles.js';
@@ -320,7 +320,7 @@ function fillTiles(answers) {
 
 /** @type {(answers: Answers) => void} */
 function draw(answers) {
-  const { imports, exports, lines, curve, wish } = answers;
+  const { imports, exports, lines, curve } = answers;
   const counted = imports ?? exports ?? lines.find(({ counted }) => counted)?.counted ?? null;
   if (counted?.zone) setZone(counted.zone);
   write(parts.label, labelOfPeriod());
@@ -335,6 +335,6 @@ function draw(answers) {
   show(power.element, values);
   show(energy.element, bars);
   const drawn = { ...answers, lines: there };
-  if (values) power.show(wish.choice ? linesOf(drawn) : curves(answers));
+  if (values) power.show(courses(drawn));
   if (bars) energy.show(columns(drawn, sentence(answers), openBar));
 }

@@ -2,9 +2,10 @@
 // place in the history.
 
 import { current, go } from './address.js';
-import { heading, month, named, notice, valid } from './days.js';
+import { localDay, localMinute, valid } from './calendar.js';
+import { heading, month, named, notice, takeCsv } from './days.js';
 import { h, on, s, set, table } from './dom.js';
-import { amount, guessed, joined, localDay, moment, number, power } from './format.js';
+import { amount, guessed, joined, moment, number, power } from './format.js';
 import { askLong, house, now, onRestart } from './live.js';
 import { scale, extent } from './scale.js';
 import { known, t } from './text.js';
@@ -13,13 +14,18 @@ import { known, t } from './text.js';
 let view;
 /** @type {HTMLElement} */
 let body;
+/** @type {HTMLElement} */
+let taken;
 let asked = 0;
+
+/** @typedef {import('./days.js').Cell} Cell */
 
 /** @param {HTMLElement} section */
 export function start(section) {
   view = section;
   body = h('div.masonry', { 'data-test': 'insights' });
-  view.append(...heading('insights'), body);
+  taken = h('div');
+  view.append(...heading('insights'), body, taken);
   onRestart(() => view.hidden || open(current()));
 }
 
@@ -34,28 +40,56 @@ export async function open({ path: [rule, wanted] }) {
   const { ok, json } = await askLong(`insights${chosen ? `?month=${chosen}` : ''}`).catch(() => ({ ok: false, json: {} }));
   if (mine !== asked) return;
   set(view, { 'data-ready': 'true' });
+  if (!ok) taken.replaceChildren();
   if (!ok) return void body.replaceChildren(notice('insights-failed', json.error?.message ?? t('unreachable')));
-  const { standby, peaks, greatest_day: day, heat_pump: pump, voltage } = json;
-  const recent = standby.trend.filter((/** @type {any} */ { watts }) => watts !== null);
+  const insights = /** @type {Insights} */ (json);
+  const { standby, peaks, greatest_day: day, heat_pump: pump, voltage } = insights;
+  const recent = standby.trend.filter(({ watts }) => watts !== null);
   const cards = [
-    standby.watts !== null && standbyCard(standby, recent),
-    peaks.some((/** @type {any} */ { kw }) => kw !== null) && peaksCard(peaks, rule, json.month, recent),
+    standby.watts !== null && standbyCard(standby, standby.watts, recent),
+    peaks.some(({ kw }) => kw !== null) && peaksCard(peaks, rule, insights.month, recent),
     day && dayCard(day),
-    pump.points.length && pumpCard(pump),
-    voltage.length && voltageCard(voltage),
-  ].filter(Boolean);
+    pump.points.length > 0 && pumpCard(pump),
+    voltage.length > 0 && voltageCard(voltage),
+  ].flatMap((card) => card || []);
   body.replaceChildren(...(cards.length ? cards : [notice('insights-none', t('no_insight'))]));
+  taken.replaceChildren(...(cards.length ? [takeCsv('insights', insights.month, () => csvOf(insights))] : []));
 }
 
+// All of it for a spreadsheet: a number in each row.
+/** @type {(insights: Insights) => [string[], Cell[][]]} */
+function csvOf({ standby, peaks, greatest_day: day, heat_pump: pump, voltage }) {
+  const heads = [t('name'), t('date'), t('show'), t('value'), t('unit'), t('note')];
+  /** @type {(sure: {unsure: boolean, reason?: string} | undefined) => string} */
+  const note = (sure) => (sure?.unsure ? `≈ ${why(sure)}` : '');
+  /** @type {Cell[][]} */
+  const rows = [
+    ...standby.trend.map(({ month, ...sure }) => [t('standby'), month, '', sure.watts, 'W', note(sure)]),
+    ...peaks.map((peak) => [t('peaks'), peak.at === null ? peak.month : localMinute(peak.at), t(`rule_${peak.rule}`), peak.kw, 'kW', note(peak)]),
+    ...(day ? [[t('greatest_day'), day.day, '', day.kwh, 'kWh', note(day)]] : []),
+    ...pump.points.flatMap((point) => [
+      [t('heat_pump'), point.day, t('energy'), point.kwh, 'kWh', note(pump)],
+      [t('heat_pump'), point.day, t('outside'), point.temperature, '°C', note(pump)],
+    ]),
+    ...voltage.flatMap((phase) =>
+      /** @type {const} */ ([['least', 'min'], ['average', 'mean'], ['most', 'max']]).map(([text, key]) => [t('voltage'), '', `${phase.phase ?? phase.name}: ${t(text)}`, phase[key], 'V', note(phase)]),
+    ),
+  ];
+  return [heads, rows];
+}
+
+/** @type {(sure: {reason?: string}) => string} */
+const why = ({ reason }) => known(`why_${reason}`) ?? t('why_thin');
+
 // Card of one thing that is worth knowing. What is unsure says so, and why.
-/** @type {(name: string, sure: any, ...content: Child[]) => HTMLElement} */
-const card = (name, { unsure, reason } = {}, ...content) =>
+/** @type {(name: string, sure: Sure | undefined, ...content: Child[]) => HTMLElement} */
+const card = (name, sure, ...content) =>
   h(
     'article.card.insight.stack',
     { 'data-test': `insight-${name}` },
     h('h2', t(name)),
     ...content,
-    unsure ? h('p.hint', { 'data-test': `${name}-why` }, `≈ ${known(`why_${reason}`) ?? t('why_thin')}`) : null,
+    sure?.unsure ? h('p.hint', { 'data-test': `${name}-why` }, `≈ ${why(sure)}`) : null,
   );
 
 /** @type {(text: string, unsure: boolean) => HTMLElement} */
@@ -86,11 +120,11 @@ const monthName = (name) => month(`${name}-01`);
 /** @type {(name: string) => HTMLElement} */
 const monthOf = (name) => place('month', name, monthName(name));
 
-/** @type {(standby: any, recent: any[]) => HTMLElement} */
-function standbyCard({ watts, ...sure }, recent) {
+/** @type {(sure: Sure, watts: number, recent: Standby[]) => HTMLElement} */
+function standbyCard(sure, watts, recent) {
   const year = t('standby_year', { value: amount((watts * 8760) / 1000, 'kWh') });
-  /** @type {(month: any) => Row} */
-  const row = ({ month, watts, unsure }) => [monthOf(month), watts, guessed(power(watts), unsure)];
+  /** @type {(month: Standby) => Row} */
+  const row = ({ month, watts, unsure }) => [monthOf(month), watts, guessed(power(watts ?? 0), unsure)];
   const trend = recent.length > 1 ? bars(recent.map(row), t('history')) : null;
   return card('standby', sure, figure(power(watts), sure.unsure), h('p.hint', `${t('standby_text')} ${year}`), trend);
 }
@@ -109,7 +143,7 @@ function choice(test, title, options, chosen, pathOf) {
 }
 
 // Peak of a month by the rule of a grid operator, and the moments that it is made of.
-/** @type {(peaks: any[], wanted: string, shown: string, recent: any[]) => HTMLElement} */
+/** @type {(peaks: Peak[], wanted: string, shown: string, recent: Standby[]) => HTMLElement} */
 function peaksCard(peaks, wanted, shown, recent) {
   const peak = peaks.find(({ rule }) => rule === wanted) ?? peaks[0];
   /** @type {(value: number) => string} */
@@ -118,8 +152,7 @@ function peaksCard(peaks, wanted, shown, recent) {
   const rules = peaks.map(({ rule }) => [rule, t(`rule_${rule}`)]);
   /** @type {[string, string][]} */
   const months = [...new Set([...recent.map(({ month }) => month), shown])].map((day) => [day, monthName(day)]);
-  /** @type {any[]} */
-  const moments = peak.parts ?? (peak.at ? [{ at: peak.at, kw: peak.kw }] : []);
+  const moments = peak.parts ?? (peak.at && peak.kw !== null ? [{ at: peak.at, kw: peak.kw }] : []);
   return card(
     'peaks',
     peak,
@@ -131,46 +164,47 @@ function peaksCard(peaks, wanted, shown, recent) {
   );
 }
 
-/** @type {(day: any) => HTMLElement} */
+/** @type {(day: NonNullable<Insights['greatest_day']>) => HTMLElement} */
 function dayCard({ day, kwh, ...sure }) {
   return card('greatest_day', sure, figure(amount(kwh, 'kWh'), sure.unsure), h('p', place('day', day, named(day))));
 }
 
 // Points of the heat pump: a day each, its energy over the temperature outside.
-/** @type {(pump: any) => HTMLElement} */
+/** @type {(pump: HeatPump) => HTMLElement} */
 function pumpCard({ points, ...sure }) {
-  const [wide, high, left, bottom] = [360, 220, 40, 34];
+  const [wide, high, left, top, bottom] = [360, 230, 40, 22, 34];
   /** @type {(value: number) => string} */
   const degrees = (value) => joined({ figure: number(value, 1), unit: '°C' });
-  const axes = ['temperature', 'kwh'].map((key) => scale(extent(points.map((/** @type {any} */ point) => point[key]), 1, key === 'temperature'), 5));
+  const axes = /** @type {const} */ (['temperature', 'kwh']).map((key) => scale(extent(points.map((point) => point[key]), 1, key === 'temperature'), 5));
   /** @type {(value: number) => number} */
   const x = (value) => left + ((value - axes[0].low) / (axes[0].high - axes[0].low)) * (wide - left - 12);
   /** @type {(value: number) => number} */
-  const y = (value) => 10 + ((axes[1].high - value) / (axes[1].high - axes[1].low)) * (high - bottom - 10);
+  const y = (value) => top + ((axes[1].high - value) / (axes[1].high - axes[1].low)) * (high - bottom - top);
   const marks = [
     ...axes[1].marks.flatMap((mark) => [s('line.grid', { x1: left, x2: wide - 12, y1: y(mark), y2: y(mark) }), s('text', { x: left - 6, y: y(mark) + 4, 'text-anchor': 'end' }, number(mark, 1, 0))]),
     ...axes[0].marks.map((mark) => s('text', { x: x(mark), y: high - bottom + 16, 'text-anchor': 'middle' }, number(mark, 1, 0))),
     s('text', { x: wide - 12, y: high - 4, 'text-anchor': 'end' }, `${t('outside')} (°C)`),
+    s('text', { x: 0, y: 10 }, 'kWh'),
   ];
-  const dots = points.map((/** @type {any} */ { day, temperature, kwh }) => {
+  const dots = points.map(({ day, temperature, kwh }) => {
     const title = s('title', `${named(day)}: ${amount(kwh, 'kWh')}, ${degrees(temperature)}`);
     const dot = s('circle.dot', { cx: x(temperature).toFixed(1), cy: y(kwh).toFixed(1), r: 4 }, title);
     return s('a', { href: `#history/day/${day}`, tabindex: -1 }, dot);
   });
-  const sorted = points.toSorted((/** @type {any} */ a, /** @type {any} */ b) => a.temperature - b.temperature);
-  const [cold, warm] = [sorted[0], sorted.at(-1)];
+  const sorted = points.toSorted((a, b) => a.temperature - b.temperature);
+  const [cold, warm] = [sorted[0], sorted[sorted.length - 1]];
   const label = t('pump_label', { count: number(points.length), cold: degrees(cold.temperature), most: amount(cold.kwh, 'kWh'), warm: degrees(warm.temperature), least: amount(warm.kwh, 'kWh') });
   const picture = s('svg', { viewBox: `0 0 ${wide} ${high}`, role: 'img', 'aria-label': label, 'data-test': 'pump-chart' }, marks, dots);
-  const rows = points.map((/** @type {any} */ { day, temperature, kwh }) => [place('day', day, named(day)), degrees(temperature), amount(kwh, 'kWh')]);
+  const rows = points.map(({ day, temperature, kwh }) => [place('day', day, named(day)), degrees(temperature), amount(kwh, 'kWh')]);
   const details = h('details', h('summary', t('as_table')), h('div.scroll', table([t('day'), t('outside'), t('energy')], rows, label)));
   return card('heat_pump', sure, h('p.hint', label), h('figure', h('div.plot.scatter', picture), details));
 }
 
-/** @type {(phases: any[]) => HTMLElement} */
+/** @type {(phases: Voltage[]) => HTMLElement} */
 function voltageCard(phases) {
   /** @type {(value: number) => string} */
   const volts = (value) => joined({ figure: number(value, 1), unit: 'V' });
-  /** @type {(phase: any) => HTMLElement} */
+  /** @type {(phase: Voltage) => HTMLElement} */
   const row = ({ phase, name, min, mean, max, outside_minutes: outside, at }) => {
     const range = t('voltage_range', { min: volts(min), max: volts(max), mean: volts(mean) });
     const beyond = outside ? h('small', ` ${t('voltage_outside', { count: number(outside) })}: `, at ? placeOf(at) : '') : null;

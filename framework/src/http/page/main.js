@@ -8,7 +8,7 @@ import * as glance from './glance.js';
 import * as live from './live.js';
 import * as sources from './sources.js';
 import { language, t } from './text.js';
-import { takeToken } from './token.js';
+import { takeToken, takeWanted } from './token.js';
 import { ALIASES, VIEWS } from './views.js';
 
 /** @type {(selector: string) => HTMLElement} */
@@ -16,6 +16,7 @@ const at = (selector) => /** @type {HTMLElement} */ (document.querySelector(sele
 /** @type {(test: string) => HTMLElement} */
 const find = (test) => at(`[data-test="${test}"]`);
 
+takeWanted();
 set(document.documentElement, { lang: language });
 for (const element of document.querySelectorAll('[data-text]')) write(element, t(element.getAttribute('data-text') ?? ''));
 

@@ -1,13 +1,11 @@
 // Periods of the local calendar: beginning and end, name, address, predecessor and successor.
-//
-// A calendar day is stored as its midnight in UTC (`Date.UTC`), so that summer time does not affect sums of days.
 
+import { civilDay, civilOf, DAY, iso, localMinute } from './calendar.js';
 import { DATE, formatter, parts, time } from './format.js';
 import { t } from './text.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
 // A year with whole weeks, so that weekdays are compared with the same weekdays.
 const WEEKS_OF_YEAR = 52;
 /** @type {Intl.DateTimeFormatOptions} */
@@ -24,16 +22,6 @@ const civil = (options, day) => formatter(options, 'UTC').format(day);
 const shifted = (day, years, months = 0, days = 0) => {
   const date = new Date(day);
   return Date.UTC(date.getUTCFullYear() + years, date.getUTCMonth() + months, date.getUTCDate() + days);
-};
-
-/** @type {(day: number, length?: number) => string} */
-const iso = (day, length = 10) => new Date(day).toISOString().slice(0, length);
-
-/** @type {(text: string) => number | null} */
-const dayOf = (text) => {
-  const day = Date.parse(`${text}T00:00Z`);
-  // A browser may take the 31st of February for a day in March.
-  return !Number.isNaN(day) && iso(day) === text ? day : null;
 };
 
 /**
@@ -80,7 +68,7 @@ const CALENDAR = {
     next: (day, count) => shifted(day, 0, 0, count),
     name: (day) => civil({ weekday: 'short', ...DATE }, day),
     write: iso,
-    read: dayOf,
+    read: civilOf,
     opens: 'hour',
     field: 'date',
   },
@@ -94,7 +82,7 @@ const CALENDAR = {
     read: (text) => {
       const [, year, week] = /^(\d{4})-W(\d{2})$/.exec(text) ?? [];
       const first = week && CALENDAR.week.first?.(Date.UTC(Number(year), 0, 4));
-      return first && Number(week) >= 1 && Number(week) <= 53 ? shifted(first, 0, 0, 7 * (Number(week) - 1)) : dayOf(text);
+      return first && Number(week) >= 1 && Number(week) <= 53 ? shifted(first, 0, 0, 7 * (Number(week) - 1)) : civilOf(text);
     },
     opens: 'day',
     field: 'week',
@@ -107,7 +95,7 @@ const CALENDAR = {
     next: (day, count) => shifted(day, 0, count),
     name: (day) => civil(MONTH, day),
     write: (day) => iso(day, 7),
-    read: (text) => dayOf(`${text.slice(0, 7)}-01`),
+    read: (text) => civilOf(`${text.slice(0, 7)}-01`),
     opens: 'day',
     field: 'month',
     tick: { day: 'numeric' },
@@ -119,7 +107,7 @@ const CALENDAR = {
     next: (day, count) => shifted(day, count),
     name: (day) => civil(YEAR, day),
     write: (day) => iso(day, 4),
-    read: (text) => dayOf(`${text.slice(0, 4)}-01-01`),
+    read: (text) => civilOf(`${text.slice(0, 4)}-01-01`),
     opens: 'month',
     field: 'number',
     tick: { month: 'short' },
@@ -160,19 +148,6 @@ const instantOf = (text) => {
   const civil = Date.parse(`${text}Z`);
   return Number.isNaN(civil) ? null : instant(civil);
 };
-
-/** @type {(at: number) => string} */
-const localMinute = (at) => {
-  const { year, month, day, hour, minute } = parts(at);
-  return iso(Date.UTC(year, month - 1, day, hour, minute), 16);
-};
-
-// Returns the calendar day of a moment.
-/** @type {(at: number) => number} */
-export function civilDay(at) {
-  const { year, month, day } = parts(at);
-  return Date.UTC(year, month - 1, day);
-}
 
 export class Period {
   /**

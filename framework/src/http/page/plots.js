@@ -1,6 +1,6 @@
 // Content of the history's charts: the course of a power or of other readings, and the amounts.
 
-import { amount, guessed, joined, money, number, power, rounded } from './format.js';
+import { amount, guessed, joined, money, number, power, rounded, symbol } from './format.js';
 import { labelOf } from './model.js';
 import { t } from './text.js';
 import { countedAs, figures, has, knowsProduction, sum } from './tiles.js';
@@ -48,84 +48,58 @@ const middles = ({ time }) => {
   return time.map((at) => at + half);
 };
 
-// Returns the chart of the course: mean and band, and the mean of the period before.
+// Returns the chart of a course: mean and band, and the mean of the period before; or of several, such as phases: a line
+// for each.
 /** @type {(answers: Answers) => Spec} */
-export function curves({ wish, curve: read, before }) {
-  const { subject, period } = wish;
-  const curve = /** @type {Course} */ (read);
-  const watts = Boolean(subject.power);
-  const unit = watts ? 'W' : subject.unit;
+export function courses({ wish, curve, lines, before }) {
+  const { subject, choice, period } = wish;
+  const there = choice
+    ? lines.flatMap((line, i) => (line.curve ? [{ text: line.text, curve: line.curve, name: `c${i + 1}` }] : []))
+    : [{ text: '', curve: /** @type {Course} */ (curve), name: '' }];
+  const unit = choice ? choice.unit : subject.power ? 'W' : subject.unit;
+  const watts = unit === 'W';
   const format = formatOf(unit);
-  const middle = middles(curve);
-  const { average, least, most } = figures(curve);
-  const both = watts && (Boolean(subject.exports) || least < 0);
-  /** @type {Curve[]} */
-  const courses = [{ ...curve, name: both ? 'flow' : 'import', times: middle, filled: watts }];
-  const heads = [t('average'), t('least'), t('most')];
-  /** @type {(Value | undefined)[][]} */
-  const columns = [curve.mean, curve.min, curve.max];
-  const keys = [];
-  if (watts) keys.push({ name: 'import', text: t(both ? 'from_grid' : 'power') });
+  const longest = there.reduce((a, b) => (b.curve.time.length > a.curve.time.length ? b : a)).curve;
+  const middle = middles(longest);
+  const single = there.length === 1;
+  const all = there.map(({ curve }) => figures(curve));
+  const [least, most] = [Math.min(...all.map(({ least }) => least)), Math.max(...all.map(({ most }) => most))];
+  const average = all.reduce((total, { average }) => total + average, 0) / all.length;
+  const filled = watts && !choice;
+  const both = filled && (Boolean(subject.exports) || least < 0);
+  const keys = single ? [] : there.map(({ text, name }) => ({ name, text }));
+  if (filled) keys.push({ name: 'import', text: t(both ? 'from_grid' : 'power') });
   if (both) keys.push({ name: 'export', text: t('into_grid') });
+  const heads = single ? [t('average'), t('least'), t('most')] : there.map(({ text }) => text);
+  /** @type {(Value | undefined)[][]} */
+  const columns = single ? [longest.mean, longest.min, longest.max] : there.map(({ curve }) => curve.mean);
+  /** @type {Curve[]} */
+  const drawn = there.map(({ curve, name }) => ({
+    name: name || (both ? 'flow' : 'import'),
+    times: middles(curve),
+    mean: curve.mean,
+    // Bands of several lines would hide each other.
+    ...(single ? { min: curve.min, max: curve.max, filled } : {}),
+  }));
   if (before.curve && before.period) {
     const { time, mean } = before.curve;
     const later = period.start - before.period.start;
     const at = new Map(time.map((at, i) => [at + later, mean[i]]));
-    courses.push({ name: 'before', times: middles(before.curve).map((at) => at + later), mean });
+    drawn.push({ name: 'before', times: middles(before.curve).map((at) => at + later), mean });
     keys.push({ name: 'before', text: earlierOf(wish) });
     heads.push(earlierOf(wish));
-    columns.push(curve.time.map((time) => at.get(time)));
+    columns.push(longest.time.map((time) => at.get(time)));
   }
-  const itemOf = (/** @type {number} */ i) => ({
-    at: middle[i],
-    start: curve.time[i],
-    title: period.title(curve.time[i]),
-    values: columns.map((column) => column[i]),
-  });
-  const name = watts ? t('power') : labelOf(subject);
-  const [mean, min, max] = [average, least, most].map(format);
-  return {
-    title: watts ? `${name} (kW)` : withUnit(name, unit),
-    axisText: axisOf(watts),
-    from: period.start,
-    to: period.end,
-    ticks: period.ticks(),
-    least: watts ? 200 : 1,
-    free: !watts,
-    unit: watts ? 'W' : subject.unit,
-    keys,
-    heads,
-    items: listed(curve.time.length, itemOf, format),
-    courses,
-    label: t('power_label', { name, period: period.label, mean, min, max }),
-  };
-}
-
-// Returns the chart of phases, voltages, or another reading: a line for each.
-/** @type {(answers: Answers) => Spec} */
-export function linesOf({ wish, lines }) {
-  const { choice, period } = wish;
-  const { unit, text } = /** @type {NonNullable<typeof choice>} */ (choice);
-  const watts = unit === 'W';
-  const format = formatOf(unit);
-  const there = lines.flatMap((line, i) => (line.curve ? [{ text: line.text, curve: line.curve, name: `c${i + 1}` }] : []));
-  const longest = there.reduce((a, b) => (b.curve.time.length > a.curve.time.length ? b : a)).curve;
-  const middle = middles(longest);
-  const single = there.length === 1;
-  const columns = single ? [longest.mean, longest.min, longest.max] : there.map(({ curve }) => curve.mean);
-  const keys = single ? [] : there.map(({ text, name }) => ({ name, text }));
-  const all = there.map(({ curve }) => figures(curve));
-  const [least, most] = [Math.min(...all.map(({ least }) => least)), Math.max(...all.map(({ most }) => most))];
-  const average = all.reduce((total, { average }) => total + average, 0) / all.length;
-  const [mean, min, max] = [average, least, most].map(format);
   const itemOf = (/** @type {number} */ i) => ({
     at: middle[i],
     start: longest.time[i],
     title: period.title(longest.time[i]),
     values: columns.map((column) => column[i]),
   });
+  const name = choice?.text ?? (watts ? t('power') : labelOf(subject));
+  const [mean, min, max] = [average, least, most].map(format);
   return {
-    title: withUnit(text, watts ? 'kW' : unit),
+    title: withUnit(name, watts ? 'kW' : unit),
     axisText: axisOf(watts),
     from: period.start,
     to: period.end,
@@ -134,16 +108,10 @@ export function linesOf({ wish, lines }) {
     free: !watts,
     unit,
     keys,
-    heads: single ? [t('average'), t('least'), t('most')] : there.map(({ text }) => text),
+    heads,
     items: listed(longest.time.length, itemOf, format),
-    // Bands of several lines would hide each other.
-    courses: there.map(({ curve, name }) => ({
-      name,
-      times: middles(curve),
-      mean: curve.mean,
-      ...(single ? { min: curve.min, max: curve.max } : {}),
-    })),
-    label: t('power_label', { name: text, period: period.label, mean, min, max }),
+    courses: drawn,
+    label: t('power_label', { name, period: period.label, mean, min, max }),
   };
 }
 
@@ -171,6 +139,8 @@ function energies(answers) {
     ...(sum(balance?.charged) ? shownAs('storage', t('charged'), side('charged'), 0, -1) : []),
     ...coloured(consumers),
     ...(consumers.length && (known || single) ? shownAs('rest', t('rest'), side('other'), 1) : []),
+    // Sums of the others: in the table, and in what is taken away.
+    ...(known ? [...shownAs('none', t('consumption'), side('consumption'), null), ...shownAs('none', t('produced'), side('produced'), null)] : []),
   ];
 }
 
@@ -194,9 +164,10 @@ function coloured(consumers) {
   ];
 }
 
-// The columns of money: what it cost, and what was earned.
+// The columns of money: what it cost, what was earned, and the consumers' shares of the cost.
 /** @type {(answers: Answers) => Shown[]} */
-function moneys({ imports, exports, balance }) {
+function moneys(answers) {
+  const { imports, exports, balance } = answers;
   /** @type {(counted: Consumption | null) => Side | null} */
   const side = (counted) => {
     const { cost, gap = [], cost_gap: unpriced = [] } = counted ?? {};
@@ -206,8 +177,27 @@ function moneys({ imports, exports, balance }) {
   return [
     ...shownAs('import', t('cost'), side(imports), 0),
     ...shownAs('export', t('income'), side(exports), 0, -1),
+    ...sharesOf(answers, side(imports)),
     ...shownAs('part', t('money_saved'), saved, null),
   ];
+}
+
+// What the household paid is divided among the consumers by their energy: nobody can say which of them had the sun.
+/** @type {(answers: Answers, paid: Side | null) => Shown[]} */
+function sharesOf(answers, paid) {
+  const { wish, imports, balance, consumers } = answers;
+  const used = knowsProduction(answers) ? balance?.consumption : wish.subject.exports ? null : imports?.amount;
+  if (!paid || !used || !consumers.length) return [];
+  const shares = consumers.map(({ counted, ...one }) => {
+    const amount = counted.amount.map((value, i) => {
+      const [all, cost] = [used[i], paid.amount[i]];
+      return value === null || !all || cost === null || cost === undefined ? null : (cost * value) / all;
+    });
+    return { ...one, counted: { amount, gap: counted.gap.map((is, i) => is || paid.gap[i]) } };
+  });
+  const parts = shares.filter(({ isPart, counted }) => !isPart && has(counted.amount));
+  const rest = paid.amount.map((cost, i) => (typeof cost === 'number' ? cost - sum(parts.map(({ counted }) => counted.amount[i] ?? null)) : null));
+  return [...coloured(shares), ...(parts.length ? shownAs('rest', t('rest'), { amount: rest, gap: paid.gap }, 1) : [])];
 }
 
 // Returns whether what is shown has a price.
@@ -272,6 +262,7 @@ export function columns(answers, label, open) {
   const marks = [
     bars.some(({ columns }) => columns.flat().some(({ value, guess }) => value && guess)) && t('hatched'),
     bars.some(({ uncertain }) => uncertain) && t('marks'),
+    inMoney && shown.some(({ name }) => name === 'rest') && t('shared_cost'),
   ];
   const keys = shown.filter(({ place }) => place !== null).map(({ name, text }) => ({ name, text }));
   const title = choice?.text ?? t(['electricity', 'consumer'].includes(subject.kind) ? 'energy' : 'amounts');
@@ -286,7 +277,7 @@ export function columns(answers, label, open) {
     bars,
     marks: marks.filter(Boolean).join(' '),
     heads: [...shown.map(({ text }) => text), ...extra, t('note')],
-    title: withUnit(inMoney ? t('money') : title, inMoney ? currency : unit),
+    title: withUnit(inMoney ? t('money') : title, inMoney ? symbol(currency) : unit),
     axisText: (value) => number(value, 3, 0),
     label: t('energy_label', { period: period.label, totals: label }),
     quiet: shown.filter(({ name }) => name === 'none').map(({ text }) => text),

@@ -1,12 +1,13 @@
 // Meter readings: what each register showed at a day, or at both ends of a span, to be copied into a supplier's form.
 
 import { current, go } from './address.js';
+import { dayOf, later, valid } from './calendar.js';
 import { tell } from './command.js';
-import { dayField, dayOf, heading, later, named, notice, shortcuts, today, valid } from './days.js';
+import { dayField, heading, named, notice, shortcuts, takeCsv, today } from './days.js';
 import { digits } from './digits.js';
 import { button, h, set, table } from './dom.js';
 import { exact, guessed, moment, parts, separators, setZone } from './format.js';
-import { ask, nameOf, now, onRestart } from './live.js';
+import { ask, house, nameOf, now, onRestart, saidOf } from './live.js';
 import { titled } from './model.js';
 import { known, t } from './text.js';
 
@@ -19,6 +20,8 @@ let usual;
 /** @type {HTMLElement} */
 let result;
 let asked = 0;
+
+/** @typedef {import('./days.js').Cell} Cell */
 
 /** @param {HTMLElement} section */
 export function start(section) {
@@ -59,15 +62,45 @@ export async function open({ path: [first, last] }) {
   if (mine !== asked) return;
   set(view, { 'data-ready': 'true' });
   if (!answer?.ok) return void result.replaceChildren(notice('readings-failed', answer?.json.error?.message ?? t('unreachable')));
-  const { registers, zone } = answer.json;
+  const { zone } = answer.json;
+  const registers = arrangedBySource(answer.json.registers);
   setZone(zone);
   fillUsual();
   if (!registers.length) return void result.replaceChildren(notice('readings-none', t('no_register')));
   const bill = h('a.button', { href: `#costs/${from}/${to}`, 'data-test': 'readings-bill' }, t('check_bill'));
-  const sources = new Set(registers.map((/** @type {any} */ { source }) => source));
-  const of = (/** @type {string} */ source) => registers.filter((/** @type {any} */ register) => register.source === source);
-  const cards = [...sources].map((source) => card(of(source), from, to));
-  result.replaceChildren(...cards, ...(to ? [h('p.buttons', bill)] : []));
+  const sources = new Set(registers.map(({ source }) => source));
+  const cards = [...sources].map((source) => card(registers.filter((register) => register.source === source), from, to));
+  const taken = takeCsv('readings', [from, to].filter(Boolean).join('-'), () => csvOf(registers, Boolean(to)));
+  result.replaceChildren(h('div.masonry', cards), ...(to ? [h('p.buttons', bill)] : []), taken);
+}
+
+// The meters in the order of the page: that of the grid comes first.
+/** @type {(registers: Register[]) => Register[]} */
+function arrangedBySource(registers) {
+  const order = house.subjects.map(({ section }) => section);
+  /** @type {(register: Register) => number} */
+  const place = ({ source }) => order.indexOf(source) + 1 || Infinity;
+  return registers.toSorted((a, b) => place(a) - place(b) || a.obis.localeCompare(b.obis));
+}
+
+// All of it for a spreadsheet: a row for each register, with the moments at which it was read.
+/** @type {(registers: Register[], hasBegin: boolean) => [string[], Cell[][]]} */
+function csvOf(registers, hasBegin) {
+  const [time, offset] = [t('time'), t('utc')];
+  const begin = hasBegin ? [t('counter_begin'), `${t('counter_begin')}: ${time}`, offset] : [];
+  const end = [hasBegin ? t('counter_end') : t('meter_reading'), hasBegin ? `${t('counter_end')}: ${time}` : time, offset];
+  const heads = [t('meter'), t('name'), t('code'), ...begin, ...end, ...(hasBegin ? [t('amount')] : []), t('unit'), t('note')];
+  /** @type {(shown: Shown | undefined) => Cell[]} */
+  const read = (shown) => (shown?.value == null ? ['', '', ''] : [shown.value, { at: shown.at }]);
+  const rows = registers.map((register) => {
+    const { name, obis, source, label, unit, amount, swaps = [] } = register;
+    const unsure = [register, ...(hasBegin && register.begin ? [register.begin] : [])].filter((shown) => shown.value !== null && !isExact(shown));
+    const notes = [...(unsure.length ? ['≈'] : []), ...swaps.map((swap) => swapText(swap, unit))];
+    /** @type {Cell[]} */
+    const row = [label ?? nameOf(source), wordsOf(register), obis || name, ...(hasBegin ? read(register.begin) : []), ...read(register)];
+    return [...row, ...(hasBegin ? [amount] : []), unit, notes.join(', ')];
+  });
+  return [heads, rows];
 }
 
 // A day counts from its beginning if it begins a month, as a contract does, and else to its end, as a bill does. Today
@@ -77,60 +110,74 @@ const isBeginning = (day) => day.endsWith('-01');
 // The program takes a date for its end.
 /** @type {(day: string) => string} */
 const momentOf = (day) => (day >= today() ? 'now' : isBeginning(day) ? later(day, -1) : day);
-/** @type {(day: string) => string} */
-const titleOf = (day) => (day >= today() ? t('now') : `${named(day)}, ${t(isBeginning(day) ? 'day_begins' : 'day_ends')}`);
+/** @type {(day: string) => Child} */
+const titleOf = (day) => (day >= today() ? t('now') : dated(day, isBeginning(day)));
+/** @type {(day: string, begins: boolean) => Child} */
+const dated = (day, begins) => [named(day), h('small', t(begins ? 'day_begins' : 'day_ends'))];
 
 /** @type {(from: string, to: string | null) => string} */
 const queryOf = (from, to) => (to ? `from=${from}&to=${to >= today() ? 'now' : to}` : `at=${momentOf(from)}`);
 
 // Card of a source: a table for each register.
-/** @type {(registers: any[], from: string, to: string | null) => HTMLElement} */
+/** @type {(registers: Register[], from: string, to: string | null) => HTMLElement} */
 function card(registers, from, to) {
   const [{ source, label }] = registers;
-  const last = !to || to >= today() ? t('now') : `${named(to)}, ${t('day_ends')}`;
+  const last = !to || to >= today() ? t('now') : dated(to, false);
   const tables = registers.map((register) => {
-    const { begin, end = register, amount, unit, direction, swaps = [] } = register;
+    const { begin, amount, unit, swaps = [] } = register;
+    const end = register;
     /** @type {Child[][]} */
-    const rows = to ? [[`${named(from)}, ${t('day_begins')}`, reading(begin, unit)], [last, reading(end, unit)]] : [[titleOf(from), reading(end, unit)]];
-    const isGuess = amount != null && !(begin?.exact && end.exact);
-    if (to) rows.push([t(direction === 'export' ? 'export' : 'consumption'), h('strong', amount == null ? '–' : guessed(exact(amount, unit), isGuess))]);
-    /** @type {(swap: {time: number, from: number, to: number}) => string} */
-    const change = ({ time, from, to }) => t('meter_swapped', { time: moment(time, now()), from: exact(from, unit), to: exact(to, unit) });
+    const rows = to ? [[dated(from, true), reading(begin, unit)], [last, reading(end, unit)]] : [[titleOf(from), reading(end, unit)]];
+    const isGuess = amount != null && !(begin && isExact(begin) && isExact(end));
+    if (to) rows.push([t(countedAs(register)), h('strong', amount == null ? '–' : guessed(exact(amount, unit), isGuess))]);
     const words = wordsOf(register);
     return [
-      h('h3', words, ' ', h('small', register.obis || register.name)),
+      h('h3', words, register.obis ? h('small', ` ${register.obis}`) : null),
       set(table([t('time'), t('meter_reading')], rows, words), { class: 'counters', 'data-test': `register-${source}-${register.name}` }),
-      ...swaps.map((/** @type {any} */ swap) => h('p.hint', { 'data-test': 'swap' }, change(swap))),
+      ...swaps.map((swap) => h('p.hint', { 'data-test': 'swap' }, swapText(swap, unit))),
     ];
   });
   return h('section.card.stack', { 'data-test': `registers-${source}` }, h('h2', h('bdi', label ?? nameOf(source))), tables.flat());
 }
 
+/** @type {(swap: {time: number, from: number, to: number}, unit: string) => string} */
+const swapText = ({ time, from, to }, unit) => t('meter_swapped', { time: moment(time, now()), from: exact(from, unit), to: exact(to, unit) });
+
+// A counter that stood still between two readings is known in between.
+/** @type {(shown: Shown) => boolean} */
+const isExact = ({ exact: isRead, before, after }) => isRead || (before != null && before.value === after?.value);
+
+/** @type {(register: Register) => string} */
+const countedAs = ({ source, direction }) => (direction === 'export' ? 'export' : saidOf(source).role === 'production' ? 'produced' : 'consumption');
+
 // What a register counts, in words.
-/** @type {(register: any) => string} */
-function wordsOf({ name, direction, tariff, medium }) {
+/** @type {(register: Register) => string} */
+function wordsOf({ name, direction, tariff, medium, unit }) {
   /** @type {Record<string, string>} */
   const keys = { import: 'q_import', export: 'q_export', absolute: 'q_absolute', net: 'q_net' };
-  const key = keys[direction];
-  const words = key && (!medium || medium === 'electricity') ? t(key) : (known(name.toLowerCase()) ?? titled(name.replaceAll('_', ' ')));
+  const key = keys[direction ?? ''];
+  const named = known(name.toLowerCase()) ?? (unit === 'kWh' ? t('q_energy') : titled(name.replaceAll('_', ' ')));
+  const words = key && (!medium || medium === 'electricity') ? t(key) : named;
   return tariff ? t('q_tariff', { name: words, tariff }) : words;
 }
 
 // A number as a meter shows it, to be copied with all its digits; below it how sure it is.
-/** @type {(register: any, unit: string) => Child} */
-function reading({ value, at, before, after, exact: isExact, gap }, unit) {
+/** @type {(shown: Shown | undefined, unit: string) => Child} */
+function reading(shown, unit) {
+  const { value, at, before, after, gap } = shown ?? { value: null, at: 0, before: null, after: null, gap: false };
   if (value == null) return [h('span', '–'), h('small', before ? t('read_last', { time: moment(before.time, now()) }) : t('read_never'))];
   const text = digits(value);
   const [whole, decimals = ''] = text.split(separators.decimal ?? '.');
-  const shown = h('span.digits', isExact ? '' : '≈\u00a0', whole, decimals && h('small', `${separators.decimal}${decimals}`), h('small', `\u00a0${unit}`));
+  const isKnown = !shown || isExact(shown);
+  const figure = h('span.digits', isKnown ? '' : '≈\u00a0', whole, decimals && h('small', `${separators.decimal}${decimals}`), h('small', `\u00a0${unit}`));
   const sure =
-    isExact || !before
+    shown?.exact || !before
       ? t('read_exactly', { time: moment(at, now()) })
       : after
         ? t('read_between', { before: exact(before.value, unit), before_time: moment(before.time, now()), after: exact(after.value, unit), after_time: moment(after.time, now()) })
         : t('read_last', { time: moment(before.time, now()) });
   const copies = button({ 'data-test': 'copy', 'aria-label': `${t('copy')} ${text}` }, t('copy'), () => copy(text));
-  return h('div.reading', shown, copies, h('small', gap ? `${sure}, ${t('gap')}` : sure));
+  return h('div.reading', h('p', figure, copies), h('small', gap ? `${sure}, ${t('gap')}` : sure));
 }
 
 /** @param {string} text */

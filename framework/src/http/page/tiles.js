@@ -43,6 +43,13 @@ export const countedAs = ({ kind, exports, role }) => {
   return kind === 'electricity' && exports ? 'import' : 'consumption';
 };
 
+/** @typedef {{cost?: Value[], cost_gap?: boolean[], currency?: string}} Costs */
+
+// Returns what a side cost, in place of its amounts.
+/** @type {(side: Side | null, cost?: Value[], unpriced?: boolean[]) => Side | null} */
+const priced = (side, cost, unpriced = []) =>
+  side && cost && has(cost) ? { ...side, amount: cost, gap: side.gap.map((is, i) => is || (unpriced[i] ?? false)) } : null;
+
 // Returns the tiles of a period.
 /** @type {(answers: Answers) => Tile[]} */
 export function tiles(answers) {
@@ -58,22 +65,26 @@ export function tiles(answers) {
   };
   /** @type {Tile[]} */
   const made = [];
-  /** @type {(name: string, label: string, side: Side | null, earlier?: Side | null, price?: Value[], priceGap?: boolean[], currency?: string) => void} */
-  const add = (name, label, side, earlier = null, price, priceGap, currency) => {
+  /** @type {(name: string, label: string, side: Side | null, earlier?: Side | null, costs?: Costs, before?: Costs) => void} */
+  const add = (name, label, side, earlier = null, { cost: price, cost_gap: priceGap, currency } = {}, before = {}) => {
     if (!side || !has(side.amount)) return;
     const energy = total(side, unit);
     const costs = currency && has(price) ? guessed(money(sum(price), currency), priceGap?.some(Boolean) || isGuess(side)) : '';
-    const [value, other] = wish.money && costs ? [costs, energy] : [energy, costs];
-    made.push({ name, label: t(label), value, more: [...(other ? [other] : []), ...change(side, earlier)] });
+    const inMoney = wish.money && costs;
+    const [value, other] = inMoney ? [costs, energy] : [energy, costs];
+    // What is compared is what is large.
+    const changed = inMoney ? change(priced(side, price, priceGap), priced(earlier, before.cost, before.cost_gap)) : change(side, earlier);
+    made.push({ name, label: t(label), value, more: [...(other ? [other] : []), ...changed] });
   };
   const earlier = { ...answers, balance: before.balance };
   const known = knowsProduction(answers);
   if (known) add('consumption', 'consumption', column(answers, 'consumption'), column(earlier, 'consumption'));
-  add('import', countedAs(subject), imports, before.imports, imports?.cost, imports?.cost_gap, imports?.currency);
-  add('export', 'export', exports, before.exports, exports?.cost, exports?.cost_gap, exports?.currency);
+  add('import', countedAs(subject), imports, before.imports, imports ?? {}, before.imports ?? {});
+  add('export', 'export', exports, before.exports, exports ?? {}, before.exports ?? {});
   if (known && balance) {
     add('produced', 'produced', column(answers, 'produced'), column(earlier, 'produced'));
-    add('own', 'own', column(answers, 'self_used'), column(earlier, 'self_used'), balance.saved, [], balance.currency);
+    const saved = { cost: balance.saved, currency: balance.currency };
+    add('own', 'own', column(answers, 'self_used'), column(earlier, 'self_used'), saved, { cost: before.balance?.saved });
     // Shares are those of the time whose consumption is known: before the first reading of the production, it is not.
     const [used, drawn, produced, own] = ['consumption', 'drawn', 'produced', 'self_used'].map((key) =>
       sum(/** @type {Value[]} */ (balance[/** @type {keyof Balance} */ (key)]).filter((_, i) => balance.consumption[i] !== null)),

@@ -395,14 +395,13 @@ fn every_language_has_every_text_and_none_is_unused() {
     assert!(en.len() > 300, "{}", en.len());
     assert_eq!(en.len(), parts.iter().map(BTreeMap::len).sum::<usize>(), "a text is in two parts");
     let parts = PARTS.iter().zip(&parts);
-    for (name, en) in languages.iter().flat_map(|it| parts.clone().map(move |(part, en)| (format!("{it}/{part}.js"), en))) {
+    for (name, en) in
+        languages.iter().flat_map(|it| parts.clone().map(move |(part, en)| (format!("{it}/{part}.js"), en)))
+    {
         let texts = dictionary(&files[&name]);
         let lacks: Vec<_> = en.keys().filter(|key| !texts.contains_key(*key)).collect();
         let more: Vec<_> = texts.keys().filter(|key| !en.contains_key(*key)).collect();
-        assert!(
-            lacks.is_empty() && more.is_empty(),
-            "{name} lacks {lacks:?}, and has besides {more:?}"
-        );
+        assert!(lacks.is_empty() && more.is_empty(), "{name} lacks {lacks:?}, and has besides {more:?}");
         for (key, text) in en {
             assert_eq!(places(text), places(&texts[key]), "{name}: {key}");
         }
