@@ -180,10 +180,9 @@ impl Browser {
 
     /// Clicks on the element as a user would. It fails if something covers it.
     pub fn click(&self, at: &str) {
-        let element = self.element(at);
         let start = Instant::now();
-        while let Err(error) = self.try_post(&format!("/element/{element}/click"), &json!({})) {
-            // It may still be moving, or covered by a message that disappears.
+        while let Err(error) = self.try_post(&format!("/element/{}/click", self.element(at)), &json!({})) {
+            // It may still be moving, covered by a message that disappears, or just replaced by its like.
             assert!(start.elapsed() < DEADLINE, "{at}: {error}");
             thread::sleep(Duration::from_millis(20)); // between two attempts
         }

@@ -107,8 +107,21 @@ fn refused() {
     set_count(&browser, "2.5");
     browser.click("confirm");
     let text = || format!("{} {}", browser.text("dialog"), browser.text("toast"));
-    browser.until("the reason", || text().contains("token"));
+    // The page says it in its own words, by the cause that the program names.
+    browser.until("the reason", || text().contains("until a token is set"));
     assert_eq!(count(&household), before);
+    // A refusal for another reason that speaks of a token is none of these.
+    let body = "return fetch('cmd', {method: 'POST', headers: {'Content-Type': 'application/json', Prefer: 'cause'}, \
+                body: '{\"name\": \"set_s0\"}'}).then((answer) => answer.json());";
+    assert_eq!(browser.script(body, &[])["error"]["cause"], "no_token");
+    let other = |more: &[_]| {
+        let headers = [&[("Origin", "http://token.example")], more].concat();
+        household.program().post_with("/cmd", "{}", &headers)
+    };
+    let (status, json) = other(&[("Prefer", "cause")]);
+    assert_eq!((status, &json["error"]["cause"]), (403, &"foreign_page".into()), "{json}");
+    // Who does not ask for it gets the bytes of the contract.
+    assert_eq!(other(&[]).1["error"].as_object().unwrap().len(), 2);
 }
 
 /// A source without a device, whose command has every kind of argument. It writes them to a file.

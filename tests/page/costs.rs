@@ -69,6 +69,10 @@ fn bill() {
         assert!(text.contains(part), "`{part}` is not in {text}");
     }
     assert!(browser.text("tariffs").contains("Basic"));
+    let counters = plain(&browser.text("bill-counters"));
+    for counter in ["1,000 kWh → 1,310 kWh", "2,713 kWh → 2,713 kWh"] {
+        assert!(counters.contains(counter), "`{counter}` is not in {counters}");
+    }
     // Nothing is a guess: the month was read throughout.
     assert!(!text.contains('≈'), "{text}");
     // This month and this year are tiles, with the instalments beside them.

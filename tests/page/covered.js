@@ -6,7 +6,7 @@ while (walker.nextNode()) {
   const node = walker.currentNode;
   const element = node.parentElement;
   if (!node.data.trim() || !element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
-  if (element.closest('svg, .tooltip, thead')) continue;
+  if (element.closest('svg, .tooltip, thead, .unseen')) continue;
   const range = document.createRange();
   range.selectNodeContents(node);
   for (const box of range.getClientRects()) if (box.width > 1 && box.height > 1) texts.push({ node, box });

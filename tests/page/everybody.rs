@@ -101,7 +101,7 @@ fn offline() {
     assert!(kept.contains(&"/".to_owned()) && kept.contains(&"/page/de.js".to_owned()), "{kept:?}");
     let other = kept.iter().filter(|path| *path != "/" && !path.starts_with("/page/"));
     assert_eq!(other.collect::<Vec<_>>(), Vec::<&String>::new());
-    assert!(!kept.contains(&"/page/en.js".to_owned()), "{kept:?}");
+    assert!(!kept.contains(&"/page/en/page.js".to_owned()), "{kept:?}");
 }
 
 fn refreshed() {
@@ -197,7 +197,7 @@ fn large() {
 }
 
 /// Texts that cover each other.
-fn covered(browser: &Browser) -> Vec<Json> {
+pub fn covered(browser: &Browser) -> Vec<Json> {
     browser.script(include_str!("covered.js"), &[]).as_array().cloned().unwrap_or_default()
 }
 

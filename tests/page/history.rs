@@ -26,8 +26,9 @@ pub const RANGES: [&str; 6] = ["hour", "day", "week", "month", "year", "all"];
 /// Chooses a range and waits until its charts are drawn.
 pub fn range(browser: &Browser, name: &str) {
     browser.click(&format!("range-{name}"));
+    let is_chosen = || browser.attribute(&format!("range-{name}"), "aria-pressed").as_deref() == Some("true");
+    browser.until("the range", is_chosen);
     drawn(browser);
-    assert_eq!(browser.attribute(&format!("range-{name}"), "aria-pressed").as_deref(), Some("true"));
 }
 
 pub fn drawn(browser: &Browser) {

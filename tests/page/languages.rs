@@ -34,7 +34,7 @@ fn own() {
         let loaded: Vec<_> = LOCALES
             .iter()
             .map(|(_, name, _)| *name)
-            .filter(|name| files.iter().any(|url| url.ends_with(&format!("/page/{name}.js"))))
+            .filter(|name| files.iter().any(|url| url.contains(&format!("/page/{name}/"))))
             .collect();
         assert_eq!(loaded, [language], "{locale}");
         nothing_amiss(&browser, &household.url());

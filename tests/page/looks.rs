@@ -74,7 +74,7 @@ fn show(browser: &Browser, view: &str) {
 }
 
 /// Opens everything that can be opened.
-fn unfold(browser: &Browser) {
+pub fn unfold(browser: &Browser) {
     browser.script("for (const it of document.querySelectorAll('details')) it.open = true;", &[]);
     // The page may create its content only now. A failed source has none.
     let empty = "return Array.from(document.querySelectorAll('details[open] tbody')) \
@@ -163,7 +163,7 @@ fn contrast() {
 }
 
 /// Adds the texts without enough contrast to `bad`.
-fn pale(browser: &Browser, what: &str, bad: &mut BTreeSet<String>) {
+pub fn pale(browser: &Browser, what: &str, bad: &mut BTreeSet<String>) {
     // Colours in transition are not final.
     let still = "return document.getAnimations().every((it) => it.playState !== 'running' || \
                  it.effect.getComputedTiming().iterations === Infinity);";

@@ -35,6 +35,8 @@ mod setup;
 mod take;
 mod truth;
 mod types;
+mod views;
+mod words;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -60,6 +62,8 @@ fn main() {
         languages::TESTS,
         everybody::TESTS,
         take::TESTS,
+        views::TESTS,
+        words::TESTS,
     ]
     .concat();
     let in_browser = tests.into_iter().map(|test| (test, &[][..]));

@@ -77,6 +77,18 @@ fn plain() {
     log_in(&browser, "only-to-read");
     browser.until("interactive", || interactive(&browser));
     assert_eq!(browser.script("return location.href;", &[]), format!("{site}/meter/"));
+    // What the address said is kept over the login.
+    browser.click("nav-sources");
+    browser.click("log-out");
+    browser.await_shown("login-submit");
+    browser.goto(&format!("{site}/meter/?kiosk#history/week"));
+    log_in(&browser, "only-to-read");
+    browser.until("interactive", || interactive(&browser));
+    assert_eq!(browser.script("return location.href;", &[]), format!("{site}/meter/?kiosk#history/week"));
+    let is_kiosk = "return document.documentElement.classList.contains('kiosk');";
+    browser.until("the kiosk", || browser.script(is_kiosk, &[]) == true);
+    browser.goto(&format!("{site}/meter/"));
+    browser.until("interactive", || interactive(&browser));
     household.send(&reading(512.3));
     browser.until("the next reading", || browser.text("hero-power").starts_with("512"));
     // Nothing is asked for outside of the path, and no script sees the cookie.

@@ -9,7 +9,7 @@ use super::{
     addresses::days_ago,
     history::{drawn, number, range, table},
     household::{CONSUMER, Household, METER, Plan},
-    now::nothing_amiss,
+    now::{digits, nothing_amiss},
     proxy::{Fault, Proxy},
     pv_house::{self, Counter, Row},
 };
@@ -358,7 +358,30 @@ fn money() {
             assert!(line[cell].contains('€') && is_within(&line[cell], wanted), "{line:?}: {wanted:?}");
         }
     }
-    assert!(browser.text("chart-energy h2").contains("EUR"), "{}", browser.text("chart-energy h2"));
+    // The consumers share what was drawn by their energy, and the rest of the house pays the rest.
+    let heads = "return Array.from(document.querySelectorAll('[data-test=chart-energy] thead th'), (it) => it.textContent);";
+    let heads: Vec<String> = serde_json::from_value(browser.script(heads, &[])).unwrap();
+    let column = |name: &str| {
+        heads.iter().position(|head| head == name).unwrap_or_else(|| panic!("{name}: {heads:?}"))
+    };
+    for (i, line) in lines.iter().enumerate() {
+        let from = monday.checked_add(i64::try_from(i).unwrap().days()).unwrap();
+        let to = from.checked_add(1.day()).unwrap();
+        for (name, counter) in [("Heat pump", Counter::HeatPump), ("Wallbox", Counter::Wallbox)] {
+            let of = |from: &Zoned, to: &Zoned| {
+                let amount = |counter| pv_house::amount(&rows, counter, from, to);
+                0.32 * amount(Counter::Import) * amount(counter) / used(&rows, from, to)
+            };
+            let (cell, wanted) = (&line[column(name)], pv_house::bounds(&from, &to, of));
+            assert!(is_within(cell, wanted), "{name}: {cell} in place of {wanted:?}");
+        }
+        let cents = |cell: &str| digits(cell).parse::<i64>().unwrap_or(0);
+        let parts: i64 =
+            ["Heat pump", "Wallbox", "Other"].iter().map(|name| cents(&line[column(name)])).sum();
+        assert!((parts - cents(&line[1])).abs() <= 3, "the shares are not the whole: {line:?}");
+    }
+    assert!(browser.text("chart-energy .marks").contains("share"), "{}", browser.text("chart-energy .marks"));
+    assert!(browser.text("chart-energy h2").contains('€'), "{}", browser.text("chart-energy h2"));
     // The address keeps it, and the switch leads back.
     browser.script("location.reload();", &[]);
     browser.until("loaded again", || {

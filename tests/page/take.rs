@@ -30,7 +30,7 @@ fn keep_files(browser: &Browser) {
 }
 
 /// Text of the file that the page saves after a click.
-fn saved(browser: &Browser, button: &str) -> String {
+pub fn saved(browser: &Browser, button: &str) -> String {
     keep_files(browser);
     browser.click(button);
     browser.until("saved", || browser.script("return saved.length > 0 && !!saved[0].name;", &[]) == true);

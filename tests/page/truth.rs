@@ -116,6 +116,8 @@ fn scales() {
     household.send(&reading(6000.0));
     scale("Scale ±8 kW");
     assert_eq!(browser.script(share, &[]), "0.563");
+    household.send(&reading(400.0));
+    browser.until("the lower power", || browser.text("phase-L2 .value").starts_with("300"));
     // Ten minutes later the peak is forgotten.
     let later = "const real = performance.now.bind(performance); performance.now = () => real() + 660_000;";
     browser.script(later, &[]);

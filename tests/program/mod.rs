@@ -128,7 +128,13 @@ impl Program {
     }
 
     pub fn post(&self, path: &str, body: &str) -> (u16, Json) {
+        self.post_with(path, body, &[])
+    }
+
+    /// Sends a request with more headers.
+    pub fn post_with(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> (u16, Json) {
         let request = self.agent.post(self.url(path)).header("Content-Type", "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let mut response = request.send(body).unwrap();
         (
             response.status().as_u16(),

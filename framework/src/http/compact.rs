@@ -1,7 +1,7 @@
 //! Scripts and style sheets as browsers get them: without comments, types, and blanks that mean nothing.
 //!
 //! The source is what people read, a third of it types and reasons. Lines stay, if empty, so that a fault names the line
-//! of the source. Texts, templates and regular expressions are copied as they are. `tests/page/served.rs` compares the
+//! of the source. Texts, templates and regular expressions are copied as they are. `tests/page/types.rs` compares the
 //! syntax tree of each script with that of its source.
 
 /// Words after which a `/` begins a regular expression, although a value would not.

@@ -167,7 +167,6 @@ interface Register extends Shown {
   unit: string;
   direction?: string;
   tariff?: number | null;
-  medium?: string | null;
   begin?: Shown;
   amount?: Value;
   swaps?: { time: number; from: number; to: number }[];
@@ -231,6 +230,10 @@ interface Subject {
   exports: Term[] | null;
   phases?: (Term[] | null)[];
   voltages?: (Term[] | null)[];
+  /** What a volume is of: gas, water. */
+  medium?: string | null;
+  /** What else a heat meter says. */
+  details?: Entry[];
   main?: Entry;
   several?: boolean;
   label?: string;

@@ -108,7 +108,7 @@ export class Chart {
     const every = [1, 2, 3, 4, 6, 7, 12, 24].find((n) => Math.floor(ticks.length / n) <= room) ?? ticks.length;
     ticks.forEach(({ at, text }, i) => {
       if (i % every === 0 && x(at) <= width - RIGHT + 1) {
-        const last = x(at) > width - 20 * grown;
+        const last = x(at) + 4.2 * grown * text.length > width;
         nodes.push(s('text', { x: last ? width : x(at), y: height - 6 * grown, 'text-anchor': last ? 'end' : 'middle' }, text));
       }
     });

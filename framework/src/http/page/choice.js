@@ -3,7 +3,7 @@
 
 import { house, saidOf } from './live.js';
 import { arranged, describe, labelOf, mainOf, subjectsOf } from './model.js';
-import { t } from './text.js';
+import { known, t } from './text.js';
 
 /**
  * A choice beside power and amounts: lines of a course, or counters whose amounts are stacked.
@@ -75,10 +75,10 @@ export function choicesOf(subject) {
   const isElectric = subject.kind === 'electricity';
   // What is shown already, by itself or with others.
   const sums = [subject.power, ...(subject.phases ?? []), ...(subject.voltages ?? [])];
-  const known = new Set(sums.flatMap((terms) => (terms ?? []).map(({ name }) => name)));
+  const taken = new Set(sums.flatMap((terms) => (terms ?? []).map(({ name }) => name)));
   const others = entries
     .filter(({ name, meaning }) => meaning.kind !== 'counter' && name !== subject.main?.name && meaning.unit)
-    .filter(({ name }) => !known.has(name))
+    .filter(({ name }) => !taken.has(name))
     .map(({ name, meaning }) => ({
       key: name,
       text: describe(meaning) ?? name,
@@ -92,7 +92,7 @@ export function choicesOf(subject) {
     ...(isElectric ? phased('phases', subject.phases, 'W') : []),
     ...(isElectric ? phased('voltages', subject.voltages, 'V') : []),
     ...(isElectric && lines.length > 1 ? [{ key: 'tariffs', text: t('by_tariff'), unit: 'kWh', lines, counts: true }] : []),
-    ...others.map((choice) => (isUnique(choice) ? choice : { ...choice, text: `${choice.text} (${choice.key})` })),
+    ...others.map((choice) => (isUnique(choice) ? choice : { ...choice, text: known(choice.key) ?? `${choice.text} (${choice.key})` })),
   ];
 }
 

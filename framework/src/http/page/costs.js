@@ -254,7 +254,7 @@ function billOf(bill, from, to) {
   const net = taxes.length ? sum('net', t('bill_net'), bill.net) : null;
   lines.append(h('tfoot', net, taxes.map(ofTax), sum('total', t('total'), total)));
   const lacks = missing(bill).map((text) => h('p.hint', { 'data-test': 'bill-gap' }, text));
-  return [h('h3', title), h('div.scroll', lines), ...lacks, ...countersOf(bill)];
+  return [h('h3', title), lines, ...lacks, ...countersOf(bill)];
 }
 
 /** @type {(item: BillItem) => boolean} */
@@ -282,7 +282,7 @@ function countersOf(bill) {
   const row = (span) => [registerName(span), [exact(span.begin, span.unit), ' → ', exact(span.end, span.unit)]];
   const title = t('meter_reading');
   const lines = set(table([t('name'), title], spans.map(row), title), { class: 'counters', 'data-test': 'bill-counters' });
-  return spans.length ? [h('h3', title), h('div.scroll', lines)] : [];
+  return spans.length ? [h('h3', title), lines] : [];
 }
 
 /** @type {(span: BillEnergy) => string} */

@@ -172,7 +172,9 @@ function dayCard({ day, kwh, ...sure }) {
 // Points of the heat pump: a day each, its energy over the temperature outside.
 /** @type {(pump: HeatPump) => HTMLElement} */
 function pumpCard({ points, ...sure }) {
-  const [wide, high, left, top, bottom] = [360, 230, 40, 22, 34];
+  // Letters grow with those of the page, and their space with them.
+  const grown = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  const [wide, high, left, top, bottom] = [360, 170 + 60 * grown, 40 * grown, 24 * grown, 34 * grown];
   /** @type {(value: number) => string} */
   const degrees = (value) => joined({ figure: number(value, 1), unit: '°C' });
   const axes = /** @type {const} */ (['temperature', 'kwh']).map((key) => scale(extent(points.map((point) => point[key]), 1, key === 'temperature'), 5));
@@ -181,10 +183,10 @@ function pumpCard({ points, ...sure }) {
   /** @type {(value: number) => number} */
   const y = (value) => top + ((axes[1].high - value) / (axes[1].high - axes[1].low)) * (high - bottom - top);
   const marks = [
-    ...axes[1].marks.flatMap((mark) => [s('line.grid', { x1: left, x2: wide - 12, y1: y(mark), y2: y(mark) }), s('text', { x: left - 6, y: y(mark) + 4, 'text-anchor': 'end' }, number(mark, 1, 0))]),
-    ...axes[0].marks.map((mark) => s('text', { x: x(mark), y: high - bottom + 16, 'text-anchor': 'middle' }, number(mark, 1, 0))),
+    ...axes[1].marks.flatMap((mark) => [s('line.grid', { x1: left, x2: wide - 12, y1: y(mark), y2: y(mark) }), s('text', { x: left - 6, y: y(mark) + 4 * grown, 'text-anchor': 'end' }, number(mark, 1, 0))]),
+    ...axes[0].marks.map((mark) => s('text', { x: x(mark), y: high - bottom + 15 * grown, 'text-anchor': 'middle' }, number(mark, 1, 0))),
     s('text', { x: wide - 12, y: high - 4, 'text-anchor': 'end' }, `${t('outside')} (°C)`),
-    s('text', { x: 0, y: 10 }, 'kWh'),
+    s('text', { x: 0, y: 12 * grown }, 'kWh'),
   ];
   const dots = points.map(({ day, temperature, kwh }) => {
     const title = s('title', `${named(day)}: ${amount(kwh, 'kWh')}, ${degrees(temperature)}`);

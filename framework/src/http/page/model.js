@@ -86,12 +86,21 @@ function subjectsOfRest(section, entries) {
   const count = separate && one('energy', { kind: 'counter', medium: null });
   if (count) add('consumer', { imports: count, power: one('power', { medium: null }), unit: 'kWh' });
 
+  const thermal = live.filter(isThermal);
+  // What passes through a heat meter, and how warm it is, belongs to its heat.
+  const details = live.filter(({ meaning }) => ['heat', 'cooling', null, undefined].includes(meaning.medium));
   for (const entry of live) {
     const { name, meaning } = entry;
     const shared = { main: entry, unit: meaning.unit };
     const counter = { ...shared, imports: [{ name, factor: 1 }] };
-    if (meaning.quantity === 'volume' && meaning.kind === 'counter') add('volume', counter);
-    else if (meaning.quantity === 'energy' && meaning.medium === 'heat') add('heat', counter);
+    const isDetail = thermal.length > 0 && details.includes(entry);
+    if (isThermal(entry)) {
+      const own = details.filter((other) => !isThermal(other) && (thermal.length === 1 || other.name.startsWith(prefixOf(name))));
+      const power = own.find(({ meaning }) => meaning.quantity === 'power');
+      const rest = own.filter((other) => other !== power);
+      add(meaning.medium === 'cooling' ? 'cold' : 'heat', { ...counter, power: listed(power && term(power)), details: rest });
+    } else if (isDetail) continue;
+    else if (meaning.quantity === 'volume' && meaning.kind === 'counter') add('volume', { ...counter, medium: meaning.medium });
     else if (separate && meaning.quantity === 'temperature') add('temperature', shared);
   }
   if (!subjects.length && entries.length) add('other', { main: entries[0], unit: entries[0].meaning.unit });
@@ -99,6 +108,13 @@ function subjectsOfRest(section, entries) {
   const several = ({ kind }) => subjects.filter((other) => other.kind === kind).length > 1;
   return subjects.map((subject) => ({ ...subject, several: several(subject) }));
 }
+
+/** @type {(entry: Entry) => boolean} */
+const isThermal = ({ meaning: { quantity, kind, medium } }) => quantity === 'energy' && kind === 'counter' && (medium === 'heat' || medium === 'cooling');
+
+// Several meters on one line are told apart by the beginnings of their names: `kitchen_energy`.
+/** @type {(name: string) => string} */
+const prefixOf = (name) => name.slice(0, Math.max(0, name.lastIndexOf('energy')));
 
 /** @type {(...terms: (Term | null | undefined)[]) => Term[] | null} */
 const listed = (...terms) => {

@@ -285,7 +285,7 @@ function phases(subject) {
 function entry(subject, kind, name, below, fill) {
   const { section, key } = subject;
   const [value, stale] = [h('strong.value'), staleness(section)];
-  const head = h('p', h('bdi.name', labelOf(subject)), value);
+  const head = h('p', symbolOf(subject), h('bdi.name', labelOf(subject)), value);
   return {
     section,
     element: h(`div.${kind}`, { 'data-test': name, title: key }, head, below, stale.elements),
@@ -300,6 +300,13 @@ function entry(subject, kind, name, below, fill) {
       set(write(value, live ? text : '–'), { 'data-exact': live ? exact : null });
     },
   };
+}
+
+// Picture of what a subject counts or measures, where it is none of electricity.
+/** @type {(subject: Subject) => Child} */
+function symbolOf({ kind, medium }) {
+  const of = kind === 'volume' ? medium : kind;
+  return of && ['heat', 'cold', 'gas', 'water', 'temperature'].includes(of) ? set(icon(of), { class: `icon of-${of}` }) : null;
 }
 
 // What is copied of a number that is shown rounded.
@@ -359,12 +366,25 @@ function other(subject) {
     const day = both
       ? `${t('drawn', { value: usedToday(used, unit) ?? '' })}, ${t('fed', { value: counted(fed, unit) })}`
       : usedToday(used, unit);
-    write(note, [live && kind === 'electricity' ? flow : null, day].filter(Boolean).join(' · '));
+    const counts = kind === 'heat' || kind === 'cold';
+    const below = live && counts ? [watts === null ? null : reading(subject, readings), ...detailsOf(subject, readings)] : [];
+    write(note, [live && kind === 'electricity' ? flow : null, day, ...below].filter(Boolean).join(' · '));
     if (kind !== 'electricity' && watts === null) return joined(rounded((main && valueOf(readings?.[main.name])) ?? '–', unit));
     // A producer's power has the sign of its wiring.
     return watts === null ? reading(subject, readings) : power(subject.role === 'production' ? Math.abs(watts) : watts);
   });
 }
+
+// What else a heat meter says: how warm the water comes and goes, and how much of it.
+/** @type {(subject: Subject, readings: Readings | undefined) => string[]} */
+const detailsOf = ({ details = [] }, readings) =>
+  details.flatMap(({ name, meaning: { quantity, unit } }) => {
+    const value = valueOf(readings?.[name]);
+    const words = /** @type {const} */ (['flow_temperature', 'return_temperature', 'temperature_difference', 'volume_flow']).find((end) => name.endsWith(end));
+    if (typeof value !== 'number' || !(words || quantity === 'volume')) return [];
+    const text = joined(rounded(value, unit));
+    return [words ? `${t(words)}\u00a0${text}` : text];
+  });
 
 /** @type {(subject: Subject, watts: Value) => string} */
 function flowWords({ role }, watts) {

@@ -150,13 +150,20 @@ const isExact = ({ exact: isRead, before, after }) => isRead || (before != null 
 /** @type {(register: Register) => string} */
 const countedAs = ({ source, direction }) => (direction === 'export' ? 'export' : saidOf(source).role === 'production' ? 'produced' : 'consumption');
 
+// Names that say less than what the counter is of.
+const GENERIC = ['energy', 'volume', 'count'];
+
 // What a register counts, in words.
 /** @type {(register: Register) => string} */
-function wordsOf({ name, direction, tariff, medium, unit }) {
+function wordsOf({ source, name, direction, tariff, unit }) {
+  const { medium } = house.series?.find((series) => series.section === source && series.name === name)?.meaning ?? {};
   /** @type {Record<string, string>} */
   const keys = { import: 'q_import', export: 'q_export', absolute: 'q_absolute', net: 'q_net' };
   const key = keys[direction ?? ''];
-  const named = known(name.toLowerCase()) ?? (unit === 'kWh' ? t('q_energy') : titled(name.replaceAll('_', ' ')));
+  const counted = medium && medium !== 'electricity' ? known(medium === 'cooling' ? 'cold' : medium) : null;
+  const own = GENERIC.includes(name) ? null : known(name.toLowerCase());
+  const other = counted ?? (unit === 'kWh' ? t('q_energy') : titled(name.replaceAll('_', ' ')));
+  const named = own ?? (counted && unit === 'm³' && medium === 'heat' ? `${other}, ${unit}` : other);
   const words = key && (!medium || medium === 'electricity') ? t(key) : named;
   return tariff ? t('q_tariff', { name: words, tariff }) : words;
 }
@@ -165,7 +172,7 @@ function wordsOf({ name, direction, tariff, medium, unit }) {
 /** @type {(shown: Shown | undefined, unit: string) => Child} */
 function reading(shown, unit) {
   const { value, at, before, after, gap } = shown ?? { value: null, at: 0, before: null, after: null, gap: false };
-  if (value == null) return [h('span', '–'), h('small', before ? t('read_last', { time: moment(before.time, now()) }) : t('read_never'))];
+  if (value == null) return h('div.reading', h('p', '–'), h('small', before ? t('read_last', { time: moment(before.time, now()) }) : t('read_never')));
   const text = digits(value);
   const [whole, decimals = ''] = text.split(separators.decimal ?? '.');
   const isKnown = !shown || isExact(shown);

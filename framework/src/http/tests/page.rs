@@ -52,7 +52,7 @@ fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<
     text.split(before).skip(1).map(move |rest| rest.split(after).next().unwrap_or_default())
 }
 
-/// A file as it is served. `tests/page/served.rs` compares its syntax with that of the source.
+/// A file as it is served. `tests/page/types.rs` compares its syntax with that of the source.
 fn served(name: &str, text: &str) -> String {
     match name.rsplit_once('.') {
         Some((_, "js")) => compact::script(text),

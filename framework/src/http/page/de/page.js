@@ -77,6 +77,10 @@ export default {
   heat: 'Wärme',
   cold: 'Kälte',
   temperature: 'Temperatur',
+  flow_temperature: 'Vorlauf',
+  return_temperature: 'Rücklauf',
+  temperature_difference: 'Spreizung',
+  volume_flow: 'Durchfluss',
   other: 'Messwerte',
   // History
   hour: 'Stunde',

@@ -77,6 +77,10 @@ export default {
   heat: 'Heat',
   cold: 'Cooling',
   temperature: 'Temperature',
+  flow_temperature: 'Flow',
+  return_temperature: 'Return',
+  temperature_difference: 'Spread',
+  volume_flow: 'Flow rate',
   other: 'Readings',
   // History
   hour: 'Hour',

@@ -76,6 +76,10 @@ export default {
   heat: 'Chaleur',
   cold: 'Froid',
   temperature: 'Température',
+  flow_temperature: 'Départ',
+  return_temperature: 'Retour',
+  temperature_difference: 'Écart',
+  volume_flow: 'Débit',
   other: 'Mesures',
   // History
   hour: 'Heure',

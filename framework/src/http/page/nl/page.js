@@ -76,6 +76,10 @@ export default {
   heat: 'Warmte',
   cold: 'Koude',
   temperature: 'Temperatuur',
+  flow_temperature: 'Aanvoer',
+  return_temperature: 'Retour',
+  temperature_difference: 'Verschil',
+  volume_flow: 'Debiet',
   other: 'Meetwaarden',
   // History
   hour: 'Uur',
