@@ -16,6 +16,7 @@ pub const TESTS: &[Test] = &[
     ("a_day_without_readings_is_hatched_and_not_compared", unread_day),
     ("a_first_day_says_since_when_it_counts", first_day),
     ("a_list_of_series_that_failed_can_be_tried_again", series_failed),
+    ("a_balance_that_fails_leaves_the_meter_s_own_amounts", without_balance),
 ];
 
 /// Rows of a meter and a consumer, from `days` ago until now, as far as `is_read` says so.
@@ -165,4 +166,17 @@ fn series_failed() {
     // The browser itself logs requests that fail; the page logs nothing.
     let page: Vec<_> = browser.console().into_iter().filter(|entry| entry["source"] != "network").collect();
     assert!(page.is_empty(), "{page:#?}");
+}
+
+fn without_balance() {
+    let household = Household::start(&Plan { pv: true, ..Plan::default() });
+    let proxy = Proxy::start(&household);
+    let browser = Browser::open("en-US");
+    proxy.fail(Fault::Refused("/balance"));
+    browser.goto(&format!("{}#history/week", proxy.url()));
+    drawn(&browser);
+    assert!(browser.shows("chart-energy") && !browser.shows("history-error"));
+    assert!(browser.text("tile-import strong").ends_with("kWh"), "{}", browser.text("totals"));
+    assert!(!browser.shows("tile-consumption"), "nobody knows it");
+    assert!(browser.text("totals .used").contains("Wallbox"), "{}", browser.text("totals"));
 }

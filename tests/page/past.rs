@@ -10,7 +10,6 @@ use super::{
     history::{drawn, number, range, table},
     household::{CONSUMER, Household, METER, Plan},
     now::{digits, nothing_amiss},
-    proxy::{Fault, Proxy},
     pv_house::{self, Counter, Row},
 };
 use crate::{Test, browser::Browser};
@@ -24,7 +23,6 @@ pub const TESTS: &[Test] = &[
     ("the_last_hour_is_the_last_sixty_minutes", minutes),
     ("thirty_consumers_keep_a_readable_legend", thirty),
     ("kilowatt_hours_and_money_are_switched_on_tiles_bars_and_tables", money),
-    ("a_balance_that_fails_leaves_the_meter_s_own_amounts", without_balance),
 ];
 
 fn open(household: &Household, address: &str) -> Browser {
@@ -393,17 +391,4 @@ fn money() {
     drawn(&browser);
     assert_eq!(browser.text("tile-import strong"), energy);
     nothing_amiss(&browser, &household.url());
-}
-
-fn without_balance() {
-    let household = Household::start(&Plan { pv: true, ..Plan::default() });
-    let proxy = Proxy::start(&household);
-    let browser = Browser::open("en-US");
-    proxy.fail(Fault::Refused("/balance"));
-    browser.goto(&format!("{}#history/week", proxy.url()));
-    drawn(&browser);
-    assert!(browser.shows("chart-energy") && !browser.shows("history-error"));
-    assert!(browser.text("tile-import strong").ends_with("kWh"), "{}", browser.text("totals"));
-    assert!(!browser.shows("tile-consumption"), "nobody knows it");
-    assert!(browser.text("totals .used").contains("Wallbox"), "{}", browser.text("totals"));
 }
