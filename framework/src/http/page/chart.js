@@ -68,9 +68,7 @@ export class Chart {
     const name = [title, year, ...[month, day].map((part) => String(part).padStart(2, '0'))].join('-');
     if (kind === 'csv') return (await import('./take.js')).saveChart(name, this.#spec);
     this.#tooltip.hide();
-    const { svgOf, saveSvg, savePng } = await import('./picture.js');
-    const svg = svgOf(this.#svg, title, [...this.#legend.children]);
-    return kind === 'svg' ? saveSvg(name, svg) : savePng(name, svg);
+    (await import('./picture.js')).savePicture(kind, name, this.#svg, title, [...this.#legend.children]);
   }
 
   #draw() {

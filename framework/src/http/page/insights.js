@@ -4,7 +4,7 @@
 import { current, go } from './address.js';
 import { localDay, localMinute, valid } from './calendar.js';
 import { heading, month, named, notice, takeCsv } from './days.js';
-import { h, on, s, set, table } from './dom.js';
+import { button, h, on, s, set, table } from './dom.js';
 import { amount, guessed, joined, moment, number, power } from './format.js';
 import { askLong, house, now, onRestart } from './live.js';
 import { scale, extent } from './scale.js';
@@ -174,18 +174,18 @@ function dayCard({ day, kwh, ...sure }) {
 function pumpCard({ points, ...sure }) {
   // Letters grow with those of the page, and their space with them.
   const grown = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
-  const [wide, high, left, top, bottom] = [360, 170 + 60 * grown, 40 * grown, 24 * grown, 34 * grown];
+  const [wide, high, left, top, bottom] = [360, 170 + 60 * grown, 40 * grown, 24 * grown, 42 * grown];
   /** @type {(value: number) => string} */
   const degrees = (value) => joined({ figure: number(value, 1), unit: '°C' });
   const axes = /** @type {const} */ (['temperature', 'kwh']).map((key) => scale(extent(points.map((point) => point[key]), 1, key === 'temperature'), 5));
   /** @type {(value: number) => number} */
-  const x = (value) => left + ((value - axes[0].low) / (axes[0].high - axes[0].low)) * (wide - left - 12);
+  const x = (value) => left + ((value - axes[0].low) / (axes[0].high - axes[0].low)) * (wide - left - 12 * grown);
   /** @type {(value: number) => number} */
   const y = (value) => top + ((axes[1].high - value) / (axes[1].high - axes[1].low)) * (high - bottom - top);
   const marks = [
-    ...axes[1].marks.flatMap((mark) => [s('line.grid', { x1: left, x2: wide - 12, y1: y(mark), y2: y(mark) }), s('text', { x: left - 6, y: y(mark) + 4 * grown, 'text-anchor': 'end' }, number(mark, 1, 0))]),
-    ...axes[0].marks.map((mark) => s('text', { x: x(mark), y: high - bottom + 15 * grown, 'text-anchor': 'middle' }, number(mark, 1, 0))),
-    s('text', { x: wide - 12, y: high - 4, 'text-anchor': 'end' }, `${t('outside')} (°C)`),
+    ...axes[1].marks.flatMap((mark) => [s('line.grid', { x1: left, x2: wide - 12 * grown, y1: y(mark), y2: y(mark) }), s('text', { x: left - 6, y: y(mark) + 4 * grown, 'text-anchor': 'end' }, number(mark, 1, 0))]),
+    ...axes[0].marks.map((mark) => s('text', { x: x(mark), y: high - bottom + 18 * grown, 'text-anchor': 'middle' }, number(mark, 1, 0))),
+    s('text', { x: wide - 12, y: high - 6 * grown, 'text-anchor': 'end' }, `${t('outside')} (°C)`),
     s('text', { x: 0, y: 12 * grown }, 'kWh'),
   ];
   const dots = points.map(({ day, temperature, kwh }) => {
@@ -198,8 +198,10 @@ function pumpCard({ points, ...sure }) {
   const label = t('pump_label', { count: number(points.length), cold: degrees(cold.temperature), most: amount(cold.kwh, 'kWh'), warm: degrees(warm.temperature), least: amount(warm.kwh, 'kWh') });
   const picture = s('svg', { viewBox: `0 0 ${wide} ${high}`, role: 'img', 'aria-label': label, 'data-test': 'pump-chart' }, marks, dots);
   const rows = points.map(({ day, temperature, kwh }) => [place('day', day, named(day)), degrees(temperature), amount(kwh, 'kWh')]);
+  /** @type {(kind: string) => HTMLElement} */
+  const take = (kind) => button({ 'data-test': `${kind}-pump`, 'aria-label': t('take_label', { name: t('heat_pump'), kind }) }, kind.toUpperCase(), async () => (await import('./picture.js')).savePicture(kind, t('heat_pump'), picture, t('heat_pump'), []));
   const details = h('details', h('summary', t('as_table')), h('div.scroll', table([t('day'), t('outside'), t('energy')], rows, label)));
-  return card('heat_pump', sure, h('p.hint', label), h('figure', h('div.plot.scatter', picture), details));
+  return card('heat_pump', sure, h('p.hint', label), h('figure', h('div.plot.scatter', picture), details, h('p.take', t('take'), ['png', 'svg'].map(take))));
 }
 
 /** @type {(phases: Voltage[]) => HTMLElement} */

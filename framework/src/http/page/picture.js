@@ -34,7 +34,7 @@ function adopt(from, to) {
  * @param {string} title
  * @param {Element[]} keys
  */
-export function svgOf(chart, title, keys) {
+function svgOf(chart, title, keys) {
   const { width, height } = chart.viewBox.baseVal;
   const card = getComputedStyle(chart.closest('.card') ?? document.body);
   const copy = /** @type {SVGSVGElement} */ (chart.cloneNode(true));
@@ -57,15 +57,23 @@ export function svgOf(chart, title, keys) {
   return new XMLSerializer().serializeToString(svg);
 }
 
+/**
+ * Saves a chart as a picture of a kind, `svg` or `png`.
+ * @param {string} kind
+ * @param {string} name
+ * @param {Parameters<typeof svgOf>} chart
+ */
+export const savePicture = (kind, name, ...chart) => (kind === 'svg' ? saveSvg : savePng)(name, svgOf(...chart));
+
 /** @type {(name: string, svg: string) => void} */
-export const saveSvg = (name, svg) => save(`${name}.svg`, new Blob([svg], { type: 'image/svg+xml' }));
+const saveSvg = (name, svg) => save(`${name}.svg`, new Blob([svg], { type: 'image/svg+xml' }));
 
 /**
  * Saves a picture in pixels, two for each of the screen: it is also for paper.
  * @param {string} name
  * @param {string} svg
  */
-export async function savePng(name, svg) {
+async function savePng(name, svg) {
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await image.decode();
