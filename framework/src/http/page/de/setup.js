@@ -55,6 +55,10 @@ export default {
   protocol: 'Protokoll',
   protocol_d0: 'IEC 62056-21 (Text)',
   protocol_sml: 'SML',
+  protocol_dlms: 'DLMS/COSEM',
+  protocol_tic: 'TIC',
+  protocol_mbus: 'M-Bus',
+  protocol_wmbus: 'M-Bus über Funk',
   connection: 'Verbindung',
   good_to_know: 'Gut zu wissen',
   // Names and roles

@@ -55,6 +55,10 @@ export default {
   protocol: 'Protocol',
   protocol_d0: 'IEC 62056-21 (text)',
   protocol_sml: 'SML',
+  protocol_dlms: 'DLMS/COSEM',
+  protocol_tic: 'TIC',
+  protocol_mbus: 'M-Bus',
+  protocol_wmbus: 'Wireless M-Bus',
   connection: 'Connection',
   good_to_know: 'Good to know',
   // Names and roles

@@ -55,6 +55,10 @@ export default {
   protocol: 'Protocole',
   protocol_d0: 'CEI 62056-21 (texte)',
   protocol_sml: 'SML',
+  protocol_dlms: 'DLMS/COSEM',
+  protocol_tic: 'TIC',
+  protocol_mbus: 'M-Bus',
+  protocol_wmbus: 'M-Bus radio',
   connection: 'Connexion',
   good_to_know: 'Bon à savoir',
   // Names and roles

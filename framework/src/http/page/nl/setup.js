@@ -55,6 +55,10 @@ export default {
   protocol: 'Protocol',
   protocol_d0: 'IEC 62056-21 (tekst)',
   protocol_sml: 'SML',
+  protocol_dlms: 'DLMS/COSEM',
+  protocol_tic: 'TIC',
+  protocol_mbus: 'M-Bus',
+  protocol_wmbus: 'Draadloze M-Bus',
   connection: 'Verbinding',
   good_to_know: 'Goed om te weten',
   // Names and roles
