@@ -1,5 +1,6 @@
 //! Properties of every telegram, every stream, and every way to cut it into chunks.
 
+use framework::SourcePlugin as _;
 use proptest::{collection::vec, prelude::*, sample::select};
 use telegram_testing::accepted;
 
@@ -58,6 +59,39 @@ proptest! {
         decode(&notification(&TIME, bytes.clone()));
         decode(&ciphered(0x30, ISKRA, 1, &bytes));
         decode(&ciphered(0x20, ISKRA, 1, &notification(&TIME, bytes)));
+    }
+
+    #[test]
+    fn changed_messages_do_no_harm(
+        kind in 0usize..4,
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let list = push_list(&[([1, 0, 1, 7, 0, 255], u32(41)), ([1, 1, 1, 8, 1, 255], u64(70_001))]);
+        let untagged = [&[2, 2, 0x16, 1, 1, 1, 2, 2, 0, 3, 1, 0, 1, 8, 0, 255, 2][..], &u32(7)].concat();
+        let body = [objects(1), positional(1), list, untagged][kind].clone();
+        let mut message = notification(&TIME, body);
+        for (place, byte) in changes {
+            *place.get_mut(&mut message) = byte;
+        }
+        message.truncate(cut.index(message.len()).max(message.len() / 2) + 1);
+        let registration = telegram_testing::protocol(plugin_dlms::Dlms::KIND);
+        for message in [message.clone(), ciphered(0x30, ISKRA, 1, &message), ciphered(0x20, ISKRA, 1, &message)] {
+            for bytes in [hdlc_blocks(&message, 90).concat(), mbus(&message, 200).concat(), message.clone()] {
+                decode(&bytes);
+                registration.describe.unwrap()(&bytes, &telegram::Keys::PUBLIC);
+                if let Ok(hidden) = registration.anonymise.unwrap()(&bytes, &telegram::Keys::PUBLIC) {
+                    prop_assert_eq!(hidden.bytes.len(), bytes.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_described_and_anonymised_without_harm(bytes in pieces()) {
+        let registration = telegram_testing::protocol(plugin_dlms::Dlms::KIND);
+        registration.describe.unwrap()(&bytes, &telegram::Keys::PUBLIC);
+        let _ = registration.anonymise.unwrap()(&bytes, &telegram::Keys::PUBLIC);
     }
 
     #[test]
