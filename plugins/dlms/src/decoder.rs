@@ -7,7 +7,7 @@ use telegram::{Decoder as _, Keys, Protocol, Scanner, Telegram as _};
 
 use crate::{
     axdr::{Dialect, Items},
-    cipher::{CIPHERED, Cipher, Ciphered, Proof},
+    cipher::{CIPHERED, Cipher, Ciphered, Proof, Title},
     counter::FrameCounter,
     list::{self, Lists},
     message::{Joined, Message},
@@ -43,6 +43,8 @@ pub struct Decoder {
     message: Message,
     /// Decrypted message.
     plain: Vec<u8>,
+    /// Sender whose messages the keys open.
+    opened: Option<Title>,
     items: Items,
     lists: Lists,
     registers: Registers,
@@ -66,6 +68,7 @@ impl Decoder {
             search: Search::default(),
             message: Message::default(),
             plain: Vec::new(),
+            opened: None,
             items: Items::default(),
             lists: Lists::default(),
             registers: Registers::default(),
@@ -173,6 +176,22 @@ impl Decoder {
 
     /// Reads the whole message. Where it has no frame, it must prove itself.
     fn judge(&mut self, framing: Framing, offset: u64, len: usize, is_framed: bool) -> Result<Facts, Reason> {
+        let facts = self.read(framing, offset, len, is_framed);
+        match facts {
+            Ok(Facts { header: Some(header), is_text: false, .. })
+            | Ok(Facts { header: Some(header), proof: Proof::Verified, .. }) => {
+                self.opened = Some(header.title)
+            }
+            // The keys are right: they opened messages of this meter.
+            Err(Reason::Tag(header) | Reason::WrongKey(header)) if self.opened == Some(header.title) => {
+                return Err(Reason::Damaged(header));
+            }
+            _ => {}
+        }
+        facts
+    }
+
+    fn read(&mut self, framing: Framing, offset: u64, len: usize, is_framed: bool) -> Result<Facts, Reason> {
         let message = self.message.bytes();
         let mut facts = Facts {
             offset,

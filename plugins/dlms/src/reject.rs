@@ -42,6 +42,8 @@ pub enum Reason {
     Tag(Header),
     /// It is not a message once it is decrypted, and it has no tag.
     WrongKey(Header),
+    /// It does not decrypt to a good message, as earlier ones of the same sender did.
+    Damaged(Header),
     /// Its frame counter is not greater than the last one of the same sender.
     Replay {
         /// Protection, with its counter.
@@ -104,6 +106,12 @@ impl fmt::Display for Reason {
                     header.keys()
                 )
             }
+            Self::Damaged(header) => {
+                write!(
+                    f,
+                    "{header}: it does not decrypt to a good message, as earlier ones did: it is damaged"
+                )
+            }
             Self::Replay { header, last } => {
                 write!(f, "{header}: the frame counter is not above the last one, {last}: it was sent before")
             }
@@ -126,6 +134,7 @@ impl Reason {
             | Self::NoKey(header)
             | Self::Tag(header)
             | Self::WrongKey(header)
+            | Self::Damaged(header)
             | Self::Replay { header, .. } => Some(*header),
             _ => None,
         }

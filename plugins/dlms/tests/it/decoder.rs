@@ -164,6 +164,17 @@ fn a_wrong_or_missing_key_says_so_and_what_to_ask_for() {
 }
 
 #[test]
+fn a_damaged_message_of_a_meter_that_was_read_is_not_blamed_on_the_key() {
+    for control in [0x20, 0x30] {
+        let plain = |counter| notification(&TIME, objects(counter));
+        let mut damaged = ciphered(control, KAIFA, 2, &plain(2));
+        damaged[18] ^= 1;
+        let bytes = [hdlc(&ciphered(control, KAIFA, 1, &plain(1))), hdlc(&damaged)].concat();
+        let [Reason::Damaged(_)] = reasons(&bytes)[..] else { panic!("{:?}", reasons(&bytes)) };
+    }
+}
+
+#[test]
 fn protection_that_is_not_supported_is_named() {
     for (control, expected) in [
         (0x32, "security suite 2 has keys of 256 bits, which are not supported"),
