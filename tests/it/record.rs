@@ -15,7 +15,7 @@ use simulator::{
     Household, PushingMeter, Timing,
     dlms::{DlmsMeter, Framing},
 };
-use test_meters::foreign;
+use test_meters::{foreign, uart};
 
 /// Meter that sends ten telegrams a second, each with a higher counter.
 fn meter() -> PushingMeter {
@@ -157,6 +157,21 @@ fn a_recording_of_an_encrypted_meter_is_anonymised_with_its_keys_and_read_with_t
     let (status, text) = decode(public);
     assert_eq!((status, text.lines().count()), (Some(0), 3), "{text}");
     assert!(!text.contains("1LGZ0000000042") && text.contains("\"obis\":\"1-0:1.8.0*255\""), "{text}");
+}
+
+#[test]
+fn a_line_with_parity_is_recorded_as_it_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut meter, mut household) = (DlmsMeter::new(Framing::Mbus), Household::new(1));
+    let timing = Timing { interval: Duration::from_millis(1500), baud: Some(2400) };
+    let line = uart::at_8e1(simulator::Pty::open().unwrap(), 2400);
+    let meter = PushingMeter::start(line, timing, move || meter.telegram(&household.advance())).unwrap();
+    for (parity, status) in [("even", Some(0)), ("none", Some(1))] {
+        let file = folder.path().join(parity);
+        let args = [meter.port().to_str().unwrap(), file.to_str().unwrap(), "--for", "5s", "--baud", "2400"];
+        assert_eq!(ended(record(&[&args[..], &["--parity", parity]].concat())).0, Some(0));
+        assert_eq!(output(&["decode", file.to_str().unwrap()]).status.code(), status, "{parity}");
+    }
 }
 
 #[test]

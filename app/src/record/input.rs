@@ -8,7 +8,7 @@ use std::{
 
 use framework::Timestamp;
 use tokio::time::Instant;
-use transport::{Chunk, Connection, Header, MAX_CHUNK, Origin, Port, Recording};
+use transport::{Chunk, Connection, Header, Line, MAX_CHUNK, Origin, Port, Recording};
 
 /// Time within which bytes become one chunk, as a line of the file for each byte helps nobody.
 const GATHER: Duration = Duration::from_millis(10);
@@ -29,7 +29,8 @@ pub(super) enum Input {
 }
 
 impl Input {
-    pub(super) async fn open(port: &Port, baud: u32) -> io::Result<Self> {
+    pub(super) async fn open(port: &Port, line: Line) -> io::Result<Self> {
+        let Line { baud, parity } = line;
         let header = |origin| Header { origin, baud, began: format!("{:.0}", Timestamp::now()) };
         let origin = match port {
             Port::Serial(_) => Origin::Serial,
@@ -40,7 +41,8 @@ impl Input {
                 return Ok(Self::Recording { recording, header });
             }
         };
-        let connection = Connection::open(port, baud).await?;
+        let mut connection = Connection::open(port, baud).await?;
+        connection.set_parity(parity)?;
         let now = Instant::now();
         Ok(Self::Device { connection, header: header(origin), began: now, gather_until: now })
     }

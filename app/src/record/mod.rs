@@ -16,7 +16,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     time::{interval, sleep},
 };
-use transport::{Chunk, Header, Port, Recorder};
+use transport::{Chunk, Header, Line, Parity, Port, Recorder};
 
 use self::input::Input;
 use crate::{
@@ -45,6 +45,9 @@ pub(crate) struct Record {
     #[arg(long, value_name = "NUMBER", default_value_t = 9600,
           value_parser = clap::value_parser!(u32).range(50..=4_000_000))]
     baud: u32,
+    /// Parity bit of each character: `even` for 8E1, as M-Bus has it
+    #[arg(long, value_name = "PARITY", default_value = "none", value_parser = parity)]
+    parity: Parity,
     /// End after this time (`60s`, `1h`) instead of at Ctrl+C
     #[arg(long = "for", value_name = "TIME")]
     time: Option<Period>,
@@ -54,6 +57,15 @@ pub(crate) struct Record {
     anonymise: bool,
     #[command(flatten)]
     keys: KeyArgs,
+}
+
+/// Reads `none` or `even`.
+fn parity(text: &str) -> Result<Parity, &'static str> {
+    match text {
+        "none" => Ok(Parity::None),
+        "even" => Ok(Parity::Even),
+        _ => Err("expected `none` or `even`"),
+    }
 }
 
 /// Bytes so far.
@@ -84,7 +96,9 @@ impl Record {
         }
         let keys = self.keys.keys()?;
         let unavailable = |error| Failure::fault(format!("could not read `{}`: {error}\n", self.port));
-        let mut input = Input::open(&self.port, self.baud).await.map_err(unavailable)?;
+        let mut input = Input::open(&self.port, Line { baud: self.baud, parity: self.parity })
+            .await
+            .map_err(unavailable)?;
         let header = input.header();
         let created = File::create_new(&self.file).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => self.exists(),
