@@ -6,7 +6,7 @@ use super::{
     crypto::AesKey,
     frame::Format,
     history::History,
-    layout::{Layouts, is_whole},
+    layout::{Layouts, Survey},
     reject::{Evidence, Reason},
     telegram::{Content, Encryption, Failure, Outline, open},
 };
@@ -48,26 +48,26 @@ impl Decoder {
     }
 
     fn check(&mut self, outline: &Outline, content: Content, format: Format) -> Result<(), Reason> {
-        let is_whole = match content {
-            Content::Full => is_whole(&self.records),
-            Content::Compact => {
-                self.layouts.restore(outline.meter, &mut self.records)?;
-                true
-            }
-        };
+        if content == Content::Compact {
+            self.layouts.restore(outline.meter, &mut self.records)?;
+        }
+        let survey = Survey::of(&self.records);
         match outline.encryption {
-            _ if is_whole => {}
+            _ if survey.is_whole => {}
             // Two bytes show the key: the rest must confirm it.
             Encryption::Mode(_) => return Err(Reason::WrongKey(Evidence::Records)),
             _ if format == Format::Bare => return Err(Reason::Records),
             // The meter itself has sent it like this. Its first records are right.
             _ => {}
         }
+        if survey.is_empty {
+            return Err(Reason::NoData);
+        }
         let mut hasher = DefaultHasher::new();
         self.records.hash(&mut hasher);
         self.history.record(outline, hasher.finish())?;
-        if content == Content::Full && is_whole {
-            self.layouts.learn(outline.meter, &self.records);
+        if content == Content::Full {
+            self.layouts.learn(outline.meter, &survey, &self.records);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::reject::Reason;
 
 /// CRC of the blocks of a frame: polynomial 3D65.
-const CRC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_EN_13757);
+static CRC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_EN_13757);
 /// Length of a checksum.
 const CRC_LEN: usize = 2;
 /// Longest first block of format A, and of its further ones, without the checksum.
@@ -19,6 +19,13 @@ pub(super) const MIN_LENGTH: u8 = 10;
 /// Returns the checksum of `bytes`.
 pub(super) fn checksum(bytes: &[u8]) -> u16 {
     CRC.checksum(bytes)
+}
+
+/// Returns the checksum of parts, one after the other, in which it is the parts' turn to call back.
+pub(super) fn checksum_of_parts(parts: impl FnOnce(&mut dyn FnMut(&[u8]))) -> u16 {
+    let mut digest = CRC.digest();
+    parts(&mut |part| digest.update(part));
+    digest.finalize()
 }
 
 /// Form in which a telegram has arrived.

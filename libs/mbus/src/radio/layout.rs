@@ -1,15 +1,43 @@
 //! Layout of records: the heads of a full telegram, which a compact one leaves out.
 
-use super::{frame::checksum, reject::Reason, telegram::LinkAddress};
+use super::{
+    frame::{checksum, checksum_of_parts},
+    reject::Reason,
+    telegram::LinkAddress,
+};
 use crate::records;
 
 const FILLER: u8 = 0x2F;
 /// Layouts that are kept: a receiver hears a few meters that send compact telegrams, each with one layout or two.
 const MAX_LAYOUTS: usize = 64;
 
-/// Returns whether the records are whole up to the last byte.
-pub(super) fn is_whole(bytes: &[u8]) -> bool {
-    records(bytes).all(|record| record.is_ok())
+/// What one walk over the records of a telegram shows.
+pub(super) struct Survey {
+    /// Whether they are whole up to the last byte.
+    pub(super) is_whole: bool,
+    pub(super) is_empty: bool,
+    /// Checksum of their heads; `None` where a compact telegram cannot leave these out.
+    signature: Option<u16>,
+}
+
+impl Survey {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let (mut walk, mut is_whole, mut is_empty) = (records(bytes), true, true);
+        let signature = checksum_of_parts(|add| {
+            for record in walk.by_ref() {
+                match record {
+                    Ok(record) => {
+                        is_empty = false;
+                        add(record.head);
+                    }
+                    Err(_) => is_whole = false,
+                }
+            }
+        });
+        // Nothing tells where the maker's own data stand in a compact telegram.
+        let has_layout = is_whole && !is_empty && walk.manufacturer_data().is_none();
+        Self { is_whole, is_empty, signature: has_layout.then_some(signature) }
+    }
 }
 
 /// Layouts of full telegrams, by meter and signature.
@@ -27,14 +55,9 @@ struct Layout {
 }
 
 impl Layouts {
-    /// Learns the layout of a full telegram.
-    pub(super) fn learn(&mut self, meter: LinkAddress, bytes: &[u8]) {
-        let mut walk = records(bytes);
-        let heads: Result<Vec<Box<[u8]>>, _> =
-            walk.by_ref().map(|record| record.map(|record| record.head.into())).collect();
-        // Nothing tells where the maker's own data stand in a compact telegram.
-        let (Ok(heads), None) = (heads, walk.manufacturer_data()) else { return };
-        let signature = checksum(&heads.concat());
+    /// Learns the layout of a full telegram. One that is known costs no allocation.
+    pub(super) fn learn(&mut self, meter: LinkAddress, survey: &Survey, bytes: &[u8]) {
+        let Some(signature) = survey.signature else { return };
         let is_same = |layout: &Layout| layout.meter == meter && layout.signature == signature;
         if let Some(at) = self.known.iter().rposition(is_same) {
             self.known[at..].rotate_left(1);
@@ -43,6 +66,7 @@ impl Layouts {
         if self.known.len() == MAX_LAYOUTS {
             self.known.remove(0);
         }
+        let heads = records(bytes).flatten().map(|record| record.head.into()).collect();
         self.known.push(Layout { meter, signature, heads });
     }
 
@@ -100,7 +124,7 @@ mod tests {
         let mut layouts = Layouts::default();
         let mut bytes = compact(&DATA);
         assert!(matches!(layouts.restore([1; 8], &mut bytes), Err(Reason::UnknownLayout(_))));
-        layouts.learn([1; 8], &FULL);
+        layouts.learn([1; 8], &Survey::of(&FULL), &FULL);
         assert!(
             matches!(layouts.restore([2; 8], &mut bytes), Err(Reason::UnknownLayout(_))),
             "another meter's"
@@ -120,8 +144,8 @@ mod tests {
     fn the_layouts_of_a_thousand_meters_take_bounded_memory() {
         let mut layouts = Layouts::default();
         for meter in 0..1000u64 {
-            layouts.learn(meter.to_le_bytes(), &FULL);
-            layouts.learn(meter.to_le_bytes(), &FULL);
+            layouts.learn(meter.to_le_bytes(), &Survey::of(&FULL), &FULL);
+            layouts.learn(meter.to_le_bytes(), &Survey::of(&FULL), &FULL);
         }
         assert_eq!(layouts.known.len(), MAX_LAYOUTS);
         assert_eq!(layouts.restore(999u64.to_le_bytes(), &mut compact(&DATA)), Ok(()));
@@ -129,6 +153,7 @@ mod tests {
 
     #[test]
     fn records_are_whole_only_up_to_their_last_byte() {
+        let is_whole = |bytes: &[u8]| Survey::of(bytes).is_whole;
         assert!(is_whole(&FULL) && is_whole(&[]) && is_whole(&[FILLER; 5]) && is_whole(&[0x0F, 1, 2, 3]));
         assert!(
             is_whole(&[0x02, 0xFC, 0x03, b'm', b'p', b'p', 0x74, 0xD2, 0x04]),

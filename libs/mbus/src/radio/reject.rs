@@ -12,7 +12,7 @@ pub enum Reason {
     Checksum,
     /// The control byte is none of a meter that sends.
     Control(u8),
-    /// It has no data at all: a sign of life.
+    /// It has no record: a sign of life, or data that only the maker knows.
     NoData,
     /// The CI field is the maker's own.
     Manufacturer(u8),
@@ -85,7 +85,7 @@ impl fmt::Display for Reason {
             Self::Control(byte) => {
                 write!(f, "the control byte {byte:02X} is not one of a meter that sends readings")
             }
-            Self::NoData => f.write_str("it has no data: a sign of life"),
+            Self::NoData => f.write_str("it has no readings: a sign of life, or the maker's own data"),
             Self::Manufacturer(ci) => write!(f, "CI {ci:02X} is the maker's own: nobody else can read it"),
             Self::Ci(ci) => write!(f, "CI {ci:02X} is not one of readings"),
             Self::Truncated => f.write_str("it ends inside of a header"),

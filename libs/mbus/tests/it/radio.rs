@@ -118,6 +118,12 @@ fn other_security_modes_are_named_with_the_address() {
 }
 
 #[test]
+fn a_telegram_with_nothing_but_the_makers_own_data_is_not_accepted() {
+    let telegram = RadioMeter::water(1).telegram(Security::Plain, &[(&[0x0F], &[1, 2, 3])]);
+    assert_eq!(opened(&mut Decoder::default(), &telegram, None).unwrap_err().reason, Reason::NoData);
+}
+
+#[test]
 fn a_text_that_begins_right_and_breaks_apart_is_a_wrong_key() {
     let telegram = RadioMeter::water(1).telegram(Security::Mode5 { plain: 0 }, &[(&[0x0D, 0x13], &[0xFF])]);
     let reserved = opened(&mut Decoder::default(), &telegram, Some(KEY)).unwrap_err().reason;
