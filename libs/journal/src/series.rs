@@ -59,6 +59,13 @@ pub(crate) struct ReadAt {
     pub(crate) latest: Micros,
 }
 
+impl ReadAt {
+    /// Returns the time at which it was read; `None` where only the minute is known.
+    pub(crate) fn time(&self) -> Option<Micros> {
+        (self.earliest == self.latest).then_some(self.earliest)
+    }
+}
+
 impl From<&Sample> for ReadAt {
     fn from(sample: &Sample) -> Self {
         Self { number: sample.value.to_f64(), earliest: sample.time, latest: sample.time }

@@ -145,7 +145,7 @@ impl<'a> Checkpoint<'a> {
         for (section, state) in &self.states {
             keep_state(self.rows.connection, section, state)?;
         }
-        rollup_tables::roll_up(&self.rows, zone)?;
+        rollup_tables::roll_up(&self.rows, &self.catalogue, zone)?;
         counter_resets::update(&self.rows, &self.catalogue)
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 use crate::{
     db::{Block, Level, Reset, Rollup, minute_of, rollup_tables},
     series::{ReadAt, Sample, SeriesName, Stated},
-    time::{Micros, QUARTER_HOUR, SECOND},
+    time::{Micros, QUARTER_HOUR, SECOND, quarter_start},
 };
 use reading::{Kind, Medium, Text};
 
@@ -26,6 +26,9 @@ pub(crate) struct Quarter {
     pub(crate) last: f64,
     /// Number of readings.
     pub(crate) count: i64,
+    /// Times of the first number and the last, in microseconds since 1970; `None` where they are not known, as in rows of
+    /// an older version.
+    pub(crate) times: Option<(Micros, Micros)>,
 }
 
 impl Quarter {
@@ -34,7 +37,11 @@ impl Quarter {
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { start: row.get(0)?, first: row.get(1)?, last: row.get(2)?, count: row.get(3)? })
+        let start: i64 = row.get(0)?;
+        let time = |offset: i64| start.saturating_mul(SECOND).saturating_add(offset);
+        let times = row.get::<_, Option<i64>>(4)?.zip(row.get::<_, Option<i64>>(5)?);
+        let times = times.map(|(first, last)| (time(first), time(last)));
+        Ok(Self { start, first: row.get(1)?, last: row.get(2)?, count: row.get(3)?, times })
     }
 }
 
@@ -51,6 +58,9 @@ impl Reset {
 
 const SERIES: &str = "SELECT section.name, series.name, series.unit, series.obis, series.kind, series.medium, section.id, series.id \
                       FROM series JOIN section ON section.id = series.section";
+
+/// Columns of a [`Quarter`].
+const QUARTER: &str = "ts, first, last, count, first_at, last_at";
 
 /// Roll-up of one minute.
 const MINUTE: &str = "SELECT first, last, min, max, mean, count FROM minute WHERE ts = ?1 AND series = ?2";
@@ -169,14 +179,22 @@ impl<'v> DbSeries<'v> {
         Ok(first.zip(last).map(|((first, _), (_, last))| (first, last)))
     }
 
-    fn ends_of_minute(&self, minute: i64) -> rusqlite::Result<Option<(ReadAt, ReadAt)>> {
+    /// Returns the first reading of a minute, and the last.
+    pub(crate) fn ends_of_minute(&self, minute: i64) -> rusqlite::Result<Option<(ReadAt, ReadAt)>> {
         let samples = self.samples(minute)?.unwrap_or_default();
         if let (Some(first), Some(last)) = (samples.first(), samples.last()) {
             return Ok(Some((first.into(), last.into())));
         }
-        let (earliest, latest) = (minute * SECOND, (minute + 60) * SECOND - 1);
-        let read = |number| ReadAt { number, earliest, latest };
-        Ok(self.minute(minute)?.map(|rollup| (read(rollup.first), read(rollup.last))))
+        let Some(rollup) = self.minute(minute)? else { return Ok(None) };
+        let times = self.quarter("ts = ?2", quarter_start(minute))?.and_then(|quarter| quarter.times);
+        let (begin, end) = (minute * SECOND, (minute + 60) * SECOND - 1);
+        // The quarter keeps the times of its ends for good.
+        let read = |number, time: Option<Micros>| match time.filter(|time| (begin..=end).contains(time)) {
+            Some(time) => ReadAt { number, earliest: time, latest: time },
+            None => ReadAt { number, earliest: begin, latest: end },
+        };
+        let (first, last) = times.unzip();
+        Ok(Some((read(rollup.first, first), read(rollup.last, last))))
     }
 
     /// Returns the roll-up of the minute that begins at a second.
@@ -255,9 +273,8 @@ impl<'v> DbSeries<'v> {
     }
 
     fn quarter(&self, which: &str, second: i64) -> rusqlite::Result<Option<Quarter>> {
-        let mut quarter = self.statement(&format!(
-            "SELECT ts, first, last, count FROM quarter WHERE series = ?1 AND {which}"
-        ))?;
+        let mut quarter =
+            self.statement(&format!("SELECT {QUARTER} FROM quarter WHERE series = ?1 AND {which}"))?;
         quarter.query_row([self.series, second], Quarter::from_row).optional()
     }
 
@@ -275,11 +292,23 @@ impl<'v> DbSeries<'v> {
             quarters.extend(self.quarters_within(*from, *to)?);
             quarters.extend(self.quarter_from(*to)?);
         } else {
+            // Most often both are neighbours in the table.
+            let sql =
+                format!("SELECT {QUARTER} FROM quarter WHERE series = ?1 AND ts >= ?2 ORDER BY ts LIMIT 2");
+            let mut next = self.statement(&sql)?;
             for edge in within {
-                let before = self.quarter_before(edge)?;
-                quarters.extend(before);
-                if before.is_none_or(|before| before.end() < edge) {
-                    quarters.extend(self.quarter_from(edge)?);
+                let mut rows = next.query([self.series, edge.saturating_sub(QUARTER_HOUR)])?;
+                let mut has_before = false;
+                while let Some(row) = rows.next()? {
+                    let quarter = Quarter::from_row(row)?;
+                    if quarter.start >= edge && !has_before {
+                        quarters.extend(self.quarter_before(edge)?);
+                    }
+                    has_before = true;
+                    quarters.push(quarter);
+                    if quarter.start >= edge {
+                        break;
+                    }
                 }
             }
         }
@@ -289,8 +318,9 @@ impl<'v> DbSeries<'v> {
 
     /// Returns the quarters that begin within a range, in order.
     fn quarters_within(&self, from: i64, to: i64) -> rusqlite::Result<Vec<Quarter>> {
-        let sql = "SELECT ts, first, last, count FROM quarter WHERE series = ?1 AND ts >= ?2 AND ts < ?3 ORDER BY ts";
-        self.statement(sql)?.query_map([self.series, from, to], Quarter::from_row)?.collect()
+        let sql =
+            format!("SELECT {QUARTER} FROM quarter WHERE series = ?1 AND ts >= ?2 AND ts < ?3 ORDER BY ts");
+        self.statement(&sql)?.query_map([self.series, from, to], Quarter::from_row)?.collect()
     }
 
     /// Returns the starts of the last quarters up to one that begins at `before`, and of the first ones from `after`

@@ -8,7 +8,10 @@ use std::{
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use crate::db::{Level, Rollup, Rows};
+use crate::{
+    db::{Catalogue, DbSeries, Level, Rollup, Rows},
+    time::{Micros, SECOND},
+};
 
 /// Writes a roll-up. `start` = seconds since 1970.
 pub(crate) fn put(
@@ -18,7 +21,7 @@ pub(crate) fn put(
     start: i64,
     rollup: &Rollup,
 ) -> rusqlite::Result<()> {
-    insert(connection, "REPLACE", (level, start), series, rollup)
+    insert(connection, "REPLACE", (level, start), series, rollup).map(|_| ())
 }
 
 fn insert(
@@ -27,7 +30,7 @@ fn insert(
     (level, start): (Level, i64),
     series: u32,
     rollup: &Rollup,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<usize> {
     let Rollup { first, last, min, max, mean, count } = *rollup;
     let sql = format!(
         "INSERT OR {or} INTO {} (series, ts, first, last, min, max, mean, count)
@@ -35,7 +38,7 @@ fn insert(
         level.table()
     );
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    connection.prepare_cached(&sql)?.execute((series, start, first, last, min, max, mean, count)).map(|_| ())
+    connection.prepare_cached(&sql)?.execute((series, start, first, last, min, max, mean, count))
 }
 
 /// Visits the roll-ups of a level and series that begin within a range, in order.
@@ -63,7 +66,7 @@ pub(crate) fn minute(connection: &Connection, series: u32, start: i64) -> rusqli
 }
 
 /// Makes the quarters, hours and days that are missing.
-pub(crate) fn fill(connection: &Connection, zone: &TimeZone) -> rusqlite::Result<()> {
+pub(crate) fn fill(connection: &Connection, catalogue: &Catalogue, zone: &TimeZone) -> rusqlite::Result<()> {
     let first = |from: i64| {
         let mut first = connection.prepare_cached("SELECT min(ts) FROM minute WHERE ts >= ?1")?;
         first.query_row([from], |row| row.get::<_, Option<i64>>(0))
@@ -72,8 +75,11 @@ pub(crate) fn fill(connection: &Connection, zone: &TimeZone) -> rusqlite::Result
     while let Some(ts) = first(from)? {
         let start = Level::Quarter.start(ts, zone);
         from = Level::Quarter.next(start, zone);
-        for (series, rollup) in minutes(connection, start, from)? {
-            insert(connection, "IGNORE", (Level::Quarter, start), series, &rollup)?;
+        for (series, minutes) in minutes(connection, start, from)? {
+            let times = times(connection, catalogue, series, &minutes)?;
+            if insert(connection, "IGNORE", (Level::Quarter, start), series, &minutes.rollup)? > 0 {
+                keep_times(connection, series, start, times)?;
+            }
         }
     }
     let spans = "SELECT DISTINCT series, ts FROM quarter ORDER BY series, ts";
@@ -95,7 +101,7 @@ pub(crate) fn fill(connection: &Connection, zone: &TimeZone) -> rusqlite::Result
 }
 
 /// Recomputes the quarters, hours and days in which minutes changed.
-pub(crate) fn roll_up(rows: &Rows<'_>, zone: &TimeZone) -> rusqlite::Result<()> {
+pub(crate) fn roll_up(rows: &Rows<'_>, catalogue: &Catalogue, zone: &TimeZone) -> rusqlite::Result<()> {
     let mut quarters = BTreeMap::<i64, Vec<u32>>::new();
     for &(series, minute) in &rows.touched {
         let touched = quarters.entry(Level::Quarter.start(minute * 60, zone)).or_default();
@@ -109,7 +115,14 @@ pub(crate) fn roll_up(rows: &Rows<'_>, zone: &TimeZone) -> rusqlite::Result<()> 
         let mut found = minutes(rows.connection, start, Level::Quarter.next(start, zone))?;
         let [hour, day] = [Level::Hour, Level::Day].map(|level| (level, level.start(start, zone)));
         for series in touched {
-            replace(rows.connection, (Level::Quarter, start), series, found.remove(&series), zone)?;
+            let minutes = found.remove(&series);
+            let times = match &minutes {
+                Some(minutes) => times(rows.connection, catalogue, series, minutes)?,
+                None => None,
+            };
+            let rollup = minutes.map(|minutes| minutes.rollup);
+            replace(rows.connection, (Level::Quarter, start), series, rollup, zone)?;
+            keep_times(rows.connection, series, start, times)?;
             above.extend([hour, day].map(|(level, start)| (level, series, start)));
         }
     }
@@ -120,18 +133,59 @@ pub(crate) fn roll_up(rows: &Rows<'_>, zone: &TimeZone) -> rusqlite::Result<()> 
     Ok(())
 }
 
+/// Minutes of a series within a span: their roll-up, and the starts of the first and the last.
+struct Minutes {
+    rollup: Rollup,
+    first: i64,
+    last: i64,
+}
+
 /// Rolls up all series that have minutes within a span, in one pass, as minutes lie in order of time.
-fn minutes(connection: &Connection, start: i64, end: i64) -> rusqlite::Result<HashMap<u32, Rollup>> {
-    let sql = "SELECT series, first, last, min, max, mean, count FROM minute
+fn minutes(connection: &Connection, start: i64, end: i64) -> rusqlite::Result<HashMap<u32, Minutes>> {
+    let sql = "SELECT series, ts, first, last, min, max, mean, count FROM minute
         WHERE ts >= ?1 AND ts < ?2 ORDER BY ts, series";
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query([start, end])?;
-    let mut found = HashMap::<u32, Rollup>::new();
+    let mut found = HashMap::<u32, Minutes>::new();
     while let Some(row) = rows.next()? {
-        let minute = Rollup::from_row(row, 1)?;
-        found.entry(row.get(0)?).and_modify(|rollup| rollup.append(&minute)).or_insert(minute);
+        let (ts, rollup) = (row.get(1)?, Rollup::from_row(row, 2)?);
+        let minutes = found.entry(row.get(0)?);
+        minutes
+            .and_modify(|known| {
+                known.rollup.append(&rollup);
+                known.last = ts;
+            })
+            .or_insert(Minutes { rollup, first: ts, last: ts });
     }
     Ok(found)
+}
+
+/// Returns the times of the first reading of a counter and of the last; `None` for other series, and where the readings
+/// were removed as too old.
+fn times(
+    connection: &Connection,
+    catalogue: &Catalogue,
+    series: u32,
+    minutes: &Minutes,
+) -> rusqlite::Result<Option<(Micros, Micros)>> {
+    let Some((section, _)) = catalogue.counter(series) else { return Ok(None) };
+    let stored = DbSeries::new(connection, section, series);
+    let first = stored.ends_of_minute(minutes.first)?;
+    let last = if minutes.last == minutes.first { first } else { stored.ends_of_minute(minutes.last)? };
+    Ok(first.zip(last).and_then(|((first, _), (_, last))| first.time().zip(last.time())))
+}
+
+/// Writes the times of the first reading of a quarter and of the last, as distances from its start.
+fn keep_times(
+    connection: &Connection,
+    series: u32,
+    start: i64,
+    times: Option<(Micros, Micros)>,
+) -> rusqlite::Result<()> {
+    let Some((first, last)) = times else { return Ok(()) };
+    let begin = start.saturating_mul(SECOND);
+    let sql = "UPDATE quarter SET first_at = ?3, last_at = ?4 WHERE series = ?1 AND ts = ?2";
+    connection.prepare_cached(sql)?.execute((series, start, first - begin, last - begin)).map(|_| ())
 }
 
 fn of_quarters(

@@ -14,7 +14,7 @@ use rusqlite::{Connection, Row, types::Value};
 
 use crate::{
     db::{
-        Block, Database, DatabaseError, Level, Rollup, Rows,
+        Block, Catalogue, Database, DatabaseError, Level, Rollup, Rows,
         first_page::{open_damaged, remove_copy},
         open_for_reading, rollup_tables,
         schema::TABLES,
@@ -260,8 +260,9 @@ impl Salvage<'_> {
                     }
                 }
             }
-            rollup_tables::roll_up(&rows, self.zone)?;
-            rollup_tables::fill(&transaction, self.zone)?;
+            let catalogue = Catalogue::read(&transaction)?;
+            rollup_tables::roll_up(&rows, &catalogue, self.zone)?;
+            rollup_tables::fill(&transaction, &catalogue, self.zone)?;
         }
         transaction.commit()?;
         let span = damaged.first_key_value().zip(damaged.last_key_value());

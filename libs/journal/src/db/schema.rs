@@ -12,7 +12,7 @@ use crate::db::DatabaseError;
 
 /// "smtr", which tells a journal from the databases of other programs.
 pub(crate) const APPLICATION: i64 = 0x736d_7472;
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE section (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -24,7 +24,7 @@ CREATE TABLE minute (ts INTEGER NOT NULL, series INTEGER NOT NULL, first REAL NO
     min REAL NOT NULL, max REAL NOT NULL, mean REAL NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (ts, series)) WITHOUT ROWID;
 CREATE TABLE quarter (series INTEGER NOT NULL, ts INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
-    min REAL NOT NULL, max REAL NOT NULL, mean REAL NOT NULL, count INTEGER NOT NULL,
+    min REAL NOT NULL, max REAL NOT NULL, mean REAL NOT NULL, count INTEGER NOT NULL, first_at INTEGER, last_at INTEGER,
     PRIMARY KEY (series, ts)) WITHOUT ROWID;
 CREATE TABLE hour (series INTEGER NOT NULL, ts INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
     min REAL NOT NULL, max REAL NOT NULL, mean REAL NOT NULL, count INTEGER NOT NULL,
@@ -91,14 +91,20 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<(), Datab
 
 /// Brings a database of an older version up to date.
 ///
-/// Version 2 added the kind of a series, version 3 its medium. The columns themselves are looked for, so that a damaged
-/// version number does no harm.
+/// Version 2 added the kind of a series, version 3 its medium, version 4 the times of the ends of a quarter. The columns
+/// themselves are looked for, so that a damaged version number does no harm.
 pub(crate) fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
-    for column in ["kind", "medium"] {
-        let sql = "SELECT count(*) FROM pragma_table_info('series') WHERE name = ?1";
-        if connection.query_row(sql, [column], |row| row.get::<_, i64>(0))? == 0 {
+    const TEXT: &str = "TEXT NOT NULL DEFAULT ''";
+    for (table, column, kind) in [
+        ("series", "kind", TEXT),
+        ("series", "medium", TEXT),
+        ("quarter", "first_at", "INTEGER"),
+        ("quarter", "last_at", "INTEGER"),
+    ] {
+        let sql = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";
+        if connection.query_row(sql, [table, column], |row| row.get::<_, i64>(0))? == 0 {
             connection.execute_batch(&format!(
-                "BEGIN IMMEDIATE; ALTER TABLE series ADD COLUMN {column} TEXT NOT NULL DEFAULT '';
+                "BEGIN IMMEDIATE; ALTER TABLE {table} ADD COLUMN {column} {kind};
                  PRAGMA user_version = {VERSION}; COMMIT"
             ))?;
         }

@@ -4,17 +4,22 @@
 //! amount is the difference of the totals at both ends of a period, so amounts of adjoining periods add up, and those
 //! of hours to those of days.
 //!
-//! The total at an edge is that of the last reading before it, if there is one in the quarter of an hour before.
-//! Otherwise the edge lies in a stretch without readings, and its total lies between those around the stretch in
-//! proportion to time. The stretch is a gap if it is long for this series: many meters are read once an hour, or once a
-//! day.
+//! The total at an edge is that of [`total`](super::total), for which a roll-up of a quarter of an hour keeps the times
+//! of its ends. A stretch of quarters without readings is a gap if it is long for this series: many meters are read once
+//! an hour, or once a day.
+
+use std::cell::Cell;
 
 use jiff::tz::TimeZone;
 use reading::Decimal;
 
 use crate::{
-    db::{Counter, Quarter, Reset},
-    query::{ReadError, Series, history::check_range},
+    db::{Counter, Quarter},
+    query::{
+        ReadError, Series,
+        history::check_range,
+        total::{Around, MOST_DECIMALS, Resets},
+    },
     series::ReadAt,
     time::{Micros, QUARTER_HOUR, SECOND, Span},
 };
@@ -182,10 +187,9 @@ struct Ledger<'s> {
     counter: Counter,
     /// In order: those next to each edge, and perhaps others.
     quarters: Vec<Quarter>,
-    /// In order.
-    resets: Vec<Reset>,
-    /// Sum that the resets before each took off the counter's number: one more than there are resets.
-    offsets: Vec<f64>,
+    resets: Resets,
+    /// Quarter whose ends were looked up last, by its start.
+    looked_up: Cell<Option<(i64, (ReadAt, ReadAt))>>,
 }
 
 impl<'s> Ledger<'s> {
@@ -195,59 +199,26 @@ impl<'s> Ledger<'s> {
         let (before, after) = (around(&quarters, first).0, around(&quarters, last).1);
         let from = before.map_or(first, |quarter| quarter.start);
         let resets = series.resets(counter, from, after.map_or(last, |quarter| quarter.end()))?;
-        let mut offsets = vec![0.0];
-        for reset in &resets {
-            offsets.push(offsets.last().copied().unwrap_or(0.0) + (reset.before - reset.after));
-        }
-        Ok(Self { series, counter, quarters, resets, offsets })
-    }
-
-    fn resets_before(&self, second: i64) -> usize {
-        self.resets.partition_point(|reset| reset.time < second.saturating_mul(SECOND))
+        Ok(Self { series, counter, quarters, resets: Resets::new(resets), looked_up: Cell::new(None) })
     }
 
     /// Returns the first number of a quarter and the last, with their times.
     fn reads(&self, quarter: &Quarter) -> Result<(ReadAt, ReadAt), ReadError> {
+        let read = |number, earliest, latest| ReadAt { number, earliest, latest };
+        if let Some((first, last)) = quarter.times {
+            return Ok((read(quarter.first, first, first), read(quarter.last, last, last)));
+        }
+        if let Some((start, known)) = self.looked_up.get()
+            && start == quarter.start
+        {
+            return Ok(known);
+        }
         let (earliest, latest) = (quarter.start.saturating_mul(SECOND), quarter.end().saturating_mul(SECOND));
-        let read = |number| ReadAt { number, earliest, latest };
         let found = self.series.ends(quarter.start, quarter.end())?;
-        Ok(found.unwrap_or((read(quarter.first), read(quarter.last))))
-    }
-
-    /// Returns how many resets lie before the last number of a quarter.
-    fn resets_until_last(&self, quarter: &Quarter) -> Result<usize, ReadError> {
-        let mut count = self.resets_before(quarter.end());
-        // A command may have set the counter after that number.
-        while let Some(reset) = count.checked_sub(1).and_then(|last| self.resets.get(last))
-            && reset.set
-            && reset.time >= quarter.start.saturating_mul(SECOND)
-            && !reset.is_before(&self.reads(quarter)?.1)
-        {
-            count -= 1;
-        }
-        Ok(count)
-    }
-
-    /// Returns how many resets lie before the first number of a quarter, or are the step to it from the number before.
-    fn resets_until_first(&self, quarter: &Quarter, before: Option<f64>) -> Result<usize, ReadError> {
-        let mut count = self.resets_before(quarter.start);
-        while let Some(reset) = self.resets.get(count)
-            && reset.time < quarter.end().saturating_mul(SECOND)
-        {
-            if !reset.set {
-                let link = reset.after == quarter.first && Some(reset.before) == before;
-                return Ok(count + usize::from(link));
-            }
-            if !reset.is_before(&self.reads(quarter)?.0) {
-                break;
-            }
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    fn total(&self, number: f64, resets: usize) -> f64 {
-        number + self.offsets.get(resets).copied().unwrap_or(0.0)
+        let found =
+            found.unwrap_or((read(quarter.first, earliest, latest), read(quarter.last, earliest, latest)));
+        self.looked_up.set(Some((quarter.start, found)));
+        Ok(found)
     }
 
     /// Returns what the counter had counted at each edge.
@@ -256,22 +227,14 @@ impl<'s> Ledger<'s> {
         let mut known = None;
         let end = |&at: &i64| -> Result<End, ReadError> {
             let (before, after) = around(&self.quarters, at);
-            let low = match &before {
-                Some(quarter) => Some(self.total(quarter.last, self.resets_until_last(quarter)?)),
-                None => None,
-            };
-            let high = match &after {
-                Some(quarter) => {
-                    let before = before.map(|quarter| quarter.last);
-                    Some(self.total(quarter.first, self.resets_until_first(quarter, before)?))
-                }
-                None => None,
-            };
-            let (Some((low, before)), Some((high, after))) = (low.zip(before), high.zip(after)) else {
-                return Ok(End { at, total: low.or(high), gap: None });
-            };
+            let first = after.map(|quarter| self.reads(&quarter)).transpose()?.map(|(first, _)| first);
+            let last = before.map(|quarter| self.reads(&quarter)).transpose()?.map(|(_, last)| last);
+            let found = Around { at: at.saturating_mul(SECOND), before: last, after: first };
+            let total = self.resets.total_at(&found).map(|(total, _)| total);
+            let end = End { at, total, gap: None };
+            let (Some(before), Some(after)) = (before, after) else { return Ok(end) };
             if before.end() >= at {
-                return Ok(End { at, total: Some(low), gap: None });
+                return Ok(end);
             }
             let stretch = (before.end(), after.start);
             let is_gap = match known {
@@ -281,8 +244,7 @@ impl<'s> Ledger<'s> {
                 }
             };
             known = Some((stretch, is_gap));
-            let share = (at - stretch.0) as f64 / (stretch.1 - stretch.0).max(1) as f64;
-            Ok(End { at, total: Some(low + (high - low) * share), gap: Some(stretch).filter(|_| is_gap) })
+            Ok(End { gap: Some(stretch).filter(|_| is_gap), ..end })
         };
         edges.iter().map(end).collect()
     }
@@ -290,7 +252,7 @@ impl<'s> Ledger<'s> {
     fn amount(&self, start: &End, end: &End, extent: Option<(Micros, Micros)>) -> Amount {
         let (from, to) = (start.at.saturating_mul(SECOND), end.at.saturating_mul(SECOND));
         let touched = extent.filter(|(first, last)| *first < to && *last > from);
-        let mut swap = self.resets_before(start.at) < self.resets_before(end.at);
+        let mut swap = self.resets.before(from) < self.resets.before(to);
         let totals = touched.and(start.total.zip(end.total));
         let amount = totals.map(|(start, end)| {
             // A reset that was not found.
@@ -324,7 +286,7 @@ impl<'s> Ledger<'s> {
 /// Returns the total of a counter with the digits that the meter sent: a sum over resets, or a part of a gap, has a tail
 /// in binary that they have not.
 fn with_digits(total: f64) -> Option<Decimal> {
-    const SCALE: u8 = 9;
+    const SCALE: u8 = MOST_DECIMALS;
     // Up to here, each multiple of the last digit has a number of its own.
     const EXACT: f64 = 9_007_199.0;
     if total.abs() < EXACT {

@@ -8,6 +8,7 @@ pub(crate) mod register;
 pub(crate) mod series;
 #[cfg(test)]
 mod tests;
+pub(crate) mod total;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,22 +1,23 @@
 //! Registers: the number that a counter showed at a moment, with the digits of the meter.
 //!
-//! A reading within a minute of the moment is the number. Elsewhere it lies between the reading before and the one
-//! after, in proportion to time. Where the counter was reset in between, the rise over the reset does not count, so the
-//! number is that of the old meter until the new one is read.
+//! It is what the counter had counted until then, by the rule of [`total`], without what the resets took off: so the
+//! amounts of all periods are the differences of these numbers. Where the counter was reset between the reading before
+//! and the one after, the rise over the reset does not count, so the number is that of the old meter until the new one is
+//! read.
 
 use crate::{
-    db::{Counter, DbSeries, Reset},
-    query::{ReadError, Series, history::check_range},
+    db::{Counter, DbSeries},
+    query::{
+        ReadError, Series,
+        history::check_range,
+        total::{self, Basis, DECIMALS, Resets, digits},
+    },
     series::{ReadAt, Sample},
     time::{Micros, SECOND, quarter_start},
 };
 use reading::Decimal;
 
-/// Distance from which on a reading does not stand for the moment any more.
-const NEAR: Micros = 60 * SECOND;
 const MINUTE: i64 = 60;
-/// Fewest digits after the point of a number that was computed.
-const DECIMALS: u8 = 3;
 
 /// Number of a counter at a moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +74,7 @@ impl Read {
         Self { value: sample.value, earliest: sample.time, latest: sample.time }
     }
 
-    fn at(&self) -> ReadAt {
+    fn read_at(&self) -> ReadAt {
         ReadAt { number: self.value.to_f64(), earliest: self.earliest, latest: self.latest }
     }
 
@@ -90,6 +91,13 @@ struct Around {
     after: Option<Read>,
 }
 
+impl Around {
+    fn read_at(&self) -> total::Around {
+        let [before, after] = [self.before, self.after].map(|read| read.map(|read| read.read_at()));
+        total::Around { at: self.at, before, after }
+    }
+}
+
 impl Series<'_> {
     /// Returns what a counter showed at a moment.
     ///
@@ -98,7 +106,7 @@ impl Series<'_> {
     pub fn register(&self, at: Micros) -> Result<Register, ReadError> {
         let counter = self.counter()?;
         let around = self.around(at)?;
-        let resets = Resets::between(self, counter, &around, &around)?;
+        let resets = self.resets_between(counter, &around, &around)?;
         Ok(self.register_of(&around, &resets)?.0)
     }
 
@@ -110,12 +118,13 @@ impl Series<'_> {
         check_range(from, to)?;
         let counter = self.counter()?;
         let (first, last) = (self.around(from)?, self.around(to)?);
-        let resets = Resets::between(self, counter, &first, &last)?;
+        let resets = self.resets_between(counter, &first, &last)?;
         let (begin, low) = self.register_of(&first, &resets)?;
         let (end, high) = self.register_of(&last, &resets)?;
-        let digits = [&begin, &end].map(|of| of.value.map_or(0, Decimal::scale));
-        let scale = resets.scale().max(digits[0]).max(digits[1]).max(DECIMALS);
-        let amount = low.zip(high).and_then(|(low, high)| Decimal::rounded(high - low, scale));
+        let amount = low.zip(high).and_then(|(low, high)| {
+            let scale = digits(low).max(digits(high)).max(DECIMALS);
+            Decimal::rounded(high - low, scale)
+        });
         let swaps = resets.list.iter().filter(|reset| from < reset.time && reset.time <= to);
         let swaps = swaps.map(|reset| Swap { time: reset.time, from: reset.before, to: reset.after });
         Ok(Registered { begin, end, amount, swaps: swaps.collect() })
@@ -145,37 +154,36 @@ impl Series<'_> {
             let [before, after] = samples;
             Register { value, at: time, before, after, exact, gap }
         };
-        let is_near = |read: &Read| {
-            let (start, end) = (read.latest.min(at), read.earliest.max(at));
-            let was_reset = resets.list.iter().any(|reset| start < reset.time && reset.time <= end);
-            read.earliest.abs_diff(at) <= NEAR.unsigned_abs() && !was_reset
-        };
-        if let Some(read) = before.filter(is_near).or_else(|| after.filter(is_near)) {
-            let total = resets.total(&read);
-            return Ok((register(Some(read.value), read.earliest, true, false), Some(total)));
-        }
         let quarter = |time: Micros| quarter_start(time.div_euclid(SECOND));
-        match (before, after) {
-            (None, _) => Ok((register(None, at, false, true), None)),
-            (Some(before), None) => {
-                let gap = self.is_gap(quarter(before.earliest), quarter(at))?;
+        let Some((total, basis)) = resets.total_at(&around.read_at()) else {
+            return Ok((register(None, at, false, true), None));
+        };
+        Ok(match (basis, before, after) {
+            (Basis::Before, Some(read), _) | (Basis::After, _, Some(read)) => {
+                (register(Some(read.value), read.earliest, true, false), Some(total))
+            }
+            (Basis::Last, Some(read), _) => {
+                let gap = self.is_gap(quarter(read.earliest), quarter(at))?;
                 // The meter is read seldom, and its newest number is the one to show.
-                let value = (!gap).then_some(before.value);
-                let total = value.map(|_| resets.total(&before));
-                Ok((register(value, before.earliest, false, gap), total))
+                let value = (!gap).then_some(read.value);
+                (register(value, read.earliest, false, gap), value.map(|_| total))
             }
-            (Some(before), Some(after)) => {
+            (Basis::Between, Some(before), Some(after)) => {
                 let gap = self.is_gap(quarter(before.latest), quarter(after.earliest))?;
-                let (low, high) = (resets.total(&before), resets.total(&after));
-                let length = (after.earliest - before.latest).max(1) as f64;
-                let share = ((at - before.latest) as f64 / length).clamp(0.0, 1.0);
-                let total = low + (high - low) * share;
-                let number = total - resets.offset(resets.until(at).max(resets.count(&before)));
-                // The journal keeps no zeros at the end of the digits.
-                let scale = before.value.scale().max(after.value.scale()).max(DECIMALS);
-                Ok((register(Decimal::rounded(number, scale), at, false, gap), Some(total)))
+                let until = resets.before(at.saturating_add(1)).max(resets.count(&before.read_at()));
+                let number = total - resets.offset(until);
+                let scale = digits(number).max(DECIMALS);
+                (register(Decimal::rounded(number, scale), at, false, gap), Some(total))
             }
-        }
+            _ => (register(None, at, false, true), None),
+        })
+    }
+
+    /// Returns the resets from the reading before one moment to the one after another.
+    fn resets_between(&self, counter: Counter, first: &Around, last: &Around) -> Result<Resets, ReadError> {
+        let from = first.before.map_or(first.at, |read| read.earliest).div_euclid(SECOND);
+        let to = last.after.map_or(last.at, |read| read.latest).div_euclid(SECOND).saturating_add(1);
+        Ok(Resets::new(self.resets(counter, from, to)?))
     }
 }
 
@@ -211,60 +219,9 @@ fn of_minute(stored: &DbSeries<'_>, minute: i64) -> Result<Option<(Read, Read)>,
     if let (Some(first), Some(last)) = (samples.first(), samples.last()) {
         return Ok(Some((Read::of(first), Read::of(last))));
     }
-    let read = |number: f64| {
-        let (earliest, latest) = (minute * SECOND, (minute + MINUTE) * SECOND - 1);
-        Decimal::from_f64(number).map(|value| Read { value, earliest, latest })
+    let read = |of: ReadAt| {
+        let value = Decimal::from_f64(of.number)?;
+        Some(Read { value, earliest: of.earliest, latest: of.latest })
     };
-    Ok(stored.minute(minute)?.and_then(|rollup| read(rollup.first).zip(read(rollup.last))))
-}
-
-/// Resets of a counter in order of time, with the sums that they took off its number.
-struct Resets {
-    list: Vec<Reset>,
-    /// One more than there are resets.
-    offsets: Vec<f64>,
-}
-
-impl Resets {
-    fn between(
-        series: &Series<'_>,
-        counter: Counter,
-        first: &Around,
-        last: &Around,
-    ) -> Result<Self, ReadError> {
-        let from = first.before.map_or(first.at, |read| read.earliest).div_euclid(SECOND);
-        let to = last.after.map_or(last.at, |read| read.latest).div_euclid(SECOND).saturating_add(1);
-        let list = series.resets(counter, from, to)?;
-        let mut offsets = vec![0.0];
-        for reset in &list {
-            offsets.push(offsets.last().copied().unwrap_or(0.0) + (reset.before - reset.after));
-        }
-        Ok(Self { list, offsets })
-    }
-
-    fn offset(&self, count: usize) -> f64 {
-        self.offsets.get(count).copied().unwrap_or(0.0)
-    }
-
-    /// Returns how many were until a moment.
-    fn until(&self, at: Micros) -> usize {
-        self.list.partition_point(|reset| reset.time <= at)
-    }
-
-    /// Returns how many were before a number was read.
-    fn count(&self, read: &Read) -> usize {
-        let read = read.at();
-        self.list.iter().take_while(|reset| reset.is_before(&read)).count()
-    }
-
-    /// Returns what the counter had counted when a number was read.
-    fn total(&self, read: &Read) -> f64 {
-        read.value.to_f64() + self.offset(self.count(read))
-    }
-
-    /// Returns the most digits after the point of the numbers around the resets.
-    fn scale(&self) -> u8 {
-        let numbers = self.list.iter().flat_map(|reset| [reset.before, reset.after]);
-        numbers.filter_map(Decimal::from_f64).map(Decimal::scale).max().unwrap_or(0).min(9)
-    }
+    Ok(stored.ends_of_minute(minute)?.and_then(|(first, last)| read(first).zip(read(last))))
 }

@@ -85,11 +85,9 @@ impl Series<'_> {
             let Some(start) = within.first().map(|first| self.quarter_of(first)) else { continue };
             let ends = self.ends(start, start.saturating_add(QUARTER_HOUR))?;
             let count = within.len() as i64;
-            let quarter = |(first, last): (ReadAt, ReadAt)| Quarter {
-                start,
-                first: first.number,
-                last: last.number,
-                count,
+            let quarter = |(first, last): (ReadAt, ReadAt)| {
+                let times = first.time().zip(last.time());
+                Quarter { start, first: first.number, last: last.number, count, times }
             };
             quarters.extend(ends.map(quarter));
         }

@@ -107,7 +107,7 @@ fn a_database_of_version_1_is_brought_up_to_date() {
         database.connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     let stored: String =
         database.connection.query_row("SELECT kind FROM series", [], |row| row.get(0)).unwrap();
-    assert_eq!((version, &*stored), (3, "gauge"));
+    assert_eq!((version, &*stored), (4, "gauge"));
 }
 
 #[test]

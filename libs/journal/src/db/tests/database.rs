@@ -62,7 +62,7 @@ fn a_new_one_is_made_with_its_folder_and_found_again() {
     };
     assert_eq!(pragma("journal_mode"), "wal".to_string().into());
     let numbers =
-        [("page_size", 4096), ("application_id", 0x736d_7472), ("user_version", 3), ("synchronous", 2)];
+        [("page_size", 4096), ("application_id", 0x736d_7472), ("user_version", 4), ("synchronous", 2)];
     for (name, number) in numbers {
         assert_eq!(pragma(name), number.into(), "{name}");
     }
@@ -229,9 +229,9 @@ fn a_damaged_journal_of_another_name_is_still_set_aside() {
 fn a_newer_one_is_left_alone() {
     let (_folder, path) = folder();
     filled(&path);
-    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 4").unwrap();
+    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 5").unwrap();
     for error in [Database::open(&path).unwrap_err(), open_for_reading(&path).unwrap_err()] {
-        assert!(matches!(error, DatabaseError::Newer { found: 4, known: 3, .. }), "{error}");
+        assert!(matches!(error, DatabaseError::Newer { found: 5, known: 4, .. }), "{error}");
         assert!(!error.is_damage());
     }
 }

@@ -4,4 +4,5 @@
 mod consumption;
 mod history;
 mod register;
+mod total;
 mod view;

@@ -1,0 +1,184 @@
+//! Amounts by the rule of totals: of meters that are read on the quarter, hourly, daily, with jitter, over swaps and
+//! changes of the clock.
+
+use proptest::prelude::*;
+
+use super::consumption::{energy, households};
+use crate::{
+    QUARTER_HOUR,
+    query::consumption::{Amount, Per},
+    series::Sample,
+    testing::{Household, at, sample},
+    time::{Micros, SECOND},
+};
+use reading::Decimal;
+
+const QUARTER: Micros = QUARTER_HOUR * SECOND;
+const HOUR: Micros = 4 * QUARTER;
+
+/// Asks for the amounts between edges, in microseconds, both by single searches and in one pass.
+fn between(household: &Household, edges: &[Micros]) -> Vec<Amount> {
+    let edges: Vec<_> = edges.iter().map(|edge| edge / SECOND).collect();
+    let [searched, passed] = [false, true].map(|all| {
+        household.ask(|view| view.find("d0", "E", None).unwrap().consumption_between(&edges, all).unwrap())
+    });
+    assert_eq!(searched, passed);
+    searched
+}
+
+fn edges(from: Micros, step: Micros, count: i64) -> Vec<Micros> {
+    (0..=count).map(|n| from + n * step).collect()
+}
+
+/// Amounts in thousandths.
+fn thousandths(amounts: &[Amount]) -> Vec<Option<i64>> {
+    amounts
+        .iter()
+        .map(|of| of.exact.and_then(|exact| exact.mantissa_at(9)).map(|nano| nano / 1_000_000))
+        .collect()
+}
+
+/// Households with single readings, and with their roll-ups only.
+fn with_and_without_raw(samples: &[Sample]) -> Vec<Household> {
+    let removed = households(samples, &[]).into_iter().map(|household| {
+        household.database.connection.execute("DELETE FROM raw", []).unwrap();
+        household
+    });
+    households(samples, &[]).into_iter().chain(removed).collect()
+}
+
+#[test]
+fn a_meter_that_is_read_on_the_quarter_of_an_hour_has_exactly_the_differences() {
+    let start = at("2026-10-24T20:00:00Z");
+    let rises = [0, 7, 1250, 3, 0, 999, 41, 18, 5, 2600, 1, 77];
+    let mut number = 5_000_000;
+    let mut samples = vec![sample(start, number)];
+    for (n, rise) in rises.iter().enumerate() {
+        number += rise;
+        samples.push(sample(start + (n as Micros + 1) * QUARTER, number));
+    }
+    for household in with_and_without_raw(&samples) {
+        let amounts = between(&household, &edges(start, QUARTER, 12));
+        assert_eq!(thousandths(&amounts), rises.map(Some));
+        assert!(amounts.iter().all(|of| !of.gap && !of.partial && !of.swap), "{amounts:?}");
+    }
+}
+
+#[test]
+fn a_reading_soon_after_the_quarter_stands_for_it() {
+    // A poll is answered some seconds later, and the clocks of two machines differ.
+    let start = at("2026-10-24T20:00:00Z");
+    let delays = [3, 0, 41, 12, -7, 55, -60, 60, 0];
+    let samples =
+        delays.iter().zip(0..).map(|(delay, n)| sample(start + n * QUARTER + delay * SECOND, 100 * n * n));
+    let samples: Vec<_> = samples.collect();
+    for household in with_and_without_raw(&samples) {
+        let amounts = between(&household, &edges(start, QUARTER, 8));
+        assert_eq!(thousandths(&amounts), [100, 300, 500, 700, 900, 1100, 1300, 1500].map(Some));
+    }
+}
+
+#[test]
+fn what_an_hourly_or_daily_meter_counted_is_spread_over_the_hour_or_day() {
+    let start = at("2026-11-02T00:00:00Z");
+    for (period, offset) in [(HOUR, 0), (HOUR, 20 * 60 * SECOND), (24 * HOUR, 0), (24 * HOUR, 3 * HOUR)] {
+        let samples: Vec<_> = (0..20).map(|n| sample(start + offset + n * period, 24_000 * n)).collect();
+        let quarters = period / QUARTER;
+        for household in with_and_without_raw(&samples) {
+            let amounts = between(&household, &edges(start + period, QUARTER, 4 * quarters));
+            assert_eq!(thousandths(&amounts), vec![Some(24_000 / quarters); 4 * quarters as usize]);
+            assert!(amounts.iter().all(|of| !of.gap), "{period} {offset}");
+        }
+    }
+}
+
+#[test]
+fn the_day_on_which_the_clocks_change_has_what_was_counted_in_its_hours() {
+    for (day, hours) in [("2026-03-28T23:00:00Z", 23), ("2026-10-24T22:00:00Z", 25)] {
+        let day = at(day);
+        let samples: Vec<_> = (-8..400).map(|n| sample(day + n * QUARTER, 10_000 + 250 * n)).collect();
+        for household in households(&samples, &[]) {
+            let days = household
+                .ask(|view| view.find("d0", "E", None).unwrap().consumption(day, day + 1, Per::Day).unwrap());
+            assert_eq!(thousandths(&days), [Some(hours * 1000)]);
+        }
+    }
+}
+
+#[test]
+fn rows_of_an_older_version_have_the_times_of_their_readings_looked_up() {
+    let start = at("2026-11-02T00:00:00Z");
+    let samples: Vec<_> = (0..12).map(|n| sample(start + n * QUARTER, 250 * n)).collect();
+    for household in households(&samples, &[]) {
+        household
+            .database
+            .connection
+            .execute("UPDATE quarter SET first_at = NULL, last_at = NULL", [])
+            .unwrap();
+        let amounts = between(&household, &edges(start, QUARTER, 11));
+        assert_eq!(thousandths(&amounts), [Some(250); 11]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn any_division_into_periods_has_the_same_sum_which_is_that_of_the_registers(
+        steps in prop::collection::vec(
+            (prop_oneof![Just(900i64), Just(3600), Just(60), 1i64..4000, Just(86_400)], -90i64..90, 0i64..500),
+            2..60,
+        ),
+        swap in prop::option::of(0usize..60),
+        cuts in prop::collection::vec(0i64..3000, 0..30),
+        cut: usize,
+        pruned: bool,
+    ) {
+        let start = at("2026-10-24T20:00:00Z");
+        let (mut time, mut number) = (start, 1_000_000);
+        let mut samples = vec![sample(time, number)];
+        for (n, (seconds, jitter, rise)) in steps.into_iter().enumerate() {
+            time += seconds * SECOND;
+            number = if swap == Some(n) { 40 } else { number + rise.min(seconds * 100) };
+            let read = time + jitter * SECOND;
+            if samples.last().is_some_and(|last| last.time < read) {
+                samples.push(sample(read, number));
+            }
+        }
+        let mut household = Household::new();
+        let (old, new) = samples.split_at(cut % (samples.len() + 1));
+        household.store(&energy(), "1.8.0", old, &[]);
+        if pruned {
+            household.database.connection.execute("DELETE FROM raw", []).unwrap();
+        }
+        household.record(&energy(), "1.8.0", new, &[]);
+
+        let end = samples.last().map_or(start, |last| last.time);
+        let count = (end - start) / QUARTER;
+        let whole = edges(start, QUARTER, count.max(1));
+        let mut some: Vec<_> =
+            cuts.iter().map(|cut| start + cut % count.max(1) * QUARTER).chain([whole[0], whole[whole.len() - 1]]).collect();
+        some.sort_unstable();
+        some.dedup();
+        let sum = |amounts: &[Amount]| {
+            let parts = amounts.iter().filter_map(|of| of.exact);
+            parts.fold(Decimal::from(0), |sum, part| sum.checked_add(part).unwrap())
+        };
+        let all = between(&household, &whole);
+        prop_assert!(all.iter().all(|of| of.amount.is_none_or(|amount| amount >= 0.0)), "{:?}", all);
+        for pair in some.windows(2) {
+            let part = between(&household, pair);
+            let within = &all[((pair[0] - start) / QUARTER) as usize..((pair[1] - start) / QUARTER) as usize];
+            prop_assert_eq!(sum(&part).to_f64(), sum(within).to_f64());
+            let registers =
+                household.ask(|view| view.find("d0", "E", None).unwrap().registered(pair[0], pair[1]).unwrap());
+            if let Some(amount) = registers.amount {
+                prop_assert_eq!(amount.to_f64(), sum(&part).to_f64());
+            }
+            if let (Some(begin), Some(end), true) = (registers.begin.value, registers.end.value, swap.is_none()) {
+                prop_assert_eq!(registers.amount.map(Decimal::to_f64), end.checked_sub(begin).map(Decimal::to_f64));
+            }
+        }
+        prop_assert_eq!(sum(&between(&household, &some)).to_f64(), sum(&all).to_f64());
+    }
+}
