@@ -29,6 +29,7 @@ mod insights;
 mod labels;
 mod lan;
 mod latest;
+mod listed;
 mod one_line;
 mod panic;
 mod period;

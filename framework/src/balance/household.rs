@@ -7,6 +7,7 @@ use crate::{
     SourceRole, Timestamp, Unit, Value,
     balance::{balance, parts},
     journal::{Per, ReadError},
+    listed::listed,
     store::{Section, View},
 };
 
@@ -98,13 +99,14 @@ impl Household {
     /// # Errors
     /// Returns an error if the journal cannot be read.
     pub fn shares(&self, now: Timestamp) -> Result<SharesToday, ReadError> {
-        let all = self.context.store().map(|store| store.sections()).unwrap_or_default();
+        let Some(store) = self.context.store() else { return Ok(SharesToday::default()) };
+        let all = store.sections();
         let others = all.iter().filter(|section| *section.name != *self.context.name());
         let sections: Vec<_> = others.cloned().collect();
         self.context.read_journal(|view| {
             let micros = now.as_microsecond();
             let edges = Per::Day.edges(micros, micros + 1, view.zone)?;
-            let rows = balance(view, &parts(&sections, &view.series()?), &edges)?.rows;
+            let rows = balance(view, &parts(&sections, &listed(view, &store)?), &edges)?.rows;
             let today = rows.last().filter(|row| !row.gap);
             Ok(SharesToday {
                 self_consumption: today.and_then(|row| row.self_consumption()),

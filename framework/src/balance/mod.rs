@@ -91,6 +91,10 @@ pub(crate) enum Reason {
     NoGrid,
     /// Energy was fed in that no source made.
     NoProduction,
+    /// A source of production was not read yet.
+    ProductionBegins,
+    /// The meter of the grid counts only the difference of what was drawn and fed in.
+    NetOnly,
     /// A source has not been read for long.
     Silent,
 }
@@ -101,6 +105,8 @@ impl Reason {
         match self {
             Self::NoGrid => "no_grid",
             Self::NoProduction => "no_production",
+            Self::ProductionBegins => "production_begins",
+            Self::NetOnly => "net_only",
             Self::Silent => "source_silent",
         }
     }
@@ -112,6 +118,8 @@ pub(crate) struct Balance {
     pub(crate) rows: Vec<Row>,
     /// Moment up to which all sources were read, if one is late, in seconds since 1970.
     pub(crate) until: Option<i64>,
+    /// Moment from which on all production was read, if a row begins before, in seconds since 1970.
+    pub(crate) since: Option<i64>,
     /// What makes it unsure.
     pub(crate) reason: Option<Reason>,
 }
@@ -119,6 +127,8 @@ pub(crate) struct Balance {
 /// Flows of the household in one cell.
 #[derive(Debug, Clone, Copy)]
 struct Flows {
+    /// What was drawn minus what was fed in, where nothing else is counted.
+    net: Cell,
     drawn: Cell,
     fed: Cell,
     produced: Cell,
@@ -129,6 +139,7 @@ struct Flows {
 /// Counters of the household, by what they count.
 #[derive(Debug, Default)]
 struct Counted {
+    net: Vec<Register>,
     drawn: Vec<Register>,
     fed: Vec<Register>,
     produced: Vec<Register>,
@@ -143,6 +154,7 @@ impl Counted {
             let (import, export) = (part.import.iter().cloned(), part.export.iter().cloned());
             match part.role {
                 SourceRole::Grid => {
+                    counted.net.extend(part.net.iter().cloned());
                     counted.drawn.extend(import);
                     counted.fed.extend(export);
                 }
@@ -158,7 +170,8 @@ impl Counted {
     }
 
     fn all(&self) -> impl Iterator<Item = &Register> {
-        [&self.drawn, &self.fed, &self.produced, &self.charged, &self.discharged].into_iter().flatten()
+        let all = [&self.net, &self.drawn, &self.fed, &self.produced, &self.charged, &self.discharged];
+        all.into_iter().flatten()
     }
 
     /// Returns the counters of what can be fed in or used.
@@ -211,21 +224,29 @@ pub(crate) fn balance(view: &View<'_>, parts: &[Part], edges: &[i64]) -> Result<
     cells.dedup();
     let all = high.saturating_sub(low) / (cells.len().max(2) as i64 - 1) <= SHORT;
     let of = |registers: &[Register]| sum(view, registers, &cells, all);
-    let (mut drawn, fed, produced) = (of(&counted.drawn)?, of(&counted.fed)?, of(&counted.produced)?);
+    let (mut drawn, mut fed, produced) = (of(&counted.drawn)?, of(&counted.fed)?, of(&counted.produced)?);
+    let net = of(&counted.net)?;
     if counted.drawn.is_empty() {
         drawn.fill(Cell::default());
     }
+    let is_net = counted.drawn.is_empty() && !counted.net.is_empty();
+    if is_net {
+        fed.fill(Cell::default());
+    }
+    let begin = production_begin(parts).filter(|begin| *begin > low);
     let (charged, discharged) = (of(&counted.charged)?, of(&counted.discharged)?);
     let consumers: Vec<_> =
         consumers(parts).map(|part| Ok((part.role, of(&part.import)?))).collect::<Result<_, ReadError>>()?;
     let flows = |at: usize| Flows {
+        net: net[at],
         drawn: drawn[at],
         fed: fed[at],
         produced: produced[at],
         charged: charged[at],
         discharged: discharged[at],
     };
-    let mut reason = extent.reason;
+    let mut reason = extent.reason.or(is_net.then_some(Reason::NetOnly));
+    let mut since = None;
     let rows = edges.windows(2).map(|edges| {
         let (start, end) = (edges[0], edges[1]);
         let from = cells.partition_point(|edge| *edge < start);
@@ -248,17 +269,58 @@ pub(crate) fn balance(view: &View<'_>, parts: &[Part], edges: &[i64]) -> Result<
         if is_unmade {
             reason = reason.or(Some(Reason::NoProduction));
         }
+        // Only a meter that feeds in nothing tells that nothing was made before.
+        let has_unread = |at: usize| begin.is_some_and(|begin| cells[at] < begin);
+        let is_unread = range.clone().any(has_unread);
+        let may_be_made = |at: usize| {
+            has_unread(at) && (counted.fed.is_empty() || fed[at].kwh.is_none_or(|fed| fed > NOISE.0))
+        };
+        let made = match (is_unread, range.clone().any(may_be_made)) {
+            _ if is_unmade => Made::Unknown,
+            (true, true) => Made::Unknown,
+            (true, false) => Made::Nothing,
+            (false, _) => Made::Known,
+        };
+        if is_unread {
+            reason = reason.or(Some(Reason::ProductionBegins));
+            since = begin;
+        }
         let within = start.saturating_mul(SECOND)..end.saturating_mul(SECOND);
         let begins = counted.all().any(|register| within.contains(&register.from()));
         row.partial = start < extent.since || end > high || end > extent.end() || begins;
-        flows.unwrap_or_else(Flows::default).fill(&mut row, is_unmade);
+        flows.unwrap_or_else(Flows::default).fill(&mut row, made, is_net);
+        if is_unread {
+            (row.produced, row.self_used) = (None, None);
+        }
         let consumed: Vec<_> = consumed.collect();
         row.other = other(row.consumption, &consumed);
         row.consumers = consumed.iter().map(|(_, cell)| cell.kwh.filter(|_| !cell.is_absent)).collect();
         row
     });
     let rows = rows.collect();
-    Ok(Balance { rows, until: extent.until, reason })
+    Ok(Balance { rows, until: extent.until, since, reason })
+}
+
+/// What is known of the production in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    /// It was read.
+    Known,
+    /// A part of it was not read, and nothing was fed in then: there was none, as far as anybody can tell.
+    Nothing,
+    /// A part of it was not read, or it has no source.
+    Unknown,
+}
+
+/// Returns the start of the first quarter-hour from which on all production is read, in seconds since 1970; `None` without
+/// any. A source whose place another one has taken is read no more.
+fn production_begin(parts: &[Part]) -> Option<i64> {
+    let begin = |part: &Part| part.export.iter().map(Register::from).min();
+    let production = || parts.iter().filter(|part| part.role == SourceRole::Production);
+    let replaced = production().filter(|part| part.export.iter().all(|register| register.is_given_up));
+    let replaced = replaced.filter_map(begin).min().unwrap_or(Micros::MAX);
+    let begins = production().filter_map(begin).map(|begin| begin.min(replaced));
+    begins.max().map(quarter)
 }
 
 fn join(cells: &[Cell], range: std::ops::Range<usize>) -> Cell {
@@ -283,13 +345,14 @@ fn settled(number: f64, whole: f64) -> Option<f64> {
 impl Default for Flows {
     fn default() -> Self {
         let cell = Cell::default();
-        Self { drawn: cell, fed: cell, produced: cell, charged: cell, discharged: cell }
+        Self { net: cell, drawn: cell, fed: cell, produced: cell, charged: cell, discharged: cell }
     }
 }
 
 impl Flows {
     fn add(self, later: Self) -> Self {
         Self {
+            net: self.net.add(later.net),
             drawn: self.drawn.add(later.drawn),
             fed: self.fed.add(later.fed),
             produced: self.produced.add(later.produced),
@@ -298,13 +361,24 @@ impl Flows {
         }
     }
 
-    /// Writes the energies of a row. Without a source of what was fed in, nobody knows the consumption.
-    fn fill(self, row: &mut Row, is_unmade: bool) {
-        let Self { drawn, fed, produced, charged, discharged } = self;
+    /// Writes the energies of a row. Without a source of what was fed in, nobody knows the consumption. With the difference
+    /// of what was drawn and fed in, it is known, and what was used of the production is not.
+    fn fill(self, row: &mut Row, made: Made, is_net: bool) {
+        let Self { net, drawn, fed, produced, charged, discharged } = self;
         (row.drawn, row.fed, row.produced) = (drawn.kwh, fed.kwh, produced.kwh);
         (row.charged, row.discharged) = (charged.kwh, discharged.kwh);
         let all = [drawn, fed, produced, charged, discharged];
-        let known = all.map(|cell| cell.kwh.filter(|_| !is_unmade));
+        let known = all.map(|cell| cell.kwh.filter(|_| made != Made::Unknown));
+        if is_net {
+            let all = [net, produced, charged, discharged];
+            if let ([Some(net), Some(produced), Some(charged), Some(discharged)], true) =
+                (all.map(|cell| cell.kwh), made == Made::Known)
+            {
+                row.consumption = settled(net + produced + discharged - charged, produced + discharged);
+            }
+            row.gap = all.iter().any(|cell| cell.gap) || row.consumption.is_none();
+            return;
+        }
         if let [Some(drawn), Some(fed), Some(produced), Some(charged), Some(discharged)] = known {
             let came = drawn + produced + discharged;
             row.consumption = settled(came - fed - charged, came);
@@ -329,7 +403,7 @@ struct Extent {
 impl Extent {
     fn of(counted: &Counted, parts: &[Part]) -> Self {
         let begin = |registers: &mut dyn Iterator<Item = &Register>| registers.map(Register::from).min();
-        let grid = begin(&mut counted.drawn.iter());
+        let grid = begin(&mut counted.drawn.iter().chain(&counted.net));
         let last = |registers: &mut dyn Iterator<Item = &Register>| {
             registers.filter(|register| !register.is_given_up).map(Register::to).collect::<Vec<_>>()
         };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     Direction, KnownRole, SourceRole, Text, Unit,
     journal::{Listed, Micros, SECOND, SeriesName},
-    roles::{Counted, is_counted, roles},
+    roles::{Counted, is_counted, is_discharge, is_net, roles},
     store::Section,
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct Part {
     pub(crate) import: Vec<Register>,
     /// Counters of what it delivers: to the grid, from the battery, or as production.
     pub(crate) export: Vec<Register>,
+    /// Counters of the difference, where the meter of the grid has no others.
+    pub(crate) net: Vec<Register>,
 }
 
 impl Part {
@@ -80,13 +82,17 @@ pub(crate) fn parts(sections: &[Arc<Section>], listed: &[Listed]) -> Vec<Part> {
     let roles = roles(&sources.collect::<Vec<_>>());
     let part = |(section, role): (&Arc<Section>, Option<KnownRole>)| {
         let role = role?.role;
-        let (import, export) = Counters::of(section, listed).of_role(role)?;
+        let counters = Counters::of(section, listed);
+        let is_grid = role == SourceRole::Grid && counters.is_net_only();
+        let net = if is_grid { counters.net.clone() } else { Vec::new() };
+        let (import, export) = counters.of_role(role)?;
         Some(Part {
             source: section.name.clone(),
             label: section.labels().source.label.clone(),
             role,
             import,
             export,
+            net,
         })
     };
     sections.iter().zip(roles).filter_map(part).collect()
@@ -99,6 +105,8 @@ struct Counters {
     export: Vec<Register>,
     /// Those without a direction.
     undirected: Vec<Register>,
+    /// Those that count import minus export.
+    net: Vec<Register>,
 }
 
 impl Counters {
@@ -117,12 +125,20 @@ impl Counters {
             import: directed(&[Some(Direction::Import)]),
             export: directed(&[Some(Direction::Export)]),
             undirected: directed(&[None, Some(Direction::Absolute)]),
+            net: registers(
+                &of_source().filter(|of| is_net(&of.meaning)).collect::<Vec<_>>().iter().collect::<Vec<_>>(),
+                newest,
+            ),
         }
+    }
+
+    fn is_net_only(&self) -> bool {
+        self.import.is_empty() && self.export.is_empty() && self.undirected.is_empty()
     }
 
     /// Returns the counters of what a part draws and delivers; `None` for one that takes no part.
     fn of_role(self, role: SourceRole) -> Option<(Vec<Register>, Vec<Register>)> {
-        let Self { import, export, undirected } = self;
+        let Self { import, export, undirected, .. } = self;
         let or = |first: Vec<Register>, second: Vec<Register>| if first.is_empty() { second } else { first };
         Some(match role {
             SourceRole::Grid => (or(import, undirected), export),
@@ -137,11 +153,6 @@ impl Counters {
             SourceRole::Hidden => return None,
         })
     }
-}
-
-/// Returns whether the counter of a battery that states no direction counts what it delivers: only its name tells.
-fn is_discharge(name: &str) -> bool {
-    name.to_ascii_lowercase().contains("discharg")
 }
 
 /// Joins the series of one name.

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use warp::{Filter, filters::BoxedFilter, reply::Response};
+use warp::{filters::BoxedFilter, reply::Response};
 
 use super::{
-    ApiError, Peer,
+    ApiError,
     chunks::Chunks,
-    columns::{Format, decimals, flags, numbers, times},
-    history::{History, listed},
+    columns::{decimals, flags, numbers, times},
+    history::{History, Known, Query},
     parameters::{Day, Parameters, moment},
-    reply,
 };
 use crate::{
-    Decimal, SourceRole, Store, Tariffs, Text,
+    Decimal, SourceRole, Text,
     balance::{Balance, Money, Part, Register, Row, balance, consumers, money, parts},
     journal::{Per, ReadError, View, quarter_hours},
     json,
+    listed::listed,
 };
 
 const PARAMETERS: [&str; 5] = ["from", "to", "per", "step", "cost"];
@@ -26,24 +26,7 @@ const STEP: &str = "15m";
 
 /// `/balance`.
 pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
-    let this = Arc::clone(history);
-    let peer = warp::ext::optional::<Peer>();
-    let query = warp::query::<Vec<(String, String)>>();
-    let answer = peer.and(query).then(move |peer, query| {
-        let this = Arc::clone(&this);
-        async move {
-            match Question::parse(query) {
-                Ok(question) => {
-                    let (store, tariffs) = (this.store(), this.costs().tariffs());
-                    let ask =
-                        move |view: &View<'_>, out: &mut Chunks| question.answer(view, out, &store, &tariffs);
-                    this.answer(peer, Format::Json, ask).await
-                }
-                Err(error) => error.into(),
-            }
-        }
-    });
-    warp::path("balance").and(warp::path::end()).and(reply::readable(answer.boxed())).boxed()
+    history.route("balance", Question::parse, Question::answer)
 }
 
 /// Question for a balance.
@@ -57,7 +40,7 @@ struct Question {
 }
 
 impl Question {
-    fn parse(query: Vec<(String, String)>) -> Result<Self, ApiError> {
+    fn parse(query: Query) -> Result<Self, ApiError> {
         let mut given = Parameters::parse(query, &PARAMETERS)?;
         let named = |word: &str| Per::ALL.into_iter().find(|per| per.word() == word);
         let per = given.one_of("per", named, Per::ALL.map(Per::word))?;
@@ -72,13 +55,8 @@ impl Question {
         Ok(Self { from: given.take("from"), to: given.take("to"), per, cost })
     }
 
-    fn answer(
-        self,
-        view: &View<'_>,
-        out: &mut Chunks,
-        store: &Store,
-        tariffs: &Tariffs,
-    ) -> Result<(), ReadError> {
+    fn answer(self, view: &View<'_>, out: &mut Chunks, known: &Known) -> Result<(), ReadError> {
+        let Known { store, tariffs } = known;
         let read = |key, text: &Option<String>, default| {
             moment(view, key, text.as_deref().unwrap_or(default), Day::Begin)
         };
@@ -88,7 +66,7 @@ impl Question {
             None => quarter_hours(from, to, view.zone)?,
         };
         let parts = parts(&store.sections(), &listed(view, store)?);
-        let Balance { rows, until, reason } = balance(view, &parts, &edges)?;
+        let Balance { rows, until, since, reason } = balance(view, &parts, &edges)?;
         let money =
             if self.cost { Some(money(view, &parts, tariffs, &rows, &mut || out.goes_on())?) } else { None };
         let head = Head {
@@ -100,6 +78,7 @@ impl Question {
             unit: "kWh",
             currency: self.cost.then(|| tariffs.currency()),
             until: until.map(|second| second.saturating_mul(1000)),
+            since: since.map(|second| second.saturating_mul(1000)),
             unsure: reason.is_some(),
             reason: reason.map(|reason| reason.code()),
             roles: parts.iter().map(Role::of).collect(),
@@ -187,6 +166,8 @@ struct Head<'a> {
     currency: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<i64>,
     unsure: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
@@ -204,13 +185,16 @@ struct Role<'a> {
     import: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     export: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    net: Vec<&'a str>,
 }
 
 impl<'a> Role<'a> {
     fn of(part: &'a Part) -> Self {
         let names = |registers: &'a [Register]| registers.iter().map(|of| of.name.as_str()).collect();
-        let Part { source, label, role, import, export } = part;
-        Self { source, label: label.as_ref(), role: *role, import: names(import), export: names(export) }
+        let Part { source, label, role, import, export, net } = part;
+        let (import, export, net) = (names(import), names(export), names(net));
+        Self { source, label: label.as_ref(), role: *role, import, export, net }
     }
 }
 

@@ -58,6 +58,12 @@ impl Chunks {
         !self.gone
     }
 
+    /// Returns whether the client is still there, for those who have nothing to write yet.
+    pub(super) fn is_wanted(&self) -> impl Fn() -> bool + use<> {
+        let parts = self.parts.clone();
+        move || !parts.is_closed()
+    }
+
     fn send(&mut self, part: Part) {
         // Where there is room, no timer is needed.
         let part = match self.parts.try_send(part) {

@@ -7,10 +7,9 @@ use tariff::{KwhPrice, Levy, LevyPrice, Number, PriceBasis, Standing, Tariff, Ti
 use warp::{Filter, filters::BoxedFilter, http::StatusCode, reply::Response};
 
 use super::{
-    ApiError, Peer,
+    ApiError,
     chunks::Chunks,
-    columns::Format,
-    history::History,
+    history::{History, Known, Query},
     parameters::{Day, Parameters, moment},
     reply,
 };
@@ -33,52 +32,55 @@ pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
         reply::serialized(StatusCode::OK, &List::of(&tariffs))
     });
     let tariffs = warp::path("tariffs").and(warp::path::end()).and(reply::readable(tariffs.boxed()));
-    let peer = || warp::ext::optional::<Peer>();
-    let query = || warp::query::<Vec<(String, String)>>();
-    let this = Arc::clone(history);
-    let bill = peer().and(query()).then(move |peer, query| bill(Arc::clone(&this), peer, query));
-    let bill = warp::path("bill").and(warp::path::end()).and(reply::readable(bill.boxed()));
-    let this = Arc::clone(history);
-    let forecast = peer().and(query()).then(move |peer, query| forecast(Arc::clone(&this), peer, query));
-    let forecast = warp::path("forecast").and(warp::path::end()).and(reply::readable(forecast.boxed()));
+    let bill = history.route("bill", BillQuestion::parse, BillQuestion::answer);
+    let forecast = history.route("forecast", ForecastQuestion::parse, ForecastQuestion::answer);
     tariffs.or(bill).unify().or(forecast).unify().boxed()
 }
 
-async fn bill(history: Arc<History>, peer: Option<Peer>, query: Vec<(String, String)>) -> Response {
-    let mut given = match Parameters::parse(query, &["source", "from", "to", "price", "base"]) {
-        Ok(given) => given,
-        Err(error) => return error.into(),
-    };
-    let mut price = |key: &str| match given.take(key) {
-        None => Ok(None),
-        Some(text) => {
-            let is_sane = |price: &Decimal| {
-                price.compare(Decimal::from(MAX_PRICE)).is_le()
-                    && price.compare(Decimal::from(-MAX_PRICE)).is_ge()
-                    && u32::from(price.scale()) <= DECIMALS
-            };
-            let price = Decimal::parse(text.trim().as_bytes()).filter(is_sane);
-            let wrong = || {
-                ApiError::bad_request(format!(
-                    "`{key}` is `{text}`: expected a price such as `0.319`, from -{MAX_PRICE} to {MAX_PRICE}, with at \
+/// Question for a bill.
+struct BillQuestion {
+    source: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    /// Price per kWh, and per month.
+    price: Option<(Decimal, Option<Decimal>)>,
+}
+
+impl BillQuestion {
+    fn parse(query: Query) -> Result<Self, ApiError> {
+        let mut given = Parameters::parse(query, &["source", "from", "to", "price", "base"])?;
+        let mut price = |key: &str| match given.take(key) {
+            None => Ok(None),
+            Some(text) => {
+                let is_sane = |price: &Decimal| {
+                    price.compare(Decimal::from(MAX_PRICE)).is_le()
+                        && price.compare(Decimal::from(-MAX_PRICE)).is_ge()
+                        && u32::from(price.scale()) <= DECIMALS
+                };
+                let price = Decimal::parse(text.trim().as_bytes()).filter(is_sane);
+                let wrong = || {
+                    ApiError::bad_request(format!(
+                        "`{key}` is `{text}`: expected a price such as `0.319`, from -{MAX_PRICE} to {MAX_PRICE}, with at \
                      most {DECIMALS} digits after the point"
-                ))
-            };
-            price.map(Some).ok_or_else(wrong)
-        }
-    };
-    let price = match (price("price"), price("base")) {
-        (Ok(Some(price)), Ok(base)) => Some((price, base)),
-        (Ok(None), Ok(None)) => None,
-        (Ok(None), Ok(Some(_))) => {
-            let message = "`base` needs `price`, which is the price per kWh beside it: add `price=0.319`";
-            return ApiError::bad_request(message).into();
-        }
-        (Err(error), _) | (_, Err(error)) => return error.into(),
-    };
-    let [source, from, to] = ["source", "from", "to"].map(|key| given.take(key));
-    let tariffs = history.costs().tariffs();
-    let answer = move |view: &View<'_>, out: &mut Chunks| {
+                    ))
+                };
+                price.map(Some).ok_or_else(wrong)
+            }
+        };
+        let price = match (price("price")?, price("base")?) {
+            (Some(price), base) => Some((price, base)),
+            (None, None) => None,
+            (None, Some(_)) => {
+                let message = "`base` needs `price`, which is the price per kWh beside it: add `price=0.319`";
+                return Err(ApiError::bad_request(message));
+            }
+        };
+        let [source, from, to] = ["source", "from", "to"].map(|key| given.take(key));
+        Ok(Self { source, from, to, price })
+    }
+
+    fn answer(self, view: &View<'_>, out: &mut Chunks, known: &Known) -> Result<(), ReadError> {
+        let Self { source, from, to, price } = self;
         let read = |key: &str, text: &str, day| moment(view, key, text, day);
         let now = Timestamp::now();
         let year = now.to_zoned(view.zone.clone()).date().first_of_year().to_string();
@@ -90,27 +92,28 @@ async fn bill(history: Arc<History>, peer: Option<Peer>, query: Vec<(String, Str
         }
         let (from, to) = (from.div_euclid(SECOND), to.saturating_add(SECOND - 1).div_euclid(SECOND));
         let question = Question { source, from, to, price, now: now.as_second() };
-        let bill = costs::bill(view, &tariffs, &question)?;
+        let bill = costs::bill(view, &known.tariffs, &question)?;
         // It fails only where the client has gone.
         let _ = serde_json::to_writer(out, &bill);
         Ok(())
-    };
-    history.answer(peer, Format::Json, answer).await
+    }
 }
 
-async fn forecast(history: Arc<History>, peer: Option<Peer>, query: Vec<(String, String)>) -> Response {
-    let mut given = match Parameters::parse(query, &["source"]) {
-        Ok(given) => given,
-        Err(error) => return error.into(),
-    };
-    let source = given.take("source");
-    let tariffs = history.costs().tariffs();
-    let answer = move |view: &View<'_>, out: &mut Chunks| {
-        let forecast = costs::forecast(view, &tariffs, source.as_deref(), Timestamp::now())?;
+/// Question for a forecast.
+struct ForecastQuestion {
+    source: Option<String>,
+}
+
+impl ForecastQuestion {
+    fn parse(query: Query) -> Result<Self, ApiError> {
+        Ok(Self { source: Parameters::parse(query, &["source"])?.take("source") })
+    }
+
+    fn answer(self, view: &View<'_>, out: &mut Chunks, known: &Known) -> Result<(), ReadError> {
+        let forecast = costs::forecast(view, &known.tariffs, self.source.as_deref(), Timestamp::now())?;
         let _ = serde_json::to_writer(out, &forecast);
         Ok(())
-    };
-    history.answer(peer, Format::Json, answer).await
+    }
 }
 
 /// The tariffs, as clients see them.

@@ -2,7 +2,7 @@
 //!
 //! The journal is read on threads that may block, a few at a time, so that no query holds up `/data`.
 
-use std::{net::Ipv4Addr, sync::Arc, time::Instant};
+use std::{net::Ipv4Addr, sync::Arc};
 
 use warp::{Filter, filters::BoxedFilter, http::StatusCode, path::Tail, reply::Response};
 
@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     Costs, Store, Tariffs, costs,
-    journal::{Listed, Per, ReadError, Step, View},
+    journal::{Per, ReadError, Step, View},
+    listed::listed,
 };
 
 const PARAMETERS: [&str; 7] = ["from", "to", "step", "per", "cost", "format", "unit"];
@@ -29,35 +30,33 @@ pub(super) struct History {
     turns: Turns,
 }
 
+/// What answers need beside the journal.
+pub(super) struct Known {
+    pub(super) store: Arc<Store>,
+    pub(super) tariffs: Arc<Tariffs>,
+}
+
+/// Parameters of a request.
+pub(super) type Query = Vec<(String, String)>;
+
 /// `/history/<source>/<name>` and `/series`.
 pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
+    let series = history.route("series", |_| Ok(()), |(), view, out, known| series(view, out, &known.store));
+    let this = Arc::clone(history);
     let peer = warp::ext::optional::<Peer>();
-    let this = Arc::clone(history);
-    let series = peer.then(move |peer| {
-        let this = Arc::clone(&this);
-        async move {
-            let store = Arc::clone(&this.store);
-            this.answer(peer, Format::Json, move |view, out| series(view, out, &store)).await
-        }
-    });
-    let series = warp::path("series").and(warp::path::end()).and(reply::readable(series.boxed()));
-    let this = Arc::clone(history);
-    let query = warp::query::<Vec<(String, String)>>();
-    let node = warp::path::tail().and(peer).and(query).then(move |path: Tail, peer, query| {
-        let this = Arc::clone(&this);
-        async move {
-            match Question::parse(path.as_str(), query) {
-                Ok(question) => {
-                    let format = question.format;
-                    let tariffs = this.costs.tariffs();
-                    let answer =
-                        move |view: &View<'_>, out: &mut Chunks| question.answer(view, &tariffs, out);
-                    this.answer(peer, format, answer).await
+    let node =
+        warp::path::tail().and(peer).and(warp::query::<Query>()).then(move |path: Tail, peer, query| {
+            let this = Arc::clone(&this);
+            async move {
+                match Question::parse(path.as_str(), query) {
+                    Ok(question) => {
+                        let (format, tariffs) = (question.format, this.costs.tariffs());
+                        this.answer(peer, format, move |view, out| question.answer(view, &tariffs, out)).await
+                    }
+                    Err(error) => error.into(),
                 }
-                Err(error) => error.into(),
             }
-        }
-    });
+        });
     series.or(warp::path("history").and(reply::readable(node.boxed()))).unify().boxed()
 }
 
@@ -71,9 +70,35 @@ impl History {
         &self.costs
     }
 
-    /// Returns the newest readings.
-    pub(super) fn store(&self) -> Arc<Store> {
-        Arc::clone(&self.store)
+    /// Returns the route of a path with one word: `parse` makes a question of the parameters, and `answer` writes what
+    /// the journal answers, when it is the client's turn.
+    pub(super) fn route<Q: Send + 'static>(
+        self: &Arc<Self>,
+        path: &'static str,
+        parse: fn(Query) -> Result<Q, ApiError>,
+        answer: impl Fn(Q, &View<'_>, &mut Chunks, &Known) -> Result<(), ReadError>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    ) -> BoxedFilter<(Response,)> {
+        let this = Arc::clone(self);
+        let peer = warp::ext::optional::<Peer>();
+        let handler = peer.and(warp::query::<Query>()).then(move |peer, query| {
+            let (this, answer) = (Arc::clone(&this), answer.clone());
+            async move {
+                match parse(query) {
+                    Ok(question) => {
+                        let known = Known { store: Arc::clone(&this.store), tariffs: this.costs.tariffs() };
+                        let ask =
+                            move |view: &View<'_>, out: &mut Chunks| answer(question, view, out, &known);
+                        this.answer(peer, Format::Json, ask).await
+                    }
+                    Err(error) => error.into(),
+                }
+            }
+        });
+        warp::path(path).and(warp::path::end()).and(reply::readable(handler.boxed())).boxed()
     }
 
     /// Answers with what `ask` writes.
@@ -86,7 +111,13 @@ impl History {
         let journal = self.costs.journal.clone();
         let client = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |Peer(ip)| network(ip));
         match self.turns.next(client).await {
-            Ok(turn) => chunks::answer(turn, format, move |out| journal.read(|view| ask(view, out))).await,
+            Ok(turn) => {
+                let write = move |out: &mut Chunks| {
+                    let is_wanted = out.is_wanted();
+                    journal.read_while(&is_wanted, |view| ask(view, out))
+                };
+                chunks::answer(turn, format, write).await
+            }
             Err(busy) => busy.into(),
         }
     }
@@ -106,6 +137,7 @@ impl From<ReadError> for ApiError {
             ReadError::NotFound(message) => Self::not_found(message),
             ReadError::BadRequest(message) => Self::bad_request(message),
             ReadError::Unavailable(message) => unavailable(message),
+            error @ ReadError::Unwanted => unavailable(error.to_string()),
             ReadError::Sqlite(error) => failed(format!("could not read the journal: {error}")),
         }
     }
@@ -115,24 +147,6 @@ impl From<ReadError> for ApiError {
 fn series(view: &View<'_>, out: &mut Chunks, store: &Store) -> Result<(), ReadError> {
     columns::series(out, &listed(view, store)?, store, view.raw_from()?);
     Ok(())
-}
-
-/// Returns all series.
-///
-/// The newest reading tells more of a series than the journal, which keeps the short form of its code.
-pub(super) fn listed(view: &View<'_>, store: &Store) -> Result<Vec<Listed>, ReadError> {
-    let mut all = view.series()?;
-    for listed in &mut all {
-        let name = &listed.name;
-        let newest = store.section(&name.section).and_then(|section| section.view(Instant::now()));
-        let reading = newest.as_ref().and_then(|newest| newest.snapshot.batch.get(&name.name));
-        if let Some(reading) =
-            reading.filter(|reading| reading.unit.as_deref().unwrap_or_default() == name.unit)
-        {
-            listed.meaning = reading.meaning();
-        }
-    }
-    Ok(all)
 }
 
 /// Query for one series.

@@ -9,21 +9,20 @@ use std::{
 };
 
 use jiff::civil::Date;
-use warp::{Filter, filters::BoxedFilter, reply::Response};
+use warp::{filters::BoxedFilter, reply::Response};
 
 use super::{
-    ApiError, Peer,
+    ApiError,
     chunks::Chunks,
-    columns::Format,
-    history::{History, listed},
+    history::{History, Query},
     parameters::Parameters,
-    reply,
 };
 use crate::{
     Store, Text, Timestamp,
     insights::{self, Rule, Rules, insights},
     journal::{ReadError, View},
     json,
+    listed::listed,
     store::Section,
     table::quoted,
 };
@@ -38,25 +37,10 @@ const MOST_HOURS: usize = 10;
 
 /// `/insights`.
 pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
-    let this = Arc::clone(history);
-    let peer = warp::ext::optional::<Peer>();
-    let query = warp::query::<Vec<(String, String)>>();
     let kept = Arc::<Kept>::default();
-    let answer = peer.and(query).then(move |peer, query| {
-        let (this, kept) = (Arc::clone(&this), Arc::clone(&kept));
-        async move {
-            match Question::parse(query) {
-                Ok(question) => {
-                    let store = this.store();
-                    let ask =
-                        move |view: &View<'_>, out: &mut Chunks| question.answer(view, out, &store, &kept);
-                    this.answer(peer, Format::Json, ask).await
-                }
-                Err(error) => error.into(),
-            }
-        }
-    });
-    warp::path("insights").and(warp::path::end()).and(reply::readable(answer.boxed())).boxed()
+    history.route("insights", Question::parse, move |question: Question, view, out, known| {
+        question.answer(view, out, &known.store, &kept)
+    })
 }
 
 /// Question for figures.
@@ -70,7 +54,7 @@ struct Question {
 }
 
 impl Question {
-    fn parse(query: Vec<(String, String)>) -> Result<Self, ApiError> {
+    fn parse(query: Query) -> Result<Self, ApiError> {
         let mut given = Parameters::parse(query, &PARAMETERS)?;
         let mut rules = Rules::default();
         if let Some(words) = given.take("rule") {
@@ -113,7 +97,9 @@ impl Question {
             out.buffer.extend_from_slice(&known);
             return Ok(());
         }
-        json::write(&mut out.buffer, &insights(view, &sections, &listed(view, store)?, &question, now)?);
+        let listed = listed(view, store)?;
+        insights::check(view, &listed, &question)?;
+        json::write(&mut out.buffer, &insights(view, &sections, &listed, &question, now)?);
         kept.keep(key, out.buffer.as_slice().into());
         Ok(())
     }

@@ -1,44 +1,29 @@
 //! `/registers`: what the counters of all meters showed at a moment, and what they counted between two.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use serde::Serialize;
-use warp::{Filter, filters::BoxedFilter, reply::Response};
+use warp::{filters::BoxedFilter, reply::Response};
 
 use super::{
-    ApiError, Peer,
+    ApiError,
     chunks::Chunks,
-    columns::Format,
-    history::{History, listed},
+    history::{History, Known, Query},
     parameters::{Day, Parameters, moment},
-    reply,
 };
 use crate::{
-    Decimal, Direction, Kind, Label, SourceRole, Store, Text,
+    Decimal, Direction, Kind, Label, SourceRole, Text, Value,
     journal::{Listed, Micros, ReadError, Register, Registered, Sample, Swap, View},
     json,
+    listed::listed,
+    store::Section,
 };
 
 const PARAMETERS: [&str; 4] = ["at", "from", "to", "source"];
 
 /// `/registers`.
 pub(super) fn routes(history: &Arc<History>) -> BoxedFilter<(Response,)> {
-    let this = Arc::clone(history);
-    let peer = warp::ext::optional::<Peer>();
-    let query = warp::query::<Vec<(String, String)>>();
-    let answer = peer.and(query).then(move |peer, query| {
-        let this = Arc::clone(&this);
-        async move {
-            match Question::parse(query) {
-                Ok(question) => {
-                    let store = this.store();
-                    this.answer(peer, Format::Json, move |view, out| question.answer(view, out, &store)).await
-                }
-                Err(error) => error.into(),
-            }
-        }
-    });
-    warp::path("registers").and(warp::path::end()).and(reply::readable(answer.boxed())).boxed()
+    history.route("registers", Question::parse, Question::answer)
 }
 
 /// Question for registers.
@@ -58,7 +43,7 @@ enum Moments {
 }
 
 impl Question {
-    fn parse(query: Vec<(String, String)>) -> Result<Self, ApiError> {
+    fn parse(query: Query) -> Result<Self, ApiError> {
         let mut given = Parameters::parse(query, &PARAMETERS)?;
         let [at, from, to, source] = PARAMETERS.map(|key| given.take(key));
         if at.is_some() && (from.is_some() || to.is_some()) {
@@ -78,7 +63,11 @@ impl Question {
         })
     }
 
-    fn answer(self, view: &View<'_>, out: &mut Chunks, store: &Store) -> Result<(), ReadError> {
+    fn answer(self, view: &View<'_>, out: &mut Chunks, known: &Known) -> Result<(), ReadError> {
+        let store = &known.store;
+        if let Some(source) = &self.source {
+            view.check_section(source)?;
+        }
         let moments = self.moments(view)?;
         let zone = view.zone.iana_name().unwrap_or("local");
         let head = match moments {
@@ -95,23 +84,25 @@ impl Question {
                 continue;
             }
             let section = store.section(&listed.name.section);
-            let Label { label, role } =
-                section.map(|section| section.labels().shown(&listed.name.name)).unwrap_or_default();
+            let labels = section.as_ref().map(|section| section.labels().shown(&listed.name.name));
+            let Label { label, role } = labels.unwrap_or_default();
             if role == Some(SourceRole::Hidden) && self.source.is_none() {
                 continue;
             }
             let name = &listed.name;
             let series = view.find(&name.section, &name.name, Some(&*name.unit))?;
+            let decimals = section.and_then(|section| decimals(&section, &listed));
             let found = match moments {
                 Moments::At(at) => {
-                    Found { end: Shown::of(&series.register(at)?), begin: None, amount: None, swaps: vec![] }
+                    let end = Shown::of(&series.register(at)?);
+                    Found { end, begin: None, amount: None, swaps: vec![] }
                 }
                 Moments::Between(from, to) => Found::of(&series.registered(from, to)?),
             };
             if !std::mem::take(&mut first) {
                 out.buffer.push(b',');
             }
-            json::write(&mut out.buffer, &Row::new(&listed, label.as_ref(), &found));
+            json::write(&mut out.buffer, &Row::new(&listed, label.as_ref(), decimals, &found));
             if !out.goes_on() {
                 return Ok(());
             }
@@ -124,6 +115,18 @@ impl Question {
 /// Returns whether a series is a register that a person reads off: it counts on for ever.
 fn is_register(listed: &Listed) -> bool {
     matches!(listed.meaning.kind, Kind::Counter | Kind::Net) && listed.meaning.live
+}
+
+/// Returns how many digits after the point the meter sends, zeros too, by its newest reading.
+fn decimals(section: &Section, listed: &Listed) -> Option<u8> {
+    let newest = section.view(Instant::now())?;
+    let reading = newest.snapshot.batch.get(&listed.name.name)?;
+    match reading.value {
+        Value::Number(number) if reading.unit.as_deref().unwrap_or_default() == listed.name.unit => {
+            Some(number.scale())
+        }
+        _ => None,
+    }
 }
 
 /// Members before the registers.
@@ -151,12 +154,14 @@ struct Row<'a> {
     tariff: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     direction: Option<Direction>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decimals: Option<u8>,
     #[serde(flatten)]
     found: &'a Found,
 }
 
 impl<'a> Row<'a> {
-    fn new(listed: &'a Listed, label: Option<&'a Text>, found: &'a Found) -> Self {
+    fn new(listed: &'a Listed, label: Option<&'a Text>, decimals: Option<u8>, found: &'a Found) -> Self {
         let Listed { name, obis, meaning, .. } = listed;
         Self {
             source: &name.section,
@@ -166,6 +171,7 @@ impl<'a> Row<'a> {
             unit: &name.unit,
             tariff: meaning.tariff,
             direction: meaning.direction,
+            decimals,
             found,
         }
     }

@@ -8,26 +8,13 @@ use crate::{
     Unit,
     balance::{Part, energies},
     journal::{Listed, Micros, Per, ReadError, Rollup, SECOND, Step, View},
+    roles,
 };
 
 /// Days that are looked at.
 const DAYS: i64 = 365;
 /// Fewest days that show how it depends on the temperature.
 const FEWEST: usize = 20;
-/// Parts of a source's name or label that say that it is a heat pump.
-const PUMPS: [&str; 9] = [
-    "heat pump",
-    "heat_pump",
-    "heat-pump",
-    "heatpump",
-    "wärmepumpe",
-    "waermepumpe",
-    "warmtepomp",
-    "pompe à chaleur",
-    "varmepump",
-];
-/// Parts of a reading's or source's name that say that it is outside.
-const OUTSIDE: [&str; 7] = ["outside", "outdoor", "außen", "aussen", "buiten", "extérieur", "exterieur"];
 
 /// Heat pump and the outside temperature.
 #[derive(Debug, Serialize)]
@@ -50,6 +37,24 @@ struct Point {
     day: String,
     temperature: f64,
     kwh: f64,
+}
+
+/// Checks that what a question names exists.
+///
+/// # Errors
+/// Returns an error with the names that exist.
+pub(crate) fn check(view: &View<'_>, listed: &[Listed], question: &Question) -> Result<(), ReadError> {
+    if let Some(source) = &question.heat_pump {
+        view.check_section(source)?;
+    }
+    let Some((source, name)) = &question.temperature else { return Ok(()) };
+    if listed.iter().any(|of| is_outside(of, question)) {
+        return Ok(());
+    }
+    view.find(source, name, None)?;
+    let message =
+        format!("`temperature` is `{source}/{name}`, which is no temperature: expected a reading in °C");
+    Err(ReadError::BadRequest(message))
 }
 
 /// Returns the days of the heat pump in the year until a moment.
@@ -120,11 +125,8 @@ fn is_pump(part: &Part, question: &Question) -> bool {
     if let Some(wanted) = &question.heat_pump {
         return part.source == *wanted;
     }
-    let is_named = |text: &str| {
-        let text = text.to_lowercase();
-        PUMPS.iter().any(|word| text.contains(word))
-    };
-    part.is_consumer() && (is_named(&part.source) || part.label.as_deref().is_some_and(is_named))
+    part.is_consumer()
+        && (roles::is_heat_pump(&part.source) || part.label.as_deref().is_some_and(roles::is_heat_pump))
 }
 
 fn is_outside(of: &Listed, question: &Question) -> bool {
@@ -134,6 +136,5 @@ fn is_outside(of: &Listed, question: &Question) -> bool {
     if let Some((source, name)) = &question.temperature {
         return of.name.section == *source && of.name.name == *name;
     }
-    let text = format!("{} {}", of.name.section, of.name.name).to_lowercase();
-    OUTSIDE.iter().any(|word| text.contains(word))
+    roles::is_outside(&of.name.section) || roles::is_outside(&of.name.name)
 }

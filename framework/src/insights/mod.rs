@@ -17,12 +17,15 @@ use jiff::{Timestamp, ToSpan as _, civil::Date};
 use reading::words;
 use serde::Serialize;
 
-pub(crate) use self::peaks::{Rule, Rules};
 use self::{
     heat::HeatPump,
     months::{Day, Month, Standby},
     peaks::Peak,
     voltage::Phase,
+};
+pub(crate) use self::{
+    heat::check,
+    peaks::{Rule, Rules},
 };
 use crate::{
     Text,

@@ -16,7 +16,7 @@ use crate::{
     db::{self, Database, DatabaseError},
     keeper::life::Life,
     lock,
-    query::{ReadError, View, readers::Readers},
+    query::{ReadError, View, Wanted, readers::Readers},
     series::SeriesName,
     time::Micros,
     wal::{Request, Wal},
@@ -192,13 +192,34 @@ impl Journal {
     /// # Errors
     /// Returns the error of `ask`, or [`ReadError::Unavailable`] if the journal is off or cannot be opened.
     pub fn read<T>(&self, ask: impl FnOnce(&View<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        self.ask(Wanted(None), ask)
+    }
+
+    /// Passes a view to `ask`, as [`Journal::read`] does. Once `is_wanted` returns false, each further question fails with
+    /// [`ReadError::Unwanted`], so that a long walk ends when its client has gone.
+    ///
+    /// # Errors
+    /// Returns the error of `ask`, or [`ReadError::Unavailable`] if the journal is off or cannot be opened.
+    pub fn read_while<T>(
+        &self,
+        is_wanted: &dyn Fn() -> bool,
+        ask: impl FnOnce(&View<'_>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        self.ask(Wanted(Some(is_wanted)), ask)
+    }
+
+    fn ask<T>(
+        &self,
+        wanted: Wanted<'_>,
+        ask: impl FnOnce(&View<'_>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
         let Some(shared) = &self.0 else {
             return Err(ReadError::Unavailable(
                 "the journal is off: set `enabled = true` in `[journal]`".to_owned(),
             ));
         };
         // Before the database: a segment that is checkpointed in between is in both, and its number says so.
-        shared.answer(&shared.wal.log().segments(), ask)
+        shared.answer(&shared.wal.log().segments(), wanted, ask)
     }
 }
 
@@ -207,6 +228,7 @@ impl Shared {
     pub(crate) fn answer<T>(
         &self,
         segments: &[(u64, Arc<[u8]>)],
+        wanted: Wanted<'_>,
         ask: impl FnOnce(&View<'_>) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
         let answer = self.readers.with(|connection| {
@@ -214,7 +236,8 @@ impl Shared {
             let folded = transaction.as_deref().map_or(Ok(0), db::folded)?;
             let newer = segments.iter().filter(|(number, _)| *number > folded);
             let segments: Vec<_> = newer.map(|(_, bytes)| &**bytes).collect();
-            ask(&View { database: transaction.as_deref(), segments: &segments, zone: &self.settings.zone })
+            let (database, zone) = (transaction.as_deref(), &self.settings.zone);
+            ask(&View { database, segments: &segments, zone, wanted })
         });
         if let Err(ReadError::Sqlite(error)) = &answer
             && DatabaseError::is_damaged(error)

@@ -44,7 +44,8 @@ impl Household {
     #[cfg(test)]
     pub(crate) fn ask<T>(&self, ask: impl FnOnce(&crate::query::View<'_>) -> T) -> T {
         let database = Some(&self.database.connection);
-        ask(&crate::query::View { database, segments: &[&self.segment], zone: &self.zone })
+        let wanted = crate::query::Wanted(None);
+        ask(&crate::query::View { database, segments: &[&self.segment], zone: &self.zone, wanted })
     }
 
     /// Opens it as a program does that finds it at `path`.

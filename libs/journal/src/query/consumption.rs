@@ -133,6 +133,7 @@ impl Series<'_> {
     }
 
     fn amounts(&self, counter: Counter, edges: &[i64], all: bool) -> Result<Vec<Amount>, ReadError> {
+        self.wanted.check()?;
         // The end of checkpointed readings is that of a minute, at which nothing was read; a recent end is that of a
         // reading.
         let read_at = |end| self.recent.samples.last().is_some_and(|last| last.time == end);

@@ -10,7 +10,10 @@ pub(crate) mod series;
 mod tests;
 pub(crate) mod total;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+};
 
 use jiff::{civil::Date, tz::TimeZone};
 use rusqlite::Connection;
@@ -41,6 +44,24 @@ pub struct View<'a> {
     pub(crate) segments: &'a [&'a [u8]],
     /// Time zone of local days.
     pub zone: &'a TimeZone,
+    pub(crate) wanted: Wanted<'a>,
+}
+
+/// Tells whether somebody still waits for an answer, which ends a long walk.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a>(pub(crate) Option<&'a dyn Fn() -> bool>);
+
+impl Wanted<'_> {
+    /// Returns an error if nobody waits any more.
+    pub(crate) fn check(self) -> Result<(), ReadError> {
+        if self.0.is_none_or(|is_wanted| is_wanted()) { Ok(()) } else { Err(ReadError::Unwanted) }
+    }
+}
+
+impl fmt::Debug for Wanted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Wanted").field(&self.0.is_some()).finish()
+    }
 }
 
 /// Series with the times of its readings.
@@ -70,6 +91,9 @@ pub enum ReadError {
     /// The journal is off, or its database cannot be opened.
     #[error("{0}")]
     Unavailable(String),
+    /// Whoever asked has gone.
+    #[error("nobody waits for the answer any more")]
+    Unwanted,
     /// The database failed.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
@@ -86,11 +110,12 @@ impl<'v> View<'v> {
     /// # Errors
     /// Returns [`ReadError::NotFound`] with the names that exist, or the error of the database.
     pub fn find(&self, section: &str, name: &str, unit: Option<&str>) -> Result<Series<'v>, ReadError> {
+        self.wanted.check()?;
         let mut found: Vec<Series<'v>> = Vec::new();
         if let Some(database) = self.database {
             for (name, stated, stored) in DbSeries::called(database, section, name)? {
                 let (stored, recent) = (Some(stored), Recent::default());
-                found.push(Series { name, stated, stored, recent, zone: self.zone });
+                found.push(Series { name, stated, stored, recent, zone: self.zone, wanted: self.wanted });
             }
         }
         for (unit, stated, recent) in Recent::read(self.segments, section, name) {
@@ -104,7 +129,8 @@ impl<'v> View<'v> {
                 }
                 None => {
                     let name = SeriesName { section: section.into(), name: name.into(), unit };
-                    found.push(Series { name, stated, stored: None, recent, zone: self.zone });
+                    let (zone, wanted) = (self.zone, self.wanted);
+                    found.push(Series { name, stated, stored: None, recent, zone, wanted });
                 }
             }
         }
@@ -147,6 +173,17 @@ impl<'v> View<'v> {
             n => format!("{parent} has {n} others"),
         };
         Ok(ReadError::NotFound(format!("no {what} `{missed}`: {existing}")))
+    }
+
+    /// Checks that a section has a series.
+    ///
+    /// # Errors
+    /// Returns [`ReadError::NotFound`] with the sections that exist, or the error of the database.
+    pub fn check_section(&self, section: &str) -> Result<(), ReadError> {
+        match self.series()?.iter().any(|listed| listed.name.section == section) {
+            true => Ok(()),
+            false => Err(self.missing(section, "")?),
+        }
     }
 
     /// Returns all series, by section and name.

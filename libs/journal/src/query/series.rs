@@ -7,7 +7,7 @@ use crate::{
         Counter, DbSeries, Quarter, Reset,
         counter_resets::{Point, find, point},
     },
-    query::{ReadError, Recent},
+    query::{ReadError, Recent, Wanted},
     series::{ReadAt, Sample, SeriesName, Stated},
     time::{Micros, QUARTER_HOUR, SECOND, quarter_start},
     wal::CounterSet,
@@ -24,6 +24,7 @@ pub struct Series<'v> {
     pub(crate) stored: Option<DbSeries<'v>>,
     pub(crate) recent: Recent,
     pub(crate) zone: &'v TimeZone,
+    pub(crate) wanted: Wanted<'v>,
 }
 
 impl Series<'_> {

@@ -400,8 +400,9 @@ fn a_segment_that_is_checkpointed_while_somebody_reads_counts_once() {
     keeper.checkpoint();
     let (from, to) = (NOON - 3600 * SECOND, NOON + 3600 * SECOND);
     let total = |segments: &[_]| {
-        let read = shared
-            .answer(segments, |view| view.find("meter", "energy", None)?.consumption(from, to, Per::Hour));
+        let read = shared.answer(segments, crate::query::Wanted(None), |view| {
+            view.find("meter", "energy", None)?.consumption(from, to, Per::Hour)
+        });
         read.unwrap().iter().filter_map(|hour| hour.amount).sum::<f64>()
     };
     assert_eq!((total(&segments), total(&shared.wal.log().segments())), (0.0, 0.0));
