@@ -393,6 +393,64 @@ fn the_shares_of_today_are_those_of_the_balance() {
     same(shares.self_sufficiency, 1.0 - sum(|of| of.drawn) / sum(|of| of.load), "self-sufficiency");
 }
 
+#[test]
+fn production_before_the_first_reading_of_an_inverter_is_not_known_and_the_shares_of_that_period_neither() {
+    let house = House::new("2026-05-01T00:00:00Z", 72);
+    let (from, begin) = (at("2026-05-01T00:00:00Z"), at("2026-05-02T12:00:00Z"));
+    // Nothing is fed in before noon of the second day, as there is no roof yet; or as all of it is used.
+    let house = House {
+        truth: house
+            .truth
+            .into_iter()
+            .map(|of| if of.time < begin { Truth { fed: 0, drawn: of.load, produced: 0, ..of } } else { of })
+            .collect(),
+    };
+    let roles = [("grid", SourceRole::Grid), ("roof", SourceRole::Production)];
+    let mut series: Vec<Series> =
+        all(&house).into_iter().filter(|(source, ..)| ["grid", "roof"].contains(source)).collect();
+    series[2].3.retain(|read| read.time >= begin);
+    let edges = Per::Day.edges(from, from + 72 * HOUR, &TimeZone::UTC).unwrap();
+    let found = kept(&series, 1.0).balance(&roles, &edges);
+    assert_eq!((found.reason, found.since), (Some(Reason::ProductionBegins), Some(begin / SECOND)));
+    for row in &found.rows[..2] {
+        assert_eq!((row.produced, row.self_used), (None, None));
+        assert_eq!((row.self_sufficiency(), row.self_consumption()), (None, None));
+        assert!(row.drawn.is_some());
+    }
+    // The meter counts what is fed in, and that was nothing: the household consumed what it drew.
+    same(found.rows[0].consumption, house.sum(edges[0], edges[1], |of| of.drawn), "consumption");
+    assert!(found.rows[2].self_sufficiency().is_some() && found.rows[2].produced.is_some());
+    // Without a register of what is fed in, nobody knows.
+    series.remove(1);
+    let found = kept(&series, 1.0).balance(&roles, &edges);
+    assert_eq!((found.rows[0].consumption, found.rows[0].gap), (None, true));
+    // From the first reading on, nothing is unsure.
+    let found = kept(&series, 1.0).balance(&roles, &edges[2..]);
+    assert_eq!((found.reason, found.since), (None, None));
+}
+
+#[test]
+fn a_meter_that_counts_only_the_difference_tells_the_consumption_and_why_it_tells_no_more() {
+    let house = House::new("2026-05-01T00:00:00Z", 48);
+    let mut series = all(&house);
+    series.retain(|(source, ..)| *source != "grid");
+    let mut net = 100_000;
+    let reads = house.truth.iter().map(|of| {
+        net += of.drawn - of.fed;
+        sample(of.time, net)
+    });
+    series.push(("grid", "NET", "16.8.0", reads.collect()));
+    let from = at("2026-05-01T00:00:00Z");
+    let found =
+        kept(&series, 0.6).balance(&ROLES, &Per::Hour.edges(from, from + 48 * HOUR, &TimeZone::UTC).unwrap());
+    assert_eq!(found.reason, Some(Reason::NetOnly));
+    for row in &found.rows[1..47] {
+        same(row.consumption, house.sum(row.start, row.end, |of| of.load), "consumption");
+        assert_eq!((row.drawn, row.fed, row.self_used, row.self_sufficiency()), (None, None, None, None));
+        same(row.produced, house.sum(row.start, row.end, |of| of.produced), "produced");
+    }
+}
+
 /// Returns the household of sources that connect with this store.
 fn household(store: &Arc<crate::Store>, roles: &[(&str, SourceRole)]) -> super::Household {
     let names = store.sections().iter().map(|section| section.name.clone()).collect();
