@@ -42,6 +42,11 @@ pub trait Decoder: Send + 'static {
         false
     }
 
+    /// Returns whether only a part of a telegram is meant, which is left out of the telegram that follows.
+    fn is_part(_reason: &Self::Reason) -> bool {
+        false
+    }
+
     /// Takes all of `bytes`, and calls back for everything found in them.
     #[expect(clippy::type_complexity, reason = "an associated type cannot shorten it")]
     fn push(

@@ -43,6 +43,8 @@ struct Holding {
 pub enum Fault {
     /// Its bytes must not be trusted.
     Rejected(String),
+    /// The same for a part of a telegram, which is left out.
+    LeftOut(String),
     /// Its bytes can only be read with another configuration.
     Misconfigured(String),
     /// It is whole, but this meter cannot have sent it.
@@ -53,7 +55,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(reason) => write!(f, "a telegram was rejected: {reason}"),
-            Self::Misconfigured(reason) => f.write_str(reason),
+            Self::Misconfigured(reason) | Self::LeftOut(reason) => f.write_str(reason),
             Self::Implausible(implausible) => write!(f, "a telegram is implausible: {implausible}"),
         }
     }
@@ -116,6 +118,7 @@ impl<D: Decoder> Reader<D> {
                 let reason = rejected.to_string();
                 return Some(Err(match D::is_misconfigured(&rejected.reason) {
                     true => Fault::Misconfigured(reason),
+                    false if D::is_part(&rejected.reason) => Fault::LeftOut(reason),
                     false => Fault::Rejected(reason),
                 }));
             }

@@ -87,6 +87,10 @@ impl telegram::Decoder for Decoder {
         &mut self.input
     }
 
+    fn is_part(reason: &Reason) -> bool {
+        matches!(reason, Reason::Group { .. })
+    }
+
     fn next(&mut self) -> Option<Result<Telegram<'_>, Rejected>> {
         loop {
             if let Some(&(offset, reason)) = self.faults.get(self.reported) {

@@ -16,6 +16,8 @@ pub(crate) struct Label {
     pub(crate) stamped: bool,
     /// Code of the same register of other meters; the meter sends none.
     obis: &'static str,
+    /// The same in `/data`, which shows a value without a code without its unit and its time.
+    shown_obis: &'static str,
     /// Name in `/data`; empty where it is not shown.
     pub(crate) name: &'static str,
     /// Kind, where code and unit do not tell.
@@ -70,12 +72,18 @@ const COLOURS: &[Word] = &[("----", "unknown"), ("BLEU", "blue"), ("BLAN", "whit
 
 /// A label without stamp, code and kind.
 const fn label(text: &'static str, width: usize, content: Content, name: &'static str) -> Label {
-    Label { text, width, content, stamped: false, obis: "", name, kind: None }
+    Label { text, width, content, stamped: false, obis: "", shown_obis: "", name, kind: None }
 }
 
 impl Label {
     const fn obis_code(mut self, obis: &'static str) -> Self {
-        self.obis = obis;
+        (self.obis, self.shown_obis) = (obis, obis);
+        self
+    }
+
+    /// The code of a value of the past, which other meters show so.
+    const fn shown_as(mut self, obis: &'static str) -> Self {
+        self.shown_obis = obis;
         self
     }
 
@@ -99,9 +107,9 @@ impl Label {
         label(text, 0, Content::Text, text).of_kind(Kind::State)
     }
 
-    /// Returns the code of the same register of other meters.
-    fn parse_obis(&self) -> Option<Obis> {
-        Obis::parse(self.obis.as_bytes())
+    /// Returns the code of the same register of other meters: as `smartmeter decode` and as `/data` show it.
+    fn parse_obis(&self) -> [Option<Obis>; 2] {
+        [self.obis, self.shown_obis].map(|code| Obis::parse(code.as_bytes()))
     }
 
     /// Returns its unit.
@@ -214,17 +222,17 @@ pub(crate) static STANDARD: [Label; 71] = [
     number("SMAXSN1", 5, "VA", "MAX_APPARENT_POWER_L1").obis_code("1-0:29.6.0*255").stamped(),
     number("SMAXSN2", 5, "VA", "MAX_APPARENT_POWER_L2").obis_code("1-0:49.6.0*255").stamped(),
     number("SMAXSN3", 5, "VA", "MAX_APPARENT_POWER_L3").obis_code("1-0:69.6.0*255").stamped(),
-    maximum("SMAXSN-1", "MAX_APPARENT_POWER_YESTERDAY"),
-    maximum("SMAXSN1-1", "MAX_APPARENT_POWER_L1_YESTERDAY"),
-    maximum("SMAXSN2-1", "MAX_APPARENT_POWER_L2_YESTERDAY"),
-    maximum("SMAXSN3-1", "MAX_APPARENT_POWER_L3_YESTERDAY"),
+    maximum("SMAXSN-1", "MAX_APPARENT_POWER_YESTERDAY", "1-0:9.6.0*01"),
+    maximum("SMAXSN1-1", "MAX_APPARENT_POWER_L1_YESTERDAY", "1-0:29.6.0*01"),
+    maximum("SMAXSN2-1", "MAX_APPARENT_POWER_L2_YESTERDAY", "1-0:49.6.0*01"),
+    maximum("SMAXSN3-1", "MAX_APPARENT_POWER_L3_YESTERDAY", "1-0:69.6.0*01"),
     number("SINSTI", 5, "VA", "CURRENT_APPARENT_POWER_EXPORT").obis_code("1-0:10.7.0*255"),
     number("SMAXIN", 5, "VA", "MAX_APPARENT_POWER_EXPORT").obis_code("1-0:10.6.0*255").stamped(),
-    maximum("SMAXIN-1", "MAX_APPARENT_POWER_EXPORT_YESTERDAY"),
+    maximum("SMAXIN-1", "MAX_APPARENT_POWER_EXPORT_YESTERDAY", "1-0:10.6.0*01"),
     number("CCASN", 5, "W", "AVERAGE_POWER_IMPORT").obis_code("1-0:1.5.0*255").stamped(),
-    number("CCASN-1", 5, "W", "AVERAGE_POWER_IMPORT_BEFORE").stamped().of_kind(Kind::State),
+    number("CCASN-1", 5, "W", "AVERAGE_POWER_IMPORT_BEFORE").shown_as("1-0:1.5.0*01").stamped().of_kind(Kind::State),
     number("CCAIN", 5, "W", "AVERAGE_POWER_EXPORT").obis_code("1-0:2.5.0*255").stamped(),
-    number("CCAIN-1", 5, "W", "AVERAGE_POWER_EXPORT_BEFORE").stamped().of_kind(Kind::State),
+    number("CCAIN-1", 5, "W", "AVERAGE_POWER_EXPORT_BEFORE").shown_as("1-0:2.5.0*01").stamped().of_kind(Kind::State),
     number("UMOY1", 3, "V", "AVERAGE_VOLTAGE_L1").obis_code("1-0:32.5.0*255").stamped(),
     number("UMOY2", 3, "V", "AVERAGE_VOLTAGE_L2").obis_code("1-0:52.5.0*255").stamped(),
     number("UMOY3", 3, "V", "AVERAGE_VOLTAGE_L3").obis_code("1-0:72.5.0*255").stamped(),
@@ -248,14 +256,14 @@ pub(crate) static STANDARD: [Label; 71] = [
 ];
 
 /// A maximum of yesterday.
-const fn maximum(text: &'static str, name: &'static str) -> Label {
-    number(text, 5, "VA", name).stamped().of_kind(Kind::State)
+const fn maximum(text: &'static str, name: &'static str, shown_obis: &'static str) -> Label {
+    number(text, 5, "VA", name).stamped().shown_as(shown_obis).of_kind(Kind::State)
 }
 
 /// Labels of a mode in the order of their texts, with their codes: what is looked up often.
 pub(crate) struct Index {
     sorted: Vec<(&'static str, usize)>,
-    codes: Vec<Option<Obis>>,
+    codes: Vec<[Option<Obis>; 2]>,
 }
 
 static INDEXES: LazyLock<[Index; 2]> = LazyLock::new(|| [Index::new(&HISTORIQUE), Index::new(&STANDARD)]);
@@ -297,9 +305,9 @@ impl Index {
         self.sorted.get(found).map(|(_, place)| *place)
     }
 
-    /// Returns the OBIS code of the label at a place.
-    pub(crate) fn obis(&self, place: usize) -> Option<Obis> {
-        self.codes.get(place).copied().flatten()
+    /// Returns the OBIS code of the label at a place, as it is `shown` in `/data` or not.
+    pub(crate) fn obis(&self, place: usize, shown: bool) -> Option<Obis> {
+        self.codes.get(place)?[usize::from(shown)]
     }
 }
 
@@ -312,7 +320,12 @@ mod tests {
         for mode in [Mode::Historique, Mode::Standard] {
             for (place, label) in mode.labels().iter().enumerate() {
                 assert_eq!(mode.index().find(label.text.as_bytes()), Some(place), "{}", label.text);
-                assert_eq!(label.obis.is_empty(), mode.index().obis(place).is_none(), "{}", label.text);
+                assert_eq!(
+                    label.obis.is_empty(),
+                    mode.index().obis(place, false).is_none(),
+                    "{}",
+                    label.text
+                );
                 let others = mode.labels()[..place].iter().filter(|other| other.name == label.name);
                 let one_phase = |text: &str| text.trim_end_matches('1').to_owned();
                 assert!(
@@ -331,7 +344,7 @@ mod tests {
     fn the_names_are_those_of_other_meters() {
         for mode in [Mode::Historique, Mode::Standard] {
             for (place, label) in mode.labels().iter().enumerate() {
-                let Some(name) = mode.index().obis(place).and_then(telegram::name) else { continue };
+                let Some(name) = mode.index().obis(place, true).and_then(telegram::name) else { continue };
                 let by_tariff = mode == Mode::Historique && name.starts_with("POWER_IMPORT_T");
                 let mean = name.starts_with("AVERAGE");
                 assert!(by_tariff || mean || name == label.name, "{}: {name}", label.text);

@@ -46,7 +46,7 @@ impl<'a> Telegram<'a> {
             time,
             name: Some(*name).filter(|name| !name.is_empty()),
             kind: *kind,
-            ..Register::new(code, self.mode.index().obis(group.label))
+            ..Register::new(code, self.mode.index().obis(group.label, self.completed))
         }
     }
 }

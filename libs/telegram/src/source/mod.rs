@@ -195,7 +195,7 @@ impl<D: Decoder> Meter<D> {
                 }
             }
             // What it takes another line's bytes for is noise.
-            if !D::CHANGES_LINE || !matches!(found, Err(Fault::Rejected(_))) {
+            if !D::CHANGES_LINE || !matches!(found, Err(Fault::Rejected(_) | Fault::LeftOut(_))) {
                 self.noise = Noise::default();
             }
             return Some(found.map_err(|fault| match fault {

@@ -228,6 +228,9 @@ fn a_stamped_value_has_its_own_time_and_the_delivery_point_is_not_shown() {
     assert_eq!(time("AVERAGE_POWER_IMPORT"), "2026-06-21T08:30:00Z");
     assert_eq!(time("MAX_APPARENT_POWER_YESTERDAY"), "2026-06-20T17:05:12Z");
     let shown = serde_json::to_string(&batch).unwrap();
+    let before =
+        r#""AVERAGE_POWER_IMPORT_BEFORE":{"OBIS_Code":"1.5.0*01","unit":"W","value":764,"timestampUTC""#;
+    assert!(shown.contains(before), "{shown}");
     assert!(!shown.contains(test_meters::tic::DELIVERY_POINT), "{shown}");
 }
 
@@ -322,7 +325,10 @@ async fn a_mode_that_is_changed_from_afar_is_found_again() {
         let moment = household.advance();
         let is_standard = mode.load(Relaxed);
         set_baud(if is_standard { 9600 } else { 1200 });
-        tic::frame(&moment, if is_standard { tic::Mode::Standard } else { tic::Mode::Historique })
+        let mut telegram =
+            if is_standard { standard(&moment) } else { historique(&moment, Contract::OffPeak) };
+        uart::seven_e_one(&mut telegram);
+        telegram
     };
     let timing = Timing { interval: Duration::from_millis(500), baud: None };
     let meter = PushingMeter::start(pty, timing, telegrams).unwrap();
@@ -336,17 +342,5 @@ async fn a_mode_that_is_changed_from_afar_is_found_again() {
         {
             assert!(Instant::now() < limit, "{name} never comes");
         }
-    }
-}
-
-/// The simulator writes telegrams of its own.
-#[test]
-fn the_simulated_meter_is_read_in_both_modes() {
-    let mut household = Household::new(1);
-    for mode in [tic::Mode::Historique, tic::Mode::Standard] {
-        let moment = household.advance();
-        let found = read(&mut reader(), &tic::frame(&moment, mode), Duration::ZERO);
-        let [Ok(batch)] = &found[..] else { panic!("{found:?}") };
-        assert_eq!(number(batch, "POWER_IMPORT"), Some(moment.import / simulator::WATT_HOUR));
     }
 }
