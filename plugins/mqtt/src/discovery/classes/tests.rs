@@ -157,3 +157,34 @@ fn a_stated_kind_decides() {
     assert_eq!(shown(Reading::net("balance", 7).unit("kWh")), "energy total kWh");
     assert_eq!(quantity_name(&Reading::counter("total", 7).unit("kWh")), "Energy");
 }
+
+/// Readings of meters on M-Bus: their names say the quantity, and the source the medium.
+#[test]
+fn a_stated_medium_decides() {
+    use Medium::{Cooling, Gas, Heat, Water};
+    for (name, unit, medium, expected) in [
+        ("energy", "kWh", Heat, "energy total_increasing kWh"),
+        ("energy", "GJ", Heat, "energy total_increasing GJ"),
+        ("energy", "MWh", Cooling, "energy total_increasing MWh"),
+        // What runs through a heat meter is neither gas nor drinking water.
+        ("volume", "m3", Heat, "volume total_increasing m³"),
+        ("volume", "m3", Cooling, "volume total_increasing m³"),
+        ("volume", "m3", Water, "water total_increasing m³"),
+        ("volume", "l", Water, "water total_increasing L"),
+        ("volume", "m3", Gas, "gas total_increasing m³"),
+        ("power", "W", Heat, "power measurement W"),
+        ("volume_flow", "m3/h", Heat, "volume_flow_rate measurement m³/h"),
+        ("volume_flow", "m3/h", Water, "volume_flow_rate measurement m³/h"),
+        ("flow_temperature", "°C", Heat, "temperature measurement °C"),
+        ("return_temperature", "°C", Cooling, "temperature measurement °C"),
+        // As a temperature it would be converted wrongly.
+        ("temperature_difference", "K", Heat, "- measurement K"),
+        ("on_time", "h", Heat, "duration - h !"),
+    ] {
+        let reading = Reading::number(name, Decimal::from(1)).unit(unit).medium(medium);
+        assert_eq!(shown(&reading), expected, "{name} {unit} {medium}");
+    }
+    let last_month =
+        Reading { kind: Some(Kind::State), ..Reading::number("energy", 5).unit("kWh").medium(Heat) };
+    assert_eq!(shown(&last_month), "energy - kWh !");
+}
