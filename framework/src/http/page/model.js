@@ -169,7 +169,7 @@ export function labelOf({ section, kind, main, key, several, label, isOwn }) {
   const name = own ? main.name : section;
   const said = own ? known(name.toLowerCase()) : null;
   if (said) return said;
-  const [, plugin, number = ''] = /^smartmeter_(d0|sml|s0)(_\d+)?$/.exec(name) ?? [];
+  const [, plugin, number = ''] = /^smartmeter_(d0|sml|dlms|tic|s0)(_\d+)?$/.exec(name) ?? [];
   const silent = plugin === 's0' ? 'consumer' : 'electricity';
   const words = plugin ? t(kind === 'other' ? silent : kind) + number : name;
   return titled(words.replaceAll('_', ' ').trim() || name);
