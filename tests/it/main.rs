@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's own files and processes")]
 #![allow(clippy::print_stdout, reason = "figures of a run")]
 
+mod abroad;
 mod check;
 mod command_line;
 mod contract;

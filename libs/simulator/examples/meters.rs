@@ -16,6 +16,7 @@ const KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
 fn main() -> io::Result<()> {
     let mut dlms = DlmsMeter::new(Framing::Mbus).encrypted(KEY, None);
+    let bus = simulator::mbus::five_meters()?;
     let meters = [
         ("dlms", meter(5, 2400, move |moment| dlms.telegram(moment))?),
         ("linky_historique", linky(1200, |moment| tic::historique(moment, Contract::OffPeak))?),
@@ -30,6 +31,11 @@ fn main() -> io::Result<()> {
             }
             _ => println!("[sources.{name}]\nplugin = \"tic\"\nport = {port:?}\n"),
         }
+    }
+    let port = bus.port();
+    println!("[sources.cellar]\nplugin = \"mbus\"\nport = {port:?}\ninterval = \"10s\"");
+    for (name, number) in [("heating", 1), ("kitchen", 2), ("bath", 3), ("garden", 4), ("flat", 5)] {
+        println!("[sources.cellar.meters.{name}]\nsecondary = \"1000000{number}\"");
     }
     loop {
         thread::park();
