@@ -85,9 +85,9 @@ fn show(browser: &Browser, address: &str) {
 fn face(browser: &Browser) -> Json {
     let body = "const view = Array.from(document.querySelectorAll('.view')).find((it) => !it.hidden); \
                 const css = 'h1, h2, h3, th, figcaption, [aria-pressed=true], [aria-current]'; \
-                const texts = Array.from(view.querySelectorAll(css), (it) => it.textContent); \
-                const fields = Array.from(view.querySelectorAll('input, select'), \
-                (it) => it.type === 'checkbox' ? it.checked : it.value); \
+                const seen = (css) => Array.from(view.querySelectorAll(css)).filter((it) => it.checkVisibility()); \
+                const texts = seen(css).map((it) => it.textContent); \
+                const fields = seen('input, select').map((it) => it.type === 'checkbox' ? it.checked : it.value); \
                 return [view.dataset.test, texts, fields];";
     browser.script(body, &[])
 }
