@@ -25,7 +25,7 @@ pub(crate) struct Meter {
     tried: Option<Instant>,
     failures: u32,
     failure: Option<Failure>,
-    last: Option<(Timestamp, Vec<Reading>)>,
+    readings: Vec<Reading>,
 }
 
 impl Meter {
@@ -44,7 +44,7 @@ impl Meter {
             tried: None,
             failures: 0,
             failure: None,
-            last: None,
+            readings: Vec::new(),
         }
     }
 
@@ -65,13 +65,12 @@ impl Meter {
     /// Returns whether it is to be read in the turn that begins now, `period` after the last one.
     pub(crate) fn is_due(&self, now: Instant, period: Duration) -> bool {
         let Some(tried) = self.tried else { return true };
-        let interval = self.interval.unwrap_or_default();
         let pause = match self.failures {
-            // The first failure may be a chance one.
-            0 | 1 => interval,
+            0 => self.interval.unwrap_or_default(),
+            // However rarely it is read, one that failed is tried again soon.
             failures => {
-                let doubled = interval.max(period).saturating_mul(1 << (failures - 1).min(16));
-                doubled.min(LONGEST_PAUSE.max(interval))
+                let doubled = period.saturating_mul(1 << (failures - 1).min(16));
+                doubled.min(LONGEST_PAUSE.max(period))
             }
         };
         // A turn is not exactly one period after the last.
@@ -83,18 +82,28 @@ impl Meter {
         self.tried = Some(turn);
     }
 
+    /// Notes that the line failed, which is not its fault: it is due again as soon as the line works.
+    pub(crate) fn interrupted(&mut self) {
+        self.tried = None;
+    }
+
     /// Notes what it has sent.
     pub(crate) fn succeeded(&mut self, readout: &Readout, at: Timestamp) {
         self.failures = 0;
         self.failure = None;
-        self.last = Some((at, readout.readings(self.name.as_deref())));
+        self.readings = readout.readings(self.name.as_deref());
+        if self.name.is_some() {
+            // They stay while other meters are read, and the journal records them once.
+            let time = DeviceTime { sent: at.to_string().into(), utc: Some(at) };
+            self.readings.iter_mut().for_each(|reading| reading.time = Some(time.clone()));
+        }
     }
 
     /// Notes that it could not be read: its last readings are no longer those of now.
     pub(crate) fn failed(&mut self, failure: Failure) {
         self.failures = self.failures.saturating_add(1);
         self.failure = Some(failure);
-        self.last = None;
+        self.readings.clear();
     }
 
     /// Returns the reason why it could not be read last.
@@ -102,17 +111,8 @@ impl Meter {
         self.failure
     }
 
-    /// Returns its last readings. Those of an earlier turn say when they were taken.
-    pub(crate) fn readings(&self, turn: Timestamp) -> impl Iterator<Item = Reading> + '_ {
-        let last = self.last.as_ref();
-        last.into_iter().flat_map(move |(at, readings)| {
-            readings.iter().cloned().map(move |reading| match *at < turn {
-                true => Reading {
-                    time: Some(DeviceTime { sent: at.to_string().into(), utc: Some(*at) }),
-                    ..reading
-                },
-                false => reading,
-            })
-        })
+    /// Returns its last readings.
+    pub(crate) fn readings(&self) -> &[Reading] {
+        &self.readings
     }
 }

@@ -69,7 +69,13 @@ impl MbusSource {
             }
             let meter = &mut self.meters[i];
             meter.begin(now);
-            let mut turn = self.bus.turn(self.timing).await?;
+            let mut turn = match self.bus.turn(self.timing).await {
+                Ok(turn) => turn,
+                Err(error) => {
+                    meter.interrupted();
+                    return Err(error);
+                }
+            };
             let read = read(turn.line()?, self.timing, meter).await;
             match read {
                 Ok(readout) => {
@@ -88,6 +94,7 @@ impl MbusSource {
                 }
                 Err(Ended::Line(error)) => {
                     turn.broken();
+                    meter.interrupted();
                     return Err(error);
                 }
             }
@@ -147,12 +154,11 @@ impl framework::DataAcquisition for MbusSource {
     }
 
     async fn acquire(&mut self) -> Result<Option<Batch>, AcquireError> {
-        let turn = Timestamp::now();
         let read = self.turn(Instant::now()).await;
         let read = read.map_err(|error| AcquireError::from(error).of_device(&self.port))?;
         self.report();
         if read {
-            let readings = self.meters.iter().flat_map(|meter| meter.readings(turn));
+            let readings = self.meters.iter().flat_map(|meter| meter.readings().iter().cloned());
             return Ok(Some(Batch::now(readings.collect())));
         }
         // The last readings still hold where a meter is well and not due.

@@ -79,3 +79,37 @@ async fn a_meter_with_a_longer_interval_is_read_in_some_turns_only() {
     }
     assert_eq!(tries, 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_meter_whose_line_failed_is_read_as_soon_as_it_works() {
+    let hour = Duration::from_secs(3600);
+    let mut meter = Meter::new(None, Target::Primary(1), Some(hour), None);
+    meter.begin(Instant::now());
+    meter.interrupted();
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert!(meter.is_due(Instant::now(), hour));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_meter_that_is_read_once_a_day_and_failed_is_tried_again_soon() {
+    let (quarter, day) = (Duration::from_secs(900), Duration::from_secs(86_400));
+    let mut meter = Meter::new(None, Target::Primary(1), Some(day), None);
+    meter.begin(Instant::now());
+    meter.failed(Failure::Silent);
+    tokio::time::sleep(quarter).await;
+    assert!(meter.is_due(Instant::now(), quarter));
+}
+
+#[tokio::test(start_paused = true)]
+async fn readings_that_stay_while_other_meters_are_read_say_when_they_were_taken() {
+    let mut line = SimulatedLine::new(MbusBus::new([MbusMeter::new(2, 2, 4, heat_records(1, 2))]));
+    let readout = read(&mut line, timing(), Target::Primary(2), &mut Link::default()).await.unwrap();
+    let at = Timestamp::now();
+    let time = |name: Option<&str>| {
+        let mut meter = Meter::new(name.map(str::to_owned), Target::Primary(2), None, None);
+        meter.succeeded(&readout, at);
+        meter.readings()[0].time.as_ref().and_then(|time| time.utc)
+    };
+    assert_eq!(time(Some("cellar")), Some(at));
+    assert_eq!(time(None), None, "a meter that is a source of its own has the time of its batch");
+}
