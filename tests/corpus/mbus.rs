@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use framework::{Decimal, Value as Named};
+use framework::{Decimal, SourcePlugin as _, Value as Named};
 use libtest_mimic::{Failed, Trial};
 use mbus::{Answer, Selection, frame, request};
+use plugin_mbus::Mbus;
 use serde_json::Value;
 use telegram::{Decoded, DecodedReading, Keys, Member};
 use telegram_testing::protocol;
@@ -24,7 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// Returns the telegrams with their readings, and the reasons of what is left out.
 fn decode(bytes: &[u8]) -> (Vec<(Vec<Member>, Vec<DecodedReading>)>, Vec<String>) {
     let (mut telegrams, mut reasons) = (Vec::new(), Vec::new());
-    (protocol("mbus").decode)(bytes, &Keys::default(), &mut |found| match found {
+    (protocol(Mbus::KIND).decode)(bytes, &Keys::default(), &mut |found| match found {
         Decoded::Telegram { members, readings, .. } => telegrams.push((members, readings)),
         Decoded::Rejected { reason, .. } => reasons.push(reason),
     });
