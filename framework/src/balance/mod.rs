@@ -75,7 +75,8 @@ impl Row {
 
     /// Returns the share of the consumption that did not come from the grid.
     pub(crate) fn self_sufficiency(&self) -> Option<f64> {
-        let consumption = self.consumption?;
+        // Where nobody knows what was made, a share of 0 would be a guess.
+        let (consumption, _) = self.consumption.zip(self.self_used)?;
         share(consumption - self.drawn?, consumption)
     }
 }
