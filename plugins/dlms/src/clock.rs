@@ -42,18 +42,38 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// Appends it as text, without the detour of a formatter.
+    pub(crate) fn write(self, text: &mut String) {
+        let (date, time) = (self.local.date(), self.local.time());
+        let mut two = |number: i8, after: &str| {
+            text.extend([number / 10, number % 10].map(|digit| char::from(b'0' + digit.unsigned_abs())));
+            text.push_str(after);
+        };
+        // Years are those of one century.
+        two((date.year() / 100) as i8, "");
+        two((date.year() % 100) as i8, "-");
+        two(date.month(), "-");
+        two(date.day(), "T");
+        two(time.hour(), ":");
+        two(time.minute(), ":");
+        match self.offset {
+            None => two(time.second(), ""),
+            Some(offset) => {
+                two(time.second(), if offset < 0 { "-" } else { "+" });
+                two((offset.abs() / 60) as i8, ":");
+                two((offset.abs() % 60) as i8, "");
+            }
+        }
+    }
+}
+
 /// `2026-07-14T10:15:30+02:00`, without an offset where the meter does not say.
 impl fmt::Display for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { local, offset } = self;
-        let (date, time) = (local.date(), local.time());
-        write!(f, "{:04}-{:02}-{:02}", date.year(), date.month(), date.day())?;
-        write!(f, "T{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())?;
-        if let Some(offset) = *offset {
-            let sign = if offset < 0 { '-' } else { '+' };
-            write!(f, "{sign}{:02}:{:02}", offset.abs() / 60, offset.abs() % 60)?;
-        }
-        Ok(())
+        let mut text = String::new();
+        self.write(&mut text);
+        f.write_str(&text)
     }
 }
 

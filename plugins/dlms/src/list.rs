@@ -43,14 +43,7 @@ pub(crate) fn read(
     }
     let model = registers.text_of(|code| matches!(code, Some([1, _, 96, 1, 1, _] | [0, _, 96, 1, 7, _])));
     let scales = written.or(Scales::of(registers.first_text(), model.unwrap_or_default()));
-    for (code, entry) in registers.entries_mut() {
-        if let Some(code) = code.filter(|_| entry.is_bare()) {
-            match scales.of_code(code) {
-                Some((scale, unit)) => entry.scale(scale, unit),
-                None => entry.is_unscaled = is_measured(code),
-            }
-        }
-    }
+    registers.scale_bare(|code| scales.of_code(code), is_measured);
 }
 
 /// Returns whether a code is that of something with a unit or a scale.

@@ -207,8 +207,10 @@ impl Registers {
             Content::Integer(number) => {
                 entry.raw = Some(number);
                 entry.number = decimal(number, 0);
-                // Writing into memory cannot fail.
-                let _ = write_text(&mut self.text, format_args!("{number}"));
+                // Most integers are shown as numbers: their text is written where it is needed.
+                if entry.number.is_none() {
+                    let _ = write_text(&mut self.text, format_args!("{number}"));
+                }
             }
             Content::Float(number, decimal) => {
                 entry.number = decimal;
@@ -218,7 +220,7 @@ impl Registers {
             Content::Time(clock) => {
                 entry.is_clock = true;
                 self.clock.get_or_insert(clock);
-                let _ = write_text(&mut self.text, format_args!("{clock}"));
+                clock.write(&mut self.text);
             }
             Content::Word(word) => self.text.push_str(word),
         }
@@ -245,12 +247,39 @@ impl Registers {
             None => entry.number.and_then(|number| number.shifted(scaler.into())),
         }
         .filter(|_| !doubtful);
-        if entry.number.is_none() && scaler != 0 {
-            let _ = write_text(&mut self.text, format_args!("e{scaler}"));
-            entry.text.1 = self.text.len() as u32;
-        }
         if entry.number.is_some() {
             entry.text.1 = entry.text.0;
+        } else if let Some(raw) = entry.raw {
+            entry.text.0 = self.text.len() as u32;
+            let _ = match scaler {
+                0 => write_text(&mut self.text, format_args!("{raw}")),
+                _ => write_text(&mut self.text, format_args!("{raw}e{scaler}")),
+            };
+            entry.text.1 = self.text.len() as u32;
+        }
+    }
+
+    /// Gives the scales that are known of the meter to the numbers that came without one. What is measured and has none
+    /// is shown as text.
+    pub(crate) fn scale_bare(
+        &mut self,
+        scale: impl Fn([u8; 6]) -> Option<(i8, Option<&'static str>)>,
+        is_measured: impl Fn([u8; 6]) -> bool,
+    ) {
+        for (known, entry) in self.known.iter().zip(&mut self.entries) {
+            let (Some(code), Some(raw)) = (known.groups.filter(|_| entry.is_bare()), entry.raw) else {
+                continue;
+            };
+            match scale(code) {
+                Some((scaler, unit)) if decimal(raw, scaler).is_some() => entry.scale(scaler, unit),
+                None if !is_measured(code) => {}
+                _ => {
+                    entry.is_unscaled = true;
+                    entry.text.0 = self.text.len() as u32;
+                    let _ = write_text(&mut self.text, format_args!("{raw}"));
+                    entry.text.1 = self.text.len() as u32;
+                }
+            }
         }
     }
 }
@@ -266,8 +295,6 @@ impl Entry {
         if let Some(number) = self.raw.and_then(|raw| decimal(raw, scaler)) {
             (self.number, self.unit) = (Some(number), unit);
             self.text.1 = self.text.0;
-        } else {
-            self.number = None;
         }
     }
 }
