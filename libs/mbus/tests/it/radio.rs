@@ -40,6 +40,9 @@ fn each_security_mode_is_read_with_its_key_and_told_of_without() {
             let failure = opened(&mut Decoder::default(), &telegram, key).unwrap_err();
             assert!(failure.reason.to_string().contains(expected), "{security:?}: {}", failure.reason);
             assert!(failure.reason.is_about_key());
+            if let (Security::Mode5 { .. }, Some(_)) = (security, key) {
+                assert_eq!(failure.reason, Reason::WrongKey(Evidence::Mark));
+            }
             let outline = failure.outline.unwrap();
             assert_eq!(outline.address().to_string(), "12345678-TST-01-07", "{security:?}");
             assert!(outline.is_encrypted());
