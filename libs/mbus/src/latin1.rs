@@ -19,7 +19,7 @@ impl<'a> Latin1<'a> {
     /// Returns the characters in reading order.
     pub fn chars(self) -> impl Iterator<Item = char> + Clone + 'a {
         let Self { bytes, order } = self;
-        order.from_the_top(bytes).map(char::from)
+        order.most_significant_first(bytes).map(char::from)
     }
 }
 

@@ -26,7 +26,7 @@ impl Order {
     }
 
     /// Returns the bytes from the most significant one on.
-    pub(crate) fn from_the_top(self, bytes: &[u8]) -> impl Iterator<Item = u8> + Clone {
+    pub(crate) fn most_significant_first(self, bytes: &[u8]) -> impl Iterator<Item = u8> + Clone {
         let last = bytes.len();
         (0..last).map(move |i| match self {
             Self::LowFirst => bytes[last - 1 - i],

@@ -27,7 +27,7 @@ impl<'a> Bcd<'a> {
     }
 
     fn nibbles(self) -> impl Iterator<Item = u8> + 'a {
-        self.order.from_the_top(self.bytes).flat_map(|byte| [byte >> 4, byte & 15])
+        self.order.most_significant_first(self.bytes).flat_map(|byte| [byte >> 4, byte & 15])
     }
 
     /// Returns the number, of at most 18 digits. An F in front is a minus; any other letter is what the meter shows

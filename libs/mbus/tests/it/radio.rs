@@ -133,12 +133,11 @@ fn a_text_that_begins_right_and_breaks_apart_is_a_wrong_key() {
     assert_eq!(reserved, Reason::WrongKey(Evidence::Records));
 }
 
+/// A telegram with the strength of its signal, or what was damaged.
+type Received = Result<(Vec<u8>, Option<i16>), Unreceived>;
+
 /// What a receiver delivers of `stream`, in pieces of `size` bytes.
-fn received(
-    receiver: Receiver,
-    stream: &[u8],
-    size: usize,
-) -> Vec<Result<(Vec<u8>, Option<i16>), Unreceived>> {
+fn received(receiver: Receiver, stream: &[u8], size: usize) -> Vec<Received> {
     let (mut framing, mut found) = (Framing::new(receiver), Vec::new());
     for piece in stream.chunks(size) {
         framing.push(piece);
