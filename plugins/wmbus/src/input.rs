@@ -20,7 +20,7 @@ const END: Duration = Duration::from_millis(500);
 
 /// An open receiver.
 pub(crate) enum Input {
-    Program { name: String, process: Process, stdout: ChildStdout, since: Instant },
+    Program { name: String, process: Box<Process>, stdout: ChildStdout, since: Instant },
     Port { name: String, connection: Connection },
 }
 
@@ -54,7 +54,7 @@ impl Starter {
         if let Some(id) = process.id() {
             self.pid.set(id.to_string());
         }
-        Ok(Input::Program { name, process, stdout, since: Instant::now() })
+        Ok(Input::Program { name, process: Box::new(process), stdout, since: Instant::now() })
     }
 }
 
