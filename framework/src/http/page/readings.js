@@ -122,12 +122,13 @@ const queryOf = (from, to) => (to ? `from=${from}&to=${to >= today() ? 'now' : t
 /** @type {(registers: Register[], from: string, to: string | null) => HTMLElement} */
 function card(registers, from, to) {
   const [{ source, label }] = registers;
-  const last = !to || to >= today() ? t('now') : dated(to, false);
+  // Each table has elements of its own.
+  const last = () => (!to || to >= today() ? t('now') : dated(to, false));
   const tables = registers.map((register) => {
     const { begin, amount, unit, swaps = [] } = register;
     const end = register;
     /** @type {Child[][]} */
-    const rows = to ? [[dated(from, true), reading(begin, unit)], [last, reading(end, unit)]] : [[titleOf(from), reading(end, unit)]];
+    const rows = to ? [[dated(from, true), reading(begin, unit)], [last(), reading(end, unit)]] : [[titleOf(from), reading(end, unit)]];
     const isGuess = amount != null && !(begin && isExact(begin) && isExact(end));
     if (to) rows.push([t(countedAs(register)), h('strong', amount == null ? '–' : guessed(exact(amount, unit), isGuess))]);
     const words = wordsOf(register);
