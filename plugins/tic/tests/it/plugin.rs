@@ -12,7 +12,7 @@ use std::{
 
 use framework::{Batch, Context, Kind, Medium, SourceContext, Value, testing};
 use plugin_tic::{Tic, decoder::Decoder};
-use simulator::{Household, Moment, Pty, PushingMeter, Timing, tic};
+use simulator::{Household, Moment, Pty, PushingMeter, Timing};
 use telegram::Reader;
 use telegram_testing::{contract, read};
 use test_meters::{
