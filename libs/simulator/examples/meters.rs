@@ -2,6 +2,8 @@
 //!
 //! The first lines that it prints are the configuration for them. It runs until Ctrl+C.
 
+#![allow(clippy::print_stdout, reason = "the configuration is its output")]
+
 use std::{io, thread, time::Duration};
 
 use simulator::{
