@@ -5,7 +5,7 @@ use std::fmt;
 use super::reject::Reason;
 
 /// CRC of the blocks of a frame: polynomial 3D65.
-static CRC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_EN_13757);
+static CRC: crc::Crc<u16, crc::Table<16>> = crc::Crc::<u16, crc::Table<16>>::new(&crc::CRC_16_EN_13757);
 /// Length of a checksum.
 const CRC_LEN: usize = 2;
 /// Longest first block of format A, and of its further ones, without the checksum.
