@@ -177,6 +177,15 @@ async fn what_was_saved_is_that_of_the_quarter_hours_with_a_price_and_the_others
     assert_eq!(found["cost_gap"], serde_json::json!([false, true]), "{found}");
 }
 
+#[tokio::test]
+async fn too_many_quarter_hours_are_refused_with_the_parameter_to_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = program(&folder).await;
+    let answer = program.get("/balance?from=2026-01-01&to=2026-12-31&step=15m").await;
+    let message = "the range has more than 10000 quarter-hours: ask for `per=hour` in place of `step=15m`";
+    assert_eq!((answer.status, answer.message()), (400, message.to_owned()));
+}
+
 /// Returns the JSON of an answer that was sent in chunks.
 fn unchunked(mut body: &str) -> serde_json::Value {
     let mut whole = String::new();

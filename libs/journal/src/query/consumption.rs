@@ -85,9 +85,14 @@ fn edges(span: Span, from: Micros, to: Micros, zone: &TimeZone) -> Result<Vec<i6
     if fits(span) {
         return Ok(span.edges(from, to, zone));
     }
+    // Of quarter-hours, `per` is another parameter than the one that asked for them.
+    let (what, in_place) = match span {
+        Span::Fixed(_) => ("quarter-hours", " in place of `step=15m`"),
+        _ => ("periods", ""),
+    };
     let longer = PERIODS.into_iter().find(|period| fits(period.2));
-    let longer = longer.map_or("a shorter range".into(), |(_, word, _)| format!("`per={word}`"));
-    let message = format!("the range has more than {MAX_PERIODS} periods: ask for {longer}");
+    let longer = longer.map_or("a shorter range".into(), |(_, word, _)| format!("`per={word}`{in_place}"));
+    let message = format!("the range has more than {MAX_PERIODS} {what}: ask for {longer}");
     Err(ReadError::BadRequest(message))
 }
 
