@@ -4,15 +4,21 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::Path,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use framework::{
-    Commands, Config, Store,
+    Commands, Config, Store, Tariffs,
     http::{self, Api},
 };
+use jiff::civil::{Date, date};
 use rusqlite::Connection;
+use tariff::{
+    DaySet, Holidays, HourSet, KwhPrice, MonthSet, Number, PriceBasis, Resolution, SpotPrice, Tariff,
+    TimedPrice, Window,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{DAY, Made, NAME, START, source::Household};
@@ -21,6 +27,7 @@ const ROUNDS: usize = 20;
 /// Just before a checkpoint. In seconds.
 const UNFOLDED: i64 = 4 * 3600 - 60;
 const METER: &str = "/history/smartmeter_d0";
+const HEAT: &str = "/history/smartmeter_s0";
 
 /// Asks the household's journal.
 pub(crate) fn run(folder: &Path) {
@@ -44,6 +51,7 @@ pub(crate) fn run(folder: &Path) {
                 &config.server,
                 false,
             );
+            let api = api.with_tariffs(Arc::new(tariffs()));
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
             http::serve(listener, api, ended).await;
@@ -60,6 +68,47 @@ pub(crate) fn run(folder: &Path) {
     questions(address, last + UNFOLDED);
     stop.cancel();
     server.join().unwrap();
+}
+
+/// Prices by windows for the meter, and those of a market for the heat pump. A counter stands for the market.
+fn tariffs() -> Tariffs {
+    let window = |price, hours: &str| Window {
+        name: None,
+        price: Number::new(price, 4),
+        days: DaySet::parse("Mon-Fri").unwrap(),
+        hours: HourSet::parse(hours).unwrap(),
+        months: MonthSet::ALL,
+    };
+    let windows = vec![window(2710, "22:00-06:00"), window(3890, "17:00-20:00")];
+    let windows = TimedPrice { otherwise: Some(Number::new(3190, 4)), windows };
+    let market = SpotPrice {
+        source: "smartmeter_d0".to_owned(),
+        reading: "POWER_IMPORT".to_owned(),
+        resolution: Resolution::QuarterHour,
+        factor: Number::new(1, 5),
+        surcharge: Number::ZERO,
+    };
+    let tariff = |source: &str, work| Tariff {
+        name: "bench".to_owned(),
+        source: source.to_owned(),
+        submeters: Vec::new(),
+        from: date(2000, 1, 1),
+        to: None::<Date>,
+        currency: "EUR".to_owned(),
+        vat: Number::new(19, 2),
+        prices: PriceBasis::Net,
+        work,
+        levies: Vec::new(),
+        base: None,
+        feed_in: None,
+        gas_factor: None,
+        instalment: None,
+        holidays: Holidays { countries: [tariff::Country::Germany].into(), ..Holidays::default() },
+    };
+    Tariffs::new(vec![
+        tariff("smartmeter_d0", KwhPrice::Timed(windows)),
+        tariff("smartmeter_s0", KwhPrice::Spot(market)),
+    ])
 }
 
 fn section(name: &str) -> framework::Section {
@@ -82,6 +131,19 @@ fn questions(address: SocketAddr, last: i64) {
         ("a day of minutes", format!("{METER}/CURRENT_POWER_SUM?{}&step=1m", range(1)), 1440, f64::NAN),
         ("a month per day", format!("{METER}/POWER_IMPORT?{}&per=day", range(31)), 31, f64::NAN),
         ("ten years per month", format!("{METER}/POWER_IMPORT?{}&per=month", range(3650)), 120, f64::NAN),
+        (
+            "ten years of costs per month, by windows",
+            format!("{METER}/POWER_IMPORT?{}&per=month&cost=true", range(3650)),
+            120,
+            300.0,
+        ),
+        (
+            "ten years of costs per month, of a market",
+            format!("{HEAT}/count?{}&per=month&cost=true", range(3650)),
+            120,
+            f64::NAN,
+        ),
+        ("a bill of a year, by windows", format!("/bill?source=smartmeter_d0&{}", range(365)), 0, f64::NAN),
         ("a month per hour", format!("{METER}/POWER_IMPORT?{}&per=hour", range(31)), 744, f64::NAN),
         ("/series", "/series".to_owned(), 0, f64::NAN),
         ("all registers at two dates of ten years", format!("/registers?{}", range(3650)), 0, f64::NAN),

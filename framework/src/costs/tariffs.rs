@@ -11,7 +11,8 @@ use crate::journal::View;
 pub struct Tariffs(Vec<Tariff>);
 
 impl Tariffs {
-    pub(crate) fn new(tariffs: Vec<Tariff>) -> Self {
+    /// Tariffs in the order of the configuration, which are checked.
+    pub fn new(tariffs: Vec<Tariff>) -> Self {
         Self(tariffs)
     }
 

@@ -61,8 +61,8 @@ use warp::{Filter, filters::BoxedFilter, http::Method, path::FullPath, reply::Re
 
 use self::{error::ApiError, reply::Members};
 use crate::{
-    Commands, Costs, ServerConfig, Setup, Store, journal::Journal, publish::Delivery, roster::Roster,
-    serving::EndpointStatus,
+    Commands, Costs, ServerConfig, Setup, Store, Tariffs, journal::Journal, publish::Delivery,
+    roster::Roster, serving::EndpointStatus,
 };
 
 /// Returns `/health` of sources in a test of a plugin.
@@ -176,6 +176,13 @@ impl Api {
     /// Returns it with the routes of the setup.
     pub(crate) fn with_setup(self, setup: Option<Arc<Setup>>) -> Self {
         Self { setup, ..self }
+    }
+
+    /// Returns it with prices of energy.
+    #[must_use]
+    pub fn with_tariffs(self, tariffs: Arc<Tariffs>) -> Self {
+        self.costs().replace(tariffs);
+        self
     }
 
     /// Returns the list of publishers and endpoints that is reported.
