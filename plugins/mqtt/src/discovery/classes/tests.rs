@@ -138,6 +138,19 @@ fn units_are_spelled_as_home_assistant_does() {
 }
 
 #[test]
+fn money_is_monetary_in_the_code_of_its_currency() {
+    for currency in ["EUR", "CHF", "CZK", "DKK", "GBP", "HUF", "NOK", "PLN", "SEK"] {
+        let cost = reading("cost_today", "", currency);
+        assert_eq!(shown(&cost), format!("monetary total {currency}"));
+        assert_eq!(class(&cost).precision, Some(2), "{currency}");
+        let price = class(&reading("price", "", &format!("{currency}/kWh")));
+        assert_eq!((price.unit, price.precision), (Some(format!("{currency}/kWh")), Some(4)));
+    }
+    // Home Assistant knows no signs.
+    assert_eq!(shown(&reading("cost_today", "", "£")), "monetary total GBP");
+}
+
+#[test]
 fn an_unknown_unit_is_kept() {
     assert_eq!(shown(&reading("x", "", "furlong")), "- measurement furlong !");
 }
