@@ -43,6 +43,10 @@ fn costs_are_readings_that_follow_a_corrected_price_and_a_drop_in_may_hold_tarif
         (&"money".into(), &"state".into(), &"EUR".into())
     );
     assert_eq!(readings["cost"]["price"]["quantity"], "energy_price");
+    assert_eq!(
+        (&data["cost"]["cost_month_gap"], &readings["cost"]["cost_month_gap"]["unit"]),
+        (&0.into(), &"min".into())
+    );
     let history = program.get("/history/grid/energy?per=month&from=-1d&cost=true").1;
     let costs: f64 = history["cost"].as_array().unwrap().iter().filter_map(serde_json::Value::as_f64).sum();
     assert!((costs - 0.03).abs() < 1e-9, "{history}");

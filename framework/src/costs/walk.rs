@@ -233,25 +233,79 @@ mod tests {
         let start = at("2026-11-01T00:00:00Z");
         let samples: Vec<_> = (0..8).map(|n| sample(start + n * 900 * SECOND, n * 250)).collect();
         household.store(&named("grid", "IMPORT", "kWh"), "1.8.0", &samples, &[]);
+        let journal = household.open(&path);
+        // A market's price may change in each of the quarter-hours; those of the windows have one.
+        for (price, read) in [
+            ("spot = { source = \"grid\", reading = \"price\" }", 8),
+            ("work_price = 0.25\nwindows = [{ price = 0.32, hours = \"06:00-22:00\" }]", 1),
+        ] {
+            let text = format!(
+                "[sources.grid]\nplugin = \"greedy\"\n[[tariffs]]\nsource = \"grid\"\nfrom = \"2020-01-01\"\n{price}\n"
+            );
+            let config = Config::parse("config.toml", &text, &[]).unwrap_or_else(|bad| panic!("{bad}"));
+            let tariffs = config.tariffs.of("grid");
+            let (from, to) = (at("2021-01-01T00:00:00Z") / SECOND, at("2060-01-01T00:00:00Z") / SECOND);
+            let pieces = journal.read(|view| {
+                let counters = billed(view, "grid", &tariffs)?;
+                let walk = Walk { view, counter: &counters[0], tariffs: &tariffs, earlier: 0 };
+                let mut pieces = Vec::new();
+                walk.visit(&[(from, to)], |piece| {
+                    pieces.push((piece.from, piece.to, piece.amount.is_some()));
+                    Ok(())
+                })?;
+                Ok(pieces)
+            });
+            let pieces = pieces.unwrap();
+            assert_eq!(pieces.len(), read + 2, "what was read, what is before, and what is after: {price}");
+            assert_eq!((pieces[0].0, pieces[read + 1].1), (from, to));
+            assert!(pieces.windows(2).all(|pair| pair[0].1 == pair[1].0), "without holes: {pieces:?}");
+            let unread = |piece: &(i64, i64, bool)| !piece.2;
+            assert!(unread(&pieces[0]) && unread(&pieces[read + 1]), "{pieces:?}");
+            assert!(!pieces[1..=read].iter().any(unread), "{pieces:?}");
+        }
+    }
+
+    /// Counts another amount in each quarter-hour, and pays it by the price of that quarter-hour.
+    #[test]
+    fn what_is_read_from_one_change_of_the_price_to_the_next_costs_what_its_quarter_hours_cost() {
+        let zone = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
         let text = "[sources.grid]\nplugin = \"greedy\"\n[[tariffs]]\nsource = \"grid\"\nfrom = \"2020-01-01\"\n\
-                    work_price = 0.25\nwindows = [{ price = 0.32, hours = \"06:00-22:00\" }]\n";
+                    vat = 19\nprices = \"net\"\nholidays = \"DE\"\nwork_price = 0.25\nwindows = [\n\
+                    { price = 0.32, hours = \"06:00-22:00\", days = \"Mon-Fri\" },\n\
+                    { price = 0.11, hours = \"02:00-03:00\", months = \"Oct-Mar\" }]\n\
+                    [[tariffs.levies]]\nname = \"fee\"\nper_kwh = 0.09\nwindows = [{ price = 0.15, hours = \"17:00-20:15\" }]\n";
         let tariffs = Config::parse("config.toml", text, &[]).unwrap_or_else(|bad| panic!("{bad}")).tariffs;
         let tariffs = tariffs.of("grid");
-        let (from, to) = (at("2021-01-01T00:00:00Z") / SECOND, at("2060-01-01T00:00:00Z") / SECOND);
-        let pieces = household.open(&path).read(|view| {
-            let counters = billed(view, "grid", &tariffs)?;
-            let walk = Walk { view, counter: &counters[0], tariffs: &tariffs, earlier: 0 };
-            let mut pieces = Vec::new();
-            walk.visit(&[(from, to)], |piece| {
-                pieces.push((piece.from, piece.to, piece.amount.is_some()));
-                Ok(())
-            })?;
-            Ok(pieces)
-        });
-        let pieces = pieces.unwrap();
-        assert_eq!(pieces.len(), 10, "eight quarter-hours, what is before, and what is after them");
-        assert_eq!((pieces[0].0, pieces[9].1), (from, to));
-        assert!(pieces.windows(2).all(|pair| pair[0].1 == pair[1].0), "without holes: {pieces:?}");
-        assert!(!pieces[0].2 && pieces[1..9].iter().all(|piece| piece.2) && !pieces[9].2, "{pieces:?}");
+        // Each range has a change of the clocks, a holiday or the end of a window's months, and weekends.
+        for (from, days) in [("2026-03-19T23:00:00Z", 17), ("2026-10-19T22:00:00Z", 16)] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("journal.db");
+            let mut household = Household::at(&path);
+            let (start, quarters) = (at(from), days * 96);
+            let amount = |quarter: i64| 5 + quarter % 7 * 10;
+            let number = |quarter: i64| 1000 + (0..quarter).map(amount).sum::<i64>();
+            let samples: Vec<_> =
+                (0..=quarters).map(|n| sample(start + n * 900 * SECOND - SECOND, number(n))).collect();
+            household.store(&named("grid", "IMPORT", "kWh"), "1.8.0", &samples, &[]);
+            let (mut pieces, mut paid) = (0, Number::ZERO);
+            let read = household.open_in(&path, zone.clone()).read(|view| {
+                let counters = billed(view, "grid", &tariffs)?;
+                let walk = Walk { view, counter: &counters[0], tariffs: &tariffs, earlier: 0 };
+                let from = start / SECOND;
+                walk.visit(&[(from, from + quarters * QUARTER_HOUR)], |piece| {
+                    pieces += 1;
+                    let price = tariffs[0].price_per_kwh(piece.time, None, None).unwrap();
+                    paid += price * piece.energy.unwrap();
+                    Ok(())
+                })
+            });
+            read.unwrap();
+            let cost = |quarter: i64| {
+                let time = local(start / SECOND + quarter * QUARTER_HOUR, &zone);
+                tariffs[0].price_per_kwh(time, None, None).unwrap() * Number::new(amount(quarter), 3)
+            };
+            assert_eq!(paid, (0..quarters).map(cost).sum::<Number>(), "{from}");
+            assert!(pieces < 300, "{pieces} of {quarters} quarter-hours");
+        }
     }
 }

@@ -50,10 +50,15 @@ impl Household {
 
     /// Opens it as a program does that finds it at `path`.
     pub fn open(self, path: &Path) -> Journal {
+        self.open_in(path, TimeZone::UTC)
+    }
+
+    /// Opens it in a time zone.
+    pub fn open_in(self, path: &Path, zone: TimeZone) -> Journal {
         let number = self.database.folded().unwrap() + 1;
         drop(self.database);
         std::fs::write(segment_path(path, number), &self.segment).unwrap();
-        let (journal, mut keeper) = Journal::new(Settings { zone: TimeZone::UTC, ..Settings::new(path) });
+        let (journal, mut keeper) = Journal::new(Settings { zone, ..Settings::new(path) });
         keeper.open();
         journal
     }
