@@ -188,15 +188,15 @@ fn years(folder: &Path) -> i64 {
     );
     println!("   {} days of all series", added.unwrap());
     // Quarters of the counters, each with one minute, which is where a reading is looked for.
-    for table in ["quarter", "minute"] {
+    for (table, times) in [("quarter", ", first_at, last_at"), ("minute", "")] {
         let sql = format!(
             "WITH RECURSIVE back(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM back WHERE n < 3653), \
              counter AS (SELECT series.id, max(last) - min(first) AS rise FROM series JOIN quarter \
                  ON quarter.series = series.id AND quarter.ts >= {START} AND quarter.ts < {START} + {DAY} \
                  WHERE series.unit = 'kWh' GROUP BY series.id) \
-             INSERT OR IGNORE INTO {table} (series, ts, first, last, min, max, mean, count) \
+             INSERT OR IGNORE INTO {table} (series, ts, first, last, min, max, mean, count{times}) \
              SELECT series, newest.ts - n * {DAY}, first - n * rise, last - n * rise, min - n * rise, max - n * rise, \
-                 mean - n * rise, count \
+                 mean - n * rise, count{times} \
              FROM quarter AS newest JOIN counter ON counter.id = newest.series JOIN back \
              WHERE newest.ts >= {START} AND newest.ts < {START} + {DAY}"
         );

@@ -106,7 +106,7 @@ impl Household {
         self.context.read_journal(|view| {
             let micros = now.as_microsecond();
             let edges = Per::Day.edges(micros, micros + 1, view.zone)?;
-            let rows = balance(view, &parts(&sections, &listed(view, &store)?), &edges)?.rows;
+            let rows = balance(view, &parts(&sections, &listed(view, store)?), &edges)?.rows;
             let today = rows.last().filter(|row| !row.gap);
             Ok(SharesToday {
                 self_consumption: today.and_then(|row| row.self_consumption()),

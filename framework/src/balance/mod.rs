@@ -14,23 +14,23 @@
 //! partial; rows after it have no sums. A source other than the grid takes part from its first reading on.
 
 mod course;
+mod extent;
 mod household;
 mod money;
 pub(crate) mod roles;
 
-use self::course::{Cell, quarter, sum};
 pub use self::household::{Household, Powers, SharesToday};
 pub(crate) use self::money::{Money, money};
 pub(crate) use self::roles::{Part, Register, parts};
+use self::{
+    course::{Cell, quarter, sum},
+    extent::{Extent, production_begin},
+};
 use crate::{
     SourceRole,
-    journal::{Micros, QUARTER_HOUR, ReadError, SECOND, View},
+    journal::{ReadError, SECOND, View},
 };
 
-/// Distance of the last readings that is no delay.
-const SAME: Micros = QUARTER_HOUR * SECOND;
-/// Delay of a consumer for which the others wait: it is read once a day.
-const LATE: Micros = 25 * 3600 * SECOND;
 /// Energy that differs where meters are read at different moments, in kWh and as a share.
 const NOISE: (f64, f64) = (0.05, 0.01);
 /// Cells up to this length are read in one pass, in seconds.
@@ -313,17 +313,6 @@ enum Made {
     Unknown,
 }
 
-/// Returns the start of the first quarter-hour from which on all production is read, in seconds since 1970; `None` without
-/// any. A source whose place another one has taken is read no more.
-fn production_begin(parts: &[Part]) -> Option<i64> {
-    let begin = |part: &Part| part.export.iter().map(Register::from).min();
-    let production = || parts.iter().filter(|part| part.role == SourceRole::Production);
-    let replaced = production().filter(|part| part.export.iter().all(|register| register.is_given_up));
-    let replaced = replaced.filter_map(begin).min().unwrap_or(Micros::MAX);
-    let begins = production().filter_map(begin).map(|begin| begin.min(replaced));
-    begins.max().map(quarter)
-}
-
 fn join(cells: &[Cell], range: std::ops::Range<usize>) -> Cell {
     let cells = cells.get(range).unwrap_or_default().iter().copied();
     cells.reduce(Cell::add).unwrap_or_default()
@@ -386,46 +375,6 @@ impl Flows {
             row.self_used = Some((produced - fed).max(0.0)).filter(|_| row.consumption.is_some());
         }
         row.gap = all.iter().any(|cell| cell.gap) || row.consumption.is_none();
-    }
-}
-
-/// Times between which all counters of the household were read.
-#[derive(Debug)]
-struct Extent {
-    /// Start of the first quarter-hour, in seconds since 1970.
-    since: i64,
-    /// End of the last one, if a source is late.
-    until: Option<i64>,
-    /// Time of the newest reading.
-    newest: Micros,
-    reason: Option<Reason>,
-}
-
-impl Extent {
-    fn of(counted: &Counted, parts: &[Part]) -> Self {
-        let begin = |registers: &mut dyn Iterator<Item = &Register>| registers.map(Register::from).min();
-        let grid = begin(&mut counted.drawn.iter().chain(&counted.net));
-        let last = |registers: &mut dyn Iterator<Item = &Register>| {
-            registers.filter(|register| !register.is_given_up).map(Register::to).collect::<Vec<_>>()
-        };
-        let needed = last(&mut counted.all());
-        let consumers = last(&mut consumers(parts).flat_map(|part| &part.import));
-        let newest = needed.iter().max().copied().unwrap_or(Micros::MIN);
-        let late = consumers.into_iter().filter(|to| to.saturating_add(LATE) >= newest);
-        let oldest = needed.iter().copied().chain(late).min().unwrap_or(Micros::MIN);
-        let is_late = oldest.saturating_add(SAME) < newest;
-        let reason = match grid {
-            None => Some(Reason::NoGrid),
-            _ if oldest.saturating_add(LATE) < newest => Some(Reason::Silent),
-            _ => None,
-        };
-        let since = grid.or_else(|| begin(&mut counted.all())).map_or(i64::MAX, quarter);
-        Self { since, until: is_late.then(|| quarter(oldest)), newest, reason }
-    }
-
-    /// Returns the end of the newest reading, in seconds since 1970.
-    fn end(&self) -> i64 {
-        self.newest.div_euclid(SECOND)
     }
 }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     Stats, Text,
     journal::{
-        Journal, Per, Sample, quarter_hours,
+        Journal, Micros, Per, Sample, quarter_hours,
         testing::{Household, at, named, sample},
     },
     store::Section,

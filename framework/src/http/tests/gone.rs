@@ -40,7 +40,7 @@ async fn a_walk_through_the_journal_ends_when_its_client_has_disconnected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let access = Setup::default().api().access();
-    let routes = routes.or(warp::any().map(|| warp::reply::Response::default())).unify();
+    let routes = routes.or(warp::any().map(warp::reply::Response::default)).unify();
     let served = tokio::spawn(super::super::serve_routes(listener, routes, access, stop.clone()));
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(b"GET /walk HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
