@@ -83,7 +83,7 @@ impl Groups<'_> {
     /// Returns the sum of the tariffs' indexes; `None` where one of them is missing, or the meter has an index for all.
     fn total(&self) -> Option<Extra> {
         let is_there = |label: &&str| self.find(label).is_some();
-        let mut contracts = CONTRACTS.iter().filter(|(labels, _)| labels.iter().any(|label| is_there(label)));
+        let mut contracts = CONTRACTS.iter().filter(|(labels, _)| labels.iter().any(&is_there));
         let (labels, about) = contracts.next()?;
         if contracts.next().is_some() || is_there(&"BASE") {
             return None;
