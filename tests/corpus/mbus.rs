@@ -22,8 +22,11 @@ pub(crate) fn trials() -> Vec<Trial> {
     [recorded, damaged, vec![dialogues]].into_iter().flatten().collect()
 }
 
+/// Members of a telegram, and its readings.
+type Accepted = (Vec<Member>, Vec<DecodedReading>);
+
 /// Returns the telegrams with their readings, and the reasons of what is left out.
-fn decode(bytes: &[u8]) -> (Vec<(Vec<Member>, Vec<DecodedReading>)>, Vec<String>) {
+fn decode(bytes: &[u8]) -> (Vec<Accepted>, Vec<String>) {
     let (mut telegrams, mut reasons) = (Vec::new(), Vec::new());
     (protocol(Mbus::KIND).decode)(bytes, &Keys::default(), &mut |found| match found {
         Decoded::Telegram { members, readings, .. } => telegrams.push((members, readings)),

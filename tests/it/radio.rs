@@ -71,7 +71,7 @@ fn a_program_that_prints_rtl_wmbus_lines_is_read_and_ended_with_the_source() {
         key_file.display()
     );
     let program = Program::with_config(folder.path(), &config);
-    program.until("/data/radio", "delivered", |json| json["kitchen_volume"].to_string() == "1.234");
+    program.until("/data/radio", "delivered", |json| json["kitchen_volume"].as_f64() == Some(1.234));
     let pid = fs::read_to_string(pid).unwrap();
     let is_there = || Path::new("/proc").join(pid.trim()).exists();
     assert!(is_there());
