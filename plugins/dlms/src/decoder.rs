@@ -245,7 +245,8 @@ impl Decoder {
         if !facts.is_text {
             list::read(&self.plain, &self.items, self.options.scales, &mut self.lists, &mut self.registers);
             if self.registers.is_empty() {
-                return Err(Reason::Empty);
+                let is_alone = self.items.children(0).count() == 1;
+                return Err(if is_alone { Reason::Alone } else { Reason::Empty });
             }
             facts.clock = self.registers.clock().or(facts.clock);
             facts.has_unscaled = self.registers.entries_mut().any(|(_, entry)| entry.is_unscaled);

@@ -110,32 +110,37 @@ impl List<'_> {
     /// Reads codes, values, and scales with units, side by side or in lists of their own.
     fn objects(&self, index: usize, registers: &mut Registers) {
         let mut pending = None;
-        // A scale belongs to the value just before it.
-        let mut is_after_value = false;
+        // A scale belongs to the value just before it, and that of nothing to nothing.
+        let (mut is_after_value, mut is_after_nothing) = (false, false);
         for child in self.items.children(index) {
             let Some(item) = self.get(child) else { return };
             if item.is_list() {
-                match self.scale(child).filter(|_| is_after_value) {
-                    Some((scaler, unit)) => registers.scale_last(scaler, unit),
-                    None if pending.take().is_some() => {}
-                    None => self.objects(child, registers),
+                match self.scale(child) {
+                    Some((scaler, unit)) if is_after_value => registers.scale_last(scaler, unit),
+                    Some(_) if is_after_nothing => {}
+                    _ if pending.take().is_some() => {}
+                    _ => self.objects(child, registers),
                 }
-                is_after_value = false;
+                (is_after_value, is_after_nothing) = (false, false);
                 continue;
             }
-            // Meters fill the places of missing phases.
             if item.tag == axdr::NULL {
+                // It is the value of a code, or fills the place of a missing phase.
+                is_after_nothing = pending.take().is_some();
+                is_after_value &= !is_after_nothing;
                 continue;
             }
+            (is_after_value, is_after_nothing) = (false, false);
             match (pending, code(item, self.bytes)) {
                 (None, Some(code)) => pending = Some(code),
                 _ => {
+                    let before = registers.len();
                     self.value(pending.take(), child, registers);
-                    is_after_value = true;
-                    continue;
+                    // A number that is none is left out.
+                    is_after_value = registers.len() > before;
+                    is_after_nothing = !is_after_value;
                 }
             }
-            is_after_value = false;
         }
     }
 

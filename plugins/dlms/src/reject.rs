@@ -60,6 +60,8 @@ pub enum Reason {
     Length,
     /// Its values have no codes, and its layout is not known.
     Empty,
+    /// A single number without a code, as the shortest list of Kaifa is, and no longer list came before.
+    Alone,
     /// The text in it is not a good telegram.
     Text,
     /// It has no frame and no tag, and stands between other bytes.
@@ -118,6 +120,9 @@ impl fmt::Display for Reason {
             Self::Structure { at } => write!(f, "its list of values is not valid at byte {at}"),
             Self::Length => f.write_str("its list of values does not end with the message"),
             Self::Empty => f.write_str("its values have no codes, and it is not a known list"),
+            Self::Alone => {
+                f.write_str("it is a single number, and what it is shows when a longer list has come")
+            }
             Self::Unproven => {
                 f.write_str("nothing proves it: it has no whole frame, and no tag that is checked")
             }

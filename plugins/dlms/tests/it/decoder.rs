@@ -322,3 +322,35 @@ fn a_stream_that_begins_inside_a_message_is_read_from_the_next_one_on() {
         assert_eq!(accepted(&found).len(), 2, "{found:?}");
     }
 }
+
+#[test]
+fn nothing_in_place_of_a_value_changes_neither_the_value_before_nor_the_code_after() {
+    let float = |bits: u32| [&[0x17][..], &bits.to_be_bytes()].concat();
+    let import = [code(1, 7), u16(417), scale(0, WATTS)];
+    let expected = ["1-0:1.7.0*255=417 W", "1-0:52.7.0*255=230.2 V"];
+    let last = [code(52, 7), u16(2302), scale(-1, VOLTS)];
+    for nothing in [
+        vec![code(2, 7), float(0x7fc0_0000), scale(-1, WATTS)],
+        vec![code(2, 7), vec![0]],
+        vec![code(2, 7), vec![0], scale(-1, WATTS)],
+        vec![vec![0], vec![0]],
+    ] {
+        let flat = [&import[..], &nothing, &last].concat();
+        let nested = [&import[..], &nothing, &last].map(structure);
+        for body in [structure(&flat), array(&nested)] {
+            assert_eq!(texts(accepted(&decode(&hdlc(&notification(&[], body))))[0]), expected, "{nothing:?}");
+        }
+    }
+}
+
+#[test]
+fn a_single_number_is_rejected_with_the_reason_until_a_longer_list_of_kaifa_came() {
+    let list = |numbers: &[Vec<u8>]| hdlc(&notification(&[], structure(numbers)));
+    assert_eq!(reasons(&list(&[u32(417)])), [Reason::Alone]);
+    assert_eq!(reasons(&list(&[u32(417), u32(418)])), [Reason::Empty]);
+    let numbers = [[u32(417), u32(0)], [u32(0), u32(52)], [u32(1815), u32(2303)]].concat();
+    let kaifa =
+        [&[octets(b"KFM_001"), octets(b"6970630000000042"), octets(b"MA105H2E")], &numbers[..]].concat();
+    let found = decode(&[list(&kaifa), list(&[u32(418)])].concat());
+    assert_eq!(texts(accepted(&found)[1]), ["1-0:1.7.0*255=418 W"]);
+}
