@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::turns::Turns;
-use crate::{Batch, Counter};
+use crate::{Batch, Counter, Kind};
+
+/// Longest time for which a batch with counters keeps its place. Meters that send them seldom do so once an hour.
+const LONGEST_KEPT: SignedDuration = SignedDuration::from_mins(65);
 
 /// Filter of a pushed source: at most one batch a turn, the newest.
 ///
 /// A batch that arrives in its turn, or up to a tenth of an interval early, is emitted at once. An earlier one waits
-/// until its turn is a tenth over, and is emitted then unless a newer one has taken its place.
+/// until its turn is a tenth over, and is emitted then unless a newer one has taken its place. One without the counters
+/// of the waiting batch does not take its place: many meters send their counters once an hour, and other readings every
+/// few seconds.
 pub(super) struct Thinner {
     turns: Turns,
     pending: Option<Batch>,
@@ -33,9 +40,11 @@ impl Thinner {
 
     /// Takes a batch, and returns one that is due. `superseded` counts those that gave way to a newer one.
     pub(super) fn arrived(&mut self, batch: Batch, superseded: &Counter) -> Option<Batch> {
-        if self.pending.replace(batch).is_some() {
+        let waiting = self.pending.take();
+        if waiting.is_some() {
             superseded.increment();
         }
+        self.pending = waiting.filter(|waiting| is_kept(waiting, &batch)).or(Some(batch));
         if self.turns.left() <= self.turns.slack() { self.take() } else { None }
     }
 
@@ -47,5 +56,46 @@ impl Thinner {
     fn take(&mut self) -> Option<Batch> {
         self.turns.taken();
         self.pending.take()
+    }
+}
+
+/// Returns whether a waiting batch has counters that a newer one lacks.
+fn is_kept(waiting: &Batch, newer: &Batch) -> bool {
+    let is_missing = |name: &str| newer.readings.iter().all(|reading| reading.name != name);
+    waiting.readings.len() > newer.readings.len()
+        && newer.taken_at.duration_since(waiting.taken_at) <= LONGEST_KEPT
+        && waiting
+            .readings
+            .iter()
+            .any(|reading| reading.meaning().kind == Kind::Counter && is_missing(&reading.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::Reading;
+
+    /// A batch that was taken at this second, with the power and, where the meter sends it, the energy.
+    fn batch(second: i64, energy: Option<i64>) -> Batch {
+        let power = Reading::gauge("CURRENT_POWER_IMPORT", 230).unit("W");
+        let energy = energy.map(|energy| Reading::counter("POWER_IMPORT", energy).unit("Wh"));
+        let taken_at = Timestamp::from_second(1_800_000_000 + second).unwrap();
+        Batch { taken_at, readings: [Some(power), energy].into_iter().flatten().collect() }
+    }
+
+    #[test]
+    fn counters_that_are_sent_once_an_hour_wait_for_their_turn() {
+        for (waiting, newer, is_expected) in [
+            (batch(0, Some(7)), batch(3, None), true),
+            (batch(0, Some(7)), batch(3, Some(8)), false),
+            (batch(0, None), batch(3, Some(8)), false),
+            (batch(0, None), batch(3, None), false),
+            // They are too old for a day's reading.
+            (batch(0, Some(7)), batch(4000, None), false),
+        ] {
+            assert_eq!(is_kept(&waiting, &newer), is_expected, "{waiting:?} {newer:?}");
+        }
     }
 }
