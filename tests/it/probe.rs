@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    io::Write as _,
+    net::TcpListener,
     path::Path,
     process::Output,
     thread,
@@ -160,6 +162,24 @@ fn an_encrypted_meter_is_found_without_its_key_and_the_grid_operator_is_named() 
             });
         }
     });
+}
+
+#[test]
+fn a_telegram_that_still_flows_when_the_first_listening_ends_is_described() {
+    let telegram = DlmsMeter::new(Framing::Mbus).encrypted([0x42; 16], None).telegram(&Moment::sample());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("tcp://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        // A serial server passes on each byte of a slow line as it comes. The next telegram is not waited for.
+        let mut client = listener.accept().unwrap().0;
+        for byte in telegram {
+            client.write_all(&[byte]).unwrap();
+            thread::sleep(Duration::from_millis(7));
+        }
+        thread::park();
+    });
+    let (out, _) = found(Path::new(&port));
+    assert!(out.contains("ask your grid operator") && out.contains("4C475A1000"), "{out}");
 }
 
 #[test]

@@ -19,6 +19,8 @@ const JOINED: Duration = Duration::from_millis(60);
 const ENOUGH: usize = 24;
 /// Time of listening for further meters, where one receiver hears several.
 const GATHER: Duration = Duration::from_secs(8);
+/// Longest wait for the rest of a telegram that flows when the listening ends: 700 bytes at 2400 baud.
+const REST: Duration = Duration::from_secs(3);
 /// Most bytes that are kept.
 const MOST: usize = 64 * 1024;
 
@@ -59,8 +61,13 @@ impl Telegram {
 }
 
 /// Listens until the bytes are recognized, at most until `until`. A part of a telegram is enough where the whole one
-/// does not follow in time.
-pub(super) async fn listen(connection: &mut Connection, line: Line, mut until: Instant) -> io::Result<Heard> {
+/// does not follow in time; it may until `latest`.
+pub(super) async fn listen(
+    connection: &mut Connection,
+    line: Line,
+    mut until: Instant,
+    latest: Instant,
+) -> io::Result<Heard> {
     let began = Instant::now();
     let (mut bytes, mut recognizer) = (Vec::new(), Recognizer::default());
     let mut part = None;
@@ -78,6 +85,7 @@ pub(super) async fn listen(connection: &mut Connection, line: Line, mut until: I
                     if part.is_none() {
                         return Ok(Heard::Foreign(protocol));
                     }
+                    until = until.max((until + REST).min(latest));
                 }
                 if part.is_none() && bytes.len() >= ENOUGH {
                     match speed::judge(&bytes, line) {

@@ -227,12 +227,12 @@ impl Search<'_> {
         let mut until = Instant::now() + patience;
         let mut part = None;
         loop {
-            let telegram = match (listen(connection, line, until).await?, part) {
+            let telegram = match (listen(connection, line, until, self.began + NAMED).await?, part) {
                 (Heard::Telegram(telegram), _) => telegram,
                 // The whole telegram also has the ident.
                 (Heard::Part(plugin), None) => {
                     part = Some(plugin);
-                    let whole = if SLOW_PUSHES.contains(&line.baud) { SLOWEST } else { WHOLE };
+                    let whole = if pushes_slowly(plugin) { SLOWEST } else { WHOLE };
                     until = (Instant::now() + whole).min(self.began + NAMED);
                     continue;
                 }
@@ -319,6 +319,14 @@ impl Search<'_> {
         };
         Err(End::NotFound(NotFound::Unreadable(unreadable)))
     }
+}
+
+/// Returns whether meters of this plugin may push as seldom as [`SLOWEST`]. A network or a USB converter hides the line
+/// at which they do.
+fn pushes_slowly(plugin: &str) -> bool {
+    let all = protocols();
+    let mut lines = all.iter().filter(|protocol| protocol.kind == plugin).flat_map(|protocol| protocol.lines);
+    lines.any(|line| SLOW_PUSHES.contains(&line.baud))
 }
 
 /// Returns the keys for an unusual line.
