@@ -3,7 +3,7 @@
 //! **Strict**: a telegram is accepted or rejected as a whole. Its frames must be whole and in order, its tag must be
 //! right where there is one and a key for it, and its values must end where the message ends.
 
-use telegram::{Decoder as _, Keys, Protocol, Scanner, Telegram as _};
+use telegram::{CONFIRMATIONS, Decoder as _, Keys, Protocol, Scanner, Telegram as _};
 
 use crate::{
     axdr::{Dialect, Items},
@@ -43,8 +43,8 @@ pub struct Decoder {
     message: Message,
     /// Decrypted message.
     plain: Vec<u8>,
-    /// Sender whose messages the keys open.
-    opened: Option<Title>,
+    /// Sender whose messages the keys open, and the number of those in a row that they did not open since.
+    opened: Option<(Title, u32)>,
     items: Items,
     lists: Lists,
     registers: Registers,
@@ -180,11 +180,15 @@ impl Decoder {
         match facts {
             Ok(Facts { header: Some(header), is_text: false, .. })
             | Ok(Facts { header: Some(header), proof: Proof::Verified, .. }) => {
-                self.opened = Some(header.title)
+                self.opened = Some((header.title, 0));
             }
-            // The keys are right: they opened messages of this meter.
-            Err(Reason::Tag(header) | Reason::WrongKey(header)) if self.opened == Some(header.title) => {
-                return Err(Reason::Damaged(header));
+            // The keys opened messages of this meter, so they are right, unless the operator has changed them since.
+            Err(Reason::Tag(header) | Reason::WrongKey(header)) => {
+                let opened = self.opened.as_mut().filter(|(title, _)| *title == header.title);
+                if let Some((_, unopened)) = opened.filter(|(_, unopened)| *unopened + 1 < CONFIRMATIONS) {
+                    *unopened += 1;
+                    return Err(Reason::Damaged(header));
+                }
             }
             _ => {}
         }

@@ -73,7 +73,7 @@ pub(crate) fn describe(bytes: &[u8], keys: &Keys) -> Option<Description> {
                 Reason::Protection(_) => header.unsupported().to_owned(),
                 Reason::Tag(_) => format!("the tag does not verify: wrong key? check {}", header.keys()),
                 Reason::WrongKey(_) => {
-                    format!("it is not decrypted to a message: wrong key? check {}", header.keys())
+                    format!("it does not decrypt to a message: wrong key? check {}", header.keys())
                 }
                 _ => format!(
                     "encrypted: ask your grid operator for {} and write {}",

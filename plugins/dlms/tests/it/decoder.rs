@@ -354,3 +354,18 @@ fn a_single_number_is_rejected_with_the_reason_until_a_longer_list_of_kaifa_came
     let found = decode(&[list(&kaifa), list(&[u32(418)])].concat());
     assert_eq!(texts(accepted(&found)[1]), ["1-0:1.7.0*255=418 W"]);
 }
+
+#[test]
+fn keys_that_the_operator_changes_are_told_of_after_three_telegrams() {
+    let list = notification(&TIME, objects(0));
+    let new = Keys { key: Some(Key::new([9; 16])), ..Keys::PUBLIC };
+    for control in [0x20, 0x30] {
+        let old = |counter| hdlc(&ciphered(control, KAIFA, counter, &list));
+        let changed = |counter| hdlc(&ciphered_with(new, control, KAIFA, counter, &list));
+        // One that is damaged in between blames the line.
+        let bytes = [old(1), changed(2), old(3), changed(4), changed(5), changed(6), changed(7)].concat();
+        let is_damage: Vec<_> =
+            reasons(&bytes).iter().map(|reason| matches!(reason, Reason::Damaged(_))).collect();
+        assert_eq!(is_damage, [true, true, true, false, false], "{control:02x}");
+    }
+}
