@@ -164,12 +164,14 @@ impl Verdict {
     }
 }
 
-/// Returns the option for a key that was not given, or else the plugin's advice.
+/// Returns the option for a key that was not given, or else the plugin's advice. The first key alone opens a telegram, so
+/// where it was given, it is wrong.
 fn remedy(description: &Description, keys: &Keys) -> String {
     let options =
         [("key", "`--key`", keys.key), ("authentication_key", "`--auth-key`", keys.authentication_key)];
-    let missing =
-        options.iter().filter(|(name, _, given)| given.is_none() && description.keys.contains(name));
+    let needed = options.iter().filter(|(name, ..)| description.keys.contains(name));
+    let is_wrong = needed.clone().next().is_some_and(|(_, _, given)| given.is_some());
+    let missing = needed.filter(|(_, _, given)| given.is_none() && !is_wrong);
     let missing: Vec<_> = missing.map(|(_, option, _)| *option).collect();
     match (missing.is_empty(), &description.advice) {
         (false, _) => format!(": give {}", missing.join(" and ")),

@@ -276,6 +276,10 @@ fn decode_finds_the_protocol_by_itself_and_takes_keys_as_digits_and_as_files() {
         let (status, out, err) = decoded(&bytes, &["--key", &auth, "--auth-key", &key]);
         assert_eq!((status, &*out), (Some(1), ""), "{framing:?}");
         assert!(err.contains("the tag does not verify: wrong key?") && !err.contains(&key), "{err}");
+        // The key alone is enough to read it, so it is the key that is wrong.
+        let (status, _, err) = decoded(&bytes, &["--key", &auth]);
+        assert_eq!(status, Some(1));
+        assert!(err.lines().last().unwrap().contains("wrong key? check `key = "), "{err}");
     }
     for bytes in [tic::historique(&moment, Contract::Tempo), tic::standard(&moment)] {
         let (status, out, err) = decoded(&seven_e_one(bytes), &[]);
