@@ -22,6 +22,7 @@ pub mod medium;
 pub mod members;
 pub mod naming;
 mod order;
+mod private;
 pub mod radio;
 mod record;
 pub mod request;
@@ -34,6 +35,7 @@ pub use crate::{
     header::{Header, HeaderError},
     latin1::Latin1,
     order::Order,
+    private::private_places,
     record::{
         Absent, Bcd, Defect, Function, Moment, Qualifier, QualifierIter, Qualifiers, Record, Records, Unit,
         Value, records,

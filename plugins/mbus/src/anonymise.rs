@@ -1,24 +1,15 @@
 //! Recordings without the numbers of their meters.
 
+use std::ops::Range;
+
 use mbus::{
-    Answer, Content, Value,
+    Answer, Content,
     frame::{self, Frame},
+    private_places,
 };
 
 /// Bytes of a frame before its data.
 const BEFORE_DATA: usize = 7;
-/// Quantities that tell whose meter it is.
-const PRIVATE: [&str; 9] = [
-    "fabrication_number",
-    "enhanced_identification",
-    "customer_location",
-    "customer",
-    "password",
-    "access_code_user",
-    "access_code_operator",
-    "operator_data",
-    "supplier_information",
-];
 
 /// Overwrites numbers of meters and customers by zeros, and repairs the checksums. Returns the number of places.
 ///
@@ -27,8 +18,7 @@ pub(crate) fn anonymise(bytes: &mut [u8]) -> usize {
     let places = places(bytes);
     for place in &places {
         match place {
-            Place::Bytes(range) => bytes[range.clone()].fill(0),
-            Place::Text(range) => bytes[range.clone()].fill(b'0'),
+            Place::Bytes(range, fill) => bytes[range.clone()].fill(*fill),
             Place::Checksum(range) => {
                 let sum = bytes[range.clone()].iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
                 bytes[range.end] = sum;
@@ -39,10 +29,10 @@ pub(crate) fn anonymise(bytes: &mut [u8]) -> usize {
 }
 
 enum Place {
-    Bytes(std::ops::Range<usize>),
-    Text(std::ops::Range<usize>),
+    /// Bytes, and what overwrites each.
+    Bytes(Range<usize>, u8),
     /// Bytes whose checksum follows.
-    Checksum(std::ops::Range<usize>),
+    Checksum(Range<usize>),
 }
 
 fn places(bytes: &[u8]) -> Vec<Place> {
@@ -52,31 +42,15 @@ fn places(bytes: &[u8]) -> Vec<Place> {
         let first = start + BEFORE_DATA;
         // The number comes first in a long header, in the fixed structure, and in a selection.
         if matches!(ci, 0x72 | 0x73 | 0x76 | 0x77 | 0x52) && data.len() >= 8 {
-            places.push(Place::Bytes(first..first + 4));
+            places.push(Place::Bytes(first..first + 4, 0));
         }
-        if let Ok(Answer { content: Content::Records(mut records), offset, .. }) = Answer::parse(frame) {
-            while let Some(Ok(record)) = records.next() {
-                let end = first + offset + records.position();
-                let is_private = PRIVATE.contains(&record.quantity) || record.quantity == "text_unit";
-                match record.value {
-                    Value::Text(_) if is_private => {
-                        // The length comes before the characters.
-                        places.push(Place::Text(end - record.data.len() + 1..end));
-                    }
-                    Value::Digits(digits) if is_private => {
-                        places.push(Place::Bytes(end - digits.len()..end));
-                    }
-                    Value::Number(_) | Value::Bytes(_) if PRIVATE.contains(&record.quantity) => {
-                        let length = usize::from(record.head[0] & 15 == 13);
-                        places.push(Place::Bytes(end - record.data.len() + length..end));
-                    }
-                    _ => {}
-                }
-            }
-            if let Some(data) = records.manufacturer_data().filter(|data| !data.is_empty()) {
-                let end = first + offset + records.position();
-                places.push(Place::Bytes(end - data.len()..end));
-            }
+        if let Ok(Answer { content: Content::Records(records), offset, .. }) = Answer::parse(frame) {
+            let first = first + offset;
+            places.extend(
+                private_places(records)
+                    .into_iter()
+                    .map(|(range, fill)| Place::Bytes(first + range.start..first + range.end, fill)),
+            );
         }
         places.push(Place::Checksum(start + 4..start + BEFORE_DATA + data.len()));
     }
