@@ -1,9 +1,11 @@
-//! Telegrams of protocols that no plugin reads yet.
+//! Telegrams of one protocol, as the plugins of the others see them.
 
 use std::{fs, path::Path};
 
 use libtest_mimic::{Failed, Trial};
-use telegram::Protocol;
+use plugin_wmbus as _;
+use telegram::{Decoded, Keys, Protocol};
+use telegram_testing::protocol;
 use test_meters::uart::seven_e_one;
 
 use crate::{dlms, program::output, shared::each_file};
@@ -25,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         each_file("foreign::text_is_no_frame", "corpus/dsmr", is_text, text_is_no_frame),
         each_file("foreign::text_is_no_frame", "corpus/malformed", is_text, text_is_no_frame),
         each_file("foreign::sml_is_no_frame", "corpus/sml", is_bin, sml_is_no_frame),
+        nobody_elses(),
         each_file("dlms::printed", "corpus/dlms", is_dlms, dlms::printed),
         each_file("foreign::decode_names_it", "field", encrypted, decode_names_it),
         each_file("foreign::decode_names_the_crc", "field", begins(&["own-15"]), decode_names_the_crc),
@@ -32,6 +35,52 @@ pub(crate) fn trials() -> Vec<Trial> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Returns trials over all files that are not of M-Bus, by wire or by radio, and over those that are.
+fn nobody_elses() -> Vec<Trial> {
+    let is_telegram =
+        |name: &str| !name.ends_with(".json") && !name.ends_with(".key") && !name.ends_with(".auth");
+    let name = "foreign::is_not_taken_for_mbus";
+    let others = ["d0", "dsmr", "sml", "dlms", "tic"]
+        .map(|folder| each_file(name, &format!("corpus/{folder}"), is_telegram, not_mbus));
+    let is_other = |name: &str| is_telegram(name) && !name.starts_with("mbus-");
+    let is_mbus = |name: &str| is_telegram(name) && name.starts_with("mbus-");
+    let recorded = |name: &str| is_telegram(name) && (name.ends_with(".bin") || name.starts_with("stick-"));
+    let name = "foreign::mbus_is_taken_for_nothing_else";
+    let mut trials: Vec<_> = others.into_iter().flatten().collect();
+    trials.extend(each_file("foreign::is_not_taken_for_mbus", "corpus/malformed", is_other, not_mbus));
+    trials.extend(each_file(name, "corpus/malformed", is_mbus, only_mbus));
+    trials.extend(each_file(name, "corpus/mbus", recorded, only_mbus));
+    trials
+}
+
+/// Returns the number of telegrams that a plugin accepts, without a key and with the file's.
+fn accepted(kind: &str, path: &Path) -> usize {
+    let bytes = fs::read(path).unwrap();
+    let key = fs::read_to_string(path.with_extension("key")).ok().and_then(|text| text.parse().ok());
+    let count = |keys: Keys| {
+        let mut count = 0;
+        (protocol(kind).decode)(&bytes, &keys, &mut |found| {
+            count += usize::from(matches!(found, Decoded::Telegram { .. }));
+        });
+        count
+    };
+    count(Keys::default()) + count(Keys { key, ..Keys::default() })
+}
+
+fn not_mbus(path: &Path) -> Result<(), Failed> {
+    for kind in ["mbus", "wmbus"] {
+        assert_eq!(accepted(kind, path), 0, "{kind}");
+    }
+    Ok(())
+}
+
+fn only_mbus(path: &Path) -> Result<(), Failed> {
+    for kind in ["d0", "sml", "dlms", "tic"] {
+        assert_eq!(accepted(kind, path), 0, "{kind}");
+    }
+    Ok(())
 }
 
 /// Returns the protocol of a file by its name.

@@ -4,10 +4,11 @@ use framework::{Decimal, Value};
 use mbus::{
     Header, Status, members,
     radio::{
-        Decoder, Encryption, Failure, Format, Framing, Outline, Reason, Receiver, Reception, Unreceived,
+        Decoder, Doubt, Encryption, Failure, Format, Framing, Outline, Reason, Receiver, Reception, Telegram,
+        Unreceived,
     },
 };
-use telegram::{Anonymised, Decoded, DecodedReading, Description, Keys, Member};
+use telegram::{Anonymised, Decoded, DecodedReading, Description, Keys, Member, Protocol};
 
 use crate::meters::described;
 
@@ -21,15 +22,28 @@ pub(crate) fn decode(bytes: &[u8], keys: &Keys, found: &mut dyn FnMut(Decoded)) 
     let start = &bytes[..bytes.len().min(ENOUGH)];
     let receiver = Receiver::of(start).unwrap_or(Receiver::Bare);
     let mut decoder = Decoder::default();
+    let mut doubt = doubt(start);
     let key = keys.key.map(|key| *key.reveal());
     Framing::new(receiver).decode(bytes, &mut |reception| {
-        let Reception { offset, frame, format, rssi } = match reception {
+        let reception = match reception {
             Ok(reception) => reception,
+            // Arbitrary bytes begin like a telegram now and then.
+            Err(_) if doubt.is_other() && receiver == Receiver::Bare => return,
             Err(Unreceived { offset, reason }) => {
                 return found(Decoded::Rejected { offset, reason: reason.to_string() });
             }
         };
-        found(match decoder.open(frame, format, |_| key) {
+        let Reception { offset, frame, format, rssi, .. } = reception;
+        let opened = decoder.open(frame, format, |_| key);
+        let is_proven = opened.as_ref().is_ok_and(|telegram| telegram.outline.is_encrypted());
+        let is_one = doubt.accepts(&reception, is_proven);
+        if !is_one && doubt.is_other() {
+            return;
+        }
+        found(match opened {
+            Ok(Telegram { outline, .. }) if !is_one => {
+                Decoded::Rejected { offset, reason: explained(Some(outline), Reason::Unproven) }
+            }
             Ok(telegram) => {
                 let outline = &telegram.outline;
                 let device_type = Some(outline.address().medium);
@@ -49,6 +63,12 @@ pub(crate) fn decode(bytes: &[u8], keys: &Keys, found: &mut dyn FnMut(Decoded)) 
             }
         });
     });
+}
+
+/// Returns the judge of telegrams without checksums. A protocol that the bytes show outweighs them.
+fn doubt(start: &[u8]) -> Doubt {
+    let shown = Protocol::of(start);
+    Doubt::new(start, shown.is_some_and(|protocol| protocol != Protocol::WirelessMbus))
 }
 
 /// Returns what a telegram tells beside its readings.
@@ -109,18 +129,19 @@ pub(crate) fn describe(bytes: &[u8], keys: &Keys) -> Option<Description> {
     let start = &bytes[..bytes.len().min(ENOUGH)];
     let receiver = Receiver::of(start)?;
     let mut decoder = Decoder::default();
+    let mut doubt = doubt(start);
     let key = keys.key.map(|key| *key.reveal());
     let (mut meters, mut count, mut needs_key, mut is_key_wrong) = (Vec::new(), 0, false, false);
     Framing::new(receiver).decode(start, &mut |reception| {
-        let Ok(Reception { frame, format, .. }) = reception else { return };
-        let outline = match decoder.open(frame, format, |_| key) {
+        let Ok(reception) = reception else { return };
+        let opened = decoder.open(reception.frame, reception.format, |_| key);
+        let is_proven = opened.as_ref().is_ok_and(|telegram| telegram.outline.is_encrypted());
+        if !doubt.accepts(&reception, is_proven) {
+            return;
+        }
+        let outline = match opened {
             Ok(telegram) => telegram.outline,
             Err(Failure { outline: Some(outline), reason }) => {
-                // Without a checksum, arbitrary bytes may look like a telegram.
-                let is_sure = reason.is_about_key() || reason == Reason::Repeated || format != Format::Bare;
-                if !is_sure && receiver == Receiver::Bare {
-                    return;
-                }
                 needs_key |= reason == Reason::Encrypted;
                 is_key_wrong |= matches!(reason, Reason::WrongKey(_));
                 outline

@@ -7,12 +7,14 @@
 //! | link layer, extended link layer, authentication, security modes | `telegram`, `crypto` |
 //! | compact telegrams | `layout` |
 //! | repetitions, old telegrams | `history` |
+//! | telegrams without checksums, of an unknown receiver | `doubt` |
 //!
 //! A checksum proves that a telegram is whole, and a message authentication code who has sent it. In security mode 5
 //! two known bytes are all that shows a wrong key, so that the records must also be whole.
 
 mod crypto;
 mod decoder;
+mod doubt;
 mod frame;
 mod history;
 mod layout;
@@ -23,6 +25,7 @@ mod telegram;
 pub use self::{
     crypto::AesKey,
     decoder::{Decoder, Telegram},
+    doubt::Doubt,
     frame::Format,
     receiver::{Framing, RadioMode, Receiver, Reception, UnknownReceiver, Unreceived},
     reject::{Evidence, Reason},

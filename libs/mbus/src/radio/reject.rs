@@ -46,6 +46,8 @@ pub enum Reason {
     Layout,
     /// The records break apart.
     Records,
+    /// It has no checksum, and nothing else proves it.
+    Unproven,
     /// The same telegram was received before.
     Repeated,
     /// Its message counter is not above that of an earlier one.
@@ -115,6 +117,10 @@ impl fmt::Display for Reason {
                 f.write_str("it is a compact frame that does not fit its full one: the checksum is wrong")
             }
             Self::Records => f.write_str("its records break apart"),
+            Self::Unproven => f.write_str(
+                "it may be chance: it has no checksum, and the bytes around it are not telegrams; expected a recording \
+                 that begins with a telegram",
+            ),
             Self::Repeated => f.write_str("the same telegram was received before"),
             Self::Replayed { counter, before } => {
                 write!(f, "it is an old telegram: its counter is {counter}, and {before} was received before")

@@ -6,7 +6,7 @@ use simulator::mbus::{MbusBus, MbusMeter, heat_records, long_frame};
 use telegram::{Decoded, Keys, json_line};
 
 /// Lines of accepted telegrams, and reasons of the others.
-fn decoded(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
+pub(crate) fn decoded(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
     let (mut lines, mut reasons) = (Vec::new(), Vec::new());
     (telegram_testing::protocol(Mbus::KIND).decode)(bytes, &Keys::default(), &mut |found| match found {
         Decoded::Telegram { ident, members, readings, .. } => {

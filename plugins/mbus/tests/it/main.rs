@@ -5,3 +5,4 @@
 mod bus;
 mod contract;
 mod decode;
+mod foreign;

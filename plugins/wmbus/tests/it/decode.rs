@@ -7,16 +7,16 @@ use test_meters::radio::{Frame, KEY, RadioMeter, Security, cul, frame};
 
 use crate::support::telegram;
 
-fn registration() -> &'static ProtocolRegistration {
+pub(crate) fn registration() -> &'static ProtocolRegistration {
     protocols().into_iter().find(|protocol| protocol.kind == Wmbus::KIND).unwrap()
 }
 
-fn keys() -> Keys {
+pub(crate) fn keys() -> Keys {
     Keys { key: Some(telegram::Key::new(KEY)), ..Keys::default() }
 }
 
 /// Lines of accepted telegrams, and reasons of the others.
-fn decoded(bytes: &[u8], keys: &Keys) -> (Vec<String>, Vec<String>) {
+pub(crate) fn decoded(bytes: &[u8], keys: &Keys) -> (Vec<String>, Vec<String>) {
     let (mut lines, mut reasons) = (Vec::new(), Vec::new());
     (registration().decode)(bytes, keys, &mut |found| match found {
         Decoded::Telegram { ident, members, readings, .. } => {
@@ -26,6 +26,18 @@ fn decoded(bytes: &[u8], keys: &Keys) -> (Vec<String>, Vec<String>) {
         Decoded::Rejected { offset, reason } => reasons.push(format!("{offset}: {reason}")),
     });
     (lines, reasons)
+}
+
+/// Returns the number of telegrams that are accepted without a key, and with one.
+pub(crate) fn accepted(bytes: &[u8]) -> usize {
+    let [without, with] = [Keys::default(), keys()].map(|keys| decoded(bytes, &keys).0.len());
+    assert_eq!(without, with);
+    without
+}
+
+/// Returns what the bytes are called without a key.
+pub(crate) fn described(bytes: &[u8]) -> Option<String> {
+    (registration().describe.unwrap())(bytes, &Keys::default()).map(|description| description.what)
 }
 
 #[test]
@@ -75,4 +87,25 @@ fn without_a_key_a_telegram_is_told_of_with_all_that_can_be_read() {
 fn a_recording_that_cannot_be_anonymised_is_refused() {
     let refusal = (registration().anonymise.unwrap())(b"", &Keys::default()).unwrap_err();
     assert!(refusal.contains("leave out `--anonymise`"), "{refusal}");
+}
+
+#[test]
+fn a_telegram_of_another_key_is_told_of_and_the_others_are_read() {
+    let mut meter = RadioMeter::water(0x1234_5678);
+    let mut other = RadioMeter { key: [7; 16], ..RadioMeter::water(0x4711_0815) };
+    for security in [Security::Mode5 { plain: 0 }, Security::Mode7, Security::LinkLayer] {
+        for format in [Frame::Bare, Frame::A] {
+            let [a, b, c] = [
+                telegram(&mut meter, security, 5),
+                telegram(&mut other, security, 6),
+                telegram(&mut meter, security, 7),
+            ];
+            let bytes = [a, b, c].map(|telegram| frame(format, &telegram)).concat();
+            let (lines, reasons) = decoded(&bytes, &keys());
+            assert_eq!(lines.len(), 2, "{security:?}: {reasons:?}");
+            assert_eq!(reasons.len(), 1);
+            assert!(reasons[0].contains("47110815-TST-01-07 water"), "{reasons:?}");
+            assert!(reasons[0].contains("wrong key: "), "{reasons:?}");
+        }
+    }
 }

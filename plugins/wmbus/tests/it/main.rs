@@ -4,6 +4,7 @@
 
 mod contract;
 mod decode;
+mod foreign;
 mod programs;
 mod sticks;
 mod support;

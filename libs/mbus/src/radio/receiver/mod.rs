@@ -128,6 +128,8 @@ impl std::error::Error for UnknownReceiver {}
 pub struct Reception<'a> {
     /// Position of its first byte in the stream.
     pub offset: u64,
+    /// Bytes that it takes in the stream.
+    pub len: usize,
     /// The telegram, from its length on.
     pub frame: &'a [u8],
     /// Form in which it has arrived.
@@ -243,7 +245,7 @@ impl Framing {
                 Step::Skip(len) => self.taken += len,
                 Step::Telegram { len, format, rssi } => {
                     self.taken += len;
-                    return Some(Ok(Reception { offset, frame: &self.frame, format, rssi }));
+                    return Some(Ok(Reception { offset, len, frame: &self.frame, format, rssi }));
                 }
                 Step::Damaged { len, reason } => {
                     self.taken += len;
