@@ -4,8 +4,8 @@ use framework::{Decimal, Value};
 use mbus::{
     Header, Status, members,
     radio::{
-        Decoder, Doubt, Encryption, Failure, Format, Framing, Outline, Reason, Receiver, Reception, Telegram,
-        Unreceived,
+        Anonymiser, Decoder, Doubt, Encryption, Failure, Format, Framing, Outline, Reason, Receiver,
+        Reception, Telegram, Unreceived,
     },
 };
 use telegram::{Anonymised, Decoded, DecodedReading, Description, Keys, Member, Protocol};
@@ -182,9 +182,25 @@ pub(crate) fn describe(bytes: &[u8], keys: &Keys) -> Option<Description> {
     })
 }
 
-/// Refuses: numbers stand in encrypted and checksummed parts of each receiver's own form.
-pub(crate) fn anonymise(_: &[u8], _: &Keys) -> Result<Anonymised, String> {
-    Err("the numbers of meters by radio cannot be replaced: leave out `--anonymise`, and give the recording to nobody \
-         who must not know them"
-        .to_owned())
+/// Replaces the numbers of meters in a recording of any receiver.
+pub(crate) fn anonymise(bytes: &[u8], keys: &Keys) -> Result<Anonymised, String> {
+    let start = &bytes[..bytes.len().min(ENOUGH)];
+    let mut bytes = bytes.to_vec();
+    let [key, public] = [keys, &Keys::PUBLIC].map(|keys| keys.key.map(|key| *key.reveal()));
+    let (Some(receiver), Some(public)) = (Receiver::of(start), public) else {
+        return Ok(Anonymised { bytes, places: 0 });
+    };
+    let mut anonymiser = Anonymiser::new(key, public);
+    anonymiser.recording(receiver, &mut bytes, doubt(start));
+    let encrypted = |count: usize| match count {
+        1 => "a radio telegram is encrypted".to_owned(),
+        count => format!("{count} radio telegrams are encrypted"),
+    };
+    match (anonymiser.missing_keys(), anonymiser.wrong_keys()) {
+        (0, 0) => Ok(Anonymised { bytes, places: anonymiser.places() }),
+        (0, count) => {
+            Err(format!("{}, and the key is not theirs: give the right one with `--key`", encrypted(count)))
+        }
+        (count, _) => Err(format!("{}: give the key with `--key`", encrypted(count))),
+    }
 }

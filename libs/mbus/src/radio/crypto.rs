@@ -3,7 +3,8 @@
 use aes::{
     Aes128,
     cipher::{
-        BlockModeDecrypt as _, KeyInit as _, KeyIvInit as _, StreamCipher as _, block_padding::NoPadding,
+        BlockModeDecrypt as _, BlockModeEncrypt as _, KeyInit as _, KeyIvInit as _, StreamCipher as _,
+        block_padding::NoPadding,
     },
 };
 use cmac::{Cmac, Mac as _};
@@ -19,6 +20,14 @@ pub(super) fn decrypt_cbc(key: &AesKey, iv: &[u8; BLOCK], data: &mut [u8]) {
     let cipher = cbc::Decryptor::<Aes128>::new(key.into(), iv.into());
     // Whole blocks without padding always fit.
     let _ = cipher.decrypt_padded::<NoPadding>(&mut data[..whole]);
+}
+
+/// Encrypts whole blocks in place; the rest of `data` stays as it is.
+pub(super) fn encrypt_cbc(key: &AesKey, iv: &[u8; BLOCK], data: &mut [u8]) {
+    let whole = data.len() - data.len() % BLOCK;
+    let cipher = cbc::Encryptor::<Aes128>::new(key.into(), iv.into());
+    // Whole blocks without padding always fit.
+    let _ = cipher.encrypt_padded::<NoPadding>(&mut data[..whole], whole);
 }
 
 /// Decrypts or encrypts in place, with a counter that begins at `counter_block`.

@@ -106,6 +106,29 @@ impl Format {
         Ok(())
     }
 
+    /// Returns a telegram without checksums as it is in this form.
+    pub(super) fn enframe(self, telegram: &[u8]) -> Vec<u8> {
+        let mut frame = telegram.to_vec();
+        let counted = if telegram.len() > FIRST_PART { 2 * CRC_LEN } else { CRC_LEN };
+        let (first, block) = match self {
+            Self::Bare => return frame,
+            Self::A => (FIRST_BLOCK, BLOCK),
+            Self::B => {
+                if let Some(length) = frame.first_mut() {
+                    *length = length.wrapping_add(counted as u8);
+                }
+                (FIRST_PART, usize::MAX)
+            }
+        };
+        let plain = std::mem::take(&mut frame);
+        let (start, rest) = plain.split_at(first.min(plain.len()));
+        for block in std::iter::once(start).chain(rest.chunks(block)) {
+            frame.extend_from_slice(block);
+            frame.extend_from_slice(&checksum(block).to_be_bytes());
+        }
+        frame
+    }
+
     /// Returns the form in which `bytes` begin, by their checksums: the first one is enough. Where none is right, the
     /// receiver may have removed them.
     pub fn of(bytes: &[u8]) -> Self {
@@ -175,6 +198,7 @@ mod tests {
                 assert_eq!(format.unframe(&frame, &mut out), Ok(()), "{format} {len}");
                 assert_eq!(out[1..], bare, "{format} {len}");
                 assert_eq!(Format::of(&frame), format, "{len}");
+                assert_eq!(format.enframe(&bare), frame, "{format} {len}");
                 assert_eq!(format.unframe(&frame[..len - 1], &mut out), Err(Reason::Length));
                 if format != Format::Bare {
                     for bit in 0..frame.len() * 8 {

@@ -8,10 +8,12 @@
 //! | compact telegrams | `layout` |
 //! | repetitions, old telegrams | `history` |
 //! | telegrams without checksums, of an unknown receiver | `doubt` |
+//! | recordings without the numbers of their meters | `anonymise`, `receiver/rewrite` |
 //!
 //! A checksum proves that a telegram is whole, and a message authentication code who has sent it. In security mode 5
 //! two known bytes are all that shows a wrong key, so that the records must also be whole.
 
+mod anonymise;
 mod crypto;
 mod decoder;
 mod doubt;
@@ -23,6 +25,7 @@ mod reject;
 mod telegram;
 
 pub use self::{
+    anonymise::Anonymiser,
     crypto::AesKey,
     decoder::{Decoder, Telegram},
     doubt::Doubt,

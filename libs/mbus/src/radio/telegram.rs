@@ -13,7 +13,7 @@ pub type LinkAddress = [u8; 8];
 /// Control bytes of telegrams from a meter: `SND_NR`, `SND_IR`, `ACC_NR`, `ACC_DMD`, `RSP_UD` with its flags.
 const CONTROLS: [u8; 8] = [0x44, 0x46, 0x47, 0x48, 0x08, 0x18, 0x28, 0x38];
 /// First two bytes of a decrypted text.
-const MARK: [u8; 2] = [0x2F, 0x2F];
+pub(super) const MARK: [u8; 2] = [0x2F, 0x2F];
 /// Bytes of a long header before those that a short one has, too.
 const HEADER_ADDRESS: usize = 8;
 

@@ -84,12 +84,6 @@ fn without_a_key_a_telegram_is_told_of_with_all_that_can_be_read() {
 }
 
 #[test]
-fn a_recording_that_cannot_be_anonymised_is_refused() {
-    let refusal = (registration().anonymise.unwrap())(b"", &Keys::default()).unwrap_err();
-    assert!(refusal.contains("leave out `--anonymise`"), "{refusal}");
-}
-
-#[test]
 fn a_telegram_of_another_key_is_told_of_and_the_others_are_read() {
     let mut meter = RadioMeter::water(0x1234_5678);
     let mut other = RadioMeter { key: [7; 16], ..RadioMeter::water(0x4711_0815) };

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests must fail visibly")]
 
+mod anonymise;
 mod contract;
 mod decode;
 mod foreign;

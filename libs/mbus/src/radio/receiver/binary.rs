@@ -4,7 +4,7 @@ use super::{Receiver, Step, cc1101_dbm};
 use crate::radio::{frame::Format, reject::Reason, telegram::is_plausible};
 
 /// Checksum of an iM871A's messages.
-const CRC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_IBM_SDLC);
+pub(super) const CRC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_IBM_SDLC);
 /// First byte of its messages, and of those of an AMB8465.
 pub(super) const IM871A_START: u8 = 0xA5;
 pub(super) const AMB8465_START: u8 = 0xFF;
@@ -13,7 +13,7 @@ const TELEGRAM: (u8, u8) = (2, 3);
 /// Flags of its messages: time stamp, strength and checksum follow.
 const HAS_TIME: u8 = 2;
 const HAS_RSSI: u8 = 4;
-const HAS_CRC: u8 = 8;
+pub(super) const HAS_CRC: u8 = 8;
 /// Command of an AMB8465 that carries a telegram.
 const DATA: u8 = 0x03;
 

@@ -4,14 +4,17 @@
 //! |---|---|
 //! | `lines` | lines of text: `rtl_wmbus`, `rtl_433`, CUL, hexadecimal lines |
 //! | `binary` | bytes: iM871A, AMB8465, bare telegrams |
+//! | `rewrite` | a recording with other telegrams in it |
 //! | `setup` | what a stick must be told before it receives |
 
 mod binary;
 mod lines;
+mod rewrite;
 mod setup;
 
 use std::{fmt, str::FromStr};
 
+pub(super) use self::rewrite::{clear, rename, rewrite};
 pub use self::setup::RadioMode;
 use super::{frame::Format, reject::Reason};
 
@@ -58,6 +61,11 @@ impl Receiver {
     /// Returns whether it is a program that writes lines, not a stick on a port.
     pub const fn is_program(self) -> bool {
         matches!(self, Self::RtlWmbus | Self::Rtl433)
+    }
+
+    /// Returns whether it delivers lines of text.
+    pub(super) const fn has_lines(self) -> bool {
+        matches!(self, Self::RtlWmbus | Self::Rtl433 | Self::Cul | Self::Hex)
     }
 
     /// Returns the baud rate as it is shipped.
