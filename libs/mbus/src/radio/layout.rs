@@ -1,6 +1,7 @@
 //! Layout of records: the heads of a full telegram, which a compact one leaves out.
 
 use super::{
+    formats::known_heads,
     frame::{checksum, checksum_of_parts},
     reject::Reason,
     telegram::LinkAddress,
@@ -80,9 +81,13 @@ impl Layouts {
         };
         let (signature, sent) = (u16::from_le_bytes([*s0, *s1]), u16::from_le_bytes([*c0, *c1]));
         let is_same = |layout: &&Layout| layout.meter == meter && layout.signature == signature;
-        let layout = self.known.iter().find(is_same).ok_or(Reason::UnknownLayout(signature))?;
+        let learned = self.known.iter().find(is_same).map(|layout| &layout.heads[..]).unwrap_or_default();
+        let mut heads: Vec<&[u8]> = learned.iter().map(|head| &**head).collect();
+        if heads.is_empty() {
+            heads.extend(known_heads(meter, signature).ok_or(Reason::UnknownLayout(signature))?);
+        }
         let mut restored = Vec::with_capacity(2 * bytes.len());
-        for head in &layout.heads {
+        for head in heads {
             let start = restored.len();
             restored.extend_from_slice(head);
             restored.extend_from_slice(data);

@@ -5,7 +5,7 @@
 //! | what a receiver delivers | `receiver` |
 //! | checksums of the frame formats | `frame` |
 //! | link layer, extended link layer, authentication, security modes | `telegram`, `crypto` |
-//! | compact telegrams | `layout` |
+//! | compact telegrams | `layout`, `formats` |
 //! | repetitions, old telegrams | `history` |
 //! | telegrams without checksums, of an unknown receiver | `doubt` |
 //! | recordings without the numbers of their meters | `anonymise`, `receiver/rewrite` |
@@ -17,6 +17,7 @@ mod anonymise;
 mod crypto;
 mod decoder;
 mod doubt;
+mod formats;
 mod frame;
 mod history;
 mod layout;

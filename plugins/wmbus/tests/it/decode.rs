@@ -103,3 +103,27 @@ fn a_telegram_of_another_key_is_told_of_and_the_others_are_read() {
         }
     }
 }
+
+#[test]
+fn a_compact_telegram_of_a_kamstrup_water_meter_is_read_before_a_full_one() {
+    let records: &[(&[u8], &[u8])] = &[
+        (&[0x02, 0xFF, 0x20], &[0, 0]),
+        (&[0x04, 0x13], &[0x22, 0x9C, 0x0C, 0]),
+        (&[0x44, 0x13], &[0x21, 0x9C, 0x0C, 0]),
+    ];
+    let mut meter = RadioMeter { maker: *b"KAM", medium: 0x16, ..RadioMeter::water(0x1234_5678) };
+    for format in [Frame::A, Frame::B, Frame::Bare] {
+        let bytes = frame(format, &meter.telegram(Security::CompactLinkLayer, records));
+        let (lines, reasons) = decoded(&bytes, &keys());
+        assert_eq!((lines.len(), reasons), (1, Vec::new()));
+        assert!(
+            lines[0].contains("\"value\":826.402") && lines[0].contains("\"value\":826.401"),
+            "{}",
+            lines[0]
+        );
+    }
+    let mut other = RadioMeter::water(0x1234_5678);
+    let bytes = frame(Frame::A, &other.telegram(Security::CompactLinkLayer, records));
+    let (lines, reasons) = decoded(&bytes, &keys());
+    assert!(lines.is_empty() && reasons[0].contains("signature DD34"), "{reasons:?}");
+}
