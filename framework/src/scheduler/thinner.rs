@@ -73,9 +73,13 @@ fn is_kept(waiting: &Batch, newer: &Batch) -> bool {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use tokio::time::advance;
 
     use super::*;
-    use crate::Reading;
+    use crate::{
+        Mode, Reading,
+        scheduler::{Schedule, WallClock},
+    };
 
     /// A batch that was taken at this second, with the power and, where the meter sends it, the energy.
     fn batch(second: i64, energy: Option<i64>) -> Batch {
@@ -85,17 +89,27 @@ mod tests {
         Batch { taken_at, readings: [Some(power), energy].into_iter().flatten().collect() }
     }
 
-    #[test]
-    fn counters_that_are_sent_once_an_hour_wait_for_their_turn() {
-        for (waiting, newer, is_expected) in [
-            (batch(0, Some(7)), batch(3, None), true),
-            (batch(0, Some(7)), batch(3, Some(8)), false),
-            (batch(0, None), batch(3, Some(8)), false),
-            (batch(0, None), batch(3, None), false),
+    #[tokio::test(start_paused = true)]
+    async fn counters_that_are_sent_once_an_hour_wait_for_their_turn() {
+        let minute = Duration::from_secs(60);
+        for (waiting, newer, expected) in [
+            (batch(1, Some(7)), batch(4, None), 1),
+            (batch(1, Some(7)), batch(4, Some(8)), 4),
+            (batch(1, None), batch(4, Some(8)), 4),
+            (batch(1, None), batch(4, None), 4),
             // They are too old for a day's reading.
-            (batch(0, Some(7)), batch(4000, None), false),
+            (batch(1, Some(7)), batch(4000, None), 4000),
         ] {
-            assert_eq!(is_kept(&waiting, &newer), is_expected, "{waiting:?} {newer:?}");
+            let clock = WallClock::starting_at("2027-01-15T08:00[UTC]".parse().unwrap());
+            let mut thinner = Thinner::new(Turns::new(Schedule::Every(minute), Mode::Push, clock));
+            let superseded = Counter::default();
+            assert!(thinner.arrived(batch(0, None), &superseded).is_some());
+            for early in [waiting, newer] {
+                assert_eq!(thinner.arrived(early, &superseded), None);
+            }
+            advance(minute).await;
+            assert_eq!(thinner.due().unwrap().taken_at, batch(expected, None).taken_at);
+            assert_eq!(superseded.get(), 1);
         }
     }
 }
