@@ -103,6 +103,11 @@ impl<'v> DbSeries<'v> {
         Ok(key.map(|key| (key >> 16) * 60))
     }
 
+    /// Returns that minute, of all series of its database.
+    pub(crate) fn oldest_raw_of_all(&self) -> rusqlite::Result<Option<i64>> {
+        Self::oldest_raw(self.database)
+    }
+
     fn statement(&self, sql: &str) -> rusqlite::Result<CachedStatement<'v>> {
         self.database.prepare_cached(sql)
     }
@@ -268,7 +273,7 @@ impl<'v> DbSeries<'v> {
     }
 
     /// Returns the first quarter that begins at a second or later.
-    fn quarter_from(&self, second: i64) -> rusqlite::Result<Option<Quarter>> {
+    pub(crate) fn quarter_from(&self, second: i64) -> rusqlite::Result<Option<Quarter>> {
         self.quarter("ts >= ?2 ORDER BY ts LIMIT 1", second)
     }
 

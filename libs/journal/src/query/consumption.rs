@@ -28,7 +28,7 @@ use crate::{
 const MAX_PERIODS: usize = 10_000;
 /// Readings in a quarter from which on a counter is read often, so that a quarter without any is a gap. A quarter that
 /// has just begun, or is partly checkpointed, has fewer.
-const OFTEN: i64 = 10;
+pub(crate) const OFTEN: i64 = 10;
 /// Quarters on each side of a stretch without readings that tell how often the series is read.
 const NEIGHBOURS: usize = 9;
 
@@ -194,6 +194,8 @@ struct Ledger<'s> {
     /// In order: those next to each edge, and perhaps others.
     quarters: Vec<Quarter>,
     resets: Resets,
+    /// Start of the oldest minute with single readings.
+    oldest_raw: Option<i64>,
     /// Quarter whose ends were looked up last, by its start.
     looked_up: Cell<Option<(i64, (ReadAt, ReadAt))>>,
 }
@@ -205,7 +207,8 @@ impl<'s> Ledger<'s> {
         let (before, after) = (around(&quarters, first).0, around(&quarters, last).1);
         let from = before.map_or(first, |quarter| quarter.start);
         let resets = series.resets(counter, from, after.map_or(last, |quarter| quarter.end()))?;
-        Ok(Self { series, counter, quarters, resets: Resets::new(resets), looked_up: Cell::new(None) })
+        let (resets, oldest_raw) = (Resets::new(resets), series.oldest_raw()?);
+        Ok(Self { series, counter, quarters, resets, oldest_raw, looked_up: Cell::new(None) })
     }
 
     /// Returns the first number of a quarter and the last, with their times.
@@ -233,6 +236,12 @@ impl<'s> Ledger<'s> {
         let mut known = None;
         let end = |&at: &i64| -> Result<End, ReadError> {
             let (before, after) = around(&self.quarters, at);
+            if let (Some(before), Some(after)) = (&before, &after)
+                && let Some(total) =
+                    self.series.untimed_total((before, after), &self.resets, self.oldest_raw)?
+            {
+                return Ok(End { at, total: Some(total), gap: None });
+            }
             let first = after.map(|quarter| self.reads(&quarter)).transpose()?.map(|(first, _)| first);
             let last = before.map(|quarter| self.reads(&quarter)).transpose()?.map(|(_, last)| last);
             let found = Around { at: at.saturating_mul(SECOND), before: last, after: first };

@@ -9,6 +9,7 @@ pub(crate) mod series;
 #[cfg(test)]
 mod tests;
 pub(crate) mod total;
+mod untimed;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -13,11 +13,12 @@ use crate::{
         total::{self, Basis, DECIMALS, Resets, digits},
     },
     series::{ReadAt, Sample},
-    time::{Micros, SECOND, quarter_start},
+    time::{Micros, QUARTER_HOUR, SECOND, quarter_start},
 };
 use reading::Decimal;
 
 const MINUTE: i64 = 60;
+const QUARTER: Micros = QUARTER_HOUR * SECOND;
 
 /// Number of a counter at a moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,6 +155,12 @@ impl Series<'_> {
             let [before, after] = samples;
             Register { value, at: time, before, after, exact, gap }
         };
+        if let Some(read) = before
+            && let Some(total) = self.untimed(at, resets)?
+        {
+            let exact = resets.is_near(&read.read_at(), at);
+            return Ok((register(Some(read.value), read.earliest, exact, false), Some(total)));
+        }
         let quarter = |time: Micros| quarter_start(time.div_euclid(SECOND));
         let Some((total, basis)) = resets.total_at(&around.read_at()) else {
             return Ok((register(None, at, false, true), None));
@@ -179,10 +186,21 @@ impl Series<'_> {
         })
     }
 
+    /// Returns the total at the edge between two quarters that keep no times; `None` at other moments.
+    fn untimed(&self, at: Micros, resets: &Resets) -> Result<Option<f64>, ReadError> {
+        if at.rem_euclid(SECOND) != 0 {
+            return Ok(None);
+        }
+        let Some((before, after)) = self.untimed_around(at.div_euclid(SECOND))? else { return Ok(None) };
+        self.untimed_total((&before, &after), resets, self.oldest_raw()?)
+    }
+
     /// Returns the resets from the reading before one moment to the one after another.
     fn resets_between(&self, counter: Counter, first: &Around, last: &Around) -> Result<Resets, ReadError> {
-        let from = first.before.map_or(first.at, |read| read.earliest).div_euclid(SECOND);
-        let to = last.after.map_or(last.at, |read| read.latest).div_euclid(SECOND).saturating_add(1);
+        // Of both whole quarters next to a moment, too: a reset there tells whether their times are looked up.
+        let begin = first.before.map_or(first.at, |read| read.earliest).min(first.at.saturating_sub(QUARTER));
+        let end = last.after.map_or(last.at, |read| read.latest).max(last.at.saturating_add(QUARTER));
+        let (from, to) = (begin.div_euclid(SECOND), end.div_euclid(SECOND).saturating_add(1));
         Ok(Resets::new(self.resets(counter, from, to)?))
     }
 }

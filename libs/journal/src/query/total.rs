@@ -108,7 +108,7 @@ impl Resets {
     }
 
     /// Returns whether a reading stands for a moment: it is near, and no reset lies between.
-    fn is_near(&self, read: &ReadAt, at: Micros) -> bool {
+    pub(crate) fn is_near(&self, read: &ReadAt, at: Micros) -> bool {
         let (start, end) = (read.latest.min(at), read.earliest.max(at));
         let distance = if read.earliest <= at { at - read.earliest } else { read.earliest - at };
         distance <= NEAR && self.before(start.saturating_add(1)) == self.before(end.saturating_add(1))

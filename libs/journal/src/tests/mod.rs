@@ -6,4 +6,5 @@ mod faults;
 mod live;
 mod place;
 mod version1;
+mod version3;
 pub(crate) mod whole;
