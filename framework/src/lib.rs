@@ -53,6 +53,7 @@ pub mod testing;
 mod time_of_day;
 #[cfg_attr(not(feature = "tls"), path = "tls/off.rs")]
 mod tls;
+mod unsure;
 
 pub use ::journal::{self, Record};
 pub use async_trait::async_trait;

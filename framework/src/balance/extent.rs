@@ -38,7 +38,7 @@ impl Extent {
         let is_late = oldest.saturating_add(SAME) < newest;
         let reason = match grid {
             None => Some(Reason::NoGrid),
-            _ if oldest.saturating_add(LATE) < newest => Some(Reason::Silent),
+            _ if oldest.saturating_add(LATE) < newest => Some(Reason::SourceSilent),
             _ => None,
         };
         let since = grid.or_else(|| begin(&mut counted.all())).map_or(i64::MAX, quarter);

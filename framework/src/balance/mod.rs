@@ -29,6 +29,7 @@ use self::{
 use crate::{
     SourceRole,
     journal::{ReadError, SECOND, View},
+    unsure::Reason,
 };
 
 /// Energy that differs where meters are read at different moments, in kWh and as a share.
@@ -83,34 +84,6 @@ impl Row {
 
 fn share(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| (part / whole).clamp(0.0, 1.0))
-}
-
-/// Reason for which a balance is unsure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// No meter counts what is drawn from the grid.
-    NoGrid,
-    /// Energy was fed in that no source made.
-    NoProduction,
-    /// A source of production was not read yet.
-    ProductionBegins,
-    /// The meter of the grid counts only the difference of what was drawn and fed in.
-    NetOnly,
-    /// A source has not been read for long.
-    Silent,
-}
-
-impl Reason {
-    /// Returns the code.
-    pub(crate) fn code(self) -> &'static str {
-        match self {
-            Self::NoGrid => "no_grid",
-            Self::NoProduction => "no_production",
-            Self::ProductionBegins => "production_begins",
-            Self::NetOnly => "net_only",
-            Self::Silent => "source_silent",
-        }
-    }
 }
 
 /// Balance of a household over some periods.

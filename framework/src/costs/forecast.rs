@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Decimal,
     journal::{Amount, QUARTER_HOUR, ReadError, SECOND, View, quarter_start},
+    unsure::Reason,
 };
 
 const DAY: i64 = 86_400;
@@ -34,7 +35,7 @@ pub(crate) struct Forecast {
     year: Period,
     unsure: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<Reason>,
 }
 
 #[derive(Debug, Serialize)]
@@ -91,12 +92,12 @@ pub(crate) fn forecast(
         }
     };
     let reason = match reference {
-        None => Some("no_readings"),
-        Some(Reference::Days(..7)) => Some("short_history"),
-        _ if lacks_readings => Some("missing_readings"),
-        _ if of_source.iter().any(|tariff| tariff.work.spot().is_some()) => Some("spot_price"),
-        Some(Reference::Days(_)) => Some("no_last_year"),
-        Some(Reference::LastYear) => first.filter(|first| *first > year_start).map(|_| "short_history"),
+        None => Some(Reason::NoReadings),
+        Some(Reference::Days(..7)) => Some(Reason::ShortHistory),
+        _ if lacks_readings => Some(Reason::MissingReadings),
+        _ if of_source.iter().any(|tariff| tariff.work.spot().is_some()) => Some(Reason::SpotPrice),
+        Some(Reference::Days(_)) => Some(Reason::NoLastYear),
+        Some(Reference::LastYear) => first.filter(|first| *first > year_start).map(|_| Reason::ShortHistory),
     };
     let period = |from: Date, to: Date| {
         let bounds = (view.day_start(from), view.day_start(to));

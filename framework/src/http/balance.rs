@@ -18,6 +18,7 @@ use crate::{
     journal::{Per, ReadError, View, quarter_hours},
     json,
     listed::listed,
+    unsure::Reason,
 };
 
 const PARAMETERS: [&str; 5] = ["from", "to", "per", "step", "cost"];
@@ -80,7 +81,7 @@ impl Question {
             until: until.map(|second| second.saturating_mul(1000)),
             since: since.map(|second| second.saturating_mul(1000)),
             unsure: reason.is_some(),
-            reason: reason.map(|reason| reason.code()),
+            reason,
             roles: parts.iter().map(Role::of).collect(),
         };
         json::write(&mut out.buffer, &head);
@@ -170,7 +171,7 @@ struct Head<'a> {
     since: Option<i64>,
     unsure: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    reason: Option<Reason>,
     roles: Vec<Role<'a>>,
 }
 

@@ -14,7 +14,6 @@ mod voltage;
 use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan as _, civil::Date};
-use reading::words;
 use serde::Serialize;
 
 use self::{
@@ -32,6 +31,7 @@ use crate::{
     balance::{Balance, Part, balance, parts},
     journal::{Listed, ReadError, SECOND, View, quarter_hours, quarter_start},
     store::Section,
+    unsure::Reason,
 };
 
 /// Months of a trend, and of the Belgian rule.
@@ -40,30 +40,6 @@ const MONTHS: usize = 12;
 const AT_ONCE: usize = 3;
 /// Share of the quarter-hours that must be known.
 const COVERAGE: f64 = 0.9;
-
-words! {
-    /// Reason for which a figure is unsure.
-    Reason {
-        /// No meter counts what is drawn from the grid.
-        NoGrid = "no_grid",
-        /// The consumption is not known.
-        NoConsumption = "no_consumption",
-        /// Quarter-hours or days are missing.
-        FewReadings = "few_readings",
-        /// The meter is read less often than each quarter of an hour.
-        SparseReadings = "sparse_readings",
-        /// The counter has too few digits for a quarter of an hour.
-        CoarseCounter = "coarse_counter",
-        /// There are fewer months than the rule takes.
-        FewMonths = "few_months",
-        /// There are fewer days than the rule takes.
-        FewDays = "few_days",
-        /// No consumer is a heat pump.
-        NoHeatPump = "no_heat_pump",
-        /// No reading is the outside temperature.
-        NoTemperature = "no_temperature",
-    }
-}
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]

@@ -4,10 +4,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::Serialize;
 
 use super::{COVERAGE, Reason, ms, rounded, word};
-use crate::{
-    balance::{self, Row},
-    journal::QUARTER_HOUR,
-};
+use crate::{balance::Row, journal::QUARTER_HOUR};
 
 /// Local hours of the night, in which a household has least to do.
 const NIGHT: std::ops::Range<i8> = 0..5;
@@ -38,7 +35,7 @@ pub(super) struct Month {
     /// Consumption of each day, with the number of its known quarter-hours, and its end.
     days: Vec<(Date, Energy, i64)>,
     /// Reason for which the balance is unsure.
-    pub(super) reason: Option<balance::Reason>,
+    pub(super) reason: Option<Reason>,
     /// Whether the meter is read less often than each quarter of an hour.
     pub(super) is_sparse: bool,
 }
@@ -98,7 +95,7 @@ impl Month {
     /// Returns the reason for which its peaks are unsure.
     pub(super) fn doubt(&self) -> Option<Reason> {
         match self.reason {
-            Some(balance::Reason::NoGrid) => Some(Reason::NoGrid),
+            Some(Reason::NoGrid) => Some(Reason::NoGrid),
             _ if (self.known as f64) < self.expected as f64 * COVERAGE || self.known == 0 => {
                 Some(Reason::FewReadings)
             }
@@ -114,8 +111,8 @@ impl Month {
         let watts = night.get(rank.saturating_sub(1)).copied().map(rounded);
         let idle = night.iter().filter(|power| **power == 0.0).count();
         let reason = match self.reason {
-            Some(balance::Reason::NoGrid) => Some(Reason::NoGrid),
-            Some(balance::Reason::NoProduction) => Some(Reason::NoConsumption),
+            Some(Reason::NoGrid) => Some(Reason::NoGrid),
+            Some(Reason::NoProduction) => Some(Reason::NoConsumption),
             _ if night.is_empty() && self.known > 0 => Some(Reason::NoConsumption),
             _ if night.len() < FEWEST => Some(Reason::FewReadings),
             _ if self.is_sparse => Some(Reason::SparseReadings),
