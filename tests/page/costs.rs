@@ -22,6 +22,11 @@ pub const TESTS: &[Test] = &[
     ("a_tariff_is_saved_from_the_page_and_holds_at_once", saved),
     ("tariffs_of_two_meters_that_begin_on_one_day_are_both_kept_in_their_currency", saved_for_two),
     ("the_history_shows_money_as_soon_as_a_tariff_is_saved", shown_at_once),
+    ("a_price_by_time_and_a_base_price_per_day_are_told_in_the_readers_language", windows),
+    ("a_bill_over_a_replaced_meter_has_the_numbers_of_both", swapped),
+    ("a_bill_with_another_price_says_which_tax_it_took", assumed),
+    ("a_bill_up_to_now_says_the_quarters_of_an_hour_that_it_has", rounded),
+    ("the_cost_of_a_month_with_a_gap_is_a_guess_that_says_why", guessed),
 ];
 
 /// CSV of this year's January: 10 kWh a day.
@@ -211,4 +216,133 @@ fn shown_at_once() {
     go(&history);
     browser.until("money", || browser.text("tile-import").contains("€93"));
     nothing_amiss(&browser, &household.url());
+}
+
+const TIMED: &str = "[[tariffs]]\nname = \"Tag\"\nsource = \"smartmeter_d0\"\nfrom = \"2020-01-01\"\nvat = 19\n\
+                     prices = \"net\"\nwork_price = 0.25\nholidays = \"DE\"\nbase_price_per_day = 0.4\n\
+                     windows = [{ price = 0.32, days = [\"Mon-Fri\", \"holiday\"], hours = \"17:00-21:00\" }]\n\
+                     feed_in_price = 0.05\nfeed_in_windows = [{ price = 0.12, hours = \"10:00-14:00\" }]\n\
+                     [[tariffs.levies]]\nname = \"Netz\"\nper_kwh = 0.05\n\
+                     windows = [{ price = 0.01, hours = \"22:00-06:00\", months = \"Oct-Mar\" },\n\
+                     { name = \"Hoch\", price = 0.09, hours = \"06:00-08:00\" }]\n\
+                     [[tariffs.levies]]\nname = \"Messung\"\nper_year = 20.5\n";
+
+fn windows() {
+    let (first, recorded) = january();
+    let household = Household::start(&Plan { recorded: &recorded, more: TIMED, ..Plan::default() });
+    let browser = Browser::open("de-DE");
+    show(&household, &browser, &format!("#costs/{first}/{}", first.last_of_month()));
+    browser.await_shown("bill-total");
+    let bill = plain(&browser.text("bill"));
+    for part in [
+        "Arbeit, Tag, Mo–Fr, Feiertage, 17:00–21:00",
+        "31 Tage × 0,40 €",
+        "Netz, 22:00–06:00, Okt–Mär",
+        "Netz Hoch",
+    ] {
+        assert!(bill.contains(part), "`{part}` is not in {bill}");
+    }
+    let tariffs = plain(&browser.text("tariffs"));
+    for part in [
+        "Mo–Fr, Feiertage, 17:00–21:00: 0,32 €/kWh",
+        "zu allen anderen Zeiten: 0,25 €/kWh",
+        "Netz: 0,05 €/kWh",
+        "22:00–06:00, Okt–Mär: 0,01 €/kWh",
+        "Hoch (06:00–08:00): 0,09 €/kWh",
+        "Messung: 20,50 € im Jahr",
+        "0,40 € am Tag",
+        "zuzüglich 19 % Umsatzsteuer",
+        "Einspeisung: 0,05; 10:00–14:00 0,12 €/kWh",
+    ] {
+        assert!(tariffs.contains(part), "`{part}` is not in {tariffs}");
+    }
+    for code in ["Mon-Fri", "holiday", "Oct-Mar", " day"] {
+        assert!(!bill.contains(code) && !tariffs.contains(code), "`{code}`: {bill} {tariffs}");
+    }
+    nothing_amiss(&browser, &household.url());
+}
+
+fn swapped() {
+    let first = Date::new(now().year(), 1, 1).unwrap();
+    let start = first.to_zoned(zone()).unwrap();
+    let mut recorded = "time,section,name,value,unit,obis\n".to_owned();
+    for hour in (0..=31 * 24).step_by(6) {
+        let time = start.checked_add(Span::new().hours(hour)).unwrap().timestamp();
+        let value =
+            if hour <= 372 { 1000.0 + 10.0 * hour as f64 / 24.0 } else { 10.0 * (hour - 372) as f64 / 24.0 };
+        recorded += &format!("{time},{METER},POWER_IMPORT,{value:.3},kWh,1.8.0\n");
+    }
+    // A new price in the time of the second meter is no other meter.
+    let newer = TARIFF.replace("2020-01-01", &first.with().day(20).build().unwrap().to_string());
+    let more = TARIFF.to_owned() + &newer.replace("0.30", "0.40");
+    let household = Household::start(&Plan { recorded: &recorded, more: &more, ..Plan::default() });
+    let browser = Browser::open("en-GB");
+    show(&household, &browser, &format!("#costs/{first}/{}", first.last_of_month()));
+    browser.await_shown("bill-counters");
+    let counters = plain(&browser.text("bill-counters"));
+    for part in ["1,000 kWh → 1,155 kWh", "2.5 kWh → 155 kWh"] {
+        assert!(counters.contains(part), "`{part}` is not in {counters}");
+    }
+    assert_eq!(counters.matches('→').count(), 2, "{counters}");
+    let swap = plain(&browser.text("bill-swap"));
+    assert!(swap.contains("1,155 kWh → 2.5 kWh"), "{swap}");
+    let table = saved_csv(&browser);
+    assert!(table.contains(",1000,1155,") && table.contains(",2.5,155,"), "{table}");
+    nothing_amiss(&browser, &household.url());
+}
+
+fn saved_csv(browser: &Browser) -> String {
+    super::take::saved(browser, "csv-costs")
+}
+
+fn assumed() {
+    let (first, recorded) = january();
+    let household = Household::start(&Plan { recorded: &recorded, more: TARIFF, ..Plan::default() });
+    let browser = Browser::open("en-GB");
+    let days = format!("#costs/{first}/{}", first.last_of_month());
+    show(&household, &browser, &format!("{days}?price=0.25"));
+    browser.await_shown("bill-assumed");
+    let text = plain(&browser.text("bill-assumed"));
+    assert!(text.contains("19 % tax") && text.contains("Basic"), "{text}");
+    show(&household, &browser, &days);
+    browser.await_shown("bill-total");
+    assert!(!browser.shows("bill-assumed") && !browser.shows("bill-rounded"));
+    nothing_amiss(&browser, &household.url());
+}
+
+fn rounded() {
+    let household = Household::start(&Plan { year: true, more: TARIFF, ..Plan::default() });
+    let browser = Browser::open("en-GB");
+    show(&household, &browser, "#costs");
+    browser.await_shown("bill-total");
+    let source = format!("/bill?source={METER}&from={}&to=now", now().date().first_of_month());
+    // At the start of a quarter of an hour nothing is rounded.
+    browser.until("its quarters", || {
+        household.program().get(&source).1["asked"].is_null() || browser.shows("bill-rounded")
+    });
+}
+
+fn guessed() {
+    let today = now().date();
+    let first = today.first_of_month();
+    let mut recorded = "time,section,name,value,unit,obis\n".to_owned();
+    // The month has no price before today.
+    let start = first.yesterday().unwrap().to_zoned(zone()).unwrap();
+    let hours = (now().timestamp().as_second() - start.timestamp().as_second()) / 3600;
+    for hour in 0..=hours {
+        let time = start.checked_add(Span::new().hours(hour)).unwrap().timestamp();
+        recorded += &format!("{time},{METER},POWER_IMPORT,{:.3},kWh,1.8.0\n", 1000.0 + hour as f64 / 24.0);
+    }
+    let begin = if today == first { today.tomorrow().unwrap() } else { today };
+    let tariff = TARIFF.replace("2020-01-01", &begin.to_string());
+    let household = Household::start(&Plan { recorded: &recorded, more: &tariff, ..Plan::default() });
+    let browser = Browser::open("en-GB");
+    show(&household, &browser, "#costs");
+    browser.await_shown("cost-this_month");
+    let month = plain(&browser.text("cost-this_month"));
+    assert!(browser.text("cost-this_month strong").contains('≈') && month.contains("No tariff"), "{month}");
+    household.show(&browser, "");
+    browser.await_shown("today-cost");
+    let today = plain(&browser.text("today-cost"));
+    assert!(today.contains("this month ≈") && today.contains("no price"), "{today}");
 }

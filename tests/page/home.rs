@@ -177,7 +177,7 @@ fn december() {
     browser.until("its address", || hash(&browser) == format!("#readings/{last}"));
     let import = format!("register-{METER}-POWER_IMPORT");
     // 36 hours after the first reading.
-    browser.until("the number", || plain(&browser.text(&format!("{import} .digits"))) == "4018,125 kWh");
+    browser.until("the number", || plain(&browser.text(&format!("{import} .digits"))) == "4018,12500000 kWh");
     let export = plain(&browser.text(&format!("register-{METER}-POWER_EXPORT")));
     for part in ["≈ 13", "zwischen 100 kWh", "und 172 kWh"] {
         assert!(export.contains(part), "`{part}` is not in {export}");
@@ -193,7 +193,7 @@ fn december() {
     browser.script(refused, &[]);
     browser.click(&format!("{import} [data-test=copy]"));
     browser.until("copied twice", || browser.script("return window.copied.length;", &[]) == 2);
-    assert_eq!(browser.script("return window.copied;", &[]), json!(["4018,125", "4018,125"]));
+    assert_eq!(browser.script("return window.copied;", &[]), json!(["4018,12500000", "4018,12500000"]));
     nothing_amiss(&browser, &household.url());
 }
 
@@ -221,7 +221,7 @@ fn two_days() {
     browser.until("three rows", || browser.count(&format!("[data-test=\"{table}\"] tbody tr")) == 3);
     let text = plain(&browser.text(&table));
     // From 0:00 of the first to 24:00 of the last day: 48 hours, the numbers of the old and the new meter.
-    for part in ["4006.125 kWh", "13 kWh", "23.5 kWh", "0:00", "24:00"] {
+    for part in ["4006.12500000 kWh", "13.00000000 kWh", "23.5 kWh", "0:00", "24:00"] {
         assert!(text.contains(part), "`{part}` is not in {text}");
     }
     let swap = plain(&browser.text("swap"));
@@ -238,14 +238,14 @@ fn addresses() {
     let browser = Browser::open("en-US");
     let number = || plain(&browser.text(&format!("register-{METER}-POWER_IMPORT .digits")));
     show(&household, &browser, &format!("#readings/{last}"));
-    browser.until("the number", || number() == "4018.125 kWh");
+    browser.until("the number", || number() == "4018.12500000 kWh");
     browser.script("location.reload();", &[]);
-    browser.until("the number again", || number() == "4018.125 kWh");
+    browser.until("the number again", || number() == "4018.12500000 kWh");
     let before = last.yesterday().unwrap();
     pick(&browser, "readings-from", before);
-    browser.until("the day before", || number() == "4006.125 kWh");
+    browser.until("the day before", || number() == "4006.12500000 kWh");
     browser.script("history.back();", &[]);
-    browser.until("the first day again", || number() == "4018.125 kWh");
+    browser.until("the first day again", || number() == "4018.12500000 kWh");
     // What is not a day counts as today.
     show(&household, &browser, "#readings/2025-13-45");
     browser.until("the number of now", || number().starts_with("4457.1234"));

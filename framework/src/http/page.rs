@@ -128,6 +128,7 @@ fn assets() -> Vec<Asset> {
         "take.js",
         "text.js",
         "tiles.js",
+        "times.js",
         "today.js",
         "token.js",
         "toml.js",

@@ -84,6 +84,11 @@ interface Balance {
   cost?: Value[];
   income?: Value[];
   saved?: Value[];
+  cost_gap?: boolean[];
+  unsure?: boolean;
+  reason?: string;
+  /** From when on all production was read. */
+  since?: number;
 }
 
 /** What /tariffs answers. */
@@ -99,16 +104,45 @@ interface Tariff {
   currency: string;
   vat: Value;
   work: string;
+  prices?: string;
+  windows?: Priced[];
+  levies?: Levy[];
+  base_per_day?: number;
   base_per_month?: number;
+  base_per_year?: number;
   feed_in?: number;
+  /** Several prices, in words. */
+  feed_in_prices?: string;
   gas_factor?: number;
   instalment_per_month?: number;
+}
+
+/** Times at which a price holds, in the words of the configuration. */
+interface Times {
+  name?: string;
+  days?: string[];
+  hours?: string[];
+  months?: string[];
+}
+interface Priced extends Times {
+  price: Value;
+}
+interface Levy {
+  name: string;
+  price?: Value;
+  per: string;
+  windows?: Priced[];
 }
 
 /** What /bill answers. */
 interface Bill {
   currency: string;
   source: string;
+  from: string;
+  to: string;
+  /** What was asked, if the bill has other moments. */
+  asked?: { from: string; to: string };
+  assumed?: { vat: Value; gas_factor?: number; tariff?: string; tariff_from?: string };
   energy: BillEnergy[];
   items: BillItem[];
   net: Value;
@@ -125,11 +159,27 @@ interface BillEnergy {
   unit: string;
   begin: Value;
   end: Value;
+  swaps: Swap[];
+  /** Those of each meter, if there are several. */
+  parts?: BillPart[];
   estimated: boolean;
+}
+interface BillPart {
+  from: number;
+  to: number;
+  begin: Value;
+  end: Value;
+}
+/** Another meter, or a counter that was set. */
+interface Swap {
+  time: number;
+  from: Value;
+  to: Value;
 }
 interface BillItem {
   kind: string;
   text: string;
+  window?: Times;
   amount?: number;
   unit?: string;
   price?: number;
@@ -167,9 +217,11 @@ interface Register extends Shown {
   unit: string;
   direction?: string;
   tariff?: number | null;
+  /** Digits after the point that the meter sends. */
+  decimals?: number;
   begin?: Shown;
   amount?: Value;
-  swaps?: { time: number; from: number; to: number }[];
+  swaps?: Swap[];
 }
 
 /** How sure a figure of /insights is. */

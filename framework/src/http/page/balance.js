@@ -2,17 +2,16 @@
 
 import { localDay } from './calendar.js';
 import { h, icon, say, show, write } from './dom.js';
-import { guessed, money, percent } from './format.js';
+import { guessed, moment, money, percent } from './format.js';
 import { askLong, house, now } from './live.js';
-import { t } from './text.js';
+import { known, loadTexts, t } from './text.js';
 
 const EVERY = 5 * 60_000;
 
-// What the program has answered last: `{own, used, guess}` and `{cost, unsure, month, year, currency}`; `null` where it says
-// nothing.
-/** @type {{own: Value, used: Value, guess: boolean} | null} */
+// What the program has answered last, `null` where it says nothing. Each of the `sums` may be a guess.
+/** @type {{own: Value, used: Value, guess: boolean, why: string | null} | null} */
 let shares = null;
-/** @type {{cost: Value, unsure: boolean, month: Value, year: Value, currency: string} | null} */
+/** @type {{cost: Value, unsure: boolean, sums: [string, Value, boolean][], currency: string} | null} */
 let costs = null;
 let due = 0;
 
@@ -22,11 +21,24 @@ const got = async (path) => {
   return answer?.ok ? answer.json : null;
 };
 
+// Returns why a balance is not sure, in words; the texts of the household are loaded only for that.
+/** @type {(balance: Balance | null | undefined) => Promise<string | null>} */
+export async function whyUnsure(balance) {
+  if (!balance?.unsure) return null;
+  await loadTexts('household').catch(() => null);
+  const [words, { since }] = [known(`why_${balance.reason}`), balance];
+  return words && since ? `${words} (${t('since', { time: moment(since, now()) })})` : words;
+}
+
 async function readShares() {
+  /** @type {Balance | null} */
   const balance = await got('balance?from=-24h&per=day');
   /** @type {(column: string) => any} */
-  const last = (column) => balance?.[column]?.at(-1) ?? null;
-  shares = { own: last('self_sufficiency'), used: last('self_consumption'), guess: Boolean(last('gap') || balance?.unsure) };
+  const last = (column) => /** @type {any} */ (balance)?.[column]?.at(-1) ?? null;
+  // What was not read before today does not matter.
+  const isUnsure = Boolean(balance?.unsure && !(balance.since && balance.since <= last('start')));
+  const why = isUnsure ? await whyUnsure(balance) : null;
+  shares = { own: last('self_sufficiency'), used: last('self_consumption'), guess: Boolean(last('gap') || isUnsure), why };
   // The next day begins at midnight, local time.
   due = Math.min(due, last('end') ?? due);
 }
@@ -35,10 +47,15 @@ async function readShares() {
 async function readCosts(source) {
   const asked = new URLSearchParams({ source });
   const forecast = got(`forecast?${asked}`);
-  const bill = await got(`bill?${asked}&from=${localDay(now())}&to=now`);
+  const today = localDay(now());
+  /** @type {(from: string) => Promise<Bill | null>} */
+  const billSince = (from) => got(`bill?${asked}&from=${from}&to=now`);
+  // One after the other: a browser has few connections, and the history may wait for one.
+  const [bill, ofMonth, ofYear] = [await billSince(today), await billSince(`${today.slice(0, -2)}01`), await billSince(`${today.slice(0, 4)}-01-01`)];
   const { month, year } = (await forecast) ?? {};
-  const soFar = { month: month?.so_far ?? null, year: year?.so_far ?? null };
-  costs = bill && { cost: bill.total, unsure: bill.gaps.length > 0, ...soFar, currency: bill.currency };
+  const [unsure, ...guesses] = [bill, ofMonth, ofYear].map((bill) => Boolean(bill?.gaps.length));
+  const sums = /** @type {[string, Value, boolean][]} */ ([['month', month?.so_far ?? null, guesses[0]], ['year', year?.so_far ?? null, guesses[1]]]);
+  costs = bill && { cost: bill.total, unsure, sums, currency: bill.currency };
 }
 
 // Requests today's balance of a household that produces power, and its cost where there is a tariff.
@@ -64,7 +81,8 @@ export function ownTile() {
       show(element, shares?.own != null);
       if (shares?.own == null) return;
       write(value, guessed(percent(shares.own), shares.guess));
-      say(more, shares.used === null ? null : t('self_consumption_text', { value: percent(shares.used) }));
+      const used = shares.used === null ? null : t('self_consumption_text', { value: percent(shares.used) });
+      say(more, [used, shares.why].filter(Boolean).join('. '));
     },
   };
 }
@@ -78,10 +96,12 @@ export function costTile() {
     update() {
       show(element, costs?.cost != null);
       if (costs?.cost == null) return;
-      const { cost, unsure, month, year, currency } = costs;
+      const { cost, unsure, currency } = costs;
       write(value, guessed(money(cost, currency), unsure));
-      const sums = Object.entries({ month, year }).filter(([, value]) => value !== null);
-      say(more, sums.map(([name, value]) => t(`cost_${name}`, { value: money(value, currency) })).join(', ') || null);
+      const sums = costs.sums.filter(([, value]) => value !== null);
+      const said = sums.map(([name, value, isGuess]) => t(`cost_${name}`, { value: guessed(money(value, currency), isGuess) })).join(', ');
+      const isGuess = unsure || sums.some(([, , isGuess]) => isGuess);
+      say(more, [said, isGuess && t('cost_unsure')].filter(Boolean).join('. '));
     },
   };
 }

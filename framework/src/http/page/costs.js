@@ -3,13 +3,14 @@
 import { current, go } from './address.js';
 import { later, valid } from './calendar.js';
 import { tell } from './command.js';
-import { dayField, field, heading, named, notice, shortcuts, spans, takeCsv, today } from './days.js';
+import { dayField, field, heading, named, notice, shortcuts, spans, swapText, takeCsv, today } from './days.js';
 import { button, h, on, say, set, show, table } from './dom.js';
 import { parsed } from './field.js';
-import { exact, guessed, inWords, money, number, symbol } from './format.js';
-import { askLong, house, look, nameOf, onRestart } from './live.js';
-import { mainOf } from './model.js';
+import { exact, guessed, inWords, joined, moment, money, number, symbol } from './format.js';
+import { askLong, house, look, nameOf, now, onRestart } from './live.js';
+import { mainOf, titled } from './model.js';
 import { known, t } from './text.js';
+import { linesOf, withTimes } from './times.js';
 import { send } from './token.js';
 import { quoted } from './toml.js';
 
@@ -155,16 +156,20 @@ export async function open({ path, query }) {
   const has = sources.length > 0;
   const asks = new URLSearchParams({ source: source ?? '', from, to: isOver ? `${later(to, 1)}T00:00` : 'now' });
   for (const name of ['price', 'base']) if (query[name]) asks.set(name, query[name]);
-  /** @type {[Got<Bill> | null, Got<Forecast> | null, Got<Bill> | null]} */
-  const [bill, forecast, day] = await Promise.all([
+  // Of a time up to now.
+  const billSince = (/** @type {string} */ from) => (has ? got(`bill?${new URLSearchParams({ source: source ?? '', from, to: 'now' })}`) : null);
+  /** @type {[Got<Bill> | null, Got<Forecast> | null, Got<Bill> | null, Got<Bill> | null, Got<Bill> | null]} */
+  const [bill, forecast, day, month, year] = await Promise.all([
     source && (has || query.price) ? got(`bill?${asks}`) : null,
     has ? got(`forecast?${new URLSearchParams({ source: source ?? '' })}`) : null,
-    has ? got(`bill?${new URLSearchParams({ source: source ?? '', from: today(), to: 'now' })}`) : null,
+    billSince(today()),
+    billSince(first),
+    billSince(spans().this_year[0]),
   ]);
   if (mine !== asked) return;
   parts.source.replaceChildren(...sources.map((name) => h('option', { value: name, selected: name === source }, nameOf(name))));
   show(parts.source, sources.length > 1);
-  tiles(forecast, day);
+  tiles(forecast, day, { month, year });
   const end = isOver ? to : today();
   const taken = isThere(bill) ? [takeCsv('costs', `${from}-${end}`, () => csvOf(bill, forecast, day))] : [];
   parts.bill.replaceChildren(...(bill ? [...billOf(bill, from, end), ...taken] : known.error ? [notice('costs-failed', known.error)] : noTariff(source)));
@@ -179,8 +184,8 @@ const noTariff = (source) => [
 ];
 
 // Tiles: what today cost, and the month and the year, with what is expected beside the instalment.
-/** @type {(forecast: Got<Forecast> | null, day: Got<Bill> | null) => void} */
-function tiles(forecast, day) {
+/** @type {(forecast: Got<Forecast> | null, day: Got<Bill> | null, bills: Record<'month' | 'year', Got<Bill> | null>) => void} */
+function tiles(forecast, day, bills) {
   /** @type {(name: string, text: string, ...notes: Child[]) => HTMLElement} */
   const tile = (name, text, ...notes) =>
     h('p.tile', { 'data-test': `cost-${name}` }, h('span', t(name)), h('strong', text), notes.filter(Boolean).map((note) => h('small', note)));
@@ -191,11 +196,14 @@ function tiles(forecast, day) {
     for (const name of /** @type {const} */ (['month', 'year'])) {
       const { so_far: soFar, expected, instalment } = forecast[name] ?? {};
       if (soFar == null) continue;
+      const bill = bills[name];
+      const lacks = isThere(bill) ? missing(bill) : [];
       const rest = expected != null && instalment != null ? instalment - expected : null;
       made.push(
         tile(
           `this_${name}`,
-          money(soFar, currency),
+          guessed(money(soFar, currency), lacks.length > 0),
+          ...lacks,
           expected != null && t('expected', { value: guessed(money(expected, currency), unsure) }),
           rest !== null && t(rest < 0 ? 'above_instalment' : 'below_instalment', { value: money(Math.abs(rest), currency), instalment: money(instalment, currency) }),
           unsure && known(`why_${reason}`),
@@ -225,10 +233,10 @@ function missing({ gaps }) {
   return [...hours].map(([reason, sum]) => known(`gap_${reason}`)?.replace('{hours}', number(sum, 2, 0)) ?? reason);
 }
 
-// An amount of an item: kWh, or months and years in words.
+// An amount of an item: kWh, or days, months and years in words.
 /** @type {(item: BillItem) => string} */
 const amountOf = ({ amount, unit }) =>
-  amount == null || !unit ? '' : unit === 'month' || unit === 'year' ? inWords(amount, unit) : exact(amount, unit);
+  amount == null || !unit ? '' : ['day', 'month', 'year'].includes(unit) ? inWords(amount, unit) : joined({ figure: number(amount, 3, 0), unit });
 
 // The bill: its lines, its sum, what the counters showed, and what is uncertain about it.
 /** @type {(bill: Got<Bill>, from: string, to: string) => Child[]} */
@@ -253,23 +261,54 @@ function billOf(bill, from, to) {
   const ofTax = (/** @type {BillItem} */ item) => sum('vat', itemName(item), item.net);
   const net = taxes.length ? sum('net', t('bill_net'), bill.net) : null;
   lines.append(h('tfoot', net, taxes.map(ofTax), sum('total', t('total'), total)));
-  const lacks = missing(bill).map((text) => h('p.hint', { 'data-test': 'bill-gap' }, text));
-  return [h('h3', title), lines, ...lacks, ...countersOf(bill)];
+  const hints = [...missing(bill).map((text) => ['gap', text]), ...takenFor(bill)];
+  return [h('h3', title), lines, ...hints.map(([name, text]) => h('p.hint', { 'data-test': `bill-${name}` }, text)), ...countersOf(bill)];
 }
 
-/** @type {(item: BillItem) => boolean} */
+// Two moments: the later one has its date if that is another.
+/** @type {(from: number, to: number) => {from: string, to: string}} */
+const span = (from, to) => ({ from: moment(from, now()), to: moment(to, from) });
+
+// What a bill took that was not asked for: the tax of a tariff, and whole quarter-hours.
+/** @type {(bill: Bill) => string[][]} */
+function takenFor({ assumed, asked, from, to }) {
+  const { vat, tariff, gas_factor: factor } = assumed ?? {};
+  const tax = tariff ? t('assumed_tax', { vat: number(vat, 2, 0), tariff }) : t('assumed_none');
+  return [
+    ...(assumed ? [['assumed', factor ? `${tax} ${t('assumed_factor', { value: number(factor, 9, 0) })}` : tax]] : []),
+    ...(asked ? [['rounded', t('bill_rounded', span(Date.parse(from), Date.parse(to)))]] : []),
+  ];
+}
+
+/** @type {(item: {kind: string}) => boolean} */
 const isTax = ({ kind }) => kind === 'vat';
 /** @type {(item: BillItem) => string} */
-const itemName = ({ kind, text }) => [t(`bill_${kind}`), text].filter(Boolean).join(', ');
+const itemName = ({ kind, text, window, price }) =>
+  [t(`bill_${kind}`), isTax({ kind }) && price != null ? `${number(price, 2, 0)} %` : withTimes(text, window)].filter(Boolean).join(', ');
 
-// What each counter showed at the beginning and at the end. Where the tariff changed, that is one span.
-/** @type {(bill: Bill) => BillEnergy[]} */
-function spansOf({ energy }) {
-  /** @type {Map<string, BillEnergy>} */
+/** @typedef {BillEnergy & {parts: BillPart[]}} Span */
+// What each counter showed at the beginning and at the end. Where the tariff changed, that is one span; a meter that was
+// replaced has one of its own.
+/** @type {(bill: Bill) => Span[]} */
+function spansOf({ energy, source }) {
+  /** @type {Map<string, Span>} */
   const spans = new Map();
-  for (const part of energy) {
-    const { begin, from } = spans.get(part.register) ?? part;
-    spans.set(part.register, { ...part, begin, from });
+  for (const row of energy) {
+    // A counter has its own unit, such as that of gas.
+    const series = house.series?.find(({ section, name }) => section === source && name === row.register);
+    const span = spans.get(row.register) ?? { ...row, unit: series?.unit ?? row.unit, swaps: [], parts: [] };
+    // Each price of a register has the same numbers.
+    const swaps = row.swaps.filter(({ time }) => span.swaps.every((swap) => swap.time !== time));
+    span.swaps.push(...swaps);
+    for (const part of row.parts ?? [row]) {
+      const last = span.parts.at(-1);
+      // What is to come shows nothing.
+      if (last && (part.from < last.to || part.begin == null)) continue;
+      if (last && span.swaps.every(({ time }) => time !== part.from)) Object.assign(last, { to: part.to, end: part.end });
+      else span.parts.push({ from: part.from, to: part.to, begin: part.begin, end: part.end });
+    }
+    span.estimated ||= row.estimated;
+    spans.set(row.register, span);
   }
   return [...spans.values()];
 }
@@ -277,17 +316,25 @@ function spansOf({ energy }) {
 // The counters of a bill, as they are on one.
 /** @type {(bill: Bill) => Child[]} */
 function countersOf(bill) {
-  const spans = spansOf(bill).filter(({ begin, end }) => begin != null && end != null);
-  /** @type {(span: BillEnergy) => Child[]} */
-  const row = (span) => [registerName(span), [exact(span.begin, span.unit), ' → ', exact(span.end, span.unit)]];
+  const spans = spansOf(bill);
+  /** @type {(span: Span) => Child[][]} */
+  const rowsOf = (counter) => {
+    const known = counter.parts.filter(({ begin, end }) => begin != null && end != null);
+    return known.map(({ from, to, begin, end }) => {
+      const time = counter.swaps.length > 0 && h('small', t('from_to', span(from, to)));
+      return [[registerName(counter), time && [h('br'), time]], [exact(begin, counter.unit), ' → ', exact(end, counter.unit)]];
+    });
+  };
   const title = t('meter_reading');
-  const lines = set(table([t('name'), title], spans.map(row), title), { class: 'counters', 'data-test': 'bill-counters' });
-  return spans.length ? [h('h3', title), lines] : [];
+  const rows = spans.flatMap(rowsOf);
+  const lines = set(table([t('name'), title], rows, title), { class: 'counters', 'data-test': 'bill-counters' });
+  const swaps = spans.flatMap((span) => span.swaps.map((swap) => h('p.hint', { 'data-test': 'bill-swap' }, titled(swapText(swap, span.unit)))));
+  return rows.length ? [h('h3', title), lines, ...swaps] : [];
 }
 
 /** @type {(span: BillEnergy) => string} */
-const registerName = ({ direction, tariff }) => {
-  const name = t(direction === 'export' ? 'q_export' : 'q_import');
+const registerName = ({ direction, tariff, unit }) => {
+  const name = t(unit === 'm³' ? 'q_counted' : direction === 'export' ? 'q_export' : 'q_import');
   return tariff ? t('q_tariff', { name, tariff }) : name;
 };
 
@@ -301,7 +348,10 @@ function csvOf(bill, forecast, day) {
   const rows = [
     ...bill.items.map((item) => [itemName(item), item.amount, item.unit, item.price, item.net]),
     sum(t('total'), bill.total, missing(bill).join(' ')),
-    ...spansOf(bill).map((span) => [registerName(span), null, span.unit, null, null, span.begin, span.end, span.estimated ? t('gap') : '']),
+    ...spansOf(bill).flatMap((span) => {
+      const note = [span.estimated && t('gap'), ...span.swaps.map((swap) => swapText(swap, span.unit))].filter(Boolean).join(', ');
+      return span.parts.map(({ begin, end }) => [registerName(span), null, span.unit, null, null, begin, end, note]);
+    }),
   ];
   if (isThere(day)) rows.push(sum(t('today'), day.total, missing(day).join(' ')));
   if (isThere(forecast)) {
@@ -314,18 +364,6 @@ function csvOf(bill, forecast, day) {
 // The tariffs in words, the newest first.
 /** @type {(all: Tariff[], several: boolean) => void} */
 function tariffs(all, several) {
-  /** @type {(tariff: Tariff) => string} */
-  const words = (tariff) => {
-    const { currency } = tariff;
-    const each = [
-      tariff.work.replace(/\d+\.\d+/g, (digits) => number(Number(digits), 9, 0)),
-      tariff.base_per_month && t('tariff_base', { value: money(tariff.base_per_month, currency, 6) }),
-      tariff.feed_in && t('tariff_feed_in', { value: money(tariff.feed_in, currency, 6) }),
-      tariff.vat && t('tariff_vat', { value: number(tariff.vat, 2, 0) }),
-      tariff.instalment_per_month && t('tariff_instalment', { value: money(tariff.instalment_per_month, currency) }),
-    ];
-    return each.filter(Boolean).join(', ');
-  };
   // A tariff ends before the day on which the next one begins.
   /** @type {(tariff: {from: string, to?: string}) => string} */
   const time = ({ from, to }) =>
@@ -333,7 +371,7 @@ function tariffs(all, several) {
   /** @type {(tariff: Tariff) => HTMLElement} */
   const row = (tariff) => {
     const name = several ? `${tariff.name} (${nameOf(tariff.source)})` : tariff.name;
-    return h('li', h('strong', name), ', ', time(tariff), h('br'), words(tariff));
+    return h('li', h('strong', name), ', ', time(tariff), linesOf(tariff).map((line) => [h('br'), line]));
   };
   parts.tariffs.replaceChildren(h('h2', t('tariffs')), h('ul.plain', all.map(row).reverse()));
   show(parts.tariffs, all.length > 0);

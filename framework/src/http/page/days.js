@@ -2,7 +2,7 @@
 
 import { dayOf, localDay, valid } from './calendar.js';
 import { button, h, on, set } from './dom.js';
-import { DATE, formatter, parts } from './format.js';
+import { DATE, exact, formatter, moment, parts } from './format.js';
 import { now } from './live.js';
 import { loadTexts, t } from './text.js';
 
@@ -62,6 +62,9 @@ export function heading(chosen) {
     set(h('a', { href: `#${name}`, 'data-test': `to-${name}` }, t(name)), { 'aria-current': name === chosen ? 'page' : null });
   return [h('nav.chips.places', { 'aria-label': t('household') }, PLACES.map(link)), h('h1.unseen', t(chosen))];
 }
+
+/** @type {(swap: Swap, unit: string) => string} */
+export const swapText = ({ time, from, to }, unit) => t('meter_swapped', { time: moment(time, now()), from: exact(from, unit), to: exact(to, unit) });
 
 /** @typedef {import('./take.js').Cell} Cell */
 // Button that saves what a view shows: its heads, and its rows when it is pressed.

@@ -4,10 +4,12 @@ import { separators } from './format.js';
 
 /**
  * Returns all digits of a number that mean something: sums of decimals have an error in the fifteenth.
+ * `least` digits after the point are there even if they are zeros, as a meter shows them.
  * @param {number} value
+ * @param {number} [least]
  */
-export function digits(value) {
-  const text = Math.abs(value) < 1e21 ? value.toFixed(9).replace(/\.?0+$/, '') : String(value);
+export function digits(value, least = 0) {
+  const text = Math.abs(value) < 1e21 ? padded(value.toFixed(9).replace(/\.?0+$/, ''), least) : String(value);
   return (text === '-0' ? '0' : text).replace('.', separators.decimal ?? '.');
 }
 
@@ -17,3 +19,9 @@ export function digits(value) {
  * @param {string} [unit]
  */
 export const full = (value, unit) => (unit ? `${digits(value)} ${unit}` : digits(value));
+
+/** @type {(text: string, least: number) => string} */
+function padded(text, least) {
+  const [whole, decimals = ''] = text.split('.');
+  return least || decimals ? `${whole}.${decimals.padEnd(least, '0')}` : whole;
+}

@@ -5,9 +5,10 @@
 
 import { current, go, replace } from './address.js';
 import { read, readTariffs } from './answers.js';
+import { whyUnsure } from './balance.js';
 import { Chart } from './chart.js';
 import { choicesOf, optionsOf, subjectsOfHistory } from './choice.js';
-import { button, elements, h, icon, on, set, show, write } from './dom.js';
+import { button, elements, h, icon, on, say, set, show, write } from './dom.js';
 import { setZone } from './format.js';
 import { house, now, onRestart, readSeries } from './live.js';
 import { recall, remember } from './memory.js';
@@ -91,6 +92,7 @@ function build() {
     since: h('p.hint'),
     tiles: h('div.tiles'),
     used: h('p.used'),
+    why: h('p.hint', { 'data-test': 'balance-why' }),
     reason,
     error: h('div.card.error', failed, h('strong', t('history_failed')), reason, button({ 'data-test': 'retry' }, t('retry'), () => again())),
     charts: [new Chart('energy'), new Chart('power')],
@@ -108,7 +110,7 @@ export function start(section) {
   view = section;
   const { controls, body, charts } = parts;
   controls.append(h('div.chips', { role: 'group', 'aria-label': t('range') }, parts.kinds), parts.meter, parts.choice);
-  const totals = h('div.totals', { 'data-test': 'totals' }, parts.since, parts.tiles, parts.used);
+  const totals = h('div.totals', { 'data-test': 'totals' }, parts.since, parts.tiles, parts.used, parts.why);
   const checks = [h('label.check', parts.before, t('compare_before')), h('label.check', parts.year, t('compare_year'))];
   parts.compared.append(...checks);
   const group = h('div.choices', parts.field, parts.today, parts.compared, parts.money);
@@ -281,9 +283,10 @@ async function load() {
   const wish = { subject, choice, period, compare, money: inMoney, narrow: narrow.matches, isMain, produces };
   try {
     const answers = await read({ ...wish, consumers: isMain ? consumersOf() : [] }, subjects, signal, labelOf);
+    const why = [await whyUnsure(answers.balance), lacksPrice(answers) && t('cost_unsure')].filter(Boolean).join(' ');
     if (signal.aborted) return;
     const start = performance.now();
-    draw(answers);
+    draw(answers, why);
     performance.clearMeasures('chart');
     performance.measure('chart', { start, end: performance.now() });
     show(parts.money, hasMoney(answers) && Boolean(await readTariffs()));
@@ -304,8 +307,8 @@ function fail(reason) {
   show(parts.error, true);
 }
 
-/** @type {(answers: Answers | null) => void} */
-function fillTiles(answers) {
+/** @type {(answers: Answers | null, why?: string) => void} */
+function fillTiles(answers, why) {
   const made = (answers ? tiles(answers) : []).map(({ name, label, value, more }) =>
     h('div.tile', { 'data-test': `tile-${name}` }, h('span', label), h('strong', value), ...more.map((text) => h('small', text))),
   );
@@ -313,13 +316,17 @@ function fillTiles(answers) {
   write(parts.since, begin);
   show(parts.since, Boolean(begin));
   parts.tiles.replaceChildren(...made);
+  say(parts.why, why);
   const consumers = answers && !answers.wish.choice ? used(answers) : [];
   write(parts.used, consumers.join(', '));
   show(parts.used, consumers.length > 0);
 }
 
-/** @type {(answers: Answers) => void} */
-function draw(answers) {
+/** @type {(answers: Answers) => boolean} */
+const lacksPrice = ({ imports, exports, balance }) => [imports, exports, balance].some((costs) => costs?.cost_gap?.some(Boolean));
+
+/** @type {(answers: Answers, why: string) => void} */
+function draw(answers, why) {
   const { imports, exports, lines, curve } = answers;
   const counted = imports ?? exports ?? lines.find(({ counted }) => counted)?.counted ?? null;
   if (counted?.zone) setZone(counted.zone);
@@ -329,7 +336,7 @@ function draw(answers) {
   const counts = has(imports?.amount) || has(exports?.amount) || there.some((line) => line.counted);
   // The bar of a single hour says no more than its tile.
   const bars = counts && period.kind !== 'hour';
-  fillTiles(answers);
+  fillTiles(answers, why);
   show(parts.empty, !values && !counts);
   const [energy, power] = parts.charts;
   show(power.element, values);

@@ -3,7 +3,7 @@
 import { amount, guessed, joined, money, number, power, rounded, symbol } from './format.js';
 import { labelOf } from './model.js';
 import { t } from './text.js';
-import { countedAs, figures, has, knowsProduction, sum } from './tiles.js';
+import { countedAs, figures, has, knowsProduction, priced, sum } from './tiles.js';
 
 /** @typedef {import('./answers.js').Answers} Answers */
 /** @typedef {{amount: (Value | undefined)[], gap: boolean[], swap?: boolean[], partial?: boolean[]}} Side */
@@ -169,11 +169,8 @@ function coloured(consumers) {
 function moneys(answers) {
   const { imports, exports, balance } = answers;
   /** @type {(counted: Consumption | null) => Side | null} */
-  const side = (counted) => {
-    const { cost, gap = [], cost_gap: unpriced = [] } = counted ?? {};
-    return cost && has(cost) ? { amount: cost, gap: gap.map((is, i) => is || unpriced[i]) } : null;
-  };
-  const saved = balance && has(balance.saved) ? { amount: balance.saved ?? [], gap: balance.gap } : null;
+  const side = (counted) => priced(counted && { amount: [], gap: counted.gap }, counted?.cost, counted?.cost_gap);
+  const saved = priced(balance && { amount: [], gap: balance.gap }, balance?.saved, balance?.cost_gap);
   return [
     ...shownAs('import', t('cost'), side(imports), 0),
     ...shownAs('export', t('income'), side(exports), 0, -1),

@@ -3,7 +3,7 @@
 import { current, go } from './address.js';
 import { dayOf, later, valid } from './calendar.js';
 import { tell } from './command.js';
-import { dayField, heading, named, notice, shortcuts, takeCsv, today } from './days.js';
+import { dayField, heading, named, notice, shortcuts, swapText, takeCsv, today } from './days.js';
 import { digits } from './digits.js';
 import { button, h, set, table } from './dom.js';
 import { exact, guessed, moment, parts, separators, setZone } from './format.js';
@@ -90,14 +90,14 @@ function csvOf(registers, hasBegin) {
   const begin = hasBegin ? [t('counter_begin'), `${t('counter_begin')}: ${time}`, offset] : [];
   const end = [hasBegin ? t('counter_end') : t('meter_reading'), hasBegin ? `${t('counter_end')}: ${time}` : time, offset];
   const heads = [t('meter'), t('name'), t('code'), ...begin, ...end, ...(hasBegin ? [t('amount')] : []), t('unit'), t('note')];
-  /** @type {(shown: Shown | undefined) => Cell[]} */
-  const read = (shown) => (shown?.value == null ? ['', '', ''] : [shown.value, { at: shown.at }]);
+  /** @type {(shown: Shown | undefined, decimals?: number) => Cell[]} */
+  const read = (shown, decimals = 0) => (shown?.value == null ? ['', '', ''] : [{ value: shown.value, decimals }, { at: shown.at }]);
   const rows = registers.map((register) => {
-    const { name, obis, source, label, unit, amount, swaps = [] } = register;
+    const { name, obis, source, label, unit, amount, decimals, swaps = [] } = register;
     const unsure = [register, ...(hasBegin && register.begin ? [register.begin] : [])].filter((shown) => shown.value !== null && !isExact(shown));
     const notes = [...(unsure.length ? ['≈'] : []), ...swaps.map((swap) => swapText(swap, unit))];
     /** @type {Cell[]} */
-    const row = [label ?? nameOf(source), wordsOf(register), obis || name, ...(hasBegin ? read(register.begin) : []), ...read(register)];
+    const row = [label ?? nameOf(source), wordsOf(register), obis || name, ...(hasBegin ? read(register.begin, decimals) : []), ...read(register, decimals)];
     return [...row, ...(hasBegin ? [amount] : []), unit, notes.join(', ')];
   });
   return [heads, rows];
@@ -125,24 +125,21 @@ function card(registers, from, to) {
   // Each table has elements of its own.
   const last = () => (!to || to >= today() ? t('now') : dated(to, false));
   const tables = registers.map((register) => {
-    const { begin, amount, unit, swaps = [] } = register;
+    const { begin, amount, unit, decimals, swaps = [] } = register;
     const end = register;
     /** @type {Child[][]} */
-    const rows = to ? [[dated(from, true), reading(begin, unit)], [last(), reading(end, unit)]] : [[titleOf(from), reading(end, unit)]];
+    const rows = to ? [[dated(from, true), reading(begin, unit, decimals)], [last(), reading(end, unit, decimals)]] : [[titleOf(from), reading(end, unit, decimals)]];
     const isGuess = amount != null && !(begin && isExact(begin) && isExact(end));
     if (to) rows.push([t(countedAs(register)), h('strong', amount == null ? '–' : guessed(exact(amount, unit), isGuess))]);
     const words = wordsOf(register);
     return [
       h('h3', words, register.obis ? h('small', ` ${register.obis}`) : null),
       set(table([t('time'), t('meter_reading')], rows, words), { class: 'counters', 'data-test': `register-${source}-${register.name}` }),
-      ...swaps.map((swap) => h('p.hint', { 'data-test': 'swap' }, swapText(swap, unit))),
+      ...swaps.map((swap) => h('p.hint', { 'data-test': 'swap' }, titled(swapText(swap, unit)))),
     ];
   });
   return h('section.card.stack', { 'data-test': `registers-${source}` }, h('h2', h('bdi', label ?? nameOf(source))), tables.flat());
 }
-
-/** @type {(swap: {time: number, from: number, to: number}, unit: string) => string} */
-const swapText = ({ time, from, to }, unit) => t('meter_swapped', { time: moment(time, now()), from: exact(from, unit), to: exact(to, unit) });
 
 // A counter that stood still between two readings is known in between.
 /** @type {(shown: Shown) => boolean} */
@@ -163,18 +160,18 @@ function wordsOf({ source, name, direction, tariff, unit }) {
   const key = keys[direction ?? ''];
   const counted = medium && medium !== 'electricity' ? known(medium === 'cooling' ? 'cold' : medium) : null;
   const own = GENERIC.includes(name) ? null : known(name.toLowerCase());
-  const other = counted ?? (unit === 'kWh' ? t('q_energy') : titled(name.replaceAll('_', ' ')));
+  const other = counted ?? (unit === 'kWh' ? t('q_energy') : GENERIC.includes(name) ? t('q_counted') : titled(name.replaceAll('_', ' ')));
   const named = own ?? (counted && unit === 'm³' && medium === 'heat' ? `${other}, ${unit}` : other);
   const words = key && (!medium || medium === 'electricity') ? t(key) : named;
   return tariff ? t('q_tariff', { name: words, tariff }) : words;
 }
 
 // A number as a meter shows it, to be copied with all its digits; below it how sure it is.
-/** @type {(shown: Shown | undefined, unit: string) => Child} */
-function reading(shown, unit) {
+/** @type {(shown: Shown | undefined, unit: string, least?: number) => Child} */
+function reading(shown, unit, least) {
   const { value, at, before, after, gap } = shown ?? { value: null, at: 0, before: null, after: null, gap: false };
   if (value == null) return h('div.reading', h('p', '–'), h('small', before ? t('read_last', { time: moment(before.time, now()) }) : t('read_never')));
-  const text = digits(value);
+  const text = digits(value, least);
   const [whole, decimals = ''] = text.split(separators.decimal ?? '.');
   const isKnown = !shown || isExact(shown);
   const figure = h('span.digits', isKnown ? '' : '≈\u00a0', whole, decimals && h('small', `${separators.decimal}${decimals}`), h('small', `\u00a0${unit}`));

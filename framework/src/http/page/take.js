@@ -5,7 +5,8 @@ import { offset, parts, separators, zoneName } from './format.js';
 import { t } from './text.js';
 
 /** @typedef {{at: number}} Moment */
-/** @typedef {string | number | null | undefined | Moment} Cell */
+/** @typedef {{value: number, decimals: number}} Counted */
+/** @typedef {string | number | null | undefined | Moment | Counted} Cell */
 
 // Where the comma is in the numbers, a semicolon is between them.
 const between = separators.decimal === ',' ? ';' : ',';
@@ -32,6 +33,7 @@ const quoted = (text) => (/["\r\n;,\t]/.test(text) ? `"${text.replaceAll('"', '"
 function written(cell) {
   if (cell == null) return [''];
   if (typeof cell === 'number') return [digits(cell)];
+  if (typeof cell === 'object' && 'value' in cell) return [digits(cell.value, cell.decimals)];
   if (typeof cell === 'object') return [local(cell.at), offset(cell.at)];
   return [quoted(guarded(cell))];
 }

@@ -47,7 +47,7 @@ export const countedAs = ({ kind, exports, role }) => {
 
 // Returns what a side cost, in place of its amounts.
 /** @type {(side: Side | null, cost?: Value[], unpriced?: boolean[]) => Side | null} */
-const priced = (side, cost, unpriced = []) =>
+export const priced = (side, cost, unpriced = []) =>
   side && cost && has(cost) ? { ...side, amount: cost, gap: side.gap.map((is, i) => is || (unpriced[i] ?? false)) } : null;
 
 // Returns the tiles of a period.
@@ -83,8 +83,8 @@ export function tiles(answers) {
   add('export', 'export', exports, before.exports, exports ?? {}, before.exports ?? {});
   if (known && balance) {
     add('produced', 'produced', column(answers, 'produced'), column(earlier, 'produced'));
-    const saved = { cost: balance.saved, currency: balance.currency };
-    add('own', 'own', column(answers, 'self_used'), column(earlier, 'self_used'), saved, { cost: before.balance?.saved });
+    const saved = { cost: balance.saved, cost_gap: balance.cost_gap, currency: balance.currency };
+    add('own', 'own', column(answers, 'self_used'), column(earlier, 'self_used'), saved, { cost: before.balance?.saved, cost_gap: before.balance?.cost_gap });
     // Shares are those of the time whose consumption is known: before the first reading of the production, it is not.
     const [used, drawn, produced, own] = ['consumption', 'drawn', 'produced', 'self_used'].map((key) =>
       sum(/** @type {Value[]} */ (balance[/** @type {keyof Balance} */ (key)]).filter((_, i) => balance.consumption[i] !== null)),

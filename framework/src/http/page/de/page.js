@@ -180,6 +180,7 @@ export default {
   cost_today: 'Kosten heute',
   cost_month: 'diesen Monat {value}',
   cost_year: 'dieses Jahr {value}',
+  cost_unsure: 'Ein Teil hat keinen Preis oder wurde nicht durchgehend gelesen.',
   voltage: 'Spannung',
   // Sources
   last_reading: 'Letzter Messwert',

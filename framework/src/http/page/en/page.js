@@ -179,6 +179,7 @@ export default {
   cost_today: 'Cost today',
   cost_month: 'this month {value}',
   cost_year: 'this year {value}',
+  cost_unsure: 'A part has no price, or was not read throughout.',
   voltage: 'Voltage',
   // Sources
   last_reading: 'Last reading',

@@ -178,6 +178,7 @@ export default {
   cost_today: 'Coût du jour',
   cost_month: 'ce mois-ci {value}',
   cost_year: 'cette année {value}',
+  cost_unsure: 'Une partie n’a pas de prix ou n’a pas été relevée en continu.',
   voltage: 'Tension',
   // Sources
   last_reading: 'Dernière mesure',

@@ -178,6 +178,7 @@ export default {
   cost_today: 'Kosten vandaag',
   cost_month: 'deze maand {value}',
   cost_year: 'dit jaar {value}',
+  cost_unsure: 'Een deel heeft geen prijs of is niet doorlopend gelezen.',
   voltage: 'Spanning',
   // Sources
   last_reading: 'Laatste meetwaarde',
