@@ -75,7 +75,7 @@ fn random_bytes_and_random_text_have_no_telegrams() {
         .collect();
     assert_eq!(accepted(&text), 0);
     assert_eq!(described(&text), None);
-    let hex = |byte: &u8| format!("{byte:02X}{}", if byte % 64 == 0 { "\n" } else { "" });
+    let hex = |byte: &u8| format!("{byte:02X}{}", if byte.is_multiple_of(64) { "\n" } else { "" });
     assert_eq!(accepted(bytes[..100_000].iter().map(hex).collect::<String>().as_bytes()), 0);
 }
 
