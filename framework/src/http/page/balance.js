@@ -26,8 +26,11 @@ const got = async (path) => {
 export async function whyUnsure(balance) {
   if (!balance?.unsure) return null;
   await loadTexts('household').catch(() => null);
-  const [words, { since }] = [known(`why_${balance.reason}`), balance];
-  return words && since ? `${words} (${t('since', { time: moment(since, now()) })})` : words;
+  const { reason, since } = balance;
+  const words = known(`why_${reason}`);
+  // Only this reason is one of time.
+  const begun = reason === 'production_begins' && since ? ` (${t('since', { time: moment(since, now()) })}).` : '.';
+  return words?.replace(/\.$/, begun) ?? null;
 }
 
 async function readShares() {
