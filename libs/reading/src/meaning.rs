@@ -124,10 +124,13 @@ impl Meaning {
 
     /// Returns it with what a source states: the kind, and the medium that its meter counts.
     ///
-    /// A source that states the medium knows its meter: what the name and the unit suggest does not count then.
+    /// A source that states the medium knows its meter: what the name and the unit suggest does not count then. What
+    /// it calls a state or an extreme, and the unit a measurement, is a limit or a value of the past.
     #[must_use]
     pub fn stated(self, kind: Option<Kind>, medium: Option<Medium>) -> Self {
-        Self { kind: kind.unwrap_or(self.kind), medium: medium.or(self.medium), ..self }
+        let measured = self.unit.is_some() && matches!(self.kind, Kind::Counter | Kind::Net | Kind::Gauge);
+        let live = self.live && !(measured && matches!(kind, Some(Kind::State | Kind::Maximum)));
+        Self { kind: kind.unwrap_or(self.kind), medium: medium.or(self.medium), live, ..self }
     }
 
     /// Adds the meaning of an OBIS code.
@@ -149,9 +152,11 @@ impl Meaning {
         let (phase, register) = split(c);
         let processing = Processing::of(d);
         let property = property(c, d).filter(|_| without_unit);
+        // The device's own objects have the numbers of electrical quantities: `0-0:41.0.0` lists what it consists of.
+        let is_setup = medium == Some(0) && d == 0 && without_unit;
         if let Some(property) = property {
             self.quantity = property;
-        } else if let Some((now, counted)) = quantities(register) {
+        } else if let Some((now, counted)) = quantities(register).filter(|_| !is_setup) {
             if without_unit {
                 self.quantity = if processing.integral { counted } else { now };
             }
@@ -260,7 +265,7 @@ fn quantities(register: u8) -> Option<(Quantity, Quantity)> {
 /// Property of the device that an abstract register holds, without a unit.
 fn property(c: u8, d: u8) -> Option<Quantity> {
     Some(match (c, d) {
-        (0, 0) | (96, 1) | (9, 20 | 21) => Quantity::MeterNumber,
+        (0, 0) | (42, 0) | (96, 1) | (9, 20 | 21) => Quantity::MeterNumber,
         (0, 2) => Quantity::Firmware,
         (1, 0) | (0, 9) => Quantity::Clock,
         (96, 5) => Quantity::Status,
@@ -367,6 +372,12 @@ mod tests {
         ("C.8.0",         "",      Quantity::Duration,       Kind::State,   "electricity -"),
         ("0-0:1.0.0",     "",      Quantity::Clock,          Kind::State,   "-"),
         ("1-0:0.0.0",     "",      Quantity::MeterNumber,    Kind::State,   "electricity -"),
+        ("0-0:42.0.0",    "",      Quantity::MeterNumber,    Kind::State,   "-"),
+        ("42.0.0",        "",      Quantity::MeterNumber,    Kind::State,   "-"),
+        ("42.7.0",        "",      Quantity::Power,          Kind::Gauge,   "electricity L2 export"),
+        ("42.0.0",        "kW",    Quantity::Power,          Kind::State,   "electricity L2 export -"),
+        ("0-0:41.0.0",    "",      Quantity::Other,          Kind::State,   "-"),
+        ("0-0:22.0.0",    "",      Quantity::Other,          Kind::State,   "-"),
         ("F.F",           "",      Quantity::Fault,          Kind::State,   "-"),
         ("1.8.0",         "kW",    Quantity::Power,          Kind::Gauge,   "-"),
         ("1-0:1.7.0",     "kWh",   Quantity::Energy,         Kind::Counter, "electricity -"),

@@ -98,8 +98,11 @@ impl Reading {
 
     /// Returns what the value means: by its stated kind and medium, its unit and its OBIS code.
     pub fn meaning(&self) -> Meaning {
-        let text = matches!(self.value, Value::Text(_)).then_some(Kind::State);
-        Meaning::of(&self.name, self.unit.as_deref(), self.obis).stated(self.kind.or(text), self.medium)
+        let meaning = Meaning::of(&self.name, self.unit.as_deref(), self.obis).stated(self.kind, self.medium);
+        match self.value {
+            Value::Text(_) => Meaning { kind: self.kind.unwrap_or(Kind::State), ..meaning },
+            Value::Number(_) => meaning,
+        }
     }
 
     /// Sets the unit.
@@ -263,5 +266,23 @@ mod tests {
         assert_eq!(meaning(flow), (Quantity::Temperature, Kind::Gauge, Some(Medium::Heat)));
         let last_month = Reading { kind: Some(Kind::State), ..energy.medium(Medium::Heat) };
         assert_eq!(meaning(last_month), (Quantity::Energy, Kind::State, Some(Medium::Heat)));
+    }
+
+    #[test]
+    fn what_a_source_calls_a_state_of_a_measured_quantity_is_not_live() {
+        let live = |reading: Reading, kind| Reading { kind, ..reading }.meaning().live;
+        let energy = || Reading::number("energy", 5).unit("kWh");
+        let power = || Reading::number("subscribed_power", 9).unit("kVA");
+        let temperature = || Reading::number("flow_temperature", 60).unit("°C");
+        for reading in [energy(), power(), temperature()] {
+            assert!(live(reading.clone(), None), "{}", reading.name);
+            assert!(!live(reading.clone(), Some(Kind::State)), "{}: a limit, or of the past", reading.name);
+            assert!(!live(reading.clone(), Some(Kind::Maximum)), "{}: an extreme", reading.name);
+        }
+        assert!(live(energy(), Some(Kind::Net)) && live(energy(), Some(Kind::Gauge)));
+        assert!(Reading::flag("open", true).meaning().live, "a contact is open now");
+        let running = Reading::number("on_time", 5).unit("h");
+        assert!(live(running, Some(Kind::State)), "a duration has no other kind");
+        assert!(Reading::text("state", "open").unit("kWh").meaning().live, "a text is what the device says now");
     }
 }
