@@ -6,9 +6,16 @@
 
 use framework::{Factor, Kind, Meaning, Medium, Quantity, Reading, Unit, Value};
 
+/// Platform of a number or a text.
+const SENSOR: &str = "sensor";
+/// Platform of a state that is on or off.
+pub(crate) const BINARY_SENSOR: &str = "binary_sensor";
+
 /// Treatment of a sensor by Home Assistant.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Class {
+    /// Platform.
+    pub platform: &'static str,
     /// Device class.
     pub device: Option<&'static str>,
     /// State class.
@@ -17,8 +24,24 @@ pub struct Class {
     pub unit: Option<String>,
     /// Decimals that are displayed.
     pub precision: Option<u8>,
+    /// Picture, where the class has none of its own that tells the readings apart.
+    pub icon: Option<&'static str>,
     /// Whether the sensor is of interest only if something is wrong.
     pub diagnostic: bool,
+}
+
+impl Default for Class {
+    fn default() -> Self {
+        Self {
+            platform: SENSOR,
+            device: None,
+            state: None,
+            unit: None,
+            precision: None,
+            icon: None,
+            diagnostic: false,
+        }
+    }
 }
 
 /// Returns the class of a reading.
@@ -26,8 +49,13 @@ pub fn class(reading: &Reading) -> Class {
     if matches!(reading.value, Value::Text(_)) {
         return Class { diagnostic: true, ..Class::default() };
     }
+    if let Some(device) = fault_class(reading) {
+        let platform = BINARY_SENSOR;
+        return Class { platform, device: Some(device), diagnostic: true, ..Class::default() };
+    }
     let meaning = reading.meaning();
     Class {
+        platform: SENSOR,
         device: device_class(&meaning),
         state: match meaning.kind {
             // The only one that it takes for money.
@@ -42,9 +70,37 @@ pub fn class(reading: &Reading) -> Class {
             Quantity::PowerFactor => Some(2),
             _ => meaning.unit.map(precision),
         },
+        icon: icon(&meaning),
         diagnostic: meaning.kind == Kind::State && meaning.quantity != Quantity::Money
             || matches!(meaning.quantity, Quantity::Angle | Quantity::Duration | Quantity::Other)
             || (meaning.unit.is_none() && meaning.quantity != Quantity::PowerFactor),
+    }
+}
+
+/// Returns the class of a flag that is on while something is wrong: a meter on M-Bus has them in its status byte.
+fn fault_class(reading: &Reading) -> Option<&'static str> {
+    let is_flag = reading.kind == Some(Kind::State) && reading.unit.is_none();
+    // Several meters of one source have their names before it.
+    let is = |name: &str| {
+        reading.name.strip_suffix(name).is_some_and(|meter| meter.is_empty() || meter.ends_with('_'))
+    };
+    match is_flag {
+        true if is("low_battery") => Some("battery"),
+        true if is("permanent_error") || is("temporary_error") => Some("problem"),
+        _ => None,
+    }
+}
+
+/// Returns the picture of energy and power that are not electrical: the class `energy` does not tell heat from cold.
+fn icon(meaning: &Meaning) -> Option<&'static str> {
+    if !matches!(meaning.quantity, Quantity::Energy | Quantity::Power) {
+        return None;
+    }
+    match meaning.medium? {
+        Medium::Heat => Some("mdi:radiator"),
+        Medium::Cooling => Some("mdi:snowflake"),
+        Medium::Gas => Some("mdi:meter-gas"),
+        Medium::Electricity | Medium::Water => None,
     }
 }
 
@@ -128,9 +184,32 @@ const WORDS: &[(&str, &str)] = &[
     ("EQUIPMENT_ID", "Equipment ID"),
 ];
 
-/// Returns the quantity of a reading as the name of its entity: `Energy`.
+/// Returns the quantity of a reading as the name of its entity: `Energy`, or `Heat energy`.
 pub(crate) fn quantity_name(reading: &Reading) -> String {
-    entity_name(reading.meaning().quantity.as_str())
+    of_medium(reading, entity_name(reading.meaning().quantity.as_str()))
+}
+
+/// Returns the name of a reading's entity below that of its device.
+pub(crate) fn name(reading: &Reading) -> String {
+    of_medium(reading, entity_name(&reading.name))
+}
+
+/// Adds the medium to the name of energy and power whose source states it, if it is heat or cold: one meter may count
+/// both.
+fn of_medium(reading: &Reading, name: String) -> String {
+    let Meaning { quantity, medium, .. } = reading.meaning();
+    let word = match reading.medium.and(medium) {
+        Some(Medium::Heat) => "Heat",
+        Some(Medium::Cooling) => "Cold",
+        _ => return name,
+    };
+    let says_it = |text: &str| ["heat", "cold", "cool"].iter().any(|word| text.to_lowercase().contains(word));
+    if !matches!(quantity, Quantity::Energy | Quantity::Power) || says_it(&name) {
+        return name;
+    }
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    format!("{word} {}{}", first.map_or_else(String::new, String::from), letters.as_str())
 }
 
 /// Returns the name of an entity below that of its device: `POWER_IMPORT_T1` becomes `Energy import T1`.

@@ -201,3 +201,48 @@ fn a_stated_medium_decides() {
         Reading { kind: Some(Kind::State), ..Reading::number("energy", 5).unit("kWh").medium(Heat) };
     assert_eq!(shown(&last_month), "energy - kWh !");
 }
+
+#[test]
+fn a_flag_of_a_fault_is_a_binary_sensor() {
+    for (name, device) in [
+        ("low_battery", "battery"),
+        ("permanent_error", "problem"),
+        ("temporary_error", "problem"),
+        ("kitchen_low_battery", "battery"),
+        ("kitchen_temporary_error", "problem"),
+    ] {
+        let flag = Reading::flag(name, true);
+        let Class { platform, device: shown, state, unit, precision, diagnostic, .. } = class(&flag);
+        assert_eq!((platform, shown, diagnostic), ("binary_sensor", Some(device), true), "{name}");
+        assert_eq!((state, unit, precision), (None, None, None), "{name}: of a number");
+    }
+    for other in [
+        Reading::flag("open", true),
+        Reading::number("status", 4),
+        Reading::number("low_battery", 3).unit("V"),
+        Reading::text("permanent_error", "E7"),
+        Reading::flag("yellow_battery", true),
+    ] {
+        assert_eq!(class(&other).platform, "sensor", "{}", other.name);
+    }
+}
+
+#[test]
+fn heat_and_cold_are_told_apart() {
+    let of = |name: &str, unit: &str, medium| {
+        let reading = Reading::number(name, 5).unit(unit).medium(medium);
+        (super::name(&reading), quantity_name(&reading), class(&reading).icon)
+    };
+    let owned = |name: &str, only: &str, icon| (name.to_owned(), only.to_owned(), icon);
+    assert_eq!(of("energy", "kWh", Medium::Heat), owned("Heat energy", "Heat energy", Some("mdi:radiator")));
+    assert_eq!(of("energy", "MJ", Medium::Cooling), owned("Cold energy", "Cold energy", Some("mdi:snowflake")));
+    assert_eq!(
+        of("power_storage1", "W", Medium::Cooling),
+        owned("Cold power storage1", "Cold power", Some("mdi:snowflake"))
+    );
+    assert_eq!(of("cooling_energy", "kWh", Medium::Cooling).0, "Cooling energy");
+    assert_eq!(of("kitchen_energy", "kWh", Medium::Heat).0, "Heat kitchen energy");
+    assert_eq!(of("volume", "m3", Medium::Heat), owned("Volume", "Volume", None));
+    assert_eq!(of("energy", "kWh", Medium::Electricity), owned("Energy", "Energy", None));
+    assert_eq!(super::name(&reading("6.8", "6.8", "GJ")), "6.8", "the code says it");
+}

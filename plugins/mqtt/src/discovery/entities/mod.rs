@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use framework::{Arg, ArgKind, CommandSpec, Kind, Labels, Quantity, Reading, Route, Text, Value};
 use serde_json::{Map, Value as Json, json};
 
-use super::classes::{self, Class};
+use super::classes::{self, BINARY_SENSOR, Class};
 use crate::{config::Discovery, topics::Topics};
 
 /// Facts about a source for its announcement.
@@ -85,7 +85,7 @@ impl Device<'_> {
             let name = match self.labels.reading(&reading.name).label {
                 Some(label) => label.to_string(),
                 None if is_main => classes::quantity_name(reading),
-                None => classes::entity_name(&reading.name),
+                None => classes::name(reading),
             };
             self.sensor(reading, name, topics)
         });
@@ -105,8 +105,9 @@ impl Device<'_> {
     }
 
     fn sensor(&self, reading: &Reading, name: String, topics: &Topics) -> Entity {
-        let Class { device, state, unit, precision, diagnostic } = classes::class(reading);
+        let Class { platform, device, state, unit, precision, icon, diagnostic } = classes::class(reading);
         let object = object(&reading.name);
+        let is_binary = platform == BINARY_SENSOR;
         let config = members(json!({
             "name": name,
             "unique_id": self.unique_id(&object),
@@ -116,9 +117,12 @@ impl Device<'_> {
             "state_class": state,
             "unit_of_measurement": unit,
             "suggested_display_precision": precision,
+            "payload_on": is_binary.then_some("1"),
+            "payload_off": is_binary.then_some("0"),
+            "icon": icon,
             "entity_category": diagnostic.then_some("diagnostic"),
         }));
-        Entity { platform: "sensor", object, config }
+        Entity { platform, object, config }
     }
 
     /// Returns the entity for a command that a bare value calls: a button, or one with its argument's type.

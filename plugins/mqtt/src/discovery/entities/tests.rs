@@ -221,3 +221,32 @@ fn a_command_with_several_required_arguments_has_no_entity() {
     let optional = CommandSpec::new("do", "").arg(Arg::bool("a", "a")).arg(Arg::bool("b", "b").optional());
     assert_eq!(main_arg(&optional).flatten().map(|arg| &*arg.name), Some("a"));
 }
+
+#[test]
+fn a_flag_of_a_fault_is_announced_as_a_binary_sensor_of_1_and_0() {
+    let reading = Reading::flag("low_battery", true);
+    let device = Device {
+        id: "x",
+        section: "heat",
+        name: "heat",
+        labels: &Labels::default(),
+        number: None,
+        readings: vec![&reading],
+        commands: Vec::new(),
+    };
+    let topics = Topics { prefix: "smartmeter".into(), discovery: "homeassistant".into() };
+    for (form, topic) in [
+        (Discovery::Entity, "homeassistant/binary_sensor/x/low_battery/config"),
+        (Discovery::Device, "homeassistant/device/x/config"),
+    ] {
+        let messages = device.messages(form, &topics);
+        let message: Json = serde_json::from_slice(&messages[topic]).unwrap();
+        let config = if form == Discovery::Device { &message["cmps"]["low_battery"] } else { &message };
+        assert_eq!(config["payload_on"], "1");
+        assert_eq!(config["payload_off"], "0");
+        assert_eq!(config["device_class"], "battery");
+        assert_eq!(config["entity_category"], "diagnostic");
+        assert_eq!(config["value_template"], "{{ value_json['low_battery'] | default('') }}");
+        assert_eq!(config.get("suggested_display_precision"), None);
+    }
+}
