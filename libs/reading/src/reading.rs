@@ -283,6 +283,9 @@ mod tests {
         assert!(Reading::flag("open", true).meaning().live, "a contact is open now");
         let running = Reading::number("on_time", 5).unit("h");
         assert!(live(running, Some(Kind::State)), "a duration has no other kind");
-        assert!(Reading::text("state", "open").unit("kWh").meaning().live, "a text is what the device says now");
+        assert!(
+            Reading::text("state", "open").unit("kWh").meaning().live,
+            "a text is what the device says now"
+        );
     }
 }

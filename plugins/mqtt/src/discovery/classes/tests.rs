@@ -235,7 +235,10 @@ fn heat_and_cold_are_told_apart() {
     };
     let owned = |name: &str, only: &str, icon| (name.to_owned(), only.to_owned(), icon);
     assert_eq!(of("energy", "kWh", Medium::Heat), owned("Heat energy", "Heat energy", Some("mdi:radiator")));
-    assert_eq!(of("energy", "MJ", Medium::Cooling), owned("Cold energy", "Cold energy", Some("mdi:snowflake")));
+    assert_eq!(
+        of("energy", "MJ", Medium::Cooling),
+        owned("Cold energy", "Cold energy", Some("mdi:snowflake"))
+    );
     assert_eq!(
         of("power_storage1", "W", Medium::Cooling),
         owned("Cold power storage1", "Cold power", Some("mdi:snowflake"))
