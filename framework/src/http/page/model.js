@@ -61,16 +61,19 @@ function subjectsOfRest(section, entries) {
     listed(...[1, 2, 3, 4].map((tariff) => find('energy', { direction, kind: 'counter', tariff })));
 
   const phases = ['L1', 'L2', 'L3'].map((phase) => one('power', { direction: 'net', phase }) ?? difference(phase));
+  const imports = counted('import') ?? counted('absolute');
+  const exports = counted('export');
+  // Power without a direction has no medium either: beside counters of electricity it is theirs, as in the balance.
+  const undirected = imports || exports ? one('power', { medium: null, kind: 'gauge' }) : null;
   const power =
     one('power', { direction: 'net' }) ??
     difference() ??
+    undirected ??
     one('power', { direction: 'absolute' }) ??
     (phases.every(Boolean) ? phases.flatMap((terms) => terms ?? []) : null);
   /** @type {(entry: Entry) => boolean} */
   const isNegated = ({ name, meaning: { direction } }) =>
     (direction === 'net' || direction === 'export') && Boolean(power?.some((term) => term.name === name));
-  const imports = counted('import') ?? counted('absolute');
-  const exports = counted('export');
   /** @type {Subject[]} */
   const subjects = [];
   /** @type {(kind: string, more: Partial<Subject> & {unit: string}) => void} */
