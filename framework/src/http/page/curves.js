@@ -20,11 +20,13 @@ export function runs(times, values) {
 
 /** @typedef {[number, number][]} Points */
 
+// A lone point is four pixels wide.
+/** @type {(points: Points) => Points} */
+const wide = (points) => (points.length === 1 ? points.flatMap(([x, y]) => [[x - 2, y], [x + 2, y]]) : points);
 /** @type {(points: Points) => string} */
-const line = (points) =>
-  `M${points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join('L')}${points.length === 1 ? 'm-2,0h4' : ''}`;
+const line = (points) => `M${wide(points).map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join('L')}`;
 /** @type {(upper: Points, lower: Points) => string} */
-const between = (upper, lower) => `${line(upper)}L${line([...lower].reverse()).slice(1)}Z`;
+const between = (upper, lower) => `${line(upper)}L${line(wide(lower).toReversed()).slice(1)}Z`;
 
 // Filled course: above the line at `zero` power is drawn from the grid, below it is fed in.
 /** @type {(runsOfPoints: Points[], zero: number, width: number, height: number, id: string) => SVGElement[]} */
