@@ -60,6 +60,10 @@ export const timeHeads = () => [`${t('time')} (${zoneName()})`, t('utc')];
  */
 export const saveCsv = (name, heads, rows) => save(`${name}.csv`, new Blob([csvOf(heads, rows)], { type: 'text/csv' }));
 
+// Some systems name a file `download` whose name has an umlaut or an accent. Letters of other scripts stay.
+/** @type {(name: string) => string} */
+const unaccented = (name) => name.normalize('NFD').replace(/(\p{Script=Latin})\p{M}+/gu, '$1').normalize('NFC');
+
 /**
  * Saves a file, below a name that every system takes.
  * @param {string} name
@@ -68,7 +72,7 @@ export const saveCsv = (name, heads, rows) => save(`${name}.csv`, new Blob([csvO
 export function save(name, content) {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(content);
-  link.download = name.replace(/[^\p{L}\p{M}\p{N}.]+/gu, '-').replace(/^[-.]+|-(?=\.\w+$)/g, '');
+  link.download = unaccented(name).replace(/[^\p{L}\p{M}\p{N}.]+/gu, '-').replace(/^[-.]+|-(?=\.\w+$)/g, '');
   link.click();
   // The browser has begun to read it by then.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
