@@ -136,7 +136,7 @@ function energies(answers) {
     ...(sum(balance?.discharged) ? shownAs('storage', t('discharged'), side('discharged'), 0) : []),
     ...shownAs('import', t(countedAs(subject)), imports, 0),
     ...shownAs('export', t('export'), exports, 0, -1),
-    ...(sum(balance?.charged) ? shownAs('storage', t('charged'), side('charged'), 0, -1) : []),
+    ...(sum(balance?.charged) ? shownAs('charged', t('charged'), side('charged'), 0, -1) : []),
     ...coloured(consumers),
     ...(consumers.length && (known || single) ? shownAs('rest', t('rest'), side('other'), 1) : []),
     // Sums of the others: in the table, and in what is taken away.
@@ -257,6 +257,7 @@ export function columns(answers, label, open) {
       guessed(inMoney ? money(value, currency) : amount(value, unit), Boolean(shown[column]?.side.gap[i])),
   );
   const marks = [
+    isCompared && !has(ups) && `${earlierOf(wish)}: ${t('nothing_here')}`,
     bars.some(({ columns }) => columns.flat().some(({ value, guess }) => value && guess)) && t('hatched'),
     bars.some(({ uncertain }) => uncertain) && t('marks'),
     inMoney && shown.some(({ name }) => name === 'rest') && t('shared_cost'),
