@@ -11,7 +11,7 @@ const EVERY = 5 * 60_000;
 // What the program has answered last, `null` where it says nothing. Each of the `sums` may be a guess.
 /** @type {{own: Value, used: Value, guess: boolean, why: string | null} | null} */
 let shares = null;
-/** @type {{cost: Value, unsure: boolean, sums: [string, Value, boolean][], currency: string} | null} */
+/** @type {{cost: Value, hasBase: boolean, unsure: boolean, sums: [string, Value, boolean][], currency: string} | null} */
 let costs = null;
 let due = 0;
 
@@ -58,7 +58,8 @@ async function readCosts(source) {
   const { month, year } = (await forecast) ?? {};
   const [unsure, ...guesses] = [bill, ofMonth, ofYear].map((bill) => Boolean(bill?.gaps.length));
   const sums = /** @type {[string, Value, boolean][]} */ ([['month', month?.so_far ?? null, guesses[0]], ['year', year?.so_far ?? null, guesses[1]]]);
-  costs = bill && { cost: bill.total, unsure, sums, currency: bill.currency };
+  const hasBase = bill?.items.some(({ kind }) => kind === 'base') ?? false;
+  costs = bill && { cost: bill.total, hasBase, unsure, sums, currency: bill.currency };
 }
 
 // Requests today's balance of a household that produces power, and its cost where there is a tariff.
@@ -99,10 +100,11 @@ export function costTile() {
     update() {
       show(element, costs?.cost != null);
       if (costs?.cost == null) return;
-      const { cost, unsure, currency } = costs;
+      const { cost, hasBase, unsure, currency } = costs;
       write(value, guessed(money(cost, currency), unsure));
       const sums = costs.sums.filter(([, value]) => value !== null);
-      const said = sums.map(([name, value, isGuess]) => t(`cost_${name}`, { value: guessed(money(value, currency), isGuess) })).join(', ');
+      const texts = sums.map(([name, value, isGuess]) => t(`cost_${name}`, { value: guessed(money(value, currency), isGuess) }));
+      const said = [...(hasBase ? [t('with_base')] : []), ...texts].join(', ');
       const isGuess = unsure || sums.some(([, , isGuess]) => isGuess);
       say(more, [said, isGuess && t('cost_unsure')].filter(Boolean).join('. '));
     },

@@ -138,7 +138,9 @@ export async function open({ path, query }) {
   if (!house.health) return;
   const [first, last] = spans().this_month;
   const from = valid(path[0]) ?? first;
-  const to = valid(path[1]) && path[1] >= from ? path[1] : valid(path[0]) ? from : last;
+  const to = valid(path[1]) ?? (valid(path[0]) ? from : last);
+  const isWrong = to < from;
+  say(parts.problem, isWrong ? t('wrong_span') : null);
   const isOver = to < today();
   parts.from.set(from);
   parts.to.set(to);
@@ -160,7 +162,7 @@ export async function open({ path, query }) {
   const billSince = (/** @type {string} */ from) => (has ? got(`bill?${new URLSearchParams({ source: source ?? '', from, to: 'now' })}`) : null);
   /** @type {[Got<Bill> | null, Got<Forecast> | null, Got<Bill> | null, Got<Bill> | null, Got<Bill> | null]} */
   const [bill, forecast, day, month, year] = await Promise.all([
-    source && (has || query.price) ? got(`bill?${asks}`) : null,
+    source && !isWrong && (has || query.price) ? got(`bill?${asks}`) : null,
     has ? got(`forecast?${new URLSearchParams({ source: source ?? '' })}`) : null,
     billSince(today()),
     billSince(first),
@@ -172,7 +174,7 @@ export async function open({ path, query }) {
   tiles(forecast, day, { month, year });
   const end = isOver ? to : today();
   const taken = isThere(bill) ? [takeCsv('costs', `${from}-${end}`, () => csvOf(bill, forecast, day))] : [];
-  parts.bill.replaceChildren(...(bill ? [...billOf(bill, from, end), ...taken] : known.error ? [notice('costs-failed', known.error)] : noTariff(source)));
+  parts.bill.replaceChildren(...(bill ? [...billOf(bill, from, end), ...taken] : isWrong ? [] : known.error ? [notice('costs-failed', known.error)] : noTariff(source)));
   tariffs(rates, sources.length > 1);
   set(view, { 'data-ready': 'true' });
 }

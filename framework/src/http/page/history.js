@@ -8,6 +8,7 @@ import { read, readTariffs } from './answers.js';
 import { whyUnsure } from './balance.js';
 import { Chart } from './chart.js';
 import { choicesOf, optionsOf, subjectsOfHistory } from './choice.js';
+import { tell } from './command.js';
 import { button, elements, h, icon, on, say, set, show, write } from './dom.js';
 import { setZone } from './format.js';
 import { house, now, onRestart, readSeries } from './live.js';
@@ -116,6 +117,8 @@ export function start(section) {
   const group = h('div.choices', parts.field, parts.today, parts.compared, parts.money);
   parts.period.append(h('div.steps', parts.prev, parts.label, parts.next), totals, group);
   body.append(controls, parts.period, parts.error, parts.empty, ...elements(charts));
+  // There is nothing to see or to save before the first answer.
+  for (const element of elements(charts)) show(element, false);
   view.append(parts.off, parts.none, body);
   onSwipe(view, move);
   onRestart(again);
@@ -169,7 +172,9 @@ function take([range, date, meter], query) {
   inMoney = query.in === 'money';
   remember(NAME, { kind: wanted, meter: subject === subjects[0] ? '' : subject.key });
   // The address says what is shown also where a part was left out, or made no sense.
-  if (!range || (date && !dated)) replace(address({}));
+  const isWrong = date && !dated;
+  if (isWrong) tell('bad', t('no_date', { date }));
+  if (!range || isWrong) replace(address({}));
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { amount, guessed, joined, moment, money, percent, power, rounded } from './format.js';
 import { now } from './live.js';
-import { titled } from './model.js';
+import { isConsumer, titled } from './model.js';
 import { t } from './text.js';
 
 /** @typedef {import('./answers.js').Answers} Answers */
@@ -74,7 +74,8 @@ export function tiles(answers) {
     const [value, other] = inMoney ? [costs, energy] : [energy, costs];
     // What is compared is what is large.
     const changed = inMoney ? change(priced(side, price, priceGap), priced(earlier, before.cost, before.cost_gap)) : change(side, earlier);
-    made.push({ name, label: t(label), value, more: [...(other ? [other] : []), ...changed] });
+    const supposed = costs && wish.produces && isConsumer(subject) ? [t('as_from_grid')] : [];
+    made.push({ name, label: t(label), value, more: [...(other ? [other] : []), ...supposed, ...changed] });
   };
   const earlier = { ...answers, balance: before.balance };
   const known = knowsProduction(answers);
@@ -89,7 +90,8 @@ export function tiles(answers) {
     const [used, drawn, produced, own] = ['consumption', 'drawn', 'produced', 'self_used'].map((key) =>
       sum(/** @type {Value[]} */ (balance[/** @type {keyof Balance} */ (key)]).filter((_, i) => balance.consumption[i] !== null)),
     );
-    const guess = balance.gap.some(Boolean);
+    // They are as sure as the amounts that they are made of.
+    const guess = isGuess({ amount: balance.consumption, gap: balance.gap });
     /** @type {(name: string, share: number) => void} */
     const share = (name, share) => {
       made.push({ name, label: t(name), value: guessed(percent(Math.max(0, Math.min(1, share))), guess), more: [] });

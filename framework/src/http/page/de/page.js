@@ -153,6 +153,7 @@ export default {
   power_label: '{name}, {period}: im Mittel {mean}, von {min} bis {max}.',
   energy_label: 'Energie, {period}: {totals}.',
   nothing_here: 'In diesem Zeitraum wurde nichts aufgezeichnet.',
+  no_date: '„{date}“ ist kein Datum.',
   history_off: 'Es wird kein Verlauf aufgezeichnet',
   history_off_text:
     'Das Journal ist abgeschaltet. Fügen Sie der Konfiguration diese Zeilen hinzu und starten Sie smartmeter neu:',
@@ -181,6 +182,8 @@ export default {
   cost_month: 'diesen Monat {value}',
   cost_year: 'dieses Jahr {value}',
   cost_unsure: 'Ein Teil hat keinen Preis oder wurde nicht durchgehend gelesen.',
+  with_base: 'mit Grundpreis',
+  as_from_grid: 'als käme alles aus dem Netz',
   voltage: 'Spannung',
   // Sources
   last_reading: 'Letzter Messwert',

@@ -153,6 +153,7 @@ export default {
   power_label: '{name}, {period}: average {mean}, from {min} to {max}.',
   energy_label: 'Energy, {period}: {totals}.',
   nothing_here: 'Nothing was recorded in this period.',
+  no_date: '“{date}” is no date.',
   history_off: 'No history is kept',
   history_off_text: 'The journal is switched off. Add these lines to the configuration and restart smartmeter:',
   history_empty: 'Nothing has been recorded yet',
@@ -180,6 +181,8 @@ export default {
   cost_month: 'this month {value}',
   cost_year: 'this year {value}',
   cost_unsure: 'A part has no price, or was not read throughout.',
+  with_base: 'with the base price',
+  as_from_grid: 'as if all of it came from the grid',
   voltage: 'Voltage',
   // Sources
   last_reading: 'Last reading',

@@ -152,6 +152,7 @@ export default {
   power_label: '{name}, {period} : en moyenne {mean}, de {min} à {max}.',
   energy_label: 'Énergie, {period} : {totals}.',
   nothing_here: 'Rien n’a été enregistré pendant cette période.',
+  no_date: '« {date} » n’est pas une date.',
   history_off: 'Aucun historique n’est tenu',
   history_off_text: 'Le journal est désactivé. Ajoutez ces lignes à la configuration et redémarrez smartmeter :',
   history_empty: 'Rien n’est encore enregistré',
@@ -179,6 +180,8 @@ export default {
   cost_month: 'ce mois-ci {value}',
   cost_year: 'cette année {value}',
   cost_unsure: 'Une partie n’a pas de prix ou n’a pas été relevée en continu.',
+  with_base: 'abonnement compris',
+  as_from_grid: 'comme si tout venait du réseau',
   voltage: 'Tension',
   // Sources
   last_reading: 'Dernière mesure',

@@ -152,6 +152,7 @@ export default {
   power_label: '{name}, {period}: gemiddeld {mean}, van {min} tot {max}.',
   energy_label: 'Energie, {period}: {totals}.',
   nothing_here: 'In deze periode is niets vastgelegd.',
+  no_date: '‘{date}’ is geen datum.',
   history_off: 'Er wordt geen historie bijgehouden',
   history_off_text: 'Het journaal staat uit. Voeg deze regels toe aan de configuratie en herstart smartmeter:',
   history_empty: 'Er is nog niets vastgelegd',
@@ -179,6 +180,8 @@ export default {
   cost_month: 'deze maand {value}',
   cost_year: 'dit jaar {value}',
   cost_unsure: 'Een deel heeft geen prijs of is niet doorlopend gelezen.',
+  with_base: 'met vaste kosten',
+  as_from_grid: 'alsof alles van het net kwam',
   voltage: 'Spanning',
   // Sources
   last_reading: 'Laatste meetwaarde',
