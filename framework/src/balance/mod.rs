@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! consumption      = drawn + produced + discharged − fed in − charged
-//! self-used        = produced − fed in, at least 0
+//! self-used        = produced − fed in
 //! self-consumption = self-used / produced
 //! self-sufficiency = 1 − drawn / consumption, from 0 to 1
 //! ```
 //!
 //! Counters add energy up over time, so the first two are right for a period of any length, and those of its parts add
-//! up. The shares are those of the period's sums. `docs/balance.md` has the definitions for users.
+//! up: they are never raised to 0. The shares are those of the period's sums. `docs/balance.md` has the definitions for users.
 //!
 //! All counters of a row end at the same moment. Where one is read later than the others, the row ends with it and is
 //! partial; rows after it have no sums. A source other than the grid takes part from its first reading on.
@@ -52,7 +52,7 @@ pub(crate) struct Row {
     pub(crate) fed: Option<f64>,
     /// Made.
     pub(crate) produced: Option<f64>,
-    /// Made and not fed in.
+    /// Made and not fed in. Below 0 where a battery feeds in what was made before.
     pub(crate) self_used: Option<f64>,
     /// Into the battery.
     pub(crate) charged: Option<f64>,
@@ -171,6 +171,18 @@ pub(crate) fn energies(
 ) -> Result<Vec<Option<f64>>, ReadError> {
     let cells = sum(view, registers, edges, false)?;
     Ok(cells.into_iter().map(|cell| cell.kwh.filter(|_| !cell.gap && !cell.is_absent)).collect())
+}
+
+/// Returns what all consumers with a meter of their own consumed between each two edges, in kWh: those that were read
+/// already; `None` where readings of one are missing. Submeters are parts of other meters.
+///
+/// # Errors
+/// Returns the error of the journal.
+pub(crate) fn metered(view: &View<'_>, parts: &[Part], edges: &[i64]) -> Result<Vec<Option<f64>>, ReadError> {
+    let consumers = parts.iter().filter(|part| part.role == SourceRole::Consumer);
+    let registers: Vec<_> = consumers.flat_map(|part| part.import.iter().cloned()).collect();
+    let cells = sum(view, &registers, edges, true)?;
+    Ok(cells.into_iter().map(|cell| cell.kwh.filter(|_| !cell.gap)).collect())
 }
 
 /// Most numbers of one answer: rows by columns.
@@ -300,9 +312,10 @@ fn other(consumption: Option<f64>, consumers: &[(SourceRole, Cell)]) -> Option<f
     settled(other, consumption?)
 }
 
-/// Returns 0 for a number below it that different moments of reading explain, and `None` for any other.
+/// Returns a number, unless it is lower than different moments of reading explain. A little below 0 stays what it is, so
+/// that the numbers of a period's parts add up.
 fn settled(number: f64, whole: f64) -> Option<f64> {
-    (number >= -(NOISE.0 + NOISE.1 * whole)).then_some(number.max(0.0))
+    (number >= -(NOISE.0 + NOISE.1 * whole)).then_some(number)
 }
 
 impl Default for Flows {
@@ -345,7 +358,7 @@ impl Flows {
         if let [Some(drawn), Some(fed), Some(produced), Some(charged), Some(discharged)] = known {
             let came = drawn + produced + discharged;
             row.consumption = settled(came - fed - charged, came);
-            row.self_used = Some((produced - fed).max(0.0)).filter(|_| row.consumption.is_some());
+            row.self_used = Some(produced - fed).filter(|_| row.consumption.is_some());
         }
         row.gap = all.iter().any(|cell| cell.gap) || row.consumption.is_none();
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Digits of a computed energy.
-const ENERGY_DECIMALS: u8 = 6;
+const ENERGY_DECIMALS: u8 = 9;
 /// Quarter-hours that are read at once.
 const AT_ONCE: usize = 92 * 96;
 
@@ -115,7 +115,7 @@ impl Sum {
     fn add(&mut self, kwh: f64, price: Option<Number>) {
         match value(kwh, price) {
             Some(value) => self.sum = Some(self.sum.unwrap_or_default().saturating_add(value)),
-            None => self.gap |= kwh > 0.0,
+            None => self.gap |= kwh != 0.0,
         }
     }
 }
@@ -181,11 +181,13 @@ impl Saved<'_, '_> {
             let edges: Vec<_> = quarters.iter().copied().chain(end).collect();
             for (of, price) in balance(self.view, self.parts, &edges)?.rows.iter().zip(prices) {
                 let row = rows.partition_point(|row| row.end <= of.start);
-                // What is not known of the row's own sum, such as the quarter-hour that runs, is not in it either.
-                let Some(used) = of.self_used.filter(|used| *used > 0.0 && has_several[row]) else {
-                    continue;
-                };
-                saved[row].add(used, *price);
+                // What is not known of the row's own sum, such as the quarter-hour that runs, is not in it either. The rest
+                // is, also where a quarter-hour is too short to tell what was consumed in it.
+                if let Some((produced, fed)) = of.produced.zip(of.fed).filter(|_| has_several[row])
+                    && produced != fed
+                {
+                    saved[row].add(produced - fed, *price);
+                }
             }
         }
         // Nothing was used of one's own.

@@ -215,6 +215,40 @@ fn each_row_is_the_sum_of_the_raw_numbers_also_on_days_of_23_and_25_hours() {
 }
 
 #[test]
+fn quarter_hours_and_hours_add_up_to_the_day_also_where_a_battery_feeds_in_at_night() {
+    let mut house = House::new("2026-05-01T00:00:00Z", 49);
+    for of in &mut house.truth {
+        // For an hour of the night the battery feeds in what it took from the roof.
+        if of.time / HOUR % 24 == 1 {
+            (of.fed, of.drawn, of.discharged) = (40, 0, of.load + 40 - of.produced);
+        }
+    }
+    let mut series = all(&house);
+    // The roof is read a little later than the others: a consumption may be a little below 0.
+    series[2].3.iter_mut().for_each(|read| read.time += 4 * MINUTE);
+    let kept = kept(&series, 0.6);
+    let from = at("2026-05-01T00:00:00Z") + 2 * HOUR;
+    let to = from + 46 * HOUR;
+    let day = &kept.balance(&ROLES, &[from / SECOND, to / SECOND]).rows[0];
+    let edges = [
+        quarter_hours(from, to, &TimeZone::UTC).unwrap(),
+        Per::Hour.edges(from, to, &TimeZone::UTC).unwrap(),
+    ];
+    for edges in edges {
+        let rows = kept.balance(&ROLES, &edges).rows;
+        assert!(rows.iter().any(|row| row.self_used.unwrap() < -0.1), "fed in at night");
+        let sum = |of: fn(&Row) -> Option<f64>| rows.iter().map(|row| of(row).unwrap()).sum::<f64>();
+        for (of, what) in [
+            ((|row| row.self_used) as fn(&Row) -> Option<f64>, "self-used"),
+            (|row| row.consumption, "consumption"),
+            (|row| row.other, "other"),
+        ] {
+            same(of(day), sum(of), what);
+        }
+    }
+}
+
+#[test]
 fn a_meter_that_is_swapped_changes_no_sum() {
     let house = House::new("2026-05-01T00:00:00Z", 48);
     let mut series = all(&house);

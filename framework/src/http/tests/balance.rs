@@ -178,6 +178,41 @@ async fn what_was_saved_is_that_of_the_quarter_hours_with_a_price_and_the_others
 }
 
 #[tokio::test]
+async fn what_was_saved_has_the_price_of_the_register_that_counted_at_that_time() {
+    let text = "[[tariffs]]\nsource = \"grid\"\nfrom = \"2026-01-01\"\nregisters = { T1 = 0.40, T2 = 0.20 }\n\
+                feed_in_price = 0.08\n";
+    // Each quarter-hour 0.15 kWh of one's own. T2 counts until 10:45, nothing then, and T1 from 11:15 on.
+    let (switch, resume) = (at("2026-06-01T10:45:00Z"), at("2026-06-01T11:15:00Z"));
+    let fill = |household: &mut Household| {
+        let start = at("2026-06-01T09:59:00Z");
+        let minute = |i: i64| start + i * 60 * SECOND;
+        let (mut low, mut high) = (Vec::new(), Vec::new());
+        for i in 0..130 {
+            low.push(sample(
+                minute(i),
+                1000 + 10 * (minute(i).min(switch - 60 * SECOND) - start) / (60 * SECOND),
+            ));
+            high.push(sample(minute(i), 1000 + 10 * (minute(i) - resume).max(0) / (60 * SECOND)));
+        }
+        household.store(&named("grid", "T1", "kWh"), "1.8.1", &high, &[]);
+        household.store(&named("grid", "T2", "kWh"), "1.8.2", &low, &[]);
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let program = program_filled(&folder, text, fill).await;
+    let path = "/balance?from=2026-06-01T10:00:00Z&to=2026-06-01T12:00:00Z&cost=true&";
+    let quarters = program.get(&format!("{path}step=15m")).await.json();
+    let saved = serde_json::json!([0.03, 0.03, 0.03, 0.03, 0.03, 0.06, 0.06, 0.06]);
+    assert_eq!(quarters["saved"], saved, "the last register that counted holds on: {quarters}");
+    let hours = program.get(&format!("{path}per=hour")).await.json();
+    assert_eq!(hours["saved"], serde_json::json!([0.12, 0.21]), "{hours}");
+    assert_eq!(hours["cost_gap"], serde_json::json!([false, false]), "{hours}");
+    let month = program.get(&format!("{path}per=month")).await.json();
+    let all = program.get("/balance?from=2026-06-01&to=2026-06-02&cost=true&step=15m").await.json();
+    let sum: f64 = all["saved"].as_array().unwrap().iter().filter_map(serde_json::Value::as_f64).sum();
+    assert!((month["saved"][0].as_f64().unwrap() - sum).abs() < 1e-6, "{month} {sum}");
+}
+
+#[tokio::test]
 async fn too_many_quarter_hours_are_refused_with_the_parameter_to_change() {
     let folder = tempfile::tempdir().unwrap();
     let program = program(&folder).await;
