@@ -1,7 +1,7 @@
 //! Bill of a source between two moments.
 
 use serde::Serialize;
-use tariff::{Number, decimal, local, settle};
+use tariff::{Number, decimal, local, settle, settle_gross};
 
 use super::{
     MONEY_DECIMALS, Tariffs,
@@ -91,7 +91,8 @@ pub(crate) fn bill(view: &View<'_>, tariffs: &Tariffs, question: &Question) -> R
     let to = end(&counters, from, question.to)?;
     let mut accounts = Accounts::new(view, &source, &of_source, from, to);
     accounts.add(view, &of_source, &counters, (from, to), 0)?;
-    let settled = settle(&accounts.accounts);
+    // Who asks with a price with tax multiplies it by the amount.
+    let settled = if own.is_some() { settle_gross(&accounts.accounts) } else { settle(&accounts.accounts) };
     let shown = |number: Number| decimal(number, MONEY_DECIMALS);
     let instant = |second: i64| crate::journal::utc(second.saturating_mul(1_000_000));
     let range = |from, to| Range { from: instant(from), to: instant(to) };

@@ -48,6 +48,8 @@ pub struct Charged {
     pub price: Option<Number>,
     /// Net value; negative for what the household is paid.
     pub net: Number,
+    /// Value with tax, negative too.
+    pub gross: Number,
 }
 
 /// Energy of some days of one tariff.
@@ -153,8 +155,9 @@ impl<'t> Account<'t> {
             // What the household is paid has no tax here.
             let net = |number| if is_paid { number } else { self.tariff.net(number) };
             let price = sum.price.or_else(|| sum.value.checked_div(sum.energy)).map(net);
-            let value = net(sum.value);
-            Charged { charge: *charge, energy: sum.energy, price, net: if is_paid { -value } else { value } }
+            let value = if is_paid { -sum.value } else { sum.value };
+            let gross = if is_paid { value } else { self.tariff.gross(value) };
+            Charged { charge: *charge, energy: sum.energy, price, net: net(value), gross }
         })
     }
 

@@ -30,6 +30,8 @@ pub struct Item {
     pub price: Option<Number>,
     /// Net value in whole cents; negative for what the household is paid.
     pub net: Number,
+    /// Value with tax, which is not rounded.
+    pub gross: Number,
     /// Value-added tax on it, as a part of the net value.
     pub vat: Number,
 }
@@ -69,10 +71,28 @@ pub fn settle<'a, 't: 'a>(accounts: impl IntoIterator<Item = &'a Account<'t>>) -
             unit: None,
             price: Some(percent.normalize()),
             net: tax,
+            gross: Number::ZERO,
             vat: Number::ZERO,
         });
     }
     Bill { items, net, vat, total: net.saturating_add(vat) }
+}
+
+/// Returns the bill over the days of all accounts, of which the total is the sum of the values with tax, rounded once. The
+/// tax is what the total has more than the items, so that they still add up.
+pub fn settle_gross<'a, 't: 'a>(accounts: impl IntoIterator<Item = &'a Account<'t>>) -> Bill {
+    let mut bill = settle(accounts);
+    let gross = bill.items.iter().fold(Number::ZERO, |sum, item| sum.saturating_add(item.gross));
+    let total = cents(gross);
+    match bill.items.iter_mut().rfind(|item| item.kind == "vat") {
+        Some(tax) => {
+            let more = total.saturating_sub(bill.total);
+            tax.net = tax.net.saturating_add(more);
+            bill.vat = bill.vat.saturating_add(more);
+        }
+        None => bill.net = total,
+    }
+    Bill { total, ..bill }
 }
 
 /// Returns the items of an account's days.
@@ -96,6 +116,7 @@ fn items(account: &Account<'_>) -> Vec<Item> {
         unit: Some("kWh"),
         price: charged.price.map(|price| rounded(price, DECIMALS)),
         net: cents(charged.net),
+        gross: charged.gross,
         vat: if charged.charge.kind == ChargeKind::FeedIn { Number::ZERO } else { tariff.vat },
     };
     let mut items: Vec<_> = drawn.into_iter().map(per_kwh).collect();
@@ -114,6 +135,7 @@ fn standing(account: &Account<'_>, tariff: &Tariff) -> Vec<Item> {
     let (from, to) = account.days();
     let item = |(kind, text, standing): (_, &str, &Standing)| {
         let count = standing.count(from, to);
+        let value = count.saturating_mul(standing.price);
         Item {
             kind,
             text: text.to_owned(),
@@ -121,7 +143,8 @@ fn standing(account: &Account<'_>, tariff: &Tariff) -> Vec<Item> {
             amount: Some(rounded(count, DECIMALS)),
             unit: Some(standing.per.word()),
             price: Some(rounded(tariff.net(standing.price), DECIMALS)),
-            net: cents(tariff.net(count.saturating_mul(standing.price))),
+            net: cents(tariff.net(value)),
+            gross: tariff.gross(value),
             vat: tariff.vat,
         }
     };

@@ -28,7 +28,7 @@ mod words;
 
 pub use self::{
     account::{Account, Charge, ChargeKind, Charged},
-    bill::{Bill, Item, settle},
+    bill::{Bill, Item, settle, settle_gross},
     changes::Changes,
     holidays::{Country, Holidays},
     number::{Number, cents, decimal, number, rounded},

@@ -273,6 +273,14 @@ impl Tariff {
         }
     }
 
+    /// Returns a price or a value with tax.
+    pub(crate) fn gross(&self, price: Number) -> Number {
+        match self.prices {
+            PriceBasis::Net => price.saturating_mul(Number::ONE + self.vat),
+            PriceBasis::Gross => price,
+        }
+    }
+
     /// Returns what is paid for one more kWh that is fed into the grid.
     pub fn feed_in_price(
         &self,

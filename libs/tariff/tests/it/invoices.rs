@@ -3,7 +3,7 @@
 use jiff::civil::date;
 use tariff::{
     Account, Country, Holidays, KwhPrice, Levy, LevyPrice, Per, PriceBasis, Resolution, SpotPrice, Tariff,
-    TimedPrice, settle,
+    TimedPrice, settle, settle_gross,
 };
 
 use super::*;
@@ -38,6 +38,27 @@ fn one_price_that_changes_within_the_year() {
             "1039.09 + 197.43 = 1236.52",
         ]
     );
+}
+
+/// A bill that somebody checks with prices with tax: 597.368 · 0.3125 + 12.90 = 199.5775 → 199.58.
+///
+/// Net 597.368 · 0.3125 / 1.19 = 156.8718… → 156.87; 12.90 / 1.19 = 10.8403… → 10.84: together 167.71, of which the tax
+/// is 31.86. The total has one cent more, so the tax has.
+#[test]
+fn the_total_of_gross_prices_is_their_sum_rounded_once() {
+    let mut tariff = single(date(2026, 1, 1), None, "0.3125");
+    tariff.prices = PriceBasis::Gross;
+    tariff.base = per("12.90", Per::Month);
+    let mut account = Account::new(&tariff, date(2026, 3, 1), date(2026, 4, 1));
+    assert!(account.draw(date(2026, 3, 2).at(12, 0, 0, 0), None, n("597.368"), None));
+    let bill = settle_gross([&account]);
+    assert_eq!((bill.net, bill.vat, bill.total), (n("167.71"), n("31.87"), n("199.58")));
+    assert_eq!(bill.items.iter().map(|item| item.net).sum::<Number>(), bill.total, "the items add up");
+    // Without tax too.
+    tariff.vat = Number::ZERO;
+    let mut account = Account::new(&tariff, date(2026, 3, 1), date(2026, 4, 1));
+    assert!(account.draw(date(2026, 3, 2).at(12, 0, 0, 0), None, n("597.368"), None));
+    assert_eq!(settle_gross([&account]).total, n("199.58"));
 }
 
 /// Two registers with gross prices, a base price per month from the middle of a month on, and a levy per month.
