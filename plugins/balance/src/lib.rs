@@ -24,8 +24,13 @@ impl SourcePlugin for Balance {
     fn build(_: NoConfig, cx: &SourceContext) -> Result<Source, ConfigError> {
         let household = Household::new(cx)?;
         let mut shares = None::<(Instant, SharesToday)>;
+        let (begun, stale_after) = (Instant::now(), cx.stale_after());
         Ok(Source::blocking(move || {
-            let powers = household.powers()?;
+            let powers = match household.powers() {
+                // The other sources have only just begun.
+                Err(AcquireError::Silent { .. }) if begun.elapsed() < stale_after => return Ok(None),
+                powers => powers?,
+            };
             let (_, today) = match shares.filter(|(at, _)| at.elapsed() < SHARES) {
                 Some(known) => known,
                 // Without a journal there are powers only.

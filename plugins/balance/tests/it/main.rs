@@ -101,6 +101,7 @@ async fn the_household_consumes_what_it_draws_and_makes_and_does_not_store() {
 #[tokio::test(start_paused = true)]
 async fn a_stale_meter_leaves_no_number_and_is_named() {
     let mut program = Program::new(&["grid", "production"]);
+    tokio::time::advance(STALE_AFTER).await;
     program.publish("grid_meter", "0.5", "16.7.0");
     let missing = program.next().await.unwrap_err().to_string();
     assert!(missing.contains("production_meter"), "{missing}");
@@ -110,6 +111,17 @@ async fn a_stale_meter_leaves_no_number_and_is_named() {
     program.publish("production_meter", "0.25", "");
     let stale = program.next().await.unwrap_err().to_string();
     assert!(stale.contains("grid_meter"), "{stale}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_meter_that_has_sent_nothing_yet_is_no_fault_until_its_time_has_passed_since_the_start() {
+    let mut program = Program::new(&["grid"]);
+    assert!(program.balance.acquisition.acquire().await.unwrap().is_none());
+    tokio::time::advance(STALE_AFTER - Duration::from_millis(1)).await;
+    assert!(program.balance.acquisition.acquire().await.unwrap().is_none());
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let missing = program.next().await.unwrap_err().to_string();
+    assert!(missing.contains("grid_meter"), "{missing}");
 }
 
 #[tokio::test(start_paused = true)]
