@@ -25,6 +25,8 @@ words! {
         MissingReadings = "missing_readings",
         /// The meter is read less often than each quarter of an hour.
         SparseReadings = "sparse_readings",
+        /// The meter is read less often than each ten minutes.
+        ReadSeldom = "read_seldom",
         /// The counter has too few digits for a quarter of an hour.
         CoarseCounter = "coarse_counter",
         /// There are fewer months than the rule takes.

@@ -28,7 +28,7 @@ pub(crate) use self::{
 };
 use crate::{
     Text,
-    balance::{Balance, Part, balance, parts},
+    balance::{Balance, Part, balance, metered, parts},
     journal::{Listed, ReadError, SECOND, View, quarter_hours, quarter_start},
     store::Section,
     unsure::Reason,
@@ -90,7 +90,7 @@ pub(crate) fn insights(
         peaks: question.rules.peaks(&months),
         greatest_day: Day::greatest(&months),
         heat_pump: heat::pump(view, &parts, listed, question, end)?,
-        voltage: voltage::phases(view, &parts, listed, end)?,
+        voltage: voltage::phases(view, &parts, listed, (from, end))?,
     })
 }
 
@@ -102,8 +102,9 @@ fn months(
     last: Date,
     now: Timestamp,
 ) -> Result<Vec<Month>, ReadError> {
-    // Consumers are no part of these figures, and each would have to be read.
-    let parts: Vec<_> = parts.iter().filter(|part| !part.is_consumer()).cloned().collect();
+    // Consumers are read one after the other: only their sum matters.
+    let all = parts;
+    let parts: Vec<_> = all.iter().filter(|part| !part.is_consumer()).cloned().collect();
     let firsts = (0..MONTHS as i64).rev().filter_map(|n| last.checked_sub(n.months()).ok());
     let mut months: Vec<_> =
         firsts.map(|first| Month::new(first, bounds(view, first), now.as_second())).collect();
@@ -115,9 +116,11 @@ fn months(
         }
         let edges = quarter_hours(from * SECOND, to * SECOND, view.zone)?;
         let Balance { rows, reason, .. } = balance(view, &parts, &edges)?;
+        let metered = metered(view, all, &edges)?;
         for month in months {
             let within = |second: i64| rows.partition_point(|row| row.start < second);
-            month.take(&rows[within(month.start)..within(month.end)], view.zone);
+            let range = within(month.start)..within(month.end);
+            month.take(&rows[range.clone()], &metered[range], view.zone);
             month.reason = reason;
         }
     }

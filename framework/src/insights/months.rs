@@ -30,7 +30,7 @@ pub(super) struct Month {
     pub(super) quarter: Option<Energy>,
     /// What was drawn in each whole hour, with the day in which it lies.
     pub(super) hours: Vec<(Date, Energy)>,
-    /// Power of the consumption in the quarter-hours of the nights, in W.
+    /// Power of the consumption in the quarter-hours of the nights, without consumers that have a meter, in W.
     night: Vec<f64>,
     /// Consumption of each day, with the number of its known quarter-hours, and its end.
     days: Vec<(Date, Energy, i64)>,
@@ -58,17 +58,18 @@ impl Month {
         }
     }
 
-    /// Takes the quarter-hours, which are in order.
-    pub(super) fn take(&mut self, rows: &[Row], zone: &TimeZone) {
+    /// Takes the quarter-hours, which are in order, and what the consumers with a meter consumed in them.
+    pub(super) fn take(&mut self, rows: &[Row], metered: &[Option<f64>], zone: &TimeZone) {
         let mut hour = None::<(Date, i64, f64, u8)>;
-        for row in rows.iter().filter(|row| !row.partial) {
+        for (row, metered) in rows.iter().zip(metered).filter(|(row, _)| !row.partial) {
             let Ok(local) = Timestamp::from_second(row.start).map(|start| start.to_zoned(zone.clone()))
             else {
                 continue;
             };
             if let Some(consumption) = row.consumption.filter(|_| !row.gap) {
-                if NIGHT.contains(&local.hour()) {
-                    self.night.push(consumption * 4000.0);
+                if let Some(metered) = metered.filter(|_| NIGHT.contains(&local.hour())) {
+                    // Meters are not read at the same moment.
+                    self.night.push((consumption - metered).max(0.0) * 4000.0);
                 }
                 match self.days.last_mut().filter(|day| day.0 == local.date()) {
                     Some(day) => (day.1.1, day.2) = (day.1.1 + consumption, row.end),

@@ -154,6 +154,23 @@ fn standby_is_the_tenth_percentile_of_the_nights_with_its_trend_by_month() {
 }
 
 #[test]
+fn standby_leaves_out_what_a_heat_pump_with_a_meter_of_its_own_consumes() {
+    let (from, to) = (seconds("2026-05-01T00:00:00Z"), seconds("2026-06-01T00:00:00Z"));
+    // 1.2 kW all the night.
+    let pump = |samples: Vec<Sample>, base: i64| -> Vec<Sample> {
+        let of =
+            |(n, read): (usize, Sample)| sample(read.time, read.value.mantissa() * base + 300 * n as i64);
+        samples.into_iter().enumerate().map(of).collect()
+    };
+    let kept = kept(|household| {
+        household.store(&named("grid", "E", "kWh"), "1.8.0", &pump(readings(from, to), 1), &[]);
+        household.store(&named("wp", "E", "kWh"), "", &pump(readings(from, to), 0), &[]);
+    });
+    let standby = &kept.insights("2026-05", "2026-06-10T00:00:00Z")["standby"];
+    assert_eq!((&standby["watts"], &standby["unsure"]), (&44.0.into(), &false.into()), "{standby}");
+}
+
+#[test]
 fn the_greatest_day_is_that_of_the_raw_numbers() {
     let found = two_months().insights("2026-05", "2026-06-10T00:00:00Z");
     let (from, to) = (seconds("2026-04-21T00:00:00Z"), seconds("2026-06-01T00:00:00Z"));
@@ -229,7 +246,7 @@ fn the_heat_pump_is_shown_over_the_outside_temperature_by_days() {
 
 #[test]
 fn voltage_is_judged_by_means_over_ten_minutes() {
-    let (from, minutes) = (seconds("2026-05-20T00:00:00Z"), 7 * 1440);
+    let (from, minutes) = (seconds("2026-05-01T00:00:00Z"), 7 * 1440);
     // 230 V, for half an hour 254 V, and for three minutes 290 V, of which the mean over ten is
     // 248 V.
     let volts = |minute: i64| match minute {
@@ -245,13 +262,30 @@ fn voltage_is_judged_by_means_over_ten_minutes() {
         household.store(&named("grid", "U1", "V"), "32.7.0", &all[..9000], &[]);
         household.record(&named("grid", "U1", "V"), "32.7.0", &all[9000..], &[]);
     });
-    let found = kept.insights("2026-05", "2026-05-27T00:00:00Z");
+    let found = kept.insights("2026-05", "2026-05-08T00:00:00Z");
     let phase = &found["voltage"][0];
     assert_eq!((&phase["phase"], &phase["min"], &phase["max"]), (&"L1".into(), &230.0.into(), &290.0.into()));
     assert_eq!((&phase["outside_minutes"], &phase["unsure"]), (&30.into(), &false.into()));
     assert_eq!(phase["at"], (from + 600 * 60) * 1000);
     let mean = (0..minutes).map(volts).sum::<i64>() as f64 / minutes as f64 / 1000.0;
     assert!((phase["mean"].as_f64().unwrap() - mean).abs() < 0.001);
+}
+
+#[test]
+fn voltage_is_that_of_the_whole_month_and_a_meter_that_is_read_seldom_is_said_to_be() {
+    let from = seconds("2026-05-01T00:00:00Z");
+    // Each quarter of an hour of the month, and 205.5 V on its second day.
+    let kept = kept(|household| {
+        let grid = readings(from, from + 86_400);
+        household.store(&named("grid", "E", "kWh"), "1.8.0", &grid, &[]);
+        let volts = |n: i64| if n == 130 { 205_500 } else { 230_000 };
+        let all: Vec<_> = (0..31 * 96).map(|n| sample((from + n * QUARTER) * SECOND, volts(n))).collect();
+        household.store(&named("grid", "U3", "V"), "72.7.0", &all, &[]);
+    });
+    let phase = &kept.insights("2026-05", "2026-06-10T00:00:00Z")["voltage"][0];
+    assert_eq!((&phase["min"], &phase["outside_minutes"]), (&205.5.into(), &10.into()), "{phase}");
+    assert_eq!(phase["at"], (from + 130 * QUARTER) * 1000 / 600_000 * 600_000);
+    assert_eq!((&phase["from"], &phase["reason"]), (&(from * 1000).into(), &"read_seldom".into()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Quality of the voltage: means over ten minutes of a week, as EN 50160 has them, within 230 V ± 10 %.
+//! Quality of the voltage: means over ten minutes of a month, as EN 50160 has them, within 230 V ± 10 %.
 
 use serde::Serialize;
 
@@ -9,18 +9,17 @@ use crate::{
     journal::{Listed, ReadError, Rollup, SECOND, Step, View},
 };
 
-const WEEK: i64 = 7 * 86_400;
 /// Length of a mean, in seconds.
 const MEAN: i64 = 600;
 /// Voltages that are allowed, in V.
 const ALLOWED: std::ops::RangeInclusive<f64> = 207.0..=253.0;
 const NOMINAL: f64 = 230.0;
-/// Share of the week's means that must be there.
+/// Share of the month's means that must be there.
 const COVERAGE: f64 = 0.9;
 /// Most phases of all meters of the grid.
 const MOST: usize = 6;
 
-/// Voltage of one phase in a week.
+/// Voltage of one phase in a month.
 #[derive(Debug, Serialize)]
 pub(super) struct Phase {
     source: String,
@@ -41,12 +40,12 @@ pub(super) struct Phase {
     reason: Option<Reason>,
 }
 
-/// Returns the phases of the grid's meter in the week until a moment.
+/// Returns the phases of the grid's meter in a month, or its part until now, in seconds since 1970.
 pub(super) fn phases(
     view: &View<'_>,
     parts: &[Part],
     listed: &[Listed],
-    to: i64,
+    (from, to): (i64, i64),
 ) -> Result<Vec<Phase>, ReadError> {
     let is_grid = |of: &&Listed| {
         let grid = |part: &Part| part.role == SourceRole::Grid && part.source == of.name.section;
@@ -54,7 +53,7 @@ pub(super) fn phases(
     };
     let mut found = Vec::new();
     for of in listed.iter().filter(is_grid).take(MOST) {
-        found.extend(phase(view, of, to - WEEK, to)?);
+        found.extend(phase(view, of, from, to)?);
     }
     found.sort_by_key(|phase: &Phase| phase.phase);
     Ok(found)
@@ -70,8 +69,10 @@ fn phase(view: &View<'_>, of: &Listed, from: i64, to: i64) -> Result<Option<Phas
     })?;
     sums.end();
     let Some(whole) = sums.whole else { return Ok(None) };
-    let expected = (WEEK / MEAN) as f64 * COVERAGE;
-    let reason = ((sums.count as f64) < expected).then_some(Reason::FewReadings);
+    let expected = ((to - from) / MEAN) as f64 * COVERAGE;
+    // A gap parts few means, however long it is; a meter that is read each quarter of an hour parts every other.
+    let thin = if sums.apart * 10 > sums.count { Reason::ReadSeldom } else { Reason::FewReadings };
+    let reason = ((sums.count as f64) < expected).then_some(thin);
     let volts = |number: f64| rounded(number * factor);
     Ok(Some(Phase {
         source: of.name.section.to_string(),
@@ -96,6 +97,10 @@ struct Sums {
     /// Mean that is being made, with its start.
     current: Option<(i64, Rollup)>,
     count: i64,
+    /// Means that do not adjoin the one before: more than ten minutes lie between their readings.
+    apart: i64,
+    /// Start of the last mean.
+    last: Option<i64>,
     outside: i64,
     /// Distance from the nominal voltage, and its start.
     farthest: Option<(f64, i64)>,
@@ -121,6 +126,8 @@ impl Sums {
             none => *none = Some(mean),
         }
         self.count += 1;
+        self.apart += i64::from(self.last.is_some_and(|last| start - last > MEAN));
+        self.last = Some(start);
         self.outside += i64::from(!ALLOWED.contains(&mean.mean));
         let distance = (mean.mean - NOMINAL).abs();
         if self.farthest.is_none_or(|(most, _)| distance > most) {

@@ -122,11 +122,14 @@ const monthOf = (name) => place('month', name, monthName(name));
 
 /** @type {(sure: Sure, watts: number, recent: Standby[]) => HTMLElement} */
 function standbyCard(sure, watts, recent) {
-  const year = t('standby_year', { value: amount((watts * 8760) / 1000, 'kWh') });
+  // One month's nights tell nothing of a year.
+  const sum = recent.reduce((sum, { watts }) => sum + (watts ?? 0), 0);
+  const isYear = recent.length >= 12 && recent.every(({ unsure }) => !unsure);
+  const year = isYear ? t('standby_year', { value: amount(((sum / recent.length) * 8760) / 1000, 'kWh') }) : '';
   /** @type {(month: Standby) => Row} */
   const row = ({ month, watts, unsure }) => [monthOf(month), watts, guessed(power(watts ?? 0), unsure)];
   const trend = recent.length > 1 ? bars(recent.map(row), t('history')) : null;
-  return card('standby', sure, figure(power(watts), sure.unsure), h('p.hint', `${t('standby_text')} ${year}`), trend);
+  return card('standby', sure, figure(power(watts), sure.unsure), h('p.hint', `${t('standby_text')} ${year}`.trim()), trend);
 }
 
 // A list of choices; each has an address.
