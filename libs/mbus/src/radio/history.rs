@@ -1,5 +1,7 @@
 //! Telegrams that were received before: repetitions over several receivers, and old ones that somebody sends again.
 
+use std::collections::VecDeque;
+
 use super::{
     reject::Reason,
     telegram::{LinkAddress, Outline},
@@ -8,18 +10,23 @@ use super::{
 /// Meters that are remembered. The one that was heard last is at the end.
 const MAX_METERS: usize = 256;
 
-/// Newest telegram of each meter.
+/// Telegrams that are remembered of each meter. Access numbers begin again after 256.
+const MAX_RECENT: usize = 64;
+
+/// Newest telegrams of each meter.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     meters: Vec<Newest>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Newest {
     meter: LinkAddress,
     access: Option<u8>,
     content: u64,
     counter: Option<u32>,
+    /// Access number and content of the telegrams before, the oldest first.
+    before: VecDeque<(Option<u8>, u64)>,
 }
 
 impl History {
@@ -29,12 +36,11 @@ impl History {
     /// Fails if it was received before, or is older than one that was.
     pub(super) fn record(&mut self, outline: &Outline, content: u64) -> Result<(), Reason> {
         let Outline { meter, access, counter, .. } = *outline;
-        let newest = Newest { meter, access, content, counter };
         let Some(at) = self.meters.iter().rposition(|known| known.meter == meter) else {
             if self.meters.len() == MAX_METERS {
                 self.meters.remove(0);
             }
-            self.meters.push(newest);
+            self.meters.push(Newest { meter, access, content, counter, before: VecDeque::new() });
             return Ok(());
         };
         self.meters[at..].rotate_left(1);
@@ -47,8 +53,17 @@ impl History {
         {
             return Err(Reason::Replayed { counter, before });
         }
+        // Where the access number does not change, equal telegrams only tell that the readings are as they were.
+        if known.access != access && known.before.contains(&(access, content)) {
+            return Err(Reason::SentBefore);
+        }
+        if known.before.len() == MAX_RECENT {
+            known.before.pop_front();
+        }
+        known.before.push_back((known.access, known.content));
+        (known.access, known.content) = (access, content);
         // A meter may send plain telegrams in between: its counter still must not fall.
-        *known = Newest { counter: counter.or(known.counter), ..newest };
+        known.counter = counter.or(known.counter);
         Ok(())
     }
 }

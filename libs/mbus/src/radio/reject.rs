@@ -50,6 +50,8 @@ pub enum Reason {
     Unproven,
     /// The same telegram was received before.
     Repeated,
+    /// It is one of the telegrams before the last one, byte for byte.
+    SentBefore,
     /// Its message counter is not above that of an earlier one.
     Replayed {
         /// Counter of the telegram.
@@ -122,6 +124,7 @@ impl fmt::Display for Reason {
                  that begins with a telegram",
             ),
             Self::Repeated => f.write_str("the same telegram was received before"),
+            Self::SentBefore => f.write_str("it is an old telegram: the same one was received before, and others since"),
             Self::Replayed { counter, before } => {
                 write!(f, "it is an old telegram: its counter is {counter}, and {before} was received before")
             }
