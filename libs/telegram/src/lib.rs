@@ -13,6 +13,7 @@ pub mod config;
 mod convert;
 mod decoder;
 mod guard;
+mod holding;
 mod keys;
 mod names;
 mod protocol;
@@ -26,7 +27,8 @@ mod units;
 pub use crate::{
     convert::{Converter, decode},
     decoder::{Decoder, Register, RegisterTime, Rejected, Telegram},
-    guard::{CONFIRMATIONS, DEFAULT_MAX_POWER, Guard, Held, Implausible, MAX_LAYOUTS, What},
+    guard::{CONFIRMATIONS, Counters, DEFAULT_MAX_POWER, Guard, Held, Implausible, MAX_LAYOUTS, What},
+    holding::Holding,
     keys::{InvalidKey, Key, Keys},
     names::{NAMES, name},
     protocol::{Protocol, Recognizer},

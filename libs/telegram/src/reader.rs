@@ -2,11 +2,11 @@
 
 use std::{fmt, time::Duration};
 
-use framework::{Batch, Counter, Fact, Faults, SourceContext, Timestamp};
+use framework::{Batch, Counter, Fact, SourceContext, Timestamp};
 use jiff::SignedDuration;
 use tracing::warn;
 
-use crate::{Converter, Decoder, Guard, Held, Implausible, Scanner, Telegram as _};
+use crate::{Converter, Decoder, Guard, Held, Holding, Implausible, Scanner, Telegram as _};
 
 /// Makes batches of the bytes of one meter. The caller passes in all times.
 pub struct Reader<D> {
@@ -28,14 +28,6 @@ pub struct Reader<D> {
     connected: Fact,
     time_shift: Fact,
     shift: SignedDuration,
-}
-
-/// Report of the counters that are held back.
-struct Holding {
-    /// Their codes.
-    fact: Fact,
-    any: bool,
-    faults: Faults<()>,
 }
 
 /// Reason why a telegram does not become a batch.
@@ -79,7 +71,7 @@ impl<D: Decoder> Reader<D> {
             connected: cx.fact("connected_meters"),
             time_shift: cx.fact("time_shift"),
             shift: SignedDuration::ZERO,
-            holding: Holding { fact: cx.fact("held_back"), any: false, faults: Faults::default() },
+            holding: Holding::new(cx),
         }
     }
 
@@ -154,28 +146,12 @@ impl<D: Decoder> Reader<D> {
         if !held.is_empty() {
             self.implausible.increment();
         }
-        self.holding.report(&held);
+        self.holding.report(held.iter().map(|held| &held.implausible));
         Some(Ok(batch))
     }
 
     /// Returns the number of bytes of the last whole telegram; 0 before the first one.
     pub fn len_of_last(&self) -> usize {
         self.len
-    }
-}
-
-impl Holding {
-    fn report(&mut self, held: &[Held]) {
-        if let Some(Held { implausible, .. }) = held.first() {
-            let codes: Vec<_> = held.iter().map(|held| held.implausible.code.as_str()).collect();
-            self.fact.set(codes.join(", "));
-            let text = format!("{implausible}: it is left out until it rises again");
-            if let Some(text) = self.faults.note((), &text) {
-                warn!("{text}");
-            }
-        } else if self.any {
-            self.fact.set("none");
-        }
-        self.any = !held.is_empty();
     }
 }

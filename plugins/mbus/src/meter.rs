@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use framework::{DeviceTime, Reading, Timestamp};
+use telegram::{Counters, Implausible};
 use tokio::time::Instant;
 
 use crate::readout::{Failure, Link, Readout, Target};
@@ -26,6 +27,11 @@ pub(crate) struct Meter {
     failures: u32,
     failure: Option<Failure>,
     readings: Vec<Reading>,
+    counters: Counters,
+    /// Counters of the last readout that are held back.
+    held: Vec<Implausible>,
+    /// Moment since which its times count.
+    began: Instant,
 }
 
 impl Meter {
@@ -45,6 +51,9 @@ impl Meter {
             failures: 0,
             failure: None,
             readings: Vec::new(),
+            counters: Counters::default(),
+            held: Vec::new(),
+            began: Instant::now(),
         }
     }
 
@@ -87,11 +96,12 @@ impl Meter {
         self.tried = None;
     }
 
-    /// Notes what it has sent.
+    /// Notes what it has sent. Counters that are implausible are left out.
     pub(crate) fn succeeded(&mut self, readout: &Readout, at: Timestamp) {
         self.failures = 0;
         self.failure = None;
         self.readings = readout.readings(self.name.as_deref());
+        self.held = self.counters.judge(&mut self.readings, self.began.elapsed());
         if self.name.is_some() {
             // They stay while other meters are read, and the journal records them once.
             let time = DeviceTime { sent: at.to_string().into(), utc: Some(at) };
@@ -109,6 +119,11 @@ impl Meter {
     /// Returns the reason why it could not be read last.
     pub(crate) fn failure(&self) -> Option<Failure> {
         self.failure
+    }
+
+    /// Returns the counters of the last readout that are held back.
+    pub(crate) fn held(&self) -> &[Implausible] {
+        &self.held
     }
 
     /// Returns its last readings.

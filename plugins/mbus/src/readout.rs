@@ -73,8 +73,8 @@ pub(crate) enum Failure {
     #[error("it does not answer")]
     Silent,
     #[error(
-        "its answers are damaged: if two meters have this address, give one of them another or read both by their \
-         secondary addresses (`smartmeter probe --mbus PORT` shows them)"
+        "its answers are damaged: are `baud`, the parity (8E1) and the wiring right? if two meters have this address, \
+         give one of them another or read both by their secondary addresses (`smartmeter probe --mbus PORT` shows them)"
     )]
     Damaged,
     #[error("another meter answers")]

@@ -3,6 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use framework::{AcquireError, Batch, Counter, Fact, FaultCode, SourceContext, Timestamp};
+use telegram::Holding;
 use tokio::time::Instant;
 
 use crate::{
@@ -28,6 +29,8 @@ pub(crate) struct MbusSource {
     read: Counter,
     failed: Counter,
     defects: Counter,
+    implausible: Counter,
+    holding: Holding,
     identities: Fact,
 }
 
@@ -46,6 +49,8 @@ impl MbusSource {
             read: cx.counter("readouts"),
             failed: cx.counter("failed_readouts"),
             defects: cx.counter("defective_answers"),
+            implausible: cx.counter("implausible"),
+            holding: Holding::new(cx),
             identities: cx.fact("meters"),
         }
     }
@@ -85,7 +90,14 @@ impl MbusSource {
                     if readout.has_defect {
                         self.defects.increment();
                     }
+                    let before = meter.held().to_vec();
                     meter.succeeded(&readout, Timestamp::now());
+                    if !meter.held().is_empty() {
+                        self.implausible.increment();
+                    }
+                    if meter.held() != before {
+                        self.holding.report(self.meters.iter().flat_map(Meter::held));
+                    }
                 }
                 Err(Ended::Failed(failure)) => {
                     turn.end().await;
@@ -121,8 +133,10 @@ impl MbusSource {
         let failures: Vec<_> =
             self.meters.iter().filter_map(|meter| Some((meter, meter.failure()?))).collect();
         match failures.iter().find(|(_, failure)| *failure != Failure::Silent) {
-            Some((meter, failure)) => {
-                AcquireError::malformed(format!("{} cannot be read: {failure}", meter.name()))
+            Some((_, failure)) => {
+                let same = failures.iter().filter(|(_, other)| other == failure);
+                let names: Vec<_> = same.map(|(meter, _)| meter.name()).collect();
+                AcquireError::malformed(format!("{} cannot be read: {failure}", names.join(", ")))
             }
             None => AcquireError::Silent { device: self.port.clone(), waited: self.timing.answer() * 3 },
         }

@@ -8,7 +8,7 @@ use mbus::{
     naming::Namer,
     radio::{Evidence, Outline, Reason, Telegram},
 };
-use telegram::Key;
+use telegram::{Counters, Implausible, Key};
 use tokio::time::Instant;
 
 /// Failures in a row after which a key that has fitted counts as wrong: without checksums, damage looks the same.
@@ -29,7 +29,14 @@ pub(crate) struct Meter {
     rssi: Option<i16>,
     /// Reason for which the last telegrams were not read, and their number.
     failure: Option<(Reason, u32)>,
+    /// Whether the log has it.
+    is_logged: bool,
     readings: Vec<Kept>,
+    counters: Counters,
+    /// Counters of the last telegram that are held back.
+    held: Vec<Implausible>,
+    /// Moment since which its times count.
+    began: Instant,
 }
 
 /// A reading, and the time of its telegram.
@@ -49,7 +56,11 @@ impl Meter {
             heard: None,
             rssi: None,
             failure: None,
+            is_logged: false,
             readings: Vec::new(),
+            counters: Counters::default(),
+            held: Vec::new(),
+            began: Instant::now(),
         }
     }
 
@@ -70,7 +81,7 @@ impl Meter {
         self.selection.matches(outline.address()) || self.selection.matches(outline.sender_address())
     }
 
-    /// Notes a telegram that was read.
+    /// Notes a telegram that was read. Counters that are implausible keep their last reading.
     pub(crate) fn succeeded(
         &mut self,
         telegram: &Telegram<'_>,
@@ -80,7 +91,9 @@ impl Meter {
     ) {
         self.alive(&telegram.outline, rssi, time, now);
         let own = Some(DeviceTime { sent: time.to_string().into(), utc: Some(time) });
-        for reading in readings(Some(&self.name), telegram) {
+        let mut readings = readings(Some(&self.name), telegram);
+        self.held = self.counters.judge(&mut readings, now.duration_since(self.began));
+        for reading in readings {
             let kept = Kept { reading: Reading { time: own.clone(), ..reading }, at: now };
             let place = self.readings.iter().position(|known| known.reading.name == kept.reading.name);
             match place {
@@ -91,6 +104,11 @@ impl Meter {
         }
     }
 
+    /// Returns the counters of the last telegram that are held back.
+    pub(crate) fn held(&self) -> &[Implausible] {
+        &self.held
+    }
+
     /// Notes a telegram that tells nothing new: its readings are still those of now.
     pub(crate) fn repeated(&mut self, outline: &Outline, rssi: Option<i16>, time: Timestamp, now: Instant) {
         self.alive(outline, rssi, time, now);
@@ -98,8 +116,8 @@ impl Meter {
     }
 
     fn alive(&mut self, outline: &Outline, rssi: Option<i16>, time: Timestamp, now: Instant) {
-        (self.address, self.heard, self.rssi, self.failure) =
-            (Some(outline.address()), Some((time, now)), rssi, None);
+        (self.address, self.heard, self.rssi) = (Some(outline.address()), Some((time, now)), rssi);
+        (self.failure, self.is_logged) = (None, false);
     }
 
     /// Notes a telegram that was not read.
@@ -107,6 +125,16 @@ impl Meter {
         let count = self.failure.map_or(0, |(_, count)| count);
         self.failure = Some((reason, count.saturating_add(1)));
         self.address.get_or_insert(outline.address());
+    }
+
+    /// Returns whether a telegram of it was read.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.heard.is_some()
+    }
+
+    /// Returns whether the log has to tell that it cannot be read, which is once until it can.
+    pub(crate) fn is_news(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_logged, true)
     }
 
     /// Forgets the readings that are older than `limit`. Returns whether there were any.

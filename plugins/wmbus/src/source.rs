@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use framework::{AcquireError, Batch, Counter, DataAcquisition, Fact, SourceContext, Timestamp, async_trait};
+use framework::{
+    AcquireError, Batch, Counter, DataAcquisition, Fact, FaultCode, SourceContext, Timestamp, async_trait,
+};
 use mbus::radio::{Decoder, Failure, Framing, Reason, Reception, Unreceived};
+use telegram::Holding;
 use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
 use crate::{
     config::{Origin, Settings},
@@ -38,6 +42,7 @@ pub(crate) struct WmbusSource {
     /// Time of the last result.
     told: Instant,
     counters: Counters,
+    holding: Holding,
     meters: Fact,
     unknown: Fact,
 }
@@ -49,6 +54,7 @@ struct Counters {
     repeated: Counter,
     replayed: Counter,
     damaged: Counter,
+    implausible: Counter,
     unreadable: Counter,
     set_ups: Counter,
 }
@@ -57,6 +63,8 @@ struct Counters {
 #[derive(PartialEq, Eq)]
 enum Effect {
     Readings,
+    /// A meter of the configuration cannot be read.
+    Unreadable,
     Nothing,
 }
 
@@ -79,9 +87,11 @@ impl WmbusSource {
                 repeated: cx.counter("repeated_telegrams"),
                 replayed: cx.counter("old_telegrams"),
                 damaged: cx.counter("damaged_telegrams"),
+                implausible: cx.counter("implausible"),
                 unreadable: cx.counter("unreadable_telegrams"),
                 set_ups: cx.counter("set_ups"),
             },
+            holding: Holding::new(cx),
             meters: cx.fact("meters"),
             unknown: cx.fact("unknown_meters"),
             cx: cx.clone(),
@@ -122,31 +132,57 @@ impl WmbusSource {
         match opened {
             Ok(telegram) => {
                 self.counters.telegrams.increment();
+                let before = meter.held().to_vec();
                 meter.succeeded(&telegram, rssi, time, now);
+                if !meter.held().is_empty() {
+                    self.counters.implausible.increment();
+                }
+                if meter.held() != before {
+                    self.holding.report(meters.iter().flat_map(Meter::held));
+                }
                 effect = Effect::Readings;
             }
             Err(Reason::Repeated) => {
                 self.counters.repeated.increment();
                 meter.repeated(&outline, rssi, time, now);
             }
-            Err(Reason::Replayed { .. }) => self.counters.replayed.increment(),
+            Err(Reason::Replayed { .. } | Reason::SentBefore) => self.counters.replayed.increment(),
             Err(reason) => {
                 self.counters.unreadable.increment();
                 meter.failed(&outline, reason);
+                effect = Effect::Unreadable;
             }
         }
         Some(effect)
     }
 
     /// Says in `/health` what is heard, and what is wrong.
-    fn report(&mut self, now: Instant) {
-        let meters = &self.settings.meters;
+    ///
+    /// # Errors
+    /// No meter can be read before the configuration is mended.
+    fn report(&mut self, now: Instant) -> Result<(), AcquireError> {
+        let meters = &mut self.settings.meters;
         let began = *self.began.get_or_insert(now);
         self.meters.set(meters.iter().map(Meter::describe).collect::<Vec<_>>().join("; "));
-        let problems: Vec<_> =
-            meters.iter().filter_map(|meter| meter.problem(began, now, self.settings.expire_after)).collect();
+        let any_heard = meters.iter().any(Meter::is_heard);
+        let (mut problems, mut wrong) = (Vec::new(), Vec::new());
+        for meter in meters {
+            let Some((code, text)) = meter.problem(began, now, self.settings.expire_after) else { continue };
+            if code == FaultCode::WrongConfiguration {
+                if any_heard && meter.is_news() {
+                    warn!("{text}");
+                }
+                wrong.push(text.clone());
+            }
+            problems.push((code, text));
+        }
         let text = problems.iter().map(|(_, text)| &**text).collect::<Vec<_>>().join("; ");
         self.cx.set_problem(problems.first().map(|(code, _)| (*code, &*text)));
+        if any_heard || wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(AcquireError::misconfigured(wrong.join("; ")))
+        }
     }
 
     /// Returns all readings that are still shown.
@@ -189,11 +225,12 @@ impl WmbusSource {
         let expired =
             self.settings.meters.iter_mut().filter_map(|meter| meter.expire(now, limit).then_some(()));
         if expired.count() > 0 {
-            self.report(now);
+            self.report(now)?;
             return Ok(Some(Some(self.batch())));
         }
         if now.duration_since(self.told) >= self.cx.stale_after() / 2 {
-            self.report(now);
+            self.told = now;
+            self.report(now)?;
             return Ok(Some(None));
         }
         Ok(None)
@@ -217,7 +254,8 @@ impl DataAcquisition for WmbusSource {
         self.framing = Framing::new(self.settings.receiver);
         let now = Instant::now();
         (self.heard, self.set_up, self.told) = (now, now, now);
-        self.report(now);
+        // The first telegram tells what cannot be read.
+        let _ = self.report(now);
         Ok(())
     }
 
@@ -225,7 +263,10 @@ impl DataAcquisition for WmbusSource {
         let mut at_end = false;
         loop {
             while let Some(effect) = self.next_telegram(at_end) {
-                self.report(Instant::now());
+                let reported = self.report(Instant::now());
+                if reported.is_err() && effect == Effect::Unreadable {
+                    return self.told(reported.map(|()| None));
+                }
                 if effect == Effect::Readings {
                     let batch = self.batch();
                     return Ok(self.told(Some(batch)));

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use framework::{Decimal, Kind, Meaning, Quantity, Text};
+use framework::{Decimal, Kind, Meaning, Quantity, Text, Unit};
 
 use super::{Insistence, implausible::What};
 use crate::{Register, sub_meters::is_passed_on};
 
 /// Time by which a telegram may have been delivered later than the one before.
 const SLACK: Duration = Duration::from_secs(2);
+/// More than a heat meter of a block of flats counts, in watts.
+const MOST_POWER_W: f64 = 10_000_000.0;
+/// More than flows through the water or gas meter of a block of flats, in m³/s: 1000 m³/h.
+const MOST_FLOW_M3_S: f64 = 1000.0 / 3600.0;
 /// Unit of an energy counter that has none: kWh.
 const JOULES_PER_KWH: f64 = 3.6e6;
 
@@ -32,6 +36,10 @@ enum Rule {
     },
     /// Another meter counts it and is read now and then: it rises in steps, each with a new time.
     PassedOn,
+    /// It rises by no more than so many of its units in a second, in whatever form its numbers come.
+    Within {
+        per_second: f64,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -59,6 +67,20 @@ impl Counter {
             _ => Rule::Rises,
         };
         Some(Self { rule, last: None, other: None })
+    }
+
+    /// A counter of which no register tells: of this unit, of a meter of any size.
+    pub(super) fn in_unit(unit: Option<&str>) -> Self {
+        let unit = unit.and_then(Unit::parse);
+        let limit = unit.and_then(|unit| match unit.quantity() {
+            Quantity::Energy | Quantity::ReactiveEnergy | Quantity::ApparentEnergy => {
+                Some(MOST_POWER_W / unit.factor().to_f64())
+            }
+            Quantity::Volume => Some(MOST_FLOW_M3_S / unit.factor().to_f64()),
+            _ => None,
+        });
+        let rule = limit.map_or(Rule::Rises, |per_second| Rule::Within { per_second });
+        Self { rule, last: None, other: None }
     }
 
     /// Judges a value by the last good one.
@@ -118,10 +140,13 @@ impl Rule {
         now: Duration,
         max_power_w: f64,
     ) -> Result<(), What> {
-        // The decimals are the same: the difference of the digits is one in units of the last place.
-        let Some(rise @ 0..) = number.mantissa().checked_sub(last.value.mantissa()) else {
-            return Err(What::Backwards { before: last.value, now: number });
-        };
+        let backwards = What::Backwards { before: last.value, now: number };
+        let difference = number.checked_sub(last.value).ok_or(backwards)?;
+        // The digits of the difference are one in units of its last place.
+        let rise @ 0.. = difference.mantissa() else { return Err(backwards) };
+        // One unit is the counter's own rounding.
+        let least = (rise - 1).max(0) as f64 / 10f64.powi(difference.scale().into());
+        let seconds = (now.saturating_sub(last.at) + SLACK).as_secs_f64();
         match self {
             Self::Rises => Ok(()),
             // Without a limit, as for what a meter insists on, its clock may stand still.
@@ -130,10 +155,14 @@ impl Rule {
                 if same && max_power_w.is_finite() { Err(What::Untimely) } else { Ok(()) }
             }
             Self::Energy { joules } => {
-                // One unit is the counter's own rounding.
-                let energy = (rise - 1).max(0) as f64 * joules / 10f64.powi(number.scale().into());
-                let power_w = energy / (now.saturating_sub(last.at) + SLACK).as_secs_f64();
+                let power_w = least * joules / seconds;
                 if power_w <= max_power_w { Ok(()) } else { Err(What::TooFast { power_w: power_w as u64 }) }
+            }
+            // The same without a limit.
+            Self::Within { per_second } => {
+                let is_possible = least <= per_second * seconds || max_power_w.is_infinite();
+                let jumped = What::Jumped { before: last.value, now: number };
+                if is_possible { Ok(()) } else { Err(jumped) }
             }
         }
     }

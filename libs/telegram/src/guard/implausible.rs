@@ -42,6 +42,13 @@ pub enum What {
     },
     /// The counter rose, but the time at which it was read is the same as before.
     Untimely,
+    /// The counter rose by more than a meter can count in the time.
+    Jumped {
+        /// Last value.
+        before: Decimal,
+        /// New value.
+        now: Decimal,
+    },
     /// The counter rose faster than the connection can carry.
     TooFast {
         /// Power that would be needed, in watts.
@@ -59,6 +66,12 @@ impl fmt::Display for Implausible {
             What::Digits => write!(f, "register `{code}` gained or lost digits"),
             What::Backwards { before, now } => {
                 write!(f, "register `{code}` ran backwards, from {before} to {now}")
+            }
+            What::Jumped { before, now } => {
+                write!(
+                    f,
+                    "register `{code}` jumped from {before} to {now}: more than a meter counts in that time"
+                )
             }
             What::Untimely => write!(f, "register `{code}` rose, but its time stayed"),
             What::TooFast { power_w } => {

@@ -5,14 +5,18 @@
 //! carry, is damaged.
 
 mod counter;
+mod counters;
 mod format;
 mod implausible;
 mod layout;
 
 use std::time::Duration;
 
-pub use self::implausible::{Held, Implausible, What};
 use self::layout::Layout;
+pub use self::{
+    counters::Counters,
+    implausible::{Held, Implausible, What},
+};
 use crate::Telegram;
 
 /// Agreeing telegrams of a new kind that are believed: the meter was exchanged, reset, or unlocked with its PIN.

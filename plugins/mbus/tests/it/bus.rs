@@ -97,4 +97,36 @@ async fn a_silent_bus_is_told_of_as_silence_and_a_collision_as_damage() {
     let collision = read(&section(converter.port(), "address = 2\n")).await.unwrap_err();
     let AcquireError::Malformed { reason } = collision else { panic!("{collision:?}") };
     assert!(reason.contains("if two meters have this address"), "{reason}");
+    assert!(reason.contains("are `baud`, the parity (8E1) and the wiring right?"), "{reason}");
+}
+
+#[tokio::test]
+async fn all_meters_whose_answers_are_damaged_are_named() {
+    let converter = five_meters().unwrap();
+    let keys = "[sources.m.meters.left]\naddress = 2\n[sources.m.meters.right]\naddress = 254\n";
+    let AcquireError::Malformed { reason } = read(&section(converter.port(), keys)).await.unwrap_err() else {
+        panic!("expected damage");
+    };
+    assert!(reason.starts_with("left, right cannot be read: its answers are damaged"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_counter_that_jumps_is_left_out_and_believed_once_the_meter_insists() {
+    let converter = MbusConverter::start(
+        Pty::open().unwrap(),
+        MbusBus::new([MbusMeter::new(7, 0x77, 7, water_records(4000))]),
+    )
+    .unwrap();
+    let config = section(converter.port(), "[sources.m.meters.cold]\naddress = 7\n");
+    let mut source = testing::source::<Mbus>(&config, Path::new("/nonexistent")).acquisition;
+    source.open().await.unwrap();
+    let mut shown = Vec::new();
+    for litres in [4000, 3900, 4001, 99_999_999, 4002, 7, 7, 8] {
+        converter.change(|bus| bus.meters()[0].parts = vec![water_records(litres)]);
+        let batch = source.acquire().await.unwrap().unwrap();
+        let volume = batch.get("cold_volume").map(|reading| serde_json::to_string(&reading.value).unwrap());
+        shown.push(volume.unwrap_or_default());
+    }
+    source.close().await;
+    assert_eq!(shown, ["4.0", "", "4.001", "", "4.002", "", "", "0.008"]);
 }

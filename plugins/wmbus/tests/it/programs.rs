@@ -90,6 +90,10 @@ fn a_wrong_key_and_a_missing_one_are_told_of_with_the_address() {
         let problem = source["problem"].as_str().unwrap();
         assert!(problem.starts_with(expected), "{problem}");
         assert_eq!(source["problem_code"], "wrong_configuration");
+        assert_ne!(source["state"], "delivering", "{source}");
+        assert!(source["last_success"].is_null(), "{source}");
+        let told = seen.log.iter().filter(|line| line.contains("11111111-TST-01-07")).count();
+        assert_eq!(told, 1, "{:?}", seen.log);
         assert!(!source.to_string().contains("00112233"), "{source}");
     }
 }
@@ -129,4 +133,41 @@ fn a_program_that_ends_is_started_again_and_its_standard_error_is_shown() {
     let error = source["last_error"]["message"].as_str().unwrap();
     assert!(error.contains("ended with exit status 3; standard error: no device found"), "{error}");
     assert!(source["counts"]["reopened"].as_u64().unwrap() >= 3, "{source}");
+}
+
+#[test]
+fn counters_that_no_meter_counts_are_left_out_and_told_of_and_a_swapped_meter_is_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut kitchen, keys) = kitchen();
+    let litres = [4000, 3900, 4001, u16::MAX, 4002];
+    let lines: String =
+        litres.map(|litres| rtl_wmbus(&telegram(&mut kitchen, Security::Mode7, litres))).concat();
+    let shown = |seen: &testing::Outcome| -> Vec<String> {
+        let volumes = seen.batches.iter().map(|seen| seen.batch.get("kitchen_volume").unwrap().value.clone());
+        volumes.map(|value| serde_json::to_string(&value).unwrap()).collect()
+    };
+    let seen = testing::run(&program(folder.path(), &lines, &keys)).for_(MINUTE);
+    assert_eq!(shown(&seen), ["4.0", "4.0", "4.001", "4.001", "4.002"]);
+    let source = source(&seen.health);
+    assert_eq!(source["counts"]["implausible"], 2, "{source}");
+    assert_eq!(source["facts"]["held_back"], "none", "{source}");
+
+    let swapped: String =
+        [4000, 7, 7, 8, 9].map(|litres| rtl_wmbus(&telegram(&mut kitchen, Security::Mode7, litres))).concat();
+    let seen = testing::run(&program(folder.path(), &swapped, &keys)).for_(MINUTE);
+    assert_eq!(shown(&seen), ["4.0", "4.0", "4.0", "0.008", "0.009"]);
+}
+
+#[test]
+fn a_telegram_that_was_sent_before_changes_nothing_even_without_a_message_counter() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut kitchen, keys) = kitchen();
+    let mode = Security::Mode5 { plain: 0 };
+    let [a, b, c] = [3000, 3001, 3002].map(|litres| rtl_wmbus(&telegram(&mut kitchen, mode, litres)));
+    let lines = [&*a, &b, &a, &c].concat();
+    let seen = testing::run(&program(folder.path(), &lines, &keys)).for_(MINUTE);
+    assert_eq!(seen.batches.len(), 3);
+    assert_eq!(seen.data["radio"]["kitchen_volume"], serde_json::json!(3.002));
+    let counts = &source(&seen.health)["counts"];
+    assert_eq!((&counts["old_telegrams"], &counts["implausible"]), (&1.into(), &0.into()), "{counts}");
 }
