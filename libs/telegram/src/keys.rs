@@ -76,10 +76,17 @@ impl Keys {
     ) -> Result<Self, ConfigError> {
         let key = Key::given(["key", "key_file"], key, key_file);
         let names = ["authentication_key", "authentication_key_file"];
+        let name = if authentication_key.is_some() { names[0] } else { names[1] };
         let authentication_key = Key::given(names, authentication_key, authentication_key_file);
         let wrong = [key.as_ref().err(), authentication_key.as_ref().err()];
         ConfigError::all(wrong.into_iter().flatten().cloned())?;
-        Ok(Self { key: key?, authentication_key: authentication_key? })
+        let (key, authentication_key) = (key?, authentication_key?);
+        if key.is_none() && authentication_key.is_some() {
+            let reason = "the authentication key checks telegrams, and decrypts none: `key` is missing";
+            let hint = "write the encryption key (GUEK) of your grid operator as `key` or `key_file`";
+            return Err(ConfigError::key(name, reason).hint(hint));
+        }
+        Ok(Self { key, authentication_key })
     }
 }
 
@@ -160,5 +167,16 @@ mod tests {
         assert_eq!(error, "`key` and `key_file` exclude each other");
         let error = Keys::given(None, None, secret("12"), None).unwrap_err().to_string();
         assert_eq!(error, "a key has 32 hexadecimal digits, and this one has 2");
+    }
+
+    #[test]
+    fn an_authentication_key_alone_is_refused_with_what_is_missing() {
+        let text = || Some(Secret::from("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF".to_owned()));
+        let error = Keys::given(None, None, text(), None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the authentication key checks telegrams, and decrypts none: `key` is missing"
+        );
+        assert!(Keys::given(text(), None, text(), None).is_ok());
     }
 }

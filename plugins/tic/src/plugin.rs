@@ -48,8 +48,11 @@ impl SourcePlugin for Tic {
     fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let Config { port, baud, max_power, silent_after, replay_speed } = config;
         let lines = config::lines(baud, None, &LINES);
-        let wrong =
-            config::check_baud("baud", baud, "9600 in the mode standard, 1200 in the mode historique");
+        let hint = "9600 in the mode standard, 1200 in the mode historique";
+        let foreign = baud
+            .filter(|baud| LINES.iter().all(|line| line.baud != *baud))
+            .map(|baud| ConfigError::key("baud", format!("no meter sends at {baud} baud here")).hint(hint));
+        let wrong = config::check_baud("baud", baud, hint).or(foreign);
         let max_power = max_power.as_deref().unwrap_or(MAX_POWER);
         let mut settings =
             config::settings(&port, replay_speed, Some(max_power), silent_after, lines, wrong)?;

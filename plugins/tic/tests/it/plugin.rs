@@ -29,6 +29,8 @@ fn keeps_the_contract() {
 fn values_that_make_no_sense_are_refused_with_what_to_write() {
     contract::refuses::<Tic>(&[
         ("port = \"ttyUSB0\"", "`ttyUSB0` is not a valid port: expected `/dev/…`"),
+        ("port = \"/dev/x\"\nbaud = 2400", "no meter sends at 2400 baud here"),
+        ("port = \"/dev/x\"\nbaud = 2400", "hint: 9600 in the mode standard, 1200 in the mode historique"),
         ("port = \"/dev/x\"\nbaud = 0", "hint: 9600 in the mode standard, 1200 in the mode historique"),
         ("port = \"/dev/x\"\nmax_power = \"43\"", "hint: write watts or kilowatts: `43kW`, `11000W`"),
         ("port = \"/dev/x\"\nsilent_after = \"0s\"", "must be greater than 0"),
