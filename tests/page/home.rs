@@ -15,6 +15,7 @@ use crate::{
 
 pub const TESTS: &[Test] = &[
     ("the_flow_picture_shows_who_gives_power_and_who_takes_it", flow),
+    ("the_flow_picture_takes_power_without_a_direction_beside_counters", undirected),
     ("without_production_there_is_no_flow_picture", no_flow),
     ("a_source_that_is_silent_leaves_the_household_s_power_unknown", silent_flow),
     ("own_power_of_today_is_that_of_the_balance", own_power),
@@ -101,6 +102,27 @@ fn flow() {
         width.parse().unwrap()
     };
     assert!(width("production") > width("storage") && width("storage") > width("grid"));
+    nothing_amiss(&browser, &household.url());
+}
+
+/// Source whose counters have codes, and whose power has none.
+fn undirected_source(name: &str, role: &str, power: f64) -> String {
+    let counters = "{\"in\":{\"value\":7,\"unit\":\"kWh\",\"obis\":\"1-0:1.8.0\"},\
+                    \"out\":{\"value\":9,\"unit\":\"kWh\",\"obis\":\"1-0:2.8.0\"},\"power\"";
+    constant(name, role, power, "").replace("{\"power\"", counters)
+}
+
+fn undirected() {
+    let more =
+        undirected_source("pv", "production", 900.0) + &undirected_source("battery", "storage", -1000.0);
+    let household = Household::start(&Plan { meter: "role = \"grid\"\n", more: &more, ..Plan::default() });
+    let browser = household.open("en-US");
+    household.send(&reading(732.0));
+    browser.await_shown("flow");
+    browser.until("the household's power", || digits(&drawn(&browser, "house")) == "2632");
+    let label = plain(&browser.attribute("flow", "aria-label").unwrap());
+    assert_eq!(label, "from the grid: 732 W, solar: 900 W, battery discharging: 1,000 W, Home: 2,632 W");
+    assert!(plain(&browser.text("card-pv")).contains("900 W"), "{}", browser.text("card-pv"));
     nothing_amiss(&browser, &household.url());
 }
 

@@ -31,6 +31,8 @@ mod past;
 mod program;
 mod proxy;
 mod pv_house;
+mod said;
+mod screens;
 mod setup;
 mod take;
 mod truth;
@@ -64,6 +66,8 @@ fn main() {
         take::TESTS,
         views::TESTS,
         words::TESTS,
+        said::TESTS,
+        screens::TESTS,
     ]
     .concat();
     let in_browser = tests.into_iter().map(|test| (test, &[][..]));

@@ -1,0 +1,151 @@
+//! What a figure lacks is said: what its price supposes, a date, a period before, and what is still loading.
+
+use serde_json::{Value as Json, json};
+
+use super::{
+    addresses::days_ago,
+    history::drawn,
+    home::{plain, show},
+    household::{CONSUMER, Household, METER, Plan},
+    now::nothing_amiss,
+    take::saved,
+    views::house,
+};
+use crate::{Test, browser::Browser};
+
+pub const TESTS: &[Test] = &[
+    ("a_consumer_s_cost_says_that_it_is_as_if_all_came_from_the_grid", as_from_grid),
+    ("the_tile_of_today_s_costs_says_that_it_has_the_base_price", base_price),
+    ("a_date_that_does_not_exist_is_said", no_date),
+    ("a_comparison_with_nothing_says_so", nothing_before),
+    ("what_loads_is_shown_as_loading_and_has_nothing_to_save", loading),
+    ("a_lone_point_of_a_course_stands_upright", lone),
+    ("shares_are_guesses_only_where_their_amounts_are", shares),
+    ("a_saved_file_has_a_name_for_every_system", file_name),
+];
+
+fn open(household: &Household, language: &str, address: &str) -> Browser {
+    let browser = Browser::open(language);
+    household.show(&browser, address);
+    drawn(&browser);
+    browser
+}
+
+fn as_from_grid() {
+    let tariff =
+        |source: &str| format!("[[tariffs]]\nsource = \"{source}\"\nfrom = 2020-01-01\nwork_price = 0.32\n");
+    let more = tariff(METER) + &tariff(CONSUMER);
+    let household = Household::start(&Plan { pv: true, more: &more, ..Plan::default() });
+    let month = days_ago(40).strftime("%Y-%m").to_string();
+    let browser = open(&household, "en-GB", &format!("#history/month/{month}/{CONSUMER}"));
+    let tile = plain(&browser.text("tile-import"));
+    assert!(tile.contains('€') && tile.contains("as if all of it came from the grid"), "{tile}");
+    let browser = open(&household, "en-GB", &format!("#history/month/{month}"));
+    let tiles = plain(&browser.text("totals"));
+    assert!(tiles.contains('€') && !tiles.contains("as if"), "{tiles}");
+}
+
+fn base_price() {
+    let tariff = format!(
+        "[[tariffs]]\nsource = \"{METER}\"\nfrom = 2020-01-01\nwork_price = 0.32\nbase_price_per_month = 12\n"
+    );
+    let household = Household::start(&Plan { year: true, more: &tariff, ..Plan::default() });
+    let browser = household.open("en-GB");
+    browser.await_shown("today-cost");
+    let tile = plain(&browser.text("today-cost"));
+    assert!(tile.contains("with the base price"), "{tile}");
+    nothing_amiss(&browser, &household.url());
+}
+
+fn no_date() {
+    let household = house();
+    let browser = household.open("en-GB");
+    for date in ["month/2026-13", "day/2026-02-30", "week/2026-W54"] {
+        household.show(&browser, &format!("#history/{date}"));
+        let wrong = date.split('/').next_back().unwrap();
+        browser.until("its message", || browser.text("toast").contains(wrong));
+    }
+    show(&household, &browser, "#costs/2026-05-01/2026-03-01");
+    assert!(browser.shows("costs-problem"));
+    assert_eq!(browser.text("bill"), "", "a bill of other days than those asked for");
+    show(&household, &browser, "#costs/2026-03-01/2026-05-01");
+    assert!(!browser.shows("costs-problem"));
+}
+
+fn nothing_before() {
+    let household = house();
+    let month = days_ago(400).strftime("%Y-%m").to_string();
+    for (meter, is_there) in [(format!("/{CONSUMER}"), true), (String::new(), true)] {
+        let browser = open(&household, "en-GB", &format!("#history/month/{month}{meter}?compare=year"));
+        let marks = plain(&browser.text("chart-energy .marks"));
+        assert_eq!(marks.contains("Year before: Nothing was recorded"), is_there, "{meter}: {marks}");
+    }
+    let month = days_ago(20).strftime("%Y-%m").to_string();
+    let browser = open(&household, "en-GB", &format!("#history/month/{month}?compare=before"));
+    assert!(!browser.text("chart-energy").contains("Nothing was recorded"));
+}
+
+fn loading() {
+    let household = house();
+    let browser = Browser::open("en-GB");
+    // The answers of the history never come.
+    let hold = "const real = fetch; window.fetch = (url, ...rest) => \
+                /(history\\/|balance[?])/.test(String(url)) ? new Promise(() => {}) : real(url, ...rest);";
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": hold }));
+    household.show(&browser, "#history/month");
+    browser.until("asked", || browser.attribute("view-history", "data-ready").as_deref() == Some("false"));
+    let seen = "const view = document.querySelector('[data-test=view-history]'); \
+                const sign = getComputedStyle(view, '::before'); \
+                return [sign.content !== 'none' && parseFloat(sign.height) > 0, \
+                Array.from(view.querySelectorAll('.take button')).filter((it) => it.checkVisibility()).length];";
+    assert_eq!(browser.script(seen, &[]), json!([true, 0]));
+    let browser = open(&household, "en-GB", "#history/month");
+    let there = browser.script(seen, &[]);
+    assert!(there[0] == false && there[1].as_u64() > Some(2), "{there}");
+}
+
+fn lone() {
+    let household = Household::start(&Plan::default());
+    let browser = household.open("en-GB");
+    let body = "return import('/page/curves.js') \
+                .then(({ areas }) => areas([[[50, 10]]], 80, 300, 90, 'test')[1].getAttribute('d'));";
+    let path = browser.script(body, &[]);
+    let path = path.as_str().unwrap();
+    assert!(!path.contains('m'), "{path}");
+    let corners: Vec<Vec<f64>> = path
+        .trim_matches(['M', 'Z'])
+        .split('L')
+        .map(|point| point.split(',').map(|part| part.parse().unwrap()).collect())
+        .collect();
+    // Its sides go straight down.
+    assert_eq!([corners[0][0], corners[1][0]], [corners[3][0], corners[2][0]], "{path}");
+}
+
+fn shares() {
+    let household = Household::start(&Plan::default());
+    let browser = household.open("en-GB");
+    let body = "const gap = arguments[0]; const amount = [4, 4, 4], half = [2, 2, 2]; \
+                const side = { amount, gap, partial: [], start: [0, 1, 2], end: [1, 2, 3] }; \
+                const period = { kind: 'year', start: 0, end: 3, contains: () => false }; \
+                const wish = { subject: { unit: 'kWh', kind: 'electricity', exports: [], first: 0 }, choice: null, period, money: false, produces: true, isMain: true }; \
+                const balance = { ...side, consumption: amount, drawn: half, produced: amount, self_used: half }; \
+                const answers = { wish, imports: side, exports: side, balance, consumers: [], lines: [], before: {} }; \
+                return import('/page/tiles.js').then(({ tiles }) => \
+                tiles(answers).filter(({ name }) => ['consumption', 'sufficiency', 'self_share'].includes(name)).map(({ value }) => value.includes('≈')));";
+    for (gap, guess) in [([false, true, false], false), ([true, false, false], true)] {
+        assert_eq!(browser.script(body, &[json!(gap)]), json!([guess, guess, guess]), "{gap:?}");
+    }
+}
+
+fn file_name() {
+    let household = Household::start(&Plan { year: true, ..Plan::default() });
+    let browser = Browser::open("de-DE");
+    show(&household, &browser, "#readings");
+    saved(&browser, "csv-readings");
+    let name = browser.script("return saved[0].name;", &[]);
+    let name = name.as_str().unwrap();
+    assert!(name.is_ascii() && name.starts_with("Zahlerst"), "{name}");
+    // Letters of other scripts stay.
+    let other = "return import('/page/take.js').then(({ save }) => { save('水 été.csv', new Blob(['1'])); return saved.at(-1).name; });";
+    assert_eq!(browser.script(other, &[]), Json::from("水-ete.csv"));
+}
