@@ -69,7 +69,10 @@ impl Secrets {
 
     fn look_at(&mut self, key: &str, text: &str) {
         if names_secret(key) {
-            self.files.push(text.to_owned());
+            // Several sources may have one key.
+            if !self.files.iter().any(|file| file == text) {
+                self.files.push(text.to_owned());
+            }
         } else if is_secret_key(key) {
             self.written.get_or_insert_with(|| key.to_owned());
         }
@@ -112,4 +115,24 @@ fn ends_as_secret(key: &str) -> bool {
 
 fn is_open(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.permissions().mode() & OTHERS != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_key_file_of_several_sources_is_warned_of_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("guek");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        let path = file.display();
+        let text = format!("[sources.a]\nkey_file = '{path}'\n[sources.b]\nkey_file = '{path}'\n");
+        let table = DeTable::parse(&text).unwrap();
+        let warnings = Secrets::of(table.get_ref()).warnings(Path::new("/nonexistent"));
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+    }
 }

@@ -18,7 +18,7 @@ pub enum AcquireError {
         retry_after: Option<Duration>,
     },
     /// The device is there and sends nothing: close, wait, reopen. A polled one stays open until its next turn.
-    #[error("nothing arrived from {device} for {waited:?}")]
+    #[error("nothing arrived from {device} for {:?}", rounded(*waited))]
     Silent {
         /// Its name in the configuration.
         device: String,
@@ -41,6 +41,13 @@ pub enum AcquireError {
     /// The source can never work: it stops, the others go on.
     #[error("{0}")]
     Fatal(String),
+}
+
+/// Returns a duration without digits that tell a person nothing.
+fn rounded(duration: Duration) -> Duration {
+    let step = if duration >= Duration::from_secs(10) { 1000 } else { 100 };
+    let millis = (duration.as_millis() + step / 2) / step * step;
+    u64::try_from(millis).ok().filter(|millis| *millis > 0).map_or(duration, Duration::from_millis)
 }
 
 /// `?` in a plugin: the device is unavailable. The scheduler adds the device's name.
