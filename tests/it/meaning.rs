@@ -315,7 +315,13 @@ fn every_consumer_sees_the_same_in_every_spelling_and_kind() {
         for (text, unit, reading) in readings(form) {
             let (quantity, factor) = (unit.quantity(), unit.factor().to_f64());
             let kind = kind(form, quantity);
-            let live = !matches!(form, Form::Register(Processing::Maximum | Processing::Past));
+            // What a source calls a state or an extreme of a measured quantity is a limit, or of the past.
+            let is_measured = !matches!(quantity, Quantity::Duration | Quantity::Money);
+            let live = match form {
+                Form::Register(Processing::Maximum | Processing::Past) => false,
+                Form::Stated(Kind::State | Kind::Maximum) => !is_measured,
+                _ => true,
+            };
             let what = format!("{form:?} `{text}`");
             let name = reading.name.to_string();
             let counts = matches!(kind, Kind::Counter | Kind::Net);
