@@ -30,17 +30,17 @@ fn five_meters_of_one_bus_are_read_whatever_they_do() {
             .all(|name| !json[name].is_null())
     });
     for (name, expected) in [
-        ("slow_energy", "12345000"),
+        ("slow_energy", "12345.0"),
         ("slow_volume", "678.9"),
         ("slow_flow_temperature", "63.5"),
-        ("slow_energy_storage1", "6172500"),
+        ("slow_energy_storage1", "6172.5"),
         // These two collide at their primary address.
         ("left_volume", "111.222"),
         ("right_volume", "333.444"),
         // Each second answer of this one is damaged.
         ("shaky_volume", "555.666"),
         // This one has two parts.
-        ("long_energy", "98765000"),
+        ("long_energy", "98765.0"),
         ("long_power", "1500"),
         ("long_operating_time", "22"),
         ("long_low_battery", "0"),
@@ -82,7 +82,7 @@ fn several_sources_share_one_bus() {
         + "secondary = \"10000003\"\n";
     let program = Program::with_config(folder.path(), &config);
     for (source, name, expected) in
-        [("heating", "energy", "98765000"), ("garden", "volume", "111.222"), ("flat", "volume", "333.444")]
+        [("heating", "energy", "98765.0"), ("garden", "volume", "111.222"), ("flat", "volume", "333.444")]
     {
         let data = program.until(&format!("/data/{source}"), "read", |json| !json[name].is_null());
         assert_eq!(data[name].to_string(), expected, "{data:#}");

@@ -138,16 +138,33 @@ fn reading(record: &Record<'_>, device_type: Option<u8>) -> Option<Reading> {
         Value::None | Value::Absent(_) => return None,
         value => return Some(Reading::text(name, &*value.to_string().trim().replace('\0', ""))),
     };
-    let mut reading = Reading { kind: kind(record), ..Reading::number(name, number) };
     let unit = record.unit.to_string();
+    let (number, unit) = match for_people(record, unit.trim()) {
+        Some((larger, power)) => {
+            number.shifted(-power).map_or((number, unit.trim()), |shifted| (shifted, larger))
+        }
+        None => (number, unit.trim()),
+    };
+    let mut reading = Reading { kind: kind(record), ..Reading::number(name, number) };
     // A number per hour or per pulse is not one of its quantity.
     let changes_unit = record.qualifiers.into_iter().any(|qualifier| qualifier.changes_unit());
-    if !unit.trim().is_empty() && !changes_unit {
-        reading.unit = Some(unit.trim().into());
+    if !unit.is_empty() && !changes_unit {
+        reading.unit = Some(unit.into());
         reading.medium = device_type.and_then(|device_type| medium_of(record, device_type));
         reading.obis = device_type.filter(|_| record.is_current()).and_then(|kind| obis(record, kind));
     }
     Some(reading)
+}
+
+/// Returns the unit in which people know an energy, and by how many powers of ten it is larger. The tables of the
+/// standard have Wh and J only; the unit of a register must not change with its exponent.
+fn for_people(record: &Record<'_>, unit: &str) -> Option<(&'static str, i32)> {
+    let is_plain = !record.qualifiers.into_iter().any(|qualifier| qualifier.changes_unit());
+    match unit {
+        "Wh" if is_plain => Some(("kWh", 3)),
+        "J" if is_plain => Some(("MJ", 6)),
+        _ => None,
+    }
 }
 
 /// Behaviour over time, where the unit does not tell it.

@@ -67,10 +67,10 @@ async fn all_parts_of_a_readout_become_one_batch() {
     let mut line = SimulatedLine::new(MbusBus::new([meter]));
     let mut link = Link::default();
     let expected = [
-        "energy 12000 Wh",
+        "energy 12.0 kWh",
         "volume 3.4 m3",
         "flow_temperature 63.5 °C",
-        "energy_storage1 6000 Wh",
+        "energy_storage1 6.0 kWh",
         "power 1500 W",
         "operating_time 22 h",
     ];

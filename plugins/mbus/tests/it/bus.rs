@@ -40,11 +40,11 @@ async fn five_meters_of_one_bus_are_read_whatever_they_do() {
     );
     let batch = read(&config).await.unwrap().unwrap();
     for (name, expected) in [
-        ("slow_energy", "12345000"),
+        ("slow_energy", "12345.0"),
         ("left_volume", "111.222"),
         ("right_volume", "333.444"),
         ("shaky_volume", "555.666"),
-        ("long_energy", "98765000"),
+        ("long_energy", "98765.0"),
         ("long_power", "1500"),
     ] {
         assert_eq!(shown(&batch, name), expected, "{name}");
@@ -73,7 +73,7 @@ async fn sources_of_two_threads_share_the_bus() {
         })
     });
     let batches = threads.map(|thread| thread.join().unwrap());
-    assert_eq!(shown(&batches[0][0], "energy"), "98765000");
+    assert_eq!(shown(&batches[0][0], "energy"), "98765.0");
     assert_eq!(shown(&batches[1][0], "volume"), "111.222");
     assert_eq!(shown(&batches[2][0], "volume"), "333.444");
 }
