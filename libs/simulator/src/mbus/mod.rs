@@ -1,6 +1,6 @@
 //! Wired M-Bus: meters that answer requests, and the converter that a program opens.
 //!
-//! The protocol ([`MbusBus`]) has no line and no clock; [`MbusConverter`] puts it behind a [`Pty`](crate::Pty).
+//! The protocol ([`MbusBus`]) has no line and no clock; [`MbusConverter`] puts it behind a [`Pty`].
 
 mod bus;
 mod converter;
