@@ -1,4 +1,4 @@
-//! What a figure lacks is said: what its price supposes, a date, a period before, and what is still loading.
+//! What a figure lacks is said: what its price supposes, a date, and a period before.
 
 use serde_json::{Value as Json, json};
 
@@ -18,7 +18,6 @@ pub const TESTS: &[Test] = &[
     ("the_tile_of_today_s_costs_says_that_it_has_the_base_price", base_price),
     ("a_date_that_does_not_exist_is_said", no_date),
     ("a_comparison_with_nothing_says_so", nothing_before),
-    ("what_loads_is_shown_as_loading_and_has_nothing_to_save", loading),
     ("a_lone_point_of_a_course_stands_upright", lone),
     ("shares_are_guesses_only_where_their_amounts_are", shares),
     ("a_saved_file_has_a_name_for_every_system", file_name),
@@ -83,25 +82,6 @@ fn nothing_before() {
     let month = days_ago(20).strftime("%Y-%m").to_string();
     let browser = open(&household, "en-GB", &format!("#history/month/{month}?compare=before"));
     assert!(!browser.text("chart-energy").contains("Nothing was recorded"));
-}
-
-fn loading() {
-    let household = house();
-    let browser = Browser::open("en-GB");
-    // The answers of the history never come.
-    let hold = "const real = fetch; window.fetch = (url, ...rest) => \
-                /(history\\/|balance[?])/.test(String(url)) ? new Promise(() => {}) : real(url, ...rest);";
-    browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": hold }));
-    household.show(&browser, "#history/month");
-    browser.until("asked", || browser.attribute("view-history", "data-ready").as_deref() == Some("false"));
-    let seen = "const view = document.querySelector('[data-test=view-history]'); \
-                const sign = getComputedStyle(view, '::before'); \
-                return [sign.content !== 'none' && parseFloat(sign.height) > 0, \
-                Array.from(view.querySelectorAll('.take button')).filter((it) => it.checkVisibility()).length];";
-    assert_eq!(browser.script(seen, &[]), json!([true, 0]));
-    let browser = open(&household, "en-GB", "#history/month");
-    let there = browser.script(seen, &[]);
-    assert!(there[0] == false && there[1].as_u64() > Some(2), "{there}");
 }
 
 fn lone() {

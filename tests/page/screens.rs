@@ -32,7 +32,7 @@ fn full_house() -> Household {
 fn kiosk() {
     let household = full_house();
     let browser = Browser::open("de-DE");
-    for (width, height) in [(1920, 1080), (1280, 800)] {
+    for (width, height) in [(1920, 1080)] {
         browser.size(width, height);
         household.show(&browser, "?kiosk");
         for at in ["flow", "today-cost", "spark"] {
