@@ -138,16 +138,14 @@ fn reading(record: &Record<'_>, device_type: Option<u8>) -> Option<Reading> {
         Value::None | Value::Absent(_) => return None,
         value => return Some(Reading::text(name, &*value.to_string().trim().replace('\0', ""))),
     };
-    let unit = record.unit.to_string();
-    let (number, unit) = match for_people(record, unit.trim()) {
-        Some((larger, power)) => {
-            number.shifted(-power).map_or((number, unit.trim()), |shifted| (shifted, larger))
-        }
-        None => (number, unit.trim()),
-    };
-    let mut reading = Reading { kind: kind(record), ..Reading::number(name, number) };
     // A number per hour or per pulse is not one of its quantity.
-    let changes_unit = record.qualifiers.into_iter().any(|qualifier| qualifier.changes_unit());
+    let changes_unit = changes_unit(record);
+    let sent = record.unit.to_string();
+    let larger = for_people(sent.trim()).filter(|_| !changes_unit);
+    let (number, unit) = larger
+        .and_then(|(unit, power)| Some((number.shifted(-power)?, unit)))
+        .unwrap_or((number, sent.trim()));
+    let mut reading = Reading { kind: kind(record), ..Reading::number(name, number) };
     if !unit.is_empty() && !changes_unit {
         reading.unit = Some(unit.into());
         reading.medium = device_type.and_then(|device_type| medium_of(record, device_type));
@@ -158,25 +156,28 @@ fn reading(record: &Record<'_>, device_type: Option<u8>) -> Option<Reading> {
 
 /// Returns the unit in which people know an energy, and by how many powers of ten it is larger. The tables of the
 /// standard have Wh and J only; the unit of a register must not change with its exponent.
-fn for_people(record: &Record<'_>, unit: &str) -> Option<(&'static str, i32)> {
-    let is_plain = !record.qualifiers.into_iter().any(|qualifier| qualifier.changes_unit());
+fn for_people(unit: &str) -> Option<(&'static str, i32)> {
     match unit {
-        "Wh" if is_plain => Some(("kWh", 3)),
-        "J" if is_plain => Some(("MJ", 6)),
+        "Wh" => Some(("kWh", 3)),
+        "J" => Some(("MJ", 6)),
         _ => None,
     }
+}
+
+/// Returns whether the qualifiers make another unit of it: per hour, per pulse.
+fn changes_unit(record: &Record<'_>) -> bool {
+    record.qualifiers.into_iter().any(|qualifier| qualifier.changes_unit())
 }
 
 /// Behaviour over time, where the unit does not tell it.
 fn kind(record: &Record<'_>) -> Option<Kind> {
     let is_of_another_time = record.qualifiers.into_iter().any(|qualifier| qualifier.is_of_another_time());
-    let changes_unit = record.qualifiers.into_iter().any(|qualifier| qualifier.changes_unit());
     match record.function {
         Function::Maximum | Function::Minimum if record.storage == 0 => return Some(Kind::Maximum),
         Function::Maximum | Function::Minimum | Function::Error => return Some(Kind::State),
         Function::Instantaneous => {}
     }
-    if record.storage > 0 || is_of_another_time || changes_unit {
+    if record.storage > 0 || is_of_another_time || changes_unit(record) {
         return Some(Kind::State);
     }
     let counts = matches!(
