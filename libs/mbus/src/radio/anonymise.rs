@@ -1,7 +1,7 @@
 //! Recordings without the numbers of their meters.
 
 use super::{
-    crypto::{AesKey, BLOCK, Purpose, apply_ctr, cmac, decrypt_cbc, derived_key, encrypt_cbc},
+    crypto::{AesKey, BLOCK, Purpose, apply_ctr, cmac, decrypt_cbc, derived_key, encrypt_cbc, mac_len},
     decoder::Decoder,
     doubt::Doubt,
     frame::checksum,
@@ -219,15 +219,7 @@ impl Work<'_> {
             counter = Some(self.array(field)?);
             field += 4;
         }
-        let mac_len = match mcl & 0x0F {
-            _ if !has(10) => 0,
-            3 => 2,
-            4 => 4,
-            5 => 8,
-            6 => 12,
-            7 => 16,
-            _ => return Err(Reason::Truncated),
-        };
+        let mac_len = if has(10) { mac_len(mcl).ok_or(Reason::Truncated)? } else { 0 };
         let mac = field..field + mac_len;
         let length_field = if has(12) { self.array::<2>(mac.end)?.to_vec() } else { Vec::new() };
         let start = at + 2 + length;

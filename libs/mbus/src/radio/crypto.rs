@@ -42,6 +42,19 @@ pub(super) fn cmac(key: &AesKey, parts: &[&[u8]]) -> [u8; BLOCK] {
     mac.finalize().into_bytes().into()
 }
 
+/// Returns the number of bytes of a message authentication code by its control byte, the MCL (EN 13757-7, clause 6.3);
+/// `None` for a reserved one.
+pub(super) fn mac_len(control: u8) -> Option<usize> {
+    match control & 0x0F {
+        3 => Some(2),
+        4 => Some(4),
+        5 => Some(8),
+        6 => Some(12),
+        7 => Some(16),
+        _ => None,
+    }
+}
+
 /// Use of a derived key, for telegrams from the meter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {

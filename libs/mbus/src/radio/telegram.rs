@@ -1,7 +1,7 @@
 //! Layers of a telegram, from the link layer to its records.
 
 use super::{
-    crypto::{AesKey, BLOCK, Purpose, apply_ctr, cmac, decrypt_cbc, derived_key},
+    crypto::{AesKey, BLOCK, Purpose, apply_ctr, cmac, decrypt_cbc, derived_key, mac_len},
     frame::{MIN_LENGTH, checksum},
     reject::{Evidence, Reason},
 };
@@ -254,15 +254,7 @@ impl Layers<'_> {
             take::<2>(&mut fields)?;
         }
         let counter = if has(11) { Some(*take(&mut fields)?) } else { None };
-        let mac_len = match mcl & 0x0F {
-            _ if !has(10) => 0,
-            3 => 2,
-            4 => 4,
-            5 => 8,
-            6 => 12,
-            7 => 16,
-            _ => return Err(Reason::Truncated),
-        };
+        let mac_len = if has(10) { mac_len(mcl).ok_or(Reason::Truncated)? } else { 0 };
         let (sent, rest) = fields.split_at_checked(mac_len).ok_or(Reason::Truncated)?;
         fields = rest;
         let mut mac = [0; BLOCK];
