@@ -1,7 +1,6 @@
 //! Bytes of anything else: nothing of them is a telegram by radio.
 
-use std::{fs, path::Path};
-
+use telegram_testing::foreign::{noise, telegrams};
 use test_meters::radio::{Frame, RadioMeter, Security, frame};
 
 use crate::{
@@ -9,18 +8,8 @@ use crate::{
     support::telegram,
 };
 
-const MEGABYTE: usize = 1_000_000;
-
 /// A telegram without checksums whose bytes are all characters: maker SJA, eight records.
 const CHARACTERS: &str = "\"DAM1234!1x!nA!nA!nA!nA!nA!nA!nA!nA";
-
-/// Random numbers (xorshift).
-fn random(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
-}
 
 #[test]
 fn a_text_has_no_telegrams_even_where_its_characters_look_like_some() {
@@ -62,8 +51,7 @@ fn a_stream_that_shows_another_protocol_has_no_telegrams_without_checksums() {
 
 #[test]
 fn random_bytes_and_random_text_have_no_telegrams() {
-    let mut state = 88_172_645_463_325_252;
-    let bytes: Vec<u8> = (0..MEGABYTE).map(|_| (random(&mut state) >> 32) as u8).collect();
+    let bytes = noise();
     assert_eq!(accepted(&bytes), 0);
     assert_eq!(described(&bytes), None);
     let text: Vec<u8> = bytes
@@ -81,19 +69,8 @@ fn random_bytes_and_random_text_have_no_telegrams() {
 
 #[test]
 fn telegrams_of_other_protocols_are_none_by_radio() {
-    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut count = 0;
-    for plugin in fs::read_dir(plugins).unwrap() {
-        let Ok(files) = fs::read_dir(plugin.unwrap().path().join("tests/telegrams")) else { continue };
-        for file in files {
-            let file = file.unwrap().path();
-            if file.extension().is_some_and(|extension| extension == "txt" || extension == "bin") {
-                let bytes = fs::read(&file).unwrap();
-                assert_eq!(accepted(&bytes), 0, "{}", file.display());
-                assert_eq!(described(&bytes), None, "{}", file.display());
-                count += 1;
-            }
-        }
+    for (path, bytes) in telegrams() {
+        assert_eq!(accepted(&bytes), 0, "{}", path.display());
+        assert_eq!(described(&bytes), None, "{}", path.display());
     }
-    assert!(count > 20, "{count} files");
 }

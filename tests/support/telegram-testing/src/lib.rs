@@ -14,6 +14,7 @@
 pub mod allocations;
 pub mod contract;
 pub mod damage;
+pub mod foreign;
 mod found;
 pub mod golden;
 pub mod properties;
