@@ -32,23 +32,22 @@ fn full_house() -> Household {
 fn kiosk() {
     let household = full_house();
     let browser = Browser::open("de-DE");
-    for (width, height) in [(1920, 1080)] {
-        browser.size(width, height);
-        household.show(&browser, "?kiosk");
-        for at in ["flow", "today-cost", "spark"] {
-            browser.await_shown(at);
-        }
-        browser.screenshot(&pictures().join(format!("kiosk-full-{width}.png")));
-        let high = browser.script("return document.scrollingElement.scrollHeight;", &[]);
-        assert!(high.as_u64() <= Some(height.into()), "{high} pixels in {height}");
-        // What is shown is whole; a row without room is beyond the edge.
-        let cut = "return Array.from(document.querySelectorAll('.hero .figure, .hero .flows, .spark svg, .hero .tile, .phase, .consumer, .other')) \
-                   .filter((e) => e.checkVisibility()).map((e) => [e, e.getBoundingClientRect()]) \
-                   .filter(([, box]) => box.left < innerWidth && (box.bottom > innerHeight + 0.5 || box.right > innerWidth + 0.5 || box.height < 10)) \
-                   .map(([e]) => e.outerHTML.slice(0, 80));";
-        assert_eq!(browser.script(cut, &[]), json!([]), "at {width}");
-        assert_eq!(covered(&browser), Vec::<Json>::new(), "at {width}");
+    let (width, height) = (1920, 1080);
+    browser.size(width, height);
+    household.show(&browser, "?kiosk");
+    for at in ["flow", "today-cost", "spark"] {
+        browser.await_shown(at);
     }
+    browser.screenshot(&pictures().join(format!("kiosk-full-{width}.png")));
+    let high = browser.script("return document.scrollingElement.scrollHeight;", &[]);
+    assert!(high.as_u64() <= Some(height.into()), "{high} pixels in {height}");
+    // What is shown is whole; a row without room is beyond the edge.
+    let cut = "return Array.from(document.querySelectorAll('.hero .figure, .hero .flows, .spark svg, .hero .tile, .phase, .consumer, .other')) \
+               .filter((e) => e.checkVisibility()).map((e) => [e, e.getBoundingClientRect()]) \
+               .filter(([, box]) => box.left < innerWidth && (box.bottom > innerHeight + 0.5 || box.right > innerWidth + 0.5 || box.height < 10)) \
+               .map(([e]) => e.outerHTML.slice(0, 80));";
+    assert_eq!(browser.script(cut, &[]), json!([]), "at {width}");
+    assert_eq!(covered(&browser), Vec::<Json>::new(), "at {width}");
 }
 
 fn letters() {
