@@ -138,6 +138,7 @@ const again = () => open(current());
  */
 export async function open({ view: name, path, query }) {
   if (name !== NAME || view.hidden || !house.series) return;
+  set(view, { 'data-ready': 'false' });
   if (!house.series.length || now() - loaded > 3_600_000) await readSeries();
   const off = house.health !== null && !house.health.journal;
   const [some, failed] = [house.series.length > 0, !off && house.historyError !== null];
@@ -147,7 +148,11 @@ export async function open({ view: name, path, query }) {
   // Without a series there is no range to choose.
   show(parts.controls, some);
   show(parts.period, some);
-  if (!some) return failed && fail(house.historyError ?? '');
+  if (!some) {
+    if (failed) fail(house.historyError ?? '');
+    else set(view, { 'data-ready': 'true' });
+    return;
+  }
   subjects = subjectsOfHistory();
   take(path, query);
   await load();
@@ -279,7 +284,6 @@ async function load() {
   pending?.abort();
   pending = new AbortController();
   const { signal } = pending;
-  set(view, { 'data-ready': 'false' });
   show(parts.error, false);
   fillControls();
   const isMain = subject === mainOf(subjects);

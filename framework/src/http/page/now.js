@@ -36,8 +36,12 @@ export function start(section) {
   });
   onRestart(() => {
     shape = '';
+    set(view, { 'data-ready': 'false' });
     // The totals come a moment later than the numbers.
-    Promise.all([today.refresh(true), refreshBalance(main, hasFlow(main), true)]).then(open);
+    Promise.all([today.refresh(true), refreshBalance(main, hasFlow(main), true)]).then(() => {
+      open();
+      set(view, { 'data-ready': 'true' });
+    });
   });
   onResume(() => cards.forEach((card) => card.resume?.()));
 }
