@@ -166,6 +166,18 @@ impl Browser {
         self.until(&format!("`{at}` shown"), || self.shows(at));
     }
 
+    /// Waits until the view that the address names is complete and drawn for the size of the screen. Only then can it be
+    /// measured: a resize, a navigation and a reload are done later than their commands.
+    pub fn settle(&self) {
+        let mut before = Json::Null;
+        self.until("settled", || {
+            let seen = self.script(include_str!("settled.js"), &[]);
+            let is_settled = seen.is_string() && seen == before;
+            before = seen;
+            is_settled
+        });
+    }
+
     /// Waits until the condition holds.
     pub fn until(&self, what: &str, mut wanted: impl FnMut() -> bool) {
         let start = Instant::now();
@@ -260,9 +272,11 @@ impl Browser {
 
     /// Picture of the whole page, as on a screen that is high enough for it.
     pub fn screenshot(&self, path: &Path) {
+        self.settle();
         let (width, height) = self.size.get();
         let content = self.script("return document.scrollingElement.scrollHeight;", &[]).as_u64().unwrap();
         self.size(width, height.max(content.try_into().unwrap()));
+        self.settle();
         let picture = self.devtools("Page.captureScreenshot", json!({"format": "png"}));
         self.size(width, height);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -32,6 +32,7 @@ pub fn range(browser: &Browser, name: &str) {
 }
 
 pub fn drawn(browser: &Browser) {
+    browser.settle();
     let ready = || browser.attribute("view-history", "data-ready").as_deref() == Some("true");
     browser.until("charts", ready);
 }

@@ -72,6 +72,7 @@ fn room() {
 
 /// What is wider than the page, cut off, or outside of its drawing.
 pub fn overflow(browser: &Browser, width: u32) -> Vec<Json> {
+    browser.settle();
     let mut found = Vec::new();
     for script in [include_str!("overflow.js"), include_str!("drawing.js")] {
         found.extend(browser.script(script, &[json!(width)]).as_array().cloned().unwrap_or_default());

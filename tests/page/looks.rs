@@ -111,6 +111,7 @@ fn widths() {
                     browser.screenshot(&pictures().join(format!("{view}-{width}-{scheme}.png")));
                 }
                 unfold(&browser);
+                browser.settle();
                 let found = browser.script(include_str!("overflow.js"), &[width.into()]);
                 if found != json!([]) {
                     bad.push(format!("{view} at {width}, {scheme}: {found:#}"));

@@ -120,6 +120,7 @@ fn through(browser: &Browser, mut look: impl FnMut(&str) -> Vec<Json>) -> Vec<St
     let mut bad = Vec::new();
     for address in addresses() {
         show(browser, &address);
+        browser.settle();
         let found = look(&address);
         if !found.is_empty() {
             bad.push(format!("{address}: {:#}", json!(found)));
@@ -187,6 +188,7 @@ fn printed() {
                      for (const box of document.querySelectorAll('.scroll')) \
                        if (box.checkVisibility() && box.scrollHeight > box.clientHeight + 1) bad.push('cut off'); \
                      return bad;";
+        browser.settle();
         let found = browser.script(wrong, &[]).as_array().cloned().unwrap();
         browser.devtools("Emulation.setEmulatedMedia", json!({"media": ""}));
         found
