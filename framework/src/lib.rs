@@ -3,7 +3,7 @@
 //! | plugin | task | implement | register |
 //! |---|---|---|---|
 //! | source | reads a kind of device into **batches** of **readings** | [`SourcePlugin`], [`DataAcquisition`], [`Command`] | [`register_source!`] |
-//! | publisher | delivers batches to a kind of server | [`PublisherPlugin`], [`Publisher`] | [`register_publisher!`] |
+//! | publisher | delivers batches, or hours of the journal, to a kind of server | [`PublisherPlugin`], [`Publisher`] or [`HistoryPublisher`] | [`register_publisher!`] |
 //! | endpoint | serves the newest readings to a kind of client | [`EndpointPlugin`], [`Endpoint`] | [`register_endpoint!`] |
 //!
 //! The framework does the rest. It checks [`Config`] completely before any device is opened. [`Service`] runs each
@@ -12,6 +12,7 @@
 //!
 //! `docs/writing-a-plugin.md` builds a whole plugin; `framework::testing` checks its contract.
 
+mod any_publisher;
 mod backoff;
 mod balance;
 mod command;
@@ -22,6 +23,7 @@ mod costs;
 mod endpoint;
 mod fault_code;
 mod faults;
+mod history_publisher;
 #[doc(hidden)]
 pub mod http;
 mod inputs;
@@ -64,6 +66,7 @@ pub use reading::{
 };
 
 pub use crate::{
+    any_publisher::{AnyPublisher, PublisherKind},
     backoff::Backoff,
     balance::{Household, Powers, SharesToday},
     command::{Arg, ArgKind, ArgValue, Args, Command, CommandError, CommandSpec},
@@ -78,13 +81,20 @@ pub use crate::{
     endpoint::{Endpoint, EndpointContext, EndpointPlugin, Updates},
     fault_code::FaultCode,
     faults::Faults,
+    history_publisher::HistoryPublisher,
     inputs::{CounterStep, Input},
     labels::{Label, Labels},
     lan::page_addresses,
     panic::log_panics,
     period::Period,
     plugin::{NoConfig, PluginInfo, Role, plugins},
-    publish::Route,
+    publish::{
+        Route,
+        history::{
+            Figure, Figures, Hour, HourRows, HourSeries, Hours, PeriodFigures, Progress, Republication,
+            RepublishError, Scope, Update,
+        },
+    },
     publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},
     roles::KnownRole,
     scheduler::{Cron, Schedule},

@@ -4,8 +4,9 @@ use reading::words;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ConfigError, Context, Endpoint, EndpointPlugin, Mode, Publisher, PublisherPlugin, Source, SourceContext,
+    ConfigError, Context, Endpoint, EndpointPlugin, Mode, PublisherPlugin, Source, SourceContext,
     SourcePlugin,
+    any_publisher::{AnyPublisher, PublisherKind as _},
     command::check_commands,
     panic::checked,
     table::{Built, Table, keys_of},
@@ -47,6 +48,8 @@ pub struct PluginInfo {
     pub sample: &'static str,
     /// The keys of its own configuration.
     pub keys: fn() -> &'static [&'static str],
+    /// Whether it is a publisher of history, which gets whole hours and no records.
+    pub is_of_history: bool,
     pub(crate) build: Build,
 }
 
@@ -63,7 +66,7 @@ type BuiltSource = (Source, Mode, SourceContext);
 pub(crate) enum Build {
     /// The context of a source depends on its mode.
     Source(fn(&Table<'_>, &dyn Fn(Mode) -> SourceContext) -> Built<BuiltSource>),
-    Publisher(fn(&Table<'_>, &Context) -> Built<Box<dyn Publisher>>),
+    Publisher(fn(&Table<'_>, &Context) -> Built<AnyPublisher>),
     Endpoint(fn(&Table<'_>, &Context) -> Built<Box<dyn Endpoint>>),
 }
 
@@ -82,19 +85,22 @@ impl PluginInfo {
             })
         });
         let (role, keys) = (Role::Source, keys_of::<P::Config> as fn() -> _);
-        Self { role, kind: P::KIND, about: P::ABOUT, sample: P::SAMPLE, keys, build }
+        Self { role, kind: P::KIND, about: P::ABOUT, sample: P::SAMPLE, keys, is_of_history: false, build }
     }
 
     pub const fn publisher<P: PublisherPlugin>() -> Self {
-        let build = Build::Publisher(|section, cx| build(P::KIND, section, |config| P::build(config, cx)));
+        let build = Build::Publisher(|section, cx| {
+            build(P::KIND, section, |config| P::build(config, cx).map(P::Publisher::into_any))
+        });
         let (role, keys) = (Role::Publisher, keys_of::<P::Config> as fn() -> _);
-        Self { role, kind: P::KIND, about: P::ABOUT, sample: P::SAMPLE, keys, build }
+        let is_of_history = P::Publisher::IS_OF_HISTORY;
+        Self { role, kind: P::KIND, about: P::ABOUT, sample: P::SAMPLE, keys, is_of_history, build }
     }
 
     pub const fn endpoint<P: EndpointPlugin>() -> Self {
         let build = Build::Endpoint(|section, cx| build(P::KIND, section, |config| P::build(config, cx)));
         let (role, keys) = (Role::Endpoint, keys_of::<P::Config> as fn() -> _);
-        Self { role, kind: P::KIND, about: P::ABOUT, sample: P::SAMPLE, keys, build }
+        Self { role, kind: P::KIND, about: P::ABOUT, sample: P::SAMPLE, keys, is_of_history: false, build }
     }
 }
 

@@ -5,7 +5,9 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
-use crate::{Commands, ConfigError, Context, FaultCode, Record, Store, publish::Route};
+use crate::{
+    Commands, ConfigError, Context, FaultCode, Record, Store, any_publisher::PublisherKind, publish::Route,
+};
 
 /// Kind of publisher. One crate implements it once and registers it with
 /// [`register_publisher!`](crate::register_publisher).
@@ -18,6 +20,8 @@ pub trait PublisherPlugin: 'static {
     const SAMPLE: &'static str;
     /// Its own configuration: a struct that derives `Deserialize`. Unknown keys are refused.
     type Config: DeserializeOwned + Debug;
+    /// What it delivers: `dyn Publisher` records, `dyn HistoryPublisher` whole hours of the journal.
+    type Publisher: PublisherKind + ?Sized;
 
     /// Builds the publisher of one `[publishers.<name>]`.
     ///
@@ -26,7 +30,7 @@ pub trait PublisherPlugin: 'static {
     ///
     /// # Errors
     /// Returns every mistake in the configuration, with its key.
-    fn build(config: Self::Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError>;
+    fn build(config: Self::Config, cx: &Context) -> Result<Box<Self::Publisher>, ConfigError>;
 }
 
 /// Delivers records to a remote server, at least once.
@@ -124,6 +128,12 @@ pub enum PublishError {
         /// Cause, and what the user can do.
         reason: String,
     },
+    /// The journal could not be read. Retried with back-off.
+    #[error("could not read the journal: {reason}")]
+    Journal {
+        /// Cause, for the log and `/health`.
+        reason: String,
+    },
 }
 
 impl PublishError {
@@ -133,6 +143,7 @@ impl PublishError {
             Self::Unavailable { .. } => FaultCode::Unreachable,
             Self::Refused { .. } => FaultCode::Refused,
             Self::Misconfigured { .. } => FaultCode::WrongConfiguration,
+            Self::Journal { .. } => FaultCode::Unreadable,
         }
     }
 

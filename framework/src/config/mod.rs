@@ -50,7 +50,7 @@ pub use self::{
 };
 use self::{exposure::Secrets, files::Texts, tariffs::doubts};
 use crate::{
-    Context, Diagnostics, PluginInfo, Role, Tariffs, Text, plugins,
+    AnyPublisher, Context, Diagnostics, PluginInfo, Role, Tariffs, Text, plugins,
     table::{ConfigText, Diagnostic, MistakeCode, Table, did_you_mean, quoted},
 };
 
@@ -77,7 +77,7 @@ pub struct Config {
     /// The enabled `[sources.<name>]`, in the order of the file.
     pub sources: Vec<ConfiguredSource>,
     /// The enabled `[publishers.<name>]`, in the order of the file.
-    pub publishers: Vec<ConfiguredPublisher>,
+    pub publishers: Vec<ConfiguredPublisher<AnyPublisher>>,
     /// The enabled `[endpoints.<name>]`, in the order of the file.
     pub endpoints: Vec<ConfiguredEndpoint>,
     /// The `[[tariffs]]`, in the order of the file.

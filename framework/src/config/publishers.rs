@@ -7,7 +7,7 @@ use wildmatch::WildMatch;
 
 use super::{Fingerprint, Reader};
 use crate::{
-    Context, Period, PluginInfo, Publisher, Role, Text,
+    AnyPublisher, Context, Period, PluginInfo, Publisher, Role, Text,
     plugin::Build,
     publish::Route,
     table::{Table, did_you_mean, expected},
@@ -17,14 +17,14 @@ use crate::{
 pub const PUBLISHER_KEYS: &[&str] =
     &["plugin", "enabled", "sources", "series", "interval", "max_backlog_age", "max_rate"];
 
-/// One `[publishers.<name>]`, built and ready to be run.
-pub struct ConfiguredPublisher {
+/// One `[publishers.<name>]`, built and ready to be run. That of a configuration is of either kind.
+pub struct ConfiguredPublisher<P = Box<dyn Publisher>> {
     /// Its name.
     pub name: String,
     /// Its plugin.
     pub plugin: &'static PluginInfo,
     /// The publisher that the plugin built.
-    pub publisher: Box<dyn Publisher>,
+    pub publisher: P,
     /// Its selection of readings, and their rate.
     pub route: Route,
     /// Its context, which holds its statistics.
@@ -32,6 +32,13 @@ pub struct ConfiguredPublisher {
     /// Fingerprint of its section.
     pub(crate) fingerprint: Fingerprint,
 }
+
+/// Keys that mean nothing for a publisher of history, and why.
+const OF_RECORDS: [(&str, &str); 3] = [
+    ("interval", "there is nothing to average"),
+    ("max_backlog_age", "no hour is ever too old"),
+    ("max_rate", "the remote server sets the pace"),
+];
 
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// While a window is open, the queue's cursor stays at its beginning: more would come again after a restart.
@@ -44,7 +51,7 @@ impl<'a> Reader<'a> {
         publishers: Vec<(String, Table<'a>)>,
         context: impl Fn(&str) -> Context,
         is_recorded: bool,
-    ) -> Vec<ConfiguredPublisher> {
+    ) -> Vec<ConfiguredPublisher<AnyPublisher>> {
         let mut taken = Vec::<(String, String)>::new();
         let mut built = Vec::new();
         for (name, section) in publishers {
@@ -69,10 +76,15 @@ impl<'a> Reader<'a> {
         context: Context,
         mut section: Table<'a>,
         is_recorded: bool,
-    ) -> (Option<ConfiguredPublisher>, bool) {
+    ) -> (Option<ConfiguredPublisher<AnyPublisher>>, bool) {
         section.known = PUBLISHER_KEYS;
         let fingerprint = Fingerprint::of(&section.table);
         let enabled = section.take("enabled").unwrap_or(true);
+        let of_records: Vec<_> = OF_RECORDS
+            .iter()
+            .filter(|(key, _)| section.table.contains_key(*key))
+            .map(|(key, why)| (section.place(key), *key, *why))
+            .collect();
         let defaults = Route::default();
         let interval_at = section.place("interval");
         let interval = section.take_period("interval");
@@ -95,11 +107,21 @@ impl<'a> Reader<'a> {
         let series = patterns(&mut section, "series", None);
         let Some(plugin) = self.plugin(&mut section, Role::Publisher) else { return (None, false) };
         let Build::Publisher(build) = plugin.build else { return (None, false) };
+        for (at, key, why) in of_records.into_iter().filter(|_| plugin.is_of_history) {
+            let message =
+                format!("`{}` delivers whole hours of the journal, and no records: {why}", plugin.kind);
+            section.note(at, message, Some(format!("remove `{key}`")));
+        }
         let (publisher, is_right) = build(&section, &context).known();
         let Some(publisher) = publisher.filter(|_| enabled) else { return (None, false) };
         let name = context.name().to_owned();
         if !is_recorded {
-            let message = format!("`{name}` needs the journal, in which readings wait for it");
+            let what = if plugin.is_of_history {
+                "whose history it delivers"
+            } else {
+                "in which readings wait for it"
+            };
+            let message = format!("`{name}` needs the journal, {what}");
             let hint = "write `enabled = true` in `[journal]`".to_owned();
             section.note(section.span.clone(), message, Some(hint));
         }

@@ -2,9 +2,10 @@
 
 use tariff::{KwhPrice, Number, Tariff, number};
 
+use super::Tariffs;
 use crate::{
     Decimal, Direction, Kind, Meaning, Medium, Quantity, Unit,
-    journal::{Listed, ReadError, Series, View},
+    journal::{Listed, ReadError, Series, SeriesName, View},
 };
 
 /// Counter whose energy has a price.
@@ -182,6 +183,37 @@ pub(super) fn billed<'v>(
     chosen.extend(choose(Some(Direction::Export), true, "that is paid for")?);
     let counters = chosen.into_iter().map(|listed| found(view, listed));
     Ok(counters.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// Returns the counters of a source whose costs are its costs, each once: where a total is billed, its registers are parts
+/// of it. None without tariffs, and where nothing tells which counter is on the bill.
+///
+/// # Errors
+/// Returns the error of the journal.
+pub(crate) fn billed_counters(
+    view: &View<'_>,
+    tariffs: &Tariffs,
+    source: &str,
+) -> Result<Vec<SeriesName>, ReadError> {
+    let of_source = tariffs.of(source);
+    if of_source.is_empty() {
+        return Ok(Vec::new());
+    }
+    let counters = match billed(view, source, &of_source) {
+        Ok(counters) => counters,
+        Err(ReadError::NotFound(_) | ReadError::BadRequest(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let has_total = |is_export| {
+        counters.iter().any(|counter| counter.is_export == is_export && counter.register.is_none())
+    };
+    let is_priced = |is_export| of_source.iter().any(|tariff| tariff.kwh_price(is_export).is_some());
+    let [total, export_total] = [false, true].map(has_total);
+    let counts = |counter: &&Billed<'_>| {
+        let has_total = if counter.is_export { export_total } else { total };
+        (counter.register.is_none() || !has_total) && is_priced(counter.is_export)
+    };
+    Ok(counters.iter().filter(counts).map(|counter| counter.series.name.clone()).collect())
 }
 
 /// Refuses several totals: which one is on the bill?

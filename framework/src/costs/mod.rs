@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 pub(crate) use self::{
     bill::{Question, bill},
+    counters::billed_counters,
     energies::Times,
     forecast::forecast,
     periods::{Cost, costs},
@@ -81,5 +82,15 @@ impl Costs {
     ) -> Result<T, ReadError> {
         let tariffs = self.tariffs();
         self.journal.read(|view| ask(view, &tariffs))
+    }
+
+    /// Passes both to `ask`, whose questions fail once `is_wanted` returns false. It may block.
+    pub(crate) fn read_while<T>(
+        &self,
+        is_wanted: &dyn Fn() -> bool,
+        ask: impl FnOnce(&View<'_>, &Tariffs) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let tariffs = self.tariffs();
+        self.journal.read_while(is_wanted, |view| ask(view, &tariffs))
     }
 }

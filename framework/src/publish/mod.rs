@@ -8,6 +8,7 @@
 
 mod call;
 mod feed;
+pub(crate) mod history;
 mod route;
 mod runner;
 #[cfg(test)]
@@ -44,6 +45,8 @@ pub struct Delivery {
     pub expired: Counter,
     /// Start of the current call into the plugin; `None` between calls.
     entered: Mutex<Option<Instant>>,
+    /// End of the hours that are delivered; only of a publisher of history.
+    delivered_to: Option<Mutex<Option<Timestamp>>>,
     /// Batches not yet delivered, and the time of the oldest record that waits.
     backlog: Mutex<(u64, Option<Timestamp>)>,
 }
@@ -52,6 +55,22 @@ impl Delivery {
     /// Creates the status of a publisher that has delivered nothing yet.
     pub fn new(name: impl Into<Text>, plugin: &'static str, stats: Stats) -> Self {
         Self { name: name.into(), plugin, status: WorkerStatus::new(stats), ..Self::default() }
+    }
+
+    /// The same, of a publisher of history.
+    pub fn of_history(self) -> Self {
+        Self { delivered_to: Some(Mutex::default()), ..self }
+    }
+
+    /// Returns the end of the hours that are delivered, if there are any; `None` for a publisher of records.
+    pub fn delivered_to(&self) -> Option<Option<Timestamp>> {
+        self.delivered_to.as_ref().map(|delivered| *lock(delivered))
+    }
+
+    pub(crate) fn set_delivered_to(&self, end: Option<Timestamp>) {
+        if let Some(delivered) = &self.delivered_to {
+            *lock(delivered) = end;
+        }
     }
 
     /// Returns the publisher's state.
@@ -68,6 +87,18 @@ impl Delivery {
     /// Notes that a call into the plugin begins.
     pub(crate) fn enter_plugin(&self) {
         *lock(&self.entered) = Some(Instant::now());
+    }
+
+    /// Notes that the plugin works on, if it is called.
+    pub(crate) fn show_life(&self) {
+        if let Some(entered) = &mut *lock(&self.entered) {
+            *entered = Instant::now();
+        }
+    }
+
+    /// Returns the start of the current call into the plugin, or its last sign of life.
+    fn entered(&self) -> Option<Instant> {
+        *lock(&self.entered)
     }
 
     /// Notes that the plugin has returned, or was cancelled.

@@ -25,14 +25,14 @@ use crate::{
 };
 
 /// Pauses between retries.
-const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
+pub(super) const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
 /// Pause after a wrong password, as the server might lock the user out, and after a panic.
-const RETRY_LATER: Duration = Duration::from_secs(60);
+pub(super) const RETRY_LATER: Duration = Duration::from_secs(60);
 /// Longest pause that a server may ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
-const CLOSE_LIMIT: Duration = Duration::from_millis(500);
+pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
+pub(super) const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// Longest wait for a clock that is not set yet.
-const CLOCK_LIMIT: Duration = Duration::from_secs(120);
+pub(super) const CLOCK_LIMIT: Duration = Duration::from_secs(120);
 /// Time for which refused records are tried again while a new one may come that shows whether the server refuses
 /// everything. Then one that it has already must show that.
 const STUCK_LIMIT: Duration = Duration::from_secs(120);
@@ -304,25 +304,11 @@ impl Runner {
     async fn failed(&mut self, fault: Fault) {
         self.delivery.failures.increment();
         self.suspects = 0;
-        let code = match &fault {
-            Fault::Error(error) => error.code(),
-            Fault::Stuck(..) => FaultCode::Refused,
-            Fault::Journal(_) => FaultCode::Unreadable,
-            Fault::Panic(_) => FaultCode::Bug,
-        };
-        let (kind, least, message) = match fault {
-            Fault::Error(PublishError::Unavailable { reason, retry_after }) => {
-                ("unavailable", retry_after.unwrap_or_default().min(RETRY_AFTER_MAX), reason)
-            }
-            Fault::Error(PublishError::Misconfigured { reason }) => ("misconfigured", RETRY_LATER, reason),
-            Fault::Error(PublishError::Refused { reason }) => ("refused", RETRY_LATER, reason),
-            Fault::Stuck(reason, pause) => ("stuck", pause, reason),
-            Fault::Journal(reason) => ("journal", Duration::ZERO, reason),
-            Fault::Panic(panic) => {
-                self.panicked().await;
-                ("panic", RETRY_LATER, format!("panicked, which is a bug of its plugin: {panic}"))
-            }
-        };
+        let (code, message) = (fault.code(), fault.to_string());
+        let (kind, least) = pause_of(&fault);
+        if let Fault::Panic(_) = fault {
+            self.panicked().await;
+        }
         if let Some(text) = self.faults.note(kind, &message) {
             let text = format!("{text}; the journal keeps the readings");
             match kind {
@@ -361,6 +347,20 @@ impl Work for Runner {
         self.close().await;
         self.status().set_state(State::Stopped);
         Ok(())
+    }
+}
+
+/// Returns the word for a kind of fault, by which the log counts it, and the shortest pause after it.
+pub(super) fn pause_of(fault: &Fault) -> (&'static str, Duration) {
+    match fault {
+        Fault::Error(PublishError::Unavailable { retry_after, .. }) => {
+            ("unavailable", retry_after.unwrap_or_default().min(RETRY_AFTER_MAX))
+        }
+        Fault::Error(PublishError::Misconfigured { .. }) => ("misconfigured", RETRY_LATER),
+        Fault::Error(PublishError::Refused { .. }) => ("refused", RETRY_LATER),
+        Fault::Stuck(_, pause) => ("stuck", *pause),
+        Fault::Journal(_) | Fault::Error(PublishError::Journal { .. }) => ("journal", Duration::ZERO),
+        Fault::Panic(_) => ("panic", RETRY_LATER),
     }
 }
 

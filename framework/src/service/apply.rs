@@ -108,8 +108,10 @@ impl Running {
         }
         self.server = server;
         for slot in &ready.publishers {
-            if let Slot::Ready(publisher) = slot {
-                self.program.journal.add_publisher(&publisher.delivery.name);
+            if let Slot::Ready(publisher) = slot
+                && let Some(name) = publisher.queued()
+            {
+                self.program.journal.add_publisher(name);
             }
         }
         if !leaving.is_empty() || !changes.started.is_empty() || !relabelled.is_empty() {
@@ -301,7 +303,7 @@ impl Running {
         let is_wanted = |name: &Text| {
             let same = |slot: &Slot<ReadyPublisher>| match slot {
                 Slot::Kept(kept) => kept == name,
-                Slot::Ready(ready) => ready.delivery.name == *name,
+                Slot::Ready(ready) => ready.queued() == Some(name),
             };
             ready.publishers.iter().any(same)
         };

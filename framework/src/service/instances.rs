@@ -8,10 +8,13 @@ use tracing::{error_span, info};
 
 use super::Program;
 use crate::{
-    ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, InstalledCommand, PublisherContext,
-    SourceContext, Text,
+    AnyPublisher, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, InstalledCommand,
+    PublisherContext, SourceContext, Text,
     config::Fingerprint,
-    publish::{Delivery, Runner},
+    publish::{
+        Delivery, Runner,
+        history::{HistoryRunner, Hours, Republisher},
+    },
     scheduler::{Plan, Supervisor, WallClock, Watched, Work, Worker, keep_running},
     serving::{EndpointStatus, Serving},
     store::Section,
@@ -114,13 +117,15 @@ impl ReadySource {
 /// A publisher that runs.
 pub(super) struct Publisher {
     pub(super) delivery: Arc<Delivery>,
+    /// Has it send hours again; `None` if it takes records.
+    pub(super) republisher: Option<Republisher>,
     pub(super) fingerprint: Fingerprint,
     pub(super) run: Run,
 }
 
 /// A publisher whose thread is ready.
 pub(super) struct ReadyPublisher {
-    configured: ConfiguredPublisher,
+    configured: ConfiguredPublisher<AnyPublisher>,
     pub(super) delivery: Arc<Delivery>,
     worker: Worker,
 }
@@ -130,23 +135,39 @@ impl ReadyPublisher {
     ///
     /// # Errors
     /// Fails if the system refuses a thread or files.
-    pub(super) fn new(configured: ConfiguredPublisher) -> io::Result<Self> {
+    pub(super) fn new(configured: ConfiguredPublisher<AnyPublisher>) -> io::Result<Self> {
         let stats = configured.context.stats().clone();
         let delivery = Delivery::new(&*configured.name, configured.plugin.kind, stats);
+        let delivery = if configured.plugin.is_of_history { delivery.of_history() } else { delivery };
         let span = error_span!("publisher", name = %delivery.name);
         let worker = Worker::start(&delivery.name, span, Arc::clone(&delivery.status))?;
         Ok(Self { configured, delivery: Arc::new(delivery), worker })
     }
 
-    /// Starts to deliver, from its cursor on.
+    /// Returns its name if it has a cursor in the journal's log.
+    pub(super) fn queued(&self) -> Option<&Text> {
+        (!self.configured.plugin.is_of_history).then_some(&self.delivery.name)
+    }
+
+    /// Starts to deliver: records from its cursor on, or what of the history the server lacks.
     pub(super) fn start(self, program: &Program) -> Publisher {
-        let Self { configured: ConfiguredPublisher { name, publisher, route, fingerprint, .. }, .. } = self;
-        let (store, commands) = (Arc::clone(&program.store), program.commands.clone());
-        let context = PublisherContext { store, commands, route: Arc::new(route) };
-        let queue = program.journal.queue(&name);
-        let runner = Runner::new(publisher, queue, context, Arc::clone(&self.delivery));
-        let run = Run::start(runner, self.worker, &program.cancel);
-        Publisher { delivery: self.delivery, fingerprint, run }
+        let Self { configured, delivery, worker } = self;
+        let ConfiguredPublisher { name, publisher, route, fingerprint, .. } = configured;
+        let (store, route) = (Arc::clone(&program.store), Arc::new(route));
+        let (run, republisher) = match publisher {
+            AnyPublisher::Records(publisher) => {
+                let context = PublisherContext { store, commands: program.commands.clone(), route };
+                let queue = program.journal.queue(&name);
+                let runner = Runner::new(publisher, queue, context, Arc::clone(&delivery));
+                (Run::start(runner, worker, &program.cancel), None)
+            }
+            AnyPublisher::History(publisher) => {
+                let hours = Hours::new(Arc::clone(&program.costs), store, route, Arc::clone(&delivery));
+                let (runner, republisher) = HistoryRunner::new(publisher, hours);
+                (Run::start(runner, worker, &program.cancel), Some(republisher))
+            }
+        };
+        Publisher { delivery, republisher, fingerprint, run }
     }
 }
 

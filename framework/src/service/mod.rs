@@ -176,7 +176,8 @@ impl Service {
         };
         listener.set_nonblocking(true)?;
         let runtime_dir = config.server.runtime_dir.clone();
-        let names = config.publishers.iter().map(|publisher| Text::from(&publisher.name)).collect();
+        let queued = config.publishers.iter().filter(|publisher| !publisher.plugin.is_of_history);
+        let names = queued.map(|publisher| Text::from(&publisher.name)).collect();
         let (journal_config, server) = (config.journal.clone(), config.server.clone());
         let tariffs = Arc::clone(&config.tariffs);
         let ready = running::Ready::first(config)?;

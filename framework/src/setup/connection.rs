@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::{ConfiguredPublisher, PublishError};
+use crate::{AnyPublisher, ConfiguredPublisher, PublishError};
 
 /// Longest test of a connection.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -26,7 +26,9 @@ pub(super) fn names_in(key: &str, text: &str) -> Vec<String> {
 ///
 /// # Errors
 /// Returns the reason why the publisher could deliver nothing.
-pub async fn test_connection(mut publisher: ConfiguredPublisher) -> Result<String, PublishError> {
+pub async fn test_connection(
+    mut publisher: ConfiguredPublisher<AnyPublisher>,
+) -> Result<String, PublishError> {
     let (answer, answered) = tokio::sync::oneshot::channel();
     let run = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::{
     AcquireError, Args, Batch, Command, CommandError, Config, ConfiguredEndpoint, ConfiguredPublisher,
-    ConfiguredSource, EndpointPlugin, PublisherPlugin, Setting, SourcePlugin,
+    ConfiguredSource, EndpointPlugin, PublisherKind as _, PublisherPlugin, Setting, SourcePlugin,
 };
 
 /// Returns the only source of a configuration that uses this plugin.
@@ -21,8 +21,13 @@ pub fn source<P: SourcePlugin>(config: &str, state_dir: &Path) -> ConfiguredSour
 ///
 /// # Panics
 /// Panics if the configuration is wrong, or does not have exactly one publisher of this plugin.
-pub fn publisher<P: PublisherPlugin>(config: &str) -> ConfiguredPublisher {
-    only(parse(config, None).publishers, P::KIND, |publisher| publisher.plugin.kind)
+pub fn publisher<P: PublisherPlugin>(config: &str) -> ConfiguredPublisher<Box<P::Publisher>> {
+    let built = only(parse(config, None).publishers, P::KIND, |publisher| publisher.plugin.kind);
+    let ConfiguredPublisher { name, plugin, publisher, route, context, fingerprint } = built;
+    let Some(publisher) = P::Publisher::of(publisher) else {
+        panic!("`{}` builds another kind of publisher", P::KIND)
+    };
+    ConfiguredPublisher { name, plugin, publisher, route, context, fingerprint }
 }
 
 /// Returns the only endpoint of a configuration that uses this plugin.

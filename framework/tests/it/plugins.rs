@@ -133,6 +133,7 @@ impl PublisherPlugin for Far {
     const ABOUT: &'static str = "for these tests";
     const SAMPLE: &'static str = "";
     type Config = FarConfig;
+    type Publisher = dyn Publisher;
 
     fn build(config: FarConfig, _: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         match config.url.as_str() {

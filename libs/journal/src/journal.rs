@@ -187,6 +187,16 @@ impl Journal {
         self.read(|view| view.find(section, name, Some(unit))?.last()).ok().flatten()
     }
 
+    /// Returns the number of clock corrections in this run, each of which has changed the times of earlier readings.
+    pub fn corrections(&self) -> u64 {
+        self.0.as_ref().map_or(0, |shared| shared.wal.log().corrected())
+    }
+
+    /// Returns whether times are likely to stay as they are. `false` while the clock is known to be wrong.
+    pub fn is_settled(&self) -> bool {
+        self.0.as_ref().is_none_or(|shared| shared.wal.log().is_settled())
+    }
+
     /// Answers a question from the journal at one moment. Blocks while the disk is read.
     ///
     /// # Errors

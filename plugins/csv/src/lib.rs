@@ -41,6 +41,7 @@ impl PublisherPlugin for Csv {
     const ABOUT: &'static str = "readings in CSV files, one a day for each source";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     type Config = Config;
+    type Publisher = dyn Publisher;
 
     fn build(config: Config, _: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         let Config { folder, decimal_comma, flush_interval } = config;

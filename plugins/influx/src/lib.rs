@@ -26,6 +26,7 @@ impl PublisherPlugin for Influx {
         "readings to InfluxDB 1, 2 and 3, VictoriaMetrics and others, by line protocol";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     type Config = Config;
+    type Publisher = dyn Publisher;
 
     fn build(config: Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         Ok(Box::new(config.database(cx)?))

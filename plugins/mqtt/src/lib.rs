@@ -50,6 +50,7 @@ impl PublisherPlugin for Mqtt {
     const ABOUT: &'static str = "an MQTT broker, with Home Assistant discovery";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     type Config = Config;
+    type Publisher = dyn Publisher;
 
     fn build(config: Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         let settings = Arc::new(config.settings(cx)?);

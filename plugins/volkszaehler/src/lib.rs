@@ -24,6 +24,7 @@ impl PublisherPlugin for Volkszaehler {
     const ABOUT: &'static str = "readings to the channels of a Volkszähler middleware";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     type Config = Config;
+    type Publisher = dyn Publisher;
 
     fn build(config: Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         let (client, channels, batching) = config.settings(cx.sources())?;

@@ -23,6 +23,7 @@ impl PublisherPlugin for Webhook {
     const ABOUT: &'static str = "readings as JSON to any HTTP server";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     type Config = Config;
+    type Publisher = dyn Publisher;
 
     fn build(config: Config, cx: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         Ok(Box::new(config.hook(cx.name())?))

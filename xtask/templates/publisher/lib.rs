@@ -26,6 +26,7 @@ impl PublisherPlugin for Plugin {
     const ABOUT: &'static str = "readings in a file, a line each";
     const SAMPLE: &'static str = include_str!("../sample.toml");
     type Config = Config;
+    type Publisher = dyn Publisher;
 
     fn build(Config { path }: Config, _: &Context) -> Result<Box<dyn Publisher>, ConfigError> {
         Ok(Box::new(Lines { path }))

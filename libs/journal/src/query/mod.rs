@@ -101,6 +101,12 @@ pub enum ReadError {
 }
 
 impl<'v> View<'v> {
+    /// Returns whether there is a database. Without one, as while the journal is being opened, only what the log has is
+    /// seen.
+    pub fn has_database(&self) -> bool {
+        self.database.is_some()
+    }
+
     /// Returns the second since 1970 at which a local day begins.
     pub fn day_start(&self, day: Date) -> i64 {
         day_start(day, self.zone)

@@ -141,7 +141,7 @@ impl Queue {
 
     /// Returns the number of clock corrections in this run. After another one, what was read before must be read again.
     pub fn corrections(&self) -> u64 {
-        self.journal.0.as_ref().map_or(0, |shared| shared.wal.log().corrected())
+        self.journal.corrections()
     }
 
     /// Goes back to the first batch that is not done.
@@ -157,7 +157,7 @@ impl Queue {
     /// Returns whether times are likely to stay as they are. While the clock is behind what was recorded before, or was
     /// never set, it is better to wait.
     pub fn is_settled(&self) -> bool {
-        self.journal.0.as_ref().is_none_or(|shared| shared.wal.log().is_settled())
+        self.journal.is_settled()
     }
 }
 

@@ -1,0 +1,262 @@
+//! Figures of hours: those of `/history` with `step=1h`, `per=hour` and `cost=true`, by the same code.
+
+use std::ops::Range;
+
+use tariff::{Number, decimal, number};
+
+use super::{Figure, HOUR, HourSeries};
+use crate::{
+    Decimal, Tariffs,
+    costs::costs,
+    journal::{Amount, ReadError, SECOND, Series, Step, View},
+};
+
+/// Hours that are read at once: those of a third of a year.
+pub(super) const AT_ONCE: i64 = 122 * 24;
+/// Digits after the point of a sum.
+const DECIMALS: u32 = 9;
+
+/// Hour of a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hour {
+    /// Start in seconds since 1970.
+    pub start: i64,
+    /// Its figures.
+    pub figures: Figures,
+}
+
+/// Figures of an hour, or of a longer period.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Figures {
+    /// Of a counter, or of its cost.
+    Counted {
+        /// What was counted, without resets and swaps. Over a gap in the readings it is spread evenly.
+        amount: Decimal,
+        /// What was counted from the first hour of the series to the end of this one.
+        sum: Decimal,
+        /// Last number of the counter in it; `None` where it was not read, and for a cost.
+        state: Option<Decimal>,
+    },
+    /// Of a gauge.
+    Measured {
+        /// Mean of all readings; that of a longer period is the mean of its hours.
+        mean: f64,
+        /// Least reading.
+        min: f64,
+        /// Greatest reading.
+        max: f64,
+    },
+}
+
+/// PeriodFigures of a series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeriodFigures {
+    /// Start and end in seconds since 1970.
+    pub span: Range<i64>,
+    /// Figures of its complete hours; `None` where it has none.
+    pub figures: Option<Figures>,
+}
+
+/// Place in the hours of a series.
+#[derive(Debug)]
+pub(super) struct Walk {
+    pub(super) series: HourSeries,
+    /// Hours that are still to be read.
+    pub(super) rest: Range<i64>,
+    /// What was counted before; `None` until it is known.
+    sum: Option<Number>,
+}
+
+impl Walk {
+    /// A walk along the complete hours of a range.
+    pub(super) fn new(series: HourSeries, range: Range<i64>) -> Self {
+        let rest = range.start.max(series.complete.start)..range.end.min(series.complete.end);
+        Self { series, rest, sum: None }
+    }
+
+    /// Reads the next hours; none if there are no more.
+    pub(super) fn next(&mut self, view: &View<'_>, tariffs: &Tariffs) -> Result<Vec<Hour>, ReadError> {
+        while !self.rest.is_empty() {
+            let end = self.rest.end.min(self.rest.start + AT_ONCE * HOUR);
+            let found = self.series.find(view)?;
+            let hours = match self.series.figure {
+                Figure::Measured => measured(&found, self.rest.start..end)?,
+                Figure::Counted | Figure::Cost { .. } => self.counted(view, tariffs, &found, end)?,
+            };
+            self.rest.start = end;
+            if !hours.is_empty() {
+                return Ok(hours);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn counted(
+        &mut self,
+        view: &View<'_>,
+        tariffs: &Tariffs,
+        found: &Series<'_>,
+        end: i64,
+    ) -> Result<Vec<Hour>, ReadError> {
+        let start = self.rest.start;
+        let mut sum = match self.sum {
+            Some(sum) => sum,
+            None => self.series.sum_before(view, tariffs, found, start)?,
+        };
+        let edges: Vec<_> = (0..=(end - start) / HOUR).map(|hour| start + hour * HOUR).collect();
+        let amounts = found.consumption_between(&edges, true)?;
+        let numbers = self.series.amounts(view, tariffs, found, &amounts)?;
+        let mut states = match self.series.figure {
+            Figure::Counted => states(found, start..end)?,
+            _ => Vec::new(),
+        }
+        .into_iter()
+        .peekable();
+        let mut hours = Vec::new();
+        for (amount, counted) in amounts.iter().zip(numbers) {
+            let Some(counted) = counted else { continue };
+            sum = sum.saturating_add(counted);
+            while states.next_if(|(start, _)| *start < amount.start).is_some() {}
+            let state = states.next_if(|(start, _)| *start == amount.start).map(|(_, state)| state);
+            hours.extend(figures(counted, sum, state).map(|figures| Hour { start: amount.start, figures }));
+        }
+        self.sum = Some(sum);
+        Ok(hours)
+    }
+}
+
+impl HourSeries {
+    fn find<'v>(&self, view: &View<'v>) -> Result<Series<'v>, ReadError> {
+        view.find(&self.source, &self.name, Some(&self.unit))
+    }
+
+    /// Returns what was counted, or what it cost, in each period; `None` where nothing is known.
+    fn amounts(
+        &self,
+        view: &View<'_>,
+        tariffs: &Tariffs,
+        found: &Series<'_>,
+        amounts: &[Amount],
+    ) -> Result<Vec<Option<Number>>, ReadError> {
+        if let Figure::Cost { .. } = self.figure {
+            let costs = costs(view, tariffs, found, amounts)?;
+            return Ok(costs.into_iter().map(|cost| cost.cost).collect());
+        }
+        let exact = |amount: &Amount| amount.exact.or_else(|| Decimal::from_f64(amount.amount?)).map(number);
+        Ok(amounts.iter().map(exact).collect())
+    }
+
+    /// Returns what was counted from the first hour to a moment.
+    fn sum_before(
+        &self,
+        view: &View<'_>,
+        tariffs: &Tariffs,
+        found: &Series<'_>,
+        end: i64,
+    ) -> Result<Number, ReadError> {
+        if end <= self.complete.start {
+            return Ok(Number::ZERO);
+        }
+        let amounts = found.consumption_between(&[self.complete.start, end], false)?;
+        let numbers = self.amounts(view, tariffs, found, &amounts)?;
+        Ok(numbers.into_iter().flatten().next().unwrap_or(Number::ZERO))
+    }
+
+    /// Returns the figures of the periods between each two adjoining ones of these moments, which are whole hours in
+    /// order. Of counters it takes a search for each moment.
+    pub(super) fn periods(
+        &self,
+        view: &View<'_>,
+        tariffs: &Tariffs,
+        edges: &[i64],
+    ) -> Result<Vec<PeriodFigures>, ReadError> {
+        let mut periods: Vec<_> =
+            edges.windows(2).map(|pair| PeriodFigures { span: pair[0]..pair[1], figures: None }).collect();
+        let within =
+            |edge: &i64| (*edge).clamp(self.complete.start, self.complete.end.max(self.complete.start));
+        let clamped: Vec<_> = edges.iter().map(within).collect();
+        let (Some(first), Some(last)) = (clamped.first().copied(), clamped.last().copied()) else {
+            return Ok(periods);
+        };
+        if first == last {
+            return Ok(periods);
+        }
+        let found = self.find(view)?;
+        if self.figure == Figure::Measured {
+            for (period, ends) in periods.iter_mut().zip(clamped.windows(2)) {
+                period.figures = mean(&found, ends[0]..ends[1])?;
+            }
+            return Ok(periods);
+        }
+        let mut sum = self.sum_before(view, tariffs, &found, first)?;
+        let mut distinct = clamped.clone();
+        distinct.dedup();
+        let amounts = found.consumption_between(&distinct, false)?;
+        let numbers = self.amounts(view, tariffs, &found, &amounts)?;
+        let mut counted = amounts.iter().zip(numbers).peekable();
+        for (period, ends) in periods.iter_mut().zip(clamped.windows(2)) {
+            let Some((_, Some(amount))) =
+                counted.next_if(|(amount, _)| amount.start == ends[0] && ends[0] < ends[1])
+            else {
+                continue;
+            };
+            sum = sum.saturating_add(amount);
+            period.figures = figures(amount, sum, None);
+        }
+        Ok(periods)
+    }
+}
+
+fn figures(amount: Number, sum: Number, state: Option<Decimal>) -> Option<Figures> {
+    Some(Figures::Counted { amount: decimal(amount, DECIMALS)?, sum: decimal(sum, DECIMALS)?, state })
+}
+
+/// Visits the roll-ups of the hours of a range that have readings.
+fn each_hour(
+    found: &Series<'_>,
+    range: Range<i64>,
+    mut visit: impl FnMut(i64, &crate::journal::Rollup),
+) -> Result<(), ReadError> {
+    let mut from = range.start;
+    while from < range.end {
+        let to = range.end.min(from + AT_ONCE * HOUR);
+        let history =
+            found.history(from.saturating_mul(SECOND), to.saturating_mul(SECOND), Step::named("1h"))?;
+        history.spans(|(start, rollup)| {
+            rollup.iter().for_each(|rollup| visit(*start, rollup));
+            true
+        })?;
+        from = to;
+    }
+    Ok(())
+}
+
+/// Returns the last number of each hour of a range.
+fn states(found: &Series<'_>, range: Range<i64>) -> Result<Vec<(i64, Decimal)>, ReadError> {
+    let mut states = Vec::new();
+    each_hour(found, range, |start, rollup| {
+        states.extend(Decimal::from_f64(rollup.last).map(|last| (start, last)));
+    })?;
+    Ok(states)
+}
+
+fn measured(found: &Series<'_>, range: Range<i64>) -> Result<Vec<Hour>, ReadError> {
+    let mut hours = Vec::new();
+    each_hour(found, range, |start, rollup| {
+        let figures = Figures::Measured { mean: rollup.mean, min: rollup.min, max: rollup.max };
+        hours.push(Hour { start, figures });
+    })?;
+    Ok(hours)
+}
+
+/// Returns the mean of the hours of a range, and their extremes.
+fn mean(found: &Series<'_>, range: Range<i64>) -> Result<Option<Figures>, ReadError> {
+    let (mut sum, mut count, mut ends) = (0.0, 0_u32, None);
+    each_hour(found, range, |_, rollup| {
+        sum += rollup.mean;
+        count += 1;
+        let (min, max) = ends.unwrap_or((rollup.min, rollup.max));
+        ends = Some((rollup.min.min(min), rollup.max.max(max)));
+    })?;
+    Ok(ends.map(|(min, max)| Figures::Measured { mean: sum / f64::from(count.max(1)), min, max }))
+}
