@@ -39,6 +39,8 @@
 //! answers from both. A publisher's [`Queue`] reads segments from its cursor on. `transfer` exports and imports while
 //! no program runs, or beside one.
 //!
+//! [`backup`] copies all files of one moment beside a program, and puts such files in the place of others.
+//!
 //! # Damage, and places that change
 //!
 //! Frames are found again after damage (`wal::frame`), and a damaged database is copied as far as it can be read
@@ -51,6 +53,7 @@
 //! entries of the log themselves. Raw rows older than [`Settings::raw_retention`] are removed; roll-ups and events
 //! stay.
 
+pub mod backup;
 mod db;
 mod journal;
 mod keeper;

@@ -67,7 +67,8 @@ impl Database {
         Ok((database, Found::SetAside(aside)))
     }
 
-    fn open_whole(path: &Path) -> Result<(Self, Found), DatabaseError> {
+    /// Opens the database, which must not be damaged. Creates one where there is none.
+    pub(crate) fn open_whole(path: &Path) -> Result<(Self, Found), DatabaseError> {
         check_header(path)?;
         match OpenOptions::new().write(true).create_new(true).mode(MODE).open(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {

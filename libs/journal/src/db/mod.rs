@@ -32,6 +32,7 @@ pub(crate) use self::{
     db_series::{DbSeries, Quarter},
     error::DatabaseError,
     rollup::{Level, Rollup},
+    schema::VERSION as SCHEMA_VERSION,
     state::folded,
 };
 use self::{catalogue::Catalogue, rows::Rows};

@@ -47,12 +47,12 @@ pub(super) fn read_segments(path: &Path, folded: u64) -> Result<Vec<(u64, Vec<u8
 }
 
 /// Opens the database; returns `None` if there is none yet.
-pub(super) fn connect(path: &Path) -> Result<Option<Connection>, TransferError> {
+pub(crate) fn connect(path: &Path) -> Result<Option<Connection>, TransferError> {
     let open = |path| open_for_reading(path).map_err(|error| TransferError::opening(path, error));
     path.exists().then(|| open(path)).transpose()
 }
 
 /// Returns the number of the last segment that the database has; `None` if there is no database yet.
-pub(super) fn folded_of(path: &Path) -> Result<Option<u64>, TransferError> {
+pub(crate) fn folded_of(path: &Path) -> Result<Option<u64>, TransferError> {
     Ok(connect(path)?.as_ref().map(folded).transpose()?)
 }

@@ -1,7 +1,7 @@
 //! Export beside a running program, and import without one.
 
 mod export;
-mod files;
+pub(crate) mod files;
 mod import;
 
 use std::{
@@ -72,7 +72,7 @@ impl From<DatabaseError> for TransferError {
 
 impl TransferError {
     /// Converts the error of opening the database `path`.
-    fn opening(path: &Path, error: DatabaseError) -> Self {
+    pub(crate) fn opening(path: &Path, error: DatabaseError) -> Self {
         let no_journal = |reason: String| Self::NoJournal(path.to_owned(), reason);
         match error {
             DatabaseError::Newer { found, known, .. } => no_journal(format!(
@@ -93,7 +93,7 @@ impl TransferError {
     }
 
     /// Converts the error of opening or reading a file.
-    fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |error| Self::File(path.to_owned(), error)
     }
 }

@@ -7,7 +7,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
+    io::{self, Read as _},
     os::unix::{
         ffi::OsStrExt as _,
         fs::{FileExt as _, OpenOptionsExt as _, symlink},
@@ -51,7 +51,7 @@ pub(crate) fn point(database: &Path, base: Option<&Path>) -> io::Result<()> {
 /// Returns the numbers of the segments of a database, on the disk and in memory, ascending.
 pub(crate) fn numbers(database: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = segment_numbers(database)?;
-    if let Ok(base) = fs::read_link(link(database)) {
+    if let Some(base) = linked(database) {
         numbers.extend(segment_numbers(&base).unwrap_or_default());
     }
     numbers.sort_unstable();
@@ -59,20 +59,34 @@ pub(crate) fn numbers(database: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
+/// Returns the path that stands for a database in the folder in memory of the program that records, if that has one.
+pub(crate) fn linked(database: &Path) -> Option<PathBuf> {
+    fs::read_link(link(database)).ok()
+}
+
+/// Opens a segment, on the disk or in memory, where it is longer.
+pub(crate) fn open(database: &Path, number: u64) -> io::Result<File> {
+    let with_len = |path: PathBuf| File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let disk = with_len(segment_path(database, number));
+    let live = linked(database).map(|base| with_len(segment_path(&base, number)));
+    match (disk, live) {
+        (Ok((len, _)), Some(Ok((longer, live)))) if longer > len => Ok(live),
+        (Err(_), Some(Ok((_, live)))) => Ok(live),
+        (disk, _) => disk.map(|(_, file)| file),
+    }
+}
+
 /// Reads a segment, on the disk or in memory, where it is longer.
 pub(crate) fn read(database: &Path, number: u64) -> io::Result<Vec<u8>> {
-    let live = fs::read_link(link(database)).and_then(|base| fs::read(segment_path(&base, number)));
-    let disk = fs::read(segment_path(database, number));
-    match (disk, live) {
-        (Ok(disk), Ok(live)) => Ok(if live.len() > disk.len() { live } else { disk }),
-        (disk, live) => disk.or_else(|error| live.map_err(|_| error)),
-    }
+    let mut bytes = Vec::new();
+    open(database, number)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Brings to the disk what a program that was killed left in memory: in this folder, or where the link points. Segments
 /// up to `checkpointed` are not needed any more, unless they are on the disk.
 pub(crate) fn absorb(database: &Path, base: Option<&Path>, checkpointed: u64) -> io::Result<()> {
-    let linked = fs::read_link(link(database)).ok();
+    let linked = linked(database);
     for base in linked.iter().map(PathBuf::as_path).chain(base) {
         for number in segment_numbers(base).unwrap_or_default() {
             let (live, disk) = (segment_path(base, number), segment_path(database, number));

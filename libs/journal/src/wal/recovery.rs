@@ -20,7 +20,7 @@ use crate::{
 use reading::Text;
 
 /// Longest file that may be a segment, in bytes.
-const LONGEST: u64 = 256 << 20;
+pub(crate) const LONGEST: u64 = 256 << 20;
 
 /// State that an earlier run left, in the database and in segments.
 #[derive(Debug, Default)]
