@@ -2,13 +2,12 @@
 
 use std::{
     io::{self, BufRead as _, Write as _},
-    process,
     sync::{Arc, Mutex, PoisonError},
-    thread,
 };
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use tokio::signal::unix::{SignalKind, signal};
+
+use crate::interrupt;
 
 /// A dialogue over lines: works over ssh, and on a serial console.
 pub(super) struct Terminal {
@@ -33,8 +32,7 @@ impl Terminal {
     pub(super) fn new() -> Self {
         let usual = Arc::default();
         let restored = Arc::clone(&usual);
-        // Without the thread, a signal ends the process at once, as always.
-        let _ = thread::Builder::new().name("signals".to_owned()).spawn(move || end_on_signal(&restored));
+        interrupt::before_end(move || restore(&restored));
         Self { usual }
     }
 
@@ -122,28 +120,5 @@ impl Terminal {
 fn restore(usual: &Mutex<Option<Termios>>) {
     if let Some(modes) = usual.lock().unwrap_or_else(PoisonError::into_inner).take() {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &modes);
-    }
-}
-
-/// Ends the process at Ctrl+C, or when it is told to end, with the terminal as it was.
-fn end_on_signal(usual: &Mutex<Option<Termios>>) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-    let number = runtime.block_on(async {
-        let kinds =
-            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
-        let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up), Ok(mut quit)] = kinds.map(signal) else {
-            return None;
-        };
-        tokio::select! {
-            _ = interrupt.recv() => Some(2),
-            _ = terminate.recv() => Some(15),
-            _ = hang_up.recv() => Some(1),
-            _ = quit.recv() => Some(3),
-        }
-    });
-    if let Some(number) = number {
-        restore(usual);
-        // As a shell reports a process that a signal has ended.
-        process::exit(128 + number);
     }
 }

@@ -4,8 +4,9 @@ mod rows;
 mod text;
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, BufRead, BufReader, BufWriter, Write as _},
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
 };
 
@@ -21,6 +22,7 @@ use crate::{
     config_file::ConfigFile,
     failure::Failure,
     output::{is_unread, output},
+    progress::{Progress, Unit},
 };
 
 /// Maximum number of damaged times that are listed.
@@ -121,26 +123,61 @@ pub(crate) fn export(export: &Export) -> Result<(), Failure> {
         Step::Hour => Some(Level::Hour),
         Step::Day => Some(Level::Day),
     };
-    let printed = || {
+    let progress = Progress::beside_output("exporting", Unit::Count("rows"));
+    let (mut rows, span) = (0, Span::new(&selection, &archive));
+    let mut passed = |micros: i64| {
+        rows += 1;
+        let (done, of) = span.share(micros);
+        progress.set_share(rows, done, of);
+    };
+    let mut printed = || {
         let columns = if level.is_some() { &ROLLUP[..] } else { &READING };
         let mut out = text::Export::new(export.format, BufWriter::new(output()), columns)?;
         let summary = match level {
             None => archive.readings(&selection, |labels, time, value, set_from| {
+                passed(time);
                 out.reading(labels, time, value, set_from)
             }),
-            Some(level) => {
-                archive.rollups(&selection, level, |labels, start, rollup| out.rollup(labels, start, rollup))
-            }
+            Some(level) => archive.rollups(&selection, level, |labels, start, rollup| {
+                passed(start.saturating_mul(1_000_000));
+                out.rollup(labels, start, rollup)
+            }),
         }?;
         out.flush()?;
         Ok(summary)
     };
-    match printed() {
+    let printed = printed();
+    match &printed {
+        Ok(_) => progress.finish(),
+        Err(_) => drop(progress),
+    }
+    match printed {
         // The reader has seen enough: `| head`.
         Err(TransferError::Io(error)) if is_unread(&error) => Ok(()),
         Err(error) => Err(failure(error)),
         Ok(Summary { damaged: 0, gaps, .. }) if gaps.is_empty() => Ok(()),
         Ok(summary) => Err(Failure::fault(missing(&summary))),
+    }
+}
+
+/// Times between which rows are exported, in microseconds since 1970.
+struct Span(Option<(i64, i64)>);
+
+impl Span {
+    /// Span of the readings, limited by the selection.
+    fn new(selection: &Selection, archive: &Archive) -> Self {
+        Self(archive.span().map(|(first, last)| {
+            (
+                selection.from.map_or(first, |from| from.max(first)),
+                selection.to.map_or(last, |to| to.min(last)),
+            )
+        }))
+    }
+
+    /// Returns which part of the span has passed at a time, and the whole one.
+    fn share(&self, time: i64) -> (u64, u64) {
+        let since = |first: i64, time: i64| u64::try_from(time.saturating_sub(first)).unwrap_or(0);
+        self.0.map_or((0, 0), |(first, last)| (since(first, time.min(last)), since(first, last)))
     }
 }
 
@@ -169,23 +206,25 @@ pub(crate) fn import(import: &Import) -> Result<(), Failure> {
     let standard = import.file.as_os_str() == "-";
     let name = if standard { "standard input".to_owned() } else { import.file.display().to_string() };
     let unreadable = |error: io::Error| Failure::fault(format!("could not read `{name}`: {error}\n"));
-    let file: Box<dyn io::Read> = if standard {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(File::open(&import.file).map_err(unreadable)?)
+    let file = match standard {
+        true => File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?),
+        false => File::open(&import.file).map_err(unreadable)?,
     };
     let failure = |error| failure("write", &path, error);
+    // A pipe does not tell its length.
+    let size = file.metadata().ok().filter(Metadata::is_file).map(|found| found.len());
+    let unit = if size.is_some() { Unit::Bytes } else { Unit::Count("lines") };
+    let progress = Progress::new("importing", unit);
     let mut journal = Journal::open(&path).map_err(failure)?;
     if let Some(damaged) = journal.set_aside() {
-        let _ = writeln!(
-            io::stderr(),
+        progress.say(&format!(
             "the database was damaged, and is now `{}`; starting a new one",
             damaged.display()
-        );
+        ));
     }
     let mut input = BufReader::with_capacity(256 << 10, file);
     let mut rows = Rows::new(Timestamp::now());
-    let (mut line, mut number) = (Vec::new(), 0u64);
+    let (mut line, mut number, mut bytes) = (Vec::new(), 0u64, 0u64);
     let mistake = loop {
         line.clear();
         // Inherent `take` would consume the input.
@@ -201,6 +240,11 @@ pub(crate) fn import(import: &Import) -> Result<(), Failure> {
             break rows.end().err();
         }
         number += 1;
+        bytes += read as u64;
+        match size {
+            Some(size) => progress.set(bytes, size),
+            None => progress.set(number, 0),
+        }
         if line.last() != Some(&b'\n') && read as u64 == MAX_LINE {
             break Some(format!("this line is longer than {MAX_LINE} bytes"));
         }
@@ -211,6 +255,7 @@ pub(crate) fn import(import: &Import) -> Result<(), Failure> {
         }
     };
     let count = journal.finish().map_err(failure)?;
+    drop(progress);
     let into = path.display();
     let (readings, are) = if count == 1 { ("reading", "is") } else { ("readings", "are") };
     match mistake {

@@ -133,6 +133,21 @@ impl Archive {
         Ok(Self { parts })
     }
 
+    /// Returns the times of the first reading and of the last one, in microseconds since 1970; `None` if there are none,
+    /// or the database does not tell.
+    pub fn span(&self) -> Option<(i64, i64)> {
+        let minutes = self.parts.iter().filter_map(|part| {
+            // Two queries, as SQLite needs only the first row and the last one for each.
+            let key = |of: &str| {
+                let sql = format!("SELECT {of}(key) FROM raw");
+                part.connection.query_row(&sql, [], |row| row.get::<_, Option<i64>>(0)).ok().flatten()
+            };
+            Some((key("min")? >> 16, key("max")? >> 16))
+        });
+        let (first, last) = minutes.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+        Some((first.saturating_mul(MINUTE), last.saturating_add(1).saturating_mul(MINUTE)))
+    }
+
     /// Passes every reading to `sink`, in order of time. The setting of a counter is a row with the number before; such
     /// a row is not a reading.
     ///
