@@ -1,0 +1,211 @@
+//! Restoring of a backup, while no program runs.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io::{self, Read},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown},
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use journal::backup::Replacement;
+
+use crate::{
+    BackupError, Contents, DROP_INS, Places, Progress, Staged, machine,
+    state::{self, Runtime, changed},
+};
+
+/// Permissions of folders that are made.
+const FOLDER_MODE: u32 = 0o750;
+
+/// What was done.
+#[derive(Debug)]
+pub struct Restored {
+    /// What the backup has.
+    pub contents: Contents,
+    /// Folders into which was moved what was there before.
+    pub aside: Vec<PathBuf>,
+    /// Files of the state folder that stayed, as this machine has written them after the backup.
+    pub kept: Vec<PathBuf>,
+    /// Version of the schema of the backup, if it was brought up to date.
+    pub upgraded: Option<i64>,
+}
+
+/// Replaces the files of a program by those of a backup. What was there is moved aside.
+///
+/// Everything is checked first, and nothing is changed where a check fails. Where the machine is that of the backup,
+/// counts that it has written later stay: pulses that were counted are not taken back.
+///
+/// # Errors
+/// Returns an error if a program runs, if the backup cannot be used, or, unless `force` is set, if the journal has readings
+/// that are newer than the backup.
+pub fn restore(
+    places: &Places,
+    input: impl Read,
+    force: bool,
+    progress: Progress<'_>,
+) -> Result<Restored, BackupError> {
+    let replacement = places.journal.as_deref().map(Replacement::lock).transpose()?;
+    let mut approve = |contents: &Contents| match &replacement {
+        Some(replacement) if !force => refuse_newer(replacement, contents),
+        _ => Ok(()),
+    };
+    let mut staged = Staged::unpack(places, input, &mut approve, progress)?;
+    for (path, _) in &staged.state {
+        let is_own =
+            path.to_str().is_some_and(|name| path.components().count() > 1 || state::is_own(places, name));
+        if !is_own {
+            let message = format!("`{}` is not a file of the state folder", path.display());
+            return Err(BackupError::Damaged(message));
+        }
+    }
+
+    // All checks are done.
+    staged.keep_folders();
+    let name = format!("before-restore-{}", Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
+    let runtime = Runtime::of(places);
+    let mut put = Put { places, aside: places.state_dir.join(&name), owner: owner(&places.state_dir) };
+    let mut done =
+        Restored { contents: staged.contents.clone(), aside: Vec::new(), kept: Vec::new(), upgraded: None };
+    if let (Some(replacement), Some(journal), Some(path)) = (replacement, &staged.journal, &places.journal) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let aside = folder.join(&name);
+        done.upgraded = Some(journal.schema()).filter(|schema| *schema < journal::backup::SCHEMA_VERSION);
+        replacement.replace(journal, &aside)?;
+        let owner = owner(folder);
+        give_all(folder, &owner, path.file_name().map(|name| name.to_string_lossy().into_owned()))?;
+        if aside.exists() {
+            give(&aside, &owner)?;
+            done.aside.push(aside);
+        }
+    }
+    put.state(&staged, runtime.as_ref(), &mut done)?;
+    if put.aside.exists() && !done.aside.contains(&put.aside) {
+        done.aside.push(put.aside);
+    }
+    Ok(done)
+}
+
+/// Refuses a backup if the journal has newer readings.
+fn refuse_newer(replacement: &Replacement, contents: &Contents) -> Result<(), BackupError> {
+    let Some(there) = replacement.newest().map_err(BackupError::Unknown)? else { return Ok(()) };
+    let there = Timestamp::from_microsecond(there).unwrap_or(Timestamp::MAX);
+    match contents.newest {
+        Some(backup) if backup >= there => Ok(()),
+        backup => Err(BackupError::NewerReadings { there, backup: backup.unwrap_or(contents.created) }),
+    }
+}
+
+/// State folder whose files are replaced.
+struct Put<'p> {
+    places: &'p Places,
+    aside: PathBuf,
+    owner: Option<(u32, u32)>,
+}
+
+impl Put<'_> {
+    /// Replaces the files of the state folder.
+    fn state(
+        &mut self,
+        staged: &Staged,
+        runtime: Option<&Runtime>,
+        done: &mut Restored,
+    ) -> Result<(), BackupError> {
+        let root = &self.places.state_dir;
+        let here = machine::fingerprint();
+        let is_same_machine = !here.is_empty() && staged.contents.machine == here;
+        let in_memory = runtime.map(Runtime::files).unwrap_or_default();
+        // The drop-ins are those of the backup: one that was added later would join them.
+        self.put_aside(&root.join(DROP_INS), Path::new(DROP_INS))?;
+        for (path, at) in &staged.state {
+            let (there, live) = (root.join(path), path.to_str().and_then(|name| in_memory.get(name)));
+            let newest =
+                [Some(&there), live].into_iter().flatten().map(|path| changed(path)).max().unwrap_or(0);
+            let is_drop_in = path.starts_with(DROP_INS);
+            if is_same_machine && !is_drop_in && newest > (i128::from(*at) + 1) * 1_000_000_000 {
+                done.kept.push(path.clone());
+                continue;
+            }
+            self.put_aside(&there, path)?;
+            if let Some(live) = live {
+                self.put_aside_live(live)?;
+            }
+            self.make_folders(path)?;
+            let from = staged.state_file(path);
+            fs::rename(&from, &there).map_err(BackupError::file("move", &there))?;
+            give(&there, &self.owner)?;
+        }
+        let synced = File::open(root).and_then(|folder| folder.sync_all());
+        synced.map_err(BackupError::file("write", root))
+    }
+
+    /// Moves a file or folder aside, if it is there.
+    fn put_aside(&self, from: &Path, path: &Path) -> Result<(), BackupError> {
+        if !fs::symlink_metadata(from).is_ok() {
+            return Ok(());
+        }
+        let to = self.aside.join(path);
+        self.make(to.parent().unwrap_or(&to))?;
+        fs::rename(from, &to).map_err(BackupError::file("move", from))
+    }
+
+    /// Moves a file of the folder in memory aside. The journal of this program may have moved its own already.
+    fn put_aside_live(&self, from: &Path) -> Result<(), BackupError> {
+        let folder = self.aside.join("runtime");
+        self.make(&folder)?;
+        let to = folder.join(from.file_name().unwrap_or_default());
+        let moved = fs::copy(from, &to).and_then(|_| fs::remove_file(from));
+        match moved {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(BackupError::file("move", from)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn make_folders(&self, path: &Path) -> Result<(), BackupError> {
+        let folder = self.places.state_dir.join(path.parent().unwrap_or(Path::new("")));
+        self.make(&folder)
+    }
+
+    /// Makes a folder, and gives those that were missing to the owner.
+    fn make(&self, folder: &Path) -> Result<(), BackupError> {
+        let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+        let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
+        made.map_err(BackupError::file("create", folder))?;
+        missing.into_iter().try_for_each(|folder| give(folder, &self.owner))
+    }
+}
+
+/// Returns user and group of a folder.
+fn owner(folder: &Path) -> Option<(u32, u32)> {
+    fs::metadata(folder).ok().map(|folder| (folder.uid(), folder.gid()))
+}
+
+/// Gives a file to an owner. A file that has it already needs no right for that.
+fn give(path: &Path, owner: &Option<(u32, u32)>) -> Result<(), BackupError> {
+    let there = owner_of_link(path);
+    match owner {
+        Some((user, group)) if there != *owner => {
+            chown(path, Some(*user), Some(*group)).map_err(BackupError::file("write", path))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn owner_of_link(path: &Path) -> Option<(u32, u32)> {
+    fs::symlink_metadata(path).ok().map(|file| (file.uid(), file.gid()))
+}
+
+/// Gives all files whose names begin so to an owner.
+fn give_all(folder: &Path, owner: &Option<(u32, u32)>, prefix: Option<String>) -> Result<(), BackupError> {
+    let prefix = prefix.unwrap_or_default();
+    let failed = BackupError::file("read", folder);
+    let entries = fs::read_dir(folder).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
+    for entry in entries.map_err(failed)? {
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            give(&entry.path(), owner)?;
+        }
+    }
+    Ok(())
+}
