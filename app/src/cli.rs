@@ -5,8 +5,8 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    config_file::ConfigFile, decode, demo, failure::Failure, health, log, output::output, probe, record,
-    reload, run, setup, token, transfer,
+    backup, config_file::ConfigFile, decode, demo, failure::Failure, health, log, output::output, probe,
+    record, reload, run, setup, token, transfer,
 };
 
 const CHECK_EXAMPLES: &str = "\
@@ -27,6 +27,16 @@ Examples:
   sudo smartmeter token --listen   make the token, and let the LAN reach the program
   sudo smartmeter token            show it again
   sudo smartmeter token --new      replace it: devices that use it must log in again";
+
+const BACKUP_EXAMPLES: &str = "\
+Examples:
+  sudo smartmeter backup /mnt/nas/home.tar.gz
+  ssh pi@meterpi sudo smartmeter backup - > home.tar.gz
+  tar -tzvf home.tar.gz        list what is in it";
+const RESTORE_EXAMPLES: &str = "\
+Examples:
+  sudo systemctl stop smartmeter && sudo smartmeter restore home.tar.gz && sudo systemctl start smartmeter
+  tar -xzOf home.tar.gz config.toml        print the main configuration of the backup";
 
 /// Reads the energy meters of a household and serves them as JSON.
 #[derive(Parser)]
@@ -107,6 +117,19 @@ enum Command {
     Export(transfer::Export),
     /// Import into the journal what `export` printed; the program must be stopped
     Import(transfer::Import),
+    /// Back up history, counts and drop-ins into one file; the program may be running
+    ///
+    /// The file is a gzipped tar: the journal at one moment, also what publishers have not delivered yet, the counts and other
+    /// files of the state folder with its drop-ins, and `config.toml` to look at. It has secrets, and only its owner can read
+    /// it.
+    #[command(after_long_help = BACKUP_EXAMPLES)]
+    Backup(backup::Backup),
+    /// Replace history, counts and drop-ins by those of a backup; the program must be stopped
+    ///
+    /// The backup is checked completely before anything is changed. What was there is moved into a folder
+    /// `before-restore-<time>`. `config.toml` is never written.
+    #[command(after_long_help = RESTORE_EXAMPLES)]
+    Restore(backup::Restore),
 }
 
 /// Returns the command line's grammar, for manual pages and shell completions.
@@ -138,6 +161,8 @@ pub fn main() -> ExitCode {
         Some(Command::Record(record)) => record::run(&record),
         Some(Command::Export(export)) => transfer::export(&export),
         Some(Command::Import(import)) => transfer::import(&import),
+        Some(Command::Backup(backup)) => backup::backup(&backup),
+        Some(Command::Restore(restore)) => backup::restore(&restore),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! The program `smartmeter`: command line, and the plugins that it links.
 
+mod backup;
 pub mod cli;
 mod config_file;
 mod decode;

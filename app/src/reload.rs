@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use framework::{Changes, ReloadError, Reloader, ServerConfig};
+use framework::{Changes, ReloadError, Reloader, ServerConfig, backup::Places};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _},
@@ -26,6 +26,8 @@ use crate::{config_file::ConfigFile, failure::Failure};
 const SOCKET: &str = "control.sock";
 /// Runtime folder of the service.
 const OF_SERVICE: &str = "/run/smartmeter";
+/// State folder of the service.
+const STATE_OF_SERVICE: &str = "/var/lib/smartmeter";
 /// The only question so far.
 const RELOAD: &str = "reload\n";
 /// Limit for a question, and for its client to take the answer.
@@ -136,6 +138,20 @@ pub(crate) fn run(file: &ConfigFile) -> Result<(), Failure> {
     Err(Failure::fault(format!(
         "no smartmeter that runs could be reached: {reason}\nhint: is it running, and are you its user or root?\n"
     )))
+}
+
+/// Returns whether a program runs with these folders, also one without a journal.
+pub(crate) fn is_running(places: &Places) -> bool {
+    let linked = places.journal.as_deref().and_then(framework::journal::backup::runtime_dir);
+    // A command has not the environment of the service.
+    let of_service = (places.state_dir == Path::new(STATE_OF_SERVICE)).then(|| PathBuf::from(OF_SERVICE));
+    let folders = [
+        Some(places.state_dir.clone()),
+        places.runtime_dir.clone(),
+        linked.map(|(folder, _)| folder),
+        of_service,
+    ];
+    folders.into_iter().flatten().any(|folder| UnixStream::connect(folder.join(SOCKET)).is_ok())
 }
 
 fn ask(mut program: UnixStream) -> io::Result<Answer> {

@@ -57,6 +57,7 @@ mod time_of_day;
 mod tls;
 mod unsure;
 
+pub use ::backup;
 pub use ::journal::{self, Record};
 pub use async_trait::async_trait;
 pub use futures_util::stream;

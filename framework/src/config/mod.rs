@@ -99,6 +99,16 @@ impl Config {
         Self::checked(&Texts::single(name, text, settings), settings).map(|(config, _)| config)
     }
 
+    /// Returns the places of what a backup has; `main` is the main file, if there is one.
+    pub fn backup_places(&self, main: Option<&Path>) -> backup::Places {
+        backup::Places {
+            journal: self.journal.enabled.then(|| self.journal.path.clone()),
+            state_dir: self.server.state_dir.clone(),
+            runtime_dir: self.server.runtime_dir.clone(),
+            config: main.map(Path::to_owned),
+        }
+    }
+
     /// Checks what was read. Returns the secrets of each file, too.
     fn checked(texts: &Texts, settings: &[Setting]) -> Result<(Self, Vec<Secrets>), Diagnostics> {
         let (mut root, secrets) = texts.table().map_err(Diagnostics::new)?;

@@ -1,0 +1,63 @@
+//! Failures of a backup or restore, with what to do.
+
+use std::{error::Error as _, io};
+
+use framework::{
+    backup::{BackupError, Places},
+    journal::TransferError,
+};
+
+use crate::failure::Failure;
+
+/// Explains an error, with a hint. `what` could not be done.
+pub(super) fn explain(what: &str, places: &Places, error: &BackupError) -> Failure {
+    let hint = match error {
+        BackupError::Journal(TransferError::InUse(_)) => return running(places),
+        BackupError::Journal(TransferError::Missing(_)) => Some(
+            "choose the configuration with `--config`; the program creates the journal when it records"
+                .to_owned(),
+        ),
+        BackupError::Journal(TransferError::File(_, error)) | BackupError::File { source: error, .. }
+            if error.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            Some("the files of a service belong to its user: try again with `sudo`".to_owned())
+        }
+        BackupError::Truncated | BackupError::Damaged(_) => {
+            Some("nothing was changed; take another backup".to_owned())
+        }
+        BackupError::NotABackup => Some("nothing was changed".to_owned()),
+        BackupError::Newer { .. } => {
+            Some("nothing was changed; install that version of smartmeter or a later one".to_owned())
+        }
+        BackupError::NoSpace { .. } => Some(
+            "nothing was changed; free space: the journal that is there stays, beside that of the backup"
+                .to_owned(),
+        ),
+        BackupError::NewerReadings { .. } => {
+            Some("nothing was changed; `--force` moves that journal aside, with these readings".to_owned())
+        }
+        BackupError::Unknown(_) => Some("nothing was changed; `--force` moves that journal aside".to_owned()),
+        _ => None,
+    };
+    let mut text = format!("could not {what}: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    Failure::fault(format!("{text}\n{hint}"))
+}
+
+/// A program runs with these files.
+pub(super) fn running(places: &Places) -> Failure {
+    Failure::fault(format!(
+        "could not restore: a program runs with the files in `{}`\nhint: stop it first: `sudo systemctl stop smartmeter`\n",
+        places.state_dir.display()
+    ))
+}
+
+/// Standard output takes no more.
+pub(super) fn unread(error: io::Error) -> Failure {
+    Failure::from(error)
+}

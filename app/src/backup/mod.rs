@@ -1,0 +1,120 @@
+//! `smartmeter backup` and `smartmeter restore`: the program's history, counts and drop-ins in one file.
+
+mod failure;
+mod report;
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use framework::{
+    ConfigFiles,
+    backup::{self, BackupError, Places},
+};
+
+use self::failure::{explain, unread};
+use crate::{config_file::ConfigFile, failure::Failure, output::output, reload};
+
+/// Added to the process's nice value: the program that records comes first.
+const NICE: i32 = 10;
+
+/// Options of a backup.
+#[derive(Args)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    config: Config,
+    /// File to write, such as `home.tar.gz`; `-` for standard output
+    file: PathBuf,
+}
+
+/// Options of a restore.
+#[derive(Args)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    config: Config,
+    /// Backup; `-` for standard input
+    file: PathBuf,
+    /// Replace a journal that has newer readings than the backup
+    #[arg(long)]
+    force: bool,
+}
+
+/// Choice of the configuration.
+#[derive(Args)]
+struct Config {
+    /// Configuration with the folders [default: config.toml, else /etc/smartmeter/config.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Config {
+    fn read(&self) -> Result<(ConfigFiles, Places), Failure> {
+        let files = ConfigFile::named(self.config.clone()).files()?;
+        let places = files.load()?.backup_places(files.path());
+        Ok((files, places))
+    }
+}
+
+/// Writes a backup. It only reads: the program may be running.
+pub(crate) fn backup(backup: &Backup) -> Result<(), Failure> {
+    let (_, places) = backup.config.read()?;
+    let _ = rustix::process::nice(NICE); // a courtesy
+    let progress = &mut |_, _| {};
+    let path = &backup.file;
+    if path.as_os_str() != "-" {
+        let contents = backup::write_file(&places, path, progress);
+        let contents = contents.map_err(|error| explain("back up", &places, &error))?;
+        return Ok(writeln!(output(), "{}", report::written(path, &contents))?);
+    }
+    let mut out = output();
+    if out.is_terminal() {
+        return Err(Failure::usage(
+            "a backup is no text: write it into a file, `smartmeter backup - > home.tar.gz`\n",
+        ));
+    }
+    match backup::write(&places, &mut out, progress) {
+        Ok(_) => Ok(()),
+        Err(BackupError::Output(error)) => Err(unread(error)),
+        Err(error) => Err(explain("back up", &places, &error)),
+    }
+}
+
+/// Replaces the program's files by those of a backup. The program must be stopped.
+pub(crate) fn restore(restore: &Restore) -> Result<(), Failure> {
+    let (files, places) = restore.config.read()?;
+    if reload::is_running(&places) {
+        return Err(failure::running(&places));
+    }
+    let path = &restore.file;
+    let progress = &mut |_, _| {};
+    let restored = if path.as_os_str() == "-" {
+        let input = io::stdin().lock();
+        if input.is_terminal() {
+            let message = "a backup is no text: pass a file, `smartmeter restore - < home.tar.gz`\n";
+            return Err(Failure::usage(message));
+        }
+        backup::restore(&places, input, restore.force, progress)
+    } else {
+        let input = File::open(path).map_err(|error| unreadable(path, &error))?;
+        backup::restore(&places, input, restore.force, progress)
+    };
+    let restored = restored.map_err(|error| explain("restore", &places, &error))?;
+    let mut out = output();
+    write!(out, "{}", report::restored(&places, &restored))?;
+    // Its drop-ins may not fit to the main file of this machine.
+    if let Err(mistakes) = files.load() {
+        write!(
+            out,
+            "warning: the configuration has mistakes now:\n{mistakes}hint: the backup has the main file of its machine, too: \
+             `tar -xzOf FILE config.toml` prints it\n"
+        )?;
+    }
+    Ok(())
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::fault(format!("could not read `{}`: {error}\n", path.display()))
+}
