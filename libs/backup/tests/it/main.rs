@@ -1,1 +1,9 @@
-//! Tests of the crate.
+//! Backups of whole programs: journal, counts and drop-ins.
+
+#![allow(clippy::unwrap_used)] // tests
+
+mod damage;
+mod places;
+mod program;
+mod round_trip;
+mod schema;

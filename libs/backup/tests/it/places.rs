@@ -1,0 +1,1 @@
+//! Folders of all kinds, and counts in them.
