@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     backup, config_file::ConfigFile, decode, demo, failure::Failure, health, log, output::output, probe,
-    record, reload, run, setup, token, transfer,
+    publish, record, reload, run, setup, token, transfer,
 };
 
 const CHECK_EXAMPLES: &str = "\
@@ -17,6 +17,11 @@ const HEALTH_EXAMPLES: &str = "\
 Examples:
   smartmeter health
   smartmeter health --alive || sudo systemctl restart smartmeter";
+const PUBLISH_EXAMPLES: &str = "\
+Examples:
+  smartmeter publish home
+  smartmeter publish home --from 2024-01-01
+  sudo smartmeter publish home --from -7d --to now --config /etc/smartmeter/config.toml";
 const SETUP_EXAMPLES: &str = "\
 Examples:
   smartmeter setup
@@ -76,6 +81,13 @@ enum Command {
     /// Prints what has changed. If the configuration has mistakes, they are printed, the exit status is 1, and the program
     /// goes on as before. Only root and the user that runs the program can ask for it.
     Reload(ConfigFile),
+    /// Have the running program send history again: status 0 if all of it has arrived
+    ///
+    /// For publishers of history, such as `homeassistant`. By themselves they send what the remote server lacks; this sends
+    /// every hour from a moment on, whatever the server has. Hours that are there are replaced. Ctrl+C cancels the rest. Only
+    /// root and the user that runs the program can ask for it.
+    #[command(after_long_help = PUBLISH_EXAMPLES)]
+    Publish(publish::Publish),
     /// List the plugins of this program
     Plugins,
     /// Print a plugin's commented configuration
@@ -151,6 +163,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(file)) => check(&file),
         Some(Command::Health(health)) => health::run(&health),
         Some(Command::Reload(file)) => reload::run(&file),
+        Some(Command::Publish(publish)) => publish::run(&publish),
         Some(Command::Plugins) => plugins(),
         Some(Command::Sample { plugin }) => sample(&plugin),
         Some(Command::Decode(decode)) => decode::run(&decode),

@@ -3,6 +3,7 @@
 mod backup;
 pub mod cli;
 mod config_file;
+mod control;
 mod decode;
 mod demo;
 mod failure;
@@ -15,6 +16,7 @@ mod output;
 mod plugins;
 mod probe;
 mod progress;
+mod publish;
 mod record;
 mod reload;
 mod run;

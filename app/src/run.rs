@@ -5,14 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use framework::{Config, ConfigFiles, Reloader, Service, Setup};
+use framework::{Config, ConfigFiles, Control, Service, Setup};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::Notify,
 };
 use tracing::{info, warn};
 
-use crate::{failure::Failure, log, reload, setup::Machine};
+use crate::{control, failure::Failure, log, setup::Machine};
 
 /// Runs the configuration of these files until Ctrl+C or SIGTERM.
 pub(crate) fn run_files(files: ConfigFiles) -> Result<(), Failure> {
@@ -50,16 +50,16 @@ pub(crate) fn run(
             );
         }
     });
-    let control = reload::socket(&config.server);
+    let socket = control::socket(&config.server);
     let mut service = Service::new(config).listen(listener);
     if let Some(files) = files {
         let again = files.clone();
         service = service.with_loader(move || again.load());
         service = service.with_setup(Setup::new(files, Arc::new(Machine)));
     }
-    let reloader = service.reloader();
-    service = service.beside(reload::serve(control, reloader.clone()));
-    service = service.beside(reload_on_hangup(reloader, hung_up));
+    let control = service.control();
+    service = service.beside(control::serve(socket, control.clone()));
+    service = service.beside(reload_on_hangup(control, hung_up));
     if simulated.is_some() { service.simulated() } else { service }.run(stop)?;
     info!("ended");
     Ok(())
@@ -67,7 +67,7 @@ pub(crate) fn run(
 
 /// Reloads the configuration at each SIGHUP. One that says that the terminal is gone ends the program instead, by
 /// `hung_up`.
-async fn reload_on_hangup(reloader: Reloader, hung_up: Arc<Notify>) {
+async fn reload_on_hangup(control: Control, hung_up: Arc<Notify>) {
     let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
     let in_terminal = io::stdin().is_terminal();
     while hangups.recv().await.is_some() {
@@ -76,7 +76,7 @@ async fn reload_on_hangup(reloader: Reloader, hung_up: Arc<Notify>) {
             return hung_up.notify_one();
         }
         // The log has the result.
-        let _ = reloader.reload().await;
+        let _ = control.reload().await;
     }
 }
 

@@ -99,7 +99,7 @@ pub use crate::{
     publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},
     roles::KnownRole,
     scheduler::{Cron, Schedule},
-    service::{Changes, KeptFile, ReloadError, Reloader, Service, listen},
+    service::{Changes, Control, KeptFile, ReloadError, Service, listen},
     setup::{
         Devices, DropInError, DropIns, LineInfo, PortInfo, ProbeEvent, ProbedReading, SaveError, Saved,
         Setup, TOKEN_FILE, test_connection,

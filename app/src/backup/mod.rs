@@ -16,7 +16,7 @@ use framework::{
 };
 
 use self::failure::{explain, unread};
-use crate::{config_file::ConfigFile, failure::Failure, output::output, reload};
+use crate::{config_file::ConfigFile, control, failure::Failure, output::output};
 
 /// Added to the process's nice value: the program that records comes first.
 const NICE: i32 = 10;
@@ -85,7 +85,7 @@ pub(crate) fn backup(backup: &Backup) -> Result<(), Failure> {
 /// Replaces the program's files by those of a backup. The program must be stopped.
 pub(crate) fn restore(restore: &Restore) -> Result<(), Failure> {
     let (files, places) = restore.config.read()?;
-    if reload::is_running(&places) {
+    if control::is_running(&places) {
         return Err(failure::running(&places));
     }
     let path = &restore.file;

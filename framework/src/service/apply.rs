@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    Changes, ReloadError,
+    control::{Changes, ReloadError},
     instances::{Named, ReadyEndpoint, ReadyPublisher, ReadySource, Run},
     listen::{Moves, close},
     notify::Reloading,

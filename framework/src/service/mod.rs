@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `mod` | start and orderly end of the program |
 //! | `instances` | start and stop of one source, publisher or endpoint |
-//! | `reload` | handle for a reload, and its result |
+//! | `control` | handle for a reload, and for history that is to be sent again |
 //! | `running` | all that run, and who sees them |
 //! | `apply` | difference between what runs and a new configuration, and its application |
 //! | `listen` | listening sockets |
@@ -15,12 +15,12 @@
 //! | `watchdog` | signs of life, while there is life |
 
 mod apply;
+mod control;
 mod instances;
 mod kept;
 mod listen;
 mod manager;
 mod notify;
-mod reload;
 mod running;
 mod sockets;
 mod summary;
@@ -43,16 +43,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Span, error};
 
 pub(crate) use self::kept::KeptFiles;
-pub use self::{
-    kept::KeptFile,
-    listen::listen,
-    reload::{Changes, ReloadError, Reloader},
-};
 use self::{
+    control::Request,
     manager::Manager,
-    reload::Request,
     running::{Loader, Running},
     watchdog::{Http, Watchdog},
+};
+pub use self::{
+    control::{Changes, Control, ReloadError},
+    kept::KeptFile,
+    listen::listen,
 };
 use crate::{
     Commands, Config, Costs, Diagnostics, JournalConfig, Setup, Stats, Text, http,
@@ -79,7 +79,7 @@ pub struct Service {
     simulated: bool,
     setup: Option<Arc<Setup>>,
     loader: Option<Loader>,
-    reloader: Reloader,
+    control: Control,
     requests: mpsc::Receiver<Request>,
     beside: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -102,9 +102,9 @@ struct Program {
 impl Service {
     /// The program of this configuration.
     pub fn new(config: Config) -> Self {
-        let (reloader, requests) = Reloader::new();
+        let (control, requests) = Control::new();
         let (listener, setup, loader) = (None, None, None);
-        Self { config, listener, simulated: false, setup, loader, reloader, requests, beside: Vec::new() }
+        Self { config, listener, simulated: false, setup, loader, control, requests, beside: Vec::new() }
     }
 
     /// Serves HTTP on `listener` instead of one for `[server] listen`.
@@ -115,7 +115,7 @@ impl Service {
 
     /// Serves the setup of this program below `/setup`.
     pub fn with_setup(mut self, setup: Setup) -> Self {
-        setup.reload_by(self.reloader());
+        setup.controlled_by(self.control());
         self.setup = Some(Arc::new(setup));
         self
     }
@@ -142,8 +142,8 @@ impl Service {
     }
 
     /// Returns the handle that reloads the configuration while the program runs.
-    pub fn reloader(&self) -> Reloader {
-        self.reloader.clone()
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Runs until `stop` is done, then ends in order.
@@ -162,9 +162,9 @@ impl Service {
     }
 
     async fn serve(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { config, listener, simulated, setup, loader, reloader, mut requests, beside } = self;
+        let Self { config, listener, simulated, setup, loader, control, mut requests, beside } = self;
         // Only handles keep requests coming.
-        drop(reloader);
+        drop(control);
         let cancel = CancellationToken::new();
         let mut servers = JoinSet::new();
         for task in beside {
@@ -241,7 +241,13 @@ impl Service {
         let ending = CancellationToken::new();
         let reloads = async {
             while let Some(Some(request)) = ending.run_until_cancelled(requests.recv()).await {
-                request.answer(running.reload(&ending).await);
+                // Who asked may be gone.
+                match request {
+                    Request::Reload(answer) => drop(answer.send(running.reload(&ending).await)),
+                    Request::Republish { publisher, hours, answer } => {
+                        drop(answer.send(running.republish(&publisher, hours)));
+                    }
+                }
             }
         };
         let stopped = stop.map(|()| {

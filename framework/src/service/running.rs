@@ -1,16 +1,20 @@
 //! What runs: sources, publishers and endpoints, in the order of the configuration.
 
-use std::{collections::HashMap, io, net::TcpListener, sync::Arc};
+use std::{collections::HashMap, io, net::TcpListener, ops::Range, sync::Arc};
 
 use tokio::sync::mpsc;
 
 use super::{
     Program,
+    control::Republished,
     instances::{Endpoint, Named, Publisher, ReadyEndpoint, ReadyPublisher, ReadySource, Run, Source},
     kept::Kept,
     listen,
 };
-use crate::{Config, Diagnostics, JournalConfig, ServerConfig, Text, config::Fingerprint, inputs};
+use crate::{
+    Config, Diagnostics, JournalConfig, RepublishError, ServerConfig, Text, config::Fingerprint, inputs,
+    table::expected,
+};
 
 /// Reads and checks the configuration. It may block.
 pub(super) type Loader = Arc<dyn Fn() -> Result<Config, Diagnostics> + Send + Sync>;
@@ -159,6 +163,26 @@ impl Running {
         self.publishers =
             merged(std::mem::take(&mut self.publishers), publishers, |publisher| publisher.start(program));
         self.server_fingerprint = server_fingerprint;
+    }
+
+    /// Has a publisher of history send hours again.
+    pub(super) fn republish(&self, name: &str, hours: Range<i64>) -> Republished {
+        let Some(publisher) = self.publishers.iter().find(|publisher| *publisher.name() == *name) else {
+            let names = self.publishers.iter().map(|publisher| publisher.name().as_str());
+            let hint = "see `[publishers.…]` in the configuration";
+            return Err(RepublishError::Unknown(format!(
+                "no publisher `{name}` runs, {}: {hint}",
+                expected(names)
+            )));
+        };
+        let Some(republisher) = &publisher.republisher else {
+            let (plugin, waiting) = (publisher.delivery.plugin, publisher.delivery.backlog());
+            return Err(RepublishError::TakesRecords(format!(
+                "`{name}` (plugin `{plugin}`) gets each record once, in order, and no history: {waiting} batches wait for \
+                 it, and it delivers them by itself. Only a publisher of history can send hours again"
+            )));
+        };
+        republisher.republish(hours)
     }
 
     /// Waits for the end of the sources, then of the publishers.

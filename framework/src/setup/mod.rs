@@ -20,7 +20,7 @@ pub use self::{
     drop_ins::{DropInError, DropIns, TOKEN_FILE},
 };
 use crate::{
-    Changes, ConfigFiles, Diagnostics, DropIn, Outline, Outlined, ReloadError, Reloader, config::Examined,
+    Changes, ConfigFiles, Control, Diagnostics, DropIn, Outline, Outlined, ReloadError, config::Examined,
 };
 
 /// Findings of a search that wait for a client who reads slowly.
@@ -31,7 +31,7 @@ pub struct Setup {
     files: ConfigFiles,
     devices: Arc<dyn Devices>,
     /// Handle of the running program, once it has one.
-    reloader: OnceLock<Reloader>,
+    control: OnceLock<Control>,
     /// Held while a drop-in is checked, written and applied: one writer at a time.
     writing: Mutex<()>,
     /// The search for meters, of which there is one at a time: it opens ports exclusively.
@@ -92,13 +92,13 @@ impl Saved {
 impl Setup {
     /// Setup of a program with this configuration, on a machine with these devices.
     pub fn new(files: ConfigFiles, devices: Arc<dyn Devices>) -> Self {
-        let (reloader, writing) = (OnceLock::new(), Mutex::default());
-        Self { files, devices, reloader, writing, searching: Arc::new(Semaphore::new(1)) }
+        let (control, writing) = (OnceLock::new(), Mutex::default());
+        Self { files, devices, control, writing, searching: Arc::new(Semaphore::new(1)) }
     }
 
     /// Applies changes by this handle from now on.
-    pub(crate) fn reload_by(&self, reloader: Reloader) {
-        let _ = self.reloader.set(reloader);
+    pub(crate) fn controlled_by(&self, control: Control) {
+        let _ = self.control.set(control);
     }
 
     /// The files of the configuration.
@@ -204,8 +204,8 @@ impl Setup {
             return Ok(Saved { file, mistakes, ..Saved::default() });
         }
         let unknown = ReloadError::NoFiles;
-        let reloaded = match self.reloader.get() {
-            Some(reloader) => reloader.reload().await,
+        let reloaded = match self.control.get() {
+            Some(control) => control.reload().await,
             None => Err(unknown),
         };
         match reloaded {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use framework::{
-    Batch, Changes, Config, ConfigError, Reading, ReloadError, Reloader, Service, Source, SourceContext,
+    Batch, Changes, Config, ConfigError, Control, Reading, ReloadError, Service, Source, SourceContext,
     SourcePlugin,
 };
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -26,7 +26,7 @@ use crate::{Running, get};
 struct Reloadable {
     running: Running,
     text: Arc<Mutex<String>>,
-    reloader: Reloader,
+    control: Control,
 }
 
 fn parse(text: &str) -> Result<Config, framework::Diagnostics> {
@@ -42,19 +42,19 @@ impl Reloadable {
         let read = Arc::clone(&text);
         let service = Service::new(config).listen(listener);
         let service = service.with_loader(move || parse(&read.lock().unwrap()));
-        let reloader = service.reloader();
+        let control = service.control();
         let (stop, stopped) = oneshot::channel::<()>();
         let service = thread::spawn(move || {
             service.run(async move {
                 let _ = stopped.await;
             })
         });
-        Self { running: Running { address, stop: Some(stop), service }, text, reloader }
+        Self { running: Running { address, stop: Some(stop), service }, text, control }
     }
 
     fn reload(&self, text: &str) -> Result<Changes, ReloadError> {
         *self.text.lock().unwrap() = text.to_owned();
-        wait(self.reloader.reload())
+        wait(self.control.reload())
     }
 }
 
@@ -157,14 +157,14 @@ fn reloads_before_the_start_at_the_same_time_and_at_the_end_all_get_an_answer() 
     let text = server(&folder, "127.0.0.1:0") + &source("work", "work");
     // The thread of the program has hardly begun.
     let program = Reloadable::start(&text);
-    let reloader = program.reloader.clone();
-    let all = async move { futures_util::future::join_all((0..40).map(|_| reloader.reload())).await };
+    let control = program.control.clone();
+    let all = async move { futures_util::future::join_all((0..40).map(|_| control.reload())).await };
     assert!(wait(all).into_iter().all(|result| result.unwrap().is_empty()));
-    let reloader = program.reloader.clone();
+    let control = program.control.clone();
     let others = thread::spawn(move || {
         let mut done = 0;
         loop {
-            match wait(reloader.reload()) {
+            match wait(control.reload()) {
                 Ok(_) => done += 1,
                 Err(ReloadError::Ending) => return done,
                 Err(error) => panic!("{error}"),

@@ -1,5 +1,7 @@
 //! Hours that a person wants to be sent again.
 
+use std::ops::Range;
+
 use tokio::sync::mpsc;
 
 /// Requests that wait for the one that is under way.
@@ -11,11 +13,10 @@ const REPORTS: usize = 16;
 #[derive(Debug, Clone)]
 pub(crate) struct Republisher(mpsc::Sender<Request>);
 
-/// Request for hours from one second since 1970 to before another.
+/// Request for the hours from one second since 1970 to before another.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) from: i64,
-    pub(super) to: i64,
+    pub(super) hours: Range<i64>,
     pub(super) events: mpsc::Sender<Event>,
 }
 
@@ -68,9 +69,9 @@ impl Republisher {
     ///
     /// # Errors
     /// Returns [`RepublishError::Busy`] if others wait already.
-    pub(crate) fn republish(&self, from: i64, to: i64) -> Result<Republication, RepublishError> {
+    pub(crate) fn republish(&self, hours: Range<i64>) -> Result<Republication, RepublishError> {
         let (events, received) = mpsc::channel(REPORTS);
-        self.0.try_send(Request { from, to, events }).map_err(|error| match error {
+        self.0.try_send(Request { hours, events }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => RepublishError::Busy(format!(
                 "{WAITING} other requests wait for this publisher already: wait for their end, and ask again"
             )),

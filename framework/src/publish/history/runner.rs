@@ -145,10 +145,11 @@ impl HistoryRunner {
 
     /// Does an update for a person, who can cancel it.
     async fn republish(&mut self, request: Request) {
-        let Request { from, to, events } = request;
+        let Request { hours, events } = request;
+        let scope = Scope::Again { from: hours.start, to: hours.end };
         let gone = events.clone();
         let updated = tokio::select! {
-            updated = self.update(Scope::Again { from, to }, Some(Reporter(events.clone()))) => Some(updated),
+            updated = self.update(scope, Some(Reporter(events.clone()))) => Some(updated),
             () = gone.closed() => None,
         };
         match updated {

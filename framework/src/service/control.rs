@@ -1,22 +1,31 @@
-//! Handle for a reload of the configuration, and its result.
+//! Handle for those who control the running program: it reloads its configuration, or sends history again.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, ops::Range, time::Duration};
 
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::Diagnostics;
+use crate::{
+    Diagnostics,
+    publish::history::{Republication, RepublishError},
+};
 
-/// Reloads that wait for the one that is going on.
+/// Requests that wait for a reload that is going on.
 const WAITING: usize = 16;
 
-/// Handle that reloads the configuration of a running program. A clone is the same handle.
+/// Handle that controls a running program. A clone is the same handle.
 #[derive(Debug, Clone)]
-pub struct Reloader(mpsc::Sender<Request>);
+pub struct Control(mpsc::Sender<Request>);
 
 /// A request, and the place for its answer.
 #[derive(Debug)]
-pub(super) struct Request(oneshot::Sender<Result<Changes, ReloadError>>);
+pub(super) enum Request {
+    Reload(oneshot::Sender<Result<Changes, ReloadError>>),
+    Republish { publisher: String, hours: Range<i64>, answer: oneshot::Sender<Republished> },
+}
+
+/// Start of a publication, which then goes on by itself.
+pub(super) type Republished = Result<Republication, RepublishError>;
 
 /// What a reload has changed. Names are those of the tables: `sources.house`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -103,7 +112,7 @@ pub enum ReloadError {
     Ending,
 }
 
-impl Reloader {
+impl Control {
     pub(super) fn new() -> (Self, mpsc::Receiver<Request>) {
         let (requests, received) = mpsc::channel(WAITING);
         (Self(requests), received)
@@ -119,14 +128,23 @@ impl Reloader {
     /// The reload goes on if the future is dropped.
     pub async fn reload(&self) -> Result<Changes, ReloadError> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Request(answer)).await.map_err(|_| ReloadError::Ending)?;
+        self.0.send(Request::Reload(answer)).await.map_err(|_| ReloadError::Ending)?;
         answered.await.unwrap_or(Err(ReloadError::Ending))
     }
-}
 
-impl Request {
-    pub(super) fn answer(self, result: Result<Changes, ReloadError>) {
-        // Who asked may be gone.
-        let _ = self.0.send(result);
+    /// Has a publisher of history send hours again, whatever its server has: those from one second since 1970 to before
+    /// another. A reload is possible meanwhile.
+    ///
+    /// # Errors
+    /// Returns the reason why this publisher cannot.
+    pub async fn republish(
+        &self,
+        publisher: &str,
+        hours: Range<i64>,
+    ) -> Result<Republication, RepublishError> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Republish { publisher: publisher.to_owned(), hours, answer };
+        self.0.send(request).await.map_err(|_| RepublishError::Ending)?;
+        answered.await.unwrap_or(Err(RepublishError::Ending))
     }
 }
