@@ -119,7 +119,8 @@ impl Context {
     }
 
     /// The folder in memory for what must survive the end of the process and not that of the machine, if there is one:
-    /// writing there wears no memory card. It exists.
+    /// writing there wears no memory card. It exists. A backup takes its files, too, and restores them into the program's
+    /// state folder under the same names: a source looks for them there as well.
     pub fn runtime_dir(&self) -> Option<&Path> {
         self.runtime_dir.as_deref()
     }

@@ -87,10 +87,10 @@ pub(crate) fn read(
     let mut has_ended = false;
     // Raw, so that a header that announces a name of gigabytes is only an entry of a wrong kind.
     for entry in archive.entries().map_err(explain)?.raw(true) {
-        let mut entry = match entry {
-            Err(_) if reading.contents.is_none() && !has_failed.get() => return Err(BackupError::NotABackup),
-            entry => entry.map_err(explain)?,
-        };
+        let mut entry = entry.map_err(|error| match explain(error) {
+            BackupError::Damaged(_) if reading.contents.is_none() => BackupError::NotABackup,
+            error => error,
+        })?;
         if has_ended {
             return Err(damaged("there is a file after its checksums"));
         }

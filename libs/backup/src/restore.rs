@@ -12,7 +12,7 @@ use journal::backup::Replacement;
 
 use crate::{
     BackupError, Contents, DROP_INS, Places, Progress, Staged, machine,
-    state::{self, Runtime, changed},
+    state::{Runtime, changed},
 };
 
 /// Permissions of folders that are made.
@@ -45,21 +45,12 @@ pub fn restore(
     force: bool,
     progress: Progress<'_>,
 ) -> Result<Restored, BackupError> {
-    let replacement = places.journal.as_deref().map(Replacement::lock).transpose()?;
+    let mut replacement = places.journal.as_deref().map(Replacement::lock).transpose()?;
     let mut approve = |contents: &Contents| match &replacement {
         Some(replacement) if !force => refuse_newer(replacement, contents),
         _ => Ok(()),
     };
     let mut staged = Staged::unpack(places, input, &mut approve, progress)?;
-    for (path, _) in &staged.state {
-        let is_own =
-            path.to_str().is_some_and(|name| path.components().count() > 1 || state::is_own(places, name));
-        if !is_own {
-            let message = format!("`{}` is not a file of the state folder", path.display());
-            return Err(BackupError::Damaged(message));
-        }
-    }
-
     // All checks are done.
     staged.keep_folders();
     let name = format!("before-restore-{}", Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
@@ -67,7 +58,9 @@ pub fn restore(
     let mut put = Put { places, aside: places.state_dir.join(&name), owner: owner(&places.state_dir) };
     let mut done =
         Restored { contents: staged.contents.clone(), aside: Vec::new(), kept: Vec::new(), upgraded: None };
-    if let (Some(replacement), Some(journal), Some(path)) = (replacement, &staged.journal, &places.journal) {
+    if let (Some(replacement), Some(journal), Some(path)) =
+        (&mut replacement, &staged.journal, &places.journal)
+    {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let aside = folder.join(&name);
         done.upgraded = Some(journal.schema()).filter(|schema| *schema < journal::backup::SCHEMA_VERSION);
@@ -127,6 +120,7 @@ impl Put<'_> {
                 continue;
             }
             self.put_aside(&there, path)?;
+            self.put_aside_notes(path, staged)?;
             if let Some(live) = live {
                 self.put_aside_live(live)?;
             }
@@ -141,7 +135,7 @@ impl Put<'_> {
 
     /// Moves a file or folder aside, if it is there.
     fn put_aside(&self, from: &Path, path: &Path) -> Result<(), BackupError> {
-        if !fs::symlink_metadata(from).is_ok() {
+        if fs::symlink_metadata(from).is_err() {
             return Ok(());
         }
         let to = self.aside.join(path);
@@ -149,7 +143,21 @@ impl Put<'_> {
         fs::rename(from, &to).map_err(BackupError::file("move", from))
     }
 
-    /// Moves a file of the folder in memory aside. The journal of this program may have moved its own already.
+    /// Moves aside what is noted of a file that is replaced, such as the reason to doubt a count: `s0.count.doubt`.
+    fn put_aside_notes(&self, path: &Path, staged: &Staged) -> Result<(), BackupError> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let prefix = format!("{}.", path.file_name().unwrap_or_default().to_string_lossy());
+        for entry in fs::read_dir(self.places.state_dir.join(folder)).into_iter().flatten().flatten() {
+            let note = folder.join(entry.file_name());
+            let is_note = entry.file_name().to_string_lossy().starts_with(&prefix);
+            if is_note && !staged.state.iter().any(|(path, _)| *path == note) {
+                self.put_aside(&entry.path(), &note)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a file of the folder in memory aside.
     fn put_aside_live(&self, from: &Path) -> Result<(), BackupError> {
         let folder = self.aside.join("runtime");
         self.make(&folder)?;

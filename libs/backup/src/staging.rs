@@ -13,6 +13,7 @@ use rustix::fs::statvfs;
 use crate::{
     BackupError, Contents, Places, Progress,
     read::{Entry, Name, Visitor, read},
+    state,
 };
 
 /// Name of the folder of unpacked files.
@@ -156,6 +157,8 @@ impl Visitor for Unpack<'_> {
                 self.has_journal = true;
                 (self.folders.journal.join(name), MODE)
             }
+            // A file of a journal that is elsewhere may have the name of this one.
+            Name::State(path) if !state::is_own(self.places, path) => return Ok(()),
             Name::State(path) => {
                 self.state.push((path.to_owned(), entry.changed));
                 // The program must be able to change its files.

@@ -78,7 +78,7 @@ pub(crate) fn files(places: &Places) -> Result<Vec<StateFile>, BackupError> {
         if FOLDERS.contains(&&*name) {
             let prefix = if name == DROP_INS { name } else { format!("{STATE}/{name}") };
             collect(&path, &prefix, 0, &mut found)?;
-        } else if is_own(places, &name)
+        } else if is_own(places, Path::new(&name))
             && entry.metadata().is_ok_and(|file| file.is_file() && file.len() <= LONGEST)
         {
             found.insert(format!("{STATE}/{name}"), path);
@@ -92,19 +92,31 @@ pub(crate) fn files(places: &Places) -> Result<Vec<StateFile>, BackupError> {
     }
     let mut left = ALL_AT_ONCE;
     let mut files = Vec::new();
-    for (name, path) in found {
+    for (name, path) in found.into_iter().filter(|(name, _)| is_possible(name)) {
         files.extend(StateFile::read(name, &path, &mut left)?);
     }
     Ok(files)
 }
 
-/// Returns whether a file in the state folder belongs to the program's state: not to the journal, and not to what was set
+/// Returns whether a path in the state folder belongs to the program's state: not to the journal, and not to what was set
 /// aside.
-pub(crate) fn is_own(places: &Places, name: &str) -> bool {
+pub(crate) fn is_own(places: &Places, path: &Path) -> bool {
+    let Some(name) = path.to_str() else { return false };
+    if let Some((folder, _)) = name.split_once('/') {
+        return FOLDERS.contains(&folder);
+    }
     let journal = places.journal.as_deref().filter(|path| path.parent() == Some(&places.state_dir));
     let journal = journal.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-    let is_journal = journal.is_some_and(|journal| name.starts_with(&journal));
+    let is_journal =
+        name.starts_with("journal.db") || journal.is_some_and(|journal| name.starts_with(&journal));
     !is_journal && !name.starts_with('.') && !name.ends_with(".part") && !name.contains(".damaged")
+}
+
+/// Returns whether a backup can have a file of this name. Checksums are lines, and the header of a tar takes 255 bytes; the
+/// program's own files have such names.
+fn is_possible(name: &str) -> bool {
+    let is_line = !name.contains(|character: char| character.is_control() || character == '\\');
+    is_line && tar::Header::new_ustar().set_path(name).is_ok()
 }
 
 /// Adds the files of a folder.

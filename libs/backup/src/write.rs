@@ -61,7 +61,11 @@ pub fn write(places: &Places, out: impl Write, progress: Progress<'_>) -> Result
             continue;
         }
         let failed = |source| BackupError::File { what: "read", path: file.path.clone(), source };
-        let mut input = File::open(&file.path).map_err(failed)?.take(file.len);
+        let input = match File::open(&file.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // removed just now
+            input => input.map_err(failed)?,
+        };
+        let mut input = input.take(file.len);
         tar.begin(&file.name, file.len, file.mode, file.changed)?;
         let mut piece = vec![0; PIECE];
         loop {

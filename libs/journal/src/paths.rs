@@ -17,7 +17,7 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Mode of files that the journal creates, and of their folder: readings are nobody else's business.
 pub(crate) const MODE: u32 = 0o640;
-const FOLDER_MODE: u32 = 0o750;
+pub(crate) const FOLDER_MODE: u32 = 0o750;
 
 /// Creates the folder of a file where it is missing.
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {

@@ -40,6 +40,8 @@ pub(crate) struct Files {
     lasting: PathBuf,
     /// The one that has each state.
     fleeting: PathBuf,
+    /// The copy of that one from a backup.
+    restored: PathBuf,
     written: State,
     /// Time of the last sync, and the number of the state that it kept.
     synced: Option<(Instant, u64)>,
@@ -50,18 +52,20 @@ pub(crate) struct Files {
 impl Files {
     /// The files of a source. Nothing is read yet.
     pub(crate) fn of(cx: &SourceContext) -> Self {
+        let name = format!("derived-{}.json", cx.name());
+        let restored = cx.program_state_dir().join(&name);
         let fleeting = match cx.runtime_dir() {
-            Some(folder) => folder.join(format!("derived-{}.json", cx.name())),
+            Some(folder) => folder.join(name),
             None => cx.state_dir().join("recent.json"),
         };
         let lasting = cx.state_dir().join("derived.json");
-        Self { lasting, fleeting, written: State::default(), synced: None, lost: None }
+        Self { lasting, fleeting, restored, written: State::default(), synced: None, lost: None }
     }
 
     /// Reads the latest state. A file that cannot be used is kept aside; where no other is left, [`Self::lost`] says so.
     pub(crate) fn load(&mut self) -> State {
         let (mut found, mut defects) = (Vec::new(), Vec::new());
-        for path in [&self.lasting, &self.fleeting] {
+        for path in [&self.lasting, &self.fleeting, &self.restored] {
             match read(path) {
                 Ok(state) => found.extend(state),
                 Err(defect) => defects.push(format!("{} {defect}{}", path.display(), keep_aside(path))),

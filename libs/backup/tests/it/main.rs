@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // tests
 
 mod damage;
+mod made;
 mod places;
 mod program;
 mod round_trip;

@@ -1,14 +1,15 @@
 //! Replacement of a journal, while no program records in it.
 
 use std::{
-    fs::{self, File},
+    fs::{self, DirBuilder, File},
     io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
 use super::{DATABASE, Moment, Restored, SEGMENT};
 use crate::{
-    paths::{create_folder, folder, with_suffix},
+    paths::{FOLDER_MODE, create_folder, folder, with_suffix},
     place::{lock_path, locked},
     transfer::{TransferError, files::folded_of},
     wal::{live, segment_numbers, segment_path},
@@ -63,7 +64,7 @@ impl Replacement {
     /// # Errors
     /// Returns the error of a file that cannot be moved. Nothing is removed: what is not in its place yet is in one of
     /// the two folders.
-    pub fn replace(mut self, restored: &Restored, aside: &Path) -> Result<(), TransferError> {
+    pub fn replace(&mut self, restored: &Restored, aside: &Path) -> Result<(), TransferError> {
         self.is_replaced = true;
         let failed = |error| TransferError::File(folder(&self.path).to_owned(), error);
         self.put_aside(aside).map_err(failed)?;
@@ -94,7 +95,7 @@ impl Replacement {
         if !path.exists() && numbers.is_empty() {
             return Ok(());
         }
-        fs::create_dir_all(aside)?;
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(aside)?;
         // The database first: if the power fails now, SQLite discards the files that are left of it.
         for suffix in ["", "-wal", "-shm", "-journal"] {
             moved(&with_suffix(path, suffix))?;
