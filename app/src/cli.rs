@@ -210,7 +210,7 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
         let (kind, listen) = (endpoint.plugin.kind, endpoint.endpoint.listen());
         writeln!(out, "  {}: endpoint {kind}, {listen}", endpoint.name)?;
     }
-    for warning in &config.warnings {
+    for warning in config.warnings.iter().chain(&config.backup_warnings()) {
         writeln!(out, "warning: {warning}")?;
     }
     if config.sources.is_empty() {

@@ -47,6 +47,9 @@ pub(crate) fn run(health: &Health) -> Result<(), Failure> {
     if let Some(problem) = body["journal"]["problem"].as_str() {
         text += &format!("  journal: {problem}\n");
     }
+    if let Some(problem) = body["backup"]["problem"].as_str() {
+        text += &format!("  backup: {problem}\n");
+    }
     if status == "ok" || health.alive {
         return Ok(output().write_all(text.as_bytes())?);
     }

@@ -37,7 +37,8 @@ fn own_address() -> Option<IpAddr> {
     found.find(|ip| !ip.is_unspecified() && !ip.is_loopback())
 }
 
-fn host_name() -> Option<String> {
+/// Returns the name of this machine, without its domain.
+pub(crate) fn host_name() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     let name = name.trim().split('.').next()?.to_owned();
     Some(name).filter(|name| !name.is_empty() && name != "localhost")

@@ -32,6 +32,7 @@ mod labels;
 mod lan;
 mod latest;
 mod listed;
+mod nightly;
 mod one_line;
 mod panic;
 mod period;
@@ -73,7 +74,7 @@ pub use crate::{
     command::{Arg, ArgKind, ArgValue, Args, Command, CommandError, CommandSpec},
     commands::{Commands, InstalledCommand, ResolveError},
     config::{
-        Config, ConfigFiles, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, DropIn,
+        BackupConfig, Config, ConfigFiles, ConfiguredEndpoint, ConfiguredPublisher, ConfiguredSource, DropIn,
         ENDPOINT_KEYS, JournalConfig, Network, NotANetwork, Outline, Outlined, PUBLISHER_KEYS, SOURCE_KEYS,
         Secret, ServerConfig, Setting, SourceRole, TlsFiles, is_name, listen_address,
     },

@@ -33,7 +33,7 @@ impl Problems {
         }
     }
 
-    /// Returns the problems: of the journal, of each plugin that has one, and of all that had no success since the look
+    /// Returns the problems: of the journal, of its backups, of each plugin that has one, and of all that had no success since the look
     /// before and do not work now.
     fn look(&mut self) -> Vec<String> {
         let now = std::time::Instant::now();
@@ -51,6 +51,7 @@ impl Problems {
         });
         let mut problems: Vec<_> =
             self.journal.status().and_then(|status| status.problem).into_iter().collect();
+        problems.extend(self.roster.backup().and_then(|backup| Some(backup.problem(Timestamp::now())?.1)));
         for (role, name, status, works) in sources.chain(publishers).chain(endpoints) {
             let success = status.last_success();
             let before = self.successes.insert((role, name.clone()), success).flatten();

@@ -1,5 +1,6 @@
 //! `config.toml` and its drop-ins: checked completely before any device is opened. The program writes drop-ins only.
 
+mod backup;
 mod endpoints;
 mod exposure;
 mod file;
@@ -30,6 +31,7 @@ use toml::{
 };
 
 pub(crate) use self::{
+    backup::BACKUP_KEYS,
     endpoints::clash,
     exposure::{is_secret, is_secret_key},
     files::{Examined, drop_ins},
@@ -38,6 +40,7 @@ pub(crate) use self::{
     tariffs::tariff_keys,
 };
 pub use self::{
+    backup::BackupConfig,
     endpoints::{ConfiguredEndpoint, ENDPOINT_KEYS},
     files::{ConfigFiles, DropIn},
     journal::JournalConfig,
@@ -55,7 +58,7 @@ use crate::{
 };
 
 /// The tables of the file.
-const TABLES: [&str; 6] = ["server", "journal", "sources", "publishers", "endpoints", "tariffs"];
+const TABLES: [&str; 7] = ["server", "journal", "backup", "sources", "publishers", "endpoints", "tariffs"];
 
 /// Longest name of a source, publisher or endpoint.
 const MAX_NAME: usize = 64;
@@ -74,6 +77,8 @@ pub struct Config {
     pub(crate) server_fingerprint: Fingerprint,
     /// `[journal]`.
     pub journal: JournalConfig,
+    /// `[backup]`, if it is there.
+    pub backup: Option<BackupConfig>,
     /// The enabled `[sources.<name>]`, in the order of the file.
     pub sources: Vec<ConfiguredSource>,
     /// The enabled `[publishers.<name>]`, in the order of the file.
@@ -100,8 +105,8 @@ impl Config {
     }
 
     /// Returns the places of what a backup has; `main` is the main file, if there is one.
-    pub fn backup_places(&self, main: Option<&Path>) -> backup::Places {
-        backup::Places {
+    pub fn backup_places(&self, main: Option<&Path>) -> ::backup::Places {
+        ::backup::Places {
             journal: self.journal.enabled.then(|| self.journal.path.clone()),
             state_dir: self.server.state_dir.clone(),
             runtime_dir: self.server.runtime_dir.clone(),
@@ -168,7 +173,7 @@ impl<'a> Reader<'a> {
 
     fn config(&self, mut root: DeTable<'a>) -> Option<Config> {
         let named_paths = paths::named(&root);
-        let [server, journal, sources, publishers, endpoints, tariffs] =
+        let [server, journal, backup, sources, publishers, endpoints, tariffs] =
             TABLES.map(|key| root.remove_entry(key));
         for key in root.keys() {
             let section = self.section(key.span(), DeTable::new());
@@ -238,6 +243,8 @@ impl<'a> Reader<'a> {
         let sources = self.sources(sources, of(Role::Source));
         let is_recorded = journal.as_ref().is_none_or(|journal| journal.enabled);
         let publishers = self.publishers(publishers, of(Role::Publisher), is_recorded);
+        let backup = backup.and_then(|entry| self.table(entry, None));
+        let backup = backup.and_then(|section| BackupConfig::read(section, &state_dir, is_recorded).right());
         let endpoints = self.endpoints(endpoints, server.as_ref(), of(Role::Endpoint));
         let server = server.filter(|_| server_is_right)?;
         let warnings = [problems(&sources), server.warnings(&endpoints), doubts(&tariffs)].concat();
@@ -245,6 +252,7 @@ impl<'a> Reader<'a> {
             server,
             server_fingerprint,
             journal: journal?,
+            backup,
             warnings,
             files: self.text.names().map(str::to_owned).collect(),
             drop_in_dir: None,

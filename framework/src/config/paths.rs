@@ -76,11 +76,12 @@ fn no_folder(path: &Path) -> Option<String> {
     of_kernel.then(|| format!("`{shown}` is in a file system of the kernel, which keeps no files"))
 }
 
-/// Returns the paths that a configuration may name: all texts with a `/` but the journal's own.
+/// Returns the paths that a configuration may name: all texts with a `/` but the journal's own, and the folder for backups,
+/// which may be on a server that does not answer.
 pub(super) fn named(root: &DeTable<'_>) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for (key, value) in root {
-        if &**key.get_ref() != "journal" {
+        if !["journal", "backup"].contains(&&**key.get_ref()) {
             collect(value.get_ref(), &mut found);
         }
     }

@@ -236,6 +236,22 @@ impl DeviceId {
     }
 }
 
+/// Takes a time of day, or a list of them, out of a section.
+pub(super) fn take_times(section: &mut Table<'_>, key: &str) -> Option<Schedule> {
+    let at = section.place(key);
+    let is_list = matches!(section.table.get(key).map(Spanned::get_ref), Some(DeValue::Array(_)));
+    let times = match is_list {
+        true => section.take::<Vec<TimeOfDay>>(key),
+        false => section.take::<TimeOfDay>(key).map(|time| vec![time]),
+    }?;
+    if times.is_empty() {
+        let message = format!("`{key}` names no time: expected one such as `03:00`, or a list of them");
+        section.note(at, message, None);
+        return None;
+    }
+    Some(Schedule::Daily(times.into_iter().map(|time| time.0).collect()))
+}
+
 /// Takes the times of the turns out of a section: `interval`, `daily` or `cron`.
 fn times(section: &mut Table<'_>) -> Option<Schedule> {
     let given: Vec<_> = ["interval", "daily", "cron"]
@@ -250,19 +266,7 @@ fn times(section: &mut Table<'_>) -> Option<Schedule> {
     let place =
         |key| given.iter().find(|(given, _)| *given == key).map(|(_, at)| at.clone()).unwrap_or_default();
     let interval = section.take_period("interval").map(Schedule::Every);
-    let is_list = matches!(section.table.get("daily").map(Spanned::get_ref), Some(DeValue::Array(_)));
-    let daily = match is_list {
-        true => section.take::<Vec<TimeOfDay>>("daily"),
-        false => section.take::<TimeOfDay>("daily").map(|time| vec![time]),
-    };
-    let daily = daily.and_then(|times| {
-        if times.is_empty() {
-            let message = "`daily` names no time: expected one such as `03:00`, or a list of them";
-            section.note(place("daily"), message, None);
-            return None;
-        }
-        Some(Schedule::Daily(times.into_iter().map(|time| time.0).collect()))
-    });
+    let daily = take_times(section, "daily");
     let cron = section.take::<String>("cron").and_then(|text| match text.parse::<Cron>() {
         Ok(cron) => Some(Schedule::Cron(Arc::new(cron))),
         Err(message) => {

@@ -1,4 +1,4 @@
-//! `/health`: status of sources, publishers, endpoints and the journal, for people and for monitoring.
+//! `/health`: status of sources, publishers, endpoints, the journal and its backups, for people and for monitoring.
 
 use std::{
     future::ready,
@@ -19,6 +19,7 @@ use crate::{
     Counter, FaultCode, KnownRole, LOG_LINES_DROPPED, SourceRole, Store, Text, Timestamp,
     journal::{Journal, Status},
     json::timestamp,
+    nightly::{BackupState, BackupStatus},
     publish::Delivery,
     roster::Roster,
     serving::EndpointStatus,
@@ -72,6 +73,8 @@ pub(super) struct Body {
     log_lines_dropped: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<JournalHealth>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<BackupHealth>,
     sources: Members<Text, PluginHealth>,
     publishers: Members<Text, PluginHealth>,
     endpoints: Members<Text, PluginHealth>,
@@ -97,6 +100,47 @@ impl From<Status> for JournalHealth {
             (false, None) => "opening",
         };
         Self { state, problem: status.problem, notice: status.notice, clock: status.clock }
+    }
+}
+
+/// Status of the backups.
+#[derive(Serialize)]
+struct BackupHealth {
+    state: BackupState,
+    /// Folder of the files.
+    to: String,
+    /// Time at which the newest good one began.
+    last_success: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_bytes: Option<u64>,
+    /// Time of the next attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem_code: Option<FaultCode>,
+    /// Time of the last failure, unless a good backup followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
+}
+
+impl BackupHealth {
+    fn of(status: BackupStatus, now: Timestamp) -> Self {
+        let (problem_code, problem) = status.problem(now).unzip();
+        Self {
+            state: status.state(now),
+            to: status.folder.display().to_string(),
+            last_success: status.last.as_ref().map(|good| timestamp(good.at())),
+            size_bytes: status.last.as_ref().map(|good| good.size),
+            next: status.next.map(timestamp),
+            failed: status.failed_at().map(timestamp),
+            file: status.last.map(|good| good.file),
+            problem,
+            problem_code,
+        }
     }
 }
 
@@ -172,10 +216,12 @@ impl Report {
             .iter()
             .map(|(section, role)| (section.name.clone(), source(section, *role, now)))
             .collect();
+        let backup = self.roster.backup().map(|status| BackupHealth::of(status, Timestamp::now()));
         let ok = sources.iter().all(|(_, source)| is_healthy(source.state) && source.problem.is_none())
             && publishers.iter().all(|delivery| is_well(delivery))
             && endpoints.iter().all(|endpoint| endpoint.status.state() == State::Delivering)
-            && self.journal.status().is_none_or(|journal| journal.problem.is_none());
+            && self.journal.status().is_none_or(|journal| journal.problem.is_none())
+            && backup.as_ref().is_none_or(|backup| backup.problem.is_none());
         let endpoints = endpoints.iter().map(|status| (status.name.clone(), endpoint(status)));
         let publishers = publishers.iter().map(|delivery| (delivery.name.clone(), publisher(delivery)));
         Body {
@@ -188,6 +234,7 @@ impl Report {
             uptime_seconds: now.saturating_duration_since(self.running).as_secs(),
             log_lines_dropped: Some(LOG_LINES_DROPPED.load(Relaxed)).filter(|&count| count > 0),
             journal: self.journal.status().map(JournalHealth::from),
+            backup,
             sources: Members(sources),
             publishers: Members(publishers.collect()),
             endpoints: Members(endpoints.collect()),

@@ -75,7 +75,7 @@ impl Schedule {
     }
 
     /// Returns the first turn after a moment; `None` if it has no clock, or the calendar ends.
-    pub(super) fn next_after(&self, now: &Zoned) -> Option<Timestamp> {
+    pub(crate) fn next_after(&self, now: &Zoned) -> Option<Timestamp> {
         match self {
             Self::Continuous => None,
             Self::Every(period) if QUARTER.as_nanos().is_multiple_of(period.as_nanos()) => {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
+    backups,
     control::{Changes, ReloadError},
     instances::{Named, ReadyEndpoint, ReadyPublisher, ReadySource, Run},
     listen::{Moves, close},
@@ -75,11 +76,17 @@ impl Running {
         };
         let (server, tariffs) = (config.server.clone(), Arc::clone(&config.tariffs));
         changes.tariffs = tariffs != self.program.costs.tariffs();
+        let backup = backups::wanted(&config);
+        changes.backup = config.backup != self.backups.config();
         let leaving = self.compare(&config, &mut changes);
         let relabelled = self.relabelled(&config, &leaving, &mut changes);
         let mut moves = Moves::default();
         let ready = self.ready(config, &leaving, &mut moves);
-        let ready = ready.and_then(|ready| Ok((ready, self.moved(server.listen, &leaving, &mut moves)?)));
+        let ready = ready.and_then(|ready| {
+            let moved = self.moved(server.listen, &leaving, &mut moves)?;
+            self.backups.apply(backup)?;
+            Ok((ready, moved))
+        });
         let (ready, socket) = match ready {
             Ok(ready) => ready,
             Err(error) => {

@@ -44,6 +44,8 @@ pub struct Changes {
     pub server: bool,
     /// Whether `[[tariffs]]` have changed, and are in force.
     pub tariffs: bool,
+    /// Whether `[backup]` has changed, and is in force.
+    pub backup: bool,
     /// Keys that take effect only when the program starts again: `[journal] path`.
     pub needs_restart: Vec<String>,
     /// Those that block their thread, and could not be stopped.
@@ -63,7 +65,7 @@ impl Changes {
     /// Returns whether nothing had to be done.
     pub fn is_empty(&self) -> bool {
         let lists = [&self.started, &self.stopped, &self.restarted, &self.relabelled, &self.needs_restart];
-        !self.server && !self.tariffs && lists.iter().all(|list| list.is_empty())
+        !self.server && !self.tariffs && !self.backup && lists.iter().all(|list| list.is_empty())
     }
 }
 
@@ -86,6 +88,9 @@ impl fmt::Display for Changes {
         }
         if self.tariffs {
             done.push("applied `[[tariffs]]`".to_owned());
+        }
+        if self.backup {
+            done.push("applied `[backup]`".to_owned());
         }
         let done = if done.is_empty() { "nothing to do".to_owned() } else { done.join("; ") };
         write!(f, "reloaded the configuration: {done}; {unchanged} unchanged")

@@ -7,6 +7,7 @@
 //! | `control` | handle for a reload, and for history that is to be sent again |
 //! | `running` | all that run, and who sees them |
 //! | `apply` | difference between what runs and a new configuration, and its application |
+//! | `backups` | what the nightly backup copies |
 //! | `listen` | listening sockets |
 //! | `kept` | open files that outlive a run, which systemd keeps over a restart |
 //! | `sockets` | listening sockets among them |
@@ -15,6 +16,7 @@
 //! | `watchdog` | signs of life, while there is life |
 
 mod apply;
+mod backups;
 mod control;
 mod instances;
 mod kept;
@@ -180,6 +182,7 @@ impl Service {
         let names = queued.map(|publisher| Text::from(&publisher.name)).collect();
         let (journal_config, server) = (config.journal.clone(), config.server.clone());
         let tariffs = Arc::clone(&config.tariffs);
+        let backup = backups::wanted(&config);
         let ready = running::Ready::first(config)?;
         sockets::forget_rest();
         let (journal, keeper) = start_journal(&journal_config, runtime_dir, names)?;
@@ -236,6 +239,10 @@ impl Service {
             ended.run_until_cancelled(watch.run(move || manager.look())).await;
         };
         running.start(ready);
+        // The readings go on without backups.
+        if let Err(error) = running.backups.apply(backup) {
+            error!("no backups are made: {error}");
+        }
 
         // A reload that is going on finishes fast, and further ones are not begun.
         let ending = CancellationToken::new();

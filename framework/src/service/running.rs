@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Config, Diagnostics, JournalConfig, RepublishError, ServerConfig, Text, config::Fingerprint, inputs,
-    table::expected,
+    nightly::Backups, table::expected,
 };
 
 /// Reads and checks the configuration. It may block.
@@ -34,6 +34,7 @@ pub(super) struct Running {
     pub(super) endpoints: Vec<Endpoint>,
     /// Open files that the sources keep while they restart.
     kept: Kept,
+    pub(super) backups: Backups,
     /// Work that did not end when it was asked to, as it blocks its thread.
     pub(super) stuck: Vec<Run>,
 }
@@ -89,6 +90,8 @@ impl Running {
         journal: JournalConfig,
         (listener, listeners): (Arc<TcpListener>, mpsc::Sender<tokio::net::TcpListener>),
     ) -> Self {
+        let (journal_handle, roster) = (program.journal.clone(), Arc::clone(&program.roster));
+        let backups = Backups::new(journal_handle, server.state_dir.clone(), roster, program.cancel.clone());
         Self {
             program,
             loader,
@@ -101,6 +104,7 @@ impl Running {
             publishers: Vec::new(),
             endpoints: Vec::new(),
             kept: Kept::left(),
+            backups,
             stuck: Vec::new(),
         }
     }

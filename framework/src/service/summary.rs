@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{Store, http, journal::Journal, roster::Roster, status::State};
+use crate::{Store, Timestamp, http, journal::Journal, roster::Roster, status::State};
 
 /// Returns the line about everything that runs.
 pub(super) fn summary(store: &Store, journal: &Journal, roster: &Roster) -> String {
@@ -33,6 +33,9 @@ pub(super) fn summary(store: &Store, journal: &Journal, roster: &Roster) -> Stri
     }
     if journal.status().is_some_and(|status| status.problem.is_some()) {
         line += ", journal degraded";
+    }
+    if roster.backup().is_some_and(|backup| backup.problem(Timestamp::now()).is_some()) {
+        line += ", no good backup";
     }
     line
 }

@@ -32,8 +32,9 @@ pub(super) fn check(file: &str, text: &str, old: &str) -> Result<(), DropInError
             return Err(DropInError::TokenLost);
         }
     }
-    if root.contains_key("journal") {
-        return Err(DropInError::Key("journal".to_owned()));
+    // Of both, keys name files and folders.
+    if let Some(table) = ["journal", "backup"].into_iter().find(|table| root.contains_key(*table)) {
+        return Err(DropInError::Key(table.to_owned()));
     }
     if let Some(key) =
         server.into_iter().flat_map(DeTable::keys).find(|key| !SERVER.contains(&&**key.get_ref()))
@@ -99,6 +100,7 @@ mod tests {
             ("[sources.a]\npath = \"/sys/../home\"", "sources.a.path"),
             ("[[sources.a.more]]\nkey = [{ x_file = [\"y\"] }]", "sources.a.more.key.x_file"),
             ("[journal]\nkeep = \"1d\"", "journal"),
+            ("[backup]\nto = \"/etc\"", "backup"),
             ("[server]\ntoken_file = \"/etc/x\"", "server.token_file"),
             ("server.state_dir = \"/etc\"", "server.state_dir"),
             ("[server]\nauthenticating_proxies = []", "server.authenticating_proxies"),

@@ -7,7 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::section::parse;
 use crate::{
     Batch, Commands, ConfiguredSource, EndpointContext, JournalConfig, PublisherContext, ServerConfig, Stats,
-    Store, config::tariff_keys, http::Access,
+    Store,
+    config::{BACKUP_KEYS, tariff_keys},
+    http::Access,
 };
 
 /// Returns the context of a publisher in a program that has these batches, by source, and no commands.
@@ -83,7 +85,7 @@ pub fn connect_inputs(sources: &[ConfiguredSource], context: &PublisherContext) 
     crate::inputs::connect(sources.iter().map(|source| &source.context).zip(&sections), &context.store);
 }
 
-/// Returns the keys of `[server]` or `[journal]`.
+/// Returns the keys of `[server]`, `[journal]`, `[backup]` or `[[tariffs]]`.
 ///
 /// # Panics
 /// Panics if `table` is another one.
@@ -91,6 +93,7 @@ pub fn table_keys(table: &str) -> &'static [&'static str] {
     match table {
         "server" => ServerConfig::keys(),
         "journal" => JournalConfig::keys(),
+        "backup" => BACKUP_KEYS,
         "tariffs" => tariff_keys(),
         _ => panic!("`{table}` has no keys of its own"),
     }

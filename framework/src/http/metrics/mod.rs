@@ -20,7 +20,7 @@ use super::{
     health::{self, Report},
     reply,
 };
-use crate::{Scaled, Timestamp, publish::Delivery, store::Section};
+use crate::{Scaled, Timestamp, nightly::BackupStatus, publish::Delivery, store::Section};
 
 families! {
     LAST_READING: gauge "meter_last_reading_timestamp_seconds" "Time of the newest readings.";
@@ -40,6 +40,9 @@ families! {
     OLDEST: gauge "smartmeter_publisher_oldest_seconds" "Age of the oldest reading that waits; 0 if none does.";
     LAST_SUCCESS: gauge "smartmeter_publisher_last_success_timestamp_seconds" "Time of the last delivery.";
     JOURNAL_UP: gauge "smartmeter_journal_up" "1 while readings are recorded safely, else 0.";
+    BACKUP_UP: gauge "smartmeter_backup_up" "1 while the newest backup is good and not overdue, else 0.";
+    BACKUP_AGE: gauge "smartmeter_backup_age_seconds" "Age of the newest good backup.";
+    BACKUP_SIZE: gauge "smartmeter_backup_size_bytes" "Length of the newest good backup.";
     OMITTED: gauge "smartmeter_readings_omitted" "Readings left out, as this answer would be too long.";
     BUILD: gauge "smartmeter_build_info" "The value 1, labelled with the program's version.";
 }
@@ -75,6 +78,9 @@ fn answer(report: &Report) -> Response {
     if let Some(status) = report.journal.status() {
         out.add(&JOURNAL_UP, &[], u8::from(status.open && status.problem.is_none()));
     }
+    if let Some(backup) = report.roster.backup() {
+        add_backup(&mut out, &backup, Timestamp::now());
+    }
     out.add(&BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1);
     process::add(&mut out, report.started);
     let mut response = reply::json(StatusCode::OK, out.text());
@@ -109,6 +115,14 @@ fn add_section(out: &mut Exposition, section: &Section, now: Instant, omitted: &
     }
     out.add(&REOPENED, &[meter], health.reopened.get());
     out.add(&READER_PANICS, &[meter], health.status.panics.get());
+}
+
+fn add_backup(out: &mut Exposition, backup: &BackupStatus, now: Timestamp) {
+    out.add(&BACKUP_UP, &[], u8::from(backup.problem(now).is_none()));
+    if let Some((age, good)) = backup.age(now).zip(backup.last.as_ref()) {
+        out.add(&BACKUP_AGE, &[], age.as_secs());
+        out.add(&BACKUP_SIZE, &[], good.size);
+    }
 }
 
 fn add_publisher(out: &mut Exposition, publisher: &Delivery, now: Timestamp) {
