@@ -57,6 +57,9 @@ pub(super) fn script(source: &str) -> String {
                         _ => *braces,
                     };
                 }
+                if matches!(first, ')' | ']' | '}') {
+                    out.end_list();
+                }
                 out.token(rest, first.len_utf8())
             }
         };
@@ -76,6 +79,9 @@ pub(super) fn style(source: &str) -> String {
             '/' if rest.starts_with("/*") => out.comment(rest),
             _ => {
                 let length = if matches!(first, '\'' | '"') { text(rest) } else { first.len_utf8() };
+                if first == '}' && out.code.ends_with(';') {
+                    out.code.pop();
+                }
                 let ends = out.code.ends_with(['{', '}', ';', ',', ':', '\n']) || out.code.is_empty();
                 out.push(&rest[..length], !ends && !matches!(first, '{' | '}' | ';' | ','))
             }
@@ -114,6 +120,15 @@ impl Output {
         self.code.extend(rest[..length].matches('\n'));
         self.is_apart = true;
         length
+    }
+
+    /// Leaves out the comma after the last one of a list. A comma after nothing counts as one more.
+    fn end_list(&mut self) {
+        let end = self.code.trim_end().len();
+        let list = self.code[..end].strip_suffix(',').map(str::trim_end);
+        if list.is_some_and(|list| !list.ends_with([',', '['])) {
+            self.code.remove(end - 1);
+        }
     }
 
     /// Adds a token of a script. A blank stays where two tokens would become another one.
@@ -216,6 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn a_comma_after_the_last_one_of_a_list_is_left_out() {
+        assert_eq!(script("f(\n  [a, b,],\n  { c, },\n);"), "f(\n[a,b],\n{c}\n);");
+        for same in ["[,]", "[a,,]", "f('a,')", "f(`a,${b},`)", "g(/a,/)"] {
+            assert_eq!(script(same), same);
+        }
+    }
+
+    #[test]
     fn a_division_is_no_regular_expression() {
         assert_eq!(script("a = b / 2; // '\nc = (d) / e[0] / 'f';"), "a=b / 2;\nc=(d) / e[0] / 'f';");
         assert_eq!(script("a = `${b / 2} ' ${c}`; // '"), "a=`${b / 2} ' ${c}`;");
@@ -239,7 +262,7 @@ mod tests {
     fn style_sheets_keep_their_selectors_sums_and_texts() {
         let source = "/* Why. */\n.a :is(b, c) > d { margin: 0 calc(1px + 2px); content: \"a  ;  b\"; }\n\
                       @media (min-width: 1px) and (a) { /* b */\n}\n";
-        let wanted = "\n.a :is(b,c) > d{margin:0 calc(1px + 2px);content:\"a  ;  b\";}\n\
+        let wanted = "\n.a :is(b,c) > d{margin:0 calc(1px + 2px);content:\"a  ;  b\"}\n\
                       @media (min-width:1px) and (a){\n}\n";
         assert_eq!(style(source), wanted);
     }
