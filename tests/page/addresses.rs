@@ -140,10 +140,11 @@ fn keeps_date() {
 fn bar(browser: &Browser, index: usize, count: usize) -> (i32, i32) {
     let body = "const svg = document.querySelector('[data-test=chart-energy] svg[role=img]'); \
                 svg.scrollIntoView({block: 'center', behavior: 'instant'}); \
-                const lines = svg.querySelector('line.zero').getBoundingClientRect(); \
+                const place = () => { const { left, width } = svg.querySelector('line.zero').getBoundingClientRect(); \
+                return left + width * (arguments[0] + 0.5) / arguments[1]; }; \
+                const frame = svg.parentElement; frame.scrollLeft += place() - frame.clientWidth / 2; \
                 const box = svg.getBoundingClientRect(); \
-                const x = lines.left + lines.width * (arguments[0] + 0.5) / arguments[1]; \
-                return Math.round(x - (box.left + box.width / 2));";
+                return Math.round(place() - (Math.max(0, box.left) + Math.min(innerWidth, box.right)) / 2);";
     let x = browser.script(body, &[index.into(), count.into()]).as_i64().unwrap();
     (i32::try_from(x).unwrap(), 20)
 }

@@ -169,22 +169,30 @@ impl Browser {
     /// Waits until the view that the address names is complete and drawn for the size of the screen. Only then can it be
     /// measured: a resize, a navigation and a reload are done later than their commands.
     pub fn settle(&self) {
-        let mut before = Json::Null;
-        self.until("settled", || {
-            let seen = self.script(include_str!("settled.js"), &[]);
-            let is_settled = seen.is_string() && seen == before;
-            before = seen;
+        let seen = Cell::new(Json::Null);
+        let look = || {
+            let before = seen.replace(self.script(include_str!("settled.js"), &[]));
+            let now = seen.take();
+            let is_settled = now["lacks"].is_null() && now == before;
+            seen.set(now);
             is_settled
-        });
+        };
+        self.until_or("settled", look, || seen.take().to_string());
     }
 
     /// Waits until the condition holds.
-    pub fn until(&self, what: &str, mut wanted: impl FnMut() -> bool) {
+    pub fn until(&self, what: &str, wanted: impl FnMut() -> bool) {
+        self.until_or(what, wanted, String::new);
+    }
+
+    /// As `until`; `why` says what else may explain that the condition never holds.
+    fn until_or(&self, what: &str, mut wanted: impl FnMut() -> bool, why: impl Fn() -> String) {
         let start = Instant::now();
         while !wanted() {
             if start.elapsed() > DEADLINE {
                 let text = self.script("return location.href + '\\n' + document.body.innerText;", &[]);
-                panic!("never {what}: {}\n{:#?}", text.as_str().unwrap_or_default(), self.console());
+                let text = text.as_str().unwrap_or_default();
+                panic!("never {what}: {} {text}\n{:#?}", why(), self.console());
             }
             thread::sleep(Duration::from_millis(10)); // between two checks, not for timing
         }

@@ -4,6 +4,7 @@ use jiff::{Timestamp, ToSpan as _, Zoned, tz::TimeZone};
 use serde_json::json;
 
 use super::{
+    addresses::days_ago,
     history::{drawn, range},
     household::{CONSUMER, Household, METER, Plan, ZONE},
     proxy::{Fault, Proxy},
@@ -17,6 +18,9 @@ pub const TESTS: &[Test] = &[
     ("a_first_day_says_since_when_it_counts", first_day),
     ("a_list_of_series_that_failed_can_be_tried_again", series_failed),
     ("a_balance_that_fails_leaves_the_meter_s_own_amounts", without_balance),
+    ("a_finger_finds_each_day_of_a_month_on_a_phone", fingers),
+    ("a_view_that_waits_for_its_answers_says_so", waiting),
+    ("what_the_program_refuses_is_told_in_the_readers_language", refused),
 ];
 
 /// Rows of a meter and a consumer, from `days` ago until now, as far as `is_read` says so.
@@ -179,4 +183,103 @@ fn without_balance() {
     assert!(browser.text("tile-import strong").ends_with("kWh"), "{}", browser.text("totals"));
     assert!(!browser.shows("tile-consumption"), "nobody knows it");
     assert!(browser.text("totals .used").contains("Wallbox"), "{}", browser.text("totals"));
+}
+
+fn fingers() {
+    let household = Household::start(&Plan { pv: true, ..Plan::default() });
+    let browser = Browser::open("de-DE");
+    browser.size(390, 844);
+    let month = days_ago(70).strftime("%Y-%m").to_string();
+    household.show(&browser, &format!("#history/month/{month}?compare=before"));
+    drawn(&browser);
+    // WCAG 2.2, 2.5.8: a target has 24 pixels.
+    let wide = "return [...document.querySelectorAll('[data-test=chart-energy] line.zero')].map((line) => \
+                line.getBoundingClientRect().width)[0] / arguments[0];";
+    let days = days_ago(70).days_in_month();
+    let wide = browser.script(wide, &[days.into()]);
+    assert!(wide.as_f64() >= Some(24.0), "{wide} pixels a day");
+    let frame =
+        "const frame = document.querySelector('[data-test=chart-energy] svg[role=img]').parentElement; ";
+    let at = |to: &str| {
+        let body = format!(
+            "{frame} frame.scrollLeft = {to}; return new Promise((done) => requestAnimationFrame(() => \
+             requestAnimationFrame(() => done(frame.scrollLeft))));"
+        );
+        browser.script(&body, &[]).as_f64().unwrap()
+    };
+    let seen = |css: &str| {
+        let body = format!(
+            "{frame} const {{ left, right }} = frame.getBoundingClientRect(); \
+             return [...frame.querySelectorAll('{css}')].filter((e) => {{ const box = e.getBoundingClientRect(); \
+             return box.width && box.left >= left - 1 && box.right <= right + 1; }}).length;"
+        );
+        browser.script(&body, &[]).as_u64().unwrap()
+    };
+    let labels = browser.count("[data-test=chart-energy] .axis text");
+    assert!(at("frame.scrollLeft") > 100.0, "the end of the month is not what is seen first");
+    for to in ["0", "200", "9999"] {
+        at(to);
+        assert_eq!(seen(".axis text"), labels, "the axis at {to}");
+        assert!(seen("rect.column") > 4, "the bars at {to}");
+    }
+    // The page itself does not scroll, and a finger on the chart does not leave the month.
+    assert_eq!(super::languages::overflow(&browser, 390), Vec::<serde_json::Value>::new());
+    browser.swipe("chart-energy svg[role=img]", 120, 0);
+    assert_eq!(
+        browser.script("return location.hash;", &[]),
+        format!("#history/month/{month}?compare=before")
+    );
+    // A mouse needs less.
+    browser.size(1280, 900);
+    drawn(&browser);
+    assert_eq!(browser.count("[data-test=chart-energy] .plot .scroll"), 0);
+}
+
+fn waiting() {
+    let household = Household::start(&Plan { pv: true, ..Plan::default() });
+    let proxy = Proxy::start(&household);
+    let browser = Browser::open("de-DE");
+    browser.goto(&proxy.url());
+    browser.until("live", || browser.text("hero-power") == "459");
+    for (view, path) in [
+        ("history", "/history/"),
+        ("readings", "/registers"),
+        ("costs", "/tariffs"),
+        ("insights", "/insights"),
+    ] {
+        proxy.fail(Fault::Held(path));
+        browser.script("location.hash = arguments[0];", &[view.into()]);
+        let body = "const view = document.querySelector(`[data-test=view-${arguments[0]}]`); \
+                    const { content, height, width, backgroundColor, visibility } = getComputedStyle(view, '::before'); \
+                    return !view.hidden && content !== 'none' && visibility === 'visible' && parseFloat(height) >= 3 && \
+                    parseFloat(width) > 300 && backgroundColor !== getComputedStyle(document.documentElement).backgroundColor;";
+        let is_seen = || browser.script(body, &[view.into()]) == true;
+        browser.until(&format!("a sign that {view} waits"), is_seen);
+        proxy.fail(Fault::None);
+        browser.until(&format!("{view} without the sign"), || !is_seen());
+        browser.settle();
+    }
+}
+
+fn refused() {
+    let household = Household::start(&Plan { pv: true, ..Plan::default() });
+    let proxy = Proxy::start(&household);
+    for (locale, words) in
+        [("de-DE", "Das Journal lässt sich nicht lesen."), ("fr-FR", "Le journal n’est pas lisible.")]
+    {
+        let browser = Browser::open(locale);
+        browser.goto(&proxy.url());
+        browser.until("live", || browser.text("hero-power") == "459");
+        for (view, path, at) in [
+            ("history", "/history/", "history-error"),
+            ("readings", "/registers", "readings-failed"),
+            ("costs", "/tariffs", "costs-failed"),
+            ("insights", "/insights", "insights-failed"),
+        ] {
+            proxy.fail(Fault::Refused(path));
+            browser.script("location.hash = arguments[0];", &[view.into()]);
+            browser.until(&format!("the reason in {view}, {locale}"), || browser.text(at).contains(words));
+            proxy.fail(Fault::None);
+        }
+    }
 }

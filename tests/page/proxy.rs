@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Result, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     thread,
 };
 
@@ -21,6 +21,8 @@ struct Line {
     /// Added to each request.
     header: &'static str,
     fault: Mutex<Fault>,
+    /// Wakes the requests that wait.
+    changed: Condvar,
     /// The threads of the requests put their sockets here, so that `fail` can end them.
     open: Mutex<Vec<TcpStream>>,
 }
@@ -35,6 +37,8 @@ pub enum Fault {
     Refused(&'static str),
     /// Requests for this path get no answer.
     Dropped(&'static str),
+    /// Requests for this path wait for the end of the fault.
+    Held(&'static str),
 }
 
 impl Proxy {
@@ -50,8 +54,8 @@ impl Proxy {
     pub fn to(port_of_program: u16, header: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (fault, open) = (Mutex::new(Fault::None), Mutex::default());
-        let line = Arc::new(Line { to: port_of_program, header, fault, open });
+        let (fault, changed, open) = (Mutex::new(Fault::None), Condvar::new(), Mutex::default());
+        let line = Arc::new(Line { to: port_of_program, header, fault, changed, open });
         let forwarding = Arc::clone(&line);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -69,6 +73,7 @@ impl Proxy {
     /// Begins or ends a fault.
     pub fn fail(&self, fault: Fault) {
         *self.line.fault.lock().unwrap() = fault;
+        self.line.changed.notify_all();
         if fault == Fault::Cut {
             for stream in self.line.open.lock().unwrap().drain(..) {
                 let _ = stream.shutdown(Shutdown::Both);
@@ -85,8 +90,9 @@ impl Line {
         while reader.read_line(&mut head)? > 2 {}
         let head = head.replace("Connection: keep-alive\r\n", "");
         let (request, rest) = head.split_once("\r\n").unwrap_or_default();
-        let fault = *self.fault.lock().unwrap();
         let asks_for = |path: &str| request.contains(&format!(" {path}"));
+        let is_held = |fault: &mut Fault| matches!(fault, Fault::Held(path) if asks_for(path));
+        let fault = *self.changed.wait_while(self.fault.lock().unwrap(), is_held).unwrap();
         match fault {
             Fault::Cut => return client.shutdown(Shutdown::Both),
             Fault::Dropped(path) if asks_for(path) => return client.shutdown(Shutdown::Both),

@@ -73,7 +73,7 @@ fn await_view(browser: &Browser, address: &str) {
 /// Opens a view as a link does.
 fn show(browser: &Browser, address: &str) {
     // A view that is shown already may still have its last answer.
-    let body = "for (const view of document.querySelectorAll('.view')) delete view.dataset.ready; \
+    let body = "for (const view of document.querySelectorAll('.view:not(.now)')) delete view.dataset.ready; \
                 location.hash = arguments[0];";
     browser.script(body, &[address.into()]);
     let is_there = || browser.script("return location.hash;", &[]) == address;

@@ -30,7 +30,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// Source that says its readings once.
-fn source(name: &str, readings: &str, more: &str) -> String {
+pub fn source(name: &str, readings: &str, more: &str) -> String {
     format!(
         "[sources.{name}]\nplugin = \"exec\"\nmode = \"stream\"\nstale_after = \"1h\"\n\
          command = [\"/bin/sh\", \"-c\", '''echo '{readings}'; exec sleep 86400''']\n{more}"

@@ -464,8 +464,8 @@ interface House {
   paused: boolean;
 }
 
-/** Name of the element in `p.hint`. */
-type TagOf<T extends string> = T extends `${infer K}.${string}` ? K : T;
+/** Name of the element in `p.hint@reason`. */
+type TagOf<T extends string> = T extends `${infer K}@${string}` ? TagOf<K> : T extends `${infer K}.${string}` ? K : T;
 type HtmlElement<T extends string> =
   TagOf<T> extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[TagOf<T>] : HTMLElement;
 type SvgElement<T extends string> =

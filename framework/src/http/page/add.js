@@ -129,10 +129,10 @@ function form(kind, description, save) {
   const { file, fields: specs, keys, canTest, empty } = description;
   /** @type {(name: string) => string} */
   const id = (name) => `${kind}-${name}`;
-  const title = h('summary', { 'data-test': id('open') }, h('strong', t(`add_${kind}`)));
+  const title = h(`summary@${id('open')}`, h('strong', t(`add_${kind}`)));
   const about = h('p.hint', t(`add_${kind}_text`));
   /** @type {(...content: Child[]) => HTMLElement} */
-  const frame = (...content) => h('details.card.add', { 'data-test': `add-${kind}` }, title, h('div.stack', about, content));
+  const frame = (...content) => h(`details.card.add@add-${kind}`, title, h('div.stack', about, content));
   if (empty) return frame(h('p', empty));
   /** @type {(arg: string) => string} */
   const labelOf = (arg) => t(`f_${arg}`);
@@ -148,11 +148,11 @@ function form(kind, description, save) {
     if (shown.length !== box.children.length || shown.some((one, i) => one !== box.children[i])) box.replaceChildren(...shown);
   };
   const box = h('div.fields');
-  const answer = h('div.answer', { role: 'status', 'data-test': id('answer') });
-  const failure = h('div.error', { role: 'alert', 'data-test': id('failure'), hidden: true });
+  const answer = h(`div.answer@${id('answer')}`, { role: 'status' });
+  const failure = h(`div.error@${id('failure')}`, { role: 'alert', hidden: true });
   /** @type {HTMLButtonElement | null} */
-  const test = !canTest ? null : button({ 'data-test': id('test') }, t('test'), () => test && act('test', test));
-  const keep = h('button.primary', { type: 'submit', 'data-test': id('save') }, t('save'));
+  const test = !canTest ? null : button(id('test'), t('test'), () => test && act('test', test));
+  const keep = h(`button.primary@${id('save')}`, { type: 'submit' }, t('save'));
   const element = h('form.stack', { novalidate: true }, box, answer, failure, h('p.buttons', test, keep));
   on(element, 'change', update);
   on(element, 'submit', (event) => {

@@ -78,7 +78,7 @@ export async function refresh(main, isProducer, force = false) {
 // Tile of the share of the consumption that the household produced itself.
 export function ownTile() {
   const [value, more] = [h('strong'), h('small')];
-  const element = h('p.tile.own', { 'data-test': 'today-own', hidden: true }, h('span', t('self_sufficiency')), value, more);
+  const element = h('p.tile.own@today-own', { hidden: true }, h('span', t('self_sufficiency')), value, more);
   return {
     element,
     update() {
@@ -94,7 +94,7 @@ export function ownTile() {
 // Tile of today's cost; it leads to the costs.
 export function costTile() {
   const [value, more] = [h('strong'), h('small')];
-  const element = h('a.tile', { href: '#costs', 'data-test': 'today-cost', hidden: true }, h('span', icon('next'), t('cost_today')), value, more);
+  const element = h('a.tile@today-cost', { href: '#costs', hidden: true }, h('span', icon('next'), t('cost_today')), value, more);
   return {
     element,
     update() {

@@ -1,7 +1,7 @@
 // Days of the local calendar: as their midnight in UTC (`Date.UTC`), so that summer time does not affect sums of days, and
 // as addresses write them (`2025-12-31`).
 
-import { parts } from './format.js';
+import { localAsUtc } from './format.js';
 
 export const DAY = 24 * 3_600_000;
 
@@ -17,10 +17,7 @@ export function civilOf(text) {
 
 // Returns the day of a moment.
 /** @type {(at: number) => number} */
-export function civilDay(at) {
-  const { year, month, day } = parts(at);
-  return Date.UTC(year, month - 1, day);
-}
+export const civilDay = (at) => Math.floor(localAsUtc(at) / DAY) * DAY;
 
 /** @type {(at: number) => string} */
 export const localDay = (at) => iso(civilDay(at));
@@ -39,7 +36,4 @@ export const valid = (text) => (civilOf(text) === null ? null : /** @type {strin
 
 // Returns the local minute of a moment, as addresses and tables write it: `2025-12-31T23:59`.
 /** @type {(at: number) => string} */
-export function localMinute(at) {
-  const { year, month, day, hour, minute } = parts(at);
-  return iso(Date.UTC(year, month - 1, day, hour, minute), 16);
-}
+export const localMinute = (at) => iso(localAsUtc(at), 16);

@@ -11,9 +11,14 @@ import { Tooltip } from './tooltip.js';
 
 // Space around the picture for letters of 12 pixels.
 const [LEAST_LEFT, RIGHT, SPACE_ABOVE, SPACE_BELOW] = [46, 8, 12, 26];
+// More bars than hours of a day scroll where a finger, which needs so many pixels, could not tap them.
+const [MOST_BARS, FINGER] = [25, 24];
+const byFinger = matchMedia('(pointer: coarse)');
 
 export class Chart {
   #svg = s('svg', { role: 'img', tabindex: 0 });
+  #frame = h('div', this.#svg);
+  #axis = s('g.axis');
   #tooltip;
   #legend = h('p.legend');
   #caption = h('p.hint');
@@ -24,22 +29,24 @@ export class Chart {
   /** @type {Spec | null} */
   #spec = null;
   #width = 0;
+  #from = 0;
   #name;
 
   /** @param {string} name */
   constructor(name) {
     this.#name = name;
-    const plot = h('div.plot', this.#svg);
+    const plot = h('div.plot', this.#frame);
     this.#tooltip = new Tooltip(this.#svg, plot);
     plot.append(this.#tooltip.element);
     const caption = h('figcaption', this.#title, this.#legend);
-    this.element = h('figure.chart.card', { 'data-test': `chart-${name}` }, caption, plot, this.#marks, this.#details, this.#take);
+    this.element = h(`figure.chart.card@chart-${name}`, caption, plot, this.#marks, this.#details, this.#take);
     on(this.#details, 'toggle', () => this.#fillTable());
+    on(this.#frame, 'scroll', () => this.#follow());
     /** @type {(kind: string) => HTMLButtonElement} */
-    const take = (kind) => button({ 'data-test': `${kind}-${name}` }, kind.toUpperCase(), () => this.#save(kind));
+    const take = (kind) => button(`${kind}-${name}`, kind.toUpperCase(), () => this.#save(kind));
     this.#take.append(t('take'), ...['csv', 'png', 'svg'].map(take));
     new ResizeObserver(() => {
-      if (this.#spec && plot.clientWidth !== this.#width) this.#draw();
+      if (this.#spec && this.#frame.clientWidth !== this.#width) this.#draw();
     }).observe(plot);
   }
 
@@ -67,21 +74,26 @@ export class Chart {
     const { year, month, day } = parts(from);
     const name = [title, year, ...[month, day].map((part) => String(part).padStart(2, '0'))].join('-');
     if (kind === 'csv') return (await import('./take.js')).saveChart(name, this.#spec);
-    this.#tooltip.hide();
-    (await import('./picture.js')).savePicture(kind, name, this.#svg, title, [...this.#legend.children]);
+    const { savePicture } = await import('./picture.js');
+    set(this.#axis, { transform: null });
+    savePicture(kind, name, this.#svg, title, [...this.#legend.children]);
+    this.#follow();
   }
 
   #draw() {
     if (!this.#spec) return;
     const { from, to, ticks, axisText, least, free, keys, courses = [], bars = [] } = this.#spec;
-    const width = this.#svg.parentElement?.clientWidth ?? 0;
-    this.#width = width;
+    const room = this.#frame.clientWidth;
+    this.#width = room;
     this.#tooltip.hide();
-    if (!width) return;
+    if (!room) return;
+    const scrolls = bars.length > MOST_BARS && byFinger.matches;
+    const width = scrolls ? Math.max(room, LEAST_LEFT + RIGHT + FINGER * bars.length) : room;
+    set(this.#frame, { class: width > room ? 'scroll' : null });
     // Letters grow with those of the page, and their space with them.
     const grown = Math.max(1, parseFloat(getComputedStyle(this.#title).fontSize) / 15.2);
     const [top, bottom] = [SPACE_ABOVE * grown, SPACE_BELOW * grown];
-    const height = Math.round(Math.max(200, Math.min(340, width * 0.45)) * Math.min(grown, 1.5));
+    const height = Math.round(Math.max(200, Math.min(340, room * 0.45)) * Math.min(grown, 1.5));
     set(this.#svg, { viewBox: `0 0 ${width} ${height}`, width, height });
     const values = [
       ...courses.flatMap(({ mean, min = [], max = [] }) => [mean, min, max].flat()),
@@ -100,10 +112,9 @@ export class Chart {
       const kind = Math.abs(mark) < 1e-9 ? 'zero' : 'grid';
       return s(`line.${kind}`, { x1: left, x2: width - RIGHT, y1: y(mark), y2: y(mark) });
     });
-    nodes.push(...texts.map((text) => set(text, { x: left - 8 })));
     const wide = 12 + 8 * grown * Math.max(...ticks.map(({ text }) => text.length));
-    const room = Math.max(1, Math.floor((width - left - RIGHT) / wide));
-    const every = [1, 2, 3, 4, 6, 7, 12, 24].find((n) => Math.floor(ticks.length / n) <= room) ?? ticks.length;
+    const fitting = Math.max(1, Math.floor((width - left - RIGHT) / wide));
+    const every = [1, 2, 3, 4, 6, 7, 12, 24].find((n) => Math.ceil(ticks.length / n) <= fitting) ?? ticks.length;
     ticks.forEach(({ at, text }, i) => {
       if (i % every === 0 && x(at) <= width - RIGHT + 1) {
         const last = x(at) + 4.2 * grown * text.length > width;
@@ -115,7 +126,21 @@ export class Chart {
     nodes.push(...bars.flatMap((bar) => barNodes(bar, frame, bars.length)));
     for (const course of courses) nodes.push(...curveNodes(course, frame));
     this.#tooltip.take(this.#spec, x, width, top, height - bottom);
-    this.#svg.replaceChildren(...nodes, this.#tooltip.cursor);
+    // The axis stays where it is while the bars scroll below it.
+    const ground = width > room ? [s('rect', { x: -left, width: 2 * left - 4, height })] : [];
+    this.#axis.replaceChildren(...ground, ...texts.map((text) => set(text, { x: left - 8 })));
+    this.#svg.replaceChildren(...nodes, this.#tooltip.cursor, this.#axis);
+    // What is newest is seen first.
+    const last = this.#spec.items.at(-1)?.at ?? to;
+    if (this.#from !== from) this.#frame.scrollLeft = x(last) + FINGER - room;
+    this.#from = from;
+    this.#follow();
+  }
+
+  #follow() {
+    const { scrollLeft } = this.#frame;
+    this.#tooltip.hide();
+    set(this.#axis, { transform: scrollLeft ? `translate(${scrollLeft} 0)` : null });
   }
 
   // Only once somebody looks: a year of quarters is many rows.

@@ -30,15 +30,15 @@ export function start(message) {
 
 function build() {
   const title = h('h2', { id: 'dialog-title' }, t('confirm_title'));
-  const text = h('p', { 'data-test': 'dialog-text' });
+  const text = h('p@dialog-text');
   const problem = h('p.problem', { role: 'alert', hidden: true });
-  const token = h('input', { type: 'password', autocomplete: 'off', 'data-test': 'token', id: 'token' });
+  const token = h('input@token', { type: 'password', autocomplete: 'off', id: 'token' });
   const label = h('label', { for: 'token' }, t('token'));
   const entry = h('div.field', { hidden: true }, label, token, h('small', t('token_text')));
-  const yes = h('button.primary', { type: 'submit', 'data-test': 'confirm' });
-  const no = button({ 'data-test': 'cancel' }, t('cancel'), () => element.close());
+  const yes = h('button.primary@confirm', { type: 'submit' });
+  const no = button('cancel', t('cancel'), () => element.close());
   const body = h('form', { method: 'dialog' }, title, text, entry, problem, h('div.buttons', no, yes));
-  const element = h('dialog', { 'aria-labelledby': 'dialog-title', 'data-test': 'dialog' }, body);
+  const element = h('dialog@dialog', { 'aria-labelledby': 'dialog-title' }, body);
   on(element, 'close', () => (asked = null));
   on(body, 'submit', (event) => {
     event.preventDefault();
@@ -62,12 +62,12 @@ export function form(section, command) {
   });
   const title = known(`command_${short}`) ?? short;
   const element = h(
-    'form.command',
-    { 'data-test': `command-${name}`, novalidate: true },
+    `form.command@command-${name}`,
+    { novalidate: true },
     fields.length ? h('h4', title) : null,
     known(`command_${short}`) || !about ? null : h('p.hint', { lang: 'en' }, about),
     elements(fields),
-    h('button', { type: 'submit', 'data-test': `run-${name}` }, fields.length ? t('run') : title),
+    h(`button@run-${name}`, { type: 'submit' }, fields.length ? t('run') : title),
   );
   on(element, 'submit', (event) => {
     event.preventDefault();

@@ -6,9 +6,10 @@ import { tell } from './command.js';
 import { dayField, field, heading, named, notice, shortcuts, spans, swapText, takeCsv, today } from './days.js';
 import { button, h, on, say, set, show, table } from './dom.js';
 import { parsed } from './field.js';
-import { exact, guessed, inWords, joined, moment, money, number, symbol } from './format.js';
+import { exact, guessed, inWords, joined, moment, money, number, priceOf, symbol } from './format.js';
 import { askLong, house, look, nameOf, now, onRestart } from './live.js';
 import { mainOf, titled } from './model.js';
+import { refusal } from './reasons.js';
 import { known, t } from './text.js';
 import { linesOf, withTimes } from './times.js';
 import { send } from './token.js';
@@ -37,18 +38,18 @@ export function start(section) {
     to: dayField('costs-to', t('until'), changed),
     price: field('costs-price', t('price_kwh'), decimal),
     base: field('costs-base', `${t('bill_base')} (${t('month')})`, decimal),
-    problem: h('p.problem', { role: 'alert', 'data-test': 'costs-problem', hidden: true }),
-    source: on(h('select', { 'data-test': 'costs-source', 'aria-label': t('meter'), hidden: true }), 'change', () => {
+    problem: h('p.problem@costs-problem', { role: 'alert', hidden: true }),
+    source: on(h('select@costs-source', { 'aria-label': t('meter'), hidden: true }), 'change', () => {
       source = parts.source.value;
       changed();
     }),
-    tiles: h('div.tiles', { 'data-test': 'costs-tiles' }),
-    bill: h('div.stack', { 'data-test': 'bill', 'aria-live': 'polite' }),
-    tariffs: h('section.card.stack', { 'data-test': 'tariffs', hidden: true }),
+    tiles: h('div.tiles@costs-tiles'),
+    bill: h('div.stack@bill', { 'aria-live': 'polite' }),
+    tariffs: h('section.card.stack@tariffs', { hidden: true }),
   };
-  const saves = button({ 'data-test': 'costs-save' }, t('save_tariff'), save);
-  const calculate = h('p.buttons', saves, h('button.primary', { type: 'submit', 'data-test': 'costs-check' }, t('calculate')));
-  const own = h('details', { 'data-test': 'costs-own' }, h('summary', t('other_price')));
+  const saves = button('costs-save', t('save_tariff'), save);
+  const calculate = h('p.buttons', saves, h('button.primary@costs-check', { type: 'submit' }, t('calculate')));
+  const own = h('details@costs-own', h('summary', t('other_price')));
   own.append(h('div.fields', parts.price.element, parts.base.element), h('p.hint', t('other_price_hint')), calculate);
   const days = h('div.fields', parts.from.element, parts.to.element);
   const form = h('form.stack', h('h2', t('bill')), parts.source, days, shortcuts('costs', Object.fromEntries(Object.keys(spans()).map(usual))), own, parts.problem);
@@ -121,8 +122,8 @@ async function save() {
  */
 /** @type {(path: string) => Promise<any>} */
 async function got(path) {
-  const { ok, json } = await askLong(path).catch(() => ({ ok: false, json: /** @type {Refused} */ ({}) }));
-  return ok ? json : { error: json.error?.message ?? t('unreachable') };
+  const answer = await askLong(path).catch(() => null);
+  return answer?.ok ? answer.json : { error: refusal(answer) };
 }
 
 /**
@@ -181,7 +182,7 @@ export async function open({ path, query }) {
 
 /** @type {(source: string | undefined) => Child[]} */
 const noTariff = (source) => [
-  h('p.hint', { 'data-test': 'no-tariff' }, t('no_tariff')),
+  h('p.hint@no-tariff', t('no_tariff')),
   h('pre', `[[tariffs]]\nsource = "${source}"\nfrom = "${spans().this_year[0]}"\nwork_price = 0.3125\nbase_price_per_month = 12.90`),
 ];
 
@@ -190,7 +191,7 @@ const noTariff = (source) => [
 function tiles(forecast, day, bills) {
   /** @type {(name: string, text: string, ...notes: Child[]) => HTMLElement} */
   const tile = (name, text, ...notes) =>
-    h('p.tile', { 'data-test': `cost-${name}` }, h('span', t(name)), h('strong', text), notes.filter(Boolean).map((note) => h('small', note)));
+    h(`p.tile@cost-${name}`, h('span', t(name)), h('strong', text), notes.filter(Boolean).map((note) => h('small', note)));
   const made = [];
   if (isThere(day)) made.push(tile('today', guessed(money(day.total, day.currency), isUnsure(day)), ...missing(day)));
   if (isThere(forecast)) {
@@ -248,7 +249,7 @@ function billOf(bill, from, to) {
   const title = t('bill_of', { from: named(from), to: named(to) });
   /** @type {(item: BillItem) => Child[]} */
   const row = (item) => {
-    const price = item.price == null ? '' : money(item.price, currency, 6);
+    const price = item.price == null ? '' : priceOf(item.price, currency, item.unit);
     const factors = amountOf(item) && h('small', `${amountOf(item)} × ${price}`);
     return [[itemName(item), factors], money(item.net, currency)];
   };
@@ -258,13 +259,13 @@ function billOf(bill, from, to) {
   /** @type {(key: string, text: string, value: Value) => HTMLElement} */
   const sum = (key, text, value) => {
     const cells = [h('th', { scope: 'row' }, text), h('td', guessed(money(value, currency), isUnsure(bill)))];
-    return h('tr', { 'data-test': `bill-${key}` }, cells);
+    return h(`tr@bill-${key}`, cells);
   };
   const ofTax = (/** @type {BillItem} */ item) => sum('vat', itemName(item), item.net);
   const net = taxes.length ? sum('net', t('bill_net'), bill.net) : null;
   lines.append(h('tfoot', net, taxes.map(ofTax), sum('total', t('total'), total)));
   const hints = [...missing(bill).map((text) => ['gap', text]), ...takenFor(bill)];
-  return [h('h3', title), lines, ...hints.map(([name, text]) => h('p.hint', { 'data-test': `bill-${name}` }, text)), ...countersOf(bill)];
+  return [h('h3', title), lines, ...hints.map(([name, text]) => h(`p.hint@bill-${name}`, text)), ...countersOf(bill)];
 }
 
 // Two moments: the later one has its date if that is another.
@@ -330,7 +331,7 @@ function countersOf(bill) {
   const title = t('meter_reading');
   const rows = spans.flatMap(rowsOf);
   const lines = set(table([t('name'), title], rows, title), { class: 'counters', 'data-test': 'bill-counters' });
-  const swaps = spans.flatMap((span) => span.swaps.map((swap) => h('p.hint', { 'data-test': 'bill-swap' }, titled(swapText(swap, span.unit)))));
+  const swaps = spans.flatMap((span) => span.swaps.map((swap) => h('p.hint@bill-swap', titled(swapText(swap, span.unit)))));
   return rows.length ? [h('h3', title), lines, ...swaps] : [];
 }
 

@@ -33,7 +33,7 @@ export function spans() {
 // A labelled field of a form; `id` is also its hook for tests.
 /** @type {(id: string, label: string, attributes: Attributes) => {input: HTMLInputElement, element: HTMLElement}} */
 export function field(id, label, attributes) {
-  const input = /** @type {HTMLInputElement} */ (h('input', { id, 'data-test': id, ...attributes }));
+  const input = /** @type {HTMLInputElement} */ (h(`input@${id}`, { id, ...attributes }));
   return { input, element: h('div.field', h('label', { for: id }, label), input) };
 }
 
@@ -49,7 +49,7 @@ export function dayField(id, label, changed) {
 // Buttons that fill a form in: `{name: [text, handler]}`.
 /** @type {(form: string, entries: Record<string, [string, () => unknown]>) => HTMLElement} */
 export const shortcuts = (form, entries) =>
-  h('p.shortcuts', Object.entries(entries).map(([name, [text, handler]]) => button({ 'data-test': `${form}-${name}` }, text, handler)));
+  h('p.shortcuts', Object.entries(entries).map(([name, [text, handler]]) => button(`${form}-${name}`, text, handler)));
 
 // The parts of the view of the household, each at its address.
 const PLACES = ['readings', 'costs', 'insights'];
@@ -59,7 +59,7 @@ const PLACES = ['readings', 'costs', 'insights'];
 export function heading(chosen) {
   /** @type {(name: string) => HTMLElement} */
   const link = (name) =>
-    set(h('a', { href: `#${name}`, 'data-test': `to-${name}` }, t(name)), { 'aria-current': name === chosen ? 'page' : null });
+    set(h(`a@to-${name}`, { href: `#${name}` }, t(name)), { 'aria-current': name === chosen ? 'page' : null });
   return [h('nav.chips.places', { 'aria-label': t('household') }, PLACES.map(link)), h('h1.unseen', t(chosen))];
 }
 
@@ -72,10 +72,10 @@ export const swapText = ({ time, from, to }, unit) => t('meter_swapped', { time:
 export function takeCsv(view, of, table) {
   const name = `${t(view)}-${of}`;
   const save = async () => (await import('./take.js')).saveCsv(name, ...table());
-  const taken = button({ 'data-test': `csv-${view}`, 'aria-label': t('take_label', { name: t(view), kind: 'CSV' }) }, 'CSV', save);
+  const taken = button(`csv-${view}`, 'CSV', save, { 'aria-label': t('take_label', { name: t(view), kind: 'CSV' }) });
   return h('p.take', t('take'), taken);
 }
 
 // Card that says why there is nothing to show.
 /** @type {(test: string, text: string) => HTMLElement} */
-export const notice = (test, text) => h('p.card.hint', { 'data-test': test, role: 'status' }, text);
+export const notice = (test, text) => h(`p.card.hint@${test}`, { role: 'status' }, text);

@@ -16,8 +16,8 @@ export function set(element, attributes) {
   return element;
 }
 
-// Makes elements of `('p.hint', {attributes}, ...children)`. Attributes may be left out, a child may be a list of
-// children, and `null` is no child.
+// Makes elements of `('p.hint@reason', {attributes}, ...children)`: a `p` of the class `hint`, whose hook for tests is
+// `reason`. Attributes may be left out, a child may be a list of children, and `null` is no child.
 /**
  * @template {Element} E
  * @param {(name: string) => E} create
@@ -26,8 +26,10 @@ export function set(element, attributes) {
 const maker =
   (create) =>
   (tag, ...rest) => {
-    const [name, ...classes] = tag.split('.');
+    const [, kind, test] = /** @type {RegExpExecArray} */ (/^([^@]*)@?(.*)$/s.exec(tag));
+    const [name, ...classes] = kind.split('.');
     const element = create(name);
+    if (test) set(element, { 'data-test': test });
     if (classes.length) set(element, { class: classes.join(' ') });
     if (rest[0]?.constructor === Object) set(element, /** @type {Attributes} */ (rest.shift()));
     const children = /** @type {Child[]} */ (rest).flat(9);
@@ -63,9 +65,9 @@ export const on = (element, event, handler, options) => {
 /** @type {<E extends Element>(parts: {element: E}[]) => E[]} */
 export const elements = (parts) => parts.map(({ element }) => element);
 
-/** @type {(attributes: Attributes, content: Child, handler: (event: PointerEvent) => unknown) => HTMLButtonElement} */
-export const button = (attributes, content, handler) =>
-  on(h('button', { type: 'button', ...attributes }, content), 'click', handler);
+/** @type {(test: string, content: Child, handler: (event: PointerEvent) => unknown, attributes?: Attributes) => HTMLButtonElement} */
+export const button = (test, content, handler, attributes) =>
+  on(h(`button@${test}`, { type: 'button', ...attributes }, content), 'click', handler);
 
 // Writes only what changed, so that a live page costs next to nothing.
 /** @type {<E extends Node>(element: E, text: string) => E} */

@@ -15,7 +15,7 @@ export function mistakesOf(mistakes = []) {
     const at = place(mistake);
     return h('li', at ? h('strong', `${at}: `) : null, reasonOf({ code: mistake.code, message: [mistake.message, mistake.hint].filter(Boolean).join('. ') }));
   };
-  return h('ul.mistakes', { 'data-test': 'mistakes' }, mistakes.map(item));
+  return h('ul.mistakes@mistakes', mistakes.map(item));
 }
 
 // What an answer that is not OK says.

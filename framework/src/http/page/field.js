@@ -77,7 +77,7 @@ export function field(id, spec) {
   }
   const limits = isNumber && !spec.plain ? limitsOf(spec) : '';
   const about = h('small', { id: `${id}-about` }, [help, limits, optional ? t('optional') : ''].filter(Boolean).join(', '));
-  const problem = h('small.problem', { id: `${id}-problem`, 'data-test': `${id}-problem`, role: 'alert', hidden: true });
+  const problem = h(`small.problem@${id}-problem`, { id: `${id}-problem`, role: 'alert', hidden: true });
   const isEmpty = () => !isBox && input.value.trim() === '' && (kind !== 'str' || choices || optional);
   // `undefined` if it is left out; `null` if it is not a number.
   const value = () => {

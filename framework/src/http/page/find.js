@@ -76,18 +76,18 @@ export class Finder {
   /** @param {(found: {file: string, toml: string}[]) => Promise<Answered[]>} save */
   constructor(save) {
     this.#save = save;
-    const start = button({ 'data-test': 'find', class: 'primary' }, t('find'), () => this.start());
-    const stop = button({ 'data-test': 'find-stop', hidden: true }, t('stop'), () => this.stop());
-    const all = button({ 'data-test': 'find-save-all', class: 'primary', hidden: true }, t('save_all'), () => this.#keep(this.#found));
-    const status = h('p', { role: 'status', 'data-test': 'find-status' });
+    const start = button('find', t('find'), () => this.start(), { class: 'primary' });
+    const stop = button('find-stop', t('stop'), () => this.stop(), { hidden: true });
+    const all = button('find-save-all', t('save_all'), () => this.#keep(this.#found), { class: 'primary', hidden: true });
+    const status = h('p@find-status', { role: 'status' });
     const bar = h('progress', { 'aria-label': t('find_progress'), hidden: true });
-    const failure = h('div.error', { role: 'alert', 'data-test': 'find-failure', hidden: true });
-    const list = h('ul.ports', { 'data-test': 'find-list' });
+    const failure = h('div.error@find-failure', { role: 'alert', hidden: true });
+    const list = h('ul.ports@find-list');
     const attributes = { id: 'find-port', 'data-test': 'find-port', type: 'text', autocomplete: 'off', spellcheck: 'false' };
     const port = h('input', attributes);
     const field = h('div.field', h('label', { for: 'find-port' }, t('find_port')), port, h('small', t('find_port_text')));
-    const here = h('p.hint', { 'data-test': 'find-ports' });
-    const advice = h('div.advice', { 'data-test': 'find-advice', hidden: true }, h('p', t('advice')), h('ul', ['advice_1', 'advice_2', 'advice_3'].map((key) => h('li', t(key)))));
+    const here = h('p.hint@find-ports');
+    const advice = h('div.advice@find-advice', { hidden: true }, h('p', t('advice')), h('ul', ['advice_1', 'advice_2', 'advice_3'].map((key) => h('li', t(key)))));
     const form = h('form.stack', h('details', h('summary', t('find_elsewhere')), field), h('p.buttons', stop, start));
     on(port, 'keydown', (event) => {
       if (event.key !== 'Enter') return;
@@ -96,7 +96,7 @@ export class Finder {
     });
     const texts = [h('h2', t('find')), h('p', t('find_text')), here];
     this.#parts = { start, stop, all, status, bar, failure, list, port, here, advice };
-    this.element = h('section.card.stack', { 'data-test': 'finder' }, texts, form, h('div.meter', bar, status), failure, list, advice, h('p.buttons', all));
+    this.element = h('section.card.stack@finder', texts, form, h('div.meter', bar, status), failure, list, advice, h('p.buttons', all));
   }
 
   // Takes the ports of the machine.
@@ -218,9 +218,9 @@ export class Finder {
 class Row {
   /** @param {string} title */
   constructor(title) {
-    this.text = h('span.what', { 'data-test': 'find-what' });
+    this.text = h('span.what@find-what');
     this.body = h('div.stack');
-    this.element = h('li', { 'data-state': 'running', 'data-test': 'find-row' }, h('p.head', h('strong', title), this.text), this.body);
+    this.element = h('li@find-row', { 'data-state': 'running' }, h('p.head', h('strong', title), this.text), this.body);
   }
 
   /** @param {string} text */
@@ -249,7 +249,7 @@ class Row {
     const facts = explained(text, plugin, readings);
     const list = h('dl.main', facts.map(([title, value]) => h('div', h('dt', t(title)), h('dd', { dir: 'auto' }, value))));
     const id = `find-label-${name}`;
-    const label = h('input', { id, 'data-test': id, type: 'text', maxlength: 64, dir: 'auto', autocomplete: 'off' });
+    const label = h(`input@${id}`, { id, type: 'text', maxlength: 64, dir: 'auto', autocomplete: 'off' });
     const field = h('div.field', h('label', { for: id }, t('label')), label, h('small', t('label_text')));
     const role = h('select', { id: `${id}-role` }, [h('option', { value: '' }, t('role_none')), ...roleOptions()]);
     const roles = h('div.field', h('label', { for: `${id}-role` }, t('role')), role);
@@ -266,20 +266,20 @@ class Row {
       const keys = { label: label.value.trim(), role: role.value, ...Object.fromEntries(given) };
       return Object.values(keys).some(Boolean) ? withKeys(toml, name, keys) : toml;
     };
-    const pre = h('pre', { 'data-test': 'find-toml' }, toml);
+    const pre = h('pre@find-toml', toml);
     const update = () => write(pre, written());
     on(on(label, 'input', update), 'change', update);
     on(role, 'change', update);
     for (const { input } of secrets) on(input, 'input', update);
-    const failure = h('div.error', { role: 'alert', 'data-test': 'find-save-failure', hidden: true });
+    const failure = h('div.error@find-save-failure', { role: 'alert', hidden: true });
     /** @type {Found} */
     const result = { name, toml: written, isSaved: false, work: () => {}, done: () => {} };
-    const keep = button({ class: 'primary', 'data-test': `find-save-${name}` }, t('save'), () => save(result));
+    const keep = button(`find-save-${name}`, t('save'), () => save(result), { class: 'primary' });
     this.body.replaceChildren(
       list,
       readingsOf(readings),
       h('div.fields', locks, field, roles),
-      h('details', { 'data-test': 'find-section' }, h('summary', t('find_section')), pre),
+      h('details@find-section', h('summary', t('find_section')), pre),
       failure,
       h('p.buttons', keep),
     );
@@ -338,5 +338,5 @@ function readingsOf(readings) {
   const list = (all, label) => h('div.scroll', h('table.readings', { 'aria-label': label }, h('tbody', all.map(row))));
   const rest = readings.slice(FIRST);
   const more = rest.length ? h('details', h('summary', t('more_readings', { count: rest.length })), list(rest, t('more_readings', { count: rest.length }))) : null;
-  return h('div', { 'data-test': 'find-readings' }, h('h3', t('first_readings')), list(readings.slice(0, FIRST), t('first_readings')), more);
+  return h('div@find-readings', h('h3', t('first_readings')), list(readings.slice(0, FIRST), t('first_readings')), more);
 }

@@ -29,7 +29,7 @@ const powerOf = ({ power, main }) =>
 
 // Returns the power that each part gives to the house in W, negative if it takes it; `null` if it is not known now.
 /** @type {(main: Subject) => Record<string, number | null | undefined>} */
-export function flowsOf(main) {
+function flowsOf(main) {
   /** @type {(subject: Subject) => number | null} */
   const live = (subject) =>
     stateOf(subject.section).live ? sumOf(powerOf(subject), house.sections.get(subject.section)?.readings) : null;
@@ -57,7 +57,7 @@ export const hasFlow = (main) =>
 export function flow(main) {
   const parts = Object.entries(PLACES).map(([name, place]) => node(name, place));
   const home = place('house', 160, 122, HOUSE);
-  const picture = s('svg', { viewBox: '0 0 320 188', role: 'img', 'data-test': 'flow' });
+  const picture = s('svg@flow', { viewBox: '0 0 320 188', role: 'img' });
   picture.append(...parts.flatMap(({ stream }) => stream), ...parts.map(({ element }) => element), home.element);
   return {
     sections: house.subjects.filter(({ role }) => role && role in PLACES).map(({ section }) => section),

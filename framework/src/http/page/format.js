@@ -32,14 +32,18 @@ export const separators = Object.fromEntries(
 export const percent = (share) =>
   kept('percent', () => new Intl.NumberFormat(locale, { style: 'percent' })).format(share);
 
-// Formats money; a price of a unit has up to `most` decimals.
+// Formats money with the decimals of its currency; a price of a unit has up to `most`.
 /** @type {(value: unknown, currency: string | undefined, most?: number) => string} */
-export function money(value, currency, most = 2) {
+export function money(value, currency, most) {
   if (typeof value !== 'number' || !currency) return '–';
   /** @type {Intl.NumberFormatOptions} */
-  const options = { style: 'currency', currency, minimumFractionDigits: 2, maximumFractionDigits: most };
+  const options = { style: 'currency', currency, maximumFractionDigits: most };
   return kept(`${currency}${most}`, () => new Intl.NumberFormat(locale, options)).format(value).replace('-', '−');
 }
+
+// Formats the price of a unit: that of a month or a year is a sum as any other.
+/** @type {(value: unknown, currency: string | undefined, unit: string | null | undefined) => string} */
+export const priceOf = (value, currency, unit) => money(value, currency, unit === 'day' ? 4 : unit === 'month' || unit === 'year' ? undefined : 6);
 
 // Returns how a currency is written in the locale, such as `€`.
 /** @type {(currency: string) => string} */
@@ -132,11 +136,17 @@ export function parts(ms) {
   return Object.fromEntries(found.map(({ type, value }) => [type, Number(value)]));
 }
 
+// Returns the moment at which UTC shows what the local calendar and clock show now.
+/** @type {(ms: number) => number} */
+export function localAsUtc(ms) {
+  const { year, month, day, hour, minute, second } = parts(ms);
+  return Date.UTC(year, month - 1, day, hour, minute, second);
+}
+
 // Returns the distance of local time from UTC, such as `+02:00`.
 /** @type {(ms: number) => string} */
 export function offset(ms) {
-  const { year, month, day, hour, minute, second } = parts(ms);
-  const minutes = Math.round((Date.UTC(year, month - 1, day, hour, minute, second) - ms) / 60_000);
+  const minutes = Math.round((localAsUtc(ms) - ms) / 60_000);
   /** @type {(number: number) => string} */
   const two = (number) => String(number).padStart(2, '0');
   const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];

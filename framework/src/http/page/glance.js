@@ -3,12 +3,11 @@
 import { set, write } from './dom.js';
 import { power, time } from './format.js';
 import { house, onChange, stateOf } from './live.js';
-import { mainOf, sumOf } from './model.js';
+import { mainOf, sumOf, wayOf, WORDS_OF_WAYS } from './model.js';
 import { t } from './text.js';
 
 const icon = /** @type {Element} */ (document.querySelector('link[rel="icon"]'));
 const brand = /** @type {Element} */ (document.querySelector('[data-test="household"]'));
-const WORDS = { import: 'from_grid', export: 'into_grid', none: 'balanced' };
 
 let view = '';
 
@@ -34,13 +33,13 @@ function update() {
   set(icon, { href: `page/icon${flow ? `-${flow}` : ''}.svg` });
 }
 
-/** @type {(main: Subject | null) => {flow?: keyof typeof WORDS, text?: string}} */
+/** @type {(main: Subject | null) => {flow?: keyof typeof WORDS_OF_WAYS, text?: string}} */
 function shown(main) {
   const section = main && house.sections.get(main.section);
   if (!section || !main.power) return {};
   const value = sumOf(main.power, section.readings);
   if (value === null || !stateOf(main.section).live) return { flow: 'none' };
   if (document.hidden) return { flow: 'none', text: `${time(section.time)}: ${power(value)}` };
-  const flow = Math.abs(value) <= 0.5 ? 'none' : value > 0 ? 'import' : 'export';
-  return { flow, text: `${power(Math.abs(value))} ${t(WORDS[flow])}` };
+  const flow = wayOf(value);
+  return { flow, text: `${power(Math.abs(value))} ${t(WORDS_OF_WAYS[flow])}` };
 }

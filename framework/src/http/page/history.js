@@ -58,44 +58,43 @@ const parts = build();
 function build() {
   /** @type {(name: string, count: number) => HTMLButtonElement} */
   const step = (name, count) =>
-    button({ 'data-test': name, title: t(name), 'aria-label': t(name) }, icon(name), () => move(count));
+    button(name, icon(name), () => move(count), { title: t(name), 'aria-label': t(name) });
   /** @type {(name: string, handler: (value: string) => void) => HTMLSelectElement} */
   const select = (name, handler) => {
-    const made = h('select', { 'data-test': name, 'aria-label': t(name), hidden: true });
+    const made = h(`select@${name}`, { 'aria-label': t(name), hidden: true });
     on(made, 'change', () => handler(made.value));
     return made;
   };
   /** @type {(test: string, key: string, handler: () => void) => HTMLElement} */
-  const toggle = (test, key, handler) => button({ 'data-test': test, 'aria-pressed': 'false' }, t(key), handler);
+  const toggle = (test, key, handler) => button(test, t(key), handler, { 'aria-pressed': 'false' });
   /** @type {(test: string, handler: () => void) => HTMLInputElement} */
-  const box = (test, handler) => on(h('input', { type: 'checkbox', 'data-test': test }), 'change', handler);
+  const box = (test, handler) => on(h(`input@${test}`, { type: 'checkbox' }), 'change', handler);
   /** @type {(name: string, code?: string) => HTMLElement} */
   const nothing = (name, code) => {
     const texts = [h('h1', t(`history_${name}`)), h('p', t(`history_${name}_text`)), code && h('pre', code)];
-    return h('section.card.welcome', { 'data-test': `history-${name}`, hidden: true }, texts);
+    return h(`section.card.welcome@history-${name}`, { hidden: true }, texts);
   };
-  const failed = { 'data-test': 'history-error', role: 'alert', hidden: true };
   const reason = h('span');
-  const field = h('input', { 'data-test': 'date', 'aria-label': t('date') });
+  const field = h('input@date', { 'aria-label': t('date') });
   return {
     meter: select('meter', (key) => to({ meter: key, show: '' })),
     choice: select('show', (key) => to({ show: key })),
-    kinds: KINDS.map((name) => button({ 'data-test': `range-${name}` }, t(name), () => choose(name))),
+    kinds: KINDS.map((name) => button(`range-${name}`, t(name), () => choose(name))),
     prev: step('prev', -1),
     next: step('next', 1),
-    today: button({ 'data-test': 'today' }, t('today'), () => to({ date: '' })),
-    label: h('h1', { 'data-test': 'period', 'aria-live': 'polite' }),
+    today: button('today', t('today'), () => to({ date: '' })),
+    label: h('h1@period', { 'aria-live': 'polite' }),
     field: on(field, 'change', () => jump(field.value)),
     before: box('compare', () => to({ compare: compare === 'before' ? '' : 'before' })),
     year: box('compare-year', () => to({ compare: compare === 'year' ? '' : 'year' })),
-    compared: h('span.compare', { role: 'group', 'aria-label': t('compare') }),
+    compared: h('span.compare', { role: 'group', 'aria-label': t('compare') }, h('span.check', t('compare'))),
     money: toggle('money', 'money', () => to({ money: !inMoney })),
     since: h('p.hint'),
     tiles: h('div.tiles'),
     used: h('p.used'),
-    why: h('p.hint', { 'data-test': 'balance-why' }),
+    why: h('p.hint@balance-why'),
     reason,
-    error: h('div.card.error', failed, h('strong', t('history_failed')), reason, button({ 'data-test': 'retry' }, t('retry'), () => again())),
+    error: h('div.card.error@history-error', { role: 'alert', hidden: true }, h('strong', t('history_failed')), reason, button('retry', t('retry'), () => again())),
     charts: [new Chart('energy'), new Chart('power')],
     empty: h('p.hint', { hidden: true }, t('nothing_here')),
     off: nothing('off', '[journal]\nenabled = true'),
@@ -111,7 +110,7 @@ export function start(section) {
   view = section;
   const { controls, body, charts } = parts;
   controls.append(h('div.chips', { role: 'group', 'aria-label': t('range') }, parts.kinds), parts.meter, parts.choice);
-  const totals = h('div.totals', { 'data-test': 'totals' }, parts.since, parts.tiles, parts.used, parts.why);
+  const totals = h('div.totals@totals', parts.since, parts.tiles, parts.used, parts.why);
   const checks = [h('label.check', parts.before, t('compare_before')), h('label.check', parts.year, t('compare_year'))];
   parts.compared.append(...checks);
   const group = h('div.choices', parts.field, parts.today, parts.compared, parts.money);
@@ -319,7 +318,7 @@ function fail(reason) {
 /** @type {(answers: Answers | null, why?: string) => void} */
 function fillTiles(answers, why) {
   const made = (answers ? tiles(answers) : []).map(({ name, label, value, more }) =>
-    h('div.tile', { 'data-test': `tile-${name}` }, h('span', label), h('strong', value), ...more.map((text) => h('small', text))),
+    h(`div.tile@tile-${name}`, h('span', label), h('strong', value), ...more.map((text) => h('small', text))),
   );
   const begin = answers && made.length ? since(answers) : '';
   write(parts.since, begin);

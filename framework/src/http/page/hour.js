@@ -18,12 +18,7 @@ export class Hour {
   #at = 0;
   #range = h('summary');
   #details = h('details', this.#range, h('div.scroll'));
-  #svg = s('svg', {
-    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
-    preserveAspectRatio: 'none',
-    role: 'img',
-    'data-test': 'spark',
-  });
+  #svg = s('svg@spark', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' });
 
   /** @param {Subject} subject */
   constructor(subject) {

@@ -7,6 +7,7 @@ import { heading, month, named, notice, takeCsv } from './days.js';
 import { button, h, on, s, set, table } from './dom.js';
 import { amount, guessed, joined, moment, number, power } from './format.js';
 import { askLong, house, now, onRestart } from './live.js';
+import { refusal } from './reasons.js';
 import { scale, extent } from './scale.js';
 import { known, t } from './text.js';
 
@@ -23,7 +24,7 @@ let asked = 0;
 /** @param {HTMLElement} section */
 export function start(section) {
   view = section;
-  body = h('div.masonry', { 'data-test': 'insights' });
+  body = h('div.masonry@insights');
   taken = h('div');
   view.append(...heading('insights'), body, taken);
   onRestart(() => view.hidden || open(current()));
@@ -37,12 +38,14 @@ export async function open({ path: [rule, wanted] }) {
   asked += 1;
   const mine = asked;
   const chosen = valid(`${wanted}-01`) ? wanted : null;
-  const { ok, json } = await askLong(`insights${chosen ? `?month=${chosen}` : ''}`).catch(() => ({ ok: false, json: {} }));
+  const answer = await askLong(`insights${chosen ? `?month=${chosen}` : ''}`).catch(() => null);
   if (mine !== asked) return;
   set(view, { 'data-ready': 'true' });
-  if (!ok) taken.replaceChildren();
-  if (!ok) return void body.replaceChildren(notice('insights-failed', json.error?.message ?? t('unreachable')));
-  const insights = /** @type {Insights} */ (json);
+  if (!answer?.ok) {
+    taken.replaceChildren();
+    return body.replaceChildren(notice('insights-failed', refusal(answer)));
+  }
+  const insights = /** @type {Insights} */ (answer.json);
   const { standby, peaks, greatest_day: day, heat_pump: pump, voltage } = insights;
   const recent = standby.trend.filter(({ watts }) => watts !== null);
   const cards = [
@@ -85,11 +88,10 @@ const why = ({ reason }) => known(`why_${reason}`) ?? t('why_thin');
 /** @type {(name: string, sure: Sure | undefined, ...content: Child[]) => HTMLElement} */
 const card = (name, sure, ...content) =>
   h(
-    'article.card.insight.stack',
-    { 'data-test': `insight-${name}` },
+    `article.card.insight.stack@insight-${name}`,
     h('h2', t(name)),
     ...content,
-    sure?.unsure ? h('p.hint', { 'data-test': `${name}-why` }, `≈ ${why(sure)}`) : null,
+    sure?.unsure ? h(`p.hint@${name}-why`, `≈ ${why(sure)}`) : null,
   );
 
 /** @type {(text: string, unsure: boolean) => HTMLElement} */
@@ -141,7 +143,7 @@ function standbyCard(sure, watts, recent) {
  * @param {(value: string) => string[]} pathOf
  */
 function choice(test, title, options, chosen, pathOf) {
-  const list = /** @type {HTMLSelectElement} */ (h('select', { 'data-test': test }, options.map(([value, text]) => h('option', { value, selected: value === chosen }, text))));
+  const list = /** @type {HTMLSelectElement} */ (h(`select@${test}`, options.map(([value, text]) => h('option', { value, selected: value === chosen }, text))));
   return h('label.choice', title, on(list, 'change', () => go({ view: 'insights', path: pathOf(list.value) })));
 }
 
@@ -199,10 +201,10 @@ function pumpCard({ points, ...sure }) {
   const sorted = points.toSorted((a, b) => a.temperature - b.temperature);
   const [cold, warm] = [sorted[0], sorted[sorted.length - 1]];
   const label = t('pump_label', { count: number(points.length), cold: degrees(cold.temperature), most: amount(cold.kwh, 'kWh'), warm: degrees(warm.temperature), least: amount(warm.kwh, 'kWh') });
-  const picture = s('svg', { viewBox: `0 0 ${wide} ${high}`, role: 'img', 'aria-label': label, 'data-test': 'pump-chart' }, marks, dots);
+  const picture = s('svg@pump-chart', { viewBox: `0 0 ${wide} ${high}`, role: 'img', 'aria-label': label }, marks, dots);
   const rows = points.map(({ day, temperature, kwh }) => [place('day', day, named(day)), degrees(temperature), amount(kwh, 'kWh')]);
   /** @type {(kind: string) => HTMLElement} */
-  const take = (kind) => button({ 'data-test': `${kind}-pump`, 'aria-label': t('take_label', { name: t('heat_pump'), kind }) }, kind.toUpperCase(), async () => (await import('./picture.js')).savePicture(kind, t('heat_pump'), picture, t('heat_pump'), []));
+  const take = (kind) => button(`${kind}-pump`, kind.toUpperCase(), async () => (await import('./picture.js')).savePicture(kind, t('heat_pump'), picture, t('heat_pump'), []), { 'aria-label': t('take_label', { name: t('heat_pump'), kind }) });
   const details = h('details', h('summary', t('as_table')), h('div.scroll', table([t('day'), t('outside'), t('energy')], rows, label)));
   return card('heat_pump', sure, h('p.hint', label), h('figure', h('div.plot.scatter', picture), details, h('p.take', t('take'), ['png', 'svg'].map(take))));
 }

@@ -5,6 +5,7 @@
 
 import { setZone } from './format.js';
 import { arranged, labelOf, subjectsOf, valueOf } from './model.js';
+import { refusal } from './reasons.js';
 import { t } from './text.js';
 
 const LOOK_EVERY = 10_000;
@@ -232,9 +233,9 @@ export async function readSeries() {
     return sort();
   }
   try {
-    const { ok, status, json } = await ask('series');
-    house.historyError = ok ? null : (json.error?.message ?? String(status));
-    house.series = ok ? json.series : [];
+    const answer = await ask('series');
+    house.historyError = answer.ok ? null : refusal(answer);
+    house.series = answer.ok ? answer.json.series : [];
   } catch {
     // What is known stays: it may be asked for again at any moment.
     if (!house.series?.length) house.historyError = t('unreachable');
@@ -307,8 +308,8 @@ function connect() {
 // Returns the name of a source for people.
 /** @type {(section: string) => string} */
 export function nameOf(section) {
-  const kind = house.subjects.find((subject) => subject.section === section)?.kind ?? 'other';
-  return labelOf({ section, key: section, kind, ...saidOf(section) });
+  const { kind = 'other', medium } = house.subjects.find((subject) => subject.section === section) ?? {};
+  return labelOf({ section, key: section, kind, medium, ...saidOf(section) });
 }
 
 // Returns the fault that a status has now: one before the last success is over.

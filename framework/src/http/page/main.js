@@ -20,18 +20,17 @@ takeWanted();
 set(document.documentElement, { lang: language });
 for (const element of document.querySelectorAll('[data-text]')) write(element, t(element.getAttribute('data-text') ?? ''));
 
-const alarm = h('i.alarm', { 'data-test': 'alarm', role: 'img', hidden: true });
+const alarm = h('i.alarm@alarm', { role: 'img', hidden: true });
 /** @type {(view: View) => HTMLElement} */
 const tab = ({ name, label = name, icon }) => {
   const picture = s('svg', { 'aria-hidden': 'true', viewBox: '0 0 24 24' }, s('path', { d: icon }));
-  const attributes = { href: `#${name}`, 'data-test': `nav-${name}` };
-  return h('a', attributes, picture, h('span', t(label)), name === 'sources' ? alarm : null);
+  return h(`a@nav-${name}`, { href: `#${name}` }, picture, h('span', t(label)), name === 'sources' ? alarm : null);
 };
 const tabs = new Map(VIEWS.filter(({ icon }) => icon).map((view) => [view.name, tab(view)]));
 at('nav').replaceChildren(...tabs.values());
 
 const sections = new Map(
-  VIEWS.map(({ name }) => [name, h(`section.view.${name}`, { 'data-test': `view-${name}`, hidden: true })]),
+  VIEWS.map(({ name }) => [name, h(`section.view.${name}@view-${name}`, { hidden: true })]),
 );
 at('main').replaceChildren(...sections.values());
 /** @type {(name: string) => HTMLElement} */

@@ -164,22 +164,30 @@ export function mainOf(subjects) {
 // names that the program proposes for sections say no more than the kind. A label is shown as it is.
 /** @typedef {Pick<Subject, 'section' | 'kind' | 'key'> & Partial<Subject>} Named */
 /** @type {(subject: Named) => string} */
-export function labelOf({ section, kind, main, key, several, label, isOwn }) {
+export function labelOf({ section, kind, medium, main, key, several, label, isOwn }) {
   if (isOwn && label) return label;
   const own = main && (several || key !== section);
   if (own && main.meaning?.label) return main.meaning.label;
-  if (label) return own ? `${label}: ${labelOf({ section, kind, main, key, several })}` : label;
+  if (label) return own ? `${label}: ${labelOf({ section, kind, medium, main, key, several })}` : label;
   const name = own ? main.name : section;
-  const said = own ? known(name.toLowerCase()) : null;
+  // A volume is that of what it is of.
+  /** @type {(word: string) => string} */
+  const exactly = (word) => (word === 'volume' && medium ? medium : word);
+  const said = own ? known(exactly(name.toLowerCase())) : null;
   if (said) return said;
-  const [, plugin, number = ''] = /^smartmeter_(d0|sml|dlms|tic|s0)(_\d+)?$/.exec(name) ?? [];
+  const [, plugin, number = ''] = /^smartmeter_(d0|sml|dlms|tic|s0|mbus|wmbus)(_\d+)?$/.exec(name) ?? [];
   const silent = plugin === 's0' ? 'consumer' : 'electricity';
-  const words = plugin ? t(kind === 'other' ? silent : kind) + number : name;
+  const words = plugin ? t(exactly(kind === 'other' ? silent : kind)) + number : name;
   return titled(words.replaceAll('_', ' ').trim() || name);
 }
 
 /** @type {(words: string) => string} */
 export const titled = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
+// The way of a power, and the key of its words. What is next to nothing has none.
+export const WORDS_OF_WAYS = { import: 'from_grid', export: 'into_grid', none: 'balanced' };
+/** @type {(watts: number) => keyof typeof WORDS_OF_WAYS} */
+export const wayOf = (watts) => (Math.abs(watts) <= 0.5 ? 'none' : watts > 0 ? 'import' : 'export');
 
 // Returns the bare value of a reading in /data.
 /** @type {(reading: Reading | undefined) => unknown} */

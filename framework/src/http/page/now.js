@@ -6,7 +6,7 @@ import { age, amount, exact, guessed, joined, moment, number, percent, power, ro
 import { digits, full } from './digits.js';
 import { Hour } from './hour.js';
 import { ageOf, house, now, onChange, onRestart, onResume, saidOf, stateOf } from './live.js';
-import { isConsumer, labelOf, mainOf, sumOf, valueOf } from './model.js';
+import { isConsumer, labelOf, mainOf, sumOf, valueOf, wayOf, WORDS_OF_WAYS } from './model.js';
 import { explain } from './reasons.js';
 import * as today from './today.js';
 import { t } from './text.js';
@@ -93,10 +93,10 @@ const listed = (name, rows, note) =>
 
 function welcome() {
   const steps = ['welcome_1', 'welcome_2', 'welcome_3'].map((key) => h('li', t(key)));
-  const find = h('a.button.primary', { href: '#find', 'data-test': 'first-find' }, t('find'));
-  const others = h('a.button', { href: '#setup', 'data-test': 'first-add' }, t('add_other'));
+  const find = h('a.button.primary@first-find', { href: '#find' }, t('find'));
+  const others = h('a.button@first-add', { href: '#setup' }, t('add_other'));
   const texts = [h('h1', t('welcome')), h('p', t('welcome_text')), h('ol', steps), h('p.buttons', find, others)];
-  return h('section.card.welcome', { 'data-test': 'first-start' }, texts);
+  return h('section.card.welcome@first-start', texts);
 }
 
 // Lines that say that a live number is older than usual; or that a number is not live, since when and why.
@@ -104,12 +104,12 @@ function welcome() {
 function staleness(name) {
   const [since, reason] = [h('strong'), h('span')];
   const stale = h(
-    'p.stale',
-    { 'data-test': `stale-${name}`, hidden: true },
+    `p.stale@stale-${name}`,
+    { hidden: true },
     icon('none'),
     h('span', since, ' ', reason),
   );
-  const late = h('p.late', { 'data-test': `age-${name}`, hidden: true });
+  const late = h(`p.late@age-${name}`, { hidden: true });
   return {
     elements: [late, stale],
     update() {
@@ -132,7 +132,7 @@ function staleness(name) {
 function hero(subject) {
   const { section } = subject;
   const readings = () => house.sections.get(section)?.readings;
-  const [figure, words] = ['hero-power', 'hero-direction'].map((name) => h('span', { 'data-test': name }));
+  const [figure, words] = ['hero-power', 'hero-direction'].map((name) => h(`span@${name}`));
   const unit = h('small');
   const line = h('p.figure', figure, unit);
   const arrow = h('span.arrow');
@@ -143,8 +143,8 @@ function hero(subject) {
   const tiles = [...counted, ownTile(), costTile()];
   const picture = hasFlow(subject) ? flow(subject) : null;
   const element = h(
-    'article.card.hero',
-    { 'data-test': 'hero', 'aria-label': labelOf(subject) },
+    'article.card.hero@hero',
+    { 'aria-label': labelOf(subject) },
     h('div.flow', h('p.direction', arrow, words), line, stale.elements, hint),
     picture?.element,
     hour?.element,
@@ -162,7 +162,7 @@ function hero(subject) {
       const value = subject.power ? sumOf(subject.power, readings()) : null;
       const count = sumOf(subject.imports, readings());
       const text = subject.power ? watts(Math.abs(value ?? NaN)) : rounded(count ?? NaN, 'kWh');
-      const flow = !live || value === null || Math.abs(value) <= 0.5 ? 'none' : value > 0 ? 'import' : 'export';
+      const flow = live && value !== null ? wayOf(value) : 'none';
       set(element, { 'data-direction': flow, 'data-stale': String(!live) });
       // The figure may be in kW.
       const exact = (subject.power ? Math.abs(value ?? NaN) : (count ?? NaN)) / (text.unit === 'kW' ? 1000 : 1);
@@ -171,8 +171,7 @@ function hero(subject) {
       line.classList.toggle('long', live && text.figure.length > 5);
       if (shown !== flow && subject.power) arrow.replaceChildren(icon(flow));
       shown = flow;
-      const direction = { import: 'from_grid', export: 'into_grid', none: 'balanced' }[flow];
-      write(words, !live ? labelOf(subject) : subject.power ? t(direction) : t('meter_reading'));
+      write(words, !live ? labelOf(subject) : subject.power ? t(WORDS_OF_WAYS[flow]) : t('meter_reading'));
       const time = house.sections.get(section)?.time;
       if (live && value !== null && time) hour?.add(time, value);
       hour?.update(live);
@@ -187,7 +186,7 @@ function tile(subject, side) {
   const name = side === 'exports' ? 'export' : subject.exports ? 'import' : 'consumption';
   const [value, before] = [h('strong'), h('small')];
   const title = h('span', icon(name === 'export' ? 'export' : 'import'), t(`${name}_today`));
-  const element = h(`p.tile.${side}`, { 'data-test': `today-${name}` }, title, value, before);
+  const element = h(`p.tile.${side}@today-${name}`, title, value, before);
   return {
     element,
     update() {
@@ -217,7 +216,7 @@ class Bars {
   constructor(card, least, both = false) {
     this.#least = least;
     this.#both = both;
-    this.note = h('small', { 'data-test': `scale-${card}` });
+    this.note = h(`small@scale-${card}`);
   }
 
   // Returns the track of a new bar.
@@ -260,7 +259,7 @@ function phases(subject) {
     if (!terms) return [];
     const [value, volts] = [h('strong.value'), h('small')];
     const name = `L${i + 1}`;
-    const element = h('p.phase', { 'data-test': `phase-${name}` }, h('span', name), bars.add(name), value, volts);
+    const element = h(`p.phase@phase-${name}`, h('span', name), bars.add(name), value, volts);
     return [{ name, terms, value, volts, element, voltage: voltages[i] }];
   });
   const element = listed('phases', rows, bars.note);
@@ -292,7 +291,7 @@ function entry(subject, kind, name, below, fill) {
   const head = h('p', symbolOf(subject), h('bdi.name', labelOf(subject)), value);
   return {
     section,
-    element: h(`div.${kind}`, { 'data-test': name, title: key }, head, below, stale.elements),
+    element: h(`div.${kind}@${name}`, { title: key }, head, below, stale.elements),
     update() {
       const live = stale.update();
       const readings = house.sections.get(section)?.readings;
@@ -331,7 +330,7 @@ const reading = (subject, readings) => exact(sumOf(subject.imports, readings) ??
 /** @type {(subject: Subject, main: Subject | null, bars: Bars) => Card} */
 function consumer(subject, main, bars) {
   const { section } = subject;
-  const day = h('small', { 'data-test': `today-${section}` });
+  const day = h(`small@today-${section}`);
   return entry(
     subject,
     'consumer',

@@ -1,7 +1,7 @@
 // Periods of the local calendar: beginning and end, name, address, predecessor and successor.
 
 import { civilDay, civilOf, DAY, iso, localMinute } from './calendar.js';
-import { DATE, formatter, parts, time } from './format.js';
+import { DATE, formatter, localAsUtc, parts, time } from './format.js';
 import { t } from './text.js';
 
 const MINUTE = 60_000;
@@ -136,10 +136,7 @@ const BAR = { day: WEEKDAY, month: MONTH, year: YEAR };
 /** @type {(civil: number) => number} */
 function instant(civil) {
   /** @type {(at: number) => number} */
-  const offset = (at) => {
-    const { year, month, day, hour, minute, second } = parts(at);
-    return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(at / 1000) * 1000;
-  };
+  const offset = (at) => localAsUtc(at) - Math.floor(at / 1000) * 1000;
   return civil - offset(civil - offset(civil));
 }
 

@@ -3,7 +3,7 @@
 import { amount, guessed, joined, money, number, power, rounded, symbol } from './format.js';
 import { labelOf } from './model.js';
 import { t } from './text.js';
-import { countedAs, figures, has, knowsProduction, priced, sum } from './tiles.js';
+import { column, countedAs, figures, has, knowsProduction, priced, sum } from './tiles.js';
 
 /** @typedef {import('./answers.js').Answers} Answers */
 /** @typedef {{amount: (Value | undefined)[], gap: boolean[], swap?: boolean[], partial?: boolean[]}} Side */
@@ -70,6 +70,7 @@ export function courses({ wish, curve, lines, before }) {
   const keys = single ? [] : there.map(({ text, name }) => ({ name, text }));
   if (filled) keys.push({ name: 'import', text: t(both ? 'from_grid' : 'power') });
   if (both) keys.push({ name: 'export', text: t('into_grid') });
+  if (single && has(longest.min)) keys.push({ name: 'spread', text: t('spread') });
   const heads = single ? [t('average'), t('least'), t('most')] : there.map(({ text }) => text);
   /** @type {(Value | undefined)[][]} */
   const columns = single ? [longest.mean, longest.min, longest.max] : there.map(({ curve }) => curve.mean);
@@ -116,7 +117,7 @@ export function courses({ wish, curve, lines, before }) {
 }
 
 /** @type {(wish: Answers['wish']) => string} */
-const earlierOf = ({ compare }) => t(compare === 'year' ? 'period_year' : 'period_before');
+const earlierOf = ({ compare }) => t(compare === 'year' ? 'compare_year' : 'compare_before');
 
 // The columns of energy: where it came from, and what it was used for.
 /** @type {(answers: Answers) => Shown[]} */
@@ -127,10 +128,7 @@ function energies(answers) {
   const single = subject.kind !== 'electricity' || !subject.exports;
   const known = knowsProduction(answers);
   /** @type {(key: keyof Balance) => Side | null} */
-  const side = (key) => {
-    const values = /** @type {Value[] | undefined} */ (balance?.[key]);
-    return balance && has(values) ? { amount: values ?? [], gap: balance.gap } : null;
-  };
+  const side = (key) => column(answers, key);
   return [
     ...(known ? shownAs('own', t('own'), side('self_used'), 0) : []),
     ...(sum(balance?.discharged) ? shownAs('storage', t('discharged'), side('discharged'), 0) : []),

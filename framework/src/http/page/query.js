@@ -1,14 +1,15 @@
 // Queries of the history for sums: each part is requested, and added up.
 
 import { ask, now } from './live.js';
+import { refusal } from './reasons.js';
 
 /** @typedef {Record<string, Value[]> & {zone: string, currency?: string}} Columns */
 
 /** @type {(path: string, signal?: AbortSignal) => Promise<any>} */
 export async function answer(path, signal) {
-  const { ok, status, json } = await ask(path, signal);
-  if (!ok) throw new Error(json.error?.message ?? String(status));
-  return json;
+  const got = await ask(path, signal).catch(() => null);
+  if (!got?.ok) throw new Error(refusal(got));
+  return got.json;
 }
 
 /** @type {(section: string, terms: Term[], query: string, signal?: AbortSignal) => Promise<any[]>} */

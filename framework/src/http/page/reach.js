@@ -27,16 +27,16 @@ export function reach({ addresses, may_read: mayRead, reason }, config) {
   const isReachable = Boolean(first) && (mayRead || reason === 'token_needed' || here.length > 0);
   const remedy = mayRead ? null : REMEDIES[reason ?? '']?.(config);
   const attributes = { src: `qr?address=${encodeURIComponent(first)}`, alt: t('reach_qr', { address: first }), width: 200, height: 200 };
-  const code = isReachable ? h('img.qr', { ...attributes, 'data-test': 'reach-qr' }) : null;
-  const link = isReachable ? h('p.address', { 'data-test': 'reach-address' }, h('a', { href: first }, first)) : null;
-  return h('section.card.stack', { 'data-test': 'reach' }, [
+  const code = isReachable ? h('img.qr@reach-qr', attributes) : null;
+  const link = isReachable ? h('p.address@reach-address', h('a', { href: first }, first)) : null;
+  return h('section.card.stack@reach', [
     h('h2', t('reach')),
     isReachable ? h('p.hint', t('reach_text')) : null,
     code,
     link,
     isReachable && others.length ? h('p.hint', t('reach_others', { addresses: others.join(', ') })) : null,
-    mayRead ? h('p.hint', { 'data-test': 'reach-open' }, t('reach_open')) : null,
-    remedy && h('p', { 'data-test': 'reach-remedy' }, remedy.text),
+    mayRead ? h('p.hint@reach-open', t('reach_open')) : null,
+    remedy && h('p@reach-remedy', remedy.text),
     remedy?.code ? h('pre', remedy.code) : null,
   ]);
 }

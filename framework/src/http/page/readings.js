@@ -9,6 +9,7 @@ import { button, h, set, table } from './dom.js';
 import { exact, guessed, moment, parts, separators, setZone } from './format.js';
 import { ask, house, nameOf, now, onRestart, saidOf } from './live.js';
 import { titled } from './model.js';
+import { refusal } from './reasons.js';
 import { known, t } from './text.js';
 
 /** @type {HTMLElement} */
@@ -32,7 +33,7 @@ export function start(section) {
   };
   form = { from: dayField('readings-from', t('day_or_from'), chosen), to: dayField('readings-to', `${t('until')} (${t('optional')})`, chosen) };
   usual = h('div');
-  result = h('div.ranges', { 'data-test': 'registers', 'aria-live': 'polite' });
+  result = h('div.ranges@registers', { 'aria-live': 'polite' });
   const fields = h('div.fields', form.from.element, form.to.element);
   view.append(...heading('readings'), h('section.card.stack', fields, usual, h('p.hint', t('readings_hint'))), result);
   onRestart(() => view.hidden || open(current()));
@@ -61,13 +62,13 @@ export async function open({ path: [first, last] }) {
   const answer = await ask(`registers?${queryOf(from, to)}`).catch(() => null);
   if (mine !== asked) return;
   set(view, { 'data-ready': 'true' });
-  if (!answer?.ok) return void result.replaceChildren(notice('readings-failed', answer?.json.error?.message ?? t('unreachable')));
+  if (!answer?.ok) return void result.replaceChildren(notice('readings-failed', refusal(answer)));
   const { zone } = answer.json;
   const registers = arrangedBySource(answer.json.registers);
   setZone(zone);
   fillUsual();
   if (!registers.length) return void result.replaceChildren(notice('readings-none', t('no_register')));
-  const bill = h('a.button', { href: `#costs/${from}/${to}`, 'data-test': 'readings-bill' }, t('check_bill'));
+  const bill = h('a.button@readings-bill', { href: `#costs/${from}/${to}` }, t('check_bill'));
   const sources = new Set(registers.map(({ source }) => source));
   const cards = [...sources].map((source) => card(registers.filter((register) => register.source === source), from, to));
   const taken = takeCsv('readings', [from, to].filter(Boolean).join('-'), () => csvOf(registers, Boolean(to)));
@@ -135,10 +136,10 @@ function card(registers, from, to) {
     return [
       h('h3', words, register.obis ? h('small', ` ${register.obis}`) : null),
       set(table([t('time'), t('meter_reading')], rows, words), { class: 'counters', 'data-test': `register-${source}-${register.name}` }),
-      ...swaps.map((swap) => h('p.hint', { 'data-test': 'swap' }, titled(swapText(swap, unit)))),
+      ...swaps.map((swap) => h('p.hint@swap', titled(swapText(swap, unit)))),
     ];
   });
-  return h('section.card.stack', { 'data-test': `registers-${source}` }, h('h2', h('bdi', label ?? nameOf(source))), tables.flat());
+  return h(`section.card.stack@registers-${source}`, h('h2', h('bdi', label ?? nameOf(source))), tables.flat());
 }
 
 // A counter that stood still between two readings is known in between.
@@ -181,7 +182,7 @@ function reading(shown, unit, least) {
       : after
         ? t('read_between', { before: exact(before.value, unit), before_time: moment(before.time, now()), after: exact(after.value, unit), after_time: moment(after.time, now()) })
         : t('read_last', { time: moment(before.time, now()) });
-  const copies = button({ 'data-test': 'copy', 'aria-label': `${t('copy')} ${text}` }, t('copy'), () => copy(text));
+  const copies = button('copy', t('copy'), () => copy(text), { 'aria-label': `${t('copy')} ${text}` });
   return h('div.reading', h('p', figure, copies), h('small', gap ? `${sure}, ${t('gap')}` : sure));
 }
 

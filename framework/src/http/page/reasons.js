@@ -1,7 +1,7 @@
 // Reasons in the reader's language: the page has a text for each kind, and the program's own text says the rest.
 
 import { h, show } from './dom.js';
-import { known } from './text.js';
+import { known, t } from './text.js';
 
 /** @typedef {{code?: string, message: string}} Reason */
 
@@ -16,6 +16,12 @@ export function told({ code, message }) {
   const words = wordsOf(code);
   return words ? `${words} (${message})` : message;
 }
+
+/**
+ * Returns why an answer has nothing to show; without an answer, that the program cannot be reached.
+ * @param {{json: any} | null} answer
+ */
+export const refusal = (answer) => (answer?.json.error ? told(answer.json.error) : t('unreachable'));
 
 /**
  * Returns a reason as the content of an element: the program's text is English.

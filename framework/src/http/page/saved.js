@@ -14,7 +14,7 @@ export function names({ sources, drop_ins: files }, save, remove) {
   if (!sources.length) return [];
   return [
     h('h2.above', t('names')),
-    h('section.card.stack', { 'data-test': 'names' }, h('p.hint', t('names_text')), sources.map((source) => named(source, files, save, remove))),
+    h('section.card.stack@names', h('p.hint', t('names_text')), sources.map((source) => named(source, files, save, remove))),
   ];
 }
 
@@ -40,11 +40,11 @@ function named(source, files, save, remove) {
   };
   const text = h('input', { type: 'text', maxlength: 64, dir: 'auto', autocomplete: 'off', value: label ?? '' });
   const choice = h('select', [h('option', { value: '' }, t('role_none')), ...roleOptions(role)]);
-  const failure = h('div.error', { role: 'alert', 'data-test': `names-failure-${name}`, hidden: true });
-  const keep = h('button', { type: 'submit', 'data-test': `names-save-${name}` }, t('save'));
+  const failure = h(`div.error@names-failure-${name}`, { role: 'alert', hidden: true });
+  const keep = h(`button@names-save-${name}`, { type: 'submit' }, t('save'));
   const fields = h('div.fields', input('label', text, label), input('role', choice, role));
   const title = h('legend', h('strong', name), ' ', h('small', plugin));
-  const element = h('form', { 'data-test': `names-${name}`, novalidate: true }, h('fieldset', title, fields, failure, h('p.buttons', keep)));
+  const element = h(`form@names-${name}`, { novalidate: true }, h('fieldset', title, fields, failure, h('p.buttons', keep)));
   on(element, 'submit', async (event) => {
     event.preventDefault();
     const wanted = { label: text.value.trim(), role: choice.value };
@@ -77,13 +77,13 @@ export function dropIns({ drop_ins: files, config }, remove) {
   const note = h('p.hint', t('files_text', { config: config ?? 'config.toml' }));
   const list = files.map((file) => dropIn(file, remove));
   const content = list.length ? list : [h('p', t('no_files'))];
-  return [h('h2.above', t('files')), h('section.card.stack', { 'data-test': 'drop-ins' }, note, content)];
+  return [h('h2.above', t('files')), h('section.card.stack@drop-ins', note, content)];
 }
 
 /** @type {(file: DropIn, remove: Remove) => HTMLElement} */
 function dropIn({ file, text }, remove) {
   const failure = h('div.error', { role: 'alert', hidden: true });
-  const away = button({ 'data-test': `remove-${file}` }, t('remove'), async () => {
+  const away = button(`remove-${file}`, t('remove'), async () => {
     if (!(await isSure(t('remove_sure', { file })))) return;
     away.disabled = true;
     const answer = await remove(file);
@@ -92,18 +92,18 @@ function dropIn({ file, text }, remove) {
     if (!answer.ok) failure.replaceChildren(...failureOf(answer));
   });
   const shown = h('pre', { dir: 'ltr' }, text ?? t('file_unreadable'));
-  return h('details.file', { 'data-test': `file-${file}` }, h('summary', h('code', file)), shown, failure, h('p.buttons', away));
+  return h(`details.file@file-${file}`, h('summary', h('code', file)), shown, failure, h('p.buttons', away));
 }
 
 // Asks before something is taken away.
 /** @type {(text: string) => Promise<boolean>} */
 function isSure(text) {
   return new Promise((answered) => {
-    const no = button({ 'data-test': 'remove-cancel' }, t('cancel'), () => dialog.close('no'));
-    const yes = button({ class: 'primary', 'data-test': 'remove-confirm' }, t('remove_yes'), () => dialog.close('yes'));
+    const no = button('remove-cancel', t('cancel'), () => dialog.close('no'));
+    const yes = button('remove-confirm', t('remove_yes'), () => dialog.close('yes'), { class: 'primary' });
     const title = h('h2', { id: 'remove-title' }, t('confirm_title'));
     const buttons = h('div.buttons', no, yes);
-    const dialog = h('dialog', { 'aria-labelledby': 'remove-title', 'data-test': 'remove-dialog' }, h('div.stack', title, h('p', text), buttons));
+    const dialog = h('dialog@remove-dialog', { 'aria-labelledby': 'remove-title' }, h('div.stack', title, h('p', text), buttons));
     on(dialog, 'close', () => {
       dialog.remove();
       answered(dialog.returnValue === 'yes');

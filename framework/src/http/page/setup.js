@@ -34,7 +34,7 @@ const parts = build();
 /** @param {HTMLElement} section */
 export function start(section) {
   view = section;
-  const back = h('p', h('a', { href: '#sources', 'data-test': 'setup-back' }, t('setup_back')));
+  const back = h('p', h('a@setup-back', { href: '#sources' }, t('setup_back')));
   const head = h('header.summary', parts.title, h('p.hint', t('setup_text')), back);
   parts.body.append(parts.finder.element, parts.add, parts.names, parts.reach, parts.files);
   view.replaceChildren(head, parts.access.element, parts.problem, parts.body);
@@ -53,8 +53,8 @@ export async function open({ view: name }) {
 function build() {
   return {
     finder: new Finder(saveAll),
-    title: h('h1', { tabindex: -1, 'data-test': 'setup-title' }, t('setup')),
-    problem: h('div.card.error', { role: 'alert', 'data-test': 'setup-problem', hidden: true }),
+    title: h('h1@setup-title', { tabindex: -1 }, t('setup')),
+    problem: h('div.card.error@setup-problem', { role: 'alert', hidden: true }),
     access: access(),
     add: h('div.group'),
     reach: h('div.group'),
@@ -91,20 +91,18 @@ async function read() {
   parts.files.replaceChildren(...dropIns(known, remove));
 }
 
-const retry = () => button({ 'data-test': 'setup-retry' }, t('retry'), read);
+const retry = () => button('setup-retry', t('retry'), read);
 
 // Card for who may not change anything from here.
 function access() {
-  const reason = h('p', { 'data-test': 'setup-reason' });
-  const wrong = h('p.problem', { role: 'alert', 'data-test': 'setup-token-wrong', hidden: true });
-  const input = h('input', { type: 'password', id: 'setup-token', autocomplete: 'off', 'data-test': 'setup-token' });
+  const reason = h('p@setup-reason');
+  const wrong = h('p.problem@setup-token-wrong', { role: 'alert', hidden: true });
+  const input = h('input@setup-token', { type: 'password', id: 'setup-token', autocomplete: 'off' });
   const field = h('div.field', h('label', { for: 'setup-token' }, t('token')), input);
-  const enter = h('button.primary', { type: 'submit', 'data-test': 'setup-token-use' }, t('token_use'));
+  const enter = h('button.primary@setup-token-use', { type: 'submit' }, t('token_use'));
   const steps = [h('li', t('access_1'), h('pre', 'smartmeter token')), h('li', t('access_2'))];
   const form = h('form.stack', field, wrong, h('p.buttons', enter));
-  const element = h(
-    'section.card.stack',
-    { 'data-test': 'setup-denied', hidden: true },
+  const element = h('section.card.stack@setup-denied', { hidden: true },
     [h('h2', t('access_title')), h('p', t('access_text')), h('ol.steps-list', steps), form],
     h('details', h('summary', t('access_why')), reason),
   );

@@ -19,14 +19,14 @@ let cards = [];
 let shape = '';
 let listed = ''; // the problems that are shown
 const head = {
-  state: h('h1', { 'data-test': 'summary' }),
-  problems: h('ul.problems', { 'data-test': 'problems' }),
+  state: h('h1@summary'),
+  problems: h('ul.problems@problems'),
   program: h('p.hint'),
-  journal: h('p.hint', { 'data-test': 'journal' }),
+  journal: h('p.hint@journal'),
 };
-const leave = button({ 'data-test': 'log-out', hidden: true }, '', logOut);
+const leave = button('log-out', '', logOut, { hidden: true });
 
-const saves = button({ 'data-test': 'csv-readings' }, t('take_readings'), saveReadings);
+const saves = button('csv-readings', t('take_readings'), saveReadings);
 
 // What a reading of /data says beside its value.
 /** @type {(reading: Reading) => {timestampUTC?: string, unit?: string, OBIS_Code?: string, more?: string[]}} */
@@ -73,7 +73,7 @@ export function open() {
       const title = group === 'sources' ? null : h('h2.above', t(group));
       return made[i].length ? [title, h('div.cards', elements(made[i]))] : [];
     });
-    const add = h('a.button', { href: '#setup', 'data-test': 'add' }, t('add'));
+    const add = h('a.button@add', { href: '#setup' }, t('add'));
     view.replaceChildren(h('header.summary', Object.values(head), h('p.buttons', add, saves, leave)), ...lists.flatMap((one) => one ?? []));
   }
   summary();
@@ -85,7 +85,8 @@ const stateText = (state) => t(state === 'stale' ? 'state_stale' : state);
 
 // What needs attention of one that works nevertheless.
 /** @type {(status: Status) => Reason | null} */
-const problemOf = ({ problem, problem_code: code }) => (problem ? { code, message: problem } : null);
+const problemOf = ({ state, problem, problem_code: code }) =>
+  problem ? { code: state === 'delivering' && code === 'silent' ? 'silent_in_part' : code, message: problem } : null;
 
 // State in a card: one that works may have a problem nevertheless, such as a count that cannot be saved.
 /** @type {(state: string, status: Status) => string} */
@@ -185,16 +186,15 @@ const when = (at) => (at ? `${moment(at, now())} (${age(at, now())})` : '');
 // Card of a source or publisher: its name, its state and the reason for it, facts, `more`, and details.
 /** @type {(name: string, label: string, test: string, more: Child[]) => {element: HTMLElement, update: (status: Status, word: string, why: Reason | null, values: Pair[]) => void}} */
 function card(name, label, test, more) {
-  const state = h('span.state', { 'data-test': `state-${name}` });
-  const reason = h('p.reason', { 'data-test': `reason-${name}`, hidden: true });
+  const state = h(`span.state@state-${name}`);
+  const reason = h(`p.reason@reason-${name}`, { hidden: true });
   const isSame = label.toLowerCase() === name.replaceAll('_', ' ').toLowerCase();
   const title = h('h2', h('bdi', label), isSame ? null : h('small', name));
   const [main, details] = [pairs('main'), pairs('more')];
   const folded = h('details', h('summary', t('details')), details.element);
   return {
     element: h(
-      'article.card.source',
-      { 'data-test': test },
+      `article.card.source@${test}`,
       [h('header', title, state), reason, main.element, ...more],
       folded,
     ),
@@ -270,10 +270,10 @@ function registers(section) {
   /** @type {(key: string) => HTMLElement} */
   const head = (key) => h(`th.${key}`, { scope: 'col', role: 'columnheader' }, t(key));
   const heads = h('thead', h('tr', { role: 'row' }, ['code', 'name', 'value', 'age'].map(head)));
-  const attributes = { role: 'table', 'aria-label': t('all_readings'), 'data-test': `table-${section}` };
-  const list = h('table.registers', attributes, heads, body);
+  const attributes = { role: 'table', 'aria-label': t('all_readings') };
+  const list = h(`table.registers@table-${section}`, attributes, heads, body);
   const summary = h('summary', t('all_readings'));
-  const element = h('details', { 'data-test': `readings-${section}` }, summary, h('div.scroll', list));
+  const element = h(`details@readings-${section}`, summary, h('div.scroll', list));
   /** @type {ReturnType<typeof registerRow>[]} */
   let rows = [];
   let names = '';

@@ -1,7 +1,8 @@
 // Takes a view's numbers away as CSV, as spreadsheets of the reader's locale read it; loaded when it is used.
 
+import { iso } from './calendar.js';
 import { digits } from './digits.js';
-import { offset, parts, separators, zoneName } from './format.js';
+import { localAsUtc, offset, separators, zoneName } from './format.js';
 import { t } from './text.js';
 
 /** @typedef {{at: number}} Moment */
@@ -11,15 +12,9 @@ import { t } from './text.js';
 // Where the comma is in the numbers, a semicolon is between them.
 const between = separators.decimal === ',' ? ';' : ',';
 
-/** @type {(number: number) => string} */
-const two = (number) => String(number).padStart(2, '0');
-
 // Local time of the machine, as every spreadsheet reads it.
 /** @type {(ms: number) => string} */
-function local(ms) {
-  const { year, month, day, hour, minute, second } = parts(ms);
-  return `${year}-${two(month)}-${two(day)} ${two(hour)}:${two(minute)}:${two(second)}`;
-}
+const local = (ms) => iso(localAsUtc(ms), 19).replace('T', ' ');
 
 // A text that would be a formula begins with an apostrophe, as in the program's own files (libs/reading/src/spreadsheet.rs).
 /** @type {(text: string) => string} */

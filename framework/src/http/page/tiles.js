@@ -26,8 +26,9 @@ function isGuess({ amount, gap }) {
 /** @type {(side: Side, unit: string) => string} */
 const total = (side, unit) => guessed(amount(sum(side.amount), unit), isGuess(side));
 
+// Returns a column of the balance, if it has a value.
 /** @type {(answers: Answers, key: keyof Balance) => Side | null} */
-const column = ({ balance }, key) => {
+export const column = ({ balance }, key) => {
   const values = /** @type {Value[] | undefined} */ (balance?.[key]);
   return balance && has(values) ? { amount: values ?? [], gap: balance.gap, partial: balance.partial } : null;
 };

@@ -1,6 +1,6 @@
 // Times at which a price holds, in the reader's language: the program says them in the words of the configuration.
 
-import { formatter, money, number, symbol } from './format.js';
+import { formatter, money, number, priceOf, symbol } from './format.js';
 import { t } from './text.js';
 
 const DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
@@ -29,7 +29,7 @@ const list = ({ days = [], hours = [], months = [] }) => [...days, ...hours, ...
 
 // The times that limit a price, with their name.
 /** @type {(times: Times) => string} */
-export function timesOf(times) {
+function timesOf(times) {
   const [words, { name }] = [list(times), times];
   return name && words ? `${name} (${words})` : name || words;
 }
@@ -65,7 +65,7 @@ export function linesOf(tariff) {
   const timed = (window) => `${timesOf(window)}: ${perKwh(window.price)}`;
   const base = /** @type {const} */ (['year', 'day', 'month']).find((per) => tariff[`base_per_${per}`]);
   const more = [
-    base && t(`tariff_per_${base}`, { value: money(tariff[`base_per_${base}`], currency, 6) }),
+    base && t(`tariff_per_${base}`, { value: priceOf(tariff[`base_per_${base}`], currency, base) }),
     tariff.feed_in && t('tariff_feed_in', { value: money(tariff.feed_in, currency, 6) }),
     vat && t(tariff.prices === 'net' ? 'tariff_vat_net' : 'tariff_vat', { value: number(vat, 2, 0) }),
     tariff.instalment_per_month && t('tariff_instalment', { value: money(tariff.instalment_per_month, currency) }),
@@ -74,7 +74,7 @@ export function linesOf(tariff) {
   const last = more.filter(Boolean).join(', ');
   if (!windows.length && !levies.length) return [[rest, last].filter(Boolean).join(', '), ...(fed ? [fed] : [])];
   const levy = (/** @type {Levy} */ { name, price, per, windows = [] }) => {
-    const whole = price == null ? '' : per === 'kWh' ? perKwh(price) : t(`tariff_per_${per}`, { value: money(price, currency, 6) });
+    const whole = price == null ? '' : per === 'kWh' ? perKwh(price) : t(`tariff_per_${per}`, { value: priceOf(price, currency, per) });
     return `${name}: ${[whole, ...windows.map(timed)].filter(Boolean).join('; ')}`;
   };
   const prices = [...windows.map(timed), rest && (windows.length ? t('other_times', { value: rest }) : rest)];

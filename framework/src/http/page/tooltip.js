@@ -120,7 +120,10 @@ export class Tooltip {
     const at = this.#x(item.at);
     set(this.cursor, { x1: at, x2: at });
     const wide = this.element.offsetWidth;
-    const left = at + wide + 14 > this.#width ? Math.max(0, at - wide - 10) : at + 10;
+    // A picture that is wider than its place scrolls below.
+    const { scrollLeft = 0, clientWidth = 0 } = this.#svg.parentElement ?? {};
+    const seen = at - scrollLeft;
+    const left = seen + wide + 14 > clientWidth ? Math.max(0, seen - wide - 10) : seen + 10;
     this.element.style.setProperty('transform', `translate(${Math.round(left)}px, 4px)`);
   }
 }

@@ -2,6 +2,7 @@
 
 export default {
   // Household (meter readings, costs, worth knowing)
+  pulses: 'Impulse',
   day_or_from: 'Tag oder erster Tag',
   readings_hint: 'Ein Monatserster zählt von seinem Beginn an (0 Uhr), jeder andere Tag bis zu seinem Ende (24 Uhr).',
   no_register: 'Noch ist kein Zähler aufgezeichnet.',
@@ -30,7 +31,7 @@ export default {
   save_tariff: 'Als meinen Tarif speichern',
   price_first: 'Bitte auch einen Preis je kWh eingeben.',
   wrong_span: 'Der letzte Tag liegt vor dem ersten.',
-  no_tariff: 'Ohne Tarif hat nichts einen Preis. Tragen Sie Ihren in die Konfiguration ein, wie docs/tariffs.md es zeigt, oder geben Sie seinen Preis oben ein und speichern Sie ihn:',
+  no_tariff: 'Ohne Tarif hat nichts einen Preis. Tragen Sie ihn oben unter „Mit einem anderen Preis“ ein, und speichern Sie ihn. Zeiten, Abgaben und mehr stehen in der Konfiguration, wie docs/tariffs.md es zeigt:',
   gap_no_price: 'Für {hours} h ist kein Preis bekannt: Sie sind nicht in der Summe.',
   gap_no_tariff: 'Für {hours} h gilt kein Tarif: Sie sind nicht in der Summe.',
   gap_no_reading: 'Für {hours} h fehlen Zählerstände: Sie sind nicht in der Summe.',

@@ -2,6 +2,7 @@
 
 export default {
   // Household (meter readings, costs, worth knowing)
+  pulses: 'Pulses',
   day_or_from: 'Day, or first day',
   readings_hint: 'A first day of a month counts from its beginning (0:00), any other day to its end (24:00).',
   no_register: 'No counter has been recorded yet.',
@@ -30,7 +31,7 @@ export default {
   save_tariff: 'Save as my tariff',
   price_first: 'Please enter a price per kWh too.',
   wrong_span: 'The last day is before the first one.',
-  no_tariff: 'Without a tariff nothing has a price. Add yours to the configuration, as docs/tariffs.md shows, or enter its price above and save it:',
+  no_tariff: 'Without a tariff nothing has a price. Enter it above, below “With another price”, and save it. Times, levies and more are in the configuration, as docs/tariffs.md shows:',
   gap_no_price: 'No price is known for {hours} h: they are not in the sum.',
   gap_no_tariff: 'No tariff holds for {hours} h: they are not in the sum.',
   gap_no_reading: 'For {hours} h there is no reading: they are not in the sum.',

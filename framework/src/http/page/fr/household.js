@@ -2,6 +2,7 @@
 
 export default {
   // Household (meter readings, costs, worth knowing)
+  pulses: 'Impulsions',
   day_or_from: 'Jour, ou premier jour',
   readings_hint: 'Le premier jour d’un mois compte depuis son début (0 h), tout autre jour jusqu’à sa fin (24 h).',
   no_register: 'Aucun compteur n’est encore enregistré.',
@@ -30,7 +31,7 @@ export default {
   save_tariff: 'Enregistrer comme mon tarif',
   price_first: 'Indiquez aussi un prix par kWh.',
   wrong_span: 'Le dernier jour précède le premier.',
-  no_tariff: 'Sans tarif, rien n’a de prix. Ajoutez le vôtre à la configuration, comme le montre docs/tariffs.md, ou saisissez son prix ci-dessus et enregistrez-le :',
+  no_tariff: 'Sans tarif, rien n’a de prix. Saisissez-le ci-dessus, sous « Avec un autre prix », et enregistrez-le. Les heures, les taxes et le reste sont dans la configuration, comme le montre docs/tariffs.md :',
   gap_no_price: 'Pour {hours} h, aucun prix n’est connu : elles ne sont pas comptées.',
   gap_no_tariff: 'Pour {hours} h, aucun tarif ne s’applique : elles ne sont pas comptées.',
   gap_no_reading: 'Pour {hours} h, il manque des relevés : elles ne sont pas comptées.',

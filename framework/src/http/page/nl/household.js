@@ -2,6 +2,7 @@
 
 export default {
   // Household (meter readings, costs, worth knowing)
+  pulses: 'Pulsen',
   day_or_from: 'Dag of eerste dag',
   readings_hint: 'De eerste dag van een maand telt vanaf het begin (0:00), elke andere dag tot het einde (24:00).',
   no_register: 'Er is nog geen teller vastgelegd.',
@@ -30,7 +31,7 @@ export default {
   save_tariff: 'Opslaan als mijn tarief',
   price_first: 'Vul ook een prijs per kWh in.',
   wrong_span: 'De laatste dag ligt vóór de eerste.',
-  no_tariff: 'Zonder tarief heeft niets een prijs. Zet uw tarief in de configuratie, zoals docs/tariffs.md laat zien, of vul de prijs hierboven in en sla die op:',
+  no_tariff: 'Zonder tarief heeft niets een prijs. Vul die hierboven in, onder „Met een andere prijs”, en sla die op. Tijden, heffingen en meer staan in de configuratie, zoals docs/tariffs.md laat zien:',
   gap_no_price: 'Voor {hours} h is geen prijs bekend: die tellen niet mee.',
   gap_no_tariff: 'Voor {hours} h geldt geen tarief: die tellen niet mee.',
   gap_no_reading: 'Voor {hours} h ontbreken meterstanden: die tellen niet mee.',

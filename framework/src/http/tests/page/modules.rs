@@ -14,7 +14,7 @@ const SETUP_LIMIT: usize = 50_000;
 const LANGUAGE: &str = "de";
 
 /// Words of the program that the page translates: states, and usual names of sections.
-const WORDS: [&str; 5] = ["waiting", "gas", "water", "warm_water", "cold"];
+const WORDS: [&str; 6] = ["waiting", "gas", "water", "warm_water", "cold", "pulses"];
 
 /// The script of the login page.
 const LOGIN: &str = "login.js";
