@@ -21,7 +21,7 @@ fn main() {
             (0..1000).map(|_| frame(Frame::A, &meter.telegram(security, &records))).collect();
         let bytes: usize = frames.iter().map(Vec::len).sum();
         let mut best = f64::MAX;
-        for _ in 0..10 {
+        for _ in 0..60 {
             let (mut decoder, mut bare) = (Decoder::default(), Vec::new());
             let start = Instant::now();
             for frame in &frames {

@@ -25,11 +25,11 @@ impl Survey {
     pub(super) fn of(bytes: &[u8]) -> Self {
         let (mut walk, mut is_whole, mut is_empty) = (records(bytes), true, true);
         let signature = checksum_of_parts(|add| {
-            for record in walk.by_ref() {
-                match record {
-                    Ok(record) => {
+            while let Some(head) = walk.next_head() {
+                match head {
+                    Ok(head) => {
                         is_empty = false;
-                        add(record.head);
+                        add(head);
                     }
                     Err(_) => is_whole = false,
                 }

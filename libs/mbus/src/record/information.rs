@@ -68,11 +68,26 @@ pub(crate) struct Information<'a> {
     pub(crate) manufacturer: &'a [u8],
 }
 
-impl<'a> Information<'a> {
-    pub(super) fn read(rest: &mut Bytes<'a>, order: Order) -> Result<Self, Defect> {
+/// Bytes of a value information: the VIF, the unit in words that it may announce, and its VIFEs.
+#[derive(Clone, Copy)]
+pub(super) struct Codes<'a> {
+    vif: u8,
+    text: Option<Latin1<'a>>,
+    extensions: &'a [u8],
+}
+
+impl<'a> Codes<'a> {
+    #[inline]
+    pub(super) fn take(rest: &mut Bytes<'a>, order: Order) -> Result<Self, Defect> {
         let vif = rest.next().ok_or(Defect::EndInVif)?;
         let text = if vif & 0x7f == 0x7c { Some(text_unit(rest, order)?) } else { None };
-        let mut extensions = rest.chain(vif, Defect::EndInVif, Defect::VifChain)?;
+        let extensions = rest.chain(vif, Defect::EndInVif, Defect::VifChain)?;
+        Ok(Self { vif, text, extensions })
+    }
+}
+
+impl<'a> Information<'a> {
+    pub(super) fn of(Codes { vif, text, mut extensions }: Codes<'a>) -> Self {
         let mut manufacturer: &[u8] = &[];
         let entry = match (vif, extensions) {
             (0xfd, [code, more @ ..]) => {
@@ -112,7 +127,7 @@ impl<'a> Information<'a> {
         for effect in effects(extensions) {
             information.apply(effect);
         }
-        Ok(information)
+        information
     }
 
     fn apply(&mut self, effect: Effect) {

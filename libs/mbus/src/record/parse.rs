@@ -1,6 +1,6 @@
 //! Walk over the records of a telegram.
 
-use super::{Function, Information, Record, value};
+use super::{Function, Information, Record, information::Codes, value::Field};
 use crate::Order;
 
 /// Most extensions of a DIF, and of a VIF.
@@ -71,34 +71,14 @@ impl<'a> Records<'a> {
         self.more_follow
     }
 
-    fn record(&mut self, start: usize, first: u8) -> Result<Record<'a>, Defect> {
-        let mut rest = Bytes { data: self.data, position: start + 1 };
-        let information = DataInformation::read(first, &mut rest)?;
-        let mut information_of_value = Information::read(&mut rest, self.order)?;
-        let head = &self.data[start..rest.position];
-        let data_start = rest.position;
-        let (value, unit) = value::read(information.field, &mut information_of_value, &mut rest, self.order)?;
-        self.position = rest.position;
-        Ok(Record {
-            function: information.function,
-            storage: information.storage,
-            tariff: information.tariff,
-            subunit: information.subunit,
-            quantity: information_of_value.quantity,
-            unit,
-            value,
-            qualifiers: information_of_value.qualifiers,
-            manufacturer_vife: information_of_value.manufacturer,
-            head,
-            data: &self.data[data_start..rest.position],
-        })
+    /// Returns the head of the next record: its DIF, DIFE, VIF and VIFE. It skips the value, and fails where
+    /// [`next`](Iterator::next) does.
+    pub(crate) fn next_head(&mut self) -> Option<Result<&'a [u8], Defect>> {
+        self.next_extent().map(|extent| extent.map(|extent| extent.head))
     }
-}
 
-impl<'a> Iterator for Records<'a> {
-    type Item = Result<Record<'a>, Defect>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    #[inline]
+    fn next_extent(&mut self) -> Option<Result<Extent<'a>, Defect>> {
         loop {
             let start = self.position;
             let first = *self.data.get(start)?;
@@ -115,13 +95,26 @@ impl<'a> Iterator for Records<'a> {
                     return None;
                 }
                 _ if first & 15 == 15 => Err(Defect::Reserved(first)),
-                _ => self.record(start, first),
+                _ => {
+                    let mut rest = Bytes { data: self.data, position: start };
+                    Extent::take(&mut rest, self.order).inspect(|_| self.position = rest.position)
+                }
             };
             if result.is_err() {
                 self.data = &self.data[..start];
             }
             return Some(result);
         }
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<'a>, Defect>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let extent = self.next_extent()?;
+        Some(extent.map(|extent| extent.record(self.order)))
     }
 }
 
@@ -134,12 +127,14 @@ pub(super) struct Bytes<'a> {
 }
 
 impl<'a> Bytes<'a> {
+    #[inline]
     pub(super) fn next(&mut self) -> Option<u8> {
         let byte = *self.data.get(self.position)?;
         self.position += 1;
         Some(byte)
     }
 
+    #[inline]
     pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], Defect> {
         let rest = self.data.get(self.position..).unwrap_or_default();
         let taken = rest.get(..len).ok_or(Defect::EndInData { expected: len, found: rest.len() })?;
@@ -148,6 +143,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// Takes the chain of extensions that follows `last`.
+    #[inline]
     pub(super) fn chain(&mut self, mut last: u8, ends: Defect, long: Defect) -> Result<&'a [u8], Defect> {
         let start = self.position;
         while last & MORE != 0 {
@@ -160,30 +156,57 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// DIF with its DIFEs.
-struct DataInformation {
-    function: Function,
-    field: u8,
-    storage: u64,
-    tariff: u32,
-    subunit: u16,
+/// Record as it stands in the data, whole but not read.
+struct Extent<'a> {
+    dif: u8,
+    difes: &'a [u8],
+    value_information: Codes<'a>,
+    value: Field<'a>,
+    head: &'a [u8],
+    data: &'a [u8],
 }
 
-impl DataInformation {
-    fn read(first: u8, rest: &mut Bytes<'_>) -> Result<Self, Defect> {
-        let function = match first >> 4 & 3 {
+impl<'a> Extent<'a> {
+    #[inline]
+    fn take(rest: &mut Bytes<'a>, order: Order) -> Result<Self, Defect> {
+        let start = rest.position;
+        let dif = rest.next().ok_or(Defect::EndInDif)?;
+        let difes = rest.chain(dif, Defect::EndInDif, Defect::DifChain)?;
+        let value_information = Codes::take(rest, order)?;
+        let head = &rest.data[start..rest.position];
+        let data_start = rest.position;
+        let value = Field::take(dif & 15, rest)?;
+        Ok(Self { dif, difes, value_information, value, head, data: &rest.data[data_start..rest.position] })
+    }
+
+    fn record(self, order: Order) -> Record<'a> {
+        let Self { dif, difes, value_information, value, head, data } = self;
+        let function = match dif >> 4 & 3 {
             0 => Function::Instantaneous,
             1 => Function::Maximum,
             2 => Function::Minimum,
             _ => Function::Error,
         };
-        let (mut storage, mut tariff, mut subunit) = (u64::from(first >> 6 & 1), 0, 0);
-        let extensions = rest.chain(first, Defect::EndInDif, Defect::DifChain)?;
-        for (k, &byte) in extensions.iter().enumerate() {
+        let (mut storage, mut tariff, mut subunit) = (u64::from(dif >> 6 & 1), 0, 0);
+        for (k, &byte) in difes.iter().enumerate() {
             storage |= u64::from(byte & 15) << (1 + 4 * k);
             tariff |= u32::from(byte >> 4 & 3) << (2 * k);
             subunit |= u16::from(byte >> 6 & 1) << k;
         }
-        Ok(Self { function, field: first & 15, storage, tariff, subunit })
+        let information = Information::of(value_information);
+        let value = value.read(&information, order);
+        Record {
+            function,
+            storage,
+            tariff,
+            subunit,
+            quantity: information.quantity,
+            unit: information.unit,
+            value,
+            qualifiers: information.qualifiers,
+            manufacturer_vife: information.manufacturer,
+            head,
+            data,
+        }
     }
 }

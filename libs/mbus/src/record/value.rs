@@ -92,32 +92,77 @@ impl fmt::Display for Value<'_> {
     }
 }
 
-/// Reads the data of a record whose DIF has the data field `field`, and returns the value with its unit.
-pub(super) fn read<'a>(
-    field: u8,
-    information: &mut Information<'a>,
-    rest: &mut Bytes<'a>,
-    order: Order,
-) -> Result<(Value<'a>, Unit<'a>), Defect> {
-    let reader = Reader { information, order };
-    let value = match field {
-        0x1..=0x4 | 0x6 => {
-            let len = if field == 6 { 6 } else { field.into() };
-            reader.binary(rest.take(len)?)
+/// Data of a record as they stand there, by their coding.
+#[derive(Clone, Copy)]
+pub(super) enum Field<'a> {
+    /// No data, and the selection for readout, which belongs to requests.
+    None,
+    Integer(&'a [u8]),
+    Float(&'a [u8]),
+    Bcd(&'a [u8]),
+    Text(&'a [u8]),
+    /// BCD of variable length, whose sign is in the length.
+    SignedBcd { digits: &'a [u8], negative: bool },
+    /// An integer of variable length, or bytes.
+    Binary(&'a [u8]),
+    /// More bytes than a number has.
+    Long(&'a [u8]),
+}
+
+impl<'a> Field<'a> {
+    /// Takes the data that the field `code` of a DIF announces.
+    #[inline]
+    pub(super) fn take(code: u8, rest: &mut Bytes<'a>) -> Result<Self, Defect> {
+        Ok(match code {
+            0x1..=0x4 => Self::Integer(rest.take(code.into())?),
+            0x5 => Self::Float(rest.take(4)?),
+            0x6 => Self::Integer(rest.take(6)?),
+            0x7 => Self::Integer(rest.take(8)?),
+            0x9..=0xc => Self::Bcd(rest.take(usize::from(code - 8))?),
+            0xe => Self::Bcd(rest.take(6)?),
+            0xd => Self::variable(rest)?,
+            _ => Self::None,
+        })
+    }
+
+    /// Takes data of variable length: their length comes first.
+    fn variable(rest: &mut Bytes<'a>) -> Result<Self, Defect> {
+        // Without its length, nothing of the value is known.
+        let length = rest.next().ok_or(Defect::EndInData { expected: 1, found: 0 })?;
+        let low = usize::from(length & 15);
+        Ok(match length {
+            0x00..=0xbf => Self::Text(rest.take(length.into())?),
+            0xc0..=0xc9 | 0xd0..=0xd9 => {
+                Self::SignedBcd { digits: rest.take(low)?, negative: length >= 0xd0 }
+            }
+            0xe0..=0xef => Self::Binary(rest.take(low)?),
+            0xf0..=0xf4 => Self::Long(rest.take(4 * usize::from(length - 0xec))?),
+            0xf5 => Self::Long(rest.take(48)?),
+            0xf6 => Self::Long(rest.take(64)?),
+            _ => return Err(Defect::Length(length)),
+        })
+    }
+
+    /// Reads the value that a value information makes of the data.
+    pub(super) fn read(self, information: &Information<'a>, order: Order) -> Value<'a> {
+        if let Some(code) = information.error {
+            return Value::Absent(Absent::Record(code));
         }
-        0x5 => reader.float(rest.take(4)?),
-        0x7 => reader.binary(rest.take(8)?),
-        0x9..=0xc => reader.bcd(rest.take(usize::from(field - 8))?, false),
-        0xe => reader.bcd(rest.take(6)?, false),
-        0xd => reader.variable(rest)?,
-        // No data, and the selection for readout, which belongs to requests.
-        _ => Value::None,
-    };
-    let value = match information.error {
-        Some(code) => Value::Absent(Absent::Record(code)),
-        None => value,
-    };
-    Ok((value, information.unit))
+        let reader = Reader { information, order };
+        match self {
+            Self::None | Self::SignedBcd { digits: [], .. } => Value::None,
+            Self::Integer(bytes) => reader.binary(bytes),
+            Self::Float(bytes) => reader.float(bytes),
+            Self::Bcd(digits) => reader.bcd(digits, false),
+            Self::SignedBcd { digits, negative } => reader.bcd(digits, negative),
+            Self::Text(bytes) => Value::Text(Latin1::new(bytes, order)),
+            Self::Binary(bytes) => {
+                let counts = matches!(information.unit, Unit::Coded(_)) && (1..=8).contains(&bytes.len());
+                if counts { reader.binary(bytes) } else { Value::Bytes(bytes) }
+            }
+            Self::Long(bytes) => Value::Bytes(bytes),
+        }
+    }
 }
 
 struct Reader<'r, 'a> {
@@ -174,29 +219,6 @@ impl<'a> Reader<'_, 'a> {
             return Value::Absent(Absent::NotFinite);
         }
         Decimal::from_f32(number).map_or(Value::Absent(Absent::TooLarge), |number| self.number(number))
-    }
-
-    /// Reads a value of variable length: its length comes first.
-    fn variable(&self, rest: &mut Bytes<'a>) -> Result<Value<'a>, Defect> {
-        // Without its length, nothing of the value is known.
-        let length = rest.next().ok_or(Defect::EndInData { expected: 1, found: 0 })?;
-        Ok(match length {
-            0x00..=0xbf => Value::Text(Latin1::new(rest.take(length.into())?, self.order)),
-            0xc0..=0xc9 | 0xd0..=0xd9 => {
-                let bytes = rest.take(usize::from(length & 15))?;
-                if bytes.is_empty() { Value::None } else { self.bcd(bytes, length >= 0xd0) }
-            }
-            0xe0..=0xef => {
-                let bytes = rest.take(usize::from(length & 15))?;
-                let counts =
-                    matches!(self.information.unit, Unit::Coded(_)) && (1..=8).contains(&bytes.len());
-                if counts { self.binary(bytes) } else { Value::Bytes(bytes) }
-            }
-            0xf0..=0xf4 => Value::Bytes(rest.take(4 * usize::from(length - 0xec))?),
-            0xf5 => Value::Bytes(rest.take(48)?),
-            0xf6 => Value::Bytes(rest.take(64)?),
-            _ => return Err(Defect::Length(length)),
-        })
     }
 
     /// Scales a number and adds what the value information says.
