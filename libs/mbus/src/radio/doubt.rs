@@ -13,11 +13,14 @@ const CHARACTERS: usize = 9;
 /// Judge of telegrams that nothing in them proves.
 ///
 /// A telegram without checksums is only a few plausible bytes, which arbitrary ones have too. It counts where the whole
-/// stream is made of telegrams: the first one stands at its start, and each further one follows directly.
+/// stream is made of telegrams: the first one stands at its start, and each further one follows directly. One that is the
+/// whole stream to the byte may also have an address that few meters have.
 #[derive(Clone, Debug)]
 pub struct Doubt {
     /// Whether the bytes are something else, such as text.
     is_other: bool,
+    /// Length of the stream.
+    len: usize,
     /// Place of the next telegram; `None` once something else has come.
     next: Option<u64>,
     is_at_start: bool,
@@ -26,7 +29,7 @@ pub struct Doubt {
 impl Doubt {
     /// A judge of the telegrams in `bytes`. `is_other` tells that these show another protocol.
     pub fn new(bytes: &[u8], is_other: bool) -> Self {
-        Self { is_other: is_other || is_text(bytes), next: None, is_at_start: true }
+        Self { is_other: is_other || is_text(bytes), len: bytes.len(), next: None, is_at_start: true }
     }
 
     /// Returns whether the bytes are of something else, so that what has no checksum is not even a damaged telegram.
@@ -38,9 +41,13 @@ impl Doubt {
     pub fn accepts(&mut self, reception: &Reception<'_>, is_proven: bool) -> bool {
         let Reception { offset, len, frame, .. } = *reception;
         let follows = self.next == Some(offset) || self.is_at_start && offset <= START;
+        let is_whole_stream = offset == 0 && len == self.len;
         let is_one = is_proven
             || !is_unproven(reception)
-            || follows && !self.is_other && is_plausible(frame) && has_usual_address(frame);
+            || follows
+                && !self.is_other
+                && is_plausible(frame)
+                && (is_whole_stream || has_usual_address(frame));
         self.is_at_start = false;
         self.next = is_one.then_some(offset + len as u64);
         is_one

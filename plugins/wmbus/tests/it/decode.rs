@@ -127,3 +127,14 @@ fn a_compact_telegram_of_a_kamstrup_water_meter_is_read_before_a_full_one() {
     let (lines, reasons) = decoded(&bytes, &keys());
     assert!(lines.is_empty() && reasons[0].contains("signature DD34"), "{reasons:?}");
 }
+
+#[test]
+fn a_bare_telegram_that_is_the_whole_file_is_read_whatever_its_address_is() {
+    // Identification with letters, and a device type without a name: a gateway's.
+    let mut bare = vec![0x14, 0x44, 0x74, 0x52, 0x0A, 0x00, 0x11, 0x40, 0x01, 0x1F, 0x7A, 0x0B, 0, 0, 0];
+    bare.extend([0x04, 0x13, 0x2A, 0, 0, 0]);
+    assert_eq!(accepted(&bare), 1);
+    // With anything around it, it may be chance.
+    assert_eq!(accepted(&[&[0x00], &bare[..]].concat()), 0);
+    assert_eq!(accepted(&[&bare[..], &[0x00]].concat()), 0);
+}
