@@ -200,7 +200,11 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
         writeln!(out, "  and {file}")?;
     }
     for source in &config.sources {
-        let device = source.device.as_deref().unwrap_or("no device");
+        let device = match (&source.device, &source.program) {
+            (Some(device), _) => device.clone(),
+            (None, Some(program)) => format!("program {program}"),
+            (None, None) => "no device".to_owned(),
+        };
         writeln!(out, "  {}: plugin {}, {device}", source.name, source.plugin.kind)?;
     }
     for publisher in &config.publishers {

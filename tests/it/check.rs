@@ -167,6 +167,23 @@ fn a_check_knows_what_cannot_be_kept_or_read() {
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
+    let two = |place: &str, one: &str, other: &str| {
+        let bus = "plugin = \"mbus\"\nport = \"tcp://gateway:10001\"";
+        let (code, shown) = check(&format!("[sources.a]\n{bus}\n{one}\n[sources.b]\n{bus}\n{other}\n"));
+        match place {
+            "" => assert_eq!(code, Some(0), "{shown}"),
+            place => {
+                let expected = format!("config.toml:{place}: `b` and `a` both read ");
+                assert!(code == Some(2) && shown.contains(&expected), "{shown}");
+            }
+        }
+    };
+    two("8:11", "address = 5", "address = 5");
+    two("8:25", "secondary = \"12345678\"", "meters.x = { secondary = \"12345678\" }");
+    two("", "address = 5", "address = 6");
+    let radio = "[sources.air]\nplugin = \"wmbus\"\nreceiver = \"rtl_433\"\ncommand = [\"rtl_433\", \"-F\", \"json\"]\n";
+    let (code, shown) = check(radio);
+    assert!(code == Some(0) && shown.contains("air: plugin wmbus, program rtl_433"), "{shown}");
     let (code, shown) = check("[sources.machine]\nplugin = \"thermal\"\npath = \"/no/zones\"\n");
     assert!(shown.contains("warning: source `machine`: there is no folder `/no/zones`"), "{shown}");
     assert_eq!(code, Some(0));

@@ -21,6 +21,7 @@ use crate::{
     labels::Labels,
     plugin::Build,
     scheduler::Cron,
+    source::Part,
     table::Table,
 };
 
@@ -72,6 +73,8 @@ pub struct ConfiguredSource {
     pub commands: Vec<Arc<dyn Command>>,
     /// The device that it needs for itself.
     pub device: Option<String>,
+    /// The program that it runs instead of reading a device.
+    pub program: Option<String>,
     /// Its context, which holds its statistics.
     pub context: SourceContext,
     /// Fingerprint of its section.
@@ -90,23 +93,15 @@ impl<'a> Reader<'a> {
         let mut asked = Vec::new();
         for (name, section) in &mut sources {
             let enabled = section.table.get("enabled").and_then(|enabled| enabled.get_ref().as_bool());
-            let (source, device) = self.source(context(name), section);
+            let (source, needed) = self.source(context(name), section);
             let inputs = source.as_ref().map(|source| source.context.inputs().all());
             asked.push((Text::from(&*name), enabled != Some(false), inputs.unwrap_or_default()));
             built.extend(source);
-            let Some((device, sharing)) = device else { continue };
-            let id = DeviceId::of(&device);
-            let is_taken = |needed: &Needed| sharing.is_none() || needed.sharing != sharing;
-            let taken = devices.iter().find(|(known, needed)| *known == id && is_taken(needed));
-            if let Some((_, Needed { source: other, device: same, .. })) = taken {
-                let hint = "a device can be read by one source only".to_owned();
-                let what = match *same == device {
-                    true => format!("use {device}"),
-                    false => format!("use one device: {device} is {same}"),
-                };
-                section.note(section.span.clone(), format!("`{name}` and `{other}` both {what}"), Some(hint));
-            }
-            devices.push((id, Needed { source: name.clone(), device, sharing }));
+            let Some(needed) = needed else { continue };
+            let id = DeviceId::of(&needed.device);
+            let same_device = devices.iter().filter(|(known, _)| *known == id).map(|(_, other)| other);
+            needed.compare(same_device, section);
+            devices.push((id, needed));
         }
         check_inputs(&sources, &asked);
         let units = StatedUnits::of(built.iter().map(|source| &source.context));
@@ -120,12 +115,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks one `[sources.<name>]`. Returns it unless it is wrong or not enabled, and the device that it needs, if it
-    /// is enabled and that is known, with the plugin whose sources share it.
+    /// is enabled and that is known.
     fn source(
         &self,
         context: Context,
         section: &mut Table<'a>,
-    ) -> (Option<ConfiguredSource>, Option<(String, Option<&'static str>)>) {
+    ) -> (Option<ConfiguredSource>, Option<Needed>) {
         section.known = SOURCE_KEYS;
         let enabled = section.take("enabled").unwrap_or(true);
         // What people call it changes nothing of its work: a reload need not restart it.
@@ -149,7 +144,7 @@ impl<'a> Reader<'a> {
         let of_mode = |mode| SourceContext::new(context.clone(), stale(mode));
         let (built, is_right) = build(section, &of_mode).known();
         let Some((source, mode, context)) = built.filter(|_| enabled) else { return (None, None) };
-        let Source { acquisition, commands, device, is_shared, at_line_speed, .. } = source;
+        let Source { acquisition, commands, device, is_shared, parts, program, at_line_speed, .. } = source;
         let (schedule, stale_after) = (schedule(mode), stale(mode));
         if let Some(period) = schedule.period().filter(|period| stale_after < *period) {
             let period = Period(period);
@@ -165,6 +160,8 @@ impl<'a> Reader<'a> {
             Mode::Push => schedule.default_timeout().max(stale_after),
         });
         let name = context.name().to_owned();
+        let sharing = is_shared.then_some(plugin.kind);
+        let needed = device.clone().map(|device| Needed { source: name.clone(), device, sharing, parts });
         let source = ConfiguredSource {
             name,
             labels,
@@ -176,12 +173,12 @@ impl<'a> Reader<'a> {
             at_line_speed,
             acquisition,
             commands,
-            device: device.clone(),
+            device,
+            program,
             context,
             fingerprint,
         };
-        let sharing = is_shared.then_some(plugin.kind);
-        (is_right.then_some(source), device.map(|device| (device, sharing)))
+        (is_right.then_some(source), needed)
     }
 }
 
@@ -215,6 +212,32 @@ struct Needed {
     device: String,
     /// The plugin whose sources share it.
     sharing: Option<&'static str>,
+    /// Parts of it that the source needs for itself.
+    parts: Vec<Part>,
+}
+
+impl Needed {
+    /// Notes in its section which of the earlier sources on the same device must not be beside it.
+    fn compare<'n>(&self, earlier: impl Iterator<Item = &'n Self> + Clone, section: &Table<'_>) {
+        let Self { source, device, sharing, parts } = self;
+        let is_taken = |other: &&Self| sharing.is_none() || other.sharing != *sharing;
+        if let Some(Self { source: other, device: same, .. }) = earlier.clone().find(is_taken) {
+            let hint = "a device can be read by one source only".to_owned();
+            let what = match same == device {
+                true => format!("use {device}"),
+                false => format!("use one device: {device} is {same}"),
+            };
+            section.note(section.span.clone(), format!("`{source}` and `{other}` both {what}"), Some(hint));
+            return;
+        }
+        for Part { name, place } in parts {
+            let has_it = |other: &&Self| other.parts.iter().any(|part| part.name == *name);
+            let Some(Self { source: other, .. }) = earlier.clone().find(has_it) else { continue };
+            let message = format!("`{source}` and `{other}` both read {name} of {device}");
+            let hint = "its readings would count twice: leave it out of one of the two";
+            section.refuse(&ConfigError::key(place.clone(), message).hint(hint));
+        }
+    }
 }
 
 /// Identity of a device, whatever its name: a link and its target are one, and so are two nodes of one device. Nothing

@@ -93,6 +93,10 @@ pub struct Source {
     pub(crate) device: Option<String>,
     /// Sources of the same plugin may use the device too.
     pub(crate) is_shared: bool,
+    /// Parts of a shared device that this source needs for itself.
+    pub(crate) parts: Vec<Part>,
+    /// Program that it runs instead of reading a device.
+    pub(crate) program: Option<String>,
     /// Its mode, whatever the plugin's is.
     pub(crate) mode: Option<Mode>,
     pub(crate) timeout: Option<Duration>,
@@ -107,6 +111,8 @@ impl Source {
             commands: Vec::new(),
             device: None,
             is_shared: false,
+            parts: Vec::new(),
+            program: None,
             mode: None,
             timeout: None,
             at_line_speed: false,
@@ -165,6 +171,26 @@ impl Source {
         self.is_shared = true;
         self.exclusive(device)
     }
+
+    /// Makes this source the only one that may use a part of a [shared](Self::shared) device: `address 5`. `place` is the
+    /// key that names the part.
+    pub fn part(mut self, name: impl Into<String>, place: impl Into<String>) -> Self {
+        self.parts.push(Part { name: name.into(), place: place.into() });
+        self
+    }
+
+    /// Names the program that the source runs, for `smartmeter check`.
+    pub fn program(mut self, name: impl Into<String>) -> Self {
+        self.program = Some(name.into());
+        self
+    }
+}
+
+/// Part of a shared device.
+pub(crate) struct Part {
+    pub(crate) name: String,
+    /// Key that names it, from the section on.
+    pub(crate) place: String,
 }
 
 /// Acquisition of a source that has commands only: it is well, and never has readings.

@@ -69,11 +69,16 @@ impl SourcePlugin for Exec {
                 ExecCommand { spec: plan.spec.clone(), action }
             })
             .collect();
+        let program = settings.has_program.then(|| settings.program.name().to_owned());
         let source = match settings.mode {
             _ if !settings.has_program => Source::commands_only(),
             RunMode::Poll => Source::new(Poll::new(settings, outcome)),
             // A door's sensor has news once a week: only the user knows how long silence may last.
             RunMode::Stream => Source::new(Stream::new(settings, outcome, input)).timeout(Duration::MAX),
+        };
+        let source = match program {
+            Some(program) => source.program(program),
+            None => source,
         };
         Ok(commands.into_iter().fold(source, Source::command))
     }

@@ -62,6 +62,16 @@ impl Meter {
         self.name.clone().unwrap_or_else(|| self.target.to_string())
     }
 
+    /// Returns what is read, and the key that names it.
+    pub(crate) fn place(&self) -> (String, String) {
+        let key = match self.target {
+            Target::Primary(_) => "address",
+            Target::Secondary(_) => "secondary",
+        };
+        let place = self.name.as_ref().map_or_else(|| key.to_owned(), |name| format!("meters.{name}.{key}"));
+        (self.target.to_string(), place)
+    }
+
     pub(crate) fn target(&self) -> Target {
         self.target
     }

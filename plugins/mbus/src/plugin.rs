@@ -4,7 +4,7 @@ use framework::{ConfigError, Mode, Source, SourceContext, SourcePlugin};
 
 use telegram::{Anonymised, Protocol, ProtocolRegistration};
 
-use crate::{anonymise::anonymise, config::Config, decode::decode, source::MbusSource};
+use crate::{anonymise::anonymise, config::Config, decode::decode, meter::Meter, source::MbusSource};
 
 /// Source plugin of meters on a wired M-Bus.
 pub struct Mbus;
@@ -24,9 +24,11 @@ impl SourcePlugin for Mbus {
         let period = config.interval();
         let settings = config.check()?;
         let device = settings.port.to_string();
+        let parts = settings.meters.iter().map(Meter::place).collect::<Vec<_>>();
         let source = MbusSource::new(settings, period, cx);
         let limit = source.limit();
-        Ok(Source::new(source).timeout(limit).shared(device))
+        let source = Source::new(source).timeout(limit).shared(device);
+        Ok(parts.into_iter().fold(source, |source, (meter, place)| source.part(meter, place)))
     }
 }
 

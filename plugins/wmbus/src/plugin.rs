@@ -29,15 +29,15 @@ impl SourcePlugin for Wmbus {
 
     fn build(config: Config, cx: &SourceContext) -> Result<Source, ConfigError> {
         let settings = config.settings(cx)?;
-        let device = match &settings.origin {
-            Origin::Port(port, _) => Some(port.to_string()),
-            Origin::Program(_) => None,
+        let name = match &settings.origin {
+            Origin::Port(port, _) => Ok(port.to_string()),
+            Origin::Program(program) => Err(program.name().to_owned()),
         };
         // Meters send once in hours: only `silent_after` says how long silence may last.
         let source = Source::new(WmbusSource::new(settings, cx)).timeout(Duration::MAX);
-        Ok(match device {
-            Some(device) => source.exclusive(device),
-            None => source,
+        Ok(match name {
+            Ok(device) => source.exclusive(device),
+            Err(program) => source.program(program),
         })
     }
 }
