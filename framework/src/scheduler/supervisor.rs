@@ -166,8 +166,9 @@ impl Work for Supervisor {
                     self.outlet.note(&fault);
                     let pause = self.retry.pause();
                     match fault {
-                        AcquireError::Unavailable { retry_after: Some(asked), .. } => {
-                            pause.max(asked.min(LONGEST_ASKED))
+                        AcquireError::Unavailable { retry_after, retry_within, .. } => {
+                            let pause = retry_within.map_or(pause, |within| pause.min(within));
+                            retry_after.map_or(pause, |asked| pause.max(asked.min(LONGEST_ASKED)))
                         }
                         _ => pause,
                     }

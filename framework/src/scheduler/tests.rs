@@ -22,6 +22,8 @@ enum Step {
     Missing,
     /// `open` fails with an error of the system alone.
     Gone,
+    /// `open` fails: its port was unplugged.
+    Unplugged,
     /// `open` works.
     Opens,
     /// `acquire` returns a batch with this number, after so many milliseconds.
@@ -76,6 +78,8 @@ impl DataAcquisition for Script {
                 Err(AcquireError::from(io::Error::from(io::ErrorKind::NotFound)).of_device("/dev/x"))
             }
             Some(Step::Gone) => Err(io::Error::from(io::ErrorKind::NotFound))?,
+            Some(Step::Unplugged) => Err(AcquireError::from(io::Error::from(io::ErrorKind::NotFound))
+                .retry_within(Duration::from_secs(2))),
             Some(Step::Panic) => panic!("a bug in open"),
             Some(Step::Busy(seconds)) => {
                 Err(AcquireError::unavailable("429").retry_after(Duration::from_secs(seconds)))
@@ -415,6 +419,13 @@ async fn retries_of_a_polled_source_grow_up_to_its_interval_and_five_minutes() {
     let mut run = run(POLLED, every(3600), missing.chain([Step::Opens, Step::Batch(0, 1)]));
     let grown: u128 = (0..11).map(|n| 250 << n).sum();
     assert_eq!(run.next(1).await[0].1, grown + 19 * 300_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_polled_port_that_was_unplugged_is_looked_for_soon_however_long_its_interval_is() {
+    let unplugged = (0..30).map(|_| Step::Unplugged);
+    let mut run = run(POLLED, every(3600), unplugged.chain([Step::Opens, Step::Batch(0, 1)]));
+    assert_eq!(run.next(1).await[0].1, 250 + 500 + 1000 + 27 * 2000);
 }
 
 #[tokio::test(start_paused = true)]

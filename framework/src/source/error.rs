@@ -16,6 +16,8 @@ pub enum AcquireError {
         source: io::Error,
         /// Time that the device asks to be left alone, as an HTTP server does with status 429.
         retry_after: Option<Duration>,
+        /// Longest pause before the next attempt, where that costs nothing.
+        retry_within: Option<Duration>,
     },
     /// The device is there and sends nothing: close, wait, reopen. A polled one stays open until its next turn.
     #[error("nothing arrived from {device} for {:?}", rounded(*waited))]
@@ -53,7 +55,7 @@ fn rounded(duration: Duration) -> Duration {
 /// `?` in a plugin: the device is unavailable. The scheduler adds the device's name.
 impl From<io::Error> for AcquireError {
     fn from(source: io::Error) -> Self {
-        Self::Unavailable { device: String::new(), source, retry_after: None }
+        Self::Unavailable { device: String::new(), source, retry_after: None, retry_within: None }
     }
 }
 
@@ -100,6 +102,15 @@ impl AcquireError {
     pub fn retry_after(mut self, pause: Duration) -> Self {
         if let Self::Unavailable { retry_after, .. } = &mut self {
             *retry_after = Some(pause);
+        }
+        self
+    }
+
+    /// Looks for an unavailable device again within this time, however long its interval is: a port that was unplugged is
+    /// a file that is missing, and costs nothing to look for.
+    pub fn retry_within(mut self, pause: Duration) -> Self {
+        if let Self::Unavailable { retry_within, .. } = &mut self {
+            *retry_within = Some(pause);
         }
         self
     }

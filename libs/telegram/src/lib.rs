@@ -38,7 +38,7 @@ pub use crate::{
         ProtocolRegistration, json_line, plugin_for, protocols,
     },
     scanner::Scanner,
-    source::{Answer, Conversation, FOREIGN_LINES, Settings, Source},
+    source::{Answer, Conversation, FOREIGN_LINES, Settings, Source, unopened},
     units::dlms_unit,
 };
 

@@ -162,7 +162,7 @@ async fn read(line: &mut impl Line, timing: Timing, meter: &mut Meter) -> Result
 #[framework::async_trait]
 impl framework::DataAcquisition for MbusSource {
     async fn open(&mut self) -> Result<(), AcquireError> {
-        self.bus.open(self.timing).await.map_err(|error| AcquireError::from(error).of_device(&self.port))?;
+        self.bus.open(self.timing).await.map_err(|error| telegram::unopened(error, &self.port))?;
         self.is_open = true;
         Ok(())
     }

@@ -35,6 +35,16 @@ const PAUSE: Duration = Duration::from_millis(1500);
 pub const FOREIGN_LINES: [Line; 4] =
     [Line::even(2400), Line::even(9600), Line::plain(2400), Line::plain(1200)];
 
+/// Longest pause before a port that is missing is looked for again, however seldom its device is polled.
+const REPLUG: Duration = Duration::from_secs(2);
+
+/// Returns the error of a port that cannot be opened. One that was unplugged is looked for often.
+pub fn unopened(error: io::Error, port: &str) -> AcquireError {
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    let error = AcquireError::from(error).of_device(port);
+    if is_missing { error.retry_within(REPLUG) } else { error }
+}
+
 /// Configuration of a source.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -358,7 +368,8 @@ impl<D: Decoder> DataAcquisition for Source<D> {
         let Self { connection, meter } = self;
         let opened = Connection::open(&meter.settings.port, meter.line().baud).await;
         let opened = opened.and_then(|mut opened| meter.set_line(&mut opened).map(|()| opened));
-        *connection = Some(opened.map_err(|error| meter.named(error.into()))?);
+        let port = meter.settings.port.to_string();
+        *connection = Some(opened.map_err(|error| unopened(error, &port))?);
         meter.counted = 0;
         meter.reset();
         if let Phase::Searching(search) = &mut meter.phase {

@@ -79,6 +79,15 @@ async fn sources_of_two_threads_share_the_bus() {
 }
 
 #[tokio::test]
+async fn a_converter_that_was_unplugged_is_looked_for_often() {
+    let error = read(&section(Path::new("/dev/no-such-port"), "address = 1\n")).await.unwrap_err();
+    let AcquireError::Unavailable { device, retry_within: Some(pause), .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!((&*device, pause.as_secs()), ("/dev/no-such-port", 2));
+}
+
+#[tokio::test]
 async fn a_meter_that_speaks_slower_is_told_to_change_its_speed() {
     let mut meter = MbusMeter::new(7, 0x77, 7, water_records(7007));
     meter.baud = Some(2400);
