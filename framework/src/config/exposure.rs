@@ -10,6 +10,9 @@ const OTHERS: u32 = 0o004;
 /// Ends of the names of keys whose values are secrets. With `_file` after them, the value names a file with one.
 const SECRETS: [&str; 6] = ["token", "password", "secret", "client_key", "api_key", "authentication_key"];
 
+/// Values that are no secrets: keys that their operators publish, here that of Luxembourg's meters.
+const PUBLISHED: [&str; 1] = ["00112233445566778899AABBCCDDEEFF"];
+
 /// Keys whose values name files with secrets.
 const FILES: [&str; 2] = ["client_key", "tls_key"];
 
@@ -73,7 +76,7 @@ impl Secrets {
             if !self.files.iter().any(|file| file == text) {
                 self.files.push(text.to_owned());
             }
-        } else if is_secret_key(key) {
+        } else if is_secret_key(key) && !is_published(text) {
             self.written.get_or_insert_with(|| key.to_owned());
         }
     }
@@ -87,6 +90,7 @@ fn collect(key: &str, at: usize, value: &DeValue<'_>, path: String, found: &mut 
                 collect(key, at, value.get_ref(), format!("{path}[{n}]"), found);
             }
         }
+        DeValue::String(text) if is_published(text) => {}
         DeValue::String(text) if is_secret(key, text) || names_secret(key) => found.push((path, at)),
         _ if is_secret_key(key) => found.push((path, at)),
         _ => {}
@@ -101,6 +105,11 @@ pub(crate) fn is_secret_key(key: &str) -> bool {
 /// Returns whether a text is a secret, or an address with a user and a password.
 pub(crate) fn is_secret(key: &str, text: &str) -> bool {
     is_secret_key(key) || (text.contains("://") && text.contains('@'))
+}
+
+/// Returns whether everybody may know the value of a key.
+fn is_published(text: &str) -> bool {
+    PUBLISHED.iter().any(|known| known.eq_ignore_ascii_case(text))
 }
 
 /// Returns whether the value of a key names a file with a secret.
@@ -134,5 +143,20 @@ mod tests {
         let table = DeTable::parse(&text).unwrap();
         let warnings = Secrets::of(table.get_ref()).warnings(Path::new("/nonexistent"));
         assert_eq!(warnings.len(), 1, "{warnings:?}");
+    }
+
+    #[test]
+    fn the_published_authentication_key_of_luxembourg_is_no_secret_and_any_other_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        for (key, expected) in
+            [("00112233445566778899aabbccddeeff", 0), ("00112233445566778899AABBCCDDEEF0", 1)]
+        {
+            let text = format!("[sources.a]\nauthentication_key = '{key}'\n");
+            let table = DeTable::parse(&text).unwrap();
+            assert_eq!(Secrets::of(table.get_ref()).warnings(&file).len(), expected, "{key}");
+        }
     }
 }
