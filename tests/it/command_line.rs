@@ -198,7 +198,9 @@ fn decode_says_why_nothing_was_accepted_and_where() {
         // The longest one is the best, not a beginning or an end.
         ([&flipped[..], &sml[..100]].concat(), "the best candidate is SML at byte 0: the CRC is "),
         (vec![0x55; 1000], "no telegram was recognized; is the baud rate right?"),
-        (Vec::new(), "no telegram was recognized; is the baud rate right?"),
+        (Vec::new(), "no telegram was recognized: the file is empty"),
+        (b"<html><body>1-0:1.8.0</body></html>".to_vec(), "no telegram was recognized: this is an HTML page"),
+        (b"time,power\n2026-01-01,5\n".to_vec(), "no telegram was recognized: this is a table (CSV)"),
     ] {
         fs::write(&file, &bytes).unwrap();
         let decoded = output(&["decode", file.to_str().unwrap()]);

@@ -163,7 +163,8 @@ pub fn decode<D: Decoder>(mut decoder: D, bytes: &[u8], found: &mut dyn FnMut(De
             readings: telegram.registers().map(|register| decoded::<D>(&register)).collect(),
         }),
         Err(rejected) => {
-            found(Decoded::Rejected { offset: rejected.offset, reason: rejected.to_string() });
+            let reason = rejected.to_string();
+            found(Decoded::Rejected { offset: rejected.offset, reason, needs_key: false });
         }
     };
     decoder.push(bytes, &mut each);

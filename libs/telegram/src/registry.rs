@@ -88,6 +88,8 @@ pub enum Decoded {
         offset: u64,
         /// Reason, in a clause such as "it has no end mark".
         reason: String,
+        /// Whether it is a whole telegram that only lacks its key.
+        needs_key: bool,
     },
 }
 

@@ -5,7 +5,7 @@ use telegram::{Decoded, DecodedReading, Decoder as _, Keys, Register, Telegram a
 
 use crate::{
     decoder::{Decoder, Options},
-    reject::Rejected,
+    reject::{Reason, Rejected},
     telegram::{Content, Telegram},
 };
 
@@ -21,7 +21,9 @@ pub fn decode(bytes: &[u8], keys: &Keys, found: &mut dyn FnMut(Decoded)) {
             readings: readings(&telegram),
         }),
         Err(rejected) => {
-            found(Decoded::Rejected { offset: rejected.offset, reason: rejected.to_string() });
+            let needs_key = matches!(rejected.reason, Reason::NoKey(_));
+            let reason = rejected.to_string();
+            found(Decoded::Rejected { offset: rejected.offset, reason, needs_key });
         }
     };
     decoder.push(bytes, &mut each);

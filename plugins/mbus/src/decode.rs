@@ -34,7 +34,7 @@ fn length(frame: Frame<'_>) -> usize {
 fn damaged(bytes: &[u8], start: usize, end: usize, found: &mut dyn FnMut(Decoded)) {
     let mut position = start;
     while let Some((at, reason, length)) = frame::damaged(&bytes[position..end], &bytes[position..]) {
-        found(Decoded::Rejected { offset: (position + at) as u64, reason });
+        found(Decoded::Rejected { offset: (position + at) as u64, reason, needs_key: false });
         position = (position + at + length).min(end);
     }
 }
@@ -44,7 +44,11 @@ fn answer(start: usize, frame: Frame<'_>, found: &mut dyn FnMut(Decoded)) {
         Ok(answer) => answer,
         Err(AnswerError::NotAnAnswer) if !matches!(frame, Frame::Long { .. }) => return,
         Err(error) => {
-            return found(Decoded::Rejected { offset: start as u64, reason: error.to_string() });
+            return found(Decoded::Rejected {
+                offset: start as u64,
+                reason: error.to_string(),
+                needs_key: false,
+            });
         }
     };
     let Answer { address, header, content, offset } = answer;
@@ -91,7 +95,7 @@ fn answer(start: usize, frame: Frame<'_>, found: &mut dyn FnMut(Decoded)) {
         found(Decoded::Telegram { offset: start as u64, ident, members: telegram, readings });
     }
     for (at, reason) in rejected.into_iter().chain(defect) {
-        found(Decoded::Rejected { offset: at as u64, reason });
+        found(Decoded::Rejected { offset: at as u64, reason, needs_key: false });
     }
 }
 

@@ -30,7 +30,8 @@ pub(crate) fn decode(bytes: &[u8], keys: &Keys, found: &mut dyn FnMut(Decoded)) 
             // Arbitrary bytes begin like a telegram now and then.
             Err(_) if doubt.is_other() && receiver == Receiver::Bare => return,
             Err(Unreceived { offset, reason }) => {
-                return found(Decoded::Rejected { offset, reason: reason.to_string() });
+                let reason = reason.to_string();
+                return found(Decoded::Rejected { offset, reason, needs_key: false });
             }
         };
         let Reception { offset, frame, format, rssi, .. } = reception;
@@ -42,7 +43,8 @@ pub(crate) fn decode(bytes: &[u8], keys: &Keys, found: &mut dyn FnMut(Decoded)) 
         }
         found(match opened {
             Ok(Telegram { outline, .. }) if !is_one => {
-                Decoded::Rejected { offset, reason: explained(Some(outline), Reason::Unproven) }
+                let reason = explained(Some(outline), Reason::Unproven);
+                Decoded::Rejected { offset, reason, needs_key: false }
             }
             Ok(telegram) => {
                 let outline = &telegram.outline;
@@ -59,7 +61,8 @@ pub(crate) fn decode(bytes: &[u8], keys: &Keys, found: &mut dyn FnMut(Decoded)) 
                 }
             }
             Err(Failure { outline, reason }) => {
-                Decoded::Rejected { offset, reason: explained(outline, reason) }
+                let needs_key = reason == Reason::Encrypted;
+                Decoded::Rejected { offset, reason: explained(outline, reason), needs_key }
             }
         });
     });

@@ -28,7 +28,7 @@ pub fn shown(bytes: &[u8]) -> Vec<String> {
             }
         }
         // The rest of a reason shows the bytes themselves.
-        Decoded::Rejected { offset, reason } => {
+        Decoded::Rejected { offset, reason, .. } => {
             let words: Vec<_> = reason.split(' ').take(3).collect();
             let kind = if reason.starts_with('`') { "no line".to_owned() } else { words.join(" ") };
             lines.push(format!("{offset} rejected: {kind}"));

@@ -70,7 +70,7 @@ fn recordings_are_decoded_as_sent() {
     decode(Decoder::default(), recording, &mut |decoded| found.push(decoded));
     let [
         Decoded::Telegram { offset: 5, ident: Some(ident), readings, .. },
-        Decoded::Rejected { offset, reason },
+        Decoded::Rejected { offset, reason, .. },
     ] = &found[..]
     else {
         panic!("{found:?}");

@@ -18,7 +18,7 @@ pub(crate) fn printed(bytes: &[u8], keys: &Keys) -> String {
         Decoded::Telegram { ident, members, readings, .. } => {
             printed.extend(json_line(Dlms::KIND, ident.as_deref(), &members, &readings));
         }
-        Decoded::Rejected { offset, reason } => panic!("byte {offset}: {reason}"),
+        Decoded::Rejected { offset, reason, .. } => panic!("byte {offset}: {reason}"),
     });
     String::from_utf8(printed).unwrap()
 }

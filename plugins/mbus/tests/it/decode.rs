@@ -13,7 +13,7 @@ pub(crate) fn decoded(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
             let line = json_line(Mbus::KIND, ident.as_deref(), &members, &readings);
             lines.push(String::from_utf8(line).unwrap());
         }
-        Decoded::Rejected { offset, reason } => reasons.push(format!("{offset}: {reason}")),
+        Decoded::Rejected { offset, reason, .. } => reasons.push(format!("{offset}: {reason}")),
     });
     (lines, reasons)
 }

@@ -23,7 +23,7 @@ pub(crate) fn decoded(bytes: &[u8], keys: &Keys) -> (Vec<String>, Vec<String>) {
             let line = json_line(Wmbus::KIND, ident.as_deref(), &members, &readings);
             lines.push(String::from_utf8(line).unwrap());
         }
-        Decoded::Rejected { offset, reason } => reasons.push(format!("{offset}: {reason}")),
+        Decoded::Rejected { offset, reason, .. } => reasons.push(format!("{offset}: {reason}")),
     });
     (lines, reasons)
 }

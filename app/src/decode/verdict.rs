@@ -1,81 +1,6 @@
-//! `smartmeter decode`: recorded bytes to JSON.
+//! Finding of the protocol of recorded bytes, and reasons why nothing was read.
 
-use std::{
-    fs,
-    io::{self, BufWriter, Read as _, Write as _},
-    path::{Path, PathBuf},
-};
-
-use clap::Args;
-use telegram::{
-    Decoded, Description, Keys, Protocol, ProtocolRegistration, json_line, plugin_for, protocols,
-};
-use transport::Recording;
-
-use crate::{failure::Failure, keys::KeyArgs, output::output};
-
-/// Arguments of `smartmeter decode`.
-#[derive(Args)]
-pub(crate) struct Decode {
-    #[command(flatten)]
-    keys: KeyArgs,
-    /// A file, or `-` for standard input
-    file: PathBuf,
-}
-
-/// Prints a line of JSON for each accepted telegram, and a line on standard error for each rejected one.
-///
-/// The protocol is the one that accepts the most telegrams.
-pub(crate) fn run(Decode { keys, file }: &Decode) -> Result<(), Failure> {
-    let keys = keys.keys()?;
-    let bytes = if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        fs::read(file)
-    };
-    let bytes = bytes
-        .and_then(unpacked)
-        .map_err(|error| Failure::fault(format!("could not read `{}`: {error}\n", file.display())))?;
-
-    // Decodes twice instead of keeping everything found: a recording may be long.
-    let verdict = Verdict::of(&bytes, &keys);
-    let Some(Judged { protocol, accepted, .. }) = verdict.best() else {
-        return Err(Failure::fault("no plugin reads telegrams\n"));
-    };
-
-    let (mut out, mut err) = (BufWriter::new(output()), BufWriter::new(io::stderr().lock()));
-    let mut written = Ok(());
-    (protocol.decode)(&bytes, &keys, &mut |found| {
-        let result = match found {
-            Decoded::Telegram { ident, members, readings, .. } => {
-                out.write_all(&json_line(protocol.kind, ident.as_deref(), &members, &readings))
-            }
-            Decoded::Rejected { offset, reason } => {
-                writeln!(err, "byte {offset}: {reason}")
-            }
-        };
-        if written.is_ok() {
-            written = result;
-        }
-    });
-    written.and(out.flush()).and(err.flush())?;
-    drop((out, err));
-    if *accepted > 0 { Ok(()) } else { Err(Failure::fault(format!("{}\n", verdict.text("the baud rate")))) }
-}
-
-/// Returns the bytes of a recording, or those of any other file as they are.
-fn unpacked(file: Vec<u8>) -> io::Result<Vec<u8>> {
-    let mut recording = Recording::new(&file[..], 9600)?;
-    if recording.header().is_none() {
-        return Ok(file);
-    }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = recording.next_chunk()? {
-        bytes.extend(chunk.bytes);
-    }
-    Ok(bytes)
-}
+use telegram::{Decoded, Description, Keys, Protocol, ProtocolRegistration, plugin_for, protocols};
 
 /// Everything that the linked plugins find in recorded bytes.
 pub(crate) struct Verdict {
@@ -93,6 +18,8 @@ pub(crate) struct Judged {
     pub(crate) accepted: u64,
     /// Number of those that must not be.
     pub(crate) rejected: u64,
+    /// Number of those among them that only lack their key.
+    encrypted: u64,
     /// The longest of those.
     candidate: Option<Candidate>,
 }
@@ -121,21 +48,38 @@ impl Verdict {
 
     /// Returns the protocol that accepts the most telegrams; where none does, the one that the bytes show, or that has
     /// the longest candidate.
-    fn best(&self) -> Option<&Judged> {
+    pub(super) fn best(&self) -> Option<&Judged> {
         self.all.iter().max_by_key(|judged| {
             let is_shown = self.shown.is_some_and(|shown| judged.protocol.protocols.contains(&shown));
             (judged.accepted, is_shown, judged.candidate.as_ref().map(|candidate| candidate.len))
         })
     }
 
+    /// Returns whether the bytes show a protocol.
+    pub(super) fn has_shown(&self) -> bool {
+        self.shown.is_some() || self.described.is_some()
+    }
+
+    /// Returns whether some bytes are nearly a telegram, or show a protocol.
+    pub(super) fn has_candidate(&self) -> bool {
+        self.has_shown() || self.best().is_some_and(|best| best.candidate.is_some())
+    }
+
     /// Describes it in words: `58 d0 telegrams and 2 damaged`, or the reason why there is none. `baud` is what the
     /// user may have to change.
     pub(crate) fn text(&self, baud: &str) -> String {
         let read = self.all.iter().filter(|judged| judged.accepted > 0).map(|judged| {
-            let Judged { protocol, accepted, rejected, .. } = judged;
+            let Judged { protocol, accepted, rejected, encrypted, .. } = judged;
             let plural = if *accepted == 1 { "" } else { "s" };
-            let damaged = if *rejected > 0 { format!(" and {rejected} damaged") } else { String::new() };
-            format!("{accepted} {} telegram{plural}{damaged}", protocol.kind)
+            let others = match (encrypted, rejected - encrypted) {
+                (0, 0) => String::new(),
+                (0, damaged) => format!(" and {damaged} damaged"),
+                (encrypted, 0) => format!(" and {encrypted} encrypted whose key is missing"),
+                (encrypted, damaged) => {
+                    format!(", {encrypted} encrypted whose key is missing and {damaged} damaged")
+                }
+            };
+            format!("{accepted} {} telegram{plural}{others}", protocol.kind)
         });
         let read: Vec<_> = read.collect();
         if !read.is_empty() {
@@ -182,15 +126,16 @@ fn remedy(description: &Description, keys: &Keys) -> String {
 
 impl Judged {
     fn of(protocol: &'static ProtocolRegistration, bytes: &[u8], keys: &Keys) -> Self {
-        let mut judged = Self { protocol, accepted: 0, rejected: 0, candidate: None };
+        let mut judged = Self { protocol, accepted: 0, rejected: 0, encrypted: 0, candidate: None };
         let mut open = None;
         (protocol.decode)(bytes, keys, &mut |found| {
             let (Decoded::Telegram { offset, .. } | Decoded::Rejected { offset, .. }) = found;
             judged.compare(open.take(), offset);
             match found {
                 Decoded::Telegram { .. } => judged.accepted += 1,
-                Decoded::Rejected { offset, reason } => {
+                Decoded::Rejected { offset, reason, needs_key } => {
                     judged.rejected += 1;
+                    judged.encrypted += u64::from(needs_key);
                     open = Some((offset, reason));
                 }
             }
