@@ -11,12 +11,18 @@ const MAX_ADDRESS: usize = 4;
 /// Tags of ciphered DLMS messages: with the global key, and with a dedicated one.
 const CIPHERED: [u8; 2] = [0xdb, 0xdc];
 
+/// Number of OBIS codes that is not a coincidence.
+const CODES: usize = 2;
+
 /// Returns the protocol that the bytes show, if it is one of these.
 pub(super) fn recognize(bytes: &[u8]) -> Option<Protocol> {
     let frames = (0..bytes.len()).find_map(|at| frame(&bytes[at..]));
     frames.or_else(|| {
         if has_lines(bytes, |byte| byte & 0x7f, is_tic_line) {
             return Some(Protocol::Tic);
+        }
+        if has_codes(bytes) {
+            return Some(Protocol::Dlms);
         }
         // Some adapters invert bytes, and not the signal.
         has_data_lines(bytes, |byte| !byte & 0x7f).then_some(Protocol::InvertedText)
@@ -81,6 +87,13 @@ fn is_notification(rest: &[u8]) -> bool {
     let Some([1 | 2, 1..=0x7f, items @ ..]) = list else { return false };
     let soon = &items[..items.len().min(24)];
     soon.windows(8).any(|item| matches!(item, [0x09, 0x06, .., 0xff]))
+}
+
+/// Returns whether a list has OBIS codes: the rest of a message whose start was missed. A meter that pushes once in ten
+/// seconds is recognized at its first telegram, although the baud rate was found in the middle of it.
+fn has_codes(bytes: &[u8]) -> bool {
+    let is_code = |item: &&[u8]| matches!(item, [0x09, 0x06, 0 | 1, 0..=64, .., 0xff]);
+    bytes.windows(8).filter(is_code).count() >= CODES
 }
 
 /// Recognizes a line of a French meter, `label value check`, by its check character (Enedis-NOI-CPT_54E).

@@ -191,6 +191,14 @@ mod tests {
     }
 
     #[test]
+    fn the_rest_of_a_dlms_list_whose_start_was_missed_is_recognized_by_its_codes() {
+        let register = |c: u8| [0x02, 0x02, 0x09, 0x06, 1, 0, c, 8, 0, 0xff, 0x06, 0, 0, 0x12, 0x34];
+        let rest = [&[0x12, 0x34][..], &register(1), &register(2)].concat();
+        assert_eq!(Protocol::of(&rest), Some(Protocol::Dlms));
+        assert_eq!(Protocol::of(&register(1)), None, "one code may be chance");
+    }
+
+    #[test]
     fn foreign_protocols_are_named_instead_of_misalignment() {
         let hdlc = [0x7e, 0xa0, 0x2a, 0x41, 0x08, 0x83, 0x13, 0x04, 0x13, 0xe6, 0xe7, 0x00, 0x0f];
         let long_address = {
