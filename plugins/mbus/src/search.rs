@@ -153,6 +153,9 @@ impl<L: Line> Search<'_, L> {
     }
 
     async fn primary(&mut self) -> io::Result<()> {
+        if !self.has_others().await? {
+            return Ok(());
+        }
         for address in 0..=request::HIGHEST {
             if self.found.iter().any(|meter| meter.address == address) {
                 continue;
@@ -168,6 +171,23 @@ impl<L: Line> Search<'_, L> {
             }
         }
         Ok(())
+    }
+
+    /// Returns whether the primary addresses may have further meters. All answer at 254, so that silence there, or one
+    /// whole answer, saves the walk over 251 addresses.
+    async fn has_others(&mut self) -> io::Result<bool> {
+        match ask(self.line, self.timing, &request::read(request::ANY, true)).await? {
+            Reply::Silence => Ok(false),
+            Reply::Ack | Reply::Damaged => Ok(true),
+            Reply::Frame(bytes) => {
+                let Some(meter) = meter(&bytes) else { return Ok(true) };
+                let more = self.hears_more().await?;
+                if !more {
+                    self.add(meter);
+                }
+                Ok(more)
+            }
+        }
     }
 
     async fn select(&mut self, selection: Selection) -> io::Result<Selected> {
