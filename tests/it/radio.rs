@@ -84,6 +84,38 @@ fn a_program_that_prints_rtl_wmbus_lines_is_read_and_ended_with_the_source() {
 }
 
 #[test]
+fn an_old_telegram_that_is_sent_again_after_a_restart_does_not_set_a_counter_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = folder.path().join("lines");
+    let script = format!("cat {}; exec sleep 1000", lines.display());
+    let config = format!(
+        "[sources.radio]\nplugin = \"wmbus\"\nreceiver = \"rtl_wmbus\"\ncommand = [\"sh\", \"-c\", \"{script}\"]\n\
+         [sources.radio.meters.kitchen]\nid = \"11111111\"\nkey = \"{}\"\n",
+        key()
+    );
+    let volume = |litres: u16| {
+        let [low, high] = litres.to_le_bytes();
+        let mut meter = RadioMeter::water(0x1111_1111);
+        let data = [low, high, 0, 0];
+        rtl_wmbus(
+            &meter
+                .telegram(Security::Mode5 { plain: 0 }, &[(&[0x04, 0x13], &data), (&[0x02, 0x3B], &[5, 0])]),
+        )
+    };
+    fs::write(&lines, volume(5000)).unwrap();
+    let program = Program::with_config(folder.path(), &config);
+    program.until("/data/radio", "delivered", |json| json["kitchen_volume"].as_f64() == Some(5.0));
+    program.terminate();
+    // Mode 5 has no message counter, and the program has forgotten what it has heard.
+    fs::write(&lines, volume(4000)).unwrap();
+    let program = Program::with_config(folder.path(), &config);
+    let data = program.until("/data/radio", "heard", |json| json["kitchen_volume_flow"].is_number());
+    assert!(data["kitchen_volume"].is_null(), "{data}");
+    let health = program.text("/health");
+    assert!(health.contains("kitchen_volume ran backwards") || health.contains("held_back"), "{health}");
+}
+
+#[test]
 fn decode_reads_a_recording_of_a_stick_and_tells_of_what_it_has_no_key_for() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stick.txt");

@@ -10,6 +10,7 @@
 
 mod config;
 mod decode;
+mod first_bytes;
 mod input;
 mod meters;
 mod plugin;

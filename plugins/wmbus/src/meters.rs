@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use framework::{DeviceTime, FaultCode, Reading, Timestamp};
+use framework::{Decimal, DeviceTime, FaultCode, Reading, Timestamp};
 use mbus::{
     Header, SecondaryAddress, Selection, Status, medium,
     naming::Namer,
@@ -15,6 +15,9 @@ use tokio::time::Instant;
 const FAILURES: u32 = 3;
 /// Most readings of one meter.
 const MAX_READINGS: usize = 400;
+
+/// Time before the start of the program within which its counters may have been recorded.
+const PAST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// One meter of the configuration.
 #[derive(Debug)]
@@ -81,18 +84,22 @@ impl Meter {
         self.selection.matches(outline.address()) || self.selection.matches(outline.sender_address())
     }
 
-    /// Notes a telegram that was read. Counters that are implausible keep their last reading.
+    /// Notes a telegram that was read. Counters that are implausible keep their last reading. `recorded` returns the last
+    /// number of a counter that an earlier run has recorded, and its age.
     pub(crate) fn succeeded(
         &mut self,
         telegram: &Telegram<'_>,
         rssi: Option<i16>,
         time: Timestamp,
         now: Instant,
+        recorded: &dyn Fn(&Reading) -> Option<(Decimal, Duration)>,
     ) {
         self.alive(&telegram.outline, rssi, time, now);
         let own = Some(DeviceTime { sent: time.to_string().into(), utc: Some(time) });
         let mut readings = readings(Some(&self.name), telegram);
-        self.held = self.counters.judge(&mut readings, now.duration_since(self.began));
+        let now_of_counters = PAST + now.duration_since(self.began);
+        self.counters.resume(&readings, now_of_counters, recorded);
+        self.held = self.counters.judge(&mut readings, now_of_counters);
         for reading in readings {
             let kept = Kept { reading: Reading { time: own.clone(), ..reading }, at: now };
             let place = self.readings.iter().position(|known| known.reading.name == kept.reading.name);

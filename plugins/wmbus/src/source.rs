@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use framework::{
-    AcquireError, Batch, Counter, DataAcquisition, Fact, FaultCode, SourceContext, Timestamp, async_trait,
+    AcquireError, Batch, Counter, DataAcquisition, Decimal, Fact, FaultCode, Reading, SourceContext,
+    Timestamp, async_trait,
 };
-use mbus::radio::{Decoder, Failure, Framing, Reason, Reception, Unreceived};
+use mbus::radio::{Decoder, Failure, Framing, Reason, Receiver, Reception, Unreceived};
 use telegram::Holding;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::{
     config::{Origin, Settings},
+    first_bytes::FirstBytes,
     input::{Input, Starter},
     meters::Meter,
     strangers::Strangers,
@@ -31,6 +33,7 @@ pub(crate) struct WmbusSource {
     starter: Starter,
     input: Option<Input>,
     framing: Framing,
+    first_bytes: FirstBytes,
     decoder: Decoder,
     strangers: Strangers,
     /// Start of the source.
@@ -75,6 +78,7 @@ impl WmbusSource {
             starter: Starter::new(cx),
             input: None,
             framing: Framing::new(settings.receiver),
+            first_bytes: FirstBytes::new(settings.receiver),
             decoder: Decoder::default(),
             strangers: Strangers::default(),
             began: None,
@@ -109,6 +113,7 @@ impl WmbusSource {
             return Some(Effect::Nothing);
         };
         self.heard = now;
+        self.first_bytes.end();
         let meters = &mut self.settings.meters;
         let opened = self.decoder.open(frame, format, |outline| {
             let meter = meters.iter().find(|meter| meter.is_sender(outline))?;
@@ -133,7 +138,8 @@ impl WmbusSource {
             Ok(telegram) => {
                 self.counters.telegrams.increment();
                 let before = meter.held().to_vec();
-                meter.succeeded(&telegram, rssi, time, now);
+                let cx = &self.cx;
+                meter.succeeded(&telegram, rssi, time, now, &|reading| recorded(cx, reading, time));
                 if !meter.held().is_empty() {
                     self.counters.implausible.increment();
                 }
@@ -236,10 +242,27 @@ impl WmbusSource {
         Ok(None)
     }
 
+    /// Returns the error about bytes of another receiver than the configuration says.
+    fn other_receiver(&self, shown: Receiver) -> AcquireError {
+        let expected = self.settings.receiver;
+        AcquireError::misconfigured(format!(
+            "what arrives is from `{shown}`, and `receiver = \"{expected}\"` reads none of it: write `receiver = \"{shown}\"`"
+        ))
+    }
+
     fn told<T>(&mut self, result: T) -> T {
         self.told = Instant::now();
         result
     }
+}
+
+/// Returns the last number of a counter in the journal, and its age. An old telegram that somebody sends again after a
+/// restart must not set it back.
+fn recorded(cx: &SourceContext, reading: &Reading, now: Timestamp) -> Option<(Decimal, Duration)> {
+    let unit = reading.unit.as_deref().unwrap_or_default();
+    // The journal was opened long before the first telegram.
+    let (at, number) = cx.last_recorded(&reading.name, unit, Duration::ZERO)?;
+    Some((number, now.duration_since(at).unsigned_abs()))
 }
 
 #[async_trait]
@@ -252,6 +275,7 @@ impl DataAcquisition for WmbusSource {
         };
         self.input = Some(input);
         self.framing = Framing::new(self.settings.receiver);
+        self.first_bytes = FirstBytes::new(self.settings.receiver);
         let now = Instant::now();
         (self.heard, self.set_up, self.told) = (now, now, now);
         // The first telegram tells what cannot be read.
@@ -279,7 +303,14 @@ impl DataAcquisition for WmbusSource {
                 return Err(AcquireError::unavailable("the receiver is closed"));
             };
             match timeout_at(due, input.read(&mut bytes, &mut self.starter)).await {
-                Ok(count) => self.framing.push(&bytes[..count?]),
+                Ok(count) => {
+                    let bytes = &bytes[..count?];
+                    self.framing.push(bytes);
+                    if let Some(shown) = self.first_bytes.shown(bytes) {
+                        let error = self.other_receiver(shown);
+                        return self.told(Err(error));
+                    }
+                }
                 Err(_) => {
                     at_end = self.framing.waiting() > 0;
                     if let Some(result) = self.rest().await? {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use framework::{Kind, Reading, Text, Value};
+use framework::{Decimal, Kind, Reading, Text, Value};
 
 use super::{DEFAULT_MAX_POWER, Implausible, counter::Counter};
 use crate::Register;
@@ -34,6 +34,26 @@ impl Counters {
         held
     }
 
+    /// Takes up the counters among `readings` that are not known yet where an earlier run has recorded them: `recorded`
+    /// returns the last number of one, and its age. `now` must be later than the oldest.
+    pub fn resume(
+        &mut self,
+        readings: &[Reading],
+        now: Duration,
+        recorded: &dyn Fn(&Reading) -> Option<(Decimal, Duration)>,
+    ) {
+        for reading in readings.iter().filter(|reading| reading.kind == Some(Kind::Counter)) {
+            if self.known.contains_key(&reading.name) || self.known.len() == MAX_COUNTERS {
+                continue;
+            }
+            let Some((number, age)) = recorded(reading) else { continue };
+            let mut counter = Counter::in_unit(reading.unit.as_deref());
+            let sent = Register { number: Some(number), ..Register::new(&reading.name, None) };
+            counter.learn(&sent, now.saturating_sub(age));
+            self.known.insert(reading.name.clone(), counter);
+        }
+    }
+
     fn judge_one(&mut self, reading: &Reading, now: Duration) -> Result<(), Implausible> {
         let (Some(Kind::Counter), Value::Number(number)) = (reading.kind, &reading.value) else {
             return Ok(());
@@ -50,5 +70,28 @@ impl Counters {
         }
         counter.learn(&sent, now);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_of_the_run_before_must_not_run_backwards() {
+        let day = Duration::from_secs(86_400);
+        let volume = |litres: i64| {
+            let number = Decimal::new(litres, 3).unwrap();
+            vec![Reading { kind: Some(Kind::Counter), ..Reading::number("volume", number) }.unit("m³")]
+        };
+        let recorded = |_: &Reading| Some((Decimal::new(5000, 3).unwrap(), day));
+        let mut counters = Counters::default();
+        counters.resume(&volume(4000), 365 * day, &recorded);
+        let mut old = volume(4000);
+        assert_eq!(counters.judge(&mut old, 365 * day).len(), 1);
+        assert_eq!(old, [], "it is held back");
+        let mut new = volume(5001);
+        assert_eq!(counters.judge(&mut new, 365 * day), []);
+        assert_eq!(new.len(), 1);
     }
 }

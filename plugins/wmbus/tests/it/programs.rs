@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framework::testing;
-use test_meters::radio::{RadioMeter, Security, rtl_wmbus};
+use test_meters::radio::{Frame, RadioMeter, Security, cul, rtl_wmbus};
 
 use crate::support::{key, program, source, telegram};
 
@@ -170,4 +170,24 @@ fn a_telegram_that_was_sent_before_changes_nothing_even_without_a_message_counte
     assert_eq!(seen.data["radio"]["kitchen_volume"], serde_json::json!(3.002));
     let counts = &source(&seen.health)["counts"];
     assert_eq!((&counts["old_telegrams"], &counts["implausible"]), (&1.into(), &0.into()), "{counts}");
+}
+
+#[test]
+fn a_receiver_that_is_another_one_than_configured_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut kitchen, keys) = kitchen();
+    let telegram = telegram(&mut kitchen, Security::Mode7, 1234);
+    for (lines, configured, shown) in [
+        (rtl_wmbus(&telegram), "rtl_433", "rtl_wmbus"),
+        (cul(Frame::A, &telegram), "rtl_wmbus", "cul"),
+        (rtl_wmbus(&telegram), "im871a", "rtl_wmbus"),
+    ] {
+        let config =
+            program(folder.path(), &lines, &keys).replace("\"rtl_wmbus\"", &format!("\"{configured}\""));
+        let seen = testing::run(&config).for_(MINUTE);
+        assert!(seen.batches.is_empty(), "{configured}");
+        let error = source(&seen.health)["last_error"].to_string();
+        let expected = format!("write `receiver = \\\"{shown}\\\"`");
+        assert!(error.contains(&expected), "{configured}: {error}");
+    }
 }
