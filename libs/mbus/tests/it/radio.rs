@@ -4,7 +4,10 @@ use mbus::radio::{
     Decoder, Encryption, Evidence, Failure, Format, Framing, Outline, Reason, Receiver, Unreceived,
 };
 use proptest::prelude::*;
-use test_meters::radio::{Frame, KEY, RadioMeter, Security, amb8465, cul, frame, im871a, rtl_wmbus};
+use test_meters::{
+    faults::Random,
+    radio::{Frame, KEY, RadioMeter, Security, amb8465, cul, frame, im871a, rtl_wmbus},
+};
 
 /// Volume 1.234 m³, and flow 0.005 m³/h: heads and data.
 const RECORDS: &[(&[u8], &[u8])] = &[
@@ -256,17 +259,9 @@ proptest! {
     }
 }
 
-/// Random numbers (xorshift).
-fn random(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
-}
-
 /// Returns how many of `count` damaged telegrams are read, and how many of these with another content.
 fn damaged(security: Security, format: Frame, count: u32) -> (u32, u32) {
-    let mut state = 88_172_645_463_325_252;
+    let mut random = Random::new(1);
     let telegram = RadioMeter::water(0x1234_5678).telegram(security, RECORDS);
     let framed = frame(format, &telegram);
     let arrived = match format {
@@ -279,20 +274,20 @@ fn damaged(security: Security, format: Frame, count: u32) -> (u32, u32) {
     for _ in 0..count {
         bytes.clear();
         bytes.extend_from_slice(&framed);
-        match random(&mut state) % 4 {
+        match random.below(4) {
             // One bit to eight.
-            0 | 1 => (0..=random(&mut state) % 8).for_each(|_| {
-                let bit = random(&mut state) as usize % (bytes.len() * 8);
+            0 | 1 => (0..=random.below(8)).for_each(|_| {
+                let bit = random.below(bytes.len() * 8);
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }),
             2 => {
-                let (at, len) = (random(&mut state) as usize % bytes.len(), random(&mut state) as usize % 16);
-                bytes.iter_mut().skip(at).take(len).for_each(|byte| *byte = random(&mut state) as u8);
+                let (at, len) = (random.below(bytes.len()), random.below(16));
+                bytes.iter_mut().skip(at).take(len).for_each(|byte| *byte = random.below(256) as u8);
             }
             _ => {
-                let at = random(&mut state) as usize % bytes.len();
+                let at = random.below(bytes.len());
                 bytes.remove(at);
-                bytes.insert(random(&mut state) as usize % bytes.len(), random(&mut state) as u8);
+                bytes.insert(random.below(bytes.len()), random.below(256) as u8);
             }
         }
         bare.clear();

@@ -5,18 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use test_meters::faults::Random;
+
 const MEGABYTE: usize = 1_000_000;
 
-/// Returns a megabyte of random bytes (xorshift), the same in each run.
+/// Returns a megabyte of random bytes, the same in each run.
 pub fn noise() -> Vec<u8> {
-    let mut state = 88_172_645_463_325_252u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    (0..MEGABYTE).map(|_| next()).collect()
+    let mut random = Random::new(1);
+    (0..MEGABYTE).map(|_| random.below(256) as u8).collect()
 }
 
 /// Returns the golden telegrams of all plugins of this repository. None of those that read M-Bus has any.
