@@ -102,7 +102,10 @@ pub(super) enum Field<'a> {
     Bcd(&'a [u8]),
     Text(&'a [u8]),
     /// BCD of variable length, whose sign is in the length.
-    SignedBcd { digits: &'a [u8], negative: bool },
+    SignedBcd {
+        digits: &'a [u8],
+        negative: bool,
+    },
     /// An integer of variable length, or bytes.
     Binary(&'a [u8]),
     /// More bytes than a number has.
