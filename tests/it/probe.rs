@@ -142,6 +142,14 @@ fn a_dlms_meter_is_found_on_lines_with_parity_and_without() {
 }
 
 #[test]
+fn a_slow_dlms_meter_that_pushes_once_in_ten_seconds_is_found() {
+    let meter = dlms_meter(uart::at_8e1, 2400, 10, Framing::Hdlc, None);
+    let (out, _) = found(meter.port());
+    assert!(out.contains("plugin = \"dlms\"") && out.contains("baud = 2400"), "{out}");
+    assert!(out.contains("parity = \"even\""), "{out}");
+}
+
+#[test]
 fn an_encrypted_meter_is_found_without_its_key_and_the_grid_operator_is_named() {
     let mbus = || dlms_meter(uart::at_8e1, 2400, 5, Framing::Mbus, Some(None));
     let p1 = || dlms_meter(uart::at, 115_200, 10, Framing::Bare, Some(Some([0x43; 16])));

@@ -143,6 +143,19 @@ fn decode_reads_a_recording_of_a_stick_and_tells_of_what_it_has_no_key_for() {
 }
 
 #[test]
+fn record_counts_encrypted_telegrams_apart_from_damaged_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let [heard, recording] = ["heard", "recording"].map(|name| folder.path().join(name));
+    let [plain, encrypted, damaged] = [Security::Plain, Security::Mode5 { plain: 0 }, Security::Plain]
+        .map(|security| RadioMeter::water(0x1111_1111).telegram(security, RECORDS));
+    let damaged = cul(Frame::A, &damaged).replace("44", "45");
+    fs::write(&heard, [cul(Frame::A, &plain), cul(Frame::A, &encrypted), damaged].concat()).unwrap();
+    let recorded = output(&["record", &format!("replay:{}", heard.display()), recording.to_str().unwrap()]);
+    let err = String::from_utf8(recorded.stderr).unwrap();
+    assert!(err.contains("1 wmbus telegram, 1 encrypted whose key is missing and 1 damaged"), "{err}");
+}
+
+#[test]
 fn probe_recognises_a_stick_and_lists_what_it_hears() {
     let sticks = [
         ("cul", stick(Pty::open().unwrap(), None, |telegram| cul(Frame::A, telegram).into())),
