@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "figures of a run")]
 
 mod abroad;
+mod backup;
 mod check;
 mod command_line;
 mod contract;

@@ -5,7 +5,7 @@ mod report;
 
 use std::{
     fs::File,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _, Read, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,13 @@ use framework::{
 };
 
 use self::failure::{explain, unread};
-use crate::{config_file::ConfigFile, control, failure::Failure, output::output};
+use crate::{
+    config_file::ConfigFile,
+    control,
+    failure::Failure,
+    output::output,
+    progress::{Progress, Unit},
+};
 
 /// Added to the process's nice value: the program that records comes first.
 const NICE: i32 = 10;
@@ -62,11 +68,12 @@ impl Config {
 pub(crate) fn backup(backup: &Backup) -> Result<(), Failure> {
     let (_, places) = backup.config.read()?;
     let _ = rustix::process::nice(NICE); // a courtesy
-    let progress = &mut |_, _| {};
     let path = &backup.file;
     if path.as_os_str() != "-" {
-        let contents = backup::write_file(&places, path, progress);
+        let progress = Progress::new("backing up", Unit::Bytes);
+        let contents = backup::write_file(&places, path, &mut |done, of| progress.set(done, of));
         let contents = contents.map_err(|error| explain("back up", &places, &error))?;
+        progress.finish();
         return Ok(writeln!(output(), "{}", report::written(path, &contents))?);
     }
     let mut out = output();
@@ -75,8 +82,12 @@ pub(crate) fn backup(backup: &Backup) -> Result<(), Failure> {
             "a backup is no text: write it into a file, `smartmeter backup - > home.tar.gz`\n",
         ));
     }
-    match backup::write(&places, &mut out, progress) {
-        Ok(_) => Ok(()),
+    let progress = Progress::new("backing up", Unit::Bytes);
+    match backup::write(&places, &mut out, &mut |done, of| progress.set(done, of)) {
+        Ok(_) => {
+            progress.finish();
+            Ok(())
+        }
         Err(BackupError::Output(error)) => Err(unread(error)),
         Err(error) => Err(explain("back up", &places, &error)),
     }
@@ -89,19 +100,20 @@ pub(crate) fn restore(restore: &Restore) -> Result<(), Failure> {
         return Err(failure::running(&places));
     }
     let path = &restore.file;
-    let progress = &mut |_, _| {};
-    let restored = if path.as_os_str() == "-" {
+    let input: Box<dyn Read> = if path.as_os_str() == "-" {
         let input = io::stdin().lock();
         if input.is_terminal() {
             let message = "a backup is no text: pass a file, `smartmeter restore - < home.tar.gz`\n";
             return Err(Failure::usage(message));
         }
-        backup::restore(&places, input, restore.force, progress)
+        Box::new(input)
     } else {
-        let input = File::open(path).map_err(|error| unreadable(path, &error))?;
-        backup::restore(&places, input, restore.force, progress)
+        Box::new(File::open(path).map_err(|error| unreadable(path, &error))?)
     };
+    let progress = Progress::new("restoring", Unit::Bytes);
+    let restored = backup::restore(&places, input, restore.force, &mut |done, of| progress.set(done, of));
     let restored = restored.map_err(|error| explain("restore", &places, &error))?;
+    progress.finish();
     let mut out = output();
     write!(out, "{}", report::restored(&places, &restored))?;
     // Its drop-ins may not fit to the main file of this machine.
