@@ -31,6 +31,7 @@ mod polled;
 mod probe;
 #[path = "../program/mod.rs"]
 mod program;
+mod publish;
 mod pulses;
 mod radio;
 mod record;

@@ -72,7 +72,7 @@ pub(crate) fn is_running(places: &Places) -> bool {
     folders.into_iter().flatten().any(|folder| UnixStream::connect(folder.join(SOCKET)).is_ok())
 }
 
-fn answer(
+pub(super) fn answer(
     mut program: UnixStream,
     question: &Question,
     mut report: impl FnMut(Amounts),

@@ -8,6 +8,8 @@
 
 mod client;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -97,28 +99,4 @@ impl From<Progress> for Amounts {
 struct Answer {
     done: bool,
     text: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_question_is_one_line_which_is_read_as_it_was_written() {
-        let publish = Publish { publisher: "a \"b\"\nc".into(), from: i64::MIN, to: i64::MAX };
-        for question in [Question::Reload, Question::Publish(publish)] {
-            let line = question.line();
-            assert_eq!(line.matches('\n').count(), 1, "{line}");
-            assert_eq!(Question::parse(line.trim_end_matches('\n')), Some(question));
-        }
-        for line in ["", "reload now", "publish", "publish {}", "publish home", "Reload"] {
-            assert_eq!(Question::parse(line), None, "{line}");
-        }
-    }
-
-    #[test]
-    fn the_answer_to_a_reload_is_read_by_programs_of_before() {
-        let answer = Message::Answer(Answer { done: true, text: "done\n".into() });
-        assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"done":true,"text":"done\n"}"#);
-    }
 }

@@ -152,9 +152,12 @@ struct PluginHealth {
     /// Only a source has them.
     #[serde(flatten)]
     of_source: OfSource,
-    /// Only a publisher has it.
+    /// Only a publisher of records has it.
     #[serde(flatten)]
     waiting: Option<Waiting>,
+    /// Only a publisher of history has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered_to: Option<Option<String>>,
     /// What a person must look at although it delivers.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -268,13 +271,19 @@ fn source(section: &Section, role: Option<KnownRole>, now: Instant) -> PluginHea
 }
 
 fn publisher(delivery: &Delivery) -> PluginHealth {
+    let state = delivery.state().as_str();
+    if let Some(delivered_to) = delivery.delivered_to() {
+        let counts = [("records", &delivery.records), ("failures", &delivery.failures)];
+        let shown = PluginHealth::new(delivery.plugin, state, None, &delivery.status, &counts);
+        return PluginHealth { delivered_to: Some(delivered_to.map(timestamp)), ..shown };
+    }
     let counts = [
         ("records", &delivery.records),
         ("failures", &delivery.failures),
         ("refused", &delivery.refused),
         ("expired", &delivery.expired),
     ];
-    let (state, oldest) = (delivery.state().as_str(), delivery.oldest().map(timestamp));
+    let oldest = delivery.oldest().map(timestamp);
     let waiting = Waiting { backlog: delivery.backlog(), oldest };
     PluginHealth::new(delivery.plugin, state, Some(waiting), &delivery.status, &counts)
 }
@@ -302,6 +311,7 @@ impl PluginHealth {
             state,
             of_source: OfSource::default(),
             waiting,
+            delivered_to: None,
             problem: status.stats.problem().map(|problem| problem.to_string()),
             problem_code: status.stats.problem_code(),
             last_success: status.last_success().map(timestamp),

@@ -5,6 +5,7 @@
 mod config;
 mod endpoints;
 mod examples;
+mod history;
 mod inputs;
 mod isolation;
 mod plugins;

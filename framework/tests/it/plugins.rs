@@ -1,11 +1,11 @@
 //! Plugins of these tests: a source, a publisher and an endpoint, each of which can misbehave.
 
-use std::{collections::BTreeMap, net::SocketAddr, thread, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Mutex, thread, time::Duration};
 
 use framework::{
     AcquireError, Batch, ConfigError, Context, DataAcquisition, Decimal, Endpoint, EndpointContext,
-    EndpointPlugin, Mode, PublishError, Publisher, PublisherPlugin, Reading, Record, Source, SourceContext,
-    SourcePlugin, async_trait,
+    EndpointPlugin, HistoryPublisher, Hour, HourSeries, Mode, NoConfig, PublishError, Publisher,
+    PublisherPlugin, Reading, Record, Source, SourceContext, SourcePlugin, Update, async_trait,
 };
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -144,6 +144,47 @@ impl PublisherPlugin for Far {
 }
 
 framework::register_publisher!(Far);
+
+/// Publisher of history, which keeps what it gets for the tests.
+pub(crate) struct Past;
+
+/// Hours that [`Past`] got last, of each series.
+pub(crate) static PAST: Mutex<Vec<(HourSeries, Vec<Hour>)>> = Mutex::new(Vec::new());
+
+#[async_trait]
+impl HistoryPublisher for Past {
+    async fn update(&mut self, update: &Update) -> Result<(), PublishError> {
+        let mut got = Vec::new();
+        for series in &update.series {
+            let (mut rows, mut all) = (update.hours.rows(series, update.wanted(series)), Vec::new());
+            loop {
+                let hours = rows.next().await?;
+                if hours.is_empty() {
+                    break;
+                }
+                update.delivered(hours.len() as u64);
+                all.extend(hours);
+            }
+            got.push((series.clone(), all));
+        }
+        *PAST.lock().unwrap() = got;
+        Ok(())
+    }
+}
+
+impl PublisherPlugin for Past {
+    const KIND: &'static str = "past";
+    const ABOUT: &'static str = "for these tests";
+    const SAMPLE: &'static str = "";
+    type Config = NoConfig;
+    type Publisher = dyn HistoryPublisher;
+
+    fn build(_: NoConfig, _: &Context) -> Result<Box<dyn HistoryPublisher>, ConfigError> {
+        Ok(Box::new(Past))
+    }
+}
+
+framework::register_publisher!(Past);
 
 struct Served;
 

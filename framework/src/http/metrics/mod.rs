@@ -30,7 +30,7 @@ families! {
     REOPENED: counter "meter_reader_reopened_total" "Reopenings of the device after a fault.";
     READER_PANICS: counter "meter_reader_panics_total" "Panics of the source.";
     PUBLISHER_UP: gauge "smartmeter_publisher_up" "1 while records arrive or there was none yet, else 0.";
-    RECORDS: counter "smartmeter_publisher_records_total" "Records delivered.";
+    RECORDS: counter "smartmeter_publisher_records_total" "Records delivered, or hours by a publisher of history.";
     FAILURES: counter "smartmeter_publisher_failures_total" "Failed attempts.";
     REFUSED: counter "smartmeter_publisher_refused_total" "Records rejected permanently by the server.";
     EXPIRED: counter "smartmeter_publisher_expired_total" "Records that became too old to deliver.";
@@ -38,6 +38,7 @@ families! {
     PUBLISHER_EVENTS: counter "smartmeter_publisher_events_total" "Events counted by the plugin.";
     BACKLOG: gauge "smartmeter_publisher_backlog" "Batches in the journal that the publisher has not looked at yet.";
     OLDEST: gauge "smartmeter_publisher_oldest_seconds" "Age of the oldest reading that waits; 0 if none does.";
+    DELIVERED_TO: gauge "smartmeter_publisher_delivered_to_timestamp_seconds" "End of the hours that a publisher of history has delivered.";
     LAST_SUCCESS: gauge "smartmeter_publisher_last_success_timestamp_seconds" "Time of the last delivery.";
     JOURNAL_UP: gauge "smartmeter_journal_up" "1 while readings are recorded safely, else 0.";
     BACKUP_UP: gauge "smartmeter_backup_up" "1 while the newest backup is good and not overdue, else 0.";
@@ -140,9 +141,19 @@ fn add_publisher(out: &mut Exposition, publisher: &Delivery, now: Timestamp) {
     for (event, count) in publisher.status.stats.counters() {
         out.add(&PUBLISHER_EVENTS, &[name, ("event", event)], count);
     }
-    out.add(&BACKLOG, &[name], publisher.backlog());
-    let waits = publisher.oldest().map_or(0, |oldest| now.as_second().saturating_sub(oldest.as_second()));
-    out.add(&OLDEST, &[name], waits.max(0));
+    match publisher.delivered_to() {
+        None => {
+            out.add(&BACKLOG, &[name], publisher.backlog());
+            let oldest = publisher.oldest();
+            let waits = oldest.map_or(0, |oldest| now.as_second().saturating_sub(oldest.as_second()));
+            out.add(&OLDEST, &[name], waits.max(0));
+        }
+        Some(end) => {
+            if let Some(end) = end {
+                out.add(&DELIVERED_TO, &[name], Scaled::seconds(end));
+            }
+        }
+    }
     if let Some(at) = publisher.status.last_success() {
         out.add(&LAST_SUCCESS, &[name], Scaled::seconds(at));
     }

@@ -99,7 +99,7 @@ export function problems() {
   // A source takes a moment to begin, and a publisher waits for something to deliver.
   /** @type {(status: Status) => boolean} */
   const isWell = ({ state, backlog, problem }) =>
-    !problem && (state === 'delivering' || (state === 'starting' && (backlog === 0 || uptime < 60)));
+    !problem && (state === 'delivering' || (state === 'starting' && (!backlog || uptime < 60)));
   /** @type {(all: Record<string, Status>, titleOf: (name: string) => string) => string[]} */
   const said = (all, titleOf) =>
     Object.entries(all)
@@ -253,10 +253,15 @@ function passer(name, group, test, valuesOf) {
 
 /** @type {(name: string) => Card} */
 const publisher = (name) =>
-  passer(name, 'publishers', 'publisher', ({ last_success: success, backlog, oldest }) => [
+  passer(name, 'publishers', 'publisher', ({ last_success: success, backlog, oldest, delivered_to: end }) => [
     [t('last_success'), when(Date.parse(success ?? '')) || t('never')],
-    [t('backlog'), number(backlog)],
-    [t('oldest'), when(Date.parse(oldest))],
+    // One of history has no queue.
+    ...(end === undefined
+      ? /** @type {Pair[]} */ ([
+          [t('backlog'), number(backlog)],
+          [t('oldest'), when(Date.parse(oldest))],
+        ])
+      : /** @type {Pair[]} */ ([[t('delivered_to'), when(Date.parse(end ?? '')) || t('never')]])),
   ]);
 
 /** @type {(name: string) => Card} */

@@ -133,6 +133,30 @@ async fn a_publisher_is_well_while_its_records_arrive_or_there_are_none() {
     }
 }
 
+#[tokio::test]
+async fn a_publisher_of_history_shows_how_far_it_has_delivered_and_no_backlog() {
+    let home = Arc::new(Delivery::new("home", "past", Context::new("home", "").stats().clone()).of_history());
+    let program = Setup { publishers: vec![Arc::clone(&home)], ..Setup::default() }.start().await;
+    let answer = program.get("/health").await;
+    assert_eq!(answer.status, 200, "nothing was to be delivered yet");
+    assert_eq!(
+        answer.json()["publishers"]["home"],
+        serde_json::json!({
+            "plugin": "past", "state": "starting", "delivered_to": null, "last_success": null, "last_error": null,
+            "counts": {"records": 0, "failures": 0, "panics": 0}, "facts": {}
+        })
+    );
+    home.set_delivered_to("2026-11-29T01:00:00Z".parse().ok());
+    home.status.success("2026-11-29T01:00:03Z".parse().unwrap());
+    let answer = program.get("/health").await;
+    assert_eq!(answer.json()["publishers"]["home"]["delivered_to"], "2026-11-29T01:00:00+00:00");
+    let metrics = program.get("/metrics").await.body;
+    let end = "smartmeter_publisher_delivered_to_timestamp_seconds{publisher=\"home\"} 1795914000";
+    assert!(metrics.contains(end) && !metrics.contains("smartmeter_publisher_backlog{"), "{metrics}");
+    home.status.set_state(State::Waiting);
+    assert_eq!(program.get("/health").await.status, 503, "its server is away");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_publisher_that_blocks_its_thread_is_not_well() {
     let home = Delivery::new("home", "mqtt", Context::new("home", "").stats().clone());

@@ -65,13 +65,30 @@ pub(super) struct Walk {
     pub(super) rest: Range<i64>,
     /// What was counted before; `None` until it is known.
     sum: Option<Number>,
+    /// What was counted before an earlier hour, from where on the sum is made.
+    known: Counted,
+}
+
+/// End of some hours of a series, and what was counted from the first hour of the series to there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    pub(super) end: i64,
+    pub(super) sum: Number,
 }
 
 impl Walk {
-    /// A walk along the complete hours of a range.
-    pub(super) fn new(series: HourSeries, range: Range<i64>) -> Self {
+    /// A walk along the complete hours of a range. What an earlier walk has counted up to there need not be counted again.
+    pub(super) fn new(series: HourSeries, range: Range<i64>, earlier: Option<Counted>) -> Self {
         let rest = range.start.max(series.complete.start)..range.end.min(series.complete.end);
-        Self { series, rest, sum: None }
+        let known = earlier.filter(|known| (series.complete.start..=rest.start).contains(&known.end));
+        let known = known.unwrap_or(Counted { end: series.complete.start, sum: Number::ZERO });
+        Self { series, rest, sum: None, known }
+    }
+
+    /// Returns what was counted, if all was read.
+    pub(super) fn counted_to(&self) -> Option<Counted> {
+        let sum = self.sum.filter(|_| self.rest.is_empty())?;
+        Some(Counted { end: self.rest.start, sum })
     }
 
     /// Reads the next hours; none if there are no more.
@@ -101,7 +118,7 @@ impl Walk {
         let start = self.rest.start;
         let mut sum = match self.sum {
             Some(sum) => sum,
-            None => self.series.sum_before(view, tariffs, found, start)?,
+            None => self.series.sum_before(view, tariffs, found, self.known, start)?,
         };
         let edges: Vec<_> = (0..=(end - start) / HOUR).map(|hour| start + hour * HOUR).collect();
         let amounts = found.consumption_between(&edges, true)?;
@@ -152,14 +169,15 @@ impl HourSeries {
         view: &View<'_>,
         tariffs: &Tariffs,
         found: &Series<'_>,
+        known: Counted,
         end: i64,
     ) -> Result<Number, ReadError> {
-        if end <= self.complete.start {
-            return Ok(Number::ZERO);
+        if end <= known.end {
+            return Ok(known.sum);
         }
-        let amounts = found.consumption_between(&[self.complete.start, end], false)?;
+        let amounts = found.consumption_between(&[known.end, end], false)?;
         let numbers = self.amounts(view, tariffs, found, &amounts)?;
-        Ok(numbers.into_iter().flatten().next().unwrap_or(Number::ZERO))
+        Ok(numbers.into_iter().flatten().fold(known.sum, Number::saturating_add))
     }
 
     /// Returns the figures of the periods between each two adjoining ones of these moments, which are whole hours in
@@ -188,7 +206,8 @@ impl HourSeries {
             }
             return Ok(periods);
         }
-        let mut sum = self.sum_before(view, tariffs, &found, first)?;
+        let nothing = Counted { end: self.complete.start, sum: Number::ZERO };
+        let mut sum = self.sum_before(view, tariffs, &found, nothing, first)?;
         let mut distinct = clamped.clone();
         distinct.dedup();
         let amounts = found.consumption_between(&distinct, false)?;

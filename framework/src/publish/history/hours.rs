@@ -4,7 +4,7 @@ use std::{
     fmt,
     ops::Range,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -12,13 +12,13 @@ use std::{
 use tokio::task::spawn_blocking;
 
 use super::{
-    figures::{Hour, PeriodFigures, Walk},
+    figures::{Counted, Hour, PeriodFigures, Walk},
     series::{HourSeries, selected},
 };
 use crate::{
     Costs, PublishError, Route, Store, Tariffs,
     journal::{ReadError, View},
-    publish::Delivery,
+    publish::{Delivery, lock},
 };
 
 /// Hours of the selected series, as [`Update`](super::Update) has them. A clone is the same.
@@ -30,6 +30,9 @@ pub struct Hours {
     store: Arc<Store>,
     route: Arc<Route>,
     delivery: Arc<Delivery>,
+    /// What each series had counted up to the end of what was read last. A cost would be made of all readings for each
+    /// new hour.
+    counted: Arc<Mutex<Vec<(HourSeries, Counted)>>>,
 }
 
 impl fmt::Debug for Hours {
@@ -45,7 +48,7 @@ impl Hours {
         route: Arc<Route>,
         delivery: Arc<Delivery>,
     ) -> Self {
-        Self { costs, store, route, delivery }
+        Self { costs, store, route, delivery, counted: Arc::default() }
     }
 
     /// Returns the selected series that have complete hours, each counter followed by its cost.
@@ -57,7 +60,23 @@ impl Hours {
     /// Returns the hours of a range of a series that are complete, to be read in pieces. The range has the start of its
     /// first hour and the end of its last, in seconds since 1970.
     pub fn rows(&self, series: &HourSeries, range: Range<i64>) -> HourRows {
-        HourRows { hours: self.clone(), walk: Some(Walk::new(series.clone(), range)) }
+        let counted = lock(&self.counted);
+        let earlier = counted.iter().find(|(known, _)| known.is_same(series)).map(|(_, counted)| *counted);
+        HourRows { hours: self.clone(), walk: Some(Walk::new(series.clone(), range, earlier)) }
+    }
+
+    /// Remembers what a series had counted.
+    fn remember(&self, series: &HourSeries, counted: Counted) {
+        let mut all = lock(&self.counted);
+        all.retain(|(known, earlier)| !known.is_same(series) || earlier.end > counted.end);
+        if !all.iter().any(|(known, _)| known.is_same(series)) {
+            all.push((series.clone(), counted));
+        }
+    }
+
+    /// Forgets what was counted, as the past may be another one.
+    pub(super) fn forget(&self) {
+        lock(&self.counted).clear();
     }
 
     /// Returns the figures of the periods between each two adjoining ones of these moments, which are whole hours in
@@ -151,6 +170,9 @@ impl HourRows {
         };
         let read = self.hours.read(move |view, tariffs| Ok((walk.next(view, tariffs)?, walk)));
         let (rows, walk) = read.await?;
+        if let Some(counted) = walk.counted_to() {
+            self.hours.remember(&walk.series, counted);
+        }
         self.walk = Some(walk);
         Ok(rows)
     }

@@ -146,6 +146,10 @@ impl HistoryRunner {
     /// Does an update for a person, who can cancel it.
     async fn republish(&mut self, request: Request) {
         let Request { hours, events } = request;
+        if events.is_closed() {
+            // Who asked has gone while another request was under way.
+            return;
+        }
         let scope = Scope::Again { from: hours.start, to: hours.end };
         let gone = events.clone();
         let updated = tokio::select! {
@@ -174,6 +178,9 @@ impl HistoryRunner {
     async fn update(&mut self, scope: Scope, reporter: Option<Reporter>) -> Result<(), Fault> {
         // Before the look into the journal, so that no hour slips in between.
         let (now, seen) = (Instant::now(), Seen::now(&self.hours));
+        if scope != Scope::New {
+            self.hours.forget();
+        }
         let series = self.hours.series().await?;
         self.looked = now;
         let delivered = series.iter().map(|series| {

@@ -76,3 +76,28 @@ plugin = "far"
         assert!(shown.contains(expected), "`{expected}` is missing in:\n{shown}");
     }
 }
+
+#[test]
+fn keys_that_say_how_records_are_sent_are_mistakes_for_a_publisher_of_history() {
+    let right = "[publishers.home]\nplugin = \"past\"\nsources = [\"*\"]\nseries = [\"POWER_*\"]\n\
+                 [sources.meter]\nplugin = \"fake\"\nport = \"/dev/a\"\n";
+    let [home] = &parse(right).unwrap().publishers[..] else { panic!("one publisher") };
+    assert!(home.plugin.is_of_history && home.route.has_series("POWER_IMPORT"));
+    assert!(
+        mistakes(&format!("[journal]\nenabled = false\n{right}"))
+            .contains("`home` needs the journal, whose history")
+    );
+    let shown = mistakes(&right.replace(
+        "plugin = \"past\"\n",
+        "plugin = \"past\"\ninterval = \"10s\"\nmax_rate = 7\nmax_backlog_age = \"7d\"\n",
+    ));
+    let what = "`past` delivers whole hours of the journal, and no records";
+    for expected in [
+        format!("config.toml:3:12: {what}: there is nothing to average"),
+        "hint: remove `interval`".to_owned(),
+        format!("config.toml:4:12: {what}: the remote server sets the pace"),
+        format!("config.toml:5:19: {what}: no hour is ever too old"),
+    ] {
+        assert!(shown.contains(&expected), "`{expected}` is missing in:\n{shown}");
+    }
+}

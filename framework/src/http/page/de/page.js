@@ -198,6 +198,7 @@ export default {
   commands: 'Befehle',
   publishers: 'Weitergabe',
   endpoints: 'Schnittstellen',
+  delivered_to: 'Übertragen bis',
   backlog: 'Wartende Datensätze',
   oldest: 'Ältester davon',
   last_success: 'Letzte Zustellung',

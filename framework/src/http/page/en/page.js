@@ -197,6 +197,7 @@ export default {
   commands: 'Commands',
   publishers: 'Publishers',
   endpoints: 'Endpoints',
+  delivered_to: 'Delivered up to',
   backlog: 'Records waiting',
   oldest: 'Oldest of them',
   last_success: 'Last delivery',

@@ -196,6 +196,7 @@ export default {
   commands: 'Commandes',
   publishers: 'Transmission',
   endpoints: 'Interfaces',
+  delivered_to: 'Transmis jusqu’au',
   backlog: 'Enregistrements en attente',
   oldest: 'Le plus ancien',
   last_success: 'Dernier envoi',

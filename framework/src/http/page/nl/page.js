@@ -196,6 +196,7 @@ export default {
   commands: 'Opdrachten',
   publishers: 'Doorgifte',
   endpoints: 'Interfaces',
+  delivered_to: 'Verzonden tot',
   backlog: 'Wachtende records',
   oldest: 'Oudste daarvan',
   last_success: 'Laatste aflevering',
