@@ -57,6 +57,7 @@ pub mod backup;
 mod db;
 mod journal;
 mod keeper;
+mod merge;
 mod paths;
 mod place;
 mod query;
@@ -79,6 +80,7 @@ pub use self::{
     db::rollup::{Level, Rollup},
     journal::{Journal, Record, Status},
     keeper::{JournalThread, Keeper, life::KeeperWatch},
+    merge::{Merged, Rename, merge},
     query::{
         Listed, ReadError, View,
         consumption::{Amount, Per, quarter_hours},

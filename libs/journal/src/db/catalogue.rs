@@ -92,6 +92,32 @@ impl Catalogue {
         self.id(connection, section, name, Stated::default()).map(Some)
     }
 
+    /// Returns a series of another journal and its section, by its name; `None` where no id is left for its section.
+    /// What is stated of it here stays.
+    pub(crate) fn adopt(
+        &mut self,
+        connection: &Connection,
+        name: &SeriesName,
+        stated: Stated,
+    ) -> rusqlite::Result<Option<(u32, u16)>> {
+        let Some(section) = self.section(connection, &name.section)? else { return Ok(None) };
+        let known = self.ids.get(name).and_then(|id| self.series.get(id)).map(|series| &series.stated);
+        let (kind, medium) = known.map_or((None, None), |known| (known.kind, known.medium));
+        let stated =
+            Stated { kind: kind.or(stated.kind), medium: medium.or(stated.medium), obis: stated.obis };
+        Ok(Some((self.id(connection, section, name, stated)?, section)))
+    }
+
+    /// Returns the id of a series that is known.
+    pub(crate) fn id_of(&self, name: &SeriesName) -> Option<u32> {
+        self.ids.get(name).copied()
+    }
+
+    /// Returns the section of a series that is known.
+    pub(crate) fn section_of(&self, name: &SeriesName) -> Option<u16> {
+        self.sections.get(&name.section).copied()
+    }
+
     /// Returns the section and the counter of a series; `None` if it does not count.
     pub(crate) fn counter(&self, id: u32) -> Option<(u16, Counter)> {
         let series = self.series.get(&id)?;

@@ -65,6 +65,13 @@ impl Counter {
         let possible = self.max_rate * (seconds + (SHORT_FACTOR - 1.0) * seconds.min(SHORT));
         if self.net { rise.abs() > possible } else { rise < 0.0 || rise > possible }
     }
+
+    /// Returns whether a step back, from a reading of one box to one of another a short time later, is the same meter
+    /// read with a delay rather than another meter: it is no more than what may be counted in a minute.
+    pub(crate) fn is_slip(&self, before: f64, after: f64) -> bool {
+        let back = before - after;
+        !self.net && back > 0.0 && self.max_rate.is_finite() && back <= self.max_rate * SHORT
+    }
 }
 
 /// Returns whether the step from one number of a counter to the next does not count as consumption: another meter, a

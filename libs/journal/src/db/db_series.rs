@@ -191,7 +191,7 @@ impl<'v> DbSeries<'v> {
             return Ok(Some((first.into(), last.into())));
         }
         let Some(rollup) = self.minute(minute)? else { return Ok(None) };
-        let times = self.quarter("ts = ?2", quarter_start(minute))?.and_then(|quarter| quarter.times);
+        let times = self.quarter_at(quarter_start(minute))?.and_then(|quarter| quarter.times);
         let (begin, end) = (minute * SECOND, (minute + 60) * SECOND - 1);
         // The quarter keeps the times of its ends for good.
         let read = |number, time: Option<Micros>| match time.filter(|time| (begin..=end).contains(time)) {
@@ -275,6 +275,11 @@ impl<'v> DbSeries<'v> {
     /// Returns the first quarter that begins at a second or later.
     pub(crate) fn quarter_from(&self, second: i64) -> rusqlite::Result<Option<Quarter>> {
         self.quarter("ts >= ?2 ORDER BY ts LIMIT 1", second)
+    }
+
+    /// Returns the quarter that begins at a second.
+    pub(crate) fn quarter_at(&self, start: i64) -> rusqlite::Result<Option<Quarter>> {
+        self.quarter("ts = ?2", start)
     }
 
     fn quarter(&self, which: &str, second: i64) -> rusqlite::Result<Option<Quarter>> {
@@ -416,5 +421,11 @@ impl<'v> DbSeries<'v> {
         };
         let range = [self.series, from.saturating_mul(SECOND), to.saturating_mul(SECOND)];
         rows.query_map(range, reset)?.collect()
+    }
+
+    /// Returns the time of the first reset at a moment or later.
+    pub(crate) fn next_reset(&self, from: Micros) -> rusqlite::Result<Option<Micros>> {
+        let mut next = self.statement("SELECT min(ts) FROM event WHERE series = ?1 AND ts >= ?2")?;
+        next.query_row([self.series, from], |row| row.get(0))
     }
 }

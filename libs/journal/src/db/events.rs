@@ -32,3 +32,9 @@ pub(crate) fn was_set(
     let sql = "SELECT 1 FROM event WHERE series = ?1 AND ts BETWEEN ?2 AND ?3 AND kind = 'set'";
     connection.prepare_cached(sql)?.exists((series, from, to))
 }
+
+/// Removes an event.
+pub(crate) fn remove(connection: &Connection, series: u32, time: Micros) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM event WHERE series = ?1 AND ts = ?2";
+    connection.prepare_cached(sql)?.execute((series, time)).map(|_| ())
+}

@@ -8,23 +8,25 @@ pub(crate) mod counter_resets;
 mod database;
 pub(crate) mod db_series;
 mod error;
-mod events;
+pub(crate) mod events;
 mod first_page;
 mod other_file;
 mod rice;
 pub(crate) mod rollup;
-mod rollup_tables;
-mod rows;
+pub(crate) mod rollup_tables;
+pub(crate) mod rows;
 mod salvage;
 mod schema;
 pub(crate) mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod walk;
 
+pub(crate) use self::catalogue::Catalogue;
 #[cfg(test)]
 use self::database::set_aside;
 pub use self::other_file::is_other_file;
+use self::rows::Rows;
 pub(crate) use self::{
     block::{Block, minute_of},
     counter_resets::{Counter, Reset},
@@ -35,4 +37,3 @@ pub(crate) use self::{
     schema::VERSION as SCHEMA_VERSION,
     state::folded,
 };
-use self::{catalogue::Catalogue, rows::Rows};

@@ -176,7 +176,7 @@ fn times(
 }
 
 /// Writes the times of the first reading of a quarter and of the last, as distances from its start.
-fn keep_times(
+pub(crate) fn keep_times(
     connection: &Connection,
     series: u32,
     start: i64,
@@ -188,7 +188,8 @@ fn keep_times(
     connection.prepare_cached(sql)?.execute((series, start, first - begin, last - begin)).map(|_| ())
 }
 
-fn of_quarters(
+/// Rolls up the quarters of a series within a span; `None` if there are none.
+pub(crate) fn of_quarters(
     connection: &Connection,
     series: u32,
     start: i64,
@@ -203,7 +204,7 @@ fn of_quarters(
 }
 
 /// Replaces all roll-ups that begin within a span, also days of another time zone.
-fn replace(
+pub(crate) fn replace(
     connection: &Connection,
     (level, start): (Level, i64),
     series: u32,

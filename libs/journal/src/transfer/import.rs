@@ -1,19 +1,13 @@
 //! Import: readings are made into segments, which are checkpointed like those of a running program.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use jiff::tz::TimeZone;
 
 use crate::{
-    db::{Database, Found},
-    paths::folder,
-    place::locked,
     series::SeriesName,
-    transfer::{Labels, TransferError, files::read_segments},
-    wal::{Cell, CounterSet, Encoder, frame, live, remove, segment_numbers},
+    transfer::{Closed, Labels, TransferError},
+    wal::{Cell, CounterSet, Encoder, frame},
 };
 use reading::Decimal;
 
@@ -37,18 +31,12 @@ pub struct Imported {
 
 /// Journal to which readings are added while no program uses it.
 pub struct Import {
-    database: Database,
-    zone: TimeZone,
-    set_aside: Option<PathBuf>,
-    /// Number of the next segment.
-    number: u64,
+    journal: Closed,
     encoder: Encoder,
     segment: Vec<u8>,
     /// Readings of one moment and source, not in the segment yet.
     batch: Vec<Imported>,
     count: u64,
-    /// Locked until this is dropped.
-    _lock: File,
 }
 
 impl Import {
@@ -57,46 +45,14 @@ impl Import {
     /// # Errors
     /// Returns [`TransferError::InUse`] if a program uses it, or the error of the database.
     pub fn open(path: &Path) -> Result<Self, TransferError> {
-        let lock = locked(path).map_err(TransferError::file(path))?;
-        let lock = lock.ok_or_else(|| TransferError::InUse(path.to_owned()))?;
-        let (mut database, found) =
-            Database::open(path).map_err(|error| TransferError::opening(path, error))?;
-        let zone = TimeZone::system();
-        database.salvage(path, &zone, &mut || ())?;
-        let folded = database.folded()?;
-        live::absorb(path, None, folded).map_err(TransferError::file(path))?;
-        let numbers = segment_numbers(path).map_err(TransferError::file(folder(path)))?;
-        let left = read_segments(path, folded)?;
-        let left: Vec<_> = left.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();
-        database.checkpoint(&left, &zone)?;
-        // Segments that publishers have not delivered yet stay.
-        let cursors = database.cursors()?;
-        let needed = cursors.values().map(|at| at.segment).min().unwrap_or(u64::MAX);
-        for &number in numbers.iter().filter(|number| **number < needed) {
-            remove(path, number);
-        }
-        let used = cursors.values().map(|at| at.segment).chain(numbers).max().unwrap_or(0);
-        let number = folded.max(used).saturating_add(1);
-        let set_aside = match found {
-            Found::SetAside(path) => Some(path),
-            Found::New | Found::Whole => None,
-        };
-        Ok(Self {
-            database,
-            zone,
-            set_aside,
-            number,
-            encoder: Encoder::default(),
-            segment: frame::header(number),
-            batch: Vec::new(),
-            count: 0,
-            _lock: lock,
-        })
+        let journal = Closed::open(path, TimeZone::system())?;
+        let segment = frame::header(journal.number);
+        Ok(Self { journal, encoder: Encoder::default(), segment, batch: Vec::new(), count: 0 })
     }
 
     /// Returns the name that a damaged database was renamed to.
     pub fn set_aside(&self) -> Option<&Path> {
-        self.set_aside.as_deref()
+        self.journal.set_aside.as_deref()
     }
 
     /// Adds a reading. One that is there already changes nothing.
@@ -153,11 +109,12 @@ impl Import {
     fn fold(&mut self) -> Result<(), TransferError> {
         self.end_batch();
         if self.segment.len() > frame::HEADER {
-            self.database.checkpoint(&[(self.number, &self.segment)], &self.zone)?;
-            self.number = self.number.saturating_add(1);
+            let journal = &mut self.journal;
+            journal.database.checkpoint(&[(journal.number, &self.segment)], &journal.zone)?;
+            journal.number = journal.number.saturating_add(1);
         }
         self.encoder = Encoder::default();
-        self.segment = frame::header(self.number);
+        self.segment = frame::header(self.journal.number);
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Export beside a running program, and import without one.
 
+mod closed;
 mod export;
 pub(crate) mod files;
 mod import;
@@ -12,6 +13,7 @@ use std::{
 use rusqlite::ErrorCode;
 use wildmatch::WildMatch;
 
+pub(crate) use self::closed::Closed;
 pub use self::{
     export::{Archive, Selection, Summary},
     import::{Import, Imported},
@@ -47,6 +49,12 @@ pub enum TransferError {
     /// A pattern matches no series; with the pattern and the series that exist.
     #[error("no series matches `{0}`")]
     NoSeries(String, Vec<String>),
+    /// The series of two journals have no names of their own together; with the reason.
+    #[error("{0}")]
+    Names(String),
+    /// The newest reading lies in the future of this machine; with its time.
+    #[error("the newest reading is of {0}, which is later than this machine's clock: set the clock")]
+    Ahead(String),
     /// The database failed.
     #[error("{0}")]
     Database(String),

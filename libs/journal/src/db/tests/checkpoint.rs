@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use rusqlite::types::Value;
 use tempfile::TempDir;
@@ -62,16 +62,21 @@ fn texts(name: &str) -> [Text; 3] {
 
 pub(crate) struct Journal {
     pub(crate) database: Database,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl Journal {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("journal.db")).unwrap().0;
+        let path = folder.path().join("journal.db");
+        Self { _folder: Some(folder), ..Self::at(&path) }
+    }
+
+    pub(crate) fn at(path: &Path) -> Self {
+        let database = Database::open(path).unwrap().0;
         // Tests lose nothing when the power goes.
         database.connection.execute_batch("PRAGMA synchronous = OFF").unwrap();
-        Self { database, _folder: folder }
+        Self { database, _folder: None }
     }
 
     /// Folds a segment of these entries.
