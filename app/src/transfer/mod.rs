@@ -288,7 +288,11 @@ fn failure(what: &str, path: &Path, error: TransferError) -> Failure {
         TransferError::File(_, error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Some("the journal of a service belongs to its user: try again with `sudo`".to_owned())
         }
-        TransferError::Database(_) | TransferError::File(..) | TransferError::Io(_) => None,
+        TransferError::Database(_)
+        | TransferError::File(..)
+        | TransferError::Io(_)
+        | TransferError::Names(_)
+        | TransferError::Ahead(_) => None,
     };
     let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
     match error {

@@ -64,6 +64,9 @@ pub enum BackupError {
         /// Bytes that are free.
         free: u64,
     },
+    /// One of them has no journal, so there is nothing to merge.
+    #[error("nothing to merge: the backup and the configuration must both have a journal")]
+    NoJournal,
     /// The journal has readings that the backup lacks.
     #[error("the journal has readings up to {there}, and the backup only up to {backup}")]
     NewerReadings {

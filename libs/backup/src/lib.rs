@@ -10,8 +10,8 @@
 //! SHA256SUMS             checksums of all files before it, for `sha256sum -c`
 //! ```
 //!
-//! [`write`] reads beside a program that records, [`check`] reads a whole backup, and [`restore`] replaces a program's
-//! files while it is stopped.
+//! [`write`] reads beside a program that records, and [`check`] reads a whole backup. While the program is stopped,
+//! [`restore`] replaces its files, and [`merge`] joins the history of a backup into its own.
 
 mod check;
 mod error;
@@ -19,6 +19,7 @@ mod file;
 mod gzip;
 mod machine;
 mod manifest;
+mod merge;
 mod read;
 mod restore;
 mod staging;
@@ -32,6 +33,7 @@ pub use self::{
     error::BackupError,
     file::write_file,
     manifest::Contents,
+    merge::{Joined, merge},
     restore::{Restored, restore},
     staging::Staged,
     write::write,

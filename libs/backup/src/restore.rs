@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Permissions of folders that are made.
-const FOLDER_MODE: u32 = 0o750;
+pub(crate) const FOLDER_MODE: u32 = 0o750;
 
 /// What was done.
 #[derive(Debug)]
@@ -186,12 +186,12 @@ impl Put<'_> {
 }
 
 /// Returns user and group of a folder.
-fn owner(folder: &Path) -> Option<(u32, u32)> {
+pub(crate) fn owner(folder: &Path) -> Option<(u32, u32)> {
     fs::metadata(folder).ok().map(|folder| (folder.uid(), folder.gid()))
 }
 
 /// Gives a file to an owner. A file that has it already needs no right for that.
-fn give(path: &Path, owner: &Option<(u32, u32)>) -> Result<(), BackupError> {
+pub(crate) fn give(path: &Path, owner: &Option<(u32, u32)>) -> Result<(), BackupError> {
     let there = owner_of_link(path);
     match owner {
         Some((user, group)) if there != *owner => {
@@ -206,7 +206,11 @@ fn owner_of_link(path: &Path) -> Option<(u32, u32)> {
 }
 
 /// Gives all files whose names begin so to an owner.
-fn give_all(folder: &Path, owner: &Option<(u32, u32)>, prefix: Option<String>) -> Result<(), BackupError> {
+pub(crate) fn give_all(
+    folder: &Path,
+    owner: &Option<(u32, u32)>,
+    prefix: Option<String>,
+) -> Result<(), BackupError> {
     let prefix = prefix.unwrap_or_default();
     let failed = BackupError::file("read", folder);
     let entries = fs::read_dir(folder).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());

@@ -95,8 +95,8 @@ fn merge_in(
     drop(walk);
     let known = own_states(&transaction)?;
     for (source, state) in other.database.states()? {
-        let source = Rename::of_source(renames, &source);
-        if !known.contains(source.as_str()) {
+        let source = Rename::source_here(renames, &source);
+        if !known.contains(&source) {
             keep_state(&transaction, &source, &state)?;
         }
     }

@@ -71,10 +71,10 @@ impl Rename {
         names.chain(sources).find_map(|rename| rename.apply(known)).unwrap_or_else(|| known.clone())
     }
 
-    /// Returns the name of a source here.
-    pub(super) fn of_source(renames: &[Self], known: &Text) -> Text {
-        let fits = |rename: &&Self| rename.name.is_none() && rename.section == *known;
-        renames.iter().find(fits).map_or_else(|| known.clone(), |rename| rename.to_section.clone())
+    /// Returns the name that a source of the other box has here.
+    pub fn source_here(renames: &[Self], source: &str) -> String {
+        let fits = |rename: &&Self| rename.name.is_none() && rename.section == *source;
+        renames.iter().find(fits).map_or(source, |rename| &rename.to_section).to_owned()
     }
 }
 
