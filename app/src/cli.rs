@@ -41,6 +41,7 @@ Examples:
 const RESTORE_EXAMPLES: &str = "\
 Examples:
   sudo systemctl stop smartmeter && sudo smartmeter restore home.tar.gz && sudo systemctl start smartmeter
+  sudo smartmeter restore --merge --rename old_meter=smartmeter_d0 home.tar.gz
   tar -xzOf home.tar.gz config.toml        print the main configuration of the backup";
 
 /// Reads the energy meters of a household and serves them as JSON.
@@ -139,7 +140,8 @@ enum Command {
     /// Replace history, counts and drop-ins by those of a backup; the program must be stopped
     ///
     /// The backup is checked completely before anything is changed. What was there is moved into a folder
-    /// `before-restore-<time>`. `config.toml` is never written.
+    /// `before-restore-<time>`. `config.toml` is never written. With `--merge` nothing is replaced: the history of the backup
+    /// joins the one that is here.
     #[command(after_long_help = RESTORE_EXAMPLES)]
     Restore(backup::Restore),
 }

@@ -22,6 +22,17 @@ pub(super) fn explain(what: &str, places: &Places, error: &BackupError) -> Failu
         {
             Some("the files of a service belong to its user: try again with `sudo`".to_owned())
         }
+        BackupError::Journal(TransferError::NoSeries(_, known)) => {
+            let list: Vec<_> = known.iter().take(20).map(|series| format!("`{series}`")).collect();
+            let more = if known.len() > list.len() { ", …" } else { "" };
+            Some(format!("nothing was changed; the backup has {}{more}", list.join(", ")))
+        }
+        BackupError::Journal(TransferError::Names(_)) => {
+            Some("nothing was changed; give one of them another name with `--rename OLD=NEW`".to_owned())
+        }
+        BackupError::Journal(TransferError::Database(_) | TransferError::Ahead(_)) if what == "merge" => {
+            Some("the journal is as it was".to_owned())
+        }
         BackupError::Truncated | BackupError::Damaged(_) => {
             Some("nothing was changed; take another backup".to_owned())
         }

@@ -13,6 +13,8 @@ use clap::Args;
 use framework::{
     ConfigFiles,
     backup::{self, BackupError, Places},
+    is_name,
+    journal::Rename,
 };
 
 use self::failure::{explain, unread};
@@ -46,6 +48,12 @@ pub(crate) struct Restore {
     /// Replace a journal that has newer readings than the backup
     #[arg(long)]
     force: bool,
+    /// Join its history into the journal that is here, such as that of another machine; what is here stays
+    #[arg(long, conflicts_with = "force")]
+    merge: bool,
+    /// Name here of a source of the backup, or of a reading of one (`OLD_SOURCE/OLD_NAME=NEW_SOURCE/NEW_NAME`); may be repeated
+    #[arg(long, value_name = "OLD=NEW", requires = "merge", value_parser = renamed)]
+    rename: Vec<Rename>,
 }
 
 /// Choice of the configuration.
@@ -110,6 +118,9 @@ pub(crate) fn restore(restore: &Restore) -> Result<(), Failure> {
     } else {
         Box::new(File::open(path).map_err(|error| unreadable(path, &error))?)
     };
+    if restore.merge {
+        return merge(&places, input, &restore.rename);
+    }
     let progress = Progress::new("restoring", Unit::Bytes);
     let restored = backup::restore(&places, input, restore.force, &mut |done, of| progress.set(done, of));
     let restored = restored.map_err(|error| explain("restore", &places, &error))?;
@@ -125,6 +136,35 @@ pub(crate) fn restore(restore: &Restore) -> Result<(), Failure> {
         )?;
     }
     Ok(())
+}
+
+/// Joins the history of a backup into the journal.
+fn merge(places: &Places, input: Box<dyn Read>, renames: &[Rename]) -> Result<(), Failure> {
+    let progress = Progress::new("checking", Unit::Bytes);
+    // Of its history, the hours are counted.
+    let merging = std::cell::OnceCell::new();
+    let joined =
+        backup::merge(places, input, renames, &mut |done, of| progress.set(done, of), &mut |done, of| {
+            let merging = merging.get_or_init(|| Progress::new("merging", Unit::Count("hours")));
+            merging.set(done / 3600, of / 3600);
+        });
+    let joined = joined.map_err(|error| explain("merge", places, &error))?;
+    progress.finish();
+    if let Some(merging) = merging.into_inner() {
+        merging.finish();
+    }
+    Ok(write!(output(), "{}", report::joined(places, &joined))?)
+}
+
+/// Parses a new name, which must be one that a configuration may give.
+fn renamed(text: &str) -> Result<Rename, String> {
+    let rename = text.parse::<Rename>()?;
+    match rename.source() {
+        source if is_name(source) => Ok(rename),
+        source => Err(format!(
+            "`{source}` cannot be the name of a source: expected at most 64 letters, digits, `_` and `-`"
+        )),
+    }
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {

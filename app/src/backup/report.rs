@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use framework::backup::{Contents, Places, Restored};
+use framework::backup::{Contents, Joined, Places, Restored};
 
 /// Says what is in a backup.
 pub(super) fn written(path: &Path, contents: &Contents) -> String {
@@ -14,7 +14,7 @@ pub(super) fn written(path: &Path, contents: &Contents) -> String {
 /// Says what was restored, and where the earlier files are.
 pub(super) fn restored(places: &Places, restored: &Restored) -> String {
     let Restored { contents, aside, kept, upgraded } = restored;
-    let host = contents.host.chars().filter(|c| !c.is_control()).collect::<String>();
+    let host = host(contents);
     let mut text = format!(
         "restored the backup of `{host}` of {:.0} into `{}`\n",
         contents.created,
@@ -39,6 +39,37 @@ pub(super) fn restored(places: &Places, restored: &Restored) -> String {
         );
     }
     text
+}
+
+/// Says what a backup's history has added.
+pub(super) fn joined(places: &Places, joined: &Joined) -> String {
+    let Joined { contents, merged, added } = joined;
+    let journal = places.journal.as_deref().unwrap_or(&places.state_dir);
+    let mut text = format!(
+        "merged the backup of `{}` of {:.0} into `{}`: {} minutes of its series are new\n",
+        host(contents),
+        contents.created,
+        journal.display(),
+        merged.minutes
+    );
+    for path in added {
+        text += &format!("  {} is that of the backup, as there was none\n", path.display());
+    }
+    for (series, count) in &merged.left_out {
+        text += &format!(
+            "  {count} readings of `{}/{}` contradict those that were there, and were left out\n",
+            series.section, series.name
+        );
+    }
+    if !merged.left_out.is_empty() {
+        text += "hint: if these are two meters, restore the journal of before, and merge with `--rename OLD=NEW`\n";
+    }
+    text
+}
+
+/// Returns the name of the machine of a backup.
+fn host(contents: &Contents) -> String {
+    contents.host.chars().filter(|character| !character.is_control()).collect()
 }
 
 fn megabytes(bytes: u64) -> String {
