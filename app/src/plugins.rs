@@ -15,6 +15,7 @@ link! {
     "derived" => plugin_derived,
     "dlms" => plugin_dlms,
     "exec" => plugin_exec,
+    "homeassistant" => plugin_homeassistant,
     "influx" => plugin_influx,
     "mbus" => plugin_mbus,
     "mqtt" => plugin_mqtt,
