@@ -21,12 +21,14 @@ use crate::{
     publish::{
         Delivery,
         call::{Fault, limited, limited_since_life},
-        runner::{CLOCK_LIMIT, CLOSE_LIMIT, RETRY, pause_of},
+        runner::{CLOCK_LIMIT, CLOSE_LIMIT, pause_of},
     },
     scheduler::Work,
     status::{State, WorkerStatus},
 };
 
+/// Pauses between retries. They end early enough for hours to be right soon after the return of a server.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
 /// Interval of the looks for news. One costs no look into the journal.
 const LOOK: Duration = Duration::from_secs(30);
 /// Interval of the looks into the journal for complete hours, of which the newest batches tell nothing: those of meters
