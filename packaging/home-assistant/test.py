@@ -245,6 +245,14 @@ def test_options():
     assert set(modes.values()) == {"0o600"}, modes
 
 
+def test_statistics():
+    (ROOT / "data/options.json").write_text(json.dumps({"mqtt": False, "statistics": True, "log_level": "info"}))
+    with add_on(ready=""):
+        assert drop_ins() == ["home-assistant-statistics.toml", "home-assistant.toml"], drop_ins()
+        publishers = json.loads(by_ingress("GET", "/health?code=200")[1])["publishers"]
+        assert list(publishers) == ["home_assistant_statistics"], publishers
+
+
 def main():
     run("ip", "link", "set", "lo", "up")
     for address in (HOST, SUPERVISOR, ADD_ON, BROKER):
@@ -272,6 +280,7 @@ def main():
         ("without an answer the broker stays", lambda: test_supervisor_fails(supervisor, "changed")),
         ("page and commands work by ingress, and only by ingress", test_ingress),
         ("options are taken", test_options),
+        ("statistics take the supervisor's token, and need no other setting", test_statistics),
     ]
     try:
         for number, (name, test) in enumerate(tests):

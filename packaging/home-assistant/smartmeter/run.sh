@@ -76,10 +76,25 @@ Install the add-on "Mosquitto broker", then restart smartmeter.'
     fi
 }
 
+# The token and the address of Home Assistant come from the supervisor: the plugin finds both.
+statistics() {
+    file=home-assistant-statistics.toml
+    if [ "$(option statistics)" = true ]; then
+        write "$file" <<'TOML'
+# Written by the add-on at each start: changes are lost.
+[publishers.home_assistant_statistics]
+plugin = "homeassistant"
+TOML
+    else
+        rm -f "$drop_ins/$file"
+    fi
+}
+
 mkdir -p "$drop_ins"
 [ -e /data/options.json ] || echo '{}' >/data/options.json
 server | write home-assistant.toml
 publisher
+statistics
 [ -e "$config" ] || cat >"$config" <<'TOML'
 # Configuration of smartmeter for what its page cannot set. Home Assistant shows this file in `addon_configs`.
 # [server] is set by the add-on. After a change, restart the add-on; its log shows every mistake.
