@@ -342,6 +342,8 @@ export default {
   reason_bug: 'Das ist ein Fehler von smartmeter oder einem Plugin.',
   reason_journal_failed: 'Das Journal lässt sich nicht lesen.',
   reason_busy: 'smartmeter ist beschäftigt. Versuchen Sie es gleich noch einmal.',
+  reason_timeout: 'Die Antwort hat zu lange gedauert. Versuchen Sie es noch einmal.',
+  reason_journal_unavailable: 'Der Verlauf ist noch nicht bereit.',
   reason_bad_request: 'smartmeter versteht die Anfrage nicht.',
   reason_not_found: 'Das kennt smartmeter nicht.',
 };

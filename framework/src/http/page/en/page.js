@@ -339,6 +339,8 @@ export default {
   reason_bug: 'This is a bug of smartmeter or of a plugin.',
   reason_journal_failed: 'The journal cannot be read.',
   reason_busy: 'smartmeter is busy. Try again in a moment.',
+  reason_timeout: 'The answer took too long. Try again.',
+  reason_journal_unavailable: 'The history is not ready yet.',
   reason_bad_request: 'smartmeter does not understand the request.',
   reason_not_found: 'smartmeter does not know this.',
 };

@@ -339,6 +339,8 @@ export default {
   reason_bug: 'C’est un bogue de smartmeter ou d’un plugin.',
   reason_journal_failed: 'Le journal n’est pas lisible.',
   reason_busy: 'smartmeter est occupé. Réessayez dans un instant.',
+  reason_timeout: 'La réponse a été trop longue. Réessayez.',
+  reason_journal_unavailable: 'L’historique n’est pas encore prêt.',
   reason_bad_request: 'smartmeter ne comprend pas la demande.',
   reason_not_found: 'smartmeter ne connaît pas cela.',
 };

@@ -339,6 +339,8 @@ export default {
   reason_bug: 'Dit is een fout van smartmeter of van een plug-in.',
   reason_journal_failed: 'Het journaal is niet te lezen.',
   reason_busy: 'smartmeter is bezig. Probeer het zo nog eens.',
+  reason_timeout: 'Het antwoord duurde te lang. Probeer het nog eens.',
+  reason_journal_unavailable: 'De historie is nog niet gereed.',
   reason_bad_request: 'smartmeter begrijpt de vraag niet.',
   reason_not_found: 'smartmeter kent dit niet.',
 };
