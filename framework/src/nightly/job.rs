@@ -33,7 +33,8 @@ const SYNC_EACH: u64 = 8 << 20;
 /// Priority of the threads, by which everything else goes first. The system counts it for each thread.
 const NICE: i32 = 15;
 
-/// Signs of life of a job: who waits for one that hangs sees no more of them.
+/// Signs of life of a job: who waits for one that hangs sees no more of them. Reading ends soon where writing hangs, and a
+/// slow reader is no folder that does not answer.
 #[derive(Debug, Default)]
 pub(super) struct Steps(AtomicU64);
 
@@ -130,9 +131,9 @@ impl Job {
         let (mut intake, outlet) = way(Handle::current(), self.stop.clone());
         thread::scope(|scope| {
             let reader = thread::Builder::new().name("backup-read".to_owned());
-            let content = &self.content;
+            let (content, steps) = (&self.content, &self.steps);
             let reader = reader.spawn_scoped(scope, move || {
-                let written = (content.write)(&mut intake);
+                let written = (content.write)(&mut intake, &mut || steps.step());
                 intake.end(written);
             });
             let reader = reader.map_err(|error| Failure::io("could not start a thread", &error))?;

@@ -40,8 +40,8 @@ use crate::{FaultCode, one_line::one_line};
 /// End of the name of a file.
 const EXTENSION: &str = ".tar.gz";
 
-/// Writes a backup of the program.
-type WriteBackup = dyn Fn(&mut dyn Write) -> Result<(), String> + Send + Sync;
+/// Writes a backup of the program, with a call for each piece that was read.
+type WriteBackup = dyn Fn(&mut dyn Write, &mut dyn FnMut()) -> Result<(), String> + Send + Sync;
 /// Checks a backup as a restore does.
 type CheckBackup = dyn Fn(&mut dyn Read) -> Result<(), String> + Send + Sync;
 

@@ -52,15 +52,15 @@ impl BackupStatus {
 
     /// Returns why the newest backup is not good, or is too old. Who asks computes its age, so that nothing that hangs hides
     /// it.
-    pub(crate) fn problem(&self, now: Timestamp) -> Option<(FaultCode, String)> {
+    pub(crate) fn problem(&self, now: Timestamp) -> Option<(Option<FaultCode>, String)> {
         if let Some(failure) = &self.failure {
-            return Some((failure.code(), failure.message.clone()));
+            return Some((Some(failure.code()), failure.message.clone()));
         }
         let late = now.duration_since(self.due);
         (late > OVERDUE).then(|| {
             let days = late.as_hours() / 24;
             let what = if days == 1 { "a day".to_owned() } else { format!("{days} days") };
-            (FaultCode::Silent, format!("the backup to `{}` is overdue by {what}", self.folder.display()))
+            (None, format!("the backup to `{}` is overdue by {what}", self.folder.display()))
         })
     }
 
@@ -108,7 +108,7 @@ mod tests {
         let failed = BackupStatus { failure, ..status.clone() };
         assert_eq!(
             failed.problem(at("2026-11-28T12:00:00Z")),
-            Some((FaultCode::DiskFull, "full".to_owned()))
+            Some((Some(FaultCode::DiskFull), "full".to_owned()))
         );
         let none = BackupStatus { last: None, ..status };
         assert_eq!(none.state(at("2026-11-28T12:00:00Z")), BackupState::Scheduled);

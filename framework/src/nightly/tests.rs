@@ -47,7 +47,7 @@ impl Controlled {
     fn content(self: &Arc<Self>) -> Content {
         let (writes, checks) = (Arc::clone(self), Arc::clone(self));
         Content {
-            write: Arc::new(move |to| {
+            write: Arc::new(move |to, _| {
                 for _ in 0..50_000 {
                     to.write_all(TEXT).map_err(|error| error.to_string())?;
                 }

@@ -19,8 +19,8 @@ fn content(config: &Config) -> Content {
     let main = config.files.first().map(Path::new).filter(|file| file.is_file());
     let places = config.backup_places(main);
     Content {
-        write: Arc::new(move |to| {
-            ::backup::write(&places, to, &mut |_, _| {}).map(drop).map_err(|error| chain(&error))
+        write: Arc::new(move |to, step| {
+            ::backup::write(&places, to, &mut |_, _| step()).map(drop).map_err(|error| chain(&error))
         }),
         check: Arc::new(|from| {
             ::backup::check(from, &mut |_, _| {}).map(drop).map_err(|error| chain(&error))
