@@ -223,13 +223,15 @@ fn no_value_of_any_key_is_answered_with_words_of_serde() {
             texts.extend(VALUES.map(|value| format!("{section}{key} = {value}\n")));
         }
     }
-    for table in ["server", "journal"] {
+    for table in ["server", "journal", "backup"] {
         for key in framework::testing::table_keys(table) {
             texts.extend(VALUES.map(|value| format!("[{table}]\n{key} = {value}\n")));
         }
     }
     texts.extend(VALUES.map(|value| format!("[sources.x]\nplugin = {value}\n")));
-    texts.extend(["server", "journal", "sources", "publishers"].map(|table| format!("{table} = 5\n")));
+    texts.extend(
+        ["server", "journal", "backup", "sources", "publishers"].map(|table| format!("{table} = 5\n")),
+    );
     assert!(texts.len() > 1000);
     for text in texts {
         let Err(mistakes) = framework::Config::parse("config.toml", &text, &[]) else { continue };

@@ -27,6 +27,7 @@ mod log;
 mod mbus;
 mod meaning;
 mod meter;
+mod nightly;
 mod polled;
 mod probe;
 #[path = "../program/mod.rs"]

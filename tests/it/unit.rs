@@ -49,3 +49,25 @@ fn what_was_missing_for_an_afternoon_is_found_again_and_the_log_stays_small() {
     // What is not committed yet must survive each of these starts.
     assert_eq!(key("RuntimeDirectoryPreserve"), Some("yes"));
 }
+
+#[test]
+fn the_service_may_write_backups_where_disks_are_mounted_and_the_documents_name_each_place() {
+    let unit = unit();
+    assert!(unit.lines().any(|line| line == "ProtectSystem=strict"));
+    let paths = unit.lines().filter_map(|line| line.strip_prefix("ReadWritePaths=")).collect::<String>();
+    let document = fs::read_to_string(root().join("docs/service.md")).unwrap();
+    for path in paths.split(' ') {
+        // The service starts also where a folder is missing.
+        let path = path.strip_prefix('-').unwrap();
+        assert!(document.contains(&format!("`{path}`")), "docs/service.md lacks {path}");
+    }
+    // The examples of the documents are among them.
+    for example in ["docs/configuration.md", "config.toml", "packaging/debian/config.toml"] {
+        let text = fs::read_to_string(root().join(example)).unwrap();
+        let to = text.lines().find_map(|line| line.trim_start_matches("# ").strip_prefix("to = \"")).unwrap();
+        assert!(
+            paths.split(" -").any(|path| to.starts_with(path.trim_start_matches('-'))),
+            "{example}: {to}"
+        );
+    }
+}

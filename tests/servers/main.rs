@@ -7,6 +7,7 @@
     reason = "a test without the harness is not seen to be one"
 )]
 
+mod backup_folders;
 mod full_disk;
 mod metrics;
 mod nothing_lost;
@@ -18,7 +19,13 @@ mod unit;
 use libtest_mimic::Arguments;
 
 fn main() {
-    let all =
-        [full_disk::trials(), metrics::trials(), nothing_lost::trials(), reload::trials(), unit::trials()];
+    let all = [
+        backup_folders::trials(),
+        full_disk::trials(),
+        metrics::trials(),
+        nothing_lost::trials(),
+        reload::trials(),
+        unit::trials(),
+    ];
     libtest_mimic::run(&Arguments::from_args(), all.into_iter().flatten().collect()).exit();
 }

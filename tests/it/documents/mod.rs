@@ -27,6 +27,7 @@ fn the_configuration_reference_has_the_framework_s_keys() {
     for (heading, keys) in [
         ("## `[server]`", testing::table_keys("server")),
         ("## `[journal]`", testing::table_keys("journal")),
+        ("## `[backup]`", testing::table_keys("backup")),
         ("## `[sources.<name>]`", SOURCE_KEYS),
         ("## `[publishers.<name>]`", PUBLISHER_KEYS),
         ("## `[endpoints.<name>]`", ENDPOINT_KEYS),
