@@ -139,7 +139,7 @@ impl BackupHealth {
             failed: status.failed_at().map(timestamp),
             file: status.last.map(|good| good.file),
             problem,
-            problem_code,
+            problem_code: problem_code.flatten(),
         }
     }
 }

@@ -430,6 +430,7 @@ interface Health {
   started: string;
   simulated?: boolean;
   journal?: any;
+  backup?: any;
   sources: Record<string, Status>;
   publishers: Record<string, Status>;
   endpoints: Record<string, Status>;

@@ -95,7 +95,7 @@ const withProblem = (state, { problem }) => (state === 'delivering' && problem ?
 // Returns what needs attention, as texts. Nothing is known while the program cannot be reached.
 export function problems() {
   if (!house.health || house.offlineSince) return [];
-  const { uptime_seconds: uptime, journal, sources, publishers, endpoints } = house.health;
+  const { uptime_seconds: uptime, journal, backup, sources, publishers, endpoints } = house.health;
   // A source takes a moment to begin, and a publisher waits for something to deliver.
   /** @type {(status: Status) => boolean} */
   const isWell = ({ state, backlog, problem }) =>
@@ -112,12 +112,13 @@ export function problems() {
   const isSlow = journal?.state === 'opening' && uptime >= 60;
   if (journal?.state === 'degraded' || isSlow) found.push(`${t('history')}: ${t(`journal_${journal.state}`)}`);
   else if (journal && house.historyError) found.push(`${t('history_failed')}: ${house.historyError}`);
+  if (backup?.problem) found.push(`${t('backup')}: ${backup.problem}`);
   return found;
 }
 
 function summary() {
   if (!house.health) return;
-  const { version, started, journal, sources } = house.health;
+  const { version, started, journal, backup, sources } = house.health;
   const found = problems();
   write(leave, t('log_out'));
   show(leave, Boolean(house.health.session || token()));
@@ -129,7 +130,9 @@ function summary() {
   say(head.program, house.offlineSince ? null : t('program', { version, time: moment(Date.parse(started), now()) }));
   const reasons = [journal?.problem, journal?.notice, journal?.clock].filter(Boolean).join('; ');
   const state = `${t('journal')} ${t(`journal_${journal?.state ?? 'none'}`)}${reasons ? `: ${reasons}` : '.'}`;
-  say(head.journal, house.offlineSince ? null : state);
+  const last = backup?.last_success;
+  const backedUp = last ? ` ${t('backup')}: ${moment(Date.parse(last), now())}.` : '';
+  say(head.journal, house.offlineSince ? null : state + backedUp);
 }
 
 // Ends the session, and forgets a token that was typed in here.

@@ -207,6 +207,7 @@ export default {
   journal_opening: 'wird geöffnet',
   journal_degraded: 'kann nicht sicher gespeichert werden',
   journal_none: 'ist abgeschaltet',
+  backup: 'Sicherung',
   program: 'smartmeter {version}, läuft seit {time}',
   all_well: 'Alles in Ordnung.',
   no_source: 'Es ist noch keine Quelle eingerichtet.',

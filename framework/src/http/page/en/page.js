@@ -206,6 +206,7 @@ export default {
   journal_opening: 'is being opened',
   journal_degraded: 'cannot be stored safely',
   journal_none: 'is switched off',
+  backup: 'Backup',
   program: 'smartmeter {version}, running since {time}',
   all_well: 'Everything is working.',
   no_source: 'No source is configured yet.',

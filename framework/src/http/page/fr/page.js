@@ -205,6 +205,7 @@ export default {
   journal_opening: 'est en cours d’ouverture',
   journal_degraded: 'ne peut pas être enregistré de façon sûre',
   journal_none: 'est désactivé',
+  backup: 'Sauvegarde',
   program: 'smartmeter {version}, en marche depuis {time}',
   all_well: 'Tout fonctionne.',
   log_out: 'Se déconnecter',

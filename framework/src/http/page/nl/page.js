@@ -205,6 +205,7 @@ export default {
   journal_opening: 'wordt geopend',
   journal_degraded: 'kan niet veilig worden opgeslagen',
   journal_none: 'staat uit',
+  backup: 'Back-up',
   program: 'smartmeter {version}, draait sinds {time}',
   all_well: 'Alles werkt.',
   log_out: 'Uitloggen',
