@@ -240,6 +240,20 @@ fn a_backup_that_is_cut_off_changes_nothing_and_says_so() {
 }
 
 #[test]
+fn a_backup_that_nobody_reads_to_its_end_is_an_error() {
+    let meter = line();
+    let machine = Machine::new();
+    let program = machine.start(&d0("meter", meter.path()));
+    send_telegram(&program, &meter, 1);
+    let mut command = smartmeter();
+    command.arg("backup").arg("--config").arg(machine.path("config.toml")).arg("-");
+    let mut backup = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(backup.stdout.take());
+    let told = failed(&backup.wait_with_output().unwrap());
+    assert!(told.contains("could not back up: could not write the backup"), "{told}");
+}
+
+#[test]
 fn a_backup_of_nothing_is_an_error_with_a_hint() {
     let machine = Machine::new();
     machine.configure("");

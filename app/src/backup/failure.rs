@@ -67,8 +67,3 @@ pub(super) fn running(places: &Places) -> Failure {
         places.state_dir.display()
     ))
 }
-
-/// Standard output takes no more.
-pub(super) fn unread(error: io::Error) -> Failure {
-    Failure::from(error)
-}

@@ -12,12 +12,12 @@ use std::{
 use clap::Args;
 use framework::{
     ConfigFiles,
-    backup::{self, BackupError, Places},
+    backup::{self, Places},
     is_name,
     journal::Rename,
 };
 
-use self::failure::{explain, unread};
+use self::failure::explain;
 use crate::{
     config_file::ConfigFile,
     control,
@@ -77,6 +77,10 @@ pub(crate) fn backup(backup: &Backup) -> Result<(), Failure> {
     let (_, places) = backup.config.read()?;
     let _ = rustix::process::nice(NICE); // a courtesy
     let path = &backup.file;
+    if path.is_dir() {
+        let message = format!("`{}` is a folder, expected a file\n", path.display());
+        return Err(Failure::usage(message));
+    }
     if path.as_os_str() != "-" {
         let progress = Progress::new("backing up", Unit::Bytes);
         let contents = backup::write_file(&places, path, &mut |done, of| progress.set(done, of));
@@ -96,7 +100,7 @@ pub(crate) fn backup(backup: &Backup) -> Result<(), Failure> {
             progress.finish();
             Ok(())
         }
-        Err(BackupError::Output(error)) => Err(unread(error)),
+        // Half a backup is none, also where a reader has seen enough.
         Err(error) => Err(explain("back up", &places, &error)),
     }
 }

@@ -1,7 +1,7 @@
 //! Journal at one moment.
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -49,8 +49,15 @@ impl Moment {
     /// # Errors
     /// Returns an error if there is none, or it cannot be read.
     pub fn open(path: &Path) -> Result<Self, TransferError> {
-        if path.is_dir() {
-            return Err(TransferError::NoJournal(path.to_owned(), "it is a folder".to_owned()));
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => {
+                return Err(TransferError::NoJournal(path.to_owned(), "it is a folder".to_owned()));
+            }
+            // A folder that may not be entered.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(TransferError::File(path.to_owned(), error));
+            }
+            _ => {}
         }
         let mut attempt = 1;
         loop {
