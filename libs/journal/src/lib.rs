@@ -37,7 +37,7 @@
 //!
 //! [`Journal::read`] passes a closure a [`View`]: a read transaction, and the segments that are not in it. `query`
 //! answers from both. A publisher's [`Queue`] reads segments from its cursor on. `transfer` exports and imports while
-//! no program runs, or beside one.
+//! no program runs, or beside one, and `merge` joins the histories of two boxes.
 //!
 //! [`backup`] copies all files of one moment beside a program, and puts such files in the place of others.
 //!

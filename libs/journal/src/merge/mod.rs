@@ -21,7 +21,7 @@ use rusqlite::TransactionBehavior;
 pub use self::names::Rename;
 use self::{minute::Boxes, names::Names, walk::Walk};
 use crate::{
-    db::state::keep_state,
+    db::{Database, state::keep_state},
     series::{ReadAt, SeriesName},
     time::{Micros, SECOND, utc},
     transfer::{Closed, TransferError},
@@ -81,11 +81,22 @@ fn merge_in(
         return Err(TransferError::Ahead(utc(newest)));
     }
     let mut own = Closed::open(path, zone.clone())?;
+    join(&mut own.database, &other.database, renames, zone, progress)
+}
+
+/// Joins one database into another one, in one transaction.
+fn join(
+    own: &mut Database,
+    other: &Database,
+    renames: &[Rename],
+    zone: &TimeZone,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Merged, TransferError> {
     // Spills go to the `-wal` file, so the memory that this takes does not depend on the length of the histories.
-    own.database.connection.execute_batch("PRAGMA cache_size = -8192")?;
-    let transaction = own.database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let names = Names::new(&transaction, &other.database.connection, renames)?;
-    let mut walk = Walk::new(&transaction, &other.database.connection, names, zone);
+    own.connection.execute_batch("PRAGMA cache_size = -8192")?;
+    let transaction = own.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let names = Names::new(&transaction, &other.connection, renames)?;
+    let mut walk = Walk::new(&transaction, &other.connection, names, zone);
     walk.run(progress)?;
     coarse::copy(walk.own, walk.other, &walk.names, zone)?;
     let (minutes, left_out) = (walk.minutes, std::mem::take(&mut walk.left_out));
@@ -94,7 +105,7 @@ fn merge_in(
     left_out.sort();
     drop(walk);
     let known = own_states(&transaction)?;
-    for (source, state) in other.database.states()? {
+    for (source, state) in other.states()? {
         let source = Rename::source_here(renames, &source);
         if !known.contains(&source) {
             keep_state(&transaction, &source, &state)?;

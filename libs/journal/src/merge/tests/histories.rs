@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::{
     Amount, Per, Sample, SeriesName, TransferError,
     db::{Database, Level, rollup_tables, state},
-    merge::{merge_in, tests::Boxes},
+    merge::{join, merge_in, tests::Boxes},
     testing::{Household, at, named, sample},
     time::SECOND,
     wal::{CounterSet, Position},
@@ -283,6 +283,27 @@ fn a_merge_that_is_interrupted_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn a_merge_on_a_full_disk_leaves_everything_as_it_was() {
+    let boxes = Boxes::new();
+    boxes.fill("a", &meter(0..7200, 10, 0, 0), &[]);
+    boxes.fill("b", &meter(3600..90_000, 7, 0, 0), &[]);
+    let before = boxes.journal("a").dump();
+    let [mut own, other] = ["a", "b"].map(|name| boxes.journal(name).database);
+    let used: i64 = own.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    // The limit of pages counts beside the log only.
+    own.connection.execute_batch("PRAGMA journal_mode = DELETE").unwrap();
+    for more in [0, 1, 5, 20] {
+        own.connection.execute_batch(&format!("PRAGMA max_page_count = {}", used + more)).unwrap();
+        let error = join(&mut own, &other, &[], &jiff::tz::TimeZone::UTC, &mut |_, _| ()).unwrap_err();
+        assert!(error.to_string().contains("full"), "{more} {error}");
+        assert_eq!(boxes.journal("a").dump(), before, "{more}");
+        own.connection.execute_batch("PRAGMA journal_mode = DELETE").unwrap();
+    }
+    own.connection.execute_batch("PRAGMA max_page_count = 100000").unwrap();
+    assert!(join(&mut own, &other, &[], &jiff::tz::TimeZone::UTC, &mut |_, _| ()).unwrap().minutes > 1000);
+}
+
+#[test]
 fn roll_ups_whose_finer_ones_are_lost_are_taken_as_they_are() {
     let boxes = Boxes::new();
     boxes.fill("a", &meter(0..900, 10, 0, 0), &[]);
@@ -320,6 +341,36 @@ fn days_of_the_other_box_become_those_of_this_ones_time_zone() {
     let own = rollup_tables::of_quarters(&journal.database.connection, 1, days[0], days[1]).unwrap().unwrap();
     assert_eq!(journal.query("SELECT count FROM day ORDER BY ts")[0], own.count.to_string());
     assert_ne!(Level::Day.start(days[0], &tokyo), days[0]);
+}
+
+#[test]
+fn a_journal_of_an_older_version_is_merged_and_one_of_a_newer_is_refused() {
+    for version in 1..=3 {
+        let boxes = Boxes::new();
+        boxes.fill("a", &meter(0..1800, 10, 0, 0), &[]);
+        boxes.fill("b", &meter(1800..7200, 10, 0, 0), &[]);
+        let old = Connection::open(boxes.path("b")).unwrap();
+        for (since, table, column) in [
+            (4, "quarter", "first_at"),
+            (4, "quarter", "last_at"),
+            (3, "series", "medium"),
+            (2, "series", "kind"),
+        ] {
+            if version < since {
+                old.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
+            }
+        }
+        old.execute_batch(&format!("DELETE FROM raw; PRAGMA user_version = {version}")).unwrap();
+        drop(old);
+        assert_eq!(boxes.both_ways(2), [(7190, 0); 2], "{version}");
+        boxes.fill("c", &meter(0..60, 10, 0, 0), &[]);
+        Connection::open(boxes.path("c")).unwrap().execute_batch("PRAGMA user_version = 9").unwrap();
+        let before = boxes.journal("a").dump();
+        let zone = jiff::tz::TimeZone::UTC;
+        let error = merge_in(&boxes.path("a"), &boxes.path("c"), &[], &zone, &mut |_, _| ()).unwrap_err();
+        assert!(error.to_string().contains("was written by a newer smartmeter (schema 9, "), "{error}");
+        assert_eq!(boxes.journal("a").dump(), before);
+    }
 }
 
 #[test]
