@@ -7,11 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DATABASE, Moment, Restored, SEGMENT};
+use super::{Moment, Restored, SEGMENT};
 use crate::{
     paths::{FOLDER_MODE, create_folder, folder, with_suffix},
     place::{lock_path, locked},
-    transfer::{TransferError, files::folded_of},
+    transfer::{TransferError, files::folded_of, into_one_file},
     wal::{live, segment_numbers, segment_path},
 };
 
@@ -61,25 +61,34 @@ impl Replacement {
 
     /// Puts the journal aside into a folder beside it, and the files of a backup in its place.
     ///
+    /// Both histories are one file each by then, so that a kill leaves one or the other: the journal that was there, but
+    /// for segments that only its publishers need, until the database is replaced, and that of the backup afterwards. A
+    /// journal that is damaged is moved before that.
+    ///
     /// # Errors
     /// Returns the error of a file that cannot be moved. Nothing is removed: what is not in its place yet is in one of
     /// the two folders.
     pub fn replace(&mut self, restored: &Restored, aside: &Path) -> Result<(), TransferError> {
-        self.is_replaced = true;
         let failed = |error| TransferError::File(folder(&self.path).to_owned(), error);
-        self.put_aside(aside).map_err(failed)?;
-        let put =
-            |name: String, place: PathBuf| fs::rename(restored.folder.join(name), place).map_err(failed);
+        into_one_file(&restored.database())?;
+        let is_one_file = self.path.exists() && into_one_file(&self.path).is_ok();
+        self.is_replaced = true;
+        self.put_aside(aside, is_one_file).map_err(failed)?;
+        fs::rename(restored.database(), &self.path).map_err(failed)?;
+        sync(folder(&self.path)).map_err(failed)?;
         for number in &restored.segments {
-            put(format!("{SEGMENT}{number}"), segment_path(&self.path, *number))?;
+            let from = restored.folder.join(format!("{SEGMENT}{number}"));
+            match fs::rename(from, segment_path(&self.path, *number)) {
+                // The database has it, and no publisher needs it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                moved => moved.map_err(failed)?,
+            }
         }
-        // The last one: without it, the next program says that its segments lack a database.
-        put(DATABASE.to_owned(), self.path.clone())?;
         sync(folder(&self.path)).map_err(failed)
     }
 
-    /// Moves the files that are there.
-    fn put_aside(&self, aside: &Path) -> io::Result<()> {
+    /// Moves the files that are there. A database that is the whole history stays in its place, and gets a second name.
+    fn put_aside(&self, aside: &Path, is_one_file: bool) -> io::Result<()> {
         let path = &self.path;
         if live::linked(path).is_some() {
             // What a killed program left in memory belongs to these files.
@@ -96,6 +105,16 @@ impl Replacement {
             return Ok(());
         }
         DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(aside)?;
+        if is_one_file {
+            for number in numbers {
+                moved(&segment_path(path, number))?;
+            }
+            let (linked, shared) = (aside.join(name), with_suffix(path, "-shm"));
+            // Some file systems have one name for each file.
+            fs::hard_link(path, &linked).or_else(|_| fs::rename(path, linked))?;
+            moved(&shared)?;
+            return sync(aside);
+        }
         // The database first: if the power fails now, SQLite discards the files that are left of it.
         for suffix in ["", "-wal", "-shm", "-journal"] {
             moved(&with_suffix(path, suffix))?;

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     db::{Database, Found},
-    paths::folder,
+    paths::{folder, with_suffix},
     place::locked,
     transfer::{TransferError, files::read_segments},
     wal::{live, remove, segment_numbers},
@@ -37,24 +37,48 @@ impl Closed {
         let (mut database, found) =
             Database::open(path).map_err(|error| TransferError::opening(path, error))?;
         database.salvage(path, &zone, &mut || ())?;
-        let folded = database.folded()?;
-        live::absorb(path, None, folded).map_err(TransferError::file(path))?;
-        let numbers = segment_numbers(path).map_err(TransferError::file(folder(path)))?;
-        let left = read_segments(path, folded)?;
-        let left: Vec<_> = left.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();
-        database.checkpoint(&left, &zone)?;
-        // Segments that publishers have not delivered yet stay.
-        let cursors = database.cursors()?;
-        let needed = cursors.values().map(|at| at.segment).min().unwrap_or(u64::MAX);
-        for &number in numbers.iter().filter(|number| **number < needed) {
-            remove(path, number);
-        }
-        let used = cursors.values().map(|at| at.segment).chain(numbers).max().unwrap_or(0);
-        let number = folded.max(used).saturating_add(1);
+        let number = settle(path, &mut database, &zone)?;
         let set_aside = match found {
             Found::SetAside(path) => Some(path),
             Found::New | Found::Whole => None,
         };
         Ok(Self { database, zone, set_aside, number, _lock: lock })
+    }
+}
+
+/// Checkpoints what a program left, and removes the segments that no publisher needs. Returns the number of the next one.
+fn settle(path: &Path, database: &mut Database, zone: &TimeZone) -> Result<u64, TransferError> {
+    let folded = database.folded()?;
+    live::absorb(path, None, folded).map_err(TransferError::file(path))?;
+    let numbers = segment_numbers(path).map_err(TransferError::file(folder(path)))?;
+    let left = read_segments(path, folded)?;
+    let left: Vec<_> = left.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();
+    database.checkpoint(&left, zone)?;
+    // Segments that publishers have not delivered yet stay.
+    let cursors = database.cursors()?;
+    let needed = cursors.values().map(|at| at.segment).min().unwrap_or(u64::MAX);
+    for &number in numbers.iter().filter(|number| **number < needed) {
+        remove(path, number);
+    }
+    let used = cursors.values().map(|at| at.segment).chain(numbers).max().unwrap_or(0);
+    Ok(folded.max(used).saturating_add(1))
+}
+
+/// Brings everything that a journal has into its database, which is then a history of its own: one file without a
+/// `-wal`. The caller holds the lock.
+///
+/// # Errors
+/// Returns an error if the database cannot be used, was missing, or another process has it open.
+pub(crate) fn into_one_file(path: &Path) -> Result<(), TransferError> {
+    let (mut database, found) =
+        Database::open_whole(path).map_err(|error| TransferError::opening(path, error))?;
+    if found == Found::New {
+        return Err(TransferError::Missing(path.to_owned()));
+    }
+    settle(path, &mut database, &TimeZone::system())?;
+    drop(database);
+    match with_suffix(path, "-wal").exists() {
+        true => Err(TransferError::InUse(path.to_owned())),
+        false => Ok(()),
     }
 }

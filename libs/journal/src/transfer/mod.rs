@@ -13,7 +13,7 @@ use std::{
 use rusqlite::ErrorCode;
 use wildmatch::WildMatch;
 
-pub(crate) use self::closed::Closed;
+pub(crate) use self::closed::{Closed, into_one_file};
 pub use self::{
     export::{Archive, Selection, Summary},
     import::{Import, Imported},
