@@ -8,10 +8,12 @@ use crate::FaultCode;
 #[derive(Debug, thiserror::Error)]
 pub enum AcquireError {
     /// The device is missing or went away: close, wait, reopen.
-    #[error("{device} is not available")]
+    #[error("{device} {}", if *is_program { "failed" } else { "is not available" })]
     Unavailable {
         /// Its name in the configuration: `/dev/ttyUSB0`.
         device: String,
+        /// Whether it is a program that the source runs.
+        is_program: bool,
         /// The cause.
         source: io::Error,
         /// Time that the device asks to be left alone, as an HTTP server does with status 429.
@@ -55,7 +57,8 @@ fn rounded(duration: Duration) -> Duration {
 /// `?` in a plugin: the device is unavailable. The scheduler adds the device's name.
 impl From<io::Error> for AcquireError {
     fn from(source: io::Error) -> Self {
-        Self::Unavailable { device: String::new(), source, retry_after: None, retry_within: None }
+        let device = String::new();
+        Self::Unavailable { device, is_program: false, source, retry_after: None, retry_within: None }
     }
 }
 
@@ -113,6 +116,14 @@ impl AcquireError {
             *retry_within = Some(pause);
         }
         self
+    }
+
+    /// Adds the name of the program that the source runs.
+    pub fn of_program(mut self, name: impl AsRef<str>) -> Self {
+        if let Self::Unavailable { is_program, .. } = &mut self {
+            *is_program = true;
+        }
+        self.of_device(name)
     }
 
     /// Adds the device's name to an error that lacks it.

@@ -141,5 +141,5 @@ impl Outcome {
 
 /// The program is not there, or ended.
 pub(crate) fn unavailable(settings: &Settings, cause: io::Error) -> AcquireError {
-    AcquireError::from(cause).of_device(settings.program.name())
+    AcquireError::from(cause).of_program(settings.program.name())
 }

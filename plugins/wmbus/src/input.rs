@@ -50,7 +50,7 @@ impl Starter {
             Ok((process, stdout))
         });
         let (process, stdout) = started
-            .map_err(|error| AcquireError::from(error).of_device(&name).retry_after(self.retry.pause()))?;
+            .map_err(|error| AcquireError::from(error).of_program(&name).retry_after(self.retry.pause()))?;
         if let Some(id) = process.id() {
             self.pid.set(id.to_string());
         }
@@ -110,7 +110,7 @@ impl Input {
                 if since.elapsed() >= WORKS_AFTER {
                     starter.retry.reset();
                 }
-                Err(AcquireError::from(error).of_device(name).retry_after(starter.retry.pause()))
+                Err(AcquireError::from(error).of_program(name).retry_after(starter.retry.pause()))
             }
         }
     }

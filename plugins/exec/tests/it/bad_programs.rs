@@ -35,7 +35,7 @@ async fn a_program_that_does_not_start_is_an_error_with_the_remedy() {
         for (program, remedy) in &rows {
             let mut source = source(&format!("command = [\"{program}\"]\nmode = \"{mode}\""));
             let error = chain(&first(&mut source).await.unwrap_err());
-            assert!(error.starts_with(&format!("{program} is not available: ")), "{error}");
+            assert!(error.starts_with(&format!("{program} failed: ")), "{error}");
             assert!(error.contains(remedy), "{program}: {error}");
         }
     }
@@ -69,7 +69,7 @@ async fn a_run_that_fails_says_its_exit_status_and_its_last_words() {
     ] {
         let mut source = shell(script, "");
         let error = chain(&first(&mut source).await.unwrap_err());
-        assert_eq!(error, format!("/bin/sh is not available: {expected}"));
+        assert_eq!(error, format!("/bin/sh failed: {expected}"));
     }
 }
 
