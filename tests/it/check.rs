@@ -179,7 +179,7 @@ fn a_check_knows_what_cannot_be_kept_or_read() {
         }
     };
     two("8:11", "address = 5", "address = 5");
-    two("8:25", "secondary = \"12345678\"", "meters.x = { secondary = \"12345678\" }");
+    two("8:26", "secondary = \"12345678\"", "meters.x = { secondary = \"12345678\" }");
     two("", "address = 5", "address = 6");
     let radio = "[sources.air]\nplugin = \"wmbus\"\nreceiver = \"rtl_433\"\ncommand = [\"rtl_433\", \"-F\", \"json\"]\n";
     let (code, shown) = check(radio);

@@ -82,6 +82,8 @@ pub(super) fn text(bytes: &[u8]) -> Option<&'static str> {
         () if is_table => {
             "this is a table (CSV), not what a meter sends: `smartmeter import` reads exported readings"
         }
+        // A line that is read too fast gives one character again and again.
+        () if !text.contains(char::is_whitespace) => return None,
         () => {
             "this is text without a telegram: expected the bytes of a line, such as `smartmeter record` writes"
         }
@@ -121,5 +123,6 @@ mod tests {
         }
         assert_eq!(text(&[0x55, 0x00, 0x7e]), None);
         assert_eq!(text(&[0xf8, 0xf8, 0xf8]), None);
+        assert_eq!(text(&[0x55; 1000]), None, "a line that is read too fast");
     }
 }
