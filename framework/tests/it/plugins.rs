@@ -167,7 +167,10 @@ impl HistoryPublisher for Past {
             }
             got.push((series.clone(), all));
         }
-        *PAST.lock().unwrap() = got;
+        // Of several programs in this process, one has complete hours.
+        if !got.is_empty() {
+            *PAST.lock().unwrap() = got;
+        }
         Ok(())
     }
 }

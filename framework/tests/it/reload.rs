@@ -279,3 +279,26 @@ fn another_label_role_or_household_name_is_shown_while_the_source_goes_on_withou
     assert!(health["name"].is_null() && health["sources"]["work"]["label"].is_null());
     program.running.stop();
 }
+
+#[test]
+fn a_publisher_of_history_is_started_exchanged_for_one_of_records_and_stopped_by_a_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = format!("{}{}", server(&folder, "127.0.0.1:0"), source("one", "work"));
+    let past = format!("{head}[publishers.home]\nplugin = \"past\"\n");
+    let far = format!("{head}[publishers.home]\nplugin = \"far\"\nurl = \"x\"\n");
+    let program = Reloadable::start(&head);
+    assert_eq!(program.reload(&past).unwrap().started, ["publishers.home"]);
+    let of_history = |health: &serde_json::Value| {
+        let home = &health["publishers"]["home"];
+        home["state"] == "delivering" && home.get("delivered_to").is_some() && home.get("backlog").is_none()
+    };
+    program.running.until(of_history);
+    assert_eq!(program.reload(&far).unwrap().restarted, ["publishers.home"]);
+    program.running.until(|health| health["publishers"]["home"]["counts"]["records"].as_u64() > Some(0));
+    assert_eq!(program.reload(&past).unwrap().restarted, ["publishers.home"]);
+    program.running.until(of_history);
+    assert_eq!(program.reload(&past).unwrap().unchanged, 2);
+    assert_eq!(program.reload(&head).unwrap().stopped, ["publishers.home"]);
+    assert!(program.running.get("/health")["publishers"].as_object().unwrap().is_empty());
+    program.running.stop();
+}

@@ -254,17 +254,21 @@ function passer(name, group, test, valuesOf) {
   };
 }
 
+/** @type {(backlog: number, oldest: string) => Pair[]} */
+const queue = (backlog, oldest) => [
+  [t('backlog'), number(backlog)],
+  [t('oldest'), when(Date.parse(oldest))],
+];
+
+// One of history has no queue: its server has the hours up to there.
+/** @type {(end: string | null) => Pair} */
+const deliveredTo = (end) => [t('delivered_to'), when(Date.parse(end ?? '')) || t('never')];
+
 /** @type {(name: string) => Card} */
 const publisher = (name) =>
   passer(name, 'publishers', 'publisher', ({ last_success: success, backlog, oldest, delivered_to: end }) => [
     [t('last_success'), when(Date.parse(success ?? '')) || t('never')],
-    // One of history has no queue.
-    ...(end === undefined
-      ? /** @type {Pair[]} */ ([
-          [t('backlog'), number(backlog)],
-          [t('oldest'), when(Date.parse(oldest))],
-        ])
-      : /** @type {Pair[]} */ ([[t('delivered_to'), when(Date.parse(end ?? '')) || t('never')]])),
+    ...(end === undefined ? queue(backlog, oldest) : [deliveredTo(end)]),
   ]);
 
 /** @type {(name: string) => Card} */

@@ -49,8 +49,8 @@ pub enum Figure {
 impl HourSeries {
     /// Returns whether it is about the same as another, whatever hours are complete.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        let about = |series: &'_ Self| (series.source.clone(), series.name.clone(), series.unit.clone());
-        about(self) == about(other) && self.figure == other.figure
+        (&self.source, &self.name, &self.unit, &self.figure)
+            == (&other.source, &other.name, &other.unit, &other.figure)
     }
 }
 
