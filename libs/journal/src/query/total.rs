@@ -99,7 +99,9 @@ impl Resets {
             (Some(before), Some(after)) => {
                 let (low, high) = (self.total(&before), self.total(&after));
                 let share = (at - before.latest, after.earliest - before.latest);
-                (between(low, high, share), Basis::Between)
+                // Of the numbers as they were read: a total has the digits of all resets before it.
+                let scale = digits(before.number).max(digits(after.number)).max(DECIMALS);
+                (between(low, high, scale, share), Basis::Between)
             }
             (Some(before), None) => (self.total(&before), Basis::Last),
             (None, Some(after)) => (self.total(&after), Basis::First),
@@ -115,15 +117,15 @@ impl Resets {
     }
 }
 
-/// Returns the number between two that lies at a share, a part of a whole, of the way from one to the other.
-fn between(low: f64, high: f64, (part, whole): (Micros, Micros)) -> f64 {
-    let scale = digits(low).max(digits(high)).max(DECIMALS);
+/// Returns the total between two that lies at a share, a part of a whole, of the way from one to the other. The rise to
+/// it has the digits of the numbers.
+fn between(low: f64, high: f64, scale: u8, (part, whole): (Micros, Micros)) -> f64 {
     let (whole, part) = (i128::from(whole.max(1)), i128::from(part.clamp(0, whole.max(1))));
     // In integers, as the total of a moment must not depend on the resets that other moments of a question have.
     let risen = Decimal::rounded(high - low, scale).and_then(|rise| {
         let risen = (2 * i128::from(rise.mantissa()) * part + whole).div_euclid(2 * whole);
         let total = low + Decimal::new(i64::try_from(risen).ok()?, scale)?.to_f64();
-        Decimal::rounded(total, scale)
+        Decimal::rounded(total, scale.max(digits(low)))
     });
     risen.map_or_else(|| low + (high - low) * (part as f64 / whole as f64), Decimal::to_f64)
 }

@@ -93,6 +93,27 @@ fn what_an_hourly_or_daily_meter_counted_is_spread_over_the_hour_or_day() {
 }
 
 #[test]
+fn a_moment_has_one_total_whatever_resets_its_question_has() {
+    let start = at("2026-11-02T00:20:00Z");
+    // Ten-thousandths, some with a zero at the end; another meter from the fifth on.
+    let numbers = [
+        50_001_234, 50_007_777, 50_012_340, 50_019_991, 5_000, 11_430, 18_250, 24_680, 31_111, 37_890,
+        44_560, 51_003,
+    ];
+    let sample = |(n, number): (Micros, i64)| Sample {
+        time: start + n * HOUR,
+        value: Decimal::new(number, 4).unwrap(),
+    };
+    let samples: Vec<_> = (0..).zip(numbers).map(sample).collect();
+    for household in with_and_without_raw(&samples) {
+        let edges = edges(start + 40 * 60 * SECOND, HOUR, 10);
+        let together: Vec<_> = between(&household, &edges).iter().map(|of| of.exact).collect();
+        let alone: Vec<_> = edges.windows(2).map(|pair| between(&household, pair)[0].exact).collect();
+        assert_eq!(together, alone);
+    }
+}
+
+#[test]
 fn the_day_on_which_the_clocks_change_has_what_was_counted_in_its_hours() {
     for (day, hours) in [("2026-03-28T23:00:00Z", 23), ("2026-10-24T22:00:00Z", 25)] {
         let day = at(day);
