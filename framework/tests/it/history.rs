@@ -40,7 +40,7 @@ fn a_publisher_of_history_gets_hour_by_hour_what_history_answers_also_over_gaps_
     ));
     let health = program.until(|health| health["publishers"]["home"]["state"] == "delivering");
     let home = &health["publishers"]["home"];
-    assert_eq!(home["delivered_to"], "2026-04-28T23:00:00+00:00");
+    assert_eq!(home["delivered_to"], "2026-04-28T23:00:00.000000+00:00");
     assert!(home["counts"]["records"].as_u64() > Some(1800) && home.get("backlog").is_none(), "{home}");
     let got = PAST.lock().unwrap().clone();
     let figures: Vec<_> = got.iter().map(|(series, _)| (&*series.name, &series.figure)).collect();

@@ -149,7 +149,7 @@ async fn a_publisher_of_history_shows_how_far_it_has_delivered_and_no_backlog() 
     home.set_delivered_to("2026-11-29T01:00:00Z".parse().ok());
     home.status.success("2026-11-29T01:00:03Z".parse().unwrap());
     let answer = program.get("/health").await;
-    assert_eq!(answer.json()["publishers"]["home"]["delivered_to"], "2026-11-29T01:00:00+00:00");
+    assert_eq!(answer.json()["publishers"]["home"]["delivered_to"], "2026-11-29T01:00:00.000000+00:00");
     let metrics = program.get("/metrics").await.body;
     let end = "smartmeter_publisher_delivered_to_timestamp_seconds{publisher=\"home\"} 1795914000";
     assert!(metrics.contains(end) && !metrics.contains("smartmeter_publisher_backlog{"), "{metrics}");

@@ -132,7 +132,7 @@ fn steps() -> impl Strategy<Value = Vec<Event>> {
         1 => Event::Set(minutes, thousandths * 1000),
         _ => Event::Counts(minutes, thousandths),
     });
-    prop::collection::vec(step, 2..160)
+    prop::collection::vec(step, 2..100)
 }
 
 fn readings(steps: &[Event], start: i64, name: &str) -> (Vec<Sample>, Vec<CounterSet>) {
@@ -155,13 +155,13 @@ fn readings(steps: &[Event], start: i64, name: &str) -> (Vec<Sample>, Vec<Counte
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     /// Over resets, swaps, `set_s0`, gaps, a change of the clocks, of the price, and of the tariff, wherever the
     /// checkpoint was, and wherever one begins to read.
     #[test]
     fn the_hours_that_are_published_are_those_of_history(
-        import in steps(), export in steps(), offset in 0..3_600_i64, stored in 0..160_usize, pick in 0..10_000_i64,
+        import in steps(), export in steps(), offset in 0..3_600_i64, stored in 0..100_usize, pick in 0..10_000_i64,
     ) {
         let folder = tempfile::tempdir().unwrap();
         let start = at("2026-03-27T17:00:00Z") + offset * SECOND;
