@@ -42,7 +42,7 @@ pub fn write(places: &Places, out: impl Write, progress: Progress<'_>) -> Result
     let config = config.transpose()?;
 
     let lens = state.iter().map(|file| file.len).chain(config.as_ref().map(|text| text.len() as u64));
-    let bytes = lens.sum::<u64>() + moment.as_ref().map_or(0, Moment::len);
+    let bytes = lens.sum::<u64>() + moment.as_ref().map_or(0, Moment::bytes);
     let files = state.len() + usize::from(config.is_some()) + moment.as_ref().map_or(0, Moment::count);
     let contents = Contents::new(moment.as_ref(), files as u64, bytes);
 

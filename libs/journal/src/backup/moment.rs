@@ -112,7 +112,7 @@ impl Moment {
     }
 
     /// Returns the length of all files in bytes. Some that only publishers need may be gone when they are read.
-    pub fn len(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         let recent = self.recent.iter().map(|segment| segment.bytes.len() as u64);
         let kept = self.kept.iter().map(|segment| segment.len);
         self.pages.as_ref().map_or(0, Pages::len) + recent.sum::<u64>() + kept.sum::<u64>()
