@@ -105,6 +105,12 @@ pub(crate) fn check(backup: &[u8]) -> Result<Contents, BackupError> {
     backup::check(backup, &mut |_, _| {})
 }
 
+/// Returns whether a file only shows that a database was opened.
+fn is_of_sqlite(path: &Path, name: &str) -> bool {
+    let is_empty = || fs::metadata(path).unwrap().len() == 0;
+    name.ends_with("-shm") || name.ends_with("-wal") && is_empty()
+}
+
 fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -112,9 +118,7 @@ fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
         if path.is_dir() {
             files.insert(path.clone(), Vec::new());
             collect(&path, files);
-        } else if !name.ends_with("-shm")
-            && !(name.ends_with("-wal") && fs::metadata(&path).unwrap().len() == 0)
-        {
+        } else if !is_of_sqlite(&path, &name) {
             files.insert(path.clone(), fs::read(&path).unwrap());
         }
     }
