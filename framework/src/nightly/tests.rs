@@ -330,6 +330,7 @@ async fn a_folder_that_hangs_is_a_problem_at_once_and_is_used_again_when_it_answ
     }
     // A busy disk may seem to hang, too.
     for keep in 4..20 {
+        run.roster.set_backup(None);
         run.wanted.send_replace(Some(program.wanted("03:30", keep)));
         run.until("tried", |status| !status.is_running && status.next.is_some()).await;
         if run.roster.backup().is_some_and(|status| status.last.is_some()) {
