@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     path::Path,
 };
 
@@ -11,17 +11,21 @@ use plugin_mbus::{FoundMeter, SearchStep, search};
 use transport::Port;
 
 use super::{
-    lasting, say,
+    lasting,
     section::{self, Section},
 };
-use crate::{failure::Failure, output::output};
+use crate::{
+    failure::Failure,
+    output::output,
+    progress::{Progress, Unit},
+};
 
 /// Baud rates of buses, the usual one first. The next one is tried where nobody answers.
 const BAUDS: [u32; 3] = [2400, 9600, 300];
 /// Baud rate that needs no key.
 const USUAL: u32 = 2400;
-/// Erases the line of a terminal, and begins it again.
-const ERASE: &str = "\r\x1b[K";
+/// Number of primary addresses.
+const PRIMARY: u64 = 250;
 
 /// Searches the bus behind each port. Prints a section for it, and adds it to the file `write`.
 pub(super) fn run(ports: &[Port], write: Option<&Path>) -> Result<(), Failure> {
@@ -35,12 +39,11 @@ pub(super) fn run(ports: &[Port], write: Option<&Path>) -> Result<(), Failure> {
     for port in ports {
         match runtime.block_on(search_port(port)) {
             Ok(Some((baud, meters))) => sections.push(of_bus(port, baud, &meters)),
-            Ok(None) => say(
-                port,
+            Ok(None) => News::new(port).say(
                 "no meter answered; check whether the converter has its supply, the two wires, and whether the other \
                  side of a gateway is set to 2400 baud, 8E1",
             ),
-            Err(error) => say(port, &error.to_string()),
+            Err(error) => News::new(port).say(&error.to_string()),
         }
     }
     if sections.is_empty() {
@@ -57,59 +60,60 @@ async fn search_port(port: &Port) -> io::Result<Option<(u32, Vec<FoundMeter>)>> 
     // The gateway has the speed of its other side.
     let bauds = if matches!(port, Port::Tcp(_)) { &BAUDS[..1] } else { &BAUDS };
     for &baud in bauds {
-        say(port, &format!("searching at {baud} baud, which takes up to some minutes"));
-        let mut progress = Progress { port, is_terminal: io::stderr().is_terminal(), found: Vec::new() };
-        search(port, baud, &mut |step| progress.note(step)).await?;
-        progress.erase();
-        if !progress.found.is_empty() {
-            return Ok(Some((baud, progress.found)));
+        let mut news = News::new(port);
+        news.say(&format!("searching at {baud} baud, which takes up to some minutes"));
+        search(port, baud, &mut |step| news.note(step)).await?;
+        if !news.found.is_empty() {
+            return Ok(Some((baud, news.found)));
         }
     }
     Ok(None)
 }
 
-/// Progress of a search, for the person who waits.
-struct Progress<'p> {
+/// News of a search, for the person who waits.
+struct News<'p> {
     port: &'p Port,
-    is_terminal: bool,
+    progress: Progress,
+    /// Number of addresses that were tried.
+    tried: u64,
     found: Vec<FoundMeter>,
 }
 
-impl Progress<'_> {
+impl<'p> News<'p> {
+    fn new(port: &'p Port) -> Self {
+        let progress = Progress::new(port.to_string(), Unit::Count("addresses"));
+        Self { port, progress, tried: 0, found: Vec::new() }
+    }
+
     fn note(&mut self, step: SearchStep) {
         match step {
             SearchStep::Secondary(selection) => {
                 // F stands for any digit, which a person does not know.
                 let digits = format!("{:08X}", selection.id).replace('F', "·");
-                self.show(&format!("secondary address {digits}"));
+                self.show(&format!("secondary address {digits}"), 0, 0);
             }
-            SearchStep::Primary(address) => self.show(&format!("primary address {address} of 250")),
+            SearchStep::Primary(address) => {
+                self.show(&format!("primary address {address} of {PRIMARY}"), address.into(), PRIMARY);
+            }
             SearchStep::Found(meter) => {
-                self.erase();
-                say(self.port, &format!("found {}", meter));
+                self.say(&format!("found {meter}"));
                 self.found.push(meter);
             }
-            SearchStep::Collision(address) => {
-                self.erase();
-                let message = format!(
-                    "several meters answer at once at address {address}, and none by a secondary address of its own"
-                );
-                say(self.port, &message);
-            }
+            SearchStep::Collision(address) => self.say(&format!(
+                "several meters answer at once at address {address}, and none by a secondary address of its own"
+            )),
         }
     }
 
-    /// Shows what is tried now, on a line that the next one replaces.
-    fn show(&self, what: &str) {
-        if self.is_terminal {
-            let _ = write!(io::stderr(), "{ERASE}{}: {what} …", self.port);
-        }
+    /// Shows what is tried now. How many secondary addresses there are to try is not known.
+    fn show(&mut self, what: &str, done: u64, of: u64) {
+        self.tried += 1;
+        self.progress.set_label(format!("{}: {what}", self.port));
+        self.progress.set_share(self.tried, done, of);
     }
 
-    fn erase(&self) {
-        if self.is_terminal {
-            let _ = write!(io::stderr(), "{ERASE}");
-        }
+    fn say(&self, what: &str) {
+        self.progress.say(&format!("{}: {what}", self.port));
     }
 }
 

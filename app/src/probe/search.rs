@@ -139,13 +139,22 @@ impl From<io::Error> for End {
     }
 }
 
-/// Report of what is tried at a port.
-pub(super) type Report = Arc<dyn Fn(&Port, &str) + Send + Sync>;
+/// Report of what is tried at a port, and of the longest time that is left if nothing is heard there.
+pub(super) type Report = Arc<dyn Fn(&Port, &str, Duration) + Send + Sync>;
 
 /// Looks for a meter at `port`: pushed first, then polled. A port at which nothing was heard for `patience` is given up.
 pub(super) async fn search(port: &Port, patience: Duration, report: &Report) -> Result<Found, NotFound> {
     let began = Instant::now();
-    let mut search = Search { port, connection: None, garbage: false, slower: None, began, patience, report };
+    let mut search = Search {
+        port,
+        connection: None,
+        garbage: false,
+        slower: None,
+        began,
+        patience,
+        later: Duration::ZERO,
+        report,
+    };
     match search.run().await {
         Err(End::Found(found)) => Ok(*found),
         Err(End::NotFound(reason)) => Err(reason),
@@ -162,28 +171,37 @@ struct Search<'a> {
     slower: Option<u32>,
     began: Instant,
     patience: Duration,
+    /// Longest time that the steps after this one take if nothing is heard.
+    later: Duration,
     report: &'a Report,
 }
 
 impl Search<'_> {
     /// Tries one way after the other; `Ok` is the end of all of them.
     async fn run(&mut self) -> Result<(), End> {
+        let attempts = protocols().iter().map(|protocol| protocol.polling.len()).max().unwrap_or(0);
+        let waking = |attempt: usize| (attempt..attempts).map(|attempt| asking(attempt, WAKE_UP)).sum();
+        let later: Duration = waking(1);
+        self.later = asking(0, ANSWER) + SLOWEST + later;
         self.at(Line::plain(9600), FIRST).await?;
         // Bytes at a wrong baud rate are pushed too, so there is no meter to ask.
         let mut lines = vec![Line::plain(115_200), Line::plain(9600), Line::even(9600)];
         if !self.garbage {
+            self.later = SLOWEST + later;
             self.ask(0, ANSWER).await?;
             lines.insert(0, Line::plain(9600));
         }
         if !self.garbage {
             // A fast line shows the bytes of a slower one at once, so this is the place to wait for a slow meter.
+            self.later = later;
             self.at(Line::plain(115_200), SLOWEST).await?;
         }
         if !self.garbage {
-            for attempt in 1..protocols().iter().map(|protocol| protocol.polling.len()).max().unwrap_or(0) {
+            for attempt in 1..attempts {
                 if self.began.elapsed() + WAKE_UP > self.patience {
                     break;
                 }
+                self.later = waking(attempt + 1);
                 self.ask(attempt, WAKE_UP).await?;
             }
             return Ok(());
@@ -205,8 +223,8 @@ impl Search<'_> {
                 });
             }
             let Some(line) = lines.pop_front() else { return Ok(()) };
-            let patience = if SLOW_PUSHES.contains(&line.baud) { SLOWEST } else { EACH };
-            self.at(line, patience).await?;
+            self.later = lines.iter().map(listening).sum();
+            self.at(line, listening(&line)).await?;
         }
     }
 
@@ -221,7 +239,8 @@ impl Search<'_> {
         }
         if connection.has_baud() {
             connection.set_line(line)?;
-            (self.report)(self.port, &format!("listening at {}", described(line)));
+            let left = self.later + patience;
+            (self.report)(self.port, &format!("listening at {}", described(line)), left);
         }
         let sets_line = connection.has_baud().then_some(line);
         let mut until = Instant::now() + patience;
@@ -254,10 +273,6 @@ impl Search<'_> {
         }
     }
 
-    fn say(&self, what: &str) {
-        (self.report)(self.port, what);
-    }
-
     fn found(&self, telegram: Telegram, line: Option<Line>, keys: String) -> End {
         let Telegram { plugin, ident, readings, description } = telegram;
         let port = self.port.clone();
@@ -268,10 +283,12 @@ impl Search<'_> {
 
     /// Asks as each plugin does with its keys at index `attempt`; an answer must begin within `patience`.
     async fn ask(&mut self, attempt: usize, patience: Duration) -> Result<(), End> {
+        let mut left = self.later + asking(attempt, patience);
         for protocol in protocols() {
             let (plugin, Some(keys)) = (protocol.kind, protocol.polling.get(attempt)) else { continue };
             self.connection = None; // the source opens the port
-            self.say(&format!("polling ({})", keys.replace('\n', ", ")));
+            (self.report)(self.port, &format!("polling ({})", keys.replace('\n', ", ")), left);
+            left = left.saturating_sub(patience);
             self.ask_with(plugin, keys, patience).await?;
         }
         Ok(())
@@ -319,6 +336,17 @@ impl Search<'_> {
         };
         Err(End::NotFound(NotFound::Unreadable(unreadable)))
     }
+}
+
+/// Returns the longest time of one attempt of asking, which begins within `patience` for each plugin.
+fn asking(attempt: usize, patience: Duration) -> Duration {
+    let asked = protocols().iter().filter(|protocol| protocol.polling.len() > attempt).count();
+    patience.saturating_mul(u32::try_from(asked).unwrap_or(u32::MAX))
+}
+
+/// Returns the time of listening at a line, when it is known that bytes come.
+fn listening(line: &Line) -> Duration {
+    if SLOW_PUSHES.contains(&line.baud) { SLOWEST } else { EACH }
 }
 
 /// Returns whether meters of this plugin may push as seldom as [`SLOWEST`]. A network or a USB converter hides the line

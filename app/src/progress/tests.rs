@@ -113,7 +113,7 @@ fn amounts_rates_and_times_are_written_for_a_person() {
     assert_eq!(line("searching", Unit::Time, &time), "searching: 39 %, 15 s left");
     let (some, _) = metered(10.1, |now| ((now * 1.5e9) as u64, 1));
     let last = Figures::new("backing up", Unit::Bytes, &some).last_line();
-    assert_eq!(last, "backing up: done, 15.0 GB, 1.50 GB/s, in 10 s");
+    assert_eq!(last, "backing up: done, 14.8 GB, 1.50 GB/s, in 10 s");
     // What a port or a file is called cannot control the terminal.
     assert!(!line("a\x1b[2Jb\nc", Unit::Bytes, &some).contains(char::is_control));
 }

@@ -108,7 +108,7 @@ async fn search(ports: Vec<String>, known: Outline, events: mpsc::Sender<ProbeEv
     let mut steps = probe::search_all(free, PATIENCE);
     while let Some(step) = steps.recv().await {
         let event = match step {
-            Step::Trying(port, text) => {
+            Step::Trying(port, text, _) => {
                 // A client that reads slowly misses some of these.
                 let _ = events.try_send(ProbeEvent::Progress { port: port.to_string(), text, done, of });
                 continue;
