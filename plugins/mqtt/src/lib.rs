@@ -77,6 +77,8 @@ struct Open {
     link: Link,
     connector: ConnectorTask,
     presence: JoinSet<()>,
+    /// Number of records that the framework passes while more of them wait.
+    batch: usize,
 }
 
 #[async_trait]
@@ -107,7 +109,8 @@ impl Publisher for MqttPublisher {
         presence.spawn(
             Presence::new(Arc::clone(&self.settings), cx.clone(), link.clone(), sections.seen()).run(inbox),
         );
-        self.open = Some(Open { sections, link, connector, presence });
+        let batch = usize::from(IN_FLIGHT).min(usize::try_from(cx.route.max_rate).unwrap_or(usize::MAX));
+        self.open = Some(Open { sections, link, connector, presence, batch });
         Ok(())
     }
 
@@ -117,7 +120,7 @@ impl Publisher for MqttPublisher {
     }
 
     async fn publish(&mut self, records: &[Record]) -> Result<usize, PublishError> {
-        let Some(Open { sections, link, connector, presence }) = &mut self.open else {
+        let Some(Open { sections, link, connector, presence, batch }) = &mut self.open else {
             return Err(PublishError::unavailable("not open"));
         };
         // Nothing else notices a task that panicked. The framework opens the publisher again.
@@ -130,9 +133,11 @@ impl Publisher for MqttPublisher {
         }
         let connection = link.connection().await?;
         sections.found(connection.take_states());
+        let now = Timestamp::now();
+        let ahead = send(sections.ahead_of(records, now), &connection, link);
         let mut sent = Vec::with_capacity(records.len());
         for record in records {
-            let Some(message) = sections.message(record, Timestamp::now()) else {
+            let Some(message) = sections.message(record, now) else {
                 sent.push(None);
                 continue;
             };
@@ -145,7 +150,16 @@ impl Publisher for MqttPublisher {
                 Err(_) => break,
             }
         }
-        match acknowledged(sent, &connection, link).await {
+        // Fewer than asked for: no other waits.
+        let is_end = records.len() < *batch;
+        let last = if is_end && sent.len() == records.len() { sections.left_behind() } else { Vec::new() };
+        let last = send(last, &connection, link);
+        let count = match acknowledged(ahead, &connection, link).await {
+            Ok(_) => acknowledged(sent, &connection, link).await.unwrap_or_else(|count| count),
+            Err(_) => 0,
+        };
+        let _ = acknowledged(last, &connection, link).await;
+        match count {
             0 => {
                 let reason = format!("{} did not acknowledge the messages", self.settings.broker.url);
                 Err(PublishError::unavailable(reason))
@@ -155,7 +169,7 @@ impl Publisher for MqttPublisher {
     }
 
     async fn close(&mut self) {
-        let Some(Open { sections, link, connector, mut presence }) = self.open.take() else { return };
+        let Some(Open { sections, link, connector, mut presence, .. }) = self.open.take() else { return };
         presence.abort_all();
         // After the next start some may be gone from the configuration, and would seem online with all others.
         if let Some(connection) = link.now() {
@@ -172,8 +186,18 @@ impl Publisher for MqttPublisher {
 /// Message that the broker must acknowledge; `None` if a record needed none.
 type Sent = Option<(PublishNotice, Message)>;
 
-/// Returns the number of leading messages that the broker acknowledges.
-async fn acknowledged(sent: Vec<Sent>, connection: &Connection, link: &Link) -> usize {
+/// Sends messages until the connection is lost, or its queue is full.
+fn send(messages: Vec<Message>, connection: &Connection, link: &Link) -> Vec<Sent> {
+    let sent = messages.into_iter().map_while(|message| {
+        let notice = connection.send(message.clone()).ok()?;
+        link.sent(&message);
+        Some(Some((notice, message)))
+    });
+    sent.collect()
+}
+
+/// Returns the number of leading messages that the broker acknowledges; as an error if these are not all.
+async fn acknowledged(sent: Vec<Sent>, connection: &Connection, link: &Link) -> Result<usize, usize> {
     let end = Instant::now() + PUBLISH_LIMIT;
     let mut count = 0;
     for sent in sent {
@@ -189,13 +213,13 @@ async fn acknowledged(sent: Vec<Sent>, connection: &Connection, link: &Link) -> 
                 }
             };
             if !acknowledged {
-                break;
+                return Err(count);
             }
             link.acknowledged(&message);
         }
         count += 1;
     }
-    count
+    Ok(count)
 }
 
 #[cfg(test)]

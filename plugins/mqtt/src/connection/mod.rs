@@ -55,6 +55,11 @@ pub(crate) struct Message {
 }
 
 impl Message {
+    /// Returns whether it is a state.
+    pub(crate) fn is_state(&self) -> bool {
+        self.time.is_some()
+    }
+
     /// Creates a message that the broker retains.
     pub(crate) fn retained(topic: String, payload: impl Into<Vec<u8>>) -> Self {
         Self { topic, payload: payload.into(), retain: true, time: None }

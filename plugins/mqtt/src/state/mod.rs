@@ -43,6 +43,8 @@ pub(crate) struct Sections {
     /// Times in the newest state of each topic.
     shown: BTreeMap<String, Shown>,
     sections: BTreeMap<Text, Section>,
+    /// Newest late record of each source that nothing newer is shown of.
+    held: BTreeMap<Text, Record>,
     seen: watch::Sender<Seen>,
 }
 
@@ -106,6 +108,7 @@ impl Sections {
             opened: Timestamp::now(),
             shown: BTreeMap::new(),
             sections: BTreeMap::new(),
+            held: BTreeMap::new(),
             seen: watch::Sender::new(Seen::new()),
         }
     }
@@ -125,6 +128,70 @@ impl Sections {
     /// Takes the states that the broker retains, by topic. It may lack those that were sent last.
     pub(crate) fn found(&mut self, retained: BTreeMap<String, Shown>) {
         self.shown.extend(retained);
+    }
+
+    /// Returns the states to send before these records, which have waited: of each source whose newest batch comes after
+    /// them. Nobody has to wait for the newest state until a backlog is delivered.
+    pub(crate) fn ahead_of(&mut self, records: &[Record], now: Timestamp) -> Vec<Message> {
+        let has_waited = records.first().is_some_and(|first| is_before(first.batch.taken_at, now, LATE));
+        // Averages come of few batches, and not of a single one.
+        if !has_waited || self.late == Late::State || self.route.interval.is_some() {
+            return Vec::new();
+        }
+        let mut messages = Vec::new();
+        for name in self.names() {
+            let view = self.store.section(&name).and_then(|section| section.view(Instant::now()));
+            let Some(view) = view else { continue };
+            let current = &view.snapshot.batch;
+            let mut of_source = records.iter().rev().filter(|record| record.section == name);
+            let comes = of_source.any(|record| !is_before(record.batch.taken_at, current.taken_at, LATE));
+            let shown = self.shown.get(&self.topics.state(&name)).and_then(Shown::time);
+            let is_shown = shown.is_some_and(|shown| !is_before(shown, current.taken_at, SAME));
+            if comes || is_shown {
+                continue;
+            }
+            let selected = current.readings.iter().filter(|reading| {
+                matches!(reading.value, Value::Number(_)) && self.route.has_series(&reading.name)
+            });
+            let (dated, numbers): (Vec<_>, Vec<_>) =
+                selected.cloned().partition(|reading| own_time(reading).is_some());
+            if numbers.is_empty() {
+                continue;
+            }
+            // The state has the registers that the device dates, before their own records come.
+            let topic = self.topics.state(&name);
+            let shown = self.shown.entry(topic).or_default();
+            let section = self.sections.entry(name.clone()).or_default();
+            for reading in &dated {
+                if let Some(time) = own_time(reading)
+                    && !shown.is_ahead(&time_name(&reading.name), time, now)
+                {
+                    shown.set(&time_name(&reading.name), time);
+                    section.set(reading, time, true);
+                }
+            }
+            let batch = Batch { taken_at: current.taken_at, readings: numbers };
+            messages.extend(self.message(&Record { section: name, batch }, now).filter(Message::is_state));
+        }
+        messages
+    }
+
+    /// Returns the states to send when no record waits any more: late ones that nothing newer came after. The device
+    /// may be silent, or be read once an hour.
+    pub(crate) fn left_behind(&mut self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        for (name, record) in std::mem::take(&mut self.held) {
+            let (topic, taken_at) = (self.topics.state(&name), record.batch.taken_at);
+            let shown = self.shown.entry(topic.clone()).or_default();
+            if shown.time().is_some_and(|shown| shown >= taken_at) {
+                continue;
+            }
+            shown.set(TIME, taken_at);
+            let members = record.batch.readings.iter().map(|reading| (&*reading.name, &reading.value, None));
+            let payload = object(taken_at, members);
+            messages.push(Message { topic, payload, retain: self.retain, time: Some(taken_at) });
+        }
+        messages
     }
 
     /// Returns the message for a record at the time `now`, or `None` if none is sent.
@@ -172,6 +239,11 @@ impl Sections {
                     });
                 }
             }
+        }
+        if is_late && !own_time && self.late != Late::State {
+            self.held.insert(record.section.clone(), record.clone());
+        } else if !is_old {
+            self.held.remove(&record.section);
         }
         if is_old || must_wait {
             let members = numbers.iter().map(|reading| (&*reading.name, &reading.value, None));

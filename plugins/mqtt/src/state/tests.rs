@@ -27,6 +27,7 @@ fn sections(cx: &framework::PublisherContext, late: Late) -> Sections {
         opened: at("2026-11-23T08:00:00Z"),
         shown: BTreeMap::new(),
         sections: BTreeMap::new(),
+        held: BTreeMap::new(),
         seen: watch::Sender::default(),
     }
 }
@@ -107,6 +108,63 @@ async fn late_records_of_a_source_without_a_batch() {
     assert_eq!(sent(&mut sections(&cx, Late::History), &late, now), history(expected));
     assert_eq!(sent(&mut sections(&cx, Late::State), &late, now), state(expected));
     assert_eq!(sent(&mut sections(&cx, Late::Skip), &late, now), None);
+}
+
+#[tokio::test]
+async fn the_newest_state_goes_before_a_backlog_with_the_registers_that_the_device_dates() {
+    let dated = Reading {
+        time: Some(DeviceTime { sent: "".into(), utc: Some(at("2026-11-23T08:55:00Z")) }),
+        ..number("GAS", 6, 0)
+    };
+    let shown = vec![number("P", 9, 0), dated, Reading::text("STATUS", "ok")];
+    let cx = publisher_context(&[("grid", Batch { taken_at: at("2026-11-23T09:00:00Z"), readings: shown })]);
+    let now = "2026-11-23T09:00:01Z";
+    let old = record("2026-11-16T09:00:00Z", vec![number("P", 1, 0)]);
+    let newest = record("2026-11-23T09:00:00Z", vec![number("P", 9, 0)]);
+    let ahead = |sections: &mut Sections, records: &[Record]| -> Vec<_> {
+        let messages = sections.ahead_of(records, at(now)).into_iter();
+        messages.map(|message| String::from_utf8(message.payload).unwrap()).collect()
+    };
+    for late in [Late::History, Late::Skip] {
+        let mut sections = sections(&cx, late);
+        let expected = r#"{"timestampUTC":"2026-11-23T09:00:00.000000+00:00","GAS":6,"GAS_timestampUTC":"2026-11-23T08:55:00.000000+00:00","P":9,"STATUS":"ok"}"#;
+        assert_eq!(ahead(&mut sections, &[old.clone()]), [expected]);
+        // It is shown already, and what is older does not replace it.
+        assert_eq!(ahead(&mut sections, &[old.clone()]), [""; 0]);
+        let gas = record("2026-11-23T08:50:00Z", vec![number("GAS", 5, 0)]);
+        for old in [&old, &gas] {
+            assert!(sent(&mut sections, old, now).is_none_or(|(topic, _)| topic.ends_with("/history")));
+        }
+        assert_eq!(sent(&mut sections, &newest, now), state(expected));
+    }
+    // It comes with these records anyhow, or these have not waited.
+    assert_eq!(ahead(&mut sections(&cx, Late::History), &[old.clone(), newest.clone()]), [""; 0]);
+    assert_eq!(ahead(&mut sections(&cx, Late::History), &[newest]), [""; 0]);
+    // All records are states there, in their order.
+    assert_eq!(ahead(&mut sections(&cx, Late::State), &[old]), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_late_record_that_nothing_newer_follows_is_the_state() {
+    let now = "2026-11-23T10:00:00Z";
+    let late = |minute| record(&format!("2026-11-23T09:0{minute}:00Z"), vec![number("P", minute, 0)]);
+    let left = |sections: &mut Sections| -> Vec<_> {
+        let messages = sections.left_behind().into_iter();
+        messages.map(|message| String::from_utf8(message.payload).unwrap()).collect()
+    };
+    let expected = r#"{"timestampUTC":"2026-11-23T09:02:00.000000+00:00","P":2}"#;
+    for late_key in [Late::History, Late::Skip] {
+        let mut sections = sections(&publisher_context(&[]), late_key);
+        for minute in 1..3 {
+            sections.message(&late(minute), at(now));
+        }
+        assert_eq!(left(&mut sections), [expected]);
+        assert_eq!(left(&mut sections), [""; 0], "once");
+    }
+    // The broker retains a newer one.
+    let mut sections = restarted(r#"{"timestampUTC":"2026-11-23T09:05:00.000000+00:00","P":5}"#);
+    sections.message(&late(2), at(now));
+    assert_eq!(left(&mut sections), [""; 0]);
 }
 
 #[tokio::test]

@@ -112,6 +112,59 @@ pub(crate) async fn a_state_does_not_go_back_if_the_broker_forgets() {
     assert!(powers.is_sorted(), "it goes back: {:?}", powers.windows(2).find(|pair| pair[0] > pair[1]));
 }
 
+pub(crate) async fn after_a_week_the_newest_state_comes_first_and_older_records_go_to_the_history() {
+    const COUNT: u64 = 5000;
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let week = ago(7 * 86_400);
+    let old = |n: u64| record("grid", week + Duration::from_secs(n), grid(n as i64));
+    // An earlier run has shown this.
+    let shown =
+        format!(r#"{{"timestampUTC":"{}","CURRENT_POWER_SUM":-1}}"#, framework::json::timestamp(week));
+    for retain in [true, false] {
+        let (topic, keys) = (format!("r{retain}"), format!("retain = {retain}\ntopic = 'r{retain}'"));
+        watcher.send(&format!("{topic}/grid/state"), &shown, true).await;
+        let cx = publisher_context(&[("grid", Batch::now(grid(9999)))]);
+        let mut home = open(&broker.url(), &format!("discovery = 'off'\n{keys}"), &cx).await;
+        let mut all: Vec<_> = (0..COUNT).map(old).collect();
+        all.push(record("grid", Timestamp::now(), grid(10_000)));
+        deliver(&mut home, &all).await;
+        let (state, history) = (format!("{topic}/grid/state"), format!("{topic}/grid/history"));
+        watcher.until_power(&state, 10_000).await;
+        let powers = |topic| watcher.on(topic).iter().map(|state| power(state)).collect::<Vec<_>>();
+        assert_eq!(powers(&state), [-1, 9999, 10_000], "{topic}");
+        assert_eq!(powers(&history), (0..COUNT as i64).collect::<Vec<_>>());
+        let all = watcher.all();
+        let place = |topic: &str, watts| {
+            let mut all = all.iter();
+            all.position(|heard| heard.topic == topic && power(&heard.payload) == watts).unwrap()
+        };
+        assert!(place(&state, 9999) < place(&history, 0), "the newest state waited");
+    }
+}
+
+pub(crate) async fn the_newest_record_of_a_silent_source_becomes_its_state_after_a_restart() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let mut cx = publisher_context(&[]);
+    cx.store = Store::new([Section::new("grid", "test", Duration::from_secs(30), Stats::default())]);
+    let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
+    // As after a restart, of a meter that is read once an hour.
+    deliver(&mut home, &late()).await;
+    watcher.until_power(STATE, 2).await;
+    let powers = |topic| watcher.on(topic).iter().map(|state| power(state)).collect::<Vec<_>>();
+    assert_eq!((powers(HISTORY), powers(STATE)), (vec![0, 1, 2], vec![2]));
+    // And what comes again after the next one changes nothing.
+    drop(home);
+    let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
+    deliver(&mut home, &late()[..2]).await;
+    deliver(&mut home, &[record("grid", Timestamp::now(), grid(3))]).await;
+    watcher.until_power(STATE, 3).await;
+    let mut states = powers(STATE);
+    states.dedup();
+    assert_eq!(states, [2, 3]);
+}
+
 /// Returns records older than the current state of the device.
 fn late() -> Vec<Record> {
     (0..3).map(|watts| record("grid", ago(3600) + Duration::from_secs(watts), grid(watts as i64))).collect()

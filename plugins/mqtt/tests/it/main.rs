@@ -24,6 +24,8 @@ fn main() {
             delivery::the_newest_state_is_retained,
             delivery::a_state_does_not_go_back_after_a_kill,
             delivery::a_state_does_not_go_back_if_the_broker_forgets,
+            delivery::after_a_week_the_newest_state_comes_first_and_older_records_go_to_the_history,
+            delivery::the_newest_record_of_a_silent_source_becomes_its_state_after_a_restart,
             delivery::late_records_go_to_the_history,
             delivery::late_records_may_be_skipped_or_go_to_the_state,
             delivery::a_register_with_a_time_of_its_own_joins_the_state,
