@@ -44,12 +44,11 @@ fn store() -> Arc<Store> {
     Store::new([section.labelled(labels)])
 }
 
+/// Name, unit and OBIS code of a series, with its readings and the commands that set it.
+type Recorded<'a> = (&'a str, &'a str, &'a str, Vec<Sample>, Vec<CounterSet>);
+
 /// A journal whose first readings are in the database, and the others in the log.
-fn journal(
-    folder: &tempfile::TempDir,
-    series: &[(&str, &str, &str, Vec<Sample>, Vec<CounterSet>)],
-    stored: usize,
-) -> Journal {
+fn journal(folder: &tempfile::TempDir, series: &[Recorded<'_>], stored: usize) -> Journal {
     let path = folder.path().join("journal.db");
     let mut household = Household::at(&path);
     for (name, unit, obis, samples, sets) in series {
