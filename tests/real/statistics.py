@@ -382,7 +382,8 @@ def main():
     step("a user who is not an administrator is told")
     program.stop()
 
-    program.configure(home.long_lived())
+    token = home.long_lived()
+    program.configure(token)
     if YEARS:
         shutil.rmtree(program.state)
         return many_years(program, home, folder)
@@ -419,7 +420,6 @@ def main():
     assert home.hours(slug("grid/POWER_IMPORT"), BEGIN, END, ["sum"]) == stored
     step("a restart of the program changes nothing")
 
-    token = home.long_lived()
     program.configure(token, price=0.35, label="Bezug")
     program.reload()
     count = same(program, home, BEGIN, END, ["grid/POWER_IMPORT"])
