@@ -424,8 +424,12 @@ def main():
     program.reload()
     count = same(program, home, BEGIN, END, ["grid/POWER_IMPORT"])
     step(f"a corrected price: {count} hours equal")
-    named = {known["statistic_id"]: known["name"] for known in home.ask("recorder/list_statistic_ids")}
-    assert named[slug("grid/POWER_IMPORT")].endswith("Bezug"), named
+
+    def is_renamed():
+        named = {known["statistic_id"]: known["name"] for known in home.ask("recorder/list_statistic_ids")}
+        return named[slug("grid/POWER_IMPORT")].endswith("Bezug")
+
+    until("the statistic has its new name", is_renamed)
     step("a label is the new name of its statistic")
 
     home.stop()
