@@ -26,6 +26,7 @@ mod journal_kill9;
 mod log;
 mod mbus;
 mod meaning;
+mod merge;
 mod meter;
 mod nightly;
 mod polled;
