@@ -67,7 +67,7 @@ fn a_publisher_of_history_gets_hour_by_hour_what_history_answers_also_over_gaps_
         );
     }
     let told: Vec<_> = column(&spans, "mean").into_iter().filter(|mean| !mean.is_null()).collect();
-    let sent: Vec<_> = got[2].1.iter().map(|hour| match hour.figures {
+    let sent = got[2].1.iter().map(|hour| match hour.figures {
         Figures::Measured { mean, .. } => mean,
         Figures::Counted { .. } => panic!("a gauge"),
     });
