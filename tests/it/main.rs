@@ -33,6 +33,7 @@ mod polled;
 mod probe;
 #[path = "../program/mod.rs"]
 mod program;
+mod progress;
 mod publish;
 mod pulses;
 mod radio;
