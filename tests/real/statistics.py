@@ -440,7 +440,8 @@ def main():
     step(f"a database of Home Assistant that is gone is filled again: {count} hours equal")
     program.stop()
     home.stop()
-    complaints = [line for line in home.complaints() if "smartmeter" in line or "statistics" in line]
+    # A newer one does not take the first form of the dashboard that this check has tried.
+    complaints = [line for line in home.complaints(["energy_sources"]) if "smartmeter" in line or "statistics" in line]
     assert not complaints, "\n".join(complaints)
     step("Home Assistant has logged no complaint")
 
