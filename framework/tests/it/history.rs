@@ -1,5 +1,10 @@
 //! Publishers of history in a running program.
 
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
 use framework::{
     Decimal, Figure, Figures,
     journal::{
@@ -26,6 +31,15 @@ fn fill(path: &std::path::Path) {
     household.store(&named("grid", "POWER", "W"), "16.7.0", &powers, &[]);
 }
 
+/// Returns a long answer, which HTTP/1.0 does not cut into chunks.
+fn long(program: &Running, path: &str) -> Json {
+    let mut stream = TcpStream::connect(program.address).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
 #[test]
 fn a_publisher_of_history_gets_hour_by_hour_what_history_answers_also_over_gaps_a_swap_and_a_clock_change() {
     let folder = tempfile::tempdir().unwrap();
@@ -47,8 +61,8 @@ fn a_publisher_of_history_gets_hour_by_hour_what_history_answers_also_over_gaps_
     let cost = Figure::Cost { currency: "EUR".into() };
     assert_eq!(figures, [("IMPORT", &Figure::Counted), ("IMPORT", &cost), ("POWER", &Figure::Measured)]);
     let range = "from=2026-03-20T00:00:00Z&to=2026-04-28T23:00:00Z";
-    let amounts = program.get(&format!("/history/grid/IMPORT?{range}&per=hour&cost=true"));
-    let spans = program.get(&format!("/history/grid/POWER?{range}&step=1h"));
+    let amounts = long(&program, &format!("/history/grid/IMPORT?{range}&per=hour&cost=true"));
+    let spans = long(&program, &format!("/history/grid/POWER?{range}&step=1h"));
     let column = |answer: &Json, name: &str| answer[name].as_array().unwrap().clone();
     let number = |number: Decimal| serde_json::to_value(number).unwrap();
     for (column_of, hours) in [("amount", &got[0].1), ("cost", &got[1].1)] {
