@@ -303,6 +303,7 @@ async fn the_exception_decides_the_error() {
             PublishError::Unavailable { .. } => "unavailable",
             PublishError::Refused { .. } => "refused",
             PublishError::Misconfigured { .. } => "misconfigured",
+            PublishError::Journal { .. } => "journal",
         };
         assert_eq!(kind, expected, "{reply:?}: {error}");
         assert!(error.to_string().contains(words), "{reply:?}: {error}");
