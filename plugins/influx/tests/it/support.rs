@@ -103,5 +103,6 @@ pub(crate) fn kind(error: &PublishError) -> &'static str {
         PublishError::Unavailable { .. } => "unavailable",
         PublishError::Refused { .. } => "refused",
         PublishError::Misconfigured { .. } => "misconfigured",
+        PublishError::Journal { .. } => "journal",
     }
 }
