@@ -128,9 +128,9 @@ async fn the_newest_state_goes_before_a_backlog_with_the_registers_that_the_devi
     for late in [Late::History, Late::Skip] {
         let mut sections = sections(&cx, late);
         let expected = r#"{"timestampUTC":"2026-11-23T09:00:00.000000+00:00","GAS":6,"GAS_timestampUTC":"2026-11-23T08:55:00.000000+00:00","P":9,"STATUS":"ok"}"#;
-        assert_eq!(ahead(&mut sections, &[old.clone()]), [expected]);
+        assert_eq!(ahead(&mut sections, std::slice::from_ref(&old)), [expected]);
         // It is shown already, and what is older does not replace it.
-        assert_eq!(ahead(&mut sections, &[old.clone()]), [""; 0]);
+        assert_eq!(ahead(&mut sections, std::slice::from_ref(&old)), [""; 0]);
         let gas = record("2026-11-23T08:50:00Z", vec![number("GAS", 5, 0)]);
         for old in [&old, &gas] {
             assert!(sent(&mut sections, old, now).is_none_or(|(topic, _)| topic.ends_with("/history")));
