@@ -59,6 +59,11 @@ impl Replacement {
         }
     }
 
+    /// Returns whether files were moved, or may have been.
+    pub fn has_begun(&self) -> bool {
+        self.is_replaced
+    }
+
     /// Puts the journal aside into a folder beside it, and the files of a backup in its place.
     ///
     /// Both histories are one file each by then, so that a kill leaves one or the other: the journal that was there, but

@@ -74,13 +74,14 @@ fn merge_in(
     if !other.exists() {
         return Err(TransferError::Missing(other.to_owned()));
     }
-    let other = Closed::open(other, zone.clone())?;
+    let other = Closed::open_whole(other, zone.clone())?;
     if let Some(newest) = other.database.newest()?
         && newest > Timestamp::now().as_microsecond().saturating_add(AHEAD)
     {
         return Err(TransferError::Ahead(utc(newest)));
     }
-    let mut own = Closed::open(path, zone.clone())?;
+    // A damaged history is not joined: the new one would lack everything that this box recorded.
+    let mut own = Closed::open_whole(path, zone.clone())?;
     join(&mut own.database, &other.database, renames, zone, progress)
 }
 

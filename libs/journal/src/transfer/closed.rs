@@ -8,7 +8,7 @@ use std::{
 use jiff::tz::TimeZone;
 
 use crate::{
-    db::{Database, Found},
+    db::{Database, DatabaseError, Found},
     paths::{folder, with_suffix},
     place::locked,
     transfer::{TransferError, files::read_segments},
@@ -32,10 +32,25 @@ impl Closed {
     /// # Errors
     /// Returns [`TransferError::InUse`] if a program uses it, or the error of the database.
     pub(crate) fn open(path: &Path, zone: TimeZone) -> Result<Self, TransferError> {
+        Self::open_by(path, zone, Database::open)
+    }
+
+    /// Opens the journal as [`Self::open`] does, but refuses a damaged database, and leaves it in its place.
+    ///
+    /// # Errors
+    /// Returns [`TransferError::InUse`] if a program uses it, or the error of the database.
+    pub(crate) fn open_whole(path: &Path, zone: TimeZone) -> Result<Self, TransferError> {
+        Self::open_by(path, zone, Database::open_whole)
+    }
+
+    fn open_by(
+        path: &Path,
+        zone: TimeZone,
+        open: impl FnOnce(&Path) -> Result<(Database, Found), DatabaseError>,
+    ) -> Result<Self, TransferError> {
         let lock = locked(path).map_err(TransferError::file(path))?;
         let lock = lock.ok_or_else(|| TransferError::InUse(path.to_owned()))?;
-        let (mut database, found) =
-            Database::open(path).map_err(|error| TransferError::opening(path, error))?;
+        let (mut database, found) = open(path).map_err(|error| TransferError::opening(path, error))?;
         database.salvage(path, &zone, &mut || ())?;
         let number = settle(path, &mut database, &zone)?;
         let set_aside = match found {

@@ -394,3 +394,17 @@ fn a_journal_in_use_or_missing_or_of_the_future_is_refused() {
     assert!(matches!(merge("a", "c"), TransferError::InUse(_)));
     drop(lock);
 }
+
+#[test]
+fn a_damaged_own_history_is_refused_and_stays_in_its_place() {
+    let boxes = Boxes::new();
+    boxes.fill("other", &meter(0..60, 10, 0, 0), &[]);
+    boxes.fill("own", &meter(0..60, 10, 0, 0), &[]);
+    let mut bytes = std::fs::read(boxes.path("own")).unwrap();
+    let start = 16.min(bytes.len());
+    bytes[start..].iter_mut().for_each(|byte| *byte ^= 0x55);
+    std::fs::write(boxes.path("own"), &bytes).unwrap();
+    merge_in(&boxes.path("own"), &boxes.path("other"), &[], &jiff::tz::TimeZone::UTC, &mut |_, _| ())
+        .unwrap_err();
+    assert_eq!(std::fs::read(boxes.path("own")).unwrap(), bytes);
+}
