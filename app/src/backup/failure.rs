@@ -1,6 +1,6 @@
 //! Failures of a backup or restore, with what to do.
 
-use std::{error::Error as _, io};
+use std::{error::Error as _, io, path::PathBuf};
 
 use framework::{
     backup::{BackupError, Places},
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 /// Explains an error, with a hint. `what` could not be done.
 pub(super) fn explain(what: &str, places: &Places, error: &BackupError) -> Failure {
     let hint = match error {
-        BackupError::Journal(TransferError::InUse(_)) => return running(places),
+        BackupError::Journal(TransferError::InUse(_)) => return running(what, places),
         BackupError::Journal(TransferError::Missing(_)) => Some(
             "choose the configuration with `--config`; the program creates the journal when it records"
                 .to_owned(),
@@ -47,6 +47,26 @@ pub(super) fn explain(what: &str, places: &Places, error: &BackupError) -> Failu
         BackupError::NewerReadings { .. } => {
             Some("nothing was changed; `--force` moves that journal aside, with these readings".to_owned())
         }
+        BackupError::Partial { aside, unpacked, .. } => {
+            let list = |folders: &[PathBuf]| {
+                let list: Vec<_> = folders.iter().map(|folder| format!("`{}`", folder.display())).collect();
+                list.join(" and ")
+            };
+            let before = match &aside[..] {
+                [] => String::new(),
+                aside => format!("; what was there before is in {}", list(aside)),
+            };
+            let rest = match &unpacked[..] {
+                [] => String::new(),
+                unpacked => format!("; what is not in its place yet is in {}", list(unpacked)),
+            };
+            Some(format!("remove the cause, and restore the same backup again{before}{rest}"))
+        }
+        BackupError::Link(_) => {
+            Some("nothing was changed; put a folder there, with the files of it".to_owned())
+        }
+        BackupError::InProgress(_) => Some("wait for its end, or choose another file".to_owned()),
+        BackupError::Occupied(_) => Some("move it away, or choose another file".to_owned()),
         BackupError::Unknown(_) => Some("nothing was changed; `--force` moves that journal aside".to_owned()),
         _ => None,
     };
@@ -61,9 +81,9 @@ pub(super) fn explain(what: &str, places: &Places, error: &BackupError) -> Failu
 }
 
 /// A program runs with these files.
-pub(super) fn running(places: &Places) -> Failure {
+pub(super) fn running(what: &str, places: &Places) -> Failure {
     Failure::fault(format!(
-        "could not restore: a program runs with the files in `{}`\nhint: stop it first: `sudo systemctl stop smartmeter`\n",
+        "could not {what}: a program runs with the files in `{}`\nhint: stop it first: `sudo systemctl stop smartmeter`\n",
         places.state_dir.display()
     ))
 }

@@ -77,8 +77,12 @@ pub(crate) fn backup(backup: &Backup) -> Result<(), Failure> {
     let (_, places) = backup.config.read()?;
     let _ = rustix::process::nice(NICE); // a courtesy
     let path = &backup.file;
-    if path.is_dir() {
-        let message = format!("`{}` is a folder, expected a file\n", path.display());
+    if let Ok(found) = path.metadata()
+        && !found.is_file()
+    {
+        let kind = if found.is_dir() { "a folder" } else { "a device or the like" };
+        let hint = "hint: `-` is standard output";
+        let message = format!("`{}` is {kind}, expected a file\n{hint}\n", path.display());
         return Err(Failure::usage(message));
     }
     if path.as_os_str() != "-" {
@@ -109,7 +113,7 @@ pub(crate) fn backup(backup: &Backup) -> Result<(), Failure> {
 pub(crate) fn restore(restore: &Restore) -> Result<(), Failure> {
     let (files, places) = restore.config.read()?;
     if control::is_running(&places) {
-        return Err(failure::running(&places));
+        return Err(failure::running(if restore.merge { "merge" } else { "restore" }, &places));
     }
     let path = &restore.file;
     let input: Box<dyn Read> = if path.as_os_str() == "-" {

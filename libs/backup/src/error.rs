@@ -27,6 +27,12 @@ pub enum BackupError {
     /// The backup cannot be written.
     #[error("could not write the backup")]
     Output(#[source] io::Error),
+    /// Another backup is written into the same file.
+    #[error("another backup is being written into `{}`", .0.display())]
+    InProgress(PathBuf),
+    /// The name of the unfinished backup is that of another file.
+    #[error("`{}` is no unfinished backup, and would be replaced", .0.display())]
+    Occupied(PathBuf),
     /// The backup cannot be read.
     #[error("could not read the backup")]
     Input(#[source] io::Error),
@@ -64,6 +70,19 @@ pub enum BackupError {
         /// Bytes that are free.
         free: u64,
     },
+    /// Some files are those of the backup by now, and others are not.
+    #[error("only a part of the backup was restored")]
+    Partial {
+        /// Folders with what was there before.
+        aside: Vec<PathBuf>,
+        /// Folders with what is not in its place yet.
+        unpacked: Vec<PathBuf>,
+        /// What went wrong.
+        source: Box<BackupError>,
+    },
+    /// A folder of the program is a link, which may lead anywhere.
+    #[error("`{}` is a link, expected a folder", .0.display())]
+    Link(PathBuf),
     /// One of them has no journal, so there is nothing to merge.
     #[error("nothing to merge: the backup and the configuration must both have a journal")]
     NoJournal,

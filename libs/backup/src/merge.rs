@@ -11,7 +11,7 @@ use journal::{Merged, Rename, backup::Replacement};
 
 use crate::{
     BackupError, Contents, Places, Progress, Staged,
-    restore::{FOLDER_MODE, give, give_all, owner},
+    restore::{FOLDER_MODE, folder_of, give, give_all, owner},
     state::Runtime,
 };
 
@@ -54,7 +54,7 @@ pub fn merge(
     let there = staged.journal.as_ref().ok_or(BackupError::NoJournal)?.database();
     drop(lock);
     let merged = journal::merge(path, &there, renames, merging)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     give_all(folder, &owner(folder), path.file_name().map(|name| name.to_string_lossy().into_owned()))?;
     let added = add(places, &staged, renames)?;
     Ok(Joined { contents: staged.contents.clone(), merged, added })

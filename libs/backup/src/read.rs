@@ -26,7 +26,7 @@ const LONGEST_SUMS: u64 = 16 << 20;
 /// Most bytes after the end of the tar: programs fill a record of 20 blocks.
 const LONGEST_END: usize = 1 << 20;
 /// First bytes of gzip.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+pub(crate) const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// File of a backup.
 #[derive(Debug)]

@@ -51,32 +51,64 @@ pub fn restore(
         _ => Ok(()),
     };
     let mut staged = Staged::unpack(places, input, &mut approve, progress)?;
+    no_links(places, &staged)?;
     // All checks are done.
     staged.keep_folders();
     let name = format!("before-restore-{}", Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
     let runtime = Runtime::of(places);
-    let mut put = Put { places, aside: places.state_dir.join(&name), owner: owner(&places.state_dir) };
+    let put = Put { places, aside: places.state_dir.join(&name), owner: owner(&places.state_dir) };
+    let journal_aside = places.journal.as_deref().map(|path| folder_of(path).join(&name));
     let mut done =
         Restored { contents: staged.contents.clone(), aside: Vec::new(), kept: Vec::new(), upgraded: None };
-    if let (Some(replacement), Some(journal), Some(path)) =
-        (&mut replacement, &staged.journal, &places.journal)
-    {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let aside = folder.join(&name);
-        done.upgraded = Some(journal.schema()).filter(|schema| *schema < journal::backup::SCHEMA_VERSION);
-        replacement.replace(journal, &aside)?;
-        let owner = owner(folder);
-        give_all(folder, &owner, path.file_name().map(|name| name.to_string_lossy().into_owned()))?;
-        if aside.exists() {
-            give(&aside, &owner)?;
-            done.aside.push(aside);
+    let mut has_begun = false;
+    let mut replace = || {
+        if let (Some(replacement), Some(journal), Some(path), Some(aside)) =
+            (&mut replacement, &staged.journal, &places.journal, &journal_aside)
+        {
+            let upgraded = Some(journal.schema()).filter(|schema| *schema < journal::backup::SCHEMA_VERSION);
+            done.upgraded = upgraded;
+            let replaced = replacement.replace(journal, aside);
+            has_begun = replacement.has_begun();
+            replaced?;
+            let (folder, name) = (folder_of(path), path.file_name());
+            let owner = owner(folder);
+            give_all(folder, &owner, name.map(|name| name.to_string_lossy().into_owned()))?;
+            if aside.exists() {
+                give(aside, &owner)?;
+            }
+        }
+        has_begun = true;
+        put.state(&staged, runtime.as_ref(), &mut done)
+    };
+    let replaced = replace();
+    let mut aside: Vec<_> =
+        journal_aside.into_iter().chain([put.aside]).filter(|path| path.is_dir()).collect();
+    aside.dedup();
+    match replaced {
+        Ok(()) => Ok(Restored { aside, ..done }),
+        Err(error) if !has_begun => Err(error),
+        // Nothing that is left of either is removed.
+        Err(error) => Err(BackupError::Partial { aside, unpacked: staged.keep(), source: Box::new(error) }),
+    }
+}
+
+/// Returns the folder of a file.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Refuses a link in place of a folder: it leads to files that are not the program's, and would get its owner. The folder of
+/// the drop-ins is put aside with everything in it.
+fn no_links(places: &Places, staged: &Staged) -> Result<(), BackupError> {
+    let paths = staged.state.iter().map(|(path, _)| path).filter(|path| !path.starts_with(DROP_INS));
+    let folders = paths.flat_map(|path| path.ancestors().skip(1)).filter(|path| !path.as_os_str().is_empty());
+    for folder in folders {
+        let folder = places.state_dir.join(folder);
+        if fs::symlink_metadata(&folder).is_ok_and(|found| found.is_symlink()) {
+            return Err(BackupError::Link(folder));
         }
     }
-    put.state(&staged, runtime.as_ref(), &mut done)?;
-    if put.aside.exists() && !done.aside.contains(&put.aside) {
-        done.aside.push(put.aside);
-    }
-    Ok(done)
+    Ok(())
 }
 
 /// Refuses a backup if the journal has newer readings.
@@ -99,7 +131,7 @@ struct Put<'p> {
 impl Put<'_> {
     /// Replaces the files of the state folder.
     fn state(
-        &mut self,
+        &self,
         staged: &Staged,
         runtime: Option<&Runtime>,
         done: &mut Restored,

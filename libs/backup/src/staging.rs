@@ -41,6 +41,7 @@ struct Folders {
     state: PathBuf,
     /// Folders that were made for them, innermost first.
     made: Vec<PathBuf>,
+    is_kept: bool,
 }
 
 impl Staged {
@@ -61,6 +62,7 @@ impl Staged {
             journal: places.journal.as_deref().map_or_else(|| state.clone(), near).join("journal"),
             state: state.join("state"),
             made: Vec::new(),
+            is_kept: false,
         };
         // An earlier one was killed.
         folders.remove();
@@ -87,6 +89,15 @@ impl Staged {
     /// Keeps the folders that were made.
     pub(crate) fn keep_folders(&mut self) {
         self.folders.made.clear();
+    }
+
+    /// Keeps what is unpacked, until the next restore. Returns its folders.
+    pub(crate) fn keep(mut self) -> Vec<PathBuf> {
+        self.folders.is_kept = true;
+        let folders = [&self.folders.journal, &self.folders.state];
+        let mut parents: Vec<_> = folders.into_iter().filter_map(|folder| folder.parent()).collect();
+        parents.dedup();
+        parents.into_iter().filter(|folder| folder.exists()).map(Path::to_owned).collect()
     }
 }
 
@@ -115,6 +126,9 @@ impl Folders {
 
 impl Drop for Folders {
     fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
         self.remove();
         for made in &self.made {
             let _ = fs::remove_dir(made); // one that has files now stays

@@ -2,11 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, Metadata},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Read as _},
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
+
+use rustix::fs::OFlags;
 
 use crate::{BackupError, DROP_INS, Places, STATE};
 
@@ -76,6 +78,9 @@ pub(crate) fn files(places: &Places) -> Result<Vec<StateFile>, BackupError> {
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
         let path = entry.path();
         if FOLDERS.contains(&&*name) {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
             let prefix = if name == DROP_INS { name } else { format!("{STATE}/{name}") };
             collect(&path, &prefix, 0, &mut found)?;
         } else if is_own(places, Path::new(&name))
@@ -132,7 +137,8 @@ fn collect(
         let kind = entry.file_type().map_err(BackupError::file("read", &path))?;
         if kind.is_dir() && depth < DEPTH {
             collect(&path, &name, depth + 1, found)?;
-        } else if fs::metadata(&path).is_ok_and(|file| file.is_file()) {
+        } else if kind.is_file() {
+            // A link may lead to a file that only the superuser reads, and the restored copy would be the program's.
             found.insert(name, path);
         }
     }
@@ -158,7 +164,8 @@ impl StateFile {
     fn read(name: String, path: &Path, left: &mut u64) -> Result<Option<Self>, BackupError> {
         let failed = BackupError::file("read", path);
         let read = || {
-            let file = File::open(path)?;
+            let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
+            let file = OpenOptions::new().read(true).custom_flags(no_link).open(path)?;
             let found = file.metadata()?;
             let (mut len, mut bytes) = (found.len(), None);
             if len <= AT_ONCE.min(*left) {

@@ -146,3 +146,33 @@ fn files_with_odd_names_do_no_harm() {
     assert_eq!(new.read("sources/odd/größe"), "x");
     assert_eq!(fs::read_dir(new.state("sources/odd")).unwrap().count(), 1);
 }
+
+#[test]
+fn links_to_files_and_folders_elsewhere_are_not_followed() {
+    use std::os::unix::fs::symlink;
+    let old = Program::recorded(FROM, 4);
+    let secrets = old.folder.path().join("secrets");
+    fs::create_dir(&secrets).unwrap();
+    fs::write(secrets.join("key"), "of the superuser").unwrap();
+    old.put("sources/meter/own", "x");
+    old.put("config.d/a.toml", "");
+    symlink(secrets.join("key"), old.state("sources/meter/key")).unwrap();
+    symlink(secrets.join("key"), old.state("config.d/b.toml")).unwrap();
+    symlink(secrets.join("key"), old.state("key.json")).unwrap();
+    symlink(&secrets, old.state("publishers")).unwrap();
+    symlink(&secrets, old.state("sources/all")).unwrap();
+    let backup = old.backup();
+    let names: Vec<_> = crate::made::files(&backup).iter().map(crate::made::File::name).collect();
+    assert!(names.iter().any(|name| name == "state/sources/meter/own"), "{names:?}");
+    assert!(!names.iter().any(|name| name.ends_with("key") || name.ends_with("b.toml")), "{names:?}");
+    assert!(!names.iter().any(|name| name == "state/key.json"), "{names:?}");
+    // Nor does a restore move or give away what is behind them.
+    let new = Program::empty();
+    fs::create_dir_all(new.state("sources")).unwrap();
+    symlink(&secrets, new.state("sources/meter")).unwrap();
+    fs::write(secrets.join("own"), "of somebody else").unwrap();
+    let error = new.restore(&backup).unwrap_err();
+    assert!(matches!(error, backup::BackupError::Link(_)), "{error}");
+    assert_eq!(fs::read_to_string(secrets.join("own")).unwrap(), "of somebody else");
+    assert!(!new.journal().exists());
+}

@@ -157,3 +157,60 @@ fn files_belong_to_the_owner_of_their_folder() {
         }
     }
 }
+
+#[test]
+fn two_backups_into_one_file_do_not_meet() {
+    let program = household();
+    let (file, part) =
+        (program.folder.path().join("home.tar.gz"), program.folder.path().join("home.tar.gz.part"));
+    let mut second = None;
+    let contents = backup::write_file(&program.places, &file, &mut |_, _| {
+        second.get_or_insert_with(|| backup::write_file(&program.places, &file, &mut |_, _| {}));
+    });
+    assert!(matches!(second, Some(Err(BackupError::InProgress(_)))), "{second:?}");
+    assert_eq!(check(&fs::read(&file).unwrap()).unwrap(), contents.unwrap());
+    assert!(!part.exists());
+    // What a killed one left goes, and anything else stays.
+    fs::write(&part, [0x1f, 0x8b, 8]).unwrap();
+    backup::write_file(&program.places, &file, &mut |_, _| {}).unwrap();
+    fs::write(&part, "a letter").unwrap();
+    let error = backup::write_file(&program.places, &file, &mut |_, _| {}).unwrap_err();
+    assert!(matches!(error, BackupError::Occupied(_)), "{error}");
+    assert_eq!(fs::read_to_string(&part).unwrap(), "a letter");
+}
+
+#[test]
+fn a_backup_whose_unfinished_file_was_replaced_is_an_error() {
+    let program = household();
+    let (file, part) =
+        (program.folder.path().join("home.tar.gz"), program.folder.path().join("home.tar.gz.part"));
+    let written = backup::write_file(&program.places, &file, &mut |_, _| {
+        fs::remove_file(&part).unwrap();
+        fs::write(&part, "of somebody else").unwrap();
+    });
+    assert!(matches!(written, Err(BackupError::InProgress(_))), "{written:?}");
+    assert_eq!(fs::read_to_string(&part).unwrap(), "of somebody else");
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_restore_that_fails_half_way_removes_nothing_and_names_every_folder() {
+    let old = household();
+    let backup = old.backup();
+    let mut new = Program::recorded("2026-10-01T00:00:00Z", 4);
+    new.places.state_dir = new.folder.path().join("counts");
+    new.put("s0.count", "of before");
+    let readings = new.readings();
+    // The folder for what was there cannot be made: its name is taken, whatever the time is.
+    for second in 0..60 {
+        let time = jiff::Timestamp::now() + std::time::Duration::from_secs(second);
+        new.put(&format!("before-restore-{}", time.strftime("%Y%m%dT%H%M%SZ")), "taken");
+    }
+    let error = new.restore(&backup).unwrap_err();
+    let BackupError::Partial { aside, unpacked, .. } = error else { panic!("{error}") };
+    let set_aside = aside.iter().find(|folder| folder.starts_with(new.journal().parent().unwrap())).unwrap();
+    assert!(set_aside.join("journal.db").exists());
+    assert!(unpacked.iter().any(|folder| folder.join("state/s0.count").exists()), "{unpacked:?}");
+    assert_eq!((new.readings(), new.read("s0.count")), (old.readings(), "of before".to_owned()));
+    assert_ne!(readings, new.readings());
+}
