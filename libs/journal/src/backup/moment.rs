@@ -96,7 +96,7 @@ impl Moment {
             schema = database.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
             pages = Some(Pages::new(database.connection)?);
         }
-        let newest = recent.iter().filter_map(Recent::newest).chain(newest).max();
+        let newest = recent.iter().filter_map(|segment| segment.newest).chain(newest).max();
         Ok(Self { path: path.to_owned(), pages, recent, kept, newest, schema })
     }
 
@@ -113,7 +113,7 @@ impl Moment {
 
     /// Returns the length of all files in bytes. Some that only publishers need may be gone when they are read.
     pub fn bytes(&self) -> u64 {
-        let recent = self.recent.iter().map(|segment| segment.bytes.len() as u64);
+        let recent = self.recent.iter().map(|segment| segment.len);
         let kept = self.kept.iter().map(|segment| segment.len);
         self.pages.as_ref().map_or(0, Pages::len) + recent.sum::<u64>() + kept.sum::<u64>()
     }
@@ -140,9 +140,9 @@ impl Moment {
             sink(Piece::Begin(&Part { name: DATABASE.to_owned(), len: pages.len() }))?;
             pages.read(&mut |bytes| sink(Piece::Bytes(bytes)))?;
         }
-        for Recent { number, bytes } in &self.recent {
-            sink(Piece::Begin(&segment(*number, bytes.len() as u64)))?;
-            sink(Piece::Bytes(bytes))?;
+        for recent in &self.recent {
+            sink(Piece::Begin(&segment(recent.number, recent.len)))?;
+            recent.read(&self.path, &mut |bytes| sink(Piece::Bytes(bytes)))?;
         }
         Ok(())
     }

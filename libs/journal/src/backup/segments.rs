@@ -1,7 +1,9 @@
 //! Segments of the log for a backup.
 
 use std::{
+    fs::File,
     io::{self, Read as _},
+    os::unix::fs::FileExt as _,
     path::Path,
 };
 
@@ -23,7 +25,11 @@ const PIECE: usize = 64 << 10;
 /// Segment that the database does not have, up to the last whole frame at the moment of the backup.
 pub(super) struct Recent {
     pub(super) number: u64,
-    pub(super) bytes: Vec<u8>,
+    pub(super) len: u64,
+    /// Time of its newest reading.
+    pub(super) newest: Option<Micros>,
+    /// Open, as it may be removed after the next checkpoint.
+    file: File,
 }
 
 /// Older segment, which publishers need. It grows no more, and may be removed at any time.
@@ -51,14 +57,13 @@ pub(super) fn read(path: &Path, folded: u64) -> Result<(Vec<Recent>, Vec<Kept>),
             // One that is longer than any segment is none, and the program sets it aside.
             let read = live::open(path, number).and_then(|file| {
                 let mut bytes = Vec::new();
-                file.take(LONGEST).read_to_end(&mut bytes)?;
-                Ok(bytes)
+                (&file).take(LONGEST).read_to_end(&mut bytes)?;
+                bytes.truncate(whole(&bytes));
+                // Only one of them is in memory: where no checkpoint succeeds, they are many.
+                Ok(Recent { number, len: bytes.len() as u64, newest: newest(&bytes), file })
             });
             match read {
-                Ok(mut bytes) => {
-                    bytes.truncate(whole(&bytes));
-                    recent.push(Recent { number, bytes });
-                }
+                Ok(segment) => recent.push(segment),
                 Err(error) if missing(&error) => {} // checkpointed just now
                 Err(error) => return Err(failed(number)(error)),
             }
@@ -74,16 +79,33 @@ pub(super) fn read(path: &Path, folded: u64) -> Result<(Vec<Recent>, Vec<Kept>),
 }
 
 impl Recent {
-    /// Returns the time of its newest reading.
-    pub(super) fn newest(&self) -> Option<Micros> {
-        let mut newest = None;
-        frame::entries(&self.bytes, |entry| match entry {
-            Entry::Batch { time, .. } => newest = newest.max(Some(time)),
-            Entry::TimeCorrection(correction) => newest = newest.map(|newest| correction.apply(newest)),
-            _ => {}
-        });
-        newest
+    /// Passes its bytes to `sink`.
+    pub(super) fn read(
+        &self,
+        path: &Path,
+        sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<(), TransferError> {
+        let failed = |error| TransferError::File(segment_path(path, self.number), error);
+        let (mut piece, mut read) = (vec![0; PIECE], 0);
+        while read < self.len {
+            let more = usize::try_from(self.len - read).map_or(PIECE, |left| left.min(PIECE));
+            self.file.read_exact_at(&mut piece[..more], read).map_err(failed)?;
+            sink(&piece[..more])?;
+            read += more as u64;
+        }
+        Ok(())
     }
+}
+
+/// Returns the time of the newest reading of a segment.
+fn newest(bytes: &[u8]) -> Option<Micros> {
+    let mut newest = None;
+    frame::entries(bytes, |entry| match entry {
+        Entry::Batch { time, .. } => newest = newest.max(Some(time)),
+        Entry::TimeCorrection(correction) => newest = newest.map(|newest| correction.apply(newest)),
+        _ => {}
+    });
+    newest
 }
 
 impl Kept {
