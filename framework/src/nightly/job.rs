@@ -12,6 +12,7 @@ use std::{
     thread,
 };
 
+use backup::Synced;
 use jiff::Timestamp;
 use rustix::fs::{Advice, fadvise};
 use tokio::{runtime::Handle, sync::mpsc};
@@ -27,9 +28,6 @@ use super::{
 };
 use crate::FaultCode;
 
-/// Bytes that are written between two syncs. Without them the system would keep a whole file in memory, write it at once,
-/// and hold up whoever syncs the journal meanwhile.
-const SYNC_EACH: u64 = 8 << 20;
 /// Priority of the threads, by which everything else goes first. The system counts it for each thread.
 const NICE: i32 = 15;
 
@@ -137,7 +135,7 @@ impl Job {
                 intake.end(written);
             });
             let reader = reader.map_err(|error| Failure::io("could not start a thread", &error))?;
-            let written = self.receive(file, outlet, &failed);
+            let written = self.receive(&file, outlet, &failed);
             // Its panic is in the log, and `written` knows that the end is missing.
             let _ = reader.join();
             written
@@ -147,21 +145,16 @@ impl Job {
     /// Writes what comes. The way is closed when this returns, so that the other thread ends.
     fn receive(
         &self,
-        mut file: File,
+        file: &File,
         mut outlet: mpsc::Receiver<Passed>,
         failed: &dyn Fn(io::Error) -> Failure,
     ) -> Result<u64, Failure> {
-        let (mut size, mut unsynced) = (0, 0);
+        let (mut file, mut size) = (Synced::new(file), 0);
         loop {
             match outlet.blocking_recv() {
                 Some(Passed::Bytes(bytes)) => {
                     file.write_all(&bytes).map_err(failed)?;
                     size += bytes.len() as u64;
-                    unsynced += bytes.len() as u64;
-                    if unsynced >= SYNC_EACH {
-                        sync(&file).map_err(failed)?;
-                        unsynced = 0;
-                    }
                     self.steps.step();
                 }
                 Some(Passed::End(Ok(()))) => break,
@@ -175,7 +168,7 @@ impl Job {
                 None => return Err(Failure::new(FaultCode::Bug, "reading the journal panicked")),
             }
         }
-        sync(&file).map_err(failed)?;
+        file.sync().map_err(failed)?;
         Ok(size)
     }
 
@@ -214,13 +207,6 @@ impl Read for Counted<'_> {
         self.steps.step();
         Ok(count)
     }
-}
-
-/// Syncs a file, and forgets its pages, so that those of other files stay in memory.
-fn sync(file: &File) -> io::Result<()> {
-    file.sync_data()?;
-    let _ = fadvise(file, 0, None, Advice::DontNeed);
-    Ok(())
 }
 
 /// Lets every other thread go first, as far as the system permits it. Threads that it starts do the same.

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{BackupError, Contents, Places, Progress, read::GZIP, restore::folder_of, write};
+use crate::{BackupError, Contents, Places, Progress, Synced, read::GZIP, restore::folder_of, write};
 
 /// Permissions: a backup has secrets.
 const MODE: u32 = 0o600;
@@ -83,7 +83,7 @@ impl Part {
     }
 
     fn write(&self, places: &Places, path: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
-        let contents = write(places, &self.file, progress)?;
+        let contents = write(places, Synced::new(&self.file), progress)?;
         self.file.sync_all().map_err(BackupError::file("write", &self.path))?;
         if !self.is_there() {
             return Err(BackupError::InProgress(self.path.clone()));

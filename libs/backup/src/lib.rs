@@ -24,6 +24,7 @@ mod read;
 mod restore;
 mod staging;
 mod state;
+mod synced;
 mod write;
 
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ pub use self::{
     merge::{Joined, merge},
     restore::{Restored, restore},
     staging::Staged,
+    synced::Synced,
     write::write,
 };
 
