@@ -83,7 +83,8 @@ pub(crate) fn read(
         _ => damaged(&error.to_string()),
     };
     let mut archive = Archive::new(MultiGzDecoder::new(input));
-    let mut reading = Reading { visitor, progress, contents: None, sums: BTreeMap::new(), files: 0, done: 0 };
+    let mut reading =
+        Reading { visitor, progress, contents: None, sums: BTreeMap::new(), files: 0, sums_len: 0, done: 0 };
     let mut has_ended = false;
     // Raw, so that a header that announces a name of gigabytes is only an entry of a wrong kind.
     for entry in archive.entries().map_err(explain)?.raw(true) {
@@ -129,6 +130,8 @@ struct Reading<'v> {
     /// Checksums by name, as they were found.
     sums: BTreeMap<String, String>,
     files: u64,
+    /// Length of the checksums of these files.
+    sums_len: u64,
     done: u64,
 }
 
@@ -175,6 +178,11 @@ impl Reading<'_> {
             _ => {}
         }
         self.files += 1;
+        // Empty files cost nothing but their checksums: those of more could not be read.
+        self.sums_len += (64 + 2 + 1 + name.len()) as u64;
+        if self.sums_len > LONGEST_SUMS {
+            return Err(damaged("it has more files than any backup"));
+        }
         let of = self.contents.as_ref().map_or(0, |contents| contents.bytes);
         let files = self.contents.as_ref().map_or(0, |contents| contents.files);
         if self.files > files || len > of.saturating_sub(self.done) {

@@ -18,8 +18,8 @@ use crate::{
 
 /// Length of a block of a tar.
 const BLOCK: usize = 512;
-/// Permissions of files that have none.
-const MODE: u32 = 0o640;
+/// Permissions of files that have none of their own. The configuration has secrets, also where somebody unpacks it.
+const MODE: u32 = 0o600;
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
 /// Longest main configuration.
