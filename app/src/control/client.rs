@@ -40,7 +40,7 @@ pub(crate) fn ask(
     // Its own program first: the service may run beside it.
     let places: Vec<_> =
         [of_config].into_iter().chain(of_service).flatten().map(|folder| folder.join(SOCKET)).collect();
-    let mut reason = io::Error::from(io::ErrorKind::NotFound);
+    let mut reason = None;
     for place in &places {
         match UnixStream::connect(place) {
             Ok(program) => {
@@ -50,11 +50,12 @@ pub(crate) fn ask(
                 return if answer.done { Ok(answer.text) } else { Err(Failure::fault(answer.text)) };
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => reason = io::Error::new(error.kind(), format!("{}: {error}", place.display())),
+            Err(error) => reason = Some(format!(": {}: {error}", place.display())),
         }
     }
+    let reason = reason.unwrap_or_default();
     Err(Failure::fault(format!(
-        "no smartmeter that runs could be reached: {reason}\nhint: is it running, and are you its user or root?\n"
+        "no smartmeter that runs could be reached{reason}\nhint: is it running, and are you its user or root?\n"
     )))
 }
 

@@ -112,7 +112,7 @@ impl HistoryPublisher for Statistics {
     fn exclusive(&self) -> Vec<String> {
         let place = self.settings.address.as_ref().map_or_else(|| "the LAN".to_owned(), Address::origin);
         let prefix = &self.settings.prefix;
-        vec![format!("the statistics `smartmeter:{prefix}…` of Home Assistant in `{place}`")]
+        vec![format!("statistics `smartmeter:{prefix}…` of Home Assistant in `{place}`")]
     }
 
     async fn open(&mut self) -> Result<(), PublishError> {
