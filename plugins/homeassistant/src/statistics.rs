@@ -3,10 +3,10 @@
 //! Source: developers.home-assistant.io, "Long-term statistics", and the schemas of `recorder/import_statistics` from
 //! 2023.4 to 2026.11.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use framework::{Direction, Figure, HourSeries, Quantity, Unit};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::client::Version;
 
@@ -68,45 +68,73 @@ impl Statistic {
     }
 }
 
-/// Returns the statistic of each series, in order, with ids that differ.
-pub(crate) fn statistics(series: &[HourSeries], prefix: &str) -> Vec<Statistic> {
-    let mut taken = BTreeSet::new();
-    series.iter().map(|series| statistic(series, prefix, &mut taken)).collect()
+/// Ids that were ever given, each with the series that has it: source, name, unit, and whether it is a cost.
+///
+/// The ids of two series can look the same: `a_b/c` and `a/b_c`, or a name whose unit has changed. Which of them has the
+/// plain one must not depend on what is added later, or a series would go on with the hours of another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Ids(BTreeMap<String, String>);
+
+impl Ids {
+    /// Returns the statistic of each series, in order, with ids that differ, and that they keep.
+    pub(crate) fn statistics(&mut self, series: &[HourSeries], prefix: &str) -> Vec<Statistic> {
+        let mut order: Vec<_> =
+            series.iter().map(|series| (series.complete.start, exact(series), series)).collect();
+        // Without memory, as in the beginning, the oldest has the plain one.
+        order.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+        for (_, exact, series) in order {
+            self.id(series, exact, prefix);
+        }
+        series.iter().map(|series| statistic(series, self.id(series, exact(series), prefix))).collect()
+    }
+
+    fn id(&mut self, series: &HourSeries, exact: String, prefix: &str) -> String {
+        let parts = [prefix, &series.source, &series.name, money(series).unwrap_or_default()];
+        let with = |more: &[&str]| {
+            let slugs = parts.iter().chain(more).map(|part| slug(part)).filter(|slug| !slug.is_empty());
+            let mut id = slugs.collect::<Vec<_>>().join("_");
+            id.truncate(MAX_ID);
+            format!("{SOURCE}:{}", id.trim_end_matches('_'))
+        };
+        let hashed = |round: usize| {
+            let hash = format!("{:08x}", hash(&format!("{exact}{}", ".".repeat(round))));
+            let short = with(&[]);
+            format!("{}_{hash}", &short[..short.len().min(MAX_ID - hash.len())]).replace(":_", ":")
+        };
+        let mut round = 0;
+        let mut id = with(&[]);
+        while id.len() == SOURCE.len() + 1 || self.0.get(&id).is_some_and(|of| *of != exact) {
+            id = hashed(round);
+            round += 1;
+        }
+        self.0.insert(id.clone(), exact);
+        id
+    }
 }
 
-fn statistic(series: &HourSeries, prefix: &str, taken: &mut BTreeSet<String>) -> Statistic {
-    let money = match (&series.figure, series.meaning.direction) {
+/// Returns what tells a series from each other one.
+fn exact(series: &HourSeries) -> String {
+    let HourSeries { source, name, unit, .. } = series;
+    match series.figure {
+        Figure::Cost { .. } => format!("{source}/{name} {unit} cost"),
+        _ => format!("{source}/{name} {unit}"),
+    }
+}
+
+fn money(series: &HourSeries) -> Option<&'static str> {
+    match (&series.figure, series.meaning.direction) {
         (Figure::Cost { .. }, Some(Direction::Export)) => Some("income"),
         (Figure::Cost { .. }, _) => Some("cost"),
         _ => None,
-    };
-    let parts = [prefix, &series.source, &series.name, money.unwrap_or_default()];
-    let unit = slug(&series.unit);
-    let exact = format!("{}/{} {}", series.source, series.name, series.unit);
-    let with = |more: &[&str]| {
-        let slugs = parts.iter().chain(more).map(|part| slug(part)).filter(|slug| !slug.is_empty());
-        let mut id = slugs.collect::<Vec<_>>().join("_");
-        id.truncate(MAX_ID);
-        format!("{SOURCE}:{}", id.trim_end_matches('_'))
-    };
-    // A name whose unit has changed is two series, and `a_b/c` looks like `a/b_c`. The hash of the exact name makes an
-    // id that depends on no other series.
-    let mut id = with(&[]);
-    if taken.contains(&id) {
-        id = with(&[&unit]);
     }
-    let mut round = 0_u32;
-    while taken.contains(&id) || id.len() == SOURCE.len() + 1 {
-        let hash = format!("{:08x}", hash(&format!("{exact}{}", ".".repeat(round as usize))));
-        let short = with(&[]);
-        id = format!("{}_{hash}", &short[..short.len().min(MAX_ID - hash.len())]).replace(":_", ":");
-        round += 1;
-    }
-    taken.insert(id.clone());
+}
+
+fn statistic(series: &HourSeries, id: String) -> Statistic {
     let source = series.source_label.as_deref().unwrap_or(&series.source);
     let label = series.label.as_deref().unwrap_or(&series.name);
     let mut name = format!("{source} {label}");
-    if let Some(money) = money {
+    if let Some(money) = money(series) {
         name = format!("{name} {money}");
     }
     let (unit, class) = match &series.figure {
@@ -183,6 +211,8 @@ fn class(unit: Unit) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use framework::{Meaning, Text};
 
     use super::*;
@@ -205,7 +235,7 @@ mod tests {
     }
 
     fn ids(series: &[HourSeries], prefix: &str) -> Vec<String> {
-        statistics(series, prefix).into_iter().map(|statistic| statistic.id).collect()
+        Ids::default().statistics(series, prefix).into_iter().map(|statistic| statistic.id).collect()
     }
 
     /// The rule of Home Assistant's `valid_statistic_id`.
@@ -249,14 +279,42 @@ mod tests {
         for id in &ids {
             assert!(is_valid(id), "{id}");
         }
-        assert_eq!(ids[0], "smartmeter:a_b_c");
-        assert_eq!(ids[3], "smartmeter:a_b_c_wh");
+        assert_eq!(ids[2], "smartmeter:a_b_c");
+    }
+
+    #[test]
+    fn an_id_never_moves_to_a_series_that_is_added_later() {
+        let mut old = counted("grid", "POWER", "kWh");
+        old.complete.start = 7200;
+        let more = counted("a_b", "c", "kWh");
+        let mut known = Ids::default();
+        let before: Vec<_> =
+            known.statistics(&[more.clone(), old.clone()], "").into_iter().map(|of| of.id).collect();
+        assert_eq!(before, ["smartmeter:a_b_c", "smartmeter:grid_power"]);
+        // Each sorts before an old one, or has older readings, as after an import.
+        let all = [counted("a", "b_c", "kWh"), more, counted("grid", "POWER", "MWh"), old];
+        let mut restarted: Ids = serde_json::from_value(serde_json::to_value(&known).unwrap()).unwrap();
+        let after: Vec<_> = restarted.statistics(&all, "").into_iter().map(|of| of.id).collect();
+        assert_eq!([&after[1], &after[3]], [&before[0], &before[1]]);
+        assert_eq!(after.iter().collect::<BTreeSet<_>>().len(), 4, "{after:?}");
+        // The old ones are no longer selected.
+        let rest: Vec<_> =
+            restarted.statistics(&[all[0].clone(), all[2].clone()], "").into_iter().map(|of| of.id).collect();
+        assert_eq!([&rest[0], &rest[1]], [&after[0], &after[2]]);
+    }
+
+    #[test]
+    fn the_oldest_series_has_the_plain_id_where_nothing_is_remembered() {
+        let mut new = counted("grid", "POWER", "MWh");
+        new.complete.start = 3600;
+        let ids = ids(&[new, counted("grid", "POWER", "kWh")], "");
+        assert_eq!(ids[1], "smartmeter:grid_power");
     }
 
     #[test]
     fn a_cost_is_a_statistic_of_its_own_in_its_currency() {
         let cost = series("grid", "POWER_IMPORT", "kWh", Figure::Cost { currency: "EUR".into() });
-        let [of] = &statistics(&[cost], "")[..] else { panic!() };
+        let [of] = &Ids::default().statistics(&[cost], "")[..] else { panic!() };
         assert_eq!(
             (of.id.as_str(), of.unit.as_deref(), of.class),
             ("smartmeter:grid_power_import_cost", Some("EUR"), None)
@@ -269,13 +327,13 @@ mod tests {
         let mut labelled = counted("grid", "POWER_IMPORT", "kWh");
         labelled.source_label = Some(Text::from("House"));
         labelled.label = Some(Text::from("Import"));
-        assert_eq!(statistics(&[labelled], "")[0].name, "House Import");
+        assert_eq!(Ids::default().statistics(&[labelled], "")[0].name, "House Import");
     }
 
     #[test]
     fn each_version_gets_the_keys_that_it_demands() {
-        let energy = &statistics(&[counted("grid", "E", "kWh")], "")[0];
-        let power = &statistics(&[series("grid", "P", "var", Figure::Measured)], "")[0];
+        let energy = &Ids::default().statistics(&[counted("grid", "E", "kWh")], "")[0];
+        let power = &Ids::default().statistics(&[series("grid", "P", "var", Figure::Measured)], "")[0];
         let json = |of: &Statistic, year, month| {
             serde_json::to_value(of.metadata(Version { year, month })).unwrap().to_string()
         };

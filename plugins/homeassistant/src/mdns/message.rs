@@ -27,6 +27,8 @@ pub(crate) struct Announced {
     pub(crate) address: Option<Ipv4Addr>,
     /// Address of its page in its own words.
     pub(crate) internal_url: Option<String>,
+    /// What tells it from another one.
+    pub(crate) uuid: Option<String>,
 }
 
 /// Returns the question for each Home Assistant, with a wish for answers to the sender alone.
@@ -122,6 +124,7 @@ impl Records {
                 port: *port,
                 address: self.addresses.get(target).copied(),
                 internal_url: text("internal_url"),
+                uuid: text("uuid"),
             })
         };
         self.instances.iter().filter_map(announced).collect()
@@ -262,6 +265,7 @@ pub(super) mod tests {
             port: 8123,
             address: Some(Ipv4Addr::new(192, 0, 2, 5)),
             internal_url: Some("http://ha.local:8123".into()),
+            uuid: Some("1".into()),
         };
         assert_eq!(answer(&message), [expected]);
         // A question is no answer, and a cut one announces nothing or the same.

@@ -35,6 +35,8 @@ pub(crate) struct Found {
     pub(crate) name: String,
     /// Address of its page.
     pub(crate) url: String,
+    /// What tells it from another one.
+    pub(crate) uuid: Option<String>,
 }
 
 impl fmt::Display for Found {
@@ -70,7 +72,8 @@ async fn search_at(group: SocketAddr, wait: Duration) -> io::Result<Vec<Found>> 
             let Ok((length, from)) = received else { continue };
             for announced in answer(&datagram[..length]) {
                 let url = url(&announced, from.ip());
-                found.insert(url.clone(), Found { name: announced.name, url });
+                let (name, uuid) = (announced.name, announced.uuid);
+                found.insert(url.clone(), Found { name, url, uuid });
             }
         }
     }

@@ -17,7 +17,8 @@ use self::{
 };
 use crate::{
     client::Client,
-    statistics::{SOURCE, Statistic, statistics},
+    memory::Memory,
+    statistics::{SOURCE, Statistic},
 };
 
 /// Seconds of an hour.
@@ -78,8 +79,13 @@ impl Comparison {
     }
 
     /// Brings the statistics up to date.
-    pub(crate) async fn run(&mut self, client: &mut Client, update: &Update) -> Result<(), PublishError> {
-        let all = statistics(&update.series, &self.prefix);
+    pub(crate) async fn run(
+        &mut self,
+        client: &mut Client,
+        update: &Update,
+        memory: &mut Memory,
+    ) -> Result<(), PublishError> {
+        let all = memory.statistics(&update.series, &self.prefix)?;
         let known: Vec<Known> = match update.scope {
             Scope::New => Vec::new(),
             _ => client.ask_ok("recorder/list_statistic_ids", ()).await?,
@@ -122,8 +128,7 @@ impl Comparison {
         if let Some(base) = self.bases.get(&statistic.id) {
             return Ok(*base);
         }
-        let before = importer.stored(statistic, 0..series.complete.start).await?;
-        let base = before.last().and_then(|row| row.sum).unwrap_or_default();
+        let base = importer.sum_before(statistic, series.complete.start).await?.unwrap_or_default();
         self.bases.insert(statistic.id.clone(), base);
         Ok(base)
     }
