@@ -177,3 +177,14 @@ fn other_files_are_no_backups() {
         assert!(matches!(error, BackupError::NotABackup), "{error}");
     }
 }
+
+#[test]
+fn more_empty_files_than_checksums_can_name_are_refused() {
+    let backup = household().backup();
+    let backup = crate::made::with_manifest(&backup, |manifest| manifest["files"] = 1_000_000_000.into());
+    let [manifest, ..] = &files(&backup)[..] else { panic!("no manifest") };
+    let empty = |number: usize| File::new(&format!("state/sources/{number:085}"), b"");
+    let all: Vec<_> = std::iter::once(manifest.clone()).chain((0..110_000).map(empty)).collect();
+    let error = check(&packed(&all)).unwrap_err();
+    assert!(error.to_string().contains("more files than any backup"), "{error}");
+}

@@ -176,3 +176,14 @@ fn links_to_files_and_folders_elsewhere_are_not_followed() {
     assert_eq!(fs::read_to_string(secrets.join("own")).unwrap(), "of somebody else");
     assert!(!new.journal().exists());
 }
+
+#[test]
+fn the_main_file_of_a_backup_is_only_for_its_owner_also_unpacked() {
+    let mut old = Program::recorded(FROM, 2);
+    let config = old.folder.path().join("config.toml");
+    fs::write(&config, "# secrets\n").unwrap();
+    old.places.config = Some(config);
+    let files = crate::made::files(&old.backup());
+    let config = files.iter().find(|file| file.name() == "config.toml").unwrap();
+    assert_eq!(config.header.mode().unwrap(), 0o600);
+}
