@@ -284,7 +284,7 @@ async fn a_server_that_is_back_is_compared_with_the_journal_and_gets_what_was_co
     sleep(Duration::from_secs(3600)).await;
     assert_eq!(run.delivery.status.last_error().unwrap().message, "unreachable");
     let attempts = run.delivery.failures.get();
-    assert!((100..200).contains(&attempts), "{attempts} attempts of an hour, with pauses of up to 30 s");
+    assert!((600..900).contains(&attempts), "{attempts} attempts of an hour, with pauses of up to 5 s");
     run.server.steps.lock().unwrap().clear();
     let (scope, sent) = run.update(2).await;
     assert_eq!((scope, sent), (Scope::Compare, (0..169).collect()));
