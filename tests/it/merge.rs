@@ -218,6 +218,9 @@ fn the_history_of_another_box_joins_this_one_under_the_names_of_this_one() {
     );
     let message = failed(&own.run("restore", &["--merge", "--rename", "old_meter=a b", &backup]), 2);
     assert!(message.contains("`a b` cannot be the name of a source"), "{message}");
+    // A new name says nothing where the journal is replaced.
+    let message = failed(&own.run("restore", &["--force", "--rename", "old_meter=meter", &backup]), 2);
+    assert!(message.contains("'--force' cannot be used with"), "{message}");
     let args = ["--merge", "--rename", "old_meter=meter", &backup];
     let message = succeeded(&own.run("restore", &args));
     assert!(message.contains(": 117 minutes of its series are new\n"), "{message}");

@@ -52,7 +52,7 @@ pub(crate) struct Restore {
     #[arg(long, conflicts_with = "force")]
     merge: bool,
     /// Name here of a source of the backup, or of a reading of one (`OLD_SOURCE/OLD_NAME=NEW_SOURCE/NEW_NAME`); may be repeated
-    #[arg(long, value_name = "OLD=NEW", requires = "merge", value_parser = renamed)]
+    #[arg(long, value_name = "OLD=NEW", requires = "merge", conflicts_with = "force", value_parser = renamed)]
     rename: Vec<Rename>,
 }
 
