@@ -66,6 +66,11 @@ impl Counter {
         if self.net { rise.abs() > possible } else { rise < 0.0 || rise > possible }
     }
 
+    /// Returns whether it may run backwards.
+    pub(crate) fn is_net(&self) -> bool {
+        self.net
+    }
+
     /// Returns whether a step back, from a reading of one box to one of another a short time later, is the same meter
     /// read with a delay rather than another meter: it is no more than what may be counted in a minute.
     pub(crate) fn is_slip(&self, before: f64, after: f64) -> bool {

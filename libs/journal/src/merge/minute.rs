@@ -53,6 +53,8 @@ pub(super) struct Around {
     pub(super) counter: Counter,
     pub(super) before: Option<ReadAt>,
     pub(super) after: Option<ReadAt>,
+    /// Whether this box knows no reset between them.
+    pub(super) is_steady: bool,
 }
 
 impl Minute<'_> {
@@ -77,7 +79,10 @@ pub(super) fn join(
     match (own, other) {
         (None, None) => Kept::Nothing,
         (Some(_), None) => Kept::Own,
-        (None, Some(other)) if other.samples.is_empty() => Kept::Other,
+        (None, Some(other)) if other.samples.is_empty() => {
+            let fits = around.is_none_or(|around| around.has_between(&other.rollup));
+            if fits { Kept::Other } else { Kept::Nothing }
+        }
         (None, Some(other)) => {
             let kept = fitting(&[], other.samples, around);
             match kept.len() {
@@ -116,7 +121,10 @@ fn fitting(own: &[Sample], other: &[Sample], around: Option<&Around>) -> Vec<Sam
         let at = own.partition_point(|of| of.time < sample.time);
         let before = at.checked_sub(1).and_then(|at| own.get(at)).map(ReadAt::from).or(around.before);
         let after = own.get(at).map(ReadAt::from).or(around.after);
-        fits(around.counter, before, sample, after)
+        // Resets within a minute of this box are found in its numbers.
+        let is_steady = around.is_steady || at > 0 && at < own.len();
+        let is_close = fits(around.counter, before, sample, after);
+        is_close && (!is_steady || is_between(around.counter, before, (*sample).into(), after))
     })
     .copied()
     .collect()
@@ -140,6 +148,36 @@ fn fits(counter: Counter, before: Option<ReadAt>, sample: &Sample, after: Option
             before.is_none_or(|before| !counter.is_slip(before.1, point.1))
                 && after.is_none_or(|after| !counter.is_slip(point.1, after.1))
         }
+    }
+}
+
+/// Returns whether a reading of the other box lies between two readings of this box, however far apart they are. One that
+/// does not is of another meter that has the same name.
+fn is_between(counter: Counter, before: Option<ReadAt>, read: ReadAt, after: Option<ReadAt>) -> bool {
+    let (Some(before), Some(after)) = (before, after) else { return true };
+    let (from, to) = ((before.latest, before.number), (after.earliest, after.number));
+    if counter.is_reset(from, to) {
+        return true;
+    }
+    if !counter.is_net() {
+        return (before.number..=after.number).contains(&read.number);
+    }
+    // One that runs both ways may be anywhere, but not go far away and come back.
+    let (begin, end) = ((read.earliest.max(from.0), read.number), (read.latest.min(to.0), read.number));
+    !(counter.is_reset(from, begin) && counter.is_reset(end, to))
+}
+
+impl Around {
+    /// Returns whether a minute of the other box, of which only the roll-up is left, fits between the readings.
+    fn has_between(&self, rollup: &Rollup) -> bool {
+        let (Some(before), Some(after)) = (self.before, self.after) else { return true };
+        [rollup.first, rollup.last].into_iter().all(|number| {
+            // Its readings have no times, so that a delay between the boxes cannot be told from another meter.
+            let is_slip =
+                self.counter.is_slip(before.number, number) || self.counter.is_slip(number, after.number);
+            let read = ReadAt { number, earliest: after.earliest, latest: before.latest };
+            !self.is_steady || is_slip || is_between(self.counter, Some(before), read, Some(after))
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! many years nor many series need memory. [`minute`] says what is kept of a minute that both have, [`events`] which
 //! resets of counters there are then; quarters, hours and days are computed again where a minute changed.
 
+mod around;
 mod chunk;
 mod coarse;
 mod events;

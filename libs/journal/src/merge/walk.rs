@@ -9,6 +9,7 @@ use crate::{
     db::{Level, Quarter, Rollup, minute_of, rollup_tables},
     merge::{
         Last,
+        around::Near,
         chunk::{Chunk, Minutes},
         events::{Known, Step},
         minute::{Around, Boxes, Kept, Minute, join, read_at, second},
@@ -26,6 +27,8 @@ pub(super) struct Walk<'c> {
     pub(super) zone: &'c TimeZone,
     /// By series: the last reading of both boxes, where it is not this one's alone.
     last: HashMap<u32, Last>,
+    /// By series of a counter: the readings of this box around the minute that comes next.
+    near: HashMap<u32, Near>,
     own_events: Known,
     other_events: Known,
     /// Hours and days whose quarters changed, by start.
@@ -58,6 +61,7 @@ impl<'c> Walk<'c> {
             names,
             zone,
             last: HashMap::new(),
+            near: HashMap::new(),
             own_events: Known::default(),
             other_events: Known::default(),
             touched: BTreeSet::new(),
@@ -201,14 +205,24 @@ impl<'c> Walk<'c> {
         let (mut whole, mut changed) = (None::<Whole>, 0);
         for minute in minutes.into_iter().filter(|minute| *minute < end) {
             let (ours, theirs) = (chunk.ours(id, section, minute), chunk.theirs(id, minute));
-            let around = counter.map(|counter| Around {
-                counter,
-                before: last.filter(|last| last.of.own).map(|last| last.read),
-                after: chunk.ours(id, section, minute + 1).map(|next| match next.samples.first() {
-                    Some(sample) => sample.into(),
-                    None => read_at(next.rollup.first, minute + 1, None),
-                }),
-            });
+            let around = match counter {
+                Some(counter) => {
+                    let series = self.names.own(self.own, id);
+                    let mut near = Near::at(self.near.get(&id).copied(), &series, minute)?;
+                    let around = near.around(counter);
+                    if let Some(ours) = &ours {
+                        near = near.pass(minute, ours, &series)?;
+                    }
+                    let after = near.around(counter);
+                    self.near.insert(id, near);
+                    Some(Around {
+                        after: after.after,
+                        is_steady: around.is_steady && (ours.is_none() || after.is_steady),
+                        ..around
+                    })
+                }
+                None => None,
+            };
             let kept = join(
                 ours.as_ref(),
                 theirs.as_ref(),
@@ -254,7 +268,13 @@ impl<'c> Walk<'c> {
         theirs: Option<&Minute<'_>>,
         kept: &Kept,
     ) {
-        let Some(theirs) = theirs.filter(|theirs| !theirs.samples.is_empty()) else { return };
+        let Some(theirs) = theirs else { return };
+        if theirs.samples.is_empty() {
+            if *kept == Kept::Nothing {
+                *self.left_out.entry(id).or_default() += theirs.rollup.count;
+            }
+            return;
+        }
         let own = ours.map_or(&[][..], |ours| ours.samples);
         let here: &[_] = match kept {
             Kept::Samples(samples) => samples,
@@ -266,7 +286,13 @@ impl<'c> Walk<'c> {
             return; // a roll-up of more readings
         }
         let has = |time| here.binary_search_by_key(&time, |of| of.time).is_ok();
-        let count = theirs.samples.iter().filter(|sample| !has(sample.time)).count();
+        let is_counter = self.names.counter(id).is_some();
+        let contradicts = |sample: &&Sample| {
+            let at = own.binary_search_by_key(&sample.time, |of| of.time);
+            let same = at.ok().and_then(|at| own.get(at));
+            !has(sample.time) || is_counter && same.is_some_and(|same| same.value != sample.value)
+        };
+        let count = theirs.samples.iter().filter(contradicts).count();
         if count > 0 {
             *self.left_out.entry(id).or_default() += count as u64;
         }

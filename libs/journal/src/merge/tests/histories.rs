@@ -129,6 +129,34 @@ fn readings_of_another_meter_at_the_same_time_are_left_out_and_counted() {
 }
 
 #[test]
+fn another_meter_with_the_same_name_adds_nothing_however_seldom_both_are_read() {
+    for (offset, first, left_out) in [
+        (30, 70_000_000, 35),
+        (30, 1_020_000, 35),
+        (90, 70_000_000, 35),
+        (300, 3_000, 35),
+        (0, 70_000_000, 36),
+    ] {
+        for pruned in [&[][..], &["a", "b"]] {
+            let boxes = Boxes::new();
+            boxes.fill("a", &meter(0..21_600, 600, 1_000_000, 0), &[]);
+            let end = if offset == 0 { 21_600 } else { 21_000 };
+            boxes.fill("b", &meter(offset..end, 600, first, 0), &[]);
+            pruned.iter().for_each(|name| boxes.prune(name));
+            let before = boxes.journal("a").dump();
+            let (journal, merged) = boxes.merged("a", "b", "ab");
+            let case = format!("{offset} {first} {pruned:?}");
+            // Of two roll-ups of the same minute one is taken, whichever box is here.
+            if pruned.is_empty() || offset > 60 {
+                assert_eq!(journal.events().len(), 0, "{case}");
+                assert_eq!(merged.left_out, [(energy(), left_out)], "{case}");
+                assert_eq!(journal.dump(), before, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_minute_of_both_boxes_has_every_reading_and_of_one_moment_that_of_this_box() {
     let boxes = Boxes::new();
     let power = named("d0", "P", "W");
