@@ -4,6 +4,7 @@ mod failure;
 mod report;
 
 use std::{
+    cell::{OnceCell, RefCell},
     fs::File,
     io::{self, IsTerminal as _, Read, Write as _},
     path::{Path, PathBuf},
@@ -148,16 +149,19 @@ pub(crate) fn restore(restore: &Restore) -> Result<(), Failure> {
 
 /// Joins the history of a backup into the journal.
 fn merge(places: &Places, input: Box<dyn Read>, renames: &[Rename]) -> Result<(), Failure> {
-    let progress = Progress::new("checking", Unit::Bytes);
+    // Ends before the next one begins: both would draw on the same line.
+    let checking = RefCell::new(Some(Progress::new("checking", Unit::Bytes)));
+    let finish_checking = || checking.take().into_iter().for_each(Progress::finish);
     // Of its history, the hours are counted.
-    let merging = std::cell::OnceCell::new();
-    let joined =
-        backup::merge(places, input, renames, &mut |done, of| progress.set(done, of), &mut |done, of| {
-            let merging = merging.get_or_init(|| Progress::new("merging", Unit::Count("hours")));
-            merging.set(done / 3600, of / 3600);
-        });
+    let merging = OnceCell::new();
+    let mut check = |done, of| checking.borrow().iter().for_each(|checking| checking.set(done, of));
+    let joined = backup::merge(places, input, renames, &mut check, &mut |done, of| {
+        finish_checking();
+        let merging = merging.get_or_init(|| Progress::new("merging", Unit::Count("hours")));
+        merging.set(done / 3600, of / 3600);
+    });
     let joined = joined.map_err(|error| explain("merge", places, &error))?;
-    progress.finish();
+    finish_checking();
     if let Some(merging) = merging.into_inner() {
         merging.finish();
     }

@@ -136,6 +136,10 @@ impl<'p> Wait<'p> {
 
     fn show(&self) {
         let end = self.ports.iter().filter_map(|(_, end)| *end).max().unwrap_or(self.began);
+        if end == self.began && self.ports.iter().any(|(_, end)| end.is_some()) {
+            self.progress.set(0, 1); // No port has said yet how long it takes.
+            return;
+        }
         let passed = self.began.elapsed();
         let whole = passed.max(end.saturating_duration_since(self.began));
         let [passed, whole] = [passed, whole].map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));

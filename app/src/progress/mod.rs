@@ -11,7 +11,6 @@ use std::{
     io::{self, Write as _},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread::{self, JoinHandle},
@@ -52,9 +51,8 @@ pub(crate) struct Progress {
 struct State {
     unit: Unit,
     label: Mutex<String>,
-    count: AtomicU64,
-    done: AtomicU64,
-    of: AtomicU64,
+    /// In one place, so that what is shown is of one moment.
+    amounts: Mutex<Amounts>,
 }
 
 impl Progress {
@@ -69,8 +67,7 @@ impl Progress {
     }
 
     fn at(place: Place, label: String, unit: Unit) -> Self {
-        let [count, done, of] = Default::default();
-        let state = Arc::new(State { unit, label: Mutex::new(label), count, done, of });
+        let state = Arc::new(State { unit, label: Mutex::new(label), amounts: Mutex::default() });
         let shown = (place != Place::Nowhere).then(|| {
             let (end, ended) = channel();
             let seen = Arc::clone(&state);
@@ -88,9 +85,7 @@ impl Progress {
 
     /// Reports an amount whose whole is not known, but which is the share `done` of `of`.
     pub(crate) fn set_share(&self, count: u64, done: u64, of: u64) {
-        self.state.count.store(count, Relaxed);
-        self.state.done.store(done, Relaxed);
-        self.state.of.store(of, Relaxed);
+        *self.state.amounts.lock().unwrap_or_else(PoisonError::into_inner) = Amounts { count, done, of };
     }
 
     /// Says what is done now.
@@ -128,8 +123,7 @@ impl Drop for Progress {
 
 impl State {
     fn amounts(&self) -> Amounts {
-        let [count, done, of] = [&self.count, &self.done, &self.of].map(|amount| amount.load(Relaxed));
-        Amounts { count, done, of }
+        *self.amounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn label(&self) -> String {

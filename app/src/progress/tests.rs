@@ -131,3 +131,15 @@ fn lines_come_more_and_more_seldom() {
     }
     assert_eq!(counts, [12, 36, 55, 163]);
 }
+
+#[test]
+fn amounts_that_are_shown_are_of_one_moment() {
+    let progress = Progress::at(Place::Nowhere, "restoring".to_owned(), Unit::Bytes);
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..200_000).for_each(|done| progress.set(done, 2 * done)));
+        for _ in 0..200_000 {
+            let amounts = progress.state.amounts();
+            assert_eq!((amounts.count, 2 * amounts.count), (amounts.done, amounts.of));
+        }
+    });
+}
