@@ -54,7 +54,7 @@ pub fn restore(
     no_links(places, &staged)?;
     // All checks are done.
     staged.keep_folders();
-    let name = format!("before-restore-{}", Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
+    let name = free_name(places, &Timestamp::now().strftime("before-restore-%Y%m%dT%H%M%SZ").to_string());
     let runtime = Runtime::of(places);
     let put = Put { places, aside: places.state_dir.join(&name), owner: owner(&places.state_dir) };
     let journal_aside = places.journal.as_deref().map(|path| folder_of(path).join(&name));
@@ -109,6 +109,14 @@ fn no_links(places: &Places, staged: &Staged) -> Result<(), BackupError> {
         }
     }
     Ok(())
+}
+
+/// Returns a name that no folder has yet into which files are put aside: of one second there may be two restores.
+fn free_name(places: &Places, name: &str) -> String {
+    let folders = [Some(places.state_dir.as_path()), places.journal.as_deref().map(folder_of)];
+    let is_taken = |name: &String| folders.iter().flatten().any(|folder| folder.join(name).exists());
+    let mut names = std::iter::once(name.to_owned()).chain((2u32..).map(|number| format!("{name}-{number}")));
+    names.find(|name| !is_taken(name)).unwrap_or_else(|| name.to_owned())
 }
 
 /// Refuses a backup if the journal has newer readings.

@@ -88,6 +88,17 @@ fn newer_readings_are_replaced_only_by_force() {
 }
 
 #[test]
+fn two_restores_within_a_second_put_their_files_into_folders_of_their_own() {
+    let backup = household().backup();
+    let new = Program::recorded("2026-10-01T00:00:00Z", 20);
+    let mut aside: Vec<_> = (0..4).flat_map(|_| new.force(&backup).unwrap().aside).collect();
+    let all = aside.len();
+    aside.sort();
+    aside.dedup();
+    assert!(all >= 4 && aside.len() == all, "{aside:?}");
+}
+
+#[test]
 fn a_program_that_runs_is_left_alone() {
     let backup = household().backup();
     let new = Program::recorded(FROM, 10);
