@@ -93,8 +93,8 @@ pub use crate::{
     publish::{
         Route,
         history::{
-            Figure, Figures, Hour, HourRows, HourSeries, Hours, PeriodFigures, Progress, Republication,
-            RepublishError, Scope, Update,
+            Figure, Figures, Hour, HourRows, HourSeries, Hours, Progress, Republication, RepublishError,
+            Scope, Update,
         },
     },
     publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},

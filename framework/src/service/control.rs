@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Diagnostics,
-    publish::history::{Republication, RepublishError},
+    publish::history::{HOUR, Republication, RepublishError},
 };
 
 /// Requests that wait for a reload that is going on.
@@ -137,8 +137,8 @@ impl Control {
         answered.await.unwrap_or(Err(ReloadError::Ending))
     }
 
-    /// Has a publisher of history send hours again, whatever its server has: those from one second since 1970 to before
-    /// another. A reload is possible meanwhile.
+    /// Has a publisher of history send hours again, whatever its server has: each one with a part between these seconds
+    /// since 1970. A reload is possible meanwhile.
     ///
     /// # Errors
     /// Returns the reason why this publisher cannot.
@@ -147,6 +147,9 @@ impl Control {
         publisher: &str,
         hours: Range<i64>,
     ) -> Result<Republication, RepublishError> {
+        let start = hours.start.div_euclid(HOUR).saturating_mul(HOUR);
+        let end = hours.end.saturating_add(HOUR - 1).div_euclid(HOUR).saturating_mul(HOUR);
+        let hours = start..end;
         let (answer, answered) = oneshot::channel();
         let request = Request::Republish { publisher: publisher.to_owned(), hours, answer };
         self.0.send(request).await.map_err(|_| RepublishError::Ending)?;

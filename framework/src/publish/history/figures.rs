@@ -25,7 +25,7 @@ pub struct Hour {
     pub figures: Figures,
 }
 
-/// Figures of an hour, or of a longer period.
+/// Figures of an hour.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Figures {
     /// Of a counter, or of its cost.
@@ -39,22 +39,13 @@ pub enum Figures {
     },
     /// Of a gauge.
     Measured {
-        /// Mean of all readings; that of a longer period is the mean of its hours.
+        /// Mean of all readings.
         mean: f64,
         /// Least reading.
         min: f64,
         /// Greatest reading.
         max: f64,
     },
-}
-
-/// PeriodFigures of a series.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PeriodFigures {
-    /// Start and end in seconds since 1970.
-    pub span: Range<i64>,
-    /// Figures of its complete hours; `None` where it has none.
-    pub figures: Option<Figures>,
 }
 
 /// Place in the hours of a series.
@@ -179,51 +170,6 @@ impl HourSeries {
         let numbers = self.amounts(view, tariffs, found, &amounts)?;
         Ok(numbers.into_iter().flatten().fold(known.sum, Number::saturating_add))
     }
-
-    /// Returns the figures of the periods between each two adjoining ones of these moments, which are whole hours in
-    /// order. Of counters it takes a search for each moment.
-    pub(super) fn periods(
-        &self,
-        view: &View<'_>,
-        tariffs: &Tariffs,
-        edges: &[i64],
-    ) -> Result<Vec<PeriodFigures>, ReadError> {
-        let mut periods: Vec<_> =
-            edges.windows(2).map(|pair| PeriodFigures { span: pair[0]..pair[1], figures: None }).collect();
-        let within =
-            |edge: &i64| (*edge).clamp(self.complete.start, self.complete.end.max(self.complete.start));
-        let clamped: Vec<_> = edges.iter().map(within).collect();
-        let (Some(first), Some(last)) = (clamped.first().copied(), clamped.last().copied()) else {
-            return Ok(periods);
-        };
-        if first == last {
-            return Ok(periods);
-        }
-        let found = self.find(view)?;
-        if self.figure == Figure::Measured {
-            for (period, ends) in periods.iter_mut().zip(clamped.windows(2)) {
-                period.figures = mean(&found, ends[0]..ends[1])?;
-            }
-            return Ok(periods);
-        }
-        let nothing = Counted { end: self.complete.start, sum: Number::ZERO };
-        let mut sum = self.sum_before(view, tariffs, &found, nothing, first)?;
-        let mut distinct = clamped.clone();
-        distinct.dedup();
-        let amounts = found.consumption_between(&distinct, false)?;
-        let numbers = self.amounts(view, tariffs, &found, &amounts)?;
-        let mut counted = amounts.iter().zip(numbers).peekable();
-        for (period, ends) in periods.iter_mut().zip(clamped.windows(2)) {
-            let Some((_, Some(amount))) =
-                counted.next_if(|(amount, _)| amount.start == ends[0] && ends[0] < ends[1])
-            else {
-                continue;
-            };
-            sum = sum.saturating_add(amount);
-            period.figures = figures(amount, sum, None);
-        }
-        Ok(periods)
-    }
 }
 
 fn figures(amount: Number, sum: Number, state: Option<Decimal>) -> Option<Figures> {
@@ -266,16 +212,4 @@ fn measured(found: &Series<'_>, range: Range<i64>) -> Result<Vec<Hour>, ReadErro
         hours.push(Hour { start, figures });
     })?;
     Ok(hours)
-}
-
-/// Returns the mean of the hours of a range, and their extremes.
-fn mean(found: &Series<'_>, range: Range<i64>) -> Result<Option<Figures>, ReadError> {
-    let (mut sum, mut count, mut ends) = (0.0, 0_u32, None);
-    each_hour(found, range, |_, rollup| {
-        sum += rollup.mean;
-        count += 1;
-        let (min, max) = ends.unwrap_or((rollup.min, rollup.max));
-        ends = Some((rollup.min.min(min), rollup.max.max(max)));
-    })?;
-    Ok(ends.map(|(min, max)| Figures::Measured { mean: sum / f64::from(count.max(1)), min, max }))
 }

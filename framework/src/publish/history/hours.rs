@@ -12,7 +12,7 @@ use std::{
 use tokio::task::spawn_blocking;
 
 use super::{
-    figures::{Counted, Hour, PeriodFigures, Walk},
+    figures::{Counted, Hour, Walk},
     series::{HourSeries, selected},
 };
 use crate::{
@@ -77,20 +77,6 @@ impl Hours {
     /// Forgets what was counted, as the past may be another one.
     pub(super) fn forget(&self) {
         lock(&self.counted).clear();
-    }
-
-    /// Returns the figures of the periods between each two adjoining ones of these moments, which are whole hours in
-    /// order: seconds since 1970. That is far faster than to read their hours, except for a cost.
-    ///
-    /// # Errors
-    /// Returns [`PublishError::Journal`].
-    pub async fn periods(
-        &self,
-        series: &HourSeries,
-        edges: Vec<i64>,
-    ) -> Result<Vec<PeriodFigures>, PublishError> {
-        let series = series.clone();
-        self.read(move |view, tariffs| series.periods(view, tariffs, &edges)).await
     }
 
     pub(super) fn route(&self) -> &Route {

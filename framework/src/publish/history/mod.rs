@@ -3,7 +3,7 @@
 //! | file | content |
 //! |---|---|
 //! | `series` | series of hours that a publisher delivers, and which of their hours are complete |
-//! | `figures` | figures of hours, read in pieces, and those of longer periods |
+//! | `figures` | figures of hours, read in pieces |
 //! | `hours` | both, for a plugin: answers of the journal from a blocking thread |
 //! | `update` | one update of a remote server: what it needs, and how far it has come |
 //! | `republish` | hours that a person wants to be sent again |
@@ -21,7 +21,7 @@ mod tests;
 mod update;
 
 pub use self::{
-    figures::{Figures, Hour, PeriodFigures},
+    figures::{Figures, Hour},
     hours::{HourRows, Hours},
     republish::{Progress, Republication, RepublishError},
     series::{Figure, HourSeries},
@@ -30,4 +30,4 @@ pub use self::{
 pub(crate) use self::{republish::Republisher, runner::HistoryRunner};
 
 /// Seconds of an hour.
-const HOUR: i64 = 3600;
+pub(crate) const HOUR: i64 = 3600;

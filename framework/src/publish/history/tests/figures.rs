@@ -193,44 +193,8 @@ proptest! {
                 part.extend(next);
             }
             prop_assert_eq!(&part, &expected, "on from {}, {:?}", middle, series);
-            // So are longer periods, also those that begin before the first reading or end after the last.
-            let edges = [from - 50 * HOUR, from, middle, middle + 5 * HOUR, to.max(middle + 5 * HOUR) + HOUR];
-            let periods = journal.read(|view| series.periods(view, &tariffs, &edges)).unwrap();
-            for period in periods {
-                let within = read.iter().filter(|hour| period.span.contains(&hour.start)).map(|hour| hour.figures);
-                prop_assert_eq!(close(period.figures), close(joined(within)), "{:?} of {:?}", period.span, series);
-            }
         }
     }
-}
-
-/// Returns the figures of a period of these hours.
-fn joined(hours: impl Iterator<Item = Figures>) -> Option<Figures> {
-    let hours: Vec<_> = hours.collect();
-    let joined = hours.iter().copied().reduce(|all, next| match (all, next) {
-        (Figures::Counted { amount, .. }, Figures::Counted { amount: more, sum, .. }) => {
-            Figures::Counted { amount: amount.checked_add(more).unwrap(), sum, state: None }
-        }
-        (Figures::Measured { mean, min, max }, Figures::Measured { mean: next, min: low, max: high }) => {
-            Figures::Measured { mean: mean + next, min: min.min(low), max: max.max(high) }
-        }
-        _ => unreachable!("hours of one series"),
-    })?;
-    Some(match joined {
-        Figures::Counted { amount, sum, .. } => Figures::Counted { amount, sum, state: None },
-        Figures::Measured { mean, min, max } => {
-            Figures::Measured { mean: mean / hours.len() as f64, min, max }
-        }
-    })
-}
-
-/// Returns the figures without the last digits: a mean of means, and the money of each hour, are rounded.
-fn close(figures: Option<Figures>) -> Option<[i64; 3]> {
-    let rounded = |number: f64| (number * 1e6).round() as i64;
-    Some(match figures? {
-        Figures::Counted { amount, sum, .. } => [rounded(amount.to_f64()), rounded(sum.to_f64()), 0],
-        Figures::Measured { mean, min, max } => [rounded(mean), rounded(min), rounded(max)],
-    })
 }
 
 /// Quarter-hours of three days.
