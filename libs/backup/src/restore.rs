@@ -114,7 +114,7 @@ fn no_links(places: &Places, staged: &Staged) -> Result<(), BackupError> {
 /// Returns a name that no folder has yet into which files are put aside: of one second there may be two restores.
 fn free_name(places: &Places, name: &str) -> String {
     let folders = [Some(places.state_dir.as_path()), places.journal.as_deref().map(folder_of)];
-    let is_taken = |name: &String| folders.iter().flatten().any(|folder| folder.join(name).exists());
+    let is_taken = |name: &String| folders.iter().flatten().any(|folder| folder.join(name).is_dir());
     let mut names = std::iter::once(name.to_owned()).chain((2u32..).map(|number| format!("{name}-{number}")));
     names.find(|name| !is_taken(name)).unwrap_or_else(|| name.to_owned())
 }
