@@ -23,6 +23,8 @@ use crate::{
     status::WorkerStatus,
 };
 
+/// Most unreadable backups whose names are remembered: they do not count among those that are kept.
+const MOST_BAD: usize = 100;
 /// Pauses after a failed backup.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(300), Duration::from_secs(2 * 3600));
 /// Time after which the newest file is read again. A backup is read back when it is made, so that with one each night the
@@ -240,7 +242,6 @@ impl Nightly {
                 info!("backed up {} bytes to {} in {seconds} s", made.good.size, file.display());
                 (self.saved.mount, self.saved.last, self.saved.failure) =
                     (Some(made.mount), Some(made.good), None);
-                self.saved.bad.clear();
                 true
             }
             Err(failure) => {
@@ -261,11 +262,16 @@ impl Nightly {
         let old = self.saved.failure.clone();
         let is_good = result.is_ok();
         match result {
-            Ok(()) => self.saved.failure = self.saved.failure.take().filter(|failure| !failure.of_check),
+            Ok(()) => {
+                self.saved.bad.retain(|bad| *bad != file);
+                self.saved.failure = self.saved.failure.take().filter(|failure| !failure.of_check);
+            }
             Err(failure) => {
                 error!("the check of the newest backup failed: {}", failure.message);
                 if failure.code() == FaultCode::Unreadable && !self.saved.bad.contains(&file) {
                     self.saved.bad.push(file);
+                    let more = self.saved.bad.len().saturating_sub(MOST_BAD);
+                    self.saved.bad.drain(..more);
                 }
                 // A backup that failed later says more.
                 if old.as_ref().is_none_or(|old| old.of_check) {
