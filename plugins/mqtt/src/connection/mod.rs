@@ -225,6 +225,17 @@ impl ConnectorTask {
     }
 }
 
+/// Returns a connection to a broker that never answers, which lasts as long as the values beside it.
+#[cfg(test)]
+pub(crate) fn unanswered() -> (Link, Connection, impl Sized) {
+    let options = rumqttc::MqttOptions::new("test", rumqttc::Broker::tcp("127.0.0.1", 1883));
+    let (client, events) = AsyncClient::builder(options).capacity(10).build();
+    let connection =
+        Connection { client, abandoned: Arc::default(), muted_until: None, states: Arc::default() };
+    let (sender, state) = watch::channel(LinkState::Connected(connection.clone()));
+    (Link { state, retained: Retained::default() }, connection, (sender, events))
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Plain values are never half written, so poison means nothing.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

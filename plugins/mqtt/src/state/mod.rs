@@ -1,7 +1,7 @@
 //! State messages: one JSON object for each record, and its topic.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -43,8 +43,11 @@ pub(crate) struct Sections {
     /// Times in the newest state of each topic.
     shown: BTreeMap<String, Shown>,
     sections: BTreeMap<Text, Section>,
-    /// Newest late record of each source that nothing newer is shown of.
+    /// Newest late record of each source that nothing newer is shown of, until the broker has acknowledged its state.
     held: BTreeMap<Text, Record>,
+    /// Topics whose state was sent without a record of its own, until the broker has acknowledged it: no record comes
+    /// again for it.
+    unsure: BTreeSet<String>,
     seen: watch::Sender<Seen>,
 }
 
@@ -109,6 +112,7 @@ impl Sections {
             shown: BTreeMap::new(),
             sections: BTreeMap::new(),
             held: BTreeMap::new(),
+            unsure: BTreeSet::new(),
             seen: watch::Sender::new(Seen::new()),
         }
     }
@@ -127,7 +131,17 @@ impl Sections {
 
     /// Takes the states that the broker retains, by topic. It may lack those that were sent last.
     pub(crate) fn found(&mut self, retained: BTreeMap<String, Shown>) {
+        self.unsure.retain(|topic| !retained.contains_key(topic));
         self.shown.extend(retained);
+    }
+
+    /// Remembers that the broker has acknowledged a state. One without an acknowledgement is sent again.
+    pub(crate) fn acknowledged(&mut self, Message { topic, time, .. }: &Message) {
+        if time.is_some() && self.unsure.remove(topic) {
+            self.held.retain(|name, record| {
+                *time < Some(record.batch.taken_at) || self.topics.state(name) != *topic
+            });
+        }
     }
 
     /// Returns the states to send before these records, which have waited: of each source whose newest batch comes after
@@ -147,7 +161,7 @@ impl Sections {
             let comes = of_source.any(|record| !is_before(record.batch.taken_at, current.taken_at, LATE));
             let shown = self.shown.get(&self.topics.state(&name)).and_then(Shown::time);
             let is_shown = shown.is_some_and(|shown| !is_before(shown, current.taken_at, SAME));
-            if comes || is_shown {
+            if comes || is_shown && !self.unsure.contains(&self.topics.state(&name)) {
                 continue;
             }
             let selected = current.readings.iter().filter(|reading| {
@@ -160,6 +174,7 @@ impl Sections {
             }
             // The state has the registers that the device dates, before their own records come.
             let topic = self.topics.state(&name);
+            self.unsure.insert(topic.clone());
             let shown = self.shown.entry(topic).or_default();
             let section = self.sections.entry(name.clone()).or_default();
             for reading in &dated {
@@ -167,7 +182,9 @@ impl Sections {
                     && !shown.is_ahead(&time_name(&reading.name), time, now)
                 {
                     shown.set(&time_name(&reading.name), time);
-                    section.set(reading, time, true);
+                    if section.set(reading, time, true) {
+                        see(&self.seen, &name, reading);
+                    }
                 }
             }
             let batch = Batch { taken_at: current.taken_at, readings: numbers };
@@ -179,18 +196,35 @@ impl Sections {
     /// Returns the states to send when no record waits any more: late ones that nothing newer came after. The device
     /// may be silent, or be read once an hour.
     pub(crate) fn left_behind(&mut self) -> Vec<Message> {
+        let Self { topics, shown, unsure, sections, held, .. } = self;
         let mut messages = Vec::new();
-        for (name, record) in std::mem::take(&mut self.held) {
-            let (topic, taken_at) = (self.topics.state(&name), record.batch.taken_at);
-            let shown = self.shown.entry(topic.clone()).or_default();
-            if shown.time().is_some_and(|shown| shown >= taken_at) {
-                continue;
+        held.retain(|name, record| {
+            let (topic, taken_at) = (topics.state(name), record.batch.taken_at);
+            let shown = shown.entry(topic.clone()).or_default();
+            let is_shown = match shown.time() {
+                Some(shown) if shown == taken_at => !unsure.contains(&topic),
+                Some(shown) => shown > taken_at,
+                None => false,
+            };
+            if is_shown {
+                return false;
             }
+            // The state has all other members, too: a consumer takes one that is absent for an empty one.
+            let view = self.store.section(name).and_then(|section| section.view(Instant::now()));
+            let texts = view.as_ref().map(|view| texts(&view.snapshot.batch, &self.route));
+            let section = sections.entry(name.clone()).or_default();
+            for reading in record.batch.readings.iter().chain(texts.into_iter().flatten()) {
+                if section.set(reading, taken_at, false) {
+                    see(&self.seen, name, reading);
+                }
+            }
+            section.taken_at = Some(taken_at);
             shown.set(TIME, taken_at);
-            let members = record.batch.readings.iter().map(|reading| (&*reading.name, &reading.value, None));
-            let payload = object(taken_at, members);
+            let payload = section.object(taken_at);
+            unsure.insert(topic.clone());
             messages.push(Message { topic, payload, retain: self.retain, time: Some(taken_at) });
-        }
+            true
+        });
         messages
     }
 
@@ -227,16 +261,11 @@ impl Sections {
         let must_wait = own_time && shown.is_ahead(TIME, time, now);
         if !is_old {
             // The numbers in the record are selected already.
-            let texts = current.into_iter().flat_map(|current| &current.readings).filter(|reading| {
-                matches!(reading.value, Value::Text(_)) && self.route.has_series(&reading.name)
-            });
+            let texts = current.into_iter().flat_map(|current| texts(current, &self.route));
             let numbers = numbers.iter().map(|reading| (reading, taken_at, own_time));
             for (reading, time, own_time) in numbers.chain(texts.map(|text| (text, time, false))) {
                 if section.set(reading, time, own_time) {
-                    self.seen.send_modify(|seen| {
-                        let names = seen.entry(record.section.clone()).or_default();
-                        names.insert(reading.name.clone(), reading.clone());
-                    });
+                    see(&self.seen, &record.section, reading);
                 }
             }
         }
@@ -261,10 +290,7 @@ impl Sections {
             section.taken_at = Some(taken_at);
         }
         shown.set(TIME, time);
-        let members = section.members.iter().map(|(name, Member { value, time: dated, own_time })| {
-            (&**name, value, Some(*dated).filter(|dated| *own_time || *dated != time))
-        });
-        Some(Message { topic, payload: object(time, members), retain: self.retain, time: Some(time) })
+        Some(Message { topic, payload: section.object(time), retain: self.retain, time: Some(time) })
     }
 }
 
@@ -283,6 +309,28 @@ impl Section {
         }
         room
     }
+
+    /// Returns the state with all members at a time. One of another time has its own beside it.
+    fn object(&self, time: Timestamp) -> Vec<u8> {
+        let members = self.members.iter().map(|(name, Member { value, time: dated, own_time })| {
+            (&**name, value, Some(*dated).filter(|dated| *own_time || *dated != time))
+        });
+        object(time, members)
+    }
+}
+
+/// Adds a reading to those that were seen.
+fn see(seen: &watch::Sender<Seen>, source: &Text, reading: &Reading) {
+    seen.send_modify(|seen| {
+        let names = seen.entry(source.clone()).or_default();
+        names.insert(reading.name.clone(), reading.clone());
+    });
+}
+
+/// Returns the selected texts of a batch. Records have only numbers.
+fn texts<'b>(batch: &'b Batch, route: &'b Route) -> impl Iterator<Item = &'b Reading> {
+    let is_text = |reading: &&Reading| matches!(reading.value, Value::Text(_));
+    batch.readings.iter().filter(is_text).filter(|reading| route.has_series(&reading.name))
 }
 
 /// Returns whether the device itself dates the registers of a record, such as a gas meter's. They have a record of

@@ -28,6 +28,7 @@ fn sections(cx: &framework::PublisherContext, late: Late) -> Sections {
         shown: BTreeMap::new(),
         sections: BTreeMap::new(),
         held: BTreeMap::new(),
+        unsure: BTreeSet::new(),
         seen: watch::Sender::default(),
     }
 }
@@ -122,8 +123,9 @@ async fn the_newest_state_goes_before_a_backlog_with_the_registers_that_the_devi
     let old = record("2026-11-16T09:00:00Z", vec![number("P", 1, 0)]);
     let newest = record("2026-11-23T09:00:00Z", vec![number("P", 9, 0)]);
     let ahead = |sections: &mut Sections, records: &[Record]| -> Vec<_> {
-        let messages = sections.ahead_of(records, at(now)).into_iter();
-        messages.map(|message| String::from_utf8(message.payload).unwrap()).collect()
+        let messages = sections.ahead_of(records, at(now));
+        messages.iter().for_each(|message| sections.acknowledged(message));
+        messages.into_iter().map(|message| String::from_utf8(message.payload).unwrap()).collect()
     };
     for late in [Late::History, Late::Skip] {
         let mut sections = sections(&cx, late);
@@ -149,8 +151,9 @@ async fn a_late_record_that_nothing_newer_follows_is_the_state() {
     let now = "2026-11-23T10:00:00Z";
     let late = |minute| record(&format!("2026-11-23T09:0{minute}:00Z"), vec![number("P", minute, 0)]);
     let left = |sections: &mut Sections| -> Vec<_> {
-        let messages = sections.left_behind().into_iter();
-        messages.map(|message| String::from_utf8(message.payload).unwrap()).collect()
+        let messages = sections.left_behind();
+        messages.iter().for_each(|message| sections.acknowledged(message));
+        messages.into_iter().map(|message| String::from_utf8(message.payload).unwrap()).collect()
     };
     let expected = r#"{"timestampUTC":"2026-11-23T09:02:00.000000+00:00","P":2}"#;
     for late_key in [Late::History, Late::Skip] {
@@ -165,6 +168,48 @@ async fn a_late_record_that_nothing_newer_follows_is_the_state() {
     let mut sections = restarted(r#"{"timestampUTC":"2026-11-23T09:05:00.000000+00:00","P":5}"#);
     sections.message(&late(2), at(now));
     assert_eq!(left(&mut sections), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_state_that_the_broker_has_not_acknowledged_is_sent_again() {
+    let now = "2026-11-23T10:00:00Z";
+    let late = record("2026-11-23T09:02:00Z", vec![number("P", 2, 0)]);
+    let mut left = sections(&publisher_context(&[]), Late::History);
+    left.message(&late, at(now));
+    let first = left.left_behind();
+    assert_eq!(first.len(), 1);
+    // The connection is lost, and the broker does not have it.
+    assert_eq!(left.left_behind(), first);
+    left.acknowledged(&first[0]);
+    assert_eq!(left.left_behind(), []);
+
+    // The broker has it, although its acknowledgement was lost.
+    let mut left = sections(&publisher_context(&[]), Late::History);
+    left.message(&late, at(now));
+    let shown = Shown::parse(&left.left_behind()[0].payload).unwrap();
+    left.found(BTreeMap::from([("smartmeter/grid/state".to_owned(), shown)]));
+    assert_eq!(left.left_behind(), []);
+
+    // The same for the newest state, which goes before a backlog.
+    let batch = Batch { taken_at: at("2026-11-23T10:00:00Z"), readings: vec![number("P", 9, 0)] };
+    let mut sections = sections(&publisher_context(&[("grid", batch)]), Late::History);
+    let ahead = sections.ahead_of(std::slice::from_ref(&late), at(now));
+    assert_eq!(ahead.len(), 1);
+    assert_eq!(sections.ahead_of(std::slice::from_ref(&late), at(now)), ahead);
+    sections.acknowledged(&ahead[0]);
+    assert_eq!(sections.ahead_of(std::slice::from_ref(&late), at(now)), []);
+}
+
+#[tokio::test]
+async fn a_register_in_the_state_before_a_backlog_is_announced() {
+    let dated = Reading {
+        time: Some(DeviceTime { sent: "".into(), utc: Some(at("2026-11-23T08:55:00Z")) }),
+        ..number("GAS", 6, 0)
+    };
+    let batch = Batch { taken_at: at("2026-11-23T09:00:00Z"), readings: vec![number("P", 9, 0), dated] };
+    let mut sections = sections(&publisher_context(&[("grid", batch)]), Late::History);
+    sections.ahead_of(&[record("2026-11-16T09:00:00Z", vec![number("P", 1, 0)])], at("2026-11-23T09:00:01Z"));
+    assert_eq!(sections.seen.borrow()["grid"].keys().collect::<Vec<_>>(), ["GAS", "P"]);
 }
 
 #[tokio::test]

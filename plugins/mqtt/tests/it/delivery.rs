@@ -230,6 +230,31 @@ pub(crate) async fn a_register_with_a_time_of_its_own_joins_the_state() {
     assert_eq!(last, expected);
 }
 
+pub(crate) async fn averages_of_the_past_leave_registers_and_texts_in_the_state() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let gas = Reading::number("GAS", Decimal::new(2_021_733, 3).unwrap()).unit("m3");
+    let dated = ago(600);
+    let mut shown = grid(5);
+    shown.push(Reading { time: Some(DeviceTime { sent: "".into(), utc: Some(dated) }), ..gas.clone() });
+    shown.push(Reading::text("METER_NUMBER", "1EBZ0100507409"));
+    let cx = publisher_context(&[("grid", Batch::now(shown))]);
+    let mut home = open(&broker.url(), "discovery = 'off'\ninterval = '60s'", &cx).await;
+    // An average is dated to the begin of its minute, so that each is late.
+    let begin = ago(60);
+    deliver(&mut home, &[record("grid", dated, vec![gas]), record("grid", begin, grid(4))]).await;
+    let is_begin = |heard: &Heard| heard.topic == STATE && heard.payload.contains("CURRENT_POWER_SUM");
+    watcher.until("the average", |heard| heard.iter().any(is_begin)).await;
+    let last: serde_json::Value = serde_json::from_str(watcher.on(STATE).last().unwrap()).unwrap();
+    let expected = serde_json::json!({
+        "timestampUTC": framework::json::timestamp(begin),
+        "POWER_IMPORT": 4457.153, "CURRENT_POWER_SUM": 4,
+        "GAS": 2021.733, "GAS_timestampUTC": framework::json::timestamp(dated),
+        "METER_NUMBER": "1EBZ0100507409",
+    });
+    assert_eq!(last, expected);
+}
+
 pub(crate) async fn the_last_will_is_sent_for_a_killed_program() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;

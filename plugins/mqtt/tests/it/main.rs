@@ -29,6 +29,7 @@ fn main() {
             delivery::late_records_go_to_the_history,
             delivery::late_records_may_be_skipped_or_go_to_the_state,
             delivery::a_register_with_a_time_of_its_own_joins_the_state,
+            delivery::averages_of_the_past_leave_registers_and_texts_in_the_state,
             delivery::the_last_will_is_sent_for_a_killed_program,
             delivery::a_program_that_ends_is_offline,
             delivery::a_broker_may_start_later,
