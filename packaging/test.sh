@@ -184,7 +184,7 @@ packages_of "$@"
 for arch in "$@"; do
     deb=$root/target/debian/smartmeter_${version}_$arch.deb
     printf '== %s (after %d s)\n' "$(basename "$deb")" "$SECONDS"
-    expect 'the package has at most 5.5 MB' test "$(stat -c %s "$deb")" -le 5500000
+    expect 'the package has at most 6 MB' test "$(stat -c %s "$deb")" -le 6000000
     if [ "$arch" = "$host" ]; then
         test_native
     else

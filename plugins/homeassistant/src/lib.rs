@@ -215,9 +215,9 @@ mod tests {
     fn another_home_assistant_does_not_get_the_token_while_the_known_one_restarts() {
         let chosen = |all: &[Found], known| chosen(all.to_vec(), known, Path::new("memory.json"));
         let (own, other) = (found(8123, "1"), found(8124, "2"));
-        let (address, uuid) = chosen(&[own.clone()], None).unwrap();
+        let (address, uuid) = chosen(std::slice::from_ref(&own), None).unwrap();
         assert_eq!((address.port, uuid.as_deref()), (8123, Some("1")));
-        let error = chosen(&[other.clone()], Some("1")).unwrap_err();
+        let error = chosen(std::slice::from_ref(&other), Some("1")).unwrap_err();
         assert!(matches!(error, PublishError::Unavailable { .. }), "{error}");
         assert!(
             error.to_string().contains("do not get the token: `Home` at `http://192.0.2.5:8124`"),
