@@ -123,10 +123,11 @@ fn free_name(places: &Places, name: &str) -> String {
 fn refuse_newer(replacement: &Replacement, contents: &Contents) -> Result<(), BackupError> {
     let Some(there) = replacement.newest().map_err(BackupError::Unknown)? else { return Ok(()) };
     let there = Timestamp::from_microsecond(there).unwrap_or(Timestamp::MAX);
-    // Of what was checkpointed only the minute is known, and a stop checkpoints everything.
+    // Of what was checkpointed only the end of its minute is known, and a stop checkpoints everything.
     let minute = |time: Timestamp| (time.as_microsecond() + 59_999_999).div_euclid(60_000_000);
+    let is_minute = there.as_microsecond() % 60_000_000 == 0;
     match contents.newest {
-        Some(backup) if minute(backup) >= minute(there) => Ok(()),
+        Some(backup) if backup >= there || is_minute && minute(backup) == minute(there) => Ok(()),
         backup => Err(BackupError::NewerReadings { there, backup: backup.unwrap_or(contents.created) }),
     }
 }
