@@ -17,7 +17,7 @@ const MODE: u32 = 0o600;
 /// removed if the backup fails, and replaced if it is what a killed backup left.
 ///
 /// # Errors
-/// Returns the same errors as [`write`]; [`BackupError::InProgress`] if another process writes a backup into the file, and
+/// Returns the same errors as [`write()`]; [`BackupError::InProgress`] if another process writes a backup into the file, and
 /// [`BackupError::Occupied`] if `<file>.part` is something else. A file that was there is unchanged then.
 pub fn write_file(places: &Places, path: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
     let part = Part::create(path)?;

@@ -10,7 +10,7 @@
 //! SHA256SUMS             checksums of all files before it, for `sha256sum -c`
 //! ```
 //!
-//! [`write`] reads beside a program that records, and [`check`] reads a whole backup. While the program is stopped,
+//! [`write()`] reads beside a program that records, and [`check`] reads a whole backup. While the program is stopped,
 //! [`restore`] replaces its files, and [`merge`] joins the history of a backup into its own.
 
 mod check;
