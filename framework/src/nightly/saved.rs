@@ -11,8 +11,6 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use uuid::Uuid;
-
 use super::{Failure, name};
 
 /// Name of the file, in the state folder.
@@ -46,7 +44,7 @@ impl Good {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Saved {
     pub(super) id: String,
-    /// Stands for the machine. A restored state folder on another one is another box: both may go on.
+    /// Fingerprint of the machine. A restored state folder on another one is another box: both may go on.
     #[serde(default)]
     machine: String,
     /// The folder that all the rest is about.
@@ -70,7 +68,7 @@ impl Saved {
             .and_then(|_| serde_json::from_str::<Self>(&text).ok());
         // The keys of a hasher are random in each process.
         let new = || name::id_of(RandomState::new().hash_one(Timestamp::now()));
-        let machine = machine();
+        let machine = backup::fingerprint();
         read.filter(|saved| name::is_id(&saved.id) && saved.machine == machine)
             .unwrap_or_else(|| Self::new(new(), machine))
     }
@@ -104,12 +102,6 @@ impl Saved {
     }
 }
 
-/// Returns what stands for this machine, whose own id is confidential (machine-id(5)); the same for all that have none.
-fn machine() -> String {
-    let id = fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("smartmeter backup {}", id.trim()).as_bytes()).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +123,7 @@ mod tests {
         assert_eq!(read, saved);
         read.use_folder(Path::new("/mnt/other"));
         assert_eq!((&read.id, read.last, read.failure, read.mount), (&saved.id, None, None, None));
-        let moved = Saved { machine: String::new(), ..saved.clone() };
+        let moved = Saved { machine: "another".to_owned(), ..saved.clone() };
         moved.write(folder.path()).unwrap();
         let read = Saved::read(folder.path());
         assert!(read.id != saved.id && read.last.is_none(), "another machine takes the files for its own");

@@ -33,6 +33,7 @@ pub use self::{
     check::check,
     error::BackupError,
     file::write_file,
+    machine::fingerprint,
     manifest::Contents,
     merge::{Joined, merge},
     restore::{Restored, restore},

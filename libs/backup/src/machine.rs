@@ -11,7 +11,7 @@ pub(crate) fn host() -> String {
 }
 
 /// Returns a fingerprint of this machine; empty where it has none. The machine's own id is confidential (machine-id(5)).
-pub(crate) fn fingerprint() -> String {
+pub fn fingerprint() -> String {
     let id = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     match id.trim() {
         "" | "uninitialized" => String::new(),
