@@ -1,9 +1,8 @@
 //! Joining of a backup's history into that of this machine, while no program runs.
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, File},
     io::Read,
-    os::unix::fs::DirBuilderExt as _,
     path::{Component, Path, PathBuf},
 };
 
@@ -11,7 +10,8 @@ use journal::{Merged, Rename, backup::Replacement};
 
 use crate::{
     BackupError, Contents, Places, Progress, Staged,
-    restore::{FOLDER_MODE, folder_of, give, give_all, owner},
+    restore::{folder_of, give, give_all, owner},
+    staging::make_folder,
     state::Runtime,
 };
 
@@ -73,10 +73,7 @@ fn add(places: &Places, staged: &Staged, renames: &[Rename]) -> Result<Vec<PathB
         }
         let to = root.join(&here);
         let parent = to.parent().unwrap_or(root);
-        let missing: Vec<_> = parent.ancestors().take_while(|folder| !folder.exists()).collect();
-        let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(parent);
-        made.map_err(BackupError::file("create", parent))?;
-        missing.into_iter().try_for_each(|folder| give(folder, &owner))?;
+        make_folder(parent)?.iter().try_for_each(|folder| give(folder, &owner))?;
         fs::rename(staged.state_file(path), &to).map_err(BackupError::file("move", &to))?;
         give(&to, &owner)?;
         let synced = File::open(parent).and_then(|folder| folder.sync_all());

@@ -1,9 +1,9 @@
 //! Restoring of a backup, while no program runs.
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, File},
     io::{self, Read},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown},
+    os::unix::fs::{MetadataExt as _, chown},
     path::{Path, PathBuf},
 };
 
@@ -12,11 +12,9 @@ use journal::backup::Replacement;
 
 use crate::{
     BackupError, Contents, DROP_INS, Places, Progress, Staged, machine,
+    staging::make_folder,
     state::{Runtime, changed},
 };
-
-/// Permissions of folders that are made.
-pub(crate) const FOLDER_MODE: u32 = 0o750;
 
 /// What was done.
 #[derive(Debug)]
@@ -219,12 +217,9 @@ impl Put<'_> {
         self.make(&folder)
     }
 
-    /// Makes a folder, and gives those that were missing to the owner.
     fn make(&self, folder: &Path) -> Result<(), BackupError> {
-        let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-        let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
-        made.map_err(BackupError::file("create", folder))?;
-        missing.into_iter().try_for_each(|folder| give(folder, &self.owner))
+        let made = make_folder(folder)?;
+        made.iter().try_for_each(|folder| give(folder, &self.owner))
     }
 }
 

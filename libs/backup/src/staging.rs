@@ -101,14 +101,19 @@ impl Staged {
     }
 }
 
+/// Makes a folder, and those above it that are missing. Returns what was made, the deepest first.
+pub(crate) fn make_folder(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
+    let missing = folder.ancestors().take_while(|folder| !folder.exists());
+    let missing: Vec<_> = missing.map(Path::to_owned).collect();
+    let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
+    made.map_err(BackupError::file("create", folder))?;
+    Ok(missing)
+}
+
 impl Folders {
     fn make(&mut self) -> Result<(), BackupError> {
         for folder in [self.journal.clone(), self.state.clone()] {
-            let missing = folder.ancestors().take_while(|folder| !folder.exists());
-            let missing: Vec<_> = missing.map(Path::to_owned).collect();
-            let make = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&folder);
-            make.map_err(BackupError::file("create", &folder))?;
-            self.made.extend(missing);
+            self.made.extend(make_folder(&folder)?);
         }
         Ok(())
     }
@@ -181,8 +186,7 @@ impl Visitor for Unpack<'_> {
         };
         let failed = BackupError::file("write", &path);
         if let Some(folder) = path.parent() {
-            let make = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
-            make.map_err(BackupError::file("create", folder))?;
+            make_folder(folder)?;
         }
         let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).map_err(failed)?;
         self.file = Some((path, file, entry.changed));
