@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use framework::{
-    Batch, Decimal, DeviceTime, PublishError, Reading, Record, Section, Stats, Store, Timestamp,
+    Batch, Decimal, DeviceTime, PublishError, PublisherContext, Reading, Record, Section, Stats, Store,
+    Timestamp,
     testing::{publisher_context, publisher_context_stale_after, update_source},
 };
 use rustix::process::Signal;
@@ -206,15 +207,21 @@ pub(crate) async fn late_records_may_be_skipped_or_go_to_the_state() {
     assert!(watcher.all().iter().all(|heard| !heard.topic.ends_with("history")));
 }
 
-pub(crate) async fn a_register_with_a_time_of_its_own_joins_the_state() {
-    let broker = Mosquitto::start();
-    let watcher = Watcher::new(broker.port).await;
+/// Returns the register of a gas meter at the `grid`, and a context whose newest batch has it, dated by the device, and the
+/// number of the meter.
+fn gas_meter(dated: Timestamp) -> (Reading, PublisherContext) {
     let gas = Reading::number("GAS", Decimal::new(2_021_733, 3).unwrap()).unit("m3");
-    let dated = ago(600);
     let mut shown = grid(5);
     shown.push(Reading { time: Some(DeviceTime { sent: "".into(), utc: Some(dated) }), ..gas.clone() });
     shown.push(Reading::text("METER_NUMBER", "1EBZ0100507409"));
-    let cx = publisher_context(&[("grid", Batch::now(shown))]);
+    (gas, publisher_context(&[("grid", Batch::now(shown))]))
+}
+
+pub(crate) async fn a_register_with_a_time_of_its_own_joins_the_state() {
+    let broker = Mosquitto::start();
+    let watcher = Watcher::new(broker.port).await;
+    let dated = ago(600);
+    let (gas, cx) = gas_meter(dated);
     let mut home = open(&broker.url(), "discovery = 'off'", &cx).await;
     let now = Timestamp::now();
     deliver(&mut home, &[record("grid", now, grid(5)), record("grid", dated, vec![gas])]).await;
@@ -233,12 +240,8 @@ pub(crate) async fn a_register_with_a_time_of_its_own_joins_the_state() {
 pub(crate) async fn averages_of_the_past_leave_registers_and_texts_in_the_state() {
     let broker = Mosquitto::start();
     let watcher = Watcher::new(broker.port).await;
-    let gas = Reading::number("GAS", Decimal::new(2_021_733, 3).unwrap()).unit("m3");
     let dated = ago(600);
-    let mut shown = grid(5);
-    shown.push(Reading { time: Some(DeviceTime { sent: "".into(), utc: Some(dated) }), ..gas.clone() });
-    shown.push(Reading::text("METER_NUMBER", "1EBZ0100507409"));
-    let cx = publisher_context(&[("grid", Batch::now(shown))]);
+    let (gas, cx) = gas_meter(dated);
     let mut home = open(&broker.url(), "discovery = 'off'\ninterval = '60s'", &cx).await;
     // An average is dated to the begin of its minute, so that each is late.
     let begin = ago(60);
