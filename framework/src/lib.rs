@@ -99,7 +99,7 @@ pub use crate::{
     },
     publisher::{Batching, PublishError, Publisher, PublisherContext, PublisherPlugin},
     roles::KnownRole,
-    scheduler::{Cron, Schedule},
+    scheduler::{Cron, Schedule, with_causes},
     service::{Changes, Control, KeptFile, ReloadError, Service, listen},
     setup::{
         Devices, DropInError, DropIns, LineInfo, PortInfo, ProbeEvent, ProbedReading, SaveError, Saved,

@@ -1,10 +1,11 @@
 //! Failures of a backup or restore, with what to do.
 
-use std::{error::Error as _, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use framework::{
     backup::{BackupError, Places},
     journal::TransferError,
+    with_causes,
 };
 
 use crate::failure::Failure;
@@ -70,14 +71,8 @@ pub(super) fn explain(what: &str, places: &Places, error: &BackupError) -> Failu
         BackupError::Unknown(_) => Some("nothing was changed; `--force` moves that journal aside".to_owned()),
         _ => None,
     };
-    let mut text = format!("could not {what}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
     let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-    Failure::fault(format!("{text}\n{hint}"))
+    Failure::fault(format!("could not {what}: {}\n{hint}", with_causes(error)))
 }
 
 /// A program runs with these files.

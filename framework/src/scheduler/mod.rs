@@ -28,9 +28,7 @@ mod wall_clock;
 mod watch;
 mod worker;
 
-#[cfg(test)]
-pub(crate) use self::outlet::chain;
-pub use self::{cron::Cron, schedule::Schedule};
+pub use self::{cron::Cron, outlet::with_causes, schedule::Schedule};
 pub(crate) use self::{
     supervisor::{Plan, Supervisor},
     wall_clock::WallClock,

@@ -210,7 +210,7 @@ impl Outlet {
 
     /// Logs a fault, if it is news, and keeps it for `/health`.
     pub(super) fn note(&mut self, fault: &AcquireError) {
-        let message = chain(fault);
+        let message = with_causes(fault);
         match (self.log.note(Kind::Fault(discriminant(fault)), &message), fault) {
             (Some(text), AcquireError::Misconfigured { .. }) => error!("{text}"),
             (Some(text), _) => warn!("{text}"),
@@ -255,7 +255,7 @@ enum Kind {
 type FaultLog = Faults<Kind>;
 
 /// Returns an error with its causes, on one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

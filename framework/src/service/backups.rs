@@ -1,11 +1,12 @@
 //! What the nightly backup copies, and under which name.
 
-use std::{error::Error, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use crate::{
     Config,
     lan::host_name,
     nightly::{Content, Wanted},
+    with_causes,
 };
 
 /// Returns the backups that a configuration wants.
@@ -20,20 +21,10 @@ fn content(config: &Config) -> Content {
     let places = config.backup_places(main);
     Content {
         write: Arc::new(move |to, step| {
-            ::backup::write(&places, to, &mut |_, _| step()).map(drop).map_err(|error| chain(&error))
+            ::backup::write(&places, to, &mut |_, _| step()).map(drop).map_err(|error| with_causes(&error))
         }),
         check: Arc::new(|from| {
-            ::backup::check(from, &mut |_, _| {}).map(drop).map_err(|error| chain(&error))
+            ::backup::check(from, &mut |_, _| {}).map(drop).map_err(|error| with_causes(&error))
         }),
     }
-}
-
-/// Returns an error with its causes.
-fn chain(error: &dyn Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -18,7 +18,7 @@ fn shown(acquired: Result<Option<Batch>, AcquireError>) -> String {
     match acquired {
         Ok(Some(batch)) => serde_json::to_string(&batch.readings[0].value).unwrap(),
         Ok(None) => "nothing".to_owned(),
-        Err(error) => crate::scheduler::chain(&error),
+        Err(error) => crate::with_causes(&error),
     }
 }
 
@@ -105,7 +105,7 @@ async fn a_source_may_have_commands_only() {
 
 #[test]
 fn errors_have_short_constructors() {
-    let chain = |error: AcquireError| crate::scheduler::chain(&error.of_device("/dev/x"));
+    let chain = |error: AcquireError| crate::with_causes(&error.of_device("/dev/x"));
     let busy = AcquireError::unavailable("429 Too Many Requests").retry_after(Duration::from_secs(60));
     assert!(
         matches!(busy, AcquireError::Unavailable { retry_after: Some(pause), .. } if pause.as_secs() == 60)

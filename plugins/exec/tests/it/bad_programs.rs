@@ -34,13 +34,13 @@ async fn a_program_that_does_not_start_is_an_error_with_the_remedy() {
     for mode in ["poll", "stream"] {
         for (program, remedy) in &rows {
             let mut source = source(&format!("command = [\"{program}\"]\nmode = \"{mode}\""));
-            let error = chain(&first(&mut source).await.unwrap_err());
+            let error = with_causes(&first(&mut source).await.unwrap_err());
             assert!(error.starts_with(&format!("{program} failed: ")), "{error}");
             assert!(error.contains(remedy), "{program}: {error}");
         }
     }
     let mut source = source("command = [\"/bin/true\"]\nworking_dir = \"/nonexistent\"");
-    let error = chain(&first(&mut source).await.unwrap_err());
+    let error = with_causes(&first(&mut source).await.unwrap_err());
     assert!(error.ends_with("`working_dir` is not a folder that this user may enter"), "{error}");
 }
 
@@ -68,7 +68,7 @@ async fn a_run_that_fails_says_its_exit_status_and_its_last_words() {
         ("kill -KILL $$", "it ended with signal 9 (SIGKILL)"),
     ] {
         let mut source = shell(script, "");
-        let error = chain(&first(&mut source).await.unwrap_err());
+        let error = with_causes(&first(&mut source).await.unwrap_err());
         assert_eq!(error, format!("/bin/sh failed: {expected}"));
     }
 }

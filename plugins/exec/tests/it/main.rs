@@ -11,7 +11,7 @@ mod support;
 
 use std::path::Path;
 
-use framework::{AcquireError, ConfiguredSource, testing};
+use framework::{AcquireError, ConfiguredSource, testing, with_causes};
 use plugin_exec::Exec;
 
 use self::support::*;

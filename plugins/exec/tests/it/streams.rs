@@ -81,7 +81,10 @@ async fn the_end_of_a_stream_is_a_fault_with_a_growing_pause() {
         let error = acquire(&mut source).await.unwrap_err();
         let AcquireError::Unavailable { retry_after, .. } = &error else { panic!("{error:?}") };
         assert_eq!(retry_after.unwrap().as_secs(), seconds);
-        assert_eq!(chain(&error), "/bin/sh failed: it ended with exit status 7; standard error: no port");
+        assert_eq!(
+            with_causes(&error),
+            "/bin/sh failed: it ended with exit status 7; standard error: no port"
+        );
         source.acquisition.close().await;
     }
     assert_eq!(fact(&source, "exit"), "exit status 7");
@@ -102,7 +105,7 @@ async fn a_stream_that_cannot_be_read_is_ended() {
         let error = loop {
             match acquire(&mut source).await.unwrap_err() {
                 AcquireError::Malformed { .. } => {} // the endless line is too long first
-                error => break chain(&error),
+                error => break with_causes(&error),
             }
         };
         assert_eq!(error, format!("/bin/sh failed: {expected}"));
@@ -122,7 +125,7 @@ async fn what_forks_and_leaves_does_not_hide_the_end_of_the_program() {
     );
     let mut source = shell(&script, "mode = \"stream\"");
     assert_eq!(shown(&first(&mut source).await.unwrap().unwrap()), "a=1");
-    let error = chain(&acquire(&mut source).await.unwrap_err());
+    let error = with_causes(&acquire(&mut source).await.unwrap_err());
     assert_eq!(error, "/bin/sh failed: it ended with exit status 2");
     source.acquisition.close().await;
     let pid = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();

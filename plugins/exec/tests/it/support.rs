@@ -45,17 +45,6 @@ pub(crate) fn shown(batch: &Batch) -> String {
     batch.readings.iter().map(reading).collect::<Vec<_>>().join(" ")
 }
 
-/// An error with its causes, as the log shows it.
-pub(crate) fn chain(error: &AcquireError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
-}
-
 /// Whether a process exists that is not a zombie.
 pub(crate) fn is_running(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

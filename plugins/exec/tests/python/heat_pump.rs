@@ -6,6 +6,7 @@ use std::{
     sync::mpsc,
 };
 
+use framework::with_causes;
 use serde_json::json;
 
 use crate::support::*;
@@ -62,7 +63,7 @@ pub(crate) async fn the_python_example_says_why_it_failed() {
     let program = example("heatpump.py");
     let environment = "environment = { HEATPUMP_URL = \"http://127.0.0.1:1\" }";
     let mut source = source(&format!("command = [\"{program}\", \"--once\"]\n{environment}"));
-    let error = chain(&first(&mut source).await.unwrap_err());
+    let error = with_causes(&first(&mut source).await.unwrap_err());
     assert!(error.contains("it ended with exit status 1; standard error: "), "{error}");
     assert!(error.contains("Connection refused"), "{error}");
 }
